@@ -1,0 +1,101 @@
+"""What all tests share: where windows and real images come from, and that nothing of the user's is touched."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Generator
+from functools import cache
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from tests.recording import RecordingProgress
+
+# Read by napari and PyTorch when they are first imported, hence here and not in a fixture.
+os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp(prefix="napari-settings-")) / "settings.yaml")
+os.environ.setdefault("NAPARI_STRICT_QT", "raise")
+os.environ.setdefault("OMP_NUM_THREADS", str(min(4, os.cpu_count() or 1)))
+
+hypothesis.settings.register_profile("nuclei", deadline=None, max_examples=50)
+hypothesis.settings.load_profile("nuclei")
+
+OPEN_A_WINDOW = "from qtpy.QtWidgets import QApplication, QWidget; app = QApplication([]); QWidget().show()"
+
+
+def windows_required() -> bool:
+    """True where a skipped window test is a failure, as on the project's own test machines."""
+    return os.environ.get("NUCLEI_REQUIRE_WINDOW", "") not in ("", "0")
+
+
+@cache
+def window_problem() -> str:
+    """Say why no window can be opened here; empty where one can.
+
+    Qt aborts the whole process where it finds no screen or a library is missing, so that a child has to try.
+    """
+    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return "there is no screen, and no Xvfb to stand in for one"
+    trial = subprocess.run([sys.executable, "-c", OPEN_A_WINDOW], capture_output=True, text=True, check=False)
+    if trial.returncode == 0:
+        return ""
+    lines = trial.stderr.strip().splitlines() or [f"exit status {trial.returncode}"]
+    return f"Qt cannot open a window here: {lines[-1]}"
+
+
+def real_images_problem() -> str:
+    """Say why there are no real images; empty where there are."""
+    named = os.environ.get("NUCLEI_DATA", "")
+    if not named:
+        return "NUCLEI_DATA names no folder of real images"
+    return "" if Path(named).is_dir() else f"the folder that NUCLEI_DATA names, {named}, does not exist"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if any(item.get_closest_marker("gui") for item in items) and window_problem() and windows_required():
+        raise pytest.UsageError(f"Window tests would be skipped, but NUCLEI_REQUIRE_WINDOW is set: {window_problem()}.")
+    for item in items:
+        if item.get_closest_marker("gui") and window_problem():
+            item.add_marker(pytest.mark.skip(reason=window_problem()))
+        if item.get_closest_marker("real") and real_images_problem():
+            item.add_marker(pytest.mark.skip(reason=real_images_problem()))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    lacks_images = item.get_closest_marker("real") and real_images_problem()
+    skipped = report.skipped and not hasattr(report, "wasxfail")
+    if skipped and item.get_closest_marker("gui") and windows_required() and not lacks_images:
+        report.outcome = "failed"
+        report.longrepr = f"A window test was skipped, but NUCLEI_REQUIRE_WINDOW is set: {report.longrepr}"
+    return report
+
+
+@pytest.fixture
+def nuclei_data() -> Path:
+    """The folder of real images; mark the test ``real`` so that it is skipped where there is none."""
+    if real_images_problem():
+        pytest.skip(real_images_problem())
+    return Path(os.environ["NUCLEI_DATA"])
+
+
+@pytest.fixture(autouse=True)
+def own_folders(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give every test empty folders for models and settings instead of the user's."""
+    monkeypatch.setenv("NAPARI_UNET_NUCLEI_MODELS", str(tmp_path / "user-models"))
+    if request.node.get_closest_marker("gui"):
+        import napari.settings
+
+        # As napari's own fixture plugin_settings does, which would hide the installed plugins as well.
+        monkeypatch.setattr(napari.settings, "_CFG_PATH", str(tmp_path / "napari-settings" / "settings.yaml"))
+        monkeypatch.setattr(napari.settings, "_PLUGIN_SETTINGS", {})
+
+
+@pytest.fixture
+def recording() -> Callable[..., RecordingProgress]:
+    """The class itself, so that a test names the report at which to cancel: ``recording(cancel_after=3)``."""
+    return RecordingProgress

@@ -1,0 +1,52 @@
+"""What may import what, and what must stay quick to start."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from importlinter.cli import lint_imports
+
+ROOT = Path(__file__).parents[1]
+WINDOW = ("napari", "qtpy", "magicgui", "superqt", "PyQt6", "PySide6")
+
+IMPORT_PACKAGES = """
+import importlib, pkgutil, sys
+for name in {names!r}:
+    module = importlib.import_module("napari_unet_nuclei." + name if name else "napari_unet_nuclei")
+    for found in pkgutil.walk_packages(getattr(module, "__path__", []) if name else [], module.__name__ + "."):
+        importlib.import_module(found.name)
+"""
+
+
+def loaded_after_importing(*names: str, absent: tuple[str, ...] = ()) -> set[str]:
+    """Import modules of the package, subpackages included, in a fresh Python; return all that is loaded then."""
+    hide = "import sys\n" + "".join(f"sys.modules[{name!r}] = None\n" for name in absent)
+    show = "print(*(name for name, module in sys.modules.items() if module))"
+    code = hide + IMPORT_PACKAGES.format(names=names) + show
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    return set(run.stdout.split())
+
+
+def test_import_contracts_hold(capsys):
+    status = lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True)
+    assert status == 0, capsys.readouterr().out
+
+
+def test_importing_the_package_loads_neither_torch_nor_napari():
+    assert loaded_after_importing("").isdisjoint({"torch", *WINDOW})
+
+
+def test_what_the_window_needs_before_a_run_loads_no_torch():
+    names = ("core.image", "core.labels", "core.settings", "core.model.card", "core.model.registry")
+    assert "torch" not in loaded_after_importing(*names)
+
+
+def test_the_command_line_starts_without_torch():
+    assert "torch" not in loaded_after_importing("cli")
+
+
+def test_core_and_command_line_need_neither_napari_nor_qt():
+    assert "torch" in loaded_after_importing("core", "cli", absent=WINDOW)
