@@ -31,7 +31,7 @@ def loaded_after_importing(*names: str, absent: tuple[str, ...] = ()) -> set[str
 
 
 def test_import_contracts_hold(capsys):
-    status = lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True)
+    status = lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True, no_logo=True)
     assert status == 0, capsys.readouterr().out
 
 
