@@ -1,0 +1,288 @@
+"""Draws artificial nuclei, and the camera that looks at them: images whose true labels are known to the pixel."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+from scipy.ndimage import gaussian_filter
+
+from napari_unet_nuclei.core.types import AnyArray, Labels, Mask
+
+_LARGEST_OVERLAP = 0.12  # share of a nucleus that a neighbour may hide: touching, yet both can be told apart
+_TRIES = 40  # places tried for one nucleus before the field counts as full
+
+
+@dataclass(frozen=True)
+class Nucleus:
+    """One nucleus in a plane.
+
+    Attributes
+    ----------
+    y, x : float
+        Centre, in pixels.
+    radius : float
+        Of the circle with the same area, in pixels; below 0.5 the nucleus is absent, but keeps its id.
+    elongation : float
+        Long axis divided by short axis, from 1.
+    angle : float
+        Of the long axis against the x axis, in radians.
+    brightness : float
+        0 to 1.
+    seed : int
+        Decides the irregular outline and the chromatin, so that a nucleus keeps its looks as it moves.
+    """
+
+    y: float
+    x: float
+    radius: float
+    elongation: float = 1.0
+    angle: float = 0.0
+    brightness: float = 1.0
+    seed: int = 0
+
+    @property
+    def corner(self) -> tuple[int, int]:
+        """First row and column of the square that holds the nucleus; they may lie outside the image."""
+        return math.floor(self.y - self._reach), math.floor(self.x - self._reach)
+
+    @property
+    def side(self) -> int:
+        """Side of the square that holds the nucleus, in pixels."""
+        return math.ceil(2 * self._reach) + 2
+
+    @property
+    def _reach(self) -> float:
+        return 1.2 * self.radius * math.sqrt(self.elongation) + 3
+
+
+def draw_nuclei(
+    shape: tuple[int, int], diameter: float, count: int, rng: np.random.Generator, *, clumped: float = 0.5
+) -> tuple[NDArray[np.float32], Labels]:
+    """Place nuclei at random and draw them.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Rows and columns.
+    diameter : float
+        Median diameter, in pixels.
+    count : int
+        How many; fewer where no more fit.
+    rng : numpy.random.Generator
+        Decides everything.
+    clumped : float
+        Share of nuclei that touch another one, 0 to 1. At 0 there is a gap around every nucleus.
+
+    Returns
+    -------
+    clean : ndarray
+        Axes (Y, X), float32, 0 (background) to 1, without noise.
+    labels : ndarray
+        Axes (Y, X), int32, ids 1..n.
+
+    Examples
+    --------
+    >>> clean, labels = draw_nuclei((64, 64), diameter=12, count=4, rng=np.random.default_rng(0))
+    >>> clean.dtype, labels.dtype, int(labels.max())
+    (dtype('float32'), dtype('int32'), 4)
+    """
+    return draw(place_nuclei(shape, diameter, count, rng, clumped=clumped), shape)
+
+
+def place_nuclei(
+    shape: tuple[int, int], diameter: float, count: int, rng: np.random.Generator, *, clumped: float = 0.5
+) -> list[Nucleus]:
+    """Find places for nuclei so that they touch but hardly overlap; parameters as for `draw_nuclei`."""
+    occupied = np.zeros(shape, bool)
+    nuclei: list[Nucleus] = []
+    for _ in range(count):
+        touching = bool(nuclei) and rng.random() < clumped
+        for _ in range(_TRIES):
+            nucleus = _anywhere(shape, diameter, rng)
+            if touching:
+                nucleus = _beside(nuclei[rng.integers(len(nuclei))], nucleus, rng)
+            if _fits(nucleus, occupied, touching):
+                into, out_of = _overlap(nucleus, shape)
+                occupied[into] |= _depth(nucleus)[out_of] > 0
+                nuclei.append(nucleus)
+                break
+    return nuclei
+
+
+def draw(nuclei: Sequence[Nucleus], shape: tuple[int, int]) -> tuple[NDArray[np.float32], Labels]:
+    """Draw nuclei, each within its own square; pixels claimed by two go to the one whose outline is farther away.
+
+    Parameters
+    ----------
+    nuclei : sequence of Nucleus
+        The first gets id 1, the second id 2, and so on.
+    shape : tuple of int
+        Rows and columns.
+
+    Returns
+    -------
+    clean : ndarray
+        Axes (Y, X), float32, 0 (background) to 1, without noise.
+    labels : ndarray
+        Axes (Y, X), int32.
+    """
+    clean = np.zeros(shape, np.float32)
+    labels = np.zeros(shape, np.int32)
+    deepest = np.zeros(shape, np.float32)
+    for number, nucleus in enumerate(nuclei, start=1):
+        into, out_of = _overlap(nucleus, shape)
+        if nucleus.radius < 0.5 or clean[into].size == 0:
+            continue
+        depth = _depth(nucleus)
+        clean[into] = np.maximum(clean[into], _appearance(nucleus, depth)[out_of])
+        mine = depth[out_of] > deepest[into]
+        labels[into][mine] = number
+        deepest[into][mine] = depth[out_of][mine]
+    return clean, labels
+
+
+def camera(
+    clean: ArrayLike,
+    rng: np.random.Generator,
+    *,
+    photons: float = 300.0,
+    read_noise: float = 3.0,
+    gain: float = 2.0,
+    offset: float = 100.0,
+    dtype: DTypeLike = np.uint16,
+) -> AnyArray:
+    """Record a clean image as a camera does: photons arrive at random, then come read noise, gain and offset.
+
+    Parameters
+    ----------
+    clean : array_like
+        Light, 0 or more, usually 0 to 1; any axes.
+    rng : numpy.random.Generator
+        Decides the noise.
+    photons : float
+        Mean number of photons in a pixel of light 1.
+    read_noise : float
+        Standard deviation, in electrons.
+    gain : float
+        Grey values per electron.
+    offset : float
+        Grey value of a pixel without light.
+    dtype : dtype
+        Of the result; integers are rounded and clipped to their range.
+
+    Returns
+    -------
+    ndarray
+        Same axes as ``clean``, grey values.
+    """
+    light = np.maximum(np.asarray(clean, np.float64), 0.0) * photons
+    electrons = rng.poisson(light) + rng.normal(0.0, read_noise, light.shape)
+    grey = electrons * gain + offset
+    kind = np.dtype(dtype)
+    if kind.kind in "iu":
+        limits = np.iinfo(kind)
+        grey = np.clip(np.rint(grey), limits.min, limits.max)
+    return grey.astype(kind)
+
+
+def uneven_light(shape: tuple[int, int], rng: np.random.Generator, strength: float = 0.4) -> NDArray[np.float32]:
+    """Return the light of a badly centred lamp: axes (Y, X), float32, 1 at the brightest spot, darker away from it."""
+    y, x = np.ogrid[: shape[0], : shape[1]]
+    centre_y, centre_x = rng.uniform(0.3, 0.7, 2) * shape
+    distance = ((y - centre_y) / shape[0]) ** 2 + ((x - centre_x) / shape[1]) ** 2
+    return np.asarray(1 - strength * (1 - np.exp(-distance / 0.25)), np.float32)
+
+
+def _anywhere(shape: tuple[int, int], diameter: float, rng: np.random.Generator) -> Nucleus:
+    """Return a random nucleus at a random place."""
+    return Nucleus(
+        y=rng.uniform(0, shape[0] - 1),
+        x=rng.uniform(0, shape[1] - 1),
+        radius=diameter / 2 * np.exp(np.clip(rng.normal(0, 0.13), -0.35, 0.35)),
+        elongation=1 + min(abs(rng.normal(0.1, 0.25)), 0.9),
+        angle=rng.uniform(0, np.pi),
+        brightness=float(np.clip(np.exp(rng.normal(-0.35, 0.28)), 0.25, 1)),
+        seed=int(rng.integers(2**31)),
+    )
+
+
+def _beside(neighbour: Nucleus, nucleus: Nucleus, rng: np.random.Generator) -> Nucleus:
+    """Move a nucleus to the side of another one, in a random direction."""
+    direction = rng.uniform(0, 2 * np.pi)
+    distance = (neighbour.radius + nucleus.radius) * rng.uniform(0.9, 1.1)
+    return Nucleus(
+        neighbour.y + distance * np.sin(direction),
+        neighbour.x + distance * np.cos(direction),
+        nucleus.radius,
+        nucleus.elongation,
+        nucleus.angle,
+        nucleus.brightness,
+        nucleus.seed,
+    )
+
+
+def _fits(nucleus: Nucleus, occupied: Mask, touching: bool) -> bool:
+    """Tell whether the nucleus has its place: a gap all around, or contact without being hidden."""
+    if not (0 <= nucleus.y < occupied.shape[0] and 0 <= nucleus.x < occupied.shape[1]):
+        return False
+    into, out_of = _overlap(nucleus, occupied.shape)
+    taken, distance = occupied[into], _depth(nucleus)[out_of] * nucleus.radius
+    if not touching:
+        return not taken[distance > -max(2.0, 0.15 * nucleus.radius)].any()
+    inside = distance > 0
+    return bool(taken[distance > -1.5].any() and taken[inside].sum() <= _LARGEST_OVERLAP * inside.sum())
+
+
+def _overlap(nucleus: Nucleus, shape: tuple[int, ...]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Return where the nucleus's square lies in the image, and which part of the square that is."""
+    into, out_of = [], []
+    for start, length in zip(nucleus.corner, shape, strict=True):
+        first, last = max(start, 0), max(min(start + nucleus.side, length), max(start, 0))
+        into.append(slice(first, last))
+        out_of.append(slice(first - start, last - start))
+    return (into[0], into[1]), (out_of[0], out_of[1])
+
+
+def _depth(nucleus: Nucleus) -> NDArray[np.float32]:
+    """Return how deep each pixel of the nucleus's square lies inside: 1 at the centre, 0 on the outline, then below."""
+    rng = np.random.default_rng(nucleus.seed)
+    top, left = nucleus.corner
+    y, x = np.ogrid[: nucleus.side, : nucleus.side]
+    dy, dx = y + top - nucleus.y, x + left - nucleus.x
+    along = (dx * np.cos(nucleus.angle) + dy * np.sin(nucleus.angle)) / np.sqrt(nucleus.elongation)
+    across = (dy * np.cos(nucleus.angle) - dx * np.sin(nucleus.angle)) * np.sqrt(nucleus.elongation)
+    direction = np.arctan2(across, along)
+    outline = np.ones_like(direction)
+    for lobes in (2, 3, 4, 5):
+        outline += rng.normal(0, 0.07) / lobes * np.cos(lobes * direction + rng.uniform(0, 2 * np.pi))
+    return np.asarray(1 - np.hypot(along, across) / (max(nucleus.radius, 1e-6) * outline), np.float32)
+
+
+def _appearance(nucleus: Nucleus, depth: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the light of one nucleus in its square: thicker in the middle, grained by chromatin, nucleoli dark."""
+    rng = np.random.default_rng(nucleus.seed + 1)
+    thickness = np.sqrt(np.clip(1 - (1 - np.clip(depth, 0, 1)) ** 2, 0, 1))
+    grain = sum(
+        weight * _noise(depth.shape, max(nucleus.radius * scale, 0.6), rng)
+        for weight, scale in ((0.13, 0.2), (0.11, 0.08))
+    )
+    light = (0.55 + 0.45 * thickness) * np.exp(grain)
+    y, x = np.ogrid[: nucleus.side, : nucleus.side]
+    for _ in range(rng.integers(0, 4)):
+        distance, direction = rng.uniform(0, 0.6) * nucleus.radius, rng.uniform(0, 2 * np.pi)
+        middle_y = nucleus.y - nucleus.corner[0] + distance * np.sin(direction)
+        middle_x = nucleus.x - nucleus.corner[1] + distance * np.cos(direction)
+        width = rng.uniform(0.1, 0.2) * nucleus.radius
+        light = light * (1 - 0.3 * np.exp(-((y - middle_y) ** 2 + (x - middle_x) ** 2) / (2 * width**2)))
+    soft_edge = np.clip(depth * nucleus.radius + 0.5, 0, 1)
+    return np.asarray(np.clip(nucleus.brightness * light * soft_edge, 0, 1), np.float32)
+
+
+def _noise(shape: tuple[int, ...], width: float, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return smooth random structure of a width in pixels: mean 0, standard deviation 1."""
+    structure = gaussian_filter(rng.standard_normal(shape, np.float32), width, mode="wrap")
+    return np.asarray((structure - structure.mean()) / max(float(structure.std()), 1e-6), np.float32)

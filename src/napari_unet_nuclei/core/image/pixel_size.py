@@ -1,0 +1,79 @@
+"""How large a pixel is, in µm: the value that travels with every image, and the units that microscopes write."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+_MICROMETRES = {
+    "pm": 1e-6,
+    "picometer": 1e-6,
+    "å": 1e-4,
+    "angstrom": 1e-4,
+    "nm": 1e-3,
+    "nanometer": 1e-3,
+    "µm": 1.0,
+    "um": 1.0,
+    "micron": 1.0,
+    "micrometer": 1.0,
+    "mm": 1e3,
+    "millimeter": 1e3,
+    "cm": 1e4,
+    "centimeter": 1e4,
+    "in": 25400.0,
+    "inch": 25400.0,
+    "inches": 25400.0,
+    '"': 25400.0,
+    "m": 1e6,
+    "meter": 1e6,
+}
+
+
+@dataclass(frozen=True)
+class PixelSize:
+    """Distance between neighbouring pixels.
+
+    Attributes
+    ----------
+    y, x, z : float
+        In µm; 0.0 where it is unknown.
+    """
+
+    y: float = 0.0
+    x: float = 0.0
+    z: float = 0.0
+
+    @property
+    def known(self) -> bool:
+        """True where lengths and areas within a plane can be given in µm."""
+        return self.y > 0 and self.x > 0
+
+
+def micrometres(length: object, unit: str = "µm") -> float:
+    r"""Convert a length to µm.
+
+    Parameters
+    ----------
+    length : object
+        A number, or text that is one.
+    unit : str
+        As files spell it: "µm" with either of the two Unicode letters, "um", "micron", "nm", "inch" and so on;
+        also with ImageJ's written-out escape.
+
+    Returns
+    -------
+    float
+        0.0 where the length is no positive number or the unit is no length ("pixel").
+
+    Examples
+    --------
+    >>> micrometres(325, "nm"), micrometres("0.5", "microns"), micrometres(2, r"\u00B5m"), micrometres(1, "pixel")
+    (0.325, 0.5, 2.0, 0.0)
+    """
+    name = unit.strip().lower().replace("\\u00b5", "µ").replace("μ", "µ").replace("metre", "meter")
+    factor = _MICROMETRES.get(name) or _MICROMETRES.get(name.removesuffix("s"), 0.0)
+    try:
+        value = float(length) * factor  # type: ignore[arg-type]  # whatever a file holds; what is no number is unknown
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+    return value if math.isfinite(value) and value > 0 else 0.0
