@@ -24,6 +24,7 @@ hypothesis.settings.register_profile("nuclei", deadline=None, max_examples=50)
 hypothesis.settings.load_profile("nuclei")
 
 OPEN_A_WINDOW = "from qtpy.QtWidgets import QApplication, QWidget; app = QApplication([]); QWidget().show()"
+WINDOW_FIXTURES = {"qapp", "qtbot", "make_napari_viewer", "make_napari_viewer_proxy"}
 
 
 def windows_required() -> bool:
@@ -43,7 +44,7 @@ def window_problem() -> str:
     if trial.returncode == 0:
         return ""
     lines = trial.stderr.strip().splitlines() or [f"exit status {trial.returncode}"]
-    return f"Qt cannot open a window here: {lines[-1]}"
+    return f"Qt cannot open a window here: {lines[0]}"
 
 
 def real_images_problem() -> str:
@@ -55,6 +56,9 @@ def real_images_problem() -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if WINDOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("gui")
     if any(item.get_closest_marker("gui") for item in items) and window_problem() and windows_required():
         raise pytest.UsageError(f"Window tests would be skipped, but NUCLEI_REQUIRE_WINDOW is set: {window_problem()}.")
     for item in items:
