@@ -32,9 +32,7 @@ def program_help() -> str:
     """Return the reference of the command line as Markdown."""
     command = [sys.executable, "-m", "typer", "napari_unet_nuclei.cli", "utils", "docs", "--name", "napari-unet-nuclei"]
     described = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True).stdout
-    # The page has its own title, so that every heading goes one level down.
-    lines = described.split("\n")[1:]
-    return "\n".join(f"#{line}" if line.startswith("##") else line for line in lines).replace("\n###", "\n##")
+    return described.partition("\n")[2]  # the page has a title of its own
 
 
 def settings_table() -> str:
