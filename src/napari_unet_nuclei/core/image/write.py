@@ -1,0 +1,245 @@
+"""Writes labels, tables, overlays and JSON so that a file is there whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import math
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import imageio.v3 as iio
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from skimage.color import hsv2rgb
+from skimage.segmentation import find_boundaries
+
+from napari_unet_nuclei.core.errors import ImageFileError, ImageShapeError
+from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.image.tiff_metadata import PIXEL_SIZE_KEY
+from napari_unet_nuclei.core.types import AnyArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PROVENANCE_KEY = "provenance"
+"""Where a label file keeps how it was made: in the JSON of a TIFF, and the map annotation of an OME-TIFF."""
+
+LARGEST_OVERLAY = 16_000_000
+"""Overlays of larger planes are thinned out to about this many pixels."""
+
+_CLASSIC_TIFF_BYTES = 2**32 - 2**25  # what offsets of 32 bits can reach, less room for the file's own tables
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Write a file under a temporary name beside it, and rename it when it is complete.
+
+    Whatever ends the block early, Cancelled and KeyboardInterrupt included, leaves ``path`` as it was and no
+    temporary file. Missing folders are created.
+
+    Parameters
+    ----------
+    path : Path
+        The file to be.
+
+    Yields
+    ------
+    Path
+        Hidden name in the same folder, with the same suffix, to write to.
+
+    Raises
+    ------
+    ImageFileError
+        If the system refuses: disk full, no permission, the name of a folder.
+    """
+    partial = path.with_name(f".{path.stem[:40]}-{secrets.token_hex(4)}.part{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        os.replace(partial, path)  # noqa: PTH105  # replaces in one step, on Windows too
+    except OSError as error:
+        raise ImageFileError(f"{path} was not written: {_remedy(error)}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def write_labels(
+    path: Path, labels: AnyArray, *, axes: str, pixel_size: PixelSize, provenance: Mapping[str, object]
+) -> None:
+    """Write labels as a zlib-compressed TIFF that keeps axes, pixel size and provenance.
+
+    Parameters
+    ----------
+    path : Path
+        An OME-TIFF where it ends in ``.ome.tif`` or ``.ome.tiff``.
+    labels : array_like
+        Ids from 0, any integer dtype; stored as int32, or uint32 where ids need it.
+    axes : str
+        One letter per axis: T, Z, Y, X, Q.
+    pixel_size : PixelSize
+        In µm; unknown parts are left out.
+    provenance : mapping
+        Names and values that JSON can hold; numpy numbers and paths too.
+
+    Raises
+    ------
+    ImageShapeError
+        If the axes do not fit the array, or it has no pixels.
+    ImageFileError
+        If ids are no whole numbers from 0 to 4,294,967,295, or the file cannot be written.
+    """
+    stored = _storable(path, np.asarray(labels))
+    if len(axes) != stored.ndim or stored.size == 0:
+        raise ImageShapeError(f"Labels of shape {stored.shape} cannot be written with the axes {axes!r}.")
+    ome = path.name.lower().endswith((".ome.tif", ".ome.tiff"))
+    describe = _ome_description if ome else _plain_description
+    with atomic(path) as partial:
+        tifffile.imwrite(
+            partial,
+            stored,
+            ome=ome,
+            bigtiff=stored.nbytes > _CLASSIC_TIFF_BYTES,
+            photometric="minisblack",
+            compression="zlib",
+            metadata=describe(axes, pixel_size, json.loads(_json(provenance))),
+            # Readers without JSON or OME, ImageJ among them, take the pixel size from here.
+            resolution=(1e4 / pixel_size.x, 1e4 / pixel_size.y) if pixel_size.known else None,
+            resolutionunit="CENTIMETER" if pixel_size.known else "NONE",
+        )
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as CSV (UTF-8, comma, point) without the row index.
+
+    Raises
+    ------
+    ImageFileError
+        If the file cannot be written.
+    """
+    with atomic(path) as partial:
+        table.to_csv(partial, index=False, encoding="utf-8", lineterminator="\n")
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a value as indented JSON (UTF-8); numpy numbers, arrays and paths are understood.
+
+    Raises
+    ------
+    ImageFileError
+        If the file cannot be written.
+    """
+    with atomic(path) as partial:
+        partial.write_text(_json(value, indent=2) + "\n", encoding="utf-8")
+
+
+def write_overlay(path: Path, image_plane: AnyArray, labels_plane: AnyArray) -> None:
+    """Write a PNG of one plane with the outline of every nucleus in a colour of its own.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in ``.png``.
+    image_plane : array_like
+        Axes (Y, X) or (Y, X, S), any dtype. Colours of 8 bits are shown as they are, all else is stretched from its
+        1st to its 99.8th percentile.
+    labels_plane : array_like
+        Axes (Y, X), integer ids.
+
+    Raises
+    ------
+    ImageShapeError
+        If image and labels differ in height or width.
+    ImageFileError
+        If the file cannot be written.
+    """
+    image, labels = np.asarray(image_plane), np.asarray(labels_plane)
+    if image.shape[:2] != labels.shape or labels.size == 0:
+        raise ImageShapeError(f"An image of shape {image.shape} has no overlay with labels of shape {labels.shape}.")
+    step = math.ceil(math.sqrt(labels.size / LARGEST_OVERLAY))
+    labels = labels[::step, ::step]
+    shown = _shown(image[::step, ::step])
+    outline = find_boundaries(labels, mode="inner")
+    shown[outline] = _colours()[labels[outline] % 256]
+    with atomic(path) as partial:
+        iio.imwrite(partial, shown, plugin="pillow", extension=".png")
+
+
+def _remedy(error: OSError) -> str:
+    """Say what stood in the way, and what to do."""
+    if error.errno in _FULL:
+        return "the disk is full. Free some space, or choose another folder."
+    if isinstance(error, IsADirectoryError):
+        return "a folder has that name. Choose another name."
+    if error.errno in _FORBIDDEN:
+        return "that is not permitted. Choose another folder, or close the program that has the file open."
+    return f"{error.strerror or error}. Check the folder and its name."
+
+
+def _storable(path: Path, labels: NDArray[Any]) -> NDArray[np.int32] | NDArray[np.uint32]:
+    """Return labels as int32, or uint32 where ids need it."""
+    lowest, highest = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
+    if labels.dtype.kind not in "bui" or lowest < 0 or highest > np.iinfo(np.uint32).max:
+        raise ImageFileError(
+            f"{path} was not written: ids of nuclei are whole numbers from 0 to {np.iinfo(np.uint32).max}, "
+            f"these are {labels.dtype} from {lowest} to {highest}. Relabel them first."
+        )
+    if highest > np.iinfo(np.int32).max:
+        return labels.astype(np.uint32, copy=False)
+    return labels.astype(np.int32, copy=False)
+
+
+def _plain_description(axes: str, pixel_size: PixelSize, provenance: dict[str, object]) -> dict[str, object]:
+    """Return what tifffile writes as JSON into the image description."""
+    sizes = {"y": pixel_size.y, "x": pixel_size.x, "z": pixel_size.z}
+    return {"axes": axes, PIXEL_SIZE_KEY: sizes, PROVENANCE_KEY: provenance}
+
+
+def _ome_description(axes: str, pixel_size: PixelSize, provenance: dict[str, object]) -> dict[str, object]:
+    """Return what tifffile writes as OME-XML."""
+    sizes = {"X": pixel_size.x, "Y": pixel_size.y, "Z": pixel_size.z}
+    described: dict[str, object] = {"axes": axes, "MapAnnotation": {PROVENANCE_KEY: _json(provenance)}}
+    for axis, size in sizes.items():
+        if size > 0:
+            described |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "µm"}
+    return described
+
+
+def _json(value: object, indent: int | None = None) -> str:
+    return json.dumps(value, indent=indent, ensure_ascii=False, default=_jsonable)
+
+
+def _jsonable(value: object) -> object:
+    """Return what JSON can hold in place of numpy values and paths."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+
+
+def _shown(image: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return a new array for the screen: axes (Y, X, 3), uint8."""
+    if image.ndim == 3 and image.dtype == np.uint8:
+        return np.array(image[..., :3])
+    finite = image[np.isfinite(image)]
+    low, high = np.percentile(finite, (1, 99.8)) if finite.size else (0.0, 1.0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        stretched = (image.astype(np.float32) - np.float32(low)) / np.float32(max(high - low, 1e-30))
+    grey = (255 * np.clip(np.nan_to_num(stretched), 0, 1)).astype(np.uint8)
+    return np.array(grey[..., :3]) if grey.ndim == 3 else np.repeat(grey[..., None], 3, axis=-1)
+
+
+def _colours() -> NDArray[np.uint8]:
+    """Return 256 bright colours, following ones far apart: axes (id, S)."""
+    hue = np.arange(256) * 0.618034 % 1  # the golden ratio spreads any number of hues evenly
+    colours = hsv2rgb(np.stack([hue, np.full(256, 0.85), np.ones(256)], axis=-1))
+    return np.asarray(255 * colours, np.uint8)
