@@ -1,0 +1,62 @@
+"""Puts the generated sample images under File > Open Sample."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from napari_unet_nuclei.core.image import synthetic
+from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.image.synthetic import Sample
+
+LayerData: TypeAlias = tuple[Any, dict[str, Any], str]
+"""What napari makes a layer of: array, arguments by name, kind of layer."""
+
+_CHANNEL_COLORMAPS = ("blue", "green")
+
+
+def fluorescent_nuclei() -> list[LayerData]:
+    """Return the 2-D fluorescence sample as one layer."""
+    return _layers(synthetic.fluorescent_nuclei())
+
+
+def two_channels() -> list[LayerData]:
+    """Return DAPI and GFP as two layers, shown on top of each other."""
+    return _layers(synthetic.two_channels())
+
+
+def z_stack() -> list[LayerData]:
+    """Return the confocal stack as one layer."""
+    return _layers(synthetic.z_stack())
+
+
+def time_series() -> list[LayerData]:
+    """Return the time series as one layer."""
+    return _layers(synthetic.time_series())
+
+
+def stained_tissue() -> list[LayerData]:
+    """Return the stained tissue as one colour layer."""
+    return _layers(synthetic.stained_tissue())
+
+
+def _layers(sample: Sample) -> list[LayerData]:
+    """Make one image layer of a sample, or one per channel as napari does when it splits a stack."""
+    spatial = _spatial(sample.axes, sample.pixel_size)
+    if "C" not in sample.axes:
+        return [(sample.image, {"name": sample.name, "rgb": "S" in sample.axes, **spatial}, "image")]
+    channels = zip(sample.image, sample.channel_names, _CHANNEL_COLORMAPS, strict=True)
+    return [
+        (channel, {"name": name, "colormap": colormap, "blending": "additive", **spatial}, "image")
+        for channel, name, colormap in channels
+    ]
+
+
+def _spatial(axes: str, pixel_size: PixelSize) -> dict[str, Any]:
+    """Return scale, units and axis labels of a layer; napari counts neither channels nor colours as axes."""
+    kept = [axis.lower() for axis in axes if axis not in "CS"]
+    sizes = {"z": pixel_size.z, "y": pixel_size.y, "x": pixel_size.x}
+    return {
+        "scale": tuple(sizes.get(axis, 1.0) for axis in kept),
+        "units": tuple("µm" if axis in sizes else "pixel" for axis in kept),
+        "axis_labels": tuple(kept),
+    }
