@@ -1,0 +1,34 @@
+"""Segment cell nuclei with a pretrained U-Net: in napari, on the command line, and from Python."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_unet_nuclei.core.labels.measure import measure
+    from napari_unet_nuclei.core.model.registry import load_model
+    from napari_unet_nuclei.core.segment import SegmentResult, segment
+    from napari_unet_nuclei.core.settings import SegmentSettings
+
+__version__: str
+__all__ = ["SegmentResult", "SegmentSettings", "__version__", "load_model", "measure", "segment"]
+
+_HOMES = {
+    "SegmentResult": "core.segment",
+    "SegmentSettings": "core.settings",
+    "load_model": "core.model.registry",
+    "measure": "core.labels.measure",
+    "segment": "core.segment",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import public names when they are first used: importing the package must load neither torch nor napari."""
+    if name == "__version__":
+        from importlib.metadata import version  # slow to import, and seldom asked for
+
+        return version("napari-unet-nuclei")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

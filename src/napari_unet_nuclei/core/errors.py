@@ -1,0 +1,45 @@
+"""What can go wrong, in the user's words: every message says what happened and what to do next."""
+
+
+class NucleiError(Exception):
+    """Base of every expected failure; docks show it in their status line, the command line prints it and exits 1."""
+
+
+class ImageShapeError(NucleiError):
+    """An image, or a pair of image and labels, has a shape or axes that the verb cannot use."""
+
+
+class ImageFileError(NucleiError):
+    """A file cannot be read as an image, or written."""
+
+
+class ModelFileError(NucleiError):
+    """A model file is missing, damaged, too large or of a kind that is not accepted."""
+
+
+class UnknownModelError(NucleiError):
+    """No model of that name is installed and no file of that name exists."""
+
+
+class DeviceError(NucleiError):
+    """The requested device does not exist on this computer."""
+
+
+class DeviceMemoryError(NucleiError):
+    """The image does not fit into memory even with the smallest tile on the CPU."""
+
+
+class SettingsError(NucleiError):
+    """A setting, or a settings file, has a value that the verb cannot use."""
+
+
+class DatasetError(NucleiError):
+    """A training set has a problem; the message names the file."""
+
+
+class NoSamplesError(DatasetError):
+    """Nothing is left to train on or to judge with."""
+
+
+class TrainingDivergedError(NucleiError):
+    """The loss became infinite or not a number before there was a good model to keep."""

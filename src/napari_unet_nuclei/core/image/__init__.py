@@ -1,0 +1,1 @@
+"""Images before the network sees them: axes, intensities, tiles, files, and synthetic samples."""

@@ -1,0 +1,1 @@
+"""Label images: made into training targets, made from network output, compared and measured."""

@@ -1,0 +1,148 @@
+"""Turn labelled nuclei into the maps that the network learns to predict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_unet_nuclei.core.types import Labels, Mask
+
+BORDER_RADIUS = 2
+"""A pixel is border where two nuclei lie within this many pixels of it (at the model's own scale)."""
+
+OUTLINE_WEIGHT = 2.5
+"""Weight of pixels next to an outline, because one pixel of outline decides between IoU 0.8 and 0.9."""
+
+SMALL_WEIGHT = 4.0
+"""Largest weight of the pixels of small nuclei, because every nucleus counts once, whatever its area."""
+
+
+@dataclass(frozen=True)
+class TargetMaps:
+    """Training targets of one crop, every map float32 with axes (Y, X).
+
+    Attributes
+    ----------
+    foreground : ndarray
+        1 in nuclei, 0 elsewhere.
+    border : ndarray
+        1 between touching or nearly touching nuclei.
+    distance : ndarray
+        Distance to the nucleus's own outline, 1 at its largest, 0 outside nuclei.
+    size : ndarray
+        log2 of the nucleus's diameter over the model's, 0 outside nuclei.
+    weight : ndarray
+        How much each pixel counts; 0 where nobody looked.
+    """
+
+    foreground: NDArray[np.float32]
+    border: NDArray[np.float32]
+    distance: NDArray[np.float32]
+    size: NDArray[np.float32]
+    weight: NDArray[np.float32]
+
+
+def equivalent_diameters(labels: Labels) -> NDArray[np.float64]:
+    """Diameter in pixels of the circle of each nucleus's area, indexed by id; 0 for ids that do not occur.
+
+    Examples
+    --------
+    >>> equivalent_diameters(np.array([[0, 1, 1], [0, 1, 1]])).round(2)
+    array([0.  , 2.26])
+    """
+    areas = np.bincount(labels.ravel()).astype(np.float64)
+    areas[0] = 0
+    return np.asarray(np.sqrt(4 * areas / np.pi))
+
+
+def inner_boundary(labels: Labels) -> Mask:
+    """Pixels of nuclei that share an edge with another id or the background; the image's own edge is none."""
+    boundary = np.zeros(labels.shape, bool)
+    for before, after in (
+        ((slice(1, None), slice(None)), (slice(None, -1), slice(None))),
+        ((slice(None), slice(1, None)), (slice(None), slice(None, -1))),
+    ):
+        differs = labels[before] != labels[after]
+        boundary[before] |= differs
+        boundary[after] |= differs
+    return boundary & (labels > 0)
+
+
+def normalised_distance(labels: Labels) -> NDArray[np.float32]:
+    """Euclidean distance to each nucleus's own outline, divided by its maximum in that nucleus.
+
+    One transform serves all nuclei at once: the way from a pixel to the boundary of another nucleus crosses the
+    boundary of its own first.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (Y, X), int
+
+    Returns
+    -------
+    ndarray, shape (Y, X), float32
+        In (0, 1] inside nuclei, 0 outside.
+    """
+    inside = labels > 0
+    if not inside.any():
+        return np.zeros(labels.shape, np.float32)
+    boundary = inner_boundary(labels)
+    distance = ndimage.distance_transform_edt(~boundary) + 1.0 if boundary.any() else np.ones(labels.shape)
+    distance = np.where(inside, distance, 0.0)
+    ids = np.arange(labels.max() + 1)
+    largest = np.maximum(ndimage.maximum(distance, labels, ids), 1.0)
+    return np.asarray(distance / largest[labels], np.float32)
+
+
+def touching_border(labels: Labels, radius: int = BORDER_RADIUS) -> Mask:
+    """Pixels whose (2 radius + 1)² window holds two nuclei: lines between neighbours, nothing elsewhere.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (Y, X), int
+    radius : int
+        In pixels.
+    """
+    side = 2 * radius + 1
+    largest = ndimage.maximum_filter(labels, side)
+    absent = np.iinfo(labels.dtype).max
+    smallest = ndimage.minimum_filter(np.where(labels > 0, labels, absent), side)
+    return np.asarray((largest != smallest) & (smallest != absent))
+
+
+def encode_labels(
+    labels: Labels, diameter: float, diameters: NDArray[np.float64] | None = None, reviewed: Mask | None = None
+) -> TargetMaps:
+    """Make the training targets of one crop.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (Y, X), int
+        Nuclei with holes filled, at the model's own scale.
+    diameter : float
+        Nucleus diameter in pixels that the model expects.
+    diameters : ndarray, optional
+        Diameter in crop pixels of each id, from the image before cropping; from the crop where not given.
+    reviewed : ndarray of bool, shape (Y, X), optional
+        Where the labels can be trusted; elsewhere the weight is 0. Everywhere where not given.
+    """
+    inside = labels > 0
+    diameters = equivalent_diameters(labels) if diameters is None else diameters
+    size = np.zeros(labels.shape, np.float32)
+    size[inside] = np.log2(np.maximum(diameters[labels[inside]], 1.0) / diameter)
+    boundary = inner_boundary(labels)
+    outline = ndimage.maximum_filter(boundary, 5)
+    weight = np.where(outline, OUTLINE_WEIGHT, 1.0)
+    weight[inside] *= np.clip(2.0 ** -size[inside], 1.0, SMALL_WEIGHT)
+    if reviewed is not None:
+        weight *= reviewed
+    return TargetMaps(
+        foreground=inside.astype(np.float32),
+        border=touching_border(labels).astype(np.float32),
+        distance=normalised_distance(labels),
+        size=size,
+        weight=weight.astype(np.float32),
+    )

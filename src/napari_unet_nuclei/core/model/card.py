@@ -1,0 +1,118 @@
+"""What a model file says about itself: everything needed to run it, judge it and credit it, without loading PyTorch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+SCHEMA_VERSION = 1
+ACCEPTED = "Accepted are .safetensors files that napari-unet-nuclei wrote."
+
+Head = Literal["foreground", "border", "distance", "size", "classes"]
+INSTANCE_HEADS: tuple[Head, ...] = ("foreground", "border", "distance", "size")
+DECODED_HEADS: tuple[Head, ...] = ("foreground", "border", "distance")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Architecture(_Part):
+    """Shape of a U-Net; together with the weights it is the whole network.
+
+    The bounds are there so that a damaged or hostile card cannot ask for more memory than a model may use.
+    """
+
+    in_channels: int = Field(1, ge=1, le=64, description="Channels of the normalised input.")
+    base_width: int = Field(24, ge=1, le=256, description="Channels of the first level; every level doubles them.")
+    max_width: int = Field(512, ge=1, le=2048, description="No level has more channels than this.")
+    depth: int = Field(3, ge=1, le=6, description="Number of poolings.")
+    normalisation: Literal["batch", "none"] = Field(
+        "batch", description="Normalisation after each convolution. Instance and group norm depend on the tile."
+    )
+    upsampling: Literal["nearest", "transposed"] = Field(
+        "nearest", description="Nearest neighbour with a 1x1 convolution, or a 2x2 transposed convolution."
+    )
+    stem: Literal["full", "space-to-depth"] = Field(
+        "space-to-depth",
+        description="First level at full resolution, or at half resolution by space-to-depth with pixel-shuffle heads.",
+    )
+    heads: tuple[Head, ...] = Field(INSTANCE_HEADS, min_length=1, max_length=8, description="Output maps, in order.")
+
+    @property
+    def stem_stride(self) -> int:
+        """Factor in pixels by which the first level is coarser than the image."""
+        return 2 if self.stem == "space-to-depth" else 1
+
+    @property
+    def stride(self) -> int:
+        """Total stride in pixels: input sides and tile origins must be multiples of it."""
+        return int(self.stem_stride * 2**self.depth)
+
+    def width(self, level: int) -> int:
+        """Channels of a level, 0 being the finest."""
+        return int(min(self.base_width * 2**level, self.max_width))
+
+    @property
+    def receptive_radius(self) -> int:
+        """Upper bound, in input pixels, of how far an output pixel can see.
+
+        Every 3x3 convolution adds one pixel of its level; pooling, nearest up-sampling and the pixel shuffle each
+        add at most one pixel of the coarser level.
+        """
+        strides = [self.stem_stride * 2**level for level in range(self.depth + 1)]
+        convolutions = sum(4 * stride for stride in strides[:-1]) + 2 * strides[-1]
+        resampling = sum(2 * stride for stride in strides[1:])
+        head = 2 * self.stem_stride
+        return int(convolutions + resampling + head)
+
+
+class Thresholds(_Part):
+    """Decoding thresholds fitted with the model."""
+
+    foreground: float = Field(0.5, ge=0.01, le=0.99, description="Probability above which a pixel is foreground.")
+    seed: float = Field(0.5, ge=0.01, le=0.99, description="Distance minus border above which a pixel is a seed.")
+    min_size: float = Field(16.0, ge=0, description="Smallest area in px² at the model's own scale.")
+
+
+class TrainingRecord(_Part):
+    """Where the weights come from."""
+
+    dataset: str = ""
+    data_licence: str = ""
+    split: str = ""
+    images: int = 0
+    nuclei: int = 0
+    seed: int = 0
+    steps: int = 0
+    seconds: float = 0.0
+    commit: str = ""
+    command: str = ""
+
+
+class ModelCard(_Part):
+    """The card in the header of a model file."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,79}$", description="Name in the pickers.")
+    description: str = ""
+    task: Literal["instances"] = "instances"
+    image_kind: Literal["fluorescence", "stained"] = Field("fluorescence", description="Images the model is for.")
+    architecture: Architecture = Architecture()
+    diameter: float = Field(22.0, gt=0, le=1000, description="Nucleus diameter in pixels that the model expects.")
+    percentiles: tuple[float, float] = Field((1.0, 99.8), description="Intensities that become 0 and 1.")
+    thresholds: Thresholds = Thresholds()
+    training: TrainingRecord = TrainingRecord()
+    metrics: dict[str, float] = Field(default_factory=dict, description="Measured figures, named with their data.")
+    limits: str = Field("", description="Where the model is known to fail.")
+    licence: str = ""
+    parent: str = Field("", description="Name and hash of the model that this one was fine-tuned from.")
+    weights_hash: str = Field("", description="SHA-256 over names, shapes and bytes of all tensors.")
+
+    @model_validator(mode="after")
+    def _heads_fit_task(self) -> ModelCard:
+        missing = [head for head in DECODED_HEADS if head not in self.architecture.heads]
+        if missing:
+            raise ValueError(f"a model for nuclei needs the heads {', '.join(missing)}")
+        return self

@@ -1,0 +1,111 @@
+"""One contract for progress and cancelling, shared by the window, the command line and the tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Cancelled(Exception):
+    """The user asked to stop. No error: only the outermost caller catches it."""
+
+
+@dataclass(frozen=True)
+class Advanced:
+    """Work has moved on.
+
+    Attributes
+    ----------
+    fraction : float
+        Share of the whole job that is done, 0 to 1, never falling.
+    message : str
+        What is being done now, in the user's words ("tile 3 of 12").
+    """
+
+    fraction: float
+    message: str
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something the user should know, said once (a smaller tile was needed, pixels were not finite)."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """One epoch of training has ended.
+
+    Attributes
+    ----------
+    epoch : int
+        Number of the epoch, from 1.
+    train_loss, val_loss : float
+        Mean loss on the training crops of this epoch and on the validation images.
+    val_ap50 : float
+        Average precision at IoU 0.5 on the validation images, 0 to 1.
+    """
+
+    epoch: int
+    train_loss: float
+    val_loss: float
+    val_ap50: float
+
+
+Event = Advanced | Notice | EpochDone
+
+
+class Progress(Protocol):
+    """Where a verb reports to, and where it learns that the user wants to stop."""
+
+    @property
+    def finish_requested(self) -> bool:
+        """True once the user asked to end early and keep what is best so far."""
+
+    def report(self, event: Event) -> None:
+        """Tell the face what happened.
+
+        Raises
+        ------
+        Cancelled
+            As soon as the user has cancelled; the caller unwinds and keeps nothing.
+        """
+
+
+class Silent:
+    """Progress for callers who want neither reports nor a way to cancel."""
+
+    finish_requested = False
+
+    def report(self, event: Event) -> None:
+        """Ignore the event."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """A part of a parent's progress: fractions 0 to 1 are mapped into ``start`` to ``stop`` of the parent.
+
+    Examples
+    --------
+    >>> class Printing(Silent):
+    ...     def report(self, event):
+    ...         print(event.fraction)
+    >>> Share(Printing(), 0.5, 1.0).report(Advanced(0.5, "half of the second half"))
+    0.75
+    """
+
+    parent: Progress
+    start: float
+    stop: float
+
+    @property
+    def finish_requested(self) -> bool:
+        """As the parent says."""
+        return self.parent.finish_requested
+
+    def report(self, event: Event) -> None:
+        """Pass the event to the parent, its fraction mapped into this share."""
+        if isinstance(event, Advanced):
+            event = Advanced(self.start + (self.stop - self.start) * event.fraction, event.message)
+        self.parent.report(event)

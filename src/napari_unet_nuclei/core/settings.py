@@ -1,0 +1,152 @@
+"""The settings of every verb: one text each, which is docstring, tooltip, ``--help`` and JSON schema at once.
+
+A number that can be automatic is two fields, a switch ``<name>_auto`` and the number ``<name>``: forms and
+option parsers then need no special case, and giving the number on the command line turns the switch off.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from napari_unet_nuclei.core.errors import SettingsError
+
+Unit = Literal["", "px", "px²", "µm", "s", "steps", "epochs"]
+
+
+def number(default: float, text: str, unit: Unit = "", *, ge: float, le: float, step: float = 0) -> Any:
+    """Field of a bounded number with its unit; ``step`` is what one click of a spin box changes."""
+    return Field(default, description=text, ge=ge, le=le, json_schema_extra={"unit": unit, "step": step})
+
+
+def choice(default: object, text: str) -> Any:
+    """Field of a switch, a choice or a name."""
+    return Field(default, description=text)
+
+
+class Settings(BaseModel):
+    """Base of all settings: frozen, validated, and closed to unknown names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def changed(self, **values: object) -> Any:
+        """Return a copy with some values replaced; a number that is given turns its ``_auto`` switch off.
+
+        Raises
+        ------
+        SettingsError
+            If a name is unknown or a value is out of bounds.
+        """
+        switches = {
+            f"{name}_auto": False
+            for name in values
+            if f"{name}_auto" in type(self).model_fields and f"{name}_auto" not in values
+        }
+        return validated(type(self), {**self.model_dump(), **switches, **values})
+
+
+SettingsType = TypeVar("SettingsType", bound=Settings)
+
+
+def validated(kind: type[SettingsType], values: dict[str, object]) -> SettingsType:
+    """Build settings from plain values, with errors in the user's words.
+
+    Raises
+    ------
+    SettingsError
+        If a name is unknown or a value is out of bounds.
+    """
+    try:
+        return kind(**values)  # type: ignore[arg-type]  # pydantic checks the values, that is the purpose
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, item['loc'])) or 'settings'}: {item['msg']} (got {item['input']!r})"
+            for item in error.errors()
+        )
+        raise SettingsError(f"A setting cannot be used: {problems}.") from error
+
+
+def read_settings(path: Path, kind: type[SettingsType]) -> SettingsType:
+    """Read settings from a JSON file such as the dock saves or ``run.json`` contains.
+
+    Raises
+    ------
+    SettingsError
+        If the file is unreadable, not JSON, or has values that cannot be used.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"The settings file {path} cannot be read as JSON: {error}.") from error
+    if not isinstance(values, dict):
+        raise SettingsError(f"The settings file {path} must hold one JSON object with setting names and values.")
+    return validated(kind, values)
+
+
+class SegmentSettings(Settings):
+    """How an image is segmented. The defaults fit most images; thresholds come with the model."""
+
+    channel_auto: bool = choice(
+        True, "Use the channel that carries the nuclei: the only one, or in colour pictures the one with most signal."
+    )
+    channel: int = number(0, "Channel to segment, counted from 0.", ge=0, le=999)
+    invert: Literal["auto", "yes", "no"] = choice(
+        "auto", "Nuclei are dark on a bright background: found out from the image, or as you say."
+    )
+    diameter_auto: bool = choice(True, "Estimate the typical nucleus diameter from the image.")
+    diameter: float = number(
+        22.0,
+        "Typical nucleus diameter; the image is rescaled by it to the size that the model knows.",
+        "px",
+        ge=0.01,
+        le=5000,
+        step=0.5,
+    )
+    diameter_unit: Literal["px", "µm"] = choice("px", "Unit of the diameter: image pixels, or µm by the pixel size.")
+    foreground_auto: bool = choice(True, "Use the foreground threshold that was fitted with the model.")
+    foreground: float = number(
+        0.5,
+        "Probability above which a pixel belongs to a nucleus: lower finds dimmer nuclei and wider outlines.",
+        ge=0.01,
+        le=0.99,
+        step=0.01,
+    )
+    seed_auto: bool = choice(True, "Use the seed threshold that was fitted with the model.")
+    seed: float = number(
+        0.5,
+        "How clearly the middle of a nucleus must stand out to become one: lower splits less, higher splits more.",
+        ge=0.01,
+        le=0.99,
+        step=0.01,
+    )
+    min_size_auto: bool = choice(True, "Use the minimum size that was fitted with the model, at the image's scale.")
+    min_size: int = number(20, "Nuclei with a smaller area are dropped.", "px²", ge=0, le=1_000_000, step=1)
+    flips: bool = choice(
+        False, "Average the network over four mirrored copies: slightly more accurate, four times slower."
+    )
+    device: str = choice("auto", "Where the network runs: auto, cpu, cuda, cuda:N or mps.")
+    tile: int = number(
+        1536, "Largest side of a tile given to the network; smaller needs less memory.", "px", ge=64, le=8192, step=64
+    )
+
+
+class TrainSettings(Settings):
+    """How a network is trained. Whichever of steps, epochs and time runs out first ends the training."""
+
+    steps_auto: bool = choice(True, "Train until the time limit, however many steps that are.")
+    steps: int = number(10_000, "Optimiser steps.", "steps", ge=1, le=10_000_000)
+    time: float = number(3600.0, "Time limit; the learning rate falls to zero just then.", "s", ge=1, le=2_592_000)
+    epoch_steps: int = number(400, "Steps from one validation to the next.", "steps", ge=1, le=100_000)
+    patience: int = number(
+        30, "Stop after this many validations without a better result.", "epochs", ge=1, le=10_000
+    )
+    batch: int = number(8, "Crops in one step.", ge=1, le=1024)
+    crop: int = number(256, "Side of a training crop.", "px", ge=32, le=2048, step=32)
+    learning_rate: float = number(0.002, "Highest learning rate.", ge=1e-6, le=1.0, step=0.0001)
+    weight_decay: float = number(0.0001, "Pull of the weights towards zero.", ge=0, le=1, step=0.0001)
+    augmentation: float = number(1.0, "Strength of the augmentation: 0 only flips and turns.", ge=0, le=1, step=0.1)
+    seed: int = number(0, "Start of all random draws: the same seed and thread count repeat a run.", ge=0, le=2**31 - 1)
+    device: str = choice("auto", "Where the network is trained: auto, cpu, cuda, cuda:N or mps.")

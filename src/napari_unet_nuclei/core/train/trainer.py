@@ -1,0 +1,272 @@
+"""The training loop: crops in, the best network out, and nothing lost when it is killed."""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from napari_unet_nuclei.core.errors import NoSamplesError, TrainingDivergedError
+from napari_unet_nuclei.core.labels.encode import encode_labels
+from napari_unet_nuclei.core.model.card import ModelCard
+from napari_unet_nuclei.core.model.device import Device, choose_device
+from napari_unet_nuclei.core.model.unet import UNet
+from napari_unet_nuclei.core.progress import Advanced, EpochDone, Notice, Progress
+from napari_unet_nuclei.core.settings import TrainSettings
+from napari_unet_nuclei.core.train.augment import Augmentation
+from napari_unet_nuclei.core.train.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from napari_unet_nuclei.core.train.losses import Targets, instance_loss
+from napari_unet_nuclei.core.train.samples import Crop, Sample, blank_crop, cut_crop, draw_scale, sampling_weights
+from napari_unet_nuclei.core.train.validate import validate
+
+EMA_DECAY = 0.999
+WARM_UP = 0.03
+"""Share of the training in which the learning rate rises."""
+LARGEST_GRADIENT = 1.0
+BLANK_SHARE = 0.04
+"""Share of crops that show noise without nuclei."""
+
+Batch = tuple[Tensor, Targets]
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """A trained network.
+
+    Attributes
+    ----------
+    network : UNet
+        Averaged weights of the best epoch, float32 on the CPU, in evaluation mode.
+    history : tuple of EpochDone
+    steps : int
+        Optimiser steps that were done.
+    seconds : float
+        Time they took.
+    """
+
+    network: UNet
+    history: tuple[EpochDone, ...]
+    steps: int
+    seconds: float
+
+
+class BatchSource:
+    """Prepares the next batch on a thread of its own while the network works on this one."""
+
+    def __init__(self, samples: Sequence[Sample], card: ModelCard, settings: TrainSettings, device: Device) -> None:
+        self.samples = samples
+        self.card = card
+        self.settings = settings
+        self.device = device
+        self.weights = sampling_weights(samples)
+        self.augmentation = Augmentation(settings.augmentation)
+
+    def batch(self, step: int) -> Batch:
+        """Make the batch of a step; the same step gives the same batch, so a run can be resumed anywhere."""
+        rng = np.random.default_rng((self.settings.seed, step))
+        chosen = rng.choice(len(self.samples), self.settings.batch, p=self.weights)
+        crops = [self._crop(self.samples[index], rng) for index in chosen]
+        images, warped = self.augmentation(crops, seed=int(rng.integers(2**31)))
+        maps = [encode_labels(crop.labels, self.card.diameter, crop.diameters, crop.reviewed) for crop in warped]
+        layout = torch.channels_last
+        return images.to(self.device.name).to(memory_format=layout), Targets.stack(maps, self.device.name)
+
+    def _crop(self, sample: Sample, rng: np.random.Generator) -> Crop:
+        if rng.random() < BLANK_SHARE:
+            return blank_crop(len(sample.image), self.settings.crop, rng)
+        return cut_crop(sample, self.settings.crop, draw_scale(sample, self.card.diameter, rng), rng)
+
+    @contextmanager
+    def ahead(self, first: int) -> Iterator[Iterator[Batch]]:
+        """Yield batches from step ``first`` on, always one ahead."""
+        # One thread for the crops' own arithmetic: the network has the others.
+        with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+
+            def batches() -> Iterator[Batch]:
+                step = first
+                waiting: Future[Batch] = pool.submit(self.batch, step)
+                while True:
+                    current, step = waiting, step + 1
+                    waiting = pool.submit(self.batch, step)
+                    yield current.result()
+
+            yield batches()
+
+
+class Trainer:
+    """Trains a network of the card's architecture.
+
+    Parameters
+    ----------
+    card : ModelCard
+        Architecture, nucleus diameter and thresholds used while validating.
+    settings : TrainSettings
+    network : UNet, optional
+        Weights to start from; fresh ones, drawn by the seed, where not given.
+    """
+
+    def __init__(self, card: ModelCard, settings: TrainSettings, network: UNet | None = None) -> None:
+        self.card = card
+        self.settings = settings
+        self.device = choose_device(settings.device)
+        torch.manual_seed(settings.seed)
+        start = network or UNet(card.architecture)
+        self.network = start.to(self.device.name).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.averaged = AveragedModel(
+            self.network, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY), use_buffers=True
+        )
+        self.optimiser = torch.optim.AdamW(
+            self.network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
+
+    def fit(
+        self,
+        train: Sequence[Sample],
+        validation: Sequence[Sample],
+        progress: Progress,
+        checkpoint: Path | None = None,
+        history: Path | None = None,
+    ) -> TrainResult:
+        """Train until steps, time or patience run out, or the user asks to finish.
+
+        Parameters
+        ----------
+        train, validation : sequence of Sample
+            The best epoch is chosen by the validation samples.
+        progress : Progress
+        checkpoint : Path, optional
+            Written after every epoch; where it exists, training goes on from it.
+        history : Path, optional
+            CSV file that receives one row per epoch.
+
+        Raises
+        ------
+        NoSamplesError
+            If there is nothing to train on or to judge with.
+        TrainingDivergedError
+            If the loss is no number before the first epoch has ended.
+        """
+        if not train or not validation:
+            raise NoSamplesError("Training needs at least one image to learn from and one to judge with.")
+        state = self._resume(checkpoint)
+        started = time.monotonic() - state.seconds
+        source = BatchSource(train, self.card, self.settings, self.device)
+        losses: list[float] = []
+        with source.ahead(state.step) as batches:
+            for batch in batches:
+                fraction = self._fraction(state.step, time.monotonic() - started)
+                if fraction >= 1:
+                    break
+                loss = self._step(batch, fraction)
+                if not math.isfinite(loss):
+                    self._stop_diverged(state, progress)
+                    break
+                losses.append(loss)
+                state.step += 1
+                progress.report(Advanced(fraction, f"step {state.step}, loss {loss:.3f}"))
+                if state.step % self.settings.epoch_steps == 0:
+                    self._end_epoch(state, losses, validation, progress)
+                    losses = []
+                    state.seconds = time.monotonic() - started
+                    self._save(state, checkpoint, history)
+                    if progress.finish_requested or state.epochs_since_best >= self.settings.patience:
+                        break
+        if losses:
+            self._end_epoch(state, losses, validation, progress)
+        state.seconds = time.monotonic() - started
+        self._save(state, checkpoint, history)
+        network = UNet(self.card.architecture)
+        network.load_state_dict(state.best)
+        return TrainResult(network.eval(), tuple(state.history), state.step, state.seconds)
+
+    def _fraction(self, step: int, seconds: float) -> float:
+        """Share of the training that is over, by steps or by time, whichever is further."""
+        by_steps = 0.0 if self.settings.steps_auto else step / self.settings.steps
+        return max(by_steps, seconds / self.settings.time)
+
+    def _step(self, batch: Batch, fraction: float) -> float:
+        """Do one optimiser step and return the loss; a loss that is no number changes nothing."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.settings.learning_rate * warm_up_and_cosine(fraction)
+        images, targets = batch
+        self.network.train()
+        with torch.autocast(
+            self.device.name.split(":")[0], self.device.precision, enabled=self.device.precision != torch.float32
+        ):
+            logits = self.network(images)
+        loss = instance_loss(logits.float(), targets, self.card.architecture.heads)
+        value = float(loss.detach())
+        if math.isfinite(value):
+            self.optimiser.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_GRADIENT)
+            self.optimiser.step()
+            self.averaged.update_parameters(self.network)
+        return value
+
+    def _end_epoch(
+        self, state: Checkpoint, losses: Sequence[float], validation: Sequence[Sample], progress: Progress
+    ) -> None:
+        """Validate the averaged weights and remember them where they are the best so far."""
+        network = self.averaged.module
+        assert isinstance(network, UNet)
+        judged = validate(network, self.card, validation, self.device)
+        event = EpochDone(len(state.history) + 1, float(np.mean(losses)), judged.loss, judged.ap50)
+        state.history.append(event)
+        state.epochs_since_best += 1
+        if judged.score > state.best_score:
+            state.best_score = judged.score
+            state.epochs_since_best = 0
+            state.best = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+        progress.report(event)
+
+    def _stop_diverged(self, state: Checkpoint, progress: Progress) -> None:
+        if not state.best:
+            raise TrainingDivergedError(
+                "The loss became infinite before the first validation. Lower the learning rate and start again."
+            )
+        progress.report(Notice("The loss became infinite; training ended with the best weights before that."))
+
+    def _resume(self, checkpoint: Path | None) -> Checkpoint:
+        if checkpoint is None or not checkpoint.exists():
+            return Checkpoint()
+        return read_checkpoint(checkpoint, self.network, self.averaged, self.optimiser)
+
+    def _save(self, state: Checkpoint, checkpoint: Path | None, history: Path | None) -> None:
+        if checkpoint is not None:
+            write_checkpoint(checkpoint, state, self.network, self.averaged, self.optimiser)
+        if history is not None:
+            write_history(history, state.history)
+
+
+def warm_up_and_cosine(fraction: float) -> float:
+    """Learning rate as a share of the highest: rises to 1 within `WARM_UP`, then falls to 0 along a cosine.
+
+    Examples
+    --------
+    >>> [round(warm_up_and_cosine(x), 2) for x in (0.0, 0.03, 0.515, 1.0)]
+    [0.02, 1.0, 0.5, 0.0]
+    """
+    if fraction < WARM_UP:
+        return 0.02 + 0.98 * fraction / WARM_UP
+    return 0.5 * (1 + math.cos(math.pi * (fraction - WARM_UP) / (1 - WARM_UP)))
+
+
+def write_history(path: Path, history: Sequence[EpochDone]) -> None:
+    """Write one CSV row per epoch."""
+    temporary = path.with_name(path.name + ".part")
+    with temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("epoch", "train_loss", "val_loss", "val_ap50"))
+        writer.writerows((e.epoch, e.train_loss, e.val_loss, e.val_ap50) for e in history)
+    temporary.replace(path)

@@ -1,0 +1,29 @@
+"""Names for the arrays that travel through the engine, with their axes and dtypes."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image: TypeAlias = NDArray[np.float32]
+"""One plane, axes (C, Y, X), normalised intensities."""
+
+Labels: TypeAlias = NDArray[np.int32]
+"""Nuclei of one plane (Y, X) or of a stack (..., Y, X): 0 is background, every nucleus has its own id."""
+
+Mask: TypeAlias = NDArray[np.bool_]
+"""True where something holds, axes (Y, X)."""
+
+Maps: TypeAlias = NDArray[np.float32]
+"""Network output, axes (K, Y, X), one map per head in the order of the model card."""
+
+QuantisedMaps: TypeAlias = NDArray[np.uint8]
+"""Maps in 8 bits a value: 0 to 255 stands for 0 to 1. These are what is decoded, everywhere."""
+
+AnyArray: TypeAlias = Any
+"""Anything with ``shape``, ``dtype``, ``ndim`` and slicing: numpy, dask, zarr, xarray."""
+
+Region: TypeAlias = tuple[int, int, int, int]
+"""A rectangle of pixels (y0, y1, x0, x1), the ends not included."""
