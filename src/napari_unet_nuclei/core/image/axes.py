@@ -1,0 +1,147 @@
+"""Which axis of an image is which, said once, and planes read from any array napari can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet_nuclei.core.errors import ImageShapeError
+from napari_unet_nuclei.core.types import AnyArray, Region
+
+KNOWN_AXES = "TZCYXSQ"
+"""Time, depth, channel, rows, columns, colour samples (RGB or RGBA), and unknown (segmented like time)."""
+
+COLOUR_NAMES = ("red", "green", "blue")
+
+
+def guess_axes(shape: tuple[int, ...], dtype: np.dtype[np.generic] | type = np.uint8) -> str:
+    """Name the axes of an array of which nothing but the shape is known.
+
+    Examples
+    --------
+    >>> guess_axes((512, 512)), guess_axes((512, 512, 3)), guess_axes((20, 512, 512)), guess_axes((5, 20, 512, 512))
+    ('YX', 'YXS', 'ZYX', 'TZYX')
+
+    Raises
+    ------
+    ImageShapeError
+        If there are fewer than two axes, or more than any guess covers.
+    """
+    if len(shape) == 3 and shape[-1] in (3, 4) and np.dtype(dtype) == np.uint8:
+        return "YXS"
+    names = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TZCYX"}
+    if len(shape) not in names:
+        raise ImageShapeError(
+            f"An image with {len(shape)} axes (shape {shape}) cannot be read by itself. Say what its axes are, "
+            "one letter each, e.g. axes='TZCYX'."
+        )
+    return names[len(shape)]
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """An image of any size with the meaning of its axes; nothing is read until a plane's pixels are asked for.
+
+    Attributes
+    ----------
+    array : array-like
+        numpy, dask, zarr or xarray, any bool, integer or float dtype, any byte order.
+    axes : str
+        One letter of `KNOWN_AXES` per axis, Y and X among them, at most one of C and S.
+    """
+
+    array: AnyArray
+    axes: str
+
+    def __post_init__(self) -> None:
+        """Check that axes and array fit together.
+
+        Raises
+        ------
+        ImageShapeError
+            If they do not, or if the pixels are not real numbers.
+        """
+        shape, axes = tuple(self.array.shape), self.axes
+        if len(axes) != len(shape) or not set(axes) <= set(KNOWN_AXES):
+            raise ImageShapeError(f"Axes '{axes}' do not describe an image of shape {shape}: one of T Z C Y X S each.")
+        if any(axes.count(letter) > 1 for letter in "TZCYXS") or not {"Y", "X"} <= set(axes):
+            raise ImageShapeError(f"Axes '{axes}' need exactly one Y and one X, and none of T, Z, C, S twice.")
+        if {"C", "S"} <= set(axes):
+            raise ImageShapeError(f"Axes '{axes}' have both channels and colour samples; choose one channel first.")
+        if np.dtype(self.array.dtype).kind not in "buif":
+            raise ImageShapeError(f"Pixels of type {self.array.dtype} cannot be segmented; convert them to real numbers.")
+
+    @property
+    def leading_axes(self) -> str:
+        """Axes that are segmented plane by plane, in the array's order: all but C, S, Y and X."""
+        return "".join(letter for letter in self.axes if letter not in "CSYX")
+
+    @property
+    def leading_shape(self) -> tuple[int, ...]:
+        """Lengths of `leading_axes`."""
+        return tuple(self.array.shape[self.axes.index(letter)] if letter != "Q" else self._unknown(i)
+                     for i, letter in enumerate(self.leading_axes))
+
+    def _unknown(self, leading: int) -> int:
+        """Length of an unknown axis, which may occur more than once."""
+        positions = [i for i, letter in enumerate(self.axes) if letter not in "CSYX"]
+        return int(self.array.shape[positions[leading]])
+
+    @property
+    def plane_shape(self) -> tuple[int, int]:
+        """(Y, X) in pixels."""
+        return tuple(int(self.array.shape[self.axes.index(letter)]) for letter in "YX")  # type: ignore[return-value]
+
+    @property
+    def is_colour(self) -> bool:
+        """True for RGB and RGBA pictures."""
+        return "S" in self.axes
+
+    @property
+    def channels(self) -> int:
+        """Number of channels; alpha is none."""
+        if self.is_colour:
+            return min(int(self.array.shape[self.axes.index("S")]), 3)
+        return int(self.array.shape[self.axes.index("C")]) if "C" in self.axes else 1
+
+    def channel_name(self, channel: int) -> str:
+        """Name of a channel for people."""
+        if self.is_colour and self.channels == 3:
+            return COLOUR_NAMES[channel]
+        return f"channel {channel}" if self.channels > 1 else "the only channel"
+
+    def plane_indices(self, chosen: tuple[int | None, ...] = ()) -> Iterator[tuple[int, ...]]:
+        """Yield the leading indices of all planes, or of those that agree with ``chosen`` (None means any)."""
+        for index in np.ndindex(*self.leading_shape):
+            if all(want is None or want == have for want, have in zip(chosen, index, strict=False)):
+                yield index
+
+    def read(self, index: tuple[int, ...], channel: int, region: Region | None = None) -> NDArray[np.floating]:
+        """Read a rectangle of one channel of one plane.
+
+        Parameters
+        ----------
+        index : tuple of int
+            One index per leading axis.
+        channel : int
+        region : Region, optional
+            Rows and columns; the whole plane where not given.
+
+        Returns
+        -------
+        ndarray, shape (Y, X), float32 or float64
+            float64 only where float32 would lose grey values; may hold NaN and infinities of the image.
+        """
+        height, width = self.plane_shape
+        y0, y1, x0, x1 = region or (0, height, 0, width)
+        leading = iter(index)
+        where = {"Y": slice(y0, y1), "X": slice(x0, x1), "C": channel, "S": channel}
+        key = tuple(where[letter] if letter in where else next(leading) for letter in self.axes)
+        pixels = np.asarray(self.array[key])
+        if self.axes.index("X") < self.axes.index("Y"):
+            pixels = pixels.T
+        wide = pixels.dtype.itemsize > 2 and pixels.dtype.kind in "ui" or pixels.dtype.itemsize > 4
+        return np.ascontiguousarray(pixels, np.float64 if wide else np.float32)

@@ -1,0 +1,43 @@
+"""What a face asks of the engine: an image, what part of it, which model, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.settings import SegmentSettings
+from napari_unet_nuclei.core.types import Region
+
+AUTOMATIC = "automatic"
+"""Model name that stands for: choose by the kind of image."""
+
+
+@dataclass(frozen=True)
+class SegmentRequest:
+    """Everything a segmentation needs, copied before the work starts, so that a viewer may change meanwhile.
+
+    Attributes
+    ----------
+    source : ImageSource
+        The image and the meaning of its axes; never written to.
+    settings : SegmentSettings
+    model : str
+        Name of an installed model, path of a model file, or `AUTOMATIC`.
+    plane : tuple of int or None
+        For each leading axis (T, Z ...) the one index to segment, or None for all; empty means all planes.
+    region : Region or None
+        Rectangle of pixels to segment; None means the whole plane.
+    pixel_size : PixelSize
+        In µm, 0 where unknown.
+    file : str
+        Path the image came from, for provenance; empty where it has none.
+    """
+
+    source: ImageSource
+    settings: SegmentSettings = field(default_factory=SegmentSettings)
+    model: str = AUTOMATIC
+    plane: tuple[int | None, ...] = ()
+    region: Region | None = None
+    pixel_size: PixelSize = field(default_factory=PixelSize)
+    file: str = ""
