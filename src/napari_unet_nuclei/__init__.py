@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from napari_unet_nuclei.core.labels.measure import measure
     from napari_unet_nuclei.core.model.registry import load_model
-    from napari_unet_nuclei.core.segment import SegmentResult, segment
+    from napari_unet_nuclei.core.segment.result import SegmentResult
+    from napari_unet_nuclei.core.segment.run import segment
     from napari_unet_nuclei.core.settings import SegmentSettings
 
 __version__: str
 __all__ = ["SegmentResult", "SegmentSettings", "__version__", "load_model", "measure", "segment"]
 
 _HOMES = {
-    "SegmentResult": "core.segment",
+    "SegmentResult": "core.segment.result",
     "SegmentSettings": "core.settings",
     "load_model": "core.model.registry",
     "measure": "core.labels.measure",
-    "segment": "core.segment",
+    "segment": "core.segment.run",
 }
 
 

@@ -10,7 +10,11 @@ class ImageShapeError(NucleiError):
 
 
 class ImageFileError(NucleiError):
-    """A file cannot be read as an image, or written."""
+    """A file cannot be read as an image."""
+
+
+class OutputFileError(NucleiError):
+    """A file cannot be written: the disk is full, the folder is not yours, the name is taken by a folder."""
 
 
 class ModelFileError(NucleiError):

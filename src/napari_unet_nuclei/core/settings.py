@@ -140,9 +140,7 @@ class TrainSettings(Settings):
     steps: int = number(10_000, "Optimiser steps.", "steps", ge=1, le=10_000_000)
     time: float = number(3600.0, "Time limit; the learning rate falls to zero just then.", "s", ge=1, le=2_592_000)
     epoch_steps: int = number(400, "Steps from one validation to the next.", "steps", ge=1, le=100_000)
-    patience: int = number(
-        30, "Stop after this many validations without a better result.", "epochs", ge=1, le=10_000
-    )
+    patience: int = number(30, "Stop after this many validations without a better result.", "epochs", ge=1, le=10_000)
     batch: int = number(8, "Crops in one step.", ge=1, le=1024)
     crop: int = number(256, "Side of a training crop.", "px", ge=32, le=2048, step=32)
     learning_rate: float = number(0.002, "Highest learning rate.", ge=1e-6, le=1.0, step=0.0001)

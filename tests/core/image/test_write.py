@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from tifffile import TiffFile
 
-from napari_unet_nuclei.core.errors import ImageFileError, ImageShapeError
+from napari_unet_nuclei.core.errors import ImageFileError, ImageShapeError, OutputFileError
 from napari_unet_nuclei.core.image import write
 from napari_unet_nuclei.core.image.drawing import draw_nuclei
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
@@ -67,7 +67,7 @@ def test_ids_beyond_int32_are_kept_and_impossible_ones_refused(tmp_path: Path) -
     assert written(np.array([[0, 2**32 - 1]], np.uint64)).dtype == np.uint32
     assert written(np.array([[0, 70_000]], ">i4")).tolist() == [[0, 70_000]]
     for impossible in (np.array([[2**32]]), np.array([[-1]]), np.array([[0.5]])):
-        with pytest.raises(ImageFileError, match="Relabel"):
+        with pytest.raises(OutputFileError, match="Relabel"):
             written(impossible)
 
 
@@ -119,16 +119,16 @@ def test_very_long_names_are_possible(tmp_path: Path) -> None:
     [(errno.ENOSPC, "disk is full"), (errno.EACCES, "not permitted"), (errno.EIO, r"Check the folder")],
 )
 def test_refusals_of_the_system_are_explained(tmp_path: Path, number: int, says: str) -> None:
-    with pytest.raises(ImageFileError, match=says), atomic(tmp_path / "a.tif"):
+    with pytest.raises(OutputFileError, match=says), atomic(tmp_path / "a.tif"):
         raise OSError(number, "refused")
 
 
 def test_a_file_in_the_place_of_the_folder_and_a_folder_in_the_place_of_the_file(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
-    with pytest.raises(ImageFileError, match="was not written"):
+    with pytest.raises(OutputFileError, match="was not written"):
         write_json(tmp_path / "taken" / "a.json", {})
     (tmp_path / "a.json").mkdir()
-    with pytest.raises(ImageFileError, match=r"a\.json was not written"):
+    with pytest.raises(OutputFileError, match=r"a\.json was not written"):
         write_json(tmp_path / "a.json", {})
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.json", "taken"]
 

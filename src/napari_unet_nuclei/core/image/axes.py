@@ -72,7 +72,9 @@ class ImageSource:
         if {"C", "S"} <= set(axes):
             raise ImageShapeError(f"Axes '{axes}' have both channels and colour samples; choose one channel first.")
         if np.dtype(self.array.dtype).kind not in "buif":
-            raise ImageShapeError(f"Pixels of type {self.array.dtype} cannot be segmented; convert them to real numbers.")
+            raise ImageShapeError(
+                f"Pixels of type {self.array.dtype} cannot be segmented; convert them to real numbers."
+            )
 
     @property
     def leading_axes(self) -> str:
@@ -82,8 +84,10 @@ class ImageSource:
     @property
     def leading_shape(self) -> tuple[int, ...]:
         """Lengths of `leading_axes`."""
-        return tuple(self.array.shape[self.axes.index(letter)] if letter != "Q" else self._unknown(i)
-                     for i, letter in enumerate(self.leading_axes))
+        return tuple(
+            self.array.shape[self.axes.index(letter)] if letter != "Q" else self._unknown(i)
+            for i, letter in enumerate(self.leading_axes)
+        )
 
     def _unknown(self, leading: int) -> int:
         """Length of an unknown axis, which may occur more than once."""
@@ -143,5 +147,5 @@ class ImageSource:
         pixels = np.asarray(self.array[key])
         if self.axes.index("X") < self.axes.index("Y"):
             pixels = pixels.T
-        wide = pixels.dtype.itemsize > 2 and pixels.dtype.kind in "ui" or pixels.dtype.itemsize > 4
+        wide = (pixels.dtype.itemsize > 2 and pixels.dtype.kind in "ui") or pixels.dtype.itemsize > 4
         return np.ascontiguousarray(pixels, np.float64 if wide else np.float32)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import json
 import math
-import os
-import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +15,8 @@ from numpy.typing import NDArray
 from skimage.color import hsv2rgb
 from skimage.segmentation import find_boundaries
 
-from napari_unet_nuclei.core.errors import ImageFileError, ImageShapeError
+from napari_unet_nuclei.core.atomic import atomic
+from napari_unet_nuclei.core.errors import ImageShapeError, OutputFileError
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.image.tiff_metadata import PIXEL_SIZE_KEY
 from napari_unet_nuclei.core.types import AnyArray
@@ -34,42 +31,6 @@ LARGEST_OVERLAY = 16_000_000
 """Overlays of larger planes are thinned out to about this many pixels."""
 
 _CLASSIC_TIFF_BYTES = 2**32 - 2**25  # what offsets of 32 bits can reach, less room for the file's own tables
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
-
-
-@contextlib.contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """Write a file under a temporary name beside it, and rename it when it is complete.
-
-    Whatever ends the block early, Cancelled and KeyboardInterrupt included, leaves ``path`` as it was and no
-    temporary file. Missing folders are created.
-
-    Parameters
-    ----------
-    path : Path
-        The file to be.
-
-    Yields
-    ------
-    Path
-        Hidden name in the same folder, with the same suffix, to write to.
-
-    Raises
-    ------
-    ImageFileError
-        If the system refuses: disk full, no permission, the name of a folder.
-    """
-    partial = path.with_name(f".{path.stem[:40]}-{secrets.token_hex(4)}.part{path.suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        os.replace(partial, path)  # noqa: PTH105  # replaces in one step, on Windows too
-    except OSError as error:
-        raise ImageFileError(f"{path} was not written: {_remedy(error)}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def write_labels(
@@ -94,7 +55,7 @@ def write_labels(
     ------
     ImageShapeError
         If the axes do not fit the array, or it has no pixels.
-    ImageFileError
+    OutputFileError
         If ids are no whole numbers from 0 to 4,294,967,295, or the file cannot be written.
     """
     stored = _storable(path, np.asarray(labels))
@@ -122,7 +83,7 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 
     Raises
     ------
-    ImageFileError
+    OutputFileError
         If the file cannot be written.
     """
     with atomic(path) as partial:
@@ -134,7 +95,7 @@ def write_json(path: Path, value: object) -> None:
 
     Raises
     ------
-    ImageFileError
+    OutputFileError
         If the file cannot be written.
     """
     with atomic(path) as partial:
@@ -158,7 +119,7 @@ def write_overlay(path: Path, image_plane: AnyArray, labels_plane: AnyArray) -> 
     ------
     ImageShapeError
         If image and labels differ in height or width.
-    ImageFileError
+    OutputFileError
         If the file cannot be written.
     """
     image, labels = np.asarray(image_plane), np.asarray(labels_plane)
@@ -173,22 +134,11 @@ def write_overlay(path: Path, image_plane: AnyArray, labels_plane: AnyArray) -> 
         iio.imwrite(partial, shown, plugin="pillow", extension=".png")
 
 
-def _remedy(error: OSError) -> str:
-    """Say what stood in the way, and what to do."""
-    if error.errno in _FULL:
-        return "the disk is full. Free some space, or choose another folder."
-    if isinstance(error, IsADirectoryError):
-        return "a folder has that name. Choose another name."
-    if error.errno in _FORBIDDEN:
-        return "that is not permitted. Choose another folder, or close the program that has the file open."
-    return f"{error.strerror or error}. Check the folder and its name."
-
-
 def _storable(path: Path, labels: NDArray[Any]) -> NDArray[np.int32] | NDArray[np.uint32]:
     """Return labels as int32, or uint32 where ids need it."""
     lowest, highest = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
     if labels.dtype.kind not in "bui" or lowest < 0 or highest > np.iinfo(np.uint32).max:
-        raise ImageFileError(
+        raise OutputFileError(
             f"{path} was not written: ids of nuclei are whole numbers from 0 to {np.iinfo(np.uint32).max}, "
             f"these are {labels.dtype} from {lowest} to {highest}. Relabel them first."
         )

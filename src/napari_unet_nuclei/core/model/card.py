@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from napari_unet_nuclei.core.errors import ModelFileError
 
 SCHEMA_VERSION = 1
 ACCEPTED = "Accepted are .safetensors files that napari-unet-nuclei wrote."
+LARGEST_FILE = 2**30
+LARGEST_HEADER = 2**24
+"""Bytes; larger ones are refused unread."""
 
 Head = Literal["foreground", "border", "distance", "size", "classes"]
 INSTANCE_HEADS: tuple[Head, ...] = ("foreground", "border", "distance", "size")
@@ -116,3 +123,41 @@ class ModelCard(_Part):
         if missing:
             raise ValueError(f"a model for nuclei needs the heads {', '.join(missing)}")
         return self
+
+
+def read_card(path: Path) -> ModelCard:
+    """Read the card of a model file without reading its weights.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.safetensors`` file: 8 bytes with the length of a JSON header, the header, the tensors.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is missing, of another kind, too large, damaged, or has no card that this version understands.
+    """
+    if path.suffix.lower() != ".safetensors":
+        raise ModelFileError(
+            f"{path.name} is not a model file. {ACCEPTED} Files such as .pt, .pth and .h5 can run code when they "
+            "are opened, so they are never loaded."
+        )
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if size > LARGEST_FILE or length > min(LARGEST_HEADER, size):
+                raise ModelFileError(f"{path} is damaged or too large for a model file. {ACCEPTED}")
+            header = json.loads(file.read(length))
+        return ModelCard.model_validate_json(header["__metadata__"]["card"])
+    except OSError as error:
+        raise ModelFileError(f"The model file {path} cannot be read: {error.strerror}.") from error
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise ModelFileError(
+            f"The model card in {path} cannot be used ({where}: {problem['msg']}). It may need a newer version."
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelFileError(f"{path} has no model card, so nobody knows how to use it. {ACCEPTED}") from error

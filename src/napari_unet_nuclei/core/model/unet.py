@@ -95,7 +95,9 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(
             UpSampling(widths[level + 1], widths[level], architecture.upsampling) for level in range(depth)
         )
-        self.decoder = nn.ModuleList(DoubleConvolution(2 * widths[level], widths[level], norm) for level in range(depth))
+        self.decoder = nn.ModuleList(
+            DoubleConvolution(2 * widths[level], widths[level], norm) for level in range(depth)
+        )
         self.heads = nn.Conv2d(widths[0], len(architecture.heads) * stem**2, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:

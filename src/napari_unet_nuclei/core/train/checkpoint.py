@@ -12,6 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from napari_unet_nuclei.core.atomic import atomic
 from napari_unet_nuclei.core.progress import EpochDone
 
 
@@ -59,9 +60,8 @@ def write_checkpoint(
         "epochs_since_best": state.epochs_since_best,
         "history": [asdict(event) for event in state.history],
     }
-    temporary = path.with_name(path.name + ".part")
-    save_file({name: value.contiguous() for name, value in tensors.items()}, temporary, {"run": json.dumps(record)})
-    temporary.replace(path)
+    with atomic(path) as temporary:
+        save_file({name: value.contiguous() for name, value in tensors.items()}, temporary, {"run": json.dumps(record)})
 
 
 def read_checkpoint(

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from napari_unet_nuclei.core.atomic import atomic
 from napari_unet_nuclei.core.errors import NoSamplesError, TrainingDivergedError
 from napari_unet_nuclei.core.labels.encode import encode_labels
 from napari_unet_nuclei.core.model.card import ModelCard
@@ -122,9 +123,7 @@ class Trainer:
         torch.manual_seed(settings.seed)
         start = network or UNet(card.architecture)
         self.network = start.to(self.device.name).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.averaged = AveragedModel(
-            self.network, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY), use_buffers=True
-        )
+        self.averaged = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY), use_buffers=True)
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
@@ -264,9 +263,7 @@ def warm_up_and_cosine(fraction: float) -> float:
 
 def write_history(path: Path, history: Sequence[EpochDone]) -> None:
     """Write one CSV row per epoch."""
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
+    with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("epoch", "train_loss", "val_loss", "val_ap50"))
         writer.writerows((e.epoch, e.train_loss, e.val_loss, e.val_ap50) for e in history)
-    temporary.replace(path)

@@ -1,0 +1,60 @@
+"""Write files so that they are there whole or not at all, whatever ends the writing."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from napari_unet_nuclei.core.errors import OutputFileError
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Write a file under a temporary name beside it, and rename it when it is complete.
+
+    Whatever ends the block early, Cancelled and KeyboardInterrupt included, leaves ``path`` as it was and no
+    temporary file. Missing folders are created.
+
+    Parameters
+    ----------
+    path : Path
+        The file to be.
+
+    Yields
+    ------
+    Path
+        Hidden name in the same folder, with the same suffix, to write to.
+
+    Raises
+    ------
+    OutputFileError
+        If the system refuses: disk full, no permission, the name of a folder.
+    """
+    partial = path.with_name(f".{path.stem[:40]}-{secrets.token_hex(4)}.part{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        os.replace(partial, path)  # noqa: PTH105  # replaces in one step, on Windows too
+    except OSError as error:
+        raise OutputFileError(f"{path} was not written: {_remedy(error)}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def _remedy(error: OSError) -> str:
+    """Say what stood in the way, and what to do."""
+    if error.errno in _FULL:
+        return "the disk is full. Free some space, or choose another folder."
+    if isinstance(error, IsADirectoryError):
+        return "a folder has that name. Choose another name."
+    if error.errno in _FORBIDDEN:
+        return "that is not permitted. Choose another folder, or close the program that has the file open."
+    return f"{error.strerror or error}. Check the folder and its name."

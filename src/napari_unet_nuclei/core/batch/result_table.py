@@ -1,0 +1,101 @@
+"""The table of a segmentation: its nuclei measured in every channel of the image they were found in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.labels.measure import measure
+from napari_unet_nuclei.core.progress import Progress, Silent
+from napari_unet_nuclei.core.segment.request import SegmentRequest
+from napari_unet_nuclei.core.segment.result import SegmentResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class SegmentedChannel:
+    """One channel of the part of an image that was segmented, read plane by plane when `measure` asks.
+
+    Attributes
+    ----------
+    source : ImageSource
+    channel : int
+    origin : tuple of int
+        Index in the image of the first pixel, along the labels' axes.
+    shape : tuple of int
+        That of the labels.
+    """
+
+    source: ImageSource
+    channel: int
+    origin: tuple[int, ...]
+    shape: tuple[int, ...]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """That of the image."""
+        return np.dtype(self.source.array.dtype)
+
+    def __getitem__(self, index: tuple[int, ...]) -> NDArray[np.floating]:
+        """Read the plane (Y, X) of a leading index."""
+        leading = tuple(first + i for first, i in zip(self.origin[:-2], index, strict=True))
+        (y, x), (height, width) = self.origin[-2:], self.shape[-2:]
+        return self.source.read(leading, self.channel, (y, y + height, x, x + width))
+
+
+def measure_result(
+    result: SegmentResult, request: SegmentRequest, channel_names: Sequence[str] = (), progress: Progress = Silent()
+) -> pd.DataFrame:
+    """Measure the nuclei of a segmentation.
+
+    Parameters
+    ----------
+    result : SegmentResult
+    request : SegmentRequest
+        What was asked for.
+    channel_names : sequence of str
+        As the file has them; may be empty.
+    progress : Progress
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `measure` describes it; columns of intensities begin with the channel's name.
+    """
+    source = request.source
+    channels = {
+        name: SegmentedChannel(source, channel, result.origin, result.labels.shape)
+        for channel, name in enumerate(column_names(source, channel_names))
+    }
+    return measure(
+        result.labels,
+        channels,
+        axes=result.axes,
+        pixel_size_y=request.pixel_size.y,
+        pixel_size_x=request.pixel_size.x,
+        origin=result.origin,
+        maps=result.maps,
+        progress=progress,
+    )
+
+
+def column_names(source: ImageSource, channel_names: Sequence[str] = ()) -> tuple[str, ...]:
+    """Name the channels for the heads of columns, each differently.
+
+    Examples
+    --------
+    >>> column_names(ImageSource(np.zeros((2, 8, 8)), "CYX")), column_names(ImageSource(np.zeros((8, 8)), "YX"))
+    (('channel_0', 'channel_1'), ('intensity',))
+    """
+    if len(channel_names) == source.channels and len(set(channel_names)) == source.channels and all(channel_names):
+        return tuple(channel_names)
+    if source.channels == 1:
+        return ("intensity",)
+    return tuple(source.channel_name(channel).replace(" ", "_") for channel in range(source.channels))

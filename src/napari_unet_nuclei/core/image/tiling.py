@@ -1,0 +1,98 @@
+"""Cut a plane into tiles whose seams cannot be seen.
+
+Every tile is read with a halo as wide as the network can see and cropped back to its inner part. Origins lie on
+multiples of the network's stride, so poolings fall on the same pixels in every tile. At the image's own edge there is
+no halo: the network's zero padding stands there, as it does when the image is one piece.
+
+::
+
+    outer  ┌───────────────┐
+           │  halo         │
+           │   ┌───────┐   │
+           │   │ inner │   │
+           │   └───────┘   │
+           └───────────────┘
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from napari_unet_nuclei.core.types import Region
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One tile of a plane.
+
+    Attributes
+    ----------
+    inner : Region
+        The pixels this tile decides; inner regions partition the plane.
+    outer : Region
+        What the network reads: inner and halo, cut at the plane's edge.
+    """
+
+    inner: Region
+    outer: Region
+
+    @property
+    def crop(self) -> tuple[slice, slice]:
+        """Where ``inner`` lies in an array of the shape of ``outer``."""
+        (y0, y1, x0, x1), (oy, _, ox, _) = self.inner, self.outer
+        return slice(y0 - oy, y1 - oy), slice(x0 - ox, x1 - ox)
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How planes are cut.
+
+    Attributes
+    ----------
+    largest : int
+        Largest side of an inner region in pixels.
+    halo : int
+        Pixels read on every side beyond it; a multiple of ``stride``.
+    stride : int
+        Total stride of the network in pixels.
+    """
+
+    largest: int
+    halo: int
+    stride: int
+
+
+def plan_tiles(shape: tuple[int, int], tiling: Tiling) -> tuple[Tile, ...]:
+    """Partition a plane into tiles of about equal size, row by row.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (Y, X) of the plane in pixels, multiples of the stride.
+    tiling : Tiling
+
+    Examples
+    --------
+    >>> tiles = plan_tiles((64, 160), Tiling(largest=96, halo=16, stride=16))
+    >>> [tile.inner for tile in tiles], [tile.outer for tile in tiles]
+    ([(0, 64, 0, 80), (0, 64, 80, 160)], [(0, 64, 0, 96), (0, 64, 64, 160)])
+    """
+    rows, columns = (_intervals(size, tiling) for size in shape)
+    return tuple(
+        Tile((*inner_y, *inner_x), (*outer_y, *outer_x)) for inner_y, outer_y in rows for inner_x, outer_x in columns
+    )
+
+
+def _intervals(size: int, tiling: Tiling) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Inner and outer intervals along one axis."""
+    assert size % tiling.stride == 0 and tiling.halo % tiling.stride == 0, "sizes must be multiples of the stride"
+    largest = max(tiling.largest // tiling.stride * tiling.stride, tiling.stride)
+    count = max(-(-size // largest), 1)
+    step = round_up(-(-size // count), tiling.stride)
+    inner = [(start, min(start + step, size)) for start in range(0, size, step)]
+    return [((a, b), (max(a - tiling.halo, 0), min(b + tiling.halo, size))) for a, b in inner]
+
+
+def round_up(value: int, multiple: int) -> int:
+    """Smallest multiple of ``multiple`` that is not below ``value``."""
+    return -(-value // multiple) * multiple

@@ -1,0 +1,176 @@
+"""Segment a plane whose nucleus size nobody has said.
+
+A small window of the image is looked at first, at its own scale, and coarser ones only while the nuclei there are too
+large to be judged. The segmentation at the scale that this asks for is the second look: where its own size head
+agrees it stands, and it is stopped early and done again where it does not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from napari_unet_nuclei.core.image.plane import PlaneReader
+from napari_unet_nuclei.core.image.tiling import round_up
+from napari_unet_nuclei.core.progress import Advanced, Progress, Share
+from napari_unet_nuclei.core.segment.network_runner import NetworkRunner, TileTooLarge
+from napari_unet_nuclei.core.segment.predict import Grid, Prediction, predict_plane
+from napari_unet_nuclei.core.segment.size import NO_NUCLEI, SizeEvidence
+from napari_unet_nuclei.core.types import Region
+
+WINDOW = 320
+"""Side of a looked-at window, in pixels of its own scale."""
+
+SHRINKING = 3.0
+"""Each further window is coarser, and wider, by this factor."""
+
+LARGEST_JUDGED = 64.0
+"""Pixels. Nuclei that seem wider are looked at again in a coarser window."""
+
+AGREEMENT = 1.35
+"""A pass stands where its own size estimate is within this factor of the one it was scaled by."""
+
+ENOUGH_NUCLEI = 20
+"""Evidence of so many nuclei may stop a pass at the wrong scale before its end."""
+
+NATIVE = 1.25
+"""Images whose nuclei are within this factor of the model's size are left as they are: outlines stay sharper."""
+
+SCALES = (0.1, 8.0)
+"""Model pixels per image pixel, at least and at most."""
+
+_CORRECTIONS = 2
+_PATCH = 48
+_PATCHES = 8
+
+
+@dataclass(frozen=True)
+class SizedPrediction:
+    """A plane's prediction, and the nucleus diameter in image pixels that it found; 0 where there are no nuclei."""
+
+    prediction: Prediction
+    diameter: float
+
+
+class _WrongScaleError(Exception):
+    """A pass was stopped because the nuclei are of another size."""
+
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+
+def scale_for(diameter: float, model_diameter: float) -> float:
+    """Model pixels per image pixel for nuclei of a given diameter in image pixels.
+
+    Examples
+    --------
+    >>> scale_for(44.0, 22.0), scale_for(24.0, 22.0)
+    (0.5, 1.0)
+    """
+    scale = model_diameter / diameter
+    if 1 / NATIVE <= scale <= NATIVE:
+        return 1.0
+    return float(np.clip(scale, *SCALES))
+
+
+def predict_sized(reader: PlaneReader, runner: NetworkRunner, progress: Progress) -> SizedPrediction:
+    """Predict a plane at the scale that its own nuclei ask for.
+
+    Parameters
+    ----------
+    reader : PlaneReader
+    runner : NetworkRunner
+    progress : Progress
+    """
+    model_diameter = runner.card.diameter
+    scale = scale_for(first_look(reader, runner, progress), model_diameter)
+    # Each correction gets a share of what is left of the bar, so that it never moves back.
+    shares = [1 - 0.5**k for k in range(1, _CORRECTIONS + 1)]
+    starts = [0.0, *(share * 0.5 for share in shares)]
+    for start in starts[:-1]:
+        try:
+            prediction = predict_plane(reader, scale, runner, Share(progress, start, 1.0), _stop_if_wrong)
+        except _WrongScaleError as wrong:
+            corrected = scale_for(model_diameter * wrong.factor / scale, model_diameter)
+            if corrected == scale:
+                break
+            scale = corrected
+            continue
+        return _sized(prediction, model_diameter)
+    return _sized(predict_plane(reader, scale, runner, Share(progress, starts[-1], 1.0)), model_diameter)
+
+
+def _sized(prediction: Prediction, model_diameter: float) -> SizedPrediction:
+    found = prediction.evidence.nuclei > 0
+    return SizedPrediction(prediction, model_diameter * prediction.evidence.factor / prediction.scale if found else 0.0)
+
+
+def _stop_if_wrong(evidence: SizeEvidence) -> None:
+    """Stop a pass once it has seen enough nuclei of another size."""
+    if evidence.nuclei >= ENOUGH_NUCLEI and not 1 / AGREEMENT <= evidence.factor <= AGREEMENT:
+        raise _WrongScaleError(evidence.factor)
+
+
+def first_look(reader: PlaneReader, runner: NetworkRunner, progress: Progress) -> float:
+    """Estimate the nucleus diameter from small windows, in image pixels; the model's own where nothing is seen."""
+    centre = _brightest(reader)
+    seen = 1.0
+    for shrink in _shrinkings(reader.shape):
+        progress.report(Advanced(0.0, "looking at the nuclei's size"))
+        evidence = _look(reader, runner, centre, shrink, progress)
+        if evidence.nuclei < 1:
+            continue
+        seen = shrink * evidence.factor
+        if evidence.factor * runner.card.diameter <= LARGEST_JUDGED:
+            break
+    return runner.card.diameter * seen
+
+
+def _shrinkings(shape: tuple[int, int]) -> list[float]:
+    """Shrinking factors of the windows, from the image's own scale to where one window holds the whole plane."""
+    whole = max(max(shape) / WINDOW, 1.0)
+    factors = [1.0]
+    while factors[-1] < whole:
+        factors.append(min(factors[-1] * SHRINKING, whole))
+    return factors
+
+
+def _brightest(reader: PlaneReader) -> tuple[int, int]:
+    """Centre (y, x) of the brightest of regularly spaced patches: where nuclei are, if there are any."""
+    grid = [np.linspace(0, size, _PATCHES + 1).astype(int) for size in reader.shape]
+    best, centre = -np.inf, (reader.shape[0] // 2, reader.shape[1] // 2)
+    for y0, y1 in pairwise(grid[0]):
+        for x0, x1 in pairwise(grid[1]):
+            if y0 == y1 or x0 == x1:
+                continue
+            y, x = (y0 + y1) // 2, (x0 + x1) // 2
+            patch = reader.read((max(y - _PATCH, y0), min(y + _PATCH, y1), max(x - _PATCH, x0), min(x + _PATCH, x1)))
+            brightness = float(np.clip(patch, 0.0, 1.5).mean())
+            if brightness > best:
+                best, centre = brightness, (int(y), int(x))
+    return centre
+
+
+def _look(
+    reader: PlaneReader, runner: NetworkRunner, centre: tuple[int, int], shrink: float, progress: Progress
+) -> SizeEvidence:
+    """Run the network on one window around ``centre``, shrunk by ``shrink``."""
+    grid = Grid.at_scale(reader.shape, 1 / shrink)
+    stride = runner.card.architecture.stride
+    starts = [
+        max(min(round(middle / shrink) - WINDOW // 2, size - WINDOW), 0) // stride * stride
+        for middle, size in zip(centre, grid.shape, strict=True)
+    ]
+    sides = [round_up(min(WINDOW, size - start), stride) for start, size in zip(starts, grid.shape, strict=True)]
+    window: Region = (starts[0], starts[0] + sides[0], starts[1], starts[1] + sides[1])
+    image = grid.read(reader, window)
+    while True:
+        try:
+            output = runner.run(image, progress)
+        except TileTooLarge:
+            if runner.tile < WINDOW:
+                return NO_NUCLEI  # even this window does not fit: the segmentation's own size head has to do
+            continue
+        return SizeEvidence.of(output, runner.card.architecture.heads, runner.card.diameter)

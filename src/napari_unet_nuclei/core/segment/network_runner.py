@@ -1,0 +1,137 @@
+"""Run the network on one tile at a time, on a device that may turn out too small."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from napari_unet_nuclei.core.errors import DeviceMemoryError
+from napari_unet_nuclei.core.model.card import ModelCard
+from napari_unet_nuclei.core.model.device import Device, choose_device
+from napari_unet_nuclei.core.model.file import Model
+from napari_unet_nuclei.core.progress import Notice, Progress
+from napari_unet_nuclei.core.types import Image, Maps
+
+SMALLEST_TILE = 128
+"""Pixels; on the CPU nothing smaller is tried."""
+
+_MEMORY_WORDS = ("out of memory", "allocate memory", "not enough memory", "defaultcpuallocator")
+_FLIPS: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))
+
+
+class TileTooLarge(Exception):
+    """The device has no memory for a tile of this size; the runner has already stepped down."""
+
+
+@dataclass
+class NetworkRunner:
+    """A network placed on a device, and the tile size that fits there.
+
+    It steps down where memory runs short: half the tile, a quarter ..., then the CPU. The result is the same.
+
+    Attributes
+    ----------
+    model : Model
+    device : Device
+        Where the network runs now.
+    tile : int
+        Largest side of a tile's inner part in pixels, now.
+    flips : bool
+        Average over the image and its three mirrored copies.
+    notices : list of str
+        Steps that were taken, in the user's words.
+    """
+
+    model: Model
+    device: Device
+    tile: int
+    flips: bool = False
+    notices: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._first_tile = self.tile
+        self._network = self._placed()
+
+    @property
+    def card(self) -> ModelCard:
+        """The model's card."""
+        return self.model.card
+
+    def run(self, image: Image, progress: Progress) -> Maps:
+        """Run the network on one tile.
+
+        Parameters
+        ----------
+        image : ndarray, shape (C, Y, X), float32
+            Normalised; sides are multiples of the network's stride.
+        progress : Progress
+            Told when memory runs short.
+
+        Returns
+        -------
+        ndarray, shape (K, Y, X), float32
+            Foreground, border and distance in 0 to 1, and log2 of the diameter over the model's, in the order of the
+            card's heads.
+
+        Raises
+        ------
+        TileTooLarge
+            If the tile did not fit; plan again with `tile` and call again.
+        DeviceMemoryError
+            If not even the smallest tile fits on the CPU.
+        """
+        try:
+            with torch.inference_mode():
+                batch = torch.from_numpy(image)[None].to(self.device.name, self.device.precision)
+                logits = self._forward(batch.to(memory_format=torch.channels_last)).float()
+                return np.asarray(self._activate(logits)[0].cpu().numpy(), np.float32)
+        except (RuntimeError, MemoryError) as error:
+            if not is_memory_shortage(error):
+                raise
+            self._step_down(progress)
+        raise TileTooLarge
+
+    def _forward(self, batch: Tensor) -> Tensor:
+        if not self.flips:
+            return self._network(batch)  # type: ignore[no-any-return]
+        return torch.stack([self._network(batch.flip(axes)).flip(axes) for axes in _FLIPS]).float().mean(0)
+
+    def _activate(self, logits: Tensor) -> Tensor:
+        """Sigmoid for all heads but the size."""
+        heads = self.card.architecture.heads
+        return torch.stack(
+            [logits[:, k] if head == "size" else logits[:, k].sigmoid() for k, head in enumerate(heads)], dim=1
+        )
+
+    def _placed(self) -> nn.Module:
+        return self.device.place(copy.deepcopy(self.model.network).fold_normalisation())
+
+    def _step_down(self, progress: Progress) -> None:
+        """Take the next step of the memory ladder and say so."""
+        on_cpu = self.device.name == "cpu"
+        if self.tile // 2 >= SMALLEST_TILE:
+            self.tile //= 2
+            step = f"Memory ran short on {self.device.name}: going on with tiles of {self.tile} px."
+        elif not on_cpu:
+            step = f"Memory ran short on {self.device.name} even with small tiles: going on with the CPU."
+            self.device, self.tile = choose_device("cpu"), self._first_tile
+            self._network = self._placed()
+        else:
+            raise DeviceMemoryError(
+                f"There is not enough memory for tiles of {self.tile} px. Close other programs, or segment a region."
+            )
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        self.notices.append(step)
+        progress.report(Notice(step))
+
+
+def is_memory_shortage(error: Exception) -> bool:
+    """Tell a failed allocation from any other error; on CPU and MPS it is a plain RuntimeError."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return any(words in str(error).lower() for words in _MEMORY_WORDS)

@@ -1,0 +1,57 @@
+"""Find the nuclei's size without asking the user, from the network's own size head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet_nuclei.core.model.card import Head
+from napari_unet_nuclei.core.types import Maps
+
+_BINS = np.linspace(-5.0, 5.0, 401)
+"""log2 of the diameter over the model's, in steps of 1/40."""
+
+
+@dataclass(frozen=True)
+class SizeEvidence:
+    """What the size head said over some area; evidence of several areas adds up.
+
+    Attributes
+    ----------
+    histogram : ndarray, shape (400,), float64
+        Foreground pixels by the diameter they belong to, each weighing one over that diameter: pixels alone would
+        count large nuclei too much, and nuclei alone debris.
+    nuclei : float
+        About how many nuclei that is.
+    """
+
+    histogram: NDArray[np.float64]
+    nuclei: float
+
+    @staticmethod
+    def of(output: Maps, heads: Sequence[Head], diameter: float) -> SizeEvidence:
+        """Read network output (K, Y, X) of a model whose nuclei are ``diameter`` pixels wide."""
+        foreground = output[heads.index("foreground")] > 0.5
+        size = np.clip(output[heads.index("size")][foreground], _BINS[0], _BINS[-1])
+        histogram, _ = np.histogram(size, _BINS, weights=np.exp2(-size))
+        nuclei = np.exp2(-2.0 * size).sum() * 4 / (np.pi * diameter**2)
+        return SizeEvidence(histogram, float(nuclei))
+
+    def __add__(self, other: SizeEvidence) -> SizeEvidence:
+        """Join the evidence of two areas."""
+        return SizeEvidence(self.histogram + other.histogram, self.nuclei + other.nuclei)
+
+    @property
+    def factor(self) -> float:
+        """Weighted median of the diameter over the model's; 1 where nothing was seen."""
+        total = self.histogram.sum()
+        if total <= 0:
+            return 1.0
+        middle = int(np.searchsorted(np.cumsum(self.histogram), total / 2))
+        return float(np.exp2((_BINS[middle] + _BINS[middle + 1]) / 2))
+
+
+NO_NUCLEI = SizeEvidence(np.zeros(len(_BINS) - 1), 0.0)
