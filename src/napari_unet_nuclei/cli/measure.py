@@ -1,0 +1,133 @@
+"""The subcommand ``measure``: labels of any origin, in one or more images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from napari_unet_nuclei.cli.options import Json, Quiet
+from napari_unet_nuclei.cli.progress import TerminalProgress
+from napari_unet_nuclei.core.batch.result_table import SegmentedChannel, column_names
+from napari_unet_nuclei.core.errors import ImageShapeError
+from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.read import ImageFile, PixelSize, read_image
+from napari_unet_nuclei.core.image.write import write_table
+from napari_unet_nuclei.core.labels.measure import measure
+from napari_unet_nuclei.core.progress import Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def measure_command(
+    labels: Annotated[
+        Path,
+        typer.Argument(metavar="LABELS", help="Label image: 0 is background, every nucleus has a number of its own."),
+    ],
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE...", help="Images of the same size; all their channels are measured.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE.csv", help="Table to write; stdout if not given.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure labelled nuclei in one or more images.
+
+    The table has a row per nucleus (in stacks: per nucleus and plane) with area, diameter, position and shape, and
+    the mean, least, largest and total intensity in every channel.
+    """
+    with TerminalProgress(quiet) as progress:
+        table = measure_files(labels, images, progress)
+        if out is not None:
+            write_table(out, table)
+            if not as_json:
+                progress.say(f"{out}: {len(table)} nuclei")
+    if as_json:
+        typer.echo(table.to_json(orient="records", indent=2, force_ascii=False, double_precision=15))
+    elif out is None:
+        typer.echo(table.to_csv(index=False, lineterminator="\n"), nl=False)
+
+
+def measure_files(labels: Path, images: Sequence[Path], progress: Progress) -> pd.DataFrame:
+    """Measure the nuclei of a label file in all channels of image files.
+
+    Parameters
+    ----------
+    labels : Path
+    images : sequence of Path
+    progress : Progress
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `measure` describes it. Columns of intensities begin with the channel's name where the file has one, else
+        with the file's; lengths are in µm where the label file, or else one of the images, tells the pixel size.
+
+    Raises
+    ------
+    ImageFileError
+        If a file cannot be read.
+    ImageShapeError
+        If the labels are no labels, or an image differs from them in size.
+    """
+    label_file = read_image(labels)
+    files = [read_image(image) for image in images]
+    source = _labels_source(label_file)
+    known = [file.pixel_size for file in (label_file, *files) if file.pixel_size.known]
+    pixel_size = known[0] if known else PixelSize()
+    return measure(
+        _channel(source, 0),
+        dict(_named_channels(files)),
+        axes=f"{source.leading_axes}YX",
+        pixel_size_y=pixel_size.y,
+        pixel_size_x=pixel_size.x,
+        progress=progress,
+    )
+
+
+def _labels_source(file: ImageFile) -> ImageSource:
+    """Take a file for labels, unless it has channels or colours."""
+    source = ImageSource(file.array, file.axes)
+    if source.channels > 1:
+        raise ImageShapeError(
+            f"{file.path} has {source.channels} channels or colours, so it is no label image. "
+            "Give the labels first and the images after them."
+        )
+    return source
+
+
+def _channel(source: ImageSource, channel: int) -> SegmentedChannel:
+    """Return a whole channel, read plane by plane."""
+    shape = (*source.leading_shape, *source.plane_shape)
+    return SegmentedChannel(source, channel, (0,) * len(shape), shape)
+
+
+def _named_channels(files: Sequence[ImageFile]) -> Iterator[tuple[str, SegmentedChannel]]:
+    """Yield all channels of all files under names that tell them apart."""
+    taken: set[str] = set()
+    for file in files:
+        source = ImageSource(file.array, file.axes)
+        for channel, name in enumerate(_names(file, source)):
+            origin = file.path.parent.name if name.startswith(_stem(file.path)) else _stem(file.path)
+            candidates = (name, f"{origin}_{name}", *(f"{name}_{number}" for number in range(2, len(taken) + 3)))
+            unique = next(candidate for candidate in candidates if candidate not in taken)
+            taken.add(unique)
+            yield unique, _channel(source, channel)
+
+
+def _names(file: ImageFile, source: ImageSource) -> Sequence[str]:
+    """Name the channels of a file by the file itself, or by the file's name where it does not tell."""
+    names = column_names(source, file.channel_names)
+    if names == file.channel_names:
+        return names
+    stem = _stem(file.path)
+    return [stem] if source.channels == 1 else [f"{stem}_{name}" for name in names]
+
+
+def _stem(path: Path) -> str:
+    return path.stem.removesuffix(".ome")

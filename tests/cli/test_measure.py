@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+from click.testing import Result
+from typer.testing import CliRunner
+
+from napari_unet_nuclei.cli import app
+from napari_unet_nuclei.core.image import synthetic
+from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.image.write import write_labels
+
+LABELS = np.zeros((20, 30), np.int32)
+LABELS[2:8, 2:8] = 1
+LABELS[10:18, 12:28] = 5
+IMAGE = np.arange(600, dtype=np.uint16).reshape(20, 30)
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["measure", *map(str, arguments)])
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> Path:
+    path = tmp_path / "labels.tif"
+    write_labels(path, LABELS, axes="YX", pixel_size=PixelSize(0.5, 0.5), provenance={})
+    return path
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    path = tmp_path / "cells.tif"
+    tifffile.imwrite(path, IMAGE)
+    return path
+
+
+def test_the_table_goes_to_stdout_as_csv(labels, image):
+    result = run(labels, image)
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv(io.StringIO(result.stdout))
+    assert table["label"].tolist() == [1, 5]
+    assert table["area_um2"].tolist() == [9.0, 32.0]
+    assert table["cells_mean"].tolist() == [IMAGE[LABELS == i].mean() for i in (1, 5)]
+    assert table["cells_sum"].tolist() == [IMAGE[LABELS == i].sum() for i in (1, 5)]
+
+
+def test_the_table_goes_to_a_file_and_stdout_stays_empty(labels, image, tmp_path):
+    result = run(labels, image, "--out", tmp_path / "new folder" / "table.csv")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "2 nuclei" in result.stderr
+    assert len(pd.read_csv(tmp_path / "new folder" / "table.csv")) == 2
+
+
+def test_quiet_says_nothing(labels, image, tmp_path):
+    result = run(labels, image, "--out", tmp_path / "table.csv", "--quiet")
+    assert (result.exit_code, result.output) == (0, "")
+
+
+def test_json_has_an_object_per_nucleus(labels, image):
+    rows = json.loads(run(labels, image, "--json").stdout)
+    assert [row["label"] for row in rows] == [1, 5]
+    assert [row["touches_edge"] for row in rows] == [False, False]
+
+
+def test_several_images_and_all_channels_have_columns_of_their_own(labels, image, tmp_path):
+    named, unnamed, picture = tmp_path / "named.ome.tif", tmp_path / "unnamed.tif", tmp_path / "picture.png"
+    both = np.stack([IMAGE, 2 * IMAGE])
+    tifffile.imwrite(named, both, metadata={"axes": "CYX", "Channel": {"Name": ["DAPI", "GFP"]}})
+    tifffile.imwrite(unnamed, both, imagej=True, metadata={"axes": "CYX"})
+    iio.imwrite(picture, np.zeros((20, 30, 3), np.uint8))
+    table = pd.read_csv(io.StringIO(run(labels, image, named, unnamed, picture).stdout))
+    measured = [name.removesuffix("_mean") for name in table.columns if name.endswith("_mean")]
+    expected = ["cells", "DAPI", "GFP", "unnamed_channel_0", "unnamed_channel_1"]
+    assert measured == [*expected, "picture_red", "picture_green", "picture_blue"]
+    assert (table["GFP_mean"] == 2 * table["DAPI_mean"]).all()
+
+
+def test_channels_of_the_same_name_are_told_apart_by_file(labels, tmp_path):
+    for name in ("a.ome.tif", "b.ome.tif"):
+        tifffile.imwrite(tmp_path / name, IMAGE, metadata={"Channel": {"Name": "DAPI"}})
+    table = pd.read_csv(io.StringIO(run(labels, tmp_path / "a.ome.tif", tmp_path / "b.ome.tif").stdout))
+    assert {"DAPI_mean", "b_DAPI_mean"} <= set(table.columns)
+
+
+def test_images_of_the_same_name_are_told_apart(labels, image, tmp_path):
+    (tmp_path / "other").mkdir()
+    tifffile.imwrite(tmp_path / "other" / "cells.tif", IMAGE + 1)
+    table = pd.read_csv(io.StringIO(run(labels, image, tmp_path / "other" / "cells.tif").stdout))
+    [difference] = set(table["other_cells_mean"] - table["cells_mean"])
+    assert difference == 1
+
+
+def test_the_pixel_size_of_an_image_serves_labels_without_one(tmp_path):
+    bare, image = tmp_path / "bare.png", tmp_path / "image.ome.tif"
+    iio.imwrite(bare, LABELS.astype(np.uint8))
+    tifffile.imwrite(image, IMAGE, metadata={"PhysicalSizeX": 2.0, "PhysicalSizeY": 1.0})
+    assert pd.read_csv(io.StringIO(run(bare, image).stdout))["area_um2"].tolist() == [72.0, 256.0]
+
+
+def test_rows_of_a_stack_name_their_plane(tmp_path):
+    sample = synthetic.z_stack()
+    tifffile.imwrite(tmp_path / "stack.ome.tif", sample.image, metadata={"axes": "ZYX"})
+    tifffile.imwrite(tmp_path / "labels.ome.tif", sample.labels, metadata={"axes": "ZYX"})
+    table = pd.read_csv(io.StringIO(run(tmp_path / "labels.ome.tif", tmp_path / "stack.ome.tif").stdout))
+    planes = [z for z, plane in enumerate(sample.labels) for _ in np.unique(plane[plane > 0])]
+    assert table["z"].tolist() == planes
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        ("labels", "larger", "'larger' has the shape (40, 30)"),
+        ("colours", "cells", "no label image"),
+        ("fractions", "cells", "fractions"),
+        ("labels", "missing", "does not exist"),
+    ],
+)
+def test_what_cannot_be_measured_is_named(labels, image, tmp_path, first, second, told):
+    tifffile.imwrite(tmp_path / "larger.tif", np.vstack([IMAGE, IMAGE]))
+    tifffile.imwrite(tmp_path / "colours.tif", np.zeros((20, 30, 3), np.uint8), photometric="rgb")
+    tifffile.imwrite(tmp_path / "fractions.tif", np.full((20, 30), 0.5, np.float32))
+    result = run(tmp_path / f"{first}.tif", tmp_path / f"{second}.tif", "--out", tmp_path / "table.csv")
+    assert result.exit_code == 1
+    assert told in result.stderr
+    assert not (tmp_path / "table.csv").exists()
+
+
+def test_an_image_is_required(labels):
+    assert run(labels).exit_code == 2
