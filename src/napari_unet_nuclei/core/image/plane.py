@@ -188,9 +188,12 @@ def has_bright_background(sample: NDArray[np.floating]) -> bool:
 
 def _colour_channel(source: ImageSource, index: tuple[int, ...], region: Region, invert: Invert) -> tuple[int, str]:
     """Choose the colour with the nuclei: on a dark background one colour, else the mean of all."""
-    samples = [sample_pixels(source, index, colour, region) for colour in range(source.channels)]
+    samples = np.stack([sample_pixels(source, index, colour, region) for colour in range(source.channels)])
+    samples = samples[:, np.isfinite(samples).all(axis=0)]
+    if samples.size == 0:
+        return -1, "mean of all colours"
     mean = np.mean(samples, axis=0)
-    spread = float(np.ptp(mean)) if mean.size else 0.0
+    spread = float(np.ptp(mean))
     grey = all(np.abs(sample - mean).mean() <= COLOURLESS * spread for sample in samples)
     bright = has_bright_background(mean) if invert == "auto" else invert == "yes"
     if grey or bright or source.channels < 3:
