@@ -29,7 +29,7 @@ class IntensityRange:
 
     def normalise(self, pixels: NDArray[np.floating]) -> NDArray[np.float32]:
         """Map ``low`` to 0 and ``high`` to 1 (float32, same shape); values outside are not clipped."""
-        return ((pixels - np.float32(self.low)) * np.float32(1.0 / (self.high - self.low))).astype(
+        return ((pixels - self.low) * np.float32(1.0 / (self.high - self.low))).astype(
             np.float32, copy=False
         )
 
@@ -90,13 +90,13 @@ def intensity_range(
     low, high = (float(value) for value in np.percentile(pixels, percentiles))
     noise = estimate_noise(pixels) if noise is None else noise
     high = max(high, low + NOISE_MULTIPLE * noise)
-    if high - low <= _resolution(low, high):
+    if high - low <= _resolution(low, high, pixels.dtype):
         low, high = float(pixels.min()), float(pixels.max())
-    if high - low <= _resolution(low, high):
+    if high - low <= _resolution(low, high, pixels.dtype):
         high = low + max(1.0, abs(low))
     return IntensityRange(low, high)
 
 
-def _resolution(low: float, high: float) -> float:
-    """Difference below which two grey values are the same in float32."""
-    return 1e-6 * max(abs(low), abs(high))
+def _resolution(low: float, high: float, kind: np.dtype[np.floating]) -> float:
+    """Difference below which two grey values are the same, but for rounding, in float32 or float64."""
+    return 8 * float(np.finfo(kind).eps) * max(abs(low), abs(high))
