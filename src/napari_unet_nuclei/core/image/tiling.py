@@ -88,7 +88,7 @@ def _intervals(size: int, tiling: Tiling) -> list[tuple[tuple[int, int], tuple[i
     assert size % tiling.stride == 0 and tiling.halo % tiling.stride == 0, "sizes must be multiples of the stride"
     largest = max(tiling.largest // tiling.stride * tiling.stride, tiling.stride)
     count = max(-(-size // largest), 1)
-    step = round_up(-(-size // count), tiling.stride)
+    step = max(round_up(-(-size // count), tiling.stride), tiling.stride)
     inner = [(start, min(start + step, size)) for start in range(0, size, step)]
     return [((a, b), (max(a - tiling.halo, 0), min(b + tiling.halo, size))) for a, b in inner]
 
