@@ -22,7 +22,7 @@ DECODED_HEADS: tuple[Head, ...] = ("foreground", "border", "distance")
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")  # else read back as missing
 
 
 class Architecture(_Part):
@@ -159,5 +159,5 @@ def read_card(path: Path) -> ModelCard:
         raise ModelFileError(
             f"The model card in {path} cannot be used ({where}: {problem['msg']}). It may need a newer version."
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelFileError(f"{path} has no model card, so nobody knows how to use it. {ACCEPTED}") from error

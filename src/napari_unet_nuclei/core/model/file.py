@@ -88,5 +88,5 @@ def hash_weights(tensors: dict[str, Tensor]) -> str:
     for name in sorted(tensors):
         value = tensors[name].contiguous()
         digest.update(json.dumps([name, str(value.dtype), list(value.shape)]).encode())
-        digest.update(value.numpy().tobytes())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())  # numpy lacks bfloat16
     return digest.hexdigest()
