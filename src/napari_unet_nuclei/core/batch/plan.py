@@ -85,7 +85,8 @@ def plan_files(given: Sequence[Path], out: Path, recursive: bool = True) -> RunP
     for file in files:
         if os.path.realpath(file.labels) in images:
             raise OutputFileError(
-                f"The labels of {file.image} would overwrite the image {file.labels}. Choose another folder for results."
+                f"The labels of {file.image} would overwrite the image {file.labels}. "
+                "Choose another folder for the results."
             )
     return RunPlan(tuple(files), tuple(unusable), len(found) - len(kept))
 

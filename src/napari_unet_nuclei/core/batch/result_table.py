@@ -41,7 +41,8 @@ class SegmentedChannel:
     @property
     def dtype(self) -> np.dtype[Any]:
         """That of the image."""
-        return np.dtype(self.source.array.dtype)
+        dtype: np.dtype[Any] = np.dtype(self.source.array.dtype)
+        return dtype
 
     def __getitem__(self, index: tuple[int, ...]) -> NDArray[np.floating]:
         """Read the plane (Y, X) of a leading index."""
@@ -51,7 +52,7 @@ class SegmentedChannel:
 
 
 def measure_result(
-    result: SegmentResult, request: SegmentRequest, channel_names: Sequence[str] = (), progress: Progress = Silent()
+    result: SegmentResult, request: SegmentRequest, channel_names: Sequence[str] = (), progress: Progress | None = None
 ) -> pd.DataFrame:
     """Measure the nuclei of a segmentation.
 
@@ -62,7 +63,7 @@ def measure_result(
         What was asked for.
     channel_names : sequence of str
         As the file has them; may be empty.
-    progress : Progress
+    progress : Progress, optional
 
     Returns
     -------
@@ -82,7 +83,7 @@ def measure_result(
         pixel_size_x=request.pixel_size.x,
         origin=result.origin,
         maps=result.maps,
-        progress=progress,
+        progress=progress or Silent(),
     )
 
 

@@ -53,7 +53,7 @@ class RequestTemplate:
         Raises
         ------
         ImageShapeError
-            If the axes do not fit the image, or if it has no such plane or region.
+            If the axes do not fit the image, or if it has no such plane.
         """
         source = ImageSource(file.array, self.axes or file.axes)
         return SegmentRequest(
@@ -61,19 +61,10 @@ class RequestTemplate:
             settings=self.settings,
             model=self.model,
             plane=chosen_plane(source, self.plane),
-            region=self._region_in(source),
+            region=self.region,
             pixel_size=file.pixel_size,
             file=str(file.path),
         )
-
-    def _region_in(self, source: ImageSource) -> Region | None:
-        height, width = source.plane_shape
-        if self.region and (self.region[1] > height or self.region[3] > width):
-            y0, y1, x0, x1 = self.region
-            raise ImageShapeError(
-                f"The region {y0}:{y1},{x0}:{x1} reaches beyond the image, which has {height} rows and {width} columns."
-            )
-        return self.region
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,77 @@
+"""The subcommand ``demo``: the main job on a bundled sample, in a window where there is a screen."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_unet_nuclei.cli.options import Quiet
+from napari_unet_nuclei.cli.progress import TerminalProgress
+from napari_unet_nuclei.core.batch.plan import PlannedFile
+from napari_unet_nuclei.core.batch.segment_file import RequestTemplate, segment_file
+from napari_unet_nuclei.core.image.read import ImageFile
+from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
+from napari_unet_nuclei.core.image.write import write_overlay
+
+FOLDER = Path("nuclei-demo")
+STEM = "fluorescent_nuclei"
+
+
+def demo_command(
+    no_window: Annotated[bool, typer.Option("--no-window", help="Write files even where there is a screen.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="Write files, and here.", show_default=str(FOLDER)),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Segment the bundled sample with the bundled model; opens napari where there is a screen.
+
+    Without a window, labels (TIFF), a table (CSV) and an overlay (PNG) are written.
+    """
+    reason = "as you asked" if no_window else window_problem()
+    if out is None and not reason:
+        reason = open_window()
+        if not reason:
+            return
+    if not quiet and not no_window and reason:
+        typer.echo(f"No window: {reason}. Writing files instead.", err=True)
+    write_demo(out or FOLDER, quiet)
+    if out is not None and not reason:
+        open_window()
+
+
+def window_problem() -> str:
+    """Say why no window can be shown; empty where one can."""
+    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return "there is no screen"
+    if importlib.util.find_spec("napari") is None:
+        return 'napari is not installed (pip install "napari-unet-nuclei[all]")'
+    return ""
+
+
+def open_window() -> str:
+    """Show the demo in napari, as a program of its own, until the user closes it; say what went wrong, if anything."""
+    window = subprocess.run([sys.executable, "-m", "napari_unet_nuclei.gui.demo"], check=False)
+    return "" if window.returncode == 0 else "napari could not be opened"
+
+
+def write_demo(folder: Path, quiet: bool) -> None:
+    """Segment the sample, write labels, table and overlay, and say what was found."""
+    sample = fluorescent_nuclei()
+    file = ImageFile(Path(sample.name), sample.image, sample.axes, sample.pixel_size)
+    planned = PlannedFile.named(file.path, folder, STEM)
+    with TerminalProgress(quiet) as progress:
+        record, result = segment_file(file, RequestTemplate(), planned, progress)
+        overlay = folder / f"{STEM}_overlay.png"
+        write_overlay(overlay, sample.image, result.labels)
+    typer.echo(f"{record.nuclei} nuclei found ({int(sample.labels.max())} were drawn)")
+    typer.echo(f"{record.seconds:.1f} s on {record.device}")
+    for path in (planned.labels, planned.table, overlay):
+        typer.echo(str(path))

@@ -1,0 +1,64 @@
+"""The subcommand ``info``: what a bug report needs."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+import typer
+
+from napari_unet_nuclei.cli.options import Json
+
+PACKAGES = ("napari-unet-nuclei", "torch", "numpy", "scipy", "scikit-image", "tifffile", "napari", "PyQt6", "PySide6")
+
+
+def info_command(as_json: Json = False) -> None:
+    """Show versions, devices, models and folders: what a bug report needs."""
+    facts = computer_facts()
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+        return
+    for topic, values in facts.items():
+        typer.echo(f"{topic}:")
+        for name, value in values.items():
+            typer.echo(f"  {name}: {value}")
+
+
+def computer_facts() -> dict[str, dict[str, str]]:
+    """Collect what is known about this computer and installation, by topic and name."""
+    from napari_unet_nuclei.core.model.device import available_devices, choose_device
+    from napari_unet_nuclei.core.model.registry import default_registry
+
+    registry = default_registry()
+    devices = {name: choose_device(name) for name in available_devices()}
+    return {
+        "versions": {"Python": platform.python_version(), **{name: installed_version(name) for name in PACKAGES}},
+        "computer": {"system": platform.platform(), "processor": platform.processor() or platform.machine()},
+        "devices": {
+            name: f"{device.title}, {str(device.precision).removeprefix('torch.')}" for name, device in devices.items()
+        },
+        "models": {entry.name: str(entry.path) for entry in registry.list()},
+        "folders": {
+            "program": str(package_folder()),
+            "bundled models": str(registry.bundled),
+            "your models": str(registry.own),
+        },
+    }
+
+
+def installed_version(package: str) -> str:
+    """Version of a package without importing it."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def package_folder() -> str:
+    """Folder that this program was imported from."""
+    spec = importlib.util.find_spec("napari_unet_nuclei")
+    assert spec is not None, "a running program has a place"
+    assert spec.submodule_search_locations is not None
+    return spec.submodule_search_locations[0]

@@ -1,0 +1,65 @@
+"""Imports a subcommand only when it is run, so that ``--help`` answers at once."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+from napari_unet_nuclei.cli.errors import exit_codes
+
+SUBCOMMANDS = {
+    "demo": "Segment the bundled sample with the bundled model; opens napari where there is a screen.",
+    "segment": "Segment the nuclei in images.",
+    "measure": "Measure labelled nuclei in one or more images.",
+    "train": "Train a model from nothing.",
+    "models": "List and show the installed models, import and remove your own.",
+    "info": "Show versions, devices, models and folders: what a bug report needs.",
+}
+"""What ``--help`` lists. Subcommand ``x`` is ``x_command`` in the module ``x``: a function, or a group of them."""
+
+
+class LazyGroup(TyperGroup):
+    """The program's subcommands: known by their summaries, each imported when it is first asked for."""
+
+    def __init__(self, **attributes: Any) -> None:
+        summaries = {name: TyperCommand(name, help=summary) for name, summary in SUBCOMMANDS.items()}
+        super().__init__(**{**attributes, "commands": summaries})
+        self._loaded: dict[str, Any] = {}
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import a subcommand; None where there is none of that name."""
+        if cmd_name in self.commands and cmd_name not in self._loaded:
+            self._loaded[cmd_name] = _load(cmd_name)
+        return self._loaded.get(cmd_name)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help from the summaries, without importing a subcommand."""
+        TyperGroup(
+            name=self.name,
+            commands=dict(self.commands),
+            params=self.params,
+            help=self.help,
+            rich_markup_mode=self.rich_markup_mode,
+            context_settings=self.context_settings,
+        ).format_help(ctx, formatter)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the subcommand, and turn what ends it early into a message and an exit code."""
+        with exit_codes():
+            return super().invoke(ctx)
+
+
+def _load(name: str) -> Any:
+    """Import a subcommand and make it a command."""
+    found = getattr(importlib.import_module(f"napari_unet_nuclei.cli.{name}"), f"{name}_command")
+    if isinstance(found, typer.Typer):
+        group = get_command(found)
+        group.name = name
+        return group
+    single = typer.Typer(add_completion=False, rich_markup_mode="markdown")  # which joins the lines of a paragraph
+    single.command(name)(found)
+    return get_command(single)

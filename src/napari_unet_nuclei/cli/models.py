@@ -1,0 +1,92 @@
+"""The subcommand ``models``: which models there are, and the user's own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_unet_nuclei.cli.options import Json
+from napari_unet_nuclei.core.atomic import atomic
+from napari_unet_nuclei.core.errors import OutputFileError
+from napari_unet_nuclei.core.model.registry import SUFFIX, ModelEntry, default_registry
+
+models_command = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="List and show the installed models, import and remove your own.",
+)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of an installed model.")]
+NameOrFile = Annotated[str, typer.Argument(metavar="NAME_OR_FILE", help="An installed model, or a model file.")]
+
+
+@models_command.command("list")
+def list_models(as_json: Json = False) -> None:
+    """List the installed models."""
+    entries = default_registry().list()
+    if as_json:
+        typer.echo(json.dumps([_describe(entry) for entry in entries], indent=2, ensure_ascii=False))
+        return
+    for entry in entries:
+        origin = "bundled" if entry.bundled else "yours"
+        card = entry.card
+        typer.echo(f"{entry.name} ({origin}, {card.image_kind}, nuclei of {card.diameter:g} px): {card.description}")
+    if not entries:
+        typer.echo("No model is installed.", err=True)
+
+
+@models_command.command("show")
+def show_model(model: NameOrFile, as_json: Json = False) -> None:
+    """Show a model's card: what it is for, how it was trained, what it reaches."""
+    entry = default_registry().find(model)
+    description = _describe(entry)
+    if as_json:
+        typer.echo(json.dumps(description, indent=2, ensure_ascii=False))
+        return
+    for name, value in description.items():
+        if isinstance(value, dict):
+            typer.echo(f"{name}:")
+            for part, what in value.items():
+                typer.echo(f"  {part}: {what}")
+        else:
+            typer.echo(f"{name}: {value}")
+
+
+@models_command.command("import")
+def import_model(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .safetensors file that this program wrote.")],
+) -> None:
+    """Copy a model file among your models, so that its name is enough from now on."""
+    entry = default_registry().add(file)
+    typer.echo(f"Imported '{entry.name}' to {entry.path}.")
+
+
+@models_command.command("export")
+def export_model(
+    model: Name,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it; ends in .safetensors.")],
+) -> None:
+    """Copy an installed model to a file, to share it."""
+    if file.suffix != SUFFIX or file.exists():
+        problem = "exists already" if file.exists() else f"does not end in {SUFFIX}"
+        raise OutputFileError(f"{file} {problem}: choose another name.")
+    source = default_registry().find(model).path
+    with atomic(file) as partial:
+        shutil.copyfile(source, partial)
+    typer.echo(f"Exported '{model}' to {file}.")
+
+
+@models_command.command("remove")
+def remove_model(model: Name) -> None:
+    """Delete one of your models."""
+    default_registry().remove(model)
+    typer.echo(f"Removed '{model}'.")
+
+
+def _describe(entry: ModelEntry) -> dict[str, object]:
+    """The card with the place of the file, as JSON values."""
+    return {"path": str(entry.path), "bundled": entry.bundled, **entry.card.model_dump(mode="json")}

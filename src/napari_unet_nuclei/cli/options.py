@@ -1,0 +1,146 @@
+"""Options that are generated from settings, so that a setting is described once, and those that several verbs share."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+import typer
+from pydantic import BaseModel
+
+from napari_unet_nuclei.core.settings import Settings, read_settings
+from napari_unet_nuclei.core.types import Region
+
+Command: TypeAlias = Callable[..., None]
+
+SETTINGS_PANEL = "Settings"
+
+Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress and no messages, only errors.")]
+Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Write the result as JSON on stdout.")]
+
+
+def settings_options(kind: type[Settings]) -> Callable[[Command], Command]:
+    """Give a command one option per setting, and ``--settings FILE``, in place of its parameter ``settings``.
+
+    A switch ``x_auto`` is no option: giving ``--x`` turns it off. Options that are given win over the file's values.
+
+    Parameters
+    ----------
+    kind : type of Settings
+        The command receives an object of it as ``settings``.
+    """
+    names = [name for name in kind.model_fields if name.removesuffix("_auto") not in kind.model_fields.keys() - {name}]
+    generated = [_parameter(name, field_option(kind, name)) for name in names]
+    file_option = Annotated[
+        Path | None,
+        typer.Option("--settings", metavar="FILE.json", help="Settings from a file.", rich_help_panel=SETTINGS_PANEL),
+    ]
+    generated.append(_parameter("settings_file", file_option))
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def with_settings(settings_file: Path | None = None, **values: Any) -> None:
+            given = {name: values.pop(name) for name in names}
+            start = read_settings(settings_file, kind) if settings_file else kind()
+            chosen = start.changed(**{name: value for name, value in given.items() if value is not None})
+            command(**values, settings=chosen)
+
+        signature = inspect.signature(command, eval_str=True)
+        own = [parameter for name, parameter in signature.parameters.items() if name != "settings"]
+        with_settings.__signature__ = signature.replace(parameters=[*own, *generated])  # type: ignore[attr-defined]  # which typer reads
+        return with_settings
+
+    return decorate
+
+
+def field_option(kind: type[BaseModel], name: str) -> Any:
+    """Make the annotation of an option from a field: its description is the help, its bounds are the range.
+
+    Parameters
+    ----------
+    kind : type of pydantic.BaseModel
+    name : str
+        Of the field. The option is None where it was not given.
+    """
+    field = kind.model_fields[name]
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    description, unit = str(field.description), str(extra.get("unit", ""))
+    if unit and not re.search(rf"\b{unit}\b", description):
+        description += f" ({unit})"
+    option = typer.Option(
+        help=description,
+        min=next((bound.ge for bound in field.metadata if hasattr(bound, "ge")), None),
+        max=next((bound.le for bound in field.metadata if hasattr(bound, "le")), None),
+        show_default="automatic" if f"{name}_auto" in kind.model_fields else _shown(name, field.default),
+        rich_help_panel=SETTINGS_PANEL,
+    )
+    return Annotated[field.annotation | None, option]  # type: ignore[operator]  # an annotation that typer reads
+
+
+def parse_plane(text: str) -> dict[str, int]:
+    """Read which plane of a stack is meant: ``3`` where there is one leading axis, else ``T=0,Z=3``.
+
+    Returns
+    -------
+    dict
+        Index by letter of the axis; the letter is empty where none was given.
+
+    Raises
+    ------
+    typer.BadParameter
+        If it is neither.
+
+    Examples
+    --------
+    >>> parse_plane("3"), parse_plane("T=0, z=3"), parse_plane("")
+    ({'': 3}, {'T': 0, 'Z': 3}, {})
+    """
+    plane: dict[str, int] = {}
+    for part in filter(None, text.split(",")):
+        letter, _, index = part.rpartition("=")
+        letter = letter.strip().upper()
+        if not index.strip().isdecimal() or letter in plane or letter not in ("", "T", "Z", "Q"):
+            raise typer.BadParameter(f"'{text}' names no plane. Give its index, or one per axis, e.g. 3 or T=0,Z=3.")
+        plane[letter] = int(index)
+    if "" in plane and len(plane) > 1:
+        raise typer.BadParameter(f"'{text}': say of every index which axis it belongs to, e.g. T=0,Z=3.")
+    return plane
+
+
+def parse_region(text: str) -> Region | None:
+    """Read a rectangle of pixels, ends not included; None where nothing was given.
+
+    Raises
+    ------
+    typer.BadParameter
+        If it is none.
+
+    Examples
+    --------
+    >>> parse_region("0:512,100:356")
+    (0, 512, 100, 356)
+    """
+    if not text:
+        return None
+    try:
+        (y0, y1), (x0, x1) = (map(int, side.split(":")) for side in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"'{text}' is no region. Give Y0:Y1,X0:X1 in pixels, e.g. 0:512,0:512.") from None
+    if not (0 <= y0 < y1 and 0 <= x0 < x1):
+        raise typer.BadParameter(f"The region '{text}' has no pixels: Y0:Y1,X0:X1 begin at 0, ends are larger.")
+    return y0, y1, x0, x1
+
+
+def _shown(name: str, default: object) -> str:
+    """A default as one would type it."""
+    if isinstance(default, bool):
+        return name if default else f"no-{name}"
+    return str(default)
+
+
+def _parameter(name: str, annotation: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)

@@ -1,0 +1,147 @@
+"""The subcommand ``train``: a model from a set of labelled images."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from pydantic import ValidationError
+
+from napari_unet_nuclei.cli.options import Quiet, field_option, settings_options
+from napari_unet_nuclei.cli.progress import TerminalProgress
+from napari_unet_nuclei.core.errors import OutputFileError
+from napari_unet_nuclei.core.model.card import Architecture, ModelCard, TrainingRecord
+from napari_unet_nuclei.core.model.registry import SUFFIX
+from napari_unet_nuclei.core.progress import Notice
+from napari_unet_nuclei.core.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from napari_unet_nuclei.core.train.samples import Sample
+
+TRAIN, VALIDATION = "train", "val"
+FINISH = "Finishing: training ends with this epoch, and the best weights so far are kept."
+
+
+@dataclass(frozen=True)
+class TrainingFiles:
+    """What a training writes: the model, and beside it a row per epoch and the state to go on from."""
+
+    model: Path
+
+    @property
+    def history(self) -> Path:
+        """CSV with a row per epoch."""
+        return self.model.with_suffix(".history.csv")
+
+    @property
+    def checkpoint(self) -> Path:
+        """Written after every epoch, deleted when the model is there."""
+        return self.model.with_suffix(f".checkpoint{SUFFIX}")
+
+
+@settings_options(TrainSettings)
+def train_command(
+    dataset: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DATASET.csv",
+            help="Index of the images: columns 'image' and 'split' (train or val), and optionally 'field'. "
+            "images/NAME.png and labels/NAME.png lie beside it.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="MODEL.safetensors", help="The model to be.")],
+    settings: TrainSettings,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="COLUMN=VALUE", help="Use only images with this value; may be repeated."),
+    ] = None,
+    base_width: field_option(Architecture, "base_width") = None,  # type: ignore[valid-type]  # which typer reads
+    depth: field_option(Architecture, "depth") = None,  # type: ignore[valid-type]
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint of a run that was ended.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a model from nothing.
+
+    Writes the model, and beside it a history with a row per epoch. The first Ctrl+C finishes with this epoch and keeps
+    the best weights so far; the second cancels, and --resume goes on later from the last epoch.
+    """
+    files = TrainingFiles(out)
+    card = _fresh_card(out, base_width, depth)
+    _check_outputs(files, resume)
+    from napari_unet_nuclei.core.model.file import Model, save_model
+    from napari_unet_nuclei.core.train.dataset import read_index
+    from napari_unet_nuclei.core.train.trainer import Trainer
+
+    wanted = _conditions(only or [])
+    train, validation = (read_index(dataset, split, wanted) for split in (TRAIN, VALIDATION))
+    with TerminalProgress(quiet, FINISH) as progress:
+        progress.report(Notice(f"{_count(train)} to learn from, {_count(validation)} to judge with."))
+        out.parent.mkdir(parents=True, exist_ok=True)
+        result = Trainer(card, settings).fit(train, validation, progress, files.checkpoint, files.history)
+    record = TrainingRecord(
+        dataset=dataset.parent.name,
+        split=TRAIN,
+        images=len(train),
+        nuclei=_nuclei(train),
+        seed=settings.seed,
+        steps=result.steps,
+        seconds=round(result.seconds, 1),
+        command=shlex.join(["napari-unet-nuclei", *sys.argv[1:]]),
+    )
+    save_model(out, Model(card.model_copy(update={"training": record}), result.network))
+    files.checkpoint.unlink(missing_ok=True)
+    best = max((epoch.val_ap50 for epoch in result.history), default=0.0)
+    typer.echo(f"{out}: {result.steps} steps in {result.seconds:.0f} s, AP@0.5 up to {best:.3f} on validation images")
+
+
+def _fresh_card(out: Path, base_width: int | None, depth: int | None) -> ModelCard:
+    """The card of a model that is to be trained, named after its file."""
+    if out.suffix != SUFFIX:
+        raise typer.BadParameter(f"'{out}' must end in {SUFFIX}.", param_hint="--out")
+    shape = {"base_width": base_width, "depth": depth}
+    try:
+        architecture = Architecture(**{name: value for name, value in shape.items() if value is not None})
+        return ModelCard(name=out.stem, architecture=architecture)
+    except ValidationError as error:
+        raise typer.BadParameter(
+            f"'{out.stem}' cannot be a model's name: letters, digits, '.', '_', '-' and spaces only, 80 at most.",
+            param_hint="--out",
+        ) from error
+
+
+def _check_outputs(files: TrainingFiles, resume: bool) -> None:
+    """Turn away what would overwrite a model or an interrupted run, before anything is computed."""
+    if files.model.exists():
+        raise OutputFileError(f"{files.model} exists already. Choose another name.")
+    if files.checkpoint.exists() and not resume:
+        raise OutputFileError(
+            f"{files.checkpoint} is left of a run that was ended. Give --resume to go on from there, or delete it."
+        )
+    if resume and not files.checkpoint.exists():
+        raise OutputFileError(f"There is no {files.checkpoint} to go on from. Leave out --resume.")
+
+
+def _conditions(only: Sequence[str]) -> Callable[[dict[str, str]], bool]:
+    """Make of ``COLUMN=VALUE`` texts the choice of rows."""
+    wanted = {}
+    for text in only:
+        column, equals, value = text.partition("=")
+        if not equals or not column:
+            raise typer.BadParameter(f"'{text}' is not COLUMN=VALUE.", param_hint="--only")
+        wanted[column] = value
+    return lambda row: all(row.get(column) == value for column, value in wanted.items())
+
+
+def _count(samples: Sequence[Sample]) -> str:
+    return f"{len(samples)} images with {_nuclei(samples)} nuclei"
+
+
+def _nuclei(samples: Sequence[Sample]) -> int:
+    return sum(int(sample.labels.max(initial=0)) for sample in samples)
