@@ -82,6 +82,26 @@ class Silent:
         """Ignore the event."""
 
 
+@dataclass
+class Rising:
+    """Progress whose fraction never falls, for work of which a part may have to be done again."""
+
+    parent: Progress
+    reached: float = 0.0
+
+    @property
+    def finish_requested(self) -> bool:
+        """As the parent says."""
+        return self.parent.finish_requested
+
+    def report(self, event: Event) -> None:
+        """Pass the event to the parent, with the largest fraction so far."""
+        if isinstance(event, Advanced):
+            self.reached = max(self.reached, event.fraction)
+            event = Advanced(self.reached, event.message)
+        self.parent.report(event)
+
+
 @dataclass(frozen=True)
 class Share:
     """A part of a parent's progress: fractions 0 to 1 are mapped into ``start`` to ``stop`` of the parent.

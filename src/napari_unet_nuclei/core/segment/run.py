@@ -19,7 +19,7 @@ from napari_unet_nuclei.core.labels.decode import DecodeThresholds, decode_maps
 from napari_unet_nuclei.core.model.device import choose_device
 from napari_unet_nuclei.core.model.file import Model, read_model
 from napari_unet_nuclei.core.model.registry import ModelEntry, default_registry
-from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Share, Silent
+from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Share, Silent
 from napari_unet_nuclei.core.segment.automatic_size import predict_sized, scale_for
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.segment.predict import Prediction, predict_plane
@@ -105,6 +105,7 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
         As `segment`.
     """
     started = time.monotonic()
+    progress = Rising(progress)
     source, settings = request.source, request.settings
     region = _checked_region(request)
     indices = tuple(source.plane_indices(request.plane))
@@ -121,6 +122,7 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
     notices = _notices(readers, look, runner, decoded)
     for notice in notices:
         progress.report(Notice(notice))
+    progress.report(Advanced(1.0, "done"))
     shape = _labels_shape(request, region)
     return SegmentResult(
         labels=decoded.labels.reshape(shape),
