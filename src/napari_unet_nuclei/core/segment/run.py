@@ -109,7 +109,7 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
     source, settings = request.source, request.settings
     region = _checked_region(request)
     indices = tuple(source.plane_indices(request.plane))
-    if not indices:
+    if not indices or len(request.plane) > len(source.leading_axes):
         raise ImageShapeError(f"There is no plane {request.plane} in an image of shape {tuple(source.array.shape)}.")
     channel = None if settings.channel_auto else settings.channel
     look = look_at(source, indices[len(indices) // 2], region, channel, settings.invert)
