@@ -80,7 +80,7 @@ class Thresholds(_Part):
 
     foreground: float = Field(0.5, ge=0.01, le=0.99, description="Probability above which a pixel is foreground.")
     seed: float = Field(0.5, ge=0.01, le=0.99, description="Distance minus border above which a pixel is a seed.")
-    min_size: float = Field(16.0, ge=0, description="Smallest area in px² at the model's own scale.")
+    min_size: float = Field(16.0, ge=0, le=1_000_000, description="Smallest area in px² at the model's own scale.")
 
 
 class TrainingRecord(_Part):
@@ -122,6 +122,9 @@ class ModelCard(_Part):
         missing = [head for head in DECODED_HEADS if head not in self.architecture.heads]
         if missing:
             raise ValueError(f"a model for nuclei needs the heads {', '.join(missing)}")
+        low, high = self.percentiles
+        if not 0 <= low < high <= 100:
+            raise ValueError("the percentiles must rise, from 0 at least to 100 at most")
         return self
 
 
