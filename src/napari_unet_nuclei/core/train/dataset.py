@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_unet_nuclei.core.errors import DatasetError, NoSamplesError
+from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, NoSamplesError
 from napari_unet_nuclei.core.image.normalise import intensity_range
 from napari_unet_nuclei.core.image.read import read_image
 from napari_unet_nuclei.core.train.samples import Sample
@@ -42,11 +42,16 @@ def read_index(path: Path, split: str, keep: Callable[[Row], bool] = lambda row:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = [row for row in csv.DictReader(file) if row.get("split", split) == split and keep(row)]
-    except OSError as error:
-        raise DatasetError(f"The data set's index {path} cannot be read: {error.strerror}.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"The data set's index {path} cannot be read: {error}.") from error
     if not rows:
         raise NoSamplesError(f"The index {path} has no image of split '{split}' that fits the choice.")
-    return tuple(_read_sample(path.parent, row) for row in rows)
+    if "image" not in rows[0]:
+        raise DatasetError(f"The index {path} has no column 'image' with the names of the images.")
+    try:
+        return tuple(_read_sample(path.parent, row) for row in rows)
+    except ImageFileError as error:
+        raise DatasetError(f"The data set of {path} is incomplete: {error}") from error
 
 
 def _read_sample(folder: Path, row: Row) -> Sample:
