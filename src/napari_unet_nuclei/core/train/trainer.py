@@ -164,7 +164,7 @@ class Trainer:
         with source.ahead(state.step) as batches:
             for batch in batches:
                 fraction = self._fraction(state.step, time.monotonic() - started)
-                if fraction >= 1:
+                if fraction >= 1 and (losses or state.best):
                     break
                 loss = self._step(batch, fraction)
                 if not math.isfinite(loss):
@@ -184,6 +184,7 @@ class Trainer:
             self._end_epoch(state, losses, validation, progress)
         state.seconds = time.monotonic() - started
         self._save(state, checkpoint, history)
+        progress.report(Advanced(1.0, f"step {state.step}, done"))
         network = UNet(self.card.architecture)
         network.load_state_dict(state.best)
         return TrainResult(network.eval(), tuple(state.history), state.step, state.seconds)
@@ -191,7 +192,7 @@ class Trainer:
     def _fraction(self, step: int, seconds: float) -> float:
         """Share of the training that is over, by steps or by time, whichever is further."""
         by_steps = 0.0 if self.settings.steps_auto else step / self.settings.steps
-        return max(by_steps, seconds / self.settings.time)
+        return min(max(by_steps, seconds / self.settings.time), 1.0)
 
     def _step(self, batch: Batch, fraction: float) -> float:
         """Do one optimiser step and return the loss; a loss that is no number changes nothing."""
