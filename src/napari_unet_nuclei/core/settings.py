@@ -60,7 +60,7 @@ def validated(kind: type[SettingsType], values: dict[str, object]) -> SettingsTy
         If a name is unknown or a value is out of bounds.
     """
     try:
-        return kind(**values)  # type: ignore[arg-type]  # pydantic checks the values, that is the purpose
+        return kind(**values)
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(map(str, item['loc'])) or 'settings'}: {item['msg']} (got {item['input']!r})"

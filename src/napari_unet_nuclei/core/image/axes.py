@@ -114,7 +114,7 @@ class ImageSource:
     def channel_name(self, channel: int) -> str:
         """Name of a channel for people."""
         if self.is_colour and self.channels == 3:
-            return COLOUR_NAMES[channel]
+            return f"{COLOUR_NAMES[channel]} channel"
         return f"channel {channel}" if self.channels > 1 else "the only channel"
 
     def plane_indices(self, chosen: tuple[int | None, ...] = ()) -> Iterator[tuple[int, ...]]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 NOISE_MULTIPLE = 16.0
 """The range from 0 to 1 spans at least this many standard deviations of the pixel noise."""
 
-SAMPLE_PIXELS = 1 << 20
+SAMPLE_PIXELS = 1 << 19
 """Above this size a plane's intensities are read off a regular sample."""
 
 

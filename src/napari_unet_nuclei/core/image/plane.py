@@ -107,7 +107,7 @@ def sample_pixels(source: ImageSource, index: tuple[int, ...], channel: int, reg
     Whole rows, because the noise is told from neighbouring pixels.
     """
     y0, y1, x0, x1 = region
-    step = max(1, -(-(y1 - y0) * (x1 - x0) // (4 * SAMPLE_PIXELS)))
+    step = max(1, -(-(y1 - y0) * (x1 - x0) // SAMPLE_PIXELS))
     if step == 1:
         return read_channel(source, index, channel, region)
     block = 4  # rows that are read together: storage is chunked, and one row costs as much as a few

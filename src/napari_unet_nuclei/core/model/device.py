@@ -34,7 +34,8 @@ class Device:
 
     def place(self, network: nn.Module) -> nn.Module:
         """Move a network here, in this precision and in the memory layout that is fastest for convolutions."""
-        return network.to(self.name, self.precision).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+        placed: nn.Module = network.to(self.name, self.precision).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+        return placed
 
 
 def choose_device(request: str = "auto") -> Device:

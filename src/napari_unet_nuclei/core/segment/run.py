@@ -274,13 +274,13 @@ def _notices(readers: list[PlaneReader], look: PlaneLook, runner: NetworkRunner,
     if not all(reader.finite for reader in readers):
         notices.append("Some pixels are NaN or infinite; they were treated as background.")
     if readers[0].source.is_colour:
-        notices.append(
-            f"Colour picture: the nuclei were read from the {look.channel_name} channel.".replace(
-                "the mean of all colours channel", "mean of all colours"
-            )
-        )
+        notices.append(f"Colour picture: the nuclei were read from the {look.channel_name}.")
     if look.inverted:
         notices.append("Bright background: the image was inverted.")
+    if look.kind != runner.card.image_kind:
+        notices.append(
+            f"The model '{runner.card.name}' was made for {runner.card.image_kind} images; check the result."
+        )
     if decoded.maps is None:
         notices.append("The image is too large to keep the network's maps; thresholds act on the current view.")
     return tuple(notices)

@@ -26,7 +26,7 @@ BRIGHTEST = 1.5
 class PoissonNoise(K.IntensityAugmentationBase2D):
     """Photon noise: variance proportional to intensity, at 20 to 400 photons for intensity 1."""
 
-    def generate_parameters(self, shape: torch.Size) -> dict[str, Tensor]:
+    def generate_parameters(self, shape: tuple[int, ...]) -> dict[str, Tensor]:
         """Draw the number of photons of each crop."""
         return {"photons": torch.exp(torch.empty(shape[0]).uniform_(3.0, 6.0))}
 
@@ -39,7 +39,7 @@ class PoissonNoise(K.IntensityAugmentationBase2D):
 class Debris(K.IntensityAugmentationBase2D):
     """One to six bright, blurred, roundish spots of 2 to 14 px, which are no nuclei."""
 
-    def generate_parameters(self, shape: torch.Size) -> dict[str, Tensor]:
+    def generate_parameters(self, shape: tuple[int, ...]) -> dict[str, Tensor]:
         """Draw position, radius and brightness of the spots of each crop."""
         count = 6
         spots = torch.rand(shape[0], count, 4)
@@ -66,7 +66,7 @@ class CoarseElastic(K.GeometricAugmentationBase2D):
         super().__init__(p=p)
         self.cells, self.shift = cells, shift
 
-    def generate_parameters(self, shape: torch.Size) -> dict[str, Tensor]:
+    def generate_parameters(self, shape: tuple[int, ...]) -> dict[str, Tensor]:
         """Draw the displacements at the coarse grid, in halves of the crop's side."""
         return {"field": torch.randn(shape[0], 2, self.cells, self.cells) * self.shift}
 

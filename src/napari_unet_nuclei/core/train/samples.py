@@ -97,7 +97,7 @@ def blank_crop(channels: int, side: int, rng: np.random.Generator) -> Crop:
     """Draw a field without nuclei: noise of any strength and grain, so that empty planes stay empty."""
     grain = int(rng.integers(1, 8))
     noise = rng.normal(0, rng.uniform(0, 0.25), (1, channels, side // grain + 1, side // grain + 1)).astype(np.float32)
-    image = F.interpolate(torch.from_numpy(noise), (side, side), mode="bicubic")[0].numpy() + 0.3
+    image = F.interpolate(torch.from_numpy(noise), (side, side), mode="bicubic")[0].numpy() + np.float32(0.3)
     return Crop(image, np.zeros((side, side), np.int32), np.ones((side, side), bool), np.zeros(1))
 
 

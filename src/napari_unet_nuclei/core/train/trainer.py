@@ -220,7 +220,7 @@ class Trainer:
         """Validate the averaged weights and remember them where they are the best so far."""
         network = self.averaged.module
         assert isinstance(network, UNet)
-        judged = validate(network, self.card, validation, self.device)
+        judged = validate(network, self.card, validation, self.device, self.settings.crop)
         event = EpochDone(len(state.history) + 1, float(np.mean(losses)), judged.loss, judged.ap50)
         state.history.append(event)
         state.epochs_since_best += 1

@@ -1,26 +1,36 @@
-"""Judge a network on validation images while it is being trained."""
+"""Judge a network on validation images with the same engine that segments for users."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
-from napari_unet_nuclei.core.labels.decode import DecodeThresholds, decode_maps, quantise
+from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.normalise import IntensityRange
+from napari_unet_nuclei.core.image.plane import PlaneReader
+from napari_unet_nuclei.core.labels.decode import DecodeThresholds, decode_maps
 from napari_unet_nuclei.core.labels.encode import encode_labels
-from napari_unet_nuclei.core.labels.metrics import IOU_THRESHOLDS, match, per_image
-from napari_unet_nuclei.core.model.card import DECODED_HEADS, ModelCard
+from napari_unet_nuclei.core.labels.metrics import IOU_THRESHOLDS, MatchCounts, match, per_image
+from napari_unet_nuclei.core.model.card import ModelCard, Thresholds
 from napari_unet_nuclei.core.model.device import Device
+from napari_unet_nuclei.core.model.file import Model
 from napari_unet_nuclei.core.model.unet import UNet
+from napari_unet_nuclei.core.progress import Silent
+from napari_unet_nuclei.core.segment.automatic_size import predict_sized, scale_for
+from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
+from napari_unet_nuclei.core.segment.predict import Prediction, predict_plane
+from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.train.losses import Targets, instance_loss
-from napari_unet_nuclei.core.train.samples import Sample
+from napari_unet_nuclei.core.train.samples import Sample, cut_crop
 
-SCALES = (0.25, 4.0)
-"""Images are rescaled at most this much for validation."""
+SCORED = IOU_THRESHOLDS[: IOU_THRESHOLDS.index(0.9) + 1]
+"""The score that chooses epochs and thresholds is the mean of AP at these IoU thresholds."""
+
+_TILE = SegmentSettings().tile
 
 
 @dataclass(frozen=True)
@@ -32,51 +42,66 @@ class Judged:
     score: float
 
 
-def validate(network: UNet, card: ModelCard, samples: Sequence[Sample], device: Device) -> Judged:
-    """Segment every sample at the model's own scale, its true nucleus size given, and compare.
+def validate(network: UNet, card: ModelCard, samples: Sequence[Sample], device: Device, crop: int) -> Judged:
+    """Segment every sample, its true nucleus size given, and compare.
 
     Parameters
     ----------
     network : UNet
-        On the device; left in evaluation mode.
+        Not changed.
     card : ModelCard
     samples : sequence of Sample
     device : Device
-
-    Returns
-    -------
-    Judged
-        The score is the mean of AP at IoU 0.5 to 0.9.
+    crop : int
+        Side in pixels of the piece of each sample that the loss is computed on.
     """
-    network.eval()
-    losses, counts = [], []
-    for sample in samples:
-        scale = card.diameter / sample.median_diameter if sample.median_diameter else 1.0
-        scale = float(np.clip(scale, *SCALES))
-        logits, labels = _predict(network, sample, scale, device)
-        maps = encode_labels(labels, card.diameter, sample.diameters * scale)
-        targets = Targets.stack([maps], device.name)
-        losses.append(float(instance_loss(logits, targets, card.architecture.heads)))
-        chosen = [card.architecture.heads.index(head) for head in DECODED_HEADS]
-        decoded = F.interpolate(logits[:, chosen].sigmoid(), sample.labels.shape, mode="bilinear")[0]
-        thresholds = DecodeThresholds(
-            card.thresholds.foreground, card.thresholds.seed, round(card.thresholds.min_size / scale**2), 1 / scale
+    judged = copy.deepcopy(network).cpu().eval()
+    runner = NetworkRunner(Model(card, judged), device, _TILE)
+    counts = [
+        compare(
+            sample, predict_plane(sample_reader(sample), _true_scale(sample, card), runner, Silent()), card.thresholds
         )
-        counts.append(match(sample.labels, decode_maps(quantise(decoded.cpu().numpy()), thresholds)))
-    precision = per_image(counts)
-    return Judged(float(np.mean(losses)), float(precision[0]), float(precision[: IOU_THRESHOLDS.index(0.9) + 1].mean()))
+        for sample in samples
+    ]
+    losses = [_loss(judged, card, sample, crop) for sample in samples]
+    return Judged(float(np.mean(losses)), float(per_image(counts)[0]), score(counts))
 
 
-def _predict(network: UNet, sample: Sample, scale: float, device: Device) -> tuple[Tensor, np.ndarray]:
-    """Return logits (1, K, Y, X) and labels (Y, X) at the model's own scale."""
-    shape = tuple(max(round(size * scale), 1) for size in sample.labels.shape)
-    image = torch.from_numpy(sample.image)[None].to(device.name)
-    image = F.interpolate(image, shape, mode="bilinear", antialias=True).to(memory_format=torch.channels_last)
-    stride = network.architecture.stride
-    padding = [-size % stride for size in shape]
-    padded = F.pad(image, (0, padding[1], 0, padding[0]), mode="replicate")
-    enabled = device.precision != torch.float32
-    with torch.inference_mode(), torch.autocast(device.name.split(":")[0], device.precision, enabled=enabled):
-        logits = network(padded).float()
-    labels = F.interpolate(torch.from_numpy(sample.labels)[None, None].float(), shape, mode="nearest-exact")
-    return logits[..., : shape[0], : shape[1]], labels[0, 0].numpy().astype(np.int32)
+def predict_samples(model: Model, samples: Iterable[Sample], device: Device) -> list[Prediction]:
+    """Predict samples as a user's image would be, with the nucleus size found automatically."""
+    runner = NetworkRunner(model, device, _TILE)
+    return [predict_sized(sample_reader(sample), runner, Silent()).prediction for sample in samples]
+
+
+def sample_reader(sample: Sample) -> PlaneReader:
+    """Read a sample, which is normalised already, as the engine reads images."""
+    height, width = sample.labels.shape
+    source = ImageSource(sample.image, "CYX")
+    return PlaneReader(source, (), 0, (0, height, 0, width), IntensityRange(0.0, 1.0), inverted=False, finite=True)
+
+
+def compare(sample: Sample, prediction: Prediction, thresholds: Thresholds) -> MatchCounts:
+    """Decode a prediction and count the nuclei that match the sample's."""
+    scale = 1 / prediction.scale
+    decoding = DecodeThresholds(
+        thresholds.foreground, thresholds.seed, max(round(thresholds.min_size * scale**2), 1), scale
+    )
+    return match(sample.labels, decode_maps(prediction.maps, decoding))
+
+
+def score(counts: Sequence[MatchCounts]) -> float:
+    """Mean over images and over the thresholds in `SCORED` of the average precision."""
+    return float(per_image(counts)[: len(SCORED)].mean())
+
+
+def _true_scale(sample: Sample, card: ModelCard) -> float:
+    return scale_for(sample.median_diameter or card.diameter, card.diameter)
+
+
+def _loss(network: UNet, card: ModelCard, sample: Sample, side: int) -> float:
+    """Loss on one piece of a sample, always the same one."""
+    crop = cut_crop(sample, side, _true_scale(sample, card), np.random.default_rng(0))
+    maps = encode_labels(crop.labels, card.diameter, crop.diameters, crop.reviewed)
+    with torch.inference_mode():
+        logits = network(torch.from_numpy(crop.image)[None])
+    return float(instance_loss(logits, Targets.stack([maps], "cpu"), card.architecture.heads))
