@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -32,7 +33,8 @@ def program_help() -> str:
     """Return the reference of the command line as Markdown."""
     command = [sys.executable, "-m", "typer", "napari_unet_nuclei.cli", "utils", "docs", "--name", "napari-unet-nuclei"]
     described = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True).stdout
-    return described.partition("\n")[2]  # the page has a title of its own
+    # The page has a title of its own, and its headings list the commands with their whole summaries.
+    return re.sub(r"\*\*Commands\*\*:\n\n(\* .*\n)+\n", "", described.partition("\n")[2])
 
 
 def settings_table() -> str:
