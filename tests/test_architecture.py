@@ -40,8 +40,8 @@ def test_importing_the_package_loads_neither_torch_nor_napari():
 
 
 def test_what_the_window_needs_before_a_run_loads_no_torch():
-    names = ("core.image", "core.labels", "core.settings", "core.model.card", "core.model.registry")
-    assert "torch" not in loaded_after_importing(*names)
+    nouns = ("core.image", "core.labels", "core.settings", "core.model.card", "core.model.registry")
+    assert "torch" not in loaded_after_importing(*nouns, "core.segment.request", "core.segment.result")
 
 
 def test_the_command_line_starts_without_torch():
