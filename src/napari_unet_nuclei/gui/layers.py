@@ -18,6 +18,7 @@ from napari_unet_nuclei.core.types import Labels
 
 if TYPE_CHECKING:
     from napari.layers import Image
+    from napari.layers import Labels as LabelsLayer
 
 METADATA_KEY = "nuclei"
 """Where a labels layer keeps ``provenance``, ``origin`` and ``axes`` of its result in ``layer.metadata``."""
@@ -205,6 +206,19 @@ def table_features(table: pd.DataFrame) -> pd.DataFrame:
     if table.empty:
         return pd.DataFrame()
     return table.assign(index=table["label"])[["index", *table.columns]]
+
+
+def replace_labels(layer: LabelsLayer, labels: Labels) -> None:
+    """Give a labels layer other labels, and let it forget its undo steps.
+
+    napari keeps them when the array is replaced, so that Ctrl+Z would write old ids into new labels; a layer that is
+    not editable has none.
+    """
+    mode = layer.mode
+    layer.editable = False
+    layer.data = labels
+    layer.editable = True
+    layer.mode = mode
 
 
 def _pixel_size(layer: Image, letters: str, coarseness: NDArray[np.float64]) -> PixelSize:

@@ -1,0 +1,58 @@
+"""What window tests share: a model that is real but knows nothing, and results whose nuclei are known."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.labels.decode import DecodeThresholds
+from napari_unet_nuclei.core.segment.request import SegmentRequest
+from napari_unet_nuclei.core.segment.result import SegmentResult, decode_stack
+
+THRESHOLDS = DecodeThresholds(0.5, 0.5, 10)
+
+
+@pytest.fixture(scope="session")
+def tiny_model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model file with the smallest network there is, its weights drawn at random."""
+    import torch
+
+    from napari_unet_nuclei.core.model.card import Architecture, ModelCard
+    from napari_unet_nuclei.core.model.file import Model, save_model
+    from napari_unet_nuclei.core.model.unet import UNet
+
+    torch.manual_seed(0)
+    card = ModelCard(name="tiny", architecture=Architecture(base_width=4, depth=1))
+    path = tmp_path_factory.mktemp("models") / "tiny.safetensors"
+    save_model(path, Model(card, UNet(card.architecture).eval()))
+    return path
+
+
+@pytest.fixture
+def tiny_model(tiny_model_file: Path, tmp_path: Path) -> str:
+    """Name of the tiny model, installed in this test's folder of models."""
+    folder = tmp_path / "user-models"
+    folder.mkdir(exist_ok=True)
+    shutil.copy(tiny_model_file, folder)
+    return "tiny"
+
+
+@pytest.fixture
+def squares() -> tuple[SegmentRequest, SegmentResult]:
+    """A result with three square nuclei of 36, 64 and 100 px²; foreground 0.9, 0.7 and 0.9."""
+    maps = np.zeros((1, 3, 40, 60), np.uint8)
+    for x, side, foreground in ((5, 6, 230), (20, 8, 178), (40, 10, 230)):
+        maps[0, 0, 10 : 10 + side, x : x + side] = foreground
+        maps[0, 2, 12 : 8 + side, x + 2 : x + side - 2] = 240
+    image = maps[0, 0].astype(np.float32)
+    labels = decode_stack(maps, THRESHOLDS)[0]
+    provenance = {"model": "tiny", "settings": {}}
+    result = SegmentResult(
+        labels, "YX", (0, 0), maps, THRESHOLDS, THRESHOLDS, 9.0, "tiny", "cpu", "the only channel", (), 0.1, provenance
+    )
+    return SegmentRequest(ImageSource(image, "YX"), pixel_size=PixelSize(0.5, 0.5)), result
