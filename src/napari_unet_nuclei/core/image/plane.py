@@ -111,7 +111,8 @@ def sample_pixels(source: ImageSource, index: tuple[int, ...], channel: int, reg
     if step == 1:
         return read_channel(source, index, channel, region)
     block = 4  # rows that are read together: storage is chunked, and one row costs as much as a few
-    starts = range(y0 + step * block // 2, y1 - block, step * block) or (y0,)  # a plane of few, very long rows
+    middle = max((y0 + y1 - block) // 2, y0)  # all there is of a plane of few, very long rows
+    starts = range(y0 + step * block // 2, y1 - block, step * block) or (middle,)
     return np.concatenate([read_channel(source, index, channel, (y, min(y + block, y1), x0, x1)) for y in starts])
 
 
