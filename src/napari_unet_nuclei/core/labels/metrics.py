@@ -47,6 +47,8 @@ class MatchCounts:
 
 def overlap_ious(truth: Labels, predicted: Labels) -> NDArray[np.float64]:
     """IoU of every overlapping pair of a true and a predicted nucleus, in no particular order."""
+    if truth.size == 0:
+        return np.zeros(0)
     table = contingency_table(truth, predicted).tocoo()
     true_area = np.bincount(truth.ravel())
     predicted_area = np.bincount(predicted.ravel())
