@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from napari_unet_nuclei.core.image.synthetic import draw_nuclei
+from napari_unet_nuclei.core.labels.decode import DecodeThresholds, decode_maps, drop_small, fill_holes, quantise
+from napari_unet_nuclei.core.labels.encode import encode_labels
+
+PLAIN = DecodeThresholds(foreground=0.5, seed=0.5, min_size=1)
+
+
+def maps_of(labels: np.ndarray) -> np.ndarray:
+    """What a perfect network would say."""
+    maps = encode_labels(labels, 22.0)
+    return quantise(np.stack([maps.foreground, maps.border, maps.distance]))
+
+
+def many_squares(side: int, pitch: int, count: int) -> np.ndarray:
+    labels = np.zeros((count * pitch, count * pitch), np.int32)
+    for y in range(side):
+        for x in range(side):
+            labels[y::pitch, x::pitch] = np.arange(1, count**2 + 1).reshape(count, count)
+    return labels
+
+
+def test_more_nuclei_than_sixteen_bits_can_count_keep_their_own_ids():
+    labels = many_squares(side=3, pitch=5, count=260)
+    maps = np.zeros((3, *labels.shape), np.uint8)
+    maps[0] = maps[2] = 255 * (labels > 0)
+    decoded = decode_maps(maps, PLAIN)
+    assert decoded.dtype == np.int32
+    assert decoded.max() == 67_600
+    assert np.array_equal(decoded, labels)
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 5), (5, 0), (1, 1), (1, 5000), (3000, 1)])
+def test_empty_and_thin_planes_decode(shape):
+    maps = np.zeros((3, *shape), np.uint8)
+    assert decode_maps(maps, PLAIN).shape == shape
+    maps[0] = maps[2] = 255
+    assert decode_maps(maps, PLAIN).max(initial=0) == min(1, maps[0].size)
+
+
+def test_ids_have_no_gaps_and_every_nucleus_is_in_one_piece_without_holes():
+    rng = np.random.default_rng(0)
+    noise = ndimage.gaussian_filter(rng.random((3, 256, 256)), (0, 2, 2))
+    noise = (noise - noise.min()) / (noise.max() - noise.min())
+    decoded = decode_maps(quantise(noise.astype(np.float32)), DecodeThresholds(0.5, 0.1, 5))
+    assert decoded.max() > 50
+    for number, box in enumerate(ndimage.find_objects(decoded), start=1):
+        assert box is not None, "a gap in the ids"
+        one = np.pad(decoded[box] == number, 1)
+        assert ndimage.label(one)[1] == 1
+        holes, count = ndimage.label(~one)
+        for hole in range(2, count + 1):
+            assert (np.pad(decoded[box], 1)[holes == hole] > 0).any(), "an unfilled hole"
+    assert (np.bincount(decoded.ravel())[1:] >= 5).all()
+
+
+def test_touching_nuclei_are_separated_where_the_border_says():
+    labels = np.zeros((20, 40), np.int32)
+    labels[4:16, 4:20], labels[4:16, 20:36] = 1, 2
+    assert np.array_equal(decode_maps(maps_of(labels), PLAIN), labels)
+
+
+def test_a_component_without_a_seed_is_one_nucleus():
+    maps = np.zeros((3, 10, 10), np.uint8)
+    maps[0, 2:6, 2:6] = 255
+    assert decode_maps(maps, PLAIN).max() == 1
+
+
+def test_a_speck_of_a_seed_does_not_split():
+    maps = np.zeros((3, 20, 40), np.uint8)
+    maps[0, 4:16, 4:36] = 255
+    maps[2, 7:13, 8:16] = 255
+    one = decode_maps(maps, PLAIN).max()
+    maps[2, 10, 30] = 255
+    assert decode_maps(maps, PLAIN).max() == one == 1
+    maps[2, 7:13, 26:32] = 255
+    assert decode_maps(maps, PLAIN).max() == 2
+
+
+def test_thresholds_act_as_they_say():
+    maps = np.zeros((3, 20, 20), np.uint8)
+    maps[0, 5:15, 5:15] = 100
+    assert decode_maps(maps, DecodeThresholds(0.5, 0.5, 1)).max() == 0
+    assert decode_maps(maps, DecodeThresholds(0.3, 0.5, 1)).max() == 1
+    assert decode_maps(maps, DecodeThresholds(0.3, 0.5, 100)).max() == 1
+    assert decode_maps(maps, DecodeThresholds(0.3, 0.5, 101)).max() == 0
+
+
+@pytest.mark.parametrize("scale", [0.25, 1.0, 6.0])
+def test_any_scale_of_the_image_decodes(scale):
+    _, labels = draw_nuclei((200, 200), 22 * scale if scale < 2 else 60, 8, np.random.default_rng(0), clumped=0)
+    decoded = decode_maps(maps_of(labels), DecodeThresholds(0.5, 0.5, 1, scale))
+    assert decoded.max() == labels.max()
+
+
+def test_strips_and_threads_leave_no_trace(monkeypatch):
+    _, labels = draw_nuclei((300, 150), 16, 120, np.random.default_rng(1), clumped=0.9)
+    maps = maps_of(labels)
+    whole = decode_maps(maps, PLAIN)
+    monkeypatch.setattr("napari_unet_nuclei.core.labels.decode.STRIP_ROWS", 40)
+    assert np.array_equal(decode_maps(maps, PLAIN) > 0, whole > 0)
+    assert decode_maps(maps, PLAIN).max() == whole.max()
+
+
+def test_decoding_repeats():
+    _, labels = draw_nuclei((150, 150), 16, 60, np.random.default_rng(1), clumped=0.9)
+    maps = maps_of(labels)
+    assert np.array_equal(decode_maps(maps, PLAIN), decode_maps(maps.copy(), PLAIN))
+
+
+def test_decoding_does_not_change_the_maps():
+    maps = maps_of(draw_nuclei((60, 60), 16, 8, np.random.default_rng(1))[0].round().astype(np.int32))
+    maps.setflags(write=False)
+    decode_maps(maps, PLAIN)
+
+
+def test_small_nuclei_are_dropped_and_the_rest_numbered_anew():
+    labels = np.array([[1, 0, 2, 2, 0, 5, 5, 5]], np.int32)
+    assert drop_small(labels, 2).tolist() == [[0, 0, 1, 1, 0, 2, 2, 2]]
+    assert drop_small(labels, 0).max() == 3
+    assert drop_small(labels, 9).max() == 0
+
+
+def test_a_gap_among_several_nuclei_stays_open_and_a_notch_too():
+    labels = np.array(
+        [
+            [1, 1, 1, 2, 2, 0],
+            [1, 0, 1, 0, 2, 2],
+            [1, 1, 1, 2, 2, 2],
+            [0, 3, 3, 3, 3, 0],
+        ],
+        np.int32,
+    )
+    filled = fill_holes(labels)
+    assert filled[1, 1] == 1
+    assert filled[1, 3] == 0
+    assert np.array_equal(filled != labels, [[False] * 6, [False, True] + [False] * 4, [False] * 6, [False] * 6])
+
+
+@pytest.mark.parametrize("value", [0.0, 0.2, 0.5, 1.0, 1.0000001])
+def test_quantised_maps_are_right_to_half_a_step(value):
+    (found,) = quantise(np.full((1, 1, 1), value, np.float32)).ravel()
+    assert abs(found / 255 - value) <= 0.5 / 255 + 1e-6

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from napari_unet_nuclei.core.errors import SettingsError
+from napari_unet_nuclei.core.settings import SegmentSettings, TrainSettings, read_settings, validated
+
+
+def test_giving_a_number_turns_its_switch_off():
+    settings = SegmentSettings().changed(diameter=30, seed=0.4)
+    assert (settings.diameter, settings.diameter_auto) == (30.0, False)
+    assert (settings.seed, settings.seed_auto) == (0.4, False)
+    assert settings.foreground_auto
+
+
+def test_a_switch_that_is_given_is_kept():
+    assert SegmentSettings().changed(diameter=30, diameter_auto=True).diameter_auto
+
+
+def test_changing_leaves_the_original_alone():
+    settings = SegmentSettings()
+    settings.changed(tile=256)
+    assert settings == SegmentSettings()
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"diameter": -1}, "diameter"),
+        ({"diameter": float("nan")}, "diameter"),
+        ({"foreground": 1.5}, "foreground"),
+        ({"tile": 10}, "tile"),
+        ({"min_size": 2.5}, "min_size"),
+        ({"diamter": 30}, "diamter"),
+        ({"invert": "maybe"}, "invert"),
+        ({"diameter_unit": "mm"}, "diameter_unit"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_and_named(values, named):
+    with pytest.raises(SettingsError, match=named):
+        SegmentSettings().changed(**values)
+
+
+def test_all_problems_are_named_at_once():
+    with pytest.raises(SettingsError, match=r"tile.*min_size|min_size.*tile"):
+        validated(SegmentSettings, {"tile": 1, "min_size": -1})
+
+
+@pytest.mark.parametrize("kind", [SegmentSettings, TrainSettings])
+def test_every_setting_is_explained_and_every_number_bounded(kind):
+    for name, schema in kind.model_json_schema()["properties"].items():
+        assert schema["description"].endswith("."), name
+        if schema.get("type") in ("integer", "number"):
+            assert {"minimum", "maximum", "unit"} <= schema.keys(), name
+
+
+@pytest.mark.parametrize("kind", [SegmentSettings, TrainSettings])
+def test_an_automatic_number_is_a_switch_and_a_number(kind):
+    for name in kind.model_fields:
+        if name.endswith("_auto"):
+            assert name.removesuffix("_auto") in kind.model_fields
+
+
+@pytest.mark.parametrize("kind", [SegmentSettings, TrainSettings])
+def test_settings_come_back_from_a_file(tmp_path, kind):
+    path = tmp_path / "settings.json"
+    settings = kind().changed(device="cpu")
+    path.write_text(settings.model_dump_json(), encoding="utf-8")
+    assert read_settings(path, kind) == settings
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "JSON"),
+        (b"{", "JSON"),
+        (b"[1]", "object"),
+        (b"\xff\xfe", "JSON"),
+        (json.dumps({"tile": "wide"}).encode(), "tile"),
+    ],
+)
+def test_a_settings_file_that_cannot_be_used_is_refused(tmp_path, content, problem):
+    path = tmp_path / "settings.json"
+    path.write_bytes(content)
+    with pytest.raises(SettingsError, match=problem):
+        read_settings(path, SegmentSettings)
+
+
+def test_a_missing_settings_file_is_named(tmp_path):
+    with pytest.raises(SettingsError, match=r"absent\.json"):
+        read_settings(tmp_path / "absent.json", SegmentSettings)

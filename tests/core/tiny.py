@@ -1,0 +1,38 @@
+"""Networks and models so small that a test can afford them: random weights, every part of the real thing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from napari_unet_nuclei.core.model.card import Architecture, ModelCard
+from napari_unet_nuclei.core.model.device import Device
+from napari_unet_nuclei.core.model.file import Model, save_model
+from napari_unet_nuclei.core.model.unet import UNet
+
+TINY = Architecture(base_width=4, depth=2)
+FLOAT32 = Device("cpu", "the processor", torch.float32)
+
+
+def tiny_network(architecture: Architecture = TINY, seed: int = 0) -> UNet:
+    """Random weights, and batch norms that have seen something."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = UNet(architecture)
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.running_mean.normal_(0, 0.3)
+                module.running_var.uniform_(0.3, 1.5)
+                nn.init.uniform_(module.weight, 0.5, 1.5)
+                nn.init.normal_(module.bias, 0, 0.2)
+    return network.eval()
+
+
+def tiny_model(name: str = "tiny", architecture: Architecture = TINY, seed: int = 0) -> Model:
+    return Model(ModelCard(name=name, architecture=architecture), tiny_network(architecture, seed))
+
+
+def write_tiny_model(path: Path, name: str = "tiny", architecture: Architecture = TINY, seed: int = 0) -> ModelCard:
+    return save_model(path, tiny_model(name, architecture, seed))
