@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.axes import COLOUR_NAMES, ImageSource
 from napari_unet_nuclei.core.labels.measure import measure
 from napari_unet_nuclei.core.progress import Progress, Silent
 from napari_unet_nuclei.core.segment.request import SegmentRequest
@@ -99,4 +99,6 @@ def column_names(source: ImageSource, channel_names: Sequence[str] = ()) -> tupl
         return tuple(channel_names)
     if source.channels == 1:
         return ("intensity",)
-    return tuple(source.channel_name(channel).replace(" ", "_") for channel in range(source.channels))
+    if source.is_colour and source.channels == len(COLOUR_NAMES):
+        return COLOUR_NAMES
+    return tuple(f"channel_{channel}" for channel in range(source.channels))

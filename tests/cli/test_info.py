@@ -1,0 +1,18 @@
+import json
+
+import torch
+
+from tests.cli.program import run
+
+
+def test_it_tells_versions_devices_and_folders(tmp_path):
+    facts = json.loads(run("info", "--json").stdout)
+    assert facts["versions"]["torch"] == torch.__version__
+    assert "cpu" in facts["devices"]
+    assert facts["folders"]["your models"] == str(tmp_path / "user-models")
+
+
+def test_as_text_it_tells_the_same():
+    facts = json.loads(run("info", "--json").stdout)
+    text = run("info").stdout
+    assert all(f"  {name}: {value}" in text for values in facts.values() for name, value in values.items())

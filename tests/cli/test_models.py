@@ -1,0 +1,62 @@
+import json
+
+import pytest
+
+from napari_unet_nuclei.core.model.card import Architecture, ModelCard
+from napari_unet_nuclei.core.model.file import Model, save_model
+from napari_unet_nuclei.core.model.unet import UNet
+from tests.cli.program import run
+
+
+@pytest.fixture
+def model_file(tmp_path):
+    card = ModelCard(name="tiny", architecture=Architecture(base_width=2, depth=1), licence="CC0")
+    save_model(tmp_path / "tiny.safetensors", Model(card, UNet(card.architecture)))
+    return tmp_path / "tiny.safetensors"
+
+
+def names() -> list[str]:
+    return [card["name"] for card in json.loads(run("models", "list", "--json").stdout)]
+
+
+def test_a_model_is_imported_exported_and_removed(model_file, tmp_path):
+    assert "tiny" not in names()
+    assert run("models", "import", model_file).exit_code == 0
+    assert "tiny" in names()
+    copy = tmp_path / "copy.safetensors"
+    assert run("models", "export", "tiny", copy).exit_code == 0
+    assert copy.read_bytes() == model_file.read_bytes()
+    assert run("models", "remove", "tiny").exit_code == 0
+    assert "tiny" not in names()
+
+
+def test_the_list_tells_whose_a_model_is(model_file):
+    run("models", "import", model_file)
+    assert "tiny (yours, fluorescence, nuclei of 22 px)" in run("models", "list").stdout
+
+
+def test_a_file_can_be_shown_without_being_imported(model_file):
+    shown = run("models", "show", model_file)
+    assert shown.exit_code == 0
+    assert "licence: CC0" in shown.stdout
+    assert "  base_width: 2" in shown.stdout
+
+
+def test_a_pickle_is_refused(tmp_path):
+    (tmp_path / "model.pt").write_bytes(b"pickle")
+    shown = run("models", "import", tmp_path / "model.pt")
+    assert shown.exit_code == 1
+    assert ".safetensors" in shown.stderr
+
+
+def test_an_export_overwrites_nothing(model_file):
+    run("models", "import", model_file)
+    shown = run("models", "export", "tiny", model_file)
+    assert shown.exit_code == 1
+    assert "exists already" in shown.stderr
+
+
+def test_the_bundled_model_stays():
+    bundled = [card for card in json.loads(run("models", "list", "--json").stdout) if card["bundled"]]
+    assert bundled
+    assert run("models", "remove", bundled[0]["name"]).exit_code == 1

@@ -1,0 +1,127 @@
+import json
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+
+from napari_unet_nuclei import segment
+from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
+from tests.cli.program import run, small_image, write_image
+
+
+def test_a_file_gets_labels_a_table_and_a_record(tmp_path):
+    image = write_image(tmp_path / "a.png")
+    out = tmp_path / "results"
+    shown = run("segment", image, "--out", out)
+    assert shown.exit_code == 0, shown.output
+    labels = tifffile.imread(out / "a_labels.tif")
+    table = pd.read_csv(out / "a_table.csv")
+    summary = pd.read_csv(out / "summary.csv")
+    count = int(labels.max())
+    assert count > 0
+    assert table.label.tolist() == list(range(1, count + 1))
+    assert summary.nuclei.tolist() == [count]
+    assert f"{count} nuclei" in shown.stdout
+    described = json.loads((out / "run.json").read_text(encoding="utf-8"))
+    assert described["files"][0]["nuclei"] == count
+    assert described["settings"]["diameter_auto"] is True
+
+
+def test_labels_are_those_of_python(tmp_path):
+    image = write_image(tmp_path / "a.png")
+    options = ("--diameter", 20, "--foreground", 0.4, "--min-size", 5)
+    assert run("segment", image, "--out", tmp_path, *options).exit_code == 0
+    same = segment(small_image(), axes="YX", diameter=20.0, foreground=0.4, min_size=5).labels
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "a_labels.tif"), same)
+
+
+def test_plane_and_region_choose_a_part(tmp_path):
+    stack = np.stack([small_image(seed) for seed in range(3)])
+    file = tmp_path / "stack.tif"
+    tifffile.imwrite(file, stack, imagej=True, metadata={"axes": "ZYX"})
+    out = tmp_path / "results"
+    shown = run("segment", file, "--out", out, "--plane", "1", "--region", "0:64,16:96", "--diameter", 24)
+    assert shown.exit_code == 0, shown.output
+    labels = tifffile.imread(out / "stack_labels.tif").reshape(64, 80)
+    same = segment(stack[1], axes="YX", region=(0, 64, 16, 96), diameter=24.0).labels
+    np.testing.assert_array_equal(labels, same)
+    assert set(pd.read_csv(out / "stack_table.csv").z) == {1}
+
+
+def test_a_broken_file_is_listed_and_the_others_done(tmp_path):
+    folder = tmp_path / "images"
+    write_image(folder / "a.png")
+    write_image(folder / "c.png")
+    (folder / "b.png").write_bytes(b"no image")
+    out = tmp_path / "results"
+    shown = run("segment", folder, tmp_path / "missing.tif", "--out", out)
+    assert shown.exit_code == 1
+    assert "2 of 4 failed" in shown.stderr
+    assert "b.png" in shown.stderr
+    assert "missing.tif does not exist" in shown.stderr
+    assert sorted(path.name for path in out.glob("*_labels.tif")) == ["a_labels.tif", "c_labels.tif"]
+    summary = pd.read_csv(out / "summary.csv").set_index("image")
+    assert "cannot be read" in summary.error[str(folder / "b.png")]
+    assert np.isnan(summary.nuclei[str(folder / "b.png")])
+
+
+def test_files_of_one_name_in_two_folders_stay_apart(tmp_path):
+    for seed, name in enumerate(("one", "two")):
+        write_image(tmp_path / name / "a.png", seed)
+    out = tmp_path / "results"
+    assert run("segment", tmp_path / "one", tmp_path / "two", "--out", out, "--diameter", 24).exit_code == 0
+    first, second = (tifffile.imread(out / name / "a_labels.tif") for name in ("one", "two"))
+    assert not np.array_equal(first, second)
+
+
+def test_json_is_all_there_is_on_stdout(tmp_path):
+    shown = run("segment", write_image(tmp_path / "a.png"), "--out", tmp_path / "results", "--json")
+    assert json.loads(shown.stdout)["files"][0]["error"] == ""
+
+
+def test_quiet_says_nothing(tmp_path):
+    assert run("segment", write_image(tmp_path / "a.png"), "--out", tmp_path / "results", "--quiet").output == ""
+
+
+def test_a_second_run_leaves_the_labels_of_the_first_alone(tmp_path):
+    write_image(tmp_path / "a.png")
+    assert run("segment", tmp_path, "--out", tmp_path).exit_code == 0
+    shown = run("segment", tmp_path, "--out", tmp_path)
+    assert shown.exit_code == 0, shown.output
+    assert "1 label images of an earlier run are left out" in shown.stderr
+    assert len(pd.read_csv(tmp_path / "summary.csv")) == 1
+
+
+def test_a_folder_without_images_is_an_error_of_one_line(tmp_path):
+    shown = run("segment", tmp_path, "--out", tmp_path / "results")
+    assert shown.exit_code == 1
+    assert shown.stderr.startswith("Error: No image found")
+    assert not (tmp_path / "results").exists()
+
+
+def test_an_unknown_model_is_named_with_those_there_are(tmp_path):
+    shown = run("segment", write_image(tmp_path / "a.png"), "--out", tmp_path, "--model", "no-such-model")
+    assert shown.exit_code == 1
+    assert "no-such-model" in shown.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
+def test_ctrl_c_keeps_what_is_done_and_leaves_nothing_half_written(tmp_path):
+    write_image(tmp_path / "images" / "a.png")
+    tifffile.imwrite(tmp_path / "images" / "b.tif", fluorescent_nuclei(0, (1600, 1600), 24.0, 300).image)
+    out = tmp_path / "results"
+    command = [sys.executable, "-m", "napari_unet_nuclei", "segment", str(tmp_path / "images"), "--out", str(out)]
+    with subprocess.Popen(
+        [*command, "--tile", "128"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stdout is not None
+        assert "a.png" in program.stdout.readline()
+        program.send_signal(signal.SIGINT)
+        _, messages = program.communicate(timeout=60)
+    assert program.returncode == 130, messages
+    assert messages.endswith("Cancelled.\n")
+    assert sorted(path.name for path in out.iterdir()) == ["a_labels.tif", "a_table.csv"]

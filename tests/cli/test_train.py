@@ -1,0 +1,65 @@
+import csv
+
+import imageio.v3 as iio
+import pytest
+
+from napari_unet_nuclei.cli.train import TrainingFiles
+from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
+from napari_unet_nuclei.core.model.registry import load_model
+from tests.cli.program import run
+
+SMALL = ("--base-width", 2, "--depth", 1, "--batch", 1, "--crop", 32, "--steps", 2, "--epoch-steps", 1)
+
+
+@pytest.fixture
+def index(tmp_path):
+    """A data set of three images, one of them of another stain."""
+    for kind in ("images", "labels"):
+        (tmp_path / kind).mkdir()
+    rows = [("a", "train", "dapi"), ("b", "val", "dapi"), ("c", "train", "other")]
+    for seed, (name, _, _) in enumerate(rows):
+        sample = fluorescent_nuclei(seed, (48, 48), 16.0, 3)
+        iio.imwrite(tmp_path / "images" / f"{name}.png", sample.image)
+        iio.imwrite(tmp_path / "labels" / f"{name}.png", sample.labels.astype("uint16"))
+    path = tmp_path / "index.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([("image", "split", "stain"), *rows])
+    return path
+
+
+def test_it_writes_a_model_that_can_be_used_and_its_history(index, tmp_path):
+    out = tmp_path / "new" / "mine.safetensors"
+    shown = run("train", index, "--out", out, "--only", "stain=dapi", *SMALL)
+    assert shown.exit_code == 0, shown.output
+    assert "1 images with" in shown.stderr
+    card = load_model(str(out)).card
+    assert (card.name, card.architecture.base_width, card.training.images, card.training.steps) == ("mine", 2, 1, 2)
+    files = TrainingFiles(out)
+    assert len(files.history.read_text().splitlines()) == 3
+    assert not files.checkpoint.exists()
+
+
+def test_it_overwrites_no_model(index, tmp_path):
+    out = tmp_path / "mine.safetensors"
+    out.write_bytes(b"precious")
+    shown = run("train", index, "--out", out, *SMALL)
+    assert shown.exit_code == 1
+    assert out.read_bytes() == b"precious"
+
+
+def test_a_run_that_was_ended_is_neither_lost_nor_taken_up_unasked(index, tmp_path):
+    out = tmp_path / "mine.safetensors"
+    TrainingFiles(out).checkpoint.write_bytes(b"state")
+    shown = run("train", index, "--out", out, *SMALL)
+    assert shown.exit_code == 1
+    assert "--resume" in shown.stderr
+
+
+def test_without_a_checkpoint_there_is_nothing_to_resume(index, tmp_path):
+    assert run("train", index, "--out", tmp_path / "mine.safetensors", "--resume", *SMALL).exit_code == 1
+
+
+@pytest.mark.parametrize("arguments", [("--out", "mine.pt"), ("--out", "_.safetensors"), ("--depth", 99)])
+def test_wrong_usage_is_refused_before_anything_is_read(arguments, tmp_path):
+    shown = run("train", tmp_path / "none.csv", "--out", tmp_path / "mine.safetensors", *arguments)
+    assert shown.exit_code == 2
