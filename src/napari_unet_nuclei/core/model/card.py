@@ -62,16 +62,24 @@ class Architecture(_Part):
 
     @property
     def receptive_radius(self) -> int:
-        """Upper bound, in input pixels, of how far an output pixel can see.
+        """How far, in input pixels, an output pixel sees at most.
 
-        Every 3x3 convolution adds one pixel of its level; pooling, nearest up-sampling and the pixel shuffle each
-        add at most one pixel of the coarser level.
+        Follows the interval of pixels that an output depends on backwards through the network, for every position
+        that an output can have relative to the poolings.
         """
-        strides = [self.stem_stride * 2**level for level in range(self.depth + 1)]
-        convolutions = sum(4 * stride for stride in strides[:-1]) + 2 * strides[-1]
-        resampling = sum(2 * stride for stride in strides[1:])
-        head = 2 * self.stem_stride
-        return int(convolutions + resampling + head)
+        return max(self._reach(position) for position in range(self.stride))
+
+    def _reach(self, position: int) -> int:
+        """Distance from an output pixel to the farthest input pixel it depends on, by the deepest path."""
+        low = high = position // self.stem_stride
+        low, high = low - 1, high + 1  # the heads
+        for _ in range(self.depth):
+            low, high = (low - 2) // 2, (high + 2) // 2  # two convolutions, then the up-sampling before them
+        low, high = low - 2, high + 2
+        for _ in range(self.depth):
+            low, high = 2 * low - 2, 2 * high + 1 + 2  # the pooling, then two convolutions
+        low, high = low * self.stem_stride, (high + 1) * self.stem_stride - 1
+        return max(position - low, high - position)
 
 
 class Thresholds(_Part):

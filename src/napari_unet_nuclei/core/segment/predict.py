@@ -17,7 +17,7 @@ from napari_unet_nuclei.core.segment.network_runner import NetworkRunner, TileTo
 from napari_unet_nuclei.core.segment.size import NO_NUCLEI, SizeEvidence
 from napari_unet_nuclei.core.types import Image, Maps, QuantisedMaps, Region
 
-MARGIN = 16
+MARGIN = 8
 """Pixels beyond the receptive field that are right as well, for resizing the maps across a tile's edge."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -34,10 +34,11 @@ NETWORK_SHARE = 0.9
 
 
 def segment(
-    image: AnyArray,
+    image: AnyArray | Sequence[AnyArray],
     model: str = AUTOMATIC,
     *,
     axes: str = "",
+    level: int = 0,
     pixel_size: PixelSize | None = None,
     plane: tuple[int | None, ...] = (),
     region: Region | None = None,
@@ -49,11 +50,14 @@ def segment(
     Parameters
     ----------
     image : array-like
-        numpy, dask, zarr or xarray of any shape that ``axes`` describes, any real dtype. Never changed.
+        numpy, dask, zarr or xarray of any shape that ``axes`` describes, any real dtype; or the levels of a multiscale
+        image as a sequence. Never changed.
     model : str
         Name of an installed model, path of a model file, or "automatic".
     axes : str
         One letter per axis (T, Z, C, Y, X, and S for colour samples); guessed from the shape where empty.
+    level : int
+        Which level of a multiscale image; 0 is the finest.
     pixel_size : PixelSize, optional
         In µm; needed for a diameter in µm.
     plane : tuple of int or None
@@ -74,7 +78,8 @@ def segment(
     NucleiError
         With a message that says what to do: wrong axes, unknown model, a setting out of bounds, no memory.
     """
-    source = ImageSource(image, axes or guess_axes(tuple(image.shape), image.dtype))
+    array: AnyArray = image[level] if isinstance(image, Sequence) else image
+    source = ImageSource(array, axes or guess_axes(tuple(array.shape), array.dtype))
     request = SegmentRequest(
         source,
         SegmentSettings().changed(**settings),
