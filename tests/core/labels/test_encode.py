@@ -107,5 +107,6 @@ def test_every_map_is_finite_float32_and_in_its_range():
 
 def test_an_empty_image_has_empty_maps():
     maps = encode_labels(np.zeros((8, 9), np.int32), 22.0)
-    assert not (maps.foreground.any() or maps.border.any() or maps.distance.any() or maps.size.any())
+    for one in (maps.foreground, maps.border, maps.distance, maps.size):
+        assert not one.any()
     assert (maps.weight == 1).all()

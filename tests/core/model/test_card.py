@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from napari_unet_nuclei.core.errors import ModelFileError
+from napari_unet_nuclei.core.model.card import Architecture, ModelCard, Thresholds, TrainingRecord, read_card
+
+
+def write_header(path: Path, header: bytes, length: int | None = None) -> Path:
+    path.write_bytes((len(header) if length is None else length).to_bytes(8, "little") + header)
+    return path
+
+
+def header_with(card: object) -> bytes:
+    return json.dumps({"__metadata__": {"card": card}}).encode()
+
+
+def test_a_card_comes_back_from_its_json():
+    card = ModelCard(
+        name="my nuclei 2.1",
+        description="Kerne – µm",
+        architecture=Architecture(stem="full", depth=4, upsampling="transposed"),
+        thresholds=Thresholds(foreground=0.4),
+        training=TrainingRecord(dataset="dsb2018", steps=10),
+        metrics={"ap50": 0.8, "ap90": float("nan")},
+    )
+    again = ModelCard.model_validate_json(card.model_dump_json())
+    assert again.model_dump_json() == card.model_dump_json()
+    assert again.metrics["ap90"] != again.metrics["ap90"]
+
+
+def test_the_card_is_read_without_the_weights(tiny_model_file):
+    content = tiny_model_file.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    tiny_model_file.write_bytes(content[: 8 + length])
+    assert read_card(tiny_model_file).name == "tiny"
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".h5", ".onnx", ""])
+def test_other_weight_files_are_refused_with_what_is_accepted(tmp_path, suffix):
+    path = tmp_path / f"weights{suffix}"
+    path.write_bytes(b"x")
+    with pytest.raises(ModelFileError, match=r"Accepted are \.safetensors"):
+        read_card(path)
+
+
+@pytest.mark.parametrize(
+    ("header", "length"),
+    [
+        (b"", 0),
+        (b"{}", 2),
+        (b"[]", 2),
+        (b"null", 4),
+        (b"\xff\xfe\x00", 3),
+        (b"{", 1),
+        (b"[" * 200_000, 200_000),
+        (b"{}", 2**63),
+        (b"{}", 1000),
+        (json.dumps({"__metadata__": {}}).encode(), None),
+        (json.dumps({"__metadata__": "card"}).encode(), None),
+        (header_with({"name": "no text"}), None),
+        (header_with("no json"), None),
+        (header_with("{}"), None),
+    ],
+)
+def test_damaged_and_foreign_files_are_refused(tmp_path, header, length):
+    path = write_header(tmp_path / "model.safetensors", header, length)
+    with pytest.raises(ModelFileError, match=r"model\.safetensors"):
+        read_card(path)
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path):
+    with pytest.raises(ModelFileError, match="cannot be read"):
+        read_card(tmp_path / "absent.safetensors")
+    (tmp_path / "folder.safetensors").mkdir()
+    with pytest.raises(ModelFileError, match="cannot be read"):
+        read_card(tmp_path / "folder.safetensors")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"schema_version": 2},
+        {"unknown": 1},
+        {"name": "../../etc/passwd"},
+        {"name": ""},
+        {"name": ".hidden"},
+        {"diameter": 0},
+        {"diameter": "Infinity"},
+        {"percentiles": [99.8, 1.0]},
+        {"percentiles": [-1, 101]},
+        {"percentiles": ["NaN", 99]},
+        {"thresholds": {"min_size": "Infinity"}},
+        {"architecture": {"base_width": 100_000}},
+        {"architecture": {"depth": 0}},
+        {"architecture": {"normalisation": "instance"}},
+        {"architecture": {"heads": ["foreground"]}},
+        {"architecture": {"heads": []}},
+    ],
+)
+def test_cards_that_no_engine_could_run_are_refused(tmp_path, change):
+    card = json.dumps({"name": "x", **change})
+    with pytest.raises(ModelFileError):
+        read_card(write_header(tmp_path / "model.safetensors", header_with(card)))
+
+
+def test_a_card_cannot_be_changed():
+    with pytest.raises(ValidationError):
+        ModelCard(name="x").name = "y"
+
+
+@pytest.mark.parametrize(
+    ("architecture", "stride"),
+    [
+        (Architecture(stem="full", depth=1), 2),
+        (Architecture(stem="full", depth=4), 16),
+        (Architecture(stem="space-to-depth", depth=3), 16),
+    ],
+)
+def test_the_stride_is_that_of_stem_and_poolings(architecture, stride):
+    assert architecture.stride == stride
+
+
+def test_widths_double_up_to_the_widest():
+    assert [Architecture(base_width=24, max_width=80).width(level) for level in range(4)] == [24, 48, 80, 80]
