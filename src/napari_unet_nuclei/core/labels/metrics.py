@@ -1,4 +1,4 @@
-"""Compare predicted nuclei with true ones."""
+"""Count which predicted nuclei match true ones: the basis of every score."""
 
 from __future__ import annotations
 
@@ -7,12 +7,44 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.metrics import contingency_table
+from scipy.sparse import coo_array
 
+from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.types import Labels
 
 IOU_THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 """0.5 to 0.95 in steps of 0.05."""
+
+
+@dataclass(frozen=True)
+class Overlaps:
+    """Which true and predicted nuclei overlap, and by how much.
+
+    Attributes
+    ----------
+    true_areas, predicted_areas : ndarray, shape (nuclei,), int
+        In px², of the nuclei that are there, in the order of their ids.
+    true_index, predicted_index : ndarray, shape (pairs,), int
+        The two nuclei of every overlapping pair, as positions in the areas.
+    shared : ndarray, shape (pairs,), int
+        Area in px² that both nuclei of a pair cover, above 0.
+    """
+
+    true_areas: NDArray[np.int64]
+    predicted_areas: NDArray[np.int64]
+    true_index: NDArray[np.int64]
+    predicted_index: NDArray[np.int64]
+    shared: NDArray[np.int64]
+
+    @property
+    def united(self) -> NDArray[np.int64]:
+        """Area in px² that either nucleus of a pair covers, shape (pairs,)."""
+        return self.true_areas[self.true_index] + self.predicted_areas[self.predicted_index] - self.shared
+
+    @property
+    def ious(self) -> NDArray[np.float64]:
+        """Intersection over union (IoU) of every pair, shape (pairs,), in (0, 1]."""
+        return np.asarray(self.shared / self.united, np.float64)
 
 
 @dataclass(frozen=True)
@@ -34,9 +66,29 @@ class MatchCounts:
 
     @property
     def average_precision(self) -> NDArray[np.float64]:
-        """TP / (TP + FP + FN) at each threshold; 1 where there is nothing to find and nothing was found."""
+        """TP / (TP + FP + FN) at each threshold; 1 where there is nothing to find and nothing was found.
+
+        As in Caicedo et al. 2019, *Nucleus segmentation across imaging experiments: the 2018 Data Science Bowl*,
+        Nature Methods 16, 1247-1253. Elsewhere the same figure is called accuracy or threat score.
+        """
         total = self.found + self.spurious + self.missed
         return np.where(total > 0, self.found / np.maximum(total, 1), 1.0)
+
+    @property
+    def f1(self) -> NDArray[np.float64]:
+        """2 TP / (2 TP + FP + FN) at each threshold; 1 where there is nothing to find and nothing was found."""
+        total = 2 * self.found + self.spurious + self.missed
+        return np.where(total > 0, 2 * self.found / np.maximum(total, 1), 1.0)
+
+    @property
+    def true_count(self) -> int:
+        """Number of true nuclei."""
+        return int(self.found[0] + self.missed[0])
+
+    @property
+    def predicted_count(self) -> int:
+        """Number of predicted nuclei."""
+        return int(self.found[0] + self.spurious[0])
 
     def __add__(self, other: MatchCounts) -> MatchCounts:
         """Pool the nuclei of two images."""
@@ -45,23 +97,46 @@ class MatchCounts:
         )
 
 
+def find_overlaps(truth: Labels, predicted: Labels) -> Overlaps:
+    """Find all pairs of a true and a predicted nucleus that share pixels.
+
+    Parameters
+    ----------
+    truth, predicted : ndarray, shape (Y, X), int
+        0 is background; ids may have gaps.
+
+    Raises
+    ------
+    ImageShapeError
+        If the two differ in shape.
+
+    Examples
+    --------
+    >>> overlaps = find_overlaps(np.array([[1, 1, 0, 7]]), np.array([[2, 2, 2, 0]]))
+    >>> overlaps.true_areas, overlaps.shared, overlaps.united
+    (array([2, 1]), array([2]), array([3]))
+    """
+    if truth.shape != predicted.shape:
+        raise ImageShapeError(
+            f"Labels of shape {truth.shape} cannot be compared with labels of shape {predicted.shape}."
+        )
+    (true_areas, true_index), (predicted_areas, predicted_index) = _areas(truth), _areas(predicted)
+    both = (true_index >= 0) & (predicted_index >= 0)
+    pixels = coo_array(
+        (np.ones(np.count_nonzero(both), np.int64), (true_index[both], predicted_index[both])),
+        shape=(len(true_areas), len(predicted_areas)),
+    )
+    table = pixels.tocsr().tocoo()  # which adds up the pixels of each pair
+    return Overlaps(true_areas, predicted_areas, table.row.astype(np.int64), table.col.astype(np.int64), table.data)
+
+
 def overlap_ious(truth: Labels, predicted: Labels) -> NDArray[np.float64]:
     """IoU of every overlapping pair of a true and a predicted nucleus, in no particular order."""
-    if truth.size == 0:
-        return np.zeros(0)
-    table = contingency_table(truth, predicted).tocoo()
-    true_area = np.bincount(truth.ravel())
-    predicted_area = np.bincount(predicted.ravel())
-    pair = (table.row > 0) & (table.col > 0)
-    overlap = table.data[pair]
-    union = true_area[table.row[pair]] + predicted_area[table.col[pair]] - overlap
-    return np.asarray(overlap / union, np.float64)
+    return find_overlaps(truth, predicted).ious
 
 
 def match(truth: Labels, predicted: Labels, thresholds: tuple[float, ...] = IOU_THRESHOLDS) -> MatchCounts:
     """Count matches between two label images of the same shape.
-
-    From IoU 0.5 upwards a nucleus overlaps at most one other that much, so the one-to-one matching needs no search.
 
     Parameters
     ----------
@@ -75,11 +150,24 @@ def match(truth: Labels, predicted: Labels, thresholds: tuple[float, ...] = IOU_
     >>> match(truth, np.array([[3, 3, 0, 0]]), (0.5,)).average_precision
     array([0.5])
     """
+    return count_matches(find_overlaps(truth, predicted), thresholds)
+
+
+def count_matches(overlaps: Overlaps, thresholds: tuple[float, ...] = IOU_THRESHOLDS) -> MatchCounts:
+    """Count matches among overlapping pairs.
+
+    From IoU 0.5 upwards a nucleus overlaps at most one other that much, so the one-to-one matching needs no search.
+
+    Parameters
+    ----------
+    overlaps : Overlaps
+    thresholds : tuple of float
+        IoU thresholds, none below 0.5.
+    """
     assert min(thresholds) >= 0.5, "below IoU 0.5 a matching is not unique"
-    ious = overlap_ious(truth, predicted)
+    ious = overlaps.ious
     found = np.array([np.count_nonzero(ious > threshold) for threshold in thresholds])
-    true_count, predicted_count = (np.count_nonzero(np.bincount(image.ravel())[1:]) for image in (truth, predicted))
-    return MatchCounts(found, predicted_count - found, true_count - found, thresholds)
+    return MatchCounts(found, len(overlaps.predicted_areas) - found, len(overlaps.true_areas) - found, thresholds)
 
 
 def pooled(counts: Iterable[MatchCounts]) -> MatchCounts:
@@ -91,3 +179,15 @@ def pooled(counts: Iterable[MatchCounts]) -> MatchCounts:
 def per_image(counts: Iterable[MatchCounts]) -> NDArray[np.float64]:
     """Mean over images of the average precision at each threshold, so that every image weighs the same."""
     return np.asarray(np.mean([one.average_precision for one in counts], axis=0))
+
+
+def _areas(labels: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Areas of the nuclei that are there, and which of them every pixel belongs to (flat; -1 for background)."""
+    flat: NDArray[np.integer] = labels.ravel()
+    if flat.max(initial=0) > flat.size:  # a table by id would be larger than the image
+        flat = np.unique(np.append(0, flat), return_inverse=True)[1][1:]
+    areas = np.bincount(flat)
+    present = areas > 0
+    present[:1] = False
+    position = np.where(present, np.cumsum(present) - 1, -1)
+    return areas[present], position[flat]
