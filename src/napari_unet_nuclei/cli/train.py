@@ -17,7 +17,7 @@ from napari_unet_nuclei.cli.progress import TerminalProgress
 from napari_unet_nuclei.core.errors import OutputFileError
 from napari_unet_nuclei.core.model.card import Architecture, ModelCard, TrainingRecord
 from napari_unet_nuclei.core.model.registry import SUFFIX
-from napari_unet_nuclei.core.progress import Notice
+from napari_unet_nuclei.core.progress import Notice, Silent
 from napari_unet_nuclei.core.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ def train_command(
     _check_outputs(files, resume)
     from napari_unet_nuclei.core.model.file import Model, save_model
     from napari_unet_nuclei.core.train.dataset import read_index
+    from napari_unet_nuclei.core.train.finish import finish_model
     from napari_unet_nuclei.core.train.trainer import Trainer
 
     wanted = _conditions(only or [])
@@ -84,7 +85,10 @@ def train_command(
     with TerminalProgress(quiet, FINISH) as progress:
         progress.report(Notice(f"{_count(train)} to learn from, {_count(validation)} to judge with."))
         out.parent.mkdir(parents=True, exist_ok=True)
-        result = Trainer(card, settings).fit(train, validation, progress, files.checkpoint, files.history)
+        trainer = Trainer(card, settings)
+        result = trainer.fit(train, validation, progress, files.checkpoint, files.history)
+        progress.report(Notice("Fitting the thresholds on the validation images."))
+        model = finish_model(result.network, card, validation, trainer.device, Silent())
     record = TrainingRecord(
         dataset=dataset.parent.name,
         split=TRAIN,
@@ -95,10 +99,10 @@ def train_command(
         seconds=round(result.seconds, 1),
         command=shlex.join(["napari-unet-nuclei", *sys.argv[1:]]),
     )
-    save_model(out, Model(card.model_copy(update={"training": record}), result.network))
+    save_model(out, Model(model.card.model_copy(update={"training": record}), model.network))
     files.checkpoint.unlink(missing_ok=True)
-    best = max((epoch.val_ap50 for epoch in result.history), default=0.0)
-    typer.echo(f"{out}: {result.steps} steps in {result.seconds:.0f} s, AP@0.5 up to {best:.3f} on validation images")
+    figures = ", ".join(f"{name} {value:.3f}" for name, value in model.card.metrics.items())
+    typer.echo(f"{out}: {result.steps} steps in {result.seconds:.0f} s; {figures}")
 
 
 def _fresh_card(out: Path, base_width: int | None, depth: int | None) -> ModelCard:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from napari_unet_nuclei.core.model.card import ModelCard, Thresholds
 from napari_unet_nuclei.core.model.device import Device
 from napari_unet_nuclei.core.model.file import Model
 from napari_unet_nuclei.core.model.unet import UNet
-from napari_unet_nuclei.core.progress import Silent
+from napari_unet_nuclei.core.progress import Progress, Share, Silent
 from napari_unet_nuclei.core.segment.automatic_size import predict_sized, scale_for
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.segment.predict import Prediction, predict_plane
@@ -67,10 +67,14 @@ def validate(network: UNet, card: ModelCard, samples: Sequence[Sample], device: 
     return Judged(float(np.mean(losses)), float(per_image(counts)[0]), score(counts))
 
 
-def predict_samples(model: Model, samples: Iterable[Sample], device: Device) -> list[Prediction]:
+def predict_samples(model: Model, samples: Sequence[Sample], device: Device, progress: Progress) -> list[Prediction]:
     """Predict samples as a user's image would be, with the nucleus size found automatically."""
     runner = NetworkRunner(model, device, _TILE)
-    return [predict_sized(sample_reader(sample), runner, Silent()).prediction for sample in samples]
+    predictions = []
+    for number, sample in enumerate(samples):
+        share = Share(progress, number / len(samples), (number + 1) / len(samples))
+        predictions.append(predict_sized(sample_reader(sample), runner, share).prediction)
+    return predictions
 
 
 def sample_reader(sample: Sample) -> PlaneReader:
