@@ -19,11 +19,10 @@ def write(path, tensors, **card):
     return path
 
 
-def weights_as():
-    return {
-        name: value.half() if value.is_floating_point() else value
-        for name, value in tiny_network().state_dict().items()
-    }
+def weights_as(kind=torch.float16):
+    """Weights of the tiny network in a precision; counters stay whole numbers."""
+    weights = tiny_network().state_dict()
+    return {name: value.to(kind) if value.is_floating_point() else value for name, value in weights.items()}
 
 
 def test_a_model_comes_back_in_float32_ready_to_run(tmp_path):
@@ -93,11 +92,7 @@ def test_weights_that_do_not_fit_the_card_are_refused(tmp_path):
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16, torch.float64])
 def test_weights_of_another_precision_are_taken(tmp_path, kind):
-    weights = {
-        name: value.to(kind) if value.is_floating_point() else value
-        for name, value in tiny_network().state_dict().items()
-    }
-    model = read_model(write(tmp_path / "model.safetensors", weights))
+    model = read_model(write(tmp_path / "model.safetensors", weights_as(kind)))
     assert {value.dtype for value in model.network.parameters()} == {torch.float32}
 
 
