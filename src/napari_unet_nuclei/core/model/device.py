@@ -14,6 +14,10 @@ from torch import nn
 from napari_unet_nuclei.core.errors import DeviceError
 
 
+TIMING_BUDGET = 0.04
+"""Seconds that the choice of the number format may take."""
+
+
 @dataclass(frozen=True)
 class Device:
     """A device that can run the network.
@@ -73,24 +77,30 @@ def available_devices() -> tuple[str, ...]:
 def fastest_cpu_precision() -> torch.dtype:
     """Time one small convolution in float32 and bfloat16 (at most 50 ms, once per process) and name the faster.
 
-    PyTorch's own query says yes also on processors that emulate bfloat16, three times slower than float32.
+    PyTorch's own query says yes also on processors that emulate bfloat16, three times slower than float32. The two
+    take turns, so that another program that wants the processor slows both.
     """
-    seconds = {precision: _convolution_seconds(precision) for precision in (torch.float32, torch.bfloat16)}
-    return min(seconds, key=seconds.__getitem__)
+    trials = {precision: _Trial(precision) for precision in (torch.float32, torch.bfloat16)}
+    end = time.perf_counter() + TIMING_BUDGET
+    while time.perf_counter() < end:
+        for trial in trials.values():
+            trial.run()
+    return min(trials, key=lambda precision: trials[precision].shortest)
 
 
-def _convolution_seconds(precision: torch.dtype, budget: float = 0.02) -> float:
-    """Shortest time of a 3x3 convolution with 32 channels on 96x96 pixels, within about ``budget`` seconds."""
-    image = torch.zeros(1, 32, 96, 96, dtype=precision).to(memory_format=torch.channels_last)
-    kernel = torch.zeros(32, 32, 3, 3, dtype=precision).to(memory_format=torch.channels_last)
-    shortest = float("inf")
-    end = time.perf_counter() + budget
-    with torch.inference_mode():
-        F.conv2d(image[..., :8, :8], kernel)  # the first call prepares the library
-        while True:
-            start = time.perf_counter()
-            F.conv2d(image, kernel, padding=1)
-            now = time.perf_counter()
-            shortest = min(shortest, now - start)
-            if now > end:
-                return shortest
+class _Trial:
+    """A 3x3 convolution with 32 channels on 96x96 pixels, and the shortest time that it took so far, in seconds."""
+
+    def __init__(self, precision: torch.dtype) -> None:
+        self._image = torch.zeros(1, 32, 96, 96, dtype=precision).to(memory_format=torch.channels_last)
+        self._kernel = torch.zeros(32, 32, 3, 3, dtype=precision).to(memory_format=torch.channels_last)
+        self.shortest = float("inf")
+        with torch.inference_mode():
+            F.conv2d(self._image[..., :8, :8], self._kernel)  # the first call prepares the library
+
+    def run(self) -> None:
+        """Time one convolution."""
+        start = time.perf_counter()
+        with torch.inference_mode():
+            F.conv2d(self._image, self._kernel, padding=1)
+        self.shortest = min(self.shortest, time.perf_counter() - start)
