@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.labels.metrics import IOU_THRESHOLDS, MatchCounts, Overlaps, count_matches, find_overlaps
-from napari_unet_nuclei.core.types import Labels
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ class Comparison:
         )
 
 
-def compare_labels(truth: Labels, predicted: Labels) -> Comparison:
+def compare_labels(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -> Comparison:
     """Compare two label images.
 
     Parameters

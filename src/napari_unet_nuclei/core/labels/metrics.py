@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 
 from napari_unet_nuclei.core.errors import ImageShapeError
-from napari_unet_nuclei.core.types import Labels
 
 IOU_THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 """0.5 to 0.95 in steps of 0.05."""
@@ -97,7 +96,7 @@ class MatchCounts:
         )
 
 
-def find_overlaps(truth: Labels, predicted: Labels) -> Overlaps:
+def find_overlaps(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -> Overlaps:
     """Find all pairs of a true and a predicted nucleus that share pixels.
 
     Parameters
@@ -130,12 +129,14 @@ def find_overlaps(truth: Labels, predicted: Labels) -> Overlaps:
     return Overlaps(true_areas, predicted_areas, table.row.astype(np.int64), table.col.astype(np.int64), table.data)
 
 
-def overlap_ious(truth: Labels, predicted: Labels) -> NDArray[np.float64]:
+def overlap_ious(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -> NDArray[np.float64]:
     """IoU of every overlapping pair of a true and a predicted nucleus, in no particular order."""
     return find_overlaps(truth, predicted).ious
 
 
-def match(truth: Labels, predicted: Labels, thresholds: tuple[float, ...] = IOU_THRESHOLDS) -> MatchCounts:
+def match(
+    truth: NDArray[np.integer], predicted: NDArray[np.integer], thresholds: tuple[float, ...] = IOU_THRESHOLDS
+) -> MatchCounts:
     """Count matches between two label images of the same shape.
 
     Parameters
@@ -181,7 +182,7 @@ def per_image(counts: Iterable[MatchCounts]) -> NDArray[np.float64]:
     return np.asarray(np.mean([one.average_precision for one in counts], axis=0))
 
 
-def _areas(labels: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _areas(labels: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Areas of the nuclei that are there, and which of them every pixel belongs to (flat; -1 for background)."""
     flat: NDArray[np.integer] = labels.ravel()
     if flat.max(initial=0) > flat.size:  # a table by id would be larger than the image

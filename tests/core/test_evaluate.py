@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+import tifffile
+
+from napari_unet_nuclei.core.errors import ImageFileError
+from napari_unet_nuclei.core.evaluate import compare_files, evaluate_folders
+from napari_unet_nuclei.core.labels.comparison import compare_labels
+from napari_unet_nuclei.core.progress import Cancelled
+
+TRUTH = np.array([[1, 1, 1, 1, 0, 2, 2, 0, 3]])
+FOUND = np.array([[5, 5, 5, 0, 0, 7, 7, 9, 0]])
+
+
+def write(path: Path, labels: np.ndarray, **options: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".png":
+        iio.imwrite(path, labels.astype(np.uint16))
+    else:
+        tifffile.imwrite(path, labels.astype(np.int32), **options)
+    return path
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path]:
+    """Predictions and true labels of two images, named as the program and as data sets name them."""
+    write(tmp_path / "found" / "a_labels.tif", FOUND)
+    write(tmp_path / "found" / "b.tif", TRUTH)
+    write(tmp_path / "true" / "a.png", TRUTH)
+    write(tmp_path / "true" / "b.png", TRUTH)
+    return tmp_path / "found", tmp_path / "true"
+
+
+def test_files_of_matching_names_are_compared(folders, recording):
+    progress = recording()
+    evaluation = evaluate_folders(*folders, progress)
+    assert [image.name for image in evaluation.images] == ["a", "b"]
+    assert evaluation.problems == ()
+    assert evaluation.pooled.average_precision[0] == pytest.approx(5 / 7)
+    assert evaluation.per_image.average_precision[0] == pytest.approx((2 / 4 + 1) / 2)
+    assert evaluation.total.matches.true_count == 6
+    assert progress.fractions[-1] == 1
+
+
+def test_two_files_are_compared_whatever_their_names(folders):
+    [image] = evaluate_folders(folders[0] / "a_labels.tif", folders[1] / "b.png").images
+    assert image.comparison.scores.f1[0] == compare_labels(TRUTH, FOUND).scores.f1[0]
+
+
+def test_what_cannot_be_compared_is_named_and_the_rest_is_compared(folders):
+    found, true = folders
+    write(found / "extra.tif", FOUND)
+    write(true / "lost.png", TRUTH)
+    write(found / "cut_labels.tif", FOUND[:, :4])
+    write(true / "cut.png", TRUTH)
+    write(found / "broken.tif", FOUND).write_bytes(b"II*\0")
+    write(true / "broken.png", TRUTH)
+    tifffile.imwrite(found / "probabilities.tif", np.full((1, 9), 0.5, np.float32))
+    write(true / "probabilities.png", TRUTH)
+    evaluation = evaluate_folders(found, true)
+    assert [image.name for image in evaluation.images] == ["a", "b"]
+    for told in ("extra.tif has no partner", "lost.png has no partner", "cut_labels.tif has the shape (1, 4)"):
+        assert any(told in problem for problem in evaluation.problems), told
+    assert any("broken.tif" in problem for problem in evaluation.problems)
+    assert any("probabilities.tif" in problem and "fractions" in problem for problem in evaluation.problems)
+    assert len(evaluation.problems) == 5
+
+
+def test_where_nothing_can_be_compared_it_says_why(tmp_path):
+    write(tmp_path / "found" / "a.tif", FOUND)
+    write(tmp_path / "true" / "b.tif", TRUTH)
+    with pytest.raises(ImageFileError, match=r"Nothing could be compared.*b\.tif.*a\.tif"):
+        evaluate_folders(tmp_path / "found", tmp_path / "true")
+
+
+def test_a_file_is_not_compared_with_a_folder(folders):
+    with pytest.raises(ImageFileError, match="two files or two folders"):
+        evaluate_folders(folders[0], folders[1] / "a.png")
+
+
+def test_planes_of_a_stack_are_compared_each_on_its_own(tmp_path):
+    # Plane by plane, ids need not go on from one plane to the next.
+    found = write(tmp_path / "found.tif", np.stack([TRUTH, TRUTH[:, ::-1]]), metadata={"axes": "ZYX"})
+    true = write(tmp_path / "true.tif", np.stack([TRUTH, 10 * TRUTH[:, ::-1]]), metadata={"axes": "ZYX"})
+    comparison = compare_files(found, true)
+    assert comparison.matches.true_count == 6
+    assert comparison.scores.panoptic_quality == 1
+
+
+def test_a_stack_of_one_plane_fits_a_plane(tmp_path):
+    found = write(tmp_path / "found.tif", TRUTH[None], metadata={"axes": "ZYX"})
+    assert compare_files(found, write(tmp_path / "true.png", TRUTH)).scores.panoptic_quality == 1
+
+
+def test_colours_are_no_labels(folders, tmp_path):
+    iio.imwrite(tmp_path / "colours.png", np.zeros((1, 9, 3), np.uint8))
+    with pytest.raises(ImageFileError, match=r"colours\.png has 3 channels"):
+        evaluate_folders(tmp_path / "colours.png", folders[1] / "a.png")
+
+
+def test_it_can_be_cancelled(folders, recording):
+    with pytest.raises(Cancelled):
+        evaluate_folders(*folders, recording(cancel_after=2))
