@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import math
 import time
@@ -121,7 +122,7 @@ class Trainer:
         self.settings = settings
         self.device = choose_device(settings.device)
         torch.manual_seed(settings.seed)
-        start = network or UNet(card.architecture)
+        start = copy.deepcopy(network) if network else UNet(card.architecture)
         self.network = start.to(self.device.name).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY), use_buffers=True)
         self.optimiser = torch.optim.AdamW(
