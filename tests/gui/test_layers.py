@@ -86,6 +86,7 @@ def test_labels_are_seen_beside_every_channel_between_other_axes() -> None:
     image = described(layer)
     labels = add_result(viewer, image, result_of(image, (0, 0, 0), (3, 40, 50)))
     assert labels.data.shape == (3, 1, 40, 50)
+    assert image.restore(labels.data).shape == (3, 40, 50)
     for time in range(3):
         for channel in range(2):
             viewer.dims.set_point((0, 1), (time, channel))
@@ -98,6 +99,7 @@ def test_planes_that_are_not_last_come_back_in_the_layers_order() -> None:
     assert image.source.leading_axes == "Z"
     labels = np.arange(6 * 40 * 50, dtype=np.int32).reshape(6, 40, 50)
     assert np.array_equal(image.arrange(labels), labels.transpose(2, 1, 0))
+    assert np.array_equal(image.restore(image.arrange(labels)), labels)
 
 
 def test_a_coarse_level_lies_over_the_finest() -> None:

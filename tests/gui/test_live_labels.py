@@ -10,6 +10,7 @@ from napari_unet_nuclei.core.batch.result_table import measure_result
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 from napari_unet_nuclei.gui.layers import describe_layer
 from napari_unet_nuclei.gui.live_labels import LiveLabels
+from napari_unet_nuclei.gui.segment_job import SegmentAnswer
 
 SMALLER_DROPPED = DecodeThresholds(0.5, 0.5, 50)
 DIM_DROPPED = DecodeThresholds(0.8, 0.5, 10)
@@ -24,7 +25,9 @@ def viewer() -> ViewerModel:
 def live(qtbot, viewer, squares) -> LiveLabels:
     request, result = squares
     image = describe_layer(viewer.add_image(request.source.array, name="DAPI"), "YX")
-    return LiveLabels(viewer, image, request, result, measure_result(result, request))
+    shown = image.arrange(result.labels).copy()
+    table = measure_result(result, request)
+    return LiveLabels(viewer, SegmentAnswer(image, request, result, shown, table, (), ("cpu",)))
 
 
 def apply(qtbot, live: LiveLabels, thresholds: DecodeThresholds) -> None:

@@ -51,6 +51,7 @@ class JobPanel(QWidget):
         self._time_left = TimeLeft(time.monotonic)
         self.run_button = QPushButton(run_text)
         self.run_button.setToolTip(run_tooltip)
+        self.run_button.setStyleSheet("font-weight: bold; min-height: 24px")
         self.finish_button = QPushButton("Finish")
         self.finish_button.setToolTip("End early and keep the best so far.")
         self.finish_button.setVisible(can_finish)
@@ -107,7 +108,7 @@ class JobPanel(QWidget):
         worker.returned.connect(self._show_done)
         worker.returned.connect(on_result)
         worker.aborted.connect(self._show_cancelled)
-        worker.errored.connect(self._show_error)
+        worker.errored.connect(self.show_error)
         worker.warned.connect(_log_warning)
         worker.finished.connect(self._end)
         self._refresh()
@@ -130,6 +131,14 @@ class JobPanel(QWidget):
         """Show what is or was done."""
         self._status = text
         self._refresh()
+
+    def show_error(self, error: Exception) -> None:
+        """Show what a user can mend in the status line; what is a bug goes to napari as well."""
+        if isinstance(error, NucleiError):
+            self.show_status(f"⚠ {error}")
+            return
+        self.show_status(f"⚠ This is a bug in the plugin: {type(error).__name__}: {error}")
+        notification_manager.receive_error(type(error), error, error.__traceback__)
 
     def show_notices(self, notices: tuple[str, ...]) -> None:
         """Show what the user should know below the status."""
@@ -173,14 +182,6 @@ class JobPanel(QWidget):
 
     def _show_cancelled(self) -> None:
         self.show_status("Cancelled: nothing was changed.")
-
-    def _show_error(self, error: Exception) -> None:
-        """Show what a user can mend in the status line; what is a bug goes to napari as well."""
-        if isinstance(error, NucleiError):
-            self.show_status(f"⚠ {error}")
-            return
-        self.show_status(f"⚠ This is a bug in the plugin: {type(error).__name__}: {error}")
-        notification_manager.receive_error(type(error), error, error.__traceback__)
 
     def _end(self) -> None:
         """Come to rest; a cancel that came too late for the job to notice is a cancel all the same."""

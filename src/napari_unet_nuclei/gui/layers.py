@@ -87,6 +87,14 @@ class LayerImage:
         kept_letters = [self.letters[axis] for axis in self.kept]
         return np.expand_dims(labels, kept_letters.index("C")) if "C" in kept_letters else labels
 
+    def restore(self, shown: NDArray[Any]) -> NDArray[Any]:
+        """Bring the array of a labels layer back into the order (leading axes, Y, X); a view, not a copy."""
+        letters = [self.letters[axis] for axis in self.kept]
+        if "C" in letters:
+            shown = shown.squeeze(letters.index("C"))
+            letters.remove("C")
+        return np.moveaxis(shown, (letters.index("Y"), letters.index("X")), (-2, -1))
+
     def spatial(self, origin: tuple[int, ...]) -> dict[str, Any]:
         """Return the spatial arguments of a labels layer whose first pixel has this index along (leading, Y, X)."""
         first = self._layer_index(origin)
@@ -189,7 +197,7 @@ def describe_layer(layer: Image, axes: str, level: int = 0) -> LayerImage:
 def labels_arguments(result: SegmentResult, image: LayerImage, table: pd.DataFrame) -> dict[str, Any]:
     """Return the arguments of the labels layer that shows a result, all but the array."""
     return {
-        "name": f"{image.name} nuclei",
+        "name": f"{image.name} labels",
         "features": table_features(table),
         "metadata": {METADATA_KEY: result_metadata(result)},
         **image.spatial(result.origin),

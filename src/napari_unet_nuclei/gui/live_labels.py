@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +25,7 @@ from napari_unet_nuclei.gui.layers import (
     result_metadata,
     table_features,
 )
+from napari_unet_nuclei.gui.segment_job import SegmentAnswer
 
 if TYPE_CHECKING:
     import napari
@@ -59,14 +59,8 @@ class LiveLabels(QObject):
     Parameters
     ----------
     viewer : napari.Viewer
-    image : LayerImage
-        The layer that was segmented, as it was then.
-    request : SegmentRequest
-    result : SegmentResult
-    table : pandas.DataFrame
-        As `measure_result` made it of this result.
-    channel_names : sequence of str
-        For the columns of tables to come.
+    answer : SegmentAnswer
+        What a run brought.
     """
 
     labels_changed = Signal()
@@ -80,22 +74,14 @@ class LiveLabels(QObject):
 
     failed = Signal(object)
 
-    def __init__(
-        self,
-        viewer: napari.Viewer,
-        image: LayerImage,
-        request: SegmentRequest,
-        result: SegmentResult,
-        table: pd.DataFrame,
-        channel_names: Sequence[str] = (),
-    ) -> None:
+    def __init__(self, viewer: napari.Viewer, answer: SegmentAnswer) -> None:
         super().__init__()
         self._viewer = viewer
-        self._image = image
-        self._request = request
-        self._channel_names = channel_names
-        self.result = result
-        self.table: pd.DataFrame | None = table
+        self.image: LayerImage = answer.image
+        self.request: SegmentRequest = answer.request
+        self.channel_names = answer.channel_names
+        self.result: SegmentResult = answer.result
+        self.table: pd.DataFrame | None = answer.table
         self._edits = 0
         self._decoding = LatestJob()
         self._decoding.succeeded.connect(self._show)
@@ -107,14 +93,14 @@ class LiveLabels(QObject):
         self._rest.setSingleShot(True)
         self._rest.setInterval(REST)
         self._rest.timeout.connect(self.measure)
-        self._add_layer(image.arrange(result.labels).copy())
+        self._add_layer(answer.shown)
 
     def _add_layer(self, shown: Labels) -> None:
         """Add a layer; napari gives it a name that no other layer has."""
         table = pd.DataFrame() if self.table is None else self.table
         self._shown: NDArray[np.int32] = shown
         self.layer: napari.layers.Labels = self._viewer.add_labels(
-            shown, **labels_arguments(self.result, self._image, table)
+            shown, **labels_arguments(self.result, self.image, table)
         )
         self.layer.events.paint.connect(self._note_edit)
 
@@ -123,10 +109,17 @@ class LiveLabels(QObject):
         """True while labels or table are being made."""
         return self._decoding.is_busy or self._measuring.is_busy or self._rest.isActive()
 
+    @property
+    def table_state(self) -> str:
+        """How it stands with the table, for people."""
+        if self.table is not None:
+            return "table in the layer's features"
+        return "edited by hand: see Layers > Measure for a table" if self._edits else "table follows…"
+
     def apply(self, thresholds: DecodeThresholds) -> None:
         """Show the labels that other thresholds give, in a moment; of calls in quick succession the last one counts."""
         assert self.result.maps is not None, "without maps the engine has to run again"
-        result, image, shown = self.result, self._image, self._shown
+        result, image, shown = self.result, self.image, self._shown
         self._rest.stop()
         self._measuring.cancel()
 
@@ -137,10 +130,19 @@ class LiveLabels(QObject):
 
         self._decoding.submit(decode)
 
+    def take(self, answer: SegmentAnswer) -> None:
+        """Show another run of the same image in place of this one, unless the user has worked on the labels."""
+        self._decoding.cancel()
+        self._measuring.cancel()
+        self.image, self.request = answer.image, answer.request
+        self._show(_Decoded(answer.result, answer.shown, untouched=not self.is_edited()))
+        self._rest.stop()
+        self._show_table(_Measured(answer.result, answer.table, untouched=True))
+
     def measure(self) -> None:
         """Make the table of the labels that are shown."""
-        result, request, names = self.result, self._request, self._channel_names
-        image, shown = self._image, self._shown
+        result, request, names = self.result, self.request, self.channel_names
+        image, shown = self.image, self._shown
 
         def measure(progress: Progress) -> _Measured:
             table = measure_result(result, request, names, progress)
@@ -150,7 +152,7 @@ class LiveLabels(QObject):
 
     def is_edited(self) -> bool:
         """Tell whether the layer is no longer what was written to it: painted, replaced or removed."""
-        return not self._holds_ours() or not np.array_equal(self._shown, self._image.arrange(self.result.labels))
+        return not self._holds_ours() or not np.array_equal(self._shown, self.image.arrange(self.result.labels))
 
     def _holds_ours(self) -> bool:
         return self.layer in self._viewer.layers and self.layer.data is self._shown

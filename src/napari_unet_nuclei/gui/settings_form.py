@@ -92,7 +92,7 @@ class SettingsForm(QWidget, Generic[SettingsType]):
             control.changed.connect(self._changed)
             self._controls[member] = control
             row.addWidget(control.native, stretch=int(member == name))
-        label = QLabel(_row_label(self._kind, name))
+        label = QLabel(field_title(self._kind, name))
         label.setToolTip(self._controls[name].tooltip)
         layout.addRow(label, row)
 
@@ -119,7 +119,7 @@ def _leading(fields: Sequence[str]) -> list[str]:
 def _create_control(field: FieldInfo, name: str, choices: Sequence[str]) -> ValueWidget[Any]:
     """Return the control for one field, with bounds, step and tooltip."""
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-    options: dict[str, Any] = {"tooltip": _tooltip(field, str(extra.get("unit", "")))}
+    options: dict[str, Any] = {"tooltip": _tooltip(field)}
     low, high = _bounds(field)
     if high is not None:
         options |= {"min": low, "max": high, "step": extra.get("step") or None}
@@ -154,18 +154,26 @@ def _decimals(low: float, step: float) -> int:
     return max(math.ceil(-math.log10(finest)), FEWEST_DECIMALS)
 
 
-def _tooltip(field: FieldInfo, unit: str) -> str:
-    """Return the field's text with its unit and its range."""
+def field_tooltip(kind: type[Settings], name: str) -> str:
+    """Return what a setting means, with its range and unit."""
+    return _tooltip(kind.model_fields[name])
+
+
+def _tooltip(field: FieldInfo) -> str:
     low, high = _bounds(field)
     text = field.description or ""
     if high is None:
         return text
-    return f"{text}\n{low:g} to {high:g} {unit}".rstrip()
+    return f"{text}\n{low:g} to {high:g} {_unit(field)}".rstrip()
 
 
-def _row_label(kind: type[Settings], name: str) -> str:
+def field_title(kind: type[Settings], name: str) -> str:
     """Return the name of a row, with the unit where the row has no control for it."""
     title = name.replace("_", " ").capitalize()
-    extra = kind.model_fields[name].json_schema_extra
-    unit = extra.get("unit", "") if isinstance(extra, dict) else ""
+    unit = _unit(kind.model_fields[name])
     return f"{title} ({unit})" if unit and f"{name}{UNIT_SUFFIX}" not in kind.model_fields else title
+
+
+def _unit(field: FieldInfo) -> str:
+    extra = field.json_schema_extra
+    return str(extra.get("unit", "")) if isinstance(extra, dict) else ""

@@ -1,0 +1,37 @@
+"""Opens napari on the bundled sample and segments it: ``python -m napari_unet_nuclei.gui.demo``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_unet_nuclei.gui.commands import SEGMENT_WIDGET
+from napari_unet_nuclei.gui.remembered import PLUGIN
+
+if TYPE_CHECKING:
+    import napari
+
+    from napari_unet_nuclei.gui.segment_dock import SegmentDock
+
+SAMPLE = "fluorescent_nuclei"
+"""Key of the sample in the manifest."""
+
+
+def open_demo(viewer: napari.Viewer) -> SegmentDock:
+    """Show the sample, open the dock, and press its button."""
+    viewer.open_sample(PLUGIN, SAMPLE)
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, SEGMENT_WIDGET)
+    segment_dock: SegmentDock = dock
+    segment_dock.segment_active_layer()
+    return segment_dock
+
+
+def main() -> None:
+    """Run napari until its window is closed."""
+    import napari
+
+    open_demo(napari.Viewer(title="Nuclei"))
+    napari.run()
+
+
+if __name__ == "__main__":
+    main()

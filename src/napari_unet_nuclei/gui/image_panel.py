@@ -1,0 +1,290 @@
+"""Chooses what to segment: a layer, and of it a channel, a level, a plane or the current view."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
+
+from magicgui.widgets import create_widget
+from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QLineEdit, QWidget
+
+from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
+from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.settings import SegmentSettings
+from napari_unet_nuclei.core.types import Region
+from napari_unet_nuclei.gui.latest_job import LatestJob
+from napari_unet_nuclei.gui.layers import LayerImage, describe_layer, guess_layer_axes
+from napari_unet_nuclei.gui.source_file import SourceFile, read_source_file
+from napari_unet_nuclei.gui.viewed import shows_planes, viewed_plane, viewed_region
+
+if TYPE_CHECKING:
+    import napari
+    from napari.layers import Image
+
+WHOLE, PLANE, VIEW = "whole image", "current plane", "current view"
+SCOPES = (WHOLE, PLANE, VIEW)
+AUTOMATIC_CHANNEL = -1
+_AXIS_WORDS = {"T": "time points", "Z": "z-planes", "Q": "planes"}
+
+
+@dataclass(frozen=True)
+class ImageChoice:
+    """What is to be segmented, taken down when it was asked for.
+
+    Attributes
+    ----------
+    image : LayerImage
+    plane : tuple of int or None
+        One index per leading axis; empty for all planes.
+    region : Region or None
+        Rectangle of pixels; None for the whole plane.
+    """
+
+    image: LayerImage
+    plane: tuple[int | None, ...] = ()
+    region: Region | None = None
+
+
+class ImagePanel(QWidget):
+    """Picker of an image layer that follows the layer list, with what the layer leaves to choose.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    """
+
+    changed = Signal()
+
+    def __init__(self, viewer: napari.Viewer, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self.file = SourceFile()
+        self._taken: Image | None = None
+        options = {"tooltip": "The image layer to segment."}
+        self.layer_box = cast("Any", create_widget(annotation="napari.layers.Image", options=options))
+        self.axes_edit = QLineEdit()
+        self.axes_edit.setToolTip(
+            "What the axes are, one letter each: T time, Z depth, C channel, Y rows, X columns, Q unknown.\n"
+            "Every plane of T, Z and Q is segmented by itself."
+        )
+        self.level_box = _box("Resolution level; 0 is the finest.")
+        self.channel_box = _box(SegmentSettings.model_fields["channel"].description or "")
+        self.scope_box = _box(
+            "Segment all planes, the plane that is shown, or only the part of it that is on the screen."
+        )
+        self.facts_label = QLabel()
+        self.facts_label.setWordWrap(True)
+        self._layout = QFormLayout(self)
+        self._lay_out()
+        self._looking = LatestJob()
+        self._looking.succeeded.connect(self._take_file)
+        self.layer_box.changed.connect(self._take_layer)
+        self.axes_edit.editingFinished.connect(self._refresh)
+        for box in (self.level_box, self.channel_box, self.scope_box):
+            box.currentIndexChanged.connect(self._refresh)
+        viewer.layers.events.inserted.connect(self._follow_new_layer)
+        self._take_layer()
+
+    def _lay_out(self) -> None:
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        rows: list[tuple[str, QWidget]] = [
+            ("Image", self.layer_box.native),
+            ("Axes", self.axes_edit),
+            ("Level", self.level_box),
+            ("Channel", self.channel_box),
+            ("Run on", self.scope_box),
+        ]
+        for text, widget in rows:
+            label = QLabel(text)
+            label.setToolTip(widget.toolTip())
+            self._layout.addRow(label, widget)
+        self._layout.addRow(self.facts_label)
+
+    @property
+    def layer(self) -> Image | None:
+        """The chosen layer; None where there is no image."""
+        layer: Image | None = self.layer_box.value
+        return layer
+
+    @property
+    def scope(self) -> str:
+        """One of `SCOPES`."""
+        return str(self.scope_box.currentData() or WHOLE)
+
+    def choose(self, layer: Image) -> None:
+        """Choose a layer."""
+        self.reset_choices()
+        self.layer_box.value = layer
+
+    def reset_choices(self) -> None:
+        """Look again which layers there are."""
+        self.layer_box.reset_choices()
+        if self.layer is not self._taken:  # the list does not tell when it has become empty
+            self._take_layer()
+
+    def setScope(self, scope: str) -> None:
+        """Choose what to run on, where the image has that choice."""
+        self.scope_box.setCurrentIndex(max(self.scope_box.findData(scope), 0))
+
+    def image(self) -> LayerImage:
+        """Take down the chosen layer.
+
+        Raises
+        ------
+        ImageShapeError
+            If there is none, or if it cannot be segmented; the message says what to do.
+        """
+        if self.layer is None:
+            raise ImageShapeError("Open an image first: drag a file into the window, or see File > Open Sample.")
+        image = describe_layer(self.layer, self.axes_edit.text().strip().upper(), max(self.level_box.currentIndex(), 0))
+        if not image.pixel_size.known and self.is_whole_file(image):
+            image = replace(image, pixel_size=self.file.pixel_size)
+        return image
+
+    def choice(self) -> ImageChoice:
+        """Take down what is to be segmented now.
+
+        Raises
+        ------
+        ImageShapeError
+            As `image`, or if the plane or view that was asked for is not on the screen.
+        """
+        image, layer, dims = self.image(), self.layer, self._viewer.dims
+        assert layer is not None, "image() says so in words"
+        if self.scope == WHOLE:
+            return ImageChoice(image)
+        plane = viewed_plane(dims, layer, image)
+        if self.scope == PLANE:
+            return ImageChoice(image, plane)
+        if not shows_planes(dims, image):
+            raise ImageShapeError("The current view shows no plane of this image: switch to 2-D with Y and X.")
+        region = viewed_region(layer, image)
+        if region[0] >= region[1] or region[2] >= region[3]:
+            raise ImageShapeError("Nothing of this image is in view: move it onto the screen, or run on all of it.")
+        return ImageChoice(image, plane, region)
+
+    def is_whole_file(self, image: LayerImage) -> bool:
+        """Tell whether an image is what its file holds, and not a part of it or another resolution."""
+        return (
+            self.file.readable and self.file.path == image.file and self.file.shape == tuple(image.source.array.shape)
+        )
+
+    def changed_settings(self, settings: SegmentSettings) -> SegmentSettings:
+        """Return settings with the chosen channel."""
+        channel = self.channel_box.currentData()
+        automatic = channel in (None, AUTOMATIC_CHANNEL)
+        values = {"channel_auto": True} if automatic else {"channel_auto": False, "channel": channel}
+        changed: SegmentSettings = settings.changed(**values)
+        return changed
+
+    def setValue(self, settings: SegmentSettings) -> None:
+        """Choose the channel of settings, where the image has it."""
+        wanted = AUTOMATIC_CHANNEL if settings.channel_auto else settings.channel
+        self.channel_box.setCurrentIndex(max(self.channel_box.findData(wanted), 0))
+
+    def _follow_new_layer(self, event: Any) -> None:
+        """Choose an image that was just opened; of several from one file the first."""
+        self.reset_choices()
+        opened = event.value
+        if opened in self.layer_box.choices and (self.layer is None or opened.source != self.layer.source):
+            self.layer_box.value = opened
+
+    def _take_layer(self) -> None:
+        """Show what another layer leaves to choose, and look into its file."""
+        self._taken = layer = self.layer
+        path = "" if layer is None else str(layer.source.path or "")
+        if path != self.file.path:
+            self.file = SourceFile(path)
+            if path:
+                self._looking.submit(lambda _progress: read_source_file(path))
+        if layer is not None:
+            self.axes_edit.setText(guess_layer_axes(layer, self._file_axes(layer)))
+            shapes = layer.level_shapes if layer.multiscale else []
+            _fill(self.level_box, {i: f"{i}: {'finest, ' * (i == 0)}{_sides(shape)}" for i, shape in enumerate(shapes)})
+        self._refresh()
+
+    def _take_file(self, file: SourceFile) -> None:
+        """Believe a file about what the layer does not tell."""
+        if file.path != self.file.path:
+            return
+        self.file = file
+        if self.layer is not None:
+            self.axes_edit.setText(guess_layer_axes(self.layer, self._file_axes(self.layer)))
+        self._refresh()
+
+    def _file_axes(self, layer: Image) -> str:
+        finest = layer.data[0] if layer.multiscale else layer.data
+        return self.file.axes if self.file.shape == tuple(finest.shape) else ""
+
+    def _refresh(self) -> None:
+        """Show only what there is to choose, and say what will happen to the axes."""
+        try:
+            image = self.image()
+        except NucleiError:
+            image = None
+        source = image.source if image else None
+        stack = self.layer is not None and len(self.axes_edit.text().replace("S", "")) > 2
+        _fill(self.channel_box, self._channels(source))
+        leading = source is not None and bool(source.leading_axes)
+        _fill(self.scope_box, {scope: scope.capitalize() for scope in SCOPES if scope != PLANE or leading})
+        self._layout.setRowVisible(self.axes_edit, stack)
+        self._layout.setRowVisible(self.level_box, self.level_box.count() > 1)
+        self._layout.setRowVisible(self.channel_box, self.channel_box.count() > 1)
+        self.facts_label.setText(image_facts(image) if image else "")
+        self.facts_label.setVisible(image is not None)
+        self.changed.emit()
+
+    def _channels(self, source: ImageSource | None) -> dict[int, str]:
+        if source is None or source.channels < 2:
+            return {}
+        names = self.file.channel_names
+        named = names if len(names) == source.channels else [source.channel_name(i) for i in range(source.channels)]
+        automatic = {AUTOMATIC_CHANNEL: "automatic"} if source.is_colour else {}
+        return automatic | dict(enumerate(named))
+
+
+def image_facts(image: LayerImage) -> str:
+    """Say how large an image is, and that the planes of a stack are segmented one by one.
+
+    Returns
+    -------
+    str
+        For instance "512 × 512 px, 0.33 µm per pixel. 20 z-planes: each is segmented by itself."
+    """
+    source, size = image.source, image.pixel_size
+    per_pixel = f"{size.x:.3g}" if abs(size.x - size.y) < 1e-3 * size.x else f"{size.y:.3g} × {size.x:.3g}"
+    scale = f"{per_pixel} µm per pixel" if size.known else "pixel size unknown"
+    planes = " × ".join(
+        f"{length} {_AXIS_WORDS[letter]}"
+        for letter, length in zip(source.leading_axes, source.leading_shape, strict=True)
+    )
+    stack = f" {planes}: each plane is segmented by itself." if planes else ""
+    return f"{_sides(source.plane_shape)} px, {scale}.{stack}"
+
+
+def _sides(shape: Any) -> str:
+    return f"{shape[-2]} × {shape[-1]}"
+
+
+def _box(tooltip: str) -> QComboBox:
+    """List that does not widen the dock."""
+    box = QComboBox()
+    box.setToolTip(tooltip)
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(8)
+    return box
+
+
+def _fill(box: QComboBox, titles: dict[Any, str]) -> None:
+    """Offer values with their titles, keeping the one that was chosen; nobody is told."""
+    if [(box.itemData(i), box.itemText(i)) for i in range(box.count())] == list(titles.items()):
+        return
+    chosen = box.currentData()
+    blocker = QSignalBlocker(box)
+    box.clear()
+    for value, title in titles.items():
+        box.addItem(title, value)
+    box.setCurrentIndex(max(box.findData(chosen), 0) if titles else -1)
+    blocker.unblock()

@@ -1,0 +1,62 @@
+"""Settings that last from one session to the next, in napari's own store: they have a page in its Preferences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from napari_unet_nuclei.core.errors import SettingsError
+from napari_unet_nuclei.core.segment.request import AUTOMATIC
+from napari_unet_nuclei.core.settings import SegmentSettings, validated
+from napari_unet_nuclei.gui.image_panel import SCOPES, WHOLE
+
+PLUGIN = "napari-unet-nuclei"
+
+
+@dataclass(frozen=True)
+class SegmentChoices:
+    """What the dock *Segment nuclei* was last told.
+
+    Attributes
+    ----------
+    settings : SegmentSettings
+    model : str
+    run_on : str
+        One of `SCOPES`.
+    """
+
+    settings: SegmentSettings = field(default_factory=SegmentSettings)
+    model: str = AUTOMATIC
+    run_on: str = WHOLE
+
+
+def recall() -> SegmentChoices:
+    """Return what was last remembered; the defaults where there is nothing, or nothing that can be used."""
+    store = _store()
+    if store is None:
+        return SegmentChoices()
+    values = store.model_dump()
+    model, run_on = values.pop("model"), values.pop("run_on")
+    try:
+        return SegmentChoices(validated(SegmentSettings, values), model, run_on if run_on in SCOPES else WHOLE)
+    except SettingsError:
+        return SegmentChoices()
+
+
+def remember(choices: SegmentChoices) -> None:
+    """Keep what the dock was told; napari writes it to disk."""
+    store = _store()
+    if store is not None:
+        store.update({**choices.settings.model_dump(), "model": choices.model, "run_on": choices.run_on})
+
+
+def _store() -> Any:
+    """Return napari's store for this plugin; None where napari has none, or does not know the plugin."""
+    try:
+        from napari.settings import get_plugin_settings
+    except ImportError:  # a napari older than such settings
+        return None
+    try:
+        return get_plugin_settings(PLUGIN).segment
+    except KeyError:
+        return None

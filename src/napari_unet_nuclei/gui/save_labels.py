@@ -1,0 +1,64 @@
+"""Writes what a labels layer shows, and the table that belongs to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from napari_unet_nuclei.core.batch.plan import LABELS_ENDING, TABLE_ENDING
+from napari_unet_nuclei.core.batch.result_table import measure_result
+from napari_unet_nuclei.core.errors import OutputFileError
+from napari_unet_nuclei.core.image.write import write_labels, write_table
+from napari_unet_nuclei.core.progress import Advanced, Progress, Share
+from napari_unet_nuclei.gui.live_labels import LiveLabels
+
+
+def suggested_path(live: LiveLabels) -> Path:
+    """Return where to save by default: beside the image, under its name."""
+    file = live.request.file
+    if file:
+        return Path(file).with_name(f"{Path(file).name.split('.')[0]}{LABELS_ENDING}")
+    return Path.home() / f"{live.image.name}{LABELS_ENDING}"
+
+
+def table_path(labels: Path) -> Path:
+    """Return the path of the table that belongs to labels.
+
+    Examples
+    --------
+    >>> table_path(Path("DAPI_labels.tif")).name, table_path(Path("nuclei.ome.tif")).name
+    ('DAPI_table.csv', 'nuclei_table.csv')
+    """
+    stem = labels.name.split(".")[0]
+    return labels.with_name(stem.removesuffix("_labels") + TABLE_ENDING)
+
+
+def save_job(live: LiveLabels, path: Path) -> Callable[[Progress], tuple[Path, Path]]:
+    """Return the job that writes labels and table; the layer's array is taken now, in the window's thread.
+
+    Raises
+    ------
+    OutputFileError
+        If the table would take the place of another file.
+    """
+    table_file = table_path(path)
+    if table_file.exists() and not path.exists():
+        raise OutputFileError(f"{table_file} exists already. Choose another name for the labels.")
+    labels = np.array(live.image.restore(live.layer.data))
+    result, request, names = live.result, live.request, live.channel_names
+    table = live.table
+    if not np.array_equal(labels, result.labels):
+        table = None
+        result = replace(result, labels=labels, provenance={**result.provenance, "edited": True})
+
+    def job(progress: Progress) -> tuple[Path, Path]:
+        measured = measure_result(result, request, names, Share(progress, 0.0, 0.8)) if table is None else table
+        progress.report(Advanced(0.8, f"writing {path.name}"))
+        write_labels(path, labels, axes=result.axes, pixel_size=request.pixel_size, provenance=result.provenance)
+        write_table(table_file, measured)
+        return path, table_file
+
+    return job

@@ -1,0 +1,272 @@
+"""The dock *Segment nuclei*: image, model, run, and thresholds that act at once."""
+
+# Annotations are not deferred here: napari finds out by them that it has to give its viewer.
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QGuiApplication, QShowEvent
+from qtpy.QtWidgets import QFileDialog, QFrame, QScrollArea, QVBoxLayout, QWidget
+
+from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
+from napari_unet_nuclei.core.segment.request import SegmentRequest
+from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
+from napari_unet_nuclei.core.types import Region
+from napari_unet_nuclei.gui.calls import command_line, python_call
+from napari_unet_nuclei.gui.image_panel import ImageChoice
+from napari_unet_nuclei.gui.job_panel import JobPanel
+from napari_unet_nuclei.gui.remembered import SegmentChoices, recall, remember
+from napari_unet_nuclei.gui.result_panel import ResultPanel
+from napari_unet_nuclei.gui.save_labels import save_job, suggested_path
+from napari_unet_nuclei.gui.segment_form import SegmentForm, titled
+from napari_unet_nuclei.gui.segment_job import SegmentAnswer, segment_job
+from napari_unet_nuclei.gui.segment_session import SegmentSession
+from napari_unet_nuclei.gui.source_file import SourceFile
+from napari_unet_nuclei.gui.viewed import shows_planes, viewed_plane, viewed_region
+
+if TYPE_CHECKING:
+    import napari
+    from napari.layers import Image
+
+SMALLEST_WIDTH = 290
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What was segmented last: the layer, and its file where that holds the very same image."""
+
+    layer: "Image"
+    choice: ImageChoice
+    file: SourceFile
+
+
+class SegmentDock(QWidget):
+    """Segments an image layer and shows its nuclei as a labels layer.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+    """
+
+    def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self._last: _Run | None = None
+        self.form = SegmentForm(napari_viewer)
+        self.job_panel = JobPanel("Segment nuclei", "Find the nuclei and show them as a new labels layer.")
+        self.result_panel = ResultPanel()
+        self.session = SegmentSession(napari_viewer)
+        self._lay_out()
+        self._connect()
+        remembered = recall()
+        self.form.setValue(remembered)
+        self.result_panel.thresholds.setValue(remembered.settings)
+        self._refresh()
+
+    def _lay_out(self) -> None:
+        inner = QWidget()
+        column = QVBoxLayout(inner)
+        column.setContentsMargins(4, 8, 4, 4)
+        column.addWidget(self.form)
+        column.addWidget(self.job_panel)
+        column.addWidget(titled("Result", self.result_panel))
+        column.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidget(inner)
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(scroll)
+        self.setMinimumWidth(SMALLEST_WIDTH)
+
+    def _connect(self) -> None:
+        self.form.changed.connect(self._refresh)
+        self.job_panel.run_clicked.connect(self.run)
+        self.job_panel.running_changed.connect(self._refresh)
+        result = self.result_panel
+        result.thresholds.changed.connect(self._apply_thresholds)
+        result.thresholds.apply_to_all.connect(self._apply_to_all)
+        result.save_button.clicked.connect(self._save)
+        result.command_button.clicked.connect(partial(self._copy, command_line))
+        result.python_button.clicked.connect(partial(self._copy, python_call))
+        self.session.answered.connect(self._show_answer)
+        self.session.changed.connect(self._show_labels)
+        self.session.message.connect(self.job_panel.show_status)
+        self.session.failed.connect(self.job_panel.show_error)
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Look again which layers and models there are."""
+        self.reset_choices()
+        self.form.model_picker.refresh()
+        super().showEvent(event)
+
+    def reset_choices(self) -> None:
+        """Look again which layers there are; napari calls it when the layer list changes."""
+        self.form.image_panel.reset_choices()
+
+    def run(self) -> None:
+        """Segment what is chosen."""
+        try:
+            run, request = self._asked()
+        except NucleiError as error:
+            self.job_panel.show_error(error)
+            return
+        self._last = run
+        remember(SegmentChoices(request.settings, request.model, self.form.image_panel.scope))
+        # A function, for the labels are to come even where the dock was closed meanwhile.
+        session = self.session
+        self._start(run, request, lambda answer: session.take(answer))
+
+    def segment_active_layer(self) -> None:
+        """Segment the image layer that is selected in the layer list."""
+        active = self._viewer.layers.selection.active
+        self.reset_choices()
+        if active not in self.form.image_panel.layer_box.choices:
+            self.job_panel.show_error(ImageShapeError("Select an image layer in the list first."))
+            return
+        self.form.image_panel.choose(active)
+        self.run()
+
+    def _asked(self) -> tuple[_Run, SegmentRequest]:
+        """Take down what the controls ask for."""
+        panel = self.form.image_panel
+        choice = panel.choice()
+        settings = self.result_panel.thresholds.changed_settings(self.form.settings())
+        file = panel.file if panel.is_whole_file(choice.image) else SourceFile(choice.image.file)
+        assert panel.layer is not None, "there is a choice"
+        return _Run(panel.layer, choice, file), self.form.request(choice, settings)
+
+    def _start(self, run: _Run, request: SegmentRequest, on_result: Callable[[SegmentAnswer], None]) -> None:
+        image = run.choice.image
+        job = segment_job(image, request, run.file.channel_names)
+        self.job_panel.run_job(job, on_result, title=f"Segmenting {image.name}")
+
+    def _apply_thresholds(self) -> None:
+        """Let the labels follow the sliders, by the maps in memory or by those of the current view."""
+        live = self.session.live
+        if live is None:
+            return
+        if live.result.maps is not None:
+            self.session.apply(self.result_panel.thresholds.thresholds())
+            return
+        try:
+            self._apply_to_view()
+        except NucleiError as error:
+            self.job_panel.show_error(error)
+
+    def _apply_to_view(self) -> None:
+        """Apply the sliders to what is on the screen, of an image whose maps were too large to keep."""
+        plane, region = self._view()
+        if not self.session.needs_preview(plane, region):
+            self.session.apply(self.result_panel.thresholds.thresholds())
+        elif not self.job_panel.is_running and self._last is not None and self.session.live is not None:
+            settings = self.result_panel.thresholds.changed_settings(self.session.live.request.settings)
+            request = self.session.preview_request(plane, region, settings)
+            self._start(self._last, request, self.session.take_preview)
+
+    def _view(self) -> tuple[tuple[int, ...], Region]:
+        """Return plane and rectangle on the screen.
+
+        Raises
+        ------
+        ImageShapeError
+            If there is none, or if it is too large for the sliders.
+        """
+        run, dims = self._last, self._viewer.dims
+        if run is None or run.layer not in self._viewer.layers or not shows_planes(dims, run.choice.image):
+            raise ImageShapeError("The sliders act on what is on the screen: show the segmented image, in 2-D.")
+        region = viewed_region(run.layer, run.choice.image)
+        if (region[1] - region[0]) * (region[3] - region[2]) > CACHED_PIXELS:
+            raise ImageShapeError("The sliders act on at most 64 megapixels of this large image: zoom in.")
+        return viewed_plane(dims, run.layer, run.choice.image), region
+
+    def _apply_to_all(self) -> None:
+        """Segment the large image again with the thresholds of the sliders."""
+        live, run = self.session.live, self._last
+        if live is None or run is None:
+            return
+        settings = self.result_panel.thresholds.changed_settings(live.request.settings)
+        session = self.session
+        self._start(run, replace(live.request, settings=settings), lambda answer: session.take_again(answer))
+
+    def _show_answer(self, answer: SegmentAnswer) -> None:
+        """Show how a run went."""
+        result, thresholds = answer.result, self.result_panel.thresholds
+        self.form.model_picker.show_used(result.model)
+        self.form.device_picker.show_devices(answer.devices)
+        self.form.device_picker.show_used(result.device)
+        thresholds.show_result(result.model_thresholds, result.diameter)
+        live = self.session.live
+        thresholds.apply_button.setVisible(live is not None and live.result.maps is None)
+        self.job_panel.show_status(f"Done in {result.seconds:.1f} s on {result.device}.")
+        self._show_labels()
+        if thresholds.thresholds() != result.thresholds:  # a slider was moved meanwhile
+            self.session.apply(thresholds.thresholds())
+
+    def _show_labels(self) -> None:
+        """Show how many nuclei there are now."""
+        shown = self.session.shown
+        if shown is not None:
+            self.result_panel.show_result(shown)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Enable what can be done now, and say of the rest why not."""
+        self.job_panel.set_problem(self.form.problem())
+        self.result_panel.set_busy(self.job_panel.is_running)
+        panel = self.form.image_panel
+        layer = panel.layer
+        if self.session.live is not None and self._last is not None:
+            readable, file = bool(self._last.file.axes), self._last.file.path
+        else:
+            file = str(layer.source.path or "") if layer is not None else ""
+            readable = not self.form.problem() and panel.is_whole_file(panel.image())
+        problem = "This image does not come from a file." if not file else ""
+        if file and not readable:
+            problem = "The layer is not the whole of a file that the command line can read."
+        self.result_panel.set_call_problem(problem)
+
+    def _copy(self, written: Callable[[SegmentRequest, SourceFile], str]) -> None:
+        """Copy the call that gives the labels that are shown; before a run, the one that Run would make."""
+        try:
+            run, request = self._asked() if self.session.live is None or self._last is None else self._answered()
+        except NucleiError as error:
+            self.job_panel.show_error(error)
+            return
+        clipboard = QGuiApplication.clipboard()
+        assert clipboard is not None, "a window has one"
+        clipboard.setText(written(request, run.file))
+        self.job_panel.show_status("Copied to the clipboard.")
+
+    def _answered(self) -> tuple[_Run, SegmentRequest]:
+        """Return what the result came from, with the thresholds as they are now."""
+        live = self.session.live
+        assert live is not None, "there is a result"
+        assert self._last is not None, "a result comes of a run"
+        settings = self.result_panel.thresholds.changed_settings(live.request.settings)
+        return self._last, replace(live.request, settings=settings)
+
+    def _save(self) -> None:
+        """Ask where to, and write labels and table."""
+        shown = self.session.shown
+        if shown is None:
+            return
+        title, kinds = "Save labels and table", "TIFF (*.tif);;OME-TIFF (*.ome.tif)"
+        path, _ = QFileDialog.getSaveFileName(self, title, str(suggested_path(shown)), kinds)
+        if not path:
+            return
+        try:
+            job = save_job(shown, Path(path))
+        except NucleiError as error:
+            self.job_panel.show_error(error)
+            return
+        self.job_panel.run_job(job, self._show_saved, title="Saving labels")
+
+    def _show_saved(self, paths: tuple[Path, Path]) -> None:
+        self.job_panel.show_status(f"Saved {paths[0]} and {paths[1].name}.")

@@ -1,0 +1,142 @@
+"""Everything that is told before a run: image, model, nucleus size, device."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFormLayout, QGroupBox, QLabel, QVBoxLayout, QWidget
+from superqt import QCollapsible
+
+from napari_unet_nuclei.core.errors import NucleiError, SettingsError
+from napari_unet_nuclei.core.segment.request import SegmentRequest
+from napari_unet_nuclei.core.settings import SegmentSettings
+from napari_unet_nuclei.gui.image_panel import ImageChoice, ImagePanel
+from napari_unet_nuclei.gui.layers import LayerImage
+from napari_unet_nuclei.gui.model_picker import DevicePicker, ModelPicker
+from napari_unet_nuclei.gui.remembered import SegmentChoices
+from napari_unet_nuclei.gui.settings_form import SettingsForm
+
+if TYPE_CHECKING:
+    import napari
+
+ADVANCED = ("invert", "flips", "tile")
+"""Settings that are folded away."""
+
+
+class SegmentForm(QWidget):
+    """The controls of `SegmentRequest`, but for the thresholds, which follow the run.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    """
+
+    changed = Signal()
+
+    def __init__(self, viewer: napari.Viewer, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.image_panel = ImagePanel(viewer)
+        self.model_picker = ModelPicker()
+        self.device_picker = DevicePicker()
+        self.size_form = SettingsForm(SegmentSettings, ["diameter"])
+        self.advanced_form = SettingsForm(SegmentSettings, ADVANCED)
+        self.advanced_box = QCollapsible("More settings", expandedIcon="▾", collapsedIcon="▸")
+        self.advanced_box.addWidget(self.advanced_form)
+        self.advanced_box.setContentsMargins(0, 0, 0, 0)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(titled("Image", self.image_panel))
+        layout.addWidget(titled("Model", self._pickers(), self.size_form, self.advanced_box))
+        for signal in (
+            self.image_panel.changed,
+            self.model_picker.valueChanged,
+            self.device_picker.valueChanged,
+            self.size_form.valueChanged,
+            self.advanced_form.valueChanged,
+        ):
+            signal.connect(self.changed)
+
+    def _pickers(self) -> QWidget:
+        widget = QWidget()
+        rows = QFormLayout(widget)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        for text, picker in (("Model", self.model_picker), ("Device", self.device_picker)):
+            label = QLabel(text)
+            label.setToolTip(picker.box.toolTip())
+            rows.addRow(label, picker)
+        return widget
+
+    def problem(self) -> str:
+        """Say why nothing can be run now; empty where it can."""
+        try:
+            self.check(self.image_panel.image())
+        except NucleiError as error:
+            return str(error)
+        return ""
+
+    def settings(self) -> SegmentSettings:
+        """Return all settings but the thresholds, which are automatic here.
+
+        Raises
+        ------
+        SettingsError
+            If a value cannot be used.
+        """
+        size = self.size_form.value()
+        settings = self.advanced_form.value().changed(
+            diameter=size.diameter,
+            diameter_auto=size.diameter_auto,
+            diameter_unit=size.diameter_unit,
+            device=self.device_picker.value(),
+        )
+        return self.image_panel.changed_settings(settings)
+
+    def check(self, image: LayerImage) -> None:
+        """Refuse what cannot be run on an image.
+
+        Raises
+        ------
+        SettingsError
+            The message says what to change.
+        """
+        settings = self.settings()
+        if not settings.diameter_auto and settings.diameter_unit == "µm" and not image.pixel_size.known:
+            raise SettingsError("This image has no pixel size: give the diameter in px.")
+        if not self.model_picker.has_models:
+            raise SettingsError("No model is installed: install the package again, or import a model file.")
+
+    def request(self, choice: ImageChoice, settings: SegmentSettings) -> SegmentRequest:
+        """Return the request for what was chosen, with settings that hold the thresholds as well.
+
+        Raises
+        ------
+        SettingsError
+            As `check`.
+        """
+        image = choice.image
+        self.check(image)
+        model = self.model_picker.value()
+        return SegmentRequest(image.source, settings, model, choice.plane, choice.region, image.pixel_size, image.file)
+
+    def setValue(self, choices: SegmentChoices) -> None:
+        """Show what was chosen before."""
+        self.image_panel.setValue(choices.settings)
+        self.image_panel.setScope(choices.run_on)
+        self.size_form.setValue(choices.settings)
+        self.advanced_form.setValue(choices.settings)
+        self.model_picker.setValue(choices.model)
+        self.device_picker.setValue(choices.settings.device)
+
+
+def titled(title: str, *widgets: QWidget) -> QGroupBox:
+    """Return a frame with a title around widgets, one below the other."""
+    group = QGroupBox(title)
+    layout = QVBoxLayout(group)
+    layout.setContentsMargins(8, 4, 8, 8)
+    layout.setSpacing(4)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return group
