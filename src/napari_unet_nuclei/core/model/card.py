@@ -44,6 +44,12 @@ class Architecture(_Part):
         "space-to-depth",
         description="First level at full resolution, or at half resolution by space-to-depth with pixel-shuffle heads.",
     )
+    padding: Literal["same", "none"] = Field(
+        "same",
+        description="3x3 convolutions keep height and width, or, as first published, lose their rim, which a mirrored "
+        "input makes up for and by which skip connections are cropped.",
+    )
+    head_kernel: Literal[1, 3] = Field(3, description="Side of the last convolution.")
     heads: tuple[Head, ...] = Field(INSTANCE_HEADS, min_length=1, max_length=8, description="Output maps, in order.")
 
     @property
@@ -80,6 +86,23 @@ class Architecture(_Part):
             low, high = 2 * low - 2, 2 * high + 1 + 2  # the pooling, then two convolutions
         low, high = low * self.stem_stride, (high + 1) * self.stem_stride - 1
         return max(position - low, high - position)
+
+
+CLASSIC = Architecture(
+    base_width=64,
+    max_width=1024,
+    depth=4,
+    normalisation="none",
+    upsampling="transposed",
+    stem="full",
+    padding="none",
+    head_kernel=1,
+)
+"""The network of Ronneberger, Fischer and Brox 2015 (*U-Net*, MICCAI, Lecture Notes in Computer Science 9351, 234-241):
+23 convolutional layers, unpadded."""
+
+ARCHITECTURES: dict[str, Architecture] = {"compact": Architecture(), "classic": CLASSIC}
+"""Architectures by the name they are asked for."""
 
 
 class Thresholds(_Part):

@@ -13,7 +13,6 @@ from torch import nn
 
 from napari_unet_nuclei.core.errors import DeviceError
 
-
 TIMING_BUDGET = 0.03
 """Seconds that the choice of the number format may take."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -11,15 +13,15 @@ from napari_unet_nuclei.core.model.card import Architecture
 
 
 class DoubleConvolution(nn.Module):
-    """Two 3x3 convolutions, each normalised and rectified; keeps height and width."""
+    """Two 3x3 convolutions, each normalised and rectified."""
 
-    def __init__(self, in_channels: int, out_channels: int, normalisation: str) -> None:
+    def __init__(self, in_channels: int, out_channels: int, architecture: Architecture) -> None:
         super().__init__()
-        self.first = _Convolution(in_channels, out_channels, normalisation)
-        self.second = _Convolution(out_channels, out_channels, normalisation)
+        self.first = _Convolution(in_channels, out_channels, architecture)
+        self.second = _Convolution(out_channels, out_channels, architecture)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C_in, Y, X) to (N, C_out, Y, X)."""
+        """Map (N, C_in, Y, X) to (N, C_out, Y, X), without padding to (N, C_out, Y - 4, X - 4)."""
         result: Tensor = self.second(self.first(x))
         return result
 
@@ -27,10 +29,11 @@ class DoubleConvolution(nn.Module):
 class _Convolution(nn.Module):
     """3x3 convolution, optional batch norm, ReLU."""
 
-    def __init__(self, in_channels: int, out_channels: int, normalisation: str) -> None:
+    def __init__(self, in_channels: int, out_channels: int, architecture: Architecture) -> None:
         super().__init__()
-        batch = normalisation == "batch"
-        self.convolution = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=not batch)
+        batch = architecture.normalisation == "batch"
+        padding = 1 if architecture.padding == "same" else 0
+        self.convolution = nn.Conv2d(in_channels, out_channels, 3, padding=padding, bias=not batch)
         self.norm = nn.BatchNorm2d(out_channels) if batch else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -69,6 +72,29 @@ def limit_intensity(x: Tensor) -> Tensor:
     return torch.where(x > 1, 1 + torch.log(x.clamp(min=1)), x.clamp(min=-1))
 
 
+def centre(x: Tensor, shape: Sequence[int]) -> Tensor:
+    """Crop (N, C, Y, X) to its middle (Y, X) of ``shape``; nothing where it has that shape already."""
+    top, left = ((have - want) // 2 for have, want in zip(x.shape[-2:], shape, strict=True))
+    return x[..., top : top + shape[0], left : left + shape[1]]
+
+
+def input_size(output: int, depth: int) -> int:
+    """Side of the smallest input from which unpadded convolutions make at least ``output`` pixels.
+
+    Examples
+    --------
+    >>> input_size(388, depth=4)
+    572
+    """
+    size = output
+    for _ in range(depth):
+        size = -(-(size + 4) // 2)  # two convolutions of the decoder, then the up-sampling before them
+    size += 4
+    for _ in range(depth):
+        size = 2 * size + 4  # the pooling, then two convolutions of the encoder
+    return size
+
+
 class UNet(nn.Module):
     """U-Net of a given architecture; the input's sides are multiples of ``architecture.stride``.
 
@@ -85,34 +111,46 @@ class UNet(nn.Module):
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         self.architecture = architecture
-        norm, depth = architecture.normalisation, architecture.depth
+        depth, stem = architecture.depth, architecture.stem_stride
         widths = [architecture.width(level) for level in range(depth + 1)]
-        stem = architecture.stem_stride
+        inputs = [architecture.in_channels * stem**2, *widths]
         self.encoder = nn.ModuleList(
-            DoubleConvolution(architecture.in_channels * stem**2 if level == 0 else widths[level - 1], width, norm)
-            for level, width in enumerate(widths)
+            DoubleConvolution(inputs[level], width, architecture) for level, width in enumerate(widths)
         )
         self.up = nn.ModuleList(
             UpSampling(widths[level + 1], widths[level], architecture.upsampling) for level in range(depth)
         )
         self.decoder = nn.ModuleList(
-            DoubleConvolution(2 * widths[level], widths[level], norm) for level in range(depth)
+            DoubleConvolution(2 * widths[level], widths[level], architecture) for level in range(depth)
         )
-        self.heads = nn.Conv2d(widths[0], len(architecture.heads) * stem**2, 3, padding=1)
+        kernel = architecture.head_kernel
+        self.heads = nn.Conv2d(widths[0], len(architecture.heads) * stem**2, kernel, padding=kernel // 2)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map a normalised image (N, C, Y, X) to logits (N, K, Y, X), one channel per head in the card's order."""
         stem = self.architecture.stem_stride
         x = F.pixel_unshuffle(limit_intensity(x), stem)
+        shape = x.shape[-2:]
+        if self.architecture.padding == "none":
+            x = self._mirrored(x)
         skips = []
         for level, block in enumerate(self.encoder):
             x = block(x if level == 0 else F.max_pool2d(x, 2))
             skips.append(x)
         skips.pop()
         for level in reversed(range(self.architecture.depth)):
-            x = torch.cat((skips.pop(), self.up[level](x)), dim=1)
+            x = self.up[level](x)
+            x = torch.cat((centre(skips.pop(), x.shape[-2:]), x), dim=1)
             x = self.decoder[level](x)
-        return F.pixel_shuffle(self.heads(x), stem)
+        return F.pixel_shuffle(self.heads(centre(x, shape)), stem)
+
+    def _mirrored(self, x: Tensor) -> Tensor:
+        """Add the rim that unpadded convolutions lose, mirrored (repeated where the image is narrower than the rim)."""
+        sizes = x.shape[-2:]
+        rows, columns = (input_size(size, self.architecture.depth) - size for size in sizes)
+        rim = (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2)
+        narrow = min(sizes[0] - rows // 2, sizes[1] - columns // 2) <= 0
+        return F.pad(x, rim, mode="replicate" if narrow else "reflect")
 
     def fold_normalisation(self) -> UNet:
         """Fold every batch norm into its convolution, in place; for inference, in evaluation mode only."""
