@@ -1,0 +1,19 @@
+"""Images of a given size, all with the same density of nuclei at the size that the bundled model knows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
+
+PIECE = 1024
+DIAMETER = 22.0
+NUCLEI_PER_PIECE = 700
+
+
+def field(megapixels: int) -> np.ndarray:
+    """Return a square of 2^20 pixels times a square number, (Y, X) uint16, made of repeated pieces."""
+    repeats = round(megapixels**0.5)
+    assert repeats**2 == megapixels, "a square needs a square number of pieces"
+    piece = fluorescent_nuclei(0, (PIECE, PIECE), DIAMETER, NUCLEI_PER_PIECE).image
+    return np.tile(piece, (repeats, repeats))
