@@ -1,75 +1,252 @@
-"""Read labelled images from disk, and say which file is wrong where one is."""
+"""Read labelled images from disk, divide them honestly, and say which file is wrong where one is."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 
-from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, NoSamplesError
-from napari_unet_nuclei.core.image.normalise import intensity_range
-from napari_unet_nuclei.core.image.read import read_image
+from napari_unet_nuclei.core.errors import DatasetError, NoSamplesError
+from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Share, Silent
+from napari_unet_nuclei.core.train.layouts import Entry, Row, index_entries, list_entries
+from napari_unet_nuclei.core.train.reading import InputForm, read_pair
 from napari_unet_nuclei.core.train.samples import Sample
-from napari_unet_nuclei.core.types import Labels
 
-Row = dict[str, str]
+TRAIN, VALIDATION = "train", "val"
+"""What an index calls its parts."""
+
+VALIDATION_SHARE = 0.15
+"""Share of the images that are kept for validation where the data set does not say which."""
+
+Samples = tuple[Sample, ...]
 
 
-def read_index(path: Path, split: str, keep: Callable[[Row], bool] = lambda row: True) -> tuple[Sample, ...]:
-    """Read one split of a data set described by a CSV file.
+class Grouped(Protocol):
+    """Anything that belongs to a group of images that look alike."""
 
-    The CSV has a column ``image`` and, where known, ``split`` and ``field`` (images of one field are kept together).
-    Image and labels are ``images/<image>.png`` and ``labels/<image>.png`` beside it.
+    @property
+    def group(self) -> str:
+        """Name of the group."""
+
+
+GroupedType = TypeVar("GroupedType", bound=Grouped)
+
+
+def read_dataset(
+    dataset: Path,
+    form: InputForm | None = None,
+    *,
+    split: str = "",
+    where: Row | None = None,
+    progress: Progress | None = None,
+) -> Samples:
+    """Read a data set.
+
+    Parameters
+    ----------
+    dataset : Path
+        A CSV file, or a folder in one of the layouts that `core.train.layouts` describes.
+    form : InputForm, optional
+        What the network takes; one channel where not given.
+    split : str
+        Only this part of an index; all where empty.
+    where : mapping, optional
+        Values that columns of the index must have.
+    progress : Progress, optional
+        Hears of every image, and of labels that had to be guessed from masks.
+
+    Raises
+    ------
+    DatasetError
+        If a file is missing, cannot be read, or does not fit its partner; the message names the file.
+    NoSamplesError
+        If no image fits the choice.
+    """
+    entries = [entry for entry in list_entries(dataset, where) if split in ("", entry.split)]
+    if not entries:
+        raise _none_left(dataset, split)
+    return read_entries(entries, form or InputForm(), progress or Silent())
+
+
+def read_training_and_validation(
+    dataset: Path,
+    form: InputForm | None = None,
+    *,
+    where: Row | None = None,
+    share: float = VALIDATION_SHARE,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> tuple[Samples, Samples]:
+    """Read a data set in two parts, one to learn from and one to judge with.
+
+    Parameters
+    ----------
+    dataset, form, where, progress
+        As for `read_dataset`.
+    share : float
+        Share of the images to judge with, where the data set does not say which (see `split_by_group`).
+    seed : int
+        Decides which.
+
+    Returns
+    -------
+    training, validation : tuple of Sample
+
+    Raises
+    ------
+    DatasetError
+        As `read_dataset`, and if an index has images of one group in both parts.
+    NoSamplesError
+        If one of the parts would be empty.
+    """
+    form, progress = form or InputForm(), progress or Silent()
+    entries = list_entries(dataset, where)
+    if any(entry.split for entry in entries):
+        training, validation = (tuple(e for e in entries if e.split == part) for part in (TRAIN, VALIDATION))
+        for part, chosen in ((TRAIN, training), (VALIDATION, validation)):
+            if not chosen:
+                raise _none_left(dataset, part)
+        _check_groups(dataset, training, validation)
+    else:
+        training, validation = split_by_group(entries, share, seed)
+    middle = len(training) / (len(training) + len(validation))
+    return (
+        read_entries(training, form, Share(progress, 0.0, middle)),
+        read_entries(validation, form, Share(progress, middle, 1.0)),
+    )
+
+
+def read_index(path: Path, split: str, keep: Callable[[Row], bool] = lambda row: True) -> Samples:
+    """Read one split of a data set described by a CSV file, for a network that takes one channel.
 
     Parameters
     ----------
     path : Path
-        The CSV file.
+        The CSV file, as `core.train.layouts` describes it.
     split : str
-        Rows whose ``split`` is this are read.
+        Rows whose ``split`` is this are read; all where the index has no such column.
     keep : callable, optional
         Further choice of rows.
 
     Raises
     ------
-    DatasetError
-        If a file is missing, unreadable, or image and labels do not fit together; the message names the file.
-    NoSamplesError
-        If no row is left.
+    DatasetError, NoSamplesError
+        As `read_dataset`.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if row.get("split", split) == split and keep(row)]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"The data set's index {path} cannot be read: {error}.") from error
-    if not rows:
-        raise NoSamplesError(f"The index {path} has no image of split '{split}' that fits the choice.")
-    if "image" not in rows[0]:
-        raise DatasetError(f"The index {path} has no column 'image' with the names of the images.")
-    try:
-        return tuple(_read_sample(path.parent, row) for row in rows)
-    except ImageFileError as error:
-        raise DatasetError(f"The data set of {path} is incomplete: {error}") from error
+        entries = index_entries(path, lambda row: row.get("split", split) == split and keep(row))
+    except NoSamplesError as error:
+        raise _none_left(path, split) from error
+    return read_entries(entries, InputForm(), Silent())
 
 
-def _read_sample(folder: Path, row: Row) -> Sample:
-    name = row["image"]
-    image_path, labels_path = (folder / kind / f"{name}.png" for kind in ("images", "labels"))
-    pixels = read_image(image_path).array.astype(np.float32)
-    labels = read_image(labels_path).array
-    if pixels.ndim != 2 or labels.shape != pixels.shape:
-        raise DatasetError(
-            f"{image_path} has shape {pixels.shape} and {labels_path} has shape {labels.shape}; "
-            "training needs one grey image and labels of the same height and width."
+def read_entries(entries: Sequence[Entry], form: InputForm, progress: Progress) -> Samples:
+    """Read images that were found.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+    form : InputForm
+    progress : Progress
+        Hears of every image; a notice tells of masks without ids, another of masks that share pixels.
+
+    Raises
+    ------
+    DatasetError
+        As `read_dataset`.
+    """
+    samples, without_ids, sharing = [], [], []
+    for number, entry in enumerate(entries):
+        progress.report(Advanced(number / len(entries), f"reading image {number + 1} of {len(entries)}"))
+        image, found = read_pair(entry, form)
+        samples.append(Sample(entry.name, image, found.labels, entry.group))
+        if found.from_mask:
+            without_ids.append(entry.labels[0])
+        if found.shared_pixels:
+            sharing.append(entry.image)
+    if without_ids:
+        progress.report(
+            Notice(
+                f"{_files(without_ids)} hold a mask of all nuclei, and no number for each. Connected pieces were "
+                "taken as nuclei, so nuclei that touch count as one, and the model will not learn to separate them."
+            )
         )
-    image = intensity_range(pixels).normalise(pixels)[np.newaxis]
-    return Sample(name, image, whole_labels(labels), row.get("field", name))
+    if sharing:
+        progress.report(Notice(f"Masks of {_files(sharing)} share a few pixels; these went to the smaller nucleus."))
+    progress.report(Advanced(1.0, f"{len(entries)} images read"))
+    return tuple(samples)
 
 
-def whole_labels(labels: Labels) -> Labels:
-    """Return labels as int32 with ids 1..n without gaps."""
-    ids, inverse = np.unique(labels, return_inverse=True)
-    first = 0 if ids[0] == 0 else 1
-    return np.asarray(inverse.reshape(labels.shape) + first, np.int32)
+def split_by_group(
+    samples: Sequence[GroupedType], share: float = VALIDATION_SHARE, seed: int = 0
+) -> tuple[tuple[GroupedType, ...], tuple[GroupedType, ...]]:
+    """Divide samples into two parts so that no group is in both.
+
+    Parameters
+    ----------
+    samples : sequence
+        With a ``group`` each.
+    share : float
+        Share of the samples in the second part, 0 to 1; met as closely as whole groups allow, one group at least.
+    seed : int
+        Decides which groups.
+
+    Returns
+    -------
+    training, validation : tuple
+        Each in the order of the samples.
+
+    Raises
+    ------
+    NoSamplesError
+        If there is only one group.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> tiles = [SimpleNamespace(group=field) for field in "aaabbbccc"]
+    >>> training, validation = split_by_group(tiles, share=0.3)
+    >>> len(validation), {tile.group for tile in training} & {tile.group for tile in validation}
+    (3, set())
+    """
+    sizes = Counter(sample.group for sample in samples)
+    if len(sizes) < 2:
+        raise NoSamplesError(
+            "All images belong to one group, or there is only one: nothing would be left to judge the model with. "
+            "Add images of another field."
+        )
+    groups = sorted(sizes)
+    np.random.default_rng(seed).shuffle(groups)
+    target, chosen, taken = share * len(samples), set[str](), 0
+    for group in groups:
+        if abs(taken + sizes[group] - target) < abs(taken - target) and len(chosen) < len(groups) - 1:
+            chosen.add(group)
+            taken += sizes[group]
+    chosen = chosen or {min(groups, key=lambda group: sizes[group])}
+    return (
+        tuple(sample for sample in samples if sample.group not in chosen),
+        tuple(sample for sample in samples if sample.group in chosen),
+    )
+
+
+def _none_left(dataset: Path, split: str) -> NoSamplesError:
+    return NoSamplesError(f"{dataset} has no image of split '{split}' that fits the choice.")
+
+
+def _check_groups(dataset: Path, training: Sequence[Entry], validation: Sequence[Entry]) -> None:
+    """Refuse a split that would judge the model by what it has seen."""
+    learned = {entry.group: entry.name for entry in training}
+    for entry in validation:
+        if entry.group in learned:
+            raise DatasetError(
+                f"{dataset} has images of group '{entry.group}' in both parts: {learned[entry.group]} to learn from, "
+                f"{entry.name} to judge with. Put the whole group into one of them."
+            )
+
+
+def _files(paths: Sequence[Path]) -> str:
+    """How many files, and the first of them."""
+    return f"{len(paths)} files ({paths[0]} ...)" if len(paths) > 1 else str(paths[0])

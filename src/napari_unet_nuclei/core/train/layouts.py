@@ -1,0 +1,209 @@
+"""Finds the images and labels of a data set on disk, in whichever of the usual layouts it is.
+
+- An index: a CSV file with a column ``image``, and ``images/`` and ``labels/`` beside it. Columns ``split`` (train or
+  val) and ``field`` or ``group`` (images that look alike) are used where they are; any column can choose rows.
+- Two folders ``images/`` and ``labels/`` (or ``masks/``) with files of matching names.
+- The layout of the 2018 Data Science Bowl: a folder for each image, with ``images/`` for the image itself and
+  ``masks/`` with one mask for each nucleus.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, NoSamplesError
+from napari_unet_nuclei.core.image.partners import image_files, label_files, name_some, plain_stem
+from napari_unet_nuclei.core.image.read import IMAGE_SUFFIXES, image_paths
+
+IMAGES, LABELS, MASKS = "images", "labels", "masks"
+"""Names of the folders."""
+
+INDEX = "index.csv"
+"""What an index is called where only its folder is given."""
+
+GROUP_COLUMNS = ("field", "group")
+
+Row = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One labelled image of a data set, not read yet.
+
+    Attributes
+    ----------
+    name : str
+        For messages and reports.
+    image : Path
+    labels : tuple of Path
+        One label image, or one mask for each nucleus.
+    one_mask_per_nucleus : bool
+    group : str
+        Images of one group are never split between training and validation; the name where nothing is known.
+    split : str
+        Part of the data set that it belongs to; empty where nothing is known.
+    """
+
+    name: str
+    image: Path
+    labels: tuple[Path, ...]
+    one_mask_per_nucleus: bool
+    group: str
+    split: str = ""
+
+
+def list_entries(dataset: Path, where: Row | None = None) -> tuple[Entry, ...]:
+    """Find the labelled images of a data set.
+
+    Parameters
+    ----------
+    dataset : Path
+        A CSV file, or a folder in one of the layouts that this module describes.
+    where : mapping, optional
+        Values that columns of the index must have.
+
+    Raises
+    ------
+    DatasetError
+        If something is missing; the message names it.
+    NoSamplesError
+        If no image fits the choice.
+    """
+    index = dataset / INDEX if (dataset / INDEX).is_file() else dataset
+    if index.suffix.lower() == ".csv":
+        return index_entries(index, _chooser(index, where or {}))
+    if where:
+        raise DatasetError(f"{dataset} has no {INDEX}, so images cannot be chosen by {', '.join(where)}.")
+    if not dataset.is_dir():
+        raise DatasetError(f"{dataset} is no folder and no CSV file: check the name.")
+    for kind in (LABELS, MASKS):
+        if (dataset / IMAGES).is_dir() and (dataset / kind).is_dir():
+            return folder_entries(dataset / IMAGES, dataset / kind)
+    return bowl_entries(dataset)
+
+
+def index_entries(index: Path, keep: Callable[[Row], bool] = lambda row: True) -> tuple[Entry, ...]:
+    """List the images of an index.
+
+    Parameters
+    ----------
+    index : Path
+        CSV with a column ``image``: names of files in ``images/`` and ``labels/`` beside it, any ending.
+    keep : callable, optional
+        Chooses rows.
+
+    Raises
+    ------
+    DatasetError
+        If the index cannot be read or a file is missing.
+    NoSamplesError
+        If no row is chosen.
+    """
+    rows = [row for row in _rows(index) if keep(row)]
+    if not rows:
+        raise NoSamplesError(f"The index {index} has no image that fits the choice.")
+    folders = [index.parent / IMAGES, index.parent / LABELS]
+    with _naming_the_dataset():
+        images, labels = image_files(folders[0]), label_files(folders[1])
+    names = [_name(row) for row in rows]
+    for folder, found in zip(folders, (images, labels), strict=True):
+        missing = [folder / f"{name}.png" for name in names if name not in found]
+        if missing:
+            raise DatasetError(f"{index} lists files that are missing, with any ending: {name_some(missing)}.")
+    return tuple(
+        Entry(name, images[name], (labels[name],), False, _group(row) or name, (row.get("split") or "").strip())
+        for name, row in zip(names, rows, strict=True)
+    )
+
+
+def folder_entries(images: Path, labels: Path) -> tuple[Entry, ...]:
+    """Pair the files of two folders by name: ``a.png`` with ``a.tif`` or ``a_labels.tif``.
+
+    Raises
+    ------
+    DatasetError
+        If a folder is empty or a file has no partner.
+    """
+    with _naming_the_dataset():
+        image_of, labels_of = image_files(images), label_files(labels)
+    for own, others, folder, kind in ((image_of, labels_of, labels, LABELS), (labels_of, image_of, images, "image")):
+        alone = [own[name] for name in sorted(own.keys() - others)]
+        if alone:
+            raise DatasetError(f"{folder} has no {kind} of the same name for: {name_some(alone)}.")
+    return tuple(Entry(name, image_of[name], (labels_of[name],), False, name) for name in sorted(image_of))
+
+
+def bowl_entries(dataset: Path) -> tuple[Entry, ...]:
+    """List a data set in the layout of the 2018 Data Science Bowl.
+
+    Raises
+    ------
+    DatasetError
+        If no folder is as it should be, or one has an image without masks.
+    """
+    folders = [folder for folder in sorted(dataset.iterdir()) if (folder / IMAGES).is_dir()]
+    if not folders:
+        raise DatasetError(
+            f"{dataset} is no data set: it needs {INDEX}, or folders {IMAGES}/ and {LABELS}/, "
+            f"or for each image a folder with {IMAGES}/ and {MASKS}/."
+        )
+    return tuple(_bowl_entry(folder) for folder in folders)
+
+
+def _bowl_entry(folder: Path) -> Entry:
+    with _naming_the_dataset():
+        images = image_paths([folder / IMAGES])
+    if len(images) > 1:
+        raise DatasetError(f"{folder / IMAGES} must hold one image, and holds {name_some(images)}.")
+    try:
+        masks = image_paths([folder / MASKS])
+    except ImageFileError as error:
+        raise DatasetError(
+            f"{images[0]} has no mask in {folder / MASKS}. Where it shows no nuclei, put one black mask there."
+        ) from error
+    return Entry(folder.name, images[0], tuple(masks), True, folder.name)
+
+
+def _chooser(index: Path, where: Row) -> Callable[[Row], bool]:
+    """Choose rows by the values of columns that the index must have."""
+    if where:
+        columns = next(iter(_rows(index)), {}).keys()
+        unknown = [column for column in where if column not in columns]
+        if unknown:
+            raise DatasetError(f"{index} has no column {', '.join(unknown)}. It has: {', '.join(columns)}.")
+    return lambda row: all(row[column] == value for column, value in where.items())
+
+
+def _rows(index: Path) -> list[Row]:
+    try:
+        with index.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError(f"The data set's index {index} cannot be read: {error}.") from error
+    if rows and "image" not in rows[0]:
+        raise DatasetError(f"The index {index} has no column 'image' with the names of the images.")
+    return list(rows)
+
+
+def _name(row: Row) -> str:
+    """Name of the image without an ending, which an index may give or leave out."""
+    given = Path(row["image"] or "")
+    known = given.suffix.lower() in IMAGE_SUFFIXES
+    return (given.parent / plain_stem(given)).as_posix() if known else given.as_posix()
+
+
+def _group(row: Row) -> str:
+    return next((row[column] for column in GROUP_COLUMNS if row.get(column)), "")
+
+
+@contextmanager
+def _naming_the_dataset() -> Iterator[None]:
+    """Say that a file that is missing or cannot be read makes the data set unusable."""
+    try:
+        yield
+    except ImageFileError as error:
+        raise DatasetError(f"The data set is incomplete: {error}") from error

@@ -1,0 +1,191 @@
+"""Reads one labelled image so that a network sees it in training as it will when it segments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, ImageShapeError
+from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.plane import PlaneLook, look_at, open_plane
+from napari_unet_nuclei.core.image.read import read_image
+from napari_unet_nuclei.core.labels.decode import fill_holes, label_components
+from napari_unet_nuclei.core.labels.numbering import as_ids, whole_labels
+from napari_unet_nuclei.core.model.card import ModelCard
+from napari_unet_nuclei.core.train.layouts import Entry
+from napari_unet_nuclei.core.types import Image, Labels, Mask
+
+SEAM_PIXELS = 4
+SEAM_SHARE = 0.05
+"""Two masks may share this many pixels, or this share of the smaller nucleus: a seam that both outlines cover. The
+smaller nucleus gets it. Masks that share more are wrong."""
+
+
+@dataclass(frozen=True)
+class InputForm:
+    """What a network takes.
+
+    Attributes
+    ----------
+    channels : int
+        Channels of its input. For one, the channel with the nuclei is found as it is when segmenting; for more, an
+        image must have as many, or be grey and is repeated.
+    channel : int, optional
+        The channel with the nuclei, where the network takes one and the image has several.
+    percentiles : tuple of float
+        Intensities that become 0 and 1.
+    """
+
+    channels: int = 1
+    channel: int | None = None
+    percentiles: tuple[float, float] = (1.0, 99.8)
+
+    @staticmethod
+    def of_model(card: ModelCard, channel: int | None = None) -> InputForm:
+        """Return what the model of this card takes."""
+        return InputForm(card.architecture.in_channels, channel, card.percentiles)
+
+
+@dataclass(frozen=True)
+class LabelsRead:
+    """Labels of one image, and what was done to get them.
+
+    Attributes
+    ----------
+    labels : ndarray, shape (Y, X), int32
+        0 background, nuclei 1..n without holes.
+    from_mask : bool
+        The file held no ids: connected pieces were taken as nuclei.
+    shared_pixels : int
+        Pixels that lay in two masks.
+    """
+
+    labels: Labels
+    from_mask: bool = False
+    shared_pixels: int = 0
+
+
+def read_pair(entry: Entry, form: InputForm) -> tuple[Image, LabelsRead]:
+    """Read image and labels.
+
+    Returns
+    -------
+    image : ndarray, shape (C, Y, X), float32
+        Normalised as when segmenting, nuclei bright.
+    labels : LabelsRead
+
+    Raises
+    ------
+    DatasetError
+        If a file cannot be read, image and labels differ in size, or masks overlap; the message names the file.
+    """
+    try:
+        image = read_input(entry.image, form)
+        read = _stacked_masks if entry.one_mask_per_nucleus else _label_image
+        return image, read(entry, image.shape[1:])
+    except (ImageFileError, ImageShapeError) as error:
+        raise DatasetError(f"The data set cannot be used: {error}") from error
+
+
+def read_input(path: Path, form: InputForm) -> Image:
+    """Read an image as a network sees it: (C, Y, X), float32, normalised as when segmenting.
+
+    Raises
+    ------
+    ImageFileError
+        If it cannot be read.
+    ImageShapeError
+        If it has other channels than the network takes, or several planes.
+    """
+    file = read_image(path)
+    source, index = _single_plane(path, ImageSource(file.array, file.axes), form.channels)
+    height, width = source.plane_shape
+    region = (0, height, 0, width)
+    try:
+        looks = _looks(source, index, form)
+    except ImageShapeError as error:
+        raise ImageShapeError(f"{path}: {error}") from error
+    readers = [open_plane(source, index, region, look, form.percentiles) for look in looks]
+    image = np.concatenate([reader.read(region) for reader in readers])
+    return np.repeat(image, form.channels, axis=0) if len(image) < form.channels else image
+
+
+def _single_plane(path: Path, source: ImageSource, channels: int) -> tuple[ImageSource, tuple[int, ...]]:
+    """Return the image and the index of its only plane; planes may be channels that the file does not call so."""
+    long = [axis for axis, length in enumerate(source.leading_shape) if length > 1]
+    if long and source.channels == 1 and source.leading_shape == (channels,):
+        return ImageSource(source.array, source.axes.replace(source.leading_axes, "C")), ()
+    if long:
+        raise ImageShapeError(f"{path} has {source.leading_shape} planes: save every plane as an image of its own.")
+    return source, (0,) * len(source.leading_shape)
+
+
+def _looks(source: ImageSource, index: tuple[int, ...], form: InputForm) -> list[PlaneLook]:
+    """Decide on channels and polarity; colours are all turned, or none is."""
+    height, width = source.plane_shape
+    region = (0, height, 0, width)
+    if form.channels == 1 or source.channels == 1:
+        return [look_at(source, index, region, form.channel if form.channels == 1 else None)]
+    if source.channels != form.channels:
+        raise ImageShapeError(f"the image has {source.channels} channels, the network takes {form.channels}.")
+    if source.is_colour:
+        inverted = look_at(source, index, region).inverted
+        return [PlaneLook(colour, source.channel_name(colour), inverted) for colour in range(form.channels)]
+    return [look_at(source, index, region, channel) for channel in range(form.channels)]
+
+
+def _label_image(entry: Entry, shape: tuple[int, ...]) -> LabelsRead:
+    """Read one label image, or a mask of all nuclei."""
+    [path] = entry.labels
+    ids = _read_plane(path, shape, entry.image)
+    try:
+        labels = whole_labels(as_ids(ids))
+    except ImageShapeError as error:
+        raise ImageShapeError(f"{path}: {error}") from error
+    pieces, count = label_components(labels > 0) if labels.max(initial=0) == 1 else (labels, 0)
+    # A single nucleus in one piece is as well described by a mask as by an id.
+    return LabelsRead(fill_holes(pieces), from_mask=count > 1)
+
+
+def _stacked_masks(entry: Entry, shape: tuple[int, ...]) -> LabelsRead:
+    """Put the masks of single nuclei into one label image, largest first."""
+    masks = [(path, _read_mask(path, shape, entry.image)) for path in entry.labels]
+    masks.sort(key=lambda one: -np.count_nonzero(one[1]))
+    labels = np.zeros(shape, np.int32)
+    shared_pixels = 0
+    for number, (path, mask) in enumerate(masks, start=1):
+        shared = np.bincount(labels[mask], minlength=1)
+        tolerated = max(SEAM_PIXELS, SEAM_SHARE * shared.sum())
+        for other in np.flatnonzero(shared[1:]) + 1:
+            if shared[other] > tolerated:
+                raise DatasetError(
+                    f"{path} and {masks[other - 1][0].name} overlap in {shared[other]} pixels: "
+                    "a pixel belongs to one nucleus. Correct one of the masks."
+                )
+        shared_pixels += int(shared[1:].sum())
+        labels[mask] = number
+    return LabelsRead(fill_holes(whole_labels(labels)), shared_pixels=shared_pixels)
+
+
+def _read_mask(path: Path, shape: tuple[int, ...], image: Path) -> Mask:
+    """Read the mask of one nucleus: what is brighter than half of its brightest pixel."""
+    values = _read_plane(path, shape, image)
+    return np.asarray(values > values.max(initial=0) / 2)
+
+
+def _read_plane(path: Path, shape: tuple[int, ...], image: Path) -> NDArray[np.floating]:
+    """Read the only plane of labels or a mask, which some programs save as a grey picture in colours."""
+    file = read_image(path)
+    source, index = _single_plane(path, ImageSource(file.array, file.axes), channels=1)
+    if source.plane_shape != shape:
+        raise DatasetError(
+            f"{image} is {shape[0]} × {shape[1]} pixels (rows × columns), and {path} is "
+            f"{source.plane_shape[0]} × {source.plane_shape[1]}: they do not belong together."
+        )
+    first, *others = (source.read(index, channel) for channel in range(source.channels))
+    if not all(np.array_equal(first, other) for other in others):
+        raise ImageShapeError(f"{path} has colours or channels: labels have one number for each pixel.")
+    return first

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+import tifffile
+
+from napari_unet_nuclei.core.errors import DatasetError
+from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.plane import look_at, open_plane
+from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei, stained_tissue, two_channels
+from napari_unet_nuclei.core.train.layouts import Entry
+from napari_unet_nuclei.core.train.reading import InputForm, read_pair
+
+SHAPE = (48, 64)
+WHOLE = (0, 48, 0, 64)
+FLUORESCENT = fluorescent_nuclei(0, SHAPE, 14.0, 6)
+STAINED = stained_tissue(0, SHAPE, 12.0, 8)
+
+
+def entry(image: Path, *labels: Path, masks: bool = False) -> Entry:
+    return Entry("a", image, labels, masks, "a")
+
+
+def write(path: Path, pixels: np.ndarray, **options: object) -> Path:
+    if path.suffix == ".png":
+        iio.imwrite(path, pixels)
+    else:
+        tifffile.imwrite(path, pixels, **options)
+    return path
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    return write(tmp_path / "image.png", FLUORESCENT.image)
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> Path:
+    return write(tmp_path / "labels.png", FLUORESCENT.labels.astype(np.uint16))
+
+
+def mask(path: Path, *boxes: tuple[int, int, int, int]) -> Path:
+    pixels = np.zeros(SHAPE, np.uint8)
+    for y0, y1, x0, x1 in boxes:
+        pixels[y0:y1, x0:x1] = 255
+    return write(path, pixels)
+
+
+@pytest.mark.parametrize("pixels", [FLUORESCENT.image, 65535 - FLUORESCENT.image, STAINED.image])
+def test_an_image_is_normalised_as_when_segmenting(tmp_path, labels, pixels):
+    image, _ = read_pair(entry(write(tmp_path / "image.png", pixels), labels), InputForm())
+    source = ImageSource(pixels, "YXS" if pixels.ndim == 3 else "YX")
+    reader = open_plane(source, (), WHOLE, look_at(source, (), WHOLE), (1.0, 99.8))
+    assert np.array_equal(image, reader.read(WHOLE))
+    assert (image.shape, image.dtype) == ((1, *SHAPE), np.float32)
+
+
+def test_dark_nuclei_on_a_bright_background_become_bright(tmp_path, labels):
+    image, _ = read_pair(entry(write(tmp_path / "image.png", 65535 - FLUORESCENT.image), labels), InputForm())
+    assert np.median(image[0][FLUORESCENT.labels > 0]) > np.median(image[0][FLUORESCENT.labels == 0])
+
+
+def test_a_network_may_take_all_colours_and_they_are_turned_together(tmp_path, labels):
+    image, _ = read_pair(entry(write(tmp_path / "image.png", STAINED.image), labels), InputForm(channels=3))
+    assert image.shape == (3, *SHAPE)
+    inside = STAINED.labels > 0
+    assert all(np.median(colour[inside]) > np.median(colour[~inside]) for colour in image)
+
+
+def test_a_grey_image_is_repeated_for_a_network_that_takes_colours(image, labels):
+    pixels, _ = read_pair(entry(image, labels), InputForm(channels=3))
+    assert pixels.shape == (3, *SHAPE)
+    assert (pixels == pixels[0]).all()
+
+
+@pytest.mark.parametrize("axes", ["CYX", "ZYX"])
+def test_any_number_of_channels_is_read_also_where_the_file_does_not_name_them(tmp_path, axes):
+    sample = two_channels()
+    image = write(tmp_path / "image.ome.tif", sample.image, metadata={"axes": axes})
+    labels = write(tmp_path / "labels.tif", sample.labels)
+    pixels, _ = read_pair(entry(image, labels), InputForm(channels=2))
+    assert pixels.shape == sample.image.shape
+    assert not np.array_equal(pixels[0], pixels[1])
+
+
+def test_a_channel_is_chosen_where_the_network_takes_one(tmp_path):
+    sample = two_channels()
+    pair = entry(
+        write(tmp_path / "image.ome.tif", sample.image, metadata={"axes": "CYX"}),
+        write(tmp_path / "labels.tif", sample.labels),
+    )
+    both, _ = read_pair(pair, InputForm(channels=2))
+    assert np.array_equal(read_pair(pair, InputForm(channel=1))[0], both[1:])
+    with pytest.raises(DatasetError, match=r"image\.ome\.tif.*Choose"):
+        read_pair(pair, InputForm())
+    with pytest.raises(DatasetError, match=r"image\.ome\.tif.*has 2 channels, the network takes 3"):
+        read_pair(pair, InputForm(channels=3))
+
+
+def test_a_stack_is_refused(tmp_path, labels):
+    image = write(tmp_path / "stack.tif", np.zeros((4, *SHAPE), np.uint8), metadata={"axes": "ZYX"})
+    with pytest.raises(DatasetError, match=r"stack\.tif has \(4,\) planes"):
+        read_pair(entry(image, labels), InputForm())
+
+
+def test_labels_are_numbered_without_gaps_and_holes(tmp_path, image):
+    ids = np.zeros(SHAPE, np.uint16)
+    ids[2:9, 2:9], ids[4:6, 4:6], ids[20:30, 20:30] = 7, 0, 300
+    _, found = read_pair(entry(image, write(tmp_path / "labels.png", ids)), InputForm())
+    assert np.bincount(found.labels.ravel())[1:].tolist() == [49, 100]
+    assert (found.labels.dtype, found.from_mask) == (np.int32, False)
+
+
+@pytest.mark.parametrize("value", [1, 255])
+def test_connected_pieces_of_a_mask_are_nuclei(tmp_path, image, value):
+    pixels = np.where(FLUORESCENT.labels > 0, value, 0).astype(np.uint8)
+    _, found = read_pair(entry(image, write(tmp_path / "mask.png", pixels)), InputForm())
+    assert found.from_mask
+    assert found.labels.max() > 1
+    assert ((found.labels > 0) == (FLUORESCENT.labels > 0)).mean() > 0.99
+
+
+def test_a_mask_may_be_saved_in_colours(tmp_path, image):
+    pixels = np.repeat(np.where(FLUORESCENT.labels > 0, 255, 0).astype(np.uint8)[..., None], 3, axis=-1)
+    _, found = read_pair(entry(image, write(tmp_path / "mask.png", pixels)), InputForm())
+    assert found.from_mask
+
+
+def test_a_single_nucleus_is_no_mask_and_none_is_none(tmp_path, image):
+    for boxes, count in [([(3, 9, 3, 9)], 1), ([], 0)]:
+        _, found = read_pair(entry(image, mask(tmp_path / "mask.png", *boxes)), InputForm())
+        assert (found.from_mask, found.labels.max()) == (False, count)
+
+
+def test_masks_of_single_nuclei_become_labels(tmp_path, image):
+    masks = [mask(tmp_path / "1.png", (2, 8, 2, 8)), mask(tmp_path / "2.png", (8, 20, 2, 8))]
+    _, found = read_pair(entry(image, *masks, masks=True), InputForm())
+    assert sorted(np.bincount(found.labels.ravel())[1:]) == [36, 72]
+    assert found.shared_pixels == 0
+
+
+def test_a_seam_that_two_masks_share_goes_to_the_smaller_nucleus(tmp_path, image):
+    masks = [mask(tmp_path / "1.png", (2, 12, 2, 12)), mask(tmp_path / "2.png", (11, 15, 9, 12))]
+    _, found = read_pair(entry(image, *masks, masks=True), InputForm())
+    assert found.shared_pixels == 3
+    assert sorted(np.bincount(found.labels.ravel())[1:]) == [12, 97]
+
+
+def test_masks_that_overlap_are_named(tmp_path, image):
+    masks = [mask(tmp_path / "1.png", (2, 12, 2, 12)), mask(tmp_path / "2.png", (10, 15, 8, 12))]
+    with pytest.raises(DatasetError, match=r"2\.png and 1\.png overlap in 8 pixels"):
+        read_pair(entry(image, *masks, masks=True), InputForm())
+
+
+@pytest.mark.parametrize("masks", [False, True])
+def test_sizes_that_differ_are_named(tmp_path, image, masks):
+    small = write(tmp_path / "small.png", np.zeros((40, 64), np.uint8))
+    with pytest.raises(DatasetError, match=r"image\.png is 48 × 64 pixels.*small\.png is 40 × 64"):
+        read_pair(entry(image, small, masks=masks), InputForm())
+
+
+def test_labels_that_are_none_are_named(tmp_path, image):
+    for pixels, told in [
+        (np.full(SHAPE, 0.5, np.float32), "fractions"),
+        (np.full(SHAPE, -1, np.int32), "below 0"),
+        (STAINED.image, "colours"),
+    ]:
+        labels = write(tmp_path / "wrong.tif", pixels)
+        with pytest.raises(DatasetError, match=rf"wrong\.tif.*{told}"):
+            read_pair(entry(image, labels), InputForm())
+
+
+@pytest.mark.parametrize("damaged", ["image.png", "labels.png"])
+def test_a_damaged_file_is_named(tmp_path, image, labels, damaged):
+    (tmp_path / damaged).write_bytes(b"no picture")
+    with pytest.raises(DatasetError, match=damaged):
+        read_pair(entry(image, labels), InputForm())
