@@ -47,8 +47,8 @@ def test_the_table_goes_to_stdout_as_csv(labels, image):
     table = pd.read_csv(io.StringIO(result.stdout))
     assert table["label"].tolist() == [1, 5]
     assert table["area_um2"].tolist() == [9.0, 32.0]
-    assert table["cells_mean"].tolist() == [IMAGE[LABELS == i].mean() for i in (1, 5)]
-    assert table["cells_sum"].tolist() == [IMAGE[LABELS == i].sum() for i in (1, 5)]
+    assert table["cells_mean"].tolist() == [IMAGE[i == LABELS].mean() for i in (1, 5)]
+    assert table["cells_sum"].tolist() == [IMAGE[i == LABELS].sum() for i in (1, 5)]
 
 
 def test_the_table_goes_to_a_file_and_stdout_stays_empty(labels, image, tmp_path):

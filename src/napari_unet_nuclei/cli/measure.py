@@ -38,8 +38,8 @@ def measure_command(
 ) -> None:
     """Measure labelled nuclei in one or more images.
 
-    The table has a row per nucleus (in stacks: per nucleus and plane) with area, diameter, position and shape, and
-    the mean, least, largest and total intensity in every channel.
+    The table has a row per nucleus, in stacks per nucleus and plane: size, position and shape, and the mean, lowest,
+    highest and total intensity in every channel.
     """
     with TerminalProgress(quiet) as progress:
         table = measure_files(labels, images, progress)
