@@ -29,7 +29,7 @@ def index(tmp_path):
 
 def test_it_writes_a_model_that_can_be_used_and_its_history(index, tmp_path):
     out = tmp_path / "new" / "mine.safetensors"
-    shown = run("train", index, "--out", out, "--only", "stain=dapi", *SMALL)
+    shown = run("train", index, "--out", out, "--where", "stain=dapi", *SMALL)
     assert shown.exit_code == 0, shown.output
     assert "1 images with" in shown.stderr
     card = load_model(str(out)).card
@@ -63,3 +63,19 @@ def test_without_a_checkpoint_there_is_nothing_to_resume(index, tmp_path):
 def test_wrong_usage_is_refused_before_anything_is_read(arguments, tmp_path):
     shown = run("train", tmp_path / "none.csv", "--out", tmp_path / "mine.safetensors", *arguments)
     assert shown.exit_code == 2
+
+
+def test_a_folder_is_divided_by_itself(index, tmp_path):
+    index.unlink()
+    out = tmp_path / "mine.safetensors"
+    shown = run("train", tmp_path, "--out", out, *SMALL)
+    assert shown.exit_code == 0, shown.output
+    assert "2 images with" in shown.stderr
+    assert load_model(str(out)).card.training.dataset == tmp_path.name
+
+
+@pytest.mark.parametrize(("where", "code"), [("stain", 2), ("colour=red", 1), ("stain=none", 1)])
+def test_a_choice_that_leaves_nothing_is_named(index, tmp_path, where, code):
+    shown = run("train", index, "--out", tmp_path / "mine.safetensors", "--where", where, *SMALL)
+    assert shown.exit_code == code
+    assert not (tmp_path / "mine.safetensors").exists()

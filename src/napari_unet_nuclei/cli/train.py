@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,13 +17,15 @@ from napari_unet_nuclei.cli.progress import TerminalProgress
 from napari_unet_nuclei.core.errors import OutputFileError
 from napari_unet_nuclei.core.model.card import Architecture, ModelCard, TrainingRecord
 from napari_unet_nuclei.core.model.registry import SUFFIX
-from napari_unet_nuclei.core.progress import Notice, Silent
+from napari_unet_nuclei.core.progress import Notice, Share, Silent
 from napari_unet_nuclei.core.settings import TrainSettings
 
 if TYPE_CHECKING:
     from napari_unet_nuclei.core.train.samples import Sample
 
-TRAIN, VALIDATION = "train", "val"
+TRAIN = "train"
+READING_SHARE = 0.02
+"""Share of the progress bar that reading the images takes."""
 FINISH = "Finishing: training ends with this epoch, and the best weights so far are kept."
 
 
@@ -49,16 +51,18 @@ def train_command(
     dataset: Annotated[
         Path,
         typer.Argument(
-            metavar="DATASET.csv",
-            help="Index of the images: columns 'image' and 'split' (train or val), and optionally 'field'. "
-            "images/NAME.png and labels/NAME.png lie beside it.",
+            metavar="DATASET",
+            help="A CSV file with a column 'image', optionally 'split' (train or val) and 'field', and images/ and "
+            "labels/ beside it; or a folder with images/ and labels/; or a folder with ID/images/ and ID/masks/.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="MODEL.safetensors", help="The model to be.")],
     settings: TrainSettings,
-    only: Annotated[
+    where: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="COLUMN=VALUE", help="Use only images with this value; may be repeated."),
+        typer.Option(
+            "--where", metavar="COLUMN=VALUE", help="Use only rows of the CSV file with this value; may be repeated."
+        ),
     ] = None,
     base_width: field_option(Architecture, "base_width") = None,  # type: ignore[valid-type]  # which typer reads
     depth: field_option(Architecture, "depth") = None,  # type: ignore[valid-type]
@@ -69,6 +73,7 @@ def train_command(
 ) -> None:
     """Train a model from nothing.
 
+    Where the data set does not say which images judge the model, some are set aside, never part of a field.
     Writes the model, and beside it a history with a row per epoch. The first Ctrl+C finishes with this epoch and keeps
     the best weights so far; the second cancels, and --resume goes on later from the last epoch.
     """
@@ -76,21 +81,29 @@ def train_command(
     card = _fresh_card(out, base_width, depth)
     _check_outputs(files, resume)
     from napari_unet_nuclei.core.model.file import Model, save_model
-    from napari_unet_nuclei.core.train.dataset import read_index
+    from napari_unet_nuclei.core.train.dataset import read_training_and_validation
     from napari_unet_nuclei.core.train.finish import finish_model
+    from napari_unet_nuclei.core.train.reading import InputForm
     from napari_unet_nuclei.core.train.trainer import Trainer
 
-    wanted = _conditions(only or [])
-    train, validation = (read_index(dataset, split, wanted) for split in (TRAIN, VALIDATION))
+    wanted = _conditions(where or [])
     with TerminalProgress(quiet, FINISH) as progress:
+        train, validation = read_training_and_validation(
+            dataset,
+            InputForm.of_model(card),
+            where=wanted,
+            seed=settings.seed,
+            progress=Share(progress, 0.0, READING_SHARE),
+        )
         progress.report(Notice(f"{_count(train)} to learn from, {_count(validation)} to judge with."))
         out.parent.mkdir(parents=True, exist_ok=True)
         trainer = Trainer(card, settings)
-        result = trainer.fit(train, validation, progress, files.checkpoint, files.history)
+        training = Share(progress, READING_SHARE, 1.0)
+        result = trainer.fit(train, validation, training, files.checkpoint, files.history)
         progress.report(Notice("Fitting the thresholds on the validation images."))
         model = finish_model(result.network, card, validation, trainer.device, Silent())
     record = TrainingRecord(
-        dataset=dataset.parent.name,
+        dataset=(dataset if dataset.is_dir() else dataset.parent).resolve().name,
         split=TRAIN,
         images=len(train),
         nuclei=_nuclei(train),
@@ -132,15 +145,15 @@ def _check_outputs(files: TrainingFiles, resume: bool) -> None:
         raise OutputFileError(f"There is no {files.checkpoint} to go on from. Leave out --resume.")
 
 
-def _conditions(only: Sequence[str]) -> Callable[[dict[str, str]], bool]:
+def _conditions(where: Sequence[str]) -> dict[str, str]:
     """Make of ``COLUMN=VALUE`` texts the choice of rows."""
     wanted = {}
-    for text in only:
+    for text in where:
         column, equals, value = text.partition("=")
         if not equals or not column:
-            raise typer.BadParameter(f"'{text}' is not COLUMN=VALUE.", param_hint="--only")
+            raise typer.BadParameter(f"'{text}' is not COLUMN=VALUE.", param_hint="--where")
         wanted[column] = value
-    return lambda row: all(row.get(column) == value for column, value in wanted.items())
+    return wanted
 
 
 def _count(samples: Sequence[Sample]) -> str:
