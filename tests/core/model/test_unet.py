@@ -59,7 +59,7 @@ def test_the_gradient_reaches_no_farther_than_the_receptive_radius(architecture)
         for phase in range(0, stride, max(stride // 8, 1))
     ]
     assert max(reach) <= radius
-    assert max(reach) >= radius / 2, "the bound is so loose that tiles read far more than they need"
+    assert max(reach) >= 0.9 * radius, "the bound is so loose that tiles read more than they need"
 
 
 @pytest.mark.parametrize("architecture", SHAPES, ids=name)
