@@ -1,4 +1,4 @@
-"""What window tests share: a model that is real but knows nothing, and results whose nuclei are known."""
+"""What window tests share: a model file whose network does little, and results whose nuclei are known."""
 
 from __future__ import annotations
 
@@ -19,17 +19,26 @@ THRESHOLDS = DecodeThresholds(0.5, 0.5, 10)
 
 @pytest.fixture(scope="session")
 def tiny_model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model file with the smallest network there is, its weights drawn at random."""
+    """A model file with about the smallest network there is; its weights make it a threshold of the intensity."""
     import torch
 
     from napari_unet_nuclei.core.model.card import Architecture, ModelCard
     from napari_unet_nuclei.core.model.file import Model, save_model
     from napari_unet_nuclei.core.model.unet import UNet
 
-    torch.manual_seed(0)
-    card = ModelCard(name="tiny", architecture=Architecture(base_width=4, depth=1))
+    architecture = Architecture(base_width=2, depth=1, stem="full", normalisation="none")
+    network = UNet(architecture).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+            if parameter.ndim == 4 and parameter is not network.heads.weight:
+                parameter[0, 0, parameter.shape[2] // 2, parameter.shape[3] // 2] = 1  # hand the intensity on
+        gains, offsets = {"foreground": 20.0, "distance": 20.0}, {"foreground": -6.0, "distance": -9.0, "border": -4.0}
+        for number, head in enumerate(architecture.heads):
+            network.heads.weight[number, 0, *(side // 2 for side in network.heads.kernel_size)] = gains.get(head, 0.0)
+            network.heads.bias[number] = offsets.get(head, 0.0)
     path = tmp_path_factory.mktemp("models") / "tiny.safetensors"
-    save_model(path, Model(card, UNet(card.architecture).eval()))
+    save_model(path, Model(ModelCard(name="tiny", architecture=architecture), network))
     return path
 
 

@@ -61,6 +61,8 @@ class ImagePanel(QWidget):
         self._viewer = viewer
         self.file = SourceFile()
         self._taken: Image | None = None
+        self._wanted_scope = WHOLE
+        self._wanted_channel = AUTOMATIC_CHANNEL
         options = {"tooltip": "The image layer to segment."}
         self.layer_box = cast("Any", create_widget(annotation="napari.layers.Image", options=options))
         self.axes_edit = QLineEdit()
@@ -81,8 +83,9 @@ class ImagePanel(QWidget):
         self._looking.succeeded.connect(self._take_file)
         self.layer_box.changed.connect(self._take_layer)
         self.axes_edit.editingFinished.connect(self._refresh)
-        for box in (self.level_box, self.channel_box, self.scope_box):
-            box.currentIndexChanged.connect(self._refresh)
+        self.level_box.currentIndexChanged.connect(self._refresh)
+        for box in (self.channel_box, self.scope_box):
+            box.currentIndexChanged.connect(self._note_wish)
         viewer.layers.events.inserted.connect(self._follow_new_layer)
         self._take_layer()
 
@@ -125,8 +128,9 @@ class ImagePanel(QWidget):
             self._take_layer()
 
     def setScope(self, scope: str) -> None:
-        """Choose what to run on, where the image has that choice."""
-        self.scope_box.setCurrentIndex(max(self.scope_box.findData(scope), 0))
+        """Choose what to run on, for images that have that choice."""
+        self._wanted_scope = scope
+        self._refresh()
 
     def image(self) -> LayerImage:
         """Take down the chosen layer.
@@ -180,9 +184,9 @@ class ImagePanel(QWidget):
         return changed
 
     def setValue(self, settings: SegmentSettings) -> None:
-        """Choose the channel of settings, where the image has it."""
-        wanted = AUTOMATIC_CHANNEL if settings.channel_auto else settings.channel
-        self.channel_box.setCurrentIndex(max(self.channel_box.findData(wanted), 0))
+        """Choose the channel of settings, for images that have it."""
+        self._wanted_channel = AUTOMATIC_CHANNEL if settings.channel_auto else settings.channel
+        self._refresh()
 
     def _follow_new_layer(self, event: Any) -> None:
         """Choose an image that was just opened; of several from one file the first."""
@@ -190,6 +194,13 @@ class ImagePanel(QWidget):
         opened = event.value
         if opened in self.layer_box.choices and (self.layer is None or opened.source != self.layer.source):
             self.layer_box.value = opened
+
+    def _note_wish(self) -> None:
+        """Keep what the user chose, for images to come."""
+        self._wanted_scope = self.scope
+        if self.channel_box.count():
+            self._wanted_channel = self.channel_box.currentData()
+        self._refresh()
 
     def _take_layer(self) -> None:
         """Show what another layer leaves to choose, and look into its file."""
@@ -202,7 +213,8 @@ class ImagePanel(QWidget):
         if layer is not None:
             self.axes_edit.setText(guess_layer_axes(layer, self._file_axes(layer)))
             shapes = layer.level_shapes if layer.multiscale else []
-            _fill(self.level_box, {i: f"{i}: {'finest, ' * (i == 0)}{_sides(shape)}" for i, shape in enumerate(shapes)})
+            levels = {i: f"{i}: {'finest, ' * (i == 0)}{_sides(shape)}" for i, shape in enumerate(shapes)}
+            _fill(self.level_box, levels, self.level_box.currentData())
         self._refresh()
 
     def _take_file(self, file: SourceFile) -> None:
@@ -226,9 +238,10 @@ class ImagePanel(QWidget):
             image = None
         source = image.source if image else None
         stack = self.layer is not None and len(self.axes_edit.text().replace("S", "")) > 2
-        _fill(self.channel_box, self._channels(source))
+        _fill(self.channel_box, self._channels(source), self._wanted_channel)
         leading = source is not None and bool(source.leading_axes)
-        _fill(self.scope_box, {scope: scope.capitalize() for scope in SCOPES if scope != PLANE or leading})
+        scopes = {scope: scope.capitalize() for scope in SCOPES if scope != PLANE or leading}
+        _fill(self.scope_box, scopes, self._wanted_scope)
         self._layout.setRowVisible(self.axes_edit, stack)
         self._layout.setRowVisible(self.level_box, self.level_box.count() > 1)
         self._layout.setRowVisible(self.channel_box, self.channel_box.count() > 1)
@@ -277,14 +290,12 @@ def _box(tooltip: str) -> QComboBox:
     return box
 
 
-def _fill(box: QComboBox, titles: dict[Any, str]) -> None:
-    """Offer values with their titles, keeping the one that was chosen; nobody is told."""
-    if [(box.itemData(i), box.itemText(i)) for i in range(box.count())] == list(titles.items()):
-        return
-    chosen = box.currentData()
+def _fill(box: QComboBox, titles: dict[Any, str], wanted: object) -> None:
+    """Offer values with their titles and choose one of them, the first where there is no such; nobody is told."""
     blocker = QSignalBlocker(box)
-    box.clear()
-    for value, title in titles.items():
-        box.addItem(title, value)
-    box.setCurrentIndex(max(box.findData(chosen), 0) if titles else -1)
+    if [(box.itemData(i), box.itemText(i)) for i in range(box.count())] != list(titles.items()):
+        box.clear()
+        for value, title in titles.items():
+            box.addItem(title, value)
+    box.setCurrentIndex(max(box.findData(wanted), 0) if titles else -1)
     blocker.unblock()

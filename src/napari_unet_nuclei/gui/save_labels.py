@@ -20,7 +20,7 @@ def suggested_path(live: LiveLabels) -> Path:
     """Return where to save by default: beside the image, under its name."""
     file = live.request.file
     if file:
-        return Path(file).with_name(f"{Path(file).name.split('.')[0]}{LABELS_ENDING}")
+        return Path(file).with_name(f"{_stem(Path(file))}{LABELS_ENDING}")
     return Path.home() / f"{live.image.name}{LABELS_ENDING}"
 
 
@@ -32,8 +32,28 @@ def table_path(labels: Path) -> Path:
     >>> table_path(Path("DAPI_labels.tif")).name, table_path(Path("nuclei.ome.tif")).name
     ('DAPI_table.csv', 'nuclei_table.csv')
     """
-    stem = labels.name.split(".")[0]
-    return labels.with_name(stem.removesuffix("_labels") + TABLE_ENDING)
+    return labels.with_name(_stem(labels).removesuffix("_labels") + TABLE_ENDING)
+
+
+def labels_path(chosen: str) -> Path:
+    """Return the path that was chosen, as that of a TIFF file.
+
+    Raises
+    ------
+    OutputFileError
+        If it becomes another file's by that: nobody was asked whether that may be replaced.
+    """
+    path = Path(chosen)
+    if path.suffix.lower() in (".tif", ".tiff"):
+        return path
+    path = path.with_name(f"{path.name}.tif")
+    if path.exists():
+        raise OutputFileError(f"{path} exists already. Choose another name for the labels.")
+    return path
+
+
+def _stem(path: Path) -> str:
+    return path.stem.removesuffix(".ome")
 
 
 def save_job(live: LiveLabels, path: Path) -> Callable[[Progress], tuple[Path, Path]]:
@@ -50,14 +70,16 @@ def save_job(live: LiveLabels, path: Path) -> Callable[[Progress], tuple[Path, P
     labels = np.array(live.image.restore(live.layer.data))
     result, request, names = live.result, live.request, live.channel_names
     table = live.table
-    if not np.array_equal(labels, result.labels):
-        table = None
-        result = replace(result, labels=labels, provenance={**result.provenance, "edited": True})
 
     def job(progress: Progress) -> tuple[Path, Path]:
-        measured = measure_result(result, request, names, Share(progress, 0.0, 0.8)) if table is None else table
+        edited = not np.array_equal(labels, result.labels)
+        saved = result
+        if edited:
+            saved = replace(result, labels=labels, provenance={**result.provenance, "edited": True})
+        share = Share(progress, 0.0, 0.8)
+        measured = measure_result(saved, request, names, share) if edited or table is None else table
         progress.report(Advanced(0.8, f"writing {path.name}"))
-        write_labels(path, labels, axes=result.axes, pixel_size=request.pixel_size, provenance=result.provenance)
+        write_labels(path, labels, axes=result.axes, pixel_size=request.pixel_size, provenance=saved.provenance)
         write_table(table_file, measured)
         return path, table_file
 

@@ -21,7 +21,7 @@ from napari_unet_nuclei.gui.image_panel import ImageChoice
 from napari_unet_nuclei.gui.job_panel import JobPanel
 from napari_unet_nuclei.gui.remembered import SegmentChoices, recall, remember
 from napari_unet_nuclei.gui.result_panel import ResultPanel
-from napari_unet_nuclei.gui.save_labels import save_job, suggested_path
+from napari_unet_nuclei.gui.save_labels import labels_path, save_job, suggested_path
 from napari_unet_nuclei.gui.segment_form import SegmentForm, titled
 from napari_unet_nuclei.gui.segment_job import SegmentAnswer, segment_job
 from napari_unet_nuclei.gui.segment_session import SegmentSession
@@ -262,7 +262,7 @@ class SegmentDock(QWidget):
         if not path:
             return
         try:
-            job = save_job(shown, Path(path))
+            job = save_job(shown, labels_path(path))
         except NucleiError as error:
             self.job_panel.show_error(error)
             return

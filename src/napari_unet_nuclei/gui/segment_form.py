@@ -43,7 +43,10 @@ class SegmentForm(QWidget):
         self.advanced_form = SettingsForm(SegmentSettings, ADVANCED)
         self.advanced_box = QCollapsible("More settings", expandedIcon="▾", collapsedIcon="▸")
         self.advanced_box.addWidget(self.advanced_form)
-        self.advanced_box.setContentsMargins(0, 0, 0, 0)
+        folded = self.advanced_box.layout()
+        assert folded is not None, "a collapsible has one"
+        folded.setContentsMargins(0, 0, 0, 0)
+        self.advanced_box.toggleButton().setToolTip("Settings that seldom need a change.")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
