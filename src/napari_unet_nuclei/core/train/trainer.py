@@ -191,9 +191,14 @@ class Trainer:
         return TrainResult(network.eval(), tuple(state.history), state.step, state.seconds)
 
     def _fraction(self, step: int, seconds: float) -> float:
-        """Share of the training that is over, by steps or by time, whichever is further."""
-        by_steps = 0.0 if self.settings.steps_auto else step / self.settings.steps
-        return min(max(by_steps, seconds / self.settings.time), 1.0)
+        """Share of the training that is over: by steps, unless time runs out first.
+
+        Time counts only once it is clearly ahead, so that it does not make two runs with the same steps differ.
+        """
+        by_time = min(seconds / self.settings.time, 1.0)
+        by_steps = 0.0 if self.settings.steps_auto else min(step / self.settings.steps, 1.0)
+        lead = 0.0 if self.settings.steps_auto else WARM_UP
+        return by_steps if by_time < min(by_steps + lead, 1.0) else by_time
 
     def _step(self, batch: Batch, fraction: float) -> float:
         """Do one optimiser step and return the loss; a loss that is no number changes nothing."""
