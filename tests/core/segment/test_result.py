@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
+from napari_unet_nuclei.core.labels.decode import DecodeThresholds
+from napari_unet_nuclei.core.progress import Cancelled, Silent
+from napari_unet_nuclei.core.segment import provenance
+from napari_unet_nuclei.core.segment.request import SegmentRequest
+from napari_unet_nuclei.core.segment.result import SegmentResult, decode_stack
+from napari_unet_nuclei.core.segment.run import run_segment, segment
+from napari_unet_nuclei.core.settings import SegmentSettings
+
+IMAGE = np.stack([fluorescent_nuclei(seed=seed, shape=(120, 110), diameter=22, count=10).image for seed in (0, 1)])
+
+
+@pytest.fixture(scope="module")
+def result() -> SegmentResult:
+    return segment(IMAGE, axes="TYX", diameter=30.0, device="cpu")
+
+
+def test_cached_maps_decode_to_the_fresh_result(result):
+    again = result.decode(result.thresholds)
+    assert np.array_equal(again.labels, result.labels)
+
+
+@pytest.mark.parametrize("thresholds", [(0.7, 0.3, 50), (0.2, 0.7, 1), (0.9, 0.5, 200)])
+def test_other_thresholds_on_cached_maps_are_what_a_fresh_run_gives(result, thresholds):
+    foreground, seed, min_size = thresholds
+    cached = result.decode(DecodeThresholds(foreground, seed, min_size, result.thresholds.scale))
+    fresh = segment(IMAGE, axes="TYX", diameter=30.0, device="cpu", foreground=foreground, seed=seed, min_size=min_size)
+    assert np.array_equal(cached.labels, fresh.labels)
+    assert cached.thresholds == fresh.thresholds
+    assert cached.provenance["settings"] == fresh.provenance["settings"]
+    assert cached.count == fresh.count
+
+
+def test_decoding_anew_leaves_the_first_result_alone(result):
+    labels, settings = result.labels.copy(), dict(result.provenance["settings"])
+    result.decode(DecodeThresholds(0.99, 0.9, 1000))
+    assert np.array_equal(result.labels, labels)
+    assert result.provenance["settings"] == settings
+    assert result.thresholds == result.model_thresholds
+
+
+def test_decoding_anew_stops_between_planes(result):
+    def stop() -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        result.decode(result.thresholds, stop)
+
+
+def test_ids_of_decoded_stacks_are_unique_and_without_gaps():
+    maps = np.zeros((3, 3, 20, 20), np.uint8)
+    maps[0, 0, 2:6, 2:6] = maps[2, 0, 2:6, 2:6] = maps[2, 0, 10:15, 10:15] = 255
+    labels = decode_stack(maps, DecodeThresholds(0.5, 0.5, 1))
+    assert [np.unique(plane).tolist() for plane in labels] == [[0, 1], [0], [0, 2, 3]]
+
+
+def test_provenance_is_plain_json_and_says_everything(result):
+    wanted = segment(IMAGE, axes="TYX", device="cpu", plane=(1,), region=(0, 60, 0, 50), pixel_size=PixelSize(0.3, 0.2))
+    again = json.loads(json.dumps(wanted.provenance, allow_nan=False))
+    assert again == wanted.provenance
+    assert again["model"] == wanted.model
+    assert len(again["model_hash"]) == len(again["image_hash"]) == 64
+    assert again["settings"] == SegmentSettings(device="cpu").model_dump()
+    assert (again["plane"], again["region"], again["axes"]) == ([1], [0, 60, 0, 50], "TYX")
+    assert again["pixel_size_um"] == [0.3, 0.2]
+    assert again["diameter"] == pytest.approx(wanted.diameter, abs=0.001)
+    assert again["precision"] in ("float32", "bfloat16")
+    assert {"napari-unet-nuclei", "torch", "numpy"} <= again["versions"].keys()
+    assert all(version[0].isdigit() for version in again["versions"].values())
+    said = datetime.fromisoformat(again["time"])
+    assert timedelta(0) <= datetime.now(UTC) - said < timedelta(minutes=5)
+    assert result.provenance["region"] is None
+
+
+def test_the_file_is_written_down(tiny_model_file):
+    source = ImageSource(IMAGE[0], "YX")
+    request = SegmentRequest(source, SegmentSettings(device="cpu"), str(tiny_model_file), file="/images/a.tif")
+    assert run_segment(request, Silent()).provenance["file"] == "/images/a.tif"
+
+
+def hash_of(image: np.ndarray, tiny_model_file, **chosen) -> str:
+    return segment(image, str(tiny_model_file), diameter=22, device="cpu", **chosen).provenance["image_hash"]
+
+
+def test_the_hash_tells_images_apart_by_what_was_segmented(tiny_model_file):
+    image = IMAGE[0, :64, :64]
+    reference = hash_of(image, tiny_model_file)
+    assert hash_of(image.astype(">u2"), tiny_model_file) == reference
+    assert hash_of(image.copy(order="F"), tiny_model_file) == reference
+    changed = image.copy()
+    changed[63, 63] ^= 1
+    assert hash_of(changed, tiny_model_file) != reference
+    assert hash_of(image.reshape(32, 128), tiny_model_file) != reference
+    assert hash_of(changed, tiny_model_file, region=(0, 32, 0, 64)) == hash_of(
+        image, tiny_model_file, region=(0, 32, 0, 64)
+    )
+
+
+def test_very_large_images_are_hashed_by_a_sample(monkeypatch, tiny_model_file):
+    whole = hash_of(IMAGE[0], tiny_model_file)
+    monkeypatch.setattr(provenance, "CACHED_PIXELS", 10)
+    assert len(hash_of(IMAGE[0], tiny_model_file)) == len(whole)
