@@ -62,6 +62,13 @@ def test_the_aggregated_jaccard_index_pairs_by_iou_and_not_by_overlap():
     assert compare_labels(truth, found).scores.aggregated_jaccard == pytest.approx(2 / (5 + 10))
 
 
+def test_of_pairs_with_the_same_iou_the_aggregated_jaccard_index_takes_the_larger():
+    truth = np.array([[1] * 6 + [0] * 24])
+    found = np.array([[2] + [3] * 29])
+    # Prediction 2 shares 1 of 6 pixels, prediction 3 shares 5 of 30.
+    assert compare_labels(truth, found).scores.aggregated_jaccard == pytest.approx(5 / (30 + 1))
+
+
 def test_one_prediction_over_two_nuclei_is_paired_with_both():
     truth, found = np.array([[1, 1, 2, 2]]), np.array([[4, 4, 4, 4]])
     assert compare_labels(truth, found).scores.aggregated_jaccard == pytest.approx((2 + 2) / (4 + 4))
@@ -154,7 +161,7 @@ def pairs_by_overlap_alone(truth: np.ndarray, found: np.ndarray) -> bool:
     for nucleus in np.unique(overlaps.true_index):
         own = overlaps.true_index == nucleus
         shared, ious = overlaps.shared[own], overlaps.ious[own]
-        if np.count_nonzero(shared == shared.max()) > 1 or shared.argmax() != ious.argmax():
+        if np.count_nonzero(shared == shared.max()) > 1 or ious[shared.argmax()] < ious.max():
             return False
     return True
 

@@ -157,8 +157,8 @@ def mean_scores(images: Sequence[Scores]) -> Scores:
 
 def _aggregated(overlaps: Overlaps) -> tuple[int, int]:
     """Numerator and denominator of the aggregated Jaccard index, in px²."""
-    # Pairs by true nucleus and then by IoU: the last of each true nucleus is its best.
-    order = np.lexsort((overlaps.ious, overlaps.true_index))
+    # Pairs by true nucleus, then by IoU, then by what they share: the last of each true nucleus is its best.
+    order = np.lexsort((overlaps.shared, overlaps.ious, overlaps.true_index))
     is_best = np.append(np.diff(overlaps.true_index[order]) > 0, True)[: len(order)]
     best = order[is_best]
     paired_true, paired_predicted = overlaps.true_index[best], overlaps.predicted_index[best]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 
 from napari_unet_nuclei.core.errors import ImageShapeError
+from napari_unet_nuclei.core.labels.numbering import small_ids
 
 IOU_THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 """0.5 to 0.95 in steps of 0.05."""
@@ -184,11 +185,9 @@ def per_image(counts: Iterable[MatchCounts]) -> NDArray[np.float64]:
 
 def _areas(labels: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Areas of the nuclei that are there, and which of them every pixel belongs to (flat; -1 for background)."""
-    flat: NDArray[np.integer] = labels.ravel()
-    if flat.max(initial=0) > flat.size:  # a table by id would be larger than the image
-        flat = np.unique(np.append(0, flat), return_inverse=True)[1][1:]
-    areas = np.bincount(flat)
+    ids = small_ids(labels)
+    areas = np.bincount(ids)
     present = areas > 0
     present[:1] = False
     position = np.where(present, np.cumsum(present) - 1, -1)
-    return areas[present], position[flat]
+    return areas[present], position[ids]

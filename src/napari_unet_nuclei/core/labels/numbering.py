@@ -40,19 +40,36 @@ def as_ids(stored: AnyArray) -> NDArray[np.int64]:
     return ids
 
 
-def whole_labels(labels: AnyArray) -> Labels:
+def whole_labels(labels: NDArray[np.integer]) -> Labels:
     """Return labels as int32 with ids 1..n without gaps, in the same order.
 
     Parameters
     ----------
     labels : ndarray of int
-        Any shape, 0 is background.
+        Any shape, 0 is background, no id is below 0.
 
     Examples
     --------
     >>> whole_labels(np.array([0, 9, 9, 4]))
     array([0, 2, 2, 1], dtype=int32)
     """
-    ids, inverse = np.unique(labels, return_inverse=True)
-    first = 0 if ids.size and ids[0] == 0 else 1
-    return np.asarray(inverse.reshape(labels.shape) + first, np.int32)
+    ids = small_ids(labels)
+    present = np.bincount(ids, minlength=1) > 0
+    present[0] = False
+    return np.asarray(np.cumsum(present, dtype=np.int32)[ids].reshape(labels.shape))
+
+
+def small_ids(labels: NDArray[np.integer]) -> NDArray[np.integer]:
+    """Return ids, flat, that are no larger than the number of pixels, so that a table by id fits into memory.
+
+    Ids stay as they are where they are small enough; else they are numbered anew in the same order.
+
+    Examples
+    --------
+    >>> small_ids(np.array([[0, 4_000_000_000, 7]]))
+    array([0, 2, 1])
+    """
+    flat = labels.ravel()
+    if flat.max(initial=0) <= flat.size:
+        return flat
+    return np.unique(np.append(0, flat), return_inverse=True)[1][1:]
