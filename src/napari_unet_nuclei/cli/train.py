@@ -15,9 +15,9 @@ from pydantic import ValidationError
 from napari_unet_nuclei.cli.options import Quiet, field_option, settings_options
 from napari_unet_nuclei.cli.progress import TerminalProgress
 from napari_unet_nuclei.core.errors import OutputFileError
-from napari_unet_nuclei.core.model.card import Architecture, ModelCard, TrainingRecord
+from napari_unet_nuclei.core.model.card import ARCHITECTURES, Architecture, ModelCard, TrainingRecord
 from napari_unet_nuclei.core.model.registry import SUFFIX
-from napari_unet_nuclei.core.progress import Notice, Share, Silent
+from napari_unet_nuclei.core.progress import Notice, Share
 from napari_unet_nuclei.core.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -64,6 +64,14 @@ def train_command(
             "--where", metavar="COLUMN=VALUE", help="Use only rows of the CSV file with this value; may be repeated."
         ),
     ] = None,
+    architecture: Annotated[
+        str,
+        typer.Option(
+            "--architecture",
+            metavar="NAME",
+            help="compact, or classic: the 23-layer U-Net of Ronneberger et al. 2015, unpadded.",
+        ),
+    ] = "compact",
     base_width: field_option(Architecture, "base_width") = None,  # type: ignore[valid-type]  # which typer reads
     depth: field_option(Architecture, "depth") = None,  # type: ignore[valid-type]
     resume: Annotated[
@@ -78,7 +86,7 @@ def train_command(
     the best weights so far; the second cancels, and --resume goes on later from the last epoch.
     """
     files = TrainingFiles(out)
-    card = _fresh_card(out, base_width, depth)
+    card = _fresh_card(out, architecture, {"base_width": base_width, "depth": depth})
     _check_outputs(files, resume)
     from napari_unet_nuclei.core.model.file import Model, save_model
     from napari_unet_nuclei.core.train.dataset import read_training_and_validation
@@ -101,7 +109,7 @@ def train_command(
         training = Share(progress, READING_SHARE, 1.0)
         result = trainer.fit(train, validation, training, files.checkpoint, files.history)
         progress.report(Notice("Fitting the thresholds on the validation images."))
-        model = finish_model(result.network, card, validation, trainer.device, Silent())
+        model = finish_model(result.network, card, validation, trainer.device, Share(progress, 1.0, 1.0))
     record = TrainingRecord(
         dataset=(dataset if dataset.is_dir() else dataset.parent).resolve().name,
         split=TRAIN,
@@ -118,14 +126,15 @@ def train_command(
     typer.echo(f"{out}: {result.steps} steps in {result.seconds:.0f} s; {figures}")
 
 
-def _fresh_card(out: Path, base_width: int | None, depth: int | None) -> ModelCard:
+def _fresh_card(out: Path, name: str, shape: dict[str, int | None]) -> ModelCard:
     """The card of a model that is to be trained, named after its file."""
     if out.suffix != SUFFIX:
         raise typer.BadParameter(f"'{out}' must end in {SUFFIX}.", param_hint="--out")
-    shape = {"base_width": base_width, "depth": depth}
+    if name not in ARCHITECTURES:
+        raise typer.BadParameter(f"'{name}' is not one of {', '.join(ARCHITECTURES)}.", param_hint="--architecture")
+    given = {part: value for part, value in shape.items() if value is not None}
     try:
-        architecture = Architecture(**{name: value for name, value in shape.items() if value is not None})
-        return ModelCard(name=out.stem, architecture=architecture)
+        return ModelCard(name=out.stem, architecture=ARCHITECTURES[name].model_copy(update=given))
     except ValidationError as error:
         raise typer.BadParameter(
             f"'{out.stem}' cannot be a model's name: letters, digits, '.', '_', '-' and spaces only, 80 at most.",
