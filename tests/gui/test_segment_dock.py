@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 import tifffile
 from napari.layers import Labels
-from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QComboBox, QFileDialog, QLineEdit, QPushButton, QSlider
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QFileDialog,
+    QLineEdit,
+    QPushButton,
+    QScrollArea,
+    QSlider,
+)
 
 from napari_unet_nuclei import segment
 from napari_unet_nuclei.core.image.read import read_image
@@ -176,7 +185,7 @@ def test_only_images_with_channels_ask_for_one(qtbot, viewer, dock, pixels) -> N
 def test_a_stack_is_segmented_plane_by_plane_or_in_one_plane(qtbot, viewer, dock, pixels) -> None:
     panel = dock.form.image_panel
     viewer.add_image(np.stack([pixels, pixels[::-1], pixels[:, ::-1]]), scale=(2, 1, 1))
-    assert "3 z-planes: each plane is segmented by itself." in panel.facts_label.text()
+    assert "3 planes in Z: each plane is segmented by itself." in panel.facts_label.text()
     viewer.dims.set_current_step(0, 1)
     panel.setScope("current plane")
     press_run(qtbot, dock)
@@ -334,3 +343,22 @@ def test_every_control_explains_itself(dock) -> None:
         if widget.objectName() not in internal and not (widget.toolTip() or widget.parentWidget().toolTip())
     ]
     assert [(type(widget).__name__, widget.objectName()) for widget in mute] == []
+
+
+def test_nothing_is_squeezed_or_cut_off_in_a_low_window(qtbot, make_napari_viewer_proxy) -> None:
+    viewer = make_napari_viewer_proxy(show=True)
+    viewer.window.resize(1000, 480)
+    dock = open_dock(viewer)
+    labels = [dock.job_panel.status_label, dock.result_panel.detail_label]
+    sliders = dock.result_panel.thresholds.sliders.values()
+    column = dock.findChild(QScrollArea)
+
+    def fits() -> bool:
+        return (
+            all(label.height() >= label.heightForWidth(label.width()) > 0 for label in labels)
+            and all(slider.height() >= slider.minimumSizeHint().height() for slider in sliders)
+            and column.widget().width() <= column.viewport().width()
+            and column.widget().height() > column.viewport().height()
+        )
+
+    qtbot.waitUntil(fits, timeout=LONG)

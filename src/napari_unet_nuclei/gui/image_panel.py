@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 WHOLE, PLANE, VIEW = "whole image", "current plane", "current view"
 SCOPES = (WHOLE, PLANE, VIEW)
 AUTOMATIC_CHANNEL = -1
-_AXIS_WORDS = {"T": "time points", "Z": "z-planes", "Q": "planes"}
+_AXIS_WORDS = {"T": "time points", "Z": "planes in Z", "Q": "planes"}
 
 
 @dataclass(frozen=True)
@@ -264,7 +264,7 @@ def image_facts(image: LayerImage) -> str:
     Returns
     -------
     str
-        For instance "512 × 512 px, 0.33 µm per pixel. 20 z-planes: each is segmented by itself."
+        For instance "512 × 512 px, 0.33 µm per pixel. 20 planes in Z: each is segmented by itself."
     """
     source, size = image.source, image.pixel_size
     per_pixel = f"{size.x:.3g}" if abs(size.x - size.y) < 1e-3 * size.x else f"{size.y:.3g} × {size.x:.3g}"

@@ -8,9 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication, QShowEvent
-from qtpy.QtWidgets import QFileDialog, QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
 from napari_unet_nuclei.core.segment.request import SegmentRequest
@@ -22,6 +21,7 @@ from napari_unet_nuclei.gui.job_panel import JobPanel
 from napari_unet_nuclei.gui.remembered import SegmentChoices, recall, remember
 from napari_unet_nuclei.gui.result_panel import ResultPanel
 from napari_unet_nuclei.gui.save_labels import labels_path, save_job, suggested_path
+from napari_unet_nuclei.gui.scroll_column import ScrollColumn
 from napari_unet_nuclei.gui.segment_form import SegmentForm, titled
 from napari_unet_nuclei.gui.segment_job import SegmentAnswer, segment_job
 from napari_unet_nuclei.gui.segment_session import SegmentSession
@@ -31,8 +31,6 @@ from napari_unet_nuclei.gui.viewed import shows_planes, viewed_plane, viewed_reg
 if TYPE_CHECKING:
     import napari
     from napari.layers import Image
-
-SMALLEST_WIDTH = 290
 
 
 @dataclass(frozen=True)
@@ -68,22 +66,9 @@ class SegmentDock(QWidget):
         self._refresh()
 
     def _lay_out(self) -> None:
-        inner = QWidget()
-        column = QVBoxLayout(inner)
-        column.setContentsMargins(4, 8, 4, 4)
-        column.addWidget(self.form)
-        column.addWidget(self.job_panel)
-        column.addWidget(titled("Result", self.result_panel))
-        column.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidget(inner)
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(scroll)
-        self.setMinimumWidth(SMALLEST_WIDTH)
+        layout.addWidget(ScrollColumn(self.form, self.job_panel, titled("Result", self.result_panel)))
 
     def _connect(self) -> None:
         self.form.changed.connect(self._refresh)

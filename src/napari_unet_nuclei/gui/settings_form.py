@@ -127,6 +127,8 @@ def _create_control(field: FieldInfo, name: str, choices: Sequence[str]) -> Valu
         options["choices"] = list(choices)
     if name.endswith(AUTOMATIC_SUFFIX):
         options["text"] = "automatic"
+    elif field.annotation is bool:
+        options["text"] = "on"
     control = create_widget(
         value=field.default,
         annotation=field.annotation,

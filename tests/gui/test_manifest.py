@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.resources import files
+
+import pytest
+import yaml
+from annotated_types import Ge, Le
+from npe2 import PluginManifest
+from qtpy.QtWidgets import QMenu
+
+from napari_unet_nuclei.core.settings import SegmentSettings
+from napari_unet_nuclei.gui.demo import SAMPLE, open_demo
+from napari_unet_nuclei.gui.image_panel import SCOPES
+from napari_unet_nuclei.gui.remembered import PLUGIN
+
+MANIFEST = files("napari_unet_nuclei") / "napari.yaml"
+
+OPEN_EVERY_DOCK = """
+import json, sys
+import napari
+viewer = napari.Viewer(show=False)
+viewer.open_sample("napari-unet-nuclei", "fluorescent_nuclei")
+for name in ("Segment nuclei", "Measure nuclei"):
+    viewer.window.add_plugin_dock_widget("napari-unet-nuclei", name)
+print(json.dumps(sorted({"torch", "kornia"} & set(sys.modules))))
+viewer.close()
+"""
+
+
+def titles(menu: QMenu) -> dict[str, QMenu | None]:
+    return {action.text().replace("&", ""): action.menu() for action in menu.actions() if action.text()}
+
+
+def open_menu(menu: QMenu, *path: str) -> dict[str, QMenu | None]:
+    """Titles in a menu of the window, as they are when a user has opened it."""
+    menu.aboutToShow.emit()
+    for name in path:
+        menu = titles(menu)[name]
+        menu.aboutToShow.emit()
+    return titles(menu)
+
+
+def test_the_manifest_is_valid() -> None:
+    PluginManifest.from_file(str(MANIFEST)).validate_imports()
+
+
+def test_what_is_remembered_is_what_the_settings_say() -> None:
+    stored = yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))["contributions"]["configurations"]["segment"]
+    properties = stored["properties"]
+    assert set(properties) == {*SegmentSettings.model_fields, "model", "run_on"}
+    assert tuple(properties["run_on"]["enum"]) == SCOPES
+    for name, field in SegmentSettings.model_fields.items():
+        assert properties[name]["default"] == field.default, name
+        assert properties[name]["description"] == field.description, name
+        limits = [getattr(bound, "ge", getattr(bound, "le", None)) for bound in field.metadata]
+        assert all(isinstance(bound, Ge | Le) for bound in field.metadata)
+        assert [properties[name].get(key) for key in ("minimum", "maximum") if key in properties[name]] == limits, name
+
+
+def test_the_menus_have_our_entries(make_napari_viewer) -> None:
+    window = make_napari_viewer().window
+    assert {"Segment nuclei (Nuclei)", "Segment nuclei with last settings (Nuclei)"} <= set(
+        open_menu(window.layers_menu, "Segment", "Nuclei")
+    )
+    assert "Measure nuclei (Nuclei)" in open_menu(window.layers_menu, "Measure")
+    docks = {"Segment nuclei (Nuclei)", "Measure nuclei (Nuclei)"}
+    assert docks <= set(open_menu(window.plugins_menu, "Nuclei"))
+    assert len(open_menu(window.file_menu, "Open Sample", "Nuclei")) == 5
+
+
+def test_the_command_palette_has_our_commands(make_napari_viewer) -> None:
+    from app_model.types import MenuItem
+    from napari._app_model import get_app_model
+
+    make_napari_viewer()
+    app = get_app_model()
+    items = app.menus.get_menu(app.menus.COMMAND_PALETTE_ID)
+    palette = {item.command.title for item in items if isinstance(item, MenuItem)}
+    assert {"Segment nuclei (Nuclei)", "Segment nuclei with last settings (Nuclei)"} <= palette
+
+
+@pytest.mark.usefixtures("tiny_model")
+def test_the_demo_segments_the_sample(qtbot, make_napari_viewer_proxy) -> None:
+    viewer = make_napari_viewer_proxy()
+    dock = open_demo(viewer)
+    with qtbot.waitSignal(dock.session.answered, timeout=60_000):
+        pass
+    qtbot.waitUntil(lambda: not dock.job_panel.is_running)
+    assert [layer.name for layer in viewer.layers] == ["Fluorescent nuclei", "Fluorescent nuclei labels"]
+
+
+def test_segmenting_with_last_settings_wants_an_image(qtbot, make_napari_viewer) -> None:
+    from napari_unet_nuclei.gui.commands import segment_with_last_settings
+
+    viewer = make_napari_viewer()
+    segment_with_last_settings(viewer)
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Segment nuclei")
+    assert "image" in dock.job_panel.status_label.text()
+
+
+@pytest.mark.gui
+def test_opening_the_docks_loads_no_torch() -> None:
+    run = subprocess.run([sys.executable, "-c", OPEN_EVERY_DOCK], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout.splitlines()[-1]) == []
+
+
+def test_the_demo_names_a_sample_of_the_manifest() -> None:
+    samples = yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))["contributions"]["sample_data"]
+    assert SAMPLE in {sample["key"] for sample in samples}
