@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from napari_unet_nuclei.core.errors import ModelFileError
+from napari_unet_nuclei.core.model.card import read_card
+from napari_unet_nuclei.core.model.unet import UNet
+from napari_unet_nuclei.core.progress import EpochDone
+from napari_unet_nuclei.core.train.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from tests.core.tiny import tiny_network
+
+Run = tuple[UNet, AveragedModel, torch.optim.Optimizer]
+
+
+def started(seed: int, steps: int) -> Run:
+    """A run after some optimiser steps."""
+    network = tiny_network(seed=seed).train().to(memory_format=torch.channels_last)
+    averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.9), use_buffers=True)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=0.01)
+    for step in range(steps):
+        do_step(network, averaged, optimiser, step)
+    return network, averaged, optimiser
+
+
+def do_step(network: UNet, averaged: AveragedModel, optimiser: torch.optim.Optimizer, step: int) -> None:
+    image = torch.randn(2, 1, 16, 16, generator=torch.Generator().manual_seed(step))
+    optimiser.zero_grad()
+    network(image).square().mean().backward()
+    optimiser.step()
+    averaged.update_parameters(network)
+
+
+def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_a_run_goes_on_from_its_checkpoint_as_if_it_had_never_stopped(tmp_path):
+    path = tmp_path / "run.safetensors"
+    first, second = started(0, 2), started(1, 1)
+    state = Checkpoint(2, 1.5, {}, 0.7, 3, [EpochDone(1, 0.5, 0.4, 0.3)])
+    write_checkpoint(path, state, *first)
+    found = read_checkpoint(path, *second)
+    for step in (2, 3):
+        do_step(*first, step)
+        do_step(*second, step)
+    assert same(first[0].state_dict(), second[0].state_dict())
+    assert same(first[1].state_dict(), second[1].state_dict())
+    assert (found.step, found.seconds, found.best_score, found.epochs_since_best) == (2, 1.5, 0.7, 3)
+    assert found.history == [EpochDone(1, 0.5, 0.4, 0.3)]
+
+
+def test_the_best_weights_come_back(tmp_path):
+    run = started(0, 1)
+    best = {name: value.clone() for name, value in tiny_network(seed=5).state_dict().items()}
+    write_checkpoint(tmp_path / "run.safetensors", Checkpoint(best=best), *run)
+    assert same(read_checkpoint(tmp_path / "run.safetensors", *run).best, best)
+
+
+def test_a_run_without_a_best_epoch_comes_back(tmp_path):
+    run = started(0, 1)
+    write_checkpoint(tmp_path / "run.safetensors", Checkpoint(step=1), *run)
+    found = read_checkpoint(tmp_path / "run.safetensors", *run)
+    assert found.best == {}
+    assert found.best_score == -math.inf
+
+
+def test_a_checkpoint_replaces_the_one_before_and_leaves_nothing_else(tmp_path):
+    run = started(0, 1)
+    for step in (1, 2):
+        write_checkpoint(tmp_path / "run.safetensors", Checkpoint(step=step), *run)
+    assert [path.name for path in tmp_path.iterdir()] == ["run.safetensors"]
+    assert read_checkpoint(tmp_path / "run.safetensors", *run).step == 2
+
+
+def test_a_checkpoint_is_no_model_file(tmp_path):
+    write_checkpoint(tmp_path / "run.safetensors", Checkpoint(), *started(0, 1))
+    with pytest.raises(ModelFileError):
+        read_card(tmp_path / "run.safetensors")

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+
+from napari_unet_nuclei.core.errors import DatasetError, NoSamplesError
+from napari_unet_nuclei.core.train.dataset import read_index
+
+
+def make(folder: Path, rows: list[dict[str, str]]) -> Path:
+    """A data set of 6 x 8 pixels an image."""
+    for kind in ("images", "labels"):
+        (folder / kind).mkdir(exist_ok=True)
+    for number, row in enumerate(rows):
+        image = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
+        labels = np.zeros((6, 8), np.uint16)
+        labels[1:3, 1:3], labels[4:6, 4:7] = 7, 300 + number
+        iio.imwrite(folder / "images" / f"{row['image']}.png", image)
+        iio.imwrite(folder / "labels" / f"{row['image']}.png", labels)
+    path = folder / "index.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+ROWS = [
+    {"image": "a", "split": "train", "field": "1", "modality": "fluorescence"},
+    {"image": "b", "split": "train", "field": "1", "modality": "brightfield"},
+    {"image": "c", "split": "val", "field": "2", "modality": "fluorescence"},
+]
+
+
+def test_one_split_is_read_with_its_fields(tmp_path):
+    samples = read_index(make(tmp_path, ROWS), "train")
+    assert [(sample.name, sample.group) for sample in samples] == [("a", "1"), ("b", "1")]
+    assert samples[0].image.shape == (1, 6, 8)
+    assert samples[0].image.dtype == np.float32
+    assert samples[0].labels.dtype == np.int32
+    assert np.unique(samples[0].labels).tolist() == [0, 1, 2]
+    assert 0 <= np.median(samples[0].image) <= 1
+
+
+def test_rows_can_be_chosen_further(tmp_path):
+    samples = read_index(make(tmp_path, ROWS), "train", lambda row: row["modality"] == "brightfield")
+    assert [sample.name for sample in samples] == ["b"]
+
+
+def test_without_splits_and_fields_every_image_is_its_own(tmp_path):
+    samples = read_index(make(tmp_path, [{"image": "a"}, {"image": "b"}]), "anything")
+    assert [sample.group for sample in samples] == ["a", "b"]
+
+
+def test_nothing_left_is_said(tmp_path):
+    with pytest.raises(NoSamplesError, match="'test'"):
+        read_index(make(tmp_path, ROWS), "test")
+
+
+@pytest.mark.parametrize("missing", ["images/b.png", "labels/b.png"])
+def test_a_missing_file_is_named(tmp_path, missing):
+    path = make(tmp_path, ROWS)
+    (tmp_path / missing).unlink()
+    with pytest.raises(DatasetError, match=r"b\.png"):
+        read_index(path, "train")
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    path = make(tmp_path, ROWS)
+    (tmp_path / "images/b.png").write_bytes(b"no picture")
+    with pytest.raises(DatasetError, match=r"b\.png"):
+        read_index(path, "train")
+
+
+@pytest.mark.parametrize("shape", [(6, 7), (7, 8, 3)])
+def test_images_and_labels_that_do_not_fit_are_named(tmp_path, shape):
+    path = make(tmp_path, ROWS)
+    iio.imwrite(tmp_path / "images/b.png", np.zeros(shape, np.uint8))
+    with pytest.raises(DatasetError, match=r"b\.png"):
+        read_index(path, "train")
+
+
+@pytest.mark.parametrize("content", [b"picture,split\na,train\n", b"\xff\xfe\xfa,split\n"])
+def test_an_index_that_cannot_be_used_is_named(tmp_path, content):
+    path = tmp_path / "index.csv"
+    path.write_bytes(content)
+    with pytest.raises(DatasetError, match=r"index\.csv"):
+        read_index(path, "train")
+
+
+def test_a_missing_index_is_named(tmp_path):
+    with pytest.raises(DatasetError, match=r"absent\.csv"):
+        read_index(tmp_path / "absent.csv", "train")

@@ -1,0 +1,64 @@
+"""The engine on photographs: what synthetic nuclei cannot tell."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+
+from napari_unet_nuclei.core.image.read import read_image
+from napari_unet_nuclei.core.labels.metrics import match, per_image, pooled
+from napari_unet_nuclei.core.model.device import Device
+from napari_unet_nuclei.core.segment import run
+from napari_unet_nuclei.core.segment.run import segment
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture
+def validation(nuclei_data: Path) -> list[tuple[np.ndarray, np.ndarray]]:
+    """A dozen fluorescence images with their labels, of a dozen fields, spread over the split."""
+    folder = nuclei_data / "dsb2018"
+    with (folder / "index.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if (row["split"], row["modality"]) == ("val", "fluorescence")]
+    one_per_field = list({row["field"]: row for row in rows if int(row["height"]) <= 520}.values())
+    chosen = [one_per_field[k] for k in np.linspace(0, len(one_per_field) - 1, 12).astype(int)]
+    return [
+        tuple(read_image(folder / kind / f"{row['image']}.png").array for kind in ("images", "labels"))  # type: ignore[misc]
+        for row in chosen
+    ]
+
+
+def test_reduced_precision_finds_the_nuclei_that_float32_finds(validation, monkeypatch):
+    labels = {}
+    for precision in (torch.float32, torch.bfloat16):
+        monkeypatch.setattr(run, "choose_device", lambda request, p=precision: Device("cpu", "processor", p))
+        labels[precision] = [segment(image, axes="YX").labels for image, _ in validation]
+    counts = [match(full, reduced, (0.9,)) for full, reduced in zip(*labels.values(), strict=True)]
+    assert pooled(counts).average_precision[0] >= 0.99
+
+
+def test_nuclei_of_photographs_are_found_with_their_size(validation):
+    counts, ratios = [], []
+    for image, truth in validation:
+        result = segment(image, axes="YX", device="cpu")
+        counts.append(match(truth.astype(np.int32), result.labels))
+        areas = np.bincount(truth.ravel())[1:]
+        ratios.append(result.diameter / np.sqrt(4 * np.median(areas[areas > 0]) / np.pi))
+    assert per_image(counts)[0] >= 0.7
+    assert np.mean((np.array(ratios) > 1 / 1.5) & (np.array(ratios) < 1.5)) >= 0.8
+
+
+def test_a_real_stack_is_segmented_plane_by_plane(nuclei_data):
+    image = tifffile.imread(nuclei_data / "volumes" / "small_image.tif")
+    truth = tifffile.imread(nuclei_data / "volumes" / "small_labels.tif")
+    result = segment(image, axes="ZYX", device="cpu")
+    assert result.labels.shape == image.shape
+    inside = result.labels > 0
+    assert np.logical_and(inside, truth > 0).sum() / np.logical_or(inside, truth > 0).sum() > 0.3
+    present = np.unique(result.labels)
+    assert np.array_equal(present, np.arange(present[0], present[-1] + 1))
