@@ -1,6 +1,6 @@
+import os
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -31,19 +31,20 @@ def test_help_loads_nothing_heavy():
     assert loaded_by("--help").isdisjoint(HEAVY)
 
 
-@pytest.mark.parametrize("name", ["demo", "segment", "measure", "train", "models", "info"])
+@pytest.mark.parametrize("name", SUBCOMMANDS)
 def test_help_of_a_subcommand_loads_no_network_and_no_window(name):
     assert loaded_by(name, "--help").isdisjoint({"torch", "napari", "qtpy", "magicgui"})
 
 
 def test_help_answers_at_once():
-    def seconds() -> float:
-        start = time.perf_counter()
+    def processor_seconds() -> float:
+        before = os.times()
         subprocess.run([sys.executable, "-m", "napari_unet_nuclei", "--help"], capture_output=True, check=True)
-        return time.perf_counter() - start
+        after = os.times()
+        return after.children_user + after.children_system - before.children_user - before.children_system
 
-    # The best of some: a busy machine is no fault of the program's.
-    assert min(seconds() for _ in range(4)) < 1.0
+    # Time of the processor, and the best of some: a busy machine is no fault of the program's.
+    assert min(processor_seconds() for _ in range(4)) < 0.8
 
 
 @pytest.mark.parametrize(("name", "summary"), SUBCOMMANDS.items())

@@ -13,11 +13,6 @@ import typer
 
 from napari_unet_nuclei.cli.options import Quiet
 from napari_unet_nuclei.cli.progress import TerminalProgress
-from napari_unet_nuclei.core.batch.plan import PlannedFile
-from napari_unet_nuclei.core.batch.segment_file import RequestTemplate, segment_file
-from napari_unet_nuclei.core.image.read import ImageFile
-from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
-from napari_unet_nuclei.core.image.write import write_overlay
 
 FOLDER = Path("nuclei-demo")
 STEM = "fluorescent_nuclei"
@@ -64,6 +59,12 @@ def open_window() -> str:
 
 def write_demo(folder: Path, quiet: bool) -> None:
     """Segment the sample, write labels, table and overlay, and say what was found."""
+    from napari_unet_nuclei.core.batch.plan import PlannedFile
+    from napari_unet_nuclei.core.batch.segment_file import RequestTemplate, segment_file
+    from napari_unet_nuclei.core.image.read import ImageFile
+    from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
+    from napari_unet_nuclei.core.image.write import write_overlay
+
     sample = fluorescent_nuclei()
     file = ImageFile(Path(sample.name), sample.image, sample.axes, sample.pixel_size)
     planned = PlannedFile.named(file.path, folder, STEM)

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import sys
-import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_unet_nuclei.cli.errors import FAILED, one_line
+from napari_unet_nuclei.cli.errors import FAILED
 from napari_unet_nuclei.cli.options import Json, Quiet, parse_plane, parse_region, settings_options
 from napari_unet_nuclei.cli.progress import TerminalProgress
-from napari_unet_nuclei.core.batch.plan import PlannedFile, RunPlan, plan_files
-from napari_unet_nuclei.core.batch.segment_file import FileRecord, RequestTemplate, segment_file
-from napari_unet_nuclei.core.errors import NucleiError
-from napari_unet_nuclei.core.image.read import read_image
-from napari_unet_nuclei.core.image.write import write_json, write_table
-from napari_unet_nuclei.core.progress import Advanced, Notice, Share
 from napari_unet_nuclei.core.segment.request import AUTOMATIC
 from napari_unet_nuclei.core.settings import SegmentSettings
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from napari_unet_nuclei.core.batch.segment_file import FileRecord
 
 
 @settings_options(SegmentSettings)
@@ -59,76 +49,23 @@ def segment_command(
 
     A file that cannot be read is listed at the end, and the others are done.
     """
+    from napari_unet_nuclei.core.batch.run import segment_files  # what reads and measures is slow to import
+    from napari_unet_nuclei.core.batch.segment_file import RequestTemplate
+
     template = RequestTemplate(settings, model, axes.upper(), parse_plane(plane), parse_region(region))
-    started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-    planned = plan_files(paths, out, recursive)
     with TerminalProgress(quiet) as progress:
-        records = _segment_all(planned, template, progress, show=not (quiet or as_json))
-    run = _describe_run(template, started, records)
-    write_table(out / "summary.csv", _summary(records))
-    write_json(out / "run.json", run)
+
+        def show(record: FileRecord) -> None:
+            if not (record.error or quiet or as_json):
+                found = f"{record.nuclei} nuclei in {record.seconds:.1f} s"
+                progress.show_result(f"{record.image}: {found}, {record.labels}")
+
+        report = segment_files(paths, out, template, progress, recursive=recursive, on_record=show)
     if as_json:
-        typer.echo(json.dumps(run, indent=2, ensure_ascii=False))
-    failed = [record for record in records if record.error]
-    if failed:
-        typer.echo(f"{len(failed)} of {len(records)} failed:", err=True)
-        for record in failed:
+        typer.echo(json.dumps(report.description(), indent=2, ensure_ascii=False))
+    if report.failed:
+        typer.echo(f"{len(report.failed)} of {len(report.records)} failed:", err=True)
+        for record in report.failed:
             named = "" if record.image in record.error else f"{record.image}: "
             typer.echo(f"  {named}{record.error}", err=True)
         raise typer.Exit(FAILED)
-
-
-def _segment_all(
-    planned: RunPlan, template: RequestTemplate, progress: TerminalProgress, show: bool
-) -> list[FileRecord]:
-    """Segment the files one after the other; what fails is recorded and the rest done."""
-    records = [FileRecord(path, error=reason) for path, reason in planned.unusable]
-    if planned.left_out:
-        progress.report(Notice(f"{planned.left_out} label images of an earlier run are left out."))
-    total = len(planned.files)
-    for number, file in enumerate(planned.files):
-        share = Share(progress, number / total, (number + 1) / total)
-        share.report(Advanced(0.0, file.image.name))
-        record = _segment_one(file, template, share)
-        records.append(record)
-        if show and not record.error:
-            progress.show_result(f"{record.image}: {record.nuclei} nuclei in {record.seconds:.1f} s, {record.labels}")
-    return records
-
-
-def _segment_one(file: PlannedFile, template: RequestTemplate, share: Share) -> FileRecord:
-    try:
-        record, _ = segment_file(read_image(file.image), template, file, share)
-    except NucleiError as error:
-        return FileRecord(str(file.image), error=one_line(error))
-    return record
-
-
-def _summary(records: Sequence[FileRecord]) -> pd.DataFrame:
-    """Table with a row per file; what a file that failed does not have is empty."""
-    import pandas as pd
-
-    rows = [
-        {"image": record.image, "error": record.error}
-        if record.error
-        else {**dataclasses.asdict(record), "notices": " ".join(record.notices)}
-        for record in records
-    ]
-    return pd.DataFrame(rows, columns=[field.name for field in dataclasses.fields(FileRecord)])
-
-
-def _describe_run(template: RequestTemplate, started: str, records: Sequence[FileRecord]) -> dict[str, Any]:
-    """Tell what was asked and what came of it: provenance of the run, in plain JSON values."""
-    from napari_unet_nuclei import __version__
-
-    return {
-        "program": f"napari-unet-nuclei {__version__}",
-        "command": sys.argv[1:],
-        "started": started,
-        "model": template.model,
-        "axes": template.axes,
-        "plane": dict(template.plane),
-        "region": template.region,
-        "settings": template.settings.model_dump(),
-        "files": [dataclasses.asdict(record) for record in records],
-    }

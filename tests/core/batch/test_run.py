@@ -1,0 +1,60 @@
+import json
+
+import imageio.v3 as iio
+import pytest
+
+from napari_unet_nuclei.core.batch.run import segment_files
+from napari_unet_nuclei.core.batch.segment_file import RequestTemplate
+from napari_unet_nuclei.core.errors import ImageFileError
+from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
+from napari_unet_nuclei.core.progress import Cancelled
+from napari_unet_nuclei.core.settings import SegmentSettings
+
+TEMPLATE = RequestTemplate(SegmentSettings().changed(diameter=24.0))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two images with a broken one between them."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for seed, name in enumerate(("a.png", "c.png")):
+        iio.imwrite(folder / name, fluorescent_nuclei(seed, (96, 96), 24.0, 6).image)
+    (folder / "b.png").write_bytes(b"no image")
+    return folder
+
+
+def test_every_file_is_reported_in_order_and_one_failure_stops_nothing(folder, tmp_path, recording):
+    heard = []
+    progress = recording()
+    report = segment_files([folder], tmp_path / "out", TEMPLATE, progress, on_record=heard.append)
+    assert tuple(heard) == report.records
+    assert [bool(record.error) for record in report.records] == [False, True, False]
+    assert [record.image for record in report.failed] == [str(folder / "b.png")]
+    assert progress.fractions[-1] == pytest.approx(1)
+    summary = report.summary().set_index("image")
+    assert summary.nuclei[str(folder / "a.png")] == report.records[0].nuclei > 0
+    written = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
+    assert written["settings"]["diameter"] == 24.0
+    assert [file["nuclei"] for file in written["files"]] == [record.nuclei for record in report.records]
+
+
+def test_cancelling_keeps_the_files_that_are_done(folder, tmp_path, recording):
+    done = []
+
+    def cancel_after_the_first(record):
+        done.append(record)
+        progress.cancel_after = len(progress.events) + 1
+
+    progress = recording()
+    out = tmp_path / "out"
+    with pytest.raises(Cancelled):
+        segment_files([folder], out, TEMPLATE, progress, on_record=cancel_after_the_first)
+    assert len(done) == 1
+    assert sorted(path.name for path in out.iterdir()) == ["a_labels.tif", "a_table.csv"]
+
+
+def test_without_images_nothing_is_written(tmp_path, recording):
+    with pytest.raises(ImageFileError):
+        segment_files([tmp_path], tmp_path / "out", TEMPLATE, recording())
+    assert not (tmp_path / "out").exists()
