@@ -3,7 +3,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from qtpy.QtCore import QThread
+from qtpy.QtCore import QThread, QThreadPool
 from qtpy.QtWidgets import QApplication
 
 from napari_unet_nuclei.core.errors import ImageShapeError
@@ -44,6 +44,16 @@ def test_cancel_gives_no_result(qtbot, panel) -> None:
     panel.run_job(until_finish, results.append, title="Waiting")
     assert not panel.run_button.isEnabled()
     qtbot.waitUntil(lambda: panel.progress_bar.value() == 250)
+    with qtbot.waitSignal(panel.running_changed):
+        panel.cancel_button.click()
+    assert results == []
+    assert panel.status_label.text() == "Cancelled: nothing was changed."
+
+
+def test_a_result_that_is_under_way_is_dropped_by_cancel(qtbot, panel) -> None:
+    results = []
+    panel.run_job(lambda progress: 1, results.append, title="Hurrying")
+    QThreadPool.globalInstance().waitForDone()
     with qtbot.waitSignal(panel.running_changed):
         panel.cancel_button.click()
     assert results == []

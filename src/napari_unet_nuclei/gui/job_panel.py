@@ -117,10 +117,11 @@ class JobPanel(QWidget):
 
     def cancel(self) -> None:
         """Ask the running job to stop; it does so within one step."""
-        if self._worker is not None:
-            self._worker.quit()
-            self.cancel_button.setEnabled(False)
-            self.show_status("Cancelling…")
+        if self._worker is None or self._worker.abort_requested:
+            return
+        self._worker.quit()
+        self._worker.returned.disconnect()  # a result that is under way to this thread is no longer wanted
+        self.show_status("Cancelling…")
 
     def set_problem(self, problem: str) -> None:
         """Disable Run and say why, or with an empty text enable it."""
