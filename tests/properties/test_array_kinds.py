@@ -52,7 +52,7 @@ CONTAINERS = {
 KINDS = ["u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8"]
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(
     st.sampled_from(KINDS), st.sampled_from("<>"), st.sampled_from(sorted(LAYOUTS)), st.sampled_from(sorted(CONTAINERS))
 )

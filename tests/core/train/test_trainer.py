@@ -171,8 +171,7 @@ def test_a_time_too_short_for_one_step_still_gives_a_network(monkeypatch, judged
 
 
 def test_cancelling_leaves_no_half_file_and_a_checkpoint_that_can_be_used(tmp_path, judged_as):
-    reports = 7  # two steps and an epoch, twice, and the end
-    for report in range(1, reports + 1):
+    for report in (1, 3, 4, 6, 7):  # of two steps and an epoch, twice, and the end
         folder = tmp_path / str(report)
         folder.mkdir()
         judged_as(0.2, 0.1, 0.3, 0.4)
