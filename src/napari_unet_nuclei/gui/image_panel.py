@@ -13,6 +13,7 @@ from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import Region
+from napari_unet_nuclei.gui.image_facts import image_facts, sides
 from napari_unet_nuclei.gui.latest_job import LatestJob
 from napari_unet_nuclei.gui.layers import LayerImage, describe_layer, guess_layer_axes
 from napari_unet_nuclei.gui.source_file import SourceFile, read_source_file
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 WHOLE, PLANE, VIEW = "whole image", "current plane", "current view"
 SCOPES = (WHOLE, PLANE, VIEW)
 AUTOMATIC_CHANNEL = -1
-_AXIS_WORDS = {"T": "time points", "Z": "planes in Z", "Q": "planes"}
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ class ImagePanel(QWidget):
         if layer is not None:
             self.axes_edit.setText(guess_layer_axes(layer, self._file_axes(layer)))
             shapes = layer.level_shapes if layer.multiscale else []
-            levels = {i: f"{i}: {'finest, ' * (i == 0)}{_sides(shape)}" for i, shape in enumerate(shapes)}
+            levels = {i: f"{i}: {'finest, ' * (i == 0)}{sides(shape)}" for i, shape in enumerate(shapes)}
             _fill(self.level_box, levels, self.level_box.currentData())
         self._refresh()
 
@@ -256,29 +256,6 @@ class ImagePanel(QWidget):
         named = names if len(names) == source.channels else [source.channel_name(i) for i in range(source.channels)]
         automatic = {AUTOMATIC_CHANNEL: "automatic"} if source.is_colour else {}
         return automatic | dict(enumerate(named))
-
-
-def image_facts(image: LayerImage) -> str:
-    """Say how large an image is, and that the planes of a stack are segmented one by one.
-
-    Returns
-    -------
-    str
-        For instance "512 × 512 px, 0.33 µm per pixel. 20 planes in Z: each is segmented by itself."
-    """
-    source, size = image.source, image.pixel_size
-    per_pixel = f"{size.x:.3g}" if abs(size.x - size.y) < 1e-3 * size.x else f"{size.y:.3g} × {size.x:.3g}"
-    scale = f"{per_pixel} µm per pixel" if size.known else "pixel size unknown"
-    planes = " × ".join(
-        f"{length} {_AXIS_WORDS[letter]}"
-        for letter, length in zip(source.leading_axes, source.leading_shape, strict=True)
-    )
-    stack = f" {planes}: each plane is segmented by itself." if planes else ""
-    return f"{_sides(source.plane_shape)} px, {scale}.{stack}"
-
-
-def _sides(shape: Any) -> str:
-    return f"{shape[-2]} × {shape[-1]}"
 
 
 def _box(tooltip: str) -> QComboBox:
