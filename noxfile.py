@@ -114,6 +114,14 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def screenshots(session: nox.Session) -> None:
+    """Take the pictures of README and docs again."""
+    prepare_windows(session)
+    install(session, "-e", ".[test]")
+    session.run("python", "docs/screenshots.py", *session.posargs)
+
+
+@nox.session(default=False)
 def benchmarks(session: nox.Session) -> None:
     """Measure speed and memory on this machine."""
     prepare_windows(session)

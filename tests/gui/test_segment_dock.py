@@ -22,7 +22,9 @@ from qtpy.QtWidgets import (
 from napari_unet_nuclei import segment
 from napari_unet_nuclei.core.image.read import read_image
 from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
-from napari_unet_nuclei.gui.remembered import recall
+from napari_unet_nuclei.core.segment.request import AUTOMATIC
+from napari_unet_nuclei.core.settings import SegmentSettings
+from napari_unet_nuclei.gui.remembered import SegmentChoices, recall, remember
 from napari_unet_nuclei.gui.segment_dock import SegmentDock
 
 pytestmark = pytest.mark.usefixtures("tiny_model")
@@ -331,6 +333,14 @@ def test_settings_are_remembered(qtbot, viewer, dock, pixels) -> None:
     viewer.window.add_dock_widget(again, name="Segment nuclei again")
     assert again.form.settings() == remembered.settings
     assert again.form.model_picker.value() == "tiny"
+
+
+def test_a_remembered_model_that_was_removed_gives_way_to_the_automatic_choice(viewer, dock) -> None:
+    remember(SegmentChoices(SegmentSettings(diameter=31.5), model="since removed"))
+    again = SegmentDock(viewer)
+    viewer.window.add_dock_widget(again, name="Segment nuclei again")
+    assert again.form.model_picker.value() == AUTOMATIC
+    assert again.form.settings().diameter == 31.5
 
 
 def test_every_control_explains_itself(dock) -> None:

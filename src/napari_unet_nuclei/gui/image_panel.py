@@ -65,6 +65,9 @@ class ImagePanel(QWidget):
         self._wanted_channel = AUTOMATIC_CHANNEL
         options = {"tooltip": "The image layer to segment."}
         self.layer_box = cast("Any", create_widget(annotation="napari.layers.Image", options=options))
+        box = self.layer_box.native  # a long name must not widen the dock
+        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        box.setMinimumContentsLength(12)
         self.axes_edit = QLineEdit()
         self.axes_edit.setToolTip(
             "What the axes are, one letter each: T time, Z depth, C channel, Y rows, X columns, Q unknown.\n"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from napari_unet_nuclei.core.errors import SettingsError
+from napari_unet_nuclei.core.errors import NucleiError, SettingsError
+from napari_unet_nuclei.core.model.registry import default_registry
 from napari_unet_nuclei.core.segment.request import AUTOMATIC
 from napari_unet_nuclei.core.settings import SegmentSettings, validated
 from napari_unet_nuclei.gui.image_panel import SCOPES, WHOLE
@@ -38,9 +39,21 @@ def recall() -> SegmentChoices:
     values = store.model_dump()
     model, run_on = values.pop("model"), values.pop("run_on")
     try:
-        return SegmentChoices(validated(SegmentSettings, values), model, run_on if run_on in SCOPES else WHOLE)
+        settings = validated(SegmentSettings, values)
     except SettingsError:
         return SegmentChoices()
+    return SegmentChoices(settings, model if _is_there(model) else AUTOMATIC, run_on if run_on in SCOPES else WHOLE)
+
+
+def _is_there(model: str) -> bool:
+    """Tell whether a remembered model can still be used: it may have been removed since."""
+    if model == AUTOMATIC:
+        return True
+    try:
+        default_registry().find(model)
+    except NucleiError:
+        return False
+    return True
 
 
 def remember(choices: SegmentChoices) -> None:

@@ -8,6 +8,21 @@ from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.gui.live_labels import LiveLabels
 from napari_unet_nuclei.gui.threshold_panel import ThresholdPanel
 
+LONGEST_NAME = 28
+"""Characters of a layer's name that are shown, so that a long one does not widen the dock."""
+
+
+def shortened(name: str) -> str:
+    """Shorten a long name in its middle.
+
+    Examples
+    --------
+    >>> shortened("866a8cba7bfe1ea73e383d6cf492e53752579140c8b labels")
+    '866a8cba7bfe1e…140c8b labels'
+    """
+    half = LONGEST_NAME // 2
+    return name if len(name) <= LONGEST_NAME else f"{name[:half]}…{name[-half:]}"
+
 
 class ResultPanel(QWidget):
     """The count, `ThresholdPanel`, and buttons to copy the call and to save."""
@@ -54,7 +69,7 @@ class ResultPanel(QWidget):
         self.count_label.setText("1 nucleus" if result.count == 1 else f"{result.count:,} nuclei")
         self.count_label.show()
         size = _typical_size(result.diameter, live.request.pixel_size)
-        self.detail_label.setText(f"in '{live.layer.name}'\ntypical diameter {size}\n{live.table_state}")
+        self.detail_label.setText(f"in '{shortened(live.layer.name)}'\ntypical diameter {size}\n{live.table_state}")
         self._has_result = True
         self.save_button.setEnabled(not self._is_busy)
 
