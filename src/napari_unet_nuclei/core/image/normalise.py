@@ -29,9 +29,7 @@ class IntensityRange:
 
     def normalise(self, pixels: NDArray[np.floating]) -> NDArray[np.float32]:
         """Map ``low`` to 0 and ``high`` to 1 (float32, same shape); values outside are not clipped."""
-        return ((pixels - self.low) * np.float32(1.0 / (self.high - self.low))).astype(
-            np.float32, copy=False
-        )
+        return ((pixels - self.low) * np.float32(1.0 / (self.high - self.low))).astype(np.float32, copy=False)
 
 
 def estimate_noise(pixels: NDArray[np.floating]) -> float:
