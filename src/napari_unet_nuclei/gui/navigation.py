@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet_nuclei.gui.viewed import units_factors
+
 if TYPE_CHECKING:
-    import pint
     from napari import Viewer
     from napari.layers import Labels, Layer
 
@@ -19,18 +20,6 @@ SMALLEST_ON_SCREEN = 40
 
 STEADY_HAND = 4
 """A press and release this many canvas pixels apart are a click, more are a drag."""
-
-
-def units_factors(layer: Layer, viewer: Viewer) -> NDArray[np.float64]:
-    """Return, for every axis of a layer, how many of the viewer's units one of its units is.
-
-    napari converts a layer's units when it draws, but not in ``layer.world_to_data`` and its like.
-    """
-    shown = viewer.dims.units
-    if shown is None:
-        return np.ones(layer.ndim)
-    pairs = zip(layer.units, shown[-layer.ndim :], strict=True)
-    return np.array([_factor(own, other) for own, other in pairs])
 
 
 def go_to(viewer: Viewer, layer: Layer, position: NDArray[np.float64], diameter: float) -> None:
@@ -45,7 +34,7 @@ def go_to(viewer: Viewer, layer: Layer, position: NDArray[np.float64], diameter:
     diameter : float
         Of what is there, in the layer's units along its last axis.
     """
-    factors = units_factors(layer, viewer)
+    factors = units_factors(layer, viewer.dims)
     point = np.array(viewer.dims.point, float)
     point[-layer.ndim :] = position * factors
     for axis in viewer.dims.not_displayed:
@@ -61,7 +50,7 @@ def go_to(viewer: Viewer, layer: Layer, position: NDArray[np.float64], diameter:
 def world_point(viewer: Viewer, layer: Layer, event: Any) -> NDArray[np.float64]:
     """Return where a mouse event is along the axes of a layer, in the layer's units."""
     position = np.array(event.position, float)
-    return np.array(position[-layer.ndim :] / units_factors(layer, viewer))
+    return np.array(position[-layer.ndim :] / units_factors(layer, viewer.dims))
 
 
 def label_under(viewer: Viewer, layer: Labels, event: Any) -> int:
@@ -104,8 +93,3 @@ def on_click(viewer: Viewer, method: Callable[[Any], None]) -> None:
             alive(event)
 
     callbacks.append(watch)
-
-
-def _factor(own: pint.Unit, shown: pint.Unit) -> float:
-    """Return how many of the other unit one of a unit is; 1 where they measure different things."""
-    return float((1 * own).to(shown).magnitude) if own.is_compatible_with(shown) else 1.0

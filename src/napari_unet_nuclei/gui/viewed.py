@@ -1,4 +1,4 @@
-"""What the viewer shows of an image: the current plane and the rectangle of pixels in view."""
+"""What the viewer shows of an image: the current plane, the rectangle of pixels in view, and in which units."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from napari_unet_nuclei.gui.layers import LayerImage
 if TYPE_CHECKING:
     import pint
     from napari.components import Dims
-    from napari.layers import Image
+    from napari.layers import Image, Layer
 
 
 def viewed_plane(dims: Dims, layer: Image, image: LayerImage) -> tuple[int, ...]:
     """Return the index, along the leading axes of the image, of the plane that the sliders point at."""
-    index = np.array(layer.world_to_data(_point_in_units_of(layer, dims))) / np.array(image.factors)
+    point = np.array(dims.point[-layer.ndim :], float) / units_factors(layer, dims)
+    index = np.array(layer.world_to_data(point)) / np.array(image.factors)
     positions = [axis for axis, letter in enumerate(image.letters) if letter not in "CYX"]
     return tuple(
         int(np.clip(np.rint(index[axis]), 0, length - 1))
@@ -45,18 +46,17 @@ def shows_planes(dims: Dims, image: LayerImage) -> bool:
     return dims.ndisplay == 2 and set(dims.displayed) == plane_axes
 
 
-def _point_in_units_of(layer: Image, dims: Dims) -> NDArray[np.float64]:
-    """Return the sliders' position along the layer's axes in the layer's units: napari converts none of it."""
-    point = np.array(dims.point[-layer.ndim :], float)
+def units_factors(layer: Layer, dims: Dims) -> NDArray[np.float64]:
+    """Return, for every axis of a layer, how many of the viewer's units one of its units is.
+
+    napari converts a layer's units when it draws, but not in ``layer.world_to_data`` and its like.
+    """
     if dims.units is None:
-        return point
-    pairs = zip(dims.units[-layer.ndim :], layer.units, strict=True)
-    factors: NDArray[np.float64] = np.array([_conversion(shown, own) for shown, own in pairs])
-    return point * factors
+        return np.ones(layer.ndim)
+    pairs = zip(layer.units, dims.units[-layer.ndim :], strict=True)
+    return np.array([_factor(own, shown) for own, shown in pairs])
 
 
-def _conversion(shown: pint.Unit, own: pint.Unit) -> float:
-    """Return how many of a layer's units one of the sliders' units is; 1 where they measure different things."""
-    if not shown.is_compatible_with(own):
-        return 1.0
-    return float((1 * shown).to(own).magnitude)
+def _factor(own: pint.Unit, shown: pint.Unit) -> float:
+    """Return how many of the other unit one of a unit is; 1 where they measure different things."""
+    return float((1 * own).to(shown).magnitude) if own.is_compatible_with(shown) else 1.0

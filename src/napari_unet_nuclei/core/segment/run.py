@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet_nuclei.core.errors import ImageShapeError, SettingsError
+from napari_unet_nuclei.core.errors import ImageShapeError, ModelFileError, SettingsError
 from napari_unet_nuclei.core.image.axes import ImageSource, guess_axes
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader, look_at, open_plane
@@ -120,6 +120,8 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
     look = look_at(source, indices[len(indices) // 2], region, channel, settings.invert)
     entry = find_model(request.model, look)
     model = _read_cached(entry.path, entry.path.stat().st_mtime_ns)
+    if model.card.architecture.in_channels != 1:
+        raise ModelFileError(f"The model '{entry.name}' needs several channels at once; images are segmented by one.")
     runner = NetworkRunner(model, choose_device(settings.device), settings.tile, settings.flips)
     readers = [open_plane(source, index, region, look, model.card.percentiles) for index in indices]
     predictions = _Predictions(request, runner, readers, Share(progress, 0.0, NETWORK_SHARE))

@@ -206,9 +206,9 @@ class Trainer:
             group["lr"] = self.settings.learning_rate * warm_up_and_cosine(fraction)
         images, targets = batch
         self.network.train()
-        with torch.autocast(
-            self.device.name.split(":")[0], self.device.precision, enabled=self.device.precision != torch.float32
-        ):
+        # bfloat16 also where the device's own choice is float16, whose gradients would vanish unscaled.
+        reduced = self.device.precision != torch.float32
+        with torch.autocast(self.device.name.split(":")[0], torch.bfloat16, enabled=reduced):
             logits = self.network(images)
         loss = instance_loss(logits.float(), targets, self.card.architecture.heads)
         value = float(loss.detach())
