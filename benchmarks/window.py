@@ -95,9 +95,10 @@ def window_figures() -> dict[str, float]:
     figures["longest stall: napari adding or drawing the layer"] = max(first.napari, second.napari)
     for megapixels in MEGAPIXELS:
         viewer.layers.clear()
+        pause(AFTERWARDS)  # napari crashes where an image takes another one's place before the window was drawn again
         viewer.add_image(field(megapixels), name=f"{megapixels}")
         run_with_heart(dock, napari_calls)
-        figures[f"from slider to labels, {megapixels} megapixels"] = slider_seconds(dock)
+        figures[f"from slider to labels, {megapixels} MP"] = slider_seconds(dock)
     viewer.close()
     return figures
 
