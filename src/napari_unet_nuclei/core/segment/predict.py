@@ -10,8 +10,8 @@ import numpy as np
 from napari_unet_nuclei.core.image.plane import PlaneReader
 from napari_unet_nuclei.core.image.resample import AxisResampling, resample
 from napari_unet_nuclei.core.image.tiling import Tile, Tiling, plan_tiles, round_up
-from napari_unet_nuclei.core.labels.decode import quantise
-from napari_unet_nuclei.core.model.card import DECODED_HEADS
+from napari_unet_nuclei.core.labels.decode import DecodeThresholds, quantise
+from napari_unet_nuclei.core.model.card import DECODED_HEADS, Thresholds
 from napari_unet_nuclei.core.progress import Advanced, Progress
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner, TileTooLarge
 from napari_unet_nuclei.core.segment.size import NO_NUCLEI, SizeEvidence
@@ -101,6 +101,11 @@ class Prediction:
     maps: QuantisedMaps
     evidence: SizeEvidence
     scale: float
+
+
+def thresholds_at(fitted: Thresholds, scale: float) -> DecodeThresholds:
+    """Bring thresholds that were fitted with a model to an image of ``scale`` model pixels per image pixel."""
+    return DecodeThresholds(fitted.foreground, fitted.seed, max(round(fitted.min_size / scale**2), 1), 1 / scale)
 
 
 def predict_plane(

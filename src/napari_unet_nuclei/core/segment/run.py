@@ -22,7 +22,7 @@ from napari_unet_nuclei.core.model.registry import ModelEntry, default_registry
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Share, Silent
 from napari_unet_nuclei.core.segment.automatic_size import predict_sized, scale_for
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
-from napari_unet_nuclei.core.segment.predict import Prediction, predict_plane
+from napari_unet_nuclei.core.segment.predict import Prediction, predict_plane, thresholds_at
 from napari_unet_nuclei.core.segment.provenance import describe_run
 from napari_unet_nuclei.core.segment.request import AUTOMATIC, SegmentRequest
 from napari_unet_nuclei.core.segment.result import CACHED_PIXELS, SegmentResult
@@ -213,14 +213,12 @@ class _Decoded:
 
 def _decode_all(predictions: _Predictions, settings: SegmentSettings, model: Model, progress: Progress) -> _Decoded:
     """Decode every plane, keeping the maps where they are not too large."""
-    own = model.card.thresholds
-    scale = 1 / predictions.scale
-    model_thresholds = DecodeThresholds(own.foreground, own.seed, max(round(own.min_size * scale**2), 1), scale)
+    own = thresholds_at(model.card.thresholds, predictions.scale)
     thresholds = DecodeThresholds(
         own.foreground if settings.foreground_auto else settings.foreground,
         own.seed if settings.seed_auto else settings.seed,
-        model_thresholds.min_size if settings.min_size_auto else settings.min_size,
-        scale,
+        own.min_size if settings.min_size_auto else settings.min_size,
+        own.scale,
     )
     shape = (len(predictions.readers), *predictions.readers[0].shape)
     labels = np.empty(shape, np.int32)
@@ -234,7 +232,7 @@ def _decode_all(predictions: _Predictions, settings: SegmentSettings, model: Mod
         decoded = decode_maps(maps, thresholds)
         labels[number] = np.where(decoded > 0, decoded + count, 0)
         count += int(decoded.max(initial=0))
-    return _Decoded(labels, kept, thresholds, model_thresholds, predictions.diameter)
+    return _Decoded(labels, kept, thresholds, own, predictions.diameter)
 
 
 def _given_diameter(request: SegmentRequest, model_diameter: float) -> float:

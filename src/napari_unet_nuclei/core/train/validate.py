@@ -12,7 +12,7 @@ import torch
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.normalise import IntensityRange
 from napari_unet_nuclei.core.image.plane import PlaneReader
-from napari_unet_nuclei.core.labels.decode import DecodeThresholds, decode_maps
+from napari_unet_nuclei.core.labels.decode import decode_maps
 from napari_unet_nuclei.core.labels.encode import encode_labels
 from napari_unet_nuclei.core.labels.metrics import IOU_THRESHOLDS, MatchCounts, match, per_image
 from napari_unet_nuclei.core.model.card import ModelCard, Thresholds
@@ -22,7 +22,7 @@ from napari_unet_nuclei.core.model.unet import UNet
 from napari_unet_nuclei.core.progress import Progress, Share, Silent
 from napari_unet_nuclei.core.segment.automatic_size import predict_sized, scale_for
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
-from napari_unet_nuclei.core.segment.predict import Prediction, predict_plane
+from napari_unet_nuclei.core.segment.predict import Prediction, predict_plane, thresholds_at
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.train.losses import Targets, instance_loss
 from napari_unet_nuclei.core.train.samples import Sample, cut_crop
@@ -95,10 +95,7 @@ def sample_reader(sample: Sample) -> PlaneReader:
 
 def compare(sample: Sample, prediction: Prediction, thresholds: Thresholds) -> MatchCounts:
     """Decode a prediction and count the nuclei that match the sample's."""
-    scale = 1 / prediction.scale
-    decoding = DecodeThresholds(
-        thresholds.foreground, thresholds.seed, max(round(thresholds.min_size * scale**2), 1), scale
-    )
+    decoding = thresholds_at(thresholds, prediction.scale)
     return match(sample.labels, decode_maps(prediction.maps, decoding))
 
 
