@@ -102,7 +102,7 @@ def test_the_networks_output_is_the_same_whatever_the_tile_size(number, cells, t
 def test_maps_at_image_resolution_are_the_same_whatever_the_tile_size(shape, tile, scale, seed):
     pixels = np.random.default_rng(seed).random(shape, np.float32)
     reader = PlaneReader(
-        ImageSource(pixels, "YX"), (), 0, (0, shape[0], 0, shape[1]), IntensityRange(0.0, 1.0), False, True
+        ImageSource(pixels, "YX"), (), (0,), (0, shape[0], 0, shape[1]), (IntensityRange(0.0, 1.0),), False, True
     )
     one_piece = predict_plane(reader, scale, runner_of(0, 10_000), Silent()).maps.astype(int)
     tiled = predict_plane(reader, scale, runner_of(0, tile), Silent()).maps.astype(int)

@@ -36,7 +36,7 @@ def test_the_blue_channel_of_a_dark_picture_is_used_and_named():
     array = picture(0.1, 0.0, 0.5)
     array[..., 1] = 200 * nuclei(seed=5) ** 0.3
     found = look(array, "YXS")
-    assert (found.channel, found.channel_name, found.inverted) == (2, "blue channel", False)
+    assert (found.channels, found.channel_name, found.inverted) == ((2,), "blue channel", False)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
@@ -51,12 +51,12 @@ def test_alpha_is_no_channel():
 
 @pytest.mark.parametrize("alpha", [False, True])
 def test_a_grey_picture_is_the_mean_of_its_colours(alpha):
-    assert look(picture(1, 1, 1, alpha), "YXS").channel == -1
+    assert look(picture(1, 1, 1, alpha), "YXS").channels == (-1,)
 
 
 def test_stained_tissue_is_bright_and_the_mean_of_its_colours():
     found = look(stained_tissue(shape=(200, 200), count=50).image, "YXS")
-    assert (found.channel, found.inverted, found.kind) == (-1, True, "stained")
+    assert (found.channels, found.inverted, found.kind) == ((-1,), True, "stained")
 
 
 def test_pixels_that_are_no_numbers_do_not_choose_the_colour():
@@ -81,7 +81,7 @@ def test_channels_are_chosen_by_the_user_alone():
 
 
 def test_a_channel_that_is_alone_needs_no_choice():
-    assert look(nuclei()[None], "CYX").channel == 0
+    assert look(nuclei()[None], "CYX").channels == (0,)
 
 
 def test_a_chosen_colour_is_kept():
@@ -161,7 +161,7 @@ def test_rectangles_are_relative_to_the_region():
     reader = open_plane(source, (), region, look_at(source, (), region), PERCENTILES)
     assert reader.shape == (10, 15)
     part = reader.read((2, 4, 3, 8))
-    whole = reader.range.normalise(array.astype(np.float32))
+    whole = reader.ranges[0].normalise(array.astype(np.float32))
     assert part.shape == (1, 2, 5)
     assert np.allclose(part[0], whole[7:9, 13:18])
 
@@ -192,3 +192,28 @@ def test_a_large_plane_is_not_read_whole():
     array = Counting()
     look(array, "YX")
     assert array.pixels < 0.05 * 8192**2
+
+
+def test_a_network_of_three_inputs_reads_every_colour_in_its_own_range():
+    tissue = stained_tissue().image
+    source = ImageSource(tissue, "YXS")
+    region = (0, *tissue.shape[:1], 0, tissue.shape[1])
+    found = look_at(source, (), region, inputs=3)
+    assert (found.channels, found.channel_name, found.kind) == ((0, 1, 2), "all colours", "stained")
+    read = open_plane(source, (), region, found, PERCENTILES).read((8, 40, 0, 80))
+    alone = [open_plane(source, (), region, look_at(source, (), region, c), PERCENTILES) for c in range(3)]
+    assert read.shape == (3, 32, 80)
+    np.testing.assert_array_equal(read, np.concatenate([reader.read((8, 40, 0, 80)) for reader in alone]))
+
+
+def test_a_grey_picture_is_repeated_for_a_network_of_three_inputs():
+    source = ImageSource(nuclei(), "YX")
+    region = (0, 128, 0, 160)
+    read = open_plane(source, (), region, look_at(source, (), region, inputs=3), PERCENTILES).read(region)
+    assert read.shape == (3, 128, 160)
+    assert np.ptp(read, axis=0).max() == 0
+
+
+def test_channels_that_do_not_fit_the_network_are_named():
+    with pytest.raises(ImageShapeError, match="has 2 channels, and the model takes 3"):
+        look(np.stack([nuclei(), nuclei()]), "CYX", inputs=3)

@@ -70,7 +70,7 @@ def float32_everywhere(monkeypatch):
 def reader(shape: tuple[int, int] = (300, 420)) -> PlaneReader:
     light, _ = draw_nuclei(shape, 22, 60, np.random.default_rng(0))
     source = ImageSource(camera(light, np.random.default_rng(0)), "YX")
-    return PlaneReader(source, (), 0, (0, shape[0], 0, shape[1]), IntensityRange(100, 700), False, True)
+    return PlaneReader(source, (), (0,), (0, shape[0], 0, shape[1]), (IntensityRange(100, 700),), False, True)
 
 
 @pytest.fixture(scope="module")

@@ -67,7 +67,7 @@ def test_the_scale_brings_nuclei_to_the_models_size_within_bounds(diameter, scal
 
 def reader_of(pixels: np.ndarray) -> PlaneReader:
     height, width = pixels.shape
-    return PlaneReader(ImageSource(pixels, "YX"), (), 0, (0, height, 0, width), IntensityRange(0, 1), False, True)
+    return PlaneReader(ImageSource(pixels, "YX"), (), (0,), (0, height, 0, width), (IntensityRange(0, 1),), False, True)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 2000), (900, 2), (400, 700)])

@@ -96,7 +96,7 @@ def test_a_channel_is_chosen_where_the_network_takes_one(tmp_path):
     assert np.array_equal(read_pair(pair, InputForm(channel=1))[0], both[1:])
     with pytest.raises(DatasetError, match=r"image\.ome\.tif.*Choose"):
         read_pair(pair, InputForm())
-    with pytest.raises(DatasetError, match=r"image\.ome\.tif.*has 2 channels, the network takes 3"):
+    with pytest.raises(DatasetError, match=r"image\.ome\.tif.*has 2 channels, and the model takes 3"):
         read_pair(pair, InputForm(channels=3))
 
 

@@ -34,12 +34,12 @@ class PlaneReader:
     source : ImageSource
     index : tuple of int
         Which plane.
-    channel : int
-        Which channel; -1 for the mean of all colours.
+    channels : tuple of int
+        Channel for each input of the network; -1 for the mean of all colours.
     region : Region
         The part of the plane that is segmented; rectangles are relative to it.
-    range : IntensityRange
-        What becomes 0 and 1.
+    ranges : tuple of IntensityRange
+        What becomes 0 and 1, for each of them.
     inverted : bool
         Nuclei are dark and are turned bright.
     finite : bool
@@ -48,9 +48,9 @@ class PlaneReader:
 
     source: ImageSource
     index: tuple[int, ...]
-    channel: int
+    channels: tuple[int, ...]
     region: Region
-    range: IntensityRange
+    ranges: tuple[IntensityRange, ...]
     inverted: bool
     finite: bool
 
@@ -61,14 +61,20 @@ class PlaneReader:
         return y1 - y0, x1 - x0
 
     def read(self, rectangle: Region) -> Image:
-        """Read a rectangle (relative to the region) as (1, Y, X) float32; pixels that are not finite become 0."""
+        """Read a rectangle (relative to the region) as (C, Y, X) float32; pixels that are not finite become 0."""
         top, left = self.region[0], self.region[2]
         y0, y1, x0, x1 = rectangle
-        pixels = read_channel(self.source, self.index, self.channel, (top + y0, top + y1, left + x0, left + x1))
-        normalised = self.range.normalise(pixels)
+        wanted = (top + y0, top + y1, left + x0, left + x1)
+        ranges = dict(zip(self.channels, self.ranges, strict=True))
+        read = {channel: self._read_channel(channel, one, wanted) for channel, one in ranges.items()}
+        return np.stack([read[channel] for channel in self.channels])
+
+    def _read_channel(self, channel: int, found: IntensityRange, region: Region) -> NDArray[np.float32]:
+        pixels = read_channel(self.source, self.index, channel, region)
+        normalised = found.normalise(pixels)
         if self.inverted:
             normalised = 1 - normalised
-        return np.where(np.isfinite(pixels), normalised, np.float32(0))[np.newaxis]
+        return np.where(np.isfinite(pixels), normalised, np.float32(0))
 
 
 @dataclass(frozen=True)
@@ -77,14 +83,14 @@ class PlaneLook:
 
     Attributes
     ----------
-    channel : int
-        Channel that carries the nuclei; -1 for the mean of all colours.
+    channels : tuple of int
+        For each input of the network the channel that it reads; -1 for the mean of all colours.
     channel_name : str
     inverted : bool
         The background is brighter than what lies on it.
     """
 
-    channel: int
+    channels: tuple[int, ...]
     channel_name: str
     inverted: bool
 
@@ -117,9 +123,14 @@ def sample_pixels(source: ImageSource, index: tuple[int, ...], channel: int, reg
 
 
 def look_at(
-    source: ImageSource, index: tuple[int, ...], region: Region, channel: int | None = None, invert: Invert = "auto"
+    source: ImageSource,
+    index: tuple[int, ...],
+    region: Region,
+    channel: int | None = None,
+    invert: Invert = "auto",
+    inputs: int = 1,
 ) -> PlaneLook:
-    """Find out which channel carries the nuclei and whether they are dark.
+    """Find out which channels the network reads and whether nuclei are dark.
 
     Parameters
     ----------
@@ -130,42 +141,69 @@ def look_at(
     channel : int, optional
         As the user says; found out where not given.
     invert : {"auto", "yes", "no"}
+    inputs : int
+        Channels that the network takes at once. More than one are the image's own; one channel is repeated.
 
     Raises
     ------
     ImageShapeError
-        If there is no such channel, or if there are several channels and none was chosen.
+        If there is no such channel, if there are several channels and none was chosen, or if the image has other
+        channels than the network takes.
     """
     if channel is not None and channel >= source.channels:
         raise ImageShapeError(f"There is no channel {channel}: the image has {source.channels}, counted from 0.")
     if channel is not None or source.channels == 1:
         chosen, name = channel or 0, source.channel_name(channel or 0)
+    elif inputs > 1:
+        return _look_at_all(source, index, region, invert, inputs)
     elif source.is_colour:
         chosen, name = _colour_channel(source, index, region, invert)
     else:
         raise ImageShapeError(f"The image has {source.channels} channels. Choose the one that shows the nuclei.")
-    sample = sample_pixels(source, index, chosen, region)
-    inverted = has_bright_background(sample) if invert == "auto" else invert == "yes"
-    return PlaneLook(chosen, name, inverted)
+    return PlaneLook((chosen,) * inputs, name, _is_inverted(sample_pixels(source, index, chosen, region), invert))
+
+
+def _look_at_all(source: ImageSource, index: tuple[int, ...], region: Region, invert: Invert, inputs: int) -> PlaneLook:
+    """Give the network all channels; all are turned, or none is."""
+    if source.channels != inputs:
+        raise ImageShapeError(f"The image has {source.channels} channels, and the model takes {inputs} at once.")
+    mean = sample_pixels(source, index, -1, region)
+    name = "all colours" if source.is_colour else "all channels"
+    return PlaneLook(tuple(range(inputs)), name, _is_inverted(mean, invert))
+
+
+def _is_inverted(sample: NDArray[np.floating], invert: Invert) -> bool:
+    return has_bright_background(sample) if invert == "auto" else invert == "yes"
 
 
 def open_plane(
     source: ImageSource, index: tuple[int, ...], region: Region, look: PlaneLook, percentiles: tuple[float, float]
 ) -> PlaneReader:
-    """Measure a plane's intensities and return its reader."""
-    sample = sample_pixels(source, index, look.channel, region)
-    finite = np.isfinite(sample)
-    everywhere = bool(finite.all())
-    if not everywhere:
+    """Measure a plane's intensities, channel by channel, and return its reader."""
+    samples = {channel: sample_pixels(source, index, channel, region) for channel in set(look.channels)}
+    finite = {channel: np.isfinite(sample) for channel, sample in samples.items()}
+    ranges = {
+        channel: _range(sample, finite[channel], look.inverted, percentiles) for channel, sample in samples.items()
+    }
+    everywhere = all(bool(mask.all()) for mask in finite.values())
+    found = tuple(ranges[channel] for channel in look.channels)
+    return PlaneReader(source, index, look.channels, region, found, look.inverted, everywhere)
+
+
+def _range(
+    sample: NDArray[np.floating], finite: NDArray[np.bool_], inverted: bool, percentiles: tuple[float, float]
+) -> IntensityRange:
+    """Find what becomes 0 and 1 before a channel is turned."""
+    if not finite.all():
         # Background, so that neither percentiles nor the noise are led astray.
         sample = np.where(finite, sample, np.median(sample[finite]) if finite.any() else 0)
     lower, upper = percentiles
-    found = intensity_range(sample, (100 - upper, 100 - lower) if look.inverted else percentiles)
-    if look.inverted:
-        # The noise floor widens the range upwards; for dark nuclei it must widen it downwards.
-        high = float(np.percentile(sample, 100 - lower)) if sample.size else found.high
-        found = IntensityRange(high - (found.high - found.low), high)
-    return PlaneReader(source, index, look.channel, region, found, look.inverted, everywhere)
+    found = intensity_range(sample, (100 - upper, 100 - lower) if inverted else percentiles)
+    if not inverted:
+        return found
+    # The noise floor widens the range upwards; for dark nuclei it must widen it downwards.
+    high = float(np.percentile(sample, 100 - lower)) if sample.size else found.high
+    return IntensityRange(high - (found.high - found.low), high)
 
 
 def has_bright_background(sample: NDArray[np.floating]) -> bool:

@@ -56,13 +56,14 @@ def describe_run(
 
 
 def hash_pixels(readers: Sequence[PlaneReader]) -> str:
-    """SHA-256 over shapes and pixels of the segmented channel; of a regular sample of rows where it is too large."""
+    """SHA-256 over shapes and pixels of the channels that were read; of a sample of their rows where too large."""
     total = sum(int(np.prod(reader.shape)) for reader in readers)
     read = read_channel if total <= CACHED_PIXELS else sample_pixels
     digest = hashlib.sha256()
     for reader in readers:
         digest.update(str(reader.shape).encode())
-        digest.update(np.ascontiguousarray(read(reader.source, reader.index, reader.channel, reader.region)).tobytes())
+        for channel in dict.fromkeys(reader.channels):
+            digest.update(np.ascontiguousarray(read(reader.source, reader.index, channel, reader.region)).tobytes())
     return digest.hexdigest()
 
 

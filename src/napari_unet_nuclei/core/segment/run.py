@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet_nuclei.core.errors import ImageShapeError, ModelFileError, SettingsError
+from napari_unet_nuclei.core.errors import ImageShapeError, SettingsError
 from napari_unet_nuclei.core.image.axes import ImageSource, guess_axes
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader, look_at, open_plane
@@ -116,12 +116,8 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
     indices = tuple(source.plane_indices(request.plane))
     if not indices or len(request.plane) > len(source.leading_axes):
         raise ImageShapeError(f"There is no plane {request.plane} in an image of shape {tuple(source.array.shape)}.")
-    channel = None if settings.channel_auto else settings.channel
-    look = look_at(source, indices[len(indices) // 2], region, channel, settings.invert)
-    entry = find_model(request.model, look)
+    look, entry = _choose_model(request, indices[len(indices) // 2], region)
     model = _read_cached(entry.path, entry.path.stat().st_mtime_ns)
-    if model.card.architecture.in_channels != 1:
-        raise ModelFileError(f"The model '{entry.name}' needs several channels at once; images are segmented by one.")
     runner = NetworkRunner(model, choose_device(settings.device), settings.tile, settings.flips)
     readers = [open_plane(source, index, region, look, model.card.percentiles) for index in indices]
     predictions = _Predictions(request, runner, readers, Share(progress, 0.0, NETWORK_SHARE))
@@ -148,10 +144,22 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
     )
 
 
-def find_model(name: str, look: PlaneLook) -> ModelEntry:
-    """Find the model that was asked for, or the one for this kind of image."""
+def _choose_model(request: SegmentRequest, index: tuple[int, ...], region: Region) -> tuple[PlaneLook, ModelEntry]:
+    """Find the model that was asked for, or the one for this kind of image, and look at the image as it sees it."""
+    settings = request.settings
+    channel = None if settings.channel_auto else settings.channel
     registry = default_registry()
-    return registry.for_kind(look.kind) if name == AUTOMATIC else registry.find(name)
+
+    def look(inputs: int) -> PlaneLook:
+        return look_at(request.source, index, region, channel, settings.invert, inputs)
+
+    if request.model != AUTOMATIC:
+        entry = registry.find(request.model)
+        return look(entry.card.architecture.in_channels), entry
+    first = look(1)
+    entry = registry.for_kind(first.kind)
+    inputs = entry.card.architecture.in_channels
+    return (first if inputs == 1 else look(inputs)), entry
 
 
 @lru_cache(maxsize=2)
@@ -278,7 +286,7 @@ def _notices(readers: list[PlaneReader], look: PlaneLook, runner: NetworkRunner,
     notices = list(runner.notices)
     if not all(reader.finite for reader in readers):
         notices.append("Some pixels are NaN or infinite; they were treated as background.")
-    if readers[0].source.is_colour:
+    if readers[0].source.is_colour and len(look.channels) == 1:
         notices.append(f"Colour picture: the nuclei were read from the {look.channel_name}.")
     if look.inverted:
         notices.append("Bright background: the image was inverted.")

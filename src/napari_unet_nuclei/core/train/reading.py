@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
-from napari_unet_nuclei.core.image.plane import PlaneLook, look_at, open_plane
+from napari_unet_nuclei.core.image.plane import look_at, open_plane
 from napari_unet_nuclei.core.image.read import read_image
 from napari_unet_nuclei.core.labels.decode import fill_holes, label_components
 from napari_unet_nuclei.core.labels.numbering import as_ids, whole_labels
@@ -34,7 +34,7 @@ class InputForm:
         Channels of its input. For one, the channel with the nuclei is found as it is when segmenting; for more, an
         image must have as many, or be grey and is repeated.
     channel : int, optional
-        The channel with the nuclei, where the network takes one and the image has several.
+        The channel with the nuclei, where the image has several; repeated where the network takes more.
     percentiles : tuple of float
         Intensities that become 0 and 1.
     """
@@ -105,12 +105,10 @@ def read_input(path: Path, form: InputForm) -> Image:
     height, width = source.plane_shape
     region = (0, height, 0, width)
     try:
-        looks = _looks(source, index, form)
+        look = look_at(source, index, region, form.channel, inputs=form.channels)
     except ImageShapeError as error:
         raise ImageShapeError(f"{path}: {error}") from error
-    readers = [open_plane(source, index, region, look, form.percentiles) for look in looks]
-    image = np.concatenate([reader.read(region) for reader in readers])
-    return np.repeat(image, form.channels, axis=0) if len(image) < form.channels else image
+    return open_plane(source, index, region, look, form.percentiles).read(region)
 
 
 def _single_plane(path: Path, source: ImageSource, channels: int) -> tuple[ImageSource, tuple[int, ...]]:
@@ -121,20 +119,6 @@ def _single_plane(path: Path, source: ImageSource, channels: int) -> tuple[Image
     if long:
         raise ImageShapeError(f"{path} has {source.leading_shape} planes: save every plane as an image of its own.")
     return source, (0,) * len(source.leading_shape)
-
-
-def _looks(source: ImageSource, index: tuple[int, ...], form: InputForm) -> list[PlaneLook]:
-    """Decide on channels and polarity; colours are all turned, or none is."""
-    height, width = source.plane_shape
-    region = (0, height, 0, width)
-    if form.channels == 1 or source.channels == 1:
-        return [look_at(source, index, region, form.channel if form.channels == 1 else None)]
-    if source.channels != form.channels:
-        raise ImageShapeError(f"the image has {source.channels} channels, the network takes {form.channels}.")
-    if source.is_colour:
-        inverted = look_at(source, index, region).inverted
-        return [PlaneLook(colour, source.channel_name(colour), inverted) for colour in range(form.channels)]
-    return [look_at(source, index, region, channel) for channel in range(form.channels)]
 
 
 def _label_image(entry: Entry, shape: tuple[int, ...]) -> LabelsRead:

@@ -89,8 +89,10 @@ def predict_samples(model: Model, samples: Sequence[Sample], device: Device, pro
 def sample_reader(sample: Sample) -> PlaneReader:
     """Read a sample, which is normalised already, as the engine reads images."""
     height, width = sample.labels.shape
+    channels = tuple(range(len(sample.image)))
+    ranges = (IntensityRange(0.0, 1.0),) * len(channels)
     source = ImageSource(sample.image, "CYX")
-    return PlaneReader(source, (), 0, (0, height, 0, width), IntensityRange(0.0, 1.0), inverted=False, finite=True)
+    return PlaneReader(source, (), channels, (0, height, 0, width), ranges, inverted=False, finite=True)
 
 
 def compare(sample: Sample, prediction: Prediction, thresholds: Thresholds) -> MatchCounts:
