@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from napari_unet_nuclei.core.image.synthetic import draw_nuclei
-from napari_unet_nuclei.core.train.augment import Augmentation
+from napari_unet_nuclei.core.train.augment import Augmentation, StainMixing
 from napari_unet_nuclei.core.train.samples import Crop
 
 
@@ -83,3 +83,18 @@ def test_the_originals_are_not_changed():
     before = [crop.image.copy() for crop in originals]
     Augmentation(1.0)(originals, 3)
     assert all(np.array_equal(crop.image, image) for crop, image in zip(originals, before, strict=True))
+
+
+def test_stains_are_mixed_and_grey_stays_grey():
+    colours = torch.rand(64, 3, 4, 5)
+    grey = colours[:, :1].expand(64, 3, 4, 5)
+    mixing = StainMixing(0.15, grey=0.5, p=1.0)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        torch.testing.assert_close(mixing(grey), grey)
+        torch.testing.assert_close(mixing(colours[:, :1]), colours[:, :1])
+        mixed = mixing(colours)
+    became_grey = (mixed[:, 0] - mixed[:, 2]).abs().amax(dim=(1, 2)) < 1e-6
+    assert 16 < became_grey.sum() < 48
+    torch.testing.assert_close(mixed[became_grey][:, 0], colours[became_grey].mean(dim=1))
+    assert (mixed[~became_grey] - colours[~became_grey]).abs().mean() > 0.02

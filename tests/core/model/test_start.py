@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from napari_unet_nuclei.core.errors import ModelFileError
+from napari_unet_nuclei.core.model.card import Architecture, ModelCard
+from napari_unet_nuclei.core.model.file import Model
+from napari_unet_nuclei.core.model.start import start_from
+from napari_unet_nuclei.core.model.unet import UNet
+
+GREY = Architecture(base_width=4, depth=2)
+COLOUR = GREY.model_copy(update={"in_channels": 3})
+
+
+def model(architecture: Architecture) -> Model:
+    torch.manual_seed(0)
+    return Model(ModelCard(name="base", architecture=architecture), UNet(architecture).eval())
+
+
+@pytest.mark.parametrize("stem", ["full", "space-to-depth"])
+def test_a_grey_picture_in_colours_gives_what_the_grey_model_gives(stem):
+    base = model(GREY.model_copy(update={"stem": stem}))
+    network = start_from(base, COLOUR.model_copy(update={"stem": stem}))
+    image = torch.rand(1, 1, 32, 48)
+    with torch.inference_mode():
+        torch.testing.assert_close(network(image.expand(1, 3, 32, 48)), base.network(image))
+
+
+def test_the_base_stays_as_it_is():
+    base = model(COLOUR)
+    network = start_from(base, COLOUR)
+    with torch.no_grad():
+        for value in network.parameters():
+            value.zero_()
+    assert all(value.abs().sum() > 0 for value in base.network.encoder.parameters() if value.ndim > 1)
+
+
+@pytest.mark.parametrize("wanted", [COLOUR.model_copy(update={"depth": 3}), GREY])
+def test_a_network_of_another_shape_is_refused(wanted):
+    with pytest.raises(ModelFileError, match="another shape"):
+        start_from(model(COLOUR), wanted)
