@@ -46,12 +46,12 @@ def test_afterwards_ctrl_c_is_as_before():
 def test_messages_go_to_stderr(capsys):
     with TerminalProgress() as progress:
         progress.report(Notice("Bright background."))
-        progress.report(EpochDone(3, 0.5, 0.25, 0.875))
+        progress.report(EpochDone(3, 0.5, 0.25, {"AP@0.5": 0.875}))
     shown = capsys.readouterr()
     assert shown.out == ""
     assert "Bright background." in shown.err
     assert "epoch 3" in shown.err
-    assert "0.875" in shown.err
+    assert "AP@0.5 0.875" in shown.err
 
 
 def test_quiet_says_nothing(capsys):

@@ -14,7 +14,7 @@ def test_a_share_of_a_share_maps_into_its_part_of_the_whole():
     assert progress.fractions == [0.5, 0.625, 0.75]
 
 
-@pytest.mark.parametrize("event", [Notice("a smaller tile"), EpochDone(1, 0.5, 0.4, 0.3)])
+@pytest.mark.parametrize("event", [Notice("a smaller tile"), EpochDone(1, 0.5, 0.4, {"AP@0.5": 0.3})])
 def test_what_is_no_fraction_passes_unchanged(event):
     progress = RecordingProgress()
     Rising(Share(progress, 0.2, 0.3)).report(event)

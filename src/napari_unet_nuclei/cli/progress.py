@@ -64,10 +64,9 @@ class TerminalProgress:
                 self._advance(fraction, message)
             case Notice(message):
                 self.say(message)
-            case EpochDone(epoch, train_loss, val_loss, val_ap50):
-                self.say(
-                    f"epoch {epoch}: loss {train_loss:.3f}, on validation images {val_loss:.3f}, AP@0.5 {val_ap50:.3f}"
-                )
+            case EpochDone(epoch, train_loss, val_loss, scores):
+                figures = "".join(f", {name} {value:.3f}" for name, value in scores.items())
+                self.say(f"epoch {epoch}: loss {train_loss:.3f}, on validation images {val_loss:.3f}{figures}")
             case _:
                 assert_never(event)
 

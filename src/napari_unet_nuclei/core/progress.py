@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,14 +44,15 @@ class EpochDone:
         Number of the epoch, from 1.
     train_loss, val_loss : float
         Mean loss on the training crops of this epoch and on the validation images.
-    val_ap50 : float
-        Average precision at IoU 0.5 on the validation images, 0 to 1.
+    scores : mapping of str to float
+        What validation gave, by name: "foreground IoU" and "AP@0.5" of nuclei, "mean IoU" and "pixel accuracy" of
+        classes, all 0 to 1.
     """
 
     epoch: int
     train_loss: float
     val_loss: float
-    val_ap50: float
+    scores: Mapping[str, float]
 
 
 Event = Advanced | Notice | EpochDone

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from napari_unet_nuclei.core.errors import ModelFileError
@@ -12,6 +15,8 @@ from napari_unet_nuclei.core.model.unet import UNet
 from napari_unet_nuclei.core.progress import EpochDone
 from napari_unet_nuclei.core.train.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from tests.core.tiny import tiny_network
+
+EPOCH = EpochDone(1, 0.5, 0.4, {"foreground IoU": 0.8, "AP@0.5": 0.3})
 
 Run = tuple[UNet, AveragedModel, torch.optim.Optimizer]
 
@@ -41,7 +46,7 @@ def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> boo
 def test_a_run_goes_on_from_its_checkpoint_as_if_it_had_never_stopped(tmp_path):
     path = tmp_path / "run.safetensors"
     first, second = started(0, 2), started(1, 1)
-    state = Checkpoint(2, 1.5, {}, 0.7, 3, [EpochDone(1, 0.5, 0.4, 0.3)])
+    state = Checkpoint(2, 1.5, {}, 0.7, 3, [EPOCH])
     write_checkpoint(path, state, *first)
     found = read_checkpoint(path, *second)
     for step in (2, 3):
@@ -50,7 +55,7 @@ def test_a_run_goes_on_from_its_checkpoint_as_if_it_had_never_stopped(tmp_path):
     assert same(first[0].state_dict(), second[0].state_dict())
     assert same(first[1].state_dict(), second[1].state_dict())
     assert (found.step, found.seconds, found.best_score, found.epochs_since_best) == (2, 1.5, 0.7, 3)
-    assert found.history == [EpochDone(1, 0.5, 0.4, 0.3)]
+    assert found.history == [EPOCH]
 
 
 def test_the_best_weights_come_back(tmp_path):
@@ -66,6 +71,16 @@ def test_a_run_without_a_best_epoch_comes_back(tmp_path):
     found = read_checkpoint(tmp_path / "run.safetensors", *run)
     assert found.best == {}
     assert found.best_score == -math.inf
+
+
+def test_the_history_of_an_earlier_version_comes_back(tmp_path):
+    path, run = tmp_path / "run.safetensors", started(0, 1)
+    write_checkpoint(path, Checkpoint(), *run)
+    with safe_open(path, framework="pt") as file:
+        record = json.loads(file.metadata()["run"])
+    record["history"] = [{"epoch": 1, "train_loss": 0.5, "val_loss": 0.4, "val_ap50": 0.3}]
+    save_file(load_file(path), path, {"run": json.dumps(record)})
+    assert read_checkpoint(path, *run).history == [EpochDone(1, 0.5, 0.4, {"AP@0.5": 0.3})]
 
 
 def test_a_checkpoint_replaces_the_one_before_and_leaves_nothing_else(tmp_path):

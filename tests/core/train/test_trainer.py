@@ -17,8 +17,9 @@ from napari_unet_nuclei.core.errors import NoSamplesError, TrainingDivergedError
 from napari_unet_nuclei.core.model.unet import UNet
 from napari_unet_nuclei.core.progress import Cancelled, EpochDone, Silent
 from napari_unet_nuclei.core.train import trainer
+from napari_unet_nuclei.core.train.instances import InstanceTask
+from napari_unet_nuclei.core.train.task import Judged
 from napari_unet_nuclei.core.train.trainer import BatchSource, Trainer, TrainResult, warm_up_and_cosine
-from napari_unet_nuclei.core.train.validate import Judged
 from tests.core.tiny import FLOAT32, tiny_network
 from tests.core.train.small_run import CARD, SETTINGS, sample
 from tests.recording import RecordingProgress
@@ -45,12 +46,12 @@ def judged_as(monkeypatch):
         shown: list[dict[str, torch.Tensor]] = []
         given = iter(scores)
 
-        def validate(network: UNet, *others: object) -> Judged:
+        def validate(task: InstanceTask, network: UNet, *others: object) -> Judged:
             shown.append({name: value.clone() for name, value in network.state_dict().items()})
             score = next(given)
-            return Judged(1 - score, score, score)
+            return Judged(1 - score, {"AP@0.5": score}, score)
 
-        monkeypatch.setattr(trainer, "validate", validate)
+        monkeypatch.setattr(InstanceTask, "validate", validate)
         return shown
 
     return judge_as
@@ -79,7 +80,9 @@ def test_steps_epochs_and_history_are_counted(tmp_path):
     assert progress.fractions[-1] == 1
     with (tmp_path / "history.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [float(row["val_ap50"]) for row in rows] == [event.val_ap50 for event in result.history]
+    assert list(rows[0]) == ["epoch", "train_loss", "val_loss", "val_foreground_iou", "val_ap50"]
+    for name, column in (("AP@0.5", "val_ap50"), ("foreground IoU", "val_foreground_iou")):
+        assert [float(row[column]) for row in rows] == [event.scores[name] for event in result.history]
     assert not result.network.training
     assert {value.dtype for value in result.network.parameters()} == {torch.float32}
 
@@ -122,8 +125,8 @@ def test_a_loss_that_is_no_number_stops_before_the_step():
 
 
 def test_a_loss_that_is_no_number_later_keeps_the_best_epoch(monkeypatch, judged_as):
-    calls, real = count(1), trainer.instance_loss
-    monkeypatch.setattr(trainer, "instance_loss", lambda *given: real(*given) * (math.nan if next(calls) > 3 else 1))
+    calls, real = count(1), InstanceTask.loss
+    monkeypatch.setattr(InstanceTask, "loss", lambda *given: real(*given) * (math.nan if next(calls) > 3 else 1))
     shown = judged_as(0.5)
     progress = RecordingProgress()
     result = fit(progress)
@@ -203,7 +206,7 @@ def test_a_network_to_start_from_is_started_from_and_not_changed(judged_as):
 
 
 def test_the_same_step_gives_the_same_batch_in_any_order():
-    source = BatchSource(TRAIN, CARD, SETTINGS, FLOAT32)
+    source = BatchSource(TRAIN, InstanceTask(CARD), SETTINGS, FLOAT32)
     first, _, again = source.batch(5), source.batch(6), source.batch(5)
     assert torch.equal(first[0], again[0])
     assert torch.equal(first[1].distance, again[1].distance)
@@ -211,7 +214,7 @@ def test_the_same_step_gives_the_same_batch_in_any_order():
 
 
 def test_batches_made_ahead_are_those_of_their_steps():
-    source = BatchSource(TRAIN, CARD, SETTINGS, FLOAT32)
+    source = BatchSource(TRAIN, InstanceTask(CARD), SETTINGS, FLOAT32)
     wanted = [source.batch(step)[0] for step in (4, 5)]
     with source.ahead(4) as batches:
         assert all(torch.equal(next(batches)[0], images) for images in wanted)

@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -78,8 +79,13 @@ def read_checkpoint(
         index, moment = name.split(".", 1)
         moments.setdefault(int(index), {})[moment] = value
     optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
-    history = [EpochDone(**event) for event in record.pop("history")]
+    history = [_epoch(**event) for event in record.pop("history")]
     return Checkpoint(best=_part(tensors, "best"), history=history, **record)
+
+
+def _epoch(val_ap50: float | None = None, **event: Any) -> EpochDone:
+    """Rebuild an epoch's record; earlier versions knew one figure only."""
+    return EpochDone(**event) if val_ap50 is None else EpochDone(**event, scores={"AP@0.5": val_ap50})
 
 
 def _part(tensors: dict[str, Tensor], part: str) -> dict[str, Tensor]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import csv
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -11,34 +10,32 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from napari_unet_nuclei.core.atomic import atomic
 from napari_unet_nuclei.core.errors import NoSamplesError, TrainingDivergedError
-from napari_unet_nuclei.core.labels.encode import encode_labels
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.device import Device, choose_device
 from napari_unet_nuclei.core.model.unet import UNet
 from napari_unet_nuclei.core.progress import Advanced, EpochDone, Notice, Progress
 from napari_unet_nuclei.core.settings import TrainSettings
-from napari_unet_nuclei.core.train.augment import Augmentation
 from napari_unet_nuclei.core.train.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from napari_unet_nuclei.core.train.losses import Targets, instance_loss
-from napari_unet_nuclei.core.train.samples import Crop, Sample, blank_crop, cut_crop, draw_scale, sampling_weights
-from napari_unet_nuclei.core.train.validate import validate
+from napari_unet_nuclei.core.train.history import write_history
+from napari_unet_nuclei.core.train.instances import InstanceTask
+from napari_unet_nuclei.core.train.samples import Sample, sampling_weights
+from napari_unet_nuclei.core.train.task import Task
 
 EMA_DECAY = 0.999
 WARM_UP = 0.03
 """Share of the training in which the learning rate rises."""
 LARGEST_GRADIENT = 1.0
-BLANK_SHARE = 0.04
-"""Share of crops that show noise without nuclei."""
 
-Batch = tuple[Tensor, Targets]
+Batch = tuple[Tensor, Any]
+"""Images, and the targets that the task made of their labels."""
 
 
 @dataclass(frozen=True)
@@ -65,28 +62,22 @@ class TrainResult:
 class BatchSource:
     """Prepares the next batch on a thread of its own while the network works on this one."""
 
-    def __init__(self, samples: Sequence[Sample], card: ModelCard, settings: TrainSettings, device: Device) -> None:
+    def __init__(self, samples: Sequence[Sample], task: Task, settings: TrainSettings, device: Device) -> None:
         self.samples = samples
-        self.card = card
+        self.task = task
         self.settings = settings
         self.device = device
         self.weights = sampling_weights(samples)
-        self.augmentation = Augmentation(settings.augmentation)
+        self.augmentation = task.augmentation(settings.augmentation)
 
     def batch(self, step: int) -> Batch:
         """Make the batch of a step; the same step gives the same batch, so a run can be resumed anywhere."""
         rng = np.random.default_rng((self.settings.seed, step))
         chosen = rng.choice(len(self.samples), self.settings.batch, p=self.weights)
-        crops = [self._crop(self.samples[index], rng) for index in chosen]
+        crops = [self.task.draw_crop(self.samples[index], self.settings.crop, rng) for index in chosen]
         images, warped = self.augmentation(crops, seed=int(rng.integers(2**31)))
-        maps = [encode_labels(crop.labels, self.card.diameter, crop.diameters, crop.reviewed) for crop in warped]
         layout = torch.channels_last
-        return images.to(self.device.name).to(memory_format=layout), Targets.stack(maps, self.device.name)
-
-    def _crop(self, sample: Sample, rng: np.random.Generator) -> Crop:
-        if rng.random() < BLANK_SHARE:
-            return blank_crop(len(sample.image), self.settings.crop, rng)
-        return cut_crop(sample, self.settings.crop, draw_scale(sample, self.card.diameter, rng), rng)
+        return images.to(self.device.name).to(memory_format=layout), self.task.targets(warped, self.device.name)
 
     @contextmanager
     def ahead(self, first: int) -> Iterator[Iterator[Batch]]:
@@ -105,13 +96,18 @@ class BatchSource:
             yield batches()
 
 
+def task_of(card: ModelCard) -> Task:
+    """Return what the model of a card is trained for."""
+    return InstanceTask(card)
+
+
 class Trainer:
     """Trains a network of the card's architecture.
 
     Parameters
     ----------
     card : ModelCard
-        Architecture, nucleus diameter and thresholds used while validating.
+        Task and architecture; for nuclei, their diameter and the thresholds used while validating.
     settings : TrainSettings
     network : UNet, optional
         Weights to start from; fresh ones, drawn by the seed, where not given.
@@ -120,6 +116,7 @@ class Trainer:
     def __init__(self, card: ModelCard, settings: TrainSettings, network: UNet | None = None) -> None:
         self.card = card
         self.settings = settings
+        self.task = task_of(card)
         self.device = choose_device(settings.device)
         torch.manual_seed(settings.seed)
         start = copy.deepcopy(network) if network else UNet(card.architecture)
@@ -160,7 +157,7 @@ class Trainer:
             raise NoSamplesError("Training needs at least one image to learn from and one to judge with.")
         state = self._resume(checkpoint)
         started = time.monotonic() - state.seconds
-        source = BatchSource(train, self.card, self.settings, self.device)
+        source = BatchSource(train, self.task, self.settings, self.device)
         losses: list[float] = []
         with source.ahead(state.step) as batches:
             for batch in batches:
@@ -210,7 +207,7 @@ class Trainer:
         reduced = self.device.precision != torch.float32
         with torch.autocast(self.device.name.split(":")[0], torch.bfloat16, enabled=reduced):
             logits = self.network(images)
-        loss = instance_loss(logits.float(), targets, self.card.architecture.heads)
+        loss = self.task.loss(logits.float(), targets)
         value = float(loss.detach())
         if math.isfinite(value):
             self.optimiser.zero_grad()
@@ -226,8 +223,8 @@ class Trainer:
         """Validate the averaged weights and remember them where they are the best so far."""
         network = self.averaged.module
         assert isinstance(network, UNet)
-        judged = validate(network, self.card, validation, self.device, self.settings.crop)
-        event = EpochDone(len(state.history) + 1, float(np.mean(losses)), judged.loss, judged.ap50)
+        judged = self.task.validate(network, validation, self.device, self.settings.crop)
+        event = EpochDone(len(state.history) + 1, float(np.mean(losses)), judged.loss, judged.scores)
         state.history.append(event)
         state.epochs_since_best += 1
         if judged.score > state.best_score:
@@ -266,11 +263,3 @@ def warm_up_and_cosine(fraction: float) -> float:
     if fraction < WARM_UP:
         return 0.02 + 0.98 * fraction / WARM_UP
     return 0.5 * (1 + math.cos(math.pi * (fraction - WARM_UP) / (1 - WARM_UP)))
-
-
-def write_history(path: Path, history: Sequence[EpochDone]) -> None:
-    """Write one CSV row per epoch."""
-    with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(("epoch", "train_loss", "val_loss", "val_ap50"))
-        writer.writerows((e.epoch, e.train_loss, e.val_loss, e.val_ap50) for e in history)

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from napari_unet_nuclei.core.train.instances import InstanceTask
+from napari_unet_nuclei.core.train.samples import Sample
+from tests.core.tiny import FLOAT32, tiny_network
+from tests.core.train.small_run import CARD, sample
+
+
+def test_figures_are_means_of_the_images():
+    """A network that finds nothing is right about the empty image and wrong about the other."""
+    network = tiny_network()
+    with torch.no_grad():
+        network.heads.weight.zero_()
+        network.heads.bias.fill_(-9)
+    empty = Sample("empty", np.zeros((1, 40, 40), np.float32), np.zeros((40, 40), np.int32), "e")
+    judged = InstanceTask(CARD).validate(network, [sample(0), empty], FLOAT32, 32)
+    assert judged.scores == {"foreground IoU": 0.5, "AP@0.5": 0.5}
+    assert judged.score == 0.5
+    assert np.isfinite(judged.loss)
