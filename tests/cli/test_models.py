@@ -56,7 +56,43 @@ def test_an_export_overwrites_nothing(model_file):
     assert "exists already" in shown.stderr
 
 
+def test_a_second_model_of_a_name_is_imported_under_another(model_file, tmp_path):
+    run("models", "import", model_file)
+    card = ModelCard(name="tiny", architecture=Architecture(base_width=3, depth=1))
+    save_model(tmp_path / "other.safetensors", Model(card, UNet(card.architecture)))
+    shown = run("models", "import", tmp_path / "other.safetensors")
+    assert shown.exit_code == 1
+    assert "such as 'tiny 2'" in shown.stderr
+    assert run("models", "import", tmp_path / "other.safetensors", "--name", "tiny 2").exit_code == 0
+    assert {"tiny", "tiny 2"} <= set(names())
+
+
+def test_a_model_is_renamed(model_file):
+    run("models", "import", model_file)
+    shown = run("models", "rename", "tiny", "liver")
+    assert shown.exit_code == 0
+    assert "Renamed 'tiny' to 'liver'" in shown.stdout
+    assert "liver" in names()
+    assert "tiny" not in names()
+
+
+@pytest.mark.parametrize("new", ["nuclei-fluorescence", "a/b"])
+def test_a_name_that_cannot_be_given_is_refused(model_file, new):
+    run("models", "import", model_file)
+    shown = run("models", "rename", "tiny", new)
+    assert shown.exit_code == 1
+    assert new in shown.stderr
+    assert "tiny" in names()
+
+
+def test_a_file_of_another_ending_is_not_exported_to(tmp_path):
+    shown = run("models", "export", "nuclei-fluorescence", tmp_path / "model.pt")
+    assert shown.exit_code == 1
+    assert ".safetensors" in shown.stderr
+
+
 def test_the_bundled_model_stays():
     bundled = [card for card in json.loads(run("models", "list", "--json").stdout) if card["bundled"]]
     assert bundled
     assert run("models", "remove", bundled[0]["name"]).exit_code == 1
+    assert run("models", "rename", bundled[0]["name"], "mine").exit_code == 1

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from napari_unet_nuclei.cli.options import Json
-from napari_unet_nuclei.core.atomic import atomic
 from napari_unet_nuclei.core.errors import OutputFileError
-from napari_unet_nuclei.core.model.registry import SUFFIX, ModelEntry, default_registry
+from napari_unet_nuclei.core.model.registry import ModelEntry, default_registry
 
 models_command = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    help="List and show the installed models, import and remove your own.",
+    help="List and show the installed models; import, export, rename and remove your own.",
 )
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of an installed model.")]
@@ -32,9 +30,10 @@ def list_models(as_json: Json = False) -> None:
         typer.echo(json.dumps([_describe(entry) for entry in entries], indent=2, ensure_ascii=False))
         return
     for entry in entries:
-        origin = "bundled" if entry.bundled else "yours"
         card = entry.card
-        typer.echo(f"{entry.name} ({origin}, {card.image_kind}, nuclei of {card.diameter:g} px): {card.description}")
+        typer.echo(
+            f"{entry.name} ({entry.origin}, {card.image_kind}, nuclei of {card.diameter:g} px): {card.description}"
+        )
     if not entries:
         typer.echo("No model is installed.", err=True)
 
@@ -51,17 +50,18 @@ def show_model(model: NameOrFile, as_json: Json = False) -> None:
         if isinstance(value, dict):
             typer.echo(f"{name}:")
             for part, what in value.items():
-                typer.echo(f"  {part}: {what}")
+                typer.echo(f"  {part}: {_text(what)}")
         else:
-            typer.echo(f"{name}: {value}")
+            typer.echo(f"{name}: {_text(value)}")
 
 
 @models_command.command("import")
 def import_model(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A .safetensors file that this program wrote.")],
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="Name to give it; else that of its card.")] = "",
 ) -> None:
     """Copy a model file among your models, so that its name is enough from now on."""
-    entry = default_registry().add(file)
+    entry = default_registry().add(file, name)
     typer.echo(f"Imported '{entry.name}' to {entry.path}.")
 
 
@@ -71,13 +71,20 @@ def export_model(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it; ends in .safetensors.")],
 ) -> None:
     """Copy an installed model to a file, to share it."""
-    if file.suffix != SUFFIX or file.exists():
-        problem = "exists already" if file.exists() else f"does not end in {SUFFIX}"
-        raise OutputFileError(f"{file} {problem}: choose another name.")
-    source = default_registry().find(model).path
-    with atomic(file) as partial:
-        shutil.copyfile(source, partial)
+    if file.exists():
+        raise OutputFileError(f"{file} exists already: choose another name.")
+    default_registry().export(model, file)
     typer.echo(f"Exported '{model}' to {file}.")
+
+
+@models_command.command("rename")
+def rename_model(
+    model: Name,
+    new_name: Annotated[str, typer.Argument(metavar="NEW_NAME", help="A name that no other model has.")],
+) -> None:
+    """Give one of your models another name; its weights and their hash stay as they are."""
+    entry = default_registry().rename(model, new_name)
+    typer.echo(f"Renamed '{model}' to '{entry.name}'.")
 
 
 @models_command.command("remove")
@@ -90,3 +97,8 @@ def remove_model(model: Name) -> None:
 def _describe(entry: ModelEntry) -> dict[str, object]:
     """The card with the place of the file, as JSON values."""
     return {"path": str(entry.path), "bundled": entry.bundled, **entry.card.model_dump(mode="json")}
+
+
+def _text(value: object) -> str:
+    """A value as a person reads it."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from napari_unet_nuclei.core.errors import ModelFileError, UnknownModelError
-from napari_unet_nuclei.core.model.registry import BUNDLED, ModelRegistry, default_registry, load_model
+from napari_unet_nuclei.core.errors import ModelFileError, OutputFileError, UnknownModelError
+from napari_unet_nuclei.core.model.registry import BUNDLED, RESERVED_NAMES, ModelRegistry, default_registry, load_model
+from napari_unet_nuclei.core.segment.request import AUTOMATIC
 from tests.core.tiny import write_tiny_model
 
 
@@ -45,12 +46,115 @@ def test_an_added_model_is_found_and_can_be_removed(registry, tmp_path):
     assert [entry.name for entry in registry.list()] == ["one"]
 
 
-def test_a_name_is_given_once(registry, tmp_path):
+def files_in(registry: ModelRegistry) -> list[str]:
+    return sorted(path.name for path in registry.own.iterdir()) if registry.own.exists() else []
+
+
+def test_a_name_is_given_once_and_a_free_one_is_proposed(registry, tmp_path):
     path = tmp_path / "other.safetensors"
-    write_tiny_model(path, "one")
-    with pytest.raises(ModelFileError, match="already"):
+    for name in ("one", "One"):
+        write_tiny_model(path, name, seed=1)
+        with pytest.raises(ModelFileError, match=f"already.*'{name} 2'"):
+            registry.add(path)
+    assert files_in(registry) == []
+    assert registry.add(path, "One 2").name == "One 2"
+    assert registry.free_name("one") == "one 3"
+    assert load_model("One 2", registry).card.weights_hash == write_tiny_model(path, seed=1).weights_hash
+
+
+def test_the_very_same_model_is_not_added_twice(registry, tmp_path):
+    write_tiny_model(tmp_path / "copy.safetensors", "one")
+    with pytest.raises(ModelFileError, match="very same"):
+        registry.add(tmp_path / "copy.safetensors")
+
+
+def test_a_proposed_name_is_no_longer_than_a_name_may_be(registry, tmp_path):
+    write_tiny_model(tmp_path / "long.safetensors", "n" * 80)
+    registry.add(tmp_path / "long.safetensors")
+    assert registry.free_name("n" * 80) == "n" * 78 + " 2"
+
+
+def test_a_damaged_file_is_not_added(registry, tmp_path):
+    path = tmp_path / "download.safetensors"
+    write_tiny_model(path, "two")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-100])
+    with pytest.raises(ModelFileError, match="a part of it is missing"):
         registry.add(path)
-    assert not registry.own.exists() or not list(registry.own.iterdir())
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(ModelFileError, match="not those that were saved"):
+        registry.add(path)
+    assert files_in(registry) == []
+    path.write_bytes(whole)
+    registry.add(path)
+    assert files_in(registry) == ["two.safetensors"]
+
+
+def test_adding_replaces_no_file_that_happens_to_have_the_name(registry, tmp_path):
+    registry.own.mkdir()
+    write_tiny_model(registry.own / "three.safetensors", "two")
+    write_tiny_model(tmp_path / "download.safetensors", "three")
+    registry.add(tmp_path / "download.safetensors")
+    assert {entry.name for entry in registry.list()} == {"one", "two", "three"}
+
+
+def test_what_is_still_being_written_is_no_model(registry):
+    write_tiny_model(registry.own / ".two-12ab.part.safetensors", "two")
+    assert [entry.name for entry in registry.list()] == ["one"]
+
+
+def test_a_model_is_renamed_and_its_weights_stay(registry, tmp_path):
+    write_tiny_model(tmp_path / "m.safetensors", "my model")
+    before = registry.add(tmp_path / "m.safetensors")
+    entry = registry.rename("my model", " liver v1.2 ")
+    assert entry.path == registry.own / "liver v1.2.safetensors"
+    assert files_in(registry) == ["liver v1.2.safetensors"]
+    assert entry.card == before.card.model_copy(update={"name": "liver v1.2"})
+    assert load_model("liver v1.2", registry).card.weights_hash == before.card.weights_hash
+    assert registry.rename("liver v1.2", "Liver v1.2").name == "Liver v1.2"
+    assert [entry.name for entry in registry.list()] == ["one", "Liver v1.2"]
+
+
+def test_a_model_keeps_its_name_on_request(registry, tmp_path):
+    write_tiny_model(tmp_path / "m.safetensors", "two")
+    registry.add(tmp_path / "m.safetensors")
+    assert registry.rename("two", "two").path == registry.own / "two.safetensors"
+    assert files_in(registry) == ["two.safetensors"]
+
+
+@pytest.mark.parametrize("new", ["one", "ONE", "", "  ", "a/b", "../up", ".hidden", "é", "n" * 81, "Automatic"])
+def test_a_name_that_is_taken_or_none_is_refused(registry, tmp_path, new):
+    write_tiny_model(tmp_path / "m.safetensors", "two")
+    registry.add(tmp_path / "m.safetensors")
+    with pytest.raises(ModelFileError):
+        registry.rename("two", new)
+    assert files_in(registry) == ["two.safetensors"]
+    assert registry.find("two").name == "two"
+
+
+def test_bundled_and_foreign_models_cannot_be_renamed(registry, tmp_path):
+    write_tiny_model(tmp_path / "elsewhere.safetensors")
+    for name in ("one", str(tmp_path / "elsewhere.safetensors")):
+        with pytest.raises(ModelFileError, match="stays"):
+            registry.rename(name, "two")
+    with pytest.raises(UnknownModelError):
+        registry.rename("three", "two")
+
+
+def test_what_stands_for_the_automatic_choice_is_no_name():
+    assert AUTOMATIC in RESERVED_NAMES
+
+
+def test_an_export_is_the_same_file(registry, tmp_path):
+    registry.export("one", tmp_path / "share" / "one.safetensors")
+    assert (tmp_path / "share" / "one.safetensors").read_bytes() == registry.find("one").path.read_bytes()
+
+
+@pytest.mark.parametrize("target", ["one.pt", "one", "own/copy.safetensors", "bundled/copy.safetensors"])
+def test_an_export_is_a_model_file_outside_the_folders_of_models(registry, tmp_path, target):
+    with pytest.raises(OutputFileError):
+        registry.export("one", tmp_path / target)
+    assert not (tmp_path / target).exists()
 
 
 def test_what_is_no_model_is_not_added(registry, tmp_path):

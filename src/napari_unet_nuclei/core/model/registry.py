@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from platformdirs import user_data_path
+from pydantic import ValidationError
 
 from napari_unet_nuclei.core.atomic import atomic
-from napari_unet_nuclei.core.errors import ModelFileError, UnknownModelError
+from napari_unet_nuclei.core.errors import ModelFileError, OutputFileError, UnknownModelError
 from napari_unet_nuclei.core.model.card import ModelCard, read_card
+from napari_unet_nuclei.core.model.header import copy_renamed, hash_tensors
 
 if TYPE_CHECKING:
     from napari_unet_nuclei.core.model.file import Model
@@ -20,6 +24,10 @@ if TYPE_CHECKING:
 BUNDLED = Path(__file__).parent / "weights"
 FOLDER_VARIABLE = "NAPARI_UNET_NUCLEI_MODELS"
 SUFFIX = ".safetensors"
+
+LONGEST_NAME = 80
+RESERVED_NAMES = ("automatic",)
+"""What can be said in place of a model's name."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,11 @@ class ModelEntry:
     def name(self) -> str:
         """Name in the pickers."""
         return self.card.name
+
+    @property
+    def origin(self) -> str:
+        """Whose it is, in a word."""
+        return "bundled" if self.bundled else "yours"
 
 
 @dataclass(frozen=True)
@@ -55,7 +68,7 @@ class ModelRegistry:
         """All readable models, bundled ones first; a damaged file in the user's folder is passed over."""
         entries = []
         for folder in (self.bundled, self.own):
-            for path in sorted(folder.glob(f"*{SUFFIX}")):
+            for path in sorted(folder.glob(f"[!.]*{SUFFIX}")):  # a dot hides what is still being written
                 try:
                     entries.append(ModelEntry(path, read_card(path), folder == self.bundled))
                 except ModelFileError:
@@ -95,21 +108,89 @@ class ModelRegistry:
             raise UnknownModelError("No model is installed. Install the package again, or import a model file.")
         return next((entry for entry in entries if entry.bundled and entry.card.image_kind == kind), entries[0])
 
-    def add(self, path: Path) -> ModelEntry:
-        """Copy a model file into the user's folder, under its card's name.
+    def holder(self, name: str) -> ModelEntry | None:
+        """Return the model that has a name, upper and lower case being one, or None where it is free."""
+        return next((entry for entry in self.list() if entry.name.casefold() == name.casefold()), None)
+
+    def free_name(self, name: str) -> str:
+        """Return the name itself where it is free, else with the first number that makes it so."""
+        return next(proposal for proposal in _numbered(name) if self.holder(proposal) is None)
+
+    def add(self, path: Path, name: str = "") -> ModelEntry:
+        """Copy a model file into the user's folder, under its card's name or, where given, under another one.
 
         Raises
         ------
         ModelFileError
-            If the file cannot be used or a model of that name is there already.
+            If the file is damaged or cannot be used, or the name is taken or cannot be one.
+        OutputFileError
+            If it cannot be written.
         """
         card = read_card(path)
-        if any(entry.name == card.name for entry in self.list()):
-            raise ModelFileError(f"A model named '{card.name}' is installed already. Rename or remove it first.")
-        target = self.own / f"{card.name}{SUFFIX}"
+        chosen = _checked_name(name or card.name)
+        holder = self.holder(chosen)
+        if holder is not None and holder.card == card:
+            raise ModelFileError(f"'{holder.name}' is installed already: {path.name} holds the very same model.")
+        if holder is not None:
+            raise ModelFileError(
+                f"Another model named '{holder.name}' is installed already. Import this one under another name, "
+                f"such as '{self.free_name(chosen)}'."
+            )
+        if hash_tensors(path) != card.weights_hash:
+            raise ModelFileError(f"{path} is damaged: its weights are not those that were saved. Get the file again.")
+        target = self._free_path(chosen)
         with atomic(target) as temporary:
-            shutil.copyfile(path, temporary)
-        return ModelEntry(target, card, bundled=False)
+            if chosen == card.name:
+                shutil.copyfile(path, temporary)
+            else:
+                copy_renamed(path, temporary, chosen)
+        return ModelEntry(target, read_card(target), bundled=False)
+
+    def export(self, name: str, path: Path) -> None:
+        """Copy a model to a file, to share it.
+
+        Raises
+        ------
+        UnknownModelError
+            If there is no such model.
+        OutputFileError
+            If the file's name does not end in .safetensors, it lies among the installed models, or cannot be written.
+        """
+        source = self.find(name).path
+        if path.suffix != SUFFIX:
+            raise OutputFileError(f"{path} does not end in {SUFFIX}: choose another name.")
+        if path.parent.resolve() in (self.own.resolve(), self.bundled.resolve()):
+            raise OutputFileError(f"{path.parent} is the folder of the installed models: choose another folder.")
+        with atomic(path) as temporary:
+            shutil.copyfile(source, temporary)
+
+    def rename(self, name: str, new: str) -> ModelEntry:
+        """Give one of the user's models another name; its weights and their hash stay as they are.
+
+        Raises
+        ------
+        UnknownModelError
+            If there is no such model.
+        ModelFileError
+            If it came with the program, or the new name is taken or cannot be one.
+        OutputFileError
+            If it cannot be written.
+        """
+        entry, chosen = self._own_entry(name), _checked_name(new)
+        if chosen == entry.name:
+            return entry
+        holder = self.holder(chosen)
+        if holder is not None and holder.path != entry.path:
+            raise ModelFileError(f"A model named '{holder.name}' is installed already: choose another name.")
+        target = self._free_path(chosen)
+        with atomic(target) as temporary:
+            copy_renamed(entry.path, temporary, chosen)
+        try:
+            _delete(entry)
+        except ModelFileError:
+            target.unlink()  # else there were two
+            raise
+        return ModelEntry(target, read_card(target), bundled=False)
 
     def remove(self, name: str) -> None:
         """Delete one of the user's models.
@@ -119,12 +200,55 @@ class ModelRegistry:
         UnknownModelError
             If there is no such model.
         ModelFileError
-            If it came with the program.
+            If it came with the program, or the system does not let it go.
         """
+        _delete(self._own_entry(name))
+
+    def _own_entry(self, name: str) -> ModelEntry:
         entry = self.find(name)
+        if entry.bundled:
+            raise ModelFileError(f"'{name}' came with the program, so it stays as it is.")
         if entry.path.parent != self.own:
-            raise ModelFileError(f"'{name}' is not one of your own models, so it stays.")
+            raise ModelFileError(f"'{name}' is not one of your own models, so it stays as it is.")
+        return entry
+
+    def _free_path(self, name: str) -> Path:
+        """Return where a model is to lie: no file is replaced, whatever put it there."""
+        paths = (self.own / f"{stem}{SUFFIX}" for stem in _numbered(name))
+        return next(path for path in paths if not path.exists())
+
+
+def _numbered(name: str) -> Iterator[str]:
+    """Yield a name, then the same with 2, 3 and so on behind it."""
+    yield name
+    for number in count(2):
+        ending = f" {number}"
+        yield name[: LONGEST_NAME - len(ending)] + ending
+
+
+def _checked_name(name: str) -> str:
+    """Return a name without blanks around it; raise ModelFileError where it cannot be one."""
+    stripped = name.strip()
+    try:
+        ModelCard(name=stripped)
+    except ValidationError as error:
+        raise ModelFileError(
+            f"'{stripped}' cannot be a model's name. It begins with a letter (A to Z) or a digit, and goes on with "
+            f"letters, digits, blanks, '.', '_' and '-': {LONGEST_NAME} at most."
+        ) from error
+    if stripped.casefold() in RESERVED_NAMES:
+        raise ModelFileError(f"'{stripped}' stands for the choice by the kind of image: choose another name.")
+    return stripped
+
+
+def _delete(entry: ModelEntry) -> None:
+    try:
         entry.path.unlink()
+    except OSError as error:
+        raise ModelFileError(
+            f"'{entry.name}' was not removed: {error.strerror or error}. Close the programs that use it, and see "
+            f"whether you may change {entry.path.parent}."
+        ) from error
 
 
 def default_registry() -> ModelRegistry:

@@ -1,0 +1,117 @@
+"""The header of a model file without PyTorch: to see whether a file is whole, and to copy one under another name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from napari_unet_nuclei.core.errors import ModelFileError
+
+ALIGNMENT = 8
+"""Bytes; the tensors of a safetensors file begin at a multiple of it."""
+
+READ_AT_ONCE = 2**20
+
+DTYPES = {
+    "BOOL": "torch.bool",
+    "U8": "torch.uint8",
+    "I8": "torch.int8",
+    "I16": "torch.int16",
+    "I32": "torch.int32",
+    "I64": "torch.int64",
+    "F16": "torch.float16",
+    "BF16": "torch.bfloat16",
+    "F32": "torch.float32",
+    "F64": "torch.float64",
+}
+"""Names of dtypes in the header, and as they stand in the weights' hash."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a model file says before its tensors begin.
+
+    Attributes
+    ----------
+    metadata : dict
+        Texts by their name, the card among them.
+    tensors : dict
+        By name: ``dtype``, ``shape`` and ``data_offsets``, first byte and the one behind the last, from ``start``.
+    start : int
+        Byte of the file at which the tensors begin.
+    """
+
+    metadata: dict[str, str]
+    tensors: dict[str, dict[str, Any]]
+    start: int
+
+
+def read_header(path: Path) -> Header:
+    """Read the header of a model file whose card is readable (`read_card`).
+
+    Raises
+    ------
+    ModelFileError
+        If the file is not as long as its header says, as after a download that broke off.
+    """
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            parts = json.loads(file.read(length))
+        header = Header(parts.pop("__metadata__"), parts, 8 + length)
+        end = max((place["data_offsets"][1] for place in header.tensors.values()), default=0)
+        if header.start + end != path.stat().st_size:
+            raise ModelFileError(f"{path} is damaged: a part of it is missing. Get the file again.")
+    except OSError as error:
+        raise ModelFileError(f"The model file {path} cannot be read: {error.strerror}.") from error
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise ModelFileError(f"{path} is damaged: its header cannot be read. Get the file again.") from error
+    return header
+
+
+def hash_tensors(path: Path) -> str:
+    """SHA-256 over names, dtypes, shapes and bytes of all tensors, as a card states it for its weights.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is damaged.
+    """
+    header = read_header(path)
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            for name, place in sorted(header.tensors.items()):
+                digest.update(json.dumps([name, DTYPES[place["dtype"]], place["shape"]]).encode())
+                begin, end = place["data_offsets"]
+                file.seek(header.start + begin)
+                for position in range(begin, end, READ_AT_ONCE):
+                    digest.update(file.read(min(READ_AT_ONCE, end - position)))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelFileError(f"{path} is damaged: its weights cannot be read. Get the file again.") from error
+    return digest.hexdigest()
+
+
+def copy_renamed(source: Path, target: Path, name: str) -> None:
+    """Copy a model file with another name in its card; the rest of the card and every tensor stay as they are.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is damaged.
+    OSError
+        If the copy cannot be written.
+    """
+    header = read_header(source)
+    card = json.dumps({**json.loads(header.metadata["card"]), "name": name}, ensure_ascii=False)
+    parts = {"__metadata__": {**header.metadata, "card": card}, **header.tensors}
+    text = json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % ALIGNMENT)
+    with source.open("rb") as whole, target.open("wb") as copy:
+        copy.write(len(text).to_bytes(8, "little") + text)
+        whole.seek(header.start)
+        shutil.copyfileobj(whole, copy)
