@@ -12,11 +12,10 @@ import imageio.v3 as iio
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
-from skimage.color import hsv2rgb
-from skimage.segmentation import find_boundaries
 
 from napari_unet_nuclei.core.atomic import atomic
 from napari_unet_nuclei.core.errors import ImageShapeError, OutputFileError
+from napari_unet_nuclei.core.image.overlay import for_screen, outlined
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.image.tiff_metadata import PIXEL_SIZE_KEY
 from napari_unet_nuclei.core.types import AnyArray
@@ -126,12 +125,9 @@ def write_overlay(path: Path, image_plane: AnyArray, labels_plane: AnyArray) -> 
     if image.shape[:2] != labels.shape or labels.size == 0:
         raise ImageShapeError(f"An image of shape {image.shape} has no overlay with labels of shape {labels.shape}.")
     step = math.ceil(math.sqrt(labels.size / LARGEST_OVERLAY))
-    labels = labels[::step, ::step]
-    shown = _shown(image[::step, ::step])
-    outline = find_boundaries(labels, mode="inner")
-    shown[outline] = _colours()[labels[outline] % 256]
+    drawn = outlined(for_screen(image[::step, ::step]), labels[::step, ::step])
     with atomic(path) as partial:
-        iio.imwrite(partial, shown, plugin="pillow", extension=".png")
+        iio.imwrite(partial, drawn, plugin="pillow", extension=".png")
 
 
 def _storable(path: Path, labels: NDArray[Any]) -> NDArray[np.int32] | NDArray[np.uint32]:
@@ -174,22 +170,3 @@ def _jsonable(value: object) -> object:
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")
-
-
-def _shown(image: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return a new array for the screen: axes (Y, X, 3), uint8."""
-    if image.ndim == 3 and image.dtype == np.uint8:
-        return np.array(image[..., :3])
-    finite = image[np.isfinite(image)]
-    low, high = np.percentile(finite, (1, 99.8)) if finite.size else (0.0, 1.0)
-    with np.errstate(over="ignore", invalid="ignore"):
-        stretched = (image.astype(np.float32) - np.float32(low)) / np.float32(max(high - low, 1e-30))
-    grey = (255 * np.clip(np.nan_to_num(stretched), 0, 1)).astype(np.uint8)
-    return np.array(grey[..., :3]) if grey.ndim == 3 else np.repeat(grey[..., None], 3, axis=-1)
-
-
-def _colours() -> NDArray[np.uint8]:
-    """Return 256 bright colours, following ones far apart: axes (id, S)."""
-    hue = np.arange(256) * 0.618034 % 1  # the golden ratio spreads any number of hues evenly
-    colours = hsv2rgb(np.stack([hue, np.full(256, 0.85), np.ones(256)], axis=-1))
-    return np.asarray(255 * colours, np.uint8)

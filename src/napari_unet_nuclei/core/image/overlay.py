@@ -1,0 +1,68 @@
+"""Pictures for people: an image as a screen shows it, with labels as outlines or as areas of colour."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.color import hsv2rgb
+from skimage.segmentation import find_boundaries
+
+from napari_unet_nuclei.core.types import AnyArray
+
+Picture = NDArray[np.uint8]
+"""Axes (Y, X, 3): red, green and blue."""
+
+
+def for_screen(image: AnyArray) -> Picture:
+    """Return a picture of an image plane.
+
+    Parameters
+    ----------
+    image : array_like
+        Axes (Y, X) or (Y, X, S), any dtype. Colours of 8 bits are shown as they are, all else is stretched from its
+        1st to its 99.8th percentile; an alpha channel is left out.
+
+    Returns
+    -------
+    ndarray, shape (Y, X, 3), uint8
+        A new array.
+    """
+    image = np.asarray(image)
+    if image.ndim == 3 and image.dtype == np.uint8:
+        return np.array(image[..., :3])
+    finite = image[np.isfinite(image)]
+    low, high = np.percentile(finite, (1, 99.8)) if finite.size else (0.0, 1.0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        stretched = (image.astype(np.float32) - np.float32(low)) / np.float32(max(high - low, 1e-30))
+    grey = (255 * np.clip(np.nan_to_num(stretched), 0, 1)).astype(np.uint8)
+    return np.array(grey[..., :3]) if grey.ndim == 3 else np.repeat(grey[..., None], 3, axis=-1)
+
+
+def outlined(picture: Picture, labels: NDArray[np.integer[Any]]) -> Picture:
+    """Return the picture with the outline of every nucleus in a colour of its own.
+
+    Parameters
+    ----------
+    picture : ndarray, shape (Y, X, 3), uint8
+        Not changed.
+    labels : ndarray, shape (Y, X), integer
+        0 is background.
+    """
+    drawn = picture.copy()
+    outline = find_boundaries(labels, mode="inner")
+    drawn[outline] = label_colours()[labels[outline] % 256]
+    return drawn
+
+
+def filled(labels: NDArray[np.integer[Any]]) -> Picture:
+    """Return labels (Y, X) as areas of colour on black."""
+    return np.asarray(np.where(labels[..., None] > 0, label_colours()[labels % 256], np.uint8(0)))
+
+
+def label_colours() -> NDArray[np.uint8]:
+    """Return 256 bright colours, following ones far apart: axes (id, S)."""
+    hue = np.arange(256) * 0.618034 % 1  # the golden ratio spreads any number of hues evenly
+    colours = hsv2rgb(np.stack([hue, np.full(256, 0.85), np.ones(256)], axis=-1))
+    return np.asarray(255 * colours, np.uint8)

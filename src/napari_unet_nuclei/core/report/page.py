@@ -1,0 +1,84 @@
+"""Lays out one self-contained HTML page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, Template
+from markupsafe import Markup
+
+from napari_unet_nuclei.core.atomic import atomic
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture or a diagram with its caption.
+
+    Attributes
+    ----------
+    content : Markup
+        An ``<img>`` with the picture inside, or an ``<svg>``; see `core.report.pictures`.
+    caption : str
+    """
+
+    content: Markup
+    caption: str
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table.
+
+    Attributes
+    ----------
+    heads : sequence of str
+    rows : sequence of sequences of str
+        As long as the heads each.
+    """
+
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page.
+
+    Attributes
+    ----------
+    title : str
+    text : str
+        A paragraph; none where empty.
+    facts : mapping of str to str
+        A short list of names and values.
+    table : Grid, optional
+    figures : sequence of sequences of Figure
+        Rows of figures side by side.
+    """
+
+    title: str
+    text: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    table: Grid | None = None
+    figures: Sequence[Sequence[Figure]] = ()
+
+
+def write_page(path: Path, title: str, sections: Sequence[Section]) -> None:
+    """Write an HTML page that needs no other file; all text is escaped.
+
+    Raises
+    ------
+    OutputFileError
+        If the file cannot be written.
+    """
+    with atomic(path) as temporary:
+        temporary.write_text(_template().render(title=title, sections=sections), encoding="utf-8")
+
+
+@cache
+def _template() -> Template:
+    loader = PackageLoader("napari_unet_nuclei.core.report", ".")
+    return Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template("page.html")
