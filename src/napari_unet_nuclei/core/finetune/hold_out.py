@@ -1,0 +1,154 @@
+"""Set corrected nuclei aside, region by region, so that a fine-tuned model is judged by what it has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import ndimage
+
+from napari_unet_nuclei.core.errors import NoSamplesError
+from napari_unet_nuclei.core.labels.reviewed import trusted
+from napari_unet_nuclei.core.train.samples import Sample
+from napari_unet_nuclei.core.types import Mask
+
+HELD_OUT = 0.25
+"""Share of the nuclei that judge."""
+
+LEAST_NUCLEI = 2
+"""Nuclei that a division needs: one to learn from and one to judge with."""
+
+
+@dataclass(frozen=True)
+class Division:
+    """Samples whose reviewed regions were shared out; no pixel is in both parts.
+
+    Attributes
+    ----------
+    training, judging : tuple of Sample
+        A sample with several regions may stand in both, with other regions each.
+    """
+
+    training: tuple[Sample, ...]
+    judging: tuple[Sample, ...]
+
+    @property
+    def training_nuclei(self) -> int:
+        """Number of nuclei to learn from."""
+        return sum(count_nuclei(sample) for sample in self.training)
+
+    @property
+    def judging_nuclei(self) -> int:
+        """Number of nuclei to judge with."""
+        return sum(count_nuclei(sample) for sample in self.judging)
+
+
+@dataclass(frozen=True)
+class _Region:
+    """One connected reviewed region of one sample, with the number of nuclei in it."""
+
+    sample: int
+    mask: Mask
+    nuclei: int
+
+
+def count_nuclei(sample: Sample) -> int:
+    """Number of nuclei that lie whole in the reviewed region."""
+    return _nuclei(sample, _reviewed(sample))
+
+
+def hold_out(samples: Sequence[Sample], seed: int = 0) -> Division:
+    """Divide corrected samples into what is learnt from and what judges.
+
+    Regions are set aside until a quarter of the nuclei is, one region at least; one must be left to learn from. A
+    single region is cut in two across its longer side, and nuclei on the cut are in neither part.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+        Everything counts as reviewed where a sample has no reviewed region.
+    seed : int
+        Decides which regions.
+
+    Raises
+    ------
+    NoSamplesError
+        If there are too few reviewed nuclei to do both.
+    """
+    regions = [region for number, sample in enumerate(samples) for region in _regions(number, sample)]
+    with_nuclei = [region for region in regions if region.nuclei]
+    if sum(region.nuclei for region in with_nuclei) < LEAST_NUCLEI:
+        raise NoSamplesError(
+            "There are too few reviewed nuclei: at least two are needed, one to learn from and one to judge with. "
+            "Correct more of them, or draw the reviewed region round more."
+        )
+    if len(with_nuclei) == 1:
+        [only] = with_nuclei
+        with_nuclei = _cut(samples[only.sample], only)
+    judging = _chosen(with_nuclei, seed)
+    training = [region for region in with_nuclei if not any(region is other for other in judging)]
+    training += [region for region in regions if not region.nuclei]
+    return Division(_restricted(samples, training), _restricted(samples, judging))
+
+
+def _reviewed(sample: Sample) -> Mask:
+    """The region that may be learnt from: reviewed, and without nuclei that its edge cuts."""
+    everywhere = np.ones(sample.labels.shape, bool)
+    return everywhere if sample.reviewed is None else trusted(sample.labels, sample.reviewed)
+
+
+def _nuclei(sample: Sample, mask: Mask) -> int:
+    return int(np.count_nonzero(np.bincount(sample.labels[mask], minlength=1)[1:]))
+
+
+def _regions(number: int, sample: Sample) -> list[_Region]:
+    """Divide the reviewed region into its connected pieces; nuclei that its edge cuts belong to none."""
+    if sample.reviewed is None:
+        pieces, count = np.ones(sample.labels.shape, np.int32), 1
+    else:
+        pieces, count = ndimage.label(sample.reviewed)
+    whole = _reviewed(sample)
+    masks = (whole & (pieces == piece) for piece in range(1, count + 1))
+    return [_Region(number, mask, _nuclei(sample, mask)) for mask in masks if mask.any()]
+
+
+def _cut(sample: Sample, region: _Region) -> list[_Region]:
+    """Cut a region in two across its longer side so that a quarter of its nuclei lies beyond."""
+    rows, columns = np.nonzero(region.mask)
+    axis = int(np.ptp(columns) > np.ptp(rows))
+    ids = np.unique(sample.labels[region.mask])
+    centres = np.sort([centre[axis] for centre in ndimage.center_of_mass(region.mask, sample.labels, ids[ids > 0])])
+    beyond = max(round(HELD_OUT * len(centres)), 1)
+    line = (centres[-beyond - 1] + centres[-beyond]) / 2
+    position = np.arange(region.mask.shape[axis])
+    side = np.broadcast_to(position[:, None] if axis == 0 else position, region.mask.shape) >= line
+    halves = [region.mask & trusted(sample.labels, half) for half in (~side, side)]
+    found = [_Region(region.sample, half, _nuclei(sample, half)) for half in halves]
+    if not all(half.nuclei for half in found):
+        raise NoSamplesError(
+            "The reviewed nuclei lie too close together to be divided into some to learn from and some to judge "
+            "with. Correct a few more, or review a second region."
+        )
+    return found
+
+
+def _chosen(regions: Sequence[_Region], seed: int) -> list[_Region]:
+    """Choose regions to judge with: as near to a quarter of the nuclei as whole regions come."""
+    target = HELD_OUT * sum(region.nuclei for region in regions)
+    order = np.random.default_rng(seed).permutation(len(regions))
+    chosen: list[_Region] = []
+    taken = 0
+    for region in (regions[index] for index in order):
+        if abs(taken + region.nuclei - target) < abs(taken - target) and len(chosen) < len(regions) - 1:
+            chosen.append(region)
+            taken += region.nuclei
+    return chosen or [min(regions, key=lambda region: region.nuclei)]
+
+
+def _restricted(samples: Sequence[Sample], regions: Sequence[_Region]) -> tuple[Sample, ...]:
+    """The samples that have some of the regions, reviewed nowhere else."""
+    masks: dict[int, Mask] = {}
+    for region in regions:
+        masks[region.sample] = masks.get(region.sample, False) | region.mask
+    return tuple(replace(samples[number], reviewed=masks[number]) for number in sorted(masks))

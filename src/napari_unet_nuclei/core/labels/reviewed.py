@@ -1,0 +1,63 @@
+"""Labels of which only a part was looked at: what can be trusted, and what may be judged."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet_nuclei.core.types import Labels, Mask
+
+
+def trusted(labels: Labels, reviewed: Mask) -> Mask:
+    """Leave nuclei that the edge of the reviewed region cuts out of it, for nobody has said where they end.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (Y, X), int
+        0 is background.
+    reviewed : ndarray of bool, shape (Y, X)
+
+    Returns
+    -------
+    ndarray of bool, shape (Y, X)
+
+    Examples
+    --------
+    >>> trusted(np.array([[1, 1, 0, 2]]), np.array([[False, True, True, True]]))
+    array([[False, False,  True,  True]])
+    """
+    inside, outside = _areas(labels, reviewed)
+    cut = (inside > 0) & (outside > 0)
+    cut[0] = False
+    return np.asarray(reviewed & ~cut[labels])
+
+
+def within(labels: Labels, reviewed: Mask) -> Labels:
+    """Keep the nuclei that lie at least by half in the reviewed region; the others become background.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (Y, X), int
+    reviewed : ndarray of bool, shape (Y, X)
+
+    Returns
+    -------
+    ndarray, shape (Y, X)
+        Ids stay as they are.
+
+    Examples
+    --------
+    >>> within(np.array([[1, 1, 2, 2, 2]]), np.array([[False, True, True, False, False]]))
+    array([[1, 1, 0, 0, 0]])
+    """
+    inside, outside = _areas(labels, reviewed)
+    kept = (inside > 0) & (inside >= outside)
+    kept[0] = False
+    return np.where(kept[labels], labels, 0)
+
+
+def _areas(labels: Labels, reviewed: Mask) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Area in px² of each id inside and outside the region."""
+    count = int(labels.max(initial=0)) + 1
+    inside = np.bincount(labels[reviewed], minlength=count)
+    return inside, np.bincount(labels.ravel(), minlength=count) - inside

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_unet_nuclei.core.errors import NoSamplesError
+from napari_unet_nuclei.core.finetune.hold_out import HELD_OUT, count_nuclei, hold_out
+from napari_unet_nuclei.core.train.samples import Sample
+
+
+def sample(count: int, reviewed: np.ndarray | None = None, name: str = "a") -> Sample:
+    """A row of square nuclei, 4 px wide, 10 px apart."""
+    labels = np.zeros((12, 10 * count + 4), np.int32)
+    for number in range(count):
+        labels[4:8, 10 * number + 4 : 10 * number + 8] = number + 1
+    return Sample(name, np.zeros((1, *labels.shape), np.float32), labels, name, reviewed)
+
+
+def ids(samples) -> set[tuple[str, int]]:
+    return {(one.name, int(number)) for one in samples for number in np.unique(one.labels[one.reviewed]) if number}
+
+
+def test_whole_images_are_set_aside_where_there_are_several():
+    division = hold_out([sample(4, name=name) for name in "abcd"])
+    assert len(division.judging) == 1
+    assert (division.training_nuclei, division.judging_nuclei) == (12, 4)
+    assert not ids(division.training) & ids(division.judging)
+
+
+def test_regions_of_one_image_are_shared_out():
+    reviewed = np.zeros((12, 84), bool)
+    for start in (0, 22, 44, 66):
+        reviewed[:, start : start + 18] = True
+    division = hold_out([sample(8, reviewed)])
+    assert len(division.training) == len(division.judging) == 1
+    assert not (division.training[0].reviewed & division.judging[0].reviewed).any()
+    assert division.judging_nuclei >= 1
+
+
+def test_a_single_region_is_cut_across_its_longer_side():
+    division = hold_out([sample(8)])
+    assert ids(division.training) == {("a", number) for number in range(1, 7)}
+    assert ids(division.judging) == {("a", 7), ("a", 8)}
+
+
+def test_nuclei_cut_by_the_edge_of_the_region_are_in_neither_part():
+    reviewed = np.zeros((12, 84), bool)
+    reviewed[:, 6:57] = True
+    division = hold_out([sample(8, reviewed)])
+    assert ids([*division.training, *division.judging]) == {("a", number) for number in range(2, 6)}
+
+
+def test_a_region_without_nuclei_is_learnt_from():
+    division = hold_out([sample(4), Sample("empty", np.zeros((1, 5, 5), np.float32), np.zeros((5, 5), np.int32), "e")])
+    assert "empty" in {one.name for one in division.training}
+    assert "empty" not in {one.name for one in division.judging}
+
+
+@pytest.mark.parametrize("samples", [[], [sample(1)], [sample(3, np.zeros((12, 34), bool))]])
+def test_too_few_nuclei_are_turned_away(samples):
+    with pytest.raises(NoSamplesError, match="too few reviewed nuclei"):
+        hold_out(samples)
+
+
+@settings(max_examples=30)
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=5), st.integers(0, 3))
+def test_both_parts_have_nuclei_and_none_is_in_both(counts, seed):
+    samples = [sample(count, name=str(number)) for number, count in enumerate(counts)]
+    if sum(counts) < 2:
+        return
+    division = hold_out(samples, seed)
+    assert division.training_nuclei > 0
+    assert division.judging_nuclei > 0
+    assert not ids(division.training) & ids(division.judging)
+    if len(counts) == 1:
+        assert division.judging_nuclei == max(round(HELD_OUT * counts[0]), 1)
+
+
+def test_only_whole_reviewed_nuclei_count():
+    reviewed = np.zeros((12, 34), bool)
+    reviewed[:, 6:] = True
+    assert count_nuclei(sample(3, reviewed)) == 2
