@@ -100,12 +100,32 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
         {"architecture": {"normalisation": "instance"}},
         {"architecture": {"heads": ["foreground"]}},
         {"architecture": {"heads": []}},
+        {"architecture": {"classes": 3}},
+        {"architecture": {"heads": ["classes"]}},
+        {"architecture": {"heads": ["classes"], "classes": 1}},
+        {"architecture": {"heads": ["classes"], "classes": 1_000_000}},
+        {"task": "semantic"},
+        {"task": "instances", "architecture": {"heads": ["classes"], "classes": 2}, "classes": ["a", "b"]},
+        {"task": "semantic", "architecture": {"heads": ["classes"], "classes": 2}},
+        {"task": "semantic", "architecture": {"heads": ["classes"], "classes": 2}, "classes": ["a", "a"]},
+        {"task": "semantic", "architecture": {"heads": ["classes"], "classes": 2}, "classes": ["a", "b", "c"]},
+        {"task": "semantic", "architecture": {"heads": ["classes"], "classes": 2}, "classes": ["a", ""]},
+        {"task": "semantic", "architecture": {"heads": ["size", "classes"], "classes": 2}, "classes": ["a", "b"]},
+        {"classes": ["a", "b"]},
     ],
 )
 def test_cards_that_no_engine_could_run_are_refused(tmp_path, change):
     card = json.dumps({"name": "x", **change})
     with pytest.raises(ModelFileError):
         read_card(write_header(tmp_path / "model.safetensors", header_with(card)))
+
+
+def test_a_card_may_name_classes_in_place_of_nuclei():
+    architecture = Architecture(heads=("classes",), classes=3)
+    card = ModelCard(name="x", task="semantic", architecture=architecture, classes=("sky", "road", "car"))
+    assert ModelCard.model_validate_json(card.model_dump_json()) == card
+    assert architecture.outputs == 3
+    assert Architecture().outputs == len(Architecture().heads)
 
 
 def test_a_card_cannot_be_changed():

@@ -29,14 +29,14 @@ def as_ids(stored: AnyArray) -> NDArray[np.int64]:
     """
     values = np.asarray(stored)
     if values.dtype.kind not in "buif":
-        raise ImageShapeError(f"Labels of type {values.dtype} are no ids of nuclei: save them as whole numbers.")
+        raise ImageShapeError(f"Labels of type {values.dtype} are no ids: save them as whole numbers.")
     if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise ImageShapeError("The labels hold NaN or infinities, so they are no ids of nuclei: is this an image?")
+        raise ImageShapeError("The labels hold NaN or infinities, so they are no ids: is this an image?")
     ids = values.astype(np.int64, copy=False)
     if values.dtype.kind == "f" and not np.array_equal(ids, values):
-        raise ImageShapeError("The labels hold fractions, so they are no ids of nuclei: is this an image?")
+        raise ImageShapeError("The labels hold fractions, so they are no ids: is this an image?")
     if ids.min(initial=0) < 0:
-        raise ImageShapeError("The labels hold numbers below 0, so they are no ids of nuclei: is this an image?")
+        raise ImageShapeError("The labels hold numbers below 0, so they are no ids: is this an image?")
     return ids
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from napari_unet_nuclei.core.errors import ModelFileError
+from napari_unet_nuclei.core.labels.classes import MOST_CLASSES
 
 ACCEPTED = "Accepted are .safetensors files that napari-unet-nuclei wrote."
 LARGEST_FILE = 2**30
@@ -18,6 +19,10 @@ LARGEST_HEADER = 2**24
 Head = Literal["foreground", "border", "distance", "size", "classes"]
 INSTANCE_HEADS: tuple[Head, ...] = ("foreground", "border", "distance", "size")
 DECODED_HEADS: tuple[Head, ...] = ("foreground", "border", "distance")
+CLASS_HEADS: tuple[Head, ...] = ("classes",)
+
+Task = Literal["instances", "semantic"]
+"""What a model tells of an image: its nuclei one by one, or the class of every pixel."""
 
 
 class _Part(BaseModel):
@@ -51,6 +56,20 @@ class Architecture(_Part):
     )
     head_kernel: Literal[1, 3] = Field(3, description="Side of the last convolution.")
     heads: tuple[Head, ...] = Field(INSTANCE_HEADS, min_length=1, max_length=8, description="Output maps, in order.")
+    classes: int = Field(
+        0, ge=0, le=MOST_CLASSES, description="Maps of the head 'classes', one per class; 0 without that head."
+    )
+
+    @model_validator(mode="after")
+    def _classes_fit_heads(self) -> Architecture:
+        if ("classes" in self.heads) != (self.classes > 0) or self.classes == 1:
+            raise ValueError("the head 'classes' needs two classes or more, and no other head has any")
+        return self
+
+    @property
+    def outputs(self) -> int:
+        """Number of output maps."""
+        return sum(self.classes if head == "classes" else 1 for head in self.heads)
 
     @property
     def stem_stride(self) -> int:
@@ -134,7 +153,10 @@ class ModelCard(_Part):
     schema_version: Literal[1] = 1
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,79}$", description="Name in the pickers.")
     description: str = ""
-    task: Literal["instances"] = "instances"
+    task: Task = Field("instances", description="Nuclei one by one, or the class of every pixel.")
+    classes: tuple[Annotated[str, Field(min_length=1, max_length=80)], ...] = Field(
+        (), max_length=MOST_CLASSES, description="Names of the classes by their ids from 0; empty for nuclei."
+    )
     image_kind: Literal["fluorescence", "stained"] = Field("fluorescence", description="Images the model is for.")
     architecture: Architecture = Architecture()
     diameter: float = Field(22.0, gt=0, le=1000, description="Nucleus diameter in pixels that the model expects.")
@@ -149,9 +171,14 @@ class ModelCard(_Part):
 
     @model_validator(mode="after")
     def _heads_fit_task(self) -> ModelCard:
-        missing = [head for head in DECODED_HEADS if head not in self.architecture.heads]
-        if missing:
+        architecture = self.architecture
+        if self.task == "semantic" and architecture.heads != CLASS_HEADS:
+            raise ValueError("a model for classes has the head 'classes' and no other")
+        missing = [head for head in DECODED_HEADS if head not in architecture.heads]
+        if self.task == "instances" and missing:
             raise ValueError(f"a model for nuclei needs the heads {', '.join(missing)}")
+        if len(self.classes) != architecture.classes or len(set(self.classes)) < len(self.classes):
+            raise ValueError(f"the network has {architecture.classes} classes: as many different names are needed")
         low, high = self.percentiles
         if not 0 <= low < high <= 100:
             raise ValueError("the percentiles must rise, from 0 at least to 100 at most")

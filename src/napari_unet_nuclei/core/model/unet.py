@@ -124,10 +124,10 @@ class UNet(nn.Module):
             DoubleConvolution(2 * widths[level], widths[level], architecture) for level in range(depth)
         )
         kernel = architecture.head_kernel
-        self.heads = nn.Conv2d(widths[0], len(architecture.heads) * stem**2, kernel, padding=kernel // 2)
+        self.heads = nn.Conv2d(widths[0], architecture.outputs * stem**2, kernel, padding=kernel // 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map a normalised image (N, C, Y, X) to logits (N, K, Y, X), one channel per head in the card's order."""
+        """Map a normalised image (N, C, Y, X) to logits (N, K, Y, X), one channel per output in the card's order."""
         stem = self.architecture.stem_stride
         x = F.pixel_unshuffle(limit_intensity(x), stem)
         shape = x.shape[-2:]
