@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -97,3 +99,20 @@ def test_one_seed_gives_one_crop():
     first, second = (cut_crop(sample(), 32, 0.8, np.random.default_rng(7)) for _ in range(2))
     assert np.array_equal(first.image, second.image)
     assert np.array_equal(first.labels, second.labels)
+
+
+def test_the_median_diameter_is_that_of_reviewed_nuclei():
+    labels = np.zeros((40, 40), np.int32)
+    labels[2:6, 2:6] = 1
+    labels[10:30, 10:30] = 2
+    reviewed = np.zeros(labels.shape, bool)
+    image = np.zeros((1, 40, 40), np.float32)
+    assert Sample("a", image, labels, "a", reviewed).median_diameter == 0
+    reviewed[:8, :8] = True
+    assert Sample("a", image, labels, "a", reviewed).median_diameter == pytest.approx(4.51, abs=0.01)
+
+
+def test_important_samples_are_learnt_from_more_often():
+    samples = [Sample(n, np.zeros((1, 2, 2), np.float32), np.zeros((2, 2), np.int32), n) for n in "ab"]
+    weights = sampling_weights([samples[0], replace(samples[1], importance=3.0)])
+    assert weights.tolist() == [0.25, 0.75]

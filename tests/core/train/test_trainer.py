@@ -238,3 +238,12 @@ def test_the_learning_rate_rises_and_falls_to_nothing():
     assert max(rates) == pytest.approx(1, abs=0.01)
     assert rates[-1] == pytest.approx(0, abs=1e-9)
     assert (np.diff(rates[4:]) < 0).all()
+
+
+def test_early_steps_move_the_averaged_weights_at_once():
+    averaged, current = [torch.zeros(2)], [torch.ones(2)]
+    trainer._average(averaged, current, torch.tensor(1))
+    assert averaged[0][0] > 0.8
+    averaged = [torch.zeros(2)]
+    trainer._average(averaged, current, torch.tensor(10**6))
+    assert averaged[0][0] == pytest.approx(1 - trainer.EMA_DECAY, rel=1e-3)

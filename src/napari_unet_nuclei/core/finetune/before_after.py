@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from napari_unet_nuclei.core.labels.comparison import Scores, compare_labels, pool
 from napari_unet_nuclei.core.labels.metrics import IOU_THRESHOLDS, find_overlaps
 from napari_unet_nuclei.core.labels.mistakes import Mistakes, find_mistakes
-from napari_unet_nuclei.core.labels.reviewed import within
 from napari_unet_nuclei.core.train.samples import Sample
+from napari_unet_nuclei.core.train.validate import judged
 from napari_unet_nuclei.core.types import Labels
 
 FEWEST_NUCLEI = 10
@@ -99,9 +99,9 @@ def compare_models(samples: Sequence[Sample], before: Sequence[Labels], after: S
     before, after : sequence of ndarray, shape (Y, X), int
         Labels of the old and of the new model for each sample.
     """
-    truths = [_judged(sample, sample.labels) for sample in samples]
+    truths = [judged(sample, sample.labels)[0] for sample in samples]
     found = [
-        [_judged(sample, labels) for sample, labels in zip(samples, each, strict=True)] for each in (before, after)
+        [judged(sample, labels)[1] for sample, labels in zip(samples, each, strict=True)] for each in (before, after)
     ]
     old, new = (_judge(truths, labels) for labels in found)
     interval = _bootstrap([_outcomes(truths, labels) for labels in found])
@@ -114,10 +114,6 @@ def compare_models(samples: Sequence[Sample], before: Sequence[Labels], after: S
         interval=interval,
         outcome=_outcome(nuclei, interval),
     )
-
-
-def _judged(sample: Sample, labels: Labels) -> Labels:
-    return labels if sample.reviewed is None else within(labels, sample.reviewed)
 
 
 def _judge(truths: Sequence[Labels], labels: Sequence[Labels]) -> Judgement:

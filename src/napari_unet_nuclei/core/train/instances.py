@@ -23,7 +23,7 @@ from napari_unet_nuclei.core.train.augment import Augmentation
 from napari_unet_nuclei.core.train.losses import Targets, instance_loss
 from napari_unet_nuclei.core.train.samples import Crop, Sample, blank_crop, cut_crop, draw_scale
 from napari_unet_nuclei.core.train.task import Judged, loss_on
-from napari_unet_nuclei.core.train.validate import TILE, decoded, sample_reader, score
+from napari_unet_nuclei.core.train.validate import TILE, decoded, judged, sample_reader, score
 
 BLANK_SHARE = 0.04
 """Share of crops that show noise without nuclei."""
@@ -64,15 +64,15 @@ class InstanceTask:
 
     def validate(self, network: UNet, samples: Sequence[Sample], device: Device, crop: int) -> Judged:
         """Segment every sample, its true nucleus size given, and compare, with the seed threshold that suits best."""
-        judged = copy.deepcopy(network).cpu().eval()
-        runner = NetworkRunner(Model(self.card, judged), device, TILE)
+        frozen = copy.deepcopy(network).cpu().eval()
+        runner = NetworkRunner(Model(self.card, frozen), device, TILE)
         predictions = [
             predict_plane(sample_reader(sample), self._true_scale(sample), runner, Silent()) for sample in samples
         ]
         tried = [
             [
                 compare_labels(
-                    sample.labels, decoded(prediction, self.card.thresholds.model_copy(update={"seed": seed}))
+                    *judged(sample, decoded(prediction, self.card.thresholds.model_copy(update={"seed": seed})))
                 )
                 for sample, prediction in zip(samples, predictions, strict=True)
             ]
@@ -81,7 +81,7 @@ class InstanceTask:
         best = max(tried, key=_score)
         mean = mean_scores([comparison.scores for comparison in best])
         scores = {FOREGROUND_IOU: mean.foreground_iou, AP50: float(mean.average_precision[0])}
-        losses = [self._fixed_loss(judged, sample, crop) for sample in samples]
+        losses = [self._fixed_loss(frozen, sample, crop) for sample in samples]
         return Judged(float(np.mean(losses)), scores, _score(best))
 
     def _true_scale(self, sample: Sample) -> float:

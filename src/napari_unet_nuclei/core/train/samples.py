@@ -25,13 +25,15 @@ class Sample:
     name : str
         For messages and reports.
     image : ndarray, shape (C, Y, X), float32
-        Normalised intensities, nuclei bright.
+        Normalised intensities, nuclei bright; for classes as bright as they are.
     labels : ndarray, shape (Y, X), int32
-        0 background, nuclei 1..n.
+        0 background, nuclei 1..n; or the class of every pixel, from 0.
     group : str
         Images of one group (one field of the microscope) are never split between training and validation.
     reviewed : ndarray of bool, shape (Y, X), or None
         Where the labels can be trusted; None means everywhere.
+    importance : float
+        How many times more often than others the sample is learnt from.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Sample:
     labels: Labels
     group: str
     reviewed: Mask | None = None
+    importance: float = 1.0
 
     @cached_property
     def diameters(self) -> NDArray[np.float64]:
@@ -47,8 +50,11 @@ class Sample:
 
     @cached_property
     def median_diameter(self) -> float:
-        """Median diameter of the nuclei in pixels; 0 where there are none."""
-        present = self.diameters[self.diameters > 0]
+        """Median diameter of the reviewed nuclei in pixels; 0 where there are none."""
+        diameters = self.diameters
+        if self.reviewed is not None:
+            diameters = diameters[np.unique(self.labels[self.reviewed])]
+        present = diameters[diameters > 0]
         return float(np.median(present)) if present.size else 0.0
 
 
@@ -76,7 +82,7 @@ class Crop:
 def sampling_weights(samples: Sequence[Sample]) -> NDArray[np.float64]:
     """Probability of each sample: a group of n images counts √n times one image, so tiles of one field do not rule."""
     tiles = Counter(sample.group for sample in samples)
-    weights = np.array([1 / np.sqrt(tiles[sample.group]) for sample in samples])
+    weights = np.array([sample.importance / np.sqrt(tiles[sample.group]) for sample in samples])
     return np.asarray(weights / weights.sum())
 
 

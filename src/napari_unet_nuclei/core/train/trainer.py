@@ -27,12 +27,15 @@ from napari_unet_nuclei.core.train.checkpoint import Checkpoint, read_checkpoint
 from napari_unet_nuclei.core.train.history import write_history
 from napari_unet_nuclei.core.train.instances import InstanceTask
 from napari_unet_nuclei.core.train.samples import Sample, sampling_weights
+from napari_unet_nuclei.core.train.semantic import SemanticTask
 from napari_unet_nuclei.core.train.task import Task
 
 EMA_DECAY = 0.999
 WARM_UP = 0.03
 """Share of the training in which the learning rate rises."""
 LARGEST_GRADIENT = 1.0
+
+Weights = tuple[Tensor, ...] | list[Tensor]
 
 Batch = tuple[Tensor, Any]
 """Images, and the targets that the task made of their labels."""
@@ -98,7 +101,7 @@ class BatchSource:
 
 def task_of(card: ModelCard) -> Task:
     """Return what the model of a card is trained for."""
-    return InstanceTask(card)
+    return SemanticTask(card) if card.task == "semantic" else InstanceTask(card)
 
 
 class Trainer:
@@ -121,7 +124,7 @@ class Trainer:
         torch.manual_seed(settings.seed)
         start = copy.deepcopy(network) if network else UNet(card.architecture)
         self.network = start.to(self.device.name).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.averaged = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY), use_buffers=True)
+        self.averaged = AveragedModel(self.network, multi_avg_fn=_average, use_buffers=True)
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
@@ -250,6 +253,11 @@ class Trainer:
             write_checkpoint(checkpoint, state, self.network, self.averaged, self.optimiser)
         if history is not None:
             write_history(history, state.history)
+
+
+def _average(averaged: Weights, current: Weights, count: Tensor | int) -> None:
+    """Move the averaged weights towards the current ones: early on quickly, so that they forget the first ones."""
+    get_ema_multi_avg_fn(min(EMA_DECAY, (1 + int(count)) / (10 + int(count))))(averaged, current, count)
 
 
 def warm_up_and_cosine(fraction: float) -> float:

@@ -9,6 +9,7 @@ from napari_unet_nuclei.core.image.normalise import IntensityRange
 from napari_unet_nuclei.core.image.plane import PlaneReader
 from napari_unet_nuclei.core.labels.decode import decode_maps
 from napari_unet_nuclei.core.labels.metrics import IOU_THRESHOLDS, MatchCounts, match, per_image
+from napari_unet_nuclei.core.labels.reviewed import within
 from napari_unet_nuclei.core.model.card import Thresholds
 from napari_unet_nuclei.core.model.device import Device
 from napari_unet_nuclei.core.model.file import Model
@@ -52,8 +53,15 @@ def decoded(prediction: Prediction, thresholds: Thresholds) -> Labels:
 
 
 def compare(sample: Sample, prediction: Prediction, thresholds: Thresholds) -> MatchCounts:
-    """Decode a prediction and count the nuclei that match the sample's."""
-    return match(sample.labels, decoded(prediction, thresholds))
+    """Decode a prediction and count the nuclei that match the sample's, where it was reviewed."""
+    return match(*judged(sample, decoded(prediction, thresholds)))
+
+
+def judged(sample: Sample, labels: Labels) -> tuple[Labels, Labels]:
+    """True and predicted nuclei of a sample that count: those that lie at least by half where it was reviewed."""
+    if sample.reviewed is None:
+        return sample.labels, labels
+    return within(sample.labels, sample.reviewed), within(labels, sample.reviewed)
 
 
 def score(counts: Sequence[MatchCounts]) -> float:
