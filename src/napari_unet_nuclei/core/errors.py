@@ -45,5 +45,9 @@ class NoSamplesError(DatasetError):
     """Nothing is left to train on or to judge with."""
 
 
+class EditError(NucleiError):
+    """A correction of nuclei cannot be made: the nucleus is not there, the line cuts nothing, nothing would change."""
+
+
 class TrainingDivergedError(NucleiError):
     """The loss became infinite or not a number before there was a good model to keep."""

@@ -1,0 +1,82 @@
+"""Rectangles of pixels: widened, cut off at the image's edge, shared, and found from masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from napari_unet_nuclei.core.errors import EditError
+from napari_unet_nuclei.core.types import Mask, Region
+
+
+def slices(region: Region) -> tuple[slice, slice]:
+    """Return a region as an index."""
+    y0, y1, x0, x1 = region
+    return slice(y0, y1), slice(x0, x1)
+
+
+def grown(region: Region, margin: int, shape: Sequence[int]) -> Region:
+    """Widen a region on all sides, as far as the plane reaches.
+
+    Examples
+    --------
+    >>> grown((1, 4, 5, 9), 2, (10, 10))
+    (0, 6, 3, 10)
+    """
+    y0, y1, x0, x1 = region
+    return max(y0 - margin, 0), min(y1 + margin, shape[0]), max(x0 - margin, 0), min(x1 + margin, shape[1])
+
+
+def united(regions: Sequence[Region]) -> Region:
+    """Return the smallest rectangle that holds all regions, at least one."""
+    y0, y1, x0, x1 = zip(*regions, strict=True)
+    return min(y0), max(y1), min(x0), max(x1)
+
+
+def pixel(point: Sequence[float], shape: Sequence[int]) -> tuple[int, int]:
+    """Return the pixel at a point (y, x); pixel centres lie at whole numbers.
+
+    Raises
+    ------
+    EditError
+        If it lies outside the plane.
+    """
+    y, x = point
+    if not (-0.5 <= y < shape[0] - 0.5 and -0.5 <= x < shape[1] - 0.5):
+        raise EditError("The point lies outside the image: click inside.")
+    return int(np.floor(y + 0.5)), int(np.floor(x + 0.5))
+
+
+def shared(one: Region, other: Region) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Index of the pixels that two overlapping regions share, in either."""
+    y0, y1, x0, x1 = (
+        max(one[0], other[0]),
+        min(one[1], other[1]),
+        max(one[2], other[2]),
+        min(one[3], other[3]),
+    )
+    (oy, _, ox, _), (ty, _, tx, _) = one, other
+    return slices((y0 - oy, y1 - oy, x0 - ox, x1 - ox)), slices((y0 - ty, y1 - ty, x0 - tx, x1 - tx))
+
+
+def extent(mask: Mask, region: Region) -> Region:
+    """Smallest rectangle that holds all pixels of a mask, which lies at ``region`` and is not empty."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    y, x = region[0], region[2]
+    return y + int(rows[0]), y + int(rows[-1]) + 1, x + int(columns[0]), x + int(columns[-1]) + 1
+
+
+def clipped(region: Region, shape: Sequence[int]) -> Region:
+    """Return the part of a region that lies in the plane.
+
+    Raises
+    ------
+    EditError
+        If there is none.
+    """
+    y0, y1, x0, x1 = region
+    inside = max(y0, 0), min(y1, shape[0]), max(x0, 0), min(x1, shape[1])
+    if inside[0] >= inside[1] or inside[2] >= inside[3]:
+        raise EditError("The box holds no pixel of the image: draw it inside.")
+    return inside
