@@ -7,6 +7,7 @@ option parsers then need no special case, and giving the number on the command l
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -138,6 +139,8 @@ class TrainSettings(Settings):
 
     steps_auto: bool = choice(True, "Train until the time limit, however many steps that are.")
     steps: int = number(10_000, "Optimiser steps.", "steps", ge=1, le=10_000_000)
+    epochs_auto: bool = choice(True, "Train until the time limit, however many epochs that are.")
+    epochs: int = number(30, "Epochs: so many validations.", "epochs", ge=1, le=1_000_000)
     time: float = number(3600.0, "Time limit; the learning rate falls to zero just then.", "s", ge=1, le=2_592_000)
     epoch_steps: int = number(400, "Steps from one validation to the next.", "steps", ge=1, le=100_000)
     patience: int = number(30, "Stop after this many validations without a better result.", "epochs", ge=1, le=10_000)
@@ -146,5 +149,15 @@ class TrainSettings(Settings):
     learning_rate: float = number(0.002, "Highest learning rate.", ge=1e-6, le=1.0, step=0.0001)
     weight_decay: float = number(0.0001, "Pull of the weights towards zero.", ge=0, le=1, step=0.0001)
     augmentation: float = number(1.0, "Strength of the augmentation: 0 only flips and turns.", ge=0, le=1, step=0.1)
+    layers: Literal["all", "decoder", "heads"] = choice(
+        "all", "Layers that are trained; the others stay as they are in the model that is started from."
+    )
     seed: int = number(0, "Start of all random draws: the same seed and thread count repeat a run.", ge=0, le=2**31 - 1)
     device: str = choice("auto", "Where the network is trained: auto, cpu, cuda, cuda:N or mps.")
+
+    @property
+    def step_limit(self) -> float:
+        """Optimiser steps after which the training ends; infinite where only time ends it."""
+        by_steps = math.inf if self.steps_auto else self.steps
+        by_epochs = math.inf if self.epochs_auto else self.epochs * self.epoch_steps
+        return min(by_steps, by_epochs)

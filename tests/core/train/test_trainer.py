@@ -247,3 +247,18 @@ def test_early_steps_move_the_averaged_weights_at_once():
     averaged = [torch.zeros(2)]
     trainer._average(averaged, current, torch.tensor(10**6))
     assert averaged[0][0] == pytest.approx(1 - trainer.EMA_DECAY, rel=1e-3)
+
+
+def test_layers_that_are_not_trained_stay_with_their_batch_statistics():
+    start = tiny_network()
+    chosen = SETTINGS.changed(layers="decoder", steps=3, epoch_steps=3)
+    made = Trainer(CARD, chosen, start).fit([sample(0)], [sample(1)], Silent()).network
+    for name, value in made.state_dict().items():
+        same = torch.equal(value, start.state_dict()[name])
+        assert same == name.startswith("encoder"), name
+
+
+@pytest.mark.parametrize(("given", "steps"), [({"epochs": 2}, 6), ({"epochs": 2, "steps": 4}, 4), ({"steps": 5}, 5)])
+def test_the_first_limit_ends_the_training(given, steps):
+    chosen = SETTINGS.changed(epoch_steps=3, steps_auto=True).changed(**given)
+    assert Trainer(CARD, chosen).fit([sample(0)], [sample(1)], Silent()).steps == steps

@@ -34,6 +34,8 @@ EMA_DECAY = 0.999
 WARM_UP = 0.03
 """Share of the training in which the learning rate rises."""
 LARGEST_GRADIENT = 1.0
+TRAINED = {"all": ("encoder", "up", "decoder", "heads"), "decoder": ("up", "decoder", "heads"), "heads": ("heads",)}
+"""Parts of the network by the name of the setting."""
 
 Weights = tuple[Tensor, ...] | list[Tensor]
 
@@ -124,9 +126,15 @@ class Trainer:
         torch.manual_seed(settings.seed)
         start = copy.deepcopy(network) if network else UNet(card.architecture)
         self.network = start.to(self.device.name).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.trained = [part for name, part in self.network.named_children() if name in TRAINED[settings.layers]]
+        self.network.eval().requires_grad_(False)
+        for part in self.trained:
+            part.requires_grad_(True)
         self.averaged = AveragedModel(self.network, multi_avg_fn=_average, use_buffers=True)
         self.optimiser = torch.optim.AdamW(
-            self.network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+            (value for value in self.network.parameters() if value.requires_grad),
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
         )
 
     def fit(
@@ -196,16 +204,19 @@ class Trainer:
         Time counts only once it is clearly ahead, so that it does not make two runs with the same steps differ.
         """
         by_time = min(seconds / self.settings.time, 1.0)
-        by_steps = 0.0 if self.settings.steps_auto else min(step / self.settings.steps, 1.0)
-        lead = 0.0 if self.settings.steps_auto else WARM_UP
-        return by_steps if by_time < min(by_steps + lead, 1.0) else by_time
+        limit = self.settings.step_limit
+        if math.isinf(limit):
+            return by_time
+        by_steps = min(step / limit, 1.0)
+        return by_steps if by_time < min(by_steps + WARM_UP, 1.0) else by_time
 
     def _step(self, batch: Batch, fraction: float) -> float:
         """Do one optimiser step and return the loss; a loss that is no number changes nothing."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.settings.learning_rate * warm_up_and_cosine(fraction)
         images, targets = batch
-        self.network.train()
+        for part in self.trained:  # the others keep their batch statistics as well
+            part.train()
         # bfloat16 also where the device's own choice is float16, whose gradients would vanish unscaled.
         reduced = self.device.precision != torch.float32
         with torch.autocast(self.device.name.split(":")[0], torch.bfloat16, enabled=reduced):
