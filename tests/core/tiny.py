@@ -13,6 +13,8 @@ from napari_unet_nuclei.core.model.file import Model, save_model
 from napari_unet_nuclei.core.model.unet import UNet
 
 TINY = Architecture(base_width=4, depth=2)
+TINY_CLASSES = Architecture(base_width=4, depth=2, heads=("classes",), classes=3)
+CLASS_NAMES = ("sky", "road", "car")
 FLOAT32 = Device("cpu", "the processor", torch.float32)
 
 
@@ -36,3 +38,10 @@ def tiny_model(name: str = "tiny", architecture: Architecture = TINY, seed: int 
 
 def write_tiny_model(path: Path, name: str = "tiny", architecture: Architecture = TINY, seed: int = 0) -> ModelCard:
     return save_model(path, tiny_model(name, architecture, seed))
+
+
+def tiny_class_model(architecture: Architecture = TINY_CLASSES, seed: int = 0) -> Model:
+    """A model for classes whose network gives all three of them."""
+    network = tiny_network(architecture, seed)
+    card = ModelCard(name="tiny classes", task="semantic", classes=CLASS_NAMES, architecture=architecture)
+    return Model(card, network)

@@ -231,7 +231,7 @@ def test_the_current_view_is_what_is_on_the_screen(qtbot, make_napari_viewer_pro
 def test_sliders_act_on_the_view_of_an_image_that_is_too_large(
     qtbot, make_napari_viewer_proxy, pixels, monkeypatch
 ) -> None:
-    monkeypatch.setattr("napari_unet_nuclei.core.segment.run.CACHED_PIXELS", 20_000)
+    monkeypatch.setattr("napari_unet_nuclei.core.segment.nuclei.CACHED_PIXELS", 20_000)
     viewer = make_napari_viewer_proxy(show=True)
     dock = open_dock(viewer)
     layer = viewer.add_image(pixels)

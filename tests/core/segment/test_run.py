@@ -7,8 +7,8 @@ from napari_unet_nuclei.core.errors import ImageShapeError, ModelFileError, Sett
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.labels.metrics import match
+from napari_unet_nuclei.core.segment import nuclei
 from napari_unet_nuclei.core.segment import result as results
-from napari_unet_nuclei.core.segment import run
 from napari_unet_nuclei.core.segment.run import segment
 from tests.recording import RecordingProgress
 
@@ -286,7 +286,7 @@ def test_mirrored_copies_change_little():
 
 
 def test_maps_too_large_to_keep_are_not_kept_and_said(monkeypatch):
-    monkeypatch.setattr(run, "CACHED_PIXELS", IMAGE.size - 1)
+    monkeypatch.setattr(nuclei, "CACHED_PIXELS", IMAGE.size - 1)
     result = segment(IMAGE, **CPU)
     assert result.maps is None
     assert any("too large" in notice for notice in result.notices)

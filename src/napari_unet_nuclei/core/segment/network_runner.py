@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_unet_nuclei.core.errors import DeviceMemoryError
@@ -62,7 +64,7 @@ class NetworkRunner:
         return self.model.card
 
     def run(self, image: Image, progress: Progress) -> Maps:
-        """Run the network on one tile.
+        """Run a network for nuclei on one tile.
 
         Parameters
         ----------
@@ -84,11 +86,29 @@ class NetworkRunner:
         DeviceMemoryError
             If not even the smallest tile fits on the CPU.
         """
+        return np.asarray(self._answer(image, self._activate, progress), np.float32)
+
+    def classify(self, image: Image, progress: Progress) -> NDArray[np.uint8]:
+        """Run a network for classes on one tile.
+
+        Parameters, exceptions
+            As for `run`.
+
+        Returns
+        -------
+        ndarray, shape (Y, X), uint8
+            The most probable class of every pixel.
+        """
+        return np.asarray(self._answer(image, lambda logits: logits.argmax(dim=1).to(torch.uint8), progress))
+
+    def _answer(self, image: Image, finish: Callable[[Tensor], Tensor], progress: Progress) -> NDArray[np.generic]:
+        """Run the network on one tile and finish its logits on the device, or step down where that has no memory."""
         try:
             with torch.inference_mode():
                 batch = torch.from_numpy(image)[None].to(self.device.name, self.device.precision)
                 logits = self._forward(batch.to(memory_format=torch.channels_last)).float()
-                return np.asarray(self._activate(logits)[0].cpu().numpy(), np.float32)
+                answer: NDArray[np.generic] = finish(logits)[0].cpu().numpy()
+                return answer
         except (RuntimeError, MemoryError) as error:
             if not is_memory_shortage(error):
                 raise

@@ -84,6 +84,14 @@ class Grid:
             target[k, top:bottom, left:right] = quantise(resample(one, row_matrix, column_matrix))
 
 
+def tiles_for(grid: Grid, runner: NetworkRunner) -> tuple[Tile, ...]:
+    """Cut a plane into tiles as large as the runner's device takes, with all that the network looks at around them."""
+    architecture = runner.card.architecture
+    stride = architecture.stride
+    tiling = Tiling(runner.tile, round_up(architecture.receptive_radius + MARGIN, stride), stride)
+    return plan_tiles((round_up(grid.shape[0], stride), round_up(grid.shape[1], stride)), tiling)
+
+
 @dataclass(frozen=True)
 class Prediction:
     """Network output of one plane.
@@ -150,9 +158,7 @@ def _predict(
     check: Callable[[SizeEvidence], None],
 ) -> Prediction:
     architecture = runner.card.architecture
-    stride = architecture.stride
-    tiling = Tiling(runner.tile, round_up(architecture.receptive_radius + MARGIN, stride), stride)
-    tiles = plan_tiles((round_up(grid.shape[0], stride), round_up(grid.shape[1], stride)), tiling)
+    tiles = tiles_for(grid, runner)
     maps = np.zeros((len(DECODED_HEADS), *reader.shape), np.uint8)
     chosen = [architecture.heads.index(head) for head in DECODED_HEADS]
     evidence = NO_NUCLEI

@@ -33,10 +33,11 @@ def describe_run(
     -------
     dict
         model, model_hash, settings, channel, inverted, diameter (px), plane, region, axes, pixel_size_um (y, x), file,
-        image_hash, device, precision, versions, time (UTC).
+        image_hash, device, precision, versions, time (UTC); of a model for classes, their names by id as well.
     """
     return {
         "model": card.name,
+        **({"classes": list(card.classes)} if card.classes else {}),
         "model_hash": card.weights_hash,
         "settings": request.settings.model_dump(),
         "channel": look.channel_name,

@@ -18,26 +18,28 @@ CACHED_PIXELS = 64 * 2**20
 
 @dataclass(frozen=True)
 class SegmentResult:
-    """Labelled nuclei with everything needed to understand and repeat them.
+    """Labelled nuclei, or classes, with everything needed to understand and repeat them.
 
     Attributes
     ----------
     labels : ndarray, shape (..., Y, X), int32
-        0 background, ids 1..n without gaps, unique across all planes. Leading axes of the image are kept, also
-        where only one plane was segmented (then with length 1).
+        Of a model for nuclei: 0 background, ids 1..n without gaps, unique across all planes. Of a model for classes:
+        the class of every pixel, 0 to K - 1, where 0 is a class like the others. Leading axes of the image are kept,
+        also where only one plane was segmented (then with length 1).
     axes : str
         One letter per axis of ``labels``, e.g. "TZYX".
     origin : tuple of int
         Index in the image, along ``axes``, of the first pixel of ``labels``.
     maps : ndarray, shape (planes, 3, Y, X), uint8, or None
         Quantised foreground, border and distance of every plane, planes in C order of the leading axes; None where
-        they are too large to keep.
+        they are too large to keep, and for classes.
     thresholds : DecodeThresholds
-        What ``labels`` were decoded with.
+        What ``labels`` were decoded with; without meaning for classes.
     model_thresholds : DecodeThresholds
-        The model's own values for this image, for *Reset*.
+        The model's own values for this image, for *Reset*; without meaning for classes.
     diameter : float
-        Typical nucleus diameter in image pixels that the image was rescaled by.
+        Typical nucleus diameter in image pixels that the image was rescaled by; 0 for classes, which are told at the
+        image's own scale.
     model, device, channel : str
         Model name, device with its name, and the channel that was used, for people.
     notices : tuple of str
@@ -46,6 +48,8 @@ class SegmentResult:
         Duration of the run.
     provenance : dict
         Model name and hash, settings, package versions, image hash, time: plain JSON values.
+    classes : tuple of str
+        Names of the classes, by their ids; empty where ``labels`` are nuclei.
     """
 
     labels: Labels
@@ -61,11 +65,12 @@ class SegmentResult:
     notices: tuple[str, ...]
     seconds: float
     provenance: dict[str, Any]
+    classes: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
-        """Number of nuclei."""
-        return int(self.labels.max(initial=0))
+        """Number of nuclei; 0 where the labels are classes."""
+        return 0 if self.classes else int(self.labels.max(initial=0))
 
     def decode(self, thresholds: DecodeThresholds, checkpoint: Callable[[], None] = lambda: None) -> SegmentResult:
         """Return the result with other thresholds, from the cached maps.

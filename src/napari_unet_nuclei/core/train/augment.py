@@ -122,10 +122,13 @@ class Augmentation:
     ----------
     strength : float
         0 turns everything but flips and quarter turns off, 1 is the full range.
+    without : tuple of type
+        Kinds of augmentation to leave out, because they would turn one class into another.
     """
 
-    def __init__(self, strength: float = 1.0) -> None:
+    def __init__(self, strength: float = 1.0, without: tuple[type, ...] = ()) -> None:
         self.strength = strength
+        self._without = without
         self._turn = K.AugmentationSequential(
             K.RandomHorizontalFlip(p=0.5),
             K.RandomVerticalFlip(p=0.5),
@@ -143,7 +146,7 @@ class Augmentation:
 
     def _exposures(self) -> Sequence[Any]:
         s = self.strength
-        return (
+        exposures = (
             StainMixing(0.15 * s, p=0.7 * s),
             K.RandomGamma((1 - 0.4 * s, 1 + 0.7 * s), p=0.5 * s),
             K.RandomLinearIllumination(gain=(0.01, 0.01 + 0.3 * s), p=0.2 * s),
@@ -151,6 +154,7 @@ class Augmentation:
             K.RandomGaussianBlur((7, 7), (0.3, 0.3 + 1.7 * s), p=0.3 * s),
             PoissonNoise(p=0.2 * s),
         )
+        return [one for one in exposures if not isinstance(one, self._without)]
 
     def __call__(self, crops: Sequence[Crop], seed: int) -> tuple[Tensor, list[Crop]]:
         """Augment a batch.

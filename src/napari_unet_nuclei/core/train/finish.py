@@ -1,9 +1,11 @@
-"""From the best weights to a model that can be shipped: thresholds fitted, figures measured, both in the card."""
+"""From the best weights to a model that can be shipped: figures measured, for nuclei thresholds fitted first."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+from napari_unet_nuclei.core.labels.classes import ClassCounts, pool_classes
 from napari_unet_nuclei.core.labels.metrics import IOU_THRESHOLDS, MatchCounts, per_image, pooled
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.device import Device
@@ -12,6 +14,7 @@ from napari_unet_nuclei.core.model.unet import UNet
 from napari_unet_nuclei.core.progress import Progress, Share
 from napari_unet_nuclei.core.train.fit_thresholds import fit_thresholds
 from napari_unet_nuclei.core.train.samples import Sample
+from napari_unet_nuclei.core.train.semantic import MEAN_IOU, PIXEL_ACCURACY, compare_classes
 from napari_unet_nuclei.core.train.validate import compare, predict_samples
 
 PUBLISHED = (0.5, 0.75, 0.9)
@@ -21,16 +24,16 @@ PUBLISHED = (0.5, 0.75, 0.9)
 def finish_model(
     network: UNet, card: ModelCard, validation: Sequence[Sample], device: Device, progress: Progress
 ) -> Model:
-    """Fit thresholds on validation images and measure the model as its users will meet it.
+    """Measure a model on validation images as its users will meet it; for nuclei, fit its thresholds there first.
 
     Parameters
     ----------
     network : UNet
         Trained weights, float32 on the CPU, in evaluation mode.
     card : ModelCard
-        Its thresholds are where the search starts.
+        For nuclei, its thresholds are where the search starts.
     validation : sequence of Sample
-        The nucleus size is found automatically in each.
+        The size of nuclei is found automatically in each.
     device : Device
     progress : Progress
 
@@ -38,8 +41,12 @@ def finish_model(
     -------
     Model
         With thresholds and metrics in its card. Average precision is given pooled over all nuclei and as the mean of
-        the images; the validation images have chosen epoch and thresholds, so these figures flatter a little.
+        the images, the IoU of classes pooled over all pixels; the validation images have chosen epoch and thresholds,
+        so these figures flatter a little.
     """
+    if card.task == "semantic":
+        tables = compare_classes(Model(card, network), validation, device, progress)
+        return Model(card.model_copy(update={"metrics": summarise_classes(pool_classes(tables), card)}), network)
     predictions = predict_samples(Model(card, network), validation, device, Share(progress, 0.0, 0.3))
     thresholds = fit_thresholds(validation, predictions, card.thresholds, Share(progress, 0.3, 1.0))
     counts = [
@@ -56,3 +63,10 @@ def summarise(counts: Sequence[MatchCounts]) -> dict[str, float]:
         for kind, values in figures.items()
         for threshold in PUBLISHED
     }
+
+
+def summarise_classes(counts: ClassCounts, card: ModelCard) -> dict[str, float]:
+    """Name the figures of a model card of classes; a class that occurs nowhere has none."""
+    figures = {MEAN_IOU: counts.mean_iou, PIXEL_ACCURACY: counts.pixel_accuracy}
+    figures |= {f"IoU {name}": value for name, value in zip(card.classes, counts.iou, strict=True)}
+    return {f"validation {name}": round(float(value), 3) for name, value in figures.items() if not math.isnan(value)}

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
-from napari_unet_nuclei.core.image.plane import look_at, open_plane
-from napari_unet_nuclei.core.image.read import read_image
+from napari_unet_nuclei.core.image.class_image import read_class_image
+from napari_unet_nuclei.core.image.plane import Invert, look_at, open_plane
+from napari_unet_nuclei.core.image.read import ImageFile, read_image
+from napari_unet_nuclei.core.labels.classes import VOID, ClassCoding
 from napari_unet_nuclei.core.labels.decode import fill_holes, label_components
 from napari_unet_nuclei.core.labels.numbering import as_ids, whole_labels
 from napari_unet_nuclei.core.model.card import ModelCard
@@ -26,7 +28,7 @@ smaller nucleus gets it. Masks that share more are wrong."""
 
 @dataclass(frozen=True)
 class InputForm:
-    """What a network takes.
+    """What a network takes, and what the labels say.
 
     Attributes
     ----------
@@ -37,11 +39,14 @@ class InputForm:
         The channel with the nuclei, where the image has several; repeated where the network takes more.
     percentiles : tuple of float
         Intensities that become 0 and 1.
+    classes : ClassCoding, optional
+        How the labels tell the class of every pixel; where not given, they tell nuclei apart.
     """
 
     channels: int = 1
     channel: int | None = None
     percentiles: tuple[float, float] = (1.0, 99.8)
+    classes: ClassCoding | None = None
 
     @staticmethod
     def of_model(card: ModelCard, channel: int | None = None) -> InputForm:
@@ -56,16 +61,19 @@ class LabelsRead:
     Attributes
     ----------
     labels : ndarray, shape (Y, X), int32
-        0 background, nuclei 1..n without holes.
+        0 background, nuclei 1..n without holes; or class ids, 0 where there is none.
     from_mask : bool
         The file held no ids: connected pieces were taken as nuclei.
     shared_pixels : int
         Pixels that lay in two masks.
+    reviewed : ndarray of bool, shape (Y, X), or None
+        Where pixels have a class; None means everywhere.
     """
 
     labels: Labels
     from_mask: bool = False
     shared_pixels: int = 0
+    reviewed: Mask | None = None
 
 
 def read_pair(entry: Entry, form: InputForm) -> tuple[Image, LabelsRead]:
@@ -74,7 +82,7 @@ def read_pair(entry: Entry, form: InputForm) -> tuple[Image, LabelsRead]:
     Returns
     -------
     image : ndarray, shape (C, Y, X), float32
-        Normalised as when segmenting, nuclei bright.
+        Normalised as when segmenting, nuclei bright; for classes as bright as it is.
     labels : LabelsRead
 
     Raises
@@ -84,6 +92,8 @@ def read_pair(entry: Entry, form: InputForm) -> tuple[Image, LabelsRead]:
     """
     try:
         image = read_input(entry.image, form)
+        if form.classes is not None:
+            return image, _classes(entry, image.shape[1:], form.classes)
         read = _stacked_masks if entry.one_mask_per_nucleus else _label_image
         return image, read(entry, image.shape[1:])
     except (ImageFileError, ImageShapeError) as error:
@@ -104,11 +114,27 @@ def read_input(path: Path, form: InputForm) -> Image:
     source, index = _single_plane(path, ImageSource(file.array, file.axes), form.channels)
     height, width = source.plane_shape
     region = (0, height, 0, width)
+    invert: Invert = "auto" if form.classes is None else "no"
     try:
-        look = look_at(source, index, region, form.channel, inputs=form.channels)
+        look = look_at(source, index, region, form.channel, invert, form.channels)
     except ImageShapeError as error:
         raise ImageShapeError(f"{path}: {error}") from error
     return open_plane(source, index, region, look, form.percentiles).read(region)
+
+
+def count_channels(path: Path) -> int:
+    """Tell how many channels an image has; red, green and blue are three.
+
+    Raises
+    ------
+    DatasetError
+        If the file cannot be read.
+    """
+    try:
+        file = read_image(path)
+        return ImageSource(file.array, file.axes).channels
+    except (ImageFileError, ImageShapeError) as error:
+        raise DatasetError(f"The data set cannot be used: {error}") from error
 
 
 def _single_plane(path: Path, source: ImageSource, channels: int) -> tuple[ImageSource, tuple[int, ...]]:
@@ -119,6 +145,21 @@ def _single_plane(path: Path, source: ImageSource, channels: int) -> tuple[Image
     if long:
         raise ImageShapeError(f"{path} has {source.leading_shape} planes: save every plane as an image of its own.")
     return source, (0,) * len(source.leading_shape)
+
+
+def _classes(entry: Entry, shape: tuple[int, ...], coding: ClassCoding) -> LabelsRead:
+    """Read the class of every pixel; nuclei in masks of their own are one class, the rest another."""
+    if entry.one_mask_per_nucleus:
+        masks = (_read_mask(path, shape, entry.image) for path in entry.labels)
+        return LabelsRead(np.any(list(masks), axis=0).astype(np.int32))
+    [path] = entry.labels
+    source, index = _partner(path, read_class_image(path), shape, entry.image)
+    try:
+        ids = coding.ids([source.read(index, channel) for channel in range(source.channels)])
+    except ImageShapeError as error:
+        raise ImageShapeError(f"{path}: {error}") from error
+    known = ids != VOID
+    return LabelsRead(np.where(known, ids, 0).astype(np.int32), reviewed=None if known.all() else known)
 
 
 def _label_image(entry: Entry, shape: tuple[int, ...]) -> LabelsRead:
@@ -162,14 +203,19 @@ def _read_mask(path: Path, shape: tuple[int, ...], image: Path) -> Mask:
 
 def _read_plane(path: Path, shape: tuple[int, ...], image: Path) -> NDArray[np.floating]:
     """Read the only plane of labels or a mask, which some programs save as a grey picture in colours."""
-    file = read_image(path)
+    source, index = _partner(path, read_image(path), shape, image)
+    first, *others = (source.read(index, channel) for channel in range(source.channels))
+    if not all(np.array_equal(first, other) for other in others):
+        raise ImageShapeError(f"{path} has colours or channels: labels have one number for each pixel.")
+    return first
+
+
+def _partner(path: Path, file: ImageFile, shape: tuple[int, ...], image: Path) -> tuple[ImageSource, tuple[int, ...]]:
+    """Return labels or a mask with the index of their only plane, which must be as large as the image."""
     source, index = _single_plane(path, ImageSource(file.array, file.axes), channels=1)
     if source.plane_shape != shape:
         raise DatasetError(
             f"{image} is {shape[0]} × {shape[1]} pixels (rows × columns), and {path} is "
             f"{source.plane_shape[0]} × {source.plane_shape[1]}: they do not belong together."
         )
-    first, *others = (source.read(index, channel) for channel in range(source.channels))
-    if not all(np.array_equal(first, other) for other in others):
-        raise ImageShapeError(f"{path} has colours or channels: labels have one number for each pixel.")
-    return first
+    return source, index

@@ -1,0 +1,127 @@
+"""The nuclei of all planes of an image: the network's maps at one scale for all, decoded plane by plane."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet_nuclei.core.errors import SettingsError
+from napari_unet_nuclei.core.image.plane import PlaneReader
+from napari_unet_nuclei.core.labels.decode import DecodeThresholds, decode_maps
+from napari_unet_nuclei.core.progress import Advanced, Progress, Share
+from napari_unet_nuclei.core.segment.automatic_size import predict_sized, scale_for
+from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
+from napari_unet_nuclei.core.segment.predict import Prediction, predict_plane, thresholds_at
+from napari_unet_nuclei.core.segment.request import SegmentRequest
+from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
+from napari_unet_nuclei.core.types import Labels
+
+NETWORK_SHARE = 0.9
+"""Share of the progress bar that the network takes; decoding has the rest."""
+
+
+@dataclass(frozen=True)
+class FoundNuclei:
+    """What `SegmentResult` says of nuclei, in the words it uses; labels (planes, Y, X)."""
+
+    labels: Labels
+    maps: NDArray[np.uint8] | None
+    thresholds: DecodeThresholds
+    model_thresholds: DecodeThresholds
+    diameter: float
+
+
+def find_nuclei(
+    request: SegmentRequest, runner: NetworkRunner, readers: Sequence[PlaneReader], progress: Progress
+) -> FoundNuclei:
+    """Find the nuclei of every plane, keeping the maps where they are not too large.
+
+    Parameters
+    ----------
+    request : SegmentRequest
+    runner : NetworkRunner
+    readers : sequence of PlaneReader
+        One per plane, all of the same shape.
+    progress : Progress
+    """
+    settings = request.settings
+    predictions = _Predictions(request, runner, readers, Share(progress, 0.0, NETWORK_SHARE))
+    own = thresholds_at(runner.card.thresholds, predictions.scale)
+    thresholds = DecodeThresholds(
+        own.foreground if settings.foreground_auto else settings.foreground,
+        own.seed if settings.seed_auto else settings.seed,
+        own.min_size if settings.min_size_auto else settings.min_size,
+        own.scale,
+    )
+    shape = (len(readers), *readers[0].shape)
+    labels = np.empty(shape, np.int32)
+    keep = int(np.prod(shape)) <= CACHED_PIXELS
+    kept = np.empty((shape[0], 3, *shape[1:]), np.uint8) if keep else None
+    count = 0
+    for number, maps in enumerate(predictions):
+        if kept is not None:
+            kept[number] = maps
+        progress.report(Advanced(NETWORK_SHARE * (number + 1) / shape[0], "finding the nuclei in the maps"))
+        decoded = decode_maps(maps, thresholds)
+        labels[number] = np.where(decoded > 0, decoded + count, 0)
+        count += int(decoded.max(initial=0))
+    return FoundNuclei(labels, kept, thresholds, own, predictions.diameter)
+
+
+class _Predictions:
+    """Network output of all planes, made one by one when they are asked for.
+
+    The middle plane goes first where the size is automatic: it decides the scale of all, so that a nucleus keeps its
+    size through the stack.
+    """
+
+    def __init__(
+        self, request: SegmentRequest, runner: NetworkRunner, readers: Sequence[PlaneReader], progress: Progress
+    ) -> None:
+        self.runner = runner
+        self.readers = readers
+        self.progress = progress
+        self._ready: dict[int, Prediction] = {}
+        settings = request.settings
+        middle = len(readers) // 2
+        if readers[middle].shape[0] == 0 or readers[middle].shape[1] == 0:
+            self.diameter, self.scale = runner.card.diameter, 1.0
+        elif settings.diameter_auto and "size" in runner.card.architecture.heads:
+            sized = predict_sized(readers[middle], runner, Share(progress, 0.0, 1 / len(readers)))
+            self._ready[middle] = sized.prediction
+            self.scale = sized.prediction.scale
+            self.diameter = sized.diameter or runner.card.diameter
+        else:
+            self.diameter = _given_diameter(request, runner.card.diameter)
+            self.scale = scale_for(self.diameter, runner.card.diameter)
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        """Yield the quantised maps (3, Y, X) of every plane in order."""
+        done = len(self._ready)
+        for number, reader in enumerate(self.readers):
+            if number in self._ready:
+                yield self._ready.pop(number).maps
+                continue
+            share = Share(self.progress, done / len(self.readers), (done + 1) / len(self.readers))
+            done += 1
+            if 0 in reader.shape:
+                yield np.zeros((3, *reader.shape), np.uint8)
+                continue
+            yield predict_plane(reader, self.scale, self.runner, share).maps
+
+
+def _given_diameter(request: SegmentRequest, model_diameter: float) -> float:
+    """Diameter in image pixels as the user gave it, or the model's own."""
+    settings = request.settings
+    if settings.diameter_auto:
+        return model_diameter
+    if settings.diameter_unit == "px":
+        return settings.diameter
+    if not request.pixel_size.known:
+        raise SettingsError(
+            "The diameter is given in µm, but the image has no pixel size. Give it in pixels, or the pixel size."
+        )
+    return settings.diameter / float(np.sqrt(request.pixel_size.y * request.pixel_size.x))
