@@ -161,3 +161,32 @@ class TrainSettings(Settings):
         by_steps = math.inf if self.steps_auto else self.steps
         by_epochs = math.inf if self.epochs_auto else self.epochs * self.epoch_steps
         return min(by_steps, by_epochs)
+
+
+class FinetuneSettings(Settings):
+    """How a model is taught corrections. Whichever of steps, epochs and time runs out first ends the training."""
+
+    time: float = number(180.0, "Time limit; the learning rate falls to zero just then.", "s", ge=1, le=86_400, step=30)
+    strength: float = number(
+        0.5,
+        "How far the model may move away from what it was: low keeps more of the old model, high follows the "
+        "corrections more.",
+        ge=0.1,
+        le=1.0,
+        step=0.1,
+    )
+    steps_auto: bool = choice(True, "Train until the time limit, however many steps that are.")
+    steps: int = number(600, "Optimiser steps.", "steps", ge=1, le=1_000_000, step=50)
+    epochs_auto: bool = choice(True, "Train until the time limit, however many epochs that are.")
+    epochs: int = number(10, "Epochs: so many validations.", "epochs", ge=1, le=100_000)
+    epoch_steps: int = number(50, "Steps from one validation to the next.", "steps", ge=1, le=100_000)
+    learning_rate: float = number(0.001, "Highest learning rate.", ge=1e-6, le=1.0, step=0.0001)
+    layers: Literal["all", "decoder", "heads"] = choice(
+        "all", "Layers that are trained; the others stay as they are in the old model."
+    )
+    augmentation: float = number(0.7, "Strength of the augmentation: 0 only flips and turns.", ge=0, le=1, step=0.1)
+    rehearsal: bool = choice(
+        True, "Show the network, among the corrections, crops that the bundled models learnt from."
+    )
+    seed: int = number(0, "Start of all random draws: the same seed and thread count repeat a run.", ge=0, le=2**31 - 1)
+    device: str = choice("auto", "Where the network is trained: auto, cpu, cuda, cuda:N or mps.")

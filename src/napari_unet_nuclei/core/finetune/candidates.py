@@ -1,0 +1,117 @@
+"""Chooses what of the new weights goes into a fine-tuned model, by what it gains and what it forgets."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from napari_unet_nuclei.core.finetune.before_after import BeforeAfter, compare_models
+from napari_unet_nuclei.core.model.device import Device
+from napari_unet_nuclei.core.model.file import Model
+from napari_unet_nuclei.core.model.unet import UNet
+from napari_unet_nuclei.core.progress import Advanced, Progress, Share, Silent
+from napari_unet_nuclei.core.train.fit_thresholds import fit_thresholds
+from napari_unet_nuclei.core.train.samples import Sample
+from napari_unet_nuclei.core.train.validate import SCORED, decoded, predict_samples
+from napari_unet_nuclei.core.types import Labels
+
+FORGOTTEN = 0.01
+"""AP at IoU 0.5 that the new model may lose on crops of the kind that the old one was made for."""
+
+SHARES_OF_NEW = (1.0, 0.8, 0.6, 0.4, 0.2)
+"""Mixtures of old and new weights that are tried."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model that may become the new one, beside the old one.
+
+    Attributes
+    ----------
+    model : Model
+    share : float
+        How much of the new weights is in it; the rest is the old ones.
+    found : tuple of ndarray, shape (Y, X), int
+        What it finds in the judging samples.
+    report : BeforeAfter
+        Old model and this one on the held-out corrections.
+    memory : BeforeAfter or None
+        Old model and this one on crops of the kind that the old one was made for; None without rehearsal.
+    """
+
+    model: Model
+    share: float
+    found: tuple[Labels, ...]
+    report: BeforeAfter
+    memory: BeforeAfter | None
+
+    @property
+    def remembers(self) -> bool:
+        """True where no more was forgotten than may be."""
+        return self.memory is None or self.memory.gain >= -FORGOTTEN
+
+    @property
+    def score(self) -> float:
+        """Mean AP at IoU 0.5 to 0.9 on the held-out corrections."""
+        return float(self.report.after.scores.average_precision[: len(SCORED)].mean())
+
+
+def mixture(old: UNet, new: UNet, share: float) -> UNet:
+    """Return a network whose weights lie between two; ``share`` is how near to the new one."""
+    network = copy.deepcopy(old)
+    weights = {
+        name: torch.lerp(value, new.state_dict()[name], share) if value.is_floating_point() else value
+        for name, value in old.state_dict().items()
+    }
+    network.load_state_dict(weights)
+    return network.eval()
+
+
+class Judge:
+    """Compares candidates with the old model, on the same samples."""
+
+    def __init__(self, base: Model, judging: Sequence[Sample], checked: Sequence[Sample], device: Device) -> None:
+        self.base = base
+        self.judging = judging
+        self.checked = checked
+        self.device = device
+        self.before = self.found(base, judging)
+        self._remembered = self.found(base, checked)
+
+    def found(self, model: Model, samples: Sequence[Sample]) -> tuple[Labels, ...]:
+        """Segment samples as a user's images would be."""
+        predictions = predict_samples(model, samples, self.device, Silent())
+        return tuple(decoded(prediction, model.card.thresholds) for prediction in predictions)
+
+    def candidate(self, model: Model, share: float) -> Candidate:
+        """Compare a model with the old one."""
+        found = self.found(model, self.judging)
+        memory = None
+        if self.checked:
+            memory = compare_models(self.checked, self._remembered, self.found(model, self.checked))
+        return Candidate(model, share, found, compare_models(self.judging, self.before, found), memory)
+
+
+def choose(judge: Judge, new: UNet, known: Sequence[Sample], progress: Progress) -> Candidate:
+    """Choose between mixtures of old and new weights, and between old thresholds and ones fitted anew."""
+    card = judge.base.card
+    candidates = []
+    for number, share in enumerate(SHARES_OF_NEW):
+        progress.report(Advanced(0.6 * number / len(SHARES_OF_NEW), "comparing old and new model"))
+        candidates.append(judge.candidate(Model(card, mixture(judge.base.network, new, share)), share))
+    best = _best(candidates)
+    predictions = predict_samples(best.model, known, judge.device, Share(progress, 0.6, 0.8))
+    thresholds = fit_thresholds(known, predictions, card.thresholds, Share(progress, 0.8, 1.0))
+    fitted = Model(card.model_copy(update={"thresholds": thresholds}), best.model.network)
+    return _best([best, judge.candidate(fitted, best.share)])
+
+
+def _best(candidates: Sequence[Candidate]) -> Candidate:
+    """The best of those that remember; where none does, the one that forgot least."""
+    remembering = [candidate for candidate in candidates if candidate.remembers]
+    if remembering:
+        return max(remembering, key=lambda candidate: candidate.score)
+    return max(candidates, key=lambda candidate: candidate.memory.gain if candidate.memory else 0.0)

@@ -1,0 +1,169 @@
+"""Teach a model corrected nuclei, keep what it knew, and report whether it got better."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from napari_unet_nuclei.core.errors import ModelFileError
+from napari_unet_nuclei.core.finetune.candidates import Candidate, Judge, choose
+from napari_unet_nuclei.core.finetune.hold_out import Division, hold_out
+from napari_unet_nuclei.core.finetune.rehearsal import mixed, read_rehearsal
+from napari_unet_nuclei.core.model.card import ModelCard, TrainingRecord
+from napari_unet_nuclei.core.model.file import Model
+from napari_unet_nuclei.core.progress import Advanced, Progress, Share, Silent
+from napari_unet_nuclei.core.settings import FinetuneSettings, TrainSettings
+from napari_unet_nuclei.core.train.reading import InputForm
+from napari_unet_nuclei.core.train.samples import Sample
+from napari_unet_nuclei.core.train.trainer import Trainer, TrainResult
+from napari_unet_nuclei.core.types import Labels
+
+TRAINING_SHARE = 0.8
+"""Share of the progress bar that the training takes; judging has the rest."""
+
+
+@dataclass(frozen=True)
+class Finetuned:
+    """A fine-tuned model, not kept yet, and what is known of it.
+
+    Attributes
+    ----------
+    chosen : Candidate
+        The new model with its reports.
+    division : Division
+        Which nuclei trained and which judged.
+    before : tuple of ndarray, shape (Y, X), int
+        What the old model finds in the judging samples.
+    training : TrainResult
+    """
+
+    chosen: Candidate
+    division: Division
+    before: tuple[Labels, ...]
+    training: TrainResult
+
+
+def finetune(
+    base: Model, samples: Sequence[Sample], settings: FinetuneSettings, name: str, progress: Progress | None = None
+) -> Finetuned:
+    """Fine-tune a model on corrected, possibly partial labels.
+
+    Parameters
+    ----------
+    base : Model
+        Not changed.
+    samples : sequence of Sample
+        Corrected images, with their reviewed regions.
+    settings : FinetuneSettings
+    name : str
+        Of the new model.
+    progress : Progress, optional
+        Hears of every step and epoch; *Finish* keeps the best epoch so far.
+
+    Returns
+    -------
+    Finetuned
+
+    Raises
+    ------
+    NoSamplesError
+        If there are too few reviewed nuclei to learn from some and judge with others.
+    ModelFileError
+        If the model is not one for nuclei.
+    TrainingDivergedError
+        If the loss becomes infinite before the first epoch has ended.
+
+    Notes
+    -----
+    Three things keep the old knowledge: crops of the kind the old model was made for are rehearsed between the
+    corrections; old and new weights are mixed as far as the held-out nuclei profit and rehearsed images do not suffer
+    (Wortsman et al. 2022, *Robust fine-tuning of zero-shot models*, CVPR); and the training is short.
+    """
+    if base.card.task != "instances":
+        raise ModelFileError(f"'{base.card.name}' tells classes, not nuclei, so corrected nuclei cannot teach it.")
+    progress = progress or Silent()
+    division = hold_out(samples, settings.seed)
+    form = InputForm.of_model(base.card)
+    rehearsed, checked = read_rehearsal(base.card.image_kind, form) if settings.rehearsal else ((), ())
+    lesson = mixed(division.training, rehearsed, rehearsed_share(settings.strength))
+    trainer = Trainer(base.card, _training(settings), base.network)
+    result = trainer.fit(lesson, division.judging, Share(progress, 0.0, TRAINING_SHARE))
+    judge = Judge(base, division.judging, checked, trainer.device)
+    known = (*division.training, *checked)
+    chosen = choose(judge, result.network, known, Share(progress, TRAINING_SHARE, 1.0))
+    card = _card(base.card, name, chosen, samples, division, settings, result)
+    progress.report(Advanced(1.0, "done"))
+    return Finetuned(replace(chosen, model=Model(card, chosen.model.network)), division, judge.before, result)
+
+
+def rehearsed_share(strength: float) -> float:
+    """Share of rehearsed crops in the lesson: 0.66 for the gentlest fine-tuning, 0.3 for the strongest."""
+    return 0.7 - 0.4 * strength
+
+
+def _training(settings: FinetuneSettings) -> TrainSettings:
+    """The settings that training and fine-tuning share."""
+    shared = settings.model_dump(include=set(TrainSettings.model_fields))
+    shared["time"] = max(TRAINING_SHARE * settings.time, 1.0)
+    return TrainSettings(**shared)
+
+
+def hash_samples(samples: Sequence[Sample]) -> str:
+    """SHA-256 over images, labels and reviewed regions."""
+    digest = hashlib.sha256()
+    for sample in samples:
+        for array in (sample.image, sample.labels, sample.reviewed):
+            if array is not None:
+                digest.update(f"{array.dtype.str} {array.shape}".encode())
+                digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _card(
+    base: ModelCard,
+    name: str,
+    chosen: Candidate,
+    samples: Sequence[Sample],
+    division: Division,
+    settings: FinetuneSettings,
+    result: TrainResult,
+) -> ModelCard:
+    """The card of the new model: its parent, what it was taught, and the report's figures."""
+    report, before, after = chosen.report, chosen.report.before, chosen.report.after
+    metrics = {
+        "held-out nuclei": float(report.nuclei),
+        "held-out AP@0.5 before": before.ap50,
+        "held-out AP@0.5 after": after.ap50,
+        "held-out AP@0.75 before": before.ap75,
+        "held-out AP@0.75 after": after.ap75,
+        "share of new weights": chosen.share,
+    }
+    if chosen.memory is not None:
+        metrics |= {
+            "rehearsed AP@0.5 before": chosen.memory.before.ap50,
+            "rehearsed AP@0.5 after": chosen.memory.after.ap50,
+        }
+    record = TrainingRecord(
+        dataset="corrections",
+        images=len(division.training),
+        nuclei=division.training_nuclei,
+        seed=settings.seed,
+        steps=result.steps,
+        seconds=round(result.seconds, 1),
+        data_hash=hash_samples(samples),
+        settings=settings.model_dump(),
+    )
+    return chosen.model.card.model_copy(
+        update={
+            "name": name,
+            "description": f"{base.name}, fine-tuned on {division.training_nuclei} corrected nuclei.",
+            "training": record,
+            "metrics": {figure: round(value, 3) for figure, value in metrics.items()},
+            "limits": "",
+            "licence": "",
+            "parent": f"{base.name} ({base.weights_hash[:16]})",
+        }
+    )

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from napari_unet_nuclei.core.errors import ModelFileError, NoSamplesError
+from napari_unet_nuclei.core.finetune import finetune as module
+from napari_unet_nuclei.core.finetune.candidates import mixture
+from napari_unet_nuclei.core.finetune.finetune import finetune, hash_samples
+from napari_unet_nuclei.core.finetune.rehearsal import FOLDER, mixed, read_rehearsal
+from napari_unet_nuclei.core.labels.reviewed import trusted
+from napari_unet_nuclei.core.model.card import ModelCard
+from napari_unet_nuclei.core.model.file import Model, read_model, save_model
+from napari_unet_nuclei.core.progress import Cancelled
+from napari_unet_nuclei.core.settings import FinetuneSettings
+from napari_unet_nuclei.core.train.reading import InputForm
+from napari_unet_nuclei.core.train.samples import sampling_weights
+from tests.core.tiny import FLOAT32, TINY, tiny_network
+from tests.core.train.small_run import sample
+from tests.recording import RecordingProgress
+
+SETTINGS = FinetuneSettings().changed(steps=4, epoch_steps=2, rehearsal=False, device="cpu")
+
+
+@pytest.fixture(autouse=True)
+def exact(monkeypatch):
+    """One thread and float32, so that a run repeats to the bit."""
+    monkeypatch.setattr("napari_unet_nuclei.core.train.trainer.choose_device", lambda request: FLOAT32)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def base() -> Model:
+    return Model(ModelCard(name="old", architecture=TINY, weights_hash="0123456789abcdef"), tiny_network())
+
+
+def weights(model: Model) -> torch.Tensor:
+    return torch.cat([value.flatten().float() for value in model.network.state_dict().values()])
+
+
+def reviewed_half(seed: int):
+    one = sample(seed)
+    reviewed = np.zeros(one.labels.shape, bool)
+    reviewed[:, :40] = True
+    return replace(one, reviewed=reviewed)
+
+
+def test_the_new_model_names_its_parent_its_lesson_and_its_figures_and_the_old_one_stays(tmp_path):
+    old = base()
+    before = weights(old).clone()
+    done = finetune(old, [sample(0), sample(1)], SETTINGS, "new")
+    assert torch.equal(weights(old), before)
+    card = done.chosen.model.card
+    assert (card.name, card.parent) == ("new", "old (0123456789abcdef)")
+    assert card.training.steps == 4
+    assert card.training.data_hash == hash_samples([sample(0), sample(1)])
+    assert card.training.settings["strength"] == 0.5
+    assert {"held-out AP@0.5 before", "held-out AP@0.5 after"} <= set(card.metrics)
+    save_model(tmp_path / "new.safetensors", done.chosen.model)
+    assert read_model(tmp_path / "new.safetensors").card.training == card.training
+
+
+def test_steps_and_seed_repeat_a_run_to_the_bit():
+    runs = [finetune(base(), [sample(0), sample(1)], SETTINGS, "new") for _ in range(2)]
+    assert torch.equal(*(weights(run.chosen.model) for run in runs))
+    assert not torch.equal(weights(runs[0].chosen.model), weights(base()))
+
+
+def test_what_was_not_reviewed_never_enters_the_loss():
+    clean = [reviewed_half(seed) for seed in range(3)]
+    garbage = []
+    for one in clean:
+        labels = one.labels.copy()
+        far = np.zeros(labels.shape, bool)
+        far[:, 46:] = True  # targets look two pixels beyond the region for neighbours
+        labels[far & ~np.isin(labels, labels[:, :46])] = 0
+        labels[60:64, 50:60] = labels.max() + 1
+        garbage.append(replace(one, labels=labels))
+    for one, other in zip(clean, garbage, strict=True):
+        assert np.array_equal(trusted(one.labels, one.reviewed), trusted(other.labels, other.reviewed))
+    first, second = (finetune(base(), samples, SETTINGS, "new").training.network for samples in (clean, garbage))
+    for name, value in first.state_dict().items():
+        assert torch.equal(value, second.state_dict()[name]), name
+
+
+def test_rehearsed_crops_are_small_and_of_their_kind():
+    assert sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()) < 2 * 2**20
+    rehearsed, checked = read_rehearsal("stained", InputForm(channels=3))
+    assert len(rehearsed) > 2 * len(checked) > 8
+    assert {len(one.image) for one in rehearsed} == {3}
+    assert all(one.name.startswith("stained") and one.labels.max() > 0 for one in rehearsed)
+
+
+def test_rehearsed_crops_get_their_share_of_the_lesson():
+    own = [sample(0), sample(1)]
+    rehearsed, _ = read_rehearsal("fluorescence", InputForm())
+    assert sampling_weights(mixed(own, rehearsed, 0.3))[:2].sum() == pytest.approx(0.7)
+    assert mixed(own, rehearsed, 0.0) == tuple(own)
+
+
+def test_with_rehearsal_the_report_tells_what_was_forgotten(monkeypatch):
+    rehearsed, checked = (tuple(sample(seed) for seed in seeds) for seeds in ((5, 6), (7,)))
+    monkeypatch.setattr(module, "read_rehearsal", lambda kind, form: (rehearsed, checked))
+    done = finetune(base(), [sample(0), sample(1)], SETTINGS.changed(rehearsal=True), "new")
+    assert done.chosen.memory is not None
+    assert "rehearsed AP@0.5 after" in done.chosen.model.card.metrics
+
+
+def test_mixtures_lie_between_old_and_new():
+    old, new = tiny_network(), tiny_network(seed=1)
+    for share, expected in ((0.0, old), (1.0, new)):
+        made = mixture(old, new, share).state_dict()
+        assert all(torch.allclose(made[name], value) for name, value in expected.state_dict().items() if value.ndim)
+    middle = mixture(old, new, 0.5).heads.weight
+    torch.testing.assert_close(middle, (old.heads.weight + new.heads.weight) / 2)
+
+
+@pytest.mark.parametrize("moment", [1, 4, 9])
+def test_cancel_leaves_nothing_behind(moment):
+    with pytest.raises(Cancelled):
+        finetune(base(), [sample(0), sample(1)], SETTINGS, "new", RecordingProgress(cancel_after=moment))
+
+
+def test_progress_rises_to_the_end():
+    progress = RecordingProgress()
+    finetune(base(), [sample(0), sample(1)], SETTINGS, "new", progress)
+    assert progress.fractions == sorted(progress.fractions)
+    assert progress.fractions[-1] == 1.0
+
+
+def test_a_model_of_classes_cannot_learn_nuclei():
+    shape = TINY.model_copy(update={"heads": ("classes",), "classes": 2})
+    card = ModelCard(name="classes", task="semantic", classes=("a", "b"), architecture=shape)
+    with pytest.raises(ModelFileError, match="tells classes"):
+        finetune(Model(card, tiny_network()), [sample(0)], SETTINGS, "new")
+
+
+def test_without_reviewed_nuclei_there_is_nothing_to_learn():
+    one = sample(0)
+    with pytest.raises(NoSamplesError):
+        finetune(base(), [replace(one, reviewed=np.zeros(one.labels.shape, bool))], SETTINGS, "new")
