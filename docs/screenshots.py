@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ import napari
 from pyvirtualdisplay.display import Display
 from qtpy.QtWidgets import QApplication
 
+from napari_unet_nuclei.core.model.registry import BUNDLED, FOLDER_VARIABLE, default_registry
 from napari_unet_nuclei.gui.commands import SEGMENT_WIDGET
 from napari_unet_nuclei.gui.demo import open_demo
 from napari_unet_nuclei.gui.remembered import PLUGIN
@@ -36,7 +38,7 @@ def main() -> None:
 
 
 def take_pictures(arguments: list[Path]) -> None:
-    """Segment, measure, and save a picture of each."""
+    """Segment, measure, show the models, and save a picture of each."""
     folder = arguments[1] if len(arguments) > 1 else IMAGES
     folder.mkdir(parents=True, exist_ok=True)
     viewer = napari.Viewer(title="Nuclei")
@@ -55,6 +57,13 @@ def take_pictures(arguments: list[Path]) -> None:
     measure_dock.panel.run_button.click()
     wait_until(lambda: not measure_dock.panel.is_running)
     viewer.window.screenshot(folder / "measure.png", canvas_only=False)
+    viewer.window.remove_dock_widget("all")
+    with tempfile.TemporaryDirectory() as models:
+        os.environ[FOLDER_VARIABLE] = models  # not those of whoever takes the pictures
+        default_registry().add(next(BUNDLED.glob("*.safetensors")), "zebrafish 20x")
+        viewer.window.add_plugin_dock_widget(PLUGIN, "Models")
+        wait_until(lambda: True)
+        viewer.window.screenshot(folder / "models.png", canvas_only=False)
     viewer.close()
 
 

@@ -23,7 +23,7 @@ import json, sys
 import napari
 viewer = napari.Viewer(show=False)
 viewer.open_sample("napari-unet-nuclei", "fluorescent_nuclei")
-for name in ("Segment nuclei", "Measure nuclei"):
+for name in ("Segment nuclei", "Measure nuclei", "Models"):
     viewer.window.add_plugin_dock_widget("napari-unet-nuclei", name)
 print(json.dumps(sorted({"torch", "kornia"} & set(sys.modules))))
 viewer.close()
@@ -66,7 +66,8 @@ def test_the_menus_have_our_entries(make_napari_viewer) -> None:
         open_menu(window.layers_menu, "Segment", "Nuclei")
     )
     assert "Measure nuclei (Nuclei)" in open_menu(window.layers_menu, "Measure")
-    docks = {"Segment nuclei (Nuclei)", "Measure nuclei (Nuclei)"}
+    assert "Models (Nuclei)" in open_menu(window.layers_menu, "Segment", "Nuclei")
+    docks = {"Segment nuclei (Nuclei)", "Measure nuclei (Nuclei)", "Models (Nuclei)"}
     assert docks <= set(open_menu(window.plugins_menu, "Nuclei"))
     assert len(open_menu(window.file_menu, "Open Sample", "Nuclei")) == 5
 

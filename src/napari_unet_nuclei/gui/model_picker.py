@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
 from napari_unet_nuclei.core.model.registry import default_registry
 from napari_unet_nuclei.core.segment.request import AUTOMATIC
 from napari_unet_nuclei.core.settings import SegmentSettings
+from napari_unet_nuclei.gui.model_watch import ModelWatch
 
 if TYPE_CHECKING:
     from napari_unet_nuclei.core.model.registry import ModelEntry
@@ -51,9 +52,9 @@ class NotedPicker(QWidget):
             self.box.addItem(value, value)
         self.box.setCurrentIndex(self.box.findData(value))
 
-    def _fill(self, titles: dict[str, str]) -> None:
-        """Offer other values (with their titles); the one that was chosen stays chosen."""
-        chosen = self.value()
+    def _fill(self, titles: dict[str, str], chosen: str) -> None:
+        """Offer other values (with their titles), and choose one."""
+        before = self.value()
         self.box.blockSignals(True)
         self.box.clear()
         for value, title in titles.items():
@@ -61,18 +62,21 @@ class NotedPicker(QWidget):
         if chosen:
             self.setValue(chosen)
         self.box.blockSignals(False)
-        if self.value() != chosen:
+        if self.value() != before:
             self.valueChanged.emit()
 
 
 class ModelPicker(NotedPicker):
-    """Chooses a model, or leaves it to the kind of image."""
+    """Chooses a model, or leaves it to the kind of image; follows what is imported, renamed and removed."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("The network to use. Automatic takes the one for this kind of image, and says which.", parent)
         self._entries: tuple[ModelEntry, ...] = ()
-        self.refresh()
+        self._watch = ModelWatch(self)
+        self._watch.changed.connect(self.refresh)
         self.valueChanged.connect(self._describe)
+        self.refresh()
+        self._describe()
 
     @property
     def has_models(self) -> bool:
@@ -81,12 +85,24 @@ class ModelPicker(NotedPicker):
 
     def refresh(self) -> None:
         """Look again which models there are; only the headers of their files are read."""
+        before = self._chosen_entry()
         self._entries = default_registry().list()
-        self._fill({AUTOMATIC: "automatic", **{entry.name: entry.name for entry in self._entries}})
+        titles = {AUTOMATIC: "automatic", **{entry.name: entry.name for entry in self._entries}}
+        self._fill(titles, self._successor(before) if before else self.value())
         for entry in self._entries:
             text = entry.card.description or f"For {entry.card.image_kind} images."
             self.box.setItemData(self.box.findData(entry.name), text, Qt.ItemDataRole.ToolTipRole)
-        self._describe()
+        if self.value() != AUTOMATIC:  # whose note may tell what was used
+            self._describe()
+
+    def _successor(self, before: ModelEntry) -> str:
+        """Return the name that a chosen model has now, or the automatic choice where it was removed."""
+        names = {entry.name for entry in self._entries}
+        same = [entry.name for entry in self._entries if entry.card.weights_hash == before.card.weights_hash]
+        return before.name if before.name in names else next(iter(same), AUTOMATIC)
+
+    def _chosen_entry(self) -> ModelEntry | None:
+        return next((entry for entry in self._entries if entry.name == self.value()), None)
 
     def show_used(self, name: str) -> None:
         """Say which model the last run took."""
@@ -96,8 +112,9 @@ class ModelPicker(NotedPicker):
 
     def _describe(self) -> None:
         """Say what is chosen."""
-        chosen = next((entry for entry in self._entries if entry.name == self.value()), None)
-        self.note.setText(f"for {chosen.card.image_kind} images" if chosen else "chosen by the kind of image")
+        entry = self._chosen_entry()
+        other = "chosen by the kind of image" if self.value() == AUTOMATIC else "a file of your own"
+        self.note.setText(f"for {entry.card.image_kind} images" if entry else other)
 
 
 class DevicePicker(NotedPicker):
@@ -111,7 +128,7 @@ class DevicePicker(NotedPicker):
 
     def show_devices(self, names: Sequence[str]) -> None:
         """Offer the devices of this computer."""
-        self._fill({AUTOMATIC_DEVICE: "automatic", **{name: name for name in names}})
+        self._fill({AUTOMATIC_DEVICE: "automatic", **{name: name for name in names}}, self.value())
 
     def show_used(self, name: str) -> None:
         """Say where the last run took place."""

@@ -3,9 +3,11 @@ from __future__ import annotations
 import pytest
 
 from napari_unet_nuclei.core.errors import ModelFileError, OutputFileError, UnknownModelError
+from napari_unet_nuclei.core.model.card import Architecture, ModelCard
+from napari_unet_nuclei.core.model.file import Model, save_model
 from napari_unet_nuclei.core.model.registry import BUNDLED, RESERVED_NAMES, ModelRegistry, default_registry, load_model
 from napari_unet_nuclei.core.segment.request import AUTOMATIC
-from tests.core.tiny import write_tiny_model
+from tests.core.tiny import tiny_network, write_tiny_model
 
 
 @pytest.fixture
@@ -211,6 +213,15 @@ def test_a_damaged_file_hides_no_other_model(registry):
 def test_the_kind_of_image_chooses_the_model_or_takes_what_there_is(registry):
     assert registry.for_kind("fluorescence").name == "one"
     assert registry.for_kind("stained").name == "one"
+
+
+def test_a_model_for_classes_is_not_chosen_for_nuclei(tmp_path):
+    registry = ModelRegistry(tmp_path / "own", tmp_path / "bundled")
+    architecture = Architecture(base_width=2, depth=1, heads=("classes",), classes=2)
+    card = ModelCard(name="a", task="semantic", classes=("road", "sky"), architecture=architecture)
+    save_model(registry.own / "a.safetensors", Model(card, tiny_network(architecture)))
+    write_tiny_model(registry.own / "b.safetensors", "b")
+    assert registry.for_kind("fluorescence").name == "b"
 
 
 def test_without_any_model_the_message_says_what_to_do(tmp_path):

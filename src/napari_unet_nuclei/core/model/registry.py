@@ -96,16 +96,18 @@ class ModelRegistry:
         raise UnknownModelError(f"There is no model '{name}'. Installed: {names}; or give the path of a model file.")
 
     def for_kind(self, kind: str) -> ModelEntry:
-        """Find the bundled model for a kind of image, or the first one there is.
+        """Find the bundled model for the nuclei of a kind of image, or the first one for nuclei that there is.
 
         Raises
         ------
         UnknownModelError
-            If no model is installed at all.
+            If no model for nuclei is installed at all.
         """
-        entries = self.list()
+        entries = [entry for entry in self.list() if entry.card.task == "instances"]
         if not entries:
-            raise UnknownModelError("No model is installed. Install the package again, or import a model file.")
+            raise UnknownModelError(
+                "No model for nuclei is installed. Install the package again, or import a model file."
+            )
         return next((entry for entry in entries if entry.bundled and entry.card.image_kind == kind), entries[0])
 
     def holder(self, name: str) -> ModelEntry | None:

@@ -1,0 +1,133 @@
+"""Shows the card of a model: what it is for, how well it does, where it fails, and where it comes from."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from qtpy.QtGui import QTextOption
+from qtpy.QtWidgets import QTextBrowser, QWidget
+
+from napari_unet_nuclei.core.model.card import ModelCard
+from napari_unet_nuclei.core.model.registry import ModelEntry
+
+ORIGINS = {True: "Bundled: it came with the program.", False: "Your own model."}
+NARROWEST = 290
+"""Pixels; narrower, the rows of a card become columns of syllables."""
+
+NOT_STATED = "not stated"
+TASKS = {"instances": "nuclei, each by itself", "semantic": "the class of every pixel"}
+
+Rows = list[tuple[str, str]]
+
+
+class CardView(QTextBrowser):
+    """A model's card as a page that can be read, selected and copied."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setOpenLinks(False)  # a card may come from anywhere
+        self.setAcceptDrops(False)  # files are for the dock
+        self.setMinimumWidth(NARROWEST)
+        self.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
+
+    def show_entry(self, entry: ModelEntry | None) -> None:
+        """Show the card of a model, from its top; an empty page where there is none."""
+        self.setHtml(card_page(entry) if entry else "")
+
+
+def card_page(entry: ModelEntry) -> str:
+    """Return a card as HTML; nothing that the card says is taken for HTML."""
+    card = entry.card
+    metrics = [(name, f"{value:.4g}") for name, value in card.metrics.items()]
+    return "".join(
+        (
+            f"<h3 style='margin-bottom: 2px'>{escape(card.name)}</h3>",
+            _paragraph(ORIGINS[entry.bundled]),
+            _paragraph(card.description),
+            _table(_purpose(card)),
+            _title("Known limits"),
+            _paragraph(card.limits or NOT_STATED),
+            _title("Measured"),
+            _table(metrics, name="{}", value="<b>{}</b>") if metrics else _paragraph(NOT_STATED),
+            _title("Training data"),
+            _table(_training(card)),
+            _title("Made by"),
+            _paragraph(card.training.command or NOT_STATED),
+            _paragraph(card.training.commit and f"at commit {card.training.commit}"),
+            _title("Thresholds fitted with it"),
+            _table(_thresholds(card)),
+            _title("Network"),
+            _table(_network(card)),
+            _title("Hash of the weights (SHA-256)"),
+            _paragraph(card.weights_hash),
+            _title("File"),
+            _paragraph(str(entry.path)),
+        )
+    )
+
+
+def _purpose(card: ModelCard) -> Rows:
+    """What a person asks first."""
+    classes = ", ".join(f"{number} {name}" for number, name in enumerate(card.classes))
+    nuclei = f"{card.diameter:g} px: images are rescaled so that their nuclei are that wide"
+    return [
+        ("Finds", TASKS[card.task]),
+        ("Classes", classes) if classes else ("Diameter", nuclei),
+        ("Images", card.image_kind),
+        ("Channels", str(card.architecture.in_channels)),
+        ("Licence", card.licence or NOT_STATED),
+        ("Parent", card.parent or "none: trained from nothing"),
+    ]
+
+
+def _training(card: ModelCard) -> Rows:
+    """Where the weights come from."""
+    record = card.training
+    stated = {
+        "Data": record.dataset or NOT_STATED,
+        "Licence": record.data_licence or NOT_STATED,
+        "Split": record.split,
+        "Images": f"{record.images:,}" if record.images else "",
+        "Nuclei": f"{record.nuclei:,}" if record.nuclei else "",
+        "Steps": f"{record.steps:,}" if record.steps else "",
+        "Time": f"{record.seconds / 60:,.0f} min" if record.seconds else "",
+        "Seed": str(record.seed) if record.steps else "",
+    }
+    return [(name, text) for name, text in stated.items() if text]
+
+
+def _network(card: ModelCard) -> Rows:
+    """How it is built and read, by the names that a card has for it."""
+    parts: dict[str, Any] = {**card.architecture.model_dump(mode="json"), "percentiles": card.percentiles}
+    return [(name.replace("_", " "), _text(value)) for name, value in parts.items()]
+
+
+def _thresholds(card: ModelCard) -> Rows:
+    """What the sliders stand at before they are moved."""
+    fitted = card.thresholds
+    return [
+        ("Foreground", f"{fitted.foreground:g}"),
+        ("Splitting", f"{fitted.seed:g}"),
+        ("Smallest nucleus", f"{fitted.min_size:g} px² at the model's scale"),
+    ]
+
+
+def _text(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _title(text: str) -> str:
+    return f"<h4 style='margin-top: 14px; margin-bottom: 2px'>{text}</h4>"
+
+
+def _paragraph(text: str) -> str:
+    return f"<p style='margin-top: 2px; margin-bottom: 6px'>{escape(text)}</p>" if text else ""
+
+
+def _table(rows: Rows, name: str = "<b>{}</b>", value: str = "{}") -> str:
+    cells = "".join(
+        f"<tr><td>{name.format(escape(first))}&nbsp;&nbsp;</td><td>{value.format(escape(second))}</td></tr>"
+        for first, second in rows
+    )
+    return f"<table cellspacing='0' cellpadding='1' style='margin-top: 4px'>{cells}</table>"
