@@ -1,0 +1,149 @@
+"""Finds the image files that are meant by files, folders and patterns."""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_unet_nuclei.core.errors import ImageFileError
+
+TIFF_SUFFIXES = frozenset({".tif", ".tiff", ".btf", ".tf8", ".lsm"})
+PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
+MICROSCOPE_SUFFIXES = frozenset({".nd2", ".lif", ".czi"})
+"""Formats of microscope makers, which take a package that reads them."""
+
+IMAGE_SUFFIXES = TIFF_SUFFIXES | PICTURE_SUFFIXES | MICROSCOPE_SUFFIXES
+
+
+@dataclass(frozen=True)
+class FoundImages:
+    """What files, folders and patterns stand for.
+
+    Attributes
+    ----------
+    roots : dict of Path to Path
+        For every image, each of them once, the folder below which it was looked for.
+    refused : tuple of (str, str)
+        Paths that lead to no image, with the reason.
+    """
+
+    roots: dict[Path, Path]
+    refused: tuple[tuple[str, str], ...]
+
+
+def find_images(paths: Sequence[Path], recursive: bool = True) -> FoundImages:
+    """Find image files; whatever cannot be found or opened is recorded, and the rest is found.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files are taken as they are. Of folders and patterns (``*``, ``?``, ``[...]``, ``**``), files with an image
+        suffix are taken; hidden ones are not.
+    recursive : bool
+        Look into folders within folders too; links between folders are followed, each folder is entered once.
+
+    Returns
+    -------
+    FoundImages
+        Images in the order of ``paths``, those of one folder or pattern sorted.
+    """
+    found: dict[str, tuple[Path, Path]] = {}
+    refused: list[tuple[str, str]] = []
+    for given in paths:
+        root = _root(given)
+        for image in sorted(_meant_by(given, recursive, refused)):
+            found.setdefault(os.path.realpath(image), (image, root))
+    return FoundImages(dict(found.values()), tuple(refused))
+
+
+def image_paths(paths: Sequence[Path], recursive: bool = True) -> list[Path]:
+    """List image files as `find_images` finds them, or raise where some cannot be found.
+
+    Returns
+    -------
+    list of Path
+        Sorted; a file that is reached in several ways is listed once.
+
+    Raises
+    ------
+    ImageFileError
+        If a path does not exist, a pattern matches nothing, a folder cannot be opened, or no image is found at all.
+    """
+    found = find_images(sorted(paths), recursive)
+    for _, reason in found.refused:
+        raise ImageFileError(reason)
+    if not found.roots:
+        raise ImageFileError(nothing_found(paths))
+    return sorted(found.roots)
+
+
+def nothing_found(paths: Sequence[Path]) -> str:
+    """Say that there is no image, and what would be one."""
+    places = ", ".join(str(path) for path in paths) or "an empty list"
+    return f"No image found in {places}. Images end in {', '.join(sorted(IMAGE_SUFFIXES))}."
+
+
+def _root(given: Path) -> Path:
+    """Folder below which the images of a given path are looked for."""
+    if os.path.isdir(given):  # noqa: PTH112  # as in _meant_by
+        return given
+    root = given.parent
+    while glob.has_magic(str(root)) and not root.exists():
+        root = root.parent
+    return root
+
+
+def _meant_by(path: Path, recursive: bool, refused: list[tuple[str, str]]) -> Iterator[Path]:
+    """List the files that one given path stands for."""
+    if os.path.isdir(path):  # noqa: PTH112  # Path.is_dir raises where a folder above may not be entered
+        yield from _images_in(path, recursive, refused)
+    elif os.path.lexists(path):
+        yield path
+    elif glob.has_magic(str(path)):
+        matches = [Path(match) for match in glob.glob(str(path), recursive=True)]  # noqa: PTH207  # Path.glob takes no absolute pattern
+        if not matches:
+            refused.append((str(path), f"Nothing matches {path}: check the pattern."))
+        for match in matches:
+            if match.is_dir():
+                yield from _images_in(match, recursive, refused)
+            elif _looks_like_image(match):
+                yield match
+    else:
+        refused.append((str(path), f"{path} does not exist: check the name."))
+
+
+def _images_in(folder: Path, recursive: bool, refused: list[tuple[str, str]]) -> Iterator[Path]:
+    """List the images in a folder; links between folders are followed, each folder is entered once."""
+
+    def refuse(error: OSError) -> None:
+        reason = f"{error.filename} cannot be opened ({error.strerror}): check your permissions."
+        refused.append((str(error.filename), reason))
+
+    entered = {os.path.realpath(folder)}
+    for place, subfolders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        visible = [name for name in sorted(subfolders) if not name.startswith(".") and not name.endswith(".zarr")]
+        subfolders.clear()
+        for name in visible if recursive else ():
+            target = os.path.realpath(Path(place, name))
+            if target not in entered:
+                entered.add(target)
+                subfolders.append(name)
+        yield from (Path(place, name) for name in names if _looks_like_image(Path(place, name)))
+
+
+def _looks_like_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and _may_be_file(path)
+
+
+def _may_be_file(path: Path) -> bool:
+    """False for what is surely none: a folder, a device. A link that leads nowhere fails when it is read, in words."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        return path.is_symlink()
+    except OSError:  # not permitted, or links in a circle
+        return True

@@ -1,0 +1,122 @@
+"""Opens the files of microscope makers (ND2, LIF, CZI) through the packages of the extra ``formats``."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from xml.etree import ElementTree
+
+import numpy as np
+
+from napari_unet_nuclei.core.errors import ImageFileError
+from napari_unet_nuclei.core.image.image_file import ImageFile
+from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
+from napari_unet_nuclei.core.types import AnyArray
+
+EXTRA = "formats"
+
+
+def open_microscope_file(path: Path, series: int) -> ImageFile:
+    """Open an ND2, LIF or CZI file.
+
+    Parameters
+    ----------
+    path : Path
+    series : int
+        Which position (ND2), image (LIF) or scene (CZI), counted from 0.
+
+    Raises
+    ------
+    ImageFileError
+        If the package is not installed, or there is no such series; other errors are the package's.
+    """
+    name, read = _READERS[path.suffix.lower()]
+    try:
+        package = importlib.import_module(name)
+    except ImportError as error:
+        raise ImageFileError(
+            f"{path}: reading {path.suffix[1:].upper()} takes a package that is not installed. Install it with "
+            f'pip install "napari-unet-nuclei[{EXTRA}]", or export the image as OME-TIFF.'
+        ) from error
+    return read(package, path, series)
+
+
+def _read_nd2(package: ModuleType, path: Path, series: int) -> ImageFile:
+    with package.ND2File(path) as file:
+        sizes = dict(file.sizes)
+        _check_series(path, series, sizes.pop("P", 1))
+        size = file.voxel_size()
+        names = [str(channel.channel.name) for channel in file.metadata.channels or ()]
+        array = file.asarray(position=series if "P" in file.sizes else None)
+    array, axes = _usual_axes(array.reshape(tuple(sizes.values())), list(sizes))
+    pixel_size = PixelSize(*(micrometres(length) for length in (size.y, size.x, size.z)))
+    return ImageFile(path, array, axes, pixel_size, _names(names, array, axes))
+
+
+def _read_lif(package: ModuleType, path: Path, series: int) -> ImageFile:
+    with package.LifFile(path) as file:
+        _check_series(path, series, len(file.images))
+        image = file.images[series]
+        array, axes = _usual_axes(image.asarray(), list(image.dims))
+        spacings = {axis: _spacing(image.coords.get(axis, ())) for axis in "YXZ"}
+        pixel_size = PixelSize(*(micrometres(spacings[axis], "m") for axis in "YXZ"))
+        return ImageFile(path, array, axes, pixel_size)
+
+
+def _spacing(coordinates: Sequence[float]) -> float:
+    """Distance of neighbouring pixels, in the unit of their coordinates; 0 where there is but one."""
+    return abs(float(coordinates[1]) - float(coordinates[0])) if len(coordinates) > 1 else 0.0
+
+
+def _read_czi(package: ModuleType, path: Path, series: int) -> ImageFile:
+    with package.CziFile(path) as file:
+        names = ["S" if letter == "0" else "scene" if letter == "S" else letter for letter in file.axes]
+        # One thread: with several the package passes over pieces that it cannot decode.
+        array = file.asarray(max_workers=1)
+        described = ElementTree.fromstring(file.metadata() or "<none/>")
+    scene = names.index("scene") if "scene" in names else None
+    _check_series(path, series, 1 if scene is None else array.shape[scene])
+    if scene is not None:
+        array = array.take(series, axis=scene)
+        names.remove("scene")
+    array, axes = _usual_axes(array, names)
+    sizes = {
+        distance.get("Id", ""): micrometres(distance.findtext("Value"), "m")
+        for distance in described.iterfind(".//Scaling/Items/Distance")
+    }
+    channels = [
+        channel.get("Name", "") for channel in described.iterfind(".//Information/Image/Dimensions/Channels/Channel")
+    ]
+    pixel_size = PixelSize(*(sizes.get(axis, 0.0) for axis in "YXZ"))
+    return ImageFile(path, array, axes, pixel_size, _names(channels, array, axes))
+
+
+def _usual_axes(array: AnyArray, names: Sequence[str]) -> tuple[AnyArray, str]:
+    """Name axes by one letter, leave out those of length 1 that say nothing, and put colour samples last."""
+    letters = [name if name in ("T", "Z", "C", "Y", "X", "S") else "Q" for name in names]
+    kept = [axis for axis, letter in enumerate(letters) if letter in "YX" or array.shape[axis] > 1]
+    array = array.reshape([array.shape[axis] for axis in kept])
+    axes = "".join(letters[axis] for axis in kept)
+    if "S" in axes[:-1]:
+        array, axes = np.moveaxis(array, axes.index("S"), -1), axes.replace("S", "") + "S"
+    return array, axes
+
+
+def _names(names: Sequence[str], array: AnyArray, axes: str) -> tuple[str, ...]:
+    """Names of all channels, or none."""
+    channels = array.shape[axes.index("C")] if "C" in axes else 1
+    return tuple(names) if len(names) == channels and all(names) else ()
+
+
+def _check_series(path: Path, series: int, count: int) -> None:
+    if not 0 <= series < count:
+        raise ImageFileError(f"{path} has {count} image series: there is no number {series} (from 0).")
+
+
+_READERS: dict[str, tuple[str, Callable[[ModuleType, Path, int], ImageFile]]] = {
+    ".nd2": ("nd2", _read_nd2),
+    ".lif": ("liffile", _read_lif),
+    ".czi": ("czifile", _read_czi),
+}
