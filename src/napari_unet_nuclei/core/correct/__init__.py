@@ -1,0 +1,1 @@
+"""What correcting keeps: a history that takes back every change, and corrections on disk that outlive the viewer."""
