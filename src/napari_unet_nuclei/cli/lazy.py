@@ -16,6 +16,7 @@ SUBCOMMANDS = {
     "segment": "Segment the nuclei in images.",
     "measure": "Measure labelled nuclei in one or more images.",
     "train": "Train a model from nothing.",
+    "finetune": "Teach a model corrected labels, and find out whether it got better.",
     "evaluate": "Compare labels with true ones.",
     "models": "List and show the installed models, import and remove your own.",
     "info": "Show versions, devices, models and folders: what a bug report needs.",

@@ -51,3 +51,7 @@ class EditError(NucleiError):
 
 class TrainingDivergedError(NucleiError):
     """The loss became infinite or not a number before there was a good model to keep."""
+
+
+class WorseModelError(NucleiError):
+    """A fine-tuned model is worse than the one it came from, so it was not kept."""

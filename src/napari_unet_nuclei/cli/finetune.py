@@ -1,0 +1,54 @@
+"""The subcommand ``finetune``: a model that learnt from corrected labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_unet_nuclei.cli.options import Quiet, settings_options
+from napari_unet_nuclei.cli.progress import TerminalProgress
+from napari_unet_nuclei.core.settings import FinetuneSettings
+
+FINISH = "Finishing: training ends with this epoch, and the best weights so far are kept."
+
+
+@settings_options(FinetuneSettings)
+def finetune_command(
+    base: Annotated[str, typer.Option("--base", metavar="NAME_OR_FILE", help="The model to start from.")],
+    images: Annotated[Path, typer.Option("--images", metavar="DIR", help="Folder with the images.")],
+    labels: Annotated[
+        Path, typer.Option("--labels", metavar="DIR", help="Folder with corrected labels of the same names.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="MODEL.safetensors", help="The model to be.")],
+    settings: FinetuneSettings,
+    reviewed: Annotated[
+        Path | None,
+        typer.Option(
+            "--reviewed",
+            metavar="DIR",
+            help="Folder with a region for each image, a mask image or GeoJSON: what lies outside is ignored. "
+            "Everything was reviewed if not given.",
+        ),
+    ] = None,
+    channel: Annotated[
+        int | None,
+        typer.Option("--channel", min=0, help="Channel with the nuclei, counted from 0.", show_default="automatic"),
+    ] = None,
+    keep_worse: Annotated[
+        bool, typer.Option("--keep-worse", help="Write the model also where it is worse than the old one.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Teach a model corrected labels, and find out whether it got better.
+
+    Some of the corrected nuclei are held out to judge old and new model; the report beside the new model shows both. A
+    model that is worse is not written. The first Ctrl+C finishes with this epoch, the second cancels.
+    """
+    from napari_unet_nuclei.core.finetune.folders import FinetuneRequest, finetune_folders
+
+    request = FinetuneRequest(base, images, labels, out, reviewed, settings, channel, keep_worse)
+    with TerminalProgress(quiet, FINISH) as progress:
+        done = finetune_folders(request, progress)
+    typer.echo(f"{out}: {done.training.steps} steps in {done.training.seconds:.0f} s; report in {request.report}")

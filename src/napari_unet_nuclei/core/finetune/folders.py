@@ -1,0 +1,95 @@
+"""The verb *finetune* on files: corrected images in folders, the new model and its report out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from napari_unet_nuclei.core.errors import OutputFileError, WorseModelError
+from napari_unet_nuclei.core.finetune.corrected import read_corrected
+from napari_unet_nuclei.core.finetune.finetune import Finetuned, finetune
+from napari_unet_nuclei.core.finetune.report import write_finetune_report
+from napari_unet_nuclei.core.model.file import save_model
+from napari_unet_nuclei.core.model.registry import SUFFIX, load_model
+from napari_unet_nuclei.core.progress import Notice, Progress, Share
+from napari_unet_nuclei.core.settings import FinetuneSettings
+from napari_unet_nuclei.core.train.reading import InputForm
+
+READ = 0.03
+"""Where reading ends on the progress bar."""
+
+
+@dataclass(frozen=True)
+class FinetuneRequest:
+    """Which model learns what.
+
+    Attributes
+    ----------
+    base : str
+        Name or path of the model to start from.
+    images, labels : Path
+        Folders whose files have matching names.
+    reviewed : Path, optional
+        Folder with a region for each image: a mask image or GeoJSON. Everything was reviewed where not given.
+    out : Path
+        The model file to be, ``.safetensors``; its stem becomes the model's name.
+    settings : FinetuneSettings
+    channel : int, optional
+        The channel with the nuclei; found out where not given.
+    keep_worse : bool
+        Write the model also where it is worse than the old one.
+    """
+
+    base: str
+    images: Path
+    labels: Path
+    out: Path
+    reviewed: Path | None = None
+    settings: FinetuneSettings = field(default_factory=FinetuneSettings)
+    channel: int | None = None
+    keep_worse: bool = False
+
+    @property
+    def report(self) -> Path:
+        """HTML page with old and new model side by side."""
+        return self.out.with_suffix(".report.html")
+
+
+def finetune_folders(request: FinetuneRequest, progress: Progress) -> Finetuned:
+    """Fine-tune a model on corrected images in folders; write the new model, and beside it the report.
+
+    Parameters
+    ----------
+    request : FinetuneRequest
+    progress : Progress
+        *Finish* ends with the epoch and keeps the best weights.
+
+    Raises
+    ------
+    OutputFileError
+        If the model is there already, or cannot be written.
+    DatasetError, NoSamplesError
+        If the corrections cannot be used; the message names the file.
+    WorseModelError
+        If the new model is worse than the old one on held-out nuclei; only the report was written then.
+    UnknownModelError, ModelFileError
+        If there is no such model to start from.
+    """
+    if request.out.suffix != SUFFIX:
+        raise OutputFileError(f"{request.out} must end in {SUFFIX}.")
+    if request.out.exists():
+        raise OutputFileError(f"{request.out} exists already. Choose another name.")
+    base = load_model(request.base)
+    form = InputForm.of_model(base.card, request.channel)
+    samples = read_corrected(request.images, request.labels, request.reviewed, form, Share(progress, 0.0, READ))
+    done = finetune(base, samples, request.settings, request.out.stem, Share(progress, READ, 1.0))
+    request.out.parent.mkdir(parents=True, exist_ok=True)
+    write_finetune_report(request.report, done)
+    progress.report(Notice(done.chosen.report.sentence))
+    if done.chosen.report.outcome == "worse" and not request.keep_worse:
+        raise WorseModelError(
+            f"The new model was not written, because it is worse; {request.report} shows where. Correct more nuclei, "
+            "or lower the strength."
+        )
+    save_model(request.out, done.chosen.model)
+    return done

@@ -1,0 +1,137 @@
+"""The report of a fine-tuning: which model is better, by how much, and which nuclei changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+from napari_unet_nuclei.core.finetune.before_after import BeforeAfter, Judgement
+from napari_unet_nuclei.core.finetune.finetune import Finetuned
+from napari_unet_nuclei.core.image.overlay import Picture, outlined
+from napari_unet_nuclei.core.labels.metrics import IOU_THRESHOLDS, find_overlaps
+from napari_unet_nuclei.core.report.page import Figure, Grid, Section, write_page
+from napari_unet_nuclei.core.report.pictures import curves, picture
+from napari_unet_nuclei.core.train.examples import as_seen
+from napari_unet_nuclei.core.train.samples import Sample
+from napari_unet_nuclei.core.train.validate import judged
+from napari_unet_nuclei.core.types import Labels
+
+SHOWN = 8
+"""Changed nuclei that are shown."""
+
+SIDE = 72
+"""Pixels a side of their pictures."""
+
+Changed = tuple[str, Picture, Picture, Picture]
+"""What became of a nucleus, and pictures of the truth, of what the old model found and of what the new one does."""
+
+
+def write_finetune_report(path: Path, done: Finetuned) -> None:
+    """Write the report as an HTML page.
+
+    Raises
+    ------
+    OutputFileError
+        If the file cannot be written.
+    """
+    card = done.chosen.model.card
+    sections = [_verdict(done), _comparison("Held-out nuclei", done.chosen.report)]
+    if done.chosen.memory is not None:
+        sections.append(_comparison("What the old model was made for", done.chosen.memory))
+    sections += [_changes(done), _course(done)]
+    write_page(path, f"{card.name}: old and new model", sections)
+
+
+def changed_nuclei(samples: Sequence[Sample], before: Sequence[Labels], after: Sequence[Labels]) -> Iterator[Changed]:
+    """Yield the nuclei that only one of two models finds.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+    before, after : sequence of ndarray, shape (Y, X), int
+        Labels of the old and of the new model for each sample.
+    """
+    for sample, old, new in zip(samples, before, after, strict=True):
+        truth = judged(sample, sample.labels)[0]
+        found = [_found(truth, labels) for labels in (old, new)]
+        for number in sorted(found[0] ^ found[1]):
+            [window] = ndimage.find_objects((truth == number).astype(np.uint8))
+            part = tuple(_widened(side, size) for side, size in zip(window, truth.shape, strict=True))
+            image = as_seen(sample.image[:, *part])
+            became = "found now" if number in found[1] else "no longer found"
+            corrected, was, is_now = (outlined(image, labels[part]) for labels in (sample.labels, old, new))
+            yield became, corrected, was, is_now
+
+
+def _found(truth: Labels, predicted: Labels) -> set[int]:
+    """Ids of the true nuclei that a predicted one matches at IoU 0.5."""
+    overlaps = find_overlaps(truth, predicted)
+    ids = np.unique(truth[truth > 0])
+    return set(ids[overlaps.true_index[overlaps.ious > IOU_THRESHOLDS[0]]].tolist())
+
+
+def _widened(side: slice, size: int) -> slice:
+    """A slice of `SIDE` pixels round another one, or of that one's length where it is longer."""
+    length = min(max(side.stop - side.start, SIDE), size)
+    start = min(max((side.start + side.stop - length) // 2, 0), size - length)
+    return slice(start, start + length)
+
+
+def _verdict(done: Finetuned) -> Section:
+    training, card = done.training, done.chosen.model.card
+    facts = {
+        "old model": card.parent,
+        "learnt from": f"{done.division.training_nuclei} corrected nuclei",
+        "judged by": f"{done.division.judging_nuclei} other corrected nuclei, which chose between epochs as well",
+        "optimiser steps": f"{training.steps} in {training.seconds:.0f} s",
+        "share of new weights": f"{done.chosen.share:.0%}",
+    }
+    return Section("Which model is better", done.chosen.report.sentence, facts)
+
+
+def _comparison(title: str, report: BeforeAfter) -> Section:
+    rows = [(name, *(values(one) for one in (report.before, report.after))) for name, values in _FIGURES.items()]
+    return Section(title, f"{report.nuclei} nuclei.", table=Grid(("", "old model", "new model"), rows))
+
+
+_FIGURES: dict[str, Callable[[Judgement], str]] = {
+    "AP at IoU 0.5": lambda one: f"{one.ap50:.3f}",
+    "AP at IoU 0.75": lambda one: f"{one.ap75:.3f}",
+    "F1 at IoU 0.5": lambda one: f"{one.scores.f1[0]:.3f}",
+    "found": lambda one: str(one.mistakes.found),
+    "missed": lambda one: str(one.mistakes.missed),
+    "spurious": lambda one: str(one.mistakes.spurious),
+    "merged": lambda one: str(one.mistakes.merged),
+    "split": lambda one: str(one.mistakes.split),
+    "count error": lambda one: f"{one.scores.count_error:.1%}",
+}
+
+
+def _changes(done: Finetuned) -> Section:
+    changed = list(changed_nuclei(done.division.judging, done.before, done.chosen.found))
+    rows = [
+        [
+            Figure(picture(truth, "corrected outlines"), "corrected"),
+            Figure(picture(old, "outlines of the old model"), "old model"),
+            Figure(picture(new, "outlines of the new model"), f"new model: {became}"),
+        ]
+        for became, truth, old, new in changed[:SHOWN]
+    ]
+    gained = sum(became == "found now" for became, *_ in changed)
+    text = f"{gained} nuclei are found now that were not; {len(changed) - gained} are no longer found."
+    return Section("Nuclei that changed", text, figures=rows)
+
+
+def _course(done: Finetuned) -> Section:
+    history = done.training.history
+    epochs = [event.epoch for event in history]
+    losses = {"training": [event.train_loss for event in history], "held-out": [event.val_loss for event in history]}
+    scores = {name: [event.scores[name] for event in history] for name in history[-1].scores}
+    figures = [
+        Figure(curves(losses, epochs, "epoch", "loss"), "Mean loss of every epoch."),
+        Figure(curves(scores, epochs, "epoch", "score"), "Scores on the held-out nuclei."),
+    ]
+    return Section("Course of the training", figures=[figures])

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import imageio.v3 as iio
+import pytest
+
+from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
+from napari_unet_nuclei.core.model.card import ModelCard
+from napari_unet_nuclei.core.model.file import Model, save_model
+from tests.cli.program import run
+from tests.core.tiny import TINY, tiny_network
+
+
+@pytest.fixture
+def corrected(tmp_path):
+    for name in ("images", "labels"):
+        (tmp_path / name).mkdir()
+    for number in range(2):
+        drawn = fluorescent_nuclei(number, (64, 64), 14, 8)
+        iio.imwrite(tmp_path / "images" / f"{number}.tif", drawn.image)
+        iio.imwrite(tmp_path / "labels" / f"{number}.tif", drawn.labels)
+    save_model(tmp_path / "old.safetensors", Model(ModelCard(name="old", architecture=TINY), tiny_network()))
+    return tmp_path
+
+
+def arguments(folder, *more: str) -> list[str]:
+    given = {"--base": "old.safetensors", "--images": "images", "--labels": "labels", "--out": "new.safetensors"}
+    paths = [text for name, value in given.items() for text in (name, str(folder / value))]
+    return ["finetune", *paths, "--steps", "2", "--epoch-steps", "2", "--device", "cpu", "--no-rehearsal", *more]
+
+
+def test_a_model_is_fine_tuned_from_folders(corrected):
+    result = run(*arguments(corrected))
+    assert result.exit_code == 0, result.stderr
+    assert "2 steps" in result.stdout
+    assert "held out" in result.stderr
+    assert {"new.safetensors", "new.report.html"} <= {path.name for path in corrected.iterdir()}
+
+
+def test_labels_without_an_image_are_named(corrected):
+    (corrected / "images" / "1.tif").unlink()
+    result = run(*arguments(corrected))
+    assert result.exit_code == 1
+    assert "1.tif" in result.stderr
+    assert not (corrected / "new.safetensors").exists()

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import imageio.v3 as iio
+import pytest
+
+from napari_unet_nuclei.core.errors import OutputFileError, WorseModelError
+from napari_unet_nuclei.core.finetune import finetune as engine
+from napari_unet_nuclei.core.finetune import folders
+from napari_unet_nuclei.core.finetune.folders import FinetuneRequest, finetune_folders
+from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
+from napari_unet_nuclei.core.model.card import ModelCard
+from napari_unet_nuclei.core.model.file import Model, save_model
+from napari_unet_nuclei.core.model.registry import load_model
+from napari_unet_nuclei.core.progress import Cancelled, Silent
+from napari_unet_nuclei.core.settings import FinetuneSettings
+from tests.core.tiny import TINY, tiny_network
+from tests.recording import RecordingProgress
+
+SETTINGS = FinetuneSettings().changed(steps=2, epoch_steps=2, rehearsal=False, device="cpu")
+
+
+@pytest.fixture
+def request_of(tmp_path):
+    for name in ("images", "labels"):
+        (tmp_path / name).mkdir()
+    for number in range(2):
+        drawn = fluorescent_nuclei(number, (64, 64), 14, 8)
+        iio.imwrite(tmp_path / "images" / f"{number}.tif", drawn.image)
+        iio.imwrite(tmp_path / "labels" / f"{number}.tif", drawn.labels)
+    save_model(tmp_path / "old.safetensors", Model(ModelCard(name="old", architecture=TINY), tiny_network()))
+    return FinetuneRequest(
+        str(tmp_path / "old.safetensors"),
+        tmp_path / "images",
+        tmp_path / "labels",
+        tmp_path / "made" / "new.safetensors",
+        settings=SETTINGS,
+    )
+
+
+def as_worse(monkeypatch):
+    """Let the comparison come out badly."""
+
+    def worse(*arguments):
+        done = engine.finetune(*arguments)
+        report = replace(done.chosen.report, outcome="worse")
+        return replace(done, chosen=replace(done.chosen, report=report))
+
+    monkeypatch.setattr(folders, "finetune", worse)
+
+
+def test_the_new_model_and_its_report_are_written(request_of):
+    progress = RecordingProgress()
+    done = finetune_folders(request_of, progress)
+    assert load_model(str(request_of.out)).card.parent.startswith("old (")
+    page = request_of.report.read_text(encoding="utf-8")
+    for text in ("new: old and new model", "Held-out nuclei", "Nuclei that changed", "AP at IoU 0.75", "<svg"):
+        assert text in page
+    assert done.chosen.report.sentence in progress.notices
+    assert sorted(path.name for path in request_of.out.parent.iterdir()) == ["new.report.html", "new.safetensors"]
+
+
+def test_a_worse_model_is_not_kept_silently(request_of, monkeypatch):
+    as_worse(monkeypatch)
+    with pytest.raises(WorseModelError, match=r"new\.report\.html shows where"):
+        finetune_folders(request_of, Silent())
+    assert not request_of.out.exists()
+    assert request_of.report.exists()
+    finetune_folders(replace(request_of, keep_worse=True), Silent())
+    assert request_of.out.exists()
+
+
+def test_a_model_that_is_there_is_not_overwritten(request_of):
+    request_of.out.parent.mkdir()
+    request_of.out.write_text("mine")
+    with pytest.raises(OutputFileError, match="exists already"):
+        finetune_folders(request_of, Silent())
+    assert request_of.out.read_text() == "mine"
+
+
+def test_cancelling_writes_nothing(request_of):
+    with pytest.raises(Cancelled):
+        finetune_folders(request_of, RecordingProgress(cancel_after=4))
+    assert not request_of.out.parent.exists()
