@@ -1,0 +1,139 @@
+"""What a few corrected crops of stained tissue are worth to the fluorescence model, and what it forgets meanwhile.
+
+``python -m benchmarks.finetuning dsb2018`` draws crops of stained training images five times, fine-tunes on them, and
+judges old and new model on the stained and on the fluorescence images of ``val``. ``--partial`` adds crops of which
+only one half is labelled, with and without the reviewed region.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.table import Table
+from napari_unet_nuclei.core.finetune.finetune import finetune
+from napari_unet_nuclei.core.labels.metrics import pooled
+from napari_unet_nuclei.core.labels.reviewed import within
+from napari_unet_nuclei.core.model.device import choose_device
+from napari_unet_nuclei.core.model.file import Model
+from napari_unet_nuclei.core.model.registry import load_model
+from napari_unet_nuclei.core.progress import Silent
+from napari_unet_nuclei.core.settings import FinetuneSettings
+from napari_unet_nuclei.core.train.dataset import read_index
+from napari_unet_nuclei.core.train.samples import Sample
+from napari_unet_nuclei.core.train.validate import compare, predict_samples
+
+SIDE = 256
+
+
+@dataclass(frozen=True)
+class Judges:
+    """The images of ``val`` that tell what was gained and what was forgotten."""
+
+    stained: tuple[Sample, ...]
+    fluorescence: tuple[Sample, ...]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.finetuning", description=__doc__)
+    parser.add_argument("dataset", type=Path, help="folder with index.csv, images and labels")
+    parser.add_argument("--base", default="nuclei-fluorescence")
+    parser.add_argument("--crops", type=int, nargs="+", default=[4], help="corrected crops of a draw")
+    parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--time", type=float, default=180.0)
+    parser.add_argument("--partial", action="store_true")
+    given = parser.parse_args()
+    index = given.dataset / "index.csv"
+    train = read_index(index, "train", lambda row: row["modality"] != "fluorescence")
+    judges = Judges(
+        read_index(index, "val", lambda row: row["modality"] != "fluorescence"),
+        read_index(index, "val", lambda row: row["modality"] == "fluorescence"),
+    )
+    base = load_model(given.base)
+    settings = FinetuneSettings().changed(steps=given.steps, time=given.time)
+    before = score(base, judges)
+    print(f"base: stained {before[0]:.3f}, fluorescence {before[1]:.3f}", flush=True)
+    rows = []
+    for count in given.crops:
+        for draw in range(given.draws):
+            crops = draw_crops(train, count, draw)
+            for title, samples in lessons(crops, given.partial).items():
+                rows.append(row(title, draw, finetuned(base, samples, settings, judges), before))
+                print(" | ".join(rows[-1]), flush=True)
+    heads = ("lesson", "draw", "steps", "s", "nuclei", "stained", "gain", "fluorescence", "change", "report says")
+    print(Table("Fine-tuning", heads, tuple(rows), "Pooled AP at IoU 0.5 on the images of val.").markdown())
+
+
+def draw_crops(samples: Sequence[Sample], count: int, seed: int) -> list[Sample]:
+    """Cut one square of each of some images, where there are nuclei."""
+    rng = np.random.default_rng(seed)
+    crops: list[Sample] = []
+    while len(crops) < count:
+        sample = samples[int(rng.integers(len(samples)))]
+        y, x = (int(rng.integers(0, max(size - SIDE, 0) + 1)) for size in sample.labels.shape)
+        window = (slice(y, y + SIDE), slice(x, x + SIDE))
+        if len(np.unique(sample.labels[window])) > 4 and sample.name not in {crop.name for crop in crops}:
+            crops.append(replace(sample, image=sample.image[:, *window], labels=sample.labels[window]))
+    return crops
+
+
+def lessons(crops: list[Sample], partial: bool) -> dict[str, list[Sample]]:
+    """What is learnt from: whole crops, or crops of which one half was corrected."""
+    size = f"{len(crops)} crops"
+    if not partial:
+        return {size: crops}
+    halves = [corrected_half(crop) for crop in crops]
+    return {
+        size: crops,
+        f"{size}, half reviewed": halves,
+        f"{size}, half labelled, all taken for reviewed": [replace(half, reviewed=None) for half in halves],
+    }
+
+
+def corrected_half(crop: Sample) -> Sample:
+    """Leave half of the nuclei unlabelled; the reviewed region is drawn round the others."""
+    ids, columns = np.unique(crop.labels), np.arange(crop.labels.shape[1])
+    centres = [columns[(crop.labels == number).any(axis=0)].mean() for number in ids[ids > 0]]
+    reviewed = np.broadcast_to(columns < np.median(centres), crop.labels.shape)
+    return replace(crop, labels=within(crop.labels, reviewed), reviewed=reviewed.copy())
+
+
+def finetuned(
+    base: Model, samples: list[Sample], settings: FinetuneSettings, judges: Judges
+) -> tuple[float, float, str, int, float, int]:
+    """Stained and fluorescence score of the new model, what its report says, steps, seconds and nuclei learnt from."""
+    done = finetune(base, samples, settings, "tried", Silent())
+    stained, fluorescence = score(done.chosen.model, judges)
+    training, nuclei = done.training, done.division.training_nuclei
+    said = f"{done.chosen.report.outcome}, {done.chosen.share:.0%} new"
+    return stained, fluorescence, said, training.steps, training.seconds, nuclei
+
+
+def score(model: Model, judges: Judges) -> tuple[float, float]:
+    """Pooled AP at IoU 0.5 on stained and on fluorescence images, nucleus size estimated."""
+    found = []
+    for samples in (judges.stained, judges.fluorescence):
+        predictions = predict_samples(model, samples, choose_device(), Silent())
+        counts = [compare(one, two, model.card.thresholds) for one, two in zip(samples, predictions, strict=True)]
+        found.append(float(pooled(counts).average_precision[0]))
+    return found[0], found[1]
+
+
+def row(
+    title: str, draw: int, result: tuple[float, float, str, int, float, int], before: tuple[float, float]
+) -> tuple[str, ...]:
+    stained, fluorescence, said, steps, seconds, nuclei = result
+    changes = (f"{stained - before[0]:+.3f}", f"{fluorescence - before[1]:+.3f}")
+    return (
+        title, f"{draw}", f"{steps}", f"{seconds:.0f}", f"{nuclei}",
+        f"{stained:.3f}", changes[0], f"{fluorescence:.3f}", changes[1], said,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
