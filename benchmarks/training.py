@@ -1,0 +1,87 @@
+"""Seconds per optimiser step, and what share of them the network waits for its next batch."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from unittest.mock import patch
+
+from benchmarks.child import in_child
+from benchmarks.table import Table
+
+if TYPE_CHECKING:
+    from napari_unet_nuclei.core.train.samples import Sample
+
+STEPS, WARM_UP = 16, 4
+IMAGES = 12
+INPUTS = {"grey": 1, "colour": 3}
+
+
+def measure() -> Table:
+    rows = []
+    for name, channels in INPUTS.items():
+        step, waiting = in_child(step_times, channels)
+        rows.append((name, f"{step:.2f}", f"{100 * waiting / step:.0f} %"))
+    return Table(
+        "Training",
+        ("images", "s per step", "of which waiting for a batch"),
+        tuple(rows),
+        f"Median of {STEPS - WARM_UP} steps of eight crops of 256×256 with the network and the settings of the bundled "
+        "models. Batches are cut and augmented on a thread of their own while the network works on the one before; on "
+        "two cores both share them. With one thread for OpenMP (OMP_NUM_THREADS=1) the two hinder each other least.",
+    )
+
+
+def step_times(channels: int) -> tuple[float, float]:
+    """Median seconds of a step, and of the waiting in it."""
+    from napari_unet_nuclei.core.model.card import Architecture, ModelCard
+    from napari_unet_nuclei.core.progress import Silent
+    from napari_unet_nuclei.core.settings import TrainSettings
+    from napari_unet_nuclei.core.train import trainer
+
+    waited: list[float] = []
+    ends: list[float] = []
+
+    class Timed(trainer.BatchSource):
+        """Notes how long each batch is waited for."""
+
+        @contextmanager
+        def ahead(self, first: int) -> Iterator[Iterator[trainer.Batch]]:
+            with super().ahead(first) as batches:
+                yield self._timed(batches)
+
+        def _timed(self, batches: Iterator[trainer.Batch]) -> Iterator[trainer.Batch]:
+            while True:
+                start = time.perf_counter()
+                batch = next(batches)
+                waited.append(time.perf_counter() - start)
+                ends.append(time.perf_counter())
+                yield batch
+
+    samples = drawn(channels)
+    settings = TrainSettings().changed(steps=STEPS, epoch_steps=STEPS)
+    card = ModelCard(name="timed", architecture=Architecture(in_channels=channels))
+    with patch.object(trainer, "BatchSource", Timed):
+        trainer.Trainer(card, settings).fit(samples[1:], samples[:1], Silent())
+    steps = [later - earlier for earlier, later in zip(ends, ends[1:], strict=False)]
+    return statistics.median(steps[WARM_UP:STEPS]), statistics.median(waited[WARM_UP:STEPS])
+
+
+def drawn(channels: int) -> list[Sample]:
+    """Images to learn from."""
+    import numpy as np
+
+    from napari_unet_nuclei.core.image.normalise import intensity_range
+    from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
+    from napari_unet_nuclei.core.train.samples import Sample
+
+    samples = []
+    for seed in range(IMAGES):
+        made = fluorescent_nuclei(seed, (512, 512), 22.0, 150)
+        pixels = made.image.astype(np.float32)
+        image = np.repeat(intensity_range(pixels).normalise(pixels)[None], channels, axis=0)
+        samples.append(Sample(str(seed), image, made.labels, str(seed)))
+    return samples
