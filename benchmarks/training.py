@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import time
 from collections.abc import Iterator
@@ -66,7 +67,7 @@ def step_times(channels: int) -> tuple[float, float]:
     card = ModelCard(name="timed", architecture=Architecture(in_channels=channels))
     with patch.object(trainer, "BatchSource", Timed):
         trainer.Trainer(card, settings).fit(samples[1:], samples[:1], Silent())
-    steps = [later - earlier for earlier, later in zip(ends, ends[1:], strict=False)]
+    steps = [later - earlier for earlier, later in itertools.pairwise(ends)]
     return statistics.median(steps[WARM_UP:STEPS]), statistics.median(waited[WARM_UP:STEPS])
 
 
