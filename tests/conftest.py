@@ -89,8 +89,9 @@ def nuclei_data() -> Path:
 
 @pytest.fixture(autouse=True)
 def own_folders(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give every test empty folders for models and settings instead of the user's."""
+    """Give every test empty folders for models, corrections and settings instead of the user's."""
     monkeypatch.setenv("NAPARI_UNET_NUCLEI_MODELS", str(tmp_path / "user-models"))
+    monkeypatch.setenv("NAPARI_UNET_NUCLEI_CORRECTIONS", str(tmp_path / "user-corrections"))
     if request.node.get_closest_marker("gui"):
         import napari.settings
 
