@@ -3,9 +3,9 @@ import csv
 import imageio.v3 as iio
 import pytest
 
-from napari_unet_nuclei.cli.train import TrainingFiles
 from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.model.registry import load_model
+from napari_unet_nuclei.core.train.run import TrainingFiles
 from tests.cli.program import run
 
 SMALL = ("--base-width", 2, "--depth", 1, "--batch", 1, "--crop", 32, "--steps", 2, "--epoch-steps", 1)
@@ -31,7 +31,7 @@ def test_it_writes_a_model_that_can_be_used_and_its_history(index, tmp_path):
     out = tmp_path / "new" / "mine.safetensors"
     shown = run("train", index, "--out", out, "--where", "stain=dapi", *SMALL)
     assert shown.exit_code == 0, shown.output
-    assert "1 images with" in shown.stderr
+    assert "1 image with" in shown.stderr
     card = load_model(str(out)).card
     assert (card.name, card.architecture.base_width, card.training.images, card.training.steps) == ("mine", 2, 1, 2)
     files = TrainingFiles(out)

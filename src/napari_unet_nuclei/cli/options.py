@@ -18,9 +18,32 @@ from napari_unet_nuclei.core.types import Region
 Command: TypeAlias = Callable[..., None]
 
 SETTINGS_PANEL = "Settings"
+CLASSES_PANEL = "Classes of pixels"
 
 Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress and no messages, only errors.")]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Write the result as JSON on stdout.")]
+
+Void: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--void", metavar="ID", help="Pixels of this id have no class.", rich_help_panel=CLASSES_PANEL),
+]
+LabelChannel: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--label-channel",
+        min=0,
+        help="Channel of the labels that holds the class ids, from 0: of colour pictures, 0 is red.",
+        rich_help_panel=CLASSES_PANEL,
+    ),
+]
+Binary: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--binary",
+        help="Labels are masks of two classes: what is brighter than half of the brightest is 1, the rest 0.",
+        rich_help_panel=CLASSES_PANEL,
+    ),
+]
 
 
 def settings_options(kind: type[Settings]) -> Callable[[Command], Command]:

@@ -21,7 +21,7 @@ INSTANCE_HEADS: tuple[Head, ...] = ("foreground", "border", "distance", "size")
 DECODED_HEADS: tuple[Head, ...] = ("foreground", "border", "distance")
 CLASS_HEADS: tuple[Head, ...] = ("classes",)
 
-Task = Literal["instances", "semantic"]
+TaskName = Literal["instances", "semantic"]
 """What a model tells of an image: its nuclei one by one, or the class of every pixel."""
 
 
@@ -145,6 +145,8 @@ class TrainingRecord(_Part):
     seconds: float = 0.0
     commit: str = ""
     command: str = ""
+    data_hash: str = Field("", description="SHA-256 over images, labels and reviewed regions; of corrections only.")
+    settings: dict[str, str | bool | int | float] = Field(default_factory=dict, description="Of a fine-tuning.")
 
 
 class ModelCard(_Part):
@@ -153,7 +155,7 @@ class ModelCard(_Part):
     schema_version: Literal[1] = 1
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,79}$", description="Name in the pickers.")
     description: str = ""
-    task: Task = Field("instances", description="Nuclei one by one, or the class of every pixel.")
+    task: TaskName = Field("instances", description="Nuclei one by one, or the class of every pixel.")
     classes: tuple[Annotated[str, Field(min_length=1, max_length=80)], ...] = Field(
         (), max_length=MOST_CLASSES, description="Names of the classes by their ids from 0; empty for nuclei."
     )

@@ -21,6 +21,9 @@ TRAIN, VALIDATION = "train", "val"
 VALIDATION_SHARE = 0.15
 """Share of the images that are kept for validation where the data set does not say which."""
 
+SHOWN_UNSEEN = 24
+"""Images of other parts that a report shows the worst of: enough to see what goes wrong on them."""
+
 Samples = tuple[Sample, ...]
 
 
@@ -117,6 +120,23 @@ def read_training_and_validation(
         read_entries(training, form, Share(progress, 0.0, middle)),
         read_entries(validation, form, Share(progress, middle, 1.0)),
     )
+
+
+def read_unseen(dataset: Path, form: InputForm, where: Row | None = None) -> Samples:
+    """Read up to `SHOWN_UNSEEN` images that an index puts into other parts than those for training and validation.
+
+    Parameters
+    ----------
+    dataset, form, where
+        As for `read_dataset`.
+
+    Raises
+    ------
+    DatasetError
+        As `read_dataset`.
+    """
+    unseen = [entry for entry in list_entries(dataset, where) if entry.split not in ("", TRAIN, VALIDATION)]
+    return read_entries(unseen[:: max(-(-len(unseen) // SHOWN_UNSEEN), 1)], form, Silent())
 
 
 def read_index(path: Path, split: str, keep: Callable[[Row], bool] = lambda row: True) -> Samples:

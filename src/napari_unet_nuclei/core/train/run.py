@@ -1,0 +1,246 @@
+"""The verb *train*: from a data set on disk to a model file, with its history and its report beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from napari_unet_nuclei.core.errors import OutputFileError, SettingsError
+from napari_unet_nuclei.core.labels.classes import ClassCoding
+from napari_unet_nuclei.core.model.card import (
+    CLASS_HEADS,
+    INSTANCE_HEADS,
+    Architecture,
+    ModelCard,
+    TaskName,
+    TrainingRecord,
+)
+from napari_unet_nuclei.core.model.file import Model, save_model
+from napari_unet_nuclei.core.model.registry import SUFFIX, load_model
+from napari_unet_nuclei.core.model.start import start_from
+from napari_unet_nuclei.core.progress import Notice, Progress, Share
+from napari_unet_nuclei.core.settings import TrainSettings
+from napari_unet_nuclei.core.train.course import report_training
+from napari_unet_nuclei.core.train.dataset import Samples, read_training_and_validation, read_unseen
+from napari_unet_nuclei.core.train.finish import finish_model
+from napari_unet_nuclei.core.train.layouts import Row, list_entries
+from napari_unet_nuclei.core.train.reading import InputForm, count_channels
+from napari_unet_nuclei.core.train.samples import Sample
+from napari_unet_nuclei.core.train.semantic import find_class_names
+from napari_unet_nuclei.core.train.trainer import Trainer
+
+INHERITED = ("image_kind", "diameter", "percentiles", "thresholds")
+"""Fields that the card of a model has from the one it was started from."""
+
+READ, TRAINED, FINISHED = 0.02, 0.96, 0.98
+"""Where reading, training and measuring the model end on the progress bar; the report has the rest."""
+
+
+@dataclass(frozen=True)
+class TrainingFiles:
+    """What a training writes: the model, and beside it a row per epoch, a report, and the state to go on from."""
+
+    model: Path
+
+    @property
+    def history(self) -> Path:
+        """CSV with a row per epoch."""
+        return self.model.with_suffix(".history.csv")
+
+    @property
+    def report(self) -> Path:
+        """HTML with curves and pictures."""
+        return self.model.with_suffix(".report.html")
+
+    @property
+    def checkpoint(self) -> Path:
+        """Written after every epoch, deleted when the model is there."""
+        return self.model.with_suffix(f".checkpoint{SUFFIX}")
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What is to be learnt, from what, and how.
+
+    Attributes
+    ----------
+    dataset : Path
+        As `core.train.layouts` describes it.
+    out : Path
+        The model file to be, ``.safetensors``; its stem becomes the model's name.
+    settings : TrainSettings
+    task : {"instances", "semantic"}
+        Tell nuclei apart, or tell the class of every pixel.
+    architecture : Architecture, optional
+        The network's shape; its heads and classes follow from the task. That of ``base`` where not given, or the
+        default.
+    base : str
+        Name or path of a model to start from; fresh weights where empty.
+    in_channels : int
+        Channels of the input. 0 stands for those of ``base``, else for one where nuclei are to be told apart, and for
+        those of the first image where classes are.
+    coding : ClassCoding
+        How labels tell classes.
+    class_names : tuple of str
+        Names of all classes by their ids; found out from the labels where empty.
+    where : mapping
+        Values that columns of an index must have.
+    resume : bool
+        Go on from the checkpoint of a run that was ended.
+    command : str
+        For the model's card.
+    """
+
+    dataset: Path
+    out: Path
+    settings: TrainSettings = field(default_factory=TrainSettings)
+    task: TaskName = "instances"
+    architecture: Architecture | None = None
+    base: str = ""
+    in_channels: int = 0
+    coding: ClassCoding = field(default_factory=ClassCoding)
+    class_names: tuple[str, ...] = ()
+    where: Row = field(default_factory=dict)
+    resume: bool = False
+    command: str = ""
+
+    @property
+    def files(self) -> TrainingFiles:
+        """What is written."""
+        return TrainingFiles(self.out)
+
+    def card(self, base: Model | None, in_channels: int, class_names: tuple[str, ...]) -> ModelCard:
+        """Return the card of the model before it is trained.
+
+        Raises
+        ------
+        SettingsError
+            If its name, or that of a class, cannot be one.
+        """
+        shape = self.architecture or (base.card.architecture if base else Architecture())
+        heads = CLASS_HEADS if self.task == "semantic" else INSTANCE_HEADS
+        kept = {name: getattr(base.card, name) for name in INHERITED} if base else {}
+        parent = f"{base.card.name} {base.card.weights_hash}" if base else ""
+        try:
+            changed = {"in_channels": in_channels, "heads": heads, "classes": len(class_names)}
+            architecture = Architecture.model_validate(shape.model_dump() | changed)
+            return ModelCard(
+                name=self.out.stem,
+                task=self.task,
+                classes=class_names,
+                architecture=architecture,
+                parent=parent,
+                **kept,
+            )
+        except ValidationError as error:
+            problem = error.errors()[0]
+            what = f"'{self.out.stem}' cannot be a model's name" if problem["loc"] == ("name",) else "No such model"
+            raise SettingsError(f"{what}: {problem['msg']}.") from error
+
+
+def train_model(request: TrainRequest, progress: Progress) -> Model:
+    """Train a model from a data set.
+
+    Parameters
+    ----------
+    request : TrainRequest
+    progress : Progress
+        *Finish* ends with the epoch and keeps the best weights; cancelling leaves the checkpoint to resume from.
+
+    Returns
+    -------
+    Model
+        As it was written to ``request.out``.
+
+    Raises
+    ------
+    OutputFileError
+        If the model is there already, or a checkpoint though `resume` was not asked for.
+    DatasetError, NoSamplesError
+        If the data set cannot be used; the message names the file.
+    TrainingDivergedError
+        If there is no good model to keep.
+    UnknownModelError, ModelFileError
+        If there is no model to start from, or it is of another shape.
+    """
+    files = request.files
+    _check_outputs(files, request.resume)
+    base = load_model(request.base) if request.base else None
+    form = _input_form(request, base)
+    request.card(base, form.channels, _names(request, base, ("a", "b")))  # a wrong name is refused before all else
+    training, validation = read_training_and_validation(
+        request.dataset,
+        form,
+        where=request.where,
+        seed=request.settings.seed,
+        progress=Share(progress, 0.0, READ),
+    )
+    parts = {"Training": training, "Validation": validation}
+    parts["Unseen"] = read_unseen(request.dataset, form, request.where)  # now: a bad file is to end no long run
+    progress.report(Notice(f"{_count(request, training)} to learn from, {_count(request, validation)} to judge with."))
+    found = find_class_names([*training, *validation]) if form.classes and not form.classes.classes else ()
+    card = request.card(base, form.channels, _names(request, base, found))
+    trainer = Trainer(card, request.settings, start_from(base, card.architecture) if base else None)
+    result = trainer.fit(training, validation, Share(progress, READ, TRAINED), files.checkpoint, files.history)
+    progress.report(Notice("Measuring the model on the validation images."))
+    model = finish_model(result.network, card, validation, trainer.device, Share(progress, TRAINED, FINISHED))
+    record = TrainingRecord(
+        dataset=(request.dataset if request.dataset.is_dir() else request.dataset.parent).resolve().name,
+        split="train",
+        images=len(training),
+        nuclei=_nuclei(request, training),
+        seed=request.settings.seed,
+        steps=result.steps,
+        seconds=round(result.seconds, 1),
+        command=request.command,
+    )
+    model = replace(model, card=model.card.model_copy(update={"training": record}))
+    model = replace(model, card=save_model(request.out, model))
+    files.checkpoint.unlink(missing_ok=True)
+    report_training(files.report, model, result.history, parts, trainer.device, Share(progress, FINISHED, 1.0))
+    return model
+
+
+def _check_outputs(files: TrainingFiles, resume: bool) -> None:
+    """Turn away what would overwrite a model or an interrupted run, before anything is computed."""
+    if files.model.suffix != SUFFIX:
+        raise OutputFileError(f"{files.model} must end in {SUFFIX}.")
+    if files.model.exists():
+        raise OutputFileError(f"{files.model} exists already. Choose another name.")
+    if files.checkpoint.exists() and not resume:
+        raise OutputFileError(
+            f"{files.checkpoint} is left of a run that was ended. Give --resume to go on from there, or delete it."
+        )
+    if resume and not files.checkpoint.exists():
+        raise OutputFileError(f"There is no {files.checkpoint} to go on from. Leave out --resume.")
+
+
+def _input_form(request: TrainRequest, base: Model | None) -> InputForm:
+    """How images and labels are to be read."""
+    channels = request.in_channels or (base.card.architecture.in_channels if base else 0)
+    percentiles = (base.card if base else ModelCard(name="any")).percentiles
+    if request.task == "instances":
+        return InputForm(channels or 1, percentiles=percentiles)
+    channels = channels or count_channels(list_entries(request.dataset, request.where)[0].image)
+    classes = len(_names(request, base, ()))
+    return InputForm(channels, percentiles=percentiles, classes=replace(request.coding, classes=classes))
+
+
+def _names(request: TrainRequest, base: Model | None, found: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of the classes: as given, else as the model to start from has them, else as they were found."""
+    if request.task == "instances":
+        return ()
+    return request.class_names or (base.card.classes if base else ()) or found
+
+
+def _count(request: TrainRequest, samples: Samples) -> str:
+    images = "1 image" if len(samples) == 1 else f"{len(samples)} images"
+    return images if request.task == "semantic" else f"{images} with {_nuclei(request, samples)} nuclei"
+
+
+def _nuclei(request: TrainRequest, samples: Sequence[Sample]) -> int:
+    """Number of nuclei; 0 of classes."""
+    return 0 if request.task == "semantic" else sum(int(sample.labels.max(initial=0)) for sample in samples)
