@@ -155,7 +155,7 @@ def find_box(labels: AnyArray, nucleus: int, hint: Region | None = None) -> Regi
         Its id.
     hint : Region, optional
         Where to begin; from there the search goes outward until the nucleus ends. The whole plane is searched where
-        it is not given or wrong, which takes a quarter of a second for 20,000 × 20,000 pixels.
+        it is not given or wrong, which takes about a second for 20,000 × 20,000 pixels.
 
     Raises
     ------
