@@ -66,3 +66,44 @@ def test_files_of_different_shapes_are_named(folders):
 
 def test_both_labels_are_required(folders):
     assert run("evaluate", folders[0]).exit_code == 2
+
+
+@pytest.fixture
+def class_folders(tmp_path):
+    """Two classes and void pixels in the red channel of a picture, and what was predicted."""
+    found, true = tmp_path / "classes", tmp_path / "true classes"
+    for folder in (found, true):
+        folder.mkdir()
+    picture = np.full((1, 6, 3), 9, np.uint8)
+    picture[0, :, 0] = [0, 0, 0, 1, 1, 255]
+    iio.imwrite(true / "street.png", picture)
+    tifffile.imwrite(found / "street_labels.tif", np.array([[0, 0, 1, 1, 1, 0]], np.int32))
+    return found, true
+
+
+SEMANTIC = ("--semantic", "--void", 255, "--label-channel", 0)
+
+
+def test_the_iou_of_every_class_is_shown(class_folders):
+    shown = run("evaluate", *class_folders, *SEMANTIC)
+    assert shown.exit_code == 0, shown.output
+    assert "1 image, 5 pixels with a true class" in shown.stdout
+    assert table_row(shown.stdout, "0") == [0.667, 3, 2]
+    assert table_row(shown.stdout, "1", "0.667") == [2, 3]
+    assert table_row(shown.stdout, "mean", "IoU") == [0.667]
+    assert table_row(shown.stdout, "pixel", "accuracy") == [0.8]
+
+
+def test_json_has_the_iou_of_every_image(class_folders):
+    told = json.loads(run("evaluate", *class_folders, *SEMANTIC, "--json").stdout)
+    assert told["pooled"] == {
+        "pixels": 5,
+        "iou": [2 / 3, 2 / 3],
+        "mean_iou": pytest.approx(2 / 3),
+        "pixel_accuracy": 0.8,
+    }
+    assert [image["name"] for image in told["images"]] == ["street"]
+
+
+def test_options_of_classes_need_classes(class_folders):
+    assert run("evaluate", *class_folders, "--void", 255).exit_code == 2

@@ -8,7 +8,8 @@ import pytest
 import tifffile
 
 from napari_unet_nuclei.core.errors import ImageFileError
-from napari_unet_nuclei.core.evaluate import compare_files, evaluate_folders
+from napari_unet_nuclei.core.evaluate import compare_files, evaluate_classes, evaluate_folders
+from napari_unet_nuclei.core.labels.classes import ClassCoding
 from napari_unet_nuclei.core.labels.comparison import compare_labels
 from napari_unet_nuclei.core.progress import Cancelled
 
@@ -105,3 +106,48 @@ def test_colours_are_no_labels(folders, tmp_path):
 def test_it_can_be_cancelled(folders, recording):
     with pytest.raises(Cancelled):
         evaluate_folders(*folders, recording(cancel_after=2))
+
+
+def test_classes_of_matching_files_are_compared(tmp_path, recording):
+    truth = np.array([[0, 0, 1, 2, 2, 255]])
+    write(tmp_path / "true" / "a.png", truth)
+    write(tmp_path / "found" / "a_labels.tif", np.array([[0, 1, 1, 2, 2, 0]]))
+    write(tmp_path / "true" / "b.png", np.array([[1, 1]]))
+    write(tmp_path / "found" / "b_labels.tif", np.array([[1, 1]]))
+    progress = recording()
+    evaluation = evaluate_classes(tmp_path / "found", tmp_path / "true", ClassCoding(void=255), progress)
+    assert [image.name for image in evaluation.images] == ["a", "b"]
+    assert evaluation.total.iou.tolist() == [1 / 2, 3 / 4, 1]
+    assert evaluation.images[0].counts.iou.tolist() == [1 / 2, 1 / 2, 1]
+    assert evaluation.total.pixels == 7
+    assert progress.fractions[-1] == 1
+
+
+def test_true_classes_may_stand_in_a_channel_and_predicted_ones_need_none(tmp_path):
+    truth = np.zeros((2, 3, 3), np.uint8)
+    truth[..., 0], truth[..., 1] = [[0, 1, 2], [0, 1, 2]], 77
+    iio.imwrite(tmp_path / "true.png", truth)
+    found = write(tmp_path / "found.tif", truth[..., 0])
+    assert evaluate_classes(found, tmp_path / "true.png", ClassCoding(channel=0)).total.mean_iou == 1
+    with pytest.raises(ImageFileError, match=r"true\.png.*colours"):
+        evaluate_classes(found, tmp_path / "true.png")
+
+
+def test_classes_of_stacks_are_compared_plane_by_plane(tmp_path):
+    truth = np.arange(24).reshape(2, 3, 4) % 3
+    found = write(tmp_path / "found.tif", np.minimum(truth, 1), metadata={"axes": "ZYX"})
+    true = write(tmp_path / "true.tif", truth, metadata={"axes": "ZYX"})
+    assert evaluate_classes(found, true).total.iou.tolist() == [1, 1 / 2, 0]
+
+
+def test_classes_of_another_shape_and_ids_of_nuclei_are_problems(tmp_path):
+    write(tmp_path / "true" / "a.tif", np.array([[0, 1]]))
+    write(tmp_path / "found" / "a.tif", np.array([[0, 1, 1]]))
+    write(tmp_path / "true" / "b.tif", np.array([[0, 1]]))
+    write(tmp_path / "found" / "b.tif", np.array([[0, 1000]]))
+    write(tmp_path / "true" / "c.tif", np.array([[0, 1]]))
+    write(tmp_path / "found" / "c.tif", np.array([[0, 1]]))
+    evaluation = evaluate_classes(tmp_path / "found", tmp_path / "true")
+    assert [image.name for image in evaluation.images] == ["c"]
+    assert "a.tif has the shape (1, 3)" in evaluation.problems[0]
+    assert "b.tif: The labels hold the id 1000" in evaluation.problems[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import Annotated
 import typer
 
 from napari_unet_nuclei.cli.errors import FAILED
-from napari_unet_nuclei.cli.options import Json, Quiet
+from napari_unet_nuclei.cli.options import CLASSES_PANEL, Binary, Json, LabelChannel, Quiet, Void
 from napari_unet_nuclei.cli.progress import TerminalProgress
-from napari_unet_nuclei.core.evaluate import Evaluation, evaluate_folders
+from napari_unet_nuclei.core.evaluate import ClassEvaluation, Evaluation, evaluate_classes, evaluate_folders
+from napari_unet_nuclei.core.labels.classes import ClassCoding, ClassCounts
 from napari_unet_nuclei.core.labels.comparison import Comparison, Scores
 from napari_unet_nuclei.core.labels.metrics import IOU_THRESHOLDS
 
@@ -41,32 +43,44 @@ def evaluate_command(
             help="True label image, or a folder of them with matching names: a.png for a.tif or a_labels.tif.",
         ),
     ],
+    semantic: Annotated[
+        bool,
+        typer.Option("--semantic", help="Compare the class of every pixel, not nuclei.", rich_help_panel=CLASSES_PANEL),
+    ] = False,
+    void: Void = None,
+    label_channel: LabelChannel = None,
+    binary: Binary = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Compare labels with true ones.
 
     AP is TP / (TP + FP + FN) among nuclei that match above an IoU. Pooled, every nucleus weighs the same; per image,
-    every image does. Stacks are compared plane by plane.
+    every image does. Stacks are compared plane by plane. With --semantic: IoU of every class, over all pixels of all
+    images, and their mean.
     """
+    coding = ClassCoding(label_channel, void, binary)
+    if not semantic and coding != ClassCoding():
+        raise typer.BadParameter("Classes are compared with --semantic only.", param_hint="--semantic")
+    evaluation: Evaluation | ClassEvaluation
     with TerminalProgress(quiet) as progress:
-        evaluation = evaluate_folders(predictions, labels, progress)
-    typer.echo(json.dumps(_described(evaluation), indent=2, ensure_ascii=False) if as_json else _table(evaluation))
+        if semantic:
+            evaluation = evaluate_classes(predictions, labels, coding, progress)
+            description, lines = _described_classes(evaluation), _class_lines(evaluation)
+        else:
+            evaluation = evaluate_folders(predictions, labels, progress)
+            description, lines = _described(evaluation), _lines(evaluation)
+    typer.echo(json.dumps(description, indent=2, ensure_ascii=False) if as_json else "\n".join(lines))
     for problem in evaluation.problems:
         typer.echo(f"Error: {problem}", err=True)
     if evaluation.problems:
         raise typer.Exit(FAILED)
 
 
-def _table(evaluation: Evaluation) -> str:
-    """The scores for people."""
-    return "\n".join(_lines(evaluation))
-
-
 def _lines(evaluation: Evaluation) -> Iterator[str]:
+    """The scores for people."""
     pooled, per_image, matches = evaluation.pooled, evaluation.per_image, evaluation.total.matches
-    images = "1 image" if len(evaluation.images) == 1 else f"{len(evaluation.images)} images"
-    yield f"{images}, {matches.true_count} true and {matches.predicted_count} predicted nuclei"
+    yield f"{_images(evaluation)}, {matches.true_count} true and {matches.predicted_count} predicted nuclei"
     yield ""
     yield _row("IoU", "", *(f"{threshold:.2f}" for threshold in IOU_THRESHOLDS))
     for title, name in (("AP", "average_precision"), ("F1", "f1")):
@@ -76,6 +90,10 @@ def _lines(evaluation: Evaluation) -> Iterator[str]:
     yield f"{'':22}{'pooled':>10}{'per image':>11}"
     for name, title in TITLES.items():
         yield f"{title:22}{getattr(pooled, name):>10.3f}{getattr(per_image, name):>11.3f}"
+
+
+def _images(evaluation: Evaluation | ClassEvaluation) -> str:
+    return "1 image" if len(evaluation.images) == 1 else f"{len(evaluation.images)} images"
 
 
 def _row(title: str, way: str, *values: str) -> str:
@@ -103,3 +121,37 @@ def _counts(comparison: Comparison) -> dict[str, object]:
 def _scores(scores: Scores) -> dict[str, object]:
     values = asdict(scores) | {"mean_average_precision": scores.mean_average_precision}
     return values | {name: values[name].tolist() for name in ("average_precision", "f1")}
+
+
+def _class_lines(evaluation: ClassEvaluation) -> Iterator[str]:
+    """The scores of classes for people; a class that occurs nowhere is left out."""
+    total = evaluation.total
+    yield f"{_images(evaluation)}, {total.pixels:,} pixels with a true class"
+    yield ""
+    yield f"{'class':>14}{'IoU':>8}{'true px':>14}{'predicted px':>14}"
+    for number, iou in enumerate(total.iou):
+        if not math.isnan(iou):
+            true, predicted = total.table[number].sum(), total.table[:, number].sum()
+            yield f"{number:>14}{iou:>8.3f}{true:>14,}{predicted:>14,}"
+    yield ""
+    yield f"{'mean IoU':14}{total.mean_iou:>8.3f}"
+    yield f"{'pixel accuracy':14}{total.pixel_accuracy:>8.3f}"
+
+
+def _described_classes(evaluation: ClassEvaluation) -> dict[str, object]:
+    """The scores of classes for programs."""
+    return {
+        "pooled": _class_scores(evaluation.total),
+        "images": [{"name": image.name} | _class_scores(image.counts) for image in evaluation.images],
+        "problems": evaluation.problems,
+    }
+
+
+def _class_scores(counts: ClassCounts) -> dict[str, object]:
+    """The IoU of a class that occurs nowhere is null."""
+    return {
+        "pixels": counts.pixels,
+        "iou": [None if math.isnan(iou) else iou for iou in counts.iou.tolist()],
+        "mean_iou": counts.mean_iou,
+        "pixel_accuracy": counts.pixel_accuracy,
+    }

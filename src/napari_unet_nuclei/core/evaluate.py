@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.errors import ImageFileError, ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.class_image import read_class_image
 from napari_unet_nuclei.core.image.partners import label_files, plain_stem
 from napari_unet_nuclei.core.image.read import read_image
+from napari_unet_nuclei.core.labels.classes import ClassCoding, ClassCounts, count_classes, pool_classes
 from napari_unet_nuclei.core.labels.comparison import Comparison, Scores, compare_labels, mean_scores, pool
 from napari_unet_nuclei.core.labels.numbering import as_ids
 from napari_unet_nuclei.core.progress import Advanced, Progress, Silent
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,43 @@ class Evaluation:
         return mean_scores([image.comparison.scores for image in self.images])
 
 
+@dataclass(frozen=True)
+class ComparedClasses:
+    """The predicted classes of one image against the true ones.
+
+    Attributes
+    ----------
+    name : str
+        What both files share of their names.
+    counts : ClassCounts
+        In stacks, the sum over all planes.
+    """
+
+    name: str
+    counts: ClassCounts
+
+
+@dataclass(frozen=True)
+class ClassEvaluation:
+    """How well predicted classes agree with true ones.
+
+    Attributes
+    ----------
+    images : tuple of ComparedClasses
+        Sorted by name, at least one.
+    problems : tuple of str
+        Files that could not be compared, each with the reason.
+    """
+
+    images: tuple[ComparedClasses, ...]
+    problems: tuple[str, ...] = ()
+
+    @cached_property
+    def total(self) -> ClassCounts:
+        """All images added up, so that every pixel weighs the same."""
+        return pool_classes(image.counts for image in self.images)
+
+
 def evaluate_folders(predictions: Path, labels: Path, progress: Progress | None = None) -> Evaluation:
     """Compare predicted labels with true ones, file by file.
 
@@ -87,19 +129,57 @@ def evaluate_folders(predictions: Path, labels: Path, progress: Progress | None 
     ImageFileError
         If no file could be compared; the message says why.
     """
-    progress = progress or Silent()
+    compared, problems = _compare_all(predictions, labels, compare_files, progress or Silent())
+    return Evaluation(tuple(ComparedImage(name, comparison) for name, comparison in compared), problems)
+
+
+def evaluate_classes(
+    predictions: Path, labels: Path, coding: ClassCoding | None = None, progress: Progress | None = None
+) -> ClassEvaluation:
+    """Compare predicted classes with true ones, file by file.
+
+    Parameters
+    ----------
+    predictions, labels : Path
+        As for `evaluate_folders`: images of class ids.
+    coding : ClassCoding, optional
+        How the true labels tell classes. Predictions do in the same way, but need no channel where they have only one.
+    progress : Progress, optional
+        Hears of every file.
+
+    Returns
+    -------
+    ClassEvaluation
+
+    Raises
+    ------
+    ImageFileError
+        If no file could be compared; the message says why.
+    """
+
+    def compare(predicted: Path, true: Path) -> ClassCounts:
+        return compare_class_files(predicted, true, coding or ClassCoding())
+
+    compared, problems = _compare_all(predictions, labels, compare, progress or Silent())
+    return ClassEvaluation(tuple(ComparedClasses(name, counts) for name, counts in compared), problems)
+
+
+def _compare_all(
+    predictions: Path, labels: Path, compare: Callable[[Path, Path], Result], progress: Progress
+) -> tuple[list[tuple[str, Result]], tuple[str, ...]]:
+    """Compare all pairs (predicted, true): results with names, and what is wrong with the files that have none."""
     pairs, problems = _pair(predictions, labels)
-    images = []
+    compared = []
     for number, (name, (predicted, true)) in enumerate(sorted(pairs.items())):
         progress.report(Advanced(number / len(pairs), f"comparing {name}"))
         try:
-            images.append(ComparedImage(name, compare_files(predicted, true)))
+            compared.append((name, compare(predicted, true)))
         except (ImageFileError, ImageShapeError) as error:
             problems.append(str(error))
-    progress.report(Advanced(1.0, f"{len(images)} images compared"))
-    if not images:
+    progress.report(Advanced(1.0, f"{len(compared)} images compared"))
+    if not compared:
         raise ImageFileError("Nothing could be compared. " + " ".join(problems))
-    return Evaluation(tuple(images), tuple(problems))
+    return compared, tuple(problems)
 
 
 def compare_files(predicted: Path, true: Path) -> Comparison:
@@ -113,17 +193,44 @@ def compare_files(predicted: Path, true: Path) -> Comparison:
         If one of them holds no labels, or the two differ in shape.
     """
     sources = [_labels_source(path) for path in (predicted, true)]
+    return pool(
+        compare_labels(_ids(true, sources[1], true_index), _ids(predicted, sources[0], predicted_index))
+        for predicted_index, true_index in _planes(predicted, true, sources)
+    )
+
+
+def compare_class_files(predicted: Path, true: Path, coding: ClassCoding) -> ClassCounts:
+    """Compare two files of class ids; stacks plane by plane.
+
+    Raises
+    ------
+    ImageFileError
+        If a file cannot be read.
+    ImageShapeError
+        If one of them holds no class ids, or the two differ in shape.
+    """
+    files = [read_class_image(path) for path in (predicted, true)]
+    sources = [ImageSource(file.array, file.axes) for file in files]
+    own = coding if sources[0].channels > 1 else replace(coding, channel=None)
+    return pool_classes(
+        count_classes(
+            _class_ids(true, sources[1], true_index, coding), _class_ids(predicted, sources[0], predicted_index, own)
+        )
+        for predicted_index, true_index in _planes(predicted, true, sources)
+    )
+
+
+def _planes(
+    predicted: Path, true: Path, sources: Sequence[ImageSource]
+) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Pair the planes of a predicted and a true image, which must be of the same shape."""
     shapes = [_without_single(source.leading_shape) + source.plane_shape for source in sources]
     if shapes[0] != shapes[1]:
         raise ImageShapeError(
             f"{predicted} has the shape {shapes[0]}, {true} has {shapes[1]}: "
             "they belong to different images, or to different parts of one."
         )
-    predicted_planes, true_planes = (list(source.plane_indices()) for source in sources)
-    return pool(
-        compare_labels(_ids(true, sources[1], true_index), _ids(predicted, sources[0], predicted_index))
-        for predicted_index, true_index in zip(predicted_planes, true_planes, strict=True)
-    )
+    return list(zip(sources[0].plane_indices(), sources[1].plane_indices(), strict=True))
 
 
 def _pair(predictions: Path, labels: Path) -> tuple[dict[str, tuple[Path, Path]], list[str]]:
@@ -160,5 +267,13 @@ def _ids(path: Path, source: ImageSource, index: tuple[int, ...]) -> NDArray[np.
     """Read the ids of one plane."""
     try:
         return as_ids(source.read(index, 0))
+    except ImageShapeError as error:
+        raise ImageShapeError(f"{path}: {error}") from error
+
+
+def _class_ids(path: Path, source: ImageSource, index: tuple[int, ...], coding: ClassCoding) -> NDArray[np.int32]:
+    """Read the class ids of one plane."""
+    try:
+        return coding.ids([source.read(index, channel) for channel in range(source.channels)])
     except ImageShapeError as error:
         raise ImageShapeError(f"{path}: {error}") from error

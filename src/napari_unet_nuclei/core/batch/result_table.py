@@ -1,4 +1,4 @@
-"""The table of a segmentation: its nuclei measured in every channel of the image they were found in."""
+"""The table of a segmentation: its nuclei measured in every channel of their image, or the areas of its classes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.image.axes import COLOUR_NAMES, ImageSource
+from napari_unet_nuclei.core.labels.class_table import measure_classes
 from napari_unet_nuclei.core.labels.measure import measure
 from napari_unet_nuclei.core.progress import Progress, Silent
 from napari_unet_nuclei.core.segment.request import SegmentRequest
@@ -54,7 +55,7 @@ class SegmentedChannel:
 def measure_result(
     result: SegmentResult, request: SegmentRequest, channel_names: Sequence[str] = (), progress: Progress | None = None
 ) -> pd.DataFrame:
-    """Measure the nuclei of a segmentation.
+    """Measure the nuclei of a segmentation, or its classes.
 
     Parameters
     ----------
@@ -68,8 +69,18 @@ def measure_result(
     Returns
     -------
     pandas.DataFrame
-        As `measure` describes it; columns of intensities begin with the channel's name.
+        As `measure` describes it; columns of intensities begin with the channel's name. Of classes as
+        `measure_classes` describes it.
     """
+    if result.classes:
+        return measure_classes(
+            result.labels,
+            result.classes,
+            axes=result.axes,
+            pixel_size_y=request.pixel_size.y,
+            pixel_size_x=request.pixel_size.x,
+            origin=result.origin,
+        )
     source = request.source
     channels = {
         name: SegmentedChannel(source, channel, result.origin, result.labels.shape)
