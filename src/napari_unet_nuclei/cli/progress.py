@@ -11,7 +11,7 @@ from typing import Never, assert_never
 import typer
 from tqdm import tqdm
 
-from napari_unet_nuclei.core.progress import Advanced, Cancelled, EpochDone, Event, Notice
+from napari_unet_nuclei.core.progress import Advanced, Cancelled, EpochDone, Event, Notice, Preview
 
 _BAR = "{percentage:3.0f}% |{bar:24}| {elapsed} gone, {remaining} left {postfix}"
 
@@ -67,6 +67,8 @@ class TerminalProgress:
             case EpochDone(epoch, train_loss, val_loss, scores):
                 figures = "".join(f", {name} {value:.3f}" for name, value in scores.items())
                 self.say(f"epoch {epoch}: loss {train_loss:.3f}, on validation images {val_loss:.3f}{figures}")
+            case Preview():
+                pass  # a terminal shows no pictures
             case _:
                 assert_never(event)
 

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 class Cancelled(Exception):
     """The user asked to stop. No error: only the outermost caller catches it."""
@@ -55,7 +58,24 @@ class EpochDone:
     scores: Mapping[str, float]
 
 
-Event = Advanced | Notice | EpochDone
+@dataclass(frozen=True, eq=False)
+class Preview:
+    """What a network that is being trained makes of one held-out crop by now.
+
+    Attributes
+    ----------
+    epoch : int
+        Epochs that have ended; 0 for the network that was started from.
+    truth, found : ndarray, shape (Y, X, 3), uint8
+        The crop with the outlines that are right, and with those that were found.
+    """
+
+    epoch: int
+    truth: NDArray[np.uint8]
+    found: NDArray[np.uint8]
+
+
+Event = Advanced | Notice | EpochDone | Preview
 
 
 class Progress(Protocol):
