@@ -21,7 +21,7 @@ from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.core.settings import TrainSettings
 from napari_unet_nuclei.core.train.dataset import read_training_and_validation
 from napari_unet_nuclei.core.train.finish import finish_model
-from napari_unet_nuclei.core.train.layouts import read_conditions
+from napari_unet_nuclei.core.train.layouts import Condition
 from napari_unet_nuclei.core.train.samples import Sample
 from napari_unet_nuclei.core.train.trainer import Trainer
 
@@ -50,7 +50,7 @@ def main() -> None:
     given.work.mkdir(parents=True, exist_ok=True)
     left = [name for name in CANDIDATES if not (given.work / f"{name}.safetensors").exists()]
     if left:
-        parts = read_training_and_validation(given.dataset, where=read_conditions(given.where))
+        parts = read_training_and_validation(given.dataset, where=[Condition.read(text) for text in given.where])
         for name in left:
             train(given.work / f"{name}.safetensors", CANDIDATES[name], parts, given.time)
             print(name, "trained", flush=True)

@@ -24,7 +24,7 @@ from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.core.settings import TrainSettings
 from napari_unet_nuclei.core.train.dataset import read_dataset, split_by_group
 from napari_unet_nuclei.core.train.finish import PUBLISHED, finish_model
-from napari_unet_nuclei.core.train.layouts import read_conditions
+from napari_unet_nuclei.core.train.layouts import Condition
 from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.core.train.samples import Sample
 from napari_unet_nuclei.core.train.trainer import Trainer
@@ -47,7 +47,9 @@ def main() -> None:
     base = load_model(given.base)
     shape = base.card.architecture.model_copy(update={"in_channels": given.in_channels})
     card = base.card.model_copy(update={"architecture": shape})
-    samples = read_dataset(given.dataset, InputForm.of_model(card), where=read_conditions(given.where))
+    samples = read_dataset(
+        given.dataset, InputForm.of_model(card), where=[Condition.read(text) for text in given.where]
+    )
     given.work.mkdir(parents=True, exist_ok=True)
     counts: dict[str, MatchCounts] = {}
     for number, test in enumerate(folds(samples, given.folds)):

@@ -23,7 +23,8 @@ from napari_unet_nuclei.core.model.file import Model
 from napari_unet_nuclei.core.model.registry import load_model
 from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.core.settings import FinetuneSettings
-from napari_unet_nuclei.core.train.dataset import read_index
+from napari_unet_nuclei.core.train.dataset import read_dataset
+from napari_unet_nuclei.core.train.layouts import Condition
 from napari_unet_nuclei.core.train.samples import Sample
 from napari_unet_nuclei.core.train.validate import compare, predict_samples
 
@@ -49,11 +50,9 @@ def main() -> None:
     parser.add_argument("--partial", action="store_true")
     given = parser.parse_args()
     index = given.dataset / "index.csv"
-    train = read_index(index, "train", lambda row: row["modality"] != "fluorescence")
-    judges = Judges(
-        read_index(index, "val", lambda row: row["modality"] != "fluorescence"),
-        read_index(index, "val", lambda row: row["modality"] == "fluorescence"),
-    )
+    stained, fluorescence = ([Condition("modality", "fluorescence", equal)] for equal in (False, True))
+    train = read_dataset(index, split="train", where=stained)
+    judges = Judges(*(read_dataset(index, split="val", where=where) for where in (stained, fluorescence)))
     base = load_model(given.base)
     settings = FinetuneSettings().changed(steps=given.steps, time=given.time)
     before = score(base, judges)

@@ -1,4 +1,5 @@
 import csv
+import json
 
 import imageio.v3 as iio
 import pytest
@@ -79,3 +80,22 @@ def test_a_choice_that_leaves_nothing_is_named(index, tmp_path, where, code):
     shown = run("train", index, "--out", tmp_path / "mine.safetensors", "--where", where, *SMALL)
     assert shown.exit_code == code
     assert not (tmp_path / "mine.safetensors").exists()
+
+
+def test_the_card_says_what_a_person_said(index, tmp_path):
+    said = {"description": "For our cells.", "licence": "CC0", "data_licence": "ours", "image_kind": "stained"}
+    (tmp_path / "about.json").write_text(json.dumps(said))
+    out = tmp_path / "mine.safetensors"
+    shown = run("train", index, "--out", out, "--where", "stain!=other", "--about", tmp_path / "about.json", *SMALL)
+    assert shown.exit_code == 0, shown.output
+    card = load_model(str(out)).card
+    assert (card.description, card.licence, card.image_kind) == ("For our cells.", "CC0", "stained")
+    assert (card.training.data_licence, card.training.images) == ("ours", 1)
+
+
+def test_what_no_card_has_cannot_be_said(index, tmp_path):
+    (tmp_path / "about.json").write_text('{"colour": "blue"}')
+    out = tmp_path / "mine.safetensors"
+    shown = run("train", index, "--out", out, "--about", tmp_path / "about.json", *SMALL)
+    assert shown.exit_code == 1
+    assert "It may hold description, image_kind" in shown.stderr

@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import ValidationError
@@ -21,10 +21,14 @@ from napari_unet_nuclei.cli.options import (
     settings_options,
 )
 from napari_unet_nuclei.cli.progress import TerminalProgress
+from napari_unet_nuclei.core.errors import SettingsError
 from napari_unet_nuclei.core.labels.classes import ClassCoding
-from napari_unet_nuclei.core.model.card import ARCHITECTURES, Architecture, ModelCard, TaskName
+from napari_unet_nuclei.core.model.card import ARCHITECTURES, About, Architecture, ModelCard, TaskName, read_about
 from napari_unet_nuclei.core.model.registry import SUFFIX
 from napari_unet_nuclei.core.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from napari_unet_nuclei.core.train.layouts import Condition
 
 FINISH = "Finishing: training ends with this epoch, and the best weights so far are kept."
 
@@ -47,7 +51,9 @@ def train_command(
     where: Annotated[
         list[str] | None,
         typer.Option(
-            "--where", metavar="COLUMN=VALUE", help="Use only rows of the CSV file with this value; may be repeated."
+            "--where",
+            metavar="COLUMN=VALUE",
+            help="Use only rows of the CSV file with this value, or with COLUMN!=VALUE without it; may be repeated.",
         ),
     ] = None,
     base: Annotated[
@@ -86,6 +92,15 @@ def train_command(
     void: Void = None,
     label_channel: LabelChannel = None,
     binary: Binary = False,
+    about: Annotated[
+        Path | None,
+        typer.Option(
+            "--about",
+            metavar="FILE.json",
+            help="What the model's card is to say: description, image_kind (fluorescence or stained), licence, "
+            "data_licence, limits.",
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint of a run that was ended.")
     ] = False,
@@ -118,6 +133,7 @@ def train_command(
         class_names=names,
         where=_conditions(where or []),
         resume=resume,
+        about=read_about(about) if about else About(),
         command=shlex.join(["napari-unet-nuclei", *sys.argv[1:]]),
     )
     with TerminalProgress(quiet, FINISH) as progress:
@@ -149,12 +165,11 @@ def _check_name(out: Path) -> None:
         ) from error
 
 
-def _conditions(where: Sequence[str]) -> dict[str, str]:
-    """Make of ``COLUMN=VALUE`` texts the choice of rows."""
-    wanted = {}
-    for text in where:
-        column, equals, value = text.partition("=")
-        if not equals or not column:
-            raise typer.BadParameter(f"'{text}' is not COLUMN=VALUE.", param_hint="--where")
-        wanted[column] = value
-    return wanted
+def _conditions(where: Sequence[str]) -> tuple[Condition, ...]:
+    """Which rows of the index are wanted."""
+    from napari_unet_nuclei.core.train.layouts import Condition
+
+    try:
+        return tuple(Condition.read(text) for text in where)
+    except SettingsError as error:
+        raise typer.BadParameter(str(error), param_hint="--where") from error

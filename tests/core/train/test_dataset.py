@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from napari_unet_nuclei.core.errors import DatasetError, NoSamplesError
-from napari_unet_nuclei.core.train.dataset import read_index
+from napari_unet_nuclei.core.train.dataset import read_dataset
+from napari_unet_nuclei.core.train.layouts import Condition
 
 
 def make(folder: Path, rows: list[dict[str, str]]) -> Path:
@@ -37,7 +38,7 @@ ROWS = [
 
 
 def test_one_split_is_read_with_its_fields(tmp_path):
-    samples = read_index(make(tmp_path, ROWS), "train")
+    samples = read_dataset(make(tmp_path, ROWS), split="train")
     assert [(sample.name, sample.group) for sample in samples] == [("a", "1"), ("b", "1")]
     assert samples[0].image.shape == (1, 6, 8)
     assert samples[0].image.dtype == np.float32
@@ -47,18 +48,18 @@ def test_one_split_is_read_with_its_fields(tmp_path):
 
 
 def test_rows_can_be_chosen_further(tmp_path):
-    samples = read_index(make(tmp_path, ROWS), "train", lambda row: row["modality"] == "brightfield")
+    samples = read_dataset(make(tmp_path, ROWS), split="train", where=[Condition("modality", "brightfield")])
     assert [sample.name for sample in samples] == ["b"]
 
 
 def test_without_splits_and_fields_every_image_is_its_own(tmp_path):
-    samples = read_index(make(tmp_path, [{"image": "a"}, {"image": "b"}]), "anything")
+    samples = read_dataset(make(tmp_path, [{"image": "a"}, {"image": "b"}]))
     assert [sample.group for sample in samples] == ["a", "b"]
 
 
 def test_nothing_left_is_said(tmp_path):
     with pytest.raises(NoSamplesError, match="'test'"):
-        read_index(make(tmp_path, ROWS), "test")
+        read_dataset(make(tmp_path, ROWS), split="test")
 
 
 @pytest.mark.parametrize("missing", ["images/b.png", "labels/b.png"])
@@ -66,14 +67,14 @@ def test_a_missing_file_is_named(tmp_path, missing):
     path = make(tmp_path, ROWS)
     (tmp_path / missing).unlink()
     with pytest.raises(DatasetError, match=r"b\.png"):
-        read_index(path, "train")
+        read_dataset(path, split="train")
 
 
 def test_a_damaged_file_is_named(tmp_path):
     path = make(tmp_path, ROWS)
     (tmp_path / "images/b.png").write_bytes(b"no picture")
     with pytest.raises(DatasetError, match=r"b\.png"):
-        read_index(path, "train")
+        read_dataset(path, split="train")
 
 
 @pytest.mark.parametrize("shape", [(6, 7), (7, 8, 3)])
@@ -81,7 +82,7 @@ def test_images_and_labels_that_do_not_fit_are_named(tmp_path, shape):
     path = make(tmp_path, ROWS)
     iio.imwrite(tmp_path / "images/b.png", np.zeros(shape, np.uint8))
     with pytest.raises(DatasetError, match=r"b\.png"):
-        read_index(path, "train")
+        read_dataset(path, split="train")
 
 
 @pytest.mark.parametrize("content", [b"picture,split\na,train\n", b"\xff\xfe\xfa,split\n"])
@@ -89,9 +90,9 @@ def test_an_index_that_cannot_be_used_is_named(tmp_path, content):
     path = tmp_path / "index.csv"
     path.write_bytes(content)
     with pytest.raises(DatasetError, match=r"index\.csv"):
-        read_index(path, "train")
+        read_dataset(path, split="train")
 
 
 def test_a_missing_index_is_named(tmp_path):
     with pytest.raises(DatasetError, match=r"absent\.csv"):
-        read_index(tmp_path / "absent.csv", "train")
+        read_dataset(tmp_path / "absent.csv", split="train")

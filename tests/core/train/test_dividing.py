@@ -16,11 +16,10 @@ from napari_unet_nuclei.core.progress import Cancelled, Silent
 from napari_unet_nuclei.core.train.dataset import (
     read_dataset,
     read_entries,
-    read_index,
     read_training_and_validation,
     split_by_group,
 )
-from napari_unet_nuclei.core.train.layouts import list_entries
+from napari_unet_nuclei.core.train.layouts import Condition, list_entries
 from napari_unet_nuclei.core.train.reading import InputForm
 
 
@@ -85,11 +84,13 @@ def test_reading_can_be_cancelled(tmp_path, recording):
 def test_an_index_says_what_is_learned_from_and_what_judges(tmp_path, recording):
     index = write_index(tmp_path, "image,split,field,stain", "a,train,1,x", "b,train,1,y", "c,val,2,x", "d,test,3,x")
     progress = recording()
-    training, validation = read_training_and_validation(index, where={"stain": "x"}, progress=progress)
+    training, validation = read_training_and_validation(index, where=[Condition("stain", "x")], progress=progress)
     assert ([s.name for s in training], [s.name for s in validation]) == (["a"], ["c"])
     assert progress.fractions[-1] == 1
     assert [sample.name for sample in read_dataset(index, split="test")] == ["d"]
-    assert [sample.name for sample in read_index(index, "train", lambda row: row["stain"] == "y")] == ["b"]
+    assert [
+        sample.name for sample in read_dataset(index, split="train", where=[Condition("stain", "x", equal=False)])
+    ] == ["b"]
 
 
 def test_without_a_split_whole_groups_are_kept_to_judge_with(tmp_path):

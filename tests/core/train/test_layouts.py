@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from napari_unet_nuclei.core.errors import DatasetError, NoSamplesError
-from napari_unet_nuclei.core.train.layouts import list_entries
+from napari_unet_nuclei.core.train.layouts import Condition, list_entries
 
 
 def touch(folder: Path, *names: str) -> Path:
@@ -43,11 +43,13 @@ def test_an_index_may_begin_with_a_byte_order_mark_and_call_fields_groups(tmp_pa
 
 def test_columns_choose_rows(tmp_path):
     index = write_index(tmp_path, INDEX)
-    assert [entry.name for entry in list_entries(index, {"stain": "dapi", "split": "train"})] == ["a"]
+    assert [entry.name for entry in list_entries(index, [Condition("stain", "dapi"), Condition("split", "train")])] == [
+        "a"
+    ]
     with pytest.raises(NoSamplesError, match=r"index\.csv"):
-        list_entries(index, {"stain": "none"})
+        list_entries(index, [Condition("stain", "none")])
     with pytest.raises(DatasetError, match=r"no column colour.*image, split, field, stain"):
-        list_entries(index, {"colour": "red"})
+        list_entries(index, [Condition("colour", "red")])
 
 
 @pytest.mark.parametrize("lost", ["images/b.tif", "labels/b_labels.tif"])
@@ -102,4 +104,4 @@ def test_a_data_set_that_does_not_exist_is_named(tmp_path):
 def test_only_an_index_has_columns_to_choose_by(tmp_path):
     touch(tmp_path, "images/a.png", "labels/a.png")
     with pytest.raises(DatasetError, match="chosen by stain"):
-        list_entries(tmp_path, {"stain": "dapi"})
+        list_entries(tmp_path, [Condition("stain", "dapi")])

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from napari_unet_nuclei.core.train.dataset import read_dataset
+from napari_unet_nuclei.core.train.layouts import Condition
 from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.core.train.samples import Sample, sampling_weights
 
@@ -32,7 +33,7 @@ def read_rehearsal(kind: str, form: InputForm) -> tuple[tuple[Sample, ...], tupl
     rehearsed, checked : tuple of Sample
         Crops to learn from, and crops to find out what was forgotten.
     """
-    samples = read_dataset(FOLDER, form, where={"kind": kind})
+    samples = read_dataset(FOLDER, form, where=[Condition("kind", kind)])
     rehearsed = tuple(sample for number, sample in enumerate(samples) if number % CHECKED)
     return rehearsed, samples[::CHECKED]
 

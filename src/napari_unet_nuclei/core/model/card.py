@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from napari_unet_nuclei.core.errors import ModelFileError
+from napari_unet_nuclei.core.errors import ModelFileError, SettingsError
 from napari_unet_nuclei.core.labels.classes import MOST_CLASSES
 
 ACCEPTED = "Accepted are .safetensors files that napari-unet-nuclei wrote."
@@ -147,6 +147,38 @@ class TrainingRecord(_Part):
     command: str = ""
     data_hash: str = Field("", description="SHA-256 over images, labels and reviewed regions; of corrections only.")
     settings: dict[str, str | bool | int | float] = Field(default_factory=dict, description="Of a fine-tuning.")
+
+
+class About(_Part):
+    """What a person says of a model that is to be trained; the rest of its card is measured or follows."""
+
+    description: str = ""
+    image_kind: Literal["fluorescence", "stained"] | None = Field(
+        None, description="Images the model is for; as in the model it is started from where not given."
+    )
+    data_licence: str = ""
+    licence: str = ""
+    limits: str = Field("", description="Where the model is known to fail.")
+
+
+def read_about(path: Path) -> About:
+    """Read what a person says of a model from a JSON file.
+
+    Raises
+    ------
+    SettingsError
+        If the file cannot be read, or says what no card has.
+    """
+    try:
+        return About.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}.") from error
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"])) or "file"
+        raise SettingsError(
+            f"{path} cannot be used ({where}: {problem['msg']}). It may hold {', '.join(About.model_fields)}."
+        ) from error
 
 
 class ModelCard(_Part):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_unet_nuclei.core.errors import DatasetError, NoSamplesError
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Share, Silent
-from napari_unet_nuclei.core.train.layouts import Entry, Row, index_entries, list_entries
+from napari_unet_nuclei.core.train.layouts import Condition, Entry, list_entries
 from napari_unet_nuclei.core.train.reading import InputForm, read_pair
 from napari_unet_nuclei.core.train.samples import Sample
 
@@ -43,7 +43,7 @@ def read_dataset(
     form: InputForm | None = None,
     *,
     split: str = "",
-    where: Row | None = None,
+    where: Sequence[Condition] = (),
     progress: Progress | None = None,
 ) -> Samples:
     """Read a data set.
@@ -56,8 +56,8 @@ def read_dataset(
         What the network takes; one channel where not given.
     split : str
         Only this part of an index; all where empty.
-    where : mapping, optional
-        Values that columns of the index must have.
+    where : sequence of Condition
+        What columns of the index must be.
     progress : Progress, optional
         Hears of every image, and of labels that had to be guessed from masks.
 
@@ -78,7 +78,7 @@ def read_training_and_validation(
     dataset: Path,
     form: InputForm | None = None,
     *,
-    where: Row | None = None,
+    where: Sequence[Condition] = (),
     share: float = VALIDATION_SHARE,
     seed: int = 0,
     progress: Progress | None = None,
@@ -122,7 +122,7 @@ def read_training_and_validation(
     )
 
 
-def read_unseen(dataset: Path, form: InputForm, where: Row | None = None) -> Samples:
+def read_unseen(dataset: Path, form: InputForm, where: Sequence[Condition] = ()) -> Samples:
     """Read up to `SHOWN_UNSEEN` images that an index puts into other parts than those for training and validation.
 
     Parameters
@@ -137,30 +137,6 @@ def read_unseen(dataset: Path, form: InputForm, where: Row | None = None) -> Sam
     """
     unseen = [entry for entry in list_entries(dataset, where) if entry.split not in ("", TRAIN, VALIDATION)]
     return read_entries(unseen[:: max(-(-len(unseen) // SHOWN_UNSEEN), 1)], form, Silent())
-
-
-def read_index(path: Path, split: str, keep: Callable[[Row], bool] = lambda row: True) -> Samples:
-    """Read one split of a data set described by a CSV file, for a network that takes one channel.
-
-    Parameters
-    ----------
-    path : Path
-        The CSV file, as `core.train.layouts` describes it.
-    split : str
-        Rows whose ``split`` is this are read; all where the index has no such column.
-    keep : callable, optional
-        Further choice of rows.
-
-    Raises
-    ------
-    DatasetError, NoSamplesError
-        As `read_dataset`.
-    """
-    try:
-        entries = index_entries(path, lambda row: row.get("split", split) == split and keep(row))
-    except NoSamplesError as error:
-        raise _none_left(path, split) from error
-    return read_entries(entries, InputForm(), Silent())
 
 
 def read_entries(entries: Sequence[Entry], form: InputForm, progress: Progress) -> Samples:

@@ -10,12 +10,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, NoSamplesError
+from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, NoSamplesError, SettingsError
 from napari_unet_nuclei.core.image.partners import image_files, label_files, name_some, plain_stem
 from napari_unet_nuclei.core.image.read import IMAGE_SUFFIXES, image_paths
 
@@ -28,6 +28,45 @@ INDEX = "index.csv"
 GROUP_COLUMNS = ("field", "group")
 
 Row = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a column of an index must be, or must not be.
+
+    Attributes
+    ----------
+    column, value : str
+    equal : bool
+        False where rows with another value are wanted.
+    """
+
+    column: str
+    value: str
+    equal: bool = True
+
+    @staticmethod
+    def read(text: str) -> Condition:
+        """Read ``COLUMN=VALUE`` or ``COLUMN!=VALUE``.
+
+        Raises
+        ------
+        SettingsError
+            If the text is neither.
+
+        Examples
+        --------
+        >>> Condition.read("stain!=DAPI")
+        Condition(column='stain', value='DAPI', equal=False)
+        """
+        column, sign, value = text.partition("=")
+        if not sign or not column.removesuffix("!"):
+            raise SettingsError(f"'{text}' is not COLUMN=VALUE or COLUMN!=VALUE.")
+        return Condition(column.removesuffix("!"), value, not column.endswith("!"))
+
+    def holds(self, row: Row) -> bool:
+        """Tell whether a row is wanted."""
+        return (row[self.column] == self.value) == self.equal
 
 
 @dataclass(frozen=True)
@@ -56,15 +95,15 @@ class Entry:
     split: str = ""
 
 
-def list_entries(dataset: Path, where: Row | None = None) -> tuple[Entry, ...]:
+def list_entries(dataset: Path, where: Sequence[Condition] = ()) -> tuple[Entry, ...]:
     """Find the labelled images of a data set.
 
     Parameters
     ----------
     dataset : Path
         A CSV file, or a folder in one of the layouts that this module describes.
-    where : mapping, optional
-        Values that columns of the index must have.
+    where : sequence of Condition
+        What columns of the index must be.
 
     Raises
     ------
@@ -75,9 +114,11 @@ def list_entries(dataset: Path, where: Row | None = None) -> tuple[Entry, ...]:
     """
     index = dataset / INDEX if (dataset / INDEX).is_file() else dataset
     if index.suffix.lower() == ".csv":
-        return index_entries(index, _chooser(index, where or {}))
+        return index_entries(index, _chooser(index, where))
     if where:
-        raise DatasetError(f"{dataset} has no {INDEX}, so images cannot be chosen by {', '.join(where)}.")
+        raise DatasetError(
+            f"{dataset} has no {INDEX}, so images cannot be chosen by {', '.join(one.column for one in where)}."
+        )
     if not dataset.is_dir():
         raise DatasetError(f"{dataset} is no folder and no CSV file: check the name.")
     for kind in (LABELS, MASKS):
@@ -168,14 +209,14 @@ def _bowl_entry(folder: Path) -> Entry:
     return Entry(folder.name, images[0], tuple(masks), True, folder.name)
 
 
-def _chooser(index: Path, where: Row) -> Callable[[Row], bool]:
+def _chooser(index: Path, where: Sequence[Condition]) -> Callable[[Row], bool]:
     """Choose rows by the values of columns that the index must have."""
     if where:
         columns = next(iter(_rows(index)), {}).keys()
-        unknown = [column for column in where if column not in columns]
+        unknown = [one.column for one in where if one.column not in columns]
         if unknown:
             raise DatasetError(f"{index} has no column {', '.join(unknown)}. It has: {', '.join(columns)}.")
-    return lambda row: all(row[column] == value for column, value in where.items())
+    return lambda row: all(one.holds(row) for one in where)
 
 
 def _rows(index: Path) -> list[Row]:

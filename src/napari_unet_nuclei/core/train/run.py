@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +15,7 @@ from napari_unet_nuclei.core.labels.classes import ClassCoding
 from napari_unet_nuclei.core.model.card import (
     CLASS_HEADS,
     INSTANCE_HEADS,
+    About,
     Architecture,
     ModelCard,
     TaskName,
@@ -26,7 +29,7 @@ from napari_unet_nuclei.core.settings import TrainSettings
 from napari_unet_nuclei.core.train.course import report_training
 from napari_unet_nuclei.core.train.dataset import Samples, read_training_and_validation, read_unseen
 from napari_unet_nuclei.core.train.finish import finish_model
-from napari_unet_nuclei.core.train.layouts import Row, list_entries
+from napari_unet_nuclei.core.train.layouts import Condition, list_entries
 from napari_unet_nuclei.core.train.reading import InputForm, count_channels
 from napari_unet_nuclei.core.train.samples import Sample
 from napari_unet_nuclei.core.train.semantic import find_class_names
@@ -86,12 +89,14 @@ class TrainRequest:
         How labels tell classes.
     class_names : tuple of str
         Names of all classes by their ids; found out from the labels where empty.
-    where : mapping
-        Values that columns of an index must have.
+    where : tuple of Condition
+        What columns of an index must be.
     resume : bool
         Go on from the checkpoint of a run that was ended.
+    about : About
+        What a person says of the model, for its card.
     command : str
-        For the model's card.
+        For the card as well.
     """
 
     dataset: Path
@@ -103,8 +108,9 @@ class TrainRequest:
     in_channels: int = 0
     coding: ClassCoding = field(default_factory=ClassCoding)
     class_names: tuple[str, ...] = ()
-    where: Row = field(default_factory=dict)
+    where: tuple[Condition, ...] = ()
     resume: bool = False
+    about: About = field(default_factory=About)
     command: str = ""
 
     @property
@@ -123,6 +129,7 @@ class TrainRequest:
         shape = self.architecture or (base.card.architecture if base else Architecture())
         heads = CLASS_HEADS if self.task == "semantic" else INSTANCE_HEADS
         kept = {name: getattr(base.card, name) for name in INHERITED} if base else {}
+        kept |= {name: value for name, value in self.about if value and name != "data_licence"}
         parent = f"{base.card.name} {base.card.weights_hash}" if base else ""
         try:
             changed = {"in_channels": in_channels, "heads": heads, "classes": len(class_names)}
@@ -195,13 +202,26 @@ def train_model(request: TrainRequest, progress: Progress) -> Model:
         seed=request.settings.seed,
         steps=result.steps,
         seconds=round(result.seconds, 1),
+        commit=_commit(),
         command=request.command,
+        data_licence=request.about.data_licence,
     )
     model = replace(model, card=model.card.model_copy(update={"training": record}))
     model = replace(model, card=save_model(request.out, model))
     files.checkpoint.unlink(missing_ok=True)
     report_training(files.report, model, result.history, parts, trainer.device, Share(progress, FINISHED, 1.0))
     return model
+
+
+def _commit() -> str:
+    """Commit of this program's source, where it runs from a git checkout of its own."""
+    folder = Path(__file__).parent
+    if shutil.which("git") is None:
+        return ""
+    tracked = subprocess.run(["git", "ls-files", "--error-unmatch", __file__], cwd=folder, capture_output=True)
+    if tracked.returncode:
+        return ""
+    return subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True).stdout.strip()
 
 
 def _check_outputs(files: TrainingFiles, resume: bool) -> None:
