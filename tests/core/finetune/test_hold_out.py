@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_unet_nuclei.core.errors import NoSamplesError
-from napari_unet_nuclei.core.finetune.hold_out import HELD_OUT, count_nuclei, hold_out
+from napari_unet_nuclei.core.finetune.hold_out import HELD_OUT, count_nuclei, count_parts, hold_out
 from napari_unet_nuclei.core.train.samples import Sample
 
 
@@ -74,6 +78,7 @@ def test_both_parts_have_nuclei_and_none_is_in_both(counts, seed):
     assert division.training_nuclei > 0
     assert division.judging_nuclei > 0
     assert not ids(division.training) & ids(division.judging)
+    assert count_parts(samples, seed) == (division.training_nuclei, division.judging_nuclei)
     if len(counts) == 1:
         assert division.judging_nuclei == max(round(HELD_OUT * counts[0]), 1)
 
@@ -82,3 +87,11 @@ def test_only_whole_reviewed_nuclei_count():
     reviewed = np.zeros((12, 34), bool)
     reviewed[:, 6:] = True
     assert count_nuclei(sample(3, reviewed)) == 2
+
+
+def test_the_parts_are_counted_without_pixels_or_pytorch():
+    corrected = [SimpleNamespace(labels=one.labels, reviewed=one.reviewed) for one in (sample(4), sample(4))]
+    assert count_parts(corrected) == (4, 4)
+    program = "import sys, napari_unet_nuclei.core.finetune.hold_out; print('torch' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"

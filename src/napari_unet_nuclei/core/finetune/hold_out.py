@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from scipy import ndimage
 
 from napari_unet_nuclei.core.errors import NoSamplesError
 from napari_unet_nuclei.core.labels.reviewed import trusted
-from napari_unet_nuclei.core.train.samples import Sample
-from napari_unet_nuclei.core.types import Mask
+from napari_unet_nuclei.core.types import Labels, Mask
+
+if TYPE_CHECKING:  # PyTorch is not needed to count, which the window does before a run
+    from napari_unet_nuclei.core.train.samples import Sample
 
 HELD_OUT = 0.25
 """Share of the nuclei that judge."""
@@ -21,6 +24,21 @@ SURROUNDINGS = 96
 
 LEAST_NUCLEI = 2
 """Nuclei that a division needs: one to learn from and one to judge with."""
+
+FEWEST_NUCLEI = 10
+"""With fewer held-out nuclei nothing is said about which model is better."""
+
+
+class Reviewed(Protocol):
+    """Labels of one plane and where they can be trusted: all that a division looks at."""
+
+    @property
+    def labels(self) -> Labels:
+        """Nuclei (Y, X); 0 is background."""
+
+    @property
+    def reviewed(self) -> Mask | None:
+        """Where the labels can be trusted (Y, X); None means everywhere."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +74,21 @@ class _Region:
     nuclei: int
 
 
-def count_nuclei(sample: Sample) -> int:
+def count_nuclei(sample: Reviewed) -> int:
     """Number of nuclei that lie whole in the reviewed region."""
-    return _nuclei(sample, _reviewed(sample))
+    return _nuclei(sample.labels, _reviewed(sample))
+
+
+def count_parts(corrected: Sequence[Reviewed], seed: int = 0) -> tuple[int, int]:
+    """Numbers of nuclei that `hold_out` gives to the training and to the judging part.
+
+    Raises
+    ------
+    NoSamplesError
+        As `hold_out`.
+    """
+    training, judging = (_count(corrected, part) for part in _divide(corrected, seed))
+    return training, judging
 
 
 def hold_out(samples: Sequence[Sample], seed: int = 0) -> Division:
@@ -79,6 +109,12 @@ def hold_out(samples: Sequence[Sample], seed: int = 0) -> Division:
     NoSamplesError
         If there are too few reviewed nuclei to do both.
     """
+    training, judging = _divide(samples, seed)
+    return Division(_restricted(samples, training), _restricted(samples, judging))
+
+
+def _divide(samples: Sequence[Reviewed], seed: int) -> tuple[list[_Region], list[_Region]]:
+    """Share out the regions of all samples."""
     regions = [region for number, sample in enumerate(samples) for region in _regions(number, sample)]
     with_nuclei = [region for region in regions if region.nuclei]
     if sum(region.nuclei for region in with_nuclei) < LEAST_NUCLEI:
@@ -92,20 +128,20 @@ def hold_out(samples: Sequence[Sample], seed: int = 0) -> Division:
     judging = _chosen(with_nuclei, seed)
     training = [region for region in with_nuclei if not any(region is other for other in judging)]
     training += [region for region in regions if not region.nuclei]
-    return Division(_restricted(samples, training), _restricted(samples, judging))
+    return training, judging
 
 
-def _reviewed(sample: Sample) -> Mask:
+def _reviewed(sample: Reviewed) -> Mask:
     """The region that may be learnt from: reviewed, and without nuclei that its edge cuts."""
     everywhere = np.ones(sample.labels.shape, bool)
     return everywhere if sample.reviewed is None else trusted(sample.labels, sample.reviewed)
 
 
-def _nuclei(sample: Sample, mask: Mask) -> int:
-    return int(np.count_nonzero(np.bincount(sample.labels[mask], minlength=1)[1:]))
+def _nuclei(labels: Labels, mask: Mask) -> int:
+    return int(np.count_nonzero(np.bincount(labels[mask], minlength=1)[1:]))
 
 
-def _regions(number: int, sample: Sample) -> list[_Region]:
+def _regions(number: int, sample: Reviewed) -> list[_Region]:
     """Divide the reviewed region into its connected pieces; nuclei that its edge cuts belong to none."""
     if sample.reviewed is None:
         pieces, count = np.ones(sample.labels.shape, np.int32), 1
@@ -113,10 +149,10 @@ def _regions(number: int, sample: Sample) -> list[_Region]:
         pieces, count = ndimage.label(sample.reviewed)
     whole = _reviewed(sample)
     masks = (whole & (pieces == piece) for piece in range(1, count + 1))
-    return [_Region(number, mask, _nuclei(sample, mask)) for mask in masks if mask.any()]
+    return [_Region(number, mask, _nuclei(sample.labels, mask)) for mask in masks if mask.any()]
 
 
-def _cut(sample: Sample, region: _Region) -> list[_Region]:
+def _cut(sample: Reviewed, region: _Region) -> list[_Region]:
     """Cut a region in two across its longer side so that a quarter of its nuclei lies beyond."""
     rows, columns = np.nonzero(region.mask)
     axis = int(np.ptp(columns) > np.ptp(rows))
@@ -127,7 +163,7 @@ def _cut(sample: Sample, region: _Region) -> list[_Region]:
     position = np.arange(region.mask.shape[axis])
     side = np.broadcast_to(position[:, None] if axis == 0 else position, region.mask.shape) >= line
     halves = [region.mask & trusted(sample.labels, half) for half in (~side, side)]
-    found = [_Region(region.sample, half, _nuclei(sample, half)) for half in halves]
+    found = [_Region(region.sample, half, _nuclei(sample.labels, half)) for half in halves]
     if not all(half.nuclei for half in found):
         raise NoSamplesError(
             "The reviewed nuclei lie too close together to be divided into some to learn from and some to judge "
@@ -151,10 +187,22 @@ def _chosen(regions: Sequence[_Region], seed: int) -> list[_Region]:
 
 def _restricted(samples: Sequence[Sample], regions: Sequence[_Region]) -> tuple[Sample, ...]:
     """The samples that have some of the regions, reviewed nowhere else and cut down to what lies round them."""
+    masks = _masks(regions)
+    return tuple(_cut_out(samples[number], masks[number]) for number in sorted(masks))
+
+
+def _count(samples: Sequence[Reviewed], regions: Sequence[_Region]) -> int:
+    """Number of nuclei that lie whole in what the regions cover together."""
+    parts = ((samples[number].labels, mask) for number, mask in _masks(regions).items())
+    return sum(_nuclei(labels, trusted(labels, mask)) for labels, mask in parts)
+
+
+def _masks(regions: Sequence[_Region]) -> dict[int, Mask]:
+    """What the regions of each sample cover, by its number."""
     masks: dict[int, Mask] = {}
     for region in regions:
         masks[region.sample] = masks.get(region.sample, False) | region.mask
-    return tuple(_cut_out(samples[number], masks[number]) for number in sorted(masks))
+    return masks
 
 
 def _cut_out(sample: Sample, reviewed: Mask) -> Sample:
