@@ -1,0 +1,187 @@
+"""Bring together across the edges of blocks what each block knows of its own: names, areas, numbers.
+
+Only what crosses an edge is ever held for the whole image at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from napari_unet_nuclei.core.batch.blocks import Block, BlockGrid, Keys
+from napari_unet_nuclei.core.labels.decode import fill_holes
+from napari_unet_nuclei.core.types import Labels
+
+KeyList = NDArray[np.int64]
+"""Keys, axis (N,)."""
+
+
+@dataclass(frozen=True)
+class Aliases:
+    """Names that mean the same nucleus.
+
+    Attributes
+    ----------
+    names : ndarray, shape (N,), int64
+        Sorted.
+    meant : ndarray, shape (N,), int64
+        The one name that stands for each of them.
+    """
+
+    names: KeyList
+    meant: KeyList
+
+    def of(self, keys: KeyList) -> KeyList:
+        """Replace names by those that stand for them; others stay."""
+        if not self.names.size:
+            return keys
+        place = np.minimum(np.searchsorted(self.names, keys), self.names.size - 1)
+        return np.where(self.names[place] == keys, self.meant[place], keys)
+
+
+def united(pairs: NDArray[np.int64]) -> Aliases:
+    """Unite names that occur together, each group under its smallest name.
+
+    Parameters
+    ----------
+    pairs : ndarray, shape (N, 2), int64
+
+    Examples
+    --------
+    >>> united(np.array([[7, 3], [9, 7], [20, 21]])).of(np.array([3, 7, 9, 20, 21, 50])).tolist()
+    [3, 3, 3, 20, 20, 50]
+    """
+    names, ends = np.unique(pairs, return_inverse=True)
+    ends = ends.reshape(-1, 2)
+    graph = coo_array((np.ones(len(ends), bool), (ends[:, 0], ends[:, 1])), shape=(names.size, names.size))
+    count, group = connected_components(graph, directed=False)
+    smallest = np.full(count, np.iinfo(np.int64).max)
+    np.minimum.at(smallest, group, names)
+    return Aliases(names, smallest[group])
+
+
+def touching(first: Keys, second: Keys) -> NDArray[np.int64]:
+    """Pairs (N, 2) of names that lie side by side along a seam, given the pixels of either side of it."""
+    both = (first > 0) & (second > 0)
+    return np.unique(np.stack([first[both], second[both]], axis=1), axis=0)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many pixels of which nuclei lie in a block's core.
+
+    Attributes
+    ----------
+    own, own_area : ndarray, shape (N,), int64
+        Nuclei that are named after a pixel of this core; sorted.
+    foreign, foreign_area : ndarray, shape (M,), int64
+        The others, sorted.
+    """
+
+    own: KeyList
+    own_area: NDArray[np.int64]
+    foreign: KeyList
+    foreign_area: NDArray[np.int64]
+
+
+def tally(grid: BlockGrid, block: Block, keys: Keys) -> Tally:
+    """Count the pixels of every nucleus in a block's core, given its keys (Y, X)."""
+    place, inside = _places(grid, block, keys)
+    counts = np.bincount(place[inside], minlength=1)
+    own_places = np.flatnonzero(counts)
+    y0, _, x0, x1 = block.core
+    y, x = np.divmod(own_places, x1 - x0)
+    foreign, areas = np.unique(keys[(keys > 0) & ~inside], return_counts=True)
+    return Tally(grid.keys_of(block.plane, y + y0, x + x0), counts[own_places], foreign, areas.astype(np.int64))
+
+
+def _places(grid: BlockGrid, block: Block, keys: Keys) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Flat index in the core of the pixel that the nucleus of each pixel is named after, and whether it lies there."""
+    y0, y1, x0, x1 = block.core
+    y, x = grid.pixels_of(keys)
+    inside = (keys > 0) & (y >= y0) & (y < y1) & (x >= x0) & (x < x1)
+    return (y - y0) * (x1 - x0) + x - x0, inside
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What a block needs to turn names into ids.
+
+    Nuclei within one block are counted there, in the order of their names, from the block's start. Those that several
+    blocks share have their ids here, after all others.
+
+    Attributes
+    ----------
+    starts : ndarray, shape (blocks + 1,), int64
+        Ids that lower blocks take; the last value is how many nuclei lie within one block.
+    shared, shared_ids : ndarray, shape (N,), int64
+        Sorted names, and their ids; 0 for nuclei that are too small.
+    count : int
+        Number of nuclei.
+    """
+
+    starts: NDArray[np.int64]
+    shared: KeyList
+    shared_ids: NDArray[np.int64]
+    count: int
+
+
+def number_nuclei(tallies: Sequence[Tally], aliases: Aliases, min_size: int) -> Numbers:
+    """Leave out nuclei of fewer than ``min_size`` px² and give ids 1..n without gaps to the others.
+
+    Parameters
+    ----------
+    tallies : sequence of Tally
+        By number of the block; each is looked at twice, so a lazy sequence keeps memory small.
+    aliases : Aliases
+    min_size : int
+    """
+    least = max(min_size, 1)
+    shared = np.unique(np.concatenate([aliases.names, *(one.foreign for one in tallies)]))
+    meant = np.searchsorted(shared, aliases.of(shared))
+    totals = np.zeros(shared.size, np.int64)
+    within = np.zeros(len(tallies) + 1, np.int64)
+    for number, one in enumerate(tallies):
+        for keys, areas in ((one.own, one.own_area), (one.foreign, one.foreign_area)):
+            known = np.isin(keys, shared, assume_unique=True)
+            np.add.at(totals, meant[np.searchsorted(shared, keys[known])], areas[known])
+        alone = ~np.isin(one.own, shared, assume_unique=True)
+        within[number + 1] = np.count_nonzero(one.own_area[alone] >= least)
+    starts = np.cumsum(within)
+    kept = totals >= least
+    ids = np.where(kept, starts[-1] + np.cumsum(kept), 0)
+    return Numbers(starts, shared, ids[meant], int(starts[-1] + kept.sum()))
+
+
+def numbered(grid: BlockGrid, block: Block, keys: Keys, numbers: Numbers, min_size: int) -> NDArray[np.int64]:
+    """Turn the keys of a block's core into ids, shape (Y, X), int64, and fill the holes that lie within the core."""
+    one = tally(grid, block, keys)
+    alone = ~np.isin(one.own, numbers.shared, assume_unique=True)
+    kept = alone & (one.own_area >= max(min_size, 1))
+    own_ids = np.where(kept, numbers.starts[block.number] + np.cumsum(kept), 0)
+    names = np.concatenate([one.own, one.foreign])
+    ids = np.concatenate([own_ids, np.zeros(one.foreign.size, np.int64)])
+    shared = np.isin(names, numbers.shared, assume_unique=True)
+    ids[shared] = numbers.shared_ids[np.searchsorted(numbers.shared, names[shared])]
+    # The holes are filled with small numbers in place of the ids, which may be larger than decoding counts.
+    distinct, small = np.unique(np.append(0, ids), return_inverse=True)
+    return np.asarray(distinct[fill_holes(_looked_up(grid, block, keys, one, small[1:].astype(np.int32)))])
+
+
+def _looked_up(grid: BlockGrid, block: Block, keys: Keys, one: Tally, values: Labels) -> Labels:
+    """Give every pixel the value of its key; ``values`` are those of the own and then of the foreign keys."""
+    place, inside = _places(grid, block, keys)
+    y0, y1, x0, x1 = block.core
+    table = np.zeros((y1 - y0) * (x1 - x0), np.int32)
+    y, x = grid.pixels_of(one.own)
+    table[(y - y0) * (x1 - x0) + x - x0] = values[: one.own.size]
+    result = np.zeros(keys.shape, np.int32)
+    result[inside] = table[place[inside]]
+    others = (keys > 0) & ~inside
+    result[others] = values[one.own.size :][np.searchsorted(one.foreign, keys[others])]
+    return result

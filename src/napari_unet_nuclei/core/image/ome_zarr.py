@@ -1,0 +1,172 @@
+"""Opens OME-Zarr images (NGFF 0.1 to 0.5) with their axes, places and channel names; pixels stay on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.errors import ContainsArrayError, GroupNotFoundError
+
+from napari_unet_nuclei.core.errors import ImageFileError
+from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
+
+LABELS_GROUP = "labels"
+"""Group within an image that holds its label images."""
+
+_METADATA = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
+_OLD_AXES = ("t", "c", "z", "y", "x")  # before NGFF 0.3 said so in the file
+AXIS_TYPES = {"T": "time", "C": "channel", "Z": "space", "Y": "space", "X": "space"}
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of a stored image, and where its pixels lie.
+
+    Attributes
+    ----------
+    letter : str
+        T, Z, C, Y, X, or Q for any other.
+    scale : float
+        Distance between neighbouring pixels, in ``unit``.
+    unit : str
+        As NGFF spells it ("micrometer", "second"); empty where the file does not tell.
+    origin : float
+        Place of the first pixel, in ``unit``.
+    """
+
+    letter: str
+    scale: float = 1.0
+    unit: str = ""
+    origin: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class OmeZarrImage:
+    """An image in an OME-Zarr store; pixels stay on disk until they are sliced.
+
+    Attributes
+    ----------
+    path : Path
+        Folder of the image's group.
+    levels : tuple of zarr.Array
+        The finest first.
+    axes : tuple of Axis
+        Of the finest level.
+    channel_names : tuple of str
+        One per channel, or empty.
+    zarr_format : int
+        2 up to NGFF 0.4, 3 from 0.5 on.
+    """
+
+    path: Path
+    levels: tuple[zarr.Array[Any], ...]
+    axes: tuple[Axis, ...]
+    channel_names: tuple[str, ...]
+    zarr_format: int
+
+    @property
+    def letters(self) -> str:
+        """One letter per axis."""
+        return "".join(axis.letter for axis in self.axes)
+
+    @property
+    def pixel_size(self) -> PixelSize:
+        """In µm; 0.0 where the file does not tell the unit."""
+        sizes = {axis.letter: micrometres(axis.scale, axis.unit) if axis.unit else 0.0 for axis in self.axes}
+        return PixelSize(sizes["Y"], sizes["X"], sizes.get("Z", 0.0))
+
+
+def is_ome_zarr(path: Path) -> bool:
+    """Tell whether a folder is a Zarr store or a group in one, whatever it is called."""
+    return any((path / name).is_file() for name in _METADATA)
+
+
+def read_ome_zarr(path: Path) -> OmeZarrImage:
+    """Open an OME-Zarr image.
+
+    Parameters
+    ----------
+    path : Path
+        Folder of an image, or of a store that a converter wrote with its first image in the group ``0``.
+
+    Raises
+    ------
+    ImageFileError
+        If it is no image, or one that is damaged or was not completed.
+    """
+    try:
+        group = zarr.open_group(path, mode="r")
+        if "bioformats2raw.layout" in _described(group):
+            return read_ome_zarr(path / "0")
+        described = _described(group)
+        if "multiscales" not in described:
+            raise ImageFileError(f"{path} {_what_it_is(described)}")
+        return _opened(path, group, described)
+    except ImageFileError:
+        raise
+    except GroupNotFoundError as error:
+        raise ImageFileError(f"{path} is no OME-Zarr image, or its writing did not end: write it again.") from error
+    except ContainsArrayError as error:
+        raise ImageFileError(f"{path} is one level of an OME-Zarr image: give the folder above it.") from error
+    except Exception as error:  # whatever metadata may lack
+        raise ImageFileError(
+            f"{path} cannot be read as an OME-Zarr image ({error}). It may be damaged: export it again."
+        ) from error
+
+
+def _opened(path: Path, group: zarr.Group, described: Mapping[str, Any]) -> OmeZarrImage:
+    multiscale = described["multiscales"][0]
+    levels = [group[dataset["path"]] for dataset in multiscale["datasets"]]
+    arrays = tuple(level for level in levels if isinstance(level, zarr.Array))
+    names = multiscale.get("axes", _OLD_AXES)
+    if len(arrays) < len(levels) or {level.ndim for level in arrays} != {len(names)}:
+        raise ImageFileError(f"{path} describes other arrays than it holds: it may be damaged. Export it again.")
+    axes = _axes(names, multiscale)
+    channels = dict(zip((axis.letter for axis in axes), arrays[0].shape, strict=True)).get("C", 1)
+    labels = tuple(str(channel.get("label", "")) for channel in described.get("omero", {}).get("channels", ()))
+    named = len(labels) == channels and all(labels)
+    return OmeZarrImage(path, arrays, axes, labels if named else (), group.metadata.zarr_format)
+
+
+def _axes(names: Sequence[str | Mapping[str, Any]], multiscale: Mapping[str, Any]) -> tuple[Axis, ...]:
+    """Describe the axes of the finest level; its own transformations come first, then those of all levels."""
+    scale, origin = np.ones(len(names)), np.zeros(len(names))
+    finest, common = multiscale["datasets"][0], multiscale
+    for one in (*finest.get("coordinateTransformations", ()), *common.get("coordinateTransformations", ())):
+        factors = np.array(one.get("scale", np.ones(len(names))), float)
+        scale, origin = (
+            scale * factors,
+            origin * factors + np.array(one.get("translation", np.zeros(len(names))), float),
+        )
+    return tuple(
+        Axis(_letter(name), float(step), "" if isinstance(name, str) else name.get("unit") or "", float(start))
+        for name, step, start in zip(names, scale, origin, strict=True)
+    )
+
+
+def _described(group: zarr.Group) -> Mapping[str, Any]:
+    """What the metadata say: under a key of its own since NGFF 0.5."""
+    attributes = dict(group.attrs)
+    described = attributes.get("ome", attributes)
+    return described if isinstance(described, dict) else {}
+
+
+def _what_it_is(described: Mapping[str, Any]) -> str:
+    if "plate" in described or "well" in described:
+        return "is a plate: give the images in it, e.g. PLATE.zarr/A/1/0."
+    if LABELS_GROUP in described:
+        return "is a group of label images: give the image itself."
+    return "is a Zarr store, but no OME-Zarr image: it has no 'multiscales'. Export it as OME-Zarr."
+
+
+def _letter(name: str | Mapping[str, Any]) -> str:
+    """Letter of an axis, by its name, and where that is none of the usual ones, by its type."""
+    called = (name if isinstance(name, str) else str(name.get("name", ""))).upper()
+    if called in AXIS_TYPES:
+        return called
+    kind = "" if isinstance(name, str) else name.get("type", "")
+    return {"time": "T", "channel": "C"}.get(str(kind), "Q")

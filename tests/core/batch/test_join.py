@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import numpy as np
+
+from napari_unet_nuclei.core.batch.blocks import BlockGrid
+from napari_unet_nuclei.core.batch.join import number_nuclei, numbered, tally, touching, united
+
+GRID = BlockGrid(1, (4, 8), side=4, halo=2)
+NOTHING = united(np.zeros((0, 2), np.int64))
+
+
+def blocks_of(keys: list[list[int]]) -> list[np.ndarray]:
+    return np.split(np.array(keys, np.int64), 2, axis=1)
+
+
+TWO_BLOCKS = blocks_of(
+    [
+        [1, 1, 0, 4, 4, 4, 0, 8],
+        [0, 0, 0, 4, 4, 0, 0, 0],
+        [0, 0, 0, 0, 0, 0, 0, 0],
+        [25, 0, 0, 0, 0, 0, 31, 31],
+    ]
+)
+
+
+def labels_of(cores: list[np.ndarray], min_size: int, aliases=NOTHING) -> np.ndarray:
+    tallies = [tally(GRID, block, keys) for block, keys in zip(GRID, cores, strict=True)]
+    numbers = number_nuclei(tallies, aliases, min_size)
+    parts = [numbered(GRID, block, keys, numbers, min_size) for block, keys in zip(GRID, cores, strict=True)]
+    assert numbers.count == max(part.max() for part in parts)
+    return np.hstack(parts)
+
+
+def test_a_tally_tells_own_nuclei_from_those_of_neighbours():
+    right = tally(GRID, GRID.block(1), TWO_BLOCKS[1])
+    assert (right.own.tolist(), right.own_area.tolist()) == ([8, 31], [1, 2])
+    assert (right.foreign.tolist(), right.foreign_area.tolist()) == ([4], [3])
+
+
+def test_ids_have_no_gaps_and_a_shared_nucleus_has_one():
+    labels = labels_of(TWO_BLOCKS, 1)
+    assert labels.tolist() == [
+        [1, 1, 0, 5, 5, 5, 0, 3],
+        [0, 0, 0, 5, 5, 0, 0, 0],
+        [0] * 8,
+        [2, 0, 0, 0, 0, 0, 4, 4],
+    ]
+
+
+def test_a_nucleus_is_as_large_as_all_its_parts():
+    assert labels_of(TWO_BLOCKS, 5)[0].tolist() == [0, 0, 0, 1, 1, 1, 0, 0]
+    assert labels_of(TWO_BLOCKS, 6).max() == 0
+    assert labels_of(TWO_BLOCKS, 2).max() == 3
+
+
+def test_names_of_one_nucleus_become_one_id():
+    cores = blocks_of([[1, 1, 1, 1, 5, 5, 5, 5]] + [[0] * 8] * 3)
+    aliases = united(touching(cores[0][:, -1], cores[1][:, 0]))
+    assert labels_of(cores, 1)[0].tolist() == [1] * 4 + [2] * 4
+    assert labels_of(cores, 8, aliases)[0].tolist() == [1] * 8
+    assert labels_of(cores, 9, aliases).max() == 0
+
+
+def test_names_are_united_along_chains():
+    aliases = united(np.array([[9, 4], [4, 30], [50, 60], [60, 61]]))
+    assert aliases.of(np.array([4, 9, 30, 50, 60, 61, 7])).tolist() == [4, 4, 4, 50, 50, 50, 7]
+
+
+def test_background_and_what_is_open_touch_nothing():
+    assert touching(np.array([0, -1, 5, 5, 6]), np.array([3, 3, 0, 7, 7])).tolist() == [[5, 7], [6, 7]]
+
+
+def test_holes_within_a_core_are_filled_after_small_nuclei_are_gone():
+    keys = np.zeros((4, 8), np.int64)
+    keys[:, :4] = 1
+    keys[1, 1], keys[2, 2] = 0, 19
+    left, right = np.split(keys, 2, axis=1)
+    assert (labels_of([left, right], 2)[:, :4] == 1).all()
+    assert labels_of([left, right], 1)[2, 2] == 2
