@@ -195,9 +195,12 @@ def describe_layer(layer: Image, axes: str, level: int = 0) -> LayerImage:
 
 
 def labels_arguments(result: SegmentResult, image: LayerImage, table: pd.DataFrame) -> dict[str, Any]:
-    """Return the arguments of the labels layer that shows a result, all but the array."""
+    """Return the arguments of the labels layer that shows a result, all but the array.
+
+    The names of classes stand in its features, which napari shows under the cursor, and in the provenance.
+    """
     return {
-        "name": f"{image.name} labels",
+        "name": f"{image.name} {'classes' if result.classes else 'labels'}",
         "features": table_features(table),
         "metadata": {METADATA_KEY: result_metadata(result)},
         **image.spatial(result.origin),

@@ -11,6 +11,9 @@ from napari_unet_nuclei.gui.threshold_panel import ThresholdPanel
 LONGEST_NAME = 28
 """Characters of a layer's name that are shown, so that a long one does not widen the dock."""
 
+CLASSES_SHOWN = 6
+"""The others are in the table."""
+
 
 def shortened(name: str) -> str:
     """Shorten a long name in its middle.
@@ -64,12 +67,13 @@ class ResultPanel(QWidget):
         self.save_button.setEnabled(False)
 
     def show_result(self, live: LiveLabels) -> None:
-        """Show the count, where the nuclei are, and how it stands with their table."""
+        """Show the count, where nuclei or classes are, and how it stands with their table."""
         result = live.result
-        self.count_label.setText("1 nucleus" if result.count == 1 else f"{result.count:,} nuclei")
+        nuclei = "1 nucleus" if result.count == 1 else f"{result.count:,} nuclei"
+        self.count_label.setText(f"{len(result.classes)} classes" if result.classes else nuclei)
         self.count_label.show()
-        size = _typical_size(result.diameter, live.request.pixel_size)
-        self.detail_label.setText(f"in '{shortened(live.layer.name)}'\ntypical diameter {size}\n{live.table_state}")
+        found = _class_shares(live) if result.classes else _typical_size(result.diameter, live.request.pixel_size)
+        self.detail_label.setText(f"in '{shortened(live.layer.name)}'\n{found}\n{live.table_state}")
         self._has_result = True
         self.save_button.setEnabled(not self._is_busy)
 
@@ -89,8 +93,16 @@ class ResultPanel(QWidget):
             button.setToolTip(problem or tooltip)
 
 
+def _class_shares(live: LiveLabels) -> str:
+    """Return the classes that cover most, one a line, with their share of all planes."""
+    if live.table is None:
+        return ", ".join(live.result.classes[:CLASSES_SHOWN])
+    shares = live.table.groupby("class", sort=False)["share"].mean().sort_values(ascending=False)
+    return "\n".join(f"{name} {share:.1%}" for name, share in shares.head(CLASSES_SHOWN).items())
+
+
 def _typical_size(diameter: float, pixel_size: PixelSize) -> str:
     """Return a diameter in pixels, and in µm where it is known how large they are."""
     if not pixel_size.known:
-        return f"{diameter:.1f} px"
-    return f"{diameter:.1f} px, {diameter * (pixel_size.y * pixel_size.x) ** 0.5:.1f} µm"
+        return f"typical diameter {diameter:.1f} px"
+    return f"typical diameter {diameter:.1f} px, {diameter * (pixel_size.y * pixel_size.x) ** 0.5:.1f} µm"

@@ -43,7 +43,7 @@ class _Run:
 
 
 class SegmentDock(QWidget):
-    """Segments an image layer and shows its nuclei as a labels layer.
+    """Segments an image layer and shows its nuclei, or the classes of its pixels, as a labels layer.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ class SegmentDock(QWidget):
     def _apply_thresholds(self) -> None:
         """Let the labels follow the sliders, by the maps in memory or by those of the current view."""
         live = self.session.live
-        if live is None:
+        if live is None or live.result.classes:
             return
         if live.result.maps is not None:
             self.session.apply(self.result_panel.thresholds.thresholds())
@@ -186,11 +186,14 @@ class SegmentDock(QWidget):
         self.form.model_picker.show_used(result.model)
         self.form.device_picker.show_devices(answer.devices)
         self.form.device_picker.show_used(result.device)
-        thresholds.show_result(result.model_thresholds, result.diameter)
-        live = self.session.live
-        thresholds.apply_button.setVisible(live is not None and live.result.maps is None)
         self.job_panel.show_status(f"Done in {result.seconds:.1f} s on {result.device}.")
         self._show_labels()
+        live = self.session.live
+        thresholds.apply_button.setVisible(live is not None and live.result.maps is None and not live.result.classes)
+        if result.classes:
+            thresholds.show_none()
+            return
+        thresholds.show_result(result.model_thresholds, result.diameter)
         if thresholds.thresholds() != result.thresholds:  # a slider was moved meanwhile
             self.session.apply(thresholds.thresholds())
 

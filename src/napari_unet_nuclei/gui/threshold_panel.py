@@ -15,6 +15,9 @@ from napari_unet_nuclei.gui.settings_form import field_tooltip
 TITLES = {"foreground": "Foreground", "seed": "Splitting", "min_size": "Min. size (px²)"}
 """The thresholds, by their names in `SegmentSettings`."""
 
+NO_THRESHOLDS = "This model gives every pixel its most probable class: there are no thresholds."
+"""Why the panel is disabled."""
+
 SMALLEST_RANGE = 50
 """The slider of the minimum size goes at least this far, in px²."""
 
@@ -23,7 +26,7 @@ class ThresholdPanel(QWidget):
     """Sliders for the foreground threshold, the seed threshold and the minimum size.
 
     A threshold is the model's own until its slider is moved, and again after Reset. What was set by hand stays set for
-    the runs to come.
+    the runs to come. Results of classes have no thresholds: the panel then says so, and is disabled.
     """
 
     changed = Signal()
@@ -49,6 +52,7 @@ class ThresholdPanel(QWidget):
         self.apply_button.setToolTip("Segment the whole image again with these thresholds.")
         self.apply_button.hide()
         self.origin_label = QLabel()
+        self._without_thresholds = False
         self._lay_out()
         for name, slider in self.sliders.items():
             slider.setValue(self._own[name])
@@ -85,10 +89,16 @@ class ThresholdPanel(QWidget):
 
     def show_result(self, model: DecodeThresholds, diameter: float) -> None:
         """Take the model's thresholds for an image, and nuclei of its typical diameter (px) as the range of sizes."""
+        self._without_thresholds = False
         self._own = {"foreground": model.foreground, "seed": model.seed, "min_size": float(model.min_size)}
         self._scale = model.scale
         self.sliders["min_size"].setMaximum(max(math.pi / 4 * diameter**2, SMALLEST_RANGE, 2 * model.min_size))
         self._show_own()
+
+    def show_none(self) -> None:
+        """There are no thresholds in the last result, so nothing can be moved."""
+        self._without_thresholds = True
+        self._refresh()
 
     def changed_settings(self, settings: SegmentSettings) -> SegmentSettings:
         """Return settings with these thresholds: by their values where set by hand, else the model's."""
@@ -123,8 +133,11 @@ class ThresholdPanel(QWidget):
         self.changed.emit()
 
     def _refresh(self) -> None:
+        self.setEnabled(not self._without_thresholds)
+        self.setToolTip(NO_THRESHOLDS if self._without_thresholds else "")
         self.reset_button.setEnabled(bool(self._by_hand))
-        self.origin_label.setText("set by you" if self._by_hand else "as fitted with the model")
+        origin = "set by you" if self._by_hand else "as fitted with the model"
+        self.origin_label.setText("classes have no thresholds" if self._without_thresholds else origin)
 
 
 class NumberSlider(QWidget):
