@@ -144,3 +144,13 @@ def test_without_reviewed_nuclei_there_is_nothing_to_learn():
     one = sample(0)
     with pytest.raises(NoSamplesError):
         finetune(base(), [replace(one, reviewed=np.zeros(one.labels.shape, bool))], SETTINGS, "new")
+
+
+def test_reference_images_are_scored_by_both_models_and_neither_teach_nor_choose():
+    plain = finetune(base(), [sample(0), sample(1)], SETTINGS, "new")
+    done = finetune(base(), [sample(0), sample(1)], SETTINGS, "new", reference=[sample(3)])
+    assert plain.reference is None
+    assert done.reference is not None
+    assert done.reference.nuclei == len(np.unique(sample(3).labels)) - 1
+    assert {"reference AP@0.5 before", "reference AP@0.5 after"} <= set(done.chosen.model.card.metrics)
+    assert torch.equal(weights(plain.chosen.model), weights(done.chosen.model))

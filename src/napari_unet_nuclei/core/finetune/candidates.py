@@ -81,18 +81,23 @@ class Judge:
         self.before = self.found(base, judging)
         self._remembered = self.found(base, checked)
 
-    def found(self, model: Model, samples: Sequence[Sample]) -> tuple[Labels, ...]:
+    def found(self, model: Model, samples: Sequence[Sample], progress: Progress | None = None) -> tuple[Labels, ...]:
         """Segment samples as a user's images would be."""
-        predictions = predict_samples(model, samples, self.device, Silent())
+        predictions = predict_samples(model, samples, self.device, progress or Silent())
         return tuple(decoded(prediction, model.card.thresholds) for prediction in predictions)
 
     def candidate(self, model: Model, share: float) -> Candidate:
-        """Compare a model with the old one."""
+        """Compare a model with the old one on what judges, and on what may be forgotten."""
         found = self.found(model, self.judging)
         memory = None
         if self.checked:
             memory = compare_models(self.checked, self._remembered, self.found(model, self.checked))
         return Candidate(model, share, found, compare_models(self.judging, self.before, found), memory)
+
+    def compare(self, model: Model, samples: Sequence[Sample], progress: Progress) -> BeforeAfter:
+        """Compare a model with the old one on other samples."""
+        old = self.found(self.base, samples, Share(progress, 0.0, 0.5))
+        return compare_models(samples, old, self.found(model, samples, Share(progress, 0.5, 1.0)))
 
 
 def choose(judge: Judge, new: UNet, known: Sequence[Sample], progress: Progress) -> Candidate:

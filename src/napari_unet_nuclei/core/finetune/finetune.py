@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from napari_unet_nuclei.core.errors import ModelFileError
+from napari_unet_nuclei.core.finetune.before_after import BeforeAfter
 from napari_unet_nuclei.core.finetune.candidates import Candidate, Judge, choose
 from napari_unet_nuclei.core.finetune.hold_out import Division, hold_out
+from napari_unet_nuclei.core.finetune.preview import Previewing
 from napari_unet_nuclei.core.finetune.rehearsal import mixed, read_rehearsal
 from napari_unet_nuclei.core.model.card import ModelCard, TrainingRecord
 from napari_unet_nuclei.core.model.file import Model
@@ -22,7 +24,10 @@ from napari_unet_nuclei.core.train.trainer import Trainer, TrainResult
 from napari_unet_nuclei.core.types import Labels
 
 TRAINING_SHARE = 0.8
-"""Share of the progress bar that the training takes; judging has the rest."""
+"""Share of the progress bar, and of the time limit, that the training takes; judging has the rest."""
+
+CHOSEN = 0.95
+"""Where the choice between mixtures ends on the progress bar; reference images have the rest."""
 
 
 @dataclass(frozen=True)
@@ -38,16 +43,27 @@ class Finetuned:
     before : tuple of ndarray, shape (Y, X), int
         What the old model finds in the judging samples.
     training : TrainResult
+    device : str
+        Where it was trained, for people.
+    reference : BeforeAfter or None
+        Old model and new one on reference images; None without any.
     """
 
     chosen: Candidate
     division: Division
     before: tuple[Labels, ...]
     training: TrainResult
+    device: str
+    reference: BeforeAfter | None = None
 
 
 def finetune(
-    base: Model, samples: Sequence[Sample], settings: FinetuneSettings, name: str, progress: Progress | None = None
+    base: Model,
+    samples: Sequence[Sample],
+    settings: FinetuneSettings,
+    name: str,
+    progress: Progress | None = None,
+    reference: Sequence[Sample] = (),
 ) -> Finetuned:
     """Fine-tune a model on corrected, possibly partial labels.
 
@@ -61,7 +77,10 @@ def finetune(
     name : str
         Of the new model.
     progress : Progress, optional
-        Hears of every step and epoch; *Finish* keeps the best epoch so far.
+        Hears of every step and epoch, and sees what the network makes of a held-out crop by then; *Finish* keeps the
+        best epoch so far.
+    reference : sequence of Sample
+        Labelled images that neither teach nor choose: both models are scored on them.
 
     Returns
     -------
@@ -90,13 +109,20 @@ def finetune(
     rehearsed, checked = read_rehearsal(base.card.image_kind, form) if settings.rehearsal else ((), ())
     lesson = mixed(division.training, rehearsed, rehearsed_share(settings.strength))
     trainer = Trainer(base.card, _training(settings), base.network)
-    result = trainer.fit(lesson, division.judging, Share(progress, 0.0, TRAINING_SHARE))
+    watched = Previewing(Share(progress, 0.0, TRAINING_SHARE), trainer, division.judging)
+    watched.show(epoch=0)
+    result = trainer.fit(lesson, division.judging, watched)
     judge = Judge(base, division.judging, checked, trainer.device)
     known = (*division.training, *checked)
-    chosen = choose(judge, result.network, known, Share(progress, TRAINING_SHARE, 1.0))
+    chosen = choose(judge, result.network, known, Share(progress, TRAINING_SHARE, CHOSEN))
+    compared = judge.compare(chosen.model, reference, Share(progress, CHOSEN, 1.0)) if reference else None
     card = _card(base.card, name, chosen, samples, division, settings, result)
+    if compared is not None:
+        card = card.model_copy(update={"metrics": card.metrics | _figures("reference", compared)})
     progress.report(Advanced(1.0, "done"))
-    return Finetuned(replace(chosen, model=Model(card, chosen.model.network)), division, judge.before, result)
+    chosen = replace(chosen, model=Model(card, chosen.model.network))
+    device = f"{trainer.device.name} ({trainer.device.title})"
+    return Finetuned(chosen, division, judge.before, result, device, compared)
 
 
 def rehearsed_share(strength: float) -> float:
@@ -132,20 +158,16 @@ def _card(
     result: TrainResult,
 ) -> ModelCard:
     """The card of the new model: its parent, what it was taught, and the report's figures."""
-    report, before, after = chosen.report, chosen.report.before, chosen.report.after
+    report = chosen.report
     metrics = {
         "held-out nuclei": float(report.nuclei),
-        "held-out AP@0.5 before": before.ap50,
-        "held-out AP@0.5 after": after.ap50,
-        "held-out AP@0.75 before": before.ap75,
-        "held-out AP@0.75 after": after.ap75,
+        **_figures("held-out", report),
+        "held-out AP@0.75 before": round(report.before.ap75, 3),
+        "held-out AP@0.75 after": round(report.after.ap75, 3),
         "share of new weights": chosen.share,
     }
     if chosen.memory is not None:
-        metrics |= {
-            "rehearsed AP@0.5 before": chosen.memory.before.ap50,
-            "rehearsed AP@0.5 after": chosen.memory.after.ap50,
-        }
+        metrics |= _figures("rehearsed", chosen.memory)
     record = TrainingRecord(
         dataset="corrections",
         images=len(division.training),
@@ -161,9 +183,15 @@ def _card(
             "name": name,
             "description": f"{base.name}, fine-tuned on {division.training_nuclei} corrected nuclei.",
             "training": record,
-            "metrics": {figure: round(value, 3) for figure, value in metrics.items()},
+            "metrics": metrics,
             "limits": "",
             "licence": "",
             "parent": f"{base.name} ({base.weights_hash[:16]})",
         }
     )
+
+
+def _figures(what: str, report: BeforeAfter) -> dict[str, float]:
+    """Accuracy of both models, rounded to what the number of nuclei supports."""
+    values = {"before": report.before.ap50, "after": report.after.ap50}
+    return {f"{what} AP@0.5 {when}": round(value, 3) for when, value in values.items()}

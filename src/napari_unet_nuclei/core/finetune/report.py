@@ -41,6 +41,8 @@ def write_finetune_report(path: Path, done: Finetuned) -> None:
     sections = [_verdict(done), _comparison("Held-out nuclei", done.chosen.report)]
     if done.chosen.memory is not None:
         sections.append(_comparison("What the old model was made for", done.chosen.memory))
+    if done.reference is not None:
+        sections.append(_comparison("Reference images", done.reference))
     sections += [_changes(done), _course(done)]
     write_page(path, f"{card.name}: old and new model", sections)
 
@@ -93,8 +95,12 @@ def _verdict(done: Finetuned) -> Section:
 
 
 def _comparison(title: str, report: BeforeAfter) -> Section:
-    rows = [(name, *(values(one) for one in (report.before, report.after))) for name, values in _FIGURES.items()]
-    return Section(title, f"{report.nuclei} nuclei.", table=Grid(("", "old model", "new model"), rows))
+    return Section(title, f"{report.nuclei} nuclei.", table=Grid(("", "old model", "new model"), figures(report)))
+
+
+def figures(report: BeforeAfter) -> list[tuple[str, str, str]]:
+    """Return the rows of a table: name, old model, new model."""
+    return [(name, values(report.before), values(report.after)) for name, values in _FIGURES.items()]
 
 
 _FIGURES: dict[str, Callable[[Judgement], str]] = {
