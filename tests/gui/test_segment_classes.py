@@ -89,6 +89,7 @@ def test_classes_come_as_a_layer_that_knows_their_names(qtbot, viewer, dock, pix
     assert labels.metadata["nuclei"]["provenance"]["classes"] == list(NAMES)
     y, x = np.argwhere(labels.data == 2)[0]
     assert "class: bright" in labels.get_status((y / 2, x / 2), world=True)["value"]
+    assert dock.form.model_picker.note.text() == "tells 3 classes"
     assert dock.result_panel.count_label.text() == "3 classes"
     assert "background" in dock.result_panel.detail_label.text()
 

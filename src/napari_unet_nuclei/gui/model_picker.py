@@ -90,7 +90,7 @@ class ModelPicker(NotedPicker):
         titles = {AUTOMATIC: "automatic", **{entry.name: entry.name for entry in self._entries}}
         self._fill(titles, self._successor(before) if before else self.value())
         for entry in self._entries:
-            text = entry.card.description or f"For {entry.card.image_kind} images."
+            text = entry.card.description or f"{entry.card.purpose.capitalize()}."
             self.box.setItemData(self.box.findData(entry.name), text, Qt.ItemDataRole.ToolTipRole)
         if self.value() != AUTOMATIC:  # whose note may tell what was used
             self._describe()
@@ -114,7 +114,7 @@ class ModelPicker(NotedPicker):
         """Say what is chosen."""
         entry = self._chosen_entry()
         other = "chosen by the kind of image" if self.value() == AUTOMATIC else "a file of your own"
-        self.note.setText(f"for {entry.card.image_kind} images" if entry else other)
+        self.note.setText(entry.card.purpose if entry else other)
 
 
 class DevicePicker(NotedPicker):

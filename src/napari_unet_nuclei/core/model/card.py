@@ -203,6 +203,11 @@ class ModelCard(_Part):
     parent: str = Field("", description="Name and hash of the model that this one was fine-tuned from.")
     weights_hash: str = Field("", description="SHA-256 over names, shapes and bytes of all tensors.")
 
+    @property
+    def purpose(self) -> str:
+        """What the model is for, in a few words."""
+        return f"tells {len(self.classes)} classes" if self.classes else f"for {self.image_kind} images"
+
     @model_validator(mode="after")
     def _heads_fit_task(self) -> ModelCard:
         architecture = self.architecture
