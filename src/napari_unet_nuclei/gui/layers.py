@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from napari.layers import Labels as LabelsLayer
 
 METADATA_KEY = "nuclei"
-"""Where a labels layer keeps ``provenance``, ``origin`` and ``axes`` of its result in ``layer.metadata``."""
+"""Where a labels layer keeps ``provenance``, ``origin``, ``axes``, ``maps`` and ``thresholds`` of its result in
+``layer.metadata``."""
 
 _LETTERS = {
     "t": "T", "time": "T", "frame": "T",
@@ -208,8 +209,8 @@ def labels_arguments(result: SegmentResult, image: LayerImage, table: pd.DataFra
 
 
 def result_metadata(result: SegmentResult) -> dict[str, Any]:
-    """Return what a labels layer keeps of its result."""
-    return {"provenance": result.provenance, "origin": result.origin, "axes": result.axes}
+    """Return what a labels layer keeps of its result; the maps let nuclei be corrected by what the network saw."""
+    return {name: getattr(result, name) for name in ("provenance", "origin", "axes", "maps", "thresholds")}
 
 
 def table_features(table: pd.DataFrame) -> pd.DataFrame:

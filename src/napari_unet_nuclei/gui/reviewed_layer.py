@@ -82,7 +82,7 @@ def mark_plane(labels_layer: Labels, plane_index: tuple[int, ...] = (), *, revie
 
 
 def reviewed_layers(viewer: Viewer, labels_layer: Labels) -> list[Shapes]:
-    """List the shapes layers of some labels: the one that was made for them, and those of that name made by the user."""
+    """List the shapes layers of some labels: the one made for them, and those of that name that the user made."""
     shapes = [layer for layer in viewer.layers if isinstance(layer, Shapes)]
     own = [layer for layer in shapes if layer.metadata.get(OWNER_KEY) == labels_layer.unique_id]
     return own + [layer for layer in shapes if layer.name == REVIEWED and OWNER_KEY not in layer.metadata]
