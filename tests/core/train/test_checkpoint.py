@@ -14,7 +14,7 @@ from napari_unet_nuclei.core.model.card import read_card
 from napari_unet_nuclei.core.model.unet import UNet
 from napari_unet_nuclei.core.progress import EpochDone
 from napari_unet_nuclei.core.train.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from tests.core.tiny import tiny_network
+from tests.core.tiny import tiny_class_model, tiny_network
 
 EPOCH = EpochDone(1, 0.5, 0.4, {"foreground IoU": 0.8, "AP@0.5": 0.3})
 
@@ -81,6 +81,17 @@ def test_the_history_of_an_earlier_version_comes_back(tmp_path):
     record["history"] = [{"epoch": 1, "train_loss": 0.5, "val_loss": 0.4, "val_ap50": 0.3}]
     save_file(load_file(path), path, {"run": json.dumps(record)})
     assert read_checkpoint(path, *run).history == [EpochDone(1, 0.5, 0.4, {"AP@0.5": 0.3})]
+
+
+def test_a_checkpoint_that_does_not_fit_says_what_to_do(tmp_path):
+    path = tmp_path / "run.safetensors"
+    write_checkpoint(path, Checkpoint(), *started(0, 1))
+    other = tiny_class_model().network
+    with pytest.raises(ModelFileError, match=r"run\.safetensors is of a run with another network"):
+        read_checkpoint(path, other, AveragedModel(other), torch.optim.AdamW(other.parameters()))
+    path.write_bytes(b"state")
+    with pytest.raises(ModelFileError, match=r"run\.safetensors is damaged"):
+        read_checkpoint(path, *started(0, 1))
 
 
 def test_a_checkpoint_replaces_the_one_before_and_leaves_nothing_else(tmp_path):

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from napari_unet_nuclei.core.atomic import atomic
+from napari_unet_nuclei.core.errors import ModelFileError
 from napari_unet_nuclei.core.progress import EpochDone
 
 
@@ -68,12 +69,26 @@ def write_checkpoint(
 def read_checkpoint(
     path: Path, network: nn.Module, averaged: nn.Module, optimiser: torch.optim.Optimizer
 ) -> Checkpoint:
-    """Load a checkpoint into network, averaged weights and optimiser, and return where the run stood."""
-    with safe_open(path, framework="pt") as file:
-        record = json.loads(file.metadata()["run"])
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
-    network.load_state_dict(_part(tensors, "network"))
-    averaged.load_state_dict(_part(tensors, "averaged"))
+    """Load a checkpoint into network, averaged weights and optimiser, and return where the run stood.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is damaged, or of a run with another network.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            record = json.loads(file.metadata()["run"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(f"The checkpoint {path} is damaged: {error}. Delete it and start again.") from error
+    try:
+        network.load_state_dict(_part(tensors, "network"))
+        averaged.load_state_dict(_part(tensors, "averaged"))
+    except RuntimeError as error:  # which lists every tensor
+        raise ModelFileError(
+            f"The checkpoint {path} is of a run with another network. Go on with the options of that run, or delete it."
+        ) from error
     moments: dict[int, dict[str, Tensor]] = {}
     for name, value in _part(tensors, "optimiser").items():
         index, moment = name.split(".", 1)
