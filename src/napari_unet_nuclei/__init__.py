@@ -6,21 +6,36 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from napari_unet_nuclei.core.batch.run import segment_files
+    from napari_unet_nuclei.core.batch.template import RequestTemplate
     from napari_unet_nuclei.core.labels.measure import measure
     from napari_unet_nuclei.core.model.registry import load_model
     from napari_unet_nuclei.core.segment.result import SegmentResult
     from napari_unet_nuclei.core.segment.run import segment
-    from napari_unet_nuclei.core.settings import SegmentSettings
+    from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
 
 __version__: str
-__all__ = ["SegmentResult", "SegmentSettings", "__version__", "load_model", "measure", "segment"]
+__all__ = [
+    "BatchSettings",
+    "RequestTemplate",
+    "SegmentResult",
+    "SegmentSettings",
+    "__version__",
+    "load_model",
+    "measure",
+    "segment",
+    "segment_files",
+]
 
 _HOMES = {
+    "BatchSettings": "core.settings",
+    "RequestTemplate": "core.batch.template",
     "SegmentResult": "core.segment.result",
     "SegmentSettings": "core.settings",
     "load_model": "core.model.registry",
     "measure": "core.labels.measure",
     "segment": "core.segment.run",
+    "segment_files": "core.batch.run",
 }
 
 

@@ -65,7 +65,13 @@ def test_a_broken_file_is_listed_and_the_others_done(tmp_path):
     assert "missing.tif does not exist" in shown.stderr
     assert sorted(path.name for path in out.glob("*_labels.tif")) == ["a_labels.tif", "c_labels.tif"]
     summary = pd.read_csv(out / "summary.csv").set_index("image")
-    assert "cannot be read" in summary.error[str(folder / "b.png")]
+    assert "cannot be read" in summary.message[str(folder / "b.png")]
+    assert summary.status.to_dict() == {
+        str(tmp_path / "missing.tif"): "failed",
+        str(folder / "a.png"): "done",
+        str(folder / "b.png"): "failed",
+        str(folder / "c.png"): "done",
+    }
     assert np.isnan(summary.nuclei[str(folder / "b.png")])
 
 
@@ -87,13 +93,83 @@ def test_quiet_says_nothing(tmp_path):
     assert run("segment", write_image(tmp_path / "a.png"), "--out", tmp_path / "results", "--quiet").output == ""
 
 
-def test_a_second_run_leaves_the_labels_of_the_first_alone(tmp_path):
+def test_a_second_run_skips_what_is_done_and_takes_no_result_for_an_image(tmp_path):
     write_image(tmp_path / "a.png")
-    assert run("segment", tmp_path, "--out", tmp_path).exit_code == 0
-    shown = run("segment", tmp_path, "--out", tmp_path)
+    assert run("segment", tmp_path, "--out", tmp_path, "--overlay").exit_code == 0
+    written = (tmp_path / "a_labels.tif").read_bytes()
+    shown = run("segment", tmp_path, "--out", tmp_path, "--overlay")
     assert shown.exit_code == 0, shown.output
-    assert "1 label images of an earlier run are left out" in shown.stderr
-    assert len(pd.read_csv(tmp_path / "summary.csv")) == 1
+    assert "2 results of an earlier run are left out" in shown.stderr
+    assert "done before" in shown.stdout
+    assert pd.read_csv(tmp_path / "summary.csv").status.tolist() == ["skipped"]
+    assert (tmp_path / "a_labels.tif").read_bytes() == written
+
+
+def test_a_list_of_files_is_read_from_a_file(tmp_path):
+    images = [write_image(tmp_path / "in" / f"{name}.png") for name in "abc"]
+    (tmp_path / "list.txt").write_text(f"\ufeff{images[0]}\n\n{images[2]}\n", encoding="utf-8")
+    shown = run("segment", "--list", tmp_path / "list.txt", "--out", tmp_path / "out", "--dry-run", "--json")
+    assert [prospect["image"] for prospect in json.loads(shown.stdout)] == [str(images[0]), str(images[2])]
+
+
+def test_without_any_path_the_usage_is_wrong(tmp_path):
+    assert run("segment", "--out", tmp_path).exit_code == 2
+    assert run("segment", "--out", tmp_path, "--list", tmp_path / "gone.txt").exit_code == 2
+
+
+def test_a_dry_run_lists_how_images_are_read_and_writes_nothing(tmp_path):
+    folder = tmp_path / "in"
+    write_image(folder / "b.png")
+    stack = np.stack([small_image(seed) for seed in range(3)])
+    tifffile.imwrite(
+        folder / "stack.tif", stack, imagej=True, resolution=(2, 2), metadata={"axes": "ZYX", "unit": "um"}
+    )
+    (folder / "notes.tif").write_text("no image")
+    out = tmp_path / "out"
+    shown = run("segment", folder, "--out", out, "--dry-run")
+    assert shown.exit_code == 1
+    assert f"{folder / 'stack.tif'}: Z 3 · Y 96 · X 96, uint16, 0.1 MB, 0.5 × 0.5 µm, 3 planes: segment" in shown.stdout
+    assert "2 to segment, 0 done before" in shown.stdout
+    assert "1 of 3 would fail" in shown.stderr
+    assert "notes.tif" in shown.stderr
+    assert not out.exists()
+
+
+def test_settings_of_a_run_repeat_it(tmp_path):
+    image = write_image(tmp_path / "a.png")
+    assert run("segment", image, "--out", tmp_path / "one", "--diameter", 20, "--foreground", 0.3).exit_code == 0
+    again = run("segment", image, "--out", tmp_path / "two", "--settings", tmp_path / "one" / "run.json")
+    assert again.exit_code == 0, again.output
+    one, two = (tifffile.imread(tmp_path / name / "a_labels.tif") for name in ("one", "two"))
+    np.testing.assert_array_equal(one, two)
+
+
+def test_everything_that_can_be_written_is_written(tmp_path):
+    image = write_image(tmp_path / "a.png")
+    shown = run(
+        "segment",
+        image,
+        "--out",
+        tmp_path / "out",
+        "--labels",
+        "ome.tif",
+        "--rois",
+        "--geojson",
+        "--overlay",
+        "--no-table",
+    )
+    assert shown.exit_code == 0, shown.output
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        ".nuclei",
+        "a_labels.ome.tif",
+        "a_nuclei.geojson",
+        "a_overlay.png",
+        "a_rois.zip",
+        "nuclei.csv",
+        "report.html",
+        "run.json",
+        "summary.csv",
+    ]
 
 
 def test_a_folder_without_images_is_an_error_of_one_line(tmp_path):
@@ -124,4 +200,6 @@ def test_ctrl_c_keeps_what_is_done_and_leaves_nothing_half_written(tmp_path):
         _, messages = program.communicate(timeout=60)
     assert program.returncode == 130, messages
     assert messages.endswith("Cancelled.\n")
-    assert sorted(path.name for path in out.iterdir()) == ["a_labels.tif", "a_table.csv"]
+    assert "go on" in messages
+    assert sorted(path.name for path in out.iterdir()) == [".nuclei", "a_labels.tif", "a_table.csv"]
+    assert not [path for path in out.rglob("*") if ".part" in path.name]

@@ -91,3 +91,10 @@ def test_a_settings_file_that_cannot_be_used_is_refused(tmp_path, content, probl
 def test_a_missing_settings_file_is_named(tmp_path):
     with pytest.raises(SettingsError, match=r"absent\.json"):
         read_settings(tmp_path / "absent.json", SegmentSettings)
+
+
+def test_the_settings_in_a_runs_description_are_read(tmp_path):
+    settings = SegmentSettings().changed(diameter=30, flips=True)
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps({"program": "x", "settings": settings.model_dump(), "files": []}), encoding="utf-8")
+    assert read_settings(path, SegmentSettings) == settings

@@ -4,25 +4,49 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from napari_unet_nuclei.cli.errors import FAILED
 from napari_unet_nuclei.cli.options import Json, Quiet, parse_plane, parse_region, settings_options
 from napari_unet_nuclei.cli.progress import TerminalProgress
+from napari_unet_nuclei.core.progress import Cancelled
 from napari_unet_nuclei.core.segment.request import AUTOMATIC
-from napari_unet_nuclei.core.settings import SegmentSettings
+from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
 
 if TYPE_CHECKING:
-    from napari_unet_nuclei.core.batch.segment_file import FileRecord
+    from collections.abc import Sequence
+
+    from napari_unet_nuclei.core.batch.look_ahead import Prospect
+    from napari_unet_nuclei.core.batch.plan import RunPlan
+    from napari_unet_nuclei.core.batch.record import FileRecord
+    from napari_unet_nuclei.core.batch.template import RequestTemplate
+
+RESULTS_PANEL = "Results"
+
+
+def _help(field: str) -> str:
+    return str(BatchSettings.model_fields[field].description)
+
+
+def _switch(field: str, flags: str) -> typer.models.OptionInfo:
+    """An option that turns one kind of result on or off."""
+    option: typer.models.OptionInfo = typer.Option(flags, help=_help(field), rich_help_panel=RESULTS_PANEL)
+    return option
 
 
 @settings_options(SegmentSettings)
 def segment_command(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Image files, folders, or patterns.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the results.")],
     settings: SegmentSettings,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="PATH...", help="Image files, folders, or patterns.")
+    ] = None,
+    listed: Annotated[
+        Path | None,
+        typer.Option("--list", metavar="FILE", help="A text file with one more path or pattern on every line."),
+    ] = None,
     model: Annotated[
         str, typer.Option("--model", metavar="NAME_OR_FILE", help="An installed model, or a model file.")
     ] = AUTOMATIC,
@@ -33,39 +57,144 @@ def segment_command(
         str,
         typer.Option("--plane", metavar="PLANE", help="Only this plane of a stack: 3, or T=0,Z=3. All if not given."),
     ] = "",
+    projection: Annotated[
+        Literal["none", "maximum", "mean"],
+        typer.Option(
+            "--projection", help="Stacks: segment every plane, or the maximum or the mean of all planes along z."
+        ),
+    ] = "none",
     region: Annotated[
         str, typer.Option("--region", metavar="Y0:Y1,X0:X1", help="Only this rectangle, in pixels, ends not included.")
     ] = "",
-    recursive: Annotated[
-        bool, typer.Option("--recursive/--no-recursive", help="Look into folders within folders too.")
-    ] = True,
+    series: Annotated[
+        int, typer.Option("--series", min=0, help="Which image of a file that holds several, counted from 0.")
+    ] = 0,
+    recursive: Annotated[bool, typer.Option("--recursive/--no-recursive", help=_help("recursive"))] = True,
+    labels: Annotated[
+        Literal["tif", "ome.tif"], typer.Option("--labels", help=_help("labels"), rich_help_panel=RESULTS_PANEL)
+    ] = "tif",
+    table: Annotated[bool, _switch("table", "--table/--no-table")] = True,
+    joint_table: Annotated[bool, _switch("joint_table", "--joint-table/--no-joint-table")] = True,
+    parquet: Annotated[bool, _switch("parquet", "--parquet/--no-parquet")] = False,
+    rois: Annotated[bool, _switch("rois", "--rois/--no-rois")] = False,
+    geojson: Annotated[bool, _switch("geojson", "--geojson/--no-geojson")] = False,
+    overlay: Annotated[bool, _switch("overlay", "--overlay/--no-overlay")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help=_help("overwrite"))] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only list what would be done with which image; nothing is written.")
+    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Segment the nuclei in images.
 
-    For every image, DIR receives its labels (NAME_labels.tif) and a table with a row per nucleus (NAME_table.csv),
-    and for the run as a whole summary.csv and run.json.
+    For every image, DIR receives its labels (NAME_labels.tif), a table with a row per nucleus (NAME_table.csv) and
+    whatever else is asked for; for the run as a whole the table of all nuclei (nuclei.csv), summary.csv, run.json and
+    a report to look at (report.html).
 
-    A file that cannot be read is listed at the end, and the others are done.
+    A file that cannot be read is listed at the end, and the others are done. A run that was interrupted goes on from
+    there when it is started again: what is done with the same image, model and settings is skipped.
     """
-    from napari_unet_nuclei.core.batch.run import segment_files  # what reads and measures is slow to import
-    from napari_unet_nuclei.core.batch.segment_file import RequestTemplate
+    from napari_unet_nuclei.core.batch.plan import plan_files  # what reads and measures is slow to import
+    from napari_unet_nuclei.core.batch.template import RequestTemplate
 
-    template = RequestTemplate(settings, model, axes.upper(), parse_plane(plane), parse_region(region))
+    batch = BatchSettings(
+        recursive=recursive,
+        labels=labels,
+        table=table,
+        joint_table=joint_table,
+        parquet=parquet,
+        rois=rois,
+        geojson=geojson,
+        overlay=overlay,
+        overwrite=overwrite,
+    )
+    template = RequestTemplate(
+        settings, model, axes.upper(), parse_plane(plane), parse_region(region), series, projection
+    )
+    given = [*(paths or []), *(_read_list(listed) if listed else [])]
+    if not given:
+        raise typer.BadParameter("Give image files, folders or patterns, or --list FILE.", param_hint="PATH...")
+    plan = plan_files(given, out, batch.recursive, batch.labels)
+    if dry_run:
+        _look_ahead(plan, template, batch, as_json=as_json, quiet=quiet)
+    else:
+        _run(plan, template, batch, as_json=as_json, quiet=quiet)
+
+
+def _read_list(file: Path) -> list[Path]:
+    """Read paths, one a line; empty lines are passed over."""
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"{file} cannot be read as a list of paths ({error}).", param_hint="--list") from error
+    return [Path(line.strip()).expanduser() for line in lines if line.strip()]
+
+
+def _run(plan: RunPlan, template: RequestTemplate, batch: BatchSettings, *, as_json: bool, quiet: bool) -> None:
+    from napari_unet_nuclei.core.batch.run import run_plan
+
     with TerminalProgress(quiet) as progress:
+        done = 0
 
         def show(record: FileRecord) -> None:
+            nonlocal done
+            done += not record.error
             if not (record.error or quiet or as_json):
-                found = f"{record.nuclei} nuclei in {record.seconds:.1f} s"
-                progress.show_result(f"{record.image}: {found}, {record.labels}")
+                progress.show_result(_line(record))
 
-        report = segment_files(paths, out, template, progress, recursive=recursive, on_record=show)
+        try:
+            report = run_plan(plan, template, batch, progress, show)
+        except Cancelled:
+            typer.echo(
+                f"{done} of {len(plan.files)} images are done. The same command will go on from there.", err=True
+            )
+            raise
     if as_json:
         typer.echo(json.dumps(report.description(), indent=2, ensure_ascii=False))
-    if report.failed:
-        typer.echo(f"{len(report.failed)} of {len(report.records)} failed:", err=True)
-        for record in report.failed:
-            named = "" if record.image in record.error else f"{record.image}: "
-            typer.echo(f"  {named}{record.error}", err=True)
-        raise typer.Exit(FAILED)
+    _end([(record.image, record.error) for record in report.failed], len(report.records), "failed")
+
+
+def _line(record: FileRecord) -> str:
+    """What is said of an image that is done."""
+    found = f"{record.nuclei} nuclei"
+    took = "done before" if record.skipped else f"in {record.seconds:.1f} s"
+    return f"{record.image}: {found} {took}, {record.labels}"
+
+
+def _look_ahead(plan: RunPlan, template: RequestTemplate, batch: BatchSettings, *, as_json: bool, quiet: bool) -> None:
+    from dataclasses import asdict
+
+    from napari_unet_nuclei.core.batch.look_ahead import look_ahead
+
+    with TerminalProgress(quiet) as progress:
+        prospects = look_ahead(plan, template, batch, progress)
+    if as_json:
+        typer.echo(json.dumps([asdict(prospect) for prospect in prospects], indent=2, ensure_ascii=False))
+    elif not quiet:
+        for prospect in prospects:
+            if prospect.intention != "fail":
+                typer.echo(_prospect_line(prospect))
+        segmented = sum(prospect.intention == "segment" for prospect in prospects)
+        skipped = sum(prospect.intention == "skip" for prospect in prospects)
+        typer.echo(f"{segmented} to segment, {skipped} done before. Nothing was written.")
+    failing = [(prospect.image, prospect.message) for prospect in prospects if prospect.intention == "fail"]
+    _end(failing, len(prospects), "would fail")
+
+
+def _prospect_line(prospect: Prospect) -> str:
+    facts = [prospect.axes, prospect.dtype, f"{prospect.bytes / 1e6:.1f} MB"]
+    facts += [f"{prospect.pixel_size} µm"] if prospect.pixel_size else []
+    facts += [f"{prospect.planes} planes"] if prospect.planes > 1 else []
+    return f"{prospect.image}: {', '.join(facts)}: {prospect.intention}, {prospect.labels}"
+
+
+def _end(failed: Sequence[tuple[str, str]], total: int, what: str) -> None:
+    """List what failed, and leave with the exit code for it."""
+    if not failed:
+        return
+    typer.echo(f"{len(failed)} of {total} {what}:", err=True)
+    for image, reason in failed:
+        named = "" if image in reason else f"{image}: "
+        typer.echo(f"  {named}{reason}", err=True)
+    raise typer.Exit(FAILED)

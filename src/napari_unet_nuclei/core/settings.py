@@ -82,6 +82,8 @@ def read_settings(path: Path, kind: type[SettingsType]) -> SettingsType:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SettingsError(f"The settings file {path} cannot be read as JSON: {error}.") from error
+    if isinstance(values, dict):
+        values = values.get("settings", values)  # of a run's description
     if not isinstance(values, dict):
         raise SettingsError(f"The settings file {path} must hold one JSON object with setting names and values.")
     return validated(kind, values)
@@ -132,6 +134,20 @@ class SegmentSettings(Settings):
     tile: int = number(
         1536, "Largest side of a tile given to the network; smaller needs less memory.", "px", ge=64, le=8192, step=64
     )
+
+
+class BatchSettings(Settings):
+    """Which images a run over many files takes, and what it writes for them."""
+
+    recursive: bool = choice(True, "Look into folders within folders too.")
+    labels: Literal["tif", "ome.tif"] = choice("tif", "File format of the labels.")
+    table: bool = choice(True, "Write a table for every image, with a row per nucleus (CSV).")
+    joint_table: bool = choice(True, "Write one table with the nuclei of all images (nuclei.csv).")
+    parquet: bool = choice(False, "Write the tables as Parquet too; takes the package pyarrow.")
+    rois: bool = choice(False, "Write the outlines as ImageJ ROIs, one zip per image.")
+    geojson: bool = choice(False, "Write the outlines as GeoJSON for QuPath, one file per image.")
+    overlay: bool = choice(False, "Write a picture of every image with the outlines drawn in (PNG).")
+    overwrite: bool = choice(False, "Do again what is done already with the same image, model and settings.")
 
 
 class TrainSettings(Settings):

@@ -80,6 +80,18 @@ def test_labels_elsewhere_are_images_like_any_other(make, tmp_path):
     assert len(plan_files([tmp_path / "in"], tmp_path / "out").files) == 1
 
 
+def test_overlays_of_an_earlier_run_are_left_out_too(make, tmp_path):
+    make("in/a.png", "in/a_overlay.png", "in/a_labels.ome.tif")
+    assert plan_files([tmp_path / "in"], tmp_path / "in").left_out == 2
+
+
+def test_labels_in_another_format_have_another_ending(make, tmp_path):
+    (image,) = make("day 1/a.png")
+    (file,) = plan_files([tmp_path], tmp_path / "out", labels_format="ome.tif").files
+    assert file.labels == tmp_path / "out" / "day 1" / "a_labels.ome.tif"
+    assert file.record(".json") == tmp_path / "out" / ".nuclei" / "day 1" / "a.json"
+
+
 def test_a_result_that_would_overwrite_an_image_is_refused(make, tmp_path):
     images = make("a.png", "a_labels.tif")
     with pytest.raises(OutputFileError, match=r"a_labels\.tif"):

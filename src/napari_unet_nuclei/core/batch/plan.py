@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -10,10 +9,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_unet_nuclei.core.errors import ImageFileError, OutputFileError
-from napari_unet_nuclei.core.image.read import image_paths
+from napari_unet_nuclei.core.image.find import find_images, nothing_found
 
 LABELS_ENDING = "_labels.tif"
 TABLE_ENDING = "_table.csv"
+
+ENDINGS = {
+    "labels": "_labels",  # and the suffix of their format
+    "table": TABLE_ENDING,
+    "parquet": "_table.parquet",
+    "rois": "_rois.zip",
+    "geojson": "_nuclei.geojson",
+    "overlay": "_overlay.png",
+}
+"""What the names of results end in, by what they are."""
+
+RECORDS = ".nuclei"
+"""Hidden folder among the results where a run notes what is done."""
+
+_EARLIER_RESULTS = ("_labels.tif", "_labels.ome.tif", "_overlay.png")
+"""Endings of results that could be taken for images."""
 
 
 @dataclass(frozen=True)
@@ -22,17 +37,43 @@ class PlannedFile:
 
     Attributes
     ----------
-    image, labels, table : Path
+    image : Path
+    out : Path
+        Folder of the run's results.
+    name : str
+        Where below it, and what the results' names begin with: ``day 1/cells``.
+    labels_format : str
+        Suffix of the labels, without its first point.
     """
 
     image: Path
-    labels: Path
-    table: Path
+    out: Path
+    name: str
+    labels_format: str = "tif"
 
     @staticmethod
     def named(image: Path, folder: Path, stem: str) -> PlannedFile:
         """Name the results after a stem."""
-        return PlannedFile(image, folder / f"{stem}{LABELS_ENDING}", folder / f"{stem}{TABLE_ENDING}")
+        return PlannedFile(image, folder, stem)
+
+    def path(self, output: str) -> Path:
+        """Return the path of one kind of result, a key of `ENDINGS`."""
+        suffix = f".{self.labels_format}" if output == "labels" else ""
+        return self.out / f"{self.name}{ENDINGS[output]}{suffix}"
+
+    def record(self, suffix: str) -> Path:
+        """Return the path of what the run notes of this image: ``.json``, ``.csv`` or ``.png``."""
+        return self.out / RECORDS / f"{self.name}{suffix}"
+
+    @property
+    def labels(self) -> Path:
+        """The labels."""
+        return self.path("labels")
+
+    @property
+    def table(self) -> Path:
+        """The table."""
+        return self.path("table")
 
 
 @dataclass(frozen=True)
@@ -41,20 +82,23 @@ class RunPlan:
 
     Attributes
     ----------
+    out : Path
+        Folder for the results.
     files : tuple of PlannedFile
         In the order in which they were given, folders sorted; no two write to the same place.
     unusable : tuple of (str, str)
         Given paths that lead to no image, with the reason.
     left_out : int
-        Labels that an earlier run wrote into the same folder, found among the images and not segmented again.
+        Results that an earlier run wrote into the same folder, found among the images and not segmented again.
     """
 
+    out: Path
     files: tuple[PlannedFile, ...]
     unusable: tuple[tuple[str, str], ...]
     left_out: int
 
 
-def plan_files(given: Sequence[Path], out: Path, recursive: bool = True) -> RunPlan:
+def plan_files(given: Sequence[Path], out: Path, recursive: bool = True, labels_format: str = "tif") -> RunPlan:
     """Find the images and name the results.
 
     Results lie below ``out`` as their images lie below the given folders; where several folders are given, as they
@@ -68,6 +112,8 @@ def plan_files(given: Sequence[Path], out: Path, recursive: bool = True) -> RunP
         Folder for the results.
     recursive : bool
         Look into folders within folders too.
+    labels_format : str
+        Suffix of the labels, without its first point.
 
     Raises
     ------
@@ -76,50 +122,28 @@ def plan_files(given: Sequence[Path], out: Path, recursive: bool = True) -> RunP
     OutputFileError
         If a result would overwrite an image of the run.
     """
-    found, unusable = _find(given, recursive)
-    kept = {image: root for image, root in found.items() if image in given or not _earlier_labels(image, out)}
-    if not kept and unusable:
-        raise ImageFileError(" ".join(reason for _, reason in unusable))
-    files = _name_results(kept, out)
+    found = find_images(given, recursive)
+    kept = {image: root for image, root in found.roots.items() if image in given or not _is_earlier_result(image, out)}
+    if not found.roots:
+        raise ImageFileError(" ".join(reason for _, reason in found.refused) or nothing_found(given))
+    files = _name_results(kept, out, labels_format)
     images = {os.path.realpath(file.image) for file in files}
     for file in files:
-        if os.path.realpath(file.labels) in images:
-            raise OutputFileError(
-                f"The labels of {file.image} would overwrite the image {file.labels}. "
-                "Choose another folder for the results."
-            )
-    return RunPlan(tuple(files), tuple(unusable), len(found) - len(kept))
+        for taken in (file.labels, file.path("overlay")):
+            if os.path.realpath(taken) in images:
+                raise OutputFileError(
+                    f"The results of {file.image} would overwrite the image {taken}. "
+                    "Choose another folder for the results."
+                )
+    return RunPlan(out, tuple(files), found.refused, len(found.roots) - len(kept))
 
 
-def _find(given: Sequence[Path], recursive: bool) -> tuple[dict[Path, Path], list[tuple[str, str]]]:
-    """Return images with the folder that each was found below, every one once, and paths that lead to none."""
-    found: dict[str, tuple[Path, Path]] = {}
-    unusable = []
-    for path in given:
-        try:
-            for image in image_paths([path], recursive):
-                found.setdefault(os.path.realpath(image), (image, _root(path)))
-        except ImageFileError as error:
-            unusable.append((str(path), str(error)))
-    return dict(found.values()), unusable
+def _is_earlier_result(image: Path, out: Path) -> bool:
+    """True for labels and overlays that lie where this run writes its own."""
+    return image.name.endswith(_EARLIER_RESULTS) and Path(os.path.realpath(image)).is_relative_to(os.path.realpath(out))
 
 
-def _root(given: Path) -> Path:
-    """Folder below which the images of a given path are found."""
-    if given.is_dir():
-        return given
-    root = given.parent
-    while glob.has_magic(str(root)) and not root.exists():
-        root = root.parent
-    return root
-
-
-def _earlier_labels(image: Path, out: Path) -> bool:
-    """True for labels that lie where this run writes its own."""
-    return image.name.endswith(LABELS_ENDING) and Path(os.path.realpath(image)).is_relative_to(os.path.realpath(out))
-
-
-def _name_results(images: dict[Path, Path], out: Path) -> list[PlannedFile]:
+def _name_results(images: dict[Path, Path], out: Path, labels_format: str) -> list[PlannedFile]:
     """Name the results of images that were found below folders."""
     roots = {root: Path(os.path.realpath(root)) for root in set(images.values())}
     try:
@@ -129,7 +153,7 @@ def _name_results(images: dict[Path, Path], out: Path) -> list[PlannedFile]:
     folders = {}
     for image, root in images.items():
         base = roots[root].relative_to(common) if common else Path(*roots[root].parts[1:])
-        folders[image] = out / base / image.parent.relative_to(root)
+        folders[image] = base / image.parent.relative_to(root)
     # File systems may not tell upper case from lower case.
     same = Counter((str(folders[image]).casefold(), _stem(image).casefold()) for image in images)
     files = []
@@ -142,7 +166,7 @@ def _name_results(images: dict[Path, Path], out: Path) -> list[PlannedFile]:
         while str(folder / unique).casefold() in taken:
             unique, number = f"{stem}_{number}", number + 1
         taken.add(str(folder / unique).casefold())
-        files.append(PlannedFile.named(image, folder, unique))
+        files.append(PlannedFile(image, out, (folder / unique).as_posix(), labels_format))
     return files
 
 

@@ -98,6 +98,23 @@ def measure_result(
     )
 
 
+def _class_areas(result: SegmentResult, request: SegmentRequest) -> pd.DataFrame:
+    """Return how much of the labels each class covers: ``label``, ``class``, ``area_px``, ``area_um2``, ``share``."""
+    import pandas as pd
+
+    pixel_area = request.pixel_size.y * request.pixel_size.x if request.pixel_size.known else np.nan
+    areas = np.bincount(result.labels.ravel(), minlength=len(result.classes))
+    return pd.DataFrame(
+        {
+            "label": np.arange(len(areas)),
+            "class": result.classes,
+            "area_px": areas,
+            "area_um2": areas * pixel_area,
+            "share": areas / max(result.labels.size, 1),
+        }
+    )
+
+
 def column_names(source: ImageSource, channel_names: Sequence[str] = ()) -> tuple[str, ...]:
     """Name the channels for the heads of columns, each differently.
 

@@ -2,83 +2,48 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
+from napari_unet_nuclei.core.batch.fingerprint import hash_request
+from napari_unet_nuclei.core.batch.outputs import check_outputs
+from napari_unet_nuclei.core.batch.pipeline import WAITING_ROOM, Pipeline, Turns, shared_processor
+from napari_unet_nuclei.core.batch.plan import RunPlan, plan_files
+from napari_unet_nuclei.core.batch.record import FileRecord, read_note, remove_half_noted, remove_remains
+from napari_unet_nuclei.core.batch.report import REPORT, write_batch_report
+from napari_unet_nuclei.core.batch.summary import (
+    JOINT_PARQUET,
+    JOINT_TABLE,
+    RUN,
+    SUMMARY,
+    BatchReport,
+    write_summary,
+)
+from napari_unet_nuclei.core.batch.template import RequestTemplate
+from napari_unet_nuclei.core.batch.work import DiskFullError, Task, segment_planned
+from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Share, Silent
+from napari_unet_nuclei.core.settings import BatchSettings
 
-from napari_unet_nuclei.core.batch.plan import PlannedFile, plan_files
-from napari_unet_nuclei.core.batch.segment_file import FileRecord, RequestTemplate, segment_file
-from napari_unet_nuclei.core.errors import NucleiError
-from napari_unet_nuclei.core.image.read import read_image
-from napari_unet_nuclei.core.image.write import write_json, write_table
-from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Share
+__all__ = ["RUN", "SUMMARY", "BatchReport", "segment_files"]
 
-SUMMARY = "summary.csv"
-RUN = "run.json"
-
-
-@dataclass(frozen=True)
-class BatchReport:
-    """What was asked of a run and what came of it.
-
-    Attributes
-    ----------
-    template : RequestTemplate
-    started : str
-        Local time with its offset, ISO 8601.
-    records : tuple of FileRecord
-        One per file.
-    """
-
-    template: RequestTemplate
-    started: str
-    records: tuple[FileRecord, ...]
-
-    @property
-    def failed(self) -> tuple[FileRecord, ...]:
-        """Records of the files that failed."""
-        return tuple(record for record in self.records if record.error)
-
-    def summary(self) -> pd.DataFrame:
-        """Return a table with a row per file; what a file that failed does not have is empty."""
-        rows = [
-            {"image": record.image, "error": record.error}
-            if record.error
-            else {**dataclasses.asdict(record), "notices": " ".join(record.notices)}
-            for record in self.records
-        ]
-        return pd.DataFrame(rows, columns=[field.name for field in dataclasses.fields(FileRecord)])
-
-    def description(self) -> dict[str, Any]:
-        """Return the run's provenance as plain JSON values."""
-        return {
-            "program": f"napari-unet-nuclei {version('napari-unet-nuclei')}",
-            "started": self.started,
-            "model": self.template.model,
-            "axes": self.template.axes,
-            "plane": dict(self.template.plane),
-            "region": self.template.region,
-            "settings": self.template.settings.model_dump(),
-            "files": [dataclasses.asdict(record) for record in self.records],
-        }
+SEGMENTING = 0.98
+"""Share of the progress bar; the tables and the report of the run have the rest."""
 
 
 def segment_files(
     given: Sequence[Path],
     out: Path,
-    template: RequestTemplate,
-    progress: Progress,
+    template: RequestTemplate | None = None,
+    progress: Progress | None = None,
     *,
-    recursive: bool = True,
+    batch: BatchSettings | None = None,
     on_record: Callable[[FileRecord], None] = lambda record: None,
 ) -> BatchReport:
-    """Segment image files one after the other and write labels and tables, then a summary and the run's provenance.
+    """Segment image files and write what was asked for, then a summary, the run's provenance and a report.
+
+    What an earlier run did with the same image, model and settings is not done again.
 
     Parameters
     ----------
@@ -86,13 +51,13 @@ def segment_files(
         Files, folders and patterns.
     out : Path
         Folder for the results; `plan_files` says how they are named.
-    template : RequestTemplate
-        What is asked of every file.
-    progress : Progress
-    recursive : bool
-        Look into folders within folders too.
+    template : RequestTemplate, optional
+        What is asked of every file; all automatic where not given.
+    progress : Progress, optional
+    batch : BatchSettings, optional
+        Which files, and what is written.
     on_record : callable
-        Hears of every file when it is done or has failed.
+        Hears of every file as soon as it is done or has failed; called in this thread.
 
     Returns
     -------
@@ -101,30 +66,82 @@ def segment_files(
     Raises
     ------
     NucleiError
-        If there is no image at all, or if a result would overwrite an image; a single file's failure is in the report.
+        If there is no image or no such model at all, if a result would overwrite an image, or if the disk is full; a
+        single file's failure is in the report.
     Cancelled
-        Files that are done stay.
+        Files that are done stay, and a further run goes on from there.
     """
+    template, progress, batch = template or RequestTemplate(), progress or Silent(), batch or BatchSettings()
+    plan = plan_files(given, out, batch.recursive, batch.labels)
+    return run_plan(plan, template, batch, progress, on_record)
+
+
+def run_plan(
+    plan: RunPlan,
+    template: RequestTemplate,
+    batch: BatchSettings,
+    progress: Progress,
+    on_record: Callable[[FileRecord], None] = lambda record: None,
+) -> BatchReport:
+    """Do what was planned; for the rest see `segment_files`."""
+    check_outputs(batch)
     started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-    planned = plan_files(given, out, recursive)
-    records = [FileRecord(path, error=reason) for path, reason in planned.unusable]
-    if planned.left_out:
-        progress.report(Notice(f"{planned.left_out} label images of an earlier run are left out."))
-    total = len(planned.files)
-    for number, file in enumerate(planned.files):
-        share = Share(progress, number / total, (number + 1) / total)
-        share.report(Advanced(0.0, file.image.name))
-        records.append(_segment_one(file, template, share))
-        on_record(records[-1])
-    report = BatchReport(template, started, tuple(records))
-    write_table(out / SUMMARY, report.summary())
-    write_json(out / RUN, report.description())
+    request_hash = hash_request(template)
+    records = [FileRecord(path, error=" ".join(reason.split())) for path, reason in plan.unusable]
+    for record in records:
+        on_record(record)
+    if plan.left_out:
+        progress.report(Notice(f"{plan.left_out} results of an earlier run are left out."))
+    tasks = [Task(file, template, batch, request_hash) for file in plan.files]
+    _tidy(plan, tasks)
+    records += _segment_all(tasks, plan, Share(progress, 0.0, SEGMENTING), on_record)
+    progress.report(Advanced(SEGMENTING, "writing the summary and the report"))
+    report = BatchReport(plan.out, template, batch, request_hash, started, tuple(records))
+    write_summary(report)
+    write_batch_report(plan.out / REPORT, report)
+    progress.report(Advanced(1.0, "done"))
     return report
 
 
-def _segment_one(file: PlannedFile, template: RequestTemplate, progress: Progress) -> FileRecord:
-    try:
-        record, _ = segment_file(read_image(file.image), template, file, progress)
-    except NucleiError as error:
-        return FileRecord(str(file.image), error=" ".join(str(error).split()))
-    return record
+def _segment_all(
+    tasks: Sequence[Task], plan: RunPlan, progress: Progress, on_record: Callable[[FileRecord], None]
+) -> list[FileRecord]:
+    """Segment all images, several at once."""
+    from napari_unet_nuclei.core.model.device import choose_device  # imports PyTorch
+
+    if not tasks:
+        return []
+    progress.report(Advanced(0.0, "preparing"))
+    # Chosen here for all: the choice is timed, which several threads at once would spoil.
+    device = choose_device(tasks[0].template.settings.device)
+    kept: list[FileRecord] = []
+
+    def note(record: FileRecord) -> None:
+        kept.append(record)
+        on_record(record)
+
+    with shared_processor(device.name, len(tasks)) as lanes:
+        work = partial(_work, turn=Turns(lanes))
+        names = [task.planned.image.name for task in tasks]
+        try:
+            return Pipeline(work, names, progress).run(tasks, lanes + WAITING_ROOM, note)
+        except DiskFullError as error:
+            done = sum(not record.error for record in kept)
+            raise DiskFullError(
+                f"The disk is full: {done} of {len(tasks)} images are done, and their results are kept in {plan.out}. "
+                "Free some space and start the same run again: it goes on from there."
+            ) from error
+
+
+def _work(task: Task, progress: Progress, turn: Turns) -> FileRecord:
+    return segment_planned(task, progress, turn)
+
+
+def _tidy(plan: RunPlan, tasks: Sequence[Task]) -> None:
+    """Remove what a killed run left half-written, before anything is written anew."""
+    remove_remains(plan.out / name for name in (SUMMARY, RUN, REPORT, JOINT_TABLE, JOINT_PARQUET))
+    remove_half_noted(plan.out)
+    for task in tasks:
+        note = read_note(task.planned)
+        if note is not None and note.record is None:
+            remove_remains(plan.out / path for path in note.outputs.values())

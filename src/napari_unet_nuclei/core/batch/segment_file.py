@@ -1,141 +1,42 @@
-"""Segments one image file and writes its labels and its table: what a run repeats for every file."""
+"""Segments one image file and writes its results: what a run repeats for every file."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_unet_nuclei.core.batch.outputs import Segmented, write_outputs
 from napari_unet_nuclei.core.batch.plan import PlannedFile
+from napari_unet_nuclei.core.batch.record import FileRecord
 from napari_unet_nuclei.core.batch.result_table import measure_result
-from napari_unet_nuclei.core.errors import ImageShapeError
-from napari_unet_nuclei.core.image.axes import ImageSource
-from napari_unet_nuclei.core.image.read import ImageFile
-from napari_unet_nuclei.core.image.write import write_labels, write_table
+from napari_unet_nuclei.core.batch.template import RequestTemplate, chosen_plane
+from napari_unet_nuclei.core.image.image_file import ImageFile
 from napari_unet_nuclei.core.progress import Progress, Share
-from napari_unet_nuclei.core.segment.request import AUTOMATIC, SegmentRequest
-from napari_unet_nuclei.core.settings import SegmentSettings
-from napari_unet_nuclei.core.types import Region
 
 if TYPE_CHECKING:
     from napari_unet_nuclei.core.segment.result import SegmentResult
 
+__all__ = ["FileRecord", "RequestTemplate", "chosen_plane", "find_nuclei", "segment_file"]
+
 SEGMENTING = 0.9
 """Share of a file's time that the network and the decoding take; measuring and writing take the rest."""
 
-
-@dataclass(frozen=True)
-class RequestTemplate:
-    """What is asked of every file of a run: a `SegmentRequest` without its image.
-
-    Attributes
-    ----------
-    settings : SegmentSettings
-    model : str
-        Name of an installed model, path of a model file, or ``automatic``.
-    axes : str
-        One letter per axis, in place of what the file says; empty to believe the file.
-    plane : mapping of str to int
-        Index by letter of a leading axis; axes that are not named are segmented whole. The empty letter stands for
-        the only leading axis.
-    region : Region or None
-    """
-
-    settings: SegmentSettings = field(default_factory=SegmentSettings)
-    model: str = AUTOMATIC
-    axes: str = ""
-    plane: Mapping[str, int] = field(default_factory=dict)
-    region: Region | None = None
-
-    def request(self, file: ImageFile) -> SegmentRequest:
-        """Ask for the nuclei of a file.
-
-        Raises
-        ------
-        ImageShapeError
-            If the axes do not fit the image, or if it has no such plane.
-        """
-        source = ImageSource(file.array, self.axes or file.axes)
-        return SegmentRequest(
-            source=source,
-            settings=self.settings,
-            model=self.model,
-            plane=chosen_plane(source, self.plane),
-            region=self.region,
-            pixel_size=file.pixel_size,
-            file=str(file.path),
-        )
+Turn = Callable[[int], AbstractContextManager[None]]
+"""Takes how many pixels are to be segmented; waits, as a context, until the processor has room for them."""
 
 
-@dataclass(frozen=True)
-class FileRecord:
-    """What became of one file: a row of the summary.
-
-    Attributes
-    ----------
-    image, labels, table : str
-        Paths; labels and table are empty where the file failed.
-    nuclei : int
-    diameter_px : float
-        Typical nucleus diameter that the image was rescaled by.
-    channel, model, device : str
-    seconds : float
-    notices : tuple of str
-    error : str
-        Why it failed; empty where it did not.
-    """
-
-    image: str
-    labels: str = ""
-    table: str = ""
-    nuclei: int = 0
-    diameter_px: float = 0.0
-    channel: str = ""
-    model: str = ""
-    device: str = ""
-    seconds: float = 0.0
-    notices: tuple[str, ...] = ()
-    error: str = ""
-
-
-def chosen_plane(source: ImageSource, plane: Mapping[str, int]) -> tuple[int | None, ...]:
-    """Bring a choice of planes into the order of an image's leading axes.
-
-    Parameters
-    ----------
-    source : ImageSource
-    plane : mapping of str to int
-        Index by letter; the empty letter stands for the only leading axis.
-
-    Returns
-    -------
-    tuple of int or None
-        One per leading axis, None for all of its planes; empty where nothing was chosen.
-
-    Raises
-    ------
-    ImageShapeError
-        If the image has no such axis or plane, or if it is not clear which axis is meant.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> chosen_plane(ImageSource(np.zeros((5, 4, 8, 8)), "TZYX"), {"Z": 3})
-    (None, 3)
-    """
-    axes = source.leading_axes
-    have = f"it has the axes {source.axes} of lengths {tuple(source.array.shape)}"
-    if "" in plane and len(axes) != 1:
-        raise ImageShapeError(f"The image has not one but {len(axes)} axes to choose a plane from: {have}.")
-    wanted = {letter or axes: index for letter, index in plane.items()}
-    for letter, index in wanted.items():
-        if axes.count(letter) != 1 or index >= source.leading_shape[axes.index(letter)]:
-            raise ImageShapeError(f"The image has no plane {letter}={index}: {have}.")
-    return tuple(wanted.get(letter) for letter in axes) if wanted else ()
+def no_waiting(pixels: int) -> AbstractContextManager[None]:
+    """The turn of who has the processor alone."""
+    return nullcontext()
 
 
 def segment_file(
-    file: ImageFile, template: RequestTemplate, planned: PlannedFile, progress: Progress
+    file: ImageFile,
+    template: RequestTemplate,
+    planned: PlannedFile,
+    progress: Progress,
 ) -> tuple[FileRecord, SegmentResult]:
     """Segment an image and write its labels and its table.
 
@@ -156,29 +57,57 @@ def segment_file(
     NucleiError
         Whatever keeps the file from being segmented, measured or written; nothing is left half-written then.
     """
+    found = find_nuclei(file, template, progress)
+    paths = {"labels": planned.labels, "table": planned.table}
+    write_outputs(found, paths)
+    return describe(file, found, paths), found.result
+
+
+def find_nuclei(file: ImageFile, template: RequestTemplate, progress: Progress, turn: Turn = no_waiting) -> Segmented:
+    """Segment and measure an image.
+
+    Parameters
+    ----------
+    file : ImageFile
+    template : RequestTemplate
+    progress : Progress
+    turn : callable
+        Where several images are segmented at once, says when it is this one's turn.
+
+    Raises
+    ------
+    NucleiError
+        Whatever keeps the file from being segmented or measured.
+    """
     from napari_unet_nuclei.core.segment.run import run_segment  # PyTorch is imported when a file is first segmented
 
     request = template.request(file)
-    result = run_segment(request, Share(progress, 0.0, SEGMENTING))
+    height, width = request.source.plane_shape
+    with turn(height * width * sum(1 for _ in request.source.plane_indices(request.plane))):
+        result = run_segment(request, Share(progress, 0.0, SEGMENTING))
     table = measure_result(result, request, file.channel_names, Share(progress, SEGMENTING, 1.0))
-    write_labels(
-        planned.labels,
-        result.labels,
-        axes=result.axes,
-        pixel_size=request.pixel_size,
-        provenance=result.provenance,
-    )
-    write_table(planned.table, table)
-    record = FileRecord(
+    added = {"series": template.series, "projection": template.projection, "channel_names": list(file.channel_names)}
+    return Segmented(request, result, table, {**result.provenance, **added})
+
+
+def describe(file: ImageFile, found: Segmented, paths: Mapping[str, Path]) -> FileRecord:
+    """Write down what came of an image."""
+    result, areas = found.result, found.table
+    nuclei = not result.classes and len(areas) > 0
+    return FileRecord(
         image=str(file.path),
-        labels=str(planned.labels),
-        table=str(planned.table),
+        labels=str(paths["labels"]),
+        table=str(paths["table"]),
         nuclei=result.count,
+        median_area_px=float(areas["area_px"].median()) if nuclei else None,
+        median_area_um2=round(float(areas["area_um2"].median()), 4)
+        if nuclei and found.request.pixel_size.known
+        else None,
         diameter_px=round(result.diameter, 2),
         channel=result.channel,
         model=result.model,
         device=result.device,
         seconds=round(result.seconds, 2),
         notices=result.notices,
+        thumbnail=str(paths.get("thumbnail", "")),
     )
-    return record, result

@@ -1,0 +1,174 @@
+"""Tells what a run would do, image by image, before it does anything: the dry run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from napari_unet_nuclei.core.batch.fingerprint import IMAGE_KINDS, hash_image, hash_request
+from napari_unet_nuclei.core.batch.plan import RunPlan
+from napari_unet_nuclei.core.batch.projection import projected_axis
+from napari_unet_nuclei.core.batch.record import read_note
+from napari_unet_nuclei.core.batch.template import RequestTemplate, chosen_plane
+from napari_unet_nuclei.core.batch.work import Task, check_ownership, finished
+from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
+from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.image_file import ImageHeader
+from napari_unet_nuclei.core.image.read import read_header
+from napari_unet_nuclei.core.model.registry import default_registry
+from napari_unet_nuclei.core.progress import Advanced, Progress
+from napari_unet_nuclei.core.segment.request import AUTOMATIC
+from napari_unet_nuclei.core.settings import BatchSettings
+
+Intention = Literal["segment", "skip", "fail"]
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """What a run would do with one image.
+
+    Attributes
+    ----------
+    image : str
+        Path.
+    bytes : int
+        Size of the file; 0 where unknown.
+    axes : str
+        How its axes are read: ``Z 20 · C 2 · Y 512 · X 512``; empty where it cannot be read.
+    dtype : str
+    pixel_size : str
+        In µm, y × x; empty where unknown.
+    planes : int
+        How many would be segmented.
+    labels : str
+        Path that they would be written to.
+    intention : {"segment", "skip", "fail"}
+        Skipped is what is done with the same request already.
+    message : str
+        Why it would fail.
+    """
+
+    image: str
+    bytes: int = 0
+    axes: str = ""
+    dtype: str = ""
+    pixel_size: str = ""
+    planes: int = 0
+    labels: str = ""
+    intention: Intention = "segment"
+    message: str = ""
+
+
+def look_ahead(
+    plan: RunPlan,
+    template: RequestTemplate,
+    batch: BatchSettings,
+    progress: Progress,
+    on_prospect: Callable[[Prospect], None] = lambda prospect: None,
+) -> list[Prospect]:
+    """Look at all images of a plan, for most formats without reading pixels; nothing is written.
+
+    Raises
+    ------
+    NucleiError
+        If the model does not exist or cannot be used.
+    Cancelled
+    """
+    request_hash = hash_request(template)
+    inputs = _most_inputs(template)
+    prospects = [Prospect(path, intention="fail", message=" ".join(reason.split())) for path, reason in plan.unusable]
+    for prospect in prospects:
+        on_prospect(prospect)
+    for number, file in enumerate(plan.files):
+        progress.report(Advanced(number / len(plan.files), f"looking at {file.image.name}"))
+        prospects.append(_look(Task(file, template, batch, request_hash), inputs))
+        on_prospect(prospects[-1])
+    progress.report(Advanced(1.0, "done"))
+    return prospects
+
+
+def axes_text(axes: str, shape: Sequence[int]) -> str:
+    """Say which axis is how long.
+
+    Examples
+    --------
+    >>> axes_text("ZYX", (20, 512, 640)), axes_text("QYXS", (2, 512, 512, 3))
+    ('Z 20 · Y 512 · X 640', '? 2 · Y 512 · X 512 · colours 3')
+    """
+    names = {"Q": "?", "S": "colours"}
+    return " · ".join(f"{names.get(letter, letter)} {length}" for letter, length in zip(axes, shape, strict=True))
+
+
+def _look(task: Task, inputs: int) -> Prospect:
+    """Look at one image."""
+    file, template = task.planned, task.template
+    seen = Prospect(str(file.image), labels=str(file.labels))
+    try:
+        header = read_header(file.image, template.series)
+        axes = template.axes or header.axes
+        source = ImageSource(header, axes)
+        seen = _described(seen, header, axes)
+        seen = replace(seen, planes=_count_planes(source, template))
+        _check_channel(source, template, inputs)
+        # An image is read as a whole only where there is something that it could be the image of.
+        if read_note(file) is None:
+            check_ownership(task, "")
+            return seen
+        image_hash = hash_image(file.image)
+        if finished(task, image_hash) is None:
+            check_ownership(task, image_hash)
+            return seen
+    except NucleiError as error:
+        return replace(seen, intention="fail", message=" ".join(str(error).split()))
+    return replace(seen, intention="skip")
+
+
+def _count_planes(source: ImageSource, template: RequestTemplate) -> int:
+    """Count the planes that would be segmented.
+
+    Raises
+    ------
+    ImageShapeError
+        If the image has no such plane, or cannot be projected so.
+    """
+    axis = projected_axis(source, template.projection)
+    if axis is not None:
+        header, axes = source.array, source.axes[:axis] + source.axes[axis + 1 :]
+        source = ImageSource(replace(header, shape=header.shape[:axis] + header.shape[axis + 1 :]), axes)
+    return sum(1 for _ in source.plane_indices(chosen_plane(source, template.plane)))
+
+
+def _check_channel(source: ImageSource, template: RequestTemplate, inputs: int) -> None:
+    """Refuse what the first look of a run would refuse.
+
+    Raises
+    ------
+    ImageShapeError
+    """
+    settings = template.settings
+    if not settings.channel_auto and settings.channel >= source.channels:
+        raise ImageShapeError(
+            f"There is no channel {settings.channel}: the image has {source.channels}, counted from 0."
+        )
+    if settings.channel_auto and source.channels > 1 and not source.is_colour and inputs == 1:
+        raise ImageShapeError(f"The image has {source.channels} channels. Choose the one that shows the nuclei.")
+
+
+def _most_inputs(template: RequestTemplate) -> int:
+    """Channels that the model takes at once; of an automatic one, the most that it may be."""
+    registry = default_registry()
+    automatic = template.model == AUTOMATIC
+    entries = [registry.for_kind(kind) for kind in IMAGE_KINDS] if automatic else [registry.find(template.model)]
+    return max(entry.card.architecture.in_channels for entry in entries)
+
+
+def _described(seen: Prospect, header: ImageHeader, axes: str) -> Prospect:
+    size = header.pixel_size
+    return replace(
+        seen,
+        bytes=header.path.stat().st_size,
+        axes=axes_text(axes, header.shape),
+        dtype=str(header.dtype),
+        pixel_size=f"{size.y:.4g} × {size.x:.4g}" if size.known else "",
+    )

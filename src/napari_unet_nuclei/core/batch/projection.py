@@ -1,0 +1,83 @@
+"""A stack seen as one plane: the maximum or the mean along z, plane by plane, so that it need not fit into memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet_nuclei.core.errors import ImageShapeError
+from napari_unet_nuclei.core.image.axes import ImageSource
+
+Projection = Literal["none", "maximum", "mean"]
+
+PROJECTION_HELP = "Stacks: segment every plane (none), or the maximum or the mean of all planes along z."
+
+
+def project(source: ImageSource, projection: Projection) -> ImageSource:
+    """Project an image along z.
+
+    Parameters
+    ----------
+    source : ImageSource
+        A single plane comes back as it is. Where the only stack axis is unknown, it is taken for z.
+    projection : {"none", "maximum", "mean"}
+
+    Returns
+    -------
+    ImageSource
+        Without that axis; the maximum in the image's dtype, the mean in float32.
+
+    Raises
+    ------
+    ImageShapeError
+        As `projected_axis`.
+
+    Examples
+    --------
+    >>> stack = ImageSource(np.array([[[1, 8]], [[5, 2]]]), "ZYX")
+    >>> project(stack, "maximum").array, project(stack, "mean").array
+    (array([[5, 8]]), array([[3., 5.]], dtype=float32))
+    """
+    axis = projected_axis(source, projection)
+    if axis is None:
+        return source
+    planes = [(slice(None),) * axis + (z,) for z in range(source.array.shape[axis])]
+    read = (np.asarray(source.array[plane]) for plane in planes)
+    projected = _maximum(read) if projection == "maximum" else _mean(read, len(planes))
+    return ImageSource(projected, source.axes[:axis] + source.axes[axis + 1 :])
+
+
+def projected_axis(source: ImageSource, projection: Projection) -> int | None:
+    """Return the axis along which an image is projected, None where it stays as it is.
+
+    Raises
+    ------
+    ImageShapeError
+        If the image has stack axes, but no z.
+    """
+    if projection == "none" or not source.leading_axes:
+        return None
+    letter = "Z" if "Z" in source.axes else "Q"
+    if source.axes.count(letter) != 1 or (letter == "Q" and source.leading_axes != "Q"):
+        raise ImageShapeError(
+            f"The image has the axes {source.axes}, none of which is depth (Z): say what its axes are, "
+            "or segment it without a projection."
+        )
+    return source.axes.index(letter)
+
+
+def _maximum(planes: Iterator[NDArray[Any]]) -> NDArray[Any]:
+    result = np.array(next(planes))
+    for plane in planes:
+        np.maximum(result, plane, out=result)
+    return result
+
+
+def _mean(planes: Iterator[NDArray[Any]], count: int) -> NDArray[np.float32]:
+    total = np.array(next(planes), np.float64)
+    for plane in planes:
+        total += plane
+    return (total / count).astype(np.float32)
