@@ -36,6 +36,15 @@ def finetune_command(
         int | None,
         typer.Option("--channel", min=0, help="Channel with the nuclei, counted from 0.", show_default="automatic"),
     ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            "--reference",
+            metavar="DATASET",
+            help="Labelled images that both models are scored on, and that neither teach nor choose: a folder with "
+            "images/ and labels/, or an index.",
+        ),
+    ] = None,
     keep_worse: Annotated[
         bool, typer.Option("--keep-worse", help="Write the model also where it is worse than the old one.")
     ] = False,
@@ -48,7 +57,7 @@ def finetune_command(
     """
     from napari_unet_nuclei.core.finetune.folders import FinetuneRequest, finetune_folders
 
-    request = FinetuneRequest(base, images, labels, out, reviewed, settings, channel, keep_worse)
+    request = FinetuneRequest(base, images, labels, out, reviewed, settings, channel, keep_worse, reference)
     with TerminalProgress(quiet, FINISH) as progress:
         done = finetune_folders(request, progress)
     typer.echo(f"{out}: {done.training.steps} steps in {done.training.seconds:.0f} s; report in {request.report}")

@@ -13,6 +13,7 @@ from napari_unet_nuclei.core.model.file import save_model
 from napari_unet_nuclei.core.model.registry import SUFFIX, load_model
 from napari_unet_nuclei.core.progress import Notice, Progress, Share
 from napari_unet_nuclei.core.settings import FinetuneSettings
+from napari_unet_nuclei.core.train.dataset import read_dataset
 from napari_unet_nuclei.core.train.reading import InputForm
 
 READ = 0.03
@@ -38,6 +39,8 @@ class FinetuneRequest:
         The channel with the nuclei; found out where not given.
     keep_worse : bool
         Write the model also where it is worse than the old one.
+    reference : Path, optional
+        Labelled images that both models are scored on, in a layout that `core.train.layouts` describes.
     """
 
     base: str
@@ -48,6 +51,7 @@ class FinetuneRequest:
     settings: FinetuneSettings = field(default_factory=FinetuneSettings)
     channel: int | None = None
     keep_worse: bool = False
+    reference: Path | None = None
 
     @property
     def report(self) -> Path:
@@ -82,7 +86,8 @@ def finetune_folders(request: FinetuneRequest, progress: Progress) -> Finetuned:
     base = load_model(request.base)
     form = InputForm.of_model(base.card, request.channel)
     samples = read_corrected(request.images, request.labels, request.reviewed, form, Share(progress, 0.0, READ))
-    done = finetune(base, samples, request.settings, request.out.stem, Share(progress, READ, 1.0))
+    reference = () if request.reference is None else read_dataset(request.reference, form)
+    done = finetune(base, samples, request.settings, request.out.stem, Share(progress, READ, 1.0), reference)
     request.out.parent.mkdir(parents=True, exist_ok=True)
     write_finetune_report(request.report, done)
     progress.report(Notice(done.chosen.report.sentence))

@@ -38,12 +38,9 @@ def write_finetune_report(path: Path, done: Finetuned) -> None:
         If the file cannot be written.
     """
     card = done.chosen.model.card
-    sections = [_verdict(done), _comparison("Held-out nuclei", done.chosen.report)]
-    if done.chosen.memory is not None:
-        sections.append(_comparison("What the old model was made for", done.chosen.memory))
-    if done.reference is not None:
-        sections.append(_comparison("Reference images", done.reference))
-    sections += [_changes(done), _course(done)]
+    verdict = Section("Which model is better", done.chosen.report.sentence, facts(done))
+    compared = (_comparison(title, report) for title, report in comparisons(done).items())
+    sections = [verdict, *compared, _changes(done), _course(done)]
     write_page(path, f"{card.name}: old and new model", sections)
 
 
@@ -82,16 +79,26 @@ def _widened(side: slice, size: int) -> slice:
     return slice(start, start + length)
 
 
-def _verdict(done: Finetuned) -> Section:
+def facts(done: Finetuned) -> dict[str, str]:
+    """Say how a new model came about, by name."""
     training, card = done.training, done.chosen.model.card
-    facts = {
+    return {
         "old model": card.parent,
         "learnt from": f"{done.division.training_nuclei} corrected nuclei",
         "judged by": f"{done.division.judging_nuclei} other corrected nuclei, which chose between epochs as well",
         "optimiser steps": f"{training.steps} in {training.seconds:.0f} s",
         "share of new weights": f"{done.chosen.share:.0%}",
     }
-    return Section("Which model is better", done.chosen.report.sentence, facts)
+
+
+def comparisons(done: Finetuned) -> dict[str, BeforeAfter]:
+    """Return all comparisons of old and new model, by the nuclei that they were made on; the held-out ones first."""
+    reports = {
+        "Held-out nuclei": done.chosen.report,
+        "What the old model was made for": done.chosen.memory,
+        "Reference images": done.reference,
+    }
+    return {title: report for title, report in reports.items() if report is not None}
 
 
 def _comparison(title: str, report: BeforeAfter) -> Section:

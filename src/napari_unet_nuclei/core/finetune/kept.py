@@ -1,0 +1,107 @@
+"""Corrections and the disk: under which names they are kept, and how a network reads them. No PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+
+from napari_unet_nuclei.core.correct.correction import Correction, checked, hash_image
+from napari_unet_nuclei.core.correct.corrections import list_corrections, save_correction
+from napari_unet_nuclei.core.correct.index import CorrectionEntry
+from napari_unet_nuclei.core.errors import ImageShapeError
+from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.plane import Invert, PlaneReader, look_at, open_plane
+from napari_unet_nuclei.core.labels.decode import fill_holes
+from napari_unet_nuclei.core.labels.numbering import as_ids, whole_labels
+from napari_unet_nuclei.core.train.reading import InputForm
+from napari_unet_nuclei.core.types import Labels
+
+LARGEST_WHOLE = 4096**2
+"""Pixels of a plane that is kept whole; of a larger one, a slide, only what lies round its reviewed region is."""
+
+
+def keep_corrections(folder: Path, corrections: Sequence[Correction]) -> tuple[Correction, ...]:
+    """Save corrections so that none takes the place of another image's, and return them as they were saved.
+
+    A correction of the same image under the same name gives way to the new one. Where the name belongs to another
+    image, or to another of these corrections, a number is put behind it.
+
+    Parameters
+    ----------
+    folder : Path
+        As `core.correct.corrections` describes it.
+    corrections : sequence of Correction
+        Images may be lazy; they are read now.
+
+    Raises
+    ------
+    ImageShapeError
+        If image, labels and reviewed region of one do not fit together.
+    OutputFileError, DatasetError
+        If they cannot be written.
+    """
+    kept: list[Correction] = []
+    for correction in corrections:
+        small = np.prod(correction.labels.shape) <= LARGEST_WHOLE
+        whole = correction if small else correction.cropped()
+        read = checked(replace(whole, image=np.asarray(whole.image)))
+        name = own_name(list_corrections(folder), read.name, hash_image(read.image), (one.name for one in kept))
+        kept.append(replace(read, name=name))
+        save_correction(folder, kept[-1])
+    return tuple(kept)
+
+
+def own_name(entries: Sequence[CorrectionEntry], name: str, image_hash: str, taken: Iterable[str] = ()) -> str:
+    """Return the name that a correction of an image has or gets: the wanted one, or that with a number behind it.
+
+    Parameters
+    ----------
+    entries : sequence of CorrectionEntry
+        What is kept already.
+    name : str
+        The wanted name.
+    image_hash : str
+        As `hash_image` gives it.
+    taken : iterable of str
+        Names that other corrections have got meanwhile.
+    """
+    others = {entry.name for entry in entries if entry.image_hash != image_hash} | set(taken)
+    numbered = (f"{name} ({number})" for number in count(2))
+    return name if name not in others else next(one for one in numbered if one not in others)
+
+
+def open_input(correction: Correction, form: InputForm) -> PlaneReader:
+    """Look at the image of a correction as a network that takes ``form`` sees it.
+
+    What was set when it was segmented, if dark nuclei or a channel were chosen by hand, holds here as well.
+
+    Raises
+    ------
+    ImageShapeError
+        If the image has other channels than the network takes.
+    """
+    source = ImageSource(correction.image, correction.axes)
+    height, width = source.plane_shape
+    region = (0, height, 0, width)
+    channel = correction.channel if form.channel is None else form.channel
+    try:
+        look = look_at(source, (), region, channel, _inversion(correction), form.channels)
+    except ImageShapeError as error:
+        raise ImageShapeError(f"'{correction.name}': {error}") from error
+    return open_plane(source, (), region, look, form.percentiles)
+
+
+def own_labels(correction: Correction) -> Labels:
+    """Return the labels of a correction as they are learnt: (Y, X), int32, nuclei 1..n without holes."""
+    return fill_holes(whole_labels(as_ids(correction.labels)))
+
+
+def _inversion(correction: Correction) -> Invert:
+    """Whether nuclei are dark, as the user said when segmenting."""
+    settings = correction.provenance.get("settings")
+    chosen = settings.get("invert") if isinstance(settings, dict) else None
+    return chosen if chosen in ("yes", "no") else "auto"

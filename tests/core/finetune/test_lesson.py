@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+
+from napari_unet_nuclei.core.correct.correction import Correction
+from napari_unet_nuclei.core.correct.corrections import list_corrections
+from napari_unet_nuclei.core.errors import NoSamplesError, OutputFileError
+from napari_unet_nuclei.core.finetune import lesson as module
+from napari_unet_nuclei.core.finetune.kept import keep_corrections
+from napari_unet_nuclei.core.finetune.lesson import Lesson, sample_of, teach, write_taught
+from napari_unet_nuclei.core.finetune.undecided import list_undecided
+from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
+from napari_unet_nuclei.core.progress import Cancelled, Silent
+from napari_unet_nuclei.core.settings import FinetuneSettings
+from napari_unet_nuclei.core.train.reading import InputForm
+from tests.core.tiny import write_tiny_model
+from tests.recording import RecordingProgress
+
+SETTINGS = FinetuneSettings().changed(steps=2, epoch_steps=2, rehearsal=False, device="cpu")
+
+
+def correction(name: str, seed: int) -> Correction:
+    drawn = fluorescent_nuclei(seed, (64, 64), 14, 8)
+    return Correction(name, drawn.image, "YX", drawn.labels, np.ones((64, 64), bool))
+
+
+@pytest.fixture
+def lesson(tmp_path) -> Lesson:
+    write_tiny_model(tmp_path / "old.safetensors", "old")
+    keep_corrections(tmp_path / "corrections", [correction("earlier", 1), correction("now", 0)])
+    return Lesson(
+        base=str(tmp_path / "old.safetensors"),
+        name="new",
+        corrections=(correction("now", 0),),
+        kept=("earlier", "now"),
+        settings=SETTINGS,
+        folder=tmp_path / "corrections",
+    )
+
+
+def waiting(lesson: Lesson):
+    return list_undecided(lesson.folder / "undecided")
+
+
+def test_corrections_of_now_and_of_before_teach_once_each(lesson):
+    progress = RecordingProgress()
+    taught = teach(lesson, progress)
+    card = taught.done.chosen.model.card
+    assert {one.name for one in (*taught.done.division.training, *taught.done.division.judging)} == {"earlier", "now"}
+    assert card.name == "new"
+    assert waiting(lesson) == (taught.undecided,)
+    assert taught.undecided.result.base == "old"
+    assert progress.fractions[-1] == 1.0
+
+
+def test_reference_images_come_from_a_folder(lesson, tmp_path):
+    for name in ("images", "labels"):
+        (tmp_path / "reference" / name).mkdir(parents=True)
+    drawn = fluorescent_nuclei(5, (64, 64), 14, 8)
+    iio.imwrite(tmp_path / "reference" / "images" / "a.tif", drawn.image)
+    iio.imwrite(tmp_path / "reference" / "labels" / "a.tif", drawn.labels)
+    taught = teach(replace(lesson, reference=tmp_path / "reference"), Silent())
+    assert taught.undecided.result.comparisons[-1].title == "Reference images"
+
+
+@pytest.mark.parametrize("moment", [1, 3, 6, "last"])
+def test_cancelling_keeps_the_corrections_and_nothing_else(lesson, moment):
+    if moment == "last":
+        progress = RecordingProgress()
+        undecided = teach(lesson, progress).undecided
+        moment = len(progress.events)
+        module.discard(undecided)
+    with pytest.raises(Cancelled):
+        teach(lesson, RecordingProgress(cancel_after=moment))
+    assert [entry.name for entry in list_corrections(lesson.folder)] == ["earlier", "now"]
+    assert waiting(lesson) == ()
+    assert not list((lesson.folder / "undecided").glob("*"))
+
+
+def test_corrections_are_kept_before_anything_can_go_wrong(lesson):
+    empty = replace(correction("later", 3), labels=np.zeros((64, 64), np.int32))
+    with pytest.raises(NoSamplesError):
+        teach(replace(lesson, corrections=(empty,), kept=()), Silent())
+    assert "later" in [entry.name for entry in list_corrections(lesson.folder)]
+
+
+def test_a_model_that_cannot_be_written_is_not_lost(lesson, monkeypatch):
+    def full(*_: object) -> None:
+        raise OutputFileError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "write_undecided", full)
+        taught = teach(lesson, Silent())
+    assert taught.undecided is None
+    assert taught.problem == "the disk is full"
+    again = write_taught(taught.done, taught.base, lesson.folder, Silent())
+    assert waiting(lesson) == (again.undecided,)
+
+
+def test_what_was_not_reviewed_stays_so():
+    reviewed = np.zeros((64, 64), bool)
+    reviewed[:30] = True
+    sample = sample_of(replace(correction("a", 0), reviewed=reviewed), InputForm())
+    assert np.array_equal(sample.reviewed, reviewed)
+    assert sample.image.shape == (1, 64, 64)
+    assert sample.image.dtype == np.float32
