@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei, stained_tissue
+from napari_unet_nuclei.core.model.card import CLASS_HEADS, CLASSIC
 from napari_unet_nuclei.core.model.file import save_model
 from napari_unet_nuclei.core.progress import Cancelled
 from napari_unet_nuclei.core.segment import run
@@ -40,6 +42,21 @@ def test_every_pixel_gets_a_class_with_a_name(model):
 
 def test_tiles_leave_no_trace(model):
     assert np.array_equal(segment(IMAGE, model).labels, segment(IMAGE, model, tile=64).labels)
+
+
+def test_the_classic_network_has_one_output_per_class_and_is_tiled_as_well(tmp_path):
+    classes = {"base_width": 4, "depth": 2, "heads": CLASS_HEADS, "classes": 3}
+    model = tiny_class_model(CLASSIC.model_copy(update=classes))
+    assert model.network.heads.weight.shape[0] == 3
+    with torch.no_grad():  # else random weights give one class everywhere
+        model.network.heads.bias -= model.network(
+            torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+        ).mean(dim=(0, 2, 3))
+    path = tmp_path / "classic.safetensors"
+    save_model(path, model)
+    whole = segment(IMAGE, str(path)).labels
+    assert len(np.unique(whole)) > 1
+    assert np.array_equal(whole, segment(IMAGE, str(path), tile=64).labels)
 
 
 def test_too_little_memory_changes_nothing_but_the_notices(model, monkeypatch):
