@@ -86,7 +86,7 @@ def test_overlays_of_an_earlier_run_are_left_out_too(make, tmp_path):
 
 
 def test_labels_in_another_format_have_another_ending(make, tmp_path):
-    (image,) = make("day 1/a.png")
+    make("day 1/a.png")
     (file,) = plan_files([tmp_path], tmp_path / "out", labels_format="ome.tif").files
     assert file.labels == tmp_path / "out" / "day 1" / "a_labels.ome.tif"
     assert file.record(".json") == tmp_path / "out" / ".nuclei" / "day 1" / "a.json"
