@@ -43,6 +43,7 @@ def test_classes_are_learnt_predicted_and_judged(tmp_path: Path, full_resolution
 
     segmented = run("segment", unseen / "images", "--model", model, "--out", tmp_path / "found", "--device", "cpu")
     assert segmented.exit_code == 0, segmented.output
+    assert "cells_11.png: 4 classes in" in segmented.stdout
     judged = run("evaluate", tmp_path / "found", unseen / "labels", "--semantic", "--json")
     assert judged.exit_code == 0, judged.output
     scores = json.loads(judged.stdout)["pooled"]

@@ -157,7 +157,7 @@ def _run(plan: RunPlan, template: RequestTemplate, batch: BatchSettings, *, as_j
 
 def _line(record: FileRecord) -> str:
     """What is said of an image that is done."""
-    found = f"{record.nuclei} nuclei"
+    found = f"{record.classes} classes" if record.classes else f"{record.nuclei} nuclei"
     took = "done before" if record.skipped else f"in {record.seconds:.1f} s"
     return f"{record.image}: {found} {took}, {record.labels}"
 

@@ -30,7 +30,8 @@ class FileRecord:
     ----------
     image, labels, table : str
         Paths; labels and table are empty where the image failed or has none.
-    nuclei : int
+    nuclei, classes : int
+        One of them is 0: a model finds nuclei, or tells classes.
     median_area_px, median_area_um2 : float or None
         None where there is no nucleus, or no pixel size.
     diameter_px : float
@@ -50,6 +51,7 @@ class FileRecord:
     labels: str = ""
     table: str = ""
     nuclei: int = 0
+    classes: int = 0
     median_area_px: float | None = None
     median_area_um2: float | None = None
     diameter_px: float = 0.0

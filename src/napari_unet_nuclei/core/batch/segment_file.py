@@ -99,6 +99,7 @@ def describe(file: ImageFile, found: Segmented, paths: Mapping[str, Path]) -> Fi
         labels=str(paths["labels"]),
         table=str(paths["table"]),
         nuclei=result.count,
+        classes=len(result.classes),
         median_area_px=float(areas["area_px"].median()) if nuclei else None,
         median_area_um2=round(float(areas["area_um2"].median()), 4)
         if nuclei and found.request.pixel_size.known
