@@ -12,7 +12,7 @@ from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.gui.settings_form import field_tooltip
 
-TITLES = {"foreground": "Foreground", "seed": "Splitting", "min_size": "Min. size (px²)"}
+TITLES = {"foreground": "Foreground", "seed": "Splitting", "confidence": "Confidence", "min_size": "Min. size (px²)"}
 """The thresholds, by their names in `SegmentSettings`."""
 
 NO_THRESHOLDS = "This model gives every pixel its most probable class: there are no thresholds."
@@ -23,7 +23,7 @@ SMALLEST_RANGE = 50
 
 
 class ThresholdPanel(QWidget):
-    """Sliders for the foreground threshold, the seed threshold and the minimum size.
+    """Sliders for the foreground threshold, the seed threshold, the confidence and the minimum size.
 
     A threshold is the model's own until its slider is moved, and again after Reset. What was set by hand stays set for
     the runs to come. Results of classes have no thresholds: the panel then says so, and is disabled.
@@ -44,6 +44,7 @@ class ThresholdPanel(QWidget):
         self.sliders = {
             "foreground": NumberSlider(0.01, 0.99, 2),
             "seed": NumberSlider(0.01, 0.99, 2),
+            "confidence": NumberSlider(0, 0.99, 2),
             "min_size": NumberSlider(0, 200, 0),
         }
         self.reset_button = QPushButton("Reset")
@@ -85,12 +86,13 @@ class ThresholdPanel(QWidget):
         values = {
             name: slider.value() if name in self._by_hand else self._own[name] for name, slider in self.sliders.items()
         }
-        return DecodeThresholds(values["foreground"], values["seed"], round(values["min_size"]), self._scale)
+        smallest = round(values["min_size"])
+        return DecodeThresholds(values["foreground"], values["seed"], smallest, self._scale, values["confidence"])
 
     def show_result(self, model: DecodeThresholds, diameter: float) -> None:
         """Take the model's thresholds for an image, and nuclei of its typical diameter (px) as the range of sizes."""
         self._without_thresholds = False
-        self._own = {"foreground": model.foreground, "seed": model.seed, "min_size": float(model.min_size)}
+        self._own = {name: float(getattr(model, name)) for name in TITLES}
         self._scale = model.scale
         self.sliders["min_size"].setMaximum(max(math.pi / 4 * diameter**2, SMALLEST_RANGE, 2 * model.min_size))
         self._show_own()

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
 from napari_unet_nuclei.core.image.synthetic import draw_nuclei
-from napari_unet_nuclei.core.labels.decode import DecodeThresholds, decode_maps, drop_small, fill_holes, quantise
+from napari_unet_nuclei.core.labels.decode import DecodeThresholds, decode_maps, drop_doubtful, fill_holes, quantise
 from napari_unet_nuclei.core.labels.encode import encode_labels
 
 PLAIN = DecodeThresholds(foreground=0.5, seed=0.5, min_size=1)
@@ -121,9 +123,22 @@ def test_decoding_does_not_change_the_maps():
 
 def test_small_nuclei_are_dropped_and_the_rest_numbered_anew():
     labels = np.array([[1, 0, 2, 2, 0, 5, 5, 5]], np.int32)
-    assert drop_small(labels, 2).tolist() == [[0, 0, 1, 1, 0, 2, 2, 2]]
-    assert drop_small(labels, 0).max() == 3
-    assert drop_small(labels, 9).max() == 0
+    sure = np.full(labels.shape, 255, np.uint8)
+
+    def dropped(least: int) -> np.ndarray:
+        return drop_doubtful(labels, sure, replace(PLAIN, min_size=least))
+
+    assert dropped(2).tolist() == [[0, 0, 1, 1, 0, 2, 2, 2]]
+    assert dropped(0).max() == 3
+    assert dropped(9).max() == 0
+
+
+def test_nuclei_that_the_network_is_not_sure_of_are_dropped():
+    labels = np.array([[1, 1, 0, 2, 2]], np.int32)
+    foreground = np.array([[255, 204, 255, 204, 153]], np.uint8)  # means 0.9 and 0.7
+    for confidence, kept in ((0.0, 2), (0.69, 2), (0.71, 1), (0.89, 1), (0.91, 0)):
+        left = drop_doubtful(labels, foreground, replace(PLAIN, confidence=confidence))
+        assert left.max() == kept, confidence
 
 
 def test_a_gap_among_several_nuclei_stays_open_and_a_notch_too():

@@ -3,13 +3,15 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
-from napari_unet_nuclei.core.labels.decode import DecodeThresholds
+from napari_unet_nuclei.core.labels.decode import TUNED, DecodeThresholds
 from napari_unet_nuclei.core.progress import Cancelled, Silent
 from napari_unet_nuclei.core.segment import provenance
 from napari_unet_nuclei.core.segment.request import SegmentRequest
@@ -30,11 +32,11 @@ def test_cached_maps_decode_to_the_fresh_result(result):
     assert np.array_equal(again.labels, result.labels)
 
 
-@pytest.mark.parametrize("thresholds", [(0.7, 0.3, 50), (0.2, 0.7, 1), (0.9, 0.5, 200)])
+@pytest.mark.parametrize("thresholds", [(0.7, 0.3, 50, 0.9), (0.2, 0.7, 1, 0.0), (0.9, 0.5, 200, 0.95)])
 def test_other_thresholds_on_cached_maps_are_what_a_fresh_run_gives(result, thresholds):
-    foreground, seed, min_size = thresholds
-    cached = result.decode(DecodeThresholds(foreground, seed, min_size, result.thresholds.scale))
-    fresh = segment(IMAGE, axes="TYX", diameter=30.0, device="cpu", foreground=foreground, seed=seed, min_size=min_size)
+    given = dict(zip(TUNED, thresholds, strict=True))
+    cached = result.decode(replace(result.thresholds, **given))
+    fresh = segment(IMAGE, axes="TYX", diameter=30.0, device="cpu", **given)
     assert np.array_equal(cached.labels, fresh.labels)
     assert cached.thresholds == fresh.thresholds
     assert cached.provenance["settings"] == fresh.provenance["settings"]

@@ -30,6 +30,10 @@ THREADS = 2
 """Both libraries release Python's lock in the slow calls; more than two threads gain little."""
 
 
+TUNED = ("foreground", "seed", "min_size", "confidence")
+"""The thresholds that are fitted with a model and that a user may set; settings and model cards call them the same."""
+
+
 @dataclass(frozen=True)
 class DecodeThresholds:
     """What decoding needs beside the maps, in units of the image that the maps belong to.
@@ -44,12 +48,15 @@ class DecodeThresholds:
         Smaller nuclei are dropped, px².
     scale : float
         Image pixels per pixel of the model's own scale.
+    confidence : float
+        Nuclei whose mean foreground probability is lower are dropped, 0 to 1.
     """
 
     foreground: float
     seed: float
     min_size: int
     scale: float = 1.0
+    confidence: float = 0.0
 
 
 def quantise(maps: Maps) -> QuantisedMaps:
@@ -95,7 +102,7 @@ def decode_maps(maps: QuantisedMaps, thresholds: DecodeThresholds) -> Labels:
         )
         for rows, flooded in floods:
             labels[rows] = np.where(flooded > 0, flooded + component_count, labels[rows])
-    return fill_holes(drop_small(labels, thresholds.min_size))
+    return fill_holes(drop_doubtful(labels, foreground, thresholds))
 
 
 def label_components(mask: Mask) -> tuple[NDArray[np.int32], int]:
@@ -168,10 +175,13 @@ def _flood(
     return rows, np.where(core, markers, flooded)
 
 
-def drop_small(labels: Labels, min_size: int) -> Labels:
-    """Remove nuclei of fewer than ``min_size`` px² and number the rest 1..n without gaps."""
+def drop_doubtful(labels: Labels, foreground: NDArray[np.uint8], thresholds: DecodeThresholds) -> Labels:
+    """Remove nuclei that are too small or too uncertain, and number the rest 1..n without gaps."""
     areas = np.bincount(labels.ravel())
-    kept = areas >= max(min_size, 1)
+    kept = areas >= max(thresholds.min_size, 1)
+    if thresholds.confidence > 0:
+        certainty = np.bincount(labels.ravel(), foreground.ravel())
+        kept &= certainty >= 255 * thresholds.confidence * areas
     kept[0] = False
     new_ids = np.cumsum(kept, dtype=np.int32)
     new_ids[~kept] = 0

@@ -14,7 +14,7 @@ from napari_unet_nuclei.core.labels.decode import DecodeThresholds, decode_maps
 from napari_unet_nuclei.core.progress import Advanced, Progress, Share
 from napari_unet_nuclei.core.segment.automatic_size import predict_sized, scale_for
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
-from napari_unet_nuclei.core.segment.predict import Prediction, predict_plane, thresholds_at
+from napari_unet_nuclei.core.segment.predict import Prediction, chosen_thresholds, predict_plane, thresholds_at
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
 from napari_unet_nuclei.core.types import Labels
@@ -50,12 +50,7 @@ def find_nuclei(
     settings = request.settings
     predictions = _Predictions(request, runner, readers, Share(progress, 0.0, NETWORK_SHARE))
     own = thresholds_at(runner.card.thresholds, predictions.scale)
-    thresholds = DecodeThresholds(
-        own.foreground if settings.foreground_auto else settings.foreground,
-        own.seed if settings.seed_auto else settings.seed,
-        own.min_size if settings.min_size_auto else settings.min_size,
-        own.scale,
-    )
+    thresholds = chosen_thresholds(own, settings)
     shape = (len(readers), *readers[0].shape)
     labels = np.empty(shape, np.int32)
     keep = int(np.prod(shape)) <= CACHED_PIXELS

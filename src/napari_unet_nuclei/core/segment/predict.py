@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from napari_unet_nuclei.core.image.plane import PlaneReader
 from napari_unet_nuclei.core.image.resample import AxisResampling, resample
 from napari_unet_nuclei.core.image.tiling import Tile, Tiling, plan_tiles, round_up
-from napari_unet_nuclei.core.labels.decode import DecodeThresholds, quantise
+from napari_unet_nuclei.core.labels.decode import TUNED, DecodeThresholds, quantise
 from napari_unet_nuclei.core.model.card import DECODED_HEADS, Thresholds
 from napari_unet_nuclei.core.progress import Advanced, Progress
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner, TileTooLarge
 from napari_unet_nuclei.core.segment.size import NO_NUCLEI, SizeEvidence
+from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import Image, Maps, QuantisedMaps, Region
 
 MARGIN = 8
@@ -113,7 +115,14 @@ class Prediction:
 
 def thresholds_at(fitted: Thresholds, scale: float) -> DecodeThresholds:
     """Bring thresholds that were fitted with a model to an image of ``scale`` model pixels per image pixel."""
-    return DecodeThresholds(fitted.foreground, fitted.seed, max(round(fitted.min_size / scale**2), 1), 1 / scale)
+    smallest = max(round(fitted.min_size / scale**2), 1)
+    return DecodeThresholds(fitted.foreground, fitted.seed, smallest, 1 / scale, fitted.confidence)
+
+
+def chosen_thresholds(own: DecodeThresholds, settings: SegmentSettings) -> DecodeThresholds:
+    """Put what the user set in the place of the model's own thresholds for an image."""
+    given: dict[str, Any] = {name: getattr(settings, name) for name in TUNED if not getattr(settings, f"{name}_auto")}
+    return replace(own, **given)
 
 
 def predict_plane(

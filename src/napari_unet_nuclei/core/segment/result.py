@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet_nuclei.core.labels.decode import DecodeThresholds, decode_maps
+from napari_unet_nuclei.core.labels.decode import TUNED, DecodeThresholds, decode_maps
 from napari_unet_nuclei.core.types import Labels
 
 CACHED_PIXELS = 64 * 2**20
@@ -84,8 +84,8 @@ class SegmentResult:
         assert self.maps is not None, "there are no cached maps to decode"
         labels = decode_stack(self.maps, thresholds, checkpoint).reshape(self.labels.shape)
         settings = dict(self.provenance.get("settings", {}))
-        settings.update(foreground=thresholds.foreground, seed=thresholds.seed, min_size=thresholds.min_size)
-        settings.update(foreground_auto=False, seed_auto=False, min_size_auto=False)
+        for name in TUNED:
+            settings.update({name: getattr(thresholds, name), f"{name}_auto": False})
         provenance = {**self.provenance, "settings": settings}
         return replace(self, labels=labels, thresholds=thresholds, provenance=provenance)
 

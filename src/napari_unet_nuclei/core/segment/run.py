@@ -11,6 +11,7 @@ from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource, guess_axes
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.image.plane import Invert, PlaneLook, PlaneReader, look_at, open_plane
+from napari_unet_nuclei.core.labels.decode import TUNED
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.device import choose_device
 from napari_unet_nuclei.core.model.file import Model, read_model
@@ -232,6 +233,5 @@ def _notices_of_classes(
 ) -> Iterator[str]:
     if reader.source.is_colour and len(look.channels) == 1:
         yield f"Colour picture: the classes were told from the {look.channel_name}."
-    automatic = (settings.diameter_auto, settings.foreground_auto, settings.seed_auto, settings.min_size_auto)
-    if not all(automatic):
+    if not all(getattr(settings, f"{name}_auto") for name in ("diameter", *TUNED)):
         yield f"The model '{card.name}' tells classes, on which diameter, thresholds and minimum size do not act."

@@ -14,10 +14,11 @@ from napari_unet_nuclei.core.train.validate import SCORED, compare, score
 CANDIDATES: dict[str, tuple[float, ...]] = {
     "seed": (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6),
     "foreground": (0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8),
-    "min_size": (4.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0),
+    "confidence": (0.0, 0.5, 0.6, 0.7, 0.75, 0.8, 0.82, 0.84, 0.86, 0.87, 0.88, 0.89, 0.9),
+    "min_size": (4.0, 8.0, 12.0, 16.0, 20.0),
 }
 """Values that are tried, one threshold at a time; min_size in px² at the model's own scale. They leave a user's sliders
-room on both sides, and do not drop nuclei of a third of the usual diameter to please one data set."""
+room on both sides, and do not drop nuclei of a fifth of the usual diameter to please one data set."""
 
 ROUNDS = 2
 
