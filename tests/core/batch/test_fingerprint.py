@@ -40,6 +40,9 @@ def test_a_store_is_known_by_its_metadata_and_its_chunks_names_sizes_and_times(s
     (store / "0" / "c" / "0" / "1").write_text("more")
     changed.add(hash_image(store))
     assert len(changed) == 4
+    (store / "labels" / "nuclei").mkdir(parents=True)
+    (store / "labels" / "nuclei" / "zarr.json").write_text("{}")
+    assert hash_image(store) in changed
 
 
 def test_what_cannot_be_read_is_named(tmp_path) -> None:

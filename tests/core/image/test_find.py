@@ -84,3 +84,14 @@ def test_a_link_that_leads_nowhere_is_an_image_that_will_fail_and_a_pipe_is_none
     except (OSError, AttributeError):
         pytest.skip("this system has no links or no pipes")
     assert names(list(find_images([folder]).roots), folder) == ["a.PNG", "b.tif", "lost.tif", "sub/c.jpg"]
+
+
+def test_ome_zarr_images_are_folders_that_are_not_entered(folder: Path) -> None:
+    for name in ("cells.ome.zarr/zarr.json", "cells.ome.zarr/0/x.tif", "sub/old/.zattrs", "sub/.hidden.zarr/zarr.json"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    found = find_images([folder])
+    images = ["a.PNG", "b.tif", "cells.ome.zarr", "sub/c.jpg", "sub/old"]
+    assert names(list(found.roots), folder) == images
+    assert find_images([folder / "cells.ome.zarr"]).roots == {folder / "cells.ome.zarr": folder}
+    assert list(find_images([folder / "*.ome.zarr"], recursive=False).roots) == [folder / "cells.ome.zarr"]

@@ -301,3 +301,20 @@ def test_a_header_without_pixels_to_it_is_refused_as_the_image_would_be(tmp_path
     path.write_bytes(path.read_bytes()[:-5000])
     with pytest.raises(ImageFileError, match="cut short"):
         read_header(path)
+
+
+def test_an_ome_zarr_image_is_its_finest_level_and_stays_on_disk(tmp_path: Path) -> None:
+    from yaozarrs import DimSpec, v05
+    from yaozarrs.write.v05 import write_image
+
+    sizes = {"c": None, "y": 0.5, "x": 0.25}
+    dims = [
+        DimSpec(name=name, scale=scale or 1.0, unit="micrometer" if scale else None) for name, scale in sizes.items()
+    ]
+    image = v05.Image(multiscales=[v05.Multiscale.from_dims(dims)])
+    write_image(tmp_path / "cells.ome.zarr", image, GREY[:2], writer="zarr")
+    read = read_image(tmp_path / "cells.ome.zarr")
+    assert (read.axes, as_tuple(read.pixel_size)) == ("CYX", size(0.5, 0.25))
+    assert not isinstance(read.array, np.ndarray)
+    assert np.array_equal(read.array[:], GREY[:2])
+    assert read_header(tmp_path / "cells.ome.zarr") == read.header

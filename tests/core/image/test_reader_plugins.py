@@ -36,7 +36,7 @@ def file(tmp_path: Path) -> Path:
     [
         ([(PIXELS,)], "ZYX", (0, 0)),
         ([(PIXELS, {"channel_axis": 0, "scale": (0.5, 0.25), "units": "um"})], "CYX", (0.5, 0.25)),
-        ([(PIXELS, {"axis_labels": ("t", "y", "x"), "scale": (1, 2, 3), "units": ("s", "nm", "nm")}, "image")], "TYX", (0.002, 0.003)),
+        ([(PIXELS, {"axis_labels": "tyx", "scale": (1, 2, 3), "units": ("s", "nm", "nm")})], "TYX", (0.002, 0.003)),
         ([([PIXELS, PIXELS[:, ::2, ::2]], {"multiscale": True}, "image")], "ZYX", (0, 0)),
         ([(np.zeros((3, 2)), {}, "points"), (PIXELS, {}, "image")], "ZYX", (0, 0)),
     ],

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from napari_unet_nuclei.core.batch.template import RequestTemplate
 from napari_unet_nuclei.core.errors import ImageFileError
+from napari_unet_nuclei.core.image.ome_zarr import LABELS_GROUP
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.registry import default_registry
 from napari_unet_nuclei.core.segment.request import AUTOMATIC
@@ -87,6 +88,8 @@ def _hash_folder(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = path.relative_to(folder).as_posix()
+        if name.startswith(f"{LABELS_GROUP}/"):  # what is known of the image, and not part of it
+            continue
         if path.name in _ZARR_METADATA:
             digest.update(f"{name}\n{_hash_file(path)}\n".encode())
         else:

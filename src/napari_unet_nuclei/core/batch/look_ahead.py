@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -33,7 +34,7 @@ class Prospect:
     image : str
         Path.
     bytes : int
-        Size of the file; 0 where unknown.
+        Size of the file, or of the pixels where the image is a folder; 0 where unknown.
     axes : str
         How its axes are read: ``Z 20 · C 2 · Y 512 · X 512``; empty where it cannot be read.
     dtype : str
@@ -167,7 +168,7 @@ def _described(seen: Prospect, header: ImageHeader, axes: str) -> Prospect:
     size = header.pixel_size
     return replace(
         seen,
-        bytes=header.path.stat().st_size,
+        bytes=header.path.stat().st_size if header.path.is_file() else math.prod(header.shape) * header.dtype.itemsize,
         axes=axes_text(axes, header.shape),
         dtype=str(header.dtype),
         pixel_size=f"{size.y:.4g} × {size.x:.4g}" if size.known else "",

@@ -27,7 +27,7 @@ ENDINGS = {
 RECORDS = ".nuclei"
 """Hidden folder among the results where a run notes what is done."""
 
-_EARLIER_RESULTS = ("_labels.tif", "_labels.ome.tif", "_overlay.png")
+_EARLIER_RESULTS = ("_labels.tif", "_labels.ome.tif", "_labels.ome.zarr", "_overlay.png")
 """Endings of results that could be taken for images."""
 
 

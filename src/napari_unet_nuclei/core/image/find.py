@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_unet_nuclei.core.errors import ImageFileError
+from napari_unet_nuclei.core.image.ome_zarr import is_ome_zarr
 
 TIFF_SUFFIXES = frozenset({".tif", ".tiff", ".btf", ".tf8", ".lsm"})
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
@@ -42,7 +43,7 @@ def find_images(paths: Sequence[Path], recursive: bool = True) -> FoundImages:
     ----------
     paths : sequence of Path
         Files are taken as they are. Of folders and patterns (``*``, ``?``, ``[...]``, ``**``), files with an image
-        suffix are taken; hidden ones are not.
+        suffix are taken, and folders that are OME-Zarr images; hidden ones are not.
     recursive : bool
         Look into folders within folders too; links between folders are followed, each folder is entered once.
 
@@ -89,7 +90,7 @@ def nothing_found(paths: Sequence[Path]) -> str:
 
 def _root(given: Path) -> Path:
     """Folder below which the images of a given path are looked for."""
-    if os.path.isdir(given):  # noqa: PTH112  # as in _meant_by
+    if os.path.isdir(given) and not is_ome_zarr(given):  # noqa: PTH112  # as in _meant_by
         return given
     root = given.parent
     while glob.has_magic(str(root)) and not root.exists():
@@ -98,8 +99,10 @@ def _root(given: Path) -> Path:
 
 
 def _meant_by(path: Path, recursive: bool, refused: list[tuple[str, str]]) -> Iterator[Path]:
-    """List the files that one given path stands for."""
-    if os.path.isdir(path):  # noqa: PTH112  # Path.is_dir raises where a folder above may not be entered
+    """List the images that one given path stands for."""
+    if is_ome_zarr(path):
+        yield path
+    elif os.path.isdir(path):  # noqa: PTH112  # Path.is_dir raises where a folder above may not be entered
         yield from _images_in(path, recursive, refused)
     elif os.path.lexists(path):
         yield path
@@ -108,7 +111,9 @@ def _meant_by(path: Path, recursive: bool, refused: list[tuple[str, str]]) -> It
         if not matches:
             refused.append((str(path), f"Nothing matches {path}: check the pattern."))
         for match in matches:
-            if match.is_dir():
+            if is_ome_zarr(match):
+                yield match
+            elif match.is_dir():
                 yield from _images_in(match, recursive, refused)
             elif _looks_like_image(match):
                 yield match
@@ -125,11 +130,13 @@ def _images_in(folder: Path, recursive: bool, refused: list[tuple[str, str]]) ->
 
     entered = {os.path.realpath(folder)}
     for place, subfolders, names in os.walk(folder, onerror=refuse, followlinks=True):
-        visible = [name for name in sorted(subfolders) if not name.startswith(".") and not name.endswith(".zarr")]
+        visible = [name for name in sorted(subfolders) if not name.startswith(".")]
+        stores = {name for name in visible if is_ome_zarr(Path(place, name))}
         subfolders.clear()
+        yield from (Path(place, name) for name in visible if name in stores)
         for name in visible if recursive else ():
             target = os.path.realpath(Path(place, name))
-            if target not in entered:
+            if name not in stores and not name.endswith(".zarr") and target not in entered:
                 entered.add(target)
                 subfolders.append(name)
         yield from (Path(place, name) for name in names if _looks_like_image(Path(place, name)))

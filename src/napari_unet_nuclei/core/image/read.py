@@ -19,6 +19,7 @@ from napari_unet_nuclei.core.image.find import (
 )
 from napari_unet_nuclei.core.image.image_file import ImageFile, ImageHeader
 from napari_unet_nuclei.core.image.microscope import open_microscope_file
+from napari_unet_nuclei.core.image.ome_zarr import is_ome_zarr, read_ome_zarr
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.image.reader_plugins import read_by_plugin
 from napari_unet_nuclei.core.image.tiff_file import read_tiff, read_tiff_header
@@ -44,8 +45,8 @@ def read_image(path: Path, series: int = 0) -> ImageFile:
     Parameters
     ----------
     path : Path
-        TIFF, OME-TIFF, ImageJ hyperstack, LSM, PNG, JPEG or BMP; with the extra ``formats`` also ND2, LIF and CZI; any
-        other kind for which a napari reader is installed.
+        TIFF, OME-TIFF, ImageJ hyperstack, LSM, PNG, JPEG or BMP; the folder of an OME-Zarr image; with the extra
+        ``formats`` also ND2, LIF and CZI; any other kind for which a napari reader is installed.
     series : int
         Which image of a file that holds several; of an image pyramid the finest level is read.
 
@@ -92,6 +93,8 @@ def read_header(path: Path, series: int = 0) -> ImageHeader:
 
 
 def _read(path: Path, series: int) -> ImageFile:
+    if path.is_dir():
+        return _read_store(path)
     suffix = path.suffix.lower()
     if suffix in TIFF_SUFFIXES:
         return read_tiff(path, series)
@@ -122,6 +125,8 @@ def _errors_in_words(path: Path) -> Iterator[None]:
 
 def _check_readable(path: Path) -> None:
     """Turn away what is no file with something in it, or may not be read."""
+    if is_ome_zarr(path):
+        return
     if path.is_dir():
         raise ImageFileError(f"{path} is a folder: give an image file.")
     if not path.exists():
@@ -137,6 +142,12 @@ def _check_values(path: Path, header: ImageHeader) -> None:
         raise ImageFileError(f"{path} holds values of type {header.dtype}: save it with plain numbers.")
     if 0 in header.shape:
         raise ImageFileError(f"{path} holds no image: its array has the shape {header.shape}.")
+
+
+def _read_store(path: Path) -> ImageFile:
+    """Open the finest level of an OME-Zarr image, whose pixels stay on disk."""
+    image = read_ome_zarr(path)
+    return ImageFile(path, image.levels[0], image.letters, image.pixel_size, image.channel_names)
 
 
 def _read_picture(path: Path) -> ImageFile:
