@@ -57,6 +57,20 @@ def test_one_of_several_layers_is_chosen(reader, file) -> None:
         read_image(file, 2)
 
 
+@pytest.mark.parametrize("reader", [[(PIXELS,)]], indirect=True)
+def test_where_one_reader_fails_another_is_asked(reader, file) -> None:
+    with DynamicPlugin("a-reader", plugin_manager=PluginManager.instance()) as plugin:
+
+        @plugin.contribute.reader(filename_patterns=["*.raw"])
+        def get_failing_reader(path):
+            def fail(paths: list[str]) -> None:
+                raise ValueError("not mine after all")
+
+            return fail
+
+        assert read_image(file).axes == "ZYX"
+
+
 def test_without_a_reader_the_ways_out_are_named(file) -> None:
     with pytest.raises(ImageFileError, match=r"OME-TIFF, install a napari reader"):
         read_image(file)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +30,7 @@ def read_by_plugin(path: Path, series: int) -> ImageFile:
     ImageFileError
         If no installed reader takes the file, or there is no such layer.
     """
-    try:
-        from npe2 import PluginManager
-        from npe2.io_utils import read
-    except ImportError as error:
-        raise _unreadable(path) from error
-    PluginManager.instance().discover()
-    try:
-        layers = read([str(path)], stack=False)
-    except ValueError as error:  # npe2's way to say that no reader takes it
-        raise _unreadable(path) from error
+    layers = _layers(path)
     images: list[tuple[AnyArray, ...]] = [
         layer for layer in layers if layer[0] is not None and (len(layer) < 3 or layer[2] == "image")
     ]
@@ -51,6 +42,25 @@ def read_by_plugin(path: Path, series: int) -> ImageFile:
     array = array[0] if isinstance(array, list | tuple) else array  # the finest level of a pyramid
     axes = _axes(array, meta)
     return ImageFile(path, array, axes, _pixel_size(meta, axes))
+
+
+def _layers(path: Path) -> Sequence[tuple[AnyArray, ...]]:
+    """Return what the first reader makes of a file; napari's own, which tries anything, comes last."""
+    try:
+        from npe2 import PluginManager
+        from npe2.io_utils import read
+    except ImportError as error:
+        raise _unreadable(path) from error
+    manager = PluginManager.instance()
+    manager.discover()
+    names = {reader.plugin_name for reader in manager.iter_compatible_readers([str(path)])}
+    problem: Exception | None = None
+    for name in sorted(names, key=lambda name: (name == "napari", name)):
+        try:
+            return read([str(path)], stack=False, plugin_name=name)
+        except Exception as error:  # noqa: BLE001  # whatever one reader stumbles over, another may do better
+            problem = error
+    raise _unreadable(path) from problem
 
 
 def _axes(array: AnyArray, meta: Mapping[str, Any]) -> str:
