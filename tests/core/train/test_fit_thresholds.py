@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_unet_nuclei.core.image.drawing import draw_nuclei
+from napari_unet_nuclei.core.labels.encode import encode_labels
+from napari_unet_nuclei.core.labels.metrics import match
+from napari_unet_nuclei.core.model.card import Thresholds
+from napari_unet_nuclei.core.progress import Silent
+from napari_unet_nuclei.core.segment.predict import Prediction
+from napari_unet_nuclei.core.segment.size import NO_NUCLEI
+from napari_unet_nuclei.core.train.fit_thresholds import _decode, _score, fit_thresholds
+from napari_unet_nuclei.core.train.samples import Sample
+from napari_unet_nuclei.core.train.validate import compare
+from tests.recording import RecordingProgress
+
+
+def example(seed: int, faint: int = 0) -> tuple[Sample, Prediction]:
+    """Perfect maps of drawn nuclei, the first ``faint`` of which are no nuclei and which the network doubts."""
+    _, drawn = draw_nuclei((96, 96), 16, 12, np.random.default_rng(seed))
+    maps = encode_labels(drawn, 22.0)
+    foreground = np.where(drawn <= faint, 0.7, 1.0) * maps.foreground
+    stacked = np.stack([foreground, maps.border, maps.distance])
+    labels = np.where(drawn > faint, drawn, 0).astype(np.int32)
+    sample = Sample(str(seed), np.zeros((1, 96, 96), np.float32), labels, str(seed))
+    return sample, Prediction((255 * stacked).astype(np.uint8), NO_NUCLEI, 1.0)
+
+
+def examples(faint: int = 0) -> tuple[list[Sample], list[Prediction]]:
+    pairs = [example(seed, faint) for seed in range(3)]
+    return [sample for sample, _ in pairs], [prediction for _, prediction in pairs]
+
+
+def test_what_the_network_doubts_is_left_out_where_it_is_none():
+    samples, predictions = examples(faint=4)
+    found = fit_thresholds(samples, predictions, Thresholds(foreground=0.5, seed=0.5), Silent())
+    assert max(found.confidence, found.foreground) >= 0.7
+    assert all(compare(*pair, found).spurious[0] == 0 for pair in zip(samples, predictions, strict=True))
+
+
+def test_it_is_never_worse_than_the_start():
+    samples, predictions = examples()
+    start = Thresholds(foreground=0.9, seed=0.9, min_size=300.0, confidence=0.3)
+    found = fit_thresholds(samples, predictions, start, Silent())
+    scores = [
+        _score([compare(*pair, one) for pair in zip(samples, predictions, strict=True)]) for one in (start, found)
+    ]
+    assert scores[1] >= scores[0]
+    assert scores[1] > 0.8
+
+
+@pytest.mark.parametrize(("confidence", "min_size"), [(0.0, 1.0), (0.8, 1.0), (0.0, 150.0), (0.75, 180.0)])
+def test_leaving_out_counts_as_decoding_with_these_thresholds_does(confidence, min_size):
+    sample, prediction = example(1, faint=3)
+    free = Thresholds(foreground=0.5, seed=0.4, min_size=0.0)
+    strict = Thresholds(foreground=0.5, seed=0.4, min_size=min_size, confidence=confidence)
+    counted = _decode(sample, prediction, free).counts(confidence, min_size)
+    assert counted.average_precision.tolist() == compare(sample, prediction, strict).average_precision.tolist()
+    assert match(sample.labels, sample.labels).found[0] == counted.true_count
+
+
+def test_progress_rises():
+    progress = RecordingProgress()
+    fit_thresholds(*examples(), Thresholds(), progress)
+    assert progress.fractions == sorted(progress.fractions)
