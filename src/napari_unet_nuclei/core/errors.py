@@ -55,3 +55,7 @@ class TrainingDivergedError(NucleiError):
 
 class WorseModelError(NucleiError):
     """A fine-tuned model is worse than the one it came from, so it was not kept."""
+
+
+class ClusterError(NucleiError):
+    """Work on other processes or computers cannot be done: Dask is missing, or its scheduler or workers are."""

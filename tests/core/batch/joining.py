@@ -84,7 +84,7 @@ class _Joining:
 
     def label(self) -> np.ndarray:
         least = self.thresholds.min_size
-        tallies = [tally(self.grid, block, self.core(block)) for block in self.grid]
+        tallies = {block.number: tally(self.grid, block, self.core(block)) for block in self.grid}
         numbers = number_nuclei(tallies, united(np.concatenate(self.pairs)), least)
         labels = np.zeros(self.grid.shape, np.int64)
         background = {}

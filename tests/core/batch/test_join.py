@@ -24,7 +24,7 @@ TWO_BLOCKS = blocks_of(
 
 
 def labels_of(cores: list[np.ndarray], min_size: int, aliases=NOTHING) -> np.ndarray:
-    tallies = [tally(GRID, block, keys) for block, keys in zip(GRID, cores, strict=True)]
+    tallies = {block.number: tally(GRID, block, keys) for block, keys in zip(GRID, cores, strict=True)}
     numbers = number_nuclei(tallies, aliases, min_size)
     parts = [numbered(GRID, block, keys, numbers, min_size) for block, keys in zip(GRID, cores, strict=True)]
     assert numbers.count == max(part.max() for part in parts)

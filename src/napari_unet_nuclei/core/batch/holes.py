@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,18 @@ class OpenPieces:
     outside: NDArray[np.bool_]
     edge_pieces: Mapping[Side, Ids]
     edge_ids: Mapping[Side, Ids]
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All of it as arrays by name, to be kept in a file."""
+        edges = {f"{side} pieces": line for side, line in self.edge_pieces.items()}
+        ids = {f"{side} ids": line for side, line in self.edge_ids.items()}
+        return {"lowest": self.lowest, "highest": self.highest, "outside": self.outside, **edges, **ids}
+
+    @staticmethod
+    def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> OpenPieces:
+        """Undo `arrays`."""
+        pieces, ids = ({side: arrays[f"{side} {kind}"] for side in SIDES} for kind in ("pieces", "ids"))
+        return OpenPieces(arrays["lowest"], arrays["highest"], arrays["outside"], pieces, ids)
 
 
 def open_pieces(grid: BlockGrid, block: Block, ids: Ids) -> OpenPieces:

@@ -5,7 +5,7 @@ Only what crosses an edge is ever held for the whole image at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -130,23 +130,32 @@ class Numbers:
     shared_ids: NDArray[np.int64]
     count: int
 
+    def arrays(self) -> dict[str, NDArray[np.int64]]:
+        """All of it as arrays by name, to be kept in a file."""
+        return {"starts": self.starts, "shared": self.shared, "ids": self.shared_ids, "count": np.array(self.count)}
 
-def number_nuclei(tallies: Sequence[Tally], aliases: Aliases, min_size: int) -> Numbers:
+    @staticmethod
+    def from_arrays(arrays: Mapping[str, NDArray[np.int64]]) -> Numbers:
+        """Undo `arrays`."""
+        return Numbers(arrays["starts"], arrays["shared"], arrays["ids"], int(arrays["count"]))
+
+
+def number_nuclei(tallies: Mapping[int, Tally], aliases: Aliases, min_size: int) -> Numbers:
     """Leave out nuclei of fewer than ``min_size`` px² and give ids 1..n without gaps to the others.
 
     Parameters
     ----------
-    tallies : sequence of Tally
-        By number of the block; each is looked at twice, so a lazy sequence keeps memory small.
+    tallies : mapping of int to Tally
+        By number of the block, all from 0 on; each is looked at twice, so a mapping that reads them keeps memory small.
     aliases : Aliases
     min_size : int
     """
     least = max(min_size, 1)
-    shared = np.unique(np.concatenate([aliases.names, *(one.foreign for one in tallies)]))
+    shared = np.unique(np.concatenate([aliases.names, *(one.foreign for one in tallies.values())]))
     meant = np.searchsorted(shared, aliases.of(shared))
     totals = np.zeros(shared.size, np.int64)
     within = np.zeros(len(tallies) + 1, np.int64)
-    for number, one in enumerate(tallies):
+    for number, one in tallies.items():
         for keys, areas in ((one.own, one.own_area), (one.foreign, one.foreign_area)):
             known = np.isin(keys, shared, assume_unique=True)
             np.add.at(totals, meant[np.searchsorted(shared, keys[known])], areas[known])

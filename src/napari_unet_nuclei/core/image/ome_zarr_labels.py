@@ -22,8 +22,22 @@ from napari_unet_nuclei.core.image.pixel_size import PixelSize
 PROGRAM = "napari-unet-nuclei"
 """Attribute of a label image under which its provenance is kept."""
 
+LEADING_AXES = "TQZ"
+"""Axes before Y and X, in the order that NGFF wants."""
+
 SMALLEST_LEVEL = 1024
 """Pixels; a pyramid ends where neither side is longer."""
+
+
+def leading_order(axes: str) -> list[int]:
+    """Positions of an image's leading axes in the order in which labels have them.
+
+    Examples
+    --------
+    >>> leading_order("ZT")
+    [1, 0]
+    """
+    return sorted(range(len(axes)), key=lambda position: LEADING_AXES.index(axes[position]))
 
 
 def label_axes(axes: str, image: OmeZarrImage | None, pixel_size: PixelSize) -> tuple[Axis, ...]:
@@ -118,7 +132,13 @@ def write_label_metadata(
         **{"image-label": v05.ImageLabel(version="0.5", source=v05.LabelSource(image=source) if source else None)},
     )
     attributes = {"ome": described.model_dump(mode="json", by_alias=True, exclude_none=True), PROGRAM: dict(provenance)}
-    zarr.create_group(LocalStore(folder), zarr_format=3, attributes=attributes)
+    _write_group(folder, {"zarr_format": 3, "node_type": "group", "attributes": attributes})
+
+
+def _write_group(folder: Path, metadata: Mapping[str, Any]) -> None:
+    """Write the metadata of a group in one step; its arrays are left alone."""
+    with atomic(folder / "zarr.json") as partial:
+        partial.write_text(json.dumps(metadata, indent=2, ensure_ascii=False), encoding="utf-8")
 
 
 def _described_axis(axis: Axis) -> dict[str, str]:
@@ -174,5 +194,4 @@ def list_labels(image: OmeZarrImage, name: str) -> None:
     listed = ome.setdefault("labels", [])
     if name not in listed:
         listed.append(name)
-        with atomic(file) as partial:
-            partial.write_text(json.dumps(metadata, indent=2), encoding="utf-8")
+        _write_group(folder, metadata)
