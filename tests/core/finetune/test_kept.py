@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_unet_nuclei.core.correct.correction import Correction
-from napari_unet_nuclei.core.correct.corrections import list_corrections, read_correction
+from napari_unet_nuclei.core.correct.corrections import list_corrections, read_correction, save_correction
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.finetune import kept as module
 from napari_unet_nuclei.core.finetune.kept import keep_corrections, open_input, own_labels
@@ -30,21 +30,29 @@ def test_a_correction_takes_the_place_of_an_earlier_one_of_the_same_image(tmp_pa
     labels = first.labels.copy()
     labels[0, 0] = 9
     [kept] = keep_corrections(tmp_path, [replace(first, labels=labels)])
-    assert names(tmp_path) == [kept.name] == ["DAPI"]
-    assert read_correction(tmp_path, "DAPI").labels[0, 0] == 9
+    assert names(tmp_path) == [kept.name]
+    assert kept.name.startswith("DAPI ")
+    assert read_correction(tmp_path, kept.name).labels[0, 0] == 9
+
+
+def test_what_was_saved_elsewhere_keeps_its_name_and_what_is_known_of_it(tmp_path):
+    save_correction(tmp_path, replace(correction("from the other dock"), provenance={"dismissed": [[0, 4, 0, 4]]}))
+    [kept] = keep_corrections(tmp_path, [replace(correction(), provenance={"model": "old"})])
+    assert names(tmp_path) == [kept.name] == ["from the other dock"]
+    assert read_correction(tmp_path, kept.name).provenance == {"dismissed": [[0, 4, 0, 4]], "model": "old"}
 
 
 def test_no_correction_takes_the_place_of_another_images(tmp_path):
-    keep_corrections(tmp_path, [correction(seed=0)])
-    for _ in range(2):
-        [kept] = keep_corrections(tmp_path, [correction(seed=1)])
-        assert kept.name == "DAPI (2)"
-    assert names(tmp_path) == ["DAPI", "DAPI (2)"]
+    for seed in (0, 1, 1):
+        keep_corrections(tmp_path, [correction(seed=seed)])
+    assert len(names(tmp_path)) == 2
 
 
 def test_two_corrections_of_one_image_are_both_kept(tmp_path):
-    kept = keep_corrections(tmp_path, [correction(), correction()])
-    assert [one.name for one in kept] == names(tmp_path) == ["DAPI", "DAPI (2)"]
+    for _ in range(2):
+        kept = keep_corrections(tmp_path, [correction(), correction()])
+        assert [one.name for one in kept] == names(tmp_path)
+        assert len(names(tmp_path)) == 2
 
 
 def test_of_a_slide_what_lies_round_the_reviewed_region_is_kept(tmp_path, monkeypatch):

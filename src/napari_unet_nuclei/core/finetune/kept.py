@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -25,10 +25,10 @@ LARGEST_WHOLE = 4096**2
 
 
 def keep_corrections(folder: Path, corrections: Sequence[Correction]) -> tuple[Correction, ...]:
-    """Save corrections so that none takes the place of another image's, and return them as they were saved.
+    """Save corrections, and return them as they were saved.
 
-    A correction of the same image under the same name gives way to the new one. Where the name belongs to another
-    image, or to another of these corrections, a number is put behind it.
+    What was kept of the same image before gives way, under the name that it has, and what its provenance says besides
+    stays; the correction of another image never does.
 
     Parameters
     ----------
@@ -49,29 +49,29 @@ def keep_corrections(folder: Path, corrections: Sequence[Correction]) -> tuple[C
         small = np.prod(correction.labels.shape) <= LARGEST_WHOLE
         whole = correction if small else correction.cropped()
         read = checked(replace(whole, image=np.asarray(whole.image)))
-        name = own_name(list_corrections(folder), read.name, hash_image(read.image), (one.name for one in kept))
-        kept.append(replace(read, name=name))
+        taken = {one.name for one in kept}
+        kept.append(_replacing([entry for entry in list_corrections(folder) if entry.name not in taken], taken, read))
         save_correction(folder, kept[-1])
     return tuple(kept)
 
 
-def own_name(entries: Sequence[CorrectionEntry], name: str, image_hash: str, taken: Iterable[str] = ()) -> str:
-    """Return the name that a correction of an image has or gets: the wanted one, or that with a number behind it.
+def _replacing(entries: Sequence[CorrectionEntry], taken: set[str], correction: Correction) -> Correction:
+    """Give a correction the name of the latest one of its image, or one that is still free."""
+    digest = hash_image(correction.image)
+    same = [entry for entry in entries if entry.image_hash == digest and entry.origin == correction.origin]
+    if same:
+        before = max(same, key=lambda entry: entry.saved)
+        return replace(correction, name=before.name, provenance={**before.provenance, **correction.provenance})
+    name = f"{correction.name} {digest[:8]}"  # which tells apart images of one name
+    used = taken | {entry.name for entry in entries}
+    return replace(correction, name=next(one for one in _numbered(name) if one not in used))
 
-    Parameters
-    ----------
-    entries : sequence of CorrectionEntry
-        What is kept already.
-    name : str
-        The wanted name.
-    image_hash : str
-        As `hash_image` gives it.
-    taken : iterable of str
-        Names that other corrections have got meanwhile.
-    """
-    others = {entry.name for entry in entries if entry.image_hash != image_hash} | set(taken)
-    numbered = (f"{name} ({number})" for number in count(2))
-    return name if name not in others else next(one for one in numbered if one not in others)
+
+def _numbered(name: str) -> Iterator[str]:
+    """Yield a name, then the same with numbers behind it."""
+    yield name
+    for number in count(2):
+        yield f"{name} ({number})"
 
 
 def open_input(correction: Correction, form: InputForm) -> PlaneReader:
