@@ -101,7 +101,7 @@ def _decode(sample: Sample, prediction: Prediction, thresholds: Thresholds) -> _
     labels = whole_labels(labels)
     areas = np.bincount(labels.ravel())[1:]
     certainty = np.bincount(labels.ravel(), prediction.maps[0].ravel())[1:] / (255 * areas)
-    return _Decoded(find_overlaps(truth, labels), areas * prediction.scale**2, np.asarray(certainty))
+    return _Decoded(find_overlaps(truth, labels), areas * prediction.scale**2, np.asarray(certainty, np.float64))
 
 
 def _score(counts: Sequence[MatchCounts]) -> float:
