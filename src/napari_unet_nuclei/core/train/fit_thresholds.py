@@ -99,7 +99,7 @@ def _decode(sample: Sample, prediction: Prediction, thresholds: Thresholds) -> _
     """Decode one image without leaving anything out, and compare it with the truth."""
     truth, labels = judged(sample, decoded(prediction, thresholds))
     labels = whole_labels(labels)
-    areas = np.bincount(labels.ravel())[1:]
+    areas = np.bincount(labels.ravel())[1:].astype(np.float64)
     certainty = np.bincount(labels.ravel(), prediction.maps[0].ravel())[1:] / (255 * areas)
     return _Decoded(find_overlaps(truth, labels), areas * prediction.scale**2, np.asarray(certainty, np.float64))
 
