@@ -7,14 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import zarr
 
 from napari_unet_nuclei import segment
-from napari_unet_nuclei.core.batch import block_plan, block_work
+from napari_unet_nuclei.core.batch import block_planner, block_work
 from napari_unet_nuclei.core.batch.blockwise import segment_blockwise
 from napari_unet_nuclei.core.batch.executors import Threads
+from napari_unet_nuclei.core.batch.result_table import measure_result
 from napari_unet_nuclei.core.errors import ClusterError, ImageShapeError, OutputFileError
 from napari_unet_nuclei.core.image import ome_zarr_labels, plane
 from napari_unet_nuclei.core.image.axes import ImageSource
@@ -26,6 +28,7 @@ from napari_unet_nuclei.core.model import device
 from napari_unet_nuclei.core.progress import Cancelled, Silent
 from napari_unet_nuclei.core.segment import provenance
 from napari_unet_nuclei.core.segment.request import SegmentRequest
+from napari_unet_nuclei.core.segment.run import run_segment
 from napari_unet_nuclei.core.settings import SegmentSettings
 from tests.properties.test_blocks import same_up_to_numbers, whole_numbers
 from tests.recording import RecordingProgress
@@ -37,8 +40,8 @@ BLOCK = 80
 
 @pytest.fixture(autouse=True)
 def _small_halo(monkeypatch):
-    monkeypatch.setattr(block_plan, "SMALLEST_HALO", 64)
-    monkeypatch.setattr(block_plan, "HALO_DIAMETERS", 3)
+    monkeypatch.setattr(block_planner, "SMALLEST_HALO", 64)
+    monkeypatch.setattr(block_planner, "HALO_DIAMETERS", 3)
 
 
 def request(image: np.ndarray = IMAGE, axes: str = "YX", **given: object) -> SegmentRequest:
@@ -112,6 +115,35 @@ def test_a_part_of_an_image_lies_where_it_is_in_the_image(tmp_path):
     assert not labels.any()
 
 
+def rows_by_place(table: pd.DataFrame) -> pd.DataFrame:
+    places = [name for name in ("z", "t", "centroid_y", "centroid_x") if name in table]
+    return table.drop(columns="label").sort_values(places, ignore_index=True)
+
+
+@pytest.mark.parametrize("axes", ["YX", "ZTCYX"])
+def test_the_table_is_that_of_the_image_in_one_piece(axes, tmp_path):
+    image, given = IMAGE, {}
+    if axes != "YX":
+        image = np.stack([IMAGE, IMAGE[::-1], IMAGE[:, ::-1], IMAGE // 2]).reshape(2, 1, 2, *IMAGE.shape)
+        given = {"channel": 1}
+    asked = request(image, axes, diameter=22.0, pixel_size=PixelSize(0.5, 0.5), **given)
+    table = tmp_path / "table.csv"
+    result = segment_blockwise(asked, tmp_path / "l.ome.zarr", Silent(), block=BLOCK, table=table)
+    ours, theirs = pd.read_csv(table), measure_result(run_segment(asked, Silent()), asked).drop(columns="confidence")
+    assert ours["label"].tolist() == list(range(1, result.count + 1))
+    assert result.median_area == ours["area_px"].median()
+    assert list(ours.columns) == list(theirs.columns)
+    pd.testing.assert_frame_equal(rows_by_place(ours), rows_by_place(theirs), check_dtype=False)
+    labels = labels_of(result.path).reshape(-1, *IMAGE.shape)
+    assert np.array_equal(ours["area_px"], np.bincount(labels.ravel())[1:])
+
+
+def test_an_image_without_nuclei_has_a_table_without_rows(tmp_path):
+    asked = request(np.zeros((100, 90), np.uint8), diameter=22.0)
+    result = segment_blockwise(asked, tmp_path / "l.ome.zarr", Silent(), block=BLOCK, table=tmp_path / "table.csv")
+    assert (result.count, result.median_area, len(pd.read_csv(tmp_path / "table.csv"))) == (0, None, 0)
+
+
 def test_every_level_of_the_pyramid_has_every_second_pixel(tmp_path, monkeypatch):
     monkeypatch.setattr(ome_zarr_labels, "SMALLEST_LEVEL", 80)
     result = segment_blockwise(request(region=(20, 170, 70, 220)), tmp_path / "l.ome.zarr", Silent(), block=64)
@@ -151,6 +183,8 @@ def test_work_that_is_done_is_not_done_again_and_other_work_is_not_replaced(tmp_
     with monkeypatch.context() as patch:
         patch.setattr(block_work, "predict_region", lambda *given: pytest.fail("done again"))
         again = segment_blockwise(request(), out, Silent(), block=BLOCK)
+    assert again.done_before
+    assert not first.done_before
     assert (again.count, again.path, again.provenance) == (first.count, first.path, first.provenance)
     with pytest.raises(OutputFileError, match="another image"):
         segment_blockwise(request(min_size=400), out, Silent(), block=BLOCK)
@@ -269,7 +303,7 @@ CHILD = """
 import sys
 from pathlib import Path
 import torch
-from napari_unet_nuclei.core.batch import block_plan
+from napari_unet_nuclei.core.batch import block_planner
 from napari_unet_nuclei.core.batch.blockwise import segment_blockwise
 from napari_unet_nuclei.core.model import device
 from tests.core.batch.test_blockwise import BLOCK, request_of
@@ -279,15 +313,15 @@ class Telling:
     def report(self, event):
         print(event, flush=True)
 
-block_plan.SMALLEST_HALO, block_plan.HALO_DIAMETERS = 64, 3
-block_plan.fastest_cpu_precision = device.fastest_cpu_precision = lambda: torch.float32
+block_planner.SMALLEST_HALO, block_planner.HALO_DIAMETERS = 64, 3
+block_planner.fastest_cpu_precision = device.fastest_cpu_precision = lambda: torch.float32
 segment_blockwise(request_of(Path(sys.argv[1])), Path(sys.argv[2]), Telling(), block=BLOCK)
 """
 
 
 @pytest.mark.parametrize("word", ["block 5", "writing block 4"])
 def test_a_killed_run_is_gone_on_with_and_gives_the_same(word, tmp_path, monkeypatch):
-    for module in (device, block_plan):  # each process would choose the faster number format by itself
+    for module in (device, block_planner):  # each process would choose the faster number format by itself
         monkeypatch.setattr(module, "fastest_cpu_precision", lambda: torch.float32)
     image, out = write_image(tmp_path / "i.ome.zarr", 3), tmp_path / "l.ome.zarr"
     child = subprocess.Popen([sys.executable, "-c", CHILD, str(image), str(out)], stdout=subprocess.PIPE, text=True)

@@ -11,7 +11,8 @@ import pytest
 import zarr
 
 from napari_unet_nuclei.core.batch.blockwise import segment_blockwise
-from napari_unet_nuclei.core.batch.executors import Executor, Serial, Threads, dask_cluster
+from napari_unet_nuclei.core.batch.cluster import dask_cluster
+from napari_unet_nuclei.core.batch.executors import Executor, Serial, Threads
 from napari_unet_nuclei.core.errors import ClusterError, ImageFileError
 from napari_unet_nuclei.core.progress import Advanced, Cancelled, Progress, Silent
 from tests.core.batch.test_blockwise import request_of, write_image
@@ -68,7 +69,7 @@ def test_without_dask_one_is_told_what_to_install(monkeypatch):
 
 
 def test_an_address_where_nobody_listens_is_named(monkeypatch):
-    monkeypatch.setattr("napari_unet_nuclei.core.batch.executors.CONNECTING", 1)
+    monkeypatch.setattr("napari_unet_nuclei.core.batch.cluster.CONNECTING", 1)
     with pytest.raises(ClusterError, match=r"127\.0\.0\.1:9"), dask_cluster("tcp://127.0.0.1:9"):
         pass
 

@@ -2,48 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from napari_unet_nuclei.core.batch.block_maps import find_scale
 from napari_unet_nuclei.core.batch.blocks import BlockGrid
-from napari_unet_nuclei.core.batch.fingerprint import hash_image
-from napari_unet_nuclei.core.errors import ImageShapeError, SettingsError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.normalise import IntensityRange
-from napari_unet_nuclei.core.image.ome_zarr_labels import leading_order
-from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader, open_plane
+from napari_unet_nuclei.core.image.plane import PlaneReader
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
-from napari_unet_nuclei.core.model.device import fastest_cpu_precision
-from napari_unet_nuclei.core.model.registry import ModelEntry
-from napari_unet_nuclei.core.progress import Progress
-from napari_unet_nuclei.core.segment.automatic_size import scale_for
-from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
-from napari_unet_nuclei.core.segment.nuclei import _given_diameter
-from napari_unet_nuclei.core.segment.predict import thresholds_at
-from napari_unet_nuclei.core.segment.provenance import describe_run, hash_pixels
-from napari_unet_nuclei.core.segment.request import SegmentRequest
-from napari_unet_nuclei.core.segment.run import _checked_region, _choose_model
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import Region
 
-HALO_DIAMETERS = 8
-"""Blocks look this many nuclei beyond their core: clumps are seldom wider."""
-
-SMALLEST_HALO = 128
-"""Pixels, where the block is not smaller."""
-
 CHUNK = 1024
 """Largest side of a chunk of the stores, in pixels; blocks are made of whole chunks."""
-
-WITHOUT_EFFECT = {"device", "tile"}
-"""Settings that do not show in the labels."""
 
 
 class BlockPlan(BaseModel):
@@ -53,8 +26,10 @@ class BlockPlan(BaseModel):
     ----------
     fingerprint : str
         Of image, model, settings and geometry: work done under another one is of no use.
-    file, series, axes
+    file, series, axes, channel_names
         The image, and the meaning of its axes; no file where the image came from a program.
+    pixel_size : tuple of float
+        (y, x) in µm, 0 where unknown.
     label_shape, label_axes
         Of the labels of the whole image.
     indices : tuple of tuple of int
@@ -88,6 +63,8 @@ class BlockPlan(BaseModel):
     file: str
     series: int
     axes: str
+    channel_names: tuple[str, ...]
+    pixel_size: tuple[float, float]
     label_shape: tuple[int, ...]
     label_axes: str
     indices: tuple[tuple[int, ...], ...]
@@ -156,141 +133,3 @@ def read_plan(path: Path, fingerprint: str) -> BlockPlan | None:
     except (OSError, ValueError, ValidationError):
         return None
     return plan if plan.fingerprint == fingerprint else None
-
-
-class Planner:
-    """Looks at an image as a whole.
-
-    Parameters
-    ----------
-    request : SegmentRequest
-    block : int
-        Wanted side of a block in pixels.
-    pixels_in : Path or None
-        File or folder that holds the image's pixels, where they are in one.
-    series : int
-        Which image of the file.
-
-    Raises
-    ------
-    NucleiError
-        If the request cannot be done, or not in blocks.
-
-    Attributes
-    ----------
-    entry : ModelEntry
-        The model that was asked for, or the one for this kind of image.
-    fingerprint : str
-    """
-
-    def __init__(self, request: SegmentRequest, block: int, pixels_in: Path | None, series: int) -> None:
-        source = request.source
-        self.request = request
-        self.series = series
-        self.side = block_side(block)
-        self.region = _checked_region(request)
-        self.indices = tuple(source.plane_indices(request.plane))
-        if not self.indices or len(request.plane) > len(source.leading_axes):
-            raise ImageShapeError(
-                f"There is no plane {request.plane} in an image of shape {tuple(source.array.shape)}."
-            )
-        if self.region[0] == self.region[1] or self.region[2] == self.region[3]:
-            raise ImageShapeError("There are no pixels to segment: give an image, or a region, that has some.")
-        self.look: PlaneLook
-        self.entry: ModelEntry
-        self.look, self.entry = _choose_model(request, self._middle, self.region)
-        if self.entry.card.task != "instances":
-            raise SettingsError(
-                f"The model '{self.entry.name}' tells classes, which is not done in blocks: choose a model for nuclei."
-            )
-        self.fingerprint = self._fingerprint(pixels_in)
-
-    @property
-    def _middle(self) -> tuple[int, ...]:
-        """The plane that decides for all."""
-        return self.indices[len(self.indices) // 2]
-
-    def _fingerprint(self, pixels_in: Path | None) -> str:
-        request = self.request
-        described = {
-            "program": version("napari-unet-nuclei"),
-            "series": self.series,
-            "image": hash_image(pixels_in) if pixels_in else hash_pixels([self._open(self._middle)]),
-            "shape": list(request.source.array.shape),
-            "axes": request.source.axes,
-            "indices": self.indices,
-            "region": self.region,
-            "pixel_size": [request.pixel_size.y, request.pixel_size.x],
-            "model": self.entry.card.model_dump(mode="json", exclude={"name", "description"}),
-            "settings": request.settings.model_dump(exclude=WITHOUT_EFFECT),
-            "side": self.side,
-        }
-        return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
-
-    def _open(self, index: tuple[int, ...]) -> PlaneReader:
-        return open_plane(self.request.source, index, self.region, self.look, self.entry.card.percentiles)
-
-    def plan(self, runner: NetworkRunner, progress: Progress) -> BlockPlan:
-        """Measure the image, and decide.
-
-        Parameters
-        ----------
-        runner : NetworkRunner
-            Of `entry`'s model.
-        progress : Progress
-        """
-        request, card, settings = self.request, self.entry.card, self.request.settings
-        source = request.source
-        readers = [self._open(index) for index in self.indices]
-        if settings.diameter_auto and "size" in card.architecture.heads:
-            scale, diameter = find_scale(readers[len(readers) // 2], runner, progress)
-        else:
-            diameter = _given_diameter(request, card.diameter)
-            scale = scale_for(diameter, card.diameter)
-        own = thresholds_at(card.thresholds, scale)
-        order = leading_order(source.leading_axes)
-        return BlockPlan(
-            fingerprint=self.fingerprint,
-            file=str(Path(request.file).resolve()) if request.file else "",
-            series=self.series,
-            axes=source.axes,
-            label_shape=(*(source.leading_shape[axis] for axis in order), *source.plane_shape),
-            label_axes="".join(source.leading_axes[axis] for axis in order) + "YX",
-            indices=self.indices,
-            places=tuple(tuple(index[axis] for axis in order) for index in self.indices),
-            region=self.region,
-            channels=self.look.channels,
-            inverted=self.look.inverted,
-            ranges=tuple(reader.ranges for reader in readers),
-            finite=tuple(reader.finite for reader in readers),
-            scale=scale,
-            thresholds=DecodeThresholds(
-                own.foreground if settings.foreground_auto else settings.foreground,
-                own.seed if settings.seed_auto else settings.seed,
-                own.min_size if settings.min_size_auto else settings.min_size,
-                own.scale,
-            ),
-            settings=settings,
-            precision="bfloat16" if fastest_cpu_precision() == torch.bfloat16 else "float32",
-            side=self.side,
-            halo=min(max(round(HALO_DIAMETERS * diameter), SMALLEST_HALO), self.side),
-            model=card.name,
-            channel=self.look.channel_name,
-            diameter=diameter,
-            notices=tuple(self._notices(readers)),
-            provenance=describe_run(request, card, self.look, runner.device, diameter, readers),
-        )
-
-    def _notices(self, readers: list[PlaneReader]) -> list[str]:
-        """What the user should know of the image as a whole."""
-        notices = []
-        if not all(reader.finite for reader in readers):
-            notices.append("Some pixels are NaN or infinite; they were treated as background.")
-        if self.look.inverted:
-            notices.append("Bright background: the image was inverted.")
-        if self.request.source.is_colour and len(self.look.channels) == 1:
-            notices.append(f"Colour picture: the nuclei were read from the {self.look.channel_name}.")
-        if self.look.kind != self.entry.card.image_kind:
-            kind = self.entry.card.image_kind
-            notices.append(f"The model '{self.entry.name}' was made for {kind} images; check the result.")
-        return notices

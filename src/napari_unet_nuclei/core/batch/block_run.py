@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet_nuclei.core.batch.block_work import (
+from napari_unet_nuclei.core.batch.block_table import write_block_tables
+from napari_unet_nuclei.core.batch.block_task import (
     FILLINGS,
     KEYS,
     LABELS,
     MAPS,
     NUMBERS,
     BlockTask,
-    BlockWork,
     Stage,
     WorkPlace,
-    do_block_task,
     save_arrays,
 )
+from napari_unet_nuclei.core.batch.block_work import BlockWork, do_block_task
 from napari_unet_nuclei.core.batch.blocks import COLOURS
 from napari_unet_nuclei.core.batch.executors import Executor
 from napari_unet_nuclei.core.batch.holes import OpenPieces, crossing_holes
@@ -33,7 +34,7 @@ from napari_unet_nuclei.core.progress import Advanced, Progress, Share
 OutcomeType = TypeVar("OutcomeType")
 
 # Where each part of the work ends, as a share of all of it.
-_PREDICTED, _FOUND, _LABELLED = 0.78, 0.9, 0.97
+_PREDICTED, _FOUND, _LABELLED = 0.8, 0.92, 0.98
 
 _KEPT_OUTCOMES = 256
 """Tables that are held in memory; others are read again."""
@@ -75,7 +76,7 @@ class BlockRun:
         self._blocks = tuple(range(len(work.grid)))
 
     def run(self, progress: Progress) -> int:
-        """Segment the image; returns the number of nuclei. Their labels lie in the work's folder then."""
+        """Segment the image; returns the number of nuclei, whose labels lie in the work's folder then."""
         self._create_scratch()
         self._all("maps", self._blocks, "block", Share(progress, 0.0, _PREDICTED))
         aliases = self._find(Share(progress, _PREDICTED, _FOUND))
@@ -87,6 +88,11 @@ class BlockRun:
         self._fill(share)
         self._shrink(Share(progress, _LABELLED, 1.0))
         return count
+
+    def measure(self, path: Path, progress: Progress) -> float | None:
+        """Write the table of the nuclei; returns their median area in px², None where there are none."""
+        self._all("measure", self._blocks, "measuring block", progress)
+        return write_block_tables(path, (self._work.outcome(BlockTask("measure", number)) for number in self._blocks))
 
     def _all(self, stage: Stage, numbers: Iterable[int], title: str, progress: Progress, turn: int = 0) -> None:
         """Do a stage for some blocks, as far as it is not done."""

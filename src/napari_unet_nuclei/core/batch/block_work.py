@@ -7,21 +7,35 @@ that was killed goes on where it stopped, and a worker that is lost costs one pi
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 import zarr
 from numpy.typing import NDArray
 
-from napari_unet_nuclei.core.atomic import atomic
 from napari_unet_nuclei.core.batch.block_maps import predict_region
 from napari_unet_nuclei.core.batch.block_plan import BlockPlan, read_plan
+from napari_unet_nuclei.core.batch.block_table import measure_block
+from napari_unet_nuclei.core.batch.block_task import (
+    FILLINGS,
+    KEYS,
+    LABELS,
+    MAPS,
+    MODEL,
+    NUMBERS,
+    PLAN,
+    Arrays,
+    BlockTask,
+    WorkPlace,
+    load_arrays,
+    save_arrays,
+)
 from napari_unet_nuclei.core.batch.blocks import Block, BlockGrid, Keys
 from napari_unet_nuclei.core.batch.flood import (
     UNRESOLVED,
@@ -35,72 +49,12 @@ from napari_unet_nuclei.core.batch.holes import SIDES, along, fill_pieces, open_
 from napari_unet_nuclei.core.batch.join import Numbers, numbered, tally
 from napari_unet_nuclei.core.errors import OutputFileError
 from napari_unet_nuclei.core.image.axes import ImageSource
-from napari_unet_nuclei.core.image.ome_zarr import is_ome_zarr, read_ome_zarr
 from napari_unet_nuclei.core.image.read import read_image
 from napari_unet_nuclei.core.model.device import choose_device
 from napari_unet_nuclei.core.model.file import read_model
 from napari_unet_nuclei.core.progress import Progress
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.types import QuantisedMaps, Region
-
-Stage = Literal["maps", "flood", "rest", "seeds", "pieces", "name", "tally", "label", "fill", "level"]
-"""
-maps
-    Run the network.
-flood
-    Find the nuclei that can be seen from the block.
-rest
-    Find more of them, now that the neighbours know theirs.
-seeds, pieces, name
-    Name what is longer than any block can see: first seeds, then whatever has none.
-tally
-    Count pixels.
-label
-    Write the ids, holes within the block filled.
-fill
-    Write them again, with holes that cross the block's edge filled as well.
-level
-    Shrink the labels to the next level of the pyramid.
-"""
-
-Arrays = Mapping[str, NDArray[Any]]
-
-# What the folder holds, beside the tables:
-PLAN, MODEL = "plan.json", "model.safetensors"
-MAPS, KEYS = "maps.zarr", "keys.zarr"
-NUMBERS, FILLINGS = "numbers.npz", "fillings"
-LABELS = "labels.ome.zarr"
-
-
-@dataclass(frozen=True)
-class BlockTask:
-    """One piece of work.
-
-    Attributes
-    ----------
-    stage : str
-    number : int
-        Of the block; for ``level`` of the block in that level's own grid.
-    round : int
-        Which time, for stages that are repeated; which level of the pyramid.
-    """
-
-    stage: Stage
-    number: int
-    round: int = 0
-
-    @property
-    def table(self) -> str:
-        """File that its outcome is kept in, within the folder of the work."""
-        return f"tables/{self.stage}-{self.round}/{self.number}.npz"
-
-
-@dataclass(frozen=True)
-class WorkPlace:
-    """Where the work of one image lies, and which image, model and settings it is of."""
-
-    folder: Path
-    fingerprint: str
 
 
 class BlockWork:
@@ -156,6 +110,8 @@ class BlockWork:
                 return self._label(task, block)
             case "level":
                 return self._shrink(task)
+            case "measure":
+                return self._measure(block)
 
     def _predict(self, block: Block, progress: Progress) -> Arrays:
         reader = self.plan.reader(self.source, block.plane)
@@ -206,6 +162,16 @@ class BlockWork:
         smaller[self._place(block, block.core)] = read[::2, ::2]
         return {}
 
+    def _measure(self, block: Block) -> Arrays:
+        labels, numbers = self._labels(0), Numbers.from_arrays(load_arrays(self.folder / NUMBERS))
+        top, left = self.plan.region[0], self.plan.region[2]
+
+        def read(region: Region) -> NDArray[Any]:
+            y0, y1, x0, x1 = region
+            return np.asarray(labels[self._place(block, (top + y0, top + y1, left + x0, left + x1))])
+
+        return measure_block(self.plan, block, self.source, numbers, read)
+
     def _place(self, block: Block, region: Region) -> tuple[int | slice, ...]:
         """Where a rectangle of a block's plane lies in the labels."""
         y0, y1, x0, x1 = region
@@ -243,7 +209,8 @@ class BlockWork:
         """The image."""
         with self._opening:
             if self._source is None:
-                self._source = open_source(Path(self.plan.file), self.plan.axes, self.plan.series)
+                array = read_image(Path(self.plan.file), self.plan.series).array
+                self._source = ImageSource(array, self.plan.axes)
             return self._source
 
     @property
@@ -256,24 +223,6 @@ class BlockWork:
                     device = replace(device, precision=getattr(torch, self.plan.precision))
                 self._runner = NetworkRunner(read_model(self.folder / MODEL), device, settings.tile, settings.flips)
             return self._runner
-
-
-def open_source(path: Path, axes: str, series: int = 0) -> ImageSource:
-    """Open an image that lies on disk; its pixels stay there where it is large."""
-    array = read_ome_zarr(path).levels[0] if is_ome_zarr(path) else read_image(path, series).array
-    return ImageSource(array, axes)
-
-
-def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Read arrays by name."""
-    with np.load(path, allow_pickle=False) as arrays:
-        return dict(arrays)
-
-
-def save_arrays(path: Path, arrays: Arrays) -> None:
-    """Write arrays by name, so that the file is there whole or not at all."""
-    with atomic(path) as partial:
-        np.savez_compressed(partial, allow_pickle=False, **arrays)
 
 
 _here: dict[WorkPlace, BlockWork] = {}

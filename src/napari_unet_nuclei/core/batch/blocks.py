@@ -152,3 +152,7 @@ class BlockGrid:
         """Return rows and columns within their plane of the pixels that keys above 0 name."""
         rows, x = np.divmod(keys - 1, self.shape[1])
         return rows % self.shape[0], x
+
+    def planes_of(self, keys: Keys) -> NDArray[np.int64]:
+        """Return the planes of the pixels that keys above 0 name."""
+        return np.asarray((keys - 1) // (self.shape[0] * self.shape[1]), np.int64)

@@ -17,16 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from napari_unet_nuclei.core.atomic import atomic
-from napari_unet_nuclei.core.batch.block_plan import BlockPlan, Planner, read_plan
+from napari_unet_nuclei.core.batch.block_destination import NAME, Destination
+from napari_unet_nuclei.core.batch.block_plan import BlockPlan, read_plan
+from napari_unet_nuclei.core.batch.block_planner import Planner
 from napari_unet_nuclei.core.batch.block_run import BlockRun
-from napari_unet_nuclei.core.batch.block_work import LABELS, MODEL, PLAN, BlockWork, WorkPlace, at_work_here
+from napari_unet_nuclei.core.batch.block_task import MODEL, PLAN, WorkPlace
+from napari_unet_nuclei.core.batch.block_work import BlockWork, at_work_here
 from napari_unet_nuclei.core.batch.executors import Executor, Serial
 from napari_unet_nuclei.core.errors import ClusterError, OutputFileError
 from napari_unet_nuclei.core.image.ome_zarr import OmeZarrImage, is_ome_zarr, read_ome_zarr
 from napari_unet_nuclei.core.image.ome_zarr_labels import (
     label_axes,
-    labels_place,
-    list_labels,
     pyramid_shapes,
     read_provenance,
     write_label_metadata,
@@ -40,11 +41,8 @@ from napari_unet_nuclei.core.segment.request import SegmentRequest
 BLOCK = 2048
 """Side of a block in pixels where nothing else is asked for."""
 
-NAME = "nuclei"
-"""Of the labels within an image."""
-
-_PLANNED = 0.03
-"""Share of the progress bar after which the blocks begin."""
+# Where planning ends, and labels where there is a table to be made, as shares of the progress bar.
+_PLANNED, _LABELLED = 0.03, 0.9
 
 
 @dataclass(frozen=True)
@@ -56,8 +54,12 @@ class BlockwiseResult:
     path : Path
         The OME-Zarr labels: axes as the image's without channels, T before Z; int32, or uint32 where ids need it;
         0 background, ids 1..n without gaps, unique across all planes.
+    table : Path or None
+        The table, where one was asked for.
     count : int
         Number of nuclei.
+    median_area : float or None
+        Of the nuclei in px²; None where there are none, or no table.
     diameter : float
         Typical nucleus diameter in image pixels that the image was rescaled by.
     model, device, channel : str
@@ -65,19 +67,24 @@ class BlockwiseResult:
     notices : tuple of str
         What the user should know.
     seconds : float
-        Duration of the run that finished the work.
+        Duration of this run.
+    done_before : bool
+        An earlier run had done it all.
     provenance : dict
         As in `SegmentResult`; it stands in the labels' attributes too.
     """
 
     path: Path
+    table: Path | None
     count: int
+    median_area: float | None
     diameter: float
     model: str
     device: str
     channel: str
     notices: tuple[str, ...]
     seconds: float
+    done_before: bool
     provenance: dict[str, Any]
 
 
@@ -88,9 +95,11 @@ def segment_blockwise(
     *,
     block: int = BLOCK,
     into_image: bool = False,
+    table: Path | None = None,
     executor: Executor | None = None,
     overwrite: bool = False,
     series: int = 0,
+    channel_names: tuple[str, ...] = (),
 ) -> BlockwiseResult:
     """Segment an image of any size and write its labels as OME-Zarr.
 
@@ -108,12 +117,16 @@ def segment_blockwise(
         Side of a block in pixels; memory grows with its square. Above 1024, rounded up to a multiple of that.
     into_image : bool
         Write the labels into the image's own group ``labels`` instead, which must be OME-Zarr of NGFF 0.5.
+    table : Path, optional
+        CSV file to be made, with a row per nucleus as `measure` describes it, sorted by id.
     executor : Executor, optional
         Where blocks are worked on; one after the other in this process where not given.
     overwrite : bool
         Replace labels that an earlier run of this program left there.
     series : int
         Which image of ``request.file`` this is, where that holds several and others have to open it.
+    channel_names : tuple of str
+        Of the image, for the table.
 
     Returns
     -------
@@ -128,21 +141,25 @@ def segment_blockwise(
     started = time.monotonic()
     progress = Rising(progress)
     image = read_ome_zarr(Path(request.file)) if request.file and is_ome_zarr(Path(request.file)) else None
-    place = _Destination.of(request, out, image, into_image)
+    place = Destination.of(request, out, image, into_image)
     executor = executor or Serial()
     if executor.elsewhere and not request.file:
         raise ClusterError("Workers open the image themselves: save it, as OME-Zarr or TIFF, and give that file.")
     progress.report(Advanced(0.0, "looking at the image as a whole"))
-    planner = Planner(request, block, _pixels_in(request, image), series)
+    planner = Planner(request, block, _pixels_in(request, image), series, channel_names)
     written = read_provenance(place.labels)
     if not overwrite and written is not None and written.get("fingerprint") == planner.fingerprint:
+        if table is not None and not table.exists():
+            raise OutputFileError(
+                f"{place.labels} is done, but the table {table} is not there. Measure the labels, or overwrite them."
+            )
         place.finish(image)
-        return _result(place.labels, written, started)
+        return _result(place.labels, table, written, started, done_before=True)
     place.check_free(overwrite)
     with _disk_errors_in_words(place.folder):
-        count, plan = _work(request, planner, place, executor, progress)
+        plan, found = _work(request, planner, place, executor, table, progress)
         axes = label_axes(plan.label_axes, image, request.pixel_size)
-        provenance = {**plan.provenance, "notices": list(plan.notices), "count": count, "fingerprint": plan.fingerprint}
+        provenance = {**plan.provenance, **found, "notices": list(plan.notices), "fingerprint": plan.fingerprint}
         levels = len(pyramid_shapes(plan.label_shape))
         source = os.path.relpath(image.path, place.labels) if image else ""
         write_label_metadata(place.made, axes, levels, name=NAME, source=source, provenance=provenance)
@@ -151,7 +168,7 @@ def segment_blockwise(
     for notice in plan.notices:
         progress.report(Notice(notice))
     progress.report(Advanced(1.0, "done"))
-    return _result(place.labels, provenance, started)
+    return _result(place.labels, table, provenance, started)
 
 
 def _pixels_in(request: SegmentRequest, image: OmeZarrImage | None) -> Path | None:
@@ -162,9 +179,14 @@ def _pixels_in(request: SegmentRequest, image: OmeZarrImage | None) -> Path | No
 
 
 def _work(
-    request: SegmentRequest, planner: Planner, place: _Destination, executor: Executor, progress: Progress
-) -> tuple[int, BlockPlan]:
-    """Do all blocks, going on from what an earlier run has done of the same work."""
+    request: SegmentRequest,
+    planner: Planner,
+    place: Destination,
+    executor: Executor,
+    table: Path | None,
+    progress: Progress,
+) -> tuple[BlockPlan, dict[str, Any]]:
+    """Do all blocks, going on from what an earlier run has done of the same work; returns what was found, too."""
     plan = read_plan(place.folder / PLAN, planner.fingerprint)
     runner = None
     if plan is None:
@@ -177,84 +199,15 @@ def _work(
             shutil.copyfile(planner.entry.path, partial)
         with atomic(place.folder / PLAN) as partial:
             partial.write_text(plan.model_dump_json(indent=2), encoding="utf-8")
-    elif (place.folder / LABELS).exists() or (place.folder / "tables").exists():
+    elif (place.folder / "tables").exists():
         progress.report(Notice("Going on with what an earlier run has done of this image."))
     there = WorkPlace(place.folder, plan.fingerprint)
     work = BlockWork(there, request.source, runner)
     with at_work_here(there, work):
-        count = BlockRun(there, work, executor).run(Share(progress, _PLANNED, 1.0))
-    return count, plan
-
-
-@dataclass(frozen=True)
-class _Destination:
-    """Where labels are made, and where they go when they are whole.
-
-    Attributes
-    ----------
-    labels : Path
-        The store to be.
-    folder : Path
-        What is under way.
-    into_image : bool
-    """
-
-    labels: Path
-    folder: Path
-    into_image: bool
-
-    @staticmethod
-    def of(request: SegmentRequest, out: Path, image: OmeZarrImage | None, into_image: bool) -> _Destination:
-        """Choose the places, and refuse those where nothing may be written."""
-        if into_image:
-            if image is None:
-                raise OutputFileError("Only OME-Zarr images can hold their labels: write them beside the image.")
-            file = Path(request.file).resolve()
-            return _Destination(labels_place(image, NAME), file.with_name(f".{file.name}-{NAME}.part"), True)
-        if out.suffix.lower() != ".zarr":
-            raise OutputFileError(f"{out}: labels of this size are written as OME-Zarr. Let the name end in .ome.zarr.")
-        labels = out.resolve()
-        if image is not None and labels.is_relative_to(image.path.resolve()):
-            raise OutputFileError(f"{out} lies in the image: choose another place, or ask for labels in the image.")
-        return _Destination(labels, labels.with_name(f".{labels.name}.part"), False)
-
-    @property
-    def made(self) -> Path:
-        """The labels while they are being made."""
-        return self.folder / LABELS
-
-    def check_free(self, overwrite: bool) -> None:
-        """Refuse to replace what is not this program's, or what nobody asked to replace."""
-        if not self.labels.exists():
-            return
-        if read_provenance(self.labels) is None:
-            raise OutputFileError(f"{self.labels} is there already, and not of this program: choose another name.")
-        if not overwrite:
-            raise OutputFileError(
-                f"{self.labels} is there already, from another image, model or settings. Choose another name, or "
-                "let it be overwritten."
-            )
-
-    def clear(self) -> None:
-        """Remove what is left of other work."""
-        if self.folder.exists():
-            shutil.rmtree(self.folder)
-
-    def move(self) -> None:
-        """Put the whole labels in their place in one step."""
-        if self.labels.exists():
-            old = self.folder / "replaced"
-            if old.exists():
-                shutil.rmtree(old)
-            self.labels.rename(old)
-        self.labels.parent.mkdir(parents=True, exist_ok=True)
-        self.made.rename(self.labels)
-
-    def finish(self, image: OmeZarrImage | None) -> None:
-        """Enter labels that are in their place into the image's list, and remove what they were made of."""
-        if self.into_image and image is not None:
-            list_labels(image, NAME)
-        self.clear()
+        run = BlockRun(there, work, executor)
+        count = run.run(Share(progress, _PLANNED, 1.0 if table is None else _LABELLED))
+        median = None if table is None else run.measure(table, Share(progress, _LABELLED, 1.0))
+    return plan, {"count": count, "median_area": median}
 
 
 @contextmanager
@@ -269,15 +222,20 @@ def _disk_errors_in_words(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _result(path: Path, provenance: dict[str, Any], started: float) -> BlockwiseResult:
+def _result(
+    path: Path, table: Path | None, provenance: dict[str, Any], started: float, *, done_before: bool = False
+) -> BlockwiseResult:
     return BlockwiseResult(
         path=path,
+        table=table,
         count=int(provenance["count"]),
+        median_area=provenance["median_area"],
         diameter=float(provenance["diameter"]),
         model=str(provenance["model"]),
         device=str(provenance["device"]),
         channel=str(provenance["channel"]),
         notices=tuple(provenance["notices"]),
         seconds=time.monotonic() - started,
+        done_before=done_before,
         provenance=provenance,
     )

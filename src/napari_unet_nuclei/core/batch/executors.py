@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
-from uuid import uuid4
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from napari_unet_nuclei.core.batch.pipeline import Pipeline
-from napari_unet_nuclei.core.errors import ClusterError
-from napari_unet_nuclei.core.progress import Advanced, Cancelled, Event, Progress, Share
+from napari_unet_nuclei.core.progress import Advanced, Event, Progress, Share
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    pass
 
 TaskType = TypeVar("TaskType")
 ResultType = TypeVar("ResultType")
 
 Work = Callable[[TaskType, Progress], ResultType]
 """Does one task and reports to the progress it is given. For a cluster it is a function of a module, or a `partial`."""
-
-PACKAGE = "napari-unet-nuclei"
-
-CONNECTING = 20
-"""Seconds to wait for a scheduler's answer."""
-
-_LISTENING = 0.2
-"""Seconds between two looks at whether the user has cancelled."""
 
 
 class Executor(Protocol):
@@ -41,7 +27,12 @@ class Executor(Protocol):
         """True where tasks are done by other processes, which see files but none of the objects of this one."""
 
     def map(
-        self, work: Work[TaskType, ResultType], tasks: Sequence[TaskType], title: str, progress: Progress
+        self,
+        work: Work[TaskType, ResultType],
+        tasks: Sequence[TaskType],
+        title: str,
+        progress: Progress,
+        on_result: Callable[[ResultType], None] = lambda result: None,
     ) -> list[ResultType]:
         """Do all tasks.
 
@@ -52,6 +43,8 @@ class Executor(Protocol):
         title : str
             What they are, for people.
         progress : Progress
+        on_result : callable
+            Hears of every result as soon as it is there; called in this thread.
 
         Returns
         -------
@@ -75,7 +68,12 @@ class Serial:
     elsewhere = False
 
     def map(
-        self, work: Work[TaskType, ResultType], tasks: Sequence[TaskType], title: str, progress: Progress
+        self,
+        work: Work[TaskType, ResultType],
+        tasks: Sequence[TaskType],
+        title: str,
+        progress: Progress,
+        on_result: Callable[[ResultType], None] = lambda result: None,
     ) -> list[ResultType]:
         """As `Executor`."""
         results = []
@@ -84,6 +82,7 @@ class Serial:
             titled = _Titled(share, _counted(title, number, len(tasks)))
             titled.report(Advanced(0.0, ""))
             results.append(work(task, titled))
+            on_result(results[-1])
         return results
 
 
@@ -121,157 +120,13 @@ class Threads:
     elsewhere = False
 
     def map(
-        self, work: Work[TaskType, ResultType], tasks: Sequence[TaskType], title: str, progress: Progress
+        self,
+        work: Work[TaskType, ResultType],
+        tasks: Sequence[TaskType],
+        title: str,
+        progress: Progress,
+        on_result: Callable[[ResultType], None] = lambda result: None,
     ) -> list[ResultType]:
         """As `Executor`."""
         names = [_counted(title, number, len(tasks)) for number in range(len(tasks))]
-        return Pipeline(work, names, progress).run(tasks, self.count, lambda result: None)
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """Tasks on the workers of a Dask scheduler; made by `dask_cluster`.
-
-    Attributes
-    ----------
-    client : distributed.Client
-    """
-
-    client: Client
-    elsewhere = True
-
-    def map(
-        self, work: Work[TaskType, ResultType], tasks: Sequence[TaskType], title: str, progress: Progress
-    ) -> list[ResultType]:
-        """As `Executor`."""
-        from distributed import Event as Flag
-
-        stop = f"nuclei-stop-{uuid4().hex}"
-        places = {
-            self.client.submit(_do_remotely, work, task, stop, pure=False): place for place, task in enumerate(tasks)
-        }
-        try:
-            results = self._collect(places, title, progress)
-        except BaseException:
-            Flag(stop, client=self.client).set()
-            self.client.cancel(list(places), reason="the run has stopped")
-            raise
-        return [results[place] for place in range(len(tasks))]
-
-    def _collect(self, places: dict[Future[Any], int], title: str, progress: Progress) -> dict[int, Any]:
-        """Wait for all tasks, or for the first that fails; a result that is here need not be kept by its worker."""
-        from distributed import wait
-
-        total = len(places)
-        results: dict[int, Any] = {}
-        while places:
-            progress.report(Advanced(len(results) / total, f"{title}: {len(results)} of {total} done"))
-            try:
-                done, _ = wait(list(places), timeout=_LISTENING, return_when="FIRST_COMPLETED")
-            except TimeoutError:
-                self._check_alive()
-                continue
-            for future in done:
-                results[places[future]] = _result(future)
-                del places[future]
-        return results
-
-    def _check_alive(self) -> None:
-        if self.client.status not in ("running", "connecting"):
-            raise ClusterError("The connection to the Dask scheduler is lost. What is done is kept: run it again.")
-
-
-def _result(future: Future[Any]) -> Any:
-    """Result of a task, or what it raised, in the user's words where the cluster itself failed."""
-    from distributed.scheduler import KilledWorker
-
-    try:
-        return future.result()
-    except KilledWorker as error:
-        raise ClusterError(
-            f"Several workers were lost over the same piece of work ({error}). They may have too little memory: see "
-            "their logs. What is done is kept: run it again."
-        ) from error
-    except CancelledError as error:
-        raise ClusterError("The Dask scheduler was stopped. What is done is kept: run it again.") from error
-
-
-def _do_remotely(work: Work[TaskType, ResultType], task: TaskType, stop: str) -> ResultType:
-    """Do a task in a worker's process."""
-    return work(task, _RemoteProgress(stop))
-
-
-@dataclass
-class _RemoteProgress:
-    """Progress in a worker, which learns from the scheduler that the run has stopped; its reports are not passed on."""
-
-    stop: str
-    finish_requested: bool = False
-    _looked: float = field(default_factory=time.monotonic)
-
-    def report(self, event: Event) -> None:
-        from distributed import Event as Flag
-
-        if time.monotonic() - self._looked > _LISTENING:
-            self._looked = time.monotonic()
-            if Flag(self.stop).is_set():
-                raise Cancelled
-
-
-@contextmanager
-def dask_cluster(scheduler: str = "", workers: int = 0) -> Iterator[Cluster]:
-    """Connect to a running Dask scheduler, or start workers on this computer.
-
-    Parameters
-    ----------
-    scheduler : str
-        Its address, such as ``tcp://host:8786`` or ``tls://host:8786``, for which Dask's own configuration names the
-        certificates. Whoever reaches a scheduler can run programs on its workers.
-    workers : int
-        Where there is no address: how many processes of one thread each to start, which listen to this computer alone
-        and end with the context.
-
-    Raises
-    ------
-    ClusterError
-        If Dask is not installed, the scheduler does not answer, or its workers lack this package.
-    """
-    try:
-        from distributed import Client, LocalCluster
-    except ImportError as error:
-        raise ClusterError(
-            "Work on several processes or computers takes Dask, which is not installed: "
-            'pip install "napari-unet-nuclei[distributed]".'
-        ) from error
-    if not scheduler:
-        with (
-            # Dask's limit is for results that workers hold in memory; ours are files.
-            LocalCluster(
-                n_workers=workers, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, memory_limit=0
-            ) as cluster,
-            Client(cluster) as client,
-        ):
-            yield Cluster(client)
-        return
-    try:
-        client = Client(scheduler, timeout=CONNECTING)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise ClusterError(f"There is no Dask scheduler at {scheduler} ({error}). Check its address.") from error
-    with client:
-        _check_workers(client)
-        yield Cluster(client)
-
-
-def _check_workers(client: Client) -> None:
-    """See to it that workers run the same version of this package: their labels are one run's."""
-    try:
-        versions: dict[str, Any] = client.run(version, PACKAGE)
-    except PackageNotFoundError as error:
-        raise ClusterError(f"A worker lacks {PACKAGE}. Install {PACKAGE} {version(PACKAGE)} on all of them.") from error
-    if not versions:
-        raise ClusterError("The Dask scheduler has no workers. Start some: dask worker ADDRESS.")
-    others = {one for one in versions.values() if one != version(PACKAGE)}
-    if others:
-        raise ClusterError(
-            f"Workers have {PACKAGE} {', '.join(sorted(others))}, here it is {version(PACKAGE)}: install the same."
-        )
+        return Pipeline(work, names, progress).run(tasks, self.count, on_result)
