@@ -65,7 +65,7 @@ def reviewed_mask(viewer: Viewer, labels_layer: Labels, plane_index: tuple[int, 
     mask = np.zeros(shape, bool)
     for layer in reviewed_layers(viewer, labels_layer):
         for corners in _drawn(viewer, layer, labels, plane_index):
-            mask |= polygon2mask(shape, corners)
+            _fill(mask, corners)
     return mask if mask.any() else None
 
 
@@ -177,6 +177,14 @@ def _drawn(
         index = _through(to_index, world)
         if all(np.rint(index[:, axis].mean()) == position for axis, position in leading):
             yield index[:, order[-2:]]
+
+
+def _fill(mask: Mask, corners: NDArray[np.float64]) -> None:
+    """Add an area to a mask, at the cost of the area."""
+    low = np.clip(np.floor(corners.min(axis=0)).astype(int), 0, mask.shape)
+    high = np.clip(np.ceil(corners.max(axis=0)).astype(int) + 1, 0, mask.shape)
+    window = tuple(slice(start, max(stop, start)) for start, stop in zip(low.tolist(), high.tolist(), strict=True))
+    mask[window] |= polygon2mask(mask[window].shape, corners - low)
 
 
 def _outline(corners: NDArray[np.float64], kind: str) -> NDArray[np.float64] | None:
