@@ -5,7 +5,7 @@ import pytest
 
 from napari_unet_nuclei.core.errors import ImageShapeError, ModelFileError, SettingsError, UnknownModelError
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
-from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
+from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei, stained_tissue
 from napari_unet_nuclei.core.labels.metrics import match
 from napari_unet_nuclei.core.segment import nuclei
 from napari_unet_nuclei.core.segment import result as results
@@ -104,14 +104,29 @@ def test_pixels_that_are_no_numbers_are_background_and_mentioned_once():
 
 
 def test_a_bright_background_is_inverted_and_said():
-    dark = segment(IMAGE, **CPU)
-    bright = segment(IMAGE.max() - IMAGE, **CPU)
+    dark = segment(IMAGE, "nuclei-fluorescence", **CPU)
+    bright = segment(IMAGE.max() - IMAGE, "nuclei-fluorescence", **CPU)
     assert any("Bright background" in notice for notice in bright.notices)
     assert bright.provenance["inverted"]
     assert not dark.provenance["inverted"]
     assert agreement(dark.labels, bright.labels) > 0.8
     assert agreement(dark.labels, segment(IMAGE, invert="no", **CPU).labels) == 1
     assert segment(IMAGE.max() - IMAGE, invert="no", **CPU).provenance["inverted"] is False
+
+
+def test_a_bright_background_and_stained_colours_get_the_model_for_them():
+    bright = segment(IMAGE.max() - IMAGE, **CPU)
+    assert bright.model == "nuclei-stained"
+    assert not any("was made for" in notice for notice in bright.notices)
+    dark = segment(IMAGE, **CPU)
+    assert dark.model == "nuclei-fluorescence"
+    assert match(dark.labels, bright.labels).average_precision[0] > 0.8
+    tissue = stained_tissue()
+    coloured = segment(tissue.image, **CPU)
+    assert (coloured.model, coloured.channel) == ("nuclei-stained", "all colours")
+    assert match(tissue.labels, coloured.labels).average_precision[0] > 0.5
+    by_force = segment(tissue.image, "nuclei-fluorescence", **CPU)
+    assert any("was made for fluorescence" in notice for notice in by_force.notices)
 
 
 @pytest.mark.parametrize("alpha", [False, True])
