@@ -1,0 +1,172 @@
+"""The images of a run that are larger than memory: segmented block by block, with the same results as the others."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import imageio.v3 as iio
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet_nuclei.core.atomic import atomic
+from napari_unet_nuclei.core.batch.executors import Executor, Serial
+from napari_unet_nuclei.core.batch.outputs import THUMBNAIL_SIDE
+from napari_unet_nuclei.core.batch.plan import PlannedFile
+from napari_unet_nuclei.core.batch.record import FileRecord
+from napari_unet_nuclei.core.batch.template import RequestTemplate
+from napari_unet_nuclei.core.batch.work import Task
+from napari_unet_nuclei.core.errors import NucleiError
+from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.ome_zarr import is_ome_zarr, read_ome_zarr
+from napari_unet_nuclei.core.image.overlay import for_screen, outlined
+from napari_unet_nuclei.core.image.read import read_header, read_image
+from napari_unet_nuclei.core.model.registry import default_registry
+from napari_unet_nuclei.core.progress import Progress
+from napari_unet_nuclei.core.segment.request import AUTOMATIC, SegmentRequest
+from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
+from napari_unet_nuclei.core.types import AnyArray
+
+LABELS_FORMAT = "ome.zarr"
+
+LARGEST_WHOLE = CACHED_PIXELS
+"""Pixels; images with larger planes are segmented block by block."""
+
+
+@dataclass(frozen=True)
+class BlockSettings:
+    """How large images are done.
+
+    Attributes
+    ----------
+    block : int
+        Side of a block in pixels; 0 for the usual one.
+    into_image : bool
+        Labels go into the OME-Zarr image itself.
+    executor : Executor
+    """
+
+    block: int = 0
+    into_image: bool = False
+    executor: Executor = field(default_factory=Serial)
+
+
+def takes_blocks(path: Path, template: RequestTemplate) -> bool:
+    """Tell whether an image is segmented block by block: OME-Zarr is, and what has larger planes than fit well.
+
+    Projections, and classes in place of nuclei, take the whole image at once; so does what cannot be read, which fails
+    there in words.
+    """
+    if template.projection != "none" or _tells_classes(template.model):
+        return False
+    if is_ome_zarr(path):
+        return True
+    try:
+        header = read_header(path, template.series)
+        height, width = ImageSource(header, template.axes or header.axes).plane_shape
+    except NucleiError:
+        return False
+    y0, y1, x0, x1 = template.region or (0, height, 0, width)
+    return (y1 - y0) * (x1 - x0) > LARGEST_WHOLE
+
+
+def _tells_classes(model: str) -> bool:
+    try:
+        return model != AUTOMATIC and default_registry().find(model).card.task == "semantic"
+    except NucleiError:
+        return False
+
+
+def planned_in_blocks(planned: PlannedFile) -> PlannedFile:
+    """Name the results of an image that is segmented block by block."""
+    return replace(planned, labels_format=LABELS_FORMAT)
+
+
+def segment_in_blocks(task: Task, settings: BlockSettings, progress: Progress) -> FileRecord:
+    """Segment an image block by block, as far as no earlier run has, and write its labels, table and thumbnail.
+
+    Parameters
+    ----------
+    task : Task
+        Its results are named by `planned_in_blocks`. Outlines for other programs are not written of such images.
+    settings : BlockSettings
+    progress : Progress
+
+    Raises
+    ------
+    NucleiError
+        Whatever keeps the image from being segmented.
+    """
+    from napari_unet_nuclei.core.batch.blockwise import BLOCK, segment_blockwise  # imports PyTorch
+
+    planned, outputs = task.planned, task.outputs
+    file = read_image(planned.image, task.template.series)
+    request = task.template.request(file)
+    result = segment_blockwise(
+        request,
+        planned.labels,
+        progress,
+        block=settings.block or BLOCK,
+        into_image=settings.into_image,
+        table=outputs["table"],
+        executor=settings.executor,
+        overwrite=task.batch.overwrite,
+        series=task.template.series,
+        channel_names=file.channel_names,
+    )
+    if not (result.done_before and outputs["thumbnail"].exists()):
+        with atomic(outputs["thumbnail"]) as partial:
+            iio.imwrite(partial, _thumbnail(request, result.path), plugin="pillow", extension=".png")
+    pixel_area = request.pixel_size.y * request.pixel_size.x
+    known = result.median_area is not None and request.pixel_size.known
+    return FileRecord(
+        image=str(planned.image),
+        labels=str(result.path),
+        table=str(outputs["table"]),
+        nuclei=result.count,
+        median_area_px=result.median_area,
+        median_area_um2=round(float(result.median_area or 0) * pixel_area, 4) if known else None,
+        diameter_px=round(result.diameter, 2),
+        channel=result.channel,
+        model=result.model,
+        device=result.device,
+        seconds=round(result.seconds, 2),
+        notices=result.notices,
+        skipped=result.done_before,
+        thumbnail=str(outputs["thumbnail"]),
+    )
+
+
+def _thumbnail(request: SegmentRequest, labels_path: Path) -> NDArray[np.uint8]:
+    """Draw the outlines into the middle plane, from levels of the pyramids that are not much larger."""
+    labels = read_ome_zarr(labels_path)
+    found = _small_plane(_coarse(labels.levels, labels.letters), labels.letters)
+    path = Path(request.file)
+    levels = read_ome_zarr(path).levels if is_ome_zarr(path) else (request.source.array,)
+    channel = 0 if request.settings.channel_auto else request.settings.channel
+    pixels = _small_plane(_coarse(levels, request.source.axes), request.source.axes, channel)
+    # The two may be of different levels; both begin and end where the image does.
+    rows, columns = (
+        np.arange(size) * theirs // size for size, theirs in zip(found.shape, pixels.shape[:2], strict=True)
+    )
+    return outlined(for_screen(pixels[np.ix_(rows, columns)]), found)
+
+
+def _coarse(levels: tuple[AnyArray, ...], axes: str) -> AnyArray:
+    """The coarsest level that is no smaller than a thumbnail."""
+    sides = [axes.index(letter) for letter in "YX"]
+    large = [level for level in levels if max(level.shape[side] for side in sides) >= THUMBNAIL_SIDE]
+    return large[-1] if large else levels[0]
+
+
+def _small_plane(array: AnyArray, axes: str, channel: int = 0) -> NDArray[Any]:
+    """Read the middle plane, as (Y, X) or with colours as (Y, X, S), leaving out rows and columns of a large one."""
+    step = max(1, math.ceil(max(array.shape[axes.index(letter)] for letter in "YX") / THUMBNAIL_SIDE))
+    colours = slice(0, 3) if "S" in axes and array.shape[axes.index("S")] >= 3 else 0
+    where: dict[str, slice | int] = {"Y": slice(None, None, step), "X": slice(None, None, step), "C": channel}
+    where["S"] = colours
+    key = tuple(where.get(letter, size // 2) for letter, size in zip(axes, array.shape, strict=True))
+    kept = [letter for letter, one in zip(axes, key, strict=True) if isinstance(one, slice)]
+    return np.asarray(array[key]).transpose([kept.index(letter) for letter in "YXS" if letter in kept])

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+
+from napari_unet_nuclei.core.batch import slides
+from napari_unet_nuclei.core.batch.plan import plan_files
+from napari_unet_nuclei.core.batch.slides import BlockSettings, planned_in_blocks, segment_in_blocks, takes_blocks
+from napari_unet_nuclei.core.batch.template import RequestTemplate
+from napari_unet_nuclei.core.batch.work import Task
+from napari_unet_nuclei.core.image.ome_zarr import read_ome_zarr
+from napari_unet_nuclei.core.model.card import CLASS_HEADS, Architecture, ModelCard
+from napari_unet_nuclei.core.model.file import Model, save_model
+from napari_unet_nuclei.core.progress import Silent
+from napari_unet_nuclei.core.settings import BatchSettings
+from tests.core.batch.test_blockwise import IMAGE, SETTINGS, write_image
+from tests.core.tiny import tiny_network
+
+TEMPLATE = RequestTemplate(SETTINGS)
+SMALL_BLOCKS = BlockSettings(block=80)
+
+
+def task_of(image: Path, out: Path) -> Task:
+    (planned,) = plan_files([image], out).files
+    return Task(planned_in_blocks(planned), TEMPLATE, BatchSettings(), "")
+
+
+def test_ome_zarr_and_large_planes_take_blocks(tmp_path, monkeypatch):
+    store, picture = write_image(tmp_path / "i.ome.zarr", 2), tmp_path / "i.tif"
+    tifffile.imwrite(picture, IMAGE)
+    assert takes_blocks(store, TEMPLATE)
+    assert not takes_blocks(store, RequestTemplate(projection="maximum"))
+    assert not takes_blocks(picture, TEMPLATE)
+    assert not takes_blocks(tmp_path / "absent.tif", TEMPLATE)
+    monkeypatch.setattr(slides, "LARGEST_WHOLE", IMAGE.size - 1)
+    assert takes_blocks(picture, TEMPLATE)
+    assert not takes_blocks(picture, RequestTemplate(region=(0, 50, 0, 50)))
+
+
+def test_models_for_classes_do_not(tmp_path):
+    architecture = Architecture(base_width=4, depth=2, heads=CLASS_HEADS, classes=2)
+    card = ModelCard(name="classes", task="semantic", classes=("cell", "gap"), architecture=architecture)
+    save_model(tmp_path / "classes.safetensors", Model(card, tiny_network(architecture)))
+    store = write_image(tmp_path / "i.ome.zarr", 2)
+    assert not takes_blocks(store, RequestTemplate(model=str(tmp_path / "classes.safetensors")))
+
+
+@pytest.mark.parametrize("kind", ["store", "tiff"])
+def test_an_image_has_labels_a_table_a_thumbnail_and_a_record(kind, tmp_path):
+    if kind == "store":
+        image = write_image(tmp_path / "cells.ome.zarr", 3)
+    else:
+        image = tmp_path / "cells.tif"
+        tifffile.imwrite(image, np.stack([IMAGE] * 2), metadata={"axes": "ZYX"})
+    task = task_of(image, tmp_path / "out")
+    record = segment_in_blocks(task, SMALL_BLOCKS, Silent())
+    assert Path(record.labels) == tmp_path / "out" / "cells_labels.ome.zarr"
+    assert int(read_ome_zarr(Path(record.labels)).levels[0][:].max()) == record.nuclei > 10
+    assert len(pd.read_csv(record.table)) == record.nuclei
+    assert (record.median_area_um2 is not None) == (kind == "store")
+    assert iio.imread(record.thumbnail).shape == (*IMAGE.shape, 3)
+    assert record.status == "done"
+    assert segment_in_blocks(task, SMALL_BLOCKS, Silent()).status == "skipped"
