@@ -127,8 +127,8 @@ class SegmentSettings(Settings):
     )
     min_size_auto: bool = choice(True, "Use the minimum size that was fitted with the model, at the image's scale.")
     min_size: int = number(20, "Nuclei with a smaller area are dropped.", "px²", ge=0, le=1_000_000, step=1)
-    confidence_auto: bool = choice(True, "Use the confidence that was fitted with the model.")
-    confidence: float = number(
+    certainty_auto: bool = choice(True, "Use the certainty that was fitted with the model.")
+    certainty: float = number(
         0.8,
         "How sure the network must be of a nucleus, on the mean over its pixels: lower keeps doubtful ones, higher "
         "drops them.",

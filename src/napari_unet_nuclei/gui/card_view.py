@@ -109,7 +109,7 @@ def _thresholds(card: ModelCard) -> Rows:
     return [
         ("Foreground", f"{fitted.foreground:g}"),
         ("Splitting", f"{fitted.seed:g}"),
-        ("Confidence", f"{fitted.confidence:g}"),
+        ("Certainty", f"{fitted.certainty:g}"),
         ("Smallest nucleus", f"{fitted.min_size:g} px² at the model's scale"),
     ]
 

@@ -12,7 +12,7 @@ from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.gui.settings_form import field_tooltip
 
-TITLES = {"foreground": "Foreground", "seed": "Splitting", "confidence": "Confidence", "min_size": "Min. size (px²)"}
+TITLES = {"foreground": "Foreground", "seed": "Splitting", "certainty": "Certainty", "min_size": "Min. size (px²)"}
 """The thresholds, by their names in `SegmentSettings`."""
 
 NO_THRESHOLDS = "This model gives every pixel its most probable class: there are no thresholds."
@@ -23,7 +23,7 @@ SMALLEST_RANGE = 50
 
 
 class ThresholdPanel(QWidget):
-    """Sliders for the foreground threshold, the seed threshold, the confidence and the minimum size.
+    """Sliders for the foreground threshold, the seed threshold, the certainty and the minimum size.
 
     A threshold is the model's own until its slider is moved, and again after Reset. What was set by hand stays set for
     the runs to come. Results of classes have no thresholds: the panel then says so, and is disabled.
@@ -44,7 +44,7 @@ class ThresholdPanel(QWidget):
         self.sliders = {
             "foreground": NumberSlider(0.01, 0.99, 2),
             "seed": NumberSlider(0.01, 0.99, 2),
-            "confidence": NumberSlider(0, 0.99, 2),
+            "certainty": NumberSlider(0, 0.99, 2),
             "min_size": NumberSlider(0, 200, 0),
         }
         self.reset_button = QPushButton("Reset")
@@ -87,7 +87,7 @@ class ThresholdPanel(QWidget):
             name: slider.value() if name in self._by_hand else self._own[name] for name, slider in self.sliders.items()
         }
         smallest = round(values["min_size"])
-        return DecodeThresholds(values["foreground"], values["seed"], smallest, self._scale, values["confidence"])
+        return DecodeThresholds(values["foreground"], values["seed"], smallest, self._scale, values["certainty"])
 
     def show_result(self, model: DecodeThresholds, diameter: float) -> None:
         """Take the model's thresholds for an image, and nuclei of its typical diameter (px) as the range of sizes."""

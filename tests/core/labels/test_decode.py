@@ -136,9 +136,9 @@ def test_small_nuclei_are_dropped_and_the_rest_numbered_anew():
 def test_nuclei_that_the_network_is_not_sure_of_are_dropped():
     labels = np.array([[1, 1, 0, 2, 2]], np.int32)
     foreground = np.array([[255, 204, 255, 204, 153]], np.uint8)  # means 0.9 and 0.7
-    for confidence, kept in ((0.0, 2), (0.69, 2), (0.71, 1), (0.89, 1), (0.91, 0)):
-        left = drop_doubtful(labels, foreground, replace(PLAIN, confidence=confidence))
-        assert left.max() == kept, confidence
+    for certainty, kept in ((0.0, 2), (0.69, 2), (0.71, 1), (0.89, 1), (0.91, 0)):
+        left = drop_doubtful(labels, foreground, replace(PLAIN, certainty=certainty))
+        assert left.max() == kept, certainty
 
 
 def test_a_gap_among_several_nuclei_stays_open_and_a_notch_too():

@@ -35,13 +35,13 @@ def examples(faint: int = 0) -> tuple[list[Sample], list[Prediction]]:
 def test_what_the_network_doubts_is_left_out_where_it_is_none():
     samples, predictions = examples(faint=4)
     found = fit_thresholds(samples, predictions, Thresholds(foreground=0.5, seed=0.5), Silent())
-    assert max(found.confidence, found.foreground) >= 0.7
+    assert max(found.certainty, found.foreground) >= 0.7
     assert all(compare(*pair, found).spurious[0] == 0 for pair in zip(samples, predictions, strict=True))
 
 
 def test_it_is_never_worse_than_the_start():
     samples, predictions = examples()
-    start = Thresholds(foreground=0.9, seed=0.9, min_size=300.0, confidence=0.3)
+    start = Thresholds(foreground=0.9, seed=0.9, min_size=300.0, certainty=0.3)
     found = fit_thresholds(samples, predictions, start, Silent())
     scores = [
         _score([compare(*pair, one) for pair in zip(samples, predictions, strict=True)]) for one in (start, found)
@@ -50,12 +50,12 @@ def test_it_is_never_worse_than_the_start():
     assert scores[1] > 0.8
 
 
-@pytest.mark.parametrize(("confidence", "min_size"), [(0.0, 1.0), (0.8, 1.0), (0.0, 150.0), (0.75, 180.0)])
-def test_leaving_out_counts_as_decoding_with_these_thresholds_does(confidence, min_size):
+@pytest.mark.parametrize(("certainty", "min_size"), [(0.0, 1.0), (0.8, 1.0), (0.0, 150.0), (0.75, 180.0)])
+def test_leaving_out_counts_as_decoding_with_these_thresholds_does(certainty, min_size):
     sample, prediction = example(1, faint=3)
     free = Thresholds(foreground=0.5, seed=0.4, min_size=0.0)
-    strict = Thresholds(foreground=0.5, seed=0.4, min_size=min_size, confidence=confidence)
-    counted = _decode(sample, prediction, free).counts(confidence, min_size)
+    strict = Thresholds(foreground=0.5, seed=0.4, min_size=min_size, certainty=certainty)
+    counted = _decode(sample, prediction, free).counts(certainty, min_size)
     assert counted.average_precision.tolist() == compare(sample, prediction, strict).average_precision.tolist()
     assert match(sample.labels, sample.labels).found[0] == counted.true_count
 

@@ -30,7 +30,7 @@ THREADS = 2
 """Both libraries release Python's lock in the slow calls; more than two threads gain little."""
 
 
-TUNED = ("foreground", "seed", "min_size", "confidence")
+TUNED = ("foreground", "seed", "min_size", "certainty")
 """The thresholds that are fitted with a model and that a user may set; settings and model cards call them the same."""
 
 
@@ -48,7 +48,7 @@ class DecodeThresholds:
         Smaller nuclei are dropped, px².
     scale : float
         Image pixels per pixel of the model's own scale.
-    confidence : float
+    certainty : float
         Nuclei whose mean foreground probability is lower are dropped, 0 to 1.
     """
 
@@ -56,7 +56,7 @@ class DecodeThresholds:
     seed: float
     min_size: int
     scale: float = 1.0
-    confidence: float = 0.0
+    certainty: float = 0.0
 
 
 def quantise(maps: Maps) -> QuantisedMaps:
@@ -179,9 +179,9 @@ def drop_doubtful(labels: Labels, foreground: NDArray[np.uint8], thresholds: Dec
     """Remove nuclei that are too small or too uncertain, and number the rest 1..n without gaps."""
     areas = np.bincount(labels.ravel())
     kept = areas >= max(thresholds.min_size, 1)
-    if thresholds.confidence > 0:
-        certainty = np.bincount(labels.ravel(), foreground.ravel())
-        kept &= certainty >= 255 * thresholds.confidence * areas
+    if thresholds.certainty > 0:
+        probability = np.bincount(labels.ravel(), foreground.ravel())
+        kept &= probability >= 255 * thresholds.certainty * areas
     kept[0] = False
     new_ids = np.cumsum(kept, dtype=np.int32)
     new_ids[~kept] = 0

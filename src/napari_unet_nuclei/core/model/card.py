@@ -130,7 +130,7 @@ class Thresholds(_Part):
     foreground: float = Field(0.5, ge=0.01, le=0.99, description="Probability above which a pixel is foreground.")
     seed: float = Field(0.5, ge=0.01, le=0.99, description="Distance minus border above which a pixel is a seed.")
     min_size: float = Field(16.0, ge=0, le=1_000_000, description="Smallest area in px² at the model's own scale.")
-    confidence: float = Field(0.0, ge=0, le=0.99, description="Mean foreground probability that a nucleus must have.")
+    certainty: float = Field(0.0, ge=0, le=0.99, description="Mean foreground probability that a nucleus must have.")
 
 
 class TrainingRecord(_Part):

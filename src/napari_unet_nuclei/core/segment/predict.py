@@ -116,7 +116,7 @@ class Prediction:
 def thresholds_at(fitted: Thresholds, scale: float) -> DecodeThresholds:
     """Bring thresholds that were fitted with a model to an image of ``scale`` model pixels per image pixel."""
     smallest = max(round(fitted.min_size / scale**2), 1)
-    return DecodeThresholds(fitted.foreground, fitted.seed, smallest, 1 / scale, fitted.confidence)
+    return DecodeThresholds(fitted.foreground, fitted.seed, smallest, 1 / scale, fitted.certainty)
 
 
 def chosen_thresholds(own: DecodeThresholds, settings: SegmentSettings) -> DecodeThresholds:

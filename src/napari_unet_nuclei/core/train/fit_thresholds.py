@@ -21,7 +21,7 @@ from napari_unet_nuclei.core.train.validate import SCORED, decoded, judged, scor
 
 FOREGROUNDS = (0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 SEEDS = (0.1, 0.2, 0.3, 0.4, 0.5)
-CONFIDENCES = (0.0, 0.5, 0.6, 0.7, 0.75, 0.8, 0.82, 0.84, 0.86, 0.87, 0.88, 0.89, 0.9)
+CERTAINTIES = (0.0, 0.5, 0.6, 0.7, 0.75, 0.8, 0.82, 0.84, 0.86, 0.87, 0.88, 0.89, 0.9)
 MIN_SIZES = (4.0, 8.0, 12.0, 16.0, 20.0)
 """Values that are tried, all with all; min_size in px² at the model's own scale. They leave a user's sliders room on
 both sides, and do not drop nuclei of a fifth of the usual diameter to please one data set."""
@@ -47,9 +47,9 @@ class _Decoded:
     areas: NDArray[np.float64]
     certainty: NDArray[np.float64]
 
-    def counts(self, confidence: float, min_size: float) -> MatchCounts:
+    def counts(self, certainty: float, min_size: float) -> MatchCounts:
         """Count matches of the nuclei that are left; the same as decoding with these thresholds, but for holes."""
-        kept = (self.certainty >= confidence) & (self.areas >= min_size)
+        kept = (self.certainty >= certainty) & (self.areas >= min_size)
         ious = self.overlaps.ious[kept[self.overlaps.predicted_index]]
         found = np.array([np.count_nonzero(ious > threshold) for threshold in IOU_THRESHOLDS])
         return MatchCounts(found, np.count_nonzero(kept) - found, len(self.overlaps.true_areas) - found)
@@ -79,20 +79,20 @@ def fit_thresholds(
     decodings = [(start.foreground, start.seed), *product(FOREGROUNDS, SEEDS)]
     for number, (foreground, seed) in enumerate(decodings):
         progress.report(Advanced(number / len(decodings), "fitting the thresholds"))
-        candidate = Thresholds(foreground=foreground, seed=seed, min_size=0.0, confidence=0.0)
+        candidate = Thresholds(foreground=foreground, seed=seed, min_size=0.0, certainty=0.0)
         with ThreadPoolExecutor(THREADS) as pool:
             images = list(pool.map(partial(_decode, thresholds=candidate), samples, predictions))
-        for confidence, min_size in _filters(start):
-            reached = _score([image.counts(confidence, min_size) for image in images])
+        for certainty, min_size in _filters(start):
+            reached = _score([image.counts(certainty, min_size) for image in images])
             if reached > best_score:
                 best_score = reached
-                best = candidate.model_copy(update={"confidence": confidence, "min_size": min_size})
+                best = candidate.model_copy(update={"certainty": certainty, "min_size": min_size})
     return best
 
 
 def _filters(start: Thresholds) -> Iterator[tuple[float, float]]:
-    yield start.confidence, start.min_size
-    yield from product(CONFIDENCES, MIN_SIZES)
+    yield start.certainty, start.min_size
+    yield from product(CERTAINTIES, MIN_SIZES)
 
 
 def _decode(sample: Sample, prediction: Prediction, thresholds: Thresholds) -> _Decoded:
