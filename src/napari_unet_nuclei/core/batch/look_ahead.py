@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
 from typing import Literal
 
 from napari_unet_nuclei.core.batch.fingerprint import IMAGE_KINDS, hash_image, hash_request
 from napari_unet_nuclei.core.batch.plan import RunPlan
 from napari_unet_nuclei.core.batch.projection import projected_axis
-from napari_unet_nuclei.core.batch.record import read_note
+from napari_unet_nuclei.core.batch.record import FileRecord, read_note
 from napari_unet_nuclei.core.batch.template import RequestTemplate, chosen_plane
 from napari_unet_nuclei.core.batch.work import Task, check_ownership, finished
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
@@ -48,6 +50,8 @@ class Prospect:
         Skipped is what is done with the same request already.
     message : str
         Why it would fail.
+    record : FileRecord or None
+        What came of it when it was done.
     """
 
     image: str
@@ -59,6 +63,7 @@ class Prospect:
     labels: str = ""
     intention: Intention = "segment"
     message: str = ""
+    record: FileRecord | None = None
 
 
 def look_ahead(
@@ -116,13 +121,21 @@ def _look(task: Task, inputs: int) -> Prospect:
         if read_note(file) is None:
             check_ownership(task, "")
             return seen
-        image_hash = hash_image(file.image)
-        if finished(task, image_hash) is None:
+        state = file.image.stat()
+        image_hash = _hash_once(file.image, state.st_size, state.st_mtime_ns)
+        done = finished(task, image_hash)
+        if done is None:
             check_ownership(task, image_hash)
             return seen
     except NucleiError as error:
         return replace(seen, intention="fail", message=" ".join(str(error).split()))
-    return replace(seen, intention="skip")
+    return replace(seen, intention="skip", record=done)
+
+
+@lru_cache(maxsize=100_000)
+def _hash_once(path: Path, size: int, modified: int) -> str:
+    """Hash an image that is looked at again and again while settings change; the run itself trusts no date."""
+    return hash_image(path)
 
 
 def _count_planes(source: ImageSource, template: RequestTemplate) -> int:

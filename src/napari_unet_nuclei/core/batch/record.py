@@ -45,6 +45,8 @@ class FileRecord:
         It was done by an earlier run.
     thumbnail : str
         Path of a small picture with the outlines, for the report.
+    origin : tuple of int
+        Index in the image of the first pixel of the labels, along their axes.
     """
 
     image: str
@@ -63,6 +65,7 @@ class FileRecord:
     error: str = ""
     skipped: bool = False
     thumbnail: str = ""
+    origin: tuple[int, ...] = ()
 
     @property
     def status(self) -> Status:
@@ -110,7 +113,7 @@ def read_note(planned: PlannedFile) -> Note | None:
         found = values.pop("record")
         record = None
         if found is not None:
-            found["notices"] = tuple(found["notices"])
+            found |= {name: tuple(found[name]) for name in ("notices", "origin")}
             record = FileRecord(**found)
         return Note(**values, record=record)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):

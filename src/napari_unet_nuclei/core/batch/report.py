@@ -17,8 +17,6 @@ from napari_unet_nuclei.core.batch.summary import BatchReport, read_areas
 from napari_unet_nuclei.core.report.page import Figure, Grid, Section, write_page
 from napari_unet_nuclei.core.report.pictures import drawing, picture
 
-REPORT = "report.html"
-
 MOST_PICTURES = 60
 """Images that are shown, so that the page of a long run stays light."""
 

@@ -12,10 +12,11 @@ from napari_unet_nuclei.core.batch.outputs import check_outputs
 from napari_unet_nuclei.core.batch.pipeline import WAITING_ROOM, Pipeline, Turns, shared_processor
 from napari_unet_nuclei.core.batch.plan import RunPlan, plan_files
 from napari_unet_nuclei.core.batch.record import FileRecord, read_note, remove_half_noted, remove_remains
-from napari_unet_nuclei.core.batch.report import REPORT, write_batch_report
+from napari_unet_nuclei.core.batch.report import write_batch_report
 from napari_unet_nuclei.core.batch.summary import (
     JOINT_PARQUET,
     JOINT_TABLE,
+    REPORT,
     RUN,
     SUMMARY,
     BatchReport,

@@ -111,4 +111,5 @@ def describe(file: ImageFile, found: Segmented, paths: Mapping[str, Path]) -> Fi
         seconds=round(result.seconds, 2),
         notices=result.notices,
         thumbnail=str(paths.get("thumbnail", "")),
+        origin=result.origin,
     )

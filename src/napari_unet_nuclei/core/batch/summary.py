@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "summary.csv"
 RUN = "run.json"
+REPORT = "report.html"
 JOINT_TABLE = "nuclei.csv"
 JOINT_PARQUET = "nuclei.parquet"
 

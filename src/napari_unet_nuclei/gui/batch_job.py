@@ -1,0 +1,87 @@
+"""What the dock *Batch segment folder* has done in threads; PyTorch is loaded here and nowhere else in the dock."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+from qtpy.QtCore import QObject, Signal
+
+from napari_unet_nuclei.core.batch.look_ahead import Prospect, look_ahead
+from napari_unet_nuclei.core.batch.plan import plan_files
+from napari_unet_nuclei.core.batch.record import FileRecord
+from napari_unet_nuclei.core.batch.summary import BatchReport
+from napari_unet_nuclei.core.image.read import read_image
+from napari_unet_nuclei.core.progress import Advanced, Progress
+from napari_unet_nuclei.gui.batch_choices import BatchChoices
+from napari_unet_nuclei.gui.batch_layers import ShownFile
+
+
+class Heard(QObject):
+    """Carries what a run says of its images into the window's thread."""
+
+    record = Signal(object)
+    """`FileRecord` of an image that is done or has failed."""
+
+
+def look_job(choices: BatchChoices) -> Callable[[Progress], list[Prospect]]:
+    """Return the job that tells what a run would do."""
+
+    def job(progress: Progress) -> list[Prospect]:
+        plan = plan_files(choices.given, choices.folder, choices.batch.recursive, choices.batch.labels)
+        return look_ahead(plan, choices.template, choices.batch, progress)
+
+    return job
+
+
+def run_job(choices: BatchChoices, heard: Heard) -> Callable[[Progress], BatchReport]:
+    """Return the job that does the run."""
+
+    def job(progress: Progress) -> BatchReport:
+        _prepare(progress)
+        from napari_unet_nuclei.core.batch.run import segment_files  # imports what draws the report
+
+        return segment_files(
+            choices.given,
+            choices.folder,
+            choices.template,
+            progress,
+            batch=choices.batch,
+            on_record=heard.record.emit,
+        )
+
+    return job
+
+
+def preview_job(choices: BatchChoices, image: Path) -> Callable[[Progress], ShownFile]:
+    """Return the job that segments one image as a run would, and writes nothing."""
+
+    def job(progress: Progress) -> ShownFile:
+        _prepare(progress)
+        from napari_unet_nuclei.core.batch.segment_file import find_nuclei
+
+        file = read_image(image, choices.template.series)
+        found = find_nuclei(file, choices.template, progress)
+        result = found.result
+        return ShownFile(file, result.labels, result.axes, result.origin, found.table, dict(found.provenance))
+
+    return job
+
+
+def open_job(choices: BatchChoices, record: FileRecord) -> Callable[[Progress], ShownFile]:
+    """Return the job that reads an image and the labels and table that a run wrote for it."""
+
+    def job(progress: Progress) -> ShownFile:
+        progress.report(Advanced(0.0, f"opening {Path(record.image).name}"))
+        file = read_image(Path(record.image), choices.template.series)
+        labels = read_image(Path(record.labels))
+        table = pd.read_csv(record.table)
+        return ShownFile(file, labels.array[...], labels.axes, record.origin, table)
+
+    return job
+
+
+def _prepare(progress: Progress) -> None:
+    progress.report(Advanced(0.0, "Preparing…" if "torch" in sys.modules else "Loading PyTorch…"))

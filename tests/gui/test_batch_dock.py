@@ -1,0 +1,334 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+import yaml
+from napari.layers import Image, Labels
+from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from qtpy.QtGui import QDesktopServices, QDropEvent
+from qtpy.QtWidgets import QCheckBox, QFileDialog
+from typer.testing import CliRunner
+
+from napari_unet_nuclei import segment
+from napari_unet_nuclei.cli import app
+from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
+from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
+from napari_unet_nuclei.gui.batch_choices import BatchChoices
+from napari_unet_nuclei.gui.batch_dock import BatchDock
+from napari_unet_nuclei.gui.batch_table import ACTION, IMAGE, NUCLEI, STATE
+
+pytestmark = pytest.mark.usefixtures("tiny_model")
+
+LONG = 60_000
+"""Milliseconds that a run may take on a busy machine; the first one imports PyTorch."""
+
+OPEN_THE_DOCK = """
+import json, sys
+import napari
+viewer = napari.Viewer(show=False)
+viewer.window.add_plugin_dock_widget("napari-unet-nuclei", "Batch segment folder")
+print(json.dumps(sorted({"torch", "kornia"} & set(sys.modules))))
+viewer.close()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three images, one of them deeper, and a file that is none."""
+    for seed, name in enumerate(("a.png", "b.png", "deep/c.png")):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        iio.imwrite(path, fluorescent_nuclei(seed, (120, 160), 22.0, 12).image)
+    (tmp_path / "in" / "notes.tif").write_text("no image")
+    return tmp_path / "in"
+
+
+@pytest.fixture
+def viewer(make_napari_viewer_proxy):
+    return make_napari_viewer_proxy()
+
+
+@pytest.fixture
+def dock(viewer) -> BatchDock:
+    return open_dock(viewer)
+
+
+def open_dock(viewer) -> BatchDock:
+    dock = BatchDock(viewer)
+    viewer.window.add_dock_widget(dock, name="Batch segment folder")
+    dock.form.model_picker.setValue("tiny")
+    dock.form.size_form.control("diameter_auto").value = False
+    return dock
+
+
+def choose(qtbot, dock: BatchDock, images: Path | str, out: Path) -> None:
+    """Type what to segment, and wait until the table tells what would be done."""
+    dock.form.out.setValue(str(out))
+    dock.form.images.setValue(str(images))
+    qtbot.waitUntil(lambda: dock.table.images.rowCount() > 0 and not dock._looking.is_busy, timeout=LONG)
+
+
+def press(qtbot, button) -> None:
+    """Click on a button, or on the box of a check box: beyond its text there is nothing to click."""
+    middle = QPoint(8 if isinstance(button, QCheckBox) else button.width() // 2, button.height() // 2)
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton, pos=middle)
+
+
+def press_run(qtbot, dock: BatchDock) -> None:
+    press(qtbot, dock.job_panel.run_button)
+    assert dock.job_panel.is_running
+    qtbot.waitUntil(lambda: not dock.job_panel.is_running, timeout=LONG)
+
+
+def cell(dock: BatchDock, name: str, column: int) -> str:
+    return str(dock.table.model().index(place(dock, name), column).data() or "")
+
+
+def place(dock: BatchDock, name: str) -> int:
+    model = dock.table.model()
+    return next(row for row in range(model.rowCount()) if model.index(row, IMAGE).data() == name)
+
+
+def click(qtbot, dock: BatchDock, name: str, column: int = ACTION) -> None:
+    """Click a cell where a user would."""
+    dock.tabs.setCurrentIndex(1)
+    middle = dock.table.visualRect(dock.table.model().index(place(dock, name), column)).center()
+    qtbot.mouseClick(dock.table.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(middle))
+
+
+def test_before_the_run_the_table_tells_how_images_are_read(qtbot, dock, folder, tmp_path) -> None:
+    choose(qtbot, dock, folder, tmp_path / "out")
+    assert dock.table.model().index(0, IMAGE).data() == "notes.tif"
+    assert cell(dock, "notes.tif", STATE).startswith("✗ cannot be read as an image")
+    assert cell(dock, "a.png", STATE).startswith("Y 120 · X 160 · uint16")
+    assert [cell(dock, name, ACTION) for name in ("notes.tif", "a.png")] == ["", "Preview"]
+    assert dock.form.facts_label.text() == "⚠ 4 images: 3 to segment, 1 cannot be used. See the tab Images."
+    assert dock.job_panel.run_button.text() == "Segment 3 images"
+    assert not (tmp_path / "out").exists()
+    click(qtbot, dock, "notes.tif", STATE)
+    assert "It may be damaged, incomplete, or no image" in dock.detail_label.text()
+
+
+def test_a_run_writes_the_labels_of_python_and_of_the_command_line(qtbot, dock, folder, tmp_path) -> None:
+    choose(qtbot, dock, folder, tmp_path / "out")
+    press_run(qtbot, dock)
+    assert dock.tabs.currentIndex() == 1
+    assert "1 of 4 failed" in dock.job_panel.status_label.text()
+    command = ["segment", str(folder), "--out", str(tmp_path / "cli"), "--model", "tiny", "--diameter", "22"]
+    assert CliRunner().invoke(app, command).exit_code == 1
+    for name in ("a", "b", "deep/c"):
+        labels = tifffile.imread(tmp_path / "out" / f"{name}_labels.tif")
+        np.testing.assert_array_equal(labels, tifffile.imread(tmp_path / "cli" / f"{name}_labels.tif"))
+        same = segment(iio.imread(folder / f"{name}.png"), "tiny", axes="YX", diameter=22.0)
+        np.testing.assert_array_equal(labels, same.labels)
+        assert cell(dock, f"{Path(name).name}.png", NUCLEI) == str(same.count)
+    for file in ("nuclei.csv", "a_table.csv"):
+        assert (tmp_path / "out" / file).read_bytes() == (tmp_path / "cli" / file).read_bytes()
+    assert (tmp_path / "out" / "report.html").exists()
+
+
+def test_what_is_ticked_is_written_and_nothing_else(qtbot, dock, folder, tmp_path) -> None:
+    for name in ("table", "joint_table", "rois", "geojson", "overlay"):
+        press(qtbot, dock.form.switches[name])
+    dock.form.labels.setCurrentIndex(1)
+    press(qtbot, dock.form.recursive)
+    choose(qtbot, dock, folder / "a.png", tmp_path / "out")
+    press_run(qtbot, dock)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        ".nuclei",
+        "a_labels.ome.tif",
+        "a_nuclei.geojson",
+        "a_overlay.png",
+        "a_rois.zip",
+        "report.html",
+        "run.json",
+        "summary.csv",
+    ]
+
+
+def test_show_loads_image_and_labels_with_one_click(qtbot, viewer, dock, folder, tmp_path) -> None:
+    choose(qtbot, dock, folder, tmp_path / "out")
+    press_run(qtbot, dock)
+    for name in ("a.png", "b.png"):
+        click(qtbot, dock, name)
+        qtbot.waitUntil(lambda name=name: f"{name} labels" in viewer.layers, timeout=LONG)
+    labels = viewer.layers["b.png labels"]
+    np.testing.assert_array_equal(labels.data, tifffile.imread(tmp_path / "out" / "b_labels.tif"))
+    assert len(labels.features) == len(pd.read_csv(tmp_path / "out" / "b_table.csv"))
+    assert [layer.name for layer in viewer.layers if layer.visible] == ["b.png", "b.png labels"]
+
+
+def test_labels_lie_on_their_image_with_pixel_size_channels_and_plane(qtbot, viewer, dock, tmp_path) -> None:
+    pixels = np.stack([[fluorescent_nuclei(seed, (100, 120), 22.0, 8).image] * 2 for seed in range(3)])
+    size = {"PhysicalSizeX": 0.25, "PhysicalSizeY": 0.5, "PhysicalSizeZ": 2.0, "Channel": {"Name": ["DAPI", "GFP"]}}
+    tifffile.imwrite(tmp_path / "stack.ome.tif", pixels, metadata={"axes": "ZCYX", **size})
+    dock.form.size_form.control("channel_auto").value = False
+    dock.form.stacks.setCurrentText("one plane")
+    dock.form.plane.setValue(2)
+    choose(qtbot, dock, tmp_path / "stack.ome.tif", tmp_path / "out")
+    assert cell(dock, "stack.ome.tif", STATE).startswith("Z 3 · C 2 · Y 100 · X 120")
+    press_run(qtbot, dock)
+    click(qtbot, dock, "stack.ome.tif")
+    qtbot.waitUntil(lambda: len(viewer.layers) == 3, timeout=LONG)
+    dapi, gfp, labels = viewer.layers
+    assert (dapi.name, gfp.name) == ("stack.ome.tif DAPI", "stack.ome.tif GFP")
+    assert dapi.scale.tolist() == labels.scale.tolist() == [2.0, 0.5, 0.25]
+    assert labels.translate.tolist() == [4.0, 0.0, 0.0]
+    assert {str(unit) for unit in (*dapi.units, *labels.units)} == {"micrometer"}
+    assert labels.data.shape == (1, 100, 120)
+    assert labels.data.max() > 0
+
+
+def test_a_preview_shows_what_the_run_would_find_and_writes_nothing(qtbot, viewer, dock, folder, tmp_path) -> None:
+    choose(qtbot, dock, folder, tmp_path / "out")
+    click(qtbot, dock, "a.png")
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2 and not dock.job_panel.is_running, timeout=LONG)
+    assert [type(layer) for layer in viewer.layers] == [Image, Labels]
+    same = segment(iio.imread(folder / "a.png"), "tiny", axes="YX", diameter=22.0)
+    np.testing.assert_array_equal(viewer.layers[1].data, same.labels)
+    assert not (tmp_path / "out").exists()
+    assert cell(dock, "a.png", ACTION) == "Preview"
+
+
+def test_cancel_keeps_what_is_done_and_a_second_run_goes_on_from_there(qtbot, dock, tmp_path) -> None:
+    (tmp_path / "in").mkdir()
+    for number in range(40):
+        iio.imwrite(tmp_path / "in" / f"{number:02}.png", fluorescent_nuclei(number, (120, 160), 22.0, 12).image)
+    choose(qtbot, dock, tmp_path / "in", tmp_path / "out")
+    press(qtbot, dock.job_panel.run_button)
+    qtbot.waitUntil(lambda: any(row.record for row in dock.table.images.rows), timeout=LONG)
+    assert " of 40 done · " in dock.job_panel.status_label.text()
+    press(qtbot, dock.job_panel.cancel_button)
+    qtbot.waitUntil(lambda: not dock.job_panel.is_running, timeout=LONG)
+    done = len(list((tmp_path / "out").glob("*_labels.tif")))
+    assert 0 < done < 40
+    assert "are kept" in dock.job_panel.status_label.text()
+    press_run(qtbot, dock)
+    summary = pd.read_csv(tmp_path / "out" / "summary.csv")
+    assert summary.status.value_counts().to_dict() == {"skipped": done, "done": 40 - done}
+
+
+def test_done_images_can_be_shown_before_any_run_of_this_window(qtbot, viewer, dock, folder, tmp_path) -> None:
+    choose(qtbot, dock, folder / "a.png", tmp_path / "out")
+    press_run(qtbot, dock)
+    second = open_dock(viewer)
+    choose(qtbot, second, folder / "a.png", tmp_path / "out")
+    assert cell(second, "a.png", STATE).startswith("done before")
+    click(qtbot, second, "a.png")
+    qtbot.waitUntil(lambda: "a.png labels" in viewer.layers, timeout=LONG)
+
+
+def test_choices_are_remembered(qtbot, viewer, dock, folder, tmp_path) -> None:
+    dock.form.stacks.setCurrentText("mean along z")
+    press(qtbot, dock.form.switches["rois"])
+    press(qtbot, dock.form.overwrite)
+    dock.form.advanced_form.control("flips").value = True
+    choose(qtbot, dock, folder / "a.png", tmp_path / "out")
+    press_run(qtbot, dock)
+    second = BatchDock(viewer)
+    viewer.window.add_dock_widget(second)
+    choices = second.form.choices()
+    assert (choices.images, choices.out, choices.stacks) == (
+        str(folder / "a.png"),
+        str(tmp_path / "out"),
+        "mean along z",
+    )
+    assert (choices.model, choices.settings.diameter, choices.settings.flips) == ("tiny", 22.0, True)
+    assert choices.batch == BatchSettings(rois=True)
+
+
+def test_without_images_or_with_wrong_axes_the_reason_is_told(qtbot, dock, folder, tmp_path) -> None:
+    assert not dock.job_panel.run_button.isEnabled()
+    assert "Choose a folder of images" in dock.job_panel.status_label.text()
+    (tmp_path / "void").mkdir()
+    dock.form.images.setValue(str(tmp_path / "void"))
+    qtbot.waitUntil(lambda: "No image found" in dock.form.facts_label.text(), timeout=LONG)
+    dock.form.axes.setText("ZYB")
+    assert "Axes 'ZYB'" in dock.job_panel.status_label.text()
+    assert not dock.job_panel.run_button.isEnabled()
+
+
+def test_folders_and_files_are_chosen_in_dialogs_or_dropped(qtbot, dock, folder, tmp_path, monkeypatch) -> None:
+    from qtpy.QtWidgets import QPushButton
+
+    buttons = {button.text(): button for button in dock.form.images.findChildren(QPushButton)}
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(folder))
+    press(qtbot, buttons["Folder…"])
+    assert dock.form.images.value() == str(folder)
+    assert dock.form.out.value() == str(folder / "nuclei")
+    monkeypatch.setattr(
+        QFileDialog, "getOpenFileNames", lambda *_: ([str(folder / "a.png"), str(folder / "b.png")], "")
+    )
+    press(qtbot, buttons["Files…"])
+    assert dock.form.choices().given == [folder / "a.png", folder / "b.png"]
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: "")
+    press(qtbot, buttons["Folder…"])
+    assert len(dock.form.choices().given) == 2
+    dropped = QMimeData()
+    dropped.setUrls([QUrl.fromLocalFile(str(folder / "deep"))])
+    left = Qt.MouseButton.LeftButton
+    dock.form.images.edit.dropEvent(
+        QDropEvent(QPointF(5, 5), Qt.DropAction.CopyAction, dropped, left, Qt.KeyboardModifier.NoModifier)
+    )
+    assert dock.form.images.value() == str(folder / "deep")
+    dock.form.out.setValue(str(tmp_path / "mine"))
+    dock.form.images.setValue(str(folder))
+    assert dock.form.out.value() == str(tmp_path / "mine")
+
+
+def test_folder_and_report_open_with_one_click(qtbot, dock, folder, tmp_path, monkeypatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: opened.append(url.toLocalFile()))
+    choose(qtbot, dock, folder / "a.png", tmp_path / "out")
+    assert not dock.report_button.isEnabled()
+    press_run(qtbot, dock)
+    press(qtbot, dock.folder_button)
+    press(qtbot, dock.report_button)
+    assert opened == [str(tmp_path / "out"), str(tmp_path / "out" / "report.html")]
+
+
+def test_closing_the_dock_does_not_lose_the_run(qtbot, viewer, dock, folder, tmp_path) -> None:
+    choose(qtbot, dock, folder, tmp_path / "out")
+    press(qtbot, dock.job_panel.run_button)
+    viewer.window.remove_dock_widget(dock)
+    dock.close()
+    dock.deleteLater()
+    qtbot.waitUntil(lambda: (tmp_path / "out" / "report.html").exists(), timeout=LONG)
+
+
+@pytest.mark.gui
+def test_opening_the_dock_loads_no_torch() -> None:
+    run = subprocess.run([sys.executable, "-c", OPEN_THE_DOCK], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout.splitlines()[-1]) == []
+
+
+def test_the_dock_is_in_the_menus(make_napari_viewer) -> None:
+    from tests.gui.test_manifest import open_menu
+
+    window = make_napari_viewer().window
+    assert "Batch segment folder (Nuclei)" in open_menu(window.file_menu, "IO Utilities")
+    assert "Batch segment folder (Nuclei)" in open_menu(window.plugins_menu, "Nuclei")
+
+
+def test_what_is_remembered_is_what_the_settings_say() -> None:
+    manifest = files("napari_unet_nuclei") / "napari.yaml"
+    stored = yaml.safe_load(manifest.read_text(encoding="utf-8"))["contributions"]["configurations"]["batch"][
+        "properties"
+    ]
+    own = {"images", "out", "model", "stacks", "plane", "axes"}
+    assert set(stored) == {*SegmentSettings.model_fields, *BatchSettings.model_fields, *own}
+    for name in own:
+        assert stored[name]["default"] == getattr(BatchChoices(), name), name
+    for name, field in {**SegmentSettings.model_fields, **BatchSettings.model_fields}.items():
+        assert stored[name]["default"] == field.default, name
+        assert stored[name]["description"] == field.description, name
