@@ -1,0 +1,48 @@
+"""One against two workers of one thread each: what a cluster gains where nothing else limits it."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.blockwise import write_image
+from benchmarks.child import in_child
+from benchmarks.table import Table
+
+MEGAPIXELS = 36
+WORKERS = (1, 2)
+
+
+def measure(megapixels: int = MEGAPIXELS) -> Table:
+    rates = {workers: megapixels / in_child(seconds, workers, megapixels) for workers in WORKERS}
+    rows = tuple((f"{workers}", f"{rate:.2f}", f"{rate / rates[1]:.2f}") for workers, rate in rates.items())
+    return Table(
+        "Workers",
+        ("workers", "megapixels per second", "against one"),
+        rows,
+        f"An image of {megapixels} megapixels, blocks of 1024 px, workers of one thread each on this computer, which "
+        "have loaded their libraries before. It tells something where as many cores are free as there are workers.",
+    )
+
+
+def seconds(workers: int, megapixels: int) -> float:
+    """Return how long the image takes with so many workers, after a small one has warmed them up."""
+    from napari_unet_nuclei.core.batch.blockwise import segment_blockwise
+    from napari_unet_nuclei.core.batch.cluster import dask_cluster
+    from napari_unet_nuclei.core.image.axes import ImageSource
+    from napari_unet_nuclei.core.image.read import read_image
+    from napari_unet_nuclei.core.progress import Silent
+    from napari_unet_nuclei.core.segment.request import SegmentRequest
+    from napari_unet_nuclei.core.settings import SegmentSettings
+
+    took = 0.0
+    with tempfile.TemporaryDirectory() as folder, dask_cluster(workers=workers) as cluster:
+        for name, size in (("warming", 4), ("measured", megapixels)):
+            path = write_image(Path(folder, f"{name}.ome.zarr"), size)
+            settings = SegmentSettings(device="cpu").changed(diameter=22.0)
+            request = SegmentRequest(ImageSource(read_image(path).array, "YX"), settings, file=str(path))
+            started = time.perf_counter()
+            segment_blockwise(request, Path(folder, f"{name}_labels.ome.zarr"), Silent(), block=1024, executor=cluster)
+            took = time.perf_counter() - started
+    return took
