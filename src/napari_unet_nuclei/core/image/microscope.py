@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -47,12 +48,26 @@ def _read_nd2(package: ModuleType, path: Path, series: int) -> ImageFile:
     with package.ND2File(path) as file:
         sizes = dict(file.sizes)
         _check_series(path, series, sizes.pop("P", 1))
-        size = file.voxel_size()
-        names = [str(channel.channel.name) for channel in file.metadata.channels or ()]
         array = file.asarray(position=series if "P" in file.sizes else None)
+        names, pixel_size = _nd2_metadata(file)
     array, axes = _usual_axes(array.reshape(tuple(sizes.values())), list(sizes))
-    pixel_size = PixelSize(*(micrometres(length) for length in (size.y, size.x, size.z)))
     return ImageFile(path, array, axes, pixel_size, _names(names, array, axes))
+
+
+def _nd2_metadata(file: Any) -> tuple[list[str], PixelSize]:
+    """Names of the channels and the pixel size; nothing where the package cannot make sense of what the file says."""
+    try:
+        channels = file.metadata.channels or []
+    except Exception:  # noqa: BLE001  # for want of a fluorescent probe, say; the pixels are sound all the same
+        return [], PixelSize()
+    if not channels:
+        return [], PixelSize()
+    volume = channels[0].volume
+    x, y, z = (
+        micrometres(length) if calibrated else 0.0
+        for length, calibrated in zip(volume.axesCalibration, volume.axesCalibrated, strict=True)
+    )
+    return [str(channel.channel.name) for channel in channels], PixelSize(y, x, z)
 
 
 def _read_lif(package: ModuleType, path: Path, series: int) -> ImageFile:
