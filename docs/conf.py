@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from functools import partial
 
 from sphinx.application import Sphinx
 
 from napari_unet_nuclei import SegmentSettings, __version__
+from napari_unet_nuclei.core.settings import FinetuneSettings, Settings
 
 project = "napari-unet-nuclei"
 author = "The napari-unet-nuclei developers"
@@ -37,17 +39,21 @@ def program_help() -> str:
     return re.sub(r"\*\*Commands\*\*:\n\n(\* .*\n)+\n", "", described.partition("\n")[2])
 
 
-def settings_table() -> str:
-    """Return the settings of a segmentation as a Markdown table."""
+def settings_table(kind: type[Settings]) -> str:
+    """Return settings as a Markdown table."""
     rows = ["| setting | default | meaning |", "|---|---|---|"]
-    for name, field in SegmentSettings.model_fields.items():
+    for name, field in kind.model_fields.items():
         extra = field.json_schema_extra
         unit = extra.get("unit", "") if isinstance(extra, dict) else ""
         rows.append(f"| `{name}` | {field.default} {unit} | {field.description} |")
     return "\n".join(rows)
 
 
-GENERATED = {"<!-- program help -->": program_help, "<!-- settings table -->": settings_table}
+GENERATED = {
+    "<!-- program help -->": program_help,
+    "<!-- settings table -->": partial(settings_table, SegmentSettings),
+    "<!-- fine-tuning settings table -->": partial(settings_table, FinetuneSettings),
+}
 
 
 def fill_in(app: Sphinx, page: str, source: list[str]) -> None:

@@ -28,6 +28,7 @@ def info_command(as_json: Json = False) -> None:
 
 def computer_facts() -> dict[str, dict[str, str]]:
     """Collect what is known about this computer and installation, by topic and name."""
+    from napari_unet_nuclei.core.correct.corrections import corrections_folder
     from napari_unet_nuclei.core.model.device import available_devices, choose_device
     from napari_unet_nuclei.core.model.registry import default_registry
 
@@ -44,6 +45,7 @@ def computer_facts() -> dict[str, dict[str, str]]:
             "program": str(package_folder()),
             "bundled models": str(registry.bundled),
             "your models": str(registry.own),
+            "your corrections": str(corrections_folder()),
         },
     }
 

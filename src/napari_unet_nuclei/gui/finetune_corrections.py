@@ -1,0 +1,260 @@
+"""What a model is to learn from: suggested from the open layers, added by hand, or kept from earlier."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari.layers import Labels
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QMessageBox, QPushButton, QVBoxLayout, QWidget
+
+from napari_unet_nuclei.core.correct.correction import Correction
+from napari_unet_nuclei.core.correct.corrections import remove_correction
+from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
+from napari_unet_nuclei.core.train.reading import InputForm
+from napari_unet_nuclei.gui.finetune_check import SAME_IMAGE, Asked, Checker, Key, Outlook
+from napari_unet_nuclei.gui.finetune_detail import RowDetail
+from napari_unet_nuclei.gui.finetune_list import CorrectionList, Listed
+from napari_unet_nuclei.gui.finetune_rows import (
+    Pixels,
+    Plane,
+    Row,
+    copied,
+    find_plane,
+    image_for,
+    row_title,
+    suggest_rows,
+    take_down,
+)
+from napari_unet_nuclei.gui.finetune_watch import LayerWatch
+from napari_unet_nuclei.gui.latest_job import LatestJob
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+HINT = (
+    "Open an image, segment it and correct the labels; tell with 'Reviewed' what of them can be trusted. "
+    "What lies outside is never learnt from."
+)
+
+
+class CorrectionsPanel(QWidget):
+    """Rows of corrected labels to be ticked, and how many nuclei they make.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    folder : Path
+        Where corrections are kept.
+    """
+
+    changed = Signal()
+    """Something else would be learnt from, or it is known now how many nuclei that are."""
+
+    failed = Signal(object)
+
+    def __init__(self, viewer: Viewer, folder: Path, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._folder = folder
+        self._own: list[Row] = []
+        self._left_out: set[Row] = set()
+        self._ticks: dict[Key, bool] = {}
+        self._drawn: dict[Row, Correction | NucleiError] = {}
+        self._asked: tuple[InputForm, int, Path | None] = (InputForm(), 0, None)
+        self.outlook = Outlook()
+        self._pixels = Pixels()
+        self._checker = Checker()
+        self._checking = LatestJob()
+        self._checking.succeeded.connect(self._show_outlook)
+        self._checking.failed.connect(self.failed)
+        self._watch = LayerWatch(viewer, self)
+        self.list = CorrectionList()
+        self.detail = RowDetail(viewer)
+        self.add_button = QPushButton("Add row")
+        self.add_button.setToolTip("Learn from another labels layer, or from another plane of the same.")
+        self.remove_button = QPushButton("Remove")
+        self.sentence_label, self.reason_label = _sentence(), _sentence()
+        self._lay_out()
+        self._connect()
+        self.refresh()
+
+    def _lay_out(self) -> None:
+        buttons = QHBoxLayout()
+        for button in (self.add_button, self.remove_button):
+            buttons.addWidget(button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.list)
+        layout.addLayout(buttons)
+        for widget in (self.detail, self.reason_label, self.sentence_label):
+            layout.addWidget(widget)
+
+    def _connect(self) -> None:
+        self._watch.stirred.connect(self.changed)
+        self._watch.rested.connect(self.refresh)
+        self.list.chosen.connect(self._show_chosen)
+        self.list.tick_changed.connect(self._tick)
+        self.detail.row_changed.connect(self._replace)
+        self.add_button.clicked.connect(self._add)
+        self.remove_button.clicked.connect(self._remove)
+
+    @property
+    def is_checking(self) -> bool:
+        """True while the numbers are not those of what is chosen."""
+        return self._watch.is_stirred or self._checking.is_busy
+
+    def ask(self, form: InputForm, seed: int, reference: Path | None) -> None:
+        """Take into account what the model reads, how nuclei are held out, and what it is compared on."""
+        if (form, seed, reference) != self._asked:
+            self._asked = (form, seed, reference)
+            self._watch.stir()
+
+    def copied(self) -> tuple[Correction, ...]:
+        """Copy all open planes that are ticked; call it in the window's thread.
+
+        Raises
+        ------
+        NucleiError
+            If one cannot be used.
+        """
+        rows = [row for row in self._drawn if self._is_ticked(row)]
+        return tuple(take_down(find_plane(row, self._viewer), self._viewer, copied) for row in rows)
+
+    def kept(self) -> tuple[str, ...]:
+        """Names of the corrections from earlier that are ticked."""
+        return tuple(entry.name for entry in self.outlook.entries if self._is_ticked(entry.name))
+
+    def refresh(self) -> None:
+        """Look at all layers anew, and count in a moment."""
+        self._own = [row for row in self._own if row.is_open(self._viewer)]
+        suggested = [row for row in suggest_rows(self._viewer) if row not in self._left_out]
+        rows = [*suggested, *(row for row in self._own if row not in suggested)]
+        self._drawn = {}
+        taken: dict[Row, Plane] = {}
+        for row in rows:
+            self._drawn[row] = self._take_down(row, taken)
+        ticked = frozenset(key for key in (*self._drawn, *self._ticks) if self._is_ticked(key))
+        form, seed, reference = self._asked
+        self._checking.submit(self._checker.job(Asked(self._drawn, ticked, form, seed, self._folder, reference)))
+        self._list()
+        self.changed.emit()
+
+    def _take_down(self, row: Row, taken: dict[Row, Plane]) -> Correction | NucleiError:
+        """Take down a row, unless its pixels are in a ticked one already; remember its plane where it is ticked."""
+        try:
+            plane = find_plane(row, self._viewer)
+            drawn = take_down(plane, self._viewer, self._pixels)
+        except NucleiError as error:
+            return error
+        if self._ticks.get(row, True):
+            first = next((one for one, other in taken.items() if plane.overlaps(other)), None)
+            if first is not None:
+                return ImageShapeError(SAME_IMAGE.format(row_title(row, self._viewer), row_title(first, self._viewer)))
+            taken[row] = plane
+        return drawn
+
+    def _is_ticked(self, key: Key) -> bool:
+        """Tell whether something is to be learnt from: as the user said, else where it was reviewed."""
+        usable = isinstance(key, Row) and isinstance(self._drawn.get(key), Correction)
+        return self._ticks.get(key, usable)
+
+    def _tick(self, key: Key, ticked: bool) -> None:
+        self._ticks[key] = ticked
+        self._watch.stir()
+
+    def _add(self) -> None:
+        """Add a row for the labels that are selected in the layer list, or else for the uppermost ones."""
+        labels = [layer for layer in self._viewer.layers if isinstance(layer, Labels)]
+        active = self._viewer.layers.selection.active
+        chosen = active if active in labels else next(reversed(labels), None)
+        row = Row(chosen, None if chosen is None else image_for(self._viewer, chosen))
+        with contextlib.suppress(NucleiError):  # the row says what is missing
+            row = replace(row, plane=find_plane(row, self._viewer).index)
+        self._put(row)
+
+    def _replace(self, row: Row) -> None:
+        """Put a row into the place of the chosen one."""
+        before = self.list.key()
+        if isinstance(before, Row):
+            self._leave_out(before)
+        self._put(row)
+
+    def _put(self, row: Row) -> None:
+        self._left_out.discard(row)
+        if row not in self._own:
+            self._own.append(row)
+        self.refresh()
+        self.list.choose(row)
+
+    def _leave_out(self, row: Row) -> None:
+        self._left_out.add(row)
+        self._own = [one for one in self._own if one != row]
+
+    def _remove(self) -> None:
+        """Take the chosen row off the list; what was kept earlier is deleted after a question."""
+        key = self.list.key()
+        if isinstance(key, Row):
+            self._leave_out(key)
+        elif isinstance(key, str) and self._is_sure(key):
+            try:
+                remove_correction(self._folder, key)
+            except NucleiError as error:
+                self.failed.emit(error)
+        self.refresh()
+
+    def _is_sure(self, name: str) -> bool:
+        question = QMessageBox(self)
+        question.setIcon(QMessageBox.Icon.Question)
+        question.setWindowTitle("Remove correction")
+        question.setText(f"Delete the kept correction '{name}'?")
+        question.setInformativeText("Its image, labels and reviewed region are deleted from this computer.")
+        delete = question.addButton("Delete", QMessageBox.ButtonRole.DestructiveRole)
+        question.setDefaultButton(question.addButton(QMessageBox.StandardButton.Cancel))
+        question.exec()
+        question.deleteLater()
+        return question.clickedButton() is delete
+
+    def _show_outlook(self, outlook: Outlook) -> None:
+        self.outlook = outlook
+        self._list()
+        self.changed.emit()
+
+    def _list(self) -> None:
+        """Show rows and kept corrections with what is known of them."""
+        rows = [self._line(row, row_title(row, self._viewer), "") for row in self._drawn]
+        kept = [self._line(entry.name, entry.name, f"kept {entry.saved[:10]}") for entry in self.outlook.entries]
+        self.list.set_lines([*rows, *kept])
+        self._show_chosen()
+
+    def _line(self, key: Key, title: str, state: str) -> Listed:
+        found = self.outlook.rows.get(key)
+        return Listed(key, title, found.text if found else state, found.problem if found else "", self._is_ticked(key))
+
+    def _show_chosen(self) -> None:
+        """Show what can be changed about the chosen line."""
+        key = self.list.key()
+        self.remove_button.setEnabled(key is not None)
+        kept = isinstance(key, str)
+        self.remove_button.setText("Delete…" if kept else "Remove")
+        self.remove_button.setToolTip(
+            "Delete this kept correction from the disk, after a question." if kept else "Take this row off the list."
+        )
+        self.detail.setVisible(isinstance(key, Row))
+        if isinstance(key, Row):
+            self.detail.show_row(key)
+        found = None if key is None else self.outlook.rows.get(key)
+        self.reason_label.setText(HINT if key is None else found.problem if found else "")
+        self.sentence_label.setText(self.outlook.sentence)
+        for label in (self.reason_label, self.sentence_label):
+            label.setVisible(bool(label.text()))
+
+
+def _sentence() -> QLabel:
+    label = QLabel()
+    label.setWordWrap(True)
+    return label

@@ -1,0 +1,105 @@
+"""The list of what a model can learn from: planes of open layers, and corrections that were kept earlier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTreeWidget, QTreeWidgetItem, QWidget
+
+from napari_unet_nuclei.gui.finetune_check import Key
+
+LISTED = (3, 6)
+"""Rows for which there is room at least and at most; more are scrolled to."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One line of the list.
+
+    Attributes
+    ----------
+    key : Row or str
+        What it stands for.
+    title, state : str
+    tooltip : str
+    ticked : bool
+    """
+
+    key: Key
+    title: str
+    state: str
+    tooltip: str
+    ticked: bool
+
+
+class CorrectionList(QTreeWidget):
+    """Lines to be ticked, of which one is chosen."""
+
+    chosen = Signal()
+    """Another line is chosen."""
+
+    tick_changed = Signal(object, bool)
+    """The user ticked or unticked the line of this key."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._lines: tuple[Listed, ...] = ()
+        self.setHeaderLabels(["Learn from", "Reviewed"])
+        self.setRootIsDecorated(False)
+        self.setUniformRowHeights(True)
+        self.setAllColumnsShowFocus(True)
+        self.setStyleSheet("QTreeView::item { padding: 3px 0px }")
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        header = self.header()
+        assert header is not None, "Qt makes it with the list"
+        header.setStretchLastSection(False)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self.currentItemChanged.connect(self.chosen)
+        self.itemChanged.connect(self._note_tick)
+
+    def key(self) -> Key | None:
+        """Return the key of the chosen line; None where none is."""
+        item = self.currentItem()
+        return None if item is None else self._lines[self.indexOfTopLevelItem(item)].key
+
+    def choose(self, key: Key) -> None:
+        """Choose the line of a key, where there is one."""
+        row = next((row for row, line in enumerate(self._lines) if line.key == key), -1)
+        if row >= 0:
+            self.setCurrentItem(self.topLevelItem(row))
+
+    def set_lines(self, lines: Sequence[Listed]) -> None:
+        """Show other lines; the chosen one stays chosen, else it is the first."""
+        if tuple(lines) == self._lines:
+            return
+        before = self.key()
+        self._lines = tuple(lines)
+        self.blockSignals(True)
+        self.clear()
+        for line in lines:
+            item = QTreeWidgetItem(self, [line.title, line.state])
+            item.setCheckState(0, Qt.CheckState.Checked if line.ticked else Qt.CheckState.Unchecked)
+            for column in (0, 1):
+                item.setToolTip(column, line.tooltip)
+        row = next((row for row, line in enumerate(lines) if line.key == before), 0)
+        self.setCurrentItem(self.topLevelItem(row))
+        self.blockSignals(False)
+        self.setFixedHeight(self._height())
+        if self.key() != before:
+            self.chosen.emit()
+
+    def _note_tick(self, item: QTreeWidgetItem) -> None:
+        key = self._lines[self.indexOfTopLevelItem(item)].key
+        self.tick_changed.emit(key, item.checkState(0) == Qt.CheckState.Checked)
+
+    def _height(self) -> int:
+        least, most = LISTED
+        header = self.header()
+        assert header is not None, "Qt makes it with the list"
+        row = max(self.sizeHintForRow(0), self.fontMetrics().height() + 6)
+        return header.sizeHint().height() + min(max(len(self._lines), least), most) * row + 2 * self.frameWidth()
