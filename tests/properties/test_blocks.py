@@ -39,10 +39,20 @@ def nuclei_maps(seed: int, shape: tuple[int, int], noise: float) -> np.ndarray:
 
 
 @settings(max_examples=30)
-@given(SEEDS, st.integers(20, 140), st.integers(70, 160), st.floats(0, 0.25), st.integers(1, 60), st.integers(0, 19))
-def test_clumps_narrower_than_the_halo_are_labelled_as_in_the_whole_plane(seed, side, width, noise, min_size, offset):
+@given(
+    SEEDS,
+    st.integers(20, 140),
+    st.integers(70, 160),
+    st.floats(0, 0.25),
+    st.integers(1, 60),
+    st.sampled_from([0.0, 0.6, 0.9, 0.97]),
+    st.integers(0, 19),
+)
+def test_clumps_narrower_than_the_halo_are_labelled_as_in_the_whole_plane(
+    seed, side, width, noise, min_size, certainty, offset
+):
     maps = nuclei_maps(seed, (110, width), noise)
-    thresholds = DecodeThresholds(0.5, 0.4, min_size, 0.64)
+    thresholds = DecodeThresholds(0.5, 0.4, min_size, 0.64, certainty)
     halo = widest_clump(maps[0] > 255 * thresholds.foreground) + 1
     labels = decode_in_blocks(maps, thresholds, max(side, halo), halo, (offset, 19 - offset))
     assert whole_numbers(labels)

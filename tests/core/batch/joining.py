@@ -39,6 +39,10 @@ class _Joining:
         y0, y1, x0, x1 = block.core
         return self.keys[y0:y1, x0:x1]
 
+    def foreground(self, block: Block) -> np.ndarray:
+        y0, y1, x0, x1 = block.core
+        return self.maps[0, y0:y1, x0:x1]
+
     def run(self, step: Callable, block: Block, own: bool = True) -> np.ndarray:
         y0, y1, x0, x1 = region_to_read(self.grid, block, self.thresholds)
         top, bottom, left, right = block.outer
@@ -83,14 +87,17 @@ class _Joining:
                 self.pairs.append(touching(*lines))
 
     def label(self) -> np.ndarray:
-        least = self.thresholds.min_size
-        tallies = {block.number: tally(self.grid, block, self.core(block)) for block in self.grid}
-        numbers = number_nuclei(tallies, united(np.concatenate(self.pairs)), least)
+        tallies = {
+            block.number: tally(self.grid, block, self.core(block), self.foreground(block)) for block in self.grid
+        }
+        numbers = number_nuclei(tallies, united(np.concatenate(self.pairs)), self.thresholds)
         labels = np.zeros(self.grid.shape, np.int64)
         background = {}
         for block in self.grid:
             y0, y1, x0, x1 = block.core
-            labels[y0:y1, x0:x1] = numbered(self.grid, block, self.core(block), numbers, least)
+            labels[y0:y1, x0:x1] = numbered(
+                self.grid, block, self.core(block), self.foreground(block), numbers, self.thresholds
+            )
             background[block.number] = open_pieces(self.grid, block, labels[y0:y1, x0:x1])
         seams = [(first.number, second.number, where) for first, second, where in self.grid.seams()]
         for number, fillings in crossing_holes(background, seams).items():

@@ -4,8 +4,10 @@ import numpy as np
 
 from napari_unet_nuclei.core.batch.blocks import BlockGrid
 from napari_unet_nuclei.core.batch.join import number_nuclei, numbered, tally, touching, united
+from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 
 GRID = BlockGrid(1, (4, 8), side=4, halo=2)
+SURE = np.full((4, 4), 255, np.uint8)
 NOTHING = united(np.zeros((0, 2), np.int64))
 
 
@@ -24,17 +26,20 @@ TWO_BLOCKS = blocks_of(
 
 
 def labels_of(cores: list[np.ndarray], min_size: int, aliases=NOTHING) -> np.ndarray:
-    tallies = {block.number: tally(GRID, block, keys) for block, keys in zip(GRID, cores, strict=True)}
-    numbers = number_nuclei(tallies, aliases, min_size)
-    parts = [numbered(GRID, block, keys, numbers, min_size) for block, keys in zip(GRID, cores, strict=True)]
+    thresholds = DecodeThresholds(0.5, 0.5, min_size)
+    tallies = {block.number: tally(GRID, block, keys, SURE) for block, keys in zip(GRID, cores, strict=True)}
+    numbers = number_nuclei(tallies, aliases, thresholds)
+    parts = [numbered(GRID, block, keys, SURE, numbers, thresholds) for block, keys in zip(GRID, cores, strict=True)]
     assert numbers.count == max(part.max() for part in parts)
     return np.hstack(parts)
 
 
 def test_a_tally_tells_own_nuclei_from_those_of_neighbours():
-    right = tally(GRID, GRID.block(1), TWO_BLOCKS[1])
+    right = tally(GRID, GRID.block(1), TWO_BLOCKS[1], SURE)
     assert (right.own.tolist(), right.own_area.tolist()) == ([8, 31], [1, 2])
     assert (right.foreign.tolist(), right.foreign_area.tolist()) == ([4], [3])
+    assert (right.own_light // 255).tolist() == right.own_area.tolist()
+    assert (right.foreign_light // 255).tolist() == right.foreign_area.tolist()
 
 
 def test_ids_have_no_gaps_and_a_shared_nucleus_has_one():
@@ -51,6 +56,17 @@ def test_a_nucleus_is_as_large_as_all_its_parts():
     assert labels_of(TWO_BLOCKS, 5)[0].tolist() == [0, 0, 0, 1, 1, 1, 0, 0]
     assert labels_of(TWO_BLOCKS, 6).max() == 0
     assert labels_of(TWO_BLOCKS, 2).max() == 3
+
+
+def test_a_nucleus_is_as_certain_as_all_its_parts():
+    doubtful = np.full((4, 4), 150, np.uint8)
+    maps = (SURE, doubtful)
+    for certainty, kept in ((0.55, [1, 2, 3, 4, 5]), (0.65, [1, 2, 3]), (0.85, [1, 2])):
+        thresholds = DecodeThresholds(0.5, 0.5, 1, certainty=certainty)
+        cores = list(zip(GRID, TWO_BLOCKS, maps, strict=True))
+        numbers = number_nuclei({one[0].number: tally(GRID, *one) for one in cores}, NOTHING, thresholds)
+        ids = np.hstack([numbered(GRID, *one, numbers, thresholds) for one in cores])
+        assert np.unique(ids[ids > 0]).tolist() == kept
 
 
 def test_names_of_one_nucleus_become_one_id():

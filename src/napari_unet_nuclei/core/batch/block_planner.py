@@ -15,14 +15,13 @@ from napari_unet_nuclei.core.batch.fingerprint import hash_image
 from napari_unet_nuclei.core.errors import ImageShapeError, SettingsError
 from napari_unet_nuclei.core.image.ome_zarr_labels import leading_order
 from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader, open_plane
-from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 from napari_unet_nuclei.core.model.device import fastest_cpu_precision
 from napari_unet_nuclei.core.model.registry import ModelEntry
 from napari_unet_nuclei.core.progress import Progress
 from napari_unet_nuclei.core.segment.automatic_size import scale_for
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.segment.nuclei import _given_diameter
-from napari_unet_nuclei.core.segment.predict import thresholds_at
+from napari_unet_nuclei.core.segment.predict import chosen_thresholds, thresholds_at
 from napari_unet_nuclei.core.segment.provenance import describe_run, hash_pixels
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.run import _checked_region, _choose_model
@@ -131,7 +130,6 @@ class Planner:
         else:
             diameter = _given_diameter(request, card.diameter)
             scale = scale_for(diameter, card.diameter)
-        own = thresholds_at(card.thresholds, scale)
         order = leading_order(source.leading_axes)
         return BlockPlan(
             fingerprint=self.fingerprint,
@@ -150,12 +148,7 @@ class Planner:
             ranges=tuple(reader.ranges for reader in readers),
             finite=tuple(reader.finite for reader in readers),
             scale=scale,
-            thresholds=DecodeThresholds(
-                own.foreground if settings.foreground_auto else settings.foreground,
-                own.seed if settings.seed_auto else settings.seed,
-                own.min_size if settings.min_size_auto else settings.min_size,
-                own.scale,
-            ),
+            thresholds=chosen_thresholds(thresholds_at(card.thresholds, scale), settings),
             settings=settings,
             precision="bfloat16" if fastest_cpu_precision() == torch.bfloat16 else "float32",
             side=self.side,

@@ -159,7 +159,7 @@ class BlockRun:
 
     def _number(self, aliases: Aliases) -> int:
         tallies = self._outcomes("tally", self._blocks, 0, lambda arrays: Tally(**arrays))
-        numbers = number_nuclei(tallies, aliases, self._work.plan.thresholds.min_size)
+        numbers = number_nuclei(tallies, aliases, self._work.plan.thresholds)
         save_arrays(self._work.folder / NUMBERS, numbers.arrays())
         return numbers.count
 

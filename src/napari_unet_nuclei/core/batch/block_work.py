@@ -105,7 +105,7 @@ class BlockWork:
             case "name":
                 return self._name(task, block)
             case "tally":
-                return vars(tally(self.grid, block, self._keys(block.core, block.plane)))
+                return vars(tally(self.grid, block, self._keys(block.core, block.plane), self._foreground(block)))
             case "label" | "fill":
                 return self._label(task, block)
             case "level":
@@ -144,7 +144,8 @@ class BlockWork:
 
     def _label(self, task: BlockTask, block: Block) -> Arrays:
         numbers = Numbers.from_arrays(load_arrays(self.folder / NUMBERS))
-        ids = numbered(self.grid, block, self._keys(block.core, block.plane), numbers, self.plan.thresholds.min_size)
+        keys = self._keys(block.core, block.plane)
+        ids = numbered(self.grid, block, keys, self._foreground(block), numbers, self.plan.thresholds)
         if task.stage == "fill":
             ids = fill_pieces(ids, load_arrays(self.folder / FILLINGS / f"{block.number}.npz")["ids"])
         y0, y1, x0, x1 = block.core
@@ -186,6 +187,9 @@ class BlockWork:
     def _maps(self, block: Block) -> QuantisedMaps:
         region = region_to_read(self.grid, block, self.plan.thresholds)
         return np.asarray(self._maps_array[(block.plane, slice(None), *self._scratch(region))], np.uint8)
+
+    def _foreground(self, block: Block) -> NDArray[np.uint8]:
+        return np.asarray(self._maps_array[(block.plane, 0, *self._scratch(block.core))], np.uint8)
 
     def _keys(self, region: Region, plane: int) -> Keys:
         return np.array(self._keys_array[(plane, *self._scratch(region))], np.int64)

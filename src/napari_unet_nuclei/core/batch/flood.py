@@ -49,7 +49,7 @@ def flood_block(grid: BlockGrid, block: Block, maps: QuantisedMaps, thresholds: 
     maps : ndarray, shape (3, Y, X), uint8
         Of `region_to_read`.
     thresholds : DecodeThresholds
-        The minimum size is not applied: a block may hold only a part of a nucleus.
+        Size and certainty are not judged: a block may hold only a part of a nucleus.
     given : ndarray, shape (Y, X), int64
         Keys of the block's outer region that neighbours have decided; 0 or `UNRESOLVED` where nobody has.
 

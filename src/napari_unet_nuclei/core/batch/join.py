@@ -14,7 +14,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from napari_unet_nuclei.core.batch.blocks import Block, BlockGrid, Keys
-from napari_unet_nuclei.core.labels.decode import fill_holes
+from napari_unet_nuclei.core.labels.decode import DecodeThresholds, fill_holes
 from napari_unet_nuclei.core.types import Labels
 
 KeyList = NDArray[np.int64]
@@ -73,31 +73,52 @@ def touching(first: Keys, second: Keys) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Tally:
-    """How many pixels of which nuclei lie in a block's core.
+    """What of which nuclei lies in a block's core.
 
     Attributes
     ----------
-    own, own_area : ndarray, shape (N,), int64
-        Nuclei that are named after a pixel of this core; sorted.
-    foreign, foreign_area : ndarray, shape (M,), int64
-        The others, sorted.
+    own, foreign : ndarray, shape (N,), int64
+        Nuclei that are named after a pixel of this core, and the others; sorted.
+    own_area, foreign_area : ndarray, shape (N,), int64
+        Their pixels.
+    own_light, foreign_light : ndarray, shape (N,), int64
+        The foreground map summed over these, 255 standing for 1.
     """
 
     own: KeyList
     own_area: NDArray[np.int64]
+    own_light: NDArray[np.int64]
     foreign: KeyList
     foreign_area: NDArray[np.int64]
+    foreign_light: NDArray[np.int64]
 
 
-def tally(grid: BlockGrid, block: Block, keys: Keys) -> Tally:
-    """Count the pixels of every nucleus in a block's core, given its keys (Y, X)."""
+def tally(grid: BlockGrid, block: Block, keys: Keys, foreground: NDArray[np.uint8]) -> Tally:
+    """Count the pixels of every nucleus in a block's core, given its keys and its foreground map (Y, X)."""
     place, inside = _places(grid, block, keys)
     counts = np.bincount(place[inside], minlength=1)
+    light = np.bincount(place[inside], foreground[inside], minlength=1)
     own_places = np.flatnonzero(counts)
     y0, _, x0, x1 = block.core
     y, x = np.divmod(own_places, x1 - x0)
-    foreign, areas = np.unique(keys[(keys > 0) & ~inside], return_counts=True)
-    return Tally(grid.keys_of(block.plane, y + y0, x + x0), counts[own_places], foreign, areas.astype(np.int64))
+    others = (keys > 0) & ~inside
+    foreign, number = np.unique(keys[others], return_inverse=True)
+    return Tally(
+        own=grid.keys_of(block.plane, y + y0, x + x0),
+        own_area=counts[own_places],
+        own_light=light[own_places].astype(np.int64),
+        foreign=foreign,
+        foreign_area=np.bincount(number, minlength=foreign.size),
+        foreign_light=np.bincount(number, foreground[others], minlength=foreign.size).astype(np.int64),
+    )
+
+
+def stays(areas: NDArray[np.int64], light: NDArray[np.int64], thresholds: DecodeThresholds) -> NDArray[np.bool_]:
+    """Tell which nuclei are large and certain enough, as `drop_doubtful` does."""
+    kept = areas >= max(thresholds.min_size, 1)
+    if thresholds.certainty > 0:
+        kept &= light >= 255 * thresholds.certainty * areas
+    return kept
 
 
 def _places(grid: BlockGrid, block: Block, keys: Keys) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -120,7 +141,7 @@ class Numbers:
     starts : ndarray, shape (blocks + 1,), int64
         Ids that lower blocks take; the last value is how many nuclei lie within one block.
     shared, shared_ids : ndarray, shape (N,), int64
-        Sorted names, and their ids; 0 for nuclei that are too small.
+        Sorted names, and their ids; 0 for nuclei that are left out.
     count : int
         Number of nuclei.
     """
@@ -140,38 +161,49 @@ class Numbers:
         return Numbers(arrays["starts"], arrays["shared"], arrays["ids"], int(arrays["count"]))
 
 
-def number_nuclei(tallies: Mapping[int, Tally], aliases: Aliases, min_size: int) -> Numbers:
-    """Leave out nuclei of fewer than ``min_size`` px² and give ids 1..n without gaps to the others.
+def number_nuclei(tallies: Mapping[int, Tally], aliases: Aliases, thresholds: DecodeThresholds) -> Numbers:
+    """Leave out nuclei that are too small or too uncertain and give ids 1..n without gaps to the others.
 
     Parameters
     ----------
     tallies : mapping of int to Tally
         By number of the block, all from 0 on; each is looked at twice, so a mapping that reads them keeps memory small.
     aliases : Aliases
-    min_size : int
+    thresholds : DecodeThresholds
     """
-    least = max(min_size, 1)
     shared = np.unique(np.concatenate([aliases.names, *(one.foreign for one in tallies.values())]))
     meant = np.searchsorted(shared, aliases.of(shared))
-    totals = np.zeros(shared.size, np.int64)
+    areas, light = np.zeros((2, shared.size), np.int64)
     within = np.zeros(len(tallies) + 1, np.int64)
     for number, one in tallies.items():
-        for keys, areas in ((one.own, one.own_area), (one.foreign, one.foreign_area)):
+        for keys, their_areas, their_light in (
+            (one.own, one.own_area, one.own_light),
+            (one.foreign, one.foreign_area, one.foreign_light),
+        ):
             known = np.isin(keys, shared, assume_unique=True)
-            np.add.at(totals, meant[np.searchsorted(shared, keys[known])], areas[known])
+            places = meant[np.searchsorted(shared, keys[known])]
+            np.add.at(areas, places, their_areas[known])
+            np.add.at(light, places, their_light[known])
         alone = ~np.isin(one.own, shared, assume_unique=True)
-        within[number + 1] = np.count_nonzero(one.own_area[alone] >= least)
+        within[number + 1] = np.count_nonzero(alone & stays(one.own_area, one.own_light, thresholds))
     starts = np.cumsum(within)
-    kept = totals >= least
+    kept = stays(areas, light, thresholds)
     ids = np.where(kept, starts[-1] + np.cumsum(kept), 0)
     return Numbers(starts, shared, ids[meant], int(starts[-1] + kept.sum()))
 
 
-def numbered(grid: BlockGrid, block: Block, keys: Keys, numbers: Numbers, min_size: int) -> NDArray[np.int64]:
+def numbered(
+    grid: BlockGrid,
+    block: Block,
+    keys: Keys,
+    foreground: NDArray[np.uint8],
+    numbers: Numbers,
+    thresholds: DecodeThresholds,
+) -> NDArray[np.int64]:
     """Turn the keys of a block's core into ids, shape (Y, X), int64, and fill the holes that lie within the core."""
-    one = tally(grid, block, keys)
+    one = tally(grid, block, keys, foreground)
     alone = ~np.isin(one.own, numbers.shared, assume_unique=True)
-    kept = alone & (one.own_area >= max(min_size, 1))
+    kept = alone & stays(one.own_area, one.own_light, thresholds)
     own_ids = np.where(kept, numbers.starts[block.number] + np.cumsum(kept), 0)
     names = np.concatenate([one.own, one.foreign])
     ids = np.concatenate([own_ids, np.zeros(one.foreign.size, np.int64)])
