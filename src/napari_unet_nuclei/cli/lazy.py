@@ -15,10 +15,10 @@ SUBCOMMANDS = {
     "demo": "Segment the bundled sample with the bundled model; opens napari where there is a screen.",
     "segment": "Segment the nuclei in images.",
     "measure": "Measure labelled nuclei in one or more images.",
-    "train": "Train a model from nothing.",
+    "train": "Train a model from nothing, or from another model.",
     "finetune": "Teach a model corrected labels, and find out whether it got better.",
     "evaluate": "Compare labels with true ones.",
-    "models": "List and show the installed models, import and remove your own.",
+    "models": "List and show the installed models; import, export, rename and remove your own.",
     "info": "Show versions, devices, models and folders: what a bug report needs.",
 }
 """What ``--help`` lists. Subcommand ``x`` is ``x_command`` in the module ``x``: a function, or a group of them."""

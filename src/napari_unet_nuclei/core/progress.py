@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # the program's --help answers before NumPy would be there
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Cancelled(Exception):
