@@ -15,11 +15,15 @@ from pathlib import Path
 import napari
 from pyvirtualdisplay.display import Display
 from qtpy.QtWidgets import QApplication
+from tifffile import imwrite
 
+from napari_unet_nuclei.core.correct.corrections import FOLDER_VARIABLE as CORRECTIONS_VARIABLE
+from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei, stained_tissue
 from napari_unet_nuclei.core.model.registry import BUNDLED, FOLDER_VARIABLE, default_registry
 from napari_unet_nuclei.gui.commands import SEGMENT_WIDGET
 from napari_unet_nuclei.gui.demo import open_demo
 from napari_unet_nuclei.gui.remembered import PLUGIN
+from napari_unet_nuclei.gui.reviewed_layer import add_reviewed_layer, alike
 
 IMAGES = Path(__file__).parent / "images"
 SIZE = (1280, 720)
@@ -38,7 +42,7 @@ def main() -> None:
 
 
 def take_pictures(arguments: list[Path]) -> None:
-    """Segment, measure, show the models, and save a picture of each."""
+    """Segment, measure, segment a folder, show the models, and save a picture of each."""
     folder = arguments[1] if len(arguments) > 1 else IMAGES
     folder.mkdir(parents=True, exist_ok=True)
     viewer = napari.Viewer(title="Nuclei")
@@ -58,6 +62,10 @@ def take_pictures(arguments: list[Path]) -> None:
     wait_until(lambda: not measure_dock.panel.is_running)
     viewer.window.screenshot(folder / "measure.png", canvas_only=False)
     viewer.window.remove_dock_widget("all")
+    take_batch_picture(viewer, folder)
+    viewer.window.remove_dock_widget("all")
+    take_finetune_pictures(viewer, folder)
+    viewer.window.remove_dock_widget("all")
     with tempfile.TemporaryDirectory() as models:
         os.environ[FOLDER_VARIABLE] = models  # not those of whoever takes the pictures
         default_registry().add(next(BUNDLED.glob("*.safetensors")), "zebrafish 20x")
@@ -65,6 +73,55 @@ def take_pictures(arguments: list[Path]) -> None:
         wait_until(lambda: True)
         viewer.window.screenshot(folder / "models.png", canvas_only=False)
     viewer.close()
+
+
+def take_finetune_pictures(viewer: napari.Viewer, folder: Path) -> None:
+    """Review two regions of a stained sample, teach a model their nuclei, and save a picture before and during it."""
+    viewer.layers.clear()
+    viewer.open_sample(PLUGIN, "stained_tissue")
+    [image] = viewer.layers
+    drawn = stained_tissue().labels
+    labels = viewer.add_labels(drawn, name=f"{image.name} labels", opacity=0.4, **alike(image))
+    height, width = drawn.shape
+    reviewed = add_reviewed_layer(viewer, labels)
+    for y, x in ((0.04, 0.04), (0.55, 0.42)):
+        corners = [(y, x), (y, x + 0.52), (y + 0.4, x + 0.52), (y + 0.4, x)]
+        reviewed.add([(height * down, width * right) for down, right in corners], shape_type="polygon")
+    viewer.layers.selection.active = labels
+    with tempfile.TemporaryDirectory() as corrections:
+        os.environ[CORRECTIONS_VARIABLE] = corrections  # not those of whoever takes the pictures
+        _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Fine-tune")
+        for name, value in {"steps_auto": False, "steps": 1000, "epoch_steps": 3, "rehearsal": False}.items():
+            dock.form.folded_form.control(name).value = value
+        wait_until(lambda: dock.job_panel.run_button.isEnabled() and not dock.corrections.is_checking)
+        viewer.window.screenshot(folder / "finetune.png", canvas_only=False)
+        dock.job_panel.run_button.click()
+        wait_until(lambda: len(dock.course.plot.history) > 3)
+        viewer.window.screenshot(folder / "finetune-training.png", canvas_only=False)
+        dock.job_panel.cancel_button.click()
+        wait_until(lambda: not dock.job_panel.is_running)
+
+
+def take_batch_picture(viewer: napari.Viewer, folder: Path) -> None:
+    """Segment a folder of samples, one of them damaged, show a result, and save a picture."""
+    viewer.layers.clear()
+    with tempfile.TemporaryDirectory() as name:
+        images = Path(name) / "plate 1"
+        images.mkdir()
+        for seed in range(8):
+            sample = fluorescent_nuclei(seed, (400, 480), 24.0, 60 + 10 * seed)
+            imwrite(images / f"well_{seed + 1:02}.tif", sample.image)
+        (images / "notes.tif").write_text("These are no pixels.", encoding="utf-8")
+        _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Batch segment folder")
+        dock.form.images.setValue(str(images))
+        dock.form.out.setValue(str(images / "nuclei"))
+        wait_until(lambda: dock.table.images.rowCount() > 0)
+        dock.job_panel.run_button.click()
+        wait_until(lambda: not dock.job_panel.is_running)
+        dock.table.wanted.emit(next(row for row in dock.table.images.rows if row.result))
+        wait_until(lambda: len(viewer.layers) > 0)
+        viewer.window.screenshot(folder / "batch.png", canvas_only=False)
+    viewer.layers.clear()
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

@@ -22,7 +22,7 @@ from napari_unet_nuclei import segment
 from napari_unet_nuclei.cli import app
 from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
-from napari_unet_nuclei.gui.batch_choices import BatchChoices
+from napari_unet_nuclei.gui.batch_choices import NAMED, BatchChoices
 from napari_unet_nuclei.gui.batch_dock import BatchDock
 from napari_unet_nuclei.gui.batch_table import ACTION, IMAGE, NUCLEI, STATE
 
@@ -325,7 +325,7 @@ def test_what_is_remembered_is_what_the_settings_say() -> None:
     stored = yaml.safe_load(manifest.read_text(encoding="utf-8"))["contributions"]["configurations"]["batch"][
         "properties"
     ]
-    own = {"images", "out", "model", "stacks", "plane", "axes"}
+    own = {*NAMED}
     assert set(stored) == {*SegmentSettings.model_fields, *BatchSettings.model_fields, *own}
     for name in own:
         assert stored[name]["default"] == getattr(BatchChoices(), name), name

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -18,12 +20,15 @@ from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from napari_unet_nuclei.core.batch.executors import Executor
     from napari_unet_nuclei.core.batch.look_ahead import Prospect
     from napari_unet_nuclei.core.batch.plan import RunPlan
     from napari_unet_nuclei.core.batch.record import FileRecord
+    from napari_unet_nuclei.core.batch.slides import BlockSettings
     from napari_unet_nuclei.core.batch.template import RequestTemplate
 
 RESULTS_PANEL = "Results"
+LARGE_PANEL = "Large images and clusters"
 
 
 def _help(field: str) -> str:
@@ -71,7 +76,8 @@ def segment_command(
     ] = 0,
     recursive: Annotated[bool, typer.Option("--recursive/--no-recursive", help=_help("recursive"))] = True,
     labels: Annotated[
-        Literal["tif", "ome.tif"], typer.Option("--labels", help=_help("labels"), rich_help_panel=RESULTS_PANEL)
+        Literal["tif", "ome.tif", "ome.zarr"],
+        typer.Option("--labels", help=_help("labels"), rich_help_panel=RESULTS_PANEL),
     ] = "tif",
     table: Annotated[bool, _switch("table", "--table/--no-table")] = True,
     joint_table: Annotated[bool, _switch("joint_table", "--joint-table/--no-joint-table")] = True,
@@ -80,6 +86,38 @@ def segment_command(
     geojson: Annotated[bool, _switch("geojson", "--geojson/--no-geojson")] = False,
     overlay: Annotated[bool, _switch("overlay", "--overlay/--no-overlay")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help=_help("overwrite"))] = False,
+    block: Annotated[
+        int,
+        typer.Option(
+            "--block", min=64, help="Side of a block of large images, in pixels.", rich_help_panel=LARGE_PANEL
+        ),
+    ] = 2048,
+    into_image: Annotated[
+        bool,
+        typer.Option(
+            "--into-image",
+            help="Write labels into OME-Zarr images themselves (NGFF 0.5 only), not beside them.",
+            rich_help_panel=LARGE_PANEL,
+        ),
+    ] = False,
+    scheduler: Annotated[
+        str,
+        typer.Option(
+            "--scheduler",
+            metavar="ADDRESS",
+            help="Send the work to a running Dask scheduler, e.g. tcp://host:8786.",
+            rich_help_panel=LARGE_PANEL,
+        ),
+    ] = "",
+    workers: Annotated[
+        int,
+        typer.Option(
+            "--workers",
+            min=0,
+            help="Start so many worker processes on this computer and send the work to them; 0 for none.",
+            rich_help_panel=LARGE_PANEL,
+        ),
+    ] = 0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only list what would be done with which image; nothing is written.")
     ] = False,
@@ -92,10 +130,13 @@ def segment_command(
     whatever else is asked for; for the run as a whole the table of all nuclei (nuclei.csv), summary.csv, run.json and
     a report to look at (report.html).
 
+    OME-Zarr images, and images larger than memory, are segmented block by block into NAME_labels.ome.zarr.
+
     A file that cannot be read is listed at the end, and the others are done. A run that was interrupted goes on from
     there when it is started again: what is done with the same image, model and settings is skipped.
     """
     from napari_unet_nuclei.core.batch.plan import plan_files  # what reads and measures is slow to import
+    from napari_unet_nuclei.core.batch.slides import BlockSettings
     from napari_unet_nuclei.core.batch.template import RequestTemplate
 
     batch = BatchSettings(
@@ -112,14 +153,20 @@ def segment_command(
     template = RequestTemplate(
         settings, model, axes.upper(), parse_plane(plane), parse_region(region), series, projection
     )
+    if scheduler and workers:
+        raise typer.BadParameter("Give an address, or a number of workers.", param_hint="--scheduler, --workers")
     given = [*(paths or []), *(_read_list(listed) if listed else [])]
+    if scheduler or workers:  # which work in other folders
+        out, given = out.absolute(), [path.absolute() for path in given]
     if not given:
         raise typer.BadParameter("Give image files, folders or patterns, or --list FILE.", param_hint="PATH...")
     plan = plan_files(given, out, batch.recursive, batch.labels)
     if dry_run:
         _look_ahead(plan, template, batch, as_json=as_json, quiet=quiet)
     else:
-        _run(plan, template, batch, as_json=as_json, quiet=quiet)
+        with _executor(scheduler, workers) as executor:
+            blocks = BlockSettings(block, into_image, executor)
+            _run(plan, template, batch, blocks, as_json=as_json, quiet=quiet)
 
 
 def _read_list(file: Path) -> list[Path]:
@@ -131,7 +178,28 @@ def _read_list(file: Path) -> list[Path]:
     return [Path(line.strip()).expanduser() for line in lines if line.strip()]
 
 
-def _run(plan: RunPlan, template: RequestTemplate, batch: BatchSettings, *, as_json: bool, quiet: bool) -> None:
+@contextmanager
+def _executor(scheduler: str, workers: int) -> Iterator[Executor]:
+    """Connect to where the work is done."""
+    from napari_unet_nuclei.core.batch.cluster import dask_cluster
+    from napari_unet_nuclei.core.batch.executors import Serial
+
+    if not (scheduler or workers):
+        yield Serial()
+        return
+    with dask_cluster(scheduler, workers) as cluster:
+        yield cluster
+
+
+def _run(
+    plan: RunPlan,
+    template: RequestTemplate,
+    batch: BatchSettings,
+    blocks: BlockSettings,
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> None:
     from napari_unet_nuclei.core.batch.run import run_plan
 
     with TerminalProgress(quiet) as progress:
@@ -144,7 +212,7 @@ def _run(plan: RunPlan, template: RequestTemplate, batch: BatchSettings, *, as_j
                 progress.show_result(_line(record))
 
         try:
-            report = run_plan(plan, template, batch, progress, show)
+            report = run_plan(plan, template, batch, progress, show, blocks)
         except Cancelled:
             typer.echo(
                 f"{done} of {len(plan.files)} images are done. The same command will go on from there.", err=True

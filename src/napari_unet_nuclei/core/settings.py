@@ -149,7 +149,9 @@ class BatchSettings(Settings):
     """Which images a run over many files takes, and what it writes for them."""
 
     recursive: bool = choice(True, "Look into folders within folders too.")
-    labels: Literal["tif", "ome.tif"] = choice("tif", "File format of the labels.")
+    labels: Literal["tif", "ome.tif", "ome.zarr"] = choice(
+        "tif", "File format of the labels; those of OME-Zarr images and of images larger than memory are OME-Zarr."
+    )
     table: bool = choice(True, "Write a table for every image, with a row per nucleus (CSV).")
     joint_table: bool = choice(True, "Write one table with the nuclei of all images (nuclei.csv).")
     parquet: bool = choice(False, "Write the tables as Parquet too; takes the package pyarrow.")

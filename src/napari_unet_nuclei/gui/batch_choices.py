@@ -21,6 +21,9 @@ EVERY_PLANE, ONE_PLANE, MAXIMUM, MEAN = "every plane", "one plane", "maximum alo
 STACKS: dict[str, Projection] = {EVERY_PLANE: "none", ONE_PLANE: "none", MAXIMUM: "maximum", MEAN: "mean"}
 assert set(STACKS.values()) == set(get_args(Projection))
 
+NAMED = ("images", "out", "model", "stacks", "plane", "axes", "scheduler")
+"""What is remembered beside the settings."""
+
 
 @dataclass(frozen=True)
 class BatchChoices:
@@ -39,6 +42,8 @@ class BatchChoices:
         Where only one plane is segmented, its index.
     axes : str
         In place of what the files say; empty to believe them.
+    scheduler : str
+        Address of a Dask scheduler whose workers do the work; empty for this computer.
     settings : SegmentSettings
     batch : BatchSettings
     """
@@ -49,6 +54,7 @@ class BatchChoices:
     stacks: str = EVERY_PLANE
     plane: int = 0
     axes: str = ""
+    scheduler: str = ""
     settings: SegmentSettings = field(default_factory=SegmentSettings)
     batch: BatchSettings = field(default_factory=BatchSettings)
 
@@ -75,7 +81,7 @@ def recall() -> BatchChoices:
     if store is None:
         return BatchChoices()
     values = store.model_dump()
-    named = {name: values.pop(name) for name in ("images", "out", "model", "stacks", "plane", "axes")}
+    named = {name: values.pop(name) for name in NAMED}
     parts = {name: values.pop(name) for name in BatchSettings.model_fields}
     try:
         if named["model"] != AUTOMATIC:
@@ -92,7 +98,7 @@ def remember(choices: BatchChoices) -> None:
     store = _store()
     if store is not None:
         parts = {**choices.batch.model_dump(), "overwrite": False}
-        named = {name: getattr(choices, name) for name in ("images", "out", "model", "stacks", "plane", "axes")}
+        named = {name: getattr(choices, name) for name in NAMED}
         store.update({**choices.settings.model_dump(), **parts, **named})
 
 

@@ -4,7 +4,7 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, QTimer, QUrl
 from qtpy.QtGui import QDesktopServices, QShowEvent
@@ -217,8 +217,11 @@ class BatchDock(QWidget):
         assert self._shown is not None, "only what is in the table is shown"
         for layer in self._looked_at:
             layer.visible = False
-        image = self._viewer.add_image(shown.file.array, **image_arguments(shown.file, self._shown.template))
-        labels = self._viewer.add_labels(shown.labels, **labels_arguments(shown))
+        arrays: tuple[Any, Any] = (shown.file.array, shown.labels)
+        if shown.levels:
+            arrays = (_levels(shown.images), _levels(shown.levels))
+        image = self._viewer.add_image(arrays[0], **image_arguments(shown.file, self._shown.template))
+        labels = self._viewer.add_labels(arrays[1], **labels_arguments(shown))
         self._looked_at = [*(image if isinstance(image, list) else [image]), labels]
         self._viewer.layers.selection = {labels}
         self._viewer.reset_view()
@@ -245,6 +248,11 @@ class BatchDock(QWidget):
         folder = self._shown.folder if self._shown is not None else None
         self.folder_button.setEnabled(folder is not None and folder.is_dir())
         self.report_button.setEnabled(folder is not None and (folder / REPORT).is_file())
+
+
+def _levels(levels: tuple[Any, ...]) -> Any:
+    """A pyramid as napari takes it, or the only level."""
+    return list(levels) if len(levels) > 1 else levels[0]
 
 
 def _images(count: int) -> str:

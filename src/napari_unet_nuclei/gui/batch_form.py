@@ -31,10 +31,10 @@ from napari_unet_nuclei.gui.segment_form import titled
 from napari_unet_nuclei.gui.settings_form import SettingsForm
 
 SIZE = ("channel", "diameter")
-ADVANCED = ("foreground", "seed", "min_size", "invert", "flips", "tile")
+ADVANCED = ("foreground", "seed", "min_size", "certainty", "invert", "flips", "tile")
 """Settings that are folded away."""
 
-LABELS_TITLES = {"tif": "TIFF", "ome.tif": "OME-TIFF"}
+LABELS_TITLES = {"tif": "TIFF", "ome.tif": "OME-TIFF", "ome.zarr": "OME-Zarr"}
 SWITCHES = {
     "table": "Table per image",
     "joint_table": "One table of all",
@@ -76,6 +76,12 @@ class BatchForm(QWidget):
             "What the axes are where files tell it wrong, one letter each: "
             "T time, Z depth, C channel, Y rows, X columns, e.g. TZCYX."
         )
+        self.scheduler = QLineEdit()
+        self.scheduler.setPlaceholderText("none: this computer")
+        self.scheduler.setToolTip(
+            "Address of a Dask scheduler that runs, e.g. tcp://host:8786, whose workers do the work.\n"
+            "Whoever reaches a scheduler can run programs on its workers: see the documentation."
+        )
         self.facts_label = QLabel()
         self.facts_label.setWordWrap(True)
         self.model_picker = ModelPicker()
@@ -108,7 +114,7 @@ class BatchForm(QWidget):
         stacks.addWidget(self.plane)
         advanced = QCollapsible("More settings", expandedIcon="▾", collapsedIcon="▸")
         advanced.addWidget(self.advanced_form)
-        advanced.addWidget(_rows(("Axes", self.axes)))
+        advanced.addWidget(_rows(("Axes", self.axes), ("Scheduler", self.scheduler)))
         folded = advanced.layout()
         assert folded is not None, "a collapsible has one"
         folded.setContentsMargins(0, 0, 0, 0)
@@ -134,6 +140,7 @@ class BatchForm(QWidget):
             self.stacks.currentIndexChanged,
             self.plane.valueChanged,
             self.axes.textChanged,
+            self.scheduler.textChanged,
             self.model_picker.valueChanged,
             self.device_picker.valueChanged,
             self.size_form.valueChanged,
@@ -189,6 +196,7 @@ class BatchForm(QWidget):
             stacks=self.stacks.currentText(),
             plane=self.plane.value(),
             axes=axes,
+            scheduler=self.scheduler.text().strip(),
             settings=settings,
             batch=batch,
         )
@@ -202,6 +210,7 @@ class BatchForm(QWidget):
         self.stacks.setCurrentText(choices.stacks)
         self.plane.setValue(choices.plane)
         self.axes.setText(choices.axes)
+        self.scheduler.setText(choices.scheduler)
         self.size_form.setValue(choices.settings)
         self.advanced_form.setValue(choices.settings)
         self.labels.setCurrentIndex(max(self.labels.findData(choices.batch.labels), 0))

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
 from qtpy.QtCore import QObject, Signal
 
+from napari_unet_nuclei.core.batch.executors import Executor, Serial
 from napari_unet_nuclei.core.batch.look_ahead import Prospect, look_ahead
 from napari_unet_nuclei.core.batch.plan import plan_files
 from napari_unet_nuclei.core.batch.record import FileRecord
+from napari_unet_nuclei.core.batch.slides import BlockSettings
 from napari_unet_nuclei.core.batch.summary import BatchReport
+from napari_unet_nuclei.core.image.ome_zarr import is_ome_zarr, read_ome_zarr
 from napari_unet_nuclei.core.image.read import read_image
 from napari_unet_nuclei.core.progress import Advanced, Progress
+from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
 from napari_unet_nuclei.gui.batch_choices import BatchChoices
 from napari_unet_nuclei.gui.batch_layers import ShownFile
 
@@ -43,16 +48,30 @@ def run_job(choices: BatchChoices, heard: Heard) -> Callable[[Progress], BatchRe
         _prepare(progress)
         from napari_unet_nuclei.core.batch.run import segment_files  # imports what draws the report
 
-        return segment_files(
-            choices.given,
-            choices.folder,
-            choices.template,
-            progress,
-            batch=choices.batch,
-            on_record=heard.record.emit,
-        )
+        with _executor(choices.scheduler) as executor:
+            return segment_files(
+                choices.given,
+                choices.folder,
+                choices.template,
+                progress,
+                batch=choices.batch,
+                blocks=BlockSettings(executor=executor),
+                on_record=heard.record.emit,
+            )
 
     return job
+
+
+@contextmanager
+def _executor(scheduler: str) -> Iterator[Executor]:
+    """Where the work is done: here, or by the workers of a scheduler."""
+    if not scheduler:
+        yield Serial()
+        return
+    from napari_unet_nuclei.core.batch.cluster import dask_cluster
+
+    with dask_cluster(scheduler) as cluster:
+        yield cluster
 
 
 def preview_job(choices: BatchChoices, image: Path) -> Callable[[Progress], ShownFile]:
@@ -78,7 +97,12 @@ def open_job(choices: BatchChoices, record: FileRecord) -> Callable[[Progress], 
         file = read_image(Path(record.image), choices.template.series)
         labels = read_image(Path(record.labels))
         table = pd.read_csv(record.table)
-        return ShownFile(file, labels.array[...], labels.axes, record.origin, table)
+        origin = record.origin or (0,) * len(labels.axes)
+        if labels.array.size > CACHED_PIXELS:  # left on disk, with all levels
+            levels = read_ome_zarr(labels.path).levels if is_ome_zarr(labels.path) else (labels.array,)
+            images = read_ome_zarr(file.path).levels if is_ome_zarr(file.path) else (file.array,)
+            return ShownFile(file, labels.array, labels.axes, origin, table, images=images, levels=levels)
+        return ShownFile(file, labels.array[...], labels.axes, origin, table)
 
     return job
 

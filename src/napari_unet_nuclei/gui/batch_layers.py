@@ -28,6 +28,8 @@ class ShownFile:
         Index in the image of the first pixel of the labels.
     table : pandas.DataFrame
     provenance : dict
+    images, levels : tuple of array_like
+        Of images that stay on disk, all levels of image and labels, the finest first; else empty.
     """
 
     file: ImageFile
@@ -36,6 +38,8 @@ class ShownFile:
     origin: tuple[int, ...]
     table: pd.DataFrame
     provenance: dict[str, Any] = field(default_factory=dict)
+    images: tuple[AnyArray, ...] = ()
+    levels: tuple[AnyArray, ...] = ()
 
 
 def image_arguments(file: ImageFile, template: RequestTemplate) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from napari_unet_nuclei.core.batch.fingerprint import IMAGE_KINDS, hash_image, hash_request
+from napari_unet_nuclei.core.batch.fingerprint import hash_image, hash_request
 from napari_unet_nuclei.core.batch.plan import RunPlan
 from napari_unet_nuclei.core.batch.projection import projected_axis
 from napari_unet_nuclei.core.batch.record import FileRecord, read_note
+from napari_unet_nuclei.core.batch.slides import planned_in_blocks, takes_blocks
 from napari_unet_nuclei.core.batch.template import RequestTemplate, chosen_plane
 from napari_unet_nuclei.core.batch.work import Task, check_ownership, finished
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
@@ -82,7 +83,7 @@ def look_ahead(
     Cancelled
     """
     request_hash = hash_request(template)
-    inputs = _most_inputs(template)
+    inputs = _inputs(template)
     prospects = [Prospect(path, intention="fail", message=" ".join(reason.split())) for path, reason in plan.unusable]
     for prospect in prospects:
         on_prospect(prospect)
@@ -117,6 +118,8 @@ def _look(task: Task, inputs: int) -> Prospect:
         seen = _described(seen, header, axes)
         seen = replace(seen, planes=_count_planes(source, template))
         _check_channel(source, template, inputs)
+        if takes_blocks(file.image, template):  # which finds out by itself how far an earlier run has come
+            return replace(seen, labels=str(planned_in_blocks(file).labels))
         # An image is read as a whole only where there is something that it could be the image of.
         if read_note(file) is None:
             check_ownership(task, "")
@@ -167,14 +170,15 @@ def _check_channel(source: ImageSource, template: RequestTemplate, inputs: int) 
         )
     if settings.channel_auto and source.channels > 1 and not source.is_colour and inputs == 1:
         raise ImageShapeError(f"The image has {source.channels} channels. Choose the one that shows the nuclei.")
+    if settings.channel_auto and inputs > 1 and source.channels not in (1, inputs):
+        raise ImageShapeError(f"The image has {source.channels} channels, and the model takes {inputs} at once.")
 
 
-def _most_inputs(template: RequestTemplate) -> int:
-    """Channels that the model takes at once; of an automatic one, the most that it may be."""
-    registry = default_registry()
-    automatic = template.model == AUTOMATIC
-    entries = [registry.for_kind(kind) for kind in IMAGE_KINDS] if automatic else [registry.find(template.model)]
-    return max(entry.card.architecture.in_channels for entry in entries)
+def _inputs(template: RequestTemplate) -> int:
+    """Channels that the model takes at once; where it is automatic, the kind of image is told from one."""
+    if template.model == AUTOMATIC:
+        return 1
+    return default_registry().find(template.model).card.architecture.in_channels
 
 
 def _described(seen: Prospect, header: ImageHeader, axes: str) -> Prospect:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.atomic import atomic
+from napari_unet_nuclei.core.batch.label_store import write_label_store
 from napari_unet_nuclei.core.batch.plan import PlannedFile
 from napari_unet_nuclei.core.errors import SettingsError
 from napari_unet_nuclei.core.image.overlay import Picture, for_screen, outlined
@@ -94,18 +95,17 @@ def write_outputs(found: Segmented, paths: Mapping[str, Path]) -> None:
     request, result = found.request, found.result
     for kind, path in paths.items():
         if kind == "labels":
-            write_labels(
-                path, result.labels, axes=result.axes, pixel_size=request.pixel_size, provenance=found.provenance
-            )
+            write = write_label_store if path.suffix == ".zarr" else write_labels
+            write(path, result.labels, axes=result.axes, pixel_size=request.pixel_size, provenance=found.provenance)
         elif kind == "table":
             write_table(path, found.table)
         elif kind == "parquet":
             with atomic(path) as partial:
                 found.table.to_parquet(partial, index=False)
         elif kind in ("rois", "geojson"):
-            write = write_imagej_rois if kind == "rois" else write_geojson
+            export = write_imagej_rois if kind == "rois" else write_geojson
             labels, names = _named_labels(result)
-            write(path, labels, axes=result.axes, origin=result.origin, names=names)
+            export(path, labels, axes=result.axes, origin=result.origin, names=names)
         else:
             side = THUMBNAIL_SIDE if kind == "thumbnail" else math.isqrt(LARGEST_OVERLAY)
             _write_picture(path, outlined_plane(request, result, side))

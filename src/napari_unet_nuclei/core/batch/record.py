@@ -10,6 +10,7 @@ import dataclasses
 import glob
 import json
 import os
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,7 +160,10 @@ def remove_remains(paths: Iterable[Path]) -> None:
     for path in paths:
         half_written = f".{glob.escape(path.stem[:40])}-{'[0-9a-f]' * 8}.part{path.suffix}"  # as `atomic` names them
         for remains in path.parent.glob(half_written):
-            remains.unlink(missing_ok=True)
+            if remains.is_dir():
+                shutil.rmtree(remains)
+            else:
+                remains.unlink(missing_ok=True)
 
 
 def remove_half_noted(out: Path) -> None:

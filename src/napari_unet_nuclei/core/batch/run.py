@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from napari_unet_nuclei.core.batch.executors import Executor
 from napari_unet_nuclei.core.batch.fingerprint import hash_request
 from napari_unet_nuclei.core.batch.outputs import check_outputs
 from napari_unet_nuclei.core.batch.pipeline import WAITING_ROOM, Pipeline, Turns, shared_processor
 from napari_unet_nuclei.core.batch.plan import RunPlan, plan_files
 from napari_unet_nuclei.core.batch.record import FileRecord, read_note, remove_half_noted, remove_remains
 from napari_unet_nuclei.core.batch.report import write_batch_report
+from napari_unet_nuclei.core.batch.slides import BlockSettings, planned_in_blocks, segment_in_blocks, takes_blocks
 from napari_unet_nuclei.core.batch.summary import (
     JOINT_PARQUET,
     JOINT_TABLE,
@@ -23,8 +26,8 @@ from napari_unet_nuclei.core.batch.summary import (
     write_summary,
 )
 from napari_unet_nuclei.core.batch.template import RequestTemplate
-from napari_unet_nuclei.core.batch.work import DiskFullError, Task, segment_planned
-from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Share, Silent
+from napari_unet_nuclei.core.batch.work import DiskFullError, Task, isolated, segment_planned
+from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Share, Silent
 from napari_unet_nuclei.core.settings import BatchSettings
 
 __all__ = ["RUN", "SUMMARY", "BatchReport", "segment_files"]
@@ -40,6 +43,7 @@ def segment_files(
     progress: Progress | None = None,
     *,
     batch: BatchSettings | None = None,
+    blocks: BlockSettings | None = None,
     on_record: Callable[[FileRecord], None] = lambda record: None,
 ) -> BatchReport:
     """Segment image files and write what was asked for, then a summary, the run's provenance and a report.
@@ -57,6 +61,8 @@ def segment_files(
     progress : Progress, optional
     batch : BatchSettings, optional
         Which files, and what is written.
+    blocks : BlockSettings, optional
+        How OME-Zarr images and images larger than memory are done, and where: a cluster does the other images as well.
     on_record : callable
         Hears of every file as soon as it is done or has failed; called in this thread.
 
@@ -74,7 +80,7 @@ def segment_files(
     """
     template, progress, batch = template or RequestTemplate(), progress or Silent(), batch or BatchSettings()
     plan = plan_files(given, out, batch.recursive, batch.labels)
-    return run_plan(plan, template, batch, progress, on_record)
+    return run_plan(plan, template, batch, progress, on_record, blocks)
 
 
 def run_plan(
@@ -83,6 +89,7 @@ def run_plan(
     batch: BatchSettings,
     progress: Progress,
     on_record: Callable[[FileRecord], None] = lambda record: None,
+    blocks: BlockSettings | None = None,
 ) -> BatchReport:
     """Do what was planned; for the rest see `segment_files`."""
     check_outputs(batch)
@@ -95,7 +102,7 @@ def run_plan(
         progress.report(Notice(f"{plan.left_out} results of an earlier run are left out."))
     tasks = [Task(file, template, batch, request_hash) for file in plan.files]
     _tidy(plan, tasks)
-    records += _segment_all(tasks, plan, Share(progress, 0.0, SEGMENTING), on_record)
+    records += _segment_all(tasks, plan, blocks or BlockSettings(), Share(progress, 0.0, SEGMENTING), on_record)
     progress.report(Advanced(SEGMENTING, "writing the summary and the report"))
     report = BatchReport(plan.out, template, batch, request_hash, started, tuple(records))
     write_summary(report)
@@ -105,33 +112,63 @@ def run_plan(
 
 
 def _segment_all(
-    tasks: Sequence[Task], plan: RunPlan, progress: Progress, on_record: Callable[[FileRecord], None]
+    tasks: Sequence[Task],
+    plan: RunPlan,
+    blocks: BlockSettings,
+    progress: Progress,
+    on_record: Callable[[FileRecord], None],
 ) -> list[FileRecord]:
-    """Segment all images, several at once."""
-    from napari_unet_nuclei.core.model.device import choose_device  # imports PyTorch
-
-    if not tasks:
-        return []
+    """Segment the images that fit into memory, several at once, then the others block by block."""
     progress.report(Advanced(0.0, "preparing"))
-    # Chosen here for all: the choice is timed, which several threads at once would spoil.
-    device = choose_device(tasks[0].template.settings.device)
-    kept: list[FileRecord] = []
+    large = {task.planned.image for task in tasks if takes_blocks(task.planned.image, task.template)}
+    whole = [task for task in tasks if task.planned.image not in large]
+    divided = [replace(task, planned=planned_in_blocks(task.planned)) for task in tasks if task.planned.image in large]
+    records: dict[str, FileRecord] = {}
 
-    def note(record: FileRecord) -> None:
-        kept.append(record)
+    def keep(record: FileRecord) -> None:
+        records[record.image] = record
         on_record(record)
 
+    part = len(whole) / max(len(tasks), 1)
+    try:
+        _segment_whole(whole, blocks.executor, Share(progress, 0.0, part), keep)
+        _segment_divided(divided, blocks, Share(progress, part, 1.0), keep)
+    except DiskFullError as error:
+        done = sum(not record.error for record in records.values())
+        raise DiskFullError(
+            f"The disk is full: {done} of {len(tasks)} images are done, and their results are kept in {plan.out}. "
+            "Free some space and start the same run again: it goes on from there."
+        ) from error
+    return [records[str(task.planned.image)] for task in tasks]
+
+
+def _segment_whole(
+    tasks: Sequence[Task], executor: Executor, progress: Progress, keep: Callable[[FileRecord], None]
+) -> None:
+    """Segment images that fit into memory: on a cluster, or several at once here."""
+    if not tasks:
+        return
+    if executor.elsewhere:
+        executor.map(segment_planned, tasks, "image", progress, keep)
+        return
+    from napari_unet_nuclei.core.model.device import choose_device  # imports PyTorch
+
+    # Chosen here for all: the choice is timed, which several threads at once would spoil.
+    device = choose_device(tasks[0].template.settings.device)
     with shared_processor(device.name, len(tasks)) as lanes:
         work = partial(_work, turn=Turns(lanes))
         names = [task.planned.image.name for task in tasks]
-        try:
-            return Pipeline(work, names, progress).run(tasks, lanes + WAITING_ROOM, note)
-        except DiskFullError as error:
-            done = sum(not record.error for record in kept)
-            raise DiskFullError(
-                f"The disk is full: {done} of {len(tasks)} images are done, and their results are kept in {plan.out}. "
-                "Free some space and start the same run again: it goes on from there."
-            ) from error
+        Pipeline(work, names, progress).run(tasks, lanes + WAITING_ROOM, keep)
+
+
+def _segment_divided(
+    tasks: Sequence[Task], blocks: BlockSettings, progress: Progress, keep: Callable[[FileRecord], None]
+) -> None:
+    """Segment large images one after the other, each block by block."""
+    for number, task in enumerate(tasks):
+        share = Rising(Share(progress, number / len(tasks), (number + 1) / len(tasks)))
+        share.report(Advanced(0.0, task.planned.image.name))
+        keep(isolated(task.planned.image, partial(segment_in_blocks, task, blocks, share)))
 
 
 def _work(task: Task, progress: Progress, turn: Turns) -> FileRecord:

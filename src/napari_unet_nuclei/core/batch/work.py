@@ -6,7 +6,7 @@ import errno
 import hashlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from napari_unet_nuclei.core.batch.plan import PlannedFile
 from napari_unet_nuclei.core.batch.record import FileRecord, Note, all_there, read_note, settle, write_note
 from napari_unet_nuclei.core.batch.segment_file import Turn, describe, find_nuclei, no_waiting
 from napari_unet_nuclei.core.batch.template import RequestTemplate
-from napari_unet_nuclei.core.errors import NucleiError, OutputFileError
+from napari_unet_nuclei.core.errors import ClusterError, NucleiError, OutputFileError
 from napari_unet_nuclei.core.image.read import read_image
 from napari_unet_nuclei.core.progress import Advanced, Cancelled, Progress
 from napari_unet_nuclei.core.settings import BatchSettings
@@ -66,10 +66,22 @@ def segment_planned(task: Task, progress: Progress, turn: Turn = no_waiting) -> 
         Every further image would fail as well.
     Cancelled
     """
-    image = str(task.planned.image)
+    return isolated(task.planned.image, lambda: _segment_planned(task, progress, turn))
+
+
+def isolated(path: Path, segment: Callable[[], FileRecord]) -> FileRecord:
+    """Do one image; whatever is wrong with it becomes a failed record.
+
+    Raises
+    ------
+    DiskFullError, ClusterError
+        Every further image would fail as well.
+    Cancelled
+    """
+    image = str(path)
     try:
-        return _segment_planned(task, progress, turn)
-    except Cancelled:
+        return segment()
+    except (Cancelled, ClusterError):
         raise
     except NucleiError as error:
         if is_disk_full(error):
