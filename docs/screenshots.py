@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import napari
+import numpy as np
 from pyvirtualdisplay.display import Display
 from qtpy.QtWidgets import QApplication
 from tifffile import imwrite
@@ -85,8 +86,8 @@ def take_finetune_pictures(viewer: napari.Viewer, folder: Path) -> None:
     height, width = drawn.shape
     reviewed = add_reviewed_layer(viewer, labels)
     for y, x in ((0.04, 0.04), (0.55, 0.42)):
-        corners = [(y, x), (y, x + 0.52), (y + 0.4, x + 0.52), (y + 0.4, x)]
-        reviewed.add([(height * down, width * right) for down, right in corners], shape_type="polygon")
+        corners = np.array([(y, x), (y, x + 0.52), (y + 0.4, x + 0.52), (y + 0.4, x)])
+        reviewed.add(corners * (height, width), shape_type="polygon")
     viewer.layers.selection.active = labels
     with tempfile.TemporaryDirectory() as corrections:
         os.environ[CORRECTIONS_VARIABLE] = corrections  # not those of whoever takes the pictures

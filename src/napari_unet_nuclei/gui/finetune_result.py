@@ -43,6 +43,7 @@ class ResultPanel(QWidget):
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.sentence_label.setStyleSheet("font-weight: bold")
         self.keep_button = QPushButton("Keep")
+        self.keep_button.setStyleSheet("font-weight: bold")
         self.keep_button.setToolTip("Put the new model into every list of models. The old one stays as it is.")
         self.discard_button = QPushButton("Discard")
         self.discard_button.setToolTip("Delete the new model. The corrections stay.")
@@ -169,13 +170,19 @@ class _FiguresTable(QTableWidget):
         """Show figures."""
         self.setRowCount(0)
         self.clearSpans()
-        for comparison in comparisons:
-            self._add((f"{comparison.title} ({comparison.nuclei} nuclei): {comparison.outcome}", "", ""), bold=True)
-            self.setSpan(self.rowCount() - 1, 0, 1, 3)
+        for number, comparison in enumerate(comparisons):
+            self._head(f"{comparison.title} ({comparison.nuclei})", bold=True)
+            if number:  # of the first one, the sentence above tells
+                self._head(comparison.outcome)
             for row in comparison.rows:
                 self._add(row)
         height = self._columns.sizeHint().height() + self.rowCount() * self._rows.defaultSectionSize()
         self.setFixedHeight(height + 2 * self.frameWidth())
+
+    def _head(self, text: str, *, bold: bool = False) -> None:
+        """Add a line over all columns."""
+        self._add((text, "", ""), bold=bold)
+        self.setSpan(self.rowCount() - 1, 0, 1, self.columnCount())
 
     def _add(self, texts: tuple[str, str, str], *, bold: bool = False) -> None:
         row = self.rowCount()

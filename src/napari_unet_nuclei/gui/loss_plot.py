@@ -100,8 +100,8 @@ class LossPlot(QWidget):
         self.accuracy_axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if not self._history:
             self.accuracy_axes.set_xlim(0.5, 5.5)
-        legend = self.loss_axes.legend(frameon=False, fontsize=8, labelcolor=colours.text, loc="upper right")
-        legend.set_in_layout(False)
+        above = {"loc": "lower right", "bbox_to_anchor": (1.0, 0.98), "ncols": 2, "borderaxespad": 0.0}
+        self.loss_axes.legend(frameon=False, fontsize=8, labelcolor=colours.text, **above)
         for axes in (self.loss_axes, self.accuracy_axes):
             axes.set_facecolor(colours.ground)
             axes.tick_params(colors=colours.text, labelsize=8)
