@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks import machine
 
-NAMES = ("ceiling", "engine", "memory", "startup", "slider", "window", "training", "blockwise", "cluster")
+NAMES = ("ceiling", "engine", "memory", "startup", "slider", "window", "training", "batch", "blockwise", "cluster")
 RESULTS = Path(__file__).parent / "results"
 
 

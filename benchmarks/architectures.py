@@ -10,9 +10,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.ceiling import convolution_rate
 from benchmarks.child import in_child
-from benchmarks.engine import gigaflop_per_megapixel
+from benchmarks.network_costs import costs
 from benchmarks.table import Table
 from napari_unet_nuclei.core.model.card import Architecture, ModelCard
 from napari_unet_nuclei.core.model.file import save_model
@@ -31,13 +30,10 @@ CANDIDATES = {
     "half-24-3": Architecture(base_width=24, depth=3),
     "half-32-3": Architecture(base_width=32, depth=3),
     "half-24-4": Architecture(base_width=24, depth=4),
-    "half-32-4": Architecture(base_width=32, depth=4, max_width=256),
 }
 """Networks by name: resolution of the first level, channels there, poolings."""
 
 SHOWN = ("pooled", "per image")
-TIMED_RUNS = 5
-SIDE = 1024
 
 
 def main() -> None:
@@ -97,30 +93,6 @@ def table(paths: Sequence[Path], seconds: float) -> Table:
         f"was trained for {seconds:.0f} s from nothing by the same recipe, far from convergence, so figures compare "
         "networks and are not what a full training reaches. Validation images, nucleus size estimated.",
     )
-
-
-def costs(path: str) -> dict[str, float]:
-    """Weights, work per megapixel, the fastest of some runs over a megapixel, and the ceiling beside it."""
-    import time
-
-    import torch
-
-    from napari_unet_nuclei.core.model.device import choose_device
-
-    model, device = load_model(path), choose_device()
-    weights = sum(value.numel() for value in model.network.parameters())
-    gigaflop = gigaflop_per_megapixel(model.network)
-    network = device.place(model.network.fold_normalisation())
-    image = torch.rand(1, model.card.architecture.in_channels, SIDE, SIDE).to(device.name, device.precision)
-    image = image.to(memory_format=torch.channels_last)
-    fastest, ceiling = float("inf"), 0.0
-    with torch.inference_mode():
-        for _ in range(TIMED_RUNS):
-            ceiling = max(ceiling, convolution_rate(str(device.precision).removeprefix("torch."), 0.4, device.name))
-            start = time.perf_counter()
-            network(image).float().cpu()
-            fastest = min(fastest, time.perf_counter() - start)
-    return {"weights": weights, "gigaflop": gigaflop, "seconds": fastest * 2**20 / SIDE**2, "ceiling": ceiling}
 
 
 if __name__ == "__main__":

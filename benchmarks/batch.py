@@ -1,0 +1,69 @@
+"""A run over a folder: how well it keeps the processor busy, and what a run costs of which all is done."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+from tifffile import imwrite
+
+from benchmarks.child import in_child
+from benchmarks.images import field
+from benchmarks.table import Table
+
+IMAGES = 24
+MEGAPIXELS = 1
+
+
+def measure() -> Table:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "images"
+        folder.mkdir()
+        for number in range(IMAGES):
+            image = field(MEGAPIXELS)
+            image[0, 0] = number  # no two files are the same
+            imwrite(folder / f"{number:03}.tif", image, compression="zlib")
+        out = Path(name) / "out"
+        one = in_child(run, str(folder), str(out / "one"), 1)
+        several = in_child(run, str(folder), str(out / "several"), 0)
+        again = in_child(run, str(folder), str(out / "several"), 0)
+    rows = [
+        ("one image after the other", *_figures(*one)),
+        ("several at once", *_figures(*several)),
+        ("again, all done", *_figures(*again)),
+    ]
+    return Table(
+        f"A folder of {IMAGES} images of {MEGAPIXELS} megapixel",
+        ("run", "seconds", "images/s", "core-seconds ÷ cores", "share of it that the wall clock takes"),
+        tuple(rows),
+        "After the model is loaded, with table, labels, summary and report. Aim: several at once take at most 1.1 times "
+        "the core-seconds of all stages divided by the cores.",
+    )
+
+
+def _figures(seconds: float, core_seconds: float, cores: int) -> tuple[str, str, str, str]:
+    ideal = core_seconds / cores
+    return f"{seconds:.1f}", f"{IMAGES / seconds:.2f}", f"{ideal:.1f}", f"{seconds / ideal:.2f}"
+
+
+def run(folder: str, out: str, lanes: int) -> tuple[float, float, int]:
+    """Segment the folder; returns wall-clock seconds, seconds of all cores, and how many cores it may use.
+
+    Parameters
+    ----------
+    folder, out : str
+    lanes : int
+        Images at once; 0 for as many as the program chooses.
+    """
+    import torch
+
+    from napari_unet_nuclei import RequestTemplate, SegmentSettings, segment, segment_files
+    from napari_unet_nuclei.core.batch import pipeline
+
+    if lanes:
+        pipeline.MOST_LANES, pipeline.GRAPHICS_LANES, pipeline.WAITING_ROOM = lanes, lanes, 0
+    segment(field(MEGAPIXELS)[:256, :256], axes="YX", diameter=22.0)  # loads everything
+    started, used = time.perf_counter(), time.process_time()
+    segment_files([Path(folder)], Path(out), RequestTemplate(SegmentSettings().changed(diameter=22.0)))
+    return time.perf_counter() - started, time.process_time() - used, torch.get_num_threads()
