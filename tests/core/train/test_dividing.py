@@ -145,7 +145,7 @@ def test_every_real_image_is_listed_and_the_parts_share_no_field(nuclei_data):
 @pytest.mark.real
 def test_real_images_of_every_kind_are_read_with_nuclei_bright(nuclei_data):
     for modality in ("fluorescence", "stained_purple_on_purple", "stained_purple_on_white", "brightfield_gray"):
-        entries = list_entries(nuclei_data / "dsb2018", {"modality": modality})
+        entries = list_entries(nuclei_data / "dsb2018", [Condition("modality", modality)])
         for form in (InputForm(), InputForm(channels=3)):
             for sample in read_entries(entries[::60], form, Silent()):
                 inside = sample.labels > 0
