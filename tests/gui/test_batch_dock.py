@@ -188,6 +188,24 @@ def test_labels_lie_on_their_image_with_pixel_size_channels_and_plane(qtbot, vie
     assert labels.data.max() > 0
 
 
+def test_ome_zarr_labels_are_shown_like_others(qtbot, viewer, dock, folder, tmp_path) -> None:
+    dock.form.labels.setCurrentIndex(2)
+    choose(qtbot, dock, folder / "a.png", tmp_path / "out")
+    press_run(qtbot, dock)
+    click(qtbot, dock, "a.png")
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=LONG)
+    same = segment(iio.imread(folder / "a.png"), "tiny", axes="YX", diameter=22.0)
+    np.testing.assert_array_equal(viewer.layers[1].data, same.labels)
+
+
+def test_a_scheduler_that_does_not_answer_is_told_in_words(qtbot, dock, folder, tmp_path) -> None:
+    pytest.importorskip("distributed")
+    dock.form.scheduler.setText("nonsense://nowhere:1")
+    choose(qtbot, dock, folder / "a.png", tmp_path / "out")
+    press_run(qtbot, dock)
+    assert "no Dask scheduler at nonsense" in dock.job_panel.status_label.text()
+
+
 def test_a_preview_shows_what_the_run_would_find_and_writes_nothing(qtbot, viewer, dock, folder, tmp_path) -> None:
     choose(qtbot, dock, folder, tmp_path / "out")
     click(qtbot, dock, "a.png")

@@ -16,6 +16,7 @@ from napari_unet_nuclei import segment
 from napari_unet_nuclei.core.batch.run import segment_files
 from napari_unet_nuclei.core.batch.template import RequestTemplate
 from napari_unet_nuclei.core.errors import SettingsError
+from napari_unet_nuclei.core.image.ome_zarr_labels import read_provenance
 from napari_unet_nuclei.core.image.read import read_image
 from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei, stained_tissue
 from napari_unet_nuclei.core.image.write import PROVENANCE_KEY
@@ -66,7 +67,7 @@ def test_a_projection_is_segmented_as_the_projected_image(folder, tmp_path) -> N
     assert report.description()["projection"] == "maximum"
 
 
-@pytest.mark.parametrize("labels_format", ["tif", "ome.tif"])
+@pytest.mark.parametrize("labels_format", ["tif", "ome.tif", "ome.zarr"])
 def test_pixel_size_channel_names_and_provenance_are_kept(folder, tmp_path, labels_format) -> None:
     batch = BatchSettings(labels=labels_format)
     segment_files([folder / "plane.ome.tif"], tmp_path, RequestTemplate(SETTINGS), batch=batch)
@@ -74,6 +75,9 @@ def test_pixel_size_channel_names_and_provenance_are_kept(folder, tmp_path, labe
     written = read_image(path)
     assert (written.pixel_size.y, written.pixel_size.x) == (0.5, 0.5)
     assert "DAPI_mean" in pd.read_csv(tmp_path / "plane_table.csv")
+    if labels_format == "ome.zarr":
+        assert read_provenance(path)["channel_names"] == ["DAPI"]
+        return
     with tifffile.TiffFile(path) as tif:
         if labels_format == "tif":
             provenance = tif.shaped_metadata[0][PROVENANCE_KEY]
@@ -81,6 +85,33 @@ def test_pixel_size_channel_names_and_provenance_are_kept(folder, tmp_path, labe
             assert len(provenance["model_hash"]) == len(provenance["image_hash"]) == 64
         else:
             assert PROVENANCE_KEY in tif.ome_metadata
+
+
+def test_images_that_take_blocks_are_rows_like_the_others(folder, tmp_path, monkeypatch, recording) -> None:
+    from napari_unet_nuclei.core.batch import slides
+
+    monkeypatch.setattr(slides, "LARGEST_WHOLE", 96 * 128 - 1)
+    iio.imwrite(folder / "small.png", fluorescent_nuclei(9, (64, 64), 24.0, 3).image)
+    (folder / "bad.tif").write_text("no image")
+    (folder / "colours.png").unlink()
+    progress = recording()
+    report = segment_files([folder], tmp_path / "out", RequestTemplate(SETTINGS), progress)
+    rows = by_name(report)
+    assert {name: Path(row.labels).name for name, row in rows.items()} == {
+        "bad.tif": "",
+        "plane.ome.tif": "plane_labels.ome.zarr",
+        "small.png": "small_labels.tif",
+        "stack.ome.tif": "stack_labels.ome.zarr",
+    }
+    assert [row.image for row in report.records] == sorted(row.image for row in report.records)
+    labels = read_image(Path(rows["plane.ome.tif"].labels)).array[...]
+    same = segment(read_image(folder / "plane.ome.tif").array, axes="YX", diameter=24.0).labels
+    assert ((labels > 0) == (same > 0)).all()
+    joint = pd.read_csv(tmp_path / "out" / "nuclei.csv")
+    assert len(joint) == sum(row.nuclei for row in rows.values())
+    assert progress.fractions[-1] == 1
+    again = segment_files([folder], tmp_path / "out", RequestTemplate(SETTINGS))
+    assert [record.status for record in again.records] == ["failed", "skipped", "skipped", "skipped"]
 
 
 def test_the_table_of_all_nuclei_holds_every_value_as_it_stands_in_the_images_table(folder, tmp_path) -> None:
