@@ -63,4 +63,5 @@ def die_at(death: int, out: Path) -> None:
     sys.addaudithook(count)
 
 
-main()
+if __name__ == "__main__":
+    main()

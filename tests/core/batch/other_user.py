@@ -16,12 +16,19 @@ from napari_unet_nuclei.core.batch.run import segment_files
 from napari_unet_nuclei.core.batch.template import RequestTemplate
 from napari_unet_nuclei.core.settings import SegmentSettings
 
-rehearsal, folder, model, out, user = sys.argv[1:]
-template = RequestTemplate(SegmentSettings().changed(diameter=24.0, device="cpu"), model)
-segment_files([Path(rehearsal)], Path(out) / "rehearsal", template)
-if user != "0":
-    os.setgroups([])
-    os.setgid(int(user))
-    os.setuid(int(user))
-report = segment_files([Path(folder)], Path(out) / "results", template)
-sys.stdout.write(json.dumps(report.description()["files"]))
+
+def main() -> None:
+    """Use everything once, change the user, and segment the folder."""
+    rehearsal, folder, model, out, user = sys.argv[1:]
+    template = RequestTemplate(SegmentSettings().changed(diameter=24.0, device="cpu"), model)
+    segment_files([Path(rehearsal)], Path(out) / "rehearsal", template)
+    if user != "0":
+        os.setgroups([])
+        os.setgid(int(user))
+        os.setuid(int(user))
+    report = segment_files([Path(folder)], Path(out) / "results", template)
+    sys.stdout.write(json.dumps(report.description()["files"]))
+
+
+if __name__ == "__main__":
+    main()
