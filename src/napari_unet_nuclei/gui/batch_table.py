@@ -72,7 +72,7 @@ class FileRow:
         planes = f"{prospect.planes} planes" if prospect.planes > 1 else ""
         read = " · ".join(filter(None, (prospect.axes, prospect.dtype, size, planes)))
         said = self.record.message if self.record is not None else prospect.message
-        return "\n".join(filter(None, (prospect.image, read, said)))
+        return "\n".join(filter(None, (prospect.image, read, _without_path(said, prospect.image))))
 
 
 def _record_state(record: FileRecord) -> str:
