@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 @pytest.fixture
 def folder(nuclei_data: Path, tmp_path: Path) -> Path:
     """Real images in two folders, and a file of each bad kind."""
-    root = nuclei_data if (nuclei_data / "index.csv").exists() else nuclei_data / "dsb2018"
+    root = nuclei_data / "dsb2018"
     with (root / "index.csv").open(encoding="utf-8", newline="") as file:
         names = [row["image"] for row in csv.DictReader(file)]
     folder = tmp_path / "in"
