@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,3 +67,41 @@ def squares() -> tuple[SegmentRequest, SegmentResult]:
         labels, "YX", (0, 0), maps, THRESHOLDS, THRESHOLDS, 9.0, "tiny", "cpu", "the only channel", (), 0.1, provenance
     )
     return SegmentRequest(ImageSource(image, "YX"), pixel_size=PixelSize(0.5, 0.5)), result
+
+
+@pytest.fixture
+def open_bench(make_napari_viewer_proxy, qtbot) -> Callable[..., Any]:
+    """Open a window on a segmented image, or a stack, with the dock *Correct nuclei*; gives a `Bench`."""
+    from napari_unet_nuclei.gui.correct_dock import CorrectDock
+    from tests.gui.correcting import Bench, segmented
+
+    def open_it(planes: int = 0, **place: Any) -> Bench:
+        viewer = make_napari_viewer_proxy(show=True)
+        image, labels, metadata = segmented(planes)
+        viewer.add_image(image, name="DAPI", **place)
+        viewer.add_labels(labels, name="DAPI labels", metadata=metadata, **place)
+        dock = CorrectDock(viewer)
+        viewer.window.add_dock_widget(dock, name="Correct nuclei", area="right")
+        bench = Bench(viewer, dock, qtbot)
+        bench.settle()
+        bench.activate()
+        return bench
+
+    return open_it
+
+
+@pytest.fixture
+def modest_bench(qtbot) -> Callable[..., Any]:
+    """Show the dock *Correct nuclei* alone, beside a viewer without a window, which opens faster; gives a `Bench`."""
+    from napari_unet_nuclei.gui.correct_dock import CorrectDock
+    from tests.gui.correcting import Bench
+
+    def open_it(viewer: Any) -> Bench:
+        dock = CorrectDock(viewer)
+        qtbot.addWidget(dock)
+        dock.show()
+        bench = Bench(viewer, dock, qtbot)
+        bench.settle()
+        return bench
+
+    return open_it

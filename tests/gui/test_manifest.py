@@ -23,7 +23,7 @@ import json, sys
 import napari
 viewer = napari.Viewer(show=False)
 viewer.open_sample("napari-unet-nuclei", "fluorescent_nuclei")
-for name in ("Segment nuclei", "Measure nuclei", "Models", "Fine-tune"):
+for name in ("Segment nuclei", "Measure nuclei", "Correct nuclei", "Models", "Fine-tune"):
     viewer.window.add_plugin_dock_widget("napari-unet-nuclei", name)
 print(json.dumps(sorted({"torch", "kornia"} & set(sys.modules))))
 viewer.close()
@@ -66,8 +66,9 @@ def test_the_menus_have_our_entries(make_napari_viewer) -> None:
         open_menu(window.layers_menu, "Segment", "Nuclei")
     )
     assert "Measure nuclei (Nuclei)" in open_menu(window.layers_menu, "Measure")
+    assert "Correct nuclei (Nuclei)" in open_menu(window.layers_menu, "Annotate")
     assert "Models (Nuclei)" in open_menu(window.layers_menu, "Segment", "Nuclei")
-    docks = {"Segment nuclei (Nuclei)", "Measure nuclei (Nuclei)", "Models (Nuclei)"}
+    docks = {"Segment nuclei (Nuclei)", "Measure nuclei (Nuclei)", "Correct nuclei (Nuclei)", "Models (Nuclei)"}
     assert docks <= set(open_menu(window.plugins_menu, "Nuclei"))
     assert len(open_menu(window.file_menu, "Open Sample", "Nuclei")) == 5
 

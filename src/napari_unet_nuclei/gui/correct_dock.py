@@ -220,6 +220,8 @@ class CorrectDock(QWidget):
 
     def _refresh_keys(self) -> None:
         """The keys are ours while the corrected layer is the active one."""
+        if self.guide.is_adding:
+            return
         active = self._viewer.layers.selection.active
         ours = self.session is not None and active == self.session.layer
         self.keys.set_enabled(ours and self.isVisible())

@@ -139,7 +139,7 @@ class Gestures(QObject):
 
     def _follow_click(self, corrected: CorrectedLayer, index: Index, event: Any) -> Iterator[None]:
         active = self._viewer.layers.selection.active
-        if corrected.layer is not active or corrected.layer.mode != "pan_zoom":
+        if corrected.layer != active or corrected.layer.mode != "pan_zoom":
             return
         pressed = np.array(event.pos)
         yield

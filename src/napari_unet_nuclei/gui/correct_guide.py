@@ -49,6 +49,8 @@ class Guide:
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
         self._layer: Vectors | None = None
+        self.is_adding = False
+        """True while the layer is added, which makes it the active one for a moment."""
         self._corrected: CorrectedLayer | None = None
         self._index: Index = ()
         self._frame: list[Line] = []
@@ -103,9 +105,11 @@ class Guide:
             vector_style="line",
             **alike(corrected.layer),
         )
+        self.is_adding = True
         self._viewer.add_layer(self._layer)
         self._viewer.layers.selection = selected
         self._viewer.layers.selection.active = active
+        self.is_adding = False
 
     def _placed(self, segments: NDArray[np.float64]) -> NDArray[np.float64]:
         """Bring starts and directions in a plane to the layer's axes, shape (N, 2, ndim)."""

@@ -6,6 +6,7 @@ import threading
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +89,7 @@ class Keeper(QObject):
         self._one_at_a_time = threading.Lock()
         self._saving, self._finding = LatestJob(), LatestJob()
         self._saving.succeeded.connect(self._note_saved)
-        self._finding.succeeded.connect(lambda answer: self.found.emit(*answer))
+        self._finding.succeeded.connect(self._pass_on)
         for job in (self._saving, self._finding):
             job.failed.connect(self.failed)
         self._rest = QTimer(self)
@@ -223,13 +224,13 @@ class Keeper(QObject):
             elif layer == session.layer:
                 error = self.save_now(session)
                 if error is not None:
-                    self.failed.emit(error)
-                    QTimer.singleShot(0, lambda kept=layer: self._bring_back(kept))
+                    QTimer.singleShot(0, partial(self._bring_back, layer, error))
 
-    def _bring_back(self, layer: Labels) -> None:
-        """Put labels back whose corrections could not be saved."""
+    def _bring_back(self, layer: Labels, error: NucleiError) -> None:
+        """Put labels back whose corrections could not be saved, and say why."""
         if self._window is not None and self._window.isVisible() and layer not in self._viewer.layers:
             self._viewer.add_layer(layer)
+        self.failed.emit(error)
 
     def _save_quietly(self) -> None:
         """Save one session that has changed; the next one follows after another rest."""
@@ -279,6 +280,9 @@ class Keeper(QObject):
         self._mark_saved(*answer)
         count = len(answer[0].planes)
         self.saved.emit(f"Saved {'the plane' if count == 1 else f'{count} planes'} in {corrections_folder()}.")
+
+    def _pass_on(self, answer: tuple[CorrectedLayer, dict[Index, CorrectionEntry]]) -> None:
+        self.found.emit(*answer)
 
     def _mark_saved(self, asked: _Asked, names: dict[Index, str]) -> None:
         """Note what is on disk now; what was changed meanwhile is not."""

@@ -49,4 +49,5 @@ class ScrollColumn(QScrollArea):
         assert bar is not None, "a scroll area has one"
         assert viewport is not None, "a scroll area has one"
         self.setMinimumWidth(self._layout.minimumSize().width() + bar.sizeHint().width())
-        self._column.setMinimumHeight(self._layout.minimumHeightForWidth(viewport.width()))
+        least = self._layout.minimumSize().height()  # what a layout without sentences needs at any width
+        self._column.setMinimumHeight(max(self._layout.minimumHeightForWidth(viewport.width()), least))
