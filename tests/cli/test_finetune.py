@@ -29,9 +29,10 @@ def arguments(folder, *more: str) -> list[str]:
 
 
 def test_a_model_is_fine_tuned_from_folders(corrected):
-    result = run(*arguments(corrected))
+    result = run(*arguments(corrected, "--reference", str(corrected)))
     assert result.exit_code == 0, result.stderr
     assert "2 steps" in result.stdout
+    assert "Reference images" in (corrected / "new.report.html").read_text(encoding="utf-8")
     assert "held out" in result.stderr
     assert {"new.safetensors", "new.report.html"} <= {path.name for path in corrected.iterdir()}
 

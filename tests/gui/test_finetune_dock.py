@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -346,6 +347,25 @@ def test_closing_the_dock_loses_nothing_and_the_next_one_offers_the_result(qtbot
     assert again.result.undecided.result.name == "tiny fine-tuned"
 
 
+def test_closing_the_viewer_during_a_training_cancels_it_and_keeps_the_corrections(qtbot, make_napari_viewer):
+    viewer = make_napari_viewer()
+    remember(FinetuneChoices(QUICK.changed(steps=10_000), "tiny"))
+    dock = open_dock(qtbot, viewer)
+    _, labels = add_layers(viewer)
+    mark_plane(labels)
+    rest(qtbot, dock)
+    press(qtbot, dock.job_panel.run_button)
+    qtbot.waitUntil(lambda: len(dock.course.plot.history) > 0, timeout=LONG)
+    tasks = viewer.window._task_status_manager  # what napari asks about, and cancels, when a person closes the window
+    assert any("Fine-tuning tiny" in task for task in tasks.get_status())
+    tasks.cancel_all()
+    wait_for_end(qtbot, dock)
+    assert waiting(dock) == ()
+    assert len(list_corrections(corrections_folder())) == 1
+    hidden = list(corrections_folder().rglob(".*"))
+    assert hidden == []
+
+
 @pytest.fixture
 def as_worse(monkeypatch):
     """Let the comparison come out badly."""
@@ -354,8 +374,6 @@ def as_worse(monkeypatch):
     compare = candidates.compare_models
 
     def worse(*arguments):
-        from dataclasses import replace
-
         return replace(compare(*arguments), outcome="worse")
 
     monkeypatch.setattr(candidates, "compare_models", worse)
@@ -429,15 +447,22 @@ def test_a_name_that_cannot_be_given_is_told_before_the_run(qtbot, viewer, dock,
     assert not dock.job_panel.run_button.isEnabled()
 
 
-def test_the_report_opens_in_a_browser(qtbot, viewer, dock, monkeypatch):
+def test_both_models_are_scored_on_reference_images_and_the_report_opens_in_a_browser(qtbot, viewer, dock, monkeypatch):
     opened: list[QUrl] = []
     monkeypatch.setattr(QDesktopServices, "openUrl", opened.append)
     save_correction(corrections_folder(), correction(0, name="earlier"))
     dock.corrections.refresh()
     rest(qtbot, dock)
     click_tick(qtbot, dock, 0)
+    qtbot.keyClicks(dock.form.reference_edit, "/nowhere")
+    rest(qtbot, dock)
+    assert "nowhere is no folder" in status(dock)
+    dock.form.reference_edit.setText(str(corrections_folder()))  # which is images and labels, too
+    rest(qtbot, dock)
     train(qtbot, dock)
     assert "2 steps" in status(dock)
+    heads = [dock.result.table.item(row, 0).text() for row in range(dock.result.table.rowCount())]
+    assert "Reference images (8)" in heads
     press(qtbot, dock.result.report_button)
     assert Path(opened[0].toLocalFile()) == waiting(dock)[0].report
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -125,12 +125,21 @@ def count_text(count: int) -> str:
     return "1 nucleus" if count == 1 else f"{count:,} nuclei"
 
 
+@dataclass(frozen=True)
+class _Hashed:
+    """Hash of a plane: of which array, and what the plane is called."""
+
+    base: object
+    name: str
+    digest: str
+
+
 class Checker:
     """Answers what is asked; it remembers what it has read from disk, and how images look that are still the same."""
 
     def __init__(self) -> None:
         self._read: dict[str, _Plane] = {}
-        self._hashes: dict[Hashable, tuple[object, str]] = {}
+        self._hashes: dict[Row, _Hashed] = {}
 
     def job(self, asked: Asked) -> Callable[[Progress], Outlook]:
         """Return the job that finds out, for a thread."""
@@ -152,7 +161,8 @@ class Checker:
             planes[row] = _Plane(own_labels(drawn), drawn.reviewed)
             found[row] = Found(count_nuclei(planes[row]), _problem(drawn, asked.form))
             if row in asked.ticked:
-                open_images.add(self._hash((row, drawn.name), drawn))
+                open_images.add(self._hash(row, drawn))
+        self._hashes = {row: known for row, known in self._hashes.items() if row in asked.ticked}
         try:
             entries = tuple(entry for entry in list_corrections(asked.folder) if entry.image_hash not in open_images)
         except NucleiError as error:
@@ -178,13 +188,13 @@ class Checker:
             self._read[entry.labels] = _Plane(own_labels(correction), correction.reviewed)
         return self._read[entry.labels]
 
-    def _hash(self, plane: Hashable, drawn: Correction) -> str:
-        """Hash an image once, for as long as it is the same array."""
-        known = self._hashes.get(plane)
+    def _hash(self, row: Row, drawn: Correction) -> str:
+        """Hash an image once, for as long as it is the same plane of the same array."""
+        known = self._hashes.get(row)
         base = getattr(drawn.image, "base", None)
-        if known is None or base is None or known[0] is not base:
-            known = self._hashes[plane] = (base, hash_image(drawn.image))
-        return known[1]
+        if known is None or base is None or known.base is not base or known.name != drawn.name:
+            known = self._hashes[row] = _Hashed(base, drawn.name, hash_image(drawn.image))
+        return known.digest
 
 
 def _summed(outlook: Outlook, asked: Asked, planes: Mapping[Key, _Plane]) -> Outlook:

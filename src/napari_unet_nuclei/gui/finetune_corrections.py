@@ -233,7 +233,8 @@ class CorrectionsPanel(QWidget):
 
     def _line(self, key: Key, title: str, state: str) -> Listed:
         found = self.outlook.rows.get(key)
-        return Listed(key, title, found.text if found else state, found.problem if found else "", self._is_ticked(key))
+        tooltip = (found.problem if found else "") or title
+        return Listed(key, title, found.text if found else state, tooltip, self._is_ticked(key))
 
     def _show_chosen(self) -> None:
         """Show what can be changed about the chosen line."""

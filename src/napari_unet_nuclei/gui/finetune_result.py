@@ -23,6 +23,9 @@ from qtpy.QtWidgets import (
 from napari_unet_nuclei.core.finetune.undecided import Comparison, Undecided
 from napari_unet_nuclei.gui.finetune_picture import PictureView
 
+SPARE = 4
+"""Pixels that themes draw round a table and do not tell of."""
+
 NONE_YET = "No new model waits for a decision. When one has been trained, it is compared with the old one here."
 
 
@@ -176,8 +179,7 @@ class _FiguresTable(QTableWidget):
                 self._head(comparison.outcome)
             for row in comparison.rows:
                 self._add(row)
-        height = self._columns.sizeHint().height() + self.rowCount() * self._rows.defaultSectionSize()
-        self.setFixedHeight(height + 2 * self.frameWidth())
+        self.setFixedHeight(self._columns.sizeHint().height() + self._rows.length() + 2 * self.frameWidth() + SPARE)
 
     def _head(self, text: str, *, bold: bool = False) -> None:
         """Add a line over all columns."""

@@ -170,10 +170,11 @@ def _tooltip(field: FieldInfo) -> str:
 
 
 def field_title(kind: type[Settings], name: str) -> str:
-    """Return the name of a row, with the unit where the row has no control for it."""
+    """Return the name of a row, with the unit where neither the name nor a control in the row says it."""
     title = name.replace("_", " ").capitalize()
     unit = _unit(kind.model_fields[name])
-    return f"{title} ({unit})" if unit and f"{name}{UNIT_SUFFIX}" not in kind.model_fields else title
+    said = unit in name.split("_") or f"{name}{UNIT_SUFFIX}" in kind.model_fields
+    return f"{title} ({unit})" if unit and not said else title
 
 
 def _unit(field: FieldInfo) -> str:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import imageio.v3 as iio
@@ -7,7 +10,7 @@ import numpy as np
 import pytest
 
 from napari_unet_nuclei.core.correct.correction import Correction
-from napari_unet_nuclei.core.correct.corrections import list_corrections, save_correction
+from napari_unet_nuclei.core.correct.corrections import list_corrections, read_correction, save_correction
 from napari_unet_nuclei.core.errors import NoSamplesError, OutputFileError
 from napari_unet_nuclei.core.finetune import teach as module
 from napari_unet_nuclei.core.finetune.lesson import Lesson
@@ -100,6 +103,30 @@ def test_a_model_that_cannot_be_written_is_not_lost(lesson, monkeypatch):
     assert taught.problem == "the disk is full"
     again = write_taught(taught.done, taught.base, lesson.folder, Silent())
     assert waiting(lesson) == (again.undecided,)
+
+
+def test_a_kill_during_training_leaves_the_corrections_and_nothing_half_written(lesson):
+    program = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from napari_unet_nuclei.core.finetune.lesson import Lesson\n"
+        "from napari_unet_nuclei.core.finetune.teach import teach\n"
+        "from napari_unet_nuclei.core.progress import Advanced, Silent\n"
+        "from tests.core.finetune.test_teach import SETTINGS, correction\n"
+        "class Killed(Silent):\n"
+        "    def report(self, event):\n"
+        "        if isinstance(event, Advanced) and event.message.startswith('step 1,'):\n"
+        "            os.kill(os.getpid(), signal.SIGKILL)\n"
+        "base, folder = sys.argv[1:]\n"
+        "teach(Lesson(base, 'new', (correction('later', 2),), (), SETTINGS, None, Path(folder)), Killed())\n"
+    )
+    run = subprocess.run([sys.executable, "-c", program, lesson.base, str(lesson.folder)], check=False)
+    assert run.returncode == -signal.SIGKILL
+    names = [entry.name for entry in list_corrections(lesson.folder)]
+    assert len(names) == 3
+    assert all(read_correction(lesson.folder, name).labels.any() for name in names)
+    assert waiting(lesson) == ()
+    assert list(lesson.folder.rglob(".*")) == []
 
 
 def test_what_was_not_reviewed_stays_so():
