@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
 
-OUTLINE = 2
+OUTLINE = 1
 """Width in pixels of the outlines that labels are shown as."""
 
 
@@ -84,12 +84,12 @@ class CorrectDock(QWidget):
         self.picker.changed.connect(self._choose)
         self.picker.copy_clicked.connect(self._work_on_copy)
         self.queue_panel.pressed.connect(self.press)
-        self.queue_panel.scope_changed.connect(self._choose_scope)
+        self.queue_panel.scope_changed.connect(self.walk.choose_scope)
         self.queue_panel.outlines_toggled.connect(self._show_outlines)
         self.queue_panel.mark_clicked.connect(self._mark_finished)
         self.tools_panel.pressed.connect(self.press)
-        self.tools_panel.split_by_changed.connect(self._choose_split)
-        self.tools_panel.thresholds_changed.connect(self._choose_thresholds)
+        self.tools_panel.split_by_changed.connect(self.tools.split_by_image)
+        self.tools_panel.thresholds_changed.connect(self.tools.change_thresholds)
         self.reviewed_panel.message.connect(self.panel.show_status)
         self.reviewed_panel.changed.connect(self.keeper.note_change)
         self.panel.run_clicked.connect(self.save)
@@ -234,7 +234,7 @@ class CorrectDock(QWidget):
         self.tools_panel.show_waiting(self.tools.waiting)
         if session is None:
             self.queue_panel.show_count(0, 0, is_looking=False)
-            self.queue_panel.show_framed("")
+            self.queue_panel.show_framed("", missed=False)
             return
         done, left = session.review.count(self.walk.scope)
         plane = self.walk.plane
@@ -244,23 +244,13 @@ class CorrectDock(QWidget):
         candidate = framed.candidate if framed is not None else None
         if framed is not None and len(framed.boxes) == 1:
             candidate = session.review.find(framed.index, *framed.boxes)
-        self.queue_panel.show_framed(described(candidate, list(framed.boxes) if framed is not None else []))
+        nuclei = list(framed.boxes) if framed is not None else []
+        self.queue_panel.show_framed(described(candidate, nuclei), missed=framed is not None and framed.is_missed)
         self.tools_panel.show_history(session.history.undo_title, session.history.redo_title)
-
-    def _choose_scope(self, all_planes: bool) -> None:
-        self.walk.all_planes = all_planes
-        self.walk.look()
-        self._refreshing.start()
 
     def _show_outlines(self, outlines: bool) -> None:
         if self.session is not None:
             self.session.layer.contour = OUTLINE if outlines else 0
-
-    def _choose_split(self, by_image: bool) -> None:
-        self.tools.split_by_image = by_image
-
-    def _choose_thresholds(self) -> None:
-        self.tools.change_thresholds(self.tools_panel.thresholds.thresholds())
 
     def _offer_mark(self) -> None:
         """Nothing is left: offer to mark what was gone through as reviewed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,8 +23,18 @@ if TYPE_CHECKING:
 GUIDE = "Correct nuclei: guide"
 """Name of the layer; it has no pixels, and goes away when there is nothing to show."""
 
-FOUND, MISSED, DRAWN = "#ffe14d", "#ff9f1c", "#ffffff"
-"""Colours of a nucleus, of a place where one may have been missed, and of what is being drawn."""
+
+@dataclass(frozen=True)
+class Colours:
+    """Of a frame round a nucleus, round a place where one may have been missed, and of what is being drawn."""
+
+    found: str
+    missed: str
+    drawn: str
+
+
+ON_DARK = Colours("#ffe14d", "#ff9f1c", "#ffffff")
+ON_BRIGHT = Colours("#0038c8", "#d1002c", "#000000")
 
 LINE = 2.0
 """Width in canvas pixels."""
@@ -54,7 +65,7 @@ class Guide:
         self._corrected: CorrectedLayer | None = None
         self._index: Index = ()
         self._frame: list[Line] = []
-        self._frame_colour = FOUND
+        self._is_missed = False
         self._drawing: list[Line] = []
         self._rest = QTimer()
         self._rest.setSingleShot(True)
@@ -62,10 +73,10 @@ class Guide:
         self._rest.timeout.connect(self._show)
         viewer.scene.camera.events.zoom.connect(self._follow_zoom)
 
-    def frame(self, corrected: CorrectedLayer, index: Index, lines: Sequence[Line], colour: str = FOUND) -> None:
-        """Show a frame, in place of the last one."""
+    def frame(self, corrected: CorrectedLayer, index: Index, lines: Sequence[Line], *, missed: bool = False) -> None:
+        """Show a frame, in place of the last one; one round a place where a nucleus may be missing looks otherwise."""
         self._corrected, self._index = corrected, index
-        self._frame, self._frame_colour = list(lines), colour
+        self._frame, self._is_missed = list(lines), missed
         self._show()
 
     def draw(self, corrected: CorrectedLayer, index: Index, lines: Sequence[Line], points: Sequence[Line] = ()) -> None:
@@ -91,7 +102,9 @@ class Guide:
         segments = np.concatenate([framed, drawn])
         self._layer.data = self._placed(segments)
         if len(segments):
-            self._layer.edge_color = [self._frame_colour] * len(framed) + [DRAWN] * len(drawn)
+            colours = ON_BRIGHT if self._corrected.is_bright else ON_DARK
+            frame_colour = colours.missed if self._is_missed else colours.found
+            self._layer.edge_color = [frame_colour] * len(framed) + [colours.drawn] * len(drawn)
         self._layer.edge_width = LINE * self._canvas_pixel()
 
     def _add_layer(self, corrected: CorrectedLayer) -> None:

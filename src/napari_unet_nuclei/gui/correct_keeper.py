@@ -7,7 +7,6 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -233,10 +232,11 @@ class Keeper(QObject):
         self.failed.emit(error)
 
     def _save_quietly(self) -> None:
-        """Save one session that has changed; the next one follows after another rest."""
-        changed = next((session for session in self._sessions if self._asked(session).planes), None)
-        if changed is not None:
-            self.save(changed)
+        """Save one session that has changed, unless one is being saved; the next one follows after another rest."""
+        changed = [session for session in self._sessions if self._asked(session).planes]
+        if changed and not self._saving.is_busy:
+            self.save(changed[0])
+        if changed:
             self._rest.start()
 
     def _asked(self, session: CorrectSession) -> _Asked:
@@ -274,7 +274,7 @@ class Keeper(QObject):
 
     def _save(self, asked: _Asked, progress: Progress) -> dict[Index, str]:
         with self._one_at_a_time:
-            return save_planes(Path(corrections_folder()), asked.planes, progress)
+            return save_planes(corrections_folder(), asked.planes, progress)
 
     def _note_saved(self, answer: tuple[_Asked, dict[Index, str]]) -> None:
         self._mark_saved(*answer)

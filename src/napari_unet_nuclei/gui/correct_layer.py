@@ -124,6 +124,11 @@ class CorrectedLayer:
         return provenance
 
     @property
+    def is_bright(self) -> bool:
+        """True where the nuclei are dark on a bright background, as in most pictures in colour."""
+        return bool(self.provenance.get("inverted", any(channel.source.is_colour for channel in self._channels)))
+
+    @property
     def pixel_size(self) -> PixelSize:
         """Of the segmentation, else of the labels, else of the image; 0 where none tells."""
         segmented = PixelSize(*self.provenance.get("pixel_size_um", ()))

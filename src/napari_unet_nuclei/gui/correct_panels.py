@@ -111,9 +111,13 @@ class QueuePanel(QWidget):
         self.bar.setMaximum(max(done + left, 1))
         self.bar.setValue(done)
 
-    def show_framed(self, text: str) -> None:
-        """Say what is in the frame."""
+    def show_framed(self, text: str, *, missed: bool) -> None:
+        """Say what is in the frame; where a nucleus may be missing there is only adding or none."""
         self.reason_label.setText(text or RULE)
+        buttons = self.commands.buttons
+        buttons["delete"].setText("None here  (D)" if missed else "Delete  (D)")
+        for verb in ("accept", "split", "join"):
+            buttons[verb].setEnabled(not missed)
 
 
 class ToolsPanel(QWidget):
@@ -123,7 +127,8 @@ class ToolsPanel(QWidget):
     split_by_changed = Signal(bool)
     """Whether points split by the image."""
 
-    thresholds_changed = Signal()
+    thresholds_changed = Signal(object)
+    """The user moved a slider; carries the `DecodeThresholds`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -141,7 +146,7 @@ class ToolsPanel(QWidget):
         for buttons in (self.commands, self.undo):
             buttons.pressed.connect(self.pressed)
         self.by_image.toggled.connect(self.split_by_changed)
-        self.thresholds.changed.connect(self.thresholds_changed)
+        self.thresholds.changed.connect(self._announce_thresholds)
 
     def _lay_out(self) -> None:
         choice = QHBoxLayout()
@@ -160,6 +165,9 @@ class ToolsPanel(QWidget):
         layout.addWidget(self.commands)
         layout.addLayout(choice)
         layout.addWidget(self.threshold_box)
+
+    def _announce_thresholds(self) -> None:
+        self.thresholds_changed.emit(self.thresholds.thresholds())
 
     def show_thresholds(self, corrected: CorrectedLayer) -> None:
         """Begin with the thresholds that labels were decoded with; without them no box can be found anew."""

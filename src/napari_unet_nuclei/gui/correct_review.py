@@ -48,6 +48,8 @@ class Verdicts:
 
     def dismisses(self, candidate: Candidate) -> bool:
         """Tell whether a place where one may have been missed was dismissed."""
+        if (candidate.plane, candidate.box) in self.dismissed:
+            return True
         y, x = candidate.centre
         return any(
             plane == candidate.plane and y0 <= y < y1 and x0 <= x < x1 for plane, (y0, y1, x0, x1) in self.dismissed

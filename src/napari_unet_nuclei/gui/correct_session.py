@@ -18,13 +18,17 @@ from napari_unet_nuclei.core.types import Region
 from napari_unet_nuclei.gui.correct_layer import CorrectedLayer, Index, corrected_layer
 from napari_unet_nuclei.gui.correct_live_table import LiveTable
 from napari_unet_nuclei.gui.correct_look import candidates_job, look_again, planes_of, region_of, where
-from napari_unet_nuclei.gui.correct_review import ACCEPT, DISMISS, Review, Verdicts
+from napari_unet_nuclei.gui.correct_review import ACCEPT, Review, Verdicts
 from napari_unet_nuclei.gui.correct_table import accepted_in
-from napari_unet_nuclei.gui.correct_write import WrittenLabels, read_stroke, written
+from napari_unet_nuclei.gui.correct_write import WrittenLabels, follow_steps, read_stroke, written
 from napari_unet_nuclei.gui.latest_job import LatestJob
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
+
+
+REST = 300
+"""Milliseconds without other labels after which they are looked at."""
 
 
 class CorrectSession(QObject):
@@ -48,7 +52,8 @@ class CorrectSession(QObject):
 
     def __init__(self, layer: Labels, image: Image | None = None) -> None:
         super().__init__()
-        self._image = image
+        self.image = image
+        """The image layer that the labels belong to."""
         self.corrected: CorrectedLayer = corrected_layer(layer, image)
         self.history = History()
         self.verdicts = Verdicts(accepted_in(self.corrected, layer.features))
@@ -61,6 +66,10 @@ class CorrectSession(QObject):
         self._is_writing = False
         self._wanted: list[Index] = []
         self._touched_since: list[tuple[Index, tuple[int, ...]]] = []
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(REST)
+        self._rest.timeout.connect(self._look_again_at_all)
         self._looking = LatestJob()
         self._looking.succeeded.connect(self._take_candidates)
         self._looking.failed.connect(self.failed)
@@ -77,14 +86,9 @@ class CorrectSession(QObject):
         return self.corrected.layer
 
     @property
-    def image(self) -> Image | None:
-        """The image layer that the labels belong to."""
-        return self._image
-
-    @property
     def is_busy(self) -> bool:
         """True while candidates are looked for or the table is made."""
-        return self._looking.is_busy or self._table.is_busy
+        return self._looking.is_busy or self._table.is_busy or self._rest.isActive()
 
     @property
     def next_id(self) -> int:
@@ -102,12 +106,13 @@ class CorrectSession(QObject):
             If it does not; nothing is changed then.
         """
         self.corrected = corrected_layer(self.layer, image)
-        self._image = image
+        self.image = image
 
     def close(self) -> None:
         """Listen no longer; the layer stays as it is."""
         for event, method in self._listeners():
             event.disconnect(method)
+        self._rest.stop()
         self._looking.cancel()
         self._table.close()
 
@@ -143,10 +148,6 @@ class CorrectSession(QObject):
     def accept(self, index: Index, nuclei: Iterable[int], region: Region) -> None:
         """Say that nuclei of a plane, which lie in a region, are right."""
         self.decide(ACCEPT, index, region, [(index, nucleus) for nucleus in nuclei])
-
-    def dismiss(self, candidate: Candidate) -> None:
-        """Say that no nucleus was missed at a place."""
-        self.decide(DISMISS, candidate.plane, candidate.box, dismissed=[(candidate.plane, candidate.box)])
 
     def decide(
         self,
@@ -221,11 +222,10 @@ class CorrectSession(QObject):
         self._table.update(index, nuclei, boxes)
 
     def _is_background(self, candidate: Candidate) -> bool:
-        y, x = candidate.centre
-        return bool(self.corrected.view[(*candidate.plane, round(y), round(x))] <= 0)
+        return bool(self.corrected.view[(*candidate.plane, *map(round, candidate.centre))] <= 0)
 
     def _look_at_next(self) -> None:
-        if self._wanted and not self._looking.is_busy:
+        if self._wanted and not self._looking.is_busy and not self._rest.isActive():
             index = self._wanted[0]
             job = candidates_job(self.corrected, index)
             self._looking.submit(lambda progress: (index, job(progress)))
@@ -245,8 +245,8 @@ class CorrectSession(QObject):
 
     def _catch_up(self, touched: list[tuple[Index, tuple[int, ...]]]) -> None:
         """Look again at nuclei that were touched while a job looked at how they were before."""
+        height, width = self.corrected.labels.shape[-2:]
         for index, nuclei in touched:
-            height, width = self.corrected.labels.shape[-2:]
             self._look_again(index, nuclei, (0, height, 0, width))
         if not self.is_busy:
             self._touched_since.clear()
@@ -261,30 +261,20 @@ class CorrectSession(QObject):
 
     def _note_stroke(self, event: Any) -> None:
         """Record what napari's own tools painted; they may report it before they have written the last pixels."""
-        if self._is_writing:
-            return
-        stroke = read_stroke(self.corrected, event.value)
+        stroke = None if self._is_writing else read_stroke(self.corrected, event.value)
         if stroke is not None:
             QTimer.singleShot(0, partial(self._take, self.history.push(Entry([stroke], stroke.title))))
 
     def _note_refresh(self, _event: object) -> None:
         """Notice napari's own undo, which may run while the dock does not take the key."""
-        if self._is_writing or QApplication.mouseButtons() != Qt.MouseButton.NoButton:
-            return
-        labels, hidden = self.corrected.view, 0
-        while not (moved := self.history.follow(labels)) and self.history.undo_title in (ACCEPT, DISMISS):
-            self.history.undo(labels)  # a decision changes no pixel: what napari took back lies below it
-            hidden += 1
-        if moved:
+        is_drawing = QApplication.mouseButtons() != Qt.MouseButton.NoButton
+        if not self._is_writing and not is_drawing and follow_steps(self.history, self.corrected.view):
             self._start_anew()
-            return
-        for _ in range(hidden):
-            self.history.redo(labels)
 
     def _note_other_labels(self, _event: object) -> None:
         """Begin with other labels as if they had just been chosen."""
         try:
-            self.corrected = corrected_layer(self.layer, self._image)
+            self.corrected = corrected_layer(self.layer, self.image)
         except NucleiError as error:
             self.failed.emit(error)
             return
@@ -295,13 +285,16 @@ class CorrectSession(QObject):
         self._start_anew()
 
     def _start_anew(self) -> None:
-        listed = [index for index in self.corrected.plane_indices if self.review.is_listed(index)]
+        """Forget what is known of all nuclei, and look again when the labels rest: a slider changes them in a row."""
+        planes, wanted = self.corrected.plane_indices, self._wanted
+        self._wanted = [index for index in planes if self.review.is_listed(index) or index in wanted]
         self.review.clear()
-        self._wanted.clear()
         self._looking.cancel()
         self._touched_since.clear()
         self._table.forget()
-        self._table.measure(self.corrected)
-        for index in listed:
-            self.look(index)
+        self._rest.start()
         self.changed.emit()
+
+    def _look_again_at_all(self) -> None:
+        self._table.measure(self.corrected)
+        self._look_at_next()

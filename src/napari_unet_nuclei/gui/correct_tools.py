@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 from qtpy.QtCore import QObject, Signal
@@ -21,7 +23,7 @@ from napari_unet_nuclei.core.types import Region
 from napari_unet_nuclei.gui.correct_aim import Aim
 from napari_unet_nuclei.gui.correct_gestures import Gesture, Gestures
 from napari_unet_nuclei.gui.correct_layer import Index
-from napari_unet_nuclei.gui.correct_review import ACCEPT
+from napari_unet_nuclei.gui.correct_review import ACCEPT, DISMISS
 from napari_unet_nuclei.gui.correct_session import CorrectSession
 from napari_unet_nuclei.gui.correct_walk import Walk
 
@@ -58,7 +60,7 @@ class Tools(QObject):
         self._walk = walk
         self._aim = Aim(walk)
         self._gestures = gestures
-        self.split_by_image = False
+        self._splits_by_image = False
         self.thresholds: DecodeThresholds | None = None
         self._box: tuple[Index, Region] | None = None
         self.waiting = ""
@@ -72,6 +74,7 @@ class Tools(QObject):
 
     def next(self) -> None:
         """Go to the most doubtful nucleus that is left."""
+        self.status.emit("")
         self._walk.next()
 
     def accept(self) -> None:
@@ -99,7 +102,7 @@ class Tools(QObject):
         """Remove the nucleus; where one may have been missed, say that none was. Then go on."""
         missed = self._aim.missed()
         if missed is not None:
-            self.session.dismiss(missed)
+            self.session.decide(DISMISS, missed.plane, missed.box, dismissed=[(missed.plane, missed.box)])
             self._go_on("No nucleus there.")
             return
         index, nucleus, box = self._aim.nucleus()
@@ -147,30 +150,30 @@ class Tools(QObject):
     def cut(self) -> None:
         """Cut nuclei along a line that is drawn next."""
         if self._begins("cut", "Draw a line across a nucleus, from outside to outside. K again: never mind."):
-            self._gestures.wait_for("line", self._guarded(self._cut))
+            self._gestures.wait_for("line", partial(self._attempt, self._cut))
 
     def seeds(self) -> None:
         """Split a nucleus by points that are clicked next."""
         if self.waiting == "seeds":
             self._gestures.finish()
         elif self._begins("seeds", "Click once in each part of the nucleus, then press T again."):
-            self._gestures.wait_for("points", self._guarded(self._split_by_seeds))
+            self._gestures.wait_for("points", partial(self._attempt, self._split_by_seeds))
 
     def unite(self) -> None:
         """Merge two nuclei that are clicked next."""
         if self._begins("unite", "Click the two nuclei that are one. U again: never mind."):
-            self._gestures.wait_for("points", self._guarded(self._unite), 2)
+            self._gestures.wait_for("points", partial(self._attempt, self._unite), 2)
 
     def box(self) -> None:
         """Find the nuclei anew in a box that is drawn next."""
         self._aim.seen(self._walk.shown_plane())
         if self._begins("box", "Draw a box; the nuclei in it are found anew. W again: never mind."):
-            self._gestures.wait_for("box", self._guarded(self._segment_box))
+            self._gestures.wait_for("box", partial(self._attempt, self._segment_box))
 
     def outline(self) -> None:
         """Add a nucleus within an outline that is drawn next."""
         if self._begins("outline", "Draw round the nucleus; what is background there becomes it. Q again: never mind."):
-            self._gestures.wait_for("outline", self._guarded(self._add_outlined))
+            self._gestures.wait_for("outline", partial(self._attempt, self._add_outlined))
 
     def undo(self) -> None:
         """Take back the last edit, stroke or decision."""
@@ -189,21 +192,22 @@ class Tools(QObject):
             Name of one of the methods above.
         """
         self._box = None
-        try:
-            getattr(self, verb)()
-        except NucleiError as error:
-            self.failed.emit(error)
+        self._attempt(getattr(self, verb))
+
+    def split_by_image(self, by_image: bool) -> None:
+        """Let clicked points split along the valleys of the image, or else by shape."""
+        self._splits_by_image = by_image
 
     def change_thresholds(self, thresholds: DecodeThresholds) -> None:
         """Take other thresholds for boxes; the box that was found anew last follows them."""
         self.thresholds = thresholds
-        if self._box is None:
-            return
-        box = self._box
+        if self._box is not None:
+            self._attempt(self._segment_again, *self._box)
+
+    def _attempt(self, act: Callable[..., None], *arguments: Any) -> None:
+        """Do something, and say what is wrong with it."""
         try:
-            if self.session.history.undo_title == BOX_TITLE:
-                self.session.undo()
-            self._segment(*box)
+            act(*arguments)
         except NucleiError as error:
             self.failed.emit(error)
 
@@ -223,17 +227,6 @@ class Tools(QObject):
         if not self._gestures.is_waiting:
             self.waiting = ""
 
-    def _guarded(self, take: Callable[[Gesture], None]) -> Callable[[Gesture], None]:
-        """Return what takes a gesture and says what is wrong with it."""
-
-        def guarded(gesture: Gesture) -> None:
-            try:
-                take(gesture)
-            except NucleiError as error:
-                self.failed.emit(error)
-
-        return guarded
-
     def _cut(self, gesture: Gesture) -> None:
         plane = self._aim.plane(gesture.index)
         self._make(gesture.index, split_by_line(plane, gesture.points, self.session.next_id))
@@ -241,7 +234,7 @@ class Tools(QObject):
     def _split_by_seeds(self, gesture: Gesture) -> None:
         plane, session = self._aim.plane(gesture.index), self.session
         nucleus, hint = self._aim.clicked(gesture, 0)
-        image = session.corrected.intensities(gesture.index) if self.split_by_image else None
+        image = session.corrected.intensities(gesture.index) if self._splits_by_image else None
         points = [(float(y), float(x)) for y, x in gesture.points]
         edit = split_by_seeds(plane, nucleus, points, session.next_id, image=image, hints={nucleus: hint})
         self._make(gesture.index, edit)
@@ -256,6 +249,12 @@ class Tools(QObject):
         (y0, x0), (y1, x1) = np.sort(np.rint(gesture.points[[0, -1]]).astype(int), axis=0).tolist()
         self._box = (gesture.index, (y0, y1 + 1, x0, x1 + 1))
         self._segment(*self._box)
+
+    def _segment_again(self, index: Index, region: Region) -> None:
+        """Find the nuclei of a box anew in place of what was found there before."""
+        if self.session.history.undo_title == BOX_TITLE:
+            self.session.undo()
+        self._segment(index, region)
 
     def _segment(self, index: Index, region: Region) -> None:
         maps, thresholds = self._aim.seen(index)

@@ -16,7 +16,7 @@ from napari_unet_nuclei.core.labels.edit import find_box
 from napari_unet_nuclei.core.labels.regions import pixel
 from napari_unet_nuclei.core.types import Region
 from napari_unet_nuclei.gui.correct_gestures import Gesture
-from napari_unet_nuclei.gui.correct_guide import FOUND, MARGIN, MISSED, Guide, Line, outlines, rectangle
+from napari_unet_nuclei.gui.correct_guide import MARGIN, Guide, Line, outlines, rectangle
 from napari_unet_nuclei.gui.correct_layer import Index
 from napari_unet_nuclei.gui.correct_look import planes_of, region_of
 from napari_unet_nuclei.gui.correct_session import CorrectSession
@@ -97,6 +97,12 @@ class Walk(QObject):
         """The plane whose candidates are gone through; None for all planes."""
         return None if self.all_planes else self.plane
 
+    def choose_scope(self, all_planes: bool) -> None:
+        """Go through all planes, or only the one that is shown."""
+        self.all_planes = all_planes
+        self.look()
+        self.changed.emit()
+
     def look(self) -> None:
         """Have the candidates listed that are to be gone through."""
         if self.session is None or self.plane is None:
@@ -156,7 +162,7 @@ class Walk(QObject):
         if framed.is_missed and framed.candidate is not None:
             lines = [rectangle(framed.candidate.box, MARGIN)]
         self.framed = framed
-        self._guide.frame(corrected, framed.index, lines, MISSED if framed.is_missed else FOUND)
+        self._guide.frame(corrected, framed.index, lines, missed=framed.is_missed)
         self.changed.emit()
 
     def frame_nuclei(self, index: Index, nuclei: Sequence[int]) -> None:

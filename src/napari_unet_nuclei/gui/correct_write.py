@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet_nuclei.core.correct.history import History
 from napari_unet_nuclei.core.correct.stroke import MaskedAtom, PointAtom, Stroke
 from napari_unet_nuclei.core.types import AnyArray
 from napari_unet_nuclei.gui.correct_layer import CorrectedLayer
+from napari_unet_nuclei.gui.correct_review import ACCEPT, DISMISS
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -76,6 +78,17 @@ def read_stroke(corrected: CorrectedLayer, atoms: Iterable[MaskedAtom | PointAto
     return Stroke.of_paint(
         [(tuple(indices[axis] for axis in order), old, new) for indices, old, new in points], corrected.view.shape
     )
+
+
+def follow_steps(history: History, labels: AnyArray) -> bool:
+    """Notice whether napari's own undo or redo has changed labels; decisions that hide a stroke are taken back too."""
+    hidden = 0
+    while not (moved := history.follow(labels)) and history.undo_title in (ACCEPT, DISMISS):
+        history.undo(labels)  # a decision changes no pixel: what napari took back lies below it
+        hidden += 1
+    for _ in range(0 if moved else hidden):
+        history.redo(labels)
+    return bool(moved)
 
 
 def _indices(key: tuple[int | slice, ...], changed: NDArray[np.bool_]) -> tuple[NDArray[np.int64], ...]:
