@@ -12,6 +12,7 @@ from napari_unet_nuclei.core.errors import ModelFileError
 from napari_unet_nuclei.core.finetune.before_after import BeforeAfter
 from napari_unet_nuclei.core.finetune.candidates import Candidate, Judge, choose
 from napari_unet_nuclei.core.finetune.hold_out import Division, hold_out
+from napari_unet_nuclei.core.finetune.pace import paced
 from napari_unet_nuclei.core.finetune.preview import Previewing
 from napari_unet_nuclei.core.finetune.rehearsal import mixed, read_rehearsal
 from napari_unet_nuclei.core.model.card import ModelCard, TrainingRecord
@@ -109,6 +110,8 @@ def finetune(
     rehearsed, checked = read_rehearsal(base.card.image_kind, form) if settings.rehearsal else ((), ())
     lesson = mixed(division.training, rehearsed, rehearsed_share(settings.strength))
     trainer = Trainer(base.card, _training(settings), base.network)
+    progress.report(Advanced(0.0, "finding out how fast this computer is"))
+    trainer.settings = paced(trainer, lesson)
     watched = Previewing(Share(progress, 0.0, TRAINING_SHARE), trainer, division.judging)
     watched.show(epoch=0)
     result = trainer.fit(lesson, division.judging, watched)
