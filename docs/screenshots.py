@@ -63,6 +63,7 @@ def take_pictures(arguments: list[Path]) -> None:
     wait_until(lambda: not measure_dock.panel.is_running)
     viewer.window.screenshot(folder / "measure.png", canvas_only=False)
     viewer.window.remove_dock_widget("all")
+    take_correct_picture(viewer, folder)
     take_batch_picture(viewer, folder)
     viewer.window.remove_dock_widget("all")
     take_finetune_pictures(viewer, folder)
@@ -74,6 +75,20 @@ def take_pictures(arguments: list[Path]) -> None:
         wait_until(lambda: True)
         viewer.window.screenshot(folder / "models.png", canvas_only=False)
     viewer.close()
+
+
+def take_correct_picture(viewer: napari.Viewer, folder: Path) -> None:
+    """Go to a doubtful nucleus, and save a picture of it in its frame."""
+    with tempfile.TemporaryDirectory() as corrections:
+        os.environ[CORRECTIONS_VARIABLE] = corrections
+        _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Correct nuclei")
+        wait_until(lambda: dock.session is not None and not dock.session.is_busy)
+        dock.queue_panel.outlines_box.click()
+        dock.press("next")
+        wait_until(lambda: True)
+        viewer.window.screenshot(folder / "correct.png", canvas_only=False)
+        dock.queue_panel.outlines_box.click()
+        viewer.window.remove_dock_widget("all")
 
 
 def take_finetune_pictures(viewer: napari.Viewer, folder: Path) -> None:
