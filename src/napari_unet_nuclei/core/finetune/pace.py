@@ -40,12 +40,13 @@ def paced(trainer: Trainer, samples: Sequence[Sample]) -> TrainSettings:
 
 
 def seconds_per_step(trainer: Trainer, samples: Sequence[Sample]) -> float:
-    """Time forward and backward passes of one batch; the first one, which prepares a lot, does not count."""
-    images, targets = BatchSource(samples, trainer.task, trainer.settings, trainer.device).batch(0)
+    """Time how long a batch and its way through the network and back take; the first one prepares a lot."""
+    source = BatchSource(samples, trainer.task, trainer.settings, trainer.device)
     seconds = 0.0
     reduced = trainer.device.precision != torch.float32
-    for _ in range(2):
+    for step in range(2):
         started = time.monotonic()
+        images, targets = source.batch(step)
         with torch.autocast(trainer.device.name.split(":")[0], torch.bfloat16, enabled=reduced):
             logits = trainer.network(images)  # in evaluation mode: no batch statistics are learnt
         trainer.task.loss(logits.float(), targets).backward()
