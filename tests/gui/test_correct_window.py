@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QDockWidget, QLineEdit, QPushButton
 
 from napari_unet_nuclei.gui.correct_guide import GUIDE
 from napari_unet_nuclei.gui.correct_keys import COMMANDS
+from napari_unet_nuclei.gui.reviewed_layer import reviewed_mask
 from tests.gui.correcting import FAINT, segmented
 
 
@@ -65,6 +66,38 @@ def test_keys_act_from_the_canvas_while_the_dock_floats(open_bench):
     assert bench.plane[20, 20] == 0
     bench.undo()
     assert bench.plane[20, 20] > 0
+
+
+def test_two_viewers_do_not_answer_the_same_key(open_bench):
+    first, second = open_bench(), open_bench()
+    for bench, other in ((first, second), (second, first)):
+        bench.activate()
+        bench.click(20, 20)
+        bench.key("D")
+        assert bench.plane[20, 20] == 0
+        assert other is first or other.plane[20, 20] > 0
+
+
+def test_next_leads_back_from_a_nucleus_that_was_clicked(open_bench):
+    bench = open_bench()
+    bench.key("N")
+    place = bench.dock.walk.current
+    center = bench.viewer.scene.camera.center[-2:]
+    bench.click(center[0] + 15, center[1])
+    assert bench.dock.walk.framed is None or bench.dock.walk.framed.candidate != place
+    bench.key("N")
+    assert bench.dock.walk.framed.candidate == place
+    bench.key("N")
+    assert bench.dock.walk.framed.candidate != place
+
+
+def test_classes_of_pixels_are_no_nuclei(modest_bench):
+    viewer = ViewerModel()
+    metadata = {"nuclei": {"provenance": {"classes": ["background", "gland"]}}}
+    viewer.add_labels(np.zeros((20, 20), np.int32), metadata=metadata)
+    bench = modest_bench(viewer)
+    assert bench.dock.session is None
+    assert "classes of pixels" in bench.dock.picker.problem_label.text()
 
 
 def test_letters_typed_into_a_field_are_typed(open_bench):
@@ -257,3 +290,18 @@ def test_the_frame_goes_with_the_dock(open_bench):
     assert GUIDE not in bench.viewer.layers
     assert not any(shortcut.isEnabled() for shortcut in bench.dock.keys.shortcuts.values())
     assert bench.dock.session is None
+
+
+def test_every_plane_that_is_done_is_offered_to_be_marked(open_bench):
+    bench = open_bench(planes=2)
+    bench.viewer.dims.set_point(0, 0)
+    bench.press(bench.dock.queue_panel.commands.buttons["accept_rest"])
+    assert "this plane" in bench.dock.queue_panel.banner.label.text()
+    bench.dock.queue_panel.scope_box.setCurrentIndex(1)
+    bench.settle()
+    bench.key("N")
+    assert bench.dock.walk.plane == (1,), "the other plane is not done"
+    bench.press(bench.dock.queue_panel.commands.buttons["accept_rest"])
+    assert "2 planes" in bench.dock.queue_panel.banner.label.text()
+    bench.press(bench.dock.queue_panel.banner.button)
+    assert all(reviewed_mask(bench.viewer, bench.layer, (plane,)).all() for plane in range(2))

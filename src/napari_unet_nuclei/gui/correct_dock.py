@@ -13,7 +13,7 @@ from napari_unet_nuclei.gui.correct_gestures import Gestures
 from napari_unet_nuclei.gui.correct_guide import Guide
 from napari_unet_nuclei.gui.correct_keeper import Keeper
 from napari_unet_nuclei.gui.correct_keys import Keys
-from napari_unet_nuclei.gui.correct_layer import Index, copy_in_memory
+from napari_unet_nuclei.gui.correct_layer import copy_in_memory
 from napari_unet_nuclei.gui.correct_offer import Offers
 from napari_unet_nuclei.gui.correct_panels import QueuePanel, ToolsPanel, described
 from napari_unet_nuclei.gui.correct_picker import LayerPicker
@@ -22,6 +22,7 @@ from napari_unet_nuclei.gui.correct_session import CorrectSession
 from napari_unet_nuclei.gui.correct_tools import Tools
 from napari_unet_nuclei.gui.correct_walk import Walk
 from napari_unet_nuclei.gui.job_panel import JobPanel
+from napari_unet_nuclei.gui.rest_timer import rest_timer
 from napari_unet_nuclei.gui.scroll_column import ScrollColumn
 from napari_unet_nuclei.gui.segment_form import titled
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     import napari
     from napari.layers import Labels
 
+
+REST = 150
+"""Milliseconds on a plane after which its nuclei are looked at."""
 
 OUTLINE = 1
 """Width in pixels of the outlines that labels are shown as."""
@@ -59,9 +63,8 @@ class CorrectDock(QWidget):
         self.reviewed_panel = ReviewedPanel(napari_viewer)
         self.offers = Offers(napari_viewer, self.keeper, self.picker)
         self.panel = JobPanel("Save corrections", "Keep image, nuclei and reviewed regions, to train models on later.")
-        self._refreshing = QTimer(self)
-        self._refreshing.setSingleShot(True)
-        self._refreshing.timeout.connect(self._refresh)
+        self._refreshing = rest_timer(self, self._refresh)
+        self._resting = rest_timer(self, self._look_at_plane, REST)
         self._lay_out()
         self._connect_panels()
         self._connect_viewer()
@@ -69,7 +72,7 @@ class CorrectDock(QWidget):
 
     def _lay_out(self) -> None:
         self.panel.cancel_button.hide()
-        self._column = ScrollColumn(
+        column = ScrollColumn(
             self.picker,
             titled("Review", self.queue_panel),
             titled("Tools", self.tools_panel),
@@ -77,7 +80,7 @@ class CorrectDock(QWidget):
         )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._column, stretch=1)
+        layout.addWidget(column, stretch=1)
         layout.addWidget(self.panel)
 
     def _connect_panels(self) -> None:
@@ -202,11 +205,14 @@ class CorrectDock(QWidget):
         self._refreshing.start()
 
     def _note_plane(self) -> None:
-        """Another plane is shown."""
+        """Another plane is shown: look at it when the slider rests."""
         self.queue_panel.banner.offer("")
+        self._resting.start()
+        self._refreshing.start()
+
+    def _look_at_plane(self) -> None:
         self.walk.look()
         self.reviewed_panel.refresh()
-        self._refreshing.start()
 
     def _note_removed(self) -> None:
         """Let go of sessions whose layers are gone; one that could not be saved comes back before."""
@@ -254,24 +260,16 @@ class CorrectDock(QWidget):
 
     def _offer_mark(self) -> None:
         """Nothing is left: offer to mark what was gone through as reviewed."""
-        indices = self._finished_planes()
+        indices = self.walk.finished_planes()
         if self.session is not None and indices:
             done, _ = self.session.review.count(self.walk.scope)
             where = "this plane" if len(indices) == 1 else f"these {len(indices)} planes"
             self.queue_panel.banner.offer(f"Nothing is left: all {done:,} places of {where} are looked at.")
 
     def _mark_finished(self) -> None:
-        self.reviewed_panel.mark(self._finished_planes())
+        self.reviewed_panel.mark(self.walk.finished_planes())
         self.queue_panel.banner.offer("")
         self.panel.show_status("Marked as reviewed. Save corrections keeps it for training.")
-
-    def _finished_planes(self) -> list[Index]:
-        """List the planes that were gone through and of which nothing is left."""
-        session, plane = self.session, self.walk.plane
-        if session is None or plane is None:
-            return []
-        planes = session.corrected.plane_indices if self.walk.all_planes else [plane]
-        return [index for index in planes if session.review.is_listed(index) and not session.review.count(index)[1]]
 
     def _work_on_copy(self) -> None:
         """Correct a copy of labels that cannot be changed."""

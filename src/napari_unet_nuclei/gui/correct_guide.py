@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from napari.layers import Vectors
 from numpy.typing import NDArray
-from qtpy.QtCore import QTimer
 
 from napari_unet_nuclei.core.labels.polygons import trace_polygons
 from napari_unet_nuclei.core.labels.regions import grown, slices
 from napari_unet_nuclei.core.types import Region
 from napari_unet_nuclei.gui.correct_layer import CorrectedLayer, Index
+from napari_unet_nuclei.gui.rest_timer import rest_timer
 from napari_unet_nuclei.gui.reviewed_layer import alike
 
 if TYPE_CHECKING:
@@ -67,10 +67,7 @@ class Guide:
         self._frame: list[Line] = []
         self._is_missed = False
         self._drawing: list[Line] = []
-        self._rest = QTimer()
-        self._rest.setSingleShot(True)
-        self._rest.setInterval(50)
-        self._rest.timeout.connect(self._show)
+        self._rest = rest_timer(None, self._show, 50)
         viewer.scene.camera.events.zoom.connect(self._follow_zoom)
 
     def frame(self, corrected: CorrectedLayer, index: Index, lines: Sequence[Line], *, missed: bool = False) -> None:

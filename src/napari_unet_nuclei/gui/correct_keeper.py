@@ -33,6 +33,7 @@ from napari_unet_nuclei.gui.correct_store import (
     save_planes,
 )
 from napari_unet_nuclei.gui.latest_job import LatestJob
+from napari_unet_nuclei.gui.rest_timer import rest_timer
 from napari_unet_nuclei.gui.reviewed_layer import PLANES_KEY, reviewed_layers, reviewed_mask, show_reviewed
 
 if TYPE_CHECKING:
@@ -91,10 +92,7 @@ class Keeper(QObject):
         self._finding.succeeded.connect(self._pass_on)
         for job in (self._saving, self._finding):
             job.failed.connect(self.failed)
-        self._rest = QTimer(self)
-        self._rest.setSingleShot(True)
-        self._rest.setInterval(REST)
-        self._rest.timeout.connect(self._save_quietly)
+        self._rest = rest_timer(self, self._save_quietly, REST)
         viewer.layers.events.removing.connect(self._note_removing)
 
     @property

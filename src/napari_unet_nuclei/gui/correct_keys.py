@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from qtpy.QtCore import QObject, Qt
-from qtpy.QtGui import QKeySequence
+from qtpy.QtGui import QGuiApplication, QKeySequence
 from qtpy.QtWidgets import QApplication, QShortcut, QWidget
 
 
@@ -73,7 +73,9 @@ class Keys(QObject):
 
     def __init__(self, dock: QWidget, do: Callable[[str], None]) -> None:
         super().__init__(dock)
+        self._dock = dock
         self._do = do
+        self._is_wanted = False
         self.shortcuts: dict[str, QShortcut] = {}
         for command in COMMANDS:
             if not command.key:
@@ -85,12 +87,34 @@ class Keys(QObject):
             shortcut.activated.connect(partial(self._act, command.verb))
             self.shortcuts[command.key] = shortcut
 
+        application = QGuiApplication.instance()
+        assert isinstance(application, QGuiApplication), "a window has one"
+        application.focusWindowChanged.connect(self._refresh)
+
     def set_enabled(self, enabled: bool) -> None:
         """Let the keys act, or leave them to napari."""
+        self._is_wanted = enabled
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Act only while the dock's own window is used: two viewers would answer the same key."""
+        enabled = self._is_wanted and self._is_in_front()
         for shortcut in self.shortcuts.values():
             shortcut.setEnabled(enabled)
+
+    def _is_in_front(self) -> bool:
+        """Tell whether the active window is the dock's, or one that belongs to it, as a dock that floats does."""
+        own = _topmost(self._dock)
+        active = QApplication.activeWindow()
+        return active is not None and _topmost(active) is own
 
     def _act(self, verb: str) -> None:
         """Do it, unless the mouse is drawing: a stroke is whole or not at all."""
         if QApplication.mouseButtons() == Qt.MouseButton.NoButton:
             self._do(verb)
+
+
+def _topmost(widget: QWidget) -> QWidget:
+    """Return the window that a widget belongs to, also where it lies in a dock that floats."""
+    parent = widget.parentWidget()
+    return widget if parent is None else _topmost(parent)

@@ -202,7 +202,10 @@ def corrected_layer(layer: Labels, image: Image | None) -> CorrectedLayer:
     labels = describe_labels(layer)
     if 0 in labels.shape:
         raise ImageShapeError(f"'{layer.name}' has no pixels.")
-    return CorrectedLayer(labels, None if image is None else image_under(image, labels))
+    corrected = CorrectedLayer(labels, None if image is None else image_under(image, labels))
+    if corrected.provenance.get("classes"):
+        raise ImageShapeError(f"'{layer.name}' holds classes of pixels, not nuclei: correct them with napari's brush.")
+    return corrected
 
 
 def copy_in_memory(viewer: Viewer, layer: Labels) -> Labels:

@@ -10,7 +10,8 @@ import numpy as np
 from napari.layers import Labels
 from qtpy.QtCore import QObject, Signal
 
-from napari_unet_nuclei.core.correct.index import CorrectionEntry
+from napari_unet_nuclei.core.correct.corrections import corrections_folder
+from napari_unet_nuclei.core.correct.index import INDEX, CorrectionEntry
 from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.gui.correct_keeper import Keeper
 from napari_unet_nuclei.gui.correct_layer import CorrectedLayer, Index, corrected_layer
@@ -59,7 +60,7 @@ class Offers(QObject):
         if session is not None and session.image is not None:
             self._layer = session.layer
             self._keeper.look_for(session.corrected)
-        elif session is None and self._picker.labels is None and image is not None:
+        elif session is None and self._picker.labels is None and image is not None and _anything_saved():
             corrected = _without_labels(image)
             self._layer = None if corrected is None else corrected.layer
             if corrected is not None:
@@ -96,6 +97,10 @@ class Offers(QObject):
             self.failed.emit(error)
             return
         self.restored.emit("Saved corrections are back.")
+
+
+def _anything_saved() -> bool:
+    return (corrections_folder() / INDEX).exists()
 
 
 def _without_labels(image: Image) -> CorrectedLayer | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QTimer, Signal
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QPushButton, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.gui.correct_layer import CorrectedLayer, Index
 from napari_unet_nuclei.gui.correct_panels import wrapped
+from napari_unet_nuclei.gui.rest_timer import rest_timer
 from napari_unet_nuclei.gui.reviewed_layer import (
     add_reviewed_layer,
     is_plane_reviewed,
@@ -47,9 +48,7 @@ class ReviewedPanel(QWidget):
         self.draw_button = QPushButton(DRAW)
         self.draw_button.setToolTip("Draw rectangles or polygons round what you have reviewed, in a layer of shapes.")
         self.share_label = wrapped()
-        self._refreshing = QTimer(self)
-        self._refreshing.setSingleShot(True)
-        self._refreshing.timeout.connect(self.refresh)
+        self._refreshing = rest_timer(self, self.refresh)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)

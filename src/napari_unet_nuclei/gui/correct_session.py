@@ -22,6 +22,7 @@ from napari_unet_nuclei.gui.correct_review import ACCEPT, Review, Verdicts
 from napari_unet_nuclei.gui.correct_table import accepted_in
 from napari_unet_nuclei.gui.correct_write import WrittenLabels, follow_steps, read_stroke, written
 from napari_unet_nuclei.gui.latest_job import LatestJob
+from napari_unet_nuclei.gui.rest_timer import rest_timer
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
@@ -66,10 +67,7 @@ class CorrectSession(QObject):
         self._is_writing = False
         self._wanted: list[Index] = []
         self._touched_since: list[tuple[Index, tuple[int, ...]]] = []
-        self._rest = QTimer(self)
-        self._rest.setSingleShot(True)
-        self._rest.setInterval(REST)
-        self._rest.timeout.connect(self._look_again_at_all)
+        self._rest = rest_timer(self, self._look_again_at_all, REST)
         self._looking = LatestJob()
         self._looking.succeeded.connect(self._take_candidates)
         self._looking.failed.connect(self.failed)

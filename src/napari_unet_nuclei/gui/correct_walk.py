@@ -107,11 +107,13 @@ class Walk(QObject):
         """Have the candidates listed that are to be gone through."""
         if self.session is None or self.plane is None:
             return
-        for index in self.session.corrected.plane_indices if self.all_planes else [self.plane]:
+        for index in self._planes(self.plane):
             self.session.look(index)
 
     def next(self) -> None:
-        """Go to the most doubtful nucleus that is left; the one that was gone to last comes again at the end.
+        """Go to the most doubtful nucleus that is left; the one in the frame comes again at the end.
+
+        From a nucleus that was clicked it goes back to where the queue stands.
 
         Raises
         ------
@@ -121,10 +123,14 @@ class Walk(QObject):
         session, plane = self.session, self.shown_plane()
         assert session is not None, "planes come with labels"
         self.look()
-        if self.current is not None and session.review.is_pending(self.current):
-            session.review.skip(self.current)
+        current = self.current if self.all_planes or (self.current and self.current.plane == plane) else None
+        if current is not None and session.review.is_pending(current):
+            if self.framed is None or self.framed.candidate != current:
+                self.go_to(current)
+                return
+            session.review.skip(current)
         left = session.review.pending(self.scope)
-        self._is_awaited = not left and not session.review.is_listed(plane)
+        self._is_awaited = not left and not all(session.review.is_listed(index) for index in self._planes(plane))
         if left:
             self.go_to(left[0])
         else:
@@ -132,6 +138,18 @@ class Walk(QObject):
             self.release()
             if not self._is_awaited:
                 self.finished.emit()
+
+    def finished_planes(self) -> list[Index]:
+        """List the planes that were gone through and of which nothing is left."""
+        if self.session is None or self.plane is None:
+            return []
+        review = self.session.review
+        return [index for index in self._planes(self.plane) if review.is_listed(index) and not review.count(index)[1]]
+
+    def _planes(self, shown: Index) -> list[Index]:
+        """List the planes that are gone through."""
+        assert self.session is not None, "planes come with labels"
+        return self.session.corrected.plane_indices if self.all_planes else [shown]
 
     def shown_plane(self) -> Index:
         """Return the plane that is shown.
