@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QDockWidget, QLineEdit, QPushButton
 
 from napari_unet_nuclei.gui.correct_guide import GUIDE
 from napari_unet_nuclei.gui.correct_keys import COMMANDS
-from napari_unet_nuclei.gui.reviewed_layer import reviewed_mask
+from napari_unet_nuclei.gui.reviewed_layer import REVIEWED, reviewed_mask
 from tests.gui.correcting import FAINT, segmented
 
 
@@ -305,3 +305,21 @@ def test_every_plane_that_is_done_is_offered_to_be_marked(open_bench):
     assert "2 planes" in bench.dock.queue_panel.banner.label.text()
     bench.press(bench.dock.queue_panel.banner.button)
     assert all(reviewed_mask(bench.viewer, bench.layer, (plane,)).all() for plane in range(2))
+
+
+def test_regions_are_drawn_on_the_canvas_and_counted(open_bench):
+    bench = open_bench()
+    button = bench.dock.reviewed_panel.draw_button
+    bench.press(button)
+    assert bench.viewer.layers.selection.active.name == REVIEWED
+    bench.drag((20, 20), (80, 120))
+    mask = reviewed_mask(bench.viewer, bench.layer)
+    assert mask.sum() == pytest.approx(60 * 100, rel=0.1)
+    bench.key("D")
+    assert bench.plane.any(), "keys are of the shapes while they are drawn"
+    assert f"{100 * mask.mean():.0f} % of this plane" in bench.dock.reviewed_panel.share_label.text()
+    bench.press(button)
+    assert bench.viewer.layers.selection.active == bench.layer
+    assert button.text() == "Draw regions"
+    bench.press(bench.dock.reviewed_panel.plane_box)
+    assert reviewed_mask(bench.viewer, bench.layer).all()

@@ -115,6 +115,7 @@ class ReviewedPanel(QWidget):
         self._watch_shapes()
         selection.active = shapes
         shapes.mode = "add_rectangle"
+        self._name_button()
         self.message.emit("Drag rectangles round what you have reviewed; the polygon tool is in the layer controls.")
 
     def _name_button(self) -> None:
