@@ -21,14 +21,20 @@ from napari_unet_nuclei.core.labels.numbering import whole_labels
 
 @dataclass(frozen=True)
 class Portion:
-    """How many crops of a kind, and their side in pixels."""
+    """How many crops of a kind, and how their images are kept."""
 
     fluorescence: bool
     crops: int
-    side: int
+    suffix: str
 
 
-PORTIONS = {"fluorescence": Portion(True, 56, 192), "stained": Portion(False, 24, 144)}
+SIDE = 192
+"""Side of a crop in pixels."""
+
+PORTIONS = {"fluorescence": Portion(True, 56, ".png"), "stained": Portion(False, 64, ".jpg")}
+"""Tissue in colour is kept as JPEG, or it would fill the package."""
+
+JPEG = {"quality": 88, "subsampling": 0, "optimize": True}
 TRIED = 6
 """Places that are tried in each image."""
 
@@ -52,7 +58,7 @@ def main() -> None:
         chosen = np.resize(chosen, portion.crops)  # fields again where there are fewer than crops
         for number, field in enumerate(chosen):
             name = f"{kind}-{number:02}"
-            write_crop(dataset, str(rng.choice(fields[field])), name, portion.side, rng)
+            write_crop(dataset, str(rng.choice(fields[field])), name, portion.suffix, rng)
             written.append((name, kind, field))
     with (FOLDER / "index.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -60,13 +66,14 @@ def main() -> None:
         writer.writerows(written)
 
 
-def write_crop(dataset: Path, image: str, name: str, side: int, rng: np.random.Generator) -> None:
+def write_crop(dataset: Path, image: str, name: str, suffix: str, rng: np.random.Generator) -> None:
     pixels = np.asarray(read_image(dataset / "images" / f"{image}.png").array)
     labels = np.asarray(read_image(dataset / "labels" / f"{image}.png").array)
-    places = [tuple(int(rng.integers(0, max(size - side, 0) + 1)) for size in labels.shape) for _ in range(TRIED)]
-    windows = [(slice(y, y + side), slice(x, x + side)) for y, x in places]
+    places = [tuple(int(rng.integers(0, max(size - SIDE, 0) + 1)) for size in labels.shape) for _ in range(TRIED)]
+    windows = [(slice(y, y + SIDE), slice(x, x + SIDE)) for y, x in places]
     best = max(windows, key=lambda window: len(np.unique(labels[window])))
-    iio.imwrite(FOLDER / "images" / f"{name}.png", pixels[best], optimize=True)
+    kept = JPEG if suffix == ".jpg" else {"optimize": True}
+    iio.imwrite(FOLDER / "images" / f"{name}{suffix}", pixels[best], **kept)
     iio.imwrite(FOLDER / "labels" / f"{name}.png", whole_labels(labels[best]).astype(np.uint8), optimize=True)
 
 

@@ -195,9 +195,9 @@ class FinetuneSettings(Settings):
 
     time: float = number(180.0, "Time limit; the learning rate falls to zero just then.", "s", ge=1, le=86_400, step=30)
     strength: float = number(
-        0.5,
-        "How far the model may move away from what it was: low keeps more of the old model, high follows the "
-        "corrections more.",
+        0.7,
+        "How far the model may move away from what it was, as the largest share of new weights: low keeps more of the "
+        "old model, high follows the corrections more.",
         ge=0.1,
         le=1.0,
         step=0.1,

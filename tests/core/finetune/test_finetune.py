@@ -10,7 +10,7 @@ from napari_unet_nuclei.core.errors import ModelFileError, NoSamplesError
 from napari_unet_nuclei.core.finetune import finetune as module
 from napari_unet_nuclei.core.finetune.candidates import mixture
 from napari_unet_nuclei.core.finetune.finetune import finetune, hash_samples
-from napari_unet_nuclei.core.finetune.rehearsal import FOLDER, mixed, read_rehearsal
+from napari_unet_nuclei.core.finetune.rehearsal import FOLDER, Rehearsal, mixed, read_rehearsal
 from napari_unet_nuclei.core.labels.reviewed import trusted
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.file import Model, read_model, save_model
@@ -59,7 +59,7 @@ def test_the_new_model_names_its_parent_its_lesson_and_its_figures_and_the_old_o
     assert (card.name, card.parent) == ("new", "old (0123456789abcdef)")
     assert card.training.steps == 4
     assert card.training.data_hash == hash_samples([sample(0), sample(1)])
-    assert card.training.settings["strength"] == 0.5
+    assert card.training.settings["strength"] == 0.7
     assert {"held-out AP@0.5 before", "held-out AP@0.5 after"} <= set(card.metrics)
     save_model(tmp_path / "new.safetensors", done.chosen.model)
     assert read_model(tmp_path / "new.safetensors").card.training == card.training
@@ -90,25 +90,47 @@ def test_what_was_not_reviewed_never_enters_the_loss():
 
 def test_rehearsed_crops_are_small_and_of_their_kind():
     assert sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()) < 2 * 2**20
-    rehearsed, checked = read_rehearsal("stained", InputForm(channels=3))
-    assert len(rehearsed) > 2 * len(checked) > 8
-    assert {len(one.image) for one in rehearsed} == {3}
-    assert all(one.name.startswith("stained") and one.labels.max() > 0 for one in rehearsed)
+    rehearsal = read_rehearsal("stained", InputForm(channels=3))
+    assert len(rehearsal.learnt) > 2 * len(rehearsal.checked) > 8
+    assert {len(one.image) for one in rehearsal.learnt} == {3}
+    assert all(one.name.startswith("stained") and one.labels.max() > 0 for one in rehearsal.learnt)
+    assert {one.kind for one in rehearsal.learnt} == {"stained"}
 
 
-def test_rehearsed_crops_get_their_share_of_the_lesson():
-    own = [sample(0), sample(1)]
-    rehearsed, _ = read_rehearsal("fluorescence", InputForm())
-    assert sampling_weights(mixed(own, rehearsed, 0.3))[:2].sum() == pytest.approx(0.7)
-    assert mixed(own, rehearsed, 0.0) == tuple(own)
+def test_corrections_and_rehearsed_crops_of_each_kind_make_as_many_of_the_lesson():
+    parts = [sample(0), sample(1)], [replace(sample(seed), importance=7.0) for seed in range(2, 7)], []
+    weights = sampling_weights(mixed(*parts))
+    assert [weights[:2].sum(), weights[2:].sum()] == pytest.approx([0.5, 0.5])
+    assert len(mixed(parts[0])) == 2
 
 
 def test_with_rehearsal_the_report_tells_what_was_forgotten(monkeypatch):
-    rehearsed, checked = (tuple(sample(seed) for seed in seeds) for seeds in ((5, 6), (7,)))
-    monkeypatch.setattr(module, "read_rehearsal", lambda kind, form: (rehearsed, checked))
+    rehearsal = Rehearsal(*(tuple(sample(seed) for seed in seeds) for seeds in ((5, 6), (7,))))
+    monkeypatch.setattr(module, "read_rehearsal", lambda kind, form: rehearsal)
     done = finetune(base(), [sample(0), sample(1)], SETTINGS.changed(rehearsal=True), "new")
     assert done.chosen.memory is not None
     assert "rehearsed AP@0.5 after" in done.chosen.model.card.metrics
+
+
+def test_what_is_rehearsed_is_what_the_old_model_was_made_for_and_what_was_corrected(monkeypatch):
+    read: list[str] = []
+
+    def remember(kind, form):
+        read.append(kind)
+        return Rehearsal((sample(5),), (sample(6),))
+
+    monkeypatch.setattr(module, "read_rehearsal", remember)
+    finetune(base(), [sample(0), sample(1)], SETTINGS.changed(rehearsal=True), "new")
+    assert read == ["fluorescence"]
+    dark = [replace(sample(seed), turned=True) for seed in (0, 1)]
+    finetune(base(), dark, SETTINGS.changed(rehearsal=True), "new")
+    assert sorted(read[1:]) == ["fluorescence", "stained"]
+
+
+def test_the_new_model_expects_the_sizes_that_it_was_taught():
+    done = finetune(base(), [sample(0), sample(1)], SETTINGS, "new")
+    sizes = [round(one.median_diameter, 1) for one in done.division.training]
+    assert sorted(done.chosen.model.card.taught) == sorted(sizes)
 
 
 def test_mixtures_lie_between_old_and_new():

@@ -7,13 +7,15 @@ from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.normalise import IntensityRange
 from napari_unet_nuclei.core.image.plane import PlaneReader
 from napari_unet_nuclei.core.image.synthetic import camera, draw_nuclei
-from napari_unet_nuclei.core.model.card import INSTANCE_HEADS
+from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.core.segment.automatic_size import SCALES, first_look, predict_sized, scale_for
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.segment.run import segment
 from napari_unet_nuclei.core.segment.size import NO_NUCLEI, SizeEvidence
 from tests.core.tiny import FLOAT32, tiny_model
+
+CARD = ModelCard(name="m")
 
 
 def output(*nuclei: tuple[slice, float], shape: tuple[int, int] = (64, 64)) -> np.ndarray:
@@ -27,33 +29,44 @@ def output(*nuclei: tuple[slice, float], shape: tuple[int, int] = (64, 64)) -> n
 
 @pytest.mark.parametrize("size", [-2.0, -0.5, 0.0, 1.0, 2.3])
 def test_one_size_everywhere_is_that_size(size):
-    evidence = SizeEvidence.of(output((slice(0, 64), size)), INSTANCE_HEADS, 22.0)
+    evidence = SizeEvidence.of(output((slice(0, 64), size)), CARD, 1.0)
     assert evidence.factor == pytest.approx(2**size, rel=0.02)
     assert evidence.nuclei == pytest.approx(64 * 64 / (np.pi / 4 * (22 * 2**size) ** 2), rel=0.01)
 
 
 def test_nothing_seen_leaves_the_size_as_it_is():
-    assert SizeEvidence.of(output(), INSTANCE_HEADS, 22.0).factor == 1
+    assert SizeEvidence.of(output(), CARD, 1.0).factor == 1
     assert NO_NUCLEI.factor == 1
     assert NO_NUCLEI.nuclei == 0
 
 
 def test_debris_does_not_make_large_nuclei_small():
-    evidence = SizeEvidence.of(output((slice(0, 40), 1.0), (slice(40, 44), -2.0)), INSTANCE_HEADS, 22.0)
+    evidence = SizeEvidence.of(output((slice(0, 40), 1.0), (slice(40, 44), -2.0)), CARD, 1.0)
     assert evidence.factor == pytest.approx(2, rel=0.05)
 
 
 def test_evidence_of_two_halves_is_that_of_the_whole():
     maps = output((slice(0, 40), 1.0), (slice(40, 60), -1.0))
-    whole = SizeEvidence.of(maps, INSTANCE_HEADS, 22.0)
-    halves = SizeEvidence.of(maps[:, :32], INSTANCE_HEADS, 22.0) + SizeEvidence.of(maps[:, 32:], INSTANCE_HEADS, 22.0)
+    whole = SizeEvidence.of(maps, CARD, 1.0)
+    halves = SizeEvidence.of(maps[:, :32], CARD, 1.0) + SizeEvidence.of(maps[:, 32:], CARD, 1.0)
     assert np.allclose(whole.histogram, halves.histogram)
     assert whole.nuclei == pytest.approx(halves.nuclei)
 
 
+@pytest.mark.parametrize("scale", [0.5, 1.0, 3.0])
+def test_a_model_leans_towards_the_sizes_that_it_was_taught(scale):
+    """Half of the pixels look like large clumps, half like nuclei; only the taught size tells which are meant."""
+    taught = CARD.model_copy(update={"taught": (20.0 / scale,)})
+    maps = output((slice(0, 32), 0.0), (slice(32, 64), 2.5))
+    assert SizeEvidence.of(maps, CARD, scale).nuclei == SizeEvidence.of(maps, taught, scale).nuclei
+    assert SizeEvidence.of(maps, taught, scale).factor == pytest.approx(1, rel=0.05)
+    only_large = SizeEvidence.of(output((slice(0, 64), 2.5)), taught, scale)
+    assert only_large.factor == pytest.approx(2**2.5, rel=0.05)
+
+
 @pytest.mark.parametrize("size", [50.0, -50.0, np.inf, -np.inf])
 def test_nonsense_of_the_size_head_stays_finite(size):
-    evidence = SizeEvidence.of(output((slice(0, 64), size)), INSTANCE_HEADS, 22.0)
+    evidence = SizeEvidence.of(output((slice(0, 64), size)), CARD, 1.0)
     assert np.isfinite(evidence.factor)
     assert np.isfinite(evidence.nuclei)
 

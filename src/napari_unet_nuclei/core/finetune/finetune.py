@@ -14,7 +14,7 @@ from napari_unet_nuclei.core.finetune.candidates import Candidate, Judge, choose
 from napari_unet_nuclei.core.finetune.hold_out import Division, hold_out
 from napari_unet_nuclei.core.finetune.pace import paced
 from napari_unet_nuclei.core.finetune.preview import Previewing
-from napari_unet_nuclei.core.finetune.rehearsal import mixed, read_rehearsal
+from napari_unet_nuclei.core.finetune.rehearsal import Rehearsal, mixed, read_rehearsal
 from napari_unet_nuclei.core.model.card import ModelCard, TrainingRecord
 from napari_unet_nuclei.core.model.file import Model
 from napari_unet_nuclei.core.progress import Advanced, Progress, Share, Silent
@@ -29,6 +29,12 @@ TRAINING_SHARE = 0.8
 
 CHOSEN = 0.95
 """Where the choice between mixtures ends on the progress bar; reference images have the rest."""
+
+CROP = 192
+"""Side of a training crop in pixels, as of the rehearsed ones: more steps for the same time than with larger ones."""
+
+EXPECTED = 64
+"""Diameters that a card lists, at most."""
 
 
 @dataclass(frozen=True)
@@ -99,25 +105,27 @@ def finetune(
     Notes
     -----
     Three things keep the old knowledge: crops of the kind the old model was made for are rehearsed between the
-    corrections; old and new weights are mixed as far as the held-out nuclei profit and rehearsed images do not suffer
-    (Wortsman et al. 2022, *Robust fine-tuning of zero-shot models*, CVPR); and the training is short.
+    corrections; old and new weights are mixed (Wortsman et al. 2022, *Robust fine-tuning of zero-shot models*, CVPR),
+    as far as what is gained on held-out nuclei outweighs what is forgotten; and the training is short. Where other
+    images were corrected than the old model was made for, crops of their kind are rehearsed as well.
     """
     if base.card.task != "instances":
         raise ModelFileError(f"'{base.card.name}' tells classes, not nuclei, so corrected nuclei cannot teach it.")
     progress = progress or Silent()
     division = hold_out(samples, settings.seed)
-    form = InputForm.of_model(base.card)
-    rehearsed, checked = read_rehearsal(base.card.image_kind, form) if settings.rehearsal else ((), ())
-    lesson = mixed(division.training, rehearsed, rehearsed_share(settings.strength))
+    old, other = _rehearsals(base.card, samples) if settings.rehearsal else (Rehearsal(), Rehearsal())
+    lesson = mixed(division.training, old.learnt, other.learnt)
+    base = Model(base.card.model_copy(update={"taught": _taught(division.training, old, other)}), base.network)
     trainer = Trainer(base.card, _training(settings), base.network)
     progress.report(Advanced(0.0, "finding out how fast this computer is"))
     trainer.settings = paced(trainer, lesson)
+    validation = (*division.judging, *old.checked[::2], *other.checked[::2])
     watched = Previewing(Share(progress, 0.0, TRAINING_SHARE), trainer, division.judging)
     watched.show(epoch=0)
-    result = trainer.fit(lesson, division.judging, watched)
-    judge = Judge(base, division.judging, checked, trainer.device)
-    known = (*division.training, *checked)
-    chosen = choose(judge, result.network, known, Share(progress, TRAINING_SHARE, CHOSEN))
+    result = trainer.fit(lesson, validation, watched)
+    judge = Judge(base, division.judging, old.checked, trainer.device)
+    share = Share(progress, TRAINING_SHARE, CHOSEN)
+    chosen = choose(judge, result.network, settings.strength, other.checked, share)
     compared = judge.compare(chosen.model, reference, Share(progress, CHOSEN, 1.0)) if reference else None
     card = _card(base.card, name, chosen, samples, division, settings, result)
     if compared is not None:
@@ -128,16 +136,38 @@ def finetune(
     return Finetuned(chosen, division, judge.before, result, device, compared)
 
 
-def rehearsed_share(strength: float) -> float:
-    """Share of rehearsed crops in the lesson: 0.66 for the gentlest fine-tuning, 0.3 for the strongest."""
-    return 0.7 - 0.4 * strength
+def _rehearsals(card: ModelCard, samples: Sequence[Sample]) -> tuple[Rehearsal, Rehearsal]:
+    """Crops of the kind that the old model was made for, and of the one that was corrected where that is another."""
+    form = InputForm.of_model(card)
+    others = {sample.kind for sample in samples} - {card.image_kind}
+    other = read_rehearsal(others.pop(), form) if others else Rehearsal()
+    return read_rehearsal(card.image_kind, form), other
+
+
+def _taught(training: Sequence[Sample], old: Rehearsal, other: Rehearsal) -> tuple[float, ...]:
+    """Nucleus diameters in image pixels to expect: those of the corrections, and as many of rehearsed crops like them.
+
+    A card lists few, so they are taken evenly from the smallest to the largest.
+    """
+    kinds = {sample.kind for sample in training}
+    like = [sample for sample in (*old.learnt, *other.learnt) if sample.kind in kinds]
+    own, known = (sorted(one.median_diameter for one in part if one.median_diameter) for part in (training, like))
+    count = min(len(own), EXPECTED // 2)
+    return tuple(round(one, 1) for part in (own, known) for one in _evenly(part, count))
+
+
+def _evenly(values: Sequence[float], count: int) -> list[float]:
+    """So many of some sorted values, from all over their range."""
+    if not values:
+        return []
+    return [values[round(place)] for place in (np.arange(count) + 0.5) / count * len(values) - 0.5]
 
 
 def _training(settings: FinetuneSettings) -> TrainSettings:
     """The settings that training and fine-tuning share."""
     shared = settings.model_dump(include=set(TrainSettings.model_fields))
     shared["time"] = max(TRAINING_SHARE * settings.time, 1.0)
-    return TrainSettings(**shared)
+    return TrainSettings(**shared, crop=CROP)
 
 
 def hash_samples(samples: Sequence[Sample]) -> str:

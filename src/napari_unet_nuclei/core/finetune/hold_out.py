@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
@@ -125,7 +126,9 @@ def _divide(samples: Sequence[Reviewed], seed: int) -> tuple[list[_Region], list
     if len(with_nuclei) == 1:
         [only] = with_nuclei
         with_nuclei = _cut(samples[only.sample], only)
-    judging = _chosen(with_nuclei, seed)
+        judging = with_nuclei[1:]
+    else:
+        judging = _chosen(with_nuclei, seed)
     training = [region for region in with_nuclei if not any(region is other for other in judging)]
     training += [region for region in regions if not region.nuclei]
     return training, judging
@@ -153,12 +156,12 @@ def _regions(number: int, sample: Reviewed) -> list[_Region]:
 
 
 def _cut(sample: Reviewed, region: _Region) -> list[_Region]:
-    """Cut a region in two across its longer side so that a quarter of its nuclei lies beyond."""
+    """Cut a region in two across its longer side; the second part has a quarter of the nuclei, or one more."""
     rows, columns = np.nonzero(region.mask)
     axis = int(np.ptp(columns) > np.ptp(rows))
     ids = np.unique(sample.labels[region.mask])
     centres = np.sort([centre[axis] for centre in ndimage.center_of_mass(region.mask, sample.labels, ids[ids > 0])])
-    beyond = max(round(HELD_OUT * len(centres)), 1)
+    beyond = math.ceil(HELD_OUT * len(centres))
     line = (centres[-beyond - 1] + centres[-beyond]) / 2
     position = np.arange(region.mask.shape[axis])
     side = np.broadcast_to(position[:, None] if axis == 0 else position, region.mask.shape) >= line
@@ -173,16 +176,21 @@ def _cut(sample: Reviewed, region: _Region) -> list[_Region]:
 
 
 def _chosen(regions: Sequence[_Region], seed: int) -> list[_Region]:
-    """Choose regions to judge with: as near to a quarter of the nuclei as whole regions come."""
+    """Choose regions to judge with, all but one at most: a quarter of the nuclei, and as few more as regions allow."""
     target = HELD_OUT * sum(region.nuclei for region in regions)
     order = np.random.default_rng(seed).permutation(len(regions))
-    chosen: list[_Region] = []
-    taken = 0
-    for region in (regions[index] for index in order):
-        if abs(taken + region.nuclei - target) < abs(taken - target) and len(chosen) < len(regions) - 1:
-            chosen.append(region)
-            taken += region.nuclei
-    return chosen or [min(regions, key=lambda region: region.nuclei)]
+    *chosen, last = _until(target, [regions[index] for index in order][:-1])
+    # The smallest region that completes the quarter may as well be one that was not drawn.
+    missing = target - sum(region.nuclei for region in chosen)
+    others = [region for region in regions if not any(region is one for one in chosen)]
+    enough = [region for region in others if region.nuclei >= missing] or [last]
+    return [*chosen, min(enough, key=lambda region: region.nuclei)]
+
+
+def _until(nuclei: float, regions: Sequence[_Region]) -> list[_Region]:
+    """The first regions that hold so many nuclei together, or all."""
+    taken = np.cumsum([region.nuclei for region in regions])
+    return list(regions[: int(np.searchsorted(taken, nuclei)) + 1])
 
 
 def _restricted(samples: Sequence[Sample], regions: Sequence[_Region]) -> tuple[Sample, ...]:

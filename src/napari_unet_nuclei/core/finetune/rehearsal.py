@@ -1,11 +1,16 @@
-"""Crops that a bundled model learnt from, shown again while it is fine-tuned, so that it does not forget them."""
+"""Crops that the bundled models learnt from, shown again while one is fine-tuned.
+
+Those of the kind that the old model was made for keep it from forgetting them; those of the kind that was corrected
+help a few corrections to go further.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from napari_unet_nuclei.core.image.plane import ImageKind
 from napari_unet_nuclei.core.train.dataset import read_dataset
 from napari_unet_nuclei.core.train.layouts import Condition
 from napari_unet_nuclei.core.train.reading import InputForm
@@ -15,41 +20,52 @@ FOLDER = Path(__file__).parent / "rehearsal"
 """A data set like any other, ``index.csv`` with ``images/`` and ``labels/``; its README names the source."""
 
 CHECKED = 4
-"""Every so many crops one is not learnt from: it tells how much was forgotten."""
+"""Every so many crops one is not learnt from: it tells how much was forgotten, and where thresholds belong."""
 
 
-def read_rehearsal(kind: str, form: InputForm) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
-    """Read the crops for a network.
+@dataclass(frozen=True)
+class Rehearsal:
+    """Crops of one kind.
+
+    Attributes
+    ----------
+    learnt : tuple of Sample
+        Crops to learn from.
+    checked : tuple of Sample
+        Crops that are not learnt from.
+    """
+
+    learnt: tuple[Sample, ...] = ()
+    checked: tuple[Sample, ...] = ()
+
+
+def read_rehearsal(kind: ImageKind, form: InputForm) -> Rehearsal:
+    """Read the crops of a kind for a network.
 
     Parameters
     ----------
-    kind : str
-        Kind of images of the model that is fine-tuned: "fluorescence" or "stained".
+    kind : {"fluorescence", "stained"}
     form : InputForm
         What the network takes.
-
-    Returns
-    -------
-    rehearsed, checked : tuple of Sample
-        Crops to learn from, and crops to find out what was forgotten.
     """
     samples = read_dataset(FOLDER, form, where=[Condition("kind", kind)])
-    rehearsed = tuple(sample for number, sample in enumerate(samples) if number % CHECKED)
-    return rehearsed, samples[::CHECKED]
+    learnt = tuple(sample for number, sample in enumerate(samples) if number % CHECKED)
+    return Rehearsal(learnt, samples[::CHECKED])
 
 
-def mixed(corrected: Sequence[Sample], rehearsed: Sequence[Sample], share: float) -> tuple[Sample, ...]:
-    """Return all samples, the rehearsed ones so important that they make a given share of the crops.
+def mixed(*parts: Sequence[Sample]) -> tuple[Sample, ...]:
+    """Return the samples of all parts, those of each so important that every part makes as many of the crops.
 
     Parameters
     ----------
-    corrected, rehearsed : sequence of Sample
-    share : float
-        0 to below 1.
+    parts : sequence of Sample
+        The corrections, and the rehearsed crops of each kind.
     """
-    if share == 0 or not rehearsed:
-        return tuple(corrected)
-    weights = sampling_weights([*corrected, *rehearsed])
-    own = float(weights[: len(corrected)].sum())
-    factor = share / (1 - share) * own / (1 - own)
-    return (*corrected, *(replace(sample, importance=sample.importance * factor) for sample in rehearsed))
+    everything = [sample for part in parts for sample in part]
+    weights = iter(sampling_weights(everything))
+    shares = [sum(next(weights) for _ in part) for part in parts]
+    return tuple(
+        replace(sample, importance=sample.importance / share)
+        for part, share in zip(parts, shares, strict=True)
+        for sample in part
+    )

@@ -88,7 +88,9 @@ def sample_of(correction: Correction, form: InputForm) -> Sample:
     """
     reader = open_input(correction, form)
     labels = own_labels(correction)
-    return Sample(correction.name, reader.read(reader.region), labels, correction.name, correction.reviewed)
+    image = reader.read(reader.region)
+    name = correction.name
+    return Sample(name, image, labels, name, correction.reviewed, turned=reader.inverted)
 
 
 def write_taught(done: Finetuned, base: str, folder: Path, progress: Progress) -> Taught:

@@ -24,6 +24,9 @@ COLOURLESS = 0.02
 
 Invert = Literal["auto", "yes", "no"]
 
+ImageKind = Literal["fluorescence", "stained"]
+"""Bright nuclei on a dark background, or dark ones on a bright background."""
+
 
 @dataclass(frozen=True)
 class PlaneReader:
@@ -95,7 +98,7 @@ class PlaneLook:
     inverted: bool
 
     @property
-    def kind(self) -> Literal["fluorescence", "stained"]:
+    def kind(self) -> ImageKind:
         """Kind of image, by its background."""
         return "stained" if self.inverted else "fluorescence"
 

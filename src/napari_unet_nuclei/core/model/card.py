@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from napari_unet_nuclei.core.errors import ModelFileError, SettingsError
+from napari_unet_nuclei.core.image.plane import ImageKind
 from napari_unet_nuclei.core.labels.classes import MOST_CLASSES
 
 ACCEPTED = "Accepted are .safetensors files that napari-unet-nuclei wrote."
@@ -154,7 +155,7 @@ class About(_Part):
     """What a person says of a model that is to be trained; the rest of its card is measured or follows."""
 
     description: str = ""
-    image_kind: Literal["fluorescence", "stained"] | None = Field(
+    image_kind: ImageKind | None = Field(
         None, description="Images the model is for; as in the model it is started from where not given."
     )
     data_licence: str = ""
@@ -192,9 +193,12 @@ class ModelCard(_Part):
     classes: tuple[Annotated[str, Field(min_length=1, max_length=80)], ...] = Field(
         (), max_length=MOST_CLASSES, description="Names of the classes by their ids from 0; empty for nuclei."
     )
-    image_kind: Literal["fluorescence", "stained"] = Field("fluorescence", description="Images the model is for.")
+    image_kind: ImageKind = Field("fluorescence", description="Images the model is for.")
     architecture: Architecture = Architecture()
     diameter: float = Field(22.0, gt=0, le=1000, description="Nucleus diameter in pixels that the model expects.")
+    taught: tuple[Annotated[float, Field(gt=0, le=10_000)], ...] = Field(
+        (), max_length=256, description="Nucleus diameters in image pixels that are expected, after fine-tuning."
+    )
     percentiles: tuple[float, float] = Field((1.0, 99.8), description="Intensities that become 0 and 1.")
     thresholds: Thresholds = Thresholds()
     training: TrainingRecord = TrainingRecord()

@@ -173,4 +173,4 @@ def _look(
             if runner.tile < WINDOW:
                 return NO_NUCLEI  # even this window does not fit: the segmentation's own size head has to do
             continue
-        return SizeEvidence.of(output, runner.card.architecture.heads, runner.card.diameter)
+        return SizeEvidence.of(output, runner.card, 1 / shrink)

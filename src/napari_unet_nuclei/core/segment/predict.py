@@ -175,7 +175,7 @@ def _predict(
         progress.report(Advanced(number / len(tiles), f"tile {number + 1} of {len(tiles)}"))
         output = runner.run(grid.read(reader, tile.outer), progress)
         if "size" in architecture.heads:
-            evidence += SizeEvidence.of(output[:, *tile.crop], architecture.heads, runner.card.diameter)
+            evidence += SizeEvidence.of(output[:, *tile.crop], runner.card, scale)
             check(evidence)
         grid.place(output[chosen], tile, maps)
     progress.report(Advanced(1.0, f"tile {len(tiles)} of {len(tiles)}"))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet_nuclei.core.model.card import Head
+from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.types import Maps
 
 _BINS = np.linspace(-5.0, 5.0, 401)
@@ -16,6 +17,12 @@ _BINS = np.linspace(-5.0, 5.0, 401)
 
 _STEP = 2
 """Every second pixel of every second row tells as much about the size as all of them."""
+
+TOLERANCE = 0.4
+"""Octaves by which nuclei differ from the sizes that a model was taught, as a standard deviation."""
+
+SURPRISE = 0.02
+"""What any other size counts, so that a model still sees nuclei of a size that it was never taught."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +33,7 @@ class SizeEvidence:
     ----------
     histogram : ndarray, shape (400,), float64
         Foreground pixels by the diameter they belong to, each weighing one over that diameter: pixels alone would
-        count large nuclei too much, and nuclei alone debris.
+        count large nuclei too much, and nuclei alone debris. A fine-tuned model counts sizes that it was taught more.
     nuclei : float
         About how many nuclei that is.
     """
@@ -35,13 +42,16 @@ class SizeEvidence:
     nuclei: float
 
     @staticmethod
-    def of(output: Maps, heads: Sequence[Head], diameter: float) -> SizeEvidence:
-        """Read network output (K, Y, X) of a model whose nuclei are ``diameter`` pixels wide."""
+    def of(output: Maps, card: ModelCard, scale: float) -> SizeEvidence:
+        """Read the output (K, Y, X) of a card's network for an image of ``scale`` model pixels per image pixel."""
+        heads = card.architecture.heads
         thinned = output[:, ::_STEP, ::_STEP]
         foreground = thinned[heads.index("foreground")] > 0.5
         size = np.clip(thinned[heads.index("size")][foreground], _BINS[0], _BINS[-1])
         histogram, _ = np.histogram(size, _BINS, weights=np.exp2(-size))
-        nuclei = np.exp2(-2.0 * size).sum() * _STEP**2 * 4 / (np.pi * diameter**2)
+        if card.taught:
+            histogram = histogram * expectation(tuple(scale * taught / card.diameter for taught in card.taught))
+        nuclei = np.exp2(-2.0 * size).sum() * _STEP**2 * 4 / (np.pi * card.diameter**2)
         return SizeEvidence(histogram, float(nuclei))
 
     def __add__(self, other: SizeEvidence) -> SizeEvidence:
@@ -59,3 +69,20 @@ class SizeEvidence:
 
 
 NO_NUCLEI = SizeEvidence(np.zeros(len(_BINS) - 1), 0.0)
+
+
+@lru_cache(maxsize=64)
+def expectation(factors: Sequence[float]) -> NDArray[np.float64]:
+    """How much evidence of each size counts where nuclei of certain sizes are expected, shape (400,).
+
+    In tissue, glands and tubules look like nuclei many times as large, and a size alone cannot tell which are meant;
+    the sizes that a model was taught can.
+
+    Parameters
+    ----------
+    factors : tuple of float
+        Expected diameters over the model's.
+    """
+    middles = (_BINS[:-1] + _BINS[1:]) / 2
+    octaves = (middles - np.log2(factors)[:, None]) / TOLERANCE
+    return np.asarray(np.exp(-(octaves**2) / 2).mean(axis=0) + SURPRISE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.class_image import read_class_image
-from napari_unet_nuclei.core.image.plane import Invert, look_at, open_plane
+from napari_unet_nuclei.core.image.plane import Invert, PlaneReader, look_at, open_plane
 from napari_unet_nuclei.core.image.read import ImageFile, read_image
 from napari_unet_nuclei.core.labels.classes import VOID, ClassCoding
 from napari_unet_nuclei.core.labels.decode import fill_holes, label_components
@@ -56,7 +56,7 @@ class InputForm:
 
 @dataclass(frozen=True)
 class LabelsRead:
-    """Labels of one image, and what was done to get them.
+    """Labels of one image, and what was found out while reading both.
 
     Attributes
     ----------
@@ -68,12 +68,15 @@ class LabelsRead:
         Pixels that lay in two masks.
     reviewed : ndarray of bool, shape (Y, X), or None
         Where pixels have a class; None means everywhere.
+    turned : bool
+        Nuclei are dark in the image, and were turned bright.
     """
 
     labels: Labels
     from_mask: bool = False
     shared_pixels: int = 0
     reviewed: Mask | None = None
+    turned: bool = False
 
 
 def read_pair(entry: Entry, form: InputForm) -> tuple[Image, LabelsRead]:
@@ -91,17 +94,18 @@ def read_pair(entry: Entry, form: InputForm) -> tuple[Image, LabelsRead]:
         If a file cannot be read, image and labels differ in size, or masks overlap; the message names the file.
     """
     try:
-        image = read_input(entry.image, form)
+        reader = open_input(entry.image, form)
+        image = reader.read(reader.region)
         if form.classes is not None:
-            return image, _classes(entry, image.shape[1:], form.classes)
+            return image, _classes(entry, reader.shape, form.classes)
         read = _stacked_masks if entry.one_mask_per_nucleus else _label_image
-        return image, read(entry, image.shape[1:])
+        return image, replace(read(entry, reader.shape), turned=reader.inverted)
     except (ImageFileError, ImageShapeError) as error:
         raise DatasetError(f"The data set cannot be used: {error}") from error
 
 
-def read_input(path: Path, form: InputForm) -> Image:
-    """Read an image as a network sees it: (C, Y, X), float32, normalised as when segmenting.
+def open_input(path: Path, form: InputForm) -> PlaneReader:
+    """Open an image as a network sees it, normalised as when segmenting.
 
     Raises
     ------
@@ -119,7 +123,7 @@ def read_input(path: Path, form: InputForm) -> Image:
         look = look_at(source, index, region, form.channel, invert, form.channels)
     except ImageShapeError as error:
         raise ImageShapeError(f"{path}: {error}") from error
-    return open_plane(source, index, region, look, form.percentiles).read(region)
+    return open_plane(source, index, region, look, form.percentiles)
 
 
 def count_channels(path: Path) -> int:

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from napari_unet_nuclei.core.image.plane import ImageKind
 from napari_unet_nuclei.core.labels.encode import equivalent_diameters
 from napari_unet_nuclei.core.types import Image, Labels, Mask
 
@@ -34,6 +35,8 @@ class Sample:
         Where the labels can be trusted; None means everywhere.
     importance : float
         How many times more often than others the sample is learnt from.
+    turned : bool
+        Nuclei were dark on a bright background, and were turned bright.
     """
 
     name: str
@@ -42,6 +45,12 @@ class Sample:
     group: str
     reviewed: Mask | None = None
     importance: float = 1.0
+    turned: bool = False
+
+    @property
+    def kind(self) -> ImageKind:
+        """Kind of image, by its background."""
+        return "stained" if self.turned else "fluorescence"
 
     @cached_property
     def diameters(self) -> NDArray[np.float64]:

@@ -101,6 +101,17 @@ class BatchSource:
             yield batches()
 
 
+@contextmanager
+def one_thread_fewer() -> Iterator[None]:
+    """Leave one processor core to the thread that prepares batches: where both want it, each waits for the other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(max(threads - 1, 1))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def task_of(card: ModelCard) -> Task:
     """Return what the model of a card is trained for."""
     return SemanticTask(card) if card.task == "semantic" else InstanceTask(card)
@@ -170,7 +181,7 @@ class Trainer:
         started = time.monotonic() - state.seconds
         source = BatchSource(train, self.task, self.settings, self.device)
         losses: list[float] = []
-        with source.ahead(state.step) as batches:
+        with one_thread_fewer(), source.ahead(state.step) as batches:
             for batch in batches:
                 fraction = self._fraction(state.step, time.monotonic() - started)
                 if fraction >= 1 and (losses or state.best):
