@@ -1,14 +1,16 @@
 """What a few corrected crops of stained tissue are worth to the fluorescence model, and what it forgets meanwhile.
 
 ``python -m benchmarks.finetuning dsb2018`` draws crops of stained training images five times, fine-tunes on them, and
-judges old and new model on the stained and on the fluorescence images of ``val``. ``--partial`` adds crops of which
-only one half is labelled, with and without the reviewed region.
+judges old and new model on the stained and on the fluorescence images of ``val``. Lessons (``--lessons``): ``whole``
+crops; ``half`` of which half of the nuclei are labelled and reviewed; ``unmasked``, the same taken for reviewed
+everywhere; ``old-only``, whole crops, with nothing rehearsed but what the old model was made for; ``none``, nothing
+rehearsed at all. ``--nuclei`` stops at so many corrected nuclei in place of so many crops.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -39,6 +41,26 @@ class Judges:
     fluorescence: tuple[Sample, ...]
 
 
+@dataclass(frozen=True)
+class Size:
+    """How much was corrected: so many crops, or crops up to so many nuclei."""
+
+    crops: int = 0
+    nuclei: int = 0
+
+    @property
+    def title(self) -> str:
+        return f"{self.crops} crops" if self.crops else f"{self.nuclei} nuclei"
+
+    def reached(self, crops: Sequence[Sample]) -> bool:
+        return len(crops) >= self.crops if self.crops else count(crops) >= self.nuclei
+
+
+def count(crops: Sequence[Sample]) -> int:
+    """Number of nuclei."""
+    return sum(len(np.unique(crop.labels)) - 1 for crop in crops)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.finetuning", description=__doc__)
     parser.add_argument("dataset", type=Path, help="folder with index.csv, images and labels")
@@ -47,7 +69,9 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--time", type=float, default=180.0)
-    parser.add_argument("--partial", action="store_true")
+    parser.add_argument("--nuclei", type=int, nargs="+", help="corrected nuclei of a draw, in place of crops")
+    parser.add_argument("--lessons", nargs="+", default=["whole"], choices=list(LESSONS))
+    parser.add_argument("--first", type=int, default=0, help="first draw")
     given = parser.parse_args()
     index = given.dataset / "index.csv"
     stained, fluorescence = ([Condition("modality", "fluorescence", equal)] for equal in (False, True))
@@ -55,43 +79,41 @@ def main() -> None:
     judges = Judges(*(read_dataset(index, split="val", where=where) for where in (stained, fluorescence)))
     base = load_model(given.base)
     settings = FinetuneSettings().changed(steps=given.steps, time=given.time)
+    sizes = [Size(nuclei=n) for n in given.nuclei] if given.nuclei else [Size(crops=n) for n in given.crops]
     before = score(base, judges)
     print(f"base: stained {before[0]:.3f}, fluorescence {before[1]:.3f}", flush=True)
     rows = []
-    for count in given.crops:
-        for draw in range(given.draws):
-            crops = draw_crops(train, count, draw)
-            for title, samples in lessons(crops, given.partial).items():
-                rows.append(row(title, draw, finetuned(base, samples, settings, judges), before))
+    for size in sizes:
+        for draw in range(given.first, given.first + given.draws):
+            crops = draw_crops(train, size, draw)
+            for name in given.lessons:
+                title = f"{size.title}, {name}"
+                rows.append(row(title, draw, finetuned(base, LESSONS[name](crops), settings, judges, name), before))
                 print(" | ".join(rows[-1]), flush=True)
     heads = ("lesson", "draw", "steps", "s", "nuclei", "stained", "gain", "fluorescence", "change", "report says")
     print(Table("Fine-tuning", heads, tuple(rows), "Pooled AP at IoU 0.5 on the images of val.").markdown())
 
 
-def draw_crops(samples: Sequence[Sample], count: int, seed: int) -> list[Sample]:
+def draw_crops(samples: Sequence[Sample], size: Size, seed: int) -> list[Sample]:
     """Cut one square of each of some images, where there are nuclei."""
     rng = np.random.default_rng(seed)
     crops: list[Sample] = []
-    while len(crops) < count:
+    while not size.reached(crops):
         sample = samples[int(rng.integers(len(samples)))]
         y, x = (int(rng.integers(0, max(size - SIDE, 0) + 1)) for size in sample.labels.shape)
         window = (slice(y, y + SIDE), slice(x, x + SIDE))
         if len(np.unique(sample.labels[window])) > 4 and sample.name not in {crop.name for crop in crops}:
             crops.append(replace(sample, image=sample.image[:, *window], labels=sample.labels[window]))
-    return crops
+    return crops if size.nuclei == 0 else [*crops[:-1], only_some(crops[-1], size.nuclei - count(crops[:-1]))]
 
 
-def lessons(crops: list[Sample], partial: bool) -> dict[str, list[Sample]]:
-    """What is learnt from: whole crops, or crops of which one half was corrected."""
-    size = f"{len(crops)} crops"
-    if not partial:
-        return {size: crops}
-    halves = [corrected_half(crop) for crop in crops]
-    return {
-        size: crops,
-        f"{size}, half reviewed": halves,
-        f"{size}, half labelled, all taken for reviewed": [replace(half, reviewed=None) for half in halves],
-    }
+def only_some(crop: Sample, nuclei: int) -> Sample:
+    """Review so many nuclei of a crop, the leftmost ones."""
+    ids, columns = np.unique(crop.labels), np.arange(crop.labels.shape[1])
+    ends = np.sort([columns[(crop.labels == number).any(axis=0)].max() for number in ids[ids > 0]])
+    if nuclei >= len(ends):
+        return crop
+    return replace(crop, reviewed=np.broadcast_to(columns <= ends[nuclei - 1], crop.labels.shape).copy())
 
 
 def corrected_half(crop: Sample) -> Sample:
@@ -102,11 +124,34 @@ def corrected_half(crop: Sample) -> Sample:
     return replace(crop, labels=within(crop.labels, reviewed), reviewed=reviewed.copy())
 
 
+def halves(crops: list[Sample]) -> list[Sample]:
+    return [corrected_half(crop) for crop in crops]
+
+
+def unmasked(crops: list[Sample]) -> list[Sample]:
+    return [replace(half, reviewed=None) for half in halves(crops)]
+
+
+def as_they_are(crops: list[Sample]) -> list[Sample]:
+    return crops
+
+
+LESSONS: dict[str, Callable[[list[Sample]], list[Sample]]] = {
+    "whole": as_they_are,
+    "half": halves,
+    "unmasked": unmasked,
+    "old-only": as_they_are,
+    "none": as_they_are,
+}
+
+
 def finetuned(
-    base: Model, samples: list[Sample], settings: FinetuneSettings, judges: Judges
+    base: Model, samples: list[Sample], settings: FinetuneSettings, judges: Judges, lesson: str
 ) -> tuple[float, float, str, int, float, int]:
     """Stained and fluorescence score of the new model, what its report says, steps, seconds and nuclei learnt from."""
-    done = finetune(base, samples, settings, "tried", Silent())
+    if lesson == "old-only":  # as if the corrected images were of the kind that the old model was made for
+        samples = [replace(sample, turned=base.card.image_kind == "stained") for sample in samples]
+    done = finetune(base, samples, settings.changed(rehearsal=lesson != "none"), "tried", Silent())
     stained, fluorescence = score(done.chosen.model, judges)
     training, nuclei = done.training, done.division.training_nuclei
     said = f"{done.chosen.report.outcome}, {done.chosen.share:.0%} new"
