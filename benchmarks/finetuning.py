@@ -100,7 +100,7 @@ def draw_crops(samples: Sequence[Sample], size: Size, seed: int) -> list[Sample]
     crops: list[Sample] = []
     while not size.reached(crops):
         sample = samples[int(rng.integers(len(samples)))]
-        y, x = (int(rng.integers(0, max(size - SIDE, 0) + 1)) for size in sample.labels.shape)
+        y, x = (int(rng.integers(0, max(length - SIDE, 0) + 1)) for length in sample.labels.shape)
         window = (slice(y, y + SIDE), slice(x, x + SIDE))
         if len(np.unique(sample.labels[window])) > 4 and sample.name not in {crop.name for crop in crops}:
             crops.append(replace(sample, image=sample.image[:, *window], labels=sample.labels[window]))
