@@ -32,6 +32,7 @@ from napari_unet_nuclei.core.image.ome_zarr_labels import (
     read_provenance,
     write_label_metadata,
 )
+from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 from napari_unet_nuclei.core.model.device import choose_device
 from napari_unet_nuclei.core.model.file import read_model
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Share
@@ -62,6 +63,8 @@ class BlockwiseResult:
         Of the nuclei in px²; None where there are none, or no table.
     diameter : float
         Typical nucleus diameter in image pixels that the image was rescaled by.
+    thresholds, model_thresholds : DecodeThresholds
+        What the nuclei were found with, and the model's own values for this image.
     model, device, channel : str
         For people.
     notices : tuple of str
@@ -79,6 +82,8 @@ class BlockwiseResult:
     count: int
     median_area: float | None
     diameter: float
+    thresholds: DecodeThresholds
+    model_thresholds: DecodeThresholds
     model: str
     device: str
     channel: str
@@ -231,6 +236,8 @@ def _result(
         count=int(provenance["count"]),
         median_area=provenance["median_area"],
         diameter=float(provenance["diameter"]),
+        thresholds=DecodeThresholds(**provenance["thresholds"]),
+        model_thresholds=DecodeThresholds(**provenance["model_thresholds"]),
         model=str(provenance["model"]),
         device=str(provenance["device"]),
         channel=str(provenance["channel"]),
