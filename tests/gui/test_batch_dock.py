@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 import tifffile
 import yaml
+import zarr
 from napari.layers import Image, Labels
 from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from qtpy.QtGui import QDesktopServices, QDropEvent
@@ -20,8 +22,11 @@ from typer.testing import CliRunner
 
 from napari_unet_nuclei import segment
 from napari_unet_nuclei.cli import app
+from napari_unet_nuclei.core.batch import cluster
+from napari_unet_nuclei.core.batch.executors import Serial
 from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
+from napari_unet_nuclei.gui import batch_job
 from napari_unet_nuclei.gui.batch_choices import NAMED, BatchChoices
 from napari_unet_nuclei.gui.batch_dock import BatchDock
 from napari_unet_nuclei.gui.batch_table import ACTION, IMAGE, NUCLEI, STATE
@@ -196,6 +201,83 @@ def test_ome_zarr_labels_are_shown_like_others(qtbot, viewer, dock, folder, tmp_
     qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=LONG)
     same = segment(iio.imread(folder / "a.png"), "tiny", axes="YX", diameter=22.0)
     np.testing.assert_array_equal(viewer.layers[1].data, same.labels)
+
+
+def test_of_a_file_with_several_images_one_is_chosen(qtbot, viewer, dock, tmp_path) -> None:
+    assert dock.form.series.isHidden()
+    images = [fluorescent_nuclei(seed, (100, 120 + 10 * seed), 22.0, 8).image for seed in range(3)]
+    with tifffile.TiffWriter(tmp_path / "three.tif") as file:
+        for image in images:
+            file.write(image)
+    choose(qtbot, dock, tmp_path / "three.tif", tmp_path / "out")
+    assert cell(dock, "three.tif", STATE).startswith("one of 3 · Y 100 · X 120")
+    assert not dock.form.series.isHidden()
+    dock.form.series.setValue(2)
+    qtbot.waitUntil(lambda: "X 140" in cell(dock, "three.tif", STATE), timeout=LONG)
+    press_run(qtbot, dock)
+    same = segment(images[2], "tiny", axes="YX", diameter=22.0)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out" / "three_labels.tif"), same.labels)
+    click(qtbot, dock, "three.tif")
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=LONG)
+    np.testing.assert_array_equal(viewer.layers[0].data, images[2])
+
+
+def test_a_list_of_paths_is_taken_as_on_the_command_line(qtbot, dock, folder, tmp_path) -> None:
+    (tmp_path / "fields.txt").write_text(f"{folder / 'b.png'}\n\n{folder / 'deep' / '*.png'}\n")
+    choose(qtbot, dock, tmp_path / "fields.txt", tmp_path / "out")
+    assert [Path(row.prospect.image).name for row in dock.table.images.rows] == ["b.png", "c.png"]
+    (tmp_path / "broken.txt").write_bytes(b"\xff\xfe\xff")
+    dock.form.images.setValue(str(tmp_path / "broken.txt"))
+    qtbot.waitUntil(lambda: "cannot be read as a list" in dock.form.facts_label.text(), timeout=LONG)
+
+
+def test_an_image_that_fails_in_the_run_comes_first(qtbot, dock, folder, tmp_path) -> None:
+    choose(qtbot, dock, folder, tmp_path / "out")
+    damaged = folder / "deep" / "c.png"  # after it was looked at
+    damaged.write_bytes(damaged.read_bytes()[:200])
+    press_run(qtbot, dock)
+    names = [Path(row.prospect.image).name for row in dock.table.images.rows]
+    assert (set(names[:2]), names[2:]) == ({"notes.tif", "c.png"}, ["a.png", "b.png"])
+    assert cell(dock, "c.png", STATE).startswith("✗")
+
+
+def test_of_a_large_image_a_preview_shows_the_middle(qtbot, viewer, dock, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(batch_job, "PREVIEW_SIDE", 100)
+    group = zarr.create_group(tmp_path / "slide.ome.zarr")
+    group.create_array("0", data=fluorescent_nuclei(0, (240, 300), 22.0, 40).image)
+    axes = [{"name": name, "type": "space"} for name in "yx"]
+    scale = [{"type": "scale", "scale": [1.0, 1.0]}]
+    datasets = [{"path": "0", "coordinateTransformations": scale}]
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}
+    choose(qtbot, dock, tmp_path / "slide.ome.zarr", tmp_path / "out")
+    click(qtbot, dock, "slide.ome.zarr")
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=LONG)
+    assert viewer.layers[1].data.shape == (100, 100)
+    assert viewer.layers[1].translate.tolist() == [70, 100]
+
+
+def test_a_scheduler_and_workers_are_not_both_taken(qtbot, dock, folder, tmp_path) -> None:
+    choose(qtbot, dock, folder, tmp_path / "out")
+    dock.form.scheduler.setText("tcp://host:8786")
+    dock.form.workers.setValue(2)
+    assert "not both" in dock.job_panel.status_label.text()
+    assert not dock.job_panel.run_button.isEnabled()
+
+
+def test_workers_are_started_as_many_as_asked_for_simulated(qtbot, dock, folder, tmp_path, monkeypatch) -> None:
+    asked = []
+
+    @contextmanager
+    def dask_cluster(scheduler: str, workers: int):
+        asked.append((scheduler, workers))
+        yield Serial()
+
+    monkeypatch.setattr(cluster, "dask_cluster", dask_cluster)
+    dock.form.workers.setValue(3)
+    choose(qtbot, dock, folder / "a.png", tmp_path / "out")
+    press_run(qtbot, dock)
+    assert asked == [("", 3)]
+    assert (tmp_path / "out" / "a_labels.tif").exists()
 
 
 def test_a_scheduler_that_does_not_answer_is_told_in_words(qtbot, dock, folder, tmp_path) -> None:

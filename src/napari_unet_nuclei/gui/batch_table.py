@@ -50,8 +50,12 @@ class FileRow:
         """What a click does."""
         if self.result is not None:
             return SHOW
-        failed = self.record is not None or self.prospect.intention == "fail"
-        return "" if failed else PREVIEW
+        return "" if self.is_failed else PREVIEW
+
+    @property
+    def is_failed(self) -> bool:
+        """True where the image could not be segmented, or will not be."""
+        return bool(self.record.error) if self.record is not None else self.prospect.intention == "fail"
 
     @property
     def state(self) -> str:
@@ -62,7 +66,8 @@ class FileRow:
         if prospect.intention == "fail":
             return f"✗ {_without_path(prospect.message, prospect.image)}"
         done = "done before · " if prospect.intention == "skip" else ""
-        return f"{done}{prospect.axes} · {prospect.dtype} · {prospect.bytes / 1e6:.1f} MB"
+        several = f"one of {prospect.series_count} · " if prospect.series_count > 1 else ""
+        return f"{done}{several}{prospect.axes} · {prospect.dtype} · {prospect.bytes / 1e6:.1f} MB"
 
     @property
     def tooltip(self) -> str:
@@ -70,7 +75,8 @@ class FileRow:
         prospect = self.prospect
         size = f"pixel size {prospect.pixel_size} µm" if prospect.pixel_size else ""
         planes = f"{prospect.planes} planes" if prospect.planes > 1 else ""
-        read = " · ".join(filter(None, (prospect.axes, prospect.dtype, size, planes)))
+        several = f"one of {prospect.series_count} images in the file" if prospect.series_count > 1 else ""
+        read = " · ".join(filter(None, (prospect.axes, prospect.dtype, size, planes, several)))
         said = self.record.message if self.record is not None else prospect.message
         return "\n".join(filter(None, (prospect.image, read, _without_path(said, prospect.image))))
 
@@ -99,10 +105,9 @@ class BatchTableModel(QAbstractTableModel):
     def set_prospects(self, prospects: Sequence[Prospect]) -> None:
         """Show other images, those that would fail first."""
         self.beginResetModel()
-        ordered = sorted(prospects, key=lambda prospect: prospect.intention != "fail")
-        self.rows = [FileRow(prospect) for prospect in ordered]
-        self._places = {row.prospect.image: place for place, row in enumerate(self.rows)}
+        self.rows = [FileRow(prospect) for prospect in prospects]
         self.endResetModel()
+        self.put_failures_first()
 
     def add_record(self, record: FileRecord) -> None:
         """Show what came of an image; one that nobody knew of gets a row of its own."""
@@ -116,6 +121,13 @@ class BatchTableModel(QAbstractTableModel):
             return
         self.rows[place] = replace(self.rows[place], record=record)
         self.dataChanged.emit(self.index(place, 0), self.index(place, len(HEADS) - 1))
+
+    def put_failures_first(self) -> None:
+        """Show what failed before all else, in the order that there was."""
+        self.beginResetModel()
+        self.rows.sort(key=lambda row: row.is_failed, reverse=True)
+        self._places = {row.prospect.image: place for place, row in enumerate(self.rows)}
+        self.endResetModel()
 
     def set_running(self, running: bool) -> None:
         """Offer no previews while the engine is busy with a run."""
