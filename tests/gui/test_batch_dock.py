@@ -119,7 +119,7 @@ def test_before_the_run_the_table_tells_how_images_are_read(qtbot, dock, folder,
     assert dock.form.facts_label.text() == "⚠ 4 images: 3 to segment, 1 cannot be used. See the tab Images."
     assert dock.job_panel.run_button.text() == "Segment 3 images"
     assert not (tmp_path / "out").exists()
-    click(qtbot, dock, "notes.tif", STATE)
+    click(qtbot, dock, "notes.tif", IMAGE)
     assert "It may be damaged, incomplete, or no image" in dock.detail_label.text()
 
 

@@ -9,7 +9,14 @@ from typing import Any
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel, Qt, Signal
 from qtpy.QtGui import QFont, QMouseEvent
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+    QWidget,
+)
 
 from napari_unet_nuclei.core.batch.look_ahead import Prospect
 from napari_unet_nuclei.core.batch.record import FileRecord
@@ -21,6 +28,9 @@ TOOLTIPS = {
     SHOW: "Show this image with its labels in the viewer.",
     PREVIEW: "Segment this image alone and show it in the viewer; nothing is written.",
 }
+LINE_END = "\u2028"
+"""Where Qt begins a new line in a cell."""
+
 SORT_ROLE = Qt.ItemDataRole.UserRole
 
 
@@ -67,7 +77,7 @@ class FileRow:
             return f"✗ {_without_path(prospect.message, prospect.image)}"
         done = "done before · " if prospect.intention == "skip" else ""
         several = f"one of {prospect.series_count} · " if prospect.series_count > 1 else ""
-        return f"{done}{several}{prospect.axes} · {prospect.dtype} · {prospect.bytes / 1e6:.1f} MB"
+        return f"{done}{several}{prospect.axes} · {prospect.dtype} · {_size(prospect.bytes)}"
 
     @property
     def tooltip(self) -> str:
@@ -86,6 +96,19 @@ def _record_state(record: FileRecord) -> str:
         return f"✗ {_without_path(record.error, record.image)}"
     took = "done before" if record.skipped else f"✓ {record.seconds:.1f} s"
     return " · ".join(filter(None, (took, record.message)))
+
+
+def _size(count: int) -> str:
+    """Say how large a file is.
+
+    Examples
+    --------
+    >>> _size(21_300), _size(21_300_000), _size(2_130_000_000)
+    ('21 kB', '21.3 MB', '2.13 GB')
+    """
+    if count < 1e6:
+        return f"{count / 1e3:.0f} kB"
+    return f"{count / 1e6:.1f} MB" if count < 1e9 else f"{count / 1e9:.2f} GB"
 
 
 def _without_path(message: str, image: str) -> str:
@@ -188,6 +211,16 @@ def _nuclei(row: FileRow) -> int:
     return row.result.nuclei if row.result is not None else -1
 
 
+class _WithState(QStyledItemDelegate):
+    """Writes below the name of an image how it stands with it."""
+
+    def initStyleOption(self, option: QStyleOptionViewItem | None, index: QModelIndex) -> None:
+        """Add a second line."""
+        super().initStyleOption(option, index)
+        if option is not None:
+            option.text = f"{option.text}{LINE_END}{index.siblingAtColumn(STATE).data()}"
+
+
 class BatchTable(QTableView):
     """Shows the images; a click in the first column, or a double click, wants one of them shown."""
 
@@ -213,13 +246,14 @@ class BatchTable(QTableView):
         assert rows is not None, "Qt makes both headers with the view"
         assert columns is not None
         rows.hide()
-        rows.setDefaultSectionSize(self.fontMetrics().height() + 8)
+        rows.setDefaultSectionSize(2 * self.fontMetrics().height() + 8)
         columns.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         for column in (ACTION, NUCLEI):
             columns.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
-        columns.setSectionResizeMode(STATE, QHeaderView.ResizeMode.Stretch)
-        self.setColumnWidth(IMAGE, 120)
+        columns.setSectionResizeMode(IMAGE, QHeaderView.ResizeMode.Stretch)
+        self.setItemDelegateForColumn(IMAGE, _WithState(self))
         self.setColumnHidden(NUCLEI, True)
+        self.setColumnHidden(STATE, True)  # a dock is too narrow for it beside the image
         self.clicked.connect(self._click)
         self.doubleClicked.connect(self._want)
 
