@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 
 import dask.array as da
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 from napari.layers import Labels
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QPushButton
 
 from napari_unet_nuclei import segment
+from napari_unet_nuclei.core.batch.blockwise import segment_blockwise
+from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.ome_zarr import read_ome_zarr
 from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
+from napari_unet_nuclei.core.progress import Silent
+from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
+from napari_unet_nuclei.core.settings import SegmentSettings
+from napari_unet_nuclei.gui.calls import stored_python_call
 from napari_unet_nuclei.gui.segment_dock import SegmentDock
+from napari_unet_nuclei.gui.source_file import read_source_file
 
 pytestmark = pytest.mark.usefixtures("tiny_model")
 
@@ -193,3 +202,19 @@ def test_a_table_of_others_is_not_replaced(qtbot, viewer, dock, tmp_path) -> Non
     assert "slide_table.csv exists already" in dock.job_panel.status_label.text()
     assert (tmp_path / "slide_table.csv").read_text() == "mine"
     assert labels_of(viewer) == []
+
+
+def test_the_copied_python_gives_the_same_store(tmp_path) -> None:
+    tifffile.imwrite(tmp_path / "slide.tif", PIXELS)
+    settings = SegmentSettings().changed(diameter=22, min_size=30)
+    region = (0, 150, 10, 200)
+    request = SegmentRequest(
+        ImageSource(PIXELS, "YX"), settings, "tiny", region=region, file=str(tmp_path / "slide.tif")
+    )
+    text = stored_python_call(request, read_source_file(request.file), tmp_path / "slide_labels.ome.zarr")
+    (tmp_path / "copied.py").write_text(text, encoding="utf-8")
+    copied = runpy.run_path(str(tmp_path / "copied.py"))["result"]
+    assert copied.table == tmp_path / "slide_table.csv"
+    again = segment_blockwise(request, copied.path, Silent(), table=copied.table)
+    assert again.done_before
+    assert 5 < again.count == copied.count

@@ -15,7 +15,7 @@ from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
 from napari_unet_nuclei.core.types import Region
-from napari_unet_nuclei.gui.calls import command_line, python_call
+from napari_unet_nuclei.gui.calls import command_line, python_call, stored_python_call
 from napari_unet_nuclei.gui.image_panel import ImageChoice
 from napari_unet_nuclei.gui.job_panel import JobPanel
 from napari_unet_nuclei.gui.live_labels import LiveLabels
@@ -86,8 +86,8 @@ class SegmentDock(QWidget):
         result.thresholds.changed.connect(self._apply_thresholds)
         result.thresholds.apply_to_all.connect(self._apply_to_all)
         result.save_button.clicked.connect(self._save)
-        result.command_button.clicked.connect(partial(self._copy, command_line))
-        result.python_button.clicked.connect(partial(self._copy, python_call))
+        result.command_button.clicked.connect(partial(self._copy, _command))
+        result.python_button.clicked.connect(partial(self._copy, _python))
         self.session.answered.connect(self._show_answer)
         self.session.changed.connect(self._show_labels)
         self.session.message.connect(self.job_panel.show_status)
@@ -236,7 +236,7 @@ class SegmentDock(QWidget):
             problem = "The layer is not the whole of a file that the command line can read."
         self.result_panel.set_call_problem(problem)
 
-    def _copy(self, written: Callable[[SegmentRequest, SourceFile], str]) -> None:
+    def _copy(self, written: Callable[[_Run, SegmentRequest], str]) -> None:
         """Copy the call that gives the labels that are shown; before a run, the one that Run would make."""
         try:
             run, request = self._asked() if self.session.live is None or self._last is None else self._answered()
@@ -245,7 +245,7 @@ class SegmentDock(QWidget):
             return
         clipboard = QGuiApplication.clipboard()
         assert clipboard is not None, "a window has one"
-        clipboard.setText(written(request, run.file))
+        clipboard.setText(written(run, request))
         self.job_panel.show_status("Copied to the clipboard.")
 
     def _answered(self) -> tuple[_Run, SegmentRequest]:
@@ -274,3 +274,15 @@ class SegmentDock(QWidget):
 
     def _show_saved(self, paths: tuple[Path, Path]) -> None:
         self.job_panel.show_status(f"Saved {paths[0]} and {paths[1].name}.")
+
+
+def _command(run: _Run, request: SegmentRequest) -> str:
+    """Return the command that does a run again."""
+    return command_line(request, run.file)
+
+
+def _python(run: _Run, request: SegmentRequest) -> str:
+    """Return the Python that does a run again."""
+    if run.order is None:
+        return python_call(request, run.file)
+    return stored_python_call(request, run.file, run.order.path.absolute())
