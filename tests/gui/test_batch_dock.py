@@ -17,19 +17,21 @@ import zarr
 from napari.layers import Image, Labels
 from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from qtpy.QtGui import QDesktopServices, QDropEvent
-from qtpy.QtWidgets import QCheckBox, QFileDialog
+from qtpy.QtWidgets import QApplication, QCheckBox, QFileDialog
 from typer.testing import CliRunner
 
 from napari_unet_nuclei import segment
 from napari_unet_nuclei.cli import app
 from napari_unet_nuclei.core.batch import cluster
 from napari_unet_nuclei.core.batch.executors import Serial
+from napari_unet_nuclei.core.batch.look_ahead import Prospect
+from napari_unet_nuclei.core.batch.record import FileRecord
 from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
 from napari_unet_nuclei.gui import batch_job
 from napari_unet_nuclei.gui.batch_choices import NAMED, BatchChoices
 from napari_unet_nuclei.gui.batch_dock import BatchDock
-from napari_unet_nuclei.gui.batch_table import ACTION, IMAGE, NUCLEI, STATE
+from napari_unet_nuclei.gui.batch_table import ACTION, IMAGE, NUCLEI, STATE, BatchTable, BatchTableModel
 
 pytestmark = pytest.mark.usefixtures("tiny_model")
 
@@ -239,6 +241,25 @@ def test_an_image_that_fails_in_the_run_comes_first(qtbot, dock, folder, tmp_pat
     names = [Path(row.prospect.image).name for row in dock.table.images.rows]
     assert (set(names[:2]), names[2:]) == ({"notes.tif", "c.png"}, ["a.png", "b.png"])
     assert cell(dock, "c.png", STATE).startswith("✗")
+
+
+def test_a_record_asks_for_few_cells_of_a_table_of_thousands(qtbot, monkeypatch) -> None:
+    table = BatchTable()
+    qtbot.addWidget(table)
+    table.show_prospects([Prospect(f"/in/{number}.png", 1000, "Y 9 · X 9", "uint8") for number in range(3000)])
+    with qtbot.waitExposed(table):
+        table.show()
+    asked = []
+    answer = BatchTableModel.data
+
+    def data(self, index, role=Qt.ItemDataRole.DisplayRole):
+        asked.append(index.row())
+        return answer(self, index, role)
+
+    monkeypatch.setattr(BatchTableModel, "data", data)
+    table.show_record(FileRecord("/in/7.png", nuclei=3))
+    QApplication.processEvents()
+    assert len(asked) < 2000
 
 
 def test_of_a_large_image_a_preview_shows_the_middle(qtbot, viewer, dock, tmp_path, monkeypatch) -> None:

@@ -248,8 +248,10 @@ class BatchTable(QTableView):
         rows.hide()
         rows.setDefaultSectionSize(2 * self.fontMetrics().height() + 8)
         columns.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
-        for column in (ACTION, NUCLEI):
-            columns.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
+        # Widths that follow the contents would have Qt ask for thousands of cells whenever an image is done.
+        rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        for column, widest in {ACTION: PREVIEW, NUCLEI: f"{HEADS[NUCLEI]} ▼"}.items():
+            self.setColumnWidth(column, self.fontMetrics().horizontalAdvance(widest) + 16)
         columns.setSectionResizeMode(IMAGE, QHeaderView.ResizeMode.Stretch)
         self.setItemDelegateForColumn(IMAGE, _WithState(self))
         self.setColumnHidden(NUCLEI, True)
