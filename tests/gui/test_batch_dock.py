@@ -29,7 +29,7 @@ from napari_unet_nuclei.core.batch.record import FileRecord
 from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
 from napari_unet_nuclei.gui import batch_job
-from napari_unet_nuclei.gui.batch_choices import NAMED, BatchChoices
+from napari_unet_nuclei.gui.batch_choices import NAMED, STACKS, BatchChoices
 from napari_unet_nuclei.gui.batch_dock import BatchDock
 from napari_unet_nuclei.gui.batch_table import ACTION, IMAGE, NUCLEI, STATE, BatchTable, BatchTableModel
 
@@ -203,6 +203,23 @@ def test_ome_zarr_labels_are_shown_like_others(qtbot, viewer, dock, folder, tmp_
     qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=LONG)
     same = segment(iio.imread(folder / "a.png"), "tiny", axes="YX", diameter=22.0)
     np.testing.assert_array_equal(viewer.layers[1].data, same.labels)
+
+
+def test_of_a_stack_with_time_one_plane_along_z_is_segmented_at_all_times(qtbot, dock, tmp_path) -> None:
+    pixels = np.stack(
+        [[fluorescent_nuclei(t, (100, 120), 22.0, 8).image // (z + 1) for z in range(2)] for t in range(3)]
+    )
+    tifffile.imwrite(tmp_path / "movie.ome.tif", pixels, metadata={"axes": "TZYX"})
+    dock.form.stacks.setCurrentText("one plane")
+    choose(qtbot, dock, tmp_path / "movie.ome.tif", tmp_path / "out")
+    assert "not one but 2 axes" in cell(dock, "movie.ome.tif", STATE)
+    dock.form.stacks.setCurrentText("one plane along z")
+    dock.form.plane.setValue(1)
+    qtbot.waitUntil(lambda: cell(dock, "movie.ome.tif", STATE).startswith("T 3"), timeout=LONG)
+    press_run(qtbot, dock)
+    same = segment(pixels[:, 1], "tiny", axes="TYX", diameter=22.0)
+    written = tifffile.imread(tmp_path / "out" / "movie_labels.tif")
+    np.testing.assert_array_equal(written.squeeze(), same.labels)
 
 
 def test_of_a_file_with_several_images_one_is_chosen(qtbot, viewer, dock, tmp_path) -> None:
@@ -448,6 +465,7 @@ def test_what_is_remembered_is_what_the_settings_say() -> None:
     ]
     own = {*NAMED}
     assert set(stored) == {*SegmentSettings.model_fields, *BatchSettings.model_fields, *own}
+    assert tuple(stored["stacks"]["enum"]) == tuple(STACKS)
     for name in own:
         assert stored[name]["default"] == getattr(BatchChoices(), name), name
     for name, field in {**SegmentSettings.model_fields, **BatchSettings.model_fields}.items():

@@ -18,8 +18,16 @@ from napari_unet_nuclei.gui.remembered import PLUGIN
 SEPARATOR = "; "
 """Between several paths in one line."""
 
-EVERY_PLANE, ONE_PLANE, MAXIMUM, MEAN = "every plane", "one plane", "maximum along z", "mean along z"
-STACKS: dict[str, Projection] = {EVERY_PLANE: "none", ONE_PLANE: "none", MAXIMUM: "maximum", MEAN: "mean"}
+EVERY_PLANE, MAXIMUM, MEAN = "every plane", "maximum along z", "mean along z"
+SINGLE: dict[str, str] = {"one plane": "", "one plane along z": "Z", "one time point": "T"}
+"""Choices of a single index, with the axis that it is of; the empty one stands for the only axis of a stack."""
+
+STACKS: dict[str, Projection] = {
+    EVERY_PLANE: "none",
+    **dict.fromkeys(SINGLE, "none"),
+    MAXIMUM: "maximum",
+    MEAN: "mean",
+}
 assert set(STACKS.values()) == set(get_args(Projection))
 
 LIST_SUFFIX = ".txt"
@@ -43,7 +51,7 @@ class BatchChoices:
     stacks : str
         One of `STACKS`.
     plane : int
-        Where only one plane is segmented, its index.
+        Index that goes with one of `SINGLE`.
     series : int
         Which image of files that hold several.
     axes : str
@@ -92,7 +100,7 @@ class BatchChoices:
     @property
     def template(self) -> RequestTemplate:
         """What is asked of every image."""
-        plane = {"": self.plane} if self.stacks == ONE_PLANE else {}
+        plane = {SINGLE[self.stacks]: self.plane} if self.stacks in SINGLE else {}
         return RequestTemplate(
             self.settings, self.model, self.axes, plane, series=self.series, projection=STACKS[self.stacks]
         )

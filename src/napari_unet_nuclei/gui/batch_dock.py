@@ -18,7 +18,8 @@ from napari_unet_nuclei.gui.batch_choices import BatchChoices, recall, remember
 from napari_unet_nuclei.gui.batch_form import BatchForm
 from napari_unet_nuclei.gui.batch_job import Heard, look_job, open_job, preview_job, run_job
 from napari_unet_nuclei.gui.batch_layers import ShownFile, image_arguments, labels_arguments
-from napari_unet_nuclei.gui.batch_table import BatchTable, FileRow
+from napari_unet_nuclei.gui.batch_rows import FileRow
+from napari_unet_nuclei.gui.batch_table import BatchTable
 from napari_unet_nuclei.gui.job_panel import JobPanel
 from napari_unet_nuclei.gui.latest_job import LatestJob
 from napari_unet_nuclei.gui.scroll_column import ScrollColumn

@@ -24,7 +24,7 @@ from napari_unet_nuclei.core.batch.projection import PROJECTION_HELP
 from napari_unet_nuclei.core.errors import NucleiError, SettingsError
 from napari_unet_nuclei.core.image.find import IMAGE_SUFFIXES
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
-from napari_unet_nuclei.gui.batch_choices import LIST_SUFFIX, ONE_PLANE, STACKS, BatchChoices
+from napari_unet_nuclei.gui.batch_choices import LIST_SUFFIX, SINGLE, STACKS, BatchChoices
 from napari_unet_nuclei.gui.model_picker import DevicePicker, ModelPicker
 from napari_unet_nuclei.gui.path_edit import PathEdit
 from napari_unet_nuclei.gui.segment_form import titled
@@ -67,10 +67,10 @@ class BatchForm(QWidget):
         self.recursive = self._switch("recursive", "and in folders within folders")
         self.stacks = QComboBox()
         self.stacks.addItems(list(STACKS))
-        self.stacks.setToolTip(PROJECTION_HELP)
+        self.stacks.setToolTip(f"{PROJECTION_HELP}\nOr one plane: of stacks with several axes, say along which.")
         self.plane = QSpinBox()
         self.plane.setRange(0, 99_999)
-        self.plane.setToolTip("Which plane of every stack, counted from 0.")
+        self.plane.setToolTip("Which plane, or time point, of every stack; counted from 0.")
         self.series = QSpinBox()
         self.series.setRange(0, 9999)
         self.series.setToolTip("Which image of every file, of those that hold several; counted from 0.")
@@ -245,7 +245,7 @@ class BatchForm(QWidget):
         rows.setRowVisible(self.series, count > 1 or self.series.value() > 0)
 
     def _show_plane(self) -> None:
-        self.plane.setVisible(self.stacks.currentText() == ONE_PLANE)
+        self.plane.setVisible(self.stacks.currentText() in SINGLE)
 
     def _propose_out(self) -> None:
         """Propose a folder beside the images, until the user has named another one."""
