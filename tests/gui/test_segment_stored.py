@@ -73,7 +73,9 @@ def _box(button):
 
 
 def press_run(qtbot, dock: SegmentDock) -> None:
+    qtbot.waitUntil(dock.job_panel.run_button.isEnabled, timeout=LONG)
     click(qtbot, dock.job_panel.run_button)
+    assert dock.job_panel.is_running
     qtbot.waitUntil(lambda: not dock.job_panel.is_running, timeout=LONG)
 
 
