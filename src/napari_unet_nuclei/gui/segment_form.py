@@ -85,6 +85,8 @@ class SegmentForm(QWidget):
             self.check(self.image_panel.image())
         except NucleiError as error:
             return str(error)
+        if self.store_panel.is_on and self.model_picker.tells_classes:
+            return "This model tells classes, which takes the whole image in memory: do not write its labels to disk."
         return self.store_panel.problem()
 
     def settings(self) -> SegmentSettings:

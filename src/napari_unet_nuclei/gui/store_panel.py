@@ -80,6 +80,11 @@ class StorePanel(QWidget):
             self.overwrite_box.setChecked(False)
         self._show_place()
 
+    @property
+    def is_on(self) -> bool:
+        """True where the labels of the image go to disk."""
+        return not self.isHidden() and self.box.isChecked()
+
     def order(self, image: LayerImage) -> StoreOrder | None:
         """Return where the labels of an image go; None where they go into memory."""
         if not is_lazy(image) or not self.box.isChecked():
@@ -88,7 +93,7 @@ class StorePanel(QWidget):
 
     def problem(self) -> str:
         """Say why nothing can be written there; empty where it can."""
-        if self.isHidden() or not self.box.isChecked() or self.path_edit.value().lower().endswith(".zarr"):
+        if not self.is_on or self.path_edit.value().lower().endswith(".zarr"):
             return ""
         return "Choose where the labels go: a name that ends in .ome.zarr."
 
