@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+import zarr
 from napari.layers import Labels
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QPushButton
@@ -18,6 +19,7 @@ from napari_unet_nuclei import segment
 from napari_unet_nuclei.core.batch.blockwise import segment_blockwise
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.ome_zarr import read_ome_zarr
+from napari_unet_nuclei.core.image.ome_zarr_labels import read_provenance
 from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.core.segment.request import SegmentRequest
@@ -194,6 +196,30 @@ def test_other_thresholds_take_a_new_run_which_replaces_the_labels(qtbot, viewer
     [labels] = labels_of(viewer)
     assert 0 < labels.data.compute().max() < before
     assert dock.session.live.result.thresholds.min_size == 300
+
+
+def test_the_content_of_the_file_tells_what_was_done_unless_the_layer_holds_other_pixels(
+    qtbot, viewer, dock, tmp_path
+) -> None:
+    group = zarr.create_group(tmp_path / "slide.ome.zarr")
+    group.create_array("0", data=PIXELS, chunks=(64, 64))
+    axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
+    datasets = [{"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [0.5, 0.5]}]}]
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}
+    [layer] = viewer.open(tmp_path / "slide.ome.zarr", plugin="napari-ome-zarr")
+    qtbot.waitUntil(lambda: dock.form.image_panel.file.readable, timeout=LONG)
+    assert dock.form.store_panel.path_edit.value() == str(tmp_path / "slide_labels.ome.zarr")
+    to_disk(qtbot, dock, tmp_path / "slide_labels.ome.zarr")
+    press_run(qtbot, dock)
+    [labels] = labels_of(viewer)
+    assert labels.units == layer.units
+    assert np.allclose(labels.scale, layer.scale)
+    assert read_provenance(tmp_path / "slide_labels.ome.zarr")["file"] == str(tmp_path / "slide.ome.zarr")
+    assert read_ome_zarr(tmp_path / "slide_labels.ome.zarr").pixel_size.y == 0.5
+    finest = layer.data[0] if layer.multiscale else layer.data
+    layer.data = [finest[::-1]] if layer.multiscale else finest[::-1]
+    press_run(qtbot, dock)
+    assert "is there already, from another image" in dock.job_panel.status_label.text()
 
 
 def test_a_table_of_others_is_not_replaced(qtbot, viewer, dock, tmp_path) -> None:

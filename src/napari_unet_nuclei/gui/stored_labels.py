@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,8 +17,10 @@ from qtpy.QtCore import QObject
 
 from napari_unet_nuclei.core.batch.block_destination import Destination
 from napari_unet_nuclei.core.errors import OutputFileError
+from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.ome_zarr import read_ome_zarr
 from napari_unet_nuclei.core.image.ome_zarr_labels import leading_order
+from napari_unet_nuclei.core.image.read import read_image
 from napari_unet_nuclei.core.progress import Advanced, Progress, Share
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.types import AnyArray
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
 
 WRITTEN = 0.98
 """Share of the progress bar when labels and table are on disk."""
+
+SAMPLE = 64
+"""Side in pixels of the places where a layer is compared with its file."""
 
 STORE_KEY = "store"
 """Under which a layer's metadata say where its labels lie on disk, beside what they say of any result."""
@@ -88,7 +94,7 @@ def stored_job(
     request : SegmentRequest
     order : StoreOrder
     file : SourceFile
-        Readable where the layer is all that it holds: then its content tells whether the work was done before.
+        Readable where the layer is as large as all that it holds.
     """
 
     def job(progress: Progress) -> StoredAnswer:
@@ -96,7 +102,7 @@ def stored_job(
         from napari_unet_nuclei.core.batch.blockwise import segment_blockwise
         from napari_unet_nuclei.core.model.device import available_devices
 
-        asked = request if file.readable else replace(request, file="")
+        asked = _of_file(request) if file.readable else replace(request, file="")
         result = segment_blockwise(
             asked,
             order.path,
@@ -112,6 +118,31 @@ def stored_job(
         return StoredAnswer(image, request, result, _levels(result.path, image), table, available_devices())
 
     return job
+
+
+def _of_file(request: SegmentRequest) -> SegmentRequest:
+    """Ask for an image as its file holds it, whose content then tells whether the work was done before.
+
+    Where the layer holds other pixels, it is asked for as one that has no file.
+    """
+    stored = ImageSource(read_image(Path(request.file)).array, request.source.axes)
+    if _look_alike(stored, request.source):
+        return replace(request, source=stored)
+    return replace(request, file="")
+
+
+def _look_alike(one: ImageSource, other: ImageSource) -> bool:
+    """Tell whether two images of one shape have the same pixels in the corners and the middle of some planes."""
+    lengths = one.leading_shape
+    planes = {tuple(int(share * (length - 1)) for length in lengths) for share in (0, 0.5, 1)}
+    rows, columns = ({int(share * max(size - SAMPLE, 0)) for share in (0, 0.5, 1)} for size in one.plane_shape)
+    return all(
+        np.array_equal(one.read(plane, channel, where), other.read(plane, channel, where), equal_nan=True)
+        for plane in planes
+        for channel in range(one.channels)
+        for y, x in itertools.product(rows, columns)
+        for where in [(y, min(y + SAMPLE, one.plane_shape[0]), x, min(x + SAMPLE, one.plane_shape[1]))]
+    )
 
 
 def _free_table(request: SegmentRequest, store: Path) -> Path:
