@@ -154,7 +154,7 @@ class BatchDock(QWidget):
         """Show what a run would do."""
         self._is_run = False
         self.table.show_prospects(prospects)
-        self.form.show_series(max((prospect.series_count for prospect in prospects), default=1))
+        self.form.show_series(max((prospect.images for prospect in prospects), default=1))
         self.detail_label.clear()
         counts = Counter(prospect.intention for prospect in prospects)
         told: dict[Intention, str] = {"segment": "to segment", "skip": "done before", "fail": "cannot be used"}

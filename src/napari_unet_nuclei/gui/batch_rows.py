@@ -53,7 +53,7 @@ class FileRow:
         if prospect.intention == "fail":
             return f"✗ {_without_path(prospect.message, prospect.image)}"
         done = "done before · " if prospect.intention == "skip" else ""
-        several = f"one of {prospect.series_count} · " if prospect.series_count > 1 else ""
+        several = f"one of {prospect.images} · " if prospect.images > 1 else ""
         return f"{done}{several}{prospect.axes} · {prospect.dtype} · {_size(prospect.bytes)}"
 
     @property
@@ -62,7 +62,7 @@ class FileRow:
         prospect = self.prospect
         size = f"pixel size {prospect.pixel_size} µm" if prospect.pixel_size else ""
         planes = f"{prospect.planes} planes" if prospect.planes > 1 else ""
-        several = f"one of {prospect.series_count} images in the file" if prospect.series_count > 1 else ""
+        several = f"one of {prospect.images} images in the file" if prospect.images > 1 else ""
         read = " · ".join(filter(None, (prospect.axes, prospect.dtype, size, planes, several)))
         said = self.record.message if self.record is not None else prospect.message
         return "\n".join(filter(None, (prospect.image, read, _without_path(said, prospect.image))))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
@@ -131,7 +130,6 @@ class Planner:
         else:
             diameter = _given_diameter(request, card.diameter)
             scale = scale_for(diameter, card.diameter)
-        own = thresholds_at(card.thresholds, scale)
         order = leading_order(source.leading_axes)
         return BlockPlan(
             fingerprint=self.fingerprint,
@@ -150,7 +148,7 @@ class Planner:
             ranges=tuple(reader.ranges for reader in readers),
             finite=tuple(reader.finite for reader in readers),
             scale=scale,
-            thresholds=chosen_thresholds(own, settings),
+            thresholds=chosen_thresholds(thresholds_at(card.thresholds, scale), settings),
             settings=settings,
             precision="bfloat16" if fastest_cpu_precision() == torch.bfloat16 else "float32",
             side=self.side,
@@ -159,11 +157,7 @@ class Planner:
             channel=self.look.channel_name,
             diameter=diameter,
             notices=tuple(self._notices(readers)),
-            provenance={
-                **describe_run(request, card, self.look, runner.device, diameter, readers),
-                "thresholds": asdict(chosen_thresholds(own, settings)),
-                "model_thresholds": asdict(own),
-            },
+            provenance=describe_run(request, card, self.look, runner.device, diameter, readers),
         )
 
     def _notices(self, readers: list[PlaneReader]) -> list[str]:

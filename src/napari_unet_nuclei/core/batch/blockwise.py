@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ from napari_unet_nuclei.core.model.device import choose_device
 from napari_unet_nuclei.core.model.file import read_model
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Share
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
+from napari_unet_nuclei.core.segment.predict import thresholds_at
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 
 BLOCK = 2048
@@ -212,7 +213,9 @@ def _work(
         run = BlockRun(there, work, executor)
         count = run.run(Share(progress, _PLANNED, 1.0 if table is None else _LABELLED))
         median = None if table is None else run.measure(table, Share(progress, _LABELLED, 1.0))
-    return plan, {"count": count, "median_area": median}
+    model_thresholds = thresholds_at(planner.entry.card.thresholds, plan.scale)
+    found = {"count": count, "median_area": median}
+    return plan, {**found, "thresholds": asdict(plan.thresholds), "model_thresholds": asdict(model_thresholds)}
 
 
 @contextmanager

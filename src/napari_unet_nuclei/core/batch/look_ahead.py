@@ -45,8 +45,8 @@ class Prospect:
         In µm, y × x; empty where unknown.
     planes : int
         How many would be segmented.
-    series_count : int
-        Images that the file holds, of which one is taken.
+    images : int
+        How many images the file holds, of which one is taken.
     labels : str
         Path that they would be written to.
     intention : {"segment", "skip", "fail"}
@@ -63,7 +63,7 @@ class Prospect:
     dtype: str = ""
     pixel_size: str = ""
     planes: int = 0
-    series_count: int = 1
+    images: int = 1
     labels: str = ""
     intention: Intention = "segment"
     message: str = ""
@@ -191,6 +191,6 @@ def _described(seen: Prospect, header: ImageHeader, axes: str) -> Prospect:
         bytes=header.path.stat().st_size if header.path.is_file() else math.prod(header.shape) * header.dtype.itemsize,
         axes=axes_text(axes, header.shape),
         dtype=str(header.dtype),
-        series_count=header.series_count,
+        images=header.images,
         pixel_size=f"{size.y:.4g} × {size.x:.4g}" if size.known else "",
     )
