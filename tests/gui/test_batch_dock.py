@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
@@ -12,19 +13,25 @@ import pandas as pd
 import pytest
 import tifffile
 import yaml
+import zarr
 from napari.layers import Image, Labels
 from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from qtpy.QtGui import QDesktopServices, QDropEvent
-from qtpy.QtWidgets import QCheckBox, QFileDialog
+from qtpy.QtWidgets import QApplication, QCheckBox, QFileDialog
 from typer.testing import CliRunner
 
 from napari_unet_nuclei import segment
 from napari_unet_nuclei.cli import app
+from napari_unet_nuclei.core.batch import cluster
+from napari_unet_nuclei.core.batch.executors import Serial
+from napari_unet_nuclei.core.batch.look_ahead import Prospect
+from napari_unet_nuclei.core.batch.record import FileRecord
 from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
-from napari_unet_nuclei.gui.batch_choices import NAMED, BatchChoices
+from napari_unet_nuclei.gui import batch_job
+from napari_unet_nuclei.gui.batch_choices import NAMED, STACKS, BatchChoices
 from napari_unet_nuclei.gui.batch_dock import BatchDock
-from napari_unet_nuclei.gui.batch_table import ACTION, IMAGE, NUCLEI, STATE
+from napari_unet_nuclei.gui.batch_table import ACTION, IMAGE, NUCLEI, STATE, BatchTable, BatchTableModel
 
 pytestmark = pytest.mark.usefixtures("tiny_model")
 
@@ -114,7 +121,7 @@ def test_before_the_run_the_table_tells_how_images_are_read(qtbot, dock, folder,
     assert dock.form.facts_label.text() == "⚠ 4 images: 3 to segment, 1 cannot be used. See the tab Images."
     assert dock.job_panel.run_button.text() == "Segment 3 images"
     assert not (tmp_path / "out").exists()
-    click(qtbot, dock, "notes.tif", STATE)
+    click(qtbot, dock, "notes.tif", IMAGE)
     assert "It may be damaged, incomplete, or no image" in dock.detail_label.text()
 
 
@@ -196,6 +203,119 @@ def test_ome_zarr_labels_are_shown_like_others(qtbot, viewer, dock, folder, tmp_
     qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=LONG)
     same = segment(iio.imread(folder / "a.png"), "tiny", axes="YX", diameter=22.0)
     np.testing.assert_array_equal(viewer.layers[1].data, same.labels)
+
+
+def test_of_a_stack_with_time_one_plane_along_z_is_segmented_at_all_times(qtbot, dock, tmp_path) -> None:
+    pixels = np.stack(
+        [[fluorescent_nuclei(t, (100, 120), 22.0, 8).image // (z + 1) for z in range(2)] for t in range(3)]
+    )
+    tifffile.imwrite(tmp_path / "movie.ome.tif", pixels, metadata={"axes": "TZYX"})
+    dock.form.stacks.setCurrentText("one plane")
+    choose(qtbot, dock, tmp_path / "movie.ome.tif", tmp_path / "out")
+    assert "not one but 2 axes" in cell(dock, "movie.ome.tif", STATE)
+    dock.form.stacks.setCurrentText("one plane along z")
+    dock.form.plane.setValue(1)
+    qtbot.waitUntil(lambda: cell(dock, "movie.ome.tif", STATE).startswith("T 3"), timeout=LONG)
+    press_run(qtbot, dock)
+    same = segment(pixels[:, 1], "tiny", axes="TYX", diameter=22.0)
+    written = tifffile.imread(tmp_path / "out" / "movie_labels.tif")
+    np.testing.assert_array_equal(written.squeeze(), same.labels)
+
+
+def test_of_a_file_with_several_images_one_is_chosen(qtbot, viewer, dock, tmp_path) -> None:
+    assert dock.form.series.isHidden()
+    images = [fluorescent_nuclei(seed, (100, 120 + 10 * seed), 22.0, 8).image for seed in range(3)]
+    with tifffile.TiffWriter(tmp_path / "three.tif") as file:
+        for image in images:
+            file.write(image)
+    choose(qtbot, dock, tmp_path / "three.tif", tmp_path / "out")
+    assert cell(dock, "three.tif", STATE).startswith("one of 3 · Y 100 · X 120")
+    assert not dock.form.series.isHidden()
+    dock.form.series.setValue(2)
+    qtbot.waitUntil(lambda: "X 140" in cell(dock, "three.tif", STATE), timeout=LONG)
+    press_run(qtbot, dock)
+    same = segment(images[2], "tiny", axes="YX", diameter=22.0)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out" / "three_labels.tif"), same.labels)
+    click(qtbot, dock, "three.tif")
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=LONG)
+    np.testing.assert_array_equal(viewer.layers[0].data, images[2])
+
+
+def test_a_list_of_paths_is_taken_as_on_the_command_line(qtbot, dock, folder, tmp_path) -> None:
+    (tmp_path / "fields.txt").write_text(f"{folder / 'b.png'}\n\n{folder / 'deep' / '*.png'}\n")
+    choose(qtbot, dock, tmp_path / "fields.txt", tmp_path / "out")
+    assert [Path(row.prospect.image).name for row in dock.table.images.rows] == ["b.png", "c.png"]
+    (tmp_path / "broken.txt").write_bytes(b"\xff\xfe\xff")
+    dock.form.images.setValue(str(tmp_path / "broken.txt"))
+    qtbot.waitUntil(lambda: "cannot be read as a list" in dock.form.facts_label.text(), timeout=LONG)
+
+
+def test_an_image_that_fails_in_the_run_comes_first(qtbot, dock, folder, tmp_path) -> None:
+    choose(qtbot, dock, folder, tmp_path / "out")
+    damaged = folder / "deep" / "c.png"  # after it was looked at
+    damaged.write_bytes(damaged.read_bytes()[:200])
+    press_run(qtbot, dock)
+    names = [Path(row.prospect.image).name for row in dock.table.images.rows]
+    assert (set(names[:2]), names[2:]) == ({"notes.tif", "c.png"}, ["a.png", "b.png"])
+    assert cell(dock, "c.png", STATE).startswith("✗")
+
+
+def test_a_record_asks_for_few_cells_of_a_table_of_thousands(qtbot, monkeypatch) -> None:
+    table = BatchTable()
+    qtbot.addWidget(table)
+    table.show_prospects([Prospect(f"/in/{number}.png", 1000, "Y 9 · X 9", "uint8") for number in range(3000)])
+    with qtbot.waitExposed(table):
+        table.show()
+    asked = []
+    answer = BatchTableModel.data
+
+    def data(self, index, role=Qt.ItemDataRole.DisplayRole):
+        asked.append(index.row())
+        return answer(self, index, role)
+
+    monkeypatch.setattr(BatchTableModel, "data", data)
+    table.show_record(FileRecord("/in/7.png", nuclei=3))
+    QApplication.processEvents()
+    assert len(asked) < 2000
+
+
+def test_of_a_large_image_a_preview_shows_the_middle(qtbot, viewer, dock, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(batch_job, "PREVIEW_SIDE", 100)
+    group = zarr.create_group(tmp_path / "slide.ome.zarr")
+    group.create_array("0", data=fluorescent_nuclei(0, (240, 300), 22.0, 40).image)
+    axes = [{"name": name, "type": "space"} for name in "yx"]
+    scale = [{"type": "scale", "scale": [1.0, 1.0]}]
+    datasets = [{"path": "0", "coordinateTransformations": scale}]
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}
+    choose(qtbot, dock, tmp_path / "slide.ome.zarr", tmp_path / "out")
+    click(qtbot, dock, "slide.ome.zarr")
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=LONG)
+    assert viewer.layers[1].data.shape == (100, 100)
+    assert viewer.layers[1].translate.tolist() == [70, 100]
+
+
+def test_a_scheduler_and_workers_are_not_both_taken(qtbot, dock, folder, tmp_path) -> None:
+    choose(qtbot, dock, folder, tmp_path / "out")
+    dock.form.scheduler.setText("tcp://host:8786")
+    dock.form.workers.setValue(2)
+    assert "not both" in dock.job_panel.status_label.text()
+    assert not dock.job_panel.run_button.isEnabled()
+
+
+def test_workers_are_started_as_many_as_asked_for_simulated(qtbot, dock, folder, tmp_path, monkeypatch) -> None:
+    asked = []
+
+    @contextmanager
+    def dask_cluster(scheduler: str, workers: int):
+        asked.append((scheduler, workers))
+        yield Serial()
+
+    monkeypatch.setattr(cluster, "dask_cluster", dask_cluster)
+    dock.form.workers.setValue(3)
+    choose(qtbot, dock, folder / "a.png", tmp_path / "out")
+    press_run(qtbot, dock)
+    assert asked == [("", 3)]
+    assert (tmp_path / "out" / "a_labels.tif").exists()
 
 
 def test_a_scheduler_that_does_not_answer_is_told_in_words(qtbot, dock, folder, tmp_path) -> None:
@@ -345,6 +465,7 @@ def test_what_is_remembered_is_what_the_settings_say() -> None:
     ]
     own = {*NAMED}
     assert set(stored) == {*SegmentSettings.model_fields, *BatchSettings.model_fields, *own}
+    assert tuple(stored["stacks"]["enum"]) == tuple(STACKS)
     for name in own:
         assert stored[name]["default"] == getattr(BatchChoices(), name), name
     for name, field in {**SegmentSettings.model_fields, **BatchSettings.model_fields}.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import dask.array as da
 import numpy as np
 import pandas as pd
 import pytest
@@ -121,6 +122,14 @@ def test_classes_of_stacks_keep_their_planes(qtbot, viewer, dock, pixels) -> Non
     [labels] = labels_of(viewer)
     assert np.array_equal(labels.data, segment(np.stack([pixels, pixels[::-1]]), "brightness").labels)
     assert len(labels.features) == 2 * len(NAMES)
+
+
+def test_classes_of_a_lazy_layer_are_not_written_to_disk(viewer, dock, pixels) -> None:
+    viewer.add_image(da.from_array(pixels))
+    assert dock.job_panel.run_button.isEnabled()
+    dock.form.store_panel.box.setChecked(True)
+    assert "tells classes" in dock.job_panel.status_label.text()
+    assert not dock.job_panel.run_button.isEnabled()
 
 
 def test_classes_are_saved_with_their_areas_as_they_were_painted(

@@ -171,11 +171,13 @@ def segment_command(
 
 def _read_list(file: Path) -> list[Path]:
     """Read paths, one a line; empty lines are passed over."""
+    from napari_unet_nuclei.core.errors import ImageFileError
+    from napari_unet_nuclei.core.image.find import read_list
+
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise typer.BadParameter(f"{file} cannot be read as a list of paths ({error}).", param_hint="--list") from error
-    return [Path(line.strip()).expanduser() for line in lines if line.strip()]
+        return read_list(file)
+    except ImageFileError as error:
+        raise typer.BadParameter(str(error), param_hint="--list") from error
 
 
 @contextmanager

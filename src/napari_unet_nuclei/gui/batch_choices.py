@@ -9,6 +9,7 @@ from typing import Any, get_args
 from napari_unet_nuclei.core.batch.projection import Projection
 from napari_unet_nuclei.core.batch.template import RequestTemplate
 from napari_unet_nuclei.core.errors import NucleiError, SettingsError
+from napari_unet_nuclei.core.image.find import read_list
 from napari_unet_nuclei.core.model.registry import default_registry
 from napari_unet_nuclei.core.segment.request import AUTOMATIC
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings, validated
@@ -17,11 +18,22 @@ from napari_unet_nuclei.gui.remembered import PLUGIN
 SEPARATOR = "; "
 """Between several paths in one line."""
 
-EVERY_PLANE, ONE_PLANE, MAXIMUM, MEAN = "every plane", "one plane", "maximum along z", "mean along z"
-STACKS: dict[str, Projection] = {EVERY_PLANE: "none", ONE_PLANE: "none", MAXIMUM: "maximum", MEAN: "mean"}
+EVERY_PLANE, MAXIMUM, MEAN = "every plane", "maximum along z", "mean along z"
+SINGLE: dict[str, str] = {"one plane": "", "one plane along z": "Z", "one time point": "T"}
+"""Choices of a single index, with the axis that it is of; the empty one stands for the only axis of a stack."""
+
+STACKS: dict[str, Projection] = {
+    EVERY_PLANE: "none",
+    **dict.fromkeys(SINGLE, "none"),
+    MAXIMUM: "maximum",
+    MEAN: "mean",
+}
 assert set(STACKS.values()) == set(get_args(Projection))
 
-NAMED = ("images", "out", "model", "stacks", "plane", "axes", "scheduler")
+LIST_SUFFIX = ".txt"
+"""Of a file with a path on every line."""
+
+NAMED = ("images", "out", "model", "stacks", "plane", "series", "axes", "scheduler", "workers")
 """What is remembered beside the settings."""
 
 
@@ -32,18 +44,22 @@ class BatchChoices:
     Attributes
     ----------
     images : str
-        Files, folders and patterns, with `SEPARATOR` between them.
+        Files, folders, patterns, and lists of them, with `SEPARATOR` between them.
     out : str
         Folder for the results.
     model : str
     stacks : str
         One of `STACKS`.
     plane : int
-        Where only one plane is segmented, its index.
+        Index that goes with one of `SINGLE`.
+    series : int
+        Which image of files that hold several.
     axes : str
         In place of what the files say; empty to believe them.
     scheduler : str
         Address of a Dask scheduler whose workers do the work; empty for this computer.
+    workers : int
+        Processes to start on this computer for the work; 0 to do it in napari's own.
     settings : SegmentSettings
     batch : BatchSettings
     """
@@ -53,15 +69,28 @@ class BatchChoices:
     model: str = AUTOMATIC
     stacks: str = EVERY_PLANE
     plane: int = 0
+    series: int = 0
     axes: str = ""
     scheduler: str = ""
+    workers: int = 0
     settings: SegmentSettings = field(default_factory=SegmentSettings)
     batch: BatchSettings = field(default_factory=BatchSettings)
 
     @property
     def given(self) -> list[Path]:
-        """The paths."""
+        """The paths as they were given; `paths` reads lists."""
         return [Path(text.strip()).expanduser() for text in self.images.split(SEPARATOR.strip()) if text.strip()]
+
+    def paths(self) -> list[Path]:
+        """Return files, folders and patterns, those of lists in place of the lists.
+
+        Raises
+        ------
+        ImageFileError
+            If a list cannot be read.
+        """
+        parts = [read_list(path) if path.suffix.lower() == LIST_SUFFIX else [path] for path in self.given]
+        return [path.absolute() for part in parts for path in part]
 
     @property
     def folder(self) -> Path:
@@ -71,8 +100,10 @@ class BatchChoices:
     @property
     def template(self) -> RequestTemplate:
         """What is asked of every image."""
-        plane = {"": self.plane} if self.stacks == ONE_PLANE else {}
-        return RequestTemplate(self.settings, self.model, self.axes, plane, projection=STACKS[self.stacks])
+        plane = {SINGLE[self.stacks]: self.plane} if self.stacks in SINGLE else {}
+        return RequestTemplate(
+            self.settings, self.model, self.axes, plane, series=self.series, projection=STACKS[self.stacks]
+        )
 
 
 def recall() -> BatchChoices:

@@ -18,7 +18,8 @@ from napari_unet_nuclei.gui.batch_choices import BatchChoices, recall, remember
 from napari_unet_nuclei.gui.batch_form import BatchForm
 from napari_unet_nuclei.gui.batch_job import Heard, look_job, open_job, preview_job, run_job
 from napari_unet_nuclei.gui.batch_layers import ShownFile, image_arguments, labels_arguments
-from napari_unet_nuclei.gui.batch_table import BatchTable, FileRow
+from napari_unet_nuclei.gui.batch_rows import FileRow
+from napari_unet_nuclei.gui.batch_table import BatchTable
 from napari_unet_nuclei.gui.job_panel import JobPanel
 from napari_unet_nuclei.gui.latest_job import LatestJob
 from napari_unet_nuclei.gui.scroll_column import ScrollColumn
@@ -32,6 +33,8 @@ SETTINGS, IMAGES = range(2)
 
 SETTLING = 300
 """Milliseconds without a change after which the images are looked at again."""
+
+CANCELLED = "Cancelled. Images that are done are kept: Segment all goes on from there."
 
 
 class BatchDock(QWidget):
@@ -129,7 +132,7 @@ class BatchDock(QWidget):
         self.tabs.setCurrentIndex(IMAGES)
         self.outcome_label.setText("Segmenting…")
         title = f"Segmenting {Path(choices.given[0]).name}"
-        self.job_panel.run_job(run_job(choices, self._heard), self._show_report, title=title)
+        self.job_panel.run_job(run_job(choices, self._heard), self._show_report, title=title, cancelled=CANCELLED)
 
     def _note_change(self) -> None:
         """Wait until the user has stopped changing things, then look at the images again."""
@@ -151,6 +154,7 @@ class BatchDock(QWidget):
         """Show what a run would do."""
         self._is_run = False
         self.table.show_prospects(prospects)
+        self.form.show_series(max((prospect.images for prospect in prospects), default=1))
         self.detail_label.clear()
         counts = Counter(prospect.intention for prospect in prospects)
         told: dict[Intention, str] = {"segment": "to segment", "skip": "done before", "fail": "cannot be used"}
@@ -187,14 +191,13 @@ class BatchDock(QWidget):
         """Show how the run went."""
         failed = f" {len(report.failed)} of {len(report.records)} failed: they say why." if report.failed else ""
         self.outcome_label.setText(self._outcome())
+        self.table.images.put_failures_first()
         devices = sorted({record.device for record in report.succeeded if not record.skipped})
         if devices:
             self.form.device_picker.show_used(devices[0])
         self.job_panel.show_status(f"Done.{failed} Results are in {report.out}.")
 
     def _show_running(self, running: bool) -> None:
-        if not running and self.job_panel.status_label.text().startswith("Cancelled") and self._is_run:
-            self.job_panel.show_status("Cancelled. Images that are done are kept: Segment all goes on from there.")
         self.table.images.set_running(running)
         self._refresh()
 

@@ -24,7 +24,7 @@ from napari_unet_nuclei.core.batch.projection import PROJECTION_HELP
 from napari_unet_nuclei.core.errors import NucleiError, SettingsError
 from napari_unet_nuclei.core.image.find import IMAGE_SUFFIXES
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
-from napari_unet_nuclei.gui.batch_choices import ONE_PLANE, STACKS, BatchChoices
+from napari_unet_nuclei.gui.batch_choices import LIST_SUFFIX, SINGLE, STACKS, BatchChoices
 from napari_unet_nuclei.gui.model_picker import DevicePicker, ModelPicker
 from napari_unet_nuclei.gui.path_edit import PathEdit
 from napari_unet_nuclei.gui.segment_form import titled
@@ -57,8 +57,9 @@ class BatchForm(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.images = PathEdit(
-            "a folder, files, or a pattern such as day*/*.tif",
-            "Images to segment: a folder, files, or a pattern. They can be dropped here as well.\n"
+            "a folder, files, a list, or a pattern: day*/*.tif",
+            "Images to segment: a folder, files, a pattern, or a text file with one of these on every line.\n"
+            "They can be dropped here as well.\n"
             f"Images end in {', '.join(sorted(IMAGE_SUFFIXES))}, or are OME-Zarr folders.",
         )
         self.images.add_button("Folder…", "Choose a folder of images.", self._ask_folder)
@@ -66,10 +67,13 @@ class BatchForm(QWidget):
         self.recursive = self._switch("recursive", "and in folders within folders")
         self.stacks = QComboBox()
         self.stacks.addItems(list(STACKS))
-        self.stacks.setToolTip(PROJECTION_HELP)
+        self.stacks.setToolTip(f"{PROJECTION_HELP}\nOr one plane: of stacks with several axes, say along which.")
         self.plane = QSpinBox()
         self.plane.setRange(0, 99_999)
-        self.plane.setToolTip("Which plane of every stack, counted from 0.")
+        self.plane.setToolTip("Which plane, or time point, of every stack; counted from 0.")
+        self.series = QSpinBox()
+        self.series.setRange(0, 9999)
+        self.series.setToolTip("Which image of every file, of those that hold several; counted from 0.")
         self.axes = QLineEdit()
         self.axes.setPlaceholderText("as the files say")
         self.axes.setToolTip(
@@ -81,6 +85,12 @@ class BatchForm(QWidget):
         self.scheduler.setToolTip(
             "Address of a Dask scheduler that runs, e.g. tcp://host:8786, whose workers do the work.\n"
             "Whoever reaches a scheduler can run programs on its workers: see the documentation."
+        )
+        self.workers = QSpinBox()
+        self.workers.setRange(0, 256)
+        self.workers.setSpecialValueText("none")
+        self.workers.setToolTip(
+            "Start so many processes on this computer and share the work among them; needs the extra 'distributed'."
         )
         self.facts_label = QLabel()
         self.facts_label.setWordWrap(True)
@@ -100,6 +110,7 @@ class BatchForm(QWidget):
         self._lay_out()
         self._connect()
         self._show_plane()
+        self.show_series(1)
 
     def _switch(self, name: str, title: str) -> QCheckBox:
         box = QCheckBox(title)
@@ -114,7 +125,7 @@ class BatchForm(QWidget):
         stacks.addWidget(self.plane)
         advanced = QCollapsible("More settings", expandedIcon="▾", collapsedIcon="▸")
         advanced.addWidget(self.advanced_form)
-        advanced.addWidget(_rows(("Axes", self.axes), ("Scheduler", self.scheduler)))
+        advanced.addWidget(_rows(("Axes", self.axes), ("Scheduler", self.scheduler), ("Workers", self.workers)))
         folded = advanced.layout()
         assert folded is not None, "a collapsible has one"
         folded.setContentsMargins(0, 0, 0, 0)
@@ -125,7 +136,8 @@ class BatchForm(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        images = _rows(("", self.images), ("", self.recursive), ("Stacks", stacks))
+        images = _rows(("", self.images), ("", self.recursive), ("Stacks", stacks), ("Series", self.series))
+        self._images_box = images
         layout.addWidget(titled("Images", images, self.facts_label))
         model = _rows(("Model", self.model_picker), ("Device", self.device_picker))
         layout.addWidget(titled("Nuclei", model, self.size_form, advanced))
@@ -139,8 +151,10 @@ class BatchForm(QWidget):
             self.images.changed,
             self.stacks.currentIndexChanged,
             self.plane.valueChanged,
+            self.series.valueChanged,
             self.axes.textChanged,
             self.scheduler.textChanged,
+            self.workers.valueChanged,
             self.model_picker.valueChanged,
             self.device_picker.valueChanged,
             self.size_form.valueChanged,
@@ -182,6 +196,8 @@ class BatchForm(QWidget):
         axes = self.axes.text().strip().upper()
         if axes and not {"Y", "X"} <= set(axes) <= set("TZCYXSQ"):
             raise SettingsError(f"Axes '{axes}': give one letter each of T, Z, C, Y, X, with Y and X among them.")
+        if self.scheduler.text().strip() and self.workers.value():
+            raise SettingsError("Give the address of a scheduler, or a number of workers, not both.")
         switches = {name: box.isChecked() for name, box in self.switches.items()}
         batch = BatchSettings(
             recursive=self.recursive.isChecked(),
@@ -195,8 +211,10 @@ class BatchForm(QWidget):
             model=self.model_picker.value(),
             stacks=self.stacks.currentText(),
             plane=self.plane.value(),
+            series=self.series.value(),
             axes=axes,
             scheduler=self.scheduler.text().strip(),
+            workers=self.workers.value(),
             settings=settings,
             batch=batch,
         )
@@ -209,16 +227,25 @@ class BatchForm(QWidget):
         self.device_picker.setValue(choices.settings.device)
         self.stacks.setCurrentText(choices.stacks)
         self.plane.setValue(choices.plane)
+        self.series.setValue(choices.series)
         self.axes.setText(choices.axes)
         self.scheduler.setText(choices.scheduler)
+        self.workers.setValue(choices.workers)
         self.size_form.setValue(choices.settings)
         self.advanced_form.setValue(choices.settings)
         self.labels.setCurrentIndex(max(self.labels.findData(choices.batch.labels), 0))
         for name, box in {**self.switches, "recursive": self.recursive, "overwrite": self.overwrite}.items():
             box.setChecked(bool(getattr(choices.batch, name)))
 
+    def show_series(self, count: int) -> None:
+        """Offer to choose among the images of a file where any holds several."""
+        self.series.setSuffix(f"  of {count}, from 0" if count > 1 else "")
+        rows = self._images_box.layout()
+        assert isinstance(rows, QFormLayout), "as it was laid out"
+        rows.setRowVisible(self.series, count > 1 or self.series.value() > 0)
+
     def _show_plane(self) -> None:
-        self.plane.setVisible(self.stacks.currentText() == ONE_PLANE)
+        self.plane.setVisible(self.stacks.currentText() in SINGLE)
 
     def _propose_out(self) -> None:
         """Propose a folder beside the images, until the user has named another one."""
@@ -233,7 +260,8 @@ class BatchForm(QWidget):
         return [QFileDialog.getExistingDirectory(self, "Folder of images", self._start())]
 
     def _ask_files(self) -> list[str]:
-        kinds = f"Images ({' '.join(f'*{suffix}' for suffix in sorted(IMAGE_SUFFIXES))});;All files (*)"
+        kinds = f"Images ({' '.join(f'*{suffix}' for suffix in sorted(IMAGE_SUFFIXES))})"
+        kinds += f";;Lists of paths (*{LIST_SUFFIX});;All files (*)"
         chosen, _ = QFileDialog.getOpenFileNames(self, "Images", self._start(), kinds)
         return list(chosen)
 

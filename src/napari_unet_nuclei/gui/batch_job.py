@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -14,14 +15,21 @@ from napari_unet_nuclei.core.batch.executors import Executor, Serial
 from napari_unet_nuclei.core.batch.look_ahead import Prospect, look_ahead
 from napari_unet_nuclei.core.batch.plan import plan_files
 from napari_unet_nuclei.core.batch.record import FileRecord
-from napari_unet_nuclei.core.batch.slides import BlockSettings
+from napari_unet_nuclei.core.batch.slides import BlockSettings, takes_blocks
 from napari_unet_nuclei.core.batch.summary import BatchReport
+from napari_unet_nuclei.core.batch.template import RequestTemplate
+from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.image_file import ImageFile
 from napari_unet_nuclei.core.image.ome_zarr import is_ome_zarr, read_ome_zarr
 from napari_unet_nuclei.core.image.read import read_image
 from napari_unet_nuclei.core.progress import Advanced, Progress
 from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
+from napari_unet_nuclei.core.types import Region
 from napari_unet_nuclei.gui.batch_choices import BatchChoices
 from napari_unet_nuclei.gui.batch_layers import ShownFile
+
+PREVIEW_SIDE = 2048
+"""Pixels of a large image that a preview segments."""
 
 
 class Heard(QObject):
@@ -35,7 +43,7 @@ def look_job(choices: BatchChoices) -> Callable[[Progress], list[Prospect]]:
     """Return the job that tells what a run would do."""
 
     def job(progress: Progress) -> list[Prospect]:
-        plan = plan_files(choices.given, choices.folder, choices.batch.recursive, choices.batch.labels)
+        plan = plan_files(choices.paths(), choices.folder, choices.batch.recursive, choices.batch.labels)
         return look_ahead(plan, choices.template, choices.batch, progress)
 
     return job
@@ -48,9 +56,9 @@ def run_job(choices: BatchChoices, heard: Heard) -> Callable[[Progress], BatchRe
         _prepare(progress)
         from napari_unet_nuclei.core.batch.run import segment_files  # imports what draws the report
 
-        with _executor(choices.scheduler) as executor:
+        with _executor(choices) as executor:
             return segment_files(
-                choices.given,
+                choices.paths(),
                 choices.folder,
                 choices.template,
                 progress,
@@ -63,30 +71,40 @@ def run_job(choices: BatchChoices, heard: Heard) -> Callable[[Progress], BatchRe
 
 
 @contextmanager
-def _executor(scheduler: str) -> Iterator[Executor]:
-    """Where the work is done: here, or by the workers of a scheduler."""
-    if not scheduler:
+def _executor(choices: BatchChoices) -> Iterator[Executor]:
+    """Where the work is done: here, by the workers of a scheduler, or by processes that are started for it."""
+    if not (choices.scheduler or choices.workers):
         yield Serial()
         return
     from napari_unet_nuclei.core.batch.cluster import dask_cluster
 
-    with dask_cluster(scheduler) as cluster:
+    with dask_cluster(choices.scheduler, choices.workers) as cluster:
         yield cluster
 
 
 def preview_job(choices: BatchChoices, image: Path) -> Callable[[Progress], ShownFile]:
-    """Return the job that segments one image as a run would, and writes nothing."""
+    """Return the job that segments one image as a run would, and writes nothing; of a large one the middle."""
 
     def job(progress: Progress) -> ShownFile:
         _prepare(progress)
         from napari_unet_nuclei.core.batch.segment_file import find_nuclei
 
         file = read_image(image, choices.template.series)
-        found = find_nuclei(file, choices.template, progress)
+        template = replace(choices.template, region=_preview_region(file, choices.template))
+        found = find_nuclei(file, template, progress)
         result = found.result
         return ShownFile(file, result.labels, result.axes, result.origin, found.table, dict(found.provenance))
 
     return job
+
+
+def _preview_region(file: ImageFile, template: RequestTemplate) -> Region | None:
+    """All of a plane, or of one that is segmented block by block its middle."""
+    if not takes_blocks(file.path, template):
+        return None
+    height, width = ImageSource(file.array, template.axes or file.axes).plane_shape
+    y, x = (max(size - PREVIEW_SIDE, 0) // 2 for size in (height, width))
+    return y, min(y + PREVIEW_SIDE, height), x, min(x + PREVIEW_SIDE, width)
 
 
 def open_job(choices: BatchChoices, record: FileRecord) -> Callable[[Progress], ShownFile]:

@@ -3,88 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel, Qt, Signal
 from qtpy.QtGui import QFont, QMouseEvent
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+    QWidget,
+)
 
 from napari_unet_nuclei.core.batch.look_ahead import Prospect
 from napari_unet_nuclei.core.batch.record import FileRecord
+from napari_unet_nuclei.gui.batch_rows import PREVIEW, SHOW, FileRow
 
 ACTION, IMAGE, NUCLEI, STATE = range(4)
 HEADS = ("", "Image", "Nuclei", "State")
-SHOW, PREVIEW = "Show", "Preview"
 TOOLTIPS = {
     SHOW: "Show this image with its labels in the viewer.",
     PREVIEW: "Segment this image alone and show it in the viewer; nothing is written.",
 }
+LINE_END = "\u2028"
+"""Where Qt begins a new line in a cell."""
+
 SORT_ROLE = Qt.ItemDataRole.UserRole
-
-
-@dataclass(frozen=True)
-class FileRow:
-    """One image in the table.
-
-    Attributes
-    ----------
-    prospect : Prospect
-        How it would be read.
-    record : FileRecord or None
-        What came of it; None before a run.
-    """
-
-    prospect: Prospect
-    record: FileRecord | None = None
-
-    @property
-    def result(self) -> FileRecord | None:
-        """What this run, or an earlier one, has found; None where there is no result."""
-        record = self.record or self.prospect.record
-        return record if record is not None and not record.error else None
-
-    @property
-    def action(self) -> str:
-        """What a click does."""
-        if self.result is not None:
-            return SHOW
-        failed = self.record is not None or self.prospect.intention == "fail"
-        return "" if failed else PREVIEW
-
-    @property
-    def state(self) -> str:
-        """How it stands with the image, in one line."""
-        if self.record is not None:
-            return _record_state(self.record)
-        prospect = self.prospect
-        if prospect.intention == "fail":
-            return f"✗ {_without_path(prospect.message, prospect.image)}"
-        done = "done before · " if prospect.intention == "skip" else ""
-        return f"{done}{prospect.axes} · {prospect.dtype} · {prospect.bytes / 1e6:.1f} MB"
-
-    @property
-    def tooltip(self) -> str:
-        """All that is known, in several lines."""
-        prospect = self.prospect
-        size = f"pixel size {prospect.pixel_size} µm" if prospect.pixel_size else ""
-        planes = f"{prospect.planes} planes" if prospect.planes > 1 else ""
-        read = " · ".join(filter(None, (prospect.axes, prospect.dtype, size, planes)))
-        said = self.record.message if self.record is not None else prospect.message
-        return "\n".join(filter(None, (prospect.image, read, _without_path(said, prospect.image))))
-
-
-def _record_state(record: FileRecord) -> str:
-    if record.error:
-        return f"✗ {_without_path(record.error, record.image)}"
-    took = "done before" if record.skipped else f"✓ {record.seconds:.1f} s"
-    return " · ".join(filter(None, (took, record.message)))
-
-
-def _without_path(message: str, image: str) -> str:
-    """Leave out of a message which image it is about: the row says so."""
-    return message.removeprefix(image).lstrip(": ")
 
 
 class BatchTableModel(QAbstractTableModel):
@@ -99,10 +46,9 @@ class BatchTableModel(QAbstractTableModel):
     def set_prospects(self, prospects: Sequence[Prospect]) -> None:
         """Show other images, those that would fail first."""
         self.beginResetModel()
-        ordered = sorted(prospects, key=lambda prospect: prospect.intention != "fail")
-        self.rows = [FileRow(prospect) for prospect in ordered]
-        self._places = {row.prospect.image: place for place, row in enumerate(self.rows)}
+        self.rows = [FileRow(prospect) for prospect in prospects]
         self.endResetModel()
+        self.put_failures_first()
 
     def add_record(self, record: FileRecord) -> None:
         """Show what came of an image; one that nobody knew of gets a row of its own."""
@@ -116,6 +62,13 @@ class BatchTableModel(QAbstractTableModel):
             return
         self.rows[place] = replace(self.rows[place], record=record)
         self.dataChanged.emit(self.index(place, 0), self.index(place, len(HEADS) - 1))
+
+    def put_failures_first(self) -> None:
+        """Show what failed before all else, in the order that there was."""
+        self.beginResetModel()
+        self.rows.sort(key=lambda row: row.is_failed, reverse=True)
+        self._places = {row.prospect.image: place for place, row in enumerate(self.rows)}
+        self.endResetModel()
 
     def set_running(self, running: bool) -> None:
         """Offer no previews while the engine is busy with a run."""
@@ -176,6 +129,16 @@ def _nuclei(row: FileRow) -> int:
     return row.result.nuclei if row.result is not None else -1
 
 
+class _WithState(QStyledItemDelegate):
+    """Writes below the name of an image how it stands with it."""
+
+    def initStyleOption(self, option: QStyleOptionViewItem | None, index: QModelIndex) -> None:
+        """Add a second line."""
+        super().initStyleOption(option, index)
+        if option is not None:
+            option.text = f"{option.text}{LINE_END}{index.siblingAtColumn(STATE).data()}"
+
+
 class BatchTable(QTableView):
     """Shows the images; a click in the first column, or a double click, wants one of them shown."""
 
@@ -201,13 +164,16 @@ class BatchTable(QTableView):
         assert rows is not None, "Qt makes both headers with the view"
         assert columns is not None
         rows.hide()
-        rows.setDefaultSectionSize(self.fontMetrics().height() + 8)
+        rows.setDefaultSectionSize(2 * self.fontMetrics().height() + 8)
         columns.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
-        for column in (ACTION, NUCLEI):
-            columns.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
-        columns.setSectionResizeMode(STATE, QHeaderView.ResizeMode.Stretch)
-        self.setColumnWidth(IMAGE, 120)
+        # Widths that follow the contents would have Qt ask for thousands of cells whenever an image is done.
+        rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        for column, widest in {ACTION: PREVIEW, NUCLEI: f"{HEADS[NUCLEI]} ▼"}.items():
+            self.setColumnWidth(column, self.fontMetrics().horizontalAdvance(widest) + 16)
+        columns.setSectionResizeMode(IMAGE, QHeaderView.ResizeMode.Stretch)
+        self.setItemDelegateForColumn(IMAGE, _WithState(self))
         self.setColumnHidden(NUCLEI, True)
+        self.setColumnHidden(STATE, True)  # a dock is too narrow for it beside the image
         self.clicked.connect(self._click)
         self.doubleClicked.connect(self._want)
 

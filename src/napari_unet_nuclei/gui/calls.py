@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from napari_unet_nuclei.core.segment.request import AUTOMATIC, SegmentRequest
 from napari_unet_nuclei.core.settings import SegmentSettings
+from napari_unet_nuclei.gui.save_labels import table_path
 from napari_unet_nuclei.gui.source_file import SourceFile
 
 OUTPUT_FOLDER = "nuclei"
@@ -24,6 +26,24 @@ from napari_unet_nuclei.core.image.read import read_image
 
 image = read_image(Path({path!r}))
 result = segment({arguments})
+"""
+
+STORED_TEMPLATE = """\
+from pathlib import Path
+
+from napari_unet_nuclei import SegmentSettings
+from napari_unet_nuclei.core.batch.blockwise import segment_blockwise
+from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.read import read_image
+from napari_unet_nuclei.core.progress import Silent
+from napari_unet_nuclei.core.segment.request import SegmentRequest
+
+image = read_image(Path({path!r}))
+settings = SegmentSettings().changed({settings})
+request = SegmentRequest(ImageSource(image.array, {axes}), settings, {arguments})
+result = segment_blockwise(
+    request, Path({store!r}), Silent(), table=Path({table!r}), channel_names=image.channel_names
+)
 """
 
 
@@ -62,13 +82,46 @@ def python_call(request: SegmentRequest, file: SourceFile) -> str:
     request, file
         As for `command_line`.
     """
-    axes = "image.axes" if request.source.axes == file.axes else repr(request.source.axes)
-    values = {"axes": axes, "pixel_size": "image.pixel_size"}
-    values |= {"plane": repr(request.plane)} if request.plane else {}
-    values |= {"region": repr(request.region)} if request.region else {}
+    values = {"axes": _axes(request, file), **_part(request)}
     values |= {name: repr(value) for name, value in given_settings(request, file).items()}
-    arguments = ["image.array", repr(request.model), *(f"{name}={value}" for name, value in values.items())]
-    return PYTHON_TEMPLATE.format(path=file.path, arguments=", ".join(arguments))
+    arguments = f"image.array, {request.model!r}, {_listed(values)}"
+    return PYTHON_TEMPLATE.format(path=file.path, arguments=arguments)
+
+
+def stored_python_call(request: SegmentRequest, file: SourceFile, store: Path) -> str:
+    """Return the Python that writes the same labels to disk block by block.
+
+    Parameters
+    ----------
+    request, file
+        As for `command_line`.
+    store : Path
+        Where the labels are.
+    """
+    arguments = {"model": repr(request.model), **_part(request), "file": "str(image.path)"}
+    return STORED_TEMPLATE.format(
+        path=file.path,
+        settings=_listed({name: repr(value) for name, value in given_settings(request, file).items()}),
+        axes=_axes(request, file),
+        arguments=_listed(arguments),
+        store=str(store),
+        table=str(table_path(store)),
+    )
+
+
+def _axes(request: SegmentRequest, file: SourceFile) -> str:
+    return "image.axes" if request.source.axes == file.axes else repr(request.source.axes)
+
+
+def _part(request: SegmentRequest) -> dict[str, str]:
+    """What of an image is segmented, as arguments."""
+    values = {"pixel_size": "image.pixel_size"}
+    values |= {"plane": repr(request.plane)} if request.plane else {}
+    return values | ({"region": repr(request.region)} if request.region else {})
+
+
+def _listed(arguments: dict[str, str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in arguments.items())
 
 
 def given_settings(request: SegmentRequest, file: SourceFile) -> dict[str, Any]:

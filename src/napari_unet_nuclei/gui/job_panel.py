@@ -47,6 +47,7 @@ class JobPanel(QWidget):
         self._worker: JobWorker[Any] | None = None
         self._problem = ""
         self._status = ""
+        self._cancelled = ""
         self._notices: list[str] = []
         self._time_left = TimeLeft(time.monotonic)
         self.run_button = QPushButton(run_text)
@@ -84,7 +85,14 @@ class JobPanel(QWidget):
         """True while a job runs."""
         return self._worker is not None
 
-    def run_job(self, job: Callable[[Progress], T], on_result: Callable[[T], None], *, title: str) -> None:
+    def run_job(
+        self,
+        job: Callable[[Progress], T],
+        on_result: Callable[[T], None],
+        *,
+        title: str,
+        cancelled: str = "Cancelled: nothing was changed.",
+    ) -> None:
         """Run a job in a thread; nothing happens while another one of this panel runs.
 
         Parameters
@@ -96,11 +104,14 @@ class JobPanel(QWidget):
             a widget is forgotten together with its widget; a function is called even when the dock was closed.
         title : str
             For napari's question before closing, e.g. "Segmenting DAPI".
+        cancelled : str
+            What to say when the user has cancelled it.
         """
         if self.is_running:
             return
         worker = job_worker(Job(title, job))
         self._worker = worker
+        self._cancelled = cancelled
         self._time_left = TimeLeft(time.monotonic)
         self._notices = []
         self.show_status("Starting…")
@@ -182,7 +193,7 @@ class JobPanel(QWidget):
         self.show_status("Done.")
 
     def _show_cancelled(self) -> None:
-        self.show_status("Cancelled: nothing was changed.")
+        self.show_status(self._cancelled)
 
     def _end(self) -> None:
         """Come to rest; a cancel that came too late for the job to notice is a cancel all the same."""

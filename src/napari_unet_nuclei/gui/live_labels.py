@@ -105,6 +105,16 @@ class LiveLabels(QObject):
         self.layer.events.paint.connect(self._note_edit)
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes; empty where the labels are nuclei."""
+        return self.result.classes
+
+    @property
+    def has_maps(self) -> bool:
+        """True where thresholds act at once."""
+        return self.result.maps is not None
+
+    @property
     def is_busy(self) -> bool:
         """True while labels or table are being made."""
         return self._decoding.is_busy or self._measuring.is_busy or self._rest.isActive()

@@ -83,6 +83,12 @@ class ModelPicker(NotedPicker):
         """False where no model is installed at all."""
         return bool(self._entries)
 
+    @property
+    def tells_classes(self) -> bool:
+        """True where the chosen model tells the class of every pixel in place of nuclei."""
+        entry = self._chosen_entry()
+        return entry is not None and entry.card.task == "semantic"
+
     def refresh(self) -> None:
         """Look again which models there are; only the headers of their files are read."""
         before = self._chosen_entry()

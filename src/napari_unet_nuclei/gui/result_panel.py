@@ -6,6 +6,7 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidge
 
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.gui.live_labels import LiveLabels
+from napari_unet_nuclei.gui.stored_labels import StoredLabels
 from napari_unet_nuclei.gui.threshold_panel import ThresholdPanel
 
 LONGEST_NAME = 28
@@ -66,15 +67,16 @@ class ResultPanel(QWidget):
         self.detail_label.setText("After a run these act at once, without running the network again.")
         self.save_button.setEnabled(False)
 
-    def show_result(self, live: LiveLabels) -> None:
+    def show_result(self, live: LiveLabels | StoredLabels) -> None:
         """Show the count, where nuclei or classes are, and how it stands with their table."""
-        result = live.result
+        result, classes = live.result, live.classes
         nuclei = "1 nucleus" if result.count == 1 else f"{result.count:,} nuclei"
-        self.count_label.setText(f"{len(result.classes)} classes" if result.classes else nuclei)
+        self.count_label.setText(f"{len(classes)} classes" if classes else nuclei)
         self.count_label.show()
-        found = _class_shares(live) if result.classes else _typical_size(result.diameter, live.request.pixel_size)
+        found = _class_shares(live) if classes else _typical_size(result.diameter, live.request.pixel_size)
         self.detail_label.setText(f"in '{shortened(live.layer.name)}'\n{found}\n{live.table_state}")
         self._has_result = True
+        self.save_button.setVisible(isinstance(live, LiveLabels))
         self.save_button.setEnabled(not self._is_busy)
 
     def set_busy(self, busy: bool) -> None:
@@ -93,10 +95,10 @@ class ResultPanel(QWidget):
             button.setToolTip(problem or tooltip)
 
 
-def _class_shares(live: LiveLabels) -> str:
+def _class_shares(live: LiveLabels | StoredLabels) -> str:
     """Return the classes that cover most, one a line, with their share of all planes."""
     if live.table is None:
-        return ", ".join(live.result.classes[:CLASSES_SHOWN])
+        return ", ".join(live.classes[:CLASSES_SHOWN])
     shares = live.table.groupby("class", sort=False)["share"].mean().sort_values(ascending=False)
     return "\n".join(f"{name} {share:.1%}" for name, share in shares.head(CLASSES_SHOWN).items())
 

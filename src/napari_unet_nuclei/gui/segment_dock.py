@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtGui import QGuiApplication, QShowEvent
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
@@ -15,9 +15,10 @@ from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
 from napari_unet_nuclei.core.types import Region
-from napari_unet_nuclei.gui.calls import command_line, python_call
+from napari_unet_nuclei.gui.calls import command_line, python_call, stored_python_call
 from napari_unet_nuclei.gui.image_panel import ImageChoice
 from napari_unet_nuclei.gui.job_panel import JobPanel
+from napari_unet_nuclei.gui.live_labels import LiveLabels
 from napari_unet_nuclei.gui.remembered import SegmentChoices, recall, remember
 from napari_unet_nuclei.gui.result_panel import ResultPanel
 from napari_unet_nuclei.gui.save_labels import labels_path, save_job, suggested_path
@@ -26,20 +27,27 @@ from napari_unet_nuclei.gui.segment_form import SegmentForm, titled
 from napari_unet_nuclei.gui.segment_job import SegmentAnswer, segment_job
 from napari_unet_nuclei.gui.segment_session import SegmentSession
 from napari_unet_nuclei.gui.source_file import SourceFile
+from napari_unet_nuclei.gui.stored_labels import StoredAnswer, StoreOrder, stored_job
 from napari_unet_nuclei.gui.viewed import shows_planes, viewed_plane, viewed_region
 
 if TYPE_CHECKING:
     import napari
     from napari.layers import Image
 
+CANCEL_TOOLTIP = "Stop and throw away what this run has done so far."
+CANCEL_STORED_TOOLTIP = "Stop. What is done is kept beside the labels, and the same run goes on from there."
+CANCELLED_STORED = "Cancelled. What is done is kept: Segment nuclei goes on from there."
+DONE_BEFORE = "An earlier run had done the same: its labels are shown."
+
 
 @dataclass(frozen=True)
 class _Run:
-    """What was segmented last: the layer, and its file where that holds the very same image."""
+    """What was segmented last: the layer, its file where that holds the very same image, and where labels go."""
 
     layer: "Image"
     choice: ImageChoice
     file: SourceFile
+    order: StoreOrder | None
 
 
 class SegmentDock(QWidget):
@@ -78,8 +86,8 @@ class SegmentDock(QWidget):
         result.thresholds.changed.connect(self._apply_thresholds)
         result.thresholds.apply_to_all.connect(self._apply_to_all)
         result.save_button.clicked.connect(self._save)
-        result.command_button.clicked.connect(partial(self._copy, command_line))
-        result.python_button.clicked.connect(partial(self._copy, python_call))
+        result.command_button.clicked.connect(partial(self._copy, _command))
+        result.python_button.clicked.connect(partial(self._copy, _python))
         self.session.answered.connect(self._show_answer)
         self.session.changed.connect(self._show_labels)
         self.session.message.connect(self.job_panel.show_status)
@@ -125,19 +133,23 @@ class SegmentDock(QWidget):
         settings = self.result_panel.thresholds.changed_settings(self.form.settings())
         file = panel.file if panel.is_whole_file(choice.image) else SourceFile(choice.image.file)
         assert panel.layer is not None, "there is a choice"
-        return _Run(panel.layer, choice, file), self.form.request(choice, settings)
+        return _Run(panel.layer, choice, file, self.form.order(choice)), self.form.request(choice, settings)
 
-    def _start(self, run: _Run, request: SegmentRequest, on_result: Callable[[SegmentAnswer], None]) -> None:
-        image = run.choice.image
-        job = segment_job(image, request, run.file.channel_names)
-        self.job_panel.run_job(job, on_result, title=f"Segmenting {image.name}")
+    def _start(self, run: _Run, request: SegmentRequest, on_result: Callable[[Any], None]) -> None:
+        image, title = run.choice.image, f"Segmenting {run.choice.image.name}"
+        self.job_panel.cancel_button.setToolTip(CANCEL_TOOLTIP if run.order is None else CANCEL_STORED_TOOLTIP)
+        if run.order is None:
+            self.job_panel.run_job(segment_job(image, request, run.file.channel_names), on_result, title=title)
+            return
+        job = stored_job(image, request, run.order, run.file)
+        self.job_panel.run_job(job, on_result, title=title, cancelled=CANCELLED_STORED)
 
     def _apply_thresholds(self) -> None:
         """Let the labels follow the sliders, by the maps in memory or by those of the current view."""
         live = self.session.live
-        if live is None or live.result.classes:
+        if live is None or live.classes:
             return
-        if live.result.maps is not None:
+        if live.has_maps:
             self.session.apply(self.result_panel.thresholds.thresholds())
             return
         try:
@@ -153,7 +165,7 @@ class SegmentDock(QWidget):
         elif not self.job_panel.is_running and self._last is not None and self.session.live is not None:
             settings = self.result_panel.thresholds.changed_settings(self.session.live.request.settings)
             request = self.session.preview_request(plane, region, settings)
-            self._start(self._last, request, self.session.take_preview)
+            self._start(replace(self._last, order=None), request, self.session.take_preview)
 
     def _view(self) -> tuple[tuple[int, ...], Region]:
         """Return plane and rectangle on the screen.
@@ -177,20 +189,24 @@ class SegmentDock(QWidget):
         if live is None or run is None:
             return
         settings = self.result_panel.thresholds.changed_settings(live.request.settings)
+        if run.order is not None:
+            run = replace(run, order=replace(run.order, overwrite=True))
         session = self.session
         self._start(run, replace(live.request, settings=settings), lambda answer: session.take_again(answer))
 
-    def _show_answer(self, answer: SegmentAnswer) -> None:
+    def _show_answer(self, answer: SegmentAnswer | StoredAnswer) -> None:
         """Show how a run went."""
         result, thresholds = answer.result, self.result_panel.thresholds
         self.form.model_picker.show_used(result.model)
         self.form.device_picker.show_devices(answer.devices)
         self.form.device_picker.show_used(result.device)
-        self.job_panel.show_status(f"Done in {result.seconds:.1f} s on {result.device}.")
+        done_before = isinstance(answer, StoredAnswer) and answer.result.done_before
+        done = DONE_BEFORE if done_before else f"Done in {result.seconds:.1f} s on {result.device}."
+        self.job_panel.show_status(done)
         self._show_labels()
-        live = self.session.live
-        thresholds.apply_button.setVisible(live is not None and live.result.maps is None and not live.result.classes)
-        if result.classes:
+        live, shown = self.session.live, self.session.shown
+        thresholds.show_cost(takes_run=live is not None and not live.has_maps and not live.classes)
+        if shown is not None and shown.classes:
             thresholds.show_none()
             return
         thresholds.show_result(result.model_thresholds, result.diameter)
@@ -220,7 +236,7 @@ class SegmentDock(QWidget):
             problem = "The layer is not the whole of a file that the command line can read."
         self.result_panel.set_call_problem(problem)
 
-    def _copy(self, written: Callable[[SegmentRequest, SourceFile], str]) -> None:
+    def _copy(self, written: Callable[[_Run, SegmentRequest], str]) -> None:
         """Copy the call that gives the labels that are shown; before a run, the one that Run would make."""
         try:
             run, request = self._asked() if self.session.live is None or self._last is None else self._answered()
@@ -229,7 +245,7 @@ class SegmentDock(QWidget):
             return
         clipboard = QGuiApplication.clipboard()
         assert clipboard is not None, "a window has one"
-        clipboard.setText(written(request, run.file))
+        clipboard.setText(written(run, request))
         self.job_panel.show_status("Copied to the clipboard.")
 
     def _answered(self) -> tuple[_Run, SegmentRequest]:
@@ -243,7 +259,7 @@ class SegmentDock(QWidget):
     def _save(self) -> None:
         """Ask where to, and write labels and table."""
         shown = self.session.shown
-        if shown is None:
+        if not isinstance(shown, LiveLabels):
             return
         title, kinds = "Save labels and table", "TIFF (*.tif);;OME-TIFF (*.ome.tif)"
         path, _ = QFileDialog.getSaveFileName(self, title, str(suggested_path(shown)), kinds)
@@ -258,3 +274,15 @@ class SegmentDock(QWidget):
 
     def _show_saved(self, paths: tuple[Path, Path]) -> None:
         self.job_panel.show_status(f"Saved {paths[0]} and {paths[1].name}.")
+
+
+def _command(run: _Run, request: SegmentRequest) -> str:
+    """Return the command that does a run again."""
+    return command_line(request, run.file)
+
+
+def _python(run: _Run, request: SegmentRequest) -> str:
+    """Return the Python that does a run again."""
+    if run.order is None:
+        return python_call(request, run.file)
+    return stored_python_call(request, run.file, run.order.path.absolute())

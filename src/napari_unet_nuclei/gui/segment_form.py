@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QGroupBox, QLabel, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
-from napari_unet_nuclei.core.errors import NucleiError, SettingsError
+from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError, SettingsError
 from napari_unet_nuclei.core.segment.request import SegmentRequest
+from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
 from napari_unet_nuclei.core.settings import SegmentSettings
-from napari_unet_nuclei.gui.image_panel import ImageChoice, ImagePanel
+from napari_unet_nuclei.gui.image_panel import PLANE, VIEW, ImageChoice, ImagePanel
 from napari_unet_nuclei.gui.layers import LayerImage
 from napari_unet_nuclei.gui.model_picker import DevicePicker, ModelPicker
 from napari_unet_nuclei.gui.remembered import SegmentChoices
 from napari_unet_nuclei.gui.settings_form import SettingsForm
+from napari_unet_nuclei.gui.store_panel import StorePanel, is_lazy
+from napari_unet_nuclei.gui.stored_labels import StoreOrder
 
 if TYPE_CHECKING:
     import napari
@@ -37,6 +41,7 @@ class SegmentForm(QWidget):
     def __init__(self, viewer: napari.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.image_panel = ImagePanel(viewer)
+        self.store_panel = StorePanel()
         self.model_picker = ModelPicker()
         self.device_picker = DevicePicker()
         self.size_form = SettingsForm(SegmentSettings, ["diameter"])
@@ -50,10 +55,12 @@ class SegmentForm(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(titled("Image", self.image_panel))
+        layout.addWidget(titled("Image", self.image_panel, self.store_panel))
         layout.addWidget(titled("Model", self._pickers(), self.size_form, self.advanced_box))
+        self.image_panel.changed.connect(self._show_store)
         for signal in (
             self.image_panel.changed,
+            self.store_panel.changed,
             self.model_picker.valueChanged,
             self.device_picker.valueChanged,
             self.size_form.valueChanged,
@@ -78,7 +85,9 @@ class SegmentForm(QWidget):
             self.check(self.image_panel.image())
         except NucleiError as error:
             return str(error)
-        return ""
+        if self.store_panel.is_on and self.model_picker.tells_classes:
+            return "This model tells classes, which takes the whole image in memory: do not write its labels to disk."
+        return self.store_panel.problem()
 
     def settings(self) -> SegmentSettings:
         """Return all settings but the thresholds, which are automatic here.
@@ -123,6 +132,34 @@ class SegmentForm(QWidget):
         self.check(image)
         model = self.model_picker.value()
         return SegmentRequest(image.source, settings, model, choice.plane, choice.region, image.pixel_size, image.file)
+
+    def order(self, choice: ImageChoice) -> StoreOrder | None:
+        """Return where on disk the labels go; None where they go into memory.
+
+        Raises
+        ------
+        ImageShapeError
+            If they hardly fit into memory, and nobody asked for more than what is on the screen.
+        """
+        order = self.store_panel.order(choice.image)
+        y0, y1, x0, x1 = choice.region or (0, 0, 0, 0)
+        if order is None and is_lazy(choice.image) and (y1 - y0) * (x1 - x0) > CACHED_PIXELS:
+            raise ImageShapeError(
+                f"The current view holds {(y1 - y0) * (x1 - x0) / 1e6:,.0f} megapixels: zoom in, or write to disk."
+            )
+        return order
+
+    def _show_store(self) -> None:
+        """Offer to write to disk what is larger than memory, or may be."""
+        panel = self.image_panel
+        try:
+            image = panel.image()
+        except NucleiError:
+            self.store_panel.show_image(None, 0, is_whole=False)
+            return
+        planes = 1 if panel.scope == PLANE else math.prod(image.source.leading_shape)
+        pixels = 0 if panel.scope == VIEW else planes * math.prod(image.source.plane_shape)
+        self.store_panel.show_image(image, pixels, is_whole=panel.is_whole_file(image))
 
     def setValue(self, choices: SegmentChoices) -> None:
         """Show what was chosen before."""

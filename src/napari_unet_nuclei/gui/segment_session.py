@@ -13,6 +13,7 @@ from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import Region
 from napari_unet_nuclei.gui.live_labels import LiveLabels
 from napari_unet_nuclei.gui.segment_job import SegmentAnswer
+from napari_unet_nuclei.gui.stored_labels import StoredAnswer, StoredLabels
 
 if TYPE_CHECKING:
     import napari
@@ -40,25 +41,27 @@ class SegmentSession(QObject):
     def __init__(self, viewer: napari.Viewer) -> None:
         super().__init__()
         self._viewer = viewer
-        self.live: LiveLabels | None = None
+        self.live: LiveLabels | StoredLabels | None = None
         self.preview: LiveLabels | None = None
 
     @property
-    def shown(self) -> LiveLabels | None:
+    def shown(self) -> LiveLabels | StoredLabels | None:
         """The labels that the sliders act on: the preview where there is one, else the result."""
         return self.preview or self.live
 
-    def take(self, answer: SegmentAnswer) -> None:
+    def take(self, answer: SegmentAnswer | StoredAnswer) -> None:
         """Show a new result in a layer of its own."""
         self._end_preview()
         if self.live is not None:
             self.live.close()
-        self.live = self._follow(answer)
+        self.live = StoredLabels(self._viewer, answer) if isinstance(answer, StoredAnswer) else self._follow(answer)
         self.answered.emit(answer)
 
-    def take_again(self, answer: SegmentAnswer) -> None:
-        """Show the last result's image, segmented anew with other thresholds, in the same layer."""
-        assert self.live is not None, "only a result can be made again"
+    def take_again(self, answer: SegmentAnswer | StoredAnswer) -> None:
+        """Show the last result's image, segmented anew with other thresholds, in place of the last labels."""
+        if isinstance(answer, StoredAnswer) or not isinstance(self.live, LiveLabels):
+            self.take(answer)
+            return
         self._end_preview()
         self.live.take(answer)
         self.answered.emit(answer)
@@ -72,9 +75,9 @@ class SegmentSession(QObject):
 
     def needs_preview(self, plane: tuple[int, ...], region: Region) -> bool:
         """Tell whether the sliders need the network's maps of the current view first."""
-        if self.live is None or self.live.result.maps is not None:
+        if self.live is None or self.live.has_maps:
             return False
-        if self.preview is None or self.preview.result.maps is None:
+        if self.preview is None or not self.preview.has_maps:
             return True
         return (self.preview.request.plane, self.preview.request.region) != (plane, region)
 
@@ -87,7 +90,7 @@ class SegmentSession(QObject):
     def apply(self, thresholds: DecodeThresholds) -> None:
         """Let the labels that are shown follow the thresholds."""
         shown = self.shown
-        if shown is not None and shown.result.maps is not None:
+        if isinstance(shown, LiveLabels) and shown.has_maps:
             shown.apply(thresholds)
 
     def _follow(self, answer: SegmentAnswer) -> LiveLabels:

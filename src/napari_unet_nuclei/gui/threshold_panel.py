@@ -18,6 +18,12 @@ TITLES = {"foreground": "Foreground", "seed": "Splitting", "certainty": "Certain
 NO_THRESHOLDS = "This model gives every pixel its most probable class: there are no thresholds."
 """Why the panel is disabled."""
 
+WITHOUT_MAPS = (
+    "What the network saw of this large image is not kept, so thresholds take a new run. Moving a slider runs the part "
+    "that is on the screen again, as a trial; Apply to all runs the whole image again and replaces its labels."
+)
+"""What the panel says of images whose maps are too large."""
+
 SMALLEST_RANGE = 50
 """The slider of the minimum size goes at least this far, in px²."""
 
@@ -52,6 +58,9 @@ class ThresholdPanel(QWidget):
         self.apply_button = QPushButton("Apply to all")
         self.apply_button.setToolTip("Segment the whole image again with these thresholds.")
         self.apply_button.hide()
+        self.note_label = QLabel(WITHOUT_MAPS)
+        self.note_label.setWordWrap(True)
+        self.note_label.hide()
         self.origin_label = QLabel()
         self._without_thresholds = False
         self._lay_out()
@@ -78,6 +87,7 @@ class ThresholdPanel(QWidget):
         buttons.addWidget(self.reset_button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.note_label)
         layout.addLayout(grid)
         layout.addLayout(buttons)
 
@@ -96,6 +106,11 @@ class ThresholdPanel(QWidget):
         self._scale = model.scale
         self.sliders["min_size"].setMaximum(max(math.pi / 4 * diameter**2, SMALLEST_RANGE, 2 * model.min_size))
         self._show_own()
+
+    def show_cost(self, *, takes_run: bool) -> None:
+        """Say whether the thresholds of the last result act at once, or take a new run."""
+        self.note_label.setVisible(takes_run)
+        self.apply_button.setVisible(takes_run)
 
     def show_none(self) -> None:
         """There are no thresholds in the last result, so nothing can be moved."""

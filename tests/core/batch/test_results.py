@@ -163,11 +163,11 @@ def test_the_report_tells_failures_first_and_shows_every_image(folder, tmp_path)
     (folder / "bad.tif").write_text("no image")
     segment_files([folder], tmp_path / "out", RequestTemplate(SETTINGS))
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    order = [
-        page.index(f"<h2>{title}</h2>") for title in ("Run", "Failed", "What to know", "Counts and areas", "Images")
-    ]
+    titles = ("Outcome", "Failed", "What to know", "Counts and areas", "Images", "Run")
+    order = [page.index(f"<h2>{title}</h2>") for title in titles]
     assert order == sorted(order)
-    assert "bad.tif cannot be read as an image" in page
+    assert "<b>3 of 4</b><span>images segmented</span>" in page
+    assert f"<td>{folder / 'bad.tif'}</td><td>Cannot be read as an image" in page
     assert page.count("data:image/png") == 3
     assert page.count("<svg") == 3
     assert "http" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(

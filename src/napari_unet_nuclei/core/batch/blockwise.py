@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,12 @@ from napari_unet_nuclei.core.image.ome_zarr_labels import (
     read_provenance,
     write_label_metadata,
 )
+from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 from napari_unet_nuclei.core.model.device import choose_device
 from napari_unet_nuclei.core.model.file import read_model
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Share
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
+from napari_unet_nuclei.core.segment.predict import thresholds_at
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 
 BLOCK = 2048
@@ -62,6 +64,8 @@ class BlockwiseResult:
         Of the nuclei in px²; None where there are none, or no table.
     diameter : float
         Typical nucleus diameter in image pixels that the image was rescaled by.
+    thresholds, model_thresholds : DecodeThresholds
+        What the nuclei were found with, and the model's own values for this image.
     model, device, channel : str
         For people.
     notices : tuple of str
@@ -79,6 +83,8 @@ class BlockwiseResult:
     count: int
     median_area: float | None
     diameter: float
+    thresholds: DecodeThresholds
+    model_thresholds: DecodeThresholds
     model: str
     device: str
     channel: str
@@ -207,7 +213,9 @@ def _work(
         run = BlockRun(there, work, executor)
         count = run.run(Share(progress, _PLANNED, 1.0 if table is None else _LABELLED))
         median = None if table is None else run.measure(table, Share(progress, _LABELLED, 1.0))
-    return plan, {"count": count, "median_area": median}
+    model_thresholds = thresholds_at(planner.entry.card.thresholds, plan.scale)
+    found = {"count": count, "median_area": median}
+    return plan, {**found, "thresholds": asdict(plan.thresholds), "model_thresholds": asdict(model_thresholds)}
 
 
 @contextmanager
@@ -231,6 +239,8 @@ def _result(
         count=int(provenance["count"]),
         median_area=provenance["median_area"],
         diameter=float(provenance["diameter"]),
+        thresholds=DecodeThresholds(**provenance["thresholds"]),
+        model_thresholds=DecodeThresholds(**provenance["model_thresholds"]),
         model=str(provenance["model"]),
         device=str(provenance["device"]),
         channel=str(provenance["channel"]),

@@ -5,24 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-import imageio.v3 as iio
 import numpy as np
 from markupsafe import Markup
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.batch.record import FileRecord
 from napari_unet_nuclei.core.batch.summary import BatchReport, read_areas
 from napari_unet_nuclei.core.report.page import Figure, Grid, Section, write_page
-from napari_unet_nuclei.core.report.pictures import drawing, picture
+from napari_unet_nuclei.core.report.pictures import drawing, stored_picture
 
 MOST_PICTURES = 60
 """Images that are shown, so that the page of a long run stays light."""
 
-PICTURES_A_ROW = 4
-LARGEST_TABLE = 200
-"""Rows; the summary has them all."""
+PLOT = (0.15, 0.18, 0.82, 0.78)
+"""Where axes lie in a drawing; to find that out takes matplotlib longer than to draw them."""
+
+NAMES_LISTED = 8
+"""Images that are named beside a remark; the summary has them all."""
+
+BLUE, RED = "#3f78b5", "#c0392b"
 
 
 def write_batch_report(path: Path, report: BatchReport) -> None:
@@ -33,23 +38,33 @@ def write_batch_report(path: Path, report: BatchReport) -> None:
     OutputFileError
         If the file cannot be written.
     """
-    sections = [_outcome(report), *_failures(report.failed), *_remarks(report.succeeded)]
-    sections += [*_distributions(report.succeeded), *_pictures(report.succeeded)]
-    write_page(path, "Segmented nuclei", sections)
+    done = report.succeeded
+    sections = [_outcome(report), *_failures(report.failed), *_remarks(done), *_distributions(done), *_pictures(done)]
+    write_page(path, "Segmented nuclei", [*sections, _run(report)])
 
 
 def _outcome(report: BatchReport) -> Section:
-    records, done = report.records, report.succeeded
+    """The numbers that matter most, in large print."""
+    done = report.succeeded
     skipped = sum(record.skipped for record in done)
+    images = "images segmented" + (f", {skipped:,} of them by an earlier run" if skipped else "")
+    numbers = {images: f"{len(done):,} of {len(report.records):,}", "failed": f"{len(report.failed):,}"}
+    if not any(record.classes for record in done):
+        numbers["nuclei"] = f"{sum(record.nuclei for record in done):,}"
+        if done:
+            numbers["nuclei in an image (median)"] = f"{np.median([record.nuclei for record in done]):,.0f}"
+    return Section("Outcome", numbers=numbers)
+
+
+def _run(report: BatchReport) -> Section:
+    """How it was made."""
+    done = report.succeeded
     facts = {
-        "images": f"{len(done)} of {len(records)} segmented"
-        + (f", {skipped} of them by an earlier run" * bool(skipped)),
-        "failed": str(len(report.failed)),
-        "nuclei": f"{sum(record.nuclei for record in done):,}",
         "model": ", ".join(sorted({record.model for record in done})),
         "device": ", ".join(sorted({record.device for record in done})),
         "settings": ", ".join(f"{name} {value}" for name, value in _changed_settings(report).items())
         or "all automatic",
+        "results in": str(report.out),
         "program": f"napari-unet-nuclei {version('napari-unet-nuclei')}",
         "started": report.started,
     }
@@ -70,17 +85,36 @@ def _changed_settings(report: BatchReport) -> dict[str, object]:
 def _failures(failed: Sequence[FileRecord]) -> list[Section]:
     if not failed:
         return []
-    text = f"{len(failed)} images could not be segmented."
-    rows = [[record.image, record.error] for record in failed]
+    text = f"{_images(len(failed))} could not be segmented; the others are done."
+    rows = [[record.image, _without_path(record.error, record.image)] for record in failed]
     return [Section("Failed", text, table=Grid(["image", "reason"], rows))]
 
 
+def _without_path(message: str, image: str) -> str:
+    """Leave out of a message which image it is about: the row says so."""
+    reason = message.removeprefix(image).lstrip(": ")
+    return reason[:1].upper() + reason[1:]
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count:,} images"
+
+
 def _remarks(done: Sequence[FileRecord]) -> list[Section]:
-    rows = [[record.image, record.message] for record in done if record.message]
-    if not rows:
+    remarks: dict[str, list[str]] = {}
+    for record in done:
+        for notice in record.notices:
+            remarks.setdefault(notice, []).append(Path(record.image).name)
+    if not remarks:
         return []
-    text = f"{len(rows)} images." + (f" The first {LARGEST_TABLE} are listed." * (len(rows) > LARGEST_TABLE))
-    return [Section("What to know", text, table=Grid(["image", "remark"], rows[:LARGEST_TABLE]))]
+    rows = [[notice, f"{len(names):,}", _some(names)] for notice, names in remarks.items()]
+    return [Section("What to know", table=Grid(["remark", "images", "which"], rows))]
+
+
+def _some(names: Sequence[str]) -> str:
+    """List names, of many the first."""
+    rest = f" and {len(names) - NAMES_LISTED:,} more" if len(names) > NAMES_LISTED else ""
+    return ", ".join(names[:NAMES_LISTED]) + rest
 
 
 def _distributions(done: Sequence[FileRecord]) -> list[Section]:
@@ -92,7 +126,10 @@ def _distributions(done: Sequence[FileRecord]) -> list[Section]:
     values = areas["area_um2" if known else "area_px"].to_numpy(float)
     unit = "µm²" if known else "px²"
     figures = [
-        Figure(_histogram(counts, "nuclei in an image", "images"), f"Median {np.median(counts):.0f} in an image."),
+        Figure(
+            _histogram(counts, "nuclei in an image", "images"),
+            f"Median {np.median(counts):.0f} in an image (the red line).",
+        ),
         Figure(
             _histogram(values[values <= np.percentile(values, 99.5)], f"area of a nucleus in {unit}", "nuclei"),
             f"Median {np.median(values):.0f} {unit}; the largest half percent is left out.",
@@ -102,21 +139,29 @@ def _distributions(done: Sequence[FileRecord]) -> list[Section]:
     return [Section("Counts and areas", figures=[figures])]
 
 
-def _histogram(values: NDArray[np.generic], x_title: str, y_title: str) -> Markup:
-    canvas = Canvas(figsize=(5.6, 3.4), layout="constrained")
-    axes = canvas.subplots()
-    axes.hist(values, bins=min(40, max(5, round(len(values) ** 0.5))), color="#4878a8")
-    axes.set(xlabel=x_title, ylabel=y_title)
+def _histogram(values: NDArray[Any], x_title: str, y_title: str) -> Markup:
+    """Draw a distribution with its median."""
+    canvas, axes = _axes(x_title, y_title)
+    axes.hist(values, bins=min(40, max(5, round(len(values) ** 0.5))), color=BLUE, edgecolor="white", linewidth=0.4)
+    axes.axvline(float(np.median(values)), color=RED, linewidth=1.2)
     return drawing(canvas)
 
 
 def _course(done: Sequence[FileRecord]) -> Markup:
-    canvas = Canvas(figsize=(5.6, 3.4), layout="constrained")
-    axes = canvas.subplots()
-    axes.plot(range(1, len(done) + 1), [record.nuclei for record in done], ".", color="#4878a8", markersize=4)
-    axes.set(xlabel="image", ylabel="nuclei", ylim=(0, None))
-    axes.grid(alpha=0.3)
+    canvas, axes = _axes("image", "nuclei")
+    axes.plot(range(1, len(done) + 1), [record.nuclei for record in done], "o", color=BLUE, markersize=3)
+    axes.set_ylim(0, None)
     return drawing(canvas)
+
+
+def _axes(x_title: str, y_title: str) -> tuple[Canvas, Axes]:
+    canvas = Canvas(figsize=(4.6, 3.0))
+    axes = canvas.add_axes(PLOT)
+    axes.set(xlabel=x_title, ylabel=y_title)
+    axes.grid(alpha=0.25)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    return canvas, axes
 
 
 def _pictures(done: Sequence[FileRecord]) -> list[Section]:
@@ -126,11 +171,12 @@ def _pictures(done: Sequence[FileRecord]) -> list[Section]:
     if not figures:
         return []
     some = f" {len(figures)} of {len(done)} are shown, spread over the run." * (len(figures) < len(done))
-    rows = [figures[start : start + PICTURES_A_ROW] for start in range(0, len(figures), PICTURES_A_ROW)]
-    return [Section("Images", f"With the outlines that were found; of a stack the middle plane.{some}", figures=rows)]
+    text = f"With the outlines that were found; of a stack the middle plane.{some}"
+    return [Section("Images", text, gallery=figures)]
 
 
 def _figure(record: FileRecord) -> Figure:
     name = Path(record.image).name
-    pixels = iio.imread(record.thumbnail, plugin="pillow")
-    return Figure(picture(pixels, f"{name} with outlines"), f"{name} · {record.nuclei:,} nuclei")
+    content = Path(record.thumbnail).read_bytes()
+    found = f"{record.classes:,} classes" if record.classes else f"{record.nuclei:,} nuclei"
+    return Figure(stored_picture(content, f"{name} with outlines"), f"{name} · {found}")

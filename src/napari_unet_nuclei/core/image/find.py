@@ -82,6 +82,21 @@ def image_paths(paths: Sequence[Path], recursive: bool = True) -> list[Path]:
     return sorted(found.roots)
 
 
+def read_list(file: Path) -> list[Path]:
+    """Read paths, one a line; empty lines are passed over.
+
+    Raises
+    ------
+    ImageFileError
+        If it is no list of paths.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImageFileError(f"{file} cannot be read as a list of paths ({error}).") from error
+    return [Path(line.strip()).expanduser() for line in lines if line.strip()]
+
+
 def nothing_found(paths: Sequence[Path]) -> str:
     """Say that there is no image, and what would be one."""
     places = ", ".join(str(path) for path in paths) or "an empty list"

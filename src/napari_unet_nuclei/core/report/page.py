@@ -57,6 +57,10 @@ class Section:
     table : Grid, optional
     figures : sequence of sequences of Figure
         Rows of figures side by side.
+    gallery : sequence of Figure
+        Many small pictures, as many in a row as there is room for.
+    numbers : mapping of str to str
+        Few numbers that matter most, in large print, by what they are.
     """
 
     title: str
@@ -64,6 +68,8 @@ class Section:
     facts: Mapping[str, str] = field(default_factory=dict)
     table: Grid | None = None
     figures: Sequence[Sequence[Figure]] = ()
+    gallery: Sequence[Figure] = ()
+    numbers: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_page(path: Path, title: str, sections: Sequence[Section]) -> None:
