@@ -1,3 +1,4 @@
+import hashlib
 import json
 import signal
 import subprocess
@@ -29,6 +30,9 @@ def test_a_file_gets_labels_a_table_and_a_record(tmp_path):
     described = json.loads((out / "run.json").read_text(encoding="utf-8"))
     assert described["files"][0]["nuclei"] == count
     assert described["settings"]["diameter_auto"] is True
+    assert described["files"][0]["image_hash"] == hashlib.sha256(image.read_bytes()).hexdigest()
+    assert described["models"] == {summary.model[0]: described["files"][0]["model_hash"]}
+    assert summary.precision.tolist() == [described["files"][0]["precision"]]
 
 
 def test_labels_are_those_of_python(tmp_path):
@@ -217,8 +221,8 @@ def test_workers_on_this_computer_do_the_images_of_a_run(tmp_path):
         assert "1 of 3 failed" in shown.stderr
     for name in "ab":
         one, many = (tifffile.imread(tmp_path / out / f"{name}_labels.tif") for out in ("one", "many"))
-        both, either = ((one > 0) & (many > 0)).sum(), ((one > 0) | (many > 0)).sum()
-        assert both > 0.98 * either > 0  # each process chooses the number format that is faster there
+        assert one.any()
+        np.testing.assert_array_equal(one, many)
     assert (
         run("segment", tmp_path / "in", "--out", tmp_path / "x", "--workers", 2, "--scheduler", "tcp://x:1").exit_code
         == 2

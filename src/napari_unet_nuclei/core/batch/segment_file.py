@@ -90,7 +90,7 @@ def find_nuclei(file: ImageFile, template: RequestTemplate, progress: Progress, 
     return Segmented(request, result, table, {**result.provenance, **added})
 
 
-def describe(file: ImageFile, found: Segmented, paths: Mapping[str, Path]) -> FileRecord:
+def describe(file: ImageFile, found: Segmented, paths: Mapping[str, Path], image_hash: str = "") -> FileRecord:
     """Write down what came of an image."""
     result, areas = found.result, found.table
     nuclei = not result.classes and len(areas) > 0
@@ -108,6 +108,9 @@ def describe(file: ImageFile, found: Segmented, paths: Mapping[str, Path]) -> Fi
         channel=result.channel,
         model=result.model,
         device=result.device,
+        precision=str(result.provenance["precision"]),
+        image_hash=image_hash,
+        model_hash=str(result.provenance["model_hash"]),
         seconds=round(result.seconds, 2),
         notices=result.notices,
         thumbnail=str(paths.get("thumbnail", "")),

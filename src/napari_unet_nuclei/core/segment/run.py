@@ -114,7 +114,8 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
         raise ImageShapeError(f"There is no plane {request.plane} in an image of shape {tuple(source.array.shape)}.")
     look, entry = _choose_model(request, indices[len(indices) // 2], region)
     model = _read_cached(entry.path, entry.path.stat().st_mtime_ns)
-    runner = NetworkRunner(model, choose_device(settings.device), settings.tile, settings.flips)
+    device = choose_device(settings.device).using(request.number_format)
+    runner = NetworkRunner(model, device, settings.tile, settings.flips)
     readers = [open_plane(source, index, region, look, model.card.percentiles) for index in indices]
     found = _find(request, runner, readers, progress)
     notices = _notices(runner, readers, look, found, settings)
