@@ -24,11 +24,11 @@ def certify(folder: Path) -> dict[str, str]:
     """Make an authority, and one certificate with its key, as the page on clusters shows."""
     made = {name: str(folder / name) for name in ("ca.pem", "ca.key", "cluster.pem", "cluster.key", "cluster.csr")}
     key = ("-newkey", "rsa:2048", "-nodes")
+    signed = ("-CA", made["ca.pem"], "-CAkey", made["ca.key"], "-CAcreateserial", "-days", "1")
     for command in (
         ("req", "-x509", *key, "-days", "1", "-subj", "/CN=ours", "-keyout", made["ca.key"], "-out", made["ca.pem"]),
         ("req", *key, "-subj", "/CN=cluster", "-keyout", made["cluster.key"], "-out", made["cluster.csr"]),
-        ("x509", "-req", "-in", made["cluster.csr"], "-CA", made["ca.pem"], "-CAkey", made["ca.key"], "-days", "1")
-        + ("-CAcreateserial", "-out", made["cluster.pem"]),
+        ("x509", "-req", *signed, "-in", made["cluster.csr"], "-out", made["cluster.pem"]),
     ):
         subprocess.run(["openssl", *command], check=True, capture_output=True)
     return made

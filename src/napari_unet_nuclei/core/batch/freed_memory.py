@@ -35,4 +35,5 @@ def keep_freed_memory() -> bool:
     mallopt = ctypes.CDLL(None).mallopt
     # One pool for all threads: what one of them frees, the next one takes.
     values = ((_M_MMAP_THRESHOLD, OF_THE_SYSTEM), (_M_TRIM_THRESHOLD, KEPT), (_M_ARENA_MAX, 1))
-    return all([mallopt(name, value) == 1 for name, value in values])
+    taken = [mallopt(name, value) for name, value in values]
+    return all(taken)
