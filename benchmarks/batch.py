@@ -31,9 +31,11 @@ def measure() -> Table:
         one = in_child(run, str(folder), str(out / "one"), 1)
         several = in_child(run, str(folder), str(out / "several"), 0)
         again = in_child(run, str(folder), str(out / "several"), 0)
+        untuned = in_child(run, str(folder), str(out / "untuned"), 0, False)
     rows = [
         ("one image after the other", *_figures(*one)),
         ("several at once", *_figures(*several)),
+        ("several at once, freed memory handed back", *_figures(*untuned)),
         ("again, all done", *_figures(*again)),
     ]
     return Table(
@@ -50,7 +52,7 @@ def _figures(seconds: float, core_seconds: float, cores: int) -> tuple[str, str,
     return f"{seconds:.1f}", f"{IMAGES / seconds:.2f}", f"{ideal:.1f}", f"{seconds / ideal:.2f}"
 
 
-def run(folder: str, out: str, lanes: int) -> tuple[float, float, int]:
+def run(folder: str, out: str, lanes: int, keep: bool = True) -> tuple[float, float, int]:
     """Segment the folder; returns wall-clock seconds, seconds of all cores, and how many cores it may use.
 
     Parameters
@@ -58,12 +60,17 @@ def run(folder: str, out: str, lanes: int) -> tuple[float, float, int]:
     folder, out : str
     lanes : int
         Images at once; 0 for as many as the program chooses.
+    keep : bool
+        Keep freed memory, as the command line does.
     """
     import torch
 
     from napari_unet_nuclei import RequestTemplate, SegmentSettings, segment, segment_files
     from napari_unet_nuclei.core.batch import pipeline
+    from napari_unet_nuclei.core.batch.freed_memory import keep_freed_memory
 
+    if keep:
+        keep_freed_memory()
     if lanes:
         pipeline.MOST_LANES, pipeline.GRAPHICS_LANES, pipeline.WAITING_ROOM = lanes, lanes, 0
     segment(field(MEGAPIXELS)[:256, :256], axes="YX", diameter=22.0)  # loads everything
