@@ -28,9 +28,9 @@ def measure(megapixels: int = MEGAPIXELS) -> Table:
         ("workers", "megapixels per second", "against one", "core-seconds of the workers", "share of time at work"),
         tuple(rows),
         f"An image of {megapixels} megapixels, blocks of 1024 px, workers of one thread each on this computer, which "
-        "have loaded their libraries before. It tells something where as many cores are free as there are workers. More "
-        "core-seconds for the same work: workers slow each other down at the memory. A lower share of time at work: "
-        "they wait for each other, or for the processor.",
+        "have loaded their libraries before. It tells something where as many cores are free as there are workers. "
+        "More core-seconds for the same work: workers slow each other down at the memory. A lower share of time "
+        "at work: they wait for each other, or for the processor.",
     )
 
 

@@ -139,6 +139,18 @@ def test_a_dry_run_lists_how_images_are_read_and_writes_nothing(tmp_path):
     assert not out.exists()
 
 
+def test_of_several_images_in_a_file_one_is_chosen_and_it_is_said_which(tmp_path):
+    file, first, second = tmp_path / "two.ome.tif", small_image(0), np.ascontiguousarray(small_image(1)[:64])
+    with tifffile.TiffWriter(file, ome=True) as writer:
+        for image in (first, second):
+            writer.write(image, metadata={"axes": "YX"})
+    assert "one of 2 images (--series)" in run("segment", file, "--out", tmp_path, "--dry-run").stdout
+    assert run("segment", file, "--out", tmp_path, "--series", 1, "--diameter", 24).exit_code == 0
+    same = segment(second, axes="YX", diameter=24.0).labels
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "two_labels.tif"), same)
+    assert "2 images: this is number 1" in pd.read_csv(tmp_path / "summary.csv").message[0]
+
+
 def test_settings_of_a_run_repeat_it(tmp_path):
     image = write_image(tmp_path / "a.png")
     assert run("segment", image, "--out", tmp_path / "one", "--diameter", 20, "--foreground", 0.3).exit_code == 0

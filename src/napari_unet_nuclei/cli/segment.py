@@ -256,6 +256,7 @@ def _prospect_line(prospect: Prospect) -> str:
     facts = [prospect.axes, prospect.dtype, f"{prospect.bytes / 1e6:.1f} MB"]
     facts += [f"{prospect.pixel_size} µm"] if prospect.pixel_size else []
     facts += [f"{prospect.planes} planes"] if prospect.planes > 1 else []
+    facts += [f"one of {prospect.images} images (--series)"] if prospect.images > 1 else []
     return f"{prospect.image}: {', '.join(facts)}: {prospect.intention}, {prospect.labels}"
 
 

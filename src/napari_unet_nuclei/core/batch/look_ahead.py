@@ -45,6 +45,8 @@ class Prospect:
         In µm, y × x; empty where unknown.
     planes : int
         How many would be segmented.
+    images : int
+        How many images the file holds, of which one is taken.
     labels : str
         Path that they would be written to.
     intention : {"segment", "skip", "fail"}
@@ -61,6 +63,7 @@ class Prospect:
     dtype: str = ""
     pixel_size: str = ""
     planes: int = 0
+    images: int = 1
     labels: str = ""
     intention: Intention = "segment"
     message: str = ""
@@ -188,5 +191,6 @@ def _described(seen: Prospect, header: ImageHeader, axes: str) -> Prospect:
         bytes=header.path.stat().st_size if header.path.is_file() else math.prod(header.shape) * header.dtype.itemsize,
         axes=axes_text(axes, header.shape),
         dtype=str(header.dtype),
+        images=header.images,
         pixel_size=f"{size.y:.4g} × {size.x:.4g}" if size.known else "",
     )

@@ -166,6 +166,8 @@ def _segment_whole(
         return
     if executor.elsewhere:
         executor.map(segment_planned, tasks, "image", progress, keep)
+        for task in tasks:  # what workers that were lost have left
+            remove_remains(task.outputs.values())
         return
     from napari_unet_nuclei.core.model.device import choose_device  # imports PyTorch
 

@@ -17,6 +17,7 @@ from napari_unet_nuclei.core.batch.outputs import THUMBNAIL_SIDE
 from napari_unet_nuclei.core.batch.parquet import write_parquet
 from napari_unet_nuclei.core.batch.plan import PlannedFile
 from napari_unet_nuclei.core.batch.record import FileRecord
+from napari_unet_nuclei.core.batch.segment_file import one_of_several
 from napari_unet_nuclei.core.batch.template import RequestTemplate
 from napari_unet_nuclei.core.batch.work import Task
 from napari_unet_nuclei.core.errors import NucleiError
@@ -142,7 +143,7 @@ def segment_in_blocks(task: Task, settings: BlockSettings, progress: Progress) -
         image_hash=str(result.provenance.get("file_hash", "")),
         model_hash=str(result.provenance["model_hash"]),
         seconds=round(result.seconds, 2),
-        notices=result.notices,
+        notices=(*result.notices, *one_of_several(file, task.template.series)),
         skipped=result.done_before,
         thumbnail=str(outputs["thumbnail"]),
     )

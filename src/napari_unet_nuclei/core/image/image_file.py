@@ -27,6 +27,8 @@ class ImageHeader:
         In µm; 0.0 where the file does not tell.
     channel_names : tuple of str
         One per channel, or empty.
+    images : int
+        How many images the file holds, of which this is one.
     """
 
     path: Path
@@ -35,6 +37,7 @@ class ImageHeader:
     axes: str
     pixel_size: PixelSize
     channel_names: tuple[str, ...] = ()
+    images: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +56,8 @@ class ImageFile:
         In µm; 0.0 where the file does not tell.
     channel_names : tuple of str
         One per channel, or empty.
+    images : int
+        How many images the file holds, of which this is one.
     """
 
     path: Path
@@ -60,9 +65,10 @@ class ImageFile:
     axes: str
     pixel_size: PixelSize
     channel_names: tuple[str, ...] = ()
+    images: int = 1
 
     @property
     def header(self) -> ImageHeader:
         """All but the pixels."""
         shape, dtype = tuple(map(int, self.array.shape)), np.dtype(self.array.dtype)
-        return ImageHeader(self.path, shape, dtype, self.axes, self.pixel_size, self.channel_names)
+        return ImageHeader(self.path, shape, dtype, self.axes, self.pixel_size, self.channel_names, self.images)

@@ -47,11 +47,12 @@ def open_microscope_file(path: Path, series: int) -> ImageFile:
 def _read_nd2(package: ModuleType, path: Path, series: int) -> ImageFile:
     with package.ND2File(path) as file:
         sizes = dict(file.sizes)
-        _check_series(path, series, sizes.pop("P", 1))
+        images = sizes.pop("P", 1)
+        _check_series(path, series, images)
         array = file.asarray(position=series if "P" in file.sizes else None)
         names, pixel_size = _nd2_metadata(file)
     array, axes = _usual_axes(array.reshape(tuple(sizes.values())), list(sizes))
-    return ImageFile(path, array, axes, pixel_size, _names(names, array, axes))
+    return ImageFile(path, array, axes, pixel_size, _names(names, array, axes), images)
 
 
 def _nd2_metadata(file: Any) -> tuple[list[str], PixelSize]:
@@ -77,7 +78,7 @@ def _read_lif(package: ModuleType, path: Path, series: int) -> ImageFile:
         array, axes = _usual_axes(image.asarray(), list(image.dims))
         spacings = {axis: _spacing(image.coords.get(axis, ())) for axis in "YXZ"}
         pixel_size = PixelSize(*(micrometres(spacings[axis], "m") for axis in "YXZ"))
-        return ImageFile(path, array, axes, pixel_size)
+        return ImageFile(path, array, axes, pixel_size, images=len(file.images))
 
 
 def _spacing(coordinates: Sequence[float]) -> float:
@@ -92,7 +93,8 @@ def _read_czi(package: ModuleType, path: Path, series: int) -> ImageFile:
         array = file.asarray(max_workers=1)
         described = ElementTree.fromstring(file.metadata() or "<none/>")
     scene = names.index("scene") if "scene" in names else None
-    _check_series(path, series, 1 if scene is None else array.shape[scene])
+    images = 1 if scene is None else array.shape[scene]
+    _check_series(path, series, images)
     if scene is not None:
         array = array.take(series, axis=scene)
         names.remove("scene")
@@ -105,7 +107,7 @@ def _read_czi(package: ModuleType, path: Path, series: int) -> ImageFile:
         channel.get("Name", "") for channel in described.iterfind(".//Information/Image/Dimensions/Channels/Channel")
     ]
     pixel_size = PixelSize(*(sizes.get(axis, 0.0) for axis in "YXZ"))
-    return ImageFile(path, array, axes, pixel_size, _names(channels, array, axes))
+    return ImageFile(path, array, axes, pixel_size, _names(channels, array, axes), images)
 
 
 def _usual_axes(array: AnyArray, names: Sequence[str]) -> tuple[AnyArray, str]:

@@ -45,7 +45,7 @@ def read_tiff(path: Path, index: int) -> ImageFile:
         axes = tiff_axes(series)
         if axes != header.axes:
             array = np.moveaxis(np.asarray(array), axes.index("S"), -1)
-        return ImageFile(path, array, header.axes, header.pixel_size, header.channel_names)
+        return ImageFile(path, array, header.axes, header.pixel_size, header.channel_names, header.images)
 
 
 def read_tiff_header(path: Path, index: int) -> ImageHeader:
@@ -80,6 +80,7 @@ def _header(path: Path, tif: TiffFile, series: TiffPageSeries, index: int) -> Im
         "".join(axes[position] for position in order),
         tiff_pixel_size(tif, index),
         tiff_channel_names(tif, index, channels),
+        len(tif.series),
     )
 
 
