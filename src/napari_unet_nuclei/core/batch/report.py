@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-import imageio.v3 as iio
 import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure as Canvas
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from napari_unet_nuclei.core.batch.record import FileRecord
 from napari_unet_nuclei.core.batch.summary import BatchReport, read_areas
 from napari_unet_nuclei.core.report.page import Figure, Grid, Section, write_page
-from napari_unet_nuclei.core.report.pictures import drawing, picture
+from napari_unet_nuclei.core.report.pictures import drawing, stored_picture
 
 MOST_PICTURES = 60
 """Images that are shown, so that the page of a long run stays light."""
@@ -135,5 +134,5 @@ def _pictures(done: Sequence[FileRecord]) -> list[Section]:
 
 def _figure(record: FileRecord) -> Figure:
     name = Path(record.image).name
-    pixels = iio.imread(record.thumbnail, plugin="pillow")
-    return Figure(picture(pixels, f"{name} with outlines"), f"{name} · {record.nuclei:,} nuclei")
+    content = Path(record.thumbnail).read_bytes()
+    return Figure(stored_picture(content, f"{name} with outlines"), f"{name} · {record.nuclei:,} nuclei")

@@ -27,7 +27,13 @@ def picture(pixels: Picture, description: str) -> Markup:
         For people who cannot see it.
     """
     step = -(-max(pixels.shape[:2]) // LARGEST_SIDE)
-    content = iio.imwrite("<bytes>", pixels[::step, ::step], plugin="pillow", extension=".png")
+    return stored_picture(
+        iio.imwrite("<bytes>", pixels[::step, ::step], plugin="pillow", extension=".png"), description
+    )
+
+
+def stored_picture(content: bytes, description: str) -> Markup:
+    """Return an image tag that holds a PNG file as it is."""
     encoded = base64.b64encode(content).decode("ascii")
     return Markup('<img alt="{}" src="data:image/png;base64,{}">').format(description, encoded)
 
