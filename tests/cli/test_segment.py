@@ -196,9 +196,11 @@ def test_a_folder_without_images_is_an_error_of_one_line(tmp_path):
 
 
 def test_an_unknown_model_is_named_with_those_there_are(tmp_path):
-    shown = run("segment", write_image(tmp_path / "a.png"), "--out", tmp_path, "--model", "no-such-model")
+    out = tmp_path / "results"
+    shown = run("segment", write_image(tmp_path / "a.png"), "--out", out, "--model", "no-such-model")
     assert shown.exit_code == 1
     assert "no-such-model" in shown.stderr
+    assert not out.exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")

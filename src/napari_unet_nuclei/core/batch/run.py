@@ -94,6 +94,7 @@ def run_plan(
 ) -> BatchReport:
     """Do what was planned; for the rest see `segment_files`."""
     check_outputs(batch)
+    hash_request(template)  # fails for an unknown model, before anything is written
     with alone(plan.out / RECORDS / LOCK, plan.out):
         number_format = template.number_format or kept_number_format(plan.out, afresh=batch.overwrite)
         template = replace(template, number_format=number_format)

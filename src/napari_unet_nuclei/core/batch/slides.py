@@ -22,6 +22,7 @@ from napari_unet_nuclei.core.batch.template import RequestTemplate
 from napari_unet_nuclei.core.batch.work import Task
 from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.image_file import ImageFile
 from napari_unet_nuclei.core.image.ome_zarr import is_ome_zarr, read_ome_zarr
 from napari_unet_nuclei.core.image.overlay import for_screen, outlined
 from napari_unet_nuclei.core.image.read import read_header, read_image
@@ -126,12 +127,17 @@ def segment_in_blocks(task: Task, settings: BlockSettings, progress: Progress) -
     for kind, path in outputs.items():
         if kind not in ("labels", "table") and not (result.done_before and path.exists()):
             _write_output(kind, path, request, result)
+    return _describe(file, request, result, task)
+
+
+def _describe(file: ImageFile, request: SegmentRequest, result: BlockwiseResult, task: Task) -> FileRecord:
+    """Write down what came of an image."""
     pixel_area = request.pixel_size.y * request.pixel_size.x
     known = result.median_area is not None and request.pixel_size.known
     return FileRecord(
-        image=str(planned.image),
+        image=str(file.path),
         labels=str(result.path),
-        table=str(outputs["table"]),
+        table=str(task.outputs["table"]),
         nuclei=result.count,
         median_area_px=result.median_area,
         median_area_um2=round(float(result.median_area or 0) * pixel_area, 4) if known else None,
@@ -145,7 +151,7 @@ def segment_in_blocks(task: Task, settings: BlockSettings, progress: Progress) -
         seconds=round(result.seconds, 2),
         notices=(*result.notices, *one_of_several(file, task.template.series)),
         skipped=result.done_before,
-        thumbnail=str(outputs["thumbnail"]),
+        thumbnail=str(task.outputs["thumbnail"]),
     )
 
 
