@@ -25,7 +25,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
 def test_what_was_freed_is_taken_again_without_the_systems_help():
     ended = subprocess.run([sys.executable, "-c", TAKING_AND_FREEING], capture_output=True, text=True, check=True)
-    assert int(ended.stdout) < 3 * 30 * 2**20 / 4096, "pages of one round were cleared anew in every round"
+    assert int(ended.stdout) < 1000, "pages were cleared anew"
 
 
 def test_other_c_libraries_are_left_alone(monkeypatch):
