@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import tempfile
 import time
@@ -16,6 +17,7 @@ from benchmarks.table import Table
 IMAGES = 48
 MEGAPIXELS = 1
 LANES = (2, 4, 8, 16)
+WORKERS = (4, 8, 16)
 
 
 def measure() -> Table:
@@ -36,6 +38,10 @@ def measure() -> Table:
             assert found == nuclei, "nuclei must not depend on how many images are in hand"
             title = f"{lanes}" if lanes else "as the program chooses"
             rows.append((title, f"{wall:.2f}", f"{IMAGES / wall:.1f}", f"{wall / slowest:.2f}"))
+        for workers in WORKERS if importlib.util.find_spec("distributed") else ():
+            wall, found = in_child(run_workers, str(folder), str(Path(name) / f"workers {workers}"), workers)
+            assert found == nuclei, "nuclei must not depend on who does an image"
+            rows.append((f"--workers {workers}", f"{wall:.2f}", f"{IMAGES / wall:.1f}", f"{wall / slowest:.2f}"))
     parts = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in stages.items())
     return Table(
         f"A folder of {IMAGES} images of {MEGAPIXELS} megapixel on {device}",
@@ -57,7 +63,7 @@ def run(folder: str, out: str, lanes: int) -> tuple[float, dict[str, float], int
     """
     import torch
 
-    from napari_unet_nuclei import RequestTemplate, SegmentSettings, segment, segment_files
+    from napari_unet_nuclei import RequestTemplate, SegmentSettings, segment_files
     from napari_unet_nuclei.core.batch import pipeline, segment_file, work
     from napari_unet_nuclei.core.segment import nuclei
     from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
@@ -76,13 +82,34 @@ def run(folder: str, out: str, lanes: int) -> tuple[float, dict[str, float], int
         pipeline.GRAPHICS_LANES = pipeline.MOST_LANES = lanes
     if lanes == 1:
         pipeline.WAITING_ROOM = 0
-    segment(field(MEGAPIXELS), axes="YX", diameter=22.0)  # loads everything, and lets the card choose its algorithms
+    warm_up()
     stages.clear()
     started = time.perf_counter()
     report = segment_files([Path(folder)], Path(out), RequestTemplate(SegmentSettings().changed(diameter=22.0)))
     seconds = time.perf_counter() - started
     device = report.succeeded[0].device if report.succeeded else f"{torch.cuda.device_count()} cards"
     return seconds, stages, sum(record.nuclei for record in report.records), device
+
+
+def run_workers(folder: str, out: str, workers: int) -> tuple[float, int]:
+    """Segment the folder with worker processes that share the device; returns seconds and nuclei."""
+    from napari_unet_nuclei import RequestTemplate, SegmentSettings, segment_files
+    from napari_unet_nuclei.core.batch.cluster import dask_cluster
+    from napari_unet_nuclei.core.batch.slides import BlockSettings
+
+    with dask_cluster(workers=workers) as cluster:
+        template, blocks = RequestTemplate(SegmentSettings().changed(diameter=22.0)), BlockSettings(executor=cluster)
+        segment_files([Path(folder)], Path(f"{out} warming"), template, blocks=blocks)  # every worker loads everything
+        started = time.perf_counter()
+        report = segment_files([Path(folder)], Path(out), template, blocks=blocks)
+        return time.perf_counter() - started, sum(record.nuclei for record in report.records)
+
+
+def warm_up() -> None:
+    """Load everything, and let the card choose its algorithms."""
+    from napari_unet_nuclei import segment
+
+    segment(field(MEGAPIXELS), axes="YX", diameter=22.0)
 
 
 def timed(function, stage: str, stages: dict[str, float]):
