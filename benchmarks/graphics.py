@@ -65,6 +65,7 @@ def run(folder: str, out: str, lanes: int) -> tuple[float, dict[str, float], int
 
     from napari_unet_nuclei import RequestTemplate, SegmentSettings, segment_files
     from napari_unet_nuclei.core.batch import pipeline, segment_file, work
+    from napari_unet_nuclei.core.batch import run as batch_run
     from napari_unet_nuclei.core.segment import nuclei
     from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 
@@ -81,7 +82,7 @@ def run(folder: str, out: str, lanes: int) -> tuple[float, dict[str, float], int
     if lanes:
         pipeline.GRAPHICS_LANES = pipeline.MOST_LANES = lanes
     if lanes == 1:
-        pipeline.WAITING_ROOM = 0
+        batch_run.WAITING_ROOM = 0
     warm_up()
     stages.clear()
     started = time.perf_counter()

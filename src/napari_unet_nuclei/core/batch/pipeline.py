@@ -20,8 +20,8 @@ from napari_unet_nuclei.core.progress import Advanced, Cancelled, Event, Progres
 TaskType = TypeVar("TaskType")
 ResultType = TypeVar("ResultType")
 
-WAITING_ROOM = 2
-"""Images that are read, measured or written while others are segmented."""
+WAITING_ROOM = 1
+"""Images that are read, measured or written while others are segmented; more of them get in the others' way."""
 
 PIXELS_AT_ONCE = 64 * 2**20
 """Pixels that are segmented at the same time, by all; an image that is larger is segmented alone."""
