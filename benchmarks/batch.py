@@ -31,9 +31,14 @@ def measure() -> Table:
         one = in_child(run, str(folder), str(out / "one"), 1)
         several = in_child(run, str(folder), str(out / "several"), 0)
         again = in_child(run, str(folder), str(out / "several"), 0)
+        none, two = (in_child(run, str(folder), str(out / f"waiting {room}"), 0, room) for room in (0, 2))
+        untuned = in_child(run, str(folder), str(out / "untuned"), 0, -1, False)
     rows = [
         ("one image after the other", *_figures(*one)),
         ("several at once", *_figures(*several)),
+        ("several at once, no more in hand", *_figures(*none)),
+        ("several at once, two more in hand", *_figures(*two)),
+        ("several at once, freed memory handed back", *_figures(*untuned)),
         ("again, all done", *_figures(*again)),
     ]
     return Table(
@@ -50,7 +55,7 @@ def _figures(seconds: float, core_seconds: float, cores: int) -> tuple[str, str,
     return f"{seconds:.1f}", f"{IMAGES / seconds:.2f}", f"{ideal:.1f}", f"{seconds / ideal:.2f}"
 
 
-def run(folder: str, out: str, lanes: int) -> tuple[float, float, int]:
+def run(folder: str, out: str, lanes: int, room: int = -1, keep: bool = True) -> tuple[float, float, int]:
     """Segment the folder; returns wall-clock seconds, seconds of all cores, and how many cores it may use.
 
     Parameters
@@ -58,14 +63,24 @@ def run(folder: str, out: str, lanes: int) -> tuple[float, float, int]:
     folder, out : str
     lanes : int
         Images at once; 0 for as many as the program chooses.
+    room : int
+        Images in hand beyond those; -1 for as many as the program chooses.
+    keep : bool
+        Keep freed memory, as the command line does.
     """
     import torch
 
     from napari_unet_nuclei import RequestTemplate, SegmentSettings, segment, segment_files
     from napari_unet_nuclei.core.batch import pipeline
+    from napari_unet_nuclei.core.batch import run as batch_run
+    from napari_unet_nuclei.core.batch.freed_memory import keep_freed_memory
 
+    if keep:
+        keep_freed_memory()
     if lanes:
-        pipeline.MOST_LANES, pipeline.GRAPHICS_LANES, pipeline.WAITING_ROOM = lanes, lanes, 0
+        pipeline.MOST_LANES, pipeline.GRAPHICS_LANES, room = lanes, lanes, 0
+    if room >= 0:
+        batch_run.WAITING_ROOM = room
     segment(field(MEGAPIXELS)[:256, :256], axes="YX", diameter=22.0)  # loads everything
     started, used = time.perf_counter(), time.process_time()
     segment_files([Path(folder)], Path(out), RequestTemplate(SegmentSettings().changed(diameter=22.0)))

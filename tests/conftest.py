@@ -92,6 +92,7 @@ def own_folders(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyt
     """Give every test empty folders for models, corrections and settings instead of the user's."""
     monkeypatch.setenv("NAPARI_UNET_NUCLEI_MODELS", str(tmp_path / "user-models"))
     monkeypatch.setenv("NAPARI_UNET_NUCLEI_CORRECTIONS", str(tmp_path / "user-corrections"))
+    monkeypatch.setenv("NAPARI_UNET_NUCLEI_CACHE", str(tmp_path / "user-cache"))
     if request.node.get_closest_marker("gui"):
         import napari.settings
 

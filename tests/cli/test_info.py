@@ -10,6 +10,8 @@ def test_it_tells_versions_devices_and_folders(tmp_path):
     assert facts["versions"]["torch"] == torch.__version__
     assert "cpu" in facts["devices"]
     assert facts["folders"]["your models"] == str(tmp_path / "user-models")
+    assert facts["devices"]["cpu"].endswith(("float32", "bfloat16"))
+    assert facts["folders"]["cache"] == str(tmp_path / "user-cache")
     assert facts["folders"]["your corrections"] == str(tmp_path / "user-corrections")
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 from qtpy.QtCore import Qt
@@ -24,12 +27,15 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
 @pytest.fixture
 def folder(nuclei_data: Path, tmp_path: Path) -> Path:
-    """Real images in two folders, and a file of each bad kind."""
+    return fill(tmp_path / "in", nuclei_data, IMAGES)
+
+
+def fill(folder: Path, nuclei_data: Path, images: int) -> Path:
+    """Put real images into two folders, and a file of each bad kind beside them."""
     root = nuclei_data / "dsb2018"
     with (root / "index.csv").open(encoding="utf-8", newline="") as file:
         names = [row["image"] for row in csv.DictReader(file)]
-    folder = tmp_path / "in"
-    for number, name in enumerate(names[:: len(names) // IMAGES][:IMAGES]):
+    for number, name in enumerate(names[:: len(names) // images][:images]):
         target = folder / ("odd" if number % 2 else "even") / f"field_{number:03}.png"
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(root / "images" / f"{name}.png", target)
@@ -41,6 +47,37 @@ def folder(nuclei_data: Path, tmp_path: Path) -> Path:
     (folder / "even" / "cut.tif").write_bytes((folder / "even" / "cut.tif").read_bytes()[:-9000])
     tifffile.imwrite(folder / "two channels.ome.tif", np.stack([noise, noise]), metadata={"axes": "CYX"})
     return folder
+
+
+def assert_same_results(one: Path, other: Path, images: int) -> None:
+    labels = sorted(one.rglob("*_labels.tif"))
+    assert len(labels) == images
+    for path in labels:
+        np.testing.assert_array_equal(read_image(path).array, read_image(other / path.relative_to(one)).array)
+    for path in (*one.rglob("*_table.csv"), one / "nuclei.csv"):
+        assert path.read_bytes() == (other / path.relative_to(one)).read_bytes(), path.name
+
+
+@pytest.mark.cluster
+def test_a_run_that_was_killed_and_two_workers_give_what_one_run_gives(nuclei_data, tmp_path) -> None:
+    pytest.importorskip("distributed")
+    images = 12
+    command = ["segment", str(fill(tmp_path / "in", nuclei_data, images)), "--out"]
+    program = [sys.executable, "-m", "napari_unet_nuclei", *command, str(tmp_path / "killed")]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as killed:
+        assert killed.stdout is not None
+        assert all(killed.stdout.readline() for _ in range(4)), "the run ended before it could be killed"
+        killed.kill()
+    assert killed.returncode != 0
+    assert not (tmp_path / "killed" / "summary.csv").exists()
+    for out, options in (("once", ()), ("killed", ()), ("workers", ("--workers", "2"))):
+        shown = CliRunner().invoke(app, [*command, str(tmp_path / out), *options])
+        assert shown.exit_code == 1, shown.output
+        assert f"5 of {images + 5} failed" in shown.stderr
+    summary = pd.read_csv(tmp_path / "killed" / "summary.csv")
+    assert {"done", "skipped", "failed"} == set(summary.status)
+    for out in ("killed", "workers"):
+        assert_same_results(tmp_path / "once", tmp_path / out, images)
 
 
 def test_the_dock_and_the_command_line_give_the_same_labels_and_list_the_bad_files(
@@ -57,12 +94,7 @@ def test_the_dock_and_the_command_line_give_the_same_labels_and_list_the_bad_fil
     shown = CliRunner().invoke(app, ["segment", str(folder), "--out", str(tmp_path / "cli")])
     assert shown.exit_code == 1
     assert "5 of 35 failed" in shown.stderr
-    labels = sorted((tmp_path / "dock").rglob("*_labels.tif"))
-    assert len(labels) == IMAGES
-    for path in labels:
-        other = tmp_path / "cli" / path.relative_to(tmp_path / "dock")
-        np.testing.assert_array_equal(read_image(path).array, read_image(other).array)
-    assert (tmp_path / "dock" / "nuclei.csv").read_bytes() == (tmp_path / "cli" / "nuclei.csv").read_bytes()
+    assert_same_results(tmp_path / "dock", tmp_path / "cli", IMAGES)
     failed = {row.prospect.image for row in dock.table.images.rows if row.record and row.record.error}
     assert all(name in shown.stderr for name in failed)
     assert len(failed) == 5

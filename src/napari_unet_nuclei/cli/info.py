@@ -30,6 +30,7 @@ def computer_facts() -> dict[str, dict[str, str]]:
     """Collect what is known about this computer and installation, by topic and name."""
     from napari_unet_nuclei.core.correct.corrections import corrections_folder
     from napari_unet_nuclei.core.model.device import available_devices, choose_device
+    from napari_unet_nuclei.core.model.number_format import cache_folder
     from napari_unet_nuclei.core.model.registry import default_registry
 
     registry = default_registry()
@@ -46,6 +47,7 @@ def computer_facts() -> dict[str, dict[str, str]]:
             "bundled models": str(registry.bundled),
             "your models": str(registry.own),
             "your corrections": str(corrections_folder()),
+            "cache": str(cache_folder()),
         },
     }
 

@@ -135,6 +135,7 @@ def segment_command(
     A file that cannot be read is listed at the end, and the others are done. A run that was interrupted goes on from
     there when it is started again: what is done with the same image, model and settings is skipped.
     """
+    from napari_unet_nuclei.core.batch.freed_memory import keep_freed_memory
     from napari_unet_nuclei.core.batch.plan import plan_files  # what reads and measures is slow to import
     from napari_unet_nuclei.core.batch.slides import BlockSettings
     from napari_unet_nuclei.core.batch.template import RequestTemplate
@@ -164,6 +165,7 @@ def segment_command(
     if dry_run:
         _look_ahead(plan, template, batch, as_json=as_json, quiet=quiet)
     else:
+        keep_freed_memory()
         with _executor(scheduler, workers) as executor:
             blocks = BlockSettings(block, into_image, executor)
             _run(plan, template, batch, blocks, as_json=as_json, quiet=quiet)
@@ -256,6 +258,7 @@ def _prospect_line(prospect: Prospect) -> str:
     facts = [prospect.axes, prospect.dtype, f"{prospect.bytes / 1e6:.1f} MB"]
     facts += [f"{prospect.pixel_size} µm"] if prospect.pixel_size else []
     facts += [f"{prospect.planes} planes"] if prospect.planes > 1 else []
+    facts += [f"one of {prospect.images} images (--series)"] if prospect.images > 1 else []
     return f"{prospect.image}: {', '.join(facts)}: {prospect.intention}, {prospect.labels}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,3 +27,6 @@ AnyArray: TypeAlias = Any
 
 Region: TypeAlias = tuple[int, int, int, int]
 """A rectangle of pixels (y0, y1, x0, x1), the ends not included."""
+
+NumberFormat: TypeAlias = Literal["float32", "bfloat16"]
+"""In what a processor runs the network; graphics cards have formats of their own."""

@@ -19,7 +19,7 @@ from napari_unet_nuclei.core.segment.run import run_segment
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
 
 assert run_segment  # imported here, so that no copy has to
-choose_device("cpu")  # and chosen here, for it is timed: all copies are to use the same number format
+choose_device("cpu")  # and timed here
 
 
 def main() -> None:

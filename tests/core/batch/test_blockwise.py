@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 import zarr
 
 from napari_unet_nuclei import segment
@@ -24,7 +23,6 @@ from napari_unet_nuclei.core.image.ome_zarr import read_ome_zarr
 from napari_unet_nuclei.core.image.ome_zarr_labels import read_provenance
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
-from napari_unet_nuclei.core.model import device
 from napari_unet_nuclei.core.progress import Cancelled, Silent
 from napari_unet_nuclei.core.segment import provenance
 from napari_unet_nuclei.core.segment.request import SegmentRequest
@@ -193,6 +191,25 @@ def test_work_that_is_done_is_not_done_again_and_other_work_is_not_replaced(tmp_
     assert replaced.count < first.count
 
 
+def test_two_runs_never_make_the_same_labels_at_once(tmp_path):
+    image, out = write_image(tmp_path / "i.ome.zarr", 3), tmp_path / "l.ome.zarr"
+
+    class Second:
+        finish_requested = False
+        refused = ""
+
+        def report(self, event):
+            if "tile" in getattr(event, "message", "") and not self.refused:
+                with pytest.raises(OutputFileError) as caught:
+                    segment_blockwise(request_of(image), out, Silent(), block=BLOCK)
+                self.refused = str(caught.value)
+
+    second = Second()
+    segment_blockwise(request_of(image), out, second, block=BLOCK)
+    assert "Another run is writing" in second.refused
+    assert sorted(path.name for path in tmp_path.glob("*l.ome.zarr*")) == ["l.ome.zarr"]
+
+
 def test_what_is_not_of_this_program_is_never_replaced(tmp_path):
     out = write_image(tmp_path / "theirs.ome.zarr", 3)
     with pytest.raises(OutputFileError, match="not of this program"):
@@ -302,10 +319,8 @@ def test_memory_does_not_grow_with_the_image(tmp_path, monkeypatch, tiny_model_f
 CHILD = """
 import sys
 from pathlib import Path
-import torch
 from napari_unet_nuclei.core.batch import block_planner
 from napari_unet_nuclei.core.batch.blockwise import segment_blockwise
-from napari_unet_nuclei.core.model import device
 from tests.core.batch.test_blockwise import BLOCK, request_of
 
 class Telling:
@@ -314,15 +329,12 @@ class Telling:
         print(event, flush=True)
 
 block_planner.SMALLEST_HALO, block_planner.HALO_DIAMETERS = 64, 3
-block_planner.fastest_cpu_precision = device.fastest_cpu_precision = lambda: torch.float32
 segment_blockwise(request_of(Path(sys.argv[1])), Path(sys.argv[2]), Telling(), block=BLOCK)
 """
 
 
 @pytest.mark.parametrize("word", ["block 5", "writing block 4"])
-def test_a_killed_run_is_gone_on_with_and_gives_the_same(word, tmp_path, monkeypatch):
-    for module in (device, block_planner):  # each process would choose the faster number format by itself
-        monkeypatch.setattr(module, "fastest_cpu_precision", lambda: torch.float32)
+def test_a_killed_run_is_gone_on_with_and_gives_the_same(word, tmp_path):
     image, out = write_image(tmp_path / "i.ome.zarr", 3), tmp_path / "l.ome.zarr"
     child = subprocess.Popen([sys.executable, "-c", CHILD, str(image), str(out)], stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None

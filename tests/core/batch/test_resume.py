@@ -16,6 +16,7 @@ import pytest
 import tifffile
 
 from napari_unet_nuclei.core.batch.run import segment_files
+from napari_unet_nuclei.core.batch.run_folder import LOCK, NUMBER_FORMAT
 from napari_unet_nuclei.core.batch.template import RequestTemplate
 from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
@@ -60,6 +61,8 @@ def check_whole(path: Path) -> None:
             assert zipfile.ZipFile(path).testzip() is None
         case ".html":
             assert path.read_text(encoding="utf-8").rstrip().endswith("</html>")
+        case "":
+            assert path.name in (LOCK, NUMBER_FORMAT)
         case _:
             raise AssertionError(f"{path} is of an unknown kind")
 

@@ -3,8 +3,10 @@ import json
 import imageio.v3 as iio
 import pytest
 
+from napari_unet_nuclei.core.batch.executors import Serial
 from napari_unet_nuclei.core.batch.run import segment_files
 from napari_unet_nuclei.core.batch.segment_file import RequestTemplate
+from napari_unet_nuclei.core.batch.slides import BlockSettings
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.progress import Cancelled
@@ -62,3 +64,23 @@ def test_without_images_nothing_is_written(tmp_path, recording):
     with pytest.raises(ImageFileError):
         segment_files([tmp_path], tmp_path / "out", TEMPLATE, recording())
     assert not (tmp_path / "out").exists()
+
+
+class LosingAWorker(Serial):
+    """Simulated: a cluster of which a worker dies while it writes, and another one does its image again."""
+
+    elsewhere = True
+
+    def map(self, work, tasks, title, progress, on_result=lambda result: None):
+        labels = tasks[0].outputs["labels"]
+        labels.parent.mkdir(parents=True, exist_ok=True)
+        self.remains = labels.with_name(f".{labels.stem}-0123abcd.part.tif")
+        self.remains.touch()
+        return super().map(work, tasks, title, progress, on_result)
+
+
+def test_what_a_lost_worker_has_left_half_written_is_removed(folder, tmp_path):
+    cluster = LosingAWorker()
+    report = segment_files([folder], tmp_path / "out", TEMPLATE, blocks=BlockSettings(executor=cluster))
+    assert len(report.succeeded) == 2
+    assert not cluster.remains.exists()

@@ -6,14 +6,16 @@ import imageio.v3 as iio
 import numpy as np
 import pandas as pd
 import pytest
+import roifile
 import tifffile
 
-from napari_unet_nuclei.core.batch import slides
+from napari_unet_nuclei.core.batch import parquet, slides
 from napari_unet_nuclei.core.batch.plan import plan_files
 from napari_unet_nuclei.core.batch.slides import BlockSettings, planned_in_blocks, segment_in_blocks, takes_blocks
 from napari_unet_nuclei.core.batch.template import RequestTemplate
 from napari_unet_nuclei.core.batch.work import Task
 from napari_unet_nuclei.core.image.ome_zarr import read_ome_zarr
+from napari_unet_nuclei.core.labels.export import write_geojson
 from napari_unet_nuclei.core.model.card import CLASS_HEADS, Architecture, ModelCard
 from napari_unet_nuclei.core.model.file import Model, save_model
 from napari_unet_nuclei.core.progress import Silent
@@ -25,9 +27,9 @@ TEMPLATE = RequestTemplate(SETTINGS)
 SMALL_BLOCKS = BlockSettings(block=80)
 
 
-def task_of(image: Path, out: Path) -> Task:
+def task_of(image: Path, out: Path, **wanted: bool) -> Task:
     (planned,) = plan_files([image], out).files
-    return Task(planned_in_blocks(planned), TEMPLATE, BatchSettings(), "")
+    return Task(planned_in_blocks(planned), TEMPLATE, BatchSettings(**wanted), "")
 
 
 def test_ome_zarr_and_large_planes_take_blocks(tmp_path, monkeypatch):
@@ -66,3 +68,31 @@ def test_an_image_has_labels_a_table_a_thumbnail_and_a_record(kind, tmp_path):
     assert iio.imread(record.thumbnail).shape == (*IMAGE.shape, 3)
     assert record.status == "done"
     assert segment_in_blocks(task, SMALL_BLOCKS, Silent()).status == "skipped"
+
+
+@pytest.mark.parametrize("kind", ["store", "tiff"])
+def test_outlines_and_pictures_are_those_of_the_labels_and_can_be_asked_for_later(kind, tmp_path):
+    if kind == "store":
+        image = write_image(tmp_path / "cells.ome.zarr", 3)
+    else:
+        image = tmp_path / "cells.tif"
+        tifffile.imwrite(image, np.stack([IMAGE] * 2), metadata={"axes": "ZYX"})
+    segment_in_blocks(task_of(image, tmp_path / "out"), SMALL_BLOCKS, Silent())
+    task = task_of(image, tmp_path / "out", rois=True, geojson=True, overlay=True)
+    record = segment_in_blocks(task, SMALL_BLOCKS, Silent())
+    assert record.status == "skipped"
+    labels = read_ome_zarr(Path(record.labels))
+    write_geojson(tmp_path / "same.geojson", labels.levels[0][...], axes=labels.letters)
+    assert task.outputs["geojson"].read_text() == (tmp_path / "same.geojson").read_text()
+    assert len(roifile.roiread(task.outputs["rois"])) == record.nuclei
+    assert iio.imread(task.outputs["overlay"]).shape == (*IMAGE.shape, 3)
+
+
+@pytest.mark.parametrize("rows", [0, 5])
+def test_parquet_holds_the_numbers_of_the_table_however_many_pieces_it_takes(rows, tmp_path, monkeypatch):
+    pytest.importorskip("pyarrow")
+    table = pd.DataFrame({"label": range(rows), "area": [0.1 + row for row in range(rows)]})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    monkeypatch.setattr(parquet, "ROWS", 2)
+    parquet.write_parquet(tmp_path / "t.parquet", tmp_path / "t.csv")
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "t.parquet"), table, check_dtype=rows > 0)

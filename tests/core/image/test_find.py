@@ -46,6 +46,18 @@ def test_loops_of_links_end(folder: Path) -> None:
     except OSError:
         pytest.skip("this system allows no links")
     assert names(image_paths([folder]), folder) == ["a.PNG", "again.tif", "sub/c.jpg"]
+    assert names(image_paths([folder / "**" / "*.jpg"]), folder) == ["sub/c.jpg"]
+    assert "sub/c.jpg" in names(image_paths([folder / "**" / "sub" / "**"]), folder)
+
+
+def test_two_stars_stand_for_any_folders_those_with_brackets_in_their_names_too(folder: Path, monkeypatch) -> None:
+    inside = folder / "sub" / "day [1]" / "deep" / "e.tif"
+    inside.parent.mkdir(parents=True)
+    inside.touch()
+    assert names(image_paths([folder / "**" / "*.tif"]), folder) == ["b.tif", "sub/day [1]/deep/e.tif"]
+    assert names(image_paths([folder / "s*" / "**" / "deep" / "*"]), folder) == ["sub/day [1]/deep/e.tif"]
+    monkeypatch.chdir(folder)
+    assert image_paths([Path("**/*.jpg")]) == [Path("sub/c.jpg")]
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 import torch
 
 from napari_unet_nuclei.core.errors import DeviceError
-from napari_unet_nuclei.core.model.device import Device, available_devices, choose_device, fastest_cpu_precision
+from napari_unet_nuclei.core.model.device import Device, available_devices, choose_device
 from tests.core.tiny import tiny_network
 
 
@@ -33,13 +31,12 @@ def test_cuda_without_a_graphics_card_is_refused():
         choose_device("cuda")
 
 
-def test_the_faster_precision_is_found_once_and_quickly():
-    fastest_cpu_precision.cache_clear()
-    start = time.process_time()
-    precision = fastest_cpu_precision()
-    assert time.process_time() - start < 0.5  # 50 ms alone; tests share their processor
-    assert precision in (torch.float32, torch.bfloat16)
-    assert fastest_cpu_precision() is precision
+def test_a_run_decides_on_the_number_format_of_processors_alone():
+    processor = Device("cpu", "the processor", torch.float32)
+    assert processor.using("bfloat16").precision == torch.bfloat16
+    assert processor.using(None) is processor
+    graphics = Device("cuda:0", "a graphics card", torch.float16)
+    assert graphics.using("bfloat16") is graphics
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])

@@ -53,6 +53,11 @@ class Destination:
         """The labels while they are being made."""
         return self.folder / LABELS
 
+    @property
+    def lock(self) -> Path:
+        """File that keeps other runs out while this one makes the labels."""
+        return self.folder.with_suffix(".lock")
+
     def check_free(self, overwrite: bool) -> None:
         """Refuse to replace what is not this program's, or what nobody asked to replace."""
         if not self.labels.exists():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -13,7 +13,7 @@ from napari_unet_nuclei.core.image.normalise import IntensityRange
 from napari_unet_nuclei.core.image.plane import PlaneReader
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 from napari_unet_nuclei.core.settings import SegmentSettings
-from napari_unet_nuclei.core.types import Region
+from napari_unet_nuclei.core.types import NumberFormat, Region
 
 CHUNK = 1024
 """Largest side of a chunk of the stores, in pixels; blocks are made of whole chunks."""
@@ -44,7 +44,7 @@ class BlockPlan(BaseModel):
         Model pixels per image pixel.
     thresholds : DecodeThresholds
     settings : SegmentSettings
-    precision : str
+    precision : NumberFormat
         Number format of the network on processors: each computer would choose the one that is faster there, and labels
         would be of two kinds.
     side, halo : int
@@ -77,7 +77,7 @@ class BlockPlan(BaseModel):
     scale: float
     thresholds: DecodeThresholds
     settings: SegmentSettings
-    precision: Literal["float32", "bfloat16"]
+    precision: NumberFormat
     side: int
     halo: int
     model: str

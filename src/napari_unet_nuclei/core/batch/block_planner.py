@@ -7,15 +7,13 @@ import json
 from importlib.metadata import version
 from pathlib import Path
 
-import torch
-
 from napari_unet_nuclei.core.batch.block_maps import find_scale
 from napari_unet_nuclei.core.batch.block_plan import BlockPlan, block_side
 from napari_unet_nuclei.core.batch.fingerprint import hash_image
 from napari_unet_nuclei.core.errors import ImageShapeError, SettingsError
 from napari_unet_nuclei.core.image.ome_zarr_labels import leading_order
 from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader, open_plane
-from napari_unet_nuclei.core.model.device import fastest_cpu_precision
+from napari_unet_nuclei.core.model.number_format import cpu_number_format
 from napari_unet_nuclei.core.model.registry import ModelEntry
 from napari_unet_nuclei.core.progress import Progress
 from napari_unet_nuclei.core.segment.automatic_size import scale_for
@@ -85,20 +83,21 @@ class Planner:
             raise SettingsError(
                 f"The model '{self.entry.name}' tells classes, which is not done in blocks: choose a model for nuclei."
             )
-        self.fingerprint = self._fingerprint(pixels_in)
+        self._file_hash = hash_image(pixels_in) if pixels_in else ""
+        self.fingerprint = self._fingerprint()
 
     @property
     def _middle(self) -> tuple[int, ...]:
         """The plane that decides for all."""
         return self.indices[len(self.indices) // 2]
 
-    def _fingerprint(self, pixels_in: Path | None) -> str:
+    def _fingerprint(self) -> str:
         request = self.request
         described = {
             "program": version("napari-unet-nuclei"),
             "series": self.series,
             "channels": self.channel_names,
-            "image": hash_image(pixels_in) if pixels_in else hash_pixels([self._open(self._middle)]),
+            "image": self._file_hash or hash_pixels([self._open(self._middle)]),
             "shape": list(request.source.array.shape),
             "axes": request.source.axes,
             "indices": self.indices,
@@ -150,14 +149,17 @@ class Planner:
             scale=scale,
             thresholds=chosen_thresholds(thresholds_at(card.thresholds, scale), settings),
             settings=settings,
-            precision="bfloat16" if fastest_cpu_precision() == torch.bfloat16 else "float32",
+            precision=request.number_format or cpu_number_format(),
             side=self.side,
             halo=min(max(round(HALO_DIAMETERS * diameter), SMALLEST_HALO), self.side),
             model=card.name,
             channel=self.look.channel_name,
             diameter=diameter,
             notices=tuple(self._notices(readers)),
-            provenance=describe_run(request, card, self.look, runner.device, diameter, readers),
+            provenance={
+                **describe_run(request, card, self.look, runner.device, diameter, readers),
+                "file_hash": self._file_hash,
+            },
         )
 
     def _notices(self, readers: list[PlaneReader]) -> list[str]:

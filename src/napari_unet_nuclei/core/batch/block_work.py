@@ -9,13 +9,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import zarr
 from numpy.typing import NDArray
 
@@ -222,9 +220,8 @@ class BlockWork:
         """The network, loaded once."""
         with self._opening:
             if self._runner is None:
-                settings, device = self.plan.settings, choose_device(self.plan.settings.device)
-                if device.name == "cpu":
-                    device = replace(device, precision=getattr(torch, self.plan.precision))
+                settings = self.plan.settings
+                device = choose_device(settings.device).using(self.plan.precision)
                 self._runner = NetworkRunner(read_model(self.folder / MODEL), device, settings.tile, settings.flips)
             return self._runner
 

@@ -24,6 +24,7 @@ from napari_unet_nuclei.core.batch.block_run import BlockRun
 from napari_unet_nuclei.core.batch.block_task import MODEL, PLAN, WorkPlace
 from napari_unet_nuclei.core.batch.block_work import BlockWork, at_work_here
 from napari_unet_nuclei.core.batch.executors import Executor, Serial
+from napari_unet_nuclei.core.batch.run_folder import alone
 from napari_unet_nuclei.core.errors import ClusterError, OutputFileError
 from napari_unet_nuclei.core.image.ome_zarr import OmeZarrImage, is_ome_zarr, read_ome_zarr
 from napari_unet_nuclei.core.image.ome_zarr_labels import (
@@ -153,25 +154,20 @@ def segment_blockwise(
         raise ClusterError("Workers open the image themselves: save it, as OME-Zarr or TIFF, and give that file.")
     progress.report(Advanced(0.0, "looking at the image as a whole"))
     planner = Planner(request, block, _pixels_in(request, image), series, channel_names)
-    written = read_provenance(place.labels)
-    if not overwrite and written is not None and written.get("fingerprint") == planner.fingerprint:
-        if table is not None and not table.exists():
-            raise OutputFileError(
-                f"{place.labels} is done, but the table {table} is not there. Measure the labels, or overwrite them."
-            )
-        place.finish(image)
-        return _result(place.labels, table, written, started, done_before=True)
-    place.check_free(overwrite)
-    with _disk_errors_in_words(place.folder):
-        plan, found = _work(request, planner, place, executor, table, progress)
-        axes = label_axes(plan.label_axes, image, request.pixel_size)
-        provenance = {**plan.provenance, **found, "notices": list(plan.notices), "fingerprint": plan.fingerprint}
-        levels = len(pyramid_shapes(plan.label_shape))
-        source = os.path.relpath(image.path, place.labels) if image else ""
-        write_label_metadata(place.made, axes, levels, name=NAME, source=source, provenance=provenance)
-        place.move()
-        place.finish(image)
-    for notice in plan.notices:
+    with alone(place.lock, place.labels):
+        written = read_provenance(place.labels)
+        if not overwrite and written is not None and written.get("fingerprint") == planner.fingerprint:
+            if table is not None and not table.exists():
+                raise OutputFileError(
+                    f"{place.labels} is done, but the table {table} is not there. Measure the labels, or overwrite "
+                    "them."
+                )
+            place.finish(image)
+            return _result(place.labels, table, written, started, done_before=True)
+        place.check_free(overwrite)
+        with _disk_errors_in_words(place.folder):
+            provenance = _make(request, planner, place, image, executor, table, progress)
+    for notice in provenance["notices"]:
         progress.report(Notice(notice))
     progress.report(Advanced(1.0, "done"))
     return _result(place.labels, table, provenance, started)
@@ -182,6 +178,27 @@ def _pixels_in(request: SegmentRequest, image: OmeZarrImage | None) -> Path | No
     if image is not None:
         return image.path / image.levels[0].path
     return Path(request.file) if request.file else None
+
+
+def _make(
+    request: SegmentRequest,
+    planner: Planner,
+    place: Destination,
+    image: OmeZarrImage | None,
+    executor: Executor,
+    table: Path | None,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Make the labels and put them in their place; returns their provenance."""
+    plan, found = _work(request, planner, place, executor, table, progress)
+    axes = label_axes(plan.label_axes, image, request.pixel_size)
+    provenance = {**plan.provenance, **found, "notices": list(plan.notices), "fingerprint": plan.fingerprint}
+    levels = len(pyramid_shapes(plan.label_shape))
+    source = os.path.relpath(image.path, place.labels) if image else ""
+    write_label_metadata(place.made, axes, levels, name=NAME, source=source, provenance=provenance)
+    place.move()
+    place.finish(image)
+    return provenance
 
 
 def _work(
@@ -199,7 +216,8 @@ def _work(
         place.clear()
         settings = request.settings
         model = read_model(planner.entry.path)
-        runner = NetworkRunner(model, choose_device(settings.device), settings.tile, settings.flips)
+        device = choose_device(settings.device).using(request.number_format)
+        runner = NetworkRunner(model, device, settings.tile, settings.flips)
         plan = planner.plan(runner, Share(progress, 0.0, _PLANNED))
         with atomic(place.folder / MODEL) as partial:
             shutil.copyfile(planner.entry.path, partial)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from napari_unet_nuclei.core.batch.executors import ResultType, TaskType, Work
+from napari_unet_nuclei.core.batch.freed_memory import keep_freed_memory
 from napari_unet_nuclei.core.errors import ClusterError
 from napari_unet_nuclei.core.progress import Advanced, Cancelled, Event, Progress
 
@@ -106,6 +107,7 @@ def _result(future: Future[Any]) -> Any:
 
 def _do_remotely(work: Work[TaskType, ResultType], task: TaskType, stop: str) -> ResultType:
     """Do a task in a worker's process."""
+    keep_freed_memory()
     return work(task, _RemoteProgress(stop))
 
 
@@ -155,7 +157,12 @@ def dask_cluster(scheduler: str = "", workers: int = 0) -> Iterator[Cluster]:
         with (
             # Dask's limit is for results that workers hold in memory; ours are files.
             LocalCluster(
-                n_workers=workers, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, memory_limit=0
+                n_workers=workers,
+                threads_per_worker=1,
+                host="127.0.0.1",
+                dashboard_address=None,
+                memory_limit=0,
+                env={"MALLOC_ARENA_MAX": "1"},  # too late for `keep_freed_memory`: a worker's threads run already
             ) as cluster,
             Client(cluster) as client,
         ):
@@ -165,6 +172,13 @@ def dask_cluster(scheduler: str = "", workers: int = 0) -> Iterator[Cluster]:
         client = Client(scheduler, timeout=CONNECTING)
     except (OSError, TimeoutError, ValueError) as error:
         raise ClusterError(f"There is no Dask scheduler at {scheduler} ({error}). Check its address.") from error
+    except (TypeError, RuntimeError) as error:  # so Dask says it
+        if not scheduler.startswith("tls:"):
+            raise
+        raise ClusterError(
+            f"{scheduler} asks for certificates, and Dask's configuration here names none: see the page on clusters "
+            "in the documentation."
+        ) from error
     with client:
         _check_workers(client)
         yield Cluster(client)

@@ -6,6 +6,7 @@ processor has room for, and what they report is passed on in the thread that ask
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -19,15 +20,17 @@ from napari_unet_nuclei.core.progress import Advanced, Cancelled, Event, Progres
 TaskType = TypeVar("TaskType")
 ResultType = TypeVar("ResultType")
 
-WAITING_ROOM = 2
-"""Images that are read, measured or written while others are segmented."""
+WAITING_ROOM = 1
+"""Images that are read, measured or written while others are segmented; more of them get in the others' way."""
 
 PIXELS_AT_ONCE = 64 * 2**20
 """Pixels that are segmented at the same time, by all; an image that is larger is segmented alone."""
 
 MOST_LANES = 4
-GRAPHICS_LANES = 2
-"""Images segmented at once: on a graphics card, one is decoded while the network sees the next."""
+"""Images segmented at once on the processor."""
+
+GRAPHICS_LANES = 8
+"""The same on a graphics card, where decoding takes many times as long as the network; no more than there are cores."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ def shared_processor(device: str, tasks: int) -> Iterator[int]:
     import torch  # a run needs it anyway, a plan does not
 
     if device != "cpu":
-        yield min(GRAPHICS_LANES, max(tasks, 1))
+        yield max(min(GRAPHICS_LANES, os.cpu_count() or 1, tasks), 1)
         return
     threads = torch.get_num_threads()
     lanes = max(min(threads, MOST_LANES, tasks), 1)

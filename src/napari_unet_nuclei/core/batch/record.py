@@ -37,7 +37,10 @@ class FileRecord:
         None where there is no nucleus, or no pixel size.
     diameter_px : float
         Typical nucleus diameter that the image was rescaled by.
-    channel, model, device : str
+    channel, model, device, precision : str
+        Precision is the number format that the network was run in.
+    image_hash, model_hash : str
+        SHA-256 of the image's file and of the model's weights.
     seconds : float
     notices : tuple of str
     error : str
@@ -61,6 +64,9 @@ class FileRecord:
     channel: str = ""
     model: str = ""
     device: str = ""
+    precision: str = ""
+    image_hash: str = ""
+    model_hash: str = ""
     seconds: float = 0.0
     notices: tuple[str, ...] = ()
     error: str = ""

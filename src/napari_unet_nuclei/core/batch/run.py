@@ -12,9 +12,10 @@ from napari_unet_nuclei.core.batch.executors import Executor
 from napari_unet_nuclei.core.batch.fingerprint import hash_request
 from napari_unet_nuclei.core.batch.outputs import check_outputs
 from napari_unet_nuclei.core.batch.pipeline import WAITING_ROOM, Pipeline, Turns, shared_processor
-from napari_unet_nuclei.core.batch.plan import RunPlan, plan_files
+from napari_unet_nuclei.core.batch.plan import RECORDS, RunPlan, plan_files
 from napari_unet_nuclei.core.batch.record import FileRecord, read_note, remove_half_noted, remove_remains
 from napari_unet_nuclei.core.batch.report import write_batch_report
+from napari_unet_nuclei.core.batch.run_folder import LOCK, alone, kept_number_format
 from napari_unet_nuclei.core.batch.slides import BlockSettings, planned_in_blocks, segment_in_blocks, takes_blocks
 from napari_unet_nuclei.core.batch.summary import (
     JOINT_PARQUET,
@@ -93,6 +94,22 @@ def run_plan(
 ) -> BatchReport:
     """Do what was planned; for the rest see `segment_files`."""
     check_outputs(batch)
+    hash_request(template)  # fails for an unknown model, before anything is written
+    with alone(plan.out / RECORDS / LOCK, plan.out):
+        number_format = template.number_format or kept_number_format(plan.out, afresh=batch.overwrite)
+        template = replace(template, number_format=number_format)
+        return _run_alone(plan, template, batch, progress, on_record, blocks or BlockSettings())
+
+
+def _run_alone(
+    plan: RunPlan,
+    template: RequestTemplate,
+    batch: BatchSettings,
+    progress: Progress,
+    on_record: Callable[[FileRecord], None],
+    blocks: BlockSettings,
+) -> BatchReport:
+    """Do what was planned, in a folder that nobody else writes to."""
     started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     request_hash = hash_request(template)
     records = [FileRecord(path, error=" ".join(reason.split())) for path, reason in plan.unusable]
@@ -102,7 +119,7 @@ def run_plan(
         progress.report(Notice(f"{plan.left_out} results of an earlier run are left out."))
     tasks = [Task(file, template, batch, request_hash) for file in plan.files]
     _tidy(plan, tasks)
-    records += _segment_all(tasks, plan, blocks or BlockSettings(), Share(progress, 0.0, SEGMENTING), on_record)
+    records += _segment_all(tasks, plan, blocks, Share(progress, 0.0, SEGMENTING), on_record)
     progress.report(Advanced(SEGMENTING, "writing the summary and the report"))
     report = BatchReport(plan.out, template, batch, request_hash, started, tuple(records))
     write_summary(report)
@@ -150,6 +167,8 @@ def _segment_whole(
         return
     if executor.elsewhere:
         executor.map(segment_planned, tasks, "image", progress, keep)
+        for task in tasks:  # what workers that were lost have left
+            remove_remains(task.outputs.values())
         return
     from napari_unet_nuclei.core.model.device import choose_device  # imports PyTorch
 

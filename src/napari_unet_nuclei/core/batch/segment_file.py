@@ -18,7 +18,7 @@ from napari_unet_nuclei.core.progress import Progress, Share
 if TYPE_CHECKING:
     from napari_unet_nuclei.core.segment.result import SegmentResult
 
-__all__ = ["FileRecord", "RequestTemplate", "chosen_plane", "find_nuclei", "segment_file"]
+__all__ = ["FileRecord", "RequestTemplate", "chosen_plane", "find_nuclei", "one_of_several", "segment_file"]
 
 SEGMENTING = 0.9
 """Share of a file's time that the network and the decoding take; measuring and writing take the rest."""
@@ -90,7 +90,7 @@ def find_nuclei(file: ImageFile, template: RequestTemplate, progress: Progress, 
     return Segmented(request, result, table, {**result.provenance, **added})
 
 
-def describe(file: ImageFile, found: Segmented, paths: Mapping[str, Path]) -> FileRecord:
+def describe(file: ImageFile, found: Segmented, paths: Mapping[str, Path], image_hash: str = "") -> FileRecord:
     """Write down what came of an image."""
     result, areas = found.result, found.table
     nuclei = not result.classes and len(areas) > 0
@@ -108,8 +108,18 @@ def describe(file: ImageFile, found: Segmented, paths: Mapping[str, Path]) -> Fi
         channel=result.channel,
         model=result.model,
         device=result.device,
+        precision=str(result.provenance["precision"]),
+        image_hash=image_hash,
+        model_hash=str(result.provenance["model_hash"]),
         seconds=round(result.seconds, 2),
-        notices=result.notices,
+        notices=(*result.notices, *one_of_several(file, found.provenance["series"])),
         thumbnail=str(paths.get("thumbnail", "")),
         origin=result.origin,
     )
+
+
+def one_of_several(file: ImageFile, series: int) -> tuple[str, ...]:
+    """Say which image of a file was taken, where it holds several."""
+    if file.images == 1:
+        return ()
+    return (f"The file holds {file.images} images: this is number {series}, counted from 0.",)

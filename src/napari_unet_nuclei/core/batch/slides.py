@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import imageio.v3 as iio
 import numpy as np
@@ -14,20 +14,28 @@ from numpy.typing import NDArray
 from napari_unet_nuclei.core.atomic import atomic
 from napari_unet_nuclei.core.batch.executors import Executor, Serial
 from napari_unet_nuclei.core.batch.outputs import THUMBNAIL_SIDE
+from napari_unet_nuclei.core.batch.parquet import write_parquet
 from napari_unet_nuclei.core.batch.plan import PlannedFile
 from napari_unet_nuclei.core.batch.record import FileRecord
+from napari_unet_nuclei.core.batch.segment_file import one_of_several
 from napari_unet_nuclei.core.batch.template import RequestTemplate
 from napari_unet_nuclei.core.batch.work import Task
 from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.image_file import ImageFile
 from napari_unet_nuclei.core.image.ome_zarr import is_ome_zarr, read_ome_zarr
 from napari_unet_nuclei.core.image.overlay import for_screen, outlined
 from napari_unet_nuclei.core.image.read import read_header, read_image
+from napari_unet_nuclei.core.image.write import LARGEST_OVERLAY
+from napari_unet_nuclei.core.labels.export import write_geojson, write_imagej_rois
 from napari_unet_nuclei.core.model.registry import default_registry
 from napari_unet_nuclei.core.progress import Progress
 from napari_unet_nuclei.core.segment.request import AUTOMATIC, SegmentRequest
 from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
 from napari_unet_nuclei.core.types import AnyArray
+
+if TYPE_CHECKING:
+    from napari_unet_nuclei.core.batch.blockwise import BlockwiseResult
 
 LABELS_FORMAT = "ome.zarr"
 
@@ -85,12 +93,12 @@ def planned_in_blocks(planned: PlannedFile) -> PlannedFile:
 
 
 def segment_in_blocks(task: Task, settings: BlockSettings, progress: Progress) -> FileRecord:
-    """Segment an image block by block, as far as no earlier run has, and write its labels, table and thumbnail.
+    """Segment an image block by block, as far as no earlier run has, and write all that is wanted of it.
 
     Parameters
     ----------
     task : Task
-        Its results are named by `planned_in_blocks`. Outlines for other programs are not written of such images.
+        Its results are named by `planned_in_blocks`.
     settings : BlockSettings
     progress : Progress
 
@@ -116,15 +124,20 @@ def segment_in_blocks(task: Task, settings: BlockSettings, progress: Progress) -
         series=task.template.series,
         channel_names=file.channel_names,
     )
-    if not (result.done_before and outputs["thumbnail"].exists()):
-        with atomic(outputs["thumbnail"]) as partial:
-            iio.imwrite(partial, _thumbnail(request, result.path), plugin="pillow", extension=".png")
+    for kind, path in outputs.items():
+        if kind not in ("labels", "table") and not (result.done_before and path.exists()):
+            _write_output(kind, path, request, result)
+    return _describe(file, request, result, task)
+
+
+def _describe(file: ImageFile, request: SegmentRequest, result: BlockwiseResult, task: Task) -> FileRecord:
+    """Write down what came of an image."""
     pixel_area = request.pixel_size.y * request.pixel_size.x
     known = result.median_area is not None and request.pixel_size.known
     return FileRecord(
-        image=str(planned.image),
+        image=str(file.path),
         labels=str(result.path),
-        table=str(outputs["table"]),
+        table=str(task.outputs["table"]),
         nuclei=result.count,
         median_area_px=result.median_area,
         median_area_um2=round(float(result.median_area or 0) * pixel_area, 4) if known else None,
@@ -132,21 +145,40 @@ def segment_in_blocks(task: Task, settings: BlockSettings, progress: Progress) -
         channel=result.channel,
         model=result.model,
         device=result.device,
+        precision=str(result.provenance["precision"]),
+        image_hash=str(result.provenance.get("file_hash", "")),
+        model_hash=str(result.provenance["model_hash"]),
         seconds=round(result.seconds, 2),
-        notices=result.notices,
+        notices=(*result.notices, *one_of_several(file, task.template.series)),
         skipped=result.done_before,
-        thumbnail=str(outputs["thumbnail"]),
+        thumbnail=str(task.outputs["thumbnail"]),
     )
 
 
-def _thumbnail(request: SegmentRequest, labels_path: Path) -> NDArray[np.uint8]:
-    """Draw the outlines into the middle plane, from levels of the pyramids that are not much larger."""
+def _write_output(kind: str, path: Path, request: SegmentRequest, result: BlockwiseResult) -> None:
+    """Write one kind of result from the labels and the table, which are read piece by piece."""
+    if kind in ("rois", "geojson"):
+        labels = read_ome_zarr(result.path)
+        export = write_imagej_rois if kind == "rois" else write_geojson
+        export(path, labels.levels[0], axes=labels.letters)
+    elif kind == "parquet":
+        assert result.table is not None, "a run always has a table written"
+        write_parquet(path, result.table)
+    else:
+        side = THUMBNAIL_SIDE if kind == "thumbnail" else math.isqrt(LARGEST_OVERLAY)
+        with atomic(path) as partial:
+            iio.imwrite(partial, _outlined_plane(request, result.path, side), plugin="pillow", extension=".png")
+
+
+def _outlined_plane(request: SegmentRequest, labels_path: Path, side: int) -> NDArray[np.uint8]:
+    """Draw the outlines into the middle plane, from levels of the pyramids that are not much larger than ``side``."""
     labels = read_ome_zarr(labels_path)
-    found = _small_plane(_coarse(labels.levels, labels.letters), labels.letters)
+    found = _small_plane(_coarse(labels.levels, labels.letters, side), labels.letters, side)
     path = Path(request.file)
     levels = read_ome_zarr(path).levels if is_ome_zarr(path) else (request.source.array,)
     channel = 0 if request.settings.channel_auto else request.settings.channel
-    pixels = _small_plane(_coarse(levels, request.source.axes), request.source.axes, channel)
+    axes = request.source.axes
+    pixels = _small_plane(_coarse(levels, axes, side), axes, side, channel)
     # The two may be of different levels; both begin and end where the image does.
     rows, columns = (
         np.arange(size) * theirs // size for size, theirs in zip(found.shape, pixels.shape[:2], strict=True)
@@ -154,16 +186,16 @@ def _thumbnail(request: SegmentRequest, labels_path: Path) -> NDArray[np.uint8]:
     return outlined(for_screen(pixels[np.ix_(rows, columns)]), found)
 
 
-def _coarse(levels: tuple[AnyArray, ...], axes: str) -> AnyArray:
-    """The coarsest level that is no smaller than a thumbnail."""
-    sides = [axes.index(letter) for letter in "YX"]
-    large = [level for level in levels if max(level.shape[side] for side in sides) >= THUMBNAIL_SIDE]
+def _coarse(levels: tuple[AnyArray, ...], axes: str, side: int) -> AnyArray:
+    """The coarsest level that is no smaller than a picture of ``side`` pixels."""
+    places = [axes.index(letter) for letter in "YX"]
+    large = [level for level in levels if max(level.shape[axis] for axis in places) >= side]
     return large[-1] if large else levels[0]
 
 
-def _small_plane(array: AnyArray, axes: str, channel: int = 0) -> NDArray[Any]:
+def _small_plane(array: AnyArray, axes: str, side: int, channel: int = 0) -> NDArray[Any]:
     """Read the middle plane, as (Y, X) or with colours as (Y, X, S), leaving out rows and columns of a large one."""
-    step = max(1, math.ceil(max(array.shape[axes.index(letter)] for letter in "YX") / THUMBNAIL_SIDE))
+    step = max(1, math.ceil(max(array.shape[axes.index(letter)] for letter in "YX") / side))
     colours = slice(0, 3) if "S" in axes and array.shape[axes.index("S")] >= 3 else 0
     where: dict[str, slice | int] = {"Y": slice(None, None, step), "X": slice(None, None, step), "C": channel}
     where["S"] = colours

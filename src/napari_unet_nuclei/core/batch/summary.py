@@ -83,6 +83,8 @@ class BatchReport:
             "projection": self.template.projection,
             "settings": self.template.settings.model_dump(),
             "outputs": self.batch.model_dump(),
+            "number_format": self.template.number_format,
+            "models": {record.model: record.model_hash for record in self.succeeded},
             "request_hash": self.request_hash,
             "files": [asdict(record) | {"status": record.status} for record in self.records],
         }
@@ -127,6 +129,7 @@ def _row(record: FileRecord) -> dict[str, object]:
         "channel": record.channel,
         "model": record.model,
         "device": record.device,
+        "precision": record.precision,
         "labels": record.labels,
         "table": record.table,
     }

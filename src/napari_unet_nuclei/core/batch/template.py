@@ -11,7 +11,7 @@ from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.image_file import ImageFile
 from napari_unet_nuclei.core.segment.request import AUTOMATIC, SegmentRequest
 from napari_unet_nuclei.core.settings import SegmentSettings
-from napari_unet_nuclei.core.types import Region
+from napari_unet_nuclei.core.types import NumberFormat, Region
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class RequestTemplate:
         Which image of a file that holds several.
     projection : {"none", "maximum", "mean"}
         Whether stacks are segmented plane by plane, or projected along z.
+    number_format : NumberFormat or None
+        Of the network on processors, the same for all images and computers of a run; None until the run has chosen.
     """
 
     settings: SegmentSettings = field(default_factory=SegmentSettings)
@@ -42,6 +44,7 @@ class RequestTemplate:
     region: Region | None = None
     series: int = 0
     projection: Projection = "none"
+    number_format: NumberFormat | None = None
 
     def request(self, file: ImageFile) -> SegmentRequest:
         """Ask for the nuclei of a file.
@@ -60,6 +63,7 @@ class RequestTemplate:
             region=self.region,
             pixel_size=file.pixel_size,
             file=str(file.path),
+            number_format=self.number_format,
         )
 
 

@@ -104,8 +104,8 @@ def finished(task: Task, image_hash: str) -> FileRecord | None:
     if not same or not wanted.items() <= note.outputs.items() or not all_there(task.planned, wanted):
         return None
     labels, table, thumbnail = (str(task.outputs[kind]) for kind in ("labels", "table", "thumbnail"))
-    image = str(task.planned.image)
-    return replace(note.record, image=image, labels=labels, table=table, thumbnail=thumbnail, skipped=True)
+    found = replace(note.record, image=str(task.planned.image), image_hash=image_hash, skipped=True)
+    return replace(found, labels=labels, table=table, thumbnail=thumbnail)
 
 
 def check_ownership(task: Task, image_hash: str) -> None:
@@ -156,7 +156,7 @@ def _segment_planned(task: Task, progress: Progress, turn: Turn) -> FileRecord:
     write_note(planned, note)
     write_outputs(found, task.outputs)
     settle(task.outputs)
-    record = describe(file, found, task.outputs)
+    record = describe(file, found, task.outputs, image_hash)
     write_note(planned, replace(note, labels_hash=_hash_labels(planned.labels), record=record))
     return record
 

@@ -122,7 +122,7 @@ def _meant_by(path: Path, recursive: bool, refused: list[tuple[str, str]]) -> It
     elif os.path.lexists(path):
         yield path
     elif glob.has_magic(str(path)):
-        matches = [Path(match) for match in glob.glob(str(path), recursive=True)]  # noqa: PTH207  # Path.glob takes no absolute pattern
+        matches = _matches(path, refused)
         if not matches:
             refused.append((str(path), f"Nothing matches {path}: check the pattern."))
         for match in matches:
@@ -136,8 +136,32 @@ def _meant_by(path: Path, recursive: bool, refused: list[tuple[str, str]]) -> It
         refused.append((str(path), f"{path} does not exist: check the name."))
 
 
+def _matches(pattern: Path, refused: list[tuple[str, str]]) -> list[Path]:
+    """List what a pattern stands for; ``**`` is any folders, which Python's own would follow round a loop of links."""
+    if "**" not in pattern.parts:
+        return [Path(match) for match in glob.glob(str(pattern))]  # noqa: PTH207  # Path.glob takes no absolute pattern
+    place = pattern.parts.index("**")
+    starts = _matches(Path(*pattern.parts[:place]), refused) if place else [Path()]
+    rest = pattern.parts[place + 1 :] or ("*",)
+    folders = [folder for start in starts for folder, _, _ in _folders_in(start, True, refused)]
+    found = [match for folder in folders for match in _matches(Path(glob.escape(str(folder)), *rest), refused)]
+    return list(dict.fromkeys(found))
+
+
 def _images_in(folder: Path, recursive: bool, refused: list[tuple[str, str]]) -> Iterator[Path]:
-    """List the images in a folder; links between folders are followed, each folder is entered once."""
+    """List the images in a folder."""
+    for place, stores, names in _folders_in(folder, recursive, refused):
+        yield from (place / name for name in stores)
+        yield from (place / name for name in names if _looks_like_image(place / name))
+
+
+def _folders_in(
+    folder: Path, recursive: bool, refused: list[tuple[str, str]]
+) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Yield a folder and those within it, each with its OME-Zarr images and its files.
+
+    Hidden folders and those of other stores are left out; links are followed, and each folder is entered once.
+    """
 
     def refuse(error: OSError) -> None:
         reason = f"{error.filename} cannot be opened ({error.strerror}): check your permissions."
@@ -146,15 +170,14 @@ def _images_in(folder: Path, recursive: bool, refused: list[tuple[str, str]]) ->
     entered = {os.path.realpath(folder)}
     for place, subfolders, names in os.walk(folder, onerror=refuse, followlinks=True):
         visible = [name for name in sorted(subfolders) if not name.startswith(".")]
-        stores = {name for name in visible if is_ome_zarr(Path(place, name))}
+        stores = [name for name in visible if is_ome_zarr(Path(place, name))]
         subfolders.clear()
-        yield from (Path(place, name) for name in visible if name in stores)
         for name in visible if recursive else ():
             target = os.path.realpath(Path(place, name))
             if name not in stores and not name.endswith(".zarr") and target not in entered:
                 entered.add(target)
                 subfolders.append(name)
-        yield from (Path(place, name) for name in names if _looks_like_image(Path(place, name)))
+        yield Path(place), stores, names
 
 
 def _looks_like_image(path: Path) -> bool:

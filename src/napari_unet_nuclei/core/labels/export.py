@@ -18,6 +18,7 @@ from roifile import ROI_OPTIONS, ROI_TYPE, ImagejRoi
 
 from napari_unet_nuclei.core.atomic import atomic
 from napari_unet_nuclei.core.errors import ImageShapeError
+from napari_unet_nuclei.core.labels.parts import nuclei_in_parts
 from napari_unet_nuclei.core.labels.polygons import Polygon, trace_polygons
 from napari_unet_nuclei.core.types import AnyArray
 
@@ -46,7 +47,7 @@ def write_imagej_rois(
     path : Path
         Ends in ``.zip``.
     labels : array_like, shape (..., Y, X), integer
-        0 and below is background. Read plane by plane.
+        0 and below is background. Read plane by plane, large ones part by part.
     axes : str
         One letter per axis of ``labels``, "YX" last; T and Z become the ROI's frame and slice.
     origin : sequence of int
@@ -103,13 +104,13 @@ def _traced(labels: AnyArray, axes: str, origin: Sequence[int]) -> Iterator[_Tra
     first = tuple(origin) or (0,) * len(shape)
     if len(axes) != len(shape) or len(first) != len(shape) or not axes.endswith("YX"):
         raise ImageShapeError(f"Labels of shape {shape} cannot have the axes '{axes}': one letter each, Y and X last.")
-    offset = np.array([first[-1], first[-2]])
     for index in np.ndindex(*shape[:-2]):
-        plane: NDArray[np.integer[Any]] = np.asarray(labels[index])
         where = {letter: start + i for letter, start, i in zip(axes, first, index, strict=False)}
-        for number, pieces in trace_polygons(plane):
-            moved = (Polygon(one.exterior + offset, tuple(hole + offset for hole in one.holes)) for one in pieces)
-            yield _Traced(number, tuple(moved), where)
+        for part, (top, left) in nuclei_in_parts(labels, index):
+            offset = np.array([first[-1] + left, first[-2] + top])
+            for number, pieces in trace_polygons(part):
+                moved = (Polygon(one.exterior + offset, tuple(hole + offset for hole in one.holes)) for one in pieces)
+                yield _Traced(number, tuple(moved), where)
 
 
 def _roi(traced: _Traced, name: str) -> ImagejRoi:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import platform
-import time
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from napari_unet_nuclei.core.errors import DeviceError
-
-TIMING_BUDGET = 0.03
-"""Seconds that the choice of the number format may take."""
+from napari_unet_nuclei.core.model.number_format import cpu_number_format
+from napari_unet_nuclei.core.types import NumberFormat
 
 
 @dataclass(frozen=True)
@@ -40,6 +36,12 @@ class Device:
         placed: nn.Module = network.to(self.name, self.precision).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
         return placed
 
+    def using(self, number_format: NumberFormat | None) -> Device:
+        """Return this device with the number format that a run uses on processors; graphics cards keep their own."""
+        if number_format is None or self.name != "cpu":
+            return self
+        return replace(self, precision=getattr(torch, number_format))
+
 
 def choose_device(request: str = "auto") -> Device:
     """Find the device that was asked for; ``auto`` takes cuda, mps, cpu in that order.
@@ -59,7 +61,7 @@ def choose_device(request: str = "auto") -> Device:
     if name not in available:
         raise DeviceError(f"There is no device '{request}' on this computer. Choose one of: {', '.join(available)}.")
     if name == "cpu":
-        return Device(name, platform.processor() or platform.machine(), fastest_cpu_precision())
+        return Device(name, platform.processor() or platform.machine(), getattr(torch, cpu_number_format()))
     title = torch.cuda.get_device_name(name) if name.startswith("cuda") else "Apple graphics processor"
     return Device(name, title, torch.float16)
 
@@ -70,36 +72,3 @@ def available_devices() -> tuple[str, ...]:
     if torch.backends.mps.is_available():
         graphics.append("mps")
     return (*graphics, "cpu")
-
-
-@cache
-def fastest_cpu_precision() -> torch.dtype:
-    """Time one small convolution in float32 and bfloat16 (at most 50 ms, once per process) and name the faster.
-
-    PyTorch's own query says yes also on processors that emulate bfloat16, three times slower than float32. The two
-    take turns, so that another program that wants the processor slows both.
-    """
-    trials = {precision: _Trial(precision) for precision in (torch.float32, torch.bfloat16)}
-    end = time.perf_counter() + TIMING_BUDGET
-    while time.perf_counter() < end:
-        for trial in trials.values():
-            trial.run()
-    return min(trials, key=lambda precision: trials[precision].shortest)
-
-
-class _Trial:
-    """A 3x3 convolution with 32 channels on 96x96 pixels, and the shortest time that it took so far, in seconds."""
-
-    def __init__(self, precision: torch.dtype) -> None:
-        self._image = torch.zeros(1, 32, 96, 96, dtype=precision).to(memory_format=torch.channels_last)
-        self._kernel = torch.zeros(32, 32, 3, 3, dtype=precision).to(memory_format=torch.channels_last)
-        self.shortest = float("inf")
-        with torch.inference_mode():
-            F.conv2d(self._image[..., :8, :8], self._kernel)  # the first call prepares the library
-
-    def run(self) -> None:
-        """Time one convolution."""
-        start = time.perf_counter()
-        with torch.inference_mode():
-            F.conv2d(self._image, self._kernel, padding=1)
-        self.shortest = min(self.shortest, time.perf_counter() - start)

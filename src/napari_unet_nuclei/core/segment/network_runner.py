@@ -46,6 +46,8 @@ class NetworkRunner:
         Average over the image and its three mirrored copies.
     notices : list of str
         Steps that were taken, in the user's words.
+    placed : nn.Module or None
+        The network as `place_network` has put it on the device, where that is done already.
     """
 
     model: Model
@@ -53,10 +55,11 @@ class NetworkRunner:
     tile: int
     flips: bool = False
     notices: list[str] = field(default_factory=list)
+    placed: nn.Module | None = None
 
     def __post_init__(self) -> None:
         self._first_tile = self.tile
-        self._network = self._placed()
+        self._network = self.placed or place_network(self.model, self.device)
 
     @property
     def card(self) -> ModelCard:
@@ -127,9 +130,6 @@ class NetworkRunner:
             [logits[:, k] if head == "size" else logits[:, k].sigmoid() for k, head in enumerate(heads)], dim=1
         )
 
-    def _placed(self) -> nn.Module:
-        return self.device.place(copy.deepcopy(self.model.network).fold_normalisation())
-
     def _step_down(self, progress: Progress) -> None:
         """Take the next step of the memory ladder and say so."""
         on_cpu = self.device.name == "cpu"
@@ -139,7 +139,7 @@ class NetworkRunner:
         elif not on_cpu:
             step = f"Memory ran short on {self.device.name} even with small tiles: going on with the CPU."
             self.device, self.tile = choose_device("cpu"), self._first_tile
-            self._network = self._placed()
+            self._network = place_network(self.model, self.device)
         else:
             raise DeviceMemoryError(
                 f"There is not enough memory for tiles of {self.tile} px. Close other programs, or segment a region."
@@ -148,6 +148,11 @@ class NetworkRunner:
             torch.cuda.empty_cache()
         self.notices.append(step)
         progress.report(Notice(step))
+
+
+def place_network(model: Model, device: Device) -> nn.Module:
+    """Copy a model's network to a device, ready to be run; it keeps nothing of what it sees: threads can share it."""
+    return device.place(copy.deepcopy(model.network).fold_normalisation())
 
 
 def is_memory_shortage(error: Exception) -> bool:

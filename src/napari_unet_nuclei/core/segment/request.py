@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.settings import SegmentSettings
-from napari_unet_nuclei.core.types import Region
+from napari_unet_nuclei.core.types import NumberFormat, Region
 
 AUTOMATIC = "automatic"
 """Model name that stands for: choose by the kind of image."""
@@ -32,6 +32,8 @@ class SegmentRequest:
         In µm, 0 where unknown.
     file : str
         Path the image came from, for provenance; empty where it has none.
+    number_format : NumberFormat or None
+        Of the network on a processor; None for the one that is fastest on this computer.
     """
 
     source: ImageSource
@@ -41,3 +43,4 @@ class SegmentRequest:
     region: Region | None = None
     pixel_size: PixelSize = field(default_factory=PixelSize)
     file: str = ""
+    number_format: NumberFormat | None = None

@@ -7,18 +7,20 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from torch import nn
+
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource, guess_axes
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.image.plane import Invert, PlaneLook, PlaneReader, look_at, open_plane
 from napari_unet_nuclei.core.labels.decode import TUNED
 from napari_unet_nuclei.core.model.card import ModelCard
-from napari_unet_nuclei.core.model.device import choose_device
+from napari_unet_nuclei.core.model.device import Device, choose_device
 from napari_unet_nuclei.core.model.file import Model, read_model
 from napari_unet_nuclei.core.model.registry import ModelEntry, default_registry
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Silent
 from napari_unet_nuclei.core.segment.classes import classify
-from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
+from napari_unet_nuclei.core.segment.network_runner import NetworkRunner, place_network
 from napari_unet_nuclei.core.segment.nuclei import FoundNuclei, find_nuclei
 from napari_unet_nuclei.core.segment.predict import thresholds_at
 from napari_unet_nuclei.core.segment.provenance import describe_run
@@ -113,8 +115,9 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
     if not indices or len(request.plane) > len(source.leading_axes):
         raise ImageShapeError(f"There is no plane {request.plane} in an image of shape {tuple(source.array.shape)}.")
     look, entry = _choose_model(request, indices[len(indices) // 2], region)
-    model = _read_cached(entry.path, entry.path.stat().st_mtime_ns)
-    runner = NetworkRunner(model, choose_device(settings.device), settings.tile, settings.flips)
+    device = choose_device(settings.device).using(request.number_format)
+    model, placed = _ready(entry.path, entry.path.stat().st_mtime_ns, device)
+    runner = NetworkRunner(model, device, settings.tile, settings.flips, placed=placed)
     readers = [open_plane(source, index, region, look, model.card.percentiles) for index in indices]
     found = _find(request, runner, readers, progress)
     notices = _notices(runner, readers, look, found, settings)
@@ -171,9 +174,10 @@ def _find(
 
 
 @lru_cache(maxsize=2)
-def _read_cached(path: Path, modified: int) -> Model:
-    """Keep the last models in memory; a file that changed is read again."""
-    return read_model(path)
+def _ready(path: Path, modified: int, device: Device) -> tuple[Model, nn.Module]:
+    """Keep the last models in memory, and their networks on the device; a file that changed is read again."""
+    model = read_model(path)
+    return model, place_network(model, device)
 
 
 def _checked_region(request: SegmentRequest) -> Region:

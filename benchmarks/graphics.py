@@ -1,0 +1,130 @@
+"""A folder on a graphics card: how close the run comes to what its slowest stage takes, by images at once."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from tifffile import imwrite
+
+from benchmarks.child import in_child
+from benchmarks.images import field
+from benchmarks.table import Table
+
+IMAGES = 48
+MEGAPIXELS = 1
+LANES = (2, 4, 8, 16)
+WORKERS = (4, 8, 16)
+
+
+def measure() -> Table:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "images"
+        folder.mkdir()
+        for number in range(IMAGES):
+            image = field(MEGAPIXELS)
+            image[0, 0] = number  # no two files are the same
+            imwrite(folder / f"{number:03}.tif", image, compression="zlib")
+        alone, stages, nuclei, device = in_child(run, str(folder), str(Path(name) / "one"), 1)
+        cores = os.cpu_count() or 1
+        network, others = stages["network"], alone - stages["network"]
+        slowest = max(network, others / min(cores, IMAGES))
+        rows = [("1", f"{alone:.2f}", f"{IMAGES / alone:.1f}", f"{alone / slowest:.2f}")]
+        for lanes in (0, *LANES):
+            wall, _, found, _ = in_child(run, str(folder), str(Path(name) / f"lanes {lanes}"), lanes)
+            assert found == nuclei, "nuclei must not depend on how many images are in hand"
+            title = f"{lanes}" if lanes else "as the program chooses"
+            rows.append((title, f"{wall:.2f}", f"{IMAGES / wall:.1f}", f"{wall / slowest:.2f}"))
+        for workers in WORKERS if importlib.util.find_spec("distributed") else ():
+            wall, found = in_child(run_workers, str(folder), str(Path(name) / f"workers {workers}"), workers)
+            assert found == nuclei, "nuclei must not depend on who does an image"
+            rows.append((f"--workers {workers}", f"{wall:.2f}", f"{IMAGES / wall:.1f}", f"{wall / slowest:.2f}"))
+    parts = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in stages.items())
+    return Table(
+        f"A folder of {IMAGES} images of {MEGAPIXELS} megapixel on {device}",
+        ("images at once", "seconds", "images/s", "against the slowest stage"),
+        tuple(rows),
+        f"One image after the other: {parts}. The slowest stage takes {slowest:.2f} s: the network, or all else "
+        f"divided by {cores} cores. Aim: at most 1.1 times that.",
+    )
+
+
+def run(folder: str, out: str, lanes: int) -> tuple[float, dict[str, float], int, str]:
+    """Segment the folder on the preferred device; returns wall-clock seconds, those of each stage, nuclei, device.
+
+    Parameters
+    ----------
+    folder, out : str
+    lanes : int
+        Images at once; 0 for as many as the program chooses. Stages add up to the whole only where it is 1.
+    """
+    import torch
+
+    from napari_unet_nuclei import RequestTemplate, SegmentSettings, segment_files
+    from napari_unet_nuclei.core.batch import pipeline, segment_file, work
+    from napari_unet_nuclei.core.batch import run as batch_run
+    from napari_unet_nuclei.core.segment import nuclei
+    from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
+
+    stages: dict[str, float] = {}
+    for place, name, stage in (
+        (work, "hash_image", "reading"),
+        (work, "read_image", "reading"),
+        (NetworkRunner, "run", "network"),
+        (nuclei, "decode_maps", "decoding"),
+        (segment_file, "measure_result", "measuring"),
+        (work, "write_outputs", "writing"),
+    ):
+        setattr(place, name, timed(getattr(place, name), stage, stages))
+    if lanes:
+        pipeline.GRAPHICS_LANES = pipeline.MOST_LANES = lanes
+    if lanes == 1:
+        batch_run.WAITING_ROOM = 0
+    warm_up()
+    stages.clear()
+    started = time.perf_counter()
+    report = segment_files([Path(folder)], Path(out), RequestTemplate(SegmentSettings().changed(diameter=22.0)))
+    seconds = time.perf_counter() - started
+    device = report.succeeded[0].device if report.succeeded else f"{torch.cuda.device_count()} cards"
+    return seconds, stages, sum(record.nuclei for record in report.records), device
+
+
+def run_workers(folder: str, out: str, workers: int) -> tuple[float, int]:
+    """Segment the folder with worker processes that share the device; returns seconds and nuclei."""
+    from napari_unet_nuclei import RequestTemplate, SegmentSettings, segment_files
+    from napari_unet_nuclei.core.batch.cluster import dask_cluster
+    from napari_unet_nuclei.core.batch.slides import BlockSettings
+
+    with dask_cluster(workers=workers) as cluster:
+        template, blocks = RequestTemplate(SegmentSettings().changed(diameter=22.0)), BlockSettings(executor=cluster)
+        segment_files([Path(folder)], Path(f"{out} warming"), template, blocks=blocks)  # every worker loads everything
+        started = time.perf_counter()
+        report = segment_files([Path(folder)], Path(out), template, blocks=blocks)
+        return time.perf_counter() - started, sum(record.nuclei for record in report.records)
+
+
+def warm_up() -> None:
+    """Load everything, and let the card choose its algorithms."""
+    from napari_unet_nuclei import segment
+
+    segment(field(MEGAPIXELS), axes="YX", diameter=22.0)
+
+
+def timed(function, stage: str, stages: dict[str, float]):
+    """Let a function add its seconds to those of a stage."""
+
+    def measured(*arguments, **named):
+        started = time.perf_counter()
+        try:
+            return function(*arguments, **named)
+        finally:
+            stages[stage] = stages.get(stage, 0.0) + time.perf_counter() - started
+
+    return measured
+
+
+if __name__ == "__main__":
+    print(measure().markdown())

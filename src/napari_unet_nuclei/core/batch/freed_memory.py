@@ -1,0 +1,39 @@
+"""Has the C library keep memory that was freed, since the next tile takes as much again.
+
+By itself glibc hands large pieces back to the system, which has to clear them page by page when they are taken anew.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from functools import cache
+
+# Names and numbers of <malloc.h>.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+
+KEPT = 512 * 2**20
+"""Bytes that stay with the process when they are free."""
+
+OF_THE_SYSTEM = 32 * 2**20
+"""Larger pieces come from the system and go back to it: the most that glibc allows."""
+
+
+@cache
+def keep_freed_memory() -> bool:
+    """Set this process up for work that takes and frees the same large pieces again and again.
+
+    For processes of our own, the command line and workers: not for a napari in which other plugins work as well.
+
+    Returns
+    -------
+    bool
+        False where the C library is another one than glibc.
+    """
+    if "CS_GNU_LIBC_VERSION" not in getattr(os, "confstr_names", {}):
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    # One pool for all threads: what one of them frees, the next one takes.
+    values = ((_M_MMAP_THRESHOLD, OF_THE_SYSTEM), (_M_TRIM_THRESHOLD, KEPT), (_M_ARENA_MAX, 1))
+    taken = [mallopt(name, value) for name, value in values]
+    return all(taken)
