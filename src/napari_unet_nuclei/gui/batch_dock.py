@@ -19,6 +19,7 @@ from napari_unet_nuclei.gui.batch_form import BatchForm
 from napari_unet_nuclei.gui.batch_job import Heard, look_job, open_job, preview_job, run_job
 from napari_unet_nuclei.gui.batch_layers import ShownFile, image_arguments, labels_arguments
 from napari_unet_nuclei.gui.batch_table import BatchTable, FileRow
+from napari_unet_nuclei.gui.dock import Dock
 from napari_unet_nuclei.gui.job_panel import JobPanel
 from napari_unet_nuclei.gui.latest_job import LatestJob
 from napari_unet_nuclei.gui.scroll_column import ScrollColumn
@@ -34,7 +35,7 @@ SETTLING = 300
 """Milliseconds without a change after which the images are looked at again."""
 
 
-class BatchDock(QWidget):
+class BatchDock(Dock):
     """Segments files and folders, lists what would be done before it is, and shows any result in the viewer.
 
     Parameters

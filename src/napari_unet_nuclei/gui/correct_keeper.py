@@ -32,6 +32,7 @@ from napari_unet_nuclei.gui.correct_store import (
     region_to_save,
     save_planes,
 )
+from napari_unet_nuclei.gui.dock import ancestor
 from napari_unet_nuclei.gui.latest_job import LatestJob
 from napari_unet_nuclei.gui.rest_timer import rest_timer
 from napari_unet_nuclei.gui.reviewed_layer import PLANES_KEY, reviewed_layers, reviewed_mask, show_reviewed
@@ -183,12 +184,10 @@ class Keeper(QObject):
 
     def watch_window(self, widget: QWidget) -> None:
         """Save before the window that a widget lies in closes, also where its dock floats."""
-        parent: QWidget | None = widget
-        while parent is not None and not isinstance(parent, QMainWindow):
-            parent = parent.parentWidget()
-        if parent is not None and parent is not self._window:
-            self._window = parent
-            parent.installEventFilter(self)
+        window = ancestor(widget, QMainWindow)
+        if window is not None and window is not self._window:
+            self._window = window
+            window.installEventFilter(self)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Save when the window is asked to close; where that fails the user decides."""

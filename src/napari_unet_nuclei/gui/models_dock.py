@@ -18,7 +18,6 @@ from qtpy.QtWidgets import (
     QMessageBox,
     QPushButton,
     QVBoxLayout,
-    QWidget,
 )
 
 from napari_unet_nuclei.core.errors import ModelFileError, NucleiError, OutputFileError
@@ -26,6 +25,7 @@ from napari_unet_nuclei.core.model.card import read_card
 from napari_unet_nuclei.core.model.registry import SUFFIX, ModelEntry, ModelRegistry, default_registry
 from napari_unet_nuclei.core.progress import Progress
 from napari_unet_nuclei.gui.card_view import CardView
+from napari_unet_nuclei.gui.dock import Dock
 from napari_unet_nuclei.gui.job_panel import JobPanel
 from napari_unet_nuclei.gui.model_list import ModelList
 from napari_unet_nuclei.gui.model_watch import ModelWatch
@@ -44,7 +44,7 @@ class Imported:
     problems: tuple[str, ...]
 
 
-class ModelsDock(QWidget):
+class ModelsDock(Dock):
     """Lists the installed models with their cards, and looks after the user's own."""
 
     def __init__(self) -> None:
