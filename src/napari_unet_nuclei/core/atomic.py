@@ -43,13 +43,13 @@ def atomic(path: Path) -> Iterator[Path]:
         yield partial
         os.replace(partial, path)  # noqa: PTH105  # replaces in one step, on Windows too
     except OSError as error:
-        raise OutputFileError(f"{path} was not written: {_remedy(error)}") from error
+        raise OutputFileError(f"{path} was not written: {remedy(error)}") from error
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
 
 
-def _remedy(error: OSError) -> str:
+def remedy(error: OSError) -> str:
     """Say what stood in the way, and what to do."""
     if error.errno in _FULL:
         return "the disk is full. Free some space, or choose another folder."

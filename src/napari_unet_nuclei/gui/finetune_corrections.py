@@ -15,6 +15,7 @@ from napari_unet_nuclei.core.correct.correction import Correction
 from napari_unet_nuclei.core.correct.corrections import remove_correction
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
 from napari_unet_nuclei.core.train.reading import InputForm
+from napari_unet_nuclei.gui.correct_store import correction_name
 from napari_unet_nuclei.gui.finetune_check import SAME_IMAGE, Asked, Checker, Key, Outlook
 from napari_unet_nuclei.gui.finetune_detail import RowDetail
 from napari_unet_nuclei.gui.finetune_list import CorrectionList, Listed
@@ -122,8 +123,13 @@ class CorrectionsPanel(QWidget):
         NucleiError
             If one cannot be used.
         """
-        rows = [row for row in self._drawn if self._is_ticked(row)]
-        return tuple(take_down(find_plane(row, self._viewer), self._viewer, copied) for row in rows)
+        planes = [find_plane(row, self._viewer) for row in self._drawn if self._is_ticked(row)]
+        return tuple(
+            replace(
+                take_down(plane, self._viewer, copied), name=correction_name(plane.corrected, plane.image, plane.index)
+            )
+            for plane in planes
+        )
 
     def kept(self) -> tuple[str, ...]:
         """Names of the corrections from earlier that are ticked."""
