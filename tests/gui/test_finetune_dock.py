@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt, QTimer, QUrl
+from qtpy.QtCore import QRect, Qt, QTimer, QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QComboBox, QLineEdit, QMessageBox, QPushButton, QWidget
 
@@ -483,6 +483,20 @@ def test_the_curves_follow_the_theme(viewer, dock):
     dark = figure.get_facecolor()
     viewer.theme = "light"
     assert sum(figure.get_facecolor()[:3]) > sum(dark[:3]) + 1
+    viewer.theme = "dark"
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_an_empty_tick_box_is_seen(qtbot, viewer, dock, theme):
+    viewer.theme = theme
+    for seed, name in enumerate(("DAPI", "GFP")):
+        add_layers(viewer, seed, name)
+    rest(qtbot, dock)
+    lines = dock.corrections.list
+    row = lines.visualItemRect(lines.topLevelItem(1))
+    seen = lines.viewport().grab(QRect(0, row.top(), 20, row.height())).toImage()
+    lightness = [seen.pixelColor(x, y).lightness() for x in range(seen.width()) for y in range(seen.height())]
+    assert max(lightness) - min(lightness) > 60
     viewer.theme = "dark"
 
 

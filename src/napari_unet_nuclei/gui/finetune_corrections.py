@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from napari.layers import Labels
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QMessageBox, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.correct.correction import Correction
 from napari_unet_nuclei.core.correct.corrections import remove_correction
@@ -32,6 +32,7 @@ from napari_unet_nuclei.gui.finetune_rows import (
 )
 from napari_unet_nuclei.gui.finetune_watch import LayerWatch
 from napari_unet_nuclei.gui.latest_job import LatestJob
+from napari_unet_nuclei.gui.question import is_sure
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -206,24 +207,18 @@ class CorrectionsPanel(QWidget):
         key = self.list.key()
         if isinstance(key, Row):
             self._leave_out(key)
-        elif isinstance(key, str) and self._is_sure(key):
+        elif isinstance(key, str) and is_sure(
+            self,
+            "Remove correction",
+            f"Delete the kept correction '{key}'?",
+            "Its image, labels and reviewed region are deleted from this computer.",
+            "Delete",
+        ):
             try:
                 remove_correction(self._folder, key)
             except NucleiError as error:
                 self.failed.emit(error)
         self.refresh()
-
-    def _is_sure(self, name: str) -> bool:
-        question = QMessageBox(self)
-        question.setIcon(QMessageBox.Icon.Question)
-        question.setWindowTitle("Remove correction")
-        question.setText(f"Delete the kept correction '{name}'?")
-        question.setInformativeText("Its image, labels and reviewed region are deleted from this computer.")
-        delete = question.addButton("Delete", QMessageBox.ButtonRole.DestructiveRole)
-        question.setDefaultButton(question.addButton(QMessageBox.StandardButton.Cancel))
-        question.exec()
-        question.deleteLater()
-        return question.clickedButton() is delete
 
     def _show_outlook(self, outlook: Outlook) -> None:
         self.outlook = outlook
