@@ -254,7 +254,9 @@ class CorrectDock(Dock):
             candidate = session.review.find(framed.index, *framed.boxes)
         nuclei = list(framed.boxes) if framed is not None else []
         accepted = framed is not None and session.verdicts.accepts(framed.index, nuclei)
-        self.queue_panel.show_framed(described(candidate, nuclei, accepted=accepted), missed=framed is not None and framed.is_missed)
+        self.queue_panel.show_framed(
+            described(candidate, nuclei, accepted=accepted), missed=framed is not None and framed.is_missed
+        )
         self.tools_panel.show_history(session.history.undo_title, session.history.redo_title)
 
     def _show_outlines(self, outlines: bool) -> None:
