@@ -96,6 +96,7 @@ def add_reviewed_layer(viewer: Viewer, labels_layer: Labels) -> Shapes:
     """
     for layer in reviewed_layers(viewer, labels_layer):
         if layer.ndim == labels_layer.ndim:
+            _follow_units(viewer, layer)
             return layer
     layer = Shapes(
         ndim=labels_layer.ndim,
@@ -106,7 +107,21 @@ def add_reviewed_layer(viewer: Viewer, labels_layer: Labels) -> Shapes:
         **alike(labels_layer),
     )
     viewer.add_layer(layer)
+    _follow_units(viewer, layer)
     return layer
+
+
+def _follow_units(viewer: Viewer, layer: Shapes) -> None:
+    """Let a layer of ours count in the viewer's units: napari draws elsewhere in one that counts in others."""
+    shown = viewer.dims.units
+    if OWNER_KEY not in layer.metadata or shown is None or tuple(layer.units) == tuple(shown[-layer.ndim :]):
+        return
+    factors = units_factors(layer, viewer.dims)  # the same for axes that are turned into each other
+    affine = np.array(layer.affine)
+    affine[:-1] *= factors[:, np.newaxis]
+    affine[:-1, :-1] /= factors
+    layer.scale, layer.translate = layer.scale * factors, layer.translate * factors
+    layer.units, layer.affine = shown[-layer.ndim :], affine
 
 
 def show_reviewed(viewer: Viewer, labels_layer: Labels, plane_index: tuple[int, ...], mask: Mask) -> None:
