@@ -25,7 +25,9 @@ LONG = 120_000
 """Milliseconds that anything may take on a busy machine."""
 
 BASE = "nuclei-fluorescence"
-QUICK = FinetuneSettings().changed(steps=2, epoch_steps=1, learning_rate=1e-5, rehearsal=False, device="cpu")
+QUICK = FinetuneSettings().changed(
+    steps=2, epoch_steps=1, time=3600.0, learning_rate=1e-5, rehearsal=False, device="cpu"
+)
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -142,7 +144,8 @@ class Hands:
         self._qtbot.mouseClick(widget, Qt.MouseButton.LeftButton, pos=place or widget.rect().center())
 
     def pick(self, box: QComboBox, text: str) -> None:
-        """Go down a list by the arrow key."""
+        """Go down a list by the arrow key, to what may have come into it just now."""
+        self._qtbot.waitUntil(lambda: box.findText(text) >= 0, timeout=LONG)
         for _ in range(box.count()):
             if box.currentText() == text:
                 return
@@ -168,6 +171,7 @@ class Hands:
         """Teach the corrections, read the report, and keep the new model; return its name."""
         self._qtbot.waitUntil(lambda: not dock.corrections.is_checking, timeout=LONG)
         assert "held out to judge with" in dock.corrections.sentence_label.text()
+        self._qtbot.waitUntil(dock.job_panel.run_button.isEnabled, timeout=LONG)
         self.click(dock.job_panel.run_button)
         assert dock.tabs.currentIndex() == COURSE
         self._qtbot.waitUntil(lambda: not dock.job_panel.is_running, timeout=LONG)
