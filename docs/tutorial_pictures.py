@@ -26,7 +26,7 @@ from napari_unet_nuclei.gui.segment_dock import SegmentDock
 COLOURS = 256
 """Of a picture, which makes it a half as large as a file."""
 
-QUICK = {"steps_auto": False, "steps": 30, "epoch_steps": 5, "rehearsal": False}
+QUICK = {"steps_auto": False, "steps": 60, "epoch_steps": 6, "rehearsal": False}
 """Settings of a training that takes less than a minute."""
 
 Wait = Callable[[Callable[[], bool]], None]
@@ -93,7 +93,7 @@ def _finetune(viewer: napari.Viewer, wait_until: Wait, shoot: Callable[[str], No
     wait_until(lambda: dock.job_panel.run_button.isEnabled() and not dock.corrections.is_checking)
     shoot("learn")
     dock.job_panel.run_button.click()
-    wait_until(lambda: len(dock.course.plot.history) > 2)
+    wait_until(lambda: len(dock.course.plot.history) > 4)
     assert dock.tabs.currentIndex() == COURSE
     shoot("training")
     wait_until(lambda: not dock.job_panel.is_running)
