@@ -231,8 +231,8 @@ class CorrectDock(Dock):
         if self.guide.is_adding:
             return
         active = self._viewer.layers.selection.active
-        ours = self.session is not None and active == self.session.layer
-        self.keys.set_enabled(ours and self.is_in_front)
+        ours = self.is_in_front and self.session is not None and active == self.session.layer
+        self.keys.set_enabled(ours)
         if not ours:
             self.gestures.cancel()
 
