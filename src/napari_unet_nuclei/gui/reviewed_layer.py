@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Shapes
 from numpy.typing import NDArray
-from skimage.draw import polygon2mask
 
+from napari_unet_nuclei.core.labels.fill import filled
 from napari_unet_nuclei.core.labels.polygons import trace_polygons
 from napari_unet_nuclei.core.types import Mask
 from napari_unet_nuclei.gui.measured_layers import MeasuredLabels, describe_labels
@@ -199,7 +199,7 @@ def _fill(mask: Mask, corners: NDArray[np.float64]) -> None:
     low = np.clip(np.floor(corners.min(axis=0)).astype(int), 0, mask.shape)
     high = np.clip(np.ceil(corners.max(axis=0)).astype(int) + 1, 0, mask.shape)
     window = tuple(slice(start, max(stop, start)) for start, stop in zip(low.tolist(), high.tolist(), strict=True))
-    mask[window] |= polygon2mask(mask[window].shape, corners - low)
+    mask[window] |= filled(mask[window].shape, corners - low)
 
 
 def _outline(corners: NDArray[np.float64], kind: str) -> NDArray[np.float64] | None:
