@@ -17,6 +17,7 @@ import numpy as np
 from pyvirtualdisplay.display import Display
 from qtpy.QtWidgets import QApplication
 from tifffile import imwrite
+from tutorial_pictures import take_tutorial_pictures
 
 from napari_unet_nuclei.core.correct.corrections import FOLDER_VARIABLE as CORRECTIONS_VARIABLE
 from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei, stained_tissue
@@ -74,6 +75,9 @@ def take_pictures(arguments: list[Path]) -> None:
         viewer.window.add_plugin_dock_widget(PLUGIN, "Models")
         wait_until(lambda: True)
         viewer.window.screenshot(folder / "models.png", canvas_only=False)
+    viewer.window.remove_dock_widget("all")
+    viewer.layers.clear()
+    take_tutorial_pictures(viewer, folder, wait_until)
     viewer.close()
 
 

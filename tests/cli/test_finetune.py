@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import imageio.v3 as iio
 import pytest
 
@@ -35,6 +38,17 @@ def test_a_model_is_fine_tuned_from_folders(corrected):
     assert "Reference images" in (corrected / "new.report.html").read_text(encoding="utf-8")
     assert "held out" in result.stderr
     assert {"new.safetensors", "new.report.html"} <= {path.name for path in corrected.iterdir()}
+
+
+def test_a_kill_during_the_training_leaves_everything_as_it_was(corrected):
+    before = {path: path.read_bytes() for path in corrected.rglob("*") if path.is_file()}
+    endless = arguments(corrected, "--steps", "1000000", "--epoch-steps", "1")
+    command = [sys.executable, "-m", "napari_unet_nuclei", *endless]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as training:
+        assert any("epoch 1" in line for line in training.stderr), "it has begun to train"
+        training.kill()
+    assert training.returncode != 0
+    assert {path: path.read_bytes() for path in corrected.rglob("*") if path.is_file()} == before
 
 
 def test_labels_without_an_image_are_named(corrected):

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import errno
+import os
+
 import pytest
 
 from napari_unet_nuclei.core.atomic import atomic
@@ -65,3 +68,14 @@ def test_nothing_written_is_an_error_and_keeps_the_old_file(tmp_path):
     with pytest.raises(OutputFileError), atomic(path):
         pass
     assert path.read_text() == "old"
+
+
+def test_a_folder_that_cannot_be_moved_in_place_leaves_nothing(tmp_path, monkeypatch):
+    def refuse(source, target):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OutputFileError, match="the disk is full"), atomic(tmp_path / "folder") as partial:
+        partial.mkdir()
+        (partial / "file").write_text("complete")
+    assert list(tmp_path.iterdir()) == []

@@ -96,6 +96,19 @@ def test_one_key_adds_a_missed_nucleus_and_one_says_that_there_is_none(open_benc
     assert bench.dock.session.review.count(()) == (1, left - 1)
 
 
+def test_an_accepted_nucleus_is_in_doubt_no_longer(open_bench):
+    bench = open_bench()
+    while not bench.framed:  # places where one may have been missed come first
+        bench.key("N")
+    [nucleus] = bench.framed
+    assert "doubt" in bench.dock.queue_panel.reason_label.text()
+    bench.key("A")
+    bench.click(*np.argwhere(bench.plane == nucleus).mean(axis=0).round())
+    assert bench.dock.queue_panel.reason_label.text() == f"Nucleus {nucleus}, accepted."
+    bench.undo()
+    assert "doubt" in bench.dock.queue_panel.reason_label.text()
+
+
 def test_a_deleted_nucleus_is_not_offered_as_missed(open_bench):
     bench = open_bench()
     bench.click(20, 20)

@@ -7,10 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from napari.components import ViewerModel
+from napari.layers import Labels
 from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QMessageBox
 
 from napari_unet_nuclei.core.correct.corrections import corrections_folder, list_corrections, read_correction
+from napari_unet_nuclei.core.finetune.kept import keep_corrections
+from napari_unet_nuclei.gui.finetune_corrections import CorrectionsPanel
 from napari_unet_nuclei.gui.reviewed_layer import REVIEWED, reviewed_mask
 from tests.gui.correcting import Bench, segmented
 
@@ -119,15 +122,42 @@ def test_corrections_that_were_not_restored_are_not_replaced(modest_bench):
     correct_a_little(first)
     first.dock.save()
     first.settle()
+    [before] = list_corrections(corrections_folder())
     second = modest_bench(viewer_on())
     second.dock.do("next")
     second.dock.do("accept_rest")
     for _ in range(2):
         second.dock.save()
         second.settle()
-    names = [entry.name for entry in list_corrections(corrections_folder())]
-    assert len(names) == 2
-    np.testing.assert_array_equal(read_correction(corrections_folder(), names[0]).labels, first.layer.data)
+    assert len(list_corrections(corrections_folder())) == 2
+    np.testing.assert_array_equal(read_correction(corrections_folder(), before.name).labels, first.layer.data)
+
+
+def test_what_both_docks_save_of_a_layer_is_one_correction(modest_bench, qtbot):
+    bench = modest_bench(viewer_on(planes=3))
+    bench.viewer.dims.set_point(0, 1)
+    panel = CorrectionsPanel(bench.viewer, corrections_folder())
+    qtbot.addWidget(panel)
+    bench.dock.reviewed_panel.plane_box.click()
+    correct_a_little(bench)
+    for _ in range(2):
+        panel.refresh()
+        keep_corrections(corrections_folder(), panel.copied())
+        bench.dock.do("accept")
+        bench.viewer.layers[0].name = "renamed"
+        bench.dock.save()
+        bench.settle()
+    [entry] = list_corrections(corrections_folder())
+    assert entry.name.startswith("DAPI [z=1] ")
+    assert set(entry.accepted) == {one for _, one in bench.dock.session.verdicts.accepted}
+    copy = bench.viewer.add_layer(Labels.create(*bench.layer.as_layer_data_tuple()))
+    copy.name = "copy"
+    bench.dock.picker.choose(copy)
+    bench.dock.do("next")
+    bench.dock.do("delete")
+    bench.dock.save()
+    bench.settle()
+    assert len(list_corrections(corrections_folder())) == 2, "a copy of the layer is other work"
 
 
 def test_only_what_has_changed_is_saved(modest_bench):

@@ -165,6 +165,12 @@ def test_planes_of_a_stack_in_any_place_and_unit(open_bench, place):
     assert bench.dock.walk.plane == (2,), "what is taken back is shown"
     bench.undo()
     np.testing.assert_array_equal(bench.layer.data, before)
+    bench.press(bench.dock.reviewed_panel.draw_button)
+    bench.drag((20, 20), (80, 120))
+    mask = reviewed_mask(viewer, bench.layer, (2,))
+    assert mask[50, 70]
+    assert mask.sum() == pytest.approx(60 * 100, rel=0.1)
+    assert reviewed_mask(viewer, bench.layer, (1,)) is None
 
 
 def test_all_planes_of_a_stack_are_gone_through_in_one_queue(open_bench):

@@ -1,18 +1,20 @@
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt, QTimer, QUrl
+from qtpy.QtCore import QRect, Qt, QTimer, QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QComboBox, QLineEdit, QMessageBox, QPushButton, QWidget
 
 from napari_unet_nuclei.core.correct.corrections import corrections_folder, list_corrections, save_correction
-from napari_unet_nuclei.core.errors import OutputFileError
-from napari_unet_nuclei.core.finetune.undecided import list_undecided, undecided_folder
+from napari_unet_nuclei.core.finetune.undecided import MODEL, list_undecided, undecided_folder
 from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
+from napari_unet_nuclei.core.model.card import read_card
 from napari_unet_nuclei.core.model.registry import default_registry
 from napari_unet_nuclei.core.settings import FinetuneSettings
 from napari_unet_nuclei.gui.finetune_dock import COURSE, LEARN, RESULT, FinetuneDock
@@ -348,7 +350,7 @@ def test_closing_the_dock_loses_nothing_and_the_next_one_offers_the_result(qtbot
 
 
 def test_closing_the_viewer_during_a_training_cancels_it_and_keeps_the_corrections(qtbot, make_napari_viewer):
-    viewer = make_napari_viewer()
+    viewer = make_napari_viewer(show=True)
     remember(FinetuneChoices(QUICK.changed(steps=10_000), "tiny"))
     dock = open_dock(qtbot, viewer)
     _, labels = add_layers(viewer)
@@ -356,14 +358,38 @@ def test_closing_the_viewer_during_a_training_cancels_it_and_keeps_the_correctio
     rest(qtbot, dock)
     press(qtbot, dock.job_panel.run_button)
     qtbot.waitUntil(lambda: len(dock.course.plot.history) > 0, timeout=LONG)
-    tasks = viewer.window._task_status_manager  # what napari asks about, and cancels, when a person closes the window
+    tasks = viewer.window._task_status_manager  # what napari asks about when a person closes the window
     assert any("Fine-tuning tiny" in task for task in tasks.get_status())
-    tasks.cancel_all()
-    wait_for_end(qtbot, dock)
+    with qtbot.waitSignal(dock.job_panel._worker.finished, timeout=LONG):
+        viewer.close()
     assert waiting(dock) == ()
     assert len(list_corrections(corrections_folder())) == 1
-    hidden = list(corrections_folder().rglob(".*"))
-    assert hidden == []
+    assert [entry.name for entry in default_registry().list() if not entry.bundled] == ["tiny"]
+    assert half_written() == []
+
+
+def half_written() -> list[Path]:
+    """Files and folders under the hidden names that they have until they are complete."""
+    return [path for folder in (corrections_folder(), default_registry().own) for path in folder.rglob(".*")]
+
+
+def test_layers_that_change_during_a_training_change_nothing_of_it(qtbot, viewer, dock):
+    image, labels = add_layers(viewer)
+    mark_plane(labels)
+    rest(qtbot, dock)
+    train(qtbot, dock)
+    undisturbed = read_card(waiting(dock)[0].folder / MODEL)
+    press(qtbot, dock.result.discard_button)
+    rest(qtbot, dock)
+    press(qtbot, dock.job_panel.run_button)
+    labels.fill(tuple(np.argwhere(labels.data > 0)[0]), 99)
+    image.data[:] = 0
+    image.data = np.zeros((30, 40))
+    labels.data = np.zeros((30, 40), int)
+    viewer.layers.remove(labels)
+    add_layers(viewer, 1, "other")
+    wait_for_end(qtbot, dock)
+    assert read_card(waiting(dock)[0].folder / MODEL).weights_hash == undisturbed.weights_hash
 
 
 @pytest.fixture
@@ -395,28 +421,50 @@ def test_a_worse_model_is_kept_only_after_a_question(qtbot, viewer, dock):
     assert default_registry().find("tiny fine-tuned")
 
 
-def test_a_full_disk_is_told_and_nothing_is_lost(qtbot, viewer, dock, monkeypatch):
-    from napari_unet_nuclei.core.finetune import teach
+@pytest.fixture
+def full_disk(monkeypatch) -> list[str]:
+    """Let the disk be full for every file whose path has one of these texts in it."""
+    full: list[str] = []
+    replace_file = os.replace
 
-    def full(*_: object) -> None:
-        raise OutputFileError("the disk is full.")
+    def refuse(source: Path, target: Path) -> None:
+        if any(text in str(target) for text in full):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace_file(source, target)
 
+    monkeypatch.setattr(os, "replace", refuse)
+    return full
+
+
+def test_a_full_disk_that_is_injected_is_told_and_loses_nothing(qtbot, viewer, dock, full_disk):
     _, labels = add_layers(viewer)
     mark_plane(labels)
     rest(qtbot, dock)
-    with monkeypatch.context() as patched:
-        patched.setattr(teach, "keep_corrections", full)
-        train(qtbot, dock)
-    assert status(dock) == "⚠ the disk is full."
-    assert waiting(dock) == ()
-    with monkeypatch.context() as patched:
-        patched.setattr(teach, "write_undecided", full)
-        train(qtbot, dock)
+    full_disk[:] = ["index.json"]
+    train(qtbot, dock)
+    assert "the disk is full" in status(dock)
+    assert waiting(dock) == list_corrections(corrections_folder()) == ()
+    full_disk[:] = ["undecided"]
+    train(qtbot, dock)
     assert "The new model is in memory" in status(dock)
+    assert half_written() == []
+    full_disk.clear()
     assert dock.job_panel.run_button.text() == "Save the new model"
     train(qtbot, dock)
-    assert len(waiting(dock)) == 1
     assert dock.job_panel.run_button.text() == "Fine-tune"
+    for place in ("fine-tuned.safetensors", "fine-tuned.report.html"):
+        full_disk[:] = [place]
+        press(qtbot, dock.result.keep_button)
+        wait_for_end(qtbot, dock)
+        assert "the disk is full" in status(dock)
+        assert len(waiting(dock)) == 1
+        assert [entry.name for entry in default_registry().list() if not entry.bundled] == ["tiny"]
+    full_disk.clear()
+    press(qtbot, dock.result.keep_button)
+    wait_for_end(qtbot, dock)
+    assert default_registry().find("tiny fine-tuned").path.with_suffix(".report.html").is_file()
+    assert waiting(dock) == ()
+    assert half_written() == []
 
 
 def test_the_model_that_made_the_labels_is_suggested_until_another_is_chosen(qtbot, viewer, dock, tiny_model_file):
@@ -483,6 +531,20 @@ def test_the_curves_follow_the_theme(viewer, dock):
     dark = figure.get_facecolor()
     viewer.theme = "light"
     assert sum(figure.get_facecolor()[:3]) > sum(dark[:3]) + 1
+    viewer.theme = "dark"
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_an_empty_tick_box_is_seen(qtbot, viewer, dock, theme):
+    viewer.theme = theme
+    for seed, name in enumerate(("DAPI", "GFP")):
+        add_layers(viewer, seed, name)
+    rest(qtbot, dock)
+    lines = dock.corrections.list
+    row = lines.visualItemRect(lines.topLevelItem(1))
+    seen = lines.viewport().grab(QRect(0, row.top(), 20, row.height())).toImage()
+    lightness = [seen.pixelColor(x, y).lightness() for x in range(seen.width()) for y in range(seen.height())]
+    assert max(lightness) - min(lightness) > 60
     viewer.theme = "dark"
 
 

@@ -1,4 +1,4 @@
-"""Write files so that they are there whole or not at all, whatever ends the writing."""
+"""Write files, and folders, so that they are there whole or not at all, whatever ends the writing."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,7 @@ _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Write a file under a temporary name beside it, and rename it when it is complete.
+    """Write a file, or fill a folder, under a temporary name beside it, and rename it when it is complete.
 
     Whatever ends the block early, Cancelled and KeyboardInterrupt included, leaves ``path`` as it was and no
     temporary file. Missing folders are created.
@@ -43,13 +44,15 @@ def atomic(path: Path) -> Iterator[Path]:
         yield partial
         os.replace(partial, path)  # noqa: PTH105  # replaces in one step, on Windows too
     except OSError as error:
-        raise OutputFileError(f"{path} was not written: {_remedy(error)}") from error
+        raise OutputFileError(f"{path} was not written: {remedy(error)}") from error
     finally:
+        if partial.is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
 
 
-def _remedy(error: OSError) -> str:
+def remedy(error: OSError) -> str:
     """Say what stood in the way, and what to do."""
     if error.errno in _FULL:
         return "the disk is full. Free some space, or choose another folder."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from napari_unet_nuclei.core.batch.projection import Projection
 from napari_unet_nuclei.core.batch.template import RequestTemplate
@@ -13,7 +13,7 @@ from napari_unet_nuclei.core.image.find import read_list
 from napari_unet_nuclei.core.model.registry import default_registry
 from napari_unet_nuclei.core.segment.request import AUTOMATIC
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings, validated
-from napari_unet_nuclei.gui.remembered import PLUGIN
+from napari_unet_nuclei.gui.remembered import plugin_store
 
 SEPARATOR = "; "
 """Between several paths in one line."""
@@ -108,7 +108,7 @@ class BatchChoices:
 
 def recall() -> BatchChoices:
     """Return what was last remembered; the defaults where there is nothing, or nothing that can be used."""
-    store = _store()
+    store = plugin_store("batch")
     if store is None:
         return BatchChoices()
     values = store.model_dump()
@@ -126,20 +126,8 @@ def recall() -> BatchChoices:
 
 def remember(choices: BatchChoices) -> None:
     """Keep what the dock was told, all but the wish to do everything anew; napari writes it to disk."""
-    store = _store()
+    store = plugin_store("batch")
     if store is not None:
         parts = {**choices.batch.model_dump(), "overwrite": False}
         named = {name: getattr(choices, name) for name in NAMED}
         store.update({**choices.settings.model_dump(), **parts, **named})
-
-
-def _store() -> Any:
-    """Return napari's store for this dock; None where napari has none, or does not know the plugin."""
-    try:
-        from napari.settings import get_plugin_settings
-    except ImportError:  # a napari older than such settings
-        return None
-    try:
-        return get_plugin_settings(PLUGIN).batch
-    except (KeyError, AttributeError):
-        return None

@@ -20,6 +20,7 @@ from napari_unet_nuclei.gui.batch_job import Heard, look_job, open_job, preview_
 from napari_unet_nuclei.gui.batch_layers import ShownFile, image_arguments, labels_arguments
 from napari_unet_nuclei.gui.batch_rows import FileRow
 from napari_unet_nuclei.gui.batch_table import BatchTable
+from napari_unet_nuclei.gui.dock import Dock
 from napari_unet_nuclei.gui.job_panel import JobPanel
 from napari_unet_nuclei.gui.latest_job import LatestJob
 from napari_unet_nuclei.gui.scroll_column import ScrollColumn
@@ -37,7 +38,7 @@ SETTLING = 300
 CANCELLED = "Cancelled. Images that are done are kept: Segment all goes on from there."
 
 
-class BatchDock(QWidget):
+class BatchDock(Dock):
     """Segments files and folders, lists what would be done before it is, and shows any result in the viewer.
 
     Parameters

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from napari.utils.notifications import show_warning
 from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtGui import QHideEvent, QShowEvent
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout
 
 from napari_unet_nuclei.gui.correct_gestures import Gestures
 from napari_unet_nuclei.gui.correct_guide import Guide
@@ -21,6 +21,7 @@ from napari_unet_nuclei.gui.correct_reviewed import ReviewedPanel
 from napari_unet_nuclei.gui.correct_session import CorrectSession
 from napari_unet_nuclei.gui.correct_tools import Tools
 from napari_unet_nuclei.gui.correct_walk import Walk
+from napari_unet_nuclei.gui.dock import Dock
 from napari_unet_nuclei.gui.job_panel import JobPanel
 from napari_unet_nuclei.gui.rest_timer import rest_timer
 from napari_unet_nuclei.gui.scroll_column import ScrollColumn
@@ -38,7 +39,7 @@ OUTLINE = 1
 """Width in pixels of the outlines that labels are shown as."""
 
 
-class CorrectDock(QWidget):
+class CorrectDock(Dock):
     """Corrects the nuclei of a labels layer, and keeps what was corrected.
 
     Parameters
@@ -109,6 +110,7 @@ class CorrectDock(QWidget):
 
     def _connect_viewer(self) -> None:
         viewer = self._viewer
+        self.front_changed.connect(self._refresh_keys)
         viewer.layers.selection.events.active.connect(self._refresh_keys)
         viewer.layers.events.removed.connect(self._note_removed)
         for event in (viewer.dims.events.point, viewer.dims.events.ndisplay, viewer.dims.events.order):
@@ -147,7 +149,7 @@ class CorrectDock(QWidget):
         self._refresh_keys()
 
     def hideEvent(self, event: QHideEvent | None) -> None:
-        """Leave the keys to napari while the dock is behind another one."""
+        """Leave the keys to napari."""
         super().hideEvent(event)
         self._refresh_keys()
 
@@ -225,12 +227,12 @@ class CorrectDock(QWidget):
             self.keeper.release(session)
 
     def _refresh_keys(self) -> None:
-        """The keys are ours while the corrected layer is the active one."""
+        """The keys are ours while the corrected layer is the active one, and the dock is before all other tabs."""
         if self.guide.is_adding:
             return
         active = self._viewer.layers.selection.active
-        ours = self.session is not None and active == self.session.layer
-        self.keys.set_enabled(ours and self.isVisible())
+        ours = self.is_in_front and self.session is not None and active == self.session.layer
+        self.keys.set_enabled(ours)
         if not ours:
             self.gestures.cancel()
 
@@ -251,7 +253,10 @@ class CorrectDock(QWidget):
         if framed is not None and len(framed.boxes) == 1:
             candidate = session.review.find(framed.index, *framed.boxes)
         nuclei = list(framed.boxes) if framed is not None else []
-        self.queue_panel.show_framed(described(candidate, nuclei), missed=framed is not None and framed.is_missed)
+        accepted = framed is not None and session.verdicts.accepts(framed.index, nuclei)
+        self.queue_panel.show_framed(
+            described(candidate, nuclei, accepted=accepted), missed=framed is not None and framed.is_missed
+        )
         self.tools_panel.show_history(session.history.undo_title, session.history.redo_title)
 
     def _show_outlines(self, outlines: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -26,12 +26,15 @@ from napari_unet_nuclei.gui.correct_review import ACCEPT
 from napari_unet_nuclei.gui.correct_session import CorrectSession
 from napari_unet_nuclei.gui.correct_store import (
     PlaneToSave,
+    correction_name,
     dismissed_in,
     find_saved,
+    name_correction,
     region_of_entry,
     region_to_save,
     save_planes,
 )
+from napari_unet_nuclei.gui.dock import ancestor
 from napari_unet_nuclei.gui.latest_job import LatestJob
 from napari_unet_nuclei.gui.rest_timer import rest_timer
 from napari_unet_nuclei.gui.reviewed_layer import PLANES_KEY, reviewed_layers, reviewed_mask, show_reviewed
@@ -44,14 +47,6 @@ REST = 20_000
 """Milliseconds without a change after which corrections are saved by themselves."""
 
 RESTORE_TITLE = "Restore saved corrections"
-
-
-@dataclass
-class _Kept:
-    """What is on disk of a session: names of its corrections, and checksums of the masks saved with them."""
-
-    names: dict[Index, str] = field(default_factory=dict)
-    masks: dict[Index, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +78,7 @@ class Keeper(QObject):
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self._viewer = viewer
-        self._sessions: dict[CorrectSession, _Kept] = {}
+        self._sessions: dict[CorrectSession, dict[Index, int]] = {}  # checksums of the masks that are on disk
         self._masks: dict[Labels, dict[Index, Mask | None]] = {}
         self._window: QMainWindow | None = None
         self._one_at_a_time = threading.Lock()
@@ -102,7 +97,7 @@ class Keeper(QObject):
 
     def keep(self, session: CorrectSession) -> None:
         """Take care of a session from now on."""
-        self._sessions[session] = _Kept()
+        self._sessions[session] = {}
         session.changed.connect(self.note_change)
 
     def note_change(self) -> None:
@@ -126,8 +121,9 @@ class Keeper(QObject):
             self.saved.emit(f"There is nothing new to save.{problem}")
             return
 
-        def job(progress: Progress) -> tuple[_Asked, dict[Index, str]]:
-            return asked, self._save(asked, progress)
+        def job(progress: Progress) -> _Asked:
+            self._save(asked, progress)
+            return asked
 
         self._saving.submit(job)
 
@@ -135,10 +131,10 @@ class Keeper(QObject):
         """Save at once what has changed, as before something closes; return what went wrong."""
         asked = self._asked(session)
         try:
-            names = self._save(asked, Silent())
+            self._save(asked, Silent())
         except NucleiError as error:
             return error
-        self._mark_saved(asked, names)
+        self._mark_saved(asked)
         return None
 
     def is_same(self, session: CorrectSession, entries: Mapping[Index, CorrectionEntry]) -> bool:
@@ -177,18 +173,17 @@ class Keeper(QObject):
             reviewed = np.zeros(plane.shape, bool)
             reviewed[slices(region)] = correction.reviewed
             show_reviewed(self._viewer, session.layer, index, reviewed)
-            self._sessions[session].names[index] = entry.name
-            self._sessions[session].masks[index] = _checksum(self._mask(session, index))
+            assert session.image is not None, "corrections are found by their image"
+            name_correction(session.corrected, session.image, index, entry.name)
+            self._sessions[session][index] = _checksum(self._mask(session, index))
             session.unsaved.pop(index, None)
 
     def watch_window(self, widget: QWidget) -> None:
         """Save before the window that a widget lies in closes, also where its dock floats."""
-        parent: QWidget | None = widget
-        while parent is not None and not isinstance(parent, QMainWindow):
-            parent = parent.parentWidget()
-        if parent is not None and parent is not self._window:
-            self._window = parent
-            parent.installEventFilter(self)
+        window = ancestor(widget, QMainWindow)
+        if window is not None and window is not self._window:
+            self._window = window
+            window.installEventFilter(self)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Save when the window is asked to close; where that fails the user decides."""
@@ -239,20 +234,20 @@ class Keeper(QObject):
 
     def _asked(self, session: CorrectSession) -> _Asked:
         """Copy what has changed of a session since it was saved."""
-        corrected, kept = session.corrected, self._sessions[session]
+        corrected, image, saved = session.corrected, session.image, self._sessions[session]
         versions, masks = dict(session.unsaved), {}
         planes = []
-        for index in self._reviewed(session) | set(versions) if corrected.image is not None else ():
+        for index in self._reviewed(session) | set(versions) if image is not None else ():
             mask = self._mask(session, index)
             masks[index] = _checksum(mask)
-            if index not in versions and kept.masks.get(index) == masks[index]:
+            if index not in versions and saved.get(index) == masks[index]:
                 continue
             region = region_to_save(corrected, session.worked.get(index), mask)
             labels = read_patch(corrected.view[index], region)
             reviewed = np.zeros(labels.shape, bool) if mask is None else mask[slices(region)]
             accepted = tuple(sorted(one for plane, one in session.verdicts.accepted if plane == index))
             dismissed = tuple(sorted(box for plane, box in session.verdicts.dismissed if plane == index))
-            name = kept.names.get(index, "")
+            name = correction_name(corrected, image, index)
             planes.append(PlaneToSave(corrected, index, region, labels, reviewed, accepted, dismissed, name))
         return _Asked(session, planes, versions, masks)
 
@@ -260,7 +255,7 @@ class Keeper(QObject):
         """List the planes that may be reviewed, or were."""
         if session.layer in self._masks:
             return set(self._masks[session.layer])
-        planes = {*session.layer.metadata.get(PLANES_KEY, ()), *self._sessions[session].masks}
+        planes = {*session.layer.metadata.get(PLANES_KEY, ()), *self._sessions[session]}
         if reviewed_layers(self._viewer, session.layer):
             planes |= {index for index in session.corrected.plane_indices if self._mask(session, index) is not None}
         return planes
@@ -270,25 +265,23 @@ class Keeper(QObject):
             return self._masks[session.layer].get(index)
         return reviewed_mask(self._viewer, session.layer, index)
 
-    def _save(self, asked: _Asked, progress: Progress) -> dict[Index, str]:
+    def _save(self, asked: _Asked, progress: Progress) -> None:
         with self._one_at_a_time:
-            return save_planes(corrections_folder(), asked.planes, progress)
+            save_planes(corrections_folder(), asked.planes, progress)
 
-    def _note_saved(self, answer: tuple[_Asked, dict[Index, str]]) -> None:
-        self._mark_saved(*answer)
-        count = len(answer[0].planes)
+    def _note_saved(self, asked: _Asked) -> None:
+        self._mark_saved(asked)
+        count = len(asked.planes)
         self.saved.emit(f"Saved {'the plane' if count == 1 else f'{count} planes'} in {corrections_folder()}.")
 
     def _pass_on(self, answer: tuple[CorrectedLayer, dict[Index, CorrectionEntry]]) -> None:
         self.found.emit(*answer)
 
-    def _mark_saved(self, asked: _Asked, names: dict[Index, str]) -> None:
+    def _mark_saved(self, asked: _Asked) -> None:
         """Note what is on disk now; what was changed meanwhile is not."""
-        kept = self._sessions.get(asked.session)
-        if kept is None:
+        if asked.session not in self._sessions:
             return
-        kept.names |= names
-        kept.masks |= asked.masks
+        self._sessions[asked.session] |= asked.masks
         for index, version in asked.versions.items():
             if asked.session.unsaved.get(index) == version:
                 del asked.session.unsaved[index]

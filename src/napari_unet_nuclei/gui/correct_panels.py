@@ -219,14 +219,15 @@ class Banner(QWidget):
         self.setVisible(bool(text))
 
 
-def described(candidate: Candidate | None, nuclei: Sequence[int]) -> str:
-    """Say what is in the frame, and why."""
+def described(candidate: Candidate | None, nuclei: Sequence[int], *, accepted: bool) -> str:
+    """Say what is in the frame, and why; what was accepted is in doubt no longer."""
     if candidate is not None and candidate.kind == "missed":
         return f"Missed? {_sentence(candidate.reason)} G adds it, D if there is none."
     if not nuclei:
         return ""
-    if len(nuclei) > 1:
-        return f"Nuclei {', '.join(map(str, nuclei))}."
+    if len(nuclei) > 1 or accepted:
+        kind = "Nucleus" if len(nuclei) == 1 else "Nuclei"
+        return f"{kind} {', '.join(map(str, nuclei))}{', accepted' if accepted else ''}."
     if candidate is None or not candidate.doubt:
         return f"Nucleus {nuclei[0]}."
     return f"Nucleus {nuclei[0]}, doubt {100 * candidate.doubt:.0f} %: {candidate.reason}."

@@ -46,6 +46,10 @@ class Verdicts:
         """Return a change that decides what is not decided yet."""
         return Verdict(self, box, frozenset(accepted) - self.accepted, frozenset(dismissed) - self.dismissed)
 
+    def accepts(self, plane: Index, nuclei: Iterable[int]) -> bool:
+        """Tell whether all of some nuclei were accepted."""
+        return all((plane, nucleus) in self.accepted for nucleus in nuclei)
+
     def dismisses(self, candidate: Candidate) -> bool:
         """Tell whether a place where one may have been missed was dismissed."""
         if (candidate.plane, candidate.box) in self.dismissed:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,11 +18,18 @@ from napari_unet_nuclei.core.progress import Advanced, Progress
 from napari_unet_nuclei.core.types import AnyArray, Mask, Region
 from napari_unet_nuclei.gui.correct_layer import CorrectedLayer, Index
 
+if TYPE_CHECKING:
+    from napari.layers import Image
+
 LARGEST_WHOLE = 16 * 2**20
 """Planes of more pixels are saved only where they were worked on."""
 
 PLANE, DISMISSED = "plane", "dismissed"
 """Names in a correction's provenance: index of the plane in its image, and places where no nucleus is."""
+
+NAMES_KEY = "corrections"
+"""Name in a labels layer's metadata: under which name a plane is kept, by the layer's own id (which copies of it do not
+have), that of the image, and the plane's index."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +49,7 @@ class PlaneToSave:
     dismissed : tuple of Region
         In pixels of the plane.
     name : str
-        Under which it was saved before, or read; empty where it was neither.
+        Under which it is kept.
     """
 
     corrected: CorrectedLayer
@@ -51,6 +60,27 @@ class PlaneToSave:
     accepted: tuple[int, ...]
     dismissed: tuple[Region, ...]
     name: str
+
+
+def correction_name(corrected: CorrectedLayer, image: Image, index: Index) -> str:
+    """Return under which name a plane is kept, by whichever dock and however often; of its own for all other work."""
+    layer = corrected.layer
+    names = layer.metadata.get(NAMES_KEY, {})
+    if (name := names.get((layer.unique_id, image.unique_id, index))) is not None:
+        return str(name)
+    letters = corrected.labels.source.leading_axes.lower()
+    positions = zip(letters, corrected.first_pixel, index, strict=False)
+    where = ", ".join(f"{letter}={first + i}" for letter, first, i in positions)
+    name = f"{image.name} {f'[{where}] ' if where else ''}{secrets.token_hex(4)}"
+    name_correction(corrected, image, index, name)
+    return name
+
+
+def name_correction(corrected: CorrectedLayer, image: Image, index: Index, name: str) -> None:
+    """Keep a plane under a name from now on, as one that was brought back."""
+    layer = corrected.layer
+    names = layer.metadata.get(NAMES_KEY, {})
+    layer.metadata = {**layer.metadata, NAMES_KEY: {**names, (layer.unique_id, image.unique_id, index): name}}
 
 
 def region_to_save(corrected: CorrectedLayer, worked: Region | None, reviewed: Mask | None) -> Region:
@@ -69,22 +99,18 @@ def region_to_save(corrected: CorrectedLayer, worked: Region | None, reviewed: M
     return grown(box, CONTEXT, (height, width))
 
 
-def save_planes(folder: Path, planes: Sequence[PlaneToSave], progress: Progress) -> dict[Index, str]:
-    """Save planes, and return their names; a correction of other work on the same image is never replaced.
+def save_planes(folder: Path, planes: Sequence[PlaneToSave], progress: Progress) -> None:
+    """Save planes.
 
     Raises
     ------
     NucleiError
         If one cannot be saved: the disk is full, the folder is not yours. What was saved before is as it was.
     """
-    names = {}
     for number, plane in enumerate(planes):
         progress.report(Advanced(number / len(planes), f"saving plane {number + 1} of {len(planes)}"))
-        correction = _correction(folder, plane)
-        save_correction(folder, correction)
-        names[plane.index] = correction.name
+        save_correction(folder, _correction(plane))
     progress.report(Advanced(1.0, "saved"))
-    return names
 
 
 def find_saved(folder: Path, corrected: CorrectedLayer) -> Callable[[Progress], dict[Index, CorrectionEntry]]:
@@ -126,7 +152,7 @@ def dismissed_in(correction: Correction, corrected: CorrectedLayer) -> list[Regi
     return [(y0 - y, y1 - y, x0 - x, x1 - x) for y0, y1, x0, x1 in boxes]
 
 
-def _correction(folder: Path, plane: PlaneToSave) -> Correction:
+def _correction(plane: PlaneToSave) -> Correction:
     corrected = plane.corrected
     origin = corrected.first_pixel
     pixels, axes = _pixels(corrected, plane.index, plane.region)
@@ -134,7 +160,7 @@ def _correction(folder: Path, plane: PlaneToSave) -> Correction:
     (y, x), (top, _, left, _) = origin[-2:], plane.region
     stays = set(np.unique(plane.labels).tolist())
     return Correction(
-        name=plane.name or _free_name(folder, corrected, in_image, hash_image(pixels)),
+        name=plane.name,
         image=pixels,
         axes=axes,
         labels=plane.labels,
@@ -149,22 +175,6 @@ def _correction(folder: Path, plane: PlaneToSave) -> Correction:
             DISMISSED: [[y0 + y, y1 + y, x0 + x, x1 + x] for y0, y1, x0, x1 in plane.dismissed],
         },
     )
-
-
-def _free_name(folder: Path, corrected: CorrectedLayer, plane: Index, digest: str) -> str:
-    """Name a correction after its image and plane, unlike all that are there."""
-    assert corrected.image is not None, "corrections belong to an image"
-    letters = corrected.labels.source.leading_axes.lower()
-    where = ", ".join(f"{letter}={index}" for letter, index in zip(letters, plane, strict=True))
-    name = f"{corrected.image.name} {f'[{where}] ' if where else ''}{digest[:8]}"
-    taken = {entry.name for entry in list_corrections(folder)}
-    return next(one for one in _numbered(name) if one not in taken)
-
-
-def _numbered(name: str) -> Iterator[str]:
-    yield name
-    for number in range(2, 10_000):
-        yield f"{name} ({number})"
 
 
 def _pixels(corrected: CorrectedLayer, index: Index, region: Region) -> tuple[AnyArray, str]:

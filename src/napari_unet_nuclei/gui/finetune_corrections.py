@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from napari.layers import Labels
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QMessageBox, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.correct.correction import Correction
 from napari_unet_nuclei.core.correct.corrections import remove_correction
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
 from napari_unet_nuclei.core.train.reading import InputForm
+from napari_unet_nuclei.gui.correct_store import correction_name
 from napari_unet_nuclei.gui.finetune_check import SAME_IMAGE, Asked, Checker, Key, Outlook
 from napari_unet_nuclei.gui.finetune_detail import RowDetail
 from napari_unet_nuclei.gui.finetune_list import CorrectionList, Listed
@@ -31,6 +32,7 @@ from napari_unet_nuclei.gui.finetune_rows import (
 )
 from napari_unet_nuclei.gui.finetune_watch import LayerWatch
 from napari_unet_nuclei.gui.latest_job import LatestJob
+from napari_unet_nuclei.gui.question import is_sure
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -122,8 +124,13 @@ class CorrectionsPanel(QWidget):
         NucleiError
             If one cannot be used.
         """
-        rows = [row for row in self._drawn if self._is_ticked(row)]
-        return tuple(take_down(find_plane(row, self._viewer), self._viewer, copied) for row in rows)
+        planes = [find_plane(row, self._viewer) for row in self._drawn if self._is_ticked(row)]
+        return tuple(
+            replace(
+                take_down(plane, self._viewer, copied), name=correction_name(plane.corrected, plane.image, plane.index)
+            )
+            for plane in planes
+        )
 
     def kept(self) -> tuple[str, ...]:
         """Names of the corrections from earlier that are ticked."""
@@ -200,24 +207,18 @@ class CorrectionsPanel(QWidget):
         key = self.list.key()
         if isinstance(key, Row):
             self._leave_out(key)
-        elif isinstance(key, str) and self._is_sure(key):
+        elif isinstance(key, str) and is_sure(
+            self,
+            "Remove correction",
+            f"Delete the kept correction '{key}'?",
+            "Its image, labels and reviewed region are deleted from this computer.",
+            "Delete",
+        ):
             try:
                 remove_correction(self._folder, key)
             except NucleiError as error:
                 self.failed.emit(error)
         self.refresh()
-
-    def _is_sure(self, name: str) -> bool:
-        question = QMessageBox(self)
-        question.setIcon(QMessageBox.Icon.Question)
-        question.setWindowTitle("Remove correction")
-        question.setText(f"Delete the kept correction '{name}'?")
-        question.setInformativeText("Its image, labels and reviewed region are deleted from this computer.")
-        delete = question.addButton("Delete", QMessageBox.ButtonRole.DestructiveRole)
-        question.setDefaultButton(question.addButton(QMessageBox.StandardButton.Cancel))
-        question.exec()
-        question.deleteLater()
-        return question.clickedButton() is delete
 
     def _show_outlook(self, outlook: Outlook) -> None:
         self.outlook = outlook

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Labels
 from napari.utils.theme import get_theme
-from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QTabWidget, QVBoxLayout
 
 from napari_unet_nuclei.core.correct.corrections import corrections_folder
 from napari_unet_nuclei.core.errors import NucleiError
@@ -14,6 +14,7 @@ from napari_unet_nuclei.core.finetune.lesson import Lesson
 from napari_unet_nuclei.core.finetune.undecided import discard, keep, list_undecided, undecided_folder
 from napari_unet_nuclei.core.model.registry import ModelEntry, default_registry
 from napari_unet_nuclei.core.progress import Progress
+from napari_unet_nuclei.gui.dock import Dock
 from napari_unet_nuclei.gui.finetune_corrections import CorrectionsPanel
 from napari_unet_nuclei.gui.finetune_course import TrainingCourse
 from napari_unet_nuclei.gui.finetune_form import FinetuneForm
@@ -35,7 +36,7 @@ LEARN, COURSE, RESULT = range(3)
 """Tabs, from the left."""
 
 
-class FinetuneDock(QWidget):
+class FinetuneDock(Dock):
     """Teaches a model the corrections of open layers, shows whether it got better, and keeps it or not.
 
     Parameters

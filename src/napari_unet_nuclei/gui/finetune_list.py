@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTreeWidget, QTreeWidgetItem, QWidget
+from qtpy.QtWidgets import QTreeWidgetItem, QWidget
 
 from napari_unet_nuclei.gui.finetune_check import Key
-
-LISTED = (3, 6)
-"""Rows for which there is room at least and at most; more are scrolled to."""
+from napari_unet_nuclei.gui.row_list import RowList
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class Listed:
     ticked: bool
 
 
-class CorrectionList(QTreeWidget):
+class CorrectionList(RowList):
     """Lines to be ticked, of which one is chosen."""
 
     chosen = Signal()
@@ -44,21 +42,9 @@ class CorrectionList(QTreeWidget):
     """The user ticked or unticked the line of this key."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(["Learn from", "Reviewed"], parent)
         self._lines: tuple[Listed, ...] = ()
-        self.setHeaderLabels(["Learn from", "Reviewed"])
-        self.setRootIsDecorated(False)
-        self.setUniformRowHeights(True)
-        self.setAllColumnsShowFocus(True)
-        self.setStyleSheet("QTreeView::item { padding: 3px 0px }")
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        header = self.header()
-        assert header is not None, "Qt makes it with the list"
-        header.setStretchLastSection(False)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.currentItemChanged.connect(self.chosen)
         self.itemChanged.connect(self._note_tick)
 
@@ -89,17 +75,10 @@ class CorrectionList(QTreeWidget):
         row = next((row for row, line in enumerate(lines) if line.key == before), 0)
         self.setCurrentItem(self.topLevelItem(row))
         self.blockSignals(False)
-        self.setFixedHeight(self._height())
+        self.fit_height()
         if self.key() != before:
             self.chosen.emit()
 
     def _note_tick(self, item: QTreeWidgetItem) -> None:
         key = self._lines[self.indexOfTopLevelItem(item)].key
         self.tick_changed.emit(key, item.checkState(0) == Qt.CheckState.Checked)
-
-    def _height(self) -> int:
-        least, most = LISTED
-        header = self.header()
-        assert header is not None, "Qt makes it with the list"
-        row = max(self.sizeHintForRow(0), self.fontMetrics().height() + 6)
-        return header.sizeHint().height() + min(max(len(self._lines), least), most) * row + 2 * self.frameWidth()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from napari_unet_nuclei.core.errors import SettingsError
 from napari_unet_nuclei.core.settings import FinetuneSettings, validated
-from napari_unet_nuclei.gui.remembered import PLUGIN
+from napari_unet_nuclei.gui.remembered import plugin_store
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class FinetuneChoices:
 
 def recall() -> FinetuneChoices:
     """Return what was last remembered; the defaults where there is nothing, or nothing that can be used."""
-    store = _store()
+    store = plugin_store("finetune")
     if store is None:
         return FinetuneChoices()
     values = store.model_dump()
@@ -43,18 +42,6 @@ def recall() -> FinetuneChoices:
 
 def remember(choices: FinetuneChoices) -> None:
     """Keep what the dock was told; napari writes it to disk."""
-    store = _store()
+    store = plugin_store("finetune")
     if store is not None:
         store.update({**choices.settings.model_dump(), "base": choices.base, "reference": choices.reference})
-
-
-def _store() -> Any:
-    """Return napari's store for this dock; None where napari has none, or does not know the plugin."""
-    try:
-        from napari.settings import get_plugin_settings
-    except ImportError:  # a napari older than such settings
-        return None
-    try:
-        return get_plugin_settings(PLUGIN).finetune
-    except (KeyError, AttributeError):
-        return None

@@ -12,7 +12,6 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QHeaderView,
     QLabel,
-    QMessageBox,
     QPushButton,
     QTableWidget,
     QTableWidgetItem,
@@ -22,6 +21,7 @@ from qtpy.QtWidgets import (
 
 from napari_unet_nuclei.core.finetune.undecided import Comparison, Undecided
 from napari_unet_nuclei.gui.finetune_picture import PictureView
+from napari_unet_nuclei.gui.question import is_sure
 
 SPARE = 4
 """Pixels that themes draw round a table and do not tell of."""
@@ -132,16 +132,9 @@ class ResultPanel(QWidget):
 
     def _is_sure(self, undecided: Undecided) -> bool:
         result = undecided.result
-        question = QMessageBox(self)
-        question.setIcon(QMessageBox.Icon.Warning)
-        question.setWindowTitle("Keep a worse model?")
-        question.setText(f"'{result.name}' is worse than '{result.base}'. Keep it all the same?")
-        question.setInformativeText(f"Worse on: {', '.join(result.worse).lower()}.\n{result.sentence}")
-        keep = question.addButton("Keep", QMessageBox.ButtonRole.AcceptRole)
-        question.setDefaultButton(question.addButton(QMessageBox.StandardButton.Cancel))
-        question.exec()
-        question.deleteLater()
-        return question.clickedButton() is keep
+        text = f"'{result.name}' is worse than '{result.base}'. Keep it all the same?"
+        more = f"Worse on: {', '.join(result.worse).lower()}.\n{result.sentence}"
+        return is_sure(self, "Keep a worse model?", text, more, "Keep", warning=True)
 
     def _open_report(self) -> None:
         if self.undecided is not None:

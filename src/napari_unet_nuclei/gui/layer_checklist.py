@@ -6,6 +6,8 @@ from napari.layers import Image
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QListWidget, QListWidgetItem
 
+from napari_unet_nuclei.gui.row_list import TICK_BOX
+
 LISTED = 5
 """Layers that are seen at once; more are scrolled to."""
 
@@ -22,6 +24,7 @@ class LayerChecklist(QListWidget):
         super().__init__()
         self._decided: list[tuple[Image, Qt.CheckState]] = []
         self.itemChanged.connect(self._note_tick)
+        self.setStyleSheet(TICK_BOX)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
 
     def forget_ticks(self) -> None:

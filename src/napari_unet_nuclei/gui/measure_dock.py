@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Labels
-from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QLabel, QPushButton, QVBoxLayout
 
 from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.core.image.write import write_table
 from napari_unet_nuclei.core.progress import Progress
+from napari_unet_nuclei.gui.dock import Dock
 from napari_unet_nuclei.gui.job_panel import JobPanel
 from napari_unet_nuclei.gui.layer_checklist import LayerChecklist
 from napari_unet_nuclei.gui.layers import table_features
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     import napari
 
 
-class MeasureDock(QWidget):
+class MeasureDock(Dock):
     """Chooses labels and images, measures, and shows the table beside the viewer.
 
     Parameters

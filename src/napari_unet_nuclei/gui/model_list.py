@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTreeWidget, QTreeWidgetItem, QWidget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QTreeWidgetItem, QWidget
 
 from napari_unet_nuclei.core.model.registry import ModelEntry
-
-LISTED = (3, 6)
-"""Models for which there is room at least and at most; more are scrolled to."""
+from napari_unet_nuclei.gui.row_list import RowList
 
 
-class ModelList(QTreeWidget):
+class ModelList(RowList):
     """The models to choose one from."""
 
     chosen = Signal()
     """Another one is chosen, or the chosen one is another than it was."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(["Model", "Images", "Origin"], parent)
         self._entries: tuple[ModelEntry, ...] = ()
-        self.setHeaderLabels(["Model", "Images", "Origin"])
-        self.setRootIsDecorated(False)
-        self.setUniformRowHeights(True)
-        self.setStyleSheet("QTreeView::item { padding: 3px 0px }")
-        self.setAllColumnsShowFocus(True)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        header = self.header()
-        assert header is not None, "Qt makes it with the list"
-        header.setStretchLastSection(False)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.currentItemChanged.connect(self.chosen)
 
     def entry(self) -> ModelEntry | None:
@@ -52,12 +38,5 @@ class ModelList(QTreeWidget):
         row = next((row for row, entry in enumerate(entries) if entry.name == wanted), 0)
         self.setCurrentItem(self.topLevelItem(row))
         self.blockSignals(False)
-        self.setFixedHeight(self._height())
+        self.fit_height()
         self.chosen.emit()
-
-    def _height(self) -> int:
-        least, most = LISTED
-        header = self.header()
-        assert header is not None, "Qt makes it with the list"
-        row = max(self.sizeHintForRow(0), self.fontMetrics().height() + 6)
-        return header.sizeHint().height() + min(max(len(self._entries), least), most) * row + 2 * self.frameWidth()

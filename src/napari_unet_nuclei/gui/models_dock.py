@@ -15,10 +15,8 @@ from qtpy.QtWidgets import (
     QGridLayout,
     QInputDialog,
     QLabel,
-    QMessageBox,
     QPushButton,
     QVBoxLayout,
-    QWidget,
 )
 
 from napari_unet_nuclei.core.errors import ModelFileError, NucleiError, OutputFileError
@@ -26,9 +24,11 @@ from napari_unet_nuclei.core.model.card import read_card
 from napari_unet_nuclei.core.model.registry import SUFFIX, ModelEntry, ModelRegistry, default_registry
 from napari_unet_nuclei.core.progress import Progress
 from napari_unet_nuclei.gui.card_view import CardView
+from napari_unet_nuclei.gui.dock import Dock
 from napari_unet_nuclei.gui.job_panel import JobPanel
 from napari_unet_nuclei.gui.model_list import ModelList
 from napari_unet_nuclei.gui.model_watch import ModelWatch
+from napari_unet_nuclei.gui.question import is_sure
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class Imported:
     problems: tuple[str, ...]
 
 
-class ModelsDock(QWidget):
+class ModelsDock(Dock):
     """Lists the installed models with their cards, and looks after the user's own."""
 
     def __init__(self) -> None:
@@ -147,16 +147,11 @@ class ModelsDock(QWidget):
     def _remove(self) -> None:
         """Ask, and delete the chosen model."""
         entry = self._chosen()
-        question = QMessageBox(self)
-        question.setIcon(QMessageBox.Icon.Question)
-        question.setWindowTitle("Remove model")
-        question.setText(f"Remove '{entry.name}' from this computer?")
-        question.setInformativeText("Its file is deleted. Export it first to keep a copy.")
-        remove = question.addButton("Remove", QMessageBox.ButtonRole.DestructiveRole)
-        question.setDefaultButton(question.addButton(QMessageBox.StandardButton.Cancel))
-        question.exec()
-        question.deleteLater()
-        if question.clickedButton() is remove:
+        text, more = (
+            f"Remove '{entry.name}' from this computer?",
+            "Its file is deleted. Export it first to keep a copy.",
+        )
+        if is_sure(self, "Remove model", text, more, "Remove"):
             self._run(f"Removing {entry.name}", partial(_remove, self._registry, entry.name), self._show_removed)
 
     def _chosen(self) -> ModelEntry:

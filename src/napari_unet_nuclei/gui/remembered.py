@@ -33,7 +33,7 @@ class SegmentChoices:
 
 def recall() -> SegmentChoices:
     """Return what was last remembered; the defaults where there is nothing, or nothing that can be used."""
-    store = _store()
+    store = plugin_store("segment")
     if store is None:
         return SegmentChoices()
     values = store.model_dump()
@@ -58,18 +58,24 @@ def _is_there(model: str) -> bool:
 
 def remember(choices: SegmentChoices) -> None:
     """Keep what the dock was told; napari writes it to disk."""
-    store = _store()
+    store = plugin_store("segment")
     if store is not None:
         store.update({**choices.settings.model_dump(), "model": choices.model, "run_on": choices.run_on})
 
 
-def _store() -> Any:
-    """Return napari's store for this plugin; None where napari has none, or does not know the plugin."""
+def plugin_store(dock: str) -> Any:
+    """Return napari's store for a dock of ours; None where napari has none, or does not know the plugin.
+
+    Parameters
+    ----------
+    dock : str
+        Name of a configuration in the manifest.
+    """
     try:
         from napari.settings import get_plugin_settings
     except ImportError:  # a napari older than such settings
         return None
     try:
-        return get_plugin_settings(PLUGIN).segment
-    except KeyError:
+        return getattr(get_plugin_settings(PLUGIN), dock)
+    except (KeyError, AttributeError):
         return None

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Shapes
 from numpy.typing import NDArray
-from skimage.draw import polygon2mask
 
+from napari_unet_nuclei.core.labels.fill import filled
 from napari_unet_nuclei.core.labels.polygons import trace_polygons
 from napari_unet_nuclei.core.types import Mask
 from napari_unet_nuclei.gui.measured_layers import MeasuredLabels, describe_labels
@@ -96,6 +96,7 @@ def add_reviewed_layer(viewer: Viewer, labels_layer: Labels) -> Shapes:
     """
     for layer in reviewed_layers(viewer, labels_layer):
         if layer.ndim == labels_layer.ndim:
+            _follow_units(viewer, layer)
             return layer
     layer = Shapes(
         ndim=labels_layer.ndim,
@@ -106,7 +107,21 @@ def add_reviewed_layer(viewer: Viewer, labels_layer: Labels) -> Shapes:
         **alike(labels_layer),
     )
     viewer.add_layer(layer)
+    _follow_units(viewer, layer)
     return layer
+
+
+def _follow_units(viewer: Viewer, layer: Shapes) -> None:
+    """Let a layer of ours count in the viewer's units: napari draws elsewhere in one that counts in others."""
+    shown = viewer.dims.units
+    if OWNER_KEY not in layer.metadata or shown is None or tuple(layer.units) == tuple(shown[-layer.ndim :]):
+        return
+    factors = units_factors(layer, viewer.dims)  # the same for axes that are turned into each other
+    affine = np.array(layer.affine)
+    affine[:-1] *= factors[:, np.newaxis]
+    affine[:-1, :-1] /= factors
+    layer.scale, layer.translate = layer.scale * factors, layer.translate * factors
+    layer.units, layer.affine = shown[-layer.ndim :], affine
 
 
 def show_reviewed(viewer: Viewer, labels_layer: Labels, plane_index: tuple[int, ...], mask: Mask) -> None:
@@ -184,7 +199,7 @@ def _fill(mask: Mask, corners: NDArray[np.float64]) -> None:
     low = np.clip(np.floor(corners.min(axis=0)).astype(int), 0, mask.shape)
     high = np.clip(np.ceil(corners.max(axis=0)).astype(int) + 1, 0, mask.shape)
     window = tuple(slice(start, max(stop, start)) for start, stop in zip(low.tolist(), high.tolist(), strict=True))
-    mask[window] |= polygon2mask(mask[window].shape, corners - low)
+    mask[window] |= filled(mask[window].shape, corners - low)
 
 
 def _outline(corners: NDArray[np.float64], kind: str) -> NDArray[np.float64] | None:

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtGui import QGuiApplication, QShowEvent
-from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QVBoxLayout
 
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
 from napari_unet_nuclei.core.types import Region
 from napari_unet_nuclei.gui.calls import command_line, python_call, stored_python_call
+from napari_unet_nuclei.gui.dock import Dock
 from napari_unet_nuclei.gui.image_panel import ImageChoice
 from napari_unet_nuclei.gui.job_panel import JobPanel
 from napari_unet_nuclei.gui.live_labels import LiveLabels
@@ -50,7 +51,7 @@ class _Run:
     order: StoreOrder | None
 
 
-class SegmentDock(QWidget):
+class SegmentDock(Dock):
     """Segments an image layer and shows its nuclei, or the classes of its pixels, as a labels layer.
 
     Parameters

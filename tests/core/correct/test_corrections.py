@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from filelock import FileLock
 
-from napari_unet_nuclei.core.correct import corrections
+from napari_unet_nuclei.core.correct import corrections, lock
 from napari_unet_nuclei.core.correct.correction import Correction, hash_image
 from napari_unet_nuclei.core.correct.corrections import (
     corrections_folder,
@@ -41,7 +42,8 @@ def correction(name: str = "cells", **changes: object) -> Correction:
 
 
 def files(folder: Path) -> set[str]:
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    """List all files but the lock, which stays."""
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {lock.LOCK}
 
 
 def assert_same(one: Correction, other: Correction) -> None:
@@ -141,7 +143,7 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from tests.core.correct.test_corrections import correction
-from napari_unet_nuclei.core.correct import corrections
+from napari_unet_nuclei.core.correct import corrections, lock
 corrections.write_index = lambda *_: os._exit(9)
 corrections.save_correction(Path(sys.argv[1]), correction("killed"))
 """
@@ -236,3 +238,26 @@ def test_the_folder_can_be_moved(tmp_path, monkeypatch):
     assert list_corrections(corrections_folder()) == ()
     monkeypatch.delenv("NAPARI_UNET_NUCLEI_CORRECTIONS")
     assert corrections_folder().name == "corrections"
+
+
+def test_two_programs_that_save_at_once_lose_nothing(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from dataclasses import replace\n"
+        "from napari_unet_nuclei.core.correct.corrections import save_correction\n"
+        "from tests.core.correct.test_corrections import correction\n"
+        "for number in range(12):\n"
+        "    save_correction(Path(sys.argv[1]), correction(f'{sys.argv[2]} {number}'))\n"
+    )
+    runs = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name]) for name in ("one", "two")]
+    assert [run.wait(timeout=120) for run in runs] == [0, 0]
+    assert len(list_corrections(tmp_path)) == 24
+    assert all(read_correction(tmp_path, f"{name} 11").labels.any() for name in ("one", "two"))
+
+
+def test_a_folder_that_another_program_does_not_let_go_of_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "PATIENCE", 0.1)
+    save_correction(tmp_path, correction())
+    with FileLock(tmp_path / lock.LOCK), pytest.raises(OutputFileError, match="another window or program"):
+        save_correction(tmp_path, correction("later"))
+    save_correction(tmp_path, correction("later"))
+    assert [entry.name for entry in list_corrections(tmp_path)] == ["cells", "later"]

@@ -9,7 +9,8 @@
 
 Files that belong together have the same name, so that the folders train models without the index too. A name contains a
 hash of what the files hold: a correction that is saved again gets new files, the index then points to them, and only
-then do the old ones go. Whatever ends the saving, the index points to whole files that fit together.
+then do the old ones go. Whatever ends the saving, the index points to whole files that fit together. A lock beside it
+(``index.lock``) lets windows and programs that save at once wait for each other.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from napari_unet_nuclei.core.correct.index import (
     read_index,
     write_index,
 )
+from napari_unet_nuclei.core.correct.lock import locked
 from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, ImageShapeError
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.image.read import read_image
@@ -71,7 +73,8 @@ def save_correction(folder: Path, correction: Correction) -> CorrectionEntry:
     ImageShapeError
         If image, labels and reviewed region do not fit together.
     OutputFileError
-        If a file cannot be written: the disk is full, the folder is not yours. What was saved before is as it was.
+        If a file cannot be written: the disk is full, the folder is not yours, another program does not let go of it.
+        What was saved before is as it was.
     DatasetError
         If the index that is there cannot be read; the correction's own files are written all the same.
     """
@@ -92,11 +95,12 @@ def save_correction(folder: Path, correction: Correction) -> CorrectionEntry:
         provenance=dict(correction.provenance),
         saved=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    if not all((folder / name).is_file() for name in entry.files):
-        _write_files(folder, entry, correction)
-    before = read_index(folder)
-    write_index(folder, [*(other for other in before if other.name != entry.name), entry])
-    _sweep(folder, before)
+    with locked(folder):
+        if not all((folder / name).is_file() for name in entry.files):
+            _write_files(folder, entry, correction)
+        before = read_index(folder)
+        write_index(folder, [*(other for other in before if other.name != entry.name), entry])
+        _sweep(folder, before)
     return entry
 
 
@@ -152,9 +156,10 @@ def remove_correction(folder: Path, name: str) -> None:
     OutputFileError
         If the index cannot be written.
     """
-    entry = _find(folder, name)
-    write_index(folder, [other for other in read_index(folder) if other.name != entry.name])
-    _delete([folder / file for file in entry.files])
+    with locked(folder):
+        entry = _find(folder, name)
+        write_index(folder, [other for other in read_index(folder) if other.name != entry.name])
+        _delete([folder / file for file in entry.files])
 
 
 def _find(folder: Path, name: str) -> CorrectionEntry:

@@ -1,17 +1,15 @@
-"""Corrections and the disk: under which names they are kept, and how a network reads them. No PyTorch."""
+"""Corrections and the disk: how they are kept, and how a network reads them. No PyTorch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 
 import numpy as np
 
-from napari_unet_nuclei.core.correct.correction import Correction, checked, hash_image
+from napari_unet_nuclei.core.correct.correction import Correction, checked
 from napari_unet_nuclei.core.correct.corrections import list_corrections, save_correction
-from napari_unet_nuclei.core.correct.index import CorrectionEntry
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.plane import Invert, PlaneReader, look_at, open_plane
@@ -27,8 +25,7 @@ LARGEST_WHOLE = 4096**2
 def keep_corrections(folder: Path, corrections: Sequence[Correction]) -> tuple[Correction, ...]:
     """Save corrections, and return them as they were saved.
 
-    What was kept of the same image before gives way, under the name that it has, and what its provenance says besides
-    stays; the correction of another image never does.
+    What was kept under the same name gives way, and what its provenance says besides stays; no other correction does.
 
     Parameters
     ----------
@@ -48,30 +45,11 @@ def keep_corrections(folder: Path, corrections: Sequence[Correction]) -> tuple[C
     for correction in corrections:
         small = np.prod(correction.labels.shape) <= LARGEST_WHOLE
         whole = correction if small else correction.cropped()
-        read = checked(replace(whole, image=np.asarray(whole.image)))
-        taken = {one.name for one in kept}
-        kept.append(_replacing([entry for entry in list_corrections(folder) if entry.name not in taken], taken, read))
+        before = next((entry for entry in list_corrections(folder) if entry.name == whole.name), None)
+        said = {**before.provenance, **whole.provenance} if before else whole.provenance
+        kept.append(checked(replace(whole, image=np.asarray(whole.image), provenance=said)))
         save_correction(folder, kept[-1])
     return tuple(kept)
-
-
-def _replacing(entries: Sequence[CorrectionEntry], taken: set[str], correction: Correction) -> Correction:
-    """Give a correction the name of the latest one of its image, or one that is still free."""
-    digest = hash_image(correction.image)
-    same = [entry for entry in entries if entry.image_hash == digest and entry.origin == correction.origin]
-    if same:
-        before = max(same, key=lambda entry: entry.saved)
-        return replace(correction, name=before.name, provenance={**before.provenance, **correction.provenance})
-    name = f"{correction.name} {digest[:8]}"  # which tells apart images of one name
-    used = taken | {entry.name for entry in entries}
-    return replace(correction, name=next(one for one in _numbered(name) if one not in used))
-
-
-def _numbered(name: str) -> Iterator[str]:
-    """Yield a name, then the same with numbers behind it."""
-    yield name
-    for number in count(2):
-        yield f"{name} ({number})"
 
 
 def open_input(correction: Correction, form: InputForm) -> PlaneReader:

@@ -19,6 +19,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from napari_unet_nuclei.core.atomic import atomic
+from napari_unet_nuclei.core.errors import OutputFileError
 from napari_unet_nuclei.core.model.registry import ModelEntry, ModelRegistry
 
 MODEL, REPORT, RESULT = "model.safetensors", "report.html", "result.json"
@@ -139,9 +140,12 @@ def keep(undecided: Undecided, registry: ModelRegistry) -> ModelEntry:
     """
     model = undecided.folder / MODEL
     entry = registry.add(model, registry.free_name(undecided.result.name))
-    if undecided.report.is_file():
+    try:
         with atomic(entry.path.with_suffix(".report.html")) as partial:
             shutil.copyfile(undecided.report, partial)
+    except OutputFileError:
+        registry.remove(entry.name)  # else it would be kept a second time when that is tried again
+        raise
     discard(undecided)
     return entry
 

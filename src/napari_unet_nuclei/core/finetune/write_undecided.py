@@ -6,7 +6,6 @@ import contextlib
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -76,7 +75,8 @@ def write_undecided(folder: Path, done: Finetuned, base: str) -> Undecided:
         changed=tuple(became for became, *_ in changed),
     )
     target = folder / file_stem(name, secrets.token_hex(6))
-    with _whole_folder(target) as partial:
+    with atomic(target) as partial:
+        partial.mkdir()
         save_model(partial / MODEL, done.chosen.model)
         write_finetune_report(partial / REPORT, done)
         for number, (_, *pictures) in enumerate(changed):
@@ -90,18 +90,6 @@ def side_by_side(pictures: list[Picture]) -> Picture:
     gap = np.full((len(pictures[0]), GAP, 3), 255, np.uint8)
     parts = [part for picture in pictures for part in (gap, picture)]
     return np.concatenate(parts[1:], axis=1)
-
-
-@contextlib.contextmanager
-def _whole_folder(target: Path) -> Iterator[Path]:
-    """Fill a folder under a hidden name, and rename it when it is complete."""
-    with atomic(target) as partial:
-        try:
-            partial.mkdir()
-            yield partial
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
 
 
 def _sweep(folder: Path) -> None:

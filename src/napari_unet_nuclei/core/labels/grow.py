@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
-from skimage import draw
 from skimage.segmentation import watershed
 
 from napari_unet_nuclei.core.errors import EditError
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds, decode_maps, label_components
 from napari_unet_nuclei.core.labels.edit import Change, Edit, check_plane, edit_of, read_patch, trimmed
+from napari_unet_nuclei.core.labels.fill import filled
 from napari_unet_nuclei.core.labels.metrics import find_overlaps
 from napari_unet_nuclei.core.labels.pieces import FEWEST_PIXELS, largest_piece
 from napari_unet_nuclei.core.labels.regions import clipped, grown, pixel, slices
@@ -49,7 +49,7 @@ def add_from_outline(labels: AnyArray, polygon: ArrayLike, next_id: int) -> Edit
     low, high = np.floor(corners.min(axis=0)).astype(int), np.ceil(corners.max(axis=0)).astype(int) + 1
     region = clipped((int(low[0]), int(high[0]), int(low[1]), int(high[1])), labels.shape)
     shape = (region[1] - region[0], region[3] - region[2])
-    inside = draw.polygon2mask(shape, corners - (region[0], region[2]))
+    inside = filled(shape, corners - (region[0], region[2]))
     mask = largest_piece(inside & (read_patch(labels, region) == 0))
     if np.count_nonzero(mask) < FEWEST_PIXELS:
         raise EditError(
