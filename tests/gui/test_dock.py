@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from qtpy.QtWidgets import QDockWidget, QLabel, QMainWindow
+from qtpy.QtWidgets import QDockWidget, QLabel, QMainWindow, QTabBar
 
 from napari_unet_nuclei.gui.dock import Dock, ancestor
 from napari_unet_nuclei.gui.remembered import PLUGIN
@@ -27,6 +27,17 @@ def test_a_second_dock_is_a_tab_before_the_first_until_the_user_moves_it(qtbot, 
     frame.show()
     qtbot.wait(50)
     assert window.tabifiedDockWidgets(frame) == []
+
+
+def test_tabs_have_short_titles_of_which_six_fit_beside_each_other(qtbot, make_napari_viewer_proxy):
+    viewer = make_napari_viewer_proxy(show=True)
+    first, second = open_dock(viewer, "Segment nuclei"), open_dock(viewer, "Batch segment folder")
+    qtbot.waitUntil(lambda: second.is_in_front and not first.is_in_front, timeout=LONG)
+    bars = ancestor(first, QMainWindow).findChildren(QTabBar)
+    assert ["Segment", "Batch"] in [[bar.tabText(tab) for tab in range(bar.count())] for bar in bars]
+    titles = [dock.tab_title for dock in Dock.__subclasses__()]
+    assert "" not in titles
+    assert len(set(titles)) == len(titles)
 
 
 def test_docks_of_others_stay_where_they_are(qtbot, make_napari_viewer_proxy):

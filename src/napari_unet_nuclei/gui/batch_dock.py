@@ -46,6 +46,8 @@ class BatchDock(Dock):
     napari_viewer : napari.Viewer
     """
 
+    tab_title = "Batch"
+
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
         self._viewer = napari_viewer

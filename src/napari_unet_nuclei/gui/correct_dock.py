@@ -47,6 +47,8 @@ class CorrectDock(Dock):
     napari_viewer : napari.Viewer
     """
 
+    tab_title = "Correct"
+
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
         self._viewer = napari_viewer

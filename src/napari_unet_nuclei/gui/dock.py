@@ -14,6 +14,9 @@ WidgetType = TypeVar("WidgetType", bound=QWidget)
 class Dock(QWidget):
     """A dock of this plugin, which opens as a tab beside those that are open on the same side of the window."""
 
+    tab_title = ""
+    """A word for its tab: six of them fit beside each other. The bar above the dock has the whole name."""
+
     front_changed = Signal()
     """It came to the front of its tabs, or went behind another one: Qt sends no show or hide event then."""
 
@@ -34,6 +37,7 @@ class Dock(QWidget):
         frame = ancestor(self, QDockWidget)
         if frame is not None and frame is not self._frame:
             self._frame = frame
+            frame.setWindowTitle(self.tab_title)
             frame.visibilityChanged.connect(self._note_visibility)
             frame.topLevelChanged.connect(self._note_floating)
             QTimer.singleShot(0, self._share_tabs)  # napari is not done with placing it

@@ -44,6 +44,8 @@ class FinetuneDock(Dock):
     napari_viewer : napari.Viewer
     """
 
+    tab_title = "Fine-tune"
+
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
         self._viewer = napari_viewer

@@ -33,6 +33,8 @@ class MeasureDock(Dock):
     napari_viewer : napari.viewer.Viewer
     """
 
+    tab_title = "Measure"
+
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
         self._viewer = napari_viewer

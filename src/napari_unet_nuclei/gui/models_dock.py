@@ -47,6 +47,8 @@ class Imported:
 class ModelsDock(Dock):
     """Lists the installed models with their cards, and looks after the user's own."""
 
+    tab_title = "Models"
+
     def __init__(self) -> None:
         super().__init__()
         self._registry = default_registry()

@@ -59,6 +59,8 @@ class SegmentDock(Dock):
     napari_viewer : napari.Viewer
     """
 
+    tab_title = "Segment"
+
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
         self._viewer = napari_viewer
