@@ -10,11 +10,13 @@ rehearsed at all. ``--nuclei`` stops at so many corrected nuclei in place of so 
 from __future__ import annotations
 
 import argparse
+import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from benchmarks.table import Table
 from napari_unet_nuclei.core.finetune.finetune import finetune
@@ -31,6 +33,7 @@ from napari_unet_nuclei.core.train.samples import Sample
 from napari_unet_nuclei.core.train.validate import compare, predict_samples
 
 SIDE = 256
+HEADS = ("lesson", "draw", "steps", "s", "nuclei", "stained", "gain", "fluorescence", "change", "report says")
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,12 @@ def main() -> None:
     parser.add_argument("--nuclei", type=int, nargs="+", help="corrected nuclei of a draw, in place of crops")
     parser.add_argument("--lessons", nargs="+", default=["whole"], choices=list(LESSONS))
     parser.add_argument("--first", type=int, default=0, help="first draw")
+    parser.add_argument("--rows", type=Path, help="CSV file that receives every row as well; drawn by --curve")
+    parser.add_argument("--curve", type=Path, help="draw the rows of the CSV file, and do nothing else")
     given = parser.parse_args()
+    if given.curve:
+        draw_curves(given.rows, given.curve)
+        return
     index = given.dataset / "index.csv"
     stained, fluorescence = ([Condition("modality", "fluorescence", equal)] for equal in (False, True))
     train = read_dataset(index, split="train", where=stained)
@@ -90,8 +98,10 @@ def main() -> None:
                 title = f"{size.title}, {name}"
                 rows.append(row(title, draw, finetuned(base, LESSONS[name](crops), settings, judges, name), before))
                 print(" | ".join(rows[-1]), flush=True)
-    heads = ("lesson", "draw", "steps", "s", "nuclei", "stained", "gain", "fluorescence", "change", "report says")
-    print(Table("Fine-tuning", heads, tuple(rows), "Pooled AP at IoU 0.5 on the images of val.").markdown())
+                if given.rows:
+                    with given.rows.open("a", newline="", encoding="utf-8") as file:
+                        csv.writer(file).writerow(rows[-1])
+    print(Table("Fine-tuning", HEADS, tuple(rows), "Pooled AP at IoU 0.5 on the images of val.").markdown())
 
 
 def draw_crops(samples: Sequence[Sample], size: Size, seed: int) -> list[Sample]:
@@ -177,6 +187,30 @@ def row(
         title, f"{draw}", f"{steps}", f"{seconds:.0f}", f"{nuclei}",
         f"{stained:.3f}", changes[0], f"{fluorescence:.3f}", changes[1], said,
     )  # fmt: skip
+
+
+def draw_curves(rows: Path, picture: Path) -> None:
+    """Draw what is gained and forgotten over corrected nuclei, and over the time that four crops were learnt."""
+    with rows.open(newline="", encoding="utf-8") as file:
+        read = [dict(zip(HEADS, row, strict=True)) for row in csv.reader(file)]
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    for axes, title, lesson, column in zip(
+        figure.subplots(1, 2, sharey=True), ("corrected nuclei", "optimiser steps"), (" nuclei,", " crops,"),
+        ("lesson", "steps"), strict=True,
+    ):  # fmt: skip
+        chosen = [row for row in read if lesson in row["lesson"] and row["lesson"].endswith("whole")]
+        for change, label in (("gain", "stained"), ("change", "fluorescence")):
+            reached: dict[int, list[float]] = {}
+            for row in chosen:
+                reached.setdefault(int(row[column].split()[0]), []).append(float(row[change]))
+            places = sorted(reached)
+            for place in places:
+                axes.plot([place] * len(reached[place]), reached[place], ".", color="0.7")
+            axes.plot(places, [np.mean(reached[place]) for place in places], "o-", label=label)
+        axes.axhline(0, color="0.5", linewidth=0.8)
+        axes.set(xlabel=title, ylabel="change of AP@0.5", xscale="log" if column == "lesson" else "linear")
+        axes.legend()
+    figure.savefig(picture)
 
 
 if __name__ == "__main__":
