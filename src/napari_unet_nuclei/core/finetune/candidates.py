@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import torch
 
@@ -22,8 +23,11 @@ FORGOTTEN = 0.04
 """AP at IoU 0.5 that the new model may lose on crops of the kind that the old one was made for. The old one has learnt
 from these very crops; on images that neither has seen, about a third of it is lost."""
 
-SHARES = (1.0, 0.75, 0.5, 0.25)
+SHARES = (1.0, 0.7, 0.4)
 """Mixtures of old and new weights that are tried, as shares of the largest one."""
+
+DECODINGS = tuple(product((0.45, 0.55, 0.65), (0.1, 0.2, 0.3)))
+"""Foreground and seed thresholds that are tried for each: coarsely, as a person waits."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,7 @@ def choose(judge: Judge, new: UNet, strength: float, others: Sequence[Sample], p
         share = strength * part
         mixed = Model(judge.base.card, mixture(judge.base.network, new, share))
         predictions = predict_samples(mixed, unseen, judge.device, Share(step, 0.0, 0.3))
-        thresholds = fit_thresholds(unseen, predictions, judge.base.card.thresholds, Share(step, 0.3, 0.9))
+        thresholds = fit_thresholds(unseen, predictions, judge.base.card.thresholds, Share(step, 0.3, 0.9), DECODINGS)
         card = judge.base.card.model_copy(update={"thresholds": thresholds})
         candidates.append(judge.candidate(Model(card, mixed.network), share))
     return _best(candidates)

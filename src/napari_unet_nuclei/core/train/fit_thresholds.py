@@ -26,6 +26,9 @@ MIN_SIZES = (4.0, 8.0, 12.0, 16.0, 20.0)
 """Values that are tried, all with all; min_size in px² at the model's own scale. They leave a user's sliders room on
 both sides, and do not drop nuclei of a fifth of the usual diameter to please one data set."""
 
+DECODINGS = tuple(product(FOREGROUNDS, SEEDS))
+"""Pairs of foreground and seed threshold."""
+
 THREADS = 2
 
 
@@ -56,7 +59,11 @@ class _Decoded:
 
 
 def fit_thresholds(
-    samples: Sequence[Sample], predictions: Sequence[Prediction], start: Thresholds, progress: Progress
+    samples: Sequence[Sample],
+    predictions: Sequence[Prediction],
+    start: Thresholds,
+    progress: Progress,
+    decodings: Sequence[tuple[float, float]] = DECODINGS,
 ) -> Thresholds:
     """Find the thresholds with the best score, among all combinations of the values that are tried.
 
@@ -69,6 +76,8 @@ def fit_thresholds(
     start : Thresholds
         Tried as well.
     progress : Progress
+    decodings : sequence of (float, float)
+        Foreground and seed thresholds to try: for each of them all images are decoded again.
 
     Returns
     -------
@@ -76,9 +85,9 @@ def fit_thresholds(
         Never worse on these samples than ``start``, but for what holes in nuclei make of it.
     """
     best, best_score = start, -np.inf
-    decodings = [(start.foreground, start.seed), *product(FOREGROUNDS, SEEDS)]
-    for number, (foreground, seed) in enumerate(decodings):
-        progress.report(Advanced(number / len(decodings), "fitting the thresholds"))
+    tried = [(start.foreground, start.seed), *decodings]
+    for number, (foreground, seed) in enumerate(tried):
+        progress.report(Advanced(number / len(tried), "fitting the thresholds"))
         candidate = Thresholds(foreground=foreground, seed=seed, min_size=0.0, certainty=0.0)
         with ThreadPoolExecutor(THREADS) as pool:
             images = list(pool.map(partial(_decode, thresholds=candidate), samples, predictions))
