@@ -217,6 +217,21 @@ def test_parquet_holds_the_same_numbers(folder, tmp_path) -> None:
         pd.testing.assert_frame_equal(stored, table, check_dtype=False)
 
 
+def test_the_parquet_of_all_takes_images_without_nuclei_and_of_other_kinds_of_numbers(tmp_path) -> None:
+    pytest.importorskip("pyarrow")
+    folder = tmp_path / "in"
+    folder.mkdir()
+    pixels = fluorescent_nuclei(0, (96, 128), 24.0, 8).image
+    tifffile.imwrite(folder / "dark.tif", np.zeros((64, 64), np.uint16))
+    tifffile.imwrite(folder / "fractions.tif", pixels.astype(np.float32) / 7)
+    tifffile.imwrite(folder / "whole.tif", pixels)
+    report = segment_files([folder], tmp_path / "out", RequestTemplate(SETTINGS), batch=BatchSettings(parquet=True))
+    assert sorted(record.nuclei > 0 for record in report.records) == [False, True, True]
+    table = pd.read_csv(tmp_path / "out" / "nuclei.csv")
+    stored = pd.read_parquet(tmp_path / "out" / "nuclei.parquet")
+    pd.testing.assert_frame_equal(stored, table, check_dtype=False)
+
+
 def test_parquet_without_its_package_is_refused_before_the_run(folder, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(SettingsError, match="pip install pyarrow"):

@@ -166,15 +166,15 @@ def _join_parquet(path: Path, records: Sequence[FileRecord]) -> None:
     import pyarrow
     from pyarrow import parquet
 
-    tables = (_arrow(record) for record in records)
-    schemas = [_arrow(record).schema for record in records]
-    schema = pyarrow.unify_schemas(schemas) if schemas else pyarrow.schema([(IMAGE_COLUMN, pyarrow.string())])
+    schemas = [_arrow(record).schema for record in records] or [pyarrow.schema([(IMAGE_COLUMN, pyarrow.string())])]
+    # Without nuclei a column has no type, and whole numbers in one image may have fractions in another.
+    schema = pyarrow.unify_schemas(schemas, promote_options="permissive").remove_metadata()
     with atomic(path) as partial, parquet.ParquetWriter(partial, schema) as writer:
-        for table in tables:
-            missing = [field for field in schema if field.name not in table.schema.names]
-            for field in missing:
-                table = table.append_column(field, pyarrow.nulls(len(table), field.type))
-            writer.write_table(table.select(schema.names))
+        for table in map(_arrow, records):
+            for field in schema:
+                if field.name not in table.schema.names:
+                    table = table.append_column(field, pyarrow.nulls(len(table), field.type))
+            writer.write_table(table.select(schema.names).cast(schema))
 
 
 def _arrow(record: FileRecord) -> pyarrow.Table:
