@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+import zarr
 
 from napari_unet_nuclei.core.batch.run import segment_files
 from napari_unet_nuclei.core.batch.run_folder import LOCK, NUMBER_FORMAT
@@ -173,6 +174,16 @@ def test_labels_that_were_corrected_by_hand_are_not_overwritten(images, template
     assert statuses(report) == {"a.png": "failed", "b.png": "done"}
     assert "changed since it was written" in report.failed[0].error
     assert (tifffile.imread(out / "a_labels.tif") == 1).all()
+
+
+def test_labels_in_a_store_that_were_corrected_by_hand_are_not_overwritten(images, template, tmp_path) -> None:
+    out, stores = tmp_path / "out", BatchSettings(labels="ome.zarr")
+    segment_files([images], out, template, batch=stores)
+    zarr.open_array(out / "a_labels.ome.zarr" / "0", mode="r+")[:] = 1
+    other = RequestTemplate(SETTINGS.changed(diameter=20.0), template.model)
+    report = segment_files([images], out, other, batch=stores)
+    assert statuses(report) == {"a.png": "failed", "b.png": "done"}
+    assert "changed since it was written" in report.failed[0].error
 
 
 def test_files_that_no_run_wrote_are_not_overwritten(images, template, tmp_path) -> None:

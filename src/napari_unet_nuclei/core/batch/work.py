@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -168,5 +167,5 @@ def _relative(task: Task) -> Mapping[str, str]:
 
 
 def _hash_labels(path: Path) -> str:
-    """SHA-256 of a file of labels; empty for a folder, whose pieces are too many."""
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+    """SHA-256 of labels as they lie on the disk; empty where there are none."""
+    return hash_image(path) if path.exists() else ""
