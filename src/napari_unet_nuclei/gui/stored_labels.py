@@ -155,7 +155,7 @@ def _free_table(request: SegmentRequest, store: Path) -> Path:
     """
     place = Destination.of(request, store, None, into_image=False)
     table = table_path(place.labels)
-    if table.exists() and not place.labels.exists() and not place.folder.exists():
+    if table.exists() and not place.is_begun:
         raise OutputFileError(f"{table} exists already. Choose another name for the labels.")
     return table
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -14,6 +15,7 @@ from napari_unet_nuclei.core.batch.plan import plan_files
 from napari_unet_nuclei.core.batch.slides import BlockSettings, planned_in_blocks, segment_in_blocks, takes_blocks
 from napari_unet_nuclei.core.batch.template import RequestTemplate
 from napari_unet_nuclei.core.batch.work import Task
+from napari_unet_nuclei.core.errors import OutputFileError
 from napari_unet_nuclei.core.image.ome_zarr import read_ome_zarr
 from napari_unet_nuclei.core.labels.export import write_geojson
 from napari_unet_nuclei.core.model.card import CLASS_HEADS, Architecture, ModelCard
@@ -86,6 +88,42 @@ def test_outlines_and_pictures_are_those_of_the_labels_and_can_be_asked_for_late
     assert task.outputs["geojson"].read_text() == (tmp_path / "same.geojson").read_text()
     assert len(roifile.roiread(task.outputs["rois"])) == record.nuclei
     assert iio.imread(task.outputs["overlay"]).shape == (*IMAGE.shape, 3)
+
+
+def test_of_a_stack_with_a_chosen_plane_that_one_is_shown(tmp_path):
+    tifffile.imwrite(tmp_path / "cells.tif", np.stack([IMAGE, IMAGE // 2, IMAGE // 3]), metadata={"axes": "ZYX"})
+    task = replace(task_of(tmp_path / "cells.tif", tmp_path / "out"), template=replace(TEMPLATE, plane={"Z": 0}))
+    assert segment_in_blocks(task, SMALL_BLOCKS, Silent()).nuclei > 10
+    picture = iio.imread(task.outputs["thumbnail"]).astype(int)
+    assert (np.ptp(picture, axis=2) > 0).any(), "outlines are in colour"
+
+
+def test_what_belongs_to_no_labels_is_not_replaced(tmp_path):
+    image = write_image(tmp_path / "cells.ome.zarr", 3)
+    task = task_of(image, tmp_path / "out", rois=True)
+    task.outputs["rois"].parent.mkdir()
+    task.outputs["rois"].write_text("mine")
+    with pytest.raises(OutputFileError, match=r"cells_rois\.zip exists already"):
+        segment_in_blocks(task, SMALL_BLOCKS, Silent())
+    assert task.outputs["rois"].read_text() == "mine"
+    segment_in_blocks(task_of(image, tmp_path / "out", rois=True, overwrite=True), SMALL_BLOCKS, Silent())
+    assert len(roifile.roiread(task.outputs["rois"])) > 10
+
+
+def test_outlines_never_outlive_their_labels(tmp_path, monkeypatch):
+    image = write_image(tmp_path / "cells.ome.zarr", 3)
+    first = segment_in_blocks(task_of(image, tmp_path / "out", rois=True), SMALL_BLOCKS, Silent())
+    fewer = replace(TEMPLATE, settings=SETTINGS.changed(min_size=300))
+    anew = replace(task_of(image, tmp_path / "out", rois=True, overwrite=True), template=fewer)
+    with monkeypatch.context() as injected:
+        injected.setattr(slides, "_write_output", lambda *_: 1 / 0)  # a kill when the labels are done
+        with pytest.raises(ZeroDivisionError):
+            segment_in_blocks(anew, SMALL_BLOCKS, Silent())
+    again = replace(anew, batch=BatchSettings(rois=True))
+    record = segment_in_blocks(again, SMALL_BLOCKS, Silent())
+    assert record.status == "skipped"
+    assert 0 < record.nuclei < first.nuclei
+    assert len(roifile.roiread(again.outputs["rois"])) == record.nuclei
 
 
 @pytest.mark.parametrize("rows", [0, 5])

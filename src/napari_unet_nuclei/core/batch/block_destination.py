@@ -58,6 +58,11 @@ class Destination:
         """File that keeps other runs out while this one makes the labels."""
         return self.folder.with_suffix(".lock")
 
+    @property
+    def is_begun(self) -> bool:
+        """True where an earlier run has left labels, or is on the way to them."""
+        return self.labels.exists() or self.folder.exists()
+
     def check_free(self, overwrite: bool) -> None:
         """Refuse to replace what is not this program's, or what nobody asked to replace."""
         if not self.labels.exists():

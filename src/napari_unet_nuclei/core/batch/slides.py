@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,15 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.atomic import atomic
+from napari_unet_nuclei.core.batch.block_destination import Destination
 from napari_unet_nuclei.core.batch.executors import Executor, Serial
 from napari_unet_nuclei.core.batch.outputs import THUMBNAIL_SIDE
 from napari_unet_nuclei.core.batch.parquet import write_parquet
-from napari_unet_nuclei.core.batch.plan import PlannedFile
+from napari_unet_nuclei.core.batch.plan import RECORDS, PlannedFile
 from napari_unet_nuclei.core.batch.record import FileRecord
 from napari_unet_nuclei.core.batch.segment_file import one_of_several
 from napari_unet_nuclei.core.batch.template import RequestTemplate
 from napari_unet_nuclei.core.batch.work import Task
-from napari_unet_nuclei.core.errors import NucleiError
+from napari_unet_nuclei.core.errors import NucleiError, OutputFileError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.image_file import ImageFile
 from napari_unet_nuclei.core.image.ome_zarr import is_ome_zarr, read_ome_zarr
@@ -112,6 +115,7 @@ def segment_in_blocks(task: Task, settings: BlockSettings, progress: Progress) -
     planned, outputs = task.planned, task.outputs
     file = read_image(planned.image, task.template.series)
     request = task.template.request(file)
+    _make_way(task, request, settings)
     result = segment_blockwise(
         request,
         planned.labels,
@@ -128,6 +132,30 @@ def segment_in_blocks(task: Task, settings: BlockSettings, progress: Progress) -
         if kind not in ("labels", "table") and not (result.done_before and path.exists()):
             _write_output(kind, path, request, result)
     return _describe(file, request, result, task)
+
+
+def _make_way(task: Task, request: SegmentRequest, settings: BlockSettings) -> None:
+    """Refuse to replace what belongs to no labels, and have nothing outlive labels that are made anew.
+
+    Raises
+    ------
+    OutputFileError
+        The message names the file and the ways out.
+    """
+    path, out = task.planned.image, task.planned.out
+    if task.batch.overwrite:
+        for kind in task.outputs.keys() - {"labels", "table"}:
+            task.outputs[kind].unlink(missing_ok=True)
+        return
+    image = read_ome_zarr(path) if is_ome_zarr(path) else None
+    if Destination.of(request, task.planned.labels, image, settings.into_image).is_begun:
+        return
+    for taken in task.outputs.values():
+        if taken.exists() and not taken.is_relative_to(out / RECORDS):
+            raise OutputFileError(
+                f"{taken} exists already, and the labels that it would belong to do not. "
+                "Choose another folder for the results, or overwrite what is there."
+            )
 
 
 def _describe(file: ImageFile, request: SegmentRequest, result: BlockwiseResult, task: Task) -> FileRecord:
@@ -171,19 +199,26 @@ def _write_output(kind: str, path: Path, request: SegmentRequest, result: Blockw
 
 
 def _outlined_plane(request: SegmentRequest, labels_path: Path, side: int) -> NDArray[np.uint8]:
-    """Draw the outlines into the middle plane, from levels of the pyramids that are not much larger than ``side``."""
-    labels = read_ome_zarr(labels_path)
-    found = _small_plane(_coarse(labels.levels, labels.letters, side), labels.letters, side)
+    """Draw the outlines into a plane, from levels of the pyramids that are not much larger than ``side``."""
+    labels, plane = read_ome_zarr(labels_path), _shown_plane(request)
+    found = _small_plane(_coarse(labels.levels, labels.letters, side), labels.letters, side, plane)
     path = Path(request.file)
     levels = read_ome_zarr(path).levels if is_ome_zarr(path) else (request.source.array,)
     channel = 0 if request.settings.channel_auto else request.settings.channel
     axes = request.source.axes
-    pixels = _small_plane(_coarse(levels, axes, side), axes, side, channel)
+    pixels = _small_plane(_coarse(levels, axes, side), axes, side, plane, channel)
     # The two may be of different levels; both begin and end where the image does.
     rows, columns = (
         np.arange(size) * theirs // size for size, theirs in zip(found.shape, pixels.shape[:2], strict=True)
     )
     return outlined(for_screen(pixels[np.ix_(rows, columns)]), found)
+
+
+def _shown_plane(request: SegmentRequest) -> dict[str, float]:
+    """Where the middle one of the segmented planes lies, by axis, as a share of its length, which levels differ in."""
+    source = request.source
+    chosen = itertools.zip_longest(source.leading_axes, source.leading_shape, request.plane)
+    return {letter: ((length // 2 if index is None else index) + 0.5) / length for letter, length, index in chosen}
 
 
 def _coarse(levels: tuple[AnyArray, ...], axes: str, side: int) -> AnyArray:
@@ -193,12 +228,14 @@ def _coarse(levels: tuple[AnyArray, ...], axes: str, side: int) -> AnyArray:
     return large[-1] if large else levels[0]
 
 
-def _small_plane(array: AnyArray, axes: str, side: int, channel: int = 0) -> NDArray[Any]:
-    """Read the middle plane, as (Y, X) or with colours as (Y, X, S), leaving out rows and columns of a large one."""
+def _small_plane(array: AnyArray, axes: str, side: int, plane: Mapping[str, float], channel: int = 0) -> NDArray[Any]:
+    """Read a plane, as (Y, X) or with colours as (Y, X, S), leaving out rows and columns of a large one."""
     step = max(1, math.ceil(max(array.shape[axes.index(letter)] for letter in "YX") / side))
     colours = slice(0, 3) if "S" in axes and array.shape[axes.index("S")] >= 3 else 0
     where: dict[str, slice | int] = {"Y": slice(None, None, step), "X": slice(None, None, step), "C": channel}
     where["S"] = colours
-    key = tuple(where.get(letter, size // 2) for letter, size in zip(axes, array.shape, strict=True))
+    key = tuple(
+        where.get(letter, int(plane.get(letter, 0.5) * size)) for letter, size in zip(axes, array.shape, strict=True)
+    )
     kept = [letter for letter, one in zip(axes, key, strict=True) if isinstance(one, slice)]
     return np.asarray(array[key]).transpose([kept.index(letter) for letter in "YXS" if letter in kept])
