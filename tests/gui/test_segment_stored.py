@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+import threading
 from pathlib import Path
 
 import dask.array as da
@@ -21,13 +22,15 @@ from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.ome_zarr import read_ome_zarr
 from napari_unet_nuclei.core.image.ome_zarr_labels import read_provenance
 from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
-from napari_unet_nuclei.core.progress import Silent
+from napari_unet_nuclei.core.progress import Event, Progress, Silent
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
 from napari_unet_nuclei.core.settings import SegmentSettings
+from napari_unet_nuclei.gui import segment_dock
 from napari_unet_nuclei.gui.calls import stored_python_call
 from napari_unet_nuclei.gui.segment_dock import SegmentDock
 from napari_unet_nuclei.gui.source_file import read_source_file
+from napari_unet_nuclei.gui.stored_labels import stored_job
 
 pytestmark = pytest.mark.usefixtures("tiny_model")
 
@@ -151,7 +154,28 @@ def test_the_place_is_proposed_shown_and_chosen_before_the_run(qtbot, viewer, do
     assert isinstance(labels.data, np.ndarray)
 
 
-def test_cancel_keeps_what_is_done_and_the_same_run_goes_on(qtbot, viewer, dock, tmp_path) -> None:
+class Held:
+    """Passes reports on; after one that begins so, the job waits until the window has heard of it."""
+
+    finish_requested = False
+
+    def __init__(self, progress: Progress, beginning: str, heard: threading.Event) -> None:
+        self.progress, self.beginning, self.heard = progress, beginning, heard
+
+    def report(self, event: Event) -> None:
+        self.progress.report(event)
+        if event.message.startswith(self.beginning):
+            assert self.heard.wait(LONG / 1000)
+
+
+def test_cancel_keeps_what_is_done_and_the_same_run_goes_on(qtbot, viewer, dock, tmp_path, monkeypatch) -> None:
+    cancelled = threading.Event()
+
+    def held_job(*given):
+        job = stored_job(*given)
+        return lambda progress: job(Held(progress, "block 2 of 3", cancelled))
+
+    monkeypatch.setattr(segment_dock, "stored_job", held_job)
     pixels = np.tile(PIXELS, (1, 21))  # three blocks, of which the last one is narrow
     add_lazy(viewer, pixels)
     to_disk(qtbot, dock, tmp_path / "slide.ome.zarr")
@@ -159,6 +183,7 @@ def test_cancel_keeps_what_is_done_and_the_same_run_goes_on(qtbot, viewer, dock,
     def cancel(event) -> None:
         if event.message.startswith("block 2 of 3"):
             click(qtbot, dock.job_panel.cancel_button)
+            cancelled.set()
 
     dock.job_panel.reported.connect(cancel)
     click(qtbot, dock.job_panel.run_button)

@@ -339,6 +339,8 @@ class Telling:
     finish_requested = False
     def report(self, event):
         print(event, flush=True)
+        if sys.argv[3] in str(event):
+            sys.stdin.read()  # until it is killed
 
 block_planner.SMALLEST_HALO, block_planner.HALO_DIAMETERS = 64, 3
 segment_blockwise(request_of(Path(sys.argv[1])), Path(sys.argv[2]), Telling(), block=BLOCK)
@@ -348,12 +350,11 @@ segment_blockwise(request_of(Path(sys.argv[1])), Path(sys.argv[2]), Telling(), b
 @pytest.mark.parametrize("word", ["block 5", "writing block 4"])
 def test_a_killed_run_is_gone_on_with_and_gives_the_same(word, tmp_path):
     image, out = write_image(tmp_path / "i.ome.zarr", 3), tmp_path / "l.ome.zarr"
-    child = subprocess.Popen([sys.executable, "-c", CHILD, str(image), str(out)], stdout=subprocess.PIPE, text=True)
-    assert child.stdout is not None
-    assert any(word in line for line in child.stdout), "the run ended before it could be killed"
-    child.kill()
-    child.wait()
-    child.stdout.close()
+    command, pipe = [sys.executable, "-c", CHILD, str(image), str(out), word], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as child:
+        assert child.stdout is not None
+        assert any(word in line for line in child.stdout), "the run ended before it could be killed"
+        child.kill()
     assert not out.exists()
     progress = RecordingProgress()
     segment_blockwise(request_of(image), out, progress, block=BLOCK)
