@@ -54,6 +54,7 @@ def test_a_file_system_without_locks_stops_nobody(tmp_path, monkeypatch):
     monkeypatch.setattr(run_folder, "_lock", refuse)
     with alone(tmp_path / ".lock", tmp_path):
         pass
+    assert not (tmp_path / ".lock").exists()
 
 
 def test_a_lock_that_cannot_be_made_is_an_error_in_words(tmp_path):

@@ -172,7 +172,6 @@ def _segment_whole(
         return
     from napari_unet_nuclei.core.model.device import choose_device  # imports PyTorch
 
-    # Chosen here for all: the choice is timed, which several threads at once would spoil.
     device = choose_device(tasks[0].template.settings.device)
     with shared_processor(device.name, len(tasks)) as lanes:
         work = partial(_work, turn=Turns(lanes))

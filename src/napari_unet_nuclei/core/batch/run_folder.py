@@ -74,8 +74,7 @@ def alone(path: Path, place: Path) -> Iterator[None]:
                     raise OutputFileError(
                         f"Another run is writing {place}: wait until it has ended, or choose another place."
                     ) from None
-                yield  # this file system knows no locks
-                return
+                # This file system knows no locks: nobody is kept out.
             if not _is_still(path, file):  # its last owner has just removed it
                 continue
             try:
