@@ -294,6 +294,11 @@ def test_of_a_large_image_a_preview_shows_the_middle(qtbot, viewer, dock, tmp_pa
     assert viewer.layers[1].translate.tolist() == [70, 100]
 
 
+def test_results_lie_where_workers_find_them_too(monkeypatch, tmp_path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert BatchChoices(out="results").folder == tmp_path / "results"
+
+
 def test_a_scheduler_and_workers_are_not_both_taken(qtbot, dock, folder, tmp_path) -> None:
     choose(qtbot, dock, folder, tmp_path / "out")
     dock.form.scheduler.setText("tcp://host:8786")

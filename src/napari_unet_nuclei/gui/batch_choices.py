@@ -95,7 +95,7 @@ class BatchChoices:
     @property
     def folder(self) -> Path:
         """Folder for the results."""
-        return Path(self.out).expanduser()
+        return Path(self.out).expanduser().absolute()
 
     @property
     def template(self) -> RequestTemplate:

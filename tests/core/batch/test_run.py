@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import imageio.v3 as iio
 import pytest
@@ -84,3 +85,10 @@ def test_what_a_lost_worker_has_left_half_written_is_removed(folder, tmp_path):
     report = segment_files([folder], tmp_path / "out", TEMPLATE, blocks=BlockSettings(executor=cluster))
     assert len(report.succeeded) == 2
     assert not cluster.remains.exists()
+
+
+def test_workers_are_told_where_files_lie_whatever_folder_they_are_in_simulated(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    blocks = BlockSettings(executor=LosingAWorker())
+    report = segment_files([folder.relative_to(tmp_path)], Path("out"), TEMPLATE, blocks=blocks)
+    assert all(Path(path).is_absolute() for record in report.succeeded for path in (record.image, record.labels))

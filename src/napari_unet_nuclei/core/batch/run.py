@@ -80,6 +80,8 @@ def segment_files(
         Files that are done stay, and a further run goes on from there.
     """
     template, progress, batch = template or RequestTemplate(), progress or Silent(), batch or BatchSettings()
+    if blocks is not None and blocks.executor.elsewhere:  # in processes whose current folder is another one
+        given, out = [path.absolute() for path in given], out.absolute()
     plan = plan_files(given, out, batch.recursive, batch.labels)
     return run_plan(plan, template, batch, progress, on_record, blocks)
 
