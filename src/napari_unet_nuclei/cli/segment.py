@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -20,7 +18,6 @@ from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_unet_nuclei.core.batch.executors import Executor
     from napari_unet_nuclei.core.batch.look_ahead import Prospect
     from napari_unet_nuclei.core.batch.plan import RunPlan
     from napari_unet_nuclei.core.batch.record import FileRecord
@@ -135,6 +132,7 @@ def segment_command(
     A file that cannot be read is listed at the end, and the others are done. A run that was interrupted goes on from
     there when it is started again: what is done with the same image, model and settings is skipped.
     """
+    from napari_unet_nuclei.core.batch.cluster import executor_for
     from napari_unet_nuclei.core.batch.freed_memory import keep_freed_memory
     from napari_unet_nuclei.core.batch.plan import plan_files  # what reads and measures is slow to import
     from napari_unet_nuclei.core.batch.slides import BlockSettings
@@ -166,7 +164,7 @@ def segment_command(
         _look_ahead(plan, template, batch, as_json=as_json, quiet=quiet)
     else:
         keep_freed_memory()
-        with _executor(scheduler, workers) as executor:
+        with executor_for(scheduler, workers) as executor:
             blocks = BlockSettings(block, into_image, executor)
             _run(plan, template, batch, blocks, as_json=as_json, quiet=quiet)
 
@@ -180,19 +178,6 @@ def _read_list(file: Path) -> list[Path]:
         return read_list(file)
     except ImageFileError as error:
         raise typer.BadParameter(str(error), param_hint="--list") from error
-
-
-@contextmanager
-def _executor(scheduler: str, workers: int) -> Iterator[Executor]:
-    """Connect to where the work is done."""
-    from napari_unet_nuclei.core.batch.cluster import dask_cluster
-    from napari_unet_nuclei.core.batch.executors import Serial
-
-    if not (scheduler or workers):
-        yield Serial()
-        return
-    with dask_cluster(scheduler, workers) as cluster:
-        yield cluster
 
 
 def _run(

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 from qtpy.QtCore import QObject, Signal
 
-from napari_unet_nuclei.core.batch.executors import Executor, Serial
+from napari_unet_nuclei.core.batch.cluster import executor_for
 from napari_unet_nuclei.core.batch.look_ahead import Prospect, look_ahead
 from napari_unet_nuclei.core.batch.plan import plan_files
 from napari_unet_nuclei.core.batch.record import FileRecord
@@ -56,7 +55,7 @@ def run_job(choices: BatchChoices, heard: Heard) -> Callable[[Progress], BatchRe
         _prepare(progress)
         from napari_unet_nuclei.core.batch.run import segment_files  # imports what draws the report
 
-        with _executor(choices) as executor:
+        with executor_for(choices.scheduler, choices.workers) as executor:
             return segment_files(
                 choices.paths(),
                 choices.folder,
@@ -68,18 +67,6 @@ def run_job(choices: BatchChoices, heard: Heard) -> Callable[[Progress], BatchRe
             )
 
     return job
-
-
-@contextmanager
-def _executor(choices: BatchChoices) -> Iterator[Executor]:
-    """Where the work is done: here, by the workers of a scheduler, or by processes that are started for it."""
-    if not (choices.scheduler or choices.workers):
-        yield Serial()
-        return
-    from napari_unet_nuclei.core.batch.cluster import dask_cluster
-
-    with dask_cluster(choices.scheduler, choices.workers) as cluster:
-        yield cluster
 
 
 def preview_job(choices: BatchChoices, image: Path) -> Callable[[Progress], ShownFile]:

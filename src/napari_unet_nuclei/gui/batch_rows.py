@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from napari_unet_nuclei.core.batch.look_ahead import Prospect
-from napari_unet_nuclei.core.batch.record import FileRecord
+from napari_unet_nuclei.core.batch.record import FileRecord, without_path
 
 SHOW, PREVIEW = "Show", "Preview"
 """What a click on a row does."""
@@ -51,7 +51,7 @@ class FileRow:
             return _record_state(self.record)
         prospect = self.prospect
         if prospect.intention == "fail":
-            return f"✗ {_without_path(prospect.message, prospect.image)}"
+            return f"✗ {without_path(prospect.message, prospect.image)}"
         done = "done before · " if prospect.intention == "skip" else ""
         several = f"one of {prospect.images} · " if prospect.images > 1 else ""
         return f"{done}{several}{prospect.axes} · {prospect.dtype} · {_size(prospect.bytes)}"
@@ -65,12 +65,12 @@ class FileRow:
         several = f"one of {prospect.images} images in the file" if prospect.images > 1 else ""
         read = " · ".join(filter(None, (prospect.axes, prospect.dtype, size, planes, several)))
         said = self.record.message if self.record is not None else prospect.message
-        return "\n".join(filter(None, (prospect.image, read, _without_path(said, prospect.image))))
+        return "\n".join(filter(None, (prospect.image, read, without_path(said, prospect.image))))
 
 
 def _record_state(record: FileRecord) -> str:
     if record.error:
-        return f"✗ {_without_path(record.error, record.image)}"
+        return f"✗ {without_path(record.error, record.image)}"
     took = "done before" if record.skipped else f"✓ {record.seconds:.1f} s"
     return " · ".join(filter(None, (took, record.message)))
 
@@ -86,8 +86,3 @@ def _size(count: int) -> str:
     if count < 1e6:
         return f"{count / 1e3:.0f} kB"
     return f"{count / 1e6:.1f} MB" if count < 1e9 else f"{count / 1e9:.2f} GB"
-
-
-def _without_path(message: str, image: str) -> str:
-    """Leave out of a message which image it is about: the row says so."""
-    return message.removeprefix(image).lstrip(": ")

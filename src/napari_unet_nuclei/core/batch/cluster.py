@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from napari_unet_nuclei.core.batch.executors import ResultType, TaskType, Work
+from napari_unet_nuclei.core.batch.executors import Executor, ResultType, Serial, TaskType, Work
 from napari_unet_nuclei.core.batch.freed_memory import keep_freed_memory
 from napari_unet_nuclei.core.errors import ClusterError
 from napari_unet_nuclei.core.progress import Advanced, Cancelled, Event, Progress
@@ -182,6 +182,22 @@ def dask_cluster(scheduler: str = "", workers: int = 0) -> Iterator[Cluster]:
     with client:
         _check_workers(client)
         yield Cluster(client)
+
+
+@contextmanager
+def executor_for(scheduler: str, workers: int) -> Iterator[Executor]:
+    """Connect to where the work is done: here, where neither an address nor a number of workers is given.
+
+    Raises
+    ------
+    ClusterError
+        As `dask_cluster`.
+    """
+    if not (scheduler or workers):
+        yield Serial()
+        return
+    with dask_cluster(scheduler, workers) as cluster:
+        yield cluster
 
 
 def _check_workers(client: Client) -> None:

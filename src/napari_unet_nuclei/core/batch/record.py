@@ -87,6 +87,11 @@ class FileRecord:
         return self.error or " ".join(self.notices)
 
 
+def without_path(message: str, image: str) -> str:
+    """Leave out of a message which image it is about, where a row says so already."""
+    return message.removeprefix(image).lstrip(": ")
+
+
 @dataclass(frozen=True)
 class Note:
     """What is noted of an image.

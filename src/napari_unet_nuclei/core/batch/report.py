@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from numpy.typing import NDArray
 
-from napari_unet_nuclei.core.batch.record import FileRecord
+from napari_unet_nuclei.core.batch.record import FileRecord, without_path
 from napari_unet_nuclei.core.batch.summary import BatchReport, read_areas
 from napari_unet_nuclei.core.report.page import Figure, Grid, Section, write_page
 from napari_unet_nuclei.core.report.pictures import drawing, stored_picture
@@ -86,13 +86,12 @@ def _failures(failed: Sequence[FileRecord]) -> list[Section]:
     if not failed:
         return []
     text = f"{_images(len(failed))} could not be segmented; the others are done."
-    rows = [[record.image, _without_path(record.error, record.image)] for record in failed]
+    rows = [[record.image, _reason(record)] for record in failed]
     return [Section("Failed", text, table=Grid(["image", "reason"], rows))]
 
 
-def _without_path(message: str, image: str) -> str:
-    """Leave out of a message which image it is about: the row says so."""
-    reason = message.removeprefix(image).lstrip(": ")
+def _reason(record: FileRecord) -> str:
+    reason = without_path(record.error, record.image)
     return reason[:1].upper() + reason[1:]
 
 
