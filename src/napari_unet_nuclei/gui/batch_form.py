@@ -56,48 +56,21 @@ class BatchForm(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.images = PathEdit(
-            "a folder, files, a list, or a pattern: day*/*.tif",
-            "Images to segment: a folder, files, a pattern, or a text file with one of these on every line.\n"
-            "They can be dropped here as well.\n"
-            f"Images end in {', '.join(sorted(IMAGE_SUFFIXES))}, or are OME-Zarr folders.",
-        )
-        self.images.add_button("Folder…", "Choose a folder of images.", self._ask_folder)
-        self.images.add_button("Files…", "Choose image files.", self._ask_files)
-        self.recursive = self._switch("recursive", "and in folders within folders")
-        self.stacks = QComboBox()
-        self.stacks.addItems(list(STACKS))
-        self.stacks.setToolTip(f"{PROJECTION_HELP}\nOr one plane: of stacks with several axes, say along which.")
-        self.plane = QSpinBox()
-        self.plane.setRange(0, 99_999)
-        self.plane.setToolTip("Which plane, or time point, of every stack; counted from 0.")
-        self.series = QSpinBox()
-        self.series.setRange(0, 9999)
-        self.series.setToolTip("Which image of every file, of those that hold several; counted from 0.")
-        self.axes = QLineEdit()
-        self.axes.setPlaceholderText("as the files say")
-        self.axes.setToolTip(
-            "What the axes are where files tell it wrong, one letter each: "
-            "T time, Z depth, C channel, Y rows, X columns, e.g. TZCYX."
-        )
-        self.scheduler = QLineEdit()
-        self.scheduler.setPlaceholderText("none: this computer")
-        self.scheduler.setToolTip(
-            "Address of a Dask scheduler that runs, e.g. tcp://host:8786, whose workers do the work.\n"
-            "Whoever reaches a scheduler can run programs on its workers: see the documentation."
-        )
-        self.workers = QSpinBox()
-        self.workers.setRange(0, 256)
-        self.workers.setSpecialValueText("none")
-        self.workers.setToolTip(
-            "Start so many processes on this computer and share the work among them; needs the extra 'distributed'."
-        )
-        self.facts_label = QLabel()
-        self.facts_label.setWordWrap(True)
+        self._make_images()
         self.model_picker = ModelPicker()
         self.device_picker = DevicePicker()
         self.size_form = SettingsForm(SegmentSettings, SIZE)
         self.advanced_form = SettingsForm(SegmentSettings, ADVANCED)
+        self.scheduler = _line(
+            "none: this computer",
+            "Address of a Dask scheduler that runs, e.g. tcp://host:8786, whose workers do the work.\n"
+            "Whoever reaches a scheduler can run programs on its workers: see the documentation.",
+        )
+        self.workers = _number(
+            256,
+            "Start so many processes on this computer and share the work among them; needs the extra 'distributed'.",
+        )
+        self.workers.setSpecialValueText("none")
         self.out = PathEdit("a folder for the results", "Folder that labels, tables and the report are written to.")
         self.out.add_button("Folder…", "Choose a folder for the results.", self._ask_out)
         self.labels = QComboBox()
@@ -111,6 +84,30 @@ class BatchForm(QWidget):
         self._connect()
         self._show_plane()
         self.show_series(1)
+
+    def _make_images(self) -> None:
+        """Make the controls that say which images, and how they are read."""
+        self.images = PathEdit(
+            "a folder, files, a list, or a pattern: day*/*.tif",
+            "Images to segment: a folder, files, a pattern, or a text file with one of these on every line.\n"
+            "They can be dropped here as well.\n"
+            f"Images end in {', '.join(sorted(IMAGE_SUFFIXES))}, or are OME-Zarr folders.",
+        )
+        self.images.add_button("Folder…", "Choose a folder of images.", self._ask_folder)
+        self.images.add_button("Files…", "Choose image files.", self._ask_files)
+        self.recursive = self._switch("recursive", "and in folders within folders")
+        self.stacks = QComboBox()
+        self.stacks.addItems(list(STACKS))
+        self.stacks.setToolTip(f"{PROJECTION_HELP}\nOr one plane: of stacks with several axes, say along which.")
+        self.plane = _number(99_999, "Which plane, or time point, of every stack; counted from 0.")
+        self.series = _number(9999, "Which image of every file, of those that hold several; counted from 0.")
+        self.axes = _line(
+            "as the files say",
+            "What the axes are where files tell it wrong, one letter each: "
+            "T time, Z depth, C channel, Y rows, X columns, e.g. TZCYX.",
+        )
+        self.facts_label = QLabel()
+        self.facts_label.setWordWrap(True)
 
     def _switch(self, name: str, title: str) -> QCheckBox:
         box = QCheckBox(title)
@@ -271,6 +268,20 @@ class BatchForm(QWidget):
     def _start(self) -> str:
         """Where a dialog begins."""
         return self.images.value().split(";")[0].strip()
+
+
+def _number(largest: int, tooltip: str) -> QSpinBox:
+    box = QSpinBox()
+    box.setRange(0, largest)
+    box.setToolTip(tooltip)
+    return box
+
+
+def _line(placeholder: str, tooltip: str) -> QLineEdit:
+    edit = QLineEdit()
+    edit.setPlaceholderText(placeholder)
+    edit.setToolTip(tooltip)
+    return edit
 
 
 def _help(name: str) -> str:
