@@ -92,7 +92,8 @@ def own_folders(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyt
     """Give every test empty folders for models, corrections and settings instead of the user's."""
     monkeypatch.setenv("NAPARI_UNET_NUCLEI_MODELS", str(tmp_path / "user-models"))
     monkeypatch.setenv("NAPARI_UNET_NUCLEI_CORRECTIONS", str(tmp_path / "user-corrections"))
-    monkeypatch.setenv("NAPARI_UNET_NUCLEI_CACHE", str(tmp_path / "user-cache"))
+    # Beside the test's folder: the first test of a process writes there, and tests list what is in theirs.
+    monkeypatch.setenv("NAPARI_UNET_NUCLEI_CACHE", str(tmp_path.with_name(f"{tmp_path.name}-cache")))
     if request.node.get_closest_marker("gui"):
         import napari.settings
 
