@@ -66,10 +66,7 @@ class BatchForm(QWidget):
             "Address of a Dask scheduler that runs, e.g. tcp://host:8786, whose workers do the work.\n"
             "Whoever reaches a scheduler can run programs on its workers: see the documentation.",
         )
-        self.workers = _number(
-            256,
-            "Start so many processes on this computer and share the work among them; needs the extra 'distributed'.",
-        )
+        self.workers = _number(256, "Share the work among so many processes here; needs the extra 'distributed'.")
         self.workers.setSpecialValueText("none")
         self.out = PathEdit("a folder for the results", "Folder that labels, tables and the report are written to.")
         self.out.add_button("Folder…", "Choose a folder for the results.", self._ask_out)

@@ -124,11 +124,7 @@ class Planner:
         request, card, settings = self.request, self.entry.card, self.request.settings
         source = request.source
         readers = [self._open(index) for index in self.indices]
-        if settings.diameter_auto and "size" in card.architecture.heads:
-            scale, diameter = find_scale(readers[len(readers) // 2], runner, progress)
-        else:
-            diameter = _given_diameter(request, card.diameter)
-            scale = scale_for(diameter, card.diameter)
+        scale, diameter = self._size(readers[len(readers) // 2], runner, progress)
         order = leading_order(source.leading_axes)
         return BlockPlan(
             fingerprint=self.fingerprint,
@@ -161,6 +157,14 @@ class Planner:
                 "file_hash": self._file_hash,
             },
         )
+
+    def _size(self, reader: PlaneReader, runner: NetworkRunner, progress: Progress) -> tuple[float, float]:
+        """Return model pixels per image pixel, and the diameter of a nucleus in image pixels."""
+        card = self.entry.card
+        if self.request.settings.diameter_auto and "size" in card.architecture.heads:
+            return find_scale(reader, runner, progress)
+        diameter = _given_diameter(self.request, card.diameter)
+        return scale_for(diameter, card.diameter), diameter
 
     def _notices(self, readers: list[PlaneReader]) -> list[str]:
         """What the user should know of the image as a whole."""
