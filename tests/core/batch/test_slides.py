@@ -9,9 +9,12 @@ import pandas as pd
 import pytest
 import roifile
 import tifffile
+import zarr
 
 from napari_unet_nuclei.core.batch import parquet, slides
+from napari_unet_nuclei.core.batch.look_ahead import Prospect, look_ahead
 from napari_unet_nuclei.core.batch.plan import plan_files
+from napari_unet_nuclei.core.batch.run import segment_files
 from napari_unet_nuclei.core.batch.slides import BlockSettings, planned_in_blocks, segment_in_blocks, takes_blocks
 from napari_unet_nuclei.core.batch.template import RequestTemplate
 from napari_unet_nuclei.core.batch.work import Task
@@ -96,6 +99,24 @@ def test_of_a_stack_with_a_chosen_plane_that_one_is_shown(tmp_path):
     assert segment_in_blocks(task, SMALL_BLOCKS, Silent()).nuclei > 10
     picture = iio.imread(task.outputs["thumbnail"]).astype(int)
     assert (np.ptp(picture, axis=2) > 0).any(), "outlines are in colour"
+
+
+def test_a_dry_run_tells_what_is_done_and_that_an_image_has_changed(tiny_model_file, tmp_path):
+    image = write_image(tmp_path / "cells.ome.zarr", 3)
+    template = RequestTemplate(SETTINGS.changed(diameter=22.0), str(tiny_model_file))
+
+    def look() -> Prospect:
+        [seen] = look_ahead(plan_files([image], tmp_path / "out"), template, BatchSettings(), Silent())
+        return seen
+
+    assert look().intention == "segment"
+    [record] = segment_files([image], tmp_path / "out", template, blocks=SMALL_BLOCKS).records
+    seen = look()
+    assert (seen.intention, seen.labels) == ("skip", record.labels)
+    assert seen.record is not None
+    assert (seen.record.nuclei, seen.record.status) == (record.nuclei, "skipped")
+    zarr.open_array(image / "0")[:50] = 0
+    assert look().intention == "segment"
 
 
 def test_what_belongs_to_no_labels_is_not_replaced(tmp_path):

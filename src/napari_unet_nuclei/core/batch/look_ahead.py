@@ -121,14 +121,13 @@ def _look(task: Task, inputs: int) -> Prospect:
         seen = _described(seen, header, axes)
         seen = replace(seen, planes=_count_planes(source, template))
         _check_channel(source, template, inputs)
-        if takes_blocks(file.image, template):  # which finds out by itself how far an earlier run has come
-            return replace(seen, labels=str(planned_in_blocks(file).labels))
+        if takes_blocks(file.image, template):
+            return _look_at_large(seen, replace(task, planned=planned_in_blocks(file)))
         # An image is read as a whole only where there is something that it could be the image of.
         if read_note(file) is None:
             check_ownership(task, "")
             return seen
-        state = file.image.stat()
-        image_hash = _hash_once(file.image, state.st_size, state.st_mtime_ns)
+        image_hash = _hash(file.image)
         done = finished(task, image_hash)
         if done is None:
             check_ownership(task, image_hash)
@@ -136,6 +135,22 @@ def _look(task: Task, inputs: int) -> Prospect:
     except NucleiError as error:
         return replace(seen, intention="fail", message=" ".join(str(error).split()))
     return replace(seen, intention="skip", record=done)
+
+
+def _look_at_large(seen: Prospect, task: Task) -> Prospect:
+    """Tell whether an image that is segmented block by block is done; the run finds out how far it has come."""
+    seen = replace(seen, labels=str(task.planned.labels))
+    if read_note(task.planned) is None:
+        return seen
+    done = finished(task, _hash(task.planned.image))
+    return seen if done is None else replace(seen, intention="skip", record=done)
+
+
+def _hash(path: Path) -> str:
+    state = path.stat()
+    if path.is_dir():  # whose date tells nothing of what is in it
+        return hash_image(path)
+    return _hash_once(path, state.st_size, state.st_mtime_ns)
 
 
 @lru_cache(maxsize=100_000)

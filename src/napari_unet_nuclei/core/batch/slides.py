@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,10 +17,11 @@ from numpy.typing import NDArray
 from napari_unet_nuclei.core.atomic import atomic
 from napari_unet_nuclei.core.batch.block_destination import Destination
 from napari_unet_nuclei.core.batch.executors import Executor, Serial
+from napari_unet_nuclei.core.batch.fingerprint import hash_image
 from napari_unet_nuclei.core.batch.outputs import THUMBNAIL_SIDE
 from napari_unet_nuclei.core.batch.parquet import write_parquet
 from napari_unet_nuclei.core.batch.plan import RECORDS, PlannedFile
-from napari_unet_nuclei.core.batch.record import FileRecord
+from napari_unet_nuclei.core.batch.record import FileRecord, Note, write_note
 from napari_unet_nuclei.core.batch.segment_file import one_of_several
 from napari_unet_nuclei.core.batch.template import RequestTemplate
 from napari_unet_nuclei.core.batch.work import Task
@@ -131,7 +133,12 @@ def segment_in_blocks(task: Task, settings: BlockSettings, progress: Progress) -
     for kind, path in outputs.items():
         if kind not in ("labels", "table") and not (result.done_before and path.exists()):
             _write_output(kind, path, request, result)
-    return _describe(file, request, result, task)
+    record = _describe(file, request, result, task)
+    # For those who look before they run; what is done already, the labels themselves tell.
+    image, path = os.path.realpath(planned.image), planned.image
+    image_hash = hash_image(path) if path.is_dir() else record.image_hash  # of a store that is of one level alone
+    write_note(planned, Note(image, image_hash, task.request_hash, task.relative_outputs, record=record))
+    return record
 
 
 def _make_way(task: Task, request: SegmentRequest, settings: BlockSettings) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -47,6 +47,11 @@ class Task:
     def outputs(self) -> dict[str, Path]:
         """Everything that is to be written."""
         return wanted_outputs(self.planned, self.batch)
+
+    @property
+    def relative_outputs(self) -> dict[str, str]:
+        """The same as paths below the run's folder, which may be moved."""
+        return {kind: path.relative_to(self.planned.out).as_posix() for kind, path in self.outputs.items()}
 
 
 def segment_planned(task: Task, progress: Progress, turn: Turn = no_waiting) -> FileRecord:
@@ -99,7 +104,7 @@ def finished(task: Task, image_hash: str) -> FileRecord | None:
     if note is None or note.record is None or task.batch.overwrite:
         return None
     same = (note.image_hash, note.request_hash) == (image_hash, task.request_hash)
-    wanted = _relative(task)
+    wanted = task.relative_outputs
     if not same or not wanted.items() <= note.outputs.items() or not all_there(task.planned, wanted):
         return None
     labels, table, thumbnail = (str(task.outputs[kind]) for kind in ("labels", "table", "thumbnail"))
@@ -151,19 +156,13 @@ def _segment_planned(task: Task, progress: Progress, turn: Turn) -> FileRecord:
     file = read_image(planned.image, task.template.series)
     found = find_nuclei(file, task.template, progress, turn)
     progress.report(Advanced(1.0, "writing"))
-    note = Note(os.path.realpath(planned.image), image_hash, task.request_hash, _relative(task))
+    note = Note(os.path.realpath(planned.image), image_hash, task.request_hash, task.relative_outputs)
     write_note(planned, note)
     write_outputs(found, task.outputs)
     settle(task.outputs)
     record = describe(file, found, task.outputs, image_hash)
     write_note(planned, replace(note, labels_hash=_hash_labels(planned.labels), record=record))
     return record
-
-
-def _relative(task: Task) -> Mapping[str, str]:
-    """Paths of the results below the run's folder."""
-    out = task.planned.out
-    return {kind: path.relative_to(out).as_posix() for kind, path in task.outputs.items()}
 
 
 def _hash_labels(path: Path) -> str:
