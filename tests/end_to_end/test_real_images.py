@@ -10,11 +10,17 @@ import pytest
 import tifffile
 import torch
 
+from napari_unet_nuclei.core.batch.blockwise import segment_blockwise
+from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.ome_zarr import read_ome_zarr
 from napari_unet_nuclei.core.image.read import read_image
 from napari_unet_nuclei.core.labels.metrics import match, per_image, pooled
 from napari_unet_nuclei.core.model.device import Device
+from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.core.segment import run
+from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.run import segment
+from napari_unet_nuclei.core.settings import SegmentSettings
 
 pytestmark = pytest.mark.real
 
@@ -62,3 +68,16 @@ def test_a_real_stack_is_segmented_plane_by_plane(nuclei_data):
     assert np.logical_and(inside, truth > 0).sum() / np.logical_or(inside, truth > 0).sum() > 0.3
     present = np.unique(result.labels)
     assert np.array_equal(present, np.arange(present[0], present[-1] + 1))
+
+
+def test_real_images_side_by_side_are_segmented_in_blocks_as_in_one_piece(validation, tmp_path):
+    pieces = [np.asarray(image[:250, :250], np.uint16) * 64 for image, _ in validation]
+    mosaic = np.block([pieces[start : start + 4] for start in range(0, 12, 4)])
+    whole = segment(mosaic, axes="YX", diameter=20.0, device="cpu")
+    settings = SegmentSettings(device="cpu").changed(diameter=20.0)
+    request = SegmentRequest(ImageSource(mosaic, "YX"), settings)
+    result = segment_blockwise(request, tmp_path / "labels.ome.zarr", Silent(), block=256)
+    labels = read_ome_zarr(result.path).levels[0][...]
+    assert np.array_equal(labels > 0, whole.labels > 0)
+    assert result.count == whole.count == labels.max() > 100
+    assert match(whole.labels, labels, (0.9,)).average_precision[0] >= 0.999
