@@ -166,7 +166,7 @@ def _cut(sample: Reviewed, region: _Region) -> list[_Region]:
 
 
 def _line(spans: Sequence[slice]) -> int:
-    """Where to cut between nuclei, so that of those that stay whole a quarter lies beyond, and as few more as can be."""
+    """Where to cut so that of the nuclei that stay whole a quarter lies beyond, and as few more as can be."""
     lines = np.unique([span.start for span in spans])[::-1]
     before = np.searchsorted(np.sort([span.stop for span in spans]), lines, side="right")
     beyond = len(spans) - np.searchsorted(np.sort([span.start for span in spans]), lines)
