@@ -1,4 +1,5 @@
 import json
+import os
 
 import torch
 
@@ -11,7 +12,7 @@ def test_it_tells_versions_devices_and_folders(tmp_path):
     assert "cpu" in facts["devices"]
     assert facts["folders"]["your models"] == str(tmp_path / "user-models")
     assert facts["devices"]["cpu"].endswith(("float32", "bfloat16"))
-    assert facts["folders"]["cache"] == str(tmp_path / "user-cache")
+    assert facts["folders"]["cache"] == os.environ["NAPARI_UNET_NUCLEI_CACHE"]
     assert facts["folders"]["your corrections"] == str(tmp_path / "user-corrections")
 
 
