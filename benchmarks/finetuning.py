@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.table import Table
@@ -34,6 +35,7 @@ from napari_unet_nuclei.core.train.validate import compare, predict_samples
 
 SIDE = 256
 HEADS = ("lesson", "draw", "steps", "s", "nuclei", "stained", "gain", "fluorescence", "change", "report says")
+Row = dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ def main() -> None:
     for size in sizes:
         for draw in range(given.first, given.first + given.draws):
             crops = draw_crops(train, size, draw)
+            print(f"draw {draw} of {size.title}:", "; ".join(crop.name for crop in crops), flush=True)
             for name in given.lessons:
                 title = f"{size.title}, {name}"
                 rows.append(row(title, draw, finetuned(base, LESSONS[name](crops), settings, judges, name), before))
@@ -108,12 +111,15 @@ def draw_crops(samples: Sequence[Sample], size: Size, seed: int) -> list[Sample]
     """Cut one square of each of some images, where there are nuclei."""
     rng = np.random.default_rng(seed)
     crops: list[Sample] = []
+    taken: set[str] = set()
     while not size.reached(crops):
         sample = samples[int(rng.integers(len(samples)))]
         y, x = (int(rng.integers(0, max(length - SIDE, 0) + 1)) for length in sample.labels.shape)
         window = (slice(y, y + SIDE), slice(x, x + SIDE))
-        if len(np.unique(sample.labels[window])) > 4 and sample.name not in {crop.name for crop in crops}:
-            crops.append(replace(sample, image=sample.image[:, *window], labels=sample.labels[window]))
+        if len(np.unique(sample.labels[window])) > 4 and sample.name not in taken:
+            taken.add(sample.name)
+            name = f"{sample.name[:8]} from {y}, {x}"
+            crops.append(replace(sample, name=name, image=sample.image[:, *window], labels=sample.labels[window]))
     return crops if size.nuclei == 0 else [*crops[:-1], only_some(crops[-1], size.nuclei - count(crops[:-1]))]
 
 
@@ -190,27 +196,42 @@ def row(
 
 
 def draw_curves(rows: Path, picture: Path) -> None:
-    """Draw what is gained and forgotten over corrected nuclei, and over the time that four crops were learnt."""
+    """Draw what is gained and forgotten over corrected nuclei, and over the minutes that four crops were learnt."""
     with rows.open(newline="", encoding="utf-8") as file:
         read = [dict(zip(HEADS, row, strict=True)) for row in csv.reader(file)]
+    whole = [row for row in read if row["lesson"].endswith(", whole")]
+    by_nuclei = grouped([row for row in whole if " nuclei," in row["lesson"]], "lesson")
+    by_steps = grouped([row for row in whole if row["lesson"].startswith("4 crops,")], "steps")
     figure = Figure(figsize=(9, 3.4), layout="constrained")
-    for axes, title, lesson, column in zip(
-        figure.subplots(1, 2, sharey=True), ("corrected nuclei", "optimiser steps"), (" nuclei,", " crops,"),
-        ("lesson", "steps"), strict=True,
-    ):  # fmt: skip
-        chosen = [row for row in read if lesson in row["lesson"] and row["lesson"].endswith("whole")]
-        for change, label in (("gain", "stained"), ("change", "fluorescence")):
-            reached: dict[int, list[float]] = {}
-            for row in chosen:
-                reached.setdefault(int(row[column].split()[0]), []).append(float(row[change]))
-            places = sorted(reached)
-            for place in places:
-                axes.plot([place] * len(reached[place]), reached[place], ".", color="0.7")
-            axes.plot(places, [np.mean(reached[place]) for place in places], "o-", label=label)
-        axes.axhline(0, color="0.5", linewidth=0.8)
-        axes.set(xlabel=title, ylabel="change of AP@0.5", xscale="log" if column == "lesson" else "linear")
-        axes.legend()
+    left, right = figure.subplots(1, 2, sharey=True)
+    draw_curve(left, {float(lesson.split()[0]): group for lesson, group in by_nuclei.items()})
+    draw_curve(right, {mean(group, "s") / 60: group for group in by_steps.values()})
+    left.set(xlabel="corrected nuclei", ylabel="change of AP@0.5", xscale="log")
+    right.set(xlabel="minutes of training")
     figure.savefig(picture)
+
+
+def grouped(rows: Sequence[Row], column: str) -> dict[str, list[Row]]:
+    """Rows that have the same in a column."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row[column], []).append(row)
+    return groups
+
+
+def mean(rows: Sequence[Row], column: str) -> float:
+    return float(np.mean([float(row[column]) for row in rows]))
+
+
+def draw_curve(axes: Axes, groups: Mapping[float, Sequence[Row]]) -> None:
+    """Draw every draw as a dot, and a line through the means."""
+    places = sorted(groups)
+    for change, label in (("gain", "stained"), ("change", "fluorescence")):
+        for place in places:
+            axes.plot([place] * len(groups[place]), [float(row[change]) for row in groups[place]], ".", color="0.7")
+        axes.plot(places, [mean(groups[place], change) for place in places], "o-", label=label)
+    axes.axhline(0, color="0.5", linewidth=0.8)
+    axes.legend()
 
 
 if __name__ == "__main__":

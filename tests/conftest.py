@@ -88,12 +88,17 @@ def nuclei_data() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def own_folders(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def own_folders(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Give every test empty folders for models, corrections and settings instead of the user's."""
     monkeypatch.setenv("NAPARI_UNET_NUCLEI_MODELS", str(tmp_path / "user-models"))
     monkeypatch.setenv("NAPARI_UNET_NUCLEI_CORRECTIONS", str(tmp_path / "user-corrections"))
-    # Beside the test's folder: the first test of a process writes there, and tests list what is in theirs.
-    monkeypatch.setenv("NAPARI_UNET_NUCLEI_CACHE", str(tmp_path.with_name(f"{tmp_path.name}-cache")))
+    # Elsewhere, since the first run in a process writes into it: tests look at what is left in tmp_path.
+    monkeypatch.setenv("NAPARI_UNET_NUCLEI_CACHE", str(tmp_path_factory.mktemp("user-cache")))
     if request.node.get_closest_marker("gui"):
         import napari.settings
 

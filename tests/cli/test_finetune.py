@@ -15,14 +15,15 @@ from tests.core.tiny import TINY, tiny_network
 
 @pytest.fixture
 def corrected(tmp_path):
+    folder = tmp_path / "corrected"  # beside the folders that the program has for itself
     for name in ("images", "labels"):
-        (tmp_path / name).mkdir()
+        (folder / name).mkdir(parents=True)
     for number in range(2):
         drawn = fluorescent_nuclei(number, (64, 64), 14, 8)
-        iio.imwrite(tmp_path / "images" / f"{number}.tif", drawn.image)
-        iio.imwrite(tmp_path / "labels" / f"{number}.tif", drawn.labels)
-    save_model(tmp_path / "old.safetensors", Model(ModelCard(name="old", architecture=TINY), tiny_network()))
-    return tmp_path
+        iio.imwrite(folder / "images" / f"{number}.tif", drawn.image)
+        iio.imwrite(folder / "labels" / f"{number}.tif", drawn.labels)
+    save_model(folder / "old.safetensors", Model(ModelCard(name="old", architecture=TINY), tiny_network()))
+    return folder
 
 
 def arguments(folder, *more: str) -> list[str]:

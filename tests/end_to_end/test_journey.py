@@ -50,7 +50,7 @@ def test_from_a_sample_to_a_model_of_ones_own_and_back(qtbot, make_napari_viewer
     name = hands.finetune(finetune)
     [kept] = list_corrections(corrections_folder())
     assert len(kept.accepted) >= 3, "decisions are kept with the labels"
-    hands.show_tab("Segment nuclei")
+    hands.show_tab(segment)
     hands.pick(segment.form.model_picker.box, name)
     assert hands.segment(segment).metadata["nuclei"]["provenance"]["model"] == name
 
@@ -132,12 +132,16 @@ class Hands:
         self._qtbot.waitUntil(lambda: any(one.is_in_front for one in self._window.findChildren(kind)), timeout=LONG)
         return self._window.findChild(kind)
 
-    def show_tab(self, title: str) -> None:
+    def show_tab(self, dock: Dock) -> None:
         """Click a dock's tab."""
-        for bar in self._window.findChildren(QTabBar):
-            for number in range(bar.count()):
-                if bar.tabText(number).startswith(title):
-                    self.click(bar, bar.tabRect(number).center())
+        [(bar, tab)] = [
+            (bar, tab)
+            for bar in self._window.findChildren(QTabBar)
+            for tab in range(bar.count())
+            if bar.tabText(tab) == dock.tab_title
+        ]
+        self.click(bar, bar.tabRect(tab).center())
+        self._qtbot.waitUntil(lambda: dock.is_in_front, timeout=LONG)
 
     def click(self, widget: QWidget, place: QPoint | None = None) -> None:
         assert widget.isEnabled()

@@ -1,7 +1,9 @@
-"""What window tests share: a model file whose network does little, and results whose nuclei are known."""
+"""What window tests share: a model file whose network does little, results whose nuclei are known, a full disk."""
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -105,3 +107,18 @@ def modest_bench(qtbot) -> Callable[..., Any]:
         return bench
 
     return open_it
+
+
+@pytest.fixture
+def full_disk(monkeypatch) -> list[str]:
+    """Let the disk be full for every file whose path has one of these texts in it."""
+    full: list[str] = []
+    replace_file = os.replace
+
+    def refuse(source: Path, target: Path) -> None:
+        if any(text in str(target) for text in full):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace_file(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    return full

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -242,6 +243,27 @@ def test_a_failure_to_save_is_said_and_tried_again(modest_bench):
     folder.unlink()
     bench.press(bench.dock.panel.run_button)
     assert len(list_corrections(corrections_folder())) == 1
+
+
+@pytest.mark.parametrize("place", [f"{os.sep}labels{os.sep}", f"{os.sep}reviewed{os.sep}", "index.json"])
+def test_a_full_disk_that_is_injected_costs_neither_what_was_saved_nor_what_is_new(modest_bench, full_disk, place):
+    bench = modest_bench(viewer_on())
+    correct_a_little(bench)
+    bench.press(bench.dock.panel.run_button)
+    [before] = list_corrections(corrections_folder())
+    bench.dock.reviewed_panel.plane_box.click()
+    correct_a_little(bench)
+    full_disk[:] = [place]
+    bench.press(bench.dock.panel.run_button)
+    assert bench.status.startswith("⚠")
+    assert "the disk is full" in bench.status
+    assert list_corrections(corrections_folder()) == (before,)
+    assert read_correction(corrections_folder(), before.name).accepted == before.accepted
+    assert list(corrections_folder().rglob(".*")) == []
+    full_disk.clear()
+    bench.press(bench.dock.panel.run_button)
+    [after] = list_corrections(corrections_folder())
+    np.testing.assert_array_equal(read_correction(corrections_folder(), after.name).labels, bench.layer.data)
 
 
 def test_a_layer_that_cannot_be_saved_comes_back(open_bench):

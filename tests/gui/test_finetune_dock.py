@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import errno
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -419,21 +417,6 @@ def test_a_worse_model_is_kept_only_after_a_question(qtbot, viewer, dock):
     press(qtbot, dock.result.keep_button)
     wait_for_end(qtbot, dock)
     assert default_registry().find("tiny fine-tuned")
-
-
-@pytest.fixture
-def full_disk(monkeypatch) -> list[str]:
-    """Let the disk be full for every file whose path has one of these texts in it."""
-    full: list[str] = []
-    replace_file = os.replace
-
-    def refuse(source: Path, target: Path) -> None:
-        if any(text in str(target) for text in full):
-            raise OSError(errno.ENOSPC, "No space left on device")
-        replace_file(source, target)
-
-    monkeypatch.setattr(os, "replace", refuse)
-    return full
 
 
 def test_a_full_disk_that_is_injected_is_told_and_loses_nothing(qtbot, viewer, dock, full_disk):

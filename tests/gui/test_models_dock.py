@@ -303,6 +303,13 @@ def test_the_dock_fits_beside_an_image_in_a_small_window(dock):
     assert dock.minimumSizeHint().height() <= 500
 
 
+def test_the_sizes_that_a_model_was_taught_are_on_its_card():
+    card = ModelCard(name="ours", taught=(35.0, 12.5))
+    assert "12.5 to 35 px in images" in card_page(ModelEntry(Path("ours.safetensors"), card, bundled=False))
+    plain = ModelCard(name="ours")
+    assert "Taught" not in card_page(ModelEntry(Path("ours.safetensors"), plain, bundled=False))
+
+
 def test_the_classes_of_a_model_for_classes_are_on_its_card():
     architecture = Architecture(heads=("classes",), classes=2)
     card = ModelCard(name="streets", task="semantic", classes=("road", "sky"), architecture=architecture)

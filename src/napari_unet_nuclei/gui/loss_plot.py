@@ -52,7 +52,8 @@ class LossPlot(QWidget):
         layout.addWidget(self.canvas)
         self.setToolTip(
             "Loss: how wrong the network is, on crops that it learns from and on held-out ones; lower is better.\n"
-            "AP@0.5: share of held-out nuclei that are found and nothing else; higher is better."
+            "AP@0.5: share of held-out nuclei that are found and nothing else; higher is better.\n"
+            "Some rehearsed crops are held out as well, so that what is forgotten shows."
         )
         self._draw()
 

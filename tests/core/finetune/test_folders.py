@@ -71,6 +71,24 @@ def test_a_worse_model_is_not_kept_silently(request_of, monkeypatch):
     assert request_of.out.exists()
 
 
+def test_a_model_that_is_worse_on_other_images_is_kept_and_said_to_be(request_of, monkeypatch):
+    def forgetful(*arguments):
+        done = engine.finetune(*arguments)
+        return replace(done, reference=replace(done.chosen.report, outcome="worse"))
+
+    monkeypatch.setattr(folders, "finetune", forgetful)
+    progress = RecordingProgress()
+    finetune_folders(request_of, progress)
+    assert request_of.out.exists()
+    assert any(text.startswith("Reference images: the new model is worse there") for text in progress.notices)
+
+
+def test_a_place_that_cannot_be_written_to_is_said_in_words(request_of):
+    inside_a_file = request_of.images / "0.tif" / "new.safetensors"
+    with pytest.raises(OutputFileError, match=r"new\.report\.html was not written"):
+        finetune_folders(replace(request_of, out=inside_a_file), Silent())
+
+
 def test_a_model_that_is_there_is_not_overwritten(request_of):
     request_of.out.parent.mkdir()
     request_of.out.write_text("mine")

@@ -50,6 +50,21 @@ def test_a_single_region_is_cut_across_its_longer_side():
     assert ids(division.judging) == {("a", 7), ("a", 8)}
 
 
+@pytest.mark.parametrize("count", range(2, 13))
+def test_of_nuclei_that_every_line_cuts_some_of_a_quarter_judges_all_the_same(count):
+    labels = np.zeros((12, 60), np.int32)
+    for number in range(count):
+        labels[4 * (number % 3) : 4 * (number % 3) + 3, 4 * number : 4 * number + 9] = number + 1
+    crowd = Sample("crowd", np.zeros((1, 12, 60), np.float32), labels, "crowd")
+    if count < 4:
+        with pytest.raises(NoSamplesError, match="too close together"):
+            hold_out([crowd])
+        return
+    division = hold_out([crowd])
+    assert division.training_nuclei > 0
+    assert HELD_OUT <= division.judging_nuclei / (division.training_nuclei + division.judging_nuclei) <= 0.5
+
+
 def test_nuclei_cut_by_the_edge_of_the_region_are_in_neither_part():
     reviewed = np.zeros((12, 84), bool)
     reviewed[:, 6:57] = True

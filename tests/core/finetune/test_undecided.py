@@ -61,6 +61,12 @@ def test_a_kept_model_is_installed_with_its_report_and_waits_no_more(undecided, 
     assert list((tmp_path / "undecided").iterdir()) == []
 
 
+def test_a_model_whose_report_is_gone_can_be_kept(undecided, registry, tmp_path):
+    undecided.report.unlink()
+    assert keep(undecided, registry).path == registry.find("new").path
+    assert list_undecided(tmp_path / "undecided") == ()
+
+
 def test_a_name_that_was_taken_meanwhile_gets_a_number(undecided, registry):
     write_tiny_model(registry.own / "new.safetensors", "new")
     assert keep(undecided, registry).name == "new 2"

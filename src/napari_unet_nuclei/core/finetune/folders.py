@@ -8,7 +8,7 @@ from pathlib import Path
 from napari_unet_nuclei.core.errors import OutputFileError, WorseModelError
 from napari_unet_nuclei.core.finetune.corrected import read_corrected
 from napari_unet_nuclei.core.finetune.finetune import Finetuned, finetune
-from napari_unet_nuclei.core.finetune.report import write_finetune_report
+from napari_unet_nuclei.core.finetune.report import comparisons, write_finetune_report
 from napari_unet_nuclei.core.model.file import save_model
 from napari_unet_nuclei.core.model.registry import SUFFIX, load_model
 from napari_unet_nuclei.core.progress import Notice, Progress, Share
@@ -88,9 +88,11 @@ def finetune_folders(request: FinetuneRequest, progress: Progress) -> Finetuned:
     samples = read_corrected(request.images, request.labels, request.reviewed, form, Share(progress, 0.0, READ))
     reference = () if request.reference is None else read_dataset(request.reference, form)
     done = finetune(base, samples, request.settings, request.out.stem, Share(progress, READ, 1.0), reference)
-    request.out.parent.mkdir(parents=True, exist_ok=True)
     write_finetune_report(request.report, done)
     progress.report(Notice(done.chosen.report.sentence))
+    for title, report in comparisons(done).items():
+        if report.outcome == "worse" and report is not done.chosen.report:
+            progress.report(Notice(f"{title}: the new model is worse there. {request.report} shows how much."))
     if done.chosen.report.outcome == "worse" and not request.keep_worse:
         raise WorseModelError(
             f"The new model was not written, because it is worse; {request.report} shows where. Correct more nuclei, "

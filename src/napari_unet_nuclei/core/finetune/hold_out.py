@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
@@ -156,23 +155,28 @@ def _regions(number: int, sample: Reviewed) -> list[_Region]:
 
 
 def _cut(sample: Reviewed, region: _Region) -> list[_Region]:
-    """Cut a region in two across its longer side; the second part has a quarter of the nuclei, or one more."""
+    """Cut a region in two across its longer side; the second part has a quarter of the nuclei, or a few more."""
     rows, columns = np.nonzero(region.mask)
     axis = int(np.ptp(columns) > np.ptp(rows))
-    ids = np.unique(sample.labels[region.mask])
-    centres = np.sort([centre[axis] for centre in ndimage.center_of_mass(region.mask, sample.labels, ids[ids > 0])])
-    beyond = math.ceil(HELD_OUT * len(centres))
-    line = (centres[-beyond - 1] + centres[-beyond]) / 2
+    line = _line([span[axis] for span in ndimage.find_objects(np.where(region.mask, sample.labels, 0)) if span])
     position = np.arange(region.mask.shape[axis])
     side = np.broadcast_to(position[:, None] if axis == 0 else position, region.mask.shape) >= line
-    halves = [region.mask & trusted(sample.labels, half) for half in (~side, side)]
-    found = [_Region(region.sample, half, _nuclei(sample.labels, half)) for half in halves]
-    if not all(half.nuclei for half in found):
+    halves = (region.mask & trusted(sample.labels, half) for half in (~side, side))
+    return [_Region(region.sample, half, _nuclei(sample.labels, half)) for half in halves]
+
+
+def _line(spans: Sequence[slice]) -> int:
+    """Where to cut so that of the nuclei that stay whole a quarter lies beyond, and as few more as can be."""
+    lines = np.unique([span.start for span in spans])[::-1]
+    before = np.searchsorted(np.sort([span.stop for span in spans]), lines, side="right")
+    beyond = len(spans) - np.searchsorted(np.sort([span.start for span in spans]), lines)
+    enough = (before > 0) & (beyond >= HELD_OUT * (before + beyond))
+    if not enough.any():
         raise NoSamplesError(
             "The reviewed nuclei lie too close together to be divided into some to learn from and some to judge "
             "with. Correct a few more, or review a second region."
         )
-    return found
+    return int(lines[enough.argmax()])
 
 
 def _chosen(regions: Sequence[_Region], seed: int) -> list[_Region]:

@@ -140,11 +140,12 @@ def _changes(done: Finetuned) -> Section:
 
 def _course(done: Finetuned) -> Section:
     history = done.training.history
+    rehearsed = " and on rehearsed crops that are not learnt from" if done.chosen.memory else ""
     epochs = [event.epoch for event in history]
     losses = {"training": [event.train_loss for event in history], "held-out": [event.val_loss for event in history]}
     scores = {name: [event.scores[name] for event in history] for name in history[-1].scores}
     figures = [
         Figure(curves(losses, epochs, "epoch", "loss"), "Mean loss of every epoch."),
-        Figure(curves(scores, epochs, "epoch", "score"), "Scores on the held-out nuclei."),
+        Figure(curves(scores, epochs, "epoch", "score"), f"Scores on the held-out nuclei{rehearsed}."),
     ]
     return Section("Course of the training", figures=[figures])

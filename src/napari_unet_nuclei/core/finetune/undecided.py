@@ -141,8 +141,9 @@ def keep(undecided: Undecided, registry: ModelRegistry) -> ModelEntry:
     model = undecided.folder / MODEL
     entry = registry.add(model, registry.free_name(undecided.result.name))
     try:
-        with atomic(entry.path.with_suffix(".report.html")) as partial:
-            shutil.copyfile(undecided.report, partial)
+        if undecided.report.is_file():
+            with atomic(entry.path.with_suffix(".report.html")) as partial:
+                shutil.copyfile(undecided.report, partial)
     except OutputFileError:
         registry.remove(entry.name)  # else it would be kept a second time when that is tried again
         raise
