@@ -127,6 +127,24 @@ def test_what_is_rehearsed_is_what_the_old_model_was_made_for_and_what_was_corre
     assert sorted(read[1:]) == ["fluorescence", "stained"]
 
 
+def test_a_model_of_two_channels_rehearses_no_crops_in_colour(monkeypatch):
+    read: list[str] = []
+    monkeypatch.setattr(module, "read_rehearsal", lambda kind, form: read.append(kind) or Rehearsal((sample(5),)))
+    card = ModelCard(name="two", architecture=TINY.model_copy(update={"in_channels": 2}))
+    assert module._rehearsals(card, [replace(sample(0), turned=True)])[1] == Rehearsal()
+    assert read == ["fluorescence"]
+
+
+def test_both_models_are_compared_as_a_user_has_them(monkeypatch):
+    """The old model has not learnt the sizes of the corrections, and is not given them in the comparison."""
+    judges = []
+    chosen = module.choose
+    monkeypatch.setattr(module, "choose", lambda judge, *rest: judges.append(judge) or chosen(judge, *rest))
+    done = finetune(base(), [sample(0), sample(1)], SETTINGS, "new")
+    assert judges[0].base.card.taught == ()
+    assert done.chosen.model.card.taught
+
+
 def test_the_new_model_expects_the_sizes_that_it_was_taught():
     done = finetune(base(), [sample(0), sample(1)], SETTINGS, "new")
     sizes = [round(one.median_diameter, 1) for one in done.division.training]

@@ -106,13 +106,14 @@ class Judge:
         return compare_models(samples, old, self.found(model, samples, Share(progress, 0.5, 1.0)))
 
 
-def choose(judge: Judge, new: UNet, strength: float, others: Sequence[Sample], progress: Progress) -> Candidate:
+def choose(judge: Judge, new: Model, strength: float, others: Sequence[Sample], progress: Progress) -> Candidate:
     """Choose between mixtures of old and new weights, each with the thresholds that suit it.
 
     Parameters
     ----------
     judge : Judge
-    new : UNet
+    new : Model
+        The new weights, and what the card of every mixture says.
     strength : float
         Largest share of new weights.
     others : sequence of Sample
@@ -125,10 +126,11 @@ def choose(judge: Judge, new: UNet, strength: float, others: Sequence[Sample], p
     for number, part in enumerate(SHARES):
         step = Share(progress, number / len(SHARES), (number + 1) / len(SHARES))
         share = strength * part
-        mixed = Model(judge.base.card, mixture(judge.base.network, new, share))
+        mixed = Model(new.card, mixture(judge.base.network, new.network, share))
         predictions = predict_samples(mixed, unseen, judge.device, Share(step, 0.0, 0.3))
-        thresholds = fit_thresholds(unseen, predictions, judge.base.card.thresholds, Share(step, 0.3, 0.9), DECODINGS)
-        card = judge.base.card.model_copy(update={"thresholds": thresholds})
+        fitting = Share(step, 0.3, 0.9)
+        thresholds = fit_thresholds(unseen, predictions, new.card.thresholds, fitting, DECODINGS)
+        card = new.card.model_copy(update={"thresholds": thresholds})
         candidates.append(judge.candidate(Model(card, mixed.network), share))
     return _best(candidates)
 

@@ -33,6 +33,8 @@ CHOSEN = 0.95
 CROP = 192
 """Side of a training crop in pixels, as of the rehearsed ones: more steps for the same time than with larger ones."""
 
+COLOURS = 3
+
 EXPECTED = 64
 """Diameters that a card lists, at most."""
 
@@ -115,7 +117,7 @@ def finetune(
     division = hold_out(samples, settings.seed)
     old, other = _rehearsals(base.card, samples) if settings.rehearsal else (Rehearsal(), Rehearsal())
     lesson = mixed(division.training, old.learnt, other.learnt)
-    base = Model(base.card.model_copy(update={"taught": _taught(division.training, old, other)}), base.network)
+    taught = base.card.model_copy(update={"taught": _taught(division.training, old, other)})
     trainer = Trainer(base.card, _training(settings), base.network)
     progress.report(Advanced(0.0, "finding out how fast this computer is"))
     trainer.settings = paced(trainer, lesson)
@@ -125,7 +127,7 @@ def finetune(
     result = trainer.fit(lesson, validation, watched)
     judge = Judge(base, division.judging, old.checked, trainer.device)
     share = Share(progress, TRAINING_SHARE, CHOSEN)
-    chosen = choose(judge, result.network, settings.strength, other.checked, share)
+    chosen = choose(judge, Model(taught, result.network), settings.strength, other.checked, share)
     compared = judge.compare(chosen.model, reference, Share(progress, CHOSEN, 1.0)) if reference else None
     card = _card(base.card, name, chosen, samples, division, settings, result)
     if compared is not None:
@@ -139,7 +141,8 @@ def finetune(
 def _rehearsals(card: ModelCard, samples: Sequence[Sample]) -> tuple[Rehearsal, Rehearsal]:
     """Crops of the kind that the old model was made for, and of the one that was corrected where that is another."""
     form = InputForm.of_model(card)
-    others = {sample.kind for sample in samples} - {card.image_kind}
+    readable = form.channels in (1, COLOURS)  # by a network for other channels, crops in colour cannot be read
+    others = {sample.kind for sample in samples} - {card.image_kind} if readable else set()
     other = read_rehearsal(others.pop(), form) if others else Rehearsal()
     return read_rehearsal(card.image_kind, form), other
 
