@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 from tifffile import imwrite
@@ -18,8 +18,7 @@ MEGAPIXELS = 1
 
 
 def measure() -> Table:
-    # Threads that are bound would all stay on the core of the one that starts them.
-    os.environ.setdefault("OMP_PROC_BIND", "false")
+    measured = partial(in_child, run, bound=False)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "images"
         folder.mkdir()
@@ -28,11 +27,11 @@ def measure() -> Table:
             image[0, 0] = number  # no two files are the same
             imwrite(folder / f"{number:03}.tif", image, compression="zlib")
         out = Path(name) / "out"
-        one = in_child(run, str(folder), str(out / "one"), 1)
-        several = in_child(run, str(folder), str(out / "several"), 0)
-        again = in_child(run, str(folder), str(out / "several"), 0)
-        none, two = (in_child(run, str(folder), str(out / f"waiting {room}"), 0, room) for room in (0, 2))
-        untuned = in_child(run, str(folder), str(out / "untuned"), 0, -1, False)
+        one = measured(str(folder), str(out / "one"), 1)
+        several = measured(str(folder), str(out / "several"), 0)
+        again = measured(str(folder), str(out / "several"), 0)
+        none, two = (measured(str(folder), str(out / f"waiting {room}"), 0, room) for room in (0, 2))
+        untuned = measured(str(folder), str(out / "untuned"), 0, -1, False)
     rows = [
         ("one image after the other", *_figures(*one)),
         ("several at once", *_figures(*several)),

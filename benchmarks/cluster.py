@@ -17,7 +17,7 @@ WORKERS = (1, 2)
 def measure(megapixels: int = MEGAPIXELS) -> Table:
     rates, rows = {}, []
     for workers in WORKERS:
-        wall, used = in_child(seconds, workers, megapixels)
+        wall, used = in_child(seconds, workers, megapixels, bound=False)
         rates[workers] = megapixels / wall
         against = rates[workers] / rates[WORKERS[0]]
         rows.append(
