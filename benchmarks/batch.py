@@ -7,10 +7,8 @@ import time
 from functools import partial
 from pathlib import Path
 
-from tifffile import imwrite
-
 from benchmarks.child import in_child
-from benchmarks.images import field
+from benchmarks.images import field, write_folder
 from benchmarks.table import Table
 
 IMAGES = 24
@@ -20,12 +18,7 @@ MEGAPIXELS = 1
 def measure() -> Table:
     measured = partial(in_child, run, bound=False)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name) / "images"
-        folder.mkdir()
-        for number in range(IMAGES):
-            image = field(MEGAPIXELS)
-            image[0, 0] = number  # no two files are the same
-            imwrite(folder / f"{number:03}.tif", image, compression="zlib")
+        folder = write_folder(Path(name) / "images", IMAGES, MEGAPIXELS)
         out = Path(name) / "out"
         one = measured(str(folder), str(out / "one"), 1)
         several = measured(str(folder), str(out / "several"), 0)

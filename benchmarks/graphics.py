@@ -8,10 +8,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from tifffile import imwrite
-
 from benchmarks.child import in_child
-from benchmarks.images import field
+from benchmarks.images import field, write_folder
 from benchmarks.table import Table
 
 IMAGES = 48
@@ -22,24 +20,21 @@ WORKERS = (4, 8, 16)
 
 def measure() -> Table:
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name) / "images"
-        folder.mkdir()
-        for number in range(IMAGES):
-            image = field(MEGAPIXELS)
-            image[0, 0] = number  # no two files are the same
-            imwrite(folder / f"{number:03}.tif", image, compression="zlib")
-        alone, stages, nuclei, device = in_child(run, str(folder), str(Path(name) / "one"), 1)
+        folder = write_folder(Path(name) / "images", IMAGES, MEGAPIXELS)
+        alone, stages, nuclei, device = in_child(run, str(folder), str(Path(name) / "one"), 1, bound=False)
         cores = os.cpu_count() or 1
         network, others = stages["network"], alone - stages["network"]
         slowest = max(network, others / min(cores, IMAGES))
         rows = [("1", f"{alone:.2f}", f"{IMAGES / alone:.1f}", f"{alone / slowest:.2f}")]
         for lanes in (0, *LANES):
-            wall, _, found, _ = in_child(run, str(folder), str(Path(name) / f"lanes {lanes}"), lanes)
+            wall, _, found, _ = in_child(run, str(folder), str(Path(name) / f"lanes {lanes}"), lanes, bound=False)
             assert found == nuclei, "nuclei must not depend on how many images are in hand"
             title = f"{lanes}" if lanes else "as the program chooses"
             rows.append((title, f"{wall:.2f}", f"{IMAGES / wall:.1f}", f"{wall / slowest:.2f}"))
         for workers in WORKERS if importlib.util.find_spec("distributed") else ():
-            wall, found = in_child(run_workers, str(folder), str(Path(name) / f"workers {workers}"), workers)
+            wall, found = in_child(
+                run_workers, str(folder), str(Path(name) / f"workers {workers}"), workers, bound=False
+            )
             assert found == nuclei, "nuclei must not depend on who does an image"
             rows.append((f"--workers {workers}", f"{wall:.2f}", f"{IMAGES / wall:.1f}", f"{wall / slowest:.2f}"))
     parts = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in stages.items())

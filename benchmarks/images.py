@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+from tifffile import imwrite
 
 from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
 
@@ -17,3 +20,13 @@ def field(megapixels: int) -> np.ndarray:
     assert repeats**2 == megapixels, "a square needs a square number of pieces"
     piece = fluorescent_nuclei(0, (PIECE, PIECE), DIAMETER, NUCLEI_PER_PIECE).image
     return np.tile(piece, (repeats, repeats))
+
+
+def write_folder(folder: Path, count: int, megapixels: int) -> Path:
+    """Make a folder with so many different TIFF files, and return it."""
+    folder.mkdir()
+    for number in range(count):
+        image = field(megapixels)
+        image[0, 0] = number
+        imwrite(folder / f"{number:03}.tif", image, compression="zlib")
+    return folder
