@@ -4,7 +4,8 @@
 judges old and new model on the stained and on the fluorescence images of ``val``. Lessons (``--lessons``): ``whole``
 crops; ``half`` of which half of the nuclei are labelled and reviewed; ``unmasked``, the same taken for reviewed
 everywhere; ``old-only``, whole crops, with nothing rehearsed but what the old model was made for; ``none``, nothing
-rehearsed at all. ``--nuclei`` stops at so many corrected nuclei in place of so many crops.
+rehearsed at all. ``--nuclei`` stops at so many corrected nuclei in place of so many crops; ``--minutes`` stops the
+fine-tuning by the clock, as a person would, in place of ``--steps``.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +75,7 @@ def main() -> None:
     parser.add_argument("--crops", type=int, nargs="+", default=[4], help="corrected crops of a draw")
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--steps", type=int, default=600)
-    parser.add_argument("--time", type=float, default=180.0)
+    parser.add_argument("--minutes", type=float, nargs="+", help="time limits, in place of steps")
     parser.add_argument("--nuclei", type=int, nargs="+", help="corrected nuclei of a draw, in place of crops")
     parser.add_argument("--lessons", nargs="+", default=["whole"], choices=list(LESSONS))
     parser.add_argument("--first", type=int, default=0, help="first draw")
@@ -88,22 +90,23 @@ def main() -> None:
     train = read_dataset(index, split="train", where=stained)
     judges = Judges(*(read_dataset(index, split="val", where=where) for where in (stained, fluorescence)))
     base = load_model(given.base)
-    settings = FinetuneSettings().changed(steps=given.steps, time=given.time)
+    by_steps = {"": FinetuneSettings().changed(steps=given.steps, time=86_400.0)}
+    limits = {f", {limit:g} min": FinetuneSettings(time=60 * limit) for limit in given.minutes or ()} or by_steps
     sizes = [Size(nuclei=n) for n in given.nuclei] if given.nuclei else [Size(crops=n) for n in given.crops]
     before = score(base, judges)
     print(f"base: stained {before[0]:.3f}, fluorescence {before[1]:.3f}", flush=True)
     rows = []
-    for size in sizes:
-        for draw in range(given.first, given.first + given.draws):
-            crops = draw_crops(train, size, draw)
-            print(f"draw {draw} of {size.title}:", "; ".join(crop.name for crop in crops), flush=True)
-            for name in given.lessons:
-                title = f"{size.title}, {name}"
-                rows.append(row(title, draw, finetuned(base, LESSONS[name](crops), settings, judges, name), before))
-                print(" | ".join(rows[-1]), flush=True)
-                if given.rows:
-                    with given.rows.open("a", newline="", encoding="utf-8") as file:
-                        csv.writer(file).writerow(rows[-1])
+    draws = range(given.first, given.first + given.draws)
+    for size, draw in product(sizes, draws):
+        crops = draw_crops(train, size, draw)
+        print(f"draw {draw} of {size.title}:", "; ".join(crop.name for crop in crops), flush=True)
+        for name, (limit, settings) in product(given.lessons, limits.items()):
+            result = finetuned(base, LESSONS[name](crops), settings, judges, name)
+            rows.append(row(f"{size.title}, {name}{limit}", draw, result, before))
+            print(" | ".join(rows[-1]), flush=True)
+            if given.rows:
+                with given.rows.open("a", newline="", encoding="utf-8") as file:
+                    csv.writer(file).writerow(rows[-1])
     print(Table("Fine-tuning", HEADS, tuple(rows), "Pooled AP at IoU 0.5 on the images of val.").markdown())
 
 
@@ -179,7 +182,10 @@ def score(model: Model, judges: Judges) -> tuple[float, float]:
     found = []
     for samples in (judges.stained, judges.fluorescence):
         predictions = predict_samples(model, samples, choose_device(), Silent())
-        counts = [compare(one, two, model.card.thresholds) for one, two in zip(samples, predictions, strict=True)]
+        counts = [
+            compare(sample, prediction, model.card.for_kind(sample.kind).thresholds)
+            for sample, prediction in zip(samples, predictions, strict=True)
+        ]
         found.append(float(pooled(counts).average_precision[0]))
     return found[0], found[1]
 
@@ -196,18 +202,17 @@ def row(
 
 
 def draw_curves(rows: Path, picture: Path) -> None:
-    """Draw what is gained and forgotten over corrected nuclei, and over the minutes that four crops were learnt."""
+    """Draw what is gained and forgotten over corrected nuclei, and over the time limit for four crops."""
     with rows.open(newline="", encoding="utf-8") as file:
         read = [dict(zip(HEADS, row, strict=True)) for row in csv.reader(file)]
-    whole = [row for row in read if row["lesson"].endswith(", whole")]
-    by_nuclei = grouped([row for row in whole if " nuclei," in row["lesson"]], "lesson")
-    by_steps = grouped([row for row in whole if row["lesson"].startswith("4 crops,")], "steps")
+    by_nuclei = grouped([row for row in read if row["lesson"].endswith(" nuclei, whole")], "lesson")
+    by_minutes = grouped([row for row in read if row["lesson"].endswith(" min")], "lesson")
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     draw_curve(left, {float(lesson.split()[0]): group for lesson, group in by_nuclei.items()})
-    draw_curve(right, {mean(group, "s") / 60: group for group in by_steps.values()})
+    draw_curve(right, {float(lesson.split()[-2]): group for lesson, group in by_minutes.items()})
     left.set(xlabel="corrected nuclei", ylabel="change of AP@0.5", xscale="log")
-    right.set(xlabel="minutes of training")
+    right.set(xlabel="time limit in minutes")
     figure.savefig(picture)
 
 

@@ -1,14 +1,18 @@
 """Cuts the rehearsal crops of fine-tuning from the training part of the 2018 Data Science Bowl set.
 
 ``python -m benchmarks.rehearsal dsb2018`` writes ``src/napari_unet_nuclei/core/finetune/rehearsal`` anew, the same
-every time: of fields drawn at random one crop each, the richest in nuclei of a few.
+every time. What is learnt is of fields drawn at random one crop each, the richest in nuclei of a few. What checks is of
+other images, a place drawn at random in each: where crops were chosen for their nuclei, thresholds would suit images
+that have hardly any background.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -21,7 +25,7 @@ from napari_unet_nuclei.core.labels.numbering import whole_labels
 
 @dataclass(frozen=True)
 class Portion:
-    """How many crops of a kind, and how their images are kept."""
+    """How many crops of a kind are learnt, and how their images are kept."""
 
     fluorescence: bool
     crops: int
@@ -34,9 +38,14 @@ SIDE = 192
 PORTIONS = {"fluorescence": Portion(True, 56, ".png"), "stained": Portion(False, 64, ".jpg")}
 """Tissue in colour is kept as JPEG, or it would fill the package."""
 
-JPEG = {"quality": 88, "subsampling": 0, "optimize": True}
+CHECKING = 36
+"""Crops of each kind that check."""
+
+QUALITY = {True: 95, False: 88}
+"""Of JPEG, for fluorescence and for others: fluorescence is often dim, and coarse steps would show once normalised."""
+
 TRIED = 6
-"""Places that are tried in each image."""
+"""Places that are tried for what is learnt."""
 
 
 def main() -> None:
@@ -46,35 +55,54 @@ def main() -> None:
     with (dataset / "index.csv").open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["split"] == "train"]
     rng = np.random.default_rng(2018)
-    written = []
+    written, learnt = [], set()
     for folder in ("images", "labels"):
         (FOLDER / folder).mkdir(parents=True, exist_ok=True)
     for kind, portion in PORTIONS.items():
-        fields: dict[str, list[str]] = {}
-        for row in rows:
-            if (row["modality"] == "fluorescence") == portion.fluorescence:
-                fields.setdefault(row["field"], []).append(row["image"])
+        fields = fields_of(rows, portion)
         chosen = rng.permutation(sorted(fields))
         chosen = np.resize(chosen, portion.crops)  # fields again where there are fewer than crops
         for number, field in enumerate(chosen):
-            name = f"{kind}-{number:02}"
-            write_crop(dataset, str(rng.choice(fields[field])), name, portion.suffix, rng)
-            written.append((name, kind, field))
+            name, image = f"{kind}-{number:02}", str(rng.choice(fields[field]))
+            write_crop(dataset, image, f"{name}{portion.suffix}", portion, TRIED, rng)
+            written.append((name, kind, field, "train"))
+            learnt.add(image)
+    for kind, portion in PORTIONS.items():
+        fields = fields_of(rows, portion)
+        left = {field: [image for image in images if image not in learnt] for field, images in fields.items()}
+        turns = zip_longest(*(rng.permutation(left[field]) for field in rng.permutation(sorted(left))))
+        images = [str(image) for turn in turns for image in turn if image is not None]
+        field_of = {image: field for field, images in fields.items() for image in images}
+        for number, image in enumerate(images[:CHECKING]):
+            name = f"{kind}-check-{number:02}"
+            write_crop(dataset, image, f"{name}.jpg", portion, 1, rng)
+            written.append((name, kind, field_of[image], "val"))
     with (FOLDER / "index.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(("image", "kind", "field"))
+        writer.writerow(("image", "kind", "field", "split"))
         writer.writerows(written)
 
 
-def write_crop(dataset: Path, image: str, name: str, suffix: str, rng: np.random.Generator) -> None:
+def fields_of(rows: Sequence[dict[str, str]], portion: Portion) -> dict[str, list[str]]:
+    """Images of a kind by their fields."""
+    fields: dict[str, list[str]] = {}
+    for row in rows:
+        if (row["modality"] == "fluorescence") == portion.fluorescence:
+            fields.setdefault(row["field"], []).append(row["image"])
+    return fields
+
+
+def write_crop(dataset: Path, image: str, file: str, portion: Portion, tried: int, rng: np.random.Generator) -> None:
+    """Cut an image and its labels where there are most nuclei of some places."""
     pixels = np.asarray(read_image(dataset / "images" / f"{image}.png").array)
     labels = np.asarray(read_image(dataset / "labels" / f"{image}.png").array)
-    places = [tuple(int(rng.integers(0, max(size - SIDE, 0) + 1)) for size in labels.shape) for _ in range(TRIED)]
+    places = [tuple(int(rng.integers(0, max(size - SIDE, 0) + 1)) for size in labels.shape) for _ in range(tried)]
     windows = [(slice(y, y + SIDE), slice(x, x + SIDE)) for y, x in places]
     best = max(windows, key=lambda window: len(np.unique(labels[window])))
-    kept = JPEG if suffix == ".jpg" else {"optimize": True}
-    iio.imwrite(FOLDER / "images" / f"{name}{suffix}", pixels[best], **kept)
-    iio.imwrite(FOLDER / "labels" / f"{name}.png", whole_labels(labels[best]).astype(np.uint8), optimize=True)
+    jpeg = {"quality": QUALITY[portion.fluorescence], "subsampling": 0} if file.endswith(".jpg") else {}
+    iio.imwrite(FOLDER / "images" / file, pixels[best], optimize=True, **jpeg)
+    mask = whole_labels(labels[best]).astype(np.uint8)
+    iio.imwrite((FOLDER / "labels" / file).with_suffix(".png"), mask, optimize=True)
 
 
 if __name__ == "__main__":

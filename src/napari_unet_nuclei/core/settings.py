@@ -195,7 +195,7 @@ class FinetuneSettings(Settings):
 
     time: float = number(180.0, "Time limit; the learning rate falls to zero just then.", "s", ge=1, le=86_400, step=30)
     strength: float = number(
-        0.7,
+        0.8,
         "How far the model may move away from what it was, as the largest share of new weights: low keeps more of the "
         "old model, high follows the corrections more.",
         ge=0.1,

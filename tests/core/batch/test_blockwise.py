@@ -24,6 +24,8 @@ from napari_unet_nuclei.core.image.ome_zarr import read_ome_zarr
 from napari_unet_nuclei.core.image.ome_zarr_labels import read_provenance
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
+from napari_unet_nuclei.core.model.card import Thresholds
+from napari_unet_nuclei.core.model.file import Model, save_model
 from napari_unet_nuclei.core.progress import Cancelled, Silent
 from napari_unet_nuclei.core.segment import provenance
 from napari_unet_nuclei.core.segment.request import SegmentRequest
@@ -67,6 +69,17 @@ def write_image(folder: Path, zarr_format: int, pixels: np.ndarray = IMAGE) -> P
 def request_of(path: Path, **given: object) -> SegmentRequest:
     image = read_ome_zarr(path)
     return replace(request(image.levels[0], image.letters, **given), file=str(path), pixel_size=image.pixel_size)
+
+
+def test_a_fine_tuned_model_finds_the_same_in_blocks_by_what_it_learnt_of_the_kind_of_image(tmp_path, bundled_model):
+    card = bundled_model.card.fitted("stained", thresholds=Thresholds(foreground=0.7, seed=0.4), taught=(19.0,))
+    path = tmp_path / "ours.safetensors"
+    save_model(path, Model(card, bundled_model.network))
+    bright = IMAGE.max() - IMAGE
+    result = segment_blockwise(request(bright, model=str(path)), tmp_path / "l.ome.zarr", Silent(), block=BLOCK)
+    whole = segment(bright, str(path), device="cpu")
+    assert result.thresholds == whole.thresholds
+    assert same_up_to_numbers(labels_of(result.path), whole.labels)
 
 
 @pytest.mark.parametrize(("block", "executor"), [(BLOCK, None), (128, Threads(2)), (4000, None)])

@@ -8,13 +8,13 @@ import torch
 
 from napari_unet_nuclei.core.errors import ModelFileError, NoSamplesError
 from napari_unet_nuclei.core.finetune import finetune as module
-from napari_unet_nuclei.core.finetune.candidates import mixture
+from napari_unet_nuclei.core.finetune.candidates import SURER, Judge, choose, mixture
 from napari_unet_nuclei.core.finetune.finetune import finetune, hash_samples
 from napari_unet_nuclei.core.finetune.rehearsal import FOLDER, Rehearsal, mixed, read_rehearsal
 from napari_unet_nuclei.core.labels.reviewed import trusted
-from napari_unet_nuclei.core.model.card import ModelCard
+from napari_unet_nuclei.core.model.card import ModelCard, Thresholds
 from napari_unet_nuclei.core.model.file import Model, read_model, save_model
-from napari_unet_nuclei.core.progress import Cancelled
+from napari_unet_nuclei.core.progress import Cancelled, Silent
 from napari_unet_nuclei.core.settings import FinetuneSettings
 from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.core.train.samples import sampling_weights
@@ -59,7 +59,7 @@ def test_the_new_model_names_its_parent_its_lesson_and_its_figures_and_the_old_o
     assert (card.name, card.parent) == ("new", "old (0123456789abcdef)")
     assert card.training.steps == 4
     assert card.training.data_hash == hash_samples([sample(0), sample(1)])
-    assert card.training.settings["strength"] == 0.7
+    assert card.training.settings["strength"] == 0.8
     assert {"held-out AP@0.5 before", "held-out AP@0.5 after"} <= set(card.metrics)
     save_model(tmp_path / "new.safetensors", done.chosen.model)
     assert read_model(tmp_path / "new.safetensors").card.training == card.training
@@ -91,10 +91,10 @@ def test_what_was_not_reviewed_never_enters_the_loss():
 def test_rehearsed_crops_are_small_and_of_their_kind():
     assert sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()) < 2 * 2**20
     rehearsal = read_rehearsal("stained", InputForm(channels=3))
-    assert len(rehearsal.learnt) > 2 * len(rehearsal.checked) > 8
+    assert len(rehearsal.learnt) > len(rehearsal.checked) > 8
     assert {len(one.image) for one in rehearsal.learnt} == {3}
     assert all(one.name.startswith("stained") and one.labels.max() > 0 for one in rehearsal.learnt)
-    assert {one.kind for one in rehearsal.learnt} == {"stained"}
+    assert {one.kind for one in (*rehearsal.learnt, *rehearsal.checked)} == {"stained"}
 
 
 def test_corrections_and_rehearsed_crops_of_each_kind_make_as_many_of_the_lesson():
@@ -149,6 +149,28 @@ def test_the_new_model_expects_the_sizes_that_it_was_taught():
     done = finetune(base(), [sample(0), sample(1)], SETTINGS, "new")
     sizes = [round(one.median_diameter, 1) for one in done.division.training]
     assert sorted(done.chosen.model.card.taught) == sorted(sizes)
+
+
+def test_thresholds_and_sizes_are_learnt_for_each_kind_of_images():
+    samples = [sample(0), sample(1), *(replace(sample(seed), turned=True) for seed in (2, 3))]
+    kinds = {"fluorescence", "stained"}
+    done = finetune(base(), samples, SETTINGS, "new")
+    assert {one.kind for one in done.division.judging} <= kinds == {one.kind for one in samples}
+    card = done.chosen.model.card
+    for kind in kinds:
+        sizes = [round(one.median_diameter, 1) for one in done.division.training if one.kind == kind]
+        assert sorted(card.for_kind(kind).taught) == sorted(sizes)
+
+
+def test_what_was_learnt_by_both_models_is_not_taken_for_what_is_surely_found(monkeypatch):
+    """Networks are surer of crops that they have learnt from, so their certainty is not asked of other images."""
+    found = Thresholds(foreground=0.6, certainty=0.8)
+    monkeypatch.setattr("napari_unet_nuclei.core.finetune.candidates.fit_thresholds", lambda *given: found)
+    stained = [replace(sample(seed), turned=True) for seed in (1, 2)]
+    judge = Judge(base(), stained[:1], [sample(0)], stained[1:], FLOAT32)
+    card = choose(judge, base(), 1.0, Silent()).model.card
+    assert card.for_kind("fluorescence").thresholds.certainty == pytest.approx(0.8 - SURER)
+    assert card.for_kind("stained").thresholds == found
 
 
 def test_mixtures_lie_between_old_and_new():

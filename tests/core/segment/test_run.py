@@ -7,8 +7,11 @@ from napari_unet_nuclei.core.errors import ImageShapeError, ModelFileError, Sett
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei, stained_tissue
 from napari_unet_nuclei.core.labels.metrics import match
+from napari_unet_nuclei.core.model.card import Thresholds
+from napari_unet_nuclei.core.model.file import Model, save_model
 from napari_unet_nuclei.core.segment import nuclei
 from napari_unet_nuclei.core.segment import result as results
+from napari_unet_nuclei.core.segment.predict import thresholds_at
 from napari_unet_nuclei.core.segment.run import segment
 from tests.recording import RecordingProgress
 
@@ -112,6 +115,17 @@ def test_a_bright_background_is_inverted_and_said():
     assert agreement(dark.labels, bright.labels) > 0.8
     assert agreement(dark.labels, segment(IMAGE, invert="no", **CPU).labels) == 1
     assert segment(IMAGE.max() - IMAGE, invert="no", **CPU).provenance["inverted"] is False
+
+
+def test_a_fine_tuned_model_uses_what_it_learnt_of_the_kind_of_image(tmp_path, bundled_model):
+    card = bundled_model.card.fitted("stained", thresholds=Thresholds(foreground=0.7, seed=0.4), taught=(19.0,))
+    save_model(tmp_path / "ours.safetensors", Model(card, bundled_model.network))
+    results = {
+        kind: segment(image, str(tmp_path / "ours.safetensors"), diameter=22, **CPU)
+        for kind, image in (("fluorescence", IMAGE), ("stained", IMAGE.max() - IMAGE))
+    }
+    for kind, result in results.items():
+        assert result.thresholds == thresholds_at(card.for_kind(kind).thresholds, 1.0)
 
 
 def test_a_bright_background_and_stained_colours_get_the_model_for_them():

@@ -64,6 +64,15 @@ def test_a_model_leans_towards_the_sizes_that_it_was_taught(scale):
     assert only_large.factor == pytest.approx(2**2.5, rel=0.05)
 
 
+def test_the_size_of_a_taught_model_is_that_of_what_it_is_sure_of():
+    """A thousand pixels half taken for nuclei of the taught size weigh less than some that surely are larger ones."""
+    maps = output((slice(0, 48), 0.0), (slice(48, 64), 0.5))
+    maps[0, :48] = 0.55
+    taught = CARD.model_copy(update={"taught": (22.0, 31.1)})
+    assert SizeEvidence.of(maps, taught, 1.0).factor == pytest.approx(2**0.5, rel=0.05)
+    assert SizeEvidence.of(maps, CARD, 1.0).factor == pytest.approx(1, rel=0.05)
+
+
 @pytest.mark.parametrize("size", [50.0, -50.0, np.inf, -np.inf])
 def test_nonsense_of_the_size_head_stays_finite(size):
     evidence = SizeEvidence.of(output((slice(0, 64), size)), CARD, 1.0)

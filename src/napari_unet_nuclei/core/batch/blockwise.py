@@ -35,7 +35,7 @@ from napari_unet_nuclei.core.image.ome_zarr_labels import (
 )
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 from napari_unet_nuclei.core.model.device import choose_device
-from napari_unet_nuclei.core.model.file import read_model
+from napari_unet_nuclei.core.model.file import Model, read_model
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Share
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.segment.predict import thresholds_at
@@ -215,7 +215,7 @@ def _work(
     if plan is None:
         place.clear()
         settings = request.settings
-        model = read_model(planner.entry.path)
+        model = Model(planner.entry.card, read_model(planner.entry.path).network)
         device = choose_device(settings.device).using(request.number_format)
         runner = NetworkRunner(model, device, settings.tile, settings.flips)
         plan = planner.plan(runner, Share(progress, 0.0, _PLANNED))

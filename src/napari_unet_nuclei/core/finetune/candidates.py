@@ -10,6 +10,7 @@ from itertools import product
 import torch
 
 from napari_unet_nuclei.core.finetune.before_after import BeforeAfter, compare_models
+from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.device import Device
 from napari_unet_nuclei.core.model.file import Model
 from napari_unet_nuclei.core.model.unet import UNet
@@ -23,8 +24,15 @@ FORGOTTEN = 0.04
 """AP at IoU 0.5 that the new model may lose on crops of the kind that the old one was made for. The old one has learnt
 from these very crops; on images that neither has seen, about a third of it is lost."""
 
-SHARES = (1.0, 0.7, 0.4)
+SURER = 0.03
+"""How much surer of its nuclei a network is on such crops than on images that neither model has seen, as a mean
+probability: the certainty that is fitted to them is lowered by it."""
+
+SHARES = (1.0, 0.8, 0.6)
 """Mixtures of old and new weights that are tried, as shares of the largest one."""
+
+CLEARLY = 0.02
+"""By so much a mixture with less of the new weights must be worth more, or the difference is taken for chance."""
 
 DECODINGS = tuple(product((0.45, 0.55, 0.65), (0.1, 0.2, 0.3)))
 """Foreground and seed thresholds that are tried for each: coarsely, as a person waits."""
@@ -45,6 +53,8 @@ class Candidate:
         Old model and this one on the held-out corrections.
     memory : BeforeAfter or None
         Old model and this one on crops of the kind that the old one was made for; None without rehearsal.
+    alike : BeforeAfter or None
+        Old model and this one on crops of the kind that was corrected, where that is another one.
     """
 
     model: Model
@@ -52,6 +62,7 @@ class Candidate:
     found: tuple[Labels, ...]
     report: BeforeAfter
     memory: BeforeAfter | None
+    alike: BeforeAfter | None = None
 
     @property
     def remembers(self) -> bool:
@@ -60,8 +71,8 @@ class Candidate:
 
     @property
     def worth(self) -> float:
-        """Mean AP at IoU 0.5 to 0.9 on the held-out corrections, and the same on what may be forgotten."""
-        reports = [self.report] if self.memory is None else [self.report, self.memory]
+        """Mean AP at IoU 0.5 to 0.9 on held-out corrections, on more of their kind, and on what may be forgotten."""
+        reports = [report for report in (self.report, self.memory, self.alike) if report is not None]
         return float(sum(report.after.scores.average_precision[: len(SCORED)].mean() for report in reports))
 
 
@@ -77,28 +88,55 @@ def mixture(old: UNet, new: UNet, share: float) -> UNet:
 
 
 class Judge:
-    """Compares candidates with the old model, on the same samples."""
+    """Compares candidates with the old model, on the same samples.
 
-    def __init__(self, base: Model, judging: Sequence[Sample], checked: Sequence[Sample], device: Device) -> None:
+    Parameters
+    ----------
+    base : Model
+    judging : sequence of Sample
+        Held-out corrections.
+    old, other : sequence of Sample
+        Crops that were not learnt from: of the kind that the old model was made for, and of the one that was corrected
+        where that is another.
+    device : Device
+    """
+
+    def __init__(
+        self,
+        base: Model,
+        judging: Sequence[Sample],
+        old: Sequence[Sample],
+        other: Sequence[Sample],
+        device: Device,
+    ) -> None:
         self.base = base
         self.judging = judging
-        self.checked = checked
+        self.old = old
+        self.other = other
         self.device = device
-        self.before = self.found(base, judging)
-        self._remembered = self.found(base, checked)
+        self.before, self._on_old, self._on_other = (self.found(base, samples) for samples in (judging, old, other))
+
+    @property
+    def unseen(self) -> tuple[Sample, ...]:
+        """All samples that were not learnt from."""
+        return (*self.judging, *self.old, *self.other)
 
     def found(self, model: Model, samples: Sequence[Sample], progress: Progress | None = None) -> tuple[Labels, ...]:
         """Segment samples as a user's images would be."""
         predictions = predict_samples(model, samples, self.device, progress or Silent())
-        return tuple(decoded(prediction, model.card.thresholds) for prediction in predictions)
+        return tuple(
+            decoded(prediction, model.card.for_kind(sample.kind).thresholds)
+            for sample, prediction in zip(samples, predictions, strict=True)
+        )
 
     def candidate(self, model: Model, share: float) -> Candidate:
         """Compare a model with the old one on what judges, and on what may be forgotten."""
         found = self.found(model, self.judging)
-        memory = None
-        if self.checked:
-            memory = compare_models(self.checked, self._remembered, self.found(model, self.checked))
-        return Candidate(model, share, found, compare_models(self.judging, self.before, found), memory)
+        memory, alike = (
+            compare_models(samples, before, self.found(model, samples)) if samples else None
+            for samples, before in ((self.old, self._on_old), (self.other, self._on_other))
+        )
+        return Candidate(model, share, found, compare_models(self.judging, self.before, found), memory, alike)
 
     def compare(self, model: Model, samples: Sequence[Sample], progress: Progress) -> BeforeAfter:
         """Compare a model with the old one on other samples."""
@@ -106,7 +144,7 @@ class Judge:
         return compare_models(samples, old, self.found(model, samples, Share(progress, 0.5, 1.0)))
 
 
-def choose(judge: Judge, new: Model, strength: float, others: Sequence[Sample], progress: Progress) -> Candidate:
+def choose(judge: Judge, new: Model, strength: float, progress: Progress) -> Candidate:
     """Choose between mixtures of old and new weights, each with the thresholds that suit it.
 
     Parameters
@@ -116,28 +154,50 @@ def choose(judge: Judge, new: Model, strength: float, others: Sequence[Sample], 
         The new weights, and what the card of every mixture says.
     strength : float
         Largest share of new weights.
-    others : sequence of Sample
-        More crops that were not learnt from. Thresholds are fitted to all of these together, since a handful of
-        held-out nuclei would be followed too closely.
     progress : Progress
     """
-    unseen = (*judge.judging, *judge.checked, *others)
     candidates = []
     for number, part in enumerate(SHARES):
         step = Share(progress, number / len(SHARES), (number + 1) / len(SHARES))
         share = strength * part
         mixed = Model(new.card, mixture(judge.base.network, new.network, share))
-        predictions = predict_samples(mixed, unseen, judge.device, Share(step, 0.0, 0.3))
-        fitting = Share(step, 0.3, 0.9)
-        thresholds = fit_thresholds(unseen, predictions, new.card.thresholds, fitting, DECODINGS)
-        card = new.card.model_copy(update={"thresholds": thresholds})
+        card = _fitted(mixed, judge, Share(step, 0.0, 0.9))
         candidates.append(judge.candidate(Model(card, mixed.network), share))
     return _best(candidates)
 
 
+def _fitted(model: Model, judge: Judge, progress: Progress) -> ModelCard:
+    """Fit thresholds for each kind of images: after a few steps, a network is less sure of one kind than of another.
+
+    All samples of a kind are taken together, since a handful of held-out nuclei would be followed too closely.
+    """
+    card, unseen = model.card, judge.unseen
+    predictions = predict_samples(model, unseen, judge.device, Share(progress, 0.0, 0.3))
+    kinds = sorted({sample.kind for sample in unseen})
+    for number, kind in enumerate(kinds):
+        pairs = [(one, two) for one, two in zip(unseen, predictions, strict=True) if one.kind == kind]
+        samples, predicted = zip(*pairs, strict=True)
+        fitting = Share(progress, 0.3 + 0.7 * number / len(kinds), 0.3 + 0.7 * (number + 1) / len(kinds))
+        thresholds = fit_thresholds(samples, predicted, card.for_kind(kind).thresholds, fitting, DECODINGS)
+        if judge.old and kind == card.image_kind:
+            thresholds = thresholds.model_copy(update={"certainty": max(thresholds.certainty - SURER, 0.0)})
+        card = card.fitted(kind, thresholds=thresholds)
+    return card
+
+
 def _best(candidates: Sequence[Candidate]) -> Candidate:
-    """The best of those that remember; where none does, the one that forgot least."""
+    """The best of those that remember; where none does, the one that forgot least.
+
+    Parameters
+    ----------
+    candidates : sequence of Candidate
+        By falling share.
+    """
     remembering = [candidate for candidate in candidates if candidate.remembers]
-    if remembering:
-        return max(remembering, key=lambda candidate: candidate.worth)
-    return max(candidates, key=lambda candidate: candidate.memory.gain if candidate.memory else 0.0)
+    if not remembering:
+        return max(candidates, key=lambda candidate: candidate.memory.gain if candidate.memory else 0.0)
+    best, *others = remembering
+    for other in others:
+        if other.worth > best.worth + CLEARLY:
+            best = other
+    return best

@@ -117,7 +117,7 @@ def finetune(
     division = hold_out(samples, settings.seed)
     old, other = _rehearsals(base.card, samples) if settings.rehearsal else (Rehearsal(), Rehearsal())
     lesson = mixed(division.training, old.learnt, other.learnt)
-    taught = base.card.model_copy(update={"taught": _taught(division.training, old, other)})
+    taught = _taught(base.card, division.training, old, other)
     trainer = Trainer(base.card, _training(settings), base.network)
     progress.report(Advanced(0.0, "finding out how fast this computer is"))
     trainer.settings = paced(trainer, lesson)
@@ -125,9 +125,9 @@ def finetune(
     watched = Previewing(Share(progress, 0.0, TRAINING_SHARE), trainer, division.judging)
     watched.show(epoch=0)
     result = trainer.fit(lesson, validation, watched)
-    judge = Judge(base, division.judging, old.checked, trainer.device)
+    judge = Judge(base, division.judging, old.checked, other.checked, trainer.device)
     share = Share(progress, TRAINING_SHARE, CHOSEN)
-    chosen = choose(judge, Model(taught, result.network), settings.strength, other.checked, share)
+    chosen = choose(judge, Model(taught, result.network), settings.strength, share)
     compared = judge.compare(chosen.model, reference, Share(progress, CHOSEN, 1.0)) if reference else None
     card = _card(base.card, name, chosen, samples, division, settings, result)
     if compared is not None:
@@ -147,16 +147,20 @@ def _rehearsals(card: ModelCard, samples: Sequence[Sample]) -> tuple[Rehearsal, 
     return read_rehearsal(card.image_kind, form), other
 
 
-def _taught(training: Sequence[Sample], old: Rehearsal, other: Rehearsal) -> tuple[float, ...]:
-    """Nucleus diameters in image pixels to expect: those of the corrections, and as many of rehearsed crops like them.
+def _taught(card: ModelCard, training: Sequence[Sample], old: Rehearsal, other: Rehearsal) -> ModelCard:
+    """Add to a card the diameters to expect: those of the corrections, and as many of rehearsed crops of their kind.
 
     A card lists few, so they are taken evenly from the smallest to the largest.
     """
-    kinds = {sample.kind for sample in training}
-    like = [sample for sample in (*old.learnt, *other.learnt) if sample.kind in kinds]
-    own, known = (sorted(one.median_diameter for one in part if one.median_diameter) for part in (training, like))
-    count = min(len(own), EXPECTED // 2)
-    return tuple(round(one, 1) for part in (own, known) for one in _evenly(part, count))
+    for kind in sorted({sample.kind for sample in training}):
+        own, known = (
+            sorted(sample.median_diameter for sample in part if sample.kind == kind and sample.median_diameter)
+            for part in (training, (*old.learnt, *other.learnt))
+        )
+        count = min(len(own), EXPECTED // 2)
+        diameters = tuple(round(one, 1) for part in (own, known) for one in _evenly(part, count))
+        card = card.fitted(kind, taught=diameters)
+    return card
 
 
 def _evenly(values: Sequence[float], count: int) -> list[float]:

@@ -86,7 +86,7 @@ class Previewing:
     def _find(self, window: _Window) -> Labels:
         network = self._trainer.averaged.module
         assert isinstance(network, UNet)
-        card = self._trainer.card
+        card = self._trainer.card.for_kind(window.sample.kind)
         runner = NetworkRunner(Model(card, copy.deepcopy(network).cpu().eval()), self._trainer.device, TILE)
         scale = scale_for(window.diameter or card.diameter, card.diameter)
         return decoded(predict_plane(sample_reader(window.sample), scale, runner, Silent()), card.thresholds)

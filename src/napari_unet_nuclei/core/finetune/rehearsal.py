@@ -19,9 +19,6 @@ from napari_unet_nuclei.core.train.samples import Sample, sampling_weights
 FOLDER = Path(__file__).parent / "rehearsal"
 """A data set like any other, ``index.csv`` with ``images/`` and ``labels/``; its README names the source."""
 
-CHECKED = 4
-"""Every so many crops one is not learnt from: it tells how much was forgotten, and where thresholds belong."""
-
 
 @dataclass(frozen=True)
 class Rehearsal:
@@ -32,7 +29,7 @@ class Rehearsal:
     learnt : tuple of Sample
         Crops to learn from.
     checked : tuple of Sample
-        Crops that are not learnt from.
+        Crops of other fields, not learnt from: they tell how much was forgotten, and where thresholds belong.
     """
 
     learnt: tuple[Sample, ...] = ()
@@ -48,9 +45,11 @@ def read_rehearsal(kind: ImageKind, form: InputForm) -> Rehearsal:
     form : InputForm
         What the network takes.
     """
-    samples = read_dataset(FOLDER, form, where=[Condition("kind", kind)])
-    learnt = tuple(sample for number, sample in enumerate(samples) if number % CHECKED)
-    return Rehearsal(learnt, samples[::CHECKED])
+    form = replace(form, invert="yes" if kind == "stained" else "no")  # a crowded crop has hardly any background
+    learnt, checked = (
+        read_dataset(FOLDER, form, split=split, where=[Condition("kind", kind)]) for split in ("train", "val")
+    )
+    return Rehearsal(learnt, checked)
 
 
 def mixed(*parts: Sequence[Sample]) -> tuple[Sample, ...]:

@@ -134,6 +134,16 @@ class Thresholds(_Part):
     certainty: float = Field(0.0, ge=0, le=0.99, description="Mean foreground probability that a nucleus must have.")
 
 
+Diameters = Annotated[tuple[Annotated[float, Field(gt=0, le=10_000)], ...], Field(max_length=256)]
+
+
+class Fitted(_Part):
+    """What suits images of one kind."""
+
+    thresholds: Thresholds = Thresholds()
+    taught: Diameters = Field((), description="Nucleus diameters in image pixels that are expected.")
+
+
 class TrainingRecord(_Part):
     """Where the weights come from."""
 
@@ -196,11 +206,12 @@ class ModelCard(_Part):
     image_kind: ImageKind = Field("fluorescence", description="Images the model is for.")
     architecture: Architecture = Architecture()
     diameter: float = Field(22.0, gt=0, le=1000, description="Nucleus diameter in pixels that the model expects.")
-    taught: tuple[Annotated[float, Field(gt=0, le=10_000)], ...] = Field(
-        (), max_length=256, description="Nucleus diameters in image pixels that are expected, after fine-tuning."
-    )
+    taught: Diameters = Field((), description="Nucleus diameters in image pixels that are expected, after fine-tuning.")
     percentiles: tuple[float, float] = Field((1.0, 99.8), description="Intensities that become 0 and 1.")
     thresholds: Thresholds = Thresholds()
+    other_kinds: dict[ImageKind, Fitted] = Field(
+        default_factory=dict, description="What suits images of kinds that the model was made for by fine-tuning only."
+    )
     training: TrainingRecord = TrainingRecord()
     metrics: dict[str, float] = Field(default_factory=dict, description="Measured figures, named with their data.")
     limits: str = Field("", description="Where the model is known to fail.")
@@ -212,6 +223,18 @@ class ModelCard(_Part):
     def purpose(self) -> str:
         """What the model is for, in a few words."""
         return f"tells {len(self.classes)} classes" if self.classes else f"for {self.image_kind} images"
+
+    def for_kind(self, kind: ImageKind) -> ModelCard:
+        """Return the card as it holds for images of a kind: thresholds, and the sizes to expect."""
+        fitted = self.other_kinds.get(kind)
+        return self.model_copy(update=dict(fitted)) if fitted else self
+
+    def fitted(self, kind: ImageKind, **values: object) -> ModelCard:
+        """Return a card with other values of `Fitted` for images of a kind."""
+        if kind == self.image_kind:
+            return self.model_copy(update=values)
+        known = self.other_kinds.get(kind, Fitted(thresholds=self.thresholds))
+        return self.model_copy(update={"other_kinds": {**self.other_kinds, kind: known.model_copy(update=values)}})
 
     @model_validator(mode="after")
     def _heads_fit_task(self) -> ModelCard:

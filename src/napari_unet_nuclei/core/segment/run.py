@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -117,6 +118,7 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
     look, entry = _choose_model(request, indices[len(indices) // 2], region)
     device = choose_device(settings.device).using(request.number_format)
     model, placed = _ready(entry.path, entry.path.stat().st_mtime_ns, device)
+    model = Model(entry.card, model.network)
     runner = NetworkRunner(model, device, settings.tile, settings.flips, placed=placed)
     readers = [open_plane(source, index, region, look, model.card.percentiles) for index in indices]
     found = _find(request, runner, readers, progress)
@@ -144,7 +146,10 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
 
 
 def _choose_model(request: SegmentRequest, index: tuple[int, ...], region: Region) -> tuple[PlaneLook, ModelEntry]:
-    """Find the model that was asked for, or the one for this kind of image, and look at the image as it sees it."""
+    """Find the model that was asked for, or the one for this kind of image, and look at the image as it sees it.
+
+    The model's card is the one for this kind of image.
+    """
     settings = request.settings
     channel = None if settings.channel_auto else settings.channel
     registry = default_registry()
@@ -156,11 +161,15 @@ def _choose_model(request: SegmentRequest, index: tuple[int, ...], region: Regio
         entry = registry.find(request.model)
         # Networks for classes were trained on images as they are, bright backgrounds and dark ones.
         as_it_is = entry.card.task == "semantic" and settings.invert == "auto"
-        return look(entry.card.architecture.in_channels, "no" if as_it_is else settings.invert), entry
+        return _suited(look(entry.card.architecture.in_channels, "no" if as_it_is else settings.invert), entry)
     first = look(1, settings.invert)
     entry = registry.for_kind(first.kind)
     inputs = entry.card.architecture.in_channels
-    return (first if inputs == 1 else look(inputs, settings.invert)), entry
+    return _suited(first if inputs == 1 else look(inputs, settings.invert), entry)
+
+
+def _suited(look: PlaneLook, entry: ModelEntry) -> tuple[PlaneLook, ModelEntry]:
+    return look, replace(entry, card=entry.card.for_kind(look.kind))
 
 
 def _find(

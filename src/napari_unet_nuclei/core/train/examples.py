@@ -7,15 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from napari_unet_nuclei.core.image.overlay import Picture, for_screen, outlined
-from napari_unet_nuclei.core.labels.decode import decode_maps
 from napari_unet_nuclei.core.labels.metrics import match
 from napari_unet_nuclei.core.model.device import Device
 from napari_unet_nuclei.core.model.file import Model
 from napari_unet_nuclei.core.progress import Progress
-from napari_unet_nuclei.core.segment.predict import thresholds_at
 from napari_unet_nuclei.core.train.report import Example
 from napari_unet_nuclei.core.train.samples import Sample
-from napari_unet_nuclei.core.train.validate import predict_samples
+from napari_unet_nuclei.core.train.validate import decoded, predict_samples
 from napari_unet_nuclei.core.types import Image
 
 
@@ -30,7 +28,7 @@ def nuclei_examples(model: Model, samples: Sequence[Sample], device: Device, pro
     predictions = predict_samples(model, samples, device, progress)
     examples = []
     for sample, prediction in zip(samples, predictions, strict=True):
-        labels = decode_maps(prediction.maps, thresholds_at(model.card.thresholds, prediction.scale))
+        labels = decoded(prediction, model.card.for_kind(sample.kind).thresholds)
         counts = match(sample.labels, labels)
         found, spurious, missed = (int(each[0]) for each in (counts.found, counts.spurious, counts.missed))
         score = float(counts.average_precision[0])

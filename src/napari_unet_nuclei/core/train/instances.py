@@ -69,12 +69,11 @@ class InstanceTask:
         predictions = [
             predict_plane(sample_reader(sample), self._true_scale(sample), runner, Silent()) for sample in samples
         ]
+        fitted = [self.card.for_kind(sample.kind).thresholds for sample in samples]
         tried = [
             [
-                compare_labels(
-                    *judged(sample, decoded(prediction, self.card.thresholds.model_copy(update={"seed": seed})))
-                )
-                for sample, prediction in zip(samples, predictions, strict=True)
+                compare_labels(*judged(sample, decoded(prediction, thresholds.model_copy(update={"seed": seed}))))
+                for sample, prediction, thresholds in zip(samples, predictions, fitted, strict=True)
             ]
             for seed in TRIED_SEEDS
         ]

@@ -41,12 +41,15 @@ class InputForm:
         Intensities that become 0 and 1.
     classes : ClassCoding, optional
         How the labels tell the class of every pixel; where not given, they tell nuclei apart.
+    invert : {"auto", "yes", "no"}
+        Whether nuclei are dark and to be turned bright; found out of each image unless said. For classes, none is.
     """
 
     channels: int = 1
     channel: int | None = None
     percentiles: tuple[float, float] = (1.0, 99.8)
     classes: ClassCoding | None = None
+    invert: Invert = "auto"
 
     @staticmethod
     def of_model(card: ModelCard, channel: int | None = None) -> InputForm:
@@ -118,7 +121,7 @@ def open_input(path: Path, form: InputForm) -> PlaneReader:
     source, index = _single_plane(path, ImageSource(file.array, file.axes), form.channels)
     height, width = source.plane_shape
     region = (0, height, 0, width)
-    invert: Invert = "auto" if form.classes is None else "no"
+    invert = form.invert if form.classes is None else "no"
     try:
         look = look_at(source, index, region, form.channel, invert, form.channels)
     except ImageShapeError as error:

@@ -30,11 +30,14 @@ TILE = SegmentSettings().tile
 
 def predict_samples(model: Model, samples: Sequence[Sample], device: Device, progress: Progress) -> list[Prediction]:
     """Predict samples as a user's image would be, with the nucleus size found automatically."""
-    runner = NetworkRunner(model, device, TILE)
+    runners = {
+        kind: NetworkRunner(Model(model.card.for_kind(kind), model.network), device, TILE)
+        for kind in {sample.kind for sample in samples}
+    }
     predictions = []
     for number, sample in enumerate(samples):
         share = Share(progress, number / len(samples), (number + 1) / len(samples))
-        predictions.append(predict_sized(sample_reader(sample), runner, share).prediction)
+        predictions.append(predict_sized(sample_reader(sample), runners[sample.kind], share).prediction)
     return predictions
 
 
