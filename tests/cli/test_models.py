@@ -42,6 +42,15 @@ def test_a_file_can_be_shown_without_being_imported(model_file):
     assert "  base_width: 2" in shown.stdout
 
 
+def test_figures_are_shown_as_a_person_reads_them_and_kept_apart_for_programs(tmp_path):
+    metrics = {"held-out missed before": 12.0, "held-out missed after": 4.0}
+    card = ModelCard(name="ours", architecture=Architecture(base_width=2, depth=1), metrics=metrics)
+    file = tmp_path / "ours.safetensors"
+    save_model(file, Model(card, UNet(card.architecture)))
+    assert "\n  held-out missed: 12 → 4\n" in run("models", "show", file).stdout
+    assert json.loads(run("models", "show", file, "--json").stdout)["metrics"] == metrics
+
+
 def test_a_pickle_is_refused(tmp_path):
     (tmp_path / "model.pt").write_bytes(b"pickle")
     shown = run("models", "import", tmp_path / "model.pt")

@@ -144,6 +144,17 @@ def test_a_card_from_elsewhere_is_text_and_no_page(qtbot, tiny_model_file, tmp_p
     assert "not stated" in text
 
 
+def test_figures_before_and_after_a_fine_tuning_share_a_line(qtbot, tiny_model_file):
+    own = default_registry().own
+    own.mkdir()
+    metrics = {"held-out merged before": 3.0, "held-out merged after": 0.0}
+    with_card(tiny_model_file, own / "m.safetensors", metrics=metrics)
+    dock = shown(qtbot, ModelsDock())
+    choose(qtbot, dock, "tiny")
+    assert "held-out merged" in dock.card.toPlainText()
+    assert "3 → 0" in dock.card.toPlainText()
+
+
 def test_a_file_is_imported_by_the_dialog(dock, qtbot, tiny_model_file, monkeypatch):
     choose_files(monkeypatch, tiny_model_file)
     press(qtbot, dock.panel.run_button)

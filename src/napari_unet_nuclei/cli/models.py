@@ -46,7 +46,7 @@ def show_model(model: NameOrFile, as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps(description, indent=2, ensure_ascii=False))
         return
-    for name, value in description.items():
+    for name, value in (description | {"metrics": entry.card.measured}).items():
         if isinstance(value, dict):
             typer.echo(f"{name}:")
             for part, what in value.items():

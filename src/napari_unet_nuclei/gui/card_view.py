@@ -39,7 +39,6 @@ class CardView(QTextBrowser):
 def card_page(entry: ModelEntry) -> str:
     """Return a card as HTML; nothing that the card says is taken for HTML."""
     card = entry.card
-    metrics = [(name, f"{value:.4g}") for name, value in card.metrics.items()]
     return "".join(
         (
             f"<h3 style='margin-bottom: 2px'>{escape(card.name)}</h3>",
@@ -49,7 +48,9 @@ def card_page(entry: ModelEntry) -> str:
             _title("Known limits"),
             _paragraph(card.limits or NOT_STATED),
             _title("Measured"),
-            _table(metrics, name="{}", value="<b>{}</b>") if metrics else _paragraph(NOT_STATED),
+            _table(list(card.measured.items()), name="{}", value="<b>{}</b>")
+            if card.metrics
+            else _paragraph(NOT_STATED),
             _title("Training data"),
             _table(_training(card)),
             _title("Made by"),

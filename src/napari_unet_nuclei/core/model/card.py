@@ -213,6 +213,18 @@ class ModelCard(_Part):
         """What the model is for, in a few words."""
         return f"tells {len(self.classes)} classes" if self.classes else f"for {self.image_kind} images"
 
+    @property
+    def measured(self) -> dict[str, str]:
+        """The figures as a person reads them; those before and after a fine-tuning side by side."""
+        texts: dict[str, str] = {}
+        for name, value in self.metrics.items():
+            what, _, when = name.rpartition(" ")
+            if when == "before" and f"{what} after" in self.metrics:
+                texts[what] = f"{_spell(value)} → {_spell(self.metrics[f'{what} after'])}"
+            elif when != "after" or f"{what} before" not in self.metrics:
+                texts[name] = _spell(value)
+        return texts
+
     @model_validator(mode="after")
     def _heads_fit_task(self) -> ModelCard:
         architecture = self.architecture
@@ -227,6 +239,10 @@ class ModelCard(_Part):
         if not 0 <= low < high <= 100:
             raise ValueError("the percentiles must rise, from 0 at least to 100 at most")
         return self
+
+
+def _spell(value: float) -> str:
+    return f"{value:,.0f}" if value.is_integer() else f"{value:.4g}"
 
 
 def read_card(path: Path) -> ModelCard:
