@@ -35,6 +35,13 @@ def test_the_list_tells_whose_a_model_is(model_file):
     assert "tiny (yours, fluorescence, nuclei of 22 px)" in run("models", "list").stdout
 
 
+def test_the_list_tells_what_else_a_model_was_taught(tmp_path):
+    card = ModelCard(name="ours", architecture=Architecture(base_width=2, depth=1), taught_kinds=("stained",))
+    save_model(tmp_path / "ours.safetensors", Model(card, UNet(card.architecture)))
+    run("models", "import", tmp_path / "ours.safetensors")
+    assert "ours (yours, fluorescence, stained, nuclei of 22 px)" in run("models", "list").stdout
+
+
 def test_a_file_can_be_shown_without_being_imported(model_file):
     shown = run("models", "show", model_file)
     assert shown.exit_code == 0

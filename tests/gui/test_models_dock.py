@@ -155,6 +155,20 @@ def test_figures_before_and_after_a_fine_tuning_share_a_line(qtbot, tiny_model_f
     assert "3 → 0" in dock.card.toPlainText()
 
 
+def test_what_a_model_was_taught_stands_beside_what_it_was_made_for(qtbot, tiny_model_file):
+    own = default_registry().own
+    own.mkdir()
+    with_card(tiny_model_file, own / "m.safetensors", taught_kinds=["stained"], taught=[8, 17.5])
+    dock = shown(qtbot, ModelsDock())
+    choose(qtbot, dock, "tiny")
+    item = dock.models.currentItem()
+    assert (item.text(1), item.toolTip(1)) == (
+        "fluorescence, stained",
+        "For fluorescence images, taught on stained ones",
+    )
+    assert "stained images; 8 to 17.5 px in images: the automatic size leans to these" in dock.card.toPlainText()
+
+
 def test_a_file_is_imported_by_the_dialog(dock, qtbot, tiny_model_file, monkeypatch):
     choose_files(monkeypatch, tiny_model_file)
     press(qtbot, dock.panel.run_button)

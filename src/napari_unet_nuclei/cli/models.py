@@ -31,9 +31,8 @@ def list_models(as_json: Json = False) -> None:
         return
     for entry in entries:
         card = entry.card
-        typer.echo(
-            f"{entry.name} ({entry.origin}, {card.image_kind}, nuclei of {card.diameter:g} px): {card.description}"
-        )
+        kinds = ", ".join(card.kinds)
+        typer.echo(f"{entry.name} ({entry.origin}, {kinds}, nuclei of {card.diameter:g} px): {card.description}")
     if not entries:
         typer.echo("No model is installed.", err=True)
 

@@ -72,17 +72,24 @@ def _purpose(card: ModelCard) -> Rows:
     """What a person asks first."""
     classes = ", ".join(f"{number} {name}" for number, name in enumerate(card.classes))
     nuclei = f"{card.diameter:g} px: images are rescaled so that their nuclei are that wide"
-    taught = f"{min(card.taught):g} to {max(card.taught):g} px in images" if card.taught else ""
     rows = [
         ("Finds", TASKS[card.task]),
         ("Classes", classes) if classes else ("Diameter", nuclei),
-        ("Taught", taught and f"{taught}: the automatic size leans towards these"),
         ("Images", card.image_kind),
+        ("Taught", _taught(card)),
         ("Channels", str(card.architecture.in_channels)),
         ("Licence", card.licence or NOT_STATED),
         ("Parent", card.parent or "none: trained from nothing"),
     ]
     return [(name, text) for name, text in rows if text]
+
+
+def _taught(card: ModelCard) -> str:
+    """What a fine-tuning added; empty without one."""
+    parts = [f"{kind} images" for kind in card.taught_kinds]
+    if card.taught:
+        parts.append(f"{min(card.taught):g} to {max(card.taught):g} px in images: the automatic size leans to these")
+    return "; ".join(parts)
 
 
 def _training(card: ModelCard) -> Rows:

@@ -33,8 +33,9 @@ class ModelList(RowList):
         self.clear()
         self._entries = entries
         for entry in entries:
-            item = QTreeWidgetItem(self, [entry.name, entry.card.image_kind, entry.origin])
+            item = QTreeWidgetItem(self, [entry.name, ", ".join(entry.card.kinds), entry.origin])
             item.setToolTip(0, f"{entry.name}\n{entry.card.description}".strip())
+            item.setToolTip(1, entry.card.purpose.capitalize())
         row = next((row for row, entry in enumerate(entries) if entry.name == wanted), 0)
         self.setCurrentItem(self.topLevelItem(row))
         self.blockSignals(False)

@@ -71,6 +71,17 @@ def test_the_new_model_names_its_parent_its_lesson_and_its_figures_and_the_old_o
     assert read_model(tmp_path / "new.safetensors").card.training == card.training
 
 
+def test_the_card_says_that_other_images_were_taught_than_the_model_was_made_for(monkeypatch):
+    stained = [replace(sample(seed), turned=True) for seed in range(2)]
+    card = finetune(base(), stained, SETTINGS, "new").chosen.model.card
+    assert (card.image_kind, card.taught_kinds) == ("fluorescence", ("stained",))
+    assert card.description.endswith("corrected nuclei in stained images.")
+    again = Model(card, base().network)
+    card = finetune(again, [sample(0), sample(1)], SETTINGS, "newer").chosen.model.card
+    assert card.taught_kinds == ("stained",), "what the parent was taught is forgotten"
+    assert card.description.endswith("corrected nuclei in fluorescence images.")
+
+
 def test_steps_and_seed_repeat_a_run_to_the_bit():
     runs = [finetune(base(), [sample(0), sample(1)], SETTINGS, "new") for _ in range(2)]
     assert torch.equal(*(weights(run.chosen.model) for run in runs))

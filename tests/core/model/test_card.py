@@ -46,6 +46,13 @@ def test_figures_of_an_old_and_a_new_model_stand_side_by_side():
     assert card.measured == {"nuclei": "12,345", "merged": "3 → 0", "AP after": "0.82"}
 
 
+def test_a_card_says_what_a_model_was_made_for_and_what_it_was_taught():
+    assert ModelCard(name="x").purpose == "for fluorescence images"
+    taught = ModelCard(name="x", taught_kinds=("stained",))
+    assert taught.purpose == "for fluorescence images, taught on stained ones"
+    assert taught.kinds == ("fluorescence", "stained")
+
+
 @pytest.mark.parametrize("suffix", [".pt", ".pth", ".h5", ".onnx", ""])
 def test_other_weight_files_are_refused_with_what_is_accepted(tmp_path, suffix):
     path = tmp_path / f"weights{suffix}"

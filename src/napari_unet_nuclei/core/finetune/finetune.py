@@ -205,6 +205,7 @@ def _card(
     }
     if chosen.memory is not None:
         metrics |= _figures("rehearsed", chosen.memory, SUMMARY)
+    taught = sorted({sample.kind for sample in division.training})
     record = TrainingRecord(
         dataset="corrections",
         images=len(division.training),
@@ -218,7 +219,9 @@ def _card(
     return chosen.model.card.model_copy(
         update={
             "name": name,
-            "description": f"{base.name}, fine-tuned on {division.training_nuclei} corrected nuclei.",
+            "description": f"{base.name}, fine-tuned on {division.training_nuclei} corrected nuclei in "
+            f"{' and '.join(taught)} images.",
+            "taught_kinds": tuple(sorted({*base.taught_kinds, *taught} - {base.image_kind})),
             "training": record,
             "metrics": metrics,
             "limits": "",

@@ -199,6 +199,9 @@ class ModelCard(_Part):
     taught: tuple[Annotated[float, Field(gt=0, le=10_000)], ...] = Field(
         (), max_length=256, description="Nucleus diameters in image pixels that are expected, after fine-tuning."
     )
+    taught_kinds: tuple[ImageKind, ...] = Field(
+        (), max_length=8, description="Other images than it is for that it has learnt from, by fine-tuning."
+    )
     percentiles: tuple[float, float] = Field((1.0, 99.8), description="Intensities that become 0 and 1.")
     thresholds: Thresholds = Thresholds()
     training: TrainingRecord = TrainingRecord()
@@ -211,7 +214,15 @@ class ModelCard(_Part):
     @property
     def purpose(self) -> str:
         """What the model is for, in a few words."""
-        return f"tells {len(self.classes)} classes" if self.classes else f"for {self.image_kind} images"
+        if self.classes:
+            return f"tells {len(self.classes)} classes"
+        others = " and ".join(self.taught_kinds)
+        return f"for {self.image_kind} images" + (f", taught on {others} ones" if others else "")
+
+    @property
+    def kinds(self) -> tuple[ImageKind, ...]:
+        """Kinds of images that it knows: what it was made for, then what else it was taught."""
+        return (self.image_kind, *self.taught_kinds)
 
     @property
     def measured(self) -> dict[str, str]:
