@@ -163,7 +163,7 @@ def test_what_a_model_was_taught_stands_beside_what_it_was_made_for(qtbot, tiny_
     choose(qtbot, dock, "tiny")
     item = dock.models.currentItem()
     assert (item.text(1), item.toolTip(1)) == (
-        "fluorescence, stained",
+        "fluorescence +",
         "For fluorescence images, taught on stained ones",
     )
     assert "stained images; 8 to 17.5 px in images: the automatic size leans to these" in dock.card.toPlainText()
