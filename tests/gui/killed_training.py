@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import napari
+from qtpy.QtCore import QTimer
 
 from napari_unet_nuclei.core.progress import EpochDone, Event
 from napari_unet_nuclei.core.settings import FinetuneSettings
@@ -24,9 +25,10 @@ def main() -> None:
     _, labels = add_layers(viewer)
     mark_plane(labels)
     _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Fine-tune")
-    panel = dock.job_panel
-    dock.corrections.changed.connect(lambda: panel.run_button.click() if is_ready(dock) else None)
-    panel.reported.connect(tell)
+    dock.job_panel.reported.connect(tell)
+    trying = QTimer()
+    trying.timeout.connect(lambda: dock.job_panel.run_button.click() if is_ready(dock) else None)
+    trying.start(50)
     napari.run()
 
 
