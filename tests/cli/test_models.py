@@ -35,11 +35,27 @@ def test_the_list_tells_whose_a_model_is(model_file):
     assert "tiny (yours, fluorescence, nuclei of 22 px)" in run("models", "list").stdout
 
 
+def test_the_list_tells_what_else_a_model_was_taught(tmp_path):
+    card = ModelCard(name="ours", architecture=Architecture(base_width=2, depth=1)).fitted("stained", taught=(20.0,))
+    save_model(tmp_path / "ours.safetensors", Model(card, UNet(card.architecture)))
+    run("models", "import", tmp_path / "ours.safetensors")
+    assert "ours (yours, fluorescence, stained, nuclei of 22 px)" in run("models", "list").stdout
+
+
 def test_a_file_can_be_shown_without_being_imported(model_file):
     shown = run("models", "show", model_file)
     assert shown.exit_code == 0
     assert "licence: CC0" in shown.stdout
     assert "  base_width: 2" in shown.stdout
+
+
+def test_figures_are_shown_as_a_person_reads_them_and_kept_apart_for_programs(tmp_path):
+    metrics = {"held-out missed before": 12.0, "held-out missed after": 4.0}
+    card = ModelCard(name="ours", architecture=Architecture(base_width=2, depth=1), metrics=metrics)
+    file = tmp_path / "ours.safetensors"
+    save_model(file, Model(card, UNet(card.architecture)))
+    assert "\n  held-out missed: 12 → 4\n" in run("models", "show", file).stdout
+    assert json.loads(run("models", "show", file, "--json").stdout)["metrics"] == metrics
 
 
 def test_a_pickle_is_refused(tmp_path):

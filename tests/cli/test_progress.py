@@ -59,3 +59,9 @@ def test_quiet_says_nothing(capsys):
         progress.report(Advanced(0.5, "half"))
         progress.report(Notice("Bright background."))
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_warning_is_said_also_where_all_else_is_quiet(capsys):
+    with TerminalProgress(quiet=True) as progress:
+        progress.report(Notice("The new model is worse.", warning=True))
+    assert capsys.readouterr() == ("", "The new model is worse.\n")

@@ -531,6 +531,17 @@ def test_an_empty_tick_box_is_seen(qtbot, viewer, dock, theme):
     viewer.theme = "dark"
 
 
+def test_a_long_name_in_a_sentence_does_not_widen_the_dock(qtbot, viewer, dock):
+    name = "0a7d30b252359a10fd298b638b90cb9ada3acced4e0c0e5a3692013f432ee4e9"
+    viewer.add_labels(np.ones((9, 9), np.int32), name=name)
+    press(qtbot, dock.corrections.add_button)
+    rest(qtbot, dock)
+    assert dock.corrections.reason_label.toolTip() == f"Choose the image that '{name}' belongs to."
+    dock.form.name_edit.setText(f"{name}/")
+    assert "cannot be a model's name" in dock.job_panel.status_label.toolTip()
+    assert dock.minimumSizeHint().width() <= 340
+
+
 def test_the_dock_fits_beside_an_image_in_a_small_window(dock):
     assert dock.minimumSizeHint().width() <= 340
     assert dock.minimumSizeHint().height() <= 500

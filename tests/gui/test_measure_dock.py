@@ -57,6 +57,11 @@ def status(dock: MeasureDock) -> str:
     return dock.panel.status_label.text()
 
 
+def test_a_long_name_does_not_widen_the_dock(viewer, dock):
+    viewer.add_labels(LABELS, name="0a7d30b252359a10fd298b638b90cb9ada3acced4e0c0e5a3692013f432ee4e9")
+    assert dock.minimumSizeHint().width() <= 330
+
+
 def test_measures_the_labels_in_all_ticked_images(viewer, dock, qtbot):
     dapi, gfp, other = image(0), image(1), image(2)
     viewer.add_image(dapi, name="DAPI")

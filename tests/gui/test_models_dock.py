@@ -144,6 +144,33 @@ def test_a_card_from_elsewhere_is_text_and_no_page(qtbot, tiny_model_file, tmp_p
     assert "not stated" in text
 
 
+def test_figures_before_and_after_a_fine_tuning_share_a_line(qtbot, tiny_model_file):
+    own = default_registry().own
+    own.mkdir()
+    metrics = {"held-out merged before": 3.0, "held-out merged after": 0.0}
+    with_card(tiny_model_file, own / "m.safetensors", metrics=metrics)
+    dock = shown(qtbot, ModelsDock())
+    choose(qtbot, dock, "tiny")
+    assert "held-out merged" in dock.card.toPlainText()
+    assert "3 → 0" in dock.card.toPlainText()
+
+
+def test_what_a_model_was_taught_stands_beside_what_it_was_made_for(qtbot, tiny_model_file):
+    own = default_registry().own
+    own.mkdir()
+    with_card(tiny_model_file, own / "m.safetensors", other_kinds={"stained": {"taught": [8, 17.5]}})
+    dock = shown(qtbot, ModelsDock())
+    choose(qtbot, dock, "tiny")
+    item = dock.models.currentItem()
+    assert (item.text(1), item.toolTip(1)) == (
+        "fluorescence +",
+        "For fluorescence images, taught on stained ones",
+    )
+    text = dock.card.toPlainText()
+    assert "nuclei in stained images of 8 to 17.5 px, to which the automatic size leans" in text
+    assert "Splitting, stained" in text
+
+
 def test_a_file_is_imported_by_the_dialog(dock, qtbot, tiny_model_file, monkeypatch):
     choose_files(monkeypatch, tiny_model_file)
     press(qtbot, dock.panel.run_button)
@@ -305,7 +332,9 @@ def test_the_dock_fits_beside_an_image_in_a_small_window(dock):
 
 def test_the_sizes_that_a_model_was_taught_are_on_its_card():
     card = ModelCard(name="ours", taught=(35.0, 12.5))
-    assert "12.5 to 35 px in images" in card_page(ModelEntry(Path("ours.safetensors"), card, bundled=False))
+    assert "nuclei in fluorescence images of 12.5 to 35 px" in card_page(
+        ModelEntry(Path("ours.safetensors"), card, bundled=False)
+    )
     plain = ModelCard(name="ours")
     assert "Taught" not in card_page(ModelEntry(Path("ours.safetensors"), plain, bundled=False))
 

@@ -31,9 +31,8 @@ def list_models(as_json: Json = False) -> None:
         return
     for entry in entries:
         card = entry.card
-        typer.echo(
-            f"{entry.name} ({entry.origin}, {card.image_kind}, nuclei of {card.diameter:g} px): {card.description}"
-        )
+        kinds = ", ".join(card.kinds)
+        typer.echo(f"{entry.name} ({entry.origin}, {kinds}, nuclei of {card.diameter:g} px): {card.description}")
     if not entries:
         typer.echo("No model is installed.", err=True)
 
@@ -46,7 +45,7 @@ def show_model(model: NameOrFile, as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps(description, indent=2, ensure_ascii=False))
         return
-    for name, value in description.items():
+    for name, value in (description | {"metrics": entry.card.measured}).items():
         if isinstance(value, dict):
             typer.echo(f"{name}:")
             for part, what in value.items():

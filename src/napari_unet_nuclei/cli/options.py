@@ -20,7 +20,9 @@ Command: TypeAlias = Callable[..., None]
 SETTINGS_PANEL = "Settings"
 CLASSES_PANEL = "Classes of pixels"
 
-Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress and no messages, only errors.")]
+Quiet: TypeAlias = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Show no progress and no messages, only warnings and errors.")
+]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Write the result as JSON on stdout.")]
 
 Void: TypeAlias = Annotated[

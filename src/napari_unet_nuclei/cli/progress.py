@@ -25,7 +25,7 @@ class TerminalProgress:
     Parameters
     ----------
     quiet : bool
-        Show no bar and no messages. The bar is also left out where stderr is no terminal.
+        Show no bar and no messages but warnings. The bar is also left out where stderr is no terminal.
     finish : str
         What finishing early means, for the user; empty where the job cannot finish early.
     """
@@ -62,8 +62,8 @@ class TerminalProgress:
         match event:
             case Advanced(fraction, message):
                 self._advance(fraction, message)
-            case Notice(message):
-                self.say(message)
+            case Notice(message, warning):
+                self.say(message, always=warning)
             case EpochDone(epoch, train_loss, val_loss, scores):
                 figures = "".join(f", {name} {value:.3f}" for name, value in scores.items())
                 self.say(f"epoch {epoch}: loss {train_loss:.3f}, on validation images {val_loss:.3f}{figures}")
@@ -72,9 +72,9 @@ class TerminalProgress:
             case _:
                 assert_never(event)
 
-    def say(self, message: str) -> None:
+    def say(self, message: str, *, always: bool = False) -> None:
         """Write a line on stderr, above the bar."""
-        if not self.quiet:
+        if always or not self.quiet:
             tqdm.write(message, file=sys.stderr)
 
     def show_result(self, line: str) -> None:

@@ -33,9 +33,17 @@ class Advanced:
 
 @dataclass(frozen=True)
 class Notice:
-    """Something the user should know, said once (a smaller tile was needed, pixels were not finite)."""
+    """Something the user should know, said once (a smaller tile was needed, pixels were not finite).
+
+    Attributes
+    ----------
+    message : str
+    warning : bool
+        Whether it is said also to those who want to hear of nothing but what goes wrong.
+    """
 
     message: str
+    warning: bool = False
 
 
 @dataclass(frozen=True)

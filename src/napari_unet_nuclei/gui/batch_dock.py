@@ -6,9 +6,9 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt, QTimer, QUrl
+from qtpy.QtCore import QTimer, QUrl
 from qtpy.QtGui import QDesktopServices, QShowEvent
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QTabWidget, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.batch.look_ahead import Intention, Prospect
 from napari_unet_nuclei.core.batch.record import FileRecord
@@ -24,6 +24,7 @@ from napari_unet_nuclei.gui.dock import Dock
 from napari_unet_nuclei.gui.job_panel import JobPanel
 from napari_unet_nuclei.gui.latest_job import LatestJob
 from napari_unet_nuclei.gui.scroll_column import ScrollColumn
+from napari_unet_nuclei.gui.sentence import Sentence
 
 if TYPE_CHECKING:
     import napari
@@ -56,8 +57,8 @@ class BatchDock(Dock):
         self._looked_at: list[Layer] = []
         self.form = BatchForm()
         self.table = BatchTable()
-        self.outcome_label = QLabel("Choose images first.")
-        self.detail_label = QLabel()
+        self.outcome_label = Sentence("Choose images first.", selectable=True)
+        self.detail_label = Sentence(selectable=True)
         self.folder_button = QPushButton("Open folder")
         self.report_button = QPushButton("Open report")
         self.tabs = QTabWidget()
@@ -77,9 +78,6 @@ class BatchDock(Dock):
         self._note_change()
 
     def _lay_out(self) -> None:
-        for label in (self.outcome_label, self.detail_label):
-            label.setWordWrap(True)
-            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.folder_button.setToolTip("Show the folder with the results.")
         self.report_button.setToolTip("Show the report of the run in the browser.")
         buttons = QHBoxLayout()

@@ -12,7 +12,6 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QGridLayout,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QSpinBox,
     QVBoxLayout,
@@ -28,6 +27,7 @@ from napari_unet_nuclei.gui.batch_choices import LIST_SUFFIX, SINGLE, STACKS, Ba
 from napari_unet_nuclei.gui.model_picker import DevicePicker, ModelPicker
 from napari_unet_nuclei.gui.path_edit import PathEdit
 from napari_unet_nuclei.gui.segment_form import titled
+from napari_unet_nuclei.gui.sentence import Sentence
 from napari_unet_nuclei.gui.settings_form import SettingsForm
 
 SIZE = ("channel", "diameter")
@@ -103,8 +103,7 @@ class BatchForm(QWidget):
             "What the axes are where files tell it wrong, one letter each: "
             "T time, Z depth, C channel, Y rows, X columns, e.g. TZCYX.",
         )
-        self.facts_label = QLabel()
-        self.facts_label.setWordWrap(True)
+        self.facts_label = Sentence()
 
     def _switch(self, name: str, title: str) -> QCheckBox:
         box = QCheckBox(title)

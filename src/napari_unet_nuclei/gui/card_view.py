@@ -8,7 +8,7 @@ from typing import Any
 from qtpy.QtGui import QTextOption
 from qtpy.QtWidgets import QTextBrowser, QWidget
 
-from napari_unet_nuclei.core.model.card import ModelCard
+from napari_unet_nuclei.core.model.card import ModelCard, Thresholds
 from napari_unet_nuclei.core.model.registry import ModelEntry
 
 ORIGINS = {True: "Bundled: it came with the program.", False: "Your own model."}
@@ -39,7 +39,6 @@ class CardView(QTextBrowser):
 def card_page(entry: ModelEntry) -> str:
     """Return a card as HTML; nothing that the card says is taken for HTML."""
     card = entry.card
-    metrics = [(name, f"{value:.4g}") for name, value in card.metrics.items()]
     return "".join(
         (
             f"<h3 style='margin-bottom: 2px'>{escape(card.name)}</h3>",
@@ -49,7 +48,9 @@ def card_page(entry: ModelEntry) -> str:
             _title("Known limits"),
             _paragraph(card.limits or NOT_STATED),
             _title("Measured"),
-            _table(metrics, name="{}", value="<b>{}</b>") if metrics else _paragraph(NOT_STATED),
+            _table(list(card.measured.items()), name="{}", value="<b>{}</b>")
+            if card.metrics
+            else _paragraph(NOT_STATED),
             _title("Training data"),
             _table(_training(card)),
             _title("Made by"),
@@ -71,17 +72,27 @@ def _purpose(card: ModelCard) -> Rows:
     """What a person asks first."""
     classes = ", ".join(f"{number} {name}" for number, name in enumerate(card.classes))
     nuclei = f"{card.diameter:g} px: images are rescaled so that their nuclei are that wide"
-    taught = f"{min(card.taught):g} to {max(card.taught):g} px in images" if card.taught else ""
     rows = [
         ("Finds", TASKS[card.task]),
         ("Classes", classes) if classes else ("Diameter", nuclei),
-        ("Taught", taught and f"{taught}: the automatic size leans towards these"),
         ("Images", card.image_kind),
+        ("Taught", _taught(card)),
         ("Channels", str(card.architecture.in_channels)),
         ("Licence", card.licence or NOT_STATED),
         ("Parent", card.parent or "none: trained from nothing"),
     ]
     return [(name, text) for name, text in rows if text]
+
+
+def _taught(card: ModelCard) -> str:
+    """What a fine-tuning added; empty without one."""
+    parts = []
+    for kind in card.kinds:
+        sizes = card.for_kind(kind).taught
+        leaning = f" of {min(sizes):g} to {max(sizes):g} px, to which the automatic size leans" if sizes else ""
+        if leaning or kind != card.image_kind:
+            parts.append(f"nuclei in {kind} images{leaning}")
+    return "; ".join(parts)
 
 
 def _training(card: ModelCard) -> Rows:
@@ -108,12 +119,19 @@ def _network(card: ModelCard) -> Rows:
 
 def _thresholds(card: ModelCard) -> Rows:
     """What the sliders stand at before they are moved."""
-    fitted = card.thresholds
     return [
-        ("Foreground", f"{fitted.foreground:g}"),
-        ("Splitting", f"{fitted.seed:g}"),
-        ("Certainty", f"{fitted.certainty:g}"),
-        ("Smallest nucleus", f"{fitted.min_size:g} px² at the model's scale"),
+        row
+        for kind in card.kinds
+        for row in _thresholds_of(card.for_kind(kind).thresholds, "" if kind == card.image_kind else f", {kind}")
+    ]
+
+
+def _thresholds_of(fitted: Thresholds, kind: str) -> Rows:
+    return [
+        (f"Foreground{kind}", f"{fitted.foreground:g}"),
+        (f"Splitting{kind}", f"{fitted.seed:g}"),
+        (f"Certainty{kind}", f"{fitted.certainty:g}"),
+        (f"Smallest nucleus{kind}", f"{fitted.min_size:g} px² at the model's scale"),
     ]
 
 

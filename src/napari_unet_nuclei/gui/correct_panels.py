@@ -25,6 +25,7 @@ from napari_unet_nuclei.core.labels.doubt import Candidate
 from napari_unet_nuclei.core.labels.grow import USUAL_DIAMETER
 from napari_unet_nuclei.gui.correct_keys import NEXT, REDO, REVIEW, TOOLS, UNDO, Command
 from napari_unet_nuclei.gui.correct_layer import CorrectedLayer
+from napari_unet_nuclei.gui.sentence import Sentence
 from napari_unet_nuclei.gui.threshold_panel import ThresholdPanel
 
 RULE = "Keys act on the nucleus in the frame, else on the one under the mouse. Click a nucleus to frame it."
@@ -76,7 +77,7 @@ class QueuePanel(QWidget):
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(6)
-        self.reason_label = wrapped()
+        self.reason_label = Sentence()
         self.next_button = command_button(NEXT)
         self.next_button.setStyleSheet("font-weight: bold; min-height: 24px")
         self.commands = CommandButtons(REVIEW)
@@ -202,7 +203,7 @@ class Banner(QWidget):
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self.label = wrapped()
+        self.label = Sentence()
         self.button = QPushButton(text)
         self.button.setStyleSheet("font-weight: bold")
         layout = QVBoxLayout(self)
@@ -238,13 +239,6 @@ def command_button(command: Command) -> QPushButton:
     button = QPushButton(f"{command.text}  ({command.key})" if command.key else command.text)
     button.setToolTip(command.tooltip)
     return button
-
-
-def wrapped() -> QLabel:
-    """Return a label for sentences."""
-    label = QLabel()
-    label.setWordWrap(True)
-    return label
 
 
 def _sentence(text: str) -> str:

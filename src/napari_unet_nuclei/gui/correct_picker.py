@@ -9,9 +9,11 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QFormLayout, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.errors import NucleiError
+from napari_unet_nuclei.gui.choice_box import choice_box
 from napari_unet_nuclei.gui.correct_layer import corrected_layer
-from napari_unet_nuclei.gui.correct_panels import Banner, wrapped
+from napari_unet_nuclei.gui.correct_panels import Banner
 from napari_unet_nuclei.gui.measured_layers import describe_labels, image_under
+from napari_unet_nuclei.gui.sentence import Sentence
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -39,10 +41,9 @@ class LayerPicker(QWidget):
         super().__init__()
         self._viewer = viewer
         self._wants_no_image = False
-        self.labels_box, self.image_box = QComboBox(), QComboBox()
-        self.labels_box.setToolTip("Labels layer to correct: segmented here, or opened from anywhere.")
-        self.image_box.setToolTip("Image that the labels belong to: corrections are saved together with it.")
-        self.problem_label = wrapped()
+        self.labels_box = choice_box("Labels layer to correct: segmented here, or opened from anywhere.")
+        self.image_box = choice_box("Image that the labels belong to: corrections are saved together with it.")
+        self.problem_label = Sentence()
         self.copy_banner = Banner("Work on a copy in memory")
         self.restore_banner = Banner("Restore")
         self._lay_out()
@@ -62,9 +63,6 @@ class LayerPicker(QWidget):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Labels", self.labels_box)
         form.addRow("Image", self.image_box)
-        for box in (self.labels_box, self.image_box):
-            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            box.setMinimumContentsLength(12)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)

@@ -8,7 +8,6 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QPushButton, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.gui.correct_layer import CorrectedLayer, Index
-from napari_unet_nuclei.gui.correct_panels import wrapped
 from napari_unet_nuclei.gui.rest_timer import rest_timer
 from napari_unet_nuclei.gui.reviewed_layer import (
     add_reviewed_layer,
@@ -17,6 +16,7 @@ from napari_unet_nuclei.gui.reviewed_layer import (
     reviewed_layers,
     reviewed_mask,
 )
+from napari_unet_nuclei.gui.sentence import Sentence
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -47,7 +47,7 @@ class ReviewedPanel(QWidget):
         self.plane_box.setToolTip("Every nucleus of this plane is right, and none is missing.")
         self.draw_button = QPushButton(DRAW)
         self.draw_button.setToolTip("Draw rectangles or polygons round what you have reviewed, in a layer of shapes.")
-        self.share_label = wrapped()
+        self.share_label = Sentence()
         self._refreshing = rest_timer(self, self.refresh)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

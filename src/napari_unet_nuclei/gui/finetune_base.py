@@ -44,4 +44,4 @@ class BasePicker(NotedPicker):
 
     def _describe(self) -> None:
         entry = self.entry
-        self.note.setText(f"for {entry.card.image_kind} images" if entry else "No model is installed.")
+        self.note.setText(entry.card.purpose if entry else "No model is installed.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from napari.layers import Labels
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.correct.correction import Correction
 from napari_unet_nuclei.core.correct.corrections import remove_correction
@@ -33,6 +33,7 @@ from napari_unet_nuclei.gui.finetune_rows import (
 from napari_unet_nuclei.gui.finetune_watch import LayerWatch
 from napari_unet_nuclei.gui.latest_job import LatestJob
 from napari_unet_nuclei.gui.question import is_sure
+from napari_unet_nuclei.gui.sentence import Sentence
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -79,7 +80,7 @@ class CorrectionsPanel(QWidget):
         self.add_button = QPushButton("Add row")
         self.add_button.setToolTip("Learn from another labels layer, or from another plane of the same.")
         self.remove_button = QPushButton("Remove")
-        self.sentence_label, self.reason_label = _sentence(), _sentence()
+        self.sentence_label, self.reason_label = Sentence(), Sentence()
         self._lay_out()
         self._connect()
         self.refresh()
@@ -254,9 +255,3 @@ class CorrectionsPanel(QWidget):
         self.sentence_label.setText(self.outlook.sentence)
         for label in (self.reason_label, self.sentence_label):
             label.setVisible(bool(label.text()))
-
-
-def _sentence() -> QLabel:
-    label = QLabel()
-    label.setWordWrap(True)
-    return label

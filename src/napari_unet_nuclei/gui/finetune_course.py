@@ -7,6 +7,7 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 from napari_unet_nuclei.core.progress import EpochDone, Event, Preview
 from napari_unet_nuclei.gui.finetune_picture import PictureView
 from napari_unet_nuclei.gui.loss_plot import LossPlot
+from napari_unet_nuclei.gui.sentence import Sentence
 
 BEFORE = "The curves begin with the first epoch. Cancel leaves everything as it was, Finish keeps the best so far."
 
@@ -17,8 +18,7 @@ class TrainingCourse(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.plot = LossPlot()
-        self.hint_label = QLabel(BEFORE)
-        self.hint_label.setWordWrap(True)
+        self.hint_label = Sentence(BEFORE)
         self.truth_view, self.found_view = PictureView("held-out crop, corrected"), PictureView("held-out crop, found")
         self.truth_label, self.found_label = QLabel("corrected"), QLabel()
         tooltip = "A part of the image that is held out from training. What nobody has reviewed is dark."

@@ -10,6 +10,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from napari_unet_nuclei.core.errors import NucleiError
+from napari_unet_nuclei.gui.choice_box import choice_box
 from napari_unet_nuclei.gui.finetune_rows import Plane, Row, find_plane, image_for
 from napari_unet_nuclei.gui.reviewed_layer import add_reviewed_layer, is_plane_reviewed, mark_plane
 
@@ -36,8 +37,8 @@ class RowDetail(QWidget):
         self._viewer = viewer
         self._row = Row(None, None)
         self._plane: Plane | None = None
-        self.labels_box = _box("The labels layer with the corrected nuclei.")
-        self.image_box = _box("The image layer that the labels belong to.")
+        self.labels_box = choice_box("The labels layer with the corrected nuclei.")
+        self.image_box = choice_box("The image layer that the labels belong to.")
         self.plane_label = QLabel()
         self.plane_button = QPushButton("Take shown plane")
         self.plane_button.setToolTip("Learn from the plane that the viewer shows now, wherever the sliders go later.")
@@ -113,15 +114,6 @@ class RowDetail(QWidget):
         layer = add_reviewed_layer(self._viewer, self._plane.corrected.layer)
         self._viewer.layers.selection.active = layer
         layer.mode = DRAWING
-
-
-def _box(tooltip: str) -> QComboBox:
-    """List that does not widen the dock."""
-    box = QComboBox()
-    box.setToolTip(tooltip)
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(8)
-    return box
 
 
 def _offer(box: QComboBox, layers: list[Layer], chosen: Layer | None) -> None:

@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 from napari_unet_nuclei.core.finetune.undecided import Comparison, Undecided
 from napari_unet_nuclei.gui.finetune_picture import PictureView
 from napari_unet_nuclei.gui.question import is_sure
+from napari_unet_nuclei.gui.sentence import Sentence
 
 SPARE = 4
 """Pixels that themes draw round a table and do not tell of."""
@@ -40,10 +41,7 @@ class ResultPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.undecided: Undecided | None = None
-        self.title_label, self.sentence_label, self.facts_label = QLabel(), QLabel(), QLabel()
-        for label in (self.title_label, self.sentence_label, self.facts_label):
-            label.setWordWrap(True)
-            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.title_label, self.sentence_label, self.facts_label = (Sentence(selectable=True) for _ in range(3))
         self.sentence_label.setStyleSheet("font-weight: bold")
         self.keep_button = QPushButton("Keep")
         self.keep_button.setStyleSheet("font-weight: bold")
@@ -53,8 +51,7 @@ class ResultPanel(QWidget):
         self.report_button = QPushButton("Full report…")
         self.report_button.setToolTip("Open the report in a browser: figures, pictures and the course of the training.")
         self.table = _FiguresTable()
-        self.changes_label = QLabel()
-        self.changes_label.setWordWrap(True)
+        self.changes_label = Sentence()
         self._pictures = QVBoxLayout()
         self._lay_out()
         self.keep_button.clicked.connect(self._keep)

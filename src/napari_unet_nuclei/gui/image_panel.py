@@ -13,9 +13,11 @@ from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import Region
+from napari_unet_nuclei.gui.choice_box import choice_box, keep_narrow
 from napari_unet_nuclei.gui.image_facts import image_facts, sides
 from napari_unet_nuclei.gui.latest_job import LatestJob
 from napari_unet_nuclei.gui.layers import LayerImage, describe_layer, guess_layer_axes
+from napari_unet_nuclei.gui.sentence import Sentence
 from napari_unet_nuclei.gui.source_file import SourceFile, read_source_file
 from napari_unet_nuclei.gui.viewed import shows_planes, viewed_plane, viewed_region
 
@@ -65,21 +67,18 @@ class ImagePanel(QWidget):
         self._wanted_channel = AUTOMATIC_CHANNEL
         options = {"tooltip": "The image layer to segment."}
         self.layer_box = cast("Any", create_widget(annotation="napari.layers.Image", options=options))
-        box = self.layer_box.native  # a long name must not widen the dock
-        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        box.setMinimumContentsLength(12)
+        keep_narrow(self.layer_box.native)
         self.axes_edit = QLineEdit()
         self.axes_edit.setToolTip(
             "What the axes are, one letter each: T time, Z depth, C channel, Y rows, X columns, Q unknown.\n"
             "Every plane of T, Z and Q is segmented by itself."
         )
-        self.level_box = _box("Resolution level; 0 is the finest.")
-        self.channel_box = _box(SegmentSettings.model_fields["channel"].description or "")
-        self.scope_box = _box(
+        self.level_box = choice_box("Resolution level; 0 is the finest.")
+        self.channel_box = choice_box(SegmentSettings.model_fields["channel"].description or "")
+        self.scope_box = choice_box(
             "Segment all planes, the plane that is shown, or only the part of it that is on the screen."
         )
-        self.facts_label = QLabel()
-        self.facts_label.setWordWrap(True)
+        self.facts_label = Sentence()
         self._layout = QFormLayout(self)
         self._lay_out()
         self._looking = LatestJob()
@@ -259,15 +258,6 @@ class ImagePanel(QWidget):
         named = names if len(names) == source.channels else [source.channel_name(i) for i in range(source.channels)]
         automatic = {AUTOMATIC_CHANNEL: "automatic"} if source.is_colour else {}
         return automatic | dict(enumerate(named))
-
-
-def _box(tooltip: str) -> QComboBox:
-    """List that does not widen the dock."""
-    box = QComboBox()
-    box.setToolTip(tooltip)
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(8)
-    return box
 
 
 def _fill(box: QComboBox, titles: dict[Any, str], wanted: object) -> None:

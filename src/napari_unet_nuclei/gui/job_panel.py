@@ -8,11 +8,12 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from napari.utils.notifications import notification_manager
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.core.progress import Advanced, Event, Notice, Progress
+from napari_unet_nuclei.gui.sentence import Sentence
 from napari_unet_nuclei.gui.time_left import TimeLeft
 from napari_unet_nuclei.gui.worker import Job, JobWorker, job_worker
 
@@ -61,8 +62,7 @@ class JobPanel(QWidget):
         self.progress_bar = QProgressBar()
         self.progress_bar.setRange(0, BAR_STEPS)
         self.progress_bar.setTextVisible(False)
-        self.status_label = _text_label()
-        self.notice_label = _text_label()
+        self.status_label, self.notice_label = Sentence(selectable=True), Sentence(selectable=True)
         self._lay_out()
         self.run_button.clicked.connect(self.run_clicked)
         self.finish_button.clicked.connect(self._finish)
@@ -204,14 +204,6 @@ class JobPanel(QWidget):
         if late_cancel:
             self._show_cancelled()
         self.running_changed.emit(False)
-
-
-def _text_label() -> QLabel:
-    """Label for sentences: they wrap, and can be selected and copied."""
-    label = QLabel()
-    label.setWordWrap(True)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    return label
 
 
 def _log_warning(warning: tuple[Any, ...]) -> None:

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Labels
-from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QLabel, QPushButton, QVBoxLayout
+from qtpy.QtWidgets import QFileDialog, QFormLayout, QPushButton, QVBoxLayout
 
 from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.core.image.write import write_table
 from napari_unet_nuclei.core.progress import Progress
+from napari_unet_nuclei.gui.choice_box import choice_box
 from napari_unet_nuclei.gui.dock import Dock
 from napari_unet_nuclei.gui.job_panel import JobPanel
 from napari_unet_nuclei.gui.layer_checklist import LayerChecklist
 from napari_unet_nuclei.gui.layers import table_features
 from napari_unet_nuclei.gui.measure_request import MeasuredTable, MeasureRequest, ask, measure_layers
 from napari_unet_nuclei.gui.navigation import go_to, label_under, on_click, world_point
+from napari_unet_nuclei.gui.sentence import Sentence
 from napari_unet_nuclei.gui.table_view import TableView
 
 if TYPE_CHECKING:
@@ -39,12 +41,10 @@ class MeasureDock(Dock):
         super().__init__()
         self._viewer = napari_viewer
         self._measured: MeasuredTable | None = None
-        self.labels_picker = QComboBox()
-        self.labels_picker.setToolTip("Labels layer with the nuclei: segmented here, corrected by hand, or opened.")
+        self.labels_picker = choice_box("Labels layer with the nuclei: segmented here, corrected by hand, or opened.")
         self.images = LayerChecklist()
         self.images.setToolTip("Image layers in which intensities are measured; sizes and shapes always are.")
-        self.hint = QLabel()
-        self.hint.setWordWrap(True)
+        self.hint = Sentence()
         self.panel = JobPanel("Measure", "Make a table with a row per nucleus; the labels layer keeps it as features.")
         self.table_view = TableView()
         self.table_view.setToolTip("Click a row to go to its nucleus, a heading to sort, a nucleus to find its row.")

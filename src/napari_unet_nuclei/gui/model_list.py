@@ -33,8 +33,10 @@ class ModelList(RowList):
         self.clear()
         self._entries = entries
         for entry in entries:
-            item = QTreeWidgetItem(self, [entry.name, entry.card.image_kind, entry.origin])
+            more = " +" if entry.card.other_kinds else ""  # spelled out, it would leave no room for the name
+            item = QTreeWidgetItem(self, [entry.name, f"{entry.card.image_kind}{more}", entry.origin])
             item.setToolTip(0, f"{entry.name}\n{entry.card.description}".strip())
+            item.setToolTip(1, entry.card.purpose.capitalize())
         row = next((row for row, entry in enumerate(entries) if entry.name == wanted), 0)
         self.setCurrentItem(self.topLevelItem(row))
         self.blockSignals(False)

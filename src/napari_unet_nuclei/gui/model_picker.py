@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.model.registry import default_registry
 from napari_unet_nuclei.core.segment.request import AUTOMATIC
 from napari_unet_nuclei.core.settings import SegmentSettings
+from napari_unet_nuclei.gui.choice_box import choice_box
 from napari_unet_nuclei.gui.model_watch import ModelWatch
+from napari_unet_nuclei.gui.sentence import Sentence
 
 if TYPE_CHECKING:
     from napari_unet_nuclei.core.model.registry import ModelEntry
@@ -28,12 +30,8 @@ class NotedPicker(QWidget):
 
     def __init__(self, tooltip: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.box = QComboBox()
-        self.box.setToolTip(tooltip)
-        self.box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.box.setMinimumContentsLength(8)
-        self.note = QLabel()
-        self.note.setWordWrap(True)
+        self.box = choice_box(tooltip)
+        self.note = Sentence()
         self.note.setEnabled(False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -29,6 +29,7 @@ from napari_unet_nuclei.gui.job_panel import JobPanel
 from napari_unet_nuclei.gui.model_list import ModelList
 from napari_unet_nuclei.gui.model_watch import ModelWatch
 from napari_unet_nuclei.gui.question import is_sure
+from napari_unet_nuclei.gui.sentence import Sentence
 
 T = TypeVar("T")
 
@@ -56,7 +57,7 @@ class ModelsDock(Dock):
         self.export_button = QPushButton("Export…")
         self.rename_button = QPushButton("Rename…")
         self.remove_button = QPushButton("Remove…")
-        self.note = QLabel()
+        self.note = Sentence()
         self.panel = JobPanel("Import a model…", "Copy a model file among your models, so that every dock offers it.")
         self.panel.cancel_button.hide()  # nothing here takes long enough
         self.drop_hint = QLabel(DROP_HINT)
@@ -67,7 +68,6 @@ class ModelsDock(Dock):
         self.refresh()
 
     def _lay_out(self) -> None:
-        self.note.setWordWrap(True)
         self.drop_hint.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         self.drop_hint.setEnabled(False)
         buttons = QGridLayout()

@@ -6,6 +6,7 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidge
 
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.gui.live_labels import LiveLabels
+from napari_unet_nuclei.gui.sentence import Sentence
 from napari_unet_nuclei.gui.stored_labels import StoredLabels
 from napari_unet_nuclei.gui.threshold_panel import ThresholdPanel
 
@@ -40,8 +41,7 @@ class ResultPanel(QWidget):
         font.setPointSizeF(font.pointSizeF() * 1.5)
         self.count_label.setFont(font)
         self.count_label.setStyleSheet(f"font-size: {font.pointSizeF():.0f}pt")  # napari's style sheet fixes the font
-        self.detail_label = QLabel()
-        self.detail_label.setWordWrap(True)
+        self.detail_label = Sentence()
         self.thresholds = ThresholdPanel()
         self.save_button = QPushButton("Save labels and table…")
         self.save_button.setToolTip("Write the labels (TIFF) and a table with a row per nucleus (CSV).")

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QDoubleSpinBox, QGridLayout, QHBoxLayout, QLabel, QPu
 
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 from napari_unet_nuclei.core.settings import SegmentSettings
+from napari_unet_nuclei.gui.sentence import Sentence
 from napari_unet_nuclei.gui.settings_form import field_tooltip
 
 TITLES = {"foreground": "Foreground", "seed": "Splitting", "certainty": "Certainty", "min_size": "Min. size (px²)"}
@@ -58,8 +59,7 @@ class ThresholdPanel(QWidget):
         self.apply_button = QPushButton("Apply to all")
         self.apply_button.setToolTip("Segment the whole image again with these thresholds.")
         self.apply_button.hide()
-        self.note_label = QLabel(WITHOUT_MAPS)
-        self.note_label.setWordWrap(True)
+        self.note_label = Sentence(WITHOUT_MAPS)
         self.note_label.hide()
         self.origin_label = QLabel()
         self._without_thresholds = False

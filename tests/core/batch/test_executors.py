@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import zarr
 
+from napari_unet_nuclei.core.batch import block_work
 from napari_unet_nuclei.core.batch.blockwise import segment_blockwise
 from napari_unet_nuclei.core.batch.cluster import dask_cluster
 from napari_unet_nuclei.core.batch.executors import Executor, Serial, Threads
 from napari_unet_nuclei.core.errors import ClusterError, ImageFileError
+from napari_unet_nuclei.core.model.file import Model
 from napari_unet_nuclei.core.progress import Advanced, Cancelled, Progress, Silent
 from tests.core.batch.test_blockwise import request_of, write_image
 from tests.recording import RecordingProgress
@@ -87,6 +89,22 @@ class KillingOne:
             self.victim = 0
 
 
+def count_models() -> None:
+    """Let this process count how often it reads a model."""
+    read = block_work.read_model
+
+    def counting(path: Path) -> Model:
+        counting.times += 1
+        return read(path)
+
+    counting.times = 0
+    block_work.read_model = counting
+
+
+def models_read() -> int:
+    return getattr(block_work.read_model, "times", 0)
+
+
 @pytest.mark.cluster
 @pytest.mark.timeout(300)
 def test_a_cluster_that_loses_a_worker_gives_the_labels_of_one_machine(tmp_path):
@@ -102,10 +120,12 @@ def test_a_cluster_that_loses_a_worker_gives_the_labels_of_one_machine(tmp_path)
         addresses = list(cluster.client.scheduler_info()["workers"])
         assert len(addresses) == 2
         assert all(address.startswith("tcp://127.0.0.1:") for address in addresses), "others can reach the workers"
+        cluster.client.run(count_models)
         pids = cluster.client.run(os.getpid)
         progress = KillingOne(next(iter(pids.values())))
         result = segment_blockwise(asked, tmp_path / "cluster.ome.zarr", progress, block=80, executor=cluster)
         assert progress.victim == 0, "nobody was killed"
+        assert max(cluster.client.run(models_read).values()) == 1, "the model was loaded for every block"
     alone = segment_blockwise(asked, tmp_path / "alone.ome.zarr", Silent(), block=80)
     assert result.count == alone.count > 0
     labels = [zarr.open_array(one.path / "0", mode="r")[:] for one in (result, alone)]

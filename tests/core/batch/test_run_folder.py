@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from napari_unet_nuclei.core.batch import run_folder
 from napari_unet_nuclei.core.batch.run import segment_files
 from napari_unet_nuclei.core.batch.run_folder import alone, kept_number_format
 from napari_unet_nuclei.core.errors import OutputFileError
@@ -47,13 +48,33 @@ def test_another_process_keeps_runs_out_for_as_long_as_it_lives(tmp_path):
         pass
 
 
-def test_a_file_system_without_locks_stops_nobody(tmp_path, monkeypatch):
-    def refuse(file: object) -> None:
-        raise OSError(95, "Operation not supported")
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
+def test_a_simulated_file_system_without_locks_stops_nobody(tmp_path, monkeypatch, code):
+    def refuse(file: int, kind: int) -> None:
+        raise OSError(code, "no locks")
 
-    monkeypatch.setattr(run_folder, "_lock", refuse)
+    monkeypatch.setattr(pytest.importorskip("fcntl"), "flock", refuse)
     with alone(tmp_path / ".lock", tmp_path):
         pass
+    assert not (tmp_path / ".lock").exists()
+
+
+def test_many_runs_that_begin_and_end_at_once_never_hold_a_place_together(tmp_path):
+    inside, most = [], []
+
+    def hold(number: int) -> bool:
+        try:
+            with alone(tmp_path / ".lock", tmp_path):
+                inside.append(number)
+                most.append(len(inside))
+                inside.remove(number)
+        except OutputFileError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert any(pool.map(hold, range(200)))
+    assert set(most) == {1}
     assert not (tmp_path / ".lock").exists()
 
 

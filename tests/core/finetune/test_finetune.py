@@ -11,6 +11,7 @@ from napari_unet_nuclei.core.finetune import finetune as module
 from napari_unet_nuclei.core.finetune.candidates import SURER, Judge, choose, mixture
 from napari_unet_nuclei.core.finetune.finetune import finetune, hash_samples
 from napari_unet_nuclei.core.finetune.rehearsal import FOLDER, Rehearsal, mixed, read_rehearsal
+from napari_unet_nuclei.core.finetune.report import figures
 from napari_unet_nuclei.core.labels.reviewed import trusted
 from napari_unet_nuclei.core.model.card import ModelCard, Thresholds
 from napari_unet_nuclei.core.model.file import Model, read_model, save_model
@@ -60,9 +61,25 @@ def test_the_new_model_names_its_parent_its_lesson_and_its_figures_and_the_old_o
     assert card.training.steps == 4
     assert card.training.data_hash == hash_samples([sample(0), sample(1)])
     assert card.training.settings["strength"] == 0.8
-    assert {"held-out AP@0.5 before", "held-out AP@0.5 after"} <= set(card.metrics)
+    report = done.chosen.report
+    for when, judgement in (("before", report.before), ("after", report.after)):
+        said = {name: card.metrics[f"held-out {name} {when}"] for name, *_ in figures(report)}
+        assert said == pytest.approx(judgement.figures, abs=0.0005)
+    assert card.metrics["held-out nuclei"] == report.nuclei
+    assert "held-out merged after" in card.metrics
     save_model(tmp_path / "new.safetensors", done.chosen.model)
     assert read_model(tmp_path / "new.safetensors").card.training == card.training
+
+
+def test_the_card_says_that_other_images_were_taught_than_the_model_was_made_for(monkeypatch):
+    stained = [replace(sample(seed), turned=True) for seed in range(2)]
+    card = finetune(base(), stained, SETTINGS, "new").chosen.model.card
+    assert card.kinds == ("fluorescence", "stained")
+    assert card.description.endswith("corrected nuclei in stained images.")
+    again = Model(card, base().network)
+    card = finetune(again, [sample(0), sample(1)], SETTINGS, "newer").chosen.model.card
+    assert card.kinds == ("fluorescence", "stained"), "what the parent was taught is forgotten"
+    assert card.description.endswith("corrected nuclei in fluorescence images.")
 
 
 def test_steps_and_seed_repeat_a_run_to_the_bit():
@@ -109,7 +126,7 @@ def test_with_rehearsal_the_report_tells_what_was_forgotten(monkeypatch):
     monkeypatch.setattr(module, "read_rehearsal", lambda kind, form: rehearsal)
     done = finetune(base(), [sample(0), sample(1)], SETTINGS.changed(rehearsal=True), "new")
     assert done.chosen.memory is not None
-    assert "rehearsed AP@0.5 after" in done.chosen.model.card.metrics
+    assert "rehearsed AP at IoU 0.5 after" in done.chosen.model.card.metrics
 
 
 def test_what_is_rehearsed_is_what_the_old_model_was_made_for_and_what_was_corrected(monkeypatch):
@@ -214,5 +231,5 @@ def test_reference_images_are_scored_by_both_models_and_neither_teach_nor_choose
     assert plain.reference is None
     assert done.reference is not None
     assert done.reference.nuclei == len(np.unique(sample(3).labels)) - 1
-    assert {"reference AP@0.5 before", "reference AP@0.5 after"} <= set(done.chosen.model.card.metrics)
+    assert {"reference AP at IoU 0.5 before", "reference AP at IoU 0.5 after"} <= set(done.chosen.model.card.metrics)
     assert torch.equal(weights(plain.chosen.model), weights(done.chosen.model))

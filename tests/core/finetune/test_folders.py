@@ -13,7 +13,7 @@ from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.file import Model, save_model
 from napari_unet_nuclei.core.model.registry import load_model
-from napari_unet_nuclei.core.progress import Cancelled, Silent
+from napari_unet_nuclei.core.progress import Cancelled, Notice, Silent
 from napari_unet_nuclei.core.settings import FinetuneSettings
 from tests.core.tiny import TINY, tiny_network
 from tests.recording import RecordingProgress
@@ -80,7 +80,8 @@ def test_a_model_that_is_worse_on_other_images_is_kept_and_said_to_be(request_of
     progress = RecordingProgress()
     finetune_folders(request_of, progress)
     assert request_of.out.exists()
-    assert any(text.startswith("Reference images: the new model is worse there") for text in progress.notices)
+    [warning] = [event.message for event in progress.events if isinstance(event, Notice) and event.warning]
+    assert warning.startswith("Reference images: the new model is worse there")
 
 
 def test_a_place_that_cannot_be_written_to_is_said_in_words(request_of):

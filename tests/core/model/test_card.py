@@ -40,6 +40,19 @@ def test_the_card_is_read_without_the_weights(tiny_model_file):
     assert read_card(tiny_model_file).name == "tiny"
 
 
+def test_figures_of_an_old_and_a_new_model_stand_side_by_side():
+    metrics = {"nuclei": 12345.0, "merged before": 3.0, "merged after": 0.0, "AP after": 0.82}
+    card = ModelCard(name="x", metrics=metrics)
+    assert card.measured == {"nuclei": "12,345", "merged": "3 → 0", "AP after": "0.82"}
+
+
+def test_a_card_says_what_a_model_was_made_for_and_what_it_was_taught():
+    assert ModelCard(name="x").purpose == "for fluorescence images"
+    taught = ModelCard(name="x").fitted("stained", taught=(20.0,))
+    assert taught.purpose == "for fluorescence images, taught on stained ones"
+    assert taught.kinds == ("fluorescence", "stained")
+
+
 @pytest.mark.parametrize("suffix", [".pt", ".pth", ".h5", ".onnx", ""])
 def test_other_weight_files_are_refused_with_what_is_accepted(tmp_path, suffix):
     path = tmp_path / f"weights{suffix}"

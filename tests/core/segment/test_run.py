@@ -9,6 +9,7 @@ from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei, stained_
 from napari_unet_nuclei.core.labels.metrics import match
 from napari_unet_nuclei.core.model.card import Thresholds
 from napari_unet_nuclei.core.model.file import Model, save_model
+from napari_unet_nuclei.core.model.registry import load_model
 from napari_unet_nuclei.core.segment import nuclei
 from napari_unet_nuclei.core.segment import result as results
 from napari_unet_nuclei.core.segment.predict import thresholds_at
@@ -141,6 +142,15 @@ def test_a_bright_background_and_stained_colours_get_the_model_for_them():
     assert match(tissue.labels, coloured.labels).average_precision[0] > 0.5
     by_force = segment(tissue.image, "nuclei-fluorescence", **CPU)
     assert any("was made for fluorescence" in notice for notice in by_force.notices)
+
+
+def test_a_model_that_was_taught_stained_images_is_not_said_to_be_for_others(tmp_path):
+    model = load_model("nuclei-fluorescence")
+    card = model.card.model_copy(update={"name": "ours"}).fitted("stained", taught=(20.0,))
+    save_model(tmp_path / "ours.safetensors", Model(card, model.network))
+    bright = segment(IMAGE.max() - IMAGE, str(tmp_path / "ours.safetensors"), **CPU)
+    assert not any("was made for" in notice for notice in bright.notices)
+    assert segment(IMAGE.max() - IMAGE, **CPU).model == "nuclei-stained"
 
 
 @pytest.mark.parametrize("alpha", [False, True])

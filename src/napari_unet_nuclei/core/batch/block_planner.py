@@ -175,7 +175,7 @@ class Planner:
             notices.append("Bright background: the image was inverted.")
         if self.request.source.is_colour and len(self.look.channels) == 1:
             notices.append(f"Colour picture: the nuclei were read from the {self.look.channel_name}.")
-        if self.look.kind != self.entry.card.image_kind:
+        if self.look.kind not in self.entry.card.kinds:
             kind = self.entry.card.image_kind
             notices.append(f"The model '{self.entry.name}' was made for {kind} images; check the result.")
         return notices

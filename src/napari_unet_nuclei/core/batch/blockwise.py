@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from napari_unet_nuclei.core.atomic import atomic
+from napari_unet_nuclei.core.atomic import atomic, remedy
 from napari_unet_nuclei.core.batch.block_destination import NAME, Destination
 from napari_unet_nuclei.core.batch.block_plan import BlockPlan, read_plan
 from napari_unet_nuclei.core.batch.block_planner import Planner
@@ -46,6 +46,8 @@ BLOCK = 2048
 
 # Where planning ends, and labels where there is a table to be made, as shares of the progress bar.
 _PLANNED, _LABELLED = 0.03, 0.9
+
+KEPT = "What is done is kept: run it again."
 
 
 @dataclass(frozen=True)
@@ -242,10 +244,11 @@ def _disk_errors_in_words(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OutputFileError(
-            f"{folder} cannot be written or read ({error.strerror or error}). What is done is kept: see to the disk, "
-            "and run it again."
-        ) from error
+        raise OutputFileError(f"{folder} cannot be written or read: {remedy(error)} {KEPT}") from error
+    except OutputFileError as error:
+        if isinstance(error.__cause__, OSError):
+            raise OutputFileError(f"{error} {KEPT}") from error.__cause__
+        raise
 
 
 def _result(

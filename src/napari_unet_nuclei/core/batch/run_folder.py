@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, cast, get_args
+from typing import cast, get_args
+
+from filelock import FileLock, Timeout
 
 from napari_unet_nuclei.core.atomic import atomic
 from napari_unet_nuclei.core.batch.plan import RECORDS
@@ -17,7 +18,7 @@ from napari_unet_nuclei.core.types import NumberFormat
 
 LOCK, NUMBER_FORMAT = ".lock", ".number-format"
 
-_TAKEN = frozenset({errno.EACCES, errno.EAGAIN, errno.EDEADLK})
+_WITHOUT_LOCKS = frozenset({errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOLCK, errno.EINVAL})
 
 
 def kept_number_format(out: Path, *, afresh: bool) -> NumberFormat:
@@ -65,55 +66,23 @@ def alone(path: Path, place: Path) -> Iterator[None]:
     OutputFileError
         If another run is at work there, or the lock cannot be made.
     """
-    while True:
-        with _opened(path) as file:
-            try:
-                _lock(file)
-            except OSError as error:
-                if error.errno in _TAKEN:
-                    raise OutputFileError(
-                        f"Another run is writing {place}: wait until it has ended, or choose another place."
-                    ) from None
-                # This file system knows no locks: nobody is kept out.
-            if not _is_still(path, file):  # its last owner has just removed it
-                continue
-            try:
-                yield
-            finally:
-                if sys.platform != "win32":  # which does not let an open file be removed
-                    path.unlink(missing_ok=True)
-        if sys.platform == "win32":
-            path.unlink(missing_ok=True)
-        return
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
+    lock = FileLock(path, fallback_to_soft=False)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("ab")
-    except OSError as error:
+        lock.acquire(timeout=0)
+    except Timeout:
         raise OutputFileError(
-            f"{path.parent} cannot be written to ({error.strerror or error}). Choose another folder."
-        ) from error
-    with file:
-        yield file
-
-
-def _lock(file: IO[bytes]) -> None:
-    """Lock a file for this process, or fail at once."""
-    if sys.platform == "win32":
-        import msvcrt
-
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def _is_still(path: Path, file: IO[bytes]) -> bool:
+            f"Another run is writing {place}: wait until it has ended, or choose another place."
+        ) from None
+    except OSError as error:
+        if error.errno not in _WITHOUT_LOCKS:
+            raise OutputFileError(
+                f"{path.parent} cannot be written to ({error.strerror or error}). Choose another folder."
+            ) from error
+        # This file system knows no locks: nobody is kept out.
     try:
-        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
-    except FileNotFoundError:
-        return False
+        yield
+    finally:
+        if sys.platform != "win32":  # where the lock removes its file itself; here it is removed while it is held
+            path.unlink(missing_ok=True)
+        lock.release()

@@ -33,8 +33,6 @@ def locked(folder: Path) -> Iterator[None]:
         lock.acquire(timeout=PATIENCE)
     except Timeout as error:
         raise OutputFileError(f"{folder} is being written to by another window or program: try again.") from error
-    except NotImplementedError as error:
-        raise OutputFileError(f"{folder} cannot be written to: its disk knows no locks. Choose another one.") from error
     except OSError as error:
         raise OutputFileError(f"{folder} cannot be written to: {remedy(error)}") from error
     try:

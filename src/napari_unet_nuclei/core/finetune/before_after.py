@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 import numpy as np
@@ -20,6 +20,8 @@ from napari_unet_nuclei.core.types import Labels
 DRAWS = 2000
 CONFIDENCE = 0.9
 """A difference counts where so many of the bootstrap's draws agree on its sign, in the middle of their distribution."""
+
+COUNT_ERROR = "count error"
 
 Outcome = Literal["better", "worse", "no clear difference", "too little to tell"]
 
@@ -47,6 +49,17 @@ class Judgement:
     def ap75(self) -> float:
         """Average precision at IoU 0.75."""
         return float(self.scores.average_precision[IOU_THRESHOLDS.index(0.75)])
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """All figures by the names that reports and cards have for them; numbers of nuclei are whole."""
+        return {
+            "AP at IoU 0.5": self.ap50,
+            "AP at IoU 0.75": self.ap75,
+            "F1 at IoU 0.5": float(self.scores.f1[0]),
+            **asdict(self.mistakes),
+            COUNT_ERROR: self.scores.count_error,
+        }
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,9 @@ COLOURS = 3
 EXPECTED = 64
 """Diameters that a card lists, at most."""
 
+SUMMARY = ("AP at IoU 0.5",)
+"""Figures on a card of the images that did not choose the model; its report has all of them."""
+
 
 @dataclass(frozen=True)
 class Finetuned:
@@ -131,7 +134,7 @@ def finetune(
     compared = judge.compare(chosen.model, reference, Share(progress, CHOSEN, 1.0)) if reference else None
     card = _card(base.card, name, chosen, samples, division, settings, result)
     if compared is not None:
-        card = card.model_copy(update={"metrics": card.metrics | _figures("reference", compared)})
+        card = card.model_copy(update={"metrics": card.metrics | _figures("reference", compared, SUMMARY)})
     progress.report(Advanced(1.0, "done"))
     chosen = replace(chosen, model=Model(card, chosen.model.network))
     device = f"{trainer.device.name} ({trainer.device.title})"
@@ -202,12 +205,11 @@ def _card(
     metrics = {
         "held-out nuclei": float(report.nuclei),
         **_figures("held-out", report),
-        "held-out AP@0.75 before": round(report.before.ap75, 3),
-        "held-out AP@0.75 after": round(report.after.ap75, 3),
         "share of new weights": chosen.share,
     }
     if chosen.memory is not None:
-        metrics |= _figures("rehearsed", chosen.memory)
+        metrics |= _figures("rehearsed", chosen.memory, SUMMARY)
+    taught = sorted({sample.kind for sample in division.training})
     record = TrainingRecord(
         dataset="corrections",
         images=len(division.training),
@@ -221,7 +223,8 @@ def _card(
     return chosen.model.card.model_copy(
         update={
             "name": name,
-            "description": f"{base.name}, fine-tuned on {division.training_nuclei} corrected nuclei.",
+            "description": f"{base.name}, fine-tuned on {division.training_nuclei} corrected nuclei in "
+            f"{' and '.join(taught)} images.",
             "training": record,
             "metrics": metrics,
             "limits": "",
@@ -231,7 +234,11 @@ def _card(
     )
 
 
-def _figures(what: str, report: BeforeAfter) -> dict[str, float]:
-    """Accuracy of both models, rounded to what the number of nuclei supports."""
-    values = {"before": report.before.ap50, "after": report.after.ap50}
-    return {f"{what} AP@0.5 {when}": round(value, 3) for when, value in values.items()}
+def _figures(what: str, report: BeforeAfter, names: Sequence[str] = ()) -> dict[str, float]:
+    """Figures of both models, or some of them by name, rounded to what the number of nuclei supports."""
+    models = {"before": report.before.figures, "after": report.after.figures}
+    return {
+        f"{what} {name} {when}": round(float(figures[name]), 3)
+        for name in names or report.before.figures
+        for when, figures in models.items()
+    }

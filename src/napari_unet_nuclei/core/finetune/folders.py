@@ -89,10 +89,11 @@ def finetune_folders(request: FinetuneRequest, progress: Progress) -> Finetuned:
     reference = () if request.reference is None else read_dataset(request.reference, form)
     done = finetune(base, samples, request.settings, request.out.stem, Share(progress, READ, 1.0), reference)
     write_finetune_report(request.report, done)
-    progress.report(Notice(done.chosen.report.sentence))
+    progress.report(Notice(done.chosen.report.sentence, warning=done.chosen.report.outcome == "worse"))
     for title, report in comparisons(done).items():
         if report.outcome == "worse" and report is not done.chosen.report:
-            progress.report(Notice(f"{title}: the new model is worse there. {request.report} shows how much."))
+            text = f"{title}: the new model is worse there. {request.report} shows how much."
+            progress.report(Notice(text, warning=True))
     if done.chosen.report.outcome == "worse" and not request.keep_worse:
         raise WorseModelError(
             f"The new model was not written, because it is worse; {request.report} shows where. Correct more nuclei, "

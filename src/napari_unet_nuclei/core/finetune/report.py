@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
 
-from napari_unet_nuclei.core.finetune.before_after import BeforeAfter, Judgement
+from napari_unet_nuclei.core.finetune.before_after import COUNT_ERROR, BeforeAfter
 from napari_unet_nuclei.core.finetune.finetune import Finetuned
 from napari_unet_nuclei.core.image.overlay import Picture, outlined
 from napari_unet_nuclei.core.labels.metrics import IOU_THRESHOLDS, find_overlaps
@@ -107,20 +107,14 @@ def _comparison(title: str, report: BeforeAfter) -> Section:
 
 def figures(report: BeforeAfter) -> list[tuple[str, str, str]]:
     """Return the rows of a table: name, old model, new model."""
-    return [(name, values(report.before), values(report.after)) for name, values in _FIGURES.items()]
+    before, after = report.before.figures, report.after.figures
+    return [(name, _text(name, before[name]), _text(name, after[name])) for name in before]
 
 
-_FIGURES: dict[str, Callable[[Judgement], str]] = {
-    "AP at IoU 0.5": lambda one: f"{one.ap50:.3f}",
-    "AP at IoU 0.75": lambda one: f"{one.ap75:.3f}",
-    "F1 at IoU 0.5": lambda one: f"{one.scores.f1[0]:.3f}",
-    "found": lambda one: str(one.mistakes.found),
-    "missed": lambda one: str(one.mistakes.missed),
-    "spurious": lambda one: str(one.mistakes.spurious),
-    "merged": lambda one: str(one.mistakes.merged),
-    "split": lambda one: str(one.mistakes.split),
-    "count error": lambda one: f"{one.scores.count_error:.1%}",
-}
+def _text(name: str, value: float) -> str:
+    if isinstance(value, int):
+        return str(value)
+    return f"{value:.1%}" if name == COUNT_ERROR else f"{value:.3f}"
 
 
 def _changes(done: Finetuned) -> Section:

@@ -222,7 +222,27 @@ class ModelCard(_Part):
     @property
     def purpose(self) -> str:
         """What the model is for, in a few words."""
-        return f"tells {len(self.classes)} classes" if self.classes else f"for {self.image_kind} images"
+        if self.classes:
+            return f"tells {len(self.classes)} classes"
+        others = " and ".join(self.other_kinds)
+        return f"for {self.image_kind} images" + (f", taught on {others} ones" if others else "")
+
+    @property
+    def kinds(self) -> tuple[ImageKind, ...]:
+        """Kinds of images that it knows: what it was made for, then what else it was taught."""
+        return (self.image_kind, *self.other_kinds)
+
+    @property
+    def measured(self) -> dict[str, str]:
+        """The figures as a person reads them; those before and after a fine-tuning side by side."""
+        texts: dict[str, str] = {}
+        for name, value in self.metrics.items():
+            what, _, when = name.rpartition(" ")
+            if when == "before" and f"{what} after" in self.metrics:
+                texts[what] = f"{_spell(value)} → {_spell(self.metrics[f'{what} after'])}"
+            elif when != "after" or f"{what} before" not in self.metrics:
+                texts[name] = _spell(value)
+        return texts
 
     def for_kind(self, kind: ImageKind) -> ModelCard:
         """Return the card as it holds for images of a kind: thresholds, and the sizes to expect."""
@@ -250,6 +270,10 @@ class ModelCard(_Part):
         if not 0 <= low < high <= 100:
             raise ValueError("the percentiles must rise, from 0 at least to 100 at most")
         return self
+
+
+def _spell(value: float) -> str:
+    return f"{value:,.0f}" if value.is_integer() else f"{value:.4g}"
 
 
 def read_card(path: Path) -> ModelCard:

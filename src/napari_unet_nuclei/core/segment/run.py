@@ -235,7 +235,7 @@ def _notices_of_nuclei(
 ) -> Iterator[str]:
     if reader.source.is_colour and len(look.channels) == 1:
         yield f"Colour picture: the nuclei were read from the {look.channel_name}."
-    if look.kind != card.image_kind:
+    if look.kind not in card.kinds:
         yield f"The model '{card.name}' was made for {card.image_kind} images; check the result."
     if found.maps is None:
         yield "The image is too large to keep the network's maps; thresholds act on the current view."
