@@ -44,6 +44,7 @@ def by_name(report) -> dict:
     return {Path(record.image).name: record for record in report.records}
 
 
+@pytest.mark.usefixtures("two_threads")
 def test_labels_are_those_of_python_for_every_image(folder, tmp_path) -> None:
     report = segment_files([folder], tmp_path / "out", RequestTemplate(SETTINGS))
     assert not report.failed
