@@ -27,8 +27,14 @@ SETTINGS = SegmentSettings().changed(diameter=24.0)
 SIZE = {"PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
 
 
+@pytest.fixture(scope="module")
+def stained() -> np.ndarray:
+    """A corner of stained tissue: (96, 128, 3) uint8."""
+    return stained_tissue().image[:96, :128]
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, stained: np.ndarray) -> Path:
     folder = tmp_path / "in"
     folder.mkdir()
     planes = [fluorescent_nuclei(seed, (96, 128), 24.0, 8).image for seed in range(4)]
@@ -36,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
         folder / "plane.ome.tif", planes[0], metadata={"axes": "YX", "Channel": {"Name": ["DAPI"]}, **SIZE}
     )
     tifffile.imwrite(folder / "stack.ome.tif", np.stack(planes[1:]), metadata={"axes": "ZYX", **SIZE})
-    iio.imwrite(folder / "colours.png", stained_tissue().image[:96, :128])
+    iio.imwrite(folder / "colours.png", stained)
     return folder
 
 
