@@ -110,9 +110,21 @@ def own_folders(
     if request.node.get_closest_marker("gui"):
         import napari.settings
 
+        request.getfixturevalue("manifests_read_once")
         # As napari's own fixture plugin_settings does, which would hide the installed plugins as well.
         monkeypatch.setattr(napari.settings, "_CFG_PATH", str(tmp_path / "napari-settings" / "settings.yaml"))
         monkeypatch.setattr(napari.settings, "_PLUGIN_SETTINGS", {})
+
+
+@pytest.fixture(scope="session")
+def manifests_read_once() -> Iterator[None]:
+    """Read the manifests of all installed plugins once; napari has them read twice for each of its windows."""
+    from npe2 import PluginManifest
+
+    found = list(PluginManifest.discover())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PluginManifest, "discover", lambda paths=(): iter(found))
+        yield
 
 
 @pytest.fixture
