@@ -12,7 +12,7 @@ import pytest
 from napari_unet_nuclei import segment
 from napari_unet_nuclei.core.image.read import read_image
 from tests.cli.program import run, small_image, write_image
-from tests.core.batch.test_blockwise import write_image as write_store
+from tests.core.batch.block_images import write_image as write_store
 
 
 def test_ome_zarr_images_are_done_in_blocks_beside_the_others(tmp_path):
