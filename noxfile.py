@@ -114,6 +114,19 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def checks(session: nox.Session) -> None:
+    """Run lint, types, imports, manifest and docs in one environment: five would have PyTorch installed twice."""
+    failed = []
+    for check in (lint, types, imports, manifest, docs):
+        try:
+            check(session)
+        except nox.command.CommandFailed:
+            failed.append(check.__name__)
+    if failed:
+        session.error(f"Failed: {', '.join(failed)}")
+
+
+@nox.session(default=False)
 def screenshots(session: nox.Session) -> None:
     """Take the pictures of README and docs again."""
     prepare_windows(session)
@@ -130,7 +143,7 @@ def benchmarks(session: nox.Session) -> None:
 
 
 def install(session: nox.Session, *requirements: str, of_project: bool = True) -> None:
-    """Install what a session needs, unless the last run installed the very same.
+    """Install what a session needs, unless an earlier run installed the very same.
 
     The project is installed editable, so that only its dependencies and its build settings count, not its source.
     """
@@ -140,12 +153,10 @@ def install(session: nox.Session, *requirements: str, of_project: bool = True) -
         wanted += [project["build-system"], project["project"], project["tool"]["hatch"]]
         wanted.append((ROOT / "constraints.txt").read_text(encoding="utf-8"))
     fingerprint = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
-    stamp = Path(session.virtualenv.location) / "installed.sha256"
-    if stamp.exists() and stamp.read_text(encoding="utf-8") == fingerprint:
-        return
-    stamp.unlink(missing_ok=True)
-    session.install("-c", "constraints.txt", *requirements)
-    stamp.write_text(fingerprint, encoding="utf-8")
+    stamp = Path(session.virtualenv.location) / f"installed-{fingerprint}"
+    if not stamp.exists():
+        session.install("-c", "constraints.txt", *requirements)
+        stamp.touch()
 
 
 def has_screen() -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from tests.recording import RecordingProgress
 # Read by napari and PyTorch when they are first imported, hence here and not in a fixture.
 os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp(prefix="napari-settings-")) / "settings.yaml")
 os.environ.setdefault("NAPARI_STRICT_QT", "raise")
-os.environ.setdefault("OMP_NUM_THREADS", str(min(4, os.cpu_count() or 1)))
+# One thread: on images as small as the tests', more of them cost several times as much as they compute.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 hypothesis.settings.register_profile("nuclei", deadline=None, max_examples=50)
 hypothesis.settings.load_profile("nuclei")
@@ -68,6 +70,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=real_images_problem()))
 
 
+def pytest_collection_finish() -> None:
+    """Leave out of every further look for garbage what was imported: napari looks before and after each viewer."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
@@ -102,12 +110,35 @@ def own_folders(
     if request.node.get_closest_marker("gui"):
         import napari.settings
 
+        request.getfixturevalue("manifests_read_once")
         # As napari's own fixture plugin_settings does, which would hide the installed plugins as well.
         monkeypatch.setattr(napari.settings, "_CFG_PATH", str(tmp_path / "napari-settings" / "settings.yaml"))
         monkeypatch.setattr(napari.settings, "_PLUGIN_SETTINGS", {})
+
+
+@pytest.fixture(scope="session")
+def manifests_read_once() -> Iterator[None]:
+    """Read the manifests of all installed plugins once; napari has them read twice for each of its windows."""
+    from npe2 import PluginManifest
+
+    found = list(PluginManifest.discover())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PluginManifest, "discover", lambda paths=(): iter(found))
+        yield
 
 
 @pytest.fixture
 def recording() -> Callable[..., RecordingProgress]:
     """The class itself, so that a test names the report at which to cancel: ``recording(cancel_after=3)``."""
     return RecordingProgress
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """Let PyTorch have two threads, as on a computer of two cores: a folder is then done two images at a time."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)

@@ -39,13 +39,9 @@ def test_importing_the_package_loads_neither_torch_nor_napari():
     assert loaded_after_importing("").isdisjoint({"torch", *WINDOW})
 
 
-def test_what_the_window_needs_before_a_run_loads_no_torch():
+def test_the_command_line_starts_without_torch_and_so_does_what_the_window_needs_before_a_run():
     nouns = ("core.image", "core.labels", "core.settings", "core.model.card", "core.model.registry")
-    assert "torch" not in loaded_after_importing(*nouns, "core.segment.request", "core.segment.result")
-
-
-def test_the_command_line_starts_without_torch():
-    assert "torch" not in loaded_after_importing("cli")
+    assert "torch" not in loaded_after_importing("cli", *nouns, "core.segment.request", "core.segment.result")
 
 
 def test_core_and_command_line_need_neither_napari_nor_qt():

@@ -10,15 +10,17 @@ from tests.cli.program import run
 HEAVY = {"numpy", "pandas", "skimage", "scipy", "torch", "tifffile", "pydantic", "napari", "qtpy"}
 
 
-def loaded_by(*arguments: str) -> set[str]:
-    """Modules that one run of the program loads."""
+def loaded_by(*runs: tuple[str, ...]) -> list[set[str]]:
+    """Modules that are loaded after each of these runs of the program, one after the other in a fresh Python."""
     code = (
         "import sys\nfrom napari_unet_nuclei.cli import app\n"
-        f"try:\n    app({list(arguments)!r})\n"
-        "finally:\n    print('LOADED', *sys.modules)"
+        f"for arguments in {[list(run) for run in runs]!r}:\n"
+        "    try:\n        app(arguments)\n"
+        "    except SystemExit as ended:\n        assert not ended.code\n"
+        "    print('LOADED', *sys.modules)"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    return set(shown.rpartition("LOADED")[2].split())
+    return [set(line.split()) for line in shown.splitlines() if line.startswith("LOADED")]
 
 
 def test_help_lists_every_subcommand():
@@ -28,12 +30,15 @@ def test_help_lists_every_subcommand():
 
 
 def test_help_loads_nothing_heavy():
-    assert loaded_by("--help").isdisjoint(HEAVY)
+    [loaded] = loaded_by(("--help",))
+    assert loaded.isdisjoint(HEAVY)
 
 
-@pytest.mark.parametrize("name", SUBCOMMANDS)
-def test_help_of_a_subcommand_loads_no_network_and_no_window(name):
-    assert loaded_by(name, "--help").isdisjoint({"torch", "napari", "qtpy", "magicgui"})
+def test_help_of_a_subcommand_loads_no_network_and_no_window():
+    after = loaded_by(*((name, "--help") for name in SUBCOMMANDS))
+    assert len(after) == len(SUBCOMMANDS)
+    for name, loaded in zip(SUBCOMMANDS, after, strict=True):
+        assert loaded.isdisjoint({"torch", "napari", "qtpy", "magicgui"}), name
 
 
 def test_help_answers_at_once():
@@ -44,7 +49,7 @@ def test_help_answers_at_once():
         return after.children_user + after.children_system - before.children_user - before.children_system
 
     # Time of the processor, and the best of some: a busy machine is no fault of the program's.
-    assert min(processor_seconds() for _ in range(4)) < 0.8
+    assert any(processor_seconds() < 0.8 for _ in range(4))
 
 
 @pytest.mark.parametrize(("name", "summary"), SUBCOMMANDS.items())

@@ -221,23 +221,3 @@ def test_ctrl_c_keeps_what_is_done_and_leaves_nothing_half_written(tmp_path):
     assert "go on" in messages
     assert sorted(path.name for path in out.iterdir()) == [".nuclei", "a_labels.tif", "a_table.csv"]
     assert not [path for path in out.rglob("*") if ".part" in path.name]
-
-
-@pytest.mark.timeout(400)
-def test_workers_on_this_computer_do_the_images_of_a_run(tmp_path):
-    pytest.importorskip("distributed")
-    for seed, name in enumerate("ab"):
-        write_image(tmp_path / "in" / f"{name}.png", seed)
-    (tmp_path / "in" / "bad.tif").write_text("no image")
-    for name, options in (("one", ()), ("many", ("--workers", 2))):
-        shown = run("segment", tmp_path / "in", "--out", tmp_path / name, "--diameter", 24, *options)
-        assert shown.exit_code == 1, shown.output
-        assert "1 of 3 failed" in shown.stderr
-    for name in "ab":
-        one, many = (tifffile.imread(tmp_path / out / f"{name}_labels.tif") for out in ("one", "many"))
-        assert one.any()
-        np.testing.assert_array_equal(one, many)
-    assert (
-        run("segment", tmp_path / "in", "--out", tmp_path / "x", "--workers", 2, "--scheduler", "tcp://x:1").exit_code
-        == 2
-    )

@@ -12,7 +12,7 @@ import pytest
 from napari_unet_nuclei import segment
 from napari_unet_nuclei.core.image.read import read_image
 from tests.cli.program import run, small_image, write_image
-from tests.core.batch.test_blockwise import write_image as write_store
+from tests.core.batch.block_images import write_image as write_store
 
 
 def test_ome_zarr_images_are_done_in_blocks_beside_the_others(tmp_path):
@@ -54,12 +54,25 @@ def test_an_address_and_a_number_of_workers_are_one_too_many(tmp_path):
 
 @pytest.mark.cluster
 @pytest.mark.timeout(300)
-def test_a_worker_does_files_and_blocks(tmp_path):
+def test_workers_on_this_computer_do_files_and_blocks(tmp_path):
+    pytest.importorskip("distributed")
     write_store(tmp_path / "images" / "slide.ome.zarr", 3, small_image())
-    write_image(tmp_path / "images" / "a.png")
-    program = [sys.executable, "-m", "napari_unet_nuclei", "segment", "images", "--out", "results", "--workers", "1"]
-    done = subprocess.run([*program, "--device", "cpu"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    summary = pd.read_csv(tmp_path / "results" / "summary.csv")
-    assert summary.status.tolist() == ["done", "done"]
-    assert summary.nuclei.nunique() == 1, "both hold the same image"
+    for seed, name in enumerate("ab"):
+        write_image(tmp_path / "images" / f"{name}.png", seed)
+    (tmp_path / "images" / "bad.tif").write_text("no image")
+    given = ["segment", str(tmp_path / "images"), "--diameter", "24", "--device", "cpu", "--out"]
+    alone = run(*given, tmp_path / "alone")
+    assert alone.exit_code == 1, alone.output
+    # As a program of its own, since every worker starts as another one.
+    program = [sys.executable, "-m", "napari_unet_nuclei", *given, str(tmp_path / "workers"), "--workers", "2"]
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    for messages in (alone.stderr, done.stderr):
+        assert "1 of 4 failed" in messages
+    summaries = [pd.read_csv(tmp_path / out / "summary.csv").set_index("image") for out in ("alone", "workers")]
+    assert summaries[1].status.tolist() == ["done", "done", "failed", "done"]
+    assert summaries[1].nuclei.equals(summaries[0].nuclei)
+    for name in ("a_labels.tif", "b_labels.tif", "slide_labels.ome.zarr"):
+        labels = [read_image(tmp_path / out / name).array[:] for out in ("alone", "workers")]
+        assert labels[0].any()
+        np.testing.assert_array_equal(*labels)

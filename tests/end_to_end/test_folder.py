@@ -27,15 +27,11 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
 @pytest.fixture
 def folder(nuclei_data: Path, tmp_path: Path) -> Path:
-    return fill(tmp_path / "in", nuclei_data, IMAGES)
-
-
-def fill(folder: Path, nuclei_data: Path, images: int) -> Path:
-    """Put real images into two folders, and a file of each bad kind beside them."""
-    root = nuclei_data / "dsb2018"
+    """Real images in two folders, and a file of each bad kind beside them."""
+    folder, root = tmp_path / "in", nuclei_data / "dsb2018"
     with (root / "index.csv").open(encoding="utf-8", newline="") as file:
         names = [row["image"] for row in csv.DictReader(file)]
-    for number, name in enumerate(names[:: len(names) // images][:images]):
+    for number, name in enumerate(names[:: len(names) // IMAGES][:IMAGES]):
         target = folder / ("odd" if number % 2 else "even") / f"field_{number:03}.png"
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(root / "images" / f"{name}.png", target)
@@ -49,9 +45,9 @@ def fill(folder: Path, nuclei_data: Path, images: int) -> Path:
     return folder
 
 
-def assert_same_results(one: Path, other: Path, images: int) -> None:
+def assert_same_results(one: Path, other: Path) -> None:
     labels = sorted(one.rglob("*_labels.tif"))
-    assert len(labels) == images
+    assert len(labels) == IMAGES
     for path in labels:
         np.testing.assert_array_equal(read_image(path).array, read_image(other / path.relative_to(one)).array)
     for path in (*one.rglob("*_table.csv"), one / "nuclei.csv"):
@@ -59,10 +55,9 @@ def assert_same_results(one: Path, other: Path, images: int) -> None:
 
 
 @pytest.mark.cluster
-def test_a_run_that_was_killed_and_two_workers_give_what_one_run_gives(nuclei_data, tmp_path) -> None:
+def test_a_run_that_was_killed_and_two_workers_give_what_one_run_gives(folder, tmp_path) -> None:
     pytest.importorskip("distributed")
-    images = 12
-    command = ["segment", str(fill(tmp_path / "in", nuclei_data, images)), "--out"]
+    command = ["segment", str(folder), "--out"]
     program = [sys.executable, "-m", "napari_unet_nuclei", *command, str(tmp_path / "killed")]
     with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as killed:
         assert killed.stdout is not None
@@ -73,13 +68,14 @@ def test_a_run_that_was_killed_and_two_workers_give_what_one_run_gives(nuclei_da
     for out, options in (("once", ()), ("killed", ()), ("workers", ("--workers", "2"))):
         shown = CliRunner().invoke(app, [*command, str(tmp_path / out), *options])
         assert shown.exit_code == 1, shown.output
-        assert f"5 of {images + 5} failed" in shown.stderr
+        assert f"5 of {IMAGES + 5} failed" in shown.stderr
     summary = pd.read_csv(tmp_path / "killed" / "summary.csv")
     assert {"done", "skipped", "failed"} == set(summary.status)
     for out in ("killed", "workers"):
-        assert_same_results(tmp_path / "once", tmp_path / out, images)
+        assert_same_results(tmp_path / "once", tmp_path / out)
 
 
+@pytest.mark.usefixtures("two_threads")
 def test_the_dock_and_the_command_line_give_the_same_labels_and_list_the_bad_files(
     qtbot, make_napari_viewer_proxy, folder, tmp_path
 ) -> None:
@@ -94,7 +90,7 @@ def test_the_dock_and_the_command_line_give_the_same_labels_and_list_the_bad_fil
     shown = CliRunner().invoke(app, ["segment", str(folder), "--out", str(tmp_path / "cli")])
     assert shown.exit_code == 1
     assert f"5 of {IMAGES + 5} failed" in shown.stderr
-    assert_same_results(tmp_path / "dock", tmp_path / "cli", IMAGES)
+    assert_same_results(tmp_path / "dock", tmp_path / "cli")
     failed = {row.prospect.image for row in dock.table.images.rows if row.record and row.record.error}
     assert all(name in shown.stderr for name in failed)
     assert len(failed) == 5

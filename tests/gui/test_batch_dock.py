@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -13,11 +10,9 @@ import pandas as pd
 import pytest
 import tifffile
 import yaml
-import zarr
-from napari.layers import Image, Labels
-from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDesktopServices, QDropEvent
-from qtpy.QtWidgets import QApplication, QCheckBox, QFileDialog
+from qtpy.QtWidgets import QApplication, QFileDialog
 from typer.testing import CliRunner
 
 from napari_unet_nuclei import segment
@@ -28,35 +23,17 @@ from napari_unet_nuclei.core.batch.look_ahead import Prospect
 from napari_unet_nuclei.core.batch.record import FileRecord
 from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
-from napari_unet_nuclei.gui import batch_job
 from napari_unet_nuclei.gui.batch_choices import NAMED, STACKS, BatchChoices
 from napari_unet_nuclei.gui.batch_dock import BatchDock
 from napari_unet_nuclei.gui.batch_table import ACTION, IMAGE, NUCLEI, STATE, BatchTable, BatchTableModel
+from tests.gui.batching import LONG, cell, choose, click, open_dock, press, press_run, write_folder
 
 pytestmark = pytest.mark.usefixtures("tiny_model")
-
-LONG = 60_000
-"""Milliseconds that a run may take on a busy machine; the first one imports PyTorch."""
-
-OPEN_THE_DOCK = """
-import json, sys
-import napari
-viewer = napari.Viewer(show=False)
-viewer.window.add_plugin_dock_widget("napari-unet-nuclei", "Batch segment folder")
-print(json.dumps(sorted({"torch", "kornia"} & set(sys.modules))))
-viewer.close()
-"""
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Three images, one of them deeper, and a file that is none."""
-    for seed, name in enumerate(("a.png", "b.png", "deep/c.png")):
-        path = tmp_path / "in" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        iio.imwrite(path, fluorescent_nuclei(seed, (120, 160), 22.0, 12).image)
-    (tmp_path / "in" / "notes.tif").write_text("no image")
-    return tmp_path / "in"
+    return write_folder(tmp_path / "in")
 
 
 @pytest.fixture
@@ -67,49 +44,6 @@ def viewer(make_napari_viewer_proxy):
 @pytest.fixture
 def dock(viewer) -> BatchDock:
     return open_dock(viewer)
-
-
-def open_dock(viewer) -> BatchDock:
-    dock = BatchDock(viewer)
-    viewer.window.add_dock_widget(dock, name="Batch segment folder")
-    dock.form.model_picker.setValue("tiny")
-    dock.form.size_form.control("diameter_auto").value = False
-    return dock
-
-
-def choose(qtbot, dock: BatchDock, images: Path | str, out: Path) -> None:
-    """Type what to segment, and wait until the table tells what would be done."""
-    dock.form.out.setValue(str(out))
-    dock.form.images.setValue(str(images))
-    qtbot.waitUntil(lambda: dock.table.images.rowCount() > 0 and not dock._looking.is_busy, timeout=LONG)
-
-
-def press(qtbot, button) -> None:
-    """Click on a button, or on the box of a check box: beyond its text there is nothing to click."""
-    middle = QPoint(8 if isinstance(button, QCheckBox) else button.width() // 2, button.height() // 2)
-    qtbot.mouseClick(button, Qt.MouseButton.LeftButton, pos=middle)
-
-
-def press_run(qtbot, dock: BatchDock) -> None:
-    press(qtbot, dock.job_panel.run_button)
-    assert dock.job_panel.is_running
-    qtbot.waitUntil(lambda: not dock.job_panel.is_running, timeout=LONG)
-
-
-def cell(dock: BatchDock, name: str, column: int) -> str:
-    return str(dock.table.model().index(place(dock, name), column).data() or "")
-
-
-def place(dock: BatchDock, name: str) -> int:
-    model = dock.table.model()
-    return next(row for row in range(model.rowCount()) if model.index(row, IMAGE).data() == name)
-
-
-def click(qtbot, dock: BatchDock, name: str, column: int = ACTION) -> None:
-    """Click a cell where a user would."""
-    dock.tabs.setCurrentIndex(1)
-    middle = dock.table.visualRect(dock.table.model().index(place(dock, name), column)).center()
-    qtbot.mouseClick(dock.table.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(middle))
 
 
 def test_before_the_run_the_table_tells_how_images_are_read(qtbot, dock, folder, tmp_path) -> None:
@@ -162,85 +96,6 @@ def test_what_is_ticked_is_written_and_nothing_else(qtbot, dock, folder, tmp_pat
     ]
 
 
-def test_show_loads_image_and_labels_with_one_click(qtbot, viewer, dock, folder, tmp_path) -> None:
-    choose(qtbot, dock, folder, tmp_path / "out")
-    press_run(qtbot, dock)
-    for name in ("a.png", "b.png"):
-        click(qtbot, dock, name)
-        qtbot.waitUntil(lambda name=name: f"{name} labels" in viewer.layers, timeout=LONG)
-    labels = viewer.layers["b.png labels"]
-    np.testing.assert_array_equal(labels.data, tifffile.imread(tmp_path / "out" / "b_labels.tif"))
-    assert len(labels.features) == len(pd.read_csv(tmp_path / "out" / "b_table.csv"))
-    assert [layer.name for layer in viewer.layers if layer.visible] == ["b.png", "b.png labels"]
-
-
-def test_labels_lie_on_their_image_with_pixel_size_channels_and_plane(qtbot, viewer, dock, tmp_path) -> None:
-    pixels = np.stack([[fluorescent_nuclei(seed, (100, 120), 22.0, 8).image] * 2 for seed in range(3)])
-    size = {"PhysicalSizeX": 0.25, "PhysicalSizeY": 0.5, "PhysicalSizeZ": 2.0, "Channel": {"Name": ["DAPI", "GFP"]}}
-    tifffile.imwrite(tmp_path / "stack.ome.tif", pixels, metadata={"axes": "ZCYX", **size})
-    dock.form.size_form.control("channel_auto").value = False
-    dock.form.stacks.setCurrentText("one plane")
-    dock.form.plane.setValue(2)
-    choose(qtbot, dock, tmp_path / "stack.ome.tif", tmp_path / "out")
-    assert cell(dock, "stack.ome.tif", STATE).startswith("Z 3 · C 2 · Y 100 · X 120")
-    press_run(qtbot, dock)
-    click(qtbot, dock, "stack.ome.tif")
-    qtbot.waitUntil(lambda: len(viewer.layers) == 3, timeout=LONG)
-    dapi, gfp, labels = viewer.layers
-    assert (dapi.name, gfp.name) == ("stack.ome.tif DAPI", "stack.ome.tif GFP")
-    assert dapi.scale.tolist() == labels.scale.tolist() == [2.0, 0.5, 0.25]
-    assert labels.translate.tolist() == [4.0, 0.0, 0.0]
-    assert {str(unit) for unit in (*dapi.units, *labels.units)} == {"micrometer"}
-    assert labels.data.shape == (1, 100, 120)
-    assert labels.data.max() > 0
-
-
-def test_ome_zarr_labels_are_shown_like_others(qtbot, viewer, dock, folder, tmp_path) -> None:
-    dock.form.labels.setCurrentIndex(2)
-    choose(qtbot, dock, folder / "a.png", tmp_path / "out")
-    press_run(qtbot, dock)
-    click(qtbot, dock, "a.png")
-    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=LONG)
-    same = segment(iio.imread(folder / "a.png"), "tiny", axes="YX", diameter=22.0)
-    np.testing.assert_array_equal(viewer.layers[1].data, same.labels)
-
-
-def test_of_a_stack_with_time_one_plane_along_z_is_segmented_at_all_times(qtbot, dock, tmp_path) -> None:
-    pixels = np.stack(
-        [[fluorescent_nuclei(t, (100, 120), 22.0, 8).image // (z + 1) for z in range(2)] for t in range(3)]
-    )
-    tifffile.imwrite(tmp_path / "movie.ome.tif", pixels, metadata={"axes": "TZYX"})
-    dock.form.stacks.setCurrentText("one plane")
-    choose(qtbot, dock, tmp_path / "movie.ome.tif", tmp_path / "out")
-    assert "not one but 2 axes" in cell(dock, "movie.ome.tif", STATE)
-    dock.form.stacks.setCurrentText("one plane along z")
-    dock.form.plane.setValue(1)
-    qtbot.waitUntil(lambda: cell(dock, "movie.ome.tif", STATE).startswith("T 3"), timeout=LONG)
-    press_run(qtbot, dock)
-    same = segment(pixels[:, 1], "tiny", axes="TYX", diameter=22.0)
-    written = tifffile.imread(tmp_path / "out" / "movie_labels.tif")
-    np.testing.assert_array_equal(written.squeeze(), same.labels)
-
-
-def test_of_a_file_with_several_images_one_is_chosen(qtbot, viewer, dock, tmp_path) -> None:
-    assert dock.form.series.isHidden()
-    images = [fluorescent_nuclei(seed, (100, 120 + 10 * seed), 22.0, 8).image for seed in range(3)]
-    with tifffile.TiffWriter(tmp_path / "three.tif") as file:
-        for image in images:
-            file.write(image)
-    choose(qtbot, dock, tmp_path / "three.tif", tmp_path / "out")
-    assert cell(dock, "three.tif", STATE).startswith("one of 3 · Y 100 · X 120")
-    assert not dock.form.series.isHidden()
-    dock.form.series.setValue(2)
-    qtbot.waitUntil(lambda: "X 140" in cell(dock, "three.tif", STATE), timeout=LONG)
-    press_run(qtbot, dock)
-    same = segment(images[2], "tiny", axes="YX", diameter=22.0)
-    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out" / "three_labels.tif"), same.labels)
-    click(qtbot, dock, "three.tif")
-    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=LONG)
-    np.testing.assert_array_equal(viewer.layers[0].data, images[2])
-
-
 def test_a_list_of_paths_is_taken_as_on_the_command_line(qtbot, dock, folder, tmp_path) -> None:
     (tmp_path / "fields.txt").write_text(f"{folder / 'b.png'}\n\n{folder / 'deep' / '*.png'}\n")
     choose(qtbot, dock, tmp_path / "fields.txt", tmp_path / "out")
@@ -277,21 +132,6 @@ def test_a_record_asks_for_few_cells_of_a_table_of_thousands(qtbot, monkeypatch)
     table.show_record(FileRecord("/in/7.png", nuclei=3))
     QApplication.processEvents()
     assert len(asked) < 2000
-
-
-def test_of_a_large_image_a_preview_shows_the_middle(qtbot, viewer, dock, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(batch_job, "PREVIEW_SIDE", 100)
-    group = zarr.create_group(tmp_path / "slide.ome.zarr")
-    group.create_array("0", data=fluorescent_nuclei(0, (240, 300), 22.0, 40).image)
-    axes = [{"name": name, "type": "space"} for name in "yx"]
-    scale = [{"type": "scale", "scale": [1.0, 1.0]}]
-    datasets = [{"path": "0", "coordinateTransformations": scale}]
-    group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}
-    choose(qtbot, dock, tmp_path / "slide.ome.zarr", tmp_path / "out")
-    click(qtbot, dock, "slide.ome.zarr")
-    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=LONG)
-    assert viewer.layers[1].data.shape == (100, 100)
-    assert viewer.layers[1].translate.tolist() == [70, 100]
 
 
 def test_results_lie_where_workers_find_them_too(monkeypatch, tmp_path) -> None:
@@ -331,43 +171,22 @@ def test_a_scheduler_that_does_not_answer_is_told_in_words(qtbot, dock, folder, 
     assert "no Dask scheduler at nonsense" in dock.job_panel.status_label.text()
 
 
-def test_a_preview_shows_what_the_run_would_find_and_writes_nothing(qtbot, viewer, dock, folder, tmp_path) -> None:
-    choose(qtbot, dock, folder, tmp_path / "out")
-    click(qtbot, dock, "a.png")
-    qtbot.waitUntil(lambda: len(viewer.layers) == 2 and not dock.job_panel.is_running, timeout=LONG)
-    assert [type(layer) for layer in viewer.layers] == [Image, Labels]
-    same = segment(iio.imread(folder / "a.png"), "tiny", axes="YX", diameter=22.0)
-    np.testing.assert_array_equal(viewer.layers[1].data, same.labels)
-    assert not (tmp_path / "out").exists()
-    assert cell(dock, "a.png", ACTION) == "Preview"
-
-
 def test_cancel_keeps_what_is_done_and_a_second_run_goes_on_from_there(qtbot, dock, tmp_path) -> None:
     (tmp_path / "in").mkdir()
-    for number in range(40):
+    for number in range(24):
         iio.imwrite(tmp_path / "in" / f"{number:02}.png", fluorescent_nuclei(number, (120, 160), 22.0, 12).image)
     choose(qtbot, dock, tmp_path / "in", tmp_path / "out")
     press(qtbot, dock.job_panel.run_button)
     qtbot.waitUntil(lambda: any(row.record for row in dock.table.images.rows), timeout=LONG)
-    assert " of 40 done · " in dock.job_panel.status_label.text()
+    assert " of 24 done · " in dock.job_panel.status_label.text()
     press(qtbot, dock.job_panel.cancel_button)
     qtbot.waitUntil(lambda: not dock.job_panel.is_running, timeout=LONG)
     done = len(list((tmp_path / "out").glob("*_labels.tif")))
-    assert 0 < done < 40
+    assert 0 < done < 24
     assert "are kept" in dock.job_panel.status_label.text()
     press_run(qtbot, dock)
     summary = pd.read_csv(tmp_path / "out" / "summary.csv")
-    assert summary.status.value_counts().to_dict() == {"skipped": done, "done": 40 - done}
-
-
-def test_done_images_can_be_shown_before_any_run_of_this_window(qtbot, viewer, dock, folder, tmp_path) -> None:
-    choose(qtbot, dock, folder / "a.png", tmp_path / "out")
-    press_run(qtbot, dock)
-    second = open_dock(viewer)
-    choose(qtbot, second, folder / "a.png", tmp_path / "out")
-    assert cell(second, "a.png", STATE).startswith("done before")
-    click(qtbot, second, "a.png")
-    qtbot.waitUntil(lambda: "a.png labels" in viewer.layers, timeout=LONG)
+    assert summary.status.value_counts().to_dict() == {"skipped": done, "done": 24 - done}
 
 
 def test_choices_are_remembered(qtbot, viewer, dock, folder, tmp_path) -> None:
@@ -446,13 +265,6 @@ def test_closing_the_dock_does_not_lose_the_run(qtbot, viewer, dock, folder, tmp
     dock.close()
     dock.deleteLater()
     qtbot.waitUntil(lambda: (tmp_path / "out" / "report.html").exists(), timeout=LONG)
-
-
-@pytest.mark.gui
-def test_opening_the_dock_loads_no_torch() -> None:
-    run = subprocess.run([sys.executable, "-c", OPEN_THE_DOCK], capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
-    assert json.loads(run.stdout.splitlines()[-1]) == []
 
 
 def test_the_dock_is_in_the_menus(make_napari_viewer) -> None:

@@ -23,7 +23,9 @@ import json, sys
 import napari
 viewer = napari.Viewer(show=False)
 viewer.open_sample("napari-unet-nuclei", "fluorescent_nuclei")
-for name in ("Segment nuclei", "Measure nuclei", "Correct nuclei", "Models", "Fine-tune"):
+for name in (
+    "Segment nuclei", "Measure nuclei", "Correct nuclei", "Models", "Fine-tune", "Batch segment folder"
+):
     viewer.window.add_plugin_dock_widget("napari-unet-nuclei", name)
 print(json.dumps(sorted({"torch", "kornia"} & set(sys.modules))))
 viewer.close()

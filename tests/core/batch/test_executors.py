@@ -17,7 +17,7 @@ from napari_unet_nuclei.core.batch.executors import Executor, Serial, Threads
 from napari_unet_nuclei.core.errors import ClusterError, ImageFileError
 from napari_unet_nuclei.core.model.file import Model
 from napari_unet_nuclei.core.progress import Advanced, Cancelled, Progress, Silent
-from tests.core.batch.test_blockwise import request_of, write_image
+from tests.core.batch.block_images import request_of, write_image
 from tests.recording import RecordingProgress
 
 HERE = [Serial(), Threads(2)]

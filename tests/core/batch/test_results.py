@@ -27,8 +27,14 @@ SETTINGS = SegmentSettings().changed(diameter=24.0)
 SIZE = {"PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
 
 
+@pytest.fixture(scope="module")
+def stained() -> np.ndarray:
+    """A corner of stained tissue: (96, 128, 3) uint8."""
+    return stained_tissue().image[:96, :128]
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, stained: np.ndarray) -> Path:
     folder = tmp_path / "in"
     folder.mkdir()
     planes = [fluorescent_nuclei(seed, (96, 128), 24.0, 8).image for seed in range(4)]
@@ -36,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
         folder / "plane.ome.tif", planes[0], metadata={"axes": "YX", "Channel": {"Name": ["DAPI"]}, **SIZE}
     )
     tifffile.imwrite(folder / "stack.ome.tif", np.stack(planes[1:]), metadata={"axes": "ZYX", **SIZE})
-    iio.imwrite(folder / "colours.png", stained_tissue().image[:96, :128])
+    iio.imwrite(folder / "colours.png", stained)
     return folder
 
 
@@ -44,6 +50,7 @@ def by_name(report) -> dict:
     return {Path(record.image).name: record for record in report.records}
 
 
+@pytest.mark.usefixtures("two_threads")
 def test_labels_are_those_of_python_for_every_image(folder, tmp_path) -> None:
     report = segment_files([folder], tmp_path / "out", RequestTemplate(SETTINGS))
     assert not report.failed

@@ -25,7 +25,7 @@ from napari_unet_nuclei.core.model.card import CLASS_HEADS, Architecture, ModelC
 from napari_unet_nuclei.core.model.file import Model, save_model
 from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.core.settings import BatchSettings
-from tests.core.batch.test_blockwise import IMAGE, SETTINGS, write_image
+from tests.core.batch.block_images import IMAGE, SETTINGS, write_image
 from tests.core.tiny import tiny_network
 
 TEMPLATE = RequestTemplate(SETTINGS)

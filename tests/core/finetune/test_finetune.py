@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from napari_unet_nuclei.core.errors import ModelFileError, NoSamplesError
 from napari_unet_nuclei.core.finetune import finetune as module
 from napari_unet_nuclei.core.finetune.candidates import SURER, Judge, choose, mixture
-from napari_unet_nuclei.core.finetune.finetune import finetune, hash_samples
+from napari_unet_nuclei.core.finetune.finetune import Finetuned, finetune, hash_samples
 from napari_unet_nuclei.core.finetune.rehearsal import FOLDER, Rehearsal, mixed, read_rehearsal
 from napari_unet_nuclei.core.finetune.report import figures
 from napari_unet_nuclei.core.labels.reviewed import trusted
@@ -40,6 +41,16 @@ def base() -> Model:
     return Model(ModelCard(name="old", architecture=TINY, weights_hash="0123456789abcdef"), tiny_network())
 
 
+@cache
+def plain() -> tuple[Finetuned, Model, RecordingProgress]:
+    """Fine-tune on two samples, once for all tests that look at the outcome; with the old model and what was reported.
+
+    To be called by tests alone, under `exact`.
+    """
+    old, progress = base(), RecordingProgress()
+    return finetune(old, [sample(0), sample(1)], SETTINGS, "new", progress), old, progress
+
+
 def weights(model: Model) -> torch.Tensor:
     return torch.cat([value.flatten().float() for value in model.network.state_dict().values()])
 
@@ -52,10 +63,8 @@ def reviewed_half(seed: int):
 
 
 def test_the_new_model_names_its_parent_its_lesson_and_its_figures_and_the_old_one_stays(tmp_path):
-    old = base()
-    before = weights(old).clone()
-    done = finetune(old, [sample(0), sample(1)], SETTINGS, "new")
-    assert torch.equal(weights(old), before)
+    done, old, _ = plain()
+    assert torch.equal(weights(old), weights(base()))
     card = done.chosen.model.card
     assert (card.name, card.parent) == ("new", "old (0123456789abcdef)")
     assert card.training.steps == 4
@@ -83,7 +92,7 @@ def test_the_card_says_that_other_images_were_taught_than_the_model_was_made_for
 
 
 def test_steps_and_seed_repeat_a_run_to_the_bit():
-    runs = [finetune(base(), [sample(0), sample(1)], SETTINGS, "new") for _ in range(2)]
+    runs = [plain()[0], finetune(base(), [sample(0), sample(1)], SETTINGS, "new")]
     assert torch.equal(*(weights(run.chosen.model) for run in runs))
     assert not torch.equal(weights(runs[0].chosen.model), weights(base()))
 
@@ -163,7 +172,7 @@ def test_both_models_are_compared_as_a_user_has_them(monkeypatch):
 
 
 def test_the_new_model_expects_the_sizes_that_it_was_taught():
-    done = finetune(base(), [sample(0), sample(1)], SETTINGS, "new")
+    done, _, _ = plain()
     sizes = [round(one.median_diameter, 1) for one in done.division.training]
     assert sorted(done.chosen.model.card.taught) == sorted(sizes)
 
@@ -206,8 +215,7 @@ def test_cancel_leaves_nothing_behind(moment):
 
 
 def test_progress_rises_to_the_end():
-    progress = RecordingProgress()
-    finetune(base(), [sample(0), sample(1)], SETTINGS, "new", progress)
+    _, _, progress = plain()
     assert progress.fractions == sorted(progress.fractions)
     assert progress.fractions[-1] == 1.0
 
@@ -226,10 +234,10 @@ def test_without_reviewed_nuclei_there_is_nothing_to_learn():
 
 
 def test_reference_images_are_scored_by_both_models_and_neither_teach_nor_choose():
-    plain = finetune(base(), [sample(0), sample(1)], SETTINGS, "new")
+    alone, _, _ = plain()
     done = finetune(base(), [sample(0), sample(1)], SETTINGS, "new", reference=[sample(3)])
-    assert plain.reference is None
+    assert alone.reference is None
     assert done.reference is not None
     assert done.reference.nuclei == len(np.unique(sample(3).labels)) - 1
     assert {"reference AP at IoU 0.5 before", "reference AP at IoU 0.5 after"} <= set(done.chosen.model.card.metrics)
-    assert torch.equal(weights(plain.chosen.model), weights(done.chosen.model))
+    assert torch.equal(weights(alone.chosen.model), weights(done.chosen.model))
