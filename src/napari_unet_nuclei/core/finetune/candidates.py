@@ -17,7 +17,7 @@ from napari_unet_nuclei.core.model.unet import UNet
 from napari_unet_nuclei.core.progress import Progress, Share, Silent
 from napari_unet_nuclei.core.train.fit_thresholds import fit_thresholds
 from napari_unet_nuclei.core.train.samples import Sample
-from napari_unet_nuclei.core.train.validate import SCORED, decoded, predict_samples
+from napari_unet_nuclei.core.train.validate import decoded, predict_samples
 from napari_unet_nuclei.core.types import Labels
 
 FORGOTTEN = 0.04
@@ -30,9 +30,6 @@ probability: the certainty that is fitted to them is lowered by it."""
 
 SHARES = (1.0, 0.8, 0.6)
 """Mixtures of old and new weights that are tried, as shares of the largest one."""
-
-CLEARLY = 0.02
-"""By so much a mixture with less of the new weights must be worth more, or the difference is taken for chance."""
 
 DECODINGS = tuple(product((0.45, 0.55, 0.65), (0.1, 0.2, 0.3)))
 """Foreground and seed thresholds that are tried for each: coarsely, as a person waits."""
@@ -53,8 +50,6 @@ class Candidate:
         Old model and this one on the held-out corrections.
     memory : BeforeAfter or None
         Old model and this one on crops of the kind that the old one was made for; None without rehearsal.
-    alike : BeforeAfter or None
-        Old model and this one on crops of the kind that was corrected, where that is another one.
     """
 
     model: Model
@@ -62,18 +57,11 @@ class Candidate:
     found: tuple[Labels, ...]
     report: BeforeAfter
     memory: BeforeAfter | None
-    alike: BeforeAfter | None = None
 
     @property
     def remembers(self) -> bool:
         """True where no more was forgotten than may be."""
         return self.memory is None or self.memory.gain >= -FORGOTTEN
-
-    @property
-    def worth(self) -> float:
-        """Mean AP at IoU 0.5 to 0.9 on held-out corrections, on more of their kind, and on what may be forgotten."""
-        reports = [report for report in (self.report, self.memory, self.alike) if report is not None]
-        return float(sum(report.after.scores.average_precision[: len(SCORED)].mean() for report in reports))
 
 
 def mixture(old: UNet, new: UNet, share: float) -> UNet:
@@ -114,7 +102,7 @@ class Judge:
         self.old = old
         self.other = other
         self.device = device
-        self.before, self._on_old, self._on_other = (self.found(base, samples) for samples in (judging, old, other))
+        self.before, self._remembered = (self.found(base, samples) for samples in (judging, old))
 
     @property
     def unseen(self) -> tuple[Sample, ...]:
@@ -132,11 +120,8 @@ class Judge:
     def candidate(self, model: Model, share: float) -> Candidate:
         """Compare a model with the old one on what judges, and on what may be forgotten."""
         found = self.found(model, self.judging)
-        memory, alike = (
-            compare_models(samples, before, self.found(model, samples)) if samples else None
-            for samples, before in ((self.old, self._on_old), (self.other, self._on_other))
-        )
-        return Candidate(model, share, found, compare_models(self.judging, self.before, found), memory, alike)
+        memory = compare_models(self.old, self._remembered, self.found(model, self.old)) if self.old else None
+        return Candidate(model, share, found, compare_models(self.judging, self.before, found), memory)
 
     def compare(self, model: Model, samples: Sequence[Sample], progress: Progress) -> BeforeAfter:
         """Compare a model with the old one on other samples."""
@@ -163,7 +148,7 @@ def choose(judge: Judge, new: Model, strength: float, progress: Progress) -> Can
         mixed = Model(new.card, mixture(judge.base.network, new.network, share))
         card = _fitted(mixed, judge, Share(step, 0.0, 0.9))
         candidates.append(judge.candidate(Model(card, mixed.network), share))
-    return _best(candidates)
+    return _best(candidates, judge.judging)
 
 
 def _fitted(model: Model, judge: Judge, progress: Progress) -> ModelCard:
@@ -185,19 +170,21 @@ def _fitted(model: Model, judge: Judge, progress: Progress) -> ModelCard:
     return card
 
 
-def _best(candidates: Sequence[Candidate]) -> Candidate:
-    """The best of those that remember; where none does, the one that forgot least.
+def _best(candidates: Sequence[Candidate], judging: Sequence[Sample]) -> Candidate:
+    """The first of those that remember, unless another finds clearly more; where none does, the one that forgot least.
 
     Parameters
     ----------
     candidates : sequence of Candidate
         By falling share.
+    judging : sequence of Sample
+        Held-out corrections. There are few of them, and a small difference is chance.
     """
     remembering = [candidate for candidate in candidates if candidate.remembers]
     if not remembering:
         return max(candidates, key=lambda candidate: candidate.memory.gain if candidate.memory else 0.0)
     best, *others = remembering
     for other in others:
-        if other.worth > best.worth + CLEARLY:
+        if compare_models(judging, best.found, other.found).outcome == "better":
             best = other
     return best
