@@ -23,7 +23,7 @@ def shortened(name: str) -> str:
     Examples
     --------
     >>> shortened("866a8cba7bfe1ea73e383d6cf492e53752579140c8b labels")
-    '866a8cba7bfe1e…140c8b labels'
+    '866a8cba7bfe1e…9140c8b labels'
     """
     half = LONGEST_NAME // 2
     return name if len(name) <= LONGEST_NAME else f"{name[:half]}…{name[-half:]}"
