@@ -25,24 +25,23 @@ from napari_unet_nuclei.core.labels.numbering import whole_labels
 
 @dataclass(frozen=True)
 class Portion:
-    """How many crops of a kind are learnt, and how their images are kept."""
+    """How many crops of a kind are learnt, and how their images are kept; ``quality`` is that of JPEG."""
 
     fluorescence: bool
     crops: int
     suffix: str
+    quality: int
 
 
 SIDE = 192
 """Side of a crop in pixels."""
 
-PORTIONS = {"fluorescence": Portion(True, 56, ".png"), "stained": Portion(False, 64, ".jpg")}
-"""Tissue in colour is kept as JPEG, or it would fill the package."""
+PORTIONS = {"fluorescence": Portion(True, 56, ".png", 95), "stained": Portion(False, 64, ".jpg", 88)}
+"""Tissue in colour is kept as JPEG, as is all that checks, or they would fill the package. Fluorescence is often dim,
+and coarse steps would show once it is normalised."""
 
 CHECKING = 36
 """Crops of each kind that check."""
-
-QUALITY = {True: 95, False: 88}
-"""Of JPEG, for fluorescence and for others: fluorescence is often dim, and coarse steps would show once normalised."""
 
 TRIED = 6
 """Places that are tried for what is learnt."""
@@ -99,7 +98,7 @@ def write_crop(dataset: Path, image: str, file: str, portion: Portion, tried: in
     places = [tuple(int(rng.integers(0, max(size - SIDE, 0) + 1)) for size in labels.shape) for _ in range(tried)]
     windows = [(slice(y, y + SIDE), slice(x, x + SIDE)) for y, x in places]
     best = max(windows, key=lambda window: len(np.unique(labels[window])))
-    jpeg = {"quality": QUALITY[portion.fluorescence], "subsampling": 0} if file.endswith(".jpg") else {}
+    jpeg = {"quality": portion.quality, "subsampling": 0} if file.endswith(".jpg") else {}
     iio.imwrite(FOLDER / "images" / file, pixels[best], optimize=True, **jpeg)
     mask = whole_labels(labels[best]).astype(np.uint8)
     iio.imwrite((FOLDER / "labels" / file).with_suffix(".png"), mask, optimize=True)

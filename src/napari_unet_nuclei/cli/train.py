@@ -23,7 +23,8 @@ from napari_unet_nuclei.cli.options import (
 from napari_unet_nuclei.cli.progress import TerminalProgress
 from napari_unet_nuclei.core.errors import SettingsError
 from napari_unet_nuclei.core.labels.classes import ClassCoding
-from napari_unet_nuclei.core.model.card import ARCHITECTURES, About, Architecture, ModelCard, TaskName, read_about
+from napari_unet_nuclei.core.model.about import About, read_about
+from napari_unet_nuclei.core.model.card import ARCHITECTURES, Architecture, ModelCard, TaskName
 from napari_unet_nuclei.core.model.registry import SUFFIX
 from napari_unet_nuclei.core.settings import TrainSettings
 

@@ -10,23 +10,8 @@ from napari_unet_nuclei.gui.sentence import Sentence
 from napari_unet_nuclei.gui.stored_labels import StoredLabels
 from napari_unet_nuclei.gui.threshold_panel import ThresholdPanel
 
-LONGEST_NAME = 28
-"""Characters of a layer's name that are shown, so that a long one does not widen the dock."""
-
 CLASSES_SHOWN = 6
 """The others are in the table."""
-
-
-def shortened(name: str) -> str:
-    """Shorten a long name in its middle.
-
-    Examples
-    --------
-    >>> shortened("866a8cba7bfe1ea73e383d6cf492e53752579140c8b labels")
-    '866a8cba7bfe1e…9140c8b labels'
-    """
-    half = LONGEST_NAME // 2
-    return name if len(name) <= LONGEST_NAME else f"{name[:half]}…{name[-half:]}"
 
 
 class ResultPanel(QWidget):
@@ -74,7 +59,7 @@ class ResultPanel(QWidget):
         self.count_label.setText(f"{len(classes)} classes" if classes else nuclei)
         self.count_label.show()
         found = _class_shares(live) if classes else _typical_size(result.diameter, live.request.pixel_size)
-        self.detail_label.setText(f"in '{shortened(live.layer.name)}'\n{found}\n{live.table_state}")
+        self.detail_label.setText(f"in '{live.layer.name}'\n{found}\n{live.table_state}")
         self._has_result = True
         self.save_button.setVisible(isinstance(live, LiveLabels))
         self.save_button.setEnabled(not self._is_busy)

@@ -29,7 +29,7 @@ class Rehearsal:
     learnt : tuple of Sample
         Crops to learn from.
     checked : tuple of Sample
-        Crops of other fields, not learnt from: they tell how much was forgotten, and where thresholds belong.
+        Crops of other images, not learnt from: they tell how much was forgotten, and where thresholds belong.
     """
 
     learnt: tuple[Sample, ...] = ()

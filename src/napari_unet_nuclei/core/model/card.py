@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from napari_unet_nuclei.core.errors import ModelFileError, SettingsError
+from napari_unet_nuclei.core.errors import ModelFileError
 from napari_unet_nuclei.core.image.plane import ImageKind
 from napari_unet_nuclei.core.labels.classes import MOST_CLASSES
 
@@ -26,11 +26,13 @@ TaskName = Literal["instances", "semantic"]
 """What a model tells of an image: its nuclei one by one, or the class of every pixel."""
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """What a card consists of: frozen, and closed to unknown names."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")  # else read back as missing
 
 
-class Architecture(_Part):
+class Architecture(Part):
     """Shape of a U-Net; together with the weights it is the whole network.
 
     The bounds are there so that a damaged or hostile card cannot ask for more memory than a model may use.
@@ -125,7 +127,7 @@ ARCHITECTURES: dict[str, Architecture] = {"compact": Architecture(), "classic": 
 """Architectures by the name they are asked for."""
 
 
-class Thresholds(_Part):
+class Thresholds(Part):
     """Decoding thresholds fitted with the model."""
 
     foreground: float = Field(0.5, ge=0.01, le=0.99, description="Probability above which a pixel is foreground.")
@@ -137,14 +139,14 @@ class Thresholds(_Part):
 Diameters = Annotated[tuple[Annotated[float, Field(gt=0, le=10_000)], ...], Field(max_length=256)]
 
 
-class Fitted(_Part):
+class Fitted(Part):
     """What suits images of one kind."""
 
     thresholds: Thresholds = Thresholds()
     taught: Diameters = Field((), description="Nucleus diameters in image pixels that are expected.")
 
 
-class TrainingRecord(_Part):
+class TrainingRecord(Part):
     """Where the weights come from."""
 
     dataset: str = ""
@@ -161,39 +163,7 @@ class TrainingRecord(_Part):
     settings: dict[str, str | bool | int | float] = Field(default_factory=dict, description="Of a fine-tuning.")
 
 
-class About(_Part):
-    """What a person says of a model that is to be trained; the rest of its card is measured or follows."""
-
-    description: str = ""
-    image_kind: ImageKind | None = Field(
-        None, description="Images the model is for; as in the model it is started from where not given."
-    )
-    data_licence: str = ""
-    licence: str = ""
-    limits: str = Field("", description="Where the model is known to fail.")
-
-
-def read_about(path: Path) -> About:
-    """Read what a person says of a model from a JSON file.
-
-    Raises
-    ------
-    SettingsError
-        If the file cannot be read, or says what no card has.
-    """
-    try:
-        return About.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read: {error}.") from error
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(map(str, problem["loc"])) or "file"
-        raise SettingsError(
-            f"{path} cannot be used ({where}: {problem['msg']}). It may hold {', '.join(About.model_fields)}."
-        ) from error
-
-
-class ModelCard(_Part):
+class ModelCard(Part):
     """The card in the header of a model file."""
 
     schema_version: Literal[1] = 1

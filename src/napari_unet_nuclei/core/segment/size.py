@@ -55,11 +55,10 @@ class SizeEvidence:
         foreground = probability > 0.5
         size = np.clip(thinned[heads.index("size")][foreground], _BINS[0], _BINS[-1])
         per_nucleus = np.exp2(-2.0 * size)
+        weights = per_nucleus * probability[foreground] ** _SURENESS if card.taught else np.exp2(-size)
+        histogram, _ = np.histogram(size, _BINS, weights=weights)
         if card.taught:
-            histogram, _ = np.histogram(size, _BINS, weights=per_nucleus * probability[foreground] ** _SURENESS)
             histogram = histogram * expectation(tuple(scale * taught / card.diameter for taught in card.taught))
-        else:
-            histogram, _ = np.histogram(size, _BINS, weights=np.exp2(-size))
         nuclei = per_nucleus.sum() * _STEP**2 * 4 / (np.pi * card.diameter**2)
         return SizeEvidence(histogram, float(nuclei))
 

@@ -12,10 +12,10 @@ from pydantic import ValidationError
 
 from napari_unet_nuclei.core.errors import OutputFileError, SettingsError
 from napari_unet_nuclei.core.labels.classes import ClassCoding
+from napari_unet_nuclei.core.model.about import About
 from napari_unet_nuclei.core.model.card import (
     CLASS_HEADS,
     INSTANCE_HEADS,
-    About,
     Architecture,
     ModelCard,
     TaskName,
