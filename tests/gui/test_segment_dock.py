@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 from napari_unet_nuclei import segment
 from napari_unet_nuclei.core.image.read import read_image
 from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
-from napari_unet_nuclei.core.segment.request import AUTOMATIC
+from napari_unet_nuclei.core.model.registry import AUTOMATIC
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.gui.remembered import SegmentChoices, recall, remember
 from napari_unet_nuclei.gui.segment_dock import SegmentDock

@@ -11,8 +11,8 @@ import typer
 from napari_unet_nuclei.cli.errors import FAILED
 from napari_unet_nuclei.cli.options import Json, Quiet, parse_plane, parse_region, settings_options
 from napari_unet_nuclei.cli.progress import TerminalProgress
+from napari_unet_nuclei.core.model.registry import AUTOMATIC
 from napari_unet_nuclei.core.progress import Cancelled
-from napari_unet_nuclei.core.segment.request import AUTOMATIC
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import math
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from napari_unet_nuclei.core.errors import SettingsError
 
@@ -89,15 +89,35 @@ def read_settings(path: Path, kind: type[SettingsType]) -> SettingsType:
     return validated(kind, values)
 
 
+KIND_OF_INVERT = {"auto": "auto", "yes": "brightfield", "no": "fluorescence"}
+"""The setting ``kind`` by the values of ``invert``, which took its place in earlier versions."""
+
+
 class SegmentSettings(Settings):
     """How an image is segmented. The defaults fit most images; thresholds come with the model."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _understand_invert(cls, values: Any) -> Any:
+        """Read ``invert``, as earlier versions wrote it, as a kind of image."""
+        if not isinstance(values, dict) or "invert" not in values:
+            return values
+        others = {name: value for name, value in values.items() if name != "invert"}
+        kind = KIND_OF_INVERT.get(values["invert"])
+        if kind is None:
+            raise ValueError("'invert' is yes, no or auto; 'kind' has taken its place")
+        if others.get("kind", "auto") not in ("auto", kind):
+            raise ValueError("'invert' and 'kind' contradict each other; leave out 'invert'")
+        return others if kind == "auto" else {**others, "kind": kind}
 
     channel_auto: bool = choice(
         True, "Use the channel that carries the nuclei: the only one, or in colour pictures the one with most signal."
     )
     channel: int = number(0, "Channel to segment, counted from 0.", ge=0, le=999)
-    invert: Literal["auto", "yes", "no"] = choice(
-        "auto", "Nuclei are dark on a bright background: found out from the image, or as you say."
+    kind: Literal["auto", "fluorescence", "brightfield"] = choice(
+        "auto",
+        "Kind of image: bright nuclei on dark (fluorescence), or dark nuclei on bright (brightfield: H&E, IHC, any "
+        "other stain or none); found out from the image, or as you say.",
     )
     diameter_auto: bool = choice(True, "Estimate the typical nucleus diameter from the image.")
     diameter: float = number(

@@ -10,8 +10,7 @@ from napari_unet_nuclei.core.batch.projection import Projection
 from napari_unet_nuclei.core.batch.template import RequestTemplate
 from napari_unet_nuclei.core.errors import NucleiError, SettingsError
 from napari_unet_nuclei.core.image.find import read_list
-from napari_unet_nuclei.core.model.registry import default_registry
-from napari_unet_nuclei.core.segment.request import AUTOMATIC
+from napari_unet_nuclei.core.model.registry import AUTOMATIC, default_registry
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings, validated
 from napari_unet_nuclei.gui.remembered import plugin_store
 

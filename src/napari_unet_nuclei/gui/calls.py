@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from napari_unet_nuclei.core.segment.request import AUTOMATIC, SegmentRequest
+from napari_unet_nuclei.core.model.registry import AUTOMATIC
+from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.gui.save_labels import table_path
 from napari_unet_nuclei.gui.source_file import SourceFile

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_unet_nuclei.core.model.registry import default_registry
-from napari_unet_nuclei.core.segment.request import AUTOMATIC
+from napari_unet_nuclei.core.model.registry import AUTOMATIC, default_registry
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.gui.choice_box import choice_box
 from napari_unet_nuclei.gui.model_watch import ModelWatch

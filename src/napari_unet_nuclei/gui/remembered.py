@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from napari_unet_nuclei.core.errors import NucleiError, SettingsError
-from napari_unet_nuclei.core.model.registry import default_registry
-from napari_unet_nuclei.core.segment.request import AUTOMATIC
+from napari_unet_nuclei.core.model.registry import AUTOMATIC, default_registry
 from napari_unet_nuclei.core.settings import SegmentSettings, validated
 from napari_unet_nuclei.gui.image_panel import SCOPES, WHOLE
 

@@ -5,8 +5,14 @@ import pytest
 from napari_unet_nuclei.core.errors import ModelFileError, OutputFileError, UnknownModelError
 from napari_unet_nuclei.core.model.card import Architecture, ModelCard
 from napari_unet_nuclei.core.model.file import Model, save_model
-from napari_unet_nuclei.core.model.registry import BUNDLED, RESERVED_NAMES, ModelRegistry, default_registry, load_model
-from napari_unet_nuclei.core.segment.request import AUTOMATIC
+from napari_unet_nuclei.core.model.registry import (
+    AUTOMATIC,
+    BUNDLED,
+    RESERVED_NAMES,
+    ModelRegistry,
+    default_registry,
+    load_model,
+)
 from tests.core.tiny import tiny_network, write_tiny_model
 
 

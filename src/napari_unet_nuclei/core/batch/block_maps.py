@@ -16,7 +16,7 @@ from napari_unet_nuclei.core.model.card import DECODED_HEADS
 from napari_unet_nuclei.core.progress import Advanced, Progress, Share
 from napari_unet_nuclei.core.segment.automatic_size import AGREEMENT, ENOUGH_NUCLEI, first_look, scale_for
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner, TileTooLarge
-from napari_unet_nuclei.core.segment.predict import MARGIN, Grid, predict_plane
+from napari_unet_nuclei.core.segment.predict import MARGIN, Grid, clear_gaps, predict_plane
 from napari_unet_nuclei.core.segment.size import NO_NUCLEI, SizeEvidence
 from napari_unet_nuclei.core.types import QuantisedMaps, Region
 
@@ -84,6 +84,7 @@ def _predict(
         with turn:
             output = runner.run(image, progress)
         grid.place(output[chosen], tile, cast(QuantisedMaps, part))
+    clear_gaps(part.maps, reader, region)
     progress.report(Advanced(1.0, f"tile {len(tiles)} of {len(tiles)}"))
     return part.maps
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from napari_unet_nuclei.core.batch.blocks import BlockGrid
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.normalise import IntensityRange
-from napari_unet_nuclei.core.image.plane import PlaneReader
+from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import NumberFormat, Region
@@ -38,11 +38,14 @@ class BlockPlan(BaseModel):
         The same along the leading axes of the labels.
     region : Region
         The part of each plane.
-    channels, inverted, ranges, finite
-        As in `PlaneReader`; the last two for every plane.
+    look, ranges, fill, complete
+        As in `PlaneReader`; the last three for every plane.
+    sure : bool
+        False where the kind of image was told with little evidence.
     scale : float
         Model pixels per image pixel.
-    thresholds : DecodeThresholds
+    thresholds, model_thresholds : DecodeThresholds
+        Those in force, and the model's own for this image.
     settings : SegmentSettings
     precision : NumberFormat
         Number format of the network on processors: each computer would choose the one that is faster there, and labels
@@ -70,12 +73,14 @@ class BlockPlan(BaseModel):
     indices: tuple[tuple[int, ...], ...]
     places: tuple[tuple[int, ...], ...]
     region: Region
-    channels: tuple[int, ...]
-    inverted: bool
+    look: PlaneLook
     ranges: tuple[tuple[IntensityRange, ...], ...]
-    finite: tuple[bool, ...]
+    fill: tuple[tuple[float, ...], ...]
+    complete: tuple[bool, ...]
+    sure: bool
     scale: float
     thresholds: DecodeThresholds
+    model_thresholds: DecodeThresholds
     settings: SegmentSettings
     precision: NumberFormat
     side: int
@@ -107,11 +112,11 @@ class BlockPlan(BaseModel):
         return PlaneReader(
             source,
             self.indices[plane],
-            self.channels,
             self.region,
+            self.look,
             self.ranges[plane],
-            self.inverted,
-            self.finite[plane],
+            self.fill[plane],
+            self.complete[plane],
         )
 
 

@@ -11,18 +11,19 @@ from napari_unet_nuclei.core.batch.block_maps import find_scale
 from napari_unet_nuclei.core.batch.block_plan import BlockPlan, block_side
 from napari_unet_nuclei.core.batch.fingerprint import hash_image
 from napari_unet_nuclei.core.errors import ImageShapeError, SettingsError
+from napari_unet_nuclei.core.image.kind import possible_looks
 from napari_unet_nuclei.core.image.ome_zarr_labels import leading_order
 from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader, open_plane
 from napari_unet_nuclei.core.model.number_format import cpu_number_format
-from napari_unet_nuclei.core.model.registry import ModelEntry
+from napari_unet_nuclei.core.model.registry import default_registry
 from napari_unet_nuclei.core.progress import Progress
 from napari_unet_nuclei.core.segment.automatic_size import scale_for
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
-from napari_unet_nuclei.core.segment.nuclei import _given_diameter
+from napari_unet_nuclei.core.segment.nuclei import given_diameter
 from napari_unet_nuclei.core.segment.predict import chosen_thresholds, thresholds_at
 from napari_unet_nuclei.core.segment.provenance import describe_run, hash_pixels
 from napari_unet_nuclei.core.segment.request import SegmentRequest
-from napari_unet_nuclei.core.segment.run import _checked_region, _choose_model
+from napari_unet_nuclei.core.segment.run import checked_region, look_at_image, notices_of_look
 
 HALO_DIAMETERS = 8
 """Blocks look this many nuclei beyond their core: clumps are seldom wider."""
@@ -68,7 +69,7 @@ class Planner:
         self.series = series
         self.channel_names = channel_names
         self.side = block_side(block)
-        self.region = _checked_region(request)
+        self.region = checked_region(request)
         self.indices = tuple(source.plane_indices(request.plane))
         if not self.indices or len(request.plane) > len(source.leading_axes):
             raise ImageShapeError(
@@ -76,13 +77,12 @@ class Planner:
             )
         if self.region[0] == self.region[1] or self.region[2] == self.region[3]:
             raise ImageShapeError("There are no pixels to segment: give an image, or a region, that has some.")
-        self.look: PlaneLook
-        self.entry: ModelEntry
-        self.look, self.entry = _choose_model(request, self._middle, self.region)
+        self.entry = default_registry().find(request.model)
         if self.entry.card.task != "instances":
             raise SettingsError(
                 f"The model '{self.entry.name}' tells classes, which is not done in blocks: choose a model for nuclei."
             )
+        self._channels = self._channels_read()
         self._file_hash = hash_image(pixels_in) if pixels_in else ""
         self.fingerprint = self._fingerprint()
 
@@ -91,13 +91,22 @@ class Planner:
         """The plane that decides for all."""
         return self.indices[len(self.indices) // 2]
 
+    def _channels_read(self) -> tuple[int, ...]:
+        """Channels that the readings of the image need; refuses an image that has none that can be read."""
+        settings = self.request.settings
+        channel = None if settings.channel_auto else settings.channel
+        inputs = self.entry.card.network_inputs
+        source, index = self.request.source, self._middle
+        looks = possible_looks(source, index, self.region, channel, settings.kind, inputs)
+        return tuple(sorted({channel for look in looks for channel in look.channels}))
+
     def _fingerprint(self) -> str:
         request = self.request
         described = {
             "program": version("napari-unet-nuclei"),
             "series": self.series,
             "channels": self.channel_names,
-            "image": self._file_hash or hash_pixels([self._open(self._middle)]),
+            "image": self._file_hash or hash_pixels(request.source, [self._middle], self._channels, self.region),
             "shape": list(request.source.array.shape),
             "axes": request.source.axes,
             "indices": self.indices,
@@ -109,9 +118,6 @@ class Planner:
         }
         return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
-    def _open(self, index: tuple[int, ...]) -> PlaneReader:
-        return open_plane(self.request.source, index, self.region, self.look, self.entry.card.percentiles)
-
     def plan(self, runner: NetworkRunner, progress: Progress) -> BlockPlan:
         """Measure the image, and decide.
 
@@ -121,9 +127,12 @@ class Planner:
             Of `entry`'s model.
         progress : Progress
         """
-        request, card, settings = self.request, self.entry.card, self.request.settings
+        request, settings = self.request, self.request.settings
         source = request.source
-        readers = [self._open(index) for index in self.indices]
+        chosen = look_at_image(request, self._middle, self.region, runner, progress)
+        look, runner = chosen.look, runner.for_kind(chosen.look.kind)
+        card = runner.card
+        readers = [open_plane(source, index, self.region, look, card.percentiles) for index in self.indices]
         scale, diameter = self._size(readers[len(readers) // 2], runner, progress)
         order = leading_order(source.leading_axes)
         return BlockPlan(
@@ -138,44 +147,40 @@ class Planner:
             indices=self.indices,
             places=tuple(tuple(index[axis] for axis in order) for index in self.indices),
             region=self.region,
-            channels=self.look.channels,
-            inverted=self.look.inverted,
+            look=look,
+            sure=chosen.sure,
             ranges=tuple(reader.ranges for reader in readers),
-            finite=tuple(reader.finite for reader in readers),
+            fill=tuple(reader.fill for reader in readers),
+            complete=tuple(reader.complete for reader in readers),
             scale=scale,
             thresholds=chosen_thresholds(thresholds_at(card.thresholds, scale), settings),
+            model_thresholds=thresholds_at(card.thresholds, scale),
             settings=settings,
             precision=request.number_format or cpu_number_format(),
             side=self.side,
             halo=min(max(round(HALO_DIAMETERS * diameter), SMALLEST_HALO), self.side),
             model=card.name,
-            channel=self.look.channel_name,
+            channel=look.name,
             diameter=diameter,
-            notices=tuple(self._notices(readers)),
+            notices=tuple(self._notices(look, readers)),
             provenance={
-                **describe_run(request, card, self.look, runner.device, diameter, readers),
+                **describe_run(request, card, look, runner.device, diameter, readers),
                 "file_hash": self._file_hash,
             },
         )
 
     def _size(self, reader: PlaneReader, runner: NetworkRunner, progress: Progress) -> tuple[float, float]:
         """Return model pixels per image pixel, and the diameter of a nucleus in image pixels."""
-        card = self.entry.card
+        card = runner.card
         if self.request.settings.diameter_auto and "size" in card.architecture.heads:
             return find_scale(reader, runner, progress)
-        diameter = _given_diameter(self.request, card.diameter)
+        diameter = given_diameter(self.request, card.diameter)
         return scale_for(diameter, card.diameter), diameter
 
-    def _notices(self, readers: list[PlaneReader]) -> list[str]:
+    def _notices(self, look: PlaneLook, readers: list[PlaneReader]) -> list[str]:
         """What the user should know of the image as a whole."""
-        notices = []
-        if not all(reader.finite for reader in readers):
-            notices.append("Some pixels are NaN or infinite; they were treated as background.")
-        if self.look.inverted:
-            notices.append("Bright background: the image was inverted.")
-        if self.request.source.is_colour and len(self.look.channels) == 1:
-            notices.append(f"Colour picture: the nuclei were read from the {self.look.channel_name}.")
-        if self.look.kind not in self.entry.card.kinds:
+        notices = list(notices_of_look(look, readers))
+        if look.kind not in self.entry.card.kinds:
             kind = self.entry.card.image_kind
             notices.append(f"The model '{self.entry.name}' was made for {kind} images; check the result.")
         return notices

@@ -38,7 +38,7 @@ from napari_unet_nuclei.core.model.device import choose_device
 from napari_unet_nuclei.core.model.file import Model, read_model
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Share
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
-from napari_unet_nuclei.core.segment.predict import thresholds_at
+from napari_unet_nuclei.core.segment.remedy import remedies
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 
 BLOCK = 2048
@@ -194,7 +194,9 @@ def _make(
     """Make the labels and put them in their place; returns their provenance."""
     plan, found = _work(request, planner, place, executor, table, progress)
     axes = label_axes(plan.label_axes, image, request.pixel_size)
-    provenance = {**plan.provenance, **found, "notices": list(plan.notices), "fingerprint": plan.fingerprint}
+    told = remedies(found["count"], plan.look.kind, plan.sure, request.settings.kind != "auto")
+    notices = [*plan.notices, *(one.text for one in told)]
+    provenance = {**plan.provenance, **found, "notices": notices, "fingerprint": plan.fingerprint}
     levels = len(pyramid_shapes(plan.label_shape))
     source = os.path.relpath(image.path, place.labels) if image else ""
     write_label_metadata(place.made, axes, levels, name=NAME, source=source, provenance=provenance)
@@ -233,9 +235,8 @@ def _work(
         run = BlockRun(there, work, executor)
         count = run.run(Share(progress, _PLANNED, 1.0 if table is None else _LABELLED))
         median = None if table is None else run.measure(table, Share(progress, _LABELLED, 1.0))
-    model_thresholds = thresholds_at(planner.entry.card.thresholds, plan.scale)
     found = {"count": count, "median_area": median}
-    return plan, {**found, "thresholds": asdict(plan.thresholds), "model_thresholds": asdict(model_thresholds)}
+    return plan, {**found, "thresholds": asdict(plan.thresholds), "model_thresholds": asdict(plan.model_thresholds)}
 
 
 @contextmanager

@@ -12,13 +12,10 @@ from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.ome_zarr import LABELS_GROUP
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.registry import default_registry
-from napari_unet_nuclei.core.segment.request import AUTOMATIC
 from napari_unet_nuclei.core.settings import SegmentSettings
 
-IMAGE_KINDS = ("fluorescence", "stained")
-
 _WITHOUT_EFFECT = {"device", "tile"}  # on the labels
-_READ_FROM_CARD = {"task", "architecture", "weights_hash", "thresholds", "diameter", "percentiles", "classes"}
+_SAID_OF_A_MODEL = {"schema_version", "name", "description", "training", "metrics", "limits", "licence", "parent"}
 _ZARR_METADATA = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata"})
 
 
@@ -43,21 +40,16 @@ def hash_image(path: Path) -> str:
 def hash_request(template: RequestTemplate) -> str:
     """SHA-256 of everything but the image that labels depend on: model, settings, choice of planes, this program.
 
-    Where and in which tiles the network runs is left out. Of an automatic model, all models count that it may be.
+    Where and in which tiles the network runs is left out.
 
     Raises
     ------
     UnknownModelError, ModelFileError
         If there is no such model.
     """
-    registry = default_registry()
-    if template.model == AUTOMATIC:
-        cards = [registry.for_kind(kind).card for kind in IMAGE_KINDS]
-    else:
-        cards = [registry.find(template.model).card]
     asked = {
         "program": version("napari-unet-nuclei"),
-        "models": [_effective(card) for card in cards],
+        "model": _effective(default_registry().find(template.model).card),
         "settings": _effective_settings(template.settings),
         "axes": template.axes,
         "plane": dict(template.plane),
@@ -70,7 +62,7 @@ def hash_request(template: RequestTemplate) -> str:
 
 def _effective(card: ModelCard) -> dict[str, object]:
     """What of a card shows in the labels: not its name, nor what people say of it."""
-    return {name: value for name, value in card.model_dump(mode="json").items() if name in _READ_FROM_CARD}
+    return card.model_dump(mode="json", exclude=_SAID_OF_A_MODEL)
 
 
 def _effective_settings(settings: SegmentSettings) -> dict[str, object]:

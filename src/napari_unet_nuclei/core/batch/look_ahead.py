@@ -20,9 +20,8 @@ from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.image_file import ImageHeader
 from napari_unet_nuclei.core.image.read import read_header
-from napari_unet_nuclei.core.model.registry import default_registry
+from napari_unet_nuclei.core.model.registry import AUTOMATIC, default_registry
 from napari_unet_nuclei.core.progress import Advanced, Progress
-from napari_unet_nuclei.core.segment.request import AUTOMATIC
 from napari_unet_nuclei.core.settings import BatchSettings
 
 Intention = Literal["segment", "skip", "fail"]

@@ -33,9 +33,9 @@ from napari_unet_nuclei.core.image.overlay import for_screen, outlined
 from napari_unet_nuclei.core.image.read import read_header, read_image
 from napari_unet_nuclei.core.image.write import LARGEST_OVERLAY
 from napari_unet_nuclei.core.labels.export import write_geojson, write_imagej_rois
-from napari_unet_nuclei.core.model.registry import default_registry
+from napari_unet_nuclei.core.model.registry import AUTOMATIC, default_registry
 from napari_unet_nuclei.core.progress import Progress
-from napari_unet_nuclei.core.segment.request import AUTOMATIC, SegmentRequest
+from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
 from napari_unet_nuclei.core.types import AnyArray
 

@@ -9,7 +9,8 @@ from napari_unet_nuclei.core.batch.projection import Projection, project
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.image_file import ImageFile
-from napari_unet_nuclei.core.segment.request import AUTOMATIC, SegmentRequest
+from napari_unet_nuclei.core.model.registry import AUTOMATIC
+from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import NumberFormat, Region
 

@@ -7,14 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from pydantic import ValidationError
 
 from napari_unet_nuclei.core.correct.correction import Correction, checked
 from napari_unet_nuclei.core.correct.corrections import list_corrections, save_correction
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
-from napari_unet_nuclei.core.image.plane import Invert, PlaneReader, look_at, open_plane
+from napari_unet_nuclei.core.image.kind import ChosenKind, look_by_labels
+from napari_unet_nuclei.core.image.plane import PlaneReader, open_plane
 from napari_unet_nuclei.core.labels.decode import fill_holes
 from napari_unet_nuclei.core.labels.numbering import as_ids, whole_labels
+from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.core.types import Labels
 
@@ -67,7 +70,7 @@ def open_input(correction: Correction, form: InputForm) -> PlaneReader:
     region = (0, height, 0, width)
     channel = correction.channel if form.channel is None else form.channel
     try:
-        look = look_at(source, (), region, channel, _inversion(correction), form.channels)
+        look = look_by_labels(source, (), region, own_labels(correction), channel, _kind(correction, form), form.inputs)
     except ImageShapeError as error:
         raise ImageShapeError(f"'{correction.name}': {error}") from error
     return open_plane(source, (), region, look, form.percentiles)
@@ -78,8 +81,12 @@ def own_labels(correction: Correction) -> Labels:
     return fill_holes(whole_labels(as_ids(correction.labels)))
 
 
-def _inversion(correction: Correction) -> Invert:
-    """Whether nuclei are dark, as the user said when segmenting."""
+def _kind(correction: Correction, form: InputForm) -> ChosenKind:
+    """Return the kind of image as the user chose it for this image, in this version's words or earlier ones."""
     settings = correction.provenance.get("settings")
-    chosen = settings.get("invert") if isinstance(settings, dict) else None
-    return chosen if chosen in ("yes", "no") else "auto"
+    known = settings if isinstance(settings, dict) else {}
+    try:
+        chosen = SegmentSettings(**{name: known[name] for name in ("kind", "invert") if name in known}).kind
+    except ValidationError:  # a file that others have written
+        return form.kind
+    return form.kind if chosen == "auto" else chosen

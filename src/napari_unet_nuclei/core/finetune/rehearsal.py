@@ -41,11 +41,11 @@ def read_rehearsal(kind: ImageKind, form: InputForm) -> Rehearsal:
 
     Parameters
     ----------
-    kind : {"fluorescence", "stained"}
+    kind : {"fluorescence", "brightfield"}
     form : InputForm
         What the network takes.
     """
-    form = replace(form, invert="yes" if kind == "stained" else "no")  # a crowded crop has hardly any background
+    form = replace(form, kind=kind)  # a crowded crop has hardly any background
     learnt, checked = (
         read_dataset(FOLDER, form, split=split, where=[Condition("kind", kind)]) for split in ("train", "val")
     )

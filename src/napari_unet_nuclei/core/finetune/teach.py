@@ -16,7 +16,7 @@ from napari_unet_nuclei.core.finetune.write_undecided import write_undecided
 from napari_unet_nuclei.core.model.registry import load_model
 from napari_unet_nuclei.core.progress import Advanced, Cancelled, Progress, Share
 from napari_unet_nuclei.core.train.dataset import read_dataset
-from napari_unet_nuclei.core.train.reading import InputForm
+from napari_unet_nuclei.core.train.reading import ImageRead, InputForm
 from napari_unet_nuclei.core.train.samples import Sample
 
 KEPT, READ = 0.01, 0.03
@@ -88,9 +88,8 @@ def sample_of(correction: Correction, form: InputForm) -> Sample:
     """
     reader = open_input(correction, form)
     labels = own_labels(correction)
-    image = reader.read(reader.region)
-    name = correction.name
-    return Sample(name, image, labels, name, correction.reviewed, turned=reader.inverted)
+    read, name = ImageRead.of(reader), correction.name
+    return Sample(name, read.image, labels, name, reviewed=correction.reviewed, kind=read.kind, picture=read.picture)
 
 
 def write_taught(done: Finetuned, base: str, folder: Path, progress: Progress) -> Taught:

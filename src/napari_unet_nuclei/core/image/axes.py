@@ -16,6 +16,8 @@ KNOWN_AXES = "TZCYXSQ"
 
 COLOUR_NAMES = ("red", "green", "blue")
 
+_COLOUR_WORDS = {"r": "red", "g": "green", "b": "blue", "#ff0000": "red", "#00ff00": "green", "#0000ff": "blue"}
+
 
 def guess_axes(shape: tuple[int, ...], dtype: np.dtype[np.generic] | type = np.uint8) -> str:
     """Name the axes of an array of which nothing but the shape is known.
@@ -51,10 +53,13 @@ class ImageSource:
         numpy, dask, zarr or xarray, any bool, integer or float dtype, any byte order.
     axes : str
         One letter of `KNOWN_AXES` per axis, Y and X among them, at most one of C and S.
+    channel_names : tuple of str
+        Names of the channels as the file gives them; empty where it gives none.
     """
 
     array: AnyArray
     axes: str
+    channel_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that axes and array fit together.
@@ -111,8 +116,16 @@ class ImageSource:
             return min(int(self.array.shape[self.axes.index("S")]), 3)
         return int(self.array.shape[self.axes.index("C")]) if "C" in self.axes else 1
 
+    @property
+    def channel_colours(self) -> tuple[str, ...]:
+        """Colours that the channels are named after, such as ("red", "green", "blue"); else their names."""
+        names = (name.strip().casefold() for name in self.channel_names)
+        return tuple(_COLOUR_WORDS.get(name, name) for name in names)
+
     def channel_name(self, channel: int) -> str:
         """Name of a channel for people."""
+        if channel < len(self.channel_names) and self.channel_names[channel]:
+            return self.channel_names[channel]
         if self.is_colour and self.channels == 3:
             return f"{COLOUR_NAMES[channel]} channel"
         return f"channel {channel}" if self.channels > 1 else "the only channel"

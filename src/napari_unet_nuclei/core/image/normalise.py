@@ -42,12 +42,12 @@ def estimate_noise(pixels: NDArray[np.floating]) -> float:
     Parameters
     ----------
     pixels : ndarray, shape (Y, X), float
-        Finite values.
+        NaN where there is no picture.
 
     Returns
     -------
     float
-        In grey values; 0 for planes narrower than three pixels.
+        In grey values; 0 where nowhere three pixels in a row are known.
 
     Examples
     --------
@@ -58,6 +58,9 @@ def estimate_noise(pixels: NDArray[np.floating]) -> float:
     if pixels.shape[-1] < 3:
         return 0.0
     second = np.abs(pixels[:, :-2] - 2 * pixels[:, 1:-1] + pixels[:, 2:]).ravel()
+    second = second[np.isfinite(second)]
+    if not second.size:
+        return 0.0
     kept = second[second <= np.quantile(second, 0.9)]
     # E|d| of the lowest 90 % of a normal distribution is 0.657 of its standard deviation, which is √6 of a pixel's.
     return float(kept.mean() / (0.657 * np.sqrt(6.0)))
@@ -77,19 +80,20 @@ def intensity_range(
     Parameters
     ----------
     pixels : ndarray, shape (Y, X), float
-        Finite values of the plane, or a regular sample of it.
+        The plane, or a regular sample of its rows; NaN where there is no picture.
     percentiles : tuple of float
         Lower and upper percentile, from the model card.
     noise : float, optional
         Standard deviation of the noise in grey values; estimated from ``pixels`` where not given.
     """
-    if pixels.size == 0:
+    known = pixels[np.isfinite(pixels)]
+    if known.size == 0:
         return IntensityRange(0.0, 1.0)
-    low, high = (float(value) for value in np.percentile(pixels, percentiles))
+    low, high = (float(value) for value in np.percentile(known, percentiles))
     noise = estimate_noise(pixels) if noise is None else noise
     high = max(high, low + NOISE_MULTIPLE * noise)
     if high - low <= _resolution(low, high, pixels.dtype):
-        low, high = float(pixels.min()), float(pixels.max())
+        low, high = float(known.min()), float(known.max())
     if high - low <= _resolution(low, high, pixels.dtype):
         high = low + max(1.0, abs(low))
     return IntensityRange(low, high)

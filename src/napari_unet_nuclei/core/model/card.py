@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from napari_unet_nuclei.core.errors import ModelFileError
+from napari_unet_nuclei.core.image.kind import InputName, NetworkInputs
 from napari_unet_nuclei.core.image.plane import ImageKind
 from napari_unet_nuclei.core.labels.classes import MOST_CLASSES
 
@@ -20,6 +21,8 @@ LARGEST_HEADER = 2**24
 Head = Literal["foreground", "border", "distance", "size", "classes"]
 INSTANCE_HEADS: tuple[Head, ...] = ("foreground", "border", "distance", "size")
 DECODED_HEADS: tuple[Head, ...] = ("foreground", "border", "distance")
+INSTANCE_INPUTS: tuple[InputName, ...] = ("nuclei", "density")
+"""What networks for nuclei read, unless they are told otherwise."""
 CLASS_HEADS: tuple[Head, ...] = ("classes",)
 
 TaskName = Literal["instances", "semantic"]
@@ -163,6 +166,14 @@ class TrainingRecord(Part):
     settings: dict[str, str | bool | int | float] = Field(default_factory=dict, description="Of a fine-tuning.")
 
 
+def _kind_of_earlier_versions(kind: object) -> object:
+    """Return today's name of a kind of image: bright field was called stained before."""
+    return "brightfield" if kind == "stained" else kind
+
+
+CardKind = Annotated[ImageKind, BeforeValidator(_kind_of_earlier_versions)]
+
+
 class ModelCard(Part):
     """The card in the header of a model file."""
 
@@ -173,13 +184,19 @@ class ModelCard(Part):
     classes: tuple[Annotated[str, Field(min_length=1, max_length=80)], ...] = Field(
         (), max_length=MOST_CLASSES, description="Names of the classes by their ids from 0; empty for nuclei."
     )
-    image_kind: ImageKind = Field("fluorescence", description="Images the model is for.")
+    image_kind: CardKind = Field("fluorescence", description="Images the model is for.")
     architecture: Architecture = Architecture()
+    inputs: tuple[InputName, ...] = Field(
+        (),
+        max_length=64,
+        description="What each input channel shows; empty for the nuclear signal where there is one input, else for "
+        "the image's own channels.",
+    )
     diameter: float = Field(22.0, gt=0, le=1000, description="Nucleus diameter in pixels that the model expects.")
     taught: Diameters = Field((), description="Nucleus diameters in image pixels that are expected, after fine-tuning.")
     percentiles: tuple[float, float] = Field((1.0, 99.8), description="Intensities that become 0 and 1.")
     thresholds: Thresholds = Thresholds()
-    other_kinds: dict[ImageKind, Fitted] = Field(
+    other_kinds: dict[CardKind, Fitted] = Field(
         default_factory=dict, description="What suits images of kinds that the model was made for by fine-tuning only."
     )
     training: TrainingRecord = TrainingRecord()
@@ -196,6 +213,14 @@ class ModelCard(Part):
             return f"tells {len(self.classes)} classes"
         others = " and ".join(self.other_kinds)
         return f"for {self.image_kind} images" + (f", taught on {others} ones" if others else "")
+
+    @property
+    def network_inputs(self) -> NetworkInputs:
+        """What the network takes in."""
+        channels = self.architecture.in_channels
+        if self.task == "instances" and channels == 1:
+            return NetworkInputs(("nuclei",))
+        return NetworkInputs(self.inputs, channels)
 
     @property
     def kinds(self) -> tuple[ImageKind, ...]:
@@ -236,6 +261,8 @@ class ModelCard(Part):
             raise ValueError(f"a model for nuclei needs the heads {', '.join(missing)}")
         if len(self.classes) != architecture.classes or len(set(self.classes)) < len(self.classes):
             raise ValueError(f"the network has {architecture.classes} classes: as many different names are needed")
+        if self.inputs and (self.task == "semantic" or len(self.inputs) != architecture.in_channels):
+            raise ValueError(f"the network for {self.task} has {architecture.in_channels} inputs, not {self.inputs}")
         low, high = self.percentiles
         if not 0 <= low < high <= 100:
             raise ValueError("the percentiles must rise, from 0 at least to 100 at most")

@@ -25,8 +25,15 @@ BUNDLED = Path(__file__).parent / "weights"
 FOLDER_VARIABLE = "NAPARI_UNET_NUCLEI_MODELS"
 SUFFIX = ".safetensors"
 
+DEFAULT = "nuclei"
+"""The bundled model."""
+
+FORMER_NAMES = {"nuclei-fluorescence": DEFAULT, "nuclei-stained": DEFAULT}
+"""Bundled models of earlier versions, which settings, commands and cards still name, by what took their place."""
+
 LONGEST_NAME = 80
-RESERVED_NAMES = ("automatic",)
+AUTOMATIC = "automatic"
+RESERVED_NAMES = (AUTOMATIC,)
 """What can be said in place of a model's name."""
 
 
@@ -76,7 +83,7 @@ class ModelRegistry:
         return tuple(entries)
 
     def find(self, name: str) -> ModelEntry:
-        """Find a model by its name, or take a model file by its path.
+        """Find a model by its name, or take a model file by its path; `AUTOMATIC` stands for the bundled one.
 
         Raises
         ------
@@ -85,30 +92,27 @@ class ModelRegistry:
         ModelFileError
             If the file cannot be used.
         """
+        if name == AUTOMATIC:
+            return self._automatic()
         path = Path(name)
         if path.suffix and (path.exists() or os.sep in name):
             return ModelEntry(path, read_card(path), bundled=False)
         entries = self.list()
-        for entry in entries:
-            if entry.name == name:
-                return entry
+        for wanted in (name, FORMER_NAMES.get(name, name)):
+            for entry in entries:
+                if entry.name == wanted:
+                    return entry
         names = ", ".join(entry.name for entry in entries) or "none"
         raise UnknownModelError(f"There is no model '{name}'. Installed: {names}; or give the path of a model file.")
 
-    def for_kind(self, kind: str) -> ModelEntry:
-        """Find the bundled model for the nuclei of a kind of image, or the first one for nuclei that there is.
-
-        Raises
-        ------
-        UnknownModelError
-            If no model for nuclei is installed at all.
-        """
+    def _automatic(self) -> ModelEntry:
+        """Return the bundled model for nuclei, or the first one for nuclei that there is."""
         entries = [entry for entry in self.list() if entry.card.task == "instances"]
         if not entries:
             raise UnknownModelError(
                 "No model for nuclei is installed. Install the package again, or import a model file."
             )
-        return next((entry for entry in entries if entry.bundled and entry.card.image_kind == kind), entries[0])
+        return entries[0]
 
     def holder(self, name: str) -> ModelEntry | None:
         """Return the model that has a name, upper and lower case being one, or None where it is free."""
@@ -259,7 +263,7 @@ def default_registry() -> ModelRegistry:
     return ModelRegistry(Path(own) if own else user_data_path("napari-unet-nuclei", appauthor=False) / "models")
 
 
-def load_model(name: str = "nuclei-fluorescence", registry: ModelRegistry | None = None) -> Model:
+def load_model(name: str = DEFAULT, registry: ModelRegistry | None = None) -> Model:
     """Load a model by name or path.
 
     Parameters

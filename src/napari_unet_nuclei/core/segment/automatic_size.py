@@ -115,7 +115,7 @@ def _stop_if_wrong(evidence: SizeEvidence) -> None:
 
 def first_look(reader: PlaneReader, runner: NetworkRunner, progress: Progress) -> float:
     """Estimate the nucleus diameter from small windows, in image pixels; the model's own where nothing is seen."""
-    centre = _brightest(reader)
+    centre = brightest_patch(reader)
     seen = 1.0
     for shrink in _shrinkings(reader.shape):
         progress.report(Advanced(0.0, "looking at the nuclei's size"))
@@ -137,8 +137,8 @@ def _shrinkings(shape: tuple[int, int]) -> list[float]:
     return factors
 
 
-def _brightest(reader: PlaneReader) -> tuple[int, int]:
-    """Centre (y, x) of the brightest of regularly spaced patches: where nuclei are, if there are any."""
+def brightest_patch(reader: PlaneReader) -> tuple[int, int]:
+    """Return the centre (y, x) of the brightest of regularly spaced patches: where nuclei are, if there are any."""
     grid = [np.linspace(0, size, _PATCHES + 1).astype(int) for size in reader.shape]
     best, centre = -np.inf, (reader.shape[0] // 2, reader.shape[1] // 2)
     for y0, y1 in pairwise(grid[0]):

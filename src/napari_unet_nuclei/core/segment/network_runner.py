@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_unet_nuclei.core.errors import DeviceMemoryError
+from napari_unet_nuclei.core.image.plane import ImageKind
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.device import Device, choose_device
 from napari_unet_nuclei.core.model.file import Model
@@ -65,6 +66,10 @@ class NetworkRunner:
     def card(self) -> ModelCard:
         """The model's card."""
         return self.model.card
+
+    def for_kind(self, kind: ImageKind) -> NetworkRunner:
+        """Return a runner with the same network, and the card as it holds for images of a kind."""
+        return replace(self, model=replace(self.model, card=self.card.for_kind(kind)), placed=self._network)
 
     def run(self, image: Image, progress: Progress) -> Maps:
         """Run a network for nuclei on one tile.

@@ -90,7 +90,7 @@ class _Predictions:
             self.scale = sized.prediction.scale
             self.diameter = sized.diameter or runner.card.diameter
         else:
-            self.diameter = _given_diameter(request, runner.card.diameter)
+            self.diameter = given_diameter(request, runner.card.diameter)
             self.scale = scale_for(self.diameter, runner.card.diameter)
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
@@ -108,8 +108,14 @@ class _Predictions:
             yield predict_plane(reader, self.scale, self.runner, share).maps
 
 
-def _given_diameter(request: SegmentRequest, model_diameter: float) -> float:
-    """Diameter in image pixels as the user gave it, or the model's own."""
+def given_diameter(request: SegmentRequest, model_diameter: float) -> float:
+    """Return the diameter in image pixels as the user gave it, or the model's own.
+
+    Raises
+    ------
+    SettingsError
+        If it is given in µm for an image without a pixel size.
+    """
     settings = request.settings
     if settings.diameter_auto:
         return model_diameter

@@ -178,5 +178,12 @@ def _predict(
             evidence += SizeEvidence.of(output[:, *tile.crop], runner.card, scale)
             check(evidence)
         grid.place(output[chosen], tile, maps)
+    clear_gaps(maps, reader, (0, reader.shape[0], 0, reader.shape[1]))
     progress.report(Advanced(1.0, f"tile {len(tiles)} of {len(tiles)}"))
     return Prediction(maps, evidence, scale)
+
+
+def clear_gaps(maps: QuantisedMaps, reader: PlaneReader, region: Region) -> None:
+    """Set the foreground (maps[0]) of a rectangle to 0, in place, where the plane holds no picture."""
+    if not reader.complete:
+        maps[0][~reader.pictured(region)] = 0

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-import numpy as np
-
-from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader, read_channel, sample_pixels
+from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader, sampled_rows
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.device import Device
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
+from napari_unet_nuclei.core.types import Region
 
 PACKAGES = ("napari-unet-nuclei", "numpy", "scipy", "scikit-image", "torch")
 
@@ -32,7 +32,7 @@ def describe_run(
     Returns
     -------
     dict
-        model, model_hash, settings, channel, inverted, diameter (px), plane, region, axes, pixel_size_um (y, x), file,
+        model, model_hash, settings, kind, channel, diameter (px), plane, region, axes, pixel_size_um (y, x), file,
         image_hash, device, precision, versions, time (UTC); of a model for classes, their names by id as well.
     """
     return {
@@ -40,15 +40,17 @@ def describe_run(
         **({"classes": list(card.classes)} if card.classes else {}),
         "model_hash": card.weights_hash,
         "settings": request.settings.model_dump(),
-        "channel": look.channel_name,
-        "inverted": look.inverted,
+        "kind": look.kind,
+        "channel": look.name,
         "diameter": round(diameter, 3),
         "plane": list(request.plane),
         "region": list(request.region) if request.region else None,
         "axes": request.source.axes,
         "pixel_size_um": [request.pixel_size.y, request.pixel_size.x],
         "file": request.file,
-        "image_hash": hash_pixels(readers),
+        "image_hash": hash_pixels(
+            request.source, [reader.index for reader in readers], look.channels, readers[0].region
+        ),
         "device": f"{device.name} ({device.title})",
         "precision": str(device.precision).removeprefix("torch."),
         "versions": {name: _version(name) for name in PACKAGES},
@@ -56,15 +58,18 @@ def describe_run(
     }
 
 
-def hash_pixels(readers: Sequence[PlaneReader]) -> str:
-    """SHA-256 over shapes and pixels of the channels that were read; of a sample of their rows where too large."""
-    total = sum(int(np.prod(reader.shape)) for reader in readers)
-    read = read_channel if total <= CACHED_PIXELS else sample_pixels
+def hash_pixels(
+    source: ImageSource, indices: Sequence[tuple[int, ...]], channels: Sequence[int], region: Region
+) -> str:
+    """SHA-256 over shapes and pixels of some channels of planes; of a sample of their rows where too large."""
+    height, width = region[1] - region[0], region[3] - region[2]
+    parts = (region,) if len(indices) * height * width <= CACHED_PIXELS else sampled_rows(region)
     digest = hashlib.sha256()
-    for reader in readers:
-        digest.update(str(reader.shape).encode())
-        for channel in dict.fromkeys(reader.channels):
-            digest.update(np.ascontiguousarray(read(reader.source, reader.index, channel, reader.region)).tobytes())
+    for index in indices:
+        digest.update(str((height, width)).encode())
+        for channel in channels:
+            for part in parts:
+                digest.update(source.read(index, channel, part).tobytes())
     return digest.hexdigest()
 
 

@@ -6,11 +6,9 @@ from dataclasses import dataclass, field
 
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.model.registry import AUTOMATIC
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import NumberFormat, Region
-
-AUTOMATIC = "automatic"
-"""Model name that stands for: choose by the kind of image."""
 
 
 @dataclass(frozen=True)

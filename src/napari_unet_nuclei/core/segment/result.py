@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet_nuclei.core.image.plane import ImageKind
 from napari_unet_nuclei.core.labels.decode import TUNED, DecodeThresholds, decode_maps
+from napari_unet_nuclei.core.segment.remedy import Remedy
 from napari_unet_nuclei.core.types import Labels
 
 CACHED_PIXELS = 64 * 2**20
@@ -50,6 +52,10 @@ class SegmentResult:
         Model name and hash, settings, package versions, image hash, time: plain JSON values.
     classes : tuple of str
         Names of the classes, by their ids; empty where ``labels`` are nuclei.
+    kind : {"fluorescence", "brightfield"}
+        How the image was read.
+    remedies : tuple of Remedy
+        What is doubtful, and what to try; their words are among the notices too.
     """
 
     labels: Labels
@@ -66,6 +72,8 @@ class SegmentResult:
     seconds: float
     provenance: dict[str, Any]
     classes: tuple[str, ...] = ()
+    kind: ImageKind = "fluorescence"
+    remedies: tuple[Remedy, ...] = ()
 
     @property
     def count(self) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,20 +11,23 @@ from torch import nn
 
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource, guess_axes
+from napari_unet_nuclei.core.image.kind import possible_looks
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
-from napari_unet_nuclei.core.image.plane import Invert, PlaneLook, PlaneReader, look_at, open_plane
+from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader, open_plane
 from napari_unet_nuclei.core.labels.decode import TUNED
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.device import Device, choose_device
 from napari_unet_nuclei.core.model.file import Model, read_model
-from napari_unet_nuclei.core.model.registry import ModelEntry, default_registry
+from napari_unet_nuclei.core.model.registry import AUTOMATIC, default_registry
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Silent
 from napari_unet_nuclei.core.segment.classes import classify
+from napari_unet_nuclei.core.segment.evidence import ChosenLook, choose_look
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner, place_network
-from napari_unet_nuclei.core.segment.nuclei import FoundNuclei, find_nuclei
+from napari_unet_nuclei.core.segment.nuclei import FoundNuclei, find_nuclei, given_diameter
 from napari_unet_nuclei.core.segment.predict import thresholds_at
 from napari_unet_nuclei.core.segment.provenance import describe_run
-from napari_unet_nuclei.core.segment.request import AUTOMATIC, SegmentRequest
+from napari_unet_nuclei.core.segment.remedy import remedies
+from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import SegmentResult
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import AnyArray, Region
@@ -111,18 +113,23 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
     started = time.monotonic()
     progress = Rising(progress)
     source, settings = request.source, request.settings
-    region = _checked_region(request)
+    region = checked_region(request)
     indices = tuple(source.plane_indices(request.plane))
     if not indices or len(request.plane) > len(source.leading_axes):
         raise ImageShapeError(f"There is no plane {request.plane} in an image of shape {tuple(source.array.shape)}.")
-    look, entry = _choose_model(request, indices[len(indices) // 2], region)
+    entry = default_registry().find(request.model)
     device = choose_device(settings.device).using(request.number_format)
     model, placed = _ready(entry.path, entry.path.stat().st_mtime_ns, device)
-    model = Model(entry.card, model.network)
     runner = NetworkRunner(model, device, settings.tile, settings.flips, placed=placed)
+    chosen = look_at_image(request, indices[len(indices) // 2], region, runner, progress)
+    look, runner = chosen.look, runner.for_kind(chosen.look.kind)
+    model = runner.model
     readers = [open_plane(source, index, region, look, model.card.percentiles) for index in indices]
     found = _find(request, runner, readers, progress)
-    notices = _notices(runner, readers, look, found, settings)
+    semantic = model.card.task == "semantic"
+    count = int(found.labels.max(initial=0))
+    told = () if semantic else remedies(count, look.kind, chosen.sure, settings.kind != "auto")
+    notices = (*_notices(runner, readers, look, found, settings), *(remedy.text for remedy in told))
     for notice in notices:
         progress.report(Notice(notice))
     progress.report(Advanced(1.0, "done"))
@@ -137,7 +144,9 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
         diameter=found.diameter,
         model=model.card.name,
         device=f"{runner.device.name} ({runner.device.title})",
-        channel=look.channel_name,
+        channel=look.name,
+        kind=look.kind,
+        remedies=told,
         notices=notices,
         seconds=time.monotonic() - started,
         provenance=describe_run(request, model.card, look, runner.device, found.diameter, readers),
@@ -145,31 +154,37 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
     )
 
 
-def _choose_model(request: SegmentRequest, index: tuple[int, ...], region: Region) -> tuple[PlaneLook, ModelEntry]:
-    """Find the model that was asked for, or the one for this kind of image, and look at the image as it sees it.
+def look_at_image(
+    request: SegmentRequest, index: tuple[int, ...], region: Region, runner: NetworkRunner, progress: Progress
+) -> ChosenLook:
+    """Find out how a model sees the image that it is asked to segment.
 
-    The model's card is the one for this kind of image.
+    Parameters
+    ----------
+    request : SegmentRequest
+    index : tuple of int
+        The plane that decides for all.
+    region : Region
+    runner : NetworkRunner
+        Of the model.
+    progress : Progress
+        May cancel.
+
+    Raises
+    ------
+    ImageShapeError
+        If there is no such channel, or several and none was chosen.
     """
-    settings = request.settings
+    settings, card = request.settings, runner.card
     channel = None if settings.channel_auto else settings.channel
-    registry = default_registry()
-
-    def look(inputs: int, invert: Invert) -> PlaneLook:
-        return look_at(request.source, index, region, channel, invert, inputs)
-
-    if request.model != AUTOMATIC:
-        entry = registry.find(request.model)
-        # Networks for classes were trained on images as they are, bright backgrounds and dark ones.
-        as_it_is = entry.card.task == "semantic" and settings.invert == "auto"
-        return _suited(look(entry.card.architecture.in_channels, "no" if as_it_is else settings.invert), entry)
-    first = look(1, settings.invert)
-    entry = registry.for_kind(first.kind)
-    inputs = entry.card.architecture.in_channels
-    return _suited(first if inputs == 1 else look(inputs, settings.invert), entry)
-
-
-def _suited(look: PlaneLook, entry: ModelEntry) -> tuple[PlaneLook, ModelEntry]:
-    return look, replace(entry, card=entry.card.for_kind(look.kind))
+    # Networks for classes were trained on images as they are, bright backgrounds and dark ones.
+    as_it_is = card.task == "semantic" and settings.kind == "auto"
+    kind = "fluorescence" if as_it_is else settings.kind
+    looks = possible_looks(request.source, index, region, channel, kind, card.network_inputs)
+    if card.task == "semantic":
+        return ChosenLook(looks[0])
+    diameter = 0.0 if settings.diameter_auto else given_diameter(request, card.diameter)
+    return choose_look(looks, request.source, index, region, runner, progress, diameter)
 
 
 def _find(
@@ -189,7 +204,14 @@ def _ready(path: Path, modified: int, device: Device) -> tuple[Model, nn.Module]
     return model, place_network(model, device)
 
 
-def _checked_region(request: SegmentRequest) -> Region:
+def checked_region(request: SegmentRequest) -> Region:
+    """Return the rectangle of pixels that a request means.
+
+    Raises
+    ------
+    ImageShapeError
+        If it does not lie in the plane.
+    """
     height, width = request.source.plane_shape
     region = request.region or (0, height, 0, width)
     y0, y1, x0, x1 = region
@@ -222,19 +244,27 @@ def _notices(
 ) -> tuple[str, ...]:
     """What the user should know about this run."""
     notices = list(runner.notices)
-    if not all(reader.finite for reader in readers):
-        notices.append("Some pixels are NaN or infinite; they were treated as background.")
-    if look.inverted:
-        notices.append("Bright background: the image was inverted.")
+    notices += notices_of_look(look, readers)
     of_task = _notices_of_classes if runner.card.task == "semantic" else _notices_of_nuclei
     return (*notices, *of_task(runner.card, readers[0], look, found, settings))
+
+
+def notices_of_look(look: PlaneLook, readers: Sequence[PlaneReader]) -> Iterator[str]:
+    """Say what was found out about the image, and what was left out of it."""
+    if any(reader.fill for reader in readers):
+        yield "Areas that are no picture, all black or all white, were left out."
+    elif not all(reader.complete for reader in readers):
+        yield "Some pixels are NaN or infinite; they were treated as background."
+    if look.kind == "brightfield":
+        what = "haematoxylin was separated" if look.stained else "the image was read as optical density"
+        yield f"Dark nuclei on bright: {what}."
+    elif readers[0].source.is_colour:
+        yield f"Colour picture: read from the {look.name}."
 
 
 def _notices_of_nuclei(
     card: ModelCard, reader: PlaneReader, look: PlaneLook, found: FoundNuclei, settings: SegmentSettings
 ) -> Iterator[str]:
-    if reader.source.is_colour and len(look.channels) == 1:
-        yield f"Colour picture: the nuclei were read from the {look.channel_name}."
     if look.kind not in card.kinds:
         yield f"The model '{card.name}' was made for {card.image_kind} images; check the result."
     if found.maps is None:
@@ -244,7 +274,5 @@ def _notices_of_nuclei(
 def _notices_of_classes(
     card: ModelCard, reader: PlaneReader, look: PlaneLook, found: FoundNuclei, settings: SegmentSettings
 ) -> Iterator[str]:
-    if reader.source.is_colour and len(look.channels) == 1:
-        yield f"Colour picture: the classes were told from the {look.channel_name}."
     if not all(getattr(settings, f"{name}_auto") for name in ("diameter", *TUNED)):
         yield f"The model '{card.name}' tells classes, on which diameter, thresholds and minimum size do not act."

@@ -8,6 +8,7 @@ and resuming needs no random state.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import kornia.augmentation as K
@@ -180,7 +181,7 @@ class Augmentation:
             images = self._expose(images.clamp(0, BRIGHTEST) / BRIGHTEST) * BRIGHTEST
             images = self._camera(images)
         warped = [
-            Crop(crop.image, mask[0].astype(np.int32), mask[1] > 0.5, crop.diameters)
+            replace(crop, labels=mask[0].astype(np.int32), reviewed=mask[1] > 0.5)
             for crop, mask in zip(crops, masks.numpy(), strict=True)
         ]
         return images, warped

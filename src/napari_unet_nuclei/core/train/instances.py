@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from napari_unet_nuclei.core.labels.comparison import Comparison, compare_labels, mean_scores
-from napari_unet_nuclei.core.labels.encode import encode_labels
+from napari_unet_nuclei.core.labels.encode import OUTLINE_WEIGHTS, encode_labels
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.device import Device
 from napari_unet_nuclei.core.model.file import Model
@@ -19,14 +19,17 @@ from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.core.segment.automatic_size import scale_for
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.segment.predict import predict_plane
-from napari_unet_nuclei.core.train.augment import Augmentation
+from napari_unet_nuclei.core.train.augment import Augmentation, StainMixing
 from napari_unet_nuclei.core.train.losses import Targets, instance_loss
-from napari_unet_nuclei.core.train.samples import Crop, Sample, blank_crop, cut_crop, draw_scale
+from napari_unet_nuclei.core.train.samples import Crop, Sample, StainForm, add_fill, blank_crop, cut_crop, draw_scale
 from napari_unet_nuclei.core.train.task import Judged, loss_on
 from napari_unet_nuclei.core.train.validate import TILE, decoded, judged, sample_reader, score
 
 BLANK_SHARE = 0.04
 """Share of crops that show noise without nuclei."""
+
+FILL_SHARE = 0.05
+"""Share of crops of which a piece is no picture."""
 
 TRIED_SEEDS = (0.2, 0.3, 0.4, 0.5, 0.6)
 """An epoch is judged with the best of these seed thresholds: the distances grow sharper as training goes on, so that
@@ -45,17 +48,24 @@ class InstanceTask:
 
     def augmentation(self, strength: float) -> Augmentation:
         """Return everything that another microscope could do."""
-        return Augmentation(strength)
+        # The network's signals are no colours; their stains vary before they are made.
+        return Augmentation(strength, without=(StainMixing,) if self.card.network_inputs.names else ())
 
-    def draw_crop(self, sample: Sample, side: int, rng: np.random.Generator) -> Crop:
+    def draw_crop(self, sample: Sample, side: int, strength: float, rng: np.random.Generator) -> Crop:
         """Cut a square in which nuclei mostly are near the model's size, or make up one without any."""
         if rng.random() < BLANK_SHARE:
             return blank_crop(len(sample.image), side, rng)
-        return cut_crop(sample, side, draw_scale(sample, self.card.diameter, rng), rng)
+        stains = StainForm(self.card.network_inputs.names, self.card.percentiles, strength)
+        scale = draw_scale(sample, self.card.diameter, rng)
+        crop = cut_crop(sample, side, scale, rng, stains if strength and stains.inputs else None)
+        return add_fill(crop, rng) if rng.random() < FILL_SHARE * strength else crop
 
     def targets(self, crops: Sequence[Crop], device: str) -> Targets:
         """Make the target maps."""
-        maps = [encode_labels(crop.labels, self.card.diameter, crop.diameters, crop.reviewed) for crop in crops]
+        maps = [
+            encode_labels(crop.labels, self.card.diameter, crop.diameters, crop.reviewed, OUTLINE_WEIGHTS[crop.kind])
+            for crop in crops
+        ]
         return Targets.stack(maps, device)
 
     def loss(self, logits: Tensor, targets: Targets) -> Tensor:

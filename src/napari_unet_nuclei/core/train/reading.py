@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.class_image import read_class_image
-from napari_unet_nuclei.core.image.plane import Invert, PlaneReader, look_at, open_plane
+from napari_unet_nuclei.core.image.kind import ChosenKind, NetworkInputs, look_by_labels, possible_looks
+from napari_unet_nuclei.core.image.plane import ImageKind, PlaneReader, open_plane
 from napari_unet_nuclei.core.image.read import ImageFile, read_image
 from napari_unet_nuclei.core.labels.classes import VOID, ClassCoding
 from napari_unet_nuclei.core.labels.decode import fill_holes, label_components
@@ -28,33 +29,37 @@ smaller nucleus gets it. Masks that share more are wrong."""
 
 @dataclass(frozen=True)
 class InputForm:
-    """What a network takes, and what the labels say.
+    """How images are read for a network, and what the labels say.
 
     Attributes
     ----------
-    channels : int
-        Channels of its input. For one, the channel with the nuclei is found as it is when segmenting; for more, an
-        image must have as many, or be grey and is repeated.
+    inputs : NetworkInputs
+        What the network takes in.
     channel : int, optional
-        The channel with the nuclei, where the image has several; repeated where the network takes more.
+        The channel with the nuclei, where the image has several.
     percentiles : tuple of float
         Intensities that become 0 and 1.
     classes : ClassCoding, optional
         How the labels tell the class of every pixel; where not given, they tell nuclei apart.
-    invert : {"auto", "yes", "no"}
-        Whether nuclei are dark and to be turned bright; found out of each image unless said. For classes, none is.
+    kind : {"auto", "fluorescence", "brightfield"}
+        Kind of all images; told by each image's labels unless said. Images for classes are read as they are.
     """
 
-    channels: int = 1
+    inputs: NetworkInputs = field(default_factory=NetworkInputs)
     channel: int | None = None
     percentiles: tuple[float, float] = (1.0, 99.8)
     classes: ClassCoding | None = None
-    invert: Invert = "auto"
+    kind: ChosenKind = "auto"
 
     @staticmethod
     def of_model(card: ModelCard, channel: int | None = None) -> InputForm:
         """Return what the model of this card takes."""
-        return InputForm(card.architecture.in_channels, channel, card.percentiles)
+        return InputForm(card.network_inputs, channel, card.percentiles)
+
+    @property
+    def channels(self) -> int:
+        """Input channels of the network."""
+        return len(self.inputs.names) or self.inputs.channels
 
 
 @dataclass(frozen=True)
@@ -71,25 +76,45 @@ class LabelsRead:
         Pixels that lay in two masks.
     reviewed : ndarray of bool, shape (Y, X), or None
         Where pixels have a class; None means everywhere.
-    turned : bool
-        Nuclei are dark in the image, and were turned bright.
     """
 
     labels: Labels
     from_mask: bool = False
     shared_pixels: int = 0
     reviewed: Mask | None = None
-    turned: bool = False
 
 
-def read_pair(entry: Entry, form: InputForm) -> tuple[Image, LabelsRead]:
-    """Read image and labels.
+@dataclass(frozen=True)
+class ImageRead:
+    """One image as a network learns from it.
 
-    Returns
-    -------
+    Attributes
+    ----------
     image : ndarray, shape (C, Y, X), float32
         Normalised as when segmenting, nuclei bright; for classes as bright as it is.
-    labels : LabelsRead
+    kind : {"fluorescence", "brightfield"}
+    picture : ndarray, shape (3, Y, X), uint8, or None
+        Red, green and blue, 255 for white, where stains were separated: training varies them.
+    """
+
+    image: Image
+    kind: ImageKind
+    picture: NDArray[np.uint8] | None = None
+
+    @staticmethod
+    def of(reader: PlaneReader) -> ImageRead:
+        """Read all of a plane."""
+        look = reader.look
+        picture = None
+        if look.stained:
+            pixels = [reader.source.read(reader.index, channel, reader.region) for channel in look.channels]
+            shares = np.nan_to_num(np.stack(pixels)) * (255 / look.white)
+            picture = np.clip(np.rint(shares), 0, 255).astype(np.uint8)
+        return ImageRead(reader.read((0, reader.shape[0], 0, reader.shape[1])), look.kind, picture)
+
+
+def read_pair(entry: Entry, form: InputForm) -> tuple[ImageRead, LabelsRead]:
+    """Read image and labels.
 
     Raises
     ------
@@ -97,36 +122,32 @@ def read_pair(entry: Entry, form: InputForm) -> tuple[Image, LabelsRead]:
         If a file cannot be read, image and labels differ in size, or masks overlap; the message names the file.
     """
     try:
-        reader = open_input(entry.image, form)
-        image = reader.read(reader.region)
+        source, index = open_image(entry.image, form)
+        height, width = source.plane_shape
+        region = (0, height, 0, width)
         if form.classes is not None:
-            return image, _classes(entry, reader.shape, form.classes)
-        read = _stacked_masks if entry.one_mask_per_nucleus else _label_image
-        return image, replace(read(entry, reader.shape), turned=reader.inverted)
+            found = _classes(entry, (height, width), form.classes)
+            [look, *_] = possible_looks(source, index, region, form.channel, "fluorescence", form.inputs)
+        else:
+            found = (_stacked_masks if entry.one_mask_per_nucleus else _label_image)(entry, (height, width))
+            look = look_by_labels(source, index, region, found.labels, form.channel, form.kind, form.inputs)
+        return ImageRead.of(open_plane(source, index, region, look, form.percentiles)), found
     except (ImageFileError, ImageShapeError) as error:
-        raise DatasetError(f"The data set cannot be used: {error}") from error
+        raise DatasetError(f"The data set cannot be used: {entry.image}: {error}") from error
 
 
-def open_input(path: Path, form: InputForm) -> PlaneReader:
-    """Open an image as a network sees it, normalised as when segmenting.
+def open_image(path: Path, form: InputForm) -> tuple[ImageSource, tuple[int, ...]]:
+    """Open an image, and tell the index of its only plane.
 
     Raises
     ------
     ImageFileError
         If it cannot be read.
     ImageShapeError
-        If it has other channels than the network takes, or several planes.
+        If it has several planes.
     """
     file = read_image(path)
-    source, index = _single_plane(path, ImageSource(file.array, file.axes), form.channels)
-    height, width = source.plane_shape
-    region = (0, height, 0, width)
-    invert = form.invert if form.classes is None else "no"
-    try:
-        look = look_at(source, index, region, form.channel, invert, form.channels)
-    except ImageShapeError as error:
-        raise ImageShapeError(f"{path}: {error}") from error
-    return open_plane(source, index, region, look, form.percentiles)
+    return _single_plane(path, ImageSource(file.array, file.axes), form.channels)
 
 
 def count_channels(path: Path) -> int:

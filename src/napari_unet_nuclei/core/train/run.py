@@ -11,11 +11,13 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from napari_unet_nuclei.core.errors import OutputFileError, SettingsError
+from napari_unet_nuclei.core.image.kind import InputName, NetworkInputs
 from napari_unet_nuclei.core.labels.classes import ClassCoding
 from napari_unet_nuclei.core.model.about import About
 from napari_unet_nuclei.core.model.card import (
     CLASS_HEADS,
     INSTANCE_HEADS,
+    INSTANCE_INPUTS,
     Architecture,
     ModelCard,
     TaskName,
@@ -118,7 +120,7 @@ class TrainRequest:
         """What is written."""
         return TrainingFiles(self.out)
 
-    def card(self, base: Model | None, in_channels: int, class_names: tuple[str, ...]) -> ModelCard:
+    def card(self, base: Model | None, form: InputForm, class_names: tuple[str, ...]) -> ModelCard:
         """Return the card of the model before it is trained.
 
         Raises
@@ -132,13 +134,14 @@ class TrainRequest:
         kept |= {name: value for name, value in self.about if value and name != "data_licence"}
         parent = f"{base.card.name} {base.card.weights_hash}" if base else ""
         try:
-            changed = {"in_channels": in_channels, "heads": heads, "classes": len(class_names)}
+            changed = {"in_channels": form.channels, "heads": heads, "classes": len(class_names)}
             architecture = Architecture.model_validate(shape.model_dump() | changed)
             return ModelCard(
                 name=self.out.stem,
                 task=self.task,
                 classes=class_names,
                 architecture=architecture,
+                inputs=form.inputs.names,
                 parent=parent,
                 **kept,
             )
@@ -177,7 +180,7 @@ def train_model(request: TrainRequest, progress: Progress) -> Model:
     _check_outputs(files, request.resume)
     base = load_model(request.base) if request.base else None
     form = _input_form(request, base)
-    request.card(base, form.channels, _names(request, base, ("a", "b")))  # a wrong name is refused before all else
+    request.card(base, form, _names(request, base, ("a", "b")))  # a wrong name is refused before all else
     training, validation = read_training_and_validation(
         request.dataset,
         form,
@@ -189,7 +192,7 @@ def train_model(request: TrainRequest, progress: Progress) -> Model:
     parts["Unseen"] = read_unseen(request.dataset, form, request.where)  # now: a bad file is to end no long run
     progress.report(Notice(f"{_count(request, training)} to learn from, {_count(request, validation)} to judge with."))
     found = find_class_names([*training, *validation]) if form.classes and not form.classes.classes else ()
-    card = request.card(base, form.channels, _names(request, base, found))
+    card = request.card(base, form, _names(request, base, found))
     trainer = Trainer(card, request.settings, start_from(base, card.architecture) if base else None)
     result = trainer.fit(training, validation, Share(progress, READ, TRAINED), files.checkpoint, files.history)
     progress.report(Notice("Measuring the model on the validation images."))
@@ -243,10 +246,18 @@ def _input_form(request: TrainRequest, base: Model | None) -> InputForm:
     channels = request.in_channels or (base.card.architecture.in_channels if base else 0)
     percentiles = (base.card if base else ModelCard(name="any")).percentiles
     if request.task == "instances":
-        return InputForm(channels or 1, percentiles=percentiles)
+        return InputForm(NetworkInputs(_signals(request, base), channels or 1), percentiles=percentiles)
     channels = channels or count_channels(list_entries(request.dataset, request.where)[0].image)
     classes = len(_names(request, base, ()))
-    return InputForm(channels, percentiles=percentiles, classes=replace(request.coding, classes=classes))
+    inputs = NetworkInputs((), channels)
+    return InputForm(inputs, percentiles=percentiles, classes=replace(request.coding, classes=classes))
+
+
+def _signals(request: TrainRequest, base: Model | None) -> tuple[InputName, ...]:
+    """Nuclear signals that the network reads; none where it reads the image's own channels."""
+    if request.in_channels:
+        return ("nuclei",) if request.in_channels == 1 else ()
+    return base.card.network_inputs.names if base else INSTANCE_INPUTS
 
 
 def _names(request: TrainRequest, base: Model | None, found: tuple[str, ...]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,9 +12,14 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from napari_unet_nuclei.core.image.plane import ImageKind
+from napari_unet_nuclei.core.image.kind import InputName, stained_signals
+from napari_unet_nuclei.core.image.plane import ImageKind, Signal
 from napari_unet_nuclei.core.labels.encode import equivalent_diameters
+from napari_unet_nuclei.core.train.stains import restained, sampled_picture_rows
 from napari_unet_nuclei.core.types import Image, Labels, Mask
+
+SIZES = (5.0, 140.0)
+"""Nucleus diameters in px between which some crops are scaled: what microscopes show, from 4x to 100x."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,9 @@ class Sample:
         Where the labels can be trusted; None means everywhere.
     importance : float
         How many times more often than others the sample is learnt from.
-    turned : bool
-        Nuclei were dark on a bright background, and were turned bright.
+    kind : {"fluorescence", "brightfield"}
+    picture : ndarray, shape (3, Y, X), uint8, or None
+        Red, green and blue of a stained image, 255 for white, from which crops get other stains.
     """
 
     name: str
@@ -45,12 +51,8 @@ class Sample:
     group: str
     reviewed: Mask | None = None
     importance: float = 1.0
-    turned: bool = False
-
-    @property
-    def kind(self) -> ImageKind:
-        """Kind of image, by its background."""
-        return "stained" if self.turned else "fluorescence"
+    kind: ImageKind = "fluorescence"
+    picture: NDArray[np.uint8] | None = None
 
     @cached_property
     def diameters(self) -> NDArray[np.float64]:
@@ -80,12 +82,39 @@ class Crop:
         False where the crop reaches beyond the image or the reviewed region.
     diameters : ndarray, shape (ids + 1,), float64
         Diameter of each nucleus in crop pixels, from the whole sample.
+    kind : {"fluorescence", "brightfield"}
+        Of the sample.
     """
 
     image: Image
     labels: Labels
     reviewed: Mask
     diameters: NDArray[np.float64]
+    kind: ImageKind = "fluorescence"
+
+
+@dataclass(frozen=True)
+class StainForm:
+    """How stained crops are shown as other laboratories would, and read.
+
+    Attributes
+    ----------
+    inputs : tuple of InputName
+        Of the network.
+    percentiles : tuple of float
+        Of the signals, that become 0 and 1.
+    strength : float
+        0 to 1.
+    """
+
+    inputs: tuple[InputName, ...]
+    percentiles: tuple[float, float]
+    strength: float
+
+    @property
+    def signals(self) -> tuple[Signal, ...]:
+        """What the network reads of red, green and blue."""
+        return stained_signals(self.inputs, (0, 1, 2))
 
 
 def sampling_weights(samples: Sequence[Sample]) -> NDArray[np.float64]:
@@ -98,13 +127,13 @@ def sampling_weights(samples: Sequence[Sample]) -> NDArray[np.float64]:
 def draw_scale(sample: Sample, diameter: float, rng: np.random.Generator) -> float:
     """Draw crop pixels per image pixel.
 
-    Mostly so that the median nucleus is within a factor 1.7 of the model's diameter, sometimes anything from 6 to
-    120 px, because the size head must recognise them all, and sometimes as the image is.
+    Mostly so that the median nucleus is within a factor 1.7 of the model's diameter, sometimes anything from 5 to
+    140 px, because the size head must recognise them all, and sometimes as the image is.
     """
     kind = rng.random()
     if sample.median_diameter == 0 or kind < 0.15:
         return float(np.clip(np.exp(rng.normal(0, 0.3)), 0.4, 2.5))
-    low, high = (diameter / 1.7, diameter * 1.7) if kind < 0.8 else (6.0, 120.0)
+    low, high = (diameter / 1.7, diameter * 1.7) if kind < 0.8 else SIZES
     return float(np.exp(rng.uniform(np.log(low), np.log(high))) / sample.median_diameter)
 
 
@@ -116,7 +145,9 @@ def blank_crop(channels: int, side: int, rng: np.random.Generator) -> Crop:
     return Crop(image, np.zeros((side, side), np.int32), np.ones((side, side), bool), np.zeros(1))
 
 
-def cut_crop(sample: Sample, side: int, scale: float, rng: np.random.Generator) -> Crop:
+def cut_crop(
+    sample: Sample, side: int, scale: float, rng: np.random.Generator, stains: StainForm | None = None
+) -> Crop:
     """Cut a random square of ``side`` crop pixels; what lies beyond the image is mirrored and not reviewed.
 
     Parameters
@@ -127,25 +158,47 @@ def cut_crop(sample: Sample, side: int, scale: float, rng: np.random.Generator) 
     scale : float
         Crop pixels per image pixel.
     rng : numpy.random.Generator
+    stains : StainForm, optional
+        How a crop of stained tissue is shown as another laboratory would; as it is where not given.
     """
     height, width = sample.labels.shape
     needed = max(round(side / scale), 1)
     y, x = (int(rng.integers(0, max(size - needed, 0) + 1)) for size in (height, width))
     window = (slice(y, y + needed), slice(x, x + needed))
-    image, labels = sample.image[:, *window], sample.labels[window]
+    labels = sample.labels[window]
     reviewed = np.ones(labels.shape, bool) if sample.reviewed is None else sample.reviewed[window]
-    shape = tuple(min(side, max(round(size * scale), 1)) for size in labels.shape)
-    image_pixels = F.interpolate(
-        torch.from_numpy(np.ascontiguousarray(image))[None], shape, mode="bilinear", antialias=True
-    )[0].numpy()
+    shape = (min(side, max(round(labels.shape[0] * scale), 1)), min(side, max(round(labels.shape[1] * scale), 1)))
     rows, columns = (
         np.minimum(((np.arange(new) + 0.5) * old / new).astype(int), old - 1)
         for new, old in zip(shape, labels.shape, strict=True)
     )
+    labels, reviewed = labels[np.ix_(rows, columns)], reviewed[np.ix_(rows, columns)]
+    if sample.picture is None or stains is None:
+        pixels = _resized(sample.image[:, *window], shape)
+    else:
+        picture = _resized(sample.picture[:, *window] * np.float32(1 / 255), shape)
+        whole = sampled_picture_rows(sample.picture, rng)
+        pixels = restained(picture, labels, whole, stains.signals, stains.percentiles, stains.strength, rng)
     padding = tuple((0, side - size) for size in shape)
     return Crop(
-        image=np.pad(image_pixels, ((0, 0), *padding), mode="symmetric"),
-        labels=np.pad(labels[np.ix_(rows, columns)], padding),
-        reviewed=np.pad(reviewed[np.ix_(rows, columns)], padding),
+        image=np.pad(pixels, ((0, 0), *padding), mode="symmetric"),
+        labels=np.pad(labels, padding),
+        reviewed=np.pad(reviewed, padding),
         diameters=sample.diameters * scale,
+        kind=sample.kind,
     )
+
+
+def _resized(image: Image, shape: tuple[int, int]) -> Image:
+    """Resize an image (C, Y, X), smoothing where it shrinks."""
+    tensor = torch.from_numpy(np.ascontiguousarray(image, np.float32))[None]
+    return F.interpolate(tensor, shape, mode="bilinear", antialias=True)[0].numpy()
+
+
+def add_fill(crop: Crop, rng: np.random.Generator) -> Crop:
+    """Cut a straight piece off a crop, as rotation and registration do: 0, as the engine reads fill, and no nuclei."""
+    side = crop.labels.shape[0]
+    angle = rng.choice([0, np.pi / 2, np.pi, 1.5 * np.pi]) if rng.random() < 0.5 else rng.uniform(0, 2 * np.pi)
+    y, x = np.mgrid[:side, :side] - (side - 1) / 2
+    fill = y * np.sin(angle) + x * np.cos(angle) > side * rng.uniform(0.1, 0.48)
+    return replace(crop, image=np.where(fill, np.float32(0), crop.image), labels=np.where(fill, 0, crop.labels))

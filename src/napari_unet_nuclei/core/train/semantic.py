@@ -49,7 +49,7 @@ class SemanticTask:
         """Return what changes no class: a bright spot, or another colour, may be one."""
         return Augmentation(strength, without=(Debris, StainMixing))
 
-    def draw_crop(self, sample: Sample, side: int, rng: np.random.Generator) -> Crop:
+    def draw_crop(self, sample: Sample, side: int, strength: float, rng: np.random.Generator) -> Crop:
         """Cut a square at about the image's own scale."""
         return cut_crop(sample, side, float(np.exp(rng.uniform(*np.log(SCALES)))), rng)
 

@@ -44,8 +44,8 @@ class Task(Protocol):
     def augmentation(self, strength: float) -> Augmentation:
         """Return the augmentation that leaves what is to be learnt recognisable, at a strength of 0 to 1."""
 
-    def draw_crop(self, sample: Sample, side: int, rng: np.random.Generator) -> Crop:
-        """Cut a random square of ``side`` px at a random scale."""
+    def draw_crop(self, sample: Sample, side: int, strength: float, rng: np.random.Generator) -> Crop:
+        """Cut a random square of ``side`` px at a random scale; ``strength`` is that of the augmentation, 0 to 1."""
 
     def targets(self, crops: Sequence[Crop], device: str) -> Any:
         """Make what the network should say of crops of the same side, on a device."""

@@ -79,7 +79,10 @@ class BatchSource:
         """Make the batch of a step; the same step gives the same batch, so a run can be resumed anywhere."""
         rng = np.random.default_rng((self.settings.seed, step))
         chosen = rng.choice(len(self.samples), self.settings.batch, p=self.weights)
-        crops = [self.task.draw_crop(self.samples[index], self.settings.crop, rng) for index in chosen]
+        crops = [
+            self.task.draw_crop(self.samples[index], self.settings.crop, self.settings.augmentation, rng)
+            for index in chosen
+        ]
         images, warped = self.augmentation(crops, seed=int(rng.integers(2**31)))
         layout = torch.channels_last
         return images.to(self.device.name).to(memory_format=layout), self.task.targets(warped, self.device.name)

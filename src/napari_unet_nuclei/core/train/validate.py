@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.normalise import IntensityRange
-from napari_unet_nuclei.core.image.plane import PlaneReader
+from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader, Signal
 from napari_unet_nuclei.core.labels.decode import decode_maps
 from napari_unet_nuclei.core.labels.metrics import IOU_THRESHOLDS, MatchCounts, match, per_image
 from napari_unet_nuclei.core.labels.reviewed import within
@@ -47,7 +47,8 @@ def sample_reader(sample: Sample) -> PlaneReader:
     channels = tuple(range(len(sample.image)))
     ranges = (IntensityRange(0.0, 1.0),) * len(channels)
     source = ImageSource(sample.image, "CYX")
-    return PlaneReader(source, (), channels, (0, height, 0, width), ranges, inverted=False, finite=True)
+    look = PlaneLook(sample.kind, tuple(Signal("intensity", (channel,)) for channel in channels), "all channels")
+    return PlaneReader(source, (), (0, height, 0, width), look, ranges)
 
 
 def decoded(prediction: Prediction, thresholds: Thresholds) -> Labels:

@@ -1,0 +1,80 @@
+"""Optical density and stain separation: how transmitted light becomes a signal in which nuclei are bright.
+
+Stains absorb light, so their amounts add up in optical density, not in intensity (Beer and Lambert), and can be told
+apart by the colours they absorb (Ruifrok and Johnston 2001, *Analytical and Quantitative Cytology and Histology* 23,
+291-299).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.color import hed_from_rgb, rgb_from_hed
+
+FULL_SCALES = (1.0, 255.0, 1023.0, 4095.0, 16383.0, 65535.0)
+"""Intensities of a camera's or a file's white: fractions, and 8, 10, 12, 14 and 16 bits."""
+
+DARKEST = 1 / 255
+"""Share of white below which intensities are not told apart: 8-bit pictures end there, and a logarithm needs an end."""
+
+STAIN_VECTORS: NDArray[np.float64] = np.asarray(rgb_from_hed, np.float64)
+"""Optical density of red, green and blue for a unit of haematoxylin, eosin and DAB: one row each."""
+
+_UNMIXING: NDArray[np.float32] = np.asarray(hed_from_rgb, np.float32)
+"""Its inverse: columns give haematoxylin, eosin and DAB from the optical densities of red, green and blue."""
+
+HAEMATOXYLIN, DAB = 0, 2
+"""Columns of the unmixing matrix."""
+
+
+def full_scale(dtype: np.dtype[np.generic], brightest: float) -> float:
+    """Return the intensity that stands for white.
+
+    Parameters
+    ----------
+    dtype : numpy.dtype
+        Of the image as stored; 8-bit pictures have one answer.
+    brightest : float
+        Largest value seen.
+
+    Examples
+    --------
+    >>> full_scale(np.dtype("uint8"), 90), full_scale(np.dtype("uint16"), 4000), full_scale(np.dtype("float32"), 0.9)
+    (255.0, 4095.0, 1.0)
+    """
+    if dtype == np.uint8:
+        return 255.0
+    candidates = FULL_SCALES if dtype.kind == "f" else FULL_SCALES[1:]
+    return next((scale for scale in candidates if brightest <= scale), float(brightest))
+
+
+def optical_density(intensity: NDArray[np.floating], white: float) -> NDArray[np.float32]:
+    """Convert transmitted intensities to decadic optical density, 0 for white; NaN stays NaN.
+
+    Examples
+    --------
+    >>> print(optical_density(np.array([127.5, 25.5, 0.0]), 255).round(2))
+    [0.3  1.   2.41]
+    """
+    share = np.maximum(np.asarray(intensity, np.float32) * np.float32(1 / white), np.float32(DARKEST))
+    return np.asarray(-np.log10(share, out=share))
+
+
+def stain_density(densities: NDArray[np.floating], stain: int) -> NDArray[np.float32]:
+    """Separate one stain from the optical densities (3, ...) of red, green and blue; never negative.
+
+    Parameters
+    ----------
+    densities : ndarray, shape (3, ...), float32
+    stain : int
+        `HAEMATOXYLIN` or `DAB`.
+
+    Returns
+    -------
+    ndarray, shape (...), float32
+        Optical density of the stain; NaN stays NaN.
+    """
+    red, green, blue = _UNMIXING[:, stain]
+    # Negative amounts are noise, and colours that none of the three stains has.
+    mixed = red * densities[0] + green * densities[1] + blue * densities[2]
+    return np.asarray(np.maximum(mixed, np.float32(0)))

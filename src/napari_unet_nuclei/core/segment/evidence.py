@@ -1,0 +1,106 @@
+"""Let the network decide how an image is to be read, where the picture alone leaves it open.
+
+A wrong reading shows few things that look like nuclei: turned the wrong way, or read in another colour, an image has
+blobs at most. So each reading is tried on a small window, and the one with most nuclei in it is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader, open_plane
+from napari_unet_nuclei.core.labels.decode import decode_maps
+from napari_unet_nuclei.core.progress import Advanced, Progress, Silent
+from napari_unet_nuclei.core.segment.automatic_size import WINDOW, brightest_patch, first_look, scale_for
+from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
+from napari_unet_nuclei.core.segment.predict import predict_plane, thresholds_at
+from napari_unet_nuclei.core.types import Region
+
+CLEAR = 1.5
+"""The reading that is taken must have this many times the evidence of the next, or it is said to be doubtful."""
+
+LEAST = 100.0
+"""Evidence in pixels of the model's scale, about half a nucleus, below which a window is said to show nothing."""
+
+
+@dataclass(frozen=True)
+class ChosenLook:
+    """How an image is read.
+
+    Attributes
+    ----------
+    look : PlaneLook
+    sure : bool
+        False where another reading, of another kind, is nearly as likely.
+    """
+
+    look: PlaneLook
+    sure: bool = True
+
+
+def choose_look(
+    looks: Sequence[PlaneLook],
+    source: ImageSource,
+    index: tuple[int, ...],
+    region: Region,
+    runner: NetworkRunner,
+    progress: Progress,
+    diameter: float = 0.0,
+) -> ChosenLook:
+    """Choose among the readings that an image leaves open.
+
+    Parameters
+    ----------
+    looks : sequence of PlaneLook
+        The likeliest first; it is taken where the network sees nothing in any.
+    source : ImageSource
+    index : tuple of int
+        The plane to look at.
+    region : Region
+    runner : NetworkRunner
+        Of a model for nuclei.
+    progress : Progress
+        May cancel.
+    diameter : float
+        Of the nuclei in image pixels, where it is known.
+    """
+    if len(looks) == 1 or region[0] == region[1] or region[2] == region[3]:
+        return ChosenLook(looks[0])
+    evidence = []
+    for look in looks:
+        progress.report(Advanced(0.0, "looking at the kind of image"))
+        card = runner.card.for_kind(look.kind)
+        reader = open_plane(source, index, region, look, card.percentiles)
+        evidence.append(_evidence(reader, runner, diameter))
+    best = int(np.argmax(evidence))
+    chosen = looks[best]
+    others = [found for look, found in zip(looks, evidence, strict=True) if look.kind != chosen.kind]
+    sure = evidence[best] >= max(LEAST, CLEAR * max(others, default=0.0))
+    return ChosenLook(chosen, sure or not others)
+
+
+def _evidence(reader: PlaneReader, runner: NetworkRunner, diameter: float) -> float:
+    """Foreground beyond 0.5 within nuclei, in pixels of the model's scale, on a window where something is."""
+    card = runner.card.for_kind(reader.look.kind)
+    if not diameter and "size" in card.architecture.heads:
+        diameter = first_look(reader, runner, Silent())
+    scale = scale_for(diameter or card.diameter, card.diameter)
+    window = replace(reader, region=_window(reader, WINDOW / scale))
+    maps = predict_plane(window, scale, runner, Silent()).maps
+    labels = decode_maps(maps, thresholds_at(card.thresholds, scale))
+    surplus = maps[0][labels > 0].astype(np.float64) / 255 - 0.5
+    return float(surplus.sum()) * scale**2
+
+
+def _window(reader: PlaneReader, side: float) -> Region:
+    """Square of about ``side`` image pixels round the brightest patch, within the plane."""
+    region: list[int] = []
+    for centre, size, start in zip(brightest_patch(reader), reader.shape, reader.region[::2], strict=True):
+        length = min(round(side), size)
+        first = min(max(centre - length // 2, 0), size - length)
+        region += [start + first, start + first + length]
+    return region[0], region[1], region[2], region[3]

@@ -1,0 +1,63 @@
+"""What to try where a result may be wrong: said beside the result, and done at the press of a button."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from napari_unet_nuclei.core.image.plane import ImageKind
+
+KIND_NAMES: dict[ImageKind, str] = {
+    "fluorescence": "bright nuclei on dark",
+    "brightfield": "dark nuclei on bright",
+}
+"""Kinds of image as a person at a microscope would say it."""
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """A warning, and the settings that may mend what it warns of.
+
+    Attributes
+    ----------
+    problem : str
+        What is doubtful, as a sentence.
+    action : str
+        What to try, as on a button: "Try dark nuclei on bright".
+    settings : mapping of str to object
+        Values of `SegmentSettings` to run again with.
+    """
+
+    problem: str
+    action: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """Problem and remedy, for a terminal or a table; options are spelt as on the command line."""
+        options = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in self.settings.items())
+        return f"{self.problem} {self.action}: {options}." if options else f"{self.problem} {self.action}."
+
+
+def remedies(count: int, kind: ImageKind, sure: bool, chosen: bool) -> tuple[Remedy, ...]:
+    """Say what is doubtful about a result.
+
+    Parameters
+    ----------
+    count : int
+        Nuclei found.
+    kind : {"fluorescence", "brightfield"}
+        How the image was read.
+    sure : bool
+        False where the image was told to be of this kind with little evidence.
+    chosen : bool
+        The user chose the kind.
+    """
+    other: ImageKind = "brightfield" if kind == "fluorescence" else "fluorescence"
+    action = f"Try {KIND_NAMES[other]}"
+    if count == 0:
+        return (Remedy("0 nuclei.", action, {"kind": other}),)
+    if not sure and not chosen:
+        return (Remedy(f"Read as {KIND_NAMES[kind]}, with little evidence.", action, {"kind": other}),)
+    return ()
