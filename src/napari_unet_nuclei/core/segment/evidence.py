@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from napari_unet_nuclei.core.image.axes import ImageSource
-from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader, open_plane
+from napari_unet_nuclei.core.image.plane import ImageKind, PlaneLook, PlaneReader, open_plane
 from napari_unet_nuclei.core.labels.decode import decode_maps
 from napari_unet_nuclei.core.progress import Advanced, Progress, Silent
 from napari_unet_nuclei.core.segment.automatic_size import WINDOW, brightest_patch, first_look, scale_for
@@ -21,7 +21,8 @@ from napari_unet_nuclei.core.segment.predict import predict_plane, thresholds_at
 from napari_unet_nuclei.core.types import Region
 
 CLEAR = 1.5
-"""The reading that is taken must have this many times the evidence of the next, or it is said to be doubtful."""
+"""The kind that the picture makes less likely must have this many times the evidence of the other to be taken, and the
+likelier one as many times that of the other not to be called doubtful."""
 
 LEAST = 100.0
 """Evidence in pixels of the model's scale, about half a nucleus, below which a window is said to show nothing."""
@@ -76,11 +77,18 @@ def choose_look(
         card = runner.card.for_kind(look.kind)
         reader = open_plane(source, index, region, look, card.percentiles)
         evidence.append(_evidence(reader, runner, diameter))
-    best = int(np.argmax(evidence))
-    chosen = looks[best]
-    others = [found for look, found in zip(looks, evidence, strict=True) if look.kind != chosen.kind]
-    sure = evidence[best] >= max(LEAST, CLEAR * max(others, default=0.0))
-    return ChosenLook(chosen, sure or not others)
+    likeliest = looks[0].kind
+    best: dict[ImageKind, tuple[float, PlaneLook]] = {}
+    for look, found in zip(looks, evidence, strict=True):
+        if look.kind not in best or found > best[look.kind][0]:
+            best[look.kind] = (found, look)
+    (first, look), others = best.pop(likeliest), list(best.values())
+    if not others:
+        return ChosenLook(look)
+    [(second, other)] = others
+    if second > max(CLEAR * first, LEAST):
+        return ChosenLook(other)
+    return ChosenLook(look, sure=first > max(CLEAR * second, LEAST))
 
 
 def _evidence(reader: PlaneReader, runner: NetworkRunner, diameter: float) -> float:
