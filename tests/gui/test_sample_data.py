@@ -17,6 +17,7 @@ SAMPLES = [
     sample_data.z_stack,
     sample_data.time_series,
     sample_data.stained_tissue,
+    sample_data.immunohistochemistry,
 ]
 
 
@@ -45,4 +46,5 @@ def test_planes_of_the_stack_are_as_far_apart_as_they_were_imaged() -> None:
 
 def test_only_the_tissue_has_colours() -> None:
     assert sample_data.stained_tissue()[0][1]["rgb"]
+    assert sample_data.immunohistochemistry()[0][1]["rgb"]
     assert not sample_data.time_series()[0][1]["rgb"]

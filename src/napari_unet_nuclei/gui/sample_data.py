@@ -39,6 +39,11 @@ def stained_tissue() -> list[LayerData]:
     return _layers(synthetic.stained_tissue())
 
 
+def immunohistochemistry() -> list[LayerData]:
+    """Return tissue with an antibody in some nuclei as one colour layer."""
+    return _layers(synthetic.immunohistochemistry())
+
+
 def _layers(sample: Sample) -> list[LayerData]:
     """Make one image layer of a sample, or one per channel as napari does when it splits a stack."""
     spatial = _spatial(sample.axes, sample.pixel_size)

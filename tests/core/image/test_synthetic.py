@@ -15,6 +15,7 @@ SAMPLES = [
     (synthetic.z_stack, "ZYX", np.uint16),
     (synthetic.time_series, "TYX", np.uint16),
     (synthetic.stained_tissue, "YXS", np.uint8),
+    (synthetic.immunohistochemistry, "YXS", np.uint8),
 ]
 
 

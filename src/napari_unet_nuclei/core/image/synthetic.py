@@ -6,10 +6,11 @@ Every sample is decided by its seed alone.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from napari_unet_nuclei.core.image.drawing import Nucleus, camera, draw, draw_nuclei, place_nuclei, uneven_light
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
@@ -20,6 +21,7 @@ __all__ = [
     "camera",
     "draw_nuclei",
     "fluorescent_nuclei",
+    "immunohistochemistry",
     "stained_tissue",
     "time_series",
     "two_channels",
@@ -30,6 +32,7 @@ __all__ = [
 # Absorbance in red, green, blue, after Ruifrok and Johnston 2001; eosin a little warmer, as most scanners show it.
 _HAEMATOXYLIN = np.array([0.65, 0.70, 0.29])
 _EOSIN = np.array([0.07, 0.95, 0.25])
+_DAB = np.array([0.27, 0.57, 0.78])
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,14 +175,62 @@ def stained_tissue(
     """
     rng = np.random.default_rng(seed)
     clean, labels = draw_nuclei(shape, diameter, count, rng, clumped=0.45)
-    rim = np.clip(clean - gaussian_filter(clean, diameter / 9), 0, None)
-    haematoxylin = gaussian_filter(0.85 * clean + 1.1 * rim, 0.8) + 0.03
+    haematoxylin = _haematoxylin(clean, diameter)
     gaps = np.clip((_structure(shape, 18, rng) - 1.1) * 3, 0, 1) * (gaussian_filter(clean, diameter / 4) < 0.1)
     texture = 0.7 * _fibres(shape, rng) + 0.6 * _structure(shape, 1.5, rng) + _structure(shape, 30, rng)
     eosin = (0.33 + 0.07 * texture) * (1 - gaussian_filter(gaps, 1.5)) * (1 - 0.25 * clean)
     absorbance = haematoxylin[..., None] * _HAEMATOXYLIN + np.clip(eosin, 0.01, None)[..., None] * _EOSIN
-    image = camera(np.exp(-absorbance), rng, photons=6000, read_noise=5, gain=243 / 6000, offset=0, dtype=np.uint8)
-    return Sample("Stained tissue", image, labels, "YXS", PixelSize(0.5, 0.5))
+    return Sample("Stained tissue", _scanned(absorbance, rng), labels, "YXS", PixelSize(0.5, 0.5))
+
+
+def immunohistochemistry(
+    dab: Literal["nuclei", "membranes"] = "nuclei",
+    seed: int = 5,
+    shape: tuple[int, int] = (512, 512),
+    diameter: float = 18.0,
+    count: int = 330,
+) -> Sample:
+    """Tissue with an antibody stained brown by DAB, and all nuclei counterstained with haematoxylin.
+
+    Parameters
+    ----------
+    dab : {"nuclei", "membranes"}
+        Where the antibody binds: in two nuclei of five, most of them hiding the counterstain, or in the
+        membranes of all cells.
+    seed, shape, diameter, count
+        As for `stained_tissue`.
+
+    Returns
+    -------
+    Sample
+        Axes YXS, uint8.
+    """
+    rng = np.random.default_rng(seed)
+    clean, labels = draw_nuclei(shape, diameter, count, rng, clumped=0.45)
+    haematoxylin = 0.8 * _haematoxylin(clean, diameter)
+    if dab == "nuclei":
+        strength = np.where(rng.random(labels.max() + 1) < 0.4, rng.uniform(0.5, 2.0, labels.max() + 1), 0.0)
+        brown = gaussian_filter(strength[labels] * (0.6 + 0.4 * clean), 1.0)
+        haematoxylin *= 1 - 0.95 * np.clip(brown, 0, 1)
+    else:
+        distance = distance_transform_edt(labels == 0)
+        brown = gaussian_filter(0.9 * np.exp(-(((distance - diameter / 6) / 1.6) ** 2)) * (labels == 0), 0.7)
+    brown += np.clip(0.015 * _structure(shape, 20, rng), 0, None)
+    absorbance = haematoxylin[..., None] * _HAEMATOXYLIN + brown[..., None] * _DAB
+    name = "Immunohistochemistry of nuclei" if dab == "nuclei" else "Immunohistochemistry of membranes"
+    return Sample(name, _scanned(absorbance, rng), labels, "YXS", PixelSize(0.5, 0.5))
+
+
+def _haematoxylin(clean: NDArray[np.floating], diameter: float) -> NDArray[np.float64]:
+    """Return the amount of haematoxylin that nuclei of drawn light take up: most at the envelope."""
+    rim = np.clip(clean - gaussian_filter(clean, diameter / 9), 0, None)
+    return np.asarray(gaussian_filter(0.85 * clean + 1.1 * rim, 0.8) + 0.03, np.float64)
+
+
+def _scanned(absorbance: NDArray[np.floating], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return what a slide scanner makes of a section of this absorbance (Y, X, 3)."""
+    light = np.exp(-absorbance)
+    return camera(light, rng, photons=6000, read_noise=5, gain=243 / 6000, offset=0, dtype=np.uint8)
 
 
 def _stained_cells(

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.kind import possible_looks
+from napari_unet_nuclei.core.image.plane import PlaneLook
+from napari_unet_nuclei.core.image.synthetic import camera, draw_nuclei, stained_tissue
+from napari_unet_nuclei.core.model.device import choose_device
+from napari_unet_nuclei.core.model.registry import load_model
+from napari_unet_nuclei.core.progress import Cancelled, Silent
+from napari_unet_nuclei.core.segment.evidence import ChosenLook, choose_look
+from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
+from tests.recording import RecordingProgress
+
+
+@pytest.fixture(scope="module")
+def runner() -> NetworkRunner:
+    return NetworkRunner(load_model(), choose_device("cpu"), 512)
+
+
+def choose(runner: NetworkRunner, image: np.ndarray, axes: str, looks: tuple[PlaneLook, ...] = ()) -> ChosenLook:
+    source = ImageSource(image, axes)
+    region = (0, image.shape[0], 0, image.shape[1])
+    looks = looks or possible_looks(source, (), region, inputs=runner.card.network_inputs)
+    return choose_look(looks, source, (), region, runner, Silent())
+
+
+def both_kinds(image: np.ndarray, axes: str, runner: NetworkRunner) -> tuple[PlaneLook, ...]:
+    """Leave the kind open, the wrong one first."""
+    source, region = ImageSource(image, axes), (0, image.shape[0], 0, image.shape[1])
+    return tuple(
+        look
+        for kind in ("brightfield", "fluorescence")
+        for look in possible_looks(source, (), region, kind=kind, inputs=runner.card.network_inputs)
+    )
+
+
+def test_dense_grey_tissue_is_read_as_dark_nuclei(runner):
+    grey = stained_tissue(shape=(300, 300), count=250).image.mean(axis=-1)
+    assert choose(runner, grey, "YX").look.kind == "brightfield"
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_crowded_nuclei_are_read_the_right_way_up_whichever_is_thought_likelier(runner, turned):
+    light, _ = draw_nuclei((300, 300), 24, 220, np.random.default_rng(1), clumped=0.9)
+    image = camera(light, np.random.default_rng(1)).astype(np.float32)
+    image = image.max() + 100 - image if turned else image
+    looks = both_kinds(image, "YX", runner)
+    wanted = "brightfield" if turned else "fluorescence"
+    assert choose(runner, image, "YX", looks).look.kind == wanted
+    assert choose(runner, image, "YX", looks[::-1]).look.kind == wanted
+
+
+def test_the_colour_with_nuclei_is_read_and_not_the_strongest(runner):
+    light, _ = draw_nuclei((256, 256), 22, 40, np.random.default_rng(2))
+    cytoplasm = draw_nuclei((256, 256), 70, 9, np.random.default_rng(3))[0] ** 0.4
+    image = np.stack([110 * light, 240 * cytoplasm, 0 * light], axis=-1).astype(np.uint8)
+    assert choose(runner, image, "YXS").look.name == "red channel"
+
+
+def test_where_nothing_is_seen_the_likelier_kind_is_taken_and_called_doubtful(runner):
+    noise = np.random.default_rng(0).normal(100, 3, (200, 200)).astype(np.float32)
+    looks = both_kinds(noise, "YX", runner)
+    for order in (looks, looks[::-1]):
+        found = choose(runner, noise, "YX", order)
+        assert (found.look, found.sure) == (order[0], False)
+
+
+def test_an_image_that_leaves_no_choice_is_not_shown_to_the_network(runner, monkeypatch):
+    monkeypatch.setattr(NetworkRunner, "run", lambda *_: pytest.fail("the network was run"))
+    assert choose(runner, stained_tissue(shape=(120, 120), count=20).image, "YXS").sure
+
+
+def test_choosing_can_be_cancelled(runner):
+    image = np.random.default_rng(0).normal(100, 3, (200, 200)).astype(np.float32)
+    source, region = ImageSource(image, "YX"), (0, 200, 0, 200)
+    with pytest.raises(Cancelled):
+        choose_look(both_kinds(image, "YX", runner), source, (), region, runner, RecordingProgress(cancel_after=1))
