@@ -110,7 +110,14 @@ def test_models_are_listed_with_their_origin_and_the_first_card(dock):
     item = dock.models.topLevelItem(0)
     assert (item.text(1), item.text(2)) == ("fluorescence", "bundled")
     card, text = default_registry().find(BUNDLED).card, dock.card.toPlainText()
-    said = (card.licence, card.limits, card.training.dataset, card.training.command, card.weights_hash, *card.metrics)
+    said = (
+        card.licence,
+        card.limits,
+        card.training.datasets[0].name,
+        card.training.command,
+        card.weights_hash,
+        *card.metrics,
+    )
     for words in said:
         assert words in text
     assert f"{card.training.nuclei:,}" in text

@@ -99,8 +99,6 @@ def _training(card: ModelCard) -> Rows:
     """Where the weights come from."""
     record = card.training
     stated = {
-        "Data": record.dataset or NOT_STATED,
-        "Licence": record.data_licence or NOT_STATED,
         "Split": record.split,
         "Images": f"{record.images:,}" if record.images else "",
         "Nuclei": f"{record.nuclei:,}" if record.nuclei else "",
@@ -108,7 +106,8 @@ def _training(card: ModelCard) -> Rows:
         "Time": f"{record.seconds / 60:,.0f} min" if record.seconds else "",
         "Seed": str(record.seed) if record.steps else "",
     }
-    return [(name, text) for name, text in stated.items() if text]
+    data = [("Data", str(source)) for source in record.datasets] or [("Data", NOT_STATED)]
+    return [*data, *((name, text) for name, text in stated.items() if text)]
 
 
 def _network(card: ModelCard) -> Rows:

@@ -12,6 +12,7 @@ from napari_unet_nuclei.core.model.card import Architecture
 from napari_unet_nuclei.core.model.registry import load_model
 from napari_unet_nuclei.core.progress import Cancelled, Silent
 from napari_unet_nuclei.core.settings import TrainSettings
+from napari_unet_nuclei.core.train.division import DataSet
 from napari_unet_nuclei.core.train.run import TrainRequest, train_model
 from tests.recording import RecordingProgress
 
@@ -32,7 +33,7 @@ def dataset(tmp_path: Path) -> Path:
 
 def request(dataset: Path, name: str = "mine.safetensors", **changes: object) -> TrainRequest:
     asked = {"settings": SETTINGS, "task": "semantic", "architecture": SHAPE} | changes
-    return TrainRequest(dataset, dataset.parent / name, **asked)
+    return TrainRequest((DataSet(dataset),), dataset.parent / name, **asked)
 
 
 def test_classes_are_learnt_from_a_folder(dataset):

@@ -15,10 +15,11 @@ from napari_unet_nuclei.core.finetune.hold_out import Division, hold_out
 from napari_unet_nuclei.core.finetune.pace import paced
 from napari_unet_nuclei.core.finetune.preview import Previewing
 from napari_unet_nuclei.core.finetune.rehearsal import Rehearsal, mixed, read_rehearsal
-from napari_unet_nuclei.core.model.card import ModelCard, TrainingRecord
+from napari_unet_nuclei.core.model.card import DataSource, ModelCard, TrainingRecord
 from napari_unet_nuclei.core.model.file import Model
 from napari_unet_nuclei.core.progress import Advanced, Progress, Share, Silent
 from napari_unet_nuclei.core.settings import FinetuneSettings, TrainSettings
+from napari_unet_nuclei.core.train.credits import with_inherited
 from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.core.train.samples import Sample
 from napari_unet_nuclei.core.train.trainer import Trainer, TrainResult
@@ -37,6 +38,9 @@ COLOURS = 3
 
 EXPECTED = 64
 """Diameters that a card lists, at most."""
+
+CORRECTIONS = "corrections"
+"""What a card calls the images that a model was fine-tuned on."""
 
 SUMMARY = ("AP at IoU 0.5",)
 """Figures on a card of the images that did not choose the model; its report has all of them."""
@@ -209,9 +213,10 @@ def _card(
     }
     if chosen.memory is not None:
         metrics |= _figures("rehearsed", chosen.memory, SUMMARY)
+    own = DataSource(name=CORRECTIONS, images=len(division.training), nuclei=division.training_nuclei)
     taught = sorted({sample.kind for sample in division.training})
     record = TrainingRecord(
-        dataset="corrections",
+        datasets=with_inherited([own], base),
         images=len(division.training),
         nuclei=division.training_nuclei,
         seed=settings.seed,

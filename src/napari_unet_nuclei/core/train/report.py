@@ -11,7 +11,7 @@ import numpy as np
 from napari_unet_nuclei.core.image.overlay import Picture
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.progress import EpochDone
-from napari_unet_nuclei.core.report.page import Figure, Section, write_page
+from napari_unet_nuclei.core.report.page import Figure, Grid, Section, write_page
 from napari_unet_nuclei.core.report.pictures import curves, picture
 
 SHOWN = 8
@@ -60,14 +60,18 @@ def write_report(
     OutputFileError
         If the file cannot be written.
     """
-    sections = [_summary(card), _course(history), *(_part(title, examples) for title, examples in parts.items())]
+    sections = [
+        _summary(card),
+        _data(card),
+        _course(history),
+        *(_part(title, examples) for title, examples in parts.items()),
+    ]
     write_page(path, f"Training of {card.name}", sections)
 
 
 def _summary(card: ModelCard) -> Section:
     record = card.training
     facts = {
-        "data set": record.dataset,
         "learnt from": f"{record.images} images, {record.nuclei} nuclei"
         if record.nuclei
         else f"{record.images} images",
@@ -78,6 +82,15 @@ def _summary(card: ModelCard) -> Section:
     }
     figures = {name: f"{value:.3f}" for name, value in card.metrics.items()}
     return Section("Model", facts={name: value for name, value in (facts | figures).items() if value})
+
+
+def _data(card: ModelCard) -> Section:
+    """List what the weights were learnt from, and whom it is owed to."""
+    rows = [
+        (source.title, source.licence or "not stated", f"{source.images:,}", f"{source.nuclei:,}", source.through)
+        for source in card.training.datasets
+    ]
+    return Section("Data", table=Grid(("data set", "licence", "images learnt from", "nuclei", "through"), rows))
 
 
 def _course(history: Sequence[EpochDone]) -> Section:
