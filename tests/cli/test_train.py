@@ -59,7 +59,11 @@ def test_it_learns_from_several_data_sets(index, more, tmp_path):
     assert shown.exit_code == 0, shown.output
     assert "more has no column 'stain': no image of it was left out" in shown.stderr
     assert "more: 1 image to learn from (75% of the crops), 1 to judge with" in shown.stderr
-    own, other = load_model(str(out)).card.training.datasets
+    card = load_model(str(out)).card
+    assert card.metrics["validation, more fluorescence: images"] == 1
+    assert "AP@0.5 more fluorescence" in shown.stderr
+    assert "val_ap50_more_fluorescence" in TrainingFiles(out).history.read_text()
+    own, other = card.training.datasets
     assert (own.name, own.licence, own.images) == (tmp_path.name, "", 1)
     assert (other.name, other.licence, other.credit, other.images) == ("more", "CC BY 4.0", "Set of 2020", 1)
 

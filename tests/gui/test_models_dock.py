@@ -10,7 +10,7 @@ from qtpy.QtCore import QEvent, QMimeData, QPointF, Qt, QTimer, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication, QFileDialog, QInputDialog, QLineEdit, QMessageBox, QPushButton, QWidget
 
-from napari_unet_nuclei.core.model.card import Architecture, ModelCard
+from napari_unet_nuclei.core.model.card import Architecture, DataSource, ModelCard, TrainingRecord
 from napari_unet_nuclei.core.model.header import copy_renamed, read_header
 from napari_unet_nuclei.core.model.registry import ModelEntry, default_registry
 from napari_unet_nuclei.gui.card_view import card_page
@@ -344,6 +344,14 @@ def test_the_sizes_that_a_model_was_taught_are_on_its_card():
     )
     plain = ModelCard(name="ours")
     assert "Taught" not in card_page(ModelEntry(Path("ours.safetensors"), plain, bundled=False))
+
+
+def test_every_data_set_is_credited_on_a_card_and_none_is_taken_for_html():
+    sources = (DataSource(name="a", licence="CC BY 4.0", credit="<i>Them</i> 2020", images=2), DataSource(name="b"))
+    card = ModelCard(name="ours", training=TrainingRecord(datasets=sources))
+    page = card_page(ModelEntry(Path("ours.safetensors"), card, bundled=False))
+    for words in ("&lt;i&gt;Them&lt;/i&gt; 2020 (a); CC BY 4.0; 2 images", "b; licence not stated"):
+        assert words in page
 
 
 def test_the_classes_of_a_model_for_classes_are_on_its_card():

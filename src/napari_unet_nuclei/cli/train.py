@@ -133,6 +133,7 @@ def train_command(
         raise typer.BadParameter("Classes are told with --task semantic only.", param_hint="--task")
     shape = _shape(architecture, {"base_width": base_width, "depth": depth}, bool(base))
     _check_name(out)
+    from napari_unet_nuclei.core.train.breakdown import OVERALL
     from napari_unet_nuclei.core.train.run import TrainRequest, train_model
 
     request = TrainRequest(
@@ -152,7 +153,7 @@ def train_command(
     )
     with TerminalProgress(quiet, FINISH) as progress:
         card = train_model(request, progress).card
-    figures = ", ".join(f"{name} {value:.3f}" for name, value in card.metrics.items())
+    figures = ", ".join(f"{name} {text}" for name, text in card.measured.items() if name.startswith(OVERALL))
     typer.echo(f"{out}: {card.training.steps} steps in {card.training.seconds:.0f} s; {figures}")
 
 

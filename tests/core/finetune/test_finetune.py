@@ -38,7 +38,9 @@ def exact(monkeypatch):
 
 
 def base() -> Model:
-    return Model(ModelCard(name="old", architecture=TINY, weights_hash="0123456789abcdef"), tiny_network())
+    record = TrainingRecord(datasets=(DataSource(name="tissue", licence="CC BY 4.0", credit="Them 2020", images=9),))
+    card = ModelCard(name="old", architecture=TINY, weights_hash="0123456789abcdef", training=record)
+    return Model(card, tiny_network())
 
 
 @cache
@@ -67,6 +69,9 @@ def test_the_new_model_names_its_parent_its_lesson_and_its_figures_and_the_old_o
     assert torch.equal(weights(old), weights(base()))
     card = done.chosen.model.card
     assert (card.name, card.parent) == ("new", "old (0123456789abcdef)")
+    own, inherited = card.training.datasets
+    assert (own.name, own.images, own.nuclei) == ("corrections", card.training.images, card.training.nuclei)
+    assert str(inherited) == "Them 2020 (tissue); CC BY 4.0; 9 images, through old"
     assert card.training.steps == 4
     assert card.training.data_hash == hash_samples([sample(0), sample(1)])
     assert card.training.settings["strength"] == 0.8

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import csv
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,19 @@ def test_the_report_shows_images_of_every_part(dataset):
     page = asked.files.report.read_text()
     for shown in ("Training", "Validation", "Unseen", "cells_03", "mean IoU"):
         assert shown in page
+
+
+def test_several_data_sets_have_figures_of_their_own(dataset):
+    other = dataset.with_name("more cells")
+    shutil.copytree(dataset, other)
+    asked = replace(request(dataset), datasets=(DataSet(dataset), DataSet(other)))
+    card = train_model(asked, Silent()).card
+    assert [(one.name, one.images) for one in card.training.datasets] == [("cells", 2), ("more cells", 2)]
+    assert card.metrics["validation, more cells: mean IoU"] == card.metrics["validation mean IoU"]
+    assert ",val_mean_iou_cells,val_mean_iou_more_cells" in asked.files.history.read_text()
+    page = asked.files.report.read_text()
+    assert "more cells/cells_03" in page
+    assert ">more cells<" in page
 
 
 def test_names_may_be_given(dataset):

@@ -14,7 +14,7 @@ from napari_unet_nuclei.core.finetune.candidates import Candidate, Judge, choose
 from napari_unet_nuclei.core.finetune.hold_out import Division, hold_out
 from napari_unet_nuclei.core.finetune.pace import paced
 from napari_unet_nuclei.core.finetune.preview import Previewing
-from napari_unet_nuclei.core.finetune.rehearsal import Rehearsal, mixed, read_rehearsal
+from napari_unet_nuclei.core.finetune.rehearsal import Rehearsal, mixed, read_rehearsal, without_dataset
 from napari_unet_nuclei.core.model.card import DataSource, ModelCard, TrainingRecord
 from napari_unet_nuclei.core.model.file import Model
 from napari_unet_nuclei.core.progress import Advanced, Progress, Share, Silent
@@ -121,6 +121,7 @@ def finetune(
     if base.card.task != "instances":
         raise ModelFileError(f"'{base.card.name}' tells classes, not nuclei, so corrected nuclei cannot teach it.")
     progress = progress or Silent()
+    samples = without_dataset(samples)
     division = hold_out(samples, settings.seed)
     old, other = _rehearsals(base.card, samples) if settings.rehearsal else (Rehearsal(), Rehearsal())
     lesson = mixed(division.training, old.learnt, other.learnt)

@@ -47,9 +47,15 @@ def read_rehearsal(kind: ImageKind, form: InputForm) -> Rehearsal:
     """
     form = replace(form, invert="yes" if kind == "stained" else "no")  # a crowded crop has hardly any background
     learnt, checked = (
-        read_dataset(FOLDER, form, split=split, where=[Condition("kind", kind)]) for split in ("train", "val")
+        without_dataset(read_dataset(FOLDER, form, split=split, where=[Condition("kind", kind)]))
+        for split in ("train", "val")
     )
     return Rehearsal(learnt, checked)
+
+
+def without_dataset(samples: Sequence[Sample]) -> tuple[Sample, ...]:
+    """Return samples that belong to no data set: held-out corrections and rehearsed crops are judged as one."""
+    return tuple(replace(sample, dataset="") for sample in samples)
 
 
 def mixed(*parts: Sequence[Sample]) -> tuple[Sample, ...]:

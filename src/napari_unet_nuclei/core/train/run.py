@@ -26,7 +26,7 @@ from napari_unet_nuclei.core.model.registry import SUFFIX, load_model
 from napari_unet_nuclei.core.model.start import start_from
 from napari_unet_nuclei.core.progress import Notice, Progress, Share
 from napari_unet_nuclei.core.settings import TrainSettings
-from napari_unet_nuclei.core.train.course import report_training
+from napari_unet_nuclei.core.train.course import TRAINING, UNSEEN, VALIDATION, report_training
 from napari_unet_nuclei.core.train.credits import check_credits, data_sources
 from napari_unet_nuclei.core.train.dataset import Samples, read_divided, read_unseen
 from napari_unet_nuclei.core.train.division import TRAIN, DataSet, Divided, divide
@@ -186,8 +186,8 @@ def train_model(request: TrainRequest, progress: Progress) -> Model:
     check_credits(divided, request.about)
     form = _input_form(request, base, divided)
     training, validation = read_divided(divided, form, Share(progress, 0.0, READ))
-    parts = {"Training": training, "Validation": validation}
-    parts["Unseen"] = read_unseen(divided, form)  # now: a bad file is to end no long run
+    parts = {TRAINING: training, VALIDATION: validation}
+    parts[UNSEEN] = read_unseen(divided, form)  # now: a bad file is to end no long run
     progress.report(Notice(f"{_count(request, training)} to learn from, {_count(request, validation)} to judge with."))
     found = find_class_names([*training, *validation]) if form.classes and not form.classes.classes else ()
     card = request.card(base, form.channels, _names(request, base, found))
