@@ -14,7 +14,7 @@ from napari_unet_nuclei.core.finetune.finetune import Finetuned, finetune, hash_
 from napari_unet_nuclei.core.finetune.rehearsal import FOLDER, Rehearsal, mixed, read_rehearsal
 from napari_unet_nuclei.core.finetune.report import figures
 from napari_unet_nuclei.core.labels.reviewed import trusted
-from napari_unet_nuclei.core.model.card import DataSource, ModelCard, TrainingRecord
+from napari_unet_nuclei.core.model.card import DataSource, ModelCard, Thresholds, TrainingRecord
 from napari_unet_nuclei.core.model.file import Model, read_model, save_model
 from napari_unet_nuclei.core.progress import Cancelled, Silent
 from napari_unet_nuclei.core.settings import FinetuneSettings
