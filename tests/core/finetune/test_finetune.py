@@ -126,6 +126,9 @@ def test_rehearsed_crops_are_small_and_of_their_kind():
     assert {len(one.image) for one in rehearsal.learnt} == {3}
     assert all(one.name.startswith("stained") and one.labels.max() > 0 for one in rehearsal.learnt)
     assert {one.kind for one in (*rehearsal.learnt, *rehearsal.checked)} == {"stained"}
+    assert {one.dataset for one in (*rehearsal.learnt, *rehearsal.checked)} == {""}
+    assert sum(source.images for source in rehearsal.sources) == len(rehearsal.learnt)
+    assert all(source.licence and source.credit for source in rehearsal.sources)
 
 
 def test_corrections_and_rehearsed_crops_of_each_kind_make_as_many_of_the_lesson():
@@ -136,11 +139,14 @@ def test_corrections_and_rehearsed_crops_of_each_kind_make_as_many_of_the_lesson
 
 
 def test_with_rehearsal_the_report_tells_what_was_forgotten(monkeypatch):
-    rehearsal = Rehearsal(*(tuple(sample(seed) for seed in seeds) for seeds in ((5, 6), (7,))))
+    source = DataSource(name="rehearsed fluorescence", licence="CC0", images=2)
+    rehearsal = Rehearsal(*(tuple(sample(seed) for seed in seeds) for seeds in ((5, 6), (7,))), (source,))
     monkeypatch.setattr(module, "read_rehearsal", lambda kind, form: rehearsal)
     done = finetune(base(), [sample(0), sample(1)], SETTINGS.changed(rehearsal=True), "new")
     assert done.chosen.memory is not None
-    assert "rehearsed AP at IoU 0.5 after" in done.chosen.model.card.metrics
+    card = done.chosen.model.card
+    assert "rehearsed AP at IoU 0.5 after" in card.metrics
+    assert [one.name for one in card.training.datasets] == ["corrections", "rehearsed fluorescence", "tissue"]
 
 
 def test_what_is_rehearsed_is_what_the_old_model_was_made_for_and_what_was_corrected(monkeypatch):

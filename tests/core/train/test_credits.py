@@ -7,7 +7,7 @@ import pytest
 from napari_unet_nuclei.core.errors import SettingsError
 from napari_unet_nuclei.core.model.about import About
 from napari_unet_nuclei.core.model.card import Credit, DataSource, ModelCard, TrainingRecord
-from napari_unet_nuclei.core.train.credits import check_credits, data_sources
+from napari_unet_nuclei.core.train.credits import check_credits, data_sources, with_inherited
 from napari_unet_nuclei.core.train.division import DataSet, Divided
 from napari_unet_nuclei.core.train.layouts import Entry
 
@@ -40,10 +40,14 @@ def test_credits_of_the_model_that_was_started_from_survive():
     old = DataSource(name="old", licence="CC BY 4.0", credit="Them 2020", images=7)
     older = DataSource(name="older", through="grandparent")
     known = DataSource(name="plain", licence="ours", images=9)
-    base = ModelCard(name="parent", training=TrainingRecord(datasets=(old, older, known)))
+    vague = DataSource(name="corrections", images=3)
+    base = ModelCard(name="parent", training=TrainingRecord(datasets=(old, older, known, vague)))
     own, *inherited = data_sources([PLAIN], [4], ABOUT, base)
     assert own.images == 1
-    assert inherited == [old.model_copy(update={"through": "parent"}), older]
+    through = {"through": "parent"}
+    assert inherited == [old.model_copy(update=through), older, vague.model_copy(update=through)]
+    again = DataSource(name="corrections", images=5)
+    assert [one.images for one in with_inherited([again], base) if one.name == "corrections"] == [5, 3]
 
 
 def test_a_credit_for_no_set_is_refused():

@@ -137,7 +137,8 @@ def finetune(
     share = Share(progress, TRAINING_SHARE, CHOSEN)
     chosen = choose(judge, Model(taught, result.network), settings.strength, share)
     compared = judge.compare(chosen.model, reference, Share(progress, CHOSEN, 1.0)) if reference else None
-    card = _card(base.card, name, chosen, samples, division, settings, result)
+    rehearsed = (*old.sources, *other.sources)
+    card = _card(base.card, name, chosen, samples, division, rehearsed, settings, result)
     if compared is not None:
         card = card.model_copy(update={"metrics": card.metrics | _figures("reference", compared, SUMMARY)})
     progress.report(Advanced(1.0, "done"))
@@ -202,6 +203,7 @@ def _card(
     chosen: Candidate,
     samples: Sequence[Sample],
     division: Division,
+    rehearsed: Sequence[DataSource],
     settings: FinetuneSettings,
     result: TrainResult,
 ) -> ModelCard:
@@ -217,7 +219,7 @@ def _card(
     own = DataSource(name=CORRECTIONS, images=len(division.training), nuclei=division.training_nuclei)
     taught = sorted({sample.kind for sample in division.training})
     record = TrainingRecord(
-        datasets=with_inherited([own], base),
+        datasets=with_inherited([own, *rehearsed], base),
         images=len(division.training),
         nuclei=division.training_nuclei,
         seed=settings.seed,

@@ -65,8 +65,11 @@ def data_sources(
 
 
 def with_inherited(own: Sequence[DataSource], base: ModelCard) -> tuple[DataSource, ...]:
-    """Add the data sets of the model that the weights come from, but for those that are credited already."""
-    known = {(source.name, source.licence, source.credit) for source in own}
+    """Add the data sets of the model that the weights come from, but for those that are credited already.
+
+    Without licence and credit a name such as "corrections" tells too little to take two sets for one.
+    """
+    known = {(source.name, source.licence, source.credit) for source in own if source.licence or source.credit}
     return (*own, *(one for one in base.sources if (one.name, one.licence, one.credit) not in known))
 
 
