@@ -354,6 +354,18 @@ def test_every_data_set_is_credited_on_a_card_and_none_is_taken_for_html():
         assert words in page
 
 
+def test_figures_of_a_data_set_stand_under_its_name():
+    metrics = {
+        "validation AP@0.5": 0.8,
+        "validation, tissue stained: AP@0.5": 0.7,
+        "validation, tissue stained: nuclei": 9,
+    }
+    page = card_page(ModelEntry(Path("ours.safetensors"), ModelCard(name="ours", metrics=metrics), bundled=False))
+    assert page.count("validation, tissue stained<") == 1
+    for words in ("validation AP@0.5&", "<td>AP@0.5&", "<td>nuclei&", "<b>0.7</b>", "<b>9</b>"):
+        assert words in page
+
+
 def test_the_classes_of_a_model_for_classes_are_on_its_card():
     architecture = Architecture(heads=("classes",), classes=2)
     card = ModelCard(name="streets", task="semantic", classes=("road", "sky"), architecture=architecture)

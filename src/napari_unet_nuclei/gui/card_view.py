@@ -48,9 +48,7 @@ def card_page(entry: ModelEntry) -> str:
             _title("Known limits"),
             _paragraph(card.limits or NOT_STATED),
             _title("Measured"),
-            _table(list(card.measured.items()), name="{}", value="<b>{}</b>")
-            if card.metrics
-            else _paragraph(NOT_STATED),
+            _measured(card) or _paragraph(NOT_STATED),
             _title("Training data"),
             _table(_training(card)),
             _title("Made by"),
@@ -93,6 +91,15 @@ def _taught(card: ModelCard) -> str:
         if leaning or kind != card.image_kind:
             parts.append(f"nuclei in {kind} images{leaning}")
     return "; ".join(parts)
+
+
+def _measured(card: ModelCard) -> str:
+    """Tabulate the figures; those of a part of the images, "validation, tissue: AP@0.5", under what they share."""
+    groups: dict[str, Rows] = {}
+    for name, value in card.measured.items():
+        part, _, figure = name.rpartition(": ")
+        groups.setdefault(part, []).append((figure, value))
+    return "".join(_paragraph(part) + _table(rows, name="{}", value="<b>{}</b>") for part, rows in groups.items())
 
 
 def _training(card: ModelCard) -> Rows:
