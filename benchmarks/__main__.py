@@ -5,16 +5,27 @@ from __future__ import annotations
 import argparse
 import datetime
 import importlib
+import sys
 from pathlib import Path
 
 from benchmarks import machine
 
 NAMES = ("ceiling", "engine", "memory", "startup", "slider", "window", "training", "batch", "blockwise", "cluster")
+WITH_DATA = ("accuracy",)
+"""Those that measure data sets of the user's: they take arguments of their own, and are not among "all"."""
+
 RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    if sys.argv[1:2] and sys.argv[1] in WITH_DATA:
+        importlib.import_module(f"benchmarks.{sys.argv[1]}").main(sys.argv[2:])
+        return
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        epilog=f"On data sets: {', '.join(f'python -m benchmarks {name} --help' for name in WITH_DATA)}",
+    )
     parser.add_argument("names", nargs="*", choices=[*NAMES, []], help="which to run; all, and kept, if none is named")
     names = parser.parse_args().names
     description = machine.describe()

@@ -22,8 +22,10 @@ from napari_unet_nuclei.core.model.registry import load_model
 from napari_unet_nuclei.core.model.start import start_from
 from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.core.settings import TrainSettings
-from napari_unet_nuclei.core.train.dataset import read_dataset, split_by_group
-from napari_unet_nuclei.core.train.finish import PUBLISHED, finish_model
+from napari_unet_nuclei.core.train.breakdown import PUBLISHED
+from napari_unet_nuclei.core.train.dataset import read_dataset
+from napari_unet_nuclei.core.train.division import split_by_group
+from napari_unet_nuclei.core.train.finish import finish_model
 from napari_unet_nuclei.core.train.layouts import Condition
 from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.core.train.samples import Sample

@@ -33,6 +33,9 @@ class Portion:
     quality: int
 
 
+SOURCE, LICENCE = "2018 Data Science Bowl, BBBC038", "CC0"
+"""Whom the crops are owed to, for the cards of models that rehearse them."""
+
 SIDE = 192
 """Side of a crop in pixels."""
 
@@ -78,8 +81,8 @@ def main() -> None:
             written.append((name, kind, field_of[image], "val"))
     with (FOLDER / "index.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(("image", "kind", "field", "split"))
-        writer.writerows(written)
+        writer.writerow(("image", "kind", "field", "split", "dataset", "licence"))
+        writer.writerows((*row, SOURCE, LICENCE) for row in written)
 
 
 def fields_of(rows: Sequence[dict[str, str]], portion: Portion) -> dict[str, list[str]]:

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from napari_unet_nuclei.core.model.card import Architecture, ModelCard
+from napari_unet_nuclei.core.model.card import Architecture, DataSource, ModelCard, TrainingRecord
 from napari_unet_nuclei.core.model.file import Model, save_model
 from napari_unet_nuclei.core.model.unet import UNet
 from tests.cli.program import run
@@ -56,6 +56,18 @@ def test_figures_are_shown_as_a_person_reads_them_and_kept_apart_for_programs(tm
     save_model(file, Model(card, UNet(card.architecture)))
     assert "\n  held-out missed: 12 → 4\n" in run("models", "show", file).stdout
     assert json.loads(run("models", "show", file, "--json").stdout)["metrics"] == metrics
+
+
+def test_every_data_set_is_credited(tmp_path):
+    sources = (DataSource(name="a", licence="CC0", images=2), DataSource(name="b", credit="Them 2020", through="base"))
+    record = TrainingRecord(datasets=sources)
+    card = ModelCard(name="ours", architecture=Architecture(base_width=2, depth=1), training=record)
+    file = tmp_path / "ours.safetensors"
+    save_model(file, Model(card, UNet(card.architecture)))
+    shown = run("models", "show", file).stdout
+    assert "\n  datasets: a; CC0; 2 images\n" in shown
+    assert "\n  datasets: Them 2020 (b); licence not stated; through base\n" in shown
+    assert json.loads(run("models", "show", file, "--json").stdout)["training"]["datasets"][0]["licence"] == "CC0"
 
 
 def test_a_pickle_is_refused(tmp_path):

@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 
 import imageio.v3 as iio
 import pytest
@@ -40,6 +41,39 @@ def test_it_writes_a_model_that_can_be_used_and_its_history(index, tmp_path):
     assert not files.checkpoint.exists()
 
 
+@pytest.fixture
+def more(tmp_path, index):
+    """Another data set with images of the same names, whose index has no stains and says where it comes from."""
+    folder = tmp_path / "more"
+    folder.mkdir()
+    for kind in ("images", "labels"):
+        shutil.copytree(tmp_path / kind, folder / kind)
+    rows = "image,split,dataset,licence\na,train,Set of 2020,CC BY 4.0\nb,val,Set of 2020,CC BY 4.0\n"
+    (folder / "index.csv").write_text(rows)
+    return folder
+
+
+def test_it_learns_from_several_data_sets(index, more, tmp_path):
+    out = tmp_path / "mine.safetensors"
+    shown = run("train", index, more, "--out", out, "--where", "stain=dapi", "--weight", "more=3", *SMALL)
+    assert shown.exit_code == 0, shown.output
+    assert "more has no column 'stain': no image of it was left out" in shown.stderr
+    assert "more: 1 image to learn from (75% of the crops), 1 to judge with" in shown.stderr
+    card = load_model(str(out)).card
+    assert card.metrics["validation, more fluorescence: images"] == 1
+    assert "AP@0.5 more fluorescence" in shown.stderr
+    assert "val_ap50_more_fluorescence" in TrainingFiles(out).history.read_text()
+    own, other = card.training.datasets
+    assert (own.name, own.licence, own.images) == (tmp_path.name, "", 1)
+    assert (other.name, other.licence, other.credit, other.images) == ("more", "CC BY 4.0", "Set of 2020", 1)
+
+
+def test_a_weight_for_no_data_set_is_refused(index, tmp_path):
+    shown = run("train", index, "--out", tmp_path / "mine.safetensors", "--weight", "more=3", *SMALL)
+    assert shown.exit_code == 2
+    assert "no data set 'more'" in shown.stderr
+
+
 def test_it_overwrites_no_model(index, tmp_path):
     out = tmp_path / "mine.safetensors"
     out.write_bytes(b"precious")
@@ -72,7 +106,7 @@ def test_a_folder_is_divided_by_itself(index, tmp_path):
     shown = run("train", tmp_path, "--out", out, *SMALL)
     assert shown.exit_code == 0, shown.output
     assert "2 images with" in shown.stderr
-    assert load_model(str(out)).card.training.dataset == tmp_path.name
+    assert [one.name for one in load_model(str(out)).card.training.datasets] == [tmp_path.name]
 
 
 @pytest.mark.parametrize(("where", "code"), [("stain", 2), ("colour=red", 1), ("stain=none", 1)])
@@ -90,7 +124,8 @@ def test_the_card_says_what_a_person_said(index, tmp_path):
     assert shown.exit_code == 0, shown.output
     card = load_model(str(out)).card
     assert (card.description, card.licence, card.image_kind) == ("For our cells.", "CC0", "stained")
-    assert (card.training.data_licence, card.training.images) == ("ours", 1)
+    [source] = card.training.datasets
+    assert (source.licence, source.images) == ("ours", 1)
 
 
 def test_what_no_card_has_cannot_be_said(index, tmp_path):

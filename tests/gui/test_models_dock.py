@@ -10,7 +10,7 @@ from qtpy.QtCore import QEvent, QMimeData, QPointF, Qt, QTimer, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication, QFileDialog, QInputDialog, QLineEdit, QMessageBox, QPushButton, QWidget
 
-from napari_unet_nuclei.core.model.card import Architecture, ModelCard
+from napari_unet_nuclei.core.model.card import Architecture, DataSource, ModelCard, TrainingRecord
 from napari_unet_nuclei.core.model.header import copy_renamed, read_header
 from napari_unet_nuclei.core.model.registry import ModelEntry, default_registry
 from napari_unet_nuclei.gui.card_view import card_page
@@ -110,7 +110,14 @@ def test_models_are_listed_with_their_origin_and_the_first_card(dock):
     item = dock.models.topLevelItem(0)
     assert (item.text(1), item.text(2)) == ("fluorescence", "bundled")
     card, text = default_registry().find(BUNDLED).card, dock.card.toPlainText()
-    said = (card.licence, card.limits, card.training.dataset, card.training.command, card.weights_hash, *card.metrics)
+    said = (
+        card.licence,
+        card.limits,
+        card.training.datasets[0].name,
+        card.training.command,
+        card.weights_hash,
+        *card.metrics,
+    )
     for words in said:
         assert words in text
     assert f"{card.training.nuclei:,}" in text
@@ -337,6 +344,26 @@ def test_the_sizes_that_a_model_was_taught_are_on_its_card():
     )
     plain = ModelCard(name="ours")
     assert "Taught" not in card_page(ModelEntry(Path("ours.safetensors"), plain, bundled=False))
+
+
+def test_every_data_set_is_credited_on_a_card_and_none_is_taken_for_html():
+    sources = (DataSource(name="a", licence="CC BY 4.0", credit="<i>Them</i> 2020", images=2), DataSource(name="b"))
+    card = ModelCard(name="ours", training=TrainingRecord(datasets=sources))
+    page = card_page(ModelEntry(Path("ours.safetensors"), card, bundled=False))
+    for words in ("&lt;i&gt;Them&lt;/i&gt; 2020 (a); CC BY 4.0; 2 images", "b; licence not stated"):
+        assert words in page
+
+
+def test_figures_of_a_data_set_stand_under_its_name():
+    metrics = {
+        "validation AP@0.5": 0.8,
+        "validation, tissue stained: AP@0.5": 0.7,
+        "validation, tissue stained: nuclei": 9,
+    }
+    page = card_page(ModelEntry(Path("ours.safetensors"), ModelCard(name="ours", metrics=metrics), bundled=False))
+    assert page.count("validation, tissue stained<") == 1
+    for words in ("validation AP@0.5&", "<td>AP@0.5&", "<td>nuclei&", "<b>0.7</b>", "<b>9</b>"):
+        assert words in page
 
 
 def test_the_classes_of_a_model_for_classes_are_on_its_card():

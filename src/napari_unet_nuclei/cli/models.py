@@ -45,11 +45,15 @@ def show_model(model: NameOrFile, as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps(description, indent=2, ensure_ascii=False))
         return
-    for name, value in (description | {"metrics": entry.card.measured}).items():
+    record = entry.card.training
+    training = record.model_dump(mode="json") | {"datasets": record.datasets}
+    for name, value in (description | {"training": training, "metrics": entry.card.measured}).items():
         if isinstance(value, dict):
             typer.echo(f"{name}:")
             for part, what in value.items():
-                typer.echo(f"  {part}: {_text(what)}")
+                lines = what if part == "datasets" else [_text(what)]  # a line for each: a credit can be long
+                for line in lines or [""]:
+                    typer.echo(f"  {part}: {line}")
         else:
             typer.echo(f"{name}: {_text(value)}")
 

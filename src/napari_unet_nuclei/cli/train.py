@@ -29,6 +29,7 @@ from napari_unet_nuclei.core.model.registry import SUFFIX
 from napari_unet_nuclei.core.settings import TrainSettings
 
 if TYPE_CHECKING:
+    from napari_unet_nuclei.core.train.division import DataSet
     from napari_unet_nuclei.core.train.layouts import Condition
 
 FINISH = "Finishing: training ends with this epoch, and the best weights so far are kept."
@@ -36,12 +37,13 @@ FINISH = "Finishing: training ends with this epoch, and the best weights so far 
 
 @settings_options(TrainSettings)
 def train_command(
-    dataset: Annotated[
-        Path,
+    datasets: Annotated[
+        list[Path],
         typer.Argument(
-            metavar="DATASET",
-            help="A CSV file with a column 'image', optionally 'split' (train or val) and 'field', and images/ and "
-            "labels/ beside it; or a folder with images/ and labels/; or a folder with ID/images/ and ID/masks/.",
+            metavar="DATASET...",
+            help="One data set or several, each divided by itself: a CSV file with a column 'image', optionally "
+            "'split' (train or val) and 'field', and images/ and labels/ beside it; or a folder with images/ and "
+            "labels/; or a folder with ID/images/ and ID/masks/. The epoch with the best mean of the sets is kept.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="MODEL.safetensors", help="The model to be.")],
@@ -54,7 +56,17 @@ def train_command(
         typer.Option(
             "--where",
             metavar="COLUMN=VALUE",
-            help="Use only rows of the CSV file with this value, or with COLUMN!=VALUE without it; may be repeated.",
+            help="Use only rows of the CSV files with this value, or with COLUMN!=VALUE without it; may be repeated. "
+            "A data set without the column is used whole, which is said.",
+        ),
+    ] = None,
+    weight: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--weight",
+            metavar="NAME=WEIGHT",
+            help="Draw images of the data set in the folder NAME so many times as often as otherwise; may be repeated. "
+            "Otherwise a set of n fields is drawn √n times as often as one of a single field.",
         ),
     ] = None,
     base: Annotated[
@@ -99,7 +111,8 @@ def train_command(
             "--about",
             metavar="FILE.json",
             help="What the model's card is to say: description, image_kind (fluorescence or stained), licence, "
-            "data_licence, limits.",
+            "limits; data_licence, of data sets whose index has no column 'licence'; credits, a list of name, licence "
+            "and credit of each data set.",
         ),
     ] = None,
     resume: Annotated[
@@ -109,7 +122,7 @@ def train_command(
 ) -> None:
     """Train a model from nothing, or from another model.
 
-    Where the data set does not say which images judge the model, some are set aside, never part of a field.
+    Where a data set does not say which images judge the model, some are set aside, never part of a field.
     Writes the model, and beside it a history with a row per epoch and a report with pictures. The first Ctrl+C finishes
     with this epoch and keeps the best weights so far; the second cancels, and --resume goes on later from the last
     epoch.
@@ -120,10 +133,11 @@ def train_command(
         raise typer.BadParameter("Classes are told with --task semantic only.", param_hint="--task")
     shape = _shape(architecture, {"base_width": base_width, "depth": depth}, bool(base))
     _check_name(out)
+    from napari_unet_nuclei.core.train.breakdown import OVERALL
     from napari_unet_nuclei.core.train.run import TrainRequest, train_model
 
     request = TrainRequest(
-        dataset,
+        _datasets(datasets, weight or []),
         out,
         settings,
         task=task,
@@ -139,7 +153,7 @@ def train_command(
     )
     with TerminalProgress(quiet, FINISH) as progress:
         card = train_model(request, progress).card
-    figures = ", ".join(f"{name} {value:.3f}" for name, value in card.metrics.items())
+    figures = ", ".join(f"{name} {text}" for name, text in card.measured.items() if name.startswith(OVERALL))
     typer.echo(f"{out}: {card.training.steps} steps in {card.training.seconds:.0f} s; {figures}")
 
 
@@ -164,6 +178,17 @@ def _check_name(out: Path) -> None:
             f"'{out.stem}' cannot be a model's name: letters, digits, '.', '_', '-' and spaces only, 80 at most.",
             param_hint="--out",
         ) from error
+
+
+def _datasets(paths: Sequence[Path], weights: Sequence[str]) -> tuple[DataSet, ...]:
+    """The data sets with their names and weights."""
+    from napari_unet_nuclei.core.train.division import DataSet, named, weighted
+
+    datasets = named([DataSet(path) for path in paths])
+    try:
+        return weighted(datasets, weights)
+    except SettingsError as error:
+        raise typer.BadParameter(str(error), param_hint="--weight") from error
 
 
 def _conditions(where: Sequence[str]) -> tuple[Condition, ...]:

@@ -48,9 +48,7 @@ def card_page(entry: ModelEntry) -> str:
             _title("Known limits"),
             _paragraph(card.limits or NOT_STATED),
             _title("Measured"),
-            _table(list(card.measured.items()), name="{}", value="<b>{}</b>")
-            if card.metrics
-            else _paragraph(NOT_STATED),
+            _measured(card) or _paragraph(NOT_STATED),
             _title("Training data"),
             _table(_training(card)),
             _title("Made by"),
@@ -95,12 +93,19 @@ def _taught(card: ModelCard) -> str:
     return "; ".join(parts)
 
 
+def _measured(card: ModelCard) -> str:
+    """Tabulate the figures; those of a part of the images, "validation, tissue: AP@0.5", under what they share."""
+    groups: dict[str, Rows] = {}
+    for name, value in card.measured.items():
+        part, _, figure = name.rpartition(": ")
+        groups.setdefault(part, []).append((figure, value))
+    return "".join(_paragraph(part) + _table(rows, name="{}", value="<b>{}</b>") for part, rows in groups.items())
+
+
 def _training(card: ModelCard) -> Rows:
     """Where the weights come from."""
     record = card.training
     stated = {
-        "Data": record.dataset or NOT_STATED,
-        "Licence": record.data_licence or NOT_STATED,
         "Split": record.split,
         "Images": f"{record.images:,}" if record.images else "",
         "Nuclei": f"{record.nuclei:,}" if record.nuclei else "",
@@ -108,7 +113,8 @@ def _training(card: ModelCard) -> Rows:
         "Time": f"{record.seconds / 60:,.0f} min" if record.seconds else "",
         "Seed": str(record.seed) if record.steps else "",
     }
-    return [(name, text) for name, text in stated.items() if text]
+    data = [("Data", str(source)) for source in record.datasets] or [("Data", NOT_STATED)]
+    return [*data, *((name, text) for name, text in stated.items() if text)]
 
 
 def _network(card: ModelCard) -> Rows:

@@ -14,7 +14,7 @@ from napari_unet_nuclei.core.finetune.finetune import Finetuned, finetune, hash_
 from napari_unet_nuclei.core.finetune.rehearsal import FOLDER, Rehearsal, mixed, read_rehearsal
 from napari_unet_nuclei.core.finetune.report import figures
 from napari_unet_nuclei.core.labels.reviewed import trusted
-from napari_unet_nuclei.core.model.card import ModelCard, Thresholds
+from napari_unet_nuclei.core.model.card import DataSource, ModelCard, Thresholds, TrainingRecord
 from napari_unet_nuclei.core.model.file import Model, read_model, save_model
 from napari_unet_nuclei.core.progress import Cancelled, Silent
 from napari_unet_nuclei.core.settings import FinetuneSettings
@@ -38,7 +38,9 @@ def exact(monkeypatch):
 
 
 def base() -> Model:
-    return Model(ModelCard(name="old", architecture=TINY, weights_hash="0123456789abcdef"), tiny_network())
+    record = TrainingRecord(datasets=(DataSource(name="tissue", licence="CC BY 4.0", credit="Them 2020", images=9),))
+    card = ModelCard(name="old", architecture=TINY, weights_hash="0123456789abcdef", training=record)
+    return Model(card, tiny_network())
 
 
 @cache
@@ -67,6 +69,9 @@ def test_the_new_model_names_its_parent_its_lesson_and_its_figures_and_the_old_o
     assert torch.equal(weights(old), weights(base()))
     card = done.chosen.model.card
     assert (card.name, card.parent) == ("new", "old (0123456789abcdef)")
+    own, inherited = card.training.datasets
+    assert (own.name, own.images, own.nuclei) == ("corrections", card.training.images, card.training.nuclei)
+    assert str(inherited) == "Them 2020 (tissue); CC BY 4.0; 9 images, through old"
     assert card.training.steps == 4
     assert card.training.data_hash == hash_samples([sample(0), sample(1)])
     assert card.training.settings["strength"] == 0.8
@@ -121,6 +126,9 @@ def test_rehearsed_crops_are_small_and_of_their_kind():
     assert {len(one.image) for one in rehearsal.learnt} == {3}
     assert all(one.name.startswith("stained") and one.labels.max() > 0 for one in rehearsal.learnt)
     assert {one.kind for one in (*rehearsal.learnt, *rehearsal.checked)} == {"stained"}
+    assert {one.dataset for one in (*rehearsal.learnt, *rehearsal.checked)} == {""}
+    assert sum(source.images for source in rehearsal.sources) == len(rehearsal.learnt)
+    assert all(source.licence and source.credit for source in rehearsal.sources)
 
 
 def test_corrections_and_rehearsed_crops_of_each_kind_make_as_many_of_the_lesson():
@@ -131,11 +139,14 @@ def test_corrections_and_rehearsed_crops_of_each_kind_make_as_many_of_the_lesson
 
 
 def test_with_rehearsal_the_report_tells_what_was_forgotten(monkeypatch):
-    rehearsal = Rehearsal(*(tuple(sample(seed) for seed in seeds) for seeds in ((5, 6), (7,))))
+    source = DataSource(name="rehearsed fluorescence", licence="CC0", images=2)
+    rehearsal = Rehearsal(*(tuple(sample(seed) for seed in seeds) for seeds in ((5, 6), (7,))), (source,))
     monkeypatch.setattr(module, "read_rehearsal", lambda kind, form: rehearsal)
     done = finetune(base(), [sample(0), sample(1)], SETTINGS.changed(rehearsal=True), "new")
     assert done.chosen.memory is not None
-    assert "rehearsed AP at IoU 0.5 after" in done.chosen.model.card.metrics
+    card = done.chosen.model.card
+    assert "rehearsed AP at IoU 0.5 after" in card.metrics
+    assert [one.name for one in card.training.datasets] == ["corrections", "rehearsed fluorescence", "tissue"]
 
 
 def test_what_is_rehearsed_is_what_the_old_model_was_made_for_and_what_was_corrected(monkeypatch):

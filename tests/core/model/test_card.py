@@ -7,7 +7,14 @@ import pytest
 from pydantic import ValidationError
 
 from napari_unet_nuclei.core.errors import ModelFileError
-from napari_unet_nuclei.core.model.card import Architecture, ModelCard, Thresholds, TrainingRecord, read_card
+from napari_unet_nuclei.core.model.card import (
+    Architecture,
+    DataSource,
+    ModelCard,
+    Thresholds,
+    TrainingRecord,
+    read_card,
+)
 
 
 def write_header(path: Path, header: bytes, length: int | None = None) -> Path:
@@ -25,7 +32,7 @@ def test_a_card_comes_back_from_its_json():
         description="Kerne – µm",
         architecture=Architecture(stem="full", depth=4, upsampling="transposed"),
         thresholds=Thresholds(foreground=0.4),
-        training=TrainingRecord(dataset="dsb2018", steps=10),
+        training=TrainingRecord(datasets=(DataSource(name="dsb2018", licence="CC0", images=3),), steps=10),
         metrics={"ap50": 0.8, "ap90": float("nan")},
     )
     again = ModelCard.model_validate_json(card.model_dump_json())
@@ -172,3 +179,27 @@ def test_a_card_holds_for_each_kind_of_images_what_suits_it():
     assert both.for_kind("stained").thresholds.certainty == 0.9
     assert card.fitted("fluorescence", taught=(40.0,)).taught == (40.0,)
     assert ModelCard.model_validate_json(both.model_dump_json()) == both
+
+
+def test_a_record_of_an_earlier_version_keeps_its_data_set():
+    old = {"dataset": "dsb2018", "data_licence": "CC0", "images": 3, "nuclei": 40, "steps": 5}
+    record = TrainingRecord.model_validate(old)
+    assert record.datasets == (DataSource(name="dsb2018", licence="CC0", images=3, nuclei=40),)
+    assert (record.images, record.steps) == (3, 5)
+    assert TrainingRecord.model_validate({"dataset": "", "data_licence": "", "images": 3}).datasets == ()
+    assert TrainingRecord.model_validate(record.model_dump()) == record
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        (DataSource(name="x"), "x; licence not stated"),
+        (DataSource(name="x", licence="CC0", images=1, nuclei=1), "x; CC0; 1 image, 1 nucleus"),
+        (
+            DataSource(name="x", licence="CC0", credit="Them 2020", images=1200, nuclei=2, through="base"),
+            "Them 2020 (x); CC0; 1,200 images, 2 nuclei, through base",
+        ),
+    ],
+)
+def test_a_source_is_told_in_a_line(source, line):
+    assert str(source) == line

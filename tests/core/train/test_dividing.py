@@ -17,8 +17,8 @@ from napari_unet_nuclei.core.train.dataset import (
     read_dataset,
     read_entries,
     read_training_and_validation,
-    split_by_group,
 )
+from napari_unet_nuclei.core.train.division import split_by_group
 from napari_unet_nuclei.core.train.layouts import Condition, list_entries
 from napari_unet_nuclei.core.train.reading import InputForm
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
-from napari_unet_nuclei.core.model.card import ModelCard, TrainingRecord
+from napari_unet_nuclei.core.model.card import DataSource, ModelCard, TrainingRecord
 from napari_unet_nuclei.core.model.device import choose_device
 from napari_unet_nuclei.core.model.registry import load_model
 from napari_unet_nuclei.core.progress import EpochDone, Silent
@@ -37,6 +37,21 @@ def test_model_course_and_every_part_are_in_the_report(tmp_path):
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     for text in ("Training of mine", "train it", "pooled AP", "0.500", "Training images", "Unseen images", "<svg"):
         assert text in page
+
+
+def test_data_sets_are_credited_and_have_figures_and_curves_of_their_own(tmp_path):
+    source = DataSource(name="tissue", licence="CC BY 4.0", credit="Them 2024", images=1234, nuclei=5, through="base")
+    metrics = {"validation images": 1.0, "validation AP@0.5 pooled": 0.123}
+    metrics |= {"validation, tissue stained: images": 4321.0, "validation, tissue stained: AP@0.5 pooled": 0.456}
+    card = ModelCard(name="mine", training=TrainingRecord(datasets=(source,)), metrics=metrics)
+    history = [EpochDone(1, 0.5, 0.4, {"AP@0.5": 0.3}), EpochDone(2, 0.5, 0.4, {"AP@0.5": 0.3, "AP@0.5 tissue": 0.2})]
+    write_report(tmp_path / "report.html", card, history, {}, ["tissue stained", "other"])
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for text in ("Them 2024 (tissue)", "CC BY 4.0", "1,234", ">base<", ">tissue stained<", "4,321", "0.123", "0.456"):
+        assert text in page
+    assert page.count("<svg") == 3
+    write_report(tmp_path / "report.html", card, HISTORY, {})
+    assert (tmp_path / "report.html").read_text(encoding="utf-8").count("<svg") == 2
 
 
 def test_examples_show_truth_and_prediction_of_real_segmentations():

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import csv
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from napari_unet_nuclei.core.model.card import Architecture
 from napari_unet_nuclei.core.model.registry import load_model
 from napari_unet_nuclei.core.progress import Cancelled, Silent
 from napari_unet_nuclei.core.settings import TrainSettings
+from napari_unet_nuclei.core.train.division import DataSet
 from napari_unet_nuclei.core.train.run import TrainRequest, train_model
 from tests.recording import RecordingProgress
 
@@ -32,7 +35,7 @@ def dataset(tmp_path: Path) -> Path:
 
 def request(dataset: Path, name: str = "mine.safetensors", **changes: object) -> TrainRequest:
     asked = {"settings": SETTINGS, "task": "semantic", "architecture": SHAPE} | changes
-    return TrainRequest(dataset, dataset.parent / name, **asked)
+    return TrainRequest((DataSet(dataset),), dataset.parent / name, **asked)
 
 
 def test_classes_are_learnt_from_a_folder(dataset):
@@ -55,6 +58,19 @@ def test_the_report_shows_images_of_every_part(dataset):
     page = asked.files.report.read_text()
     for shown in ("Training", "Validation", "Unseen", "cells_03", "mean IoU"):
         assert shown in page
+
+
+def test_several_data_sets_have_figures_of_their_own(dataset):
+    other = dataset.with_name("more cells")
+    shutil.copytree(dataset, other)
+    asked = replace(request(dataset), datasets=(DataSet(dataset), DataSet(other)))
+    card = train_model(asked, Silent()).card
+    assert [(one.name, one.images) for one in card.training.datasets] == [("cells", 2), ("more cells", 2)]
+    assert card.metrics["validation, more cells: mean IoU"] == card.metrics["validation mean IoU"]
+    assert ",val_mean_iou_cells,val_mean_iou_more_cells" in asked.files.history.read_text()
+    page = asked.files.report.read_text()
+    assert "more cells/cells_03" in page
+    assert ">more cells<" in page
 
 
 def test_names_may_be_given(dataset):

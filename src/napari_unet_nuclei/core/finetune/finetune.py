@@ -14,11 +14,12 @@ from napari_unet_nuclei.core.finetune.candidates import Candidate, Judge, choose
 from napari_unet_nuclei.core.finetune.hold_out import Division, hold_out
 from napari_unet_nuclei.core.finetune.pace import paced
 from napari_unet_nuclei.core.finetune.preview import Previewing
-from napari_unet_nuclei.core.finetune.rehearsal import Rehearsal, mixed, read_rehearsal
-from napari_unet_nuclei.core.model.card import ModelCard, TrainingRecord
+from napari_unet_nuclei.core.finetune.rehearsal import Rehearsal, mixed, read_rehearsal, without_dataset
+from napari_unet_nuclei.core.model.card import DataSource, ModelCard, TrainingRecord
 from napari_unet_nuclei.core.model.file import Model
 from napari_unet_nuclei.core.progress import Advanced, Progress, Share, Silent
 from napari_unet_nuclei.core.settings import FinetuneSettings, TrainSettings
+from napari_unet_nuclei.core.train.credits import with_inherited
 from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.core.train.samples import Sample
 from napari_unet_nuclei.core.train.trainer import Trainer, TrainResult
@@ -37,6 +38,9 @@ COLOURS = 3
 
 EXPECTED = 64
 """Diameters that a card lists, at most."""
+
+CORRECTIONS = "corrections"
+"""What a card calls the images that a model was fine-tuned on."""
 
 SUMMARY = ("AP at IoU 0.5",)
 """Figures on a card of the images that did not choose the model; its report has all of them."""
@@ -117,6 +121,7 @@ def finetune(
     if base.card.task != "instances":
         raise ModelFileError(f"'{base.card.name}' tells classes, not nuclei, so corrected nuclei cannot teach it.")
     progress = progress or Silent()
+    samples = without_dataset(samples)
     division = hold_out(samples, settings.seed)
     old, other = _rehearsals(base.card, samples) if settings.rehearsal else (Rehearsal(), Rehearsal())
     lesson = mixed(division.training, old.learnt, other.learnt)
@@ -132,7 +137,8 @@ def finetune(
     share = Share(progress, TRAINING_SHARE, CHOSEN)
     chosen = choose(judge, Model(taught, result.network), settings.strength, share)
     compared = judge.compare(chosen.model, reference, Share(progress, CHOSEN, 1.0)) if reference else None
-    card = _card(base.card, name, chosen, samples, division, settings, result)
+    rehearsed = (*old.sources, *other.sources)
+    card = _card(base.card, name, chosen, samples, division, rehearsed, settings, result)
     if compared is not None:
         card = card.model_copy(update={"metrics": card.metrics | _figures("reference", compared, SUMMARY)})
     progress.report(Advanced(1.0, "done"))
@@ -197,6 +203,7 @@ def _card(
     chosen: Candidate,
     samples: Sequence[Sample],
     division: Division,
+    rehearsed: Sequence[DataSource],
     settings: FinetuneSettings,
     result: TrainResult,
 ) -> ModelCard:
@@ -209,9 +216,10 @@ def _card(
     }
     if chosen.memory is not None:
         metrics |= _figures("rehearsed", chosen.memory, SUMMARY)
+    own = DataSource(name=CORRECTIONS, images=len(division.training), nuclei=division.training_nuclei)
     taught = sorted({sample.kind for sample in division.training})
     record = TrainingRecord(
-        dataset="corrections",
+        datasets=with_inherited([own, *rehearsed], base),
         images=len(division.training),
         nuclei=division.training_nuclei,
         seed=settings.seed,

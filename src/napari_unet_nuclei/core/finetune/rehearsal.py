@@ -11,8 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_unet_nuclei.core.image.plane import ImageKind
-from napari_unet_nuclei.core.train.dataset import read_dataset
-from napari_unet_nuclei.core.train.layouts import Condition
+from napari_unet_nuclei.core.model.about import About
+from napari_unet_nuclei.core.model.card import DataSource
+from napari_unet_nuclei.core.progress import Silent
+from napari_unet_nuclei.core.train.credits import data_sources
+from napari_unet_nuclei.core.train.dataset import read_entries
+from napari_unet_nuclei.core.train.division import TRAIN, VALIDATION, DataSet, Divided
+from napari_unet_nuclei.core.train.layouts import Condition, list_entries
 from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.core.train.samples import Sample, sampling_weights
 
@@ -30,10 +35,13 @@ class Rehearsal:
         Crops to learn from.
     checked : tuple of Sample
         Crops of other images, not learnt from: they tell how much was forgotten, and where thresholds belong.
+    sources : tuple of DataSource
+        Whom they are owed to.
     """
 
     learnt: tuple[Sample, ...] = ()
     checked: tuple[Sample, ...] = ()
+    sources: tuple[DataSource, ...] = ()
 
 
 def read_rehearsal(kind: ImageKind, form: InputForm) -> Rehearsal:
@@ -46,10 +54,19 @@ def read_rehearsal(kind: ImageKind, form: InputForm) -> Rehearsal:
         What the network takes.
     """
     form = replace(form, kind=kind)  # a crowded crop has hardly any background
-    learnt, checked = (
-        read_dataset(FOLDER, form, split=split, where=[Condition("kind", kind)]) for split in ("train", "val")
+    entries = [replace(entry, dataset=f"rehearsed {kind}") for entry in list_entries(FOLDER, [Condition("kind", kind)])]
+    learnt, checked = (tuple(entry for entry in entries if entry.split == part) for part in (TRAIN, VALIDATION))
+    learnt_samples, checked_samples = (
+        without_dataset(read_entries(part, form, Silent())) for part in (learnt, checked)
     )
-    return Rehearsal(learnt, checked)
+    nuclei = [int(sample.labels.max(initial=0)) for sample in learnt_samples]
+    sources = data_sources([Divided(DataSet(FOLDER), learnt, checked, ())], nuclei, About())
+    return Rehearsal(learnt_samples, checked_samples, sources)
+
+
+def without_dataset(samples: Sequence[Sample]) -> tuple[Sample, ...]:
+    """Return samples that belong to no data set: held-out corrections and rehearsed crops are judged as one."""
+    return tuple(replace(sample, dataset="") for sample in samples)
 
 
 def mixed(*parts: Sequence[Sample]) -> tuple[Sample, ...]:

@@ -230,7 +230,7 @@ def _haematoxylin(clean: NDArray[np.floating], diameter: float) -> NDArray[np.fl
 def _scanned(absorbance: NDArray[np.floating], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Return what a slide scanner makes of a section of this absorbance (Y, X, 3)."""
     light = np.exp(-absorbance)
-    return camera(light, rng, photons=6000, read_noise=5, gain=243 / 6000, offset=0, dtype=np.uint8)
+    return np.asarray(camera(light, rng, photons=6000, read_noise=5, gain=243 / 6000, offset=0, dtype=np.uint8))
 
 
 def _stained_cells(

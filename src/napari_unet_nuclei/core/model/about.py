@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError
 
 from napari_unet_nuclei.core.errors import SettingsError
 from napari_unet_nuclei.core.image.plane import ImageKind
-from napari_unet_nuclei.core.model.card import Part
+from napari_unet_nuclei.core.model.card import Credit, Part
 
 
 class About(Part):
@@ -18,7 +18,8 @@ class About(Part):
     image_kind: ImageKind | None = Field(
         None, description="Images the model is for; as in the model it is started from where not given."
     )
-    data_licence: str = ""
+    data_licence: str = Field("", description="Of the data sets whose licence is said nowhere else.")
+    credits: tuple[Credit, ...] = Field((), description="Data sets by their names, each with its licence and credit.")
     licence: str = ""
     limits: str = Field("", description="Where the model is known to fail.")
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -149,11 +150,51 @@ class Fitted(Part):
     taught: Diameters = Field((), description="Nucleus diameters in image pixels that are expected.")
 
 
+class Credit(Part):
+    """Whom a data set is owed to."""
+
+    name: str = Field(description="Of the data set, for instance of its folder.")
+    licence: str = ""
+    credit: str = Field("", description="Title, authors and place of publication.")
+
+
+class DataSource(Credit):
+    """Images that weights were learnt from."""
+
+    images: int = Field(0, description="That were learnt from; 0 where all of them only judged.")
+    nuclei: int = 0
+    through: str = Field(
+        "", description="Name of the model in whose training they were; empty where in this model's own."
+    )
+
+    @property
+    def title(self) -> str:
+        """Credit and name."""
+        if not self.credit or self.credit == self.name:
+            return self.name
+        return f"{self.credit} ({self.name})" if self.name else self.credit
+
+    @property
+    def extent(self) -> str:
+        """How much was learnt from them, and where."""
+        parts = (
+            f"{self.images:,} {'image' if self.images == 1 else 'images'}" if self.images else "",
+            f"{self.nuclei:,} {'nucleus' if self.nuclei == 1 else 'nuclei'}" if self.nuclei else "",
+            f"through {self.through}" if self.through else "",
+        )
+        return ", ".join(part for part in parts if part)
+
+    def __str__(self) -> str:
+        """All of it in a line."""
+        return "; ".join(part for part in (self.title, self.licence or "licence not stated", self.extent) if part)
+
+
 class TrainingRecord(Part):
     """Where the weights come from."""
 
-    dataset: str = ""
-    data_licence: str = ""
+    datasets: tuple[DataSource, ...] = Field(
+        (), description="Data sets of this training, then those of the models that the weights come from."
+    )
     split: str = ""
     images: int = 0
     nuclei: int = 0
@@ -164,6 +205,20 @@ class TrainingRecord(Part):
     command: str = ""
     data_hash: str = Field("", description="SHA-256 over images, labels and reviewed regions; of corrections only.")
     settings: dict[str, str | bool | int | float] = Field(default_factory=dict, description="Of a fine-tuning.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_single_dataset(cls, values: Any) -> Any:
+        """Read the record of an earlier version, which knew one data set by a name and a licence."""
+        if not isinstance(values, Mapping) or not {"dataset", "data_licence"} & values.keys():
+            return values
+        record = {name: value for name, value in values.items() if name not in ("dataset", "data_licence")}
+        name, licence = values.get("dataset", ""), values.get("data_licence", "")
+        if name or licence:
+            source = {"name": name, "licence": licence}
+            source |= {count: values[count] for count in ("images", "nuclei") if count in values}
+            record["datasets"] = (source, *record.get("datasets", ()))
+        return record
 
 
 def _kind_of_earlier_versions(kind: object) -> object:
@@ -226,6 +281,13 @@ class ModelCard(Part):
     def kinds(self) -> tuple[ImageKind, ...]:
         """Kinds of images that it knows: what it was made for, then what else it was taught."""
         return (self.image_kind, *self.other_kinds)
+
+    @property
+    def sources(self) -> tuple[DataSource, ...]:
+        """Data sets that a model made from this one owes its weights to, as they belong on its card."""
+        return tuple(
+            source.model_copy(update={"through": source.through or self.name}) for source in self.training.datasets
+        )
 
     @property
     def measured(self) -> dict[str, str]:

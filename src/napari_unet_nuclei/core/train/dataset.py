@@ -1,41 +1,21 @@
-"""Read labelled images from disk, divide them honestly, and say which file is wrong where one is."""
+"""Read labelled images from disk, and say which file is wrong where one is."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, TypeVar
 
-import numpy as np
-
-from napari_unet_nuclei.core.errors import DatasetError, NoSamplesError
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Share, Silent
+from napari_unet_nuclei.core.train.division import VALIDATION_SHARE, DataSet, Divided, divide, none_left
 from napari_unet_nuclei.core.train.layouts import Condition, Entry, list_entries
 from napari_unet_nuclei.core.train.reading import InputForm, read_pair
 from napari_unet_nuclei.core.train.samples import Sample
-
-TRAIN, VALIDATION = "train", "val"
-"""What an index calls its parts."""
-
-VALIDATION_SHARE = 0.15
-"""Share of the images that are kept for validation where the data set does not say which."""
 
 SHOWN_UNSEEN = 24
 """Images of other parts that a report shows the worst of: enough to see what goes wrong on them."""
 
 Samples = tuple[Sample, ...]
-
-
-class Grouped(Protocol):
-    """Anything that belongs to a group of images that look alike."""
-
-    @property
-    def group(self) -> str:
-        """Name of the group."""
-
-
-GroupedType = TypeVar("GroupedType", bound=Grouped)
 
 
 def read_dataset(
@@ -70,7 +50,7 @@ def read_dataset(
     """
     entries = [entry for entry in list_entries(dataset, where) if split in ("", entry.split)]
     if not entries:
-        raise _none_left(dataset, split)
+        raise none_left(dataset, split)
     return read_entries(entries, form or InputForm(), progress or Silent())
 
 
@@ -105,37 +85,51 @@ def read_training_and_validation(
     NoSamplesError
         If one of the parts would be empty.
     """
-    form, progress = form or InputForm(), progress or Silent()
-    entries = list_entries(dataset, where)
-    if any(entry.split for entry in entries):
-        training, validation = (tuple(e for e in entries if e.split == part) for part in (TRAIN, VALIDATION))
-        for part, chosen in ((TRAIN, training), (VALIDATION, validation)):
-            if not chosen:
-                raise _none_left(dataset, part)
-        _check_groups(dataset, training, validation)
-    else:
-        training, validation = split_by_group(entries, share, seed)
-    middle = len(training) / (len(training) + len(validation))
-    return (
-        read_entries(training, form, Share(progress, 0.0, middle)),
-        read_entries(validation, form, Share(progress, middle, 1.0)),
-    )
+    divided = divide([DataSet(dataset)], where, share=share, seed=seed)
+    return read_divided(divided, form or InputForm(), progress or Silent())
 
 
-def read_unseen(dataset: Path, form: InputForm, where: Sequence[Condition] = ()) -> Samples:
-    """Read up to `SHOWN_UNSEEN` images that an index puts into other parts than those for training and validation.
+def read_divided(divided: Sequence[Divided], form: InputForm, progress: Progress) -> tuple[Samples, Samples]:
+    """Read what data sets hold to learn from and to judge with, in the order of the sets.
 
     Parameters
     ----------
-    dataset, form, where
-        As for `read_dataset`.
+    divided : sequence of Divided
+    form : InputForm
+    progress : Progress
+        Hears of every image; of several sets, how often each is drawn, and which could not be chosen by a column.
+
+    Returns
+    -------
+    training, validation : tuple of Sample
+        Of several sets, the training samples are as important as `Divided.importance` says.
 
     Raises
     ------
     DatasetError
         As `read_dataset`.
     """
-    unseen = [entry for entry in list_entries(dataset, where) if entry.split not in ("", TRAIN, VALIDATION)]
+    for notice in _notices(divided):
+        progress.report(notice)
+    training = [entry for one in divided for entry in one.training]
+    validation = [entry for one in divided for entry in one.validation]
+    middle = len(training) / (len(training) + len(validation))
+    learnt = read_entries(training, form, Share(progress, 0.0, middle))
+    if len(divided) > 1:
+        importance = [one.importance for one in divided for _ in one.training]
+        learnt = tuple(replace(sample, importance=value) for sample, value in zip(learnt, importance, strict=True))
+    return learnt, read_entries(validation, form, Share(progress, middle, 1.0))
+
+
+def read_unseen(divided: Sequence[Divided], form: InputForm) -> Samples:
+    """Read up to `SHOWN_UNSEEN` images that indexes put into other parts than those for training and validation.
+
+    Raises
+    ------
+    DatasetError
+        As `read_dataset`.
+    """
+    unseen = [entry for one in divided for entry in one.unseen]
     return read_entries(unseen[:: max(-(-len(unseen) // SHOWN_UNSEEN), 1)], form, Silent())
 
 
@@ -164,6 +158,7 @@ def read_entries(entries: Sequence[Entry], form: InputForm, progress: Progress) 
                 read.image,
                 found.labels,
                 entry.group,
+                entry.dataset,
                 reviewed=found.reviewed,
                 kind=read.kind,
                 picture=read.picture,
@@ -186,71 +181,24 @@ def read_entries(entries: Sequence[Entry], form: InputForm, progress: Progress) 
     return tuple(samples)
 
 
-def split_by_group(
-    samples: Sequence[GroupedType], share: float = VALIDATION_SHARE, seed: int = 0
-) -> tuple[tuple[GroupedType, ...], tuple[GroupedType, ...]]:
-    """Divide samples into two parts so that no group is in both.
-
-    Parameters
-    ----------
-    samples : sequence
-        With a ``group`` each.
-    share : float
-        Share of the samples in the second part, 0 to 1; met as closely as whole groups allow, one group at least.
-    seed : int
-        Decides which groups.
-
-    Returns
-    -------
-    training, validation : tuple
-        Each in the order of the samples.
-
-    Raises
-    ------
-    NoSamplesError
-        If there is only one group.
-
-    Examples
-    --------
-    >>> from types import SimpleNamespace
-    >>> tiles = [SimpleNamespace(group=field) for field in "aaabbbccc"]
-    >>> training, validation = split_by_group(tiles, share=0.3)
-    >>> len(validation), {tile.group for tile in training} & {tile.group for tile in validation}
-    (3, set())
-    """
-    sizes = Counter(sample.group for sample in samples)
-    if len(sizes) < 2:
-        raise NoSamplesError(
-            "All images belong to one group, or there is only one: nothing would be left to judge the model with. "
-            "Add images of another field."
+def _notices(divided: Sequence[Divided]) -> Iterator[Notice]:
+    """Tell of several sets what each adds, and of those that a choice did not apply to."""
+    for one in divided:
+        for column in one.unfiltered:
+            text = f"{one.dataset.name} has no column '{column}': no image of it was left out."
+            yield Notice(text, warning=True)
+    if len(divided) < 2:
+        return
+    drawn = [one.importance * one.variety for one in divided]
+    for one, often in zip(divided, drawn, strict=True):
+        yield Notice(
+            f"{one.dataset.name}: {_images(one.training)} to learn from ({often / sum(drawn):.0%} of the crops), "
+            f"{len(one.validation)} to judge with."
         )
-    groups = sorted(sizes)
-    np.random.default_rng(seed).shuffle(groups)
-    target, chosen, taken = share * len(samples), set[str](), 0
-    for group in groups:
-        if abs(taken + sizes[group] - target) < abs(taken - target) and len(chosen) < len(groups) - 1:
-            chosen.add(group)
-            taken += sizes[group]
-    chosen = chosen or {min(groups, key=lambda group: sizes[group])}
-    return (
-        tuple(sample for sample in samples if sample.group not in chosen),
-        tuple(sample for sample in samples if sample.group in chosen),
-    )
 
 
-def _none_left(dataset: Path, split: str) -> NoSamplesError:
-    return NoSamplesError(f"{dataset} has no image of split '{split}' that fits the choice.")
-
-
-def _check_groups(dataset: Path, training: Sequence[Entry], validation: Sequence[Entry]) -> None:
-    """Refuse a split that would judge the model by what it has seen."""
-    learned = {entry.group: entry.name for entry in training}
-    for entry in validation:
-        if entry.group in learned:
-            raise DatasetError(
-                f"{dataset} has images of group '{entry.group}' in both parts: {learned[entry.group]} to learn from, "
-                f"{entry.name} to judge with. Put the whole group into one of them."
-            )
+def _images(entries: Sequence[Entry]) -> str:
+    return "1 image" if len(entries) == 1 else f"{len(entries)} images"
 
 
 def _files(paths: Sequence[Path]) -> str:

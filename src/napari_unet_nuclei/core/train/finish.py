@@ -6,19 +6,16 @@ import math
 from collections.abc import Sequence
 
 from napari_unet_nuclei.core.labels.classes import ClassCounts, pool_classes
-from napari_unet_nuclei.core.labels.metrics import IOU_THRESHOLDS, MatchCounts, per_image, pooled
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.device import Device
 from napari_unet_nuclei.core.model.file import Model
 from napari_unet_nuclei.core.model.unet import UNet
 from napari_unet_nuclei.core.progress import Progress, Share
+from napari_unet_nuclei.core.train.breakdown import by_dataset, figure_name, summarise, whole_and_parts
 from napari_unet_nuclei.core.train.fit_thresholds import fit_thresholds
 from napari_unet_nuclei.core.train.samples import Sample
 from napari_unet_nuclei.core.train.semantic import MEAN_IOU, PIXEL_ACCURACY, compare_classes
 from napari_unet_nuclei.core.train.validate import compare, predict_samples
-
-PUBLISHED = (0.5, 0.75, 0.9)
-"""IoU thresholds whose average precision goes into the card."""
 
 
 def finish_model(
@@ -46,27 +43,23 @@ def finish_model(
     """
     if card.task == "semantic":
         tables = compare_classes(Model(card, network), validation, device, progress)
-        return Model(card.model_copy(update={"metrics": summarise_classes(pool_classes(tables), card)}), network)
+        return Model(card.model_copy(update={"metrics": summarise_classes(validation, tables, card)}), network)
     predictions = predict_samples(Model(card, network), validation, device, Share(progress, 0.0, 0.3))
     thresholds = fit_thresholds(validation, predictions, card.thresholds, Share(progress, 0.3, 1.0))
     counts = [
         compare(sample, prediction, thresholds) for sample, prediction in zip(validation, predictions, strict=True)
     ]
-    return Model(card.model_copy(update={"thresholds": thresholds, "metrics": summarise(counts)}), network)
+    return Model(card.model_copy(update={"thresholds": thresholds, "metrics": summarise(validation, counts)}), network)
 
 
-def summarise(counts: Sequence[MatchCounts]) -> dict[str, float]:
-    """Name the figures of a model card, rounded to what the number of images supports."""
-    figures = {"per image": per_image(counts), "pooled": pooled(counts).average_precision}
-    return {
-        f"validation AP@{threshold:g} {kind}": round(float(values[IOU_THRESHOLDS.index(threshold)]), 3)
-        for kind, values in figures.items()
-        for threshold in PUBLISHED
-    }
-
-
-def summarise_classes(counts: ClassCounts, card: ModelCard) -> dict[str, float]:
-    """Name the figures of a model card of classes; a class that occurs nowhere has none."""
-    figures = {MEAN_IOU: counts.mean_iou, PIXEL_ACCURACY: counts.pixel_accuracy}
-    figures |= {f"IoU {name}": value for name, value in zip(card.classes, counts.iou, strict=True)}
-    return {f"validation {name}": round(float(value), 3) for name, value in figures.items() if not math.isnan(value)}
+def summarise_classes(samples: Sequence[Sample], tables: Sequence[ClassCounts], card: ModelCard) -> dict[str, float]:
+    """Name the figures of a card of classes, of all images and of several data sets; what occurs nowhere has none."""
+    metrics: dict[str, float] = {}
+    for part, numbers in whole_and_parts(by_dataset(samples)).items():
+        counts = pool_classes([tables[number] for number in numbers])
+        figures = {MEAN_IOU: counts.mean_iou, PIXEL_ACCURACY: counts.pixel_accuracy}
+        figures |= {f"IoU {name}": value for name, value in zip(card.classes, counts.iou, strict=True)}
+        metrics |= {
+            figure_name(name, part): round(float(value), 3) for name, value in figures.items() if not math.isnan(value)
+        }
+    return metrics

@@ -20,6 +20,7 @@ from napari_unet_nuclei.core.segment.automatic_size import scale_for
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.segment.predict import predict_plane
 from napari_unet_nuclei.core.train.augment import Augmentation, StainMixing
+from napari_unet_nuclei.core.train.breakdown import broken_down, by_dataset_and_kind, mean_of_datasets
 from napari_unet_nuclei.core.train.losses import Targets, instance_loss
 from napari_unet_nuclei.core.train.samples import Crop, Sample, StainForm, add_fill, blank_crop, cut_crop, draw_scale
 from napari_unet_nuclei.core.train.task import Judged, loss_on
@@ -37,7 +38,8 @@ one fixed threshold would call later, better weights worse."""
 
 FOREGROUND_IOU = "foreground IoU"
 AP50 = "AP@0.5"
-"""Names of the figures of an epoch; each is the mean of the validation images."""
+"""Names of the figures of an epoch; each is the mean of the validation images. The second is also given for each data
+set and kind of image, where there are several."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +89,15 @@ class InstanceTask:
             ]
             for seed in TRIED_SEEDS
         ]
-        best = max(tried, key=_score)
+        best = max(tried, key=lambda comparisons: _score(samples, comparisons))
         mean = mean_scores([comparison.scores for comparison in best])
         scores = {FOREGROUND_IOU: mean.foreground_iou, AP50: float(mean.average_precision[0])}
+        precision = [float(comparison.matches.average_precision[0]) for comparison in best]
+        scores |= broken_down(
+            AP50, by_dataset_and_kind(samples), lambda part: float(np.mean([precision[n] for n in part]))
+        )
         losses = [self._fixed_loss(frozen, sample, crop) for sample in samples]
-        return Judged(float(np.mean(losses)), scores, _score(best))
+        return Judged(float(np.mean(losses)), scores, _score(samples, best))
 
     def _true_scale(self, sample: Sample) -> float:
         return scale_for(sample.median_diameter or self.card.diameter, self.card.diameter)
@@ -101,5 +107,6 @@ class InstanceTask:
         return loss_on(self, network, cut_crop(sample, side, self._true_scale(sample), np.random.default_rng(0)))
 
 
-def _score(comparisons: Sequence[Comparison]) -> float:
-    return score([comparison.matches for comparison in comparisons])
+def _score(samples: Sequence[Sample], comparisons: Sequence[Comparison]) -> float:
+    """Mean over data sets of their scores: one with many images does not decide alone which epoch is best."""
+    return mean_of_datasets(samples, lambda part: score([comparisons[number].matches for number in part]))

@@ -1,7 +1,8 @@
 """Finds the images and labels of a data set on disk, in whichever of the usual layouts it is.
 
 - An index: a CSV file with a column ``image``, and ``images/`` and ``labels/`` beside it. Columns ``split`` (train or
-  val) and ``field`` or ``group`` (images that look alike) are used where they are; any column can choose rows.
+  val) and ``field`` or ``group`` (images that look alike) are used where they are, ``dataset`` and ``licence`` credit
+  where an image comes from; any column can choose rows.
 - Two folders ``images/`` and ``labels/`` (or ``masks/``) with files of matching names.
 - The layout of the 2018 Data Science Bowl: a folder for each image, with ``images/`` for the image itself and
   ``masks/`` with one mask for each nucleus.
@@ -12,7 +13,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, NoSamplesError, SettingsError
@@ -85,6 +86,12 @@ class Entry:
         Images of one group are never split between training and validation; the name where nothing is known.
     split : str
         Part of the data set that it belongs to; empty where nothing is known.
+    dataset : str
+        Name of the data set: that of its folder.
+    source, licence : str
+        Where the image was published and on which terms, as an index says; empty where it does not.
+    modality : str
+        Kind of image in the words of an index; empty where it has none.
     """
 
     name: str
@@ -93,6 +100,10 @@ class Entry:
     one_mask_per_nucleus: bool
     group: str
     split: str = ""
+    dataset: str = ""
+    source: str = ""
+    licence: str = ""
+    modality: str = ""
 
 
 def list_entries(dataset: Path, where: Sequence[Condition] = ()) -> tuple[Entry, ...]:
@@ -112,8 +123,45 @@ def list_entries(dataset: Path, where: Sequence[Condition] = ()) -> tuple[Entry,
     NoSamplesError
         If no image fits the choice.
     """
-    index = dataset / INDEX if (dataset / INDEX).is_file() else dataset
-    if index.suffix.lower() == ".csv":
+    name = folder_name(dataset)
+    return tuple(replace(entry, dataset=name) for entry in _find_entries(dataset, where))
+
+
+def folder_name(dataset: Path) -> str:
+    """Return the name of a data set: that of its folder, or of the folder its index lies in."""
+    return data_folder(dataset).name
+
+
+def data_folder(dataset: Path) -> Path:
+    """Return the folder of a data set, which may be given as its index."""
+    return (dataset.parent if is_index(dataset) else dataset).resolve()
+
+
+def is_index(dataset: Path) -> bool:
+    """Tell whether a data set is given as a CSV file."""
+    return dataset.suffix.lower() == ".csv"
+
+
+def index_columns(dataset: Path) -> tuple[str, ...]:
+    """Return the columns of a data set's index; none where there is no index, or no row in it.
+
+    Raises
+    ------
+    DatasetError
+        If the index cannot be read.
+    """
+    index = _index_of(dataset)
+    return tuple(next(iter(_rows(index)), {})) if is_index(index) else ()
+
+
+def _index_of(dataset: Path) -> Path:
+    """Return the index in a folder; the data set itself where there is none."""
+    return dataset / INDEX if (dataset / INDEX).is_file() else dataset
+
+
+def _find_entries(dataset: Path, where: Sequence[Condition]) -> tuple[Entry, ...]:
+    index = _index_of(dataset)
+    if is_index(index):
         return index_entries(index, _chooser(index, where))
     if where:
         raise DatasetError(
@@ -156,7 +204,17 @@ def index_entries(index: Path, keep: Callable[[Row], bool] = lambda row: True) -
         if missing:
             raise DatasetError(f"{index} lists files that are missing, with any ending: {name_some(missing)}.")
     return tuple(
-        Entry(name, images[name], (labels[name],), False, _group(row) or name, (row.get("split") or "").strip())
+        Entry(
+            name,
+            images[name],
+            (labels[name],),
+            False,
+            _group(row) or name,
+            split=_cell(row, "split"),
+            source=_cell(row, "dataset"),
+            licence=_cell(row, "licence"),
+            modality=_cell(row, "modality"),
+        )
         for name, row in zip(names, rows, strict=True)
     )
 
@@ -235,6 +293,11 @@ def _name(row: Row) -> str:
     given = Path(row["image"] or "")
     known = given.suffix.lower() in IMAGE_SUFFIXES
     return (given.parent / plain_stem(given)).as_posix() if known else given.as_posix()
+
+
+def _cell(row: Row, column: str) -> str:
+    """Return the text of a cell; empty where the index has no such column."""
+    return (row.get(column) or "").strip()
 
 
 def _group(row: Row) -> str:

@@ -28,10 +28,12 @@ from napari_unet_nuclei.core.model.registry import SUFFIX, load_model
 from napari_unet_nuclei.core.model.start import start_from
 from napari_unet_nuclei.core.progress import Notice, Progress, Share
 from napari_unet_nuclei.core.settings import TrainSettings
-from napari_unet_nuclei.core.train.course import report_training
-from napari_unet_nuclei.core.train.dataset import Samples, read_training_and_validation, read_unseen
+from napari_unet_nuclei.core.train.course import TRAINING, UNSEEN, VALIDATION, report_training
+from napari_unet_nuclei.core.train.credits import check_credits, data_sources
+from napari_unet_nuclei.core.train.dataset import Samples, read_divided, read_unseen
+from napari_unet_nuclei.core.train.division import TRAIN, DataSet, Divided, divide
 from napari_unet_nuclei.core.train.finish import finish_model
-from napari_unet_nuclei.core.train.layouts import Condition, list_entries
+from napari_unet_nuclei.core.train.layouts import Condition
 from napari_unet_nuclei.core.train.reading import InputForm, count_channels
 from napari_unet_nuclei.core.train.samples import Sample
 from napari_unet_nuclei.core.train.semantic import find_class_names
@@ -39,6 +41,9 @@ from napari_unet_nuclei.core.train.trainer import Trainer
 
 INHERITED = ("image_kind", "diameter", "percentiles", "thresholds")
 """Fields that the card of a model has from the one it was started from."""
+
+NOT_ON_CARD = ("data_licence", "credits")
+"""Fields of `About` that the training record takes up."""
 
 READ, TRAINED, FINISHED = 0.02, 0.96, 0.98
 """Where reading, training and measuring the model end on the progress bar; the report has the rest."""
@@ -72,8 +77,8 @@ class TrainRequest:
 
     Attributes
     ----------
-    dataset : Path
-        As `core.train.layouts` describes it.
+    datasets : tuple of DataSet
+        One or several.
     out : Path
         The model file to be, ``.safetensors``; its stem becomes the model's name.
     settings : TrainSettings
@@ -92,7 +97,7 @@ class TrainRequest:
     class_names : tuple of str
         Names of all classes by their ids; found out from the labels where empty.
     where : tuple of Condition
-        What columns of an index must be.
+        What columns of an index must be; holds for the data sets that have the column.
     resume : bool
         Go on from the checkpoint of a run that was ended.
     about : About
@@ -101,7 +106,7 @@ class TrainRequest:
         For the card as well.
     """
 
-    dataset: Path
+    datasets: tuple[DataSet, ...]
     out: Path
     settings: TrainSettings = field(default_factory=TrainSettings)
     task: TaskName = "instances"
@@ -131,7 +136,7 @@ class TrainRequest:
         shape = self.architecture or (base.card.architecture if base else Architecture())
         heads = CLASS_HEADS if self.task == "semantic" else INSTANCE_HEADS
         kept = {name: getattr(base.card, name) for name in INHERITED} if base else {}
-        kept |= {name: value for name, value in self.about if value and name != "data_licence"}
+        kept |= {name: value for name, value in self.about if value and name not in NOT_ON_CARD}
         parent = f"{base.card.name} {base.card.weights_hash}" if base else ""
         try:
             changed = {"in_channels": form.channels, "heads": heads, "classes": len(class_names)}
@@ -179,17 +184,14 @@ def train_model(request: TrainRequest, progress: Progress) -> Model:
     files = request.files
     _check_outputs(files, request.resume)
     base = load_model(request.base) if request.base else None
-    form = _input_form(request, base)
-    request.card(base, form, _names(request, base, ("a", "b")))  # a wrong name is refused before all else
-    training, validation = read_training_and_validation(
-        request.dataset,
-        form,
-        where=request.where,
-        seed=request.settings.seed,
-        progress=Share(progress, 0.0, READ),
-    )
-    parts = {"Training": training, "Validation": validation}
-    parts["Unseen"] = read_unseen(request.dataset, form, request.where)  # now: a bad file is to end no long run
+    named = InputForm(NetworkInputs((), request.in_channels or 1))
+    request.card(base, named, _names(request, base, ("a", "b")))  # a wrong name is refused before all else
+    divided = divide(request.datasets, request.where, seed=request.settings.seed)
+    check_credits(divided, request.about)
+    form = _input_form(request, base, divided)
+    training, validation = read_divided(divided, form, Share(progress, 0.0, READ))
+    parts = {TRAINING: training, VALIDATION: validation}
+    parts[UNSEEN] = read_unseen(divided, form)  # now: a bad file is to end no long run
     progress.report(Notice(f"{_count(request, training)} to learn from, {_count(request, validation)} to judge with."))
     found = find_class_names([*training, *validation]) if form.classes and not form.classes.classes else ()
     card = request.card(base, form, _names(request, base, found))
@@ -197,17 +199,17 @@ def train_model(request: TrainRequest, progress: Progress) -> Model:
     result = trainer.fit(training, validation, Share(progress, READ, TRAINED), files.checkpoint, files.history)
     progress.report(Notice("Measuring the model on the validation images."))
     model = finish_model(result.network, card, validation, trainer.device, Share(progress, TRAINED, FINISHED))
+    nuclei = _nuclei(request, training)
     record = TrainingRecord(
-        dataset=(request.dataset if request.dataset.is_dir() else request.dataset.parent).resolve().name,
-        split="train",
+        datasets=data_sources(divided, nuclei, request.about, base.card if base else None),
+        split=TRAIN,
         images=len(training),
-        nuclei=_nuclei(request, training),
+        nuclei=sum(nuclei),
         seed=request.settings.seed,
         steps=result.steps,
         seconds=round(result.seconds, 1),
         commit=_commit(),
         command=request.command,
-        data_licence=request.about.data_licence,
     )
     model = replace(model, card=model.card.model_copy(update={"training": record}))
     model = replace(model, card=save_model(request.out, model))
@@ -241,13 +243,13 @@ def _check_outputs(files: TrainingFiles, resume: bool) -> None:
         raise OutputFileError(f"There is no {files.checkpoint} to go on from. Leave out --resume.")
 
 
-def _input_form(request: TrainRequest, base: Model | None) -> InputForm:
+def _input_form(request: TrainRequest, base: Model | None, divided: Sequence[Divided]) -> InputForm:
     """How images and labels are to be read."""
     channels = request.in_channels or (base.card.architecture.in_channels if base else 0)
     percentiles = (base.card if base else ModelCard(name="any")).percentiles
     if request.task == "instances":
         return InputForm(NetworkInputs(_signals(request, base), channels or 1), percentiles=percentiles)
-    channels = channels or count_channels(list_entries(request.dataset, request.where)[0].image)
+    channels = channels or count_channels(next(entry.image for one in divided for entry in one.training))
     classes = len(_names(request, base, ()))
     inputs = NetworkInputs((), channels)
     return InputForm(inputs, percentiles=percentiles, classes=replace(request.coding, classes=classes))
@@ -269,9 +271,9 @@ def _names(request: TrainRequest, base: Model | None, found: tuple[str, ...]) ->
 
 def _count(request: TrainRequest, samples: Samples) -> str:
     images = "1 image" if len(samples) == 1 else f"{len(samples)} images"
-    return images if request.task == "semantic" else f"{images} with {_nuclei(request, samples)} nuclei"
+    return images if request.task == "semantic" else f"{images} with {sum(_nuclei(request, samples))} nuclei"
 
 
-def _nuclei(request: TrainRequest, samples: Sequence[Sample]) -> int:
-    """Number of nuclei; 0 of classes."""
-    return 0 if request.task == "semantic" else sum(int(sample.labels.max(initial=0)) for sample in samples)
+def _nuclei(request: TrainRequest, samples: Sequence[Sample]) -> list[int]:
+    """Count the nuclei of each sample; 0 of classes."""
+    return [0 if request.task == "semantic" else int(sample.labels.max(initial=0)) for sample in samples]

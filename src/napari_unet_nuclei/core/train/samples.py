@@ -36,6 +36,8 @@ class Sample:
         0 background, nuclei 1..n; or the class of every pixel, from 0.
     group : str
         Images of one group (one field of the microscope) are never split between training and validation.
+    dataset : str
+        Name of the data set that the image belongs to; empty where it belongs to none.
     reviewed : ndarray of bool, shape (Y, X), or None
         Where the labels can be trusted; None means everywhere.
     importance : float
@@ -49,6 +51,7 @@ class Sample:
     image: Image
     labels: Labels
     group: str
+    dataset: str = ""
     reviewed: Mask | None = None
     importance: float = 1.0
     kind: ImageKind = "fluorescence"

@@ -23,6 +23,7 @@ from napari_unet_nuclei.core.progress import Progress, Share, Silent
 from napari_unet_nuclei.core.segment.classes import predict_classes
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.train.augment import Augmentation, Debris, StainMixing
+from napari_unet_nuclei.core.train.breakdown import broken_down, by_dataset, mean_of_datasets
 from napari_unet_nuclei.core.train.samples import Crop, Sample, cut_crop
 from napari_unet_nuclei.core.train.task import Judged, loss_on
 from napari_unet_nuclei.core.train.validate import TILE, sample_reader
@@ -33,7 +34,8 @@ SCALES = (0.7, 1.4)
 
 MEAN_IOU = "mean IoU"
 PIXEL_ACCURACY = "pixel accuracy"
-"""Names of the figures of an epoch, in which every pixel of the validation images weighs the same."""
+"""Names of the figures of an epoch, in which every pixel of the validation images weighs the same. The first is also
+given for each data set, where there are several."""
 
 LARGEST_LEAP = 50
 """Where ids leap by more, the last one hardly is a class."""
@@ -66,10 +68,16 @@ class SemanticTask:
     def validate(self, network: UNet, samples: Sequence[Sample], device: Device, crop: int) -> Judged:
         """Predict every sample and compare all pixels of known class."""
         judged = copy.deepcopy(network).cpu().eval()
-        counts = pool_classes(compare_classes(Model(self.card, judged), samples, device, Silent()))
+        tables = compare_classes(Model(self.card, judged), samples, device, Silent())
+        counts = pool_classes(tables)
+
+        def mean_iou(numbers: Sequence[int]) -> float:
+            return pool_classes([tables[number] for number in numbers]).mean_iou
+
         losses = [loss_on(self, judged, cut_crop(one, crop, 1.0, np.random.default_rng(0))) for one in samples]
         scores = {MEAN_IOU: counts.mean_iou, PIXEL_ACCURACY: counts.pixel_accuracy}
-        return Judged(float(np.mean(losses)), scores, counts.mean_iou)
+        scores |= broken_down(MEAN_IOU, by_dataset(samples), mean_iou)
+        return Judged(float(np.mean(losses)), scores, mean_of_datasets(samples, mean_iou))
 
 
 def compare_classes(model: Model, samples: Sequence[Sample], device: Device, progress: Progress) -> list[ClassCounts]:

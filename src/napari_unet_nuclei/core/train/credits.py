@@ -1,0 +1,92 @@
+"""Says whom the images of a training are owed to, for the card of the model that comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from napari_unet_nuclei.core.errors import SettingsError
+from napari_unet_nuclei.core.model.about import About
+from napari_unet_nuclei.core.model.card import Credit, DataSource, ModelCard
+from napari_unet_nuclei.core.train.division import Divided
+from napari_unet_nuclei.core.train.layouts import Entry
+
+
+def check_credits(divided: Sequence[Divided], about: About) -> None:
+    """Refuse credits that belong to no data set, or contradict an index.
+
+    Raises
+    ------
+    SettingsError
+        If a credit names no data set, or gives another licence than the index does.
+    """
+    names = [one.dataset.name for one in divided]
+    for credit in about.credits:
+        if credit.name not in names:
+            raise SettingsError(f"The credits name a data set '{credit.name}'. There is only {', '.join(names)}.")
+    for one in divided:
+        for entry in (*one.training, *one.validation):
+            data_source(entry, about)
+
+
+def data_sources(
+    divided: Sequence[Divided], nuclei: Sequence[int], about: About, base: ModelCard | None = None
+) -> tuple[DataSource, ...]:
+    """List the data sets of a training with their licences and credits.
+
+    Parameters
+    ----------
+    divided : sequence of Divided
+    nuclei : sequence of int
+        In each image that was learnt from, in the order of `dataset.read_divided`.
+    about : About
+        What a person says; it completes what an index says in its columns ``dataset`` and ``licence``.
+    base : ModelCard, optional
+        Of the model whose weights were started from.
+
+    Returns
+    -------
+    tuple of DataSource
+        One for each set and source, those that only judged with no images; then those of ``base`` that are not among
+        them.
+    """
+    sources: dict[Credit, list[int]] = {}
+    counts = iter(nuclei)
+    for one in divided:
+        for entry in one.training:
+            found = sources.setdefault(data_source(entry, about), [0, 0])
+            found[0] += 1
+            found[1] += next(counts)
+        for entry in one.validation:
+            sources.setdefault(data_source(entry, about), [0, 0])
+    own = tuple(
+        DataSource(**credit.model_dump(), images=found[0], nuclei=found[1]) for credit, found in sources.items()
+    )
+    return with_inherited(own, base) if base else own
+
+
+def with_inherited(own: Sequence[DataSource], base: ModelCard) -> tuple[DataSource, ...]:
+    """Add the data sets of the model that the weights come from, but for those that are credited already.
+
+    Without licence and credit a name such as "corrections" tells too little to take two sets for one.
+    """
+    known = {(source.name, source.licence, source.credit) for source in own if source.licence or source.credit}
+    return (*own, *(one for one in base.sources if (one.name, one.licence, one.credit) not in known))
+
+
+def data_source(entry: Entry, about: About) -> Credit:
+    """Return whom an image is owed to.
+
+    Raises
+    ------
+    SettingsError
+        If index and person give different licences.
+    """
+    said = next((credit for credit in about.credits if credit.name == entry.dataset), Credit(name=entry.dataset))
+    if entry.licence and said.licence and entry.licence != said.licence:
+        raise SettingsError(
+            f"The index of '{entry.dataset}' gives '{entry.name}' the licence {entry.licence}, and the credits "
+            f"{said.licence}: correct one of them."
+        )
+    licence = entry.licence or said.licence or about.data_licence
+    credit = "; ".join(dict.fromkeys(text for text in (entry.source, said.credit) if text))
+    return Credit(name=entry.dataset, licence=licence, credit=credit)
