@@ -25,7 +25,7 @@ from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.run import _checked_region, _choose_model
 
 HALO_DIAMETERS = 8
-"""Blocks look this many nuclei beyond their core: clumps are seldom wider."""
+"""Nuclei are measured where they are seen whole: so many diameters beyond a block they seldom reach."""
 
 SMALLEST_HALO = 128
 """Pixels, where the block is not smaller."""
@@ -143,7 +143,7 @@ class Planner:
             ranges=tuple(reader.ranges for reader in readers),
             finite=tuple(reader.finite for reader in readers),
             scale=scale,
-            thresholds=chosen_thresholds(thresholds_at(card.thresholds, scale), settings),
+            thresholds=chosen_thresholds(thresholds_at(card, scale), settings),
             settings=settings,
             precision=request.number_format or cpu_number_format(),
             side=self.side,

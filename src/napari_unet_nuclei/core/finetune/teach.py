@@ -90,7 +90,7 @@ def sample_of(correction: Correction, form: InputForm) -> Sample:
     labels = own_labels(correction)
     image = reader.read(reader.region)
     name = correction.name
-    return Sample(name, image, labels, name, correction.reviewed, turned=reader.inverted)
+    return Sample(name, image, labels, name, reviewed=correction.reviewed, turned=reader.inverted)
 
 
 def write_taught(done: Finetuned, base: str, folder: Path, progress: Progress) -> Taught:

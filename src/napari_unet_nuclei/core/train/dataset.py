@@ -158,7 +158,9 @@ def read_entries(entries: Sequence[Entry], form: InputForm, progress: Progress) 
     for number, entry in enumerate(entries):
         progress.report(Advanced(number / len(entries), f"reading image {number + 1} of {len(entries)}"))
         image, found = read_pair(entry, form)
-        samples.append(Sample(entry.name, image, found.labels, entry.group, found.reviewed, turned=found.turned))
+        samples.append(
+            Sample(entry.name, image, found.labels, entry.group, reviewed=found.reviewed, turned=found.turned)
+        )
         if found.from_mask:
             without_ids.append(entry.labels[0])
         if found.shared_pixels:

@@ -193,7 +193,8 @@ def train_model(request: TrainRequest, progress: Progress) -> Model:
     trainer = Trainer(card, request.settings, start_from(base, card.architecture) if base else None)
     result = trainer.fit(training, validation, Share(progress, READ, TRAINED), files.checkpoint, files.history)
     progress.report(Notice("Measuring the model on the validation images."))
-    model = finish_model(result.network, card, validation, trainer.device, Share(progress, TRAINED, FINISHED))
+    share = Share(progress, TRAINED, FINISHED)
+    model = finish_model(result.network, card, validation, trainer.device, share, training)
     record = TrainingRecord(
         dataset=(request.dataset if request.dataset.is_dir() else request.dataset.parent).resolve().name,
         split="train",

@@ -31,6 +31,8 @@ class Sample:
         0 background, nuclei 1..n; or the class of every pixel, from 0.
     group : str
         Images of one group (one field of the microscope) are never split between training and validation.
+    dataset : str
+        Name of the data set that it belongs to; thresholds are fitted so that each set weighs alike.
     reviewed : ndarray of bool, shape (Y, X), or None
         Where the labels can be trusted; None means everywhere.
     importance : float
@@ -43,6 +45,7 @@ class Sample:
     image: Image
     labels: Labels
     group: str
+    dataset: str = ""
     reviewed: Mask | None = None
     importance: float = 1.0
     turned: bool = False
