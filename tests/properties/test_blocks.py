@@ -38,7 +38,7 @@ def nuclei_maps(seed: int, shape: tuple[int, int], noise: float) -> np.ndarray:
 @settings(max_examples=40)
 @given(
     SEEDS,
-    st.integers(5, 140),
+    st.integers(20, 140),
     st.integers(70, 160),
     st.floats(0, 0.25),
     st.integers(1, 60),
@@ -79,7 +79,7 @@ def test_a_clump_wider_than_any_block_is_cut_nowhere(seed, side, noise):
 @settings(max_examples=30)
 @given(
     SEEDS,
-    st.integers(3, 90),
+    st.integers(12, 90),
     st.sampled_from([1.0, 2.0, 3.0]),
     st.floats(0.3, 0.6),
     st.floats(0.01, 0.5),

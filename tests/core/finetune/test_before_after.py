@@ -16,7 +16,7 @@ def row(numbers: range | list[int], count: int = 40) -> np.ndarray:
 
 
 def sample(labels: np.ndarray, reviewed: np.ndarray | None = None) -> Sample:
-    return Sample("a", np.zeros((1, *labels.shape), np.float32), labels, "a", reviewed)
+    return Sample("a", np.zeros((1, *labels.shape), np.float32), labels, "a", reviewed=reviewed)
 
 
 def test_a_model_that_finds_clearly_more_is_better_and_the_sentence_says_by_how_much():

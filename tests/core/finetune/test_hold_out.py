@@ -20,7 +20,7 @@ def sample(count: int, reviewed: np.ndarray | None = None, name: str = "a") -> S
     labels = np.zeros((12, 10 * count + 4), np.int32)
     for number in range(count):
         labels[4:8, 10 * number + 4 : 10 * number + 8] = number + 1
-    return Sample(name, np.zeros((1, *labels.shape), np.float32), labels, name, reviewed)
+    return Sample(name, np.zeros((1, *labels.shape), np.float32), labels, name, reviewed=reviewed)
 
 
 def ids(samples) -> set[tuple[str, int]]:

@@ -11,7 +11,7 @@ from napari_unet_nuclei.core.labels.grow import add_from_click
 from napari_unet_nuclei.core.labels.split import split_in_two
 from tests.core.labels.drawn import applied, discs, maps_of
 
-THRESHOLDS = DecodeThresholds(foreground=0.5, seed=0.5, min_size=10)
+THRESHOLDS = DecodeThresholds(foreground=0.5, split=0.4, min_size=10)
 GRID = discs(
     (150, 150), *((20 + 27 * row, 20 + 27 * column, 9 + (row + column) % 3) for row in range(5) for column in range(5))
 )

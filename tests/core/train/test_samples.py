@@ -14,7 +14,7 @@ def sample(
 ) -> Sample:
     """An image whose intensity is its label, so that a shift between the two would show."""
     _, labels = draw_nuclei(shape, diameter, 20, np.random.default_rng(0), clumped=0.3)
-    return Sample("s", (labels / labels.max(initial=1)).astype(np.float32)[None], labels, group, reviewed)
+    return Sample("s", (labels / labels.max(initial=1)).astype(np.float32)[None], labels, group, reviewed=reviewed)
 
 
 def test_diameters_are_indexed_by_id():
@@ -59,7 +59,7 @@ def test_the_reviewed_region_follows_the_crop():
     reviewed = np.zeros((60, 90), bool)
     reviewed[:, :45] = True
     original = sample(reviewed=reviewed)
-    marked = Sample("s", reviewed[None].astype(np.float32), original.labels, "a", reviewed)
+    marked = Sample("s", reviewed[None].astype(np.float32), original.labels, "a", reviewed=reviewed)
     for seed in range(5):
         crop = cut_crop(marked, 32, 1.0, np.random.default_rng(seed))
         assert np.array_equal(crop.reviewed, crop.image[0] > 0.5)
@@ -107,9 +107,9 @@ def test_the_median_diameter_is_that_of_reviewed_nuclei():
     labels[10:30, 10:30] = 2
     reviewed = np.zeros(labels.shape, bool)
     image = np.zeros((1, 40, 40), np.float32)
-    assert Sample("a", image, labels, "a", reviewed).median_diameter == 0
+    assert Sample("a", image, labels, "a", reviewed=reviewed).median_diameter == 0
     reviewed[:8, :8] = True
-    assert Sample("a", image, labels, "a", reviewed).median_diameter == pytest.approx(4.51, abs=0.01)
+    assert Sample("a", image, labels, "a", reviewed=reviewed).median_diameter == pytest.approx(4.51, abs=0.01)
 
 
 def test_important_samples_are_learnt_from_more_often():

@@ -155,7 +155,8 @@ def choose(judge: Judge, new: Model, strength: float, progress: Progress) -> Can
 def _fitted(model: Model, judge: Judge, progress: Progress) -> ModelCard:
     """Fit score and thresholds for each kind of images.
 
-    After a few steps, a network is less sure of one kind than of another. All samples of a kind are taken together, since a handful of held-out nuclei would be followed too closely.
+    After a few steps, a network is less sure of one kind than of another. All samples of a kind are taken together,
+    since a handful of held-out nuclei would be followed too closely.
     """
     card, unseen = model.card, judge.unseen
     predictions = predict_samples(model, unseen, judge.device, Share(progress, 0.0, 0.3))

@@ -80,9 +80,11 @@ class Scoring:
 
     def of(self, features: Features) -> NDArray[np.float64]:
         """Return the probability that each nucleus is right, given all of `FEATURES` of it."""
-        columns = [FEATURES.index(name) for name in self.features]
-        standard = (features[:, columns] - self.means) / self.scales
-        odds = np.clip(standard @ np.array(self.weights) + self.intercept, -30, 30)
+        odds = np.full(len(features), self.intercept)
+        # One by one: a product of matrices rounds differently for another number of nuclei, and blocks would differ.
+        for name, mean, scale, weight in zip(self.features, self.means, self.scales, self.weights, strict=True):
+            odds += weight * ((features[:, FEATURES.index(name)] - mean) / scale)
+        odds = np.clip(odds, -30, 30)  # beyond, the exponential says nothing more
         return np.asarray(1 / (1 + np.exp(-odds)), np.float64)
 
 
@@ -182,7 +184,12 @@ def _boxes(
     numbers = np.zeros(shape, np.int32)
     numbers.ravel()[pixels] = group + 1
     ends = [[(side.stop - 1, -side.start) for side in box] for box in ndimage.find_objects(numbers, count)]
-    return np.reshape(np.array(ends, np.int64), (count, len(shape), 2)).transpose(2, 1, 0).reshape(-1, count).copy()
+    return (
+        np.reshape(np.array(ends, np.int64), (count, len(shape), 2))
+        .transpose(2, 1, 0)
+        .reshape(2 * len(shape), count)
+        .copy()
+    )
 
 
 def evidence_of(labels: NDArray[np.integer], maps: QuantisedMaps) -> tuple[NDArray[np.int64], Evidence]:

@@ -137,10 +137,3 @@ class StackDecoder:
             count += len(decoded.scores)
             scores.append(decoded.scores)
         return Decoded(labels, np.concatenate(scores))
-
-
-def decode_stack(
-    maps: NDArray[np.uint8], thresholds: DecodeThresholds, checkpoint: Callable[[], None] = lambda: None
-) -> Labels:
-    """Decode planes (planes, 3, Y, X) one by one into labels (planes, Y, X) whose ids are unique across planes."""
-    return StackDecoder(maps, thresholds.scale).decode(thresholds, checkpoint).labels

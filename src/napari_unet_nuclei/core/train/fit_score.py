@@ -126,8 +126,10 @@ def fit_logistic(
         found -= step
         if np.abs(step).max() < 1e-8:
             break
-    numbers = (tuple(round(float(value), 6) for value in values) for values in (means, scales, found[:-1]))
-    return Scoring(FEATURES, *numbers, intercept=round(float(found[-1]), 6))
+    means_, scales_, weights_ = (
+        tuple(round(float(one), 6) for one in values) for values in (means, scales, found[:-1])
+    )
+    return Scoring(FEATURES, means_, scales_, weights_, round(float(found[-1]), 6))
 
 
 def augmented(
