@@ -91,7 +91,7 @@ def judge(model: Model, samples: Fold) -> dict[str, MatchCounts]:
 
     predictions = predict_samples(model, samples, choose_device(), Silent())
     return {
-        sample.name: compare(sample, prediction, model.card.thresholds)
+        sample.name: compare(sample, prediction, model.card)
         for sample, prediction in zip(samples, predictions, strict=True)
     }
 

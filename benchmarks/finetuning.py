@@ -183,7 +183,7 @@ def score(model: Model, judges: Judges) -> tuple[float, float]:
     for samples in (judges.stained, judges.fluorescence):
         predictions = predict_samples(model, samples, choose_device(), Silent())
         counts = [
-            compare(sample, prediction, model.card.for_kind(sample.kind).thresholds)
+            compare(sample, prediction, model.card.for_kind(sample.kind))
             for sample, prediction in zip(samples, predictions, strict=True)
         ]
         found.append(float(pooled(counts).average_precision[0]))

@@ -9,9 +9,9 @@ from napari_unet_nuclei.core.settings import SegmentSettings, TrainSettings, rea
 
 
 def test_giving_a_number_turns_its_switch_off():
-    settings = SegmentSettings().changed(diameter=30, seed=0.4)
+    settings = SegmentSettings().changed(diameter=30, split=0.4)
     assert (settings.diameter, settings.diameter_auto) == (30.0, False)
-    assert (settings.seed, settings.seed_auto) == (0.4, False)
+    assert (settings.split, settings.split_auto) == (0.4, False)
     assert settings.foreground_auto
 
 

@@ -14,9 +14,9 @@ import pytest
 
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
-from napari_unet_nuclei.core.labels.decode import DecodeThresholds
+from napari_unet_nuclei.core.labels.decode import DecodeThresholds, decode_plane
 from napari_unet_nuclei.core.segment.request import SegmentRequest
-from napari_unet_nuclei.core.segment.result import SegmentResult, decode_stack
+from napari_unet_nuclei.core.segment.result import SegmentResult
 
 THRESHOLDS = DecodeThresholds(0.5, 0.5, 10)
 
@@ -63,11 +63,12 @@ def squares() -> tuple[SegmentRequest, SegmentResult]:
         maps[0, 0, 10 : 10 + side, x : x + side] = foreground
         maps[0, 2, 12 : 8 + side, x + 2 : x + side - 2] = 240
     image = maps[0, 0].astype(np.float32)
-    labels = decode_stack(maps, THRESHOLDS)[0]
+    found = decode_plane(maps[0], THRESHOLDS)
     provenance = {"model": "tiny", "settings": {}}
     result = SegmentResult(
-        labels, "YX", (0, 0), maps, THRESHOLDS, THRESHOLDS, 9.0, "tiny", "cpu", "the only channel", (), 0.1, provenance
-    )
+        found.labels, found.scores, "YX", (0, 0), maps, THRESHOLDS, THRESHOLDS, 9.0, "tiny", "cpu",
+        "the only channel", (), 0.1, provenance,
+    )  # fmt: skip
     return SegmentRequest(ImageSource(image, "YX"), pixel_size=PixelSize(0.5, 0.5)), result
 
 

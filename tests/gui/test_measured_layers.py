@@ -10,7 +10,7 @@ from napari.layers import Image, Labels
 
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.progress import Silent
-from napari_unet_nuclei.gui.measure_request import ask, measure_layers, with_confidence
+from napari_unet_nuclei.gui.measure_request import ask, measure_layers, with_seen
 from napari_unet_nuclei.gui.measured_layers import describe_labels, image_under
 
 PLANE = np.zeros((20, 30), np.int32)
@@ -186,7 +186,7 @@ def test_confidence_stays_with_nuclei_that_were_not_changed():
     changed[10, 12] = 0
     after = measured(Labels(changed, features=before))
     assert after["confidence"].fillna(-1).tolist() == [0.9, -1]
-    assert "confidence" not in with_confidence(table, pd.DataFrame({"index": [1]}))
+    assert "confidence" not in with_seen(table, pd.DataFrame({"index": [1]}))
 
 
 def test_a_layer_is_described_without_reading_pixels():

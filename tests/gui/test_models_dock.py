@@ -175,7 +175,7 @@ def test_what_a_model_was_taught_stands_beside_what_it_was_made_for(qtbot, tiny_
     )
     text = dock.card.toPlainText()
     assert "nuclei in stained images of 8 to 17.5 px, to which the automatic size leans" in text
-    assert "Splitting, stained" in text
+    assert "Split touching, stained" in text
 
 
 def test_a_file_is_imported_by_the_dialog(dock, qtbot, tiny_model_file, monkeypatch):

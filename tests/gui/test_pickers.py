@@ -27,9 +27,9 @@ def test_untouched_thresholds_are_exactly_the_models(thresholds) -> None:
 
 def test_a_moved_slider_sets_its_threshold_alone(qtbot, thresholds) -> None:
     with qtbot.waitSignal(thresholds.changed):
-        thresholds.sliders["seed"].slider.setValue(70)
+        thresholds.sliders["split"].slider.setValue(70)
     assert thresholds.thresholds() == DecodeThresholds(0.437, 0.7, 37, 1.7)
-    assert thresholds.changed_settings(SegmentSettings()) == SegmentSettings().changed(seed=0.7)
+    assert thresholds.changed_settings(SegmentSettings()) == SegmentSettings().changed(split=0.7)
 
 
 def test_a_threshold_can_be_typed_beyond_the_slider(qtbot, thresholds) -> None:

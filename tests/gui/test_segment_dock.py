@@ -141,7 +141,7 @@ def test_thresholds_stay_set_for_the_next_run(qtbot, viewer, dock, pixels) -> No
     dock.result_panel.thresholds.sliders["foreground"].slider.setValue(62)
     press_run(qtbot, dock)
     assert dock.session.live.result.thresholds.foreground == 0.62
-    assert dock.session.live.result.thresholds.seed == dock.session.live.result.model_thresholds.seed
+    assert dock.session.live.result.thresholds.split == dock.session.live.result.model_thresholds.split
 
 
 def test_without_an_image_run_is_disabled_and_says_why(qtbot, viewer, dock, pixels) -> None:

@@ -85,10 +85,10 @@ def test_matching_is_symmetric_and_counts_everything_once(data, shape):
 
 
 @given(st.data(), st.tuples(st.integers(0, 30), st.integers(0, 30)), st.floats(0.01, 0.99), st.integers(0, 20))
-def test_any_maps_decode_to_gap_free_ids_of_at_least_the_minimum_size(data, shape, seed, min_size):
+def test_any_maps_decode_to_gap_free_ids_of_at_least_the_minimum_size(data, shape, split, min_size):
     rng = np.random.default_rng(data.draw(st.integers(0, 2**31)))
     maps = rng.integers(0, 256, (3, *shape), dtype=np.uint8)
-    labels = decode_maps(maps, DecodeThresholds(0.5, seed, min_size))
+    labels = decode_maps(maps, DecodeThresholds(0.5, split, min_size))
     assert labels.shape == shape
     assert labels.dtype == np.int32
     areas = np.bincount(labels.ravel(), minlength=1)[1:]

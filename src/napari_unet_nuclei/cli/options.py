@@ -65,11 +65,13 @@ def settings_options(kind: type[Settings]) -> Callable[[Command], Command]:
         typer.Option("--settings", metavar="FILE.json", help="Settings from a file.", rich_help_panel=SETTINGS_PANEL),
     ]
     generated.append(_parameter("settings_file", file_option))
+    # Given, they are refused with what to do in their place.
+    generated += [_parameter(name, Annotated[str | None, typer.Option(hidden=True)]) for name in kind.former]
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
         def with_settings(settings_file: Path | None = None, **values: Any) -> None:
-            given = {name: values.pop(name) for name in names}
+            given = {name: values.pop(name) for name in (*names, *kind.former)}
             start = read_settings(settings_file, kind) if settings_file else kind()
             chosen = start.changed(**{name: value for name, value in given.items() if value is not None})
             command(**values, settings=chosen)

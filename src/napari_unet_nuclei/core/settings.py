@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -32,6 +33,21 @@ class Settings(BaseModel):
     """Base of all settings: frozen, validated, and closed to unknown names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    former: ClassVar[Mapping[str, str]] = {}
+    """Settings of earlier versions whose numbers mean nothing now, and what to do in their place."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _understand_former(cls, values: object) -> object:
+        """Pass over former settings that were automatic; refuse, in words, those that were chosen."""
+        if not isinstance(values, dict):
+            return values
+        for name, remedy in cls.former.items():
+            if name in values and not values.get(f"{name}_auto", False):
+                raise SettingsError(remedy)
+        passed = {name for one in cls.former for name in (one, f"{one}_auto")}
+        return {name: value for name, value in values.items() if name not in passed}
 
     def changed(self, **values: object) -> Any:
         """Return a copy with some values replaced; a number that is given turns its ``_auto`` switch off.
@@ -96,6 +112,13 @@ KIND_OF_INVERT = {"auto": "auto", "yes": "brightfield", "no": "fluorescence"}
 class SegmentSettings(Settings):
     """How an image is segmented. The defaults fit most images; thresholds come with the model."""
 
+    former: ClassVar[Mapping[str, str]] = {
+        "seed": "'seed' is gone: nuclei that touch are now split by how deep the notch between them is. Leave it out "
+        "for the depth that was fitted with the model, or set 'split' (0 to 1; lower splits more).",
+        "certainty": "'certainty' is gone: nuclei now have a score, the probability that they are right. Leave it out "
+        "for the threshold that was fitted with the model, or set 'score' (0 to 1; higher drops more).",
+    }
+
     @model_validator(mode="before")
     @classmethod
     def _understand_invert(cls, values: Any) -> Any:
@@ -137,21 +160,22 @@ class SegmentSettings(Settings):
         le=0.99,
         step=0.01,
     )
-    seed_auto: bool = choice(True, "Use the seed threshold that was fitted with the model.")
-    seed: float = number(
-        0.5,
-        "How clearly the middle of a nucleus must stand out to become one: lower splits less, higher splits more.",
+    split_auto: bool = choice(True, "Use the depth of a notch that was fitted with the model.")
+    split: float = number(
+        0.4,
+        "Split touching nuclei where the notch between their middles is deeper than this: lower splits more, higher "
+        "splits less.",
         ge=0.01,
         le=0.99,
         step=0.01,
     )
     min_size_auto: bool = choice(True, "Use the minimum size that was fitted with the model, at the image's scale.")
     min_size: int = number(20, "Nuclei with a smaller area are dropped.", "px²", ge=0, le=1_000_000, step=1)
-    certainty_auto: bool = choice(True, "Use the certainty that was fitted with the model.")
-    certainty: float = number(
-        0.8,
-        "How sure the network must be of a nucleus, on the mean over its pixels: lower keeps doubtful ones, higher "
-        "drops them.",
+    score_auto: bool = choice(True, "Use the score that was fitted with the model.")
+    score: float = number(
+        0.5,
+        "Drop doubtful nuclei: those whose probability of being right is lower than this. Lower keeps more, higher "
+        "drops more.",
         ge=0,
         le=0.99,
         step=0.01,

@@ -31,7 +31,7 @@ from napari_unet_nuclei.gui.sentence import Sentence
 from napari_unet_nuclei.gui.settings_form import SettingsForm
 
 SIZE = ("channel", "diameter")
-ADVANCED = ("foreground", "seed", "min_size", "certainty", "invert", "flips", "tile")
+ADVANCED = ("foreground", "split", "min_size", "score", "invert", "flips", "tile")
 """Settings that are folded away."""
 
 LABELS_TITLES = {"tif": "TIFF", "ome.tif": "OME-TIFF", "ome.zarr": "OME-Zarr"}

@@ -135,8 +135,8 @@ def _thresholds(card: ModelCard) -> Rows:
 def _thresholds_of(fitted: Thresholds, kind: str) -> Rows:
     return [
         (f"Foreground{kind}", f"{fitted.foreground:g}"),
-        (f"Splitting{kind}", f"{fitted.seed:g}"),
-        (f"Certainty{kind}", f"{fitted.certainty:g}"),
+        (f"Split touching{kind}", f"{fitted.split:g}"),
+        (f"Drop doubtful{kind}", f"score below {fitted.score:g}"),
         (f"Smallest nucleus{kind}", f"{fitted.min_size:g} px² at the model's scale"),
     ]
 

@@ -73,7 +73,8 @@ def look_again(corrected: CorrectedLayer, index: Index, boxes: Mapping[int, Regi
     y, x, maps = window[0], window[2], corrected.maps(index)
     if (window[1] - y) * (window[3] - x) > LARGEST_WINDOW:
         return [_changed(index, nucleus, box) for nucleus, box in boxes.items()]
-    found = doubt(plane[slices(window)], None if maps is None else maps[:, *slices(window)])
+    seen = None if maps is None else maps[:, *slices(window)]
+    found = doubt(plane[slices(window)], seen, corrected.thresholds, with_missed=False)
     return [
         replace(
             one,

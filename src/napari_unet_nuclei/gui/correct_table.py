@@ -127,7 +127,7 @@ def _window(
     first = (*index, window[0], window[2])
     maps = corrected.maps(index) if "confidence" in columns else None
     pixel_size = corrected.pixel_size
-    return measure(
+    table = measure(
         ids,
         {name: _cut(channel, first, ids.shape) for name, channel in _channels(corrected, columns).items()},
         axes=corrected.labels.axes,
@@ -137,6 +137,8 @@ def _window(
         world=corrected.labels.place.matrix if any(name.startswith("world_") for name in columns) else None,
         maps=None if maps is None else maps[np.newaxis, :, *slices(window)],
     )
+    # What a person drew is not what the network's score was fitted for.
+    return table.assign(score=np.nan) if "score" in columns else table
 
 
 def _cut(channel: SegmentedChannel, first: tuple[int, ...], shape: tuple[int, ...]) -> SegmentedChannel:

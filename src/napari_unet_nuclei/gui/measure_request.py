@@ -19,6 +19,9 @@ from napari_unet_nuclei.gui.measured_layers import MeasuredLabels, describe_labe
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
 
+SEEN = ("confidence", "score")
+"""Columns that come from the network, which labels and images alone do not give."""
+
 _IDENTITY = ["label", "area_px", "centroid_y", "centroid_x"]
 
 
@@ -110,7 +113,7 @@ def measure_layers(
     ids : SegmentedChannel
         The labels, copied when asked.
     features : pandas.DataFrame
-        Of the labels layer: nuclei that are still as they were segmented keep their confidence.
+        Of the labels layer: nuclei that are still as they were segmented keep confidence and score.
     progress : Progress
     """
     table = measure(
@@ -123,12 +126,14 @@ def measure_layers(
         world=request.world,
         progress=progress,
     )
-    return MeasuredTable(request.labels, with_confidence(table, features))
+    return MeasuredTable(request.labels, with_seen(table, features))
 
 
-def with_confidence(table: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
-    """Add the confidence that an earlier table has for the same nuclei, told by label, area and centroid."""
-    if not {*_IDENTITY, "confidence"} <= set(features.columns):
+def with_seen(table: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
+    """Add what an earlier table says the network saw in the same nuclei, told by label, area and centroid."""
+    seen = [name for name in SEEN if name in features.columns]
+    if not seen or not set(_IDENTITY) <= set(features.columns):
         return table
-    known = features.drop_duplicates(_IDENTITY).set_index(_IDENTITY)["confidence"]
-    return table.assign(confidence=known.reindex(pd.MultiIndex.from_frame(table[_IDENTITY])).to_numpy())
+    known = features.drop_duplicates(_IDENTITY).set_index(_IDENTITY)[seen]
+    rows = known.reindex(pd.MultiIndex.from_frame(table[_IDENTITY]))
+    return table.assign(**{name: rows[name].to_numpy() for name in seen})

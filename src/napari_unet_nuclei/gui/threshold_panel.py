@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
@@ -13,7 +14,12 @@ from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.gui.sentence import Sentence
 from napari_unet_nuclei.gui.settings_form import field_tooltip
 
-TITLES = {"foreground": "Foreground", "seed": "Splitting", "certainty": "Certainty", "min_size": "Min. size (px²)"}
+TITLES = {
+    "foreground": "Foreground",
+    "split": "Split touching",
+    "score": "Drop doubtful",
+    "min_size": "Smallest (px²)",
+}
 """The thresholds, by their names in `SegmentSettings`."""
 
 NO_THRESHOLDS = "This model gives every pixel its most probable class: there are no thresholds."
@@ -30,7 +36,7 @@ SMALLEST_RANGE = 50
 
 
 class ThresholdPanel(QWidget):
-    """Sliders for the foreground threshold, the seed threshold, the certainty and the minimum size.
+    """Sliders for the foreground threshold, the notch that splits, the score that is dropped, and the smallest size.
 
     A threshold is the model's own until its slider is moved, and again after Reset. What was set by hand stays set for
     the runs to come. Results of classes have no thresholds: the panel then says so, and is disabled.
@@ -47,11 +53,11 @@ class ThresholdPanel(QWidget):
         defaults = SegmentSettings()
         self._own = {name: float(getattr(defaults, name)) for name in TITLES}
         self._by_hand: set[str] = set()
-        self._scale = 1.0
+        self._model = DecodeThresholds(defaults.foreground, defaults.split, defaults.min_size)
         self.sliders = {
             "foreground": NumberSlider(0.01, 0.99, 2),
-            "seed": NumberSlider(0.01, 0.99, 2),
-            "certainty": NumberSlider(0, 0.99, 2),
+            "split": NumberSlider(0.01, 0.99, 2),
+            "score": NumberSlider(0, 0.99, 2),
             "min_size": NumberSlider(0, 200, 0),
         }
         self.reset_button = QPushButton("Reset")
@@ -97,13 +103,19 @@ class ThresholdPanel(QWidget):
             name: slider.value() if name in self._by_hand else self._own[name] for name, slider in self.sliders.items()
         }
         smallest = round(values["min_size"])
-        return DecodeThresholds(values["foreground"], values["seed"], smallest, self._scale, values["certainty"])
+        return replace(
+            self._model,
+            foreground=values["foreground"],
+            split=values["split"],
+            min_size=smallest,
+            score=values["score"],
+        )
 
     def show_result(self, model: DecodeThresholds, diameter: float) -> None:
         """Take the model's thresholds for an image, and nuclei of its typical diameter (px) as the range of sizes."""
         self._without_thresholds = False
         self._own = {name: float(getattr(model, name)) for name in TITLES}
-        self._scale = model.scale
+        self._model = model
         self.sliders["min_size"].setMaximum(max(math.pi / 4 * diameter**2, SMALLEST_RANGE, 2 * model.min_size))
         self._show_own()
 

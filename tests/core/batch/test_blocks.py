@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 
@@ -11,7 +9,7 @@ from napari_unet_nuclei.core.batch.blocks import BlockGrid
 @pytest.mark.parametrize("shape", [(1, 1), (64, 64), (65, 130), (200, 10)])
 @pytest.mark.parametrize("offset", [(0, 0), (63, 1)])
 def test_cores_partition_every_plane(shape, offset):
-    grid = BlockGrid(2, shape, side=64, halo=20, offset=offset)
+    grid = BlockGrid(2, shape, side=64, offset=offset)
     covered = np.zeros((2, *shape), int)
     for block in grid:
         y0, y1, x0, x1 = block.core
@@ -23,23 +21,8 @@ def test_cores_partition_every_plane(shape, offset):
     assert [block.number for block in grid] == list(range(len(grid)))
 
 
-def test_the_halo_ends_at_the_edge_of_the_plane():
-    grid = BlockGrid(1, (200, 200), side=64, halo=20)
-    assert grid.block(0).outer == (0, 84, 0, 84)
-    assert grid.block(5).outer == (44, 148, 44, 148)
-    assert grid.block(15).outer == (172, 200, 172, 200)
-
-
-def test_blocks_of_one_colour_do_not_see_each_other():
-    grid = BlockGrid(1, (300, 400), side=50, halo=50)
-    for first, second in itertools.permutations(grid, 2):
-        if first.colour == second.colour:
-            (y0, y1, x0, x1), (top, bottom, left, right) = first.outer, second.core
-            assert y1 <= top or bottom <= y0 or x1 <= left or right <= x0
-
-
 def test_seams_lie_between_neighbours_of_one_plane():
-    seams = [(a.number, b.number, where) for a, b, where in BlockGrid(2, (20, 30), side=10, halo=1).seams()]
+    seams = [(a.number, b.number, where) for a, b, where in BlockGrid(2, (20, 30), side=10).seams()]
     assert len(seams) == len(set(seams)) == 2 * 7
     assert (0, 1, "right") in seams
     assert (0, 3, "below") in seams
@@ -47,7 +30,7 @@ def test_seams_lie_between_neighbours_of_one_plane():
 
 
 def test_keys_name_pixels():
-    grid = BlockGrid(3, (70, 50), side=64, halo=8)
+    grid = BlockGrid(3, (70, 50), side=64)
     y, x = np.array([0, 69, 3]), np.array([0, 49, 7])
     for plane in range(3):
         keys = grid.keys_of(plane, y, x)

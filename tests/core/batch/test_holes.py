@@ -10,7 +10,7 @@ from tests.core.batch.joining import decode_in_blocks
 
 
 def filled_in_blocks(labels: np.ndarray, side: int) -> np.ndarray:
-    grid = BlockGrid(1, labels.shape, side, 0)
+    grid = BlockGrid(1, labels.shape, side)
     result = labels.astype(np.int64)
     pieces = {}
     for block in grid:
@@ -68,4 +68,4 @@ def test_a_small_nucleus_in_a_hole_that_blocks_share_is_handled_as_in_the_whole_
     thresholds = DecodeThresholds(0.5, 0.5, min_size)
     whole = decode_maps(maps, thresholds)
     assert whole.max() == (2 if min_size == 1 else 1)
-    assert np.array_equal(decode_in_blocks(maps, thresholds, 16, 16) > 0, whole > 0)
+    assert np.array_equal(decode_in_blocks(maps, thresholds, 16).labels > 0, whole > 0)

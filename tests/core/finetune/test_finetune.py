@@ -201,12 +201,12 @@ def test_thresholds_and_sizes_are_learnt_for_each_kind_of_images():
 
 def test_what_was_learnt_by_both_models_is_not_taken_for_what_is_surely_found(monkeypatch):
     """Networks are surer of crops that they have learnt from, so their certainty is not asked of other images."""
-    found = Thresholds(foreground=0.6, certainty=0.8)
+    found = Thresholds(foreground=0.6, score=0.8)
     monkeypatch.setattr("napari_unet_nuclei.core.finetune.candidates.fit_thresholds", lambda *given: found)
     stained = [replace(sample(seed), turned=True) for seed in (1, 2)]
     judge = Judge(base(), stained[:1], [sample(0)], stained[1:], FLOAT32)
     card = choose(judge, base(), 1.0, Silent()).model.card
-    assert card.for_kind("fluorescence").thresholds.certainty == pytest.approx(0.8 - SURER)
+    assert card.for_kind("fluorescence").thresholds.score == pytest.approx(0.8 - SURER)
     assert card.for_kind("stained").thresholds == found
 
 

@@ -7,10 +7,17 @@ import pytest
 from scipy import ndimage
 
 from napari_unet_nuclei.core.image.synthetic import draw_nuclei
-from napari_unet_nuclei.core.labels.decode import DecodeThresholds, decode_maps, drop_doubtful, fill_holes, quantise
+from napari_unet_nuclei.core.labels.decode import (
+    DecodeThresholds,
+    PlaneDecoder,
+    decode_maps,
+    decode_plane,
+    fill_holes,
+    quantise,
+)
 from napari_unet_nuclei.core.labels.encode import encode_labels
 
-PLAIN = DecodeThresholds(foreground=0.5, seed=0.5, min_size=1)
+PLAIN = DecodeThresholds(foreground=0.5, split=0.4, min_size=1)
 
 
 def maps_of(labels: np.ndarray) -> np.ndarray:
@@ -67,13 +74,13 @@ def test_touching_nuclei_are_separated_where_the_border_says():
     assert np.array_equal(decode_maps(maps_of(labels), PLAIN), labels)
 
 
-def test_a_component_without_a_seed_is_one_nucleus():
+def test_a_component_without_a_middle_is_one_nucleus():
     maps = np.zeros((3, 10, 10), np.uint8)
     maps[0, 2:6, 2:6] = 255
     assert decode_maps(maps, PLAIN).max() == 1
 
 
-def test_a_speck_of_a_seed_does_not_split():
+def test_a_speck_of_a_middle_does_not_split():
     maps = np.zeros((3, 20, 40), np.uint8)
     maps[0, 4:16, 4:36] = 255
     maps[2, 7:13, 8:16] = 255
@@ -122,23 +129,51 @@ def test_decoding_does_not_change_the_maps():
 
 
 def test_small_nuclei_are_dropped_and_the_rest_numbered_anew():
-    labels = np.array([[1, 0, 2, 2, 0, 5, 5, 5]], np.int32)
-    sure = np.full(labels.shape, 255, np.uint8)
+    maps = np.zeros((3, 1, 8), np.uint8)
+    maps[0] = maps[2] = 255 * np.array([1, 0, 1, 1, 0, 1, 1, 1])
 
-    def dropped(least: int) -> np.ndarray:
-        return drop_doubtful(labels, sure, replace(PLAIN, min_size=least))
+    def left(least: int) -> list[list[int]]:
+        return decode_maps(maps, replace(PLAIN, min_size=least)).tolist()
 
-    assert dropped(2).tolist() == [[0, 0, 1, 1, 0, 2, 2, 2]]
-    assert dropped(0).max() == 3
-    assert dropped(9).max() == 0
+    assert left(2) == [[0, 0, 1, 1, 0, 2, 2, 2]]
+    assert max(left(0)[0]) == 3
+    assert max(left(9)[0]) == 0
 
 
 def test_nuclei_that_the_network_is_not_sure_of_are_dropped():
-    labels = np.array([[1, 1, 0, 2, 2]], np.int32)
-    foreground = np.array([[255, 204, 255, 204, 153]], np.uint8)  # means 0.9 and 0.7
-    for certainty, kept in ((0.0, 2), (0.69, 2), (0.71, 1), (0.89, 1), (0.91, 0)):
-        left = drop_doubtful(labels, foreground, replace(PLAIN, certainty=certainty))
-        assert left.max() == kept, certainty
+    maps = np.zeros((3, 1, 5), np.uint8)
+    maps[0] = [[255, 204, 0, 204, 153]]  # means 0.9 and 0.7
+    for score, kept in ((0.0, 2), (0.69, 2), (0.71, 1), (0.89, 1), (0.91, 0)):
+        found = decode_plane(maps, replace(PLAIN, score=score))
+        assert found.labels.max() == len(found.scores) == kept, score
+    assert decode_plane(maps, PLAIN).scores.round(3).tolist() == [0.9, 0.7]
+
+
+def test_a_deeper_notch_is_needed_the_higher_the_threshold():
+    maps = np.zeros((3, 9, 30), np.uint8)
+    maps[0] = 255
+    maps[2] = np.abs(np.arange(30) - 14.5) * 10 + 60  # summits at both ends, 145 above the middle
+    counts = [decode_maps(maps, replace(PLAIN, split=split)).max() for split in (0.1, 0.4, 0.5, 0.6, 0.9)]
+    assert counts == [2, 2, 2, 1, 1]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_one_decoder_gives_what_a_fresh_one_does_and_fills_what_is_enclosed(seed):
+    rng = np.random.default_rng(seed)
+    noise = ndimage.gaussian_filter(rng.random((3, 120, 90)), (0, 1.5, 1.5))
+    noise = (noise - noise.min()) / (noise.max() - noise.min())
+    decoder = PlaneDecoder(quantise(noise.astype(np.float32)), 1.0)
+    for foreground, split, min_size, score in ((0.4, 0.1, 20, 0.5), (0.4, 0.3, 3, 0.46), (0.5, 0.05, 9, 0.0)):
+        thresholds = DecodeThresholds(foreground, split, min_size, 1.0, score)
+        found = decoder.decode(thresholds)
+        assert np.array_equal(found.labels, decode_maps(decoder.maps, thresholds))
+        everything = decoder.candidates(foreground, split)
+        mask = decoder.maps[0] > 255 * foreground
+        areas = np.bincount(np.where(mask, everything.labels, 0).ravel())[1:]
+        assert np.array_equal(areas, everything.evidence.areas)
+        kept = (areas >= min_size) & (everything.evidence.certainty >= score)
+        ids = np.append(0, np.where(kept, np.cumsum(kept), 0))
+        assert np.array_equal(found.labels, fill_holes(ids[np.where(mask, everything.labels, 0)].astype(np.int32)))
 
 
 def test_a_gap_among_several_nuclei_stays_open_and_a_notch_too():

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from napari_unet_nuclei.core.errors import EditError, ImageShapeError
 from napari_unet_nuclei.core.image.synthetic import draw_nuclei
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
-from napari_unet_nuclei.core.labels.doubt import Candidate, doubt, queue
+from napari_unet_nuclei.core.labels.doubt import REASONS, Candidate, doubt, queue
 from napari_unet_nuclei.core.labels.grow import add_from_click
+from napari_unet_nuclei.core.labels.score import FEATURES, Scoring
 from napari_unet_nuclei.core.labels.split import split_in_two
 from tests.core.labels.drawn import applied, discs, maps_of
 
-THRESHOLDS = DecodeThresholds(foreground=0.5, seed=0.5, min_size=10)
+THRESHOLDS = DecodeThresholds(foreground=0.5, split=0.4, min_size=10)
 GRID = discs(
     (150, 150), *((20 + 27 * row, 20 + 27 * column, 9 + (row + column) % 3) for row in range(5) for column in range(5))
 )
@@ -117,3 +120,19 @@ def test_planes_without_nuclei_and_maps_of_other_images():
 def test_ids_may_be_huge():
     labels = GRID.astype(np.int64) * 80_000_000
     assert {candidate.id for candidate in doubt(labels)} == set(np.unique(labels[labels > 0]).tolist())
+
+
+def test_doubt_is_what_the_models_score_leaves():
+    labels, maps, _ = spoilt()
+    count = len(FEATURES)
+    scoring = Scoring(FEATURES, (0.0,) * count, (1.0,) * count, (4.0, *(0.0,) * (count - 1)), -3.0)
+    maps[0][labels == 30] = 130
+    found = doubt(labels, maps, replace(THRESHOLDS, scoring=scoring), with_missed=False)
+    means = {int(one): maps[0][labels == one].mean() / 255 for one in np.unique(labels[labels > 0])}
+    assert found[0].id == 30
+    assert {one.id: round(one.doubt, 9) for one in found} == {
+        one: round(1 - 1 / (1 + np.exp(3 - 4 * mean)), 9) for one, mean in means.items()
+    }
+    assert "faint" in found[0].reason
+    assert {one.reason for one in found if one.id not in (1, 4, 30, 900)} >= {REASONS["score"]}
+    assert [one.doubt for one in found] == sorted((one.doubt for one in found), reverse=True)

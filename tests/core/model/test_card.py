@@ -170,13 +170,13 @@ def test_widths_double_up_to_the_widest():
 
 
 def test_a_card_holds_for_each_kind_of_images_what_suits_it():
-    card = ModelCard(name="m", thresholds=Thresholds(certainty=0.5), taught=(10.0,))
+    card = ModelCard(name="m", thresholds=Thresholds(score=0.5), taught=(10.0,))
     assert card.for_kind("stained") == card == card.for_kind("fluorescence")
-    both = card.fitted("stained", taught=(20.0, 30.0)).fitted("stained", thresholds=Thresholds(certainty=0.9))
+    both = card.fitted("stained", taught=(20.0, 30.0)).fitted("stained", thresholds=Thresholds(score=0.9))
     assert both.for_kind("fluorescence").taught == (10.0,)
-    assert both.for_kind("fluorescence").thresholds.certainty == 0.5
+    assert both.for_kind("fluorescence").thresholds.score == 0.5
     assert both.for_kind("stained").taught == (20.0, 30.0)
-    assert both.for_kind("stained").thresholds.certainty == 0.9
+    assert both.for_kind("stained").thresholds.score == 0.9
     assert card.fitted("fluorescence", taught=(40.0,)).taught == (40.0,)
     assert ModelCard.model_validate_json(both.model_dump_json()) == both
 

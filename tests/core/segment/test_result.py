@@ -14,7 +14,7 @@ from napari_unet_nuclei.core.labels.decode import TUNED, DecodeThresholds
 from napari_unet_nuclei.core.progress import Cancelled, Silent
 from napari_unet_nuclei.core.segment import provenance
 from napari_unet_nuclei.core.segment.request import SegmentRequest
-from napari_unet_nuclei.core.segment.result import SegmentResult, decode_stack
+from napari_unet_nuclei.core.segment.result import SegmentResult, StackDecoder
 from napari_unet_nuclei.core.segment.run import run_segment, segment
 from napari_unet_nuclei.core.settings import SegmentSettings
 
@@ -31,7 +31,9 @@ def test_cached_maps_decode_to_the_fresh_result(result):
     assert np.array_equal(again.labels, result.labels)
 
 
-@pytest.mark.parametrize("thresholds", [(0.7, 0.3, 50, 0.9), (0.2, 0.7, 1, 0.0), (0.9, 0.5, 200, 0.95)])
+@pytest.mark.parametrize(
+    "thresholds", [(0.7, 0.3, 50, 0.9), (0.2, 0.7, 1, 0.0), (0.9, 0.5, 200, 0.95), (0.9, 0.2, 200, 0.1)]
+)
 def test_other_thresholds_on_cached_maps_are_what_a_fresh_run_gives(result, thresholds):
     given = dict(zip(TUNED, thresholds, strict=True))
     cached = result.decode(replace(result.thresholds, **given))
@@ -39,7 +41,8 @@ def test_other_thresholds_on_cached_maps_are_what_a_fresh_run_gives(result, thre
     assert np.array_equal(cached.labels, fresh.labels)
     assert cached.thresholds == fresh.thresholds
     assert cached.provenance["settings"] == fresh.provenance["settings"]
-    assert cached.count == fresh.count
+    assert cached.count == fresh.count == len(fresh.scores)
+    assert np.array_equal(cached.scores, fresh.scores)
 
 
 def test_decoding_anew_leaves_the_first_result_alone(result):
@@ -61,8 +64,27 @@ def test_decoding_anew_stops_between_planes(result):
 def test_ids_of_decoded_stacks_are_unique_and_without_gaps():
     maps = np.zeros((3, 3, 20, 20), np.uint8)
     maps[0, 0, 2:6, 2:6] = maps[2, 0, 2:6, 2:6] = maps[2, 0, 10:15, 10:15] = 255
-    labels = decode_stack(maps, DecodeThresholds(0.5, 0.5, 1))
-    assert [np.unique(plane).tolist() for plane in labels] == [[0, 1], [0], [0, 2, 3]]
+    maps[2, 0, 10:15, 10:15] = 190
+    found = StackDecoder(maps, 1.0).decode(DecodeThresholds(0.5, 0.5, 1))
+    assert [np.unique(plane).tolist() for plane in found.labels] == [[0, 1], [0], [0, 2, 3]]
+    assert found.scores.round(2).tolist() == [1.0, 1.0, 0.75]
+
+
+def test_planes_that_are_not_kept_decode_alike(monkeypatch, result):
+    kept = result.decode(replace(result.thresholds, split=0.1))
+    monkeypatch.setattr("napari_unet_nuclei.core.segment.result.GRAPHED_PIXELS", 120 * 110)
+    decoder = StackDecoder(result.maps, result.thresholds.scale)
+    for thresholds in (result.thresholds, kept.thresholds):
+        assert np.array_equal(decoder.decode(thresholds).labels, result.decode(thresholds).labels)
+
+
+def test_a_slider_finds_no_basins_again(monkeypatch, result):
+    result.decode(result.thresholds)
+    monkeypatch.setattr("napari_unet_nuclei.core.labels.decode.find_basins", None)
+    for name, value in (("split", 0.1), ("score", 0.3), ("min_size", 100)):
+        result.decode(replace(result.thresholds, **{name: value}))
+    with pytest.raises(TypeError):
+        result.decode(replace(result.thresholds, foreground=0.123))
 
 
 def test_provenance_is_plain_json_and_says_everything(result):

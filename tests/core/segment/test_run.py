@@ -119,14 +119,14 @@ def test_a_bright_background_is_inverted_and_said():
 
 
 def test_a_fine_tuned_model_uses_what_it_learnt_of_the_kind_of_image(tmp_path, bundled_model):
-    card = bundled_model.card.fitted("stained", thresholds=Thresholds(foreground=0.7, seed=0.4), taught=(19.0,))
+    card = bundled_model.card.fitted("stained", thresholds=Thresholds(foreground=0.7, split=0.3), taught=(19.0,))
     save_model(tmp_path / "ours.safetensors", Model(card, bundled_model.network))
     results = {
         kind: segment(image, str(tmp_path / "ours.safetensors"), diameter=22, **CPU)
         for kind, image in (("fluorescence", IMAGE), ("stained", IMAGE.max() - IMAGE))
     }
     for kind, result in results.items():
-        assert result.thresholds == thresholds_at(card.for_kind(kind).thresholds, 1.0)
+        assert result.thresholds == thresholds_at(card.for_kind(kind), 1.0)
 
 
 def test_a_bright_background_and_stained_colours_get_the_model_for_them():
@@ -278,8 +278,8 @@ def test_thresholds_given_and_those_of_the_model(bundled_model):
     own = segment(IMAGE, **CPU)
     assert own.thresholds == own.model_thresholds
     assert own.thresholds.foreground == bundled_model.card.thresholds.foreground
-    given = segment(IMAGE, foreground=0.8, seed=0.3, min_size=150, **CPU)
-    assert (given.thresholds.foreground, given.thresholds.seed, given.thresholds.min_size) == (0.8, 0.3, 150)
+    given = segment(IMAGE, foreground=0.8, split=0.3, min_size=150, **CPU)
+    assert (given.thresholds.foreground, given.thresholds.split, given.thresholds.min_size) == (0.8, 0.3, 150)
     assert given.model_thresholds == own.model_thresholds
     assert np.bincount(given.labels.ravel())[1:].min() >= 150
     assert (given.labels > 0).sum() < (own.labels > 0).sum()

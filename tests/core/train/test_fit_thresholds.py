@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from napari_unet_nuclei.core.image.drawing import draw_nuclei
+from napari_unet_nuclei.core.labels.decode import PlaneDecoder
 from napari_unet_nuclei.core.labels.encode import encode_labels
 from napari_unet_nuclei.core.labels.metrics import match
-from napari_unet_nuclei.core.model.card import Thresholds
+from napari_unet_nuclei.core.model.card import ModelCard, Thresholds
 from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.core.segment.predict import Prediction
 from napari_unet_nuclei.core.segment.size import NO_NUCLEI
-from napari_unet_nuclei.core.train.fit_thresholds import _decode, _score, fit_thresholds
+from napari_unet_nuclei.core.train.fit_thresholds import fit_thresholds, judge_candidates, mean_over_sets
 from napari_unet_nuclei.core.train.samples import Sample
 from napari_unet_nuclei.core.train.validate import compare
 from tests.recording import RecordingProgress
@@ -32,35 +35,47 @@ def examples(faint: int = 0) -> tuple[list[Sample], list[Prediction]]:
     return [sample for sample, _ in pairs], [prediction for _, prediction in pairs]
 
 
+def card(**thresholds: float) -> ModelCard:
+    return ModelCard(name="fitted", thresholds=Thresholds(**thresholds))
+
+
 def test_what_the_network_doubts_is_left_out_where_it_is_none():
     samples, predictions = examples(faint=4)
-    found = fit_thresholds(samples, predictions, Thresholds(foreground=0.5, seed=0.5), Silent())
-    assert max(found.certainty, found.foreground) >= 0.7
-    assert all(compare(*pair, found).spurious[0] == 0 for pair in zip(samples, predictions, strict=True))
+    found = fit_thresholds(samples, predictions, card(), Silent())
+    assert max(found.score, found.foreground) >= 0.7
+    assert all(compare(*pair, card(**dict(found))).spurious[0] == 0 for pair in zip(samples, predictions, strict=True))
 
 
 def test_it_is_never_worse_than_the_start():
     samples, predictions = examples()
-    start = Thresholds(foreground=0.9, seed=0.9, min_size=300.0, certainty=0.3)
+    start = card(foreground=0.9, split=0.9, min_size=300.0, score=0.3)
     found = fit_thresholds(samples, predictions, start, Silent())
     scores = [
-        _score([compare(*pair, one) for pair in zip(samples, predictions, strict=True)]) for one in (start, found)
+        mean_over_sets(samples, [compare(*pair, one) for pair in zip(samples, predictions, strict=True)])
+        for one in (start, card(**dict(found)))
     ]
     assert scores[1] >= scores[0]
     assert scores[1] > 0.8
 
 
-@pytest.mark.parametrize(("certainty", "min_size"), [(0.0, 1.0), (0.8, 1.0), (0.0, 150.0), (0.75, 180.0)])
-def test_leaving_out_counts_as_decoding_with_these_thresholds_does(certainty, min_size):
+@pytest.mark.parametrize(("score", "min_size"), [(0.0, 1.0), (0.8, 1.0), (0.0, 150.0), (0.75, 180.0)])
+def test_leaving_out_counts_as_decoding_with_these_thresholds_does(score, min_size):
     sample, prediction = example(1, faint=3)
-    free = Thresholds(foreground=0.5, seed=0.4, min_size=0.0)
-    strict = Thresholds(foreground=0.5, seed=0.4, min_size=min_size, certainty=certainty)
-    counted = _decode(sample, prediction, free).counts(certainty, min_size)
+    strict = card(min_size=min_size, score=score)
+    counted = judge_candidates(sample, prediction, PlaneDecoder(prediction.maps, 1.0), strict.thresholds).counts(strict)
     assert counted.average_precision.tolist() == compare(sample, prediction, strict).average_precision.tolist()
     assert match(sample.labels, sample.labels).found[0] == counted.true_count
 
 
+def test_data_sets_weigh_alike():
+    samples, _ = examples(faint=4)
+    perfect, poor = (match(samples[0].labels, found) for found in (samples[0].labels, np.zeros_like(samples[0].labels)))
+    sets = [replace(sample, dataset=name) for sample, name in zip(samples, "aab", strict=True)]
+    assert mean_over_sets(sets, [perfect, perfect, poor]) == 0.5
+    assert mean_over_sets(samples, [perfect, perfect, poor]) == pytest.approx(2 / 3)
+
+
 def test_progress_rises():
     progress = RecordingProgress()
-    fit_thresholds(*examples(), Thresholds(), progress)
+    fit_thresholds(*examples(), card(), progress)
     assert progress.fractions == sorted(progress.fractions)

@@ -51,7 +51,7 @@ class BlockPlan(BaseModel):
         Number format of the network on processors: each computer would choose the one that is faster there, and labels
         would be of two kinds.
     side, halo : int
-        Of the blocks, in pixels.
+        Of the blocks in pixels, and how far around one its nuclei are looked for to measure them.
     model, channel : str
         For people.
     diameter : float
@@ -96,11 +96,11 @@ class BlockPlan(BaseModel):
         """The blocks of all planes; cores keep to the chunks of the whole image."""
         y0, y1, x0, x1 = self.region
         offset = y0 % self.side, x0 % self.side
-        return BlockGrid(len(self.indices), (y1 - y0, x1 - x0), self.side, self.halo, offset)
+        return BlockGrid(len(self.indices), (y1 - y0, x1 - x0), self.side, offset)
 
     def level_grid(self, shape: tuple[int, int]) -> BlockGrid:
         """The blocks of a level of the labels' pyramid, as large as those of the image."""
-        return BlockGrid(len(self.indices), shape, self.side, 0)
+        return BlockGrid(len(self.indices), shape, self.side)
 
     @property
     def chunk(self) -> int:

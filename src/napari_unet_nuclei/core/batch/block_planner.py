@@ -26,7 +26,7 @@ from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.run import checked_region, look_at_image, notices_of_look
 
 HALO_DIAMETERS = 8
-"""Blocks look this many nuclei beyond their core: clumps are seldom wider."""
+"""Nuclei are measured where they are seen whole: so many diameters beyond a block they seldom reach."""
 
 SMALLEST_HALO = 128
 """Pixels, where the block is not smaller."""
@@ -153,8 +153,8 @@ class Planner:
             fill=tuple(reader.fill for reader in readers),
             complete=tuple(reader.complete for reader in readers),
             scale=scale,
-            thresholds=chosen_thresholds(thresholds_at(card.thresholds, scale), settings),
-            model_thresholds=thresholds_at(card.thresholds, scale),
+            thresholds=chosen_thresholds(thresholds_at(card, scale), settings),
+            model_thresholds=thresholds_at(card, scale),
             settings=settings,
             precision=request.number_format or cpu_number_format(),
             side=self.side,

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet_nuclei.core.batch.block_basins import OpenBasins, join_basins
 from napari_unet_nuclei.core.batch.block_table import write_block_tables
 from napari_unet_nuclei.core.batch.block_task import (
     FILLINGS,
@@ -23,10 +24,9 @@ from napari_unet_nuclei.core.batch.block_task import (
     save_arrays,
 )
 from napari_unet_nuclei.core.batch.block_work import BlockWork, do_block_task
-from napari_unet_nuclei.core.batch.blocks import COLOURS
 from napari_unet_nuclei.core.batch.executors import Executor
 from napari_unet_nuclei.core.batch.holes import OpenPieces, crossing_holes
-from napari_unet_nuclei.core.batch.join import Aliases, Tally, number_nuclei, touching, united
+from napari_unet_nuclei.core.batch.join import Aliases, Tally, number_nuclei
 from napari_unet_nuclei.core.image.ome_zarr_labels import create_array, pyramid_shapes
 from napari_unet_nuclei.core.model.card import DECODED_HEADS
 from napari_unet_nuclei.core.progress import Advanced, Progress, Share
@@ -103,13 +103,6 @@ class BlockRun:
             self._executor.map(partial(do_block_task, self._place), left, title, share)
         progress.report(Advanced(1.0, title))
 
-    def _by_colour(self, stage: Stage, numbers: Iterable[int], title: str, progress: Progress, turn: int = 0) -> None:
-        """Do a stage so that no two blocks that see each other are worked on at the same time."""
-        chosen = tuple(numbers)
-        for colour in range(COLOURS):
-            same = [number for number in chosen if self._work.grid.block(number).colour == colour]
-            self._all(stage, same, title, Share(progress, colour / COLOURS, (colour + 1) / COLOURS), turn)
-
     def _outcomes(
         self, stage: Stage, numbers: Iterable[int], turn: int, make: Callable[[dict[str, NDArray[Any]]], OutcomeType]
     ) -> _Outcomes[OutcomeType]:
@@ -117,49 +110,13 @@ class BlockRun:
 
     def _find(self, progress: Progress) -> Aliases:
         """Find the nuclei of all blocks; returns the names that mean the same one."""
-        self._by_colour("flood", self._blocks, "finding nuclei in block", Share(progress, 0.0, 0.8))
-        still = Share(progress, 0.8, 0.8)  # what follows is seldom needed, and then for a few blocks
-        left, turn = self._unresolved("flood", self._blocks, 0), 0
-        pairs = [np.zeros((0, 2), np.int64)]
-        stages: tuple[Stage, ...] = ("seeds", "pieces")
-        for naming, stage in enumerate(stages):
-            left, turn = self._sweep(left, turn, still)
-            if not left:
-                break
-            self._all(stage, left, "long nuclei in block", still)
-            pairs += self._touching(stage, left)
-            self._all("name", left, "long nuclei in block", still, naming)
-            left = self._unresolved("name", left, naming)
-        return united(np.concatenate(pairs))
-
-    def _sweep(self, left: dict[int, int], turn: int, progress: Progress) -> tuple[dict[int, int], int]:
-        """Let blocks ask their neighbours until nobody learns anything more."""
-        while left:
-            turn += 1
-            self._by_colour("rest", left, "finding long nuclei in block", progress, turn)
-            before, left = left, self._unresolved("rest", left, turn)
-            if sum(left.values()) == sum(before.values()):
-                break
-        return left, turn
-
-    def _unresolved(self, stage: Stage, numbers: Iterable[int], turn: int) -> dict[int, int]:
-        """Pixels that are unresolved, by block, for blocks that have some."""
-        counts = self._outcomes(stage, numbers, turn, lambda arrays: int(arrays["unresolved"]))
-        return {number: count for number, count in counts.items() if count}
-
-    def _touching(self, stage: Stage, numbers: Mapping[int, int]) -> list[NDArray[np.int64]]:
-        """Pairs of names that touch across the edges of blocks."""
-        named = self._outcomes(stage, numbers, 0, lambda arrays: arrays)
-        pairs = []
-        for first, second, where in self._work.grid.seams():
-            if first.number in numbers and second.number in numbers:
-                here, there = ("bottom", "top") if where == "below" else ("right", "left")
-                pairs.append(touching(named[first.number][here], named[second.number][there]))
-        return pairs
+        self._all("basins", self._blocks, "finding nuclei in block", progress)
+        blocks = self._outcomes("basins", self._blocks, 0, OpenBasins.from_arrays)
+        return join_basins(blocks.values(), self._work.plan.thresholds.split)
 
     def _number(self, aliases: Aliases) -> int:
-        tallies = self._outcomes("tally", self._blocks, 0, lambda arrays: Tally(**arrays))
-        numbers = number_nuclei(tallies, aliases, self._work.plan.thresholds)
+        tallies = self._outcomes("tally", self._blocks, 0, Tally.from_arrays)
+        numbers = number_nuclei(self._work.grid, tallies, aliases, self._work.plan.thresholds)
         save_arrays(self._work.folder / NUMBERS, numbers.arrays())
         return numbers.count
 

@@ -30,6 +30,7 @@ def measure_block(
     block: Block,
     source: ImageSource,
     numbers: Numbers,
+    scores: NDArray[np.float64],
     read_labels: Callable[[Region], NDArray[np.integer[Any]]],
 ) -> dict[str, NDArray[Any]]:
     """Measure the nuclei that are numbered in a block, wherever they reach.
@@ -40,6 +41,8 @@ def measure_block(
     block : Block
     source : ImageSource
     numbers : Numbers
+    scores : ndarray
+        Of the nuclei that lie within this block alone, in the order of their ids.
     read_labels : callable
         Returns the ids of a rectangle of the block's plane.
 
@@ -72,8 +75,13 @@ def measure_block(
         pixel_size_x=plan.pixel_size[1],
         origin=origin,
     )
+    ids_measured = table["label"].to_numpy(np.int64)
+    in_several = ids_measured > numbers.starts[-1]
+    table["score"] = 0.0
+    table.loc[in_several, "score"] = numbers.scores[ids_measured[in_several] - numbers.starts[-1] - 1]
+    table.loc[~in_several, "score"] = scores[ids_measured[~in_several] - start - 1]
     columns = {f"{number}": np.asarray(table[name]) for number, name in enumerate(table.columns)}
-    return {**columns, "names": np.array(table.columns, str), _SHARED: np.asarray(table["label"] > numbers.starts[-1])}
+    return {**columns, "names": np.array(table.columns, str), _SHARED: in_several}
 
 
 def _shared_of(plan: BlockPlan, block: Block, numbers: Numbers) -> NDArray[np.int64]:

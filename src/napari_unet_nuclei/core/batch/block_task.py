@@ -12,18 +12,14 @@ from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.atomic import atomic
 
-Stage = Literal["maps", "flood", "rest", "seeds", "pieces", "name", "tally", "label", "fill", "level", "measure"]
+Stage = Literal["maps", "basins", "tally", "label", "fill", "level", "measure"]
 """
 maps
     Run the network.
-flood
-    Find the nuclei that can be seen from the block.
-rest
-    Find more of them, now that the neighbours know theirs.
-seeds, pieces, name
-    Name what is longer than any block can see: first seeds, then whatever has none.
+basins
+    Divide the foreground into basins, and join those that lie within the block.
 tally
-    Count pixels.
+    Sum up what the maps show of each nucleus.
 label
     Write the ids, holes within the block filled.
 fill
@@ -42,6 +38,9 @@ MAPS, KEYS = "maps.zarr", "keys.zarr"
 NUMBERS, FILLINGS = "numbers.npz", "fillings"
 LABELS = "labels.ome.zarr"
 
+SCORES = "scores"
+"""Name, in the outcome of ``label``, of the scores of the nuclei that lie within the block alone."""
+
 
 @dataclass(frozen=True)
 class BlockTask:
@@ -53,7 +52,7 @@ class BlockTask:
     number : int
         Of the block; for ``level`` of the block in that level's own grid.
     round : int
-        Which time, for stages that are repeated; which level of the pyramid.
+        Which level of the pyramid.
     """
 
     stage: Stage

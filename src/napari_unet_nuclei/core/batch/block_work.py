@@ -17,6 +17,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from napari_unet_nuclei.core.batch.block_basins import divide_block, region_to_read
 from napari_unet_nuclei.core.batch.block_maps import predict_region
 from napari_unet_nuclei.core.batch.block_plan import BlockPlan, read_plan
 from napari_unet_nuclei.core.batch.block_table import measure_block
@@ -28,6 +29,7 @@ from napari_unet_nuclei.core.batch.block_task import (
     MODEL,
     NUMBERS,
     PLAN,
+    SCORES,
     Arrays,
     BlockTask,
     WorkPlace,
@@ -35,15 +37,7 @@ from napari_unet_nuclei.core.batch.block_task import (
     save_arrays,
 )
 from napari_unet_nuclei.core.batch.blocks import Block, BlockGrid, Keys
-from napari_unet_nuclei.core.batch.flood import (
-    UNRESOLVED,
-    flood_block,
-    flood_rest,
-    name_pieces,
-    region_to_read,
-    seeds_left,
-)
-from napari_unet_nuclei.core.batch.holes import SIDES, along, fill_pieces, open_pieces
+from napari_unet_nuclei.core.batch.holes import fill_pieces, open_pieces
 from napari_unet_nuclei.core.batch.join import Numbers, numbered, tally
 from napari_unet_nuclei.core.errors import OutputFileError
 from napari_unet_nuclei.core.image.axes import ImageSource
@@ -96,14 +90,10 @@ class BlockWork:
         match task.stage:
             case "maps":
                 return self._predict(block, progress)
-            case "flood" | "rest":
-                return self._flood(task, block)
-            case "seeds" | "pieces":
-                return self._find_names(task, block)
-            case "name":
-                return self._name(task, block)
+            case "basins":
+                return self._divide(block)
             case "tally":
-                return vars(tally(self.grid, block, self._keys(block.core, block.plane), self._foreground(block)))
+                return tally(self.grid, block, self._keys(block), self._maps(block, block.core)).arrays()
             case "label" | "fill":
                 return self._label(task, block)
             case "level":
@@ -117,39 +107,23 @@ class BlockWork:
         self._maps_array[(block.plane, slice(None), *self._scratch(block.core))] = maps
         return {}
 
-    def _flood(self, task: BlockTask, block: Block) -> Arrays:
-        given = self._keys(block.outer, block.plane)
-        if task.stage == "flood":
-            given[block.tile.crop] = 0  # of a run that was killed
-        flood = flood_block if task.stage == "flood" else flood_rest
-        keys = flood(self.grid, block, self._maps(block), self.plan.thresholds, given)
-        self._write_keys(block, keys)
-        return {"unresolved": np.array(np.count_nonzero(keys == UNRESOLVED))}
-
-    def _find_names(self, task: BlockTask, block: Block) -> Arrays:
-        given = self._keys(block.outer, block.plane)
-        chosen = given[block.tile.crop] == UNRESOLVED
-        if task.stage == "seeds":
-            chosen = seeds_left(self.grid, block, self._maps(block), self.plan.thresholds, given)
-        names = name_pieces(self.grid, block, chosen)
-        return {"names": names, **{side: along(names, side) for side in SIDES}}
-
-    def _name(self, task: BlockTask, block: Block) -> Arrays:
-        names = self.outcome(BlockTask("pieces" if task.round else "seeds", task.number))["names"]
-        keys = np.where(names > 0, names, self._keys(block.core, block.plane))
-        self._write_keys(block, keys)
-        return {"unresolved": np.array(np.count_nonzero(keys == UNRESOLVED))}
+    def _divide(self, block: Block) -> Arrays:
+        thresholds = self.plan.thresholds
+        maps = self._maps(block, region_to_read(self.grid, block, thresholds))
+        keys, open_basins = divide_block(self.grid, block, maps, thresholds)
+        self._keys_array[(block.plane, *self._scratch(block.core))] = keys
+        return open_basins.arrays()
 
     def _label(self, task: BlockTask, block: Block) -> Arrays:
         numbers = Numbers.from_arrays(load_arrays(self.folder / NUMBERS))
-        keys = self._keys(block.core, block.plane)
-        ids = numbered(self.grid, block, keys, self._foreground(block), numbers, self.plan.thresholds)
+        maps = self._maps(block, block.core)
+        ids, scores = numbered(self.grid, block, self._keys(block), maps, numbers, self.plan.thresholds)
         if task.stage == "fill":
             ids = fill_pieces(ids, load_arrays(self.folder / FILLINGS / f"{block.number}.npz")["ids"])
         y0, y1, x0, x1 = block.core
         top, left = self.plan.region[0], self.plan.region[2]
         self._labels(0)[self._place(block, (top + y0, top + y1, left + x0, left + x1))] = ids
-        return open_pieces(self.grid, block, ids).arrays()
+        return {**open_pieces(self.grid, block, ids).arrays(), SCORES: scores}
 
     def _shrink(self, task: BlockTask) -> Arrays:
         """Every second pixel of every second row: the nearest one."""
@@ -169,7 +143,8 @@ class BlockWork:
             y0, y1, x0, x1 = region
             return np.asarray(labels[self._place(block, (top + y0, top + y1, left + x0, left + x1))])
 
-        return measure_block(self.plan, block, self.source, numbers, read)
+        scores = self.outcome(BlockTask("label", block.number))[SCORES]
+        return measure_block(self.plan, block, self.source, numbers, scores, read)
 
     def _place(self, block: Block, region: Region) -> tuple[int | slice, ...]:
         """Where a rectangle of a block's plane lies in the labels."""
@@ -182,18 +157,11 @@ class BlockWork:
         y0, y1, x0, x1 = region
         return slice(y + y0, y + y1), slice(x + x0, x + x1)
 
-    def _maps(self, block: Block) -> QuantisedMaps:
-        region = region_to_read(self.grid, block, self.plan.thresholds)
+    def _maps(self, block: Block, region: Region) -> QuantisedMaps:
         return np.asarray(self._maps_array[(block.plane, slice(None), *self._scratch(region))], np.uint8)
 
-    def _foreground(self, block: Block) -> NDArray[np.uint8]:
-        return np.asarray(self._maps_array[(block.plane, 0, *self._scratch(block.core))], np.uint8)
-
-    def _keys(self, region: Region, plane: int) -> Keys:
-        return np.array(self._keys_array[(plane, *self._scratch(region))], np.int64)
-
-    def _write_keys(self, block: Block, keys: Keys) -> None:
-        self._keys_array[(block.plane, *self._scratch(block.core))] = keys
+    def _keys(self, block: Block) -> Keys:
+        return np.array(self._keys_array[(block.plane, *self._scratch(block.core))], np.int64)
 
     def _labels(self, level: int) -> zarr.Array[Any]:
         return zarr.open_array(self.folder / LABELS / str(level), mode="r+")

@@ -1,17 +1,7 @@
 """Cut planes that are larger than memory into blocks, and name every pixel by one number.
 
 Every block decides the pixels of its core; cores partition the plane and lie on the chunks of the stores, so that no
-two blocks ever write to the same file. To decide them it looks at a halo as well, as wide as clumps of nuclei usually
-are. Blocks of the same colour are so far apart that none lies in the halo of another.
-
-::
-
-    outer  ┌───────────────┐        colours   0 1 0 1
-           │  halo         │                  2 3 2 3
-           │   ┌───────┐   │                  0 1 0 1
-           │   │ core  │   │
-           │   └───────┘   │
-           └───────────────┘
+two blocks ever write to the same file.
 """
 
 from __future__ import annotations
@@ -23,13 +13,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet_nuclei.core.image.tiling import Tile
 from napari_unet_nuclei.core.types import Region
 
 Keys = NDArray[np.int64]
 """Names of nuclei before they are numbered, axes (Y, X): each that of one of its pixels, 0 is background."""
-
-COLOURS = 4
 
 
 @dataclass(frozen=True)
@@ -42,30 +29,15 @@ class Block:
         Counts the blocks of all planes from 0.
     plane, row, column : int
         Where it lies.
-    tile : Tile
-        Its inner region is the core; its outer one is what the block looks at, cut at the plane's edge.
+    core : Region
+        The pixels that it decides.
     """
 
     number: int
     plane: int
     row: int
     column: int
-    tile: Tile
-
-    @property
-    def core(self) -> Region:
-        """The pixels that it decides."""
-        return self.tile.inner
-
-    @property
-    def outer(self) -> Region:
-        """Core and halo."""
-        return self.tile.outer
-
-    @property
-    def colour(self) -> int:
-        """0 to 3, as drawn above."""
-        return self.row % 2 * 2 + self.column % 2
+    core: Region
 
 
 @dataclass(frozen=True)
@@ -79,8 +51,6 @@ class BlockGrid:
         (Y, X) of each in pixels.
     side : int
         Of a core in pixels; cores at the lower and right edge may be smaller.
-    halo : int
-        Pixels looked at on every side, at most ``side``.
     offset : tuple of int
         Rows and columns, less than ``side``, that the first cores lack where the plane is a part of a larger one whose
         chunks the cores keep to.
@@ -89,7 +59,6 @@ class BlockGrid:
     planes: int
     shape: tuple[int, int]
     side: int
-    halo: int
     offset: tuple[int, int] = (0, 0)
 
     @property
@@ -113,14 +82,14 @@ class BlockGrid:
 
         Examples
         --------
-        >>> BlockGrid(planes=1, shape=(100, 100), side=64, halo=16).block(1).tile
-        Tile(inner=(0, 64, 64, 100), outer=(0, 80, 48, 100))
+        >>> BlockGrid(planes=1, shape=(100, 100), side=64).block(1).core
+        (0, 64, 64, 100)
         """
         plane, rest = divmod(number, self.rows * self.columns)
         row, column = divmod(rest, self.columns)
         y, x = row * self.side - self.offset[0], column * self.side - self.offset[1]
         core = (max(y, 0), min(y + self.side, self.shape[0]), max(x, 0), min(x + self.side, self.shape[1]))
-        return Block(number, plane, row, column, Tile(core, self.grown(core, self.halo)))
+        return Block(number, plane, row, column, core)
 
     def grown(self, region: Region, margin: int) -> Region:
         """Widen a rectangle on every side, but not beyond the plane."""
@@ -141,7 +110,7 @@ class BlockGrid:
 
         Examples
         --------
-        >>> grid = BlockGrid(planes=2, shape=(10, 20), side=64, halo=0)
+        >>> grid = BlockGrid(planes=2, shape=(10, 20), side=64)
         >>> grid.keys_of(1, np.array([0, 2]), np.array([0, 3])).tolist()
         [201, 244]
         """

@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from napari_unet_nuclei.core.atomic import atomic, remedy
 from napari_unet_nuclei.core.batch.block_destination import NAME, Destination
 from napari_unet_nuclei.core.batch.block_plan import BlockPlan, read_plan
@@ -48,6 +50,9 @@ BLOCK = 2048
 _PLANNED, _LABELLED = 0.03, 0.9
 
 KEPT = "What is done is kept: run it again."
+
+
+_THRESHOLDS = TypeAdapter(DecodeThresholds)
 
 
 @dataclass(frozen=True)
@@ -261,8 +266,8 @@ def _result(
         count=int(provenance["count"]),
         median_area=provenance["median_area"],
         diameter=float(provenance["diameter"]),
-        thresholds=DecodeThresholds(**provenance["thresholds"]),
-        model_thresholds=DecodeThresholds(**provenance["model_thresholds"]),
+        thresholds=_THRESHOLDS.validate_python(provenance["thresholds"]),
+        model_thresholds=_THRESHOLDS.validate_python(provenance["model_thresholds"]),
         model=str(provenance["model"]),
         device=str(provenance["device"]),
         channel=str(provenance["channel"]),

@@ -5,17 +5,18 @@ Only what crosses an edge is ever held for the whole image at once.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from napari_unet_nuclei.core.batch.blocks import Block, BlockGrid, Keys
-from napari_unet_nuclei.core.labels.decode import DecodeThresholds, fill_holes
-from napari_unet_nuclei.core.types import Labels
+from napari_unet_nuclei.core.labels.decode import DecodeThresholds, fill_holes, stays
+from napari_unet_nuclei.core.labels.score import Evidence, gather, scores_of
+from napari_unet_nuclei.core.types import Labels, QuantisedMaps
 
 KeyList = NDArray[np.int64]
 """Keys, axis (N,)."""
@@ -44,33 +45,6 @@ class Aliases:
         return np.where(self.names[place] == keys, self.meant[place], keys)
 
 
-def united(pairs: NDArray[np.int64]) -> Aliases:
-    """Unite names that occur together, each group under its smallest name.
-
-    Parameters
-    ----------
-    pairs : ndarray, shape (N, 2), int64
-
-    Examples
-    --------
-    >>> united(np.array([[7, 3], [9, 7], [20, 21]])).of(np.array([3, 7, 9, 20, 21, 50])).tolist()
-    [3, 3, 3, 20, 20, 50]
-    """
-    names, ends = np.unique(pairs, return_inverse=True)
-    ends = ends.reshape(-1, 2)
-    graph = coo_array((np.ones(len(ends), bool), (ends[:, 0], ends[:, 1])), shape=(names.size, names.size))
-    count, group = connected_components(graph, directed=False)
-    smallest = np.full(count, np.iinfo(np.int64).max)
-    np.minimum.at(smallest, group, names)
-    return Aliases(names, smallest[group])
-
-
-def touching(first: Keys, second: Keys) -> NDArray[np.int64]:
-    """Pairs (N, 2) of names that lie side by side along a seam, given the pixels of either side of it."""
-    both = (first > 0) & (second > 0)
-    return np.unique(np.stack([first[both], second[both]], axis=1), axis=0)
-
-
 @dataclass(frozen=True)
 class Tally:
     """What of which nuclei lies in a block's core.
@@ -79,46 +53,45 @@ class Tally:
     ----------
     own, foreign : ndarray, shape (N,), int64
         Nuclei that are named after a pixel of this core, and the others; sorted.
-    own_area, foreign_area : ndarray, shape (N,), int64
-        Their pixels.
-    own_light, foreign_light : ndarray, shape (N,), int64
-        The foreground map summed over these, 255 standing for 1.
+    evidence : Evidence
+        What the maps show of their pixels here: of the own ones, then of the others.
     """
 
     own: KeyList
-    own_area: NDArray[np.int64]
-    own_light: NDArray[np.int64]
     foreign: KeyList
-    foreign_area: NDArray[np.int64]
-    foreign_light: NDArray[np.int64]
+    evidence: Evidence
+
+    @property
+    def of_own(self) -> Evidence:
+        """What the maps show of the own ones."""
+        return self.evidence.chosen(np.arange(self.own.size))
+
+    def arrays(self) -> dict[str, NDArray[np.int64]]:
+        """All of it as arrays by name, to be kept in a file."""
+        return {"own": self.own, "foreign": self.foreign, **vars(self.evidence)}
+
+    @staticmethod
+    def from_arrays(arrays: Mapping[str, NDArray[np.int64]]) -> Tally:
+        """Undo `arrays`."""
+        return Tally(arrays["own"], arrays["foreign"], Evidence(arrays["totals"], arrays["peaks"]))
 
 
-def tally(grid: BlockGrid, block: Block, keys: Keys, foreground: NDArray[np.uint8]) -> Tally:
-    """Count the pixels of every nucleus in a block's core, given its keys and its foreground map (Y, X)."""
+def tally(grid: BlockGrid, block: Block, keys: Keys, maps: QuantisedMaps) -> Tally:
+    """Sum up what the maps (3, Y, X) of a block's core show of every nucleus there, given its keys."""
     place, inside = _places(grid, block, keys)
-    counts = np.bincount(place[inside], minlength=1)
-    light = np.bincount(place[inside], foreground[inside], minlength=1)
-    own_places = np.flatnonzero(counts)
-    y0, _, x0, x1 = block.core
-    y, x = np.divmod(own_places, x1 - x0)
+    own_places = np.flatnonzero(np.bincount(place[inside], minlength=1))
     others = (keys > 0) & ~inside
     foreign, number = np.unique(keys[others], return_inverse=True)
-    return Tally(
-        own=grid.keys_of(block.plane, y + y0, x + x0),
-        own_area=counts[own_places],
-        own_light=light[own_places].astype(np.int64),
-        foreign=foreign,
-        foreign_area=np.bincount(number, minlength=foreign.size),
-        foreign_light=np.bincount(number, foreground[others], minlength=foreign.size).astype(np.int64),
-    )
-
-
-def stays(areas: NDArray[np.int64], light: NDArray[np.int64], thresholds: DecodeThresholds) -> NDArray[np.bool_]:
-    """Tell which nuclei are large and certain enough, as `drop_doubtful` does."""
-    kept = areas >= max(thresholds.min_size, 1)
-    if thresholds.certainty > 0:
-        kept &= light >= 255 * thresholds.certainty * areas
-    return kept
+    rank = np.zeros(keys.size, np.int64)
+    rank[own_places] = np.arange(own_places.size)
+    group = np.zeros(keys.shape, np.int64)
+    group[inside] = rank[place[inside]]
+    group[others] = own_places.size + number
+    pixels = np.flatnonzero(keys > 0)
+    y0, _, x0, x1 = block.core
+    evidence = gather(maps, pixels, group.ravel()[pixels], own_places.size + foreign.size, (y0, x0))
+    y, x = np.divmod(own_places, x1 - x0)
+    return Tally(grid.keys_of(block.plane, y + y0, x + x0), foreign, evidence)
 
 
 def _places(grid: BlockGrid, block: Block, keys: Keys) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -142,6 +115,10 @@ class Numbers:
         Ids that lower blocks take; the last value is how many nuclei lie within one block.
     shared, shared_ids : ndarray, shape (N,), int64
         Sorted names, and their ids; 0 for nuclei that are left out.
+    scores : ndarray, shape (shared nuclei that are kept,), float64
+        Scores of the nuclei that several blocks share, in the order of their ids.
+    usual : ndarray, shape (planes,), float64
+        Median area of the nuclei of each plane, as `median_area` has it.
     count : int
         Number of nuclei.
     """
@@ -149,61 +126,112 @@ class Numbers:
     starts: NDArray[np.int64]
     shared: KeyList
     shared_ids: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    usual: NDArray[np.float64]
     count: int
 
-    def arrays(self) -> dict[str, NDArray[np.int64]]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """All of it as arrays by name, to be kept in a file."""
-        return {"starts": self.starts, "shared": self.shared, "ids": self.shared_ids, "count": np.array(self.count)}
+        return {**vars(self), "count": np.array(self.count)}
 
     @staticmethod
-    def from_arrays(arrays: Mapping[str, NDArray[np.int64]]) -> Numbers:
+    def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> Numbers:
         """Undo `arrays`."""
-        return Numbers(arrays["starts"], arrays["shared"], arrays["ids"], int(arrays["count"]))
+        return Numbers(
+            arrays["starts"],
+            arrays["shared"],
+            arrays["shared_ids"],
+            arrays["scores"],
+            arrays["usual"],
+            int(arrays["count"]),
+        )
 
 
-def number_nuclei(tallies: Mapping[int, Tally], aliases: Aliases, thresholds: DecodeThresholds) -> Numbers:
-    """Leave out nuclei that are too small or too uncertain and give ids 1..n without gaps to the others.
+def number_nuclei(
+    grid: BlockGrid, tallies: Mapping[int, Tally], aliases: Aliases, thresholds: DecodeThresholds
+) -> Numbers:
+    """Leave out nuclei that are too small or too doubtful and give ids 1..n without gaps to the others.
 
     Parameters
     ----------
+    grid : BlockGrid
     tallies : mapping of int to Tally
         By number of the block, all from 0 on; each is looked at twice, so a mapping that reads them keeps memory small.
     aliases : Aliases
     thresholds : DecodeThresholds
     """
-    shared = np.unique(np.concatenate([aliases.names, *(one.foreign for one in tallies.values())]))
+    shared = np.unique(np.concatenate([aliases.names, aliases.meant, *(one.foreign for one in tallies.values())]))
     meant = np.searchsorted(shared, aliases.of(shared))
-    areas, light = np.zeros((2, shared.size), np.int64)
+    whole = Evidence.none(shared.size, len(grid.shape))
+    sizes: list[Counter[int]] = [Counter() for _ in range(grid.planes)]
+    for number, one in tallies.items():
+        names = np.concatenate([one.own, one.foreign])
+        known = np.isin(names, shared, assume_unique=True)
+        whole.add(meant[np.searchsorted(shared, names[known])], one.evidence.chosen(known))
+        _count(sizes[grid.block(number).plane], one.evidence.areas[~known])
+    planes = grid.planes_of(np.maximum(shared, 1))
+    there = whole.areas > 0
+    for plane, counter in enumerate(sizes):
+        _count(counter, whole.areas[there & (planes == plane)])
+    usual = np.array([_median(counter, thresholds) for counter in sizes])
     within = np.zeros(len(tallies) + 1, np.int64)
     for number, one in tallies.items():
-        for keys, their_areas, their_light in (
-            (one.own, one.own_area, one.own_light),
-            (one.foreign, one.foreign_area, one.foreign_light),
-        ):
-            known = np.isin(keys, shared, assume_unique=True)
-            places = meant[np.searchsorted(shared, keys[known])]
-            np.add.at(areas, places, their_areas[known])
-            np.add.at(light, places, their_light[known])
         alone = ~np.isin(one.own, shared, assume_unique=True)
-        within[number + 1] = np.count_nonzero(alone & stays(one.own_area, one.own_light, thresholds))
+        _, kept = _judged(one.of_own, grid, usual[grid.block(number).plane], thresholds)
+        within[number + 1] = np.count_nonzero(alone & kept)
     starts = np.cumsum(within)
-    kept = stays(areas, light, thresholds)
+    scores, kept = np.zeros(shared.size), np.zeros(shared.size, bool)
+    for plane in np.unique(planes[there]):
+        places = np.flatnonzero(there & (planes == plane))
+        scores[places], kept[places] = _judged(whole.chosen(places), grid, usual[plane], thresholds)
     ids = np.where(kept, starts[-1] + np.cumsum(kept), 0)
-    return Numbers(starts, shared, ids[meant], int(starts[-1] + kept.sum()))
+    return Numbers(starts, shared, ids[meant], scores[kept], usual, int(starts[-1] + kept.sum()))
+
+
+def _count(counter: Counter[int], areas: NDArray[np.int64]) -> None:
+    """Note how many nuclei have which area: an image has many nuclei, but few areas."""
+    values, counts = np.unique(areas, return_counts=True)
+    counter.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+
+
+def _median(counter: Counter[int], thresholds: DecodeThresholds) -> float:
+    """Median of areas that were counted, as `median_area` has it of a list of them."""
+    values = np.array(sorted(area for area in counter if area >= max(thresholds.min_size, 1)), np.int64)
+    if not values.size:
+        return 0.0
+    ends = np.cumsum([counter[area] for area in values.tolist()])
+    middle = np.searchsorted(ends, [(ends[-1] - 1) // 2, ends[-1] // 2], side="right")
+    return float(values[middle].mean())
+
+
+def _judged(
+    evidence: Evidence, grid: BlockGrid, usual: float, thresholds: DecodeThresholds
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Score nuclei of one plane, and tell which of them are kept."""
+    scores = scores_of(evidence, grid.shape, thresholds.scale, usual, thresholds.scoring)
+    return scores, stays(evidence.areas, scores, thresholds)
 
 
 def numbered(
     grid: BlockGrid,
     block: Block,
     keys: Keys,
-    foreground: NDArray[np.uint8],
+    maps: QuantisedMaps,
     numbers: Numbers,
     thresholds: DecodeThresholds,
-) -> NDArray[np.int64]:
-    """Turn the keys of a block's core into ids, shape (Y, X), int64, and fill the holes that lie within the core."""
-    one = tally(grid, block, keys, foreground)
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Turn the keys of a block's core into ids, and fill the holes that lie within the core.
+
+    Returns
+    -------
+    ids : ndarray, shape (Y, X), int64
+    scores : ndarray
+        Of the nuclei that lie within this block alone, in the order of their ids.
+    """
+    one = tally(grid, block, keys, maps)
     alone = ~np.isin(one.own, numbers.shared, assume_unique=True)
-    kept = alone & stays(one.own_area, one.own_light, thresholds)
+    scores, kept = _judged(one.of_own, grid, numbers.usual[block.plane], thresholds)
+    kept &= alone
     own_ids = np.where(kept, numbers.starts[block.number] + np.cumsum(kept), 0)
     names = np.concatenate([one.own, one.foreign])
     ids = np.concatenate([own_ids, np.zeros(one.foreign.size, np.int64)])
@@ -211,7 +239,8 @@ def numbered(
     ids[shared] = numbers.shared_ids[np.searchsorted(numbers.shared, names[shared])]
     # The holes are filled with small numbers in place of the ids, which may be larger than decoding counts.
     distinct, small = np.unique(np.append(0, ids), return_inverse=True)
-    return np.asarray(distinct[fill_holes(_looked_up(grid, block, keys, one, small[1:].astype(np.int32)))])
+    filled = fill_holes(_looked_up(grid, block, keys, one, small[1:].astype(np.int32)))
+    return np.asarray(distinct[filled]), scores[kept]
 
 
 def _looked_up(grid: BlockGrid, block: Block, keys: Keys, one: Tally, values: Labels) -> Labels:

@@ -69,8 +69,8 @@ def measure_result(
     Returns
     -------
     pandas.DataFrame
-        As `measure` describes it; columns of intensities begin with the channel's name. Of classes as
-        `measure_classes` describes it.
+        As `measure` describes it, with each nucleus's ``score``; columns of intensities begin with the channel's
+        name. Of classes as `measure_classes` describes it.
     """
     if result.classes:
         return measure_classes(
@@ -86,7 +86,7 @@ def measure_result(
         name: SegmentedChannel(source, channel, result.origin, result.labels.shape)
         for channel, name in enumerate(column_names(source, channel_names))
     }
-    return measure(
+    table = measure(
         result.labels,
         channels,
         axes=result.axes,
@@ -96,23 +96,8 @@ def measure_result(
         maps=result.maps,
         progress=progress or Silent(),
     )
-
-
-def _class_areas(result: SegmentResult, request: SegmentRequest) -> pd.DataFrame:
-    """Return how much of the labels each class covers: ``label``, ``class``, ``area_px``, ``area_um2``, ``share``."""
-    import pandas as pd
-
-    pixel_area = request.pixel_size.y * request.pixel_size.x if request.pixel_size.known else np.nan
-    areas = np.bincount(result.labels.ravel(), minlength=len(result.classes))
-    return pd.DataFrame(
-        {
-            "label": np.arange(len(areas)),
-            "class": result.classes,
-            "area_px": areas,
-            "area_um2": areas * pixel_area,
-            "share": areas / max(result.labels.size, 1),
-        }
-    )
+    table["score"] = result.scores[table["label"].to_numpy(np.int64) - 1]
+    return table
 
 
 def column_names(source: ImageSource, channel_names: Sequence[str] = ()) -> tuple[str, ...]:

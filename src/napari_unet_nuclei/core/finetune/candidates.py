@@ -15,6 +15,7 @@ from napari_unet_nuclei.core.model.device import Device
 from napari_unet_nuclei.core.model.file import Model
 from napari_unet_nuclei.core.model.unet import UNet
 from napari_unet_nuclei.core.progress import Progress, Share, Silent
+from napari_unet_nuclei.core.train.fit_score import fit_score
 from napari_unet_nuclei.core.train.fit_thresholds import fit_thresholds
 from napari_unet_nuclei.core.train.samples import Sample
 from napari_unet_nuclei.core.train.validate import decoded, predict_samples
@@ -25,14 +26,14 @@ FORGOTTEN = 0.04
 
 SURER = 0.03
 """How much surer of its nuclei a network is on such crops than on images that neither model has seen, as a mean
-probability: the certainty that is fitted to them is lowered by it."""
+foreground: where that is the score, the threshold that is fitted to them is lowered by it."""
 
 SHARES = (1.0, 0.5)
 """Mixtures of old and new weights that are tried, as shares of the largest one: what is wanted, and what is left where
 that forgets too much, or where the corrections were few and odd."""
 
-DECODINGS = tuple(product((0.45, 0.55, 0.65), (0.1, 0.2, 0.3)))
-"""Foreground and seed thresholds that are tried for each: coarsely, as a person waits."""
+DECODINGS = tuple(product((0.45, 0.55, 0.65), (0.25, 0.4, 0.5)))
+"""Foreground thresholds and depths of a notch that are tried for each: coarsely, as a person waits."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ class Judge:
         """Segment samples as a user's images would be."""
         predictions = predict_samples(model, samples, self.device, progress or Silent())
         return tuple(
-            decoded(prediction, model.card.for_kind(sample.kind).thresholds)
+            decoded(prediction, model.card.for_kind(sample.kind))
             for sample, prediction in zip(samples, predictions, strict=True)
         )
 
@@ -152,9 +153,10 @@ def choose(judge: Judge, new: Model, strength: float, progress: Progress) -> Can
 
 
 def _fitted(model: Model, judge: Judge, progress: Progress) -> ModelCard:
-    """Fit thresholds for each kind of images: after a few steps, a network is less sure of one kind than of another.
+    """Fit score and thresholds for each kind of images.
 
-    All samples of a kind are taken together, since a handful of held-out nuclei would be followed too closely.
+    After a few steps, a network is less sure of one kind than of another. All samples of a kind are taken together,
+    since a handful of held-out nuclei would be followed too closely.
     """
     card, unseen = model.card, judge.unseen
     predictions = predict_samples(model, unseen, judge.device, Share(progress, 0.0, 0.3))
@@ -163,10 +165,15 @@ def _fitted(model: Model, judge: Judge, progress: Progress) -> ModelCard:
         pairs = [(one, two) for one, two in zip(unseen, predictions, strict=True) if one.kind == kind]
         samples, predicted = zip(*pairs, strict=True)
         fitting = Share(progress, 0.3 + 0.7 * number / len(kinds), 0.3 + 0.7 * (number + 1) / len(kinds))
-        thresholds = fit_thresholds(samples, predicted, card.for_kind(kind).thresholds, fitting, DECODINGS)
-        if judge.old and kind == card.image_kind:
-            thresholds = thresholds.model_copy(update={"certainty": max(thresholds.certainty - SURER, 0.0)})
-        card = card.fitted(kind, thresholds=thresholds)
+        known = card.for_kind(kind)
+        score = fit_score(samples, predicted, known, known.score)
+        if score is not None and known.score is None:
+            known = known.model_copy(update={"thresholds": known.thresholds.model_copy(update={"score": 0.0})})
+        known = known.model_copy(update={"score": score})
+        thresholds = fit_thresholds(samples, predicted, known, fitting, DECODINGS)
+        if judge.old and kind == card.image_kind and score is None:
+            thresholds = thresholds.model_copy(update={"score": max(thresholds.score - SURER, 0.0)})
+        card = card.fitted(kind, thresholds=thresholds, score=score)
     return card
 
 

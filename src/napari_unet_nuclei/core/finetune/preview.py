@@ -89,7 +89,7 @@ class Previewing:
         card = self._trainer.card.for_kind(window.sample.kind)
         runner = NetworkRunner(Model(card, copy.deepcopy(network).cpu().eval()), self._trainer.device, TILE)
         scale = scale_for(window.diameter or card.diameter, card.diameter)
-        return decoded(predict_plane(sample_reader(window.sample), scale, runner, Silent()), card.thresholds)
+        return decoded(predict_plane(sample_reader(window.sample), scale, runner, Silent()), card)
 
 
 def _choose(judging: Sequence[Sample]) -> _Window:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
-from skimage.segmentation import watershed
 
 from napari_unet_nuclei.core.errors import EditError
-from napari_unet_nuclei.core.labels.decode import DecodeThresholds, decode_maps, label_components
+from napari_unet_nuclei.core.labels.basins import Heights, divided, find_basins
+from napari_unet_nuclei.core.labels.decode import DecodeThresholds, decode_maps, heights_of
 from napari_unet_nuclei.core.labels.edit import Change, Edit, check_plane, edit_of, read_patch, trimmed
 from napari_unet_nuclei.core.labels.fill import filled
 from napari_unet_nuclei.core.labels.metrics import find_overlaps
@@ -63,7 +63,7 @@ def add_from_click(
 ) -> Edit:
     """Add a missed nucleus at a click: what is at least half as bright in the foreground map as its middle.
 
-    Neighbours that have a label, and those that have a seed of their own, keep their side of the valley.
+    Neighbours that have a label, and those whose summit a notch sets apart, keep their side of the valley.
 
     Parameters
     ----------
@@ -90,17 +90,19 @@ def add_from_click(
     spot = (y - window[0], x - window[2])
     if here[spot] > 0:
         raise EditError(f"Nucleus {here[spot]} is there already: click on background.")
-    foreground, border, distance = (maps[head][slices(window)] for head in range(3))
+    seen = maps[:, *slices(window)]
+    foreground, border, distance = seen
     evidence = ndimage.gaussian_filter(distance.astype(np.float32) + foreground - border, thresholds.scale)
-    spot = _uphill(np.where(here == 0, evidence, -np.inf), spot)
+    spot = _uphill(evidence, here == 0, spot)
     brightest = int(foreground[spot])
     if brightest < FAINTEST:
         raise EditError("The network saw nothing there: draw an outline instead.")
-    seeds = np.where(here > 0, 1, _other_seeds(border, distance, thresholds.seed, spot)).astype(np.int32)
+    others = _other_summits(seen, (here == 0) & (foreground >= FAINTEST), thresholds, spot)
+    seeds = np.where(here > 0, 1, others).astype(np.int32)
     seeds[spot] = 2
     highest = min(brightest - 1, int(255 * thresholds.foreground))
     for level in np.linspace(min(brightest // 2, highest), brightest - 1, 8).astype(int):
-        flooded = watershed(-evidence, seeds, mask=(foreground > level) | (here > 0) | (seeds > 0))
+        flooded = divided(evidence, (foreground > level) | (here > 0) | (seeds > 0), seeds)
         mask = largest_piece((flooded == 2) & (here == 0))
         whole = largest_piece(ndimage.binary_fill_holes(mask) & (here == 0))
         if FEWEST_PIXELS <= np.count_nonzero(whole) <= np.pi * radius**2:
@@ -147,24 +149,25 @@ def resegment_box(
     return edit_of(labels, [Change(region, np.ones(old.shape, bool), ids)], "Segment the box again")
 
 
-def _uphill(heights: NDArray[np.float32], spot: tuple[int, int]) -> tuple[int, int]:
+def _uphill(heights: Heights, mask: Mask, spot: tuple[int, int]) -> tuple[int, int]:
     """Climb from a click, which seldom meets the middle, to the summit that it belongs to."""
-    while True:
-        y, x = spot
-        top, left = max(y - 1, 0), max(x - 1, 0)
-        near = heights[top : y + 2, left : x + 2]
-        row, column = np.unravel_index(int(near.argmax()), near.shape)
-        if near[row, column] <= heights[spot]:
-            return spot
-        spot = (top + int(row), left + int(column))
+    summits = find_basins(heights, mask)
+    basin = summits.basin[np.searchsorted(summits.pixels, np.ravel_multi_index(spot, mask.shape))]
+    y, x = np.unravel_index(int(summits.summits[basin]), mask.shape)
+    return int(y), int(x)
 
 
-def _other_seeds(
-    border: NDArray[np.uint8], distance: NDArray[np.uint8], seed: float, spot: tuple[int, int]
+def _other_summits(
+    maps: QuantisedMaps, mask: Mask, thresholds: DecodeThresholds, spot: tuple[int, int]
 ) -> NDArray[np.int32]:
-    """Number, from 3, the seeds of other nuclei than the one clicked."""
-    seeds, _ = label_components(distance.astype(np.int16) - border > 255 * seed)
-    return np.where((seeds > 0) & (seeds != seeds[spot]), seeds + 2, 0)
+    """Number, from 3, the summits of other nuclei than the one clicked; 0 elsewhere."""
+    basins = find_basins(heights_of(maps, thresholds.scale), mask)
+    roots = basins.forest.roots(thresholds.split)
+    own = roots[basins.labelled(np.arange(len(roots)))[spot]]
+    others = np.setdiff1d(roots, own)
+    seeds = np.zeros(mask.shape, np.int32)
+    seeds.ravel()[basins.summits[others]] = 3 + np.arange(len(others))
+    return seeds
 
 
 def _crossing(ids: NDArray[np.integer], region: Region, outer: Region) -> NDArray[np.integer]:

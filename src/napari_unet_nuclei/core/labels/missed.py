@@ -12,7 +12,11 @@ from napari_unet_nuclei.core.labels.grow import USUAL_DIAMETER
 from napari_unet_nuclei.core.types import Labels, Mask, QuantisedMaps, Region
 
 FAINT_SHARE = 0.5
-"""Share of the foreground and the seed threshold that a missed nucleus must reach."""
+"""Share of the foreground threshold that a missed nucleus must reach."""
+
+FAINT_MIDDLE = 0.1
+"""Distance minus border, 0 to 1, that its middle must reach: half of what nuclei had to have when they were found by
+their middles."""
 
 SMALLEST_SHARE, LARGEST_SHARE = 0.2, 4.0
 """Of the usual area."""
@@ -78,7 +82,7 @@ def find_missed(
     brightness = np.bincount(piece, foreground.ravel()[pixels], count + 1) / np.maximum(areas, 1) / 255
     smallest = max(SMALLEST_SHARE * usual_area, thresholds.min_size)
     plausible = (areas >= smallest) & (areas <= LARGEST_SHARE * usual_area)
-    plausible &= peaks > 255 * FAINT_SHARE * thresholds.seed
+    plausible &= peaks > 255 * FAINT_MIDDLE
     plausible[0] = False
     boxes = ndimage.find_objects(pieces)
     result = []
@@ -97,8 +101,8 @@ def find_missed(
 def _likelihood(brightness: float, peak: float, thresholds: DecodeThresholds) -> float:
     """0.2 where both maps are just plausible, 0.95 where both speak for a nucleus."""
     strength = [
-        (value - FAINT_SHARE * threshold) / max(0.9 - FAINT_SHARE * threshold, 0.05)
-        for value, threshold in ((brightness, thresholds.foreground), (peak, thresholds.seed))
+        (value - least) / max(0.9 - least, 0.05)
+        for value, least in ((brightness, FAINT_SHARE * thresholds.foreground), (peak, FAINT_MIDDLE))
     ]
     return 0.2 + 0.75 * float(np.clip(np.mean(np.clip(strength, 0, 1)), 0, 1))
 

@@ -15,11 +15,11 @@ from scipy import ndimage
 from skimage import draw
 
 from napari_unet_nuclei.core.errors import EditError
+from napari_unet_nuclei.core.labels.basins import Heights, divided, outline_distance, two_summits
 from napari_unet_nuclei.core.labels.decode import SMOOTHING, label_components
 from napari_unet_nuclei.core.labels.edit import NO_HINTS, Change, Edit, Hints, check_plane, cut_out, edit_of
 from napari_unet_nuclei.core.labels.pieces import tidy
 from napari_unet_nuclei.core.labels.regions import pixel, slices
-from napari_unet_nuclei.core.labels.summits import Heights, basins, outline_distance, two_summits
 from napari_unet_nuclei.core.types import AnyArray, Labels, Mask, QuantisedMaps, Region
 
 SMALLEST_SHARE = 0.08
@@ -64,7 +64,7 @@ def split_in_two(
     for heights, least in candidates:
         seeds = two_summits(heights, mask, least)
         if seeds is not None:
-            parts = tidy(basins(heights, mask, seeds), mask)
+            parts = tidy(divided(heights, mask, seeds), mask)
             if _balanced(parts):
                 break
     else:
@@ -152,7 +152,7 @@ def split_by_seeds(
     if np.count_nonzero(seeds) < 2:
         raise EditError(f"Click at least two places in nucleus {nucleus}, one for each nucleus that it should become.")
     heights = _depth_of_neck(mask, seeds) if image is None else _brightness(image, region, mask)
-    parts = tidy(basins(heights, mask, seeds), mask)
+    parts = tidy(divided(heights, mask, seeds), mask)
     if parts.max() < 2:
         raise EditError(f"The points lie too close together, or nucleus {nucleus} is too small to split.")
     return _edit(labels, [(nucleus, region, parts)], next_id, f"Split nucleus {nucleus}")
@@ -230,7 +230,7 @@ def _border_evidence(maps: QuantisedMaps, region: Region) -> Heights:
 def _depth_of_neck(mask: Mask, seeds: Labels) -> Heights:
     """Distance to the outline where necks divide all seeds, else closeness to the nearest seed."""
     heights = outline_distance(mask)
-    hills = basins(heights, mask)[seeds > 0]
+    hills = divided(heights, mask)[seeds > 0]
     if len(np.unique(hills)) == len(hills):
         return heights
     return np.asarray(-ndimage.distance_transform_edt(seeds == 0), np.float32)

@@ -13,6 +13,8 @@ from napari_unet_nuclei.core.errors import ModelFileError
 from napari_unet_nuclei.core.image.kind import InputName, NetworkInputs
 from napari_unet_nuclei.core.image.plane import ImageKind
 from napari_unet_nuclei.core.labels.classes import MOST_CLASSES
+from napari_unet_nuclei.core.labels.decode import SPLIT
+from napari_unet_nuclei.core.labels.score import Scoring
 
 ACCEPTED = "Accepted are .safetensors files that napari-unet-nuclei wrote."
 LARGEST_FILE = 2**30
@@ -135,9 +137,22 @@ class Thresholds(Part):
     """Decoding thresholds fitted with the model."""
 
     foreground: float = Field(0.5, ge=0.01, le=0.99, description="Probability above which a pixel is foreground.")
-    seed: float = Field(0.5, ge=0.01, le=0.99, description="Distance minus border above which a pixel is a seed.")
+    split: float = Field(
+        SPLIT, ge=0.01, le=0.99, description="Depth of a notch in distance minus border that makes two nuclei."
+    )
     min_size: float = Field(16.0, ge=0, le=1_000_000, description="Smallest area in px² at the model's own scale.")
-    certainty: float = Field(0.0, ge=0, le=0.99, description="Mean foreground probability that a nucleus must have.")
+    score: float = Field(0.0, ge=0, le=0.99, description="Score that a nucleus must have.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_seeds(cls, values: object) -> object:
+        """Read thresholds of cards from before nuclei were divided by notches and scored."""
+        if not isinstance(values, dict):
+            return values
+        read = {name: value for name, value in values.items() if name != "seed"}  # there is none that compares
+        if "certainty" in read:
+            read.setdefault("score", read.pop("certainty"))  # which is the score where a card has no coefficients
+        return read
 
 
 Diameters = Annotated[tuple[Annotated[float, Field(gt=0, le=10_000)], ...], Field(max_length=256)]
@@ -147,6 +162,7 @@ class Fitted(Part):
     """What suits images of one kind."""
 
     thresholds: Thresholds = Thresholds()
+    score: Scoring | None = Field(None, description="Coefficients of the score of a nucleus.")
     taught: Diameters = Field((), description="Nucleus diameters in image pixels that are expected.")
 
 
@@ -251,6 +267,9 @@ class ModelCard(Part):
     taught: Diameters = Field((), description="Nucleus diameters in image pixels that are expected, after fine-tuning.")
     percentiles: tuple[float, float] = Field((1.0, 99.8), description="Intensities that become 0 and 1.")
     thresholds: Thresholds = Thresholds()
+    score: Scoring | None = Field(
+        None, description="Coefficients of the score of a nucleus; where there are none it is the mean foreground."
+    )
     other_kinds: dict[CardKind, Fitted] = Field(
         default_factory=dict, description="What suits images of kinds that the model was made for by fine-tuning only."
     )
@@ -302,7 +321,7 @@ class ModelCard(Part):
         return texts
 
     def for_kind(self, kind: ImageKind) -> ModelCard:
-        """Return the card as it holds for images of a kind: thresholds, and the sizes to expect."""
+        """Return the card as it holds for images of a kind: thresholds, score, and the sizes to expect."""
         fitted = self.other_kinds.get(kind)
         return self.model_copy(update=dict(fitted)) if fitted else self
 
@@ -310,7 +329,7 @@ class ModelCard(Part):
         """Return a card with other values of `Fitted` for images of a kind."""
         if kind == self.image_kind:
             return self.model_copy(update=values)
-        known = self.other_kinds.get(kind, Fitted(thresholds=self.thresholds))
+        known = self.other_kinds.get(kind, Fitted(thresholds=self.thresholds, score=self.score))
         return self.model_copy(update={"other_kinds": {**self.other_kinds, kind: known.model_copy(update=values)}})
 
     @model_validator(mode="after")

@@ -99,7 +99,7 @@ def _evidence(reader: PlaneReader, runner: NetworkRunner, diameter: float) -> fl
     scale = scale_for(diameter or card.diameter, card.diameter)
     window = replace(reader, region=_window(reader, WINDOW / scale))
     maps = predict_plane(window, scale, runner, Silent()).maps
-    labels = decode_maps(maps, thresholds_at(card.thresholds, scale))
+    labels = decode_maps(maps, thresholds_at(card, scale))
     surplus = maps[0][labels > 0].astype(np.float64) / 255 - 0.5
     return float(surplus.sum()) * scale**2
 

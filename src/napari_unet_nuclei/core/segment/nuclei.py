@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.errors import SettingsError
 from napari_unet_nuclei.core.image.plane import PlaneReader
-from napari_unet_nuclei.core.labels.decode import DecodeThresholds, decode_maps
+from napari_unet_nuclei.core.labels.decode import DecodeThresholds, decode_plane
 from napari_unet_nuclei.core.progress import Advanced, Progress, Share
 from napari_unet_nuclei.core.segment.automatic_size import predict_sized, scale_for
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
@@ -28,6 +28,7 @@ class FoundNuclei:
     """What `SegmentResult` says of nuclei, in the words it uses; labels (planes, Y, X)."""
 
     labels: Labels
+    scores: NDArray[np.float64]
     maps: NDArray[np.uint8] | None
     thresholds: DecodeThresholds
     model_thresholds: DecodeThresholds
@@ -49,21 +50,22 @@ def find_nuclei(
     """
     settings = request.settings
     predictions = _Predictions(request, runner, readers, Share(progress, 0.0, NETWORK_SHARE))
-    own = thresholds_at(runner.card.thresholds, predictions.scale)
+    own = thresholds_at(runner.card, predictions.scale)
     thresholds = chosen_thresholds(own, settings)
     shape = (len(readers), *readers[0].shape)
     labels = np.empty(shape, np.int32)
     keep = int(np.prod(shape)) <= CACHED_PIXELS
     kept = np.empty((shape[0], 3, *shape[1:]), np.uint8) if keep else None
-    count = 0
+    count, scores = 0, [np.zeros(0)]
     for number, maps in enumerate(predictions):
         if kept is not None:
             kept[number] = maps
         progress.report(Advanced(NETWORK_SHARE * (number + 1) / shape[0], "finding the nuclei in the maps"))
-        decoded = decode_maps(maps, thresholds)
-        labels[number] = np.where(decoded > 0, decoded + count, 0)
-        count += int(decoded.max(initial=0))
-    return FoundNuclei(labels, kept, thresholds, own, predictions.diameter)
+        decoded = decode_plane(maps, thresholds)
+        labels[number] = np.where(decoded.labels > 0, decoded.labels + count, 0)
+        count += len(decoded.scores)
+        scores.append(decoded.scores)
+    return FoundNuclei(labels, np.concatenate(scores), kept, thresholds, own, predictions.diameter)
 
 
 class _Predictions:

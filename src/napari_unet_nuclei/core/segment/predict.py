@@ -12,7 +12,7 @@ from napari_unet_nuclei.core.image.plane import PlaneReader
 from napari_unet_nuclei.core.image.resample import AxisResampling, resample
 from napari_unet_nuclei.core.image.tiling import Tile, Tiling, plan_tiles, round_up
 from napari_unet_nuclei.core.labels.decode import TUNED, DecodeThresholds, quantise
-from napari_unet_nuclei.core.model.card import DECODED_HEADS, Thresholds
+from napari_unet_nuclei.core.model.card import DECODED_HEADS, ModelCard
 from napari_unet_nuclei.core.progress import Advanced, Progress
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner, TileTooLarge
 from napari_unet_nuclei.core.segment.size import NO_NUCLEI, SizeEvidence
@@ -113,10 +113,11 @@ class Prediction:
     scale: float
 
 
-def thresholds_at(fitted: Thresholds, scale: float) -> DecodeThresholds:
-    """Bring thresholds that were fitted with a model to an image of ``scale`` model pixels per image pixel."""
+def thresholds_at(card: ModelCard, scale: float) -> DecodeThresholds:
+    """Bring what was fitted with a model to an image of ``scale`` model pixels per image pixel."""
+    fitted = card.thresholds
     smallest = max(round(fitted.min_size / scale**2), 1)
-    return DecodeThresholds(fitted.foreground, fitted.seed, smallest, 1 / scale, fitted.certainty)
+    return DecodeThresholds(fitted.foreground, fitted.split, smallest, 1 / scale, fitted.score, card.score)
 
 
 def chosen_thresholds(own: DecodeThresholds, settings: SegmentSettings) -> DecodeThresholds:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.image.plane import ImageKind
-from napari_unet_nuclei.core.labels.decode import TUNED, DecodeThresholds, decode_maps
+from napari_unet_nuclei.core.labels.decode import TUNED, Decoded, DecodeThresholds, PlaneDecoder
 from napari_unet_nuclei.core.segment.remedy import Remedy
 from napari_unet_nuclei.core.types import Labels
 
 CACHED_PIXELS = 64 * 2**20
 """Maps of at most this many pixels (over all planes) are kept with the result."""
+
+GRAPHED_PIXELS = 16 * 2**20
+"""What decoding finds on the way is kept, once a slider has moved, of planes of at most this many pixels in all: it
+takes up to 25 bytes a pixel. Planes beyond are decoded from their maps every time."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,9 @@ class SegmentResult:
         One letter per axis of ``labels``, e.g. "TZYX".
     origin : tuple of int
         Index in the image, along ``axes``, of the first pixel of ``labels``.
+    scores : ndarray, shape (n,), float64
+        How likely each nucleus is right, in the order of the ids: the model's score, or the mean foreground
+        probability where the model has none. Empty for classes.
     maps : ndarray, shape (planes, 3, Y, X), uint8, or None
         Quantised foreground, border and distance of every plane, planes in C order of the leading axes; None where
         they are too large to keep, and for classes.
@@ -59,6 +67,7 @@ class SegmentResult:
     """
 
     labels: Labels
+    scores: NDArray[np.float64]
     axes: str
     origin: tuple[int, ...]
     maps: NDArray[np.uint8] | None
@@ -90,23 +99,49 @@ class SegmentResult:
             Called before each plane; raises `Cancelled` to stop.
         """
         assert self.maps is not None, "there are no cached maps to decode"
-        labels = decode_stack(self.maps, thresholds, checkpoint).reshape(self.labels.shape)
+        found = self._decoder.decode(thresholds, checkpoint)
         settings = dict(self.provenance.get("settings", {}))
         for name in TUNED:
             settings.update({name: getattr(thresholds, name), f"{name}_auto": False})
         provenance = {**self.provenance, "settings": settings}
-        return replace(self, labels=labels, thresholds=thresholds, provenance=provenance)
+        labels = found.labels.reshape(self.labels.shape)
+        result = replace(self, labels=labels, scores=found.scores, thresholds=thresholds, provenance=provenance)
+        result.__dict__["_decoder"] = self._decoder  # the same maps
+        return result
+
+    @cached_property
+    def _decoder(self) -> StackDecoder:
+        assert self.maps is not None
+        return StackDecoder(self.maps, self.thresholds.scale)
 
 
-def decode_stack(
-    maps: NDArray[np.uint8], thresholds: DecodeThresholds, checkpoint: Callable[[], None] = lambda: None
-) -> Labels:
-    """Decode planes (planes, 3, Y, X) one by one into labels (planes, Y, X) whose ids are unique across planes."""
-    labels = np.empty((maps.shape[0], *maps.shape[2:]), np.int32)
-    count = 0
-    for plane, plane_maps in zip(labels, maps, strict=True):
-        checkpoint()
-        decoded = decode_maps(plane_maps, thresholds)
-        plane[...] = np.where(decoded > 0, decoded + count, 0)
-        count += int(decoded.max(initial=0))
-    return labels
+class StackDecoder:
+    """Decodes planes again and again, remembering of as many as memory allows what does not change.
+
+    Parameters
+    ----------
+    maps : ndarray, shape (planes, 3, Y, X), uint8
+    scale : float
+        Image pixels per pixel of the model's own scale.
+    """
+
+    def __init__(self, maps: NDArray[np.uint8], scale: float) -> None:
+        self._maps = maps
+        self._scale = scale
+        plane = max(int(np.prod(maps.shape[2:])), 1)
+        self._kept = [PlaneDecoder(one, scale) for one in maps[: GRAPHED_PIXELS // plane]]
+
+    def decode(self, thresholds: DecodeThresholds, checkpoint: Callable[[], None] = lambda: None) -> Decoded:
+        """Decode planes one by one into labels (planes, Y, X) whose ids, and scores, go on from plane to plane."""
+        labels = np.empty((self._maps.shape[0], *self._maps.shape[2:]), np.int32)
+        count, scores = 0, [np.zeros(0)]
+        for number, plane in enumerate(labels):
+            checkpoint()
+            kept = number < len(self._kept)
+            decoder = self._kept[number] if kept else PlaneDecoder(self._maps[number], self._scale)
+            decoded = decoder.decode(thresholds)
+            np.add(decoded.labels, count, out=plane, where=decoded.labels > 0)
+            plane[decoded.labels == 0] = 0
+            count += len(decoded.scores)
+            scores.append(decoded.scores)
+        return Decoded(labels, np.concatenate(scores))

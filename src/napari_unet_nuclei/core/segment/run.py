@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 from torch import nn
 
 from napari_unet_nuclei.core.errors import ImageShapeError
@@ -136,6 +137,7 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
     shape = _labels_shape(request, region)
     return SegmentResult(
         labels=found.labels.reshape(shape),
+        scores=found.scores,
         axes=source.leading_axes + "YX",
         origin=_origin(request, region),
         maps=found.maps,
@@ -193,8 +195,8 @@ def _find(
     """Find nuclei, or classes in their place."""
     if runner.card.task == "instances":
         return find_nuclei(request, runner, readers, progress)
-    unused = thresholds_at(runner.card.thresholds, 1.0)
-    return FoundNuclei(classify(runner, readers, progress), None, unused, unused, 0.0)
+    unused = thresholds_at(runner.card, 1.0)
+    return FoundNuclei(classify(runner, readers, progress), np.zeros(0), None, unused, unused, 0.0)
 
 
 @lru_cache(maxsize=2)

@@ -28,7 +28,7 @@ def nuclei_examples(model: Model, samples: Sequence[Sample], device: Device, pro
     predictions = predict_samples(model, samples, device, progress)
     examples = []
     for sample, prediction in zip(samples, predictions, strict=True):
-        labels = decoded(prediction, model.card.for_kind(sample.kind).thresholds)
+        labels = decoded(prediction, model.card.for_kind(sample.kind))
         counts = match(sample.labels, labels)
         found, spurious, missed = (int(each[0]) for each in (counts.found, counts.spurious, counts.missed))
         score = float(counts.average_precision[0])

@@ -11,17 +11,24 @@ from napari_unet_nuclei.core.model.device import Device
 from napari_unet_nuclei.core.model.file import Model
 from napari_unet_nuclei.core.model.unet import UNet
 from napari_unet_nuclei.core.progress import Progress, Share
+from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.train.breakdown import by_dataset, figure_name, summarise, whole_and_parts
+from napari_unet_nuclei.core.train.fit_score import augmented, fit_score
 from napari_unet_nuclei.core.train.fit_thresholds import fit_thresholds
 from napari_unet_nuclei.core.train.samples import Sample
 from napari_unet_nuclei.core.train.semantic import MEAN_IOU, PIXEL_ACCURACY, compare_classes
-from napari_unet_nuclei.core.train.validate import compare, predict_samples
+from napari_unet_nuclei.core.train.validate import TILE, compare, predict_samples
 
 
 def finish_model(
-    network: UNet, card: ModelCard, validation: Sequence[Sample], device: Device, progress: Progress
+    network: UNet,
+    card: ModelCard,
+    validation: Sequence[Sample],
+    device: Device,
+    progress: Progress,
+    training: Sequence[Sample] = (),
 ) -> Model:
-    """Measure a model on validation images as its users will meet it; for nuclei, fit its thresholds there first.
+    """Measure a model on validation images as its users will meet it; for nuclei, fit score and thresholds first.
 
     Parameters
     ----------
@@ -33,23 +40,51 @@ def finish_model(
         The size of nuclei is found automatically in each.
     device : Device
     progress : Progress
+    training : sequence of Sample
+        Images that it learnt from: altered, they teach the score what wrong nuclei look like.
 
     Returns
     -------
     Model
-        With thresholds and metrics in its card. Average precision is given pooled over all nuclei and as the mean of
-        the images, the IoU of classes pooled over all pixels; the validation images have chosen epoch and thresholds,
-        so these figures flatter a little.
+        With score, thresholds and metrics in its card. Average precision is given pooled over all nuclei and as the
+        mean of the images, the IoU of classes pooled over all pixels; the validation images have chosen epoch and
+        thresholds, so these figures flatter a little.
     """
     if card.task == "semantic":
         tables = compare_classes(Model(card, network), validation, device, progress)
         return Model(card.model_copy(update={"metrics": summarise_classes(validation, tables, card)}), network)
-    predictions = predict_samples(Model(card, network), validation, device, Share(progress, 0.0, 0.3))
-    thresholds = fit_thresholds(validation, predictions, card.thresholds, Share(progress, 0.3, 1.0))
+    predictions = predict_samples(Model(card, network), validation, device, Share(progress, 0.0, 0.25))
+    runner = NetworkRunner(Model(card, network), device, TILE)
+    crops, seen = augmented(training, runner, Share(progress, 0.25, 0.5))
+    score = fit_score([*validation, *crops], [*predictions, *seen], card)
+    unfitted = score != card.score
+    card = card.model_copy(update={"score": score})
+    kinds = sorted({sample.kind for sample in validation})
+    for done, kind in enumerate(kinds):
+        part = [number for number, sample in enumerate(validation) if sample.kind == kind]
+        own = card.for_kind(kind)
+        # Coefficients of other weights say nothing, and neither does a threshold that was fitted with them.
+        start = own.thresholds.model_copy(update={"score": 0.0}) if unfitted else own.thresholds
+        share = Share(progress, 0.5 + 0.5 * done / len(kinds), 0.5 + 0.5 * (done + 1) / len(kinds))
+        own = own.model_copy(update={"thresholds": start})
+        thresholds = fit_thresholds([validation[n] for n in part], [predictions[n] for n in part], own, share)
+        card = card.fitted(kind, thresholds=thresholds)
     counts = [
-        compare(sample, prediction, thresholds) for sample, prediction in zip(validation, predictions, strict=True)
+        compare(sample, prediction, card.for_kind(sample.kind))
+        for sample, prediction in zip(validation, predictions, strict=True)
     ]
-    return Model(card.model_copy(update={"thresholds": thresholds, "metrics": summarise(validation, counts)}), network)
+    return Model(card.model_copy(update={"metrics": summarise(validation, counts)}), network)
+
+
+def refit(
+    model: Model, training: Sequence[Sample], validation: Sequence[Sample], device: Device, progress: Progress
+) -> Model:
+    """Fit score and thresholds of a finished model anew, as at the end of its training, and measure it again.
+
+    What else its card says stays, figures other than those on validation images included.
+    """
+    again = finish_model(model.network, model.card, validation, device, progress, training)
+    return Model(again.card.model_copy(update={"metrics": model.card.metrics | again.card.metrics}), model.network)
 
 
 def summarise_classes(samples: Sequence[Sample], tables: Sequence[ClassCounts], card: ModelCard) -> dict[str, float]:

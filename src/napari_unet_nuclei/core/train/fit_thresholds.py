@@ -6,62 +6,95 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import product
+from itertools import groupby, product
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet_nuclei.core.labels.decode import PlaneDecoder
 from napari_unet_nuclei.core.labels.metrics import IOU_THRESHOLDS, MatchCounts, Overlaps, find_overlaps, pooled
-from napari_unet_nuclei.core.labels.numbering import whole_labels
-from napari_unet_nuclei.core.model.card import Thresholds
+from napari_unet_nuclei.core.labels.score import Evidence, Scoring, median_area, scores_of
+from napari_unet_nuclei.core.model.card import ModelCard, Thresholds
 from napari_unet_nuclei.core.progress import Advanced, Progress
-from napari_unet_nuclei.core.segment.predict import Prediction
+from napari_unet_nuclei.core.segment.predict import Prediction, thresholds_at
 from napari_unet_nuclei.core.train.samples import Sample
-from napari_unet_nuclei.core.train.validate import SCORED, decoded, judged, score
+from napari_unet_nuclei.core.train.validate import SCORED, judged, score
 
 FOREGROUNDS = (0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
-SEEDS = (0.1, 0.2, 0.3, 0.4, 0.5)
+SPLITS = (0.2, 0.3, 0.4, 0.5)
+SCORES = (0.0, 0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75)
 CERTAINTIES = (0.0, 0.5, 0.6, 0.7, 0.75, 0.8, 0.82, 0.84, 0.86, 0.87, 0.88, 0.89, 0.9)
+"""Scores of models without coefficients, which are mean probabilities of the foreground."""
+
 MIN_SIZES = (4.0, 8.0, 12.0, 16.0, 20.0)
 """Values that are tried, all with all; min_size in px² at the model's own scale. They leave a user's sliders room on
 both sides, and do not drop nuclei of a fifth of the usual diameter to please one data set."""
 
-DECODINGS = tuple(product(FOREGROUNDS, SEEDS))
-"""Pairs of foreground and seed threshold."""
+DECODINGS = tuple(product(FOREGROUNDS, SPLITS))
+"""Pairs of foreground threshold and depth of a notch."""
 
 THREADS = 2
 
 
 @dataclass(frozen=True)
-class _Decoded:
-    """One image decoded without leaving anything out.
+class Judged:
+    """One image decoded without leaving anything out, and compared with the truth.
 
     Attributes
     ----------
     overlaps : Overlaps
         Of true and predicted nuclei.
-    areas : ndarray, shape (predicted,), float64
-        px² at the model's own scale.
-    certainty : ndarray, shape (predicted,), float64
-        Mean foreground probability.
+    evidence : Evidence
+        Of all predicted nuclei of the image.
+    present : ndarray, shape (predicted,), int
+        Places in the evidence of the predicted nuclei that are judged.
+    shape : tuple of int
+        Of the image.
+    scale : float
+        Model pixels per image pixel.
     """
 
     overlaps: Overlaps
-    areas: NDArray[np.float64]
-    certainty: NDArray[np.float64]
+    evidence: Evidence
+    present: NDArray[np.int64]
+    shape: tuple[int, ...]
+    scale: float
 
-    def counts(self, certainty: float, min_size: float) -> MatchCounts:
-        """Count matches of the nuclei that are left; the same as decoding with these thresholds, but for holes."""
-        kept = (self.certainty >= certainty) & (self.areas >= min_size)
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Which of the judged nuclei have an IoU above one half with a true one."""
+        right = np.zeros(len(self.present), bool)
+        right[self.overlaps.predicted_index[self.overlaps.ious > IOU_THRESHOLDS[0]]] = True
+        return right
+
+    def scores(self, card: ModelCard) -> NDArray[np.float64]:
+        """Scores of the judged nuclei, with the smallest size and the coefficients of a card."""
+        thresholds = thresholds_at(card, self.scale)
+        usual = median_area(self.evidence.areas, thresholds.min_size)
+        return scores_of(self.evidence, self.shape, thresholds.scale, usual, thresholds.scoring)[self.present]
+
+    def counts(self, card: ModelCard) -> MatchCounts:
+        """Count matches of the nuclei that a card leaves; the same as decoding with it, but for holes."""
+        least = thresholds_at(card, self.scale).min_size
+        kept = (self.scores(card) >= card.thresholds.score) & (self.evidence.areas[self.present] >= least)
         ious = self.overlaps.ious[kept[self.overlaps.predicted_index]]
         found = np.array([np.count_nonzero(ious > threshold) for threshold in IOU_THRESHOLDS])
         return MatchCounts(found, np.count_nonzero(kept) - found, len(self.overlaps.true_areas) - found)
 
 
+def judge_candidates(sample: Sample, prediction: Prediction, decoder: PlaneDecoder, thresholds: Thresholds) -> Judged:
+    """Decode one image without leaving anything out, and compare it with the truth."""
+    candidates = decoder.candidates(thresholds.foreground, thresholds.split)
+    truth, labels = judged(sample, candidates.labels)
+    present = np.unique(labels[labels > 0]).astype(np.int64) - 1
+    shape = prediction.maps.shape[1:]
+    return Judged(find_overlaps(truth, labels), candidates.evidence, present, shape, prediction.scale)
+
+
 def fit_thresholds(
     samples: Sequence[Sample],
     predictions: Sequence[Prediction],
-    start: Thresholds,
+    card: ModelCard,
     progress: Progress,
     decodings: Sequence[tuple[float, float]] = DECODINGS,
 ) -> Thresholds:
@@ -70,47 +103,49 @@ def fit_thresholds(
     Parameters
     ----------
     samples : sequence of Sample
-        Validation images.
+        Validation images. Each data set weighs alike, however many images it has.
     predictions : sequence of Prediction
         Network output for each of them; the network is not run again.
-    start : Thresholds
-        Tried as well.
+    card : ModelCard
+        Its thresholds are tried as well, and its coefficients score the nuclei.
     progress : Progress
     decodings : sequence of (float, float)
-        Foreground and seed thresholds to try: for each of them all images are decoded again.
+        Foreground thresholds and depths of a notch to try.
 
     Returns
     -------
     Thresholds
-        Never worse on these samples than ``start``, but for what holes in nuclei make of it.
+        Never worse on these samples than those of the card, but for what holes in nuclei make of it.
     """
+    start = card.thresholds
     best, best_score = start, -np.inf
-    tried = [(start.foreground, start.seed), *decodings]
-    for number, (foreground, seed) in enumerate(tried):
+    # Those of one foreground threshold follow each other, so that its basins are found once.
+    tried = sorted({(start.foreground, start.split), *decodings})
+    decoders = [PlaneDecoder(prediction.maps, 1 / prediction.scale) for prediction in predictions]
+    for number, (foreground, split) in enumerate(tried):
         progress.report(Advanced(number / len(tried), "fitting the thresholds"))
-        candidate = Thresholds(foreground=foreground, seed=seed, min_size=0.0, certainty=0.0)
+        candidate = Thresholds(foreground=foreground, split=split, min_size=0.0)
         with ThreadPoolExecutor(THREADS) as pool:
-            images = list(pool.map(partial(_decode, thresholds=candidate), samples, predictions))
-        for certainty, min_size in _filters(start):
-            reached = _score([image.counts(certainty, min_size) for image in images])
+            judge = partial(judge_candidates, thresholds=candidate)
+            images = list(pool.map(judge, samples, predictions, decoders))
+        for least, minimum in _filters(start, card.score):
+            thresholds = candidate.model_copy(update={"score": least, "min_size": minimum})
+            with_them = card.model_copy(update={"thresholds": thresholds})
+            reached = mean_over_sets(samples, [image.counts(with_them) for image in images])
             if reached > best_score:
-                best_score = reached
-                best = candidate.model_copy(update={"certainty": certainty, "min_size": min_size})
+                best, best_score = thresholds, reached
     return best
 
 
-def _filters(start: Thresholds) -> Iterator[tuple[float, float]]:
-    yield start.certainty, start.min_size
-    yield from product(CERTAINTIES, MIN_SIZES)
+def _filters(start: Thresholds, scoring: Scoring | None) -> Iterator[tuple[float, float]]:
+    yield start.score, start.min_size
+    yield from product(CERTAINTIES if scoring is None else SCORES, MIN_SIZES)
 
 
-def _decode(sample: Sample, prediction: Prediction, thresholds: Thresholds) -> _Decoded:
-    """Decode one image without leaving anything out, and compare it with the truth."""
-    truth, labels = judged(sample, decoded(prediction, thresholds))
-    labels = whole_labels(labels)
-    areas = np.bincount(labels.ravel())[1:].astype(np.float64)
-    certainty = np.bincount(labels.ravel(), prediction.maps[0].ravel())[1:] / (255 * areas)
-    return _Decoded(find_overlaps(truth, labels), areas * prediction.scale**2, np.asarray(certainty, np.float64))
+def mean_over_sets(samples: Sequence[Sample], counts: Sequence[MatchCounts]) -> float:
+    """Mean over data sets of their score, so that none decides by its number of images."""
+    by_set = sorted(zip((sample.dataset for sample in samples), counts, strict=True), key=lambda pair: pair[0])
+    return float(np.mean([_score([one for _, one in part]) for _, part in groupby(by_set, lambda pair: pair[0])]))
 
 
 def _score(counts: Sequence[MatchCounts]) -> float:

@@ -32,9 +32,9 @@ BLANK_SHARE = 0.04
 FILL_SHARE = 0.05
 """Share of crops of which a piece is no picture."""
 
-TRIED_SEEDS = (0.2, 0.3, 0.4, 0.5, 0.6)
-"""An epoch is judged with the best of these seed thresholds: the distances grow sharper as training goes on, so that
-one fixed threshold would call later, better weights worse."""
+TRIED_SPLITS = (0.2, 0.3, 0.4, 0.5)
+"""An epoch is judged with the best of these depths of a notch: the distances grow sharper as training goes on, so that
+one fixed depth would call later, better weights worse."""
 
 FOREGROUND_IOU = "foreground IoU"
 AP50 = "AP@0.5"
@@ -75,19 +75,18 @@ class InstanceTask:
         return instance_loss(logits, targets, self.card.architecture.heads)
 
     def validate(self, network: UNet, samples: Sequence[Sample], device: Device, crop: int) -> Judged:
-        """Segment every sample, its true nucleus size given, and compare, with the seed threshold that suits best."""
+        """Segment every sample, its true nucleus size given, and compare, with the depth of a notch that suits best."""
         frozen = copy.deepcopy(network).cpu().eval()
         runner = NetworkRunner(Model(self.card, frozen), device, TILE)
         predictions = [
             predict_plane(sample_reader(sample), self._true_scale(sample), runner, Silent()) for sample in samples
         ]
-        fitted = [self.card.for_kind(sample.kind).thresholds for sample in samples]
         tried = [
             [
-                compare_labels(*judged(sample, decoded(prediction, thresholds.model_copy(update={"seed": seed}))))
-                for sample, prediction, thresholds in zip(samples, predictions, fitted, strict=True)
+                compare_labels(*judged(sample, decoded(prediction, self._splitting(sample, split))))
+                for sample, prediction in zip(samples, predictions, strict=True)
             ]
-            for seed in TRIED_SEEDS
+            for split in TRIED_SPLITS
         ]
         best = max(tried, key=lambda comparisons: _score(samples, comparisons))
         mean = mean_scores([comparison.scores for comparison in best])
@@ -98,6 +97,15 @@ class InstanceTask:
         )
         losses = [self._fixed_loss(frozen, sample, crop) for sample in samples]
         return Judged(float(np.mean(losses)), scores, _score(samples, best))
+
+    def _splitting(self, sample: Sample, split: float) -> ModelCard:
+        """The card for a sample's kind with another depth of a notch, and nothing left out by its score.
+
+        The score was fitted to other weights.
+        """
+        card = self.card.for_kind(sample.kind)
+        thresholds = card.thresholds.model_copy(update={"split": split, "score": 0.0})
+        return card.model_copy(update={"thresholds": thresholds})
 
     def _true_scale(self, sample: Sample) -> float:
         return scale_for(sample.median_diameter or self.card.diameter, self.card.diameter)

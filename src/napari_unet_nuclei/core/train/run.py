@@ -198,7 +198,8 @@ def train_model(request: TrainRequest, progress: Progress) -> Model:
     trainer = Trainer(card, request.settings, start_from(base, card.architecture) if base else None)
     result = trainer.fit(training, validation, Share(progress, READ, TRAINED), files.checkpoint, files.history)
     progress.report(Notice("Measuring the model on the validation images."))
-    model = finish_model(result.network, card, validation, trainer.device, Share(progress, TRAINED, FINISHED))
+    share = Share(progress, TRAINED, FINISHED)
+    model = finish_model(result.network, card, validation, trainer.device, share, training)
     nuclei = _nuclei(request, training)
     record = TrainingRecord(
         datasets=data_sources(divided, nuclei, request.about, base.card if base else None),

@@ -37,7 +37,8 @@ class Sample:
     group : str
         Images of one group (one field of the microscope) are never split between training and validation.
     dataset : str
-        Name of the data set that the image belongs to; empty where it belongs to none.
+        Name of the data set that the image belongs to, empty where it belongs to none; each set weighs alike where
+        thresholds are fitted.
     reviewed : ndarray of bool, shape (Y, X), or None
         Where the labels can be trusted; None means everywhere.
     importance : float

@@ -10,7 +10,7 @@ from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader, Signal
 from napari_unet_nuclei.core.labels.decode import decode_maps
 from napari_unet_nuclei.core.labels.metrics import IOU_THRESHOLDS, MatchCounts, match, per_image
 from napari_unet_nuclei.core.labels.reviewed import within
-from napari_unet_nuclei.core.model.card import Thresholds
+from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.device import Device
 from napari_unet_nuclei.core.model.file import Model
 from napari_unet_nuclei.core.progress import Progress, Share
@@ -51,14 +51,14 @@ def sample_reader(sample: Sample) -> PlaneReader:
     return PlaneReader(source, (), (0, height, 0, width), look, ranges)
 
 
-def decoded(prediction: Prediction, thresholds: Thresholds) -> Labels:
-    """Find the nuclei in a prediction, with thresholds at the model's own scale."""
-    return decode_maps(prediction.maps, thresholds_at(thresholds, prediction.scale))
+def decoded(prediction: Prediction, card: ModelCard) -> Labels:
+    """Find the nuclei in a prediction, with the thresholds and the score of a card."""
+    return decode_maps(prediction.maps, thresholds_at(card, prediction.scale))
 
 
-def compare(sample: Sample, prediction: Prediction, thresholds: Thresholds) -> MatchCounts:
+def compare(sample: Sample, prediction: Prediction, card: ModelCard) -> MatchCounts:
     """Decode a prediction and count the nuclei that match the sample's, where it was reviewed."""
-    return match(*judged(sample, decoded(prediction, thresholds)))
+    return match(*judged(sample, decoded(prediction, card)))
 
 
 def judged(sample: Sample, labels: Labels) -> tuple[Labels, Labels]:

@@ -1,0 +1,289 @@
+"""Summits, the basins that drain to them, and the saddles between basins: how heights divide a mask, in any dimension.
+
+Every pixel of the mask points to the highest of its neighbours across a side; following the pointers leads each pixel
+to a summit, and the pixels of one summit are its basin. Two basins that touch are separated by a notch: the height of
+the lower summit above the saddle between them. Everything after that is a question to a small graph, so that another
+depth of notch takes no pixel again.
+
+Pixels of equal height are ordered as one reads them, the first one counting as higher. That makes all of it one total
+order: the same heights give the same basins wherever the array begins, which is what lets blocks of an image be
+divided on their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_unet_nuclei.core.types import Labels, Mask
+
+Heights: TypeAlias = NDArray[np.float32]
+"""What is high in the middle of a nucleus and low between two of them, axes (Y, X) or (Z, Y, X)."""
+
+Indices: TypeAlias = NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class Basins:
+    """A mask divided among all its summits, and how the basins touch.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of the mask.
+    pixels : ndarray, shape (P,)
+        Index into the flat mask of every pixel of it, rising.
+    basin : ndarray, shape (P,), int32
+        Basin of each of these pixels, from 0 in the order of the summits.
+    summits : ndarray, shape (N,)
+        Index into the flat mask of each basin's highest pixel, rising.
+    tops : ndarray, shape (N,), float32
+        Heights of the summits.
+    pairs : ndarray, shape (M, 2), int32
+        Basins that share a side of a pixel, the lower number first, each pair once.
+    saddles : ndarray, shape (M,), float32
+        Height of the highest way between the two.
+    """
+
+    shape: tuple[int, ...]
+    pixels: Indices
+    basin: NDArray[np.int32]
+    summits: Indices
+    tops: NDArray[np.float32]
+    pairs: NDArray[np.int32]
+    saddles: NDArray[np.float32]
+
+    @cached_property
+    def forest(self) -> Forest:
+        """Which basin each one is joined to first, and how deep the notch is that this closes."""
+        return Forest.of(self.tops, self.pairs, self.saddles)
+
+    def labelled(self, numbers: NDArray[np.integer[Any]]) -> Labels:
+        """Return an array of the mask's shape that holds each basin's number, 0 outside the mask."""
+        labels = np.zeros(self.shape, np.int32)
+        labels.ravel()[self.pixels] = numbers.astype(np.int32, copy=False)[self.basin]
+        return labels
+
+
+@dataclass(frozen=True)
+class Forest:
+    """The order in which basins become one as the depth of notch that separates them rises.
+
+    Attributes
+    ----------
+    parents : ndarray, shape (N,), int64
+        The basin that each one is joined to, across its highest saddle to anything higher; itself where there is none.
+    notches : ndarray, shape (N,), float64
+        Height of each summit above that saddle; infinite where there is none.
+    """
+
+    parents: NDArray[np.int64]
+    notches: NDArray[np.float64]
+
+    @staticmethod
+    def of(tops: NDArray[np.float32], pairs: Indices, saddles: NDArray[np.float32]) -> Forest:
+        """Join all basins of a graph, highest saddle first; arguments as in `Basins`.
+
+        Joining everything once and keeping the depths gives for every depth the same nuclei as joining only what lies
+        less deep: the summit that stood apart from a higher one by a deep notch is still further above any later,
+        lower saddle.
+        """
+        tops_list = tops.tolist()
+        leader = list(range(len(tops_list)))
+        parents, notches = leader.copy(), [np.inf] * len(leader)
+        for saddle, one, other in _highest_first(pairs, saddles):
+            high, low = _leader(leader, one), _leader(leader, other)
+            if high == low:
+                continue
+            beside = one
+            if (tops_list[low], -low) > (tops_list[high], -high):
+                high, low, beside = low, high, other
+            leader[low] = high
+            # Not the leader: that one may lie beyond a notch which separates it from `beside`.
+            parents[low], notches[low] = beside, tops_list[low] - saddle
+        return Forest(np.array(parents, np.int64), np.array(notches, np.float64))
+
+    def roots(self, split: float) -> NDArray[np.int64]:
+        """Return for each basin the highest one that no notch of depth ``split`` or more separates from it."""
+        roots = np.where(self.notches < split, self.parents, np.arange(len(self.parents)))
+        return followed(roots)
+
+
+def followed(pointers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Follow pointers, of which none leads in a circle, until they stand."""
+    while True:
+        further = pointers[pointers]
+        if np.array_equal(further, pointers):
+            return further
+        pointers = further
+
+
+def find_basins(heights: Heights, mask: Mask, standing: Mask | None = None) -> Basins:
+    """Divide a mask among all summits of the heights in it.
+
+    Parameters
+    ----------
+    heights : ndarray, float32
+        Finite in the mask; any number of axes.
+    mask : ndarray of bool
+        Of the same shape.
+    standing : ndarray of bool, optional
+        Pixels that are summits whatever their neighbours are.
+
+    Returns
+    -------
+    Basins
+        Each hangs together by the sides of its pixels, and so does every union of basins along `Basins.pairs`.
+    """
+    # A rim that is lower than everything spares all tests for the edge.
+    padded = np.full([size + 2 for size in mask.shape], -np.inf, np.float32)
+    inside = tuple(slice(1, -1) for _ in mask.shape)
+    np.copyto(padded[inside], heights, where=mask)
+    framed = np.pad(mask, 1)
+    level, places = padded.ravel(), np.flatnonzero(framed)
+    strides = [stride // padded.itemsize for stride in padded.strides]
+    target = _uphill(level, places, strides)
+    if standing is not None:
+        still = standing[mask]
+        target[still] = places[still]
+    number = np.full(level.size, -1, np.int32)
+    number[places] = np.arange(len(places), dtype=np.int32)
+    own = np.flatnonzero(target == places)
+    pointer = followed(number[target].astype(np.intp))
+    rank = np.empty(len(places), np.int32)
+    rank[own] = np.arange(len(own), dtype=np.int32)
+    basin = rank[pointer]
+    number[places] = basin
+    pairs, saddles = _saddles(level, number, places, strides, len(own))
+    pixels = np.flatnonzero(mask)
+    return Basins(mask.shape, pixels, basin, pixels[own], level[places[own]], pairs, saddles)
+
+
+def _uphill(level: NDArray[np.float32], places: Indices, strides: list[int]) -> Indices:
+    """Return the highest of each pixel and its neighbours, of equals the one that comes first."""
+    steps = [*(-stride for stride in strides), 0, *reversed(strides)]  # in the order in which one reads
+    target = places + steps[0]
+    best = level[target]
+    for step in steps[1:]:
+        place = places + step
+        value = level[place]
+        higher = value > best
+        np.copyto(best, value, where=higher)
+        np.copyto(target, place, where=higher)
+    return target
+
+
+def _saddles(
+    level: NDArray[np.float32], number: NDArray[np.int32], places: Indices, strides: list[int], count: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Return the pairs of basins that touch, and the highest way between each two."""
+    here = number[places]
+    keys, ways = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
+    for stride in strides:
+        there = number[places + stride]
+        meeting = np.flatnonzero((there != here) & (there >= 0))
+        one, other = here[meeting], there[meeting]
+        keys.append(np.minimum(one, other).astype(np.int64) * count + np.maximum(one, other))
+        ways.append(np.minimum(level[places[meeting]], level[places[meeting] + stride]))
+    return highest_ways(np.concatenate(keys), np.concatenate(ways), count)
+
+
+def highest_ways(
+    keys: NDArray[np.int64], ways: NDArray[np.float32], count: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Keep the highest of all ways between the same two basins, whose key is ``lower * count + higher``."""
+    if not keys.size:
+        return np.zeros((0, 2), np.int32), ways
+    order = np.argsort(keys, kind="stable")
+    keys, ways = keys[order], ways[order]
+    starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
+    pairs = np.stack(np.divmod(keys[starts], count), axis=1).astype(np.int32)
+    return pairs, np.maximum.reduceat(ways, starts)
+
+
+def _highest_first(pairs: Indices, saddles: NDArray[np.float32]) -> Iterator[tuple[float, int, int]]:
+    """Yield (saddle, one, other), of equal saddles the pair of lower numbers first."""
+    order = np.lexsort((pairs[:, 1], pairs[:, 0], -saddles))
+    ordered = pairs[order]
+    yield from zip(saddles[order].tolist(), ordered[:, 0].tolist(), ordered[:, 1].tolist(), strict=True)
+
+
+def _leader(leader: list[int], basin: int) -> int:
+    """Return the highest basin that this one has been joined to; halving the way keeps the next one short."""
+    while leader[basin] != basin:
+        leader[basin] = leader[leader[basin]]
+        basin = leader[basin]
+    return basin
+
+
+def divided(heights: Heights, mask: Mask, seeds: Labels | None = None) -> Labels:
+    """Divide a mask among seeds, or among all its summits, along the valleys between them.
+
+    Parameters
+    ----------
+    heights : ndarray, float32
+    mask : ndarray of bool
+    seeds : ndarray, int, optional
+        Numbers from 1, several pixels of one number allowed; 0 elsewhere.
+
+    Returns
+    -------
+    ndarray, int32
+        Number of the seed, or of the summit; 0 outside the mask, and in pieces of it without a seed.
+    """
+    if seeds is None:
+        basins = find_basins(heights, mask)
+        return basins.labelled(np.arange(1, len(basins.summits) + 1))
+    sown = (seeds > 0) & mask
+    basins = find_basins(np.where(sown, np.float32(np.inf), heights), mask, sown)
+    owner = seeds.ravel()[basins.summits].tolist()
+    leader = list(range(len(owner)))
+    for _, one, other in _highest_first(basins.pairs, basins.saddles):
+        first, second = _leader(leader, one), _leader(leader, other)
+        if first == second or (owner[first] and owner[second]):
+            continue
+        if owner[second]:
+            first, second = second, first
+        leader[second] = first
+    return basins.labelled(np.array([owner[_leader(leader, basin)] for basin in range(len(owner))], np.int32))
+
+
+def two_summits(heights: Heights, mask: Mask, least: float) -> Labels | None:
+    """Find the two summits that a nucleus most clearly has.
+
+    The clearest second summit is the one from which one must descend furthest to reach a higher one.
+
+    Parameters
+    ----------
+    heights : ndarray, float32
+    mask : ndarray of bool
+    least : float
+        Descent that makes a summit, in the unit of ``heights``.
+
+    Returns
+    -------
+    ndarray, int32, or None
+        1 and 2 on the two summits, 0 elsewhere; None where there is no second one.
+    """
+    basins = find_basins(heights, mask)
+    forest = basins.forest
+    descents = np.where(np.isfinite(forest.notches), forest.notches, 0.0)
+    second = int(descents.argmax()) if descents.size else 0
+    if not descents.size or descents[second] <= least:
+        return None
+    first = forest.roots(float(descents[second]))[forest.parents[second]]
+    seeds = np.zeros(mask.shape, np.int32)
+    seeds.ravel()[basins.summits[[first, second]]] = 1, 2
+    return seeds
+
+
+def outline_distance(mask: Mask) -> Heights:
+    """Distance in pixels to the outline of a nucleus, slightly smoothed, so that steps of pixels are no summits."""
+    framed = ndimage.distance_transform_edt(np.pad(mask, 1))
+    return np.asarray(ndimage.gaussian_filter(framed[tuple(slice(1, -1) for _ in mask.shape)], 1.0), np.float32)

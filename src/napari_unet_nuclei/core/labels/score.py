@@ -1,0 +1,256 @@
+"""How likely each nucleus is right: a logistic regression on what the network saw in it.
+
+*Right* means an overlap (IoU) of at least one half with a true nucleus. The coefficients belong to a model and are
+fitted with it. Everything is computed from sums, largest values and boxes, which add up over the parts of a nucleus:
+an image that is worked on in blocks gives the same scores as one that is worked on whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_unet_nuclei.core.types import QuantisedMaps
+
+CORE = 127
+"""Distance of 0 to 255 above which a pixel belongs to the core of its nucleus; the rest of it is the rim."""
+
+TOTALS = ("area", "foreground", "border", "distance", "core", "foreground in core", "border in core")
+"""What is summed over the pixels of a nucleus: pixels and values of 0 to 255."""
+
+PEAKS = ("foreground", "distance")
+"""The maps whose largest value in a nucleus is kept; the largest and the negated smallest index per axis follow."""
+
+FEATURES = (
+    "mean foreground",
+    "mean distance",
+    "mean border",
+    "largest foreground",
+    "largest distance",
+    "foreground in core",
+    "foreground on rim",
+    "border in core",
+    "share of core",
+    "extent",
+    "touches edge",
+    "size over model's",
+    "size over median",
+)
+"""What the regression sees of a nucleus, in this order where coefficients do not name another one. All from the maps, 0
+to 1, but for *extent* (share of its bounding box that it fills), *touches edge* (0 or 1), and the natural logarithms of
+its diameter over the model's pixel and over the median diameter of the plane."""
+
+Features = NDArray[np.float64]
+"""Axes (nuclei, features)."""
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """Coefficients of a logistic regression on standardised features.
+
+    Attributes
+    ----------
+    features : tuple of str
+        Names from `FEATURES`.
+    means, scales, weights : tuple of float
+        One per feature: the value is reduced by the mean and divided by the scale before it is weighted.
+    intercept : float
+        Log odds of a nucleus whose features are all at their mean.
+    """
+
+    features: tuple[str, ...]
+    means: tuple[float, ...]
+    scales: tuple[float, ...]
+    weights: tuple[float, ...]
+    intercept: float
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.features if name not in FEATURES]
+        if unknown:
+            raise ValueError(f"unknown features of a score: {', '.join(unknown)}")
+        numbers = (self.means, self.scales, self.weights)
+        if any(len(values) != len(self.features) for values in numbers):
+            raise ValueError("a score needs one mean, scale and weight for each of its features")
+        if not np.isfinite([*self.means, *self.scales, *self.weights, self.intercept]).all() or min(self.scales) <= 0:
+            raise ValueError("the coefficients of a score must be finite, and its scales above 0")
+
+    def of(self, features: Features) -> NDArray[np.float64]:
+        """Return the probability that each nucleus is right, given all of `FEATURES` of it."""
+        odds = np.full(len(features), self.intercept)
+        # One by one: a product of matrices rounds differently for another number of nuclei, and blocks would differ.
+        for name, mean, scale, weight in zip(self.features, self.means, self.scales, self.weights, strict=True):
+            odds += weight * ((features[:, FEATURES.index(name)] - mean) / scale)
+        odds = np.clip(odds, -30, 30)  # beyond, the exponential says nothing more
+        return np.asarray(1 / (1 + np.exp(-odds)), np.float64)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the maps show of some nuclei, or of parts of them.
+
+    Attributes
+    ----------
+    totals : ndarray, shape (`TOTALS`, N), int64
+    peaks : ndarray, shape (`PEAKS` + 2 per axis, N), int64
+        For boxes the largest index along each axis, then the smallest, negated: so all of it is joined by the larger.
+    """
+
+    totals: NDArray[np.int64]
+    peaks: NDArray[np.int64]
+
+    @staticmethod
+    def none(count: int, axes: int) -> Evidence:
+        """Return the evidence of nothing at all, to which parts can be added."""
+        peaks = np.full((len(PEAKS) + 2 * axes, count), np.iinfo(np.int64).min // 2)
+        return Evidence(np.zeros((len(TOTALS), count), np.int64), peaks)
+
+    @property
+    def areas(self) -> NDArray[np.int64]:
+        """Number of pixels of each."""
+        return np.asarray(self.totals[0])
+
+    @property
+    def certainty(self) -> NDArray[np.float64]:
+        """Mean foreground of each, 0 to 1."""
+        return np.asarray(self.totals[1] / (255.0 * np.maximum(self.areas, 1)), np.float64)
+
+    def chosen(self, places: NDArray[np.generic]) -> Evidence:
+        """Return that of some of them, by index or mask."""
+        return Evidence(self.totals[:, places], self.peaks[:, places])
+
+    def grouped(self, group: NDArray[np.integer], count: int) -> Evidence:
+        """Put together what belongs to the same of ``count`` groups; ``group`` has a number for each column."""
+        joined = Evidence.none(count, (len(self.peaks) - len(PEAKS)) // 2)
+        joined.add(group, self)
+        return joined
+
+    def add(self, places: NDArray[np.integer], parts: Evidence) -> None:
+        """Add parts in place, each to the column that it has in ``places``."""
+        for whole, part in zip(self.totals, parts.totals, strict=True):
+            np.add.at(whole, places, part)
+        for whole, part in zip(self.peaks, parts.peaks, strict=True):
+            np.maximum.at(whole, places, part)
+
+
+def gather(
+    maps: QuantisedMaps,
+    pixels: NDArray[np.integer],
+    group: NDArray[np.integer],
+    count: int,
+    origin: tuple[int, ...] = (),
+) -> Evidence:
+    """Sum up what the maps show in groups of pixels.
+
+    Parameters
+    ----------
+    maps : ndarray, shape (3, ...), uint8
+        Foreground, border and distance, with any number of axes.
+    pixels : ndarray, shape (P,)
+        Index into the flat plane.
+    group : ndarray, shape (P,)
+        Number of the group that each pixel belongs to, from 0.
+    count : int
+        Number of groups; each has a pixel.
+    origin : tuple of int
+        Index of the first pixel of ``maps`` in the whole plane; 0 where not given.
+    """
+    foreground, border, distance = (head.ravel()[pixels] for head in maps)
+    group = group.astype(np.intp, copy=False)  # NumPy counts and compares by these without a copy at every step
+    core = np.flatnonzero(distance > CORE)
+    core_group = group[core]
+    totals = [
+        np.bincount(group, minlength=count),
+        *(np.bincount(group, values, count) for values in (foreground, border, distance)),
+        np.bincount(core_group, minlength=count),
+        *(np.bincount(core_group, values[core], count) for values in (foreground, border)),
+    ]
+    highest = np.zeros((len(PEAKS), count), np.uint8)
+    for row, values in zip(highest, (foreground, distance), strict=True):
+        np.maximum.at(row, group, values)
+    boxes = _boxes(maps.shape[1:], pixels, group, count)
+    boxes[: maps.ndim - 1] += np.reshape(origin or 0, (-1, 1))
+    boxes[maps.ndim - 1 :] -= np.reshape(origin or 0, (-1, 1))
+    return Evidence(np.stack(totals).astype(np.int64), np.concatenate([highest.astype(np.int64), boxes]))
+
+
+def _boxes(
+    shape: tuple[int, ...], pixels: NDArray[np.integer], group: NDArray[np.integer], count: int
+) -> NDArray[np.int64]:
+    """Return the largest index of each group along each axis, then the smallest, negated; shape (2 per axis, N)."""
+    numbers = np.zeros(shape, np.int32)
+    numbers.ravel()[pixels] = group + 1
+    ends = [[(side.stop - 1, -side.start) for side in box] for box in ndimage.find_objects(numbers, count)]
+    return (
+        np.reshape(np.array(ends, np.int64), (count, len(shape), 2))
+        .transpose(2, 1, 0)
+        .reshape(2 * len(shape), count)
+        .copy()
+    )
+
+
+def evidence_of(labels: NDArray[np.integer], maps: QuantisedMaps) -> tuple[NDArray[np.int64], Evidence]:
+    """Sum up what the maps show in each nucleus of labels; returns the ids, rising, and the evidence of each."""
+    pixels = np.flatnonzero(labels > 0)
+    ids, group = np.unique(labels.ravel()[pixels], return_inverse=True)
+    return ids.astype(np.int64), gather(maps, pixels, group, len(ids))
+
+
+def median_area(areas: NDArray[np.integer], min_size: float) -> float:
+    """Median of the areas of nuclei that are large enough to be kept, px²; 0 where there are none."""
+    large = areas[areas >= max(min_size, 1)]
+    return float(np.median(large)) if large.size else 0.0
+
+
+def features_of(evidence: Evidence, shape: Sequence[int], scale: float, usual_area: float) -> Features:
+    """Describe nuclei to the regression.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Of whole nuclei.
+    shape : sequence of int
+        Of the whole plane.
+    scale : float
+        Image pixels per pixel of the model's own scale.
+    usual_area : float
+        As `median_area` has it.
+    """
+    area, foreground, border, distance, core, core_foreground, core_border = evidence.totals.astype(np.float64)
+    axes = len(shape)
+    last, first = evidence.peaks[len(PEAKS) : len(PEAKS) + axes], -evidence.peaks[len(PEAKS) + axes :]
+    ends = np.reshape(shape, (-1, 1)) - 1
+    area = np.maximum(area, 1)
+    rim = area - core
+    usual = usual_area or scale**axes
+    columns = {
+        "mean foreground": foreground / area / 255,
+        "mean distance": distance / area / 255,
+        "mean border": border / area / 255,
+        "largest foreground": evidence.peaks[0] / 255.0,
+        "largest distance": evidence.peaks[1] / 255.0,
+        "foreground in core": core_foreground / np.maximum(core, 1) / 255,
+        "foreground on rim": (foreground - core_foreground) / np.maximum(rim, 1) / 255,
+        "border in core": core_border / np.maximum(core, 1) / 255,
+        "share of core": core / area,
+        "extent": area / np.prod(last - first + 1, axis=0),
+        "touches edge": ((first == 0) | (last == ends)).any(axis=0).astype(np.float64),
+        "size over model's": np.log(area / scale**axes) / axes,
+        "size over median": np.log(area / usual) / axes,
+    }
+    return np.stack([columns[name] for name in FEATURES], axis=1)
+
+
+def scores_of(
+    evidence: Evidence, shape: Sequence[int], scale: float, usual_area: float, scoring: Scoring | None
+) -> NDArray[np.float64]:
+    """Return the probability that each nucleus is right; without coefficients its mean foreground.
+
+    Parameters as for `features_of`.
+    """
+    if scoring is None:
+        return evidence.certainty
+    return scoring.of(features_of(evidence, shape, scale, usual_area))
