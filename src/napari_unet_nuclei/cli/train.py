@@ -40,7 +40,7 @@ def train_command(
     datasets: Annotated[
         list[Path],
         typer.Argument(
-            metavar="DATASET...",
+            metavar="DATASET",
             help="One data set or several, each divided by itself: a CSV file with a column 'image', optionally "
             "'split' (train or val) and 'field', and images/ and labels/ beside it; or a folder with images/ and "
             "labels/; or a folder with ID/images/ and ID/masks/. The epoch with the best mean of the sets is kept.",
@@ -57,7 +57,7 @@ def train_command(
             "--where",
             metavar="COLUMN=VALUE",
             help="Use only rows of the CSV files with this value, or with COLUMN!=VALUE without it; may be repeated. "
-            "A data set without the column is used whole, which is said.",
+            "A data set without the column is used whole, with a warning.",
         ),
     ] = None,
     weight: Annotated[
@@ -65,8 +65,8 @@ def train_command(
         typer.Option(
             "--weight",
             metavar="NAME=WEIGHT",
-            help="Draw images of the data set in the folder NAME so many times as often as otherwise; may be repeated. "
-            "Otherwise a set of n fields is drawn √n times as often as one of a single field.",
+            help="Draw images of the data set in the folder NAME this many times as often as by default; may be "
+            "repeated. By default a set of n fields is drawn √n times as often as a set of one.",
         ),
     ] = None,
     base: Annotated[

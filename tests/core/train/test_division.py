@@ -105,7 +105,7 @@ def test_conditions_hold_where_there_is_the_column_and_the_rest_is_named(first, 
     progress = recording()
     read_divided(divided, InputForm(), progress)
     [warning] = [event for event in progress.events if isinstance(event, Notice) and event.warning]
-    assert warning.message == "second has no column 'stain': no image of it was left out."
+    assert warning.message == "second has no column 'stain', so all of its images are used."
 
 
 def test_a_column_that_no_set_has_is_refused(first, second):
@@ -170,6 +170,11 @@ def test_weights_are_set_by_name():
 def test_a_weight_that_cannot_be_is_refused(text):
     with pytest.raises(SettingsError, match=r"weigh|WEIGHT"):
         weighted(named([DataSet(Path("x"))]), [text])
+
+
+def test_how_a_weight_is_written_is_shown():
+    with pytest.raises(SettingsError, match=r"'x=0' is not NAME=WEIGHT .* for instance x=0\.5\."):
+        weighted(named([DataSet(Path("x"))]), ["x=0"])
 
 
 def test_two_weights_of_a_set_are_refused():

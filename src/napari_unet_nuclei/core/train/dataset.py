@@ -185,7 +185,7 @@ def _notices(divided: Sequence[Divided]) -> Iterator[Notice]:
     """Tell of several sets what each adds, and of those that a choice did not apply to."""
     for one in divided:
         for column in one.unfiltered:
-            text = f"{one.dataset.name} has no column '{column}': no image of it was left out."
+            text = f"{one.dataset.name} has no column '{column}', so all of its images are used."
             yield Notice(text, warning=True)
     if len(divided) < 2:
         return

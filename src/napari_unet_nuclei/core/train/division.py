@@ -139,7 +139,8 @@ def weighted(datasets: Sequence[DataSet], weights: Sequence[str]) -> tuple[DataS
         except ValueError:
             weight = math.nan
         if not 0 < weight < math.inf:
-            raise SettingsError(f"'{text}' is not NAME=WEIGHT with a weight above 0, for instance {text or 'a'}=0.5.")
+            example = f"{name or text or 'NAME'}=0.5"
+            raise SettingsError(f"'{text}' is not NAME=WEIGHT with a weight above 0, for instance {example}.")
         if name in chosen:
             raise SettingsError(f"The data set '{name}' has two weights: give one.")
         chosen[name] = weight
