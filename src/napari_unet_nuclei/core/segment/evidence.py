@@ -23,6 +23,10 @@ from napari_unet_nuclei.core.types import Region
 CLEAR = 1.5
 """The reading that is taken must have this many times the evidence of the next, or it is said to be doubtful."""
 
+AS_GOOD = 0.9
+"""Readings with this share of the best evidence are as good, and the likeliest of them is taken: the same nuclei often
+show in two colours, in one of them brighter."""
+
 LEAST = 100.0
 """Evidence in pixels of the model's scale, about half a nucleus, below which a window is said to show nothing."""
 
@@ -76,7 +80,7 @@ def choose_look(
         card = runner.card.for_kind(look.kind)
         reader = open_plane(source, index, region, look, card.percentiles)
         evidence.append(_evidence(reader, runner, diameter))
-    best = int(np.argmax(evidence))
+    best = next(number for number, found in enumerate(evidence) if found >= AS_GOOD * max(evidence))
     chosen = looks[best]
     others = [found for look, found in zip(looks, evidence, strict=True) if look.kind != chosen.kind]
     sure = evidence[best] >= max(LEAST, CLEAR * max(others, default=0.0))
@@ -93,7 +97,7 @@ def _evidence(reader: PlaneReader, runner: NetworkRunner, diameter: float) -> fl
     maps = predict_plane(window, scale, runner, Silent()).maps
     labels = decode_maps(maps, thresholds_at(card.thresholds, scale))
     surplus = maps[0][labels > 0].astype(np.float64) / 255 - 0.5
-    return float(surplus.sum()) * scale**2
+    return max(float(surplus.sum()), 0.0) * scale**2
 
 
 def _window(reader: PlaneReader, side: float) -> Region:
