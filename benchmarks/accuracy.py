@@ -154,7 +154,7 @@ def judge(entry: Entry, model: str) -> Outcome:
 
 def told_kind(result: SegmentResult) -> str:
     """Return the kind of image that the engine took an image for."""
-    return DARK if result.provenance["inverted"] else BRIGHT
+    return DARK if result.kind == "brightfield" else BRIGHT
 
 
 def true_kind(source: ImageSource, labels: Labels) -> str:

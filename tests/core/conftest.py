@@ -22,4 +22,4 @@ def tiny_model_file(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def bundled_model() -> Model:
     """The model that comes with the package."""
-    return load_model("nuclei-fluorescence")
+    return load_model("nuclei")

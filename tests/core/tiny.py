@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from napari_unet_nuclei.core.image.plane import PlaneLook, Signal
 from napari_unet_nuclei.core.model.card import Architecture, ModelCard
 from napari_unet_nuclei.core.model.device import Device
 from napari_unet_nuclei.core.model.file import Model, save_model
@@ -16,6 +17,8 @@ TINY = Architecture(base_width=4, depth=2)
 TINY_CLASSES = Architecture(base_width=4, depth=2, heads=("classes",), classes=3)
 CLASS_NAMES = ("sky", "road", "car")
 FLOAT32 = Device("cpu", "the processor", torch.float32)
+GREY = PlaneLook("fluorescence", (Signal("intensity", (0,)),), "only channel")
+"""How an image of one channel is read."""
 
 
 def tiny_network(architecture: Architecture = TINY, seed: int = 0) -> UNet:

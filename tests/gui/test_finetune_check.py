@@ -9,6 +9,7 @@ import pytest
 from napari_unet_nuclei.core.correct.correction import Correction
 from napari_unet_nuclei.core.correct.corrections import save_correction
 from napari_unet_nuclei.core.errors import ImageShapeError, NoSamplesError
+from napari_unet_nuclei.core.image.kind import NetworkInputs
 from napari_unet_nuclei.core.progress import Cancelled, Silent
 from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.gui.finetune_check import Asked, Checker, Outlook
@@ -62,7 +63,7 @@ def test_errors_stand_beside_their_rows_and_stop_only_what_is_ticked(check):
 
 
 def test_an_image_that_the_model_cannot_read_is_told_before_the_run(check):
-    outlook = check({FIRST: correction(0)}, [FIRST], InputForm(channels=3))
+    outlook = check({FIRST: correction(0)}, [FIRST], InputForm(NetworkInputs((), 3)))
     assert outlook.problem == ""  # grey is repeated
     two = replace(correction(0), image=np.zeros((2, 14, 84), np.uint8), axes="CYX")
     assert "Choose the one that shows the nuclei" in check({FIRST: two}, [FIRST]).problem

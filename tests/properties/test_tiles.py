@@ -19,7 +19,7 @@ from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.segment.predict import predict_plane
 from napari_unet_nuclei.core.segment.run import segment
-from tests.core.tiny import FLOAT32, tiny_model
+from tests.core.tiny import FLOAT32, GREY, tiny_model
 
 STRIDES = st.sampled_from([1, 2, 8, 16, 32])
 
@@ -101,9 +101,7 @@ def test_the_networks_output_is_the_same_whatever_the_tile_size(number, cells, t
 @example((27, 31), 24, 8.0, 0)
 def test_maps_at_image_resolution_are_the_same_whatever_the_tile_size(shape, tile, scale, seed):
     pixels = np.random.default_rng(seed).random(shape, np.float32)
-    reader = PlaneReader(
-        ImageSource(pixels, "YX"), (), (0,), (0, shape[0], 0, shape[1]), (IntensityRange(0.0, 1.0),), False, True
-    )
+    reader = PlaneReader(ImageSource(pixels, "YX"), (), (0, shape[0], 0, shape[1]), GREY, (IntensityRange(0.0, 1.0),))
     one_piece = predict_plane(reader, scale, runner_of(0, 10_000), Silent()).maps.astype(int)
     tiled = predict_plane(reader, scale, runner_of(0, tile), Silent()).maps.astype(int)
     assert np.abs(tiled - one_piece).max() <= 1, "more than rounding to 8 bits"

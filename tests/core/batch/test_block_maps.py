@@ -8,7 +8,7 @@ import pytest
 from napari_unet_nuclei.core.batch import block_maps
 from napari_unet_nuclei.core.batch.block_maps import find_scale, predict_region
 from napari_unet_nuclei.core.image.axes import ImageSource
-from napari_unet_nuclei.core.image.plane import look_at, open_plane
+from napari_unet_nuclei.core.image.plane import open_plane
 from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.model.device import choose_device
 from napari_unet_nuclei.core.progress import Silent
@@ -16,7 +16,7 @@ from napari_unet_nuclei.core.segment.automatic_size import predict_sized
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.segment.predict import predict_plane
 from tests.core.segment.test_memory import reader
-from tests.core.tiny import FLOAT32, tiny_model
+from tests.core.tiny import FLOAT32, GREY, tiny_model
 from tests.recording import RecordingProgress
 
 PARTS = [(0, 100, 0, 100), (100, 200, 64, 420), (199, 300, 301, 420), (5, 6, 7, 8)]
@@ -44,7 +44,7 @@ def test_the_size_that_windows_tell_is_that_of_the_plane(bundled_model, monkeypa
     monkeypatch.setattr(block_maps, "SAMPLE_SIDE", 96)
     sample = fluorescent_nuclei(shape=(700, 600), diameter=50, count=60)
     source, region = ImageSource(sample.image, "YX"), (0, 700, 0, 600)
-    plane = open_plane(source, (), region, look_at(source, (), region), bundled_model.card.percentiles)
+    plane = open_plane(source, (), region, GREY, bundled_model.card.percentiles)
     runner = NetworkRunner(bundled_model, choose_device("cpu"), 512)
     scale, diameter = find_scale(plane, runner, Silent())
     whole = predict_sized(plane, runner, Silent())
@@ -54,7 +54,7 @@ def test_the_size_that_windows_tell_is_that_of_the_plane(bundled_model, monkeypa
 
 def test_an_image_without_nuclei_is_left_at_its_scale():
     source, region = ImageSource(np.zeros((200, 200), np.uint8), "YX"), (0, 200, 0, 200)
-    plane = open_plane(source, (), region, look_at(source, (), region), (1.0, 99.8))
+    plane = open_plane(source, (), region, GREY, (1.0, 99.8))
     model = tiny_model()
     scale, diameter = find_scale(plane, NetworkRunner(model, FLOAT32, 128), Silent())
     assert scale > 0

@@ -86,13 +86,13 @@ def test_the_new_model_names_its_parent_its_lesson_and_its_figures_and_the_old_o
 
 
 def test_the_card_says_that_other_images_were_taught_than_the_model_was_made_for(monkeypatch):
-    stained = [replace(sample(seed), turned=True) for seed in range(2)]
+    stained = [replace(sample(seed), kind="brightfield") for seed in range(2)]
     card = finetune(base(), stained, SETTINGS, "new").chosen.model.card
-    assert card.kinds == ("fluorescence", "stained")
-    assert card.description.endswith("corrected nuclei in stained images.")
+    assert card.kinds == ("fluorescence", "brightfield")
+    assert card.description.endswith("corrected nuclei in brightfield images.")
     again = Model(card, base().network)
     card = finetune(again, [sample(0), sample(1)], SETTINGS, "newer").chosen.model.card
-    assert card.kinds == ("fluorescence", "stained"), "what the parent was taught is forgotten"
+    assert card.kinds == ("fluorescence", "brightfield"), "what the parent was taught is forgotten"
     assert card.description.endswith("corrected nuclei in fluorescence images.")
 
 
@@ -121,14 +121,17 @@ def test_what_was_not_reviewed_never_enters_the_loss():
 
 def test_rehearsed_crops_are_small_and_of_their_kind():
     assert sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()) < 2 * 2**20
-    rehearsal = read_rehearsal("stained", InputForm(channels=3))
-    assert len(rehearsal.learnt) > len(rehearsal.checked) > 8
-    assert {len(one.image) for one in rehearsal.learnt} == {3}
-    assert all(one.name.startswith("stained") and one.labels.max() > 0 for one in rehearsal.learnt)
-    assert {one.kind for one in (*rehearsal.learnt, *rehearsal.checked)} == {"stained"}
-    assert {one.dataset for one in (*rehearsal.learnt, *rehearsal.checked)} == {""}
-    assert sum(source.images for source in rehearsal.sources) == len(rehearsal.learnt)
-    assert all(source.licence and source.credit for source in rehearsal.sources)
+    for kind, in_colour in (("fluorescence", False), ("brightfield", True)):
+        rehearsal = read_rehearsal(kind, InputForm())
+        assert len(rehearsal.learnt) > len(rehearsal.checked) > 8
+        crops = (*rehearsal.learnt, *rehearsal.checked)
+        assert {len(one.image) for one in crops} == {1}
+        assert {one.kind for one in crops} == {kind}
+        assert {one.dataset for one in crops} == {""}
+        assert sum(one.labels.max() > 0 for one in crops) > 0.9 * len(crops)
+        assert any(one.picture is not None for one in crops) == in_colour
+        assert sum(source.images for source in rehearsal.sources) == len(rehearsal.learnt)
+        assert all(source.licence and source.credit for source in rehearsal.sources)
 
 
 def test_corrections_and_rehearsed_crops_of_each_kind_make_as_many_of_the_lesson():
@@ -159,17 +162,21 @@ def test_what_is_rehearsed_is_what_the_old_model_was_made_for_and_what_was_corre
     monkeypatch.setattr(module, "read_rehearsal", remember)
     finetune(base(), [sample(0), sample(1)], SETTINGS.changed(rehearsal=True), "new")
     assert read == ["fluorescence"]
-    dark = [replace(sample(seed), turned=True) for seed in (0, 1)]
+    dark = [replace(sample(seed), kind="brightfield") for seed in (0, 1)]
     finetune(base(), dark, SETTINGS.changed(rehearsal=True), "new")
-    assert sorted(read[1:]) == ["fluorescence", "stained"]
+    assert sorted(read[1:]) == ["brightfield", "fluorescence"]
 
 
 def test_a_model_of_two_channels_rehearses_no_crops_in_colour(monkeypatch):
     read: list[str] = []
     monkeypatch.setattr(module, "read_rehearsal", lambda kind, form: read.append(kind) or Rehearsal((sample(5),)))
     card = ModelCard(name="two", architecture=TINY.model_copy(update={"in_channels": 2}))
-    assert module._rehearsals(card, [replace(sample(0), turned=True)])[1] == Rehearsal()
+    assert module._rehearsals(card, [replace(sample(0), kind="brightfield")])[1] == Rehearsal()
     assert read == ["fluorescence"]
+    read.clear()
+    of_signals = card.model_copy(update={"inputs": ("nuclei", "density")})
+    module._rehearsals(of_signals, [replace(sample(0), kind="brightfield")])
+    assert sorted(read) == ["brightfield", "fluorescence"], "two signals can be made of any picture"
 
 
 def test_both_models_are_compared_as_a_user_has_them(monkeypatch):
@@ -189,8 +196,8 @@ def test_the_new_model_expects_the_sizes_that_it_was_taught():
 
 
 def test_thresholds_and_sizes_are_learnt_for_each_kind_of_images():
-    samples = [sample(0), sample(1), *(replace(sample(seed), turned=True) for seed in (2, 3))]
-    kinds = {"fluorescence", "stained"}
+    samples = [sample(0), sample(1), *(replace(sample(seed), kind="brightfield") for seed in (2, 3))]
+    kinds = {"fluorescence", "brightfield"}
     done = finetune(base(), samples, SETTINGS, "new")
     assert {one.kind for one in done.division.judging} <= kinds == {one.kind for one in samples}
     card = done.chosen.model.card
@@ -203,11 +210,11 @@ def test_what_was_learnt_by_both_models_is_not_taken_for_what_is_surely_found(mo
     """Networks are surer of crops that they have learnt from, so their certainty is not asked of other images."""
     found = Thresholds(foreground=0.6, score=0.8)
     monkeypatch.setattr("napari_unet_nuclei.core.finetune.candidates.fit_thresholds", lambda *given: found)
-    stained = [replace(sample(seed), turned=True) for seed in (1, 2)]
+    stained = [replace(sample(seed), kind="brightfield") for seed in (1, 2)]
     judge = Judge(base(), stained[:1], [sample(0)], stained[1:], FLOAT32)
     card = choose(judge, base(), 1.0, Silent()).model.card
     assert card.for_kind("fluorescence").thresholds.score == pytest.approx(0.8 - SURER)
-    assert card.for_kind("stained").thresholds == found
+    assert card.for_kind("brightfield").thresholds == found
 
 
 def test_mixtures_lie_between_old_and_new():

@@ -10,6 +10,7 @@ from napari_unet_nuclei.core.correct.corrections import list_corrections, read_c
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.finetune import kept as module
 from napari_unet_nuclei.core.finetune.kept import keep_corrections, open_input, own_labels
+from napari_unet_nuclei.core.image.kind import NetworkInputs
 from napari_unet_nuclei.core.train.reading import InputForm
 
 
@@ -69,7 +70,7 @@ def test_a_network_sees_the_chosen_channel_and_dark_nuclei_as_they_were_segmente
 
 def test_an_image_of_other_channels_than_the_network_takes_is_refused_by_name():
     with pytest.raises(ImageShapeError, match="'DAPI': The image has 2 channels, and the model takes 3"):
-        open_input(correction(shape=(2, 40, 50), axes="CYX"), InputForm(channels=3))
+        open_input(correction(shape=(2, 40, 50), axes="CYX"), InputForm(NetworkInputs((), 3)))
 
 
 def test_labels_are_learnt_numbered_and_without_holes():

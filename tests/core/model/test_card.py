@@ -55,9 +55,15 @@ def test_figures_of_an_old_and_a_new_model_stand_side_by_side():
 
 def test_a_card_says_what_a_model_was_made_for_and_what_it_was_taught():
     assert ModelCard(name="x").purpose == "for fluorescence images"
-    taught = ModelCard(name="x").fitted("stained", taught=(20.0,))
-    assert taught.purpose == "for fluorescence images, taught on stained ones"
-    assert taught.kinds == ("fluorescence", "stained")
+    taught = ModelCard(name="x").fitted("brightfield", taught=(20.0,))
+    assert taught.purpose == "for fluorescence images, taught on brightfield ones"
+    assert taught.kinds == ("fluorescence", "brightfield")
+
+
+def test_kinds_by_the_names_of_earlier_versions_are_understood():
+    card = ModelCard.model_validate({"name": "x", "image_kind": "stained", "other_kinds": {"fluorescence": {}}})
+    assert card.kinds == ("brightfield", "fluorescence")
+    assert ModelCard.model_validate({"name": "x", "other_kinds": {"stained": {}}}).kinds[1] == "brightfield"
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".pth", ".h5", ".onnx", ""])
@@ -171,12 +177,12 @@ def test_widths_double_up_to_the_widest():
 
 def test_a_card_holds_for_each_kind_of_images_what_suits_it():
     card = ModelCard(name="m", thresholds=Thresholds(score=0.5), taught=(10.0,))
-    assert card.for_kind("stained") == card == card.for_kind("fluorescence")
-    both = card.fitted("stained", taught=(20.0, 30.0)).fitted("stained", thresholds=Thresholds(score=0.9))
+    assert card.for_kind("brightfield") == card == card.for_kind("fluorescence")
+    both = card.fitted("brightfield", taught=(20.0, 30.0)).fitted("brightfield", thresholds=Thresholds(score=0.9))
     assert both.for_kind("fluorescence").taught == (10.0,)
     assert both.for_kind("fluorescence").thresholds.score == 0.5
-    assert both.for_kind("stained").taught == (20.0, 30.0)
-    assert both.for_kind("stained").thresholds.score == 0.9
+    assert both.for_kind("brightfield").taught == (20.0, 30.0)
+    assert both.for_kind("brightfield").thresholds.score == 0.9
     assert card.fitted("fluorescence", taught=(40.0,)).taught == (40.0,)
     assert ModelCard.model_validate_json(both.model_dump_json()) == both
 

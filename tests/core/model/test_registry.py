@@ -216,9 +216,11 @@ def test_a_damaged_file_hides_no_other_model(registry):
     assert [entry.name for entry in registry.list()] == ["one"]
 
 
-def test_the_kind_of_image_chooses_the_model_or_takes_what_there_is(registry):
-    assert registry.for_kind("fluorescence").name == "one"
-    assert registry.for_kind("stained").name == "one"
+def test_automatic_takes_the_bundled_model_or_what_there_is(registry, tiny_model_file):
+    assert registry.find(AUTOMATIC).name == "one"
+    write_tiny_model(registry.own / "a.safetensors", "a")
+    assert registry.find(AUTOMATIC).name == "one"
+    assert ModelRegistry(registry.own, registry.own / "none").find(AUTOMATIC).name == "a"
 
 
 def test_a_model_for_classes_is_not_chosen_for_nuclei(tmp_path):
@@ -227,12 +229,12 @@ def test_a_model_for_classes_is_not_chosen_for_nuclei(tmp_path):
     card = ModelCard(name="a", task="semantic", classes=("road", "sky"), architecture=architecture)
     save_model(registry.own / "a.safetensors", Model(card, tiny_network(architecture)))
     write_tiny_model(registry.own / "b.safetensors", "b")
-    assert registry.for_kind("fluorescence").name == "b"
+    assert registry.find(AUTOMATIC).name == "b"
 
 
 def test_without_any_model_the_message_says_what_to_do(tmp_path):
     with pytest.raises(UnknownModelError, match="Install"):
-        ModelRegistry(tmp_path / "own", tmp_path / "bundled").for_kind("fluorescence")
+        ModelRegistry(tmp_path / "own", tmp_path / "bundled").find(AUTOMATIC)
 
 
 def test_models_are_loaded_by_name_and_by_path(registry, tiny_model_file):

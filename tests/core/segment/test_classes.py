@@ -89,8 +89,10 @@ def test_all_colours_are_looked_at(tmp_path):
 
 def test_bright_images_are_not_turned_unless_asked(model):
     bright = IMAGE.max() - IMAGE
-    assert not any("inverted" in notice for notice in segment(bright, model).notices)
-    assert any("inverted" in notice for notice in segment(bright, model, invert="yes").notices)
+    as_it_is, turned = segment(bright, model), segment(bright, model, kind="brightfield")
+    assert not any("inverted" in notice for notice in as_it_is.notices)
+    assert any("inverted" in notice for notice in turned.notices)
+    assert np.array_equal(turned.labels, segment(IMAGE, model).labels)
 
 
 def test_settings_that_do_not_act_are_named(model):

@@ -21,7 +21,7 @@ from napari_unet_nuclei.core.segment.automatic_size import predict_sized
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner, TileTooLarge, is_memory_shortage
 from napari_unet_nuclei.core.segment.predict import predict_plane
 from napari_unet_nuclei.core.segment.run import segment
-from tests.core.tiny import FLOAT32, tiny_model
+from tests.core.tiny import FLOAT32, GREY, tiny_model
 from tests.recording import RecordingProgress
 
 GRAPHICS = "cpu:0"
@@ -70,7 +70,7 @@ def float32_everywhere(monkeypatch):
 def reader(shape: tuple[int, int] = (300, 420)) -> PlaneReader:
     light, _ = draw_nuclei(shape, 22, 60, np.random.default_rng(0))
     source = ImageSource(camera(light, np.random.default_rng(0)), "YX")
-    return PlaneReader(source, (), (0,), (0, shape[0], 0, shape[1]), (IntensityRange(100, 700),), False, True)
+    return PlaneReader(source, (), (0, shape[0], 0, shape[1]), GREY, (IntensityRange(100, 700),))
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei, stained_
 from napari_unet_nuclei.core.labels.metrics import match
 from napari_unet_nuclei.core.model.card import Thresholds
 from napari_unet_nuclei.core.model.file import Model, save_model
-from napari_unet_nuclei.core.model.registry import load_model
 from napari_unet_nuclei.core.segment import nuclei
 from napari_unet_nuclei.core.segment import result as results
 from napari_unet_nuclei.core.segment.predict import thresholds_at
@@ -19,6 +18,11 @@ from tests.recording import RecordingProgress
 NUCLEI = fluorescent_nuclei(shape=(150, 170), diameter=22, count=16)
 IMAGE, TRUTH = NUCLEI.image, NUCLEI.labels
 CPU = {"device": "cpu"}
+
+
+def transmitted(light: np.ndarray) -> np.ndarray:
+    """Nuclei that absorb as much as they shone, in 8 bits of transmitted light."""
+    return (230 * 10 ** (-0.6 * light / light.max())).astype(np.uint8)
 
 
 def agreement(first: np.ndarray, second: np.ndarray) -> float:
@@ -107,50 +111,51 @@ def test_pixels_that_are_no_numbers_are_background_and_mentioned_once():
     assert agreement(clean[far], result.labels[0][far]) > 0.5
 
 
-def test_a_bright_background_is_inverted_and_said():
-    dark = segment(IMAGE, "nuclei-fluorescence", **CPU)
-    bright = segment(IMAGE.max() - IMAGE, "nuclei-fluorescence", **CPU)
-    assert any("Bright background" in notice for notice in bright.notices)
-    assert bright.provenance["inverted"]
-    assert not dark.provenance["inverted"]
-    assert agreement(dark.labels, bright.labels) > 0.8
-    assert agreement(dark.labels, segment(IMAGE, invert="no", **CPU).labels) == 1
-    assert segment(IMAGE.max() - IMAGE, invert="no", **CPU).provenance["inverted"] is False
+def test_a_bright_background_is_read_by_its_density_and_said():
+    dark = segment(IMAGE, **CPU)
+    bright = segment(transmitted(IMAGE), **CPU)
+    assert any("Dark nuclei on bright" in notice for notice in bright.notices)
+    assert not any("was made for" in notice for notice in bright.notices)
+    assert (dark.kind, bright.kind) == ("fluorescence", "brightfield")
+    assert (dark.model, bright.model) == ("nuclei", "nuclei")
+    assert match(dark.labels, bright.labels).average_precision[0] > 0.8
+    assert agreement(dark.labels, segment(IMAGE, kind="fluorescence", **CPU).labels) == 1
+
+
+def test_a_chosen_kind_is_obeyed():
+    assert segment(transmitted(IMAGE), kind="fluorescence", **CPU).kind == "fluorescence"
+    assert segment(IMAGE, kind="brightfield", **CPU).kind == "brightfield"
 
 
 def test_a_fine_tuned_model_uses_what_it_learnt_of_the_kind_of_image(tmp_path, bundled_model):
-    card = bundled_model.card.fitted("stained", thresholds=Thresholds(foreground=0.7, split=0.3), taught=(19.0,))
+    card = bundled_model.card.fitted("brightfield", thresholds=Thresholds(foreground=0.7, split=0.3), taught=(19.0,))
     save_model(tmp_path / "ours.safetensors", Model(card, bundled_model.network))
     results = {
         kind: segment(image, str(tmp_path / "ours.safetensors"), diameter=22, **CPU)
-        for kind, image in (("fluorescence", IMAGE), ("stained", IMAGE.max() - IMAGE))
+        for kind, image in (("fluorescence", IMAGE), ("brightfield", transmitted(IMAGE)))
     }
     for kind, result in results.items():
         assert result.thresholds == thresholds_at(card.for_kind(kind), 1.0)
 
 
-def test_a_bright_background_and_stained_colours_get_the_model_for_them():
-    bright = segment(IMAGE.max() - IMAGE, **CPU)
-    assert bright.model == "nuclei-stained"
-    assert not any("was made for" in notice for notice in bright.notices)
-    dark = segment(IMAGE, **CPU)
-    assert dark.model == "nuclei-fluorescence"
-    assert match(dark.labels, bright.labels).average_precision[0] > 0.8
+def test_stained_tissue_is_read_by_its_haematoxylin():
     tissue = stained_tissue()
     coloured = segment(tissue.image, **CPU)
-    assert (coloured.model, coloured.channel) == ("nuclei-stained", "all colours")
+    assert (coloured.model, coloured.channel, coloured.kind) == ("nuclei", "haematoxylin", "brightfield")
     assert match(tissue.labels, coloured.labels).average_precision[0] > 0.5
-    by_force = segment(tissue.image, "nuclei-fluorescence", **CPU)
-    assert any("was made for fluorescence" in notice for notice in by_force.notices)
+    assert np.array_equal(coloured.labels, segment(tissue.image, "nuclei-stained", **CPU).labels)
 
 
-def test_a_model_that_was_taught_stained_images_is_not_said_to_be_for_others(tmp_path):
-    model = load_model("nuclei-fluorescence")
-    card = model.card.model_copy(update={"name": "ours"}).fitted("stained", taught=(20.0,))
-    save_model(tmp_path / "ours.safetensors", Model(card, model.network))
-    bright = segment(IMAGE.max() - IMAGE, str(tmp_path / "ours.safetensors"), **CPU)
-    assert not any("was made for" in notice for notice in bright.notices)
-    assert segment(IMAGE.max() - IMAGE, **CPU).model == "nuclei-stained"
+def test_a_model_that_does_not_know_the_kind_of_image_is_said_to_be_for_others_unless_it_was_taught(
+    tmp_path, bundled_model
+):
+    card = bundled_model.card.model_copy(update={"name": "ours", "other_kinds": {}})
+    save_model(tmp_path / "ours.safetensors", Model(card, bundled_model.network))
+    taught = card.fitted("brightfield", taught=(20.0,))
+    save_model(tmp_path / "taught.safetensors", Model(taught, bundled_model.network))
+    for name, said in (("ours", True), ("taught", False)):
+        found = segment(transmitted(IMAGE), str(tmp_path / f"{name}.safetensors"), **CPU)
+        assert any("was made for" in notice for notice in found.notices) == said
 
 
 @pytest.mark.parametrize("alpha", [False, True])

@@ -13,7 +13,7 @@ from napari_unet_nuclei.core.segment.automatic_size import SCALES, first_look, p
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.segment.run import segment
 from napari_unet_nuclei.core.segment.size import NO_NUCLEI, SizeEvidence
-from tests.core.tiny import FLOAT32, tiny_model
+from tests.core.tiny import FLOAT32, GREY, tiny_model
 
 CARD = ModelCard(name="m")
 
@@ -89,7 +89,7 @@ def test_the_scale_brings_nuclei_to_the_models_size_within_bounds(diameter, scal
 
 def reader_of(pixels: np.ndarray) -> PlaneReader:
     height, width = pixels.shape
-    return PlaneReader(ImageSource(pixels, "YX"), (), (0,), (0, height, 0, width), (IntensityRange(0, 1),), False, True)
+    return PlaneReader(ImageSource(pixels, "YX"), (), (0, height, 0, width), GREY, (IntensityRange(0, 1),))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 2000), (900, 2), (400, 700)])

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image as Picture
 
 from napari_unet_nuclei.core.errors import DatasetError
+from napari_unet_nuclei.core.image.kind import NetworkInputs
 from napari_unet_nuclei.core.image.synthetic import stained_tissue
 from napari_unet_nuclei.core.image.synthetic_classes import cell_classes
 from napari_unet_nuclei.core.labels.classes import ClassCoding
@@ -103,7 +104,8 @@ def test_images_are_not_turned_and_keep_all_their_colours(tmp_path):
     iio.imwrite(tmp_path / "labels.png", (tissue.labels > 0).astype(np.uint8))
     assert count_channels(path) == 3
     entry = Entry("a", path, (tmp_path / "labels.png",), False, "a")
-    pixels, found = read_pair(entry, InputForm(count_channels(path), classes=ClassCoding()))
+    read, found = read_pair(entry, InputForm(NetworkInputs((), count_channels(path)), classes=ClassCoding()))
+    pixels = read.image
     assert pixels.shape == (3, 48, 64)
     inside = found.labels > 0
     assert np.median(pixels[0][inside]) < np.median(pixels[0][~inside])

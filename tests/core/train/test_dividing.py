@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_unet_nuclei.core.errors import DatasetError, NoSamplesError
+from napari_unet_nuclei.core.image.kind import NetworkInputs
 from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.progress import Cancelled, Silent
 from napari_unet_nuclei.core.train.dataset import (
@@ -146,7 +147,7 @@ def test_every_real_image_is_listed_and_the_parts_share_no_field(nuclei_data):
 def test_real_images_of_every_kind_are_read_with_nuclei_bright(nuclei_data):
     for modality in ("fluorescence", "stained_purple_on_purple", "stained_purple_on_white", "brightfield_gray"):
         entries = list_entries(nuclei_data / "dsb2018", [Condition("modality", modality)])
-        for form in (InputForm(), InputForm(channels=3)):
+        for form in (InputForm(), InputForm(NetworkInputs((), 3))):
             for sample in read_entries(entries[::60], form, Silent()):
                 inside = sample.labels > 0
                 brighter = sample.image[:, inside].mean(axis=1) > sample.image[:, ~inside].mean(axis=1)

@@ -9,7 +9,8 @@ import tifffile
 
 from napari_unet_nuclei.core.errors import DatasetError
 from napari_unet_nuclei.core.image.axes import ImageSource
-from napari_unet_nuclei.core.image.plane import look_at, open_plane
+from napari_unet_nuclei.core.image.kind import NetworkInputs, possible_looks
+from napari_unet_nuclei.core.image.plane import open_plane
 from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei, stained_tissue, two_channels
 from napari_unet_nuclei.core.train.layouts import Entry
 from napari_unet_nuclei.core.train.reading import InputForm, read_pair
@@ -51,27 +52,41 @@ def mask(path: Path, *boxes: tuple[int, int, int, int]) -> Path:
 
 @pytest.mark.parametrize("pixels", [FLUORESCENT.image, 65535 - FLUORESCENT.image, STAINED.image])
 def test_an_image_is_normalised_as_when_segmenting(tmp_path, labels, pixels):
-    image, _ = read_pair(entry(write(tmp_path / "image.png", pixels), labels), InputForm())
+    read, _ = read_pair(entry(write(tmp_path / "image.png", pixels), labels), InputForm())
     source = ImageSource(pixels, "YXS" if pixels.ndim == 3 else "YX")
-    reader = open_plane(source, (), WHOLE, look_at(source, (), WHOLE), (1.0, 99.8))
-    assert np.array_equal(image, reader.read(WHOLE))
-    assert (image.shape, image.dtype) == ((1, *SHAPE), np.float32)
+    look = possible_looks(source, (), WHOLE, kind=read.kind)[0]
+    assert np.array_equal(read.image, open_plane(source, (), WHOLE, look, (1.0, 99.8)).read(WHOLE))
+    assert (read.image.shape, read.image.dtype) == ((1, *SHAPE), np.float32)
 
 
 def test_dark_nuclei_on_a_bright_background_become_bright(tmp_path, labels):
-    image, _ = read_pair(entry(write(tmp_path / "image.png", 65535 - FLUORESCENT.image), labels), InputForm())
+    read, _ = read_pair(entry(write(tmp_path / "image.png", 65535 - FLUORESCENT.image), labels), InputForm())
+    image = read.image
+    assert read.kind == "brightfield"
     assert np.median(image[0][FLUORESCENT.labels > 0]) > np.median(image[0][FLUORESCENT.labels == 0])
 
 
+def test_stained_tissue_keeps_its_colours_so_that_training_can_vary_its_stains(tmp_path):
+    truth = write(tmp_path / "labels.png", STAINED.labels.astype(np.uint16))
+    read, _ = read_pair(entry(write(tmp_path / "image.png", STAINED.image), truth), InputForm())
+    assert np.array_equal(read.picture, np.moveaxis(STAINED.image, -1, 0))
+    inside = STAINED.labels > 0
+    assert np.median(read.image[0][inside]) > np.median(read.image[0][~inside])
+
+
 def test_a_network_may_take_all_colours_and_they_are_turned_together(tmp_path, labels):
-    image, _ = read_pair(entry(write(tmp_path / "image.png", STAINED.image), labels), InputForm(channels=3))
+    picture = write(tmp_path / "image.png", STAINED.image)
+    truth = write(tmp_path / "labels.png", STAINED.labels.astype(np.uint16))
+    read, _ = read_pair(entry(picture, truth), InputForm(NetworkInputs((), 3)))
+    image = read.image
     assert image.shape == (3, *SHAPE)
     inside = STAINED.labels > 0
     assert all(np.median(colour[inside]) > np.median(colour[~inside]) for colour in image)
 
 
 def test_a_grey_image_is_repeated_for_a_network_that_takes_colours(image, labels):
-    pixels, _ = read_pair(entry(image, labels), InputForm(channels=3))
+    read, _ = read_pair(entry(image, labels), InputForm(NetworkInputs((), 3)))
+    pixels = read.image
     assert pixels.shape == (3, *SHAPE)
     assert (pixels == pixels[0]).all()
 
@@ -81,7 +96,8 @@ def test_any_number_of_channels_is_read_also_where_the_file_does_not_name_them(t
     sample = two_channels()
     image = write(tmp_path / "image.ome.tif", sample.image, metadata={"axes": axes})
     labels = write(tmp_path / "labels.tif", sample.labels)
-    pixels, _ = read_pair(entry(image, labels), InputForm(channels=2))
+    read, _ = read_pair(entry(image, labels), InputForm(NetworkInputs((), 2)))
+    pixels = read.image
     assert pixels.shape == sample.image.shape
     assert not np.array_equal(pixels[0], pixels[1])
 
@@ -92,12 +108,12 @@ def test_a_channel_is_chosen_where_the_network_takes_one(tmp_path):
         write(tmp_path / "image.ome.tif", sample.image, metadata={"axes": "CYX"}),
         write(tmp_path / "labels.tif", sample.labels),
     )
-    both, _ = read_pair(pair, InputForm(channels=2))
-    assert np.array_equal(read_pair(pair, InputForm(channel=1))[0], both[1:])
+    both, _ = read_pair(pair, InputForm(NetworkInputs((), 2)))
+    assert np.array_equal(read_pair(pair, InputForm(channel=1))[0].image, both.image[1:])
     with pytest.raises(DatasetError, match=r"image\.ome\.tif.*Choose"):
         read_pair(pair, InputForm())
     with pytest.raises(DatasetError, match=r"image\.ome\.tif.*has 2 channels, and the model takes 3"):
-        read_pair(pair, InputForm(channels=3))
+        read_pair(pair, InputForm(NetworkInputs((), 3)))
 
 
 def test_a_stack_is_refused(tmp_path, labels):

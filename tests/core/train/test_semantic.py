@@ -55,7 +55,7 @@ def test_a_batch_without_known_pixels_teaches_nothing():
 def test_what_lies_beyond_the_image_or_is_void_has_no_class():
     labels = np.tile([0, 1, 2, 2], (20, 10))
     reviewed = labels != 1
-    crop = TASK.draw_crop(sample(labels, reviewed), 64, np.random.default_rng(0))
+    crop = TASK.draw_crop(sample(labels, reviewed), 64, 1.0, np.random.default_rng(0))
     targets = TASK.targets([crop], "cpu")
     assert (targets.shape, targets.dtype) == ((1, 64, 64), torch.int64)
     assert set(targets.unique().tolist()) == {VOID, 0, 2}
@@ -65,7 +65,7 @@ def test_what_lies_beyond_the_image_or_is_void_has_no_class():
 def test_crops_are_cut_at_about_the_images_own_scale():
     one = of_cells(0)
     scales = [
-        (TASK.draw_crop(one, 32, np.random.default_rng(seed)).diameters / np.maximum(one.diameters, 1e-9))[1]
+        (TASK.draw_crop(one, 32, 1.0, np.random.default_rng(seed)).diameters / np.maximum(one.diameters, 1e-9))[1]
         for seed in range(50)
     ]
     assert SCALES[0] <= min(scales) < 0.8
@@ -75,7 +75,7 @@ def test_crops_are_cut_at_about_the_images_own_scale():
 def test_augmentation_adds_no_debris_and_keeps_colours_apart():
     flat = np.zeros((3, 32, 32), np.float32)
     flat[0] = 0.5
-    crop = TASK.draw_crop(Sample("flat", flat, np.zeros((32, 32), np.int32), "f"), 32, np.random.default_rng(0))
+    crop = TASK.draw_crop(Sample("flat", flat, np.zeros((32, 32), np.int32), "f"), 32, 1.0, np.random.default_rng(0))
     images, _ = TASK.augmentation(1.0)([crop] * 64, seed=0)
     blue = images[:, 2].flatten(1).mean(1) - images[:, 1].flatten(1).mean(1)
     assert blue.abs().max() < 0.05  # neither green nor blue received anything from the other colours

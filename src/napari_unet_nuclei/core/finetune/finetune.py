@@ -150,7 +150,8 @@ def finetune(
 def _rehearsals(card: ModelCard, samples: Sequence[Sample]) -> tuple[Rehearsal, Rehearsal]:
     """Crops of the kind that the old model was made for, and of the one that was corrected where that is another."""
     form = InputForm.of_model(card)
-    readable = form.channels in (1, COLOURS)  # by a network for other channels, crops in colour cannot be read
+    # Nuclear signals are made of any picture; by a network for other channels, crops in colour cannot be read.
+    readable = bool(form.inputs.names) or form.channels in (1, COLOURS)
     others = {sample.kind for sample in samples} - {card.image_kind} if readable else set()
     other = read_rehearsal(others.pop(), form) if others else Rehearsal()
     return read_rehearsal(card.image_kind, form), other

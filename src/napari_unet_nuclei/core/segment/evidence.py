@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from napari_unet_nuclei.core.image.axes import ImageSource
-from napari_unet_nuclei.core.image.plane import ImageKind, PlaneLook, PlaneReader, open_plane
+from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader, open_plane
 from napari_unet_nuclei.core.labels.decode import decode_maps
 from napari_unet_nuclei.core.progress import Advanced, Progress, Silent
 from napari_unet_nuclei.core.segment.automatic_size import WINDOW, brightest_patch, first_look, scale_for
@@ -23,6 +23,10 @@ from napari_unet_nuclei.core.types import Region
 CLEAR = 1.5
 """The kind that the picture makes less likely must have this many times the evidence of the other to be taken, and the
 likelier one as many times that of the other not to be called doubtful."""
+
+AS_GOOD = 0.9
+"""Readings of one kind with this share of the best evidence are as good, and the likeliest of them is taken: the same
+nuclei often show in two colours, in one of them brighter."""
 
 LEAST = 100.0
 """Evidence in pixels of the model's scale, about half a nucleus, below which a window is said to show nothing."""
@@ -77,18 +81,23 @@ def choose_look(
         card = runner.card.for_kind(look.kind)
         reader = open_plane(source, index, region, look, card.percentiles)
         evidence.append(_evidence(reader, runner, diameter))
-    likeliest = looks[0].kind
-    best: dict[ImageKind, tuple[float, PlaneLook]] = {}
-    for look, found in zip(looks, evidence, strict=True):
-        if look.kind not in best or found > best[look.kind][0]:
-            best[look.kind] = (found, look)
-    (first, look), others = best.pop(likeliest), list(best.values())
+    found = {
+        kind: _best([(one, look) for one, look in zip(evidence, looks, strict=True) if look.kind == kind])
+        for kind in dict.fromkeys(look.kind for look in looks)
+    }
+    (first, look), *others = found.values()
     if not others:
         return ChosenLook(look)
     [(second, other)] = others
     if second > max(CLEAR * first, LEAST):
         return ChosenLook(other)
     return ChosenLook(look, sure=first > max(CLEAR * second, LEAST))
+
+
+def _best(readings: Sequence[tuple[float, PlaneLook]]) -> tuple[float, PlaneLook]:
+    """Return the evidence and the look of the first reading that is as good as the best."""
+    most = max(evidence for evidence, _ in readings)
+    return next((evidence, look) for evidence, look in readings if evidence >= AS_GOOD * most)
 
 
 def _evidence(reader: PlaneReader, runner: NetworkRunner, diameter: float) -> float:
@@ -101,7 +110,7 @@ def _evidence(reader: PlaneReader, runner: NetworkRunner, diameter: float) -> fl
     maps = predict_plane(window, scale, runner, Silent()).maps
     labels = decode_maps(maps, thresholds_at(card, scale))
     surplus = maps[0][labels > 0].astype(np.float64) / 255 - 0.5
-    return float(surplus.sum()) * scale**2
+    return max(float(surplus.sum()), 0.0) * scale**2
 
 
 def _window(reader: PlaneReader, side: float) -> Region:

@@ -14,7 +14,7 @@ from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource, guess_axes
 from napari_unet_nuclei.core.image.kind import possible_looks
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
-from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader, open_plane
+from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader, Transform, open_plane
 from napari_unet_nuclei.core.labels.decode import TUNED
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.device import Device, choose_device
@@ -32,6 +32,13 @@ from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import SegmentResult
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import AnyArray, Region
+
+TURNED: dict[Transform, str] = {
+    "haematoxylin": "haematoxylin was separated",
+    "density": "the image was read as optical density",
+    "negative": "the image was inverted",
+}
+"""What was done to dark nuclei on a bright background, so that nuclei are bright."""
 
 
 def segment(
@@ -258,8 +265,7 @@ def notices_of_look(look: PlaneLook, readers: Sequence[PlaneReader]) -> Iterator
     elif not all(reader.complete for reader in readers):
         yield "Some pixels are NaN or infinite; they were treated as background."
     if look.kind == "brightfield":
-        what = "haematoxylin was separated" if look.stained else "the image was read as optical density"
-        yield f"Dark nuclei on bright: {what}."
+        yield f"Dark nuclei on bright: {TURNED[look.signals[0].transform]}."
     elif readers[0].source.is_colour:
         yield f"Colour picture: read from the {look.name}."
 
