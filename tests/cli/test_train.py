@@ -123,7 +123,7 @@ def test_the_card_says_what_a_person_said(index, tmp_path):
     shown = run("train", index, "--out", out, "--where", "stain!=other", "--about", tmp_path / "about.json", *SMALL)
     assert shown.exit_code == 0, shown.output
     card = load_model(str(out)).card
-    assert (card.description, card.licence, card.image_kind) == ("For our cells.", "CC0", "stained")
+    assert (card.description, card.licence, card.image_kind) == ("For our cells.", "CC0", "brightfield")
     [source] = card.training.datasets
     assert (source.licence, source.images) == ("ours", 1)
 

@@ -110,7 +110,7 @@ def train_command(
         typer.Option(
             "--about",
             metavar="FILE.json",
-            help="What the model's card is to say: description, image_kind (fluorescence or stained), licence, "
+            help="What the model's card is to say: description, image_kind (fluorescence or brightfield), licence, "
             "limits; data_licence, of data sets whose index has no column 'licence'; credits, a list of name, licence "
             "and credit of each data set.",
         ),

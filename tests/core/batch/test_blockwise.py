@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("small_halo")
 
 
 def test_a_fine_tuned_model_finds_the_same_in_blocks_by_what_it_learnt_of_the_kind_of_image(tmp_path, bundled_model):
-    card = bundled_model.card.fitted("stained", thresholds=Thresholds(foreground=0.7, split=0.3), taught=(19.0,))
+    card = bundled_model.card.fitted("brightfield", thresholds=Thresholds(foreground=0.7, split=0.3), taught=(19.0,))
     path = tmp_path / "ours.safetensors"
     save_model(path, Model(card, bundled_model.network))
     bright = IMAGE.max() - IMAGE

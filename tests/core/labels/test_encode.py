@@ -5,7 +5,7 @@ import pytest
 
 from napari_unet_nuclei.core.image.synthetic import draw_nuclei
 from napari_unet_nuclei.core.labels.encode import (
-    OUTLINE_WEIGHT,
+    OUTLINE_WEIGHTS,
     SMALL_WEIGHT,
     encode_labels,
     equivalent_diameters,
@@ -80,7 +80,9 @@ def test_outlines_and_small_nuclei_weigh_more():
     labels = squares((8, 8), side=7)
     maps = encode_labels(labels, 28.0)
     assert maps.weight[0, 0] == 1
-    assert maps.weight[8, 8] == pytest.approx(OUTLINE_WEIGHT * min(SMALL_WEIGHT, 28 / equivalent_diameters(labels)[1]))
+    assert maps.weight[8, 8] == pytest.approx(
+        OUTLINE_WEIGHTS["fluorescence"] * min(SMALL_WEIGHT, 28 / equivalent_diameters(labels)[1])
+    )
 
 
 def test_what_nobody_reviewed_weighs_nothing():

@@ -8,8 +8,8 @@ from napari_unet_nuclei.core.train.breakdown import broken_down, by_dataset_and_
 from napari_unet_nuclei.core.train.samples import Sample
 
 
-def sample(dataset: str, *, turned: bool = False) -> Sample:
-    return Sample("s", np.zeros((1, 4, 4), np.float32), np.zeros((4, 4), np.int32), "g", dataset, turned=turned)
+def sample(dataset: str, *, kind: str = "fluorescence") -> Sample:
+    return Sample("s", np.zeros((1, 4, 4), np.float32), np.zeros((4, 4), np.int32), "g", dataset, kind=kind)
 
 
 def counts(found: int, missed: int) -> MatchCounts:
@@ -17,11 +17,11 @@ def counts(found: int, missed: int) -> MatchCounts:
     return MatchCounts(np.full(size, found), np.zeros(size, int), np.full(size, missed))
 
 
-MIXED = [sample("a"), sample("a", turned=True), sample("b"), sample("a")]
+MIXED = [sample("a"), sample("a", kind="brightfield"), sample("b"), sample("a")]
 
 
 def test_samples_belong_together_by_set_and_kind():
-    assert by_dataset_and_kind(MIXED) == {"a fluorescence": [0, 3], "a stained": [1], "b fluorescence": [2]}
+    assert by_dataset_and_kind(MIXED) == {"a fluorescence": [0, 3], "a brightfield": [1], "b fluorescence": [2]}
     assert by_dataset_and_kind([sample("")]) == {"fluorescence": [0]}
 
 

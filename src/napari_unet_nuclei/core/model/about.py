@@ -7,15 +7,14 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from napari_unet_nuclei.core.errors import SettingsError
-from napari_unet_nuclei.core.image.plane import ImageKind
-from napari_unet_nuclei.core.model.card import Credit, Part
+from napari_unet_nuclei.core.model.card import CardKind, Credit, Part
 
 
 class About(Part):
     """What a person says of a model that is to be trained; the rest of its card is measured or follows."""
 
     description: str = ""
-    image_kind: ImageKind | None = Field(
+    image_kind: CardKind | None = Field(
         None, description="Images the model is for; as in the model it is started from where not given."
     )
     data_licence: str = Field("", description="Of the data sets whose licence is said nowhere else.")
