@@ -22,6 +22,7 @@ from napari_unet_nuclei.cli.options import (
 )
 from napari_unet_nuclei.cli.progress import TerminalProgress
 from napari_unet_nuclei.core.errors import SettingsError
+from napari_unet_nuclei.core.image.kind import InputName
 from napari_unet_nuclei.core.labels.classes import ClassCoding
 from napari_unet_nuclei.core.model.about import About, read_about
 from napari_unet_nuclei.core.model.card import ARCHITECTURES, Architecture, ModelCard, TaskName
@@ -31,6 +32,9 @@ from napari_unet_nuclei.core.settings import TrainSettings
 if TYPE_CHECKING:
     from napari_unet_nuclei.core.train.division import DataSet
     from napari_unet_nuclei.core.train.layouts import Condition
+
+INPUTS: tuple[tuple[InputName, ...], ...] = (("nuclei",), ("nuclei", "density"))
+"""What networks for nuclei can read."""
 
 FINISH = "Finishing: training ends with this epoch, and the best weights so far are kept."
 
@@ -88,9 +92,19 @@ def train_command(
             min=1,
             max=64,
             help="Channels that the network takes at once: 3 for colours.",
-            show_default="1; for classes, those of the first image",
+            show_default="as --inputs says; for classes, those of the first image",
         ),
     ] = None,
+    inputs: Annotated[
+        str,
+        typer.Option(
+            "--inputs",
+            metavar="NAME,...",
+            help="What a network for nuclei reads: nuclei (a fluorescence channel, haematoxylin, or optical density), "
+            "or nuclei,density (and the density of all stains together).",
+            show_default="nuclei,density, or those of --base",
+        ),
+    ] = "",
     base_width: field_option(Architecture, "base_width") = None,  # type: ignore[valid-type]  # which typer reads
     depth: field_option(Architecture, "depth") = None,  # type: ignore[valid-type]
     class_names: Annotated[
@@ -144,6 +158,7 @@ def train_command(
         architecture=shape,
         base=base,
         in_channels=in_channels or 0,
+        inputs=_inputs(inputs, task, in_channels),
         coding=coding,
         class_names=names,
         where=_conditions(where or []),
@@ -165,6 +180,19 @@ def _shape(name: str, changed: dict[str, int | None], from_base: bool) -> Archit
     if from_base and not (name or given):
         return None
     return ARCHITECTURES[name or "compact"].model_copy(update=given)
+
+
+def _inputs(text: str, task: TaskName, in_channels: int | None) -> tuple[InputName, ...]:
+    """Read which signals the network is to see."""
+    if not text:
+        return ()
+    if task == "semantic" or in_channels is not None:
+        raise typer.BadParameter("It is for nuclei only, and takes the place of --in-channels.", param_hint="--inputs")
+    for known in INPUTS:
+        if tuple(name.strip() for name in text.split(",")) == known:
+            return known
+    choices = " or ".join(",".join(known) for known in INPUTS)
+    raise typer.BadParameter(f"'{text}' is not {choices}.", param_hint="--inputs")
 
 
 def _check_name(out: Path) -> None:

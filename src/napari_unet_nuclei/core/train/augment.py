@@ -24,7 +24,7 @@ BRIGHTEST = 1.5
 """Normalised intensities above this are clipped before gamma, which needs a bounded range."""
 
 
-class PoissonNoise(K.IntensityAugmentationBase2D):
+class PhotonNoise(K.IntensityAugmentationBase2D):
     """Photon noise: variance proportional to intensity, at 20 to 400 photons for intensity 1."""
 
     def generate_parameters(self, shape: tuple[int, ...]) -> dict[str, Tensor]:
@@ -32,9 +32,9 @@ class PoissonNoise(K.IntensityAugmentationBase2D):
         return {"photons": torch.exp(torch.empty(shape[0]).uniform_(3.0, 6.0))}
 
     def apply_transform(self, input: Tensor, params: dict[str, Tensor], flags: Any, transform: Any = None) -> Tensor:
-        """Replace intensities by photon counts over the photons of intensity 1."""
+        """Add noise as counted photons have it; a normal distribution, ten times as fast, is near enough to theirs."""
         photons = params["photons"].to(input).view(-1, 1, 1, 1)
-        return torch.poisson(input.clamp(min=0) * photons) / photons
+        return (input + (input.clamp(min=0) / photons).sqrt() * torch.randn_like(input)).clamp(min=0)
 
 
 class Debris(K.IntensityAugmentationBase2D):
@@ -153,7 +153,7 @@ class Augmentation:
             K.RandomLinearIllumination(gain=(0.01, 0.01 + 0.3 * s), p=0.2 * s),
             Debris(p=0.1 * s),
             K.RandomGaussianBlur((7, 7), (0.3, 0.3 + 1.7 * s), p=0.3 * s),
-            PoissonNoise(p=0.2 * s),
+            PhotonNoise(p=0.2 * s),
         )
         return [one for one in exposures if not isinstance(one, self._without)]
 

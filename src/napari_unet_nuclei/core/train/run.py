@@ -92,6 +92,8 @@ class TrainRequest:
     in_channels : int
         Channels of the input. 0 stands for those of ``base``, else for one where nuclei are to be told apart, and for
         those of the first image where classes are.
+    inputs : tuple of InputName
+        Nuclear signals that a network for nuclei reads; those of ``base``, or the default, where empty.
     coding : ClassCoding
         How labels tell classes.
     class_names : tuple of str
@@ -113,6 +115,7 @@ class TrainRequest:
     architecture: Architecture | None = None
     base: str = ""
     in_channels: int = 0
+    inputs: tuple[InputName, ...] = ()
     coding: ClassCoding = field(default_factory=ClassCoding)
     class_names: tuple[str, ...] = ()
     where: tuple[Condition, ...] = ()
@@ -258,6 +261,8 @@ def _input_form(request: TrainRequest, base: Model | None, divided: Sequence[Div
 
 def _signals(request: TrainRequest, base: Model | None) -> tuple[InputName, ...]:
     """Nuclear signals that the network reads; none where it reads the image's own channels."""
+    if request.inputs:
+        return request.inputs
     if request.in_channels:
         return ("nuclei",) if request.in_channels == 1 else ()
     return base.card.network_inputs.names if base else INSTANCE_INPUTS
