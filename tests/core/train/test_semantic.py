@@ -21,7 +21,7 @@ TASK = SemanticTask(MODEL.card)
 
 
 def sample(labels: np.ndarray, reviewed: np.ndarray | None = None, name: str = "s") -> Sample:
-    return Sample(name, labels[None].astype(np.float32), labels.astype(np.int32), name, reviewed)
+    return Sample(name, labels[None].astype(np.float32), labels.astype(np.int32), name, reviewed=reviewed)
 
 
 def of_cells(seed: int) -> Sample:
