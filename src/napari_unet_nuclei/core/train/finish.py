@@ -13,7 +13,7 @@ from napari_unet_nuclei.core.model.file import Model
 from napari_unet_nuclei.core.model.unet import UNet
 from napari_unet_nuclei.core.progress import Progress, Share
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
-from napari_unet_nuclei.core.train.fit_score import augmented, fit_score
+from napari_unet_nuclei.core.train.fit_score import augmented, fit_score, score_figures
 from napari_unet_nuclei.core.train.fit_thresholds import fit_thresholds
 from napari_unet_nuclei.core.train.samples import Sample
 from napari_unet_nuclei.core.train.semantic import MEAN_IOU, PIXEL_ACCURACY, compare_classes
@@ -66,7 +66,8 @@ def finish_model(
     thresholds = fit_thresholds(validation, predictions, card, Share(progress, 0.5, 1.0))
     card = card.model_copy(update={"thresholds": thresholds})
     counts = [compare(sample, prediction, card) for sample, prediction in zip(validation, predictions, strict=True)]
-    return Model(card.model_copy(update={"metrics": summarise(counts)}), network)
+    figures = summarise(counts) | score_figures(validation, predictions, card)
+    return Model(card.model_copy(update={"metrics": figures}), network)
 
 
 def refit(
