@@ -59,7 +59,7 @@ def segmentation_figures(megapixels: int, runs: int) -> dict[str, Any]:
     image = field(megapixels)
     device = choose_device()
     precision = str(device.precision).removeprefix("torch.")
-    network, decoding = Stopwatch(NetworkRunner.run), Stopwatch(engine.decode_maps)
+    network, decoding = Stopwatch(NetworkRunner.run), Stopwatch(engine.decode_plane)
     segment(image[:512, :512], axes="YX")  # loads the model and warms up
     bundled = load_model(default_registry().for_kind("fluorescence").name).network
     work = gigaflop_per_megapixel(bundled.fold_normalisation()) * 1e9 * megapixels
@@ -67,7 +67,10 @@ def segmentation_figures(megapixels: int, runs: int) -> dict[str, Any]:
     shares = []
     for _ in range(runs):
         ceiling = convolution_rate(precision, 0.7, device.name)
-        with patch.object(NetworkRunner, "run", network.timed()), patch.object(engine, "decode_maps", decoding.timed()):
+        with (
+            patch.object(NetworkRunner, "run", network.timed()),
+            patch.object(engine, "decode_plane", decoding.timed()),
+        ):
             start = time.perf_counter()
             result = segment(image, axes="YX", diameter=DIAMETER)
             times["total"].append(time.perf_counter() - start)

@@ -69,7 +69,7 @@ def run(folder: str, out: str, lanes: int) -> tuple[float, dict[str, float], int
         (work, "hash_image", "reading"),
         (work, "read_image", "reading"),
         (NetworkRunner, "run", "network"),
-        (nuclei, "decode_maps", "decoding"),
+        (nuclei, "decode_plane", "decoding"),
         (segment_file, "measure_result", "measuring"),
         (work, "write_outputs", "writing"),
     ):

@@ -221,3 +221,12 @@ def test_ctrl_c_keeps_what_is_done_and_leaves_nothing_half_written(tmp_path):
     assert "go on" in messages
     assert sorted(path.name for path in out.iterdir()) == [".nuclei", "a_labels.tif", "a_table.csv"]
     assert not [path for path in out.rglob("*") if ".part" in path.name]
+
+
+@pytest.mark.parametrize(("former", "instead"), [("--seed", "split"), ("--certainty", "score")])
+def test_former_options_are_refused_with_what_to_use_now(tmp_path, former, instead):
+    image = write_image(tmp_path / "a.png")
+    shown = run("segment", image, "--out", tmp_path / "out", former, "0.3")
+    assert shown.exit_code == 1
+    assert f"set '{instead}'" in shown.stderr
+    assert former not in run("segment", "--help").stdout

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from napari_unet_nuclei.core.errors import SettingsError
-from napari_unet_nuclei.core.settings import SegmentSettings, TrainSettings, read_settings, validated
+from napari_unet_nuclei.core.settings import FinetuneSettings, SegmentSettings, TrainSettings, read_settings, validated
 
 
 def test_giving_a_number_turns_its_switch_off():
@@ -98,3 +98,21 @@ def test_the_settings_in_a_runs_description_are_read(tmp_path):
     path = tmp_path / "run.json"
     path.write_text(json.dumps({"program": "x", "settings": settings.model_dump(), "files": []}), encoding="utf-8")
     assert read_settings(path, SegmentSettings) == settings
+
+
+def test_former_settings_that_were_automatic_are_passed_over(tmp_path):
+    file = tmp_path / "settings.json"
+    file.write_text('{"seed_auto": true, "seed": 0.5, "certainty": 0.8, "certainty_auto": true, "foreground": 0.4}')
+    assert read_settings(file, SegmentSettings) == SegmentSettings(foreground=0.4)
+
+
+@pytest.mark.parametrize(("name", "instead"), [("seed", "split"), ("certainty", "score")])
+def test_former_settings_that_were_chosen_are_refused_with_what_to_do(tmp_path, name, instead):
+    file = tmp_path / "settings.json"
+    for text in (f'{{"{name}": 0.5}}', f'{{"{name}": 0.5, "{name}_auto": false}}'):
+        file.write_text(text)
+        with pytest.raises(SettingsError, match=f"'{name}' is gone.*set '{instead}'"):
+            read_settings(file, SegmentSettings)
+    with pytest.raises(SettingsError, match=f"set '{instead}'"):
+        SegmentSettings().changed(**{name: 0.5})
+    assert FinetuneSettings(seed=3).seed == 3

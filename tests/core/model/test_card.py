@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from napari_unet_nuclei.core.errors import ModelFileError
+from napari_unet_nuclei.core.labels.score import Scoring
 from napari_unet_nuclei.core.model.card import (
     Architecture,
     DataSource,
@@ -209,3 +210,21 @@ def test_a_record_of_an_earlier_version_keeps_its_data_set():
 )
 def test_a_source_is_told_in_a_line(source, line):
     assert str(source) == line
+
+
+def test_cards_from_before_notches_and_scores_are_read():
+    old = {"foreground": 0.55, "seed": 0.1, "min_size": 4.0, "certainty": 0.89}
+    card = ModelCard.model_validate({"name": "old", "thresholds": old, "other_kinds": {"stained": {"thresholds": old}}})
+    assert card.thresholds == Thresholds(foreground=0.55, min_size=4.0, score=0.89)
+    assert card.for_kind("brightfield").thresholds == card.thresholds
+    assert card.score is None
+
+
+def test_scores_belong_to_a_kind_of_images_and_come_back_from_json():
+    score = Scoring(("extent",), (0.7,), (0.1,), (1.5,), 2.0)
+    card = ModelCard(name="m", score=score).fitted("brightfield", score=None)
+    again = ModelCard.model_validate_json(card.model_dump_json())
+    assert again == card
+    assert (again.for_kind("fluorescence").score, again.for_kind("brightfield").score) == (score, None)
+    with pytest.raises(ValidationError, match="unknown features"):
+        ModelCard.model_validate({"name": "m", "score": {**card.model_dump()["score"], "features": ("colour",)}})

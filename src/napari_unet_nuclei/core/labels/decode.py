@@ -284,10 +284,11 @@ class Holes:
             for end in (0, -1):
                 inner[np.take(background, end, axis)] = False
         inner[0] = False
-        beside = _neighbours_of(~(mask | inner[background]))
+        enclosed = inner[background] if inner.any() else np.zeros(mask.shape, bool)
+        beside = _neighbours_of(~(mask | enclosed))
         outer = np.zeros(len(basins.summits), bool)
         outer[basins.basin[beside.ravel()[basins.pixels]]] = True
-        pixels = np.flatnonzero(inner[background]) if inner.any() else np.zeros(0, np.int64)
+        pixels = np.flatnonzero(enclosed)
         piece = (np.cumsum(inner) - 1)[background.ravel()[pixels]]
         if not pixels.size:
             return Holes(pixels, piece, 0, np.zeros((0, 2), np.int64), outer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from napari_unet_nuclei.core.image.plane import ImageKind
 from napari_unet_nuclei.core.labels.classes import ClassCounts, pool_classes
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.device import Device
@@ -12,12 +13,16 @@ from napari_unet_nuclei.core.model.file import Model
 from napari_unet_nuclei.core.model.unet import UNet
 from napari_unet_nuclei.core.progress import Progress, Share
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
+from napari_unet_nuclei.core.segment.predict import Prediction
 from napari_unet_nuclei.core.train.breakdown import by_dataset, figure_name, summarise, whole_and_parts
-from napari_unet_nuclei.core.train.fit_score import augmented, fit_score
+from napari_unet_nuclei.core.train.fit_score import augmented, fit_score, score_figures
 from napari_unet_nuclei.core.train.fit_thresholds import fit_thresholds
 from napari_unet_nuclei.core.train.samples import Sample
 from napari_unet_nuclei.core.train.semantic import MEAN_IOU, PIXEL_ACCURACY, compare_classes
 from napari_unet_nuclei.core.train.validate import TILE, compare, predict_samples
+
+Predicted = tuple[Sample, Prediction]
+"""A labelled image, and what the network makes of it."""
 
 
 def finish_model(
@@ -56,24 +61,33 @@ def finish_model(
     predictions = predict_samples(Model(card, network), validation, device, Share(progress, 0.0, 0.25))
     runner = NetworkRunner(Model(card, network), device, TILE)
     crops, seen = augmented(training, runner, Share(progress, 0.25, 0.5))
-    score = fit_score([*validation, *crops], [*predictions, *seen], card)
-    unfitted = score != card.score
-    card = card.model_copy(update={"score": score})
     kinds = sorted({sample.kind for sample in validation})
     for done, kind in enumerate(kinds):
-        part = [number for number, sample in enumerate(validation) if sample.kind == kind]
-        own = card.for_kind(kind)
-        # Coefficients of other weights say nothing, and neither does a threshold that was fitted with them.
-        start = own.thresholds.model_copy(update={"score": 0.0}) if unfitted else own.thresholds
         share = Share(progress, 0.5 + 0.5 * done / len(kinds), 0.5 + 0.5 * (done + 1) / len(kinds))
-        own = own.model_copy(update={"thresholds": start})
-        thresholds = fit_thresholds([validation[n] for n in part], [predictions[n] for n in part], own, share)
-        card = card.fitted(kind, thresholds=thresholds)
+        judging, altered = (list(zip(*part, strict=True)) for part in ((validation, predictions), (crops, seen)))
+        card = _fitted_to_kind(card, kind, judging, altered, share)
     counts = [
         compare(sample, prediction, card.for_kind(sample.kind))
         for sample, prediction in zip(validation, predictions, strict=True)
     ]
-    return Model(card.model_copy(update={"metrics": summarise(validation, counts)}), network)
+    figures = summarise(validation, counts) | score_figures(validation, predictions, card)
+    return Model(card.model_copy(update={"metrics": figures}), network)
+
+
+def _fitted_to_kind(
+    card: ModelCard, kind: ImageKind, validation: Sequence[Predicted], altered: Sequence[Predicted], progress: Progress
+) -> ModelCard:
+    """Fit score and thresholds on the images of one kind; thresholds on those that were not learnt from alone."""
+    own = card.for_kind(kind)
+    judging = [one for one in validation if one[0].kind == kind]
+    samples, predictions = zip(*judging, *(one for one in altered if one[0].kind == kind), strict=True)
+    score = fit_score(samples, predictions, own)
+    # Coefficients of other weights say nothing, and neither does a threshold that was fitted with them.
+    start = own.thresholds if score == own.score else own.thresholds.model_copy(update={"score": 0.0})
+    own = own.model_copy(update={"score": score, "thresholds": start})
+    count = len(judging)
+    thresholds = fit_thresholds(samples[:count], predictions[:count], own, progress)
+    return card.fitted(kind, score=score, thresholds=thresholds)
 
 
 def refit(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_unet_nuclei.core.labels.decode import SPLIT, PlaneDecoder
 from napari_unet_nuclei.core.labels.score import FEATURES, Features, Scoring, features_of, median_area
 from napari_unet_nuclei.core.model.card import ModelCard, Thresholds
-from napari_unet_nuclei.core.progress import Advanced, Progress
+from napari_unet_nuclei.core.progress import Advanced, Progress, Share
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.segment.predict import Prediction, predict_plane
 from napari_unet_nuclei.core.train.augment import Augmentation, StainMixing
@@ -36,6 +36,10 @@ the same from working against each other."""
 
 FEWEST = 20
 """With fewer right or fewer wrong candidates nothing is fitted."""
+
+AUC, CALIBRATION = "AUC of the score", "calibration error of the score"
+"""Names of the figures of a score: chance that a right nucleus has a higher one than a wrong one, and the mean distance
+between scores and the share of right nuclei among those that have them."""
 
 ITERATIONS = 50
 """Newton's method needs about eight."""
@@ -166,8 +170,26 @@ def augmented(
             kind=sample.kind,
         )
         crops.append(one)
-        predictions.append(predict_plane(sample_reader(one), 1.0, runner, progress))
+        share = Share(progress, number / CROPS, (number + 1) / CROPS)
+        predictions.append(predict_plane(sample_reader(one), 1.0, runner, share))
     return crops, predictions
+
+
+def score_figures(samples: Sequence[Sample], predictions: Sequence[Prediction], card: ModelCard) -> dict[str, float]:
+    """Say how well a card's score tells right from wrong nuclei of some samples, and whether it is what it says."""
+    told, rights = [np.zeros(0)], [np.zeros(0, bool)]
+    for kind in {sample.kind for sample in samples}:
+        own = card.for_kind(kind)
+        chosen = [number for number, sample in enumerate(samples) if sample.kind == kind]
+        features, found, _ = candidate_features([samples[n] for n in chosen], [predictions[n] for n in chosen], own)
+        if own.score is not None:
+            told.append(own.score.of(features))
+            rights.append(found)
+    scores, right = np.concatenate(told), np.concatenate(rights)
+    if right.all() or not right.any():
+        return {}
+    figures = {AUC: area_under_curve(scores, right), CALIBRATION: calibration_error(scores, right)}
+    return {f"validation {name}": round(value, 3) for name, value in figures.items()}
 
 
 def area_under_curve(scores: NDArray[np.float64], right: NDArray[np.bool_]) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.labels.decode import PlaneDecoder
 from napari_unet_nuclei.core.labels.metrics import IOU_THRESHOLDS, MatchCounts, Overlaps, find_overlaps, pooled
-from napari_unet_nuclei.core.labels.score import Evidence, Scoring, median_area, scores_of
+from napari_unet_nuclei.core.labels.score import Evidence, median_area, scores_of
 from napari_unet_nuclei.core.model.card import ModelCard, Thresholds
 from napari_unet_nuclei.core.progress import Advanced, Progress
 from napari_unet_nuclei.core.segment.predict import Prediction, thresholds_at
@@ -34,6 +34,8 @@ DECODINGS = tuple(product(FOREGROUNDS, SPLITS))
 """Pairs of foreground threshold and depth of a notch."""
 
 THREADS = 2
+
+_IOUS = np.array(IOU_THRESHOLDS)
 
 
 @dataclass(frozen=True)
@@ -75,10 +77,14 @@ class Judged:
 
     def counts(self, card: ModelCard) -> MatchCounts:
         """Count matches of the nuclei that a card leaves; the same as decoding with it, but for holes."""
+        return self.counts_of(self.scores(card), card)
+
+    def counts_of(self, scores: NDArray[np.float64], card: ModelCard) -> MatchCounts:
+        """Count as `counts` does, given the scores that it would compute."""
         least = thresholds_at(card, self.scale).min_size
-        kept = (self.scores(card) >= card.thresholds.score) & (self.evidence.areas[self.present] >= least)
+        kept = (scores >= card.thresholds.score) & (self.evidence.areas[self.present] >= least)
         ious = self.overlaps.ious[kept[self.overlaps.predicted_index]]
-        found = np.array([np.count_nonzero(ious > threshold) for threshold in IOU_THRESHOLDS])
+        found = (ious[:, np.newaxis] > _IOUS).sum(axis=0)
         return MatchCounts(found, np.count_nonzero(kept) - found, len(self.overlaps.true_areas) - found)
 
 
@@ -121,6 +127,8 @@ def fit_thresholds(
     best, best_score = start, -np.inf
     # Those of one foreground threshold follow each other, so that its basins are found once.
     tried = sorted({(start.foreground, start.split), *decodings})
+    sizes = sorted({start.min_size, *MIN_SIZES})
+    scores_tried = sorted({start.score, *(CERTAINTIES if card.score is None else SCORES)})
     decoders = [PlaneDecoder(prediction.maps, 1 / prediction.scale) for prediction in predictions]
     for number, (foreground, split) in enumerate(tried):
         progress.report(Advanced(number / len(tried), "fitting the thresholds"))
@@ -128,18 +136,17 @@ def fit_thresholds(
         with ThreadPoolExecutor(THREADS) as pool:
             judge = partial(judge_candidates, thresholds=candidate)
             images = list(pool.map(judge, samples, predictions, decoders))
-        for least, minimum in _filters(start, card.score):
-            thresholds = candidate.model_copy(update={"score": least, "min_size": minimum})
-            with_them = card.model_copy(update={"thresholds": thresholds})
-            reached = mean_over_sets(samples, [image.counts(with_them) for image in images])
-            if reached > best_score:
-                best, best_score = thresholds, reached
+        for minimum in sizes:
+            with_size = card.model_copy(update={"thresholds": candidate.model_copy(update={"min_size": minimum})})
+            scores = [image.scores(with_size) for image in images]
+            for least in scores_tried:
+                thresholds = candidate.model_copy(update={"score": least, "min_size": minimum})
+                with_all = card.model_copy(update={"thresholds": thresholds})
+                counts = [image.counts_of(one, with_all) for image, one in zip(images, scores, strict=True)]
+                reached = mean_over_sets(samples, counts)
+                if reached > best_score:
+                    best, best_score = thresholds, reached
     return best
-
-
-def _filters(start: Thresholds, scoring: Scoring | None) -> Iterator[tuple[float, float]]:
-    yield start.score, start.min_size
-    yield from product(CERTAINTIES if scoring is None else SCORES, MIN_SIZES)
 
 
 def mean_over_sets(samples: Sequence[Sample], counts: Sequence[MatchCounts]) -> float:

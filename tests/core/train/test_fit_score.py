@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_unet_nuclei.core.labels.score import FEATURES
+from napari_unet_nuclei.core.model.card import ModelCard
+from napari_unet_nuclei.core.progress import Silent
+from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
+from napari_unet_nuclei.core.train import fit_score as module
+from napari_unet_nuclei.core.train.fit_score import (
+    area_under_curve,
+    augmented,
+    calibration_error,
+    candidate_features,
+    fit_logistic,
+    fit_score,
+)
+from tests.core.tiny import FLOAT32, tiny_model
+from tests.core.train.small_run import sample
+from tests.core.train.test_fit_thresholds import examples
+
+CARD = ModelCard(name="m")
+
+
+def chances(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Features of which two decide, and whether each of the nuclei is right, by chance."""
+    rng = np.random.default_rng(0)
+    features = rng.normal(3, 2, (count, len(FEATURES)))
+    odds = 1.5 * (features[:, 0] - 3) - 1.0 * (features[:, 4] - 3) + 0.5
+    return features, rng.random(count) < 1 / (1 + np.exp(-odds))
+
+
+def test_the_regression_finds_the_odds_that_it_was_given():
+    features, right = chances(20_000)
+    found = fit_logistic(features, right, np.ones(len(right)))
+    weights = np.array(found.weights) / found.scales
+    assert weights[[0, 4]] == pytest.approx([1.5, -1.0], abs=0.08)
+    assert np.abs(np.delete(weights, [0, 4])).max() < 0.06
+    assert calibration_error(found.of(features), right) < 0.02
+
+
+def test_heavier_candidates_count_more():
+    features, right = chances(300)
+    twice = fit_logistic(np.concatenate([features, features[:50]]), np.append(right, right[:50]), np.ones(350))
+    heavy = fit_logistic(features, right, np.append(np.full(50, 2.0), np.ones(250)))
+    assert heavy.weights == pytest.approx(twice.weights, abs=1e-4)
+
+
+def test_few_candidates_leave_the_coefficients_near_those_of_before():
+    features, right = chances(20_000)
+    start = fit_logistic(features, right, np.ones(len(right)))
+    again = fit_logistic(features[:30], ~right[:30], np.ones(30), start)
+    assert again.means == start.means
+    assert np.abs(np.subtract(again.weights, start.weights)).max() < 3
+    fresh = fit_logistic(features[:30], ~right[:30], np.ones(30))
+    assert fresh.weights[0] < again.weights[0]
+
+
+def test_what_the_network_doubts_has_a_lower_score():
+    samples, predictions = examples(faint=4)
+    samples, predictions = 6 * samples, 6 * predictions
+    score = fit_score(samples, predictions, CARD)
+    features, right, _ = candidate_features(samples, predictions, CARD)
+    assert area_under_curve(score.of(features), right) > 0.95
+    assert score.of(features)[right].mean() > 0.8 > 0.3 > score.of(features)[~right].mean()
+
+
+def test_too_few_wrong_ones_teach_nothing():
+    samples, predictions = examples()
+    assert fit_score(samples, predictions, CARD) is None
+    features, right = chances(100)
+    start = fit_logistic(features, right, np.ones(100))
+    assert fit_score(samples, predictions, CARD, start) is start
+
+
+def test_each_data_set_weighs_alike(monkeypatch):
+    given = {}
+    monkeypatch.setattr(module, "FEWEST", 0)
+    monkeypatch.setattr(module, "fit_logistic", lambda features, right, weights, start: given.update(weights=weights))
+    samples, predictions = examples(faint=4)
+    sets = [replace(one, dataset=name) for one, name in zip(samples, "aab", strict=True)]
+    fit_score(sets, predictions, CARD)
+    _, _, names = candidate_features(sets, predictions, CARD)
+    totals = [given["weights"][np.array(names) == name].sum() for name in "ab"]
+    assert totals[0] == pytest.approx(totals[1])
+
+
+def test_altered_crops_come_with_their_labels_and_repeat(monkeypatch):
+    monkeypatch.setattr(module, "CROPS", 3)
+    monkeypatch.setattr(module, "SIDE", 64)
+    runner = NetworkRunner(tiny_model(), FLOAT32, 256)
+    crops, predictions = augmented([sample(0), sample(1)], runner, Silent())
+    assert [one.image.shape for one in crops] == [(1, 64, 64)] * 3
+    assert [one.maps.shape for one in predictions] == [(3, 64, 64)] * 3
+    assert all(one.labels.max() > 0 for one in crops)
+    again, _ = augmented([sample(0), sample(1)], runner, Silent())
+    assert all(np.array_equal(one.image, other.image) for one, other in zip(crops, again, strict=True))
+
+
+def test_the_area_under_the_curve_counts_pairs():
+    assert area_under_curve(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True])) == 0.75
+    assert area_under_curve(np.array([0.5, 0.5]), np.array([False, True])) == 0.5
+    assert np.isnan(area_under_curve(np.array([0.5]), np.array([True])))
