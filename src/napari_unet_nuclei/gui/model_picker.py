@@ -86,6 +86,13 @@ class ModelPicker(NotedPicker):
         entry = self._chosen_entry()
         return entry is not None and entry.card.task == "semantic"
 
+    @property
+    def channels_at_once(self) -> int:
+        """How many channels of an image the chosen model takes; 1 for nuclear signals, which come from one."""
+        entry = self._chosen_entry()
+        inputs = entry.card.network_inputs if entry else None
+        return inputs.channels if inputs and not inputs.names else 1
+
     def refresh(self) -> None:
         """Look again which models there are; only the headers of their files are read."""
         before = self._chosen_entry()
