@@ -24,7 +24,7 @@ from tests.gui.correcting import Bench
 LONG = 120_000
 """Milliseconds that anything may take on a busy machine."""
 
-BASE = "nuclei-fluorescence"
+BASE = "nuclei"
 QUICK = FinetuneSettings().changed(
     steps=2, epoch_steps=1, time=3600.0, learning_rate=1e-5, rehearsal=False, device="cpu"
 )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.normalise import IntensityRange
-from napari_unet_nuclei.core.image.plane import PlaneReader
+from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader, Signal
 from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.image.tiling import Tiling, plan_tiles, round_up
 from napari_unet_nuclei.core.labels.metrics import match
@@ -101,9 +101,8 @@ def test_the_networks_output_is_the_same_whatever_the_tile_size(number, cells, t
 @example((27, 31), 24, 8.0, 0)
 def test_maps_at_image_resolution_are_the_same_whatever_the_tile_size(shape, tile, scale, seed):
     pixels = np.random.default_rng(seed).random(shape, np.float32)
-    reader = PlaneReader(
-        ImageSource(pixels, "YX"), (), (0,), (0, shape[0], 0, shape[1]), (IntensityRange(0.0, 1.0),), False, True
-    )
+    look = PlaneLook("fluorescence", (Signal("intensity", (0,)),), "the only channel")
+    reader = PlaneReader(ImageSource(pixels, "YX"), (), (0, shape[0], 0, shape[1]), look, (IntensityRange(0.0, 1.0),))
     one_piece = predict_plane(reader, scale, runner_of(0, 10_000), Silent()).maps.astype(int)
     tiled = predict_plane(reader, scale, runner_of(0, tile), Silent()).maps.astype(int)
     assert np.abs(tiled - one_piece).max() <= 1, "more than rounding to 8 bits"

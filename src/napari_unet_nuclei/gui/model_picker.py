@@ -64,10 +64,12 @@ class NotedPicker(QWidget):
 
 
 class ModelPicker(NotedPicker):
-    """Chooses a model, or leaves it to the kind of image; follows what is imported, renamed and removed."""
+    """Chooses a model, or the bundled one; follows what is imported, renamed and removed."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("The network to use. Automatic takes the one for this kind of image, and says which.", parent)
+        super().__init__(
+            "The network to use. Automatic takes the bundled one, which reads every kind of image.", parent
+        )
         self._entries: tuple[ModelEntry, ...] = ()
         self._watch = ModelWatch(self)
         self._watch.changed.connect(self.refresh)
@@ -123,7 +125,7 @@ class ModelPicker(NotedPicker):
     def _describe(self) -> None:
         """Say what is chosen."""
         entry = self._chosen_entry()
-        other = "chosen by the kind of image" if self.value() == AUTOMATIC else "a file of your own"
+        other = "the bundled model" if self.value() == AUTOMATIC else "a file of your own"
         self.note.setText(entry.card.purpose if entry else other)
 
 

@@ -37,6 +37,12 @@ DARK_BACKGROUND, DARKEST_PARTS = 0.13, 0.055
 its 1 % point, below these shares of white. Of more than 800 colour pictures looked at, fluorescence had medians of 0 to
 0.06 and 1 % points of 0 to 0.03, stained tissue 0.2 to 0.94 and 0.09 to 0.79."""
 
+EIGHT_BITS = 255.0
+"""White of pictures of 8 bits, which hold no camera offset to speak of."""
+
+MOSTLY_PICTURE = 0.5
+"""Share of a colour picture that must be no fill for its background to tell its kind."""
+
 DIM_COLOUR = 0.1
 """A colour of a fluorescence picture with less signal than this share of the strongest is not read."""
 
@@ -116,9 +122,8 @@ def possible_looks(
         return tuple(sample.grey_look(one, inputs, source.channel_name(channel or 0)) for one in kinds)
     if source.is_colour or source.rgb_channels:
         sample = _Sample.of(source, index, region, source.rgb_channels or tuple(range(source.channels)))
-        looks = sample.colour_looks(kind, inputs, source)
-        if source.is_colour or all(look.kind == "brightfield" for look in looks):
-            return looks
+        if source.is_colour or sample.is_light(kind):
+            return sample.colour_looks(kind, inputs, source)
     raise ImageShapeError(open_channel_text(source))
 
 
@@ -213,7 +218,10 @@ def colour_light(
     if not channels or kind == "fluorescence":
         return None
     sample = _Sample.of(source, index, region, channels)
-    if sample.is_colourless or (kind == "auto" and sample.colour_kinds()[0] != "brightfield"):
+    shows_light = kind == "brightfield" or (
+        sample.colour_kinds()[0] == "brightfield" if source.is_colour else sample.is_light(kind)
+    )
+    if sample.is_colourless or not shows_light:
         return None
     return ColourLight(channels, sample.white)
 
@@ -346,14 +354,33 @@ class _Sample:
     def colour_kinds(self) -> list[ImageKind]:
         """Tell a colour picture's kind by its background."""
         brightest = self.pixels.max(axis=0)
-        brightest = brightest[np.isfinite(brightest)] / self.white
-        dark, middle = np.percentile(brightest, (1, 50))
+        known = np.isfinite(brightest)
+        dark, middle = np.percentile(brightest[known] / self.white, (1, 50))
         votes = (dark < DARKEST_PARTS, middle < DARK_BACKGROUND)
-        if all(votes):
+        # Where most of a picture was set to black, what is left may be tissue, or a few nuclei alone.
+        if all(votes) and known.mean() > MOSTLY_PICTURE:
             return ["fluorescence"]
-        if not any(votes):
+        if not any(votes) and known.mean() > MOSTLY_PICTURE:
             return ["brightfield"]
         return ["fluorescence", "brightfield"] if votes[1] else ["brightfield", "fluorescence"]
+
+    def is_light(self, kind: ChosenKind) -> bool:
+        """Tell whether three channels are the colours of one picture of transmitted light.
+
+        Its background is bright in every colour. Channels of fluorescence with more than 8 bits have backgrounds of
+        camera offset, which nuclei of one or the other hide in the brightest of the colours, but neither in the
+        darkest nor in their mean.
+        """
+        if kind != "auto":
+            return kind == "brightfield"
+        if self.white == EIGHT_BITS:
+            return self.colour_kinds() == ["brightfield"]
+        darkest = self.pixels.min(axis=0)
+        darkest = darkest[np.isfinite(darkest)] / self.white
+        if not darkest.size or self.colour_kinds()[0] == "fluorescence":
+            return False
+        is_bright = bool(np.median(darkest) >= DARK_BACKGROUND)
+        return is_bright and grey_kinds(np.mean(self.pixels, axis=0)) != ["fluorescence"]
 
     def lit_colours(self) -> list[int]:
         """Channels with signal, the strongest first."""
