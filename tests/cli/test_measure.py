@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import tifffile
 from click.testing import Result
+from skimage.color import hed_from_rgb
 from typer.testing import CliRunner
 
 from napari_unet_nuclei.cli import app
@@ -134,3 +135,15 @@ def test_what_cannot_be_measured_is_named(labels, image, tmp_path, first, second
 
 def test_an_image_is_required(labels):
     assert run(labels).exit_code == 2
+
+
+def test_stains_of_tissue_are_measured_beside_its_colours(labels, tmp_path):
+    tissue = synthetic.stained_tissue(shape=(20, 30), diameter=8.0, count=4).image
+    iio.imwrite(tmp_path / "he.png", tissue)
+    result = run(labels, tmp_path / "he.png")
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv(io.StringIO(result.stdout))
+    assert {"he_red_mean", "he_haematoxylin_od_mean", "he_dab_od_mean"} <= set(table.columns)
+    density = hed_from_rgb[:, 0] @ -np.log10(tissue.reshape(-1, 3).T / 255)
+    expected = [np.maximum(density, 0)[(label == LABELS).ravel()].mean() for label in (1, 5)]
+    np.testing.assert_allclose(table["he_haematoxylin_od_mean"], expected, rtol=1e-4)

@@ -39,6 +39,24 @@ def test_options_win_over_the_file(tmp_path):
     assert (settings.tile, settings.flips) == (256, True)
 
 
+@pytest.mark.parametrize(("said", "kind"), [("yes", "brightfield"), ("no", "fluorescence"), ("auto", "auto")])
+def test_invert_of_earlier_versions_is_a_kind_of_image(said, kind, tmp_path):
+    file = tmp_path / "settings.json"
+    file.write_text(json.dumps({"invert": said, "channel": 1, "channel_auto": False}))
+    assert chosen(invert=said).kind == chosen(settings_file=file).kind == kind
+    assert chosen(settings_file=file).channel == "1"
+    assert chosen(settings_file=file, kind="fluorescence").kind == "fluorescence"
+    file.write_text(json.dumps({"kind": "fluorescence"}))
+    assert chosen(settings_file=file, invert="yes").kind == "brightfield"
+
+
+def test_a_kind_and_an_invert_that_contradict_each_other_are_refused():
+    assert chosen(invert="yes", kind="brightfield").kind == "brightfield"
+    with pytest.raises(SettingsError, match="invert' yes means kind brightfield, which contradicts kind fluorescence"):
+        chosen(invert="yes", kind="fluorescence")
+    assert "--invert" not in run("segment", "--help").stdout
+
+
 def test_a_settings_file_with_an_unknown_name_is_refused(tmp_path):
     file = tmp_path / "settings.json"
     file.write_text('{"diametre": 30}')

@@ -49,8 +49,17 @@ def test_colours_are_measured_one_by_one():
         "H&E_red_mean",
         "H&E_green_mean",
         "H&E_blue_mean",
+        "H&E_haematoxylin_od_mean",
+        "H&E_dab_od_mean",
     ]
     np.testing.assert_allclose(table["H&E_blue_max"], [picture[..., 2][label == PLANE].max() for label in (1, 5)])
+
+
+def test_a_colour_picture_of_fluorescence_has_no_stains():
+    picture = np.random.default_rng(0).integers(1, 5, (20, 30, 3)).astype(np.uint8)
+    picture[PLANE > 0] = (0, 30, 200)
+    table = measured(Labels(PLANE), Image(picture, rgb=True, name="DAPI"))
+    assert not [name for name in table.columns if "_od_" in name]
 
 
 @pytest.mark.parametrize("axis", [0, 1])

@@ -18,7 +18,7 @@ from napari_unet_nuclei.gui.model_picker import ModelPicker
 from napari_unet_nuclei.gui.models_dock import ModelsDock
 from napari_unet_nuclei.gui.remembered import PLUGIN
 
-BUNDLED = "nuclei-fluorescence"
+BUNDLED = "nuclei"
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def choose_files(monkeypatch, *paths: Path) -> None:
 def test_models_are_listed_with_their_origin_and_the_first_card(dock):
     assert listed(dock)[0] == BUNDLED
     item = dock.models.topLevelItem(0)
-    assert (item.text(1), item.text(2)) == ("fluorescence", "bundled")
+    assert (item.text(1), item.text(2)) == ("fluorescence +", "bundled")
     card, text = default_registry().find(BUNDLED).card, dock.card.toPlainText()
     said = (
         card.licence,
@@ -165,17 +165,17 @@ def test_figures_before_and_after_a_fine_tuning_share_a_line(qtbot, tiny_model_f
 def test_what_a_model_was_taught_stands_beside_what_it_was_made_for(qtbot, tiny_model_file):
     own = default_registry().own
     own.mkdir()
-    with_card(tiny_model_file, own / "m.safetensors", other_kinds={"stained": {"taught": [8, 17.5]}})
+    with_card(tiny_model_file, own / "m.safetensors", other_kinds={"brightfield": {"taught": [8, 17.5]}})
     dock = shown(qtbot, ModelsDock())
     choose(qtbot, dock, "tiny")
     item = dock.models.currentItem()
     assert (item.text(1), item.toolTip(1)) == (
         "fluorescence +",
-        "For fluorescence images, taught on stained ones",
+        "For fluorescence images, taught on brightfield ones",
     )
     text = dock.card.toPlainText()
-    assert "nuclei in stained images of 8 to 17.5 px, to which the automatic size leans" in text
-    assert "Split touching, stained" in text
+    assert "nuclei in brightfield images of 8 to 17.5 px, to which the automatic size leans" in text
+    assert "Split touching, brightfield" in text
 
 
 def test_a_file_is_imported_by_the_dialog(dock, qtbot, tiny_model_file, monkeypatch):

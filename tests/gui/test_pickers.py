@@ -58,7 +58,7 @@ def test_models_are_listed_and_the_automatic_choice_is_named(qtbot, tiny_model) 
     picker = ModelPicker()
     qtbot.addWidget(picker)
     assert picker.value() == "automatic"
-    assert picker.note.text() == "chosen by the kind of image"
+    assert picker.note.text() == "the bundled model"
     picker.show_used(tiny_model)
     assert picker.note.text() == "used: tiny"
     picker.setValue(tiny_model)

@@ -10,7 +10,7 @@ import typer
 
 from napari_unet_nuclei.cli.options import Json, Quiet
 from napari_unet_nuclei.cli.progress import TerminalProgress
-from napari_unet_nuclei.core.batch.result_table import SegmentedChannel, column_names
+from napari_unet_nuclei.core.batch.result_table import SegmentedChannel, SeparatedStain, column_names, stain_images
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.read import ImageFile, PixelSize, read_image
@@ -39,7 +39,8 @@ def measure_command(
     """Measure labelled nuclei in one or more images.
 
     The table has a row per nucleus, in stacks per nucleus and plane: size, position and shape, and the mean, lowest,
-    highest and total intensity in every channel.
+    highest and total intensity in every channel; of stained tissue in colour also the mean optical density of
+    haematoxylin and DAB.
     """
     with TerminalProgress(quiet) as progress:
         table = measure_files(labels, images, progress)
@@ -83,6 +84,7 @@ def measure_files(labels: Path, images: Sequence[Path], progress: Progress) -> p
     return measure(
         _channel(source, 0),
         dict(_named_channels(files)),
+        means=dict(_named_stains(files)),
         axes=f"{source.leading_axes}YX",
         pixel_size_y=pixel_size.y,
         pixel_size_x=pixel_size.x,
@@ -92,7 +94,7 @@ def measure_files(labels: Path, images: Sequence[Path], progress: Progress) -> p
 
 def _labels_source(file: ImageFile) -> ImageSource:
     """Take a file for labels, unless it has channels or colours."""
-    source = ImageSource(file.array, file.axes)
+    source = file.source()
     if source.channels > 1:
         raise ImageShapeError(
             f"{file.path} has {source.channels} channels or colours, so it is no label image. "
@@ -111,13 +113,28 @@ def _named_channels(files: Sequence[ImageFile]) -> Iterator[tuple[str, Segmented
     """Yield all channels of all files under names that tell them apart."""
     taken: set[str] = set()
     for file in files:
-        source = ImageSource(file.array, file.axes)
+        source = file.source()
         for channel, name in enumerate(_names(file, source)):
             origin = file.path.parent.name if name.startswith(_stem(file.path)) else _stem(file.path)
             candidates = (name, f"{origin}_{name}", *(f"{name}_{number}" for number in range(2, len(taken) + 3)))
             unique = next(candidate for candidate in candidates if candidate not in taken)
             taken.add(unique)
             yield unique, _channel(source, channel)
+
+
+def _named_stains(files: Sequence[ImageFile]) -> Iterator[tuple[str, SeparatedStain]]:
+    """Yield the stains of all colour pictures of transmitted light, under the names of their files."""
+    taken: set[str] = set()
+    for file in files:
+        source = file.source()
+        shape = (*source.leading_shape, *source.plane_shape)
+        for name, stain in stain_images(source, (0,) * len(shape), shape).items():
+            names = (f"{_stem(file.path)}_{name}", f"{file.path.parent.name}_{_stem(file.path)}_{name}")
+            unique = next(
+                one for one in (*names, *(f"{names[0]}_{n}" for n in range(2, len(taken) + 3))) if one not in taken
+            )
+            taken.add(unique)
+            yield unique, stain
 
 
 def _names(file: ImageFile, source: ImageSource) -> Sequence[str]:

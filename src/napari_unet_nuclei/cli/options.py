@@ -7,12 +7,12 @@ import inspect
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import typer
 from pydantic import BaseModel
 
-from napari_unet_nuclei.core.settings import Settings, read_settings
+from napari_unet_nuclei.core.settings import Former, Settings, read_settings
 from napari_unet_nuclei.core.types import Region
 
 Command: TypeAlias = Callable[..., None]
@@ -52,12 +52,14 @@ def settings_options(kind: type[Settings]) -> Callable[[Command], Command]:
     """Give a command one option per setting, and ``--settings FILE``, in place of its parameter ``settings``.
 
     A switch ``x_auto`` is no option: giving ``--x`` turns it off. Options that are given win over the file's values.
+    Options of earlier versions are understood and not shown.
 
     Parameters
     ----------
     kind : type of Settings
         The command receives an object of it as ``settings``.
     """
+    former = list(kind.former)
     names = [name for name in kind.model_fields if name.removesuffix("_auto") not in kind.model_fields.keys() - {name}]
     generated = [_parameter(name, field_option(kind, name)) for name in names]
     file_option = Annotated[
@@ -65,13 +67,12 @@ def settings_options(kind: type[Settings]) -> Callable[[Command], Command]:
         typer.Option("--settings", metavar="FILE.json", help="Settings from a file.", rich_help_panel=SETTINGS_PANEL),
     ]
     generated.append(_parameter("settings_file", file_option))
-    # Given, they are refused with what to do in their place.
-    generated += [_parameter(name, Annotated[str | None, typer.Option(hidden=True)]) for name in kind.former]
+    generated += [_parameter(name, _former_option(one)) for name, one in kind.former.items()]
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
         def with_settings(settings_file: Path | None = None, **values: Any) -> None:
-            given = {name: values.pop(name) for name in (*names, *kind.former)}
+            given = {name: values.pop(name, None) for name in (*names, *former)}
             start = read_settings(settings_file, kind) if settings_file else kind()
             chosen = start.changed(**{name: value for name, value in given.items() if value is not None})
             command(**values, settings=chosen)
@@ -106,6 +107,12 @@ def field_option(kind: type[BaseModel], name: str) -> Any:
         rich_help_panel=SETTINGS_PANEL,
     )
     return Annotated[field.annotation | None, option]  # type: ignore[operator]  # an annotation that typer reads
+
+
+def _former_option(former: Former) -> Any:
+    """Make the annotation of an option that earlier versions had; one that means nothing now takes any text."""
+    kind = Literal[former.values] if former.values else str
+    return Annotated[kind | None, typer.Option(hidden=True)]
 
 
 def parse_plane(text: str) -> dict[str, int]:

@@ -193,12 +193,16 @@ def _run(
 
     with TerminalProgress(quiet) as progress:
         done = 0
+        warned: set[str] = set()
 
         def show(record: FileRecord) -> None:
             nonlocal done
             done += not record.error
             if not (record.error or quiet or as_json):
                 progress.show_result(_line(record))
+            if record.warnings:
+                warned.add(record.image)
+                progress.say(f"Warning: {record.image}: {record.warning}", always=True)
 
         try:
             report = run_plan(plan, template, batch, progress, show, blocks)
@@ -207,6 +211,9 @@ def _run(
                 f"{done} of {len(plan.files)} images are done. The same command will go on from there.", err=True
             )
             raise
+        for record in report.doubtful:  # by comparison with the others, which are known at the end
+            if record.image not in warned:
+                progress.say(f"Warning: {record.image}: {record.warning}", always=True)
     if as_json:
         typer.echo(json.dumps(report.description(), indent=2, ensure_ascii=False))
     _end([(record.image, record.error) for record in report.failed], len(report.records), "failed")
@@ -240,9 +247,13 @@ def _look_ahead(plan: RunPlan, template: RequestTemplate, batch: BatchSettings, 
 
 
 def _prospect_line(prospect: Prospect) -> str:
+    from napari_unet_nuclei.core.segment.remedy import KIND_NAMES
+
     facts = [prospect.axes, prospect.dtype, f"{prospect.bytes / 1e6:.1f} MB"]
     facts += [f"{prospect.pixel_size} µm"] if prospect.pixel_size else []
     facts += [f"{prospect.planes} planes"] if prospect.planes > 1 else []
+    facts += [f"channel {prospect.channel}"] if prospect.channel else []
+    facts += [KIND_NAMES[prospect.kind]] if prospect.kind in KIND_NAMES else []
     facts += [f"one of {prospect.images} images (--series)"] if prospect.images > 1 else []
     return f"{prospect.image}: {', '.join(facts)}: {prospect.intention}, {prospect.labels}"
 

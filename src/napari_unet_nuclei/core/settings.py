@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from numbers import Integral
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 
 from napari_unet_nuclei.core.errors import SettingsError
 
@@ -24,9 +26,25 @@ def number(default: float, text: str, unit: Unit = "", *, ge: float, le: float, 
     return Field(default, description=text, ge=ge, le=le, json_schema_extra={"unit": unit, "step": step})
 
 
-def choice(default: object, text: str) -> Any:
-    """Field of a switch, a choice or a name."""
-    return Field(default, description=text)
+def choice(default: object, text: str, title: str = "", values: Mapping[str, str] | None = None) -> Any:
+    """Field of a switch, a choice or a name; forms show ``title``, and in place of values what ``values`` says."""
+    extra: Any = {"values": dict(values)} if values else None
+    return Field(default, title=title or None, description=text, json_schema_extra=extra)
+
+
+class Former(NamedTuple):
+    """A setting of earlier versions.
+
+    Attributes
+    ----------
+    values : tuple of str
+        That are still understood.
+    remedy : str
+        What to do instead, where its numbers mean nothing now.
+    """
+
+    values: tuple[str, ...] = ()
+    remedy: str = ""
 
 
 class Settings(BaseModel):
@@ -34,20 +52,32 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    former: ClassVar[Mapping[str, str]] = {}
-    """Settings of earlier versions whose numbers mean nothing now, and what to do in their place."""
+    former: ClassVar[Mapping[str, Former]] = {}
+    """Settings of earlier versions, by name."""
+
+    @classmethod
+    def in_present_words(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Say by the settings there are what earlier versions said by others.
+
+        Raises
+        ------
+        ValueError
+            If it cannot be said, or contradicts the rest.
+        """
+        return dict(values)
 
     @model_validator(mode="before")
     @classmethod
-    def _understand_former(cls, values: object) -> object:
-        """Pass over former settings that were automatic; refuse, in words, those that were chosen."""
+    def _understand(cls, values: Any) -> Any:
+        """Pass over former settings that were automatic; refuse, in words, those that were chosen and mean nothing."""
         if not isinstance(values, dict):
             return values
-        for name, remedy in cls.former.items():
+        gone = {name: one.remedy for name, one in cls.former.items() if one.remedy}
+        for name, remedy in gone.items():
             if name in values and not values.get(f"{name}_auto", False):
                 raise SettingsError(remedy)
-        passed = {name for one in cls.former for name in (one, f"{one}_auto")}
-        return {name: value for name, value in values.items() if name not in passed}
+        passed = {one for name in gone for one in (name, f"{name}_auto")}
+        return cls.in_present_words({name: value for name, value in values.items() if name not in passed})
 
     def changed(self, **values: object) -> Any:
         """Return a copy with some values replaced; a number that is given turns its ``_auto`` switch off.
@@ -57,6 +87,10 @@ class Settings(BaseModel):
         SettingsError
             If a name is unknown or a value is out of bounds.
         """
+        try:
+            values = self.in_present_words(values)
+        except ValueError as error:
+            raise SettingsError(f"A setting cannot be used: {error}.") from error
         switches = {
             f"{name}_auto": False
             for name in values
@@ -80,10 +114,14 @@ def validated(kind: type[SettingsType], values: dict[str, object]) -> SettingsTy
         return kind(**values)
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(map(str, item['loc'])) or 'settings'}: {item['msg']} (got {item['input']!r})"
+            f"{'.'.join(map(str, item['loc'])) or 'settings'}: {_message(item)} (got {item['input']!r})"
             for item in error.errors()
         )
         raise SettingsError(f"A setting cannot be used: {problems}.") from error
+
+
+def _message(problem: ErrorDetails) -> str:
+    return problem["msg"].removeprefix("Value error, ")
 
 
 def read_settings(path: Path, kind: type[SettingsType]) -> SettingsType:
@@ -112,35 +150,56 @@ KIND_OF_INVERT = {"auto": "auto", "yes": "brightfield", "no": "fluorescence"}
 class SegmentSettings(Settings):
     """How an image is segmented. The defaults fit most images; thresholds come with the model."""
 
-    former: ClassVar[Mapping[str, str]] = {
-        "seed": "'seed' is gone: nuclei that touch are now split by how deep the notch between them is. Leave it out "
-        "for the depth that was fitted with the model, or set 'split' (0 to 1; lower splits more).",
-        "certainty": "'certainty' is gone: nuclei now have a score, the probability that they are right. Leave it out "
-        "for the threshold that was fitted with the model, or set 'score' (0 to 1; higher drops more).",
+    former: ClassVar[Mapping[str, Former]] = {
+        "invert": Former(values=tuple(KIND_OF_INVERT)),
+        "seed": Former(
+            remedy="'seed' is gone: nuclei that touch are now split by how deep the notch between them is. Leave it "
+            "out for the depth that was fitted with the model, or set 'split' (0 to 1; lower splits more)."
+        ),
+        "certainty": Former(
+            remedy="'certainty' is gone: nuclei now have a score, the probability that they are right. Leave it out "
+            "for the threshold that was fitted with the model, or set 'score' (0 to 1; higher drops more)."
+        ),
     }
 
-    @model_validator(mode="before")
     @classmethod
-    def _understand_invert(cls, values: Any) -> Any:
-        """Read ``invert``, as earlier versions wrote it, as a kind of image."""
-        if not isinstance(values, dict) or "invert" not in values:
-            return values
+    def in_present_words(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Read ``invert``, as earlier versions wrote it, as a kind of image; no channel is the automatic choice."""
         others = {name: value for name, value in values.items() if name != "invert"}
+        if others.get("channel") == "":
+            others["channel_auto"] = True
+        if "invert" not in values:
+            return others
         kind = KIND_OF_INVERT.get(values["invert"])
         if kind is None:
             raise ValueError("'invert' is yes, no or auto; 'kind' has taken its place")
-        if others.get("kind", "auto") not in ("auto", kind):
-            raise ValueError("'invert' and 'kind' contradict each other; leave out 'invert'")
-        return others if kind == "auto" else {**others, "kind": kind}
+        said = others.get("kind", "auto")
+        if "auto" not in (kind, said) and said != kind:
+            raise ValueError(f"'invert' {values['invert']} means kind {kind}, which contradicts kind {said}")
+        return {**others, "kind": kind if said == "auto" else said}
+
+    @field_validator("channel", mode="before")
+    @classmethod
+    def _number_as_text(cls, value: Any) -> Any:
+        """Take a channel's number, as earlier versions wrote it and as it is said in Python."""
+        return str(value) if isinstance(value, Integral) and not isinstance(value, bool) else value
 
     channel_auto: bool = choice(
-        True, "Use the channel that carries the nuclei: the only one, or in colour pictures the one with most signal."
+        True,
+        "Use the channel that carries the nuclei: the only one, the one whose name says so (DAPI, Hoechst, nuclei, …), "
+        "or in colour pictures what shows them best.",
     )
-    channel: int = number(0, "Channel to segment, counted from 0.", ge=0, le=999)
+    channel: str = choice("", "Channel to segment: its name, or its number from 0.")
     kind: Literal["auto", "fluorescence", "brightfield"] = choice(
         "auto",
         "Kind of image: bright nuclei on dark (fluorescence), or dark nuclei on bright (brightfield: H&E, IHC, any "
         "other stain or none); found out from the image, or as you say.",
+        title="Kind of image",
+        values={
+            "auto": "automatic",
+            "fluorescence": "bright nuclei on dark (fluorescence)",
+            "brightfield": "dark nuclei on bright (H&E, IHC, bright field)",
+        },
     )
     diameter_auto: bool = choice(True, "Estimate the typical nucleus diameter from the image.")
     diameter: float = number(

@@ -185,14 +185,19 @@ class BatchDock(Dock):
         records = [row.record for row in self.table.images.rows if row.record is not None]
         failed = sum(bool(record.error) for record in records)
         nuclei = sum(record.nuclei for record in records)
+        doubtful = sum(record.urgency == 1 for record in records)
         parts = [f"{_images(len(records) - failed)} done", f"{nuclei:,} nuclei"]
-        return ", ".join([*parts, f"{failed:,} failed"] if failed else parts) + "."
+        parts += [f"{failed:,} failed"] if failed else []
+        parts += [f"{doubtful:,} worth a look (⚠)"] if doubtful else []
+        return ", ".join(parts) + "."
 
     def _show_report(self, report: BatchReport) -> None:
         """Show how the run went."""
         failed = f" {len(report.failed)} of {len(report.records)} failed: they say why." if report.failed else ""
+        for record in report.doubtful:  # some of which only the comparison with all others has shown
+            self.table.show_record(record)
         self.outcome_label.setText(self._outcome())
-        self.table.images.put_failures_first()
+        self.table.images.put_worst_first()
         devices = sorted({record.device for record in report.succeeded if not record.skipped})
         if devices:
             self.form.device_picker.show_used(devices[0])

@@ -30,8 +30,8 @@ from napari_unet_nuclei.gui.segment_form import titled
 from napari_unet_nuclei.gui.sentence import Sentence
 from napari_unet_nuclei.gui.settings_form import SettingsForm
 
-SIZE = ("channel", "diameter")
-ADVANCED = ("foreground", "split", "min_size", "score", "invert", "flips", "tile")
+SIZE = ("kind", "channel", "diameter")
+ADVANCED = ("foreground", "split", "min_size", "score", "flips", "tile")
 """Settings that are folded away."""
 
 LABELS_TITLES = {"tif": "TIFF", "ome.tif": "OME-TIFF", "ome.zarr": "OME-Zarr"}
@@ -181,7 +181,7 @@ class BatchForm(QWidget):
         """
         size = self.size_form.value()
         settings: SegmentSettings = self.advanced_form.value().changed(
-            **{name: getattr(size, name) for name in ("channel", "diameter", "diameter_unit")},
+            **{name: getattr(size, name) for name in ("kind", "channel", "diameter", "diameter_unit")},
             channel_auto=size.channel_auto,
             diameter_auto=size.diameter_auto,
             device=self.device_picker.value(),

@@ -17,7 +17,6 @@ from napari_unet_nuclei.core.batch.record import FileRecord
 from napari_unet_nuclei.core.batch.slides import BlockSettings, takes_blocks
 from napari_unet_nuclei.core.batch.summary import BatchReport
 from napari_unet_nuclei.core.batch.template import RequestTemplate
-from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.image_file import ImageFile
 from napari_unet_nuclei.core.image.ome_zarr import is_ome_zarr, read_ome_zarr
 from napari_unet_nuclei.core.image.read import read_image
@@ -89,7 +88,7 @@ def _preview_region(file: ImageFile, template: RequestTemplate) -> Region | None
     """All of a plane, or of one that is segmented block by block its middle."""
     if not takes_blocks(file.path, template):
         return None
-    height, width = ImageSource(file.array, template.axes or file.axes).plane_shape
+    height, width = file.source(template.axes).plane_shape
     y, x = (max(size - PREVIEW_SIDE, 0) // 2 for size in (height, width))
     return y, min(y + PREVIEW_SIDE, height), x, min(x + PREVIEW_SIDE, width)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from napari_unet_nuclei.core.batch.look_ahead import Prospect
 from napari_unet_nuclei.core.batch.record import FileRecord, without_path
+from napari_unet_nuclei.core.segment.remedy import KIND_NAMES
 
 SHOW, PREVIEW = "Show", "Preview"
 """What a click on a row does."""
@@ -45,6 +46,11 @@ class FileRow:
         return bool(self.record.error) if self.record is not None else self.prospect.intention == "fail"
 
     @property
+    def urgency(self) -> int:
+        """2 where the image has no result and will have none, 1 where its result is doubtful, else 0."""
+        return 2 if self.is_failed else self.result.urgency if self.result is not None else 0
+
+    @property
     def state(self) -> str:
         """How it stands with the image, in one line."""
         if self.record is not None:
@@ -52,7 +58,8 @@ class FileRow:
         prospect = self.prospect
         if prospect.intention == "fail":
             return f"✗ {without_path(prospect.message, prospect.image)}"
-        done = "done before · " if prospect.intention == "skip" else ""
+        doubt = f"⚠ {self.result.warning} · " if self.result is not None and self.result.warnings else ""
+        done = f"{doubt}done before · " if prospect.intention == "skip" else ""
         several = f"one of {prospect.images} · " if prospect.images > 1 else ""
         return f"{done}{several}{prospect.axes} · {prospect.dtype} · {_size(prospect.bytes)}"
 
@@ -62,17 +69,23 @@ class FileRow:
         prospect = self.prospect
         size = f"pixel size {prospect.pixel_size} µm" if prospect.pixel_size else ""
         planes = f"{prospect.planes} planes" if prospect.planes > 1 else ""
+        channel = f"channel {prospect.channel}" if prospect.channel else ""
+        result = self.result
+        kind = result.kind if result is not None else prospect.kind
         several = f"one of {prospect.images} images in the file" if prospect.images > 1 else ""
-        read = " · ".join(filter(None, (prospect.axes, prospect.dtype, size, planes, several)))
+        facts = (prospect.axes, prospect.dtype, size, planes, channel, KIND_NAMES.get(kind, ""), several)
+        read = " · ".join(filter(None, facts))
         said = self.record.message if self.record is not None else prospect.message
-        return "\n".join(filter(None, (prospect.image, read, without_path(said, prospect.image))))
+        warning = f"⚠ {result.warning}" if result is not None and result.warnings else ""
+        return "\n".join(filter(None, (prospect.image, read, warning, without_path(said, prospect.image))))
 
 
 def _record_state(record: FileRecord) -> str:
     if record.error:
         return f"✗ {without_path(record.error, record.image)}"
     took = "done before" if record.skipped else f"✓ {record.seconds:.1f} s"
-    return " · ".join(filter(None, (took, record.message)))
+    warning = f"⚠ {record.warning}" if record.warnings else ""
+    return " · ".join(filter(None, (warning, took, record.message)))
 
 
 def _size(count: int) -> str:

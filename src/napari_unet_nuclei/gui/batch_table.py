@@ -48,7 +48,7 @@ class BatchTableModel(QAbstractTableModel):
         self.beginResetModel()
         self.rows = [FileRow(prospect) for prospect in prospects]
         self.endResetModel()
-        self.put_failures_first()
+        self.put_worst_first()
 
     def add_record(self, record: FileRecord) -> None:
         """Show what came of an image; one that nobody knew of gets a row of its own."""
@@ -63,10 +63,10 @@ class BatchTableModel(QAbstractTableModel):
         self.rows[place] = replace(self.rows[place], record=record)
         self.dataChanged.emit(self.index(place, 0), self.index(place, len(HEADS) - 1))
 
-    def put_failures_first(self) -> None:
-        """Show what failed before all else, in the order that there was."""
+    def put_worst_first(self) -> None:
+        """Show what failed before all else, then what is doubtful, in the order that there was."""
         self.beginResetModel()
-        self.rows.sort(key=lambda row: row.is_failed, reverse=True)
+        self.rows.sort(key=lambda row: row.urgency, reverse=True)
         self._places = {row.prospect.image: place for place, row in enumerate(self.rows)}
         self.endResetModel()
 

@@ -34,14 +34,13 @@ from pathlib import Path
 
 from napari_unet_nuclei import SegmentSettings
 from napari_unet_nuclei.core.batch.blockwise import segment_blockwise
-from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.read import read_image
 from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 
 image = read_image(Path({path!r}))
 settings = SegmentSettings().changed({settings})
-request = SegmentRequest(ImageSource(image.array, {axes}), settings, {arguments})
+request = SegmentRequest(image.source({axes}), settings, {arguments})
 result = segment_blockwise(
     request, Path({store!r}), Silent(), table=Path({table!r}), channel_names=image.channel_names
 )
@@ -84,6 +83,9 @@ def python_call(request: SegmentRequest, file: SourceFile) -> str:
         As for `command_line`.
     """
     values = {"axes": _axes(request, file), **_part(request)}
+    names_decide = request.source.channels > 1 and not request.source.is_colour
+    for what in ("channel_names", "channel_colours") if names_decide else ():
+        values |= {what: f"image.{what}"} if getattr(file, what) else {}
     values |= {name: repr(value) for name, value in given_settings(request, file).items()}
     arguments = f"image.array, {request.model!r}, {_listed(values)}"
     return PYTHON_TEMPLATE.format(path=file.path, arguments=arguments)

@@ -126,6 +126,9 @@ class CorrectedLayer:
     @property
     def is_bright(self) -> bool:
         """True where the nuclei are dark on a bright background, as in most pictures in colour."""
+        if "kind" in self.provenance:
+            return bool(self.provenance["kind"] == "brightfield")
+        # Earlier versions wrote whether they had turned bright and dark.
         return bool(self.provenance.get("inverted", any(channel.source.is_colour for channel in self._channels)))
 
     @property
@@ -139,10 +142,12 @@ class CorrectedLayer:
     def nuclei_channel(self) -> int | None:
         """The channel that was segmented; None where there is only one, or nobody has said."""
         channels = self._channels
-        settings = self.provenance.get("settings", {})
+        settings, read = self.provenance.get("settings", {}), self.provenance.get("channels", ())
         if len(channels) < 2:
             return None
-        if not settings.get("channel_auto", True):
+        if read:
+            return int(read[0]) if len(read) == 1 else None
+        if not settings.get("channel_auto", True):  # as earlier versions wrote it, always a number
             return int(settings["channel"])
         source, name = channels[0].source, self.provenance.get("channel")
         return next((number for number in range(len(channels)) if source.channel_name(number) == name), None)

@@ -11,6 +11,8 @@ from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QLineEdit, QWidget
 
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
 from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.image_file import named_source
+from napari_unet_nuclei.core.image.kind import find_channel, named_channel
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import Region
 from napari_unet_nuclei.gui.choice_box import choice_box, keep_narrow
@@ -19,7 +21,7 @@ from napari_unet_nuclei.gui.latest_job import LatestJob
 from napari_unet_nuclei.gui.layers import LayerImage, describe_layer, guess_layer_axes
 from napari_unet_nuclei.gui.sentence import Sentence
 from napari_unet_nuclei.gui.source_file import SourceFile, read_source_file
-from napari_unet_nuclei.gui.viewed import shows_planes, viewed_plane, viewed_region
+from napari_unet_nuclei.gui.viewed import shows_planes, viewed_channel, viewed_plane, viewed_region
 
 if TYPE_CHECKING:
     import napari
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 WHOLE, PLANE, VIEW = "whole image", "current plane", "current view"
 SCOPES = (WHOLE, PLANE, VIEW)
-AUTOMATIC_CHANNEL = -1
+AUTOMATIC_CHANNEL = ""
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,14 @@ class ImageChoice:
         One index per leading axis; empty for all planes.
     region : Region or None
         Rectangle of pixels; None for the whole plane.
+    channel : int or None
+        The channel on the screen; None where channels are no axis of the layer.
     """
 
     image: LayerImage
     plane: tuple[int | None, ...] = ()
     region: Region | None = None
+    channel: int | None = None
 
 
 class ImagePanel(QWidget):
@@ -145,6 +150,9 @@ class ImagePanel(QWidget):
         if self.layer is None:
             raise ImageShapeError("Open an image first: drag a file into the window, or see File > Open Sample.")
         image = describe_layer(self.layer, self.axes_edit.text().strip().upper(), max(self.level_box.currentIndex(), 0))
+        if self.file.readable and self.file.path == image.file:
+            names, colours = self.file.channel_names, self.file.channel_colours
+            image = replace(image, source=named_source(image.source.array, image.source.axes, names, colours))
         if not image.pixel_size.known and self.is_whole_file(image):
             image = replace(image, pixel_size=self.file.pixel_size)
         return image
@@ -159,17 +167,18 @@ class ImagePanel(QWidget):
         """
         image, layer, dims = self.image(), self.layer, self._viewer.dims
         assert layer is not None, "image() says so in words"
+        channel = viewed_channel(dims, layer, image)
         if self.scope == WHOLE:
-            return ImageChoice(image)
+            return ImageChoice(image, channel=channel)
         plane = viewed_plane(dims, layer, image)
         if self.scope == PLANE:
-            return ImageChoice(image, plane)
+            return ImageChoice(image, plane, channel=channel)
         if not shows_planes(dims, image):
             raise ImageShapeError("The current view shows no plane of this image: switch to 2-D with Y and X.")
         region = viewed_region(layer, image)
         if region[0] >= region[1] or region[2] >= region[3]:
             raise ImageShapeError("Nothing of this image is in view: move it onto the screen, or run on all of it.")
-        return ImageChoice(image, plane, region)
+        return ImageChoice(image, plane, region, channel)
 
     def is_whole_file(self, image: LayerImage) -> bool:
         """Tell whether an image is what its file holds, and not a part of it or another resolution."""
@@ -179,10 +188,7 @@ class ImagePanel(QWidget):
 
     def changed_settings(self, settings: SegmentSettings) -> SegmentSettings:
         """Return settings with the chosen channel."""
-        channel = self.channel_box.currentData()
-        automatic = channel in (None, AUTOMATIC_CHANNEL)
-        values = {"channel_auto": True} if automatic else {"channel_auto": False, "channel": channel}
-        changed: SegmentSettings = settings.changed(**values)
+        changed: SegmentSettings = settings.changed(channel=self.channel_box.currentData() or AUTOMATIC_CHANNEL)
         return changed
 
     def setValue(self, settings: SegmentSettings) -> None:
@@ -240,7 +246,7 @@ class ImagePanel(QWidget):
             image = None
         source = image.source if image else None
         stack = self.layer is not None and len(self.axes_edit.text().replace("S", "")) > 2
-        _fill(self.channel_box, self._channels(source), self._wanted_channel)
+        _fill(self.channel_box, self._channels(source), self._wanted_value(source))
         leading = source is not None and bool(source.leading_axes)
         scopes = {scope: scope.capitalize() for scope in SCOPES if scope != PLANE or leading}
         _fill(self.scope_box, scopes, self._wanted_scope)
@@ -251,13 +257,32 @@ class ImagePanel(QWidget):
         self.facts_label.setVisible(image is not None)
         self.changed.emit()
 
-    def _channels(self, source: ImageSource | None) -> dict[int, str]:
+    def _channels(self, source: ImageSource | None) -> dict[str, str]:
+        """Return the channels to choose from: what a setting calls them, and their titles."""
         if source is None or source.channels < 2:
             return {}
-        names = self.file.channel_names
-        named = names if len(names) == source.channels else [source.channel_name(i) for i in range(source.channels)]
-        automatic = {AUTOMATIC_CHANNEL: "automatic"} if source.is_colour else {}
-        return automatic | dict(enumerate(named))
+        titles = [source.channel_name(channel) for channel in range(source.channels)]
+        named = named_channel(source)
+        found = titles[named] if named is not None else "" if source.rgb_channels else "the one on the screen"
+        return {
+            AUTOMATIC_CHANNEL: f"automatic: {found}" if found and not source.is_colour else "automatic",
+            **{_called(source, channel): title for channel, title in enumerate(titles)},
+        }
+
+    def _wanted_value(self, source: ImageSource | None) -> str:
+        """Return what the wanted channel is called in an image; the automatic choice where it has no such channel."""
+        if source is None or self._wanted_channel == AUTOMATIC_CHANNEL:
+            return AUTOMATIC_CHANNEL
+        try:
+            return _called(source, find_channel(source, self._wanted_channel))
+        except ImageShapeError:
+            return AUTOMATIC_CHANNEL
+
+
+def _called(source: ImageSource, channel: int) -> str:
+    """Return what a setting calls a channel: by its name, which holds in other images too, or else by its number."""
+    names = source.channel_names
+    return names[channel] if names.count(names[channel] if names else "") == 1 else str(channel)
 
 
 def _fill(box: QComboBox, titles: dict[Any, str], wanted: object) -> None:

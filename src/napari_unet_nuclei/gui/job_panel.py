@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 from napari.utils.notifications import notification_manager
@@ -152,9 +152,9 @@ class JobPanel(QWidget):
         self.show_status(f"⚠ This is a bug in the plugin: {type(error).__name__}: {error}")
         notification_manager.receive_error(type(error), error, error.__traceback__)
 
-    def show_notices(self, notices: tuple[str, ...]) -> None:
-        """Show what the user should know below the status."""
-        self._notices = list(notices)
+    def withdraw(self, notices: Collection[str]) -> None:
+        """Take back notices that are shown elsewhere."""
+        self._notices = [notice for notice in self._notices if notice not in notices]
         self._refresh()
 
     def _refresh(self) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from napari_unet_nuclei.core.batch.result_table import SegmentedChannel
+from napari_unet_nuclei.core.batch.result_table import SegmentedChannel, stain_images
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.measure import measure
 from napari_unet_nuclei.core.progress import Progress
@@ -40,6 +40,8 @@ class MeasureRequest:
         Of the labels layer, or else of the first image layer that has one.
     world : ndarray
         Matrix from positions in the table to world coordinates in the labels layer's units.
+    pictures : mapping of str to SegmentedChannel
+        A colour of each picture in colour, which may show stains, by what the names of its columns begin with.
     """
 
     labels: MeasuredLabels
@@ -47,6 +49,7 @@ class MeasureRequest:
     displaced: tuple[str, ...]
     pixel_size: PixelSize
     world: NDArray[np.float64]
+    pictures: Mapping[str, SegmentedChannel] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,9 @@ def ask(layer: Labels, images: Sequence[Image]) -> MeasureRequest:
     return MeasureRequest(
         labels=labels,
         channels={name: channel for image in found for name, channel in image.channels.items()},
+        pictures={
+            f"{image.name}_": next(iter(image.channels.values())) for image in found if image.source.rgb_channels
+        },
         displaced=tuple(image.name for image in found if image.displaced),
         pixel_size=next((size for size in sizes if size.known), PixelSize()),
         world=labels.place.matrix,
@@ -116,9 +122,15 @@ def measure_layers(
         Of the labels layer: nuclei that are still as they were segmented keep confidence and score.
     progress : Progress
     """
+    stains = {
+        f"{prefix}{name}": stain
+        for prefix, colour in request.pictures.items()
+        for name, stain in stain_images(colour.source, colour.origin, colour.shape).items()
+    }
     table = measure(
         ids,
         request.channels,
+        means=stains,
         axes=request.labels.axes,
         pixel_size_y=request.pixel_size.y,
         pixel_size_x=request.pixel_size.x,

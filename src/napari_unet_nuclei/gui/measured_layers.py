@@ -143,6 +143,8 @@ class ImageUnderLabels:
     ----------
     name : str
         The layer's.
+    source : ImageSource
+        The layer's level that is measured.
     channels : dict of str to SegmentedChannel
         All its channels or colours, by the name for columns.
     pixel_size : PixelSize
@@ -152,6 +154,7 @@ class ImageUnderLabels:
     """
 
     name: str
+    source: ImageSource
     channels: dict[str, SegmentedChannel]
     pixel_size: PixelSize
     displaced: bool
@@ -179,7 +182,7 @@ def image_under(layer: Image, labels: MeasuredLabels) -> ImageUnderLabels:
                 # Labels of a coarser level were placed by its coarseness, which a layer does not tell.
                 displaced = level == 0 and not _same_place(place, origin, labels)
                 return ImageUnderLabels(
-                    layer.name, dict(zip(heads, channels, strict=True)), image.pixel_size, displaced
+                    layer.name, image.source, dict(zip(heads, channels, strict=True)), image.pixel_size, displaced
                 )
     size = tuple(layer.data[0].shape if layer.multiscale else layer.data.shape)
     raise ImageShapeError(

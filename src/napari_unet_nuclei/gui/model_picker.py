@@ -64,10 +64,12 @@ class NotedPicker(QWidget):
 
 
 class ModelPicker(NotedPicker):
-    """Chooses a model, or leaves it to the kind of image; follows what is imported, renamed and removed."""
+    """Chooses a model, or the bundled one; follows what is imported, renamed and removed."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("The network to use. Automatic takes the one for this kind of image, and says which.", parent)
+        super().__init__(
+            "The network to use. Automatic takes the bundled one, which reads every kind of image.", parent
+        )
         self._entries: tuple[ModelEntry, ...] = ()
         self._watch = ModelWatch(self)
         self._watch.changed.connect(self.refresh)
@@ -85,6 +87,13 @@ class ModelPicker(NotedPicker):
         """True where the chosen model tells the class of every pixel in place of nuclei."""
         entry = self._chosen_entry()
         return entry is not None and entry.card.task == "semantic"
+
+    @property
+    def channels_at_once(self) -> int:
+        """How many channels of an image the chosen model takes; 1 for nuclear signals, which come from one."""
+        entry = self._chosen_entry()
+        inputs = entry.card.network_inputs if entry else None
+        return inputs.channels if inputs and not inputs.names else 1
 
     def refresh(self) -> None:
         """Look again which models there are; only the headers of their files are read."""
@@ -116,7 +125,7 @@ class ModelPicker(NotedPicker):
     def _describe(self) -> None:
         """Say what is chosen."""
         entry = self._chosen_entry()
-        other = "chosen by the kind of image" if self.value() == AUTOMATIC else "a file of your own"
+        other = "the bundled model" if self.value() == AUTOMATIC else "a file of your own"
         self.note.setText(entry.card.purpose if entry else other)
 
 

@@ -12,14 +12,19 @@ from qtpy.QtGui import QGuiApplication, QShowEvent
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout
 
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
+from napari_unet_nuclei.core.model.registry import AUTOMATIC
+from napari_unet_nuclei.core.segment.remedy import NO_NUCLEI, Remedy
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
+from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import Region
+from napari_unet_nuclei.gui.action_line import ActionLine
 from napari_unet_nuclei.gui.calls import command_line, python_call, stored_python_call
 from napari_unet_nuclei.gui.dock import Dock
 from napari_unet_nuclei.gui.image_panel import ImageChoice
 from napari_unet_nuclei.gui.job_panel import JobPanel
 from napari_unet_nuclei.gui.live_labels import LiveLabels
+from napari_unet_nuclei.gui.not_automatic import not_automatic
 from napari_unet_nuclei.gui.remembered import SegmentChoices, recall, remember
 from napari_unet_nuclei.gui.result_panel import ResultPanel
 from napari_unet_nuclei.gui.save_labels import labels_path, save_job, suggested_path
@@ -38,6 +43,8 @@ if TYPE_CHECKING:
 CANCEL_TOOLTIP = "Stop and throw away what this run has done so far."
 CANCEL_STORED_TOOLTIP = "Stop. What is done is kept beside the labels, and the same run goes on from there."
 CANCELLED_STORED = "Cancelled. What is done is kept: Segment nuclei goes on from there."
+PUT_BACK = "The kind of image that was set before is not this image's: it is automatic again."
+BACK = "Back to automatic"
 DONE_BEFORE = "An earlier run had done the same: its labels are shown."
 
 
@@ -66,6 +73,10 @@ class SegmentDock(Dock):
         self._viewer = napari_viewer
         self._last: _Run | None = None
         self.form = SegmentForm(napari_viewer)
+        self._kind_is_for: Image | None = None
+        self._remedy: Remedy | None = None
+        self.choices_line = ActionLine("Let kind of image, model and thresholds be found out again.")
+        self.remedy_line = ActionLine("Segment the same image again in this way, into a new labels layer.")
         self.job_panel = JobPanel("Segment nuclei", "Find the nuclei and show them as a new labels layer.")
         self.result_panel = ResultPanel()
         self.session = SegmentSession(napari_viewer)
@@ -79,14 +90,20 @@ class SegmentDock(Dock):
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(ScrollColumn(self.form, self.job_panel, titled("Result", self.result_panel)))
+        result = titled("Result", self.result_panel)
+        column = (self.form, self.choices_line, self.job_panel, self.remedy_line, result)
+        layout.addWidget(ScrollColumn(*column))
 
     def _connect(self) -> None:
         self.form.changed.connect(self._refresh)
+        self.form.kind_form.control("kind").changed.connect(self._note_kind)
+        self.choices_line.clicked.connect(self._back_to_automatic)
+        self.remedy_line.clicked.connect(self._try_remedy)
         self.job_panel.run_clicked.connect(self.run)
         self.job_panel.running_changed.connect(self._refresh)
         result = self.result_panel
         result.thresholds.changed.connect(self._apply_thresholds)
+        result.thresholds.changed.connect(self._show_choices)
         result.thresholds.apply_to_all.connect(self._apply_to_all)
         result.save_button.clicked.connect(self._save)
         result.command_button.clicked.connect(partial(self._copy, _command))
@@ -117,7 +134,33 @@ class SegmentDock(Dock):
         remember(SegmentChoices(request.settings, request.model, self.form.image_panel.scope))
         # A function, for the labels are to come even where the dock was closed meanwhile.
         session = self.session
-        self._start(run, request, lambda answer: session.take(answer))
+        carried = self._kind_is_for is not run.layer
+        self._start(run, request, lambda answer: session.take(answer), kind_is_carried=carried)
+
+    def _note_kind(self) -> None:
+        """Remember for which image the user set the kind: there it holds, whatever the image looks like."""
+        self._kind_is_for = self.form.image_panel.layer
+
+    def _back_to_automatic(self) -> None:
+        """Let everything be found out again that decides what is a nucleus."""
+        self.form.set_kind("auto")
+        self.form.model_picker.setValue(AUTOMATIC)
+        self.result_panel.thresholds.setValue(SegmentSettings())
+        self.result_panel.thresholds.changed.emit()
+        self._refresh()
+
+    def _try_remedy(self) -> None:
+        """Segment the last image again, with the settings that may mend the result."""
+        live, run, remedy = self.session.live, self._last, self._remedy
+        if live is None or run is None or remedy is None:
+            return
+        settings = self.result_panel.thresholds.changed_settings(live.request.settings).changed(**remedy.settings)
+        if run.order is not None:
+            run = replace(run, order=replace(run.order, overwrite=True))
+        self._last, self._kind_is_for = run, run.layer
+        self.form.set_kind(settings.kind)
+        session = self.session
+        self._start(run, replace(live.request, settings=settings), lambda answer: session.take(answer))
 
     def segment_active_layer(self) -> None:
         """Segment the image layer that is selected in the layer list."""
@@ -138,13 +181,17 @@ class SegmentDock(Dock):
         assert panel.layer is not None, "there is a choice"
         return _Run(panel.layer, choice, file, self.form.order(choice)), self.form.request(choice, settings)
 
-    def _start(self, run: _Run, request: SegmentRequest, on_result: Callable[[Any], None]) -> None:
+    def _start(
+        self, run: _Run, request: SegmentRequest, on_result: Callable[[Any], None], *, kind_is_carried: bool = False
+    ) -> None:
+        self._show_remedy(None)
         image, title = run.choice.image, f"Segmenting {run.choice.image.name}"
         self.job_panel.cancel_button.setToolTip(CANCEL_TOOLTIP if run.order is None else CANCEL_STORED_TOOLTIP)
         if run.order is None:
-            self.job_panel.run_job(segment_job(image, request, run.file.channel_names), on_result, title=title)
+            whole = segment_job(image, request, run.file.channel_names, kind_is_carried)
+            self.job_panel.run_job(whole, on_result, title=title)
             return
-        job = stored_job(image, request, run.order, run.file)
+        job = stored_job(image, request, run.order, run.file, kind_is_carried)
         self.job_panel.run_job(job, on_result, title=title, cancelled=CANCELLED_STORED)
 
     def _apply_thresholds(self) -> None:
@@ -205,7 +252,10 @@ class SegmentDock(Dock):
         self.form.device_picker.show_used(result.device)
         done_before = isinstance(answer, StoredAnswer) and answer.result.done_before
         done = DONE_BEFORE if done_before else f"Done in {result.seconds:.1f} s on {result.device}."
-        self.job_panel.show_status(done)
+        if answer.kind_put_back:
+            self.form.set_kind("auto")
+        self.job_panel.show_status(f"{done} {PUT_BACK}" if answer.kind_put_back else done)
+        self.job_panel.withdraw({remedy.text for remedy in result.remedies})
         self._show_labels()
         live, shown = self.session.live, self.session.shown
         thresholds.show_cost(takes_run=live is not None and not live.has_maps and not live.classes)
@@ -221,12 +271,30 @@ class SegmentDock(Dock):
         shown = self.session.shown
         if shown is not None:
             self.result_panel.show_result(shown)
+            doubts = [one for one in shown.result.remedies if one.problem != NO_NUCLEI or not shown.result.count]
+            self._show_remedy(next(iter(doubts), None))
         self._refresh()
+
+    def _show_remedy(self, remedy: Remedy | None) -> None:
+        """Say what is doubtful about the result, and offer what may mend it."""
+        self._remedy = remedy
+        self.remedy_line.say(f"⚠ {remedy.problem}" if remedy else "", remedy.action if remedy else "")
+
+    def _show_choices(self) -> None:
+        """Say which choices are not automatic, so that none is carried over unseen."""
+        try:
+            settings = self.result_panel.thresholds.changed_settings(self.form.settings())
+        except NucleiError:
+            return
+        self.choices_line.say(not_automatic(settings, self.form.model_picker.value()), BACK)
 
     def _refresh(self) -> None:
         """Enable what can be done now, and say of the rest why not."""
         self.job_panel.set_problem(self.form.problem())
         self.result_panel.set_busy(self.job_panel.is_running)
+        self._show_choices()
+        for line in (self.choices_line, self.remedy_line):
+            line.button.setEnabled(not self.job_panel.is_running)
         panel = self.form.image_panel
         layer = panel.layer
         if self.session.live is not None and self._last is not None:

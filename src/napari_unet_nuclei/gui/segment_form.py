@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QFormLayout, QGroupBox, QLabel, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError, SettingsError
+from napari_unet_nuclei.core.image.kind import named_channel
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
 from napari_unet_nuclei.core.settings import SegmentSettings
@@ -24,7 +25,7 @@ from napari_unet_nuclei.gui.stored_labels import StoreOrder
 if TYPE_CHECKING:
     import napari
 
-ADVANCED = ("invert", "flips", "tile")
+ADVANCED = ("flips", "tile")
 """Settings that are folded away."""
 
 
@@ -44,6 +45,7 @@ class SegmentForm(QWidget):
         self.store_panel = StorePanel()
         self.model_picker = ModelPicker()
         self.device_picker = DevicePicker()
+        self.kind_form = SettingsForm(SegmentSettings, ["kind"])
         self.size_form = SettingsForm(SegmentSettings, ["diameter"])
         self.advanced_form = SettingsForm(SegmentSettings, ADVANCED)
         self.advanced_box = QCollapsible("More settings", expandedIcon="▾", collapsedIcon="▸")
@@ -55,7 +57,7 @@ class SegmentForm(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(titled("Image", self.image_panel, self.store_panel))
+        layout.addWidget(titled("Image", self.image_panel, self.kind_form, self.store_panel))
         layout.addWidget(titled("Model", self._pickers(), self.size_form, self.advanced_box))
         self.image_panel.changed.connect(self._show_store)
         for signal in (
@@ -63,6 +65,7 @@ class SegmentForm(QWidget):
             self.store_panel.changed,
             self.model_picker.valueChanged,
             self.device_picker.valueChanged,
+            self.kind_form.valueChanged,
             self.size_form.valueChanged,
             self.advanced_form.valueChanged,
         ):
@@ -102,6 +105,7 @@ class SegmentForm(QWidget):
             diameter=size.diameter,
             diameter_auto=size.diameter_auto,
             diameter_unit=size.diameter_unit,
+            kind=self.kind_form.value().kind,
             device=self.device_picker.value(),
         )
         return self.image_panel.changed_settings(settings)
@@ -130,7 +134,10 @@ class SegmentForm(QWidget):
         """
         image = choice.image
         self.check(image)
-        model = self.model_picker.value()
+        model, source = self.model_picker.value(), image.source
+        takes_one = self.model_picker.channels_at_once == 1
+        if settings.channel_auto and takes_one and named_channel(source) is None and not source.rgb_channels:
+            settings = settings.changed(channel="" if choice.channel is None else choice.channel)
         return SegmentRequest(image.source, settings, model, choice.plane, choice.region, image.pixel_size, image.file)
 
     def order(self, choice: ImageChoice) -> StoreOrder | None:
@@ -161,10 +168,15 @@ class SegmentForm(QWidget):
         pixels = 0 if panel.scope == VIEW else planes * math.prod(image.source.plane_shape)
         self.store_panel.show_image(image, pixels, is_whole=panel.is_whole_file(image))
 
+    def set_kind(self, kind: str) -> None:
+        """Show a kind of image that was not chosen here."""
+        self.kind_form.setValue(SegmentSettings().changed(kind=kind))
+
     def setValue(self, choices: SegmentChoices) -> None:
         """Show what was chosen before."""
         self.image_panel.setValue(choices.settings)
         self.image_panel.setScope(choices.run_on)
+        self.kind_form.setValue(choices.settings)
         self.size_form.setValue(choices.settings)
         self.advanced_form.setValue(choices.settings)
         self.model_picker.setValue(choices.model)

@@ -14,6 +14,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QWidget
 
 from napari_unet_nuclei.core.settings import Settings, validated
+from napari_unet_nuclei.gui.choice_box import keep_narrow
 
 SettingsType = TypeVar("SettingsType", bound=Settings)
 
@@ -123,7 +124,10 @@ def _create_control(field: FieldInfo, name: str, choices: Sequence[str]) -> Valu
     low, high = _bounds(field)
     if high is not None:
         options |= {"min": low, "max": high, "step": extra.get("step") or None}
-    if choices:
+    titles = extra.get("values")
+    if isinstance(titles, dict):
+        options["choices"] = [(str(title), value) for value, title in titles.items()]
+    elif choices:
         options["choices"] = list(choices)
     if name.endswith(AUTOMATIC_SUFFIX):
         options["text"] = "automatic"
@@ -133,12 +137,14 @@ def _create_control(field: FieldInfo, name: str, choices: Sequence[str]) -> Valu
         value=field.default,
         annotation=field.annotation,
         name=name,
-        widget_type="ComboBox" if choices else None,
+        widget_type="ComboBox" if "choices" in options else None,
         options=options,
     )
     if isinstance(control, FloatSpinBox) and low is not None:
         control.native.setDecimals(_decimals(low, float(options["step"] or 1)))
         control.min, control.value = low, field.default  # both were rounded to fewer decimals
+    if isinstance(titles, dict):
+        keep_narrow(control.native)
     assert isinstance(control, ValueWidget), f"the field {name} needs a control with one value"
     return control
 
@@ -171,7 +177,7 @@ def _tooltip(field: FieldInfo) -> str:
 
 def field_title(kind: type[Settings], name: str) -> str:
     """Return the name of a row, with the unit where neither the name nor a control in the row says it."""
-    title = name.replace("_", " ").capitalize()
+    title = kind.model_fields[name].title or name.replace("_", " ").capitalize()
     unit = _unit(kind.model_fields[name])
     said = unit in name.split("_") or f"{name}{UNIT_SUFFIX}" in kind.model_fields
     return f"{title} ({unit})" if unit and not said else title

@@ -22,7 +22,7 @@ class SourceFile:
     shape : tuple of int
     axes : str
     pixel_size : PixelSize
-    channel_names : tuple of str
+    channel_names, channel_colours : tuple of str
     """
 
     path: str = ""
@@ -31,6 +31,7 @@ class SourceFile:
     axes: str = ""
     pixel_size: PixelSize = field(default_factory=PixelSize)
     channel_names: tuple[str, ...] = ()
+    channel_colours: tuple[str, ...] = ()
 
 
 def read_source_file(path: str) -> SourceFile:
@@ -39,4 +40,12 @@ def read_source_file(path: str) -> SourceFile:
         image = read_image(Path(path))
     except NucleiError:
         return SourceFile(path)
-    return SourceFile(path, True, tuple(image.array.shape), image.axes, image.pixel_size, image.channel_names)
+    return SourceFile(
+        path,
+        True,
+        tuple(image.array.shape),
+        image.axes,
+        image.pixel_size,
+        image.channel_names,
+        image.channel_colours,
+    )

@@ -26,6 +26,7 @@ from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.types import AnyArray
 from napari_unet_nuclei.gui.layers import METADATA_KEY, LayerImage, table_features
 from napari_unet_nuclei.gui.save_labels import table_path
+from napari_unet_nuclei.gui.segment_job import with_own_kind
 from napari_unet_nuclei.gui.source_file import SourceFile
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ class StoredAnswer:
     table : pandas.DataFrame
     devices : tuple of str
         Names of the devices of this computer, the preferred one first.
+    kind_put_back : bool
+        The kind of image was carried over from another image, and put back to automatic: it is not this one's.
     """
 
     image: LayerImage
@@ -81,10 +84,11 @@ class StoredAnswer:
     levels: tuple[AnyArray, ...]
     table: pd.DataFrame
     devices: tuple[str, ...]
+    kind_put_back: bool = False
 
 
 def stored_job(
-    image: LayerImage, request: SegmentRequest, order: StoreOrder, file: SourceFile
+    image: LayerImage, request: SegmentRequest, order: StoreOrder, file: SourceFile, kind_is_carried: bool = False
 ) -> Callable[[Progress], StoredAnswer]:
     """Return the job that segments a layer block by block into a store, going on from what an earlier one has done.
 
@@ -95,6 +99,8 @@ def stored_job(
     order : StoreOrder
     file : SourceFile
         Readable where the layer is as large as all that it holds.
+    kind_is_carried : bool
+        As in `segment_job`.
     """
 
     def job(progress: Progress) -> StoredAnswer:
@@ -102,7 +108,8 @@ def stored_job(
         from napari_unet_nuclei.core.batch.blockwise import segment_blockwise
         from napari_unet_nuclei.core.model.device import available_devices
 
-        asked = _of_file(request) if file.readable else replace(request, file="")
+        fitting = with_own_kind(request) if kind_is_carried else request
+        asked = _of_file(fitting) if file.readable else replace(fitting, file="")
         result = segment_blockwise(
             asked,
             order.path,
@@ -115,7 +122,8 @@ def stored_job(
         assert result.table is not None, "it was asked for"
         table = pd.read_csv(result.table)
         progress.report(Advanced(1.0, "done"))
-        return StoredAnswer(image, request, result, _levels(result.path, image), table, available_devices())
+        levels, put_back = _levels(result.path, image), fitting is not request
+        return StoredAnswer(image, fitting, result, levels, table, available_devices(), put_back)
 
     return job
 
@@ -125,7 +133,7 @@ def _of_file(request: SegmentRequest) -> SegmentRequest:
 
     Where the layer holds other pixels, it is asked for as one that has no file.
     """
-    stored = ImageSource(read_image(Path(request.file)).array, request.source.axes)
+    stored = replace(request.source, array=read_image(Path(request.file)).array)
     if _look_alike(stored, request.source):
         return replace(request, source=stored)
     return replace(request, file="")

@@ -27,6 +27,15 @@ def viewed_plane(dims: Dims, layer: Image, image: LayerImage) -> tuple[int, ...]
     )
 
 
+def viewed_channel(dims: Dims, layer: Image, image: LayerImage) -> int | None:
+    """Return the channel that the sliders point at; None where channels are no axis of the layer."""
+    axis = image.letters.find("C")
+    if axis < 0:
+        return None
+    point = np.array(dims.point[-layer.ndim :], float) / units_factors(layer, dims)
+    return int(np.clip(np.rint(layer.world_to_data(point)[axis]), 0, image.source.channels - 1))
+
+
 def viewed_region(layer: Image, image: LayerImage) -> Region:
     """Return the rectangle of an image that is on the screen, in pixels of the image's level."""
     shown = np.array(layer.corner_pixels, float)

@@ -30,11 +30,12 @@ def labels_of(folder: Path, level: int = 0) -> np.ndarray:
     return zarr.open_array(folder / str(level), mode="r")[:]
 
 
-def write_image(folder: Path, zarr_format: int, pixels: np.ndarray = IMAGE) -> Path:
+def write_image(folder: Path, zarr_format: int, pixels: np.ndarray = IMAGE, letters: str = "YX") -> Path:
     group = zarr.create_group(folder, zarr_format=zarr_format)
     group.create_array("0", data=pixels)
-    axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
-    scale = [{"type": "scale", "scale": [0.3, 0.3]}]
+    space = {"type": "space", "unit": "micrometer"}
+    axes = [{"name": name, **(space if name in "zyx" else {"type": "channel"})} for name in letters.lower()]
+    scale = [{"type": "scale", "scale": [0.3 if name in "YX" else 1.0 for name in letters]}]
     described = {"multiscales": [{"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": scale}]}]}
     group.attrs.update({"ome": {"version": "0.5", **described}} if zarr_format == 3 else described)
     return folder

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from napari_unet_nuclei.core.batch.blocks import BlockGrid
 from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.kind import ColourLight
 from napari_unet_nuclei.core.image.normalise import IntensityRange
 from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
@@ -40,6 +41,8 @@ class BlockPlan(BaseModel):
         The part of each plane.
     look, ranges, fill, complete
         As in `PlaneReader`; the last three for every plane.
+    light : ColourLight or None
+        Of a colour picture of transmitted light, whose stains are measured.
     sure : bool
         False where the kind of image was told with little evidence.
     scale : float
@@ -77,6 +80,7 @@ class BlockPlan(BaseModel):
     ranges: tuple[tuple[IntensityRange, ...], ...]
     fill: tuple[tuple[float, ...], ...]
     complete: tuple[bool, ...]
+    light: ColourLight | None
     sure: bool
     scale: float
     thresholds: DecodeThresholds

@@ -11,7 +11,7 @@ from napari_unet_nuclei.core.batch.block_maps import find_scale
 from napari_unet_nuclei.core.batch.block_plan import BlockPlan, block_side
 from napari_unet_nuclei.core.batch.fingerprint import hash_image
 from napari_unet_nuclei.core.errors import ImageShapeError, SettingsError
-from napari_unet_nuclei.core.image.kind import possible_looks
+from napari_unet_nuclei.core.image.kind import colour_light, possible_looks
 from napari_unet_nuclei.core.image.ome_zarr_labels import leading_order
 from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader, open_plane
 from napari_unet_nuclei.core.model.number_format import cpu_number_format
@@ -93,11 +93,10 @@ class Planner:
 
     def _channels_read(self) -> tuple[int, ...]:
         """Channels that the readings of the image need; refuses an image that has none that can be read."""
-        settings = self.request.settings
-        channel = None if settings.channel_auto else settings.channel
-        inputs = self.entry.card.network_inputs
-        source, index = self.request.source, self._middle
-        looks = possible_looks(source, index, self.region, channel, settings.kind, inputs)
+        request, inputs = self.request, self.entry.card.network_inputs
+        looks = possible_looks(
+            request.source, self._middle, self.region, request.channel, request.settings.kind, inputs
+        )
         return tuple(sorted({channel for look in looks for channel in look.channels}))
 
     def _fingerprint(self) -> str:
@@ -148,6 +147,7 @@ class Planner:
             places=tuple(tuple(index[axis] for axis in order) for index in self.indices),
             region=self.region,
             look=look,
+            light=colour_light(source, self._middle, self.region, look.kind),
             sure=chosen.sure,
             ranges=tuple(reader.ranges for reader in readers),
             fill=tuple(reader.fill for reader in readers),
@@ -179,7 +179,7 @@ class Planner:
 
     def _notices(self, look: PlaneLook, readers: list[PlaneReader]) -> list[str]:
         """What the user should know of the image as a whole."""
-        notices = list(notices_of_look(look, readers))
+        notices = list(notices_of_look(look, readers, self.request.settings))
         if look.kind not in self.entry.card.kinds:
             kind = self.entry.card.image_kind
             notices.append(f"The model '{self.entry.name}' was made for {kind} images; check the result.")

@@ -14,7 +14,7 @@ from napari_unet_nuclei.core.atomic import atomic
 from napari_unet_nuclei.core.batch.block_plan import BlockPlan
 from napari_unet_nuclei.core.batch.blocks import Block
 from napari_unet_nuclei.core.batch.join import Numbers
-from napari_unet_nuclei.core.batch.result_table import SegmentedChannel, column_names
+from napari_unet_nuclei.core.batch.result_table import SegmentedChannel, column_names, stain_images
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.labels.measure import measure
 from napari_unet_nuclei.core.types import Region
@@ -67,9 +67,11 @@ def measure_block(
     origin = (*leading.values(), top + view[0], left + view[2])
     shape = (*(1 for _ in leading), *ids.shape)
     names = column_names(source, plan.channel_names)
+    stains = {} if plan.light is None else stain_images(source, origin, shape, light=plan.light)
     table = measure(
         ids.reshape(shape),
         {name: SegmentedChannel(source, channel, origin, shape) for channel, name in enumerate(names)},
+        means=stains,
         axes=axes,
         pixel_size_y=plan.pixel_size[0],
         pixel_size_x=plan.pixel_size[1],

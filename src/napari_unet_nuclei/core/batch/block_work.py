@@ -180,7 +180,7 @@ class BlockWork:
         with self._opening:
             if self._source is None:
                 array = read_image(Path(self.plan.file), self.plan.series).array
-                self._source = ImageSource(array, self.plan.axes)
+                self._source = ImageSource(array, self.plan.axes, self.plan.channel_names)
             return self._source
 
     @property

@@ -35,12 +35,13 @@ from napari_unet_nuclei.core.image.ome_zarr_labels import (
     read_provenance,
     write_label_metadata,
 )
+from napari_unet_nuclei.core.image.plane import ImageKind
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 from napari_unet_nuclei.core.model.device import choose_device
 from napari_unet_nuclei.core.model.file import Model, read_model
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Share
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
-from napari_unet_nuclei.core.segment.remedy import remedies
+from napari_unet_nuclei.core.segment.remedy import Remedy, remedies
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 
 BLOCK = 2048
@@ -76,8 +77,12 @@ class BlockwiseResult:
         What the nuclei were found with, and the model's own values for this image.
     model, device, channel : str
         For people.
+    kind : {"fluorescence", "brightfield"}
+        How the image was read.
     notices : tuple of str
         What the user should know.
+    remedies : tuple of Remedy
+        What is doubtful, and what to try; their words are among the notices too.
     seconds : float
         Duration of this run.
     done_before : bool
@@ -96,7 +101,9 @@ class BlockwiseResult:
     model: str
     device: str
     channel: str
+    kind: ImageKind
     notices: tuple[str, ...]
+    remedies: tuple[Remedy, ...]
     seconds: float
     done_before: bool
     provenance: dict[str, Any]
@@ -174,10 +181,12 @@ def segment_blockwise(
         place.check_free(overwrite)
         with _disk_errors_in_words(place.folder):
             provenance = _make(request, planner, place, image, executor, table, progress)
-    for notice in provenance["notices"]:
-        progress.report(Notice(notice))
+    result = _result(place.labels, table, provenance, started)
+    warnings = {one.text for one in result.remedies}
+    for notice in result.notices:
+        progress.report(Notice(notice, warning=notice in warnings))
     progress.report(Advanced(1.0, "done"))
-    return _result(place.labels, table, provenance, started)
+    return result
 
 
 def _pixels_in(request: SegmentRequest, image: OmeZarrImage | None) -> Path | None:
@@ -199,9 +208,8 @@ def _make(
     """Make the labels and put them in their place; returns their provenance."""
     plan, found = _work(request, planner, place, executor, table, progress)
     axes = label_axes(plan.label_axes, image, request.pixel_size)
-    told = remedies(found["count"], plan.look.kind, plan.sure, request.settings.kind != "auto")
-    notices = [*plan.notices, *(one.text for one in told)]
-    provenance = {**plan.provenance, **found, "notices": notices, "fingerprint": plan.fingerprint}
+    told = {"notices": list(plan.notices), "sure": plan.sure or request.settings.kind != "auto"}
+    provenance = {**plan.provenance, **found, **told, "fingerprint": plan.fingerprint}
     levels = len(pyramid_shapes(plan.label_shape))
     source = os.path.relpath(image.path, place.labels) if image else ""
     write_label_metadata(place.made, axes, levels, name=NAME, source=source, provenance=provenance)
@@ -260,6 +268,7 @@ def _disk_errors_in_words(folder: Path) -> Iterator[None]:
 def _result(
     path: Path, table: Path | None, provenance: dict[str, Any], started: float, *, done_before: bool = False
 ) -> BlockwiseResult:
+    told = remedies(int(provenance["count"]), provenance["kind"], provenance["sure"], chosen=False)
     return BlockwiseResult(
         path=path,
         table=table,
@@ -271,7 +280,9 @@ def _result(
         model=str(provenance["model"]),
         device=str(provenance["device"]),
         channel=str(provenance["channel"]),
-        notices=tuple(provenance["notices"]),
+        kind=provenance["kind"],
+        notices=(*provenance["notices"], *(one.text for one in told)),
+        remedies=told,
         seconds=time.monotonic() - started,
         done_before=done_before,
         provenance=provenance,

@@ -19,8 +19,9 @@ from napari_unet_nuclei.core.batch.work import Task, check_ownership, finished
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.image_file import ImageHeader
+from napari_unet_nuclei.core.image.kind import find_channel, named_channel, open_channel_text
 from napari_unet_nuclei.core.image.read import read_header
-from napari_unet_nuclei.core.model.registry import AUTOMATIC, default_registry
+from napari_unet_nuclei.core.model.registry import default_registry
 from napari_unet_nuclei.core.progress import Advanced, Progress
 from napari_unet_nuclei.core.settings import BatchSettings
 
@@ -44,6 +45,10 @@ class Prospect:
         In µm, y × x; empty where unknown.
     planes : int
         How many would be segmented.
+    channel : str
+        The channel that would be segmented, where there are several.
+    kind : str
+        Kind of image that was chosen, or was found out when it was done; ``auto`` where it is found out then.
     images : int
         How many images the file holds, of which one is taken.
     labels : str
@@ -67,6 +72,8 @@ class Prospect:
     intention: Intention = "segment"
     message: str = ""
     record: FileRecord | None = None
+    channel: str = ""
+    kind: str = "auto"
 
 
 def look_ahead(
@@ -85,7 +92,7 @@ def look_ahead(
     Cancelled
     """
     request_hash = hash_request(template)
-    inputs = _inputs(template)
+    inputs = _channels_at_once(template)
     prospects = [Prospect(path, intention="fail", message=" ".join(reason.split())) for path, reason in plan.unusable]
     for prospect in prospects:
         on_prospect(prospect)
@@ -112,14 +119,14 @@ def axes_text(axes: str, shape: Sequence[int]) -> str:
 def _look(task: Task, inputs: int) -> Prospect:
     """Look at one image."""
     file, template = task.planned, task.template
-    seen = Prospect(str(file.image), labels=str(file.labels))
+    seen = Prospect(str(file.image), labels=str(file.labels), kind=template.settings.kind)
     try:
         header = read_header(file.image, template.series)
         axes = template.axes or header.axes
-        source = ImageSource(header, axes)
+        source = header.source(axes)
         seen = _described(seen, header, axes)
         seen = replace(seen, planes=_count_planes(source, template))
-        _check_channel(source, template, inputs)
+        seen = replace(seen, channel=_channel(source, template, inputs))
         if takes_blocks(file.image, template):
             return _look_at_large(seen, replace(task, planned=planned_in_blocks(file)))
         # An image is read as a whole only where there is something that it could be the image of.
@@ -133,7 +140,11 @@ def _look(task: Task, inputs: int) -> Prospect:
             return seen
     except NucleiError as error:
         return replace(seen, intention="fail", message=" ".join(str(error).split()))
-    return replace(seen, intention="skip", record=done)
+    return _done(seen, done)
+
+
+def _done(seen: Prospect, record: FileRecord) -> Prospect:
+    return replace(seen, intention="skip", record=record, kind=record.kind or seen.kind)
 
 
 def _look_at_large(seen: Prospect, task: Task) -> Prospect:
@@ -142,7 +153,7 @@ def _look_at_large(seen: Prospect, task: Task) -> Prospect:
     if read_note(task.planned) is None:
         return seen
     done = finished(task, _hash(task.planned.image))
-    return seen if done is None else replace(seen, intention="skip", record=done)
+    return seen if done is None else _done(seen, done)
 
 
 def _hash(path: Path) -> str:
@@ -169,33 +180,36 @@ def _count_planes(source: ImageSource, template: RequestTemplate) -> int:
     axis = projected_axis(source, template.projection)
     if axis is not None:
         header, axes = source.array, source.axes[:axis] + source.axes[axis + 1 :]
-        source = ImageSource(replace(header, shape=header.shape[:axis] + header.shape[axis + 1 :]), axes)
+        source = replace(source, array=replace(header, shape=header.shape[:axis] + header.shape[axis + 1 :]), axes=axes)
     return sum(1 for _ in source.plane_indices(chosen_plane(source, template.plane)))
 
 
-def _check_channel(source: ImageSource, template: RequestTemplate, inputs: int) -> None:
-    """Refuse what the first look of a run would refuse.
+def _channel(source: ImageSource, template: RequestTemplate, inputs: int) -> str:
+    """Name the channel that would be segmented, where there are several; refuse what a run would refuse.
 
     Raises
     ------
     ImageShapeError
     """
     settings = template.settings
-    if not settings.channel_auto and settings.channel >= source.channels:
-        raise ImageShapeError(
-            f"There is no channel {settings.channel}: the image has {source.channels}, counted from 0."
-        )
-    if settings.channel_auto and source.channels > 1 and not source.is_colour and inputs == 1:
-        raise ImageShapeError(f"The image has {source.channels} channels. Choose the one that shows the nuclei.")
-    if settings.channel_auto and inputs > 1 and source.channels not in (1, inputs):
+    if not settings.channel_auto:
+        return source.channel_name(find_channel(source, settings.channel)) if source.channels > 1 else ""
+    if inputs > 1 and source.channels not in (1, inputs):
         raise ImageShapeError(f"The image has {source.channels} channels, and the model takes {inputs} at once.")
+    if source.channels == 1 or source.is_colour or inputs > 1:
+        return ""
+    named = named_channel(source)
+    if named is not None:
+        return source.channel_name(named)
+    if not source.rgb_channels:
+        raise ImageShapeError(open_channel_text(source))
+    return ""  # a colour picture, as far as can be told without its pixels
 
 
-def _inputs(template: RequestTemplate) -> int:
-    """Channels that the model takes at once; where it is automatic, the kind of image is told from one."""
-    if template.model == AUTOMATIC:
-        return 1
-    return default_registry().find(template.model).card.architecture.in_channels
+def _channels_at_once(template: RequestTemplate) -> int:
+    """Channels that the model takes at once; 1 of a model that reads nuclear signals, which come from one."""
+    inputs = default_registry().find(template.model).card.network_inputs
+    return 1 if inputs.names else inputs.channels
 
 
 def _described(seen: Prospect, header: ImageHeader, axes: str) -> Prospect:

@@ -122,18 +122,19 @@ def outlined_plane(request: SegmentRequest, result: SegmentResult, side: int) ->
 
 def _plane(request: SegmentRequest, result: SegmentResult, index: tuple[int, ...], step: int) -> NDArray[Any]:
     """Read a plane of the image, of the part that was segmented, as (Y, X) or with colours as (Y, X, S)."""
-    source, settings = request.source, request.settings
+    source, shown = request.source, request.shown_channels
     (y, x), (height, width) = result.origin[-2:], result.labels.shape[-2:]
     where: dict[str, slice | int] = {
         "Y": slice(y, y + height, step),
         "X": slice(x, x + width, step),
-        "C": 0 if settings.channel_auto else settings.channel,
+        "C": slice(None) if len(shown) > 1 else shown[0],
         "S": slice(0, 3) if source.channels == 3 else 0,
     }
     leading = iter([start + i for start, i in zip(result.origin, index, strict=False)])
     pixels = np.asarray(source.array[tuple(where[a] if a in where else next(leading) for a in source.axes)])
     left = [letter for letter in source.axes if isinstance(where.get(letter), slice)]
-    return pixels.transpose([left.index(letter) for letter in "YXS" if letter in left])
+    picture = pixels.transpose([left.index(letter) for letter in "YXCS" if letter in left])
+    return picture[..., list(shown)] if "C" in left else picture
 
 
 def _named_labels(result: SegmentResult) -> tuple[NDArray[np.int32], Mapping[int, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -47,7 +48,7 @@ def project(source: ImageSource, projection: Projection) -> ImageSource:
     planes = [(slice(None),) * axis + (z,) for z in range(source.array.shape[axis])]
     read = (np.asarray(source.array[plane]) for plane in planes)
     projected = _maximum(read) if projection == "maximum" else _mean(read, len(planes))
-    return ImageSource(projected, source.axes[:axis] + source.axes[axis + 1 :])
+    return replace(source, array=projected, axes=source.axes[:axis] + source.axes[axis + 1 :])
 
 
 def projected_axis(source: ImageSource, projection: Projection) -> int | None:

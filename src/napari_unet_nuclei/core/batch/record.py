@@ -39,10 +39,14 @@ class FileRecord:
         Typical nucleus diameter that the image was rescaled by.
     channel, model, device, precision : str
         Precision is the number format that the network was run in.
+    kind : str
+        Of image, as `SegmentResult` says it; empty for classes.
     image_hash, model_hash : str
         SHA-256 of the image's file and of the model's weights.
     seconds : float
     notices : tuple of str
+    warnings : tuple of str
+        What is doubtful about the result, with the remedy: these images are worth a look.
     error : str
         Why it failed; empty where it did not.
     skipped : bool
@@ -73,6 +77,8 @@ class FileRecord:
     skipped: bool = False
     thumbnail: str = ""
     origin: tuple[int, ...] = ()
+    kind: str = ""
+    warnings: tuple[str, ...] = ()
 
     @property
     def status(self) -> Status:
@@ -85,6 +91,16 @@ class FileRecord:
     def message(self) -> str:
         """Why it failed, or what the user should know."""
         return self.error or " ".join(self.notices)
+
+    @property
+    def warning(self) -> str:
+        """What is doubtful, and what to try."""
+        return " ".join(self.warnings)
+
+    @property
+    def urgency(self) -> int:
+        """0 where all is well, 1 where the result is doubtful, 2 where there is none."""
+        return 2 if self.error else int(bool(self.warnings))
 
 
 def without_path(message: str, image: str) -> str:
@@ -125,7 +141,7 @@ def read_note(planned: PlannedFile) -> Note | None:
         found = values.pop("record")
         record = None
         if found is not None:
-            found |= {name: tuple(found[name]) for name in ("notices", "origin")}
+            found |= {name: tuple(found[name]) for name in ("notices", "origin", "warnings")}
             record = FileRecord(**found)
         return Note(**values, record=record)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):

@@ -1,4 +1,4 @@
-"""The report of a run that a person opens: what failed first, then counts, areas and every image with its outlines."""
+"""The report of a run that a person opens: what failed or is doubtful first, then counts, areas and all images."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ def write_batch_report(path: Path, report: BatchReport) -> None:
         If the file cannot be written.
     """
     done = report.succeeded
-    sections = [_outcome(report), *_failures(report.failed), *_remarks(done), *_distributions(done), *_pictures(done)]
+    sections = [_outcome(report), *_failures(report.failed), *_doubts(report.doubtful), *_remarks(done)]
+    sections += [*_distributions(done), *_pictures(done)]
     write_page(path, "Segmented nuclei", [*sections, _run(report)])
 
 
@@ -49,6 +50,8 @@ def _outcome(report: BatchReport) -> Section:
     skipped = sum(record.skipped for record in done)
     images = "images segmented" + (f", {skipped:,} of them by an earlier run" if skipped else "")
     numbers = {images: f"{len(done):,} of {len(report.records):,}", "failed": f"{len(report.failed):,}"}
+    if report.doubtful:
+        numbers["worth a look"] = f"{len(report.doubtful):,}"
     if not any(record.classes for record in done):
         numbers["nuclei"] = f"{sum(record.nuclei for record in done):,}"
         if done:
@@ -88,6 +91,15 @@ def _failures(failed: Sequence[FileRecord]) -> list[Section]:
     text = f"{_images(len(failed))} could not be segmented; the others are done."
     rows = [[record.image, _reason(record)] for record in failed]
     return [Section("Failed", text, table=Grid(["image", "reason"], rows))]
+
+
+def _doubts(doubtful: Sequence[FileRecord]) -> list[Section]:
+    """List the images whose results are worth a look, with what to try."""
+    if not doubtful:
+        return []
+    text = f"The nuclei of {_images(len(doubtful))} may be wrong: look at them, and run them again as proposed."
+    rows = [[record.image, f"{record.nuclei:,}", record.warning] for record in doubtful]
+    return [Section("Worth a look", text, table=Grid(["image", "nuclei", "what to try"], rows))]
 
 
 def _reason(record: FileRecord) -> str:
@@ -164,9 +176,10 @@ def _axes(x_title: str, y_title: str) -> tuple[Canvas, Axes]:
 
 
 def _pictures(done: Sequence[FileRecord]) -> list[Section]:
-    """Show the images with their outlines; of a long run some that are spread over it."""
+    """Show the images with their outlines, doubtful ones first; of a long run some that are spread over it."""
     places = np.unique(np.linspace(0, len(done) - 1, min(len(done), MOST_PICTURES)).round().astype(int))
-    figures = [_figure(done[place]) for place in places]
+    chosen = [done[place] for place in places]
+    figures = [_figure(record) for record in sorted(chosen, key=lambda record: -record.urgency)]
     if not figures:
         return []
     some = f" {len(figures)} of {len(done)} are shown, spread over the run." * (len(figures) < len(done))
@@ -178,4 +191,5 @@ def _figure(record: FileRecord) -> Figure:
     name = Path(record.image).name
     content = Path(record.thumbnail).read_bytes()
     found = f"{record.classes:,} classes" if record.classes else f"{record.nuclei:,} nuclei"
-    return Figure(stored_picture(content, f"{name} with outlines"), f"{name} · {found}")
+    mark = "⚠ " if record.warnings else ""
+    return Figure(stored_picture(content, f"{name} with outlines"), f"{mark}{name} · {found}")

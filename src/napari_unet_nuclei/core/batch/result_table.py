@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.image.axes import COLOUR_NAMES, ImageSource
+from napari_unet_nuclei.core.image.kind import ChosenKind, ColourLight, colour_light
+from napari_unet_nuclei.core.image.stain import DAB, HAEMATOXYLIN, optical_density, stain_density
 from napari_unet_nuclei.core.labels.class_table import measure_classes
 from napari_unet_nuclei.core.labels.measure import measure
 from napari_unet_nuclei.core.progress import Progress, Silent
@@ -52,6 +54,73 @@ class SegmentedChannel:
         return self.source.read(leading, self.channel, (y, y + height, x, x + width))
 
 
+@dataclass(frozen=True)
+class SeparatedStain:
+    """Optical density of one stain in a colour picture of transmitted light, read plane by plane as `measure` asks.
+
+    Attributes
+    ----------
+    colours : tuple of SegmentedChannel
+        Red, green and blue.
+    stain : int
+        `HAEMATOXYLIN` or `DAB`.
+    white : float
+        Intensity of light that nothing has absorbed.
+    """
+
+    colours: tuple[SegmentedChannel, ...]
+    stain: int
+    white: float
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of the labels."""
+        return self.colours[0].shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of densities."""
+        return np.dtype(np.float32)
+
+    def __getitem__(self, index: tuple[int, ...]) -> NDArray[np.floating]:
+        """Separate the stain in the plane (Y, X) of a leading index."""
+        return stain_density(np.stack([optical_density(one[index], self.white) for one in self.colours]), self.stain)
+
+
+STAINS = {"haematoxylin_od": HAEMATOXYLIN, "dab_od": DAB}
+"""What columns of stains are called, and the stains."""
+
+
+def stain_images(
+    source: ImageSource,
+    origin: tuple[int, ...],
+    shape: tuple[int, ...],
+    kind: ChosenKind = "auto",
+    light: ColourLight | None = None,
+) -> dict[str, SeparatedStain]:
+    """Return the stains of an image to be measured, by name; none of an image that shows no stains.
+
+    Parameters
+    ----------
+    source : ImageSource
+    origin, shape : tuple of int
+        As in `SegmentedChannel`.
+    kind : {"auto", "fluorescence", "brightfield"}
+        Of image, where it is known.
+    light : ColourLight, optional
+        As `colour_light` found it for the whole image, where it was asked before.
+    """
+    if light is None and 0 not in shape:
+        (y, x), (height, width) = origin[-2:], shape[-2:]
+        middle = np.unravel_index(int(np.prod(shape[:-2])) // 2, shape[:-2]) if shape[:-2] else ()
+        index = tuple(first + int(i) for first, i in zip(origin[:-2], middle, strict=True))
+        light = colour_light(source, index, (y, y + height, x, x + width), kind)
+    if light is None:
+        return {}
+    colours = tuple(SegmentedChannel(source, channel, origin, shape) for channel in light.channels)
+    return {name: SeparatedStain(colours, stain, light.white) for name, stain in STAINS.items()}
+
+
 def measure_result(
     result: SegmentResult, request: SegmentRequest, channel_names: Sequence[str] = (), progress: Progress | None = None
 ) -> pd.DataFrame:
@@ -63,14 +132,15 @@ def measure_result(
     request : SegmentRequest
         What was asked for.
     channel_names : sequence of str
-        As the file has them; may be empty.
+        As the file has them; may be empty, for the image's own.
     progress : Progress, optional
 
     Returns
     -------
     pandas.DataFrame
         As `measure` describes it, with each nucleus's ``score``; columns of intensities begin with the channel's
-        name. Of classes as `measure_classes` describes it.
+        name. Colour pictures of transmitted light also have ``haematoxylin_od_mean`` and ``dab_od_mean``, mean optical
+        densities of the stains. Of classes as `measure_classes` describes it.
     """
     if result.classes:
         return measure_classes(
@@ -89,6 +159,7 @@ def measure_result(
     table = measure(
         result.labels,
         channels,
+        means=stain_images(source, result.origin, result.labels.shape, result.kind),
         axes=result.axes,
         pixel_size_y=request.pixel_size.y,
         pixel_size_x=request.pixel_size.x,
@@ -108,6 +179,7 @@ def column_names(source: ImageSource, channel_names: Sequence[str] = ()) -> tupl
     >>> column_names(ImageSource(np.zeros((2, 8, 8)), "CYX")), column_names(ImageSource(np.zeros((8, 8)), "YX"))
     (('channel_0', 'channel_1'), ('intensity',))
     """
+    channel_names = channel_names or source.channel_names
     if len(channel_names) == source.channels and len(set(channel_names)) == source.channels and all(channel_names):
         return tuple(channel_names)
     if source.channels == 1:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from napari_unet_nuclei.core.batch.executors import Executor
 from napari_unet_nuclei.core.batch.fingerprint import hash_request
+from napari_unet_nuclei.core.batch.odd_kinds import mark_odd_kinds
 from napari_unet_nuclei.core.batch.outputs import check_outputs
 from napari_unet_nuclei.core.batch.pipeline import WAITING_ROOM, Pipeline, Turns, shared_processor
 from napari_unet_nuclei.core.batch.plan import RECORDS, RunPlan, plan_files
@@ -28,7 +29,7 @@ from napari_unet_nuclei.core.batch.summary import (
 )
 from napari_unet_nuclei.core.batch.template import RequestTemplate
 from napari_unet_nuclei.core.batch.work import DiskFullError, Task, isolated, segment_planned
-from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Share, Silent
+from napari_unet_nuclei.core.progress import Advanced, Event, Notice, Progress, Rising, Share, Silent
 from napari_unet_nuclei.core.settings import BatchSettings
 
 __all__ = ["RUN", "SUMMARY", "BatchReport", "segment_files"]
@@ -122,6 +123,8 @@ def _run_alone(
     tasks = [Task(file, template, batch, request_hash) for file in plan.files]
     _tidy(plan, tasks)
     records += _segment_all(tasks, plan, blocks, Share(progress, 0.0, SEGMENTING), on_record)
+    if template.settings.kind == "auto":
+        records = mark_odd_kinds(records)
     progress.report(Advanced(SEGMENTING, "writing the summary and the report"))
     report = BatchReport(plan.out, template, batch, request_hash, started, tuple(records))
     write_summary(report)
@@ -186,9 +189,26 @@ def _segment_divided(
 ) -> None:
     """Segment large images one after the other, each block by block."""
     for number, task in enumerate(tasks):
-        share = Rising(Share(progress, number / len(tasks), (number + 1) / len(tasks)))
+        share = Rising(_WithoutWarnings(Share(progress, number / len(tasks), (number + 1) / len(tasks))))
         share.report(Advanced(0.0, task.planned.image.name))
         keep(isolated(task.planned.image, partial(segment_in_blocks, task, blocks, share)))
+
+
+@dataclass(frozen=True)
+class _WithoutWarnings:
+    """Progress of one image: what it is warned of stands in its record, beside its name."""
+
+    parent: Progress
+
+    @property
+    def finish_requested(self) -> bool:
+        """As the parent says."""
+        return self.parent.finish_requested
+
+    def report(self, event: Event) -> None:
+        """Pass on all events but warnings."""
+        if not (isinstance(event, Notice) and event.warning):
+            self.parent.report(event)
 
 
 def _work(task: Task, progress: Progress, turn: Turns) -> FileRecord:

@@ -94,6 +94,7 @@ def describe(file: ImageFile, found: Segmented, paths: Mapping[str, Path], image
     """Write down what came of an image."""
     result, areas = found.result, found.table
     nuclei = not result.classes and len(areas) > 0
+    warnings = tuple(remedy.text for remedy in result.remedies)
     return FileRecord(
         image=str(file.path),
         labels=str(paths["labels"]),
@@ -106,13 +107,18 @@ def describe(file: ImageFile, found: Segmented, paths: Mapping[str, Path], image
         else None,
         diameter_px=round(result.diameter, 2),
         channel=result.channel,
+        kind="" if result.classes else result.kind,
         model=result.model,
         device=result.device,
         precision=str(result.provenance["precision"]),
         image_hash=image_hash,
         model_hash=str(result.provenance["model_hash"]),
         seconds=round(result.seconds, 2),
-        notices=(*result.notices, *one_of_several(file, found.provenance["series"])),
+        notices=(
+            *(notice for notice in result.notices if notice not in warnings),
+            *one_of_several(file, found.provenance["series"]),
+        ),
+        warnings=warnings,
         thumbnail=str(paths.get("thumbnail", "")),
         origin=result.origin,
     )

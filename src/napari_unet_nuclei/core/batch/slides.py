@@ -26,7 +26,6 @@ from napari_unet_nuclei.core.batch.segment_file import one_of_several
 from napari_unet_nuclei.core.batch.template import RequestTemplate
 from napari_unet_nuclei.core.batch.work import Task
 from napari_unet_nuclei.core.errors import NucleiError, OutputFileError
-from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.image_file import ImageFile
 from napari_unet_nuclei.core.image.ome_zarr import is_ome_zarr, read_ome_zarr
 from napari_unet_nuclei.core.image.overlay import for_screen, outlined
@@ -78,7 +77,7 @@ def takes_blocks(path: Path, template: RequestTemplate) -> bool:
         return True
     try:
         header = read_header(path, template.series)
-        height, width = ImageSource(header, template.axes or header.axes).plane_shape
+        height, width = header.source(template.axes).plane_shape
     except NucleiError:
         return False
     y0, y1, x0, x1 = template.region or (0, height, 0, width)
@@ -169,6 +168,7 @@ def _describe(file: ImageFile, request: SegmentRequest, result: BlockwiseResult,
     """Write down what came of an image."""
     pixel_area = request.pixel_size.y * request.pixel_size.x
     known = result.median_area is not None and request.pixel_size.known
+    warnings = tuple(remedy.text for remedy in result.remedies)
     return FileRecord(
         image=str(file.path),
         labels=str(result.path),
@@ -178,13 +178,18 @@ def _describe(file: ImageFile, request: SegmentRequest, result: BlockwiseResult,
         median_area_um2=round(float(result.median_area or 0) * pixel_area, 4) if known else None,
         diameter_px=round(result.diameter, 2),
         channel=result.channel,
+        kind=result.kind,
         model=result.model,
         device=result.device,
         precision=str(result.provenance["precision"]),
         image_hash=str(result.provenance.get("file_hash", "")),
         model_hash=str(result.provenance["model_hash"]),
         seconds=round(result.seconds, 2),
-        notices=(*result.notices, *one_of_several(file, task.template.series)),
+        notices=(
+            *(notice for notice in result.notices if notice not in warnings),
+            *one_of_several(file, task.template.series),
+        ),
+        warnings=warnings,
         skipped=result.done_before,
         thumbnail=str(task.outputs["thumbnail"]),
     )
@@ -211,9 +216,8 @@ def _outlined_plane(request: SegmentRequest, labels_path: Path, side: int) -> ND
     found = _small_plane(_coarse(labels.levels, labels.letters, side), labels.letters, side, plane)
     path = Path(request.file)
     levels = read_ome_zarr(path).levels if is_ome_zarr(path) else (request.source.array,)
-    channel = 0 if request.settings.channel_auto else request.settings.channel
     axes = request.source.axes
-    pixels = _small_plane(_coarse(levels, axes, side), axes, side, plane, channel)
+    pixels = _small_plane(_coarse(levels, axes, side), axes, side, plane, request.shown_channels)
     # The two may be of different levels; both begin and end where the image does.
     rows, columns = (
         np.arange(size) * theirs // size for size, theirs in zip(found.shape, pixels.shape[:2], strict=True)
@@ -235,14 +239,17 @@ def _coarse(levels: tuple[AnyArray, ...], axes: str, side: int) -> AnyArray:
     return large[-1] if large else levels[0]
 
 
-def _small_plane(array: AnyArray, axes: str, side: int, plane: Mapping[str, float], channel: int = 0) -> NDArray[Any]:
+def _small_plane(
+    array: AnyArray, axes: str, side: int, plane: Mapping[str, float], channels: tuple[int, ...] = (0,)
+) -> NDArray[Any]:
     """Read a plane, as (Y, X) or with colours as (Y, X, S), leaving out rows and columns of a large one."""
     step = max(1, math.ceil(max(array.shape[axes.index(letter)] for letter in "YX") / side))
     colours = slice(0, 3) if "S" in axes and array.shape[axes.index("S")] >= 3 else 0
-    where: dict[str, slice | int] = {"Y": slice(None, None, step), "X": slice(None, None, step), "C": channel}
-    where["S"] = colours
+    where: dict[str, slice | int] = {"Y": slice(None, None, step), "X": slice(None, None, step), "S": colours}
+    where["C"] = slice(None) if len(channels) > 1 else channels[0]
     key = tuple(
         where.get(letter, int(plane.get(letter, 0.5) * size)) for letter, size in zip(axes, array.shape, strict=True)
     )
     kept = [letter for letter, one in zip(axes, key, strict=True) if isinstance(one, slice)]
-    return np.asarray(array[key]).transpose([kept.index(letter) for letter in "YXS" if letter in kept])
+    pixels = np.asarray(array[key]).transpose([kept.index(letter) for letter in "YXCS" if letter in kept])
+    return pixels[..., list(channels)] if "C" in kept else pixels

@@ -61,6 +61,11 @@ class BatchReport:
         return tuple(record for record in self.records if record.error)
 
     @property
+    def doubtful(self) -> tuple[FileRecord, ...]:
+        """Records of the images whose results are worth a look."""
+        return tuple(record for record in self.records if record.urgency == 1)
+
+    @property
     def succeeded(self) -> tuple[FileRecord, ...]:
         """Records of the images that have results, by this run or an earlier one."""
         return tuple(record for record in self.records if not record.error)
@@ -124,6 +129,8 @@ def _row(record: FileRecord) -> dict[str, object]:
         "median_area_px": record.median_area_px,
         "median_area_um2": record.median_area_um2,
         "seconds": record.seconds,
+        "kind": record.kind,
+        "warning": record.warning,
         "message": record.message,
         "diameter_px": record.diameter_px,
         "channel": record.channel,

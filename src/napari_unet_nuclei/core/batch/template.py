@@ -55,7 +55,7 @@ class RequestTemplate:
         ImageShapeError
             If the axes do not fit the image, or if it has no such plane or no depth to project.
         """
-        source = project(ImageSource(file.array, self.axes or file.axes), self.projection)
+        source = project(file.source(self.axes), self.projection)
         return SegmentRequest(
             source=source,
             settings=self.settings,

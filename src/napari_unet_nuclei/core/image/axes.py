@@ -53,13 +53,15 @@ class ImageSource:
         numpy, dask, zarr or xarray, any bool, integer or float dtype, any byte order.
     axes : str
         One letter of `KNOWN_AXES` per axis, Y and X among them, at most one of C and S.
-    channel_names : tuple of str
-        Names of the channels as the file gives them; empty where it gives none.
+    channel_names, channel_colours : tuple of str
+        Names of the channels, and the colours that they are shown in ("red" or "#ff0000"), as the file gives them;
+        empty where it gives none.
     """
 
     array: AnyArray
     axes: str
     channel_names: tuple[str, ...] = ()
+    channel_colours: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that axes and array fit together.
@@ -117,10 +119,18 @@ class ImageSource:
         return int(self.array.shape[self.axes.index("C")]) if "C" in self.axes else 1
 
     @property
-    def channel_colours(self) -> tuple[str, ...]:
-        """Colours that the channels are named after, such as ("red", "green", "blue"); else their names."""
-        names = (name.strip().casefold() for name in self.channel_names)
-        return tuple(_COLOUR_WORDS.get(name, name) for name in names)
+    def rgb_channels(self) -> tuple[int, ...]:
+        """Numbers of the red, green and blue channels, of samples or of channels named or coloured so; else empty."""
+        if self.channels != len(COLOUR_NAMES):
+            return ()
+        if self.is_colour:
+            return (0, 1, 2)
+        for said in (self.channel_names, self.channel_colours):
+            words = [one.strip().casefold() for one in said]
+            colours = [_COLOUR_WORDS.get(word, word) for word in words]
+            if sorted(colours) == sorted(COLOUR_NAMES):
+                return tuple(colours.index(name) for name in COLOUR_NAMES)
+        return ()
 
     def channel_name(self, channel: int) -> str:
         """Name of a channel for people."""

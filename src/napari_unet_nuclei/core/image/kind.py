@@ -6,6 +6,7 @@ A picture often leaves one reading, sometimes two or three; then the nuclei deci
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
@@ -39,6 +40,12 @@ tissue, the darkest of it badly underexposed, 0.2 to 0.94."""
 DARK_SHARE = 0.4
 """Share of the brightest parts (99.5 %) that the same median is: more in transmitted light, less in fluorescence."""
 
+EIGHT_BITS = 255.0
+"""White of pictures of 8 bits, which hold no camera offset to speak of."""
+
+MOSTLY_PICTURE = 0.5
+"""Share of a colour picture that must be no fill for its background to tell its kind."""
+
 DIM_COLOUR = 0.1
 """A colour of a fluorescence picture with less signal than this share of the strongest is not read."""
 
@@ -47,6 +54,14 @@ SURELY_DARK, SURELY_BRIGHT = 0.3, 0.6
 
 RING = 6
 """Pixels round a nucleus that it is compared with."""
+
+NUCLEAR_NAMES = re.compile(
+    r"dapi|hoechst|draq|nucblue|nucspot|ha?ematoxylin|propidium|sir-?dna|to-?pro"
+    r"|(?<![a-z])(?:syto|h2b|nuc(?!leol))|(?<![a-z])dna(?![a-z])|(?<![a-z0-9])(?:pi|h)(?![a-z0-9])",
+    re.IGNORECASE,
+)
+"""Names of channels that show nuclei: dyes and proteins of the nucleus. Names that are parts of other words as well
+count only where a word begins; a digit or an underscore before it, as in "w1_nuc", is no part of it."""
 
 CONTRAST = 8.0
 """A range of fewer standard deviations of the noise shows nothing, and is taken as fluorescence."""
@@ -85,7 +100,7 @@ def possible_looks(
         The plane to look at.
     region : Region
     channel : int, optional
-        As the user says; found out where not given.
+        As the user says; where not given, the one whose name says that it shows nuclei, or the one that shows most.
     kind : {"auto", "fluorescence", "brightfield"}
         As the user says.
     inputs : NetworkInputs, optional
@@ -99,19 +114,119 @@ def possible_looks(
     """
     inputs = inputs or NetworkInputs()
     if channel is not None and channel >= source.channels:
-        raise ImageShapeError(f"There is no channel {channel}: the image has {source.channels}, counted from 0.")
+        raise ImageShapeError(f"There is no channel {channel}: the image has {channels_text(source)}.")
     if not inputs.names and inputs.channels > 1 and channel is None and source.channels > 1:
         return _looks_at_all(source, index, region, kind, inputs.channels)
+    if channel is None:
+        channel = named_channel(source)
     if channel is not None or source.channels == 1:
         sample = _Sample.of(source, index, region, (channel or 0,))
         kinds = [kind] if kind != "auto" else sample.grey_kinds()
         return tuple(sample.grey_look(one, inputs, source.channel_name(channel or 0)) for one in kinds)
-    if source.is_colour or source.channel_colours == ("red", "green", "blue"):
-        sample = _Sample.of(source, index, region, tuple(range(source.channels)))
-        looks = sample.colour_looks(kind, inputs, source)
-        if source.is_colour or all(look.kind == "brightfield" for look in looks):
-            return looks
-    raise ImageShapeError(f"The image has {source.channels} channels. Choose the one that shows the nuclei.")
+    if source.is_colour or source.rgb_channels:
+        sample = _Sample.of(source, index, region, source.rgb_channels or tuple(range(source.channels)))
+        if source.is_colour or sample.is_light(kind):
+            return sample.colour_looks(kind, inputs, source)
+    raise ImageShapeError(open_channel_text(source))
+
+
+def named_channel(source: ImageSource) -> int | None:
+    """Return the channel whose name says that it shows nuclei; None where there is none, or more than one."""
+    if source.channels == 1 or source.is_colour:
+        return None
+    found = [channel for channel, name in enumerate(source.channel_names) if NUCLEAR_NAMES.search(name)]
+    return found[0] if len(found) == 1 else None
+
+
+def find_channel(source: ImageSource, said: str) -> int:
+    """Find the channel that a person means.
+
+    Parameters
+    ----------
+    source : ImageSource
+    said : str
+        Name, whether in capitals or not, number from 0, or a part of a name that no other channel has.
+
+    Raises
+    ------
+    ImageShapeError
+        If there is no such channel, or more than one; the message names those there are.
+
+    Examples
+    --------
+    >>> image = ImageSource(np.zeros((3, 8, 8)), "CYX", ("DAPI", "GFP-488", "RFP-561"))
+    >>> find_channel(image, "dapi"), find_channel(image, "488"), find_channel(image, "2")
+    (0, 1, 2)
+    """
+    wanted = said.strip().casefold()
+    names = [source.channel_name(channel).casefold() for channel in range(source.channels)]
+    if wanted in names:
+        return names.index(wanted)
+    if wanted.isdecimal() and int(wanted) < source.channels:
+        return int(wanted)
+    found = [channel for channel, name in enumerate(names) if wanted and wanted in name]
+    if len(found) == 1:
+        return found[0]
+    if source.channels == 1:
+        raise ImageShapeError(f"There is no channel '{said}': the image has {channels_text(source)}. Choose none.")
+    many = "More than one channel is called" if found else "There is no channel"
+    raise ImageShapeError(f"{many} '{said}': the image has {channels_text(source)}.")
+
+
+def channels_text(source: ImageSource) -> str:
+    """Say which channels there are: "2 channels, DAPI (0) and GFP (1)"."""
+    if source.channels == 1:
+        return "only one channel"
+    if not any(source.channel_names) and not source.is_colour:
+        return f"{source.channels} channels, counted from 0"
+    named = [f"{source.channel_name(channel)} ({channel})" for channel in range(source.channels)]
+    return f"{source.channels} channels, {', '.join(named[:-1])} and {named[-1]}"
+
+
+def open_channel_text(source: ImageSource) -> str:
+    """Say that a channel has to be chosen, and how."""
+    how = "--channel NAME" if any(source.channel_names) else "--channel NUMBER"
+    return f"The image has {channels_text(source)}. Choose the one that shows the nuclei ({how})."
+
+
+@dataclass(frozen=True)
+class ColourLight:
+    """A colour picture of transmitted light, whose stains can be told apart.
+
+    Attributes
+    ----------
+    channels : tuple of int
+        Red, green and blue.
+    white : float
+        Intensity of light that nothing has absorbed.
+    """
+
+    channels: tuple[int, ...]
+    white: float
+
+
+def colour_light(
+    source: ImageSource, index: tuple[int, ...], region: Region, kind: ChosenKind = "auto"
+) -> ColourLight | None:
+    """Tell whether a picture shows stains in transmitted light; None for fluorescence, and where there is no colour.
+
+    Parameters
+    ----------
+    source, index, region
+        As for `possible_looks`; a sample of the pixels is read only where there are three colours.
+    kind : {"auto", "fluorescence", "brightfield"}
+        As it was found out, or as the user says.
+    """
+    channels = source.rgb_channels
+    if not channels or kind == "fluorescence":
+        return None
+    sample = _Sample.of(source, index, region, channels)
+    shows_light = kind == "brightfield" or (
+        sample.colour_kinds()[0] == "brightfield" if source.is_colour else sample.is_light(kind)
+    )
+    if sample.is_colourless or not shows_light:
+        return None
+    return ColourLight(channels, sample.white)
 
 
 def stained_signals(inputs: tuple[InputName, ...], channels: tuple[int, ...]) -> tuple[Signal, ...]:
@@ -242,14 +357,33 @@ class _Sample:
     def colour_kinds(self) -> list[ImageKind]:
         """Tell a colour picture's kind by its background."""
         brightest = self.pixels.max(axis=0)
-        brightest = brightest[np.isfinite(brightest)] / self.white
-        if not brightest.size:
+        known = np.isfinite(brightest)
+        if not known.any():
             return ["fluorescence"]
-        middle, top = np.percentile(brightest, (50, 99.5))
+        middle, top = np.percentile(brightest[known] / self.white, (50, 99.5))
         dark = middle < DARK_BACKGROUND
-        if dark == (middle < DARK_SHARE * top):
+        # Where most of a picture was set to black, what is left may be tissue, or a few nuclei alone.
+        if dark == (middle < DARK_SHARE * top) and known.mean() > MOSTLY_PICTURE:
             return ["fluorescence"] if dark else ["brightfield"]
         return ["fluorescence", "brightfield"] if dark else ["brightfield", "fluorescence"]
+
+    def is_light(self, kind: ChosenKind) -> bool:
+        """Tell whether three channels are the colours of one picture of transmitted light.
+
+        Its background is bright in every colour. Channels of fluorescence with more than 8 bits have backgrounds of
+        camera offset, which nuclei of one or the other hide in the brightest of the colours, but neither in the
+        darkest nor in their mean.
+        """
+        if kind != "auto":
+            return kind == "brightfield"
+        if self.white == EIGHT_BITS:
+            return self.colour_kinds() == ["brightfield"]
+        darkest = self.pixels.min(axis=0)
+        darkest = darkest[np.isfinite(darkest)] / self.white
+        if not darkest.size or self.colour_kinds()[0] == "fluorescence":
+            return False
+        is_bright = bool(np.median(darkest) >= DARK_BACKGROUND)
+        return is_bright and grey_kinds(np.mean(self.pixels, axis=0)) != ["fluorescence"]
 
     def lit_colours(self) -> list[int]:
         """Channels with signal, the strongest first."""

@@ -57,8 +57,8 @@ class OmeZarrImage:
         The finest first.
     axes : tuple of Axis
         Of the finest level.
-    channel_names : tuple of str
-        One per channel, or empty.
+    channel_names, channel_colours : tuple of str
+        One per channel, or empty; colours as "#ff0000".
     zarr_format : int
         2 up to NGFF 0.4, 3 from 0.5 on.
     """
@@ -67,6 +67,7 @@ class OmeZarrImage:
     levels: tuple[zarr.Array[Any], ...]
     axes: tuple[Axis, ...]
     channel_names: tuple[str, ...]
+    channel_colours: tuple[str, ...]
     zarr_format: int
 
     @property
@@ -123,14 +124,22 @@ def _opened(path: Path, group: zarr.Group, described: Mapping[str, Any]) -> OmeZ
     multiscale = described["multiscales"][0]
     levels = [group[dataset["path"]] for dataset in multiscale["datasets"]]
     arrays = tuple(level for level in levels if isinstance(level, zarr.Array))
-    names = multiscale.get("axes", _OLD_AXES)
-    if len(arrays) < len(levels) or {level.ndim for level in arrays} != {len(names)}:
+    axis_names = multiscale.get("axes", _OLD_AXES)
+    if len(arrays) < len(levels) or {level.ndim for level in arrays} != {len(axis_names)}:
         raise ImageFileError(f"{path} describes other arrays than it holds: it may be damaged. Export it again.")
-    axes = _axes(names, multiscale)
+    axes = _axes(axis_names, multiscale)
     channels = dict(zip((axis.letter for axis in axes), arrays[0].shape, strict=True)).get("C", 1)
-    labels = tuple(str(channel.get("label", "")) for channel in described.get("omero", {}).get("channels", ()))
-    named = len(labels) == channels and all(labels)
-    return OmeZarrImage(path, arrays, axes, labels if named else (), group.metadata.zarr_format)
+    shown = described.get("omero", {}).get("channels", ())
+    names = _of_all(channels, [str(channel.get("label", "")) for channel in shown])
+    colours = _of_all(channels, [str(channel.get("color", "")).lstrip("#").lower() for channel in shown])
+    return OmeZarrImage(
+        path, arrays, axes, names, tuple(f"#{colour}" for colour in colours), group.metadata.zarr_format
+    )
+
+
+def _of_all(channels: int, said: Sequence[str]) -> tuple[str, ...]:
+    """What is said of every channel; nothing where it is not said of all."""
+    return tuple(said) if len(said) == channels and all(said) else ()
 
 
 def _axes(names: Sequence[str | Mapping[str, Any]], multiscale: Mapping[str, Any]) -> tuple[Axis, ...]:

@@ -147,7 +147,14 @@ def _check_values(path: Path, header: ImageHeader) -> None:
 def _read_store(path: Path) -> ImageFile:
     """Open the finest level of an OME-Zarr image, whose pixels stay on disk."""
     image = read_ome_zarr(path)
-    return ImageFile(path, image.levels[0], image.letters, image.pixel_size, image.channel_names)
+    return ImageFile(
+        path,
+        image.levels[0],
+        image.letters,
+        image.pixel_size,
+        image.channel_names,
+        channel_colours=image.channel_colours,
+    )
 
 
 def _read_picture(path: Path) -> ImageFile:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from skimage.draw import polygon2mask
 
 from napari_unet_nuclei.core.errors import ImageFileError
-from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.read import read_image
 from napari_unet_nuclei.core.types import Mask
 
@@ -46,7 +45,7 @@ def read_region(path: Path, shape: tuple[int, int]) -> Mask:
     if path.suffix.lower() in GEOJSON_SUFFIXES:
         return _drawn(path, shape)
     file = read_image(path)
-    source = ImageSource(file.array, file.axes)
+    source = file.source()
     if source.plane_shape != shape or any(length > 1 for length in source.leading_shape):
         raise ImageFileError(f"{path} is {source.plane_shape} pixels, and its image {shape}. {_WANTED}")
     region = np.zeros(shape, bool)

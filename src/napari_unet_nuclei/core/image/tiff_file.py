@@ -15,7 +15,12 @@ from tifffile import COMPRESSION, TiffFile, TiffPageSeries
 
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.image_file import ImageFile, ImageHeader
-from napari_unet_nuclei.core.image.tiff_metadata import tiff_axes, tiff_channel_names, tiff_pixel_size
+from napari_unet_nuclei.core.image.tiff_metadata import (
+    tiff_axes,
+    tiff_channel_colours,
+    tiff_channel_names,
+    tiff_pixel_size,
+)
 from napari_unet_nuclei.core.types import AnyArray
 
 LAZY_ABOVE = 64_000_000
@@ -45,7 +50,15 @@ def read_tiff(path: Path, index: int) -> ImageFile:
         axes = tiff_axes(series)
         if axes != header.axes:
             array = np.moveaxis(np.asarray(array), axes.index("S"), -1)
-        return ImageFile(path, array, header.axes, header.pixel_size, header.channel_names, header.images)
+        return ImageFile(
+            path,
+            array,
+            header.axes,
+            header.pixel_size,
+            header.channel_names,
+            header.images,
+            header.channel_colours,
+        )
 
 
 def read_tiff_header(path: Path, index: int) -> ImageHeader:
@@ -81,6 +94,7 @@ def _header(path: Path, tif: TiffFile, series: TiffPageSeries, index: int) -> Im
         tiff_pixel_size(tif, index),
         tiff_channel_names(tif, index, channels),
         len(tif.series),
+        tiff_channel_colours(tif, index, channels),
     )
 
 

@@ -85,6 +85,26 @@ def tiff_channel_names(tif: TiffFile, index: int, channels: int) -> tuple[str, .
     return tuple(names) if len(names) == channels and all(names) else ()
 
 
+def tiff_channel_colours(tif: TiffFile, index: int, channels: int) -> tuple[str, ...]:
+    """Find the colours that the channels of one series are shown in.
+
+    Parameters
+    ----------
+    tif, index, channels
+        As for `tiff_channel_names`.
+
+    Returns
+    -------
+    tuple of str
+        One per channel, as "#ff0000", or empty where the file does not colour every channel.
+    """
+    pixels = _ome_pixels(tif, index)
+    stored = [] if pixels is None else [channel.get("Color", "") for channel in pixels.findall("{*}Channel")]
+    # Red, green, blue and opacity, a byte each, in a signed number of 32 bits.
+    colours = [f"#{int(one) % 2**32 >> 8:06x}" for one in stored if one.removeprefix("-").isdecimal()]
+    return tuple(colours) if len(colours) == channels else ()
+
+
 def _ome_pixels(tif: TiffFile, index: int) -> ElementTree.Element | None:
     """Return the Pixels element that describes a series; None where there is no readable OME-XML."""
     if not tif.ome_metadata:

@@ -23,6 +23,7 @@ def measure(
     labels: AnyArray,
     images: Mapping[str, AnyArray] = {},
     *,
+    means: Mapping[str, AnyArray] = {},
     axes: str = "",
     pixel_size_y: float = 0.0,
     pixel_size_x: float = 0.0,
@@ -39,6 +40,8 @@ def measure(
         Ids of nuclei: whole numbers of any dtype, gaps allowed, 0 and below is background. Read plane by plane.
     images : mapping of str to array_like, shape (..., Y, X)
         Intensities by the name that their columns begin with: the shape of ``labels``, any real dtype.
+    means : mapping of str to array_like, shape (..., Y, X)
+        The same for what only the mean is wanted of, such as densities of stains.
     axes : str
         One letter per axis of ``labels``, "YX" last, e.g. "TZYX".
     pixel_size_y, pixel_size_x : float
@@ -61,6 +64,7 @@ def measure(
         - ``area_px`` and ``area_um2``; ``diameter_px`` and ``diameter_um`` of the circle of that area
         - ``centroid_y`` and ``centroid_x`` in pixels; with ``world`` also ``world_t``, ..., ``world_y``, ``world_x``
         - ``<image>_mean``, ``_min``, ``_max`` and ``_sum`` for every image, over its finite pixels (NaN where none is)
+        - ``<name>_mean`` for each of ``means``
         - ``eccentricity`` of the ellipse with the same second moments, 0 (circle) to 1; ``solidity``, the share of
           the convex hull that is filled; ``touches_edge``, whether it lies at the rim of ``labels``
         - with ``maps`` ``confidence``, 0 to 1: mean foreground probability × (1 − mean border probability, weighted
@@ -84,14 +88,20 @@ def measure(
         pixel_area=pixel_size_y * pixel_size_x if min(pixel_size_y, pixel_size_x) > 0 else np.nan,
         world=world,
     )
-    _check(labels, images, maps, geometry)
+    _check(labels, {**images, **means}, maps, geometry)
     indices = list(np.ndindex(*labels.shape[:-2]))
-    parts = [_columns(_empty_plane(images, maps, geometry), geometry, Silent())]
+    parts = [_columns(_empty_plane(images, means, maps, geometry), geometry, Silent())]
     for number, index in enumerate(indices):
         share = Share(progress, number / len(indices), (number + 1) / len(indices))
         share.report(Advanced(0.0, f"plane {number + 1} of {len(indices)}"))
         plane_maps = None if maps is None else maps[number]
-        plane = _Plane(index, _read_ids(labels, index), {name: images[name][index] for name in images}, plane_maps)
+        plane = _Plane(
+            index,
+            _read_ids(labels, index),
+            {name: images[name][index] for name in images},
+            {name: means[name][index] for name in means},
+            plane_maps,
+        )
         parts.append(_columns(plane, geometry, share))
     progress.report(Advanced(1.0, f"{sum(len(part['label']) for part in parts)} nuclei measured"))
     return pd.DataFrame({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
@@ -114,11 +124,12 @@ class _Geometry:
 
 @dataclass(frozen=True)
 class _Plane:
-    """One plane: its leading index, ids (Y, X), images (Y, X) by name, and uint8 maps (3, Y, X)."""
+    """One plane: its leading index, ids (Y, X), images and means (Y, X) by name, and uint8 maps (3, Y, X)."""
 
     index: tuple[int, ...]
     ids: NDArray[np.int64]
     images: Mapping[str, AnyArray]
+    means: Mapping[str, AnyArray]
     maps: NDArray[np.uint8] | None
 
 
@@ -146,11 +157,22 @@ def _check(
         raise ImageShapeError(f"Maps of shape {maps.shape} do not belong to labels of shape {shape}.")
 
 
-def _empty_plane(images: Mapping[str, AnyArray], maps: NDArray[np.uint8] | None, geometry: _Geometry) -> _Plane:
+def _empty_plane(
+    images: Mapping[str, AnyArray],
+    means: Mapping[str, AnyArray],
+    maps: NDArray[np.uint8] | None,
+    geometry: _Geometry,
+) -> _Plane:
     """Return a plane without pixels: it gives all columns, also where labels have no planes."""
     nothing = np.zeros((0, 0))
     plane_maps = None if maps is None else np.zeros((3, 0, 0), np.uint8)
-    return _Plane((0,) * (len(geometry.axes) - 2), nothing.astype(np.int64), dict.fromkeys(images, nothing), plane_maps)
+    return _Plane(
+        (0,) * (len(geometry.axes) - 2),
+        nothing.astype(np.int64),
+        dict.fromkeys(images, nothing),
+        dict.fromkeys(means, nothing),
+        plane_maps,
+    )
 
 
 def _read_ids(labels: AnyArray, index: tuple[int, ...]) -> NDArray[np.int64]:
@@ -182,6 +204,11 @@ def _columns(plane: _Plane, geometry: _Geometry, progress: Progress) -> Columns:
         columns |= {f"world_{name}": values for name, values in zip(geometry.names, world, strict=True)}
     for name, image in plane.images.items():
         columns |= _intensities(nuclei, name, np.asarray(image).ravel()[nuclei.pixels].astype(np.float64))
+    for name, image in plane.means.items():
+        column = f"{name}_mean"
+        columns[column] = _intensities(nuclei, name, np.asarray(image).ravel()[nuclei.pixels].astype(np.float64))[
+            column
+        ]
     columns |= {"eccentricity": eccentricities(nuclei), "solidity": solidities(nuclei, progress)}
     columns["touches_edge"] = touching_edge(nuclei)
     if plane.maps is not None:

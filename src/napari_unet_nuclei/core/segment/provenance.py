@@ -32,8 +32,9 @@ def describe_run(
     Returns
     -------
     dict
-        model, model_hash, settings, kind, channel, diameter (px), plane, region, axes, pixel_size_um (y, x), file,
-        image_hash, device, precision, versions, time (UTC); of a model for classes, their names by id as well.
+        model, model_hash, settings, kind, channel (its name), channels (the numbers of those read), diameter (px),
+        plane, region, axes, pixel_size_um (y, x), file, image_hash, device, precision, versions, time (UTC); of a model
+        for classes, their names by id as well.
     """
     return {
         "model": card.name,
@@ -42,6 +43,7 @@ def describe_run(
         "settings": request.settings.model_dump(),
         "kind": look.kind,
         "channel": look.name,
+        "channels": list(look.channels),
         "diameter": round(diameter, 3),
         "plane": list(request.plane),
         "region": list(request.region) if request.region else None,

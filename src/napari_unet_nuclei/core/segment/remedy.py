@@ -8,11 +8,14 @@ from typing import Any
 
 from napari_unet_nuclei.core.image.plane import ImageKind
 
-KIND_NAMES: dict[ImageKind, str] = {
+KIND_NAMES: dict[str, str] = {
     "fluorescence": "bright nuclei on dark",
     "brightfield": "dark nuclei on bright",
 }
 """Kinds of image as a person at a microscope would say it."""
+
+
+NO_NUCLEI = "0 nuclei."
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,14 @@ def remedies(count: int, kind: ImageKind, sure: bool, chosen: bool) -> tuple[Rem
     other: ImageKind = "brightfield" if kind == "fluorescence" else "fluorescence"
     action = f"Try {KIND_NAMES[other]}"
     if count == 0:
-        return (Remedy("0 nuclei.", action, {"kind": other}),)
+        return (Remedy(NO_NUCLEI, action, {"kind": other}),)
     if not sure and not chosen:
         return (Remedy(f"Read as {KIND_NAMES[kind]}, with little evidence.", action, {"kind": other}),)
     return ()
+
+
+def odd_one_out(kind: ImageKind) -> Remedy:
+    """Say that an image was read as another kind than nearly all images of its run."""
+    other: ImageKind = "brightfield" if kind == "fluorescence" else "fluorescence"
+    problem = f"Read as {KIND_NAMES[kind]}, unlike most images of this run."
+    return Remedy(problem, f"Try {KIND_NAMES[other]}", {"kind": other})

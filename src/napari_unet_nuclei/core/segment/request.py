@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.kind import find_channel, named_channel
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
 from napari_unet_nuclei.core.settings import SegmentSettings
@@ -42,3 +43,20 @@ class SegmentRequest:
     pixel_size: PixelSize = field(default_factory=PixelSize)
     file: str = ""
     number_format: NumberFormat | None = None
+
+    @property
+    def channel(self) -> int | None:
+        """The channel that was asked for; None where it is found out.
+
+        Raises
+        ------
+        ImageShapeError
+            If the image has no such channel.
+        """
+        return None if self.settings.channel_auto else find_channel(self.source, self.settings.channel)
+
+    @property
+    def shown_channels(self) -> tuple[int, ...]:
+        """What a picture of the image shows: the channel that is segmented, or red, green and blue."""
+        channel = named_channel(self.source) if self.channel is None else self.channel
+        return self.source.rgb_channels or (channel or 0,)

@@ -11,10 +11,11 @@ import numpy as np
 from torch import nn
 
 from napari_unet_nuclei.core.errors import ImageShapeError
-from napari_unet_nuclei.core.image.axes import ImageSource, guess_axes
-from napari_unet_nuclei.core.image.kind import possible_looks
+from napari_unet_nuclei.core.image.axes import guess_axes
+from napari_unet_nuclei.core.image.image_file import named_source
+from napari_unet_nuclei.core.image.kind import named_channel, possible_looks
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
-from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader, Transform, open_plane
+from napari_unet_nuclei.core.image.plane import ImageKind, PlaneLook, PlaneReader, Transform, open_plane
 from napari_unet_nuclei.core.labels.decode import TUNED
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.device import Device, choose_device
@@ -47,6 +48,8 @@ def segment(
     *,
     axes: str = "",
     level: int = 0,
+    channel_names: Sequence[str] = (),
+    channel_colours: Sequence[str] = (),
     pixel_size: PixelSize | None = None,
     plane: tuple[int | None, ...] = (),
     region: Region | None = None,
@@ -66,6 +69,9 @@ def segment(
         One letter per axis (T, Z, C, Y, X, and S for colour samples); guessed from the shape where empty.
     level : int
         Which level of a multiscale image; 0 is the finest.
+    channel_names, channel_colours : sequence of str
+        One per channel, where they are known: a channel called DAPI is found, and red, green and blue over a bright
+        background are a colour picture.
     pixel_size : PixelSize, optional
         In µm; needed for a diameter in µm.
     plane : tuple of int or None
@@ -88,7 +94,9 @@ def segment(
         With a message that says what to do: wrong axes, unknown model, a setting out of bounds, no memory.
     """
     array: AnyArray = image[level] if isinstance(image, Sequence) else image
-    source = ImageSource(array, axes or guess_axes(tuple(array.shape), array.dtype))
+    source = named_source(
+        array, axes or guess_axes(tuple(array.shape), array.dtype), tuple(channel_names), tuple(channel_colours)
+    )
     request = SegmentRequest(
         source,
         SegmentSettings().changed(**settings),
@@ -137,9 +145,10 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
     semantic = model.card.task == "semantic"
     count = int(found.labels.max(initial=0))
     told = () if semantic else remedies(count, look.kind, chosen.sure, settings.kind != "auto")
-    notices = (*_notices(runner, readers, look, found, settings), *(remedy.text for remedy in told))
+    warnings = tuple(remedy.text for remedy in told)
+    notices = (*_notices(runner, readers, look, found, settings), *warnings)
     for notice in notices:
-        progress.report(Notice(notice))
+        progress.report(Notice(notice, warning=notice in warnings))
     progress.report(Advanced(1.0, "done"))
     shape = _labels_shape(request, region)
     return SegmentResult(
@@ -185,15 +194,31 @@ def look_at_image(
         If there is no such channel, or several and none was chosen.
     """
     settings, card = request.settings, runner.card
-    channel = None if settings.channel_auto else settings.channel
     # Networks for classes were trained on images as they are, bright backgrounds and dark ones.
     as_it_is = card.task == "semantic" and settings.kind == "auto"
     kind = "fluorescence" if as_it_is else settings.kind
-    looks = possible_looks(request.source, index, region, channel, kind, card.network_inputs)
+    looks = possible_looks(request.source, index, region, request.channel, kind, card.network_inputs)
     if card.task == "semantic":
         return ChosenLook(looks[0])
     diameter = 0.0 if settings.diameter_auto else given_diameter(request, card.diameter)
     return choose_look(looks, request.source, index, region, runner, progress, diameter)
+
+
+def evident_kind(request: SegmentRequest) -> ImageKind | None:
+    """Tell the kind of an image that shows it beyond doubt, without the network; None where doubt is left.
+
+    Raises
+    ------
+    NucleiError
+        As `run_segment`, for images and models that cannot be used.
+    """
+    indices = tuple(request.source.plane_indices(request.plane))
+    if not indices:
+        return None
+    inputs = default_registry().find(request.model).card.network_inputs
+    index, region = indices[len(indices) // 2], checked_region(request)
+    kinds = {look.kind for look in possible_looks(request.source, index, region, request.channel, "auto", inputs)}
+    return kinds.pop() if len(kinds) == 1 else None
 
 
 def _find(
@@ -253,13 +278,15 @@ def _notices(
 ) -> tuple[str, ...]:
     """What the user should know about this run."""
     notices = list(runner.notices)
-    notices += notices_of_look(look, readers)
+    notices += notices_of_look(look, readers, settings)
     of_task = _notices_of_classes if runner.card.task == "semantic" else _notices_of_nuclei
     return (*notices, *of_task(runner.card, readers[0], look, found, settings))
 
 
-def notices_of_look(look: PlaneLook, readers: Sequence[PlaneReader]) -> Iterator[str]:
+def notices_of_look(look: PlaneLook, readers: Sequence[PlaneReader], settings: SegmentSettings) -> Iterator[str]:
     """Say what was found out about the image, and what was left out of it."""
+    if settings.channel_auto and look.channels == (named_channel(readers[0].source),):
+        yield f"Of the channels '{look.name}' was taken, by its name."
     if any(reader.fill for reader in readers):
         yield "Areas that are no picture, all black or all white, were left out."
     elif not all(reader.complete for reader in readers):
