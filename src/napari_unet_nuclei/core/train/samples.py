@@ -54,6 +54,12 @@ class Sample:
     kind: ImageKind = "fluorescence"
     picture: NDArray[np.uint8] | None = None
 
+    def cut(self, window: tuple[slice, slice], reviewed: Mask | None) -> Sample:
+        """Return a rectangle of the sample, reviewed as said there: image, labels and picture stay together."""
+        picture = None if self.picture is None else self.picture[:, *window]
+        image, labels = self.image[:, *window], self.labels[window]
+        return replace(self, image=image, labels=labels, reviewed=reviewed, picture=picture)
+
     @cached_property
     def diameters(self) -> NDArray[np.float64]:
         """Diameter in pixels of each nucleus, indexed by id."""
