@@ -99,6 +99,8 @@ class FinetuneDock(Dock):
                 kept=self.corrections.kept(),
                 settings=choices.settings,
                 reference=self.form.reference,
+                kinds=self.corrections.kinds(),
+                left_out=self.corrections.left_out(),
                 folder=self._folder,
             )
         except NucleiError as error:

@@ -17,7 +17,8 @@ from napari_unet_nuclei.core.finetune.preview import Previewing
 from napari_unet_nuclei.core.finetune.rehearsal import Rehearsal, mixed, read_rehearsal
 from napari_unet_nuclei.core.model.card import ModelCard, TrainingRecord
 from napari_unet_nuclei.core.model.file import Model
-from napari_unet_nuclei.core.progress import Advanced, Progress, Share, Silent
+from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Share, Silent
+from napari_unet_nuclei.core.segment.remedy import KIND_NAMES
 from napari_unet_nuclei.core.settings import FinetuneSettings, TrainSettings
 from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.core.train.samples import Sample
@@ -59,6 +60,8 @@ class Finetuned:
         Where it was trained, for people.
     reference : BeforeAfter or None
         Old model and new one on reference images; None without any.
+    left_out : tuple of str
+        Images that were not learnt from because something is wrong with them: name and reason.
     """
 
     chosen: Candidate
@@ -67,6 +70,13 @@ class Finetuned:
     training: TrainResult
     device: str
     reference: BeforeAfter | None = None
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def doubtful(self) -> tuple[str, ...]:
+        """Images that were learnt from although something may be wrong with them: name and reason."""
+        doubtful = {one.name: one.doubt for one in (*self.division.training, *self.division.judging) if one.doubt}
+        return tuple(f"{name}: {doubt}" for name, doubt in doubtful.items())
 
 
 def finetune(
@@ -76,6 +86,7 @@ def finetune(
     name: str,
     progress: Progress | None = None,
     reference: Sequence[Sample] = (),
+    left_out: Sequence[str] = (),
 ) -> Finetuned:
     """Fine-tune a model on corrected, possibly partial labels.
 
@@ -93,6 +104,8 @@ def finetune(
         best epoch so far.
     reference : sequence of Sample
         Labelled images that neither teach nor choose: both models are scored on them.
+    left_out : sequence of str
+        Images that are not among the samples because something is wrong with them, for report and card.
 
     Returns
     -------
@@ -117,6 +130,8 @@ def finetune(
     if base.card.task != "instances":
         raise ModelFileError(f"'{base.card.name}' tells classes, not nuclei, so corrected nuclei cannot teach it.")
     progress = progress or Silent()
+    for sample in (one for one in samples if one.doubt):
+        progress.report(Notice(f"Learnt from all the same: {sample.name}: {sample.doubt}.", warning=True))
     division = hold_out(samples, settings.seed)
     old, other = _rehearsals(base.card, samples) if settings.rehearsal else (Rehearsal(), Rehearsal())
     lesson = mixed(division.training, old.learnt, other.learnt)
@@ -132,13 +147,13 @@ def finetune(
     share = Share(progress, TRAINING_SHARE, CHOSEN)
     chosen = choose(judge, Model(taught, result.network), settings.strength, share)
     compared = judge.compare(chosen.model, reference, Share(progress, CHOSEN, 1.0)) if reference else None
-    card = _card(base.card, name, chosen, samples, division, settings, result)
+    card = _card(base.card, name, chosen, samples, division, settings, result, left_out)
     if compared is not None:
         card = card.model_copy(update={"metrics": card.metrics | _figures("reference", compared, SUMMARY)})
     progress.report(Advanced(1.0, "done"))
     chosen = replace(chosen, model=Model(card, chosen.model.network))
     device = f"{trainer.device.name} ({trainer.device.title})"
-    return Finetuned(chosen, division, judge.before, result, device, compared)
+    return Finetuned(chosen, division, judge.before, result, device, compared, tuple(left_out))
 
 
 def _rehearsals(card: ModelCard, samples: Sequence[Sample]) -> tuple[Rehearsal, Rehearsal]:
@@ -200,6 +215,7 @@ def _card(
     division: Division,
     settings: FinetuneSettings,
     result: TrainResult,
+    left_out: Sequence[str],
 ) -> ModelCard:
     """The card of the new model: its parent, what it was taught, and the report's figures."""
     report = chosen.report
@@ -219,13 +235,13 @@ def _card(
         steps=result.steps,
         seconds=round(result.seconds, 1),
         data_hash=hash_samples(samples),
-        settings=settings.model_dump(),
+        settings=settings.model_dump() | ({"left_out": "; ".join(left_out)} if left_out else {}),
     )
     return chosen.model.card.model_copy(
         update={
             "name": name,
             "description": f"{base.name}, fine-tuned on {division.training_nuclei} corrected nuclei in "
-            f"{' and '.join(taught)} images.",
+            f"images of {' and of '.join(KIND_NAMES[kind] for kind in taught)}.",
             "training": record,
             "metrics": metrics,
             "limits": "",

@@ -9,7 +9,7 @@ from napari_unet_nuclei.core.correct.correction import Correction, hash_image
 from napari_unet_nuclei.core.correct.corrections import read_correction
 from napari_unet_nuclei.core.errors import OutputFileError
 from napari_unet_nuclei.core.finetune.finetune import Finetuned, finetune
-from napari_unet_nuclei.core.finetune.kept import keep_corrections, open_input, own_labels
+from napari_unet_nuclei.core.finetune.kept import as_kind, keep_corrections, open_input, own_labels
 from napari_unet_nuclei.core.finetune.lesson import Lesson
 from napari_unet_nuclei.core.finetune.undecided import Undecided, discard, undecided_folder
 from napari_unet_nuclei.core.finetune.write_undecided import write_undecided
@@ -72,9 +72,10 @@ def teach(lesson: Lesson, progress: Progress) -> Taught:
     base = load_model(lesson.base)
     form = InputForm.of_model(base.card)
     progress.report(Advanced(KEPT, "reading the corrections"))
-    samples = [sample_of(one, form) for one in (*made, *before)]
+    chosen = (as_kind(one, lesson.kinds[one.name]) if one.name in lesson.kinds else one for one in before)
+    samples = [sample_of(one, form) for one in (*made, *chosen)]
     reference = () if lesson.reference is None else read_dataset(lesson.reference, form)
-    done = finetune(base, samples, lesson.settings, lesson.name, Share(progress, READ, 1.0), reference)
+    done = finetune(base, samples, lesson.settings, lesson.name, Share(progress, READ, 1.0), reference, lesson.left_out)
     return write_taught(done, base.card.name, lesson.folder, progress)
 
 
@@ -86,10 +87,18 @@ def sample_of(correction: Correction, form: InputForm) -> Sample:
     ImageShapeError
         If the image has other channels than the network takes.
     """
-    reader = open_input(correction, form)
-    labels = own_labels(correction)
-    read, name = ImageRead.of(reader), correction.name
-    return Sample(name, read.image, labels, name, reviewed=correction.reviewed, kind=read.kind, picture=read.picture)
+    reader, doubt = open_input(correction, form)
+    read, name = ImageRead.of(reader, doubt), correction.name
+    return Sample(
+        name,
+        read.image,
+        own_labels(correction),
+        name,
+        reviewed=correction.reviewed,
+        kind=read.kind,
+        picture=read.picture,
+        doubt=read.doubt,
+    )
 
 
 def write_taught(done: Finetuned, base: str, folder: Path, progress: Progress) -> Taught:

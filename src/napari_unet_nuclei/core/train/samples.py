@@ -43,6 +43,8 @@ class Sample:
     kind : {"fluorescence", "brightfield"}
     picture : ndarray, shape (3, Y, X), uint8, or None
         Red, green and blue of a stained image, 255 for white, from which crops get other stains.
+    doubt : str
+        Why labels and image may not belong together, or the image may be read wrongly; empty where all is well.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Sample:
     importance: float = 1.0
     kind: ImageKind = "fluorescence"
     picture: NDArray[np.uint8] | None = None
+    doubt: str = ""
 
     def cut(self, window: tuple[slice, slice], reviewed: Mask | None) -> Sample:
         """Return a rectangle of the sample, reviewed as said there: image, labels and picture stay together."""
