@@ -94,8 +94,8 @@ class CorrectionsPanel(QWidget):
         self.add_button.setToolTip("Learn from another labels layer, or from another plane of the same.")
         self.remove_button = QPushButton("Remove")
         self.kind_box = choice_box(
-            "How the image of this row is read. Automatic goes by the labels: are pixels inside nuclei brighter or darker "
-            "than those just outside?"
+            "How the image of this row is read. Automatic goes by the labels:\n"
+            "are pixels inside nuclei brighter or darker than those just outside?"
         )
         for kind, title in KINDS.items():
             self.kind_box.addItem(title, kind)
@@ -237,7 +237,8 @@ class CorrectionsPanel(QWidget):
                 self._objected[key] = found.doubt
                 changed |= self._is_ticked(key)
                 self._ticks[key] = False
-            elif found.kind is not None and not found.doubt and self._objected.pop(key, None):
+            elif found.kind is not None and not found.doubt and key in self._objected:
+                del self._objected[key]
                 self._ticks[key] = True
                 changed = True
         return changed

@@ -43,6 +43,6 @@ class Lesson:
     kept: tuple[str, ...] = ()
     settings: FinetuneSettings = field(default_factory=FinetuneSettings)
     reference: Path | None = None
+    folder: Path = field(default_factory=corrections_folder)
     kinds: Mapping[str, ChosenKind] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
-    folder: Path = field(default_factory=corrections_folder)

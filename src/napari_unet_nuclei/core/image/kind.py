@@ -196,12 +196,10 @@ def looks_by_labels(
     kinds = sorted(told) if kind == "auto" else [kind]
     looks = [look for one in kinds for look in possible_looks(source, index, region, channel, one, inputs)]
     round_them = ndimage.binary_dilation(inside, iterations=RING) & ~inside
-    measured = [
-        LabelledLook(
-            look, _contrast(look.signals_of(look.read(source, index, window or region))[0], inside, round_them)
-        )
-        for look in looks
-    ]
+    measured = []
+    for look in looks:
+        signal = look.signals_of(look.read(source, index, window or region))[0]
+        measured.append(LabelledLook(look, _contrast(signal, inside, round_them)))
     return tuple(sorted(measured, key=lambda one: -(one.contrast or 0.0)))
 
 
