@@ -16,7 +16,12 @@ FINISH = "Finishing: training ends with this epoch, and the best weights so far 
 
 @settings_options(FinetuneSettings)
 def finetune_command(
-    base: Annotated[str, typer.Option("--base", metavar="NAME_OR_FILE", help="The model to start from.")],
+    base: Annotated[
+        str,
+        typer.Option(
+            "--base", metavar="NAME_OR_FILE", help="The model to start from; best: the installed one that finds most."
+        ),
+    ],
     images: Annotated[Path, typer.Option("--images", metavar="DIR", help="Folder with the images.")],
     labels: Annotated[
         Path, typer.Option("--labels", metavar="DIR", help="Folder with corrected labels of the same names.")

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from napari_unet_nuclei.core.errors import DatasetError, OutputFileError, WorseModelError
+from napari_unet_nuclei.core.finetune import bases, folders
 from napari_unet_nuclei.core.finetune import finetune as engine
-from napari_unet_nuclei.core.finetune import folders
 from napari_unet_nuclei.core.finetune.folders import FinetuneRequest, finetune_folders
 from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.file import Model, save_model
-from napari_unet_nuclei.core.model.registry import load_model
+from napari_unet_nuclei.core.model.registry import BEST, BUNDLED, ModelRegistry, load_model
 from napari_unet_nuclei.core.progress import Cancelled, Notice, Silent
 from napari_unet_nuclei.core.settings import FinetuneSettings
 from tests.core.tiny import TINY, tiny_network
@@ -132,3 +132,13 @@ def test_doubtful_images_are_learnt_from_where_the_user_says_so(request_of, monk
 def test_a_kind_that_labels_contradict_is_not_obeyed_silently(request_of):
     with pytest.raises(DatasetError, match="is to be read as dark nuclei on bright, but its labels say bright"):
         finetune_folders(replace(request_of, kind="brightfield"), Silent())
+
+
+def test_the_best_installed_model_is_started_from(request_of, tmp_path, monkeypatch):
+    monkeypatch.setattr(bases, "default_registry", lambda: ModelRegistry(tmp_path, BUNDLED))
+    monkeypatch.setattr(folders, "load_model", lambda name: load_model(name, ModelRegistry(tmp_path, BUNDLED)))
+    progress = RecordingProgress()
+    done = finetune_folders(replace(request_of, base=BEST), progress)
+    assert done.chosen.model.card.parent.startswith("nuclei (")
+    said = [notice for notice in progress.notices if " finds " in notice]
+    assert [notice.split("'")[1] for notice in said] == ["nuclei", "old"]

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from napari_unet_nuclei.core.errors import DatasetError, OutputFileError, WorseModelError
+from napari_unet_nuclei.core.finetune.bases import rank_bases
 from napari_unet_nuclei.core.finetune.corrected import read_corrected
 from napari_unet_nuclei.core.finetune.finetune import Finetuned, finetune
 from napari_unet_nuclei.core.finetune.report import comparisons, write_finetune_report
 from napari_unet_nuclei.core.image.kind import ChosenKind
 from napari_unet_nuclei.core.model.file import save_model
-from napari_unet_nuclei.core.model.registry import SUFFIX, load_model
-from napari_unet_nuclei.core.progress import Notice, Progress, Share
+from napari_unet_nuclei.core.model.registry import BEST, SUFFIX, load_model
+from napari_unet_nuclei.core.progress import Notice, Progress, Share, Silent
 from napari_unet_nuclei.core.segment.remedy import KIND_NAMES
 from napari_unet_nuclei.core.settings import FinetuneSettings
 from napari_unet_nuclei.core.train.dataset import read_dataset
@@ -32,7 +33,7 @@ class FinetuneRequest:
     Attributes
     ----------
     base : str
-        Name or path of the model to start from.
+        Name or path of the model to start from; "best" for the installed one that does best on the corrected nuclei.
     images, labels : Path
         Folders whose files have matching names.
     reviewed : Path, optional
@@ -94,7 +95,7 @@ def finetune_folders(request: FinetuneRequest, progress: Progress) -> Finetuned:
         raise OutputFileError(f"{request.out} must end in {SUFFIX}.")
     if request.out.exists():
         raise OutputFileError(f"{request.out} exists already. Choose another name.")
-    base = load_model(request.base)
+    base = load_model(best_base(request, progress) if request.base == BEST else request.base)
     form = InputForm.of_model(base.card, request.channel)
     asked = replace(form, kind=request.kind)
     found = read_corrected(request.images, request.labels, request.reviewed, asked, Share(progress, 0.0, READ))
@@ -114,6 +115,27 @@ def finetune_folders(request: FinetuneRequest, progress: Progress) -> Finetuned:
         )
     save_model(request.out, done.chosen.model)
     return done
+
+
+def best_base(request: FinetuneRequest, progress: Progress) -> str:
+    """Score the installed models on the corrected nuclei, say how they did, and return the name of the best one.
+
+    Raises
+    ------
+    DatasetError, NoSamplesError, UnknownModelError
+        As `rank_bases`.
+    """
+
+    def samples(form: InputForm) -> list[Sample]:
+        asked = replace(form, channel=request.channel, kind=request.kind)
+        found = read_corrected(request.images, request.labels, request.reviewed, asked, Silent())
+        return [sample for sample in found if request.keep_doubtful or not sample.doubt]
+
+    share = Share(progress, 0.0, READ)
+    ranked = rank_bases(samples, share, request.settings.device, request.settings.seed)
+    for one in ranked:
+        progress.report(Notice(one.sentence))
+    return ranked[0].name
 
 
 def _without_doubtful(

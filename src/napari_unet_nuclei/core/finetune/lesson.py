@@ -19,7 +19,7 @@ class Lesson:
     Attributes
     ----------
     base : str
-        Name or path of the model to start from.
+        Name or path of the model to start from; "best" for the installed one that does best on the corrected nuclei.
     name : str
         Of the new model.
     corrections : tuple of Correction
