@@ -22,6 +22,9 @@ from napari_unet_nuclei.core.train.dataset import read_dataset
 from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.core.train.samples import Sample
 
+RANKED = 0.1
+"""Where the comparison of the installed models ends on the progress bar, where there is one."""
+
 READ = 0.03
 """Where reading ends on the progress bar."""
 
@@ -95,7 +98,11 @@ def finetune_folders(request: FinetuneRequest, progress: Progress) -> Finetuned:
         raise OutputFileError(f"{request.out} must end in {SUFFIX}.")
     if request.out.exists():
         raise OutputFileError(f"{request.out} exists already. Choose another name.")
-    base = load_model(best_base(request, progress) if request.base == BEST else request.base)
+    name = request.base
+    if name == BEST:
+        name = best_base(request, Share(progress, 0.0, RANKED))
+        progress = Share(progress, RANKED, 1.0)
+    base = load_model(name)
     form = InputForm.of_model(base.card, request.channel)
     asked = replace(form, kind=request.kind)
     found = read_corrected(request.images, request.labels, request.reviewed, asked, Share(progress, 0.0, READ))
@@ -131,8 +138,7 @@ def best_base(request: FinetuneRequest, progress: Progress) -> str:
         found = read_corrected(request.images, request.labels, request.reviewed, asked, Silent())
         return [sample for sample in found if request.keep_doubtful or not sample.doubt]
 
-    share = Share(progress, 0.0, READ)
-    ranked = rank_bases(samples, share, request.settings.device, request.settings.seed)
+    ranked = rank_bases(samples, progress, request.settings.device, request.settings.seed)
     for one in ranked:
         progress.report(Notice(one.sentence))
     return ranked[0].name
