@@ -1,4 +1,4 @@
-"""What a few corrected crops of stained tissue are worth to the fluorescence model, and what it forgets meanwhile.
+"""What a few corrected crops of transmitted light are worth to a model, and what it forgets of fluorescence meanwhile.
 
 ``python -m benchmarks.finetuning dsb2018`` draws crops of stained training images five times, fine-tunes on them, and
 judges old and new model on the stained and on the fluorescence images of ``val``. Lessons (``--lessons``): ``whole``
@@ -71,7 +71,7 @@ def count(crops: Sequence[Sample]) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.finetuning", description=__doc__)
     parser.add_argument("dataset", type=Path, help="folder with index.csv, images and labels")
-    parser.add_argument("--base", default="nuclei-fluorescence")
+    parser.add_argument("--base", default="nuclei")
     parser.add_argument("--crops", type=int, nargs="+", default=[4], help="corrected crops of a draw")
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--steps", type=int, default=600)
@@ -122,7 +122,7 @@ def draw_crops(samples: Sequence[Sample], size: Size, seed: int) -> list[Sample]
         if len(np.unique(sample.labels[window])) > 4 and sample.name not in taken:
             taken.add(sample.name)
             name = f"{sample.name[:8]} from {y}, {x}"
-            crops.append(replace(sample, name=name, image=sample.image[:, *window], labels=sample.labels[window]))
+            crops.append(replace(sample.cut(window, None), name=name))
     return crops if size.nuclei == 0 else [*crops[:-1], only_some(crops[-1], size.nuclei - count(crops[:-1]))]
 
 
@@ -169,7 +169,7 @@ def finetuned(
 ) -> tuple[float, float, str, int, float, int]:
     """Stained and fluorescence score of the new model, what its report says, steps, seconds and nuclei learnt from."""
     if lesson == "old-only":  # as if the corrected images were of the kind that the old model was made for
-        samples = [replace(sample, turned=base.card.image_kind == "stained") for sample in samples]
+        samples = [replace(sample, kind=base.card.image_kind) for sample in samples]
     done = finetune(base, samples, settings.changed(rehearsal=lesson != "none"), "tried", Silent())
     stained, fluorescence = score(done.chosen.model, judges)
     training, nuclei = done.training, done.division.training_nuclei

@@ -1,16 +1,17 @@
-"""Cuts the rehearsal crops of fine-tuning from the training part of the 2018 Data Science Bowl set.
+"""Cuts the rehearsal crops of fine-tuning from the training parts of the data sets that the bundled model learnt from.
 
-``python -m benchmarks.rehearsal dsb2018`` writes ``src/napari_unet_nuclei/core/finetune/rehearsal`` anew, the same
-every time. What is learnt is of fields drawn at random one crop each, the richest in nuclei of a few. What checks is of
-other images, a place drawn at random in each: where crops were chosen for their nuclei, thresholds would suit images
-that have hardly any background.
+``python -m benchmarks.rehearsal`` reads the data sets below the folder that ``NUCLEI_DATA`` names and writes
+``src/napari_unet_nuclei/core/finetune/rehearsal`` anew, the same every time. What is learnt is of fields drawn at
+random one crop each, the richest in nuclei of a few. What checks is of other images, a place drawn at random in each:
+where crops were chosen for their nuclei, thresholds would suit images that have hardly any background.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Sequence
+import os
+import shutil
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -19,92 +20,127 @@ import imageio.v3 as iio
 import numpy as np
 
 from napari_unet_nuclei.core.finetune.rehearsal import FOLDER
+from napari_unet_nuclei.core.image.plane import ImageKind
 from napari_unet_nuclei.core.image.read import read_image
 from napari_unet_nuclei.core.labels.numbering import whole_labels
-
-
-@dataclass(frozen=True)
-class Portion:
-    """How many crops of a kind are learnt, and how their images are kept; ``quality`` is that of JPEG."""
-
-    fluorescence: bool
-    crops: int
-    suffix: str
-    quality: int
-
-
-SOURCE, LICENCE = "2018 Data Science Bowl, BBBC038", "CC0"
-"""Whom the crops are owed to, for the cards of models that rehearse them."""
 
 SIDE = 192
 """Side of a crop in pixels."""
 
-PORTIONS = {"fluorescence": Portion(True, 56, ".png", 95), "stained": Portion(False, 64, ".jpg", 88)}
+TRIED = 6
+"""Places that are tried for what is learnt."""
+
+LARGEST = 2 * 2**20
+"""Bytes that all crops may take together."""
+
+
+@dataclass(frozen=True)
+class Portion:
+    """How many crops of a kind a data set gives, and how their images are kept; ``quality`` is that of JPEG."""
+
+    dataset: str
+    kind: ImageKind
+    learnt: int
+    checking: int
+    suffix: str
+    quality: int
+
+
+PORTIONS = (
+    Portion("dsb2018", "fluorescence", 32, 20, ".png", 95),
+    Portion("kromp", "fluorescence", 14, 9, ".png", 95),
+    Portion("aitslab", "fluorescence", 10, 7, ".png", 95),
+    Portion("dsb2018", "brightfield", 28, 16, ".jpg", 88),
+    Portion("nuinsseg", "brightfield", 36, 20, ".jpg", 84),
+)
 """Tissue in colour is kept as JPEG, as is all that checks, or they would fill the package. Fluorescence is often dim,
 and coarse steps would show once it is normalised."""
 
-CHECKING = 36
-"""Crops of each kind that check."""
+SOURCES = {"dsb2018": ("BBBC038", "CC0")}
+"""Names and licences of data sets whose index does not tell them."""
 
-TRIED = 6
-"""Places that are tried for what is learnt."""
+
+@dataclass(frozen=True)
+class Picture:
+    """One image of a data set."""
+
+    folder: Path
+    name: str
+    kind: ImageKind
+    field: str
+    dataset: str
+    licence: str
+
+    @staticmethod
+    def of(folder: Path, row: dict[str, str]) -> Picture:
+        name, licence = SOURCES.get(folder.name) or (row["dataset"], row["licence"])
+        file = row["image"] if Path(row["image"]).suffix else f"{row['image']}.png"
+        kind: ImageKind = "fluorescence" if row["modality"] == "fluorescence" else "brightfield"
+        return Picture(folder, file, kind, f"{name} {row['field']}", name, licence)
+
+    def write_crop(self, file: str, quality: int, tried: int, rng: np.random.Generator) -> None:
+        """Cut image and labels where there are most nuclei of some places."""
+        pixels = np.asarray(read_image(self.folder / "images" / self.name).array)
+        labels = np.asarray(read_image((self.folder / "labels" / self.name).with_suffix(".png")).array)
+        places = [tuple(int(rng.integers(0, max(size - SIDE, 0) + 1)) for size in labels.shape) for _ in range(tried)]
+        windows = [(slice(y, y + SIDE), slice(x, x + SIDE)) for y, x in places]
+        best = max(windows, key=lambda window: len(np.unique(labels[window])))
+        jpeg = {"quality": quality, "subsampling": 0} if file.endswith(".jpg") else {}
+        iio.imwrite(FOLDER / "images" / file, pixels[best], optimize=True, **jpeg)
+        mask = whole_labels(labels[best]).astype(np.uint8)
+        iio.imwrite((FOLDER / "labels" / file).with_suffix(".png"), mask, optimize=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.rehearsal", description=__doc__)
-    parser.add_argument("dataset", type=Path, help="folder with index.csv, images and labels")
-    dataset = parser.parse_args().dataset
-    with (dataset / "index.csv").open(encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["split"] == "train"]
+    parser.add_argument("data", type=Path, nargs="?", default=os.environ.get("NUCLEI_DATA"), help="folder of the sets")
+    data = Path(parser.parse_args().data)
     rng = np.random.default_rng(2018)
-    written, learnt = [], set()
     for folder in ("images", "labels"):
-        (FOLDER / folder).mkdir(parents=True, exist_ok=True)
-    for kind, portion in PORTIONS.items():
-        fields = fields_of(rows, portion)
-        chosen = rng.permutation(sorted(fields))
-        chosen = np.resize(chosen, portion.crops)  # fields again where there are fewer than crops
-        for number, field in enumerate(chosen):
-            name, image = f"{kind}-{number:02}", str(rng.choice(fields[field]))
-            write_crop(dataset, image, f"{name}{portion.suffix}", portion, TRIED, rng)
-            written.append((name, kind, field, "train"))
-            learnt.add(image)
-    for kind, portion in PORTIONS.items():
-        fields = fields_of(rows, portion)
-        left = {field: [image for image in images if image not in learnt] for field, images in fields.items()}
-        turns = zip_longest(*(rng.permutation(left[field]) for field in rng.permutation(sorted(left))))
-        images = [str(image) for turn in turns for image in turn if image is not None]
-        field_of = {image: field for field, images in fields.items() for image in images}
-        for number, image in enumerate(images[:CHECKING]):
-            name = f"{kind}-check-{number:02}"
-            write_crop(dataset, image, f"{name}.jpg", portion, 1, rng)
-            written.append((name, kind, field_of[image], "val"))
+        shutil.rmtree(FOLDER / folder, ignore_errors=True)
+        (FOLDER / folder).mkdir(parents=True)
+    written: list[tuple[str, ...]] = []
+    for portion in PORTIONS:
+        fields = fields_of(data / portion.dataset, portion.kind)
+        learnt = drawn(fields, portion.learnt, rng)
+        left = {field: [one for one in pictures if one not in learnt] for field, pictures in fields.items()}
+        turns = zip_longest(*(_shuffled(left[field], rng) for field in _shuffled(sorted(left), rng)))
+        checking = [one for turn in turns for one in turn if one is not None][: portion.checking]
+        for split, pictures in (("train", learnt), ("val", checking)):
+            for number, picture in enumerate(pictures):
+                teaches = split == "train"
+                name = f"{portion.kind}-{portion.dataset}-{'' if teaches else 'check-'}{number:02}"
+                suffix = portion.suffix if teaches else ".jpg"
+                picture.write_crop(name + suffix, portion.quality, TRIED if teaches else 1, rng)
+                written.append((name, picture.kind, picture.field, split, picture.dataset, picture.licence))
     with (FOLDER / "index.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("image", "kind", "field", "split", "dataset", "licence"))
-        writer.writerows((*row, SOURCE, LICENCE) for row in written)
+        writer.writerows(written)
+    size = sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file())
+    print(f"{len(written)} crops, {size:,} bytes")
+    if size >= LARGEST:
+        raise SystemExit(f"More than {LARGEST:,} bytes: lower the numbers or the qualities.")
 
 
-def fields_of(rows: Sequence[dict[str, str]], portion: Portion) -> dict[str, list[str]]:
-    """Images of a kind by their fields."""
-    fields: dict[str, list[str]] = {}
-    for row in rows:
-        if (row["modality"] == "fluorescence") == portion.fluorescence:
-            fields.setdefault(row["field"], []).append(row["image"])
+def fields_of(folder: Path, kind: ImageKind) -> dict[str, list[Picture]]:
+    """Training images of a kind by their fields; those of ``val`` judge the models and are never rehearsed."""
+    with (folder / "index.csv").open(encoding="utf-8") as file:
+        pictures = [Picture.of(folder, row) for row in csv.DictReader(file) if row["split"] == "train"]
+    fields: dict[str, list[Picture]] = {}
+    for picture in (one for one in pictures if one.kind == kind):
+        fields.setdefault(picture.field, []).append(picture)
     return fields
 
 
-def write_crop(dataset: Path, image: str, file: str, portion: Portion, tried: int, rng: np.random.Generator) -> None:
-    """Cut an image and its labels where there are most nuclei of some places."""
-    pixels = np.asarray(read_image(dataset / "images" / f"{image}.png").array)
-    labels = np.asarray(read_image(dataset / "labels" / f"{image}.png").array)
-    places = [tuple(int(rng.integers(0, max(size - SIDE, 0) + 1)) for size in labels.shape) for _ in range(tried)]
-    windows = [(slice(y, y + SIDE), slice(x, x + SIDE)) for y, x in places]
-    best = max(windows, key=lambda window: len(np.unique(labels[window])))
-    jpeg = {"quality": portion.quality, "subsampling": 0} if file.endswith(".jpg") else {}
-    iio.imwrite(FOLDER / "images" / file, pixels[best], optimize=True, **jpeg)
-    mask = whole_labels(labels[best]).astype(np.uint8)
-    iio.imwrite((FOLDER / "labels" / file).with_suffix(".png"), mask, optimize=True)
+def drawn(fields: dict[str, list[Picture]], count: int, rng: np.random.Generator) -> list[Picture]:
+    """Draw one image of a field after the other; fields again where there are fewer than crops."""
+    order = np.resize(np.array(_shuffled(sorted(fields), rng)), count)
+    return [fields[field][int(rng.integers(len(fields[field])))] for field in order]
+
+
+def _shuffled(values: list, rng: np.random.Generator) -> list:  # type: ignore[type-arg]
+    return [values[place] for place in rng.permutation(len(values))]
 
 
 if __name__ == "__main__":

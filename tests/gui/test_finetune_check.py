@@ -9,10 +9,11 @@ import pytest
 from napari_unet_nuclei.core.correct.correction import Correction
 from napari_unet_nuclei.core.correct.corrections import save_correction
 from napari_unet_nuclei.core.errors import ImageShapeError, NoSamplesError
+from napari_unet_nuclei.core.finetune.kept import as_kind
 from napari_unet_nuclei.core.image.kind import NetworkInputs
 from napari_unet_nuclei.core.progress import Cancelled, Silent
 from napari_unet_nuclei.core.train.reading import InputForm
-from napari_unet_nuclei.gui.finetune_check import Asked, Checker, Outlook
+from napari_unet_nuclei.gui.finetune_check import Asked, Checker, Found, Outlook
 from napari_unet_nuclei.gui.finetune_rows import Row
 from tests.recording import RecordingProgress
 
@@ -25,7 +26,8 @@ def correction(seed: int, count: int = 8, name: str = "DAPI") -> Correction:
     labels = np.zeros((14, 10 * count + 4), np.int32)
     for number in range(count):
         labels[4:9, 10 * number + 4 : 10 * number + 9] = number + 1
-    image = np.random.default_rng(seed).integers(0, 4000, labels.shape).astype(np.uint16)
+    noise = np.random.default_rng(seed).integers(0, 200, labels.shape)
+    image = (noise + 2000 * (labels > 0)).astype(np.uint16)
     return Correction(name, image, "YX", labels, np.ones(labels.shape, bool))
 
 
@@ -122,3 +124,42 @@ def test_an_overtaken_check_stops(tmp_path):
     asked = Asked({FIRST: correction(0)}, frozenset(), InputForm(), 0, tmp_path)
     with pytest.raises(Cancelled):
         Checker().job(asked)(RecordingProgress(cancel_after=1))
+
+
+def test_how_an_image_is_read_is_told_by_its_labels(check):
+    drawn = correction(0)
+    outlook = check({FIRST: drawn, SECOND: replace(correction(1), image=4000 - correction(1).image)})
+    assert outlook.rows[FIRST].reading == "bright on dark"
+    assert outlook.rows[SECOND].reading == "dark on bright"
+
+
+def test_a_row_that_was_segmented_as_another_kind_says_so_until_a_kind_is_chosen(check):
+    segmented = replace(correction(0), provenance={"kind": "brightfield"})
+    found = check({FIRST: segmented}).rows[FIRST]
+    assert found.reading == "⚠ bright on dark"
+    assert "was segmented as dark nuclei on bright, but its labels say bright nuclei on dark" in found.sentence
+    assert check({FIRST: as_kind(segmented, "fluorescence")}).rows[FIRST].doubt == ""
+    assert "its labels say bright" in check({FIRST: as_kind(segmented, "brightfield")}).rows[FIRST].sentence
+
+
+def test_labels_that_fit_no_reading_are_marked(check):
+    drawn = correction(0)
+    shifted = replace(drawn, labels=np.roll(drawn.labels, 5, axis=1))
+    assert "may not belong together" in check({FIRST: shifted}).rows[FIRST].sentence
+
+
+def test_only_what_was_reviewed_tells_how_an_image_is_read(check):
+    drawn = correction(0)
+    labels = np.where(np.arange(84) < 44, drawn.labels, np.roll(drawn.labels, 5, axis=1))
+    assert "was" not in check({FIRST: drawn}).rows[FIRST].sentence
+    reviewed = np.broadcast_to(np.arange(84) < 40, labels.shape).copy()
+    assert check({FIRST: replace(drawn, labels=labels, reviewed=reviewed)}).rows[FIRST].doubt == ""
+
+
+def test_the_kind_of_a_kept_correction_can_be_chosen(check, tmp_path):
+    save_correction(tmp_path, replace(correction(5, name="earlier"), provenance={"kind": "brightfield"}))
+    checker, form = Checker(), InputForm()
+    asked = Asked({}, frozenset(["earlier"]), form, 0, tmp_path)
+    assert "segmented as" in checker.job(asked)(Silent()).rows["earlier"].doubt
+    told = replace(asked, ticked=frozenset(), kinds={"earlier": "fluorescence"}, watched=frozenset(["earlier"]))
+    assert checker.job(told)(Silent()).rows["earlier"] == Found(8, kind="fluorescence")

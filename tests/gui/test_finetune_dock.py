@@ -10,6 +10,7 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QComboBox, QLineEdit, QMessageBox, QPushButton, QWidget
 
 from napari_unet_nuclei.core.correct.corrections import corrections_folder, list_corrections, save_correction
+from napari_unet_nuclei.core.finetune.kept import chosen_kind
 from napari_unet_nuclei.core.finetune.undecided import MODEL, list_undecided, undecided_folder
 from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.model.card import read_card
@@ -460,7 +461,7 @@ def test_the_model_that_made_the_labels_is_suggested_until_another_is_chosen(qtb
     box = dock.form.base_picker.box
     qtbot.keyClicks(box, "tiny")  # Qt tells of the index before it tells that a person did it
     rest(qtbot, dock)
-    labels.metadata = {"nuclei": {"provenance": {"model": "nuclei-fluorescence"}}}
+    labels.metadata = {"nuclei": {"provenance": {"model": "nuclei"}}}
     rest(qtbot, dock)
     assert dock.form.base_picker.value() == "tiny"
 
@@ -559,3 +560,51 @@ def test_every_control_has_a_tooltip(qtbot, viewer, dock):
         if widget.objectName() not in internal and not (widget.toolTip() or widget.parentWidget().toolTip())
     ]
     assert mute == []
+
+
+def test_a_row_that_was_segmented_as_another_kind_is_unticked_until_the_user_says_so(qtbot, viewer, dock):
+    _, labels = add_layers(viewer)
+    labels.metadata = {"nuclei": {"provenance": {"model": "tiny", "kind": "brightfield"}}}
+    rest(qtbot, dock)
+    tick_whole(qtbot, dock)
+    assert listed(dock) == [("DAPI labels", "14 nuclei", False)]
+    assert dock.corrections.list.topLevelItem(0).text(2) == "⚠ bright on dark"
+    assert "segmented as dark nuclei on bright" in dock.corrections.reason_label.text()
+    assert not dock.job_panel.run_button.isEnabled()
+    [left_out] = dock.corrections.left_out()
+    assert left_out.startswith("DAPI labels: it was segmented as")
+    click_tick(qtbot, dock, 0)
+    assert listed(dock) == [("DAPI labels", "14 nuclei", True)]
+    assert dock.corrections.left_out() == ()
+    assert dock.job_panel.run_button.isEnabled()
+
+
+def test_choosing_how_a_row_is_read_settles_it(qtbot, viewer, dock):
+    _, labels = add_layers(viewer)
+    labels.metadata = {"nuclei": {"provenance": {"model": "tiny", "kind": "brightfield"}}}
+    rest(qtbot, dock)
+    tick_whole(qtbot, dock)
+    assert not listed(dock)[0][2]
+    box = dock.corrections.kind_box
+    box.setCurrentIndex(box.findData("fluorescence"))
+    box.activated.emit(box.currentIndex())
+    rest(qtbot, dock)
+    assert listed(dock)[0][2]
+    assert dock.corrections.list.topLevelItem(0).text(2) == "bright on dark"
+    [correction] = dock.corrections.copied()
+    assert chosen_kind(correction) == "fluorescence"
+
+
+def test_the_best_of_the_models_on_the_ticked_nuclei_is_started_from(qtbot, viewer, dock):
+    add_layers(viewer)
+    rest(qtbot, dock)
+    assert not dock.form.best_button.isEnabled()
+    tick_whole(qtbot, dock)
+    press(qtbot, dock.form.best_button)
+    wait_for_end(qtbot, dock)
+    assert "Best of your models on these" in status(dock)
+    assert "'tiny' finds" in status(dock)
+    assert "'nuclei' finds" in status(dock)
+    best = status(dock).split("'")[1]
+    assert dock.form.base_picker.value() == best
+    assert dock.form.base_picker.note.text().startswith(f"'{best}' finds")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -16,7 +16,12 @@ FINISH = "Finishing: training ends with this epoch, and the best weights so far 
 
 @settings_options(FinetuneSettings)
 def finetune_command(
-    base: Annotated[str, typer.Option("--base", metavar="NAME_OR_FILE", help="The model to start from.")],
+    base: Annotated[
+        str,
+        typer.Option(
+            "--base", metavar="NAME_OR_FILE", help="The model to start from; best: the installed one that finds most."
+        ),
+    ],
     images: Annotated[Path, typer.Option("--images", metavar="DIR", help="Folder with the images.")],
     labels: Annotated[
         Path, typer.Option("--labels", metavar="DIR", help="Folder with corrected labels of the same names.")
@@ -45,6 +50,17 @@ def finetune_command(
             "images/ and labels/, or an index.",
         ),
     ] = None,
+    kind: Annotated[
+        Literal["auto", "fluorescence", "brightfield"],
+        typer.Option(
+            "--kind",
+            help="Kind of all images: bright nuclei on dark (fluorescence) or dark nuclei on bright (brightfield). "
+            "Automatic goes by each image's labels.",
+        ),
+    ] = "auto",
+    keep_doubtful: Annotated[
+        bool, typer.Option("--keep-doubtful", help="Learn also from images whose labels do not fit them.")
+    ] = False,
     keep_worse: Annotated[
         bool, typer.Option("--keep-worse", help="Write the model also where it is worse than the old one.")
     ] = False,
@@ -52,12 +68,15 @@ def finetune_command(
 ) -> None:
     """Teach a model corrected labels, and find out whether it got better.
 
-    Some of the corrected nuclei are held out to judge old and new model; the report beside the new model shows both. A
-    model that is worse is not written. The first Ctrl+C finishes with this epoch, the second cancels.
+    Images whose labels do not fit them are left out and named. Some of the corrected nuclei are held out to judge old
+    and new model; the report beside the new model shows both. A model that is worse is not written. The first Ctrl+C
+    finishes with this epoch, the second cancels.
     """
     from napari_unet_nuclei.core.finetune.folders import FinetuneRequest, finetune_folders
 
-    request = FinetuneRequest(base, images, labels, out, reviewed, settings, channel, keep_worse, reference)
+    request = FinetuneRequest(
+        base, images, labels, out, reviewed, settings, channel, keep_worse, reference, kind, keep_doubtful
+    )
     with TerminalProgress(quiet, FINISH) as progress:
         done = finetune_folders(request, progress)
     typer.echo(f"{out}: {done.training.steps} steps in {done.training.seconds:.0f} s; report in {request.report}")

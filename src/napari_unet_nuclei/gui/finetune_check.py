@@ -11,7 +11,9 @@ from napari_unet_nuclei.core.correct.corrections import list_corrections, read_c
 from napari_unet_nuclei.core.correct.index import CorrectionEntry
 from napari_unet_nuclei.core.errors import NoSamplesError, NucleiError
 from napari_unet_nuclei.core.finetune.hold_out import FEWEST_NUCLEI, count_nuclei, count_parts
-from napari_unet_nuclei.core.finetune.kept import open_input, own_labels
+from napari_unet_nuclei.core.finetune.kept import as_kind, open_input, own_labels
+from napari_unet_nuclei.core.image.kind import ChosenKind
+from napari_unet_nuclei.core.image.plane import ImageKind
 from napari_unet_nuclei.core.progress import Advanced, Progress
 from napari_unet_nuclei.core.train.layouts import list_entries
 from napari_unet_nuclei.core.train.reading import InputForm
@@ -20,6 +22,11 @@ from napari_unet_nuclei.gui.finetune_rows import Row
 
 Key = Row | str
 """A plane of open layers, or the name of a kept correction."""
+
+SHORT_KINDS: dict[ImageKind, str] = {"fluorescence": "bright on dark", "brightfield": "dark on bright"}
+"""Kinds of image as a list has room for them."""
+
+WHAT_TO_DO = "It is not learnt from until you choose how it is read, correct its labels, or tick it all the same."
 
 NOTHING_CHOSEN = "Tick at least one row with corrected nuclei."
 SAME_IMAGE = "'{}' is the same image as '{}', so nuclei that teach would judge as well: untick one of them."
@@ -43,6 +50,10 @@ class Asked:
         Where corrections are kept.
     reference : Path, optional
         Where labelled images for the comparison are.
+    kinds : mapping
+        Kinds of image that the user chose for kept corrections.
+    watched : frozenset
+        Names of kept corrections that are looked at although they are not ticked.
     """
 
     drawn: Mapping[Row, Correction | NucleiError]
@@ -51,6 +62,8 @@ class Asked:
     seed: int
     folder: Path
     reference: Path | None = None
+    kinds: Mapping[str, ChosenKind] = field(default_factory=dict)
+    watched: frozenset[Key] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -65,11 +78,31 @@ class Found:
         Why it cannot be used; empty where it can.
     reviewed : bool
         False where it only waits for somebody to say what was reviewed.
+    kind : {"fluorescence", "brightfield"}, optional
+        How its image is read; None where nobody knows yet.
+    doubt : str
+        Why that may be wrong, or labels and image may not belong together; empty where all is well.
     """
 
     nuclei: int = 0
     problem: str = ""
     reviewed: bool = True
+    kind: ImageKind | None = None
+    doubt: str = ""
+
+    @property
+    def reading(self) -> str:
+        """How its image is read, in a few words."""
+        if self.kind is None:
+            return ""
+        return f"⚠ {SHORT_KINDS[self.kind]}" if self.doubt else SHORT_KINDS[self.kind]
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong, and what can be done about it; empty where all is well."""
+        if self.problem or not self.doubt:
+            return self.problem
+        return f"{self.doubt[0].upper()}{self.doubt[1:]}. {WHAT_TO_DO}"
 
     @property
     def text(self) -> str:
@@ -126,6 +159,15 @@ def count_text(count: int) -> str:
 
 
 @dataclass(frozen=True)
+class _Reading:
+    """How an image is read, why that may be wrong, or why it cannot be read."""
+
+    kind: ImageKind | None = None
+    doubt: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
 class _Hashed:
     """Hash of a plane: of which array, and what the plane is called."""
 
@@ -138,7 +180,7 @@ class Checker:
     """Answers what is asked; it remembers what it has read from disk, and how images look that are still the same."""
 
     def __init__(self) -> None:
-        self._read: dict[str, _Plane] = {}
+        self._read: dict[tuple[str, InputForm, ChosenKind | None], tuple[_Plane, _Reading]] = {}
         self._hashes: dict[Row, _Hashed] = {}
 
     def job(self, asked: Asked) -> Callable[[Progress], Outlook]:
@@ -159,7 +201,9 @@ class Checker:
                 found[row] = Found(problem=str(drawn), reviewed=not isinstance(drawn, NoSamplesError))
                 continue
             planes[row] = _Plane(own_labels(drawn), drawn.reviewed)
-            found[row] = Found(count_nuclei(planes[row]), _problem(drawn, asked.form))
+            reading = _read(drawn, asked.form)
+            count = count_nuclei(planes[row])
+            found[row] = Found(count, reading.problem, kind=reading.kind, doubt=reading.doubt)
             if row in asked.ticked:
                 open_images.add(self._hash(row, drawn))
         self._hashes = {row: known for row, known in self._hashes.items() if row in asked.ticked}
@@ -168,25 +212,30 @@ class Checker:
         except NucleiError as error:
             return Outlook(found, problem=str(error))
         names: dict[str, str] = {}
-        for entry in (entry for entry in entries if entry.name in asked.ticked):
+        for entry in (entry for entry in entries if entry.name in asked.ticked | asked.watched):
             progress.report(Advanced(0.0, "counting"))
-            first = names.setdefault(entry.image_hash, entry.name)
+            ticked = entry.name in asked.ticked
+            first = names.setdefault(entry.image_hash, entry.name) if ticked else entry.name
             if first != entry.name:
                 found[entry.name] = Found(problem=SAME_IMAGE.format(entry.name, first))
                 continue
             try:
-                planes[entry.name] = self._kept(asked.folder, entry)
-                found[entry.name] = Found(count_nuclei(planes[entry.name]))
+                planes[entry.name], reading = self._kept(asked, entry)
+                count = count_nuclei(planes[entry.name])
+                found[entry.name] = Found(count, reading.problem, kind=reading.kind, doubt=reading.doubt)
             except NucleiError as error:
                 found[entry.name] = Found(problem=str(error))
         return _summed(Outlook(found, entries), asked, planes)
 
-    def _kept(self, folder: Path, entry: CorrectionEntry) -> _Plane:
+    def _kept(self, asked: Asked, entry: CorrectionEntry) -> tuple[_Plane, _Reading]:
         """Read a kept correction; the names of its files change with what is in them."""
-        if entry.labels not in self._read:
-            correction = read_correction(folder, entry.name)
-            self._read[entry.labels] = _Plane(own_labels(correction), correction.reviewed)
-        return self._read[entry.labels]
+        kind = asked.kinds.get(entry.name)
+        key = (entry.labels, asked.form, kind)
+        if key not in self._read:
+            correction = read_correction(asked.folder, entry.name)
+            told = correction if kind is None else as_kind(correction, kind)
+            self._read[key] = _Plane(own_labels(correction), correction.reviewed), _read(told, asked.form)
+        return self._read[key]
 
     def _hash(self, row: Row, drawn: Correction) -> str:
         """Hash an image once, for as long as it is the same plane of the same array."""
@@ -214,10 +263,10 @@ def _summed(outlook: Outlook, asked: Asked, planes: Mapping[Key, _Plane]) -> Out
     return replace(outlook, training=training, judging=judging, problem="")
 
 
-def _problem(correction: Correction, form: InputForm) -> str:
-    """Say why a model cannot read an image; empty where it can."""
+def _read(correction: Correction, form: InputForm) -> _Reading:
+    """Find out how an image is read, or why a model cannot read it."""
     try:
-        open_input(correction, form)
+        reader, doubt = open_input(correction, form)
     except NucleiError as error:
-        return str(error)
-    return ""
+        return _Reading(problem=str(error))
+    return _Reading(reader.look.kind, doubt)

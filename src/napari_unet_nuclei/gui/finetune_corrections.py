@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 
 from napari.layers import Labels
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.correct.correction import Correction
 from napari_unet_nuclei.core.correct.corrections import remove_correction
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
+from napari_unet_nuclei.core.finetune.kept import as_kind
+from napari_unet_nuclei.core.image.kind import ChosenKind
+from napari_unet_nuclei.core.segment.remedy import KIND_NAMES
 from napari_unet_nuclei.core.train.reading import InputForm
+from napari_unet_nuclei.gui.choice_box import choice_box
 from napari_unet_nuclei.gui.correct_store import correction_name
 from napari_unet_nuclei.gui.finetune_check import SAME_IMAGE, Asked, Checker, Key, Outlook
 from napari_unet_nuclei.gui.finetune_detail import RowDetail
@@ -37,6 +41,13 @@ from napari_unet_nuclei.gui.sentence import Sentence
 
 if TYPE_CHECKING:
     from napari import Viewer
+
+KINDS: dict[ChosenKind, str] = {
+    "auto": "automatic, by the labels",
+    "fluorescence": KIND_NAMES["fluorescence"],
+    "brightfield": KIND_NAMES["brightfield"],
+}
+"""Kinds of image that a row can be given."""
 
 HINT = (
     "Open an image, segment it and correct the labels; tell with 'Reviewed' what of them can be trusted. "
@@ -66,6 +77,8 @@ class CorrectionsPanel(QWidget):
         self._own: list[Row] = []
         self._left_out: set[Row] = set()
         self._ticks: dict[Key, bool] = {}
+        self._kinds: dict[Key, ChosenKind] = {}
+        self._objected: dict[Key, str] = {}
         self._drawn: dict[Row, Correction | NucleiError] = {}
         self._asked: tuple[InputForm, int, Path | None] = (InputForm(), 0, None)
         self.outlook = Outlook()
@@ -80,6 +93,12 @@ class CorrectionsPanel(QWidget):
         self.add_button = QPushButton("Add row")
         self.add_button.setToolTip("Learn from another labels layer, or from another plane of the same.")
         self.remove_button = QPushButton("Remove")
+        self.kind_box = choice_box(
+            "How the image of this row is read. Automatic goes by the labels:\n"
+            "are pixels inside nuclei brighter or darker than those just outside?"
+        )
+        for kind, title in KINDS.items():
+            self.kind_box.addItem(title, kind)
         self.sentence_label, self.reason_label = Sentence(), Sentence()
         self._lay_out()
         self._connect()
@@ -94,7 +113,12 @@ class CorrectionsPanel(QWidget):
         layout.setSpacing(4)
         layout.addWidget(self.list)
         layout.addLayout(buttons)
-        for widget in (self.detail, self.reason_label, self.sentence_label):
+        self.kind_row = QWidget()
+        beside = QFormLayout(self.kind_row)
+        beside.setContentsMargins(0, 0, 0, 0)
+        beside.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        beside.addRow("Read as", self.kind_box)
+        for widget in (self.detail, self.kind_row, self.reason_label, self.sentence_label):
             layout.addWidget(widget)
 
     def _connect(self) -> None:
@@ -103,6 +127,7 @@ class CorrectionsPanel(QWidget):
         self.list.chosen.connect(self._show_chosen)
         self.list.tick_changed.connect(self._tick)
         self.detail.row_changed.connect(self._replace)
+        self.kind_box.activated.connect(self._choose_kind)
         self.add_button.clicked.connect(self._add)
         self.remove_button.clicked.connect(self._remove)
 
@@ -125,17 +150,30 @@ class CorrectionsPanel(QWidget):
         NucleiError
             If one cannot be used.
         """
-        planes = [find_plane(row, self._viewer) for row in self._drawn if self._is_ticked(row)]
+        planes = [(row, find_plane(row, self._viewer)) for row in self._drawn if self._is_ticked(row)]
         return tuple(
             replace(
-                take_down(plane, self._viewer, copied), name=correction_name(plane.corrected, plane.image, plane.index)
+                self._told(row, take_down(plane, self._viewer, copied)),
+                name=correction_name(plane.corrected, plane.image, plane.index),
             )
-            for plane in planes
+            for row, plane in planes
         )
 
     def kept(self) -> tuple[str, ...]:
         """Names of the corrections from earlier that are ticked."""
         return tuple(entry.name for entry in self.outlook.entries if self._is_ticked(entry.name))
+
+    def kinds(self) -> dict[str, ChosenKind]:
+        """Kinds of image that were chosen for corrections from earlier, by their names."""
+        return {key: kind for key, kind in self._kinds.items() if isinstance(key, str)}
+
+    def left_out(self) -> tuple[str, ...]:
+        """Say what is not learnt from because labels and kind of image disagree: title and reason."""
+        return tuple(
+            f"{key if isinstance(key, str) else row_title(key, self._viewer)}: {found.doubt}"
+            for key, found in self.outlook.rows.items()
+            if found.doubt and not self._is_ticked(key)
+        )
 
     def refresh(self) -> None:
         """Look at all layers anew, and count in a moment."""
@@ -148,7 +186,9 @@ class CorrectionsPanel(QWidget):
             self._drawn[row] = self._take_down(row, taken)
         ticked = frozenset(key for key in (*self._drawn, *self._ticks) if self._is_ticked(key))
         form, seed, reference = self._asked
-        self._checking.submit(self._checker.job(Asked(self._drawn, ticked, form, seed, self._folder, reference)))
+        watched = frozenset(self._objected)
+        asked = Asked(self._drawn, ticked, form, seed, self._folder, reference, self.kinds(), watched)
+        self._checking.submit(self._checker.job(asked))
         self._list()
         self.changed.emit()
 
@@ -164,7 +204,11 @@ class CorrectionsPanel(QWidget):
             if first is not None:
                 return ImageShapeError(SAME_IMAGE.format(row_title(row, self._viewer), row_title(first, self._viewer)))
             taken[row] = plane
-        return drawn
+        return self._told(row, drawn)
+
+    def _told(self, row: Row, correction: Correction) -> Correction:
+        """Return a correction with the kind of image that the user chose for its row."""
+        return as_kind(correction, self._kinds[row]) if row in self._kinds else correction
 
     def _is_ticked(self, key: Key) -> bool:
         """Tell whether something is to be learnt from: as the user said, else where it was reviewed."""
@@ -174,6 +218,30 @@ class CorrectionsPanel(QWidget):
     def _tick(self, key: Key, ticked: bool) -> None:
         self._ticks[key] = ticked
         self._watch.stir()
+
+    def _choose_kind(self) -> None:
+        """Read the image of the chosen line as the user says."""
+        key = self.list.key()
+        if key is not None:
+            self._kinds[key] = self.kind_box.currentData()
+            self._watch.stir()
+
+    def _object(self) -> bool:
+        """Untick what labels and image disagree about, once for every reason, and tell whether anything was changed.
+
+        Whoever ticks it again means it. What is in order again is ticked again.
+        """
+        changed = False
+        for key, found in self.outlook.rows.items():
+            if found.doubt and self._objected.get(key) != found.doubt:
+                self._objected[key] = found.doubt
+                changed |= self._is_ticked(key)
+                self._ticks[key] = False
+            elif found.kind is not None and not found.doubt and key in self._objected:
+                del self._objected[key]
+                self._ticks[key] = True
+                changed = True
+        return changed
 
     def _add(self) -> None:
         """Add a row for the labels that are selected in the layer list, or else for the uppermost ones."""
@@ -223,6 +291,9 @@ class CorrectionsPanel(QWidget):
 
     def _show_outlook(self, outlook: Outlook) -> None:
         self.outlook = outlook
+        if self._object():
+            self.refresh()
+            return
         self._list()
         self.changed.emit()
 
@@ -235,8 +306,9 @@ class CorrectionsPanel(QWidget):
 
     def _line(self, key: Key, title: str, state: str) -> Listed:
         found = self.outlook.rows.get(key)
-        tooltip = (found.problem if found else "") or title
-        return Listed(key, title, found.text if found else state, tooltip, self._is_ticked(key))
+        tooltip = (found.sentence if found else "") or title
+        text, reading = (found.text, found.reading) if found else (state, "")
+        return Listed(key, title, text, tooltip, self._is_ticked(key), reading)
 
     def _show_chosen(self) -> None:
         """Show what can be changed about the chosen line."""
@@ -251,7 +323,10 @@ class CorrectionsPanel(QWidget):
         if isinstance(key, Row):
             self.detail.show_row(key)
         found = None if key is None else self.outlook.rows.get(key)
-        self.reason_label.setText(HINT if key is None else found.problem if found else "")
+        self.kind_row.setVisible(key is not None)
+        if key is not None:
+            self.kind_box.setCurrentIndex(self.kind_box.findData(self._kinds.get(key, "auto")))
+        self.reason_label.setText(HINT if key is None else found.sentence if found else "")
         self.sentence_label.setText(self.outlook.sentence)
         for label in (self.reason_label, self.sentence_label):
             label.setVisible(bool(label.text()))

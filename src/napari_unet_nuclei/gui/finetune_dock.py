@@ -18,8 +18,8 @@ from napari_unet_nuclei.gui.dock import Dock
 from napari_unet_nuclei.gui.finetune_corrections import CorrectionsPanel
 from napari_unet_nuclei.gui.finetune_course import TrainingCourse
 from napari_unet_nuclei.gui.finetune_form import FinetuneForm
-from napari_unet_nuclei.gui.finetune_job import FinetuneAnswer, finetune_job, save_job
-from napari_unet_nuclei.gui.finetune_remembered import recall, remember
+from napari_unet_nuclei.gui.finetune_job import FinetuneAnswer, finetune_job, rank_job, save_job
+from napari_unet_nuclei.gui.finetune_remembered import FinetuneChoices, recall, remember
 from napari_unet_nuclei.gui.finetune_result import ResultPanel
 from napari_unet_nuclei.gui.finetune_rows import provenance
 from napari_unet_nuclei.gui.job_panel import JobPanel
@@ -30,6 +30,7 @@ from napari_unet_nuclei.gui.segment_form import titled
 if TYPE_CHECKING:
     import napari
 
+    from napari_unet_nuclei.core.finetune.bases import RankedBase
     from napari_unet_nuclei.core.finetune.teach import Taught
 
 LEARN, COURSE, RESULT = range(3)
@@ -78,12 +79,28 @@ class FinetuneDock(Dock):
         self.corrections.changed.connect(self._refresh)
         self.corrections.failed.connect(self.job_panel.show_error)
         self.form.changed.connect(self._refresh)
+        self.form.best_button.clicked.connect(self.find_best_base)
         self.job_panel.run_clicked.connect(self.run)
         self.job_panel.reported.connect(self.course.take)
         self.job_panel.running_changed.connect(self._show_running)
         self.result.keep_clicked.connect(self._keep)
         self.result.discard_clicked.connect(self._discard)
         self._viewer.events.theme.connect(self._follow_theme)
+
+    def find_best_base(self) -> None:
+        """Score the installed models on the ticked nuclei, and start from the best one."""
+        try:
+            lesson = self._lesson(self.form.choices())
+        except NucleiError as error:
+            self.job_panel.show_error(error)
+            return
+        self.job_panel.run_job(rank_job(lesson), self._take_ranking, title="Comparing models")
+
+    def _take_ranking(self, ranked: tuple["RankedBase", ...]) -> None:
+        best = ranked[0]
+        self.form.show_best(best.name, best.sentence)
+        others = " ".join(one.sentence for one in ranked[1:])
+        self.job_panel.show_status(f"Best of your models on these: {best.sentence} {others}".rstrip())
 
     def run(self) -> None:
         """Copy what is ticked, and fine-tune on it; where the last new model could not be written, write that."""
@@ -92,15 +109,7 @@ class FinetuneDock(Dock):
             return
         try:
             choices = self.form.choices()
-            lesson = Lesson(
-                base=choices.base,
-                name=self.form.name,
-                corrections=self.corrections.copied(),
-                kept=self.corrections.kept(),
-                settings=choices.settings,
-                reference=self.form.reference,
-                folder=self._folder,
-            )
+            lesson = self._lesson(choices)
         except NucleiError as error:
             self.job_panel.show_error(error)
             return
@@ -108,6 +117,26 @@ class FinetuneDock(Dock):
         self.course.begin()
         self.tabs.setCurrentIndex(COURSE)
         self.job_panel.run_job(finetune_job(lesson), self._take_answer, title=f"Fine-tuning {choices.base}")
+
+    def _lesson(self, choices: FinetuneChoices) -> Lesson:
+        """Copy what is ticked.
+
+        Raises
+        ------
+        NucleiError
+            If something of it cannot be used.
+        """
+        return Lesson(
+            base=choices.base,
+            name=self.form.name,
+            corrections=self.corrections.copied(),
+            kept=self.corrections.kept(),
+            settings=choices.settings,
+            reference=self.form.reference,
+            folder=self._folder,
+            kinds=self.corrections.kinds(),
+            left_out=self.corrections.left_out(),
+        )
 
     def _take_answer(self, answer: FinetuneAnswer) -> None:
         self.form.device_picker.show_devices(answer.devices)
@@ -176,6 +205,7 @@ class FinetuneDock(Dock):
             corrections.ask(form.input_form, form.settings().seed, form.reference)
             problem = corrections.outlook.problem  # of a moment ago at worst: a run looks at everything itself
         self.job_panel.set_problem(problem)
+        self.form.best_button.setEnabled(not problem and not self.job_panel.is_running)
 
     def _maker(self) -> str:
         """Return the model that made the uppermost labels which one of ours made."""

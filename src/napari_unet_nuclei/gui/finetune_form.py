@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from pydantic import ValidationError
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QFileDialog,
     QFormLayout,
@@ -49,6 +49,11 @@ class FinetuneForm(QWidget):
         self._suggested = ""
         self._base_chosen = False
         self.base_picker = BasePicker()
+        self.best_button = QPushButton("Best on these")
+        self.best_button.setToolTip(
+            "Try every installed model on the ticked nuclei, and start from the one that finds them best."
+        )
+        self.best_button.setEnabled(False)
         self.name_edit = QLineEdit()
         self.name_edit.setToolTip("What the new model is called in every list of models.")
         self.shown_form = SettingsForm(FinetuneSettings, SHOWN)
@@ -72,7 +77,13 @@ class FinetuneForm(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(_rows(("Start from", self.base_picker), ("New model", self.name_edit)))
+        start = QWidget()
+        beside_start = QHBoxLayout(start)
+        beside_start.setContentsMargins(0, 0, 0, 0)
+        beside_start.addWidget(self.base_picker, stretch=1)
+        beside_start.addWidget(self.best_button, alignment=Qt.AlignmentFlag.AlignTop)
+        start.setToolTip(self.base_picker.box.toolTip())
+        layout.addWidget(_rows(("Start from", start), ("New model", self.name_edit)))
         layout.addWidget(self.shown_form)
         reference = QWidget()
         beside = QHBoxLayout(reference)
@@ -154,6 +165,12 @@ class FinetuneForm(QWidget):
         """Start from the model that made the labels, unless the user has chosen another one."""
         if name and name != self._suggested and not self._base_chosen and self.base_picker.choose(name):
             self._suggested = name
+
+    def show_best(self, name: str, sentence: str) -> None:
+        """Start from the model that does best, and say how well it does."""
+        if self.base_picker.choose(name):
+            self._base_chosen = True
+            self.base_picker.note.setText(sentence)
 
     def propose_name(self) -> None:
         """Propose a free name, unless the user has typed one that is still free."""

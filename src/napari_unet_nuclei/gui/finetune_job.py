@@ -12,6 +12,7 @@ from napari_unet_nuclei.core.finetune.lesson import Lesson
 from napari_unet_nuclei.core.progress import Advanced, Progress
 
 if TYPE_CHECKING:
+    from napari_unet_nuclei.core.finetune.bases import RankedBase
     from napari_unet_nuclei.core.finetune.teach import Taught
 
 
@@ -39,6 +40,18 @@ def finetune_job(lesson: Lesson) -> Callable[[Progress], FinetuneAnswer]:
         from napari_unet_nuclei.core.model.device import available_devices
 
         return FinetuneAnswer(teach(lesson, progress), available_devices())
+
+    return job
+
+
+def rank_job(lesson: Lesson) -> Callable[[Progress], tuple[RankedBase, ...]]:
+    """Return the job that scores the installed models on what would be taught."""
+
+    def job(progress: Progress) -> tuple[RankedBase, ...]:
+        progress.report(Advanced(0.0, "Preparing…" if "torch" in sys.modules else "Loading PyTorch…"))
+        from napari_unet_nuclei.core.finetune.teach import rank_bases_for
+
+        return rank_bases_for(lesson, progress)
 
     return job
 

@@ -20,7 +20,7 @@ class Listed:
     ----------
     key : Row or str
         What it stands for.
-    title, state : str
+    title, state, reading : str
     tooltip : str
     ticked : bool
     """
@@ -30,6 +30,7 @@ class Listed:
     state: str
     tooltip: str
     ticked: bool
+    reading: str = ""
 
 
 class CorrectionList(RowList):
@@ -42,7 +43,7 @@ class CorrectionList(RowList):
     """The user ticked or unticked the line of this key."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(["Learn from", "Reviewed"], parent)
+        super().__init__(["Learn from", "Reviewed", "Read as"], parent)
         self._lines: tuple[Listed, ...] = ()
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.currentItemChanged.connect(self.chosen)
@@ -68,9 +69,9 @@ class CorrectionList(RowList):
         self.blockSignals(True)
         self.clear()
         for line in lines:
-            item = QTreeWidgetItem(self, [line.title, line.state])
+            item = QTreeWidgetItem(self, [line.title, line.state, line.reading])
             item.setCheckState(0, Qt.CheckState.Checked if line.ticked else Qt.CheckState.Unchecked)
-            for column in (0, 1):
+            for column in range(3):
                 item.setToolTip(column, line.tooltip)
         row = next((row for row, line in enumerate(lines) if line.key == before), 0)
         self.setCurrentItem(self.topLevelItem(row))

@@ -89,11 +89,11 @@ def test_the_card_says_that_other_images_were_taught_than_the_model_was_made_for
     stained = [replace(sample(seed), kind="brightfield") for seed in range(2)]
     card = finetune(base(), stained, SETTINGS, "new").chosen.model.card
     assert card.kinds == ("fluorescence", "brightfield")
-    assert card.description.endswith("corrected nuclei in brightfield images.")
+    assert card.description.endswith("corrected nuclei in images of dark nuclei on bright.")
     again = Model(card, base().network)
     card = finetune(again, [sample(0), sample(1)], SETTINGS, "newer").chosen.model.card
     assert card.kinds == ("fluorescence", "brightfield"), "what the parent was taught is forgotten"
-    assert card.description.endswith("corrected nuclei in fluorescence images.")
+    assert card.description.endswith("corrected nuclei in images of bright nuclei on dark.")
 
 
 def test_steps_and_seed_repeat_a_run_to_the_bit():

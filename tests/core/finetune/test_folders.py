@@ -3,16 +3,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import imageio.v3 as iio
+import numpy as np
 import pytest
 
-from napari_unet_nuclei.core.errors import OutputFileError, WorseModelError
+from napari_unet_nuclei.core.errors import DatasetError, OutputFileError, WorseModelError
+from napari_unet_nuclei.core.finetune import bases, folders
 from napari_unet_nuclei.core.finetune import finetune as engine
-from napari_unet_nuclei.core.finetune import folders
 from napari_unet_nuclei.core.finetune.folders import FinetuneRequest, finetune_folders
 from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.file import Model, save_model
-from napari_unet_nuclei.core.model.registry import load_model
+from napari_unet_nuclei.core.model.registry import BEST, BUNDLED, ModelRegistry, load_model
 from napari_unet_nuclei.core.progress import Cancelled, Notice, Silent
 from napari_unet_nuclei.core.settings import FinetuneSettings
 from tests.core.tiny import TINY, tiny_network
@@ -102,3 +103,42 @@ def test_cancelling_writes_nothing(request_of):
     with pytest.raises(Cancelled):
         finetune_folders(request_of, RecordingProgress(cancel_after=4))
     assert not request_of.out.parent.exists()
+
+
+def test_an_image_whose_labels_do_not_fit_it_is_left_out_and_said_to_be(request_of):
+    labels = request_of.labels / "0.tif"
+    iio.imwrite(request_of.images / "2.tif", fluorescent_nuclei(2, (64, 64), 14, 8).image)
+    iio.imwrite(request_of.labels / "2.tif", np.rot90(iio.imread(labels)).copy())
+    progress = RecordingProgress()
+    done = finetune_folders(request_of, progress)
+    [warning] = [event.message for event in progress.events if isinstance(event, Notice) and event.warning][:1]
+    assert warning.startswith("Left out: 2: its labelled nuclei are no brighter")
+    assert {one.name for one in (*done.division.training, *done.division.judging)} == {"0", "1"}
+    assert done.chosen.model.card.training.settings["left_out"] == done.left_out[0]
+    assert "may not belong together" in request_of.report.read_text(encoding="utf-8")
+
+
+def test_doubtful_images_are_learnt_from_where_the_user_says_so(request_of, monkeypatch):
+    for number in range(2):
+        path = request_of.images / f"{number}.tif"
+        iio.imwrite(path, np.random.default_rng(number).integers(0, 999, (64, 64)).astype(np.uint16))
+    with pytest.raises(DatasetError, match=r"--keep-doubtful.*0: its labelled nuclei"):
+        finetune_folders(request_of, Silent())
+    done = finetune_folders(replace(request_of, keep_doubtful=True), Silent())
+    assert len(done.doubtful) == 2
+    assert "in spite of a doubt" in request_of.report.read_text(encoding="utf-8")
+
+
+def test_a_kind_that_labels_contradict_is_not_obeyed_silently(request_of):
+    with pytest.raises(DatasetError, match="is to be read as dark nuclei on bright, but its labels say bright"):
+        finetune_folders(replace(request_of, kind="brightfield"), Silent())
+
+
+def test_the_best_installed_model_is_started_from(request_of, tmp_path, monkeypatch):
+    monkeypatch.setattr(bases, "default_registry", lambda: ModelRegistry(tmp_path, BUNDLED))
+    monkeypatch.setattr(folders, "load_model", lambda name: load_model(name, ModelRegistry(tmp_path, BUNDLED)))
+    progress = RecordingProgress()
+    done = finetune_folders(replace(request_of, base=BEST), progress)
+    assert done.chosen.model.card.parent.startswith("nuclei (")
+    said = [notice for notice in progress.notices if " finds " in notice]
+    assert [notice.split("'")[1] for notice in said] == ["nuclei", "old"]

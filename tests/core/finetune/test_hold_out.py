@@ -114,3 +114,19 @@ def test_the_parts_are_counted_without_pixels_or_pytorch():
     program = "import sys, napari_unet_nuclei.core.finetune.hold_out; print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
+
+
+def test_the_colours_of_stained_tissue_are_cut_with_it():
+    """Training makes crops anew from the colours: the same pixels, at the same place, as image and labels."""
+    labels = np.zeros((400, 500), np.int32)
+    for number, (y, x) in enumerate([(y, x) for y in range(200, 300, 20) for x in range(300, 420, 20)]):
+        labels[y : y + 9, x : x + 9] = number + 1
+    reviewed = np.zeros(labels.shape, bool)
+    reviewed[195:300, 295:420] = True
+    picture = np.broadcast_to((labels * 3).astype(np.uint8), (3, *labels.shape))
+    one = Sample("a", labels[None].astype(np.float32), labels, "a", reviewed, kind="brightfield", picture=picture)
+    division = hold_out([one])
+    for part in (*division.training, *division.judging):
+        assert part.labels.shape < labels.shape
+        assert np.array_equal(part.picture[0], part.labels * 3)
+        assert part.kind == "brightfield"

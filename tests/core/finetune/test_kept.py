@@ -60,9 +60,9 @@ def test_of_a_slide_what_lies_round_the_reviewed_region_is_kept(tmp_path, monkey
 def test_a_network_sees_the_chosen_channel_and_dark_nuclei_as_they_were_segmented():
     image = np.stack([np.zeros((40, 50)), np.linspace(0, 1, 2000).reshape(40, 50)]).astype(np.float32)
     one = replace(correction(axes="CYX"), image=image, channel=1)
-    seen = open_input(one, InputForm()).read((0, 40, 0, 50))
+    seen = open_input(one, InputForm())[0].read((0, 40, 0, 50))
     dark = replace(one, provenance={"settings": {"invert": "yes"}})
-    turned = open_input(dark, InputForm()).read((0, 40, 0, 50))
+    turned = open_input(dark, InputForm())[0].read((0, 40, 0, 50))
     assert seen.shape == (1, 40, 50)
     assert seen[0, -1, -1] > 0.9 > 0.1 > seen[0, 0, 0]
     assert turned[0, 0, 0] > 0.9 > 0.1 > turned[0, -1, -1]

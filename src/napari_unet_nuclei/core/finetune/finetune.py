@@ -17,7 +17,8 @@ from napari_unet_nuclei.core.finetune.preview import Previewing
 from napari_unet_nuclei.core.finetune.rehearsal import Rehearsal, mixed, read_rehearsal, without_dataset
 from napari_unet_nuclei.core.model.card import DataSource, ModelCard, TrainingRecord
 from napari_unet_nuclei.core.model.file import Model
-from napari_unet_nuclei.core.progress import Advanced, Progress, Share, Silent
+from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Share, Silent
+from napari_unet_nuclei.core.segment.remedy import KIND_NAMES
 from napari_unet_nuclei.core.settings import FinetuneSettings, TrainSettings
 from napari_unet_nuclei.core.train.credits import with_inherited
 from napari_unet_nuclei.core.train.reading import InputForm
@@ -63,6 +64,8 @@ class Finetuned:
         Where it was trained, for people.
     reference : BeforeAfter or None
         Old model and new one on reference images; None without any.
+    left_out : tuple of str
+        Images that were not learnt from because something is wrong with them: name and reason.
     """
 
     chosen: Candidate
@@ -71,6 +74,13 @@ class Finetuned:
     training: TrainResult
     device: str
     reference: BeforeAfter | None = None
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def doubtful(self) -> tuple[str, ...]:
+        """Images that were learnt from although something may be wrong with them: name and reason."""
+        doubtful = {one.name: one.doubt for one in (*self.division.training, *self.division.judging) if one.doubt}
+        return tuple(f"{name}: {doubt}" for name, doubt in doubtful.items())
 
 
 def finetune(
@@ -80,6 +90,7 @@ def finetune(
     name: str,
     progress: Progress | None = None,
     reference: Sequence[Sample] = (),
+    left_out: Sequence[str] = (),
 ) -> Finetuned:
     """Fine-tune a model on corrected, possibly partial labels.
 
@@ -97,6 +108,8 @@ def finetune(
         best epoch so far.
     reference : sequence of Sample
         Labelled images that neither teach nor choose: both models are scored on them.
+    left_out : sequence of str
+        Images that are not among the samples because something is wrong with them, for report and card.
 
     Returns
     -------
@@ -121,6 +134,8 @@ def finetune(
     if base.card.task != "instances":
         raise ModelFileError(f"'{base.card.name}' tells classes, not nuclei, so corrected nuclei cannot teach it.")
     progress = progress or Silent()
+    for sample in (one for one in samples if one.doubt):
+        progress.report(Notice(f"Learnt from all the same: {sample.name}: {sample.doubt}.", warning=True))
     samples = without_dataset(samples)
     division = hold_out(samples, settings.seed)
     old, other = _rehearsals(base.card, samples) if settings.rehearsal else (Rehearsal(), Rehearsal())
@@ -138,13 +153,13 @@ def finetune(
     chosen = choose(judge, Model(taught, result.network), settings.strength, share)
     compared = judge.compare(chosen.model, reference, Share(progress, CHOSEN, 1.0)) if reference else None
     rehearsed = (*old.sources, *other.sources)
-    card = _card(base.card, name, chosen, samples, division, rehearsed, settings, result)
+    card = _card(base.card, name, chosen, samples, division, rehearsed, settings, result, left_out)
     if compared is not None:
         card = card.model_copy(update={"metrics": card.metrics | _figures("reference", compared, SUMMARY)})
     progress.report(Advanced(1.0, "done"))
     chosen = replace(chosen, model=Model(card, chosen.model.network))
     device = f"{trainer.device.name} ({trainer.device.title})"
-    return Finetuned(chosen, division, judge.before, result, device, compared)
+    return Finetuned(chosen, division, judge.before, result, device, compared, tuple(left_out))
 
 
 def _rehearsals(card: ModelCard, samples: Sequence[Sample]) -> tuple[Rehearsal, Rehearsal]:
@@ -207,6 +222,7 @@ def _card(
     rehearsed: Sequence[DataSource],
     settings: FinetuneSettings,
     result: TrainResult,
+    left_out: Sequence[str],
 ) -> ModelCard:
     """The card of the new model: its parent, what it was taught, and the report's figures."""
     report = chosen.report
@@ -227,13 +243,13 @@ def _card(
         steps=result.steps,
         seconds=round(result.seconds, 1),
         data_hash=hash_samples(samples),
-        settings=settings.model_dump(),
+        settings=settings.model_dump() | ({"left_out": "; ".join(left_out)} if left_out else {}),
     )
     return chosen.model.card.model_copy(
         update={
             "name": name,
             "description": f"{base.name}, fine-tuned on {division.training_nuclei} corrected nuclei in "
-            f"{' and '.join(taught)} images.",
+            f"images of {' and of '.join(KIND_NAMES[kind] for kind in taught)}.",
             "training": record,
             "metrics": metrics,
             "limits": "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -219,8 +219,8 @@ def _masks(regions: Sequence[_Region]) -> dict[int, Mask]:
 
 def _cut_out(sample: Sample, reviewed: Mask) -> Sample:
     """Leave what is far from the reviewed region, which would only cost time."""
-    window = tuple(
+    y, x = (
         slice(max(part.start - SURROUNDINGS, 0), part.stop + SURROUNDINGS)
         for part in ndimage.find_objects(reviewed.astype(np.uint8))[0]
     )
-    return replace(sample, image=sample.image[:, *window], labels=sample.labels[window], reviewed=reviewed[window])
+    return sample.cut((y, x), reviewed[y, x])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from pydantic import ValidationError
@@ -13,13 +14,16 @@ from napari_unet_nuclei.core.correct.correction import Correction, checked
 from napari_unet_nuclei.core.correct.corrections import list_corrections, save_correction
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
-from napari_unet_nuclei.core.image.kind import ChosenKind, look_by_labels
-from napari_unet_nuclei.core.image.plane import PlaneReader, open_plane
+from napari_unet_nuclei.core.image.kind import ChosenKind
+from napari_unet_nuclei.core.image.plane import ImageKind, PlaneReader, open_plane
 from napari_unet_nuclei.core.labels.decode import fill_holes
 from napari_unet_nuclei.core.labels.numbering import as_ids, whole_labels
 from napari_unet_nuclei.core.settings import SegmentSettings
-from napari_unet_nuclei.core.train.reading import InputForm
-from napari_unet_nuclei.core.types import Labels
+from napari_unet_nuclei.core.train.reading import InputForm, read_by_labels
+from napari_unet_nuclei.core.types import Labels, Region
+
+KIND = "kind_taught"
+"""What a correction's provenance calls the kind of image that its user chose for the teaching."""
 
 LARGEST_WHOLE = 4096**2
 """Pixels of a plane that is kept whole; of a larger one, a slide, only what lies round its reviewed region is."""
@@ -55,10 +59,17 @@ def keep_corrections(folder: Path, corrections: Sequence[Correction]) -> tuple[C
     return tuple(kept)
 
 
-def open_input(correction: Correction, form: InputForm) -> PlaneReader:
+def open_input(correction: Correction, form: InputForm) -> tuple[PlaneReader, str]:
     """Look at the image of a correction as a network that takes ``form`` sees it.
 
-    What was set when it was segmented, if dark nuclei or a channel were chosen by hand, holds here as well.
+    The kind of image is the one that was chosen for the correction, else when it was segmented, else what its reviewed
+    labels say. A channel that was chosen by hand holds here as well.
+
+    Returns
+    -------
+    PlaneReader
+    str
+        Why it may be read wrongly, as of `LabelledReading`.
 
     Raises
     ------
@@ -67,13 +78,29 @@ def open_input(correction: Correction, form: InputForm) -> PlaneReader:
     """
     source = ImageSource(correction.image, correction.axes)
     height, width = source.plane_shape
-    region = (0, height, 0, width)
+    labels, window = _reviewed_part(correction)
+    own = chosen_kind(correction)
+    segmented = None if own != "auto" else _segmented_kind(correction)
+    set_by_hand = _segment_settings(correction).kind
+    kind = next((one for one in (own, set_by_hand) if one != "auto"), form.kind)
     channel = correction.channel if form.channel is None else form.channel
     try:
-        look = look_by_labels(source, (), region, own_labels(correction), channel, _kind(correction, form), form.inputs)
+        asked = replace(form, kind=kind, channel=channel)
+        reading = read_by_labels(source, (), labels, asked, segmented=segmented, window=window)
     except ImageShapeError as error:
         raise ImageShapeError(f"'{correction.name}': {error}") from error
-    return open_plane(source, (), region, look, form.percentiles)
+    return open_plane(source, (), (0, height, 0, width), reading.look, form.percentiles), reading.doubt
+
+
+def as_kind(correction: Correction, kind: ChosenKind) -> Correction:
+    """Return a correction whose image is read as its user says, or as its labels do for "auto"."""
+    return replace(correction, provenance={**correction.provenance, KIND: kind})
+
+
+def chosen_kind(correction: Correction) -> ChosenKind:
+    """Return what `as_kind` was told."""
+    kind = correction.provenance.get(KIND)
+    return kind if kind in get_args(ImageKind) else "auto"  # type: ignore[return-value]
 
 
 def own_labels(correction: Correction) -> Labels:
@@ -81,12 +108,27 @@ def own_labels(correction: Correction) -> Labels:
     return fill_holes(whole_labels(as_ids(correction.labels)))
 
 
-def _kind(correction: Correction, form: InputForm) -> ChosenKind:
-    """Return the kind of image as the user chose it for this image, in this version's words or earlier ones."""
+def _reviewed_part(correction: Correction) -> tuple[Labels, Region]:
+    """Return the labels within the rectangle that the reviewed region fills, and the rectangle: others may be wrong."""
+    labels = own_labels(correction)
+    rows, columns = (np.flatnonzero(correction.reviewed.any(axis=axis)) for axis in (1, 0))
+    if not rows.size:
+        return labels, (0, labels.shape[0], 0, labels.shape[1])
+    y0, y1, x0, x1 = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+    return labels[y0:y1, x0:x1], (y0, y1, x0, x1)
+
+
+def _segment_settings(correction: Correction) -> SegmentSettings:
+    """Return how a correction was segmented, as far as the kind goes, in this version's words or earlier ones."""
     settings = correction.provenance.get("settings")
     known = settings if isinstance(settings, dict) else {}
     try:
-        chosen = SegmentSettings(**{name: known[name] for name in ("kind", "invert") if name in known}).kind
+        return SegmentSettings(**{name: known[name] for name in ("kind", "invert") if name in known})
     except ValidationError:  # a file that others have written
-        return form.kind
-    return form.kind if chosen == "auto" else chosen
+        return SegmentSettings()
+
+
+def _segmented_kind(correction: Correction) -> ImageKind | None:
+    """Return the kind that a correction's image was segmented as; None where nobody knows."""
+    kind = correction.provenance.get("kind")
+    return kind if kind in get_args(ImageKind) else None  # type: ignore[return-value]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
@@ -102,12 +102,11 @@ def _choose(judging: Sequence[Sample]) -> _Window:
     near = np.abs(centres[:, None] - centres[None]).max(axis=-1) < side / 2
     middle = centres[near.sum(axis=1).argmax()]
     shown = tuple(_span(round(centre), side, size) for centre, size in zip(middle, reviewed.shape, strict=True))
-    seen = tuple(slice(max(part.start - CONTEXT, 0), part.stop + CONTEXT) for part in shown)
+    y, x = (slice(max(part.start - CONTEXT, 0), part.stop + CONTEXT) for part in shown)
     rows, columns = (
-        slice(part.start - whole.start, part.stop - whole.start) for part, whole in zip(shown, seen, strict=True)
+        slice(part.start - whole.start, part.stop - whole.start) for part, whole in zip(shown, (y, x), strict=True)
     )
-    cut = replace(sample, image=sample.image[:, *seen], labels=sample.labels[seen], reviewed=reviewed[seen])
-    return _Window(cut, (rows, columns), sample.median_diameter)
+    return _Window(sample.cut((y, x), reviewed[y, x]), (rows, columns), sample.median_diameter)
 
 
 def _span(centre: int, side: int, size: int) -> slice:

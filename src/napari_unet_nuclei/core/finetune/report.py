@@ -88,6 +88,8 @@ def facts(done: Finetuned) -> dict[str, str]:
         "judged by": f"{done.division.judging_nuclei} other corrected nuclei, which chose between epochs as well",
         "optimiser steps": f"{training.steps} in {training.seconds:.0f} s",
         "share of new weights": f"{done.chosen.share:.0%}",
+        **({"left out": "; ".join(done.left_out)} if done.left_out else {}),
+        **({"learnt from in spite of a doubt": "; ".join(done.doubtful)} if done.doubtful else {}),
     }
 
 

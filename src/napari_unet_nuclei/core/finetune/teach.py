@@ -8,12 +8,13 @@ from pathlib import Path
 from napari_unet_nuclei.core.correct.correction import Correction, hash_image
 from napari_unet_nuclei.core.correct.corrections import read_correction
 from napari_unet_nuclei.core.errors import OutputFileError
+from napari_unet_nuclei.core.finetune.bases import RankedBase, rank_bases
 from napari_unet_nuclei.core.finetune.finetune import Finetuned, finetune
-from napari_unet_nuclei.core.finetune.kept import keep_corrections, open_input, own_labels
+from napari_unet_nuclei.core.finetune.kept import as_kind, keep_corrections, open_input, own_labels
 from napari_unet_nuclei.core.finetune.lesson import Lesson
 from napari_unet_nuclei.core.finetune.undecided import Undecided, discard, undecided_folder
 from napari_unet_nuclei.core.finetune.write_undecided import write_undecided
-from napari_unet_nuclei.core.model.registry import load_model
+from napari_unet_nuclei.core.model.registry import BEST, load_model
 from napari_unet_nuclei.core.progress import Advanced, Cancelled, Progress, Share
 from napari_unet_nuclei.core.train.dataset import read_dataset
 from napari_unet_nuclei.core.train.reading import ImageRead, InputForm
@@ -69,13 +70,40 @@ def teach(lesson: Lesson, progress: Progress) -> Taught:
     images = {hash_image(one.image) for one in made}
     earlier = (read_correction(lesson.folder, name) for name in lesson.kept)
     before = [one for one in earlier if hash_image(one.image) not in images]
-    base = load_model(lesson.base)
+    best = lesson.base == BEST
+    base = load_model(rank_bases_for(lesson, Share(progress, 0.0, KEPT))[0].name if best else lesson.base)
     form = InputForm.of_model(base.card)
     progress.report(Advanced(KEPT, "reading the corrections"))
-    samples = [sample_of(one, form) for one in (*made, *before)]
+    samples = [sample_of(one, form) for one in (*made, *(_told(one, lesson) for one in before))]
     reference = () if lesson.reference is None else read_dataset(lesson.reference, form)
-    done = finetune(base, samples, lesson.settings, lesson.name, Share(progress, READ, 1.0), reference)
+    done = finetune(base, samples, lesson.settings, lesson.name, Share(progress, READ, 1.0), reference, lesson.left_out)
     return write_taught(done, base.card.name, lesson.folder, progress)
+
+
+def rank_bases_for(lesson: Lesson, progress: Progress) -> tuple[RankedBase, ...]:
+    """Score the installed models on what a lesson would teach, the best one first; nothing is kept.
+
+    Raises
+    ------
+    NucleiError
+        As `rank_bases`.
+    """
+    images = {hash_image(one.image) for one in lesson.corrections}
+    earlier = (read_correction(lesson.folder, name) for name in lesson.kept)
+    before = [_told(one, lesson) for one in earlier if hash_image(one.image) not in images]
+    corrections = [*lesson.corrections, *before]
+    return rank_bases(
+        lambda form: [sample_of(one, form) for one in corrections],
+        progress,
+        lesson.settings.device,
+        lesson.settings.seed,
+    )
+
+
+def _told(correction: Correction, lesson: Lesson) -> Correction:
+    """Return a kept correction with the kind of image that was chosen for it."""
+    kind = lesson.kinds.get(correction.name)
+    return correction if kind is None else as_kind(correction, kind)
 
 
 def sample_of(correction: Correction, form: InputForm) -> Sample:
@@ -86,10 +114,18 @@ def sample_of(correction: Correction, form: InputForm) -> Sample:
     ImageShapeError
         If the image has other channels than the network takes.
     """
-    reader = open_input(correction, form)
-    labels = own_labels(correction)
-    read, name = ImageRead.of(reader), correction.name
-    return Sample(name, read.image, labels, name, reviewed=correction.reviewed, kind=read.kind, picture=read.picture)
+    reader, doubt = open_input(correction, form)
+    read, name = ImageRead.of(reader, doubt), correction.name
+    return Sample(
+        name,
+        read.image,
+        own_labels(correction),
+        name,
+        reviewed=correction.reviewed,
+        kind=read.kind,
+        picture=read.picture,
+        doubt=read.doubt,
+    )
 
 
 def write_taught(done: Finetuned, base: str, folder: Path, progress: Progress) -> Taught:

@@ -258,20 +258,64 @@ def look_by_labels(
     ImageShapeError
         As `possible_looks`.
     """
+    return looks_by_labels(source, index, region, labels, channel, kind, inputs)[0].look
+
+
+@dataclass(frozen=True)
+class LabelledLook:
+    """A reading, and how much brighter labelled nuclei are in it than what lies round them.
+
+    Attributes
+    ----------
+    look : PlaneLook
+    contrast : float or None
+        Difference of the medians in standard deviations; None where there are no nuclei, or no choice to make.
+    """
+
+    look: PlaneLook
+    contrast: float | None = None
+
+
+def looks_by_labels(
+    source: ImageSource,
+    index: tuple[int, ...],
+    region: Region,
+    labels: Labels,
+    channel: int | None = None,
+    kind: ChosenKind = "auto",
+    inputs: NetworkInputs | None = None,
+    window: Region | None = None,
+) -> tuple[LabelledLook, ...]:
+    """List the readings of an image, the one first in which labelled nuclei are brightest.
+
+    Parameters
+    ----------
+    source, index, region, channel, kind, inputs
+        As for `possible_looks`.
+    labels : ndarray, shape (Y, X), int
+        Of the window; without nuclei the readings stay in the order of `possible_looks`.
+    window : Region, optional
+        The part of the plane that is labelled; the region where not given.
+
+    Raises
+    ------
+    ImageShapeError
+        As `possible_looks`.
+    """
     likeliest = possible_looks(source, index, region, channel, kind, inputs)
-    if (kind != "auto" and len(likeliest) == 1) or not labels.any():
-        return likeliest[0]
+    inside = labels > 0
+    if not inside.any():
+        return tuple(LabelledLook(look) for look in likeliest)
     # The background of a colour picture tells its kind better than a few vague nuclei; a histogram of greys does not.
     told = {look.kind for look in likeliest} if any(look.stained for look in likeliest) else set(get_args(ImageKind))
     kinds = sorted(told) if kind == "auto" else [kind]
     looks = [look for one in kinds for look in possible_looks(source, index, region, channel, one, inputs)]
-    inside = labels > 0
     round_them = ndimage.binary_dilation(inside, iterations=RING) & ~inside
-
-    def contrast(look: PlaneLook) -> float:
-        return _contrast(look.signals_of(look.read(source, index, region))[0], inside, round_them)
-
-    return max(looks, key=contrast)
+    measured = []
+    for look in looks:
+        signal = look.signals_of(look.read(source, index, window or region))[0]
+        measured.append(LabelledLook(look, _contrast(signal, inside, round_them)))
+    return tuple(sorted(measured, key=lambda one: -(one.contrast or 0.0)))
 
 
 def _contrast(signal: NDArray[np.floating], inside: Mask, outside: Mask) -> float:

@@ -33,7 +33,10 @@ FORMER_NAMES = {"nuclei-fluorescence": DEFAULT, "nuclei-stained": DEFAULT}
 
 LONGEST_NAME = 80
 AUTOMATIC = "automatic"
-RESERVED_NAMES = (AUTOMATIC,)
+BEST = "best"
+"""Stands for the model to start a fine-tuning from that does best on the corrected nuclei."""
+
+RESERVED_NAMES = (AUTOMATIC, BEST)
 """What can be said in place of a model's name."""
 
 
@@ -243,7 +246,7 @@ def _checked_name(name: str) -> str:
             f"letters, digits, blanks, '.', '_' and '-': {LONGEST_NAME} at most."
         ) from error
     if stripped.casefold() in RESERVED_NAMES:
-        raise ModelFileError(f"'{stripped}' stands for the choice by the kind of image: choose another name.")
+        raise ModelFileError(f"'{stripped}' stands for a choice of the program: choose another name.")
     return stripped
 
 

@@ -162,6 +162,7 @@ def read_entries(entries: Sequence[Entry], form: InputForm, progress: Progress) 
                 reviewed=found.reviewed,
                 kind=read.kind,
                 picture=read.picture,
+                doubt=read.doubt,
             )
         )
         if found.from_mask:

@@ -46,6 +46,8 @@ class Sample:
     kind : {"fluorescence", "brightfield"}
     picture : ndarray, shape (3, Y, X), uint8, or None
         Red, green and blue of a stained image, 255 for white, from which crops get other stains.
+    doubt : str
+        Why labels and image may not belong together, or the image may be read wrongly; empty where all is well.
     """
 
     name: str
@@ -57,6 +59,13 @@ class Sample:
     importance: float = 1.0
     kind: ImageKind = "fluorescence"
     picture: NDArray[np.uint8] | None = None
+    doubt: str = ""
+
+    def cut(self, window: tuple[slice, slice], reviewed: Mask | None) -> Sample:
+        """Return a rectangle of the sample, reviewed as said there: image, labels and picture stay together."""
+        picture = None if self.picture is None else self.picture[:, *window]
+        image, labels = self.image[:, *window], self.labels[window]
+        return replace(self, image=image, labels=labels, reviewed=reviewed, picture=picture)
 
     @cached_property
     def diameters(self) -> NDArray[np.float64]:
