@@ -14,7 +14,7 @@ from napari_unet_nuclei.core.labels.regions import grown, slices, united
 from napari_unet_nuclei.core.progress import Progress
 from napari_unet_nuclei.core.types import Region
 from napari_unet_nuclei.gui.correct_layer import CorrectedLayer, Index
-from napari_unet_nuclei.gui.measure_request import MeasureRequest, measure_layers
+from napari_unet_nuclei.gui.measure_request import MeasureRequest, measure_layers, with_seen
 
 ACCEPTED = "accepted"
 """Column that says which nuclei the user has accepted or made."""
@@ -34,9 +34,12 @@ class KeptTable:
     ----------
     table : pandas.DataFrame
         As `measure` describes it, with any columns of the user's own.
+    segmented : pandas.DataFrame
+        The table at the start: a nucleus that is as it was then, after an undo, has the score that it had.
     """
 
     table: pd.DataFrame
+    segmented: pd.DataFrame
 
     def with_rows(
         self, corrected: CorrectedLayer, index: Index, nuclei: Iterable[int], rows: pd.DataFrame
@@ -49,11 +52,14 @@ class KeptTable:
         touched = old["label"].isin(list(nuclei))
         for name, first, plane in zip(*_leading(corrected), index, strict=True):
             touched &= old[name] == first + plane
+        if "score" in rows.columns:
+            rows = rows.assign(score=with_seen(rows, self.segmented)["score"])
         own = [name for name in old.columns if name not in rows.columns]
         rows = rows.merge(old.loc[touched, ["label", *own]], on="label", how="left") if own else rows
         parts = [part for part in (old[~touched], rows.reindex(columns=old.columns)) if len(part)]
         table = pd.concat(parts, ignore_index=True) if parts else old[~touched]
-        return KeptTable(table.sort_values([*_leading(corrected)[0], "label"], ignore_index=True))
+        ordered = table.sort_values([*_leading(corrected)[0], "label"], ignore_index=True)
+        return KeptTable(ordered, self.segmented)
 
     def features(self, corrected: CorrectedLayer, accepted: set[tuple[Index, int]]) -> pd.DataFrame:
         """Return the table as a labels layer's features, with the column of accepted nuclei."""
@@ -88,8 +94,9 @@ def table_job(corrected: CorrectedLayer) -> Callable[[Progress], KeptTable]:
 
     def job(progress: Progress) -> KeptTable:
         if _is_ours(corrected, features) and _tells_of(corrected, features, ids):
-            return KeptTable(features)
-        return KeptTable(_with_own(measure_layers(request, ids, features, progress).table, features))
+            return KeptTable(features, features)
+        table = _with_own(measure_layers(request, ids, features, progress).table, features)
+        return KeptTable(table, table)
 
     return job
 
@@ -137,7 +144,7 @@ def _window(
         world=corrected.labels.place.matrix if any(name.startswith("world_") for name in columns) else None,
         maps=None if maps is None else maps[np.newaxis, :, *slices(window)],
     )
-    # What a person drew is not what the network's score was fitted for.
+    # What a person drew is not what the network's score was fitted for; `KeptTable` knows those that came back.
     return table.assign(score=np.nan) if "score" in columns else table
 
 

@@ -23,6 +23,7 @@ SEEN = ("confidence", "score")
 """Columns that come from the network, which labels and images alone do not give."""
 
 _IDENTITY = ["label", "area_px", "centroid_y", "centroid_x"]
+_DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,7 @@ def with_seen(table: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
     seen = [name for name in SEEN if name in features.columns]
     if not seen or not set(_IDENTITY) <= set(features.columns):
         return table
-    known = features.drop_duplicates(_IDENTITY).set_index(_IDENTITY)[seen]
-    rows = known.reindex(pd.MultiIndex.from_frame(table[_IDENTITY]))
+    # Centroids are rounded: measured in a window and in the whole plane, they differ in the last digit.
+    known = features[seen].set_axis(pd.MultiIndex.from_frame(features[_IDENTITY].round(_DIGITS)))
+    rows = known[~known.index.duplicated()].reindex(pd.MultiIndex.from_frame(table[_IDENTITY].round(_DIGITS)))
     return table.assign(**{name: rows[name].to_numpy() for name in seen})

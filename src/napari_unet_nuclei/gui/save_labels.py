@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +74,7 @@ def save_job(live: LiveLabels, path: Path) -> Callable[[Progress], tuple[Path, P
         edited = not np.array_equal(labels, result.labels)
         saved = result
         if edited:
-            saved = replace(result, labels=labels, provenance={**result.provenance, "edited": True})
+            saved = result.edited(labels)
         share = Share(progress, 0.0, 0.8)
         measured = measure_result(saved, request, names, share) if edited or table is None else table
         progress.report(Advanced(0.8, f"writing {path.name}"))

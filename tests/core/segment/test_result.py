@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
+from napari_unet_nuclei.core.batch.result_table import measure_result
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
@@ -51,6 +52,19 @@ def test_decoding_anew_leaves_the_first_result_alone(result):
     assert np.array_equal(result.labels, labels)
     assert result.provenance["settings"] == settings
     assert result.thresholds == result.model_thresholds
+
+
+def test_what_a_person_changed_has_no_score(result):
+    labels = result.labels.copy()
+    labels[labels == 2] = 5000
+    labels[0][labels[0] == 3] = 1
+    edited = result.edited(labels)
+    assert np.flatnonzero(np.isnan(edited.scores)).tolist() == [0, 1, 2]
+    assert not np.isnan(result.scores).any()
+    assert edited.provenance["edited"]
+    table = measure_result(edited, SegmentRequest(ImageSource(IMAGE, "TYX")))
+    assert np.isnan(table.set_index("label").loc[[1, 5000], "score"]).all()
+    assert table["score"].notna().sum() == result.count - 3
 
 
 def test_decoding_anew_stops_between_planes(result):

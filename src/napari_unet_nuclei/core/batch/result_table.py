@@ -167,7 +167,9 @@ def measure_result(
         maps=result.maps,
         progress=progress or Silent(),
     )
-    table["score"] = result.scores[table["label"].to_numpy(np.int64) - 1]
+    places = table["label"].to_numpy(np.int64) - 1
+    scored = places < len(result.scores)  # not those that a person added
+    table["score"] = np.where(scored, np.append(result.scores, np.nan)[np.where(scored, places, -1)], np.nan)
     return table
 
 

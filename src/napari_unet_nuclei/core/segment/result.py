@@ -109,6 +109,14 @@ class SegmentResult:
         result.__dict__["_decoder"] = self._decoder  # the same maps
         return result
 
+    def edited(self, labels: Labels) -> SegmentResult:
+        """Return the result with labels that a person has changed; what changed has no score (NaN) any more."""
+        scores = self.scores.copy()
+        differs = labels != self.labels
+        touched = np.unique(np.concatenate([labels[differs], self.labels[differs]]))
+        scores[touched[(touched > 0) & (touched <= len(scores))] - 1] = np.nan
+        return replace(self, labels=labels, scores=scores, provenance={**self.provenance, "edited": True})
+
     @cached_property
     def _decoder(self) -> StackDecoder:
         assert self.maps is not None
