@@ -143,7 +143,7 @@ def _scored(entry: ModelEntry, samples: Sequence[Sample], progress: Progress, de
     model = read_model(entry.path)
     predictions = predict_samples(model, samples, choose_device(device), progress)
     counts: MatchCounts = pooled(
-        compare(sample, prediction, model.card.for_kind(sample.kind).thresholds)
+        compare(sample, prediction, model.card.for_kind(sample.kind))
         for sample, prediction in zip(samples, predictions, strict=True)
     )
     return RankedBase(
