@@ -2,24 +2,22 @@
 
 For instance::
 
-    python -m benchmarks.refit nuclei-fluorescence.safetensors new.safetensors dsb2018/index.csv kromp/index.csv \\
-        aitslab/index.csv --where modality=fluorescence
+    python -m benchmarks.refit nuclei.safetensors new.safetensors dsb2018/index.csv kromp/index.csv aitslab/index.csv
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 from napari_unet_nuclei.core.model.device import choose_device
 from napari_unet_nuclei.core.model.file import read_model, save_model
 from napari_unet_nuclei.core.progress import Silent
-from napari_unet_nuclei.core.train.dataset import read_training_and_validation
+from napari_unet_nuclei.core.train.dataset import read_divided
+from napari_unet_nuclei.core.train.division import DataSet, divide
 from napari_unet_nuclei.core.train.finish import refit
 from napari_unet_nuclei.core.train.layouts import Condition
 from napari_unet_nuclei.core.train.reading import InputForm
-from napari_unet_nuclei.core.train.samples import Sample
 
 
 def main() -> None:
@@ -31,15 +29,9 @@ def main() -> None:
     given = parser.parse_args()
     model = read_model(given.model)
     form = InputForm.of_model(model.card)
-    training: list[Sample] = []
-    validation: list[Sample] = []
-    for dataset in given.datasets:
-        name = dataset.resolve().parent.name
-        where = tuple(Condition.read(text) for text in given.where)
-        for samples, read in zip(
-            (training, validation), read_training_and_validation(dataset, form, where=where), strict=True
-        ):
-            samples += [replace(sample, dataset=name) for sample in read]
+    where = tuple(Condition.read(text) for text in given.where)
+    datasets = [DataSet(path) for path in given.datasets]
+    training, validation = read_divided(divide(datasets, where), form, Silent())
     again = refit(model, training, validation, choose_device(), Silent())
     card = save_model(given.out, again)
     print(card.thresholds, card.score, *card.metrics.items(), sep="\n")
