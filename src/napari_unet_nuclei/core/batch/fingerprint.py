@@ -18,7 +18,18 @@ from napari_unet_nuclei.core.settings import SegmentSettings
 IMAGE_KINDS = ("fluorescence", "stained")
 
 _WITHOUT_EFFECT = {"device", "tile"}  # on the labels
-_READ_FROM_CARD = {"task", "architecture", "weights_hash", "thresholds", "diameter", "percentiles", "classes"}
+_READ_FROM_CARD = {
+    "task",
+    "architecture",
+    "weights_hash",
+    "thresholds",
+    "score",
+    "taught",
+    "other_kinds",
+    "diameter",
+    "percentiles",
+    "classes",
+}
 _ZARR_METADATA = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata"})
 
 
