@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from napari_unet_nuclei.core.labels.comparison import Comparison, compare_labels, mean_scores
+from napari_unet_nuclei.core.labels.decode import PlaneDecoder
 from napari_unet_nuclei.core.labels.encode import encode_labels
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.device import Device
@@ -18,12 +19,12 @@ from napari_unet_nuclei.core.model.unet import UNet
 from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.core.segment.automatic_size import scale_for
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
-from napari_unet_nuclei.core.segment.predict import predict_plane
+from napari_unet_nuclei.core.segment.predict import Prediction, predict_plane, thresholds_at
 from napari_unet_nuclei.core.train.augment import Augmentation
 from napari_unet_nuclei.core.train.losses import Targets, instance_loss
 from napari_unet_nuclei.core.train.samples import Crop, Sample, blank_crop, cut_crop, draw_scale
 from napari_unet_nuclei.core.train.task import Judged, loss_on
-from napari_unet_nuclei.core.train.validate import TILE, decoded, judged, sample_reader, score
+from napari_unet_nuclei.core.train.validate import TILE, judged, sample_reader, score
 
 BLANK_SHARE = 0.04
 """Share of crops that show noise without nuclei."""
@@ -69,18 +70,21 @@ class InstanceTask:
         predictions = [
             predict_plane(sample_reader(sample), self._true_scale(sample), runner, Silent()) for sample in samples
         ]
-        tried = [
-            [
-                compare_labels(*judged(sample, decoded(prediction, self._splitting(sample, split))))
-                for sample, prediction in zip(samples, predictions, strict=True)
-            ]
-            for split in TRIED_SPLITS
-        ]
+        tried = zip(
+            *(self._compared(sample, prediction) for sample, prediction in zip(samples, predictions, strict=True)),
+            strict=True,
+        )
         best = max(tried, key=_score)
         mean = mean_scores([comparison.scores for comparison in best])
         scores = {FOREGROUND_IOU: mean.foreground_iou, AP50: float(mean.average_precision[0])}
         losses = [self._fixed_loss(frozen, sample, crop) for sample in samples]
         return Judged(float(np.mean(losses)), scores, _score(best))
+
+    def _compared(self, sample: Sample, prediction: Prediction) -> list[Comparison]:
+        """Compare what each depth of a notch gives with the truth; basins are found once."""
+        decoder = PlaneDecoder(prediction.maps, 1 / prediction.scale)
+        tried = (thresholds_at(self._splitting(sample, split), prediction.scale) for split in TRIED_SPLITS)
+        return [compare_labels(*judged(sample, decoder.decode(thresholds).labels)) for thresholds in tried]
 
     def _splitting(self, sample: Sample, split: float) -> ModelCard:
         """The card for a sample's kind with another depth of a notch, and nothing left out by its score.
