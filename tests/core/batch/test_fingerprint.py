@@ -8,7 +8,11 @@ import pytest
 from napari_unet_nuclei.core.batch.fingerprint import hash_image, hash_request
 from napari_unet_nuclei.core.batch.template import RequestTemplate
 from napari_unet_nuclei.core.errors import ImageFileError, UnknownModelError
+from napari_unet_nuclei.core.labels.score import Scoring
+from napari_unet_nuclei.core.model.card import Fitted, Thresholds
+from napari_unet_nuclei.core.model.file import Model, save_model
 from napari_unet_nuclei.core.settings import SegmentSettings
+from tests.core.tiny import tiny_model
 
 
 @pytest.fixture
@@ -74,3 +78,21 @@ def test_where_it_runs_and_numbers_that_are_automatic_do_not_count(settings) -> 
 def test_an_unknown_model_is_told_before_anything_is_done() -> None:
     with pytest.raises(UnknownModelError):
         hash_request(RequestTemplate(model="no-such-model"))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"score": Scoring(("extent",), (0.7,), (0.1,), (1.5,), 2.0)},
+        {"thresholds": Thresholds(split=0.2)},
+        {"taught": (12.0,)},
+        {"other_kinds": {"stained": Fitted(taught=(12.0,))}},
+    ],
+)
+def test_what_a_card_says_of_decoding_changes_the_hash(tmp_path, changed):
+    model = tiny_model()
+    asked = []
+    for name, card in (("one", model.card), ("two", model.card.model_copy(update=changed))):
+        save_model(tmp_path / f"{name}.safetensors", Model(card, model.network))
+        asked.append(hash_request(RequestTemplate(model=str(tmp_path / f"{name}.safetensors"))))
+    assert asked[0] != asked[1]
