@@ -15,22 +15,7 @@ from napari_unet_nuclei.core.model.registry import default_registry
 from napari_unet_nuclei.core.settings import SegmentSettings
 
 _WITHOUT_EFFECT = {"device", "tile"}  # on the labels
-<<<<<<< HEAD
 _SAID_OF_A_MODEL = {"schema_version", "name", "description", "training", "metrics", "limits", "licence", "parent"}
-=======
-_READ_FROM_CARD = {
-    "task",
-    "architecture",
-    "weights_hash",
-    "thresholds",
-    "score",
-    "taught",
-    "other_kinds",
-    "diameter",
-    "percentiles",
-    "classes",
-}
->>>>>>> decode
 _ZARR_METADATA = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata"})
 
 

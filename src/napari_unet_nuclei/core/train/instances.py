@@ -10,12 +10,8 @@ import numpy as np
 from torch import Tensor
 
 from napari_unet_nuclei.core.labels.comparison import Comparison, compare_labels, mean_scores
-<<<<<<< HEAD
-from napari_unet_nuclei.core.labels.encode import OUTLINE_WEIGHTS, encode_labels
-=======
 from napari_unet_nuclei.core.labels.decode import PlaneDecoder
-from napari_unet_nuclei.core.labels.encode import encode_labels
->>>>>>> decode
+from napari_unet_nuclei.core.labels.encode import OUTLINE_WEIGHTS, encode_labels
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.device import Device
 from napari_unet_nuclei.core.model.file import Model
@@ -23,14 +19,9 @@ from napari_unet_nuclei.core.model.unet import UNet
 from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.core.segment.automatic_size import scale_for
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
-<<<<<<< HEAD
-from napari_unet_nuclei.core.segment.predict import predict_plane
+from napari_unet_nuclei.core.segment.predict import Prediction, predict_plane, thresholds_at
 from napari_unet_nuclei.core.train.augment import Augmentation, StainMixing
 from napari_unet_nuclei.core.train.breakdown import broken_down, by_dataset_and_kind, mean_of_datasets
-=======
-from napari_unet_nuclei.core.segment.predict import Prediction, predict_plane, thresholds_at
-from napari_unet_nuclei.core.train.augment import Augmentation
->>>>>>> decode
 from napari_unet_nuclei.core.train.losses import Targets, instance_loss
 from napari_unet_nuclei.core.train.samples import Crop, Sample, StainForm, add_fill, blank_crop, cut_crop, draw_scale
 from napari_unet_nuclei.core.train.task import Judged, loss_on
@@ -91,22 +82,11 @@ class InstanceTask:
         predictions = [
             predict_plane(sample_reader(sample), self._true_scale(sample), runner, Silent()) for sample in samples
         ]
-<<<<<<< HEAD
-        tried = [
-            [
-                compare_labels(*judged(sample, decoded(prediction, self._splitting(sample, split))))
-                for sample, prediction in zip(samples, predictions, strict=True)
-            ]
-            for split in TRIED_SPLITS
-        ]
-        best = max(tried, key=lambda comparisons: _score(samples, comparisons))
-=======
         tried = zip(
             *(self._compared(sample, prediction) for sample, prediction in zip(samples, predictions, strict=True)),
             strict=True,
         )
-        best = max(tried, key=_score)
->>>>>>> decode
+        best = max(tried, key=lambda comparisons: _score(samples, comparisons))
         mean = mean_scores([comparison.scores for comparison in best])
         scores = {FOREGROUND_IOU: mean.foreground_iou, AP50: float(mean.average_precision[0])}
         precision = [float(comparison.matches.average_precision[0]) for comparison in best]

@@ -39,7 +39,7 @@ GAMMA_SPREAD = 0.12
 WHITE_RANGE = (0.85, 1.0)
 """White of a scanner's red, green and blue: lamps and white balances differ."""
 
-IHC_SHARE = 0.2
+IHC_SHARE = 0.35
 """Share of crops that become immunohistochemistry."""
 
 JPEG_SHARE, JPEG_QUALITIES = 0.3, (30, 95)
@@ -145,7 +145,7 @@ def restained(
 def draw_dab(picture: NDArray[np.float32], labels: Labels, rng: np.random.Generator) -> NDArray[np.float32]:
     """Draw optical densities of DAB (Y, X) over some nuclei, their membranes, or the tissue."""
     amount = np.exp(rng.uniform(*np.log(DAB_AMOUNTS)))
-    kind = rng.choice(["nuclei", "membranes", "tissue"], p=[0.45, 0.35, 0.2])
+    kind = rng.choice(["nuclei", "membranes", "tissue"], p=[0.35, 0.5, 0.15])
     count = int(labels.max(initial=0)) + 1
     chosen = rng.random(count) < rng.uniform(0.1, 1.0)
     chosen[0] = False
@@ -175,7 +175,7 @@ def _ring(inside: Mask, rng: np.random.Generator) -> NDArray[np.float32]:
     if not inside.any():
         return np.zeros(inside.shape, np.float32)
     distance = ndimage.distance_transform_edt(~inside)
-    radius, width = rng.uniform(1.5, 7), rng.uniform(0.8, 2.0)
+    radius, width = rng.uniform(1, 6), rng.uniform(0.8, 2.2)
     return np.asarray(np.exp(-(((distance - radius) / width) ** 2) / 2), np.float32)
 
 
