@@ -128,7 +128,7 @@ def test_a_remembered_kind_is_shown_and_not_held_against_what_an_image_evidently
     choose_kind(qtbot, dock, "d")
     run(qtbot, dock)
     assert dock.session.live.result.kind == "brightfield", "what is set for this image is obeyed"
-    viewer.add_image(DARK[:, ::-1], name="another")
+    dock.form.image_panel.choose(viewer.add_image(DARK[:, ::-1], name="another"))
     run(qtbot, dock)
     assert dock.session.live.result.kind == "fluorescence", "and not carried over to the next"
 
