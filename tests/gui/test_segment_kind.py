@@ -175,7 +175,7 @@ def test_a_channel_is_taken_by_its_name(qtbot, viewer, dock, tmp_path) -> None:
 def test_where_no_name_says_nuclei_the_channel_on_the_screen_is_taken(qtbot, viewer, dock, tmp_path) -> None:
     viewer.open(write_channels(tmp_path / "a.ome.tif", "GFP", "RFP"), plugin="napari")
     panel = dock.form.image_panel
-    qtbot.waitUntil(lambda: panel.channel_box.itemText(0) == "automatic: the one on the screen", timeout=LONG)
+    qtbot.waitUntil(lambda: panel.channel_box.itemText(0) == "automatic: on screen", timeout=LONG)
     viewer.dims.set_current_step(0, 1)
     run(qtbot, dock)
     assert dock.session.live.result.channel == "RFP"
