@@ -154,7 +154,7 @@ def test_what_earlier_versions_remembered_is_understood(tmp_path) -> None:
 
 def write_channels(path: Path, *names: str) -> Path:
     described = {"axes": "CYX", "Channel": {"Name": list(names)}}
-    stack = np.stack([DARK[::-1], DARK])
+    stack = np.stack([DARK[::-1], DARK, DARK[:, ::-1]][: len(names)])
     tifffile.imwrite(path, stack, photometric="minisblack", metadata=described)
     return path
 
@@ -186,6 +186,16 @@ def test_where_no_name_says_nuclei_the_channel_on_the_screen_is_taken(qtbot, vie
     run(qtbot, dock)
     assert dock.session.live.result.channel == "GFP"
     assert recall().settings.channel == "GFP"
+
+
+def test_fluorescence_in_coloured_channels_is_no_picture_but_the_channel_on_the_screen(
+    qtbot, viewer, dock, tmp_path
+) -> None:
+    viewer.open(write_channels(tmp_path / "a.ome.tif", "Red", "Green", "Blue"), plugin="napari")
+    qtbot.waitUntil(lambda: dock.form.image_panel.channel_box.count() == 4, timeout=LONG)
+    viewer.dims.set_current_step(0, 2)
+    run(qtbot, dock)
+    assert dock.session.live.result.channel == "Blue"
 
 
 def test_stained_tissue_is_read_and_its_stains_are_in_the_table(qtbot, viewer, dock) -> None:
