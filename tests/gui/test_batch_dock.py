@@ -115,6 +115,21 @@ def test_an_image_that_fails_in_the_run_comes_first(qtbot, dock, folder, tmp_pat
     assert cell(dock, "c.png", STATE).startswith("✗")
 
 
+def test_doubtful_results_come_before_the_others_and_say_what_to_try(qtbot, dock, folder, tmp_path) -> None:
+    iio.imwrite(folder / "void.png", np.zeros((60, 60), np.uint8))
+    dock.form.size_form.control("kind").value = "fluorescence"
+    choose(qtbot, dock, folder, tmp_path / "out")
+    press_run(qtbot, dock)
+    names = [Path(row.prospect.image).name for row in dock.table.images.rows]
+    assert names[:2] == ["notes.tif", "void.png"]
+    assert cell(dock, "void.png", STATE).startswith("⚠ 0 nuclei. Try dark nuclei on bright. · ✓")
+    assert "1 worth a look (⚠)" in dock.outcome_label.text()
+    click(qtbot, dock, "a.png", IMAGE)
+    assert "bright nuclei on dark" in dock.detail_label.text()
+    summary = pd.read_csv(tmp_path / "out" / "summary.csv").set_index("image")
+    assert summary.kind[str(folder / "a.png")] == "fluorescence"
+
+
 def test_a_record_asks_for_few_cells_of_a_table_of_thousands(qtbot, monkeypatch) -> None:
     table = BatchTable()
     qtbot.addWidget(table)

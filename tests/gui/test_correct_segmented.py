@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from napari.components import ViewerModel
+from napari.layers import Image, Labels
 
 from napari_unet_nuclei.core.batch.result_table import measure_result
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
+from napari_unet_nuclei.gui.correct_layer import corrected_layer
 from napari_unet_nuclei.gui.layers import describe_layer
 from napari_unet_nuclei.gui.live_labels import LiveLabels
 from napari_unet_nuclei.gui.segment_job import SegmentAnswer
@@ -70,3 +72,30 @@ def test_a_slider_gives_other_nuclei_to_review_until_they_are_corrected(qtbot, l
     assert live.layer != corrected
     np.testing.assert_array_equal(corrected.data, kept)
     assert corrected.features["label"].tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("provenance", "is_bright"),
+    [
+        ({"kind": "brightfield"}, True),
+        ({"kind": "fluorescence"}, False),
+        ({"inverted": True}, True),
+        ({"inverted": False}, False),
+        ({}, True),
+    ],
+)
+def test_dark_nuclei_on_bright_are_told_by_how_they_were_segmented_else_by_colour(provenance, is_bright):
+    labels = Labels(np.eye(8, dtype=np.int32), metadata={"nuclei": {"provenance": provenance}})
+    picture = Image(np.full((8, 8, 3), 200, np.uint8), rgb=True)
+    assert corrected_layer(labels, picture).is_bright is is_bright
+
+
+def test_the_channel_that_was_read_is_found_again():
+    channels = Image(np.zeros((3, 8, 8), np.uint16), axis_labels=("c", "y", "x"))
+    for provenance, channel in (
+        ({"channels": [2], "settings": {"channel_auto": False, "channel": "Cy5"}}, 2),
+        ({"settings": {"channel_auto": False, "channel": 1}}, 1),
+        ({"channels": [0, 1, 2], "kind": "brightfield"}, None),
+    ):
+        labels = Labels(np.eye(8, dtype=np.int32), metadata={"nuclei": {"provenance": provenance}})
+        assert corrected_layer(labels, channels).nuclei_channel == channel

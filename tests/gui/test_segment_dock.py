@@ -178,7 +178,7 @@ def test_only_images_with_channels_ask_for_one(qtbot, viewer, dock, pixels) -> N
     viewer.layers.clear()
     viewer.add_image(np.stack([np.zeros_like(pixels), pixels]), axis_labels=("c", "y", "x"))
     assert not panel.channel_box.isHidden()
-    assert panel.channel_box.itemText(0) == "automatic: the one on the screen"
+    assert panel.channel_box.itemText(0) == "automatic: on screen"
     panel.channel_box.setCurrentIndex(2)
     press_run(qtbot, dock)
     assert dock.session.live.result.channel == "channel 1"

@@ -128,7 +128,7 @@ def test_a_remembered_kind_is_shown_and_not_held_against_what_an_image_evidently
     choose_kind(qtbot, dock, "d")
     run(qtbot, dock)
     assert dock.session.live.result.kind == "brightfield", "what is set for this image is obeyed"
-    viewer.add_image(DARK[:, ::-1], name="another")
+    dock.form.image_panel.choose(viewer.add_image(DARK[:, ::-1], name="another"))
     run(qtbot, dock)
     assert dock.session.live.result.kind == "fluorescence", "and not carried over to the next"
 
@@ -154,7 +154,7 @@ def test_what_earlier_versions_remembered_is_understood(tmp_path) -> None:
 
 def write_channels(path: Path, *names: str) -> Path:
     described = {"axes": "CYX", "Channel": {"Name": list(names)}}
-    stack = np.stack([DARK[::-1], DARK])
+    stack = np.stack([DARK[::-1], DARK, DARK[:, ::-1]][: len(names)])
     tifffile.imwrite(path, stack, photometric="minisblack", metadata=described)
     return path
 
@@ -175,7 +175,7 @@ def test_a_channel_is_taken_by_its_name(qtbot, viewer, dock, tmp_path) -> None:
 def test_where_no_name_says_nuclei_the_channel_on_the_screen_is_taken(qtbot, viewer, dock, tmp_path) -> None:
     viewer.open(write_channels(tmp_path / "a.ome.tif", "GFP", "RFP"), plugin="napari")
     panel = dock.form.image_panel
-    qtbot.waitUntil(lambda: panel.channel_box.itemText(0) == "automatic: the one on the screen", timeout=LONG)
+    qtbot.waitUntil(lambda: panel.channel_box.itemText(0) == "automatic: on screen", timeout=LONG)
     viewer.dims.set_current_step(0, 1)
     run(qtbot, dock)
     assert dock.session.live.result.channel == "RFP"
@@ -186,6 +186,16 @@ def test_where_no_name_says_nuclei_the_channel_on_the_screen_is_taken(qtbot, vie
     run(qtbot, dock)
     assert dock.session.live.result.channel == "GFP"
     assert recall().settings.channel == "GFP"
+
+
+def test_fluorescence_in_coloured_channels_is_no_picture_but_the_channel_on_the_screen(
+    qtbot, viewer, dock, tmp_path
+) -> None:
+    viewer.open(write_channels(tmp_path / "a.ome.tif", "Red", "Green", "Blue"), plugin="napari")
+    qtbot.waitUntil(lambda: dock.form.image_panel.channel_box.count() == 4, timeout=LONG)
+    viewer.dims.set_current_step(0, 2)
+    run(qtbot, dock)
+    assert dock.session.live.result.channel == "Blue"
 
 
 def test_stained_tissue_is_read_and_its_stains_are_in_the_table(qtbot, viewer, dock) -> None:

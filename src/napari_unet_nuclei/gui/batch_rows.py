@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from napari_unet_nuclei.core.batch.look_ahead import Prospect
 from napari_unet_nuclei.core.batch.record import FileRecord, without_path
-from napari_unet_nuclei.core.segment.remedy import KIND_NAMES
+from napari_unet_nuclei.core.segment.remedy import KIND_NAMES, in_words
 
 SHOW, PREVIEW = "Show", "Preview"
 """What a click on a row does."""
@@ -58,7 +58,7 @@ class FileRow:
         prospect = self.prospect
         if prospect.intention == "fail":
             return f"✗ {without_path(prospect.message, prospect.image)}"
-        doubt = f"⚠ {self.result.warning} · " if self.result is not None and self.result.warnings else ""
+        doubt = f"⚠ {in_words(self.result.warning)} · " if self.result is not None and self.result.warnings else ""
         done = f"{doubt}done before · " if prospect.intention == "skip" else ""
         several = f"one of {prospect.images} · " if prospect.images > 1 else ""
         return f"{done}{several}{prospect.axes} · {prospect.dtype} · {_size(prospect.bytes)}"
@@ -76,7 +76,7 @@ class FileRow:
         facts = (prospect.axes, prospect.dtype, size, planes, channel, KIND_NAMES.get(kind, ""), several)
         read = " · ".join(filter(None, facts))
         said = self.record.message if self.record is not None else prospect.message
-        warning = f"⚠ {result.warning}" if result is not None and result.warnings else ""
+        warning = f"⚠ {in_words(result.warning)}" if result is not None and result.warnings else ""
         return "\n".join(filter(None, (prospect.image, read, warning, without_path(said, prospect.image))))
 
 
@@ -84,7 +84,7 @@ def _record_state(record: FileRecord) -> str:
     if record.error:
         return f"✗ {without_path(record.error, record.image)}"
     took = "done before" if record.skipped else f"✓ {record.seconds:.1f} s"
-    warning = f"⚠ {record.warning}" if record.warnings else ""
+    warning = f"⚠ {in_words(record.warning)}" if record.warnings else ""
     return " · ".join(filter(None, (warning, took, record.message)))
 
 

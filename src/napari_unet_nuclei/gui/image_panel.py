@@ -263,7 +263,7 @@ class ImagePanel(QWidget):
             return {}
         titles = [source.channel_name(channel) for channel in range(source.channels)]
         named = named_channel(source)
-        found = titles[named] if named is not None else "" if source.rgb_channels else "the one on the screen"
+        found = titles[named] if named is not None else "" if source.rgb_channels else "on screen"
         return {
             AUTOMATIC_CHANNEL: f"automatic: {found}" if found and not source.is_colour else "automatic",
             **{_called(source, channel): title for channel, title in enumerate(titles)},

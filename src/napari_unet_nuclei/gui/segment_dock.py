@@ -30,7 +30,7 @@ from napari_unet_nuclei.gui.result_panel import ResultPanel
 from napari_unet_nuclei.gui.save_labels import labels_path, save_job, suggested_path
 from napari_unet_nuclei.gui.scroll_column import ScrollColumn
 from napari_unet_nuclei.gui.segment_form import SegmentForm, titled
-from napari_unet_nuclei.gui.segment_job import SegmentAnswer, segment_job
+from napari_unet_nuclei.gui.segment_job import NOTHING_CARRIED, Carried, SegmentAnswer, segment_job
 from napari_unet_nuclei.gui.segment_session import SegmentSession
 from napari_unet_nuclei.gui.source_file import SourceFile
 from napari_unet_nuclei.gui.stored_labels import StoredAnswer, StoreOrder, stored_job
@@ -134,8 +134,8 @@ class SegmentDock(Dock):
         remember(SegmentChoices(request.settings, request.model, self.form.image_panel.scope))
         # A function, for the labels are to come even where the dock was closed meanwhile.
         session = self.session
-        carried = self._kind_is_for is not run.layer
-        self._start(run, request, lambda answer: session.take(answer), kind_is_carried=carried)
+        carried = Carried(self._kind_is_for is not run.layer, run.choice.channel)
+        self._start(run, request, lambda answer: session.take(answer), carried)
 
     def _note_kind(self) -> None:
         """Remember for which image the user set the kind: there it holds, whatever the image looks like."""
@@ -182,16 +182,20 @@ class SegmentDock(Dock):
         return _Run(panel.layer, choice, file, self.form.order(choice)), self.form.request(choice, settings)
 
     def _start(
-        self, run: _Run, request: SegmentRequest, on_result: Callable[[Any], None], *, kind_is_carried: bool = False
+        self,
+        run: _Run,
+        request: SegmentRequest,
+        on_result: Callable[[Any], None],
+        carried: Carried = NOTHING_CARRIED,
     ) -> None:
         self._show_remedy(None)
         image, title = run.choice.image, f"Segmenting {run.choice.image.name}"
         self.job_panel.cancel_button.setToolTip(CANCEL_TOOLTIP if run.order is None else CANCEL_STORED_TOOLTIP)
         if run.order is None:
-            whole = segment_job(image, request, run.file.channel_names, kind_is_carried)
+            whole = segment_job(image, request, run.file.channel_names, carried)
             self.job_panel.run_job(whole, on_result, title=title)
             return
-        job = stored_job(image, request, run.order, run.file, kind_is_carried)
+        job = stored_job(image, request, run.order, run.file, carried)
         self.job_panel.run_job(job, on_result, title=title, cancelled=CANCELLED_STORED)
 
     def _apply_thresholds(self) -> None:

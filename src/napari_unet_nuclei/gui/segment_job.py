@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from napari_unet_nuclei.core.batch.result_table import measure_result
+from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.progress import Advanced, Progress, Share
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import SegmentResult
@@ -48,8 +49,47 @@ class SegmentAnswer:
     kind_put_back: bool = False
 
 
+@dataclass(frozen=True)
+class Carried:
+    """What a run is told that need not hold for its image: the image itself decides, in the thread.
+
+    Attributes
+    ----------
+    kind : bool
+        The kind of image was set for another image, or in another session: it is not held against what this image
+        evidently is.
+    channel : int or None
+        The channel on the screen, for images in which nothing tells which channel shows the nuclei.
+    """
+
+    kind: bool = False
+    channel: int | None = None
+
+    def fitted(self, request: SegmentRequest) -> SegmentRequest:
+        """Return the request that fits its image, which is itself where nothing is carried over."""
+        from napari_unet_nuclei.core.segment.run import evident_kind
+
+        settings, evident = request.settings, None
+        # Channels coloured red, green and blue are one picture only over a bright background.
+        may_be_picture = settings.channel_auto and settings.kind != "brightfield" and request.source.rgb_channels
+        try:
+            if (self.kind and settings.kind != "auto") or (self.channel is not None and may_be_picture):
+                evident = evident_kind(request)
+        except ImageShapeError:
+            if self.channel is None or not settings.channel_auto:
+                raise
+            request = replace(request, settings=settings.changed(channel=self.channel))
+            return replace(self, channel=None).fitted(request)
+        if not self.kind or evident is None or settings.kind in ("auto", evident):
+            return request
+        return replace(request, settings=settings.changed(kind="auto"))
+
+
+NOTHING_CARRIED = Carried()
+
+
 def segment_job(
-    image: LayerImage, request: SegmentRequest, channel_names: Sequence[str] = (), kind_is_carried: bool = False
+    image: LayerImage, request: SegmentRequest, channel_names: Sequence[str] = (), carried: Carried = NOTHING_CARRIED
 ) -> Callable[[Progress], SegmentAnswer]:
     """Return the job that segments and measures what was asked for.
 
@@ -59,9 +99,7 @@ def segment_job(
     request : SegmentRequest
     channel_names : sequence of str
         For the table.
-    kind_is_carried : bool
-        The kind of image was set for another image, or in another session: it is not held against what this image
-        evidently is.
+    carried : Carried
     """
 
     def job(progress: Progress) -> SegmentAnswer:
@@ -69,20 +107,11 @@ def segment_job(
         from napari_unet_nuclei.core.model.device import available_devices
         from napari_unet_nuclei.core.segment.run import run_segment
 
-        asked = with_own_kind(request) if kind_is_carried else request
+        asked = carried.fitted(request)
         result = run_segment(asked, Share(progress, 0.0, SEGMENTING))
         table = measure_result(result, asked, channel_names, Share(progress, SEGMENTING, 1.0))
-        shown, names, put_back = image.arrange(result.labels).copy(), tuple(channel_names), asked is not request
+        shown, names = image.arrange(result.labels).copy(), tuple(channel_names)
+        put_back = asked.settings.kind != request.settings.kind
         return SegmentAnswer(image, asked, result, shown, table, names, available_devices(), put_back)
 
     return job
-
-
-def with_own_kind(request: SegmentRequest) -> SegmentRequest:
-    """Return a request without its kind of image where the image is evidently of another one; else itself."""
-    from napari_unet_nuclei.core.segment.run import evident_kind
-
-    evident = evident_kind(request) if request.settings.kind != "auto" else None
-    if evident in (None, request.settings.kind):
-        return request
-    return replace(request, settings=request.settings.changed(kind="auto"))

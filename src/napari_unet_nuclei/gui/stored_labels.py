@@ -26,7 +26,7 @@ from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.types import AnyArray
 from napari_unet_nuclei.gui.layers import METADATA_KEY, LayerImage, table_features
 from napari_unet_nuclei.gui.save_labels import table_path
-from napari_unet_nuclei.gui.segment_job import with_own_kind
+from napari_unet_nuclei.gui.segment_job import NOTHING_CARRIED, Carried
 from napari_unet_nuclei.gui.source_file import SourceFile
 
 if TYPE_CHECKING:
@@ -88,7 +88,11 @@ class StoredAnswer:
 
 
 def stored_job(
-    image: LayerImage, request: SegmentRequest, order: StoreOrder, file: SourceFile, kind_is_carried: bool = False
+    image: LayerImage,
+    request: SegmentRequest,
+    order: StoreOrder,
+    file: SourceFile,
+    carried: Carried = NOTHING_CARRIED,
 ) -> Callable[[Progress], StoredAnswer]:
     """Return the job that segments a layer block by block into a store, going on from what an earlier one has done.
 
@@ -99,8 +103,7 @@ def stored_job(
     order : StoreOrder
     file : SourceFile
         Readable where the layer is as large as all that it holds.
-    kind_is_carried : bool
-        As in `segment_job`.
+    carried : Carried
     """
 
     def job(progress: Progress) -> StoredAnswer:
@@ -108,7 +111,7 @@ def stored_job(
         from napari_unet_nuclei.core.batch.blockwise import segment_blockwise
         from napari_unet_nuclei.core.model.device import available_devices
 
-        fitting = with_own_kind(request) if kind_is_carried else request
+        fitting = carried.fitted(request)
         asked = _of_file(fitting) if file.readable else replace(fitting, file="")
         result = segment_blockwise(
             asked,
@@ -122,7 +125,7 @@ def stored_job(
         assert result.table is not None, "it was asked for"
         table = pd.read_csv(result.table)
         progress.report(Advanced(1.0, "done"))
-        levels, put_back = _levels(result.path, image), fitting is not request
+        levels, put_back = _levels(result.path, image), fitting.settings.kind != request.settings.kind
         return StoredAnswer(image, fitting, result, levels, table, available_devices(), put_back)
 
     return job

@@ -193,7 +193,8 @@ def _channel(source: ImageSource, template: RequestTemplate, inputs: int) -> str
     """
     settings = template.settings
     if not settings.channel_auto:
-        return source.channel_name(find_channel(source, settings.channel)) if source.channels > 1 else ""
+        chosen = find_channel(source, settings.channel)
+        return source.channel_name(chosen) if source.channels > 1 else ""
     if inputs > 1 and source.channels not in (1, inputs):
         raise ImageShapeError(f"The image has {source.channels} channels, and the model takes {inputs} at once.")
     if source.channels == 1 or source.is_colour or inputs > 1:

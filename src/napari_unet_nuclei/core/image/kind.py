@@ -167,10 +167,11 @@ def find_channel(source: ImageSource, said: str) -> int:
     found = [channel for channel, name in enumerate(names) if wanted and wanted in name]
     if len(found) == 1:
         return found[0]
+    meant = said if said.isdecimal() else f"'{said}'"
     if source.channels == 1:
-        raise ImageShapeError(f"There is no channel '{said}': the image has {channels_text(source)}. Choose none.")
+        raise ImageShapeError(f"There is no channel {meant} to choose: the image has {channels_text(source)}.")
     many = "More than one channel is called" if found else "There is no channel"
-    raise ImageShapeError(f"{many} '{said}': the image has {channels_text(source)}.")
+    raise ImageShapeError(f"{many} {meant}: the image has {channels_text(source)}.")
 
 
 def channels_text(source: ImageSource) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,6 +42,17 @@ class Remedy:
         """Problem and remedy, for a terminal or a table; options are spelt as on the command line."""
         options = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in self.settings.items())
         return f"{self.problem} {self.action}: {options}." if options else f"{self.problem} {self.action}."
+
+
+def in_words(text: str) -> str:
+    """Leave out of a remedy's text how its settings are spelt on the command line, for windows.
+
+    Examples
+    --------
+    >>> in_words("0 nuclei. Try dark nuclei on bright: --kind brightfield.")
+    '0 nuclei. Try dark nuclei on bright.'
+    """
+    return re.sub(r":( --[a-z-]+ [^ ]+?)+\.", ".", text)
 
 
 def remedies(count: int, kind: ImageKind, sure: bool, chosen: bool) -> tuple[Remedy, ...]:
