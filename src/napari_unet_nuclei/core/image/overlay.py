@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from skimage.color import hsv2rgb
 from skimage.segmentation import find_boundaries
 
+from napari_unet_nuclei.core.image.fill import find_fill, is_fill
 from napari_unet_nuclei.core.types import AnyArray
 
 Picture = NDArray[np.uint8]
@@ -22,7 +23,7 @@ def for_screen(image: AnyArray) -> Picture:
     ----------
     image : array_like
         Axes (Y, X) or (Y, X, S), any dtype. Colours of 8 bits are shown as they are, all else is stretched from its
-        1st to its 99.8th percentile; an alpha channel is left out.
+        1st to its 99.8th percentile, fill left out; an alpha channel is left out.
 
     Returns
     -------
@@ -32,12 +33,22 @@ def for_screen(image: AnyArray) -> Picture:
     image = np.asarray(image)
     if image.ndim == 3 and image.dtype == np.uint8:
         return np.array(image[..., :3])
-    finite = image[np.isfinite(image)]
-    low, high = np.percentile(finite, (1, 99.8)) if finite.size else (0.0, 1.0)
+    shown = _picture_values(image)
+    low, high = np.percentile(shown, (1, 99.8)) if shown.size else (0.0, 1.0)
     with np.errstate(over="ignore", invalid="ignore"):
         stretched = (image.astype(np.float32) - np.float32(low)) / np.float32(max(high - low, 1e-30))
     grey = (255 * np.clip(np.nan_to_num(stretched), 0, 1)).astype(np.uint8)
     return np.array(grey[..., :3]) if grey.ndim == 3 else np.repeat(grey[..., None], 3, axis=-1)
+
+
+def _picture_values(image: NDArray[Any]) -> NDArray[Any]:
+    """Return the pixels that are finite and no fill."""
+    colours = np.moveaxis(image, -1, 0) if image.ndim == 3 else image[None]
+    known = np.isfinite(colours)
+    fill = find_fill(colours.astype(np.float64), image.dtype)
+    if fill:
+        known &= ~is_fill(colours.astype(np.float64), fill)
+    return np.asarray(colours[known])
 
 
 def outlined(picture: Picture, labels: NDArray[np.integer[Any]]) -> Picture:
