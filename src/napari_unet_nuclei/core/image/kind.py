@@ -358,11 +358,13 @@ class _Sample:
         known = np.isfinite(brightest)
         dark, middle = np.percentile(brightest[known] / self.white, (1, 50))
         votes = (dark < DARKEST_PARTS, middle < DARK_BACKGROUND)
-        # Where most of a picture was set to black, what is left may be tissue, or a few nuclei alone.
-        if all(votes) and known.mean() > MOSTLY_PICTURE:
+        if known.mean() > MOSTLY_PICTURE and len(set(votes)) == 1:
+            return ["fluorescence"] if votes[0] else ["brightfield"]
+        # In doubt a colour that is not there at all tells fluorescence: tissue has some of each. The median of its
+        # darkest colour was 0.078 of white or more in 373 pictures of tissue.
+        darkest = self.pixels.min(axis=0)[known] / self.white
+        if np.median(darkest) < DARKEST_PARTS:
             return ["fluorescence"]
-        if not any(votes) and known.mean() > MOSTLY_PICTURE:
-            return ["brightfield"]
         return ["fluorescence", "brightfield"] if votes[1] else ["brightfield", "fluorescence"]
 
     def is_light(self, kind: ChosenKind) -> bool:
