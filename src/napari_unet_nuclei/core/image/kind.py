@@ -40,6 +40,10 @@ tissue, the darkest of it badly underexposed, 0.2 to 0.94."""
 DARK_SHARE = 0.4
 """Share of the brightest parts (99.5 %) that the same median is: more in transmitted light, less in fluorescence."""
 
+ABSENT_COLOUR = 0.055
+"""Share of white: where the median of the darkest colour is lower, a colour is not there at all, as in fluorescence
+only. It was 0.078 or more in 373 pictures of tissue."""
+
 EIGHT_BITS = 255.0
 """White of pictures of 8 bits, which hold no camera offset to speak of."""
 
@@ -410,6 +414,9 @@ class _Sample:
         # Where most of a picture was set to black, what is left may be tissue, or a few nuclei alone.
         if dark == (middle < DARK_SHARE * top) and known.mean() > MOSTLY_PICTURE:
             return ["fluorescence"] if dark else ["brightfield"]
+        darkest = self.pixels.min(axis=0)[known] / self.white
+        if np.median(darkest) < ABSENT_COLOUR:
+            return ["fluorescence"]
         return ["fluorescence", "brightfield"] if dark else ["brightfield", "fluorescence"]
 
     def is_light(self, kind: ChosenKind) -> bool:
