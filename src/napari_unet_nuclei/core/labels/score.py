@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_unet_nuclei.core.types import QuantisedMaps
 
@@ -181,15 +180,12 @@ def _boxes(
     shape: tuple[int, ...], pixels: NDArray[np.integer], group: NDArray[np.integer], count: int
 ) -> NDArray[np.int64]:
     """Return the largest index of each group along each axis, then the smallest, negated; shape (2 per axis, N)."""
-    numbers = np.zeros(shape, np.int32)
-    numbers.ravel()[pixels] = group + 1
-    ends = [[(side.stop - 1, -side.start) for side in box] for box in ndimage.find_objects(numbers, count)]
-    return (
-        np.reshape(np.array(ends, np.int64), (count, len(shape), 2))
-        .transpose(2, 1, 0)
-        .reshape(2 * len(shape), count)
-        .copy()
-    )
+    largest = np.full((len(shape), count), -1, np.int64)
+    smallest = np.full((len(shape), count), np.iinfo(np.int64).max, np.int64)
+    for axis, places in enumerate(np.unravel_index(pixels, shape)):
+        np.maximum.at(largest[axis], group, places)
+        np.minimum.at(smallest[axis], group, places)
+    return np.concatenate([largest, -smallest])
 
 
 def evidence_of(labels: NDArray[np.integer], maps: QuantisedMaps) -> tuple[NDArray[np.int64], Evidence]:
