@@ -39,7 +39,7 @@ GAMMA_SPREAD = 0.12
 WHITE_RANGE = (0.85, 1.0)
 """White of a scanner's red, green and blue: lamps and white balances differ."""
 
-IHC_SHARE = 0.35
+IHC_SHARE = 0.5
 """Share of crops that become immunohistochemistry."""
 
 JPEG_SHARE, JPEG_QUALITIES = 0.3, (30, 95)
@@ -145,9 +145,9 @@ def restained(
 def draw_dab(picture: NDArray[np.float32], labels: Labels, rng: np.random.Generator) -> NDArray[np.float32]:
     """Draw optical densities of DAB (Y, X) over some nuclei, their membranes, or the tissue."""
     amount = np.exp(rng.uniform(*np.log(DAB_AMOUNTS)))
-    kind = rng.choice(["nuclei", "membranes", "tissue"], p=[0.35, 0.5, 0.15])
+    kind = rng.choice(["nuclei", "membranes", "tissue"], p=[0.25, 0.6, 0.15])
     count = int(labels.max(initial=0)) + 1
-    chosen = rng.random(count) < rng.uniform(0.1, 1.0)
+    chosen = rng.random(count) < rng.uniform(0.5 if kind == "membranes" else 0.1, 1.0)
     chosen[0] = False
     levels = np.where(chosen, rng.uniform(0.5, 1.0, count), 0)
     if kind == "nuclei":
