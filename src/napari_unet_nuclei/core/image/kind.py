@@ -100,7 +100,8 @@ def possible_looks(
         The plane to look at.
     region : Region
     channel : int or str, optional
-        As the user says, by its number or as `find_channel` understands; where not given, the one whose name says that it shows nuclei, or the one that shows most.
+        As the user says, by its number or as `find_channel` understands; where not given, the one whose name says that
+        it shows nuclei, or the one that shows most.
     kind : {"auto", "fluorescence", "brightfield"}
         As the user says.
     inputs : NetworkInputs, optional
