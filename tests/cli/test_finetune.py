@@ -5,8 +5,9 @@ import sys
 
 import imageio.v3 as iio
 import pytest
+from tifffile import imwrite
 
-from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
+from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei, two_channels
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.file import Model, save_model
 from tests.cli.program import run
@@ -39,6 +40,20 @@ def test_a_model_is_fine_tuned_from_folders(corrected):
     assert "Reference images" in (corrected / "new.report.html").read_text(encoding="utf-8")
     assert "held out" in result.stderr
     assert {"new.safetensors", "new.report.html"} <= {path.name for path in corrected.iterdir()}
+
+
+def test_a_channel_is_chosen_by_its_name(corrected):
+    drawn = two_channels()
+    for number in range(2):
+        (corrected / "images" / f"{number}.tif").unlink()
+        named = {"axes": "CYX", "Channel": {"Name": ["first", "second"]}}
+        imwrite(corrected / "images" / f"{number}.ome.tif", drawn.image, metadata=named)
+        iio.imwrite(corrected / "labels" / f"{number}.tif", drawn.labels)
+    refused = run(*arguments(corrected))
+    assert refused.exit_code == 1
+    assert "first (0) and second (1)" in refused.stderr
+    result = run(*arguments(corrected, "--channel", "first"))
+    assert result.exit_code == 0, result.stderr
 
 
 def test_a_kill_during_the_training_leaves_everything_as_it_was(corrected):

@@ -17,7 +17,7 @@ from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei, stained_
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.gui.remembered import SegmentChoices, recall, remember
-from napari_unet_nuclei.gui.segment_dock import PUT_BACK, SegmentDock
+from napari_unet_nuclei.gui.segment_dock import NEITHER_WAY, PUT_BACK, SegmentDock
 
 pytestmark = pytest.mark.usefixtures("tiny_model")
 
@@ -93,7 +93,11 @@ def test_zero_nuclei_are_said_with_a_button_that_tries_the_other_kind(qtbot, vie
     run(qtbot, dock, dock.remedy_line.button)
     assert [layer.name for layer in labels_of(viewer)] == ["void labels", "void labels [1]"]
     assert dock.session.live.result.kind == dock.form.settings().kind == "brightfield"
-    assert dock.remedy_line.button.text() == "Try bright nuclei on dark"
+    assert dock.remedy_line.sentence.text() == f"⚠ {NEITHER_WAY}"
+    assert not dock.remedy_line.button.isVisible(), "what was tried is not offered again"
+    assert [layer.visible for layer in labels_of(viewer)] == [False, True]
+    run(qtbot, dock)
+    assert dock.remedy_line.button.isVisible(), "a run of one's own begins anew"
 
 
 def test_a_result_without_doubt_offers_nothing(qtbot, viewer, dock) -> None:

@@ -19,7 +19,9 @@ def finetune_command(
     base: Annotated[
         str,
         typer.Option(
-            "--base", metavar="NAME_OR_FILE", help="The model to start from; best: the installed one that finds most."
+            "--base",
+            metavar="NAME_OR_FILE",
+            help="The model to start from, or best: the installed model that finds most of the corrected nuclei.",
         ),
     ],
     images: Annotated[Path, typer.Option("--images", metavar="DIR", help="Folder with the images.")],
@@ -38,9 +40,14 @@ def finetune_command(
         ),
     ] = None,
     channel: Annotated[
-        int | None,
-        typer.Option("--channel", min=0, help="Channel with the nuclei, counted from 0.", show_default="automatic"),
-    ] = None,
+        str,
+        typer.Option(
+            "--channel",
+            metavar="NAME_OR_NUMBER",
+            help="Channel with the nuclei: its name, or its number from 0.",
+            show_default="automatic",
+        ),
+    ] = "",
     reference: Annotated[
         Path | None,
         typer.Option(
@@ -59,7 +66,7 @@ def finetune_command(
         ),
     ] = "auto",
     keep_doubtful: Annotated[
-        bool, typer.Option("--keep-doubtful", help="Learn also from images whose labels do not fit them.")
+        bool, typer.Option("--keep-doubtful", help="Learn even from images that their labels do not seem to fit.")
     ] = False,
     keep_worse: Annotated[
         bool, typer.Option("--keep-worse", help="Write the model also where it is worse than the old one.")

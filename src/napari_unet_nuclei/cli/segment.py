@@ -111,7 +111,7 @@ def segment_command(
         typer.Option(
             "--workers",
             min=0,
-            help="Start so many worker processes on this computer and send the work to them; 0 for none.",
+            help="Start this many worker processes on this computer and send the work to them; 0 for none.",
             rich_help_panel=LARGE_PANEL,
         ),
     ] = 0,

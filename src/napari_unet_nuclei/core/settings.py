@@ -189,11 +189,11 @@ class SegmentSettings(Settings):
         "Use the channel that carries the nuclei: the only one, the one whose name says so (DAPI, Hoechst, nuclei, …), "
         "or in colour pictures what shows them best.",
     )
-    channel: str = choice("", "Channel to segment: its name, or its number from 0.")
+    channel: str = choice("", "Channel with the nuclei: its name, or its number from 0.")
     kind: Literal["auto", "fluorescence", "brightfield"] = choice(
         "auto",
         "Kind of image: bright nuclei on dark (fluorescence), or dark nuclei on bright (brightfield: H&E, IHC, any "
-        "other stain or none); found out from the image, or as you say.",
+        "other stain, or unstained). Automatic tells it from the image.",
         title="Kind of image",
         values={
             "auto": "automatic",
@@ -219,7 +219,7 @@ class SegmentSettings(Settings):
         le=0.99,
         step=0.01,
     )
-    split_auto: bool = choice(True, "Use the depth of a notch that was fitted with the model.")
+    split_auto: bool = choice(True, "Use the depth that was fitted with the model.")
     split: float = number(
         0.4,
         "Split touching nuclei where the notch between their middles is deeper than this: lower splits more, higher "
@@ -230,7 +230,7 @@ class SegmentSettings(Settings):
     )
     min_size_auto: bool = choice(True, "Use the minimum size that was fitted with the model, at the image's scale.")
     min_size: int = number(20, "Nuclei with a smaller area are dropped.", "px²", ge=0, le=1_000_000, step=1)
-    score_auto: bool = choice(True, "Use the score that was fitted with the model.")
+    score_auto: bool = choice(True, "Use the lowest score that was fitted with the model.")
     score: float = number(
         0.5,
         "Drop doubtful nuclei: those whose probability of being right is lower than this. Lower keeps more, higher "
@@ -257,7 +257,7 @@ class BatchSettings(Settings):
     )
     table: bool = choice(True, "Write a table for every image, with a row per nucleus (CSV).")
     joint_table: bool = choice(True, "Write one table with the nuclei of all images (nuclei.csv).")
-    parquet: bool = choice(False, "Write the tables as Parquet too; takes the package pyarrow.")
+    parquet: bool = choice(False, "Write the tables as Parquet too; needs the package pyarrow.")
     rois: bool = choice(False, "Write the outlines as ImageJ ROIs, one zip per image.")
     geojson: bool = choice(False, "Write the outlines as GeoJSON for QuPath, one file per image.")
     overlay: bool = choice(False, "Write a picture of every image with the outlines drawn in (PNG).")
@@ -270,7 +270,7 @@ class TrainSettings(Settings):
     steps_auto: bool = choice(True, "Train until the time limit, however many steps that are.")
     steps: int = number(10_000, "Optimiser steps.", "steps", ge=1, le=10_000_000)
     epochs_auto: bool = choice(True, "Train until the time limit, however many epochs that are.")
-    epochs: int = number(30, "Epochs: so many validations.", "epochs", ge=1, le=1_000_000)
+    epochs: int = number(30, "Epochs; a validation ends each of them.", "epochs", ge=1, le=1_000_000)
     time: float = number(3600.0, "Time limit; the learning rate falls to zero just then.", "s", ge=1, le=2_592_000)
     epoch_steps: int = number(400, "Steps from one validation to the next.", "steps", ge=1, le=100_000)
     patience: int = number(30, "Stop after this many validations without a better result.", "epochs", ge=1, le=10_000)
@@ -308,15 +308,13 @@ class FinetuneSettings(Settings):
     steps_auto: bool = choice(True, "Train until the time limit, however many steps that are.")
     steps: int = number(600, "Optimiser steps.", "steps", ge=1, le=1_000_000, step=50)
     epochs_auto: bool = choice(True, "Train until the time limit, however many epochs that are.")
-    epochs: int = number(10, "Epochs: so many validations.", "epochs", ge=1, le=100_000)
+    epochs: int = number(10, "Epochs; a validation ends each of them.", "epochs", ge=1, le=100_000)
     epoch_steps: int = number(50, "Steps from one validation to the next.", "steps", ge=1, le=100_000)
     learning_rate: float = number(0.001, "Highest learning rate.", ge=1e-6, le=1.0, step=0.0001)
     layers: Literal["all", "decoder", "heads"] = choice(
         "all", "Layers that are trained; the others stay as they are in the old model."
     )
     augmentation: float = number(0.7, "Strength of the augmentation: 0 only flips and turns.", ge=0, le=1, step=0.1)
-    rehearsal: bool = choice(
-        True, "Show the network, among the corrections, crops that the bundled models learnt from."
-    )
+    rehearsal: bool = choice(True, "Show the network, among the corrections, crops that the bundled model learnt from.")
     seed: int = number(0, "Start of all random draws: the same seed and thread count repeat a run.", ge=0, le=2**31 - 1)
     device: str = choice("auto", "Where the network is trained: auto, cpu, cuda, cuda:N or mps.")

@@ -33,7 +33,8 @@ class ActionLine(QWidget):
         self.say("", "")
 
     def say(self, text: str, action: str) -> None:
-        """Show a sentence and what the button does; hide both where the sentence is empty."""
+        """Show a sentence and what the button does; hide a button without text, and both without a sentence."""
         self.sentence.setText(text)
         self.button.setText(action)
+        self.button.setVisible(bool(action))
         self.setVisible(bool(text))

@@ -45,6 +45,7 @@ CANCEL_STORED_TOOLTIP = "Stop. What is done is kept beside the labels, and the s
 CANCELLED_STORED = "Cancelled. What is done is kept: Segment nuclei goes on from there."
 PUT_BACK = "The kind of image that was set before is not this image's: it is automatic again."
 BACK = "Back to automatic"
+NEITHER_WAY = "0 nuclei either way. Move 'Drop doubtful' and 'Foreground' down, or choose another channel."
 DONE_BEFORE = "An earlier run had done the same: its labels are shown."
 
 
@@ -75,6 +76,7 @@ class SegmentDock(Dock):
         self.form = SegmentForm(napari_viewer)
         self._kind_is_for: Image | None = None
         self._remedy: Remedy | None = None
+        self._found_none_as = ""
         self.choices_line = ActionLine("Let kind of image, model and thresholds be found out again.")
         self.remedy_line = ActionLine("Segment the same image again in this way, into a new labels layer.")
         self.job_panel = JobPanel("Segment nuclei", "Find the nuclei and show them as a new labels layer.")
@@ -130,7 +132,7 @@ class SegmentDock(Dock):
         except NucleiError as error:
             self.job_panel.show_error(error)
             return
-        self._last = run
+        self._last, self._found_none_as = run, ""
         remember(SegmentChoices(request.settings, request.model, self.form.image_panel.scope))
         # A function, for the labels are to come even where the dock was closed meanwhile.
         session = self.session
@@ -158,9 +160,10 @@ class SegmentDock(Dock):
         if run.order is not None:
             run = replace(run, order=replace(run.order, overwrite=True))
         self._last, self._kind_is_for = run, run.layer
+        self._found_none_as = "" if live.result.count else live.result.kind
         self.form.set_kind(settings.kind)
         session = self.session
-        self._start(run, replace(live.request, settings=settings), lambda answer: session.take(answer))
+        self._start(run, replace(live.request, settings=settings), lambda answer: session.take_instead(answer))
 
     def segment_active_layer(self) -> None:
         """Segment the image layer that is selected in the layer list."""
@@ -276,6 +279,8 @@ class SegmentDock(Dock):
         if shown is not None:
             self.result_panel.show_result(shown)
             doubts = [one for one in shown.result.remedies if one.problem != NO_NUCLEI or not shown.result.count]
+            if not shown.result.count and self._found_none_as not in ("", shown.result.kind):
+                doubts = [Remedy(NEITHER_WAY, "")]  # the other kind has just been tried
             self._show_remedy(next(iter(doubts), None))
         self._refresh()
 

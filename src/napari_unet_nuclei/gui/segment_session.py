@@ -66,6 +66,13 @@ class SegmentSession(QObject):
         self.live.take(answer)
         self.answered.emit(answer)
 
+    def take_instead(self, answer: SegmentAnswer | StoredAnswer) -> None:
+        """Show a new result in a layer of its own, and hide the last labels, which would be taken for a part of it."""
+        before = self.live.layer if self.live is not None else None
+        self.take(answer)
+        if before is not None and before in self._viewer.layers:
+            before.visible = False
+
     def take_preview(self, answer: SegmentAnswer) -> None:
         """Show a result for the current view beside the large one."""
         self._end_preview()

@@ -116,6 +116,25 @@ def test_a_channel_is_chosen_where_the_network_takes_one(tmp_path):
         read_pair(pair, InputForm(NetworkInputs((), 3)))
 
 
+def test_the_channel_is_found_by_its_name(tmp_path):
+    sample = two_channels()
+    named = {"axes": "CYX", "Channel": {"Name": ["GFP", "Hoechst"]}}
+    pair = entry(
+        write(tmp_path / "image.ome.tif", sample.image, metadata=named),
+        write(tmp_path / "labels.tif", sample.labels),
+    )
+    for form, channel in ((InputForm(), 1), (InputForm(channel="gfp"), 0)):
+        assert np.array_equal(read_pair(pair, form)[0].image, read_pair(pair, InputForm(channel=channel))[0].image)
+    with pytest.raises(DatasetError, match=r"no channel 'RFP'.*GFP \(0\) and Hoechst \(1\)"):
+        read_pair(pair, InputForm(channel="RFP"))
+
+
+def test_planes_of_a_stack_are_not_taken_for_the_signals_of_a_network(tmp_path, labels):
+    image = write(tmp_path / "stack.tif", np.zeros((2, *SHAPE), np.uint8), metadata={"axes": "ZYX"})
+    with pytest.raises(DatasetError, match="save every plane as an image of its own"):
+        read_pair(entry(image, labels), InputForm(NetworkInputs(("nuclei", "density"))))
+
+
 def test_a_stack_is_refused(tmp_path, labels):
     image = write(tmp_path / "stack.tif", np.zeros((4, *SHAPE), np.uint8), metadata={"axes": "ZYX"})
     with pytest.raises(DatasetError, match=r"stack\.tif has \(4,\) planes"):

@@ -44,8 +44,8 @@ class FinetuneRequest:
     out : Path
         The model file to be, ``.safetensors``; its stem becomes the model's name.
     settings : FinetuneSettings
-    channel : int, optional
-        The channel with the nuclei; found out where not given.
+    channel : str
+        The channel with the nuclei, by name or number from 0; found by its name where empty.
     keep_worse : bool
         Write the model also where it is worse than the old one.
     reference : Path, optional
@@ -62,7 +62,7 @@ class FinetuneRequest:
     out: Path
     reviewed: Path | None = None
     settings: FinetuneSettings = field(default_factory=FinetuneSettings)
-    channel: int | None = None
+    channel: str = ""
     keep_worse: bool = False
     reference: Path | None = None
     kind: ChosenKind = "auto"
@@ -103,7 +103,7 @@ def finetune_folders(request: FinetuneRequest, progress: Progress) -> Finetuned:
         name = best_base(request, Share(progress, 0.0, RANKED))
         progress = Share(progress, RANKED, 1.0)
     base = load_model(name)
-    form = InputForm.of_model(base.card, request.channel)
+    form = InputForm.of_model(base.card, request.channel or None)
     asked = replace(form, kind=request.kind)
     found = read_corrected(request.images, request.labels, request.reviewed, asked, Share(progress, 0.0, READ))
     samples, left_out = _without_doubtful(found, request.keep_doubtful, progress)
@@ -134,7 +134,7 @@ def best_base(request: FinetuneRequest, progress: Progress) -> str:
     """
 
     def samples(form: InputForm) -> list[Sample]:
-        asked = replace(form, channel=request.channel, kind=request.kind)
+        asked = replace(form, channel=request.channel or None, kind=request.kind)
         found = read_corrected(request.images, request.labels, request.reviewed, asked, Silent())
         return [sample for sample in found if request.keep_doubtful or not sample.doubt]
 

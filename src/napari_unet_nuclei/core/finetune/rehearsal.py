@@ -1,4 +1,4 @@
-"""Crops that the bundled models learnt from, shown again while one is fine-tuned.
+"""Crops that the bundled model learnt from, shown again while one is fine-tuned.
 
 Those of the kind that the old model was made for keep it from forgetting them; those of the kind that was corrected
 help a few corrections to go further.

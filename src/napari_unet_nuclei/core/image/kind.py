@@ -91,7 +91,7 @@ def possible_looks(
     source: ImageSource,
     index: tuple[int, ...],
     region: Region,
-    channel: int | None = None,
+    channel: int | str | None = None,
     kind: ChosenKind = "auto",
     inputs: NetworkInputs | None = None,
 ) -> tuple[PlaneLook, ...]:
@@ -103,8 +103,9 @@ def possible_looks(
     index : tuple of int
         The plane to look at.
     region : Region
-    channel : int, optional
-        As the user says; where not given, the one whose name says that it shows nuclei, or the one that shows most.
+    channel : int or str, optional
+        As the user says, by its number or as `find_channel` understands; where not given, the one whose name says that
+        it shows nuclei, or the one that shows most.
     kind : {"auto", "fluorescence", "brightfield"}
         As the user says.
     inputs : NetworkInputs, optional
@@ -117,6 +118,8 @@ def possible_looks(
         channels than the network takes.
     """
     inputs = inputs or NetworkInputs()
+    if isinstance(channel, str):
+        channel = find_channel(source, channel)
     if channel is not None and channel >= source.channels:
         raise ImageShapeError(f"There is no channel {channel}: the image has {channels_text(source)}.")
     if not inputs.names and inputs.channels > 1 and channel is None and source.channels > 1:
@@ -245,7 +248,7 @@ def look_by_labels(
     index: tuple[int, ...],
     region: Region,
     labels: Labels,
-    channel: int | None = None,
+    channel: int | str | None = None,
     kind: ChosenKind = "auto",
     inputs: NetworkInputs | None = None,
 ) -> PlaneLook:
@@ -286,7 +289,7 @@ def looks_by_labels(
     index: tuple[int, ...],
     region: Region,
     labels: Labels,
-    channel: int | None = None,
+    channel: int | str | None = None,
     kind: ChosenKind = "auto",
     inputs: NetworkInputs | None = None,
     window: Region | None = None,

@@ -35,11 +35,11 @@ from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import AnyArray, Region
 
 TURNED: dict[Transform, str] = {
-    "haematoxylin": "haematoxylin was separated",
-    "density": "the image was read as optical density",
-    "negative": "the image was inverted",
+    "haematoxylin": ", from the haematoxylin stain",
+    "density": ", from its optical density",
+    "negative": ": the image was inverted",
 }
-"""What was done to dark nuclei on a bright background, so that nuclei are bright."""
+"""How dark nuclei on a bright background were made bright, after the words that say the kind of image."""
 
 
 def segment(
@@ -288,11 +288,11 @@ def notices_of_look(look: PlaneLook, readers: Sequence[PlaneReader], settings: S
     if settings.channel_auto and look.channels == (named_channel(readers[0].source),):
         yield f"Of the channels '{look.name}' was taken, by its name."
     if any(reader.fill for reader in readers):
-        yield "Areas that are no picture, all black or all white, were left out."
+        yield "Blank areas, all black or all white, were left out."
     elif not all(reader.complete for reader in readers):
         yield "Some pixels are NaN or infinite; they were treated as background."
     if look.kind == "brightfield":
-        yield f"Dark nuclei on bright: {TURNED[look.signals[0].transform]}."
+        yield f"Read as dark nuclei on bright{TURNED[look.signals[0].transform]}."
     elif readers[0].source.is_colour:
         yield f"Colour picture: read from the {look.name}."
 

@@ -46,8 +46,8 @@ class InputForm:
     ----------
     inputs : NetworkInputs
         What the network takes in.
-    channel : int, optional
-        The channel with the nuclei, where the image has several.
+    channel : int or str, optional
+        The channel with the nuclei, by number or name, where images have several; found by its name where not given.
     percentiles : tuple of float
         Intensities that become 0 and 1.
     classes : ClassCoding, optional
@@ -57,13 +57,13 @@ class InputForm:
     """
 
     inputs: NetworkInputs = field(default_factory=NetworkInputs)
-    channel: int | None = None
+    channel: int | str | None = None
     percentiles: tuple[float, float] = (1.0, 99.8)
     classes: ClassCoding | None = None
     kind: ChosenKind = "auto"
 
     @staticmethod
-    def of_model(card: ModelCard, channel: int | None = None) -> InputForm:
+    def of_model(card: ModelCard, channel: int | str | None = None) -> InputForm:
         """Return what the model of this card takes."""
         return InputForm(card.network_inputs, channel, card.percentiles)
 
@@ -235,7 +235,8 @@ def open_image(path: Path, form: InputForm) -> tuple[ImageSource, tuple[int, ...
         If it has several planes.
     """
     file = read_image(path)
-    return _single_plane(path, ImageSource(file.array, file.axes), form.channels)
+    channels = 1 if form.inputs.names else form.channels  # planes of a stack are no signals of one channel
+    return _single_plane(path, file.source(), channels)
 
 
 def count_channels(path: Path) -> int:

@@ -90,8 +90,8 @@ class TrainRequest:
     base : str
         Name or path of a model to start from; fresh weights where empty.
     in_channels : int
-        Channels of the input. 0 stands for those of ``base``, else for one where nuclei are to be told apart, and for
-        those of the first image where classes are.
+        Channels of the input. 0 stands for what ``inputs`` say where nuclei are to be told apart, and where classes
+        are, for those of ``base``, or else of the first image.
     inputs : tuple of InputName
         Nuclear signals that a network for nuclei reads; those of ``base``, or the default, where empty.
     coding : ClassCoding
