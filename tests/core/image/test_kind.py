@@ -12,7 +12,7 @@ from napari_unet_nuclei.core.image.kind import (
     possible_looks,
 )
 from napari_unet_nuclei.core.image.plane import PlaneLook, Signal
-from napari_unet_nuclei.core.image.synthetic import camera, draw_nuclei, stained_tissue
+from napari_unet_nuclei.core.image.synthetic import camera, draw_nuclei, immunohistochemistry, stained_tissue
 
 TWO_SIGNALS = NetworkInputs(("nuclei", "density"), 2)
 AS_THEY_ARE = NetworkInputs((), 3)
@@ -186,3 +186,13 @@ def test_a_chosen_kind_holds_against_the_labels():
     light, labels = draw_nuclei((100, 100), 22, 8, np.random.default_rng(0))
     source = ImageSource(light, "YX")
     assert look_by_labels(source, (), (0, 100, 0, 100), labels, kind="brightfield").kind == "brightfield"
+
+
+@pytest.mark.parametrize("dab", ["nuclei", "membranes"])
+def test_immunohistochemistry_leaves_open_whether_dab_counts(dab):
+    image = immunohistochemistry(dab, shape=(200, 200), count=60).image
+    haematoxylin, density = Signal("haematoxylin", (0, 1, 2)), Signal("density", (0, 1, 2))
+    alone, together = looks(image, "YXS", inputs=TWO_SIGNALS)
+    assert alone.signals == (haematoxylin, haematoxylin)
+    assert together.signals == (haematoxylin, density)
+    assert [look.signals for look in looks(image, "YXS")] == [(haematoxylin,), (density,)]

@@ -6,7 +6,7 @@ import pytest
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.kind import possible_looks
 from napari_unet_nuclei.core.image.plane import PlaneLook
-from napari_unet_nuclei.core.image.synthetic import camera, draw_nuclei, stained_tissue
+from napari_unet_nuclei.core.image.synthetic import camera, draw_nuclei, immunohistochemistry, stained_tissue
 from napari_unet_nuclei.core.model.device import choose_device
 from napari_unet_nuclei.core.model.registry import load_model
 from napari_unet_nuclei.core.progress import Cancelled, Silent
@@ -78,3 +78,10 @@ def test_choosing_can_be_cancelled(runner):
     source, region = ImageSource(image, "YX"), (0, 200, 0, 200)
     with pytest.raises(Cancelled):
         choose_look(both_kinds(image, "YX", runner), source, (), region, runner, RecordingProgress(cancel_after=1))
+
+
+@pytest.mark.parametrize(("dab", "name"), [("nuclei", "haematoxylin and DAB"), ("membranes", "haematoxylin")])
+@pytest.mark.parametrize("diameter", [13.0, 18.0])
+def test_dab_counts_in_nuclei_and_not_round_them(runner, dab, name, diameter):
+    image = immunohistochemistry(dab, shape=(320, 320), diameter=diameter, count=int(40_000 / diameter**2)).image
+    assert choose(runner, image, "YXS").look.name == name

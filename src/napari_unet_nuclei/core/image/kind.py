@@ -19,7 +19,7 @@ from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.fill import find_fill, is_fill
 from napari_unet_nuclei.core.image.normalise import estimate_noise
 from napari_unet_nuclei.core.image.plane import ImageKind, PlaneLook, Signal, Transform, sample_pixels
-from napari_unet_nuclei.core.image.stain import full_scale
+from napari_unet_nuclei.core.image.stain import full_scale, optical_density
 from napari_unet_nuclei.core.types import Labels, Mask, Region
 
 ChosenKind: TypeAlias = Literal["auto"] | ImageKind
@@ -49,6 +49,11 @@ EIGHT_BITS = 255.0
 
 MOSTLY_PICTURE = 0.5
 """Share of a colour picture that must be no fill for its background to tell its kind."""
+
+BROWN, BROWN_DENSITY, BROWN_SHARE = 1.2, 0.15, 0.02
+"""Immunohistochemistry has more than this share of pixels whose optical density in blue is more than this many times
+that in green, which is at least so much. DAB itself has 1.37 times; drawn pictures of it have 0.13 to 0.15 of such
+pixels, 240 pictures of H&E and other purple stains 0 to 0.02."""
 
 DIM_COLOUR = 0.1
 """A colour of a fluorescence picture with less signal than this share of the strongest is not read."""
@@ -378,7 +383,7 @@ class _Sample:
         looks: list[PlaneLook] = []
         for one in kinds:
             if one == "brightfield":
-                looks.append(self.stained_look(inputs))
+                looks += self.stained_looks(inputs)
             else:
                 looks += [
                     self.grey_of(channel).grey_look(one, inputs, source.channel_name(channel))
@@ -386,11 +391,29 @@ class _Sample:
                 ]
         return tuple(looks)
 
-    def stained_look(self, inputs: NetworkInputs) -> PlaneLook:
-        """Read haematoxylin, and where the network wants it the density of all stains."""
+    def stained_looks(self, inputs: NetworkInputs) -> list[PlaneLook]:
+        """Read haematoxylin, and where the network wants it the density of all stains.
+
+        Where there is DAB, the nuclei decide whether it counts: in nuclei it hides the haematoxylin, so that only all
+        stains together show them, and round them it would be taken for a part of them.
+        """
         if not inputs.names:
-            return self.grey_look("brightfield", inputs, "mean of all colours")
-        return self.look("brightfield", stained_signals(inputs.names, self.channels), "haematoxylin")
+            return [self.grey_look("brightfield", inputs, "mean of all colours")]
+        usual = stained_signals(inputs.names, self.channels)
+        if not self.holds_dab:
+            return [self.look("brightfield", usual, "haematoxylin")]
+        alone = (Signal("haematoxylin", self.channels),) * len(usual)
+        together = usual if usual != alone else (Signal("density", self.channels),) * len(usual)
+        return [
+            self.look("brightfield", alone, "haematoxylin"),
+            self.look("brightfield", together, "haematoxylin and DAB"),
+        ]
+
+    @property
+    def holds_dab(self) -> bool:
+        """True where many pixels are brown: dense, and denser in blue than in green by far, as no other stain is."""
+        _, green, blue = (optical_density(one, self.white) for one in self.pixels)
+        return bool(np.mean((blue > BROWN * green) & (green > BROWN_DENSITY)) > BROWN_SHARE)
 
     def grey_of(self, channel: int) -> _Sample:
         """The sample of one of the channels."""

@@ -1,7 +1,8 @@
 """Let the network decide how an image is to be read, where the picture alone leaves it open.
 
 A wrong reading shows few things that look like nuclei: turned the wrong way, or read in another colour, an image has
-blobs at most. So each reading is tried on a small window, and the one with most nuclei in it is taken.
+blobs at most. So each reading is tried on a small window, and the one with most nuclei in it is taken: the sum of
+their scores, which is how many of them are expected to be right.
 """
 
 from __future__ import annotations
@@ -9,11 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader, open_plane
-from napari_unet_nuclei.core.labels.decode import decode_maps
+from napari_unet_nuclei.core.labels.decode import decode_plane
 from napari_unet_nuclei.core.progress import Advanced, Progress, Silent
 from napari_unet_nuclei.core.segment.automatic_size import WINDOW, brightest_patch, first_look, scale_for
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
@@ -28,8 +27,8 @@ AS_GOOD = 0.9
 """Readings of one kind with this share of the best evidence are as good, and the likeliest of them is taken: the same
 nuclei often show in two colours, in one of them brighter."""
 
-LEAST = 100.0
-"""Evidence in pixels of the model's scale, about half a nucleus, below which a window is said to show nothing."""
+LEAST = 0.5
+"""Expected nuclei below which a window is said to show nothing."""
 
 
 @dataclass(frozen=True)
@@ -75,12 +74,14 @@ def choose_look(
     """
     if len(looks) == 1 or region[0] == region[1] or region[2] == region[3]:
         return ChosenLook(looks[0])
-    evidence = []
+    readers = []
     for look in looks:
         progress.report(Advanced(0.0, "looking at the kind of image"))
-        card = runner.card.for_kind(look.kind)
-        reader = open_plane(source, index, region, look, card.percentiles)
-        evidence.append(_evidence(reader, runner, diameter))
+        readers.append(open_plane(source, index, region, look, runner.card.for_kind(look.kind).percentiles))
+    diameters = [diameter or _diameter(reader, runner) for reader in readers]
+    # Windows of one size, for the smallest nuclei, so that all readings are judged by as much of the image.
+    side = WINDOW * min(diameters) / runner.card.diameter
+    evidence = [_evidence(reader, runner, one, side) for reader, one in zip(readers, diameters, strict=True)]
     found = {
         kind: _best([(one, look) for one, look in zip(evidence, looks, strict=True) if look.kind == kind])
         for kind in dict.fromkeys(look.kind for look in looks)
@@ -100,17 +101,21 @@ def _best(readings: Sequence[tuple[float, PlaneLook]]) -> tuple[float, PlaneLook
     return next((evidence, look) for evidence, look in readings if evidence >= AS_GOOD * most)
 
 
-def _evidence(reader: PlaneReader, runner: NetworkRunner, diameter: float) -> float:
-    """Foreground beyond 0.5 within nuclei, in pixels of the model's scale, on a window where something is."""
+def _diameter(reader: PlaneReader, runner: NetworkRunner) -> float:
+    """Estimate the size of nuclei in image pixels; the model's own where it has no head for it."""
+    runner = runner.for_kind(reader.look.kind)
+    if "size" not in runner.card.architecture.heads:
+        return runner.card.diameter
+    return first_look(reader, runner, Silent())
+
+
+def _evidence(reader: PlaneReader, runner: NetworkRunner, diameter: float, side: float) -> float:
+    """Sum the scores of the nuclei in a window of ``side`` image pixels where something is."""
     card = runner.card.for_kind(reader.look.kind)
-    if not diameter and "size" in card.architecture.heads:
-        diameter = first_look(reader, runner, Silent())
-    scale = scale_for(diameter or card.diameter, card.diameter)
-    window = replace(reader, region=_window(reader, WINDOW / scale))
-    maps = predict_plane(window, scale, runner, Silent()).maps
-    labels = decode_maps(maps, thresholds_at(card, scale))
-    surplus = maps[0][labels > 0].astype(np.float64) / 255 - 0.5
-    return max(float(surplus.sum()), 0.0) * scale**2
+    scale = scale_for(diameter, card.diameter)
+    window = replace(reader, region=_window(reader, side))
+    prediction = predict_plane(window, scale, runner, Silent())
+    return float(decode_plane(prediction.maps, thresholds_at(card, scale)).scores.sum())
 
 
 def _window(reader: PlaneReader, side: float) -> Region:
