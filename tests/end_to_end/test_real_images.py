@@ -12,6 +12,7 @@ import torch
 
 from napari_unet_nuclei.core.batch.blockwise import segment_blockwise
 from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.kind import possible_looks
 from napari_unet_nuclei.core.image.ome_zarr import read_ome_zarr
 from napari_unet_nuclei.core.image.read import read_image
 from napari_unet_nuclei.core.labels.metrics import match, per_image, pooled
@@ -81,3 +82,32 @@ def test_real_images_side_by_side_are_segmented_in_blocks_as_in_one_piece(valida
     assert np.array_equal(labels > 0, whole.labels > 0)
     assert result.count == whole.count == labels.max() > 100
     assert match(whole.labels, labels, (0.9,)).average_precision[0] >= 0.999
+
+
+def rows_of(folder: Path, split: str | None = None) -> list[dict[str, str]]:
+    with (folder / "index.csv").open(newline="", encoding="utf-8") as file:
+        return [row for row in csv.DictReader(file) if split in (None, row["split"])]
+
+
+def image_of(folder: Path, row: dict[str, str]) -> np.ndarray:
+    [path] = (folder / "images").glob(f"{Path(row['image']).stem}.*")
+    return np.asarray(read_image(path).array)
+
+
+@pytest.mark.parametrize(("name", "step"), [("dsb2018", 12), ("nuinsseg", 12), ("kromp", 3), ("aitslab", 4)])
+def test_the_kind_of_photographs_is_told_by_the_picture_or_left_open(name, step, nuclei_data):
+    for row in rows_of(nuclei_data / name)[::step]:
+        image = image_of(nuclei_data / name, row)
+        region = (0, image.shape[0], 0, image.shape[1])
+        told = possible_looks(ImageSource(image, "YXS" if image.ndim == 3 else "YX"), (), region)[0].kind
+        assert (told == "fluorescence") == (row["modality"] == "fluorescence"), row["image"]
+
+
+def test_nuclei_of_tissue_are_found_with_nothing_set(nuclei_data):
+    folder, counts = nuclei_data / "nuinsseg", []
+    for row in rows_of(folder, "val")[::6]:
+        truth = read_image(folder / "labels" / f"{Path(row['image']).stem}.png").array
+        result = segment(image_of(folder, row), axes="YXS", device="cpu")
+        assert result.kind == "brightfield"
+        counts.append(match(np.asarray(truth, np.int32), result.labels))
+    assert pooled(counts).average_precision[0] > 0.4
