@@ -19,12 +19,16 @@ def model(architecture: Architecture) -> Model:
 
 
 @pytest.mark.parametrize("stem", ["full", "space-to-depth"])
-def test_a_grey_picture_in_colours_gives_what_the_grey_model_gives(stem):
-    base = model(GREY.model_copy(update={"stem": stem}))
-    network = start_from(base, COLOUR.model_copy(update={"stem": stem}))
+@pytest.mark.parametrize(("own", "wanted"), [(1, 3), (2, 3), (2, 1), (3, 3)])
+def test_a_grey_picture_in_any_channels_gives_what_it_gives_in_those_of_the_base(stem, own, wanted):
+    base = model(GREY.model_copy(update={"stem": stem, "in_channels": own}))
+    network = start_from(base, GREY.model_copy(update={"stem": stem, "in_channels": wanted}))
     image = torch.rand(1, 1, 32, 48)
     with torch.inference_mode():
-        torch.testing.assert_close(network(image.expand(1, 3, 32, 48)), base.network(image))
+        found, expected = (
+            one(image.expand(1, count, 32, 48)) for one, count in ((network, wanted), (base.network, own))
+        )
+    torch.testing.assert_close(found, expected)
 
 
 def test_the_base_stays_as_it_is():
@@ -36,7 +40,6 @@ def test_the_base_stays_as_it_is():
     assert all(value.abs().sum() > 0 for value in base.network.encoder.parameters() if value.ndim > 1)
 
 
-@pytest.mark.parametrize("wanted", [COLOUR.model_copy(update={"depth": 3}), GREY])
-def test_a_network_of_another_shape_is_refused(wanted):
+def test_a_network_of_another_shape_is_refused():
     with pytest.raises(ModelFileError, match="another shape"):
-        start_from(model(COLOUR), wanted)
+        start_from(model(COLOUR), COLOUR.model_copy(update={"depth": 3}))

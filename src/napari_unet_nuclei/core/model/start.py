@@ -19,7 +19,7 @@ def start_from(model: Model, architecture: Architecture) -> UNet:
     Parameters
     ----------
     model : Model
-        Takes one channel, or as many as the architecture.
+        May take another number of channels than the architecture.
     architecture : Architecture
         Like the model's but for ``in_channels``.
 
@@ -30,21 +30,22 @@ def start_from(model: Model, architecture: Architecture) -> UNet:
 
     Notes
     -----
-    The filters of the first convolution are repeated for each channel and divided by their number, as Carreira and
-    Zisserman 2017 (*Quo vadis, action recognition?*, CVPR) repeat those of images for the frames of a film.
+    With as many channels, the weights are the model's. With another number, the filters of the first convolution are
+    summed over its channels, repeated for each new one and divided by their number, as Carreira and Zisserman 2017
+    (*Quo vadis, action recognition?*, CVPR) repeat those of images for the frames of a film.
     """
     own = model.card.architecture
-    if own.model_copy(update={"in_channels": architecture.in_channels}) != architecture or own.in_channels not in (
-        1,
-        architecture.in_channels,
-    ):
+    if own.model_copy(update={"in_channels": architecture.in_channels}) != architecture:
         raise ModelFileError(
             f"The network of '{model.card.name}' has another shape than the one that is to be trained, so its weights "
             "cannot be its start. Leave out the options that change the network, or the model to start from."
         )
-    repeats = architecture.in_channels // own.in_channels
+    wanted = architecture.in_channels
     weights = dict(model.network.state_dict())
-    weights[FIRST_WEIGHTS] = torch.cat([weights[FIRST_WEIGHTS]] * repeats, dim=1) / repeats
+    if wanted != own.in_channels:
+        # A stem that trades resolution for depth gives several inputs per channel, those of one channel in a row.
+        of_one = sum(weights[FIRST_WEIGHTS].chunk(own.in_channels, dim=1))
+        weights[FIRST_WEIGHTS] = torch.cat([of_one] * wanted, dim=1) / wanted
     network = UNet(architecture)
     network.load_state_dict(weights)
     return network.eval()
