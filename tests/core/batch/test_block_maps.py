@@ -8,6 +8,7 @@ import pytest
 from napari_unet_nuclei.core.batch import block_maps
 from napari_unet_nuclei.core.batch.block_maps import find_scale, predict_region
 from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.kind import possible_looks
 from napari_unet_nuclei.core.image.plane import open_plane
 from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.model.device import choose_device
@@ -44,7 +45,8 @@ def test_the_size_that_windows_tell_is_that_of_the_plane(bundled_model, monkeypa
     monkeypatch.setattr(block_maps, "SAMPLE_SIDE", 96)
     sample = fluorescent_nuclei(shape=(700, 600), diameter=50, count=60)
     source, region = ImageSource(sample.image, "YX"), (0, 700, 0, 600)
-    plane = open_plane(source, (), region, GREY, bundled_model.card.percentiles)
+    [look] = possible_looks(source, (), region, kind="fluorescence", inputs=bundled_model.card.network_inputs)
+    plane = open_plane(source, (), region, look, bundled_model.card.percentiles)
     runner = NetworkRunner(bundled_model, choose_device("cpu"), 512)
     scale, diameter = find_scale(plane, runner, Silent())
     whole = predict_sized(plane, runner, Silent())

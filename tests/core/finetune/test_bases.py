@@ -11,6 +11,7 @@ from napari_unet_nuclei.core.finetune.bases import PIXELS, SIDE, rank_bases, som
 from napari_unet_nuclei.core.finetune.hold_out import count_nuclei
 from napari_unet_nuclei.core.model.registry import BUNDLED, ModelRegistry
 from napari_unet_nuclei.core.progress import Cancelled, Silent
+from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.core.train.samples import Sample
 from tests.core.tiny import TINY, write_tiny_model
 from tests.core.train.small_run import sample
@@ -22,6 +23,12 @@ def registry(tmp_path, monkeypatch) -> ModelRegistry:
     found = ModelRegistry(tmp_path, BUNDLED)
     monkeypatch.setattr(module, "default_registry", lambda: found)
     return found
+
+
+def seen(seed: int, form: InputForm) -> Sample:
+    """A sample as a network of some inputs sees it."""
+    one = sample(seed)
+    return replace(one, image=np.concatenate([one.image] * form.channels))
 
 
 def squares(count: int, shape: tuple[int, int], seed: int = 0) -> Sample:
@@ -37,7 +44,7 @@ def squares(count: int, shape: tuple[int, int], seed: int = 0) -> Sample:
 def test_the_model_that_finds_most_is_the_first_and_all_say_how_many(registry):
     write_tiny_model(registry.own / "random.safetensors", "random")
     progress = RecordingProgress()
-    ranked = rank_bases(lambda form: [sample(0), sample(1)], progress, "cpu")
+    ranked = rank_bases(lambda form: [seen(0, form), seen(1, form)], progress, "cpu")
     assert [one.name for one in ranked] == ["nuclei", "random"]
     assert ranked[0].score > ranked[1].score
     best = ranked[0]
@@ -46,7 +53,7 @@ def test_the_model_that_finds_most_is_the_first_and_all_say_how_many(registry):
     assert progress.fractions == sorted(progress.fractions)
     assert progress.fractions[-1] == 1
     with pytest.raises(Cancelled):
-        rank_bases(lambda form: [sample(0)], RecordingProgress(cancel_after=2), "cpu")
+        rank_bases(lambda form: [seen(0, form)], RecordingProgress(cancel_after=2), "cpu")
 
 
 def test_a_model_that_cannot_read_the_images_is_passed_over(registry):
@@ -56,7 +63,7 @@ def test_a_model_that_cannot_read_the_images_is_passed_over(registry):
     def samples_for(form):
         if form.channels == 3:
             raise UnknownModelError("It has one channel.")
-        return [sample(0)]
+        return [seen(0, form)]
 
     progress = RecordingProgress()
     assert [one.name for one in rank_bases(samples_for, progress, "cpu")] == ["nuclei"]

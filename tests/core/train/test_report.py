@@ -56,9 +56,11 @@ def test_data_sets_are_credited_and_have_figures_and_curves_of_their_own(tmp_pat
 
 def test_examples_show_truth_and_prediction_of_real_segmentations():
     drawn = fluorescent_nuclei(shape=(160, 160), count=12)
-    pixels = (drawn.image / drawn.image.max()).astype(np.float32)[None]
+    model = load_model()
+    signal = (drawn.image / drawn.image.max()).astype(np.float32)
+    pixels = np.stack([signal] * model.card.architecture.in_channels)
     samples = [Sample("true", pixels, drawn.labels, "a"), Sample("empty", pixels, np.zeros_like(drawn.labels), "b")]
-    good, bad = nuclei_examples(load_model(), samples, choose_device("cpu"), Silent())
+    good, bad = nuclei_examples(model, samples, choose_device("cpu"), Silent())
     assert good.score > 0.7
     assert bad.score == 0
     assert good.image.shape == good.predicted.shape == (160, 160, 3)

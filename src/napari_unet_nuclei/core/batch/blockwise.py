@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,9 @@ BLOCK = 2048
 
 # Where planning ends, and labels where there is a table to be made, as shares of the progress bar.
 _PLANNED, _LABELLED = 0.03, 0.9
+
+THRESHOLDS = TypeAdapter(DecodeThresholds)
+"""Thresholds as plain JSON values, and back: coefficients of a score among them."""
 
 KEPT = "What is done is kept: run it again."
 
@@ -249,7 +252,9 @@ def _work(
         count = run.run(Share(progress, _PLANNED, 1.0 if table is None else _LABELLED))
         median = None if table is None else run.measure(table, Share(progress, _LABELLED, 1.0))
     found = {"count": count, "median_area": median}
-    return plan, {**found, "thresholds": asdict(plan.thresholds), "model_thresholds": asdict(plan.model_thresholds)}
+    for name in ("thresholds", "model_thresholds"):
+        found[name] = THRESHOLDS.dump_python(getattr(plan, name), mode="json")
+    return plan, found
 
 
 @contextmanager
