@@ -186,3 +186,10 @@ def test_a_chosen_kind_holds_against_the_labels():
     light, labels = draw_nuclei((100, 100), 22, 8, np.random.default_rng(0))
     source = ImageSource(light, "YX")
     assert look_by_labels(source, (), (0, 100, 0, 100), labels, kind="brightfield").kind == "brightfield"
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8])
+def test_masks_have_no_optical_density_and_are_turned(dtype):
+    mask = (nuclei() < 0.5).astype(dtype)
+    found = only_look(mask, "YX")
+    assert (found.kind, found.signals[0].transform) == ("brightfield", "negative")

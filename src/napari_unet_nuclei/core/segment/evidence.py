@@ -41,10 +41,13 @@ class ChosenLook:
     look : PlaneLook
     sure : bool
         False where another reading, of another kind, is nearly as likely.
+    estimate : float
+        Diameter of the nuclei as `first_look` saw them in this reading, in image pixels; 0 where it was not asked.
     """
 
     look: PlaneLook
     sure: bool = True
+    estimate: float = 0.0
 
 
 def choose_look(
@@ -75,36 +78,37 @@ def choose_look(
     """
     if len(looks) == 1 or region[0] == region[1] or region[2] == region[3]:
         return ChosenLook(looks[0])
-    evidence = []
+    readings = []
     for look in looks:
         progress.report(Advanced(0.0, "looking at the kind of image"))
-        card = runner.card.for_kind(look.kind)
-        reader = open_plane(source, index, region, look, card.percentiles)
-        evidence.append(_evidence(reader, runner, diameter))
+        fitted = runner.for_kind(look.kind)
+        reader = open_plane(source, index, region, look, fitted.card.percentiles)
+        estimate = (
+            0.0 if diameter or "size" not in fitted.card.architecture.heads else first_look(reader, fitted, Silent())
+        )
+        readings.append((_evidence(reader, fitted, diameter or estimate), ChosenLook(look, estimate=estimate)))
     found = {
-        kind: _best([(one, look) for one, look in zip(evidence, looks, strict=True) if look.kind == kind])
+        kind: _best([(evidence, chosen) for evidence, chosen in readings if chosen.look.kind == kind])
         for kind in dict.fromkeys(look.kind for look in looks)
     }
-    (first, look), *others = found.values()
+    (first, likelier), *others = found.values()
     if not others:
-        return ChosenLook(look)
+        return likelier
     [(second, other)] = others
     if second > max(CLEAR * first, LEAST):
-        return ChosenLook(other)
-    return ChosenLook(look, sure=first > max(CLEAR * second, LEAST))
+        return other
+    return replace(likelier, sure=first > max(CLEAR * second, LEAST))
 
 
-def _best(readings: Sequence[tuple[float, PlaneLook]]) -> tuple[float, PlaneLook]:
-    """Return the evidence and the look of the first reading that is as good as the best."""
+def _best(readings: Sequence[tuple[float, ChosenLook]]) -> tuple[float, ChosenLook]:
+    """Return the first reading whose evidence is as good as the best."""
     most = max(evidence for evidence, _ in readings)
-    return next((evidence, look) for evidence, look in readings if evidence >= AS_GOOD * most)
+    return next(reading for reading in readings if reading[0] >= AS_GOOD * most)
 
 
 def _evidence(reader: PlaneReader, runner: NetworkRunner, diameter: float) -> float:
     """Foreground beyond 0.5 within nuclei, in pixels of the model's scale, on a window where something is."""
-    card = runner.card.for_kind(reader.look.kind)
-    if not diameter and "size" in card.architecture.heads:
-        diameter = first_look(reader, runner, Silent())
+    card = runner.card
     scale = scale_for(diameter or card.diameter, card.diameter)
     window = replace(reader, region=_window(reader, WINDOW / scale))
     maps = predict_plane(window, scale, runner, Silent()).maps
