@@ -235,7 +235,7 @@ def open_image(path: Path, form: InputForm) -> tuple[ImageSource, tuple[int, ...
         If it has several planes.
     """
     file = read_image(path)
-    return _single_plane(path, ImageSource(file.array, file.axes), form.channels)
+    return _single_plane(path, file.source(), form.channels)
 
 
 def count_channels(path: Path) -> int:
