@@ -147,10 +147,12 @@ def _solid_areas(mask: Mask) -> tuple[Labels, NDArray[np.bool_]]:
 def _holds_round(areas: Labels, solid: NDArray[np.bool_]) -> bool:
     """Tell whether a solid area that the rim does not cut is round, as nuclei are whose outlines are sharp."""
     sizes = np.bincount(areas.ravel(), minlength=len(solid))
-    for number, (rows, columns) in enumerate(ndimage.find_objects(areas), start=1):
+    boxes = ndimage.find_objects(areas)
+    for number in np.flatnonzero(solid):
+        rows, columns = boxes[number - 1]
         inside = rows.start > 0 and rows.stop < areas.shape[0] and columns.start > 0 and columns.stop < areas.shape[1]
         box = (rows.stop - rows.start) * (columns.stop - columns.start)
-        if solid[number] and inside and ROUND[0] < sizes[number] / box < ROUND[1]:
+        if inside and ROUND[0] < sizes[number] / box < ROUND[1]:
             return True
     return False
 
