@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
+from skimage.draw import disk
+from skimage.transform import rotate
 
-from napari_unet_nuclei.core.image.fill import find_fill
+from napari_unet_nuclei.core.image.fill import find_fill, near_fill
 from napari_unet_nuclei.core.image.synthetic import camera, draw_nuclei, stained_tissue
 
 LIGHT = draw_nuclei((200, 240), 24, 40, np.random.default_rng(3))[0]
@@ -107,3 +110,64 @@ def test_overexposed_nuclei_at_the_rim_are_no_fill():
 
 def test_planes_without_pixels_have_no_fill():
     assert find_fill(np.zeros((1, 0, 5), np.float32), np.dtype("uint8")) == ()
+
+
+@pytest.mark.parametrize("order", [1, 3])
+@pytest.mark.parametrize("angle", [1, 8, 45])
+@pytest.mark.parametrize(
+    "picture",
+    [cells(), cells(offset=3000), stained_tissue(shape=(200, 240), count=60).image],
+    ids=["cells", "far above black", "tissue"],
+)
+def test_black_that_interpolation_has_blended_with_the_picture_is_fill(picture, angle, order):
+    turned = rotate(picture.astype(float), angle, order=order, preserve_range=True)
+    assert found(np.clip(np.rint(turned), 0, None).astype(picture.dtype)) == (0.0,)
+
+
+def test_what_touches_fill_is_near_it():
+    pixels = np.full((1, 5, 6), 50.0)
+    pixels[0, :2] = 0
+    np.testing.assert_array_equal(near_fill(pixels, (0.0,)).all(axis=1), [True, True, True, False, False])
+    assert not near_fill(pixels, ()).any()
+
+
+@pytest.mark.parametrize("white", [255.0, 65535.0, 1.0])
+def test_white_in_pictures_of_floats_is_that_of_their_scale(white):
+    picture = (cells() * (0.9 * white / 1200)).astype(np.float32)
+    picture[:12] = white
+    assert found(picture) == (white,)
+
+
+@pytest.mark.parametrize("blur", [0.3, 0.6, 1.0])
+@pytest.mark.parametrize("count", [1, 5])
+@pytest.mark.parametrize("turned", [False, True])
+def test_overexposed_nuclei_are_no_fill_however_sharp_they_are(blur, count, turned):
+    inside = draw_nuclei((128, 160), 24, count, np.random.default_rng(count))[1] > 0
+    inside[[0, -1]] = inside[:, [0, -1]] = False
+    noise = np.random.default_rng(0).normal(0, 3, inside.shape)
+    values = np.clip(500 * gaussian_filter(inside * 1.0, blur) + 20 + noise, 0, 255)
+    assert found((255 - values if turned else values).astype(np.uint8)) == ()
+
+
+def test_overexposed_nuclei_are_no_fill_beside_a_white_footer():
+    inside = draw_nuclei((128, 160), 24, 2, np.random.default_rng(2))[1] > 0
+    picture = np.clip(500 * gaussian_filter(inside * 1.0, 1.2) + 20, 0, 255).astype(np.uint8)
+    picture[110:] = 255
+    assert found(picture) == ()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_background_that_was_set_to_black_is_no_fill(count):
+    inside = np.zeros((128, 160), bool)
+    for place in range(count):
+        inside[disk((60, 30 + 45 * place), 11)] = True
+    assert found(np.where(inside, 900, 0).astype(np.uint16)) == ()
+
+
+def test_a_bar_is_fill_beside_blurred_letters():
+    picture = cells(np.uint8, offset=20) // 2
+    strokes = np.zeros(LIGHT.shape)
+    strokes[10:30, 10:90:12] = strokes[10:30, 11:91:12] = 1
+    picture = np.maximum(picture, (320 * gaussian_filter(strokes, 0.7)).clip(0, 255).astype(np.uint8))
+    picture[180:188, 130:230] = 255
+    assert found(picture) == (255.0,)

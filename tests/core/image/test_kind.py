@@ -196,3 +196,10 @@ def test_immunohistochemistry_leaves_open_whether_dab_counts(dab):
     assert alone.signals == (haematoxylin, haematoxylin)
     assert together.signals == (haematoxylin, density)
     assert [look.signals for look in looks(image, "YXS")] == [(haematoxylin,), (density,)]
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8])
+def test_masks_have_no_optical_density_and_are_turned(dtype):
+    mask = (nuclei() < 0.5).astype(dtype)
+    found = only_look(mask, "YX")
+    assert (found.kind, found.signals[0].transform) == ("brightfield", "negative")

@@ -3,13 +3,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_unet_nuclei.core.batch import block_maps
+from napari_unet_nuclei.core.batch.block_maps import find_scale
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.kind import possible_looks
-from napari_unet_nuclei.core.image.plane import PlaneLook
+from napari_unet_nuclei.core.image.plane import PlaneLook, open_plane
 from napari_unet_nuclei.core.image.synthetic import camera, draw_nuclei, immunohistochemistry, stained_tissue
 from napari_unet_nuclei.core.model.device import choose_device
 from napari_unet_nuclei.core.model.registry import load_model
 from napari_unet_nuclei.core.progress import Cancelled, Silent
+from napari_unet_nuclei.core.segment import automatic_size
+from napari_unet_nuclei.core.segment.automatic_size import predict_sized
 from napari_unet_nuclei.core.segment.evidence import ChosenLook, choose_look
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from tests.recording import RecordingProgress
@@ -85,3 +89,16 @@ def test_choosing_can_be_cancelled(runner):
 def test_dab_counts_in_nuclei_and_not_round_them(runner, dab, name, diameter):
     image = immunohistochemistry(dab, shape=(320, 320), diameter=diameter, count=int(40_000 / diameter**2)).image
     assert choose(runner, image, "YXS").look.name == name
+
+
+def test_the_size_that_the_chosen_reading_showed_is_not_estimated_again(runner, monkeypatch):
+    light, _ = draw_nuclei((256, 256), 30, 40, np.random.default_rng(2))
+    image = np.stack([110 * light, 80 * light, 0 * light], axis=-1).astype(np.uint8)
+    found = choose(runner, image, "YXS")
+    assert 24 < found.estimate < 36
+    source, region = ImageSource(image, "YXS"), (0, 256, 0, 256)
+    reader = open_plane(source, (), region, found.look, runner.card.percentiles)
+    for module in (automatic_size, block_maps):
+        monkeypatch.setattr(module, "first_look", lambda *_: pytest.fail("the size was estimated again"))
+    assert 24 < predict_sized(reader, runner, Silent(), found.estimate).diameter < 36
+    assert find_scale(reader, runner, Silent(), found.estimate)[1] > 24

@@ -347,3 +347,12 @@ def test_progress_rises_from_nothing_to_all(settings, planes, tiny_model_file):
     assert progress.fractions[0] == 0
     assert progress.fractions[-1] == 1
     assert len(progress.events) > planes
+
+
+def test_a_stack_whose_middle_plane_was_never_taken_is_read_by_the_next_one():
+    tissue = stained_tissue(shape=(160, 160), count=30).image
+    stack = np.stack([tissue] * 3)
+    stack[1] = 0
+    whole, gap = segment(tissue, axes="YXS"), segment(stack, axes="ZYXS")
+    assert (gap.kind, gap.diameter) == (whole.kind, whole.diameter)
+    assert (gap.count, gap.labels[1].any()) == (2 * whole.count, False)

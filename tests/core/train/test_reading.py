@@ -213,3 +213,22 @@ def test_a_damaged_file_is_named(tmp_path, image, labels, damaged):
     (tmp_path / damaged).write_bytes(b"no picture")
     with pytest.raises(DatasetError, match=damaged):
         read_pair(entry(image, labels), InputForm())
+
+
+def test_the_channel_whose_name_says_that_it_shows_nuclei_is_learnt_from(tmp_path):
+    sample = two_channels()
+    labels = write(tmp_path / "labels.tif", sample.labels)
+    metadata = {"axes": "CYX", "Channel": {"Name": ["GFP", "DAPI"]}}
+    named = write(tmp_path / "named.ome.tif", sample.image[::-1], metadata=metadata)
+    first = write(tmp_path / "first.ome.tif", sample.image, metadata={"axes": "CYX"})
+    found, _ = read_pair(entry(named, labels), InputForm())
+    assert np.array_equal(found.image, read_pair(entry(first, labels), InputForm(channel=0))[0].image)
+
+
+def test_channels_named_after_colours_are_learnt_from_as_the_picture_that_they_are(tmp_path):
+    labels = write(tmp_path / "labels.tif", STAINED.labels.astype(np.uint16))
+    metadata = {"axes": "CYX", "Channel": {"Name": ["red", "green", "blue"]}}
+    channels = write(tmp_path / "channels.ome.tif", np.moveaxis(STAINED.image, -1, 0), metadata=metadata)
+    picture = write(tmp_path / "picture.png", STAINED.image)
+    found, _ = read_pair(entry(channels, labels), InputForm())
+    assert np.array_equal(found.image, read_pair(entry(picture, labels), InputForm())[0].image)

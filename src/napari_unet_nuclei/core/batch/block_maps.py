@@ -126,7 +126,9 @@ def _in_model_pixels(interval: tuple[int, int], scale: float, stride: int, size:
     return int((start + 0.5) * scale) // stride * stride, min(round_up(int((stop - 0.5) * scale) + 1, stride), size)
 
 
-def find_scale(reader: PlaneReader, runner: NetworkRunner, progress: Progress) -> tuple[float, float]:
+def find_scale(
+    reader: PlaneReader, runner: NetworkRunner, progress: Progress, estimate: float = 0.0
+) -> tuple[float, float]:
     """Find the size of a plane's nuclei once for all of its blocks, on windows that are spread over the plane.
 
     Parameters
@@ -135,6 +137,8 @@ def find_scale(reader: PlaneReader, runner: NetworkRunner, progress: Progress) -
     runner : NetworkRunner
         Of a model with a size head.
     progress : Progress
+    estimate : float
+        What `first_look` said of this plane; 0 where it has not been asked yet.
 
     Returns
     -------
@@ -144,7 +148,7 @@ def find_scale(reader: PlaneReader, runner: NetworkRunner, progress: Progress) -
         Of the nuclei in image pixels; the model's own where there are none.
     """
     model_diameter = runner.card.diameter
-    scale = scale_for(first_look(reader, runner, progress), model_diameter)
+    scale = scale_for(estimate or first_look(reader, runner, progress), model_diameter)
     evidence = _evidence(reader, runner, scale, progress)
     for _ in range(_CORRECTIONS):
         if evidence.nuclei < ENOUGH_NUCLEI or 1 / AGREEMENT <= evidence.factor <= AGREEMENT:

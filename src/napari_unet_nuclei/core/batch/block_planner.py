@@ -23,7 +23,7 @@ from napari_unet_nuclei.core.segment.nuclei import given_diameter
 from napari_unet_nuclei.core.segment.predict import chosen_thresholds, thresholds_at
 from napari_unet_nuclei.core.segment.provenance import describe_run, hash_pixels
 from napari_unet_nuclei.core.segment.request import SegmentRequest
-from napari_unet_nuclei.core.segment.run import checked_region, look_at_image, notices_of_look
+from napari_unet_nuclei.core.segment.run import checked_region, deciding_plane, look_at_image, notices_of_look
 
 HALO_DIAMETERS = 8
 """Nuclei are measured where they are seen whole: so many diameters beyond a block they seldom reach."""
@@ -82,20 +82,16 @@ class Planner:
             raise SettingsError(
                 f"The model '{self.entry.name}' tells classes, which is not done in blocks: choose a model for nuclei."
             )
+        self._deciding = deciding_plane(request, self.indices, self.region)
         self._channels = self._channels_read()
         self._file_hash = hash_image(pixels_in) if pixels_in else ""
         self.fingerprint = self._fingerprint()
-
-    @property
-    def _middle(self) -> tuple[int, ...]:
-        """The plane that decides for all."""
-        return self.indices[len(self.indices) // 2]
 
     def _channels_read(self) -> tuple[int, ...]:
         """Channels that the readings of the image need; refuses an image that has none that can be read."""
         request, inputs = self.request, self.entry.card.network_inputs
         looks = possible_looks(
-            request.source, self._middle, self.region, request.channel, request.settings.kind, inputs
+            request.source, self._deciding, self.region, request.channel, request.settings.kind, inputs
         )
         return tuple(sorted({channel for look in looks for channel in look.channels}))
 
@@ -105,7 +101,7 @@ class Planner:
             "program": version("napari-unet-nuclei"),
             "series": self.series,
             "channels": self.channel_names,
-            "image": self._file_hash or hash_pixels(request.source, [self._middle], self._channels, self.region),
+            "image": self._file_hash or hash_pixels(request.source, [self._deciding], self._channels, self.region),
             "shape": list(request.source.array.shape),
             "axes": request.source.axes,
             "indices": self.indices,
@@ -128,11 +124,11 @@ class Planner:
         """
         request, settings = self.request, self.request.settings
         source = request.source
-        chosen = look_at_image(request, self._middle, self.region, runner, progress)
+        chosen = look_at_image(request, self._deciding, self.region, runner, progress)
         look, runner = chosen.look, runner.for_kind(chosen.look.kind)
         card = runner.card
         readers = [open_plane(source, index, self.region, look, card.percentiles) for index in self.indices]
-        scale, diameter = self._size(readers[len(readers) // 2], runner, progress)
+        scale, diameter = self._size(readers[self.indices.index(self._deciding)], runner, progress, chosen.estimate)
         order = leading_order(source.leading_axes)
         return BlockPlan(
             fingerprint=self.fingerprint,
@@ -147,7 +143,7 @@ class Planner:
             places=tuple(tuple(index[axis] for axis in order) for index in self.indices),
             region=self.region,
             look=look,
-            light=colour_light(source, self._middle, self.region, look.kind),
+            light=colour_light(source, self._deciding, self.region, look.kind),
             sure=chosen.sure,
             ranges=tuple(reader.ranges for reader in readers),
             fill=tuple(reader.fill for reader in readers),
@@ -169,11 +165,13 @@ class Planner:
             },
         )
 
-    def _size(self, reader: PlaneReader, runner: NetworkRunner, progress: Progress) -> tuple[float, float]:
+    def _size(
+        self, reader: PlaneReader, runner: NetworkRunner, progress: Progress, estimate: float
+    ) -> tuple[float, float]:
         """Return model pixels per image pixel, and the diameter of a nucleus in image pixels."""
         card = runner.card
         if self.request.settings.diameter_auto and "size" in card.architecture.heads:
-            return find_scale(reader, runner, progress)
+            return find_scale(reader, runner, progress, estimate)
         diameter = given_diameter(self.request, card.diameter)
         return scale_for(diameter, card.diameter), diameter
 

@@ -16,10 +16,10 @@ from scipy import ndimage
 
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
-from napari_unet_nuclei.core.image.fill import find_fill, is_fill
+from napari_unet_nuclei.core.image.fill import find_fill, near_fill
 from napari_unet_nuclei.core.image.normalise import estimate_noise
 from napari_unet_nuclei.core.image.plane import ImageKind, PlaneLook, Signal, Transform, sample_pixels
-from napari_unet_nuclei.core.image.stain import full_scale, optical_density
+from napari_unet_nuclei.core.image.stain import DARKEST, full_scale, optical_density
 from napari_unet_nuclei.core.types import Labels, Mask, Region
 
 ChosenKind: TypeAlias = Literal["auto"] | ImageKind
@@ -355,7 +355,7 @@ class _Sample:
         dtype = np.dtype(source.array.dtype)
         fill = find_fill(pixels, dtype)
         if fill:
-            pixels[:, is_fill(pixels, fill)] = np.nan
+            pixels[:, near_fill(pixels, fill)] = np.nan
         pixels[~np.isfinite(pixels)] = np.nan
         brightest = float(np.nanmax(pixels)) if np.isfinite(pixels).any() else 1.0
         return _Sample(pixels, channels, full_scale(dtype, brightest))
@@ -369,8 +369,10 @@ class _Sample:
 
     def grey_look(self, kind: ImageKind, inputs: NetworkInputs, name: str) -> PlaneLook:
         """Read one channel, or the mean of channels that show the same."""
-        # Only light has an optical density: values below 0 come from arithmetic, and are turned instead.
-        is_light = bool(inputs.names) and not np.nanmin(self.pixels, initial=np.inf) < 0
+        # Only light has an optical density. Values below 0 come from arithmetic, and those of a mask, 0 and 1, are both
+        # darker than densities tell apart: they are turned instead.
+        darkest, brightest = np.nanmin(self.pixels, initial=np.inf), np.nanmax(self.pixels, initial=-np.inf)
+        is_light = bool(inputs.names) and not darkest < 0 and not brightest <= DARKEST * self.white
         bright: Transform = "density" if is_light else "negative"
         one = Signal(bright if kind == "brightfield" else "intensity", self.channels)
         return self.look(kind, (one,) * (len(inputs.names) or inputs.channels), name)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from skimage.color import hsv2rgb
 from skimage.segmentation import find_boundaries
 
-from napari_unet_nuclei.core.image.fill import find_fill, is_fill
+from napari_unet_nuclei.core.image.fill import find_fill, near_fill
 from napari_unet_nuclei.core.types import AnyArray
 
 Picture = NDArray[np.uint8]
@@ -47,7 +47,7 @@ def _picture_values(image: NDArray[Any]) -> NDArray[Any]:
     known = np.isfinite(colours)
     fill = find_fill(colours.astype(np.float64), image.dtype)
     if fill:
-        known &= ~is_fill(colours.astype(np.float64), fill)
+        known &= ~near_fill(colours.astype(np.float64), fill)
     return np.asarray(colours[known])
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.image.axes import ImageSource
-from napari_unet_nuclei.core.image.fill import find_fill, is_fill
+from napari_unet_nuclei.core.image.fill import find_fill, is_fill, near_fill
 from napari_unet_nuclei.core.image.normalise import SAMPLE_PIXELS, IntensityRange, intensity_range
 from napari_unet_nuclei.core.image.stain import HAEMATOXYLIN, optical_density, stain_density
 from napari_unet_nuclei.core.types import Image, Mask, Region
@@ -161,8 +161,10 @@ def open_plane(
     pixels = sample_pixels(source, index, look.channels, region)
     fill = find_fill(pixels, np.dtype(source.array.dtype))
     sample = look.signals_of(pixels, fill)
-    ranges = {signal: intensity_range(one, percentiles) for signal, one in zip(look.signals, sample, strict=True)}
     complete = bool(np.isfinite(sample).all())
+    if fill:
+        sample[:, near_fill(pixels, fill)] = np.nan
+    ranges = {signal: intensity_range(one, percentiles) for signal, one in zip(look.signals, sample, strict=True)}
     return PlaneReader(source, index, region, look, tuple(ranges[one] for one in look.signals), fill, complete)
 
 

@@ -75,7 +75,9 @@ def scale_for(diameter: float, model_diameter: float) -> float:
     return float(np.clip(scale, *SCALES))
 
 
-def predict_sized(reader: PlaneReader, runner: NetworkRunner, progress: Progress) -> SizedPrediction:
+def predict_sized(
+    reader: PlaneReader, runner: NetworkRunner, progress: Progress, estimate: float = 0.0
+) -> SizedPrediction:
     """Predict a plane at the scale that its own nuclei ask for.
 
     Parameters
@@ -83,9 +85,11 @@ def predict_sized(reader: PlaneReader, runner: NetworkRunner, progress: Progress
     reader : PlaneReader
     runner : NetworkRunner
     progress : Progress
+    estimate : float
+        What `first_look` said of this plane; 0 where it has not been asked yet.
     """
     model_diameter = runner.card.diameter
-    scale = scale_for(first_look(reader, runner, progress), model_diameter)
+    scale = scale_for(estimate or first_look(reader, runner, progress), model_diameter)
     # Each correction gets a share of what is left of the bar, so that it never moves back.
     shares = [1 - 0.5**k for k in range(1, _CORRECTIONS + 1)]
     starts = [0.0, *(share * 0.5 for share in shares)]

@@ -40,10 +40,13 @@ class ChosenLook:
     look : PlaneLook
     sure : bool
         False where another reading, of another kind, is nearly as likely.
+    estimate : float
+        Diameter of the nuclei as `first_look` saw them in this reading, in image pixels; 0 where it was not asked.
     """
 
     look: PlaneLook
     sure: bool = True
+    estimate: float = 0.0
 
 
 def choose_look(
@@ -74,48 +77,46 @@ def choose_look(
     """
     if len(looks) == 1 or region[0] == region[1] or region[2] == region[3]:
         return ChosenLook(looks[0])
-    readers = []
+    opened = []
     for look in looks:
         progress.report(Advanced(0.0, "looking at the kind of image"))
-        readers.append(open_plane(source, index, region, look, runner.card.for_kind(look.kind).percentiles))
-    diameters = [diameter or _diameter(reader, runner) for reader in readers]
+        fitted = runner.for_kind(look.kind)
+        reader = open_plane(source, index, region, look, fitted.card.percentiles)
+        has_head = "size" in fitted.card.architecture.heads
+        estimate = first_look(reader, fitted, Silent()) if has_head and not diameter else 0.0
+        opened.append((reader, fitted, ChosenLook(look, estimate=estimate)))
+    sizes = [diameter or chosen.estimate or fitted.card.diameter for _, fitted, chosen in opened]
     # Windows of one size, for the smallest nuclei, so that all readings are judged by as much of the image.
-    side = WINDOW * min(diameters) / runner.card.diameter
-    evidence = [_evidence(reader, runner, one, side) for reader, one in zip(readers, diameters, strict=True)]
+    side = WINDOW * min(sizes) / runner.card.diameter
+    readings = [
+        (_evidence(reader, fitted, size, side), chosen)
+        for (reader, fitted, chosen), size in zip(opened, sizes, strict=True)
+    ]
     found = {
-        kind: _best([(one, look) for one, look in zip(evidence, looks, strict=True) if look.kind == kind])
+        kind: _best([(evidence, chosen) for evidence, chosen in readings if chosen.look.kind == kind])
         for kind in dict.fromkeys(look.kind for look in looks)
     }
-    (first, look), *others = found.values()
+    (first, likelier), *others = found.values()
     if not others:
-        return ChosenLook(look)
+        return likelier
     [(second, other)] = others
     if second > max(CLEAR * first, LEAST):
-        return ChosenLook(other)
-    return ChosenLook(look, sure=first > max(CLEAR * second, LEAST))
+        return other
+    return replace(likelier, sure=first > max(CLEAR * second, LEAST))
 
 
-def _best(readings: Sequence[tuple[float, PlaneLook]]) -> tuple[float, PlaneLook]:
-    """Return the evidence and the look of the first reading that is as good as the best."""
+def _best(readings: Sequence[tuple[float, ChosenLook]]) -> tuple[float, ChosenLook]:
+    """Return the first reading whose evidence is as good as the best."""
     most = max(evidence for evidence, _ in readings)
-    return next((evidence, look) for evidence, look in readings if evidence >= AS_GOOD * most)
-
-
-def _diameter(reader: PlaneReader, runner: NetworkRunner) -> float:
-    """Estimate the size of nuclei in image pixels; the model's own where it has no head for it."""
-    runner = runner.for_kind(reader.look.kind)
-    if "size" not in runner.card.architecture.heads:
-        return runner.card.diameter
-    return first_look(reader, runner, Silent())
+    return next(reading for reading in readings if reading[0] >= AS_GOOD * most)
 
 
 def _evidence(reader: PlaneReader, runner: NetworkRunner, diameter: float, side: float) -> float:
     """Sum the scores of the nuclei in a window of ``side`` image pixels where something is."""
-    card = runner.card.for_kind(reader.look.kind)
-    scale = scale_for(diameter, card.diameter)
+    scale = scale_for(diameter, runner.card.diameter)
     window = replace(reader, region=_window(reader, side))
     prediction = predict_plane(window, scale, runner, Silent())
-    return float(decode_plane(prediction.maps, thresholds_at(card, scale)).scores.sum())
+    return float(decode_plane(prediction.maps, thresholds_at(runner.card, scale)).scores.sum())
 
 
 def _window(reader: PlaneReader, side: float) -> Region:

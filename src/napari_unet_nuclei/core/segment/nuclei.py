@@ -36,7 +36,12 @@ class FoundNuclei:
 
 
 def find_nuclei(
-    request: SegmentRequest, runner: NetworkRunner, readers: Sequence[PlaneReader], progress: Progress
+    request: SegmentRequest,
+    runner: NetworkRunner,
+    readers: Sequence[PlaneReader],
+    progress: Progress,
+    decides: int = 0,
+    estimate: float = 0.0,
 ) -> FoundNuclei:
     """Find the nuclei of every plane, keeping the maps where they are not too large.
 
@@ -47,9 +52,13 @@ def find_nuclei(
     readers : sequence of PlaneReader
         One per plane, all of the same shape.
     progress : Progress
+    decides : int
+        Which of the planes decides for all how large nuclei are.
+    estimate : float
+        Diameter in image pixels that a first look at that plane has found; 0 where there was none.
     """
     settings = request.settings
-    predictions = _Predictions(request, runner, readers, Share(progress, 0.0, NETWORK_SHARE))
+    predictions = _Predictions(request, runner, readers, Share(progress, 0.0, NETWORK_SHARE), decides, estimate)
     own = thresholds_at(runner.card, predictions.scale)
     thresholds = chosen_thresholds(own, settings)
     shape = (len(readers), *readers[0].shape)
@@ -71,24 +80,30 @@ def find_nuclei(
 class _Predictions:
     """Network output of all planes, made one by one when they are asked for.
 
-    The middle plane goes first where the size is automatic: it decides the scale of all, so that a nucleus keeps its
-    size through the stack.
+    One plane goes first where the size is automatic: it decides the scale of all, so that a nucleus keeps its size
+    through the stack.
     """
 
     def __init__(
-        self, request: SegmentRequest, runner: NetworkRunner, readers: Sequence[PlaneReader], progress: Progress
+        self,
+        request: SegmentRequest,
+        runner: NetworkRunner,
+        readers: Sequence[PlaneReader],
+        progress: Progress,
+        decides: int,
+        estimate: float,
     ) -> None:
         self.runner = runner
         self.readers = readers
         self.progress = progress
         self._ready: dict[int, Prediction] = {}
         settings = request.settings
-        middle = len(readers) // 2
-        if readers[middle].shape[0] == 0 or readers[middle].shape[1] == 0:
+        if 0 in readers[decides].shape:
             self.diameter, self.scale = runner.card.diameter, 1.0
         elif settings.diameter_auto and "size" in runner.card.architecture.heads:
-            sized = predict_sized(readers[middle], runner, Share(progress, 0.0, 1 / len(readers)))
-            self._ready[middle] = sized.prediction
+            share = Share(progress, 0.0, 1 / len(readers))
+            sized = predict_sized(readers[decides], runner, share, estimate)
+            self._ready[decides] = sized.prediction
             self.scale = sized.prediction.scale
             self.diameter = sized.diameter or runner.card.diameter
         else:

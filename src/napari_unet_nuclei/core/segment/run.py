@@ -15,7 +15,7 @@ from napari_unet_nuclei.core.image.axes import guess_axes
 from napari_unet_nuclei.core.image.image_file import named_source
 from napari_unet_nuclei.core.image.kind import named_channel, possible_looks
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
-from napari_unet_nuclei.core.image.plane import ImageKind, PlaneLook, PlaneReader, Transform, open_plane
+from napari_unet_nuclei.core.image.plane import ImageKind, PlaneLook, PlaneReader, Transform, open_plane, sample_pixels
 from napari_unet_nuclei.core.labels.decode import TUNED
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.device import Device, choose_device
@@ -137,11 +137,12 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
     device = choose_device(settings.device).using(request.number_format)
     model, placed = _ready(entry.path, entry.path.stat().st_mtime_ns, device)
     runner = NetworkRunner(model, device, settings.tile, settings.flips, placed=placed)
-    chosen = look_at_image(request, indices[len(indices) // 2], region, runner, progress)
+    deciding = deciding_plane(request, indices, region)
+    chosen = look_at_image(request, deciding, region, runner, progress)
     look, runner = chosen.look, runner.for_kind(chosen.look.kind)
     model = runner.model
     readers = [open_plane(source, index, region, look, model.card.percentiles) for index in indices]
-    found = _find(request, runner, readers, progress)
+    found = _find(request, runner, readers, progress, indices.index(deciding), chosen.estimate)
     semantic = model.card.task == "semantic"
     count = int(found.labels.max(initial=0))
     told = () if semantic else remedies(count, look.kind, chosen.sure, settings.kind != "auto")
@@ -216,17 +217,41 @@ def evident_kind(request: SegmentRequest) -> ImageKind | None:
     if not indices:
         return None
     inputs = default_registry().find(request.model).card.network_inputs
-    index, region = indices[len(indices) // 2], checked_region(request)
+    region = checked_region(request)
+    index = deciding_plane(request, indices, region)
     kinds = {look.kind for look in possible_looks(request.source, index, region, request.channel, "auto", inputs)}
     return kinds.pop() if len(kinds) == 1 else None
 
 
+def deciding_plane(request: SegmentRequest, indices: Sequence[tuple[int, ...]], region: Region) -> tuple[int, ...]:
+    """Choose the plane that decides for all how the image is read and how large its nuclei are.
+
+    It is the middle one, or where that one was never taken, and has one value everywhere, the next to it that shows
+    something.
+    """
+    middle = len(indices) // 2
+    if len(indices) == 1:
+        return indices[middle]
+    channels = request.shown_channels
+    for place in sorted(range(len(indices)), key=lambda one: abs(one - middle)):
+        pixels = sample_pixels(request.source, indices[place], channels, region)
+        known = pixels[np.isfinite(pixels)]
+        if known.size and known.min() < known.max():
+            return indices[place]
+    return indices[middle]
+
+
 def _find(
-    request: SegmentRequest, runner: NetworkRunner, readers: Sequence[PlaneReader], progress: Progress
+    request: SegmentRequest,
+    runner: NetworkRunner,
+    readers: Sequence[PlaneReader],
+    progress: Progress,
+    decides: int,
+    estimate: float,
 ) -> FoundNuclei:
     """Find nuclei, or classes in their place."""
     if runner.card.task == "instances":
-        return find_nuclei(request, runner, readers, progress)
+        return find_nuclei(request, runner, readers, progress, decides, estimate)
     unused = thresholds_at(runner.card, 1.0)
     return FoundNuclei(classify(runner, readers, progress), np.zeros(0), None, unused, unused, 0.0)
 
