@@ -39,11 +39,14 @@ GAMMA_SPREAD = 0.12
 WHITE_RANGE = (0.85, 1.0)
 """White of a scanner's red, green and blue: lamps and white balances differ."""
 
-IHC_SHARE = 0.5
+IHC_SHARE = 0.2
 """Share of crops that become immunohistochemistry."""
 
 JPEG_SHARE, JPEG_QUALITIES = 0.3, (30, 95)
 """Share of crops that are compressed, and the qualities."""
+
+ALONE_SHARE = 0.15
+"""Share of crops whose inputs all show the first signal, haematoxylin: so pictures with DAB round nuclei are read."""
 
 DAB_AMOUNTS = (0.25, 1.3)
 """Optical density of DAB where it is strongest, faint to black-brown."""
@@ -135,6 +138,8 @@ def restained(
         shown = compressed(shown, int(rng.integers(*JPEG_QUALITIES)))
     # Laid-on DAB is known in the crop alone.
     whole = shown if ihc else scan.show(rows)
+    if rng.random() < ALONE_SHARE:
+        signals = (signals[0],) * len(signals)
     result = np.empty((len(signals), *labels.shape), np.float32)
     for target, signal in zip(result, signals, strict=True):
         found = intensity_range(signal.of(list(whole), 1.0), percentiles)
@@ -145,9 +150,9 @@ def restained(
 def draw_dab(picture: NDArray[np.float32], labels: Labels, rng: np.random.Generator) -> NDArray[np.float32]:
     """Draw optical densities of DAB (Y, X) over some nuclei, their membranes, or the tissue."""
     amount = np.exp(rng.uniform(*np.log(DAB_AMOUNTS)))
-    kind = rng.choice(["nuclei", "membranes", "tissue"], p=[0.25, 0.6, 0.15])
+    kind = rng.choice(["nuclei", "membranes", "tissue"], p=[0.6, 0.25, 0.15])
     count = int(labels.max(initial=0)) + 1
-    chosen = rng.random(count) < rng.uniform(0.5 if kind == "membranes" else 0.1, 1.0)
+    chosen = rng.random(count) < rng.uniform(0.1, 1.0)
     chosen[0] = False
     levels = np.where(chosen, rng.uniform(0.5, 1.0, count), 0)
     if kind == "nuclei":
