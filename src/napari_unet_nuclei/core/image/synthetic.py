@@ -210,6 +210,7 @@ def immunohistochemistry(
     haematoxylin = 0.8 * _haematoxylin(clean, diameter)
     if dab == "nuclei":
         strength = np.where(rng.random(labels.max() + 1) < 0.4, rng.uniform(0.5, 2.0, labels.max() + 1), 0.0)
+        strength[0] = 0
         brown = gaussian_filter(strength[labels] * (0.6 + 0.4 * clean), 1.0)
         haematoxylin *= 1 - 0.95 * np.clip(brown, 0, 1)
     else:
