@@ -114,7 +114,7 @@ def test_pixels_that_are_no_numbers_are_background_and_mentioned_once():
 def test_a_bright_background_is_read_by_its_density_and_said():
     dark = segment(IMAGE, **CPU)
     bright = segment(transmitted(IMAGE), **CPU)
-    assert any("Dark nuclei on bright" in notice for notice in bright.notices)
+    assert any("dark nuclei on bright" in notice for notice in bright.notices)
     assert not any("was made for" in notice for notice in bright.notices)
     assert (dark.kind, bright.kind) == ("fluorescence", "brightfield")
     assert (dark.model, bright.model) == ("nuclei", "nuclei")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -87,9 +89,11 @@ def test_the_scale_brings_nuclei_to_the_models_size_within_bounds(diameter, scal
     assert scale_for(diameter, 22.0) == pytest.approx(scale)
 
 
-def reader_of(pixels: np.ndarray) -> PlaneReader:
+def reader_of(pixels: np.ndarray, inputs: int = 1) -> PlaneReader:
     height, width = pixels.shape
-    return PlaneReader(ImageSource(pixels, "YX"), (), (0, height, 0, width), GREY, (IntensityRange(0, 1),))
+    look = replace(GREY, signals=GREY.signals * inputs)
+    ranges = (IntensityRange(0, 1),) * inputs
+    return PlaneReader(ImageSource(pixels, "YX"), (), (0, height, 0, width), look, ranges)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 2000), (900, 2), (400, 700)])
@@ -101,7 +105,7 @@ def test_planes_of_any_shape_are_looked_at(shape):
 
 def test_a_plane_without_nuclei_has_no_diameter(bundled_model):
     runner = NetworkRunner(bundled_model, FLOAT32, 512)
-    sized = predict_sized(reader_of(np.zeros((100, 100), np.float32)), runner, Silent())
+    sized = predict_sized(reader_of(np.zeros((100, 100), np.float32), inputs=2), runner, Silent())
     assert sized.diameter == 0
     assert sized.prediction.scale == 1
 
