@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader, open_plane
 from napari_unet_nuclei.core.labels.decode import decode_plane
@@ -80,20 +82,11 @@ def choose_look(
     opened = []
     for look in looks:
         progress.report(Advanced(0.0, "looking at the kind of image"))
-        fitted = runner.for_kind(look.kind)
-        reader = open_plane(source, index, region, look, fitted.card.percentiles)
-        has_head = "size" in fitted.card.architecture.heads
-        estimate = first_look(reader, fitted, Silent()) if has_head and not diameter else 0.0
-        opened.append((reader, fitted, ChosenLook(look, estimate=estimate)))
-    sizes = [diameter or chosen.estimate or fitted.card.diameter for _, fitted, chosen in opened]
+        opened.append(_Opened.of(look, source, index, region, runner, diameter))
     # Windows of one size, for the smallest nuclei, so that all readings are judged by as much of the image.
-    side = WINDOW * min(sizes) / runner.card.diameter
-    readings = [
-        (_evidence(reader, fitted, size, side), chosen)
-        for (reader, fitted, chosen), size in zip(opened, sizes, strict=True)
-    ]
+    side = WINDOW * min(one.size for one in opened) / runner.card.diameter
     found = {
-        kind: _best([(evidence, chosen) for evidence, chosen in readings if chosen.look.kind == kind])
+        kind: _best([one for one in opened if one.chosen.look.kind == kind], side)
         for kind in dict.fromkeys(look.kind for look in looks)
     }
     (first, likelier), *others = found.values()
@@ -105,18 +98,51 @@ def choose_look(
     return replace(likelier, sure=first > max(CLEAR * second, LEAST))
 
 
-def _best(readings: Sequence[tuple[float, ChosenLook]]) -> tuple[float, ChosenLook]:
-    """Return the first reading whose evidence is as good as the best."""
-    most = max(evidence for evidence, _ in readings)
-    return next(reading for reading in readings if reading[0] >= AS_GOOD * most)
+@dataclass(frozen=True)
+class _Opened:
+    """A reading, what the network needs for it, and the size of its nuclei in image pixels."""
+
+    chosen: ChosenLook
+    reader: PlaneReader
+    runner: NetworkRunner
+    size: float
+
+    @staticmethod
+    def of(
+        look: PlaneLook,
+        source: ImageSource,
+        index: tuple[int, ...],
+        region: Region,
+        runner: NetworkRunner,
+        diameter: float,
+    ) -> _Opened:
+        fitted = runner.for_kind(look.kind)
+        reader = open_plane(source, index, region, look, fitted.card.percentiles)
+        has_head = "size" in fitted.card.architecture.heads
+        estimate = first_look(reader, fitted, Silent()) if has_head and not diameter else 0.0
+        chosen = ChosenLook(look, estimate=estimate)
+        return _Opened(chosen, reader, fitted, diameter or estimate or fitted.card.diameter)
+
+    def evidence(self, window: Region) -> float:
+        """Sum the scores of the nuclei in a window."""
+        scale = scale_for(self.size, self.runner.card.diameter)
+        prediction = predict_plane(replace(self.reader, region=window), scale, self.runner, Silent())
+        return float(decode_plane(prediction.maps, thresholds_at(self.runner.card, scale)).scores.sum())
 
 
-def _evidence(reader: PlaneReader, runner: NetworkRunner, diameter: float, side: float) -> float:
-    """Sum the scores of the nuclei in a window of ``side`` image pixels where something is."""
-    scale = scale_for(diameter, runner.card.diameter)
-    window = replace(reader, region=_window(reader, side))
-    prediction = predict_plane(window, scale, runner, Silent())
-    return float(decode_plane(prediction.maps, thresholds_at(runner.card, scale)).scores.sum())
+def _best(readings: Sequence[_Opened], side: float) -> tuple[float, ChosenLook]:
+    """Return the first reading of one kind whose evidence is as good as the best, and that evidence.
+
+    Each is judged where it is brightest, two readings where either of them is: brown nuclei, say, may lie elsewhere
+    than blue ones.
+    """
+    windows = [_window(one.reader, side) for one in readings]
+    if len(readings) == 2:
+        evidence = [float(np.mean([one.evidence(window) for window in windows])) for one in readings]
+    else:
+        evidence = [one.evidence(window) for one, window in zip(readings, windows, strict=True)]
+    best = next(number for number, found in enumerate(evidence) if found >= AS_GOOD * max(evidence))
+    return evidence[best], readings[best].chosen
 
 
 def _window(reader: PlaneReader, side: float) -> Region:
