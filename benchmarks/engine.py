@@ -52,7 +52,6 @@ def segmentation_figures(megapixels: int, runs: int) -> dict[str, Any]:
     """Median times per megapixel, in seconds, with the share of the ceiling."""
     from napari_unet_nuclei import load_model, segment
     from napari_unet_nuclei.core.model.device import choose_device
-    from napari_unet_nuclei.core.model.registry import default_registry
     from napari_unet_nuclei.core.segment import nuclei as engine
     from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 
@@ -61,7 +60,7 @@ def segmentation_figures(megapixels: int, runs: int) -> dict[str, Any]:
     precision = str(device.precision).removeprefix("torch.")
     network, decoding = Stopwatch(NetworkRunner.run), Stopwatch(engine.decode_plane)
     segment(image[:512, :512], axes="YX")  # loads the model and warms up
-    bundled = load_model(default_registry().for_kind("fluorescence").name).network
+    bundled = load_model().network
     work = gigaflop_per_megapixel(bundled.fold_normalisation()) * 1e9 * megapixels
     times: dict[str, list[float]] = {"network": [], "decoding": [], "total": [], "automatic": []}
     shares = []

@@ -30,9 +30,8 @@ def measure() -> Table:
 def peak_memory(megapixels: int) -> tuple[int, int]:
     """Return bytes (before the run, at the peak)."""
     from napari_unet_nuclei import load_model, segment
-    from napari_unet_nuclei.core.model.registry import default_registry
 
-    load_model(default_registry().for_kind("fluorescence").name)
+    load_model()
     image = field(megapixels)
     ready = highest_resident()
     segment(image, axes="YX")

@@ -172,7 +172,7 @@ def test_what_a_model_was_taught_stands_beside_what_it_was_made_for(qtbot, tiny_
     item = dock.models.currentItem()
     assert (item.text(1), item.toolTip(1)) == (
         "fluorescence +",
-        "For fluorescence images, taught on brightfield ones",
+        "For fluorescence and brightfield images",
     )
     text = dock.card.toPlainText()
     assert "nuclei in brightfield images of 8 to 17.5 px, to which the automatic size leans" in text

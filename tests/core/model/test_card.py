@@ -57,7 +57,7 @@ def test_figures_of_an_old_and_a_new_model_stand_side_by_side():
 def test_a_card_says_what_a_model_was_made_for_and_what_it_was_taught():
     assert ModelCard(name="x").purpose == "for fluorescence images"
     taught = ModelCard(name="x").fitted("brightfield", taught=(20.0,))
-    assert taught.purpose == "for fluorescence images, taught on brightfield ones"
+    assert taught.purpose == "for fluorescence and brightfield images"
     assert taught.kinds == ("fluorescence", "brightfield")
 
 

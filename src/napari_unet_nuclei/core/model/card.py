@@ -285,8 +285,7 @@ class ModelCard(Part):
         """What the model is for, in a few words."""
         if self.classes:
             return f"tells {len(self.classes)} classes"
-        others = " and ".join(self.other_kinds)
-        return f"for {self.image_kind} images" + (f", taught on {others} ones" if others else "")
+        return f"for {' and '.join(self.kinds)} images"
 
     @property
     def network_inputs(self) -> NetworkInputs:
