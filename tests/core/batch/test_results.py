@@ -163,7 +163,7 @@ def test_the_summary_has_a_row_per_image_with_what_matters(folder, tmp_path) -> 
     assert rows["plane.ome.tif"].median_area_um2 == pytest.approx(plane.area_px.median() / 4)
     assert np.isnan(rows["colours.png"].median_area_um2)
     assert (rows["bad.tif"].status, np.isnan(rows["bad.tif"].nuclei)) == ("failed", True)
-    assert "from the haematoxylin stain" in rows["colours.png"].message
+    assert "stained with haematoxylin" in rows["colours.png"].message
 
 
 def test_the_report_tells_failures_first_and_shows_every_image(folder, tmp_path) -> None:

@@ -16,6 +16,7 @@ from napari_unet_nuclei.core.segment import automatic_size
 from napari_unet_nuclei.core.segment.automatic_size import predict_sized
 from napari_unet_nuclei.core.segment.evidence import ChosenLook, choose_look
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
+from napari_unet_nuclei.core.segment.run import segment
 from tests.recording import RecordingProgress
 
 
@@ -89,6 +90,7 @@ def test_choosing_can_be_cancelled(runner):
 def test_dab_counts_in_nuclei_and_not_round_them(runner, dab, name, diameter):
     image = immunohistochemistry(dab, shape=(320, 320), diameter=diameter, count=int(40_000 / diameter**2)).image
     assert choose(runner, image, "YXS").look.name == name
+    assert f"Read as dark nuclei on bright, stained with {name}." in segment(image, axes="YXS", device="cpu").notices
 
 
 def test_the_size_that_the_chosen_reading_showed_is_not_estimated_again(runner, monkeypatch):

@@ -35,11 +35,10 @@ from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import AnyArray, Region
 
 TURNED: dict[Transform, str] = {
-    "haematoxylin": ", from the haematoxylin stain",
     "density": ", from its optical density",
     "negative": ": the image was inverted",
 }
-"""How dark nuclei on a bright background were made bright, after the words that say the kind of image."""
+"""How grey nuclei on a bright background were made bright, after the words that say the kind of image."""
 
 
 def segment(
@@ -317,7 +316,8 @@ def notices_of_look(look: PlaneLook, readers: Sequence[PlaneReader], settings: S
     elif not all(reader.complete for reader in readers):
         yield "Some pixels are NaN or infinite; they were treated as background."
     if look.kind == "brightfield":
-        yield f"Read as dark nuclei on bright{TURNED[look.signals[0].transform]}."
+        how = f", stained with {look.name}" if look.stained else TURNED[look.signals[0].transform]
+        yield f"Read as dark nuclei on bright{how}."
     elif readers[0].source.is_colour:
         yield f"Colour picture: read from the {look.name}."
 
