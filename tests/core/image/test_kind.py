@@ -8,7 +8,7 @@ from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.kind import (
     NetworkInputs,
     grey_kinds,
-    look_by_labels,
+    looks_by_labels,
     possible_looks,
 )
 from napari_unet_nuclei.core.image.plane import PlaneLook, Signal
@@ -171,7 +171,7 @@ def test_labels_tell_the_kind_of_a_grey_image(turned):
     light, labels = draw_nuclei((200, 200), 22, 120, np.random.default_rng(0), clumped=0.9)
     image = camera(light, np.random.default_rng(0)).astype(np.float32)
     source = ImageSource(3000 - image if turned else image, "YX")
-    found = look_by_labels(source, (), (0, 200, 0, 200), labels)
+    found = looks_by_labels(source, (), (0, 200, 0, 200), labels)[0].look
     assert found.kind == ("brightfield" if turned else "fluorescence")
 
 
@@ -179,13 +179,15 @@ def test_labels_tell_which_colour_shows_the_nuclei():
     light, labels = draw_nuclei((200, 200), 22, 30, np.random.default_rng(0))
     other = draw_nuclei((200, 200), 40, 10, np.random.default_rng(1))[0]
     image = (np.stack([120 * light, 240 * other, 240 * other], axis=-1)).astype(np.uint8)
-    assert look_by_labels(ImageSource(image, "YXS"), (), (0, 200, 0, 200), labels).name == "red channel"
+    [found, *_] = looks_by_labels(ImageSource(image, "YXS"), (), (0, 200, 0, 200), labels)
+    assert found.look.name == "red channel"
 
 
 def test_a_chosen_kind_holds_against_the_labels():
     light, labels = draw_nuclei((100, 100), 22, 8, np.random.default_rng(0))
     source = ImageSource(light, "YX")
-    assert look_by_labels(source, (), (0, 100, 0, 100), labels, kind="brightfield").kind == "brightfield"
+    [found, *_] = looks_by_labels(source, (), (0, 100, 0, 100), labels, kind="brightfield")
+    assert found.look.kind == "brightfield"
 
 
 @pytest.mark.parametrize("dab", ["nuclei", "membranes"])

@@ -170,7 +170,7 @@ class Planner:
     ) -> tuple[float, float]:
         """Return model pixels per image pixel, and the diameter of a nucleus in image pixels."""
         card = runner.card
-        if self.request.settings.diameter_auto and "size" in card.architecture.heads:
+        if self.request.settings.diameter_auto and card.tells_size:
             return find_scale(reader, runner, progress, estimate)
         diameter = given_diameter(self.request, card.diameter)
         return scale_for(diameter, card.diameter), diameter

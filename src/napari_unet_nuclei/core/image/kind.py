@@ -248,32 +248,6 @@ def stained_signals(inputs: tuple[InputName, ...], channels: tuple[int, ...]) ->
     return tuple(Signal(transforms[name], channels) for name in inputs)
 
 
-def look_by_labels(
-    source: ImageSource,
-    index: tuple[int, ...],
-    region: Region,
-    labels: Labels,
-    channel: int | str | None = None,
-    kind: ChosenKind = "auto",
-    inputs: NetworkInputs | None = None,
-) -> PlaneLook:
-    """Choose the reading in which labelled nuclei are brightest against what lies round them.
-
-    Parameters
-    ----------
-    source, index, region, channel, kind, inputs
-        As for `possible_looks`.
-    labels : ndarray, shape (Y, X), int
-        Of the region; without nuclei the likeliest reading is returned.
-
-    Raises
-    ------
-    ImageShapeError
-        As `possible_looks`.
-    """
-    return looks_by_labels(source, index, region, labels, channel, kind, inputs)[0].look
-
-
 @dataclass(frozen=True)
 class LabelledLook:
     """A reading, and how much brighter labelled nuclei are in it than what lies round them.

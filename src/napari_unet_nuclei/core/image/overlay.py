@@ -44,10 +44,8 @@ def for_screen(image: AnyArray) -> Picture:
 def _picture_values(image: NDArray[Any]) -> NDArray[Any]:
     """Return the pixels that are finite and no fill."""
     colours = np.moveaxis(image, -1, 0) if image.ndim == 3 else image[None]
-    known = np.isfinite(colours)
-    fill = find_fill(colours.astype(np.float64), image.dtype)
-    if fill:
-        known &= ~near_fill(colours.astype(np.float64), fill)
+    pixels = colours.astype(np.float64)
+    known = np.isfinite(pixels) & ~near_fill(pixels, find_fill(pixels, image.dtype))
     return np.asarray(colours[known])
 
 

@@ -14,6 +14,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from napari_unet_nuclei.core.image.drawing import Nucleus, camera, draw, draw_nuclei, place_nuclei, uneven_light
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.image.stain import DAB, HAEMATOXYLIN, STAIN_VECTORS
 from napari_unet_nuclei.core.types import AnyArray, Labels
 
 __all__ = [
@@ -29,10 +30,8 @@ __all__ = [
     "z_stack",
 ]
 
-# Absorbance in red, green, blue, after Ruifrok and Johnston 2001; eosin a little warmer, as most scanners show it.
-_HAEMATOXYLIN = np.array([0.65, 0.70, 0.29])
+# Absorbance in red, green and blue, a little warmer than in `STAIN_VECTORS`, as most scanners show it.
 _EOSIN = np.array([0.07, 0.95, 0.25])
-_DAB = np.array([0.27, 0.57, 0.78])
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +178,7 @@ def stained_tissue(
     gaps = np.clip((_structure(shape, 18, rng) - 1.1) * 3, 0, 1) * (gaussian_filter(clean, diameter / 4) < 0.1)
     texture = 0.7 * _fibres(shape, rng) + 0.6 * _structure(shape, 1.5, rng) + _structure(shape, 30, rng)
     eosin = (0.33 + 0.07 * texture) * (1 - gaussian_filter(gaps, 1.5)) * (1 - 0.25 * clean)
-    absorbance = haematoxylin[..., None] * _HAEMATOXYLIN + np.clip(eosin, 0.01, None)[..., None] * _EOSIN
+    absorbance = haematoxylin[..., None] * STAIN_VECTORS[HAEMATOXYLIN] + np.clip(eosin, 0.01, None)[..., None] * _EOSIN
     return Sample("Stained tissue", _scanned(absorbance, rng), labels, "YXS", PixelSize(0.5, 0.5))
 
 
@@ -217,7 +216,7 @@ def immunohistochemistry(
         distance = distance_transform_edt(labels == 0)
         brown = gaussian_filter(0.9 * np.exp(-(((distance - diameter / 6) / 1.6) ** 2)) * (labels == 0), 0.7)
     brown += np.clip(0.015 * _structure(shape, 20, rng), 0, None)
-    absorbance = haematoxylin[..., None] * _HAEMATOXYLIN + brown[..., None] * _DAB
+    absorbance = haematoxylin[..., None] * STAIN_VECTORS[HAEMATOXYLIN] + brown[..., None] * STAIN_VECTORS[DAB]
     name = "Immunohistochemistry of nuclei" if dab == "nuclei" else "Immunohistochemistry of membranes"
     return Sample(name, _scanned(absorbance, rng), labels, "YXS", PixelSize(0.5, 0.5))
 

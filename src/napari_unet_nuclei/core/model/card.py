@@ -288,6 +288,11 @@ class ModelCard(Part):
         return f"for {' and '.join(self.kinds)} images"
 
     @property
+    def tells_size(self) -> bool:
+        """True where the network tells the size of nuclei."""
+        return "size" in self.architecture.heads
+
+    @property
     def network_inputs(self) -> NetworkInputs:
         """What the network takes in."""
         channels = self.architecture.in_channels

@@ -118,8 +118,7 @@ class _Opened:
     ) -> _Opened:
         fitted = runner.for_kind(look.kind)
         reader = open_plane(source, index, region, look, fitted.card.percentiles)
-        has_head = "size" in fitted.card.architecture.heads
-        estimate = first_look(reader, fitted, Silent()) if has_head and not diameter else 0.0
+        estimate = first_look(reader, fitted, Silent()) if fitted.card.tells_size and not diameter else 0.0
         chosen = ChosenLook(look, estimate=estimate)
         return _Opened(chosen, reader, fitted, diameter or estimate or fitted.card.diameter)
 

@@ -100,7 +100,7 @@ class _Predictions:
         settings = request.settings
         if 0 in readers[decides].shape:
             self.diameter, self.scale = runner.card.diameter, 1.0
-        elif settings.diameter_auto and "size" in runner.card.architecture.heads:
+        elif settings.diameter_auto and runner.card.tells_size:
             share = Share(progress, 0.0, 1 / len(readers))
             sized = predict_sized(readers[decides], runner, share, estimate)
             self._ready[decides] = sized.prediction

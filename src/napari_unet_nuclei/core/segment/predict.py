@@ -175,7 +175,7 @@ def _predict(
     for number, tile in enumerate(tiles):
         progress.report(Advanced(number / len(tiles), f"tile {number + 1} of {len(tiles)}"))
         output = runner.run(grid.read(reader, tile.outer), progress)
-        if "size" in architecture.heads:
+        if runner.card.tells_size:
             evidence += SizeEvidence.of(output[:, *tile.crop], runner.card, scale)
             check(evidence)
         grid.place(output[chosen], tile, maps)

@@ -61,10 +61,10 @@ def finish_model(
     predictions = predict_samples(Model(card, network), validation, device, Share(progress, 0.0, 0.25))
     runner = NetworkRunner(Model(card, network), device, TILE)
     crops, seen = augmented(training, runner, Share(progress, 0.25, 0.5))
+    judging, altered = (list(zip(*part, strict=True)) for part in ((validation, predictions), (crops, seen)))
     kinds = sorted({sample.kind for sample in validation})
     for done, kind in enumerate(kinds):
         share = Share(progress, 0.5 + 0.5 * done / len(kinds), 0.5 + 0.5 * (done + 1) / len(kinds))
-        judging, altered = (list(zip(*part, strict=True)) for part in ((validation, predictions), (crops, seen)))
         card = _fitted_to_kind(card, kind, judging, altered, share)
     counts = [
         compare(sample, prediction, card.for_kind(sample.kind))

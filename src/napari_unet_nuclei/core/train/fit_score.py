@@ -14,9 +14,9 @@ from napari_unet_nuclei.core.model.card import ModelCard, Thresholds
 from napari_unet_nuclei.core.progress import Advanced, Progress, Share
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.segment.predict import Prediction, predict_plane
-from napari_unet_nuclei.core.train.augment import Augmentation, StainMixing
 from napari_unet_nuclei.core.train.fit_thresholds import judge_candidates
-from napari_unet_nuclei.core.train.samples import Sample, StainForm, cut_crop, sampling_weights
+from napari_unet_nuclei.core.train.instances import InstanceTask
+from napari_unet_nuclei.core.train.samples import Sample, cut_crop, sampling_weights
 from napari_unet_nuclei.core.train.validate import sample_reader
 
 FOREGROUNDS = (0.4, 0.55, 0.7)
@@ -149,10 +149,8 @@ def augmented(
         return [], []
     rng = np.random.default_rng(seed)
     chances = sampling_weights(with_nuclei)
-    card = runner.card
-    signals = card.network_inputs.names
-    stains = StainForm(signals, card.percentiles, 1.0) if signals else None
-    augmentation = Augmentation(without=(StainMixing,) if signals else ())
+    task = InstanceTask(runner.card)
+    augmentation, stains = task.augmentation(1.0), task.stains(1.0)
     crops, predictions = [], []
     for number in range(CROPS):
         progress.report(Advanced(number / CROPS, "looking at altered images"))

@@ -54,13 +54,17 @@ class InstanceTask:
         # The network's signals are no colours; their stains vary before they are made.
         return Augmentation(strength, without=(StainMixing,) if self.card.network_inputs.names else ())
 
+    def stains(self, strength: float) -> StainForm | None:
+        """Return how stained crops vary; None where they do not, or the network reads no signals."""
+        names = self.card.network_inputs.names
+        return StainForm(names, self.card.percentiles, strength) if strength and names else None
+
     def draw_crop(self, sample: Sample, side: int, strength: float, rng: np.random.Generator) -> Crop:
         """Cut a square in which nuclei mostly are near the model's size, or make up one without any."""
         if rng.random() < BLANK_SHARE:
             return blank_crop(len(sample.image), side, rng)
-        stains = StainForm(self.card.network_inputs.names, self.card.percentiles, strength)
         scale = draw_scale(sample, self.card.diameter, rng)
-        crop = cut_crop(sample, side, scale, rng, stains if strength and stains.inputs else None)
+        crop = cut_crop(sample, side, scale, rng, self.stains(strength))
         return add_fill(crop, rng) if rng.random() < FILL_SHARE * strength else crop
 
     def targets(self, crops: Sequence[Crop], device: str) -> Targets:
