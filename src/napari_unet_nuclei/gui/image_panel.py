@@ -11,8 +11,8 @@ from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QLineEdit, QWidget
 
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
 from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.channels import find_channel, named_channel
 from napari_unet_nuclei.core.image.image_file import named_source
-from napari_unet_nuclei.core.image.kind import find_channel, named_channel
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import Region
 from napari_unet_nuclei.gui.choice_box import choice_box, keep_narrow

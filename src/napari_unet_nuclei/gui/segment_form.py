@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QFormLayout, QGroupBox, QLabel, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError, SettingsError
-from napari_unet_nuclei.core.image.kind import named_channel
+from napari_unet_nuclei.core.image.channels import named_channel
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
 from napari_unet_nuclei.core.settings import SegmentSettings

@@ -18,8 +18,8 @@ from napari_unet_nuclei.core.batch.template import RequestTemplate, chosen_plane
 from napari_unet_nuclei.core.batch.work import Task, check_ownership, finished
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
 from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.channels import find_channel, named_channel, open_channel_text
 from napari_unet_nuclei.core.image.image_file import ImageHeader
-from napari_unet_nuclei.core.image.kind import find_channel, named_channel, open_channel_text
 from napari_unet_nuclei.core.image.read import read_header
 from napari_unet_nuclei.core.model.registry import default_registry
 from napari_unet_nuclei.core.progress import Advanced, Progress

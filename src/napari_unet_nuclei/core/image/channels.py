@@ -1,0 +1,77 @@
+"""Which channel of an image shows the nuclei, by its name, and what people call channels."""
+
+from __future__ import annotations
+
+import re
+
+from napari_unet_nuclei.core.errors import ImageShapeError
+from napari_unet_nuclei.core.image.axes import ImageSource
+
+NUCLEAR_NAMES = re.compile(
+    r"dapi|hoechst|draq|nucblue|nucspot|ha?ematoxylin|propidium|sir-?dna|to-?pro"
+    r"|(?<![a-z])(?:syto|h2b|nuc(?!leol))|(?<![a-z])dna(?![a-z])|(?<![a-z0-9])(?:pi|h)(?![a-z0-9])",
+    re.IGNORECASE,
+)
+"""Names of channels that show nuclei: dyes and proteins of the nucleus. Names that are parts of other words as well
+count only where a word begins; a digit or an underscore before it, as in "w1_nuc", is no part of it."""
+
+
+def named_channel(source: ImageSource) -> int | None:
+    """Return the channel whose name says that it shows nuclei; None where there is none, or more than one."""
+    if source.channels == 1 or source.is_colour:
+        return None
+    found = [channel for channel, name in enumerate(source.channel_names) if NUCLEAR_NAMES.search(name)]
+    return found[0] if len(found) == 1 else None
+
+
+def find_channel(source: ImageSource, said: str) -> int:
+    """Find the channel that a person means.
+
+    Parameters
+    ----------
+    source : ImageSource
+    said : str
+        Name, whether in capitals or not, number from 0, or a part of a name that no other channel has.
+
+    Raises
+    ------
+    ImageShapeError
+        If there is no such channel, or more than one; the message names those there are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> image = ImageSource(np.zeros((3, 8, 8)), "CYX", ("DAPI", "GFP-488", "RFP-561"))
+    >>> find_channel(image, "dapi"), find_channel(image, "488"), find_channel(image, "2")
+    (0, 1, 2)
+    """
+    wanted = said.strip().casefold()
+    names = [source.channel_name(channel).casefold() for channel in range(source.channels)]
+    if wanted in names:
+        return names.index(wanted)
+    if wanted.isdecimal() and int(wanted) < source.channels:
+        return int(wanted)
+    found = [channel for channel, name in enumerate(names) if wanted and wanted in name]
+    if len(found) == 1:
+        return found[0]
+    meant = said if said.isdecimal() else f"'{said}'"
+    if source.channels == 1:
+        raise ImageShapeError(f"There is no channel {meant} to choose: the image has {channels_text(source)}.")
+    many = "More than one channel is called" if found else "There is no channel"
+    raise ImageShapeError(f"{many} {meant}: the image has {channels_text(source)}.")
+
+
+def channels_text(source: ImageSource) -> str:
+    """Say which channels there are: "2 channels, DAPI (0) and GFP (1)"."""
+    if source.channels == 1:
+        return "only one channel"
+    if not any(source.channel_names) and not source.is_colour:
+        return f"{source.channels} channels, counted from 0"
+    named = [f"{source.channel_name(channel)} ({channel})" for channel in range(source.channels)]
+    return f"{source.channels} channels, {', '.join(named[:-1])} and {named[-1]}"
+
+
+def open_channel_text(source: ImageSource) -> str:
+    """Say that a channel has to be chosen, and how."""
+    how = "--channel NAME" if any(source.channel_names) else "--channel NUMBER"
+    return f"The image has {channels_text(source)}. Choose the one that shows the nuclei ({how})."
