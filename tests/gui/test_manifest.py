@@ -13,8 +13,7 @@ from qtpy.QtWidgets import QMenu
 
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.gui.demo import SAMPLE, open_demo
-from napari_unet_nuclei.gui.image_panel import SCOPES
-from napari_unet_nuclei.gui.remembered import PLUGIN
+from napari_unet_nuclei.gui.settings.remembered import PLUGIN, SCOPES
 
 MANIFEST = files("napari_unet_nuclei") / "napari.yaml"
 
