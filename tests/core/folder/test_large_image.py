@@ -18,8 +18,8 @@ from napari_unet_nuclei.core.folder.large_image import BlockSettings, planned_in
 from napari_unet_nuclei.core.folder.plan import plan_files
 from napari_unet_nuclei.core.folder.run import segment_files
 from napari_unet_nuclei.core.folder.work import Task
+from napari_unet_nuclei.core.image.io import write
 from napari_unet_nuclei.core.image.io.ome_zarr import read_ome_zarr
-from napari_unet_nuclei.core.labels.export import parquet
 from napari_unet_nuclei.core.labels.export.export import write_geojson
 from napari_unet_nuclei.core.model.card import CLASS_HEADS, Architecture, ModelCard
 from napari_unet_nuclei.core.model.file import Model, save_model
@@ -153,6 +153,6 @@ def test_parquet_holds_the_numbers_of_the_table_however_many_pieces_it_takes(row
     pytest.importorskip("pyarrow")
     table = pd.DataFrame({"label": range(rows), "area": [0.1 + row for row in range(rows)]})
     table.to_csv(tmp_path / "t.csv", index=False)
-    monkeypatch.setattr(parquet, "ROWS", 2)
-    parquet.write_parquet(tmp_path / "t.parquet", tmp_path / "t.csv")
+    monkeypatch.setattr(write, "PARQUET_ROWS", 2)
+    write.write_parquet(tmp_path / "t.parquet", tmp_path / "t.csv")
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "t.parquet"), table, check_dtype=rows > 0)

@@ -26,10 +26,9 @@ from napari_unet_nuclei.core.folder.work import Task
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
 from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr, read_ome_zarr
 from napari_unet_nuclei.core.image.io.read import read_header, read_image
-from napari_unet_nuclei.core.image.io.write import LARGEST_OVERLAY
+from napari_unet_nuclei.core.image.io.write import LARGEST_OVERLAY, write_parquet
 from napari_unet_nuclei.core.image.picture import for_screen, outlined
 from napari_unet_nuclei.core.labels.export.export import write_geojson, write_imagej_rois
-from napari_unet_nuclei.core.labels.export.parquet import write_parquet
 from napari_unet_nuclei.core.model.registry import AUTOMATIC, default_registry
 from napari_unet_nuclei.core.progress import Progress
 from napari_unet_nuclei.core.segment.fingerprint import hash_image

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from napari_unet_nuclei.core.errors import EditError
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
-from napari_unet_nuclei.core.labels.doubt.doubt import Candidate
+from napari_unet_nuclei.core.labels.doubt import Candidate
 from napari_unet_nuclei.core.labels.edit.edit import find_box
 from napari_unet_nuclei.core.labels.regions import pixel
 from napari_unet_nuclei.core.types import AnyArray, QuantisedMaps, Region

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import product
 
 from napari_unet_nuclei.core.errors import EditError
-from napari_unet_nuclei.core.labels.doubt.doubt import Candidate, doubt
+from napari_unet_nuclei.core.labels.doubt import Candidate, doubt
 from napari_unet_nuclei.core.labels.edit.edit import find_box, read_patch
 from napari_unet_nuclei.core.labels.regions import extent, grown, slices, united
 from napari_unet_nuclei.core.progress import Advanced, Progress

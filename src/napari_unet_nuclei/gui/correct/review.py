@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from napari_unet_nuclei.core.labels.doubt.doubt import Candidate
+from napari_unet_nuclei.core.labels.doubt import Candidate
 from napari_unet_nuclei.core.types import AnyArray, Region
 from napari_unet_nuclei.gui.viewer.corrected_layer import Index
 

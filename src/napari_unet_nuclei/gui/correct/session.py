@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_unet_nuclei.core.corrections.history import Entry, History, PlaneEdit, Touched
 from napari_unet_nuclei.core.errors import EditError, NucleiError
-from napari_unet_nuclei.core.labels.doubt.doubt import Candidate
+from napari_unet_nuclei.core.labels.doubt import Candidate
 from napari_unet_nuclei.core.labels.edit.edit import Edit
 from napari_unet_nuclei.core.labels.regions import united
 from napari_unet_nuclei.core.types import Region

@@ -15,9 +15,14 @@ from napari_unet_nuclei.core.errors import EditError, NucleiError
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 from napari_unet_nuclei.core.labels.edit.add import add_from_click, add_from_outline, resegment_box
 from napari_unet_nuclei.core.labels.edit.edit import Edit
-from napari_unet_nuclei.core.labels.edit.merge import merge, merge_with_neighbour
 from napari_unet_nuclei.core.labels.edit.retouch import clear_border, delete, fill_holes, smooth
-from napari_unet_nuclei.core.labels.edit.split import split_by_line, split_by_seeds, split_in_two
+from napari_unet_nuclei.core.labels.edit.split_merge import (
+    merge,
+    merge_with_neighbour,
+    split_by_line,
+    split_by_seeds,
+    split_in_two,
+)
 from napari_unet_nuclei.core.labels.regions import united
 from napari_unet_nuclei.core.types import Region
 from napari_unet_nuclei.gui.correct.aim import Aim

@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_unet_nuclei.core.corrections.history import Touched
 from napari_unet_nuclei.core.errors import EditError
-from napari_unet_nuclei.core.labels.doubt.doubt import Candidate
+from napari_unet_nuclei.core.labels.doubt import Candidate
 from napari_unet_nuclei.core.labels.edit.edit import find_box
 from napari_unet_nuclei.core.labels.regions import pixel
 from napari_unet_nuclei.core.types import Region

@@ -7,13 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+import zarr
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from hypothesis.extra.numpy import arrays
 from roifile import ROI_TYPE, ImagejRoi, roiread
+from skimage.measure import label
 
 from napari_unet_nuclei.core.errors import ImageShapeError
-from napari_unet_nuclei.core.labels.export.export import write_geojson, write_imagej_rois
+from napari_unet_nuclei.core.labels.export import export
+from napari_unet_nuclei.core.labels.export.export import nuclei_in_parts, write_geojson, write_imagej_rois
 from napari_unet_nuclei.core.labels.export.trace import trace_polygons
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 
@@ -171,3 +175,22 @@ def test_axes_that_do_not_fit_leave_no_file(tmp_path: Path) -> None:
     with pytest.raises(ImageShapeError):
         write_geojson(tmp_path / "a.geojson", np.zeros((4, 5), np.int32), axes="ZYX")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch):
+    monkeypatch.setattr(export, "SIDE", 3)
+    monkeypatch.setattr(export, "MARGIN", 1)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(arrays(np.int32, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(-1, 3)))
+def test_every_nucleus_is_seen_once_and_whole(drawn):
+    labels = label(np.maximum(drawn, 0))
+    together = np.zeros_like(labels)
+    seen: list[int] = []
+    for part, (top, left) in nuclei_in_parts(zarr.array(labels), ()):
+        seen += np.unique(part[part != 0]).tolist()
+        together[top : top + part.shape[0], left : left + part.shape[1]] += part
+    assert sorted(seen) == np.unique(labels[labels > 0]).tolist()
+    np.testing.assert_array_equal(together, np.maximum(labels, 0))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_unet_nuclei.core.labels.metrics.overlaps import IOU_THRESHOLDS, match, overlap_ious, per_image, pooled
+from napari_unet_nuclei.core.labels.metrics.overlaps import IOU_THRESHOLDS, find_overlaps, match, per_image, pooled
 
 TRUTH = np.array([[1, 1, 1, 1, 0, 2, 2, 0, 3]])
 
@@ -48,7 +48,8 @@ def test_split_and_merged_nuclei_match_at_most_once():
 
 
 def test_overlaps_are_intersection_over_union():
-    assert sorted(overlap_ious(np.array([[1, 1, 2, 2]]), np.array([[0, 3, 3, 3]]))) == pytest.approx([1 / 4, 2 / 3])
+    ious = find_overlaps(np.array([[1, 1, 2, 2]]), np.array([[0, 3, 3, 3]])).ious
+    assert sorted(ious) == pytest.approx([1 / 4, 2 / 3])
 
 
 def test_pooling_weighs_nuclei_and_the_mean_over_images_weighs_images():

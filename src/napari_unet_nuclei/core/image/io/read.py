@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -18,9 +19,8 @@ from napari_unet_nuclei.core.image.io.find import (
     image_paths,
 )
 from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader
-from napari_unet_nuclei.core.image.io.microscope import open_microscope_file
 from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr, read_ome_zarr
-from napari_unet_nuclei.core.image.io.reader_plugins import read_by_plugin
+from napari_unet_nuclei.core.image.io.optional_formats import open_microscope_file, read_by_plugin
 from napari_unet_nuclei.core.image.io.tiff import read_tiff, read_tiff_header
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 
@@ -172,3 +172,17 @@ def _picture_header(path: Path) -> ImageHeader:
     return ImageHeader(
         path, (*stored.shape[:2], *samples), np.dtype(stored.dtype), "YXS" if samples else "YX", PixelSize()
     )
+
+
+def read_class_image(path: Path) -> ImageFile:
+    """Read an image of class ids: as `read_image`, but of a palette the numbers, and not the colours they stand for.
+
+    Raises
+    ------
+    ImageFileError
+        As `read_image`.
+    """
+    file = read_image(path)
+    if path.suffix.lower() in PICTURE_SUFFIXES and iio.immeta(path, plugin="pillow", index=0)["mode"] == "P":
+        return replace(file, array=iio.imread(path, plugin="pillow", index=0, mode="P"), axes="YX")
+    return file

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.errors import ImageShapeError, OutputFileError
 from napari_unet_nuclei.core.files.atomic import atomic
-from napari_unet_nuclei.core.image.io.tiff_metadata import PIXEL_SIZE_KEY
+from napari_unet_nuclei.core.image.io.tiff import PIXEL_SIZE_KEY
 from napari_unet_nuclei.core.image.picture import for_screen, outlined
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.types import AnyArray
@@ -28,6 +28,9 @@ PROVENANCE_KEY = "provenance"
 
 LARGEST_OVERLAY = 16_000_000
 """Overlays of larger planes are thinned out to about this many pixels."""
+
+PARQUET_ROWS = 100_000
+"""Rows of a table that are in memory at once while it is converted."""
 
 _CLASSIC_TIFF_BYTES = 2**32 - 2**25  # what offsets of 32 bits can reach, less room for the file's own tables
 
@@ -87,6 +90,27 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
     """
     with atomic(path) as partial:
         table.to_csv(partial, index=False, encoding="utf-8", lineterminator="\n")
+
+
+def write_parquet(path: Path, table: Path) -> None:
+    """Convert a CSV table to Parquet, chunk by chunk; needs the package pyarrow.
+
+    Raises
+    ------
+    OutputFileError
+        If the file cannot be written.
+    """
+    import pandas as pd
+    import pyarrow
+    from pyarrow import parquet
+
+    with pd.read_csv(table, chunksize=PARQUET_ROWS) as chunks, atomic(path) as partial:
+        first = pyarrow.Table.from_pandas(next(chunks), preserve_index=False)
+        with parquet.ParquetWriter(partial, first.schema) as writer:
+            writer.write_table(first)
+            for chunk in chunks:
+                # The first chunk's schema: a later one without fractions would be read as integers.
+                writer.write_table(pyarrow.Table.from_pandas(chunk, schema=first.schema, preserve_index=False))
 
 
 def write_json(path: Path, value: object) -> None:

@@ -1,15 +1,21 @@
-"""Shapes of all nuclei of a plane at once: sums over sorted pixels instead of a loop over nuclei."""
+"""Shapes of all nuclei of a plane at once: sums over sorted pixels instead of a loop over nuclei.
+
+Convex hulls come in two ways: exact (`hull_areas`, for tables) and approximate (`Outlines`, for doubt). The approximate
+ones measure how far a nucleus reaches in sixteen directions; they are accurate to about a percent, take a fiftieth of
+the time, and the hull of two nuclei together comes at no further cost.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet_nuclei.core.labels.measure.hulls import hull_areas
 from napari_unet_nuclei.core.progress import Advanced, Progress
+from napari_unet_nuclei.core.types import QuantisedMaps
 
 GROUP = 1000
 """Outlines of this many nuclei are measured between two reports, so that cancelling takes a fraction of a second."""
@@ -120,3 +126,200 @@ def squared_radii(nuclei: PlaneNuclei) -> NDArray[np.float64]:
     inverse = np.stack([variance_x, variance_y, -2 * covariance]) / (variance_y * variance_x - covariance**2)
     y, x = nuclei.offsets
     return np.asarray((nuclei.of_pixels(inverse) * np.stack([y * y, x * x, y * x])).sum(axis=0) / 4)
+
+
+Floats = NDArray[np.float64]
+
+_ROUNDING = 1e-8
+"""Pixels; a pixel's centre that lies so near to a hull's side is within."""
+
+
+def hull_areas(first: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Count the pixels whose centres lie in the convex hulls of nuclei.
+
+    The hull is that of the middles of the sides of all pixels, as in `skimage.morphology.convex_hull_image`.
+
+    Parameters
+    ----------
+    first, last : ndarray, shape (nuclei, rows), int64
+        Columns of a nucleus's first and last pixel in every row; where it has none, ``last`` is less than ``first``.
+
+    Returns
+    -------
+    ndarray, shape (nuclei,), int64
+
+    Examples
+    --------
+    >>> hull_areas(np.array([[1, 0, 1]]), np.array([[1, 0, 1]]))
+    array([4])
+    """
+    empty = last < first
+    left = _border(np.where(empty, np.inf, first.astype(np.float64)))
+    right = -_border(np.where(empty, np.inf, -last.astype(np.float64)))
+    columns = np.floor(right + _ROUNDING) - np.ceil(left - _ROUNDING) + 1
+    return np.asarray(np.where(np.isfinite(columns), np.maximum(columns, 0), 0).sum(axis=1), np.int64)
+
+
+def _border(first: Floats) -> Floats:
+    """Where the hull begins in every row, by where the pixels do; infinite beyond the hull's rows."""
+    nuclei, rows = first.shape
+    # Middles of the pixels' left sides lie in the rows, those of upper and lower sides between them.
+    middles = np.full((nuclei, 2 * rows + 1), np.inf)
+    middles[:, 1::2] = first - 0.5
+    middles[:, 2::2] = first
+    middles[:, :-1:2] = np.minimum(middles[:, :-1:2], first)
+    places, corners = _lower_corners(middles)
+    border = np.full((nuclei, rows), np.inf)
+    at, side = np.arange(nuclei), np.zeros(nuclei, int)
+    for row in range(rows):
+        place = 2 * row + 1
+        side += places[at, side + 1] < place
+        side += places[at, side + 1] < place  # at most one corner lies between two rows, and one in the row above
+        start, stop = places[at, side], places[at, side + 1]
+        inside = (start <= place) & (place <= stop) & np.isfinite(stop)
+        share = np.divide(place - start, stop - start, out=np.zeros(nuclei), where=inside)
+        border[inside, row] = (corners[at, side] * (1 - share) + corners[at, side + 1] * share)[inside]
+    return border
+
+
+def _lower_corners(values: Floats) -> tuple[Floats, Floats]:
+    """Corners of the lower convex hulls of points (index, value), by Andrew's chain for all rows at once.
+
+    Returns
+    -------
+    tuple of ndarray, shape (nuclei, points + 1)
+        Indices, infinite behind the last corner, and values.
+    """
+    nuclei, points = values.shape
+    places, corners = np.full((nuclei, points + 1), np.inf), np.zeros((nuclei, points + 1))
+    at, size = np.arange(nuclei), np.zeros(nuclei, int)
+    for place in range(points):
+        new = values[:, place]
+        there = np.isfinite(new)
+        left = np.flatnonzero(there & (size >= 2))
+        while left.size:
+            x0, x1 = places[left, size[left] - 2], places[left, size[left] - 1]
+            y0, y1 = corners[left, size[left] - 2], corners[left, size[left] - 1]
+            left = left[(y1 - y0) * (place - x0) >= (new[left] - y0) * (x1 - x0)]
+            size[left] -= 1
+            left = left[size[left] >= 2]
+        places[at[there], size[there]], corners[at[there], size[there]] = place, new[there]
+        size += there
+    places[np.arange(points + 1) >= size[:, np.newaxis]] = np.inf
+    return places, corners
+
+
+DIRECTIONS = 16
+
+_STEP = 2 * np.pi / DIRECTIONS
+_POLYGON_SHARE = np.tan(_STEP / 2) / (_STEP / 2)  # area of a regular polygon round a circle, as a share of the circle's
+
+
+@dataclass(frozen=True, eq=False)
+class Outlines:
+    """How far nuclei reach.
+
+    Attributes
+    ----------
+    numbers : ndarray, shape (Y, X), int32
+        Position of each nucleus in ``nuclei.ids``, from 1; 0 is background.
+    reaches : ndarray, shape (DIRECTIONS, nuclei)
+        Largest coordinate of each nucleus in every direction, in pixels; the first direction is x, the next turn
+        towards y.
+    areas : ndarray, shape (nuclei,)
+        In px².
+    """
+
+    numbers: NDArray[np.int32]
+    reaches: NDArray[np.float64]
+    areas: NDArray[np.int64]
+
+    @staticmethod
+    def of(nuclei: PlaneNuclei) -> Outlines:
+        """Look at the nuclei of a plane, at least one."""
+        numbers = np.zeros(nuclei.shape, np.int32)
+        numbers.ravel()[nuclei.pixels] = nuclei.of_pixels(np.arange(1, len(nuclei.ids) + 1, dtype=np.int32))
+        outermost = _outermost(numbers).ravel()[nuclei.pixels]
+        rows, columns = nuclei.rows_columns[:, outermost]
+        counts = np.add.reduceat(outermost, nuclei.starts, dtype=np.int64)
+        starts = np.cumsum(counts) - counts
+        reaches = np.empty((DIRECTIONS, len(nuclei.ids)))
+        for number in range(DIRECTIONS // 2):
+            sine, cosine = np.sin(number * _STEP), np.cos(number * _STEP)
+            along = rows * sine + columns * cosine
+            half_pixel = max(abs(sine), abs(cosine)) / 2  # to the middles of its sides, as exact hulls reach
+            reaches[number] = np.maximum.reduceat(along, starts) + half_pixel
+            reaches[number + DIRECTIONS // 2] = half_pixel - np.minimum.reduceat(along, starts)
+        return Outlines(numbers, reaches, nuclei.areas)
+
+    @property
+    def solidities(self) -> NDArray[np.float64]:
+        """Share of each convex hull that is filled, 0 to about 1, shape (nuclei,)."""
+        return np.asarray(self.areas / _hull_areas(self.reaches), np.float64)
+
+    def hulls_of_pairs(self, pairs: Neighbours) -> NDArray[np.float64]:
+        """Areas in px² of the convex hulls of pairs of nuclei, shape (pairs,)."""
+        return _hull_areas(np.maximum(self.reaches[:, pairs.one], self.reaches[:, pairs.other]))
+
+    @property
+    def boxes(self) -> NDArray[np.int64]:
+        """Smallest rectangles (y0, y1, x0, x1), shape (nuclei, 4)."""
+        quarter = DIRECTIONS // 4
+        right, down, left, up = self.reaches[::quarter]
+        return np.rint(np.stack([-up, down, -left, right], axis=1) + 0.5).astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """Pairs of nuclei that touch, or have one pixel of background between them.
+
+    Attributes
+    ----------
+    one, other : ndarray, shape (pairs,), int
+        Positions of the two in ``nuclei.ids``, from 0.
+    length : ndarray, shape (pairs,), int
+        Sides of pixels along which they meet.
+    border : ndarray, shape (pairs,), or None
+        Mean border probability there, 0 to 1; None without maps.
+    """
+
+    one: NDArray[np.int64]
+    other: NDArray[np.int64]
+    length: NDArray[np.int64]
+    border: NDArray[np.float64] | None
+
+    @staticmethod
+    def of(outlines: Outlines, maps: QuantisedMaps | None) -> Neighbours:
+        """Find all pairs of a plane."""
+        count = len(outlines.areas) + 1
+        keys, values = [], []
+        for axis in (0, 1):
+            numbers = np.moveaxis(outlines.numbers, axis, 0)
+            for gap in (0, 1):
+                before, after = numbers[: -1 - gap], numbers[1 + gap :]
+                meet = (before != after) & (before > 0) & (after > 0)
+                if gap:
+                    meet &= numbers[1:-1] == 0
+                low, high = np.minimum(before[meet], after[meet]), np.maximum(before[meet], after[meet])
+                keys.append(low.astype(np.int64) * count + high)
+                if maps is not None:
+                    border = np.moveaxis(maps[1], axis, 0)
+                    values.append(np.maximum(border[: -1 - gap][meet], border[1 + gap :][meet]))
+        pairs, inverse, length = np.unique(np.concatenate(keys), return_inverse=True, return_counts=True)
+        one, other = np.divmod(pairs, count)
+        total = np.bincount(inverse, np.concatenate(values), len(pairs)) if maps is not None else None
+        return Neighbours(one - 1, other - 1, length, None if total is None else total / (255 * length))
+
+
+def _outermost(numbers: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Pixels with another nucleus, background or the edge of the image beside them."""
+    padded = np.pad(numbers, 1)
+    beside = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
+    return np.asarray(np.logical_or.reduce([side != numbers for side in beside]))
+
+
+def _hull_areas(reaches: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Areas of the polygons whose sides lie at the reaches, shape (nuclei,), corrected for a circle."""
+    around = np.roll(reaches, 1, axis=0) + np.roll(reaches, -1, axis=0)
+    sides = (around - 2 * np.cos(_STEP) * reaches) / np.sin(_STEP)
+    return np.asarray((reaches * sides).sum(axis=0) / (2 * _POLYGON_SHARE))

@@ -130,11 +130,6 @@ def find_overlaps(truth: NDArray[np.integer], predicted: NDArray[np.integer]) ->
     return Overlaps(true_areas, predicted_areas, table.row.astype(np.int64), table.col.astype(np.int64), table.data)
 
 
-def overlap_ious(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -> NDArray[np.float64]:
-    """IoU of every overlapping pair of a true and a predicted nucleus, in no particular order."""
-    return find_overlaps(truth, predicted).ious
-
-
 def match(
     truth: NDArray[np.integer], predicted: NDArray[np.integer], thresholds: tuple[float, ...] = IOU_THRESHOLDS
 ) -> MatchCounts:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_unet_nuclei.core.labels.metrics.mistakes import Mistakes, find_mistakes
+from napari_unet_nuclei.core.labels.metrics.comparison import Mistakes, find_mistakes
 
 
 def row(*lengths_and_ids: tuple[int, int]) -> np.ndarray:

@@ -7,9 +7,9 @@ import pytest
 
 from napari_unet_nuclei.core.errors import EditError, ImageShapeError
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
-from napari_unet_nuclei.core.labels.doubt.doubt import REASONS, Candidate, doubt, queue
+from napari_unet_nuclei.core.labels.doubt import REASONS, doubt
 from napari_unet_nuclei.core.labels.edit.add import add_from_click
-from napari_unet_nuclei.core.labels.edit.split import split_in_two
+from napari_unet_nuclei.core.labels.edit.split_merge import split_in_two
 from napari_unet_nuclei.core.labels.score import FEATURES, Scoring
 from napari_unet_nuclei.core.samples.synthetic import draw_nuclei
 from tests.helpers.drawn import applied, discs, maps_of
@@ -97,13 +97,6 @@ def test_halos_specks_and_veils_are_no_missed_nuclei():
     veil = np.zeros_like(maps)
     veil[0, 145:, :] = 100
     assert not [c for c in doubt(GRID, np.maximum(np.maximum(maps, speck), veil), THRESHOLDS) if c.kind == "missed"]
-
-
-def test_planes_are_merged_into_one_queue():
-    plain = Candidate(1, "found", 0.1, "nothing odd", (0.0, 0.0), (0, 1, 0, 1))
-    odd = Candidate(2, "found", 0.9, "unusually large", (0.0, 0.0), (0, 1, 0, 1))
-    merged = queue({(0, 3): [plain], (1, 0): [odd, plain]})
-    assert [(candidate.id, candidate.plane) for candidate in merged] == [(2, (1, 0)), (1, (0, 3)), (1, (1, 0))]
 
 
 def test_planes_without_nuclei_and_maps_of_other_images():

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_unet_nuclei.core.classes.class_table import measure_classes
 from napari_unet_nuclei.core.errors import ImageShapeError
+from napari_unet_nuclei.core.segment.table import measure_classes
 
 NAMES = ("sky", "road", "car")
 

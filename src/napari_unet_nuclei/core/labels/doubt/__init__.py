@@ -1,1 +1,0 @@
-"""Which nuclei a person should look at first."""
