@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,13 @@ def loaded_after_importing(*names: str, absent: tuple[str, ...] = ()) -> set[str
 def test_import_contracts_hold(capsys):
     status = lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True, no_logo=True)
     assert status == 0, capsys.readouterr().out
+
+
+def test_no_test_borrows_from_a_test_module():
+    """What several tests need lies in tests/helpers: else running or renaming one test changes another."""
+    borrowed = re.compile(r"(from|import)\s+tests(\.\w+)*\.test_\w+")
+    found = [path for path in sorted((ROOT / "tests").rglob("*.py")) if borrowed.search(path.read_text("utf-8"))]
+    assert found == []
 
 
 def test_importing_the_package_loads_neither_torch_nor_napari():

@@ -9,11 +9,11 @@ import pytest
 import yaml
 from annotated_types import Ge, Le
 from npe2 import PluginManifest
-from qtpy.QtWidgets import QMenu
 
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.gui.demo import SAMPLE, open_demo
 from napari_unet_nuclei.gui.settings.remembered import PLUGIN, SCOPES
+from tests.helpers.menus import open_menu
 
 MANIFEST = files("napari_unet_nuclei") / "napari.yaml"
 
@@ -29,19 +29,6 @@ for name in (
 print(json.dumps(sorted({"torch", "kornia"} & set(sys.modules))))
 viewer.close()
 """
-
-
-def titles(menu: QMenu) -> dict[str, QMenu | None]:
-    return {action.text().replace("&", ""): action.menu() for action in menu.actions() if action.text()}
-
-
-def open_menu(menu: QMenu, *path: str) -> dict[str, QMenu | None]:
-    """Titles in a menu of the window, as they are when a user has opened it."""
-    menu.aboutToShow.emit()
-    for name in path:
-        menu = titles(menu)[name]
-        menu.aboutToShow.emit()
-    return titles(menu)
 
 
 def test_the_manifest_is_valid() -> None:

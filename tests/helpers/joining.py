@@ -49,3 +49,12 @@ def _label(
         piece[...] = fill_pieces(piece, fillings)
     assert labels.max(initial=0) == numbers.count
     return Decoded(labels, np.concatenate([*scores, numbers.scores]))
+
+
+def same_up_to_numbers(first: np.ndarray, second: np.ndarray) -> bool:
+    pairs = np.unique(np.stack([first.ravel(), second.ravel()]), axis=1)
+    return len(np.unique(pairs[0])) == len(np.unique(pairs[1])) == pairs.shape[1]
+
+
+def whole_numbers(labels: np.ndarray) -> bool:
+    return np.array_equal(np.unique(np.append(labels, 0)), np.arange(labels.max(initial=0) + 1))

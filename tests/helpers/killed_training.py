@@ -13,7 +13,7 @@ from napari_unet_nuclei.gui.finetune.dock import FinetuneDock
 from napari_unet_nuclei.gui.finetune.remembered import FinetuneChoices, remember
 from napari_unet_nuclei.gui.settings.remembered import PLUGIN
 from napari_unet_nuclei.gui.viewer.reviewed_layer import mark_plane
-from tests.gui.finetune.test_dock import QUICK, add_layers
+from tests.helpers.finetune_dock import QUICK, add_layers
 
 ENDLESS: FinetuneSettings = QUICK.changed(steps=1_000_000)
 

@@ -11,20 +11,11 @@ from napari_unet_nuclei.core.labels.decode import Decoded, DecodeThresholds, dec
 from napari_unet_nuclei.core.labels.encode import encode_labels
 from napari_unet_nuclei.core.labels.score import FEATURES, Scoring
 from napari_unet_nuclei.core.samples.synthetic import draw_nuclei
-from tests.helpers.joining import decode_in_blocks
+from tests.helpers.joining import decode_in_blocks, same_up_to_numbers, whole_numbers
 
 SEEDS = st.integers(0, 2**31)
 COUNT = len(FEATURES)
 SCORING = Scoring(FEATURES, (0.1,) * COUNT, (0.7,) * COUNT, tuple(np.linspace(-1, 1, COUNT)), 0.3)
-
-
-def same_up_to_numbers(first: np.ndarray, second: np.ndarray) -> bool:
-    pairs = np.unique(np.stack([first.ravel(), second.ravel()]), axis=1)
-    return len(np.unique(pairs[0])) == len(np.unique(pairs[1])) == pairs.shape[1]
-
-
-def whole_numbers(labels: np.ndarray) -> bool:
-    return np.array_equal(np.unique(np.append(labels, 0)), np.arange(labels.max(initial=0) + 1))
 
 
 def assert_same_nuclei(blocks: Decoded, whole: Decoded) -> None:

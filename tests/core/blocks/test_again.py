@@ -16,8 +16,8 @@ from napari_unet_nuclei.core.image.io.ome_zarr import read_ome_zarr
 from napari_unet_nuclei.core.image.io.ome_zarr_labels import read_provenance
 from napari_unet_nuclei.core.progress import Cancelled, Silent
 from tests.helpers.block_images import BLOCK, IMAGE, labels_of, request, request_of, write_image
+from tests.helpers.joining import same_up_to_numbers
 from tests.helpers.recording import RecordingProgress
-from tests.properties.test_blocks import same_up_to_numbers
 
 pytestmark = pytest.mark.usefixtures("small_halo")
 

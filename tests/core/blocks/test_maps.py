@@ -16,8 +16,8 @@ from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.segment.automatic_size import predict_sized
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.segment.predict import predict_plane
-from tests.core.segment.test_memory import reader
 from tests.helpers.recording import RecordingProgress
+from tests.helpers.small_device import reader
 from tests.helpers.tiny import FLOAT32, GREY, tiny_model
 
 PARTS = [(0, 100, 0, 100), (100, 200, 64, 420), (199, 300, 301, 420), (5, 6, 7, 8)]

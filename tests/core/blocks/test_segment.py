@@ -25,8 +25,8 @@ from napari_unet_nuclei.core.segment import provenance
 from napari_unet_nuclei.core.segment.run import run_segment
 from napari_unet_nuclei.core.segment.table import measure_result
 from tests.helpers.block_images import BLOCK, IMAGE, labels_of, request, request_of, write_image
+from tests.helpers.joining import same_up_to_numbers, whole_numbers
 from tests.helpers.recording import RecordingProgress
-from tests.properties.test_blocks import same_up_to_numbers, whole_numbers
 
 pytestmark = pytest.mark.usefixtures("small_halo")
 

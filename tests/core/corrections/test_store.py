@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,21 +24,7 @@ from napari_unet_nuclei.core.corrections.store import (
 )
 from napari_unet_nuclei.core.errors import DatasetError, ImageShapeError, OutputFileError
 from napari_unet_nuclei.core.files import lock
-from napari_unet_nuclei.core.image.pixel_size import PixelSize
-from tests.helpers.drawn import discs
-
-LABELS = discs((40, 50), (12, 12, 6), (25, 30, 8)) * 5
-REVIEWED = np.zeros((40, 50), bool)
-REVIEWED[4:36, 2:44] = True
-
-
-def correction(name: str = "cells", **changes: object) -> Correction:
-    rng = np.random.default_rng(0)
-    image = (rng.integers(90, 110, LABELS.shape) + 400 * (LABELS > 0)).astype(np.uint16)
-    made = Correction(
-        name, image, "YX", LABELS, REVIEWED, (10,), PixelSize(0.5, 0.25), provenance={"model": "m", "hash": "abc"}
-    )
-    return replace(made, **changes)
+from tests.helpers.corrections import LABELS, REVIEWED, full_correction
 
 
 def files(folder: Path) -> set[str]:
@@ -66,7 +51,7 @@ def assert_same(one: Correction, other: Correction) -> None:
 )
 def test_what_was_saved_is_read_again(tmp_path, axes, shape, dtype):
     image = (np.random.default_rng(1).random(shape) * 250).astype(dtype)
-    saved = correction(image=image, axes=axes, origin=(7, 9), channel=0 if axes == "CYX" else None)
+    saved = full_correction(image=image, axes=axes, origin=(7, 9), channel=0 if axes == "CYX" else None)
     entry = save_correction(tmp_path, saved)
     assert_same(read_correction(tmp_path, "cells"), saved)
     assert list_corrections(tmp_path) == (entry,)
@@ -74,7 +59,7 @@ def test_what_was_saved_is_read_again(tmp_path, axes, shape, dtype):
 
 
 def test_the_folder_is_read_without_this_program(tmp_path):
-    save_correction(tmp_path, correction("a/b: ü"))
+    save_correction(tmp_path, full_correction("a/b: ü"))
     index = json.loads((tmp_path / INDEX).read_text(encoding="utf-8"))
     [entry] = index["corrections"]
     assert (entry["name"], entry["accepted"], entry["pixel_size_um"]) == ("a/b: ü", [10], [0.5, 0.25])
@@ -89,8 +74,8 @@ def test_corrections_are_samples_for_fine_tuning(tmp_path):
     from napari_unet_nuclei.core.progress import Silent
     from napari_unet_nuclei.core.train.reading import InputForm
 
-    save_correction(tmp_path, correction("a"))
-    save_correction(tmp_path, correction("b", image=correction().image + 1))
+    save_correction(tmp_path, full_correction("a"))
+    save_correction(tmp_path, full_correction("b", image=full_correction().image + 1))
     folders = (tmp_path / kind for kind in ("images", "labels", "reviewed"))
     one, other = read_corrected(*folders, InputForm(), Silent())
     assert np.array_equal(one.reviewed, REVIEWED)
@@ -99,13 +84,13 @@ def test_corrections_are_samples_for_fine_tuning(tmp_path):
 
 
 def test_saving_the_same_again_writes_no_file_and_saving_anew_leaves_no_old_one(tmp_path):
-    save_correction(tmp_path, correction())
+    save_correction(tmp_path, full_correction())
     first = files(tmp_path)
     written = {path: path.stat().st_mtime_ns for path in own_files(tmp_path)}
-    save_correction(tmp_path, correction(accepted=(5, 10, 5)))
+    save_correction(tmp_path, full_correction(accepted=(5, 10, 5)))
     assert {path: path.stat().st_mtime_ns for path in own_files(tmp_path)} == written
     assert read_correction(tmp_path, "cells").accepted == (5, 10)
-    save_correction(tmp_path, correction(labels=np.where(LABELS == 5, 0, LABELS)))
+    save_correction(tmp_path, full_correction(labels=np.where(LABELS == 5, 0, LABELS)))
     assert len(files(tmp_path)) == len(first) == 4
     assert files(tmp_path) & first == {INDEX}
     assert set(np.unique(read_correction(tmp_path, "cells").labels)) == {0, 10}
@@ -113,7 +98,7 @@ def test_saving_the_same_again_writes_no_file_and_saving_anew_leaves_no_old_one(
 
 def test_names_that_look_alike_on_disk_are_kept_apart(tmp_path):
     for name in ("a b", "a/b", "a:b", "..", "x" * 500):
-        save_correction(tmp_path, correction(name))
+        save_correction(tmp_path, full_correction(name))
     assert [entry.name for entry in list_corrections(tmp_path)] == sorted(["a b", "a/b", "a:b", "..", "x" * 500])
     remove_correction(tmp_path, "a/b")
     assert len(files(tmp_path)) == 1 + 4 * 3
@@ -122,19 +107,19 @@ def test_names_that_look_alike_on_disk_are_kept_apart(tmp_path):
 
 
 def test_a_disk_that_fills_up_leaves_what_was_there(tmp_path, monkeypatch):
-    save_correction(tmp_path, correction())
+    save_correction(tmp_path, full_correction())
     before = files(tmp_path)
 
     def full(*args, **keywords):
         raise OSError(28, "No space left on device")
 
-    changed = correction(labels=np.where(LABELS == 5, 0, LABELS))
+    changed = full_correction(labels=np.where(LABELS == 5, 0, LABELS))
     for module, name in ((tifffile, "imwrite"), (corrections, "write_index")):
         with monkeypatch.context() as patch:
             patch.setattr(module, name, full)
             with pytest.raises((OutputFileError, OSError)):
                 save_correction(tmp_path, changed)
-        assert_same(read_correction(tmp_path, "cells"), correction())
+        assert_same(read_correction(tmp_path, "cells"), full_correction())
         assert before <= files(tmp_path)
     save_correction(tmp_path, changed)
     assert set(np.unique(read_correction(tmp_path, "cells").labels)) == {0, 10}
@@ -143,27 +128,27 @@ def test_a_disk_that_fills_up_leaves_what_was_there(tmp_path, monkeypatch):
 KILLED = """
 import os, sys
 from pathlib import Path
-from tests.core.corrections.test_store import correction
+from tests.helpers.corrections import full_correction
 from napari_unet_nuclei.core.corrections import store as corrections
 from napari_unet_nuclei.core.files import lock
 corrections.write_index = lambda *_: os._exit(9)
-corrections.save_correction(Path(sys.argv[1]), correction("killed"))
+corrections.save_correction(Path(sys.argv[1]), full_correction("killed"))
 """
 
 
 def test_a_kill_while_saving_costs_nothing_and_its_remains_go(tmp_path):
-    save_correction(tmp_path, correction())
+    save_correction(tmp_path, full_correction())
     whole = files(tmp_path)
     run = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], cwd=Path(__file__).parents[3], check=False)
     assert run.returncode == 9
-    assert_same(read_correction(tmp_path, "cells"), correction())
+    assert_same(read_correction(tmp_path, "cells"), full_correction())
     remains = [tmp_path / name for name in files(tmp_path) - whole] + [tmp_path / "images" / ".a-01234567.part.tif"]
     foreign = tmp_path / "images" / "mine.tif"
     for path in (remains[-1], foreign):
         path.write_bytes(b"II")
     for path in (*remains, foreign):
         os.utime(path, (time.time() - 7200,) * 2)
-    save_correction(tmp_path, correction("other"))
+    save_correction(tmp_path, full_correction("other"))
     assert len(remains) == 4
     assert not any(path.exists() for path in remains)
     assert foreign.exists()
@@ -175,7 +160,7 @@ def test_an_index_that_cannot_be_read_is_left_as_it_is(tmp_path):
         with pytest.raises(DatasetError, match="cannot be used"):
             list_corrections(tmp_path)
         with pytest.raises(DatasetError, match="cannot be used"):
-            save_correction(tmp_path, correction())
+            save_correction(tmp_path, full_correction())
         assert (tmp_path / INDEX).read_text(encoding="utf-8") == text
     assert len(list(own_files(tmp_path))) == 3
 
@@ -184,7 +169,7 @@ def test_an_index_that_cannot_be_read_is_left_as_it_is(tmp_path):
     "file", ["../secret.tif", "images/../../secret.tif", "/etc/passwd", "images/.hidden.tif", "C:\\x.tif"]
 )
 def test_an_index_from_elsewhere_cannot_point_outside_its_folder(tmp_path, file):
-    save_correction(tmp_path, correction())
+    save_correction(tmp_path, full_correction())
     index = json.loads((tmp_path / INDEX).read_text(encoding="utf-8"))
     index["corrections"][0]["image"] = file
     (tmp_path / INDEX).write_text(json.dumps(index), encoding="utf-8")
@@ -193,7 +178,7 @@ def test_an_index_from_elsewhere_cannot_point_outside_its_folder(tmp_path, file)
 
 
 def test_files_that_are_damaged_or_do_not_fit_are_named(tmp_path):
-    entry = save_correction(tmp_path, correction())
+    entry = save_correction(tmp_path, full_correction())
     path = tmp_path / entry.labels
     tifffile.imwrite(path, np.zeros((9, 9), np.int32))
     with pytest.raises(DatasetError, match="do not belong together"):
@@ -219,18 +204,18 @@ def test_files_that_are_damaged_or_do_not_fit_are_named(tmp_path):
 )
 def test_what_does_not_fit_together_is_not_saved(tmp_path, changes):
     with pytest.raises(ImageShapeError, match="cells"):
-        save_correction(tmp_path, correction(**changes))
+        save_correction(tmp_path, full_correction(**changes))
     assert not files(tmp_path)
 
 
 def test_of_a_slide_the_reviewed_part_is_kept_with_its_place():
     region = np.zeros((40, 50), bool)
     region[10:20, 45:50] = True
-    cut = correction(reviewed=region, origin=(100, 200)).cropped(context=4)
+    cut = full_correction(reviewed=region, origin=(100, 200)).cropped(context=4)
     assert cut.image.shape == cut.labels.shape == (18, 9)
     assert cut.origin == (106, 241)
     assert np.array_equal(cut.labels, LABELS[6:24, 41:50])
-    nothing = correction(reviewed=np.zeros((40, 50), bool))
+    nothing = full_correction(reviewed=np.zeros((40, 50), bool))
     assert nothing.cropped() is nothing
 
 
@@ -246,9 +231,9 @@ def test_two_programs_that_save_at_once_lose_nothing(tmp_path):
     code = (
         "import sys; from pathlib import Path; from dataclasses import replace\n"
         "from napari_unet_nuclei.core.corrections.store import save_correction\n"
-        "from tests.core.corrections.test_store import correction\n"
+        "from tests.helpers.corrections import full_correction\n"
         "for number in range(12):\n"
-        "    save_correction(Path(sys.argv[1]), correction(f'{sys.argv[2]} {number}'))\n"
+        "    save_correction(Path(sys.argv[1]), full_correction(f'{sys.argv[2]} {number}'))\n"
     )
     runs = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name]) for name in ("one", "two")]
     assert [run.wait(timeout=120) for run in runs] == [0, 0]
@@ -258,8 +243,8 @@ def test_two_programs_that_save_at_once_lose_nothing(tmp_path):
 
 def test_a_folder_that_another_program_does_not_let_go_of_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(lock, "PATIENCE", 0.1)
-    save_correction(tmp_path, correction())
+    save_correction(tmp_path, full_correction())
     with FileLock(tmp_path / lock.LOCK), pytest.raises(OutputFileError, match="another window or program"):
-        save_correction(tmp_path, correction("later"))
-    save_correction(tmp_path, correction("later"))
+        save_correction(tmp_path, full_correction("later"))
+    save_correction(tmp_path, full_correction("later"))
     assert [entry.name for entry in list_corrections(tmp_path)] == ["cells", "later"]

@@ -11,7 +11,7 @@ import pytest
 from napari_unet_nuclei.core.errors import ClusterError
 from napari_unet_nuclei.core.executors.cluster import dask_cluster
 from napari_unet_nuclei.core.progress import Silent
-from tests.core.executors.test_executors import square
+from tests.helpers.executing import square
 
 pytestmark = [
     pytest.mark.cluster,

@@ -18,14 +18,10 @@ from napari_unet_nuclei.core.executors.executors import Executor, Serial, Thread
 from napari_unet_nuclei.core.model.file import Model
 from napari_unet_nuclei.core.progress import Advanced, Cancelled, Progress, Silent
 from tests.helpers.block_images import request_of, write_image
+from tests.helpers.executing import square
 from tests.helpers.recording import RecordingProgress
 
 HERE = [Serial(), Threads(2)]
-
-
-def square(number: int, progress: Progress) -> int:
-    progress.report(Advanced(0.5, "squaring"))
-    return number**2
 
 
 def fail_at_three(folder: Path, number: int, progress: Progress) -> int:

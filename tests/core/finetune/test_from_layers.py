@@ -9,7 +9,6 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from napari_unet_nuclei.core.corrections.correction import Correction
 from napari_unet_nuclei.core.corrections.store import list_corrections, read_correction, save_correction
 from napari_unet_nuclei.core.errors import NoSamplesError, OutputFileError
 from napari_unet_nuclei.core.finetune import from_layers as module
@@ -20,26 +19,22 @@ from napari_unet_nuclei.core.progress import Cancelled, Silent
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.settings import FinetuneSettings
 from napari_unet_nuclei.core.train.reading import InputForm
+from tests.helpers.corrections import drawn_correction
 from tests.helpers.recording import RecordingProgress
 from tests.helpers.tiny import write_tiny_model
 
 SETTINGS = FinetuneSettings().changed(steps=2, epoch_steps=2, rehearsal=False, device="cpu")
 
 
-def correction(name: str, seed: int) -> Correction:
-    drawn = fluorescent_nuclei(seed, (64, 64), 14, 8)
-    return Correction(name, drawn.image, "YX", drawn.labels, np.ones((64, 64), bool))
-
-
 @pytest.fixture
 def lesson(tmp_path) -> Lesson:
     write_tiny_model(tmp_path / "old.safetensors", "old")
-    for before in (correction("earlier", 1), correction("now", 0)):
+    for before in (drawn_correction("earlier", 1), drawn_correction("now", 0)):
         save_correction(tmp_path / "corrections", before)
     return Lesson(
         base=str(tmp_path / "old.safetensors"),
         name="new",
-        corrections=(correction("now", 0),),
+        corrections=(drawn_correction("now", 0),),
         kept=("earlier", "now"),
         settings=SETTINGS,
         folder=tmp_path / "corrections",
@@ -86,7 +81,7 @@ def test_cancelling_keeps_the_corrections_and_nothing_else(lesson, moment):
 
 
 def test_corrections_are_kept_before_anything_can_go_wrong(lesson):
-    empty = replace(correction("later", 3), labels=np.zeros((64, 64), np.int32))
+    empty = replace(drawn_correction("later", 3), labels=np.zeros((64, 64), np.int32))
     with pytest.raises(NoSamplesError):
         teach(replace(lesson, corrections=(empty,), kept=()), Silent())
     assert any(entry.name.startswith("later") for entry in list_corrections(lesson.folder))
@@ -112,15 +107,18 @@ def test_a_kill_during_training_leaves_the_corrections_and_nothing_half_written(
         "from napari_unet_nuclei.core.finetune.request import Lesson\n"
         "from napari_unet_nuclei.core.finetune.from_layers import teach\n"
         "from napari_unet_nuclei.core.progress import Advanced, Silent\n"
-        "from tests.core.finetune.test_from_layers import SETTINGS, correction\n"
+        "from napari_unet_nuclei.core.settings import FinetuneSettings\n"
+        "from tests.helpers.corrections import drawn_correction\n"
         "class Killed(Silent):\n"
         "    def report(self, event):\n"
         "        if isinstance(event, Advanced) and event.message.startswith('step 1,'):\n"
         "            os.kill(os.getpid(), signal.SIGKILL)\n"
-        "base, folder = sys.argv[1:]\n"
-        "teach(Lesson(base, 'new', (correction('later', 2),), (), SETTINGS, None, Path(folder)), Killed())\n"
+        "base, folder, settings = sys.argv[1:]\n"
+        "settings = FinetuneSettings.model_validate_json(settings)\n"
+        "teach(Lesson(base, 'new', (drawn_correction('later', 2),), (), settings, None, Path(folder)), Killed())\n"
     )
-    run = subprocess.run([sys.executable, "-c", program, lesson.base, str(lesson.folder)], check=False)
+    given = (lesson.base, str(lesson.folder), SETTINGS.model_dump_json())
+    run = subprocess.run([sys.executable, "-c", program, *given], check=False)
     assert run.returncode == -signal.SIGKILL
     names = [entry.name for entry in list_corrections(lesson.folder)]
     assert len(names) == 3
@@ -132,7 +130,7 @@ def test_a_kill_during_training_leaves_the_corrections_and_nothing_half_written(
 def test_what_was_not_reviewed_stays_so():
     reviewed = np.zeros((64, 64), bool)
     reviewed[:30] = True
-    sample = sample_of(replace(correction("a", 0), reviewed=reviewed), InputForm())
+    sample = sample_of(replace(drawn_correction("a", 0), reviewed=reviewed), InputForm())
     assert np.array_equal(sample.reviewed, reviewed)
     assert sample.image.shape == (1, 64, 64)
     assert sample.image.dtype == np.float32

@@ -10,8 +10,8 @@ from napari_unet_nuclei.core.progress import Cancelled
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei, stained_tissue
 from napari_unet_nuclei.core.segment import run
 from napari_unet_nuclei.core.segment.run import segment
-from tests.core.segment.test_memory import GRAPHICS, small_device
 from tests.helpers.recording import RecordingProgress
+from tests.helpers.small_device import GRAPHICS, small_device
 from tests.helpers.tiny import CLASS_NAMES, FLOAT32, TINY_CLASSES, tiny_class_model
 
 IMAGE = fluorescent_nuclei(shape=(150, 170), diameter=22, count=16).image

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from napari_unet_nuclei.core.errors import DeviceMemoryError
-from napari_unet_nuclei.core.image.axes import ImageSource
-from napari_unet_nuclei.core.image.normalise import IntensityRange
-from napari_unet_nuclei.core.image.plane import PlaneReader
-from napari_unet_nuclei.core.model.device import Device
 from napari_unet_nuclei.core.progress import Advanced, Notice, Rising, Silent
 from napari_unet_nuclei.core.samples.synthetic import camera, draw_nuclei
 from napari_unet_nuclei.core.segment import network_runner, run
@@ -22,55 +15,16 @@ from napari_unet_nuclei.core.segment.network_runner import NetworkRunner, TileTo
 from napari_unet_nuclei.core.segment.predict import predict_plane
 from napari_unet_nuclei.core.segment.run import segment
 from tests.helpers.recording import RecordingProgress
-from tests.helpers.tiny import FLOAT32, GREY, tiny_model
+from tests.helpers.small_device import CPU_SHORTAGE, GRAPHICS, reader, small_device
+from tests.helpers.tiny import FLOAT32, tiny_model
 
-GRAPHICS = "cpu:0"
-"""PyTorch takes this for the processor, and the engine for another device."""
-
-CPU_SHORTAGE = (
-    "[enforce fail at alloc_cpu.cpp:115] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."
-)
 MPS_SHORTAGE = "MPS backend out of memory (MPS allocated: 17.50 GB, other allocations: 1 GB, max allowed: 18.13 GB)."
-
-
-class Limited(nn.Module):
-    """A network on a device that has no memory for more than so many pixels."""
-
-    def __init__(self, network: nn.Module, pixels: int, error: Exception | None) -> None:
-        super().__init__()
-        self.network, self.pixels, self.error = network, pixels, error
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if x.shape[-1] * x.shape[-2] > self.pixels:
-            raise self.error or RuntimeError(CPU_SHORTAGE)
-        return self.network(x)
-
-
-@dataclass(frozen=True)
-class SmallDevice(Device):
-    """Simulated: a device that runs out of memory above ``pixels``."""
-
-    pixels: int = 0
-    error: Exception | None = None
-
-    def place(self, network: nn.Module) -> nn.Module:
-        return Limited(super().place(network), self.pixels, self.error)
-
-
-def small_device(name: str, side: int, error: Exception | None = None) -> SmallDevice:
-    return SmallDevice(name, "simulated", torch.float32, side**2, error)
 
 
 @pytest.fixture(autouse=True)
 def float32_everywhere(monkeypatch):
     """The result is compared to the bit that quantising leaves, so no precision may change on the way."""
     monkeypatch.setattr(network_runner, "choose_device", lambda request: FLOAT32)
-
-
-def reader(shape: tuple[int, int] = (300, 420)) -> PlaneReader:
-    light, _ = draw_nuclei(shape, 22, 60, np.random.default_rng(0))
-    source = ImageSource(camera(light, np.random.default_rng(0)), "YX")
-    return PlaneReader(source, (), (0, shape[0], 0, shape[1]), GREY, (IntensityRange(100, 700),))
 
 
 @pytest.fixture(scope="module")

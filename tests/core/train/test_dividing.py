@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from types import SimpleNamespace
 
 import imageio.v3 as iio
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 from napari_unet_nuclei.core.errors import DatasetError, NoSamplesError
 from napari_unet_nuclei.core.image.kind import NetworkInputs
 from napari_unet_nuclei.core.progress import Cancelled, Silent
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.train.dataset import (
     read_dataset,
     read_entries,
@@ -22,23 +20,7 @@ from napari_unet_nuclei.core.train.dataset import (
 from napari_unet_nuclei.core.train.division import split_by_group
 from napari_unet_nuclei.core.train.layouts import Condition, list_entries
 from napari_unet_nuclei.core.train.reading import InputForm
-
-
-def write_folders(folder: Path, *names: str, binary: bool = False) -> Path:
-    for kind in ("images", "labels"):
-        (folder / kind).mkdir()
-    for seed, name in enumerate(names):
-        sample = fluorescent_nuclei(seed, (40, 56), 12.0, 4)
-        labels = np.where(sample.labels > 0, 255, 0) if binary else sample.labels
-        iio.imwrite(folder / "images" / f"{name}.png", sample.image)
-        iio.imwrite(folder / "labels" / f"{name}.png", labels.astype(np.uint16))
-    return folder
-
-
-def write_index(folder: Path, *rows: str) -> Path:
-    names = [row.split(",")[0] for row in rows[1:]]
-    (write_folders(folder, *names) / "index.csv").write_text("\n".join(rows), encoding="utf-8")
-    return folder / "index.csv"
+from tests.helpers.datasets import write_folders, write_index
 
 
 def groups(samples: tuple) -> set[str]:

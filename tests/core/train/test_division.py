@@ -15,7 +15,7 @@ from napari_unet_nuclei.core.train.division import DataSet, Divided, divide, nam
 from napari_unet_nuclei.core.train.layouts import Condition, Entry
 from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.core.train.samples import sampling_weights
-from tests.core.train.test_dividing import write_folders, write_index
+from tests.helpers.datasets import write_folders, write_index
 
 DAPI = Condition("stain", "dapi")
 

@@ -283,7 +283,7 @@ def test_closing_the_dock_does_not_lose_the_run(qtbot, viewer, dock, folder, tmp
 
 
 def test_the_dock_is_in_the_menus(make_napari_viewer) -> None:
-    from tests.gui.test_manifest import open_menu
+    from tests.helpers.menus import open_menu
 
     window = make_napari_viewer().window
     assert "Batch segment folder (Nuclei)" in open_menu(window.file_menu, "IO Utilities")

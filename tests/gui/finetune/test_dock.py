@@ -15,18 +15,21 @@ from napari_unet_nuclei.core.finetune.undecided import MODEL, list_undecided, un
 from napari_unet_nuclei.core.model.card import read_card
 from napari_unet_nuclei.core.model.registry import default_registry
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
-from napari_unet_nuclei.core.settings import FinetuneSettings
 from napari_unet_nuclei.gui.finetune.dock import COURSE, LEARN, RESULT, FinetuneDock
 from napari_unet_nuclei.gui.finetune.remembered import FinetuneChoices, recall, remember
 from napari_unet_nuclei.gui.models.picker import ModelPicker
-from napari_unet_nuclei.gui.settings.remembered import PLUGIN
 from napari_unet_nuclei.gui.viewer.reviewed_layer import REVIEWED, mark_plane
-from tests.gui.finetune.test_check import correction
-
-LONG = 90_000
-"""Milliseconds that a run may take on a busy machine; the first one imports PyTorch."""
-
-QUICK = FinetuneSettings().changed(steps=2, epoch_steps=1, rehearsal=False, device="cpu")
+from tests.helpers.corrections import nuclei_in_a_row
+from tests.helpers.finetune_dock import (
+    LONG,
+    QUICK,
+    add_layers,
+    click_tick,
+    half_written,
+    listed,
+    open_dock,
+    rest,
+)
 
 pytestmark = pytest.mark.usefixtures("tiny_model")
 
@@ -42,22 +45,6 @@ def dock(qtbot, viewer) -> FinetuneDock:
     return open_dock(qtbot, viewer)
 
 
-def open_dock(qtbot, viewer) -> FinetuneDock:
-    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Fine-tune")
-    rest(qtbot, dock)
-    return dock
-
-
-def add_layers(viewer, seed: int = 0, name: str = "DAPI", shape: tuple[int, int] = (96, 160)):
-    drawn = fluorescent_nuclei(seed, shape, 20, 14)
-    return viewer.add_image(drawn.image, name=name), viewer.add_labels(drawn.labels, name=f"{name} labels")
-
-
-def rest(qtbot, dock: FinetuneDock) -> None:
-    """Wait until everything has been counted."""
-    qtbot.waitUntil(lambda: not dock.corrections.is_checking, timeout=LONG)
-
-
 def press(qtbot, button: QWidget) -> None:
     assert button.isEnabled()
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
@@ -70,24 +57,10 @@ def tick_whole(qtbot, dock: FinetuneDock) -> None:
     rest(qtbot, dock)
 
 
-def click_tick(qtbot, dock: FinetuneDock, row: int) -> None:
-    """Click the box before a line of the list."""
-    lines = dock.corrections.list
-    place = lines.visualItemRect(lines.topLevelItem(row))
-    qtbot.mouseClick(lines.viewport(), Qt.MouseButton.LeftButton, pos=place.center().__class__(12, place.center().y()))
-    rest(qtbot, dock)
-
-
 def choose(qtbot, dock: FinetuneDock, row: int) -> None:
     lines = dock.corrections.list
     place = lines.visualItemRect(lines.topLevelItem(row))
     qtbot.mouseClick(lines.viewport(), Qt.MouseButton.LeftButton, pos=place.center())
-
-
-def listed(dock: FinetuneDock) -> list[tuple[str, str, bool]]:
-    lines = dock.corrections.list
-    items = [lines.topLevelItem(row) for row in range(lines.topLevelItemCount())]
-    return [(item.text(0), item.text(1), item.checkState(0) == Qt.CheckState.Checked) for item in items]
 
 
 def status(dock: FinetuneDock) -> str:
@@ -274,7 +247,7 @@ def test_the_whole_way_from_corrected_layers_to_a_kept_model(qtbot, viewer, dock
 
 
 def test_kept_corrections_teach_without_any_layer(qtbot, viewer, dock):
-    save_correction(corrections_folder(), correction(0, name="earlier"))
+    save_correction(corrections_folder(), nuclei_in_a_row(0, name="earlier"))
     dock.corrections.refresh()
     rest(qtbot, dock)
     assert listed(dock)[0][0::2] == ("earlier", False)
@@ -291,7 +264,7 @@ def test_kept_corrections_teach_without_any_layer(qtbot, viewer, dock):
 
 
 def test_a_kept_correction_is_deleted_after_a_question(qtbot, viewer, dock):
-    save_correction(corrections_folder(), correction(0, name="earlier"))
+    save_correction(corrections_folder(), nuclei_in_a_row(0, name="earlier"))
     dock.corrections.refresh()
     rest(qtbot, dock)
     asked = answer(qtbot, "Cancel")
@@ -365,11 +338,6 @@ def test_closing_the_viewer_during_a_training_cancels_it_and_keeps_the_correctio
     assert len(list_corrections(corrections_folder())) == 1
     assert [entry.name for entry in default_registry().list() if not entry.bundled] == ["tiny"]
     assert half_written() == []
-
-
-def half_written() -> list[Path]:
-    """Files and folders under the hidden names that they have until they are complete."""
-    return [path for folder in (corrections_folder(), default_registry().own) for path in folder.rglob(".*")]
 
 
 def test_layers_that_change_during_a_training_change_nothing_of_it(qtbot, viewer, dock):
@@ -482,7 +450,7 @@ def test_a_name_that_cannot_be_given_is_told_before_the_run(qtbot, viewer, dock,
 def test_both_models_are_scored_on_reference_images_and_the_report_opens_in_a_browser(qtbot, viewer, dock, monkeypatch):
     opened: list[QUrl] = []
     monkeypatch.setattr(QDesktopServices, "openUrl", opened.append)
-    save_correction(corrections_folder(), correction(0, name="earlier"))
+    save_correction(corrections_folder(), nuclei_in_a_row(0, name="earlier"))
     dock.corrections.refresh()
     rest(qtbot, dock)
     click_tick(qtbot, dock, 0)

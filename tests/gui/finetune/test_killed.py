@@ -11,7 +11,7 @@ from napari_unet_nuclei.core.corrections.store import corrections_folder, list_c
 from napari_unet_nuclei.core.finetune.undecided import list_undecided, undecided_folder
 from napari_unet_nuclei.core.model.registry import default_registry
 from napari_unet_nuclei.gui.finetune.dock import RESULT
-from tests.gui.finetune.test_dock import click_tick, half_written, listed, open_dock, rest
+from tests.helpers.finetune_dock import click_tick, half_written, listed, open_dock, rest
 
 ROOT = Path(__file__).parents[3]
 

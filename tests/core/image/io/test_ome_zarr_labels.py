@@ -20,7 +20,7 @@ from napari_unet_nuclei.core.image.io.ome_zarr_labels import (
     write_label_metadata,
 )
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
-from tests.core.image.io.test_ome_zarr import described, write
+from tests.helpers.ome_zarr_files import described, write_store
 
 AXES = (Axis("Z", 2.0, "micrometer", 4.0), Axis("Y", 0.25, "micrometer"), Axis("X", 0.25, "micrometer"))
 
@@ -81,7 +81,7 @@ def test_a_pyramid_ends_where_a_screen_shows_all_of_it():
 
 
 def test_axes_of_labels_are_those_of_the_image(tmp_path):
-    image = read_ome_zarr(write(tmp_path / "image.zarr", described(), 2))
+    image = read_ome_zarr(write_store(tmp_path / "image.zarr", described(), 2))
     assert label_axes("YX", image, PixelSize(9, 9)) == (Axis("Y", 250, "nanometer"), Axis("X", 0.5, "micrometer"))
     assert label_axes("TZYX", None, PixelSize(0.25, 0.5)) == (
         Axis("T"),
@@ -94,14 +94,14 @@ def test_axes_of_labels_are_those_of_the_image(tmp_path):
 
 
 def test_labels_go_into_images_of_the_same_version_only(tmp_path):
-    new = read_ome_zarr(write(tmp_path / "new.zarr", described(), 3))
+    new = read_ome_zarr(write_store(tmp_path / "new.zarr", described(), 3))
     assert labels_place(new, "nuclei") == tmp_path / "new.zarr" / "labels" / "nuclei"
     with pytest.raises(OutputFileError, match=r"0\.4"):
-        labels_place(read_ome_zarr(write(tmp_path / "old.zarr", described(), 2)), "nuclei")
+        labels_place(read_ome_zarr(write_store(tmp_path / "old.zarr", described(), 2)), "nuclei")
 
 
 def test_labels_in_an_image_are_listed_beside_those_that_are_there(tmp_path):
-    image = read_ome_zarr(write(tmp_path / "image.zarr", described(), 3))
+    image = read_ome_zarr(write_store(tmp_path / "image.zarr", described(), 3))
     list_labels(image, "cells")
     list_labels(image, "nuclei")
     list_labels(image, "nuclei")
