@@ -16,7 +16,7 @@ from napari_unet_nuclei.cli.options import CLASSES_PANEL, Binary, Json, LabelCha
 from napari_unet_nuclei.cli.progress import TerminalProgress
 from napari_unet_nuclei.core.classes.coding import ClassCoding, ClassCounts
 from napari_unet_nuclei.core.evaluate import ClassEvaluation, Evaluation, evaluate_classes, evaluate_folders
-from napari_unet_nuclei.core.labels.metrics.comparison import Comparison, Scores
+from napari_unet_nuclei.core.labels.metrics.comparison import LabelComparison, Scores
 from napari_unet_nuclei.core.labels.metrics.overlaps import IOU_THRESHOLDS
 
 TITLES = {
@@ -114,7 +114,7 @@ def _described(evaluation: Evaluation) -> dict[str, object]:
     }
 
 
-def _counts(comparison: Comparison) -> dict[str, object]:
+def _counts(comparison: LabelComparison) -> dict[str, object]:
     return {"true": comparison.matches.true_count, "predicted": comparison.matches.predicted_count}
 
 

@@ -24,7 +24,7 @@ from napari_unet_nuclei.cli.progress import TerminalProgress
 from napari_unet_nuclei.core.classes.coding import ClassCoding
 from napari_unet_nuclei.core.errors import SettingsError
 from napari_unet_nuclei.core.image.kind import InputName
-from napari_unet_nuclei.core.model.about import About, read_about
+from napari_unet_nuclei.core.model.author_notes import AuthorNotes, read_author_notes
 from napari_unet_nuclei.core.model.card import ARCHITECTURES, Architecture, ModelCard, TaskName
 from napari_unet_nuclei.core.model.registry import SUFFIX
 from napari_unet_nuclei.core.settings import TrainSettings
@@ -163,7 +163,7 @@ def train_command(
         class_names=names,
         where=_conditions(where or []),
         resume=resume,
-        about=read_about(about) if about else About(),
+        about=read_author_notes(about) if about else AuthorNotes(),
         command=shlex.join(["napari-unet-nuclei", *sys.argv[1:]]),
     )
     with TerminalProgress(quiet, FINISH) as progress:

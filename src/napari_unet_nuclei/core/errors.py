@@ -1,4 +1,4 @@
-"""What can go wrong, in the user's words: every message says what happened and what to do next."""
+"""Expected failures: every message says, in the user's words, what happened and what to do next."""
 
 
 class NucleiError(Exception):
@@ -6,7 +6,7 @@ class NucleiError(Exception):
 
 
 class ImageShapeError(NucleiError):
-    """An image, or a pair of image and labels, has a shape or axes that the verb cannot use."""
+    """An image, or a pair of image and labels, has unusable axes, shape or values."""
 
 
 class ImageFileError(NucleiError):
@@ -14,11 +14,11 @@ class ImageFileError(NucleiError):
 
 
 class OutputFileError(NucleiError):
-    """A file cannot be written: the disk is full, the folder is not yours, the name is taken by a folder."""
+    """A file cannot be written: the disk is full, permission is missing, a folder has that name."""
 
 
 class ModelFileError(NucleiError):
-    """A model file is missing, damaged, too large or of a kind that is not accepted."""
+    """A model file is missing, damaged, too large or of another format."""
 
 
 class UnknownModelError(NucleiError):
@@ -34,28 +34,28 @@ class DeviceMemoryError(NucleiError):
 
 
 class SettingsError(NucleiError):
-    """A setting, or a settings file, has a value that the verb cannot use."""
+    """A setting, or a settings file, has an invalid value."""
 
 
 class DatasetError(NucleiError):
-    """A training set has a problem; the message names the file."""
+    """A data set has a problem; the message names the file."""
 
 
 class NoSamplesError(DatasetError):
-    """Nothing is left to train on or to judge with."""
+    """No images are left for training or validation."""
 
 
 class EditError(NucleiError):
-    """A correction of nuclei cannot be made: the nucleus is not there, the line cuts nothing, nothing would change."""
+    """An edit of nuclei is not possible: there is no such nucleus, the line cuts none, nothing would change."""
 
 
 class TrainingDivergedError(NucleiError):
-    """The loss became infinite or not a number before there was a good model to keep."""
+    """The loss became infinite or NaN before there was a good model to keep."""
 
 
 class WorseModelError(NucleiError):
-    """A fine-tuned model is worse than the one it came from, so it was not kept."""
+    """A fine-tuned model is worse than its base model, so it was not kept."""
 
 
 class ClusterError(NucleiError):
-    """Work on other processes or computers cannot be done: Dask is missing, or its scheduler or workers are."""
+    """A Dask cluster cannot be used: Dask is not installed, or its scheduler or workers do not answer."""

@@ -1,4 +1,4 @@
-"""Compare label files with true ones: the verb behind ``evaluate``."""
+"""Compare predicted label files with true ones: the verb behind ``evaluate``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from napari_unet_nuclei.core.errors import ImageFileError, ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.pairs import label_files, plain_stem
 from napari_unet_nuclei.core.image.io.read import read_class_image, read_image
-from napari_unet_nuclei.core.labels.metrics.comparison import Comparison, Scores, compare_labels, mean_scores, pool
+from napari_unet_nuclei.core.labels.metrics.comparison import LabelComparison, Scores, compare_labels, mean_scores, pool
 from napari_unet_nuclei.core.labels.numbering import as_ids
 from napari_unet_nuclei.core.progress import Advanced, Progress, Silent
 
@@ -25,18 +25,18 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class ComparedImage:
-    """One label image against the true one.
+    """One predicted label image compared with the true one.
 
     Attributes
     ----------
     name : str
-        What both files share of their names.
-    comparison : Comparison
-        In stacks, the sum over all planes.
+        Common part of the two file names.
+    comparison : LabelComparison
+        Of a stack, the sum over its planes.
     """
 
     name: str
-    comparison: Comparison
+    comparison: LabelComparison
 
 
 @dataclass(frozen=True)
@@ -55,31 +55,31 @@ class Evaluation:
     problems: tuple[str, ...] = ()
 
     @cached_property
-    def total(self) -> Comparison:
-        """All images added up."""
+    def total(self) -> LabelComparison:
+        """Sum over all images."""
         return pool(image.comparison for image in self.images)
 
     @property
     def pooled(self) -> Scores:
-        """Scores in which every nucleus, or every pixel, weighs the same."""
+        """Scores of all images pooled: every nucleus, or every pixel, weighs the same."""
         return self.total.scores
 
     @property
     def per_image(self) -> Scores:
-        """Mean of the images' scores: every image weighs the same."""
+        """Mean scores of the images: every image weighs the same."""
         return mean_scores([image.comparison.scores for image in self.images])
 
 
 @dataclass(frozen=True)
 class ComparedClasses:
-    """The predicted classes of one image against the true ones.
+    """Predicted classes of one image compared with the true ones.
 
     Attributes
     ----------
     name : str
-        What both files share of their names.
+        Common part of the two file names.
     counts : ClassCounts
-        In stacks, the sum over all planes.
+        Of a stack, the sum over its planes.
     """
 
     name: str
@@ -103,7 +103,7 @@ class ClassEvaluation:
 
     @cached_property
     def total(self) -> ClassCounts:
-        """All images added up, so that every pixel weighs the same."""
+        """Sum over all images: every pixel weighs the same."""
         return pool_classes(image.counts for image in self.images)
 
 
@@ -113,15 +113,15 @@ def evaluate_folders(predictions: Path, labels: Path, progress: Progress | None 
     Parameters
     ----------
     predictions, labels : Path
-        Two folders whose files have matching names (``a.tif`` or ``a_labels.tif`` for ``a.png``, also in folders
-        within them), or two files. Stacks are compared plane by plane.
+        Two folders whose files have matching names (``a.tif`` or ``a_labels.tif`` for ``a.png``), subfolders included,
+        or two files. Stacks are compared plane by plane.
     progress : Progress, optional
-        Hears of every file.
+        Gets a report for every file.
 
     Returns
     -------
     Evaluation
-        A file without a partner, or that does not fit its partner, is a problem, and the others are compared.
+        Files without a partner, or that do not match it, are listed as problems; the others are compared.
 
     Raises
     ------
@@ -142,9 +142,10 @@ def evaluate_classes(
     predictions, labels : Path
         As for `evaluate_folders`: images of class ids.
     coding : ClassCoding, optional
-        How the true labels tell classes. Predictions do in the same way, but need no channel where they have only one.
+        How the true labels encode classes. Predictions use the same coding; with a single channel, they need not name
+        it.
     progress : Progress, optional
-        Hears of every file.
+        Gets a report for every file.
 
     Returns
     -------
@@ -166,7 +167,7 @@ def evaluate_classes(
 def _compare_all(
     predictions: Path, labels: Path, compare: Callable[[Path, Path], Result], progress: Progress
 ) -> tuple[list[tuple[str, Result]], tuple[str, ...]]:
-    """Compare all pairs (predicted, true): results with names, and what is wrong with the files that have none."""
+    """Compare all pairs of files; return the results with names, and the problems of the other files."""
     pairs, problems = _pair(predictions, labels)
     compared = []
     for number, (name, (predicted, true)) in enumerate(sorted(pairs.items())):
@@ -181,7 +182,7 @@ def _compare_all(
     return compared, tuple(problems)
 
 
-def compare_files(predicted: Path, true: Path) -> Comparison:
+def compare_files(predicted: Path, true: Path) -> LabelComparison:
     """Compare two label files; stacks plane by plane.
 
     Raises
@@ -189,7 +190,7 @@ def compare_files(predicted: Path, true: Path) -> Comparison:
     ImageFileError
         If a file cannot be read.
     ImageShapeError
-        If one of them holds no labels, or the two differ in shape.
+        If a file holds no labels, or the shapes differ.
     """
     sources = [_labels_source(path) for path in (predicted, true)]
     return pool(
@@ -206,7 +207,7 @@ def compare_class_files(predicted: Path, true: Path, coding: ClassCoding) -> Cla
     ImageFileError
         If a file cannot be read.
     ImageShapeError
-        If one of them holds no class ids, or the two differ in shape.
+        If a file holds no class ids, or the shapes differ.
     """
     files = [read_class_image(path) for path in (predicted, true)]
     sources = [ImageSource(file.array, file.axes) for file in files]
@@ -222,18 +223,18 @@ def compare_class_files(predicted: Path, true: Path, coding: ClassCoding) -> Cla
 def _planes(
     predicted: Path, true: Path, sources: Sequence[ImageSource]
 ) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """Pair the planes of a predicted and a true image, which must be of the same shape."""
+    """Pair the planes of a predicted and a true image; raise if their shapes differ."""
     shapes = [_without_single(source.leading_shape) + source.plane_shape for source in sources]
     if shapes[0] != shapes[1]:
         raise ImageShapeError(
-            f"{predicted} has the shape {shapes[0]}, {true} has {shapes[1]}: "
+            f"{predicted} has the shape {shapes[0]}, but {true} has {shapes[1]}: "
             "they belong to different images, or to different parts of one."
         )
     return list(zip(sources[0].plane_indices(), sources[1].plane_indices(), strict=True))
 
 
 def _pair(predictions: Path, labels: Path) -> tuple[dict[str, tuple[Path, Path]], list[str]]:
-    """Return (predicted, true) files by name, and what is wrong with the others."""
+    """Return pairs of files (predicted, true) by name, and the problems of the others."""
     if predictions.is_dir() != labels.is_dir():
         raise ImageFileError(f"{predictions} and {labels}: give two files or two folders.")
     if not predictions.is_dir():
@@ -245,20 +246,20 @@ def _pair(predictions: Path, labels: Path) -> tuple[dict[str, tuple[Path, Path]]
 
 
 def _alone(path: Path, folder: Path) -> str:
-    return f"{path} has no partner in {folder}: a file of the same name, or of that name with _labels."
+    return f"{path} has no partner in {folder}: a file of the same name, with or without _labels."
 
 
 def _labels_source(path: Path) -> ImageSource:
-    """Open a label file; nothing is read yet where it is large."""
+    """Open a label file; large ones are not read yet."""
     file = read_image(path)
     source = ImageSource(file.array, file.axes)
     if source.channels > 1:
-        raise ImageShapeError(f"{path} has {source.channels} channels or colours, so it is no label image.")
+        raise ImageShapeError(f"{path} has {source.channels} channels or colours, so it is not a label image.")
     return source
 
 
 def _without_single(leading: Sequence[int]) -> tuple[int, ...]:
-    """Lengths of the leading axes that have more than one plane."""
+    """Return the lengths of the leading axes, without those of length 1."""
     return tuple(length for length in leading if length != 1)
 
 

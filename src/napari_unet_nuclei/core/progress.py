@@ -12,19 +12,19 @@ if TYPE_CHECKING:  # the program's --help answers before NumPy would be there
 
 
 class Cancelled(Exception):
-    """The user asked to stop. No error: only the outermost caller catches it."""
+    """The user asked to stop. Not an error: only the outermost caller catches it."""
 
 
 @dataclass(frozen=True)
 class Advanced:
-    """Work has moved on.
+    """Work has advanced.
 
     Attributes
     ----------
     fraction : float
-        Share of the whole job that is done, 0 to 1, never falling.
+        Completed share of the whole job, 0 to 1, never falling.
     message : str
-        What is being done now, in the user's words ("tile 3 of 12").
+        Current step in the user's words ("tile 3 of 12").
     """
 
     fraction: float
@@ -33,13 +33,13 @@ class Advanced:
 
 @dataclass(frozen=True)
 class Notice:
-    """Something the user should know, said once (a smaller tile was needed, pixels were not finite).
+    """Something the user should know (a smaller tile was needed, pixels were not finite); reported once.
 
     Attributes
     ----------
     message : str
     warning : bool
-        Whether it is said also to those who want to hear of nothing but what goes wrong.
+        Show even in quiet mode.
     """
 
     message: str
@@ -57,8 +57,8 @@ class EpochDone:
     train_loss, val_loss : float
         Mean loss on the training crops of this epoch and on the validation images.
     scores : mapping of str to float
-        What validation gave, by name: "foreground IoU" and "AP@0.5" of nuclei, "mean IoU" and "pixel accuracy" of
-        classes, all 0 to 1; of several data sets and kinds of images each by itself as well, "AP@0.5 dsb2018 stained".
+        Validation scores by name, 0 to 1: "foreground IoU" and "AP@0.5" of nuclei, "mean IoU" and "pixel accuracy" of
+        classes; with several data sets or kinds of images also for each of them, as "AP@0.5 dsb2018 stained".
     """
 
     epoch: int
@@ -69,14 +69,14 @@ class EpochDone:
 
 @dataclass(frozen=True, eq=False)
 class Preview:
-    """What a network that is being trained makes of one held-out crop by now.
+    """The present prediction of a network in training for one held-out crop.
 
     Attributes
     ----------
     epoch : int
-        Epochs that have ended; 0 for the network that was started from.
+        Completed epochs; 0 for the initial network.
     truth, found : ndarray, shape (Y, X, 3), uint8
-        The crop with the outlines that are right, and with those that were found.
+        The crop with the true outlines, and with the predicted ones.
     """
 
     epoch: int
@@ -88,24 +88,24 @@ Event = Advanced | Notice | EpochDone | Preview
 
 
 class Progress(Protocol):
-    """Where a verb reports to, and where it learns that the user wants to stop."""
+    """Receives the reports of a verb, and tells it that the user wants to stop."""
 
     @property
     def finish_requested(self) -> bool:
-        """True once the user asked to end early and keep what is best so far."""
+        """True once the user asked to finish early and keep the best so far."""
 
     def report(self, event: Event) -> None:
-        """Tell the face what happened.
+        """Report an event.
 
         Raises
         ------
         Cancelled
-            As soon as the user has cancelled; the caller unwinds and keeps nothing.
+            Once the user has cancelled; the caller unwinds and discards its work.
         """
 
 
 class Silent:
-    """Progress for callers who want neither reports nor a way to cancel."""
+    """Progress for callers who need neither reports nor cancelling."""
 
     finish_requested = False
 
@@ -115,14 +115,14 @@ class Silent:
 
 @dataclass
 class Rising:
-    """Progress whose fraction never falls, for work of which a part may have to be done again."""
+    """Progress whose fraction never falls, for work that may be partly repeated."""
 
     parent: Progress
     reached: float = 0.0
 
     @property
     def finish_requested(self) -> bool:
-        """As the parent says."""
+        """True once the parent is asked to finish early."""
         return self.parent.finish_requested
 
     def report(self, event: Event) -> None:
@@ -135,7 +135,7 @@ class Rising:
 
 @dataclass(frozen=True)
 class Share:
-    """A part of a parent's progress: fractions 0 to 1 are mapped into ``start`` to ``stop`` of the parent.
+    """A part of a parent's progress: fractions 0 to 1 map to ``start`` to ``stop`` of the parent.
 
     Examples
     --------
@@ -152,7 +152,7 @@ class Share:
 
     @property
     def finish_requested(self) -> bool:
-        """As the parent says."""
+        """True once the parent is asked to finish early."""
         return self.parent.finish_requested
 
     def report(self, event: Event) -> None:

@@ -1,4 +1,4 @@
-"""The settings of every verb: one text each, which is docstring, tooltip, ``--help`` and JSON schema at once.
+"""Settings of every verb, each with one text that serves as docstring, tooltip, ``--help`` and JSON schema.
 
 A number that can be automatic is two fields, a switch ``<name>_auto`` and the number ``<name>``: forms and
 option parsers then need no special case, and giving the number on the command line turns the switch off.
@@ -22,12 +22,12 @@ Unit = Literal["", "px", "px²", "µm", "s", "steps", "epochs"]
 
 
 def number(default: float, text: str, unit: Unit = "", *, ge: float, le: float, step: float = 0) -> Any:
-    """Field of a bounded number with its unit; ``step`` is what one click of a spin box changes."""
+    """Field of a bounded number with a unit; ``step`` is the increment of a spin box."""
     return Field(default, description=text, ge=ge, le=le, json_schema_extra={"unit": unit, "step": step})
 
 
 def choice(default: object, text: str, title: str = "", values: Mapping[str, str] | None = None) -> Any:
-    """Field of a switch, a choice or a name; forms show ``title``, and in place of values what ``values`` says."""
+    """Field of a switch, a choice or a name; forms show ``title`` and the texts that ``values`` gives for values."""
     extra: Any = {"values": dict(values)} if values else None
     return Field(default, title=title or None, description=text, json_schema_extra=extra)
 
@@ -38,9 +38,9 @@ class Former(NamedTuple):
     Attributes
     ----------
     values : tuple of str
-        That are still understood.
+        Values that are still understood.
     remedy : str
-        What to do instead, where its numbers mean nothing now.
+        What to do instead, if its numbers have lost their meaning.
     """
 
     values: tuple[str, ...] = ()
@@ -57,19 +57,19 @@ class Settings(BaseModel):
 
     @classmethod
     def in_present_words(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Say by the settings there are what earlier versions said by others.
+        """Translate settings of earlier versions into present ones.
 
         Raises
         ------
         ValueError
-            If it cannot be said, or contradicts the rest.
+            If that is impossible, or contradicts other values.
         """
         return dict(values)
 
     @model_validator(mode="before")
     @classmethod
     def _understand(cls, values: Any) -> Any:
-        """Pass over former settings that were automatic; refuse, in words, those that were chosen and mean nothing."""
+        """Drop former settings that were automatic; reject those that were set and have lost their meaning."""
         if not isinstance(values, dict):
             return values
         gone = {name: one.remedy for name, one in cls.former.items() if one.remedy}
@@ -80,7 +80,7 @@ class Settings(BaseModel):
         return cls.in_present_words({name: value for name, value in values.items() if name not in passed})
 
     def changed(self, **values: object) -> Any:
-        """Return a copy with some values replaced; a number that is given turns its ``_auto`` switch off.
+        """Return a copy with some values replaced; giving a number turns its ``_auto`` switch off.
 
         Raises
         ------
@@ -103,7 +103,7 @@ SettingsType = TypeVar("SettingsType", bound=Settings)
 
 
 def validated(kind: type[SettingsType], values: dict[str, object]) -> SettingsType:
-    """Build settings from plain values, with errors in the user's words.
+    """Build settings from plain values; errors are in the user's words.
 
     Raises
     ------
@@ -125,30 +125,30 @@ def _message(problem: ErrorDetails) -> str:
 
 
 def read_settings(path: Path, kind: type[SettingsType]) -> SettingsType:
-    """Read settings from a JSON file such as the dock saves or ``run.json`` contains.
+    """Read settings from a JSON file, as a dock saves them or ``run.json`` contains them.
 
     Raises
     ------
     SettingsError
-        If the file is unreadable, not JSON, or has values that cannot be used.
+        If the file is unreadable or not JSON, or has invalid values.
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SettingsError(f"The settings file {path} cannot be read as JSON: {error}.") from error
     if isinstance(values, dict):
-        values = values.get("settings", values)  # of a run's description
+        values = values.get("settings", values)  # as nested in run.json
     if not isinstance(values, dict):
         raise SettingsError(f"The settings file {path} must hold one JSON object with setting names and values.")
     return validated(kind, values)
 
 
 KIND_OF_INVERT = {"auto": "auto", "yes": "brightfield", "no": "fluorescence"}
-"""The setting ``kind`` by the values of ``invert``, which took its place in earlier versions."""
+"""Values of the setting ``kind`` for those of ``invert``, its predecessor in earlier versions."""
 
 
 class SegmentSettings(Settings):
-    """How an image is segmented. The defaults fit most images; thresholds come with the model."""
+    """How an image is segmented. The defaults suit most images; thresholds come with the model."""
 
     former: ClassVar[Mapping[str, Former]] = {
         "invert": Former(values=tuple(KIND_OF_INVERT)),
@@ -164,7 +164,7 @@ class SegmentSettings(Settings):
 
     @classmethod
     def in_present_words(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Read ``invert``, as earlier versions wrote it, as a kind of image; no channel is the automatic choice."""
+        """Translate ``invert`` into a kind of image, and an empty channel into the automatic choice."""
         others = {name: value for name, value in values.items() if name != "invert"}
         if others.get("channel") == "":
             others["channel_auto"] = True
@@ -172,7 +172,7 @@ class SegmentSettings(Settings):
             return others
         kind = KIND_OF_INVERT.get(values["invert"])
         if kind is None:
-            raise ValueError("'invert' is yes, no or auto; 'kind' has taken its place")
+            raise ValueError("'invert' is yes, no or auto; it has been replaced by 'kind'")
         said = others.get("kind", "auto")
         if "auto" not in (kind, said) and said != kind:
             raise ValueError(f"'invert' {values['invert']} means kind {kind}, which contradicts kind {said}")
@@ -181,7 +181,7 @@ class SegmentSettings(Settings):
     @field_validator("channel", mode="before")
     @classmethod
     def _number_as_text(cls, value: Any) -> Any:
-        """Take a channel's number, as earlier versions wrote it and as it is said in Python."""
+        """Accept channel numbers as integers, as earlier versions wrote them and Python code gives them."""
         return str(value) if isinstance(value, Integral) and not isinstance(value, bool) else value
 
     channel_auto: bool = choice(
@@ -280,7 +280,7 @@ class TrainSettings(Settings):
     weight_decay: float = number(0.0001, "Pull of the weights towards zero.", ge=0, le=1, step=0.0001)
     augmentation: float = number(1.0, "Strength of the augmentation: 0 only flips and turns.", ge=0, le=1, step=0.1)
     layers: Literal["all", "decoder", "heads"] = choice(
-        "all", "Layers that are trained; the others stay as they are in the model that is started from."
+        "all", "Layers that are trained; the others keep the weights of the model that training starts from."
     )
     seed: int = number(0, "Start of all random draws: the same seed and thread count repeat a run.", ge=0, le=2**31 - 1)
     device: str = choice("auto", "Where the network is trained: auto, cpu, cuda, cuda:N or mps.")
@@ -312,7 +312,7 @@ class FinetuneSettings(Settings):
     epoch_steps: int = number(50, "Steps from one validation to the next.", "steps", ge=1, le=100_000)
     learning_rate: float = number(0.001, "Highest learning rate.", ge=1e-6, le=1.0, step=0.0001)
     layers: Literal["all", "decoder", "heads"] = choice(
-        "all", "Layers that are trained; the others stay as they are in the old model."
+        "all", "Layers that are trained; the others keep the weights of the old model."
     )
     augmentation: float = number(0.7, "Strength of the augmentation: 0 only flips and turns.", ge=0, le=1, step=0.1)
     rehearsal: bool = choice(True, "Show the network, among the corrections, crops that the bundled model learnt from.")

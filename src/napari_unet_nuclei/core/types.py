@@ -1,4 +1,4 @@
-"""Names for the arrays that travel through the engine, with their axes and dtypes."""
+"""Names for the arrays that pass through the engine, with axes and dtypes."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ Labels: TypeAlias = NDArray[np.int32]
 """Nuclei of one plane (Y, X) or of a stack (..., Y, X): 0 is background, every nucleus has its own id."""
 
 Mask: TypeAlias = NDArray[np.bool_]
-"""True where something holds, axes (Y, X)."""
+"""Selected pixels, axes (Y, X)."""
 
 Maps: TypeAlias = NDArray[np.float32]
 """Network output, axes (K, Y, X), one map per head in the order of the model card."""
 
 QuantisedMaps: TypeAlias = NDArray[np.uint8]
-"""Maps in 8 bits a value: 0 to 255 stands for 0 to 1. These are what is decoded, everywhere."""
+"""Maps as 8-bit values: 0 to 255 stand for 0 to 1. Only these are decoded."""
 
 AnyArray: TypeAlias = Any
 """Anything with ``shape``, ``dtype``, ``ndim`` and slicing: numpy, dask, zarr, xarray."""
 
 Region: TypeAlias = tuple[int, int, int, int]
-"""A rectangle of pixels (y0, y1, x0, x1), the ends not included."""
+"""A rectangle of pixels (y0, y1, x0, x1), end-exclusive."""
 
 NumberFormat: TypeAlias = Literal["float32", "bfloat16"]
-"""In what a processor runs the network; graphics cards have formats of their own."""
+"""Format in which a processor runs the network; graphics cards have their own."""

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.samples import synthetic
-from napari_unet_nuclei.core.samples.synthetic import Sample
+from napari_unet_nuclei.core.samples.synthetic import SampleImage
 
 LayerData: TypeAlias = tuple[Any, dict[str, Any], str]
 """What napari makes a layer of: array, arguments by name, kind of layer."""
@@ -44,7 +44,7 @@ def immunohistochemistry() -> list[LayerData]:
     return _layers(synthetic.immunohistochemistry())
 
 
-def _layers(sample: Sample) -> list[LayerData]:
+def _layers(sample: SampleImage) -> list[LayerData]:
     """Make one image layer of a sample, or one per channel as napari does when it splits a stack."""
     spatial = _spatial(sample.axes, sample.pixel_size)
     if "C" not in sample.axes:

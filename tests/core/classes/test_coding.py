@@ -87,7 +87,7 @@ def test_black_masks_and_masks_with_void_are_masks():
 
 
 def test_ids_are_not_taken_for_a_mask():
-    with pytest.raises(ImageShapeError, match="no mask"):
+    with pytest.raises(ImageShapeError, match="not a mask"):
         ClassCoding(binary=True).ids([np.arange(100.0).reshape(10, 10)])
 
 
@@ -97,7 +97,7 @@ def test_ids_are_not_taken_for_a_mask():
         ([0, 0.5], 0, "fractions"),
         ([0, -1], 0, "below 0"),
         ([0, 256], 0, "are 0 to 255"),
-        ([0, 3], 3, "class id 3, and there are 3 classes: 0 to 2"),
+        ([0, 3], 3, "class id 3, but there are 3 classes: 0 to 2"),
     ],
 )
 def test_what_is_no_class_id_is_refused(values, classes, told):

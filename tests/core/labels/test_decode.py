@@ -167,7 +167,7 @@ def test_one_decoder_gives_what_a_fresh_one_does_and_fills_what_is_enclosed(seed
         thresholds = DecodeThresholds(foreground, split, min_size, 1.0, score)
         found = decoder.decode(thresholds)
         assert np.array_equal(found.labels, decode_maps(decoder.maps, thresholds))
-        everything = decoder.candidates(foreground, split)
+        everything = decoder.all_nuclei(foreground, split)
         mask = decoder.maps[0] > 255 * foreground
         areas = np.bincount(np.where(mask, everything.labels, 0).ravel())[1:]
         assert np.array_equal(areas, everything.evidence.areas)

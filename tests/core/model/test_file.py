@@ -8,15 +8,21 @@ from safetensors.torch import load_file, save
 
 from napari_unet_nuclei.core.errors import ModelFileError
 from napari_unet_nuclei.core.model.card import ModelCard
-from napari_unet_nuclei.core.model.file import Model, hash_weights, read_model, save_model
+from napari_unet_nuclei.core.model.file import Model, read_model, save_model
+from napari_unet_nuclei.core.model.header import hash_tensors
 from tests.helpers.tiny import TINY, tiny_model, tiny_network
 
 
 def write(path, tensors, **card):
     """A model file as somebody else might write it."""
-    values = {"name": "x", "architecture": TINY, "weights_hash": hash_weights(tensors)} | card
+    values = {"name": "x", "architecture": TINY, "weights_hash": hash_of(path, tensors)} | card
     path.write_bytes(save(tensors, {"card": ModelCard(**values).model_dump_json()}))
     return path
+
+
+def hash_of(path, tensors):
+    path.write_bytes(save(tensors))
+    return hash_tensors(path)
 
 
 def weights_as(kind=torch.float16):
@@ -52,15 +58,15 @@ def test_saving_a_loaded_model_keeps_its_hash(tmp_path):
     assert (tmp_path / "first.safetensors").read_bytes() == (tmp_path / "second.safetensors").read_bytes()
 
 
-def test_every_change_of_the_weights_changes_the_hash():
-    weights = weights_as()
-    reference = hash_weights(weights)
-    assert reference == hash_weights(dict(reversed(weights.items())))
+def test_every_change_of_the_weights_changes_the_hash(tmp_path):
+    weights, path = weights_as(), tmp_path / "weights.safetensors"
+    reference = hash_of(path, weights)
+    assert reference == hash_of(path, dict(reversed(weights.items())))
     for name, value in weights.items():
         other = value.clone()
         other.view(-1)[0] += 1
-        assert hash_weights({**weights, name: other}) != reference, name
-    assert hash_weights({**weights, "extra": torch.zeros(1)}) != reference
+        assert hash_of(path, {**weights, name: other}) != reference, name
+    assert hash_of(path, {**weights, "extra": torch.zeros(1)}) != reference
 
 
 def test_one_flipped_bit_is_noticed(tiny_model_file):

@@ -41,5 +41,5 @@ def test_the_base_stays_as_it_is():
 
 
 def test_a_network_of_another_shape_is_refused():
-    with pytest.raises(ModelFileError, match="another shape"):
+    with pytest.raises(ModelFileError, match="differs in architecture"):
         start_from(model(COLOUR), COLOUR.model_copy(update={"depth": 3}))

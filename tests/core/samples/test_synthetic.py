@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from napari_unet_nuclei.core.samples import synthetic
-from napari_unet_nuclei.core.samples.synthetic import Sample
+from napari_unet_nuclei.core.samples.synthetic import SampleImage
 
 SAMPLES = [
     (synthetic.fluorescent_nuclei, "YX", np.uint16),
@@ -20,7 +20,7 @@ SAMPLES = [
 
 
 @pytest.mark.parametrize(("make", "axes", "dtype"), SAMPLES)
-def test_samples_fit_their_labels_and_repeat(make: Callable[[], Sample], axes: str, dtype: type) -> None:
+def test_samples_fit_their_labels_and_repeat(make: Callable[[], SampleImage], axes: str, dtype: type) -> None:
     sample = make()
     assert sample.axes == axes
     assert sample.image.ndim == len(axes)

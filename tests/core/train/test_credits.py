@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from napari_unet_nuclei.core.errors import SettingsError
-from napari_unet_nuclei.core.model.about import About
+from napari_unet_nuclei.core.model.author_notes import AuthorNotes
 from napari_unet_nuclei.core.model.card import Credit, DataSource, ModelCard, TrainingRecord
 from napari_unet_nuclei.core.train.credits import check_credits, data_sources, with_inherited
 from napari_unet_nuclei.core.train.division import DataSet, Divided
 from napari_unet_nuclei.core.train.layouts import Entry
 
-ABOUT = About(data_licence="ours", credits=(Credit(name="indexed", credit="Who 2024"),))
+ABOUT = AuthorNotes(data_licence="ours", credits=(Credit(name="indexed", credit="Who 2024"),))
 
 
 def entry(dataset: str, source: str = "", licence: str = "") -> Entry:
@@ -56,7 +56,7 @@ def test_a_credit_for_no_set_is_refused():
 
 
 def test_two_licences_for_an_image_are_refused():
-    said = About(credits=(Credit(name="indexed", licence="CC0"),))
+    said = AuthorNotes(credits=(Credit(name="indexed", licence="CC0"),))
     with pytest.raises(SettingsError, match=r"CC BY 4\.0, and the credits CC0"):
         check_credits([INDEXED], said)
     check_credits([INDEXED], ABOUT)

@@ -92,7 +92,7 @@ def test_a_training_may_start_from_a_model(dataset):
     card = train_model(second, Silent()).card
     assert card.parent.startswith("mine ")
     assert card.architecture == load_model(str(first.out)).card.architecture
-    with pytest.raises(ModelFileError, match="another shape"):
+    with pytest.raises(ModelFileError, match="differs in architecture"):
         train_model(request(dataset, "third.safetensors", base=str(first.out), architecture=Architecture()), Silent())
 
 

@@ -1,4 +1,4 @@
-"""Images of class ids, one class for every pixel: how they are stored, and how well two of them agree."""
+"""Images of class ids, one for every pixel: how they are stored, and how well two of them agree."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.labels.numbering import as_ids
 
 MOST_CLASSES = 256
-"""A class id fits into a byte; whatever holds larger ones holds something else."""
+"""Class ids fit into a byte; larger numbers are something else."""
 
 VOID = -1
-"""Stands for pixels of no class, which nothing counts."""
+"""Id of pixels without a class, which are not counted."""
 
 _BETWEEN = (0.25, 0.75)
 _MOST_BETWEEN = 0.2
-"""A mask has blurred edges at most: no more than this share of its pixels above black lies between dark and bright."""
+"""A mask may have blurred edges, but at most this share of its pixels above 0 between dark and bright."""
 
 
 @dataclass(frozen=True)
 class ClassCoding:
-    """How the label images of a data set tell the class of a pixel.
+    """How the label images of a data set encode the class of a pixel.
 
     Attributes
     ----------
     channel : int or None
-        Channel that holds the ids, from 0; None where there is only one, or all are the same.
+        Channel that holds the ids, from 0; None if there is only one, or all are equal.
     void : int or None
-        Stored value of pixels that belong to no class.
+        Stored value of pixels without a class.
     binary : bool
-        Masks: what is brighter than half of the brightest is class 1, the rest class 0.
+        Masks: values above half of the maximum are class 1, all others class 0.
     classes : int
-        Number of classes; 0 where it is still to be found out.
+        Number of classes; 0 if unknown.
     """
 
     channel: int | None = None
@@ -44,17 +44,21 @@ class ClassCoding:
     classes: int = 0
 
     def ids(self, channels: Sequence[NDArray[np.floating]]) -> NDArray[np.int32]:
-        """Return the class of every pixel, `VOID` where it has none.
+        """Return the class of every pixel, or `VOID`.
 
         Parameters
         ----------
         channels : sequence of ndarray, shape (Y, X)
             Values of a label image as stored.
 
+        Returns
+        -------
+        ndarray, shape (Y, X), int32
+
         Raises
         ------
         ImageShapeError
-            If they are no class ids.
+            If they are not class ids.
 
         Examples
         --------
@@ -80,18 +84,18 @@ class ClassCoding:
             return channels[self.channel]
         first, *others = channels
         if not all(np.array_equal(first, other) for other in others):
-            raise ImageShapeError("The labels have colours or channels: say which of them holds the class ids.")
+            raise ImageShapeError("The labels have several channels or colours: say which one holds the class ids.")
         return first
 
 
 def _two_classes(values: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Divide a mask at half of its brightest value."""
+    """Threshold a mask at half of its maximum."""
     brightest = float(values.max(initial=0))
     above = np.count_nonzero(values > 0)
     between = np.count_nonzero((values > _BETWEEN[0] * brightest) & (values < _BETWEEN[1] * brightest))
     if between > _MOST_BETWEEN * above:
         raise ImageShapeError(
-            f"This is no mask of two classes: {between} of {above} pixels above 0 are neither dark nor bright. "
+            f"This is not a mask of two classes: {between} of {above} pixels above 0 are neither dark nor bright. "
             "Are these ids?"
         )
     return (values > brightest / 2).astype(np.int64)
@@ -99,25 +103,25 @@ def _two_classes(values: NDArray[np.floating]) -> NDArray[np.int64]:
 
 def _too_large(largest: int, classes: int) -> str:
     if classes:
-        return f"The labels hold the class id {largest}, and there are {classes} classes: 0 to {classes - 1}."
-    return f"The labels hold the id {largest}: classes are 0 to {MOST_CLASSES - 1}. Are these ids of nuclei?"
+        return f"The labels contain the class id {largest}, but there are {classes} classes: 0 to {classes - 1}."
+    return f"The labels contain the id {largest}, but class ids are 0 to {MOST_CLASSES - 1}. Are these ids of nuclei?"
 
 
 @dataclass(frozen=True)
 class ClassCounts:
-    """How many pixels of every true class were given every class.
+    """Confusion matrix of one image, or summed over several.
 
     Attributes
     ----------
     table : ndarray, shape (K, K + 1), int64
-        Pixels by true class (rows) and predicted class (columns), the last column being those that were given none.
-        Pixels without a true class are left out.
+        Pixels by true class (rows) and predicted class (columns); the last column counts those predicted as `VOID`.
+        Pixels without a true class are not counted.
     """
 
     table: NDArray[np.int64]
 
     def __add__(self, other: ClassCounts) -> ClassCounts:
-        """Pool two images, so that every pixel weighs the same; the smaller table is widened."""
+        """Pool two images: every pixel weighs the same. A table with fewer classes is widened."""
         classes = max(len(self.table), len(other.table))
         total = np.zeros((classes, classes + 1), np.int64)
         for table in (self.table, other.table):
@@ -127,25 +131,25 @@ class ClassCounts:
 
     @property
     def pixels(self) -> int:
-        """Pixels that were counted."""
+        """Number of counted pixels."""
         return int(self.table.sum())
 
     @property
     def iou(self) -> NDArray[np.float64]:
-        """Shared ÷ united pixels of every class, shape (K,); NaN where it is neither true nor predicted anywhere."""
+        """Intersection ÷ union of every class, shape (K,); NaN for classes that do not occur."""
         shared = np.diag(self.table)
         united = self.table[:, :-1].sum(axis=0) + self.table.sum(axis=1) - shared
         return np.where(united > 0, shared / np.maximum(united, 1), np.nan)
 
     @property
     def mean_iou(self) -> float:
-        """Mean over the classes that occur; 1 where there is nothing to compare."""
+        """Mean over the classes that occur; 1 without pixels."""
         present = self.iou[~np.isnan(self.iou)]
         return float(present.mean()) if present.size else 1.0
 
     @property
     def pixel_accuracy(self) -> float:
-        """Share of the pixels that were given their true class; 1 where there is nothing to compare."""
+        """Share of the pixels whose predicted class is the true one; 1 without pixels."""
         return float(np.trace(self.table)) / self.pixels if self.pixels else 1.0
 
 
@@ -155,14 +159,18 @@ def count_classes(truth: NDArray[np.integer], predicted: NDArray[np.integer], cl
     Parameters
     ----------
     truth, predicted : ndarray of int, same shape
-        Class ids from 0. Pixels whose truth is `VOID` do not count; those that were only predicted so are missed.
+        Class ids from 0. Pixels whose truth is `VOID` do not count; a prediction of `VOID` is wrong.
     classes : int
-        Number of classes, at least; as many as occur where not given.
+        Least number of classes; default: as many as occur.
+
+    Returns
+    -------
+    ClassCounts
 
     Raises
     ------
     ImageShapeError
-        If the two differ in shape.
+        If the shapes differ.
 
     Examples
     --------
@@ -180,6 +188,6 @@ def count_classes(truth: NDArray[np.integer], predicted: NDArray[np.integer], cl
 
 
 def pool_classes(counts: Iterable[ClassCounts]) -> ClassCounts:
-    """Add several images (at least one), so that every pixel weighs the same."""
+    """Pool one or more images: every pixel weighs the same."""
     first, *rest = counts
     return sum(rest, first)

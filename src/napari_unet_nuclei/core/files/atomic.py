@@ -1,4 +1,4 @@
-"""Write files, and folders, so that they are there whole or not at all, whatever ends the writing."""
+"""Write files and folders atomically: they are there complete or not at all, whatever ends the writing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def atomic(path: Path) -> Iterator[Path]:
     Parameters
     ----------
     path : Path
-        The file to be.
+        The final file or folder.
 
     Yields
     ------

@@ -1,4 +1,4 @@
-"""Locks on files and folders, held against other windows, programs, threads and computers."""
+"""Locks on files and folders against other windows, programs, threads and computers."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from napari_unet_nuclei.core.errors import OutputFileError
 from napari_unet_nuclei.core.files.atomic import remedy
 
 LOCK = "index.lock"
-"""Name of the file beside the index; it is empty, and stays. The system gives it free when its holder ends or dies."""
+"""Name of the lock file beside the index; empty, and never deleted. The system releases it when its holder dies."""
 
 PATIENCE = 30.0
-"""Seconds to wait for another one that saves."""
+"""Seconds to wait for another holder."""
 
 _WITHOUT_LOCKS = frozenset({errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOLCK, errno.EINVAL})
-"""Errors of file systems that know no locks."""
+"""Errors of file systems without locks."""
 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Have a folder for oneself; it is made where it does not exist.
+    """Lock a folder, waiting for other holders; the folder is created if necessary.
 
     Raises
     ------
     OutputFileError
-        If another one does not let go of it, or the system refuses.
+        If another holder does not release it in time, or the system refuses.
     """
     lock = FileLock(folder / LOCK)
     try:
@@ -48,19 +48,21 @@ def locked(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def alone(path: Path, place: Path) -> Iterator[None]:
-    """Keep other runs out of a place for as long as the context lasts; the system lets go of it with the process.
+    """Keep other runs out of a place while the context lasts; fail at once if another run holds it.
+
+    The system releases the lock when the process dies.
 
     Parameters
     ----------
     path : Path
-        Of the lock, a file that is made and removed again.
+        The lock file, which is removed at the end.
     place : Path
-        What must not be written by two runs at once, for the message.
+        What two runs must not write at once, for the message.
 
     Raises
     ------
     OutputFileError
-        If another run is at work there, or the lock cannot be made.
+        If another run is at work there, or the lock cannot be created.
     """
     lock = FileLock(path, fallback_to_soft=False)
     try:
@@ -75,10 +77,10 @@ def alone(path: Path, place: Path) -> Iterator[None]:
             raise OutputFileError(
                 f"{path.parent} cannot be written to ({error.strerror or error}). Choose another folder."
             ) from error
-        # This file system knows no locks: nobody is kept out.
+        # This file system has no locks: go on without one.
     try:
         yield
     finally:
-        if sys.platform != "win32":  # where the lock removes its file itself; here it is removed while it is held
+        if sys.platform != "win32":  # Windows cannot delete an open file: there FileLock deletes it on release
             path.unlink(missing_ok=True)
         lock.release()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_unet_nuclei.core.image.plane import ImageKind
-from napari_unet_nuclei.core.model.about import About
+from napari_unet_nuclei.core.model.author_notes import AuthorNotes
 from napari_unet_nuclei.core.model.card import DataSource
 from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.core.train.credits import data_sources
@@ -60,7 +60,7 @@ def read_rehearsal(kind: ImageKind, form: InputForm) -> Rehearsal:
         without_dataset(read_entries(part, form, Silent())) for part in (learnt, checked)
     )
     nuclei = [int(sample.labels.max(initial=0)) for sample in learnt_samples]
-    sources = data_sources([Divided(DataSet(FOLDER), learnt, checked, ())], nuclei, About())
+    sources = data_sources([Divided(DataSet(FOLDER), learnt, checked, ())], nuclei, AuthorNotes())
     return Rehearsal(learnt_samples, checked_samples, sources)
 
 

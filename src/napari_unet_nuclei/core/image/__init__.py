@@ -1,1 +1,1 @@
-"""Images before the network sees them: axes, intensities, tiles, files, and synthetic samples."""
+"""Images before the network sees them: axes, kind, signal, intensities, tiles, files."""

@@ -1,4 +1,4 @@
-"""Which axis of an image is which, said once, and planes read from any array napari can hold."""
+"""Name the axes of an image once, and read planes from any array that napari can hold."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COLOUR_WORDS = {"r": "red", "g": "green", "b": "blue", "#ff0000": "red", "#00ff
 
 
 def guess_axes(shape: tuple[int, ...], dtype: np.dtype[np.generic] | type = np.uint8) -> str:
-    """Name the axes of an array of which nothing but the shape is known.
+    """Guess the axes of an array from its shape.
 
     Examples
     --------
@@ -30,14 +30,14 @@ def guess_axes(shape: tuple[int, ...], dtype: np.dtype[np.generic] | type = np.u
     Raises
     ------
     ImageShapeError
-        If there are fewer than two axes, or more than any guess covers.
+        If there are fewer than two or more than five axes.
     """
     if len(shape) == 3 and shape[-1] in (3, 4) and np.dtype(dtype) == np.uint8:
         return "YXS"
     names = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TZCYX"}
     if len(shape) not in names:
         raise ImageShapeError(
-            f"An image with {len(shape)} axes (shape {shape}) cannot be read by itself. Say what its axes are, "
+            f"The axes of an image with {len(shape)} axes (shape {shape}) cannot be guessed. Name them, "
             "one letter each, e.g. axes='TZCYX'."
         )
     return names[len(shape)]
@@ -45,7 +45,7 @@ def guess_axes(shape: tuple[int, ...], dtype: np.dtype[np.generic] | type = np.u
 
 @dataclass(frozen=True)
 class ImageSource:
-    """An image of any size with the meaning of its axes; nothing is read until a plane's pixels are asked for.
+    """An image of any size with named axes; nothing is read until pixels are requested.
 
     Attributes
     ----------
@@ -54,8 +54,7 @@ class ImageSource:
     axes : str
         One letter of `KNOWN_AXES` per axis, Y and X among them, at most one of C and S.
     channel_names, channel_colours : tuple of str
-        Names of the channels, and the colours that they are shown in ("red" or "#ff0000"), as the file gives them;
-        empty where it gives none.
+        Names and display colours ("red" or "#ff0000") of the channels, from the file; empty if it has none.
     """
 
     array: AnyArray
@@ -64,12 +63,12 @@ class ImageSource:
     channel_colours: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check that axes and array fit together.
+        """Check that axes and array match.
 
         Raises
         ------
         ImageShapeError
-            If they do not, or if the pixels are not real numbers.
+            If they do not match, or if the pixels are not real numbers.
         """
         shape, axes = tuple(self.array.shape), self.axes
         if len(axes) != len(shape) or not set(axes) <= set(KNOWN_AXES):
@@ -85,7 +84,7 @@ class ImageSource:
 
     @property
     def leading_axes(self) -> str:
-        """Axes that are segmented plane by plane, in the array's order: all but C, S, Y and X."""
+        """Axes that are segmented plane by plane, in the array's order: all except C, S, Y and X."""
         return "".join(letter for letter in self.axes if letter not in "CSYX")
 
     @property
@@ -113,14 +112,14 @@ class ImageSource:
 
     @property
     def channels(self) -> int:
-        """Number of channels; alpha is none."""
+        """Number of channels, without alpha."""
         if self.is_colour:
             return min(int(self.array.shape[self.axes.index("S")]), 3)
         return int(self.array.shape[self.axes.index("C")]) if "C" in self.axes else 1
 
     @property
     def rgb_channels(self) -> tuple[int, ...]:
-        """Numbers of the red, green and blue channels, of samples or of channels named or coloured so; else empty."""
+        """Red, green and blue channels: colour samples, or channels with those names or colours; else empty."""
         if self.channels != len(COLOUR_NAMES):
             return ()
         if self.is_colour:
@@ -133,7 +132,7 @@ class ImageSource:
         return ()
 
     def channel_name(self, channel: int) -> str:
-        """Name of a channel for people."""
+        """Name of a channel, for people."""
         if channel < len(self.channel_names) and self.channel_names[channel]:
             return self.channel_names[channel]
         if self.is_colour and self.channels == 3:
@@ -141,7 +140,7 @@ class ImageSource:
         return f"channel {channel}" if self.channels > 1 else "the only channel"
 
     def plane_indices(self, chosen: tuple[int | None, ...] = ()) -> Iterator[tuple[int, ...]]:
-        """Yield the leading indices of all planes, or of those that agree with ``chosen`` (None means any)."""
+        """Yield the leading indices of all planes, or of those that match ``chosen`` (None matches any)."""
         for index in np.ndindex(*self.leading_shape):
             if all(want is None or want == have for want, have in zip(chosen, index, strict=False)):
                 yield index
@@ -155,12 +154,12 @@ class ImageSource:
             One index per leading axis.
         channel : int
         region : Region, optional
-            Rows and columns; the whole plane where not given.
+            Rows and columns; default: the whole plane.
 
         Returns
         -------
         ndarray, shape (Y, X), float32 or float64
-            float64 only where float32 would lose grey values; may hold NaN and infinities of the image.
+            float64 only if float32 would lose grey values. May contain NaN and infinities.
         """
         height, width = self.plane_shape
         y0, y1, x0, x1 = region or (0, height, 0, width)

@@ -1,4 +1,4 @@
-"""Which channel of an image shows the nuclei, by its name, and what people call channels."""
+"""Find the channel that shows the nuclei by its name, and name channels for people."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ NUCLEAR_NAMES = re.compile(
     r"|(?<![a-z])(?:syto|h2b|nuc(?!leol))|(?<![a-z])dna(?![a-z])|(?<![a-z0-9])(?:pi|h)(?![a-z0-9])",
     re.IGNORECASE,
 )
-"""Names of channels that show nuclei: dyes and proteins of the nucleus. Names that are parts of other words as well
-count only where a word begins; a digit or an underscore before it, as in "w1_nuc", is no part of it."""
+"""Names of channels that show nuclei: nuclear dyes and proteins. Names that also occur within other words count only at
+the start of a word; a digit or underscore before it, as in "w1_nuc", does not belong to the word."""
 
 
 def named_channel(source: ImageSource) -> int | None:
-    """Return the channel whose name says that it shows nuclei; None where there is none, or more than one."""
+    """Return the channel whose name says that it shows nuclei; None unless there is exactly one."""
     if source.channels == 1 or source.is_colour:
         return None
     found = [channel for channel, name in enumerate(source.channel_names) if NUCLEAR_NAMES.search(name)]
@@ -25,18 +25,18 @@ def named_channel(source: ImageSource) -> int | None:
 
 
 def find_channel(source: ImageSource, said: str) -> int:
-    """Find the channel that a person means.
+    """Find a channel by name or number.
 
     Parameters
     ----------
     source : ImageSource
     said : str
-        Name, whether in capitals or not, number from 0, or a part of a name that no other channel has.
+        Name in upper or lower case, number from 0, or a unique part of a name.
 
     Raises
     ------
     ImageShapeError
-        If there is no such channel, or more than one; the message names those there are.
+        If there is no such channel, or more than one; the message lists the channels.
 
     Examples
     --------
@@ -62,7 +62,7 @@ def find_channel(source: ImageSource, said: str) -> int:
 
 
 def channels_text(source: ImageSource) -> str:
-    """Say which channels there are: "2 channels, DAPI (0) and GFP (1)"."""
+    """List the channels: "2 channels, DAPI (0) and GFP (1)"."""
     if source.channels == 1:
         return "only one channel"
     if not any(source.channel_names) and not source.is_colour:
@@ -72,6 +72,6 @@ def channels_text(source: ImageSource) -> str:
 
 
 def open_channel_text(source: ImageSource) -> str:
-    """Say that a channel has to be chosen, and how."""
+    """Ask for a channel, and say how to choose it."""
     how = "--channel NAME" if any(source.channel_names) else "--channel NUMBER"
     return f"The image has {channels_text(source)}. Choose the one that shows the nuclei ({how})."

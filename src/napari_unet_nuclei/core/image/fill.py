@@ -1,7 +1,7 @@
-"""Finds pixels that are no picture: the black or white that registration, rotation, stitching and annotation leave.
+"""Find fill: black or white pixels without image content, left by registration, rotation, stitching or annotation.
 
-Only the darkest and the brightest value that the image's type can hold are looked at. Such a value is fill where its
-area ends abruptly: a clipped background fades into the values next to it, and so does an overexposed nucleus.
+Only the smallest and the largest value of the image's type can be fill. Such a value is fill if its areas end abruptly:
+a clipped background fades gradually into other values, and so does an overexposed nucleus.
 """
 
 from __future__ import annotations
@@ -17,60 +17,60 @@ from napari_unet_nuclei.core.image.stain import full_scale
 from napari_unet_nuclei.core.types import Labels, Mask
 
 SMALLEST_SHARE = 0.001
-"""Fill that does not touch the rim is at least this share of the pixels; less leads no percentile astray."""
+"""Least share of the pixels of fill that does not touch the rim; less does not bias percentiles."""
 
 ABRUPT = 0.3
-"""An edge of fill jumps by at least this share of the way from the fill's value to the picture's median."""
+"""An edge is abrupt if it jumps by at least this share of the difference between fill and median of the picture, ..."""
 
 ABRUPT_SHARE = 0.9
-"""Share of the edges of fill that jump so; blurred edges of overexposed nuclei jump so far only now and then."""
+"""Share of the edges of fill that must be abrupt; few of the blurred edges of overexposed nuclei are."""
 
 BLURRED_SHARE = 0.5
-"""Where fewer edges of a solid area jump so, it is an object that exceeds the range, and its value is no fill."""
+"""If fewer edges of a solid area are abrupt, it is an overexposed object, and its value is not fill."""
 
 NOISE_JUMP = 4.0
-"""And by at least so many standard deviations of the noise: the noise of a dark background is cut off at 0 as well."""
+"""... by at least this many standard deviations of the noise (noise of a dark background is clipped at 0 too), ..."""
 
 LEVELS_JUMP = 3.0
-"""And by at least so many grey levels of an integer image."""
+"""... and by at least this many grey levels of an integer image."""
 
 ROUND = (0.65, 0.9)
-"""Share of its bounding box that a nucleus covers. Bars cover all of theirs, strokes of letters about half."""
+"""Share of its bounding box that a nucleus covers. Bars cover all of it, strokes of letters about half."""
 
 BLEND = (2, 4)
 PLATEAU = 0.85
-"""Interpolation blends black with the picture over a pixel or so: the picture so many pixels beyond is as bright as
-further on, but for its texture. Outlines of nuclei on a background clipped at 0 still rise there: they have 0.4 to 0.75
-of the brightness further on."""
+"""Interpolation blends black with the picture over about a pixel: at the first distance the picture is as bright as at
+the second, apart from texture. Nuclei on a background clipped at 0 still get brighter there: at the first distance they
+have 0.4 to 0.75 of the brightness at the second."""
 
 MOST = 0.5
-"""Where fill has a larger share, round islands in it are nuclei whose background was set to 0. The same share of the
-pixels of a value must be sharp, or hang on the rim, for it to be fill."""
+"""If fill has a larger share of the image, round islands in it are nuclei whose background was set to 0. Also the share
+of a value's pixels that must be sharp, or connected to the rim, to be fill."""
 
 MOST_SEGMENTS = 3.0
-"""Runs of picture in a row that also holds fill, on average: objects on a background set to 0 make many."""
+"""Most runs of picture per row with fill, on average: objects on a background set to 0 make many."""
 
 ONE_SEGMENT = 1.05
-"""Runs of picture in a row, or in a column, where a picture was turned as a whole: one, but for specks of black."""
+"""Most runs of picture per row, or column, in a rotated picture: one, apart from specks of black."""
 
 SPECKS_SHARE = 0.05
-"""Fill below this share of the pixels may divide rows into any number of runs: letters of a time stamp do."""
+"""Fill below this share of the pixels may divide rows into any number of runs, as letters of a time stamp do."""
 
 
 def find_fill(colours: NDArray[np.floating], dtype: np.dtype[Any]) -> tuple[float, ...]:
-    """Tell which values stand for fill in a plane.
+    """Find the values that stand for fill in a plane.
 
     Parameters
     ----------
     colours : ndarray, shape (C, Y, X), float
-        Pixels of a plane, or of rows of it; fill has the same value in all channels. May hold NaN.
+        Pixels of a plane or some of its rows; fill has the same value in all channels. May contain NaN.
     dtype : numpy.dtype
-        Of the image as stored.
+        Type of the stored image.
 
     Returns
     -------
     tuple of float
-        None, one or both of 0 and the type's largest value; of floats, the white of the scale that they keep to.
+        None, one or both of 0 and the largest value of the type; for floats, the white of their scale.
     """
     if 0 in colours.shape or dtype.kind == "b":
         return ()
@@ -88,7 +88,7 @@ def find_fill(colours: NDArray[np.floating], dtype: np.dtype[Any]) -> tuple[floa
 
 
 def is_fill(colours: NDArray[np.floating], values: tuple[float, ...]) -> Mask:
-    """Tell which pixels (Y, X) have one of the values in all channels (C, Y, X)."""
+    """Return the pixels (Y, X) with one of the values in all channels (C, Y, X)."""
     mask = np.zeros(colours.shape[1:], bool)
     for value in values:
         mask |= (colours == value).all(axis=0)
@@ -96,13 +96,14 @@ def is_fill(colours: NDArray[np.floating], values: tuple[float, ...]) -> Mask:
 
 
 def near_fill(colours: NDArray[np.floating], values: tuple[float, ...]) -> Mask:
-    """Tell which pixels (Y, X) are fill or touch it: interpolation has blended them, so no range is told by them."""
+    """Return the pixels (Y, X) that are fill or touch it: interpolation may have blended these."""
     mask = is_fill(colours, values)
     return _ring(mask, 1) | mask if mask.any() else mask
 
 
 def _is_fill(colours: NDArray[np.floating], mask: Mask, value: float, dtype: np.dtype[Any]) -> bool:
     """Tell whether pixels of one value are fill."""
+    # From cheap to expensive; each test rules out one kind of image in which a value is common without being fill.
     share = float(mask.mean())
     touches_rim = bool(mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any())
     if share in (0.0, 1.0) or not (touches_rim or share > SMALLEST_SHARE):
@@ -127,8 +128,8 @@ def _is_fill(colours: NDArray[np.floating], mask: Mask, value: float, dtype: np.
         return True
     if (shares[area] < BLURRED_SHARE)[solid[area]].any() or _holds_round(areas, solid):
         return False
-    # Thin strokes of letters are blurred as a rule, and say nothing about the bar beside them; where all of it is thin,
-    # most of it must be sharp.
+    # Thin strokes of letters are usually blurred and say nothing about a bar beside them; if there is nothing else,
+    # most of them must be sharp.
     counted = solid | (shares >= ABRUPT_SHARE)
     if not solid.any() and np.mean(counted[areas[mask]]) < MOST:
         return False
@@ -137,7 +138,7 @@ def _is_fill(colours: NDArray[np.floating], mask: Mask, value: float, dtype: np.
 
 
 def _solid_areas(mask: Mask) -> tuple[Labels, NDArray[np.bool_]]:
-    """Number the areas of a mask from 1, and tell by number which of them are three pixels wide somewhere."""
+    """Label the areas of a mask, and tell by label which are at least three pixels wide somewhere."""
     areas, count = ndimage.label(mask)
     solid = np.zeros(count + 1, bool)
     solid[areas[ndimage.binary_erosion(mask, np.ones((3, 3)))]] = True
@@ -145,7 +146,7 @@ def _solid_areas(mask: Mask) -> tuple[Labels, NDArray[np.bool_]]:
 
 
 def _holds_round(areas: Labels, solid: NDArray[np.bool_]) -> bool:
-    """Tell whether a solid area that the rim does not cut is round, as nuclei are whose outlines are sharp."""
+    """Tell whether a solid area away from the rim is round, like a nucleus with a sharp outline."""
     sizes = np.bincount(areas.ravel(), minlength=len(solid))
     boxes = ndimage.find_objects(areas)
     for number in np.flatnonzero(solid):
@@ -158,7 +159,7 @@ def _holds_round(areas: Labels, solid: NDArray[np.bool_]) -> bool:
 
 
 def _is_blended(grey: NDArray[np.floating], mask: Mask, areas: Labels, solid: NDArray[np.bool_], needed: float) -> bool:
-    """Tell whether black reaches in from the rim, as rotation and shifting by parts of a pixel leave it."""
+    """Tell whether black reaches in from the rim, as rotation and subpixel shifts leave it."""
     at_rim = np.zeros_like(solid)
     for rim in (areas[0], areas[-1], areas[:, 0], areas[:, -1]):
         at_rim[rim] = True
@@ -174,14 +175,14 @@ def _is_blended(grey: NDArray[np.floating], mask: Mask, areas: Labels, solid: ND
 
 
 def _ring(mask: Mask, distance: int) -> Mask:
-    """Pixels at a distance from the mask, diagonal steps counting as one."""
+    """Pixels at a chessboard distance from the mask."""
     structure = np.ones((3, 3), bool)
     inner = ndimage.binary_dilation(mask, structure, iterations=distance - 1) if distance > 1 else mask
     return np.asarray(ndimage.binary_dilation(inner, structure) & ~inner)
 
 
 def _segments(picture: Mask) -> float:
-    """Mean number of runs of picture in the rows that hold both picture and fill."""
+    """Mean number of runs of picture in rows with both picture and fill."""
     mixed = picture[picture.any(axis=1) & ~picture.all(axis=1)]
     if not len(mixed):
         return 0.0
@@ -190,7 +191,7 @@ def _segments(picture: Mask) -> float:
 
 
 def _jumps(grey: NDArray[np.floating], areas: Labels) -> tuple[NDArray[np.floating], Labels]:
-    """Differences between neighbours of which one lies in an area of fill, and the number of that area."""
+    """Absolute differences between neighbours of which one is fill, and the label of its area."""
     found = []
     for values, numbers in ((grey, areas), (grey.T, areas.T)):
         edge = (numbers[:, 1:] > 0) != (numbers[:, :-1] > 0)

@@ -1,4 +1,4 @@
-"""Bring any intensities to the range the network was trained on, without inventing contrast where there is none."""
+"""Map intensities to the range the network was trained on, without creating contrast where there is none."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NOISE_MULTIPLE = 16.0
 """The range from 0 to 1 spans at least this many standard deviations of the pixel noise."""
 
 SAMPLE_PIXELS = 1 << 19
-"""Above this size a plane's intensities are read off a regular sample."""
+"""Pixels; larger planes are measured on a regular sample."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class IntensityRange:
     Attributes
     ----------
     low, high : float
-        In the image's own grey values; ``high > low`` always.
+        Grey values of the image; always ``high > low``.
     """
 
     low: float
@@ -35,19 +35,19 @@ class IntensityRange:
 def estimate_noise(pixels: NDArray[np.floating]) -> float:
     """Standard deviation of the pixel noise, from differences of neighbouring pixels in a row.
 
-    Second differences cancel smooth structure (after Immerkær 1996, *Fast noise variance estimation*), and the
-    largest tenth of them is left out, because outlines and debris are no noise. A trimmed mean, unlike a median,
-    does not fall to zero where a camera's noise is about one grey value.
+    Second differences cancel smooth structure (after Immerkær 1996, *Fast noise variance estimation*); the largest
+    tenth is left out, because outlines and debris are not noise. A trimmed mean, unlike a median, does not drop to
+    zero if the camera's noise is about one grey value.
 
     Parameters
     ----------
     pixels : ndarray, shape (Y, X), float
-        NaN where there is no picture.
+        NaN for fill.
 
     Returns
     -------
     float
-        In grey values; 0 where nowhere three pixels in a row are known.
+        In grey values; 0 if no three neighbours in a row are known.
 
     Examples
     --------
@@ -73,18 +73,22 @@ def intensity_range(
 ) -> IntensityRange:
     """Find the intensities of a plane that become 0 and 1.
 
-    Percentiles of the whole plane, but the range is never narrower than ``NOISE_MULTIPLE`` standard deviations of
-    the noise, so camera noise alone stays faint, whatever its gain and offset. A plane without noise whose objects
-    are too few for the percentiles is spanned by its extremes.
+    These are percentiles of the whole plane, but the range is never narrower than `NOISE_MULTIPLE` standard deviations
+    of the noise: camera noise alone stays faint at any gain and offset. For planes without noise whose objects are too
+    small for the percentiles, the range is from minimum to maximum.
 
     Parameters
     ----------
     pixels : ndarray, shape (Y, X), float
-        The plane, or a regular sample of its rows; NaN where there is no picture.
+        The plane, or a regular sample of its rows; NaN for fill.
     percentiles : tuple of float
         Lower and upper percentile, from the model card.
     noise : float, optional
-        Standard deviation of the noise in grey values; estimated from ``pixels`` where not given.
+        Standard deviation of the noise in grey values; default: estimated from ``pixels``.
+
+    Returns
+    -------
+    IntensityRange
     """
     known = pixels[np.isfinite(pixels)]
     if known.size == 0:
@@ -100,5 +104,5 @@ def intensity_range(
 
 
 def _resolution(low: float, high: float, kind: np.dtype[np.floating]) -> float:
-    """Difference below which two grey values are the same, but for rounding, in float32 or float64."""
+    """Difference below which two grey values are equal up to rounding."""
     return 8 * float(np.finfo(kind).eps) * max(abs(low), abs(high))

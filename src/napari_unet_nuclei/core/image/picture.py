@@ -1,4 +1,4 @@
-"""Pictures for people: an image as a screen shows it, with labels as outlines or as areas of colour."""
+"""Pictures for people: an image for display, with labels as outlines or as coloured areas."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Picture = NDArray[np.uint8]
 
 
 def for_screen(image: AnyArray) -> Picture:
-    """Return a picture of an image plane.
+    """Convert an image plane for display.
 
     Parameters
     ----------
     image : array_like
-        Axes (Y, X) or (Y, X, S), any dtype. Colours of 8 bits are shown as they are, all else is stretched from its
-        1st to its 99.8th percentile, fill left out; an alpha channel is left out.
+        Axes (Y, X) or (Y, X, S), any dtype. 8-bit colours are not changed; anything else is stretched from the 1st to
+        the 99.8th percentile, ignoring fill. An alpha channel is dropped.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def for_screen(image: AnyArray) -> Picture:
 
 
 def _picture_values(image: NDArray[Any]) -> NDArray[Any]:
-    """Return the pixels that are finite and no fill."""
+    """Return the values that are finite and not fill."""
     colours = np.moveaxis(image, -1, 0) if image.ndim == 3 else image[None]
     pixels = colours.astype(np.float64)
     known = np.isfinite(pixels) & ~near_fill(pixels, find_fill(pixels, image.dtype))
@@ -50,15 +50,7 @@ def _picture_values(image: NDArray[Any]) -> NDArray[Any]:
 
 
 def outlined(picture: Picture, labels: NDArray[np.integer[Any]]) -> Picture:
-    """Return the picture with the outline of every nucleus in a colour of its own.
-
-    Parameters
-    ----------
-    picture : ndarray, shape (Y, X, 3), uint8
-        Not changed.
-    labels : ndarray, shape (Y, X), integer
-        0 is background.
-    """
+    """Return a copy of the picture with every nucleus of labels (Y, X) outlined in a different colour."""
     drawn = picture.copy()
     outline = find_boundaries(labels, mode="inner")
     drawn[outline] = label_colours()[labels[outline] % 256]
@@ -66,12 +58,12 @@ def outlined(picture: Picture, labels: NDArray[np.integer[Any]]) -> Picture:
 
 
 def filled(labels: NDArray[np.integer[Any]]) -> Picture:
-    """Return labels (Y, X) as areas of colour on black."""
+    """Return labels (Y, X) as coloured areas on black."""
     return np.asarray(np.where(labels[..., None] > 0, label_colours()[labels % 256], np.uint8(0)))
 
 
 def label_colours() -> NDArray[np.uint8]:
-    """Return 256 bright colours, following ones far apart: axes (id, S)."""
-    hue = np.arange(256) * 0.618034 % 1  # the golden ratio spreads any number of hues evenly
+    """Return 256 bright colours, consecutive ones very different: axes (id, S)."""
+    hue = np.arange(256) * 0.618034 % 1  # steps of the golden ratio spread any number of hues evenly
     colours = hsv2rgb(np.stack([hue, np.full(256, 0.85), np.ones(256)], axis=-1))
     return np.asarray(255 * colours, np.uint8)

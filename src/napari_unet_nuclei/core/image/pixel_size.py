@@ -1,4 +1,4 @@
-"""How large a pixel is, in µm: the value that travels with every image, and the units that microscopes write."""
+"""Pixel sizes in µm, and the units of length that microscopes write."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class PixelSize:
     Attributes
     ----------
     y, x, z : float
-        In µm; 0.0 where it is unknown.
+        In µm; 0.0 if unknown.
     """
 
     y: float = 0.0
@@ -45,7 +45,7 @@ class PixelSize:
 
     @property
     def known(self) -> bool:
-        """True where lengths and areas within a plane can be given in µm."""
+        """True if lengths and areas within a plane can be given in µm."""
         return self.y > 0 and self.x > 0
 
 
@@ -55,15 +55,15 @@ def micrometres(length: object, unit: str = "µm") -> float:
     Parameters
     ----------
     length : object
-        A number, or text that is one.
+        A number, or a number as text.
     unit : str
-        As files spell it: "µm" with either of the two Unicode letters, "um", "micron", "nm", "inch" and so on;
-        also with ImageJ's written-out escape.
+        As spelled in files: "µm" with either Unicode letter or ImageJ's escape sequence, "um", "micron", "nm", "inch"
+        and so on.
 
     Returns
     -------
     float
-        0.0 where the length is no positive number or the unit is no length ("pixel").
+        0.0 if the length is not a positive number or the unit is not a length ("pixel").
 
     Examples
     --------
@@ -73,7 +73,7 @@ def micrometres(length: object, unit: str = "µm") -> float:
     name = unit.strip().lower().replace("\\u00b5", "µ").replace("μ", "µ").replace("metre", "meter")
     factor = _MICROMETRES.get(name) or _MICROMETRES.get(name.removesuffix("s"), 0.0)
     try:
-        value = float(length) * factor  # type: ignore[arg-type]  # whatever a file holds; what is no number is unknown
+        value = float(length) * factor  # type: ignore[arg-type]  # whatever a file holds; anything but a number is unknown
     except (TypeError, ValueError, OverflowError):
         return 0.0
     return value if math.isfinite(value) and value > 0 else 0.0

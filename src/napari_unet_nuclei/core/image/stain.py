@@ -1,8 +1,8 @@
-"""Optical density and stain separation: how transmitted light becomes a signal in which nuclei are bright.
+"""Optical density and stain separation: turn transmitted light into a signal in which nuclei are bright.
 
-Stains absorb light, so their amounts add up in optical density, not in intensity (Beer and Lambert), and can be told
-apart by the colours they absorb (Ruifrok and Johnston 2001, *Analytical and Quantitative Cytology and Histology* 23,
-291-299).
+Stains absorb light, so their amounts are additive in optical density, not in intensity (Beer and Lambert), and can be
+separated by the colours they absorb (Ruifrok and Johnston 2001, *Analytical and Quantitative Cytology and Histology*
+23, 291-299).
 """
 
 from __future__ import annotations
@@ -12,30 +12,30 @@ from numpy.typing import NDArray
 from skimage.color import hed_from_rgb, rgb_from_hed
 
 FULL_SCALES = (1.0, 255.0, 1023.0, 4095.0, 16383.0, 65535.0)
-"""Intensities of a camera's or a file's white: fractions, and 8, 10, 12, 14 and 16 bits."""
+"""Possible intensities of white: fractions, and 8, 10, 12, 14 and 16 bits."""
 
 DARKEST = 1 / 255
-"""Share of white below which intensities are not told apart: 8-bit pictures end there, and a logarithm needs an end."""
+"""Share of white below which intensities are clipped: the resolution of 8-bit pictures; the logarithm needs a limit."""
 
 STAIN_VECTORS: NDArray[np.float64] = np.asarray(rgb_from_hed, np.float64)
-"""Optical density of red, green and blue for a unit of haematoxylin, eosin and DAB: one row each."""
+"""Optical densities in red, green and blue of a unit of haematoxylin, eosin and DAB, one row each."""
 
 _UNMIXING: NDArray[np.float32] = np.asarray(hed_from_rgb, np.float32)
-"""Its inverse: columns give haematoxylin, eosin and DAB from the optical densities of red, green and blue."""
+"""Inverse: the columns give haematoxylin, eosin and DAB from the optical densities in red, green and blue."""
 
 HAEMATOXYLIN, DAB = 0, 2
-"""Columns of the unmixing matrix."""
+"""Columns of the unmixing matrix, rows of `STAIN_VECTORS`."""
 
 
 def full_scale(dtype: np.dtype[np.generic], brightest: float) -> float:
-    """Return the intensity that stands for white.
+    """Return the intensity of white.
 
     Parameters
     ----------
     dtype : numpy.dtype
-        Of the image as stored; 8-bit pictures have one answer.
+        Type of the stored image; for 8-bit images white is always 255.
     brightest : float
-        Largest value seen.
+        Largest value that occurs.
 
     Examples
     --------
@@ -75,6 +75,6 @@ def stain_density(densities: NDArray[np.floating], stain: int) -> NDArray[np.flo
         Optical density of the stain; NaN stays NaN.
     """
     red, green, blue = _UNMIXING[:, stain]
-    # Negative amounts are noise, and colours that none of the three stains has.
+    # Negative amounts come from noise and from colours that none of the stains has.
     mixed = red * densities[0] + green * densities[1] + blue * densities[2]
     return np.asarray(np.maximum(mixed, np.float32(0)))

@@ -1,1 +1,1 @@
-"""Label images: made into training targets, made from network output, compared and measured."""
+"""Label images: encode them as training targets, decode them from maps, edit, compare and measure them."""

@@ -1,13 +1,12 @@
-"""Summits, the basins that drain to them, and the saddles between basins: how heights divide a mask, in any dimension.
+"""Divide a mask by heights, in any dimension: summits, the basins that drain to them, and the saddles between basins.
 
 Every pixel of the mask points to the highest of its neighbours across a side; following the pointers leads each pixel
-to a summit, and the pixels of one summit are its basin. Two basins that touch are separated by a notch: the height of
-the lower summit above the saddle between them. Everything after that is a question to a small graph, so that another
-depth of notch takes no pixel again.
+to a summit, and the pixels that reach one summit are its basin. Two touching basins are separated by a notch: the
+height of the lower summit above the saddle between them. From there on, everything is a query to a small graph, so that
+another notch depth needs no pixels.
 
-Pixels of equal height are ordered as one reads them, the first one counting as higher. That makes all of it one total
-order: the same heights give the same basins wherever the array begins, which is what lets blocks of an image be
-divided on their own.
+Of pixels with equal height, the first in reading order counts as higher. This makes a total order: the same heights
+give the same basins wherever the array starts, so that blocks of an image can be divided independently.
 """
 
 from __future__ import annotations
@@ -24,31 +23,31 @@ from scipy import ndimage
 from napari_unet_nuclei.core.types import Labels, Mask
 
 Heights: TypeAlias = NDArray[np.float32]
-"""What is high in the middle of a nucleus and low between two of them, axes (Y, X) or (Z, Y, X)."""
+"""High in the middle of nuclei and low between them, axes (Y, X) or (Z, Y, X)."""
 
 Indices: TypeAlias = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
 class Basins:
-    """A mask divided among all its summits, and how the basins touch.
+    """A mask divided into the basins of all its summits, and which basins touch.
 
     Attributes
     ----------
     shape : tuple of int
         Of the mask.
     pixels : ndarray, shape (P,)
-        Index into the flat mask of every pixel of it, rising.
+        Flat index of every pixel of the mask, ascending.
     basin : ndarray, shape (P,), int32
-        Basin of each of these pixels, from 0 in the order of the summits.
+        Basin of each of these pixels, numbered from 0 in the order of the summits.
     summits : ndarray, shape (N,)
-        Index into the flat mask of each basin's highest pixel, rising.
+        Flat index of each basin's highest pixel, ascending.
     tops : ndarray, shape (N,), float32
         Heights of the summits.
     pairs : ndarray, shape (M, 2), int32
-        Basins that share a side of a pixel, the lower number first, each pair once.
+        Basins that touch by a side of a pixel, lower number first, each pair once.
     saddles : ndarray, shape (M,), float32
-        Height of the highest way between the two.
+        Height of the highest path between the two.
     """
 
     shape: tuple[int, ...]
@@ -61,11 +60,11 @@ class Basins:
 
     @cached_property
     def forest(self) -> Forest:
-        """Which basin each one is joined to first, and how deep the notch is that this closes."""
+        """For each basin, the one that it joins first and the depth of the notch between them."""
         return Forest.of(self.tops, self.pairs, self.saddles)
 
     def labelled(self, numbers: NDArray[np.integer[Any]]) -> Labels:
-        """Return an array of the mask's shape that holds each basin's number, 0 outside the mask."""
+        """Paint each basin with its number: an array of the mask's shape, 0 outside the mask."""
         labels = np.zeros(self.shape, np.int32)
         labels.ravel()[self.pixels] = numbers.astype(np.int32, copy=False)[self.basin]
         return labels
@@ -73,14 +72,14 @@ class Basins:
 
 @dataclass(frozen=True)
 class Forest:
-    """The order in which basins become one as the depth of notch that separates them rises.
+    """The order in which basins merge as the notch depth that separates nuclei rises.
 
     Attributes
     ----------
     parents : ndarray, shape (N,), int64
-        The basin that each one is joined to, across its highest saddle to anything higher; itself where there is none.
+        The basin that each one joins, across its highest saddle towards anything higher; itself if there is none.
     notches : ndarray, shape (N,), float64
-        Height of each summit above that saddle; infinite where there is none.
+        Height of each summit above that saddle; infinite if there is none.
     """
 
     parents: NDArray[np.int64]
@@ -90,9 +89,8 @@ class Forest:
     def of(tops: NDArray[np.float32], pairs: Indices, saddles: NDArray[np.float32]) -> Forest:
         """Join all basins of a graph, highest saddle first; arguments as in `Basins`.
 
-        Joining everything once and keeping the depths gives for every depth the same nuclei as joining only what lies
-        less deep: the summit that stood apart from a higher one by a deep notch is still further above any later,
-        lower saddle.
+        Joining everything once and keeping the depths gives, for every depth, the same nuclei as joining only across
+        shallower notches: a summit separated by a deep notch is even higher above any later, lower saddle.
         """
         tops_list = tops.tolist()
         leader = list(range(len(tops_list)))
@@ -110,13 +108,13 @@ class Forest:
         return Forest(np.array(parents, np.int64), np.array(notches, np.float64))
 
     def roots(self, split: float) -> NDArray[np.int64]:
-        """Return for each basin the highest one that no notch of depth ``split`` or more separates from it."""
+        """Return, for each basin, the highest one not separated from it by a notch of depth ``split`` or more."""
         roots = np.where(self.notches < split, self.parents, np.arange(len(self.parents)))
         return followed(roots)
 
 
 def followed(pointers: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Follow pointers, of which none leads in a circle, until they stand."""
+    """Follow acyclic pointers to their ends, doubling the distance in every pass."""
     while True:
         further = pointers[pointers]
         if np.array_equal(further, pointers):
@@ -125,7 +123,7 @@ def followed(pointers: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def find_basins(heights: Heights, mask: Mask, standing: Mask | None = None) -> Basins:
-    """Divide a mask among all summits of the heights in it.
+    """Divide a mask into the basins of all its summits.
 
     Parameters
     ----------
@@ -134,14 +132,14 @@ def find_basins(heights: Heights, mask: Mask, standing: Mask | None = None) -> B
     mask : ndarray of bool
         Of the same shape.
     standing : ndarray of bool, optional
-        Pixels that are summits whatever their neighbours are.
+        Pixels that are summits regardless of their neighbours.
 
     Returns
     -------
     Basins
-        Each hangs together by the sides of its pixels, and so does every union of basins along `Basins.pairs`.
+        Each basin is connected by the sides of its pixels, and so is every union along `Basins.pairs`.
     """
-    # A rim that is lower than everything spares all tests for the edge.
+    # A rim lower than everything else makes edge tests unnecessary.
     padded = np.full([size + 2 for size in mask.shape], -np.inf, np.float32)
     inside = tuple(slice(1, -1) for _ in mask.shape)
     np.copyto(padded[inside], heights, where=mask)
@@ -152,6 +150,7 @@ def find_basins(heights: Heights, mask: Mask, standing: Mask | None = None) -> B
     if standing is not None:
         still = standing[mask]
         target[still] = places[still]
+    # Pointers between positions among the mask's pixels, not between flat indices: fewer and smaller arrays.
     number = np.full(level.size, -1, np.int32)
     number[places] = np.arange(len(places), dtype=np.int32)
     own = np.flatnonzero(target == places)
@@ -166,8 +165,9 @@ def find_basins(heights: Heights, mask: Mask, standing: Mask | None = None) -> B
 
 
 def _uphill(level: NDArray[np.float32], places: Indices, strides: list[int]) -> Indices:
-    """Return the highest of each pixel and its neighbours, of equals the one that comes first."""
-    steps = [*(-stride for stride in strides), 0, *reversed(strides)]  # in the order in which one reads
+    """Return the highest of each pixel and its neighbours, the first in reading order among equals."""
+    # In reading order, and only a strictly higher pixel replaces the best so far.
+    steps = [*(-stride for stride in strides), 0, *reversed(strides)]
     target = places + steps[0]
     best = level[target]
     for step in steps[1:]:
@@ -182,7 +182,7 @@ def _uphill(level: NDArray[np.float32], places: Indices, strides: list[int]) -> 
 def _saddles(
     level: NDArray[np.float32], number: NDArray[np.int32], places: Indices, strides: list[int], count: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Return the pairs of basins that touch, and the highest way between each two."""
+    """Return the pairs of touching basins and the height of the highest path between each two."""
     here = number[places]
     keys, ways = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
     for stride in strides:
@@ -197,7 +197,7 @@ def _saddles(
 def highest_ways(
     keys: NDArray[np.int64], ways: NDArray[np.float32], count: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Keep the highest of all ways between the same two basins, whose key is ``lower * count + higher``."""
+    """Keep the highest of all paths between the same two basins, whose key is ``lower * count + higher``."""
     if not keys.size:
         return np.zeros((0, 2), np.int32), ways
     order = np.argsort(keys, kind="stable")
@@ -208,14 +208,14 @@ def highest_ways(
 
 
 def _highest_first(pairs: Indices, saddles: NDArray[np.float32]) -> Iterator[tuple[float, int, int]]:
-    """Yield (saddle, one, other), of equal saddles the pair of lower numbers first."""
+    """Yield (saddle, one, other), highest saddle first; among equals, lower numbers first."""
     order = np.lexsort((pairs[:, 1], pairs[:, 0], -saddles))
     ordered = pairs[order]
     yield from zip(saddles[order].tolist(), ordered[:, 0].tolist(), ordered[:, 1].tolist(), strict=True)
 
 
 def _leader(leader: list[int], basin: int) -> int:
-    """Return the highest basin that this one has been joined to; halving the way keeps the next one short."""
+    """Return the highest basin that this one has been joined to, halving the path for the next query."""
     while leader[basin] != basin:
         leader[basin] = leader[leader[basin]]
         basin = leader[basin]
@@ -223,19 +223,19 @@ def _leader(leader: list[int], basin: int) -> int:
 
 
 def divided(heights: Heights, mask: Mask, seeds: Labels | None = None) -> Labels:
-    """Divide a mask among seeds, or among all its summits, along the valleys between them.
+    """Divide a mask among seeds, or among all its summits, along the valleys between them: a watershed.
 
     Parameters
     ----------
     heights : ndarray, float32
     mask : ndarray of bool
     seeds : ndarray, int, optional
-        Numbers from 1, several pixels of one number allowed; 0 elsewhere.
+        Numbers from 1, each on one or more pixels; 0 elsewhere.
 
     Returns
     -------
     ndarray, int32
-        Number of the seed, or of the summit; 0 outside the mask, and in pieces of it without a seed.
+        Number of the seed or summit; 0 outside the mask and in components without a seed.
     """
     if seeds is None:
         basins = find_basins(heights, mask)
@@ -244,6 +244,7 @@ def divided(heights: Heights, mask: Mask, seeds: Labels | None = None) -> Labels
     basins = find_basins(np.where(sown, np.float32(np.inf), heights), mask, sown)
     owner = seeds.ravel()[basins.summits].tolist()
     leader = list(range(len(owner)))
+    # Join across the highest saddles first, but never two basins that belong to different seeds.
     for _, one, other in _highest_first(basins.pairs, basins.saddles):
         first, second = _leader(leader, one), _leader(leader, other)
         if first == second or (owner[first] and owner[second]):
@@ -255,21 +256,21 @@ def divided(heights: Heights, mask: Mask, seeds: Labels | None = None) -> Labels
 
 
 def two_summits(heights: Heights, mask: Mask, least: float) -> Labels | None:
-    """Find the two summits that a nucleus most clearly has.
+    """Find the two clearest summits of a nucleus.
 
-    The clearest second summit is the one from which one must descend furthest to reach a higher one.
+    The second one is the summit with the deepest descent on the way to any higher summit (its prominence).
 
     Parameters
     ----------
     heights : ndarray, float32
     mask : ndarray of bool
     least : float
-        Descent that makes a summit, in the unit of ``heights``.
+        Least descent, in the unit of ``heights``.
 
     Returns
     -------
     ndarray, int32, or None
-        1 and 2 on the two summits, 0 elsewhere; None where there is no second one.
+        1 and 2 on the two summits, 0 elsewhere; None if there is no second one.
     """
     basins = find_basins(heights, mask)
     forest = basins.forest
@@ -284,6 +285,6 @@ def two_summits(heights: Heights, mask: Mask, least: float) -> Labels | None:
 
 
 def outline_distance(mask: Mask) -> Heights:
-    """Distance in pixels to the outline of a nucleus, slightly smoothed, so that steps of pixels are no summits."""
+    """Distance in pixels to the outline of a nucleus, smoothed so that pixel steps do not make summits."""
     framed = ndimage.distance_transform_edt(np.pad(mask, 1))
     return np.asarray(ndimage.gaussian_filter(framed[tuple(slice(1, -1) for _ in mask.shape)], 1.0), np.float32)

@@ -1,4 +1,4 @@
-"""What hangs together: pixels do by their sides, and a few alone are no nucleus."""
+"""Connected components of masks: pixels are connected by their sides, and a few alone are no nucleus."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from napari_unet_nuclei.core.labels.decode import label_components
 from napari_unet_nuclei.core.types import Labels, Mask
 
 FEWEST_PIXELS = 5
-"""A piece of fewer px² is none."""
+"""Smaller components (px²) are fragments, not parts of a nucleus."""
 
 
 def largest_piece(mask: Mask) -> Mask:
-    """Return the largest edge-connected piece of a mask, nothing of an empty one."""
+    """Return the largest connected component of a mask; an empty mask stays empty."""
     pieces, count = label_components(mask)
     if count < 2:
         return mask
@@ -23,7 +23,7 @@ def largest_piece(mask: Mask) -> Mask:
 
 
 def tidy(parts: Labels, mask: Mask) -> Labels:
-    """Give every part one piece, and every pixel of the mask that lies beside one to a part, numbered without gaps."""
+    """Reduce every part to its largest component, give what is left to the nearest part, and number without gaps."""
     kept = np.zeros(mask.shape, np.int32)
     count = 0
     for part in range(1, int(parts.max()) + 1):
@@ -33,4 +33,5 @@ def tidy(parts: Labels, mask: Mask) -> Labels:
         if areas.max() >= FEWEST_PIXELS:
             count += 1
             kept[pieces == areas.argmax()] = count
+    # On flat ground a watershed grows all parts at the same speed.
     return np.asarray(watershed(np.zeros(mask.shape, np.uint8), kept, mask=mask), np.int32)

@@ -1,7 +1,7 @@
-"""Turn the network's maps into labelled nuclei: threshold, basins, notches, and what is left out.
+"""Turn the network's maps into labelled nuclei: threshold, basins, notches, filters.
 
-Arranged for sliders. The smoothed heights are made once; the foreground threshold decides the basins; *split*,
-*smallest* and *score* are questions to the graph of those basins, which is thousands of times smaller than the image.
+Arranged for sliders. The smoothed heights are computed once; the foreground threshold determines the basins; *split*,
+*smallest* and *score* are queries to the graph of those basins, which is thousands of times smaller than the image.
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ from napari_unet_nuclei.core.labels.score import Evidence, Scoring, gather, medi
 from napari_unet_nuclei.core.types import Labels, Maps, Mask, QuantisedMaps
 
 SMOOTHING = 1.0
-"""Gaussian sigma of the distance map before summits are taken, in pixels of the model's own scale. Of 0.6, 1 and 1.5 it
-did best on three sets of validation images; the differences are a few thousandths of average precision."""
+"""Gaussian sigma of the distance map before summits are taken, in pixels at the model's own scale. The best of 0.6, 1
+and 1.5 on three sets of validation images; the differences are a few thousandths of average precision."""
 
 SPLIT = 0.4
-"""Depth of a notch, in distance minus border, that makes two nuclei where a model states none: the best of 0.15, 0.25,
-0.4 and 0.5 on the same images."""
+"""Notch depth, in distance minus border, that separates nuclei if a model states none: the best of 0.15, 0.25, 0.4 and
+0.5 on the same images."""
 
 STRIP_ROWS = 512
-"""Heights are smoothed in strips of this many rows."""
+"""Rows of a strip in which heights are smoothed."""
 
 THREADS = 2
-"""NumPy and SciPy release Python's lock in the slow calls; more than two threads gain little."""
+"""NumPy and SciPy release the GIL in the slow calls; more than two threads gain little."""
 
 TUNED = ("foreground", "split", "min_size", "score")
-"""The thresholds that are fitted with a model and that a user may set; settings and model cards call them the same."""
+"""Thresholds fitted with a model that a user may also set; settings and model cards use the same names."""
 
 
 @dataclass(frozen=True)
 class DecodeThresholds:
-    """What decoding needs beside the maps, in units of the image that the maps belong to.
+    """What decoding needs besides the maps, in units of the image that the maps belong to.
 
     Attributes
     ----------
     foreground : float
         Probability above which a pixel is foreground, 0 to 1.
     split : float
-        Depth of a notch between two summits of distance minus border that makes two nuclei, 0 to 1.
+        Depth of the notch between two summits of distance minus border that separates nuclei, 0 to 1.
     min_size : int
         Smaller nuclei are dropped, px².
     scale : float
@@ -54,7 +54,7 @@ class DecodeThresholds:
     score : float
         Nuclei with a lower score are dropped, 0 to 1.
     scoring : Scoring or None
-        What the score is computed with; without it the score is the mean foreground probability.
+        Coefficients of the score; without them the score is the mean foreground probability.
     """
 
     foreground: float
@@ -72,7 +72,7 @@ class Decoded:
     Attributes
     ----------
     labels : ndarray, shape (Y, X), int32
-        Ids 1..n without gaps, every nucleus in one piece and without holes.
+        Ids 1..n without gaps; every nucleus is connected and has no holes.
     scores : ndarray, shape (n,), float64
         How likely each nucleus is right, in the order of the ids.
     """
@@ -82,15 +82,15 @@ class Decoded:
 
 
 @dataclass(frozen=True)
-class Candidates:
-    """All nuclei of one plane, before any is left out.
+class AllNuclei:
+    """All nuclei of one plane, before filtering by size and score.
 
     Attributes
     ----------
     labels : ndarray, shape (Y, X), int32
         Ids 1..n.
     evidence : Evidence
-        What the maps show of each, in the order of the ids.
+        Evidence of each nucleus, in the order of the ids.
     """
 
     labels: Labels
@@ -98,7 +98,7 @@ class Candidates:
 
 
 def quantise(maps: Maps) -> QuantisedMaps:
-    """Round maps, whose values lie in 0 to 1, to 8 bits a value.
+    """Quantise maps with values from 0 to 1 to 8 bits.
 
     Examples
     --------
@@ -111,24 +111,28 @@ def quantise(maps: Maps) -> QuantisedMaps:
 
 
 def decode_maps(maps: QuantisedMaps, thresholds: DecodeThresholds) -> Labels:
-    """Find the nuclei in the maps of one plane: the labels that `decode_plane` describes."""
+    """Return only the labels of `decode_plane`."""
     return decode_plane(maps, thresholds).labels
 
 
 def decode_plane(maps: QuantisedMaps, thresholds: DecodeThresholds) -> Decoded:
-    """Find the nuclei in the maps of one plane, and score them.
+    """Find and score the nuclei in the maps of one plane.
 
     Parameters
     ----------
     maps : ndarray, shape (3, Y, X), uint8
-        Foreground, border and normalised distance, 255 standing for 1.
+        Foreground, border and normalised distance; 255 stands for 1.
     thresholds : DecodeThresholds
+
+    Returns
+    -------
+    Decoded
     """
     return PlaneDecoder(maps, thresholds.scale).decode(thresholds)
 
 
 class PlaneDecoder:
-    """Decodes the maps of one plane again and again, doing only what other thresholds ask for.
+    """Decode the maps of one plane repeatedly, recomputing only what changed thresholds require.
 
     Parameters
     ----------
@@ -145,17 +149,17 @@ class PlaneDecoder:
         self._graph: tuple[float, PlaneGraph] | None = None
 
     def decode(self, thresholds: DecodeThresholds) -> Decoded:
-        """Find and score the nuclei; the scale of the thresholds is that of this decoder."""
+        """Find and score the nuclei; the thresholds must have this decoder's scale."""
         if self.maps[0].size == 0:
             return Decoded(np.zeros(self.maps.shape[1:], np.int32), np.zeros(0))
         return self._graph_at(thresholds.foreground).decode(thresholds)
 
-    def candidates(self, foreground: float, split: float) -> Candidates:
-        """Find the nuclei without leaving any out."""
-        return self._graph_at(foreground).candidates(split)
+    def all_nuclei(self, foreground: float, split: float) -> AllNuclei:
+        """Find the nuclei without filtering by size and score."""
+        return self._graph_at(foreground).all_nuclei(split)
 
     def _graph_at(self, foreground: float) -> PlaneGraph:
-        # Read once: another thread may be replacing it, and either graph is whole.
+        # Read once: another thread may replace the tuple meanwhile, and either graph is complete.
         known = self._graph
         if known is None or known[0] != foreground:
             if self._heights is None:
@@ -185,24 +189,24 @@ def heights_of(maps: QuantisedMaps, scale: float) -> Heights:
 
 
 def smoothing_reach(scale: float) -> int:
-    """Pixels on every side that the smoothing of heights mixes in."""
+    """Reach of the smoothing of heights, in pixels on every side."""
     return int(4 * SMOOTHING * scale + 1)
 
 
 def foreground_mask(maps: QuantisedMaps, foreground: float) -> Mask:
-    """Tell which pixels belong to a nucleus."""
+    """Return the pixels above the foreground threshold."""
     return np.asarray(maps[0] > 255 * foreground)
 
 
 @dataclass(frozen=True)
 class PlaneGraph:
-    """All that *split*, *smallest* and *score* need to know of a plane.
+    """All that *split*, *smallest* and *score* need of a plane.
 
     Attributes
     ----------
     basins : Basins
     evidence : Evidence
-        Of each basin.
+        Of each basin; it adds up over the basins of a nucleus.
     holes : Holes
     """
 
@@ -222,25 +226,25 @@ class PlaneGraph:
             return PlaneGraph(basins, evidence.result(), holes)
 
     def decode(self, thresholds: DecodeThresholds) -> Decoded:
-        """Join basins into nuclei, leave out what is too small or too doubtful, and fill holes."""
+        """Join basins into nuclei, drop the too small and too doubtful, and fill holes."""
         nucleus, evidence = self._nuclei(thresholds.split)
         usual = median_area(evidence.areas, thresholds.min_size)
         scores = scores_of(evidence, self.basins.shape, thresholds.scale, usual, thresholds.scoring)
         kept = stays(evidence.areas, scores, thresholds)
         return Decoded(self._labelled(np.where(kept, np.cumsum(kept), 0)[nucleus]), scores[kept])
 
-    def candidates(self, split: float) -> Candidates:
+    def all_nuclei(self, split: float) -> AllNuclei:
         """Join basins into nuclei and fill holes."""
         nucleus, evidence = self._nuclei(split)
-        return Candidates(self._labelled(nucleus + 1), evidence)
+        return AllNuclei(self._labelled(nucleus + 1), evidence)
 
     def _nuclei(self, split: float) -> tuple[NDArray[np.intp], Evidence]:
-        """Return the nucleus of each basin, numbered from 0 in the order of their summits, and the evidence of each."""
+        """Return the nucleus of each basin, numbered from 0 in the order of summits, and the evidence of the nuclei."""
         roots, nucleus = np.unique(self.basins.forest.roots(split), return_inverse=True)
         return nucleus, self.evidence.grouped(nucleus, len(roots))
 
     def _labelled(self, ids: NDArray[np.integer]) -> Labels:
-        """Draw the nuclei, given the id of each basin's."""
+        """Paint the nuclei, given the id of each basin's nucleus."""
         ids, fillings = self.holes.filled(ids, self.basins.pairs)
         labels = self.basins.labelled(ids)
         labels.ravel()[self.holes.pixels] = fillings[self.holes.piece]
@@ -248,26 +252,26 @@ class PlaneGraph:
 
 
 def stays(areas: NDArray[np.integer], scores: NDArray[np.float64], thresholds: DecodeThresholds) -> NDArray[np.bool_]:
-    """Tell which nuclei are large and certain enough to be kept."""
+    """Return which nuclei are large and certain enough to be kept."""
     return np.asarray((areas >= max(thresholds.min_size, 1)) & (scores >= thresholds.score))
 
 
 @dataclass(frozen=True)
 class Holes:
-    """Background that does not reach the edge of the plane, and which basins it touches.
+    """Components of the background that do not reach the edge of the plane, and the basins they touch.
 
     Attributes
     ----------
     pixels : ndarray, shape (P,)
-        Index into the flat plane.
+        Flat index of every pixel.
     piece : ndarray, shape (P,)
-        Number of the piece that each of them belongs to, from 0.
+        Component of each of these pixels, from 0.
     count : int
-        Number of pieces.
+        Number of components.
     touching : ndarray, shape (M, 2)
-        Pieces and basins that share a side of a pixel, each pair once.
+        Components and basins that touch by a side of a pixel, each pair once.
     outer : ndarray, shape (basins,), bool
-        Whether a basin touches the edge of the plane, or background that does.
+        True for basins that touch the edge of the plane, or background that does.
     """
 
     pixels: Indices
@@ -302,27 +306,31 @@ class Holes:
         return Holes(pixels, piece, int(inner.sum()), np.stack(np.divmod(keys, len(outer)), axis=1), outer)
 
     def filled(self, ids: NDArray[np.integer], pairs: Indices) -> tuple[Indices, Indices]:
-        """Give what one nucleus encloses to it: holes, and nuclei in it that were left out.
+        """Give each nucleus what it encloses: holes, and dropped nuclei inside it.
+
+        A connected group of holes and dropped basins is filled if it is enclosed (nothing in it touches the outside)
+        and exactly one nucleus surrounds it; a gap among several nuclei stays a gap.
 
         Parameters
         ----------
         ids : ndarray, shape (basins,)
-            Id of the nucleus of each basin, 0 where that was left out.
+            Id of each basin's nucleus, 0 if dropped.
         pairs : ndarray, shape (M, 2)
-            Basins that touch.
+            Touching basins.
 
         Returns
         -------
         tuple of ndarray
-            Ids of the basins, and of the pieces; 0 for background.
+            Ids of the basins and of the components of holes; 0 for background.
         """
         count = len(ids)
-        ids = np.append(ids, np.zeros(self.count, np.int64))  # pieces of background follow the basins
+        ids = np.append(ids, np.zeros(self.count, np.int64))  # nodes of one graph: basins first, then holes
         edges = np.concatenate([pairs, np.stack([self.touching[:, 1], count + self.touching[:, 0]], axis=1)])
         empty = ids == 0
         within = edges[empty[edges].all(axis=1)]
         graph = coo_array((np.ones(len(within), bool), (within[:, 0], within[:, 1])), shape=(ids.size, ids.size))
         groups, group = connected_components(graph, directed=False)
+        # One nucleus surrounds a group where the smallest and the largest id around it are the same.
         smallest, largest = np.full(groups, np.iinfo(np.int64).max), np.zeros(groups, np.int64)
         across = edges[empty[edges[:, 0]] != empty[edges[:, 1]]]
         inside = group[np.where(empty[across[:, 0]], across[:, 0], across[:, 1])]
@@ -337,7 +345,7 @@ class Holes:
 
 
 def _neighbours_of(mask: Mask) -> Mask:
-    """Tell which pixels have a side in common with the mask, or with the outside of the array."""
+    """Return the pixels that touch the mask, or the edge of the array, by a side."""
     beside = np.zeros_like(mask)
     for axis in range(mask.ndim):
         ahead, behind = (np.moveaxis(beside, axis, 0), np.moveaxis(mask, axis, 0))
@@ -348,14 +356,14 @@ def _neighbours_of(mask: Mask) -> Mask:
 
 
 def label_components(mask: Mask) -> tuple[NDArray[np.int32], int]:
-    """Number the edge-connected components of a mask from 1; returns (labels, count)."""
+    """Number the components of a mask that are connected by sides, from 1; return (labels, count)."""
     labels = np.empty(mask.shape, np.int32)
     count = ndimage.label(mask, output=labels)
     return labels, int(count)
 
 
 def fill_holes(labels: Labels) -> Labels:
-    """Fill background that one nucleus encloses; a gap among several nuclei stays a gap.
+    """Fill background enclosed by one nucleus; a gap among several nuclei stays a gap.
 
     Examples
     --------

@@ -1,12 +1,8 @@
 """Which nuclei to look at first: found ones that may be wrong, and places where one may have been missed.
 
-Where the network's maps are there and its model can score them, the doubt of a nucleus is one minus its score: the
-same figure that its table and *Drop doubtful* go by. Else every suspicion is a number from 0 to its weight, and those
-of a nucleus add up like independent chances that it is wrong. Either way the strongest suspicion is the reason that is
-given.
-
-Ramps and weights were set on 32 real images, fluorescent and stained: of nuclei with a doubt above 0.2 two in three
-were wrong (IoU below 0.6), of those with no doubt one in thirteen.
+With the network's maps and a model that can score them, the doubt of a nucleus is one minus its score: the figure that
+its table and *Drop doubtful* use. Without them, every suspicion is a number from 0 to its weight, and the suspicions of
+a nucleus are combined as independent chances that it is wrong. Either way the strongest suspicion is the reason shown.
 """
 
 from __future__ import annotations
@@ -33,12 +29,6 @@ from napari_unet_nuclei.core.labels.measure.shapes import (
 from napari_unet_nuclei.core.labels.score import evidence_of, median_area, scores_of
 from napari_unet_nuclei.core.types import Labels, Mask, QuantisedMaps, Region
 
-FEWEST_TO_COMPARE = 8
-"""With fewer nuclei inside the image nobody can say which size is odd."""
-
-SMALLEST_SPREAD = 0.2
-"""Of the logarithms of areas: nuclei that are all alike do not make a slightly larger one odd."""
-
 REASONS = {
     "faint": "faint: the network is not sure that there is a nucleus",
     "flat": "its middle hardly stands out",
@@ -53,8 +43,89 @@ REASONS = {
 }
 """What the user reads, by suspicion."""
 
+
+@dataclass(frozen=True)
+class Ramp:
+    """A suspicion that rises with one measure of a nucleus, or of two neighbours.
+
+    Attributes
+    ----------
+    start, stop : float
+        The suspicion is 0 up to ``start`` and full from ``stop`` on, linear between them. Where ``start`` is the
+        larger, it rises as the measure falls.
+    weight : float
+        The full suspicion: the chance that such a nucleus is wrong.
+    """
+
+    start: float
+    stop: float
+    weight: float = 1.0
+
+    def of(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the suspicion for each value."""
+        return self.weight * np.clip((values - self.start) / (self.stop - self.start), 0, 1)
+
+
+RAMPS = {
+    # Logarithm of the area, in spreads above or below the median of the plane.
+    "large": Ramp(1.5, 5, 0.4),
+    "small": Ramp(-1.5, -5, 0.4),
+    # Solidity below the median of the plane.
+    "notched": Ramp(0.04, 0.2, 0.6),
+    # Eccentricity.
+    "long": Ramp(0.93, 1.0, 0.3),
+    # Mean foreground probability.
+    "faint": Ramp(0.96, 0.65, 0.8),
+    # Largest distance minus border: how far the middle stands out.
+    "flat": Ramp(0.72, 0.3, 0.6),
+    # Mean border probability, weighted towards the middle.
+    "border": Ramp(0.1, 0.35, 0.85),
+    # Two neighbours with maps: mean border probability between them, and the contact's length as a share of the
+    # perimeter of the smaller one. Both must speak, so they are multiplied.
+    "no border between": Ramp(0.9, 0.2, 0.9),
+    "contact": Ramp(0.05, 0.2),
+    # Two neighbours without maps: share of their common convex hull that they fill, the contact, and their common
+    # area in spreads above the median: two halves make a usual nucleus.
+    "one outline": Ramp(0.91, 0.97, 0.7),
+    "long contact": Ramp(0.12, 0.3),
+    "usual together": Ramp(3, 1.5),
+}
+"""Set on 32 real images, fluorescent and stained, as the bundled model segmented them: of nuclei with a doubt above 0.2
+two in three were wrong (IoU below 0.6 with every true nucleus), of those without doubt one in thirteen.
+``python -m benchmarks.doubt`` measures these figures on any labelled images and tries other numbers (``--search``)."""
+
+FEWEST_TO_COMPARE = 8
+"""With fewer nuclei that the edge of the image does not cut, no size is called odd."""
+
+SMALLEST_SPREAD = 0.2
+"""Of the logarithms of areas: where all nuclei are alike, one that is slightly larger is not odd."""
+
+TO_STANDARD_DEVIATION = 1.4826
+"""Standard deviation of a normal distribution over its median absolute deviation, which outliers do not widen."""
+
 PLAUSIBLE = 0.2
-"""A nucleus with a lower doubt by its score is called odd for no other reason than its own suspicions."""
+"""Below this doubt by score, a nucleus is called odd for its own suspicions only, not for its score."""
+
+FAINT_SHARE = 0.5
+"""Share of the foreground threshold that a missed nucleus must reach."""
+
+FAINT_MIDDLE = 0.1
+"""Distance minus border, 0 to 1, that the middle of a missed nucleus must reach."""
+
+SURE_VALUE = 0.9
+"""Foreground, and distance minus border, from which a place is as likely a nucleus as the maps can say."""
+
+LIKELIHOODS = (0.2, 0.95)
+"""Of a missed nucleus: where both maps are just plausible, and where both are sure."""
+
+SMALLEST_SHARE, LARGEST_SHARE = 0.2, 4.0
+"""Areas of missed nuclei, as shares of the usual area."""
+
+HALO = 2
+"""Pixels around a nucleus, at the model's own scale, whose foreground belongs to that nucleus."""
+
+FAINT = "may be a missed, faint nucleus"
+CLEAR = "no nucleus is labelled here, and the network sees one"
 
 Suspicions = dict[str, NDArray[np.float64]]
 """From 0 to 1, one value per nucleus, by the keys of `REASONS`."""
@@ -67,16 +138,16 @@ class Candidate:
     Attributes
     ----------
     id : int
-        Of the nucleus; 0 where one may have been missed.
+        Id of the nucleus; 0 where one may have been missed.
     kind : {"found", "missed"}
     doubt : float
-        0 (looks right) to 1; how likely a missed one is a nucleus.
+        0 (looks right) to 1; for a missed nucleus, how likely there is one.
     reason : str
         In the user's words.
     centre : tuple of float
-        (y, x) in pixels: the middle of a nucleus; for a missed one the pixel to give to `grow.add_from_click`.
+        (y, x) in pixels: the middle of a nucleus; for a missed one the pixel to pass to `add_from_click`.
     box : Region
-        Smallest rectangle that holds it.
+        Bounding box.
     plane : tuple of int
         Index along the leading axes; empty in a single plane.
     """
@@ -102,19 +173,23 @@ def doubt(
     Parameters
     ----------
     labels : ndarray, shape (Y, X), int
-        Any nuclei, also from elsewhere.
+        Nuclei from any source.
     maps : ndarray, shape (3, Y, X), uint8, optional
-        Cached foreground, border and distance of the plane. Without them only sizes and shapes speak, and nothing can
-        be missed.
+        Cached foreground, border and distance of the plane. Without them, only sizes and shapes are judged, and no
+        missed nuclei are found.
     thresholds : DecodeThresholds, optional
-        Those of ``labels``; without them nothing can be missed, and nothing scored.
+        The ones ``labels`` were decoded with. Without them, no missed nuclei are found and nothing is scored.
     with_missed : bool
-        Whether to look for missed nuclei as well.
+        Whether to look for missed nuclei.
+
+    Returns
+    -------
+    tuple of Candidate
 
     Raises
     ------
     EditError
-        If the labels are no plane of ids.
+        If the labels are not one plane of ids.
     ImageShapeError
         If maps and labels differ in size.
     """
@@ -122,17 +197,14 @@ def doubt(
     if maps is not None and maps.shape != (3, *labels.shape):
         raise ImageShapeError(f"Maps of shape {maps.shape} do not belong to labels of shape {labels.shape}.")
     nuclei = PlaneNuclei(labels.astype(np.int64))
-    found = _found(nuclei, maps, _scored(labels, maps, thresholds)) if len(nuclei.ids) else []
+    found = _found(nuclei, maps, _by_score(labels, maps, thresholds)) if len(nuclei.ids) else []
     if maps is not None and thresholds is not None and with_missed:
-        typical = float(np.median(nuclei.areas)) if len(nuclei.ids) else 0.0
-        found += [
-            Candidate(0, "missed", place.likelihood, place.reason, place.peak, place.box)
-            for place in find_missed(labels, maps, thresholds, typical)
-        ]
+        usual_area = float(np.median(nuclei.areas)) if len(nuclei.ids) else 0.0
+        found += _missed(labels, maps, thresholds, usual_area)
     return tuple(sorted(found, key=lambda candidate: -candidate.doubt))
 
 
-def _scored(
+def _by_score(
     labels: Labels, maps: QuantisedMaps | None, thresholds: DecodeThresholds | None
 ) -> NDArray[np.float64] | None:
     """Doubt of each nucleus by the model's score, in the order of the ids; None where there is no score."""
@@ -144,6 +216,7 @@ def _scored(
 
 
 def _found(nuclei: PlaneNuclei, maps: QuantisedMaps | None, by_score: NDArray[np.float64] | None) -> list[Candidate]:
+    """List the nuclei of a plane, at least one, with their doubt and its reason."""
     outlines = Outlines.of(nuclei)
     suspicions = _of_shape(nuclei, outlines, maps)
     if maps is not None:
@@ -153,6 +226,7 @@ def _found(nuclei: PlaneNuclei, maps: QuantisedMaps | None, by_score: NDArray[np
     names = np.array(list(suspicions))
     reasons = np.where(total > 0, names[chances.argmax(axis=0)], "")
     if by_score is not None:
+        # The score ranks better than the suspicions, but only these can be put in words.
         reasons = np.where((reasons == "") & (by_score > PLAUSIBLE), "score", reasons)
         total = by_score
     rows = zip(
@@ -170,21 +244,22 @@ def _found(nuclei: PlaneNuclei, maps: QuantisedMaps | None, by_score: NDArray[np
 
 
 def _of_shape(nuclei: PlaneNuclei, outlines: Outlines, maps: QuantisedMaps | None) -> Suspicions:
-    """Odd sizes and shapes relative to the other nuclei; what the edge of the image cuts is not small or long."""
-    inside = ~touching_edge(nuclei)
+    """Judge sizes and shapes relative to the other nuclei of the plane."""
+    inside = ~touching_edge(nuclei)  # a nucleus cut by the image's edge is not small or long by nature
     sizes = np.log(nuclei.areas)
     if np.count_nonzero(inside) >= FEWEST_TO_COMPARE:
         middle = float(np.median(sizes[inside]))
-        spread = max(1.4826 * float(np.median(np.abs(sizes[inside] - middle))), SMALLEST_SPREAD)
+        deviation = float(np.median(np.abs(sizes[inside] - middle)))
+        spread = max(TO_STANDARD_DEVIATION * deviation, SMALLEST_SPREAD)
     else:
         middle, spread = float(np.median(sizes)), np.inf
     oddness = (sizes - middle) / spread
     dents = np.median(outlines.solidities) - outlines.solidities
     return {
-        "large": 0.4 * _ramp(oddness, 1.5, 5),
-        "small": 0.4 * _ramp(-oddness, 1.5, 5) * inside,
-        "notched": 0.6 * _ramp(dents, 0.04, 0.2),
-        "long": 0.3 * _ramp(eccentricities(nuclei), 0.93, 1.0) * inside,
+        "large": RAMPS["large"].of(oddness),
+        "small": RAMPS["small"].of(oddness) * inside,
+        "notched": RAMPS["notched"].of(dents),
+        "long": RAMPS["long"].of(eccentricities(nuclei)) * inside,
         "neighbour": _of_neighbours(nuclei, outlines, Neighbours.of(outlines, maps), (middle, spread)),
     }
 
@@ -192,135 +267,86 @@ def _of_shape(nuclei: PlaneNuclei, outlines: Outlines, maps: QuantisedMaps | Non
 def _of_neighbours(
     nuclei: PlaneNuclei, outlines: Outlines, pairs: Neighbours, usual: tuple[float, float]
 ) -> NDArray[np.float64]:
-    """Touching nuclei that may be one: without a border in the maps, or together of a usual size and round."""
+    """Suspect touching nuclei to be one: no border between them, or together round and of a usual size."""
     result = np.zeros(len(nuclei.ids))
     both = np.stack([pairs.one, pairs.other])
-    shared = pairs.length / (2 * np.sqrt(np.pi * nuclei.areas[both].min(axis=0)))
+    # The perimeter of a circle of the smaller one's area: the outlines of pixels are longer by their steps.
+    contact = pairs.length / (2 * np.sqrt(np.pi * nuclei.areas[both].min(axis=0)))
     if pairs.border is not None:
-        chance = 0.9 * _ramp(-pairs.border, -0.9, -0.2) * _ramp(shared, 0.05, 0.2)
+        chance = RAMPS["no border between"].of(pairs.border) * RAMPS["contact"].of(contact)
     else:
         area = nuclei.areas[both].sum(axis=0)
         middle, spread = usual
-        whole = _ramp(area / outlines.hulls_of_pairs(pairs), 0.91, 0.97)
-        chance = 0.7 * whole * _ramp(shared, 0.12, 0.3) * _ramp((middle - np.log(area)) / spread, -3, -1.5)
+        chance = RAMPS["one outline"].of(area / outlines.hulls_of_pairs(pairs)) * RAMPS["long contact"].of(contact)
+        chance *= RAMPS["usual together"].of((np.log(area) - middle) / spread)
     for members in both:
         np.maximum.at(result, members, chance)
     return result
 
 
 def _of_maps(nuclei: PlaneNuclei, maps: QuantisedMaps) -> Suspicions:
-    """What the network saw in each nucleus."""
+    """Judge what the network saw in each nucleus."""
     foreground, border, distance = (head.ravel()[nuclei.pixels] for head in maps)
     contrast = np.maximum.reduceat(distance.astype(np.int16) - border, nuclei.starts) / 255
     # A border belongs at the outline; across the middle it hints at two nuclei.
     weights = np.maximum(1 - squared_radii(nuclei), 0)
     crossing = nuclei.mean(weights * border) / (255 * nuclei.mean(weights))
     return {
-        "faint": 0.8 * _ramp(-nuclei.mean(foreground / 255), -0.96, -0.65),
-        "flat": 0.6 * _ramp(-contrast, -0.72, -0.3),
-        "border": 0.85 * _ramp(crossing, 0.1, 0.35),
+        "faint": RAMPS["faint"].of(nuclei.mean(foreground / 255)),
+        "flat": RAMPS["flat"].of(contrast),
+        "border": RAMPS["border"].of(crossing),
     }
 
 
-def _ramp(values: NDArray[np.float64], start: float, stop: float) -> NDArray[np.float64]:
-    """0 up to ``start``, 1 from ``stop`` on, straight between them."""
-    return np.clip((values - start) / (stop - start), 0, 1)
+def _missed(labels: Labels, maps: QuantisedMaps, thresholds: DecodeThresholds, usual_area: float) -> list[Candidate]:
+    """Find unlabelled areas of foreground that have a plausible size and a middle; ``usual_area`` in px², 0 if unknown.
 
-
-FAINT_SHARE = 0.5
-"""Share of the foreground threshold that a missed nucleus must reach."""
-
-FAINT_MIDDLE = 0.1
-"""Distance minus border, 0 to 1, that its middle must reach: half of what nuclei had to have when they were found by
-their middles."""
-
-SMALLEST_SHARE, LARGEST_SHARE = 0.2, 4.0
-"""Of the usual area."""
-
-HALO = 2
-"""Pixels round a nucleus, at the model's own scale, whose foreground is the nucleus's own."""
-
-
-FAINT = "may be a missed, faint nucleus"
-CLEAR = "no nucleus is labelled here, and the network sees one"
-
-
-@dataclass(frozen=True)
-class Missed:
-    """One such place.
-
-    Attributes
-    ----------
-    likelihood : float
-        0 to 1, that a nucleus is there.
-    reason : str
-        In the user's words.
-    peak : tuple of float
-        (y, x) of the pixel with most evidence.
-    box : Region
-        Smallest rectangle that holds what the map shows.
-    """
-
-    likelihood: float
-    reason: str
-    peak: tuple[float, float]
-    box: Region
-
-
-def find_missed(
-    labels: Labels, maps: QuantisedMaps, thresholds: DecodeThresholds, usual_area: float = 0.0
-) -> list[Missed]:
-    """Find unlabelled pieces of foreground of a plausible size that have a middle.
-
-    Parameters
-    ----------
-    labels : ndarray, shape (Y, X), int
-    maps : ndarray, shape (3, Y, X), uint8
-        Foreground, border and distance.
-    thresholds : DecodeThresholds
-        Those of ``labels``.
-    usual_area : float
-        Of the nuclei, in px²; 0 where there are none yet, which makes it the one that the model knows.
+    What the foreground threshold left out counts from half of it on, so faint nuclei are among them.
     """
     usual_area = usual_area or np.pi / 4 * (USUAL_DIAMETER * thresholds.scale) ** 2
     foreground, border, distance = maps
     faint = (foreground > 255 * FAINT_SHARE * thresholds.foreground) & (labels == 0)
+    # Around every nucleus the foreground falls off gradually: that is its halo, not another nucleus.
     faint &= ~_widened(labels > 0, max(round(HALO * thresholds.scale), 1))
-    pieces, count = label_components(faint)
+    places, count = label_components(faint)
     if not count:
         return []
     pixels = np.flatnonzero(faint)
-    piece = pieces.ravel()[pixels]
-    areas = np.bincount(piece, minlength=count + 1)
+    place = places.ravel()[pixels]
+    areas = np.bincount(place, minlength=count + 1)
     evidence = distance.ravel()[pixels].astype(np.int16) - border.ravel()[pixels]
     peaks = np.full(count + 1, -255)
-    np.maximum.at(peaks, piece, evidence)
-    brightness = np.bincount(piece, foreground.ravel()[pixels], count + 1) / np.maximum(areas, 1) / 255
+    np.maximum.at(peaks, place, evidence)
+    brightness = np.bincount(place, foreground.ravel()[pixels], count + 1) / np.maximum(areas, 1) / 255
     smallest = max(SMALLEST_SHARE * usual_area, thresholds.min_size)
     plausible = (areas >= smallest) & (areas <= LARGEST_SHARE * usual_area)
     plausible &= peaks > 255 * FAINT_MIDDLE
     plausible[0] = False
-    boxes = ndimage.find_objects(pieces)
+    boxes = ndimage.find_objects(places)
     result = []
     for number in np.flatnonzero(plausible).tolist():
         rows, columns = boxes[number - 1]
-        here = pieces[rows, columns] == number
+        here = places[rows, columns] == number
         seen = np.where(here, distance[rows, columns].astype(np.int16) - border[rows, columns], -255)
         y, x = np.unravel_index(int(seen.argmax()), seen.shape)
-        peak = (float(rows.start + y), float(columns.start + x))
         likelihood = _likelihood(float(brightness[number]), peaks[number] / 255, thresholds)
         reason = CLEAR if brightness[number] > thresholds.foreground else FAINT
-        result.append(Missed(likelihood, reason, peak, (rows.start, rows.stop, columns.start, columns.stop)))
+        peak, box = (
+            (float(rows.start + y), float(columns.start + x)),
+            (rows.start, rows.stop, columns.start, columns.stop),
+        )
+        result.append(Candidate(0, "missed", likelihood, reason, peak, box))
     return result
 
 
 def _likelihood(brightness: float, peak: float, thresholds: DecodeThresholds) -> float:
-    """0.2 where both maps are just plausible, 0.95 where both speak for a nucleus."""
+    """How likely a place is a nucleus, by how far both maps lie between just plausible and sure."""
     strength = [
-        (value - least) / max(0.9 - least, 0.05)
+        (value - least) / max(SURE_VALUE - least, 0.05)
         for value, least in ((brightness, FAINT_SHARE * thresholds.foreground), (peak, FAINT_MIDDLE))
     ]
-    return 0.2 + 0.75 * float(np.clip(np.mean(np.clip(strength, 0, 1)), 0, 1))
+    low, high = LIKELIHOODS
+    return low + (high - low) * float(np.mean(np.clip(strength, 0, 1)))
 
 
 def _widened(mask: Mask, reach: int) -> Mask:

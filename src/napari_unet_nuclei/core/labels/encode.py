@@ -11,14 +11,14 @@ from scipy import ndimage
 from napari_unet_nuclei.core.types import Labels, Mask
 
 BORDER_RADIUS = 2
-"""A pixel is border where two nuclei lie within this many pixels of it (at the model's own scale)."""
+"""A pixel is border if two nuclei lie within this many pixels of it, at the model's own scale."""
 
 OUTLINE_WEIGHTS = {"fluorescence": 2.5, "brightfield": 1.0}
-"""Weight of pixels next to an outline, by kind of image: one pixel of outline decides between IoU 0.8 and 0.9, but
-people draw the outlines of stained nuclei roughly, and learning those spoils the others."""
+"""Weight of pixels next to an outline, by kind of image. One pixel of outline makes the difference between IoU 0.8 and
+0.9; but outlines of stained nuclei are drawn roughly, and learning those spoils the others."""
 
 SMALL_WEIGHT = 4.0
-"""Largest weight of the pixels of small nuclei, because every nucleus counts once, whatever its area."""
+"""Largest weight of the pixels of small nuclei: scores count every nucleus once, regardless of its area."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class TargetMaps:
     size : ndarray
         log2 of the nucleus's diameter over the model's, 0 outside nuclei.
     weight : ndarray
-        How much each pixel counts; 0 where nobody looked.
+        Weight of each pixel in the loss; 0 where the labels were not reviewed.
     """
 
     foreground: NDArray[np.float32]
@@ -47,7 +47,7 @@ class TargetMaps:
 
 
 def equivalent_diameters(labels: Labels) -> NDArray[np.float64]:
-    """Diameter in pixels of the circle of each nucleus's area, indexed by id; 0 for ids that do not occur.
+    """Diameter in pixels of the circle with each nucleus's area, indexed by id; 0 for ids that do not occur.
 
     Examples
     --------
@@ -60,7 +60,7 @@ def equivalent_diameters(labels: Labels) -> NDArray[np.float64]:
 
 
 def inner_boundary(labels: Labels) -> Mask:
-    """Pixels of nuclei that share an edge with another id or the background; the image's own edge is none."""
+    """Pixels of nuclei that touch another id or background by a side; the image's edge does not count."""
     boundary = np.zeros(labels.shape, bool)
     for before, after in (
         ((slice(1, None), slice(None)), (slice(None, -1), slice(None))),
@@ -75,17 +75,8 @@ def inner_boundary(labels: Labels) -> Mask:
 def normalised_distance(labels: Labels) -> NDArray[np.float32]:
     """Euclidean distance to each nucleus's own outline, divided by its maximum in that nucleus.
 
-    One transform serves all nuclei at once: the way from a pixel to the boundary of another nucleus crosses the
-    boundary of its own first.
-
-    Parameters
-    ----------
-    labels : ndarray, shape (Y, X), int
-
-    Returns
-    -------
-    ndarray, shape (Y, X), float32
-        In (0, 1] inside nuclei, 0 outside.
+    One transform serves all nuclei: the path from a pixel to another nucleus crosses the boundary of its own first.
+    Values lie in (0, 1] inside nuclei and are 0 outside.
     """
     inside = labels > 0
     if not inside.any():
@@ -99,14 +90,7 @@ def normalised_distance(labels: Labels) -> NDArray[np.float32]:
 
 
 def touching_border(labels: Labels, radius: int = BORDER_RADIUS) -> Mask:
-    """Pixels whose (2 radius + 1)² window holds two nuclei: lines between neighbours, nothing elsewhere.
-
-    Parameters
-    ----------
-    labels : ndarray, shape (Y, X), int
-    radius : int
-        In pixels.
-    """
+    """Pixels whose square window of ``2 * radius + 1`` pixels contains two nuclei: lines between neighbours."""
     side = 2 * radius + 1
     largest = ndimage.maximum_filter(labels, side)
     absent = np.iinfo(labels.dtype).max
@@ -126,13 +110,13 @@ def encode_labels(
     Parameters
     ----------
     labels : ndarray, shape (Y, X), int
-        Nuclei with holes filled, at the model's own scale.
+        Nuclei without holes, at the model's own scale.
     diameter : float
         Nucleus diameter in pixels that the model expects.
     diameters : ndarray, optional
-        Diameter in crop pixels of each id, from the image before cropping; from the crop where not given.
+        Diameter in crop pixels by id, measured before cropping; default: measured in the crop.
     reviewed : ndarray of bool, shape (Y, X), optional
-        Where the labels can be trusted; elsewhere the weight is 0. Everywhere where not given.
+        Where the labels can be trusted; elsewhere the weight is 0. Default: everywhere.
     outline_weight : float
         Weight of pixels next to an outline.
     """
@@ -143,6 +127,7 @@ def encode_labels(
     boundary = inner_boundary(labels)
     outline = ndimage.maximum_filter(boundary, 5)
     weight = np.where(outline, outline_weight, 1.0)
+    # In proportion to 1 / diameter, from the usual size down.
     weight[inside] *= np.clip(2.0 ** -size[inside], 1.0, SMALL_WEIGHT)
     if reviewed is not None:
         weight *= reviewed

@@ -1,4 +1,4 @@
-"""Turn what files hold as labels into ids that can be counted on."""
+"""Turn labels as stored in files into reliable ids."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from napari_unet_nuclei.core.types import AnyArray, Labels
 
 
 def as_ids(stored: AnyArray) -> NDArray[np.int64]:
-    """Return stored values as ids; some programs store them as floating point.
+    """Return stored values as ids; some programs store ids as floating-point numbers.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ def as_ids(stored: AnyArray) -> NDArray[np.int64]:
     Raises
     ------
     ImageShapeError
-        If they are no whole numbers from 0.
+        If they are not whole numbers from 0.
 
     Examples
     --------
@@ -29,14 +29,14 @@ def as_ids(stored: AnyArray) -> NDArray[np.int64]:
     """
     values = np.asarray(stored)
     if values.dtype.kind not in "buif":
-        raise ImageShapeError(f"Labels of type {values.dtype} are no ids: save them as whole numbers.")
+        raise ImageShapeError(f"Labels of type {values.dtype} are not ids: save them as integers.")
     if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise ImageShapeError("The labels hold NaN or infinities, so they are no ids: is this an image?")
+        raise ImageShapeError("The labels hold NaN or infinities, so they are not ids: is this an image?")
     ids = values.astype(np.int64, copy=False)
     if values.dtype.kind == "f" and not np.array_equal(ids, values):
-        raise ImageShapeError("The labels hold fractions, so they are no ids: is this an image?")
+        raise ImageShapeError("The labels hold fractions, so they are not ids: is this an image?")
     if ids.min(initial=0) < 0:
-        raise ImageShapeError("The labels hold numbers below 0, so they are no ids: is this an image?")
+        raise ImageShapeError("The labels hold numbers below 0, so they are not ids: is this an image?")
     return ids
 
 
@@ -60,9 +60,9 @@ def whole_labels(labels: NDArray[np.integer]) -> Labels:
 
 
 def small_ids(labels: NDArray[np.integer]) -> NDArray[np.integer]:
-    """Return ids, flat, that are no larger than the number of pixels, so that a table by id fits into memory.
+    """Return flat ids no larger than the number of pixels, so that tables indexed by id fit into memory.
 
-    Ids stay as they are where they are small enough; else they are numbered anew in the same order.
+    Small enough ids do not change; otherwise all are renumbered in the same order.
 
     Examples
     --------

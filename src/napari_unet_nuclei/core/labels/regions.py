@@ -1,4 +1,4 @@
-"""Rectangles of pixels: widened, cut off at the image's edge, shared, and found from masks."""
+"""Rectangles of pixels: grow, clip, intersect, and bound masks."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from napari_unet_nuclei.core.types import Mask, Region
 
 
 def slices(region: Region) -> tuple[slice, slice]:
-    """Return a region as an index."""
+    """Return a region as a pair of slices."""
     y0, y1, x0, x1 = region
     return slice(y0, y1), slice(x0, x1)
 
 
 def grown(region: Region, margin: int, shape: Sequence[int]) -> Region:
-    """Widen a region on all sides, as far as the plane reaches.
+    """Grow a region on all sides, clipped to the plane.
 
     Examples
     --------
@@ -29,7 +29,7 @@ def grown(region: Region, margin: int, shape: Sequence[int]) -> Region:
 
 
 def united(regions: Sequence[Region]) -> Region:
-    """Return the smallest rectangle that holds all regions, at least one."""
+    """Return the bounding box of one or more regions."""
     y0, y1, x0, x1 = zip(*regions, strict=True)
     return min(y0), max(y1), min(x0), max(x1)
 
@@ -40,7 +40,7 @@ def pixel(point: Sequence[float], shape: Sequence[int]) -> tuple[int, int]:
     Raises
     ------
     EditError
-        If it lies outside the plane.
+        If the point lies outside the plane.
     """
     y, x = point
     if not (-0.5 <= y < shape[0] - 0.5 and -0.5 <= x < shape[1] - 0.5):
@@ -49,7 +49,7 @@ def pixel(point: Sequence[float], shape: Sequence[int]) -> tuple[int, int]:
 
 
 def shared(one: Region, other: Region) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Index of the pixels that two overlapping regions share, in either."""
+    """Return the intersection of two overlapping regions, as slices into either."""
     y0, y1, x0, x1 = (
         max(one[0], other[0]),
         min(one[1], other[1]),
@@ -61,22 +61,22 @@ def shared(one: Region, other: Region) -> tuple[tuple[slice, slice], tuple[slice
 
 
 def extent(mask: Mask, region: Region) -> Region:
-    """Smallest rectangle that holds all pixels of a mask, which lies at ``region`` and is not empty."""
+    """Return the bounding box of a non-empty mask that lies at ``region``."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     y, x = region[0], region[2]
     return y + int(rows[0]), y + int(rows[-1]) + 1, x + int(columns[0]), x + int(columns[-1]) + 1
 
 
 def clipped(region: Region, shape: Sequence[int]) -> Region:
-    """Return the part of a region that lies in the plane.
+    """Clip a region to the plane.
 
     Raises
     ------
     EditError
-        If there is none.
+        If nothing of it lies in the plane.
     """
     y0, y1, x0, x1 = region
     inside = max(y0, 0), min(y1, shape[0]), max(x0, 0), min(x1, shape[1])
     if inside[0] >= inside[1] or inside[2] >= inside[3]:
-        raise EditError("The box holds no pixel of the image: draw it inside.")
+        raise EditError("The box lies outside the image: draw it inside.")
     return inside

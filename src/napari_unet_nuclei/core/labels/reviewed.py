@@ -1,4 +1,4 @@
-"""Labels of which only a part was looked at: what can be trusted, and what may be judged."""
+"""Labels reviewed only in part: which pixels can be trusted, and which nuclei may be judged."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from napari_unet_nuclei.core.types import Labels, Mask
 
 
 def trusted(labels: Labels, reviewed: Mask) -> Mask:
-    """Leave nuclei that the edge of the reviewed region cuts out of it, for nobody has said where they end.
+    """Exclude nuclei cut by the edge of the reviewed region: where they end was not reviewed.
 
     Parameters
     ----------
@@ -20,6 +20,7 @@ def trusted(labels: Labels, reviewed: Mask) -> Mask:
     Returns
     -------
     ndarray of bool, shape (Y, X)
+        The reviewed region without those nuclei.
 
     Examples
     --------
@@ -33,7 +34,7 @@ def trusted(labels: Labels, reviewed: Mask) -> Mask:
 
 
 def within(labels: Labels, reviewed: Mask) -> Labels:
-    """Keep the nuclei that lie at least by half in the reviewed region; the others become background.
+    """Keep the nuclei with at least half of their area in the reviewed region; erase the others.
 
     Parameters
     ----------
@@ -43,7 +44,7 @@ def within(labels: Labels, reviewed: Mask) -> Labels:
     Returns
     -------
     ndarray, shape (Y, X)
-        Ids stay as they are.
+        With the ids of ``labels``.
 
     Examples
     --------

@@ -1,8 +1,8 @@
 """How likely each nucleus is right: a logistic regression on what the network saw in it.
 
-*Right* means an overlap (IoU) of at least one half with a true nucleus. The coefficients belong to a model and are
-fitted with it. Everything is computed from sums, largest values and boxes, which add up over the parts of a nucleus:
-an image that is worked on in blocks gives the same scores as one that is worked on whole.
+*Right* means an IoU of at least one half with a true nucleus. The coefficients belong to a model and are fitted with
+it. All features derive from sums, maxima and bounding boxes, which combine over the parts of a nucleus: an image
+segmented in blocks gets the same scores as one segmented whole.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from napari_unet_nuclei.core.types import QuantisedMaps
 
 CORE = 127
-"""Distance of 0 to 255 above which a pixel belongs to the core of its nucleus; the rest of it is the rim."""
+"""Distance, 0 to 255, above which a pixel belongs to the core of its nucleus: half. The rest is the rim."""
 
 TOTALS = ("area", "foreground", "border", "distance", "core", "foreground in core", "border in core")
-"""What is summed over the pixels of a nucleus: pixels and values of 0 to 255."""
+"""Sums over the pixels of a nucleus: pixel counts and values of 0 to 255."""
 
 PEAKS = ("foreground", "distance")
-"""The maps whose largest value in a nucleus is kept; the largest and the negated smallest index per axis follow."""
+"""Maps whose maximum in a nucleus is kept; followed by the largest, then the negated smallest index per axis."""
 
 FEATURES = (
     "mean foreground",
@@ -39,9 +39,9 @@ FEATURES = (
     "size over model's",
     "size over median",
 )
-"""What the regression sees of a nucleus, in this order where coefficients do not name another one. All from the maps, 0
-to 1, but for *extent* (share of its bounding box that it fills), *touches edge* (0 or 1), and the natural logarithms of
-its diameter over the model's pixel and over the median diameter of the plane."""
+"""Features of a nucleus, in this order unless coefficients name another one. All are from the maps, 0 to 1, except
+*extent* (share of the bounding box that is filled), *touches edge* (0 or 1), and the natural logarithms of the diameter
+over the model's pixel and over the median diameter of the plane."""
 
 Features = NDArray[np.float64]
 """Axes (nuclei, features)."""
@@ -56,9 +56,9 @@ class Scoring:
     features : tuple of str
         Names from `FEATURES`.
     means, scales, weights : tuple of float
-        One per feature: the value is reduced by the mean and divided by the scale before it is weighted.
+        One per feature: values are standardised as (value - mean) / scale before they are weighted.
     intercept : float
-        Log odds of a nucleus whose features are all at their mean.
+        Log odds of a nucleus with all features at their means.
     """
 
     features: tuple[str, ...]
@@ -78,24 +78,25 @@ class Scoring:
             raise ValueError("the coefficients of a score must be finite, and its scales above 0")
 
     def of(self, features: Features) -> NDArray[np.float64]:
-        """Return the probability that each nucleus is right, given all of `FEATURES` of it."""
+        """Return the probability that each nucleus is right, given all its `FEATURES`."""
         odds = np.full(len(features), self.intercept)
-        # One by one: a product of matrices rounds differently for another number of nuclei, and blocks would differ.
+        # One feature at a time: a matrix product rounds differently with another number of nuclei, as in blocks.
         for name, mean, scale, weight in zip(self.features, self.means, self.scales, self.weights, strict=True):
             odds += weight * ((features[:, FEATURES.index(name)] - mean) / scale)
-        odds = np.clip(odds, -30, 30)  # beyond, the exponential says nothing more
+        odds = np.clip(odds, -30, 30)  # beyond that the probability no longer changes, and exp would overflow
         return np.asarray(1 / (1 + np.exp(-odds)), np.float64)
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the maps show of some nuclei, or of parts of them.
+    """What the maps show of nuclei, or of parts of them.
 
     Attributes
     ----------
     totals : ndarray, shape (`TOTALS`, N), int64
     peaks : ndarray, shape (`PEAKS` + 2 per axis, N), int64
-        For boxes the largest index along each axis, then the smallest, negated: so all of it is joined by the larger.
+        Maxima of the maps, then bounding boxes: the largest index along each axis, then the smallest, negated, so that
+        a maximum joins every row.
     """
 
     totals: NDArray[np.int64]
@@ -103,13 +104,13 @@ class Evidence:
 
     @staticmethod
     def none(count: int, axes: int) -> Evidence:
-        """Return the evidence of nothing at all, to which parts can be added."""
+        """Return empty evidence, to which parts can be added."""
         peaks = np.full((len(PEAKS) + 2 * axes, count), np.iinfo(np.int64).min // 2)
         return Evidence(np.zeros((len(TOTALS), count), np.int64), peaks)
 
     @property
     def areas(self) -> NDArray[np.int64]:
-        """Number of pixels of each."""
+        """Pixel count of each."""
         return np.asarray(self.totals[0])
 
     @property
@@ -118,17 +119,17 @@ class Evidence:
         return np.asarray(self.totals[1] / (255.0 * np.maximum(self.areas, 1)), np.float64)
 
     def chosen(self, places: NDArray[np.generic]) -> Evidence:
-        """Return that of some of them, by index or mask."""
+        """Select some of them, by index or mask."""
         return Evidence(self.totals[:, places], self.peaks[:, places])
 
     def grouped(self, group: NDArray[np.integer], count: int) -> Evidence:
-        """Put together what belongs to the same of ``count`` groups; ``group`` has a number for each column."""
+        """Combine columns by group; ``group`` holds the number of each column's group, 0 to ``count - 1``."""
         joined = Evidence.none(count, (len(self.peaks) - len(PEAKS)) // 2)
         joined.add(group, self)
         return joined
 
     def add(self, places: NDArray[np.integer], parts: Evidence) -> None:
-        """Add parts in place, each to the column that it has in ``places``."""
+        """Add parts in place, each to its column in ``places``."""
         for whole, part in zip(self.totals, parts.totals, strict=True):
             np.add.at(whole, places, part)
         for whole, part in zip(self.peaks, parts.peaks, strict=True):
@@ -142,23 +143,23 @@ def gather(
     count: int,
     origin: tuple[int, ...] = (),
 ) -> Evidence:
-    """Sum up what the maps show in groups of pixels.
+    """Collect evidence over groups of pixels.
 
     Parameters
     ----------
     maps : ndarray, shape (3, ...), uint8
         Foreground, border and distance, with any number of axes.
     pixels : ndarray, shape (P,)
-        Index into the flat plane.
+        Flat indices.
     group : ndarray, shape (P,)
-        Number of the group that each pixel belongs to, from 0.
+        Group of each pixel, from 0.
     count : int
-        Number of groups; each has a pixel.
+        Number of groups; none is empty.
     origin : tuple of int
-        Index of the first pixel of ``maps`` in the whole plane; 0 where not given.
+        Index of the first pixel of ``maps`` in the whole plane; default: 0.
     """
     foreground, border, distance = (head.ravel()[pixels] for head in maps)
-    group = group.astype(np.intp, copy=False)  # NumPy counts and compares by these without a copy at every step
+    group = group.astype(np.intp, copy=False)  # NumPy would convert at every step below
     core = np.flatnonzero(distance > CORE)
     core_group = group[core]
     totals = [
@@ -179,7 +180,7 @@ def gather(
 def _boxes(
     shape: tuple[int, ...], pixels: NDArray[np.integer], group: NDArray[np.integer], count: int
 ) -> NDArray[np.int64]:
-    """Return the largest index of each group along each axis, then the smallest, negated; shape (2 per axis, N)."""
+    """Return the bounding box of each group, as `Evidence.peaks` holds it; shape (2 per axis, N)."""
     largest = np.full((len(shape), count), -1, np.int64)
     smallest = np.full((len(shape), count), np.iinfo(np.int64).max, np.int64)
     for axis, places in enumerate(np.unravel_index(pixels, shape)):
@@ -189,20 +190,20 @@ def _boxes(
 
 
 def evidence_of(labels: NDArray[np.integer], maps: QuantisedMaps) -> tuple[NDArray[np.int64], Evidence]:
-    """Sum up what the maps show in each nucleus of labels; returns the ids, rising, and the evidence of each."""
+    """Collect the evidence of each nucleus; return the ids, ascending, and their evidence."""
     pixels = np.flatnonzero(labels > 0)
     ids, group = np.unique(labels.ravel()[pixels], return_inverse=True)
     return ids.astype(np.int64), gather(maps, pixels, group, len(ids))
 
 
 def median_area(areas: NDArray[np.integer], min_size: float) -> float:
-    """Median of the areas of nuclei that are large enough to be kept, px²; 0 where there are none."""
+    """Median area of the nuclei that are not too small, px²; 0 without nuclei."""
     large = areas[areas >= max(min_size, 1)]
     return float(np.median(large)) if large.size else 0.0
 
 
 def features_of(evidence: Evidence, shape: Sequence[int], scale: float, usual_area: float) -> Features:
-    """Describe nuclei to the regression.
+    """Compute the features of nuclei.
 
     Parameters
     ----------
@@ -213,7 +214,7 @@ def features_of(evidence: Evidence, shape: Sequence[int], scale: float, usual_ar
     scale : float
         Image pixels per pixel of the model's own scale.
     usual_area : float
-        As `median_area` has it.
+        From `median_area`; 0 for the model's pixel.
     """
     area, foreground, border, distance, core, core_foreground, core_border = evidence.totals.astype(np.float64)
     axes = len(shape)
@@ -243,9 +244,13 @@ def features_of(evidence: Evidence, shape: Sequence[int], scale: float, usual_ar
 def scores_of(
     evidence: Evidence, shape: Sequence[int], scale: float, usual_area: float, scoring: Scoring | None
 ) -> NDArray[np.float64]:
-    """Return the probability that each nucleus is right; without coefficients its mean foreground.
+    """Return the probability that each nucleus is right, or without coefficients its mean foreground probability.
 
-    Parameters as for `features_of`.
+    Parameters
+    ----------
+    evidence, shape, scale, usual_area
+        As for `features_of`.
+    scoring : Scoring or None
     """
     if scoring is None:
         return evidence.certainty

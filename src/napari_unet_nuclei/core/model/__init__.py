@@ -1,1 +1,1 @@
-"""The network, the file it travels in, where files are found, and the device that runs it."""
+"""The network, its card and file, the registry of models, and the device that runs them."""

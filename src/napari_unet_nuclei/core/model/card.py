@@ -1,4 +1,4 @@
-"""What a model file says about itself: everything needed to run it, judge it and credit it, without loading PyTorch."""
+"""Model cards: everything needed to run, judge and credit a model, readable without PyTorch."""
 
 from __future__ import annotations
 
@@ -19,34 +19,35 @@ from napari_unet_nuclei.core.labels.score import Scoring
 ACCEPTED = "Accepted are .safetensors files that napari-unet-nuclei wrote."
 LARGEST_FILE = 2**30
 LARGEST_HEADER = 2**24
-"""Bytes; larger ones are refused unread."""
+"""Bytes; larger files and headers are rejected unread."""
 
 Head = Literal["foreground", "border", "distance", "size", "classes"]
 INSTANCE_HEADS: tuple[Head, ...] = ("foreground", "border", "distance", "size")
 DECODED_HEADS: tuple[Head, ...] = ("foreground", "border", "distance")
 INSTANCE_INPUTS: tuple[InputName, ...] = ("nuclei", "density")
-"""What networks for nuclei read, unless they are told otherwise."""
+"""Default inputs of networks for nuclei."""
 CLASS_HEADS: tuple[Head, ...] = ("classes",)
 
 TaskName = Literal["instances", "semantic"]
-"""What a model tells of an image: its nuclei one by one, or the class of every pixel."""
+"""What a model predicts: nuclei one by one, or the class of every pixel."""
 
 
 class Part(BaseModel):
-    """What a card consists of: frozen, and closed to unknown names."""
+    """Base of the parts of a card: frozen, and closed to unknown names."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")  # else read back as missing
+    # Infinities and NaN as text: JSON has no numbers for them, and null would be read back as missing.
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
 class Architecture(Part):
-    """Shape of a U-Net; together with the weights it is the whole network.
+    """Architecture of a U-Net; with the weights, it is the complete network.
 
-    The bounds are there so that a damaged or hostile card cannot ask for more memory than a model may use.
+    The bounds keep a damaged or hostile card from requesting more memory than a model may use.
     """
 
     in_channels: int = Field(1, ge=1, le=64, description="Channels of the normalised input.")
-    base_width: int = Field(24, ge=1, le=256, description="Channels of the first level; every level doubles them.")
-    max_width: int = Field(512, ge=1, le=2048, description="No level has more channels than this.")
+    base_width: int = Field(24, ge=1, le=256, description="Channels of the first level; doubled at every level.")
+    max_width: int = Field(512, ge=1, le=2048, description="Most channels of a level.")
     depth: int = Field(3, ge=1, le=6, description="Number of poolings.")
     normalisation: Literal["batch", "none"] = Field(
         "batch", description="Normalisation after each convolution. Instance and group norm depend on the tile."
@@ -82,7 +83,7 @@ class Architecture(Part):
 
     @property
     def stem_stride(self) -> int:
-        """Factor in pixels by which the first level is coarser than the image."""
+        """Factor by which the first level is coarser than the image."""
         return 2 if self.stem == "space-to-depth" else 1
 
     @property
@@ -96,15 +97,15 @@ class Architecture(Part):
 
     @property
     def receptive_radius(self) -> int:
-        """How far, in input pixels, an output pixel sees at most.
+        """Largest distance, in pixels, from an output pixel to an input pixel that it depends on.
 
-        Follows the interval of pixels that an output depends on backwards through the network, for every position
-        that an output can have relative to the poolings.
+        Traces the interval of pixels that an output depends on backwards through the network, for every position of
+        the output relative to the poolings.
         """
         return max(self._reach(position) for position in range(self.stride))
 
     def _reach(self, position: int) -> int:
-        """Distance from an output pixel to the farthest input pixel it depends on, by the deepest path."""
+        """Distance from an output pixel to the farthest input pixel that it depends on, along the deepest path."""
         low = high = position // self.stem_stride
         low, high = low - 1, high + 1  # the heads
         for _ in range(self.depth):
@@ -130,7 +131,7 @@ CLASSIC = Architecture(
 23 convolutional layers, unpadded."""
 
 ARCHITECTURES: dict[str, Architecture] = {"compact": Architecture(), "classic": CLASSIC}
-"""Architectures by the name they are asked for."""
+"""Architectures by name."""
 
 
 class Thresholds(Part):
@@ -138,20 +139,20 @@ class Thresholds(Part):
 
     foreground: float = Field(0.5, ge=0.01, le=0.99, description="Probability above which a pixel is foreground.")
     split: float = Field(
-        SPLIT, ge=0.01, le=0.99, description="Depth of a notch in distance minus border that makes two nuclei."
+        SPLIT, ge=0.01, le=0.99, description="Notch depth, in distance minus border, that separates nuclei."
     )
     min_size: float = Field(16.0, ge=0, le=1_000_000, description="Smallest area in px² at the model's own scale.")
-    score: float = Field(0.0, ge=0, le=0.99, description="Score that a nucleus must have.")
+    score: float = Field(0.0, ge=0, le=0.99, description="Least score of a nucleus.")
 
     @model_validator(mode="before")
     @classmethod
     def _of_seeds(cls, values: object) -> object:
-        """Read thresholds of cards from before nuclei were divided by notches and scored."""
+        """Read thresholds of cards from before notches and scores."""
         if not isinstance(values, dict):
             return values
-        read = {name: value for name, value in values.items() if name != "seed"}  # there is none that compares
+        read = {name: value for name, value in values.items() if name != "seed"}  # nothing corresponds to it
         if "certainty" in read:
-            read.setdefault("score", read.pop("certainty"))  # which is the score where a card has no coefficients
+            read.setdefault("score", read.pop("certainty"))  # the score of cards without coefficients
         return read
 
 
@@ -159,29 +160,27 @@ Diameters = Annotated[tuple[Annotated[float, Field(gt=0, le=10_000)], ...], Fiel
 
 
 class Fitted(Part):
-    """What suits images of one kind."""
+    """Values fitted to images of one kind."""
 
     thresholds: Thresholds = Thresholds()
     score: Scoring | None = Field(None, description="Coefficients of the score of a nucleus.")
-    taught: Diameters = Field((), description="Nucleus diameters in image pixels that are expected.")
+    taught: Diameters = Field((), description="Expected nucleus diameters in image pixels.")
 
 
 class Credit(Part):
-    """Whom a data set is owed to."""
+    """Name, licence and authors of a data set."""
 
-    name: str = Field(description="Of the data set, for instance of its folder.")
+    name: str = Field(description="Name of the data set, for instance of its folder.")
     licence: str = ""
     credit: str = Field("", description="Title, authors and place of publication.")
 
 
 class DataSource(Credit):
-    """Images that weights were learnt from."""
+    """A data set that weights were trained on."""
 
-    images: int = Field(0, description="That were learnt from; 0 where all of them only judged.")
+    images: int = Field(0, description="Training images; 0 if all were used for validation only.")
     nuclei: int = 0
-    through: str = Field(
-        "", description="Name of the model in whose training they were; empty where in this model's own."
-    )
+    through: str = Field("", description="Model in whose training they were used; empty for this model.")
 
     @property
     def title(self) -> str:
@@ -192,7 +191,7 @@ class DataSource(Credit):
 
     @property
     def extent(self) -> str:
-        """How much was learnt from them, and where."""
+        """Numbers of images and nuclei, and the model they were used for."""
         parts = (
             f"{self.images:,} {'image' if self.images == 1 else 'images'}" if self.images else "",
             f"{self.nuclei:,} {'nucleus' if self.nuclei == 1 else 'nuclei'}" if self.nuclei else "",
@@ -201,15 +200,15 @@ class DataSource(Credit):
         return ", ".join(part for part in parts if part)
 
     def __str__(self) -> str:
-        """All of it in a line."""
+        """Title, licence and extent in one line."""
         return "; ".join(part for part in (self.title, self.licence or "licence not stated", self.extent) if part)
 
 
 class TrainingRecord(Part):
-    """Where the weights come from."""
+    """Origin of the weights."""
 
     datasets: tuple[DataSource, ...] = Field(
-        (), description="Data sets of this training, then those of the models that the weights come from."
+        (), description="Data sets of this training, then those of the models it started from."
     )
     split: str = ""
     images: int = 0
@@ -219,13 +218,15 @@ class TrainingRecord(Part):
     seconds: float = 0.0
     commit: str = ""
     command: str = ""
-    data_hash: str = Field("", description="SHA-256 over images, labels and reviewed regions; of corrections only.")
-    settings: dict[str, str | bool | int | float] = Field(default_factory=dict, description="Of a fine-tuning.")
+    data_hash: str = Field("", description="SHA-256 of images, labels, reviewed regions; fine-tuning only.")
+    settings: dict[str, str | bool | int | float] = Field(
+        default_factory=dict, description="Settings; fine-tuning only."
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _read_single_dataset(cls, values: Any) -> Any:
-        """Read the record of an earlier version, which knew one data set by a name and a licence."""
+        """Read records of earlier versions, which named a single data set with its licence."""
         if not isinstance(values, Mapping) or not {"dataset", "data_licence"} & values.keys():
             return values
         record = {name: value for name, value in values.items() if name not in ("dataset", "data_licence")}
@@ -238,7 +239,7 @@ class TrainingRecord(Part):
 
 
 def _kind_of_earlier_versions(kind: object) -> object:
-    """Return today's name of a kind of image: bright field was called stained before."""
+    """Return the present name of a kind of image: bright field was called stained."""
     return "brightfield" if kind == "stained" else kind
 
 
@@ -264,17 +265,21 @@ class ModelCard(Part):
         "the image's own channels.",
     )
     diameter: float = Field(22.0, gt=0, le=1000, description="Nucleus diameter in pixels that the model expects.")
-    taught: Diameters = Field((), description="Nucleus diameters in image pixels that are expected, after fine-tuning.")
-    percentiles: tuple[float, float] = Field((1.0, 99.8), description="Intensities that become 0 and 1.")
+    taught: Diameters = Field((), description="Nucleus diameters in image pixels to expect, once fine-tuned.")
+    percentiles: tuple[float, float] = Field(
+        (1.0, 99.8), description="Percentiles of the intensity that become 0 and 1."
+    )
     thresholds: Thresholds = Thresholds()
     score: Scoring | None = Field(
-        None, description="Coefficients of the score of a nucleus; where there are none it is the mean foreground."
+        None, description="Coefficients of a nucleus's score; without them it is the mean foreground."
     )
     other_kinds: dict[CardKind, Fitted] = Field(
-        default_factory=dict, description="What suits images of kinds that the model was made for by fine-tuning only."
+        default_factory=dict, description="Values for the kinds of images added by fine-tuning."
     )
     training: TrainingRecord = TrainingRecord()
-    metrics: dict[str, float] = Field(default_factory=dict, description="Measured figures, named with their data.")
+    metrics: dict[str, float] = Field(
+        default_factory=dict, description="Measured scores; their names include the data."
+    )
     limits: str = Field("", description="Where the model is known to fail.")
     licence: str = ""
     parent: str = Field("", description="Name and hash of the model that this one was fine-tuned from.")
@@ -282,19 +287,19 @@ class ModelCard(Part):
 
     @property
     def purpose(self) -> str:
-        """What the model is for, in a few words."""
+        """Purpose of the model in a few words."""
         if self.classes:
             return f"tells {len(self.classes)} classes"
         return f"for {' and '.join(self.kinds)} images"
 
     @property
     def tells_size(self) -> bool:
-        """True where the network tells the size of nuclei."""
+        """True if the network predicts the size of nuclei."""
         return "size" in self.architecture.heads
 
     @property
     def network_inputs(self) -> NetworkInputs:
-        """What the network takes in."""
+        """Inputs of the network."""
         channels = self.architecture.in_channels
         if self.task == "instances" and channels == 1:
             return NetworkInputs(("nuclei",))
@@ -302,19 +307,19 @@ class ModelCard(Part):
 
     @property
     def kinds(self) -> tuple[ImageKind, ...]:
-        """Kinds of images that it knows: what it was made for, then what else it was taught."""
+        """Kinds of images the model is for: the original one, then those added by fine-tuning."""
         return (self.image_kind, *self.other_kinds)
 
     @property
     def sources(self) -> tuple[DataSource, ...]:
-        """Data sets that a model made from this one owes its weights to, as they belong on its card."""
+        """Data sets of this model, as listed on the card of a model that starts from it."""
         return tuple(
             source.model_copy(update={"through": source.through or self.name}) for source in self.training.datasets
         )
 
     @property
     def measured(self) -> dict[str, str]:
-        """The figures as a person reads them; those before and after a fine-tuning side by side."""
+        """Metrics as text, those before and after fine-tuning side by side."""
         texts: dict[str, str] = {}
         for name, value in self.metrics.items():
             what, _, when = name.rpartition(" ")
@@ -325,12 +330,12 @@ class ModelCard(Part):
         return texts
 
     def for_kind(self, kind: ImageKind) -> ModelCard:
-        """Return the card as it holds for images of a kind: thresholds, score, and the sizes to expect."""
+        """Return the card with the thresholds, score and expected sizes for one kind of image."""
         fitted = self.other_kinds.get(kind)
         return self.model_copy(update=dict(fitted)) if fitted else self
 
     def fitted(self, kind: ImageKind, **values: object) -> ModelCard:
-        """Return a card with other values of `Fitted` for images of a kind."""
+        """Return a card with new values of `Fitted` for one kind of image."""
         if kind == self.image_kind:
             return self.model_copy(update=values)
         known = self.other_kinds.get(kind, Fitted(thresholds=self.thresholds, score=self.score))
@@ -369,7 +374,7 @@ def read_card(path: Path) -> ModelCard:
     Raises
     ------
     ModelFileError
-        If the file is missing, of another kind, too large, damaged, or has no card that this version understands.
+        If the file is missing, not a model file, too large, damaged, or has no card that this version understands.
     """
     if path.suffix.lower() != ".safetensors":
         raise ModelFileError(
@@ -393,4 +398,4 @@ def read_card(path: Path) -> ModelCard:
             f"The model card in {path} cannot be used ({where}: {problem['msg']}). It may need a newer version."
         ) from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ModelFileError(f"{path} has no model card, so nobody knows how to use it. {ACCEPTED}") from error
+        raise ModelFileError(f"{path} has no model card, so it cannot be used. {ACCEPTED}") from error

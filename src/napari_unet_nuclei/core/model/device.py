@@ -1,4 +1,4 @@
-"""Choose where the network runs, and in which number format it is fastest there."""
+"""Choose where the network runs, and the number format that is fastest there."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Device:
     name : str
         As PyTorch names it: ``cpu``, ``cuda:0``, ``mps``.
     title : str
-        For people: the graphics card's or processor's name.
+        Name of the graphics card or processor, for people.
     precision : torch.dtype
         Number format of the convolutions.
     """
@@ -32,19 +32,19 @@ class Device:
     precision: torch.dtype
 
     def place(self, network: nn.Module) -> nn.Module:
-        """Move a network here, in this precision and in the memory layout that is fastest for convolutions."""
+        """Move a network to the device, in its precision and the memory layout that is fastest for convolutions."""
         placed: nn.Module = network.to(self.name, self.precision).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
         return placed
 
     def using(self, number_format: NumberFormat | None) -> Device:
-        """Return this device with the number format that a run uses on processors; graphics cards keep their own."""
+        """Return this device with another number format if it is a processor; graphics cards keep their own."""
         if number_format is None or self.name != "cpu":
             return self
         return replace(self, precision=getattr(torch, number_format))
 
 
 def choose_device(request: str = "auto") -> Device:
-    """Find the device that was asked for; ``auto`` takes cuda, mps, cpu in that order.
+    """Find the requested device; ``auto`` prefers cuda, then mps, then cpu.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def choose_device(request: str = "auto") -> Device:
 
 
 def available_devices() -> tuple[str, ...]:
-    """Names of the devices of this computer, the preferred one first; ``cpu`` is always there and last."""
+    """Names of this computer's devices, in order of preference; ``cpu`` is always the last one."""
     graphics = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
     if torch.backends.mps.is_available():
         graphics.append("mps")

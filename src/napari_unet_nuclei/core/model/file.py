@@ -1,20 +1,18 @@
-"""Model files: safetensors with the card in the header. Nothing is unpickled and no code is run."""
+"""Model files: safetensors with the card in the header. Nothing is unpickled, and no code is run."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
 
 from napari_unet_nuclei.core.errors import ModelFileError
 from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.model.card import ModelCard, read_card
+from napari_unet_nuclei.core.model.header import hash_tensors
 from napari_unet_nuclei.core.model.unet import UNet
 
 
@@ -34,7 +32,7 @@ class Model:
 
 
 def save_model(path: Path, model: Model) -> ModelCard:
-    """Write a model file atomically, weights as float16, and return the card with the weights' hash.
+    """Write a model file atomically, with weights in float16; return its card with the hash of the weights.
 
     Raises
     ------
@@ -48,20 +46,22 @@ def save_model(path: Path, model: Model) -> ModelCard:
     }
     if not all(torch.isfinite(value).all() for value in tensors.values() if value.is_floating_point()):
         raise ModelFileError(f"The weights of '{model.card.name}' are too large for a model file: training diverged.")
-    card = model.card.model_copy(update={"weights_hash": hash_weights(tensors)})
-    content = save({name: value.contiguous() for name, value in tensors.items()}, {"card": card.model_dump_json()})
+    tensors = {name: value.contiguous() for name, value in tensors.items()}
     with atomic(path) as temporary:
-        temporary.write_bytes(content)
+        # Twice: the card in the header states the hash of the tensors behind it, which does not cover the header.
+        temporary.write_bytes(save(tensors))
+        card = model.card.model_copy(update={"weights_hash": hash_tensors(temporary)})
+        temporary.write_bytes(save(tensors, {"card": card.model_dump_json()}))
     return card
 
 
 def read_model(path: Path) -> Model:
-    """Load a model file after checking its size, card, tensor shapes and hash.
+    """Load a model file; check its size, card, tensor shapes and hash.
 
     Raises
     ------
     ModelFileError
-        If any of them is not what it should be; the message says which.
+        If a check fails; the message says which.
     """
     card = read_card(path)
     try:
@@ -69,24 +69,15 @@ def read_model(path: Path) -> Model:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
     except (OSError, SafetensorError) as error:
         raise ModelFileError(f"The model file {path} is damaged: {error}.") from error
+    # On "meta" the expected network takes no memory: shapes are checked before any is allocated.
     with torch.device("meta"):
         expected = {name: value.shape for name, value in UNet(card.architecture).state_dict().items()}
     if {name: value.shape for name, value in tensors.items()} != expected:
         raise ModelFileError(f"The weights in {path} do not fit the network that its card describes.")
-    if hash_weights(tensors) != card.weights_hash:
+    if hash_tensors(path) != card.weights_hash:
         raise ModelFileError(f"The weights in {path} were changed after the model was saved. Get the file again.")
     network = UNet(card.architecture)
     network.load_state_dict(
         {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
     )
     return Model(card, network.eval())
-
-
-def hash_weights(tensors: dict[str, Tensor]) -> str:
-    """SHA-256 over names, dtypes, shapes and bytes of all tensors in the order of their names."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        value = tensors[name].contiguous()
-        digest.update(json.dumps([name, str(value.dtype), list(value.shape)]).encode())
-        digest.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())  # numpy lacks bfloat16
-    return digest.hexdigest()

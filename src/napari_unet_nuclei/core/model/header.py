@@ -1,4 +1,4 @@
-"""The header of a model file without PyTorch: to see whether a file is whole, and to copy one under another name."""
+"""Headers of model files, without PyTorch: check whether a file is complete, and copy one under another name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from napari_unet_nuclei.core.errors import ModelFileError
 
 ALIGNMENT = 8
-"""Bytes; the tensors of a safetensors file begin at a multiple of it."""
+"""Bytes; the tensors of a safetensors file start at a multiple of it."""
 
 READ_AT_ONCE = 2**20
 
@@ -28,21 +28,21 @@ DTYPES = {
     "F32": "torch.float32",
     "F64": "torch.float64",
 }
-"""Names of dtypes in the header, and as they stand in the weights' hash."""
+"""Names of dtypes in the header, and in the hash: those of PyTorch, which is not loaded here."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a model file says before its tensors begin.
+    """Contents of a model file before the tensors.
 
     Attributes
     ----------
     metadata : dict
-        Texts by their name, the card among them.
+        Texts by name, among them the card.
     tensors : dict
-        By name: ``dtype``, ``shape`` and ``data_offsets``, first byte and the one behind the last, from ``start``.
+        By name: ``dtype``, ``shape`` and ``data_offsets`` (first byte and one past the last, relative to ``start``).
     start : int
-        Byte of the file at which the tensors begin.
+        Offset of the tensors in the file, in bytes.
     """
 
     metadata: dict[str, str]
@@ -51,21 +51,21 @@ class Header:
 
 
 def read_header(path: Path) -> Header:
-    """Read the header of a model file whose card is readable (`read_card`).
+    """Read the header of a model file whose card has been read (`read_card` checks the length of the header).
 
     Raises
     ------
     ModelFileError
-        If the file is not as long as its header says, as after a download that broke off.
+        If the file is not as long as its header says, for instance after an aborted download.
     """
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             parts = json.loads(file.read(length))
-        header = Header(parts.pop("__metadata__"), parts, 8 + length)
+        header = Header(parts.pop("__metadata__", {}), parts, 8 + length)
         end = max((place["data_offsets"][1] for place in header.tensors.values()), default=0)
         if header.start + end != path.stat().st_size:
-            raise ModelFileError(f"{path} is damaged: a part of it is missing. Get the file again.")
+            raise ModelFileError(f"{path} is damaged: part of it is missing. Get the file again.")
     except OSError as error:
         raise ModelFileError(f"The model file {path} cannot be read: {error.strerror}.") from error
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
@@ -74,7 +74,7 @@ def read_header(path: Path) -> Header:
 
 
 def hash_tensors(path: Path) -> str:
-    """SHA-256 over names, dtypes, shapes and bytes of all tensors, as a card states it for its weights.
+    """SHA-256 over names, dtypes, shapes and bytes of all tensors: the ``weights_hash`` of a card.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def hash_tensors(path: Path) -> str:
 
 
 def copy_renamed(source: Path, target: Path, name: str) -> None:
-    """Copy a model file with another name in its card; the rest of the card and every tensor stay as they are.
+    """Copy a model file and change the name in its card; nothing else changes.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""Finds the number format in which this computer's processor is fastest, once, and keeps the answer.
+"""Find the fastest number format for this computer's processor, once, and remember it.
 
-Labels of two formats differ by pixels, so the answer must not depend on what else the computer is doing: it is timed on
-one thread, in seconds of that thread alone, and then read from a file by all further processes.
+Labels differ by pixels between formats, so the answer must not depend on the load of the computer: it is timed in CPU
+seconds of a single thread, and all further processes read it from a file.
 """
 
 from __future__ import annotations
@@ -26,16 +26,17 @@ from napari_unet_nuclei.core.types import NumberFormat
 FOLDER_VARIABLE = "NAPARI_UNET_NUCLEI_CACHE"
 
 REPEATS = 15
+"""Timed convolutions, of which the fastest counts."""
 
 GAIN = 1.15
-"""bfloat16 must be faster by this factor: where it gains nothing, the more exact float32 is taken."""
+"""bfloat16 must be faster by this factor: if it gains nothing, the more accurate float32 is better."""
 
 
 @cache
 def cpu_number_format() -> NumberFormat:
     """Return the number format for the network on this computer's processor.
 
-    Timed by the first process that asks (some 20 ms) and kept in `cache_folder`, by processor and version of PyTorch.
+    Timed by the first process that asks (about 20 ms) and stored in `cache_folder` by processor and PyTorch version.
     """
     computer = _computer()
     name = hashlib.sha256(json.dumps(computer, sort_keys=True).encode()).hexdigest()[:16]
@@ -43,21 +44,21 @@ def cpu_number_format() -> NumberFormat:
     chosen = _read(path, computer)
     if not chosen:
         timed = faster_format(time_formats())
-        chosen = _read(path, computer) or timed  # what another process has found meanwhile counts
+        chosen = _read(path, computer) or timed  # another process may have stored an answer meanwhile
         _keep(path, computer, chosen)
     return chosen
 
 
 def cache_folder() -> Path:
-    """Return the folder for what can be found again; the variable ``NAPARI_UNET_NUCLEI_CACHE`` names another one."""
+    """Return the folder for what can be recomputed; ``NAPARI_UNET_NUCLEI_CACHE`` overrides it."""
     named = os.environ.get(FOLDER_VARIABLE, "")
     return Path(named) if named else platformdirs.user_cache_path("napari-unet-nuclei", appauthor=False)
 
 
 def time_formats() -> dict[NumberFormat, float]:
-    """Time one small convolution in every format, in seconds of one thread: the shortest of several.
+    """Time one small convolution in every format, in CPU seconds of one thread: the fastest of several.
 
-    PyTorch's own query says yes also on processors that emulate bfloat16, three times slower than float32.
+    PyTorch reports bfloat16 as available even on processors that emulate it, three times slower than float32.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -68,7 +69,7 @@ def time_formats() -> dict[NumberFormat, float]:
 
 
 def faster_format(seconds: dict[NumberFormat, float]) -> NumberFormat:
-    """Choose by how long a convolution takes.
+    """Choose a format by the durations of a convolution.
 
     Examples
     --------
@@ -84,7 +85,7 @@ def _shortest(precision: torch.dtype) -> float:
     kernel = torch.zeros(32, 32, 3, 3, dtype=precision).to(memory_format=torch.channels_last)
     shortest = float("inf")
     with torch.inference_mode():
-        F.conv2d(image, kernel, padding=1)  # the first call prepares the library
+        F.conv2d(image, kernel, padding=1)  # warm-up: the first call initialises the library
         for _ in range(REPEATS):
             start = time.thread_time()
             F.conv2d(image, kernel, padding=1)
@@ -93,7 +94,7 @@ def _shortest(precision: torch.dtype) -> float:
 
 
 def _computer() -> dict[str, str]:
-    """Describe what the answer depends on; folders may be shared by computers of several kinds."""
+    """Describe what the answer depends on: different computers may share a home folder."""
     return {
         "processor": _processor(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
@@ -102,7 +103,7 @@ def _computer() -> dict[str, str]:
 
 
 def _processor() -> str:
-    """Name the processor; on Linux, where virtual ones share a name, with all that it says it can do."""
+    """Name the processor; on Linux with all its features, because virtual processors share names."""
     try:
         listing = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n", maxsplit=1)[0]
     except OSError:
@@ -113,7 +114,7 @@ def _processor() -> str:
 
 
 def _read(path: Path, computer: dict[str, str]) -> NumberFormat | None:
-    """Read what was found on such a computer; None where that cannot be told."""
+    """Read the answer stored for this computer; None if there is none."""
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
         known = kept["computer"] == computer and kept["number format"] in get_args(NumberFormat)
@@ -123,7 +124,7 @@ def _read(path: Path, computer: dict[str, str]) -> NumberFormat | None:
 
 
 def _keep(path: Path, computer: dict[str, str], chosen: NumberFormat) -> None:
-    """Keep what was found; where nothing can be written, the next process finds it again."""
+    """Store the answer; if that is impossible, the next process times again."""
     try:
         with atomic(path) as partial:
             partial.write_text(json.dumps({"computer": computer, "number format": chosen}, indent=2), encoding="utf-8")

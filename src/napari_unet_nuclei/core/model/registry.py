@@ -1,4 +1,4 @@
-"""Where models are found: the bundled ones in the package, the user's own in the platform's data folder."""
+"""Find models: bundled ones in the package, the user's own in the platform's data folder."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ DEFAULT = "nuclei"
 """The bundled model."""
 
 FORMER_NAMES = {"nuclei-fluorescence": DEFAULT, "nuclei-stained": DEFAULT}
-"""Bundled models of earlier versions, which settings, commands and cards still name, by what took their place."""
+"""Replacements of bundled models of earlier versions, which settings, commands and cards may still name."""
 
 LONGEST_NAME = 80
 AUTOMATIC = "automatic"
 BEST = "best"
-"""Stands for the model to start a fine-tuning from that does best on the corrected nuclei."""
+"""Stands for the base model of a fine-tuning that does best on the corrected nuclei."""
 
 RESERVED_NAMES = (AUTOMATIC, BEST)
-"""What can be said in place of a model's name."""
+"""Keywords accepted in place of a model's name."""
 
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """One model file and its card; ``bundled`` models came with the program and cannot be removed."""
+    """One model file and its card; ``bundled`` models are part of the program and cannot be removed."""
 
     path: Path
     card: ModelCard
@@ -55,7 +55,7 @@ class ModelEntry:
 
     @property
     def origin(self) -> str:
-        """Whose it is, in a word."""
+        """Origin in one word."""
         return "bundled" if self.bundled else "yours"
 
 
@@ -66,19 +66,19 @@ class ModelRegistry:
     Attributes
     ----------
     own : Path
-        Folder of the user's models; made when the first one is added.
+        Folder of the user's models; created when the first one is added.
     bundled : Path
-        Folder of the models that came with the program.
+        Folder of the bundled models.
     """
 
     own: Path
     bundled: Path = BUNDLED
 
     def list(self) -> tuple[ModelEntry, ...]:
-        """All readable models, bundled ones first; a damaged file in the user's folder is passed over."""
+        """Return all readable models, bundled ones first; skip damaged files in the user's folder."""
         entries = []
         for folder in (self.bundled, self.own):
-            for path in sorted(folder.glob(f"[!.]*{SUFFIX}")):  # a dot hides what is still being written
+            for path in sorted(folder.glob(f"[!.]*{SUFFIX}")):  # not the hidden files that are still being written
                 try:
                     entries.append(ModelEntry(path, read_card(path), folder == self.bundled))
                 except ModelFileError:
@@ -86,12 +86,12 @@ class ModelRegistry:
         return tuple(entries)
 
     def find(self, name: str) -> ModelEntry:
-        """Find a model by its name, or take a model file by its path; `AUTOMATIC` stands for the bundled one.
+        """Find a model by name, or a model file by path; `AUTOMATIC` stands for the bundled one.
 
         Raises
         ------
         UnknownModelError
-            If there is neither; the message names the models there are.
+            If there is neither; the message lists the installed models.
         ModelFileError
             If the file cannot be used.
         """
@@ -109,7 +109,7 @@ class ModelRegistry:
         raise UnknownModelError(f"There is no model '{name}'. Installed: {names}; or give the path of a model file.")
 
     def _automatic(self) -> ModelEntry:
-        """Return the bundled model for nuclei, or the first one for nuclei that there is."""
+        """Return the first model for nuclei, which is the bundled one if it is installed."""
         entries = [entry for entry in self.list() if entry.card.task == "instances"]
         if not entries:
             raise UnknownModelError(
@@ -118,20 +118,20 @@ class ModelRegistry:
         return entries[0]
 
     def holder(self, name: str) -> ModelEntry | None:
-        """Return the model that has a name, upper and lower case being one, or None where it is free."""
+        """Return the model with a name, ignoring case, or None if the name is free."""
         return next((entry for entry in self.list() if entry.name.casefold() == name.casefold()), None)
 
     def free_name(self, name: str) -> str:
-        """Return the name itself where it is free, else with the first number that makes it so."""
+        """Return the name if it is free, else the name with the first number that makes it free."""
         return next(proposal for proposal in _numbered(name) if self.holder(proposal) is None)
 
     def add(self, path: Path, name: str = "") -> ModelEntry:
-        """Copy a model file into the user's folder, under its card's name or, where given, under another one.
+        """Copy a model file into the user's folder, under the name in its card or another one.
 
         Raises
         ------
         ModelFileError
-            If the file is damaged or cannot be used, or the name is taken or cannot be one.
+            If the file is damaged or unusable, or the name is taken or invalid.
         OutputFileError
             If it cannot be written.
         """
@@ -139,14 +139,14 @@ class ModelRegistry:
         chosen = _checked_name(name or card.name)
         holder = self.holder(chosen)
         if holder is not None and holder.card == card:
-            raise ModelFileError(f"'{holder.name}' is installed already: {path.name} holds the very same model.")
+            raise ModelFileError(f"'{holder.name}' is installed already: {path.name} is the same model.")
         if holder is not None:
             raise ModelFileError(
                 f"Another model named '{holder.name}' is installed already. Import this one under another name, "
                 f"such as '{self.free_name(chosen)}'."
             )
         if hash_tensors(path) != card.weights_hash:
-            raise ModelFileError(f"{path} is damaged: its weights are not those that were saved. Get the file again.")
+            raise ModelFileError(f"{path} is damaged: its weights have changed since it was saved. Get the file again.")
         target = self._free_path(chosen)
         with atomic(target) as temporary:
             if chosen == card.name:
@@ -156,14 +156,14 @@ class ModelRegistry:
         return ModelEntry(target, read_card(target), bundled=False)
 
     def export(self, name: str, path: Path) -> None:
-        """Copy a model to a file, to share it.
+        """Copy a model to a file, for sharing.
 
         Raises
         ------
         UnknownModelError
             If there is no such model.
         OutputFileError
-            If the file's name does not end in .safetensors, it lies among the installed models, or cannot be written.
+            If the path does not end in .safetensors, lies in a folder of installed models, or cannot be written.
         """
         source = self.find(name).path
         if path.suffix != SUFFIX:
@@ -174,14 +174,14 @@ class ModelRegistry:
             shutil.copyfile(source, temporary)
 
     def rename(self, name: str, new: str) -> ModelEntry:
-        """Give one of the user's models another name; its weights and their hash stay as they are.
+        """Rename one of the user's models; its weights and their hash do not change.
 
         Raises
         ------
         UnknownModelError
             If there is no such model.
         ModelFileError
-            If it came with the program, or the new name is taken or cannot be one.
+            If the model is bundled, or the new name is taken or invalid.
         OutputFileError
             If it cannot be written.
         """
@@ -197,7 +197,7 @@ class ModelRegistry:
         try:
             _delete(entry)
         except ModelFileError:
-            target.unlink()  # else there were two
+            target.unlink()  # else the model would be there twice
             raise
         return ModelEntry(target, read_card(target), bundled=False)
 
@@ -209,26 +209,26 @@ class ModelRegistry:
         UnknownModelError
             If there is no such model.
         ModelFileError
-            If it came with the program, or the system does not let it go.
+            If the model is bundled, or the file cannot be deleted.
         """
         _delete(self._own_entry(name))
 
     def _own_entry(self, name: str) -> ModelEntry:
         entry = self.find(name)
         if entry.bundled:
-            raise ModelFileError(f"'{name}' came with the program, so it stays as it is.")
+            raise ModelFileError(f"'{name}' is part of the program, so it cannot be changed.")
         if entry.path.parent != self.own:
-            raise ModelFileError(f"'{name}' is not one of your own models, so it stays as it is.")
+            raise ModelFileError(f"'{name}' is not one of your own models, so it cannot be changed.")
         return entry
 
     def _free_path(self, name: str) -> Path:
-        """Return where a model is to lie: no file is replaced, whatever put it there."""
+        """Return an unused path for a model: no file is ever replaced."""
         paths = (self.own / f"{stem}{SUFFIX}" for stem in _numbered(name))
         return next(path for path in paths if not path.exists())
 
 
 def _numbered(name: str) -> Iterator[str]:
-    """Yield a name, then the same with 2, 3 and so on behind it."""
+    """Yield a name, then the name followed by 2, 3 and so on."""
     yield name
     for number in count(2):
         ending = f" {number}"
@@ -236,17 +236,17 @@ def _numbered(name: str) -> Iterator[str]:
 
 
 def _checked_name(name: str) -> str:
-    """Return a name without blanks around it; raise ModelFileError where it cannot be one."""
+    """Return a name without surrounding blanks; raise ModelFileError if it is not valid."""
     stripped = name.strip()
     try:
         ModelCard(name=stripped)
     except ValidationError as error:
         raise ModelFileError(
-            f"'{stripped}' cannot be a model's name. It begins with a letter (A to Z) or a digit, and goes on with "
-            f"letters, digits, blanks, '.', '_' and '-': {LONGEST_NAME} at most."
+            f"'{stripped}' is not a valid model name. It must start with a letter (A to Z) or a digit and may contain "
+            f"letters, digits, blanks, '.', '_' and '-': at most {LONGEST_NAME} characters."
         ) from error
     if stripped.casefold() in RESERVED_NAMES:
-        raise ModelFileError(f"'{stripped}' stands for a choice of the program: choose another name.")
+        raise ModelFileError(f"'{stripped}' is a reserved name: choose another one.")
     return stripped
 
 
@@ -255,13 +255,13 @@ def _delete(entry: ModelEntry) -> None:
         entry.path.unlink()
     except OSError as error:
         raise ModelFileError(
-            f"'{entry.name}' was not removed: {error.strerror or error}. Close the programs that use it, and see "
-            f"whether you may change {entry.path.parent}."
+            f"'{entry.name}' was not removed: {error.strerror or error}. Close the programs that use it, and check "
+            f"your permissions for {entry.path.parent}."
         ) from error
 
 
 def default_registry() -> ModelRegistry:
-    """Return the registry of this computer; the environment variable ``NAPARI_UNET_NUCLEI_MODELS`` moves its folder."""
+    """Return this computer's registry; the environment variable ``NAPARI_UNET_NUCLEI_MODELS`` moves its folder."""
     own = os.environ.get(FOLDER_VARIABLE)
     return ModelRegistry(Path(own) if own else user_data_path("napari-unet-nuclei", appauthor=False) / "models")
 
@@ -274,7 +274,7 @@ def load_model(name: str = DEFAULT, registry: ModelRegistry | None = None) -> Mo
     name : str
         Name of an installed model, or path of a ``.safetensors`` file.
     registry : ModelRegistry, optional
-        That of this computer where not given.
+        Default: this computer's.
 
     Returns
     -------
@@ -284,7 +284,7 @@ def load_model(name: str = DEFAULT, registry: ModelRegistry | None = None) -> Mo
     Raises
     ------
     UnknownModelError, ModelFileError
-        If there is no such model or its file cannot be used.
+        If there is no such model, or its file cannot be used.
     """
     from napari_unet_nuclei.core.model.file import read_model  # PyTorch is imported when a model is first needed
 

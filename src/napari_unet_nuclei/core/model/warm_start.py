@@ -1,4 +1,4 @@
-"""Start a network from the weights of a model that was trained on images of other channels."""
+"""Start a network from the weights of a model that may have been trained with other input channels."""
 
 from __future__ import annotations
 
@@ -14,36 +14,41 @@ FIRST_WEIGHTS = "encoder.0.first.convolution.weight"
 
 
 def start_from(model: Model, architecture: Architecture) -> UNet:
-    """Return a network of ``architecture`` that answers like ``model`` where all its input channels show the same.
+    """Return a network that gives the same output as ``model`` if all its input channels are equal.
 
     Parameters
     ----------
     model : Model
-        May take another number of channels than the architecture.
+        Its number of input channels may differ from the architecture's.
     architecture : Architecture
-        Like the model's but for ``in_channels``.
+        Same as the model's except for ``in_channels``.
+
+    Returns
+    -------
+    UNet
+        In evaluation mode.
 
     Raises
     ------
     ModelFileError
-        If the model's network is of another shape.
+        If the architectures differ in anything else.
 
     Notes
     -----
-    With as many channels, the weights are the model's. With another number, the filters of the first convolution are
-    summed over its channels, repeated for each new one and divided by their number, as Carreira and Zisserman 2017
-    (*Quo vadis, action recognition?*, CVPR) repeat those of images for the frames of a film.
+    With the same number of channels, the weights are copied. Otherwise the filters of the first convolution are summed
+    over its channels, repeated for every new channel and divided by their number, as Carreira and Zisserman 2017 (*Quo
+    vadis, action recognition?*, CVPR) inflate the filters of images to videos.
     """
     own = model.card.architecture
     if own.model_copy(update={"in_channels": architecture.in_channels}) != architecture:
         raise ModelFileError(
-            f"The network of '{model.card.name}' has another shape than the one that is to be trained, so its weights "
-            "cannot be its start. Leave out the options that change the network, or the model to start from."
+            f"The network of '{model.card.name}' differs in architecture from the one to be trained, so training "
+            "cannot start from it. Leave out the options that change the network, or the model to start from."
         )
     wanted = architecture.in_channels
     weights = dict(model.network.state_dict())
     if wanted != own.in_channels:
-        # A stem that trades resolution for depth gives several inputs per channel, those of one channel in a row.
+        # With a space-to-depth stem every channel has several inputs, one after the other.
         of_one = sum(weights[FIRST_WEIGHTS].chunk(own.in_channels, dim=1))
         weights[FIRST_WEIGHTS] = torch.cat([of_one] * wanted, dim=1) / wanted
     network = UNet(architecture)

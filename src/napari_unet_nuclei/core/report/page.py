@@ -1,4 +1,4 @@
-"""Lays out one self-contained HTML page."""
+"""Write self-contained HTML pages."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Grid:
     ----------
     heads : sequence of str
     rows : sequence of sequences of str
-        As long as the heads each.
+        One text per head in every row.
     """
 
     heads: Sequence[str]
@@ -51,16 +51,16 @@ class Section:
     ----------
     title : str
     text : str
-        A paragraph; none where empty.
+        A paragraph; empty for none.
     facts : mapping of str to str
-        A short list of names and values.
+        Values by name.
     table : Grid, optional
     figures : sequence of sequences of Figure
         Rows of figures side by side.
     gallery : sequence of Figure
-        Many small pictures, as many in a row as there is room for.
+        Small pictures, as many per row as fit.
     numbers : mapping of str to str
-        Few numbers that matter most, in large print, by what they are.
+        The few most important numbers by name, in large print.
     """
 
     title: str
@@ -73,7 +73,7 @@ class Section:
 
 
 def write_page(path: Path, title: str, sections: Sequence[Section]) -> None:
-    """Write an HTML page that needs no other file; all text is escaped.
+    """Write an HTML page that needs no other file; all texts are escaped.
 
     Raises
     ------

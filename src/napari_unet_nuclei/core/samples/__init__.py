@@ -1,1 +1,1 @@
-"""Drawn sample images."""
+"""Synthetic sample images."""

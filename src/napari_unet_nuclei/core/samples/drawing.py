@@ -1,10 +1,10 @@
-"""Draws artificial nuclei, and the camera that looks at them: images whose true labels are known to the pixel."""
+"""Draw synthetic nuclei, and simulate the camera: images whose true labels are known to the pixel."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -12,8 +12,8 @@ from scipy.ndimage import gaussian_filter
 
 from napari_unet_nuclei.core.types import AnyArray, Labels, Mask
 
-_LARGEST_OVERLAP = 0.12  # share of a nucleus that a neighbour may hide: touching, yet both can be told apart
-_TRIES = 40  # places tried for one nucleus before the field counts as full
+_LARGEST_OVERLAP = 0.12  # share of a nucleus that a neighbour may hide: touching, but distinguishable
+_TRIES = 40  # positions tried for a nucleus before it is given up
 
 
 @dataclass(frozen=True)
@@ -25,15 +25,15 @@ class Nucleus:
     y, x : float
         Centre, in pixels.
     radius : float
-        Of the circle with the same area, in pixels; below 0.5 the nucleus is absent, but keeps its id.
+        Radius of the circle with the same area, in pixels; below 0.5 the nucleus is not drawn, but keeps its id.
     elongation : float
-        Long axis divided by short axis, from 1.
+        Long axis divided by short axis, at least 1.
     angle : float
-        Of the long axis against the x axis, in radians.
+        Angle of the long axis to the x axis, in radians.
     brightness : float
         0 to 1.
     seed : int
-        Decides the irregular outline and the chromatin, so that a nucleus keeps its looks as it moves.
+        Determines the irregular outline and the chromatin, so that a nucleus looks the same as it moves.
     """
 
     y: float
@@ -46,12 +46,12 @@ class Nucleus:
 
     @property
     def corner(self) -> tuple[int, int]:
-        """First row and column of the square that holds the nucleus; they may lie outside the image."""
+        """First row and column of the square around the nucleus; they may lie outside the image."""
         return math.floor(self.y - self._reach), math.floor(self.x - self._reach)
 
     @property
     def side(self) -> int:
-        """Side of the square that holds the nucleus, in pixels."""
+        """Side of the square around the nucleus, in pixels."""
         return math.ceil(2 * self._reach) + 2
 
     @property
@@ -71,11 +71,11 @@ def draw_nuclei(
     diameter : float
         Median diameter, in pixels.
     count : int
-        How many; fewer where no more fit.
+        Number of nuclei; fewer if no more fit.
     rng : numpy.random.Generator
-        Decides everything.
+        Source of all randomness.
     clumped : float
-        Share of nuclei that touch another one, 0 to 1. At 0 there is a gap around every nucleus.
+        Share of nuclei that touch another one, 0 to 1; at 0 there is a gap around every nucleus.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def draw_nuclei(
 def place_nuclei(
     shape: tuple[int, int], diameter: float, count: int, rng: np.random.Generator, *, clumped: float = 0.5
 ) -> list[Nucleus]:
-    """Find places for nuclei so that they touch but hardly overlap; parameters as for `draw_nuclei`."""
+    """Place nuclei so that they touch but hardly overlap; parameters as for `draw_nuclei`."""
     occupied = np.zeros(shape, bool)
     nuclei: list[Nucleus] = []
     for _ in range(count):
@@ -114,12 +114,12 @@ def place_nuclei(
 
 
 def draw(nuclei: Sequence[Nucleus], shape: tuple[int, int]) -> tuple[NDArray[np.float32], Labels]:
-    """Draw nuclei, each within its own square; pixels claimed by two go to the one whose outline is farther away.
+    """Draw nuclei; pixels covered by two belong to the one whose outline is farther away.
 
     Parameters
     ----------
     nuclei : sequence of Nucleus
-        The first gets id 1, the second id 2, and so on.
+        Their ids are 1, 2, and so on.
     shape : tuple of int
         Rows and columns.
 
@@ -155,16 +155,16 @@ def camera(
     offset: float = 100.0,
     dtype: DTypeLike = np.uint16,
 ) -> AnyArray:
-    """Record a clean image as a camera does: photons arrive at random, then come read noise, gain and offset.
+    """Simulate a camera: photon noise, read noise, gain and offset.
 
     Parameters
     ----------
     clean : array_like
-        Light, 0 or more, usually 0 to 1; any axes.
+        Light, usually 0 to 1, never negative; any axes.
     rng : numpy.random.Generator
-        Decides the noise.
+        Source of the noise.
     photons : float
-        Mean number of photons in a pixel of light 1.
+        Mean number of photons in a pixel with light 1.
     read_noise : float
         Standard deviation, in electrons.
     gain : float
@@ -172,7 +172,7 @@ def camera(
     offset : float
         Grey value of a pixel without light.
     dtype : dtype
-        Of the result; integers are rounded and clipped to their range.
+        Type of the result; integers are rounded and clipped to their range.
 
     Returns
     -------
@@ -190,7 +190,7 @@ def camera(
 
 
 def uneven_light(shape: tuple[int, int], rng: np.random.Generator, strength: float = 0.4) -> NDArray[np.float32]:
-    """Return the light of a badly centred lamp: axes (Y, X), float32, 1 at the brightest spot, darker away from it."""
+    """Return uneven illumination, axes (Y, X), float32: 1 at an off-centre spot, darker away from it."""
     y, x = np.ogrid[: shape[0], : shape[1]]
     centre_y, centre_x = rng.uniform(0.3, 0.7, 2) * shape
     distance = ((y - centre_y) / shape[0]) ** 2 + ((x - centre_x) / shape[1]) ** 2
@@ -198,7 +198,7 @@ def uneven_light(shape: tuple[int, int], rng: np.random.Generator, strength: flo
 
 
 def _anywhere(shape: tuple[int, int], diameter: float, rng: np.random.Generator) -> Nucleus:
-    """Return a random nucleus at a random place."""
+    """Return a random nucleus at a random position."""
     return Nucleus(
         y=rng.uniform(0, shape[0] - 1),
         x=rng.uniform(0, shape[1] - 1),
@@ -211,22 +211,15 @@ def _anywhere(shape: tuple[int, int], diameter: float, rng: np.random.Generator)
 
 
 def _beside(neighbour: Nucleus, nucleus: Nucleus, rng: np.random.Generator) -> Nucleus:
-    """Move a nucleus to the side of another one, in a random direction."""
+    """Move a nucleus next to another one, in a random direction."""
     direction = rng.uniform(0, 2 * np.pi)
     distance = (neighbour.radius + nucleus.radius) * rng.uniform(0.9, 1.1)
-    return Nucleus(
-        neighbour.y + distance * np.sin(direction),
-        neighbour.x + distance * np.cos(direction),
-        nucleus.radius,
-        nucleus.elongation,
-        nucleus.angle,
-        nucleus.brightness,
-        nucleus.seed,
-    )
+    y, x = neighbour.y + distance * np.sin(direction), neighbour.x + distance * np.cos(direction)
+    return replace(nucleus, y=y, x=x)
 
 
 def _fits(nucleus: Nucleus, occupied: Mask, touching: bool) -> bool:
-    """Tell whether the nucleus has its place: a gap all around, or contact without being hidden."""
+    """Tell whether a nucleus fits: with a gap all around, or in contact but not hidden."""
     if not (0 <= nucleus.y < occupied.shape[0] and 0 <= nucleus.x < occupied.shape[1]):
         return False
     into, out_of = _overlap(nucleus, occupied.shape)
@@ -238,7 +231,7 @@ def _fits(nucleus: Nucleus, occupied: Mask, touching: bool) -> bool:
 
 
 def _overlap(nucleus: Nucleus, shape: tuple[int, ...]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Return where the nucleus's square lies in the image, and which part of the square that is."""
+    """Return the nucleus's square clipped to the image, as slices into the image and into the square."""
     into, out_of = [], []
     for start, length in zip(nucleus.corner, shape, strict=True):
         first, last = max(start, 0), max(min(start + nucleus.side, length), max(start, 0))
@@ -248,7 +241,7 @@ def _overlap(nucleus: Nucleus, shape: tuple[int, ...]) -> tuple[tuple[slice, sli
 
 
 def _depth(nucleus: Nucleus) -> NDArray[np.float32]:
-    """Return how deep each pixel of the nucleus's square lies inside: 1 at the centre, 0 on the outline, then below."""
+    """Return the depth of each pixel of the nucleus's square: 1 at the centre, 0 on the outline, negative outside."""
     rng = np.random.default_rng(nucleus.seed)
     top, left = nucleus.corner
     y, x = np.ogrid[: nucleus.side, : nucleus.side]
@@ -257,13 +250,14 @@ def _depth(nucleus: Nucleus) -> NDArray[np.float32]:
     across = (dy * np.cos(nucleus.angle) - dx * np.sin(nucleus.angle)) * np.sqrt(nucleus.elongation)
     direction = np.arctan2(across, along)
     outline = np.ones_like(direction)
+    # A few low harmonics make the outline irregular but smooth.
     for lobes in (2, 3, 4, 5):
         outline += rng.normal(0, 0.07) / lobes * np.cos(lobes * direction + rng.uniform(0, 2 * np.pi))
     return np.asarray(1 - np.hypot(along, across) / (max(nucleus.radius, 1e-6) * outline), np.float32)
 
 
 def _appearance(nucleus: Nucleus, depth: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the light of one nucleus in its square: thicker in the middle, grained by chromatin, nucleoli dark."""
+    """Return the light of one nucleus in its square: bright in the thick middle, grainy, with dark nucleoli."""
     rng = np.random.default_rng(nucleus.seed + 1)
     thickness = np.sqrt(np.clip(1 - (1 - np.clip(depth, 0, 1)) ** 2, 0, 1))
     grain = sum(
@@ -283,6 +277,6 @@ def _appearance(nucleus: Nucleus, depth: NDArray[np.float32]) -> NDArray[np.floa
 
 
 def _noise(shape: tuple[int, ...], width: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Return smooth random structure of a width in pixels: mean 0, standard deviation 1."""
+    """Return smooth noise with a correlation width in pixels: mean 0, standard deviation 1."""
     structure = gaussian_filter(rng.standard_normal(shape, np.float32), width, mode="wrap")
     return np.asarray((structure - structure.mean()) / max(float(structure.std()), 1e-6), np.float32)

@@ -1,6 +1,6 @@
-"""A generated data set of several classes: what the semantic task is shown on and tested with, without a download.
+"""A synthetic data set of several classes, for trying and testing the semantic task without a download.
 
-Every image is decided by its seed alone.
+Every image is determined by its seed.
 """
 
 from __future__ import annotations
@@ -14,28 +14,28 @@ import numpy as np
 from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.samples.drawing import Nucleus, camera, draw, place_nuclei, uneven_light
-from napari_unet_nuclei.core.samples.synthetic import Sample
+from napari_unet_nuclei.core.samples.synthetic import SampleImage
 
 CLASSES = ("background", "round nucleus", "elongated nucleus", "debris")
-"""Names of the classes by their ids."""
+"""Names of the classes by id."""
 
 ELONGATION = 3.0
 """Long axis divided by short axis of nuclei of class 2."""
 
 BRIGHTNESS = {1: (0.55, 0.75), 2: (0.3, 0.45), 3: (0.9, 1.0)}
-"""Ranges by class: chromatin is denser in small round nuclei than in the long ones of connective tissue."""
+"""Ranges by class: chromatin is denser in small round nuclei than in the long nuclei of connective tissue."""
 
 IMAGES, LABELS = "images", "labels"
 """Folders of the data set."""
 
 
-def cell_classes(seed: int = 0, shape: tuple[int, int] = (256, 256), diameter: float = 22.0) -> Sample:
-    """Two kinds of cells, told by shape and brightness of their nuclei, among bright specks of debris.
+def cell_classes(seed: int = 0, shape: tuple[int, int] = (256, 256), diameter: float = 22.0) -> SampleImage:
+    """Draw two kinds of cells that differ in shape and brightness of their nuclei, and bright specks of debris.
 
     Parameters
     ----------
     seed : int
-        Decides everything.
+        Determines everything.
     shape : tuple of int
         Rows and columns.
     diameter : float
@@ -43,7 +43,7 @@ def cell_classes(seed: int = 0, shape: tuple[int, int] = (256, 256), diameter: f
 
     Returns
     -------
-    Sample
+    SampleImage
         Axes YX, uint16; its ``labels`` are class ids, named by `CLASSES`.
     """
     rng = np.random.default_rng(seed)
@@ -59,7 +59,7 @@ def cell_classes(seed: int = 0, shape: tuple[int, int] = (256, 256), diameter: f
     ]
     clean, ids = draw(drawn, shape)
     image = camera((clean + 0.05) * uneven_light(shape, rng), rng)
-    return Sample("Cell classes", image, class_of[ids].astype(np.int32), "YX", PixelSize(0.5, 0.5))
+    return SampleImage("Cell classes", image, class_of[ids].astype(np.int32), "YX", PixelSize(0.5, 0.5))
 
 
 def _speck(shape: tuple[int, int], diameter: float, rng: np.random.Generator) -> Nucleus:
@@ -73,11 +73,11 @@ def write_class_set(folder: Path, images: int = 12, shape: tuple[int, int] = (25
     Parameters
     ----------
     folder : Path
-        Receives ``images/`` and ``labels/``; files of the same names are replaced.
+        Gets ``images/`` and ``labels/``; existing files are replaced.
     images : int
-        How many.
+        Number of images.
     shape : tuple of int
-        Rows and columns of each.
+        Rows and columns of each image.
 
     Raises
     ------

@@ -207,18 +207,18 @@ def measure_classes(
     classes : ndarray, shape (..., Y, X), int
         Class ids from 0.
     names : sequence of str
-        By id; ids beyond them, as a user may have painted, have none.
+        By id; larger ids, which a user may have painted, have no name.
     axes : str
         One letter per axis of ``classes``, "YX" last, e.g. "TZYX".
     pixel_size_y, pixel_size_x : float
-        In µm; 0 where unknown, which leaves the areas in µm² empty (NaN).
+        In µm; 0 if unknown, which leaves the areas in µm² empty (NaN).
     origin : tuple of int
         Index in the whole image, along ``axes``, of the first pixel; added to the planes' indices.
 
     Returns
     -------
     pandas.DataFrame
-        One row per class and plane, also of classes that are not there: ``label``, the class's id; for leading axes
+        One row per class and plane, including absent classes: ``label``, the class id; for leading axes
         ``t``, ``z`` and so on, the plane's index; ``class``, its name; ``area_px`` and ``area_um2``; ``share`` of the
         plane's pixels.
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from napari_unet_nuclei.core.errors import SettingsError
-from napari_unet_nuclei.core.model.about import About
+from napari_unet_nuclei.core.model.author_notes import AuthorNotes
 from napari_unet_nuclei.core.model.card import Credit, DataSource, ModelCard
 from napari_unet_nuclei.core.train.division import Divided
 from napari_unet_nuclei.core.train.layouts import Entry
 
 
-def check_credits(divided: Sequence[Divided], about: About) -> None:
+def check_credits(divided: Sequence[Divided], about: AuthorNotes) -> None:
     """Refuse credits that belong to no data set, or contradict an index.
 
     Raises
@@ -29,7 +29,7 @@ def check_credits(divided: Sequence[Divided], about: About) -> None:
 
 
 def data_sources(
-    divided: Sequence[Divided], nuclei: Sequence[int], about: About, base: ModelCard | None = None
+    divided: Sequence[Divided], nuclei: Sequence[int], about: AuthorNotes, base: ModelCard | None = None
 ) -> tuple[DataSource, ...]:
     """List the data sets of a training with their licences and credits.
 
@@ -38,7 +38,7 @@ def data_sources(
     divided : sequence of Divided
     nuclei : sequence of int
         In each image that was learnt from, in the order of `dataset.read_divided`.
-    about : About
+    about : AuthorNotes
         What a person says; it completes what an index says in its columns ``dataset`` and ``licence``.
     base : ModelCard, optional
         Of the model whose weights were started from.
@@ -73,7 +73,7 @@ def with_inherited(own: Sequence[DataSource], base: ModelCard) -> tuple[DataSour
     return (*own, *(one for one in base.sources if (one.name, one.licence, one.credit) not in known))
 
 
-def data_source(entry: Entry, about: About) -> Credit:
+def data_source(entry: Entry, about: AuthorNotes) -> Credit:
     """Return whom an image is owed to.
 
     Raises

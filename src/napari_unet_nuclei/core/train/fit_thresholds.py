@@ -90,7 +90,7 @@ class Judged:
 
 def judge_candidates(sample: Sample, prediction: Prediction, decoder: PlaneDecoder, thresholds: Thresholds) -> Judged:
     """Decode one image without leaving anything out, and compare it with the truth."""
-    candidates = decoder.candidates(thresholds.foreground, thresholds.split)
+    candidates = decoder.all_nuclei(thresholds.foreground, thresholds.split)
     truth, labels = judged(sample, candidates.labels)
     present = np.unique(labels[labels > 0]).astype(np.int64) - 1
     shape = prediction.maps.shape[1:]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from napari_unet_nuclei.core.labels.decode import PlaneDecoder
 from napari_unet_nuclei.core.labels.encode import OUTLINE_WEIGHTS, encode_labels
-from napari_unet_nuclei.core.labels.metrics.comparison import Comparison, compare_labels, mean_scores
+from napari_unet_nuclei.core.labels.metrics.comparison import LabelComparison, compare_labels, mean_scores
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.device import Device
 from napari_unet_nuclei.core.model.file import Model
@@ -100,7 +100,7 @@ class InstanceTask:
         losses = [self._fixed_loss(frozen, sample, crop) for sample in samples]
         return Judged(float(np.mean(losses)), scores, _score(samples, best))
 
-    def _compared(self, sample: Sample, prediction: Prediction) -> list[Comparison]:
+    def _compared(self, sample: Sample, prediction: Prediction) -> list[LabelComparison]:
         """Compare what each depth of a notch gives with the truth; basins are found once."""
         decoder = PlaneDecoder(prediction.maps, 1 / prediction.scale)
         tried = (thresholds_at(self._splitting(sample, split), prediction.scale) for split in TRIED_SPLITS)
@@ -123,6 +123,6 @@ class InstanceTask:
         return loss_on(self, network, cut_crop(sample, side, self._true_scale(sample), np.random.default_rng(0)))
 
 
-def _score(samples: Sequence[Sample], comparisons: Sequence[Comparison]) -> float:
+def _score(samples: Sequence[Sample], comparisons: Sequence[LabelComparison]) -> float:
     """Mean over data sets of their scores: one with many images does not decide alone which epoch is best."""
     return mean_of_datasets(samples, lambda part: score([comparisons[number].matches for number in part]))

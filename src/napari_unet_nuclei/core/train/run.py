@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from napari_unet_nuclei.core.classes.coding import ClassCoding
 from napari_unet_nuclei.core.errors import OutputFileError, SettingsError
 from napari_unet_nuclei.core.image.kind import InputName, NetworkInputs
-from napari_unet_nuclei.core.model.about import About
+from napari_unet_nuclei.core.model.author_notes import AuthorNotes
 from napari_unet_nuclei.core.model.card import (
     CLASS_HEADS,
     INSTANCE_HEADS,
@@ -43,7 +43,7 @@ INHERITED = ("image_kind", "diameter", "percentiles", "thresholds")
 """Fields that the card of a model has from the one it was started from."""
 
 NOT_ON_CARD = ("data_licence", "credits")
-"""Fields of `About` that the training record takes up."""
+"""Fields of `AuthorNotes` that the training record takes up."""
 
 READ, TRAINED, FINISHED = 0.02, 0.96, 0.98
 """Where reading, training and measuring the model end on the progress bar; the report has the rest."""
@@ -102,7 +102,7 @@ class TrainRequest:
         What columns of an index must be; holds for the data sets that have the column.
     resume : bool
         Go on from the checkpoint of a run that was ended.
-    about : About
+    about : AuthorNotes
         What a person says of the model, for its card.
     command : str
         For the card as well.
@@ -120,7 +120,7 @@ class TrainRequest:
     class_names: tuple[str, ...] = ()
     where: tuple[Condition, ...] = ()
     resume: bool = False
-    about: About = field(default_factory=About)
+    about: AuthorNotes = field(default_factory=AuthorNotes)
     command: str = ""
 
     @property

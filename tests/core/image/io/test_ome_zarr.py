@@ -67,11 +67,11 @@ def test_the_first_image_of_a_converted_store_is_opened(tmp_path):
 @pytest.mark.parametrize(
     ("description", "message"),
     [
-        ({}, "no OME-Zarr image"),
+        ({}, "not an OME-Zarr image"),
         ({"plate": {}}, "plate"),
         ({"labels": ["nuclei"]}, "label images"),
         ({"multiscales": [{}]}, "damaged"),
-        (described([*AXES, {"name": "t"}]), "other arrays"),
+        (described([*AXES, {"name": "t"}]), "does not hold the arrays"),
     ],
 )
 def test_what_is_no_image_is_refused_in_words(description, message, tmp_path):
@@ -85,7 +85,7 @@ def test_missing_levels_and_folders_without_metadata_are_refused(tmp_path):
     with pytest.raises(ImageFileError, match="damaged"):
         read_ome_zarr(folder)
     (folder / "zarr.json").unlink()
-    with pytest.raises(ImageFileError, match="did not end"):
+    with pytest.raises(ImageFileError, match="not written completely"):
         read_ome_zarr(folder)
     with pytest.raises(ImageFileError, match="folder above"):
         read_ome_zarr(folder / "0")

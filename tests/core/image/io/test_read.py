@@ -299,7 +299,7 @@ def test_a_header_without_pixels_to_it_is_refused_as_the_image_would_be(tmp_path
     path = tmp_path / "cut.tif"
     imwrite(path, GREY)
     path.write_bytes(path.read_bytes()[:-5000])
-    with pytest.raises(ImageFileError, match="cut short"):
+    with pytest.raises(ImageFileError, match="truncated"):
         read_header(path)
 
 

@@ -177,5 +177,5 @@ def test_large_overlays_are_thinned_and_others_refused(tmp_path: Path, monkeypat
     monkeypatch.setattr(write, "LARGEST_OVERLAY", 1000)
     write_overlay(tmp_path / "o.png", np.zeros((200, 100)), np.zeros((200, 100), np.int32))
     assert iio.imread(tmp_path / "o.png").shape == (40, 20, 3)
-    with pytest.raises(ImageShapeError, match="overlay"):
+    with pytest.raises(ImageShapeError, match="does not match labels"):
         write_overlay(tmp_path / "o.png", np.zeros((20, 10)), np.zeros((10, 20), np.int32))

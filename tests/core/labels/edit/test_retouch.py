@@ -64,5 +64,5 @@ def test_clearing_the_edge_of_a_region_leaves_the_rest():
     assert set(np.unique(after)) == {0, 2, 3, 4}
     with pytest.raises(EditError, match="No nucleus touches"):
         clear_border(after, (20, 40, 20, 52))
-    with pytest.raises(EditError, match="no pixel"):
+    with pytest.raises(EditError, match="outside the image"):
         clear_border(labels, (70, 80, 0, 9))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from napari_unet_nuclei.core.errors import ImageShapeError
-from napari_unet_nuclei.core.labels.metrics.comparison import Comparison, compare_labels, mean_scores, pool
+from napari_unet_nuclei.core.labels.metrics.comparison import LabelComparison, compare_labels, mean_scores, pool
 from napari_unet_nuclei.core.labels.metrics.overlaps import IOU_THRESHOLDS, find_overlaps, match
 from napari_unet_nuclei.core.samples.drawing import draw_nuclei
 
@@ -169,5 +169,5 @@ def pairs_by_overlap_alone(truth: np.ndarray, found: np.ndarray) -> bool:
 def test_a_sum_of_comparisons_is_a_comparison():
     one = compare_labels(TRUTH, FOUND)
     both = one + one
-    assert isinstance(both, Comparison)
+    assert isinstance(both, LabelComparison)
     assert both.scores.aggregated_jaccard == one.scores.aggregated_jaccard

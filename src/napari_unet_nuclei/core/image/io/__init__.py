@@ -1,1 +1,1 @@
-"""Images and labels from files and to files."""
+"""Read and write images and labels."""

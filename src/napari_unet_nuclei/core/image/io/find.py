@@ -1,4 +1,4 @@
-"""Finds the image files that are meant by files, folders and patterns."""
+"""Find the image files that files, folders and patterns stand for."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr
 TIFF_SUFFIXES = frozenset({".tif", ".tiff", ".btf", ".tf8", ".lsm"})
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
 MICROSCOPE_SUFFIXES = frozenset({".nd2", ".lif", ".czi"})
-"""Formats of microscope makers, which take a package that reads them."""
+"""Formats of microscope makers; reading them needs the extra ``formats``."""
 
 IMAGE_SUFFIXES = TIFF_SUFFIXES | PICTURE_SUFFIXES | MICROSCOPE_SUFFIXES
 
 
 @dataclass(frozen=True)
 class FoundImages:
-    """What files, folders and patterns stand for.
+    """The images that files, folders and patterns stand for.
 
     Attributes
     ----------
     roots : dict of Path to Path
-        For every image, each of them once, the folder below which it was looked for.
+        For every image, once each, the folder in which it was searched.
     refused : tuple of (str, str)
-        Paths that lead to no image, with the reason.
+        Paths that lead to no image, each with the reason.
     """
 
     roots: dict[Path, Path]
@@ -37,20 +37,20 @@ class FoundImages:
 
 
 def find_images(paths: Sequence[Path], recursive: bool = True) -> FoundImages:
-    """Find image files; whatever cannot be found or opened is recorded, and the rest is found.
+    """Find image files; record what cannot be found or opened, and go on.
 
     Parameters
     ----------
     paths : sequence of Path
-        Files are taken as they are. Of folders and patterns (``*``, ``?``, ``[...]``, ``**``), files with an image
-        suffix are taken, and folders that are OME-Zarr images; hidden ones are not.
+        Files are taken as given. In folders and patterns (``*``, ``?``, ``[...]``, ``**``), files with an image suffix
+        and OME-Zarr images are taken, hidden ones are not.
     recursive : bool
-        Look into folders within folders too; links between folders are followed, each folder is entered once.
+        Search subfolders too. Links between folders are followed; each folder is entered once.
 
     Returns
     -------
     FoundImages
-        Images in the order of ``paths``, those of one folder or pattern sorted.
+        Images in the order of ``paths``, sorted within a folder or pattern.
     """
     found: dict[str, tuple[Path, Path]] = {}
     refused: list[tuple[str, str]] = []
@@ -62,12 +62,17 @@ def find_images(paths: Sequence[Path], recursive: bool = True) -> FoundImages:
 
 
 def image_paths(paths: Sequence[Path], recursive: bool = True) -> list[Path]:
-    """List image files as `find_images` finds them, or raise where some cannot be found.
+    """List image files like `find_images`, but raise if any cannot be found.
+
+    Parameters
+    ----------
+    paths, recursive
+        As for `find_images`.
 
     Returns
     -------
     list of Path
-        Sorted; a file that is reached in several ways is listed once.
+        Sorted; a file reached in several ways is listed once.
 
     Raises
     ------
@@ -83,12 +88,12 @@ def image_paths(paths: Sequence[Path], recursive: bool = True) -> list[Path]:
 
 
 def read_list(file: Path) -> list[Path]:
-    """Read paths, one a line; empty lines are passed over.
+    """Read a text file of paths, one per line; skip empty lines.
 
     Raises
     ------
     ImageFileError
-        If it is no list of paths.
+        If the file cannot be read as text.
     """
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
@@ -98,13 +103,13 @@ def read_list(file: Path) -> list[Path]:
 
 
 def nothing_found(paths: Sequence[Path]) -> str:
-    """Say that there is no image, and what would be one."""
+    """Message that no image was found, and what counts as one."""
     places = ", ".join(str(path) for path in paths) or "an empty list"
     return f"No image found in {places}. Images end in {', '.join(sorted(IMAGE_SUFFIXES))}."
 
 
 def _root(given: Path) -> Path:
-    """Folder below which the images of a given path are looked for."""
+    """Folder in which the images of a given path are searched."""
     if os.path.isdir(given) and not is_ome_zarr(given):  # noqa: PTH112  # as in _meant_by
         return given
     root = given.parent
@@ -114,7 +119,7 @@ def _root(given: Path) -> Path:
 
 
 def _meant_by(path: Path, recursive: bool, refused: list[tuple[str, str]]) -> Iterator[Path]:
-    """List the images that one given path stands for."""
+    """Yield the images that one given path stands for."""
     if is_ome_zarr(path):
         yield path
     elif os.path.isdir(path):  # noqa: PTH112  # Path.is_dir raises where a folder above may not be entered
@@ -137,7 +142,7 @@ def _meant_by(path: Path, recursive: bool, refused: list[tuple[str, str]]) -> It
 
 
 def _matches(pattern: Path, refused: list[tuple[str, str]]) -> list[Path]:
-    """List what a pattern stands for; ``**`` is any folders, which Python's own would follow round a loop of links."""
+    """Expand a pattern. ``**`` is expanded here: Python's own ``**`` would follow loops of links forever."""
     if "**" not in pattern.parts:
         return [Path(match) for match in glob.glob(str(pattern))]  # noqa: PTH207  # Path.glob takes no absolute pattern
     place = pattern.parts.index("**")
@@ -149,7 +154,7 @@ def _matches(pattern: Path, refused: list[tuple[str, str]]) -> list[Path]:
 
 
 def _images_in(folder: Path, recursive: bool, refused: list[tuple[str, str]]) -> Iterator[Path]:
-    """List the images in a folder."""
+    """Yield the images in a folder."""
     for place, stores, names in _folders_in(folder, recursive, refused):
         yield from (place / name for name in stores)
         yield from (place / name for name in names if _looks_like_image(place / name))
@@ -158,9 +163,9 @@ def _images_in(folder: Path, recursive: bool, refused: list[tuple[str, str]]) ->
 def _folders_in(
     folder: Path, recursive: bool, refused: list[tuple[str, str]]
 ) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """Yield a folder and those within it, each with its OME-Zarr images and its files.
+    """Yield a folder and its subfolders, each with its OME-Zarr images and its files.
 
-    Hidden folders and those of other stores are left out; links are followed, and each folder is entered once.
+    Hidden folders and insides of stores are skipped; links are followed, and each folder is entered once.
     """
 
     def refuse(error: OSError) -> None:
@@ -185,10 +190,10 @@ def _looks_like_image(path: Path) -> bool:
 
 
 def _may_be_file(path: Path) -> bool:
-    """False for what is surely none: a folder, a device. A link that leads nowhere fails when it is read, in words."""
+    """False only for what is certainly not a file: a folder, a device. A dead link gets its message on reading."""
     try:
         return stat.S_ISREG(path.stat().st_mode)
     except FileNotFoundError:
         return path.is_symlink()
-    except OSError:  # not permitted, or links in a circle
+    except OSError:  # not permitted, or circular links: reading it will say so
         return True

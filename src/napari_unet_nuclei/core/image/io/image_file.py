@@ -1,4 +1,4 @@
-"""An image as a file holds it: what every reader returns, whatever the format."""
+"""An image as stored in a file: what the readers of all formats return."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from napari_unet_nuclei.core.types import AnyArray
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What a file says of its image, without the pixels; an `ImageSource` can be made of it that reads none.
+    """What a file says about its image, without the pixels; it can stand in for the array of an `ImageSource`.
 
     Attributes
     ----------
@@ -25,11 +25,11 @@ class ImageHeader:
     axes : str
         One letter per axis: T, Z, C, Y, X, S (samples of a colour: red, green, blue, opacity), Q (any other).
     pixel_size : PixelSize
-        In µm; 0.0 where the file does not tell.
+        In µm; 0.0 if unknown.
     channel_names : tuple of str
         One per channel, or empty.
     images : int
-        How many images the file holds, of which this is one.
+        Number of images in the file.
     channel_colours : tuple of str
         One per channel, as "#ff0000", or empty.
     """
@@ -44,28 +44,27 @@ class ImageHeader:
     channel_colours: tuple[str, ...] = ()
 
     def source(self, axes: str = "") -> ImageSource:
-        """Return the image without its pixels as `ImageFile.source` does."""
+        """Return the image source without pixels; see `ImageFile.source`."""
         return named_source(self, axes or self.axes, self.channel_names, self.channel_colours)
 
 
 @dataclass(frozen=True, eq=False)
 class ImageFile:
-    """An image as a file holds it.
+    """An image as stored in a file.
 
     Attributes
     ----------
     path : Path
-        The file.
     array : array_like
-        Values as stored, dtype untouched; large images may stay on disk (numpy.memmap, zarr, ...) until sliced.
+        Values and dtype as stored; large images may stay on disk (numpy.memmap, zarr) until sliced.
     axes : str
         One letter per axis, as in `ImageHeader`.
     pixel_size : PixelSize
-        In µm; 0.0 where the file does not tell.
+        In µm; 0.0 if unknown.
     channel_names : tuple of str
         One per channel, or empty.
     images : int
-        How many images the file holds, of which this is one.
+        Number of images in the file.
     channel_colours : tuple of str
         One per channel, as "#ff0000", or empty.
     """
@@ -80,37 +79,29 @@ class ImageFile:
 
     @property
     def header(self) -> ImageHeader:
-        """All but the pixels."""
+        """Everything but the pixels."""
         shape, dtype = tuple(map(int, self.array.shape)), np.dtype(self.array.dtype)
-        return ImageHeader(
-            self.path,
-            shape,
-            dtype,
-            self.axes,
-            self.pixel_size,
-            self.channel_names,
-            self.images,
-            self.channel_colours,
-        )
+        names, colours = self.channel_names, self.channel_colours
+        return ImageHeader(self.path, shape, dtype, self.axes, self.pixel_size, names, self.images, colours)
 
     def source(self, axes: str = "") -> ImageSource:
-        """Return the image with the names of its channels.
+        """Return the image with its axes and the names of its channels.
 
         Parameters
         ----------
         axes : str
-            In place of what the file says; empty to believe it.
+            Overrides the axes in the file; empty to use those.
 
         Raises
         ------
         ImageShapeError
-            If the axes do not fit the image.
+            If the axes do not match the image.
         """
         return named_source(self.array, axes or self.axes, self.channel_names, self.channel_colours)
 
 
 def named_source(array: AnyArray, axes: str, names: tuple[str, ...], colours: tuple[str, ...]) -> ImageSource:
-    """Return an image whose channels have names and colours, where there are as many of them as channels."""
+    """Return an image source; names and colours are used only if there is one for each channel."""
     source = ImageSource(array, axes)
     fitting = [said if len(said) == source.channels and not source.is_colour else () for said in (names, colours)]
     return replace(source, channel_names=fitting[0], channel_colours=fitting[1])

@@ -1,4 +1,4 @@
-"""Opens OME-Zarr images (NGFF 0.1 to 0.5) with their axes, places and channel names; pixels stay on disk."""
+"""Open OME-Zarr images (NGFF 0.1 to 0.5) with axes, positions and channel names; pixels stay on disk."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
 
 LABELS_GROUP = "labels"
-"""Group within an image that holds its label images."""
+"""Group of an image's label images."""
 
 _METADATA = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
-_OLD_AXES = ("t", "c", "z", "y", "x")  # before NGFF 0.3 said so in the file
+_OLD_AXES = ("t", "c", "z", "y", "x")  # fixed before NGFF 0.3
 AXIS_TYPES = {"T": "time", "C": "channel", "Z": "space", "Y": "space", "X": "space"}
 
 
@@ -34,9 +34,9 @@ class Axis:
     scale : float
         Distance between neighbouring pixels, in ``unit``.
     unit : str
-        As NGFF spells it ("micrometer", "second"); empty where the file does not tell.
+        As NGFF spells it ("micrometer", "second"); empty if unknown.
     origin : float
-        Place of the first pixel, in ``unit``.
+        Position of the first pixel, in ``unit``.
     """
 
     letter: str
@@ -54,7 +54,7 @@ class OmeZarrImage:
     path : Path
         Folder of the image's group.
     levels : tuple of zarr.Array
-        The finest first.
+        Finest first.
     axes : tuple of Axis
         Of the finest level.
     channel_names, channel_colours : tuple of str
@@ -77,13 +77,13 @@ class OmeZarrImage:
 
     @property
     def pixel_size(self) -> PixelSize:
-        """In µm; 0.0 where the file does not tell the unit."""
+        """In µm; 0.0 if the unit is unknown."""
         sizes = {axis.letter: micrometres(axis.scale, axis.unit) if axis.unit else 0.0 for axis in self.axes}
         return PixelSize(sizes["Y"], sizes["X"], sizes.get("Z", 0.0))
 
 
 def is_ome_zarr(path: Path) -> bool:
-    """Tell whether a folder is a Zarr store or a group in one, whatever it is called; no where one may not look."""
+    """Tell whether a folder is a Zarr group or array, whatever its name; False where reading is not permitted."""
     return any(os.path.isfile(path / name) for name in _METADATA)  # noqa: PTH113  # Path.is_file raises there
 
 
@@ -98,7 +98,7 @@ def read_ome_zarr(path: Path) -> OmeZarrImage:
     Raises
     ------
     ImageFileError
-        If it is no image, or one that is damaged or was not completed.
+        If it is not an image, or is damaged or incomplete.
     """
     try:
         group = zarr.open_group(path, mode="r")
@@ -111,10 +111,12 @@ def read_ome_zarr(path: Path) -> OmeZarrImage:
     except ImageFileError:
         raise
     except GroupNotFoundError as error:
-        raise ImageFileError(f"{path} is no OME-Zarr image, or its writing did not end: write it again.") from error
+        raise ImageFileError(
+            f"{path} is not an OME-Zarr image, or was not written completely: write it again."
+        ) from error
     except ContainsArrayError as error:
         raise ImageFileError(f"{path} is one level of an OME-Zarr image: give the folder above it.") from error
-    except Exception as error:  # whatever metadata may lack
+    except Exception as error:  # metadata may be wrong in any way
         raise ImageFileError(
             f"{path} cannot be read as an OME-Zarr image ({error}). It may be damaged: export it again."
         ) from error
@@ -126,7 +128,7 @@ def _opened(path: Path, group: zarr.Group, described: Mapping[str, Any]) -> OmeZ
     arrays = tuple(level for level in levels if isinstance(level, zarr.Array))
     axis_names = multiscale.get("axes", _OLD_AXES)
     if len(arrays) < len(levels) or {level.ndim for level in arrays} != {len(axis_names)}:
-        raise ImageFileError(f"{path} describes other arrays than it holds: it may be damaged. Export it again.")
+        raise ImageFileError(f"{path} does not hold the arrays that it describes: it may be damaged. Export it again.")
     axes = _axes(axis_names, multiscale)
     channels = dict(zip((axis.letter for axis in axes), arrays[0].shape, strict=True)).get("C", 1)
     shown = described.get("omero", {}).get("channels", ())
@@ -138,12 +140,12 @@ def _opened(path: Path, group: zarr.Group, described: Mapping[str, Any]) -> OmeZ
 
 
 def _of_all(channels: int, said: Sequence[str]) -> tuple[str, ...]:
-    """What is said of every channel; nothing where it is not said of all."""
+    """Return the texts if there is one for every channel, else none."""
     return tuple(said) if len(said) == channels and all(said) else ()
 
 
 def _axes(names: Sequence[str | Mapping[str, Any]], multiscale: Mapping[str, Any]) -> tuple[Axis, ...]:
-    """Describe the axes of the finest level; its own transformations come first, then those of all levels."""
+    """Describe the axes of the finest level: its own transformations apply first, then the common ones."""
     scale, origin = np.ones(len(names)), np.zeros(len(names))
     finest, common = multiscale["datasets"][0], multiscale
     for one in (*finest.get("coordinateTransformations", ()), *common.get("coordinateTransformations", ())):
@@ -159,7 +161,7 @@ def _axes(names: Sequence[str | Mapping[str, Any]], multiscale: Mapping[str, Any
 
 
 def _described(group: zarr.Group) -> Mapping[str, Any]:
-    """What the metadata say: under a key of its own since NGFF 0.5."""
+    """Return the OME metadata, which have their own key since NGFF 0.5."""
     attributes = dict(group.attrs)
     described = attributes.get("ome", attributes)
     return described if isinstance(described, dict) else {}
@@ -170,11 +172,11 @@ def _what_it_is(described: Mapping[str, Any]) -> str:
         return "is a plate: give the images in it, e.g. PLATE.zarr/A/1/0."
     if LABELS_GROUP in described:
         return "is a group of label images: give the image itself."
-    return "is a Zarr store, but no OME-Zarr image: it has no 'multiscales'. Export it as OME-Zarr."
+    return "is a Zarr store, but not an OME-Zarr image: it has no 'multiscales'. Export it as OME-Zarr."
 
 
 def _letter(name: str | Mapping[str, Any]) -> str:
-    """Letter of an axis, by its name, and where that is none of the usual ones, by its type."""
+    """Letter of an axis by its name, or by its type if the name is unusual."""
     called = (name if isinstance(name, str) else str(name.get("name", ""))).upper()
     if called in AXIS_TYPES:
         return called

@@ -1,4 +1,4 @@
-"""Writes label images of NGFF 0.5 block by block, so that they count as there only when they are whole."""
+"""Write label images as NGFF 0.5, block by block: their metadata come last, so that incomplete ones do not count."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from napari_unet_nuclei.core.image.io.ome_zarr import AXIS_TYPES, LABELS_GROUP, 
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 
 PROGRAM = "napari-unet-nuclei"
-"""Attribute of a label image under which its provenance is kept."""
+"""Attribute of a label image that holds its provenance."""
 
 LEADING_AXES = "TQZ"
-"""Axes before Y and X, in the order that NGFF wants."""
+"""Axes before Y and X, in the order that NGFF requires."""
 
 SMALLEST_LEVEL = 1024
-"""Pixels; a pyramid ends where neither side is longer."""
+"""Pixels; the coarsest level of a pyramid is at most this high and wide."""
 
 
 def leading_order(axes: str) -> list[int]:
-    """Positions of an image's leading axes in the order in which labels have them.
+    """Positions of an image's leading axes, in the order of the labels' axes.
 
     Examples
     --------
@@ -41,15 +41,15 @@ def leading_order(axes: str) -> list[int]:
 
 
 def label_axes(axes: str, image: OmeZarrImage | None, pixel_size: PixelSize) -> tuple[Axis, ...]:
-    """Describe the axes of labels: as the image has them where it is OME-Zarr, else by the pixel size.
+    """Describe the axes of labels: as in the image if it is OME-Zarr, else by the pixel size.
 
     Parameters
     ----------
     axes : str
-        Letters of the labels' axes, in the order that NGFF wants: T, Q, Z, Y, X.
+        Letters of the labels' axes, in the order that NGFF requires: T, Q, Z, Y, X.
     image : OmeZarrImage or None
     pixel_size : PixelSize
-        In µm, 0 where unknown.
+        In µm, 0 if unknown.
 
     Raises
     ------
@@ -57,7 +57,9 @@ def label_axes(axes: str, image: OmeZarrImage | None, pixel_size: PixelSize) -> 
         If NGFF cannot describe them.
     """
     if axes.count("Q") > 1:
-        raise ImageShapeError(f"OME-Zarr cannot hold labels with the axes {axes}: choose a plane of one Q axis.")
+        raise ImageShapeError(
+            f"OME-Zarr cannot hold labels with the axes {axes}: choose one plane along one of the Q axes."
+        )
     known = {axis.letter: axis for axis in image.axes} if image else {}
     sizes = {"Z": pixel_size.z, "Y": pixel_size.y, "X": pixel_size.x}
     measured = {letter: Axis(letter, size, "micrometer") for letter, size in sizes.items() if size > 0}
@@ -65,7 +67,7 @@ def label_axes(axes: str, image: OmeZarrImage | None, pixel_size: PixelSize) -> 
 
 
 def pyramid_shapes(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Shapes of a pyramid's levels: rows and columns are halved until neither is longer than `SMALLEST_LEVEL`.
+    """Shapes of a pyramid's levels: rows and columns are halved until neither exceeds `SMALLEST_LEVEL`.
 
     Examples
     --------
@@ -82,15 +84,7 @@ def pyramid_shapes(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
 def create_array(
     path: Path, shape: tuple[int, ...], dtype: np.dtype[Any] | type, chunks: tuple[int, ...], names: Sequence[str] = ()
 ) -> zarr.Array[Any]:
-    """Create a compressed array, or open the one that an earlier run left there.
-
-    Parameters
-    ----------
-    path : Path
-    shape, dtype, chunks
-    names : sequence of str
-        Of its axes.
-    """
+    """Create a compressed array with axes ``names``, or open the one that an interrupted run left there."""
     if (path / "zarr.json").exists():
         return zarr.open_array(path, mode="r+")
     return zarr.create_array(
@@ -107,17 +101,17 @@ def create_array(
 def write_label_metadata(
     folder: Path, axes: Sequence[Axis], levels: int, *, name: str, source: str, provenance: Mapping[str, object]
 ) -> None:
-    """Make a label image of arrays ``0``, ``1``, ... in a folder: the last thing that is written of it.
+    """Turn arrays ``0``, ``1``, ... in a folder into a label image; call this last.
 
     Parameters
     ----------
     folder : Path
     axes : sequence of Axis
-        Of the finest level; every further level has half of its rows and columns.
+        Of the finest level; each further level has half the rows and columns.
     levels : int
     name : str
     source : str
-        Path from the folder to the image that was segmented; empty where that is no OME-Zarr image.
+        Path from the folder to the segmented image; empty if that is not an OME-Zarr image.
     provenance : mapping
         Plain JSON values.
     """
@@ -136,7 +130,7 @@ def write_label_metadata(
 
 
 def _write_group(folder: Path, metadata: Mapping[str, Any]) -> None:
-    """Write the metadata of a group in one step; its arrays are left alone."""
+    """Write the metadata of a group atomically; its arrays are not touched."""
     with atomic(folder / "zarr.json") as partial:
         partial.write_text(json.dumps(metadata, indent=2, ensure_ascii=False), encoding="utf-8")
 
@@ -147,7 +141,7 @@ def _described_axis(axis: Axis) -> dict[str, str]:
 
 
 def _transformations(axes: Sequence[Axis], factor: int) -> list[dict[str, Any]]:
-    """Scale, and place where it is not 0; every second pixel of a level is the next one's, so the first one stays."""
+    """Scale and, unless 0, position: a level takes every second pixel of the finer one, so the first pixel stays."""
     scale = [axis.scale * (factor if axis.letter in "YX" else 1) for axis in axes]
     transformations: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
     if any(axis.origin for axis in axes):
@@ -156,7 +150,7 @@ def _transformations(axes: Sequence[Axis], factor: int) -> list[dict[str, Any]]:
 
 
 def read_provenance(folder: Path) -> dict[str, Any] | None:
-    """What this program wrote of a label image, or None where there is no whole one of its own."""
+    """Return the provenance of a complete label image of this program, else None."""
     try:
         attributes = json.loads((folder / "zarr.json").read_text(encoding="utf-8")).get("attributes", {})
     except (OSError, ValueError):
@@ -171,20 +165,20 @@ def labels_place(image: OmeZarrImage, name: str) -> Path:
     Raises
     ------
     OutputFileError
-        If labels must not, or cannot, be written into the image.
+        If labels may not or cannot be written into the image.
     """
     if image.zarr_format != 3:
         raise OutputFileError(
-            f"{image.path} is of NGFF 0.4 or older: labels of NGFF 0.5 must not be mixed into it. "
-            "Write them beside it, or convert the image to NGFF 0.5 first."
+            f"{image.path} is NGFF 0.4 or older, which must not be mixed with NGFF 0.5 labels. "
+            "Write the labels beside it, or convert the image to NGFF 0.5 first."
         )
     if not os.access(image.path, os.W_OK):
-        raise OutputFileError(f"{image.path} may not be written to: write the labels beside it.")
+        raise OutputFileError(f"{image.path} is not writable: write the labels beside it.")
     return image.path / LABELS_GROUP / name
 
 
 def list_labels(image: OmeZarrImage, name: str) -> None:
-    """Enter a label image that is whole into the list of the image's labels, from when on viewers show it."""
+    """Add a complete label image to the image's list of labels, so that viewers show it."""
     folder = image.path / LABELS_GROUP
     file = folder / "zarr.json"
     metadata: dict[str, Any] = {"zarr_format": 3, "node_type": "group", "attributes": {}}

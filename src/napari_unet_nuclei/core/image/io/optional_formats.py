@@ -32,19 +32,19 @@ def open_microscope_file(path: Path, series: int) -> ImageFile:
     ----------
     path : Path
     series : int
-        Which position (ND2), image (LIF) or scene (CZI), counted from 0.
+        Position (ND2), image (LIF) or scene (CZI), counted from 0.
 
     Raises
     ------
     ImageFileError
-        If the package is not installed, or there is no such series; other errors are the package's.
+        If the package is not installed, or there is no such series. Other errors are those of the package.
     """
     name, read = _READERS[path.suffix.lower()]
     try:
         package = importlib.import_module(name)
     except ImportError as error:
         raise ImageFileError(
-            f"{path}: reading {path.suffix[1:].upper()} takes a package that is not installed. Install it with "
+            f"{path}: reading {path.suffix[1:].upper()} needs a package that is not installed. Install it with "
             f'pip install "napari-unet-nuclei[{EXTRA}]", or export the image as OME-TIFF.'
         ) from error
     return read(package, path, series)
@@ -62,10 +62,10 @@ def _read_nd2(package: ModuleType, path: Path, series: int) -> ImageFile:
 
 
 def _nd2_metadata(file: Any) -> tuple[list[str], PixelSize]:
-    """Names of the channels and the pixel size; nothing where the package cannot make sense of what the file says."""
+    """Channel names and pixel size; empty if the package cannot interpret the metadata."""
     try:
         channels = file.metadata.channels or []
-    except Exception:  # noqa: BLE001  # for want of a fluorescent probe, say; the pixels are sound all the same
+    except Exception:  # noqa: BLE001  # e.g. for lack of a fluorescent probe; the pixels are fine
         return [], PixelSize()
     if not channels:
         return [], PixelSize()
@@ -88,14 +88,14 @@ def _read_lif(package: ModuleType, path: Path, series: int) -> ImageFile:
 
 
 def _spacing(coordinates: Sequence[float]) -> float:
-    """Distance of neighbouring pixels, in the unit of their coordinates; 0 where there is but one."""
+    """Distance of neighbouring pixels, in the unit of their coordinates; 0 for a single pixel."""
     return abs(float(coordinates[1]) - float(coordinates[0])) if len(coordinates) > 1 else 0.0
 
 
 def _read_czi(package: ModuleType, path: Path, series: int) -> ImageFile:
     with package.CziFile(path) as file:
         names = ["S" if letter == "0" else "scene" if letter == "S" else letter for letter in file.axes]
-        # One thread: with several the package passes over pieces that it cannot decode.
+        # With several threads the package silently skips tiles that it cannot decode.
         array = file.asarray(max_workers=1)
         described = ElementTree.fromstring(file.metadata() or "<none/>")
     scene = names.index("scene") if "scene" in names else None
@@ -117,7 +117,7 @@ def _read_czi(package: ModuleType, path: Path, series: int) -> ImageFile:
 
 
 def _usual_axes(array: AnyArray, names: Sequence[str]) -> tuple[AnyArray, str]:
-    """Name axes by one letter, leave out those of length 1 that say nothing, and put colour samples last."""
+    """Name axes by one letter each, drop those of length 1, and move colour samples last."""
     letters = [name if name in ("T", "Z", "C", "Y", "X", "S") else "Q" for name in names]
     kept = [axis for axis, letter in enumerate(letters) if letter in "YX" or array.shape[axis] > 1]
     array = array.reshape([array.shape[axis] for axis in kept])
@@ -128,7 +128,7 @@ def _usual_axes(array: AnyArray, names: Sequence[str]) -> tuple[AnyArray, str]:
 
 
 def _names(names: Sequence[str], array: AnyArray, axes: str) -> tuple[str, ...]:
-    """Names of all channels, or none."""
+    """Return the names if there is one for every channel, else none."""
     channels = array.shape[axes.index("C")] if "C" in axes else 1
     return tuple(names) if len(names) == channels and all(names) else ()
 
@@ -149,18 +149,18 @@ _LETTERS = "TZCYX"
 
 
 def read_by_plugin(path: Path, series: int) -> ImageFile:
-    """Read the image layer that an installed napari reader makes of a file.
+    """Read the image layer that an installed napari reader makes from a file.
 
     Parameters
     ----------
     path : Path
     series : int
-        Which of the image layers, where the reader makes several.
+        Which of the image layers if the reader makes several.
 
     Raises
     ------
     ImageFileError
-        If no installed reader takes the file, or there is no such layer.
+        If no installed reader accepts the file, or there is no such layer.
     """
     layers = _layers(path)
     images: list[tuple[AnyArray, ...]] = [
@@ -168,8 +168,7 @@ def read_by_plugin(path: Path, series: int) -> ImageFile:
     ]
     if not images:
         raise _unreadable(path)
-    if not 0 <= series < len(images):
-        raise ImageFileError(f"{path} has {len(images)} image series: there is no number {series} (from 0).")
+    _check_series(path, series, len(images))
     array, meta = (*images[series], {})[:2]
     array = array[0] if isinstance(array, list | tuple) else array  # the finest level of a pyramid
     axes = _axes(array, meta)
@@ -177,7 +176,7 @@ def read_by_plugin(path: Path, series: int) -> ImageFile:
 
 
 def _layers(path: Path) -> Sequence[tuple[AnyArray, ...]]:
-    """Return what the first reader makes of a file; napari's own, which tries anything, comes last."""
+    """Return the layers of the first reader that succeeds; napari's own, which accepts anything, is tried last."""
     try:
         from npe2 import PluginManager
         from npe2.io_utils import read
@@ -190,13 +189,13 @@ def _layers(path: Path) -> Sequence[tuple[AnyArray, ...]]:
     for name in sorted(names, key=lambda name: (name == "napari", name)):
         try:
             return read([str(path)], stack=False, plugin_name=name)
-        except Exception as error:  # noqa: BLE001  # whatever one reader stumbles over, another may do better
+        except Exception as error:  # noqa: BLE001  # another reader may succeed
             problem = error
     raise _unreadable(path) from problem
 
 
 def _axes(array: AnyArray, meta: Mapping[str, Any]) -> str:
-    """Name the axes by what the reader says, or by the usual order."""
+    """Name the axes as the reader says, or by the usual order."""
     channel = meta.get("channel_axis")
     if channel is not None:
         spatial = guess_axes(tuple(array.shape[axis] for axis in range(array.ndim) if axis != channel % array.ndim))
@@ -211,7 +210,7 @@ def _axes(array: AnyArray, meta: Mapping[str, Any]) -> str:
 
 
 def _pixel_size(meta: Mapping[str, Any], axes: str) -> PixelSize:
-    """Tell the pixel size where the reader gives a scale with units of length."""
+    """Return the pixel size if the reader gives a scale with units of length."""
     letters = [letter for letter in axes if letter not in ("S", *("C" if "channel_axis" in meta else ""))]
     scale, units = meta.get("scale"), meta.get("units")
     if scale is None or units is None or len(scale) != len(letters):
@@ -223,6 +222,6 @@ def _pixel_size(meta: Mapping[str, Any], axes: str) -> PixelSize:
 
 def _unreadable(path: Path) -> ImageFileError:
     return ImageFileError(
-        f"{path}: files of this kind cannot be read. Convert it to OME-TIFF, install a napari reader for it, "
+        f"{path}: this file format cannot be read. Convert the file to OME-TIFF, install a napari reader for it, "
         f"or use one of {', '.join(sorted(IMAGE_SUFFIXES))}."
     )

@@ -1,4 +1,4 @@
-"""Finds images and labels that belong together by their names: ``a.png`` with ``a.tif`` or ``a_labels.tif``."""
+"""Match images and labels by name: ``a.png`` with ``a.tif`` or ``a_labels.tif``."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.io.read import image_paths
 
 LABELS_MARK = "_labels"
-"""What the name of a label file ends in, before its suffix, where it lies beside its image."""
+"""End of a label file's stem if it lies beside its image."""
 
 OVERLAY_MARK = "_overlay"
-"""What the name of a picture with outlines ends in: neither image nor labels."""
+"""End of the stem of a picture with outlines: neither image nor labels."""
 
 MOST_NAMED = 5
-"""Files that one message names."""
+"""Files named in one message."""
 
 
 def plain_stem(path: Path) -> str:
-    """Name of a file without its ending, which in ``a.ome.tif`` is all of ``.ome.tif``.
+    """Stem of a file, without ``.ome`` too.
 
     Examples
     --------
@@ -29,36 +29,31 @@ def plain_stem(path: Path) -> str:
 
 
 def image_files(folder: Path) -> dict[str, Path]:
-    """List the images of a folder and of those within it, by name.
-
-    Parameters
-    ----------
-    folder : Path
+    """List the images of a folder and its subfolders by name.
 
     Returns
     -------
-    dict
-        File by its name, which is the path below the folder without the ending. Labels that lie beside their image
-        are left out.
+    dict of str to Path
+        Files by name, which is the path below the folder without the suffix. Labels beside their image are left out.
 
     Raises
     ------
     ImageFileError
-        If the folder cannot be opened, holds no image, or two images differ only in their ending.
+        If the folder cannot be opened, holds no image, or two images differ only in their suffix.
     """
     return _by_name(folder, labels=False)
 
 
 def label_files(folder: Path) -> dict[str, Path]:
-    """List the label images of a folder and of those within it, by the name of the image that they belong to.
+    """List the label images of a folder and its subfolders by the name of their image.
 
-    Parameters and errors as for `image_files`. Images that lie beside their labels are left out.
+    Like `image_files`; images beside their labels are left out.
     """
     return _by_name(folder, labels=True)
 
 
 def name_some(paths: list[Path]) -> str:
-    """Name files in a message, the first of many.
+    """List the names of files for a message, at most `MOST_NAMED`.
 
     Examples
     --------
@@ -77,7 +72,7 @@ def _by_name(folder: Path, labels: bool) -> dict[str, Path]:
         name = (path.parent.relative_to(folder) / plain_stem(path).removesuffix(LABELS_MARK)).as_posix()
         other = found.get(name, path)
         if other != path and _marked(other) == _marked(path):
-            raise ImageFileError(f"{other} and {path} differ only in their ending: keep one of them.")
+            raise ImageFileError(f"{other} and {path} differ only in their suffix: keep one of them.")
         if _marked(path) == labels or other == path:
             found[name] = path
     return found

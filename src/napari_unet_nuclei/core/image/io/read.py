@@ -1,4 +1,4 @@
-"""Opens image files of every kind with their axes and pixel size."""
+"""Read image files of every format with their axes and pixel size."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = [
     "read_image",
 ]
 
-# Colour models that only printers and codecs use, and grey with opacity, become what microscopy knows.
+# Colour models that only printers and codecs use, and grey with opacity, are converted.
 _PICTURE_MODES = {"LA": "L", "La": "L", "PA": "RGBA", "RGBa": "RGBA", "CMYK": "RGB", "YCbCr": "RGB", "LAB": "RGB"}
 
 
@@ -46,9 +46,9 @@ def read_image(path: Path, series: int = 0) -> ImageFile:
     ----------
     path : Path
         TIFF, OME-TIFF, ImageJ hyperstack, LSM, PNG, JPEG or BMP; the folder of an OME-Zarr image; with the extra
-        ``formats`` also ND2, LIF and CZI; any other kind for which a napari reader is installed.
+        ``formats`` also ND2, LIF and CZI; any other format for which a napari reader is installed.
     series : int
-        Which image of a file that holds several; of an image pyramid the finest level is read.
+        Which image of a file with several; of a pyramid the finest level is read.
 
     Returns
     -------
@@ -57,7 +57,7 @@ def read_image(path: Path, series: int = 0) -> ImageFile:
     Raises
     ------
     ImageFileError
-        If there is no such file, or it may not be read, is empty, damaged, truncated, or of a kind that cannot be read.
+        If the file does not exist, may not be read, is empty, damaged, truncated, or of an unknown format.
     """
     with _errors_in_words(path):
         _check_readable(path)
@@ -67,7 +67,7 @@ def read_image(path: Path, series: int = 0) -> ImageFile:
 
 
 def read_header(path: Path, series: int = 0) -> ImageHeader:
-    """Read what a file says of its image: for most formats without its pixels.
+    """Read what a file says about its image: for most formats without the pixels.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def read_header(path: Path, series: int = 0) -> ImageHeader:
     Raises
     ------
     ImageFileError
-        As `read_image`; damage within the pixels shows only when they are read.
+        As for `read_image`; damaged pixels are noticed only when they are read.
     """
     with _errors_in_words(path):
         _check_readable(path)
@@ -107,24 +107,24 @@ def _read(path: Path, series: int) -> ImageFile:
 
 @contextmanager
 def _errors_in_words(path: Path) -> Iterator[None]:
-    """Turn whatever a decoder raises into an error that says what to do."""
+    """Turn any error of a decoder into one that says what to do."""
     try:
         yield
     except ImageFileError:
         raise
     except PermissionError as error:
-        raise ImageFileError(f"{path} may not be read (permission denied): check its permissions.") from error
+        raise ImageFileError(f"{path} cannot be read (permission denied): check its permissions.") from error
     except MemoryError as error:
         raise ImageFileError(f"{path} is too large for this computer's memory. Crop it, or save it as TIFF.") from error
     except Exception as error:  # a damaged file can make a decoder fail in any way
         raise ImageFileError(
             f"{path} cannot be read as an image ({error}). "
-            "It may be damaged, incomplete, or no image: copy or export it again."
+            "It may be damaged, incomplete, or not an image: copy or export it again."
         ) from error
 
 
 def _check_readable(path: Path) -> None:
-    """Turn away what is no file with something in it, or may not be read."""
+    """Raise if a path is not a readable, non-empty file."""
     if is_ome_zarr(path):
         return
     if path.is_dir():
@@ -137,24 +137,18 @@ def _check_readable(path: Path) -> None:
 
 
 def _check_values(path: Path, header: ImageHeader) -> None:
-    """Turn away what is no picture of plain numbers."""
+    """Raise if the values are not real numbers, or there are none."""
     if header.dtype.kind not in "buif":
-        raise ImageFileError(f"{path} holds values of type {header.dtype}: save it with plain numbers.")
+        raise ImageFileError(f"{path} holds values of type {header.dtype}: save it with real numbers.")
     if 0 in header.shape:
         raise ImageFileError(f"{path} holds no image: its array has the shape {header.shape}.")
 
 
 def _read_store(path: Path) -> ImageFile:
-    """Open the finest level of an OME-Zarr image, whose pixels stay on disk."""
+    """Open the finest level of an OME-Zarr image; its pixels stay on disk."""
     image = read_ome_zarr(path)
-    return ImageFile(
-        path,
-        image.levels[0],
-        image.letters,
-        image.pixel_size,
-        image.channel_names,
-        channel_colours=image.channel_colours,
-    )
+    names, colours = image.channel_names, image.channel_colours
+    return ImageFile(path, image.levels[0], image.letters, image.pixel_size, names, channel_colours=colours)
 
 
 def _read_picture(path: Path) -> ImageFile:
@@ -165,7 +159,7 @@ def _read_picture(path: Path) -> ImageFile:
 
 
 def _picture_header(path: Path) -> ImageHeader:
-    """Tell what `_read_picture` will read."""
+    """Return the header of what `_read_picture` will read."""
     mode = _PICTURE_MODES.get(iio.immeta(path, plugin="pillow", index=0)["mode"], "")
     stored = iio.improps(path, plugin="pillow", index=0)
     samples = {"L": (), "RGB": (3,), "RGBA": (4,)}.get(mode, stored.shape[2:])
@@ -175,12 +169,12 @@ def _picture_header(path: Path) -> ImageHeader:
 
 
 def read_class_image(path: Path) -> ImageFile:
-    """Read an image of class ids: as `read_image`, but of a palette the numbers, and not the colours they stand for.
+    """Read an image of class ids: like `read_image`, but palette indices are ids, not the colours they stand for.
 
     Raises
     ------
     ImageFileError
-        As `read_image`.
+        As for `read_image`.
     """
     file = read_image(path)
     if path.suffix.lower() in PICTURE_SUFFIXES and iio.immeta(path, plugin="pillow", index=0)["mode"] == "P":

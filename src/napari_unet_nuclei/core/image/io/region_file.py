@@ -1,4 +1,4 @@
-"""Reads which part of an image was reviewed: from a mask image, or from polygons as QuPath and others draw them."""
+"""Read the reviewed region of an image: from a mask image, or from polygons drawn in QuPath or elsewhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from napari_unet_nuclei.core.types import Mask
 
 GEOJSON_SUFFIXES = (".geojson", ".json")
 LARGEST_GEOJSON = 64 * 2**20
-"""Bytes; a larger file is no drawing by hand."""
+"""Bytes; a larger file was not drawn by hand."""
 
 _WANTED = "Save polygons as GeoJSON, or a mask image of the same size."
 
@@ -31,7 +31,7 @@ def read_region(path: Path, shape: tuple[int, int]) -> Mask:
         GeoJSON with polygons in pixels, x to the right and y down from the image's upper left corner; or an image
         whose pixels above 0 are in the region.
     shape : tuple of int
-        (Y, X) of the image that the region belongs to.
+        (Y, X) of the image.
 
     Returns
     -------
@@ -40,7 +40,7 @@ def read_region(path: Path, shape: tuple[int, int]) -> Mask:
     Raises
     ------
     ImageFileError
-        If the file cannot be read, holds no polygons, or has another size than the image.
+        If the file cannot be read, holds no polygons, or differs from the image in size.
     """
     if path.suffix.lower() in GEOJSON_SUFFIXES:
         return _drawn(path, shape)
@@ -70,7 +70,7 @@ def _drawn(path: Path, shape: tuple[int, int]) -> Mask:
 
 
 def _filled(ring: NDArray[np.float64], shape: tuple[int, int]) -> Mask:
-    """Pixels whose centres lie in a ring of (x, y) corners."""
+    """Return the pixels whose centres lie in a ring of (x, y) corners; in GeoJSON, pixel (0, 0) spans 0 to 1."""
     return np.asarray(polygon2mask(shape, ring[:, ::-1] - 0.5), bool)
 
 

@@ -20,14 +20,14 @@ from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
 from napari_unet_nuclei.core.types import AnyArray
 
 LAZY_ABOVE = 64_000_000
-"""Images with more values than this are left on disk and read piece by piece."""
+"""Images with more values stay on disk and are read in parts."""
 
-# Values that one chunk on disk may hold for that: every read decodes whole chunks.
 _LARGEST_CHUNK = LAZY_ABOVE // 4
+"""Values of a chunk on disk up to which that pays: every read decodes whole chunks."""
 
 
 def read_tiff(path: Path, index: int) -> ImageFile:
-    """Read one series of a TIFF file; of a pyramid the finest level.
+    """Read one series of a TIFF file, or the finest level of a pyramid.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def read_tiff(path: Path, index: int) -> ImageFile:
     Raises
     ------
     ImageFileError
-        If there is no such series, if it is no image, or if the file ends before it; other errors are tifffile's.
+        If there is no such series, it is not an image, or the file is truncated. Other errors are tifffile's.
     """
     with _opened(path, index) as (tif, series):
         header = _header(path, tif, series, index)
@@ -58,14 +58,14 @@ def read_tiff(path: Path, index: int) -> ImageFile:
 
 
 def read_tiff_header(path: Path, index: int) -> ImageHeader:
-    """Read what a TIFF file says of one of its series, as `read_tiff` does."""
+    """Read the header of one series of a TIFF file."""
     with _opened(path, index) as (tif, series):
         return _header(path, tif, series, index)
 
 
 @contextmanager
 def _opened(path: Path, index: int) -> Iterator[tuple[TiffFile, TiffPageSeries]]:
-    """Open a file and choose a series that is whole."""
+    """Open a file and check that the chosen series is an image and complete."""
     with TiffFile(path) as tif:
         if not 0 <= index < len(tif.series):
             raise ImageFileError(f"{path} has {len(tif.series)} image series: there is no number {index} (from 0).")
@@ -77,7 +77,7 @@ def _opened(path: Path, index: int) -> Iterator[tuple[TiffFile, TiffPageSeries]]
 
 
 def _header(path: Path, tif: TiffFile, series: TiffPageSeries, index: int) -> ImageHeader:
-    """Colour samples come last, however they are stored."""
+    """Return the header of a series, with colour samples as the last axis however they are stored."""
     axes = tiff_axes(series)
     shape = dict(enumerate(series.shape))
     order = sorted(range(len(axes)), key=lambda position: axes[position] == "S")
@@ -95,20 +95,20 @@ def _header(path: Path, tif: TiffFile, series: TiffPageSeries, index: int) -> Im
 
 
 def _check_extent(path: Path, series: TiffPageSeries) -> None:
-    """Compare the declared size with what the file holds, before any memory is taken for it."""
+    """Compare the declared size with the file's content before allocating memory for it."""
     if series.dataoffset is not None:
         stored, complete = series.nbytes, series.dataoffset + series.nbytes <= series.keyframe.parent.filehandle.size
     else:
         stored, complete = 0, True
         for page in series.pages:
-            if page is not None:  # an acquisition that was stopped leaves planes out
+            if page is not None:  # planes are missing where an acquisition was stopped
                 ends = map(sum, zip(page.dataoffsets, page.databytecounts, strict=True))
                 complete = complete and max(ends, default=0) <= page.parent.filehandle.size
                 stored += sum(page.databytecounts)
-    # Single bits unpack to bytes; the best codecs shrink constant images 30,000 times.
+    # Uncompressed, single bits unpack to bytes; the best codecs shrink constant images by a factor of 30,000.
     largest_ratio = 8 if series.keyframe.compression == COMPRESSION.NONE else 40_000
     if not complete:
-        raise ImageFileError(f"{path} ends before its image does: it was cut short. Copy or export it again.")
+        raise ImageFileError(f"{path} ends before its image does: it is truncated. Copy or export it again.")
     if series.nbytes > stored * largest_ratio:
         raise ImageFileError(
             f"{path} claims to hold an image of {' × '.join(map(str, series.shape))} values, "
@@ -117,7 +117,7 @@ def _check_extent(path: Path, series: TiffPageSeries) -> None:
 
 
 def _tiff_array(path: Path, tif: TiffFile, series: TiffPageSeries, index: int) -> AnyArray:
-    """Return the values of a series: in memory where small, else left on disk."""
+    """Return the values of a series: in memory if small, else lazily from disk."""
     if series.keyframe.compression not in tifffile.TIFF.DECOMPRESSORS:
         return _decoded_by_pillow(path, tif, series)
     if math.prod(series.shape) > LAZY_ABOVE:
@@ -130,13 +130,7 @@ def _tiff_array(path: Path, tif: TiffFile, series: TiffPageSeries, index: int) -
 
 
 def _decoded_by_pillow(path: Path, tif: TiffFile, series: TiffPageSeries) -> AnyArray:
-    """Read a compression (LZW, JPEG) for which tifffile wants a further package, and Pillow does not.
-
-    Raises
-    ------
-    ImageFileError
-        If Pillow cannot read it either, or reads something else than the series.
-    """
+    """Decode a compression (LZW, JPEG) that Pillow supports and tifffile only with a further package."""
     try:
         pages = [page for page in series.pages if page is not None and page.parent is tif]
         if len(pages) < len(series.pages):
@@ -144,7 +138,7 @@ def _decoded_by_pillow(path: Path, tif: TiffFile, series: TiffPageSeries) -> Any
         with iio.imopen(path, "r", plugin="pillow") as file:
             planes = np.stack([file.read(index=page.index) for page in pages])
         return planes.reshape(series.shape)
-    except Exception as error:  # whatever hinders Pillow, the remedy is the same
+    except Exception as error:  # whatever Pillow's problem is, the remedy is the same
         raise ImageFileError(
             f"{path} is compressed by {COMPRESSION(series.keyframe.compression).name}, which cannot be read here "
             f"({error}). Install the package imagecodecs, or save it with deflate or without compression."
@@ -152,26 +146,15 @@ def _decoded_by_pillow(path: Path, tif: TiffFile, series: TiffPageSeries) -> Any
 
 
 PIXEL_SIZE_KEY = "pixel_size_um"
-"""Where files written here keep their pixel size: an object with y, x and z, in µm."""
+"""Key of the pixel size in files written here: an object with y, x and z, in µm."""
 
 _RESOLUTION_UNITS = {2: "inch", 3: "cm"}
-# Outside this range a resolution tag speaks of paper or screens (72 to 1200 dots per inch), not of a microscope.
 _PLAUSIBLE_MICROMETRES = (0.005, 10.0)
+"""Outside this range a resolution tag means paper or screens (72 to 1200 dots per inch), not a microscope."""
 
 
 def tiff_axes(series: TiffPageSeries) -> str:
-    """Name the axes of a series: T, Z, C, Y, X, S for the samples of a colour, Q for any other.
-
-    Parameters
-    ----------
-    series : tifffile.TiffPageSeries
-        Images of one file that form one array.
-
-    Returns
-    -------
-    str
-        One letter per axis of the series.
-    """
+    """Name the axes of a series, one letter each: T, Z, C, Y, X, S for colour samples, Q for any other."""
     colour = series.keyframe.photometric in (PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR)
     letters = []
     for letter, length in zip(series.axes, series.shape, strict=True):
@@ -183,42 +166,14 @@ def tiff_axes(series: TiffPageSeries) -> str:
 
 
 def tiff_pixel_size(tif: TiffFile, index: int) -> PixelSize:
-    """Find the pixel size of one series: 0.0 where the file does not tell, or tells something implausible.
-
-    Parameters
-    ----------
-    tif : tifffile.TiffFile
-        Open file.
-    index : int
-        Number of the series.
-
-    Returns
-    -------
-    PixelSize
-        In µm.
-    """
+    """Find the pixel size of one series; 0.0 if the file does not state it, or states something implausible."""
     sources = (_from_ome, _from_own_description, _from_imagej, _from_zeiss_lsm, _from_resolution_tags)
     sizes = (source(tif, index) for source in sources)
     return next((size for size in sizes if size.known), PixelSize())
 
 
 def tiff_channel_names(tif: TiffFile, index: int, channels: int) -> tuple[str, ...]:
-    """Find the names of the channels of one series.
-
-    Parameters
-    ----------
-    tif : tifffile.TiffFile
-        Open file.
-    index : int
-        Number of the series.
-    channels : int
-        Number of channels, 1 where there is no channel axis.
-
-    Returns
-    -------
-    tuple of str
-        One per channel, or empty where the file does not name every channel.
-    """
+    """Find the channel names of one series; empty unless the file names each of its ``channels`` channels."""
     pixels = _ome_pixels(tif, index)
     if pixels is not None:
         names = [channel.get("Name", "") for channel in pixels.findall("{*}Channel")]
@@ -229,27 +184,16 @@ def tiff_channel_names(tif: TiffFile, index: int, channels: int) -> tuple[str, .
 
 
 def tiff_channel_colours(tif: TiffFile, index: int, channels: int) -> tuple[str, ...]:
-    """Find the colours that the channels of one series are shown in.
-
-    Parameters
-    ----------
-    tif, index, channels
-        As for `tiff_channel_names`.
-
-    Returns
-    -------
-    tuple of str
-        One per channel, as "#ff0000", or empty where the file does not colour every channel.
-    """
+    """Find the display colours of the channels ("#ff0000"); empty unless the file states one for each channel."""
     pixels = _ome_pixels(tif, index)
     stored = [] if pixels is None else [channel.get("Color", "") for channel in pixels.findall("{*}Channel")]
-    # Red, green, blue and opacity, a byte each, in a signed number of 32 bits.
+    # OME packs red, green, blue and opacity, one byte each, into a signed 32-bit integer.
     colours = [f"#{int(one) % 2**32 >> 8:06x}" for one in stored if one.removeprefix("-").isdecimal()]
     return tuple(colours) if len(colours) == channels else ()
 
 
 def _ome_pixels(tif: TiffFile, index: int) -> ElementTree.Element | None:
-    """Return the Pixels element that describes a series; None where there is no readable OME-XML."""
+    """Return the OME-XML Pixels element of a series; None without readable OME-XML."""
     if not tif.ome_metadata:
         return None
     try:
@@ -283,7 +227,8 @@ def _from_imagej(tif: TiffFile, index: int) -> PixelSize:
         return PixelSize()
     unit = str(described.get("unit", ""))
     y, x = (_inverse_resolution(tif, axis) for axis in "YX")
-    spacing = str(described.get("spacing", "")).lstrip("-")  # negative where the stack was turned over
+    spacing = str(described.get("spacing", "")).lstrip("-")  # negative for flipped stacks
+    # Inches and centimetres often stand for a print resolution: they count only if plausible.
     size = PixelSize(
         micrometres(y, str(described.get("yunit", unit))),
         micrometres(x, unit),
@@ -307,7 +252,7 @@ def _from_resolution_tags(tif: TiffFile, index: int) -> PixelSize:
 
 
 def _inverse_resolution(tif: TiffFile, axis: str) -> float:
-    """Return units per pixel by a resolution tag, 0.0 where there is none."""
+    """Return the units per pixel of a resolution tag; 0.0 without one."""
     tag = tif.pages.first.tags.get(f"{axis}Resolution")
     pixels, units = tag.value if tag else (0, 0)
     return float(units / pixels) if pixels else 0.0

@@ -1,4 +1,4 @@
-"""Writes labels, tables, overlays and JSON so that a file is there whole or not at all."""
+"""Write labels, tables, overlays and JSON atomically: a file is there complete or not at all."""
 
 from __future__ import annotations
 
@@ -24,41 +24,41 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PROVENANCE_KEY = "provenance"
-"""Where a label file keeps how it was made: in the JSON of a TIFF, and the map annotation of an OME-TIFF."""
+"""Key of a label file's provenance: in the JSON of a TIFF, or the map annotation of an OME-TIFF."""
 
 LARGEST_OVERLAY = 16_000_000
-"""Overlays of larger planes are thinned out to about this many pixels."""
+"""Overlays of larger planes are subsampled to about this many pixels."""
 
 PARQUET_ROWS = 100_000
 """Rows of a table that are in memory at once while it is converted."""
 
-_CLASSIC_TIFF_BYTES = 2**32 - 2**25  # what offsets of 32 bits can reach, less room for the file's own tables
+_CLASSIC_TIFF_BYTES = 2**32 - 2**25  # reach of 32-bit offsets, minus room for tags
 
 
 def write_labels(
     path: Path, labels: AnyArray, *, axes: str, pixel_size: PixelSize, provenance: Mapping[str, object]
 ) -> None:
-    """Write labels as a zlib-compressed TIFF that keeps axes, pixel size and provenance.
+    """Write labels as a zlib-compressed TIFF with axes, pixel size and provenance.
 
     Parameters
     ----------
     path : Path
-        An OME-TIFF where it ends in ``.ome.tif`` or ``.ome.tiff``.
+        OME-TIFF if it ends in ``.ome.tif`` or ``.ome.tiff``.
     labels : array_like
-        Ids from 0, any integer dtype; stored as int32, or uint32 where ids need it.
+        Ids from 0, any integer dtype; stored as int32, or as uint32 if necessary.
     axes : str
         One letter per axis: T, Z, Y, X, Q.
     pixel_size : PixelSize
-        In µm; unknown parts are left out.
+        In µm; unknown values are omitted.
     provenance : mapping
-        Names and values that JSON can hold; numpy numbers and paths too.
+        JSON values; NumPy numbers, arrays and paths are converted.
 
     Raises
     ------
     ImageShapeError
-        If the axes do not fit the array, or it has no pixels.
+        If the axes do not match the array, or it is empty.
     OutputFileError
-        If ids are no whole numbers from 0 to 4,294,967,295, or the file cannot be written.
+        If ids are not integers from 0 to 4,294,967,295, or the file cannot be written.
     """
     stored = _storable(path, np.asarray(labels))
     if len(axes) != stored.ndim or stored.size == 0:
@@ -74,14 +74,14 @@ def write_labels(
             photometric="minisblack",
             compression="zlib",
             metadata=describe(axes, pixel_size, json.loads(_json(provenance))),
-            # Readers without JSON or OME, ImageJ among them, take the pixel size from here.
+            # For readers that know neither this JSON nor OME, such as ImageJ.
             resolution=(1e4 / pixel_size.x, 1e4 / pixel_size.y) if pixel_size.known else None,
             resolutionunit="CENTIMETER" if pixel_size.known else "NONE",
         )
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as CSV (UTF-8, comma, point) without the row index.
+    """Write a table as CSV (UTF-8, comma, decimal point) without the row index.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def write_parquet(path: Path, table: Path) -> None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write a value as indented JSON (UTF-8); numpy numbers, arrays and paths are understood.
+    """Write a value as indented JSON (UTF-8); NumPy numbers, arrays and paths are converted.
 
     Raises
     ------
@@ -126,15 +126,15 @@ def write_json(path: Path, value: object) -> None:
 
 
 def write_overlay(path: Path, image_plane: AnyArray, labels_plane: AnyArray) -> None:
-    """Write a PNG of one plane with the outline of every nucleus in a colour of its own.
+    """Write a PNG of one plane with every nucleus outlined in a different colour.
 
     Parameters
     ----------
     path : Path
         Ends in ``.png``.
     image_plane : array_like
-        Axes (Y, X) or (Y, X, S), any dtype. Colours of 8 bits are shown as they are, all else is stretched from its
-        1st to its 99.8th percentile.
+        Axes (Y, X) or (Y, X, S), any dtype. 8-bit colours are shown unchanged, anything else is stretched from the 1st
+        to the 99.8th percentile.
     labels_plane : array_like
         Axes (Y, X), integer ids.
 
@@ -147,7 +147,7 @@ def write_overlay(path: Path, image_plane: AnyArray, labels_plane: AnyArray) -> 
     """
     image, labels = np.asarray(image_plane), np.asarray(labels_plane)
     if image.shape[:2] != labels.shape or labels.size == 0:
-        raise ImageShapeError(f"An image of shape {image.shape} has no overlay with labels of shape {labels.shape}.")
+        raise ImageShapeError(f"An image of shape {image.shape} does not match labels of shape {labels.shape}.")
     step = math.ceil(math.sqrt(labels.size / LARGEST_OVERLAY))
     drawn = outlined(for_screen(image[::step, ::step]), labels[::step, ::step])
     with atomic(path) as partial:
@@ -155,12 +155,12 @@ def write_overlay(path: Path, image_plane: AnyArray, labels_plane: AnyArray) -> 
 
 
 def _storable(path: Path, labels: NDArray[Any]) -> NDArray[np.int32] | NDArray[np.uint32]:
-    """Return labels as int32, or uint32 where ids need it."""
+    """Return labels as int32, or as uint32 if necessary."""
     lowest, highest = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
     if labels.dtype.kind not in "bui" or lowest < 0 or highest > np.iinfo(np.uint32).max:
         raise OutputFileError(
-            f"{path} was not written: ids of nuclei are whole numbers from 0 to {np.iinfo(np.uint32).max}, "
-            f"these are {labels.dtype} from {lowest} to {highest}. Relabel them first."
+            f"{path} was not written: ids of nuclei must be integers from 0 to {np.iinfo(np.uint32).max}, "
+            f"but these are {labels.dtype} from {lowest} to {highest}. Relabel them first."
         )
     if highest > np.iinfo(np.int32).max:
         return labels.astype(np.uint32, copy=False)
@@ -168,13 +168,13 @@ def _storable(path: Path, labels: NDArray[Any]) -> NDArray[np.int32] | NDArray[n
 
 
 def _plain_description(axes: str, pixel_size: PixelSize, provenance: dict[str, object]) -> dict[str, object]:
-    """Return what tifffile writes as JSON into the image description."""
+    """Metadata that tifffile writes as JSON into the image description."""
     sizes = {"y": pixel_size.y, "x": pixel_size.x, "z": pixel_size.z}
     return {"axes": axes, PIXEL_SIZE_KEY: sizes, PROVENANCE_KEY: provenance}
 
 
 def _ome_description(axes: str, pixel_size: PixelSize, provenance: dict[str, object]) -> dict[str, object]:
-    """Return what tifffile writes as OME-XML."""
+    """Metadata that tifffile writes as OME-XML."""
     sizes = {"X": pixel_size.x, "Y": pixel_size.y, "Z": pixel_size.z}
     described: dict[str, object] = {"axes": axes, "MapAnnotation": {PROVENANCE_KEY: _json(provenance)}}
     for axis, size in sizes.items():
@@ -188,7 +188,7 @@ def _json(value: object, indent: int | None = None) -> str:
 
 
 def _jsonable(value: object) -> object:
-    """Return what JSON can hold in place of numpy values and paths."""
+    """Convert NumPy values and paths to JSON values."""
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
     if isinstance(value, Path):

@@ -1,4 +1,4 @@
-"""Edits that find nuclei: from a rough outline, from a click on a missed one, in a box with other thresholds."""
+"""Edits that add nuclei: from a drawn outline, from a click on a missed nucleus, in a box with other thresholds."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from napari_unet_nuclei.core.labels.regions import clipped, grown, pixel, slices
 from napari_unet_nuclei.core.types import AnyArray, Labels, Mask, QuantisedMaps, Region
 
 USUAL_DIAMETER = 22.0
-"""Of nuclei, in pixels of the model's own scale."""
+"""Diameter of a usual nucleus, in pixels at the model's own scale."""
 
 LARGEST_DIAMETERS = 3.0
-"""A click adds a nucleus of at most the area of a circle this many usual diameters wide."""
+"""Diameter of the largest nucleus that a click adds, in usual diameters."""
 
 FAINTEST = 13
-"""Foreground of 0 to 255 below which there is nothing to grow."""
+"""Foreground, 0 to 255, below which there is nothing to grow from: about 5 %."""
 
 
 def add_from_outline(labels: AnyArray, polygon: ArrayLike, next_id: int) -> Edit:
@@ -35,12 +35,12 @@ def add_from_outline(labels: AnyArray, polygon: ArrayLike, next_id: int) -> Edit
     polygon : array_like, shape (N, 2)
         Corners (y, x) in pixels; it may leave the image.
     next_id : int
-        Its id: free in all planes.
+        Id of the new nucleus, unused in all planes.
 
     Raises
     ------
     EditError
-        If the outline has fewer than three corners, or holds too little background in one piece.
+        If the outline has fewer than three corners, or encloses too little connected background.
     """
     check_plane(labels)
     corners = np.asarray(polygon, float)
@@ -53,7 +53,8 @@ def add_from_outline(labels: AnyArray, polygon: ArrayLike, next_id: int) -> Edit
     mask = largest_piece(inside & (read_patch(labels, region) == 0))
     if np.count_nonzero(mask) < FEWEST_PIXELS:
         raise EditError(
-            "The outline holds no background to fill: draw it round a place without a nucleus, or delete the one there."
+            "There is no background to fill inside the outline: draw it where there is no nucleus, or delete the one "
+            "there."
         )
     return edit_of(labels, [trimmed(region, mask, next_id)], f"Add nucleus {next_id}")
 
@@ -61,9 +62,9 @@ def add_from_outline(labels: AnyArray, polygon: ArrayLike, next_id: int) -> Edit
 def add_from_click(
     labels: AnyArray, point: tuple[float, float], maps: QuantisedMaps, thresholds: DecodeThresholds, next_id: int
 ) -> Edit:
-    """Add a missed nucleus at a click: what is at least half as bright in the foreground map as its middle.
+    """Add a missed nucleus at a click: the area at least half as bright in the foreground map as its middle.
 
-    Neighbours that have a label, and those whose summit a notch sets apart, keep their side of the valley.
+    Labelled neighbours, and unlabelled ones separated by a notch, keep their side of the valley.
 
     Parameters
     ----------
@@ -73,14 +74,14 @@ def add_from_click(
     maps : ndarray, shape (3, Y, X), uint8
         Cached foreground, border and distance of the plane.
     thresholds : DecodeThresholds
-        Those of ``labels``.
+        The ones ``labels`` were decoded with.
     next_id : int
-        Its id: free in all planes.
+        Id of the new nucleus, unused in all planes.
 
     Raises
     ------
     EditError
-        If a nucleus is there already, or the network saw nothing there that ends within a plausible size.
+        If there is a nucleus already, or the network saw nothing of a plausible size there.
     """
     check_plane(labels)
     y, x = pixel(point, labels.shape)
@@ -89,7 +90,7 @@ def add_from_click(
     here = read_patch(labels, window)
     spot = (y - window[0], x - window[2])
     if here[spot] > 0:
-        raise EditError(f"Nucleus {here[spot]} is there already: click on background.")
+        raise EditError(f"There is nucleus {here[spot]} already: click on background.")
     seen = maps[:, *slices(window)]
     foreground, border, distance = seen
     evidence = ndimage.gaussian_filter(distance.astype(np.float32) + foreground - border, thresholds.scale)
@@ -97,25 +98,29 @@ def add_from_click(
     brightest = int(foreground[spot])
     if brightest < FAINTEST:
         raise EditError("The network saw nothing there: draw an outline instead.")
+    # Everything that must not become part of the new nucleus floods along with it: labelled nuclei share seed 1, other
+    # unlabelled nuclei have seeds of their own, the clicked one is seed 2.
     others = _other_summits(seen, (here == 0) & (foreground >= FAINTEST), thresholds, spot)
     seeds = np.where(here > 0, 1, others).astype(np.int32)
     seeds[spot] = 2
     highest = min(brightest - 1, int(255 * thresholds.foreground))
+    # At half of its brightness first; where that leaks into a veil of foreground, at ever higher levels until what is
+    # left has a plausible size.
     for level in np.linspace(min(brightest // 2, highest), brightest - 1, 8).astype(int):
         flooded = divided(evidence, (foreground > level) | (here > 0) | (seeds > 0), seeds)
         mask = largest_piece((flooded == 2) & (here == 0))
         whole = largest_piece(ndimage.binary_fill_holes(mask) & (here == 0))
         if FEWEST_PIXELS <= np.count_nonzero(whole) <= np.pi * radius**2:
             return edit_of(labels, [trimmed(window, whole, next_id)], f"Add nucleus {next_id}")
-    raise EditError("What the network saw there is no single nucleus: draw an outline instead.")
+    raise EditError("The network saw no single nucleus there: draw an outline instead.")
 
 
 def resegment_box(
     labels: AnyArray, region: Region, maps: QuantisedMaps, thresholds: DecodeThresholds, next_id: int
 ) -> Edit:
-    """Find the nuclei in a box again, with other thresholds.
+    """Segment a box again with other thresholds, from the cached maps.
 
-    Nuclei that the edge of the box cuts stay as they are. Those that come out as they were keep their ids.
+    Nuclei cut by the edge of the box stay as they are. Nuclei that come out unchanged keep their ids.
 
     Parameters
     ----------
@@ -126,19 +131,19 @@ def resegment_box(
         Cached foreground, border and distance of the plane.
     thresholds : DecodeThresholds
     next_id : int
-        Id of the first new nucleus, the others following: free in all planes.
+        Id of the first new nucleus; the others follow. Unused in all planes.
 
     Raises
     ------
     EditError
-        If the box holds no pixel of the plane, or the nuclei in it come out as they are.
+        If the box lies outside the plane, or nothing changes.
     """
     check_plane(labels)
     region = clipped(region, labels.shape)
     ring = grown(region, 1, labels.shape)
     old = read_patch(labels, region)
     staying = np.isin(old, _crossing(read_patch(labels, ring), region, ring)) & (old > 0)
-    # Decoded with what lies around, so that the box leaves no trace in what comes out.
+    # Decoded with a margin, so that the box leaves no trace: its edge must neither cut basins nor shift the smoothing.
     outer = grown(region, round(2 * USUAL_DIAMETER * thresholds.scale), labels.shape)
     decoded = decode_maps(maps[:, *slices(outer)], thresholds)
     found = decoded[_within(region, outer)]
@@ -150,7 +155,7 @@ def resegment_box(
 
 
 def _uphill(heights: Heights, mask: Mask, spot: tuple[int, int]) -> tuple[int, int]:
-    """Climb from a click, which seldom meets the middle, to the summit that it belongs to."""
+    """Climb from a click, which seldom hits the middle, to the summit of its basin."""
     summits = find_basins(heights, mask)
     basin = summits.basin[np.searchsorted(summits.pixels, np.ravel_multi_index(spot, mask.shape))]
     y, x = np.unravel_index(int(summits.summits[basin]), mask.shape)
@@ -160,7 +165,7 @@ def _uphill(heights: Heights, mask: Mask, spot: tuple[int, int]) -> tuple[int, i
 def _other_summits(
     maps: QuantisedMaps, mask: Mask, thresholds: DecodeThresholds, spot: tuple[int, int]
 ) -> NDArray[np.int32]:
-    """Number, from 3, the summits of other nuclei than the one clicked; 0 elsewhere."""
+    """Mark the summits of all other nuclei with numbers from 3; 0 elsewhere."""
     basins = find_basins(heights_of(maps, thresholds.scale), mask)
     roots = basins.forest.roots(thresholds.split)
     own = roots[basins.labelled(np.arange(len(roots)))[spot]]
@@ -171,7 +176,7 @@ def _other_summits(
 
 
 def _crossing(ids: NDArray[np.integer], region: Region, outer: Region) -> NDArray[np.integer]:
-    """List the ids that lie both in a region and outside it, in a patch that reaches from it to ``outer``."""
+    """List the ids that occur both inside and outside a region, in a patch of ``outer``."""
     outside = np.ones(ids.shape, bool)
     outside[_within(region, outer)] = False
     return np.setdiff1d(np.intersect1d(ids[~outside], ids[outside]), [0])
@@ -183,7 +188,7 @@ def _within(region: Region, outer: Region) -> tuple[slice, slice]:
 
 
 def _beside(found: Labels, staying: Mask) -> Labels:
-    """Take found nuclei from the pixels of those that stay; what loses half of its area was the same."""
+    """Cut nuclei that stay out of found ones; drop those that lose half their area: they are the same nuclei."""
     whole = np.bincount(found.ravel())
     left = np.where(staying, 0, found).astype(np.int32)
     result = np.zeros_like(left)
@@ -196,7 +201,7 @@ def _beside(found: Labels, staying: Mask) -> Labels:
 
 
 def _numbered(found: Labels, old: NDArray[np.integer], next_id: int) -> NDArray[np.int64]:
-    """Give found nuclei new ids, but those that were there, to the pixel, their old ones."""
+    """Number found nuclei: those identical to the pixel with an old one keep its id, the others get new ids."""
     ids, overlaps = np.unique(found[found > 0]), find_overlaps(old, found)
     old_ids = np.unique(old[old > 0])
     same = (overlaps.shared == overlaps.true_areas[overlaps.true_index]) & (

@@ -1,4 +1,4 @@
-"""One change of labelled nuclei that can be made and taken back at a cost that depends on the nuclei, not the image."""
+"""Reversible changes of labelled nuclei, whose cost depends on the size of the nuclei, not of the image."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from napari_unet_nuclei.core.labels.regions import extent, grown, shared, slices
 from napari_unet_nuclei.core.types import AnyArray, Mask, Region
 
 Hints: TypeAlias = Mapping[int, Region]
-"""Where nuclei lie, by id: a box, or only one pixel of each. It saves a search of the whole plane; one that is wrong
-or out of date costs time, not correctness. Pieces of a nucleus far apart from the hinted one are then left alone."""
+"""Where nuclei lie, by id: a bounding box, or the box of one pixel. A hint saves a search of the whole plane; a wrong
+or outdated one costs time, not correctness. Parts of a nucleus that lie far from the hint are then left alone."""
 
 Patch2D: TypeAlias = NDArray[np.integer[Any]]
 """Ids in a rectangle of a plane (Y, X), in the dtype of the labels."""
 
 NO_HINTS: Hints = MappingProxyType({})
-"""Nothing is known of where nuclei lie."""
+"""For callers that do not know where nuclei lie."""
 
 FIRST_REACH = 16
-"""A search outward begins this many pixels round the hint, and doubles."""
+"""Pixels around a hint at which the outward search starts; the reach then doubles."""
 
 STRIP_ROWS = 1024
-"""Rows of a plane that are searched at once, so that no mask of a whole slide is made."""
+"""Rows of a plane searched at once, so that no mask of a whole slide is needed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,17 +50,17 @@ class Patch:
 
 @dataclass(frozen=True, eq=False)
 class Edit:
-    """A change of one plane of labels, not made yet: nothing is modified until `apply`.
+    """A planned change of one plane of labels: nothing is modified until `apply`.
 
     Attributes
     ----------
     patches : tuple of Patch
-        Mostly one; as many as nuclei where they lie along a line or an edge. Where patches overlap they agree, so
-        that their order does not matter. Every touched nucleus lies wholly in them, before and after.
+        Usually one; one per nucleus where they lie along a line or an edge. Overlapping patches agree, so their
+        order does not matter. They contain every touched nucleus completely, before and after.
     touched : tuple of int
-        Ids that appear, vanish or change their pixels, in rising order.
+        Ids that appear, vanish or change their pixels, ascending.
     title : str
-        What is done, for menus and messages ("Split nucleus 7").
+        Name of the change for menus and messages ("Split nucleus 7").
     """
 
     patches: tuple[Patch, ...]
@@ -68,22 +68,22 @@ class Edit:
     title: str
 
     def apply(self, labels: AnyArray) -> None:
-        """Make the change in labels (Y, X)."""
+        """Apply the change to labels (Y, X)."""
         for patch in self.patches:
             labels[slices(patch.region)] = patch.after
 
     def revert(self, labels: AnyArray) -> None:
-        """Take the change back in labels (Y, X) that are as `apply` left them."""
+        """Undo the change in labels (Y, X) that are as `apply` left them."""
         for patch in self.patches:
             labels[slices(patch.region)] = patch.before
 
     @property
     def region(self) -> Region:
-        """Smallest rectangle that holds all patches."""
+        """Bounding box of all patches."""
         return united([patch.region for patch in self.patches])
 
     def boxes(self) -> dict[int, Region]:
-        """Where the touched nuclei lie afterwards, by id; those that are gone are left out."""
+        """Bounding boxes of the touched nuclei after the change, by id; deleted ones are left out."""
         found: dict[int, list[Region]] = {}
         for patch in self.patches:
             for nucleus in set(np.unique(patch.after).tolist()) & set(self.touched):
@@ -92,15 +92,15 @@ class Edit:
 
 
 class Change(NamedTuple):
-    """Ids that pixels of a rectangle get.
+    """New ids for some pixels of a rectangle.
 
     Attributes
     ----------
     region : Region
-        Holds the nuclei that change as a whole.
+        Contains the changed nuclei completely.
     mask : ndarray of bool, shape (y1 - y0, x1 - x0)
-        The pixels.
-    ids : int, or ndarray of int of the mask's shape
+        The pixels that change.
+    ids : int, or ndarray of int, shape of the mask
         Their new ids.
     """
 
@@ -110,14 +110,21 @@ class Change(NamedTuple):
 
 
 def trimmed(region: Region, mask: Mask, nucleus: int) -> Change:
-    """Return the change that makes a nucleus of a mask, which is not empty, with no more round it than needed."""
+    """Return the change that turns a non-empty mask into a nucleus, cropped to its bounding box."""
     box = extent(mask, region)
     (y, _, x, _), (y0, y1, x0, x1) = region, box
     return Change(box, mask[y0 - y : y1 - y, x0 - x : x1 - x], nucleus)
 
 
 def edit_of(labels: AnyArray, changes: Sequence[Change], title: str) -> Edit:
-    """Make an edit of changes that concern different pixels.
+    """Combine changes of disjoint pixels into one edit.
+
+    Parameters
+    ----------
+    labels : array_like, shape (Y, X), int
+    changes : sequence of Change
+    title : str
+        As in `Edit`.
 
     Raises
     ------
@@ -129,6 +136,8 @@ def edit_of(labels: AnyArray, changes: Sequence[Change], title: str) -> Edit:
     after = [patch.copy() for patch in before]
     for change in changes:
         _check_capacity(labels, int(np.max(change.ids)))
+        # Rectangles may overlap although their pixels do not: every patch must show all changes, else the patch that
+        # is applied last would take the others back.
         y0, y1, x0, x1 = change.region
         meeting = (regions[:, 0] < y1) & (regions[:, 1] > y0) & (regions[:, 2] < x1) & (regions[:, 3] > x0)
         for number in np.flatnonzero(meeting).tolist():
@@ -146,7 +155,7 @@ def edit_of(labels: AnyArray, changes: Sequence[Change], title: str) -> Edit:
 
 
 def find_box(labels: AnyArray, nucleus: int, hint: Region | None = None) -> Region:
-    """Find the smallest rectangle that holds a nucleus.
+    """Find the bounding box of a nucleus.
 
     Parameters
     ----------
@@ -154,8 +163,8 @@ def find_box(labels: AnyArray, nucleus: int, hint: Region | None = None) -> Regi
     nucleus : int
         Its id.
     hint : Region, optional
-        Where to begin; from there the search goes outward until the nucleus ends. The whole plane is searched where
-        it is not given or wrong, which takes about a second for 20,000 × 20,000 pixels.
+        Where to start; the search then grows outward until the nucleus ends. Without a hint, or with a wrong one,
+        the whole plane is searched, which takes about a second for 20,000 × 20,000 pixels.
 
     Raises
     ------
@@ -173,12 +182,20 @@ def find_box(labels: AnyArray, nucleus: int, hint: Region | None = None) -> Regi
 
 
 def cut_out(labels: AnyArray, nucleus: int, hints: Hints, margin: int = 1) -> tuple[Region, Mask]:
-    """Find a nucleus with some pixels round it, as far as the plane reaches.
+    """Return the mask of a nucleus with a margin, clipped to the plane.
+
+    Parameters
+    ----------
+    labels : array_like, shape (Y, X), int
+    nucleus : int
+    hints : mapping of int to Region
+    margin : int
+        Pixels on every side.
 
     Returns
     -------
     region : Region
-        Its box, grown by ``margin`` pixels.
+        Its bounding box, grown by ``margin``.
     mask : ndarray of bool, shape (y1 - y0, x1 - x0)
         Its pixels.
 
@@ -192,21 +209,21 @@ def cut_out(labels: AnyArray, nucleus: int, hints: Hints, margin: int = 1) -> tu
 
 
 def check_plane(labels: AnyArray) -> None:
-    """Turn away what is no plane of ids.
+    """Raise if labels are not one plane of ids.
 
     Raises
     ------
     EditError
-        If the labels are no array (Y, X) of integers with pixels in it.
+        If ``labels`` is not a non-empty 2-D integer array.
     """
     if len(labels.shape) != 2 or 0 in labels.shape or np.dtype(labels.dtype).kind not in "ui":
         raise EditError(
-            f"Nuclei are corrected in one plane of whole numbers, not in {labels.dtype} of shape {tuple(labels.shape)}."
+            f"Only one plane of integer labels can be corrected, not {labels.dtype} of shape {tuple(labels.shape)}."
         )
 
 
 def read_patch(labels: AnyArray, region: Region) -> Patch2D:
-    """Copy a rectangle of a plane."""
+    """Return a copy of a rectangle of a plane."""
     return np.array(labels[slices(region)])
 
 
@@ -214,13 +231,13 @@ def _check_capacity(labels: AnyArray, nucleus: int) -> None:
     largest = np.iinfo(labels.dtype).max
     if nucleus > largest:
         raise EditError(
-            f"Labels of type {labels.dtype} cannot hold more ids than {largest}, and {nucleus} is needed: "
+            f"Labels of type {labels.dtype} hold ids up to {largest}, and id {nucleus} is needed: "
             "convert the layer to int32 (right click on it, Convert data type)."
         )
 
 
 def _outward(labels: AnyArray, nucleus: int, hint: Region) -> Region | None:
-    """Widen a window round the hint until the nucleus ends in it; None where it is not there."""
+    """Widen a window around the hint until it contains the nucleus; None where the nucleus is not there."""
     reach = FIRST_REACH
     while True:
         window = grown(hint, reach, labels.shape)
@@ -228,6 +245,7 @@ def _outward(labels: AnyArray, nucleus: int, hint: Region) -> Region | None:
         if not here.any():
             return None
         box = extent(here, window)
+        # Done once no side of the box touches the window, except where the plane itself ends.
         sides = zip(box, window, (0, labels.shape[0], 0, labels.shape[1]), strict=True)
         if all(side != rim or side == end for side, rim, end in sides):
             return box

@@ -1,4 +1,4 @@
-"""Fills polygons row by row, at the cost of their rows and their area, however many corners they have."""
+"""Fill polygons row by row, at a cost that grows with their rows and area, not with rows times corners."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from numpy.typing import NDArray
 from napari_unet_nuclei.core.types import Mask
 
 ON_EDGE = 1e-9
-"""Pixels from an edge within which a pixel's centre lies on it, and so belongs to the polygon."""
+"""Pixels; a pixel centre this close to an edge lies on it, and belongs to the polygon."""
 
 
 def filled(shape: tuple[int, int], corners: NDArray[np.floating]) -> Mask:
-    """Return the pixels whose centres lie in a polygon or on its edge; where it overlaps itself, every other time.
+    """Return the pixels whose centres lie in a polygon or on its edge, by the even-odd rule.
 
-    As ``skimage.draw.polygon2mask``, which takes seconds for what covers some megapixels.
+    Same result as ``skimage.draw.polygon2mask``, which takes seconds for polygons of some megapixels.
 
     Parameters
     ----------
     shape : tuple of int
         (Y, X).
     corners : ndarray, shape (N, 2)
-        (y, x) in pixels, also outside.
+        (y, x) in pixels; they may lie outside.
 
     Returns
     -------
@@ -35,6 +35,7 @@ def filled(shape: tuple[int, int], corners: NDArray[np.floating]) -> Mask:
            [0, 1, 1, 1]])
     """
     height, width = shape
+    # Every edge toggles "inside" at the first pixel to its right; accumulating along the row then gives even-odd.
     turns = np.zeros((height, width + 1), bool)
     edge = np.zeros(shape, bool)
     ends = np.asarray(corners, float)
@@ -49,6 +50,6 @@ def filled(shape: tuple[int, int], corners: NDArray[np.floating]) -> Mask:
         nearest = np.rint(x).astype(int)
         on_edge = (np.abs(x - nearest) < ON_EDGE) & (nearest >= 0) & (nearest < width)
         edge[rows[on_edge], nearest[on_edge]] = True
-        crossed = rows < high  # a corner between two edges is crossed once
+        crossed = rows < high  # half-open, so that a corner between two edges counts once
         turns[rows[crossed], np.clip(np.ceil(x[crossed]), 0, width).astype(int)] ^= True
     return np.logical_xor.accumulate(turns[:, :-1], axis=1) | edge

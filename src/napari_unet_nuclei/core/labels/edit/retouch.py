@@ -1,4 +1,4 @@
-"""Edits of single nuclei that neither join nor divide them: delete, fill holes, smooth, clear the image's edge."""
+"""Edits of single nuclei that neither merge nor split them: delete, fill holes, smooth, clear the image's edge."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from napari_unet_nuclei.core.labels.edit.edit import (
     read_patch,
 )
 from napari_unet_nuclei.core.labels.regions import clipped
-from napari_unet_nuclei.core.types import AnyArray, Mask, Region
+from napari_unet_nuclei.core.types import AnyArray, Region
 
 
 def delete(labels: AnyArray, nucleus: int, *, hints: Hints = NO_HINTS) -> Edit:
@@ -43,17 +43,21 @@ def delete(labels: AnyArray, nucleus: int, *, hints: Hints = NO_HINTS) -> Edit:
 
 
 def fill_holes(labels: AnyArray, nucleus: int, *, hints: Hints = NO_HINTS) -> Edit:
-    """Fill the background that a nucleus encloses; what lies between it and another one stays.
+    """Fill the background that a nucleus encloses; background between it and another nucleus stays.
 
-    Parameters as for `delete`.
+    Parameters
+    ----------
+    labels, nucleus, hints
+        As for `delete`.
 
     Raises
     ------
     EditError
-        If there is no such nucleus, or it has no holes.
+        If there is no such nucleus, or it has no hole.
     """
     region, mask = cut_out(labels, nucleus, hints)
     others = read_patch(labels, region) > 0
+    # Other nuclei count as one more label: holes between two of them are enclosed by two labels and stay open.
     holes = filled_holes(np.where(mask, 1, 2 * others).astype(np.int32)) == 1
     if not (holes & ~mask).any():
         raise EditError(f"Nucleus {nucleus} has no holes.")
@@ -61,45 +65,46 @@ def fill_holes(labels: AnyArray, nucleus: int, *, hints: Hints = NO_HINTS) -> Ed
 
 
 def smooth(labels: AnyArray, nucleus: int, radius: float, *, hints: Hints = NO_HINTS) -> Edit:
-    """Even out the outline of a nucleus and keep its area; no other nucleus loses a pixel.
+    """Smooth the outline of a nucleus and keep its area; other nuclei do not change.
 
     Parameters
     ----------
     labels, nucleus, hints
         As for `delete`.
     radius : float
-        Spikes and notches narrower than about twice this many pixels vanish.
+        In pixels; spikes and notches narrower than about twice the radius vanish.
 
     Raises
     ------
     EditError
-        If there is no such nucleus, the radius is no positive number, or the outline is smooth already.
+        If there is no such nucleus, the radius is not above 0 and at most 1000, or nothing changes.
     """
     if not 0 < radius <= 1000:
-        raise EditError(f"The radius of smoothing must be more than 0 and at most 1000 pixels, not {radius}.")
+        raise EditError(f"The smoothing radius must be above 0 and at most 1000 pixels, not {radius}.")
     region, mask = cut_out(labels, nucleus, hints, margin=int(np.ceil(2 * radius)) + 1)
     free = mask | (read_patch(labels, region) == 0)
-    # "nearest": where the image cuts a nucleus, it goes on behind the edge.
+    # "nearest": a nucleus cut by the image's edge continues beyond it.
     share = ndimage.gaussian_filter(mask.astype(np.float32), radius, mode="nearest")
+    # The level that as many free pixels exceed as the nucleus had: smoothing alone would shrink it.
     level = np.sort(share[free])[-np.count_nonzero(mask)]
-    smoothed = _filled(largest_piece(free & (share >= max(level, 1e-3)))) & free
+    smoothed = ndimage.binary_fill_holes(largest_piece(free & (share >= max(level, 1e-3)))) & free
     ids = np.where(smoothed, nucleus, 0)
     return edit_of(labels, [Change(region, smoothed | mask, ids)], f"Smooth nucleus {nucleus}")
 
 
 def clear_border(labels: AnyArray, region: Region | None = None) -> Edit:
-    """Remove the nuclei that touch the edge of the image, or of a region of it, as wholes.
+    """Delete all nuclei that touch the edge of the image or of a region.
 
     Parameters
     ----------
     labels : array_like, shape (Y, X), int
     region : Region, optional
-        The whole plane where not given.
+        Default: the whole plane.
 
     Raises
     ------
     EditError
-        If the region has no pixels in the plane, or no nucleus touches its edge.
+        If the region lies outside the plane, or no nucleus touches its edge.
     """
     check_plane(labels)
     height, width = labels.shape
@@ -115,7 +120,3 @@ def clear_border(labels: AnyArray, region: Region | None = None) -> Edit:
         raise EditError("No nucleus touches the edge.")
     changes = [Change(*cut_out(labels, nucleus, hints), 0) for nucleus in hints]
     return edit_of(labels, changes, "Clear the edge")
-
-
-def _filled(mask: Mask) -> Mask:
-    return np.asarray(ndimage.binary_fill_holes(mask), bool)

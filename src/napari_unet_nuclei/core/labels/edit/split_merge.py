@@ -33,13 +33,13 @@ from napari_unet_nuclei.core.labels.regions import grown, pixel, slices, united
 from napari_unet_nuclei.core.types import AnyArray, Labels, Mask, QuantisedMaps, Region
 
 SMALLEST_SHARE = 0.08
-"""Two summits that leave less than this share of the nucleus to one of them do not make two nuclei."""
+"""A split that leaves less than this share of the nucleus to one half is rejected."""
 
 CLEAR_NECK = 0.75
-"""Pixels by which the outline must narrow between two summits of the distance to it."""
+"""Pixels by which the distance to the outline must drop between two summits for a neck to count."""
 
 CLEAR_BORDER = 0.08
-"""How much lower distance minus border must be between two summits of it, 0 to 1."""
+"""How far distance minus border (0 to 1) must drop between two summits for a border to count."""
 
 
 def split_in_two(
@@ -47,16 +47,16 @@ def split_in_two(
 ) -> Edit:
     """Split a nucleus where it most plausibly is two.
 
-    Between the two clearest summits of the network's distance minus border where there are maps, else of the distance
-    to the outline; where neither has two, across the middle where it is narrowest.
+    Between the two clearest summits of the network's distance minus border if there are maps, else of the distance to
+    the outline; if neither has two, across the middle half where it is narrowest.
 
     Parameters
     ----------
     labels : array_like, shape (Y, X), int
     nucleus : int
-        Its id, which the larger half keeps.
+        Id; the larger half keeps it.
     next_id : int
-        Id of the other half: free in all planes.
+        Id of the other half, unused in all planes.
     maps : ndarray, shape (3, Y, X), uint8, optional
         Cached foreground, border and distance of the plane.
     hints : mapping of int to Region
@@ -65,7 +65,7 @@ def split_in_two(
     Raises
     ------
     EditError
-        If there is no such nucleus, or it is too small.
+        If there is no such nucleus, or it is too small to split.
     """
     region, mask = cut_out(labels, nucleus, hints)
     candidates: list[tuple[Heights, float]] = [(outline_distance(mask), CLEAR_NECK)]
@@ -91,18 +91,18 @@ def split_by_line(
     ----------
     labels : array_like, shape (Y, X), int
     line : array_like, shape (N, 2)
-        Corners (y, x) of the line in pixels; it may leave the image.
+        Vertices (y, x) in pixels; the line may leave the image.
     next_id : int
-        Id of the first new piece, the others following: free in all planes.
+        Id of the first new part; the others follow. Unused in all planes.
     nucleus : int, optional
-        The only one to cut; all that the line goes through where not given.
+        The only nucleus to cut; default: all that the line crosses.
     hints : mapping of int to Region
         Where ``nucleus`` lies; not needed otherwise.
 
     Raises
     ------
     EditError
-        If there is no such nucleus, or the line divides none.
+        If there is no such nucleus, or the line cuts none in two.
     """
     check_plane(labels)
     rows, columns = _pixels_of(line, labels.shape)
@@ -132,24 +132,24 @@ def split_by_seeds(
     image: AnyArray | None = None,
     hints: Hints = NO_HINTS,
 ) -> Edit:
-    """Split a nucleus into as many as there are clicked points.
+    """Split a nucleus into one part for each clicked point.
 
     Parameters
     ----------
     labels, nucleus, hints
         As for `split_in_two`.
     points : sequence of (y, x)
-        In pixels, at least two, all in the nucleus.
+        In pixels, at least two, all inside the nucleus.
     next_id : int
-        Id of the first new piece, the others following: free in all planes.
+        Id of the first new part; the others follow. Unused in all planes.
     image : array_like, shape (Y, X), optional
-        Cuts run along its valleys where nuclei are bright in it, along its ridges where they are dark. Without it
-        they run through the necks of the outline, or midway between points that no neck divides.
+        Cuts follow dark valleys between bright nuclei, or bright ridges between dark ones. Without an image they run
+        through the necks of the outline, or midway between points that no neck separates.
 
     Raises
     ------
     EditError
-        If there is no such nucleus, a point lies outside it, or fewer than two remain apart.
+        If there is no such nucleus, a point lies outside it, or fewer than two points are distinct.
     """
     region, mask = cut_out(labels, nucleus, hints)
     seeds = np.zeros(mask.shape, np.int32)
@@ -160,7 +160,7 @@ def split_by_seeds(
             raise EditError(f"Point {number} of {len(points)} lies outside nucleus {nucleus}: click inside it.")
         seeds[y - region[0], x - region[2]] = number
     if np.count_nonzero(seeds) < 2:
-        raise EditError(f"Click at least two places in nucleus {nucleus}, one for each nucleus that it should become.")
+        raise EditError(f"Click at least twice inside nucleus {nucleus}: once for each nucleus that it should become.")
     heights = _depth_of_neck(mask, seeds) if image is None else _brightness(image, region, mask)
     parts = tidy(divided(heights, mask, seeds), mask)
     if parts.max() < 2:
@@ -169,7 +169,7 @@ def split_by_seeds(
 
 
 def _edit(labels: AnyArray, pieces: Sequence[tuple[int, Region, Labels]], next_id: int, title: str) -> Edit:
-    """Number the parts of each nucleus: its largest one keeps the id."""
+    """Make the edit: the largest part of each nucleus keeps the id, the others are numbered from ``next_id``."""
     changes = []
     for nucleus, region, parts in pieces:
         areas = np.bincount(parts.ravel())
@@ -180,7 +180,7 @@ def _edit(labels: AnyArray, pieces: Sequence[tuple[int, Region, Labels]], next_i
         new_ids = np.zeros(len(areas), np.int64)
         new_ids[moved] = next_id + np.arange(len(moved))
         next_id += len(moved)
-        # The mask is the whole nucleus, so that it lies in the patch also where it stays as it is.
+        # The whole nucleus, not only the parts with new ids: neighbouring patches then agree on all of it.
         changes.append(Change(region, parts > 0, np.where(new_ids[parts] > 0, new_ids[parts], nucleus)))
     return edit_of(labels, changes, title)
 
@@ -191,13 +191,14 @@ def _balanced(parts: Labels) -> bool:
 
 
 def _across(mask: Mask) -> Labels:
-    """Cut a nucleus across its long axis, where it is narrowest in the middle half."""
+    """Cut a nucleus across its long axis, at its narrowest place within the middle half."""
     rows, columns = np.nonzero(mask)
     positions = np.stack([rows, columns]) - np.array([[rows.mean()], [columns.mean()]])
     _, directions = np.linalg.eigh(positions @ positions.T)
     along = directions[:, -1] @ positions
     low, high = np.percentile(along, (25, 75))
     edges = np.arange(np.floor(low), np.ceil(high) + 1)
+    # Pixels per step along the axis are the width there; ties go to the place nearest the centre.
     widths, _ = np.histogram(along, edges) if len(edges) > 1 else (np.zeros(1), edges)
     middles = edges[: len(widths)] + 0.5
     cut = middles[np.lexsort((np.abs(middles), widths))[0]]
@@ -207,11 +208,11 @@ def _across(mask: Mask) -> Labels:
 
 
 def _pixels_of(line: ArrayLike, shape: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the pixels of the plane that a line goes through: rows and columns, in its order."""
+    """Return rows and columns of the plane's pixels along a line, in its order."""
     corners = np.asarray(line, float)
     if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 2 or not np.isfinite(corners).all():
         raise EditError("A line needs at least two points (y, x).")
-    # A slip of the hand far outside the image must not be drawn pixel by pixel.
+    # A slip of the hand may end far outside the image: do not draw it all the way.
     limits = np.array(shape, float)
     corners = np.rint(np.clip(corners, -limits, 2 * limits)).astype(int)
     legs = [draw.line(*start, *stop) for start, stop in pairwise(corners)]
@@ -221,9 +222,10 @@ def _pixels_of(line: ArrayLike, shape: tuple[int, ...]) -> tuple[NDArray[np.int6
 
 
 def _crossed(labels: AnyArray, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> dict[int, Region | None]:
-    """Find the nuclei under a line, with one pixel of each as a hint."""
+    """Find the nuclei under a line, each with one of its pixels as a hint."""
     if not rows.size:
         return {}
+    # One read of the line's bounding box: labels may lie on disk, where reading pixel by pixel is slow.
     top, left = int(rows.min()), int(columns.min())
     under = np.asarray(labels[top : int(rows.max()) + 1, left : int(columns.max()) + 1])[rows - top, columns - left]
     ids, first = np.unique(under, return_index=True)
@@ -232,13 +234,13 @@ def _crossed(labels: AnyArray, rows: NDArray[np.int64], columns: NDArray[np.int6
 
 
 def _border_evidence(maps: QuantisedMaps, region: Region) -> Heights:
-    """Distance minus border of the network, smoothed as for decoding, -1 to 1."""
+    """Distance minus border of the network, smoothed as in decoding, -1 to 1."""
     border, distance = (maps[head][slices(region)].astype(np.float32) / 255 for head in (1, 2))
     return np.asarray(ndimage.gaussian_filter(distance, SMOOTHING) - border)
 
 
 def _depth_of_neck(mask: Mask, seeds: Labels) -> Heights:
-    """Distance to the outline where necks divide all seeds, else closeness to the nearest seed."""
+    """Distance to the outline if necks separate all seeds, else closeness to the nearest seed."""
     heights = outline_distance(mask)
     hills = divided(heights, mask)[seeds > 0]
     if len(np.unique(hills)) == len(hills):
@@ -247,7 +249,7 @@ def _depth_of_neck(mask: Mask, seeds: Labels) -> Heights:
 
 
 def _brightness(image: AnyArray, region: Region, mask: Mask) -> Heights:
-    """Smoothed intensity, turned so that the nucleus is bright."""
+    """Smoothed intensity, negated where the nucleus is darker than its surroundings."""
     if len(image.shape) != 2:
         raise EditError(f"The image to split by must be one plane, not of shape {tuple(image.shape)}.")
     values = np.nan_to_num(np.asarray(image[slices(region)]).astype(np.float32))
@@ -259,14 +261,14 @@ def _brightness(image: AnyArray, region: Region, mask: Mask) -> Heights:
 
 
 WIDEST_GAP = 10
-"""Nuclei are merged over at most this many pixels of background."""
+"""Nuclei with more pixels of background between them are not merged."""
 
 NEIGHBOUR_GAP = 2
-"""Nuclei within this many pixels of each other are neighbours."""
+"""Nuclei with at most this many pixels of background between them are neighbours."""
 
 
 def merge(labels: AnyArray, first: int, second: int, *, hints: Hints = NO_HINTS) -> Edit:
-    """Make one nucleus of two that touch or nearly touch; the gap between them is closed, other nuclei stay.
+    """Merge two nuclei that touch or nearly touch; the gap between them is filled, other nuclei stay.
 
     Parameters
     ----------
@@ -279,7 +281,7 @@ def merge(labels: AnyArray, first: int, second: int, *, hints: Hints = NO_HINTS)
     Raises
     ------
     EditError
-        If one is not there, both are the same, they lie too far apart, or another nucleus lies between them.
+        If a nucleus does not exist, both are the same, or they are too far apart or separated by another one.
     """
     if first == second:
         raise EditError(f"Both are nucleus {first}: choose two different nuclei.")
@@ -291,16 +293,19 @@ def merge(labels: AnyArray, first: int, second: int, *, hints: Hints = NO_HINTS)
     bridge = _bridge(*parts, free=ids == 0)
     if not _joined(*parts, bridge):
         raise EditError(
-            f"{title}: another nucleus or more than {WIDEST_GAP} pixels lie between them. "
-            "Paint what connects them first."
+            f"{title}: another nucleus or more than {WIDEST_GAP} pixels of background lie between them. "
+            "Paint a connection first."
         )
     return edit_of(labels, [Change(region, parts[1] | bridge, first)], title)
 
 
 def merge_with_neighbour(labels: AnyArray, nucleus: int, *, hints: Hints = NO_HINTS) -> Edit:
-    """Merge a nucleus with the neighbour that it shares most of its border with; its id stays.
+    """Merge a nucleus with the neighbour that it has the longest contact with; it keeps its id.
 
-    Parameters as for `retouch.delete`.
+    Parameters
+    ----------
+    labels, nucleus, hints
+        As for `split_in_two`.
 
     Raises
     ------
@@ -320,7 +325,11 @@ def merge_with_neighbour(labels: AnyArray, nucleus: int, *, hints: Hints = NO_HI
 
 
 def _bridge(one: Mask, other: Mask, free: Mask) -> Mask:
-    """Free pixels between two nuclei: the notch that a disc of the gap's size does not enter, or at least a path."""
+    """Return the free pixels that connect two nuclei; none where they are too far apart.
+
+    A morphological closing with a disc slightly larger than the gap, limited to pixels near both, and the straight path
+    between the nearest pixels, in case the closing does not reach across.
+    """
     from_other = ndimage.distance_transform_edt(~other)
     from_one, nearest = ndimage.distance_transform_edt(~one, return_indices=True)
     y, x = divmod(int(np.where(other, from_one, np.inf).argmin()), one.shape[1])
@@ -333,11 +342,11 @@ def _bridge(one: Mask, other: Mask, free: Mask) -> Mask:
     widened = np.minimum(from_one, from_other) <= radius
     closed = ndimage.distance_transform_edt(widened) > radius if not widened.all() else widened
     between = np.maximum(from_one, from_other) <= steps + 1
-    # Pixels hang together by their sides, which a slanting line of single pixels does not.
+    # Nuclei are connected by the sides of pixels: a slanting line one pixel wide would not connect them.
     return np.asarray((closed & between | ndimage.binary_dilation(path)) & free)
 
 
 def _joined(one: Mask, other: Mask, bridge: Mask) -> bool:
-    """Tell whether the main pieces of two nuclei hang together."""
+    """Tell whether the largest pieces of two nuclei are connected."""
     pieces, _ = label_components(one | other | bridge)
     return bool(pieces[largest_piece(one)][0] == pieces[largest_piece(other)][0])

@@ -1,1 +1,1 @@
-"""Labels in the formats of other programs."""
+"""Write labels in the formats of other programs."""

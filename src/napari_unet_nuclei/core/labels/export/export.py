@@ -23,42 +23,42 @@ from napari_unet_nuclei.core.labels.export.trace import Polygon, trace_polygons
 from napari_unet_nuclei.core.types import AnyArray
 
 _LARGEST_INTEGER = 32767
-"""ImageJ's whole coordinates have 16 bits; beyond, it reads those with fractions."""
+"""ImageJ's integer coordinates have 16 bits; beyond that it reads floating-point ones."""
 
 _MOVE, _LINE, _CLOSE = 0.0, 1.0, 4.0
 
 
 @dataclass(frozen=True, eq=False)
 class _Traced:
-    """One label of one plane: its pieces, and the plane's index by axis letter."""
+    """One label of one plane: its polygons, and the plane's index by axis letter."""
 
     number: int
-    pieces: tuple[Polygon, ...]
+    polygons: tuple[Polygon, ...]
     index: Mapping[str, int]
 
 
 def write_imagej_rois(
     path: Path, labels: AnyArray, *, axes: str = "YX", origin: Sequence[int] = (), names: Mapping[int, str] = {}
 ) -> None:
-    """Write a zip of ROIs that ImageJ's ROI manager opens.
+    """Write a zip file of ROIs for ImageJ's ROI manager.
 
     Parameters
     ----------
     path : Path
         Ends in ``.zip``.
     labels : array_like, shape (..., Y, X), integer
-        0 and below is background. Read plane by plane, large ones part by part.
+        0 and below is background. Read plane by plane, large planes in parts.
     axes : str
         One letter per axis of ``labels``, "YX" last; T and Z become the ROI's frame and slice.
     origin : sequence of int
-        Index in the whole image of the first pixel; zeros where empty.
+        Index of the first pixel in the whole image; empty for zeros.
     names : mapping of int to str
-        Names of labels; their ids where not given.
+        Names of labels; default: their ids.
 
     Raises
     ------
     ImageShapeError
-        If the axes do not fit.
+        If the axes do not match the labels.
     OutputFileError
         If the file cannot be written.
     """
@@ -66,26 +66,27 @@ def write_imagej_rois(
         for traced in _traced(labels, axes, origin):
             where = "".join(f"-{letter.lower()}{index + 1:04}" for letter, index in traced.index.items())
             name = f"{names.get(traced.number, f'{traced.number:05}')}{where}"
-            entry = zipfile.ZipInfo(f"{name.replace('/', '_')}.roi")  # without a date: the same labels, the same file
+            # Without a date, so that equal labels give equal files.
+            entry = zipfile.ZipInfo(f"{name.replace('/', '_')}.roi")
             archive.writestr(entry, _roi(traced, name).tobytes())
 
 
 def write_geojson(
     path: Path, labels: AnyArray, *, axes: str = "YX", origin: Sequence[int] = (), names: Mapping[int, str] = {}
 ) -> None:
-    """Write a GeoJSON file that QuPath opens: a detection per nucleus, or where labels have names an annotation each.
+    """Write a GeoJSON file for QuPath: a detection for each nucleus, or an annotation for each named label.
 
     Parameters
     ----------
     path : Path
         Ends in ``.geojson``.
     labels, axes, origin, names
-        As for `write_imagej_rois`; a name becomes the classification.
+        As for `write_imagej_rois`; names become classifications.
 
     Raises
     ------
     ImageShapeError
-        If the axes do not fit.
+        If the axes do not match the labels.
     OutputFileError
         If the file cannot be written.
     """
@@ -103,22 +104,24 @@ def _traced(labels: AnyArray, axes: str, origin: Sequence[int]) -> Iterator[_Tra
     shape = tuple(labels.shape)
     first = tuple(origin) or (0,) * len(shape)
     if len(axes) != len(shape) or len(first) != len(shape) or not axes.endswith("YX"):
-        raise ImageShapeError(f"Labels of shape {shape} cannot have the axes '{axes}': one letter each, Y and X last.")
+        raise ImageShapeError(
+            f"Labels of shape {shape} cannot have the axes '{axes}': one letter per axis, Y and X last."
+        )
     for index in np.ndindex(*shape[:-2]):
         where = {letter: start + i for letter, start, i in zip(axes, first, index, strict=False)}
         for part, (top, left) in nuclei_in_parts(labels, index):
             offset = np.array([first[-1] + left, first[-2] + top])
-            for number, pieces in trace_polygons(part):
-                moved = (Polygon(one.exterior + offset, tuple(hole + offset for hole in one.holes)) for one in pieces)
+            for number, polygons in trace_polygons(part):
+                moved = (Polygon(one.exterior + offset, tuple(hole + offset for hole in one.holes)) for one in polygons)
                 yield _Traced(number, tuple(moved), where)
 
 
 def _roi(traced: _Traced, name: str) -> ImagejRoi:
-    """Make a polygon, or a composite of lines where there are holes or several pieces."""
-    [first, *others] = traced.pieces
+    """Return a polygon ROI, or a composite one for holes or several polygons."""
+    [first, *others] = traced.polygons
     roi = ImagejRoi() if others or first.holes else _simple_roi(first)
     if others or first.holes:
-        rings = [ring for piece in traced.pieces for ring in (piece.exterior, *piece.holes)]
+        rings = [ring for polygon in traced.polygons for ring in (polygon.exterior, *polygon.holes)]
         roi.roitype = ROI_TYPE.RECT
         roi.multi_coordinates = np.concatenate([_path(ring) for ring in rings])
         roi.shape_roi_size = len(roi.multi_coordinates)
@@ -131,10 +134,10 @@ def _roi(traced: _Traced, name: str) -> ImagejRoi:
     return roi
 
 
-def _simple_roi(piece: Polygon) -> ImagejRoi:
+def _simple_roi(polygon: Polygon) -> ImagejRoi:
     roi = ImagejRoi()
     roi.roitype = ROI_TYPE.TRACED
-    corners = piece.exterior
+    corners = polygon.exterior
     (roi.left, roi.top), (roi.right, roi.bottom) = _bounds(corners)
     roi.integer_coordinates = (corners - corners.min(axis=0)).astype(np.int32)
     roi.n_coordinates = len(corners)
@@ -150,7 +153,7 @@ def _bounds(corners: NDArray[np.int64]) -> tuple[list[int], list[int]]:
 
 
 def _path(corners: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Write a ring as the operations of a Java path."""
+    """Encode a ring as the operations of a Java path: move, lines, close."""
     operations = np.full((len(corners), 3), _LINE, np.float32)
     operations[0, 0] = _MOVE
     operations[:, 1:] = corners
@@ -158,7 +161,7 @@ def _path(corners: NDArray[np.int64]) -> NDArray[np.float32]:
 
 
 def _feature(traced: _Traced, names: Mapping[int, str]) -> dict[str, Any]:
-    polygons = [[_closed(piece.exterior), *map(_closed, piece.holes)] for piece in traced.pieces]
+    polygons = [[_closed(polygon.exterior), *map(_closed, polygon.holes)] for polygon in traced.polygons]
     geometry: dict[str, Any] = {"type": "Polygon", "coordinates": polygons[0]}
     if len(polygons) > 1:
         geometry = {"type": "MultiPolygon", "coordinates": polygons}
@@ -173,30 +176,30 @@ def _feature(traced: _Traced, names: Mapping[int, str]) -> dict[str, Any]:
 
 
 def _closed(ring: NDArray[np.int64]) -> list[list[int]]:
-    """GeoJSON repeats the first corner at the end."""
+    """Repeat the first corner at the end, as GeoJSON requires."""
     corners: list[list[int]] = ring.tolist()
     return [*corners, corners[0]]
 
 
 SIDE = 4096
-"""Pixels; a plane on disk that is no longer and no wider is read in one part."""
+"""Pixels; side of the parts in which planes on disk are read."""
 
 MARGIN = 128
-"""Pixels that are read around a part, for nuclei that reach out of it; more where one reaches further."""
+"""Pixels read around a part for nuclei that reach beyond it; doubled until all of them end within."""
 
 Part = tuple[NDArray[np.integer[Any]], tuple[int, int]]
-"""Labels (Y, X) of some nuclei, all else 0, and row and column of the first pixel."""
+"""Labels (Y, X) of some nuclei, 0 elsewhere, and row and column of the first pixel."""
 
 
 def nuclei_in_parts(labels: AnyArray, index: tuple[int, ...]) -> Iterator[Part]:
-    """Yield the nuclei of one plane, each in the part that its first pixel lies in.
+    """Yield the nuclei of one plane, each in the part that contains its first pixel.
 
     Parameters
     ----------
     labels : array_like, shape (..., Y, X), integer
-        0 and below is background. On disk, nuclei are in one piece; an array in memory is one part.
+        0 and below is background. Nuclei must be connected if the labels are on disk; an array in memory is one part.
     index : tuple of int
-        Of the plane along the leading axes.
+        Leading index of the plane.
     """
     if isinstance(labels, np.ndarray):
         yield labels[index], (0, 0)
@@ -208,7 +211,7 @@ def nuclei_in_parts(labels: AnyArray, index: tuple[int, ...]) -> Iterator[Part]:
 
 
 def _part(labels: AnyArray, index: tuple[int, ...], core: tuple[int, int, int, int]) -> Part:
-    """Read a part with as much around it as its nuclei take."""
+    """Read a part with as much margin as its nuclei need, and erase the nuclei of other parts."""
     height, width = labels.shape[-2:]
     y0, y1, x0, x1 = core
     margin = MARGIN
@@ -227,6 +230,7 @@ def _part(labels: AnyArray, index: tuple[int, ...], core: tuple[int, int, int, i
         if not any(goes_on and edge.any() for goes_on, edge in beyond):
             break
         margin *= 2
+    # Whose first pixel in reading order lies elsewhere belongs to another part.
     ids, first = np.unique(view, return_index=True)
     rows, columns = np.divmod(first, max(view.shape[1], 1))
     own = (rows >= y0 - top) & (rows < y1 - top) & (columns >= x0 - left) & (columns < x1 - left)

@@ -1,4 +1,4 @@
-"""Traces labels as polygons along the sides of their pixels: rasterised again they give the very same labels."""
+"""Trace labels as polygons along the sides of their pixels: rasterising them restores the labels exactly."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Ring = NDArray[np.int64]
-"""Corners of a closed line, axes (corner, (x, y)); the first is not repeated. Pixel (y, x) spans x to x+1, y to y+1."""
+"""Corners of a closed line, axes (corner, (x, y)), the first not repeated. Pixel (y, x) spans x to x+1, y to y+1."""
 
 _EAST, _SOUTH, _WEST, _NORTH = range(4)
 _RIGHT, _LEFT = 1, 3  # turns, added to a direction
@@ -20,14 +20,14 @@ _RIGHT, _LEFT = 1, 3  # turns, added to a direction
 
 @dataclass(frozen=True, eq=False)
 class Polygon:
-    """An area in one piece.
+    """A connected area.
 
     Attributes
     ----------
     exterior : ndarray, shape (corners, 2), int64
-        Clockwise as one sees it, y pointing down.
+        Clockwise on screen (y pointing down).
     holes : tuple of ndarray
-        Counterclockwise.
+        Counterclockwise on screen.
     """
 
     exterior: Ring
@@ -45,8 +45,8 @@ def trace_polygons(labels: NDArray[np.integer[Any]]) -> Iterator[tuple[int, tupl
     Yields
     ------
     tuple of (int, tuple of Polygon)
-        Each id in rising order, with its pieces: pixels that touch by a corner alone are two pieces. No ring touches
-        itself.
+        Every id, ascending, with its polygons: pixels that touch only at a corner belong to different polygons. No ring
+        touches itself.
 
     Examples
     --------
@@ -72,10 +72,10 @@ def trace_polygons(labels: NDArray[np.integer[Any]]) -> Iterator[tuple[int, tupl
 
 @dataclass(frozen=True, eq=False)
 class _Sides:
-    """Sides of pixels with another label beyond, walked so that their own label lies to the right.
+    """Directed sides of pixels on the outline of their label, which lies to their right.
 
-    All arrays have the shape (sides,): ``number`` the label, ``corner`` where a side starts (y * width + x over the
-    grid of corners), ``direction``, and ``following`` the side that comes next.
+    All arrays have the shape (sides,): ``number`` is the label, ``corner`` the start (y * width + x on the grid of
+    corners), ``direction`` one of the four, ``following`` the index of the next side of the ring.
     """
 
     number: NDArray[np.int64]
@@ -106,7 +106,7 @@ class _Sides:
 def _sides_of(
     own: NDArray[Any], beyond: NDArray[Any], direction: int, start: int, width: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return labels, starting corners and directions of all sides that face one way."""
+    """Return labels, starting corners and directions of all sides that face the same way."""
     rows, columns = np.nonzero((own > 0) & (own != beyond))
     return (
         own[rows, columns].astype(np.int64),
@@ -122,7 +122,11 @@ def _following(
     direction: NDArray[np.int64],
     width: int,
 ) -> NDArray[np.int64]:
-    """Find the side that continues each: to the right where there is one, so that a ring keeps to its own pixels."""
+    """Find the side that continues each one.
+
+    Where two pixels of a label touch at a corner, three sides start there. The right turn is tried last and so wins: it
+    stays on the same pixel, which keeps the two pixels in different rings.
+    """
     steps = np.array([1, width, -1, -width])
     end = corner + steps[direction]
     following = np.full(keys.size, -1, np.int64)
@@ -135,10 +139,11 @@ def _following(
 
 
 def _simple_rings(sides: _Sides) -> Iterator[tuple[int, Ring]]:
-    """Yield closed lines with their labels, sorted by label; a line that touches itself is cut in two there."""
+    """Yield closed lines with their labels, sorted by label; lines that touch themselves are cut there."""
     walked, lengths = _walk(sides)
     if not lengths:
         return
+    # Only sides where the direction changes start at a corner of the polygon.
     starts = np.cumsum([0, *lengths[:-1]])
     direction = sides.direction[walked]
     before = np.roll(direction, 1)
@@ -154,7 +159,7 @@ def _simple_rings(sides: _Sides) -> Iterator[tuple[int, Ring]]:
 
 
 def _walk(sides: _Sides) -> tuple[NDArray[np.int64], list[int]]:
-    """Follow all sides; returns them ring by ring, sorted by label, and the length of each ring."""
+    """Follow all sides; return them ring by ring, sorted by label, and the length of each ring."""
     following = sides.following.tolist()
     seen = bytearray(len(following))
     walked: list[int] = []
@@ -172,11 +177,12 @@ def _walk(sides: _Sides) -> tuple[NDArray[np.int64], list[int]]:
 
 
 def _cut_where_touching(ring: Ring, width: int) -> Iterator[Ring]:
-    """Yield a line as rings that pass every corner once."""
+    """Yield a closed line as rings that pass every corner once."""
     keys = (ring[:, 1] * width + ring[:, 0]).tolist()
     if len(set(keys)) == len(keys):
         yield ring
         return
+    # Walk along the line; on returning to a corner, cut off the loop since it was passed.
     open_line: list[int] = []
     place: dict[int, int] = {}
     for position, key in enumerate(keys):
@@ -192,13 +198,13 @@ def _cut_where_touching(ring: Ring, width: int) -> Iterator[Ring]:
 
 
 def _is_exterior(ring: Ring) -> bool:
-    """Tell by the uppermost corner, of several the leftmost: an exterior leaves it to the right, a hole downwards."""
+    """Decide by the topmost corner (leftmost if several): an exterior leaves it to the right, a hole downwards."""
     top = int(np.lexsort((ring[:, 0], ring[:, 1]))[0])
     return bool(ring[top, 1] == ring[(top + 1) % len(ring), 1])
 
 
 def _owner(exteriors: list[Ring], hole: Ring) -> int:
-    """Return which exterior a hole lies in."""
+    """Return the index of the exterior around a hole."""
     if len(exteriors) == 1:
         return 0
     along = np.sign(hole[1] - hole[0])
@@ -208,7 +214,7 @@ def _owner(exteriors: list[Ring], hole: Ring) -> int:
 
 
 def _contains(ring: Ring, point: NDArray[np.float64]) -> bool:
-    """Tell whether a point that lies on no side lies within a ring, by the sides that a line to the west crosses."""
+    """Tell whether a point not on a side lies within a ring: even-odd rule along a line to the west."""
     (x0, y0), (x1, y1) = ring.T, np.roll(ring, -1, axis=0).T
     crossed = (np.minimum(y0, y1) < point[1]) & (np.maximum(y0, y1) > point[1]) & (x0 == x1) & (x0 < point[0])
     return bool(crossed.sum() % 2)

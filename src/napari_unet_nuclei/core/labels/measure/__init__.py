@@ -1,1 +1,1 @@
-"""What is measured of labelled nuclei."""
+"""Measure labelled nuclei."""

@@ -1,4 +1,4 @@
-"""Measures labelled nuclei: sizes, shapes and intensities, one row per nucleus, for any labels and images."""
+"""Measure labelled nuclei: sizes, shapes and intensities, one row per nucleus, for any labels and images."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from napari_unet_nuclei.core.labels.measure.shapes import (
     squared_radii,
     touching_edge,
 )
+from napari_unet_nuclei.core.labels.numbering import as_ids
 from napari_unet_nuclei.core.progress import Advanced, Progress, Share, Silent
 from napari_unet_nuclei.core.types import AnyArray
 
@@ -43,44 +44,44 @@ def measure(
     Parameters
     ----------
     labels : array_like, shape (..., Y, X)
-        Ids of nuclei: whole numbers of any dtype, gaps allowed, 0 and below is background. Read plane by plane.
+        Ids of nuclei: whole numbers of any dtype, gaps allowed; 0 and below is background. Read plane by plane.
     images : mapping of str to array_like, shape (..., Y, X)
-        Intensities by the name that their columns begin with: the shape of ``labels``, any real dtype.
+        Intensities, by the prefix of their columns: the shape of ``labels``, any real dtype.
     means : mapping of str to array_like, shape (..., Y, X)
-        The same for what only the mean is wanted of, such as densities of stains.
+        Like ``images``, but only the mean is measured, for instance of stain densities.
     axes : str
         One letter per axis of ``labels``, "YX" last, e.g. "TZYX".
     pixel_size_y, pixel_size_x : float
-        In µm; 0 where unknown, which leaves the columns in µm empty (NaN).
+        In µm; 0 if unknown, which leaves the columns in µm empty (NaN).
     origin : tuple of int
         Index in the whole image, along ``axes``, of the first pixel of ``labels``; added to all positions.
     world : ndarray, shape (axes + 1, axes + 1), optional
-        Affine matrix from positions in the whole image (those in the table) to world coordinates.
+        Affine matrix from positions in the whole image, as in the table, to world coordinates.
     maps : ndarray, shape (planes, 3, Y, X), uint8, optional
-        Quantised foreground, border and distance that ``labels`` were decoded from, planes in C order.
+        Quantised foreground, border and distance that ``labels`` were decoded from; planes in C order.
     progress : Progress
 
     Returns
     -------
     pandas.DataFrame
-        One row per nucleus and plane, sorted by plane, then by id: a nucleus that goes through several planes of a
-        stack has a row in each. Without nuclei there are no rows, but all columns:
+        One row per nucleus and plane, sorted by plane, then by id: a nucleus that extends through several planes of a
+        stack has a row for each. Without nuclei there are no rows, but all columns:
 
-        - ``label``, and for leading axes ``t``, ``z`` and so on (``axis_0`` where the letter is Q), the plane's index
-        - ``area_px`` and ``area_um2``; ``diameter_px`` and ``diameter_um`` of the circle of that area
+        - ``label``, and for leading axes ``t``, ``z`` and so on (``axis_0`` if the letter is Q), the plane's index
+        - ``area_px`` and ``area_um2``; ``diameter_px`` and ``diameter_um`` of the circle with that area
         - ``centroid_y`` and ``centroid_x`` in pixels; with ``world`` also ``world_t``, ..., ``world_y``, ``world_x``
-        - ``<image>_mean``, ``_min``, ``_max`` and ``_sum`` for every image, over its finite pixels (NaN where none is)
+        - ``<image>_mean``, ``_min``, ``_max`` and ``_sum`` for every image, over finite pixels (NaN if there are none)
         - ``<name>_mean`` for each of ``means``
         - ``eccentricity`` of the ellipse with the same second moments, 0 (circle) to 1; ``solidity``, the share of
-          the convex hull that is filled; ``touches_edge``, whether it lies at the rim of ``labels``
+          the convex hull that is filled; ``touches_edge``, whether it reaches the edge of ``labels``
         - with ``maps`` ``confidence``, 0 to 1: mean foreground probability × (1 − mean border probability, weighted
-          by 1 at the centre of the ellipse falling to 0 at its outline). A border that was seen across the middle
-          of a nucleus hints at two; at its outline it belongs there.
+          by 1 at the centre of the ellipse, falling to 0 at its outline). A border across the middle of a nucleus
+          suggests that it is two; at the outline, a border is expected.
 
     Raises
     ------
     ImageShapeError
-        If shapes or axes do not fit together, or if values are no ids or no intensities.
+        If shapes or axes do not match, or if values are not ids or intensities.
 
     Examples
     --------
@@ -103,7 +104,7 @@ def measure(
         plane_maps = None if maps is None else maps[number]
         plane = _Plane(
             index,
-            _read_ids(labels, index),
+            as_ids(np.maximum(labels[index], 0)),
             {name: images[name][index] for name in images},
             {name: means[name][index] for name in means},
             plane_maps,
@@ -115,7 +116,7 @@ def measure(
 
 @dataclass(frozen=True)
 class _Geometry:
-    """Where the labels lie: what `measure` was told, with the defaults filled in; ``pixel_area`` in µm² or NaN."""
+    """Where the labels lie: the arguments of `measure` with defaults filled in; ``pixel_area`` in µm² or NaN."""
 
     axes: str
     origin: tuple[int, ...]
@@ -142,10 +143,12 @@ class _Plane:
 def _check(
     labels: AnyArray, images: Mapping[str, AnyArray], maps: NDArray[np.uint8] | None, geometry: _Geometry
 ) -> None:
-    """Turn away what does not fit together, before anything is read."""
+    """Raise if shapes or axes do not match, before any pixels are read."""
     shape, axes = tuple(labels.shape), geometry.axes
     if len(shape) < 2 or len(axes) != len(shape) or not axes.endswith("YX"):
-        raise ImageShapeError(f"Labels of shape {shape} cannot have the axes '{axes}': one letter each, Y and X last.")
+        raise ImageShapeError(
+            f"Labels of shape {shape} cannot have the axes '{axes}': one letter per axis, Y and X last."
+        )
     if len(geometry.origin) != len(shape):
         raise ImageShapeError(f"The origin {geometry.origin} needs one index for each axis of '{axes}'.")
     if geometry.world is not None and np.shape(geometry.world) != (len(shape) + 1, len(shape) + 1):
@@ -153,8 +156,8 @@ def _check(
     for name, image in images.items():
         if tuple(image.shape) != shape:
             raise ImageShapeError(
-                f"'{name}' has the shape {tuple(image.shape)}, the labels {shape}: "
-                "choose an image of the same size, or the part of it that was labelled."
+                f"'{name}' has the shape {tuple(image.shape)}, the labels have {shape}: "
+                "choose an image of the same size, or crop it to the part that was labelled."
             )
         if np.dtype(image.dtype).kind not in "buif":
             raise ImageShapeError(f"'{name}' has pixels of type {image.dtype}: convert them to real numbers.")
@@ -169,27 +172,12 @@ def _empty_plane(
     maps: NDArray[np.uint8] | None,
     geometry: _Geometry,
 ) -> _Plane:
-    """Return a plane without pixels: it gives all columns, also where labels have no planes."""
+    """Return a plane without pixels: it defines all columns even if the labels have no planes."""
     nothing = np.zeros((0, 0))
-    plane_maps = None if maps is None else np.zeros((3, 0, 0), np.uint8)
-    return _Plane(
-        (0,) * (len(geometry.axes) - 2),
-        nothing.astype(np.int64),
-        dict.fromkeys(images, nothing),
-        dict.fromkeys(means, nothing),
-        plane_maps,
-    )
-
-
-def _read_ids(labels: AnyArray, index: tuple[int, ...]) -> NDArray[np.int64]:
-    """Read the ids of one plane; some programs store them as floating point."""
-    stored = np.asarray(labels[index])
-    if stored.dtype.kind not in "buif":
-        raise ImageShapeError(f"Labels of type {stored.dtype} are no ids of nuclei: save them as whole numbers.")
-    ids = stored.astype(np.int64, copy=False)
-    if stored.dtype.kind == "f" and not np.array_equal(ids, stored):
-        raise ImageShapeError("The labels hold fractions, so they are no ids of nuclei: is this an image?")
-    return ids
+    index = (0,) * (len(geometry.axes) - 2)
+    no_maps = None if maps is None else np.zeros((3, 0, 0), np.uint8)
+    no_images, no_means = dict.fromkeys(images, nothing), dict.fromkeys(means, nothing)
+    return _Plane(index, nothing.astype(np.int64), no_images, no_means, no_maps)
 
 
 def _columns(plane: _Plane, geometry: _Geometry, progress: Progress) -> Columns:
@@ -209,12 +197,9 @@ def _columns(plane: _Plane, geometry: _Geometry, progress: Progress) -> Columns:
         world = geometry.world[:-1, :-1] @ positions + geometry.world[:-1, -1:]
         columns |= {f"world_{name}": values for name, values in zip(geometry.names, world, strict=True)}
     for name, image in plane.images.items():
-        columns |= _intensities(nuclei, name, np.asarray(image).ravel()[nuclei.pixels].astype(np.float64))
+        columns |= _intensities(nuclei, name, image)
     for name, image in plane.means.items():
-        column = f"{name}_mean"
-        columns[column] = _intensities(nuclei, name, np.asarray(image).ravel()[nuclei.pixels].astype(np.float64))[
-            column
-        ]
+        columns[f"{name}_mean"] = _intensities(nuclei, name, image)[f"{name}_mean"]
     columns |= {"eccentricity": eccentricities(nuclei), "solidity": solidities(nuclei, progress)}
     columns["touches_edge"] = touching_edge(nuclei)
     if plane.maps is not None:
@@ -223,15 +208,16 @@ def _columns(plane: _Plane, geometry: _Geometry, progress: Progress) -> Columns:
 
 
 def _diameters(areas: NDArray[Any]) -> NDArray[np.float64]:
-    """Diameters of the circles of these areas, in the areas' unit."""
+    """Diameters of circles with these areas."""
     return np.asarray(np.sqrt(4 / np.pi * areas), np.float64)
 
 
-def _intensities(nuclei: PlaneNuclei, name: str, values: NDArray[np.float64]) -> Columns:
-    """Summarise one value per pixel of a nucleus."""
+def _intensities(nuclei: PlaneNuclei, name: str, image: AnyArray) -> Columns:
+    """Summarise the finite pixels of an image (Y, X) within each nucleus."""
+    values = np.asarray(image).ravel()[nuclei.pixels].astype(np.float64)
     finite = np.isfinite(values)
     count = np.add.reduceat(finite, nuclei.starts, dtype=np.float64)
-    count[count == 0] = np.nan  # so that there is no sum either
+    count[count == 0] = np.nan  # a sum over no pixels is unknown, not 0
     values[~finite] = np.nan
     total = np.add.reduceat(np.where(finite, values, 0.0), nuclei.starts) * (count / count)
     return {
@@ -243,7 +229,7 @@ def _intensities(nuclei: PlaneNuclei, name: str, values: NDArray[np.float64]) ->
 
 
 def _confidences(nuclei: PlaneNuclei, maps: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Mean foreground × (1 − mean border, weighted towards the middle), as `measure` describes it."""
+    """Mean foreground × (1 − mean border, weighted towards the middle); see `measure`."""
     foreground, border = (maps[head].ravel()[nuclei.pixels] / 255.0 for head in (0, 1))
     weights = np.maximum(1 - squared_radii(nuclei), 0)
     return nuclei.mean(foreground) * (1 - nuclei.mean(weights * border) / nuclei.mean(weights))

@@ -18,23 +18,23 @@ from napari_unet_nuclei.core.progress import Advanced, Progress
 from napari_unet_nuclei.core.types import QuantisedMaps
 
 GROUP = 1000
-"""Outlines of this many nuclei are measured between two reports, so that cancelling takes a fraction of a second."""
+"""Nuclei whose hulls are measured between two reports, so that cancelling takes a fraction of a second."""
 
 PIXEL_SPREAD = 1 / 12
-"""Variance of a position within one pixel; gives lines and single pixels an ellipse with an area, px²."""
+"""Variance of positions within one pixel, px²: it gives lines and single pixels an ellipse with an area."""
 
 
 class PlaneNuclei:
-    """The pixels of one plane's nuclei, sorted by nucleus, so that every sum over nuclei is one `reduceat`.
+    """Pixels of one plane's nuclei, sorted by nucleus, so that every sum over nuclei is one `reduceat`.
 
     Attributes
     ----------
     shape : tuple of int
         (Y, X) of the plane.
     pixels : ndarray
-        Index into the flat plane of every pixel of a nucleus; within a nucleus by row and column.
+        Flat index of every pixel of a nucleus, sorted by nucleus, then by row and column.
     ids, areas, starts : ndarray, shape (nuclei,)
-        Ids in rising order, numbers of pixels, and where each nucleus begins in ``pixels``.
+        Ids in ascending order, pixel counts, and where each nucleus starts in ``pixels``.
     """
 
     def __init__(self, plane: NDArray[np.int64]) -> None:
@@ -62,7 +62,7 @@ class PlaneNuclei:
 
     @cached_property
     def offsets(self) -> NDArray[np.float64]:
-        """Every pixel's row and column, counted from the centroid of its nucleus, shape (2, pixels)."""
+        """Row and column of every pixel relative to the centroid of its nucleus, shape (2, pixels)."""
         return np.asarray(self.rows_columns - self.of_pixels(self.centroids))
 
     @cached_property
@@ -82,7 +82,7 @@ class PlaneNuclei:
 
 
 def eccentricities(nuclei: PlaneNuclei) -> NDArray[np.float64]:
-    """0 is a circle, 1 a line; the figures of `regionprops`, which spends a quarter of a millisecond per nucleus."""
+    """0 for a circle, 1 for a line: same as `regionprops`, which takes a quarter of a millisecond per nucleus."""
     variance_y, variance_x, covariance = nuclei.moments
     mean = (variance_y + variance_x) / 2
     spread = np.hypot((variance_y - variance_x) / 2, covariance)
@@ -92,10 +92,11 @@ def eccentricities(nuclei: PlaneNuclei) -> NDArray[np.float64]:
 
 
 def solidities(nuclei: PlaneNuclei, progress: Progress) -> NDArray[np.float64]:
-    """Share of each convex hull that is filled, as `regionprops` has it; nuclei of a height are done together."""
+    """Share of each convex hull that is filled: same as `regionprops`."""
     first_row, last_row = (nuclei.pixels[ends] // max(nuclei.shape[1], 1) for ends in (nuclei.starts, nuclei.stops - 1))
     heights = last_row - first_row + 1
     areas = np.empty(len(nuclei.ids), np.int64)
+    # Nuclei of similar height together: their rows form one array, as wide as the highest of them.
     by_height = np.argsort(heights, kind="stable")
     for start in range(0, len(by_height), GROUP):
         progress.report(Advanced(start / len(by_height), f"outline {start + 1} of {len(by_height)}"))
@@ -113,7 +114,7 @@ def solidities(nuclei: PlaneNuclei, progress: Progress) -> NDArray[np.float64]:
 
 
 def touching_edge(nuclei: PlaneNuclei) -> NDArray[np.bool_]:
-    """Tell which nuclei have a pixel in the first or last row or column."""
+    """Return which nuclei have a pixel in the first or last row or column."""
     rows, columns = nuclei.rows_columns
     height, width = nuclei.shape
     outermost = (rows == 0) | (rows == height - 1) | (columns == 0) | (columns == width - 1)
@@ -121,7 +122,7 @@ def touching_edge(nuclei: PlaneNuclei) -> NDArray[np.bool_]:
 
 
 def squared_radii(nuclei: PlaneNuclei) -> NDArray[np.float64]:
-    """Where every pixel lies in the ellipse with its nucleus's second moments: 0 at the centre, 1 on the outline."""
+    """Squared radius of every pixel in the ellipse of its nucleus's second moments: 0 at the centre, 1 at the edge."""
     variance_y, variance_x, covariance = nuclei.moments + np.array([[PIXEL_SPREAD], [PIXEL_SPREAD], [0.0]])
     inverse = np.stack([variance_x, variance_y, -2 * covariance]) / (variance_y * variance_x - covariance**2)
     y, x = nuclei.offsets
@@ -131,18 +132,19 @@ def squared_radii(nuclei: PlaneNuclei) -> NDArray[np.float64]:
 Floats = NDArray[np.float64]
 
 _ROUNDING = 1e-8
-"""Pixels; a pixel's centre that lies so near to a hull's side is within."""
+"""Pixels; a pixel centre this close outside a hull's side counts as inside."""
 
 
 def hull_areas(first: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.int64]:
     """Count the pixels whose centres lie in the convex hulls of nuclei.
 
-    The hull is that of the middles of the sides of all pixels, as in `skimage.morphology.convex_hull_image`.
+    Each hull spans the midpoints of the sides of all pixels, as in `skimage.morphology.convex_hull_image`, which
+    takes half a millisecond per nucleus; here, many nuclei are done at once, row by row.
 
     Parameters
     ----------
     first, last : ndarray, shape (nuclei, rows), int64
-        Columns of a nucleus's first and last pixel in every row; where it has none, ``last`` is less than ``first``.
+        Columns of a nucleus's first and last pixel in every row; ``last < first`` in rows without pixels.
 
     Returns
     -------
@@ -161,9 +163,9 @@ def hull_areas(first: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.
 
 
 def _border(first: Floats) -> Floats:
-    """Where the hull begins in every row, by where the pixels do; infinite beyond the hull's rows."""
+    """Where the hull starts in every row, given where the pixels start; infinite outside the hull's rows."""
     nuclei, rows = first.shape
-    # Middles of the pixels' left sides lie in the rows, those of upper and lower sides between them.
+    # At double row resolution: midpoints of left sides lie on the rows, those of upper and lower sides between them.
     middles = np.full((nuclei, 2 * rows + 1), np.inf)
     middles[:, 1::2] = first - 0.5
     middles[:, 2::2] = first
@@ -174,7 +176,7 @@ def _border(first: Floats) -> Floats:
     for row in range(rows):
         place = 2 * row + 1
         side += places[at, side + 1] < place
-        side += places[at, side + 1] < place  # at most one corner lies between two rows, and one in the row above
+        side += places[at, side + 1] < place  # twice: from row to row at most two corners are passed
         start, stop = places[at, side], places[at, side + 1]
         inside = (start <= place) & (place <= stop) & np.isfinite(stop)
         share = np.divide(place - start, stop - start, out=np.zeros(nuclei), where=inside)
@@ -183,12 +185,10 @@ def _border(first: Floats) -> Floats:
 
 
 def _lower_corners(values: Floats) -> tuple[Floats, Floats]:
-    """Corners of the lower convex hulls of points (index, value), by Andrew's chain for all rows at once.
+    """Return indices and values of the corners of lower convex hulls of points (index, value), by Andrew's chain.
 
-    Returns
-    -------
-    tuple of ndarray, shape (nuclei, points + 1)
-        Indices, infinite behind the last corner, and values.
+    All nuclei advance point by point together; both arrays have the shape (nuclei, points + 1), and indices behind the
+    last corner are infinite.
     """
     nuclei, points = values.shape
     places, corners = np.full((nuclei, points + 1), np.inf), np.zeros((nuclei, points + 1))
@@ -212,20 +212,20 @@ def _lower_corners(values: Floats) -> tuple[Floats, Floats]:
 DIRECTIONS = 16
 
 _STEP = 2 * np.pi / DIRECTIONS
-_POLYGON_SHARE = np.tan(_STEP / 2) / (_STEP / 2)  # area of a regular polygon round a circle, as a share of the circle's
+_POLYGON_SHARE = np.tan(_STEP / 2) / (_STEP / 2)  # area of a circumscribed regular polygon over that of its circle
 
 
 @dataclass(frozen=True, eq=False)
 class Outlines:
-    """How far nuclei reach.
+    """How far nuclei reach in `DIRECTIONS` directions: their approximate convex hulls.
 
     Attributes
     ----------
     numbers : ndarray, shape (Y, X), int32
-        Position of each nucleus in ``nuclei.ids``, from 1; 0 is background.
+        Position in ``nuclei.ids`` plus 1; 0 is background.
     reaches : ndarray, shape (DIRECTIONS, nuclei)
-        Largest coordinate of each nucleus in every direction, in pixels; the first direction is x, the next turn
-        towards y.
+        Largest coordinate of each nucleus along every direction, in pixels; the first direction is x, the following
+        ones turn towards y.
     areas : ndarray, shape (nuclei,)
         In px².
     """
@@ -236,7 +236,7 @@ class Outlines:
 
     @staticmethod
     def of(nuclei: PlaneNuclei) -> Outlines:
-        """Look at the nuclei of a plane, at least one."""
+        """Measure the nuclei of a plane, at least one."""
         numbers = np.zeros(nuclei.shape, np.int32)
         numbers.ravel()[nuclei.pixels] = nuclei.of_pixels(np.arange(1, len(nuclei.ids) + 1, dtype=np.int32))
         outermost = _outermost(numbers).ravel()[nuclei.pixels]
@@ -247,14 +247,15 @@ class Outlines:
         for number in range(DIRECTIONS // 2):
             sine, cosine = np.sin(number * _STEP), np.cos(number * _STEP)
             along = rows * sine + columns * cosine
-            half_pixel = max(abs(sine), abs(cosine)) / 2  # to the middles of its sides, as exact hulls reach
+            # Up to the midpoints of the pixels' sides, like the exact hulls.
+            half_pixel = max(abs(sine), abs(cosine)) / 2
             reaches[number] = np.maximum.reduceat(along, starts) + half_pixel
             reaches[number + DIRECTIONS // 2] = half_pixel - np.minimum.reduceat(along, starts)
         return Outlines(numbers, reaches, nuclei.areas)
 
     @property
     def solidities(self) -> NDArray[np.float64]:
-        """Share of each convex hull that is filled, 0 to about 1, shape (nuclei,)."""
+        """Filled share of each convex hull, 0 to about 1, shape (nuclei,)."""
         return np.asarray(self.areas / _hull_areas(self.reaches), np.float64)
 
     def hulls_of_pairs(self, pairs: Neighbours) -> NDArray[np.float64]:
@@ -263,7 +264,7 @@ class Outlines:
 
     @property
     def boxes(self) -> NDArray[np.int64]:
-        """Smallest rectangles (y0, y1, x0, x1), shape (nuclei, 4)."""
+        """Bounding boxes (y0, y1, x0, x1), shape (nuclei, 4)."""
         quarter = DIRECTIONS // 4
         right, down, left, up = self.reaches[::quarter]
         return np.rint(np.stack([-up, down, -left, right], axis=1) + 0.5).astype(np.int64)
@@ -271,16 +272,16 @@ class Outlines:
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """Pairs of nuclei that touch, or have one pixel of background between them.
+    """Pairs of nuclei that touch or have one pixel of background between them.
 
     Attributes
     ----------
     one, other : ndarray, shape (pairs,), int
         Positions of the two in ``nuclei.ids``, from 0.
     length : ndarray, shape (pairs,), int
-        Sides of pixels along which they meet.
+        Length of the contact, in pixel sides.
     border : ndarray, shape (pairs,), or None
-        Mean border probability there, 0 to 1; None without maps.
+        Mean border probability along the contact, 0 to 1; None without maps.
     """
 
     one: NDArray[np.int64]
@@ -293,6 +294,7 @@ class Neighbours:
         """Find all pairs of a plane."""
         count = len(outlines.areas) + 1
         keys, values = [], []
+        # Pixels next to each other, then those with one background pixel between them, along both axes.
         for axis in (0, 1):
             numbers = np.moveaxis(outlines.numbers, axis, 0)
             for gap in (0, 1):
@@ -312,14 +314,14 @@ class Neighbours:
 
 
 def _outermost(numbers: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Pixels with another nucleus, background or the edge of the image beside them."""
+    """Pixels next to another nucleus, background or the edge of the image."""
     padded = np.pad(numbers, 1)
     beside = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
     return np.asarray(np.logical_or.reduce([side != numbers for side in beside]))
 
 
 def _hull_areas(reaches: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Areas of the polygons whose sides lie at the reaches, shape (nuclei,), corrected for a circle."""
+    """Areas of the polygons circumscribed at the reaches, corrected to be exact for circles, shape (nuclei,)."""
     around = np.roll(reaches, 1, axis=0) + np.roll(reaches, -1, axis=0)
     sides = (around - 2 * np.cos(_STEP) * reaches) / np.sin(_STEP)
     return np.asarray((reaches * sides).sum(axis=0) / (2 * _POLYGON_SHARE))

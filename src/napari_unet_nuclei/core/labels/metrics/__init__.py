@@ -1,1 +1,1 @@
-"""Labels against true ones."""
+"""Compare labels with true ones."""

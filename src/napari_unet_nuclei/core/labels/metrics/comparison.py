@@ -20,7 +20,7 @@ from napari_unet_nuclei.core.labels.metrics.overlaps import (
 
 @dataclass(frozen=True)
 class Scores:
-    """How well predicted nuclei agree with true ones; where both are empty, they agree fully.
+    """How well predicted nuclei agree with true ones; two empty images agree fully.
 
     Attributes
     ----------
@@ -29,19 +29,19 @@ class Scores:
     panoptic_quality : float
         Segmentation quality × detection quality (Kirillov et al. 2019, *Panoptic segmentation*, CVPR, 9404-9413).
     segmentation_quality : float
-        Mean IoU of the pairs that match at IoU 0.5; 0 where none does.
+        Mean IoU of the pairs that match at IoU 0.5; 0 if there are none.
     detection_quality : float
         F1 at IoU 0.5.
     aggregated_jaccard : float
-        Every true nucleus is paired with the predicted one of the largest IoU; shared pixels of all pairs, divided by
-        their united pixels and those of all nuclei that are in no pair (Kumar et al. 2017, *A dataset and a technique
+        Every true nucleus is paired with the predicted one of the largest IoU; the intersections of all pairs, divided
+        by their unions and the areas of all unpaired nuclei (Kumar et al. 2017, *A dataset and a technique
         for generalized nuclear segmentation for computational pathology*, IEEE Transactions on Medical Imaging 36(7),
-        1550-1560). One predicted nucleus may be in several pairs.
+        1550-1560). A predicted nucleus may be in several pairs.
     foreground_iou, foreground_dice : float
-        Of the pixels inside any nucleus: shared ÷ united, and 2 shared ÷ (true + predicted).
+        Of pixels inside any nucleus: intersection ÷ union, and 2 intersection ÷ (true + predicted).
     count_error : float
-        By how many nuclei the predicted number is off, divided by the true one; too many in one image do not make up
-        for too few in another. Where there is no true nucleus, the number of predicted ones.
+        Absolute difference of the numbers of nuclei, summed over images, divided by the true number: too many in one
+        image do not make up for too few in another. Without true nuclei, the number of predicted ones.
     """
 
     average_precision: NDArray[np.float64]
@@ -61,21 +61,21 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """What one image, or several images added up, hold for all scores.
+class LabelComparison:
+    """Counts and areas of one image, or summed over several, from which all scores follow.
 
     Attributes
     ----------
     matches : MatchCounts
         At `IOU_THRESHOLDS`.
     matched_iou : float
-        Sum of the IoU of all pairs that match at IoU 0.5.
+        Sum of the IoUs of all pairs that match at IoU 0.5.
     aggregated_shared, aggregated_united : int
         Numerator and denominator of the aggregated Jaccard index, in px².
     foreground_shared, foreground_united : int
-        Area in px² inside nuclei in both, and in either.
+        Area in px² inside nuclei in both images, and in either.
     miscounted : int
-        By how many nuclei the predicted number is off, summed over images.
+        Absolute difference of the numbers of nuclei, summed over images.
     """
 
     matches: MatchCounts
@@ -86,13 +86,13 @@ class Comparison:
     foreground_united: int
     miscounted: int
 
-    def __add__(self, other: Comparison) -> Comparison:
-        """Pool two images, so that every nucleus, or every pixel, weighs the same."""
-        return Comparison(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
+    def __add__(self, other: LabelComparison) -> LabelComparison:
+        """Pool two images: every nucleus, or every pixel, weighs the same."""
+        return LabelComparison(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
 
     @property
     def scores(self) -> Scores:
-        """The scores that follow."""
+        """Scores of the pooled nuclei and pixels."""
         found = int(self.matches.found[0])
         f1 = self.matches.f1
         empty = self.matches.true_count == self.matches.predicted_count == 0
@@ -111,18 +111,22 @@ class Comparison:
         )
 
 
-def compare_labels(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -> Comparison:
+def compare_labels(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -> LabelComparison:
     """Compare two label images.
 
     Parameters
     ----------
     truth, predicted : ndarray, shape (Y, X), int
-        0 is background; ids may have gaps, and need not agree.
+        0 is background; ids may have gaps and need not correspond.
+
+    Returns
+    -------
+    LabelComparison
 
     Raises
     ------
     ImageShapeError
-        If the two differ in shape.
+        If the shapes differ.
 
     Examples
     --------
@@ -135,7 +139,7 @@ def compare_labels(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -
     shared, united = _aggregated(overlaps)
     both = int(overlaps.shared.sum())
     true_count, predicted_count = len(overlaps.true_areas), len(overlaps.predicted_areas)
-    return Comparison(
+    return LabelComparison(
         matches=count_matches(overlaps),
         matched_iou=float(ious[ious > IOU_THRESHOLDS[0]].sum()),
         aggregated_shared=shared,
@@ -146,14 +150,14 @@ def compare_labels(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -
     )
 
 
-def pool(comparisons: Iterable[Comparison]) -> Comparison:
-    """Add several images (at least one), so that every nucleus, or every pixel, weighs the same."""
+def pool(comparisons: Iterable[LabelComparison]) -> LabelComparison:
+    """Pool one or more images: every nucleus, or every pixel, weighs the same."""
     first, *rest = comparisons
     return sum(rest, first)
 
 
 def mean_scores(images: Sequence[Scores]) -> Scores:
-    """Average the scores of several images (at least one), so that every image weighs the same."""
+    """Average the scores of one or more images: every image weighs the same."""
     means: dict[str, Any] = {}
     for field in fields(Scores):
         mean = np.mean([getattr(one, field.name) for one in images], axis=0)
@@ -163,7 +167,7 @@ def mean_scores(images: Sequence[Scores]) -> Scores:
 
 def _aggregated(overlaps: Overlaps) -> tuple[int, int]:
     """Numerator and denominator of the aggregated Jaccard index, in px²."""
-    # Pairs by true nucleus, then by IoU, then by what they share: the last of each true nucleus is its best.
+    # Sorted by true nucleus, IoU and intersection, the last pair of each true nucleus is its best.
     order = np.lexsort((overlaps.shared, overlaps.ious, overlaps.true_index))
     is_best = np.append(np.diff(overlaps.true_index[order]) > 0, True)[: len(order)]
     best = order[is_best]
@@ -174,26 +178,26 @@ def _aggregated(overlaps: Overlaps) -> tuple[int, int]:
 
 
 def _share(part: int, whole: int) -> float:
-    """The part's share of the whole; 1 where there is nothing."""
+    """``part / whole``; 1 if the whole is empty, for two empty images agree."""
     return part / whole if whole else 1.0
 
 
 @dataclass(frozen=True)
 class Mistakes:
-    """Numbers of nuclei, at IoU 0.5.
+    """Numbers of nuclei by kind of mistake, at IoU 0.5.
 
     Attributes
     ----------
     found : int
-        True nuclei with a predicted one that matches.
+        True nuclei matched by a predicted one.
     missed : int
-        True nuclei of which predicted ones cover less than half.
+        True nuclei less than half covered by predicted ones.
     spurious : int
-        Predicted nuclei that lie to less than half on true ones.
+        Predicted nuclei less than half covered by true ones.
     merged : int
-        True nuclei that share a predicted one with others: each lies in it by more than half.
+        True nuclei that lie, by more than half, in a predicted one that also holds others.
     split : int
-        True nuclei that hold several predicted ones: each lies in it by more than half.
+        True nuclei that hold several predicted ones, each by more than half.
     """
 
     found: int
@@ -208,7 +212,7 @@ class Mistakes:
 
 
 def find_mistakes(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -> Mistakes:
-    """Count what is right and wrong in predicted labels.
+    """Count the mistakes in predicted labels by kind.
 
     Parameters
     ----------
@@ -224,8 +228,9 @@ def find_mistakes(truth: NDArray[np.integer], predicted: NDArray[np.integer]) ->
     true_count, predicted_count = len(overlaps.true_areas), len(overlaps.predicted_areas)
     in_predicted = 2 * overlaps.shared > overlaps.true_areas[overlaps.true_index]
     in_true = 2 * overlaps.shared > overlaps.predicted_areas[overlaps.predicted_index]
+    # How many true nuclei each predicted one holds, and how many predicted ones each true one.
     tenants = np.bincount(overlaps.predicted_index[in_predicted], minlength=predicted_count)
-    pieces = np.bincount(overlaps.true_index[in_true], minlength=true_count)
+    fragments = np.bincount(overlaps.true_index[in_true], minlength=true_count)
     on_true = np.bincount(overlaps.predicted_index, overlaps.shared, predicted_count)
     covered = np.bincount(overlaps.true_index, overlaps.shared, true_count)
     return Mistakes(
@@ -233,5 +238,5 @@ def find_mistakes(truth: NDArray[np.integer], predicted: NDArray[np.integer]) ->
         missed=int(np.count_nonzero(2 * covered < overlaps.true_areas)),
         spurious=int(np.count_nonzero(2 * on_true < overlaps.predicted_areas)),
         merged=int(tenants[tenants > 1].sum()),
-        split=int(np.count_nonzero(pieces > 1)),
+        split=int(np.count_nonzero(fragments > 1)),
     )

@@ -1,4 +1,4 @@
-"""Count which predicted nuclei match true ones: the basis of every score."""
+"""Match predicted nuclei to true ones: the basis of every score."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Overlaps:
     Attributes
     ----------
     true_areas, predicted_areas : ndarray, shape (nuclei,), int
-        In px², of the nuclei that are there, in the order of their ids.
+        In px², of the nuclei that occur, in the order of their ids.
     true_index, predicted_index : ndarray, shape (pairs,), int
-        The two nuclei of every overlapping pair, as positions in the areas.
+        The two nuclei of every overlapping pair, as indices into the areas.
     shared : ndarray, shape (pairs,), int
-        Area in px² that both nuclei of a pair cover, above 0.
+        Intersection of every pair in px², above 0.
     """
 
     true_areas: NDArray[np.int64]
@@ -38,7 +38,7 @@ class Overlaps:
 
     @property
     def united(self) -> NDArray[np.int64]:
-        """Area in px² that either nucleus of a pair covers, shape (pairs,)."""
+        """Union of every pair in px², shape (pairs,)."""
         return self.true_areas[self.true_index] + self.predicted_areas[self.predicted_index] - self.shared
 
     @property
@@ -49,14 +49,14 @@ class Overlaps:
 
 @dataclass(frozen=True)
 class MatchCounts:
-    """How many nuclei were found, invented and missed at each IoU threshold.
+    """True positives, false positives and false negatives at each IoU threshold.
 
     Attributes
     ----------
     found, spurious, missed : ndarray, shape (len(thresholds),), int
-        True positives, false positives and false negatives.
+        In this order: true positives, false positives, false negatives.
     thresholds : tuple of float
-        A pair matches where its IoU is *above* the threshold.
+        A pair matches if its IoU is *above* the threshold.
     """
 
     found: NDArray[np.int64]
@@ -66,7 +66,7 @@ class MatchCounts:
 
     @property
     def average_precision(self) -> NDArray[np.float64]:
-        """TP / (TP + FP + FN) at each threshold; 1 where there is nothing to find and nothing was found.
+        """TP / (TP + FP + FN) at each threshold; 1 if both images are empty.
 
         As in Caicedo et al. 2019, *Nucleus segmentation across imaging experiments: the 2018 Data Science Bowl*,
         Nature Methods 16, 1247-1253. Elsewhere the same figure is called accuracy or threat score.
@@ -76,7 +76,7 @@ class MatchCounts:
 
     @property
     def f1(self) -> NDArray[np.float64]:
-        """2 TP / (2 TP + FP + FN) at each threshold; 1 where there is nothing to find and nothing was found."""
+        """2 TP / (2 TP + FP + FN) at each threshold; 1 if both images are empty."""
         total = 2 * self.found + self.spurious + self.missed
         return np.where(total > 0, 2 * self.found / np.maximum(total, 1), 1.0)
 
@@ -108,7 +108,7 @@ def find_overlaps(truth: NDArray[np.integer], predicted: NDArray[np.integer]) ->
     Raises
     ------
     ImageShapeError
-        If the two differ in shape.
+        If the shapes differ.
 
     Examples
     --------
@@ -126,7 +126,7 @@ def find_overlaps(truth: NDArray[np.integer], predicted: NDArray[np.integer]) ->
         (np.ones(np.count_nonzero(both), np.int64), (true_index[both], predicted_index[both])),
         shape=(len(true_areas), len(predicted_areas)),
     )
-    table = pixels.tocsr().tocoo()  # which adds up the pixels of each pair
+    table = pixels.tocsr().tocoo()  # conversion sums the pixels of each pair
     return Overlaps(true_areas, predicted_areas, table.row.astype(np.int64), table.col.astype(np.int64), table.data)
 
 
@@ -153,7 +153,7 @@ def match(
 def count_matches(overlaps: Overlaps, thresholds: tuple[float, ...] = IOU_THRESHOLDS) -> MatchCounts:
     """Count matches among overlapping pairs.
 
-    From IoU 0.5 upwards a nucleus overlaps at most one other that much, so the one-to-one matching needs no search.
+    Above IoU 0.5 a nucleus can match at most one other, so the one-to-one assignment needs no search.
 
     Parameters
     ----------
@@ -168,18 +168,18 @@ def count_matches(overlaps: Overlaps, thresholds: tuple[float, ...] = IOU_THRESH
 
 
 def pooled(counts: Iterable[MatchCounts]) -> MatchCounts:
-    """Add the counts of several images (at least one), so that every nucleus weighs the same."""
+    """Pool the counts of one or more images: every nucleus weighs the same."""
     first, *rest = counts
     return sum(rest, first)
 
 
 def per_image(counts: Iterable[MatchCounts]) -> NDArray[np.float64]:
-    """Mean over images of the average precision at each threshold, so that every image weighs the same."""
+    """Mean over images of the average precision at each threshold: every image weighs the same."""
     return np.asarray(np.mean([one.average_precision for one in counts], axis=0))
 
 
 def _areas(labels: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Areas of the nuclei that are there, and which of them every pixel belongs to (flat; -1 for background)."""
+    """Areas of the nuclei that occur, and the index of each pixel's nucleus among them (flat; -1 for background)."""
     ids = small_ids(labels)
     areas = np.bincount(ids)
     present = areas > 0
