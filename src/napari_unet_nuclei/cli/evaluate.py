@@ -15,7 +15,7 @@ from napari_unet_nuclei.cli.errors import FAILED
 from napari_unet_nuclei.cli.options import CLASSES_PANEL, Binary, Json, LabelChannel, Quiet, Void
 from napari_unet_nuclei.cli.progress import TerminalProgress
 from napari_unet_nuclei.core.classes.coding import ClassCoding, ClassCounts
-from napari_unet_nuclei.core.evaluate import ClassEvaluation, Evaluation, evaluate_classes, evaluate_folders
+from napari_unet_nuclei.core.evaluate import ClassEvaluation, Evaluation, evaluate, evaluate_classes
 from napari_unet_nuclei.core.labels.metrics.comparison import Comparison, Scores
 from napari_unet_nuclei.core.labels.metrics.overlaps import IOU_THRESHOLDS
 
@@ -68,7 +68,7 @@ def evaluate_command(
             evaluation = evaluate_classes(predictions, labels, coding, progress)
             description, lines = _described_classes(evaluation), _class_lines(evaluation)
         else:
-            evaluation = evaluate_folders(predictions, labels, progress)
+            evaluation = evaluate(predictions, labels, progress)
             description, lines = _described(evaluation), _lines(evaluation)
     typer.echo(json.dumps(description, indent=2, ensure_ascii=False) if as_json else "\n".join(lines))
     for problem in evaluation.problems:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.errors import ImageShapeError, OutputFileError
 from napari_unet_nuclei.core.files.atomic import atomic
+from napari_unet_nuclei.core.image.axes import guess_axes
 from napari_unet_nuclei.core.image.io.tiff_metadata import PIXEL_SIZE_KEY
 from napari_unet_nuclei.core.image.picture import for_screen, outlined
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
@@ -33,31 +34,46 @@ _CLASSIC_TIFF_BYTES = 2**32 - 2**25  # what offsets of 32 bits can reach, less r
 
 
 def write_labels(
-    path: Path, labels: AnyArray, *, axes: str, pixel_size: PixelSize, provenance: Mapping[str, object]
+    path: Path | str,
+    labels: AnyArray,
+    *,
+    axes: str = "",
+    pixel_size: PixelSize | None = None,
+    provenance: Mapping[str, object] = {},
 ) -> None:
     """Write labels as a zlib-compressed TIFF that keeps axes, pixel size and provenance.
 
     Parameters
     ----------
-    path : Path
-        An OME-TIFF where it ends in ``.ome.tif`` or ``.ome.tiff``.
+    path : Path or str
+        Written as OME-TIFF if it ends in ``.ome.tif`` or ``.ome.tiff``.
     labels : array_like
-        Ids from 0, any integer dtype; stored as int32, or uint32 where ids need it.
+        Ids from 0, any integer dtype; stored as int32, or uint32 if ids need it.
     axes : str
-        One letter per axis: T, Z, Y, X, Q.
-    pixel_size : PixelSize
+        One letter per axis: T, Z, Y, X, Q. Guessed from the shape if empty.
+    pixel_size : PixelSize, optional
         In µm; unknown parts are left out.
     provenance : mapping
-        Names and values that JSON can hold; numpy numbers and paths too.
+        How the labels were made: names and values that JSON can hold, numpy numbers and paths included.
 
     Raises
     ------
     ImageShapeError
         If the axes do not fit the array, or it has no pixels.
     OutputFileError
-        If ids are no whole numbers from 0 to 4,294,967,295, or the file cannot be written.
+        If ids are not integers from 0 to 4,294,967,295, or the file cannot be written.
+
+    Examples
+    --------
+    >>> from napari_unet_nuclei import PixelSize, fluorescent_nuclei, read_image, write_labels
+    >>> labels = fluorescent_nuclei(shape=(160, 160), count=12).labels
+    >>> write_labels("cells_labels.tif", labels, pixel_size=PixelSize(0.325, 0.325))
+    >>> read_image("cells_labels.tif").pixel_size.y
+    0.325
     """
+    path, pixel_size = Path(path), pixel_size or PixelSize()
     stored = _storable(path, np.asarray(labels))
+    axes = axes or guess_axes(stored.shape, stored.dtype)
     if len(axes) != stored.ndim or stored.size == 0:
         raise ImageShapeError(f"Labels of shape {stored.shape} cannot be written with the axes {axes!r}.")
     ome = path.name.lower().endswith((".ome.tif", ".ome.tiff"))
