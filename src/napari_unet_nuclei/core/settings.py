@@ -124,8 +124,14 @@ def _message(problem: ErrorDetails) -> str:
     return problem["msg"].removeprefix("Value error, ")
 
 
-def read_settings(path: Path, kind: type[SettingsType]) -> SettingsType:
-    """Read settings from a JSON file such as the dock saves or ``run.json`` contains.
+def read_settings(path: Path | str, kind: type[SettingsType]) -> SettingsType:
+    """Read settings from a JSON file: one that a dock saved, or the ``run.json`` of a folder of results.
+
+    Parameters
+    ----------
+    path : Path or str
+    kind : type
+        `SegmentSettings`, `BatchSettings`, `TrainSettings` or `FinetuneSettings`.
 
     Raises
     ------
@@ -133,7 +139,7 @@ def read_settings(path: Path, kind: type[SettingsType]) -> SettingsType:
         If the file is unreadable, not JSON, or has values that cannot be used.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SettingsError(f"The settings file {path} cannot be read as JSON: {error}.") from error
     if isinstance(values, dict):

@@ -117,12 +117,12 @@ def write_json(path: Path, value: object) -> None:
         partial.write_text(_json(value, indent=2) + "\n", encoding="utf-8")
 
 
-def write_overlay(path: Path, image_plane: AnyArray, labels_plane: AnyArray) -> None:
+def write_overlay(path: Path | str, image_plane: AnyArray, labels_plane: AnyArray) -> None:
     """Write a PNG of one plane with the outline of every nucleus in a colour of its own.
 
     Parameters
     ----------
-    path : Path
+    path : Path or str
         Ends in ``.png``.
     image_plane : array_like
         Axes (Y, X) or (Y, X, S), any dtype. Colours of 8 bits are shown as they are, all else is stretched from its
@@ -142,7 +142,7 @@ def write_overlay(path: Path, image_plane: AnyArray, labels_plane: AnyArray) -> 
         raise ImageShapeError(f"An image of shape {image.shape} has no overlay with labels of shape {labels.shape}.")
     step = math.ceil(math.sqrt(labels.size / LARGEST_OVERLAY))
     drawn = outlined(for_screen(image[::step, ::step]), labels[::step, ::step])
-    with atomic(path) as partial:
+    with atomic(Path(path)) as partial:
         iio.imwrite(partial, drawn, plugin="pillow", extension=".png")
 
 
