@@ -58,13 +58,13 @@ def test_a_name_that_is_not_there_is_an_attribute_error():
         napari_unet_nuclei.segmentt  # noqa: B018
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_pages_teach_the_root_alone(page):
-    for code in snippets(page):
+@pytest.mark.parametrize("page", [*PAGES, *sorted((ROOT / "examples").glob("*.py"))], ids=lambda page: page.name)
+def test_pages_and_examples_teach_the_root_alone(page):
+    for code in snippets(page) if page.suffix == ".md" else [page.read_text(encoding="utf-8")]:
         for module, name in imports_of(code):
             assert module == "napari_unet_nuclei", code
             assert name in napari_unet_nuclei.__all__, code
-    assert page.name == "architecture.md" or "napari_unet_nuclei.core." not in page.read_text(encoding="utf-8")
+    assert "napari_unet_nuclei.core." not in page.read_text(encoding="utf-8")
 
 
 def test_every_public_name_has_an_entry_with_an_example():
