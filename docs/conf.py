@@ -9,8 +9,7 @@ from functools import partial
 
 from sphinx.application import Sphinx
 
-from napari_unet_nuclei import SegmentSettings, __version__
-from napari_unet_nuclei.core.settings import FinetuneSettings, Settings
+from napari_unet_nuclei import FinetuneSettings, SegmentSettings, __version__
 
 project = "napari-unet-nuclei"
 author = "The napari-unet-nuclei developers"
@@ -39,7 +38,7 @@ def program_help() -> str:
     return re.sub(r"\*\*Commands\*\*:\n\n(\* .*\n)+\n", "", described.partition("\n")[2])
 
 
-def settings_table(kind: type[Settings]) -> str:
+def settings_table(kind: type[SegmentSettings | FinetuneSettings]) -> str:
     """Return settings as a Markdown table."""
     rows = ["| setting | default | meaning |", "|---|---|---|"]
     for name, field in kind.model_fields.items():

@@ -6,45 +6,247 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from napari_unet_nuclei.core.folder.run import segment_files
+    from napari_unet_nuclei.core.blocks.segment import BlockwiseResult
+    from napari_unet_nuclei.core.blocks.slide import segment_slide
+    from napari_unet_nuclei.core.classes.coding import ClassCoding, ClassCounts
+    from napari_unet_nuclei.core.errors import (
+        ClusterError,
+        DatasetError,
+        DeviceError,
+        DeviceMemoryError,
+        ImageFileError,
+        ImageShapeError,
+        ModelFileError,
+        NoSamplesError,
+        NucleiError,
+        OutputFileError,
+        SettingsError,
+        TrainingDivergedError,
+        UnknownModelError,
+        WorseModelError,
+    )
+    from napari_unet_nuclei.core.evaluate import ClassEvaluation, Evaluation, evaluate, evaluate_classes
+    from napari_unet_nuclei.core.executors.cluster import dask_cluster
+    from napari_unet_nuclei.core.executors.executors import Serial, Threads
+    from napari_unet_nuclei.core.executors.malloc import keep_freed_memory
+    from napari_unet_nuclei.core.finetune.folders import finetune
+    from napari_unet_nuclei.core.finetune.run import Finetuned
+    from napari_unet_nuclei.core.folder.record import FileRecord
+    from napari_unet_nuclei.core.folder.segment import segment_folder
+    from napari_unet_nuclei.core.folder.summary import BatchReport
+    from napari_unet_nuclei.core.image.io.image_file import ImageFile
+    from napari_unet_nuclei.core.image.io.read import read_image
+    from napari_unet_nuclei.core.image.io.write import write_labels, write_overlay
+    from napari_unet_nuclei.core.image.pixel_size import PixelSize
     from napari_unet_nuclei.core.labels.measure.measure import measure
-    from napari_unet_nuclei.core.model.registry import load_model
+    from napari_unet_nuclei.core.labels.metrics.comparison import Comparison, Scores, compare_labels
+    from napari_unet_nuclei.core.model.about import About
+    from napari_unet_nuclei.core.model.card import Architecture, ModelCard, read_card
+    from napari_unet_nuclei.core.model.file import Model
+    from napari_unet_nuclei.core.model.registry import ModelEntry, ModelRegistry, default_registry, load_model
+    from napari_unet_nuclei.core.progress import (
+        Advanced,
+        Cancelled,
+        EpochDone,
+        Notice,
+        Preview,
+        Progress,
+        Share,
+        Silent,
+    )
+    from napari_unet_nuclei.core.samples.synthetic import (
+        Sample,
+        fluorescent_nuclei,
+        immunohistochemistry,
+        stained_tissue,
+        time_series,
+        two_channels,
+        z_stack,
+    )
+    from napari_unet_nuclei.core.samples.synthetic_classes import cell_classes, write_class_set
     from napari_unet_nuclei.core.segment.result import SegmentResult
     from napari_unet_nuclei.core.segment.run import segment
-    from napari_unet_nuclei.core.segment.template import RequestTemplate
-    from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
+    from napari_unet_nuclei.core.settings import (
+        BatchSettings,
+        FinetuneSettings,
+        SegmentSettings,
+        TrainSettings,
+        read_settings,
+    )
+    from napari_unet_nuclei.core.train.division import DataSet
+    from napari_unet_nuclei.core.train.run import train
 
 __version__: str
 __all__ = [
+    "About",
+    "Advanced",
+    "Architecture",
+    "BatchReport",
     "BatchSettings",
-    "RequestTemplate",
+    "BlockwiseResult",
+    "Cancelled",
+    "ClassCoding",
+    "ClassCounts",
+    "ClassEvaluation",
+    "ClusterError",
+    "Comparison",
+    "DataSet",
+    "DatasetError",
+    "DeviceError",
+    "DeviceMemoryError",
+    "EpochDone",
+    "Evaluation",
+    "FileRecord",
+    "FinetuneSettings",
+    "Finetuned",
+    "ImageFile",
+    "ImageFileError",
+    "ImageShapeError",
+    "Model",
+    "ModelCard",
+    "ModelEntry",
+    "ModelFileError",
+    "ModelRegistry",
+    "NoSamplesError",
+    "Notice",
+    "NucleiError",
+    "OutputFileError",
+    "PixelSize",
+    "Preview",
+    "Progress",
+    "Sample",
+    "Scores",
     "SegmentResult",
     "SegmentSettings",
+    "Serial",
+    "SettingsError",
+    "Share",
+    "Silent",
+    "Threads",
+    "TrainSettings",
+    "TrainingDivergedError",
+    "UnknownModelError",
+    "WorseModelError",
     "__version__",
+    "cell_classes",
+    "compare_labels",
+    "dask_cluster",
+    "default_registry",
+    "evaluate",
+    "evaluate_classes",
+    "finetune",
+    "fluorescent_nuclei",
+    "immunohistochemistry",
+    "keep_freed_memory",
     "load_model",
     "measure",
+    "read_card",
+    "read_image",
+    "read_settings",
     "segment",
-    "segment_files",
+    "segment_folder",
+    "segment_slide",
+    "stained_tissue",
+    "time_series",
+    "train",
+    "two_channels",
+    "write_class_set",
+    "write_labels",
+    "write_overlay",
+    "z_stack",
 ]
 
 _HOMES = {
+    "About": "core.model.about",
+    "Advanced": "core.progress",
+    "Architecture": "core.model.card",
+    "BatchReport": "core.folder.summary",
     "BatchSettings": "core.settings",
-    "RequestTemplate": "core.segment.template",
+    "BlockwiseResult": "core.blocks.segment",
+    "Cancelled": "core.progress",
+    "ClassCoding": "core.classes.coding",
+    "ClassCounts": "core.classes.coding",
+    "ClassEvaluation": "core.evaluate",
+    "ClusterError": "core.errors",
+    "Comparison": "core.labels.metrics.comparison",
+    "DataSet": "core.train.division",
+    "DatasetError": "core.errors",
+    "DeviceError": "core.errors",
+    "DeviceMemoryError": "core.errors",
+    "EpochDone": "core.progress",
+    "Evaluation": "core.evaluate",
+    "FileRecord": "core.folder.record",
+    "FinetuneSettings": "core.settings",
+    "Finetuned": "core.finetune.run",
+    "ImageFile": "core.image.io.image_file",
+    "ImageFileError": "core.errors",
+    "ImageShapeError": "core.errors",
+    "Model": "core.model.file",
+    "ModelCard": "core.model.card",
+    "ModelEntry": "core.model.registry",
+    "ModelFileError": "core.errors",
+    "ModelRegistry": "core.model.registry",
+    "NoSamplesError": "core.errors",
+    "Notice": "core.progress",
+    "NucleiError": "core.errors",
+    "OutputFileError": "core.errors",
+    "PixelSize": "core.image.pixel_size",
+    "Preview": "core.progress",
+    "Progress": "core.progress",
+    "Sample": "core.samples.synthetic",
+    "Scores": "core.labels.metrics.comparison",
     "SegmentResult": "core.segment.result",
     "SegmentSettings": "core.settings",
+    "Serial": "core.executors.executors",
+    "SettingsError": "core.errors",
+    "Share": "core.progress",
+    "Silent": "core.progress",
+    "Threads": "core.executors.executors",
+    "TrainSettings": "core.settings",
+    "TrainingDivergedError": "core.errors",
+    "UnknownModelError": "core.errors",
+    "WorseModelError": "core.errors",
+    "cell_classes": "core.samples.synthetic_classes",
+    "compare_labels": "core.labels.metrics.comparison",
+    "dask_cluster": "core.executors.cluster",
+    "default_registry": "core.model.registry",
+    "evaluate": "core.evaluate",
+    "evaluate_classes": "core.evaluate",
+    "finetune": "core.finetune.folders",
+    "fluorescent_nuclei": "core.samples.synthetic",
+    "immunohistochemistry": "core.samples.synthetic",
+    "keep_freed_memory": "core.executors.malloc",
     "load_model": "core.model.registry",
     "measure": "core.labels.measure.measure",
+    "read_card": "core.model.card",
+    "read_image": "core.image.io.read",
+    "read_settings": "core.settings",
     "segment": "core.segment.run",
-    "segment_files": "core.folder.run",
+    "segment_folder": "core.folder.segment",
+    "segment_slide": "core.blocks.slide",
+    "stained_tissue": "core.samples.synthetic",
+    "time_series": "core.samples.synthetic",
+    "train": "core.train.run",
+    "two_channels": "core.samples.synthetic",
+    "write_class_set": "core.samples.synthetic_classes",
+    "write_labels": "core.image.io.write",
+    "write_overlay": "core.image.io.write",
+    "z_stack": "core.samples.synthetic",
 }
+"""Module of every public name. The names are the interface; modules may move."""
 
 
 def __getattr__(name: str) -> object:
-    """Import public names when they are first used: importing the package must load neither torch nor napari."""
+    """Import a public name on first use, so that importing the package loads neither PyTorch nor napari."""
     if name == "__version__":
-        from importlib.metadata import version  # slow to import, and seldom asked for
+        from importlib.metadata import version  # slow to import, and rarely needed
 
         return version("napari-unet-nuclei")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names too, for completion in shells and notebooks."""
+    return sorted({*globals(), *__all__})

@@ -118,7 +118,7 @@ def test_rows_of_a_stack_name_their_plane(tmp_path):
     ("first", "second", "told"),
     [
         ("labels", "larger", "'larger' has the shape (40, 30)"),
-        ("colours", "cells", "no label image"),
+        ("colours", "cells", "not a label image"),
         ("fractions", "cells", "fractions"),
         ("labels", "missing", "does not exist"),
     ],

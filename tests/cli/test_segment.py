@@ -218,7 +218,7 @@ def test_ctrl_c_keeps_what_is_done_and_leaves_nothing_half_written(tmp_path):
         _, messages = program.communicate(timeout=60)
     assert program.returncode == 130, messages
     assert messages.endswith("Cancelled.\n")
-    assert "go on" in messages
+    assert "Run the same command again to resume." in messages
     assert sorted(path.name for path in out.iterdir()) == [".nuclei", "a_labels.tif", "a_table.csv"]
     assert not [path for path in out.rglob("*") if ".part" in path.name]
 

@@ -9,7 +9,7 @@ import tifffile
 
 from napari_unet_nuclei.core.classes.coding import ClassCoding
 from napari_unet_nuclei.core.errors import ImageFileError
-from napari_unet_nuclei.core.evaluate import compare_files, evaluate_classes, evaluate_folders
+from napari_unet_nuclei.core.evaluate import compare_files, evaluate, evaluate_classes
 from napari_unet_nuclei.core.labels.metrics.comparison import compare_labels
 from napari_unet_nuclei.core.progress import Cancelled
 
@@ -38,7 +38,7 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_files_of_matching_names_are_compared(folders, recording):
     progress = recording()
-    evaluation = evaluate_folders(*folders, progress)
+    evaluation = evaluate(*folders, progress)
     assert [image.name for image in evaluation.images] == ["a", "b"]
     assert evaluation.problems == ()
     assert evaluation.pooled.average_precision[0] == pytest.approx(5 / 7)
@@ -48,7 +48,7 @@ def test_files_of_matching_names_are_compared(folders, recording):
 
 
 def test_two_files_are_compared_whatever_their_names(folders):
-    [image] = evaluate_folders(folders[0] / "a_labels.tif", folders[1] / "b.png").images
+    [image] = evaluate(folders[0] / "a_labels.tif", folders[1] / "b.png").images
     assert image.comparison.scores.f1[0] == compare_labels(TRUTH, FOUND).scores.f1[0]
 
 
@@ -62,7 +62,7 @@ def test_what_cannot_be_compared_is_named_and_the_rest_is_compared(folders):
     write(true / "broken.png", TRUTH)
     tifffile.imwrite(found / "probabilities.tif", np.full((1, 9), 0.5, np.float32))
     write(true / "probabilities.png", TRUTH)
-    evaluation = evaluate_folders(found, true)
+    evaluation = evaluate(found, true)
     assert [image.name for image in evaluation.images] == ["a", "b"]
     for told in ("extra.tif has no partner", "lost.png has no partner", "cut_labels.tif has the shape (1, 4)"):
         assert any(told in problem for problem in evaluation.problems), told
@@ -75,12 +75,12 @@ def test_where_nothing_can_be_compared_it_says_why(tmp_path):
     write(tmp_path / "found" / "a.tif", FOUND)
     write(tmp_path / "true" / "b.tif", TRUTH)
     with pytest.raises(ImageFileError, match=r"Nothing could be compared.*b\.tif.*a\.tif"):
-        evaluate_folders(tmp_path / "found", tmp_path / "true")
+        evaluate(tmp_path / "found", tmp_path / "true")
 
 
 def test_a_file_is_not_compared_with_a_folder(folders):
     with pytest.raises(ImageFileError, match="two files or two folders"):
-        evaluate_folders(folders[0], folders[1] / "a.png")
+        evaluate(folders[0], folders[1] / "a.png")
 
 
 def test_planes_of_a_stack_are_compared_each_on_its_own(tmp_path):
@@ -100,12 +100,12 @@ def test_a_stack_of_one_plane_fits_a_plane(tmp_path):
 def test_colours_are_no_labels(folders, tmp_path):
     iio.imwrite(tmp_path / "colours.png", np.zeros((1, 9, 3), np.uint8))
     with pytest.raises(ImageFileError, match=r"colours\.png has 3 channels"):
-        evaluate_folders(tmp_path / "colours.png", folders[1] / "a.png")
+        evaluate(tmp_path / "colours.png", folders[1] / "a.png")
 
 
 def test_it_can_be_cancelled(folders, recording):
     with pytest.raises(Cancelled):
-        evaluate_folders(*folders, recording(cancel_after=2))
+        evaluate(*folders, recording(cancel_after=2))
 
 
 def test_classes_of_matching_files_are_compared(tmp_path, recording):

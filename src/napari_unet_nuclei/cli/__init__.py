@@ -1,4 +1,4 @@
-"""The program ``napari-unet-nuclei``: thin faces of the core's verbs, without napari and without Qt."""
+"""The program ``napari-unet-nuclei``: thin wrappers around the core's verbs, without napari or Qt."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from napari_unet_nuclei.cli.lazy import LazyGroup
 app = typer.Typer(
     cls=LazyGroup,
     no_args_is_help=True,
-    # A bug shows as Python's own traceback, which is what a bug report needs.
+    # An unexpected error prints Python's own traceback, which is what a bug report needs.
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -35,5 +35,5 @@ def program(
 
 
 def main() -> None:
-    """Run the program: exit code 0 done, 1 something failed, 2 wrong usage, 130 cancelled."""
+    """Run the program. Exit codes: 0 success, 1 something failed, 2 wrong usage, 130 cancelled."""
     app(prog_name="napari-unet-nuclei")

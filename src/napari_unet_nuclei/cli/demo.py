@@ -1,4 +1,4 @@
-"""The subcommand ``demo``: the main job on a bundled sample, in a window where there is a screen."""
+"""The subcommand ``demo``: segment a bundled sample, in a window if there is a screen."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ STEM = "fluorescent_nuclei"
 
 
 def demo_command(
-    no_window: Annotated[bool, typer.Option("--no-window", help="Write files even where there is a screen.")] = False,
+    no_window: Annotated[bool, typer.Option("--no-window", help="Write files even if there is a screen.")] = False,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="DIR", help="Write files, and here.", show_default=str(FOLDER)),
+        typer.Option("--out", "-o", metavar="DIR", help="Write files into this folder.", show_default=str(FOLDER)),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Segment the bundled sample with the bundled model; opens napari where there is a screen.
+    """Segment the bundled sample with the bundled model; opens napari if there is a screen.
 
-    Without a window, labels (TIFF), a table (CSV) and an overlay (PNG) are written.
+    Without a window, writes labels (TIFF), a table (CSV) and an overlay (PNG).
     """
     reason = "as you asked" if no_window else window_problem()
     if out is None and not reason:
@@ -43,7 +43,7 @@ def demo_command(
 
 
 def window_problem() -> str:
-    """Say why no window can be shown; empty where one can."""
+    """Return why no window can be shown, or an empty string."""
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         return "there is no screen"
     if importlib.util.find_spec("napari") is None:
@@ -52,13 +52,13 @@ def window_problem() -> str:
 
 
 def open_window() -> str:
-    """Show the demo in napari, as a program of its own, until the user closes it; say what went wrong, if anything."""
+    """Run the demo in napari, in a process of its own, until it is closed; return what went wrong, if anything."""
     window = subprocess.run([sys.executable, "-m", "napari_unet_nuclei.gui.demo"], check=False)
     return "" if window.returncode == 0 else "napari could not be opened"
 
 
 def write_demo(folder: Path, quiet: bool) -> None:
-    """Segment the sample, write labels, table and overlay, and say what was found."""
+    """Segment the sample, write labels, table and overlay, and print the result."""
     from napari_unet_nuclei.core.folder.one_image import RequestTemplate, segment_file
     from napari_unet_nuclei.core.folder.plan import PlannedFile
     from napari_unet_nuclei.core.image.io.read import ImageFile

@@ -1,4 +1,4 @@
-"""Turns what ends a subcommand early into one line for the user and an exit code."""
+"""Converts errors and cancellation into a one-line message and an exit code."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ CANCELLED = 130
 
 @contextmanager
 def exit_codes() -> Iterator[None]:
-    """Report an expected failure on stderr and exit 1; exit 130 where the user cancelled.
+    """Print a `NucleiError` on stderr and exit with 1; exit with 130 if the user cancelled.
 
-    Wrong usage exits 2 by typer itself. Anything else is a bug and keeps its traceback.
+    Typer itself exits with 2 on wrong usage. Any other exception is a bug and keeps its traceback.
     """
     try:
         yield
@@ -31,5 +31,5 @@ def exit_codes() -> Iterator[None]:
 
 
 def one_line(error: NucleiError) -> str:
-    """The message of an error without line breaks, for lists and logs."""
+    """Return an error's message without line breaks, for lists and logs."""
     return " ".join(str(error).split())

@@ -1,4 +1,4 @@
-"""The subcommand ``evaluate``: how well labels agree with true ones."""
+"""The subcommand ``evaluate``: score predicted labels against true ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from napari_unet_nuclei.cli.errors import FAILED
 from napari_unet_nuclei.cli.options import CLASSES_PANEL, Binary, Json, LabelChannel, Quiet, Void
 from napari_unet_nuclei.cli.progress import TerminalProgress
 from napari_unet_nuclei.core.classes.coding import ClassCoding, ClassCounts
-from napari_unet_nuclei.core.evaluate import ClassEvaluation, Evaluation, evaluate_classes, evaluate_folders
+from napari_unet_nuclei.core.evaluate import ClassEvaluation, Evaluation, evaluate, evaluate_classes
 from napari_unet_nuclei.core.labels.metrics.comparison import LabelComparison, Scores
 from napari_unet_nuclei.core.labels.metrics.overlaps import IOU_THRESHOLDS
 
@@ -29,12 +29,12 @@ TITLES = {
     "foreground_dice": "foreground Dice",
     "count_error": "count error",
 }
-"""What the table calls the scores that are one number."""
+"""Row titles of the scalar scores."""
 
 
 def evaluate_command(
     predictions: Annotated[
-        Path, typer.Argument(metavar="PREDICTIONS", help="Label image to judge, or a folder of them.")
+        Path, typer.Argument(metavar="PREDICTIONS", help="Predicted label image, or a folder of them.")
     ],
     labels: Annotated[
         Path,
@@ -45,7 +45,9 @@ def evaluate_command(
     ],
     semantic: Annotated[
         bool,
-        typer.Option("--semantic", help="Compare the class of every pixel, not nuclei.", rich_help_panel=CLASSES_PANEL),
+        typer.Option(
+            "--semantic", help="Compare the classes of pixels instead of nuclei.", rich_help_panel=CLASSES_PANEL
+        ),
     ] = False,
     void: Void = None,
     label_channel: LabelChannel = None,
@@ -53,22 +55,22 @@ def evaluate_command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compare labels with true ones.
+    """Compare predicted labels with true ones.
 
-    AP is TP / (TP + FP + FN) among nuclei that match above an IoU. Pooled, every nucleus weighs the same; per image,
-    every image does. Stacks are compared plane by plane. With --semantic: IoU of every class, over all pixels of all
-    images, and their mean.
+    AP is TP / (TP + FP + FN), where nuclei match above an IoU threshold. Pooled scores weight every nucleus equally,
+    per-image scores every image. Stacks are compared plane by plane. --semantic prints the IoU of every class, over all
+    pixels of all images, and their mean.
     """
     coding = ClassCoding(label_channel, void, binary)
     if not semantic and coding != ClassCoding():
-        raise typer.BadParameter("Classes are compared with --semantic only.", param_hint="--semantic")
+        raise typer.BadParameter("This option requires --semantic.", param_hint="--semantic")
     evaluation: Evaluation | ClassEvaluation
     with TerminalProgress(quiet) as progress:
         if semantic:
             evaluation = evaluate_classes(predictions, labels, coding, progress)
             description, lines = _described_classes(evaluation), _class_lines(evaluation)
         else:
-            evaluation = evaluate_folders(predictions, labels, progress)
+            evaluation = evaluate(predictions, labels, progress)
             description, lines = _described(evaluation), _lines(evaluation)
     typer.echo(json.dumps(description, indent=2, ensure_ascii=False) if as_json else "\n".join(lines))
     for problem in evaluation.problems:
@@ -78,7 +80,7 @@ def evaluate_command(
 
 
 def _lines(evaluation: Evaluation) -> Iterator[str]:
-    """The scores for people."""
+    """Yield the lines of the printed table."""
     pooled, per_image, matches = evaluation.pooled, evaluation.per_image, evaluation.total.matches
     yield f"{_images(evaluation)}, {matches.true_count} true and {matches.predicted_count} predicted nuclei"
     yield ""
@@ -101,7 +103,7 @@ def _row(title: str, way: str, *values: str) -> str:
 
 
 def _described(evaluation: Evaluation) -> dict[str, object]:
-    """The scores for programs."""
+    """Return the scores as JSON values."""
     return {
         "iou_thresholds": IOU_THRESHOLDS,
         "pooled": _counts(evaluation.total) | _scores(evaluation.pooled),
@@ -124,7 +126,7 @@ def _scores(scores: Scores) -> dict[str, object]:
 
 
 def _class_lines(evaluation: ClassEvaluation) -> Iterator[str]:
-    """The scores of classes for people; a class that occurs nowhere is left out."""
+    """Yield the lines of the printed table of classes; absent classes are omitted."""
     total = evaluation.total
     yield f"{_images(evaluation)}, {total.pixels:,} pixels with a true class"
     yield ""
@@ -139,7 +141,7 @@ def _class_lines(evaluation: ClassEvaluation) -> Iterator[str]:
 
 
 def _described_classes(evaluation: ClassEvaluation) -> dict[str, object]:
-    """The scores of classes for programs."""
+    """Return the scores of classes as JSON values."""
     return {
         "pooled": _class_scores(evaluation.total),
         "images": [{"name": image.name} | _class_scores(image.counts) for image in evaluation.images],
@@ -148,7 +150,7 @@ def _described_classes(evaluation: ClassEvaluation) -> dict[str, object]:
 
 
 def _class_scores(counts: ClassCounts) -> dict[str, object]:
-    """The IoU of a class that occurs nowhere is null."""
+    """Return the scores of one comparison; the IoU of an absent class is None."""
     return {
         "pixels": counts.pixels,
         "iou": [None if math.isnan(iou) else iou for iou in counts.iou.tolist()],

@@ -1,4 +1,4 @@
-"""The subcommand ``finetune``: a model that learnt from corrected labels."""
+"""The subcommand ``finetune``: train a model further on corrected labels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from napari_unet_nuclei.cli.options import Quiet, settings_options
 from napari_unet_nuclei.cli.progress import TerminalProgress
 from napari_unet_nuclei.core.settings import FinetuneSettings
 
-FINISH = "Finishing: training ends with this epoch, and the best weights so far are kept."
+FINISH = "Finishing: training ends after this epoch and keeps the best weights so far."
 
 
 @settings_options(FinetuneSettings)
@@ -21,22 +21,22 @@ def finetune_command(
         typer.Option(
             "--base",
             metavar="NAME_OR_FILE",
-            help="The model to start from, or best: the installed model that finds most of the corrected nuclei.",
+            help="Model to start from; best picks the installed model that finds the most corrected nuclei.",
         ),
     ],
     images: Annotated[Path, typer.Option("--images", metavar="DIR", help="Folder with the images.")],
     labels: Annotated[
         Path, typer.Option("--labels", metavar="DIR", help="Folder with corrected labels of the same names.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="MODEL.safetensors", help="The model to be.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="MODEL.safetensors", help="Model file to write.")],
     settings: FinetuneSettings,
     reviewed: Annotated[
         Path | None,
         typer.Option(
             "--reviewed",
             metavar="DIR",
-            help="Folder with a region for each image, a mask image or GeoJSON: what lies outside is ignored. "
-            "Everything was reviewed if not given.",
+            help="Folder with a reviewed region per image, as a mask image or GeoJSON; pixels outside are ignored. "
+            "Without it, whole images count as reviewed.",
         ),
     ] = None,
     channel: Annotated[
@@ -44,7 +44,7 @@ def finetune_command(
         typer.Option(
             "--channel",
             metavar="NAME_OR_NUMBER",
-            help="Channel with the nuclei: its name, or its number from 0.",
+            help="Channel with the nuclei, by name or by number from 0.",
             show_default="automatic",
         ),
     ] = "",
@@ -53,8 +53,8 @@ def finetune_command(
         typer.Option(
             "--reference",
             metavar="DATASET",
-            help="Labelled images that both models are scored on, and that neither teach nor choose: a folder with "
-            "images/ and labels/, or an index.",
+            help="Labelled images to score both models on, not used for training: a folder with images/ and labels/, "
+            "or a CSV index.",
         ),
     ] = None,
     kind: Annotated[
@@ -62,22 +62,22 @@ def finetune_command(
         typer.Option(
             "--kind",
             help="Kind of all images: bright nuclei on dark (fluorescence) or dark nuclei on bright (brightfield). "
-            "Automatic goes by each image's labels.",
+            "By default inferred from each image's labels.",
         ),
     ] = "auto",
     keep_doubtful: Annotated[
-        bool, typer.Option("--keep-doubtful", help="Learn even from images that their labels do not seem to fit.")
+        bool, typer.Option("--keep-doubtful", help="Also train on images that do not seem to match their labels.")
     ] = False,
     keep_worse: Annotated[
-        bool, typer.Option("--keep-worse", help="Write the model also where it is worse than the old one.")
+        bool, typer.Option("--keep-worse", help="Write the model even if it is worse than the old one.")
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Teach a model corrected labels, and find out whether it got better.
+    """Fine-tune a model on corrected labels, and test whether it improved.
 
-    Images whose labels do not fit them are left out and named. Some of the corrected nuclei are held out to judge old
-    and new model; the report beside the new model shows both. A model that is worse is not written. The first Ctrl+C
-    finishes with this epoch, the second cancels.
+    Images that do not match their labels are skipped and listed. Some corrected nuclei are held out to compare the old
+    and the new model; the report beside the new model shows both. A worse model is not written. The first Ctrl+C
+    finishes after the current epoch, the second cancels.
     """
     from napari_unet_nuclei.core.finetune.folders import FinetuneRequest, finetune_folders
 

@@ -1,4 +1,4 @@
-"""The subcommand ``info``: what a bug report needs."""
+"""The subcommand ``info``: the facts that a bug report needs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PACKAGES = ("napari-unet-nuclei", "torch", "numpy", "scipy", "scikit-image", "ti
 
 
 def info_command(as_json: Json = False) -> None:
-    """Show versions, devices, models and folders: what a bug report needs."""
+    """Show versions, devices, models and folders, for bug reports."""
     facts = computer_facts()
     if as_json:
         typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
@@ -27,7 +27,7 @@ def info_command(as_json: Json = False) -> None:
 
 
 def computer_facts() -> dict[str, dict[str, str]]:
-    """Collect what is known about this computer and installation, by topic and name."""
+    """Collect facts about this computer and installation, by topic and name."""
     from napari_unet_nuclei.core.corrections.store import corrections_folder
     from napari_unet_nuclei.core.model.device import available_devices, choose_device
     from napari_unet_nuclei.core.model.number_format import cache_folder
@@ -53,7 +53,7 @@ def computer_facts() -> dict[str, dict[str, str]]:
 
 
 def installed_version(package: str) -> str:
-    """Version of a package without importing it."""
+    """Return the version of a package without importing it."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -61,7 +61,7 @@ def installed_version(package: str) -> str:
 
 
 def package_folder() -> str:
-    """Folder that this program was imported from."""
+    """Return the folder that this program was imported from."""
     spec = importlib.util.find_spec("napari_unet_nuclei")
     assert spec is not None, "a running program has a place"
     assert spec.submodule_search_locations is not None

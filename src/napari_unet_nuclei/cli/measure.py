@@ -1,4 +1,4 @@
-"""The subcommand ``measure``: labels of any origin, in one or more images."""
+"""The subcommand ``measure``: measure labels of any origin in one or more images."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
 def measure_command(
     labels: Annotated[
         Path,
-        typer.Argument(metavar="LABELS", help="Label image: 0 is background, every nucleus has a number of its own."),
+        typer.Argument(metavar="LABELS", help="Label image: 0 is background, every nucleus has its own number."),
     ],
     images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE...", help="Images of the same size; all their channels are measured.")
+        list[Path], typer.Argument(metavar="IMAGE...", help="Images of the same size; all channels are measured.")
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="FILE.csv", help="Table to write; stdout if not given.")
+        Path | None, typer.Option("--out", "-o", metavar="FILE.csv", help="Table to write; stdout by default.")
     ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Measure labelled nuclei in one or more images.
 
-    The table has a row per nucleus, in stacks per nucleus and plane: size, position and shape, and the mean, lowest,
-    highest and total intensity in every channel; of stained tissue in colour also the mean optical density of
-    haematoxylin and DAB.
+    The table has a row per nucleus (in stacks, per nucleus and plane) with size, position and shape, and the mean,
+    minimum, maximum and total intensity in every channel. For colour images of stained tissue it adds the mean optical
+    density of haematoxylin and DAB.
     """
     with TerminalProgress(quiet) as progress:
         table = measure_files(labels, images, progress)
@@ -66,15 +66,15 @@ def measure_files(labels: Path, images: Sequence[Path], progress: Progress) -> p
     Returns
     -------
     pandas.DataFrame
-        As `measure` describes it. Columns of intensities begin with the channel's name where the file has one, else
-        with the file's; lengths are in µm where the label file, or else one of the images, tells the pixel size.
+        As returned by `measure`. Intensity columns begin with the channel's name, or with the file's name if channels
+        are unnamed. Lengths in µm need a pixel size in the label file or in one of the images.
 
     Raises
     ------
     ImageFileError
         If a file cannot be read.
     ImageShapeError
-        If the labels are no labels, or an image differs from them in size.
+        If the labels are not a label image, or an image differs from them in size.
     """
     label_file = read_image(labels)
     files = [read_image(image) for image in images]
@@ -93,24 +93,24 @@ def measure_files(labels: Path, images: Sequence[Path], progress: Progress) -> p
 
 
 def _labels_source(file: ImageFile) -> ImageSource:
-    """Take a file for labels, unless it has channels or colours."""
+    """Return the labels in a file; raise ImageShapeError if it has channels or colours."""
     source = file.source()
     if source.channels > 1:
         raise ImageShapeError(
-            f"{file.path} has {source.channels} channels or colours, so it is no label image. "
-            "Give the labels first and the images after them."
+            f"{file.path} has {source.channels} channels or colours, so it is not a label image. "
+            "Give the labels first, then the images."
         )
     return source
 
 
 def _channel(source: ImageSource, channel: int) -> SegmentedChannel:
-    """Return a whole channel, read plane by plane."""
+    """Return a whole channel, to be read plane by plane."""
     shape = (*source.leading_shape, *source.plane_shape)
     return SegmentedChannel(source, channel, (0,) * len(shape), shape)
 
 
 def _named_channels(files: Sequence[ImageFile]) -> Iterator[tuple[str, SegmentedChannel]]:
-    """Yield all channels of all files under names that tell them apart."""
+    """Yield all channels of all files under unique names."""
     taken: set[str] = set()
     for file in files:
         source = file.source()
@@ -123,7 +123,7 @@ def _named_channels(files: Sequence[ImageFile]) -> Iterator[tuple[str, Segmented
 
 
 def _named_stains(files: Sequence[ImageFile]) -> Iterator[tuple[str, SeparatedStain]]:
-    """Yield the stains of all colour pictures of transmitted light, under the names of their files."""
+    """Yield the stains of all bright-field colour images, named after their files."""
     taken: set[str] = set()
     for file in files:
         source = file.source()
@@ -138,7 +138,7 @@ def _named_stains(files: Sequence[ImageFile]) -> Iterator[tuple[str, SeparatedSt
 
 
 def _names(file: ImageFile, source: ImageSource) -> Sequence[str]:
-    """Name the channels of a file by the file itself, or by the file's name where it does not tell."""
+    """Name the channels as the file does, or after the file if it names none."""
     names = column_names(source, file.channel_names)
     if names == file.channel_names:
         return names

@@ -1,4 +1,4 @@
-"""The subcommand ``models``: which models there are, and the user's own."""
+"""The subcommand ``models``: list the installed models and manage the user's own."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def list_models(as_json: Json = False) -> None:
 
 @models_command.command("show")
 def show_model(model: NameOrFile, as_json: Json = False) -> None:
-    """Show a model's card: what it is for, how it was trained, what it reaches."""
+    """Show a model's card: its purpose, training and measured accuracy."""
     entry = default_registry().find(model)
     description = _describe(entry)
     if as_json:
@@ -51,7 +51,7 @@ def show_model(model: NameOrFile, as_json: Json = False) -> None:
         if isinstance(value, dict):
             typer.echo(f"{name}:")
             for part, what in value.items():
-                lines = what if part == "datasets" else [_text(what)]  # a line for each: a credit can be long
+                lines = what if part == "datasets" else [_text(what)]  # one line each: a credit can be long
                 for line in lines or [""]:
                     typer.echo(f"  {part}: {line}")
         else:
@@ -61,9 +61,11 @@ def show_model(model: NameOrFile, as_json: Json = False) -> None:
 @models_command.command("import")
 def import_model(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A .safetensors file that this program wrote.")],
-    name: Annotated[str, typer.Option("--name", metavar="NAME", help="Name to give it; else that of its card.")] = "",
+    name: Annotated[
+        str, typer.Option("--name", metavar="NAME", help="Name to install it under; by default the name on its card.")
+    ] = "",
 ) -> None:
-    """Copy a model file among your models, so that its name is enough from now on."""
+    """Install a model file, so that commands can refer to it by name."""
     entry = default_registry().add(file, name)
     typer.echo(f"Imported '{entry.name}' to {entry.path}.")
 
@@ -71,7 +73,7 @@ def import_model(
 @models_command.command("export")
 def export_model(
     model: Name,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it; ends in .safetensors.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="File to write, ending in .safetensors.")],
 ) -> None:
     """Copy an installed model to a file, to share it."""
     if file.exists():
@@ -83,9 +85,9 @@ def export_model(
 @models_command.command("rename")
 def rename_model(
     model: Name,
-    new_name: Annotated[str, typer.Argument(metavar="NEW_NAME", help="A name that no other model has.")],
+    new_name: Annotated[str, typer.Argument(metavar="NEW_NAME", help="A name that no installed model has.")],
 ) -> None:
-    """Give one of your models another name; its weights and their hash stay as they are."""
+    """Rename one of your models; its weights and their hash do not change."""
     entry = default_registry().rename(model, new_name)
     typer.echo(f"Renamed '{model}' to '{entry.name}'.")
 
@@ -98,10 +100,10 @@ def remove_model(model: Name) -> None:
 
 
 def _describe(entry: ModelEntry) -> dict[str, object]:
-    """The card with the place of the file, as JSON values."""
+    """Return the card and the path of its file as JSON values."""
     return {"path": str(entry.path), "bundled": entry.bundled, **entry.card.model_dump(mode="json")}
 
 
 def _text(value: object) -> str:
-    """A value as a person reads it."""
+    """Format a value for the terminal."""
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

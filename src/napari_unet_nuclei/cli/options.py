@@ -1,4 +1,4 @@
-"""Options that are generated from settings, so that a setting is described once, and those that several verbs share."""
+"""Options generated from settings classes, and options that several commands share."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ Command: TypeAlias = Callable[..., None]
 SETTINGS_PANEL = "Settings"
 CLASSES_PANEL = "Classes of pixels"
 
-Quiet: TypeAlias = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Show no progress and no messages, only warnings and errors.")
-]
-Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Write the result as JSON on stdout.")]
+Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="Show only warnings and errors.")]
+Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 Void: TypeAlias = Annotated[
     int | None,
-    typer.Option("--void", metavar="ID", help="Pixels of this id have no class.", rich_help_panel=CLASSES_PANEL),
+    typer.Option(
+        "--void", metavar="ID", help="Id of pixels without a class; they are ignored.", rich_help_panel=CLASSES_PANEL
+    ),
 ]
 LabelChannel: TypeAlias = Annotated[
     int | None,
     typer.Option(
         "--label-channel",
         min=0,
-        help="Channel of the labels that holds the class ids, from 0: of colour pictures, 0 is red.",
+        help="Channel of the label images that holds the class ids, from 0; in colour images 0 is red.",
         rich_help_panel=CLASSES_PANEL,
     ),
 ]
@@ -42,22 +42,22 @@ Binary: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--binary",
-        help="Labels are masks of two classes: what is brighter than half of the brightest is 1, the rest 0.",
+        help="Label images are masks of two classes: pixels above half of the maximum are 1, the others 0.",
         rich_help_panel=CLASSES_PANEL,
     ),
 ]
 
 
 def settings_options(kind: type[Settings]) -> Callable[[Command], Command]:
-    """Give a command one option per setting, and ``--settings FILE``, in place of its parameter ``settings``.
+    """Replace a command's parameter ``settings`` by one option per setting and ``--settings FILE``.
 
-    A switch ``x_auto`` is no option: giving ``--x`` turns it off. Options that are given win over the file's values.
-    Options of earlier versions are understood and not shown.
+    A switch ``x_auto`` gets no option: passing ``--x`` turns it off. Options override the values in the file. Options
+    of earlier versions are accepted but hidden.
 
     Parameters
     ----------
     kind : type of Settings
-        The command receives an object of it as ``settings``.
+        Class of the object that the command receives as ``settings``.
     """
     former = list(kind.former)
     names = [name for name in kind.model_fields if name.removesuffix("_auto") not in kind.model_fields.keys() - {name}]
@@ -79,20 +79,20 @@ def settings_options(kind: type[Settings]) -> Callable[[Command], Command]:
 
         signature = inspect.signature(command, eval_str=True)
         own = [parameter for name, parameter in signature.parameters.items() if name != "settings"]
-        with_settings.__signature__ = signature.replace(parameters=[*own, *generated])  # type: ignore[attr-defined]  # which typer reads
+        with_settings.__signature__ = signature.replace(parameters=[*own, *generated])  # type: ignore[attr-defined]  # typer reads it
         return with_settings
 
     return decorate
 
 
 def field_option(kind: type[BaseModel], name: str) -> Any:
-    """Make the annotation of an option from a field: its description is the help, its bounds are the range.
+    """Build an option's annotation from a model field: its description becomes the help, its bounds the range.
 
     Parameters
     ----------
     kind : type of pydantic.BaseModel
     name : str
-        Of the field. The option is None where it was not given.
+        Name of the field. The option's value is None if it is not given.
     """
     field = kind.model_fields[name]
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
@@ -106,27 +106,27 @@ def field_option(kind: type[BaseModel], name: str) -> Any:
         show_default="automatic" if f"{name}_auto" in kind.model_fields else _shown(name, field.default),
         rich_help_panel=SETTINGS_PANEL,
     )
-    return Annotated[field.annotation | None, option]  # type: ignore[operator]  # an annotation that typer reads
+    return Annotated[field.annotation | None, option]  # type: ignore[operator]  # an annotation for typer
 
 
 def _former_option(former: Former) -> Any:
-    """Make the annotation of an option that earlier versions had; one that means nothing now takes any text."""
+    """Build the annotation of an option of an earlier version; one without meaning today accepts any text."""
     kind = Literal[former.values] if former.values else str
     return Annotated[kind | None, typer.Option(hidden=True)]
 
 
 def parse_plane(text: str) -> dict[str, int]:
-    """Read which plane of a stack is meant: ``3`` where there is one leading axis, else ``T=0,Z=3``.
+    """Parse the plane of a stack: ``3`` if there is one leading axis, else ``T=0,Z=3``.
 
     Returns
     -------
     dict
-        Index by letter of the axis; the letter is empty where none was given.
+        Index by letter of the axis; the letter is empty if none is given.
 
     Raises
     ------
     typer.BadParameter
-        If it is neither.
+        If the text has neither form.
 
     Examples
     --------
@@ -138,20 +138,20 @@ def parse_plane(text: str) -> dict[str, int]:
         letter, _, index = part.rpartition("=")
         letter = letter.strip().upper()
         if not index.strip().isdecimal() or letter in plane or letter not in ("", "T", "Z", "Q"):
-            raise typer.BadParameter(f"'{text}' names no plane. Give its index, or one per axis, e.g. 3 or T=0,Z=3.")
+            raise typer.BadParameter(f"'{text}' is not a plane. Give an index, or one per axis: 3 or T=0,Z=3.")
         plane[letter] = int(index)
     if "" in plane and len(plane) > 1:
-        raise typer.BadParameter(f"'{text}': say of every index which axis it belongs to, e.g. T=0,Z=3.")
+        raise typer.BadParameter(f"'{text}': give the axis of every index, e.g. T=0,Z=3.")
     return plane
 
 
 def parse_region(text: str) -> Region | None:
-    """Read a rectangle of pixels, ends not included; None where nothing was given.
+    """Parse a rectangle of pixels, ends excluded; None if the text is empty.
 
     Raises
     ------
     typer.BadParameter
-        If it is none.
+        If the text is not a rectangle with pixels in it.
 
     Examples
     --------
@@ -163,14 +163,16 @@ def parse_region(text: str) -> Region | None:
     try:
         (y0, y1), (x0, x1) = (map(int, side.split(":")) for side in text.split(","))
     except ValueError:
-        raise typer.BadParameter(f"'{text}' is no region. Give Y0:Y1,X0:X1 in pixels, e.g. 0:512,0:512.") from None
+        raise typer.BadParameter(f"'{text}' is not a region. Give Y0:Y1,X0:X1 in pixels, e.g. 0:512,0:512.") from None
     if not (0 <= y0 < y1 and 0 <= x0 < x1):
-        raise typer.BadParameter(f"The region '{text}' has no pixels: Y0:Y1,X0:X1 begin at 0, ends are larger.")
+        raise typer.BadParameter(
+            f"The region '{text}' has no pixels: Y0:Y1,X0:X1 count from 0, and each end must exceed its start."
+        )
     return y0, y1, x0, x1
 
 
 def _shown(name: str, default: object) -> str:
-    """A default as one would type it."""
+    """Format a default as the user would type it."""
     if isinstance(default, bool):
         return name if default else f"no-{name}"
     return str(default)

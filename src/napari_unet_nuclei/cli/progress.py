@@ -1,4 +1,4 @@
-"""Progress on the terminal: a bar and messages on stderr, so that stdout is for results alone."""
+"""Progress on the terminal: a bar and messages on stderr, which leaves stdout to results."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _BAR = "{percentage:3.0f}% |{bar:24}| {elapsed} gone, {remaining} left {postfix}
 
 
 class TerminalProgress:
-    """Shows a verb's progress and takes Ctrl+C as the wish to stop; use it as a context.
+    """Context manager that shows progress and lets Ctrl+C stop the job.
 
-    The first Ctrl+C cancels at the verb's next report; one more interrupts Python at once. Where the job can finish
-    early, the first asks it to finish and keep its best, the second cancels, the third interrupts.
+    The first Ctrl+C cancels at the job's next report, the second interrupts Python at once. If the job can finish
+    early, the first asks it to finish and keep its best result, the second cancels, the third interrupts.
 
     Parameters
     ----------
     quiet : bool
-        Show no bar and no messages but warnings. The bar is also left out where stderr is no terminal.
+        Hide the bar and all messages but warnings. The bar is always hidden if stderr is not a terminal.
     finish : str
-        What finishing early means, for the user; empty where the job cannot finish early.
+        Message for the user who asks to finish early; empty if the job cannot.
     """
 
     def __init__(self, quiet: bool = False, finish: str = "") -> None:
@@ -39,24 +39,24 @@ class TerminalProgress:
         self._previous_handler: signal._HANDLER = signal.default_int_handler
 
     def __enter__(self) -> TerminalProgress:
-        """Show the bar and listen for Ctrl+C."""
-        disabled = True if self.quiet else None  # None: only where stderr is a terminal
+        """Show the bar and install the handler of Ctrl+C."""
+        disabled = True if self.quiet else None  # None: only if stderr is a terminal
         self._bar = tqdm(total=1.0, bar_format=_BAR, disable=disabled, leave=False, file=sys.stderr)
-        if threading.current_thread() is threading.main_thread():  # elsewhere Python allows no handler
+        if threading.current_thread() is threading.main_thread():  # Python allows handlers in the main thread only
             self._previous_handler = signal.signal(signal.SIGINT, self._interrupted)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Take the bar away and give Ctrl+C back."""
+        """Remove the bar and restore the previous handler of Ctrl+C."""
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, self._previous_handler)
         if self._bar is not None:
             self._bar.close()
 
     def report(self, event: Event) -> None:
-        """Show an event; raises `Cancelled` once the user has cancelled."""
+        """Show an event; raise `Cancelled` once the user has cancelled."""
         if self.cancel_requested:
             raise Cancelled
         match event:
@@ -68,17 +68,17 @@ class TerminalProgress:
                 figures = "".join(f", {name} {value:.3f}" for name, value in scores.items())
                 self.say(f"epoch {epoch}: loss {train_loss:.3f}, on validation images {val_loss:.3f}{figures}")
             case Preview():
-                pass  # a terminal shows no pictures
+                pass  # pictures cannot be shown on a terminal
             case _:
                 assert_never(event)
 
     def say(self, message: str, *, always: bool = False) -> None:
-        """Write a line on stderr, above the bar."""
+        """Write a line to stderr, above the bar."""
         if always or not self.quiet:
             tqdm.write(message, file=sys.stderr)
 
     def show_result(self, line: str) -> None:
-        """Write a line on stdout without tearing the bar."""
+        """Write a line to stdout without breaking the bar."""
         with tqdm.external_write_mode(file=sys.stdout):
             typer.echo(line)
 
@@ -88,7 +88,7 @@ class TerminalProgress:
             self._bar.update(fraction - self._bar.n)
 
     def _interrupted(self, number: int, frame: FrameType | None) -> None:
-        """Answer Ctrl+C."""
+        """Handle Ctrl+C."""
         if self.cancel_requested:
             raise KeyboardInterrupt
         if self.finish and not self.finish_requested:

@@ -1,4 +1,4 @@
-"""The subcommand ``segment``: nuclei of files and folders."""
+"""The subcommand ``segment``: segment the nuclei in files and folders."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _help(field: str) -> str:
 
 
 def _switch(field: str, flags: str) -> typer.models.OptionInfo:
-    """An option that turns one kind of result on or off."""
+    """Build an option that turns one kind of output on or off."""
     option: typer.models.OptionInfo = typer.Option(flags, help=_help(field), rich_help_panel=RESULTS_PANEL)
     return option
 
@@ -47,29 +47,35 @@ def segment_command(
     ] = None,
     listed: Annotated[
         Path | None,
-        typer.Option("--list", metavar="FILE", help="A text file with one more path or pattern on every line."),
+        typer.Option("--list", metavar="FILE", help="Text file with further paths or patterns, one per line."),
     ] = None,
     model: Annotated[
-        str, typer.Option("--model", metavar="NAME_OR_FILE", help="An installed model, or a model file.")
+        str, typer.Option("--model", metavar="NAME_OR_FILE", help="Name of an installed model, or a model file.")
     ] = AUTOMATIC,
     axes: Annotated[
-        str, typer.Option("--axes", metavar="AXES", help="What the image's axes are, e.g. TZCYX, if its file is wrong.")
+        str,
+        typer.Option(
+            "--axes", metavar="AXES", help="Axes of the images, e.g. TZCYX, if their files state them wrongly."
+        ),
     ] = "",
     plane: Annotated[
         str,
-        typer.Option("--plane", metavar="PLANE", help="Only this plane of a stack: 3, or T=0,Z=3. All if not given."),
+        typer.Option(
+            "--plane", metavar="PLANE", help="Segment only this plane of a stack: 3, or T=0,Z=3. All planes by default."
+        ),
     ] = "",
     projection: Annotated[
         Literal["none", "maximum", "mean"],
         typer.Option(
-            "--projection", help="Stacks: segment every plane, or the maximum or the mean of all planes along z."
+            "--projection", help="For stacks: segment every plane, or the maximum or mean projection along z."
         ),
     ] = "none",
     region: Annotated[
-        str, typer.Option("--region", metavar="Y0:Y1,X0:X1", help="Only this rectangle, in pixels, ends not included.")
+        str,
+        typer.Option("--region", metavar="Y0:Y1,X0:X1", help="Segment only this rectangle, in pixels, ends excluded."),
     ] = "",
     series: Annotated[
-        int, typer.Option("--series", min=0, help="Which image of a file that holds several, counted from 0.")
+        int, typer.Option("--series", min=0, help="Which image to take from files that hold several, from 0.")
     ] = 0,
     recursive: Annotated[bool, typer.Option("--recursive/--no-recursive", help=_help("recursive"))] = True,
     labels: Annotated[
@@ -93,7 +99,7 @@ def segment_command(
         bool,
         typer.Option(
             "--into-image",
-            help="Write labels into OME-Zarr images themselves (NGFF 0.5 only), not beside them.",
+            help="Write labels into the OME-Zarr images themselves (NGFF 0.5 only) instead of beside them.",
             rich_help_panel=LARGE_PANEL,
         ),
     ] = False,
@@ -116,26 +122,26 @@ def segment_command(
         ),
     ] = 0,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only list what would be done with which image; nothing is written.")
+        bool, typer.Option("--dry-run", help="Only list what would be done with each image; write nothing.")
     ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Segment the nuclei in images.
 
-    For every image, DIR receives its labels (NAME_labels.tif), a table with a row per nucleus (NAME_table.csv) and
-    whatever else is asked for; for the run as a whole the table of all nuclei (nuclei.csv), summary.csv, run.json and
-    a report to look at (report.html).
+    Writes into DIR, for each image, its labels (NAME_labels.tif), a table with a row per nucleus (NAME_table.csv) and
+    any other outputs requested; for the whole run, a table of all nuclei (nuclei.csv), summary.csv, run.json and a
+    report (report.html).
 
-    OME-Zarr images, and images larger than memory, are segmented block by block into NAME_labels.ome.zarr.
+    OME-Zarr images and images larger than memory are segmented block by block into NAME_labels.ome.zarr.
 
-    A file that cannot be read is listed at the end, and the others are done. A run that was interrupted goes on from
-    there when it is started again: what is done with the same image, model and settings is skipped.
+    Files that cannot be read are listed at the end; the others are processed. Run the same command again to resume an
+    interrupted run: images already done with the same model and settings are skipped.
     """
     from napari_unet_nuclei.core.executors.cluster import executor_for
     from napari_unet_nuclei.core.executors.malloc import keep_freed_memory
     from napari_unet_nuclei.core.folder.large_image import BlockSettings
-    from napari_unet_nuclei.core.folder.plan import plan_files  # what reads and measures is slow to import
+    from napari_unet_nuclei.core.folder.plan import plan_files  # slow to import
     from napari_unet_nuclei.core.segment.template import RequestTemplate
 
     batch = BatchSettings(
@@ -153,9 +159,9 @@ def segment_command(
         settings, model, axes.upper(), parse_plane(plane), parse_region(region), series, projection
     )
     if scheduler and workers:
-        raise typer.BadParameter("Give an address, or a number of workers.", param_hint="--scheduler, --workers")
+        raise typer.BadParameter("Give either an address or a number of workers.", param_hint="--scheduler, --workers")
     given = [*(paths or []), *(_read_list(listed) if listed else [])]
-    if scheduler or workers:  # which work in other folders
+    if scheduler or workers:  # their working folder is another
         out, given = out.absolute(), [path.absolute() for path in given]
     if not given:
         raise typer.BadParameter("Give image files, folders or patterns, or --list FILE.", param_hint="PATH...")
@@ -170,7 +176,7 @@ def segment_command(
 
 
 def _read_list(file: Path) -> list[Path]:
-    """Read paths, one a line; empty lines are passed over."""
+    """Read paths, one per line; empty lines are skipped."""
     from napari_unet_nuclei.core.errors import ImageFileError
     from napari_unet_nuclei.core.image.io.find import read_list
 
@@ -207,11 +213,9 @@ def _run(
         try:
             report = run_plan(plan, template, batch, progress, show, blocks)
         except Cancelled:
-            typer.echo(
-                f"{done} of {len(plan.files)} images are done. The same command will go on from there.", err=True
-            )
+            typer.echo(f"{done} of {len(plan.files)} images are done. Run the same command again to resume.", err=True)
             raise
-        for record in report.doubtful:  # by comparison with the others, which are known at the end
+        for record in report.doubtful:  # found by comparing all images at the end
             if record.image not in warned:
                 progress.say(f"Warning: {record.image}: {record.warning}", always=True)
     if as_json:
@@ -220,7 +224,7 @@ def _run(
 
 
 def _line(record: FileRecord) -> str:
-    """What is said of an image that is done."""
+    """Format the result of one image."""
     found = f"{record.classes} classes" if record.classes else f"{record.nuclei} nuclei"
     took = "done before" if record.skipped else f"in {record.seconds:.1f} s"
     return f"{record.image}: {found} {took}, {record.labels}"
@@ -259,7 +263,7 @@ def _prospect_line(prospect: Prospect) -> str:
 
 
 def _end(failed: Sequence[tuple[str, str]], total: int, what: str) -> None:
-    """List what failed, and leave with the exit code for it."""
+    """List failures and exit with 1, if there are any."""
     if not failed:
         return
     typer.echo(f"{len(failed)} of {total} {what}:", err=True)

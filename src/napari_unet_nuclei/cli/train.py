@@ -1,4 +1,4 @@
-"""The subcommand ``train``: a model from a set of labelled images."""
+"""The subcommand ``train``: train a model on labelled images."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from napari_unet_nuclei.core.train.layouts import Condition
 
 INPUTS: tuple[tuple[InputName, ...], ...] = (("nuclei",), ("nuclei", "density"))
-"""What networks for nuclei can read."""
+"""Valid inputs of networks for nuclei."""
 
-FINISH = "Finishing: training ends with this epoch, and the best weights so far are kept."
+FINISH = "Finishing: training ends after this epoch and keeps the best weights so far."
 
 
 @settings_options(TrainSettings)
@@ -45,23 +45,23 @@ def train_command(
         list[Path],
         typer.Argument(
             metavar="DATASET",
-            help="One data set or several, each divided by itself: a CSV file with a column 'image', optionally "
-            "'split' (train or val) and 'field', and images/ and labels/ beside it; or a folder with images/ and "
-            "labels/; or a folder with ID/images/ and ID/masks/. The epoch with the best mean of the sets is kept.",
+            help="One or more data sets, each split on its own: a CSV file with a column 'image', optionally 'split' "
+            "(train or val) and 'field', and images/ and labels/ beside it; a folder with images/ and labels/; or a "
+            "folder with ID/images/ and ID/masks/. The epoch with the best mean score over the sets is kept.",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="MODEL.safetensors", help="The model to be.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="MODEL.safetensors", help="Model file to write.")],
     settings: TrainSettings,
     task: Annotated[
-        TaskName, typer.Option("--task", help="Tell nuclei apart, or tell the class of every pixel.")
+        TaskName, typer.Option("--task", help="Separate nuclei (instances), or classify every pixel (semantic).")
     ] = "instances",
     where: Annotated[
         list[str] | None,
         typer.Option(
             "--where",
             metavar="COLUMN=VALUE",
-            help="Use only rows of the CSV files with this value, or with COLUMN!=VALUE without it; may be repeated. "
-            "A data set without the column is used whole, with a warning.",
+            help="Use only the rows of CSV files that have this value, or with COLUMN!=VALUE those that do not; "
+            "repeatable. A data set without the column is used whole, with a warning.",
         ),
     ] = None,
     weight: Annotated[
@@ -69,8 +69,8 @@ def train_command(
         typer.Option(
             "--weight",
             metavar="NAME=WEIGHT",
-            help="Draw images of the data set in the folder NAME this many times as often as by default; may be "
-            "repeated. By default a set of n fields is drawn √n times as often as a set of one.",
+            help="Draw images of the data set in folder NAME this many times as often as by default; repeatable. "
+            "By default a set of n fields is drawn √n times as often as a set of one.",
         ),
     ] = None,
     base: Annotated[
@@ -91,8 +91,8 @@ def train_command(
             "--in-channels",
             min=1,
             max=64,
-            help="Channels that the network takes at once: 3 for colours.",
-            show_default="as --inputs says; for classes, those of the first image",
+            help="Input channels of the network: 3 for colours.",
+            show_default="from --inputs; for classes, from the first image",
         ),
     ] = None,
     inputs: Annotated[
@@ -100,19 +100,19 @@ def train_command(
         typer.Option(
             "--inputs",
             metavar="NAME,...",
-            help="What a network for nuclei reads: nuclei (a fluorescence channel, haematoxylin, or optical density), "
-            "or nuclei,density (and the density of all stains together).",
+            help="Inputs of a network for nuclei: nuclei (a fluorescence channel, haematoxylin or optical density), or "
+            "nuclei,density (plus the density of all stains together).",
             show_default="nuclei,density, or those of --base",
         ),
     ] = "",
-    base_width: field_option(Architecture, "base_width") = None,  # type: ignore[valid-type]  # which typer reads
+    base_width: field_option(Architecture, "base_width") = None,  # type: ignore[valid-type]  # typer reads it
     depth: field_option(Architecture, "depth") = None,  # type: ignore[valid-type]
     class_names: Annotated[
         str,
         typer.Option(
             "--class-names",
             metavar="NAME,NAME,...",
-            help="Names of all classes by their ids from 0; found out from the labels if not given.",
+            help="Names of all classes in the order of their ids from 0; by default numbered as in the labels.",
             rich_help_panel=CLASSES_PANEL,
         ),
     ] = "",
@@ -124,27 +124,24 @@ def train_command(
         typer.Option(
             "--about",
             metavar="FILE.json",
-            help="What the model's card is to say: description, image_kind (fluorescence or brightfield), licence, "
-            "limits; data_licence, of data sets whose index has no column 'licence'; credits, a list of name, licence "
-            "and credit of each data set.",
+            help="Text for the model's card: description, image_kind (fluorescence or brightfield), licence, limits; "
+            "data_licence, for data sets whose index has no column 'licence'; credits, a list with name, licence and "
+            "credit of each data set.",
         ),
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the checkpoint of a run that was ended.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume from the checkpoint of an interrupted run.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a model from nothing, or from another model.
+    """Train a model from scratch, or from another model.
 
-    Where a data set does not say which images judge the model, some are set aside, never part of a field.
-    Writes the model, and beside it a history with a row per epoch and a report with pictures. The first Ctrl+C finishes
-    with this epoch and keeps the best weights so far; the second cancels, and --resume goes on later from the last
-    epoch.
+    A data set without a split of its own is split at random, whole fields at a time. Writes the model, and beside it a
+    history with a row per epoch and a report with pictures. The first Ctrl+C finishes after the current epoch and keeps
+    the best weights so far; the second cancels, and --resume continues later from the last epoch.
     """
     names = tuple(name.strip() for name in class_names.split(",")) if class_names else ()
     coding = ClassCoding(label_channel, void, binary)
     if task == "instances" and (names or coding != ClassCoding()):
-        raise typer.BadParameter("Classes are told with --task semantic only.", param_hint="--task")
+        raise typer.BadParameter("This option requires --task semantic.", param_hint="--task")
     shape = _shape(architecture, {"base_width": base_width, "depth": depth}, bool(base))
     _check_name(out)
     from napari_unet_nuclei.core.train.breakdown import OVERALL
@@ -173,7 +170,7 @@ def train_command(
 
 
 def _shape(name: str, changed: dict[str, int | None], from_base: bool) -> Architecture | None:
-    """The network's shape as it was asked for; None where it is that of the model to start from."""
+    """Return the requested network shape; None to keep that of the base model."""
     given = {part: value for part, value in changed.items() if value is not None}
     if name and name not in ARCHITECTURES:
         raise typer.BadParameter(f"'{name}' is not one of {', '.join(ARCHITECTURES)}.", param_hint="--architecture")
@@ -183,11 +180,11 @@ def _shape(name: str, changed: dict[str, int | None], from_base: bool) -> Archit
 
 
 def _inputs(text: str, task: TaskName, in_channels: int | None) -> tuple[InputName, ...]:
-    """Read which signals the network is to see."""
+    """Parse the input signals of the network."""
     if not text:
         return ()
     if task == "semantic" or in_channels is not None:
-        raise typer.BadParameter("It is for nuclei only, and takes the place of --in-channels.", param_hint="--inputs")
+        raise typer.BadParameter("This option is for nuclei only, and excludes --in-channels.", param_hint="--inputs")
     for known in INPUTS:
         if tuple(name.strip() for name in text.split(",")) == known:
             return known
@@ -196,7 +193,7 @@ def _inputs(text: str, task: TaskName, in_channels: int | None) -> tuple[InputNa
 
 
 def _check_name(out: Path) -> None:
-    """A model is named after its file."""
+    """Check that the file's stem, which becomes the model's name, is valid."""
     if out.suffix != SUFFIX:
         raise typer.BadParameter(f"'{out}' must end in {SUFFIX}.", param_hint="--out")
     try:
@@ -209,7 +206,7 @@ def _check_name(out: Path) -> None:
 
 
 def _datasets(paths: Sequence[Path], weights: Sequence[str]) -> tuple[DataSet, ...]:
-    """The data sets with their names and weights."""
+    """Name the data sets and set their weights."""
     from napari_unet_nuclei.core.train.division import DataSet, named, weighted
 
     datasets = named([DataSet(path) for path in paths])
@@ -220,7 +217,7 @@ def _datasets(paths: Sequence[Path], weights: Sequence[str]) -> tuple[DataSet, .
 
 
 def _conditions(where: Sequence[str]) -> tuple[Condition, ...]:
-    """Which rows of the index are wanted."""
+    """Parse the conditions on rows of the index."""
     from napari_unet_nuclei.core.train.layouts import Condition
 
     try:

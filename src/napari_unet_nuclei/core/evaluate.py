@@ -107,45 +107,54 @@ class ClassEvaluation:
         return pool_classes(image.counts for image in self.images)
 
 
-def evaluate_folders(predictions: Path, labels: Path, progress: Progress | None = None) -> Evaluation:
+def evaluate(predictions: Path | str, labels: Path | str, progress: Progress | None = None) -> Evaluation:
     """Compare predicted labels with true ones, file by file.
 
     Parameters
     ----------
-    predictions, labels : Path
-        Two folders whose files have matching names (``a.tif`` or ``a_labels.tif`` for ``a.png``), subfolders included,
-        or two files. Stacks are compared plane by plane.
+    predictions, labels : Path or str
+        Two label files, or two folders whose files have matching names (``a.tif`` or ``a_labels.tif`` for ``a.png``,
+        subfolders included). Stacks are compared plane by plane.
     progress : Progress, optional
-        Gets a report for every file.
+        Receives an event per file.
 
     Returns
     -------
     Evaluation
-        Files without a partner, or that do not match it, are listed as problems; the others are compared.
+        Files without a partner, or that do not fit it, are listed as problems; the others are compared.
 
     Raises
     ------
     ImageFileError
-        If no file could be compared; the message says why.
+        If no files could be compared; the message says why.
+
+    Examples
+    --------
+    >>> from napari_unet_nuclei import evaluate, fluorescent_nuclei, write_labels
+    >>> true = fluorescent_nuclei(shape=(160, 160), count=12).labels
+    >>> write_labels("true.tif", true)
+    >>> write_labels("found.tif", true * (true != 1))  # one nucleus was missed
+    >>> evaluation = evaluate("found.tif", "true.tif")
+    >>> float(evaluation.pooled.f1[0]) < 1.0, evaluation.problems
+    (True, ())
     """
-    compared, problems = _compare_all(predictions, labels, compare_files, progress or Silent())
+    compared, problems = _compare_all(Path(predictions), Path(labels), compare_files, progress or Silent())
     return Evaluation(tuple(ComparedImage(name, comparison) for name, comparison in compared), problems)
 
 
 def evaluate_classes(
-    predictions: Path, labels: Path, coding: ClassCoding | None = None, progress: Progress | None = None
+    predictions: Path | str, labels: Path | str, coding: ClassCoding | None = None, progress: Progress | None = None
 ) -> ClassEvaluation:
-    """Compare predicted classes with true ones, file by file.
+    """Compare predicted classes of pixels with true ones, file by file.
 
     Parameters
     ----------
-    predictions, labels : Path
-        As for `evaluate_folders`: images of class ids.
+    predictions, labels : Path or str
+        Images of class ids, as files or folders like those of `evaluate`.
     coding : ClassCoding, optional
-        How the true labels encode classes. Predictions use the same coding; with a single channel, they need not name
-        it.
+        How the true labels store classes. Predictions are read the same way; one of a single channel needs none named.
     progress : Progress, optional
-        Gets a report for every file.
+        Receives an event per file.
 
     Returns
     -------
@@ -154,13 +163,20 @@ def evaluate_classes(
     Raises
     ------
     ImageFileError
-        If no file could be compared; the message says why.
+        If no files could be compared; the message says why.
+
+    Examples
+    --------
+    >>> from napari_unet_nuclei import evaluate_classes, write_class_set
+    >>> write_class_set("cells", images=1, shape=(64, 64))
+    >>> evaluate_classes("cells/labels", "cells/labels").total.mean_iou
+    1.0
     """
 
     def compare(predicted: Path, true: Path) -> ClassCounts:
         return compare_class_files(predicted, true, coding or ClassCoding())
 
-    compared, problems = _compare_all(predictions, labels, compare, progress or Silent())
+    compared, problems = _compare_all(Path(predictions), Path(labels), compare, progress or Silent())
     return ClassEvaluation(tuple(ComparedClasses(name, counts) for name, counts in compared), problems)
 
 

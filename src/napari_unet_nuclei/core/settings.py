@@ -124,8 +124,14 @@ def _message(problem: ErrorDetails) -> str:
     return problem["msg"].removeprefix("Value error, ")
 
 
-def read_settings(path: Path, kind: type[SettingsType]) -> SettingsType:
-    """Read settings from a JSON file, as a dock saves them or ``run.json`` contains them.
+def read_settings(path: Path | str, kind: type[SettingsType]) -> SettingsType:
+    """Read settings from a JSON file: one that a dock saved, or the ``run.json`` of a folder of results.
+
+    Parameters
+    ----------
+    path : Path or str
+    kind : type
+        `SegmentSettings`, `BatchSettings`, `TrainSettings` or `FinetuneSettings`.
 
     Raises
     ------
@@ -133,7 +139,7 @@ def read_settings(path: Path, kind: type[SettingsType]) -> SettingsType:
         If the file is unreadable or not JSON, or has invalid values.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SettingsError(f"The settings file {path} cannot be read as JSON: {error}.") from error
     if isinstance(values, dict):
@@ -187,13 +193,13 @@ class SegmentSettings(Settings):
     channel_auto: bool = choice(
         True,
         "Use the channel that carries the nuclei: the only one, the one whose name says so (DAPI, Hoechst, nuclei, …), "
-        "or in colour pictures what shows them best.",
+        "or in colour images the signal that shows them best.",
     )
-    channel: str = choice("", "Channel with the nuclei: its name, or its number from 0.")
+    channel: str = choice("", "Channel with the nuclei, by name or by number from 0.")
     kind: Literal["auto", "fluorescence", "brightfield"] = choice(
         "auto",
         "Kind of image: bright nuclei on dark (fluorescence), or dark nuclei on bright (brightfield: H&E, IHC, any "
-        "other stain, or unstained). Automatic tells it from the image.",
+        "other stain, or unstained). Automatic recognises it from the image.",
         title="Kind of image",
         values={
             "auto": "automatic",
@@ -204,37 +210,38 @@ class SegmentSettings(Settings):
     diameter_auto: bool = choice(True, "Estimate the typical nucleus diameter from the image.")
     diameter: float = number(
         22.0,
-        "Typical nucleus diameter; the image is rescaled by it to the size that the model knows.",
+        "Typical nucleus diameter. Images are rescaled so that nuclei have the size that the model was trained on.",
         "px",
         ge=0.01,
         le=5000,
         step=0.5,
     )
-    diameter_unit: Literal["px", "µm"] = choice("px", "Unit of the diameter: image pixels, or µm by the pixel size.")
-    foreground_auto: bool = choice(True, "Use the foreground threshold that was fitted with the model.")
+    diameter_unit: Literal["px", "µm"] = choice(
+        "px", "Unit of the diameter: image pixels, or µm, which needs the pixel size."
+    )
+    foreground_auto: bool = choice(True, "Use the threshold fitted with the model.")
     foreground: float = number(
         0.5,
-        "Probability above which a pixel belongs to a nucleus: lower finds dimmer nuclei and wider outlines.",
+        "Probability above which a pixel belongs to a nucleus. Lower finds dimmer nuclei and widens outlines.",
         ge=0.01,
         le=0.99,
         step=0.01,
     )
-    split_auto: bool = choice(True, "Use the depth that was fitted with the model.")
+    split_auto: bool = choice(True, "Use the depth fitted with the model.")
     split: float = number(
         0.4,
-        "Split touching nuclei where the notch between their middles is deeper than this: lower splits more, higher "
-        "splits less.",
+        "Split touching nuclei if the notch between them is deeper than this. Lower splits more, higher splits less.",
         ge=0.01,
         le=0.99,
         step=0.01,
     )
-    min_size_auto: bool = choice(True, "Use the minimum size that was fitted with the model, at the image's scale.")
-    min_size: int = number(20, "Nuclei with a smaller area are dropped.", "px²", ge=0, le=1_000_000, step=1)
-    score_auto: bool = choice(True, "Use the lowest score that was fitted with the model.")
+    min_size_auto: bool = choice(True, "Use the minimum size fitted with the model, scaled to the image.")
+    min_size: int = number(20, "Drop nuclei with a smaller area.", "px²", ge=0, le=1_000_000, step=1)
+    score_auto: bool = choice(True, "Use the minimum score fitted with the model.")
     score: float = number(
         0.5,
-        "Drop doubtful nuclei: those whose probability of being right is lower than this. Lower keeps more, higher "
-        "drops more.",
+        "Drop doubtful nuclei: those whose probability of being right is below this. Lower keeps more, higher drops "
+        "more.",
         ge=0,
         le=0.99,
         step=0.01,
@@ -251,39 +258,39 @@ class SegmentSettings(Settings):
 class BatchSettings(Settings):
     """Which images a run over many files takes, and what it writes for them."""
 
-    recursive: bool = choice(True, "Look into folders within folders too.")
+    recursive: bool = choice(True, "Include subfolders.")
     labels: Literal["tif", "ome.tif", "ome.zarr"] = choice(
-        "tif", "File format of the labels; those of OME-Zarr images and of images larger than memory are OME-Zarr."
+        "tif", "File format of the labels. OME-Zarr images and images larger than memory always get OME-Zarr labels."
     )
-    table: bool = choice(True, "Write a table for every image, with a row per nucleus (CSV).")
-    joint_table: bool = choice(True, "Write one table with the nuclei of all images (nuclei.csv).")
-    parquet: bool = choice(False, "Write the tables as Parquet too; needs the package pyarrow.")
-    rois: bool = choice(False, "Write the outlines as ImageJ ROIs, one zip per image.")
-    geojson: bool = choice(False, "Write the outlines as GeoJSON for QuPath, one file per image.")
-    overlay: bool = choice(False, "Write a picture of every image with the outlines drawn in (PNG).")
-    overwrite: bool = choice(False, "Do again what is done already with the same image, model and settings.")
+    table: bool = choice(True, "Write a table per image, with a row per nucleus (CSV).")
+    joint_table: bool = choice(True, "Write one table of the nuclei of all images (nuclei.csv).")
+    parquet: bool = choice(False, "Also write the tables as Parquet; needs the package pyarrow.")
+    rois: bool = choice(False, "Write outlines as ImageJ ROIs, one zip file per image.")
+    geojson: bool = choice(False, "Write outlines as GeoJSON for QuPath, one file per image.")
+    overlay: bool = choice(False, "Write a picture of each image with its outlines (PNG).")
+    overwrite: bool = choice(False, "Redo images that are already done with the same model and settings.")
 
 
 class TrainSettings(Settings):
     """How a network is trained. Whichever of steps, epochs and time runs out first ends the training."""
 
-    steps_auto: bool = choice(True, "Train until the time limit, however many steps that are.")
+    steps_auto: bool = choice(True, "Train until the time limit, whatever the number of steps.")
     steps: int = number(10_000, "Optimiser steps.", "steps", ge=1, le=10_000_000)
-    epochs_auto: bool = choice(True, "Train until the time limit, however many epochs that are.")
-    epochs: int = number(30, "Epochs; a validation ends each of them.", "epochs", ge=1, le=1_000_000)
-    time: float = number(3600.0, "Time limit; the learning rate falls to zero just then.", "s", ge=1, le=2_592_000)
-    epoch_steps: int = number(400, "Steps from one validation to the next.", "steps", ge=1, le=100_000)
-    patience: int = number(30, "Stop after this many validations without a better result.", "epochs", ge=1, le=10_000)
-    batch: int = number(8, "Crops in one step.", ge=1, le=1024)
+    epochs_auto: bool = choice(True, "Train until the time limit, whatever the number of epochs.")
+    epochs: int = number(30, "Epochs, each of which ends with a validation.", "epochs", ge=1, le=1_000_000)
+    time: float = number(3600.0, "Time limit, at which the learning rate reaches zero.", "s", ge=1, le=2_592_000)
+    epoch_steps: int = number(400, "Steps between validations.", "steps", ge=1, le=100_000)
+    patience: int = number(30, "Stop after this many validations without improvement.", "epochs", ge=1, le=10_000)
+    batch: int = number(8, "Crops per step.", ge=1, le=1024)
     crop: int = number(256, "Side of a training crop.", "px", ge=32, le=2048, step=32)
-    learning_rate: float = number(0.002, "Highest learning rate.", ge=1e-6, le=1.0, step=0.0001)
-    weight_decay: float = number(0.0001, "Pull of the weights towards zero.", ge=0, le=1, step=0.0001)
-    augmentation: float = number(1.0, "Strength of the augmentation: 0 only flips and turns.", ge=0, le=1, step=0.1)
+    learning_rate: float = number(0.002, "Maximum learning rate.", ge=1e-6, le=1.0, step=0.0001)
+    weight_decay: float = number(0.0001, "Strength of the pull of the weights towards zero.", ge=0, le=1, step=0.0001)
+    augmentation: float = number(1.0, "Strength of the augmentation; 0 only flips and rotates.", ge=0, le=1, step=0.1)
     layers: Literal["all", "decoder", "heads"] = choice(
         "all", "Layers that are trained; the others keep the weights of the model that training starts from."
     )
-    seed: int = number(0, "Start of all random draws: the same seed and thread count repeat a run.", ge=0, le=2**31 - 1)
-    device: str = choice("auto", "Where the network is trained: auto, cpu, cuda, cuda:N or mps.")
+    seed: int = number(0, "Random seed. The same seed and thread count reproduce a run.", ge=0, le=2**31 - 1)
+    device: str = choice("auto", "Device to train on: auto, cpu, cuda, cuda:N or mps.")
 
     @property
     def step_limit(self) -> float:
@@ -296,25 +303,27 @@ class TrainSettings(Settings):
 class FinetuneSettings(Settings):
     """How a model is taught corrections. Whichever of steps, epochs and time runs out first ends the training."""
 
-    time: float = number(180.0, "Time limit; the learning rate falls to zero just then.", "s", ge=1, le=86_400, step=30)
+    time: float = number(180.0, "Time limit, at which the learning rate reaches zero.", "s", ge=1, le=86_400, step=30)
     strength: float = number(
         0.8,
-        "How far the model may move away from what it was, as the largest share of new weights: low keeps more of the "
-        "old model, high follows the corrections more.",
+        "How far the model may move from the old one, as the maximum share of new weights. Low keeps more of the old "
+        "model, high follows the corrections more.",
         ge=0.1,
         le=1.0,
         step=0.1,
     )
-    steps_auto: bool = choice(True, "Train until the time limit, however many steps that are.")
+    steps_auto: bool = choice(True, "Train until the time limit, whatever the number of steps.")
     steps: int = number(600, "Optimiser steps.", "steps", ge=1, le=1_000_000, step=50)
-    epochs_auto: bool = choice(True, "Train until the time limit, however many epochs that are.")
-    epochs: int = number(10, "Epochs; a validation ends each of them.", "epochs", ge=1, le=100_000)
-    epoch_steps: int = number(50, "Steps from one validation to the next.", "steps", ge=1, le=100_000)
-    learning_rate: float = number(0.001, "Highest learning rate.", ge=1e-6, le=1.0, step=0.0001)
+    epochs_auto: bool = choice(True, "Train until the time limit, whatever the number of epochs.")
+    epochs: int = number(10, "Epochs, each of which ends with a validation.", "epochs", ge=1, le=100_000)
+    epoch_steps: int = number(50, "Steps between validations.", "steps", ge=1, le=100_000)
+    learning_rate: float = number(0.001, "Maximum learning rate.", ge=1e-6, le=1.0, step=0.0001)
     layers: Literal["all", "decoder", "heads"] = choice(
         "all", "Layers that are trained; the others keep the weights of the old model."
     )
-    augmentation: float = number(0.7, "Strength of the augmentation: 0 only flips and turns.", ge=0, le=1, step=0.1)
-    rehearsal: bool = choice(True, "Show the network, among the corrections, crops that the bundled model learnt from.")
-    seed: int = number(0, "Start of all random draws: the same seed and thread count repeat a run.", ge=0, le=2**31 - 1)
-    device: str = choice("auto", "Where the network is trained: auto, cpu, cuda, cuda:N or mps.")
+    augmentation: float = number(0.7, "Strength of the augmentation; 0 only flips and rotates.", ge=0, le=1, step=0.1)
+    rehearsal: bool = choice(
+        True, "Mix crops from the bundled model's training data among the corrections, against forgetting."
+    )
+    seed: int = number(0, "Random seed. The same seed and thread count reproduce a run.", ge=0, le=2**31 - 1)
+    device: str = choice("auto", "Device to train on: auto, cpu, cuda, cuda:N or mps.")

@@ -135,16 +135,33 @@ def dask_cluster(scheduler: str = "", workers: int = 0) -> Iterator[Cluster]:
     Parameters
     ----------
     scheduler : str
-        Its address, such as ``tcp://host:8786`` or ``tls://host:8786``, for which Dask's own configuration names the
-        certificates. Whoever reaches a scheduler can run programs on its workers.
+        Address of the scheduler, such as ``tcp://host:8786``. For ``tls://host:8786`` Dask's own configuration names
+        the certificates. Anyone who can reach a scheduler can run programs on its workers.
     workers : int
-        Where there is no address: how many processes of one thread each to start, which listen to this computer alone
-        and end with the context.
+        Without an address: number of single-threaded processes to start. They listen to this computer only and end
+        with the context.
+
+    Yields
+    ------
+    Cluster
+        An executor for `segment_slide` and `segment_folder`.
 
     Raises
     ------
     ClusterError
         If Dask is not installed, the scheduler does not answer, or its workers lack this package.
+
+    Examples
+    --------
+    In a script, put the call under ``if __name__ == "__main__":``, because workers import the script.
+
+    >>> import tifffile
+    >>> from napari_unet_nuclei import dask_cluster, fluorescent_nuclei, segment_slide
+    >>> tifffile.imwrite("slide.tif", fluorescent_nuclei(shape=(256, 256), count=20).image)
+    >>> with dask_cluster(workers=1) as cluster:
+    ...     result = segment_slide("slide.tif", "slide_labels.ome.zarr", executor=cluster)
+    >>> result.count > 0
+    True
     """
     try:
         from distributed import Client, LocalCluster

@@ -266,15 +266,15 @@ def default_registry() -> ModelRegistry:
     return ModelRegistry(Path(own) if own else user_data_path("napari-unet-nuclei", appauthor=False) / "models")
 
 
-def load_model(name: str = DEFAULT, registry: ModelRegistry | None = None) -> Model:
+def load_model(name: str | Path = DEFAULT, registry: ModelRegistry | None = None) -> Model:
     """Load a model by name or path.
 
     Parameters
     ----------
-    name : str
+    name : str or Path
         Name of an installed model, or path of a ``.safetensors`` file.
     registry : ModelRegistry, optional
-        Default: this computer's.
+        Where to look for the name; the models installed on this computer if not given.
 
     Returns
     -------
@@ -285,7 +285,14 @@ def load_model(name: str = DEFAULT, registry: ModelRegistry | None = None) -> Mo
     ------
     UnknownModelError, ModelFileError
         If there is no such model, or its file cannot be used.
+
+    Examples
+    --------
+    >>> from napari_unet_nuclei import load_model
+    >>> model = load_model("nuclei")
+    >>> model.card.name, model.card.task
+    ('nuclei', 'instances')
     """
     from napari_unet_nuclei.core.model.file import read_model  # PyTorch is imported when a model is first needed
 
-    return read_model((registry or default_registry()).find(name).path)
+    return read_model((registry or default_registry()).find(str(name)).path)

@@ -67,13 +67,13 @@ def _speck(shape: tuple[int, int], diameter: float, rng: np.random.Generator) ->
     return Nucleus(y, x, diameter * rng.uniform(0.12, 0.22), seed=int(rng.integers(2**31)))
 
 
-def write_class_set(folder: Path, images: int = 12, shape: tuple[int, int] = (256, 256)) -> None:
+def write_class_set(folder: Path | str, images: int = 12, shape: tuple[int, int] = (256, 256)) -> None:
     """Write images of `cell_classes`, with seeds from 0, and their class ids into two folders of PNG files.
 
     Parameters
     ----------
-    folder : Path
-        Gets ``images/`` and ``labels/``; existing files are replaced.
+    folder : Path or str
+        Receives ``images/`` and ``labels/``; files of the same names are replaced.
     images : int
         Number of images.
     shape : tuple of int
@@ -83,9 +83,17 @@ def write_class_set(folder: Path, images: int = 12, shape: tuple[int, int] = (25
     ------
     OutputFileError
         If a file cannot be written.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from napari_unet_nuclei import write_class_set
+    >>> write_class_set("cells", images=2, shape=(64, 64))
+    >>> sorted(path.name for path in Path("cells/labels").iterdir())
+    ['cells_00.png', 'cells_01.png']
     """
     for seed in range(images):
         sample = cell_classes(seed, shape)
         for kind, pixels in ((IMAGES, sample.image), (LABELS, sample.labels.astype(np.uint8))):
-            with atomic(folder / kind / f"cells_{seed:02}.png") as temporary:
+            with atomic(Path(folder) / kind / f"cells_{seed:02}.png") as temporary:
                 temporary.write_bytes(iio.imwrite("<bytes>", pixels, extension=".png"))

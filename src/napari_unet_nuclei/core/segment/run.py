@@ -11,9 +11,8 @@ import numpy as np
 from torch import nn
 
 from napari_unet_nuclei.core.errors import ImageShapeError
-from napari_unet_nuclei.core.image.axes import guess_axes
 from napari_unet_nuclei.core.image.channels import named_channel
-from napari_unet_nuclei.core.image.io.image_file import named_source
+from napari_unet_nuclei.core.image.io.image_file import ImageFile
 from napari_unet_nuclei.core.image.kind import possible_looks
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.image.plane import ImageKind, PlaneLook, PlaneReader, Transform, open_plane, sample_pixels
@@ -25,6 +24,7 @@ from napari_unet_nuclei.core.model.registry import AUTOMATIC, default_registry
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Silent
 from napari_unet_nuclei.core.segment.classes import classify
 from napari_unet_nuclei.core.segment.evidence import ChosenLook, choose_look
+from napari_unet_nuclei.core.segment.inputs import make_request
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner, place_network
 from napari_unet_nuclei.core.segment.nuclei import FoundNuclei, find_nuclei, given_diameter
 from napari_unet_nuclei.core.segment.predict import thresholds_at
@@ -43,8 +43,8 @@ TURNED: dict[Transform, str] = {
 
 
 def segment(
-    image: AnyArray | Sequence[AnyArray],
-    model: str = AUTOMATIC,
+    image: AnyArray | Sequence[AnyArray] | ImageFile | Path | str,
+    model: str | Path = AUTOMATIC,
     *,
     axes: str = "",
     level: int = 0,
@@ -56,54 +56,70 @@ def segment(
     progress: Progress | None = None,
     **settings: object,
 ) -> SegmentResult:
-    """Segment the nuclei of an image, or tell the class of every pixel where the model is one for classes.
+    """Segment the nuclei of an image, or classify its pixels if the model predicts classes.
 
     Parameters
     ----------
-    image : array-like
-        numpy, dask, zarr or xarray of any shape that ``axes`` describes, any real dtype; or the levels of a multiscale
-        image as a sequence. Never changed.
-    model : str
-        Name of an installed model, path of a model file, or "automatic".
+    image : array-like, ImageFile, Path or str
+        numpy, dask, zarr or xarray array of any real dtype; the levels of a multiscale image as a sequence; an image
+        opened with `read_image`; or the path of an image file. Never modified.
+    model : str or Path
+        Name of an installed model, path of a model file, or ``"automatic"``.
     axes : str
-        One letter per axis (T, Z, C, Y, X, and S for colour samples); guessed from the shape where empty.
+        One letter per axis (T, Z, C, Y, X, and S for colour samples). If empty, read from the file or guessed from the
+        shape.
     level : int
-        Which level of a multiscale image; 0 is the finest.
+        Level of a multiscale image to segment; 0 is the finest.
     channel_names, channel_colours : sequence of str
-        One per channel, where they are known: a channel called DAPI is found, and red, green and blue over a bright
-        background are a colour picture.
+        One per channel, if known and not in the file. A channel called DAPI is recognised; channels coloured red,
+        green and blue over a bright background are read as one colour picture.
     pixel_size : PixelSize, optional
-        In µm; needed for a diameter in µm.
+        In µm; required for a diameter in µm.
     plane : tuple of int or None
-        For each leading axis the one index to segment, or None for all.
+        For each leading axis the index to segment, or None for all.
     region : tuple of int, optional
-        (y0, y1, x0, x1) in pixels; the whole plane where not given.
+        Rectangle (y0, y1, x0, x1) in pixels; the whole plane if not given.
     progress : Progress, optional
+        Receives an event per tile, and can cancel there.
     **settings
-        Values of `SegmentSettings` by name, for instance ``diameter=30``.
+        Fields of `SegmentSettings`, for instance ``diameter=30``.
 
     Returns
     -------
     SegmentResult
-        Its ``labels`` are int32, shape leading axes + (Y, X): 0 for background and ids of nuclei from 1, or class ids
-        from 0 whose names are ``classes``.
+        Its ``labels`` are int32, shape leading axes + (Y, X): 0 for background and nuclei from 1, or class ids from 0
+        that ``classes`` names.
 
     Raises
     ------
-    NucleiError
-        With a message that says what to do: wrong axes, unknown model, a setting out of bounds, no memory.
+    ImageFileError, ImageShapeError
+        If the file cannot be read, or the axes do not fit the image.
+    UnknownModelError, ModelFileError
+        If there is no such model, or its file cannot be used.
+    SettingsError
+        If a setting is unknown or out of bounds.
+    DeviceError, DeviceMemoryError
+        If the device does not exist, or memory does not suffice even for the smallest tile.
+
+    Examples
+    --------
+    >>> from napari_unet_nuclei import fluorescent_nuclei, segment
+    >>> sample = fluorescent_nuclei(shape=(160, 160), count=12)
+    >>> result = segment(sample.image, pixel_size=sample.pixel_size, device="cpu")
+    >>> result.labels.shape, result.count > 0
+    ((160, 160), True)
     """
-    array: AnyArray = image[level] if isinstance(image, Sequence) else image
-    source = named_source(
-        array, axes or guess_axes(tuple(array.shape), array.dtype), tuple(channel_names), tuple(channel_colours)
-    )
-    request = SegmentRequest(
-        source,
-        SegmentSettings().changed(**settings),
+    request = make_request(
+        image,
         model,
-        plane,
-        region,
-        pixel_size or PixelSize(),
+        settings,
+        axes=axes,
+        level=level,
+        channel_names=channel_names,
+        channel_colours=channel_colours,
+        pixel_size=pixel_size,
+        plane=plane,
+        region=region,
     )
     return run_segment(request, progress or Silent())
 

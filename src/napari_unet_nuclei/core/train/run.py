@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ from napari_unet_nuclei.core.model.card import (
 from napari_unet_nuclei.core.model.file import Model, save_model
 from napari_unet_nuclei.core.model.registry import SUFFIX, load_model
 from napari_unet_nuclei.core.model.warm_start import start_from
-from napari_unet_nuclei.core.progress import Notice, Progress, Share
+from napari_unet_nuclei.core.progress import Notice, Progress, Share, Silent
 from napari_unet_nuclei.core.settings import TrainSettings
 from napari_unet_nuclei.core.train.course import TRAINING, UNSEEN, VALIDATION, report_training
 from napari_unet_nuclei.core.train.credits import check_credits, data_sources
@@ -157,6 +158,103 @@ class TrainRequest:
             problem = error.errors()[0]
             what = f"'{self.out.stem}' cannot be a model's name" if problem["loc"] == ("name",) else "No such model"
             raise SettingsError(f"{what}: {problem['msg']}.") from error
+
+
+def train(
+    datasets: Path | str | DataSet | Sequence[Path | str | DataSet],
+    out: Path | str,
+    *,
+    task: TaskName = "instances",
+    base: str | Path = "",
+    architecture: Architecture | None = None,
+    in_channels: int = 0,
+    inputs: Sequence[InputName] = (),
+    coding: ClassCoding | None = None,
+    class_names: Sequence[str] = (),
+    where: Sequence[str] = (),
+    resume: bool = False,
+    about: About | None = None,
+    progress: Progress | None = None,
+    **settings: object,
+) -> Model:
+    """Train a model on labelled images; write the model, its history and its report.
+
+    Parameters
+    ----------
+    datasets : Path, str, DataSet or sequence of them
+        Folders or CSV indexes of labelled images; a `DataSet` also has a weight.
+    out : Path or str
+        Model file to write, ``.safetensors``; its stem becomes the model's name.
+    task : {"instances", "semantic"}
+        Separate nuclei, or classify every pixel.
+    base : str or Path
+        Model to start from, by name or path; random weights if empty.
+    architecture : Architecture, optional
+        Network shape; that of ``base``, or the default.
+    in_channels : int
+        Input channels; 0 to follow ``inputs``, ``base`` or the first image.
+    inputs : sequence of {"nuclei", "density"}
+        Signals that a network for nuclei reads; those of ``base``, or both, if empty.
+    coding : ClassCoding, optional
+        How label images store classes.
+    class_names : sequence of str
+        Names of all classes in the order of their ids; counted in the labels if empty.
+    where : sequence of str
+        Conditions on columns of a CSV index: ``"stain=DAPI"`` or ``"stain!=DAPI"``.
+    resume : bool
+        Continue from the checkpoint of an interrupted call.
+    about : About, optional
+        Description, licence and credits for the model's card.
+    progress : Progress, optional
+        Receives an event per step and epoch. *Finish* keeps the best weights so far; cancelling leaves a checkpoint.
+    **settings
+        Fields of `TrainSettings`, for instance ``time=600``.
+
+    Returns
+    -------
+    Model
+        As written to ``out``.
+
+    Raises
+    ------
+    NucleiError
+        As for `train_model`; also if a setting or a condition is invalid.
+
+    Examples
+    --------
+    >>> from napari_unet_nuclei import Architecture, train, write_class_set
+    >>> write_class_set("cells", images=4, shape=(64, 64))
+    >>> model = train(
+    ...     "cells",
+    ...     "cells.safetensors",
+    ...     task="semantic",
+    ...     class_names=("background", "round", "elongated", "debris"),
+    ...     architecture=Architecture(base_width=4, depth=2),
+    ...     steps=2,
+    ...     crop=32,
+    ...     batch=2,
+    ...     device="cpu",
+    ... )
+    >>> model.card.classes
+    ('background', 'round', 'elongated', 'debris')
+    """
+    given = [datasets] if isinstance(datasets, str | os.PathLike | DataSet) else datasets
+    request = TrainRequest(
+        datasets=tuple(one if isinstance(one, DataSet) else DataSet(Path(one)) for one in given),
+        out=Path(out),
+        settings=TrainSettings().changed(**settings),
+        task=task,
+        architecture=architecture,
+        base=str(base),
+        in_channels=in_channels,
+        inputs=tuple(inputs),
+        coding=coding or ClassCoding(),
+        class_names=tuple(class_names),
+        where=tuple(Condition.read(text) for text in where),
+        resume=resume,
+        about=about or About(),
+    )
+    return train_model(request, progress or Silent())
 
 
 def train_model(request: TrainRequest, progress: Progress) -> Model:

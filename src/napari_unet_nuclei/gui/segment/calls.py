@@ -19,33 +19,6 @@ from napari_unet_nuclei.gui.viewer.source_file import SourceFile
 OUTPUT_FOLDER = "nuclei"
 """Folder that a copied command writes to."""
 
-PYTHON_TEMPLATE = """\
-from pathlib import Path
-
-from napari_unet_nuclei import segment
-from napari_unet_nuclei.core.image.io.read import read_image
-
-image = read_image(Path({path!r}))
-result = segment({arguments})
-"""
-
-STORED_TEMPLATE = """\
-from pathlib import Path
-
-from napari_unet_nuclei import SegmentSettings
-from napari_unet_nuclei.core.blocks.segment import segment_blockwise
-from napari_unet_nuclei.core.image.io.read import read_image
-from napari_unet_nuclei.core.progress import Silent
-from napari_unet_nuclei.core.segment.request import SegmentRequest
-
-image = read_image(Path({path!r}))
-settings = SegmentSettings().changed({settings})
-request = SegmentRequest(image.source({axes}), settings, {arguments})
-result = segment_blockwise(
-    request, Path({store!r}), Silent(), table=Path({table!r}), channel_names=image.channel_names
-)
-"""
-
 
 def command_line(request: SegmentRequest, file: SourceFile) -> str:
     """Return the command that segments the same pixels in the same way.
@@ -82,13 +55,7 @@ def python_call(request: SegmentRequest, file: SourceFile) -> str:
     request, file
         As for `command_line`.
     """
-    values = {"axes": _axes(request, file), **_part(request)}
-    names_decide = request.source.channels > 1 and not request.source.is_colour
-    for what in ("channel_names", "channel_colours") if names_decide else ():
-        values |= {what: f"image.{what}"} if getattr(file, what) else {}
-    values |= {name: repr(value) for name, value in given_settings(request, file).items()}
-    arguments = f"image.array, {request.model!r}, {_listed(values)}"
-    return PYTHON_TEMPLATE.format(path=file.path, arguments=arguments)
+    return _python("segment", request, file, {})
 
 
 def stored_python_call(request: SegmentRequest, file: SourceFile, store: Path) -> str:
@@ -101,30 +68,18 @@ def stored_python_call(request: SegmentRequest, file: SourceFile, store: Path) -
     store : Path
         Where the labels are.
     """
-    arguments = {"model": repr(request.model), **_part(request), "file": "str(image.path)"}
-    return STORED_TEMPLATE.format(
-        path=file.path,
-        settings=_listed({name: repr(value) for name, value in given_settings(request, file).items()}),
-        axes=_axes(request, file),
-        arguments=_listed(arguments),
-        store=str(store),
-        table=str(table_path(store)),
-    )
+    return _python("segment_slide", request, file, {"out": str(store), "table": str(table_path(store))})
 
 
-def _axes(request: SegmentRequest, file: SourceFile) -> str:
-    return "image.axes" if request.source.axes == file.axes else repr(request.source.axes)
-
-
-def _part(request: SegmentRequest) -> dict[str, str]:
-    """What of an image is segmented, as arguments."""
-    values = {"pixel_size": "image.pixel_size"}
-    values |= {"plane": repr(request.plane)} if request.plane else {}
-    return values | ({"region": repr(request.region)} if request.region else {})
-
-
-def _listed(arguments: dict[str, str]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in arguments.items())
+def _python(verb: str, request: SegmentRequest, file: SourceFile, outputs: dict[str, str]) -> str:
+    """Return a call of a public function; what is not given it reads from the file."""
+    arguments: dict[str, object] = {**outputs, "model": request.model}
+    arguments |= {"axes": request.source.axes} if request.source.axes != file.axes else {}
+    arguments |= {"plane": request.plane} if request.plane else {}
+    arguments |= {"region": request.region} if request.region else {}
+    arguments |= given_settings(request, file)
+    listed = "".join(f", {name}={value!r}" for name, value in arguments.items())
+    return f"from napari_unet_nuclei import {verb}\n\nresult = {verb}({file.path!r}{listed})\n"
 
 
 def given_settings(request: SegmentRequest, file: SourceFile) -> dict[str, Any]:

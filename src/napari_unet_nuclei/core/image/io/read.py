@@ -39,12 +39,12 @@ __all__ = [
 _PICTURE_MODES = {"LA": "L", "La": "L", "PA": "RGBA", "RGBa": "RGBA", "CMYK": "RGB", "YCbCr": "RGB", "LAB": "RGB"}
 
 
-def read_image(path: Path, series: int = 0) -> ImageFile:
+def read_image(path: Path | str, series: int = 0) -> ImageFile:
     """Read one image.
 
     Parameters
     ----------
-    path : Path
+    path : Path or str
         TIFF, OME-TIFF, ImageJ hyperstack, LSM, PNG, JPEG or BMP; the folder of an OME-Zarr image; with the extra
         ``formats`` also ND2, LIF and CZI; any other format for which a napari reader is installed.
     series : int
@@ -57,8 +57,17 @@ def read_image(path: Path, series: int = 0) -> ImageFile:
     Raises
     ------
     ImageFileError
-        If the file does not exist, may not be read, is empty, damaged, truncated, or of an unknown format.
+        If there is no such file, or it may not be read, is empty, damaged, truncated, or of a kind that cannot be read.
+
+    Examples
+    --------
+    >>> from napari_unet_nuclei import read_image, write_class_set
+    >>> write_class_set("cells", images=1, shape=(64, 64))
+    >>> file = read_image("cells/images/cells_00.png")
+    >>> file.array.shape, file.axes
+    ((64, 64), 'YX')
     """
+    path = Path(path)
     with _errors_in_words(path):
         _check_readable(path)
         image = _read(path, series)

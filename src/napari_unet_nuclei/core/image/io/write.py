@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.errors import ImageShapeError, OutputFileError
 from napari_unet_nuclei.core.files.atomic import atomic
+from napari_unet_nuclei.core.image.axes import guess_axes
 from napari_unet_nuclei.core.image.io.tiff import PIXEL_SIZE_KEY
 from napari_unet_nuclei.core.image.picture import for_screen, outlined
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
@@ -36,22 +37,27 @@ _CLASSIC_TIFF_BYTES = 2**32 - 2**25  # reach of 32-bit offsets, minus room for t
 
 
 def write_labels(
-    path: Path, labels: AnyArray, *, axes: str, pixel_size: PixelSize, provenance: Mapping[str, object]
+    path: Path | str,
+    labels: AnyArray,
+    *,
+    axes: str = "",
+    pixel_size: PixelSize | None = None,
+    provenance: Mapping[str, object] = {},
 ) -> None:
     """Write labels as a zlib-compressed TIFF with axes, pixel size and provenance.
 
     Parameters
     ----------
-    path : Path
-        OME-TIFF if it ends in ``.ome.tif`` or ``.ome.tiff``.
+    path : Path or str
+        Written as OME-TIFF if it ends in ``.ome.tif`` or ``.ome.tiff``.
     labels : array_like
-        Ids from 0, any integer dtype; stored as int32, or as uint32 if necessary.
+        Ids from 0, any integer dtype; stored as int32, or uint32 if ids need it.
     axes : str
-        One letter per axis: T, Z, Y, X, Q.
-    pixel_size : PixelSize
-        In µm; unknown values are omitted.
+        One letter per axis: T, Z, Y, X, Q. Guessed from the shape if empty.
+    pixel_size : PixelSize, optional
+        In µm; unknown parts are left out.
     provenance : mapping
-        JSON values; NumPy numbers, arrays and paths are converted.
+        How the labels were made: names and values that JSON can hold, numpy numbers and paths included.
 
     Raises
     ------
@@ -59,8 +65,18 @@ def write_labels(
         If the axes do not match the array, or it is empty.
     OutputFileError
         If ids are not integers from 0 to 4,294,967,295, or the file cannot be written.
+
+    Examples
+    --------
+    >>> from napari_unet_nuclei import PixelSize, fluorescent_nuclei, read_image, write_labels
+    >>> labels = fluorescent_nuclei(shape=(160, 160), count=12).labels
+    >>> write_labels("cells_labels.tif", labels, pixel_size=PixelSize(0.325, 0.325))
+    >>> read_image("cells_labels.tif").pixel_size.y
+    0.325
     """
+    path, pixel_size = Path(path), pixel_size or PixelSize()
     stored = _storable(path, np.asarray(labels))
+    axes = axes or guess_axes(stored.shape, stored.dtype)
     if len(axes) != stored.ndim or stored.size == 0:
         raise ImageShapeError(f"Labels of shape {stored.shape} cannot be written with the axes {axes!r}.")
     ome = path.name.lower().endswith((".ome.tif", ".ome.tiff"))
@@ -125,12 +141,12 @@ def write_json(path: Path, value: object) -> None:
         partial.write_text(_json(value, indent=2) + "\n", encoding="utf-8")
 
 
-def write_overlay(path: Path, image_plane: AnyArray, labels_plane: AnyArray) -> None:
-    """Write a PNG of one plane with every nucleus outlined in a different colour.
+def write_overlay(path: Path | str, image_plane: AnyArray, labels_plane: AnyArray) -> None:
+    """Write a PNG of one plane with the outline of every nucleus in a colour of its own.
 
     Parameters
     ----------
-    path : Path
+    path : Path or str
         Ends in ``.png``.
     image_plane : array_like
         Axes (Y, X) or (Y, X, S), any dtype. 8-bit colours are shown unchanged, anything else is stretched from the 1st
@@ -150,7 +166,7 @@ def write_overlay(path: Path, image_plane: AnyArray, labels_plane: AnyArray) -> 
         raise ImageShapeError(f"An image of shape {image.shape} does not match labels of shape {labels.shape}.")
     step = math.ceil(math.sqrt(labels.size / LARGEST_OVERLAY))
     drawn = outlined(for_screen(image[::step, ::step]), labels[::step, ::step])
-    with atomic(path) as partial:
+    with atomic(Path(path)) as partial:
         iio.imwrite(partial, drawn, plugin="pillow", extension=".png")
 
 
