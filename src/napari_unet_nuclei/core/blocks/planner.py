@@ -7,7 +7,6 @@ import json
 from importlib.metadata import version
 from pathlib import Path
 
-from napari_unet_nuclei.core.blocks.maps import find_scale
 from napari_unet_nuclei.core.blocks.plan import BlockPlan, block_side
 from napari_unet_nuclei.core.errors import ImageShapeError, SettingsError
 from napari_unet_nuclei.core.image.io.ome_zarr_labels import leading_order
@@ -16,7 +15,7 @@ from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader, open_pla
 from napari_unet_nuclei.core.model.number_format import cpu_number_format
 from napari_unet_nuclei.core.model.registry import default_registry
 from napari_unet_nuclei.core.progress import Progress
-from napari_unet_nuclei.core.segment.automatic_size import scale_for
+from napari_unet_nuclei.core.segment.automatic_size import find_scale, scale_for
 from napari_unet_nuclei.core.segment.fingerprint import hash_image
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.segment.nuclei import given_diameter

@@ -100,7 +100,9 @@ class BlockRun:
         left = [task for task in tasks if not (self._work.folder / task.table).exists()]
         if left:
             share = Share(progress, 1 - len(left) / len(tasks), 1.0)
-            self._executor.map(partial(do_block_task, self._place), left, title, share)
+            # Other processes open image and network themselves; here they are open.
+            do = partial(do_block_task, self._place) if self._executor.elsewhere else self._work.do
+            self._executor.map(do, left, title, share)
         progress.report(Advanced(1.0, title))
 
     def _outcomes(

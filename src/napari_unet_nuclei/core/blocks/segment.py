@@ -23,7 +23,7 @@ from napari_unet_nuclei.core.blocks.plan import BlockPlan, read_plan
 from napari_unet_nuclei.core.blocks.planner import Planner
 from napari_unet_nuclei.core.blocks.schedule import BlockRun
 from napari_unet_nuclei.core.blocks.stages import MODEL, PLAN, WorkPlace
-from napari_unet_nuclei.core.blocks.worker import BlockWork, at_work_here
+from napari_unet_nuclei.core.blocks.worker import BlockWork
 from napari_unet_nuclei.core.errors import ClusterError, OutputFileError
 from napari_unet_nuclei.core.executors.executors import Executor, Serial
 from napari_unet_nuclei.core.files.atomic import atomic, remedy
@@ -247,10 +247,9 @@ def _work(
         progress.report(Notice("Going on with what an earlier run has done of this image."))
     there = WorkPlace(place.folder, plan.fingerprint)
     work = BlockWork(there, request.source, runner)
-    with at_work_here(there, work):
-        run = BlockRun(there, work, executor)
-        count = run.run(Share(progress, _PLANNED, 1.0 if table is None else _LABELLED))
-        median = None if table is None else run.measure(table, Share(progress, _LABELLED, 1.0))
+    run = BlockRun(there, work, executor)
+    count = run.run(Share(progress, _PLANNED, 1.0 if table is None else _LABELLED))
+    median = None if table is None else run.measure(table, Share(progress, _LABELLED, 1.0))
     found = {"count": count, "median_area": median}
     for name in ("thresholds", "model_thresholds"):
         found[name] = THRESHOLDS.dump_python(getattr(plan, name), mode="json")

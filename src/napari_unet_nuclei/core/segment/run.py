@@ -22,12 +22,11 @@ from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.device import Device, choose_device
 from napari_unet_nuclei.core.model.file import Model, read_model
 from napari_unet_nuclei.core.model.registry import AUTOMATIC, default_registry
-from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Silent
-from napari_unet_nuclei.core.segment.classes import classify
+from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Share, Silent
 from napari_unet_nuclei.core.segment.evidence import ChosenLook, choose_look
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner, place_network
 from napari_unet_nuclei.core.segment.nuclei import FoundNuclei, find_nuclei, given_diameter
-from napari_unet_nuclei.core.segment.predict import thresholds_at
+from napari_unet_nuclei.core.segment.predict import predict_classes, thresholds_at
 from napari_unet_nuclei.core.segment.provenance import describe_run
 from napari_unet_nuclei.core.segment.remedy import remedies
 from napari_unet_nuclei.core.segment.request import SegmentRequest
@@ -252,8 +251,12 @@ def _find(
     """Find nuclei, or classes in their place."""
     if runner.card.task == "instances":
         return find_nuclei(request, runner, readers, progress, decides, estimate)
+    planes = [
+        predict_classes(reader, runner, Share(progress, number / len(readers), (number + 1) / len(readers)))
+        for number, reader in enumerate(readers)
+    ]
     unused = thresholds_at(runner.card, 1.0)
-    return FoundNuclei(classify(runner, readers, progress), np.zeros(0), None, unused, unused, 0.0)
+    return FoundNuclei(np.stack(planes).astype(np.int32), np.zeros(0), None, unused, unused, 0.0)
 
 
 @lru_cache(maxsize=2)
