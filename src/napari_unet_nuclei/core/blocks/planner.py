@@ -46,7 +46,6 @@ class Planner:
         File or folder that holds the image's pixels, where they are in one.
     series : int
         Which image of the file.
-    channel_names : tuple of str
 
     Raises
     ------
@@ -60,13 +59,10 @@ class Planner:
     fingerprint : str
     """
 
-    def __init__(
-        self, request: SegmentRequest, block: int, pixels_in: Path | None, series: int, channel_names: tuple[str, ...]
-    ) -> None:
+    def __init__(self, request: SegmentRequest, block: int, pixels_in: Path | None, series: int) -> None:
         source = request.source
         self.request = request
         self.series = series
-        self.channel_names = channel_names
         self.side = block_side(block)
         self.region = checked_region(request)
         self.indices = tuple(source.plane_indices(request.plane))
@@ -99,7 +95,7 @@ class Planner:
         described = {
             "program": version("napari-unet-nuclei"),
             "series": self.series,
-            "channels": self.channel_names,
+            "channels": request.source.channel_names,
             "image": self._file_hash or hash_pixels(request.source, [self._deciding], self._channels, self.region),
             "shape": list(request.source.array.shape),
             "axes": request.source.axes,
@@ -134,7 +130,7 @@ class Planner:
             file=str(Path(request.file).resolve()) if request.file else "",
             series=self.series,
             axes=source.axes,
-            channel_names=self.channel_names,
+            channel_names=source.channel_names,
             pixel_size=(request.pixel_size.y, request.pixel_size.x),
             label_shape=(*(source.leading_shape[axis] for axis in order), *source.plane_shape),
             label_axes="".join(source.leading_axes[axis] for axis in order) + "YX",

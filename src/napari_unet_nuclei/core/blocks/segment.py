@@ -123,7 +123,6 @@ def segment_blockwise(
     executor: Executor | None = None,
     overwrite: bool = False,
     series: int = 0,
-    channel_names: tuple[str, ...] = (),
 ) -> BlockwiseResult:
     """Segment an image of any size and write its labels as OME-Zarr.
 
@@ -149,8 +148,6 @@ def segment_blockwise(
         Replace labels that an earlier run of this program left there.
     series : int
         Which image of ``request.file`` this is, where that holds several and others have to open it.
-    channel_names : tuple of str
-        Of the image, for the table.
 
     Returns
     -------
@@ -170,7 +167,7 @@ def segment_blockwise(
     if executor.elsewhere and not request.file:
         raise ClusterError("Workers open the image themselves: save it, as OME-Zarr or TIFF, and give that file.")
     progress.report(Advanced(0.0, "looking at the image as a whole"))
-    planner = Planner(request, block, _pixels_in(request, image), series, channel_names)
+    planner = Planner(request, block, _pixels_in(request, image), series)
     with alone(place.lock, place.labels):
         written = read_provenance(place.labels)
         if not overwrite and written is not None and written.get("fingerprint") == planner.fingerprint:

@@ -127,7 +127,6 @@ def segment_in_blocks(task: Task, settings: BlockSettings, progress: Progress) -
         executor=settings.executor,
         overwrite=task.batch.overwrite,
         series=task.template.series,
-        channel_names=file.channel_names,
     )
     for kind, path in outputs.items():
         if kind not in ("labels", "table") and not (result.done_before and path.exists()):

@@ -85,8 +85,9 @@ def find_nuclei(file: ImageFile, template: RequestTemplate, progress: Progress, 
     height, width = request.source.plane_shape
     with turn(height * width * sum(1 for _ in request.source.plane_indices(request.plane))):
         result = run_segment(request, Share(progress, 0.0, SEGMENTING))
-    table = measure_result(result, request, file.channel_names, Share(progress, SEGMENTING, 1.0))
-    added = {"series": template.series, "projection": template.projection, "channel_names": list(file.channel_names)}
+    table = measure_result(result, request, Share(progress, SEGMENTING, 1.0))
+    names = list(request.source.channel_names)
+    added = {"series": template.series, "projection": template.projection, "channel_names": names}
     return Segmented(request, result, table, {**result.provenance, **added})
 
 

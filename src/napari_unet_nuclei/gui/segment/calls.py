@@ -41,9 +41,7 @@ from napari_unet_nuclei.core.segment.request import SegmentRequest
 image = read_image(Path({path!r}))
 settings = SegmentSettings().changed({settings})
 request = SegmentRequest(image.source({axes}), settings, {arguments})
-result = segment_blockwise(
-    request, Path({store!r}), Silent(), table=Path({table!r}), channel_names=image.channel_names
-)
+result = segment_blockwise(request, Path({store!r}), Silent(), table=Path({table!r}))
 """
 
 
