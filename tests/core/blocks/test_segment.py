@@ -21,7 +21,7 @@ from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.model.card import Thresholds
 from napari_unet_nuclei.core.model.file import Model, save_model
 from napari_unet_nuclei.core.progress import Silent
-from napari_unet_nuclei.core.segment import provenance
+from napari_unet_nuclei.core.segment import fingerprint
 from napari_unet_nuclei.core.segment.predict import Prediction
 from napari_unet_nuclei.core.segment.run import run_segment
 from napari_unet_nuclei.core.segment.size import NO_NUCLEI
@@ -218,7 +218,7 @@ def test_memory_does_not_grow_with_the_image(tmp_path, monkeypatch, tiny_model_f
 
     monkeypatch.setattr(block_work, "predict_plane", bright_is_nucleus)
     monkeypatch.setattr(plane, "SAMPLE_PIXELS", 2**13)
-    monkeypatch.setattr(provenance, "CACHED_PIXELS", 0)
+    monkeypatch.setattr(fingerprint, "CACHED_PIXELS", 0)
     peaks = []
     for side in (768, 1536):  # both have blocks with a halo on all sides
         image = Watched(side)

@@ -55,15 +55,13 @@ class BlockPlan(BaseModel):
         would be of two kinds.
     side, halo : int
         Of the blocks in pixels, and how far around one its nuclei are looked for to measure them.
-    model, channel : str
-        For people.
-    diameter : float
-        Of the nuclei in image pixels.
     notices : tuple of str
     provenance : dict
+        As `describe_run` gives it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Plans of earlier versions repeat a few values of the provenance, which are passed over.
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     fingerprint: str
     file: str
@@ -89,9 +87,6 @@ class BlockPlan(BaseModel):
     precision: NumberFormat
     side: int
     halo: int
-    model: str
-    channel: str
-    diameter: float
     notices: tuple[str, ...]
     provenance: dict[str, Any]
 

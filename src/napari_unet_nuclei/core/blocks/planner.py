@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from importlib.metadata import version
 from pathlib import Path
 
 from napari_unet_nuclei.core.blocks.plan import BlockPlan, block_side
@@ -16,11 +13,11 @@ from napari_unet_nuclei.core.model.number_format import cpu_number_format
 from napari_unet_nuclei.core.model.registry import default_registry
 from napari_unet_nuclei.core.progress import Progress
 from napari_unet_nuclei.core.segment.automatic_size import find_scale, scale_for
-from napari_unet_nuclei.core.segment.fingerprint import hash_image
+from napari_unet_nuclei.core.segment.fingerprint import fingerprint, hash_image, hash_pixels
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.segment.nuclei import given_diameter
 from napari_unet_nuclei.core.segment.predict import chosen_thresholds, thresholds_at
-from napari_unet_nuclei.core.segment.provenance import describe_run, hash_pixels
+from napari_unet_nuclei.core.segment.provenance import describe_run
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.run import checked_region, deciding_plane, look_at_image, notices_of_look
 
@@ -29,9 +26,6 @@ HALO_DIAMETERS = 8
 
 SMALLEST_HALO = 128
 """Pixels, where the block is not smaller."""
-
-WITHOUT_EFFECT = {"device", "tile"}
-"""Settings that do not show in the labels."""
 
 
 class Planner:
@@ -93,7 +87,6 @@ class Planner:
     def _fingerprint(self) -> str:
         request = self.request
         described = {
-            "program": version("napari-unet-nuclei"),
             "series": self.series,
             "channels": request.source.channel_names,
             "image": self._file_hash or hash_pixels(request.source, [self._deciding], self._channels, self.region),
@@ -103,10 +96,9 @@ class Planner:
             "region": self.region,
             "pixel_size": [request.pixel_size.y, request.pixel_size.x],
             "model": self.entry.card.model_dump(mode="json", exclude={"name", "description"}),
-            "settings": request.settings.model_dump(exclude=WITHOUT_EFFECT),
             "side": self.side,
         }
-        return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+        return fingerprint(described, request.settings.model_dump())
 
     def plan(self, runner: NetworkRunner, progress: Progress) -> BlockPlan:
         """Measure the image, and decide.
@@ -150,9 +142,6 @@ class Planner:
             precision=request.number_format or cpu_number_format(),
             side=self.side,
             halo=min(max(round(HALO_DIAMETERS * diameter), SMALLEST_HALO), self.side),
-            model=card.name,
-            channel=look.name,
-            diameter=diameter,
             notices=tuple(self._notices(look, readers)),
             provenance={
                 **describe_run(request, card, look, runner.device, diameter, readers),

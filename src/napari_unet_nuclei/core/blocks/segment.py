@@ -35,14 +35,14 @@ from napari_unet_nuclei.core.image.io.ome_zarr_labels import (
     read_provenance,
     write_label_metadata,
 )
-from napari_unet_nuclei.core.image.plane import ImageKind
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 from napari_unet_nuclei.core.model.device import choose_device
 from napari_unet_nuclei.core.model.file import Model, read_model
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Share
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
-from napari_unet_nuclei.core.segment.remedy import Remedy, remedies
+from napari_unet_nuclei.core.segment.remedy import remedies
 from napari_unet_nuclei.core.segment.request import SegmentRequest
+from napari_unet_nuclei.core.segment.result import Segmentation
 
 BLOCK = 2048
 """Side of a block in pixels where nothing else is asked for."""
@@ -50,17 +50,14 @@ BLOCK = 2048
 # Where planning ends, and labels where there is a table to be made, as shares of the progress bar.
 _PLANNED, _LABELLED = 0.03, 0.9
 
-THRESHOLDS = TypeAdapter(DecodeThresholds)
+_THRESHOLDS = TypeAdapter(DecodeThresholds)
 """Thresholds as plain JSON values, and back: coefficients of a score among them."""
 
 KEPT = "What is done is kept: run it again."
 
 
-_THRESHOLDS = TypeAdapter(DecodeThresholds)
-
-
 @dataclass(frozen=True)
-class BlockwiseResult:
+class BlockwiseResult(Segmentation):
     """What became of an image that was segmented block by block.
 
     Attributes
@@ -70,46 +67,21 @@ class BlockwiseResult:
         0 background, ids 1..n without gaps, unique across all planes.
     table : Path or None
         The table, where one was asked for.
-    count : int
-        Number of nuclei.
-    median_area : float or None
-        Of the nuclei in px²; None where there are none, or no table.
-    diameter : float
-        Typical nucleus diameter in image pixels that the image was rescaled by.
-    thresholds, model_thresholds : DecodeThresholds
-        What the nuclei were found with, and the model's own values for this image.
-    model, device, channel : str
-        For people.
-    kind : {"fluorescence", "brightfield"}
-        How the image was read.
-    notices : tuple of str
-        What the user should know.
-    remedies : tuple of Remedy
-        What is doubtful, and what to try; their words are among the notices too.
-    seconds : float
-        Duration of this run.
     done_before : bool
         An earlier run had done it all.
-    provenance : dict
-        As in `SegmentResult`; it stands in the labels' attributes too.
+    thresholds, model_thresholds, notices, remedies, seconds, provenance
+        As in `Segmentation`; the provenance stands in the labels' attributes too.
     """
 
     path: Path
     table: Path | None
-    count: int
-    median_area: float | None
-    diameter: float
-    thresholds: DecodeThresholds
-    model_thresholds: DecodeThresholds
-    model: str
-    device: str
-    channel: str
-    kind: ImageKind
-    notices: tuple[str, ...]
-    remedies: tuple[Remedy, ...]
-    seconds: float
     done_before: bool
-    provenance: dict[str, Any]
+
+    @property
+    def median_area(self) -> float | None:
+        """Of the nuclei in px²; None where there are none, or no table."""
+        area = self.provenance["median_area"]
+        return None if area is None else float(area)
 
 
 def segment_blockwise(
@@ -249,7 +221,7 @@ def _work(
     median = None if table is None else run.measure(table, Share(progress, _LABELLED, 1.0))
     found = {"count": count, "median_area": median}
     for name in ("thresholds", "model_thresholds"):
-        found[name] = THRESHOLDS.dump_python(getattr(plan, name), mode="json")
+        found[name] = _THRESHOLDS.dump_python(getattr(plan, name), mode="json")
     return plan, found
 
 
@@ -273,18 +245,11 @@ def _result(
     return BlockwiseResult(
         path=path,
         table=table,
-        count=int(provenance["count"]),
-        median_area=provenance["median_area"],
-        diameter=float(provenance["diameter"]),
+        done_before=done_before,
         thresholds=_THRESHOLDS.validate_python(provenance["thresholds"]),
         model_thresholds=_THRESHOLDS.validate_python(provenance["model_thresholds"]),
-        model=str(provenance["model"]),
-        device=str(provenance["device"]),
-        channel=str(provenance["channel"]),
-        kind=provenance["kind"],
         notices=(*provenance["notices"], *(one.text for one in told)),
         remedies=told,
         seconds=time.monotonic() - started,
-        done_before=done_before,
         provenance=provenance,
     )

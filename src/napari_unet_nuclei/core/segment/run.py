@@ -159,16 +159,10 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
         maps=found.maps,
         thresholds=found.thresholds,
         model_thresholds=found.model_thresholds,
-        diameter=found.diameter,
-        model=model.card.name,
-        device=f"{runner.device.name} ({runner.device.title})",
-        channel=look.name,
-        kind=look.kind,
         remedies=told,
         notices=notices,
         seconds=time.monotonic() - started,
         provenance=describe_run(request, model.card, look, runner.device, found.diameter, readers),
-        classes=model.card.classes,
     )
 
 
