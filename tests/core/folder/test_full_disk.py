@@ -12,7 +12,7 @@ from napari_unet_nuclei.core.blocks import stages as block_task
 from napari_unet_nuclei.core.blocks import worker as block_work
 from napari_unet_nuclei.core.blocks.segment import segment_blockwise
 from napari_unet_nuclei.core.errors import OutputFileError
-from napari_unet_nuclei.core.folder.work import is_disk_full
+from napari_unet_nuclei.core.folder.one_image import is_disk_full
 from napari_unet_nuclei.core.progress import Silent
 from tests.core.blocks.test_segment import BLOCK, labels_of, request
 from tests.helpers.recording import RecordingProgress

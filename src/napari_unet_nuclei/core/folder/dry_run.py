@@ -11,9 +11,9 @@ from typing import Literal
 
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
 from napari_unet_nuclei.core.folder.large_image import planned_in_blocks, takes_blocks
+from napari_unet_nuclei.core.folder.one_image import Task, check_ownership, finished
 from napari_unet_nuclei.core.folder.plan import RunPlan
 from napari_unet_nuclei.core.folder.record import FileRecord, read_note
-from napari_unet_nuclei.core.folder.work import Task, check_ownership, finished
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.channels import find_channel, named_channel, open_channel_text
 from napari_unet_nuclei.core.image.io.image_file import ImageHeader

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import os
+import secrets
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,19 +16,30 @@ import imageio.v3 as iio
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet_nuclei.core.errors import SettingsError
+from napari_unet_nuclei.core.errors import OutputFileError, SettingsError
 from napari_unet_nuclei.core.files.atomic import atomic
-from napari_unet_nuclei.core.folder.label_store import write_label_store
 from napari_unet_nuclei.core.folder.plan import PlannedFile
+from napari_unet_nuclei.core.image.io.ome_zarr_labels import (
+    create_array,
+    label_axes,
+    leading_order,
+    pyramid_shapes,
+    write_label_metadata,
+)
 from napari_unet_nuclei.core.image.io.write import LARGEST_OVERLAY, write_labels, write_table
 from napari_unet_nuclei.core.image.picture import Picture, for_screen, outlined
+from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.export.export import write_geojson, write_imagej_rois
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import SegmentResult
 from napari_unet_nuclei.core.settings import BatchSettings
+from napari_unet_nuclei.core.types import Labels
 
 if TYPE_CHECKING:
     import pandas as pd
+
+CHUNK = 1024
+"""Side of a piece of a plane in pixels."""
 
 THUMBNAIL_SIDE = 256
 """Pixels; the picture of an image in the report is no larger."""
@@ -74,7 +88,7 @@ def check_outputs(batch: BatchSettings) -> None:
     """
     if batch.parquet and importlib.util.find_spec("pyarrow") is None:
         raise SettingsError(
-            "Writing Parquet takes the package pyarrow: install it (pip install pyarrow), or do without."
+            "Writing Parquet requires the package pyarrow: install it (pip install pyarrow), or choose no Parquet."
         )
 
 
@@ -147,3 +161,49 @@ def _named_labels(result: SegmentResult) -> tuple[NDArray[np.int32], Mapping[int
 def _write_picture(path: Path, picture: Picture) -> None:
     with atomic(path) as partial:
         iio.imwrite(partial, picture, plugin="pillow", extension=".png")
+
+
+def write_label_store(
+    path: Path, labels: Labels, *, axes: str, pixel_size: PixelSize, provenance: Mapping[str, object]
+) -> None:
+    """Write labels as a store of NGFF 0.5 with a pyramid by nearest neighbour.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in ``.ome.zarr``.
+    labels : ndarray
+        Ids from 0, int32.
+    axes : str
+        One letter per axis: T, Z, Q, and Y, X last.
+    pixel_size : PixelSize
+        In µm; unknown parts are left out.
+    provenance : mapping
+        Plain JSON values.
+
+    Raises
+    ------
+    ImageShapeError
+        If OME-Zarr cannot describe the axes.
+    OutputFileError
+        If the store cannot be written.
+    """
+    order = leading_order(axes[:-2])
+    level = labels.transpose([*order, labels.ndim - 2, labels.ndim - 1])
+    described = label_axes("".join(axes[place] for place in order) + "YX", None, pixel_size)
+    shapes = pyramid_shapes(level.shape)
+    partial = path.with_name(f".{path.stem[:40]}-{secrets.token_hex(4)}.part{path.suffix}")
+    try:
+        for number, shape in enumerate(shapes):
+            chunks = (1,) * len(order) + (CHUNK, CHUNK)
+            names = [axis.letter.lower() for axis in described]
+            array = create_array(partial / str(number), shape, np.int32, chunks, names)
+            array[...] = level
+            level = level[..., ::2, ::2]
+        write_label_metadata(partial, described, len(shapes), name="nuclei", source="", provenance=provenance)
+        shutil.rmtree(path, ignore_errors=True)
+        os.replace(partial, path)  # noqa: PTH105  # replaces in one step, on Windows too
+    except OSError as error:
+        raise OutputFileError(f"{path} was not written: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

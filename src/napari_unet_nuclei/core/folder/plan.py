@@ -51,11 +51,6 @@ class PlannedFile:
     name: str
     labels_format: str = "tif"
 
-    @staticmethod
-    def named(image: Path, folder: Path, stem: str) -> PlannedFile:
-        """Name the results after a stem."""
-        return PlannedFile(image, folder, stem)
-
     def path(self, output: str) -> Path:
         """Return the path of one kind of result, a key of `ENDINGS`."""
         suffix = f".{self.labels_format}" if output == "labels" else ""
