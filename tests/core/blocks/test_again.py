@@ -93,7 +93,7 @@ def test_what_is_not_of_this_program_is_never_replaced(tmp_path):
 CHILD = """
 import sys
 from pathlib import Path
-from napari_unet_nuclei.core.blocks import planner as block_planner
+from napari_unet_nuclei.core.blocks import plan as block_plan
 from napari_unet_nuclei.core.blocks.segment import segment_blockwise
 from tests.helpers.block_images import BLOCK, request_of
 
@@ -104,7 +104,7 @@ class Telling:
         if sys.argv[3] in str(event):
             sys.stdin.read()  # until it is killed
 
-block_planner.SMALLEST_HALO, block_planner.HALO_DIAMETERS = 64, 3
+block_plan.SMALLEST_HALO, block_plan.HALO_DIAMETERS = 64, 3
 segment_blockwise(request_of(Path(sys.argv[1])), Path(sys.argv[2]), Telling(), block=BLOCK)
 """
 

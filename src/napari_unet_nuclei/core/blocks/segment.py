@@ -19,8 +19,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from napari_unet_nuclei.core.blocks.destination import NAME, Destination
-from napari_unet_nuclei.core.blocks.plan import BlockPlan, read_plan
-from napari_unet_nuclei.core.blocks.planner import Planner
+from napari_unet_nuclei.core.blocks.plan import BlockPlan, Planner, read_plan
 from napari_unet_nuclei.core.blocks.schedule import BlockRun
 from napari_unet_nuclei.core.blocks.stages import MODEL, PLAN, WorkPlace
 from napari_unet_nuclei.core.blocks.worker import BlockWork

@@ -19,7 +19,7 @@ from napari_unet_nuclei.core.errors import NucleiError, OutputFileError
 from napari_unet_nuclei.core.executors.executors import Executor, Serial
 from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.folder.one_image import Task, record_of
-from napari_unet_nuclei.core.folder.outputs import THUMBNAIL_SIDE
+from napari_unet_nuclei.core.folder.outputs import THUMBNAIL_SIDE, read_thinned
 from napari_unet_nuclei.core.folder.plan import RECORDS, PlannedFile
 from napari_unet_nuclei.core.folder.record import FileRecord, Note, write_note
 from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr, read_ome_zarr
@@ -213,12 +213,6 @@ def _small_plane(
 ) -> NDArray[Any]:
     """Read a plane, as (Y, X) or with colours as (Y, X, S), leaving out rows and columns of a large one."""
     step = max(1, math.ceil(max(array.shape[axes.index(letter)] for letter in "YX") / side))
-    colours = slice(0, 3) if "S" in axes and array.shape[axes.index("S")] >= 3 else 0
-    where: dict[str, slice | int] = {"Y": slice(None, None, step), "X": slice(None, None, step), "S": colours}
-    where["C"] = slice(None) if len(channels) > 1 else channels[0]
-    key = tuple(
-        where.get(letter, int(plane.get(letter, 0.5) * size)) for letter, size in zip(axes, array.shape, strict=True)
-    )
-    kept = [letter for letter, one in zip(axes, key, strict=True) if isinstance(one, slice)]
-    pixels = np.asarray(array[key]).transpose([kept.index(letter) for letter in "YXCS" if letter in kept])
-    return pixels[..., list(channels)] if "C" in kept else pixels
+    sizes = zip(axes, array.shape, strict=True)
+    leading = [int(plane.get(letter, 0.5) * size) for letter, size in sizes if letter not in "CSYX"]
+    return read_thinned(array, axes, leading, slice(None, None, step), slice(None, None, step), channels)

@@ -7,7 +7,7 @@ import math
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,7 @@ from napari_unet_nuclei.core.labels.export.export import write_geojson, write_im
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import SegmentResult
 from napari_unet_nuclei.core.settings import BatchSettings
-from napari_unet_nuclei.core.types import Labels
+from napari_unet_nuclei.core.types import AnyArray, Labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -130,25 +130,25 @@ def outlined_plane(request: SegmentRequest, result: SegmentResult, side: int) ->
     index = tuple(length // 2 for length in result.labels.shape[:-2])
     labels = result.labels[index]
     step = max(1, math.ceil(max(labels.shape) / side))
-    pixels = _plane(request, result, index, step)
+    source, (y, x), (height, width) = request.source, result.origin[-2:], labels.shape
+    leading = [start + i for start, i in zip(result.origin, index, strict=False)]
+    rows, columns = slice(y, y + height, step), slice(x, x + width, step)
+    pixels = read_thinned(source.array, source.axes, leading, rows, columns, request.shown_channels)
     return outlined(for_screen(pixels), labels[::step, ::step])
 
 
-def _plane(request: SegmentRequest, result: SegmentResult, index: tuple[int, ...], step: int) -> NDArray[Any]:
-    """Read a plane of the image, of the part that was segmented, as (Y, X) or with colours as (Y, X, S)."""
-    source, shown = request.source, request.shown_channels
-    (y, x), (height, width) = result.origin[-2:], result.labels.shape[-2:]
-    where: dict[str, slice | int] = {
-        "Y": slice(y, y + height, step),
-        "X": slice(x, x + width, step),
-        "C": slice(None) if len(shown) > 1 else shown[0],
-        "S": slice(0, 3) if source.channels == 3 else 0,
-    }
-    leading = iter([start + i for start, i in zip(result.origin, index, strict=False)])
-    pixels = np.asarray(source.array[tuple(where[a] if a in where else next(leading) for a in source.axes)])
-    left = [letter for letter in source.axes if isinstance(where.get(letter), slice)]
-    picture = pixels.transpose([left.index(letter) for letter in "YXCS" if letter in left])
-    return picture[..., list(shown)] if "C" in left else picture
+def read_thinned(
+    array: AnyArray, axes: str, leading: Iterable[int], rows: slice, columns: slice, channels: Sequence[int]
+) -> NDArray[Any]:
+    """Read some rows and columns of a plane, as (Y, X) or with colours as (Y, X, S)."""
+    samples = slice(0, 3) if "S" in axes and array.shape[axes.index("S")] >= 3 else 0
+    several = slice(None) if len(channels) > 1 else channels[0]
+    where: dict[str, slice | int] = {"Y": rows, "X": columns, "C": several, "S": samples}
+    indices = iter(leading)
+    key = tuple(where[letter] if letter in where else next(indices) for letter in axes)
+    kept = [letter for letter, one in zip(axes, key, strict=True) if isinstance(one, slice)]
+    pixels = np.asarray(array[key]).transpose([kept.index(letter) for letter in "YXCS" if letter in kept])
+    return pixels[..., list(channels)] if "C" in kept else pixels
 
 
 def _named_labels(result: SegmentResult) -> tuple[NDArray[np.int32], Mapping[int, str]]:
