@@ -139,7 +139,7 @@ class BlockPlan(BaseModel):
 
 
 class Planner:
-    """Looks at an image as a whole.
+    """Looks at an image as a whole before its blocks are segmented: model, channel, intensities, size of the nuclei.
 
     Parameters
     ----------
@@ -174,7 +174,8 @@ class Planner:
         self.entry = default_registry().find(request.model)
         if self.entry.card.task != "instances":
             raise SettingsError(
-                f"The model '{self.entry.name}' tells classes, which is not done in blocks: choose a model for nuclei."
+                f"The model '{self.entry.name}' predicts classes, which takes the whole image at once: choose a model "
+                "for nuclei."
             )
         self._file_hash = hash_image(pixels_in) if pixels_in else ""
         self.fingerprint = self._fingerprint()
@@ -199,7 +200,7 @@ class Planner:
         return fingerprint(described, request.settings.model_dump())
 
     def plan(self, runner: NetworkRunner, progress: Progress) -> BlockPlan:
-        """Measure the image, and decide.
+        """Measure the image, and make the plan.
 
         Parameters
         ----------

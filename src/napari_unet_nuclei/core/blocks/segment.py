@@ -1,4 +1,4 @@
-"""Segments images of any size block by block into OME-Zarr labels, with memory for a few blocks only.
+"""Segment images of any size block by block into OME-Zarr labels, with memory for a few blocks only.
 
 The network's maps are kept on disk until the end. From them every block's nuclei are found, then names, areas and
 holes are brought together across the edges of blocks, and the ids are written. A run that was cancelled or killed goes
@@ -57,7 +57,7 @@ KEPT = "What is done is kept: run it again."
 
 @dataclass(frozen=True)
 class BlockwiseResult(Segmentation):
-    """What became of an image that was segmented block by block.
+    """Result of an image that was segmented block by block.
 
     Attributes
     ----------
@@ -106,7 +106,7 @@ def segment_blockwise(
         Store to be made (NGFF 0.5), which is there only when it is whole. What is under way lies in a hidden folder
         beside it, and stays there when the run ends early, so that the next one goes on from it.
     progress : Progress
-        Hears of every tile and may cancel there.
+        Receives a report for each tile, and may cancel there.
     block : int
         Side of a block in pixels; memory grows with its square. Above 1024, rounded up to a multiple of that.
     into_image : bool
@@ -176,7 +176,7 @@ def _make(
     table: Path | None,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Make the labels and put them in their place; returns their provenance."""
+    """Make the labels, move them into place, and return their provenance."""
     plan, found = _work(request, planner, place, executor, table, progress)
     axes = label_axes(plan.label_axes, image, request.pixel_size)
     told = {"notices": list(plan.notices), "sure": plan.sure or request.settings.kind != "auto"}
@@ -197,7 +197,7 @@ def _work(
     table: Path | None,
     progress: Progress,
 ) -> tuple[BlockPlan, dict[str, Any]]:
-    """Do all blocks, going on from what an earlier run has done of the same work; returns what was found, too."""
+    """Run all blocks, resuming what an earlier run has done of the same work; also return what was found."""
     plan = read_plan(place.folder / PLAN, planner.fingerprint)
     runner = None
     if plan is None:
@@ -226,7 +226,7 @@ def _work(
 
 @contextmanager
 def _disk_errors_in_words(folder: Path) -> Iterator[None]:
-    """Turn an error of the disk into one that says what to do."""
+    """Turn disk errors into `OutputFileError`s that say what to do."""
     try:
         yield
     except OSError as error:

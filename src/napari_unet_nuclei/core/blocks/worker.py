@@ -1,4 +1,4 @@
-"""What is done with one block, on whichever computer: everything it needs and everything it leaves lies in one folder.
+"""Run the stages of one block, on any computer: all that it reads and all that it leaves lies in one folder.
 
 A piece of work counts as done when its table is there, which is written last; doing it again gives the same. So a run
 that was killed goes on where it stopped, and a worker that is lost costs one piece of work.
@@ -48,7 +48,7 @@ from napari_unet_nuclei.core.types import QuantisedMaps, Region
 
 
 class BlockWork:
-    """Does the work on blocks.
+    """Runs the stages of the blocks of one image.
 
     Parameters
     ----------
@@ -75,13 +75,13 @@ class BlockWork:
         self._opening, self._network = threading.Lock(), threading.Lock()
 
     def do(self, task: BlockTask, progress: Progress) -> None:
-        """Do a piece of work, unless that is done already."""
+        """Run a stage of a block, unless its outcome is there already."""
         if (self.folder / task.table).exists():
             return
         save_arrays(self.folder / task.table, self._step(task, self.grid.block(task.number), progress))
 
     def outcome(self, task: BlockTask) -> dict[str, NDArray[Any]]:
-        """Read what came of a piece of work."""
+        """Read the outcome of a stage of a block."""
         return load_arrays(self.folder / task.table)
 
     def _step(self, task: BlockTask, block: Block, progress: Progress) -> Arrays:
@@ -199,5 +199,5 @@ def _opened(place: WorkPlace) -> BlockWork:
 
 
 def do_block_task(place: WorkPlace, task: BlockTask, progress: Progress) -> None:
-    """Do a piece of work in a worker's process, which opens image and network itself."""
+    """Run a stage of a block in a worker's process, which opens image and network itself."""
     _opened(place).do(task, progress)

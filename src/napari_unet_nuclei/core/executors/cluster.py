@@ -173,7 +173,7 @@ def dask_cluster(scheduler: str = "", workers: int = 0) -> Iterator[Cluster]:
         client = Client(scheduler, timeout=CONNECTING)
     except (OSError, TimeoutError, ValueError) as error:
         raise ClusterError(f"There is no Dask scheduler at {scheduler} ({error}). Check its address.") from error
-    except (TypeError, RuntimeError) as error:  # so Dask says it
+    except (TypeError, RuntimeError) as error:  # which Dask raises where certificates are missing
         if not scheduler.startswith("tls:"):
             raise
         raise ClusterError(

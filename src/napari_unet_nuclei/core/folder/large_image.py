@@ -1,4 +1,4 @@
-"""The images of a run that are larger than memory: segmented block by block, with the same results as the others."""
+"""Segment images of a run that are larger than memory block by block, with the same outputs as the others."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ LARGEST_WHOLE = CACHED_PIXELS
 
 @dataclass(frozen=True)
 class BlockSettings:
-    """How large images are done.
+    """How large images are segmented.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class BlockSettings:
 
 
 def takes_blocks(path: Path, template: RequestTemplate) -> bool:
-    """Tell whether an image is segmented block by block: OME-Zarr is, and what has larger planes than fit well.
+    """Return True for images that are segmented block by block: OME-Zarr, and planes too large for memory.
 
     Projections, and classes in place of nuclei, take the whole image at once; so does what cannot be read, which fails
     there in words.

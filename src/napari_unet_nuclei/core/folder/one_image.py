@@ -1,4 +1,4 @@
-"""One image of a run, from its path to its results: skipped where done, a failed record where it cannot be done."""
+"""Segment one image of a run, from its path to its outputs: skip it where done, record why where it fails."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Turn = Callable[[int], AbstractContextManager[object]]
 
 
 class DiskFullError(OutputFileError):
-    """There is no room for results: the run as a whole cannot go on."""
+    """The disk is full: the run as a whole cannot go on."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def finished(task: Task, image_hash: str) -> FileRecord | None:
 
 
 def check_ownership(task: Task, image_hash: str) -> None:
-    """Refuse to overwrite what belongs to somebody else, or was changed by hand.
+    """Refuse to overwrite foreign files, and labels that were changed by hand.
 
     Parameters
     ----------
@@ -259,7 +259,7 @@ def find_nuclei(file: ImageFile, template: RequestTemplate, progress: Progress, 
 
 
 def describe(file: ImageFile, found: Segmented, paths: Mapping[str, Path]) -> FileRecord:
-    """Write down what came of an image that was segmented whole."""
+    """Make the record of an image that was segmented whole."""
     result = found.result
     area = float(found.table["area_px"].median()) if result.count else None
     record = record_of(file, result, found.provenance["series"], paths, area, found.request.pixel_size)
@@ -274,7 +274,7 @@ def record_of(
     median_area: float | None,
     pixel_size: PixelSize,
 ) -> FileRecord:
-    """Write down what a run says of itself, whether its labels are in memory or in a store."""
+    """Make the record of an image from the run's description of itself."""
     warnings = tuple(remedy.text for remedy in result.remedies)
     notices = tuple(notice for notice in result.notices if notice not in warnings)
     if file.images > 1:

@@ -1,4 +1,4 @@
-"""Writes what a run leaves of one image: labels, table, outlines and pictures."""
+"""Write the outputs of one image: labels, table, outlines and pictures."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ THUMBNAIL_SIDE = 256
 
 @dataclass(frozen=True, eq=False)
 class Segmented:
-    """What is known of an image when the network is done.
+    """An image that is segmented and measured, not yet written.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ def wanted_outputs(planned: PlannedFile, batch: BatchSettings) -> dict[str, Path
 
 
 def check_outputs(batch: BatchSettings) -> None:
-    """Refuse before the run what could not be written after it.
+    """Raise before the run where an output could not be written after it.
 
     Raises
     ------

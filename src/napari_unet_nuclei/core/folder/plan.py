@@ -1,4 +1,4 @@
-"""Decides, before anything is computed, which files a run reads and where it writes: nothing is ever overwritten."""
+"""Decide, before anything is computed, which files a run reads and where it writes; nothing is overwritten."""
 
 from __future__ import annotations
 

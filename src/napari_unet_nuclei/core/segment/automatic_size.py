@@ -1,6 +1,6 @@
-"""Segment a plane whose nucleus size nobody has said.
+"""Find the size of the nuclei where the user gave none, and segment a plane at the scale that it asks for.
 
-A small window of the image is looked at first, at its own scale, and coarser ones only while the nuclei there are too
+The network first sees a small window at the image's own scale, and coarser ones only while the nuclei there are too
 large to be judged. The segmentation at the scale that this asks for is the second look: where its own size head
 agrees it stands, and it is stopped early and done again where it does not.
 """
@@ -93,7 +93,7 @@ def predict_sized(
     runner : NetworkRunner
     progress : Progress
     estimate : float
-        What `first_look` said of this plane; 0 where it has not been asked yet.
+        Diameter that `first_look` found in this plane; 0 where it has not run yet.
     """
     model_diameter = runner.card.diameter
     scale = scale_for(estimate or first_look(reader, runner, progress), model_diameter)
@@ -182,7 +182,7 @@ def _look(
             output = runner.run(image, progress)
         except TileTooLarge:
             if runner.tile < WINDOW:
-                return NO_NUCLEI  # even this window does not fit: the segmentation's own size head has to do
+                return NO_NUCLEI  # no memory even for this window: rely on the size head during segmentation
             continue
         return SizeEvidence.of(output, runner.card, 1 / shrink)
 
@@ -199,7 +199,7 @@ def find_scale(
         Of a model with a size head.
     progress : Progress
     estimate : float
-        What `first_look` said of this plane; 0 where it has not been asked yet.
+        Diameter that `first_look` found in this plane; 0 where it has not run yet.
 
     Returns
     -------
@@ -238,7 +238,7 @@ def _sampled_evidence(reader: PlaneReader, runner: NetworkRunner, scale: float, 
 
 
 def _spread(size: int, side: int) -> Sequence[tuple[int, int]]:
-    """Intervals of a length, from one end to the other, or all there is."""
+    """Return `SAMPLES` intervals of a length, spread from one end to the other; one interval where they would touch."""
     if size <= SAMPLES * side:
         return [(0, size)]
     return [(int(start), int(start) + side) for start in np.linspace(0, size - side, SAMPLES)]

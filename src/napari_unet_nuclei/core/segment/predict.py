@@ -1,4 +1,4 @@
-"""Network output of a plane or a part of it: read, resize, run tile by tile, bring back to the image's pixels."""
+"""Predict the maps of a plane or a part of it: read, resize, run tile by tile, resize back to the image's pixels."""
 
 from __future__ import annotations
 
@@ -143,14 +143,14 @@ class Prediction:
 
 
 def thresholds_at(card: ModelCard, scale: float) -> DecodeThresholds:
-    """Bring what was fitted with a model to an image of ``scale`` model pixels per image pixel."""
+    """Convert a model's fitted thresholds to an image of ``scale`` model pixels per image pixel."""
     fitted = card.thresholds
     smallest = max(round(fitted.min_size / scale**2), 1)
     return DecodeThresholds(fitted.foreground, fitted.split, smallest, 1 / scale, fitted.score, card.score)
 
 
 def chosen_thresholds(own: DecodeThresholds, settings: SegmentSettings) -> DecodeThresholds:
-    """Put what the user set in the place of the model's own thresholds for an image."""
+    """Replace the model's own thresholds for an image by those that the user set."""
     given: dict[str, Any] = {name: getattr(settings, name) for name in TUNED if not getattr(settings, f"{name}_auto")}
     return replace(own, **given)
 
@@ -244,7 +244,7 @@ def predict_classes(reader: PlaneReader, runner: NetworkRunner, progress: Progre
 
 
 def _until_tiles_fit(predict: Callable[[], ResultType]) -> ResultType:
-    """Start again where a tile does not fit into memory; the runner takes smaller ones then, or raises."""
+    """Repeat a prediction after a tile did not fit into memory: the runner has chosen smaller ones, or raises."""
     while True:
         try:
             return predict()

@@ -27,7 +27,7 @@ def describe_run(
     diameter: float,
     readers: Sequence[PlaneReader],
 ) -> dict[str, Any]:
-    """Write down a run.
+    """Describe a run.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What a segmentation gives back, and how its thresholds are changed without running the network again."""
+"""Results of a segmentation, and how their thresholds are changed without running the network again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ takes up to 25 bytes a pixel. Planes beyond are decoded from their maps every ti
 
 @dataclass(frozen=True, kw_only=True)
 class Segmentation:
-    """What a run says of itself, whether its labels are in memory or in a store.
+    """Description of a run, whether its labels are in memory or in a store.
 
     Attributes
     ----------
@@ -144,7 +144,7 @@ class SegmentResult(Segmentation):
         return result
 
     def edited(self, labels: Labels) -> SegmentResult:
-        """Return the result with labels that a person has changed; what changed has no score (NaN) any more."""
+        """Return the result with edited labels; nuclei that were changed lose their score (NaN)."""
         scores = self.scores.copy()
         differs = labels != self.labels
         touched = np.unique(np.concatenate([labels[differs], self.labels[differs]]))
@@ -158,7 +158,7 @@ class SegmentResult(Segmentation):
 
 
 class StackDecoder:
-    """Decodes planes again and again, remembering of as many as memory allows what does not change.
+    """Decodes the same planes with other thresholds, caching what does not change for as many as memory allows.
 
     Parameters
     ----------

@@ -56,7 +56,7 @@ def segment(
     progress: Progress | None = None,
     **settings: object,
 ) -> SegmentResult:
-    """Segment the nuclei of an image, or tell the class of every pixel where the model is one for classes.
+    """Segment the nuclei of an image, or classify every pixel where the model is one for classes.
 
     Parameters
     ----------
@@ -109,13 +109,13 @@ def segment(
 
 
 def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
-    """Do what a request asks.
+    """Segment what a request describes.
 
     Parameters
     ----------
     request : SegmentRequest
     progress : Progress
-        Hears of every tile and may cancel there.
+        Receives a report for each tile, and may cancel there.
 
     Returns
     -------
@@ -237,7 +237,7 @@ def open_image(
 
 
 def evident_kind(request: SegmentRequest) -> ImageKind | None:
-    """Tell the kind of an image that shows it beyond doubt, without the network; None where doubt is left.
+    """Return the kind of an image where the pixels alone leave no doubt; None where they do.
 
     Raises
     ------
@@ -273,7 +273,7 @@ def _find(
     decides: int,
     estimate: float,
 ) -> FoundNuclei:
-    """Find nuclei, or classes in their place."""
+    """Find nuclei, or classes where the model is one for classes."""
     if runner.card.task == "instances":
         return find_nuclei(request, runner, readers, progress, decides, estimate)
     planes = [
@@ -286,7 +286,7 @@ def _find(
 
 @lru_cache(maxsize=2)
 def _ready(path: Path, modified: int, device: Device) -> tuple[Model, nn.Module]:
-    """Keep the last models in memory, and their networks on the device; a file that changed is read again."""
+    """Cache the last models and their networks on the device; ``modified`` makes a changed file be read again."""
     model = read_model(path)
     return model, place_network(model, device)
 
@@ -298,7 +298,7 @@ def _notices(
     found: FoundNuclei,
     settings: SegmentSettings,
 ) -> tuple[str, ...]:
-    """What the user should know about this run."""
+    """Return what the user should know about this run."""
     notices = list(runner.notices)
     notices += notices_of_look(look, readers, settings)
     of_task = _notices_of_classes if runner.card.task == "semantic" else _notices_of_nuclei
@@ -306,7 +306,7 @@ def _notices(
 
 
 def notices_of_look(look: PlaneLook, readers: Sequence[PlaneReader], settings: SegmentSettings) -> Iterator[str]:
-    """Say what was found out about the image, and what was left out of it."""
+    """Yield what was determined about the image, and what was left out of it."""
     if settings.channel_auto and look.channels == (named_channel(readers[0].source),):
         yield f"Of the channels '{look.name}' was taken, by its name."
     if any(reader.fill for reader in readers):
@@ -333,4 +333,4 @@ def _notices_of_classes(
     card: ModelCard, reader: PlaneReader, look: PlaneLook, found: FoundNuclei, settings: SegmentSettings
 ) -> Iterator[str]:
     if not all(getattr(settings, f"{name}_auto") for name in ("diameter", *TUNED)):
-        yield f"The model '{card.name}' tells classes, on which diameter, thresholds and minimum size do not act."
+        yield f"The model '{card.name}' predicts classes: diameter, thresholds and minimum size have no effect on them."
