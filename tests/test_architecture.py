@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -54,3 +55,15 @@ def test_the_command_line_starts_without_torch_and_so_does_what_the_window_needs
 
 def test_core_and_command_line_need_neither_napari_nor_qt():
     assert "torch" in loaded_after_importing("core", "cli", absent=WINDOW)
+
+
+def test_no_private_name_is_imported_from_another_module():
+    private = [
+        f"{path.relative_to(ROOT)}: {node.module}.{name.name}"
+        for path in sorted((ROOT / "src").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("napari_unet_nuclei")
+        for name in node.names
+        if name.name.startswith("_") and not name.name.endswith("__")
+    ]
+    assert not private

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from napari_unet_nuclei.core.image.io.write import write_labels, write_overlay
     from napari_unet_nuclei.core.image.pixel_size import PixelSize
     from napari_unet_nuclei.core.labels.measure.measure import measure
-    from napari_unet_nuclei.core.labels.metrics.comparison import Comparison, Scores, compare_labels
-    from napari_unet_nuclei.core.model.about import About
+    from napari_unet_nuclei.core.labels.metrics.comparison import LabelComparison, Scores, compare_labels
+    from napari_unet_nuclei.core.model.author_notes import AuthorNotes
     from napari_unet_nuclei.core.model.card import Architecture, ModelCard, read_card
     from napari_unet_nuclei.core.model.file import Model
     from napari_unet_nuclei.core.model.registry import ModelEntry, ModelRegistry, default_registry, load_model
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
         Silent,
     )
     from napari_unet_nuclei.core.samples.synthetic import (
-        Sample,
+        SampleImage,
         fluorescent_nuclei,
         immunohistochemistry,
         stained_tissue,
@@ -78,9 +78,9 @@ if TYPE_CHECKING:
 
 __version__: str
 __all__ = [
-    "About",
     "Advanced",
     "Architecture",
+    "AuthorNotes",
     "BatchReport",
     "BatchSettings",
     "BlockwiseResult",
@@ -89,7 +89,6 @@ __all__ = [
     "ClassCounts",
     "ClassEvaluation",
     "ClusterError",
-    "Comparison",
     "DataSet",
     "DatasetError",
     "DeviceError",
@@ -102,6 +101,7 @@ __all__ = [
     "ImageFile",
     "ImageFileError",
     "ImageShapeError",
+    "LabelComparison",
     "Model",
     "ModelCard",
     "ModelEntry",
@@ -114,7 +114,7 @@ __all__ = [
     "PixelSize",
     "Preview",
     "Progress",
-    "Sample",
+    "SampleImage",
     "Scores",
     "SegmentResult",
     "SegmentSettings",
@@ -157,7 +157,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "About": "core.model.about",
+    "AuthorNotes": "core.model.author_notes",
     "Advanced": "core.progress",
     "Architecture": "core.model.card",
     "BatchReport": "core.folder.summary",
@@ -168,7 +168,7 @@ _HOMES = {
     "ClassCounts": "core.classes.coding",
     "ClassEvaluation": "core.evaluate",
     "ClusterError": "core.errors",
-    "Comparison": "core.labels.metrics.comparison",
+    "LabelComparison": "core.labels.metrics.comparison",
     "DataSet": "core.train.division",
     "DatasetError": "core.errors",
     "DeviceError": "core.errors",
@@ -193,7 +193,7 @@ _HOMES = {
     "PixelSize": "core.image.pixel_size",
     "Preview": "core.progress",
     "Progress": "core.progress",
-    "Sample": "core.samples.synthetic",
+    "SampleImage": "core.samples.synthetic",
     "Scores": "core.labels.metrics.comparison",
     "SegmentResult": "core.segment.result",
     "SegmentSettings": "core.settings",

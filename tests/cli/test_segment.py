@@ -3,6 +3,7 @@ import json
 import signal
 import subprocess
 import sys
+import traceback
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ import tifffile
 
 from napari_unet_nuclei import segment
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
+from napari_unet_nuclei.core.segment import run as engine_module
 from tests.helpers.program import run, small_image, write_image
 
 
@@ -33,6 +35,23 @@ def test_a_file_gets_labels_a_table_and_a_record(tmp_path):
     assert described["files"][0]["image_hash"] == hashlib.sha256(image.read_bytes()).hexdigest()
     assert described["models"] == {summary.model[0]: described["files"][0]["model_hash"]}
     assert summary.precision.tolist() == [described["files"][0]["precision"]]
+
+
+def test_few_frames_lie_between_the_command_and_the_engine(tmp_path, monkeypatch):
+    stacks = []
+
+    def engine(request, progress):
+        stacks.append([frame.name for frame in traceback.extract_stack() if "napari_unet_nuclei" in frame.filename])
+        return run_segment(request, progress)
+
+    run_segment = engine_module.run_segment
+    monkeypatch.setattr(engine_module, "run_segment", engine)
+    image = write_image(tmp_path / "a.png")
+    shown = run("segment", image, "--out", tmp_path / "out", "--diameter", 24)
+    assert shown.exit_code == 0, shown.output
+    [stack] = stacks
+    frames = stack[stack.index("segment_command") :]
+    assert len(frames) + 1 <= 6, frames  # and the engine's own
 
 
 def test_labels_are_those_of_python(tmp_path):

@@ -64,11 +64,24 @@ def squares() -> tuple[SegmentRequest, SegmentResult]:
         maps[0, 2, 12 : 8 + side, x + 2 : x + side - 2] = 240
     image = maps[0, 0].astype(np.float32)
     found = decode_plane(maps[0], THRESHOLDS)
-    provenance = {"model": "tiny", "settings": {}}
+    provenance = {
+        "model": "tiny",
+        "device": "cpu",
+        "channel": "the only channel",
+        "kind": "fluorescence",
+        "diameter": 9.0,
+        "settings": {},
+    }
     result = SegmentResult(
-        found.labels, found.scores, "YX", (0, 0), maps, THRESHOLDS, THRESHOLDS, 9.0, "tiny", "cpu",
-        "the only channel", (), 0.1, provenance,
-    )  # fmt: skip
+        found.labels,
+        found.scores,
+        "YX",
+        (0, 0),
+        maps,
+        thresholds=THRESHOLDS,
+        model_thresholds=THRESHOLDS,
+        provenance=provenance,
+    )
     return SegmentRequest(ImageSource(image, "YX"), pixel_size=PixelSize(0.5, 0.5)), result
 
 

@@ -59,15 +59,16 @@ def open_window() -> str:
 
 def write_demo(folder: Path, quiet: bool) -> None:
     """Segment the sample, write labels, table and overlay, and print the result."""
-    from napari_unet_nuclei.core.folder.one_image import RequestTemplate, segment_file
+    from napari_unet_nuclei.core.folder.one_image import segment_file
     from napari_unet_nuclei.core.folder.plan import PlannedFile
     from napari_unet_nuclei.core.image.io.read import ImageFile
     from napari_unet_nuclei.core.image.io.write import write_overlay
     from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
+    from napari_unet_nuclei.core.segment.template import RequestTemplate
 
     sample = fluorescent_nuclei()
     file = ImageFile(Path(sample.name), sample.image, sample.axes, sample.pixel_size)
-    planned = PlannedFile.named(file.path, folder, STEM)
+    planned = PlannedFile(file.path, folder, STEM)
     with TerminalProgress(quiet) as progress:
         record, result = segment_file(file, RequestTemplate(), planned, progress)
         overlay = folder / f"{STEM}_overlay.png"

@@ -139,8 +139,8 @@ def _named_stains(files: Sequence[ImageFile]) -> Iterator[tuple[str, SeparatedSt
 
 def _names(file: ImageFile, source: ImageSource) -> Sequence[str]:
     """Name the channels as the file does, or after the file if it names none."""
-    names = column_names(source, file.channel_names)
-    if names == file.channel_names:
+    names = column_names(source)
+    if names == source.channel_names:
         return names
     stem = _stem(file.path)
     return [stem] if source.channels == 1 else [f"{stem}_{name}" for name in names]

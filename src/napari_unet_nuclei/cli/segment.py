@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_unet_nuclei.core.folder.dry_run import Prospect
-    from napari_unet_nuclei.core.folder.large_image import BlockSettings
     from napari_unet_nuclei.core.folder.plan import RunPlan
     from napari_unet_nuclei.core.folder.record import FileRecord
+    from napari_unet_nuclei.core.folder.summary import BatchReport
     from napari_unet_nuclei.core.segment.template import RequestTemplate
 
 RESULTS_PANEL = "Results"
@@ -169,10 +169,16 @@ def segment_command(
     if dry_run:
         _look_ahead(plan, template, batch, as_json=as_json, quiet=quiet)
     else:
+        from napari_unet_nuclei.core.folder.run import run_plan  # imports what draws the report
+
         keep_freed_memory()
-        with executor_for(scheduler, workers) as executor:
+        with executor_for(scheduler, workers) as executor, _ShownRun(len(plan.files), quiet, as_json) as shown:
             blocks = BlockSettings(block, into_image, executor)
-            _run(plan, template, batch, blocks, as_json=as_json, quiet=quiet)
+            report = run_plan(plan, template, batch, shown.progress, shown.show, blocks)
+            shown.end(report)
+        if as_json:
+            typer.echo(json.dumps(report.description(), indent=2, ensure_ascii=False))
+        _end([(record.image, record.error) for record in report.failed], len(report.records), "failed")
 
 
 def _read_list(file: Path) -> list[Path]:
@@ -186,41 +192,40 @@ def _read_list(file: Path) -> list[Path]:
         raise typer.BadParameter(str(error), param_hint="--list") from error
 
 
-def _run(
-    plan: RunPlan,
-    template: RequestTemplate,
-    batch: BatchSettings,
-    blocks: BlockSettings,
-    *,
-    as_json: bool,
-    quiet: bool,
-) -> None:
-    from napari_unet_nuclei.core.folder.run import run_plan
+class _ShownRun:
+    """Prints the results of a run as they come."""
 
-    with TerminalProgress(quiet) as progress:
-        done = 0
-        warned: set[str] = set()
+    def __init__(self, images: int, quiet: bool, as_json: bool) -> None:
+        self.progress = TerminalProgress(quiet)
+        self._images, self._done = images, 0
+        self._lines = not (quiet or as_json)
+        self._warned: set[str] = set()
 
-        def show(record: FileRecord) -> None:
-            nonlocal done
-            done += not record.error
-            if not (record.error or quiet or as_json):
-                progress.show_result(_line(record))
-            if record.warnings:
-                warned.add(record.image)
-                progress.say(f"Warning: {record.image}: {record.warning}", always=True)
+    def __enter__(self) -> _ShownRun:
+        self.progress.__enter__()
+        return self
 
-        try:
-            report = run_plan(plan, template, batch, progress, show, blocks)
-        except Cancelled:
-            typer.echo(f"{done} of {len(plan.files)} images are done. Run the same command again to resume.", err=True)
-            raise
-        for record in report.doubtful:  # found by comparing all images at the end
-            if record.image not in warned:
-                progress.say(f"Warning: {record.image}: {record.warning}", always=True)
-    if as_json:
-        typer.echo(json.dumps(report.description(), indent=2, ensure_ascii=False))
-    _end([(record.image, record.error) for record in report.failed], len(report.records), "failed")
+    def __exit__(self, kind: type[BaseException] | None, *given: Any) -> None:
+        if kind is Cancelled:
+            typer.echo(
+                f"{self._done} of {self._images} images are done. Run the same command again to resume.", err=True
+            )
+        self.progress.__exit__(kind, *given)
+
+    def show(self, record: FileRecord) -> None:
+        """Print an image that is done, and at once what is doubtful about it."""
+        self._done += not record.error
+        if self._lines and not record.error:
+            self.progress.show_result(_line(record))
+        if record.warnings and record.image not in self._warned:
+            self._warned.add(record.image)
+            self.progress.say(f"Warning: {record.image}: {record.warning}", always=True)
+
+    def end(self, report: BatchReport) -> None:
+        """Print what is doubtful about images in comparison with the others of the run."""
+        self._lines = False
+        for record in report.doubtful:
+            self.show(record)
 
 
 def _line(record: FileRecord) -> str:

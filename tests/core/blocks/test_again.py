@@ -30,8 +30,10 @@ def test_a_cancelled_run_leaves_no_labels_and_is_gone_on_with(cancel_after, tmp_
     assert not out.exists()
     done = len(list(out.parent.glob(".*/tables/maps-0/*.npz")))
     predicted = []
-    predict = block_work.predict_region
-    monkeypatch.setattr(block_work, "predict_region", lambda *given: (predicted.append(given), predict(*given))[1])
+    predict = block_work.predict_plane
+    monkeypatch.setattr(
+        block_work, "predict_plane", lambda *given, **part: (predicted.append(part), predict(*given, **part))[1]
+    )
     result = segment_blockwise(request(), out, Silent(), block=BLOCK)
     assert len(predicted) == 9 - done
     assert same_up_to_numbers(labels_of(result.path), segment(IMAGE, device="cpu").labels)
@@ -50,7 +52,7 @@ def test_work_that_is_done_is_not_done_again_and_other_work_is_not_replaced(tmp_
     out = tmp_path / "l.ome.zarr"
     first = segment_blockwise(request(), out, Silent(), block=BLOCK)
     with monkeypatch.context() as patch:
-        patch.setattr(block_work, "predict_region", lambda *given: pytest.fail("done again"))
+        patch.setattr(block_work, "predict_plane", lambda *given, **part: pytest.fail("done again"))
         again = segment_blockwise(request(), out, Silent(), block=BLOCK)
     assert again.done_before
     assert not first.done_before
@@ -91,7 +93,7 @@ def test_what_is_not_of_this_program_is_never_replaced(tmp_path):
 CHILD = """
 import sys
 from pathlib import Path
-from napari_unet_nuclei.core.blocks import planner as block_planner
+from napari_unet_nuclei.core.blocks import plan as block_plan
 from napari_unet_nuclei.core.blocks.segment import segment_blockwise
 from tests.helpers.block_images import BLOCK, request_of
 
@@ -102,7 +104,7 @@ class Telling:
         if sys.argv[3] in str(event):
             sys.stdin.read()  # until it is killed
 
-block_planner.SMALLEST_HALO, block_planner.HALO_DIAMETERS = 64, 3
+block_plan.SMALLEST_HALO, block_plan.HALO_DIAMETERS = 64, 3
 segment_blockwise(request_of(Path(sys.argv[1])), Path(sys.argv[2]), Telling(), block=BLOCK)
 """
 

@@ -21,8 +21,10 @@ from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.model.card import Thresholds
 from napari_unet_nuclei.core.model.file import Model, save_model
 from napari_unet_nuclei.core.progress import Silent
-from napari_unet_nuclei.core.segment import provenance
+from napari_unet_nuclei.core.segment import fingerprint
+from napari_unet_nuclei.core.segment.predict import Prediction
 from napari_unet_nuclei.core.segment.run import run_segment
+from napari_unet_nuclei.core.segment.size import NO_NUCLEI
 from napari_unet_nuclei.core.segment.table import measure_result
 from tests.helpers.block_images import BLOCK, IMAGE, labels_of, request, request_of, write_image
 from tests.helpers.joining import same_up_to_numbers, whole_numbers
@@ -210,13 +212,13 @@ class Tidying:
 
 
 def test_memory_does_not_grow_with_the_image(tmp_path, monkeypatch, tiny_model_file):
-    def bright_is_nucleus(reader, scale, runner, region, turn, progress):
+    def bright_is_nucleus(reader, scale, runner, progress, region, lock):
         mask = 255 * (reader.read(region)[0] > 0.5).astype(np.uint8)
-        return np.stack([mask, 0 * mask, mask])
+        return Prediction(np.stack([mask, 0 * mask, mask]), NO_NUCLEI, scale)
 
-    monkeypatch.setattr(block_work, "predict_region", bright_is_nucleus)
+    monkeypatch.setattr(block_work, "predict_plane", bright_is_nucleus)
     monkeypatch.setattr(plane, "SAMPLE_PIXELS", 2**13)
-    monkeypatch.setattr(provenance, "CACHED_PIXELS", 0)
+    monkeypatch.setattr(fingerprint, "CACHED_PIXELS", 0)
     peaks = []
     for side in (768, 1536):  # both have blocks with a halo on all sides
         image = Watched(side)

@@ -12,7 +12,7 @@ from napari_unet_nuclei.core.blocks import stages as block_task
 from napari_unet_nuclei.core.blocks import worker as block_work
 from napari_unet_nuclei.core.blocks.segment import segment_blockwise
 from napari_unet_nuclei.core.errors import OutputFileError
-from napari_unet_nuclei.core.folder.work import is_disk_full
+from napari_unet_nuclei.core.folder.one_image import is_disk_full
 from napari_unet_nuclei.core.progress import Silent
 from tests.helpers.block_images import BLOCK, labels_of, request
 from tests.helpers.recording import RecordingProgress
@@ -45,8 +45,10 @@ def test_an_injected_full_disk_costs_no_block_and_is_said_in_plain_words(tmp_pat
     assert is_disk_full(caught.value), "a folder's run would go on to the next image"
     assert not out.exists()
     predicted = []
-    predict = block_work.predict_region
-    monkeypatch.setattr(block_work, "predict_region", lambda *given: (predicted.append(given), predict(*given))[1])
+    predict = block_work.predict_plane
+    monkeypatch.setattr(
+        block_work, "predict_plane", lambda *given, **part: (predicted.append(part), predict(*given, **part))[1]
+    )
     progress = RecordingProgress()
     segment_blockwise(request(diameter=22.0), out, progress, block=BLOCK)
     assert any("Going on" in notice for notice in progress.notices)

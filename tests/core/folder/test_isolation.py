@@ -20,8 +20,8 @@ import pytest
 import tifffile
 
 from napari_unet_nuclei.core.errors import OutputFileError
+from napari_unet_nuclei.core.folder.one_image import DiskFullError
 from napari_unet_nuclei.core.folder.run import segment_files
-from napari_unet_nuclei.core.folder.work import DiskFullError
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.segment.template import RequestTemplate
 from napari_unet_nuclei.core.settings import SegmentSettings

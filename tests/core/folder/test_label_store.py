@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from napari_unet_nuclei.core.errors import OutputFileError
-from napari_unet_nuclei.core.folder import label_store
-from napari_unet_nuclei.core.folder.label_store import write_label_store
+from napari_unet_nuclei.core.folder import outputs
+from napari_unet_nuclei.core.folder.outputs import write_label_store
 from napari_unet_nuclei.core.image.io.ome_zarr import read_ome_zarr
 from napari_unet_nuclei.core.image.io.ome_zarr_labels import read_provenance
 from napari_unet_nuclei.core.image.io.read import read_image
@@ -48,7 +48,7 @@ def test_a_store_that_fails_leaves_what_was_there_and_nothing_half_written(tmp_p
     def fail(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(label_store, "write_label_metadata", fail)
+    monkeypatch.setattr(outputs, "write_label_metadata", fail)
     with pytest.raises(OutputFileError, match="No space left"):
         write_label_store(path, LABELS[1, 1], axes="YX", pixel_size=SIZE, provenance={})
     assert np.array_equal(read_image(path).array[...], LABELS[0, 0])

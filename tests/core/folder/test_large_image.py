@@ -15,9 +15,9 @@ from napari_unet_nuclei.core.errors import OutputFileError
 from napari_unet_nuclei.core.folder import large_image as slides
 from napari_unet_nuclei.core.folder.dry_run import Prospect, look_ahead
 from napari_unet_nuclei.core.folder.large_image import BlockSettings, planned_in_blocks, segment_in_blocks, takes_blocks
+from napari_unet_nuclei.core.folder.one_image import Task
 from napari_unet_nuclei.core.folder.plan import plan_files
 from napari_unet_nuclei.core.folder.run import segment_files
-from napari_unet_nuclei.core.folder.work import Task
 from napari_unet_nuclei.core.image.io import write
 from napari_unet_nuclei.core.image.io.ome_zarr import read_ome_zarr
 from napari_unet_nuclei.core.labels.export.export import write_geojson

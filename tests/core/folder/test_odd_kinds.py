@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from napari_unet_nuclei.core.folder.odd_kinds import mark_odd_kinds
 from napari_unet_nuclei.core.folder.record import FileRecord
+from napari_unet_nuclei.core.folder.run import mark_odd_kinds
 
 
 def records(*kinds: str) -> list[FileRecord]:

@@ -4,12 +4,13 @@ import pytest
 import tifffile
 
 from napari_unet_nuclei.core.errors import ImageShapeError
-from napari_unet_nuclei.core.folder.one_image import RequestTemplate, chosen_plane, segment_file
+from napari_unet_nuclei.core.folder.one_image import segment_file
 from napari_unet_nuclei.core.folder.plan import PlannedFile
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.progress import Cancelled
 from napari_unet_nuclei.core.samples.synthetic import two_channels
+from napari_unet_nuclei.core.segment.template import RequestTemplate, chosen_plane
 from napari_unet_nuclei.core.settings import SegmentSettings
 
 
@@ -28,7 +29,7 @@ TEMPLATE = RequestTemplate(SegmentSettings().changed(channel=0, diameter=30.0), 
 
 
 def test_labels_and_table_are_written_and_agree(file, tmp_path, recording):
-    planned = PlannedFile.named(file.path, tmp_path / "out", "cells")
+    planned = PlannedFile(file.path, tmp_path / "out", "cells")
     progress = recording()
     record, result = segment_file(file, TEMPLATE, planned, progress)
     written = read_image(planned.labels)
@@ -42,7 +43,7 @@ def test_labels_and_table_are_written_and_agree(file, tmp_path, recording):
 
 
 def test_every_channel_is_measured_where_the_nuclei_are(file, tmp_path, recording):
-    _, result = segment_file(file, TEMPLATE, PlannedFile.named(file.path, tmp_path, "cells"), recording())
+    _, result = segment_file(file, TEMPLATE, PlannedFile(file.path, tmp_path, "cells"), recording())
     table = pd.read_csv(tmp_path / "cells_table.csv")
     for channel, name in enumerate(("DAPI", "GFP")):
         pixels = file.array[channel, 16:128][result.labels == 1]
@@ -53,9 +54,7 @@ def test_every_channel_is_measured_where_the_nuclei_are(file, tmp_path, recordin
 @pytest.mark.parametrize("report", [1, 4])
 def test_cancelling_leaves_no_file(report, file, tmp_path, recording):
     with pytest.raises(Cancelled):
-        segment_file(
-            file, TEMPLATE, PlannedFile.named(file.path, tmp_path / "out", "cells"), recording(cancel_after=report)
-        )
+        segment_file(file, TEMPLATE, PlannedFile(file.path, tmp_path / "out", "cells"), recording(cancel_after=report))
     assert not (tmp_path / "out").exists()
 
 

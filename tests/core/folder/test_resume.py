@@ -16,8 +16,7 @@ import pytest
 import tifffile
 import zarr
 
-from napari_unet_nuclei.core.folder.run import segment_files
-from napari_unet_nuclei.core.folder.run_folder import LOCK, NUMBER_FORMAT
+from napari_unet_nuclei.core.folder.run import LOCK, NUMBER_FORMAT, segment_files
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.segment.template import RequestTemplate
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings

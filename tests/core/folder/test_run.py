@@ -7,10 +7,10 @@ import pytest
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.executors.executors import Serial
 from napari_unet_nuclei.core.folder.large_image import BlockSettings
-from napari_unet_nuclei.core.folder.one_image import RequestTemplate
 from napari_unet_nuclei.core.folder.run import segment_files
 from napari_unet_nuclei.core.progress import Cancelled
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
+from napari_unet_nuclei.core.segment.template import RequestTemplate
 from napari_unet_nuclei.core.settings import SegmentSettings
 
 TEMPLATE = RequestTemplate(SegmentSettings().changed(diameter=24.0))
@@ -72,12 +72,12 @@ class LosingAWorker(Serial):
 
     elsewhere = True
 
-    def map(self, work, tasks, title, progress, on_result=lambda result: None):
+    def map(self, work, tasks, title, progress, on_result=lambda result: None, names=()):
         labels = tasks[0].outputs["labels"]
         labels.parent.mkdir(parents=True, exist_ok=True)
         self.remains = labels.with_name(f".{labels.stem}-0123abcd.part.tif")
         self.remains.touch()
-        return super().map(work, tasks, title, progress, on_result)
+        return super().map(work, tasks, title, progress, on_result, names)
 
 
 def test_what_a_lost_worker_has_left_half_written_is_removed(folder, tmp_path):

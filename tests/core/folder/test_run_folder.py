@@ -10,8 +10,7 @@ import pytest
 
 from napari_unet_nuclei.core.errors import OutputFileError
 from napari_unet_nuclei.core.files.lock import alone
-from napari_unet_nuclei.core.folder.run import segment_files
-from napari_unet_nuclei.core.folder.run_folder import kept_number_format
+from napari_unet_nuclei.core.folder.run import kept_number_format, segment_files
 from napari_unet_nuclei.core.model import number_format
 
 HOLDING = """

@@ -96,7 +96,7 @@ def test_bright_images_are_not_turned_unless_asked(model):
 
 
 def test_settings_that_do_not_act_are_named(model):
-    assert any("do not act" in notice for notice in segment(IMAGE, model, foreground=0.3).notices)
+    assert any("no effect" in notice for notice in segment(IMAGE, model, foreground=0.3).notices)
 
 
 def test_progress_rises_and_cancelling_stops_within_a_tile(model):

@@ -3,8 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_unet_nuclei.core.blocks import maps as block_maps
-from napari_unet_nuclei.core.blocks.maps import find_scale
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.kind import possible_looks
 from napari_unet_nuclei.core.image.plane import PlaneLook, open_plane
@@ -13,7 +11,7 @@ from napari_unet_nuclei.core.model.registry import load_model
 from napari_unet_nuclei.core.progress import Cancelled, Silent
 from napari_unet_nuclei.core.samples.synthetic import camera, draw_nuclei, immunohistochemistry, stained_tissue
 from napari_unet_nuclei.core.segment import automatic_size
-from napari_unet_nuclei.core.segment.automatic_size import predict_sized
+from napari_unet_nuclei.core.segment.automatic_size import find_scale, predict_sized
 from napari_unet_nuclei.core.segment.evidence import ChosenLook, choose_look
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.segment.run import segment
@@ -100,7 +98,6 @@ def test_the_size_that_the_chosen_reading_showed_is_not_estimated_again(runner, 
     assert 24 < found.estimate < 36
     source, region = ImageSource(image, "YXS"), (0, 256, 0, 256)
     reader = open_plane(source, (), region, found.look, runner.card.percentiles)
-    for module in (automatic_size, block_maps):
-        monkeypatch.setattr(module, "first_look", lambda *_: pytest.fail("the size was estimated again"))
+    monkeypatch.setattr(automatic_size, "first_look", lambda *_: pytest.fail("the size was estimated again"))
     assert 24 < predict_sized(reader, runner, Silent(), found.estimate).diameter < 36
     assert find_scale(reader, runner, Silent(), found.estimate)[1] > 24

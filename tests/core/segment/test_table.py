@@ -23,4 +23,4 @@ def test_a_channel_shows_the_part_that_was_segmented():
     ],
 )
 def test_columns_are_named_by_channel_each_differently(axes, shape, names, columns):
-    assert column_names(ImageSource(np.zeros(shape, np.uint8), axes), names) == columns
+    assert column_names(ImageSource(np.zeros(shape, np.uint8), axes, names)) == columns

@@ -26,9 +26,7 @@ def live(qtbot, squares) -> LiveLabels:
         viewer.add_image(request.source.array, name="DAPI", scale=(0.5, 0.5), units=("µm",) * 2), "YX"
     )
     shown = image.arrange(result.labels).copy()
-    return LiveLabels(
-        viewer, SegmentAnswer(image, request, result, shown, measure_result(result, request), (), ("cpu",))
-    )
+    return LiveLabels(viewer, SegmentAnswer(image, request, result, shown, measure_result(result, request), ("cpu",)))
 
 
 @pytest.fixture

@@ -28,9 +28,15 @@ def described(layer: Image, axes: str = "", level: int = 0) -> LayerImage:
 def result_of(image: LayerImage, origin: tuple[int, ...], shape: tuple[int, ...]) -> SegmentResult:
     labels = np.arange(1, 1 + np.prod(shape), dtype=np.int32).reshape(shape)
     return SegmentResult(
-        labels, np.ones(labels.size), image.source.leading_axes + "YX", origin, None, THRESHOLDS, THRESHOLDS, 22.0,
-        "tiny", "cpu", "the only channel", (), 0.1, {"model": "tiny"},
-    )  # fmt: skip
+        labels,
+        np.ones(labels.size),
+        image.source.leading_axes + "YX",
+        origin,
+        None,
+        thresholds=THRESHOLDS,
+        model_thresholds=THRESHOLDS,
+        provenance={"model": "tiny"},
+    )
 
 
 def add_result(viewer: ViewerModel, image: LayerImage, result: SegmentResult):

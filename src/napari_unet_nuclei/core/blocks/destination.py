@@ -35,7 +35,7 @@ class Destination:
 
     @staticmethod
     def of(request: SegmentRequest, out: Path, image: OmeZarrImage | None, into_image: bool) -> Destination:
-        """Choose the places, and refuse those where nothing may be written."""
+        """Choose the places; raise where labels may not be written."""
         if into_image:
             if image is None:
                 raise OutputFileError("Only OME-Zarr images can hold their labels: write them beside the image.")
@@ -64,7 +64,7 @@ class Destination:
         return self.labels.exists() or self.folder.exists()
 
     def check_free(self, overwrite: bool) -> None:
-        """Refuse to replace what is not this program's, or what nobody asked to replace."""
+        """Raise where foreign labels, or labels that may not be overwritten, lie already."""
         if not self.labels.exists():
             return
         if read_provenance(self.labels) is None:

@@ -1,7 +1,7 @@
 """Fill the holes of nuclei, also those that the edge of a block runs through.
 
-A hole is background that one nucleus encloses. What lies within one block is told there; of every other piece of
-background a block knows only which nuclei it touches, and the pieces are put together here.
+A hole is background that one nucleus encloses. Holes within one block are found there; of every other piece of
+background a block knows only which nuclei it touches, and the pieces are joined here.
 """
 
 from __future__ import annotations

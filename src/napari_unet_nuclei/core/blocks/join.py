@@ -1,4 +1,4 @@
-"""Bring together across the edges of blocks what each block knows of its own: names, areas, numbers.
+"""Join names, areas and numbers of nuclei across the edges of blocks.
 
 Only what crosses an edge is ever held for the whole image at once.
 """
@@ -47,7 +47,7 @@ class Aliases:
 
 @dataclass(frozen=True)
 class Tally:
-    """What of which nuclei lies in a block's core.
+    """Which nuclei lie in a block's core, and with how many pixels.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class Tally:
 
 
 def tally(grid: BlockGrid, block: Block, keys: Keys, maps: QuantisedMaps) -> Tally:
-    """Sum up what the maps (3, Y, X) of a block's core show of every nucleus there, given its keys."""
+    """Sum the maps (3, Y, X) of a block's core over every nucleus there, given its keys."""
     place, inside = _places(grid, block, keys)
     own_places = np.flatnonzero(np.bincount(place[inside], minlength=1))
     others = (keys > 0) & ~inside
@@ -189,7 +189,7 @@ def number_nuclei(
 
 
 def _count(counter: Counter[int], areas: NDArray[np.int64]) -> None:
-    """Note how many nuclei have which area: an image has many nuclei, but few areas."""
+    """Count nuclei by area: an image has many nuclei, but few areas."""
     values, counts = np.unique(areas, return_counts=True)
     counter.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
 

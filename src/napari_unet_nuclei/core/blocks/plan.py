@@ -1,4 +1,4 @@
-"""What is decided once for all blocks of an image, so that a block at one end is judged like a block at the other."""
+"""Decide once for all blocks of an image, so that a block at one end is judged like a block at the other."""
 
 from __future__ import annotations
 
@@ -8,16 +8,35 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from napari_unet_nuclei.core.blocks.grid import BlockGrid
+from napari_unet_nuclei.core.errors import ImageShapeError, SettingsError
 from napari_unet_nuclei.core.image.axes import ImageSource
-from napari_unet_nuclei.core.image.kind import ColourLight
+from napari_unet_nuclei.core.image.io.ome_zarr_labels import leading_order
+from napari_unet_nuclei.core.image.kind import ColourLight, colour_light
 from napari_unet_nuclei.core.image.normalise import IntensityRange
 from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
+from napari_unet_nuclei.core.model.number_format import cpu_number_format
+from napari_unet_nuclei.core.model.registry import default_registry
+from napari_unet_nuclei.core.progress import Progress
+from napari_unet_nuclei.core.segment.automatic_size import find_scale, scale_for
+from napari_unet_nuclei.core.segment.fingerprint import fingerprint, hash_image, hash_pixels
+from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
+from napari_unet_nuclei.core.segment.nuclei import given_diameter
+from napari_unet_nuclei.core.segment.predict import chosen_thresholds, thresholds_at
+from napari_unet_nuclei.core.segment.provenance import describe_run
+from napari_unet_nuclei.core.segment.request import SegmentRequest
+from napari_unet_nuclei.core.segment.run import find_scope, notices_of_look, open_image, possible_readings
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import NumberFormat, Region
 
 CHUNK = 1024
 """Largest side of a chunk of the stores, in pixels; blocks are made of whole chunks."""
+
+HALO_DIAMETERS = 8
+"""Nuclei are measured where they are seen whole: so many diameters beyond a block they seldom reach."""
+
+SMALLEST_HALO = 128
+"""Pixels, where the block is not smaller."""
 
 
 class BlockPlan(BaseModel):
@@ -55,15 +74,13 @@ class BlockPlan(BaseModel):
         would be of two kinds.
     side, halo : int
         Of the blocks in pixels, and how far around one its nuclei are looked for to measure them.
-    model, channel : str
-        For people.
-    diameter : float
-        Of the nuclei in image pixels.
     notices : tuple of str
     provenance : dict
+        As `describe_run` gives it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Plans of earlier versions repeat a few values of the provenance, which are passed over.
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     fingerprint: str
     file: str
@@ -89,9 +106,6 @@ class BlockPlan(BaseModel):
     precision: NumberFormat
     side: int
     halo: int
-    model: str
-    channel: str
-    diameter: float
     notices: tuple[str, ...]
     provenance: dict[str, Any]
 
@@ -122,6 +136,134 @@ class BlockPlan(BaseModel):
             self.fill[plane],
             self.complete[plane],
         )
+
+
+class Planner:
+    """Looks at an image as a whole before its blocks are segmented: model, channel, intensities, size of the nuclei.
+
+    Parameters
+    ----------
+    request : SegmentRequest
+    block : int
+        Wanted side of a block in pixels.
+    pixels_in : Path or None
+        File or folder that holds the image's pixels, where they are in one.
+    series : int
+        Which image of the file.
+
+    Raises
+    ------
+    NucleiError
+        If the request cannot be done, or not in blocks.
+
+    Attributes
+    ----------
+    entry : ModelEntry
+        The model that was asked for, or the one for this kind of image.
+    fingerprint : str
+    """
+
+    def __init__(self, request: SegmentRequest, block: int, pixels_in: Path | None, series: int) -> None:
+        self.request = request
+        self.series = series
+        self.side = block_side(block)
+        self.scope = find_scope(request)
+        y0, y1, x0, x1 = self.scope.region
+        if y0 == y1 or x0 == x1:
+            raise ImageShapeError("There are no pixels to segment: give an image, or a region, that has some.")
+        self.entry = default_registry().find(request.model)
+        if self.entry.card.task != "instances":
+            raise SettingsError(
+                f"The model '{self.entry.name}' predicts classes, which takes the whole image at once: choose a model "
+                "for nuclei."
+            )
+        self._file_hash = hash_image(pixels_in) if pixels_in else ""
+        self.fingerprint = self._fingerprint()
+
+    def _fingerprint(self) -> str:
+        request, scope = self.request, self.scope
+        # Reading channels fails here, before anything is written, for an image that cannot be read.
+        looks = possible_readings(request, scope, self.entry.card)
+        channels = sorted({channel for look in looks for channel in look.channels})
+        described = {
+            "series": self.series,
+            "channels": request.source.channel_names,
+            "image": self._file_hash or hash_pixels(request.source, [scope.deciding], channels, scope.region),
+            "shape": list(request.source.array.shape),
+            "axes": request.source.axes,
+            "indices": scope.indices,
+            "region": scope.region,
+            "pixel_size": [request.pixel_size.y, request.pixel_size.x],
+            "model": self.entry.card.model_dump(mode="json", exclude={"name", "description"}),
+            "side": self.side,
+        }
+        return fingerprint(described, request.settings.model_dump())
+
+    def plan(self, runner: NetworkRunner, progress: Progress) -> BlockPlan:
+        """Measure the image, and make the plan.
+
+        Parameters
+        ----------
+        runner : NetworkRunner
+            Of `entry`'s model.
+        progress : Progress
+        """
+        request, scope, settings = self.request, self.scope, self.request.settings
+        source = request.source
+        chosen, readers = open_image(request, scope, runner, progress)
+        look, runner = chosen.look, runner.for_kind(chosen.look.kind)
+        card = runner.card
+        scale, diameter = self._size(readers[scope.indices.index(scope.deciding)], runner, progress, chosen.estimate)
+        order = leading_order(source.leading_axes)
+        return BlockPlan(
+            fingerprint=self.fingerprint,
+            file=str(Path(request.file).resolve()) if request.file else "",
+            series=self.series,
+            axes=source.axes,
+            channel_names=source.channel_names,
+            pixel_size=(request.pixel_size.y, request.pixel_size.x),
+            label_shape=(*(source.leading_shape[axis] for axis in order), *source.plane_shape),
+            label_axes="".join(source.leading_axes[axis] for axis in order) + "YX",
+            indices=scope.indices,
+            places=tuple(tuple(index[axis] for axis in order) for index in scope.indices),
+            region=scope.region,
+            look=look,
+            light=colour_light(source, scope.deciding, scope.region, look.kind),
+            sure=chosen.sure,
+            ranges=tuple(reader.ranges for reader in readers),
+            fill=tuple(reader.fill for reader in readers),
+            complete=tuple(reader.complete for reader in readers),
+            scale=scale,
+            thresholds=chosen_thresholds(thresholds_at(card, scale), settings),
+            model_thresholds=thresholds_at(card, scale),
+            settings=settings,
+            precision=request.number_format or cpu_number_format(),
+            side=self.side,
+            halo=min(max(round(HALO_DIAMETERS * diameter), SMALLEST_HALO), self.side),
+            notices=tuple(self._notices(look, readers)),
+            provenance={
+                **describe_run(request, card, look, runner.device, diameter, readers),
+                "file_hash": self._file_hash,
+            },
+        )
+
+    def _size(
+        self, reader: PlaneReader, runner: NetworkRunner, progress: Progress, estimate: float
+    ) -> tuple[float, float]:
+        """Return model pixels per image pixel, and the diameter of a nucleus in image pixels."""
+        card = runner.card
+        if self.request.settings.diameter_auto and card.tells_size:
+            return find_scale(reader, runner, progress, estimate)
+        diameter = given_diameter(self.request, card.diameter)
+        return scale_for(diameter, card.diameter), diameter
+
+    def _notices(self, look: PlaneLook, readers: list[PlaneReader]) -> list[str]:
+        """What the user should know of the image as a whole."""
+        notices = list(notices_of_look(look, readers, self.request.settings))
+        if look.kind not in self.entry.card.kinds:
+            kind = self.entry.card.image_kind
+            notices.append(f"The model '{self.entry.name}' was made for {kind} images; check the result.")
+        return notices
 
 
 def block_side(wanted: int) -> int:

@@ -1,4 +1,4 @@
-"""The order in which the blocks of an image are worked on, and what is brought together between the steps."""
+"""Run the stages of a block-wise segmentation in order, and join between them what crosses the edges of blocks."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _KEPT_OUTCOMES = 256
 
 
 class _Outcomes(Mapping[int, OutcomeType]):
-    """What came of a stage, by number of the block, read when it is asked for."""
+    """Outcomes of a stage by number of the block, read on access."""
 
     def __init__(self, numbers: Iterable[int], read: Callable[[int], OutcomeType]) -> None:
         self._numbers = tuple(numbers)
@@ -58,12 +58,12 @@ class _Outcomes(Mapping[int, OutcomeType]):
 
 
 class BlockRun:
-    """Has all the work on an image's blocks done.
+    """Runs all stages of an image, each over its blocks.
 
     Parameters
     ----------
     place : WorkPlace
-        Seen by whoever does the work.
+        The folder of the work, which workers see too.
     work : BlockWork
         The same, open in this process.
     executor : Executor
@@ -95,12 +95,14 @@ class BlockRun:
         return write_block_tables(path, (self._work.outcome(BlockTask("measure", number)) for number in self._blocks))
 
     def _all(self, stage: Stage, numbers: Iterable[int], title: str, progress: Progress, turn: int = 0) -> None:
-        """Do a stage for some blocks, as far as it is not done."""
+        """Run a stage for those of some blocks that are not done yet."""
         tasks = [BlockTask(stage, number, turn) for number in numbers]
         left = [task for task in tasks if not (self._work.folder / task.table).exists()]
         if left:
             share = Share(progress, 1 - len(left) / len(tasks), 1.0)
-            self._executor.map(partial(do_block_task, self._place), left, title, share)
+            # Other processes open image and network themselves; here they are open.
+            do = partial(do_block_task, self._place) if self._executor.elsewhere else self._work.do
+            self._executor.map(do, left, title, share)
         progress.report(Advanced(1.0, title))
 
     def _outcomes(
@@ -152,7 +154,7 @@ class BlockRun:
         create_array(self._work.folder / KEYS, (grid.planes, height, width), np.int64, (1, chunk, chunk))
 
     def _create_labels(self, count: int) -> None:
-        """Create the arrays of all levels, in unsigned numbers only where ids need them."""
+        """Create the arrays of all levels, uint32 only where ids exceed int32."""
         plan = self._work.plan
         dtype = np.int32 if count <= np.iinfo(np.int32).max else np.uint32
         chunks = (*(1 for _ in plan.label_axes[:-2]), plan.chunk, plan.chunk)

@@ -1,4 +1,4 @@
-"""Segments images of any size block by block into OME-Zarr labels, with memory for a few blocks only.
+"""Segment images of any size block by block into OME-Zarr labels, with memory for a few blocks only.
 
 The network's maps are kept on disk until the end. From them every block's nuclei are found, then names, areas and
 holes are brought together across the edges of blocks, and the ids are written. A run that was cancelled or killed goes
@@ -19,11 +19,10 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from napari_unet_nuclei.core.blocks.destination import NAME, Destination
-from napari_unet_nuclei.core.blocks.plan import BlockPlan, read_plan
-from napari_unet_nuclei.core.blocks.planner import Planner
+from napari_unet_nuclei.core.blocks.plan import BlockPlan, Planner, read_plan
 from napari_unet_nuclei.core.blocks.schedule import BlockRun
 from napari_unet_nuclei.core.blocks.stages import MODEL, PLAN, WorkPlace
-from napari_unet_nuclei.core.blocks.worker import BlockWork, at_work_here
+from napari_unet_nuclei.core.blocks.worker import BlockWork
 from napari_unet_nuclei.core.errors import ClusterError, OutputFileError
 from napari_unet_nuclei.core.executors.executors import Executor, Serial
 from napari_unet_nuclei.core.files.atomic import atomic, remedy
@@ -35,14 +34,14 @@ from napari_unet_nuclei.core.image.io.ome_zarr_labels import (
     read_provenance,
     write_label_metadata,
 )
-from napari_unet_nuclei.core.image.plane import ImageKind
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 from napari_unet_nuclei.core.model.device import choose_device
 from napari_unet_nuclei.core.model.file import Model, read_model
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Share
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
-from napari_unet_nuclei.core.segment.remedy import Remedy, remedies
+from napari_unet_nuclei.core.segment.remedy import remedies
 from napari_unet_nuclei.core.segment.request import SegmentRequest
+from napari_unet_nuclei.core.segment.result import Segmentation
 
 BLOCK = 2048
 """Side of a block in pixels where nothing else is asked for."""
@@ -50,18 +49,15 @@ BLOCK = 2048
 # Where planning ends, and labels where there is a table to be made, as shares of the progress bar.
 _PLANNED, _LABELLED = 0.03, 0.9
 
-THRESHOLDS = TypeAdapter(DecodeThresholds)
+_THRESHOLDS = TypeAdapter(DecodeThresholds)
 """Thresholds as plain JSON values, and back: coefficients of a score among them."""
 
 KEPT = "What is done is kept: run it again."
 
 
-_THRESHOLDS = TypeAdapter(DecodeThresholds)
-
-
 @dataclass(frozen=True)
-class BlockwiseResult:
-    """What became of an image that was segmented block by block.
+class BlockwiseResult(Segmentation):
+    """Result of an image that was segmented block by block.
 
     Attributes
     ----------
@@ -70,46 +66,21 @@ class BlockwiseResult:
         0 background, ids 1..n without gaps, unique across all planes.
     table : Path or None
         The table, where one was asked for.
-    count : int
-        Number of nuclei.
-    median_area : float or None
-        Of the nuclei in px²; None where there are none, or no table.
-    diameter : float
-        Typical nucleus diameter in image pixels that the image was rescaled by.
-    thresholds, model_thresholds : DecodeThresholds
-        What the nuclei were found with, and the model's own values for this image.
-    model, device, channel : str
-        For people.
-    kind : {"fluorescence", "brightfield"}
-        How the image was read.
-    notices : tuple of str
-        What the user should know.
-    remedies : tuple of Remedy
-        What is doubtful, and what to try; their words are among the notices too.
-    seconds : float
-        Duration of this run.
     done_before : bool
         An earlier run had done it all.
-    provenance : dict
-        As in `SegmentResult`; it stands in the labels' attributes too.
+    thresholds, model_thresholds, notices, remedies, seconds, provenance
+        As in `Segmentation`; the provenance stands in the labels' attributes too.
     """
 
     path: Path
     table: Path | None
-    count: int
-    median_area: float | None
-    diameter: float
-    thresholds: DecodeThresholds
-    model_thresholds: DecodeThresholds
-    model: str
-    device: str
-    channel: str
-    kind: ImageKind
-    notices: tuple[str, ...]
-    remedies: tuple[Remedy, ...]
-    seconds: float
     done_before: bool
-    provenance: dict[str, Any]
+
+    @property
+    def median_area(self) -> float | None:
+        """Of the nuclei in px²; None where there are none, or no table."""
+        area = self.provenance["median_area"]
+        return None if area is None else float(area)
 
 
 def segment_blockwise(
@@ -123,7 +94,6 @@ def segment_blockwise(
     executor: Executor | None = None,
     overwrite: bool = False,
     series: int = 0,
-    channel_names: tuple[str, ...] = (),
 ) -> BlockwiseResult:
     """Segment an image of any size and write its labels as OME-Zarr.
 
@@ -136,7 +106,7 @@ def segment_blockwise(
         Store to be made (NGFF 0.5), which is there only when it is whole. What is under way lies in a hidden folder
         beside it, and stays there when the run ends early, so that the next one goes on from it.
     progress : Progress
-        Hears of every tile and may cancel there.
+        Receives a report for each tile, and may cancel there.
     block : int
         Side of a block in pixels; memory grows with its square. Above 1024, rounded up to a multiple of that.
     into_image : bool
@@ -149,8 +119,6 @@ def segment_blockwise(
         Replace labels that an earlier run of this program left there.
     series : int
         Which image of ``request.file`` this is, where that holds several and others have to open it.
-    channel_names : tuple of str
-        Of the image, for the table.
 
     Returns
     -------
@@ -170,7 +138,7 @@ def segment_blockwise(
     if executor.elsewhere and not request.file:
         raise ClusterError("Workers open the image themselves: save it, as OME-Zarr or TIFF, and give that file.")
     progress.report(Advanced(0.0, "looking at the image as a whole"))
-    planner = Planner(request, block, _pixels_in(request, image), series, channel_names)
+    planner = Planner(request, block, _pixels_in(request, image), series)
     with alone(place.lock, place.labels):
         written = read_provenance(place.labels)
         if not overwrite and written is not None and written.get("fingerprint") == planner.fingerprint:
@@ -208,7 +176,7 @@ def _make(
     table: Path | None,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Make the labels and put them in their place; returns their provenance."""
+    """Make the labels, move them into place, and return their provenance."""
     plan, found = _work(request, planner, place, executor, table, progress)
     axes = label_axes(plan.label_axes, image, request.pixel_size)
     told = {"notices": list(plan.notices), "sure": plan.sure or request.settings.kind != "auto"}
@@ -229,7 +197,7 @@ def _work(
     table: Path | None,
     progress: Progress,
 ) -> tuple[BlockPlan, dict[str, Any]]:
-    """Do all blocks, going on from what an earlier run has done of the same work; returns what was found, too."""
+    """Run all blocks, resuming what an earlier run has done of the same work; also return what was found."""
     plan = read_plan(place.folder / PLAN, planner.fingerprint)
     runner = None
     if plan is None:
@@ -247,19 +215,18 @@ def _work(
         progress.report(Notice("Going on with what an earlier run has done of this image."))
     there = WorkPlace(place.folder, plan.fingerprint)
     work = BlockWork(there, request.source, runner)
-    with at_work_here(there, work):
-        run = BlockRun(there, work, executor)
-        count = run.run(Share(progress, _PLANNED, 1.0 if table is None else _LABELLED))
-        median = None if table is None else run.measure(table, Share(progress, _LABELLED, 1.0))
+    run = BlockRun(there, work, executor)
+    count = run.run(Share(progress, _PLANNED, 1.0 if table is None else _LABELLED))
+    median = None if table is None else run.measure(table, Share(progress, _LABELLED, 1.0))
     found = {"count": count, "median_area": median}
     for name in ("thresholds", "model_thresholds"):
-        found[name] = THRESHOLDS.dump_python(getattr(plan, name), mode="json")
+        found[name] = _THRESHOLDS.dump_python(getattr(plan, name), mode="json")
     return plan, found
 
 
 @contextmanager
 def _disk_errors_in_words(folder: Path) -> Iterator[None]:
-    """Turn an error of the disk into one that says what to do."""
+    """Turn disk errors into `OutputFileError`s that say what to do."""
     try:
         yield
     except OSError as error:
@@ -277,18 +244,11 @@ def _result(
     return BlockwiseResult(
         path=path,
         table=table,
-        count=int(provenance["count"]),
-        median_area=provenance["median_area"],
-        diameter=float(provenance["diameter"]),
+        done_before=done_before,
         thresholds=_THRESHOLDS.validate_python(provenance["thresholds"]),
         model_thresholds=_THRESHOLDS.validate_python(provenance["model_thresholds"]),
-        model=str(provenance["model"]),
-        device=str(provenance["device"]),
-        channel=str(provenance["channel"]),
-        kind=provenance["kind"],
         notices=(*provenance["notices"], *(one.text for one in told)),
         remedies=told,
         seconds=time.monotonic() - started,
-        done_before=done_before,
         provenance=provenance,
     )

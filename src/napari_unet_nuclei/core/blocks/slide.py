@@ -115,5 +115,4 @@ def segment_slide(
         executor=executor,
         overwrite=overwrite,
         series=series,
-        channel_names=request.source.channel_names,
     )

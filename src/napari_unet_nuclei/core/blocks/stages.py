@@ -1,4 +1,4 @@
-"""Pieces of work on the blocks of an image, and the files that they leave in the folder of the work."""
+"""The stages of a block-wise segmentation, and the files that each leaves in the folder of the work."""
 
 from __future__ import annotations
 

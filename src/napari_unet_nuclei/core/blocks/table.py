@@ -66,7 +66,7 @@ def measure_block(
     axes = source.leading_axes + "YX"
     origin = (*leading.values(), top + view[0], left + view[2])
     shape = (*(1 for _ in leading), *ids.shape)
-    names = column_names(source, plan.channel_names)
+    names = column_names(source)
     stains = {} if plan.light is None else stain_images(source, origin, shape, light=plan.light)
     table = measure(
         ids.reshape(shape),

@@ -1,4 +1,4 @@
-"""What is done with one block, on whichever computer: everything it needs and everything it leaves lies in one folder.
+"""Run the stages of one block, on any computer: all that it reads and all that it leaves lies in one folder.
 
 A piece of work counts as done when its table is there, which is written last; doing it again gives the same. So a run
 that was killed goes on where it stopped, and a worker that is lost costs one piece of work.
@@ -7,8 +7,6 @@ that was killed goes on where it stopped, and a worker that is lost costs one pi
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,6 @@ from napari_unet_nuclei.core.blocks.basins import divide_block, region_to_read
 from napari_unet_nuclei.core.blocks.grid import Block, BlockGrid, Keys
 from napari_unet_nuclei.core.blocks.holes import fill_pieces, open_pieces
 from napari_unet_nuclei.core.blocks.join import Numbers, numbered, tally
-from napari_unet_nuclei.core.blocks.maps import predict_region
 from napari_unet_nuclei.core.blocks.plan import BlockPlan, read_plan
 from napari_unet_nuclei.core.blocks.stages import (
     FILLINGS,
@@ -46,11 +43,12 @@ from napari_unet_nuclei.core.model.device import choose_device
 from napari_unet_nuclei.core.model.file import read_model
 from napari_unet_nuclei.core.progress import Progress
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
+from napari_unet_nuclei.core.segment.predict import predict_plane
 from napari_unet_nuclei.core.types import QuantisedMaps, Region
 
 
 class BlockWork:
-    """Does the work on blocks.
+    """Runs the stages of the blocks of one image.
 
     Parameters
     ----------
@@ -77,13 +75,13 @@ class BlockWork:
         self._opening, self._network = threading.Lock(), threading.Lock()
 
     def do(self, task: BlockTask, progress: Progress) -> None:
-        """Do a piece of work, unless that is done already."""
+        """Run a stage of a block, unless its outcome is there already."""
         if (self.folder / task.table).exists():
             return
         save_arrays(self.folder / task.table, self._step(task, self.grid.block(task.number), progress))
 
     def outcome(self, task: BlockTask) -> dict[str, NDArray[Any]]:
-        """Read what came of a piece of work."""
+        """Read the outcome of a stage of a block."""
         return load_arrays(self.folder / task.table)
 
     def _step(self, task: BlockTask, block: Block, progress: Progress) -> Arrays:
@@ -103,8 +101,8 @@ class BlockWork:
 
     def _predict(self, block: Block, progress: Progress) -> Arrays:
         reader = self.plan.reader(self.source, block.plane)
-        maps = predict_region(reader, self.plan.scale, self.runner, block.core, self._network, progress)
-        self._maps_array[(block.plane, slice(None), *self._scratch(block.core))] = maps
+        found = predict_plane(reader, self.plan.scale, self.runner, progress, region=block.core, lock=self._network)
+        self._maps_array[(block.plane, slice(None), *self._scratch(block.core))] = found.maps
         return {}
 
     def _divide(self, block: Block) -> Arrays:
@@ -194,19 +192,6 @@ class BlockWork:
             return self._runner
 
 
-_here: dict[WorkPlace, BlockWork] = {}
-
-
-@contextmanager
-def at_work_here(place: WorkPlace, work: BlockWork) -> Iterator[None]:
-    """Let this process do work with an image, or a network, that is open here already."""
-    _here[place] = work
-    try:
-        yield
-    finally:
-        del _here[place]
-
-
 @lru_cache(maxsize=1)
 def _opened(place: WorkPlace) -> BlockWork:
     """Open the image and the network once for all of a worker's blocks."""
@@ -214,5 +199,5 @@ def _opened(place: WorkPlace) -> BlockWork:
 
 
 def do_block_task(place: WorkPlace, task: BlockTask, progress: Progress) -> None:
-    """Do a piece of work in this process."""
-    (_here.get(place) or _opened(place)).do(task, progress)
+    """Run a stage of a block in a worker's process, which opens image and network itself."""
+    _opened(place).do(task, progress)

@@ -1,4 +1,4 @@
-"""Work on the workers of a Dask scheduler: of one that runs already, or of processes on this computer."""
+"""Run tasks on the workers of a Dask scheduler: of one that is running already, or of processes on this computer."""
 
 from __future__ import annotations
 
@@ -47,8 +47,9 @@ class Cluster:
         title: str,
         progress: Progress,
         on_result: Callable[[ResultType], None] = lambda result: None,
+        names: Sequence[str] = (),
     ) -> list[ResultType]:
-        """As `Executor`."""
+        """As `Executor`; workers do not pass their progress on, so that only what is done is reported."""
         from distributed import Event as Flag
 
         stop = f"nuclei-stop-{uuid4().hex}"
@@ -66,7 +67,7 @@ class Cluster:
     def _collect(
         self, places: dict[Future[Any], int], title: str, progress: Progress, on_result: Callable[[Any], None]
     ) -> dict[int, Any]:
-        """Wait for all tasks, or for the first that fails; a result that is here need not be kept by its worker."""
+        """Wait for all tasks, or for the first that fails; drop each future when its result is here, to free memory."""
         from distributed import wait
 
         total = len(places)
@@ -91,7 +92,7 @@ class Cluster:
 
 
 def _result(future: Future[Any]) -> Any:
-    """Result of a task, or what it raised, in the user's words where the cluster itself failed."""
+    """Return a task's result, or raise what it raised; say in the user's words what failed in the cluster itself."""
     from distributed.scheduler import KilledWorker
 
     try:
@@ -106,14 +107,14 @@ def _result(future: Future[Any]) -> Any:
 
 
 def _do_remotely(work: Work[TaskType, ResultType], task: TaskType, stop: str) -> ResultType:
-    """Do a task in a worker's process."""
+    """Run a task in a worker's process."""
     keep_freed_memory()
     return work(task, _RemoteProgress(stop))
 
 
 @dataclass
 class _RemoteProgress:
-    """Progress in a worker, which learns from the scheduler that the run has stopped; its reports are not passed on."""
+    """Progress in a worker, which asks the scheduler now and then whether the run has stopped."""
 
     stop: str
     finish_requested: bool = False
@@ -167,7 +168,7 @@ def dask_cluster(scheduler: str = "", workers: int = 0) -> Iterator[Cluster]:
         from distributed import Client, LocalCluster
     except ImportError as error:
         raise ClusterError(
-            "Work on several processes or computers takes Dask, which is not installed: "
+            "Working in several processes or on several computers requires Dask, which is not installed: "
             'pip install "napari-unet-nuclei[distributed]".'
         ) from error
     if not scheduler:
@@ -189,7 +190,7 @@ def dask_cluster(scheduler: str = "", workers: int = 0) -> Iterator[Cluster]:
         client = Client(scheduler, timeout=CONNECTING)
     except (OSError, TimeoutError, ValueError) as error:
         raise ClusterError(f"There is no Dask scheduler at {scheduler} ({error}). Check its address.") from error
-    except (TypeError, RuntimeError) as error:  # so Dask says it
+    except (TypeError, RuntimeError) as error:  # which Dask raises where certificates are missing
         if not scheduler.startswith("tls:"):
             raise
         raise ClusterError(
@@ -203,7 +204,7 @@ def dask_cluster(scheduler: str = "", workers: int = 0) -> Iterator[Cluster]:
 
 @contextmanager
 def executor_for(scheduler: str, workers: int) -> Iterator[Executor]:
-    """Connect to where the work is done: here, where neither an address nor a number of workers is given.
+    """Choose where tasks run: in this process, unless an address or a number of workers is given.
 
     Raises
     ------
@@ -218,7 +219,7 @@ def executor_for(scheduler: str, workers: int) -> Iterator[Executor]:
 
 
 def _check_workers(client: Client) -> None:
-    """See to it that workers run the same version of this package: their labels are one run's."""
+    """Require all workers to have this version of the package: another one may label the same image differently."""
     try:
         versions: dict[str, Any] = client.run(version, PACKAGE)
     except PackageNotFoundError as error:

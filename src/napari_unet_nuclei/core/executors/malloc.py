@@ -1,6 +1,6 @@
-"""Has the C library keep memory that was freed, since the next tile takes as much again.
+"""Make the C library keep freed memory for the next tile, which needs as much again.
 
-By itself glibc hands large pieces back to the system, which has to clear them page by page when they are taken anew.
+By default glibc returns large blocks to the system, which has to clear them page by page on the next allocation.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ KEPT = 512 * 2**20
 """Bytes that stay with the process when they are free."""
 
 OF_THE_SYSTEM = 32 * 2**20
-"""Larger pieces come from the system and go back to it: the most that glibc allows."""
+"""Larger blocks are mapped from the system and returned to it: the largest threshold that glibc allows."""
 
 
 @cache
 def keep_freed_memory() -> bool:
-    """Set this process up for work that takes and frees the same large pieces again and again.
+    """Configure this process for work that allocates and frees the same large blocks again and again.
 
     For processes of our own, the command line and workers: not for a napari in which other plugins work as well.
 
@@ -33,7 +33,7 @@ def keep_freed_memory() -> bool:
     if "CS_GNU_LIBC_VERSION" not in getattr(os, "confstr_names", {}):
         return False
     mallopt = ctypes.CDLL(None).mallopt
-    # One pool for all threads: what one of them frees, the next one takes.
+    # One pool for all threads: what one of them frees, another one can reuse.
     values = ((_M_MMAP_THRESHOLD, OF_THE_SYSTEM), (_M_TRIM_THRESHOLD, KEPT), (_M_ARENA_MAX, 1))
     taken = [mallopt(name, value) for name, value in values]
     return all(taken)

@@ -1,4 +1,4 @@
-"""Tells what a run would do, image by image, before it does anything: the dry run."""
+"""Dry run: list what a run would do with each image, without doing it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Literal
 
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
 from napari_unet_nuclei.core.folder.large_image import planned_in_blocks, takes_blocks
+from napari_unet_nuclei.core.folder.one_image import Task, check_ownership, finished
 from napari_unet_nuclei.core.folder.plan import RunPlan
 from napari_unet_nuclei.core.folder.record import FileRecord, read_note
-from napari_unet_nuclei.core.folder.work import Task, check_ownership, finished
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.channels import find_channel, named_channel, open_channel_text
 from napari_unet_nuclei.core.image.io.image_file import ImageHeader
@@ -105,7 +105,7 @@ def look_ahead(
 
 
 def axes_text(axes: str, shape: Sequence[int]) -> str:
-    """Say which axis is how long.
+    """Format axes with their lengths.
 
     Examples
     --------
@@ -148,7 +148,7 @@ def _done(seen: Prospect, record: FileRecord) -> Prospect:
 
 
 def _look_at_large(seen: Prospect, task: Task) -> Prospect:
-    """Tell whether an image that is segmented block by block is done; the run finds out how far it has come."""
+    """Find out whether an image that is segmented block by block is done; half-done ones count as not done."""
     seen = replace(seen, labels=str(task.planned.labels))
     if read_note(task.planned) is None:
         return seen
@@ -158,14 +158,14 @@ def _look_at_large(seen: Prospect, task: Task) -> Prospect:
 
 def _hash(path: Path) -> str:
     state = path.stat()
-    if path.is_dir():  # whose date tells nothing of what is in it
+    if path.is_dir():  # whose date does not change with its contents
         return hash_image(path)
     return _hash_once(path, state.st_size, state.st_mtime_ns)
 
 
 @lru_cache(maxsize=100_000)
 def _hash_once(path: Path, size: int, modified: int) -> str:
-    """Hash an image that is looked at again and again while settings change; the run itself trusts no date."""
+    """Hash an image once for many dry runs while settings change; the run itself trusts no date."""
     return hash_image(path)
 
 
@@ -185,7 +185,7 @@ def _count_planes(source: ImageSource, template: RequestTemplate) -> int:
 
 
 def _channel(source: ImageSource, template: RequestTemplate, inputs: int) -> str:
-    """Name the channel that would be segmented, where there are several; refuse what a run would refuse.
+    """Name the channel that would be segmented, where there are several; raise where a run would.
 
     Raises
     ------

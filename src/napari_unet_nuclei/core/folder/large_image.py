@@ -1,4 +1,4 @@
-"""The images of a run that are larger than memory: segmented block by block, with the same results as the others."""
+"""Segment images of a run that are larger than memory block by block, with the same outputs as the others."""
 
 from __future__ import annotations
 
@@ -18,12 +18,10 @@ from napari_unet_nuclei.core.blocks.destination import Destination
 from napari_unet_nuclei.core.errors import NucleiError, OutputFileError
 from napari_unet_nuclei.core.executors.executors import Executor, Serial
 from napari_unet_nuclei.core.files.atomic import atomic
-from napari_unet_nuclei.core.folder.one_image import one_of_several
-from napari_unet_nuclei.core.folder.outputs import THUMBNAIL_SIDE
+from napari_unet_nuclei.core.folder.one_image import Task, record_of
+from napari_unet_nuclei.core.folder.outputs import THUMBNAIL_SIDE, read_thinned
 from napari_unet_nuclei.core.folder.plan import RECORDS, PlannedFile
 from napari_unet_nuclei.core.folder.record import FileRecord, Note, write_note
-from napari_unet_nuclei.core.folder.work import Task
-from napari_unet_nuclei.core.image.io.image_file import ImageFile
 from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr, read_ome_zarr
 from napari_unet_nuclei.core.image.io.read import read_header, read_image
 from napari_unet_nuclei.core.image.io.write import LARGEST_OVERLAY, write_parquet
@@ -48,7 +46,7 @@ LARGEST_WHOLE = CACHED_PIXELS
 
 @dataclass(frozen=True)
 class BlockSettings:
-    """How large images are done.
+    """How large images are segmented.
 
     Attributes
     ----------
@@ -65,7 +63,7 @@ class BlockSettings:
 
 
 def takes_blocks(path: Path, template: RequestTemplate) -> bool:
-    """Tell whether an image is segmented block by block: OME-Zarr is, and what has larger planes than fit well.
+    """Return True for images that are segmented block by block: OME-Zarr, and planes too large for memory.
 
     Projections, and classes in place of nuclei, take the whole image at once; so does what cannot be read, which fails
     there in words.
@@ -126,12 +124,14 @@ def segment_in_blocks(task: Task, settings: BlockSettings, progress: Progress) -
         executor=settings.executor,
         overwrite=task.batch.overwrite,
         series=task.template.series,
-        channel_names=file.channel_names,
     )
     for kind, path in outputs.items():
         if kind not in ("labels", "table") and not (result.done_before and path.exists()):
             _write_output(kind, path, request, result)
-    record = _describe(file, request, result, task)
+    paths, pixel_size = {**outputs, "labels": result.path}, request.pixel_size
+    record = record_of(file, result, task.template.series, paths, result.median_area, pixel_size)
+    file_hash = str(result.provenance.get("file_hash", ""))
+    record = replace(record, image_hash=file_hash, skipped=result.done_before)
     # For those who look before they run; what is done already, the labels themselves tell.
     image, path = os.path.realpath(planned.image), planned.image
     image_hash = hash_image(path) if path.is_dir() else record.image_hash  # of a store that is of one level alone
@@ -140,7 +140,7 @@ def segment_in_blocks(task: Task, settings: BlockSettings, progress: Progress) -
 
 
 def _make_way(task: Task, request: SegmentRequest, settings: BlockSettings) -> None:
-    """Refuse to replace what belongs to no labels, and have nothing outlive labels that are made anew.
+    """Refuse to overwrite foreign files; where labels are overwritten, delete the other outputs of the earlier run.
 
     Raises
     ------
@@ -161,37 +161,6 @@ def _make_way(task: Task, request: SegmentRequest, settings: BlockSettings) -> N
                 f"{taken} exists already, and the labels that it would belong to do not. "
                 "Choose another folder for the results, or overwrite what is there."
             )
-
-
-def _describe(file: ImageFile, request: SegmentRequest, result: BlockwiseResult, task: Task) -> FileRecord:
-    """Write down what came of an image."""
-    pixel_area = request.pixel_size.y * request.pixel_size.x
-    known = result.median_area is not None and request.pixel_size.known
-    warnings = tuple(remedy.text for remedy in result.remedies)
-    return FileRecord(
-        image=str(file.path),
-        labels=str(result.path),
-        table=str(task.outputs["table"]),
-        nuclei=result.count,
-        median_area_px=result.median_area,
-        median_area_um2=round(float(result.median_area or 0) * pixel_area, 4) if known else None,
-        diameter_px=round(result.diameter, 2),
-        channel=result.channel,
-        kind=result.kind,
-        model=result.model,
-        device=result.device,
-        precision=str(result.provenance["precision"]),
-        image_hash=str(result.provenance.get("file_hash", "")),
-        model_hash=str(result.provenance["model_hash"]),
-        seconds=round(result.seconds, 2),
-        notices=(
-            *(notice for notice in result.notices if notice not in warnings),
-            *one_of_several(file, task.template.series),
-        ),
-        warnings=warnings,
-        skipped=result.done_before,
-        thumbnail=str(task.outputs["thumbnail"]),
-    )
 
 
 def _write_output(kind: str, path: Path, request: SegmentRequest, result: BlockwiseResult) -> None:
@@ -243,12 +212,6 @@ def _small_plane(
 ) -> NDArray[Any]:
     """Read a plane, as (Y, X) or with colours as (Y, X, S), leaving out rows and columns of a large one."""
     step = max(1, math.ceil(max(array.shape[axes.index(letter)] for letter in "YX") / side))
-    colours = slice(0, 3) if "S" in axes and array.shape[axes.index("S")] >= 3 else 0
-    where: dict[str, slice | int] = {"Y": slice(None, None, step), "X": slice(None, None, step), "S": colours}
-    where["C"] = slice(None) if len(channels) > 1 else channels[0]
-    key = tuple(
-        where.get(letter, int(plane.get(letter, 0.5) * size)) for letter, size in zip(axes, array.shape, strict=True)
-    )
-    kept = [letter for letter, one in zip(axes, key, strict=True) if isinstance(one, slice)]
-    pixels = np.asarray(array[key]).transpose([kept.index(letter) for letter in "YXCS" if letter in kept])
-    return pixels[..., list(channels)] if "C" in kept else pixels
+    sizes = zip(axes, array.shape, strict=True)
+    leading = [int(plane.get(letter, 0.5) * size) for letter, size in sizes if letter not in "CSYX"]
+    return read_thinned(array, axes, leading, slice(None, None, step), slice(None, None, step), channels)

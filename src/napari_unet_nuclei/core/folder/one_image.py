@@ -1,44 +1,211 @@
-"""Segments one image file and writes its results: what a run repeats for every file."""
+"""Segment one image of a run, from its path to its outputs: skip it where done, record why where it fails."""
 
 from __future__ import annotations
 
+import errno
+import logging
+import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_unet_nuclei.core.folder.outputs import Segmented, write_outputs
+from napari_unet_nuclei.core.errors import ClusterError, NucleiError, OutputFileError
+from napari_unet_nuclei.core.folder.outputs import Segmented, wanted_outputs, write_outputs
 from napari_unet_nuclei.core.folder.plan import PlannedFile
-from napari_unet_nuclei.core.folder.record import FileRecord
+from napari_unet_nuclei.core.folder.record import FileRecord, Note, all_there, read_note, settle, write_note
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
-from napari_unet_nuclei.core.progress import Progress, Share
+from napari_unet_nuclei.core.image.io.read import read_image
+from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.progress import Advanced, Cancelled, Event, Notice, Progress, Share
+from napari_unet_nuclei.core.segment.fingerprint import hash_image
+from napari_unet_nuclei.core.segment.result import Segmentation
 from napari_unet_nuclei.core.segment.table import measure_result
-from napari_unet_nuclei.core.segment.template import RequestTemplate, chosen_plane
+from napari_unet_nuclei.core.segment.template import RequestTemplate
+from napari_unet_nuclei.core.settings import BatchSettings
 
 if TYPE_CHECKING:
     from napari_unet_nuclei.core.segment.result import SegmentResult
 
-__all__ = ["FileRecord", "RequestTemplate", "chosen_plane", "find_nuclei", "one_of_several", "segment_file"]
-
 SEGMENTING = 0.9
 """Share of a file's time that the network and the decoding take; measuring and writing take the rest."""
 
-Turn = Callable[[int], AbstractContextManager[None]]
-"""Takes how many pixels are to be segmented; waits, as a context, until the processor has room for them."""
+Turn = Callable[[int], AbstractContextManager[object]]
+"""Given how many pixels are to be segmented, waits on entering until the processor has room for them."""
 
 
-def no_waiting(pixels: int) -> AbstractContextManager[None]:
-    """The turn of who has the processor alone."""
-    return nullcontext()
+class DiskFullError(OutputFileError):
+    """The disk is full: the run as a whole cannot go on."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One image of a run: paths and settings, nothing else, so that it can be sent to another process.
+
+    Attributes
+    ----------
+    planned : PlannedFile
+    template : RequestTemplate
+    batch : BatchSettings
+    request_hash : str
+        Of the template, by `hash_request`.
+    """
+
+    planned: PlannedFile
+    template: RequestTemplate
+    batch: BatchSettings
+    request_hash: str
+
+    @property
+    def outputs(self) -> dict[str, Path]:
+        """Everything that is to be written."""
+        return wanted_outputs(self.planned, self.batch)
+
+    @property
+    def relative_outputs(self) -> dict[str, str]:
+        """The same as paths below the run's folder, which may be moved."""
+        return {kind: path.relative_to(self.planned.out).as_posix() for kind, path in self.outputs.items()}
+
+
+def segment_planned(task: Task, progress: Progress, turn: Turn = nullcontext) -> FileRecord:
+    """Segment an image unless that is done; whatever is wrong with it becomes a failed record.
+
+    Parameters
+    ----------
+    task : Task
+    progress : Progress
+    turn : callable
+        As for `find_nuclei`.
+
+    Raises
+    ------
+    DiskFullError, ClusterError
+        Every further image would fail as well.
+    Cancelled
+    """
+    planned = task.planned
+    try:
+        progress.report(Advanced(0.0, "reading"))
+        image_hash = hash_image(planned.image)
+        done = finished(task, image_hash)
+        if done is not None:
+            return done
+        check_ownership(task, image_hash)
+        file = read_image(planned.image, task.template.series)
+        found = find_nuclei(file, task.template, WithoutNotices(progress), turn)
+        progress.report(Advanced(1.0, "writing"))
+        # Noted before anything is written: the next run then knows whose half-written files these are.
+        note = Note(os.path.realpath(planned.image), image_hash, task.request_hash, task.relative_outputs)
+        write_note(planned, note)
+        write_outputs(found, task.outputs)
+        settle(task.outputs)
+        record = replace(describe(file, found, task.outputs), image_hash=image_hash)
+        write_note(planned, replace(note, labels_hash=_hash_labels(planned.labels), record=record))
+        return record
+    except Exception as error:  # noqa: BLE001  # one image in four thousand must not end the night's run
+        return failed_record(planned.image, error)
+
+
+@dataclass(frozen=True)
+class WithoutNotices:
+    """Progress of one image of a run: its notices stand in its record, beside its name.
+
+    Attributes
+    ----------
+    parent : Progress
+    warnings_only : bool
+        Leave out warnings alone.
+    """
+
+    parent: Progress
+    warnings_only: bool = False
+
+    @property
+    def finish_requested(self) -> bool:
+        """As the parent says."""
+        return self.parent.finish_requested
+
+    def report(self, event: Event) -> None:
+        """Pass on all other events."""
+        if not isinstance(event, Notice) or (self.warnings_only and not event.warning):
+            self.parent.report(event)
+
+
+def failed_record(path: Path, error: Exception) -> FileRecord:
+    """Return the record of an image that failed; raise again what ends the run.
+
+    Raises
+    ------
+    DiskFullError, ClusterError
+        Every further image would fail as well.
+    Cancelled
+    """
+    if isinstance(error, (Cancelled, ClusterError)):
+        raise error
+    if isinstance(error, NucleiError):
+        if is_disk_full(error):
+            raise DiskFullError(str(error)) from error
+        message = " ".join(str(error).split())
+    elif isinstance(error, MemoryError):
+        message = "There is not enough memory. Close other programs, or segment a region."
+    else:
+        logging.getLogger(__name__).error("Segmenting %s failed", path, exc_info=error)
+        message = f"This is a bug in the program: {type(error).__name__}: {error}"
+    return FileRecord(str(path), error=message)
+
+
+def finished(task: Task, image_hash: str) -> FileRecord | None:
+    """Return the record of an image that is done with the same request and all its results; else None."""
+    note = read_note(task.planned)
+    if note is None or note.record is None or task.batch.overwrite:
+        return None
+    same = (note.image_hash, note.request_hash) == (image_hash, task.request_hash)
+    wanted = task.relative_outputs
+    if not same or not wanted.items() <= note.outputs.items() or not all_there(task.planned, wanted):
+        return None
+    labels, table, thumbnail = (str(task.outputs[kind]) for kind in ("labels", "table", "thumbnail"))
+    found = replace(note.record, image=str(task.planned.image), image_hash=image_hash, skipped=True)
+    return replace(found, labels=labels, table=table, thumbnail=thumbnail)
+
+
+def check_ownership(task: Task, image_hash: str) -> None:
+    """Refuse to overwrite foreign files, and labels that were changed by hand.
+
+    Parameters
+    ----------
+    task : Task
+    image_hash : str
+        Of the image; needed only where something is noted of it.
+
+    Raises
+    ------
+    OutputFileError
+        The message names the file and the ways out.
+    """
+    there = [path for path in task.outputs.values() if path.exists()]
+    if task.batch.overwrite or not there:
+        return
+    note = read_note(task.planned)
+    way_out = "Choose another folder for the results, or overwrite what is there."
+    if note is None:
+        raise OutputFileError(f"{there[0]} exists already, and no run has noted that it wrote it. {way_out}")
+    if note.image_hash != image_hash and note.image != os.path.realpath(task.planned.image):
+        raise OutputFileError(f"{there[0]} holds the nuclei of another image, {note.image}. {way_out}")
+    labels = task.planned.labels
+    if note.labels_hash and labels.exists() and _hash_labels(labels) != note.labels_hash:
+        raise OutputFileError(f"{labels} was changed since it was written, perhaps corrected by hand. {way_out}")
+
+
+def is_disk_full(error: Exception) -> bool:
+    """Tell whether an error says that the disk is full."""
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def segment_file(
-    file: ImageFile,
-    template: RequestTemplate,
-    planned: PlannedFile,
-    progress: Progress,
+    file: ImageFile, template: RequestTemplate, planned: PlannedFile, progress: Progress
 ) -> tuple[FileRecord, SegmentResult]:
-    """Segment an image and write its labels and its table.
+    """Segment an image that is open already, and write its labels and its table.
 
     Parameters
     ----------
@@ -63,7 +230,7 @@ def segment_file(
     return describe(file, found, paths), found.result
 
 
-def find_nuclei(file: ImageFile, template: RequestTemplate, progress: Progress, turn: Turn = no_waiting) -> Segmented:
+def find_nuclei(file: ImageFile, template: RequestTemplate, progress: Progress, turn: Turn = nullcontext) -> Segmented:
     """Segment and measure an image.
 
     Parameters
@@ -72,7 +239,7 @@ def find_nuclei(file: ImageFile, template: RequestTemplate, progress: Progress, 
     template : RequestTemplate
     progress : Progress
     turn : callable
-        Where several images are segmented at once, says when it is this one's turn.
+        Where several images are segmented at once, waits until it is this one's turn.
 
     Raises
     ------
@@ -85,47 +252,56 @@ def find_nuclei(file: ImageFile, template: RequestTemplate, progress: Progress, 
     height, width = request.source.plane_shape
     with turn(height * width * sum(1 for _ in request.source.plane_indices(request.plane))):
         result = run_segment(request, Share(progress, 0.0, SEGMENTING))
-    table = measure_result(result, request, file.channel_names, Share(progress, SEGMENTING, 1.0))
-    added = {"series": template.series, "projection": template.projection, "channel_names": list(file.channel_names)}
+    table = measure_result(result, request, Share(progress, SEGMENTING, 1.0))
+    names = list(request.source.channel_names)
+    added = {"series": template.series, "projection": template.projection, "channel_names": names}
     return Segmented(request, result, table, {**result.provenance, **added})
 
 
-def describe(file: ImageFile, found: Segmented, paths: Mapping[str, Path], image_hash: str = "") -> FileRecord:
-    """Write down what came of an image."""
-    result, areas = found.result, found.table
-    nuclei = not result.classes and len(areas) > 0
+def describe(file: ImageFile, found: Segmented, paths: Mapping[str, Path]) -> FileRecord:
+    """Make the record of an image that was segmented whole."""
+    result = found.result
+    area = float(found.table["area_px"].median()) if result.count else None
+    record = record_of(file, result, found.provenance["series"], paths, area, found.request.pixel_size)
+    return replace(record, origin=result.origin)
+
+
+def record_of(
+    file: ImageFile,
+    result: Segmentation,
+    series: int,
+    paths: Mapping[str, Path],
+    median_area: float | None,
+    pixel_size: PixelSize,
+) -> FileRecord:
+    """Make the record of an image from the run's description of itself."""
     warnings = tuple(remedy.text for remedy in result.remedies)
+    notices = tuple(notice for notice in result.notices if notice not in warnings)
+    if file.images > 1:
+        notices += (f"The file holds {file.images} images: this is number {series}, counted from 0.",)
+    known = median_area is not None and pixel_size.known
     return FileRecord(
         image=str(file.path),
         labels=str(paths["labels"]),
         table=str(paths["table"]),
         nuclei=result.count,
         classes=len(result.classes),
-        median_area_px=float(areas["area_px"].median()) if nuclei else None,
-        median_area_um2=round(float(areas["area_um2"].median()), 4)
-        if nuclei and found.request.pixel_size.known
-        else None,
+        median_area_px=median_area,
+        median_area_um2=round((median_area or 0.0) * pixel_size.y * pixel_size.x, 4) if known else None,
         diameter_px=round(result.diameter, 2),
         channel=result.channel,
         kind="" if result.classes else result.kind,
         model=result.model,
         device=result.device,
         precision=str(result.provenance["precision"]),
-        image_hash=image_hash,
         model_hash=str(result.provenance["model_hash"]),
         seconds=round(result.seconds, 2),
-        notices=(
-            *(notice for notice in result.notices if notice not in warnings),
-            *one_of_several(file, found.provenance["series"]),
-        ),
+        notices=notices,
         warnings=warnings,
         thumbnail=str(paths.get("thumbnail", "")),
-        origin=result.origin,
     )
 
 
-def one_of_several(file: ImageFile, series: int) -> tuple[str, ...]:
-    """Say which image of a file was taken, where it holds several."""
-    if file.images == 1:
-        return ()
-    return (f"The file holds {file.images} images: this is number {series}, counted from 0.",)
+def _hash_labels(path: Path) -> str:
+    """SHA-256 of labels as they lie on the disk; empty where there are none."""
+    return hash_image(path) if path.exists() else ""

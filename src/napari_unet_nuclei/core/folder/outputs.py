@@ -1,10 +1,13 @@
-"""Writes what a run leaves of one image: labels, table, outlines and pictures."""
+"""Write the outputs of one image: labels, table, outlines and pictures."""
 
 from __future__ import annotations
 
 import importlib.util
 import math
-from collections.abc import Mapping
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,19 +16,30 @@ import imageio.v3 as iio
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet_nuclei.core.errors import SettingsError
+from napari_unet_nuclei.core.errors import OutputFileError, SettingsError
 from napari_unet_nuclei.core.files.atomic import atomic
-from napari_unet_nuclei.core.folder.label_store import write_label_store
 from napari_unet_nuclei.core.folder.plan import PlannedFile
+from napari_unet_nuclei.core.image.io.ome_zarr_labels import (
+    create_array,
+    label_axes,
+    leading_order,
+    pyramid_shapes,
+    write_label_metadata,
+)
 from napari_unet_nuclei.core.image.io.write import LARGEST_OVERLAY, write_labels, write_table
 from napari_unet_nuclei.core.image.picture import Picture, for_screen, outlined
+from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.export.export import write_geojson, write_imagej_rois
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import SegmentResult
 from napari_unet_nuclei.core.settings import BatchSettings
+from napari_unet_nuclei.core.types import AnyArray, Labels
 
 if TYPE_CHECKING:
     import pandas as pd
+
+CHUNK = 1024
+"""Side of a piece of a plane in pixels."""
 
 THUMBNAIL_SIDE = 256
 """Pixels; the picture of an image in the report is no larger."""
@@ -33,7 +47,7 @@ THUMBNAIL_SIDE = 256
 
 @dataclass(frozen=True, eq=False)
 class Segmented:
-    """What is known of an image when the network is done.
+    """An image that is segmented and measured, not yet written.
 
     Attributes
     ----------
@@ -65,7 +79,7 @@ def wanted_outputs(planned: PlannedFile, batch: BatchSettings) -> dict[str, Path
 
 
 def check_outputs(batch: BatchSettings) -> None:
-    """Refuse before the run what could not be written after it.
+    """Raise before the run where an output could not be written after it.
 
     Raises
     ------
@@ -74,7 +88,7 @@ def check_outputs(batch: BatchSettings) -> None:
     """
     if batch.parquet and importlib.util.find_spec("pyarrow") is None:
         raise SettingsError(
-            "Writing Parquet takes the package pyarrow: install it (pip install pyarrow), or do without."
+            "Writing Parquet requires the package pyarrow: install it (pip install pyarrow), or choose no Parquet."
         )
 
 
@@ -116,25 +130,25 @@ def outlined_plane(request: SegmentRequest, result: SegmentResult, side: int) ->
     index = tuple(length // 2 for length in result.labels.shape[:-2])
     labels = result.labels[index]
     step = max(1, math.ceil(max(labels.shape) / side))
-    pixels = _plane(request, result, index, step)
+    source, (y, x), (height, width) = request.source, result.origin[-2:], labels.shape
+    leading = [start + i for start, i in zip(result.origin, index, strict=False)]
+    rows, columns = slice(y, y + height, step), slice(x, x + width, step)
+    pixels = read_thinned(source.array, source.axes, leading, rows, columns, request.shown_channels)
     return outlined(for_screen(pixels), labels[::step, ::step])
 
 
-def _plane(request: SegmentRequest, result: SegmentResult, index: tuple[int, ...], step: int) -> NDArray[Any]:
-    """Read a plane of the image, of the part that was segmented, as (Y, X) or with colours as (Y, X, S)."""
-    source, shown = request.source, request.shown_channels
-    (y, x), (height, width) = result.origin[-2:], result.labels.shape[-2:]
-    where: dict[str, slice | int] = {
-        "Y": slice(y, y + height, step),
-        "X": slice(x, x + width, step),
-        "C": slice(None) if len(shown) > 1 else shown[0],
-        "S": slice(0, 3) if source.channels == 3 else 0,
-    }
-    leading = iter([start + i for start, i in zip(result.origin, index, strict=False)])
-    pixels = np.asarray(source.array[tuple(where[a] if a in where else next(leading) for a in source.axes)])
-    left = [letter for letter in source.axes if isinstance(where.get(letter), slice)]
-    picture = pixels.transpose([left.index(letter) for letter in "YXCS" if letter in left])
-    return picture[..., list(shown)] if "C" in left else picture
+def read_thinned(
+    array: AnyArray, axes: str, leading: Iterable[int], rows: slice, columns: slice, channels: Sequence[int]
+) -> NDArray[Any]:
+    """Read some rows and columns of a plane, as (Y, X) or with colours as (Y, X, S)."""
+    samples = slice(0, 3) if "S" in axes and array.shape[axes.index("S")] >= 3 else 0
+    several = slice(None) if len(channels) > 1 else channels[0]
+    where: dict[str, slice | int] = {"Y": rows, "X": columns, "C": several, "S": samples}
+    indices = iter(leading)
+    key = tuple(where[letter] if letter in where else next(indices) for letter in axes)
+    kept = [letter for letter, one in zip(axes, key, strict=True) if isinstance(one, slice)]
+    pixels = np.asarray(array[key]).transpose([kept.index(letter) for letter in "YXCS" if letter in kept])
+    return pixels[..., list(channels)] if "C" in kept else pixels
 
 
 def _named_labels(result: SegmentResult) -> tuple[NDArray[np.int32], Mapping[int, str]]:
@@ -147,3 +161,49 @@ def _named_labels(result: SegmentResult) -> tuple[NDArray[np.int32], Mapping[int
 def _write_picture(path: Path, picture: Picture) -> None:
     with atomic(path) as partial:
         iio.imwrite(partial, picture, plugin="pillow", extension=".png")
+
+
+def write_label_store(
+    path: Path, labels: Labels, *, axes: str, pixel_size: PixelSize, provenance: Mapping[str, object]
+) -> None:
+    """Write labels as a store of NGFF 0.5 with a pyramid by nearest neighbour.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in ``.ome.zarr``.
+    labels : ndarray
+        Ids from 0, int32.
+    axes : str
+        One letter per axis: T, Z, Q, and Y, X last.
+    pixel_size : PixelSize
+        In µm; unknown parts are left out.
+    provenance : mapping
+        Plain JSON values.
+
+    Raises
+    ------
+    ImageShapeError
+        If OME-Zarr cannot describe the axes.
+    OutputFileError
+        If the store cannot be written.
+    """
+    order = leading_order(axes[:-2])
+    level = labels.transpose([*order, labels.ndim - 2, labels.ndim - 1])
+    described = label_axes("".join(axes[place] for place in order) + "YX", None, pixel_size)
+    shapes = pyramid_shapes(level.shape)
+    partial = path.with_name(f".{path.stem[:40]}-{secrets.token_hex(4)}.part{path.suffix}")
+    try:
+        for number, shape in enumerate(shapes):
+            chunks = (1,) * len(order) + (CHUNK, CHUNK)
+            names = [axis.letter.lower() for axis in described]
+            array = create_array(partial / str(number), shape, np.int32, chunks, names)
+            array[...] = level
+            level = level[..., ::2, ::2]
+        write_label_metadata(partial, described, len(shapes), name="nuclei", source="", provenance=provenance)
+        shutil.rmtree(path, ignore_errors=True)
+        os.replace(partial, path)  # noqa: PTH105  # replaces in one step, on Windows too
+    except OSError as error:
+        raise OutputFileError(f"{path} was not written: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Decides, before anything is computed, which files a run reads and where it writes: nothing is ever overwritten."""
+"""Decide, before anything is computed, which files a run reads and where it writes; nothing is overwritten."""
 
 from __future__ import annotations
 
@@ -50,11 +50,6 @@ class PlannedFile:
     out: Path
     name: str
     labels_format: str = "tif"
-
-    @staticmethod
-    def named(image: Path, folder: Path, stem: str) -> PlannedFile:
-        """Name the results after a stem."""
-        return PlannedFile(image, folder, stem)
 
     def path(self, output: str) -> Path:
         """Return the path of one kind of result, a key of `ENDINGS`."""

@@ -1,4 +1,4 @@
-"""What a run notes of every image, so that the next one knows what is done, whatever ended the first.
+"""Notes that a run keeps of every image, so that the next one knows what is done, however the first one ended.
 
 The note stands before anything is written (then it says: under way) and is completed after everything is. A result
 without a note is somebody else's and is never overwritten by mistake.
@@ -25,14 +25,14 @@ Status = Literal["done", "skipped", "failed"]
 
 @dataclass(frozen=True)
 class FileRecord:
-    """What became of one image: a row of the summary.
+    """Outcome of one image: a row of the summary.
 
     Attributes
     ----------
     image, labels, table : str
         Paths; labels and table are empty where the image failed or has none.
     nuclei, classes : int
-        One of them is 0: a model finds nuclei, or tells classes.
+        One of them is 0: a model finds nuclei or classes.
     median_area_px, median_area_um2 : float or None
         None where there is no nucleus, or no pixel size.
     diameter_px : float
@@ -82,7 +82,7 @@ class FileRecord:
 
     @property
     def status(self) -> Status:
-        """What became of it, in a word."""
+        """Done, skipped or failed."""
         if self.error:
             return "failed"
         return "skipped" if self.skipped else "done"
@@ -104,13 +104,13 @@ class FileRecord:
 
 
 def without_path(message: str, image: str) -> str:
-    """Leave out of a message which image it is about, where a row says so already."""
+    """Remove the image's path from a message that stands in that image's row."""
     return message.removeprefix(image).lstrip(": ")
 
 
 @dataclass(frozen=True)
 class Note:
-    """What is noted of an image.
+    """Note of an image.
 
     Attributes
     ----------
@@ -135,7 +135,7 @@ class Note:
 
 
 def read_note(planned: PlannedFile) -> Note | None:
-    """Return what is noted of an image; None where nothing is, or nothing that can be understood."""
+    """Read the note of an image; None where there is none, or none that can be understood."""
     try:
         values = json.loads(planned.record(".json").read_text(encoding="utf-8"))
         found = values.pop("record")
@@ -149,7 +149,7 @@ def read_note(planned: PlannedFile) -> Note | None:
 
 
 def write_note(planned: PlannedFile, note: Note) -> None:
-    """Note how it stands with an image.
+    """Write the note of an image.
 
     Raises
     ------
@@ -160,12 +160,12 @@ def write_note(planned: PlannedFile, note: Note) -> None:
 
 
 def all_there(planned: PlannedFile, outputs: Mapping[str, str]) -> bool:
-    """Tell whether all results lie where they were written, none of them empty as after a power cut."""
+    """Return True if all outputs exist and none is empty, as files may be after a power cut."""
     return all(_has_content(planned.out / path) for path in outputs.values())
 
 
 def settle(paths: Mapping[str, Path]) -> None:
-    """Wait until files are on the disk, so that no note of them outlives them in a power cut.
+    """Flush files to the disk, so that no note of them outlives them in a power cut.
 
     Raises
     ------

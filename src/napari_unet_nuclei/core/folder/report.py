@@ -1,4 +1,4 @@
-"""The report of a run that a person opens: what failed or is doubtful first, then counts, areas and all images."""
+"""Write the HTML report of a run: what failed or is doubtful first, then counts, areas and all images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST_PICTURES = 60
 """Images that are shown, so that the page of a long run stays light."""
 
 PLOT = (0.15, 0.18, 0.82, 0.78)
-"""Where axes lie in a drawing; to find that out takes matplotlib longer than to draw them."""
+"""Place of the axes in a figure; matplotlib's own layout takes longer than drawing."""
 
 NAMES_LISTED = 8
 """Images that are named beside a remark; the summary has them all."""

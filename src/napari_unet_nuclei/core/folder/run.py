@@ -1,23 +1,38 @@
-"""Segments many files as one run: what fails is recorded and the rest done, and a report says what came of all."""
+"""Segment many files as one run: record what fails, do the rest, and report on all."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import cast, get_args
 
-from napari_unet_nuclei.core.executors.executors import Executor
-from napari_unet_nuclei.core.executors.pipeline import WAITING_ROOM, Pipeline, Turns, shared_processor
+from napari_unet_nuclei.core.executors.executors import (
+    WAITING_ROOM,
+    Executor,
+    Serial,
+    Threads,
+    Turns,
+    shared_processor,
+)
+from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.files.lock import alone
 from napari_unet_nuclei.core.folder.large_image import BlockSettings, planned_in_blocks, segment_in_blocks, takes_blocks
-from napari_unet_nuclei.core.folder.odd_kinds import mark_odd_kinds
+from napari_unet_nuclei.core.folder.one_image import (
+    DiskFullError,
+    Task,
+    WithoutNotices,
+    failed_record,
+    segment_planned,
+)
 from napari_unet_nuclei.core.folder.outputs import check_outputs
 from napari_unet_nuclei.core.folder.plan import RECORDS, RunPlan, plan_files
 from napari_unet_nuclei.core.folder.record import FileRecord, read_note, remove_half_noted, remove_remains
 from napari_unet_nuclei.core.folder.report import write_batch_report
-from napari_unet_nuclei.core.folder.run_folder import LOCK, kept_number_format
 from napari_unet_nuclei.core.folder.summary import (
     JOINT_PARQUET,
     JOINT_TABLE,
@@ -27,13 +42,20 @@ from napari_unet_nuclei.core.folder.summary import (
     BatchReport,
     write_summary,
 )
-from napari_unet_nuclei.core.folder.work import DiskFullError, Task, isolated, segment_planned
-from napari_unet_nuclei.core.progress import Advanced, Event, Notice, Progress, Rising, Share, Silent
+from napari_unet_nuclei.core.image.plane import ImageKind
+from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Share, Silent
 from napari_unet_nuclei.core.segment.fingerprint import hash_request
+from napari_unet_nuclei.core.segment.remedy import odd_one_out
 from napari_unet_nuclei.core.segment.template import RequestTemplate
 from napari_unet_nuclei.core.settings import BatchSettings
+from napari_unet_nuclei.core.types import NumberFormat
 
-__all__ = ["RUN", "SUMMARY", "BatchReport", "segment_files"]
+LOCK, NUMBER_FORMAT = ".lock", ".number-format"
+"""Files among the run's notes: who writes into the folder, and which number format all runs into it use."""
+
+MOST_OF_A_KIND = 0.75
+"""Share of the images that must be of one kind for the others to be out of place: a folder of both kinds is no
+mistake, and of three images none is."""
 
 SEGMENTING = 0.98
 """Share of the progress bar; the tables and the report of the run have the rest."""
@@ -67,7 +89,7 @@ def segment_files(
     blocks : BlockSettings, optional
         How OME-Zarr images and images larger than memory are done, and where: a cluster does the other images as well.
     on_record : callable
-        Hears of every file as soon as it is done or has failed; called in this thread.
+        Called with every file's record as soon as it is done or has failed, in this thread.
 
     Returns
     -------
@@ -96,93 +118,93 @@ def run_plan(
     on_record: Callable[[FileRecord], None] = lambda record: None,
     blocks: BlockSettings | None = None,
 ) -> BatchReport:
-    """Do what was planned; for the rest see `segment_files`."""
+    """Do what was planned: the images that fit into memory, several at once, then the others block by block.
+
+    For parameters and errors see `segment_files`.
+    """
+    blocks = blocks or BlockSettings()
     check_outputs(batch)
-    hash_request(template)  # fails for an unknown model, before anything is written
-    with alone(plan.out / RECORDS / LOCK, plan.out):
-        number_format = template.number_format or kept_number_format(plan.out, afresh=batch.overwrite)
-        template = replace(template, number_format=number_format)
-        return _run_alone(plan, template, batch, progress, on_record, blocks or BlockSettings())
-
-
-def _run_alone(
-    plan: RunPlan,
-    template: RequestTemplate,
-    batch: BatchSettings,
-    progress: Progress,
-    on_record: Callable[[FileRecord], None],
-    blocks: BlockSettings,
-) -> BatchReport:
-    """Do what was planned, in a folder that nobody else writes to."""
-    started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-    request_hash = hash_request(template)
-    records = [FileRecord(path, error=" ".join(reason.split())) for path, reason in plan.unusable]
-    for record in records:
-        on_record(record)
-    if plan.left_out:
-        progress.report(Notice(f"{plan.left_out} results of an earlier run are left out."))
-    tasks = [Task(file, template, batch, request_hash) for file in plan.files]
-    _tidy(plan, tasks)
-    records += _segment_all(tasks, plan, blocks, Share(progress, 0.0, SEGMENTING), on_record)
-    if template.settings.kind == "auto":
-        records = mark_odd_kinds(records)
-    progress.report(Advanced(SEGMENTING, "writing the summary and the report"))
-    report = BatchReport(plan.out, template, batch, request_hash, started, tuple(records))
-    write_summary(report)
-    write_batch_report(plan.out / REPORT, report)
-    progress.report(Advanced(1.0, "done"))
-    return report
-
-
-def _segment_all(
-    tasks: Sequence[Task],
-    plan: RunPlan,
-    blocks: BlockSettings,
-    progress: Progress,
-    on_record: Callable[[FileRecord], None],
-) -> list[FileRecord]:
-    """Segment the images that fit into memory, several at once, then the others block by block."""
-    progress.report(Advanced(0.0, "preparing"))
-    large = {task.planned.image for task in tasks if takes_blocks(task.planned.image, task.template)}
-    whole = [task for task in tasks if task.planned.image not in large]
-    divided = [replace(task, planned=planned_in_blocks(task.planned)) for task in tasks if task.planned.image in large]
+    request_hash = hash_request(template)  # fails for an unknown model, before anything is written
     records: dict[str, FileRecord] = {}
 
     def keep(record: FileRecord) -> None:
         records[record.image] = record
         on_record(record)
 
-    part = len(whole) / max(len(tasks), 1)
-    try:
-        _segment_whole(whole, blocks.executor, Share(progress, 0.0, part), keep)
-        _segment_divided(divided, blocks, Share(progress, part, 1.0), keep)
-    except DiskFullError as error:
-        done = sum(not record.error for record in records.values())
-        raise DiskFullError(
-            f"The disk is full: {done} of {len(tasks)} images are done, and their results are kept in {plan.out}. "
-            "Free some space and start the same run again: it goes on from there."
-        ) from error
-    return [records[str(task.planned.image)] for task in tasks]
+    with alone(plan.out / RECORDS / LOCK, plan.out):
+        started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        number_format = template.number_format or kept_number_format(plan.out, afresh=batch.overwrite)
+        template = replace(template, number_format=number_format)
+        tasks = [Task(file, template, batch, request_hash) for file in plan.files]
+        _begin(plan, tasks, progress, keep)
+        whole, divided = _by_size(tasks)
+        share, part = Share(progress, 0.0, SEGMENTING), len(whole) / max(len(tasks), 1)
+        try:
+            if whole:
+                with _lanes(whole, blocks.executor) as (executor, work):
+                    names = [task.planned.image.name for task in whole]
+                    executor.map(work, whole, "image", Share(share, 0.0, part), keep, names)
+            _segment_divided(divided, blocks, Share(share, part, 1.0), keep)
+        except DiskFullError as error:
+            done = sum(not record.error for record in records.values())
+            raise DiskFullError(
+                f"The disk is full: {done} of {len(tasks)} images are done, and their results are kept in {plan.out}. "
+                "Free some space and start the same run again: it goes on from there."
+            ) from error
+        images = [path for path, _ in plan.unusable] + [str(file.image) for file in plan.files]
+        found = [records[image] for image in images]
+        if template.settings.kind == "auto":
+            found = mark_odd_kinds(found)
+        report = BatchReport(plan.out, template, batch, request_hash, started, tuple(found))
+        progress.report(Advanced(SEGMENTING, "writing the summary and the report"))
+        write_summary(report)
+        write_batch_report(plan.out / REPORT, report)
+        progress.report(Advanced(1.0, "done"))
+        return report
 
 
-def _segment_whole(
-    tasks: Sequence[Task], executor: Executor, progress: Progress, keep: Callable[[FileRecord], None]
-) -> None:
-    """Segment images that fit into memory: on a cluster, or several at once here."""
-    if not tasks:
-        return
+def _begin(plan: RunPlan, tasks: Sequence[Task], progress: Progress, keep: Callable[[FileRecord], None]) -> None:
+    """Report what cannot be segmented, and remove what a killed run left half-written."""
+    for path, reason in plan.unusable:
+        keep(FileRecord(path, error=" ".join(reason.split())))
+    if plan.left_out:
+        progress.report(Notice(f"{plan.left_out} results of an earlier run are left out."))
+    progress.report(Advanced(0.0, "preparing"))
+    remove_remains(plan.out / name for name in (SUMMARY, RUN, REPORT, JOINT_TABLE, JOINT_PARQUET))
+    remove_half_noted(plan.out)
+    for task in tasks:
+        note = read_note(task.planned)
+        if note is not None and note.record is None:
+            remove_remains(plan.out / path for path in note.outputs.values())
+
+
+def _by_size(tasks: Sequence[Task]) -> tuple[list[Task], list[Task]]:
+    """Return the tasks of images that fit into memory, and those of images that are segmented block by block."""
+    whole, divided = [], []
+    for task in tasks:
+        if takes_blocks(task.planned.image, task.template):
+            divided.append(replace(task, planned=planned_in_blocks(task.planned)))
+        else:
+            whole.append(task)
+    return whole, divided
+
+
+@contextmanager
+def _lanes(
+    tasks: Sequence[Task], executor: Executor
+) -> Iterator[tuple[Executor, Callable[[Task, Progress], FileRecord]]]:
+    """Choose how images that fit into memory are segmented: on a cluster, or here, several at once."""
     if executor.elsewhere:
-        executor.map(segment_planned, tasks, "image", progress, keep)
-        for task in tasks:  # what workers that were lost have left
+        yield executor, segment_planned
+        for task in tasks:  # half-written files of workers that were lost
             remove_remains(task.outputs.values())
         return
     from napari_unet_nuclei.core.model.device import choose_device  # imports PyTorch
 
     device = choose_device(tasks[0].template.settings.device)
     with shared_processor(device.name, len(tasks)) as lanes:
-        work = partial(_work, turn=Turns(lanes))
-        names = [task.planned.image.name for task in tasks]
-        Pipeline(work, names, progress).run(tasks, lanes + WAITING_ROOM, keep)
+        here = Threads(lanes + WAITING_ROOM) if len(tasks) > 1 else Serial()
+        yield here, partial(segment_planned, turn=Turns(lanes))
 
 
 def _segment_divided(
@@ -190,37 +212,61 @@ def _segment_divided(
 ) -> None:
     """Segment large images one after the other, each block by block."""
     for number, task in enumerate(tasks):
-        share = Rising(_WithoutWarnings(Share(progress, number / len(tasks), (number + 1) / len(tasks))))
-        share.report(Advanced(0.0, task.planned.image.name))
-        keep(isolated(task.planned.image, partial(segment_in_blocks, task, blocks, share)))
+        path = task.planned.image
+        share = Rising(WithoutNotices(Share(progress, number / len(tasks), (number + 1) / len(tasks)), True))
+        share.report(Advanced(0.0, path.name))
+        try:
+            keep(segment_in_blocks(task, blocks, share))
+        except Exception as error:  # noqa: BLE001  # as in `segment_planned`
+            keep(failed_record(path, error))
 
 
-@dataclass(frozen=True)
-class _WithoutWarnings:
-    """Progress of one image: what it is warned of stands in its record, beside its name."""
+def mark_odd_kinds(records: Sequence[FileRecord]) -> list[FileRecord]:
+    """Add a warning to the images that were read as another kind than nearly all of a run: most often wrongly.
 
-    parent: Progress
+    Parameters
+    ----------
+    records : sequence of FileRecord
+        Of all images of a run, whose kinds were found automatically.
+    """
+    kinds = Counter(record.kind for record in records if record.kind)
+    if not kinds:
+        return list(records)
+    usual, count = kinds.most_common(1)[0]
+    if count < MOST_OF_A_KIND * kinds.total():
+        return list(records)
+    return [
+        record
+        if record.kind in ("", usual) or record.warnings  # which propose the same
+        else replace(record, warnings=(odd_one_out(cast("ImageKind", record.kind)).text,))
+        for record in records
+    ]
 
-    @property
-    def finish_requested(self) -> bool:
-        """As the parent says."""
-        return self.parent.finish_requested
 
-    def report(self, event: Event) -> None:
-        """Pass on all events but warnings."""
-        if not (isinstance(event, Notice) and event.warning):
-            self.parent.report(event)
+def kept_number_format(out: Path, *, afresh: bool) -> NumberFormat:
+    """Return the number format of the runs into a folder: that of the first one, by whichever computer.
 
+    Parameters
+    ----------
+    out : Path
+    afresh : bool
+        All is done anew: this computer's is taken.
 
-def _work(task: Task, progress: Progress, turn: Turns) -> FileRecord:
-    return segment_planned(task, progress, turn)
+    Raises
+    ------
+    OutputFileError
+        If it cannot be noted.
+    """
+    path = out / RECORDS / NUMBER_FORMAT
+    try:
+        kept = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        kept = ""
+    if kept in get_args(NumberFormat) and not afresh:
+        return cast("NumberFormat", kept)
+    from napari_unet_nuclei.core.model.number_format import cpu_number_format  # imports PyTorch
 
-
-def _tidy(plan: RunPlan, tasks: Sequence[Task]) -> None:
-    """Remove what a killed run left half-written, before anything is written anew."""
-    remove_remains(plan.out / name for name in (SUMMARY, RUN, REPORT, JOINT_TABLE, JOINT_PARQUET))
-    remove_half_noted(plan.out)
-    for task in tasks:
-        note = read_note(task.planned)
-        if note is not None and note.record is None:
-            remove_remains(plan.out / path for path in note.outputs.values())
+    chosen = cpu_number_format()
+    with atomic(path) as partial:
+        partial.write_text(chosen + "\n", encoding="utf-8")
+    return chosen

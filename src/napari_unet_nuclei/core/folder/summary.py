@@ -1,4 +1,4 @@
-"""What a run leaves as a whole: a row per image, how it was made, and one table of all nuclei."""
+"""Write the outputs of a run as a whole: a row per image, its provenance, and one table of all nuclei."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ IMAGE_COLUMN = "image"
 
 @dataclass(frozen=True)
 class BatchReport:
-    """What was asked of a run and what came of it.
+    """Request and outcome of a run.
 
     Attributes
     ----------

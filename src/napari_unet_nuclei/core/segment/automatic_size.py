@@ -1,13 +1,14 @@
-"""Segment a plane whose nucleus size nobody has said.
+"""Find the size of the nuclei where the user gave none, and segment a plane at the scale that it asks for.
 
-A small window of the image is looked at first, at its own scale, and coarser ones only while the nuclei there are too
+The network first sees a small window at the image's own scale, and coarser ones only while the nuclei there are too
 large to be judged. The segmentation at the scale that this asks for is the second look: where its own size head
 agrees it stands, and it is stopped early and done again where it does not.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -40,6 +41,12 @@ NATIVE = 1.25
 
 SCALES = (0.1, 8.0)
 """Model pixels per image pixel, at least and at most."""
+
+SAMPLES = 3
+"""Planes too large for one pass are judged on so many times so many windows, spread over the plane."""
+
+SAMPLE_SIDE = 512
+"""Side of each in pixels of the model's own scale."""
 
 _CORRECTIONS = 2
 _PATCH = 48
@@ -86,7 +93,7 @@ def predict_sized(
     runner : NetworkRunner
     progress : Progress
     estimate : float
-        What `first_look` said of this plane; 0 where it has not been asked yet.
+        Diameter that `first_look` found in this plane; 0 where it has not run yet.
     """
     model_diameter = runner.card.diameter
     scale = scale_for(estimate or first_look(reader, runner, progress), model_diameter)
@@ -175,6 +182,63 @@ def _look(
             output = runner.run(image, progress)
         except TileTooLarge:
             if runner.tile < WINDOW:
-                return NO_NUCLEI  # even this window does not fit: the segmentation's own size head has to do
+                return NO_NUCLEI  # no memory even for this window: rely on the size head during segmentation
             continue
         return SizeEvidence.of(output, runner.card, 1 / shrink)
+
+
+def find_scale(
+    reader: PlaneReader, runner: NetworkRunner, progress: Progress, estimate: float = 0.0
+) -> tuple[float, float]:
+    """Find the scale of a plane too large for one pass, from windows that are spread over it.
+
+    Parameters
+    ----------
+    reader : PlaneReader
+    runner : NetworkRunner
+        Of a model with a size head.
+    progress : Progress
+    estimate : float
+        Diameter that `first_look` found in this plane; 0 where it has not run yet.
+
+    Returns
+    -------
+    scale : float
+        Model pixels per image pixel.
+    diameter : float
+        Of the nuclei in image pixels; the model's own where there are none.
+    """
+    model_diameter = runner.card.diameter
+    scale = scale_for(estimate or first_look(reader, runner, progress), model_diameter)
+    evidence = _sampled_evidence(reader, runner, scale, progress)
+    for _ in range(_CORRECTIONS):
+        if evidence.nuclei < ENOUGH_NUCLEI or 1 / AGREEMENT <= evidence.factor <= AGREEMENT:
+            break
+        corrected = scale_for(model_diameter * evidence.factor / scale, model_diameter)
+        if corrected == scale:
+            break
+        scale = corrected
+        evidence = _sampled_evidence(reader, runner, scale, progress)
+    return scale, model_diameter * evidence.factor / scale if evidence.nuclei > 0 else model_diameter
+
+
+def _sampled_evidence(reader: PlaneReader, runner: NetworkRunner, scale: float, progress: Progress) -> SizeEvidence:
+    """Run the network on the windows, and add up what its size head says."""
+    side = max(round(SAMPLE_SIDE / scale), 1)
+    windows = [
+        (*rows, *columns) for rows in _spread(reader.shape[0], side) for columns in _spread(reader.shape[1], side)
+    ]
+    top, left = reader.region[0], reader.region[2]
+    evidence = NO_NUCLEI
+    for number, (y0, y1, x0, x1) in enumerate(windows):
+        window = replace(reader, region=(top + y0, top + y1, left + x0, left + x1))
+        progress.report(Advanced(0.0, f"looking at the nuclei's size, window {number + 1} of {len(windows)}"))
+        evidence += predict_plane(window, scale, runner, Share(progress, 0.0, 0.0)).evidence
+    return evidence
+
+
+def _spread(size: int, side: int) -> Sequence[tuple[int, int]]:
+    """Return `SAMPLES` intervals of a length, spread from one end to the other; one interval where they would touch."""
+    if size <= SAMPLES * side:
+        return [(0, size)]
+    return [(int(start), int(start) + side) for start in np.linspace(0, size - side, SAMPLES)]

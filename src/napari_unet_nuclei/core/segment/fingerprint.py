@@ -1,20 +1,29 @@
-"""Tells whether work was done already: by what an image holds and what was asked of it, never by dates."""
+"""Tell whether work was done before: by what an image holds and what was asked of it, never by dates.
+
+A setting that is added counts by itself. One that does not change the labels is named in `WITHOUT_EFFECT`, and nowhere
+else: entered twice, it would once be forgotten, and finished runs would start over.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 from napari_unet_nuclei.core.errors import ImageFileError
+from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.ome_zarr import LABELS_GROUP
-from napari_unet_nuclei.core.model.card import ModelCard
+from napari_unet_nuclei.core.image.plane import sampled_rows
 from napari_unet_nuclei.core.model.registry import default_registry
+from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
 from napari_unet_nuclei.core.segment.template import RequestTemplate
-from napari_unet_nuclei.core.settings import SegmentSettings
+from napari_unet_nuclei.core.types import Region
 
-_WITHOUT_EFFECT = {"device", "tile"}  # on the labels
+WITHOUT_EFFECT = {"device", "tile"}
+"""Settings that do not change the labels: where the network runs, and in which pieces."""
+
 _SAID_OF_A_MODEL = {"schema_version", "name", "description", "training", "metrics", "limits", "licence", "parent"}
 _ZARR_METADATA = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata"})
 
@@ -37,38 +46,50 @@ def hash_image(path: Path) -> str:
         raise ImageFileError(f"{path} cannot be read ({error.strerror or error}): copy it again.") from error
 
 
-def hash_request(template: RequestTemplate) -> str:
-    """SHA-256 of everything but the image that labels depend on: model, settings, choice of planes, this program.
+def hash_pixels(
+    source: ImageSource, indices: Sequence[tuple[int, ...]], channels: Sequence[int], region: Region
+) -> str:
+    """SHA-256 over shapes and pixels of some channels of planes; of a sample of their rows where too large."""
+    height, width = region[1] - region[0], region[3] - region[2]
+    parts = (region,) if len(indices) * height * width <= CACHED_PIXELS else sampled_rows(region)
+    digest = hashlib.sha256()
+    for index in indices:
+        digest.update(str((height, width)).encode())
+        for channel in channels:
+            for part in parts:
+                digest.update(source.read(index, channel, part).tobytes())
+    return digest.hexdigest()
 
-    Where and in which tiles the network runs is left out.
+
+def fingerprint(described: Mapping[str, object], settings: Mapping[str, object]) -> str:
+    """SHA-256 of plain JSON values, of the settings that change labels, and of this program's version."""
+    effective = {name: value for name, value in settings.items() if name not in WITHOUT_EFFECT}
+    values = {"program": version("napari-unet-nuclei"), "settings": effective, **described}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def hash_request(template: RequestTemplate) -> str:
+    """Fingerprint of everything but the image that labels depend on: model, settings, choice of planes, this program.
+
+    Numbers that are automatic are left out, and of the model its name and what people say of it.
 
     Raises
     ------
     UnknownModelError, ModelFileError
         If there is no such model.
     """
-    asked = {
-        "program": version("napari-unet-nuclei"),
-        "model": _effective(default_registry().find(template.model).card),
-        "settings": _effective_settings(template.settings),
+    described = {
+        "model": default_registry().find(template.model).card.model_dump(mode="json", exclude=_SAID_OF_A_MODEL),
         "axes": template.axes,
         "plane": dict(template.plane),
         "region": template.region,
         "series": template.series,
         "projection": template.projection,
     }
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
-
-
-def _effective(card: ModelCard) -> dict[str, object]:
-    """What of a card shows in the labels: not its name, nor what people say of it."""
-    return card.model_dump(mode="json", exclude=_SAID_OF_A_MODEL)
-
-
-def _effective_settings(settings: SegmentSettings) -> dict[str, object]:
-    """What of the settings shows in the labels: not the device, and no number that is automatic."""
-    values = settings.model_dump(exclude=_WITHOUT_EFFECT)
-    return {name: value for name, value in values.items() if not values.get(f"{name}_auto", False)}
+    settings = template.settings.model_dump()
+    return fingerprint(
+        described, {name: value for name, value in settings.items() if not settings.get(f"{name}_auto", False)}
+    )
 
 
 def _hash_file(path: Path) -> str:

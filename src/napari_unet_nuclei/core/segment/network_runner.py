@@ -1,4 +1,4 @@
-"""Run the network on one tile at a time, on a device that may turn out too small."""
+"""Run the network on one tile at a time; use smaller tiles, then the CPU, where memory runs short."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class NetworkRunner:
         image : ndarray, shape (C, Y, X), float32
             Normalised; sides are multiples of the network's stride.
         progress : Progress
-            Told when memory runs short.
+            Receives a notice when memory runs short.
 
         Returns
         -------
@@ -136,7 +136,7 @@ class NetworkRunner:
         )
 
     def _step_down(self, progress: Progress) -> None:
-        """Take the next step of the memory ladder and say so."""
+        """Halve the tiles, or move to the CPU where they are as small as they get; report which."""
         on_cpu = self.device.name == "cpu"
         if self.tile // 2 >= SMALLEST_TILE:
             self.tile //= 2
@@ -156,12 +156,12 @@ class NetworkRunner:
 
 
 def place_network(model: Model, device: Device) -> nn.Module:
-    """Copy a model's network to a device, ready to be run; it keeps nothing of what it sees: threads can share it."""
+    """Copy a model's network to a device, ready to run; it has no state, so that threads can share it."""
     return device.place(copy.deepcopy(model.network).fold_normalisation())
 
 
 def is_memory_shortage(error: Exception) -> bool:
-    """Tell a failed allocation from any other error; on CPU and MPS it is a plain RuntimeError."""
+    """Return True for a failed allocation, which on CPU and MPS is a plain RuntimeError."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return any(words in str(error).lower() for words in _MEMORY_WORDS)

@@ -1,12 +1,14 @@
-"""Network output of one plane: read, resize and run tile by tile, and bring the maps back to the image's pixels."""
+"""Predict the maps of a plane or a part of it: read, resize, run tile by tile, resize back to the image's pixels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.image.plane import PlaneReader
 from napari_unet_nuclei.core.image.resample import AxisResampling, resample
@@ -18,6 +20,9 @@ from napari_unet_nuclei.core.segment.network_runner import NetworkRunner, TileTo
 from napari_unet_nuclei.core.segment.size import NO_NUCLEI, SizeEvidence
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import Image, Maps, QuantisedMaps, Region
+
+OutputType = TypeVar("OutputType")
+ResultType = TypeVar("ResultType")
 
 MARGIN = 8
 """Pixels beyond the receptive field that are right as well, for resizing the maps across a tile's edge."""
@@ -64,34 +69,58 @@ class Grid:
             image = np.stack([resample(channel, rows, columns) for channel in image])
         return np.pad(image, ((0, 0), (0, y1 - inside[1]), (0, x1 - inside[3])), mode="edge")
 
-    def place(self, maps: Maps, tile: Tile, target: QuantisedMaps) -> None:
-        """Write a tile's maps (K, outer) into the plane's maps (K, Y, X) at image resolution."""
-        y0, y1, x0, x1 = tile.inner
-        if self.identity:
-            y1, x1 = min(y1, self.shape[0]), min(x1, self.shape[1])
-            crop = maps[:, *tile.crop][:, : y1 - y0, : x1 - x0]
-            target[:, y0:y1, x0:x1] = quantise(crop)
-            return
+    def place(self, maps: Maps, tile: Tile, target: QuantisedMaps, region: Region) -> None:
+        """Write a tile's maps (K, outer) into those of a rectangle of the plane (K, Y, X), at image resolution."""
         rows, columns = (AxisResampling(axis.new, axis.old) for axis in (self.rows, self.columns))
+        y0, y1, x0, x1 = tile.inner
         # The last tile reaches beyond the plane; the plane's last pixels are its own.
-        top, bottom = rows.centred_in(y0, min(y1, rows.old))
-        left, right = columns.centred_in(x0, min(x1, columns.old))
-        if top == bottom or left == right:
+        top, bottom = _overlap(rows.centred_in(y0, min(y1, rows.old)), region[:2])
+        left, right = _overlap(columns.centred_in(x0, min(x1, columns.old)), region[2:])
+        if top >= bottom or left >= right:
+            return
+        inside = target[:, top - region[0] : bottom - region[0], left - region[2] : right - region[2]]
+        if self.identity:
+            y, x = tile.outer[0], tile.outer[2]
+            inside[...] = quantise(maps[:, top - y : bottom - y, left - x : right - x])
             return
         row_matrix, first_row = rows.matrix(top, bottom)
         column_matrix, first_column = columns.matrix(left, right)
         y, x = first_row - tile.outer[0], first_column - tile.outer[2]
         needed = maps[:, y : y + row_matrix.shape[1], x : x + column_matrix.shape[1]]
         for k, one in enumerate(needed):
-            target[k, top:bottom, left:right] = quantise(resample(one, row_matrix, column_matrix))
+            inside[k] = quantise(resample(one, row_matrix, column_matrix))
 
 
-def tiles_for(grid: Grid, runner: NetworkRunner) -> tuple[Tile, ...]:
-    """Cut a plane into tiles as large as the runner's device takes, with all that the network looks at around them."""
+def _overlap(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
+    return max(one[0], other[0]), min(one[1], other[1])
+
+
+def plan_region(grid: Grid, runner: NetworkRunner, region: Region) -> tuple[Tile, ...]:
+    """Cut a rectangle of image pixels into tiles in model pixels, as large as the runner's device takes.
+
+    Tiles lie on the network's strides of the whole plane and are read with all that the network looks at around them,
+    so that a block's maps are those of the plane in one piece.
+    """
     architecture = runner.card.architecture
     stride = architecture.stride
-    tiling = Tiling(runner.tile, round_up(architecture.receptive_radius + MARGIN, stride), stride)
-    return plan_tiles((round_up(grid.shape[0], stride), round_up(grid.shape[1], stride)), tiling)
+    halo = round_up(architecture.receptive_radius + MARGIN, stride)
+    height, width = (round_up(size, stride) for size in grid.shape)
+    top, bottom = _in_model_pixels(region[:2], grid.rows, stride)
+    left, right = _in_model_pixels(region[2:], grid.columns, stride)
+    tiles = []
+    for tile in plan_tiles((bottom - top, right - left), Tiling(runner.tile, halo, stride)):
+        y0, y1, x0, x1 = tile.inner[0] + top, tile.inner[1] + top, tile.inner[2] + left, tile.inner[3] + left
+        outer = (max(y0 - halo, 0), min(y1 + halo, height), max(x0 - halo, 0), min(x1 + halo, width))
+        tiles.append(Tile((y0, y1, x0, x1), outer))
+    return tuple(tiles)
+
+
+def _in_model_pixels(interval: tuple[int, int], axis: AxisResampling, stride: int) -> tuple[int, int]:
+    """Multiples of the stride between which all centres of an interval of image pixels lie."""
+    (start, stop), scale = interval, axis.new / axis.old
+    first = int((start + 0.5) * scale) // stride * stride if start > 0 else 0
+    last = int((stop - 0.5) * scale) + 1 if stop < axis.old else axis.new
+    return first, min(round_up(last, stride), round_up(axis.new, stride))
 
 
 @dataclass(frozen=True)
@@ -101,7 +130,7 @@ class Prediction:
     Attributes
     ----------
     maps : ndarray, shape (3, Y, X), uint8
-        Foreground, border and distance at the image's own pixels.
+        Foreground, border and distance of the plane, or of the rectangle asked for, at the image's own pixels.
     evidence : SizeEvidence
         What the size head saw, in model pixels.
     scale : float
@@ -114,14 +143,14 @@ class Prediction:
 
 
 def thresholds_at(card: ModelCard, scale: float) -> DecodeThresholds:
-    """Bring what was fitted with a model to an image of ``scale`` model pixels per image pixel."""
+    """Convert a model's fitted thresholds to an image of ``scale`` model pixels per image pixel."""
     fitted = card.thresholds
     smallest = max(round(fitted.min_size / scale**2), 1)
     return DecodeThresholds(fitted.foreground, fitted.split, smallest, 1 / scale, fitted.score, card.score)
 
 
 def chosen_thresholds(own: DecodeThresholds, settings: SegmentSettings) -> DecodeThresholds:
-    """Put what the user set in the place of the model's own thresholds for an image."""
+    """Replace the model's own thresholds for an image by those that the user set."""
     given: dict[str, Any] = {name: getattr(settings, name) for name in TUNED if not getattr(settings, f"{name}_auto")}
     return replace(own, **given)
 
@@ -132,59 +161,114 @@ def predict_plane(
     runner: NetworkRunner,
     progress: Progress,
     check: Callable[[SizeEvidence], None] = lambda evidence: None,
+    *,
+    region: Region | None = None,
+    lock: AbstractContextManager[object] | None = None,
 ) -> Prediction:
-    """Run the network over one plane.
+    """Run the network over a plane, or over a rectangle of it.
 
     Parameters
     ----------
     reader : PlaneReader
+        Of the whole plane.
     scale : float
         Model pixels per image pixel.
     runner : NetworkRunner
     progress : Progress
-        Hears of every tile, and may cancel there.
+        Receives a report for each tile, and may cancel there.
     check : callable
-        Sees the size evidence after every tile; may raise to stop a pass at the wrong scale early.
+        Receives the size evidence after every tile; may raise to stop a pass at the wrong scale early.
+    region : Region, optional
+        Rectangle of the plane whose maps are wanted; all of it where not given.
+    lock : context manager, optional
+        Held while the network runs, by threads that share a runner; they read images in the meantime.
 
     Returns
     -------
     Prediction
-        The same whatever the size of the tiles, up to rounding.
+        The same whatever the size of the tiles and whatever the rectangle, up to rounding.
     """
-    grid = Grid.at_scale(reader.shape, scale)
+    height, width = reader.shape
+    region = region or (0, height, 0, width)
+    chosen = [runner.card.architecture.heads.index(head) for head in DECODED_HEADS]
+
+    def predict() -> Prediction:
+        maps = np.zeros((len(DECODED_HEADS), region[1] - region[0], region[3] - region[2]), np.uint8)
+        evidence = NO_NUCLEI
+
+        def keep(grid: Grid, tile: Tile, output: Maps) -> None:
+            nonlocal evidence
+            if runner.card.tells_size:
+                evidence += SizeEvidence.of(output[:, *tile.crop], runner.card, scale)
+                check(evidence)
+            grid.place(output[chosen], tile, maps, region)
+
+        _run_tiles(reader, scale, runner, region, runner.run, keep, progress, lock)
+        if not reader.complete:  # no nuclei where the plane holds no picture
+            maps[0][~reader.pictured(region)] = 0
+        return Prediction(maps, evidence, scale)
+
+    return _until_tiles_fit(predict)
+
+
+def predict_classes(reader: PlaneReader, runner: NetworkRunner, progress: Progress) -> NDArray[np.uint8]:
+    """Run a network for classes over a plane, at the plane's own scale.
+
+    Parameters
+    ----------
+    reader : PlaneReader
+    runner : NetworkRunner
+    progress : Progress
+        Receives a report for each tile, and may cancel there.
+
+    Returns
+    -------
+    ndarray, shape (Y, X), uint8
+        Class ids; the same whatever the size of the tiles, up to rounding.
+    """
+    height, width = reader.shape
+    region = (0, height, 0, width)
+
+    def predict() -> NDArray[np.uint8]:
+        classes = np.zeros(reader.shape, np.uint8)
+
+        def keep(grid: Grid, tile: Tile, output: NDArray[np.uint8]) -> None:
+            y0, y1, x0, x1 = tile.inner
+            target = classes[y0:y1, x0:x1]  # the last tile reaches beyond the plane
+            target[...] = output[tile.crop][: target.shape[0], : target.shape[1]]
+
+        _run_tiles(reader, 1.0, runner, region, runner.classify, keep, progress)
+        return classes
+
+    return _until_tiles_fit(predict)
+
+
+def _until_tiles_fit(predict: Callable[[], ResultType]) -> ResultType:
+    """Repeat a prediction after a tile did not fit into memory: the runner has chosen smaller ones, or raises."""
     while True:
         try:
-            return _predict(reader, grid, scale, runner, progress, check)
+            return predict()
         except TileTooLarge:
             continue
 
 
-def _predict(
+def _run_tiles(
     reader: PlaneReader,
-    grid: Grid,
     scale: float,
     runner: NetworkRunner,
+    region: Region,
+    network: Callable[[Image, Progress], OutputType],
+    keep: Callable[[Grid, Tile, OutputType], None],
     progress: Progress,
-    check: Callable[[SizeEvidence], None],
-) -> Prediction:
-    architecture = runner.card.architecture
-    tiles = tiles_for(grid, runner)
-    maps = np.zeros((len(DECODED_HEADS), *reader.shape), np.uint8)
-    chosen = [architecture.heads.index(head) for head in DECODED_HEADS]
-    evidence = NO_NUCLEI
+    lock: AbstractContextManager[object] | None = None,
+) -> None:
+    """Read the tiles of a rectangle, run the network on each, and hand over its output (..., outer)."""
+    grid = Grid.at_scale(reader.shape, scale)
+    tiles = plan_region(grid, runner, region) if 0 not in reader.shape else ()
     for number, tile in enumerate(tiles):
         progress.report(Advanced(number / len(tiles), f"tile {number + 1} of {len(tiles)}"))
-        output = runner.run(grid.read(reader, tile.outer), progress)
-        if runner.card.tells_size:
-            evidence += SizeEvidence.of(output[:, *tile.crop], runner.card, scale)
-            check(evidence)
-        grid.place(output[chosen], tile, maps)
-    clear_gaps(maps, reader, (0, reader.shape[0], 0, reader.shape[1]))
+        image = grid.read(reader, tile.outer)
+        with lock or nullcontext():
+            output = network(image, progress)
+        keep(grid, tile, output)
     progress.report(Advanced(1.0, f"tile {len(tiles)} of {len(tiles)}"))
-    return Prediction(maps, evidence, scale)
-
-
-def clear_gaps(maps: QuantisedMaps, reader: PlaneReader, region: Region) -> None:
-    """Set the foreground (maps[0]) of a rectangle to 0, in place, where the plane holds no picture."""
-    if not reader.complete:
-        maps[0][~reader.pictured(region)] = 0

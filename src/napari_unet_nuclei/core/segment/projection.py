@@ -1,4 +1,4 @@
-"""A stack seen as one plane: the maximum or the mean along z, plane by plane, so that it need not fit into memory."""
+"""Project a stack along z, by maximum or mean, plane by plane: it need not fit into memory."""
 
 from __future__ import annotations
 

@@ -1,20 +1,20 @@
-"""How a result was made, in plain JSON values: what a methods section and a second run need."""
+"""How a result was made, in plain JSON values: what a methods section and a second run need.
+
+The one description of a run; results in memory and in stores, records and reports read from it.
+"""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from napari_unet_nuclei.core.image.axes import ImageSource
-from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader, sampled_rows
+from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.device import Device
+from napari_unet_nuclei.core.segment.fingerprint import hash_pixels
 from napari_unet_nuclei.core.segment.request import SegmentRequest
-from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
-from napari_unet_nuclei.core.types import Region
 
 PACKAGES = ("napari-unet-nuclei", "numpy", "scipy", "scikit-image", "torch")
 
@@ -27,7 +27,7 @@ def describe_run(
     diameter: float,
     readers: Sequence[PlaneReader],
 ) -> dict[str, Any]:
-    """Write down a run.
+    """Describe a run.
 
     Returns
     -------
@@ -58,21 +58,6 @@ def describe_run(
         "versions": {name: _version(name) for name in PACKAGES},
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def hash_pixels(
-    source: ImageSource, indices: Sequence[tuple[int, ...]], channels: Sequence[int], region: Region
-) -> str:
-    """SHA-256 over shapes and pixels of some channels of planes; of a sample of their rows where too large."""
-    height, width = region[1] - region[0], region[3] - region[2]
-    parts = (region,) if len(indices) * height * width <= CACHED_PIXELS else sampled_rows(region)
-    digest = hashlib.sha256()
-    for index in indices:
-        digest.update(str((height, width)).encode())
-        for channel in channels:
-            for part in parts:
-                digest.update(source.read(index, channel, part).tobytes())
-    return digest.hexdigest()
 
 
 def _version(package: str) -> str:

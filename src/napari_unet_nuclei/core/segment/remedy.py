@@ -1,4 +1,4 @@
-"""What to try where a result may be wrong: said beside the result, and done at the press of a button."""
+"""Warnings about doubtful results, with what to try: shown beside the result, and applied by a button."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NO_NUCLEI = "0 nuclei."
 
 @dataclass(frozen=True)
 class Remedy:
-    """A warning, and the settings that may mend what it warns of.
+    """A warning, and the settings that may fix its cause.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Remedy:
 
 
 def in_words(text: str) -> str:
-    """Leave out of a remedy's text how its settings are spelt on the command line, for windows.
+    """Remove command-line options from a remedy's text, for windows.
 
     Examples
     --------
@@ -56,7 +56,7 @@ def in_words(text: str) -> str:
 
 
 def remedies(count: int, kind: ImageKind, sure: bool, chosen: bool) -> tuple[Remedy, ...]:
-    """Say what is doubtful about a result.
+    """List what is doubtful about a result.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def remedies(count: int, kind: ImageKind, sure: bool, chosen: bool) -> tuple[Rem
 
 
 def odd_one_out(kind: ImageKind) -> Remedy:
-    """Say that an image was read as another kind than nearly all images of its run."""
+    """Return the warning for an image that was read as another kind than nearly all images of its run."""
     other: ImageKind = "brightfield" if kind == "fluorescence" else "fluorescence"
     problem = f"Read as {KIND_NAMES[kind]}, unlike most images of this run."
     return Remedy(problem, f"Try {KIND_NAMES[other]}", {"kind": other})

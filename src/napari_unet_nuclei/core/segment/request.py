@@ -1,4 +1,4 @@
-"""What a face asks of the engine: an image, what part of it, which model, and how."""
+"""A request to the engine: an image, which part of it, which model, which settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from napari_unet_nuclei.core.types import NumberFormat, Region
 
 @dataclass(frozen=True)
 class SegmentRequest:
-    """Everything a segmentation needs, copied before the work starts, so that a viewer may change meanwhile.
+    """Everything that a segmentation needs, copied before it starts, so that a viewer may change meanwhile.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class SegmentRequest:
 
     @property
     def channel(self) -> int | None:
-        """The channel that was asked for; None where it is found out.
+        """The channel that the user chose; None where it is automatic.
 
         Raises
         ------
@@ -57,6 +57,6 @@ class SegmentRequest:
 
     @property
     def shown_channels(self) -> tuple[int, ...]:
-        """What a picture of the image shows: the channel that is segmented, or red, green and blue."""
+        """Channels to draw in a picture of the image: the segmented one, or red, green and blue."""
         channel = named_channel(self.source) if self.channel is None else self.channel
         return self.source.rgb_channels or (channel or 0,)

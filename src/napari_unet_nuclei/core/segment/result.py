@@ -1,4 +1,4 @@
-"""What a segmentation gives back, and how its thresholds are changed without running the network again."""
+"""Results of a segmentation, and how their thresholds are changed without running the network again."""
 
 from __future__ import annotations
 
@@ -23,8 +23,73 @@ GRAPHED_PIXELS = 16 * 2**20
 takes up to 25 bytes a pixel. Planes beyond are decoded from their maps every time."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Segmentation:
+    """Description of a run, whether its labels are in memory or in a store.
+
+    Attributes
+    ----------
+    thresholds : DecodeThresholds
+        What the labels were decoded with; without meaning for classes.
+    model_thresholds : DecodeThresholds
+        The model's own values for this image, for *Reset*; without meaning for classes.
+    notices : tuple of str
+        What the user should know.
+    remedies : tuple of Remedy
+        What is doubtful, and what to try; their words are among the notices too.
+    seconds : float
+        Duration of the run.
+    provenance : dict
+        Model name and hash, settings, package versions, image hash, time, as `describe_run` gives it: plain JSON
+        values.
+    """
+
+    thresholds: DecodeThresholds
+    model_thresholds: DecodeThresholds
+    notices: tuple[str, ...] = ()
+    remedies: tuple[Remedy, ...] = ()
+    seconds: float = 0.0
+    provenance: dict[str, Any]
+
+    @property
+    def count(self) -> int:
+        """Number of nuclei; 0 where the labels are classes."""
+        return int(self.provenance["count"])
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, by their ids; empty where the labels are nuclei."""
+        return tuple(self.provenance.get("classes", ()))
+
+    @property
+    def model(self) -> str:
+        """Name of the model."""
+        return str(self.provenance["model"])
+
+    @property
+    def device(self) -> str:
+        """Where the network ran, with the device's name."""
+        return str(self.provenance["device"])
+
+    @property
+    def channel(self) -> str:
+        """Name of the channel that was read."""
+        return str(self.provenance["channel"])
+
+    @property
+    def kind(self) -> ImageKind:
+        """How the image was read: "fluorescence" or "brightfield"."""
+        kind: ImageKind = self.provenance["kind"]
+        return kind
+
+    @property
+    def diameter(self) -> float:
+        """Nucleus diameter in image pixels that the image was rescaled by; 0 for classes, which are not rescaled."""
+        return float(self.provenance["diameter"])
+
+
 @dataclass(frozen=True)
-class SegmentResult:
+class SegmentResult(Segmentation):
     """Labelled nuclei, or classes, with everything needed to understand and repeat them.
 
     Attributes
@@ -33,37 +98,18 @@ class SegmentResult:
         Of a model for nuclei: 0 background, ids 1..n without gaps, unique across all planes. Of a model for classes:
         the class of every pixel, 0 to K - 1, where 0 is a class like the others. Leading axes of the image are kept,
         also where only one plane was segmented (then with length 1).
+    scores : ndarray, shape (n,), float64
+        How likely each nucleus is right, in the order of the ids: the model's score, or the mean foreground
+        probability where the model has none. Empty for classes.
     axes : str
         One letter per axis of ``labels``, e.g. "TZYX".
     origin : tuple of int
         Index in the image, along ``axes``, of the first pixel of ``labels``.
-    scores : ndarray, shape (n,), float64
-        How likely each nucleus is right, in the order of the ids: the model's score, or the mean foreground
-        probability where the model has none. Empty for classes.
     maps : ndarray, shape (planes, 3, Y, X), uint8, or None
         Quantised foreground, border and distance of every plane, planes in C order of the leading axes; None where
         they are too large to keep, and for classes.
-    thresholds : DecodeThresholds
-        What ``labels`` were decoded with; without meaning for classes.
-    model_thresholds : DecodeThresholds
-        The model's own values for this image, for *Reset*; without meaning for classes.
-    diameter : float
-        Typical nucleus diameter in image pixels that the image was rescaled by; 0 for classes, which are told at the
-        image's own scale.
-    model, device, channel : str
-        Model name, device with its name, and the channel that was used, for people.
-    notices : tuple of str
-        What the user should know.
-    seconds : float
-        Duration of the run.
-    provenance : dict
-        Model name and hash, settings, package versions, image hash, time: plain JSON values.
-    classes : tuple of str
-        Names of the classes, by their ids; empty where ``labels`` are nuclei.
-    kind : {"fluorescence", "brightfield"}
-        How the image was read.
-    remedies : tuple of Remedy
-        What is doubtful, and what to try; their words are among the notices too.
+    thresholds, model_thresholds, notices, remedies, seconds, provenance
+        As in `Segmentation`.
     """
 
     labels: Labels
@@ -71,18 +117,6 @@ class SegmentResult:
     axes: str
     origin: tuple[int, ...]
     maps: NDArray[np.uint8] | None
-    thresholds: DecodeThresholds
-    model_thresholds: DecodeThresholds
-    diameter: float
-    model: str
-    device: str
-    channel: str
-    notices: tuple[str, ...]
-    seconds: float
-    provenance: dict[str, Any]
-    classes: tuple[str, ...] = ()
-    kind: ImageKind = "fluorescence"
-    remedies: tuple[Remedy, ...] = ()
 
     @property
     def count(self) -> int:
@@ -110,7 +144,7 @@ class SegmentResult:
         return result
 
     def edited(self, labels: Labels) -> SegmentResult:
-        """Return the result with labels that a person has changed; what changed has no score (NaN) any more."""
+        """Return the result with edited labels; nuclei that were changed lose their score (NaN)."""
         scores = self.scores.copy()
         differs = labels != self.labels
         touched = np.unique(np.concatenate([labels[differs], self.labels[differs]]))
@@ -124,7 +158,7 @@ class SegmentResult:
 
 
 class StackDecoder:
-    """Decodes planes again and again, remembering of as many as memory allows what does not change.
+    """Decodes the same planes with other thresholds, caching what does not change for as many as memory allows.
 
     Parameters
     ----------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,13 +22,12 @@ from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.device import Device, choose_device
 from napari_unet_nuclei.core.model.file import Model, read_model
 from napari_unet_nuclei.core.model.registry import AUTOMATIC, default_registry
-from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Silent
-from napari_unet_nuclei.core.segment.classes import classify
+from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Share, Silent
 from napari_unet_nuclei.core.segment.evidence import ChosenLook, choose_look
 from napari_unet_nuclei.core.segment.inputs import make_request
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner, place_network
 from napari_unet_nuclei.core.segment.nuclei import FoundNuclei, find_nuclei, given_diameter
-from napari_unet_nuclei.core.segment.predict import thresholds_at
+from napari_unet_nuclei.core.segment.predict import predict_classes, thresholds_at
 from napari_unet_nuclei.core.segment.provenance import describe_run
 from napari_unet_nuclei.core.segment.remedy import remedies
 from napari_unet_nuclei.core.segment.request import SegmentRequest
@@ -125,13 +125,13 @@ def segment(
 
 
 def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
-    """Do what a request asks.
+    """Segment what a request describes.
 
     Parameters
     ----------
     request : SegmentRequest
     progress : Progress
-        Hears of every tile and may cancel there.
+        Receives a report for each tile, and may cancel there.
 
     Returns
     -------
@@ -144,21 +144,15 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
     """
     started = time.monotonic()
     progress = Rising(progress)
-    source, settings = request.source, request.settings
-    region = checked_region(request)
-    indices = tuple(source.plane_indices(request.plane))
-    if not indices or len(request.plane) > len(source.leading_axes):
-        raise ImageShapeError(f"There is no plane {request.plane} in an image of shape {tuple(source.array.shape)}.")
+    settings, scope = request.settings, find_scope(request)
     entry = default_registry().find(request.model)
     device = choose_device(settings.device).using(request.number_format)
     model, placed = _ready(entry.path, entry.path.stat().st_mtime_ns, device)
     runner = NetworkRunner(model, device, settings.tile, settings.flips, placed=placed)
-    deciding = deciding_plane(request, indices, region)
-    chosen = look_at_image(request, deciding, region, runner, progress)
+    chosen, readers = open_image(request, scope, runner, progress)
     look, runner = chosen.look, runner.for_kind(chosen.look.kind)
     model = runner.model
-    readers = [open_plane(source, index, region, look, model.card.percentiles) for index in indices]
-    found = _find(request, runner, readers, progress, indices.index(deciding), chosen.estimate)
+    found = _find(request, runner, readers, progress, scope.indices.index(scope.deciding), chosen.estimate)
     semantic = model.card.task == "semantic"
     count = int(found.labels.max(initial=0))
     told = () if semantic else remedies(count, look.kind, chosen.sure, settings.kind != "auto")
@@ -167,84 +161,114 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
     for notice in notices:
         progress.report(Notice(notice, warning=notice in warnings))
     progress.report(Advanced(1.0, "done"))
-    shape = _labels_shape(request, region)
+    leading, chosen_planes = request.source.leading_shape, dict(enumerate(request.plane))
+    shape = [size if chosen_planes.get(axis) is None else 1 for axis, size in enumerate(leading)]
+    origin = [chosen_planes.get(axis) or 0 for axis in range(len(leading))]
     return SegmentResult(
-        labels=found.labels.reshape(shape),
+        labels=found.labels.reshape(*shape, *readers[0].shape),
         scores=found.scores,
-        axes=source.leading_axes + "YX",
-        origin=_origin(request, region),
+        axes=request.source.leading_axes + "YX",
+        origin=(*origin, scope.region[0], scope.region[2]),
         maps=found.maps,
         thresholds=found.thresholds,
         model_thresholds=found.model_thresholds,
-        diameter=found.diameter,
-        model=model.card.name,
-        device=f"{runner.device.name} ({runner.device.title})",
-        channel=look.name,
-        kind=look.kind,
         remedies=told,
         notices=notices,
         seconds=time.monotonic() - started,
         provenance=describe_run(request, model.card, look, runner.device, found.diameter, readers),
-        classes=model.card.classes,
     )
 
 
-def look_at_image(
-    request: SegmentRequest, index: tuple[int, ...], region: Region, runner: NetworkRunner, progress: Progress
-) -> ChosenLook:
-    """Find out how a model sees the image that it is asked to segment.
+@dataclass(frozen=True)
+class Scope:
+    """The pixels that a request means.
 
-    Parameters
+    Attributes
     ----------
-    request : SegmentRequest
-    index : tuple of int
-        The plane that decides for all.
     region : Region
-    runner : NetworkRunner
-        Of the model.
-    progress : Progress
-        May cancel.
+        Rectangle of each plane.
+    indices : tuple of tuple of int
+        Of every plane along the image's leading axes.
+    deciding : tuple of int
+        The plane that decides for all how the image is read and how large its nuclei are.
+    """
+
+    region: Region
+    indices: tuple[tuple[int, ...], ...]
+    deciding: tuple[int, ...]
+
+
+def find_scope(request: SegmentRequest) -> Scope:
+    """Find out which pixels a request means.
+
+    Raises
+    ------
+    ImageShapeError
+        If the image has no such plane or region.
+    """
+    source = request.source
+    height, width = source.plane_shape
+    region = request.region or (0, height, 0, width)
+    y0, y1, x0, x1 = region
+    if not (0 <= y0 <= y1 <= height and 0 <= x0 <= x1 <= width):
+        raise ImageShapeError(f"The region {y0}:{y1},{x0}:{x1} does not lie in a plane of {height} x {width} pixels.")
+    indices = tuple(source.plane_indices(request.plane))
+    if not indices or len(request.plane) > len(source.leading_axes):
+        raise ImageShapeError(f"There is no plane {request.plane} in an image of shape {tuple(source.array.shape)}.")
+    return Scope(region, indices, _deciding_plane(request, indices, region))
+
+
+def possible_readings(request: SegmentRequest, scope: Scope, card: ModelCard) -> tuple[PlaneLook, ...]:
+    """List the ways in which a model may read an image, the likeliest first.
 
     Raises
     ------
     ImageShapeError
         If there is no such channel, or several and none was chosen.
     """
-    settings, card = request.settings, runner.card
     # Networks for classes were trained on images as they are, bright backgrounds and dark ones.
-    as_it_is = card.task == "semantic" and settings.kind == "auto"
-    kind = "fluorescence" if as_it_is else settings.kind
-    looks = possible_looks(request.source, index, region, request.channel, kind, card.network_inputs)
-    if card.task == "semantic":
-        return ChosenLook(looks[0])
-    diameter = 0.0 if settings.diameter_auto else given_diameter(request, card.diameter)
-    return choose_look(looks, request.source, index, region, runner, progress, diameter)
+    as_it_is = card.task == "semantic" and request.settings.kind == "auto"
+    kind = "fluorescence" if as_it_is else request.settings.kind
+    return possible_looks(request.source, scope.deciding, scope.region, request.channel, kind, card.network_inputs)
+
+
+def open_image(
+    request: SegmentRequest, scope: Scope, runner: NetworkRunner, progress: Progress
+) -> tuple[ChosenLook, list[PlaneReader]]:
+    """Choose how an image is read, and open all of its planes so.
+
+    Raises
+    ------
+    ImageShapeError
+        As `possible_readings`.
+    """
+    card, source = runner.card, request.source
+    looks = possible_readings(request, scope, card)
+    chosen = ChosenLook(looks[0])
+    if card.task != "semantic":
+        diameter = 0.0 if request.settings.diameter_auto else given_diameter(request, card.diameter)
+        chosen = choose_look(looks, source, scope.deciding, scope.region, runner, progress, diameter)
+    percentiles = card.for_kind(chosen.look.kind).percentiles
+    return chosen, [open_plane(source, index, scope.region, chosen.look, percentiles) for index in scope.indices]
 
 
 def evident_kind(request: SegmentRequest) -> ImageKind | None:
-    """Tell the kind of an image that shows it beyond doubt, without the network; None where doubt is left.
+    """Return the kind of an image where the pixels alone leave no doubt; None where they do.
 
     Raises
     ------
     NucleiError
         As `run_segment`, for images and models that cannot be used.
     """
-    indices = tuple(request.source.plane_indices(request.plane))
-    if not indices:
-        return None
-    inputs = default_registry().find(request.model).card.network_inputs
-    region = checked_region(request)
-    index = deciding_plane(request, indices, region)
-    kinds = {look.kind for look in possible_looks(request.source, index, region, request.channel, "auto", inputs)}
+    card = default_registry().find(request.model).card
+    scope = find_scope(request)
+    looks = possible_looks(request.source, scope.deciding, scope.region, request.channel, "auto", card.network_inputs)
+    kinds = {look.kind for look in looks}
     return kinds.pop() if len(kinds) == 1 else None
 
 
-def deciding_plane(request: SegmentRequest, indices: Sequence[tuple[int, ...]], region: Region) -> tuple[int, ...]:
-    """Choose the plane that decides for all how the image is read and how large its nuclei are.
-
-    It is the middle one, or where that one was never taken, and has one value everywhere, the next to it that shows
-    something.
-    """
+def _deciding_plane(request: SegmentRequest, indices: Sequence[tuple[int, ...]], region: Region) -> tuple[int, ...]:
+    """Choose the middle plane, or the nearest to it that shows something where the middle one was never taken."""
     middle = len(indices) // 2
     if len(indices) == 1:
         return indices[middle]
@@ -265,49 +289,22 @@ def _find(
     decides: int,
     estimate: float,
 ) -> FoundNuclei:
-    """Find nuclei, or classes in their place."""
+    """Find nuclei, or classes where the model is one for classes."""
     if runner.card.task == "instances":
         return find_nuclei(request, runner, readers, progress, decides, estimate)
+    planes = [
+        predict_classes(reader, runner, Share(progress, number / len(readers), (number + 1) / len(readers)))
+        for number, reader in enumerate(readers)
+    ]
     unused = thresholds_at(runner.card, 1.0)
-    return FoundNuclei(classify(runner, readers, progress), np.zeros(0), None, unused, unused, 0.0)
+    return FoundNuclei(np.stack(planes).astype(np.int32), np.zeros(0), None, unused, unused, 0.0)
 
 
 @lru_cache(maxsize=2)
 def _ready(path: Path, modified: int, device: Device) -> tuple[Model, nn.Module]:
-    """Keep the last models in memory, and their networks on the device; a file that changed is read again."""
+    """Cache the last models and their networks on the device; ``modified`` makes a changed file be read again."""
     model = read_model(path)
     return model, place_network(model, device)
-
-
-def checked_region(request: SegmentRequest) -> Region:
-    """Return the rectangle of pixels that a request means.
-
-    Raises
-    ------
-    ImageShapeError
-        If it does not lie in the plane.
-    """
-    height, width = request.source.plane_shape
-    region = request.region or (0, height, 0, width)
-    y0, y1, x0, x1 = region
-    if not (0 <= y0 <= y1 <= height and 0 <= x0 <= x1 <= width):
-        raise ImageShapeError(f"The region {y0}:{y1},{x0}:{x1} does not lie in a plane of {height} x {width} pixels.")
-    return region
-
-
-def _origin(request: SegmentRequest, region: Region) -> tuple[int, ...]:
-    leading = [0] * len(request.source.leading_axes)
-    for axis, chosen in enumerate(request.plane):
-        leading[axis] = chosen or 0
-    return (*leading, region[0], region[2])
-
-
-def _labels_shape(request: SegmentRequest, region: Region) -> tuple[int, ...]:
-    leading = list(request.source.leading_shape)
-    for axis, chosen in enumerate(request.plane):
-        if chosen is not None:
-            leading[axis] = 1
-    return (*leading, region[1] - region[0], region[3] - region[2])
 
 
 def _notices(
@@ -317,7 +314,7 @@ def _notices(
     found: FoundNuclei,
     settings: SegmentSettings,
 ) -> tuple[str, ...]:
-    """What the user should know about this run."""
+    """Return what the user should know about this run."""
     notices = list(runner.notices)
     notices += notices_of_look(look, readers, settings)
     of_task = _notices_of_classes if runner.card.task == "semantic" else _notices_of_nuclei
@@ -325,7 +322,7 @@ def _notices(
 
 
 def notices_of_look(look: PlaneLook, readers: Sequence[PlaneReader], settings: SegmentSettings) -> Iterator[str]:
-    """Say what was found out about the image, and what was left out of it."""
+    """Yield what was determined about the image, and what was left out of it."""
     if settings.channel_auto and look.channels == (named_channel(readers[0].source),):
         yield f"Of the channels '{look.name}' was taken, by its name."
     if any(reader.fill for reader in readers):
@@ -352,4 +349,4 @@ def _notices_of_classes(
     card: ModelCard, reader: PlaneReader, look: PlaneLook, found: FoundNuclei, settings: SegmentSettings
 ) -> Iterator[str]:
     if not all(getattr(settings, f"{name}_auto") for name in ("diameter", *TUNED)):
-        yield f"The model '{card.name}' tells classes, on which diameter, thresholds and minimum size do not act."
+        yield f"The model '{card.name}' predicts classes: diameter, thresholds and minimum size have no effect on them."

@@ -16,7 +16,7 @@ _BINS = np.linspace(-5.0, 5.0, 401)
 """log2 of the diameter over the model's, in steps of 1/40."""
 
 _STEP = 2
-"""Every second pixel of every second row tells as much about the size as all of them."""
+"""Every second pixel of every second row gives the same size as all of them, in a quarter of the time."""
 
 _SURENESS = 8
 """A pixel of a fine-tuned model counts by this power of its probability: tissue is full of things half taken for
@@ -31,7 +31,7 @@ SURPRISE = 0.02
 
 @dataclass(frozen=True)
 class SizeEvidence:
-    """What the size head said over some area; evidence of several areas adds up.
+    """Output of the size head over some area; evidence of several areas adds up.
 
     Attributes
     ----------

@@ -121,9 +121,7 @@ def stain_images(
     return {name: SeparatedStain(colours, stain, light.white) for name, stain in STAINS.items()}
 
 
-def measure_result(
-    result: SegmentResult, request: SegmentRequest, channel_names: Sequence[str] = (), progress: Progress | None = None
-) -> pd.DataFrame:
+def measure_result(result: SegmentResult, request: SegmentRequest, progress: Progress | None = None) -> pd.DataFrame:
     """Measure the nuclei of a segmentation, or its classes.
 
     Parameters
@@ -131,8 +129,6 @@ def measure_result(
     result : SegmentResult
     request : SegmentRequest
         What was asked for.
-    channel_names : sequence of str
-        As the file has them; may be empty, for the image's own.
     progress : Progress, optional
 
     Returns
@@ -154,7 +150,7 @@ def measure_result(
     source = request.source
     channels = {
         name: SegmentedChannel(source, channel, result.origin, result.labels.shape)
-        for channel, name in enumerate(column_names(source, channel_names))
+        for channel, name in enumerate(column_names(source))
     }
     table = measure(
         result.labels,
@@ -173,7 +169,7 @@ def measure_result(
     return table
 
 
-def column_names(source: ImageSource, channel_names: Sequence[str] = ()) -> tuple[str, ...]:
+def column_names(source: ImageSource) -> tuple[str, ...]:
     """Name the channels for the heads of columns, each differently.
 
     Examples
@@ -181,9 +177,9 @@ def column_names(source: ImageSource, channel_names: Sequence[str] = ()) -> tupl
     >>> column_names(ImageSource(np.zeros((2, 8, 8)), "CYX")), column_names(ImageSource(np.zeros((8, 8)), "YX"))
     (('channel_0', 'channel_1'), ('intensity',))
     """
-    channel_names = channel_names or source.channel_names
-    if len(channel_names) == source.channels and len(set(channel_names)) == source.channels and all(channel_names):
-        return tuple(channel_names)
+    names = source.channel_names
+    if len(names) == len(set(names)) == source.channels and all(names):
+        return names
     if source.channels == 1:
         return ("intensity",)
     if source.is_colour and source.channels == len(COLOUR_NAMES):

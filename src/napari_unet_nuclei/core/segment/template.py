@@ -1,4 +1,4 @@
-"""What is asked of every image of a run, and what that means for one of them."""
+"""A request without its image, for all images of a run."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ from napari_unet_nuclei.core.image.picture import filled
 from napari_unet_nuclei.core.model.device import Device
 from napari_unet_nuclei.core.model.file import Model
 from napari_unet_nuclei.core.progress import Progress, Share
-from napari_unet_nuclei.core.segment.classes import predict_classes
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
+from napari_unet_nuclei.core.segment.predict import predict_classes
 from napari_unet_nuclei.core.train.examples import as_seen
 from napari_unet_nuclei.core.train.report import Example
 from napari_unet_nuclei.core.train.samples import Sample

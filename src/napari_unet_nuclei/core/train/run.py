@@ -173,7 +173,7 @@ def train(
     class_names: Sequence[str] = (),
     where: Sequence[str] = (),
     resume: bool = False,
-    about: About | None = None,
+    about: AuthorNotes | None = None,
     progress: Progress | None = None,
     **settings: object,
 ) -> Model:
@@ -203,7 +203,7 @@ def train(
         Conditions on columns of a CSV index: ``"stain=DAPI"`` or ``"stain!=DAPI"``.
     resume : bool
         Continue from the checkpoint of an interrupted call.
-    about : About, optional
+    about : AuthorNotes, optional
         Description, licence and credits for the model's card.
     progress : Progress, optional
         Receives an event per step and epoch. *Finish* keeps the best weights so far; cancelling leaves a checkpoint.
@@ -252,7 +252,7 @@ def train(
         class_names=tuple(class_names),
         where=tuple(Condition.read(text) for text in where),
         resume=resume,
-        about=about or About(),
+        about=about or AuthorNotes(),
     )
     return train_model(request, progress or Silent())
 

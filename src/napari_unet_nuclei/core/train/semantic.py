@@ -20,8 +20,8 @@ from napari_unet_nuclei.core.model.device import Device
 from napari_unet_nuclei.core.model.file import Model
 from napari_unet_nuclei.core.model.unet import UNet
 from napari_unet_nuclei.core.progress import Progress, Share, Silent
-from napari_unet_nuclei.core.segment.classes import predict_classes
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
+from napari_unet_nuclei.core.segment.predict import predict_classes
 from napari_unet_nuclei.core.train.augment import Augmentation, Debris, StainMixing
 from napari_unet_nuclei.core.train.breakdown import broken_down, by_dataset, mean_of_datasets
 from napari_unet_nuclei.core.train.samples import Crop, Sample, cut_crop

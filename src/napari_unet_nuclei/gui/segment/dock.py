@@ -196,7 +196,7 @@ class SegmentDock(Dock):
         image, title = run.choice.image, f"Segmenting {run.choice.image.name}"
         self.job_panel.cancel_button.setToolTip(CANCEL_TOOLTIP if run.order is None else CANCEL_STORED_TOOLTIP)
         if run.order is None:
-            whole = segment_job(image, request, run.file.channel_names, carried)
+            whole = segment_job(image, request, carried)
             self.job_panel.run_job(whole, on_result, title=title)
             return
         job = stored_job(image, request, run.order, run.file, carried)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -32,7 +32,6 @@ class SegmentAnswer:
     shown : ndarray
         Copy of the labels in the order of the layer's axes, for a layer that may be painted on.
     table : pandas.DataFrame
-    channel_names : tuple of str
     devices : tuple of str
         Names of the devices of this computer, the preferred one first.
     kind_put_back : bool
@@ -44,7 +43,6 @@ class SegmentAnswer:
     result: SegmentResult
     shown: Labels
     table: pd.DataFrame
-    channel_names: tuple[str, ...]
     devices: tuple[str, ...]
     kind_put_back: bool = False
 
@@ -89,7 +87,7 @@ NOTHING_CARRIED = Carried()
 
 
 def segment_job(
-    image: LayerImage, request: SegmentRequest, channel_names: Sequence[str] = (), carried: Carried = NOTHING_CARRIED
+    image: LayerImage, request: SegmentRequest, carried: Carried = NOTHING_CARRIED
 ) -> Callable[[Progress], SegmentAnswer]:
     """Return the job that segments and measures what was asked for.
 
@@ -97,8 +95,6 @@ def segment_job(
     ----------
     image : LayerImage
     request : SegmentRequest
-    channel_names : sequence of str
-        For the table.
     carried : Carried
     """
 
@@ -109,9 +105,9 @@ def segment_job(
 
         asked = carried.fitted(request)
         result = run_segment(asked, Share(progress, 0.0, SEGMENTING))
-        table = measure_result(result, asked, channel_names, Share(progress, SEGMENTING, 1.0))
-        shown, names = image.arrange(result.labels).copy(), tuple(channel_names)
+        table = measure_result(result, asked, Share(progress, SEGMENTING, 1.0))
+        shown = image.arrange(result.labels).copy()
         put_back = asked.settings.kind != request.settings.kind
-        return SegmentAnswer(image, asked, result, shown, table, names, available_devices(), put_back)
+        return SegmentAnswer(image, asked, result, shown, table, available_devices(), put_back)
 
     return job

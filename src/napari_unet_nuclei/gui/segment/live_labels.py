@@ -79,7 +79,6 @@ class LiveLabels(QObject):
         self._viewer = viewer
         self.image: LayerImage = answer.image
         self.request: SegmentRequest = answer.request
-        self.channel_names = answer.channel_names
         self.result: SegmentResult = answer.result
         self.table: pd.DataFrame | None = answer.table
         self._edits = 0
@@ -151,11 +150,10 @@ class LiveLabels(QObject):
 
     def measure(self) -> None:
         """Make the table of the labels that are shown."""
-        result, request, names = self.result, self.request, self.channel_names
-        image, shown = self.image, self._shown
+        result, request, image, shown = self.result, self.request, self.image, self._shown
 
         def measure(progress: Progress) -> _Measured:
-            table = measure_result(result, request, names, progress)
+            table = measure_result(result, request, progress)
             return _Measured(result, table, np.array_equal(shown, image.arrange(result.labels)))
 
         self._measuring.submit(measure)

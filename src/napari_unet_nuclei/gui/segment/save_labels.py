@@ -67,7 +67,7 @@ def save_job(live: LiveLabels, path: Path) -> Callable[[Progress], tuple[Path, P
     if table_file.exists() and not path.exists():
         raise OutputFileError(f"{table_file} exists already. Choose another name for the labels.")
     labels = np.array(live.image.restore(live.layer.data))
-    result, request, names = live.result, live.request, live.channel_names
+    result, request = live.result, live.request
     table = live.table
 
     def job(progress: Progress) -> tuple[Path, Path]:
@@ -76,7 +76,7 @@ def save_job(live: LiveLabels, path: Path) -> Callable[[Progress], tuple[Path, P
         if edited:
             saved = result.edited(labels)
         share = Share(progress, 0.0, 0.8)
-        measured = measure_result(saved, request, names, share) if edited or table is None else table
+        measured = measure_result(saved, request, share) if edited or table is None else table
         progress.report(Advanced(0.8, f"writing {path.name}"))
         write_labels(path, labels, axes=result.axes, pixel_size=request.pixel_size, provenance=saved.provenance)
         write_table(table_file, measured)

@@ -119,7 +119,6 @@ def stored_job(
             Share(progress, 0.0, WRITTEN),
             table=_free_table(asked, order.path),
             overwrite=order.overwrite,
-            channel_names=file.channel_names,
         )
         progress.report(Advanced(WRITTEN, "opening the labels"))
         assert result.table is not None, "it was asked for"

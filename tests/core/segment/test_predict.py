@@ -1,21 +1,20 @@
 from __future__ import annotations
 
-from contextlib import nullcontext
+import threading
 
 import numpy as np
 import pytest
 
-from napari_unet_nuclei.core.blocks import maps as block_maps
-from napari_unet_nuclei.core.blocks.maps import find_scale, predict_region
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.kind import possible_looks
 from napari_unet_nuclei.core.image.plane import open_plane
 from napari_unet_nuclei.core.model.device import choose_device
 from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
-from napari_unet_nuclei.core.segment.automatic_size import predict_sized
+from napari_unet_nuclei.core.segment import automatic_size
+from napari_unet_nuclei.core.segment.automatic_size import find_scale, predict_sized
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
-from napari_unet_nuclei.core.segment.predict import predict_plane
+from napari_unet_nuclei.core.segment.predict import Grid, predict_plane
 from tests.helpers.recording import RecordingProgress
 from tests.helpers.small_device import reader
 from tests.helpers.tiny import FLOAT32, GREY, tiny_model
@@ -29,20 +28,29 @@ def test_maps_of_a_part_are_those_of_the_whole_plane(scale):
     whole = predict_plane(plane, scale, runner, Silent()).maps
     for part in PARTS:
         y0, y1, x0, x1 = part
-        maps = predict_region(plane, scale, runner, part, nullcontext(), Silent())
+        maps = predict_plane(plane, scale, runner, Silent(), region=part).maps
         assert maps.shape == (3, y1 - y0, x1 - x0)
         assert np.abs(maps.astype(int) - whole[:, y0:y1, x0:x1]).max() <= 1
 
 
+def test_the_lock_is_held_while_the_network_runs_and_free_while_an_image_is_read(monkeypatch):
+    plane, runner, lock = reader(), NetworkRunner(tiny_model(), FLOAT32, 64), threading.Lock()
+    run, read, seen = runner.run, Grid.read, []
+    monkeypatch.setattr(runner, "run", lambda *given: (seen.append(("run", lock.locked())), run(*given))[1])
+    monkeypatch.setattr(Grid, "read", lambda *given: (seen.append(("read", lock.locked())), read(*given))[1])
+    predict_plane(plane, 1.0, runner, Silent(), region=(0, 64, 0, 128), lock=lock)
+    assert set(seen) == {("read", False), ("run", True)}
+
+
 def test_every_tile_is_reported():
     progress = RecordingProgress()
-    predict_region(reader(), 1.0, NetworkRunner(tiny_model(), FLOAT32, 64), (0, 128, 0, 192), nullcontext(), progress)
+    predict_plane(reader(), 1.0, NetworkRunner(tiny_model(), FLOAT32, 64), progress, region=(0, 128, 0, 192))
     assert len(progress.fractions) == 2 * 3 + 1
     assert progress.fractions[-1] == 1
 
 
 def test_the_size_that_windows_tell_is_that_of_the_plane(bundled_model, monkeypatch):
-    monkeypatch.setattr(block_maps, "SAMPLE_SIDE", 96)
+    monkeypatch.setattr(automatic_size, "SAMPLE_SIDE", 96)
     sample = fluorescent_nuclei(shape=(700, 600), diameter=50, count=60)
     source, region = ImageSource(sample.image, "YX"), (0, 700, 0, 600)
     [look] = possible_looks(source, (), region, kind="fluorescence", inputs=bundled_model.card.network_inputs)

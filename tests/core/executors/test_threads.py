@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from napari_unet_nuclei.core.executors.pipeline import MOST_LANES, Pipeline, Turns, shared_processor
+from napari_unet_nuclei.core.executors.executors import MOST_LANES, Threads, Turns, shared_processor
 from napari_unet_nuclei.core.progress import Advanced, Cancelled, Progress, Silent
 
 PATIENCE = 20.0
@@ -16,8 +16,8 @@ PATIENCE = 20.0
 def run(
     work: Callable, tasks: list, progress: Progress | None = None, threads: int = 3, heard: list | None = None
 ) -> list:
-    pipeline = Pipeline(work, [str(task) for task in tasks], progress or Silent())
-    return pipeline.run(tasks, threads, (heard if heard is not None else []).append)
+    on_result = (heard if heard is not None else []).append
+    return Threads(threads).map(work, tasks, "task", progress or Silent(), on_result, [str(task) for task in tasks])
 
 
 def test_tasks_overlap_and_results_keep_their_order() -> None:
@@ -58,8 +58,7 @@ def test_reports_and_results_come_in_the_thread_that_asked() -> None:
         progress.report(Advanced(0.5, "half"))
         return threading.get_ident()
 
-    pipeline: Pipeline[int, int] = Pipeline(work, ["a", "b"], Listening())
-    workers = pipeline.run([1, 2], 2, lambda result: threads.add(threading.get_ident()))
+    workers = Threads(2).map(work, [1, 2], "task", Listening(), lambda result: threads.add(threading.get_ident()))
     assert threads == {here}
     assert here not in workers
 
