@@ -86,7 +86,7 @@ def take_correct_picture(viewer: napari.Viewer, folder: Path) -> None:
     with tempfile.TemporaryDirectory() as corrections:
         os.environ[CORRECTIONS_VARIABLE] = corrections
         _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Correct nuclei")
-        wait_until(lambda: dock.session is not None and not dock.session.is_busy)
+        wait_until(lambda: dock.current.session is not None and not dock.current.session.is_busy)
         dock.queue_panel.outlines_box.click()
         dock.press("next")
         wait_until(lambda: True)

@@ -58,14 +58,14 @@ def test_from_a_sample_to_a_model_of_ones_own_and_back(qtbot, make_napari_viewer
 def review_by_keys(bench: Bench) -> None:
     """Accept, delete and skip the most doubtful ones."""
     bench.key("N")
-    first = bench.dock.walk.current
+    first = bench.dock.navigator.candidate
     bench.key("A")
     bench.key("A")
-    deleted = bench.dock.walk.current
+    deleted = bench.dock.navigator.candidate
     bench.key("D")
     assert not (bench.plane == deleted.id).any()
     bench.key("N")
-    assert not bench.dock.session.review.is_pending(first)
+    assert not bench.session.review.is_pending(first)
     assert bench.dock.queue_panel.count_label.text().startswith("2 done")
 
 
