@@ -18,7 +18,7 @@ from napari_unet_nuclei.core.corrections.store import FOLDER_VARIABLE as CORRECT
 from napari_unet_nuclei.core.model.registry import FOLDER_VARIABLE as MODELS_VARIABLE
 from napari_unet_nuclei.gui.correct.dock import CorrectDock
 from napari_unet_nuclei.gui.demo import open_demo
-from napari_unet_nuclei.gui.finetune.dock import COURSE
+from napari_unet_nuclei.gui.finetune.dock import TRAINING
 from napari_unet_nuclei.gui.segment.dock import SegmentDock
 from napari_unet_nuclei.gui.settings.remembered import PLUGIN
 from napari_unet_nuclei.gui.viewer.dock import ancestor
@@ -93,8 +93,8 @@ def _finetune(viewer: napari.Viewer, wait_until: Wait, shoot: Callable[[str], No
     wait_until(lambda: dock.job_panel.run_button.isEnabled() and not dock.corrections.is_checking)
     shoot("learn")
     dock.job_panel.run_button.click()
-    wait_until(lambda: len(dock.course.plot.history) > 4)
-    assert dock.tabs.currentIndex() == COURSE
+    wait_until(lambda: len(dock.training.plot.history) > 4)
+    assert dock.tabs.currentIndex() == TRAINING
     shoot("training")
     wait_until(lambda: not dock.job_panel.is_running)
     shoot("result")

@@ -5,7 +5,7 @@
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_warning
-from qtpy.QtCore import QEvent, QTimer
+from qtpy.QtCore import QEvent
 from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import QVBoxLayout
 
@@ -70,6 +70,7 @@ class CorrectDock(Dock):
         self.restorer = Restorer(napari_viewer, self.current, self.picker, self)
         self._refreshing = rest_timer(self, self._refresh)
         self._resting = rest_timer(self, self._look_at_plane, REST)
+        self._closing = rest_timer(self, self._close_sessions)
         self._lay_out()
         self._connect_panels()
         self._connect_viewer()
@@ -194,7 +195,7 @@ class CorrectDock(Dock):
 
     def _note_removed(self) -> None:
         # Not at once: a layer whose corrections could not be saved is added again first.
-        QTimer.singleShot(0, self._close_sessions)
+        self._closing.start()
 
     def _close_sessions(self) -> None:
         """Close the sessions of layers that are gone."""

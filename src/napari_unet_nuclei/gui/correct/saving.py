@@ -5,12 +5,11 @@ from __future__ import annotations
 import threading
 import zlib
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Shapes
-from qtpy.QtCore import QEvent, QObject, QTimer, Signal
+from qtpy.QtCore import QEvent, QObject, Signal
 from qtpy.QtWidgets import QMainWindow, QMessageBox, QWidget
 
 from napari_unet_nuclei.core.corrections.correction import region_to_keep
@@ -95,12 +94,14 @@ class CorrectionSaver(QObject):
         self._viewer = viewer
         self._current = current
         self._removed_masks: dict[Labels, dict[Index, Mask | None]] = {}
+        self._unsaved_layers: list[tuple[Labels, NucleiError]] = []
         self._window: QMainWindow | None = None
         self._one_at_a_time = threading.Lock()
         self._saving = LatestJob()
         self._saving.succeeded.connect(self._note_saved)
         self._saving.failed.connect(self.failed)
         self._rest = rest_timer(self, self._save_quietly, REST)
+        self._removed = rest_timer(self, self._after_removal)
         viewer.layers.events.removing.connect(self._note_removing)
         current.edited.connect(self.note_change)
 
@@ -173,17 +174,21 @@ class CorrectionSaver(QObject):
                 # Clearing the layer list removes the regions a moment before the labels: remember them until then.
                 masks = {index: self._mask(session, index) for index in self._reviewed(session)}
                 self._removed_masks[session.layer] = masks
-                QTimer.singleShot(0, self._removed_masks.clear)
+                self._removed.start()
             elif layer == session.layer:
                 error = self.save_now(session)
                 if error is not None:
-                    QTimer.singleShot(0, partial(self._bring_back, layer, error))
+                    self._unsaved_layers.append((layer, error))
+                    self._removed.start()
 
-    def _bring_back(self, layer: Labels, error: NucleiError) -> None:
-        """Add a removed layer again whose corrections could not be saved, and report why."""
-        if self._window is not None and self._window.isVisible() and layer not in self._viewer.layers:
-            self._viewer.add_layer(layer)
-        self.failed.emit(error)
+    def _after_removal(self) -> None:
+        """Add removed layers again whose corrections could not be saved, and report why."""
+        self._removed_masks.clear()
+        unsaved, self._unsaved_layers = self._unsaved_layers, []
+        for layer, error in unsaved:
+            if self._window is not None and self._window.isVisible() and layer not in self._viewer.layers:
+                self._viewer.add_layer(layer)
+            self.failed.emit(error)
 
     def _save_quietly(self) -> None:
         """Save one changed session; the next one follows after another rest."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import QObject, Qt, QTimer, Signal
+from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtWidgets import QApplication
 
 from napari_unet_nuclei.core.corrections.history import Entry, History, PlaneEdit, Touched
@@ -79,7 +78,9 @@ class CorrectSession(QObject):
         self._is_writing = False
         self._wanted: list[Index] = []
         self._touched_since: list[tuple[Index, tuple[int, ...]]] = []
+        self._strokes: list[Touched] = []
         self._rest = rest_timer(self, self._examine_again, REST)
+        self._taking, self._showing = rest_timer(self, self._take_strokes), rest_timer(self, self._show_table)
         self._looking, self._measuring = LatestJob(), LatestJob()
         self._looking.succeeded.connect(self._take_candidates)
         self._measuring.succeeded.connect(self._take_table)
@@ -121,9 +122,10 @@ class CorrectSession(QObject):
         """Stop listening to the layer, which stays as it is."""
         for event, method in self._listeners():
             event.disconnect(method)
-        self._rest.stop()
-        self._looking.cancel()
-        self._measuring.cancel()
+        for timer in (self._rest, self._taking, self._showing):
+            timer.stop()
+        for job in (self._looking, self._measuring):
+            job.cancel()
 
     def look(self, index: Index) -> None:
         """List the candidates of a plane in the background, unless they are known; `changed` announces them."""
@@ -284,7 +286,13 @@ class CorrectSession(QObject):
         stroke = Stroke.of_paint(event.value, self.layer.data.shape, place.order)
         if stroke is not None:
             # napari reports single calls before it writes their pixels: examine them in the next turn of the event loop
-            QTimer.singleShot(0, partial(self._take, self.history.push(Entry([stroke], stroke.title))))
+            self._strokes.append(self.history.push(Entry([stroke], stroke.title)))
+            self._taking.start()
+
+    def _take_strokes(self) -> None:
+        strokes, self._strokes = self._strokes, []
+        for touched in strokes:
+            self._take(touched)
 
     def _note_refresh(self, _event: object) -> None:
         """Notice napari's own undo, which the user can reach while the dock does not take the key."""
@@ -310,7 +318,7 @@ class CorrectSession(QObject):
         if self._is_writing:
             return
         if self.layer.features.empty:
-            QTimer.singleShot(0, self._show_table)
+            self._showing.start()
         else:
             self._measuring.submit(table_job(self.corrected))
 

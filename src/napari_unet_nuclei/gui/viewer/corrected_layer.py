@@ -67,11 +67,6 @@ class CorrectedLayer:
         return tuple(result)
 
     @property
-    def is_plain(self) -> bool:
-        """True where `view` has the layer's own axes."""
-        return list(self.labels.place.order) == list(range(self.layer.ndim))
-
-    @property
     def plane_indices(self) -> list[Index]:
         """Indices of all planes."""
         return list(np.ndindex(*self.labels.source.leading_shape))
