@@ -86,7 +86,7 @@ def take_correct_picture(viewer: napari.Viewer, folder: Path) -> None:
     with tempfile.TemporaryDirectory() as corrections:
         os.environ[CORRECTIONS_VARIABLE] = corrections
         _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Correct nuclei")
-        wait_until(lambda: dock.session is not None and not dock.session.is_busy)
+        wait_until(lambda: dock.current.session is not None and not dock.current.session.is_busy)
         dock.queue_panel.outlines_box.click()
         dock.press("next")
         wait_until(lambda: True)
@@ -116,7 +116,7 @@ def take_finetune_pictures(viewer: napari.Viewer, folder: Path) -> None:
         wait_until(lambda: dock.job_panel.run_button.isEnabled() and not dock.corrections.is_checking)
         viewer.window.screenshot(folder / "finetune.png", canvas_only=False)
         dock.job_panel.run_button.click()
-        wait_until(lambda: len(dock.course.plot.history) > 3)
+        wait_until(lambda: len(dock.training.plot.history) > 3)
         viewer.window.screenshot(folder / "finetune-training.png", canvas_only=False)
         dock.job_panel.cancel_button.click()
         wait_until(lambda: not dock.job_panel.is_running)

@@ -18,7 +18,7 @@ from napari_unet_nuclei.core.corrections.store import FOLDER_VARIABLE as CORRECT
 from napari_unet_nuclei.core.model.registry import FOLDER_VARIABLE as MODELS_VARIABLE
 from napari_unet_nuclei.gui.correct.dock import CorrectDock
 from napari_unet_nuclei.gui.demo import open_demo
-from napari_unet_nuclei.gui.finetune.dock import COURSE
+from napari_unet_nuclei.gui.finetune.dock import TRAINING
 from napari_unet_nuclei.gui.segment.dock import SegmentDock
 from napari_unet_nuclei.gui.settings.remembered import PLUGIN
 from napari_unet_nuclei.gui.viewer.dock import ancestor
@@ -66,21 +66,21 @@ def take_tutorial_pictures(viewer: napari.Viewer, folder: Path, wait_until: Wait
 def _review(viewer: napari.Viewer, wait_until: Wait, shoot: Callable[[str], None]) -> None:
     """Walk through the most doubtful nuclei, cut one, and draw what was reviewed."""
     _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Correct nuclei")
-    wait_until(lambda: dock.session is not None and not dock.session.is_busy)
+    wait_until(lambda: dock.current.session is not None and not dock.current.session.is_busy)
     dock.press("next")
     shoot("doubt")
     for verb in ("accept", "accept", "accept", "next"):
         dock.press(verb)
-    nucleus = dock.session.review.pending(())[5]
-    dock.walk.go_to(nucleus)
+    nucleus = dock.current.session.review.pending(())[5]
+    dock.navigator.go_to(nucleus)
     y0, y1, x0, x1 = nucleus.box
     dock.press("cut")
     line = [((y0 - 4), (x0 + x1) / 2), ((y1 + 4), (x0 + x1) / 2)]
     _drag(viewer, dock, line, lambda: shoot("cut"))
-    wait_until(lambda: not dock.session.is_busy)
+    wait_until(lambda: not dock.current.session.is_busy)
     viewer.reset_view()
     dock.reviewed_panel.draw_button.click()
-    height, width = dock.session.layer.data.shape
+    height, width = dock.current.session.layer.data.shape
     _drag(viewer, dock, [(0.1 * height, 0.08 * width), (0.92 * height, 0.9 * width)])
     dock.reviewed_panel.draw_button.click()
 
@@ -93,8 +93,8 @@ def _finetune(viewer: napari.Viewer, wait_until: Wait, shoot: Callable[[str], No
     wait_until(lambda: dock.job_panel.run_button.isEnabled() and not dock.corrections.is_checking)
     shoot("learn")
     dock.job_panel.run_button.click()
-    wait_until(lambda: len(dock.course.plot.history) > 4)
-    assert dock.tabs.currentIndex() == COURSE
+    wait_until(lambda: len(dock.training.plot.history) > 4)
+    assert dock.tabs.currentIndex() == TRAINING
     shoot("training")
     wait_until(lambda: not dock.job_panel.is_running)
     shoot("result")
@@ -120,9 +120,9 @@ def _drag(
     """Draw with the mouse from one pixel of the labels to another."""
     window = ancestor(dock, QMainWindow)
     assert window is not None, "the dock lies in napari's window"
-    assert dock.session is not None, "there are labels"
+    assert dock.current.session is not None, "there are labels"
     canvas = next(child for child in window.findChildren(QWidget) if "Canvas" in type(child).__name__)
-    camera, layer = viewer.scene.camera, dock.session.layer
+    camera, layer = viewer.scene.camera, dock.current.session.layer
     middle = np.array([canvas.height(), canvas.width()]) / 2
     places = []
     for end in ends:

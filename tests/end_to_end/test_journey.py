@@ -14,8 +14,8 @@ from napari_unet_nuclei.core.labels.edit.edit import find_box
 from napari_unet_nuclei.core.model.registry import default_registry
 from napari_unet_nuclei.core.settings import FinetuneSettings
 from napari_unet_nuclei.gui.correct.dock import CorrectDock
-from napari_unet_nuclei.gui.finetune.dock import COURSE, RESULT, FinetuneDock
-from napari_unet_nuclei.gui.finetune.remembered import FinetuneChoices, remember
+from napari_unet_nuclei.gui.finetune.dock import RESULT, TRAINING, FinetuneDock
+from napari_unet_nuclei.gui.finetune.form import FinetuneChoices, remember
 from napari_unet_nuclei.gui.segment.dock import SegmentDock
 from napari_unet_nuclei.gui.viewer.dock import Dock
 from napari_unet_nuclei.gui.viewer.reviewed_layer import reviewed_mask
@@ -58,14 +58,14 @@ def test_from_a_sample_to_a_model_of_ones_own_and_back(qtbot, make_napari_viewer
 def review_by_keys(bench: Bench) -> None:
     """Accept, delete and skip the most doubtful ones."""
     bench.key("N")
-    first = bench.dock.walk.current
+    first = bench.dock.navigator.candidate
     bench.key("A")
     bench.key("A")
-    deleted = bench.dock.walk.current
+    deleted = bench.dock.navigator.candidate
     bench.key("D")
     assert not (bench.plane == deleted.id).any()
     bench.key("N")
-    assert not bench.dock.session.review.is_pending(first)
+    assert not bench.session.review.is_pending(first)
     assert bench.dock.queue_panel.count_label.text().startswith("2 done")
 
 
@@ -177,9 +177,9 @@ class Hands:
         assert "held out to judge with" in dock.corrections.sentence_label.text()
         self._qtbot.waitUntil(dock.job_panel.run_button.isEnabled, timeout=LONG)
         self.click(dock.job_panel.run_button)
-        assert dock.tabs.currentIndex() == COURSE
+        assert dock.tabs.currentIndex() == TRAINING
         self._qtbot.waitUntil(lambda: not dock.job_panel.is_running, timeout=LONG)
-        assert len(dock.course.plot.history) == 2
+        assert len(dock.training.plot.history) == 2
         assert dock.tabs.currentIndex() == RESULT
         name = dock.result.undecided.result.name
         assert dock.result.sentence_label.text().endswith(".")

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QWidget
 
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds, decode_maps
 from napari_unet_nuclei.gui.correct.dock import CorrectDock
+from napari_unet_nuclei.gui.correct.session import CorrectSession
 from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY
 from napari_unet_nuclei.gui.viewer.shown import units_factors
 
@@ -67,12 +68,16 @@ class Bench:
     qtbot: Any
 
     @property
+    def session(self) -> CorrectSession | None:
+        return self.dock.current.session
+
+    @property
     def layer(self) -> Labels:
-        return self.dock.session.layer
+        return self.session.layer
 
     @property
     def canvas(self) -> QWidget:
-        window = self.dock.keeper._window
+        window = self.dock.saver._window
         return next(child for child in window.findChildren(QWidget) if "Canvas" in type(child).__name__)
 
     @property
@@ -81,22 +86,23 @@ class Bench:
 
     @property
     def plane(self) -> np.ndarray:
-        return self.dock.session.corrected.view[self.dock.walk.plane]
+        return self.session.corrected.view[self.dock.navigator.plane]
 
     @property
     def framed(self) -> list[int]:
-        return list(self.dock.walk.framed.boxes) if self.dock.walk.framed else []
+        return list(self.dock.navigator.framed.boxes) if self.dock.navigator.framed else []
 
     def settle(self) -> None:
         """Let the dock finish what it does in the background and in the next turn of the event loop."""
-        self.qtbot.waitUntil(lambda: not (self.dock.session and self.dock.session.is_busy), timeout=20_000)
-        self.qtbot.waitUntil(lambda: not self.dock.keeper.is_busy, timeout=20_000)
+        dock = self.dock
+        self.qtbot.waitUntil(lambda: not (self.session and self.session.is_busy), timeout=20_000)
+        self.qtbot.waitUntil(lambda: not (dock.saver.is_busy or dock.restorer.is_busy), timeout=20_000)
         self.qtbot.wait(20)
 
     def activate(self) -> None:
         """Give the window and its canvas the focus, and show the whole image."""
         self.viewer.scene.camera.zoom *= 0.55  # the dock has narrowed the canvas
-        window = self.dock.keeper._window
+        window = self.dock.saver._window
         window.activateWindow()
         self.canvas.setFocus()
         self.qtbot.waitUntil(window.isActiveWindow, timeout=10_000)
@@ -113,8 +119,8 @@ class Bench:
 
     def at(self, y: float, x: float) -> QPoint:
         """Where a pixel of the shown plane is on the canvas."""
-        corrected, camera = self.dock.session.corrected, self.viewer.scene.camera
-        world = corrected.world(self.dock.walk.plane, (y, x)) * units_factors(corrected.layer, self.viewer.dims)
+        corrected, camera = self.session.corrected, self.viewer.scene.camera
+        world = corrected.world(self.dock.navigator.plane, (y, x)) * units_factors(corrected.layer, self.viewer.dims)
         middle = np.array([self.canvas.height(), self.canvas.width()]) / 2
         shown = (world[corrected.labels.place.order[-2:]] - np.array(camera.center[-2:])) * camera.zoom + middle
         return QPoint(round(shown[1]), round(shown[0]))

@@ -28,5 +28,8 @@ AnyArray: TypeAlias = Any
 Region: TypeAlias = tuple[int, int, int, int]
 """A rectangle of pixels (y0, y1, x0, x1), end-exclusive."""
 
+Index: TypeAlias = tuple[int, ...]
+"""Of a plane, along the leading axes of an array; empty for a single plane."""
+
 NumberFormat: TypeAlias = Literal["float32", "bfloat16"]
 """Format in which a processor runs the network; graphics cards have their own."""

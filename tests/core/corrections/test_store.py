@@ -12,8 +12,9 @@ import pytest
 import tifffile
 from filelock import FileLock
 
+from napari_unet_nuclei.core.corrections import correction as correction_module
 from napari_unet_nuclei.core.corrections import store as corrections
-from napari_unet_nuclei.core.corrections.correction import Correction, hash_image
+from napari_unet_nuclei.core.corrections.correction import Correction, hash_image, region_to_keep
 from napari_unet_nuclei.core.corrections.index import INDEX, own_files
 from napari_unet_nuclei.core.corrections.store import (
     corrections_folder,
@@ -208,15 +209,19 @@ def test_what_does_not_fit_together_is_not_saved(tmp_path, changes):
     assert not files(tmp_path)
 
 
-def test_of_a_slide_the_reviewed_part_is_kept_with_its_place():
+def test_of_a_slide_the_reviewed_part_is_kept_with_its_place(monkeypatch):
     region = np.zeros((40, 50), bool)
     region[10:20, 45:50] = True
-    cut = full_correction(reviewed=region, origin=(100, 200)).cropped(context=4)
+    monkeypatch.setattr(correction_module, "LARGEST_WHOLE", 1000)
+    monkeypatch.setattr(correction_module, "CONTEXT", 4)
+    whole = full_correction(reviewed=region, origin=(100, 200))
+    cut = whole.cropped(region_to_keep((40, 50), region))
     assert cut.image.shape == cut.labels.shape == (18, 9)
     assert cut.origin == (106, 241)
     assert np.array_equal(cut.labels, LABELS[6:24, 41:50])
-    nothing = full_correction(reviewed=np.zeros((40, 50), bool))
-    assert nothing.cropped() is nothing
+    assert region_to_keep((40, 50), region, (0, 3, 0, 5)) == (0, 24, 0, 50), "what was edited is kept as well"
+    assert region_to_keep((40, 50), np.zeros((40, 50), bool)) == (0, 40, 0, 50)
+    assert region_to_keep((40, 20), region[:, 30:]) == (0, 40, 0, 20), "small planes are kept whole"
 
 
 def test_the_folder_can_be_moved(tmp_path, monkeypatch):

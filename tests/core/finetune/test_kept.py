@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from napari_unet_nuclei.core.corrections import correction as module
 from napari_unet_nuclei.core.corrections.correction import Correction
 from napari_unet_nuclei.core.corrections.store import list_corrections, read_correction, save_correction
 from napari_unet_nuclei.core.errors import ImageShapeError
-from napari_unet_nuclei.core.finetune import kept as module
 from napari_unet_nuclei.core.finetune.kept import keep_corrections, open_input, own_labels
 from napari_unet_nuclei.core.image.kind import NetworkInputs
 from napari_unet_nuclei.core.train.reading import InputForm

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_unet_nuclei.gui.correct.guide import GUIDE
+from napari_unet_nuclei.gui.correct.overlay import OVERLAY
 from tests.helpers.correcting import FAINT, Bench
 
 
@@ -21,21 +21,21 @@ def test_the_review_goes_from_the_most_doubtful_to_the_last_and_offers_to_mark_t
     bench = open_bench()
     count = len(np.unique(bench.plane)) - 1
     assert bench.dock.queue_panel.count_label.text() == f"0 done · {count + 1} left"
-    queue = bench.dock.session.review.pending(())
+    queue = bench.session.review.pending(())
     bench.key("N")
-    assert bench.dock.walk.framed.candidate == queue[0]
+    assert bench.dock.navigator.framed.candidate == queue[0]
     y0, y1, x0, x1 = queue[0].box
     middle = ((y0 + y1 - 1) / 2, (x0 + x1 - 1) / 2)
     assert bench.viewer.scene.camera.center[-2:] == pytest.approx(middle)
-    guide = bench.viewer.layers[GUIDE]
+    guide = bench.viewer.layers[OVERLAY]
     assert guide.data[:, 0].min(axis=0).tolist() == [y0 - 3.5, x0 - 3.5]
     assert bench.viewer.layers.selection.active == bench.layer
     bench.key("N")
-    assert bench.dock.walk.framed.candidate == queue[1]
+    assert bench.dock.navigator.framed.candidate == queue[1]
     for _ in range(2 * count):
-        if bench.dock.walk.framed is None:
+        if bench.dock.navigator.framed is None:
             break
-        bench.key("D" if bench.dock.walk.framed.is_missed else "A")
+        bench.key("D" if bench.dock.navigator.framed.is_missed else "A")
     assert features(bench)["accepted"].all()
     assert bench.dock.queue_panel.count_label.text() == f"{count + 1} done · 0 left"
     assert bench.dock.queue_panel.banner.isVisible()
@@ -45,7 +45,7 @@ def test_the_review_goes_from_the_most_doubtful_to_the_last_and_offers_to_mark_t
     assert "100 %" in bench.dock.reviewed_panel.share_label.text()
     bench.undo()
     assert bench.dock.queue_panel.count_label.text() == f"{count} done · 1 left"
-    assert bench.dock.walk.framed is not None, "what was decided by mistake is asked again"
+    assert bench.dock.navigator.framed is not None, "what was decided by mistake is asked again"
 
 
 def test_one_key_each_for_what_a_doubtful_nucleus_needs(open_bench):
@@ -76,9 +76,9 @@ def test_one_key_each_for_what_a_doubtful_nucleus_needs(open_bench):
 
 def test_one_key_adds_a_missed_nucleus_and_one_says_that_there_is_none(open_bench):
     bench = open_bench()
-    missed = [one for one in bench.dock.session.review.pending(()) if one.kind == "missed"]
+    missed = [one for one in bench.session.review.pending(()) if one.kind == "missed"]
     assert [one.box[0] <= FAINT[0] < one.box[1] for one in missed] == [True]
-    while not (bench.dock.walk.framed and bench.dock.walk.framed.is_missed):
+    while not (bench.dock.navigator.framed and bench.dock.navigator.framed.is_missed):
         bench.key("N")
     assert "Missed?" in bench.dock.queue_panel.reason_label.text()
     bench.key("A")
@@ -89,11 +89,11 @@ def test_one_key_adds_a_missed_nucleus_and_one_says_that_there_is_none(open_benc
     assert features(bench).loc[added, "accepted"]
     bench.undo()
     assert nucleus_at(bench, *FAINT) == 0
-    while not (bench.dock.walk.framed and bench.dock.walk.framed.is_missed):
+    while not (bench.dock.navigator.framed and bench.dock.navigator.framed.is_missed):
         bench.key("N")
-    left = bench.dock.session.review.count(())[1]
+    left = bench.session.review.count(())[1]
     bench.key("D")
-    assert bench.dock.session.review.count(()) == (1, left - 1)
+    assert bench.session.review.count(()) == (1, left - 1)
 
 
 def test_an_accepted_nucleus_is_in_doubt_no_longer(open_bench):
@@ -115,9 +115,9 @@ def test_a_deleted_nucleus_is_not_offered_as_missed(open_bench):
     bench.key("D")
     bench.layer.data = bench.layer.data.copy()
     bench.settle()
-    again = bench.dock.session.review.pending(())
+    again = bench.session.review.pending(())
     assert any(one.kind == "missed" for one in again), "other labels are looked at anew"
-    assert bench.dock.session.history.undo_title == ""
+    assert bench.session.history.undo_title == ""
 
 
 def test_tools_act_on_the_nucleus_under_the_mouse_outside_the_queue(open_bench):
@@ -173,7 +173,7 @@ def test_drawing_tools_cut_merge_split_outline_and_redo_a_box(open_bench):
     assert not features(bench).loc[nucleus_at(bench, *FAINT), "accepted"], "found by the network, not by the user"
     bench.dock.tools_panel.thresholds.sliders["foreground"].box.setValue(0.6)
     assert nucleus_at(bench, *FAINT) == 0, "the sliders act on the box at once"
-    while bench.dock.session.history.undo_title:
+    while bench.session.history.undo_title:
         bench.undo()
     np.testing.assert_array_equal(bench.layer.data, before)
 
@@ -184,10 +184,10 @@ def test_a_tool_that_waits_can_be_left_and_leaves_napari_as_it_was(open_bench):
     bench.key("K")
     assert (bench.layer.mode, bench.viewer.scene.camera.mouse_pan) == ("pan_zoom", False)
     bench.key("K")
-    assert (bench.layer.mode, bench.status) == ("paint", "Never mind.")
+    assert (bench.layer.mode, bench.status) == ("paint", "Cancelled.")
     bench.key("Q")
     bench.viewer.layers.selection.active = bench.viewer.layers["DAPI"]
-    assert not bench.dock.gestures.is_waiting
+    assert not bench.dock.canvas_input.is_waiting
     assert bench.layer.mode == "paint"
 
 
@@ -215,11 +215,11 @@ def test_strokes_of_napari_share_the_history(open_bench):
     bench.undo()
     np.testing.assert_array_equal(bench.layer.data, before)
     bench.undo()
-    assert "nothing to take back" in bench.status
+    assert "nothing to undo" in bench.status
     bench.redo()
     bench.redo()
     np.testing.assert_array_equal(bench.layer.data, before)
-    assert bench.dock.session.history.undo_title == "Delete nucleus 70"
+    assert bench.session.history.undo_title == "Delete nucleus 70"
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -247,7 +247,7 @@ def test_any_sequence_of_clicks_keys_and_strokes_is_taken_back_to_the_last_pixel
         ids, areas = np.unique(bench.plane[bench.plane > 0], return_counts=True)
         assert table["area_px"].to_dict() == dict(zip(ids.tolist(), areas.tolist(), strict=True))
     last, steps = bench.layer.data.copy(), 0
-    while bench.dock.session.history.undo_title:
+    while bench.session.history.undo_title:
         bench.undo()
         steps += 1
     np.testing.assert_array_equal(bench.layer.data, first)

@@ -37,7 +37,7 @@ def viewer_on(planes: int = 0, *, labels: bool = True, shift: int = 0, name: str
 def correct_a_little(bench: Bench) -> None:
     """Accept one nucleus, delete another."""
     bench.dock.do("next")
-    if bench.dock.walk.framed.is_missed:
+    if bench.dock.navigator.framed.is_missed:
         bench.dock.do("delete")
     bench.dock.do("accept")
     bench.dock.do("delete")
@@ -67,17 +67,17 @@ def test_what_is_saved_comes_back_with_the_same_image(modest_bench):
     assert saved.provenance["model"] == "tiny"
 
     again = modest_bench(viewer_on())
-    assert "were saved on" in again.dock.picker.restore_banner.label.text()
+    assert "were saved on" in again.dock.picker.restore_banner.sentence.text()
     assert not np.array_equal(again.layer.data, bench.layer.data)
     again.press(again.dock.picker.restore_banner.button)
     np.testing.assert_array_equal(again.layer.data, bench.layer.data)
-    assert again.dock.session.verdicts.accepted == bench.dock.session.verdicts.accepted
-    assert again.dock.session.verdicts.dismissed == bench.dock.session.verdicts.dismissed
+    assert again.session.verdicts.accepted == bench.session.verdicts.accepted
+    assert again.session.verdicts.dismissed == bench.session.verdicts.dismissed
     table = again.layer.features.set_index("label")
-    assert table.index[table["accepted"]].tolist() == sorted(one for _, one in bench.dock.session.verdicts.accepted)
+    assert table.index[table["accepted"]].tolist() == sorted(one for _, one in bench.session.verdicts.accepted)
     np.testing.assert_array_equal(reviewed_mask(again.viewer, again.layer), saved.reviewed)
     again.dock.do("undo")
-    assert not again.dock.session.verdicts.accepted, "bringing back can be taken back"
+    assert not again.session.verdicts.accepted, "bringing back can be taken back"
 
 
 def test_labels_that_are_as_saved_get_their_decisions_without_a_question(modest_bench):
@@ -88,7 +88,7 @@ def test_labels_that_are_as_saved_get_their_decisions_without_a_question(modest_
     viewer = viewer_on(labels=False)
     viewer.add_labels(bench.layer.data.copy(), name="opened from a file")
     again = modest_bench(viewer)
-    assert again.dock.session.verdicts.accepted == bench.dock.session.verdicts.accepted
+    assert again.session.verdicts.accepted == bench.session.verdicts.accepted
     assert not again.dock.picker.restore_banner.isVisible()
 
 
@@ -100,7 +100,7 @@ def test_an_image_without_labels_gets_its_corrected_ones_back(modest_bench):
     bench.dock.save()
     bench.settle()
     again = modest_bench(viewer_on(planes=3, labels=False))
-    assert again.dock.session is None
+    assert again.session is None
     again.press(again.dock.picker.restore_banner.button)
     np.testing.assert_array_equal(again.layer.data[1], bench.layer.data[1])
     assert not again.layer.data[[0, 2]].any()
@@ -150,7 +150,7 @@ def test_what_both_docks_save_of_a_layer_is_one_correction(modest_bench, qtbot):
         bench.settle()
     [entry] = list_corrections(corrections_folder())
     assert entry.name.startswith("DAPI [z=1] ")
-    assert set(entry.accepted) == {one for _, one in bench.dock.session.verdicts.accepted}
+    assert set(entry.accepted) == {one for _, one in bench.session.verdicts.accepted}
     copy = bench.viewer.add_layer(Labels.create(*bench.layer.as_layer_data_tuple()))
     copy.name = "copy"
     bench.dock.picker.choose(copy)
@@ -184,9 +184,9 @@ def test_only_what_has_changed_is_saved(modest_bench):
 def test_corrections_are_saved_by_themselves_after_a_rest(modest_bench):
     bench = modest_bench(viewer_on())
     correct_a_little(bench)
-    assert bench.dock.keeper._rest.isActive()
-    bench.dock.keeper._rest.setInterval(1)
-    bench.dock.keeper.note_change()
+    assert bench.dock.saver._rest.isActive()
+    bench.dock.saver._rest.setInterval(1)
+    bench.dock.saver.note_change()
     bench.qtbot.waitUntil(lambda: len(list_corrections(corrections_folder())) == 1)
     bench.settle()
 
@@ -203,7 +203,7 @@ def test_a_removed_layer_is_saved_before_it_goes_and_its_regions_too(modest_benc
     np.testing.assert_array_equal(saved.labels, layer.data)
     assert saved.reviewed.sum() == 100
     bench.settle()
-    assert bench.dock.session is None
+    assert bench.session is None
 
 
 def test_the_closing_dock_saves(open_bench):
@@ -224,12 +224,12 @@ def test_the_closing_window_saves_and_where_it_cannot_the_user_decides(open_benc
         return buttons.Cancel
 
     monkeypatch.setattr(QMessageBox, "warning", answer)
-    window = bench.dock.keeper._window
+    window = bench.dock.saver._window
     window.close()
     assert window.isVisible(), "nothing is lost"
     assert "could not be saved" in asked[0]
     folder.unlink()
-    assert not bench.dock.keeper.eventFilter(window, QCloseEvent()), "the window may close"
+    assert not bench.dock.saver.eventFilter(window, QCloseEvent()), "the window may close"
     assert len(list_corrections(corrections_folder())) == 1
     assert len(asked) == 1
 
@@ -335,8 +335,8 @@ def viewer_on_stack(image: np.ndarray) -> ViewerModel:
 
 
 def test_large_planes_are_saved_where_they_were_worked_on(modest_bench, monkeypatch):
-    monkeypatch.setattr("napari_unet_nuclei.gui.correct.store.LARGEST_WHOLE", 1000)
-    monkeypatch.setattr("napari_unet_nuclei.gui.correct.store.CONTEXT", 5)
+    monkeypatch.setattr("napari_unet_nuclei.core.corrections.correction.LARGEST_WHOLE", 1000)
+    monkeypatch.setattr("napari_unet_nuclei.core.corrections.correction.CONTEXT", 5)
     bench = modest_bench(viewer_on())
     correct_a_little(bench)
     bench.dock.save()

@@ -36,7 +36,7 @@ def bench(live, modest_bench) -> Bench:
 
 def test_rows_of_touched_nuclei_are_as_if_all_had_been_measured_anew(live, bench):
     before = live.layer.features.drop(columns="accepted")
-    bench.dock.walk.frame_nuclei((), [3])
+    bench.dock.navigator.frame_nuclei((), [3])
     bench.dock.do("split")
     bench.settle()
     table = live.layer.features
@@ -61,8 +61,8 @@ def test_a_slider_gives_other_nuclei_to_review_until_they_are_corrected(qtbot, l
     bench.settle()
     qtbot.waitUntil(lambda: not live.is_busy)
     bench.settle()
-    assert len([one for one in bench.dock.session.review.pending(()) if one.kind == "found"]) == 2
-    bench.dock.walk.frame_nuclei((), [2])
+    assert len([one for one in bench.session.review.pending(()) if one.kind == "found"]) == 2
+    bench.dock.navigator.frame_nuclei((), [2])
     bench.dock.do("delete")
     corrected, kept = live.layer, live.layer.data.copy()
     with qtbot.waitSignal(live.layer_added):

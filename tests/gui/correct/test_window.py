@@ -10,8 +10,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QDockWidget, QLineEdit, QPushButton
 
-from napari_unet_nuclei.gui.correct.guide import GUIDE
 from napari_unet_nuclei.gui.correct.keys import COMMANDS
+from napari_unet_nuclei.gui.correct.overlay import OVERLAY
 from napari_unet_nuclei.gui.viewer.reviewed_layer import REVIEWED, reviewed_mask
 from tests.helpers.correcting import FAINT, segmented
 
@@ -81,14 +81,14 @@ def test_two_viewers_do_not_answer_the_same_key(open_bench):
 def test_next_leads_back_from_a_nucleus_that_was_clicked(open_bench):
     bench = open_bench()
     bench.key("N")
-    place = bench.dock.walk.current
+    place = bench.dock.navigator.candidate
     center = bench.viewer.scene.camera.center[-2:]
     bench.click(center[0] + 15, center[1])
-    assert bench.dock.walk.framed is None or bench.dock.walk.framed.candidate != place
+    assert bench.dock.navigator.framed is None or bench.dock.navigator.framed.candidate != place
     bench.key("N")
-    assert bench.dock.walk.framed.candidate == place
+    assert bench.dock.navigator.framed.candidate == place
     bench.key("N")
-    assert bench.dock.walk.framed.candidate != place
+    assert bench.dock.navigator.framed.candidate != place
 
 
 def test_classes_of_pixels_are_no_nuclei(modest_bench):
@@ -96,7 +96,7 @@ def test_classes_of_pixels_are_no_nuclei(modest_bench):
     metadata = {"nuclei": {"provenance": {"classes": ["background", "gland"]}}}
     viewer.add_labels(np.zeros((20, 20), np.int32), metadata=metadata)
     bench = modest_bench(viewer)
-    assert bench.dock.session is None
+    assert bench.session is None
     assert "classes of pixels" in bench.dock.picker.problem_label.text()
 
 
@@ -121,7 +121,7 @@ def test_a_key_that_is_held_down_or_pressed_while_drawing_does_nothing_more(open
     assert 80 in bench.plane
     QTest.mouseRelease(bench.canvas, Qt.MouseButton.LeftButton, pos=bench.at(105, 20))
     bench.settle()
-    assert bench.dock.session.history.undo_title == "Paint"
+    assert bench.session.history.undo_title == "Paint"
 
 
 @pytest.mark.parametrize(
@@ -140,11 +140,11 @@ def test_planes_of_a_stack_in_any_place_and_unit(open_bench, place):
         assert str(viewer.dims.units[-1]) == "nanometer"
     viewer.dims.set_point(0, viewer.dims.range[0].start + 2 * viewer.dims.range[0].step)
     bench.settle()
-    place_of = bench.dock.session.corrected
-    bench.dock.walk._bring_into_view((2,), (0, 120, 0, 160))
+    place_of = bench.session.corrected
+    bench.dock.navigator._bring_into_view((2,), (0, 120, 0, 160))
     viewer.scene.camera.zoom *= 300 / (160 * place_of.canvas_pixels(viewer))
     bench.settle()
-    assert bench.dock.walk.plane == (2,)
+    assert bench.dock.navigator.plane == (2,)
     before = bench.layer.data.copy()
     bench.click(50, 80)
     [nucleus] = bench.framed
@@ -156,13 +156,13 @@ def test_planes_of_a_stack_in_any_place_and_unit(open_bench, place):
     bench.drag((50, 35), (50, 65))
     assert bench.layer.data[2, 44, 50] != bench.layer.data[2, 56, 50]
     bench.key("N")
-    assert bench.dock.walk.current.plane == (2,)
-    guide = viewer.layers[GUIDE]
+    assert bench.dock.navigator.candidate.plane == (2,)
+    guide = viewer.layers[OVERLAY]
     assert set(guide.data[:, 0, 0].tolist()) == {2.0}
     np.testing.assert_allclose(guide.data_to_world((2, 5, 6)), bench.layer.data_to_world((2, 5, 6)))
     viewer.dims.set_point(0, viewer.dims.range[0].start)
     bench.undo()
-    assert bench.dock.walk.plane == (2,), "what is taken back is shown"
+    assert bench.dock.navigator.plane == (2,), "what is taken back is shown"
     bench.undo()
     np.testing.assert_array_equal(bench.layer.data, before)
     bench.press(bench.dock.reviewed_panel.draw_button)
@@ -180,9 +180,9 @@ def test_all_planes_of_a_stack_are_gone_through_in_one_queue(open_bench):
     planes = set()
     for _ in range(12):
         bench.key("N")
-        planes.add(bench.dock.walk.current.plane)
+        planes.add(bench.dock.navigator.candidate.plane)
     assert len(planes) > 1
-    assert bench.dock.walk.current.plane == bench.dock.walk.plane
+    assert bench.dock.navigator.candidate.plane == bench.dock.navigator.plane
 
 
 def test_in_3d_the_dock_says_that_planes_are_corrected(open_bench):
@@ -205,7 +205,7 @@ def test_labels_from_elsewhere_are_corrected_by_their_shapes(modest_bench, dtype
     assert len(bench.framed) == 2
     assert bench.layer.data.dtype == dtype
     viewer.mouse_over_canvas, viewer.cursor.position = True, FAINT
-    bench.dock.walk.release()
+    bench.dock.navigator.release()
     bench.dock.do("add")
     assert "not kept" in bench.status
 
@@ -231,8 +231,8 @@ def test_labels_that_are_read_piece_by_piece_are_copied_first(modest_bench):
     viewer.add_image(image)
     viewer.add_labels(dask.array.from_array(labels, chunks=(60, 80)), name="lazy", scale=(2, 2), translate=(5, 6))
     bench = modest_bench(viewer)
-    assert bench.dock.session is None
-    assert "copy in memory" in bench.dock.picker.copy_banner.label.text()
+    assert bench.session is None
+    assert "copy in memory" in bench.dock.picker.copy_banner.sentence.text()
     bench.press(bench.dock.picker.copy_banner.button)
     assert bench.layer.name == "lazy corrected"
     np.testing.assert_array_equal(bench.layer.scale, (2, 2))
@@ -291,24 +291,24 @@ def test_each_layer_keeps_its_history_while_others_are_corrected(modest_bench):
 def test_the_frame_goes_with_the_dock(open_bench):
     bench = open_bench()
     bench.key("N")
-    assert GUIDE in bench.viewer.layers
+    assert OVERLAY in bench.viewer.layers
     bench.viewer.window.remove_dock_widget(bench.dock)
-    assert GUIDE not in bench.viewer.layers
+    assert OVERLAY not in bench.viewer.layers
     assert not any(shortcut.isEnabled() for shortcut in bench.dock.keys.shortcuts.values())
-    assert bench.dock.session is None
+    assert bench.session is None
 
 
 def test_every_plane_that_is_done_is_offered_to_be_marked(open_bench):
     bench = open_bench(planes=2)
     bench.viewer.dims.set_point(0, 0)
     bench.press(bench.dock.queue_panel.commands.buttons["accept_rest"])
-    assert "this plane" in bench.dock.queue_panel.banner.label.text()
+    assert "this plane" in bench.dock.queue_panel.banner.sentence.text()
     bench.dock.queue_panel.scope_box.setCurrentIndex(1)
     bench.settle()
     bench.key("N")
-    assert bench.dock.walk.plane == (1,), "the other plane is not done"
+    assert bench.dock.navigator.plane == (1,), "the other plane is not done"
     bench.press(bench.dock.queue_panel.commands.buttons["accept_rest"])
-    assert "2 planes" in bench.dock.queue_panel.banner.label.text()
+    assert "2 planes" in bench.dock.queue_panel.banner.sentence.text()
     bench.press(bench.dock.queue_panel.banner.button)
     assert all(reviewed_mask(bench.viewer, bench.layer, (plane,)).all() for plane in range(2))
 

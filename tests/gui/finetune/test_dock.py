@@ -15,8 +15,8 @@ from napari_unet_nuclei.core.finetune.undecided import MODEL, list_undecided, un
 from napari_unet_nuclei.core.model.card import read_card
 from napari_unet_nuclei.core.model.registry import default_registry
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
-from napari_unet_nuclei.gui.finetune.dock import COURSE, LEARN, RESULT, FinetuneDock
-from napari_unet_nuclei.gui.finetune.remembered import FinetuneChoices, recall, remember
+from napari_unet_nuclei.gui.finetune.dock import LEARN, RESULT, TRAINING, FinetuneDock
+from napari_unet_nuclei.gui.finetune.form import FinetuneChoices, recall, remember
 from napari_unet_nuclei.gui.models.picker import ModelPicker
 from napari_unet_nuclei.gui.viewer.reviewed_layer import REVIEWED, mark_plane
 from tests.helpers.corrections import nuclei_in_a_row
@@ -218,12 +218,12 @@ def test_the_whole_way_from_corrected_layers_to_a_kept_model(qtbot, viewer, dock
     rest(qtbot, dock)
     assert dock.form.name == "tiny fine-tuned"
     press(qtbot, dock.job_panel.run_button)
-    assert dock.tabs.currentIndex() == COURSE
+    assert dock.tabs.currentIndex() == TRAINING
     viewer.layers.clear()  # everything was copied
     wait_for_end(qtbot, dock)
-    assert [event.epoch for event in dock.course.plot.history] == [1, 2]
-    assert dock.course.found_view.has_picture
-    assert dock.course.found_label.text() == "after epoch 2"
+    assert [event.epoch for event in dock.training.plot.history] == [1, 2]
+    assert dock.training.found_view.has_picture
+    assert dock.training.found_label.text() == "after epoch 2"
     assert dock.tabs.currentIndex() == RESULT
     assert dock.tabs.tabText(RESULT) == "Result (1)"
     [undecided] = waiting(dock)
@@ -251,7 +251,7 @@ def test_kept_corrections_teach_without_any_layer(qtbot, viewer, dock):
     dock.corrections.refresh()
     rest(qtbot, dock)
     assert listed(dock)[0][0::2] == ("earlier", False)
-    assert listed(dock)[0][1].startswith("kept 20")
+    assert listed(dock)[0][1].startswith("saved 20")
     assert not dock.corrections.detail.isVisible()
     click_tick(qtbot, dock, 0)
     assert listed(dock) == [("earlier", "8 nuclei", True)]
@@ -269,7 +269,7 @@ def test_a_kept_correction_is_deleted_after_a_question(qtbot, viewer, dock):
     rest(qtbot, dock)
     asked = answer(qtbot, "Cancel")
     press(qtbot, dock.corrections.remove_button)
-    assert "Delete the kept correction 'earlier'?" in asked[0]
+    assert "Delete the saved correction 'earlier'?" in asked[0]
     answer(qtbot, "Delete")
     press(qtbot, dock.corrections.remove_button)
     rest(qtbot, dock)
@@ -284,7 +284,7 @@ def test_cancel_leaves_everything_as_it_was_but_keeps_the_corrections(qtbot, vie
     dock.form.folded_form.control("steps").value = 10_000
     rest(qtbot, dock)
     press(qtbot, dock.job_panel.run_button)
-    qtbot.waitUntil(lambda: len(dock.course.plot.history) > 0, timeout=LONG)
+    qtbot.waitUntil(lambda: len(dock.training.plot.history) > 0, timeout=LONG)
     press(qtbot, dock.job_panel.cancel_button)
     wait_for_end(qtbot, dock)
     assert status(dock) == "Cancelled: nothing was changed."
@@ -300,7 +300,7 @@ def test_finish_keeps_the_best_so_far(qtbot, viewer, dock):
     dock.form.folded_form.control("steps").value = 10_000
     rest(qtbot, dock)
     press(qtbot, dock.job_panel.run_button)
-    qtbot.waitUntil(lambda: len(dock.course.plot.history) > 0, timeout=LONG)
+    qtbot.waitUntil(lambda: len(dock.training.plot.history) > 0, timeout=LONG)
     press(qtbot, dock.job_panel.finish_button)
     wait_for_end(qtbot, dock)
     assert len(waiting(dock)) == 1
@@ -329,7 +329,7 @@ def test_closing_the_viewer_during_a_training_cancels_it_and_keeps_the_correctio
     mark_plane(labels)
     rest(qtbot, dock)
     press(qtbot, dock.job_panel.run_button)
-    qtbot.waitUntil(lambda: len(dock.course.plot.history) > 0, timeout=LONG)
+    qtbot.waitUntil(lambda: len(dock.training.plot.history) > 0, timeout=LONG)
     tasks = viewer.window._task_status_manager  # what napari asks about when a person closes the window
     assert any("Fine-tuning tiny" in task for task in tasks.get_status())
     with qtbot.waitSignal(dock.job_panel._worker.finished, timeout=LONG):
@@ -479,7 +479,7 @@ def test_what_was_chosen_is_remembered(qtbot, viewer, dock):
 
 
 def test_the_curves_follow_the_theme(viewer, dock):
-    figure = dock.course.plot.canvas.figure
+    figure = dock.training.plot.canvas.figure
     dark = figure.get_facecolor()
     viewer.theme = "light"
     assert sum(figure.get_facecolor()[:3]) > sum(dark[:3]) + 1

@@ -39,7 +39,7 @@ def test_a_kill_of_napari_during_a_training_costs_no_correction(qtbot, make_napa
     dock = open_dock(qtbot, viewer)
     [(title, state, ticked)] = listed(dock)
     assert title == entry.name
-    assert state.startswith("kept ")
+    assert state.startswith("saved ")
     assert not ticked
     assert dock.tabs.tabText(RESULT) == "Result"
     click_tick(qtbot, dock, 0)

@@ -6,7 +6,7 @@ import yaml
 from annotated_types import Ge, Le
 
 from napari_unet_nuclei.core.settings import FinetuneSettings
-from napari_unet_nuclei.gui.finetune.remembered import FinetuneChoices, recall, remember
+from napari_unet_nuclei.gui.finetune.form import FinetuneChoices, recall, remember
 from tests.helpers.menus import open_menu
 
 MANIFEST = files("napari_unet_nuclei") / "napari.yaml"

@@ -61,10 +61,10 @@ def test_keys_are_napari_s_while_the_dock_is_behind_another_tab(qtbot, open_benc
     bench = open_bench()
     bench.click(20, 20)
     bench.key("K")
-    assert bench.dock.gestures.is_waiting
+    assert bench.dock.canvas_input.is_waiting
     other = open_dock(bench.viewer, "Models")
     qtbot.waitUntil(lambda: other.is_in_front and not bench.dock.is_in_front, timeout=LONG)
-    assert not bench.dock.gestures.is_waiting
+    assert not bench.dock.canvas_input.is_waiting
     bench.key("D")
     assert bench.plane[20, 20] > 0
     ancestor(bench.dock, QDockWidget).raise_()

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.colors import to_rgba
 
 from napari_unet_nuclei.core.progress import EpochDone, Notice, Preview
-from napari_unet_nuclei.gui.finetune.course import TrainingCourse
+from napari_unet_nuclei.gui.finetune.dock import TrainingView
 from napari_unet_nuclei.gui.widgets.loss_plot import LossPlot, PlotColours
 from napari_unet_nuclei.gui.widgets.picture import PictureView
 
@@ -57,7 +57,7 @@ def test_a_picture_keeps_its_proportions_at_any_width(qtbot):
 
 
 def test_the_course_shows_pictures_and_forgets_them_when_another_training_begins(qtbot):
-    course = TrainingCourse()
+    course = TrainingView()
     qtbot.addWidget(course)
     course.show()
     picture = np.full((32, 32, 3), 128, np.uint8)

@@ -1,1 +1,1 @@
-"""Labels that a person has corrected, on disk."""
+"""Corrected labels: review, undo and redo, and corrections on disk."""

@@ -1,4 +1,4 @@
-"""What a correction is: a plane, its nuclei as the user left them, and where they were reviewed."""
+"""A correction: one image plane, its nuclei as the user left them, and the part that was reviewed."""
 
 from __future__ import annotations
 
@@ -10,10 +10,18 @@ import numpy as np
 
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
-from napari_unet_nuclei.core.types import AnyArray, Labels, Mask
+from napari_unet_nuclei.core.labels.regions import extent, grown, slices, united
+from napari_unet_nuclei.core.types import AnyArray, Labels, Mask, Region
 
 CONTEXT = 64
-"""Pixels that are kept round the reviewed region: what a network sees beside a nucleus."""
+"""Pixels kept around the reviewed region: the surroundings of a nucleus that a network sees."""
+
+LARGEST_WHOLE = 4096**2
+"""Pixels of the largest plane that is kept whole. Of a larger one, such as a slide, only the parts that were reviewed
+or edited are kept, with their surroundings. Whole planes are better: intensities are normalised over what is kept."""
+
+PLANE, DISMISSED = "plane", "dismissed"
+"""Keys of a correction's provenance: index of the plane in its image, and the places that hold no nucleus."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,25 +31,25 @@ class Correction:
     Attributes
     ----------
     name : str
-        Tells it from all others, e.g. the layer's name and the plane's index; what is saved under it takes its place.
+        Unique key, e.g. the layer's name and the plane's index; saving under an existing key replaces it.
     image : array_like, shape (Y, X), (C, Y, X) or (Y, X, S)
         Pixels as they were segmented, any real dtype.
     axes : {"YX", "CYX", "YXS"}
-        One letter per axis of ``image``; S are the three or four samples of a colour.
+        Axes of ``image``; S are the three or four samples of a colour.
     labels : ndarray, shape (Y, X), int
-        Ids as in the layer, so that ``accepted`` fits them again.
+        Ids as in the layer, so that ``accepted`` still applies.
     reviewed : ndarray of bool, shape (Y, X)
         Where the labels can be trusted.
     accepted : tuple of int
-        Ids that the user has accepted.
+        Ids that the user accepted.
     pixel_size : PixelSize
         In µm.
     origin : tuple of int
-        (Y, X) of the first pixel in the plane that this was cut from.
+        (Y, X) of the first pixel in the original plane.
     channel : int, optional
-        The channel with the nuclei.
+        Channel that shows the nuclei.
     provenance : mapping
-        What the labels began as: model, its hash, settings; names and values that JSON can hold.
+        How the labels were made: model, its hash, settings; JSON-compatible names and values.
     """
 
     name: str
@@ -55,16 +63,9 @@ class Correction:
     channel: int | None = None
     provenance: Mapping[str, object] = field(default_factory=dict)
 
-    def cropped(self, context: int = CONTEXT) -> Correction:
-        """Cut out the reviewed region with some pixels round it; as it is where nothing is reviewed.
-
-        For planes of a slide. Intensities are normalised over what is saved, so that planes of usual size are better
-        saved whole.
-        """
-        rows, columns = (np.flatnonzero(self.reviewed.any(axis=axis)) for axis in (1, 0))
-        if not rows.size:
-            return self
-        y, x = (slice(max(int(inside[0]) - context, 0), int(inside[-1]) + 1 + context) for inside in (rows, columns))
+    def cropped(self, region: Region) -> Correction:
+        """Return the part of the plane within a region."""
+        y, x = slices(region)
         window = {"YX": (y, x), "CYX": (slice(None), y, x), "YXS": (y, x, slice(None))}[self.axes]
         return replace(
             self,
@@ -75,17 +76,45 @@ class Correction:
         )
 
 
+def region_to_keep(shape: tuple[int, int], reviewed: Mask | None, edited: Region | None = None) -> Region:
+    """Return the part of a plane that is worth keeping on disk.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (Y, X) of the plane.
+    reviewed : ndarray of bool, shape (Y, X), or None
+        None where nothing was reviewed.
+    edited : Region, optional
+        Rectangle around all edits.
+
+    Returns
+    -------
+    Region
+        The whole plane up to `LARGEST_WHOLE` pixels, or where nothing was reviewed or edited.
+    """
+    whole = (0, shape[0], 0, shape[1])
+    if shape[0] * shape[1] <= LARGEST_WHOLE:
+        return whole
+    parts = [] if edited is None else [edited]
+    if reviewed is not None and reviewed.any():
+        parts.append(extent(reviewed, whole))
+    return grown(united(parts), CONTEXT, shape) if parts else whole
+
+
 def checked(correction: Correction) -> Correction:
-    """Return a correction whose arrays fit together; a single channel needs no axis.
+    """Check that the arrays of a correction fit together, and drop the axis of a single channel.
 
     Raises
     ------
     ImageShapeError
-        If they do not, or the image has other axes or values than described.
+        If shapes differ, or the image has unsupported axes or values.
     """
     image, axes = correction.image, correction.axes
     if axes not in ("YX", "CYX", "YXS") or len(image.shape) != len(axes) or 0 in image.shape:
-        raise ImageShapeError(f"'{correction.name}' is no plane with axes YX, CYX or YXS: {axes} {tuple(image.shape)}.")
+        raise ImageShapeError(
+            f"'{correction.name}' has axes {axes} and shape {tuple(image.shape)}: give one plane, YX, CYX or YXS."
+        )
     if np.dtype(image.dtype).kind not in "buif" or (axes == "YXS" and image.shape[2] not in (3, 4)):
         raise ImageShapeError(
             f"'{correction.name}' has pixels of type {image.dtype} and shape {tuple(image.shape)}: "
@@ -103,7 +132,7 @@ def checked(correction: Correction) -> Correction:
 
 
 def hash_image(image: AnyArray) -> str:
-    """SHA-256 over dtype, shape and pixels, by which a correction finds its image again."""
+    """Return the SHA-256 of dtype, shape and pixels, by which a correction recognises its image."""
     pixels = np.ascontiguousarray(image)
     digest = hashlib.sha256(f"{pixels.dtype.str} {pixels.shape}".encode())
     digest.update(pixels.data)
@@ -111,7 +140,7 @@ def hash_image(image: AnyArray) -> str:
 
 
 def hash_of(correction: Correction) -> str:
-    """SHA-256 over name, image, labels, reviewed region and what the files say of them."""
+    """Return the SHA-256 of everything that the three files of a correction contain."""
     described = f"{correction.name} {correction.axes} {correction.pixel_size} {dict(correction.provenance)}"
     digest = hashlib.sha256(described.encode())
     for array in (correction.image, correction.labels, correction.reviewed):

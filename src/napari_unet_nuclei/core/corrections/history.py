@@ -1,46 +1,47 @@
-"""Undo and redo without end, for edits and strokes alike, in one order.
+"""Unlimited undo and redo of edits, brush strokes and decisions, in one order.
 
-An entry holds the pixels that it changed and nothing else, so that an hour of corrections of a slide fits into memory.
-Nothing is written where the labels are not as the history left them: stale values would destroy someone's work.
+An entry stores only the pixels that it changed, so an hour of corrections of a slide fits into memory. Undo and redo
+refuse to write where the labels were changed by someone else: stale ids would destroy that work.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Protocol
 
 import numpy as np
 
 from napari_unet_nuclei.core.errors import EditError
 from napari_unet_nuclei.core.labels.edit.edit import Edit, Patch
-from napari_unet_nuclei.core.types import AnyArray
+from napari_unet_nuclei.core.types import AnyArray, Index, Region
 
 
 class Change(Protocol):
-    """What an entry is made of: `PlaneEdit` or `Stroke`."""
+    """Part of an entry: `PlaneEdit`, `Stroke` or `Verdict`."""
 
     @property
     def box(self) -> tuple[slice, ...]:
-        """Smallest box, over all axes of the labels, that holds the change."""
+        """Smallest box over all axes of the labels that contains the change."""
 
     @property
     def touched(self) -> tuple[int, ...]:
-        """Ids that appear, vanish or change their pixels."""
+        """Ids that appear, vanish or change their pixels; none for a decision."""
 
     def apply(self, labels: AnyArray) -> None:
-        """Make the change."""
+        """Apply the change."""
 
     def revert(self, labels: AnyArray) -> None:
-        """Take it back."""
+        """Revert the change."""
 
     def fits(self, labels: AnyArray, *, applied: bool) -> bool:
-        """Tell whether labels are as the change leaves them, or else as it finds them."""
+        """Return whether the labels are as they are after the change (``applied``) or before it."""
 
 
 @dataclass(frozen=True, eq=False)
 class PlaneEdit:
-    """An edit and the plane that it is made in.
+    """An edit of one plane.
 
     Attributes
     ----------
@@ -49,21 +50,21 @@ class PlaneEdit:
     edit : Edit
     """
 
-    index: tuple[int, ...]
+    index: Index
     edit: Edit
 
     def apply(self, labels: AnyArray) -> None:
-        """Make the change in labels (..., Y, X)."""
+        """Apply the edit to labels (..., Y, X)."""
         for patch in self.edit.patches:
             labels[self._place(patch)] = patch.after
 
     def revert(self, labels: AnyArray) -> None:
-        """Take the change back."""
+        """Restore the previous ids."""
         for patch in self.edit.patches:
             labels[self._place(patch)] = patch.before
 
     def fits(self, labels: AnyArray, *, applied: bool) -> bool:
-        """Tell whether labels are as the edit leaves them (``applied``), or as it finds them."""
+        """Return whether the labels are as they are after the edit (``applied``) or before it."""
         leading = labels.shape[:-2]
         if len(leading) != len(self.index) or any(i >= length for i, length in zip(self.index, leading, strict=True)):
             return False
@@ -74,13 +75,13 @@ class PlaneEdit:
 
     @property
     def box(self) -> tuple[slice, ...]:
-        """Smallest box, over all axes, that holds the edit."""
+        """Smallest box over all axes that contains the edit."""
         y0, y1, x0, x1 = self.edit.region
         return (*(slice(i, i + 1) for i in self.index), slice(y0, y1), slice(x0, x1))
 
     @property
     def touched(self) -> tuple[int, ...]:
-        """Ids that appear, vanish or change their pixels."""
+        """Ids that appear, vanish or change their pixels; none for a decision."""
         return self.edit.touched
 
     def _place(self, patch: Patch) -> tuple[int | slice, ...]:
@@ -90,80 +91,101 @@ class PlaneEdit:
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """What one undo takes back: changes, each made in the labels that the one before it left.
+    """One step of undo: changes, each of which applies to the labels that the previous one left.
 
     Attributes
     ----------
     changes : sequence of Change
         At least one.
     title : str
-        For menus and messages.
+        Shown in menus and messages.
     """
 
     changes: Sequence[Change]
     title: str
 
+    @property
+    def is_decision(self) -> bool:
+        """True where no pixel changes."""
+        return not any(change.touched for change in self.changes)
+
 
 @dataclass(frozen=True)
 class Touched:
-    """What has just changed, so that a window draws and measures no more than that.
+    """What an entry has just changed, so that only that is drawn and measured again.
 
     Attributes
     ----------
     box : tuple of slice
         Over all axes of the labels.
     ids : tuple of int
-        Nuclei that appeared, vanished or changed, in rising order.
+        Nuclei that appeared, vanished or changed, in ascending order.
     title : str
-        What was made, or taken back.
+        Title of the entry.
     """
 
     box: tuple[slice, ...]
     ids: tuple[int, ...]
     title: str
 
+    @property
+    def planes(self) -> list[Index]:
+        """Indices of the planes that the box intersects."""
+        return list(product(*(range(part.start, part.stop) for part in self.box[:-2])))
+
+    @property
+    def region(self) -> Region:
+        """The rectangle that the box covers in each plane."""
+        y, x = self.box[-2:]
+        return y.start, y.stop, x.start, x.stop
+
 
 @dataclass
 class History:
-    """Entries that are made, and those that were taken back and can be made again."""
+    """Applied entries, and reverted ones that can be applied again."""
 
     _made: list[Entry] = field(default_factory=list)
     _undone: list[Entry] = field(default_factory=list)
 
     @property
+    def last(self) -> Entry | None:
+        """The entry that `undo` would revert."""
+        return self._made[-1] if self._made else None
+
+    @property
     def undo_title(self) -> str:
-        """What `undo` would take back; empty where there is nothing."""
+        """Title of the entry that `undo` would revert; empty where there is none."""
         return self._made[-1].title if self._made else ""
 
     @property
     def redo_title(self) -> str:
-        """What `redo` would make again; empty where there is nothing."""
+        """Title of the entry that `redo` would apply; empty where there is none."""
         return self._undone[-1].title if self._undone else ""
 
     def push(self, entry: Entry) -> Touched:
-        """Record what has been made already, as a stroke has when it is reported; nothing can be redone then."""
+        """Record an entry that is already applied, such as a reported stroke; this clears redo."""
         self._made.append(entry)
         self._undone.clear()
         return _touched(entry)
 
     def make(self, labels: AnyArray, entry: Entry) -> Touched:
-        """Make an entry in labels (..., Y, X), and record it.
+        """Apply an entry to labels (..., Y, X) and record it.
 
         Raises
         ------
         EditError
-            If the labels are not those that the entry was planned for; nothing is changed then.
+            If the labels are not those that the entry was planned for; they stay unchanged.
         """
         _apply(entry, labels)
         return self.push(entry)
 
     def undo(self, labels: AnyArray) -> Touched | None:
-        """Take the last entry back; None where there is none.
+        """Revert the last entry; return None where there is none.
 
         Raises
         ------
         EditError
-            If the labels were changed behind the history's back; nothing is changed then.
+            If the labels were changed elsewhere; they stay unchanged.
         """
         if not self._made:
             return None
@@ -172,12 +194,12 @@ class History:
         return _touched(self._undone[-1])
 
     def redo(self, labels: AnyArray) -> Touched | None:
-        """Make the entry again that was taken back last; None where there is none.
+        """Apply the entry that was reverted last; return None where there is none.
 
         Raises
         ------
         EditError
-            If the labels were changed behind the history's back; nothing is changed then.
+            If the labels were changed elsewhere; they stay unchanged.
         """
         if not self._undone:
             return None
@@ -186,26 +208,37 @@ class History:
         return _touched(self._made[-1])
 
     def follow(self, labels: AnyArray) -> int:
-        """Notice what a viewer's own undo or redo has done to the labels meanwhile.
+        """Catch up with what the viewer's own undo or redo has done to the labels.
 
-        Only entries of one change are recognised, as strokes are.
+        Only entries of a single change are recognised, as strokes are. Decisions above a stroke that the viewer has
+        undone are reverted with it.
 
         Returns
         -------
         int
-            Entries that were taken back (negative) or made again (positive).
+            Number of entries that the viewer has reverted (negative) or applied again (positive).
         """
+        hidden = 0
+        # A decision changes no pixel, so the stroke that the viewer has undone may lie below it.
+        while not (moved := self._moved(labels)) and self.last is not None and self.last.is_decision:
+            self.undo(labels)
+            hidden += 1
+        for _ in range(0 if moved else hidden):
+            self.redo(labels)
+        return moved
+
+    def _moved(self, labels: AnyArray) -> int:
         moved = _move(self._made, self._undone, labels, applied=False)
         return -moved if moved else _move(self._undone, self._made, labels, applied=True)
 
     def clear(self) -> None:
-        """Forget everything, as for other labels."""
+        """Forget all entries."""
         self._made.clear()
         self._undone.clear()
 
 
 def _apply(entry: Entry, labels: AnyArray) -> None:
-    """Make all changes or none."""
+    """Apply all changes or none."""
     for number, change in enumerate(entry.changes):
         if not change.fits(labels, applied=False):
             for earlier in reversed(entry.changes[:number]):
@@ -215,7 +248,7 @@ def _apply(entry: Entry, labels: AnyArray) -> None:
 
 
 def _revert(entry: Entry, labels: AnyArray) -> None:
-    """Take all changes back or none."""
+    """Revert all changes or none."""
     for number in reversed(range(len(entry.changes))):
         if not entry.changes[number].fits(labels, applied=True):
             for later in entry.changes[number + 1 :]:
@@ -226,13 +259,13 @@ def _revert(entry: Entry, labels: AnyArray) -> None:
 
 def _stale(entry: Entry) -> EditError:
     return EditError(
-        f"{entry.title}: the labels have been changed elsewhere since, so that this would destroy them. "
-        "Nothing was changed; the history starts anew when these labels are chosen again."
+        f"{entry.title}: the labels have been changed elsewhere since, and going on would destroy those changes. "
+        "The labels were left as they are, and the history was cleared."
     )
 
 
 def _move(source: list[Entry], target: list[Entry], labels: AnyArray, *, applied: bool) -> int:
-    """Move entries that turn out to have been taken back, or made again (``applied``), and count them."""
+    """Move entries that have turned out to be reverted, or applied again (``applied``), and count them."""
     count = 0
     while source and len(source[-1].changes) == 1 and source[-1].changes[0].fits(labels, applied=applied):
         target.append(source.pop())

@@ -1,4 +1,4 @@
-"""The list of what was corrected: JSON that is readable without this program, and is believed only if it fits."""
+"""The index of saved corrections: JSON that other programs can read, validated before it is used."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from napari_unet_nuclei.core.image.io.write import write_json
 
 INDEX = "index.json"
 IMAGES, LABELS, REVIEWED = "images", "labels", "reviewed"
-"""Names of the folders beside it."""
+"""Folders next to the index."""
 
 VERSION = 1
 LARGEST_INDEX = 64 * 2**20
-"""Bytes; a larger file is refused unread."""
+"""Bytes; larger files are rejected unread."""
 
 ABOUT = (
     "Corrected nuclei. Every correction is one plane: image, labels (ids of nuclei, 0 is background) and reviewed "
     "(255 where the labels can be trusted) are TIFF files of the same name. Lengths are in pixels, pixel sizes (y, x) "
-    "in micrometres (0 where unknown), accepted are ids of nuclei that were looked at and found right."
+    "in micrometres (0 where unknown), accepted are ids of nuclei that were checked and found right."
 )
 
 _HASH_LETTERS = 12
@@ -32,7 +32,7 @@ _OWN_FILE = re.compile(rf".+-[0-9a-f]{{{_HASH_LETTERS}}}\.tif|\..+-[0-9a-f]{{8}}
 
 
 def _file(folder: str) -> Any:
-    """Field of a file's path: within its folder and nowhere else, whoever wrote the index."""
+    """Return the field of a file path; the pattern keeps a foreign index from pointing outside its folder."""
     return Field(pattern=rf"^{folder}/[^./\\:][^/\\:]*\.tif$", max_length=255)
 
 
@@ -52,15 +52,15 @@ class CorrectionEntry(BaseModel):
     pixel_size_um : tuple of float
         (Y, X); 0 where unknown.
     origin : tuple of int
-        (Y, X) of the first pixel in the plane that this was cut from.
+        (Y, X) of the first pixel in the original plane.
     channel : int or None
-        The channel with the nuclei, where it is known.
+        Channel that shows the nuclei; None where unknown.
     accepted : tuple of int
-        Ids that the user has accepted.
+        Ids that the user accepted.
     image_hash : str
         SHA-256 of the image's dtype, shape and pixels.
     provenance : dict
-        What the labels began as: model, its hash, settings.
+        How the labels were made: model, its hash, settings.
     saved : str
         Time (UTC), ISO 8601.
     """
@@ -83,17 +83,17 @@ class CorrectionEntry(BaseModel):
 
     @property
     def files(self) -> tuple[str, str, str]:
-        """Image, labels and reviewed region, relative to the index."""
+        """Paths of image, labels and reviewed region, relative to the index."""
         return self.image, self.labels, self.reviewed
 
 
 def read_index(folder: Path) -> list[CorrectionEntry]:
-    """Read the entries; none where there is no index.
+    """Read all entries; none where there is no index.
 
     Raises
     ------
     DatasetError
-        If it cannot be read, or is of a newer kind; it is left as it is.
+        If the index cannot be read, or is of another version; the file stays as it is.
     """
     path = folder / INDEX
     try:
@@ -105,13 +105,13 @@ def read_index(folder: Path) -> list[CorrectionEntry]:
         if not isinstance(stored, dict) or not isinstance(stored.get("corrections"), list):
             raise ValueError("it has no list of corrections")
         if stored.get("version") != VERSION:
-            raise ValueError(f"it is of version {stored.get('version')}, and this program knows version {VERSION}")
+            raise ValueError(f"it has version {stored.get('version')}, but this program reads version {VERSION}")
         return [CorrectionEntry.model_validate(one) for one in stored["corrections"]]
     except (OSError, ValueError, RecursionError) as error:
         reason = _first_problem(error) if isinstance(error, ValidationError) else str(error)
         raise DatasetError(
-            f"The list of corrections {path} cannot be used: {reason}. It was left as it is: update the program, or "
-            "move the file away to begin a new list beside the corrections that are there."
+            f"The list of corrections {path} cannot be used: {reason}. The file was left as it is: update the program, "
+            "or move the file away to start a new list; the saved corrections stay in their folders."
         ) from error
 
 
@@ -121,7 +121,7 @@ def write_index(folder: Path, entries: Sequence[CorrectionEntry]) -> None:
     Raises
     ------
     OutputFileError
-        If it cannot be written; the old one is as it was then.
+        If it cannot be written; the old index stays.
     """
     listed = [entry.model_dump() for entry in sorted(entries, key=lambda entry: entry.name)]
     write_json(folder / INDEX, {"version": VERSION, "about": ABOUT, "corrections": listed})
@@ -140,7 +140,7 @@ def file_stem(name: str, digest: str) -> str:
 
 
 def own_files(folder: Path) -> Iterator[Path]:
-    """Yield the files whose names `file_stem` may have given, those included that a killed saving left unfinished."""
+    """Yield files that `file_stem` may have named, including unfinished ones of a save that was killed."""
     for kind in (IMAGES, LABELS, REVIEWED):
         yield from (path for path in (folder / kind).glob("*.tif") if _OWN_FILE.fullmatch(path.name))
 

@@ -1,16 +1,16 @@
-"""Corrections as a small data set on disk, so that an hour of work outlives the viewer and trains models later.
+"""Corrections on disk: a small data set that survives the viewer and can train models.
 
 ::
 
-    index.json            what there is; see `CorrectionEntry` for the fields
+    index.json            all corrections; see `CorrectionEntry` for the fields
     images/<file>.tif     one plane as it was shown: (Y, X), (C, Y, X) or (Y, X, S), in its own dtype
     labels/<file>.tif     ids of nuclei (Y, X), int32 or uint32, 0 is background
     reviewed/<file>.tif   255 where the labels can be trusted, 0 elsewhere (Y, X), uint8
 
-Files that belong together have the same name, so that the folders train models without the index too. A name contains a
-hash of what the files hold: a correction that is saved again gets new files, the index then points to them, and only
-then do the old ones go. Whatever ends the saving, the index points to whole files that fit together. A lock beside it
-(``index.lock``) lets windows and programs that save at once wait for each other.
+Files of one correction have the same name, so the folders also train models without the index. The name contains a hash
+of the contents: saving a changed correction writes new files, then points the index to them, and only then deletes the
+old ones. If saving is interrupted at any moment, the index still points to complete files that belong together. A lock
+(``index.lock``) makes windows and programs that save at the same time wait for each other.
 """
 
 from __future__ import annotations
@@ -50,22 +50,22 @@ from napari_unet_nuclei.core.labels.numbering import as_ids
 FOLDER_VARIABLE = "NAPARI_UNET_NUCLEI_CORRECTIONS"
 
 LEFT_OVER = 3600.0
-"""Files without an entry that are older than this many seconds are remains of a saving that was killed."""
+"""Seconds after which a file without an entry counts as left over from a save that was killed."""
 
 
 def corrections_folder() -> Path:
-    """Return where corrections are kept; the environment variable ``NAPARI_UNET_NUCLEI_CORRECTIONS`` moves it."""
+    """Return the folder of corrections; the environment variable ``NAPARI_UNET_NUCLEI_CORRECTIONS`` overrides it."""
     own = os.environ.get(FOLDER_VARIABLE)
     return Path(own) if own else user_data_path("napari-unet-nuclei", appauthor=False) / "corrections"
 
 
 def save_correction(folder: Path, correction: Correction) -> CorrectionEntry:
-    """Save a correction; one of the same name gives way to it, and saving the same again changes nothing but the time.
+    """Save a correction, in place of an earlier one of the same name. Saving it unchanged updates only the time.
 
     Parameters
     ----------
     folder : Path
-        Made where it does not exist.
+        Created if missing.
     correction : Correction
 
     Raises
@@ -73,10 +73,10 @@ def save_correction(folder: Path, correction: Correction) -> CorrectionEntry:
     ImageShapeError
         If image, labels and reviewed region do not fit together.
     OutputFileError
-        If a file cannot be written: the disk is full, the folder is not yours, another program does not let go of it.
-        What was saved before is as it was.
+        If a file cannot be written: the disk is full, permission is missing, or another program locks the file. Earlier
+        corrections stay as they were.
     DatasetError
-        If the index that is there cannot be read; the correction's own files are written all the same.
+        If the existing index cannot be read; the files of the correction are written nevertheless.
     """
     correction = checked(correction)
     stem = file_stem(correction.name, hash_of(correction))
@@ -105,7 +105,7 @@ def save_correction(folder: Path, correction: Correction) -> CorrectionEntry:
 
 
 def list_corrections(folder: Path) -> tuple[CorrectionEntry, ...]:
-    """List what was saved, by name; nothing where there is no such folder.
+    """List all corrections by name; none if the folder does not exist.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def read_correction(folder: Path, name: str) -> Correction:
     Raises
     ------
     DatasetError
-        If there is none of that name, or a file of it is missing, damaged, or does not fit the others.
+        If there is no such correction, or one of its files is missing, damaged or does not fit the others.
     """
     entry = _find(folder, name)
     try:
@@ -147,12 +147,12 @@ def read_correction(folder: Path, name: str) -> Correction:
 
 
 def remove_correction(folder: Path, name: str) -> None:
-    """Forget one correction and delete its files.
+    """Delete one correction and its files.
 
     Raises
     ------
     DatasetError
-        If there is none of that name.
+        If there is no such correction.
     OutputFileError
         If the index cannot be written.
     """
@@ -171,7 +171,7 @@ def _find(folder: Path, name: str) -> CorrectionEntry:
 
 
 def _write_files(folder: Path, entry: CorrectionEntry, correction: Correction) -> None:
-    """Write all three files under hidden names, and rename them when all are complete."""
+    """Write all three files under hidden names, and rename them once all are complete."""
     sizes = asdict(correction.pixel_size)
     with ExitStack() as stack:
         image, labels, reviewed = (stack.enter_context(atomic(folder / name)) for name in entry.files)
@@ -195,7 +195,7 @@ def _write_files(folder: Path, entry: CorrectionEntry, correction: Correction) -
 
 
 def _sweep(folder: Path, before: list[CorrectionEntry]) -> None:
-    """Delete files that the index named until now, and what a killed saving left, but nothing of the user's own."""
+    """Delete files that are no longer indexed and leftovers of killed saves, but never the user's own files."""
     kept = {folder / file for entry in read_index(folder) for file in entry.files}
     replaced = {folder / file for entry in before for file in entry.files} - kept
     oldest = time.time() - LEFT_OVER
@@ -208,5 +208,5 @@ def _sweep(folder: Path, before: list[CorrectionEntry]) -> None:
 
 def _delete(paths: list[Path]) -> None:
     for path in paths:
-        with contextlib.suppress(OSError):  # open in another program: it is only of no more use
+        with contextlib.suppress(OSError):  # open in another program; the leftover does no harm
             path.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from typing import get_args
 import numpy as np
 from pydantic import ValidationError
 
-from napari_unet_nuclei.core.corrections.correction import Correction, checked
+from napari_unet_nuclei.core.corrections.correction import Correction, checked, region_to_keep
 from napari_unet_nuclei.core.corrections.store import list_corrections, save_correction
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
@@ -24,9 +24,6 @@ from napari_unet_nuclei.core.types import Labels, Region
 
 KIND = "kind_taught"
 """What a correction's provenance calls the kind of image that its user chose for the teaching."""
-
-LARGEST_WHOLE = 4096**2
-"""Pixels of a plane that is kept whole; of a larger one, a slide, only what lies round its reviewed region is."""
 
 
 def keep_corrections(folder: Path, corrections: Sequence[Correction]) -> tuple[Correction, ...]:
@@ -50,11 +47,12 @@ def keep_corrections(folder: Path, corrections: Sequence[Correction]) -> tuple[C
     """
     kept: list[Correction] = []
     for correction in corrections:
-        small = np.prod(correction.labels.shape) <= LARGEST_WHOLE
-        whole = correction if small else correction.cropped()
-        before = next((entry for entry in list_corrections(folder) if entry.name == whole.name), None)
-        said = {**before.provenance, **whole.provenance} if before else whole.provenance
-        kept.append(checked(replace(whole, image=np.asarray(whole.image), provenance=said)))
+        whole = checked(correction)
+        height, width = whole.labels.shape
+        part = whole.cropped(region_to_keep((height, width), whole.reviewed))
+        before = next((entry for entry in list_corrections(folder) if entry.name == part.name), None)
+        provenance = {**before.provenance, **part.provenance} if before else part.provenance
+        kept.append(replace(part, provenance=provenance))
         save_correction(folder, kept[-1])
     return tuple(kept)
 

@@ -1,25 +1,25 @@
-"""The dock *Correct nuclei*: from one doubtful nucleus to the next, with tools that mend it."""
+"""The dock *Correct nuclei*: go from one doubtful nucleus to the next, with tools that fix it."""
 
-# Annotations are not deferred here: napari finds out by them that it has to give its viewer.
+# Annotations are not deferred here: napari reads them to find out that it has to pass its viewer.
 
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_warning
-from qtpy.QtCore import QEvent, QTimer
+from qtpy.QtCore import QEvent
 from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import QVBoxLayout
 
-from napari_unet_nuclei.gui.correct.gestures import Gestures
-from napari_unet_nuclei.gui.correct.guide import Guide
-from napari_unet_nuclei.gui.correct.keeper import Keeper
+from napari_unet_nuclei.core.errors import NucleiError
+from napari_unet_nuclei.gui.correct.canvas_input import CanvasInput
+from napari_unet_nuclei.gui.correct.current import CurrentCorrection
 from napari_unet_nuclei.gui.correct.keys import Keys
-from napari_unet_nuclei.gui.correct.offer import Offers
-from napari_unet_nuclei.gui.correct.panels import QueuePanel, ToolsPanel, described
+from napari_unet_nuclei.gui.correct.navigator import Navigator
+from napari_unet_nuclei.gui.correct.overlay import Overlay
+from napari_unet_nuclei.gui.correct.panels import QueuePanel, ReviewedPanel, ToolsPanel, described
 from napari_unet_nuclei.gui.correct.picker import LayerPicker
-from napari_unet_nuclei.gui.correct.reviewed import ReviewedPanel
-from napari_unet_nuclei.gui.correct.session import CorrectSession
+from napari_unet_nuclei.gui.correct.restoring import Restorer
+from napari_unet_nuclei.gui.correct.saving import CorrectionSaver
 from napari_unet_nuclei.gui.correct.tools import Tools
-from napari_unet_nuclei.gui.correct.walk import Walk
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.viewer.corrected_layer import copy_in_memory
 from napari_unet_nuclei.gui.viewer.dock import Dock
@@ -29,18 +29,19 @@ from napari_unet_nuclei.gui.widgets.titled import titled
 
 if TYPE_CHECKING:
     import napari
-    from napari.layers import Labels
 
 
 REST = 150
-"""Milliseconds on a plane after which its nuclei are looked at."""
+"""Milliseconds on a plane after which its candidates are listed; a slider that is dragged passes many planes."""
 
 OUTLINE = 1
-"""Width in pixels of the outlines that labels are shown as."""
+"""Width in pixels of labels that are shown as outlines."""
 
 
 class CorrectDock(Dock):
-    """Corrects the nuclei of a labels layer, and keeps what was corrected.
+    """Correct the nuclei of a labels layer, and save the corrections.
+
+    Every part asks `CurrentCorrection` what is being corrected, and follows its ``changed`` signal.
 
     Parameters
     ----------
@@ -52,25 +53,28 @@ class CorrectDock(Dock):
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
         self._viewer = napari_viewer
-        self._sessions: list[CorrectSession] = []
         self._is_closed = False
-        self.session: CorrectSession | None = None
-        self.guide = Guide(napari_viewer)
-        self.gestures = Gestures(napari_viewer, self.guide)
-        self.walk = Walk(napari_viewer, self.guide)
-        self.tools = Tools(self.walk, self.gestures)
-        self.keeper = Keeper(napari_viewer)
+        self.current = CurrentCorrection(self)
+        self.overlay = Overlay(napari_viewer, self.current, self)
+        self.canvas_input = CanvasInput(napari_viewer, self.current, self.overlay, self)
+        self.navigator = Navigator(napari_viewer, self.current, self.overlay, self)
+        self.tools = Tools(self.current, self.navigator, self.canvas_input, self)
+        self.saver = CorrectionSaver(napari_viewer, self.current, self)
         self.keys = Keys(self, self.do)
         self.picker = LayerPicker(napari_viewer)
         self.queue_panel, self.tools_panel = QueuePanel(), ToolsPanel()
-        self.reviewed_panel = ReviewedPanel(napari_viewer)
-        self.offers = Offers(napari_viewer, self.keeper, self.picker)
-        self.panel = JobPanel("Save corrections", "Keep image, nuclei and reviewed regions, to train models on later.")
+        self.reviewed_panel = ReviewedPanel(napari_viewer, self.current)
+        self.panel = JobPanel("Save corrections", "Save image, nuclei and reviewed regions, to train models later.")
+        # Connected before the restorer, whose search may fail at once: its error must not be cleared.
+        self.current.changed.connect(self._show_current)
+        self.restorer = Restorer(napari_viewer, self.current, self.picker, self)
         self._refreshing = rest_timer(self, self._refresh)
         self._resting = rest_timer(self, self._look_at_plane, REST)
+        self._closing = rest_timer(self, self._close_sessions)
         self._lay_out()
         self._connect_panels()
         self._connect_viewer()
+        self._show_current()
         self._choose()
 
     def _lay_out(self) -> None:
@@ -87,28 +91,26 @@ class CorrectDock(Dock):
         layout.addWidget(self.panel)
 
     def _connect_panels(self) -> None:
+        self.current.edited.connect(self._refreshing.start)
         self.picker.changed.connect(self._choose)
         self.picker.copy_clicked.connect(self._work_on_copy)
         self.queue_panel.pressed.connect(self.press)
-        self.queue_panel.scope_changed.connect(self.walk.choose_scope)
+        self.queue_panel.scope_changed.connect(self.navigator.choose_scope)
         self.queue_panel.outlines_toggled.connect(self._show_outlines)
         self.queue_panel.mark_clicked.connect(self._mark_finished)
         self.tools_panel.pressed.connect(self.press)
         self.tools_panel.split_by_changed.connect(self.tools.split_by_image)
         self.tools_panel.thresholds_changed.connect(self.tools.change_thresholds)
-        self.reviewed_panel.message.connect(self.panel.show_status)
-        self.reviewed_panel.changed.connect(self.keeper.note_change)
+        self.reviewed_panel.changed.connect(self.saver.note_change)
         self.panel.run_clicked.connect(self.save)
-        self.tools.status.connect(self.panel.show_status)
-        self.tools.failed.connect(self.panel.show_error)
-        self.keeper.saved.connect(self.panel.show_status)
-        self.keeper.failed.connect(self.panel.show_error)
-        self.offers.restored.connect(self.panel.show_status)
-        self.offers.failed.connect(self.panel.show_error)
-        self.gestures.clicked.connect(self.walk.take_click)
-        self.gestures.waiting_changed.connect(self._refreshing.start)
-        self.walk.changed.connect(self._refreshing.start)
-        self.walk.finished.connect(self._offer_mark)
+        for message in (self.tools.status, self.saver.saved, self.restorer.restored, self.reviewed_panel.message):
+            message.connect(self.panel.show_status)
+        for failed in (self.current.failed, self.tools.failed, self.saver.failed, self.restorer.failed):
+            failed.connect(self.panel.show_error)
+        self.canvas_input.clicked.connect(self.navigator.take_click)
+        self.canvas_input.waiting_changed.connect(self._refreshing.start)
+        self.navigator.changed.connect(self._refreshing.start)
+        self.navigator.finished.connect(self._offer_mark)
 
     def _connect_viewer(self) -> None:
         viewer = self._viewer
@@ -119,35 +121,37 @@ class CorrectDock(Dock):
             event.connect(self._note_plane)
 
     def do(self, verb: str) -> None:
-        """Do what a key stands for."""
+        """Carry out the command of a key."""
         self.tools.do(verb)
         self._refreshing.start()
 
     def press(self, verb: str) -> None:
-        """Do what a button stands for; the labels are the active layer then, so that the keys act as well."""
-        if self.session is not None:
-            self._viewer.layers.selection.active = self.session.layer
+        """Carry out the command of a button, and make the labels the active layer, so that keys work as well."""
+        session = self.current.session
+        if session is not None:
+            self._viewer.layers.selection.active = session.layer
             self.do(verb)
 
     def save(self) -> None:
         """Save what has changed, in the background."""
-        if self.session is not None:
+        session = self.current.session
+        if session is not None:
             self.panel.show_status("Saving…")
-            self.keeper.save(self.session)
+            self.saver.save(session)
 
     def event(self, event: QEvent | None) -> bool:
-        """Take leave when the dock is closed, which napari tells a widget by taking it out of the window."""
+        """Clean up when the dock is closed: napari takes it out of the window then, and sends no close event."""
         if event is not None and event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self._leave()
         return super().event(event)
 
     def showEvent(self, event: QShowEvent | None) -> None:
-        """Let the keys act, and watch the window that may close."""
+        """Enable the keys, and watch the window that may close."""
         super().showEvent(event)
         if self._is_closed:
             self._is_closed = False
             self._choose()
-        self.keeper.watch_window(self)
+        self.saver.watch_window(self)
         self._refresh_keys()
 
     def hideEvent(self, event: QHideEvent | None) -> None:
@@ -156,101 +160,72 @@ class CorrectDock(Dock):
         self._refresh_keys()
 
     def _choose(self) -> None:
-        """Correct what was chosen."""
+        """Correct the chosen labels."""
         if self._is_closed:
             return
-        problem = self.picker.problem()
+        problem = "" if self.picker.labels else "Segment an image, or open labels: there is no labels layer yet."
+        try:
+            self.current.choose(self.picker.labels, self.picker.image)
+        except NucleiError as error:
+            problem = str(error)
         self.picker.show_problem(problem)
-        session = None if problem or self.picker.labels is None else self._session_of(self.picker.labels)
-        other_image = session is not None and session.image != self.picker.image
-        if session is not None and other_image:
-            session.choose_image(self.picker.image)
-        if session is not self.session or other_image or session is None:
-            self._show_session(session)
-            self.offers.look_for(session, self.picker.image)
 
-    def _session_of(self, layer: "Labels") -> CorrectSession:
-        """Return the session of a layer, begun where there is none: each keeps its history."""
-        for session in self._sessions:
-            if session.layer == layer:
-                return session
-        session = CorrectSession(layer, self.picker.image)
-        session.failed.connect(self.panel.show_error)
-        session.changed.connect(self._note_change)
-        self._sessions.append(session)
-        self.keeper.keep(session)
-        return session
-
-    def _show_session(self, session: CorrectSession | None) -> None:
-        self.gestures.cancel()
-        self.session = session
-        self.walk.choose(session)
-        self.queue_panel.banner.offer("")
+    def _show_current(self) -> None:
+        session = self.current.session
+        self.queue_panel.offer_mark("")
         self.panel.show_status("")
         for panel in (self.queue_panel, self.tools_panel, self.panel):
             panel.setEnabled(session is not None)
-        self.tools.thresholds = None
-        corrected = None if session is None else session.corrected
-        self.gestures.corrected = corrected
-        self.reviewed_panel.choose(corrected)
-        if corrected is not None:
-            self.queue_panel.outlines_box.setChecked(corrected.layer.contour > 0)
-            self.queue_panel.scope_box.setVisible(len(corrected.plane_indices) > 1)
-            self.tools_panel.show_thresholds(corrected)
-        self.walk.look()
+        if session is not None:
+            self.queue_panel.outlines_box.setChecked(session.layer.contour > 0)
+            self.queue_panel.scope_box.setVisible(len(session.corrected.plane_indices) > 1)
+            self.tools_panel.show_thresholds(session.corrected)
         self._refresh_keys()
         self._refreshing.start()
 
-    def _note_change(self) -> None:
-        """Nuclei are others, or more is known of them."""
-        if self.session is not None:
-            self.gestures.corrected = self.session.corrected
-            self.walk.follow_changes()
-        self._refreshing.start()
-
     def _note_plane(self) -> None:
-        """Another plane is shown: look at it when the slider rests."""
-        self.queue_panel.banner.offer("")
+        """Another plane is shown."""
+        self.queue_panel.offer_mark("")
         self._resting.start()
         self._refreshing.start()
 
     def _look_at_plane(self) -> None:
-        self.walk.look()
+        self.navigator.look()
         self.reviewed_panel.refresh()
 
     def _note_removed(self) -> None:
-        """Let go of sessions whose layers are gone; one that could not be saved comes back before."""
-        QTimer.singleShot(0, self._drop_sessions)
+        # Not at once: a layer whose corrections could not be saved is added again first.
+        self._closing.start()
 
-    def _drop_sessions(self) -> None:
-        for session in [one for one in self._sessions if one.layer not in self._viewer.layers]:
-            session.close()
-            self._sessions.remove(session)
-            self.keeper.release(session)
+    def _close_sessions(self) -> None:
+        """Close the sessions of layers that are gone."""
+        for session in self.current.sessions:
+            if session.layer not in self._viewer.layers:
+                self.current.close(session)
 
     def _refresh_keys(self) -> None:
-        """The keys are ours while the corrected layer is the active one, and the dock is before all other tabs."""
-        if self.guide.is_adding:
+        """Take the keys while the corrected layer is active and no other tab hides the dock."""
+        if self.overlay.is_adding:
             return
-        active = self._viewer.layers.selection.active
-        ours = self.is_in_front and self.session is not None and active == self.session.layer
+        session, active = self.current.session, self._viewer.layers.selection.active
+        ours = self.is_in_front and session is not None and active == session.layer
         self.keys.set_enabled(ours)
         if not ours:
-            self.gestures.cancel()
+            self.canvas_input.cancel()
 
     def _refresh(self) -> None:
-        """Show how far the review is, and what has the frame."""
-        session, framed = self.session, self.walk.framed
+        """Show the progress of the review, and what is framed."""
+        session, framed = self.current.session, self.navigator.framed
         self.tools_panel.show_waiting(self.tools.waiting)
         if session is None:
             self.queue_panel.show_count(0, 0, is_looking=False)
             self.queue_panel.show_framed("", missed=False)
             return
-        done, left = session.review.count(self.walk.scope)
-        plane = self.walk.plane
+        done, left = session.review.count(self.navigator.scope)
+        plane = self.navigator.plane
         self.queue_panel.show_count(done, left, is_looking=plane is not None and not session.review.is_listed(plane))
         if left:
-            self.queue_panel.banner.offer("")
+            self.queue_panel.offer_mark("")
         candidate = framed.candidate if framed is not None else None
         if framed is not None and len(framed.boxes) == 1:
             candidate = session.review.find(framed.index, *framed.boxes)
@@ -262,39 +237,36 @@ class CorrectDock(Dock):
         self.tools_panel.show_history(session.history.undo_title, session.history.redo_title)
 
     def _show_outlines(self, outlines: bool) -> None:
-        if self.session is not None:
-            self.session.layer.contour = OUTLINE if outlines else 0
+        session = self.current.session
+        if session is not None:
+            session.layer.contour = OUTLINE if outlines else 0
 
     def _offer_mark(self) -> None:
-        """Nothing is left: offer to mark what was gone through as reviewed."""
-        indices = self.walk.finished_planes()
-        if self.session is not None and indices:
-            done, _ = self.session.review.count(self.walk.scope)
+        """Offer to mark the planes as reviewed whose queue is empty."""
+        session, indices = self.current.session, self.navigator.finished_planes()
+        if session is not None and indices:
+            done, _ = session.review.count(self.navigator.scope)
             where = "this plane" if len(indices) == 1 else f"these {len(indices)} planes"
-            self.queue_panel.banner.offer(f"Nothing is left: all {done:,} places of {where} are looked at.")
+            self.queue_panel.offer_mark(f"Nothing is left: all {done:,} places of {where} are checked.")
 
     def _mark_finished(self) -> None:
-        self.reviewed_panel.mark(self.walk.finished_planes())
-        self.queue_panel.banner.offer("")
+        self.reviewed_panel.mark(self.navigator.finished_planes())
+        self.queue_panel.offer_mark("")
         self.panel.show_status("Marked as reviewed. Save corrections keeps it for training.")
 
     def _work_on_copy(self) -> None:
-        """Correct a copy of labels that cannot be changed."""
+        """Correct a copy of read-only labels."""
         if self.picker.labels is not None:
             self.picker.choose(copy_in_memory(self._viewer, self.picker.labels))
 
     def _leave(self) -> None:
-        """Save, and take along what belongs to the dock alone; the labels stay as they are."""
+        """Save, and remove what belongs to the dock; the labels stay as they are."""
         self._is_closed = True
-        self.gestures.cancel()
+        self.canvas_input.cancel()
         self.keys.set_enabled(False)
-        self.guide.clear()
-        for session in self._sessions:
-            error = self.keeper.save_now(session)
+        self.overlay.clear()
+        for session in self.current.sessions:
+            error = self.saver.save_now(session)
             if error is not None:
                 show_warning(f"Corrections of '{session.layer.name}' are not saved: {error}")
-            session.close()
-            self.keeper.release(session)
-        self._sessions.clear()
-        self.session = None
-        self.walk.choose(None)
+            self.current.close(session)

@@ -1,4 +1,4 @@
-"""The dock's keys: letters that napari leaves free in labels layers, and undo, which napari must not do beside us."""
+"""Keys of the dock: letters that napari leaves free in labels layers, and undo, which must not reach napari as well."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from qtpy.QtWidgets import QApplication, QShortcut, QWidget
 
 @dataclass(frozen=True)
 class Command:
-    """What a button says and a key does.
+    """A command with its button and its key.
 
     Attributes
     ----------
     key : str
-        As Qt writes it; empty where there is none.
+        In Qt's notation; empty for none.
     text : str
     tooltip : str
     verb : str
@@ -31,44 +31,47 @@ class Command:
     verb: str
 
 
-NEXT = Command("N", "Next", "Go to the most doubtful nucleus that is left; this one comes again later.", "next")
+NEXT = Command("N", "Next", "Go to the most doubtful nucleus that is left; this one comes back later.", "next")
 REVIEW = (
-    Command("A", "Accept", "The nucleus in the frame is right. Goes on to the next one.", "accept"),
-    Command("D", "Delete", "Remove the nucleus; or say that none was missed here. Goes on to the next one.", "delete"),
-    Command("S", "Split in two", "Split the nucleus where it most plausibly is two.", "split"),
+    Command("A", "Accept", "The nucleus in the frame is right. Go on to the next one.", "accept"),
     Command(
-        "J", "Join neighbour", "Merge the nucleus with the neighbour that it shares most of its border with.", "join"
+        "D", "Delete", "Delete the nucleus, or confirm that none was missed here. Go on to the next one.", "delete"
     ),
-    Command("G", "Add", "Add the nucleus that was missed here, or one under the mouse, as the network saw it.", "add"),
-    Command("", "Accept the rest", "All that is left is right, and nothing is missing.", "accept_rest"),
+    Command("S", "Split in two", "Split the nucleus at the most plausible place.", "split"),
+    Command(
+        "J", "Join neighbour", "Merge the nucleus with the neighbour that shares the longest border with it.", "join"
+    ),
+    Command(
+        "G", "Add", "Add the nucleus that was missed here, or one under the mouse, from the network's maps.", "add"
+    ),
+    Command("", "Accept the rest", "Everything that is left is right, and no nucleus is missing.", "accept_rest"),
 )
 TOOLS = (
-    Command("K", "Cut", "Draw a line; the nuclei that it crosses are cut along it.", "cut"),
+    Command("K", "Cut", "Draw a line to cut the nuclei that it crosses.", "cut"),
     Command("T", "Split by clicks", "Click once in each part of a nucleus, then press T again.", "seeds"),
-    Command("U", "Merge two", "Click two nuclei; they become one.", "unite"),
-    Command("Q", "Outline", "Draw round a missing nucleus; background inside the outline becomes it.", "outline"),
+    Command("U", "Merge two", "Click two nuclei to merge them.", "unite"),
+    Command("Q", "Outline", "Draw around a missing nucleus; it gets the background inside the outline.", "outline"),
     Command("H", "Fill holes", "Fill the holes of the nucleus.", "fill"),
-    Command("R", "Smooth", "Even out the outline of the nucleus; its area stays.", "smooth"),
-    Command("W", "Redo a box", "Draw a box; the nuclei in it are found anew, with the thresholds below.", "box"),
-    Command("", "Clear edge", "Remove all nuclei that the edge of the image cuts.", "clear_border"),
+    Command("R", "Smooth", "Smooth the outline of the nucleus; its area stays the same.", "smooth"),
+    Command("W", "Redo a box", "Draw a box to segment again, with the thresholds below.", "box"),
+    Command("", "Clear edge", "Delete all nuclei that touch the edge of the image.", "clear_border"),
 )
-UNDO = Command("Ctrl+Z", "Undo", "Take back the last edit, brush stroke or decision, as many as there were.", "undo")
-REDO = Command("Ctrl+Shift+Z", "Redo", "Make again what was taken back.", "redo")
+UNDO = Command("Ctrl+Z", "Undo", "Undo the last edit, brush stroke or decision, without limit.", "undo")
+REDO = Command("Ctrl+Shift+Z", "Redo", "Redo what was undone.", "redo")
 
 COMMANDS = (NEXT, *REVIEW, *TOOLS, UNDO, REDO)
 
 
 class Keys(QObject):
-    """Shortcuts that act wherever the focus is, while they are enabled and their dock can be seen.
+    """Shortcuts that work wherever the focus is, while they are enabled and their window is active.
 
-    They belong to the application, since those of a dock that floats do not reach the canvas; text fields get their
-    letters all the same.
+    They are application-wide, as those of a floating dock do not reach the canvas. Text fields still get their letters.
 
     Parameters
     ----------
     dock : QWidget
     do : callable
-        Gets the verb of a command.
+        Receives the verb of a command.
     """
 
     def __init__(self, dock: QWidget, do: Callable[[str], None]) -> None:
@@ -88,33 +91,33 @@ class Keys(QObject):
             self.shortcuts[command.key] = shortcut
 
         application = QGuiApplication.instance()
-        assert isinstance(application, QGuiApplication), "a window has one"
+        assert isinstance(application, QGuiApplication), "a window needs one"
         application.focusWindowChanged.connect(self._refresh)
 
     def set_enabled(self, enabled: bool) -> None:
-        """Let the keys act, or leave them to napari."""
+        """Take the keys, or leave them to napari."""
         self._is_wanted = enabled
         self._refresh()
 
     def _refresh(self) -> None:
-        """Act only while the dock's own window is used: two viewers would answer the same key."""
+        """Enable the shortcuts only while the dock's window is active, or two viewers would react to the same key."""
         enabled = self._is_wanted and self._is_in_front()
         for shortcut in self.shortcuts.values():
             shortcut.setEnabled(enabled)
 
     def _is_in_front(self) -> bool:
-        """Tell whether the active window is the dock's, or one that belongs to it, as a dock that floats does."""
+        """Return whether the active window is the dock's own, or a floating dock of it."""
         own = _topmost(self._dock)
         active = QApplication.activeWindow()
         return active is not None and _topmost(active) is own
 
     def _act(self, verb: str) -> None:
-        """Do it, unless the mouse is drawing: a stroke is whole or not at all."""
+        """Carry out a command, unless a mouse button is down: a stroke must not be interrupted."""
         if QApplication.mouseButtons() == Qt.MouseButton.NoButton:
             self._do(verb)
 
 
 def _topmost(widget: QWidget) -> QWidget:
-    """Return the window that a widget belongs to, also where it lies in a dock that floats."""
+    """Return the main window of a widget, even if its dock floats."""
     parent = widget.parentWidget()
     return widget if parent is None else _topmost(parent)

@@ -1,9 +1,10 @@
-"""The parts of the dock *Correct nuclei*: they show what they are told and say which button was pressed."""
+"""Panels of the dock *Correct nuclei*: they show what they are given and announce which button was pressed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
@@ -23,12 +24,27 @@ from superqt import QCollapsible
 
 from napari_unet_nuclei.core.labels.doubt import Candidate
 from napari_unet_nuclei.core.labels.edit.add import USUAL_DIAMETER
+from napari_unet_nuclei.core.types import Index
+from napari_unet_nuclei.gui.correct.current import CurrentCorrection
 from napari_unet_nuclei.gui.correct.keys import NEXT, REDO, REVIEW, TOOLS, UNDO, Command
 from napari_unet_nuclei.gui.settings.threshold_panel import ThresholdPanel
 from napari_unet_nuclei.gui.viewer.corrected_layer import CorrectedLayer
+from napari_unet_nuclei.gui.viewer.reviewed_layer import (
+    add_reviewed_layer,
+    is_plane_reviewed,
+    mark_plane,
+    reviewed_layers,
+    reviewed_mask,
+)
+from napari_unet_nuclei.gui.widgets.banner import ActionLine
+from napari_unet_nuclei.gui.widgets.rest_timer import rest_timer
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
-RULE = "Keys act on the nucleus in the frame, else on the one under the mouse. Click a nucleus to frame it."
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.utils.events import EventEmitter
+
+RULE = "Keys act on the nucleus in the frame, or else on the one under the mouse. Click a nucleus to frame it."
 SCOPES = ("this plane", "all planes")
 
 
@@ -41,7 +57,7 @@ class CommandButtons(QWidget):
     """
 
     pressed = Signal(str)
-    """The verb of a button that was clicked."""
+    """Verb of the button that was clicked."""
 
     def __init__(self, commands: Sequence[Command]) -> None:
         super().__init__()
@@ -60,11 +76,11 @@ class CommandButtons(QWidget):
 
 
 class QueuePanel(QWidget):
-    """How far the review is, what is in the frame and why, and the keys that decide on it."""
+    """Progress of the review, the reason for the framed nucleus, and the commands that decide on it."""
 
     pressed = Signal(str)
     scope_changed = Signal(bool)
-    """Whether all planes are gone through."""
+    """Whether all planes are reviewed."""
 
     outlines_toggled = Signal(bool)
     """Whether labels are shown as outlines."""
@@ -83,10 +99,10 @@ class QueuePanel(QWidget):
         self.commands = CommandButtons(REVIEW)
         self.scope_box = QComboBox()
         self.scope_box.addItems(SCOPES)
-        self.scope_box.setToolTip("Go through the nuclei of the plane on the screen, or of the whole stack.")
+        self.scope_box.setToolTip("Review the nuclei of the plane on the screen, or of the whole stack.")
         self.outlines_box = QCheckBox("Outlines only")
-        self.outlines_box.setToolTip("Show the labels as outlines, so that the image is seen under them.")
-        self.banner = Banner("Mark the plane as reviewed")
+        self.outlines_box.setToolTip("Show the labels as outlines, so that the image is visible.")
+        self.banner = ActionLine("Mark all nuclei that were checked as reviewed, so that they train models.")
         self._lay_out()
         self.next_button.clicked.connect(lambda: self.pressed.emit(NEXT.verb))
         self.commands.pressed.connect(self.pressed)
@@ -107,13 +123,17 @@ class QueuePanel(QWidget):
             layout.addWidget(widget)
 
     def show_count(self, done: int, left: int, *, is_looking: bool) -> None:
-        """Show how many candidates are done and left."""
+        """Show the number of candidates that are done and left."""
         self.count_label.setText("Looking for doubtful nuclei…" if is_looking else f"{done:,} done · {left:,} left")
         self.bar.setMaximum(max(done + left, 1))
         self.bar.setValue(done)
 
+    def offer_mark(self, text: str) -> None:
+        """Offer to mark planes as reviewed; an empty text withdraws the offer."""
+        self.banner.say(text, "Mark the plane as reviewed")
+
     def show_framed(self, text: str, *, missed: bool) -> None:
-        """Say what is in the frame; where a nucleus may be missing there is only adding or none."""
+        """Describe what is in the frame; where a nucleus may be missing, offer only commands that apply."""
         self.reason_label.setText(text or RULE)
         buttons = self.commands.buttons
         buttons["delete"].setText("None here  (D)" if missed else "Delete  (D)")
@@ -122,11 +142,11 @@ class QueuePanel(QWidget):
 
 
 class ToolsPanel(QWidget):
-    """Tools that draw or act on any nucleus, with the few choices that they need."""
+    """Tools that draw or act on any nucleus, with their options."""
 
     pressed = Signal(str)
     split_by_changed = Signal(bool)
-    """Whether points split by the image."""
+    """Whether clicks split along the image."""
 
     thresholds_changed = Signal(object)
     """The user moved a slider; carries the `DecodeThresholds`."""
@@ -171,59 +191,135 @@ class ToolsPanel(QWidget):
         self.thresholds_changed.emit(self.thresholds.thresholds())
 
     def show_thresholds(self, corrected: CorrectedLayer) -> None:
-        """Begin with the thresholds that labels were decoded with; without them no box can be found anew."""
+        """Show the thresholds of the labels; hide the sliders where there are none, as no box can be segmented then."""
         thresholds = corrected.thresholds
         self.threshold_box.setVisible(thresholds is not None)
         if thresholds is not None:
             self.thresholds.show_result(thresholds, float(corrected.provenance.get("diameter", USUAL_DIAMETER)))
 
     def show_waiting(self, verb: str) -> None:
-        """Press the button of the tool that waits for the mouse; release the others."""
+        """Highlight the button of the tool that waits for the mouse."""
         for name, button in self.commands.buttons.items():
             button.setStyleSheet("font-weight: bold; border: 1px solid #ffe14d" if name == verb else "")
 
     def show_history(self, undo_title: str, redo_title: str) -> None:
-        """Say what would be taken back, or made again."""
+        """Show what would be undone or redone."""
         for verb, title in (("undo", undo_title), ("redo", redo_title)):
             button = self.undo.buttons[verb]
             button.setEnabled(bool(title))
             button.setToolTip(f"{verb.capitalize()}: {title}" if title else f"Nothing to {verb}.")
 
 
-class Banner(QWidget):
-    """A sentence with a button, shown when there is an offer.
+class ReviewedPanel(QWidget):
+    """The part of the shown plane in which the labels can be trusted.
 
     Parameters
     ----------
-    text : str
-        On the button.
+    viewer : napari.Viewer
+    current : CurrentCorrection
     """
 
-    clicked = Signal()
+    message = Signal(str)
 
-    def __init__(self, text: str) -> None:
+    changed = Signal()
+    """Another part is reviewed."""
+
+    def __init__(self, viewer: Viewer, current: CurrentCorrection) -> None:
         super().__init__()
-        self.label = Sentence()
-        self.button = QPushButton(text)
-        self.button.setStyleSheet("font-weight: bold")
+        self._viewer = viewer
+        self._current = current
+        self._watched: list[EventEmitter] = []
+        self.plane_box = QCheckBox("The whole plane is reviewed")
+        self.plane_box.setToolTip("Every nucleus of this plane is right, and none is missing.")
+        self.draw_button = QPushButton("Draw regions")
+        self.draw_button.setToolTip("Draw rectangles or polygons around what you have reviewed, in a shapes layer.")
+        self.share_label = Sentence()
+        self._refreshing = rest_timer(self, self.refresh)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(self.label)
-        layout.addWidget(self.button)
-        self.button.clicked.connect(self.clicked)
-        self.hide()
+        for widget in (self.plane_box, self.draw_button, self.share_label):
+            layout.addWidget(widget)
+        self.plane_box.clicked.connect(self._mark)
+        self.draw_button.clicked.connect(self._draw)
+        viewer.layers.selection.events.active.connect(self._name_button)
+        current.changed.connect(self._follow)
 
-    def offer(self, text: str) -> None:
-        """Make an offer; an empty text takes it back."""
-        self.label.setText(text)
-        self.setVisible(bool(text))
+    @property
+    def _is_drawing(self) -> bool:
+        """True while a shapes layer of the current labels is the active layer."""
+        session, active = self._current.session, self._viewer.layers.selection.active
+        return session is not None and active in reviewed_layers(self._viewer, session.layer)
+
+    def mark(self, indices: list[Index]) -> None:
+        """Mark whole planes as reviewed."""
+        for index in indices:
+            mark_plane(self._current.require().layer, index)
+
+    def refresh(self) -> None:
+        """Show the reviewed part of the plane on the screen."""
+        session, index = self._current.session, self._shown_plane()
+        self.setEnabled(index is not None)
+        if session is None or index is None:
+            self.share_label.setText("")
+            return
+        self._watch()
+        mask = reviewed_mask(self._viewer, session.layer, index)
+        self.plane_box.setChecked(is_plane_reviewed(session.layer, index))
+        self.share_label.setText(_share_text(0.0 if mask is None else float(mask.mean())))
+
+    def _shown_plane(self) -> Index | None:
+        session = self._current.session
+        return None if session is None else session.corrected.shown_plane(self._viewer)
+
+    def _watch(self) -> None:
+        """Listen to the current labels and their shapes layers, and to no others."""
+        for event in self._watched:
+            event.disconnect(self._note_change)
+        session = self._current.session
+        shapes = [] if session is None else reviewed_layers(self._viewer, session.layer)
+        self._watched = [layer.events.data for layer in shapes]
+        if session is not None:
+            self._watched.append(session.layer.events.metadata)
+        for event in self._watched:
+            event.connect(self._note_change)
+
+    def _follow(self) -> None:
+        """Show other labels."""
+        self._watch()
+        self._name_button()
+        self._refreshing.start()
+
+    def _note_change(self, _event: object = None) -> None:
+        self._refreshing.start()
+        self.changed.emit()
+
+    def _mark(self, reviewed: bool) -> None:
+        index = self._shown_plane()
+        if index is not None:
+            mark_plane(self._current.require().layer, index, reviewed=reviewed)
+
+    def _draw(self) -> None:
+        """Go to the shapes layer to draw in, or back to the labels."""
+        selection, layer = self._viewer.layers.selection, self._current.require().layer
+        if self._is_drawing:
+            selection.active = layer
+            self.message.emit("")
+            return
+        shapes = add_reviewed_layer(self._viewer, layer)
+        self._watch()
+        selection.active = shapes
+        shapes.mode = "add_rectangle"
+        self.message.emit("Drag rectangles around what you reviewed; the layer controls have a polygon tool as well.")
+
+    def _name_button(self) -> None:
+        self.draw_button.setText("Back to the labels" if self._is_drawing else "Draw regions")
 
 
 def described(candidate: Candidate | None, nuclei: Sequence[int], *, accepted: bool) -> str:
-    """Say what is in the frame, and why; what was accepted is in doubt no longer."""
+    """Describe what is in the frame, and why it is doubtful unless it was accepted."""
     if candidate is not None and candidate.kind == "missed":
-        return f"Missed? {_sentence(candidate.reason)} G adds it, D if there is none."
+        return f"Missed? {_sentence(candidate.reason)} Press G to add it, D if there is none."
     if not nuclei:
         return ""
     if len(nuclei) > 1 or accepted:
@@ -235,7 +331,7 @@ def described(candidate: Candidate | None, nuclei: Sequence[int], *, accepted: b
 
 
 def command_button(command: Command) -> QPushButton:
-    """Return a button that says what it does and by which key."""
+    """Return a button that shows what it does and its key."""
     button = QPushButton(f"{command.text}  ({command.key})" if command.key else command.text)
     button.setToolTip(command.tooltip)
     return button
@@ -243,3 +339,10 @@ def command_button(command: Command) -> QPushButton:
 
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
+
+
+def _share_text(share: float) -> str:
+    if not share:
+        return "Nothing of this plane is reviewed yet: training would ignore it."
+    percent = "Less than 1" if share < 0.01 else f"{100 * share:.0f}"
+    return f"{percent} % of this plane is reviewed. Training ignores the rest."

@@ -1,4 +1,4 @@
-"""Chooses which labels are corrected, and in which image they lie."""
+"""Choose which labels are corrected, and the image that they belong to."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QFormLayout, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.errors import NucleiError
-from napari_unet_nuclei.gui.correct.panels import Banner
-from napari_unet_nuclei.gui.viewer.corrected_layer import corrected_layer
+from napari_unet_nuclei.gui.viewer.corrected_layer import is_writable
 from napari_unet_nuclei.gui.viewer.measure_layers import describe_labels, image_under
+from napari_unet_nuclei.gui.widgets.banner import ActionLine
 from napari_unet_nuclei.gui.widgets.choice_box import choice_box
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
@@ -22,7 +22,7 @@ WITHOUT_IMAGE = "none"
 
 
 class LayerPicker(QWidget):
-    """Two lists of layers that follow the viewer; what was chosen stays chosen.
+    """Two lists of layers that follow the viewer and keep their choice.
 
     Parameters
     ----------
@@ -30,10 +30,10 @@ class LayerPicker(QWidget):
     """
 
     changed = Signal()
-    """Other labels, or another image, are chosen."""
+    """Other labels or another image are chosen."""
 
     copy_clicked = Signal()
-    """The user wants a copy of labels that cannot be changed."""
+    """The user wants to correct a copy of read-only labels."""
 
     restore_clicked = Signal()
 
@@ -44,8 +44,8 @@ class LayerPicker(QWidget):
         self.labels_box = choice_box("Labels layer to correct: segmented here, or opened from anywhere.")
         self.image_box = choice_box("Image that the labels belong to: corrections are saved together with it.")
         self.problem_label = Sentence()
-        self.copy_banner = Banner("Work on a copy in memory")
-        self.restore_banner = Banner("Restore")
+        self.copy_banner = ActionLine("Add a copy of these labels that can be changed.")
+        self.restore_banner = ActionLine("Show the saved nuclei, decisions and reviewed regions.")
         self._lay_out()
         events = viewer.layers.events
         for event in (events.inserted, events.removed, events.reordered, events.renamed):
@@ -80,13 +80,14 @@ class LayerPicker(QWidget):
         """The chosen image layer."""
         return self.image_box.currentData()
 
-    def choose(self, layer: Labels) -> None:
-        """Choose labels."""
-        row = next(row for row in range(self.labels_box.count()) if self.labels_box.itemData(row) == layer)
-        self.labels_box.setCurrentIndex(row)
+    def choose(self, layer: Labels, image: Image | None = None) -> None:
+        """Choose labels, and an image where one is given."""
+        for box, chosen in ((self.labels_box, layer), (self.image_box, image)):
+            if chosen is not None:
+                box.setCurrentIndex(next(row for row in range(box.count()) if box.itemData(row) == chosen))
 
     def list_layers(self, _event: Any = None) -> None:
-        """Offer the layers that there are, the latest first."""
+        """List the layers of the viewer, the latest first."""
         before = (self.labels, self.image)
         layers = [layer for layer in reversed(self._viewer.layers) if isinstance(layer, Labels)]
         _fill(self.labels_box, layers, before[0] or self._viewer.layers.selection.active)
@@ -94,22 +95,16 @@ class LayerPicker(QWidget):
         if (self.labels, self.image) != before:
             self.changed.emit()
 
-    def problem(self) -> str:
-        """Say why the chosen labels cannot be corrected; empty where they can."""
-        if self.labels is None:
-            return "Segment an image, or open labels: there is no labels layer yet."
-        try:
-            corrected_layer(self.labels, self.image)
-        except NucleiError as error:
-            return str(error)
-        return ""
-
     def show_problem(self, problem: str) -> None:
-        """Say what is wrong with the choice, and offer a copy where that helps."""
-        copy_helps = "copy in memory" in problem
-        self.copy_banner.offer(problem if copy_helps else "")
+        """Show why the chosen labels cannot be corrected; where they are read-only, offer a copy."""
+        copy_helps = self.labels is not None and not is_writable(self.labels)
+        self.copy_banner.say(problem if copy_helps else "", "Work on a copy in memory")
         self.problem_label.setText("" if copy_helps else problem)
-        self.problem_label.setVisible(bool(self.problem_label.text()))
+        self.problem_label.setVisible(bool(problem) and not copy_helps)
+
+    def offer_restore(self, text: str) -> None:
+        """Offer to restore saved corrections; an empty text withdraws the offer."""
+        self.restore_banner.say(text, "Restore")
 
     def _choose_labels(self) -> None:
         self._wants_no_image = False
@@ -120,7 +115,7 @@ class LayerPicker(QWidget):
         self._wants_no_image = self.image is None
 
     def _list_images(self, chosen: Image | None) -> None:
-        """Offer all images, first those that the labels fit; none is needed for correcting."""
+        """List all images, fitting ones first, and the choice of none, which is enough for correcting."""
         images = [layer for layer in reversed(self._viewer.layers) if isinstance(layer, Image)]
         fitting = [image for image in images if self._fits(image)]
         _fill(self.image_box, [*fitting, *(image for image in images if image not in fitting)], chosen)

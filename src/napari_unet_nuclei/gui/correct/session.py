@@ -1,27 +1,35 @@
-"""One labels layer that is being corrected: its history, its queue and its table, which never disagree."""
+"""One labels layer under correction: its pixels, history, review queue and table stay consistent."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, Qt, QTimer, Signal
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtWidgets import QApplication
 
 from napari_unet_nuclei.core.corrections.history import Entry, History, PlaneEdit, Touched
+from napari_unet_nuclei.core.corrections.review import (
+    ACCEPT,
+    Review,
+    Verdicts,
+    boxes_after_edit,
+    candidates_after_edit,
+)
+from napari_unet_nuclei.core.corrections.stroke import Stroke
 from napari_unet_nuclei.core.errors import EditError, NucleiError
-from napari_unet_nuclei.core.labels.doubt import Candidate
+from napari_unet_nuclei.core.labels.doubt import Candidate, doubt
 from napari_unet_nuclei.core.labels.edit.edit import Edit
 from napari_unet_nuclei.core.labels.regions import united
-from napari_unet_nuclei.core.types import Region
-from napari_unet_nuclei.gui.correct.live_table import LiveTable
-from napari_unet_nuclei.gui.correct.look import candidates_job, look_again, planes_of, region_of, where
-from napari_unet_nuclei.gui.correct.review import ACCEPT, Review, Verdicts
-from napari_unet_nuclei.gui.correct.write import WrittenLabels, follow_steps, read_stroke, written
+from napari_unet_nuclei.core.progress import Advanced, Progress
+from napari_unet_nuclei.core.types import AnyArray, Index, Region
 from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
-from napari_unet_nuclei.gui.viewer.corrected_layer import CorrectedLayer, Index, corrected_layer
-from napari_unet_nuclei.gui.viewer.nuclei_table import accepted_in
+from napari_unet_nuclei.gui.viewer.corrected_layer import CorrectedLayer, corrected_layer
+from napari_unet_nuclei.gui.viewer.nuclei_table import KeptTable, accepted_in, measured_rows, table_job
 from napari_unet_nuclei.gui.widgets.rest_timer import rest_timer
 
 if TYPE_CHECKING:
@@ -29,11 +37,11 @@ if TYPE_CHECKING:
 
 
 REST = 300
-"""Milliseconds without other labels after which they are looked at."""
+"""Milliseconds without new labels after which they are examined: a slider that is dragged replaces them repeatedly."""
 
 
 class CorrectSession(QObject):
-    """Makes edits, takes them back, and listens to what napari's own tools do to the labels.
+    """Make, undo and redo edits of a labels layer, and record what napari's own tools paint in it.
 
     Parameters
     ----------
@@ -47,7 +55,7 @@ class CorrectSession(QObject):
     """
 
     changed = Signal()
-    """Nuclei, decisions on them, or what is known of them are others than before."""
+    """Nuclei, decisions, or the list of candidates have changed."""
 
     failed = Signal(object)
 
@@ -60,23 +68,27 @@ class CorrectSession(QObject):
         self.verdicts = Verdicts(accepted_in(self.corrected, layer.features))
         self.review = Review(self.verdicts, self._is_background)
         self.unsaved: dict[Index, int] = {}
-        """How often planes were changed since they were saved."""
-        self.worked: dict[Index, Region] = {}
-        """Where planes were changed, since ever."""
+        """Number of changes of each plane since it was saved."""
+        self.edited: dict[Index, Region] = {}
+        """Rectangle around all changes of each plane."""
+        self.saved_masks: dict[Index, int] = {}
+        """Checksums of the reviewed masks on disk."""
+        self._table: KeptTable | None = None
         self._next_id = 0
         self._is_writing = False
         self._wanted: list[Index] = []
         self._touched_since: list[tuple[Index, tuple[int, ...]]] = []
-        self._rest = rest_timer(self, self._look_again_at_all, REST)
-        self._looking = LatestJob()
+        self._strokes: list[Touched] = []
+        self._rest = rest_timer(self, self._examine_again, REST)
+        self._taking, self._showing = rest_timer(self, self._take_strokes), rest_timer(self, self._show_table)
+        self._looking, self._measuring = LatestJob(), LatestJob()
         self._looking.succeeded.connect(self._take_candidates)
-        self._looking.failed.connect(self.failed)
-        self._table = LiveTable(self.corrected, self.verdicts)
-        self._table.measured.connect(self._take_table)
-        self._table.failed.connect(self.failed)
+        self._measuring.succeeded.connect(self._take_table)
+        for job in (self._looking, self._measuring):
+            job.failed.connect(self.failed)
         for event, method in self._listeners():
             event.connect(method)
-        self._table.measure(self.corrected)
+        self._measuring.submit(table_job(self.corrected))
 
     @property
     def layer(self) -> Labels:
@@ -85,37 +97,38 @@ class CorrectSession(QObject):
 
     @property
     def is_busy(self) -> bool:
-        """True while candidates are looked for or the table is made."""
-        return self._looking.is_busy or self._table.is_busy or self._rest.isActive()
+        """True while candidates are searched or the table is measured."""
+        return self._looking.is_busy or self._measuring.is_busy or self._rest.isActive()
 
     @property
     def next_id(self) -> int:
-        """An id that no nucleus has, nor ever had here."""
+        """An id that no nucleus has or has had in this session."""
         if not self._next_id:
             self._next_id = max(int(self.corrected.view.max(initial=0)), 0) + 1
         return self._next_id
 
     def choose_image(self, image: Image | None) -> None:
-        """Take another image for the one that the labels belong to.
+        """Set the image that the labels belong to.
 
         Raises
         ------
         ImageShapeError
-            If it does not; nothing is changed then.
+            If it has another size; the session stays unchanged.
         """
         self.corrected = corrected_layer(self.layer, image)
         self.image = image
 
     def close(self) -> None:
-        """Listen no longer; the layer stays as it is."""
+        """Stop listening to the layer, which stays as it is."""
         for event, method in self._listeners():
             event.disconnect(method)
-        self._rest.stop()
-        self._looking.cancel()
-        self._table.close()
+        for timer in (self._rest, self._taking, self._showing):
+            timer.stop()
+        for job in (self._looking, self._measuring):
+            job.cancel()
 
     def look(self, index: Index) -> None:
-        """Have the candidates of a plane listed, if they are not yet; `changed` tells when they have come."""
+        """List the candidates of a plane in the background, unless they are known; `changed` announces them."""
         if not self.review.is_listed(index) and index not in self._wanted:
             self._wanted.append(index)
             self._look_at_next()
@@ -127,8 +140,8 @@ class CorrectSession(QObject):
         *,
         accepted: Iterable[int] | None = None,
         dismissed: Iterable[tuple[Index, Region]] = (),
-    ) -> None:
-        """Make an edit; the nuclei that it leaves count as accepted, or those that are given.
+    ) -> Entry:
+        """Apply an edit, and accept the given nuclei, by default those that the edit leaves.
 
         Raises
         ------
@@ -142,9 +155,10 @@ class CorrectSession(QObject):
         verdict = self.verdicts.verdict(change.box, [(index, nucleus) for nucleus in nuclei], dismissed)
         entry = Entry([change] if verdict.is_empty else [change, verdict], edit.title)
         self._write(lambda labels: self.history.make(labels, entry))
+        return entry
 
     def accept(self, index: Index, nuclei: Iterable[int], region: Region) -> None:
-        """Say that nuclei of a plane, which lie in a region, are right."""
+        """Accept nuclei of a plane that lie within a region."""
         self.decide(ACCEPT, index, region, [(index, nucleus) for nucleus in nuclei])
 
     def decide(
@@ -155,7 +169,7 @@ class CorrectSession(QObject):
         accepted: Iterable[tuple[Index, int]] = (),
         dismissed: Iterable[tuple[Index, Region]] = (),
     ) -> None:
-        """Decide on nuclei and places that lie in a region of a plane; `ACCEPT` and `DISMISS` are the titles."""
+        """Accept nuclei and dismiss places within a region of a plane, as one step of the history."""
         y0, y1, x0, x1 = region
         box = (*(slice(i, i + 1) for i in index), slice(y0, y1), slice(x0, x1))
         verdict = self.verdicts.verdict(box, accepted, dismissed)
@@ -163,30 +177,30 @@ class CorrectSession(QObject):
             self._write(lambda labels: self.history.make(labels, Entry([verdict], title)))
 
     def undo(self) -> Touched | None:
-        """Take the last step back; None where there is none.
+        """Undo the last step; return None where there is none.
 
         Raises
         ------
         EditError
-            If the labels were changed behind the history's back; it starts anew then.
+            If the labels were changed elsewhere; the history is cleared.
         """
         return self._step(self.history.undo)
 
     def redo(self) -> Touched | None:
-        """Make the step again that was taken back last; otherwise as `undo`."""
+        """Redo the step that was undone last; otherwise as `undo`."""
         return self._step(self.history.redo)
 
-    def _step(self, step: Callable[[WrittenLabels], Touched | None]) -> Touched | None:
+    def _step(self, step: Callable[[_PaintedLabels], Touched | None]) -> Touched | None:
         try:
             return self._write(step)
         except EditError:
             self.history.clear()
             raise
 
-    def _write(self, change: Callable[[WrittenLabels], Touched | None]) -> Touched | None:
+    def _write(self, change: Callable[[_PaintedLabels], Touched | None]) -> Touched | None:
         self._is_writing = True
         try:
-            with written(self.corrected) as labels:
+            with _painting(self.corrected) as labels:
                 touched = change(labels)
         finally:
             self._is_writing = False
@@ -195,38 +209,36 @@ class CorrectSession(QObject):
         return touched
 
     def _take(self, touched: Touched) -> None:
-        """Bring queue and table in line with what was changed."""
-        planes = planes_of(touched.box)
+        """Update queue and table after a change."""
         self._next_id = max([self.next_id, *(nucleus + 1 for nucleus in touched.ids)])
-        region = region_of(touched.box)
-        for index in planes:
+        region = touched.region
+        for index in touched.planes:
             self.unsaved[index] = self.unsaved.get(index, 0) + 1
-            self.worked[index] = united([region, self.worked.get(index, region)])
+            self.edited[index] = united([region, self.edited.get(index, region)])
             if touched.ids:
-                self._look_again(index, touched.ids, region)
+                self._examine(index, touched.ids, region)
             if touched.ids and self.is_busy:
                 self._touched_since.append((index, touched.ids))
-        self._table.show()
+        self._show_table()
         self.changed.emit()
 
-    def _look_again(self, index: Index, nuclei: Iterable[int], region: Region) -> None:
-        known = None
+    def _examine(self, index: Index, nuclei: Iterable[int], region: Region) -> None:
+        """Update candidates and rows of nuclei that were changed within a region."""
+        corrected, plane = self.corrected, self.corrected.view[index]
+        boxes = boxes_after_edit(plane, nuclei, region, self.review.boxes(index, nuclei))
         if self.review.is_listed(index):
-            candidates = [self.review.find(index, nucleus) for nucleus in nuclei]
-            known = {one.id: one.box for one in candidates if one is not None}
-        boxes = where(self.corrected.view[index], nuclei, region, known)
-        if self.review.is_listed(index):
-            self.review.update(index, nuclei, look_again(self.corrected, index, boxes))
-        self._table.update(index, nuclei, boxes)
+            found = candidates_after_edit(plane, corrected.maps(index), corrected.thresholds, index, boxes)
+            self.review.update(index, nuclei, found)
+        if self._table is not None:
+            rows = measured_rows(corrected, list(self._table.table.columns), index, boxes)
+            self._table = self._table.with_rows(corrected, index, nuclei, rows)
 
     def _is_background(self, candidate: Candidate) -> bool:
         return bool(self.corrected.view[(*candidate.plane, *map(round, candidate.centre))] <= 0)
 
     def _look_at_next(self) -> None:
         if self._wanted and not self._looking.is_busy and not self._rest.isActive():
-            index = self._wanted[0]
-            job = candidates_job(self.corrected, index)
-            self._looking.submit(lambda progress: (index, job(progress)))
+            self._looking.submit(_candidates_job(self.corrected, self._wanted[0]))
 
     def _take_candidates(self, found: tuple[Index, tuple[Candidate, ...]]) -> None:
         index, candidates = found
@@ -236,41 +248,60 @@ class CorrectSession(QObject):
         self._look_at_next()
         self.changed.emit()
 
-    def _take_table(self) -> None:
+    def _take_table(self, table: KeptTable) -> None:
+        self._table = table
         self._catch_up(self._touched_since)
-        self._table.show()
+        self._show_table()
         self.changed.emit()
 
     def _catch_up(self, touched: list[tuple[Index, tuple[int, ...]]]) -> None:
-        """Look again at nuclei that were touched while a job looked at how they were before."""
+        """Update nuclei that were changed while a job examined their earlier state."""
         height, width = self.corrected.labels.shape[-2:]
         for index, nuclei in touched:
-            self._look_again(index, nuclei, (0, height, 0, width))
+            self._examine(index, nuclei, (0, height, 0, width))
         if not self.is_busy:
             self._touched_since.clear()
+
+    def _show_table(self) -> None:
+        """Write the table to the layer's features."""
+        if self._table is not None:
+            self._is_writing = True
+            self.layer.features = self._table.features(self.corrected, self.verdicts.accepted)
+            self._is_writing = False
 
     def _listeners(self) -> list[tuple[Any, Callable[..., None]]]:
         events = self.layer.events
         return [
             (events.paint, self._note_stroke),
             (events.set_data, self._note_refresh),
-            (events.data, self._note_other_labels),
+            (events.data, self._note_new_labels),
+            (events.features, self._note_features),
         ]
 
     def _note_stroke(self, event: Any) -> None:
-        """Record what napari's own tools painted; they may report it before they have written the last pixels."""
-        stroke = None if self._is_writing else read_stroke(self.corrected, event.value)
+        """Record a stroke of napari's own tools."""
+        if self._is_writing:
+            return
+        place = self.corrected.labels.place
+        stroke = Stroke.of_paint(event.value, self.layer.data.shape, place.order)
         if stroke is not None:
-            QTimer.singleShot(0, partial(self._take, self.history.push(Entry([stroke], stroke.title))))
+            # napari reports single calls before it writes their pixels: examine them in the next turn of the event loop
+            self._strokes.append(self.history.push(Entry([stroke], stroke.title)))
+            self._taking.start()
+
+    def _take_strokes(self) -> None:
+        strokes, self._strokes = self._strokes, []
+        for touched in strokes:
+            self._take(touched)
 
     def _note_refresh(self, _event: object) -> None:
-        """Notice napari's own undo, which may run while the dock does not take the key."""
+        """Notice napari's own undo, which the user can reach while the dock does not take the key."""
         is_drawing = QApplication.mouseButtons() != Qt.MouseButton.NoButton
-        if not self._is_writing and not is_drawing and follow_steps(self.history, self.corrected.view):
-            self._start_anew()
+        if not self._is_writing and not is_drawing and self.history.follow(self.corrected.view):
+            self._start_over()
 
-    def _note_other_labels(self, _event: object) -> None:
-        """Begin with other labels as if they had just been chosen."""
+    def _note_new_labels(self, _event: object) -> None:
+        """Start over when the layer gets another array."""
         try:
             self.corrected = corrected_layer(self.layer, self.image)
         except NucleiError as error:
@@ -280,19 +311,92 @@ class CorrectSession(QObject):
         self.verdicts.accepted.clear()
         self.verdicts.dismissed.clear()
         self._next_id = 0
-        self._start_anew()
+        self._start_over()
 
-    def _start_anew(self) -> None:
-        """Forget what is known of all nuclei, and look again when the labels rest: a slider changes them in a row."""
+    def _note_features(self, _event: object) -> None:
+        """Restore the table where others clear the features, and adopt theirs where they replace them."""
+        if self._is_writing:
+            return
+        if self.layer.features.empty:
+            self._showing.start()
+        else:
+            self._measuring.submit(table_job(self.corrected))
+
+    def _start_over(self) -> None:
+        """Forget all nuclei, and examine them again once the labels rest."""
         planes, wanted = self.corrected.plane_indices, self._wanted
         self._wanted = [index for index in planes if self.review.is_listed(index) or index in wanted]
         self.review.clear()
         self._looking.cancel()
         self._touched_since.clear()
-        self._table.forget()
+        self._table = None
         self._rest.start()
         self.changed.emit()
 
-    def _look_again_at_all(self) -> None:
-        self._table.measure(self.corrected)
+    def _examine_again(self) -> None:
+        self._measuring.submit(table_job(self.corrected))
         self._look_at_next()
+
+
+def _candidates_job(
+    corrected: CorrectedLayer, index: Index
+) -> Callable[[Progress], tuple[Index, tuple[Candidate, ...]]]:
+    """Return the job that lists all candidates of a plane, which is copied now, in the window's thread."""
+    plane, maps, thresholds = corrected.view[index].copy(), corrected.maps(index), corrected.thresholds
+
+    def job(progress: Progress) -> tuple[Index, tuple[Candidate, ...]]:
+        progress.report(Advanced(0.0, "looking for doubtful nuclei"))
+        return index, tuple(replace(candidate, plane=index) for candidate in doubt(plane, maps, thresholds))
+
+    return job
+
+
+class _PaintedLabels:
+    """Labels (leading axes, Y, X) whose assignments go through napari, which then redraws only the changed pixels."""
+
+    def __init__(self, corrected: CorrectedLayer) -> None:
+        self._corrected = corrected
+        self._view: AnyArray = corrected.view
+        self.shape: tuple[int, ...] = self._view.shape
+        self.dtype: np.dtype[Any] = self._view.dtype
+        self.ndim: int = self._view.ndim
+        self.is_changed = False
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._view[key]
+
+    def __setitem__(self, key: tuple[Any, ...], value: Any) -> None:
+        old = self._view[key]
+        new = np.broadcast_to(np.asarray(value, self.dtype), old.shape)
+        changed = old != new
+        if not changed.any():
+            return
+        if all(isinstance(part, np.ndarray) for part in key):
+            indices = tuple(part[changed] for part in key)
+        else:
+            indices = _indices(key, changed)
+        self.is_changed = True
+        self._corrected.layer.data_setitem(self._corrected.layer_indices(indices), new[changed])
+
+
+@contextmanager
+def _painting(corrected: CorrectedLayer) -> Iterator[_PaintedLabels]:
+    """Give labels to write to; other listeners receive all writes as one stroke."""
+    layer, labels = corrected.layer, _PaintedLabels(corrected)
+    try:
+        with layer.block_history():
+            yield labels
+    finally:
+        if labels.is_changed:
+            # napari's own undo would write ids from before the edit. Making a layer uneditable clears its undo steps.
+            mode = layer.mode
+            layer.editable = False
+            layer.editable = True
+            layer.mode = mode
+
+
+def _indices(key: tuple[int | slice, ...], changed: NDArray[np.bool_]) -> tuple[NDArray[np.int64], ...]:
+    """Return indices along all axes of the changed pixels of a box."""
+    places = iter(np.nonzero(changed))
+    count = np.count_nonzero(changed)
+    return tuple(next(places) + part.start if isinstance(part, slice) else np.full(count, part) for part in key)

@@ -1,4 +1,4 @@
-"""Finds out before a run what it would learn from: how many nuclei teach and judge, or why something cannot be used."""
+"""Check the choice before a run: how many nuclei train and judge the model, and what cannot be used and why."""
 
 from __future__ import annotations
 
@@ -21,39 +21,39 @@ from napari_unet_nuclei.core.types import Labels, Mask
 from napari_unet_nuclei.gui.finetune.rows import Row
 
 Key = Row | str
-"""A plane of open layers, or the name of a kept correction."""
+"""A plane of open layers, or the name of a saved correction."""
 
 SHORT_KINDS: dict[ImageKind, str] = {"fluorescence": "bright on dark", "brightfield": "dark on bright"}
-"""Kinds of image as a list has room for them."""
+"""Kinds of image, short enough for the list."""
 
-WHAT_TO_DO = "It is not learnt from until you choose how it is read, correct its labels, or tick it all the same."
+WHAT_TO_DO = "It is left out until you choose how it is read, correct its labels, or tick it anyway."
 
 NOTHING_CHOSEN = "Tick at least one row with corrected nuclei."
-SAME_IMAGE = "'{}' is the same image as '{}', so nuclei that teach would judge as well: untick one of them."
+SAME_IMAGE = "'{}' is the same image as '{}', so the same nuclei would train and judge the model: untick one of them."
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What is to be found out.
+    """A choice to check.
 
     Attributes
     ----------
     drawn : mapping
-        Planes of open layers by their rows; the error, where one cannot be used.
+        Corrections of open layers by row; the error where one cannot be used.
     ticked : frozenset
-        Rows, and names of kept corrections, that are to be learnt from.
+        Rows and names of saved corrections to learn from.
     form : InputForm
-        What the model takes.
+        Input of the model.
     seed : int
-        Decides which nuclei judge.
+        Determines which nuclei are held out.
     folder : Path
-        Where corrections are kept.
+        Folder of saved corrections.
     reference : Path, optional
-        Where labelled images for the comparison are.
+        Folder of labelled images for the comparison.
     kinds : mapping
-        Kinds of image that the user chose for kept corrections.
+        Kinds of image that the user chose for saved corrections.
     watched : frozenset
-        Names of kept corrections that are looked at although they are not ticked.
+        Names of saved corrections to check although they are not ticked.
     """
 
     drawn: Mapping[Row, Correction | NucleiError]
@@ -68,20 +68,20 @@ class Asked:
 
 @dataclass(frozen=True)
 class Found:
-    """What was found out of a row or of a kept correction.
+    """Outcome for a row or a saved correction.
 
     Attributes
     ----------
     nuclei : int
-        Reviewed ones.
+        Number of reviewed nuclei.
     problem : str
         Why it cannot be used; empty where it can.
     reviewed : bool
-        False where it only waits for somebody to say what was reviewed.
+        False where the only problem is that nothing was marked as reviewed.
     kind : {"fluorescence", "brightfield"}, optional
-        How its image is read; None where nobody knows yet.
+        How its image is read; None where unknown.
     doubt : str
-        Why that may be wrong, or labels and image may not belong together; empty where all is well.
+        Why the reading may be wrong, or labels and image may not belong together; empty if all is well.
     """
 
     nuclei: int = 0
@@ -92,21 +92,21 @@ class Found:
 
     @property
     def reading(self) -> str:
-        """How its image is read, in a few words."""
+        """How its image is read, for the list."""
         if self.kind is None:
             return ""
         return f"⚠ {SHORT_KINDS[self.kind]}" if self.doubt else SHORT_KINDS[self.kind]
 
     @property
     def sentence(self) -> str:
-        """What is wrong, and what can be done about it; empty where all is well."""
+        """What is wrong and what to do about it; empty if all is well."""
         if self.problem or not self.doubt:
             return self.problem
         return f"{self.doubt[0].upper()}{self.doubt[1:]}. {WHAT_TO_DO}"
 
     @property
     def text(self) -> str:
-        """How it stands with it, in a few words."""
+        """Number of nuclei or problem, for the list."""
         if not self.problem:
             return count_text(self.nuclei)
         return "⚠ cannot be used" if self.reviewed else "not reviewed"
@@ -114,18 +114,18 @@ class Found:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What a run would learn from.
+    """Outcome of a check: what a run would learn from.
 
     Attributes
     ----------
     rows : mapping
-        By row, or by the name of a kept correction.
+        Outcomes by row or name of a saved correction.
     entries : tuple of CorrectionEntry
-        What is kept, but for what is open in a ticked row.
+        Saved corrections, except for those whose image is open in a ticked row.
     training, judging : int
-        Nuclei.
+        Number of nuclei.
     problem : str
-        Why nothing can be run; empty where it can.
+        Why nothing can be run; empty if it can.
     """
 
     rows: Mapping[Key, Found] = field(default_factory=dict)
@@ -136,7 +136,7 @@ class Outlook:
 
     @property
     def sentence(self) -> str:
-        """How many nuclei teach and judge, for people."""
+        """Number of nuclei that train and judge, as a sentence."""
         if self.problem:
             return ""
         text = f"{count_text(self.training)} to learn from, {self.judging:,} held out to judge with."
@@ -147,14 +147,14 @@ class Outlook:
 
 @dataclass(frozen=True)
 class _Plane:
-    """Labels as they are learnt, and where they can be trusted."""
+    """Labels as they are learned, and where they can be trusted."""
 
     labels: Labels
     reviewed: Mask | None
 
 
 def count_text(count: int) -> str:
-    """Return a number of nuclei for people."""
+    """Return a number of nuclei as text."""
     return "1 nucleus" if count == 1 else f"{count:,} nuclei"
 
 
@@ -169,7 +169,7 @@ class _Reading:
 
 @dataclass(frozen=True)
 class _Hashed:
-    """Hash of a plane: of which array, and what the plane is called."""
+    """Hash of a plane, with the array and name that it belongs to."""
 
     base: object
     name: str
@@ -177,21 +177,21 @@ class _Hashed:
 
 
 class Checker:
-    """Answers what is asked; it remembers what it has read from disk, and how images look that are still the same."""
+    """Check choices; files and hashes of unchanged images are read only once."""
 
     def __init__(self) -> None:
         self._read: dict[tuple[str, InputForm, ChosenKind | None], tuple[_Plane, _Reading]] = {}
         self._hashes: dict[Row, _Hashed] = {}
 
     def job(self, asked: Asked) -> Callable[[Progress], Outlook]:
-        """Return the job that finds out, for a thread."""
+        """Return the job that checks a choice."""
 
         def job(progress: Progress) -> Outlook:
-            return self._find_out(asked, progress)
+            return self._check(asked, progress)
 
         return job
 
-    def _find_out(self, asked: Asked, progress: Progress) -> Outlook:
+    def _check(self, asked: Asked, progress: Progress) -> Outlook:
         found: dict[Key, Found] = {}
         planes: dict[Key, _Plane] = {}
         open_images: set[str] = set()
@@ -225,10 +225,10 @@ class Checker:
                 found[entry.name] = Found(count, reading.problem, kind=reading.kind, doubt=reading.doubt)
             except NucleiError as error:
                 found[entry.name] = Found(problem=str(error))
-        return _summed(Outlook(found, entries), asked, planes)
+        return _with_counts(Outlook(found, entries), asked, planes)
 
     def _kept(self, asked: Asked, entry: CorrectionEntry) -> tuple[_Plane, _Reading]:
-        """Read a kept correction; the names of its files change with what is in them."""
+        """Read a saved correction, once: the names of its files change with their contents."""
         kind = asked.kinds.get(entry.name)
         key = (entry.labels, asked.form, kind)
         if key not in self._read:
@@ -238,7 +238,7 @@ class Checker:
         return self._read[key]
 
     def _hash(self, row: Row, drawn: Correction) -> str:
-        """Hash an image once, for as long as it is the same plane of the same array."""
+        """Hash an image, once for as long as it is the same plane of the same array."""
         known = self._hashes.get(row)
         base = getattr(drawn.image, "base", None)
         if known is None or base is None or known.base is not base or known.name != drawn.name:
@@ -246,8 +246,8 @@ class Checker:
         return known.digest
 
 
-def _summed(outlook: Outlook, asked: Asked, planes: Mapping[Key, _Plane]) -> Outlook:
-    """Count the parts of all that is ticked, or say why nothing can be run."""
+def _with_counts(outlook: Outlook, asked: Asked, planes: Mapping[Key, _Plane]) -> Outlook:
+    """Count the nuclei of all ticked lines, or state why nothing can be run."""
     chosen = [key for key in outlook.rows if key in asked.ticked]
     if not chosen:
         return outlook
@@ -264,7 +264,7 @@ def _summed(outlook: Outlook, asked: Asked, planes: Mapping[Key, _Plane]) -> Out
 
 
 def _read(correction: Correction, form: InputForm) -> _Reading:
-    """Find out how an image is read, or why a model cannot read it."""
+    """Determine how a model reads an image, or why it cannot."""
     try:
         reader, doubt = open_input(correction, form)
     except NucleiError as error:

@@ -1,15 +1,16 @@
-"""What a model is to learn from: suggested from the open layers, added by hand, or kept from earlier."""
+"""The corrections to learn from: suggested from the open layers, added by hand, or saved earlier."""
 
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.layers import Labels
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QPushButton, QTreeWidgetItem, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.corrections.correction import Correction
 from napari_unet_nuclei.core.corrections.store import remove_correction
@@ -20,8 +21,8 @@ from napari_unet_nuclei.core.segment.remedy import KIND_NAMES
 from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.gui.finetune.check import SAME_IMAGE, Asked, Checker, Key, Outlook
 from napari_unet_nuclei.gui.finetune.detail import RowDetail
-from napari_unet_nuclei.gui.finetune.list import CorrectionList, Listed
 from napari_unet_nuclei.gui.finetune.rows import (
+    LayerWatch,
     Pixels,
     Plane,
     Row,
@@ -32,11 +33,11 @@ from napari_unet_nuclei.gui.finetune.rows import (
     suggest_rows,
     take_down,
 )
-from napari_unet_nuclei.gui.finetune.watch import LayerWatch
 from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
 from napari_unet_nuclei.gui.viewer.corrected_layer import correction_name
 from napari_unet_nuclei.gui.widgets.choice_box import choice_box
 from napari_unet_nuclei.gui.widgets.confirm import is_sure
+from napari_unet_nuclei.gui.widgets.row_list import RowList
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
 if TYPE_CHECKING:
@@ -47,26 +48,90 @@ KINDS: dict[ChosenKind, str] = {
     "fluorescence": KIND_NAMES["fluorescence"],
     "brightfield": KIND_NAMES["brightfield"],
 }
-"""Kinds of image that a row can be given."""
+"""Kinds of image that can be chosen for a row."""
 
 HINT = (
-    "Open an image, segment it and correct the labels; tell with 'Reviewed' what of them can be trusted. "
-    "What lies outside is never learnt from."
+    "Open an image, segment it and correct the labels; mark with 'Reviewed' which of them can be trusted. "
+    "The model never learns from anything else."
 )
 
 
+@dataclass(frozen=True)
+class Listed:
+    """One line of the list; `Row` or the name of a saved correction is its key."""
+
+    key: Key
+    title: str
+    state: str
+    tooltip: str
+    ticked: bool
+    reading: str = ""
+
+
+class CorrectionList(RowList):
+    """Lines with tick boxes; one of them is selected."""
+
+    chosen = Signal()
+    """Another line is selected."""
+
+    tick_changed = Signal(object, bool)
+    """The user ticked or unticked the line of this key."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(["Learn from", "Reviewed", "Read as"], parent)
+        self._lines: tuple[Listed, ...] = ()
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.currentItemChanged.connect(self.chosen)
+        self.itemChanged.connect(self._note_tick)
+
+    def key(self) -> Key | None:
+        """Return the key of the selected line; None where there is none."""
+        item = self.currentItem()
+        return None if item is None else self._lines[self.indexOfTopLevelItem(item)].key
+
+    def choose(self, key: Key) -> None:
+        """Select the line of a key, if there is one."""
+        row = next((row for row, line in enumerate(self._lines) if line.key == key), -1)
+        if row >= 0:
+            self.setCurrentItem(self.topLevelItem(row))
+
+    def set_lines(self, lines: Sequence[Listed]) -> None:
+        """Show other lines; the selected key stays selected, else the first one is."""
+        if tuple(lines) == self._lines:
+            return
+        before = self.key()
+        self._lines = tuple(lines)
+        self.blockSignals(True)
+        self.clear()
+        for line in lines:
+            item = QTreeWidgetItem(self, [line.title, line.state, line.reading])
+            item.setCheckState(0, Qt.CheckState.Checked if line.ticked else Qt.CheckState.Unchecked)
+            for column in range(3):
+                item.setToolTip(column, line.tooltip)
+        row = next((row for row, line in enumerate(lines) if line.key == before), 0)
+        self.setCurrentItem(self.topLevelItem(row))
+        self.blockSignals(False)
+        self.fit_height()
+        if self.key() != before:
+            self.chosen.emit()
+
+    def _note_tick(self, item: QTreeWidgetItem) -> None:
+        key = self._lines[self.indexOfTopLevelItem(item)].key
+        self.tick_changed.emit(key, item.checkState(0) == Qt.CheckState.Checked)
+
+
 class CorrectionsPanel(QWidget):
-    """Rows of corrected labels to be ticked, and how many nuclei they make.
+    """List of corrected labels to choose from, and the number of nuclei in them.
 
     Parameters
     ----------
     viewer : napari.Viewer
     folder : Path
-        Where corrections are kept.
+        Folder of saved corrections.
     """
 
     changed = Signal()
-    """Something else would be learnt from, or it is known now how many nuclei that are."""
+    """The choice or the number of nuclei has changed."""
 
     failed = Signal(object)
 
@@ -91,11 +156,11 @@ class CorrectionsPanel(QWidget):
         self.list = CorrectionList()
         self.detail = RowDetail(viewer)
         self.add_button = QPushButton("Add row")
-        self.add_button.setToolTip("Learn from another labels layer, or from another plane of the same.")
+        self.add_button.setToolTip("Learn from another labels layer, or from another plane of the same one.")
         self.remove_button = QPushButton("Remove")
         self.kind_box = choice_box(
-            "How the image of this row is read. Automatic goes by the labels:\n"
-            "are pixels inside nuclei brighter or darker than those just outside?"
+            "How the image of this row is read. Automatic compares the pixels inside the nuclei\n"
+            "with those just outside: are they brighter or darker?"
         )
         for kind, title in KINDS.items():
             self.kind_box.addItem(title, kind)
@@ -133,17 +198,17 @@ class CorrectionsPanel(QWidget):
 
     @property
     def is_checking(self) -> bool:
-        """True while the numbers are not those of what is chosen."""
+        """True while the numbers do not reflect the choice yet."""
         return self._watch.is_stirred or self._checking.is_busy
 
     def ask(self, form: InputForm, seed: int, reference: Path | None) -> None:
-        """Take into account what the model reads, how nuclei are held out, and what it is compared on."""
+        """Set the input of the model, the seed for holding out nuclei, and the folder of reference images."""
         if (form, seed, reference) != self._asked:
             self._asked = (form, seed, reference)
             self._watch.stir()
 
     def copied(self) -> tuple[Correction, ...]:
-        """Copy all open planes that are ticked; call it in the window's thread.
+        """Copy all ticked planes of open layers; call it in the window's thread.
 
         Raises
         ------
@@ -160,15 +225,15 @@ class CorrectionsPanel(QWidget):
         )
 
     def kept(self) -> tuple[str, ...]:
-        """Names of the corrections from earlier that are ticked."""
+        """Return the names of the saved corrections that are ticked."""
         return tuple(entry.name for entry in self.outlook.entries if self._is_ticked(entry.name))
 
     def kinds(self) -> dict[str, ChosenKind]:
-        """Kinds of image that were chosen for corrections from earlier, by their names."""
+        """Return the kinds of image that were chosen for saved corrections, by name."""
         return {key: kind for key, kind in self._kinds.items() if isinstance(key, str)}
 
     def left_out(self) -> tuple[str, ...]:
-        """Say what is not learnt from because labels and kind of image disagree: title and reason."""
+        """Return title and reason of all that is left out because labels and kind of image disagree."""
         return tuple(
             f"{key if isinstance(key, str) else row_title(key, self._viewer)}: {found.doubt}"
             for key, found in self.outlook.rows.items()
@@ -176,7 +241,7 @@ class CorrectionsPanel(QWidget):
         )
 
     def refresh(self) -> None:
-        """Look at all layers anew, and count in a moment."""
+        """List all layers again, and count their nuclei in the background."""
         self._own = [row for row in self._own if row.is_open(self._viewer)]
         suggested = [row for row in suggest_rows(self._viewer) if row not in self._left_out]
         rows = [*suggested, *(row for row in self._own if row not in suggested)]
@@ -193,7 +258,7 @@ class CorrectionsPanel(QWidget):
         self.changed.emit()
 
     def _take_down(self, row: Row, taken: dict[Row, Plane]) -> Correction | NucleiError:
-        """Take down a row, unless its pixels are in a ticked one already; remember its plane where it is ticked."""
+        """Return the correction of a row, or an error if its pixels are taken; add its plane if it is ticked."""
         try:
             plane = find_plane(row, self._viewer)
             drawn = take_down(plane, self._viewer, self._pixels)
@@ -207,11 +272,11 @@ class CorrectionsPanel(QWidget):
         return self._told(row, drawn)
 
     def _told(self, row: Row, correction: Correction) -> Correction:
-        """Return a correction with the kind of image that the user chose for its row."""
+        """Return a correction with the kind of image that was chosen for its row."""
         return as_kind(correction, self._kinds[row]) if row in self._kinds else correction
 
     def _is_ticked(self, key: Key) -> bool:
-        """Tell whether something is to be learnt from: as the user said, else where it was reviewed."""
+        """Return whether to learn from a line: as the user ticked it, by default if it is usable."""
         usable = isinstance(key, Row) and isinstance(self._drawn.get(key), Correction)
         return self._ticks.get(key, usable)
 
@@ -220,16 +285,16 @@ class CorrectionsPanel(QWidget):
         self._watch.stir()
 
     def _choose_kind(self) -> None:
-        """Read the image of the chosen line as the user says."""
+        """Set the kind of image of the selected line."""
         key = self.list.key()
         if key is not None:
             self._kinds[key] = self.kind_box.currentData()
             self._watch.stir()
 
     def _object(self) -> bool:
-        """Untick what labels and image disagree about, once for every reason, and tell whether anything was changed.
+        """Untick lines whose labels and image disagree, and tick resolved ones again; return whether any was changed.
 
-        Whoever ticks it again means it. What is in order again is ticked again.
+        A line is unticked only once for each reason, so that the user can insist.
         """
         changed = False
         for key, found in self.outlook.rows.items():
@@ -244,17 +309,17 @@ class CorrectionsPanel(QWidget):
         return changed
 
     def _add(self) -> None:
-        """Add a row for the labels that are selected in the layer list, or else for the uppermost ones."""
+        """Add a row for the active labels layer, or else for the topmost one."""
         labels = [layer for layer in self._viewer.layers if isinstance(layer, Labels)]
         active = self._viewer.layers.selection.active
         chosen = active if active in labels else next(reversed(labels), None)
         row = Row(chosen, None if chosen is None else image_for(self._viewer, chosen))
-        with contextlib.suppress(NucleiError):  # the row says what is missing
+        with contextlib.suppress(NucleiError):  # the row shows what is missing
             row = replace(row, plane=find_plane(row, self._viewer).index)
         self._put(row)
 
     def _replace(self, row: Row) -> None:
-        """Put a row into the place of the chosen one."""
+        """Replace the selected row."""
         before = self.list.key()
         if isinstance(before, Row):
             self._leave_out(before)
@@ -272,14 +337,14 @@ class CorrectionsPanel(QWidget):
         self._own = [one for one in self._own if one != row]
 
     def _remove(self) -> None:
-        """Take the chosen row off the list; what was kept earlier is deleted after a question."""
+        """Remove the selected row from the list; delete a saved correction after asking."""
         key = self.list.key()
         if isinstance(key, Row):
             self._leave_out(key)
         elif isinstance(key, str) and is_sure(
             self,
             "Remove correction",
-            f"Delete the kept correction '{key}'?",
+            f"Delete the saved correction '{key}'?",
             "Its image, labels and reviewed region are deleted from this computer.",
             "Delete",
         ):
@@ -298,9 +363,9 @@ class CorrectionsPanel(QWidget):
         self.changed.emit()
 
     def _list(self) -> None:
-        """Show rows and kept corrections with what is known of them."""
+        """Show rows and saved corrections with what is known of them."""
         rows = [self._line(row, row_title(row, self._viewer), "") for row in self._drawn]
-        kept = [self._line(entry.name, entry.name, f"kept {entry.saved[:10]}") for entry in self.outlook.entries]
+        kept = [self._line(entry.name, entry.name, f"saved {entry.saved[:10]}") for entry in self.outlook.entries]
         self.list.set_lines([*rows, *kept])
         self._show_chosen()
 
@@ -311,13 +376,13 @@ class CorrectionsPanel(QWidget):
         return Listed(key, title, text, tooltip, self._is_ticked(key), reading)
 
     def _show_chosen(self) -> None:
-        """Show what can be changed about the chosen line."""
+        """Show the options of the selected line."""
         key = self.list.key()
         self.remove_button.setEnabled(key is not None)
         kept = isinstance(key, str)
         self.remove_button.setText("Delete…" if kept else "Remove")
         self.remove_button.setToolTip(
-            "Delete this kept correction from the disk, after a question." if kept else "Take this row off the list."
+            "Delete this saved correction from the disk, after asking." if kept else "Remove this row from the list."
         )
         self.detail.setVisible(isinstance(key, Row))
         if isinstance(key, Row):
@@ -329,4 +394,4 @@ class CorrectionsPanel(QWidget):
         self.reason_label.setText(HINT if key is None else found.sentence if found else "")
         self.sentence_label.setText(self.outlook.sentence)
         for label in (self.reason_label, self.sentence_label):
-            label.setVisible(bool(label.text()))
+            label.setVisible(label.text() != "")

@@ -1,4 +1,4 @@
-"""The chosen row of corrected labels: which layers, which plane, and what of it was reviewed."""
+"""The selected row of corrected labels: its layers, its plane, and the part of it that was reviewed."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from napari import Viewer
 
 DRAWING = "add_polygon"
-"""Mode of a shapes layer in which a region is drawn."""
+"""Mode of a shapes layer for drawing a region."""
 
 
 class RowDetail(QWidget):
-    """Shows one row and lets the user change it.
+    """Show one row and let the user change it.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class RowDetail(QWidget):
     """
 
     row_changed = Signal(object)
-    """The user wants this `Row` in place of the one that is shown."""
+    """The user replaces the shown row by this `Row`."""
 
     def __init__(self, viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -41,13 +41,15 @@ class RowDetail(QWidget):
         self.image_box = choice_box("The image layer that the labels belong to.")
         self.plane_label = QLabel()
         self.plane_button = QPushButton("Take shown plane")
-        self.plane_button.setToolTip("Learn from the plane that the viewer shows now, wherever the sliders go later.")
+        self.plane_button.setToolTip(
+            "Learn from the plane that the viewer shows now, even if it shows another one later."
+        )
         self.whole_box = QCheckBox("whole plane")
-        self.whole_box.setToolTip("Every nucleus of this plane is labelled as it should be: all of it can be trusted.")
+        self.whole_box.setToolTip("Every nucleus of this plane is labelled correctly, and none is missing.")
         self.draw_button = QPushButton("Draw region")
         self.draw_button.setToolTip(
-            "Draw round what you corrected, in the layer 'Reviewed': click corner after corner, double-click to end.\n"
-            "What lies outside is never learnt from."
+            "Draw around what you corrected, in the layer 'Reviewed': click each corner, double-click to finish.\n"
+            "The model never learns from what lies outside."
         )
         self._layout = QFormLayout(self)
         self._lay_out()
@@ -96,11 +98,11 @@ class RowDetail(QWidget):
         self.row_changed.emit(replace(self._row, image=self.image_box.currentData()))
 
     def _take_plane(self) -> None:
-        """Pin the plane that is shown."""
+        """Choose the plane that is shown for good."""
         try:
             shown = find_plane(replace(self._row, plane=None), self._viewer)
         except NucleiError:
-            return  # the row says that no plane is shown
+            return  # the row already shows that there is no plane
         self.row_changed.emit(replace(self._row, plane=shown.index))
 
     def _mark(self, whole: bool) -> None:
@@ -108,7 +110,7 @@ class RowDetail(QWidget):
             mark_plane(self._plane.corrected.layer, self._plane.index, reviewed=whole)
 
     def _draw(self) -> None:
-        """Make the layer *Reviewed* ready to be drawn in."""
+        """Start drawing in the layer *Reviewed*."""
         if self._plane is None:
             return
         layer = add_reviewed_layer(self._viewer, self._plane.corrected.layer)

@@ -1,31 +1,34 @@
-"""The dock *Fine-tune*: corrected layers in, a better model out, and the proof before it is kept."""
+"""The dock *Fine-tune*: corrected layers in, a better model out, and proof of it before it is kept."""
 
-# Annotations are not deferred here: napari finds out by them that it has to give its viewer.
+# Annotations are not deferred here: napari reads them to find out that it has to pass its viewer.
 
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Labels
 from napari.utils.theme import get_theme
-from qtpy.QtWidgets import QTabWidget, QVBoxLayout
+from qtpy.QtWidgets import QGridLayout, QLabel, QTabWidget, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.corrections.store import corrections_folder
 from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.core.finetune.request import Lesson
 from napari_unet_nuclei.core.finetune.undecided import discard, keep, list_undecided, undecided_folder
 from napari_unet_nuclei.core.model.registry import ModelEntry, default_registry
-from napari_unet_nuclei.core.progress import Progress
+from napari_unet_nuclei.core.progress import Advanced, EpochDone, Event, Preview, Progress
 from napari_unet_nuclei.gui.finetune.corrections import CorrectionsPanel
-from napari_unet_nuclei.gui.finetune.course import TrainingCourse
-from napari_unet_nuclei.gui.finetune.form import FinetuneForm
-from napari_unet_nuclei.gui.finetune.job import FinetuneAnswer, finetune_job, rank_job, save_job
-from napari_unet_nuclei.gui.finetune.remembered import FinetuneChoices, recall, remember
+from napari_unet_nuclei.gui.finetune.form import FinetuneChoices, FinetuneForm, recall, remember
 from napari_unet_nuclei.gui.finetune.result import ResultPanel
 from napari_unet_nuclei.gui.finetune.rows import provenance
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.viewer.dock import Dock
-from napari_unet_nuclei.gui.widgets.loss_plot import PlotColours
+from napari_unet_nuclei.gui.widgets.loss_plot import LossPlot, PlotColours
+from napari_unet_nuclei.gui.widgets.picture import PictureView
 from napari_unet_nuclei.gui.widgets.scroll_column import ScrollColumn
 from napari_unet_nuclei.gui.widgets.titled import titled
+from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
 if TYPE_CHECKING:
     import napari
@@ -33,12 +36,77 @@ if TYPE_CHECKING:
     from napari_unet_nuclei.core.finetune.bases import RankedBase
     from napari_unet_nuclei.core.finetune.from_layers import Taught
 
-LEARN, COURSE, RESULT = range(3)
+LEARN, TRAINING, RESULT = range(3)
 """Tabs, from the left."""
+
+WAITING = "The curves start with the first epoch. Cancel discards everything, Finish keeps the best model so far."
+
+
+@dataclass(frozen=True)
+class FinetuneAnswer:
+    """Result of a run.
+
+    Attributes
+    ----------
+    taught : Taught
+    devices : tuple of str
+        Devices of this computer, the preferred one first.
+    """
+
+    taught: "Taught"
+    devices: tuple[str, ...]
+
+
+class TrainingView(QWidget):
+    """Live curves, and a held-out crop as corrected and as the network finds it, of the current or last training."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.plot = LossPlot()
+        self.hint_label = Sentence(WAITING)
+        self.truth_view, self.found_view = PictureView("held-out crop, corrected"), PictureView("held-out crop, found")
+        self.truth_label, self.found_label = QLabel("corrected"), QLabel()
+        tooltip = "A part of the image that is held out from training. What was not reviewed is dark."
+        pictures = QGridLayout()
+        pictures.setSpacing(4)
+        for column, (view, label) in enumerate(
+            ((self.truth_view, self.truth_label), (self.found_view, self.found_label))
+        ):
+            view.setToolTip(tooltip)
+            pictures.addWidget(label, 0, column)
+            pictures.addWidget(view, 1, column)
+            pictures.setColumnStretch(column, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.hint_label)
+        layout.addWidget(self.plot)
+        layout.addLayout(pictures)
+        self.begin()
+
+    def begin(self) -> None:
+        """Clear the previous training."""
+        self.plot.clear()
+        self.hint_label.show()
+        for view in (self.truth_view, self.found_view):
+            view.clear()
+        for label in (self.truth_label, self.found_label):
+            label.hide()
+
+    def take(self, event: Event) -> None:
+        """Show an event of a running training."""
+        if isinstance(event, EpochDone):
+            self.hint_label.hide()
+            self.plot.add(event)
+        elif isinstance(event, Preview):
+            self.truth_view.set_picture(event.truth)
+            self.found_view.set_picture(event.found)
+            self.found_label.setText("old model" if event.epoch == 0 else f"after epoch {event.epoch}")
+            for label in (self.truth_label, self.found_label):
+                label.show()
 
 
 class FinetuneDock(Dock):
-    """Teaches a model the corrections of open layers, shows whether it got better, and keeps it or not.
+    """Fine-tune a model on corrections, show whether it got better, and keep or discard it.
 
     Parameters
     ----------
@@ -54,10 +122,10 @@ class FinetuneDock(Dock):
         self._unsaved: Taught | None = None
         self.corrections = CorrectionsPanel(napari_viewer, self._folder)
         self.form = FinetuneForm()
-        self.course = TrainingCourse()
+        self.training = TrainingView()
         self.result = ResultPanel()
         self.tabs = QTabWidget()
-        self.job_panel = JobPanel("Fine-tune", "Keep the corrections, and teach them to a new model.", can_finish=True)
+        self.job_panel = JobPanel("Fine-tune", "Save the corrections, and train a new model on them.", can_finish=True)
         self._lay_out()
         self._connect()
         self.form.setValue(recall())
@@ -68,7 +136,7 @@ class FinetuneDock(Dock):
     def _lay_out(self) -> None:
         learn = ScrollColumn(titled("Corrected nuclei", self.corrections), titled("Model", self.form))
         self.tabs.addTab(learn, "Learn from")
-        self.tabs.addTab(ScrollColumn(self.course), "Training")
+        self.tabs.addTab(ScrollColumn(self.training), "Training")
         self.tabs.addTab(ScrollColumn(self.result), "Result")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
@@ -81,7 +149,7 @@ class FinetuneDock(Dock):
         self.form.changed.connect(self._refresh)
         self.form.best_button.clicked.connect(self.find_best_base)
         self.job_panel.run_clicked.connect(self.run)
-        self.job_panel.reported.connect(self.course.take)
+        self.job_panel.reported.connect(self.training.take)
         self.job_panel.running_changed.connect(self._show_running)
         self.result.keep_clicked.connect(self._keep)
         self.result.discard_clicked.connect(self._discard)
@@ -103,7 +171,7 @@ class FinetuneDock(Dock):
         self.job_panel.show_status(f"Best of your models on these: {best.sentence} {others}".rstrip())
 
     def run(self) -> None:
-        """Copy what is ticked, and fine-tune on it; where the last new model could not be written, write that."""
+        """Copy what is ticked and fine-tune on it, or first write the last new model if that failed before."""
         if self._unsaved is not None:
             self.job_panel.run_job(save_job(self._unsaved, self._folder), self._take, title="Saving the new model")
             return
@@ -114,17 +182,17 @@ class FinetuneDock(Dock):
             self.job_panel.show_error(error)
             return
         remember(choices)
-        self.course.begin()
-        self.tabs.setCurrentIndex(COURSE)
+        self.training.begin()
+        self.tabs.setCurrentIndex(TRAINING)
         self.job_panel.run_job(finetune_job(lesson), self._take_answer, title=f"Fine-tuning {choices.base}")
 
     def _lesson(self, choices: FinetuneChoices) -> Lesson:
-        """Copy what is ticked.
+        """Copy what is ticked, with all choices.
 
         Raises
         ------
         NucleiError
-            If something of it cannot be used.
+            If a part of it cannot be used.
         """
         return Lesson(
             base=choices.base,
@@ -144,7 +212,7 @@ class FinetuneDock(Dock):
         self._take(answer.taught)
 
     def _take(self, taught: "Taught") -> None:
-        """Show a new model; one that could not be written stays in memory until it can."""
+        """Show a new model; keep it in memory if it could not be written."""
         self._unsaved = taught if taught.undecided is None else None
         self._show_undecided()
         if taught.undecided is None:
@@ -157,7 +225,7 @@ class FinetuneDock(Dock):
         self.tabs.setCurrentIndex(RESULT)
 
     def _keep(self) -> None:
-        """Put the new model among the user's."""
+        """Install the new model."""
         undecided = self.result.undecided
         if undecided is None:
             return
@@ -185,14 +253,14 @@ class FinetuneDock(Dock):
         self.tabs.setTabText(RESULT, f"Result ({len(waiting)})" if waiting else "Result")
 
     def _show_running(self, running: bool) -> None:
-        """Come to rest: what was kept is listed, and what a late cancel left behind is shown."""
+        """Show what a run has left, also after a late cancel."""
         if not running:
             self._show_undecided()
             self.corrections.refresh()
         self._refresh()
 
     def _refresh(self) -> None:
-        """Enable what can be done now, and say of the rest why not."""
+        """Enable what can be done now, and show why the rest cannot."""
         form, corrections = self.form, self.corrections
         self.result.set_busy(self.job_panel.is_running)
         self.job_panel.run_button.setText("Fine-tune" if self._unsaved is None else "Save the new model")
@@ -203,15 +271,54 @@ class FinetuneDock(Dock):
         problem = form.problem()
         if not problem:
             corrections.ask(form.input_form, form.settings().seed, form.reference)
-            problem = corrections.outlook.problem  # of a moment ago at worst: a run looks at everything itself
+            problem = corrections.outlook.problem  # possibly a moment old, but a run checks everything itself
         self.job_panel.set_problem(problem)
         self.form.best_button.setEnabled(not problem and not self.job_panel.is_running)
 
     def _maker(self) -> str:
-        """Return the model that made the uppermost labels which one of ours made."""
+        """Return the model of the topmost labels that were segmented by this plugin."""
         layers = (layer for layer in reversed(self._viewer.layers) if isinstance(layer, Labels))
         return next((name for layer in layers if (name := str(provenance(layer).get("model", "")))), "")
 
     def _follow_theme(self, _event: Any = None) -> None:
         theme = get_theme(self._viewer.theme)
-        self.course.plot.set_colours(PlotColours(theme.background.as_hex("long"), theme.text.as_hex("long")))
+        self.training.plot.set_colours(PlotColours(theme.background.as_hex("long"), theme.text.as_hex("long")))
+
+
+# PyTorch is imported in these jobs only, in their thread: loading it would freeze the window for seconds.
+
+
+def finetune_job(lesson: Lesson) -> Callable[[Progress], FinetuneAnswer]:
+    """Return the job that saves the corrections and fine-tunes on them."""
+
+    def job(progress: Progress) -> FinetuneAnswer:
+        progress.report(Advanced(0.0, "Preparing…" if "torch" in sys.modules else "Loading PyTorch…"))
+        from napari_unet_nuclei.core.finetune.from_layers import teach
+        from napari_unet_nuclei.core.model.device import available_devices
+
+        return FinetuneAnswer(teach(lesson, progress), available_devices())
+
+    return job
+
+
+def rank_job(lesson: Lesson) -> Callable[[Progress], tuple["RankedBase", ...]]:
+    """Return the job that scores the installed models on the corrections."""
+
+    def job(progress: Progress) -> tuple["RankedBase", ...]:
+        progress.report(Advanced(0.0, "Preparing…" if "torch" in sys.modules else "Loading PyTorch…"))
+        from napari_unet_nuclei.core.finetune.from_layers import rank_bases_for
+
+        return rank_bases_for(lesson, progress)
+
+    return job
+
+
+def save_job(taught: "Taught", folder: Path) -> Callable[[Progress], "Taught"]:
+    """Return the job that tries again to write a new model."""
+
+    def job(progress: Progress) -> "Taught":
+        from napari_unet_nuclei.core.finetune.from_layers import write_taught
+
+        return write_taught(taught.done, taught.base, folder, progress)
+
+    return job

@@ -1,8 +1,9 @@
-"""Which model learns, what the new one is called, and the few settings of it; the rest is folded away."""
+"""Which model learns, the name of the new one, and its settings, which last from one session to the next."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -21,12 +22,12 @@ from superqt import QCollapsible
 
 from napari_unet_nuclei.core.errors import SettingsError
 from napari_unet_nuclei.core.model.card import ModelCard
-from napari_unet_nuclei.core.model.registry import LONGEST_NAME, RESERVED_NAMES, default_registry
-from napari_unet_nuclei.core.settings import FinetuneSettings
+from napari_unet_nuclei.core.model.registry import LONGEST_NAME, RESERVED_NAMES, ModelEntry, default_registry
+from napari_unet_nuclei.core.settings import FinetuneSettings, validated
 from napari_unet_nuclei.core.train.reading import InputForm
-from napari_unet_nuclei.gui.finetune.base import BasePicker
-from napari_unet_nuclei.gui.finetune.remembered import FinetuneChoices
-from napari_unet_nuclei.gui.models.picker import DevicePicker
+from napari_unet_nuclei.gui.models.picker import DevicePicker, NotedPicker
+from napari_unet_nuclei.gui.models.watch import ModelWatch
+from napari_unet_nuclei.gui.settings.remembered import plugin_store
 from napari_unet_nuclei.gui.settings.settings_form import SettingsForm
 
 SHOWN = ("time", "strength")
@@ -35,11 +36,87 @@ SHOWN = ("time", "strength")
 FOLDED = ("learning_rate", "layers", "augmentation", "steps", "epochs", "epoch_steps", "rehearsal", "seed")
 
 ENDING = " fine-tuned"
-"""What the proposed name of a new model adds to the old one's."""
+"""Suffix of the proposed name of a new model."""
+
+
+@dataclass(frozen=True)
+class FinetuneChoices:
+    """Settings of the dock *Fine-tune*.
+
+    Attributes
+    ----------
+    settings : FinetuneSettings
+    base : str
+        Name of the model to start from; empty before one is chosen.
+    reference : str
+        Folder with labelled images that both models are scored on; empty for none.
+    """
+
+    settings: FinetuneSettings = field(default_factory=FinetuneSettings)
+    base: str = ""
+    reference: str = ""
+
+
+def recall() -> FinetuneChoices:
+    """Return the remembered choices; the defaults where there are none or they are invalid."""
+    store = plugin_store("finetune")
+    if store is None:
+        return FinetuneChoices()
+    values = store.model_dump()
+    base, reference = values.pop("base"), values.pop("reference")
+    try:
+        return FinetuneChoices(validated(FinetuneSettings, values), base, reference)
+    except SettingsError:
+        return FinetuneChoices()
+
+
+def remember(choices: FinetuneChoices) -> None:
+    """Remember the choices; napari writes them to disk."""
+    store = plugin_store("finetune")
+    if store is not None:
+        store.update({**choices.settings.model_dump(), "base": choices.base, "reference": choices.reference})
+
+
+class BasePicker(NotedPicker):
+    """The installed models for nuclei; there is no automatic choice, as the new model is named after its base."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("The model to start from. It stays unchanged: the result is a new model.", parent)
+        self._entries: tuple[ModelEntry, ...] = ()
+        self._watch = ModelWatch(self)
+        self._watch.changed.connect(self.refresh)
+        self.valueChanged.connect(self._describe)
+        self.refresh()
+
+    @property
+    def entry(self) -> ModelEntry | None:
+        """The chosen model; None where no model for nuclei is installed."""
+        return next((entry for entry in self._entries if entry.name == self.value()), None)
+
+    def choose(self, name: str) -> bool:
+        """Choose a model if it is installed, and return whether it is."""
+        known = any(entry.name == name for entry in self._entries)
+        if known:
+            self.setValue(name)
+        return known
+
+    def refresh(self) -> None:
+        """List the models again; the chosen one stays chosen even if it was renamed."""
+        before = self.entry
+        self._entries = tuple(entry for entry in default_registry().list() if entry.card.task == "instances")
+        names = [entry.name for entry in self._entries]
+        same = [entry.name for entry in self._entries if before and before.card.weights_hash == entry.card.weights_hash]
+        kept = before.name if before and before.name in names else next(iter([*same, *names]), "")
+        self._fill({name: name for name in names}, kept)
+        self._describe()
+
+    def _describe(self) -> None:
+        entry = self.entry
+        self.note.setText(entry.card.purpose if entry else "No model is installed.")
 
 
 class FinetuneForm(QWidget):
-    """The controls of a fine-tuning, but for what is learnt from."""
+    """All controls of fine-tuning except the choice of corrections."""
 
     changed = Signal()
 
@@ -50,25 +127,23 @@ class FinetuneForm(QWidget):
         self._base_chosen = False
         self.base_picker = BasePicker()
         self.best_button = QPushButton("Best on these")
-        self.best_button.setToolTip(
-            "Try every installed model on the ticked nuclei, and start from the one that finds them best."
-        )
+        self.best_button.setToolTip("Score every installed model on the ticked nuclei, and start from the best one.")
         self.best_button.setEnabled(False)
         self.name_edit = QLineEdit()
-        self.name_edit.setToolTip("What the new model is called in every list of models.")
+        self.name_edit.setToolTip("Name of the new model in every list of models.")
         self.shown_form = SettingsForm(FinetuneSettings, SHOWN)
         self.device_picker = DevicePicker()
         self.reference_edit = QLineEdit()
         self.reference_edit.setPlaceholderText("none")
         self.reference_edit.setToolTip(
-            "A folder with images/ and labels/ that neither teach nor choose. Both models are scored on it,\n"
-            "which shows whether the new one is still good at what the old one is for."
+            "A folder with images/ and labels/ that are used neither to train nor to choose a model. Both models are\n"
+            "scored on it, which shows whether the new one is still good at what the old one is for."
         )
         self.reference_button = QPushButton("…")
         self.reference_button.setToolTip("Choose the folder of reference images.")
         self.folded_form = SettingsForm(FinetuneSettings, FOLDED)
         self.folded_box = QCollapsible("More settings", expandedIcon="▾", collapsedIcon="▸")
-        self.folded_box.toggleButton().setToolTip("Settings that seldom need a change.")
+        self.folded_box.toggleButton().setToolTip("Settings that rarely need a change.")
         self._lay_out()
         self._connect()
         self._propose_name()
@@ -124,7 +199,7 @@ class FinetuneForm(QWidget):
 
     @property
     def input_form(self) -> InputForm:
-        """What the chosen model takes."""
+        """Input of the chosen model."""
         entry = self.base_picker.entry
         return InputForm.of_model(entry.card) if entry else InputForm()
 
@@ -143,7 +218,7 @@ class FinetuneForm(QWidget):
         return settings
 
     def choices(self) -> FinetuneChoices:
-        """Return what is to be remembered.
+        """Return the choices to remember.
 
         Raises
         ------
@@ -153,7 +228,7 @@ class FinetuneForm(QWidget):
         return FinetuneChoices(self.settings(), self.base_picker.value(), str(self.reference or ""))
 
     def setValue(self, choices: FinetuneChoices) -> None:
-        """Show what was chosen before."""
+        """Show choices."""
         self.shown_form.setValue(choices.settings)
         self.folded_form.setValue(choices.settings)
         self.device_picker.setValue(choices.settings.device)
@@ -162,24 +237,24 @@ class FinetuneForm(QWidget):
         self._propose_name()
 
     def suggest_base(self, name: str) -> None:
-        """Start from the model that made the labels, unless the user has chosen another one."""
+        """Start from the model that made the labels, unless the user chose another one."""
         if name and name != self._suggested and not self._base_chosen and self.base_picker.choose(name):
             self._suggested = name
 
     def show_best(self, name: str, sentence: str) -> None:
-        """Start from the model that does best, and say how well it does."""
+        """Start from the best model, and show its score."""
         if self.base_picker.choose(name):
             self._base_chosen = True
             self.base_picker.note.setText(sentence)
 
     def propose_name(self) -> None:
-        """Propose a free name, unless the user has typed one that is still free."""
+        """Propose a free name, unless the user typed one that is still free."""
         if default_registry().holder(self.name) is not None:
             self._proposed = self.name
         self._propose_name()
 
     def problem(self) -> str:
-        """Say why nothing can be run; empty where it can."""
+        """Return why nothing can be run; empty where it can."""
         try:
             self.settings()
             self._check_name()
@@ -190,22 +265,22 @@ class FinetuneForm(QWidget):
         return ""
 
     def _check_name(self) -> None:
-        """Refuse what cannot be a model's name, or is one already."""
+        """Raise if the name is invalid or taken."""
         try:
             ModelCard(name=self.name)
         except ValidationError as error:
             raise SettingsError(
-                f"'{self.name}' cannot be a model's name: begin with a letter or a digit, and go on with letters, "
-                f"digits, blanks, '.', '_' and '-', {LONGEST_NAME} at most."
+                f"'{self.name}' cannot be a model's name: start with a letter or a digit, followed by letters, digits, "
+                f"blanks, '.', '_' and '-', at most {LONGEST_NAME} in all."
             ) from error
         if self.name.casefold() in RESERVED_NAMES or default_registry().holder(self.name) is not None:
-            raise SettingsError(f"There is a model named '{self.name}' already: choose another name.")
+            raise SettingsError(f"A model named '{self.name}' already exists: choose another name.")
 
     def _note_choice(self) -> None:
         self._base_chosen = True
 
     def _propose_name(self) -> None:
-        """Follow the old model's name for as long as the user has not typed another one."""
+        """Derive the name from the base model's until the user types another one."""
         if self.name == self._proposed:
             stem = re.sub(rf"{ENDING}( \d+)?$", "", self.base_picker.value())[: LONGEST_NAME - len(ENDING)]
             self._proposed = default_registry().free_name(f"{stem}{ENDING}")
@@ -219,13 +294,13 @@ class FinetuneForm(QWidget):
 
 
 def _rows(*rows: tuple[str, QWidget]) -> QWidget:
-    """Return controls one below the other, each behind its name."""
+    """Return a form of named controls."""
     widget = QWidget()
     layout = QFormLayout(widget)
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-    for text, field in rows:
+    for text, control in rows:
         label = QLabel(text)
-        label.setToolTip(field.toolTip())
-        layout.addRow(label, field)
+        label.setToolTip(control.toolTip())
+        layout.addRow(label, control)
     return widget

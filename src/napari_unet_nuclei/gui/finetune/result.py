@@ -1,4 +1,4 @@
-"""What came of a fine-tuning: which model is better, the figures, the nuclei that changed, and the decision."""
+"""The result of fine-tuning: which model is better, figures, nuclei that changed, and the decision to keep it."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from napari_unet_nuclei.gui.widgets.picture import PictureView
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
 SPARE = 4
-"""Pixels that themes draw round a table and do not tell of."""
+"""Pixels that themes draw around a table without reporting them."""
 
-NONE_YET = "No new model waits for a decision. When one has been trained, it is compared with the old one here."
+NONE_YET = "No new model is waiting for a decision. Once one is trained, it is compared with the old one here."
 
 
 class ResultPanel(QWidget):
     """Shows a new model that waits for a decision."""
 
     keep_clicked = Signal()
-    """The user wants to keep it, also where it is worse."""
+    """The user keeps the model, even if it is worse."""
 
     discard_clicked = Signal()
 
@@ -45,11 +45,11 @@ class ResultPanel(QWidget):
         self.sentence_label.setStyleSheet("font-weight: bold")
         self.keep_button = QPushButton("Keep")
         self.keep_button.setStyleSheet("font-weight: bold")
-        self.keep_button.setToolTip("Put the new model into every list of models. The old one stays as it is.")
+        self.keep_button.setToolTip("Add the new model to every list of models. The old one stays as it is.")
         self.discard_button = QPushButton("Discard")
         self.discard_button.setToolTip("Delete the new model. The corrections stay.")
         self.report_button = QPushButton("Full report…")
-        self.report_button.setToolTip("Open the report in a browser: figures, pictures and the course of the training.")
+        self.report_button.setToolTip("Open the report in a browser: figures, pictures and training curves.")
         self.table = _FiguresTable()
         self.changes_label = Sentence()
         self._pictures = QVBoxLayout()
@@ -73,7 +73,7 @@ class ResultPanel(QWidget):
         layout.addLayout(self._pictures)
 
     def show_undecided(self, waiting: Iterable[Undecided]) -> None:
-        """Show the first of the models that wait."""
+        """Show the first of the models that wait for a decision."""
         models = tuple(waiting)
         self.undecided = models[0] if models else None
         for widget in (self.sentence_label, self.table, self.facts_label, self.changes_label):
@@ -85,7 +85,7 @@ class ResultPanel(QWidget):
             self.title_label.setText(NONE_YET)
             return
         result = self.undecided.result
-        more = f" {len(models) - 1} more wait after it." if len(models) > 1 else ""
+        more = f" {len(models) - 1} more waiting." if len(models) > 1 else ""
         self.title_label.setText(f"New model '{result.name}', from '{result.base}'.{more}")
         self.sentence_label.setText(result.sentence)
         self.table.show_comparisons(result.comparisons)
@@ -93,15 +93,15 @@ class ResultPanel(QWidget):
         self._show_changes(self.undecided)
 
     def set_busy(self, busy: bool) -> None:
-        """Keep and discard nothing while something else runs."""
+        """Disable Keep and Discard while something runs."""
         for button in (self.keep_button, self.discard_button):
             button.setEnabled(not busy)
 
     def _show_changes(self, undecided: Undecided) -> None:
-        """Show the nuclei that only one of the models finds."""
+        """Show nuclei that only one of the models finds."""
         changed = undecided.result.changed
         self.changes_label.setText(
-            "Nuclei that changed: as corrected, as the old model finds them, and the new one."
+            "Nuclei that changed: as corrected, as found by the old model, and by the new one."
             if changed
             else "Both models find the same held-out nuclei."
         )
@@ -123,13 +123,13 @@ class ResultPanel(QWidget):
                 widget.deleteLater()
 
     def _keep(self) -> None:
-        """Keep the model; ask first where it is worse."""
+        """Keep the model; ask first if it is worse."""
         if self.undecided is not None and (not self.undecided.result.worse or self._is_sure(self.undecided)):
             self.keep_clicked.emit()
 
     def _is_sure(self, undecided: Undecided) -> bool:
         result = undecided.result
-        text = f"'{result.name}' is worse than '{result.base}'. Keep it all the same?"
+        text = f"'{result.name}' is worse than '{result.base}'. Keep it anyway?"
         more = f"Worse on: {', '.join(result.worse).lower()}.\n{result.sentence}"
         return is_sure(self, "Keep a worse model?", text, more, "Keep", warning=True)
 
@@ -139,7 +139,7 @@ class ResultPanel(QWidget):
 
 
 class _FiguresTable(QTableWidget):
-    """Figures of old and new model, with a heading for every set of nuclei."""
+    """Figures of the old and the new model, with a heading for each set of nuclei."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(0, 3, parent)
@@ -165,7 +165,7 @@ class _FiguresTable(QTableWidget):
         self.clearSpans()
         for number, comparison in enumerate(comparisons):
             self._head(f"{comparison.title} ({comparison.nuclei})", bold=True)
-            if number:  # of the first one, the sentence above tells
+            if number:  # the sentence above the table states the first one
                 self._head(comparison.outcome)
             for row in comparison.rows:
                 self._add(row)

@@ -1,4 +1,4 @@
-"""Which open layers a model can learn from, and copies of them: labels, the image under them, and what was reviewed."""
+"""Planes of open layers that a model can learn from: found, copied, and watched for changes."""
 
 from __future__ import annotations
 
@@ -7,26 +7,38 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Image, Labels
+from napari.layers import Image, Labels, Shapes
+from qtpy.QtCore import QObject, Signal
 
-from napari_unet_nuclei.core.corrections.correction import Correction, checked
+from napari_unet_nuclei.core.corrections.correction import Correction
 from napari_unet_nuclei.core.errors import ImageShapeError, NoSamplesError
 from napari_unet_nuclei.core.image.axes import ImageSource
-from napari_unet_nuclei.core.types import AnyArray
+from napari_unet_nuclei.core.types import AnyArray, Index
 from napari_unet_nuclei.core.types import Labels as LabelsArray
-from napari_unet_nuclei.gui.viewer.corrected_layer import PLANE, CorrectedLayer, Index, corrected_layer
+from napari_unet_nuclei.gui.viewer.corrected_layer import CorrectedLayer, corrected_layer, correction_of
 from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY
 from napari_unet_nuclei.gui.viewer.nuclei_table import accepted_in
 from napari_unet_nuclei.gui.viewer.reviewed_layer import PLANES_KEY, matrix, reviewed_layers, reviewed_mask
 from napari_unet_nuclei.gui.viewer.shown import units_factors
+from napari_unet_nuclei.gui.widgets.rest_timer import rest_timer
 
 if TYPE_CHECKING:
     from napari import Viewer
 
 
 MOST_READ = 8
-"""Planes of images outside memory that are kept after they were read."""
+"""Planes of images outside memory that are cached."""
 
+REST = 200
+"""Milliseconds after the last change before layers are looked at again."""
+
+PLACED = ("scale", "translate", "rotate", "shear", "affine", "units")
+WATCHED = {
+    Labels: ("data", "set_data", "paint", "metadata", "features", *PLACED),
+    Shapes: ("data", "metadata", *PLACED),
+    Image: ("data", *PLACED),
+}
+"""Events of layers that matter; napari's undo in labels emits only ``set_data``."""
 PlanePixels = tuple[AnyArray, LabelsArray, str]
 """Image, labels, and the axes of the image."""
 
@@ -50,13 +62,13 @@ class Row:
     plane: Index | None = None
 
     def is_open(self, viewer: Viewer) -> bool:
-        """Tell whether its layers are still in the viewer."""
+        """Return whether its layers are still in the viewer."""
         return all(layer is None or layer in viewer.layers for layer in (self.labels, self.image))
 
 
 @dataclass(frozen=True)
 class Plane:
-    """A row whose layers fit, and whose plane is known.
+    """A row whose layers fit together and whose plane is known.
 
     Attributes
     ----------
@@ -80,21 +92,21 @@ class Plane:
     @property
     def in_image(self) -> Index:
         """Index of the plane in the image."""
-        return tuple(first + index for first, index in zip(self.corrected.first_pixel[:-2], self.index, strict=True))
+        return self.corrected.image_index(self.index)
 
     @property
     def position(self) -> str:
-        """Where the plane lies in its image, for people; empty where there is only one."""
+        """Position of the plane in its image as text; empty where there is only one plane."""
         letters = self.corrected.labels.source.leading_axes.lower()
         return ", ".join(f"{letter}={index}" for letter, index in zip(letters, self.in_image, strict=True))
 
     @property
     def name(self) -> str:
-        """What its correction is called."""
+        """Name of its correction."""
         return f"{self.image.name} [{self.position}]" if self.index else self.image.name
 
     def overlaps(self, other: Plane) -> bool:
-        """Tell whether two planes have pixels of one image in common."""
+        """Return whether two planes share pixels of one image."""
         same = self.image == other.image
         (first, size), (second, other_size) = self.area, other.area
         return same and all(
@@ -104,13 +116,13 @@ class Plane:
 
     @property
     def area(self) -> tuple[Index, Index]:
-        """Index in the image of the first pixel, and the numbers of pixels along the same axes."""
+        """Index in the image of the first pixel, and the number of pixels along each axis."""
         size = self.corrected.labels.shape[-2:]
         return (*self.in_image, *self.corrected.first_pixel[-2:]), (*(1 for _ in self.in_image), *size)
 
 
 def suggest_rows(viewer: Viewer) -> list[Row]:
-    """Suggest the labels that lie on an image: every plane of them that was reviewed, or else the one that is shown."""
+    """Suggest all labels that lie on an image: every reviewed plane of them, or else the one that is shown."""
     rows: list[Row] = []
     for labels in (
         layer for layer in viewer.layers if isinstance(layer, Labels) and "classes" not in provenance(layer)
@@ -123,14 +135,14 @@ def suggest_rows(viewer: Viewer) -> list[Row]:
 
 
 def image_for(viewer: Viewer, labels: Labels) -> Image | None:
-    """Find the image that labels lie on: of several the one that they are named after, else the lowest."""
+    """Find the image that labels lie on; of several, the one whose name they begin with, else the lowest."""
     fitting = [layer for layer in viewer.layers if isinstance(layer, Image) and _lies_on(labels, layer)]
     named = [image for image in fitting if labels.name.startswith(image.name)]
     return max(named, key=lambda image: len(image.name)) if named else next(iter(fitting), None)
 
 
 def find_plane(row: Row, viewer: Viewer) -> Plane:
-    """Take down where a row's plane is.
+    """Find the plane of a row.
 
     Raises
     ------
@@ -149,12 +161,12 @@ def find_plane(row: Row, viewer: Viewer) -> Plane:
     if index is None:
         raise ImageShapeError(f"No plane of '{row.labels.name}' is shown: go to one in 2-D, or choose one.")
     if index not in planes:
-        raise ImageShapeError(f"'{row.labels.name}' has no longer the plane that was chosen: choose another one.")
+        raise ImageShapeError(f"'{row.labels.name}' no longer has the plane that was chosen: choose another one.")
     return Plane(corrected, index, row.image)
 
 
 def row_title(row: Row, viewer: Viewer) -> str:
-    """Return what a row is called in the list."""
+    """Return the title of a row in the list."""
     name = "no labels" if row.labels is None else row.labels.name
     try:
         position = find_plane(row, viewer).position
@@ -164,19 +176,19 @@ def row_title(row: Row, viewer: Viewer) -> str:
 
 
 def take_down(plane: Plane, viewer: Viewer, read: Reader) -> Correction:
-    """Return a plane as it is now.
+    """Return the correction of a plane as it is now.
 
     Parameters
     ----------
     plane : Plane
     viewer : napari.Viewer
     read : callable
-        `copied`, where everything is to stay as it is when the layers change; else `Pixels`.
+        `copied` for a copy that later changes of the layers do not affect; else `Pixels`.
 
     Raises
     ------
     NoSamplesError
-        If nothing of the plane was reviewed.
+        If nothing in the plane was reviewed.
     ImageShapeError
         If the pixels are no real numbers.
     """
@@ -184,25 +196,12 @@ def take_down(plane: Plane, viewer: Viewer, read: Reader) -> Correction:
     reviewed = reviewed_mask(viewer, corrected.layer, index)
     if reviewed is None:
         raise NoSamplesError(
-            f"Nothing of '{plane.name}' is marked as reviewed, so nothing of it can be trusted: tick 'whole plane', "
-            "or draw round what you corrected."
+            f"Nothing of '{plane.name}' is marked as reviewed, so none of it can be trusted: tick 'whole plane', "
+            "or draw around what you corrected."
         )
     image, labels, axes = read(plane)
-    accepted = accepted_in(corrected, corrected.layer.features)
-    y, x = corrected.first_pixel[-2:]
-    correction = Correction(
-        name=plane.name,
-        image=image,
-        axes=axes,
-        labels=labels,
-        reviewed=reviewed,
-        accepted=tuple(nucleus for where, nucleus in accepted if where == index),
-        pixel_size=corrected.pixel_size,
-        origin=(y, x),
-        channel=corrected.nuclei_channel,
-        provenance={**corrected.provenance, PLANE: list(plane.in_image)},
-    )
-    return checked(correction)
+    accepted = [nucleus for where, nucleus in accepted_in(corrected, corrected.layer.features) if where == index]
+    return correction_of(corrected, index, plane.name, (image, axes), labels, reviewed, accepted)
 
 
 def copied(plane: Plane) -> PlanePixels:
@@ -212,7 +211,7 @@ def copied(plane: Plane) -> PlanePixels:
 
 
 class Pixels:
-    """Returns image and labels of planes as they are; images that are no arrays in memory are read once only."""
+    """Reads image and labels of planes without copying; images outside memory are read only once."""
 
     def __init__(self) -> None:
         self._read: dict[tuple[object, ...], tuple[AnyArray, PlanePixels]] = {}
@@ -223,7 +222,7 @@ class Pixels:
         if isinstance(array, np.ndarray):
             return _views(plane)
         key = (id(array), *plane.area)
-        if key not in self._read:  # which keeps the array, so that no other one gets its id
+        if key not in self._read:  # the cache also keeps the array alive, so that no other one gets its id
             while len(self._read) >= MOST_READ:
                 self._read.pop(next(iter(self._read)))
             self._read[key] = array, _views(plane)
@@ -239,13 +238,13 @@ def _views(plane: Plane) -> PlanePixels:
 
 
 def provenance(labels: Labels) -> Mapping[str, Any]:
-    """Return what labels began as: the model and all settings; empty where they were not made here."""
+    """Return the model and settings that labels were made with; empty where they come from elsewhere."""
     known: Mapping[str, Any] = labels.metadata.get(METADATA_KEY, {}).get("provenance", {})
     return known
 
 
 def _lies_on(labels: Labels, image: Image) -> bool:
-    """Tell whether labels fit an image and lie where it lies."""
+    """Return whether labels fit an image and lie in the same place."""
     try:
         under = corrected_layer(labels, image).image
     except ImageShapeError:
@@ -254,7 +253,7 @@ def _lies_on(labels: Labels, image: Image) -> bool:
 
 
 def _reviewed_planes(viewer: Viewer, corrected: CorrectedLayer) -> set[Index]:
-    """Find the planes of a stack that were marked, or drawn on with shapes that have a place along its leading axes."""
+    """Find the planes of a stack that were marked, or drawn on with shapes that lie in a single plane."""
     planes = corrected.plane_indices
     if len(planes) < 2:
         return set()
@@ -267,9 +266,59 @@ def _drawn_planes(viewer: Viewer, corrected: CorrectedLayer) -> Iterator[Index]:
     to_index = np.linalg.inv(matrix(labels))
     for shapes in reviewed_layers(viewer, labels):
         if shapes.ndim != labels.ndim:
-            continue  # drawn on all planes alike
+            continue  # drawn on all planes at once
         units = units_factors(shapes, viewer.dims) / units_factors(labels, viewer.dims)
         through = to_index @ np.diag([*units, 1.0]) @ matrix(shapes)
         for corners in shapes.data:
             index = through @ np.append(np.mean(corners, axis=0), 1.0)
             yield tuple(np.rint(index[corrected.labels.place.order[:-2]]).astype(int).tolist())
+
+
+class LayerWatch(QObject):
+    """Notice layers that are added, removed or changed, and other planes being shown.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    """
+
+    stirred = Signal()
+    """Something has changed, and more changes may follow."""
+
+    rested = Signal()
+    """Nothing has changed for `REST`."""
+
+    def __init__(self, viewer: Viewer, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._known: set[object] = set()
+        self._rest = rest_timer(self, self._look, REST)
+        layers = viewer.layers.events
+        for event in (layers.inserted, layers.removed, layers.reordered, layers.renamed):
+            event.connect(self.stir)
+        for event in (viewer.dims.events.current_step, viewer.dims.events.ndisplay):
+            event.connect(self.stir)
+        self._listen()
+
+    @property
+    def is_stirred(self) -> bool:
+        """True while more changes may follow."""
+        return self._rest.isActive()
+
+    def stir(self, _event: Any = None) -> None:
+        """Announce a change."""
+        self._rest.start()
+        self.stirred.emit()
+
+    def _look(self) -> None:
+        self._listen()
+        self.rested.emit()
+
+    def _listen(self) -> None:
+        """Listen to new layers."""
+        for layer in self._viewer.layers:
+            names = next((names for kind, names in WATCHED.items() if isinstance(layer, kind)), ())
+            if layer.unique_id not in self._known:
+                self._known.add(layer.unique_id)
+                for name in names:
+                    layer.events[name].connect(self.stir)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet_nuclei.core.corrections.correction import DISMISSED, PLANE, Correction, checked
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 from napari_unet_nuclei.core.segment.table import SegmentedChannel
-from napari_unet_nuclei.core.types import AnyArray, QuantisedMaps, Region
+from napari_unet_nuclei.core.types import AnyArray, Index, Mask, QuantisedMaps, Region
 from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY
 from napari_unet_nuclei.gui.viewer.measure_layers import ImageUnderLabels, MeasuredLabels, describe_labels, image_under
 from napari_unet_nuclei.gui.viewer.reviewed_layer import alike
@@ -23,12 +24,6 @@ from napari_unet_nuclei.gui.viewer.shown import units_factors
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image, Labels
-
-Index = tuple[int, ...]
-"""Of a plane, along the leading axes of the labels' array; empty in a single plane."""
-
-PLANE = "plane"
-"""Name in a correction's provenance: index of the plane in its image."""
 
 NAMES_KEY = "corrections"
 """Name in a labels layer's metadata: under which name a plane is kept, by the layer's own id (which copies of it do not
@@ -70,11 +65,6 @@ class CorrectedLayer:
         for axis, along in zip(self.labels.place.order, indices, strict=True):
             result[axis] = along
         return tuple(result)
-
-    @property
-    def is_plain(self) -> bool:
-        """True where `view` has the layer's own axes."""
-        return list(self.labels.place.order) == list(range(self.layer.ndim))
 
     @property
     def plane_indices(self) -> list[Index]:
@@ -177,7 +167,7 @@ class CorrectedLayer:
         channel = self._channels[0]
         source, origin = channel.source, channel.origin
         (y, x), (y0, y1, x0, x1) = origin[-2:], region
-        leading = iter(first + i for first, i in zip(origin[:-2], index, strict=True))
+        leading = iter(self.image_index(index))
         where = {"Y": slice(y + y0, y + y1), "X": slice(x + x0, x + x1), "C": slice(None), "S": slice(None)}
         key = tuple(where[letter] if letter in where else next(leading) for letter in source.axes)
         left = [letter for letter in source.axes if letter in where]
@@ -188,6 +178,10 @@ class CorrectedLayer:
     def first_pixel(self) -> tuple[int, ...]:
         """Index in the image, along the axes of `view`, of the labels' first pixel; there must be an image."""
         return self._channels[0].origin
+
+    def image_index(self, index: Index) -> Index:
+        """Return the index in the image of a plane of the labels; there must be an image."""
+        return tuple(first + i for first, i in zip(self.first_pixel[:-2], index, strict=True))
 
     @property
     def _channels(self) -> list[SegmentedChannel]:
@@ -207,8 +201,7 @@ def corrected_layer(layer: Labels, image: Image | None) -> CorrectedLayer:
     ImageShapeError
         If the labels are no array in memory that may be written to, or the image has another size.
     """
-    array = layer.data
-    if layer.multiscale or not isinstance(array, np.ndarray) or not array.flags.writeable:
+    if not is_writable(layer):
         raise ImageShapeError(
             f"'{layer.name}' is read from its file piece by piece and cannot be changed: work on a copy in memory."
         )
@@ -219,6 +212,12 @@ def corrected_layer(layer: Labels, image: Image | None) -> CorrectedLayer:
     if corrected.provenance.get("classes"):
         raise ImageShapeError(f"'{layer.name}' holds classes of pixels, not nuclei: correct them with napari's brush.")
     return corrected
+
+
+def is_writable(layer: Labels) -> bool:
+    """Return whether the labels are an array in memory that can be changed; others need a copy first."""
+    array = layer.data
+    return not layer.multiscale and isinstance(array, np.ndarray) and bool(array.flags.writeable)
 
 
 def copy_in_memory(viewer: Viewer, layer: Labels) -> Labels:
@@ -235,9 +234,8 @@ def correction_name(corrected: CorrectedLayer, image: Image, index: Index) -> st
     names = layer.metadata.get(NAMES_KEY, {})
     if (name := names.get((layer.unique_id, image.unique_id, index))) is not None:
         return str(name)
-    letters = corrected.labels.source.leading_axes.lower()
-    positions = zip(letters, corrected.first_pixel, index, strict=False)
-    where = ", ".join(f"{letter}={first + i}" for letter, first, i in positions)
+    positions = zip(corrected.labels.source.leading_axes.lower(), corrected.image_index(index), strict=True)
+    where = ", ".join(f"{letter}={i}" for letter, i in positions)
     name = f"{image.name} {f'[{where}] ' if where else ''}{secrets.token_hex(4)}"
     name_correction(corrected, image, index, name)
     return name
@@ -248,3 +246,57 @@ def name_correction(corrected: CorrectedLayer, image: Image, index: Index, name:
     layer = corrected.layer
     names = layer.metadata.get(NAMES_KEY, {})
     layer.metadata = {**layer.metadata, NAMES_KEY: {**names, (layer.unique_id, image.unique_id, index): name}}
+
+
+def correction_of(
+    corrected: CorrectedLayer,
+    index: Index,
+    name: str,
+    pixels: tuple[AnyArray, str],
+    labels: AnyArray,
+    reviewed: Mask,
+    accepted: Sequence[int],
+    *,
+    corner: tuple[int, int] = (0, 0),
+    dismissed: Sequence[Region] | None = None,
+) -> Correction:
+    """Build the correction of a plane of labels, or of a part of it.
+
+    Parameters
+    ----------
+    corrected : CorrectedLayer
+        With an image.
+    index : Index
+    name : str
+    pixels : (array, str)
+        As `CorrectedLayer.pixels` returns them.
+    labels, reviewed : ndarray, shape (Y, X)
+    accepted : sequence of int
+    corner : tuple of int
+        Pixel (y, x) of the plane at which the arrays begin.
+    dismissed : sequence of Region, optional
+        Places without a nucleus, in pixels of the plane; None where they are unknown.
+
+    Raises
+    ------
+    ImageShapeError
+        If the arrays do not fit together.
+    """
+    y, x = corrected.first_pixel[-2:]
+    provenance = {**corrected.provenance, PLANE: list(corrected.image_index(index))}
+    if dismissed is not None:
+        provenance[DISMISSED] = [[y0 + y, y1 + y, x0 + x, x1 + x] for y0, y1, x0, x1 in dismissed]
+    return checked(
+        Correction(
+            name=name,
+            image=pixels[0],
+            axes=pixels[1],
+            labels=labels,
+            reviewed=reviewed,
+            accepted=tuple(accepted),
+            pixel_size=corrected.pixel_size,
+            origin=(y + corner[0], x + corner[1]),
+            channel=corrected.nuclei_channel,
+            provenance=provenance,
+        )
+    )

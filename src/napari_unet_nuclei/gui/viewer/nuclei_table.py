@@ -12,8 +12,8 @@ from napari_unet_nuclei.core.labels.measure.measure import measure
 from napari_unet_nuclei.core.labels.regions import grown, slices, united
 from napari_unet_nuclei.core.progress import Progress
 from napari_unet_nuclei.core.segment.table import SegmentedChannel
-from napari_unet_nuclei.core.types import Region
-from napari_unet_nuclei.gui.viewer.corrected_layer import CorrectedLayer, Index
+from napari_unet_nuclei.core.types import Index, Region
+from napari_unet_nuclei.gui.viewer.corrected_layer import CorrectedLayer
 from napari_unet_nuclei.gui.viewer.measure_request import MeasureRequest, measure_layers, with_seen
 
 ACCEPTED = "accepted"

@@ -1,0 +1,258 @@
+"""Save corrections: when asked, while the user rests, and before anything closes."""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Shapes
+from qtpy.QtCore import QEvent, QObject, Signal
+from qtpy.QtWidgets import QMainWindow, QMessageBox, QWidget
+
+from napari_unet_nuclei.core.corrections.correction import region_to_keep
+from napari_unet_nuclei.core.corrections.store import corrections_folder, save_correction
+from napari_unet_nuclei.core.errors import NucleiError
+from napari_unet_nuclei.core.labels.edit.edit import read_patch
+from napari_unet_nuclei.core.labels.regions import slices
+from napari_unet_nuclei.core.progress import Advanced, Progress, Silent
+from napari_unet_nuclei.core.types import AnyArray, Index, Mask, Region
+from napari_unet_nuclei.gui.correct.current import CurrentCorrection
+from napari_unet_nuclei.gui.correct.session import CorrectSession
+from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
+from napari_unet_nuclei.gui.viewer.corrected_layer import CorrectedLayer, correction_name, correction_of
+from napari_unet_nuclei.gui.viewer.dock import ancestor
+from napari_unet_nuclei.gui.viewer.reviewed_layer import PLANES_KEY, reviewed_layers, reviewed_mask
+from napari_unet_nuclei.gui.widgets.rest_timer import rest_timer
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Labels
+
+REST = 20_000
+"""Milliseconds without a change after which corrections are saved automatically."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Plane:
+    """A copy of a plane when saving was requested; the image is read later, in the thread that saves."""
+
+    corrected: CorrectedLayer
+    index: Index
+    name: str
+    region: Region
+    labels: AnyArray
+    reviewed: Mask
+    accepted: tuple[int, ...]
+    dismissed: tuple[Region, ...]
+
+    def save(self) -> None:
+        top, _, left, _ = self.region
+        existing = set(np.unique(self.labels).tolist())
+        correction = correction_of(
+            self.corrected,
+            self.index,
+            self.name,
+            self.corrected.pixels(self.index, self.region),
+            self.labels,
+            self.reviewed,
+            [nucleus for nucleus in self.accepted if nucleus in existing],
+            corner=(top, left),
+            dismissed=self.dismissed,
+        )
+        save_correction(corrections_folder(), correction)
+
+
+@dataclass(frozen=True, eq=False)
+class _Request:
+    """Planes of a session to save, and the state of the session that is on disk afterwards."""
+
+    session: CorrectSession
+    planes: list[_Plane]
+    versions: dict[Index, int]
+    masks: dict[Index, int]
+
+
+class CorrectionSaver(QObject):
+    """Save the corrections of all sessions.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    current : CurrentCorrection
+    """
+
+    saved = Signal(str)
+    """What was saved, and where."""
+
+    failed = Signal(object)
+
+    def __init__(self, viewer: Viewer, current: CurrentCorrection, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._current = current
+        self._removed_masks: dict[Labels, dict[Index, Mask | None]] = {}
+        self._unsaved_layers: list[tuple[Labels, NucleiError]] = []
+        self._window: QMainWindow | None = None
+        self._one_at_a_time = threading.Lock()
+        self._saving = LatestJob()
+        self._saving.succeeded.connect(self._note_saved)
+        self._saving.failed.connect(self.failed)
+        self._rest = rest_timer(self, self._save_quietly, REST)
+        self._removed = rest_timer(self, self._after_removal)
+        viewer.layers.events.removing.connect(self._note_removing)
+        current.edited.connect(self.note_change)
+
+    @property
+    def is_busy(self) -> bool:
+        """True while something is saved."""
+        return self._saving.is_busy
+
+    def note_change(self) -> None:
+        """Restart the time until corrections are saved automatically."""
+        self._rest.start()
+
+    def save(self, session: CorrectSession) -> None:
+        """Save what has changed, in the background; `saved` or `failed` announces the outcome."""
+        request = self._request(session)
+        if not request.planes:
+            problem = "" if session.image else " Choose the image: corrections are saved together with it."
+            self.saved.emit(f"There is nothing new to save.{problem}")
+            return
+
+        def job(progress: Progress) -> _Request:
+            self._save(request, progress)
+            return request
+
+        self._saving.submit(job)
+
+    def save_now(self, session: CorrectSession) -> NucleiError | None:
+        """Save what has changed at once, before something closes; return what went wrong."""
+        request = self._request(session)
+        try:
+            self._save(request, Silent())
+        except NucleiError as error:
+            return error
+        self._mark_saved(request)
+        return None
+
+    def watch_window(self, widget: QWidget) -> None:
+        """Save before the main window closes that a widget belongs to, even if its dock floats."""
+        window = ancestor(widget, QMainWindow)
+        if window is not None and window is not self._window:
+            self._window = window
+            window.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Save when the window is about to close; if that fails, the user decides."""
+        if watched is not self._window or event is None or event.type() != QEvent.Type.Close:
+            return super().eventFilter(watched, event)
+        problems = [str(error) for session in self._current.sessions if (error := self.save_now(session)) is not None]
+        if problems and not self._may_close("\n\n".join(problems)):
+            event.ignore()
+            return True
+        return super().eventFilter(watched, event)
+
+    def _may_close(self, problem: str) -> bool:
+        buttons = QMessageBox.StandardButton
+        answer = QMessageBox.warning(
+            self._window,
+            "Corrections are not saved",
+            f"Your corrections could not be saved:\n\n{problem}\n\nClose anyway and lose them?",
+            buttons.Discard | buttons.Cancel,
+            buttons.Cancel,
+        )
+        return bool(answer == buttons.Discard)
+
+    def _note_removing(self, event: Any) -> None:
+        """Save before labels are removed."""
+        layer = self._viewer.layers[event.index]
+        for session in self._current.sessions:
+            if isinstance(layer, Shapes) and layer in reviewed_layers(self._viewer, session.layer):
+                # Clearing the layer list removes the regions a moment before the labels: remember them until then.
+                masks = {index: self._mask(session, index) for index in self._reviewed(session)}
+                self._removed_masks[session.layer] = masks
+                self._removed.start()
+            elif layer == session.layer:
+                error = self.save_now(session)
+                if error is not None:
+                    self._unsaved_layers.append((layer, error))
+                    self._removed.start()
+
+    def _after_removal(self) -> None:
+        """Add removed layers again whose corrections could not be saved, and report why."""
+        self._removed_masks.clear()
+        unsaved, self._unsaved_layers = self._unsaved_layers, []
+        for layer, error in unsaved:
+            if self._window is not None and self._window.isVisible() and layer not in self._viewer.layers:
+                self._viewer.add_layer(layer)
+            self.failed.emit(error)
+
+    def _save_quietly(self) -> None:
+        """Save one changed session; the next one follows after another rest."""
+        changed = [session for session in self._current.sessions if self._request(session).planes]
+        if changed and not self._saving.is_busy:
+            self.save(changed[0])
+        if changed:
+            self._rest.start()
+
+    def _request(self, session: CorrectSession) -> _Request:
+        """Copy what has changed in a session since it was saved."""
+        corrected, image = session.corrected, session.image
+        height, width = corrected.labels.shape[-2:]
+        versions, masks = dict(session.unsaved), {}
+        planes = []
+        for index in self._reviewed(session) | set(versions) if image is not None else ():
+            mask = self._mask(session, index)
+            masks[index] = mask_checksum(mask)
+            if index not in versions and session.saved_masks.get(index) == masks[index]:
+                continue
+            region = region_to_keep((height, width), mask, session.edited.get(index))
+            labels = read_patch(corrected.view[index], region)
+            reviewed = np.zeros(labels.shape, bool) if mask is None else mask[slices(region)]
+            accepted = tuple(sorted(one for plane, one in session.verdicts.accepted if plane == index))
+            dismissed = tuple(sorted(box for plane, box in session.verdicts.dismissed if plane == index))
+            name = correction_name(corrected, image, index)
+            planes.append(_Plane(corrected, index, name, region, labels, reviewed, accepted, dismissed))
+        return _Request(session, planes, versions, masks)
+
+    def _reviewed(self, session: CorrectSession) -> set[Index]:
+        """List the planes that are or were reviewed."""
+        if session.layer in self._removed_masks:
+            return set(self._removed_masks[session.layer])
+        planes = {*session.layer.metadata.get(PLANES_KEY, ()), *session.saved_masks}
+        if reviewed_layers(self._viewer, session.layer):
+            planes |= {index for index in session.corrected.plane_indices if self._mask(session, index) is not None}
+        return planes
+
+    def _mask(self, session: CorrectSession, index: Index) -> Mask | None:
+        if session.layer in self._removed_masks:
+            return self._removed_masks[session.layer].get(index)
+        return reviewed_mask(self._viewer, session.layer, index)
+
+    def _save(self, request: _Request, progress: Progress) -> None:
+        count = len(request.planes)
+        with self._one_at_a_time:
+            for number, plane in enumerate(request.planes):
+                progress.report(Advanced(number / count, f"saving plane {number + 1} of {count}"))
+                plane.save()
+
+    def _note_saved(self, request: _Request) -> None:
+        self._mark_saved(request)
+        count = len(request.planes)
+        self.saved.emit(f"Saved {'the plane' if count == 1 else f'{count} planes'} in {corrections_folder()}.")
+
+    def _mark_saved(self, request: _Request) -> None:
+        """Record what is on disk now; changes that were made while saving stay unsaved."""
+        session = request.session
+        session.saved_masks |= request.masks
+        for index, version in request.versions.items():
+            if session.unsaved.get(index) == version:
+                del session.unsaved[index]
+
+
+def mask_checksum(mask: Mask | None) -> int:
+    """Return a number that tells reviewed masks apart; 0 for none."""
+    return 0 if mask is None else zlib.crc32(np.packbits(mask).tobytes()) + 1
