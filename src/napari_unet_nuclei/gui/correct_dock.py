@@ -5,7 +5,7 @@
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_warning
-from qtpy.QtCore import QEvent, QTimer
+from qtpy.QtCore import QEvent
 from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import QVBoxLayout
 
@@ -23,7 +23,7 @@ from napari_unet_nuclei.gui.correct_tools import Tools
 from napari_unet_nuclei.gui.correct_walk import Walk
 from napari_unet_nuclei.gui.dock import Dock
 from napari_unet_nuclei.gui.job_panel import JobPanel
-from napari_unet_nuclei.gui.rest_timer import rest_timer
+from napari_unet_nuclei.gui.rest_timer import call_soon, rest_timer
 from napari_unet_nuclei.gui.scroll_column import ScrollColumn
 from napari_unet_nuclei.gui.segment_form import titled
 
@@ -220,7 +220,7 @@ class CorrectDock(Dock):
 
     def _note_removed(self) -> None:
         """Let go of sessions whose layers are gone; one that could not be saved comes back before."""
-        QTimer.singleShot(0, self._drop_sessions)
+        call_soon(self, self._drop_sessions)
 
     def _drop_sessions(self) -> None:
         for session in [one for one in self._sessions if one.layer not in self._viewer.layers]:

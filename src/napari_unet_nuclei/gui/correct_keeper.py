@@ -6,12 +6,11 @@ import threading
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Shapes
-from qtpy.QtCore import QEvent, QObject, QTimer, Signal
+from qtpy.QtCore import QEvent, QObject, Signal
 from qtpy.QtWidgets import QMainWindow, QMessageBox, QWidget
 
 from napari_unet_nuclei.core.correct.corrections import corrections_folder, read_correction
@@ -36,7 +35,7 @@ from napari_unet_nuclei.gui.correct_store import (
 )
 from napari_unet_nuclei.gui.dock import ancestor
 from napari_unet_nuclei.gui.latest_job import LatestJob
-from napari_unet_nuclei.gui.rest_timer import rest_timer
+from napari_unet_nuclei.gui.rest_timer import call_soon, rest_timer
 from napari_unet_nuclei.gui.reviewed_layer import PLANES_KEY, reviewed_layers, reviewed_mask, show_reviewed
 
 if TYPE_CHECKING:
@@ -212,11 +211,11 @@ class Keeper(QObject):
         for session in list(self._sessions):
             if isinstance(layer, Shapes) and layer in reviewed_layers(self._viewer, session.layer):
                 self._masks[session.layer] = {index: self._mask(session, index) for index in self._reviewed(session)}
-                QTimer.singleShot(0, self._masks.clear)
+                call_soon(self, self._masks.clear)
             elif layer == session.layer:
                 error = self.save_now(session)
                 if error is not None:
-                    QTimer.singleShot(0, partial(self._bring_back, layer, error))
+                    call_soon(self, self._bring_back, layer, error)
 
     def _bring_back(self, layer: Labels, error: NucleiError) -> None:
         """Put labels back whose corrections could not be saved, and say why."""

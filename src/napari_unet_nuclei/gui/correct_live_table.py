@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 
 from napari_unet_nuclei.core.types import Region
 from napari_unet_nuclei.gui.correct_layer import CorrectedLayer, Index
 from napari_unet_nuclei.gui.correct_review import Verdicts
 from napari_unet_nuclei.gui.correct_table import KeptTable, measured_rows, table_job
 from napari_unet_nuclei.gui.latest_job import LatestJob
+from napari_unet_nuclei.gui.rest_timer import call_soon
 
 
 class LiveTable(QObject):
@@ -80,6 +81,6 @@ class LiveTable(QObject):
         if self._is_writing:
             return
         if self._corrected.layer.features.empty:
-            QTimer.singleShot(0, self.show)
+            call_soon(self, self.show)
         else:
             self.measure(self._corrected)

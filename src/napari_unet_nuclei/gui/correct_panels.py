@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
@@ -25,6 +24,7 @@ from napari_unet_nuclei.core.labels.doubt import Candidate
 from napari_unet_nuclei.core.labels.grow import USUAL_DIAMETER
 from napari_unet_nuclei.gui.correct_keys import NEXT, REDO, REVIEW, TOOLS, UNDO, Command
 from napari_unet_nuclei.gui.correct_layer import CorrectedLayer
+from napari_unet_nuclei.gui.fixed_call import FixedCall
 from napari_unet_nuclei.gui.sentence import Sentence
 from napari_unet_nuclei.gui.threshold_panel import ThresholdPanel
 
@@ -51,7 +51,7 @@ class CommandButtons(QWidget):
         grid.setSpacing(4)
         for number, command in enumerate(commands):
             button = command_button(command)
-            button.clicked.connect(partial(self._press, command.verb))
+            button.clicked.connect(FixedCall(button, self._press, command.verb).call)
             self.buttons[command.verb] = button
             grid.addWidget(button, number // 2, number % 2)
 
@@ -88,9 +88,9 @@ class QueuePanel(QWidget):
         self.outlines_box.setToolTip("Show the labels as outlines, so that the image is seen under them.")
         self.banner = Banner("Mark the plane as reviewed")
         self._lay_out()
-        self.next_button.clicked.connect(lambda: self.pressed.emit(NEXT.verb))
+        self.next_button.clicked.connect(self._press_next)
         self.commands.pressed.connect(self.pressed)
-        self.scope_box.currentIndexChanged.connect(lambda row: self.scope_changed.emit(row == 1))
+        self.scope_box.currentIndexChanged.connect(self._announce_scope)
         self.outlines_box.toggled.connect(self.outlines_toggled)
         self.banner.clicked.connect(self.mark_clicked)
 
@@ -105,6 +105,12 @@ class QueuePanel(QWidget):
         layout.addLayout(head)
         for widget in (self.bar, self.next_button, self.reason_label, self.commands, self.banner):
             layout.addWidget(widget)
+
+    def _press_next(self) -> None:
+        self.pressed.emit(NEXT.verb)
+
+    def _announce_scope(self, row: int) -> None:
+        self.scope_changed.emit(row == 1)
 
     def show_count(self, done: int, left: int, *, is_looking: bool) -> None:
         """Show how many candidates are done and left."""

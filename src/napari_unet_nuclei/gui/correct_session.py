@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, Qt, QTimer, Signal
+from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtWidgets import QApplication
 
 from napari_unet_nuclei.core.correct.history import Entry, History, PlaneEdit, Touched
@@ -22,7 +21,7 @@ from napari_unet_nuclei.gui.correct_review import ACCEPT, Review, Verdicts
 from napari_unet_nuclei.gui.correct_table import accepted_in
 from napari_unet_nuclei.gui.correct_write import WrittenLabels, follow_steps, read_stroke, written
 from napari_unet_nuclei.gui.latest_job import LatestJob
-from napari_unet_nuclei.gui.rest_timer import rest_timer
+from napari_unet_nuclei.gui.rest_timer import call_soon, rest_timer
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
@@ -261,7 +260,7 @@ class CorrectSession(QObject):
         """Record what napari's own tools painted; they may report it before they have written the last pixels."""
         stroke = None if self._is_writing else read_stroke(self.corrected, event.value)
         if stroke is not None:
-            QTimer.singleShot(0, partial(self._take, self.history.push(Entry([stroke], stroke.title))))
+            call_soon(self, self._take, self.history.push(Entry([stroke], stroke.title)))
 
     def _note_refresh(self, _event: object) -> None:
         """Notice napari's own undo, which may run while the dock does not take the key."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from qtpy.QtCore import QTimer, Signal
+from qtpy.QtCore import Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
+
+from napari_unet_nuclei.gui.rest_timer import call_soon
 
 WidgetType = TypeVar("WidgetType", bound=QWidget)
 
@@ -40,7 +42,7 @@ class Dock(QWidget):
             frame.setWindowTitle(self.tab_title)
             frame.visibilityChanged.connect(self._note_visibility)
             frame.topLevelChanged.connect(self._note_floating)
-            QTimer.singleShot(0, self._share_tabs)  # napari is not done with placing it
+            call_soon(self, self._share_tabs)  # napari is not done with placing it
 
     def _note_visibility(self, visible: bool) -> None:
         self._is_behind = not visible
