@@ -74,12 +74,14 @@ class Keeper(QObject):
     found = Signal(object, object)
     """A `CorrectedLayer` and what was saved of its planes: entries by index; none where nothing was."""
 
+    # Of the class, since Qt asks an event filter also while Python takes it apart, when its own attributes are gone.
+    _window: QMainWindow | None = None
+
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self._viewer = viewer
         self._sessions: dict[CorrectSession, dict[Index, int]] = {}  # checksums of the masks that are on disk
         self._masks: dict[Labels, dict[Index, Mask | None]] = {}
-        self._window: QMainWindow | None = None
         self._one_at_a_time = threading.Lock()
         self._saving, self._finding = LatestJob(), LatestJob()
         self._saving.succeeded.connect(self._note_saved)

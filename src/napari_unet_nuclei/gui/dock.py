@@ -8,6 +8,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
+from napari_unet_nuclei.gui.binding import warn_of_binding
 from napari_unet_nuclei.gui.rest_timer import call_soon
 
 WidgetType = TypeVar("WidgetType", bound=QWidget)
@@ -36,6 +37,7 @@ class Dock(QWidget):
     def showEvent(self, event: QShowEvent | None) -> None:
         """Find a place when it is shown for the first time; where it goes later is the user's affair."""
         super().showEvent(event)
+        warn_of_binding()
         frame = ancestor(self, QDockWidget)
         if frame is not None and frame is not self._frame:
             self._frame = frame

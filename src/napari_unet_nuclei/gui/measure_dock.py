@@ -122,6 +122,7 @@ class MeasureDock(Dock):
 
     def _measure(self) -> None:
         layer = self.labels_picker.layer
+        assert layer is not None, "Measure is disabled without labels"
         try:
             request = ask(layer, self.images.ticked())  # once more: an image may have been exchanged meanwhile
         except NucleiError as error:
