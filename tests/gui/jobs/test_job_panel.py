@@ -70,10 +70,11 @@ def test_finish_keeps_what_there_is(qtbot, panel) -> None:
     assert panel.notice_label.text() == "• the tile was halved"
 
 
-def test_an_error_for_the_user_is_shown_in_words(qtbot, panel) -> None:
-    def fail(progress: Progress) -> None:
-        raise ImageShapeError("The image has one axis. Open one with two.")
+def fail(progress: Progress) -> None:
+    raise ImageShapeError("The image has one axis. Open one with two.")
 
+
+def test_an_error_for_the_user_is_shown_in_words(qtbot, panel) -> None:
     panel.run_job(fail, pytest.fail, title="Failing")
     with qtbot.waitSignal(panel.running_changed):
         pass
@@ -98,6 +99,16 @@ def test_napari_is_told_what_runs_and_can_cancel_it(qtbot, make_napari_viewer_pr
     qtbot.waitUntil(lambda: panel.progress_bar.value() > 0)
     with qtbot.waitSignal(panel.running_changed):
         panel.cancel()
+
+
+def test_a_failure_in_a_napari_window_is_shown_by_the_panel_alone(qtbot, make_napari_viewer_proxy) -> None:
+    panel = JobPanel()
+    make_napari_viewer_proxy().window.add_dock_widget(panel)
+    with qtbot.captureExceptions() as others:
+        panel.run_job(fail, pytest.fail, title="Failing")
+        qtbot.waitUntil(lambda: not panel.is_running)
+    assert not others
+    assert panel.status_label.text() == "⚠ The image has one axis. Open one with two."
 
 
 def test_time_left_is_judged_without_the_first_step() -> None:

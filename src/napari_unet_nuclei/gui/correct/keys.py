@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 from qtpy.QtCore import QObject, Qt
 from qtpy.QtGui import QGuiApplication, QKeySequence
 from qtpy.QtWidgets import QApplication, QShortcut, QWidget
+
+from napari_unet_nuclei.gui.widgets.fixed_call import FixedCall
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class Keys(QObject):
             shortcut.setContext(Qt.ShortcutContext.ApplicationShortcut)
             shortcut.setAutoRepeat(command in (UNDO, REDO))
             shortcut.setEnabled(False)
-            shortcut.activated.connect(partial(self._act, command.verb))
+            shortcut.activated.connect(FixedCall(shortcut, self._act, command.verb).call)
             self.shortcuts[command.key] = shortcut
 
         application = QGuiApplication.instance()

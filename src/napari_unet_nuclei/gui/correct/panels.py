@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
@@ -37,6 +36,7 @@ from napari_unet_nuclei.gui.viewer.reviewed_layer import (
     reviewed_mask,
 )
 from napari_unet_nuclei.gui.widgets.banner import ActionLine
+from napari_unet_nuclei.gui.widgets.fixed_call import FixedCall
 from napari_unet_nuclei.gui.widgets.rest_timer import rest_timer
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
@@ -67,7 +67,7 @@ class CommandButtons(QWidget):
         grid.setSpacing(4)
         for number, command in enumerate(commands):
             button = command_button(command)
-            button.clicked.connect(partial(self._press, command.verb))
+            button.clicked.connect(FixedCall(button, self._press, command.verb).call)
             self.buttons[command.verb] = button
             grid.addWidget(button, number // 2, number % 2)
 
@@ -104,9 +104,9 @@ class QueuePanel(QWidget):
         self.outlines_box.setToolTip("Show the labels as outlines, so that the image is visible.")
         self.banner = ActionLine("Mark all nuclei that were checked as reviewed, so that they train models.")
         self._lay_out()
-        self.next_button.clicked.connect(lambda: self.pressed.emit(NEXT.verb))
+        self.next_button.clicked.connect(self._press_next)
         self.commands.pressed.connect(self.pressed)
-        self.scope_box.currentIndexChanged.connect(lambda row: self.scope_changed.emit(row == 1))
+        self.scope_box.currentIndexChanged.connect(self._announce_scope)
         self.outlines_box.toggled.connect(self.outlines_toggled)
         self.banner.clicked.connect(self.mark_clicked)
 
@@ -121,6 +121,12 @@ class QueuePanel(QWidget):
         layout.addLayout(head)
         for widget in (self.bar, self.next_button, self.reason_label, self.commands, self.banner):
             layout.addWidget(widget)
+
+    def _press_next(self) -> None:
+        self.pressed.emit(NEXT.verb)
+
+    def _announce_scope(self, row: int) -> None:
+        self.scope_changed.emit(row == 1)
 
     def show_count(self, done: int, left: int, *, is_looking: bool) -> None:
         """Show the number of candidates that are done and left."""

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.gui.viewer.corrected_layer import is_writable
+from napari_unet_nuclei.gui.viewer.layer_box import LayerBox, row_in
 from napari_unet_nuclei.gui.viewer.measure_layers import describe_labels, image_under
 from napari_unet_nuclei.gui.widgets.banner import ActionLine
-from napari_unet_nuclei.gui.widgets.choice_box import choice_box
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ class LayerPicker(QWidget):
         super().__init__()
         self._viewer = viewer
         self._wants_no_image = False
-        self.labels_box = choice_box("Labels layer to correct: segmented here, or opened from anywhere.")
-        self.image_box = choice_box("Image that the labels belong to: corrections are saved together with it.")
+        self.labels_box = LayerBox("Labels layer to correct: segmented here, or opened from anywhere.")
+        self.image_box = LayerBox("Image that the labels belong to: corrections are saved together with it.")
         self.problem_label = Sentence()
         self.copy_banner = ActionLine("Add a copy of these labels that can be changed.")
         self.restore_banner = ActionLine("Show the saved nuclei, decisions and reviewed regions.")
@@ -73,24 +73,25 @@ class LayerPicker(QWidget):
     @property
     def labels(self) -> Labels | None:
         """The chosen labels layer."""
-        return self.labels_box.currentData()
+        return self.labels_box.layer
 
     @property
     def image(self) -> Image | None:
         """The chosen image layer."""
-        return self.image_box.currentData()
+        return self.image_box.layer
 
     def choose(self, layer: Labels, image: Image | None = None) -> None:
         """Choose labels, and an image where one is given."""
         for box, chosen in ((self.labels_box, layer), (self.image_box, image)):
             if chosen is not None:
-                box.setCurrentIndex(next(row for row in range(box.count()) if box.itemData(row) == chosen))
+                box.choose(chosen)
 
     def list_layers(self, _event: Any = None) -> None:
         """List the layers of the viewer, the latest first."""
         before = (self.labels, self.image)
         layers = [layer for layer in reversed(self._viewer.layers) if isinstance(layer, Labels)]
-        _fill(self.labels_box, layers, before[0] or self._viewer.layers.selection.active)
+        wanted = before[0] or self._viewer.layers.selection.active
+        self.labels_box.offer(layers, max(row_in(layers, wanted), 0) if layers else -1)
         self._list_images(before[1] if self.labels == before[0] else None)
         if (self.labels, self.image) != before:
             self.changed.emit()
@@ -118,12 +119,10 @@ class LayerPicker(QWidget):
         """List all images, fitting ones first, and the choice of none, which is enough for correcting."""
         images = [layer for layer in reversed(self._viewer.layers) if isinstance(layer, Image)]
         fitting = [image for image in images if self._fits(image)]
-        _fill(self.image_box, [*fitting, *(image for image in images if image not in fitting)], chosen)
-        self.image_box.blockSignals(True)
-        self.image_box.addItem(WITHOUT_IMAGE, None)
-        if self._wants_no_image or (chosen is None and not fitting):
-            self.image_box.setCurrentIndex(self.image_box.count() - 1)
-        self.image_box.blockSignals(False)
+        offered = [*fitting, *(image for image in images if image not in fitting)]
+        wants_none = self._wants_no_image or (chosen is None and not fitting)
+        row = len(offered) if wants_none else max(row_in(offered, chosen), 0)
+        self.image_box.offer(offered, row, WITHOUT_IMAGE)
 
     def _fits(self, image: Image) -> bool:
         if self.labels is None:
@@ -133,13 +132,3 @@ class LayerPicker(QWidget):
         except NucleiError:
             return False
         return True
-
-
-def _fill(box: QComboBox, layers: list[Any], chosen: Any) -> None:
-    """List layers and choose again what was chosen, else the first."""
-    box.blockSignals(True)
-    box.clear()
-    for layer in layers:
-        box.addItem(layer.name, layer)
-    box.setCurrentIndex(next((row for row, layer in enumerate(layers) if layer == chosen), 0) if layers else -1)
-    box.blockSignals(False)

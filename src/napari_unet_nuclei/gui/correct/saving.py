@@ -89,13 +89,15 @@ class CorrectionSaver(QObject):
 
     failed = Signal(object)
 
+    # Of the class, since Qt asks an event filter also while Python takes it apart, when its own attributes are gone.
+    _window: QMainWindow | None = None
+
     def __init__(self, viewer: Viewer, current: CurrentCorrection, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._viewer = viewer
         self._current = current
         self._removed_masks: dict[Labels, dict[Index, Mask | None]] = {}
         self._unsaved_layers: list[tuple[Labels, NucleiError]] = []
-        self._window: QMainWindow | None = None
         self._one_at_a_time = threading.Lock()
         self._saving = LatestJob()
         self._saving.succeeded.connect(self._note_saved)

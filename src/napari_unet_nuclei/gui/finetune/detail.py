@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari.layers import Image, Labels, Layer
+from napari.layers import Image, Labels
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QHBoxLayout, QLabel, QPushButton, QWidget
+from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.gui.finetune.rows import Plane, Row, find_plane, image_for
+from napari_unet_nuclei.gui.viewer.layer_box import LayerBox, row_in
 from napari_unet_nuclei.gui.viewer.reviewed_layer import add_reviewed_layer, is_plane_reviewed, mark_plane
-from napari_unet_nuclei.gui.widgets.choice_box import choice_box
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -37,8 +37,8 @@ class RowDetail(QWidget):
         self._viewer = viewer
         self._row = Row(None, None)
         self._plane: Plane | None = None
-        self.labels_box = choice_box("The labels layer with the corrected nuclei.")
-        self.image_box = choice_box("The image layer that the labels belong to.")
+        self.labels_box = LayerBox("The labels layer with the corrected nuclei.")
+        self.image_box = LayerBox("The image layer that the labels belong to.")
         self.plane_label = QLabel()
         self.plane_button = QPushButton("Take shown plane")
         self.plane_button.setToolTip(
@@ -75,7 +75,8 @@ class RowDetail(QWidget):
         """Show a row."""
         self._row = row
         for box, kind, chosen in ((self.labels_box, Labels, row.labels), (self.image_box, Image, row.image)):
-            _offer(box, [layer for layer in reversed(self._viewer.layers) if isinstance(layer, kind)], chosen)
+            layers = [layer for layer in reversed(self._viewer.layers) if isinstance(layer, kind)]
+            box.offer(layers, row_in(layers, chosen))
         try:
             self._plane = find_plane(row, self._viewer)
         except NucleiError:
@@ -91,11 +92,11 @@ class RowDetail(QWidget):
         self.whole_box.setChecked(marked)
 
     def _take_labels(self) -> None:
-        labels = self.labels_box.currentData()
+        labels = self.labels_box.layer
         self.row_changed.emit(Row(labels, image_for(self._viewer, labels) or self._row.image))
 
     def _take_image(self) -> None:
-        self.row_changed.emit(replace(self._row, image=self.image_box.currentData()))
+        self.row_changed.emit(replace(self._row, image=self.image_box.layer))
 
     def _take_plane(self) -> None:
         """Choose the plane that is shown for good."""
@@ -116,16 +117,6 @@ class RowDetail(QWidget):
         layer = add_reviewed_layer(self._viewer, self._plane.corrected.layer)
         self._viewer.layers.selection.active = layer
         layer.mode = DRAWING
-
-
-def _offer(box: QComboBox, layers: list[Layer], chosen: Layer | None) -> None:
-    """List layers and choose one of them, or none; nobody is told."""
-    box.blockSignals(True)
-    box.clear()
-    for layer in layers:
-        box.addItem(layer.name, layer)
-    box.setCurrentIndex(next((number for number, layer in enumerate(layers) if layer == chosen), -1))
-    box.blockSignals(False)
 
 
 def _side_by_side(*widgets: QWidget) -> QWidget:

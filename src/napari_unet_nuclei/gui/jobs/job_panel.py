@@ -116,10 +116,10 @@ class JobPanel(QWidget):
         self._notices = []
         self.show_status("Starting…")
         worker.reported.connect(self._show_event)
-        worker.returned.connect(self._show_done)
-        worker.returned.connect(on_result)
+        worker.succeeded.connect(self._show_done)
+        worker.succeeded.connect(on_result)
         worker.aborted.connect(self._show_cancelled)
-        worker.errored.connect(self.show_error)
+        worker.failed.connect(self.show_error)
         worker.warned.connect(_log_warning)
         worker.finished.connect(self._end)
         self._refresh()
@@ -131,7 +131,7 @@ class JobPanel(QWidget):
         if self._worker is None or self._worker.abort_requested:
             return
         self._worker.quit()
-        self._worker.returned.disconnect()  # a result that is under way to this thread is no longer wanted
+        self._worker.succeeded.disconnect()  # a result that is under way to this thread is no longer wanted
         self.show_status("Cancelling…")
 
     def set_problem(self, problem: str) -> None:

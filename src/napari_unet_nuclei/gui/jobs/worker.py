@@ -38,17 +38,24 @@ class Job(Generic[ResultType]):
 
 
 class JobSignals(WorkerBaseSignals):
-    """What a job tells the window: ``aborted`` is declared by superqt for its generator workers only."""
+    """What a job tells the window.
 
+    It has signals of its own for results and errors, since napari connects a function without arguments to superqt's
+    ``errored``: PyQt6 leaves the error out then, PySide6 raises in the event loop. superqt declares ``aborted`` for its
+    generator workers only.
+    """
+
+    succeeded = Signal(object)
+    failed = Signal(object)
     aborted = Signal()
     reported = Signal(object)
 
 
-class JobWorker(WorkerBase[ResultType]):
+class JobWorker(WorkerBase[None], Generic[ResultType]):
     """One run of a job in a thread; it is the job's `Progress` as well.
 
-    Signals arrive in the window's thread. Exactly one of ``returned``, ``aborted`` and ``errored`` comes before
-    ``finished``; only a cancel that arrives after the last report may leave ``finished`` alone.
+    Signals arrive in the window's thread. Exactly one of ``succeeded``, ``aborted`` and ``failed`` comes before
+    ``finished``.
 
     Parameters
     ----------
@@ -82,24 +89,25 @@ class JobWorker(WorkerBase[ResultType]):
             raise Cancelled
         self.reported.emit(event)
 
-    def work(self) -> ResultType | None:
+    def work(self) -> None:
         """Run the job; a cancelled one gives nothing."""
         try:
             result = self._job(self)
         except Cancelled:
-            self.quit()  # however the job came to stop, ``returned`` must not follow
             self.aborted.emit()
-            return None
-        if self.abort_requested:
-            self.aborted.emit()
-        return result
+        except Exception as error:  # noqa: BLE001  # whoever connects `failed` shows it
+            self.failed.emit(error)
+        else:
+            if self.abort_requested:
+                self.aborted.emit()
+            else:
+                self.succeeded.emit(result)
 
 
 def job_worker(job: Job[ResultType]) -> JobWorker[ResultType]:
     """Make a worker that napari knows of: it asks before closing while the job runs, and then cancels it.
 
-    Connect its signals, ``errored`` among them, then call ``start()``.
+    Connect its signals, ``failed`` among them, then call ``start()``.
     """
-    # Errors are ignored here because the one who connects `errored` shows them.
-    worker = create_worker(job, _worker_class=JobWorker, _ignore_errors=True, _start_thread=False)
+    worker = create_worker(job, _worker_class=JobWorker, _start_thread=False)
     return cast("JobWorker[ResultType]", worker)

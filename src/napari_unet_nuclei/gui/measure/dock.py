@@ -15,11 +15,11 @@ from napari_unet_nuclei.core.image.io.write import write_table
 from napari_unet_nuclei.core.progress import Progress
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.viewer.dock import Dock
+from napari_unet_nuclei.gui.viewer.layer_box import LayerBox, row_in
 from napari_unet_nuclei.gui.viewer.layer_checklist import LayerChecklist
 from napari_unet_nuclei.gui.viewer.layers import table_features
 from napari_unet_nuclei.gui.viewer.measure_request import MeasuredTable, MeasureRequest, ask, measure_layers
 from napari_unet_nuclei.gui.viewer.navigation import go_to, label_under, on_click, world_point
-from napari_unet_nuclei.gui.widgets.choice_box import choice_box
 from napari_unet_nuclei.gui.widgets.table_view import TableView
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
@@ -41,7 +41,7 @@ class MeasureDock(Dock):
         super().__init__()
         self._viewer = napari_viewer
         self._measured: MeasuredTable | None = None
-        self.labels_picker = choice_box("Labels layer with the nuclei: segmented here, corrected by hand, or opened.")
+        self.labels_picker = LayerBox("Labels layer with the nuclei: segmented here, corrected by hand, or opened.")
         self.images = LayerChecklist()
         self.images.setToolTip("Image layers in which intensities are measured; sizes and shapes always are.")
         self.hint = Sentence()
@@ -83,15 +83,10 @@ class MeasureDock(Dock):
 
     def _list_layers(self) -> None:
         """Offer the layers that there are; the latest labels first, and what was chosen stays chosen."""
-        chosen = self.labels_picker.currentData()
+        chosen = self.labels_picker.layer
         layers = [layer for layer in reversed(self._viewer.layers) if isinstance(layer, Labels)]
-        self.labels_picker.blockSignals(True)
-        self.labels_picker.clear()
-        for layer in layers:
-            self.labels_picker.addItem(layer.name, layer)
-        kept = next((row for row, layer in enumerate(layers) if layer == chosen), -1)
-        self.labels_picker.setCurrentIndex(max(kept, 0) if layers else -1)
-        self.labels_picker.blockSignals(False)
+        kept = row_in(layers, chosen)
+        self.labels_picker.offer(layers, max(kept, 0) if layers else -1)
         if kept < 0:
             self.images.forget_ticks()
         self._list_images()
@@ -108,7 +103,7 @@ class MeasureDock(Dock):
 
     def _problem_of(self, images: list[Image]) -> str:
         """Say why the labels cannot be measured in some images; empty where they can."""
-        labels = self.labels_picker.currentData()
+        labels = self.labels_picker.layer
         if labels is None:
             return "Segment an image, or open labels: there is no labels layer yet."
         try:
@@ -122,11 +117,12 @@ class MeasureDock(Dock):
         ticked = self.images.ticked()
         problem = self._problem_of(ticked)
         self.panel.set_problem(problem)
-        self.hint.setText("" if problem else _hints(ask(self.labels_picker.currentData(), ticked)))
+        self.hint.setText("" if problem else _hints(ask(self.labels_picker.layer, ticked)))
         self.hint.setVisible(bool(self.hint.text()))
 
     def _measure(self) -> None:
-        layer = self.labels_picker.currentData()
+        layer = self.labels_picker.layer
+        assert layer is not None, "Measure is disabled without labels"
         try:
             request = ask(layer, self.images.ticked())  # once more: an image may have been exchanged meanwhile
         except NucleiError as error:

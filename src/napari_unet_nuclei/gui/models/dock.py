@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
 from qtpy.QtWidgets import (
     QFileDialog,
@@ -29,6 +29,7 @@ from napari_unet_nuclei.gui.models.list import ModelList
 from napari_unet_nuclei.gui.models.watch import ModelWatch
 from napari_unet_nuclei.gui.viewer.dock import Dock
 from napari_unet_nuclei.gui.widgets.confirm import is_sure
+from napari_unet_nuclei.gui.widgets.rest_timer import call_soon
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
 T = TypeVar("T")
@@ -219,7 +220,7 @@ class ModelsDock(Dock):
         if event is not None and (paths := _files(event)):
             event.acceptProposedAction()
             # Questions come after the drop: until it is answered, the program that the files come from stands still.
-            QTimer.singleShot(0, partial(self.import_files, paths))
+            call_soon(self, self.import_files, paths)
 
 
 def _change_problem(entry: ModelEntry | None) -> str:

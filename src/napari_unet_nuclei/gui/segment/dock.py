@@ -4,10 +4,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari.layers import Image
 from qtpy.QtGui import QGuiApplication, QShowEvent
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout
 
@@ -34,12 +34,12 @@ from napari_unet_nuclei.gui.viewer.dock import Dock
 from napari_unet_nuclei.gui.viewer.shown import shows_planes, viewed_plane, viewed_region
 from napari_unet_nuclei.gui.viewer.source_file import SourceFile
 from napari_unet_nuclei.gui.widgets.banner import ActionLine
+from napari_unet_nuclei.gui.widgets.fixed_call import FixedCall
 from napari_unet_nuclei.gui.widgets.scroll_column import ScrollColumn
 from napari_unet_nuclei.gui.widgets.titled import titled
 
 if TYPE_CHECKING:
     import napari
-    from napari.layers import Image
 
 CANCEL_TOOLTIP = "Stop and throw away what this run has done so far."
 CANCEL_STORED_TOOLTIP = "Stop. What is done is kept beside the labels, and the same run goes on from there."
@@ -109,8 +109,8 @@ class SegmentDock(Dock):
         result.thresholds.changed.connect(self._show_choices)
         result.thresholds.apply_to_all.connect(self._apply_to_all)
         result.save_button.clicked.connect(self._save)
-        result.command_button.clicked.connect(partial(self._copy, _command))
-        result.python_button.clicked.connect(partial(self._copy, _python))
+        result.command_button.clicked.connect(FixedCall(self, self._copy, _command).call)
+        result.python_button.clicked.connect(FixedCall(self, self._copy, _python).call)
         self.session.answered.connect(self._show_answer)
         self.session.changed.connect(self._show_labels)
         self.session.message.connect(self.job_panel.show_status)
@@ -170,7 +170,7 @@ class SegmentDock(Dock):
         """Segment the image layer that is selected in the layer list."""
         active = self._viewer.layers.selection.active
         self.reset_choices()
-        if active not in self.form.image_panel.layer_box.choices:
+        if not isinstance(active, Image):
             self.job_panel.show_error(ImageShapeError("Select an image layer in the list first."))
             return
         self.form.image_panel.choose(active)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import create_widget
+from napari.layers import Image
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QLineEdit, QWidget
 
@@ -18,15 +18,15 @@ from napari_unet_nuclei.core.types import Region
 from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
 from napari_unet_nuclei.gui.settings.remembered import PLANE, SCOPES, WHOLE
 from napari_unet_nuclei.gui.viewer.image_facts import image_facts, sides
+from napari_unet_nuclei.gui.viewer.layer_box import LayerBox, row_in
 from napari_unet_nuclei.gui.viewer.layers import LayerImage, describe_layer, guess_layer_axes
 from napari_unet_nuclei.gui.viewer.shown import shows_planes, viewed_channel, viewed_plane, viewed_region
 from napari_unet_nuclei.gui.viewer.source_file import SourceFile, read_source_file
-from napari_unet_nuclei.gui.widgets.choice_box import choice_box, keep_narrow
+from napari_unet_nuclei.gui.widgets.choice_box import choice_box
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
 if TYPE_CHECKING:
     import napari
-    from napari.layers import Image
 
 AUTOMATIC_CHANNEL = ""
 
@@ -69,9 +69,7 @@ class ImagePanel(QWidget):
         self._taken: Image | None = None
         self._wanted_scope = WHOLE
         self._wanted_channel = AUTOMATIC_CHANNEL
-        options = {"tooltip": "The image layer to segment."}
-        self.layer_box = cast("Any", create_widget(annotation="napari.layers.Image", options=options))
-        keep_narrow(self.layer_box.native)
+        self.layer_box = LayerBox("The image layer to segment.")
         self.axes_edit = QLineEdit()
         self.axes_edit.setToolTip(
             "What the axes are, one letter each: T time, Z depth, C channel, Y rows, X columns, Q unknown.\n"
@@ -87,7 +85,7 @@ class ImagePanel(QWidget):
         self._lay_out()
         self._looking = LatestJob()
         self._looking.succeeded.connect(self._take_file)
-        self.layer_box.changed.connect(self._take_layer)
+        self.layer_box.currentIndexChanged.connect(self._take_layer)
         self.axes_edit.editingFinished.connect(self._refresh)
         self.level_box.currentIndexChanged.connect(self._refresh)
         for box in (self.channel_box, self.scope_box):
@@ -99,7 +97,7 @@ class ImagePanel(QWidget):
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         rows: list[tuple[str, QWidget]] = [
-            ("Image", self.layer_box.native),
+            ("Image", self.layer_box),
             ("Axes", self.axes_edit),
             ("Level", self.level_box),
             ("Channel", self.channel_box),
@@ -114,8 +112,7 @@ class ImagePanel(QWidget):
     @property
     def layer(self) -> Image | None:
         """The chosen layer; None where there is no image."""
-        layer: Image | None = self.layer_box.value
-        return layer
+        return self.layer_box.layer
 
     @property
     def scope(self) -> str:
@@ -125,12 +122,13 @@ class ImagePanel(QWidget):
     def choose(self, layer: Image) -> None:
         """Choose a layer."""
         self.reset_choices()
-        self.layer_box.value = layer
+        self.layer_box.choose(layer)
 
     def reset_choices(self) -> None:
         """Look again which layers there are."""
-        self.layer_box.reset_choices()
-        if self.layer is not self._taken:  # the list does not tell when it has become empty
+        images = [layer for layer in self._viewer.layers if isinstance(layer, Image)]
+        self.layer_box.offer(images, max(row_in(images, self.layer), 0) if images else -1)
+        if self.layer != self._taken:
             self._take_layer()
 
     def setScope(self, scope: str) -> None:
@@ -199,8 +197,8 @@ class ImagePanel(QWidget):
         """Choose an image that was just opened; of several from one file the first."""
         self.reset_choices()
         opened = event.value
-        if opened in self.layer_box.choices and (self.layer is None or opened.source != self.layer.source):
-            self.layer_box.value = opened
+        if isinstance(opened, Image) and (self.layer is None or opened.source != self.layer.source):
+            self.layer_box.choose(opened)
 
     def _note_wish(self) -> None:
         """Keep what the user chose, for images to come."""

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QDoubleSpinBox, QGridLayout, QHBoxLayout, QLabel, QPu
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.gui.settings.settings_form import field_tooltip
+from napari_unet_nuclei.gui.widgets.fixed_call import FixedCall
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
 TITLES = {
@@ -72,7 +73,7 @@ class ThresholdPanel(QWidget):
         self._lay_out()
         for name, slider in self.sliders.items():
             slider.setValue(self._own[name])
-            slider.valueChanged.connect(lambda _value, name=name: self._set_by_hand(name))
+            slider.valueChanged.connect(FixedCall(slider, self._set_by_hand, name).call)
         self.reset_button.clicked.connect(self._reset)
         self.apply_button.clicked.connect(self.apply_to_all)
         self._refresh()

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from qtpy.QtCore import QTimer, Signal
+from qtpy.QtCore import Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
+
+from napari_unet_nuclei.gui.widgets.binding import warn_of_binding
+from napari_unet_nuclei.gui.widgets.rest_timer import call_soon
 
 WidgetType = TypeVar("WidgetType", bound=QWidget)
 
@@ -34,13 +37,14 @@ class Dock(QWidget):
     def showEvent(self, event: QShowEvent | None) -> None:
         """Find a place when it is shown for the first time; where it goes later is the user's affair."""
         super().showEvent(event)
+        warn_of_binding()
         frame = ancestor(self, QDockWidget)
         if frame is not None and frame is not self._frame:
             self._frame = frame
             frame.setWindowTitle(self.tab_title)
             frame.visibilityChanged.connect(self._note_visibility)
             frame.topLevelChanged.connect(self._note_floating)
-            QTimer.singleShot(0, self._share_tabs)  # napari is not done with placing it
+            call_soon(self, self._share_tabs)  # napari is not done with placing it
 
     def _note_visibility(self, visible: bool) -> None:
         self._is_behind = not visible

@@ -11,17 +11,15 @@ from napari_unet_nuclei.gui.widgets.row_list import TICK_BOX
 LISTED = 5
 """Layers that are seen at once; more are scrolled to."""
 
-LAYER = Qt.ItemDataRole.UserRole
-"""Where an item keeps its layer."""
-
 
 class LayerChecklist(QListWidget):
-    """Image layers to be ticked."""
+    """Image layers to be ticked; kept in Python for the reason that `LayerBox` tells."""
 
     ticks_changed = Signal()
 
     def __init__(self) -> None:
         super().__init__()
+        self._layers: list[Image] = []
         self._decided: list[tuple[Image, Qt.CheckState]] = []
         self.itemChanged.connect(self._note_tick)
         self.setStyleSheet(TICK_BOX)
@@ -40,9 +38,9 @@ class LayerChecklist(QListWidget):
         hopeless = all(problem for _, problem in layers)
         self.blockSignals(True)
         self.clear()
+        self._layers = [layer for layer, _ in layers]
         for layer, problem in layers:
             item = QListWidgetItem(f"{layer.name}  (other size)" if problem else layer.name, self)
-            item.setData(LAYER, layer)
             item.setToolTip(problem or f"Measure the nuclei in '{layer.name}', in all its channels.")
             item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable)
             at_first = Qt.CheckState.Checked if hopeless or not problem else Qt.CheckState.Unchecked
@@ -52,10 +50,11 @@ class LayerChecklist(QListWidget):
 
     def ticked(self) -> list[Image]:
         """Return the ticked layers."""
-        return [item.data(LAYER) for item in self._all() if item.checkState() == Qt.CheckState.Checked]
+        listed = zip(self._layers, self._all(), strict=True)
+        return [layer for layer, item in listed if item.checkState() == Qt.CheckState.Checked]
 
     def _note_tick(self, item: QListWidgetItem) -> None:
-        layer = item.data(LAYER)
+        layer = self._layers[self.row(item)]
         self._decided = [(known, state) for known, state in self._decided if known != layer]
         self._decided.append((layer, item.checkState()))
         self.ticks_changed.emit()

@@ -8,6 +8,8 @@ from qtpy.QtCore import Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QHBoxLayout, QLineEdit, QPushButton, QWidget
 
+from napari_unet_nuclei.gui.widgets.fixed_call import FixedCall
+
 
 class PathEdit(QWidget):
     """A line edit with buttons beside it.
@@ -37,9 +39,12 @@ class PathEdit(QWidget):
         """Add a button that takes over the paths that are chosen by it; nothing where the user gave up."""
         button = QPushButton(text)
         button.setToolTip(tooltip)
-        button.clicked.connect(lambda: self.add_paths([path for path in choose() if path]))
+        button.clicked.connect(FixedCall(button, self._add_chosen, choose).call)
         self._row.addWidget(button)
         return button
+
+    def _add_chosen(self, choose: Callable[[], Sequence[str]]) -> None:
+        self.add_paths([path for path in choose() if path])
 
     def add_paths(self, paths: Sequence[str]) -> None:
         """Show paths in place of those before."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtCore import QEvent, Qt, Signal
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
@@ -20,7 +20,7 @@ class ScrollColumn(QScrollArea):
 
     def __init__(self, *widgets: QWidget, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._column = QWidget()
+        self._column = _Column()
         self._layout = QVBoxLayout(self._column)
         self._layout.setContentsMargins(4, 8, 4, 4)
         for widget in widgets:
@@ -31,13 +31,7 @@ class ScrollColumn(QScrollArea):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)  # else the width would jump
-        self._column.installEventFilter(self)
-
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Make room when a widget in the column needs more or less of it."""
-        if watched is self._column and event is not None and event.type() == QEvent.Type.LayoutRequest:
-            self._make_room()
-        return super().eventFilter(watched, event)
+        self._column.laid_out.connect(self._make_room)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Make room: other widths wrap sentences otherwise."""
@@ -51,3 +45,19 @@ class ScrollColumn(QScrollArea):
         self.setMinimumWidth(self._layout.minimumSize().width() + bar.sizeHint().width())
         least = self._layout.minimumSize().height()  # what a layout without sentences needs at any width
         self._column.setMinimumHeight(max(self._layout.minimumHeightForWidth(viewport.width()), least))
+
+
+class _Column(QWidget):
+    """Tells when a widget in it needs more or less room.
+
+    It tells so itself: as an event filter the scroll area would be asked while it is being taken apart, when its
+    attributes are gone.
+    """
+
+    laid_out = Signal()
+
+    def event(self, event: QEvent | None) -> bool:
+        """Tell."""
+        if event is not None and event.type() == QEvent.Type.LayoutRequest:
+            self.laid_out.emit()
+        return super().event(event)
