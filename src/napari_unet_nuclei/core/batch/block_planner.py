@@ -13,7 +13,7 @@ from napari_unet_nuclei.core.batch.fingerprint import hash_image
 from napari_unet_nuclei.core.errors import ImageShapeError, SettingsError
 from napari_unet_nuclei.core.image.kind import colour_light, possible_looks
 from napari_unet_nuclei.core.image.ome_zarr_labels import leading_order
-from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader, open_plane
+from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader
 from napari_unet_nuclei.core.model.number_format import cpu_number_format
 from napari_unet_nuclei.core.model.registry import default_registry
 from napari_unet_nuclei.core.progress import Progress
@@ -90,9 +90,7 @@ class Planner:
     def _channels_read(self) -> tuple[int, ...]:
         """Channels that the readings of the image need; refuses an image that has none that can be read."""
         request, inputs = self.request, self.entry.card.network_inputs
-        looks = possible_looks(
-            request.source, self._deciding, self.region, request.channel, request.settings.kind, inputs
-        )
+        looks = possible_looks(self._deciding, request.channel, request.settings.kind, inputs)
         return tuple(sorted({channel for look in looks for channel in look.channels}))
 
     def _fingerprint(self) -> str:
@@ -101,7 +99,8 @@ class Planner:
             "program": version("napari-unet-nuclei"),
             "series": self.series,
             "channels": self.channel_names,
-            "image": self._file_hash or hash_pixels(request.source, [self._deciding], self._channels, self.region),
+            "image": self._file_hash
+            or hash_pixels(request.source, [self._deciding.index], self._channels, self.region),
             "shape": list(request.source.array.shape),
             "axes": request.source.axes,
             "indices": self.indices,
@@ -124,11 +123,11 @@ class Planner:
         """
         request, settings = self.request, self.request.settings
         source = request.source
-        chosen = look_at_image(request, self._deciding, self.region, runner, progress)
+        chosen = look_at_image(request, self._deciding, runner, progress)
         look, runner = chosen.look, runner.for_kind(chosen.look.kind)
         card = runner.card
-        readers = [open_plane(source, index, self.region, look, card.percentiles) for index in self.indices]
-        scale, diameter = self._size(readers[self.indices.index(self._deciding)], runner, progress, chosen.estimate)
+        readers = list(chosen.open_all(self.indices, card.percentiles))
+        scale, diameter = self._size(chosen.reader, runner, progress, chosen.estimate)
         order = leading_order(source.leading_axes)
         return BlockPlan(
             fingerprint=self.fingerprint,
@@ -143,7 +142,7 @@ class Planner:
             places=tuple(tuple(index[axis] for axis in order) for index in self.indices),
             region=self.region,
             look=look,
-            light=colour_light(source, self._deciding, self.region, look.kind),
+            light=colour_light(self._deciding, look.kind),
             sure=chosen.sure,
             ranges=tuple(reader.ranges for reader in readers),
             fill=tuple(reader.fill for reader in readers),

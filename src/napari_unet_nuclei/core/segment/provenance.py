@@ -9,7 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from napari_unet_nuclei.core.image.axes import ImageSource
-from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader, sampled_rows
+from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader
+from napari_unet_nuclei.core.image.sample import sampled_rows
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.device import Device
 from napari_unet_nuclei.core.segment.request import SegmentRequest

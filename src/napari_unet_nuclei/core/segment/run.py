@@ -16,7 +16,8 @@ from napari_unet_nuclei.core.image.channels import named_channel
 from napari_unet_nuclei.core.image.image_file import named_source
 from napari_unet_nuclei.core.image.kind import possible_looks
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
-from napari_unet_nuclei.core.image.plane import ImageKind, PlaneLook, PlaneReader, Transform, open_plane, sample_pixels
+from napari_unet_nuclei.core.image.plane import ImageKind, PlaneLook, PlaneReader, Transform
+from napari_unet_nuclei.core.image.sample import PlaneSample
 from napari_unet_nuclei.core.labels.decode import TUNED
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.device import Device, choose_device
@@ -138,11 +139,11 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
     model, placed = _ready(entry.path, entry.path.stat().st_mtime_ns, device)
     runner = NetworkRunner(model, device, settings.tile, settings.flips, placed=placed)
     deciding = deciding_plane(request, indices, region)
-    chosen = look_at_image(request, deciding, region, runner, progress)
+    chosen = look_at_image(request, deciding, runner, progress)
     look, runner = chosen.look, runner.for_kind(chosen.look.kind)
     model = runner.model
-    readers = [open_plane(source, index, region, look, model.card.percentiles) for index in indices]
-    found = _find(request, runner, readers, progress, indices.index(deciding), chosen.estimate)
+    readers = chosen.open_all(indices, model.card.percentiles)
+    found = _find(request, runner, readers, progress, indices.index(deciding.index), chosen.estimate)
     semantic = model.card.task == "semantic"
     count = int(found.labels.max(initial=0))
     told = () if semantic else remedies(count, look.kind, chosen.sure, settings.kind != "auto")
@@ -173,17 +174,14 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
     )
 
 
-def look_at_image(
-    request: SegmentRequest, index: tuple[int, ...], region: Region, runner: NetworkRunner, progress: Progress
-) -> ChosenLook:
+def look_at_image(request: SegmentRequest, plane: PlaneSample, runner: NetworkRunner, progress: Progress) -> ChosenLook:
     """Find out how a model sees the image that it is asked to segment.
 
     Parameters
     ----------
     request : SegmentRequest
-    index : tuple of int
+    plane : PlaneSample
         The plane that decides for all.
-    region : Region
     runner : NetworkRunner
         Of the model.
     progress : Progress
@@ -198,11 +196,9 @@ def look_at_image(
     # Networks for classes were trained on images as they are, bright backgrounds and dark ones.
     as_it_is = card.task == "semantic" and settings.kind == "auto"
     kind = "fluorescence" if as_it_is else settings.kind
-    looks = possible_looks(request.source, index, region, request.channel, kind, card.network_inputs)
-    if card.task == "semantic":
-        return ChosenLook(looks[0])
+    looks = possible_looks(plane, request.channel, kind, card.network_inputs)
     diameter = 0.0 if settings.diameter_auto else given_diameter(request, card.diameter)
-    return choose_look(looks, request.source, index, region, runner, progress, diameter)
+    return choose_look(looks[:1] if card.task == "semantic" else looks, plane, runner, progress, diameter)
 
 
 def evident_kind(request: SegmentRequest) -> ImageKind | None:
@@ -217,28 +213,23 @@ def evident_kind(request: SegmentRequest) -> ImageKind | None:
     if not indices:
         return None
     inputs = default_registry().find(request.model).card.network_inputs
-    region = checked_region(request)
-    index = deciding_plane(request, indices, region)
-    kinds = {look.kind for look in possible_looks(request.source, index, region, request.channel, "auto", inputs)}
+    plane = deciding_plane(request, indices, checked_region(request))
+    kinds = {look.kind for look in possible_looks(plane, request.channel, "auto", inputs)}
     return kinds.pop() if len(kinds) == 1 else None
 
 
-def deciding_plane(request: SegmentRequest, indices: Sequence[tuple[int, ...]], region: Region) -> tuple[int, ...]:
+def deciding_plane(request: SegmentRequest, indices: Sequence[tuple[int, ...]], region: Region) -> PlaneSample:
     """Choose the plane that decides for all how the image is read and how large its nuclei are.
 
     It is the middle one, or where that one was never taken, and has one value everywhere, the next to it that shows
     something.
     """
     middle = len(indices) // 2
-    if len(indices) == 1:
-        return indices[middle]
-    channels = request.shown_channels
     for place in sorted(range(len(indices)), key=lambda one: abs(one - middle)):
-        pixels = sample_pixels(request.source, indices[place], channels, region)
-        known = pixels[np.isfinite(pixels)]
-        if known.size and known.min() < known.max():
-            return indices[place]
-    return indices[middle]
+        plane = PlaneSample(request.source, indices[place], region)
+        if len(indices) == 1 or plane.of(request.shown_channels).shows_something:
+            return plane
+    return PlaneSample(request.source, indices[middle], region)
 
 
 def _find(
