@@ -319,7 +319,7 @@ class _Sample:
     @property
     def holds_dab(self) -> bool:
         """True where many pixels are brown: dense, and denser in blue than in green by far, as no other stain is."""
-        _, green, blue = (optical_density(one, self.sampled.white) for one in self.sampled.picture)
+        green, blue = (optical_density(one, self.sampled.white) for one in self.sampled.picture[1:])
         return bool(np.mean((blue > BROWN * green) & (green > BROWN_DENSITY)) > BROWN_SHARE)
 
     @property

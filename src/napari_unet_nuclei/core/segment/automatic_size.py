@@ -139,6 +139,11 @@ class Glance:
     model_diameter: float
 
     @property
+    def is_judged(self) -> bool:
+        """True where there are nuclei, and none too large to be judged at this scale."""
+        return self.size.nuclei >= 1 and self.size.factor * self.model_diameter <= LARGEST_JUDGED
+
+    @property
     def diameter(self) -> float:
         """Of the nuclei in image pixels; where none are seen, what the model takes at this scale."""
         return self.model_diameter * (self.size.factor if self.size.nuclei >= 1 else 1.0) / self.scale
@@ -146,39 +151,21 @@ class Glance:
 
 def first_look(reader: PlaneReader, runner: NetworkRunner, progress: Progress) -> float:
     """Estimate the nucleus diameter from small windows, in image pixels; the model's own where nothing is seen."""
-    return glance_for_size(reader, runner, [brightest_patch(reader)], WINDOW, progress).diameter
-
-
-def glance_for_size(
-    reader: PlaneReader, runner: NetworkRunner, centres: Sequence[tuple[int, int]], side: int, progress: Progress
-) -> Glance:
-    """Look at windows of a plane round some centres (y, x) at the first scale that lets nuclei be judged.
-
-    Parameters
-    ----------
-    reader : PlaneReader
-    runner : NetworkRunner
-        Of a model with a size head.
-    centres : sequence of tuple
-    side : int
-        Of each window in pixels of its own scale.
-    progress : Progress
-    """
-    seen = None
-    for shrink in _shrinkings(reader.shape, side):
+    centre = brightest_patch(reader)
+    seen = runner.card.diameter
+    for shrink in shrinkings(reader.shape):
         progress.report(Advanced(0.0, "looking at the nuclei's size"))
-        found = glance(reader, runner, centres, 1 / shrink, side, progress)
-        if seen is None or found.size.nuclei >= 1:
-            seen = found
-        if found.size.nuclei >= 1 and found.size.factor * runner.card.diameter <= LARGEST_JUDGED:
-            break
-    assert seen is not None
+        found = glance(reader, runner, [centre], 1 / shrink, WINDOW, progress)
+        if found.size.nuclei >= 1:
+            seen = found.diameter
+            if found.is_judged:
+                break
     return seen
 
 
-def _shrinkings(shape: tuple[int, int], side: int) -> list[float]:
+def shrinkings(shape: tuple[int, int]) -> list[float]:
     """Shrinking factors of the windows, from the image's own scale to where one window holds the whole plane."""
-    whole = max(max(shape) / side, 1.0)
+    whole = max(max(shape) / WINDOW, 1.0)
     factors = [1.0]
     while factors[-1] < whole:
         factors.append(min(factors[-1] * SHRINKING, whole))

@@ -17,7 +17,7 @@ from napari_unet_nuclei.core.image.sample import PlaneSample
 from napari_unet_nuclei.core.labels.decode import decode_plane, quantise
 from napari_unet_nuclei.core.model.card import DECODED_HEADS
 from napari_unet_nuclei.core.progress import Advanced, Progress, Silent
-from napari_unet_nuclei.core.segment.automatic_size import brightest_patch, glance, glance_for_size, scale_for
+from napari_unet_nuclei.core.segment.automatic_size import Glance, brightest_patch, glance, scale_for, shrinkings
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.segment.predict import thresholds_at
 
@@ -33,9 +33,8 @@ LEAST = 0.5
 """Expected nuclei below which a window is said to show nothing."""
 
 AREA = 270**2
-"""Pixels, of their own scale, of all windows that are shown to the network besides those that the size of the nuclei
-needs anyway: two readings are told apart by so many each. Of 262 images and drawings, from 9 to 130 px a nucleus, four
-were read wrongly so, three with 2 × 320² pixels, which take three times as long."""
+"""Pixels, at their own scale, of the windows that show one reading to the network, where there are two; of more readings
+less each. Of 262 images and drawings with nuclei of 9 to 130 px, windows four times as large told no more apart."""
 
 
 @dataclass(frozen=True)
@@ -93,19 +92,28 @@ def choose_look(
     tried = [_Tried.of(look, plane, runner) for look in looks]
     if len(tried) == 1 or 0 in tried[0].reader.shape:
         return ChosenLook(tried[0].reader)
-    # Each reading is judged where it is brightest, two of one kind where either of them is: brown nuclei, say, may lie
-    # elsewhere than blue ones.
+    places = _places(tried)
+    card = runner.card
+    judges_size = card.tells_size and not diameter
+    known = scale_for(diameter or card.diameter, card.diameter)
+    # All readings at one scale: at a coarser one, where more is in view, only while the best shows no nuclei, or nuclei
+    # too large for this one.
+    for scale in [1 / shrink for shrink in shrinkings(tried[0].reader.shape)] if judges_size else [known]:
+        judged: list[tuple[float, ChosenLook]] = []
+        for one, centres in zip(tried, places, strict=True):
+            progress.report(Advanced(0.0, "looking at the kind of image"))
+            side = int(np.sqrt(AREA / (len(tried) - 1) / len(centres)))
+            seen = glance(one.reader, one.runner, centres, scale, side, Silent())
+            estimate = seen.diameter if judges_size and seen.is_judged else 0.0
+            judged.append((one.evidence(seen), ChosenLook(one.reader, estimate=estimate)))
+        most, best = max(judged, key=lambda one: one[0])
+        if most > LEAST and best.estimate:
+            break
     found: dict[ImageKind, tuple[float, ChosenLook]] = {}
     for kind in dict.fromkeys(look.kind for look in looks):
-        alike = [one for one in tried if one.reader.look.kind == kind]
-        places = [brightest_patch(one.reader) for one in alike]
-        shared = tuple(dict.fromkeys(places))
-        judged = []
-        for one, place in zip(alike, places, strict=True):
-            progress.report(Advanced(0.0, "looking at the kind of image"))
-            judged.append(one.judge(shared if len(alike) == 2 else (place,), AREA / (len(tried) - 1), diameter))
-        most = max(evidence for evidence, _ in judged)
-        found[kind] = next(one for one in judged if one[0] >= AS_GOOD * most)
+        alike = [one for one in judged if one[1].look.kind == kind]
+        most = max(evidence for evidence, _ in alike)
+        found[kind] = next(one for one in alike if one[0] >= AS_GOOD * most)
     (first, likelier), *others = found.values()
     if not others:
         return likelier
@@ -127,22 +135,28 @@ class _Tried:
         fitted = runner.for_kind(look.kind)
         return _Tried(plane.open(look, fitted.card.percentiles), fitted)
 
-    def judge(self, places: Sequence[tuple[int, int]], area: float, diameter: float) -> tuple[float, ChosenLook]:
-        """Sum the scores of the nuclei in windows round some places, of an area of the image that is the same for all.
+    def evidence(self, seen: Glance) -> float:
+        """Sum the scores of the nuclei that the windows show.
 
-        The nuclei are not brought to the model's size first, which takes the network twice: they need not be
-        outlined well to be counted.
+        They are not brought to the model's size first, which takes the network twice: nuclei need not be outlined well
+        to be counted.
         """
         card = self.runner.card
-        side = int(np.sqrt(area / len(places)))
-        if card.tells_size and not diameter:
-            seen = glance_for_size(self.reader, self.runner, places, side, Silent())
-            estimate = seen.diameter
-        else:
-            scale = scale_for(diameter or card.diameter, card.diameter)
-            seen = glance(self.reader, self.runner, places, scale, side, Silent())
-            estimate = 0.0
         thresholds = thresholds_at(card, scale_for(seen.diameter * seen.scale, card.diameter))
         heads = [card.architecture.heads.index(head) for head in DECODED_HEADS]
-        scores = [decode_plane(quantise(output[heads]), thresholds).scores.sum() for output in seen.outputs]
-        return float(sum(scores)) * seen.scale**2, ChosenLook(self.reader, estimate=estimate)
+        return float(sum(decode_plane(quantise(output[heads]), thresholds).scores.sum() for output in seen.outputs))
+
+
+def _places(tried: Sequence[_Tried]) -> list[tuple[tuple[int, int], ...]]:
+    """Where each reading is judged: where it is brightest, two of one kind where either of them is.
+
+    Brown nuclei, say, may lie elsewhere than blue ones.
+    """
+    own = [brightest_patch(one.reader) for one in tried]
+    kinds = [one.reader.look.kind for one in tried]
+    return [
+        tuple(dict.fromkeys(there for there, other in zip(own, kinds, strict=True) if other == kind))
+        if kinds.count(kind) == 2
+        else (place,)
+        for place, kind in zip(own, kinds, strict=True)
+    ]
