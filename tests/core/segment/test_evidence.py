@@ -15,7 +15,7 @@ from napari_unet_nuclei.core.model.registry import load_model
 from napari_unet_nuclei.core.progress import Cancelled, Silent
 from napari_unet_nuclei.core.segment import automatic_size
 from napari_unet_nuclei.core.segment.automatic_size import predict_sized
-from napari_unet_nuclei.core.segment.evidence import ChosenLook, choose_look
+from napari_unet_nuclei.core.segment.evidence import AREA, ChosenLook, choose_look
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.segment.run import segment
 from tests.recording import RecordingProgress
@@ -102,3 +102,13 @@ def test_the_size_that_the_chosen_reading_showed_is_not_estimated_again(runner, 
         monkeypatch.setattr(module, "first_look", lambda *_: pytest.fail("the size was estimated again"))
     assert 24 < predict_sized(found.reader, runner, Silent(), found.estimate).diameter < 36
     assert find_scale(found.reader, runner, Silent(), found.estimate)[1] > 24
+
+
+def test_each_of_two_readings_is_shown_to_the_network_once_in_small_windows(runner, monkeypatch):
+    shown = []
+    run = NetworkRunner.run
+    monkeypatch.setattr(NetworkRunner, "run", lambda *these: shown.append(these[1][0].size) or run(*these))
+    image = stained_tissue(shape=(500, 500), diameter=22.0, count=300).image.mean(axis=-1)
+    choose(runner, image, "YX", both_kinds(image, "YX", runner))
+    assert len(shown) == 2
+    assert sum(shown) < 2.1 * AREA

@@ -33,8 +33,8 @@ LEAST = 0.5
 """Expected nuclei below which a window is said to show nothing."""
 
 AREA = 270**2
-"""Pixels, at their own scale, of the windows that show one reading to the network, where there are two; of more readings
-less each. Of 262 images and drawings with nuclei of 9 to 130 px, windows four times as large told no more apart."""
+"""Pixels, at their own scale, of the windows that show one of two readings to the network; of more readings less each.
+Of 262 images and drawings with nuclei of 9 to 130 px, windows several times as large told no more apart."""
 
 
 @dataclass(frozen=True)
