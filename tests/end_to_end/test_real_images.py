@@ -15,6 +15,7 @@ from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.ome_zarr import read_ome_zarr
 from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.image.kind import possible_looks
+from napari_unet_nuclei.core.image.sample import PlaneSample
 from napari_unet_nuclei.core.labels.metrics.overlaps import match, per_image, pooled
 from napari_unet_nuclei.core.model.device import Device
 from napari_unet_nuclei.core.progress import Silent
@@ -98,8 +99,7 @@ def image_of(folder: Path, row: dict[str, str]) -> np.ndarray:
 def test_the_kind_of_photographs_is_told_by_the_picture_or_left_open(name, step, nuclei_data):
     for row in rows_of(nuclei_data / name)[::step]:
         image = image_of(nuclei_data / name, row)
-        region = (0, image.shape[0], 0, image.shape[1])
-        told = possible_looks(ImageSource(image, "YXS" if image.ndim == 3 else "YX"), (), region)[0].kind
+        told = possible_looks(PlaneSample.whole(ImageSource(image, "YXS" if image.ndim == 3 else "YX")))[0].kind
         assert (told == "fluorescence") == (row["modality"] == "fluorescence"), row["image"]
 
 

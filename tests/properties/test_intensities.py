@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.kind import possible_looks
 from napari_unet_nuclei.core.image.normalise import NOISE_MULTIPLE, estimate_noise, intensity_range
-from napari_unet_nuclei.core.image.plane import open_plane
+from napari_unet_nuclei.core.image.sample import PlaneSample
 from napari_unet_nuclei.core.samples.synthetic import camera, draw_nuclei
 
 
@@ -37,7 +37,7 @@ def test_which_way_up_an_image_is_depends_on_neither_gain_nor_offset(seed, gain,
     for sign in (1, -1):
         pixels = sign * gain * (nuclei(seed) + offset)
         source = ImageSource(pixels, "YX")
-        kind = possible_looks(source, (), (0, 70, 0, 90))[0].kind
+        kind = possible_looks(PlaneSample.whole(source))[0].kind
         assert kind == ("brightfield" if sign < 0 else "fluorescence")
 
 
@@ -45,9 +45,8 @@ def test_which_way_up_an_image_is_depends_on_neither_gain_nor_offset(seed, gain,
 def test_a_negative_whose_values_are_no_light_reads_like_the_image(seed):
     readings = []
     for pixels in (nuclei(seed), -nuclei(seed)):
-        source, region = ImageSource(pixels, "YX"), (0, 70, 0, 90)
-        look = possible_looks(source, (), region)[0]
-        readings.append(open_plane(source, (), region, look, (1.0, 99.8)).read(region))
+        plane = PlaneSample.whole(ImageSource(pixels, "YX"))
+        readings.append(plane.open(possible_looks(plane)[0], (1.0, 99.8)).read(plane.region))
     assert np.abs(readings[0] - readings[1]).max() < 1e-3
 
 

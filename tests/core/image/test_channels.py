@@ -11,6 +11,7 @@ from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.channels import find_channel, named_channel
 from napari_unet_nuclei.core.image.io.read import read_header, read_image
 from napari_unet_nuclei.core.image.kind import colour_light, possible_looks
+from napari_unet_nuclei.core.image.sample import PlaneSample
 from napari_unet_nuclei.core.samples.synthetic import camera, draw_nuclei, stained_tissue
 
 
@@ -29,7 +30,7 @@ def channels(*names: str, colours: tuple[str, ...] = ()) -> ImageSource:
 def test_a_channel_whose_name_says_nuclei_is_taken(name):
     source = channels("GFP", name, "Phase")
     assert named_channel(source) == 1
-    [look] = possible_looks(source, (), (0, 64, 0, 64), kind="fluorescence")
+    [look] = possible_looks(PlaneSample.whole(source), kind="fluorescence")
     assert (look.channels, look.name) == ((1,), name)
 
 
@@ -41,7 +42,7 @@ def test_other_names_say_nothing(name):
 @pytest.mark.parametrize("names", [("DAPI", "Hoechst", "GFP"), ("GFP", "RFP", "Cy5")])
 def test_without_one_such_name_the_channels_are_listed(names):
     with pytest.raises(ImageShapeError, match=rf"{names[0]} \(0\), {names[1]} \(1\) and .*--channel NAME"):
-        possible_looks(channels(*names), (), (0, 64, 0, 64))
+        possible_looks(PlaneSample.whole(channels(*names)))
 
 
 @pytest.mark.parametrize(
@@ -83,8 +84,8 @@ def test_stained_tissue_in_coloured_channels_is_read_like_a_picture():
     tissue = stained_tissue(shape=(160, 160), count=40).image
     swapped = ImageSource(np.moveaxis(tissue, -1, 0)[::-1], "CYX", (), ("#0000ff", "#00ff00", "#ff0000"))
     region = (0, 160, 0, 160)
-    [look] = possible_looks(swapped, (), region)
-    [picture] = possible_looks(ImageSource(tissue, "YXS"), (), region)
+    [look] = possible_looks(PlaneSample.whole(swapped))
+    [picture] = possible_looks(PlaneSample.whole(ImageSource(tissue, "YXS")))
     assert look.kind == picture.kind == "brightfield"
     signals = [one.signals_of(one.read(source, (), region)) for one, source in
                ((look, swapped), (picture, ImageSource(tissue, "YXS")))]  # fmt: skip
@@ -94,9 +95,9 @@ def test_stained_tissue_in_coloured_channels_is_read_like_a_picture():
 def test_fluorescence_in_coloured_channels_is_no_picture_and_has_no_stains():
     source = channels("405", "488", "561", colours=("#0000ff", "#00ff00", "#ff0000"))
     assert source.rgb_channels
-    assert colour_light(source, (), (0, 64, 0, 64)) is None
+    assert colour_light(PlaneSample.whole(source)) is None
     with pytest.raises(ImageShapeError, match="Choose the one"):
-        possible_looks(source, (), (0, 64, 0, 64))
+        possible_looks(PlaneSample.whole(source))
 
 
 @pytest.mark.parametrize("colour", [(0, 0.2, 1), (0.5, 0.6, 1)])
@@ -104,17 +105,19 @@ def test_a_few_nuclei_on_a_background_set_to_black_are_fluorescence(colour):
     light = draw_nuclei((128, 128), 20, 4, np.random.default_rng(0))[0]
     picture = (np.stack([share * light for share in colour], axis=-1) * 220).astype(np.uint8)
     picture[picture.max(axis=-1) < 40] = 0
-    assert {look.kind for look in possible_looks(ImageSource(picture, "YXS"), (), (0, 128, 0, 128))} == {"fluorescence"}
+    looks = possible_looks(PlaneSample.whole(ImageSource(picture, "YXS")))
+    assert {look.kind for look in looks} == {"fluorescence"}
 
 
 def test_only_colour_in_transmitted_light_has_stains():
-    tissue, region = stained_tissue(shape=(160, 160), count=40).image, (0, 160, 0, 160)
-    light = colour_light(ImageSource(tissue, "YXS"), (), region)
+    tissue = stained_tissue(shape=(160, 160), count=40).image
+    plane = PlaneSample.whole(ImageSource(tissue, "YXS"))
+    light = colour_light(plane)
     assert light is not None
     assert (light.channels, light.white) == ((0, 1, 2), 255.0)
     grey = np.repeat(tissue.mean(axis=-1, keepdims=True), 3, axis=-1).astype(np.uint8)
-    assert colour_light(ImageSource(grey, "YXS"), (), region) is None
-    assert colour_light(ImageSource(tissue, "YXS"), (), region, "fluorescence") is None
+    assert colour_light(PlaneSample.whole(ImageSource(grey, "YXS"))) is None
+    assert colour_light(plane, "fluorescence") is None
 
 
 def test_colours_of_ome_tiff_are_read(tmp_path):

@@ -7,11 +7,11 @@ from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.kind import (
     NetworkInputs,
-    grey_kinds,
     looks_by_labels,
     possible_looks,
 )
 from napari_unet_nuclei.core.image.plane import PlaneLook, Signal
+from napari_unet_nuclei.core.image.sample import PlaneSample
 from napari_unet_nuclei.core.samples.synthetic import camera, draw_nuclei, immunohistochemistry, stained_tissue
 
 TWO_SIGNALS = NetworkInputs(("nuclei", "density"), 2)
@@ -25,8 +25,7 @@ def nuclei(seed: int = 0, shape: tuple[int, int] = (128, 160)) -> np.ndarray:
 
 def looks(array: np.ndarray, axes: str, names: tuple[str, ...] = (), **choice) -> tuple[PlaneLook, ...]:
     source = ImageSource(array, axes, names)
-    height, width = source.plane_shape
-    return possible_looks(source, (0,) * len(source.leading_axes), (0, height, 0, width), **choice)
+    return possible_looks(PlaneSample.whole(source, (0,) * len(source.leading_axes)), **choice)
 
 
 def only_look(array: np.ndarray, axes: str, names: tuple[str, ...] = (), **choice) -> PlaneLook:
@@ -147,7 +146,7 @@ def test_dense_grey_tissue_is_left_open():
     ],
 )
 def test_nothing_and_noise_are_fluorescence(sample):
-    assert grey_kinds(sample) == ["fluorescence"]
+    assert only_look(sample, "YX").kind == "fluorescence"
 
 
 def test_a_network_of_three_channels_reads_every_colour_as_it_was_taught():
@@ -171,7 +170,7 @@ def test_labels_tell_the_kind_of_a_grey_image(turned):
     light, labels = draw_nuclei((200, 200), 22, 120, np.random.default_rng(0), clumped=0.9)
     image = camera(light, np.random.default_rng(0)).astype(np.float32)
     source = ImageSource(3000 - image if turned else image, "YX")
-    found = looks_by_labels(source, (), (0, 200, 0, 200), labels)[0].look
+    found = looks_by_labels(PlaneSample.whole(source), labels)[0].look
     assert found.kind == ("brightfield" if turned else "fluorescence")
 
 
@@ -179,14 +178,14 @@ def test_labels_tell_which_colour_shows_the_nuclei():
     light, labels = draw_nuclei((200, 200), 22, 30, np.random.default_rng(0))
     other = draw_nuclei((200, 200), 40, 10, np.random.default_rng(1))[0]
     image = (np.stack([120 * light, 240 * other, 240 * other], axis=-1)).astype(np.uint8)
-    [found, *_] = looks_by_labels(ImageSource(image, "YXS"), (), (0, 200, 0, 200), labels)
+    [found, *_] = looks_by_labels(PlaneSample.whole(ImageSource(image, "YXS")), labels)
     assert found.look.name == "red channel"
 
 
 def test_a_chosen_kind_holds_against_the_labels():
     light, labels = draw_nuclei((100, 100), 22, 8, np.random.default_rng(0))
     source = ImageSource(light, "YX")
-    [found, *_] = looks_by_labels(source, (), (0, 100, 0, 100), labels, kind="brightfield")
+    [found, *_] = looks_by_labels(PlaneSample.whole(source), labels, kind="brightfield")
     assert found.look.kind == "brightfield"
 
 

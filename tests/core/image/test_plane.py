@@ -5,7 +5,8 @@ import pytest
 
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.kind import possible_looks
-from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader, Signal, open_plane, sample_pixels
+from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader, Signal
+from napari_unet_nuclei.core.image.sample import PlaneSample
 from napari_unet_nuclei.core.samples.synthetic import camera, draw_nuclei
 
 PERCENTILES = (1.0, 99.8)
@@ -18,11 +19,9 @@ def nuclei(seed: int = 0, shape: tuple[int, int] = (128, 160)) -> np.ndarray:
 
 
 def read_whole(array: np.ndarray, look: PlaneLook = GREY, axes: str = "YX") -> tuple[PlaneReader, np.ndarray]:
-    source = ImageSource(array, axes)
-    height, width = source.plane_shape
-    region = (0, height, 0, width)
-    reader = open_plane(source, (), region, look, PERCENTILES)
-    return reader, reader.read(region)
+    plane = PlaneSample.whole(ImageSource(array, axes))
+    reader = plane.open(look, PERCENTILES)
+    return reader, reader.read(plane.region)
 
 
 def test_grey_transmitted_light_is_read_as_optical_density():
@@ -71,9 +70,7 @@ def test_fill_leads_neither_range_nor_noise_astray():
 
 def test_rectangles_are_relative_to_the_region():
     array = np.arange(1, 20 * 30 + 1, dtype=np.uint16).reshape(20, 30)
-    source = ImageSource(array, "YX")
-    region = (5, 15, 10, 25)
-    reader = open_plane(source, (), region, GREY, PERCENTILES)
+    reader = PlaneSample(ImageSource(array, "YX"), (), (5, 15, 10, 25)).open(GREY, PERCENTILES)
     assert reader.shape == (10, 15)
     part = reader.read((2, 4, 3, 8))
     whole = reader.ranges[0].normalise(array.astype(np.float32))
@@ -87,7 +84,7 @@ def test_rectangles_are_relative_to_the_region():
 def test_large_planes_of_any_shape_are_sampled(shape):
     rows = np.arange(shape[0], dtype=np.float32)[:, None]
     source = ImageSource(np.broadcast_to(rows, shape), "YX")
-    [sample] = sample_pixels(source, (), (0,), (0, shape[0], 0, shape[1]))
+    [sample] = PlaneSample.whole(source).of((0,)).pixels
     assert sample.shape[1] == shape[1]
     assert 0 < sample.shape[0] <= shape[0]
     assert np.median(sample) == pytest.approx(np.median(rows), abs=max(2, 0.02 * shape[0]))
@@ -105,6 +102,9 @@ def test_a_large_plane_is_not_read_whole():
             return block
 
     array = Counting()
-    source, region = ImageSource(array, "YX"), (0, 8192, 0, 8192)
-    open_plane(source, (), region, possible_looks(source, (), region)[0], PERCENTILES)
-    assert array.pixels < 0.05 * 8192**2
+    plane = PlaneSample.whole(ImageSource(array, "YX"))
+    [look] = possible_looks(plane)
+    read = array.pixels
+    assert 0 < read < 0.05 * 8192**2
+    plane.open(look, PERCENTILES)
+    assert array.pixels == read  # one sample serves kind, fill and intensities

@@ -5,14 +5,15 @@ import pytest
 
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.kind import possible_looks
-from napari_unet_nuclei.core.image.plane import PlaneLook, open_plane
+from napari_unet_nuclei.core.image.plane import PlaneLook
+from napari_unet_nuclei.core.image.sample import PlaneSample
 from napari_unet_nuclei.core.model.device import choose_device
 from napari_unet_nuclei.core.model.registry import load_model
 from napari_unet_nuclei.core.progress import Cancelled, Silent
 from napari_unet_nuclei.core.samples.synthetic import camera, draw_nuclei, immunohistochemistry, stained_tissue
 from napari_unet_nuclei.core.segment import automatic_size
 from napari_unet_nuclei.core.segment.automatic_size import find_scale, predict_sized
-from napari_unet_nuclei.core.segment.evidence import ChosenLook, choose_look
+from napari_unet_nuclei.core.segment.evidence import AREA, ChosenLook, choose_look
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.segment.run import segment
 from tests.helpers.recording import RecordingProgress
@@ -24,19 +25,18 @@ def runner() -> NetworkRunner:
 
 
 def choose(runner: NetworkRunner, image: np.ndarray, axes: str, looks: tuple[PlaneLook, ...] = ()) -> ChosenLook:
-    source = ImageSource(image, axes)
-    region = (0, image.shape[0], 0, image.shape[1])
-    looks = looks or possible_looks(source, (), region, inputs=runner.card.network_inputs)
-    return choose_look(looks, source, (), region, runner, Silent())
+    plane = PlaneSample.whole(ImageSource(image, axes))
+    looks = looks or possible_looks(plane, inputs=runner.card.network_inputs)
+    return choose_look(looks, plane, runner, Silent())
 
 
 def both_kinds(image: np.ndarray, axes: str, runner: NetworkRunner) -> tuple[PlaneLook, ...]:
     """Leave the kind open, the wrong one first."""
-    source, region = ImageSource(image, axes), (0, image.shape[0], 0, image.shape[1])
+    plane = PlaneSample.whole(ImageSource(image, axes))
     return tuple(
         look
         for kind in ("brightfield", "fluorescence")
-        for look in possible_looks(source, (), region, kind=kind, inputs=runner.card.network_inputs)
+        for look in possible_looks(plane, kind=kind, inputs=runner.card.network_inputs)
     )
 
 
@@ -78,9 +78,9 @@ def test_an_image_that_leaves_no_choice_is_not_shown_to_the_network(runner, monk
 
 def test_choosing_can_be_cancelled(runner):
     image = np.random.default_rng(0).normal(100, 3, (200, 200)).astype(np.float32)
-    source, region = ImageSource(image, "YX"), (0, 200, 0, 200)
+    plane = PlaneSample.whole(ImageSource(image, "YX"))
     with pytest.raises(Cancelled):
-        choose_look(both_kinds(image, "YX", runner), source, (), region, runner, RecordingProgress(cancel_after=1))
+        choose_look(both_kinds(image, "YX", runner), plane, runner, RecordingProgress(cancel_after=1))
 
 
 @pytest.mark.parametrize(("dab", "name"), [("nuclei", "haematoxylin and DAB"), ("membranes", "haematoxylin")])
@@ -96,8 +96,16 @@ def test_the_size_that_the_chosen_reading_showed_is_not_estimated_again(runner, 
     image = np.stack([110 * light, 80 * light, 0 * light], axis=-1).astype(np.uint8)
     found = choose(runner, image, "YXS")
     assert 24 < found.estimate < 36
-    source, region = ImageSource(image, "YXS"), (0, 256, 0, 256)
-    reader = open_plane(source, (), region, found.look, runner.card.percentiles)
     monkeypatch.setattr(automatic_size, "first_look", lambda *_: pytest.fail("the size was estimated again"))
-    assert 24 < predict_sized(reader, runner, Silent(), found.estimate).diameter < 36
-    assert find_scale(reader, runner, Silent(), found.estimate)[1] > 24
+    assert 24 < predict_sized(found.reader, runner, Silent(), found.estimate).diameter < 36
+    assert find_scale(found.reader, runner, Silent(), found.estimate)[1] > 24
+
+
+def test_each_of_two_readings_is_shown_to_the_network_once_in_small_windows(runner, monkeypatch):
+    shown = []
+    run = NetworkRunner.run
+    monkeypatch.setattr(NetworkRunner, "run", lambda *these: shown.append(these[1][0].size) or run(*these))
+    image = stained_tissue(shape=(500, 500), diameter=22.0, count=300).image.mean(axis=-1)
+    choose(runner, image, "YX", both_kinds(image, "YX", runner))
+    assert len(shown) == 2
+    assert sum(shown) < 2.1 * AREA

@@ -7,7 +7,7 @@ import pytest
 
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.kind import possible_looks
-from napari_unet_nuclei.core.image.plane import open_plane
+from napari_unet_nuclei.core.image.sample import PlaneSample
 from napari_unet_nuclei.core.model.device import choose_device
 from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
@@ -52,9 +52,9 @@ def test_every_tile_is_reported():
 def test_the_size_that_windows_tell_is_that_of_the_plane(bundled_model, monkeypatch):
     monkeypatch.setattr(automatic_size, "SAMPLE_SIDE", 96)
     sample = fluorescent_nuclei(shape=(700, 600), diameter=50, count=60)
-    source, region = ImageSource(sample.image, "YX"), (0, 700, 0, 600)
-    [look] = possible_looks(source, (), region, kind="fluorescence", inputs=bundled_model.card.network_inputs)
-    plane = open_plane(source, (), region, look, bundled_model.card.percentiles)
+    sampled = PlaneSample.whole(ImageSource(sample.image, "YX"))
+    [look] = possible_looks(sampled, kind="fluorescence", inputs=bundled_model.card.network_inputs)
+    plane = sampled.open(look, bundled_model.card.percentiles)
     runner = NetworkRunner(bundled_model, choose_device("cpu"), 512)
     scale, diameter = find_scale(plane, runner, Silent())
     whole = predict_sized(plane, runner, Silent())
@@ -63,8 +63,7 @@ def test_the_size_that_windows_tell_is_that_of_the_plane(bundled_model, monkeypa
 
 
 def test_an_image_without_nuclei_is_left_at_its_scale():
-    source, region = ImageSource(np.zeros((200, 200), np.uint8), "YX"), (0, 200, 0, 200)
-    plane = open_plane(source, (), region, GREY, (1.0, 99.8))
+    plane = PlaneSample.whole(ImageSource(np.zeros((200, 200), np.uint8), "YX")).open(GREY, (1.0, 99.8))
     model = tiny_model()
     scale, diameter = find_scale(plane, NetworkRunner(model, FLOAT32, 128), Silent())
     assert scale > 0

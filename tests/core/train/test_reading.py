@@ -10,7 +10,7 @@ import tifffile
 from napari_unet_nuclei.core.errors import DatasetError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.kind import NetworkInputs, possible_looks
-from napari_unet_nuclei.core.image.plane import open_plane
+from napari_unet_nuclei.core.image.sample import PlaneSample
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei, stained_tissue, two_channels
 from napari_unet_nuclei.core.train.layouts import Entry
 from napari_unet_nuclei.core.train.reading import InputForm, read_pair
@@ -54,8 +54,8 @@ def mask(path: Path, *boxes: tuple[int, int, int, int]) -> Path:
 def test_an_image_is_normalised_as_when_segmenting(tmp_path, labels, pixels):
     read, _ = read_pair(entry(write(tmp_path / "image.png", pixels), labels), InputForm())
     source = ImageSource(pixels, "YXS" if pixels.ndim == 3 else "YX")
-    look = possible_looks(source, (), WHOLE, kind=read.kind)[0]
-    assert np.array_equal(read.image, open_plane(source, (), WHOLE, look, (1.0, 99.8)).read(WHOLE))
+    look = possible_looks(PlaneSample.whole(source), kind=read.kind)[0]
+    assert np.array_equal(read.image, PlaneSample.whole(source).open(look, (1.0, 99.8)).read(WHOLE))
     assert (read.image.shape, read.image.dtype) == ((1, *SHAPE), np.float32)
 
 

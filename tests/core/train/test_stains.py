@@ -5,7 +5,8 @@ import pytest
 
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.kind import NetworkInputs, possible_looks, stained_signals
-from napari_unet_nuclei.core.image.plane import Signal, open_plane
+from napari_unet_nuclei.core.image.plane import Signal
+from napari_unet_nuclei.core.image.sample import PlaneSample
 from napari_unet_nuclei.core.image.stain import DAB, STAIN_VECTORS, optical_density, stain_density
 from napari_unet_nuclei.core.samples.synthetic import stained_tissue
 from napari_unet_nuclei.core.train import stains
@@ -26,9 +27,9 @@ def made(seed: int, strength: float = 1.0, signals: tuple[Signal, ...] = BOTH) -
 
 def test_without_strength_a_crop_is_what_the_engine_reads(monkeypatch):
     monkeypatch.setattr(stains, "ALONE_SHARE", 0.0)
-    source, region = ImageSource(TISSUE.image, "YXS"), (0, 128, 0, 128)
-    [look] = possible_looks(source, (), region, inputs=NetworkInputs(("nuclei", "density"), 2))
-    read = open_plane(source, (), region, look, PERCENTILES).read(region)
+    plane = PlaneSample.whole(ImageSource(TISSUE.image, "YXS"))
+    [look] = possible_looks(plane, inputs=NetworkInputs(("nuclei", "density"), 2))
+    read = plane.open(look, PERCENTILES).read(plane.region)
     assert np.abs(made(0, strength=0) - read).max() < 0.02
 
 

@@ -188,7 +188,7 @@ class Planner:
         described = {
             "series": self.series,
             "channels": request.source.channel_names,
-            "image": self._file_hash or hash_pixels(request.source, [scope.deciding], channels, scope.region),
+            "image": self._file_hash or hash_pixels(request.source, [scope.deciding.index], channels, scope.region),
             "shape": list(request.source.array.shape),
             "axes": request.source.axes,
             "indices": scope.indices,
@@ -213,7 +213,7 @@ class Planner:
         chosen, readers = open_image(request, scope, runner, progress)
         look, runner = chosen.look, runner.for_kind(chosen.look.kind)
         card = runner.card
-        scale, diameter = self._size(readers[scope.indices.index(scope.deciding)], runner, progress, chosen.estimate)
+        scale, diameter = self._size(chosen.reader, runner, progress, chosen.estimate)
         order = leading_order(source.leading_axes)
         return BlockPlan(
             fingerprint=self.fingerprint,
@@ -228,7 +228,7 @@ class Planner:
             places=tuple(tuple(index[axis] for axis in order) for index in scope.indices),
             region=scope.region,
             look=look,
-            light=colour_light(source, scope.deciding, scope.region, look.kind),
+            light=colour_light(scope.deciding, look.kind),
             sure=chosen.sure,
             ranges=tuple(reader.ranges for reader in readers),
             fill=tuple(reader.fill for reader in readers),
@@ -257,7 +257,7 @@ class Planner:
         diameter = given_diameter(self.request, card.diameter)
         return scale_for(diameter, card.diameter), diameter
 
-    def _notices(self, look: PlaneLook, readers: list[PlaneReader]) -> list[str]:
+    def _notices(self, look: PlaneLook, readers: Sequence[PlaneReader]) -> list[str]:
         """What the user should know of the image as a whole."""
         notices = list(notices_of_look(look, readers, self.request.settings))
         if look.kind not in self.entry.card.kinds:

@@ -15,7 +15,8 @@ from napari_unet_nuclei.core.corrections.store import list_corrections, save_cor
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.kind import ChosenKind
-from napari_unet_nuclei.core.image.plane import ImageKind, PlaneReader, open_plane
+from napari_unet_nuclei.core.image.plane import ImageKind, PlaneReader
+from napari_unet_nuclei.core.image.sample import PlaneSample
 from napari_unet_nuclei.core.labels.decode import fill_holes
 from napari_unet_nuclei.core.labels.numbering import as_ids, whole_labels
 from napari_unet_nuclei.core.settings import SegmentSettings
@@ -75,7 +76,7 @@ def open_input(correction: Correction, form: InputForm) -> tuple[PlaneReader, st
         If the image has other channels than the network takes.
     """
     source = ImageSource(correction.image, correction.axes)
-    height, width = source.plane_shape
+    plane = PlaneSample.whole(source)
     labels, window = _reviewed_part(correction)
     own = chosen_kind(correction)
     segmented = None if own != "auto" else _segmented_kind(correction)
@@ -84,10 +85,10 @@ def open_input(correction: Correction, form: InputForm) -> tuple[PlaneReader, st
     channel = correction.channel if form.channel is None else form.channel
     try:
         asked = replace(form, kind=kind, channel=channel)
-        reading = read_by_labels(source, (), labels, asked, segmented=segmented, window=window)
+        reading = read_by_labels(plane, labels, asked, segmented=segmented, window=window)
     except ImageShapeError as error:
         raise ImageShapeError(f"'{correction.name}': {error}") from error
-    return open_plane(source, (), (0, height, 0, width), reading.look, form.percentiles), reading.doubt
+    return plane.open(reading.look, form.percentiles), reading.doubt
 
 
 def as_kind(correction: Correction, kind: ChosenKind) -> Correction:

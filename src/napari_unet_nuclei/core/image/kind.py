@@ -16,10 +16,9 @@ from scipy import ndimage
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.channels import channels_text, find_channel, named_channel, open_channel_text
-from napari_unet_nuclei.core.image.fill import find_fill, near_fill
-from napari_unet_nuclei.core.image.normalise import estimate_noise
-from napari_unet_nuclei.core.image.plane import ImageKind, PlaneLook, Signal, Transform, sample_pixels
-from napari_unet_nuclei.core.image.stain import DARKEST, full_scale, optical_density
+from napari_unet_nuclei.core.image.plane import ImageKind, PlaneLook, Signal, Transform
+from napari_unet_nuclei.core.image.sample import PlaneSample, SampledChannels
+from napari_unet_nuclei.core.image.stain import DARKEST, optical_density
 from napari_unet_nuclei.core.types import Labels, Mask, Region
 
 ChosenKind: TypeAlias = Literal["auto"] | ImageKind
@@ -85,9 +84,7 @@ class NetworkInputs:
 
 
 def possible_looks(
-    source: ImageSource,
-    index: tuple[int, ...],
-    region: Region,
+    plane: PlaneSample,
     channel: int | str | None = None,
     kind: ChosenKind = "auto",
     inputs: NetworkInputs | None = None,
@@ -96,10 +93,8 @@ def possible_looks(
 
     Parameters
     ----------
-    source : ImageSource
-    index : tuple of int
+    plane : PlaneSample
         The plane to look at.
-    region : Region
     channel : int or str, optional
         As the user says, by its number or as `find_channel` understands; where not given, the one whose name says that
         it shows nuclei, or the one that shows most.
@@ -114,21 +109,21 @@ def possible_looks(
         If there is no such channel, if there are several channels and none was chosen, or if the image has other
         channels than the network takes.
     """
-    inputs = inputs or NetworkInputs()
+    source, inputs = plane.source, inputs or NetworkInputs()
     if isinstance(channel, str):
         channel = find_channel(source, channel)
     if channel is not None and channel >= source.channels:
         raise ImageShapeError(f"There is no channel {channel}: the image has {channels_text(source)}.")
     if not inputs.names and inputs.channels > 1 and channel is None and source.channels > 1:
-        return _looks_at_all(source, index, region, kind, inputs.channels)
+        return _looks_at_all(plane, kind, inputs.channels)
     if channel is None:
         channel = named_channel(source)
     if channel is not None or source.channels == 1:
-        sample = _Sample.of(source, index, region, (channel or 0,))
+        sample = _Sample(plane.of((channel or 0,)))
         kinds = [kind] if kind != "auto" else sample.grey_kinds()
         return tuple(sample.grey_look(one, inputs, source.channel_name(channel or 0)) for one in kinds)
     if source.is_colour or source.rgb_channels:
-        sample = _Sample.of(source, index, region, source.rgb_channels or tuple(range(source.channels)))
+        sample = _Sample(plane.of(source.rgb_channels or tuple(range(source.channels))))
         if source.is_colour or sample.is_light(kind):
             return sample.colour_looks(kind, inputs, source)
     raise ImageShapeError(open_channel_text(source))
@@ -150,28 +145,26 @@ class ColourLight:
     white: float
 
 
-def colour_light(
-    source: ImageSource, index: tuple[int, ...], region: Region, kind: ChosenKind = "auto"
-) -> ColourLight | None:
+def colour_light(plane: PlaneSample, kind: ChosenKind = "auto") -> ColourLight | None:
     """Tell whether a picture shows stains in transmitted light; None for fluorescence, and where there is no colour.
 
     Parameters
     ----------
-    source, index, region
-        As for `possible_looks`; a sample of the pixels is read only where there are three colours.
+    plane : PlaneSample
+        Read only where there are three colours.
     kind : {"auto", "fluorescence", "brightfield"}
         As it was found out, or as the user says.
     """
-    channels = source.rgb_channels
+    channels = plane.source.rgb_channels
     if not channels or kind == "fluorescence":
         return None
-    sample = _Sample.of(source, index, region, channels)
+    sample = _Sample(plane.of(channels))
     shows_light = kind == "brightfield" or (
-        sample.colour_kinds()[0] == "brightfield" if source.is_colour else sample.is_light(kind)
+        sample.colour_kinds()[0] == "brightfield" if plane.source.is_colour else sample.is_light(kind)
     )
     if sample.is_colourless or not shows_light:
         return None
-    return ColourLight(channels, sample.white)
+    return ColourLight(channels, sample.sampled.white)
 
 
 def stained_signals(inputs: tuple[InputName, ...], channels: tuple[int, ...]) -> tuple[Signal, ...]:
@@ -196,9 +189,7 @@ class LabelledLook:
 
 
 def looks_by_labels(
-    source: ImageSource,
-    index: tuple[int, ...],
-    region: Region,
+    plane: PlaneSample,
     labels: Labels,
     channel: int | str | None = None,
     kind: ChosenKind = "auto",
@@ -209,7 +200,7 @@ def looks_by_labels(
 
     Parameters
     ----------
-    source, index, region, channel, kind, inputs
+    plane, channel, kind, inputs
         As for `possible_looks`.
     labels : ndarray, shape (Y, X), int
         Of the window; without nuclei the readings stay in the order of `possible_looks`.
@@ -221,18 +212,18 @@ def looks_by_labels(
     ImageShapeError
         As `possible_looks`.
     """
-    likeliest = possible_looks(source, index, region, channel, kind, inputs)
+    likeliest = possible_looks(plane, channel, kind, inputs)
     inside = labels > 0
     if not inside.any():
         return tuple(LabelledLook(look) for look in likeliest)
     # The background of a colour picture tells its kind better than a few vague nuclei; a histogram of greys does not.
     told = {look.kind for look in likeliest} if any(look.stained for look in likeliest) else set(get_args(ImageKind))
     kinds = sorted(told) if kind == "auto" else [kind]
-    looks = [look for one in kinds for look in possible_looks(source, index, region, channel, one, inputs)]
+    looks = [look for one in kinds for look in possible_looks(plane, channel, one, inputs)]
     round_them = ndimage.binary_dilation(inside, iterations=RING) & ~inside
     measured = []
     for look in looks:
-        signal = look.signals_of(look.read(source, index, window or region))[0]
+        signal = look.signals_of(look.read(plane.source, plane.index, window or plane.region))[0]
         measured.append(LabelledLook(look, _contrast(signal, inside, round_them)))
     return tuple(sorted(measured, key=lambda one: -(one.contrast or 0.0)))
 
@@ -249,42 +240,50 @@ def _contrast(signal: NDArray[np.floating], inside: Mask, outside: Mask) -> floa
 
 @dataclass(frozen=True)
 class _Sample:
-    """Pixels (C, rows, X) of some channels, NaN where there is no picture."""
+    """What a sample of some channels tells."""
 
-    pixels: NDArray[np.floating]
-    channels: tuple[int, ...]
-    white: float
-
-    @staticmethod
-    def of(source: ImageSource, index: tuple[int, ...], region: Region, channels: tuple[int, ...]) -> _Sample:
-        pixels = sample_pixels(source, index, channels, region)
-        dtype = np.dtype(source.array.dtype)
-        fill = find_fill(pixels, dtype)
-        if fill:
-            pixels[:, near_fill(pixels, fill)] = np.nan
-        pixels[~np.isfinite(pixels)] = np.nan
-        brightest = float(np.nanmax(pixels)) if np.isfinite(pixels).any() else 1.0
-        return _Sample(pixels, channels, full_scale(dtype, brightest))
+    sampled: SampledChannels
 
     def look(self, kind: ImageKind, signals: tuple[Signal, ...], name: str) -> PlaneLook:
-        return PlaneLook(kind, signals, name, self.white)
+        return PlaneLook(kind, signals, name, self.sampled.white)
 
     def grey_kinds(self) -> list[ImageKind]:
-        """Kinds that the histogram leaves open, the likelier one first."""
-        return grey_kinds(np.mean(self.pixels, axis=0))
+        """Tell which kinds a grey picture may be, the likelier one first.
 
-    def grey_look(self, kind: ImageKind, inputs: NetworkInputs, name: str) -> PlaneLook:
-        """Read one channel, or the mean of channels that show the same."""
+        The background is what most pixels share: where the fullest of 64 bins of the histogram and the median both lie
+        high in the range, objects are dark on a bright background; where both lie low, bright on a dark one. Images
+        without contrast beyond their noise are taken as fluorescence.
+        """
+        known = self.sampled.grey[np.isfinite(self.sampled.grey)]
+        if known.size == 0:
+            return ["fluorescence"]
+        low, median, high = np.percentile(known, (0.2, 50, 99.8))
+        if high - low <= CONTRAST * self.sampled.noise:
+            return ["fluorescence"]
+        counts, edges = np.histogram(known, bins=64, range=(low, high))
+        mode = (edges[int(counts.argmax())] - low) / (high - low)
+        middle = (median - low) / (high - low)
+        if max(mode, middle) < SURELY_DARK:
+            return ["fluorescence"]
+        if min(mode, middle) > SURELY_BRIGHT:
+            return ["brightfield"]
+        return ["brightfield", "fluorescence"] if min(mode, middle) > 0.5 else ["fluorescence", "brightfield"]
+
+    def grey_look(self, kind: ImageKind, inputs: NetworkInputs, name: str, channels: tuple[int, ...] = ()) -> PlaneLook:
+        """Read one of the channels, or the mean of all, which show the same."""
         # Only light has an optical density. Values below 0 come from arithmetic, and those of a mask, 0 and 1, are both
         # darker than densities tell apart: they are turned instead.
-        darkest, brightest = np.nanmin(self.pixels, initial=np.inf), np.nanmax(self.pixels, initial=-np.inf)
-        is_light = bool(inputs.names) and not darkest < 0 and not brightest <= DARKEST * self.white
+        darkest, brightest = (
+            np.nanmin(self.sampled.picture, initial=np.inf),
+            np.nanmax(self.sampled.picture, initial=-np.inf),
+        )
+        is_light = bool(inputs.names) and not darkest < 0 and not brightest <= DARKEST * self.sampled.white
         bright: Transform = "density" if is_light else "negative"
-        one = Signal(bright if kind == "brightfield" else "intensity", self.channels)
+        one = Signal(bright if kind == "brightfield" else "intensity", channels or self.sampled.channels)
         return self.look(kind, (one,) * (len(inputs.names) or inputs.channels), name)
 
     def colour_looks(self, kind: ChosenKind, inputs: NetworkInputs, source: ImageSource) -> tuple[PlaneLook, ...]:
-        if self.is_colourless or len(self.channels) < 3:
+        if self.is_colourless or len(self.sampled.channels) < 3:
             kinds = [kind] if kind != "auto" else self.grey_kinds()
             return tuple(self.grey_look(one, inputs, "mean of all colours") for one in kinds)
         kinds = [kind] if kind != "auto" else self.colour_kinds()
@@ -294,7 +293,7 @@ class _Sample:
                 looks += self.stained_looks(inputs)
             else:
                 looks += [
-                    self.grey_of(channel).grey_look(one, inputs, source.channel_name(channel))
+                    self.grey_look(one, inputs, source.channel_name(channel), (channel,))
                     for channel in self.lit_colours()
                 ]
         return tuple(looks)
@@ -307,11 +306,11 @@ class _Sample:
         """
         if not inputs.names:
             return [self.grey_look("brightfield", inputs, "mean of all colours")]
-        usual = stained_signals(inputs.names, self.channels)
+        usual = stained_signals(inputs.names, self.sampled.channels)
         if not self.holds_dab:
             return [self.look("brightfield", usual, "haematoxylin")]
-        alone = (Signal("haematoxylin", self.channels),) * len(usual)
-        together = usual if usual != alone else (Signal("density", self.channels),) * len(usual)
+        alone = (Signal("haematoxylin", self.sampled.channels),) * len(usual)
+        together = usual if usual != alone else (Signal("density", self.sampled.channels),) * len(usual)
         return [
             self.look("brightfield", alone, "haematoxylin"),
             self.look("brightfield", together, "haematoxylin and DAB"),
@@ -320,35 +319,30 @@ class _Sample:
     @property
     def holds_dab(self) -> bool:
         """True where many pixels are brown: dense, and denser in blue than in green by far, as no other stain is."""
-        _, green, blue = (optical_density(one, self.white) for one in self.pixels)
+        green, blue = (optical_density(one, self.sampled.white) for one in self.sampled.picture[1:])
         return bool(np.mean((blue > BROWN * green) & (green > BROWN_DENSITY)) > BROWN_SHARE)
-
-    def grey_of(self, channel: int) -> _Sample:
-        """The sample of one of the channels."""
-        place = self.channels.index(channel)
-        return _Sample(self.pixels[place : place + 1], (channel,), self.white)
 
     @property
     def is_colourless(self) -> bool:
         """True where all colours show the same."""
-        mean = np.mean(self.pixels, axis=0)
+        mean = self.sampled.grey
         if not np.isfinite(mean).any():
             return True
         spread = float(np.nanmax(mean) - np.nanmin(mean))
-        return all(float(np.nanmean(np.abs(one - mean))) <= COLOURLESS * spread for one in self.pixels)
+        return all(float(np.nanmean(np.abs(one - mean))) <= COLOURLESS * spread for one in self.sampled.picture)
 
     def colour_kinds(self) -> list[ImageKind]:
         """Tell a colour picture's kind by its background."""
-        brightest = self.pixels.max(axis=0)
+        brightest = self.sampled.picture.max(axis=0)
         known = np.isfinite(brightest)
         if not known.any():
             return ["fluorescence"]
-        middle, top = np.percentile(brightest[known] / self.white, (50, 99.5))
+        middle, top = np.percentile(brightest[known] / self.sampled.white, (50, 99.5))
         dark = middle < DARK_BACKGROUND
         # Where most of a picture was set to black, what is left may be tissue, or a few nuclei alone.
         if dark == (middle < DARK_SHARE * top) and known.mean() > MOSTLY_PICTURE:
             return ["fluorescence"] if dark else ["brightfield"]
-        darkest = self.pixels.min(axis=0)[known] / self.white
+        darkest = self.sampled.picture.min(axis=0)[known] / self.sampled.white
         if np.median(darkest) < ABSENT_COLOUR:
             return ["fluorescence"]
         return ["fluorescence", "brightfield"] if dark else ["brightfield", "fluorescence"]
@@ -362,30 +356,29 @@ class _Sample:
         """
         if kind != "auto":
             return kind == "brightfield"
-        if self.white == EIGHT_BITS:
+        if self.sampled.white == EIGHT_BITS:
             return self.colour_kinds() == ["brightfield"]
-        darkest = self.pixels.min(axis=0)
-        darkest = darkest[np.isfinite(darkest)] / self.white
+        darkest = self.sampled.picture.min(axis=0)
+        darkest = darkest[np.isfinite(darkest)] / self.sampled.white
         if not darkest.size or self.colour_kinds()[0] == "fluorescence":
             return False
         is_bright = bool(np.median(darkest) >= DARK_BACKGROUND)
-        return is_bright and grey_kinds(np.mean(self.pixels, axis=0)) != ["fluorescence"]
+        return is_bright and self.grey_kinds() != ["fluorescence"]
 
     def lit_colours(self) -> list[int]:
         """Channels with signal, the strongest first."""
-        known = [one[np.isfinite(one)] for one in self.pixels]
+        known = [one[np.isfinite(one)] for one in self.sampled.picture]
         signal = np.array([float(np.subtract(*np.percentile(one, (99.8, 1)))) if one.size else 0.0 for one in known])
         order = np.argsort(-signal, kind="stable")
-        return [self.channels[i] for i in order if signal[i] >= DIM_COLOUR * signal.max()]
+        return [self.sampled.channels[i] for i in order if signal[i] >= DIM_COLOUR * signal.max()]
 
 
-def _looks_at_all(
-    source: ImageSource, index: tuple[int, ...], region: Region, kind: ChosenKind, inputs: int
-) -> tuple[PlaneLook, ...]:
+def _looks_at_all(plane: PlaneSample, kind: ChosenKind, inputs: int) -> tuple[PlaneLook, ...]:
     """Give the network all channels as they are; all are turned, or none is."""
+    source = plane.source
     if source.channels != inputs:
         raise ImageShapeError(f"The image has {source.channels} channels, and the model takes {inputs} at once.")
-    sample = _Sample.of(source, index, region, tuple(range(inputs)))
+    sample = _Sample(plane.of(tuple(range(inputs))))
     name = "all colours" if source.is_colour else "all channels"
     if kind == "auto":
         kinds = sample.colour_kinds() if source.is_colour and not sample.is_colourless else sample.grey_kinds()
@@ -393,34 +386,6 @@ def _looks_at_all(
         kinds = [kind]
     transforms = {"brightfield": "negative", "fluorescence": "intensity"}
     return tuple(
-        sample.look(one, tuple(Signal(transforms[one], (channel,)) for channel in sample.channels), name)  # type: ignore[arg-type]
+        sample.look(one, tuple(Signal(transforms[one], (channel,)) for channel in sample.sampled.channels), name)  # type: ignore[arg-type]
         for one in kinds
     )
-
-
-def grey_kinds(sample: NDArray[np.floating]) -> list[ImageKind]:
-    """Tell which kinds a grey picture may be, the likelier one first.
-
-    The background is what most pixels share: where the fullest of 64 bins of the histogram and the median both lie
-    high in the range, objects are dark on a bright background; where both lie low, bright on a dark one. Images
-    without contrast beyond their noise are taken as fluorescence.
-
-    Parameters
-    ----------
-    sample : ndarray, shape (Y, X), float
-        NaN where there is no picture.
-    """
-    known = sample[np.isfinite(sample)]
-    if known.size == 0:
-        return ["fluorescence"]
-    low, median, high = np.percentile(known, (0.2, 50, 99.8))
-    if high - low <= CONTRAST * estimate_noise(sample):
-        return ["fluorescence"]
-    counts, edges = np.histogram(known, bins=64, range=(low, high))
-    mode = (edges[int(counts.argmax())] - low) / (high - low)
-    middle = (median - low) / (high - low)
-    if max(mode, middle) < SURELY_DARK:
-        return ["fluorescence"]
-    if min(mode, middle) > SURELY_BRIGHT:
-        return ["brightfield"]
-    return ["brightfield", "fluorescence"] if min(mode, middle) > 0.5 else ["fluorescence", "brightfield"]

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.image.axes import ImageSource
-from napari_unet_nuclei.core.image.fill import find_fill, is_fill, near_fill
-from napari_unet_nuclei.core.image.normalise import SAMPLE_PIXELS, IntensityRange, intensity_range
+from napari_unet_nuclei.core.image.fill import is_fill
+from napari_unet_nuclei.core.image.normalise import IntensityRange
 from napari_unet_nuclei.core.image.stain import HAEMATOXYLIN, optical_density, stain_density
 from napari_unet_nuclei.core.types import Image, Mask, Region
 
@@ -126,9 +126,12 @@ class PlaneReader:
         y0, y1, x0, x1 = self.region
         return y1 - y0, x1 - x0
 
-    def read(self, rectangle: Region) -> Image:
-        """Read a rectangle (relative to the region) as (C, Y, X) float32; 0 where there is no picture."""
-        signals = self._signals(rectangle)
+    def read(self, rectangle: Region, step: int = 1) -> Image:
+        """Read a rectangle (relative to the region) as (C, Y, X) float32; 0 where there is no picture.
+
+        Of every ``step`` rows and columns one is taken.
+        """
+        signals = self._signals(rectangle, step)
         normalised = [found.normalise(signal) for found, signal in zip(self.ranges, signals, strict=True)]
         return np.nan_to_num(np.stack(normalised), copy=False)
 
@@ -136,59 +139,12 @@ class PlaneReader:
         """Tell which pixels of a rectangle (relative to the region) hold a picture, as (Y, X)."""
         return np.asarray(np.isfinite(self._signals(rectangle)).all(axis=0))
 
-    def _signals(self, rectangle: Region) -> NDArray[np.floating]:
+    def _signals(self, rectangle: Region, step: int = 1) -> NDArray[np.floating]:
         top, left = self.region[0], self.region[2]
         y0, y1, x0, x1 = rectangle
         within_plane = (top + y0, top + y1, left + x0, left + x1)
-        return self.look.signals_of(self.look.read(self.source, self.index, within_plane), self.fill)
-
-
-def open_plane(
-    source: ImageSource, index: tuple[int, ...], region: Region, look: PlaneLook, percentiles: tuple[float, float]
-) -> PlaneReader:
-    """Measure a plane's signals and return its reader.
-
-    Parameters
-    ----------
-    source : ImageSource
-    index : tuple of int
-        One index per leading axis.
-    region : Region
-    look : PlaneLook
-    percentiles : tuple of float
-        Of each signal, that become 0 and 1.
-    """
-    pixels = sample_pixels(source, index, look.channels, region)
-    fill = find_fill(pixels, np.dtype(source.array.dtype))
-    sample = look.signals_of(pixels, fill)
-    complete = bool(np.isfinite(sample).all())
-    if fill:
-        sample[:, near_fill(pixels, fill)] = np.nan
-    ranges = {signal: intensity_range(one, percentiles) for signal, one in zip(look.signals, sample, strict=True)}
-    return PlaneReader(source, index, region, look, tuple(ranges[one] for one in look.signals), fill, complete)
-
-
-def sample_pixels(
-    source: ImageSource, index: tuple[int, ...], channels: Sequence[int], region: Region
-) -> NDArray[np.floating]:
-    """Read all rows of a small region, or regularly spaced ones of a large one, as (channels, rows, X)."""
-    rows = sampled_rows(region)
-    return np.stack([np.concatenate([source.read(index, channel, one) for one in rows]) for channel in channels])
-
-
-def sampled_rows(region: Region) -> tuple[Region, ...]:
-    """Divide a region into rectangles to be read for a sample of at most about `SAMPLE_PIXELS` pixels.
-
-    Whole rows, because the noise is told from neighbouring pixels, and some at a time, because storage is chunked.
-    """
-    y0, y1, x0, x1 = region
-    step = max(1, -(-(y1 - y0) * (x1 - x0) // SAMPLE_PIXELS))
-    if step == 1:
-        return (region,)
-    block = 4
-    middle = max((y0 + y1 - block) // 2, y0)  # all there is of a plane of few, very long rows
-    starts = range(y0 + step * block // 2, y1 - block, step * block) or (middle,)
-    return tuple((y, min(y + block, y1), x0, x1) for y in starts)
+        pixels = self.look.read(self.source, self.index, within_plane)
+        return self.look.signals_of(pixels[:, ::step, ::step], self.fill)
 
 
 def _mean(pixels: Sequence[NDArray[np.floating]]) -> NDArray[np.floating]:

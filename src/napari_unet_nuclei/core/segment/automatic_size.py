@@ -19,7 +19,7 @@ from napari_unet_nuclei.core.progress import Advanced, Progress, Share
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner, TileTooLarge
 from napari_unet_nuclei.core.segment.predict import Grid, Prediction, predict_plane
 from napari_unet_nuclei.core.segment.size import NO_NUCLEI, SizeEvidence
-from napari_unet_nuclei.core.types import Region
+from napari_unet_nuclei.core.types import Image, Maps, Region
 
 WINDOW = 320
 """Side of a looked-at window, in pixels of its own scale."""
@@ -51,6 +51,7 @@ SAMPLE_SIDE = 512
 _CORRECTIONS = 2
 _PATCH = 48
 _PATCHES = 8
+_PATCH_STEP = 3
 
 
 @dataclass(frozen=True)
@@ -124,22 +125,51 @@ def _stop_if_wrong(evidence: SizeEvidence) -> None:
         raise _WrongScaleError(evidence.factor)
 
 
+@dataclass(frozen=True)
+class Glance:
+    """What the network shows in some small windows of a plane.
+
+    Attributes
+    ----------
+    outputs : tuple of ndarray, each of shape (K, Y, X), float32
+        As of `NetworkRunner.run`, at the windows' own scale.
+    scale : float
+        Pixels of the windows per image pixel.
+    size : SizeEvidence
+    model_diameter : float
+    """
+
+    outputs: tuple[Maps, ...]
+    scale: float
+    size: SizeEvidence
+    model_diameter: float
+
+    @property
+    def is_judged(self) -> bool:
+        """True where there are nuclei, and none too large to be judged at this scale."""
+        return self.size.nuclei >= 1 and self.size.factor * self.model_diameter <= LARGEST_JUDGED
+
+    @property
+    def diameter(self) -> float:
+        """Of the nuclei in image pixels; where none are seen, what the model takes at this scale."""
+        return self.model_diameter * (self.size.factor if self.size.nuclei >= 1 else 1.0) / self.scale
+
+
 def first_look(reader: PlaneReader, runner: NetworkRunner, progress: Progress) -> float:
     """Estimate the nucleus diameter from small windows, in image pixels; the model's own where nothing is seen."""
     centre = brightest_patch(reader)
-    seen = 1.0
-    for shrink in _shrinkings(reader.shape):
+    seen = runner.card.diameter
+    for shrink in shrinkings(reader.shape):
         progress.report(Advanced(0.0, "looking at the nuclei's size"))
-        evidence = _look(reader, runner, centre, shrink, progress)
-        if evidence.nuclei < 1:
-            continue
-        seen = shrink * evidence.factor
-        if evidence.factor * runner.card.diameter <= LARGEST_JUDGED:
-            break
-    return runner.card.diameter * seen
+        found = glance(reader, runner, [centre], 1 / shrink, WINDOW, progress)
+        if found.size.nuclei >= 1:
+            seen = found.diameter
+            if found.is_judged:
+                break
+    return seen
 
 
-def _shrinkings(shape: tuple[int, int]) -> list[float]:
+def shrinkings(shape: tuple[int, int]) -> list[float]:
     """Shrinking factors of the windows, from the image's own scale to where one window holds the whole plane."""
     whole = max(max(shape) / WINDOW, 1.0)
     factors = [1.0]
@@ -157,34 +187,66 @@ def brightest_patch(reader: PlaneReader) -> tuple[int, int]:
             if y0 == y1 or x0 == x1:
                 continue
             y, x = (y0 + y1) // 2, (x0 + x1) // 2
-            patch = reader.read((max(y - _PATCH, y0), min(y + _PATCH, y1), max(x - _PATCH, x0), min(x + _PATCH, x1)))
-            brightness = float(np.clip(patch, 0.0, 1.5).mean())
+            patch = (max(y - _PATCH, y0), min(y + _PATCH, y1), max(x - _PATCH, x0), min(x + _PATCH, x1))
+            brightness = float(np.clip(reader.read(patch, _PATCH_STEP), 0.0, 1.5).mean())
             if brightness > best:
                 best, centre = brightness, (int(y), int(x))
     return centre
 
 
-def _look(
-    reader: PlaneReader, runner: NetworkRunner, centre: tuple[int, int], shrink: float, progress: Progress
-) -> SizeEvidence:
-    """Run the network on one window around ``centre``, shrunk by ``shrink``."""
-    grid = Grid.at_scale(reader.shape, 1 / shrink)
-    stride = runner.card.architecture.stride
+def glance(
+    reader: PlaneReader,
+    runner: NetworkRunner,
+    centres: Sequence[tuple[int, int]],
+    scale: float,
+    side: int,
+    progress: Progress,
+) -> Glance:
+    """Run the network on windows of a plane.
+
+    Parameters
+    ----------
+    reader : PlaneReader
+    runner : NetworkRunner
+    centres : sequence of tuple
+        (y, x) in image pixels.
+    scale : float
+        Pixels of the windows per image pixel.
+    side : int
+        Of each window in pixels of its own scale.
+    progress : Progress
+    """
+    grid = Grid.at_scale(reader.shape, scale)
+    outputs: list[Maps] = []
+    size = NO_NUCLEI
+    for centre in centres:
+        image = grid.read(reader, _window(grid, centre, scale, side, runner.card.architecture.stride))
+        output = _run(image, runner, progress)
+        if output is not None:
+            outputs.append(output)
+            if runner.card.tells_size:
+                size += SizeEvidence.of(output, runner.card, scale)
+    return Glance(tuple(outputs), scale, size, runner.card.diameter)
+
+
+def _window(grid: Grid, centre: tuple[int, int], scale: float, side: int, stride: int) -> Region:
+    """Rectangle of a grid round a place in the image, whose edges are multiples of the stride."""
     starts = [
-        max(min(round(middle / shrink) - WINDOW // 2, size - WINDOW), 0) // stride * stride
+        max(min(round(middle * scale) - side // 2, size - side), 0) // stride * stride
         for middle, size in zip(centre, grid.shape, strict=True)
     ]
-    sides = [round_up(min(WINDOW, size - start), stride) for start, size in zip(starts, grid.shape, strict=True)]
-    window: Region = (starts[0], starts[0] + sides[0], starts[1], starts[1] + sides[1])
-    image = grid.read(reader, window)
+    sides = [round_up(min(side, size - start), stride) for start, size in zip(starts, grid.shape, strict=True)]
+    return starts[0], starts[0] + sides[0], starts[1], starts[1] + sides[1]
+
+
+def _run(image: Image, runner: NetworkRunner, progress: Progress) -> Maps | None:
+    """Run the network on a window, which is no larger than a tile has to be; None where not even it fits."""
     while True:
         try:
-            output = runner.run(image, progress)
+            return runner.run(image, progress)
         except TileTooLarge:
-            if runner.tile < WINDOW:
-                return NO_NUCLEI  # no memory even for this window: rely on the size head during segmentation
-            continue
-        return SizeEvidence.of(output, runner.card, 1 / shrink)
+            if runner.tile < max(image.shape[1:]):
+                return None
 
 
 def find_scale(

@@ -15,7 +15,7 @@ from pathlib import Path
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.ome_zarr import LABELS_GROUP
-from napari_unet_nuclei.core.image.plane import sampled_rows
+from napari_unet_nuclei.core.image.sample import sampled_rows
 from napari_unet_nuclei.core.model.registry import default_registry
 from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
 from napari_unet_nuclei.core.segment.template import RequestTemplate

@@ -16,7 +16,8 @@ from napari_unet_nuclei.core.image.channels import named_channel
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
 from napari_unet_nuclei.core.image.kind import possible_looks
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
-from napari_unet_nuclei.core.image.plane import ImageKind, PlaneLook, PlaneReader, Transform, open_plane, sample_pixels
+from napari_unet_nuclei.core.image.plane import ImageKind, PlaneLook, PlaneReader, Transform
+from napari_unet_nuclei.core.image.sample import PlaneSample
 from napari_unet_nuclei.core.labels.decode import TUNED
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.device import Device, choose_device
@@ -152,7 +153,7 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
     chosen, readers = open_image(request, scope, runner, progress)
     look, runner = chosen.look, runner.for_kind(chosen.look.kind)
     model = runner.model
-    found = _find(request, runner, readers, progress, scope.indices.index(scope.deciding), chosen.estimate)
+    found = _find(request, runner, readers, progress, scope.indices.index(scope.deciding.index), chosen.estimate)
     semantic = model.card.task == "semantic"
     count = int(found.labels.max(initial=0))
     told = () if semantic else remedies(count, look.kind, chosen.sure, settings.kind != "auto")
@@ -189,13 +190,13 @@ class Scope:
         Rectangle of each plane.
     indices : tuple of tuple of int
         Of every plane along the image's leading axes.
-    deciding : tuple of int
+    deciding : PlaneSample
         The plane that decides for all how the image is read and how large its nuclei are.
     """
 
     region: Region
     indices: tuple[tuple[int, ...], ...]
-    deciding: tuple[int, ...]
+    deciding: PlaneSample
 
 
 def find_scope(request: SegmentRequest) -> Scope:
@@ -229,12 +230,12 @@ def possible_readings(request: SegmentRequest, scope: Scope, card: ModelCard) ->
     # Networks for classes were trained on images as they are, bright backgrounds and dark ones.
     as_it_is = card.task == "semantic" and request.settings.kind == "auto"
     kind = "fluorescence" if as_it_is else request.settings.kind
-    return possible_looks(request.source, scope.deciding, scope.region, request.channel, kind, card.network_inputs)
+    return possible_looks(scope.deciding, request.channel, kind, card.network_inputs)
 
 
 def open_image(
     request: SegmentRequest, scope: Scope, runner: NetworkRunner, progress: Progress
-) -> tuple[ChosenLook, list[PlaneReader]]:
+) -> tuple[ChosenLook, tuple[PlaneReader, ...]]:
     """Choose how an image is read, and open all of its planes so.
 
     Raises
@@ -242,14 +243,14 @@ def open_image(
     ImageShapeError
         As `possible_readings`.
     """
-    card, source = runner.card, request.source
-    looks = possible_readings(request, scope, card)
-    chosen = ChosenLook(looks[0])
-    if card.task != "semantic":
-        diameter = 0.0 if request.settings.diameter_auto else given_diameter(request, card.diameter)
-        chosen = choose_look(looks, source, scope.deciding, scope.region, runner, progress, diameter)
-    percentiles = card.for_kind(chosen.look.kind).percentiles
-    return chosen, [open_plane(source, index, scope.region, chosen.look, percentiles) for index in scope.indices]
+    card = runner.card
+    looks, diameter = possible_readings(request, scope, card), 0.0
+    if card.task == "semantic":
+        looks = looks[:1]  # classes have no nuclei by which readings could be told apart
+    elif not request.settings.diameter_auto:
+        diameter = given_diameter(request, card.diameter)
+    chosen = choose_look(looks, scope.deciding, runner, progress, diameter)
+    return chosen, chosen.open_all(scope.indices, card.for_kind(chosen.look.kind).percentiles)
 
 
 def evident_kind(request: SegmentRequest) -> ImageKind | None:
@@ -262,23 +263,19 @@ def evident_kind(request: SegmentRequest) -> ImageKind | None:
     """
     card = default_registry().find(request.model).card
     scope = find_scope(request)
-    looks = possible_looks(request.source, scope.deciding, scope.region, request.channel, "auto", card.network_inputs)
+    looks = possible_looks(scope.deciding, request.channel, "auto", card.network_inputs)
     kinds = {look.kind for look in looks}
     return kinds.pop() if len(kinds) == 1 else None
 
 
-def _deciding_plane(request: SegmentRequest, indices: Sequence[tuple[int, ...]], region: Region) -> tuple[int, ...]:
+def _deciding_plane(request: SegmentRequest, indices: Sequence[tuple[int, ...]], region: Region) -> PlaneSample:
     """Choose the middle plane, or the nearest to it that shows something where the middle one was never taken."""
     middle = len(indices) // 2
-    if len(indices) == 1:
-        return indices[middle]
-    channels = request.shown_channels
     for place in sorted(range(len(indices)), key=lambda one: abs(one - middle)):
-        pixels = sample_pixels(request.source, indices[place], channels, region)
-        known = pixels[np.isfinite(pixels)]
-        if known.size and known.min() < known.max():
-            return indices[place]
-    return indices[middle]
+        plane = PlaneSample(request.source, indices[place], region)
+        if len(indices) == 1 or plane.of(request.shown_channels).shows_something:
+            return plane
+    return PlaneSample(request.source, indices[middle], region)
 
 
 def _find(

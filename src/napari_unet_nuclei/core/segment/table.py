@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.axes import COLOUR_NAMES, ImageSource
 from napari_unet_nuclei.core.image.kind import ChosenKind, ColourLight, colour_light
+from napari_unet_nuclei.core.image.sample import PlaneSample
 from napari_unet_nuclei.core.image.stain import DAB, HAEMATOXYLIN, optical_density, stain_density
 from napari_unet_nuclei.core.labels.measure.measure import measure
 from napari_unet_nuclei.core.progress import Progress, Silent
@@ -114,7 +115,7 @@ def stain_images(
         (y, x), (height, width) = origin[-2:], shape[-2:]
         middle = np.unravel_index(int(np.prod(shape[:-2])) // 2, shape[:-2]) if shape[:-2] else ()
         index = tuple(first + int(i) for first, i in zip(origin[:-2], middle, strict=True))
-        light = colour_light(source, index, (y, y + height, x, x + width), kind)
+        light = colour_light(PlaneSample(source, index, (y, y + height, x, x + width)), kind)
     if light is None:
         return {}
     colours = tuple(SegmentedChannel(source, channel, origin, shape) for channel in light.channels)

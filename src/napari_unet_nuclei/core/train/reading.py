@@ -13,7 +13,8 @@ from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, ImageSh
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.read import ImageFile, read_class_image, read_image
 from napari_unet_nuclei.core.image.kind import ChosenKind, NetworkInputs, looks_by_labels, possible_looks
-from napari_unet_nuclei.core.image.plane import ImageKind, PlaneLook, PlaneReader, open_plane
+from napari_unet_nuclei.core.image.plane import ImageKind, PlaneLook, PlaneReader
+from napari_unet_nuclei.core.image.sample import PlaneSample
 from napari_unet_nuclei.core.labels.decode import fill_holes, label_components
 from napari_unet_nuclei.core.labels.numbering import as_ids, whole_labels
 from napari_unet_nuclei.core.model.card import ModelCard
@@ -142,8 +143,7 @@ class LabelledReading:
 
 
 def read_by_labels(
-    source: ImageSource,
-    index: tuple[int, ...],
+    plane: PlaneSample,
     labels: Labels,
     form: InputForm,
     *,
@@ -154,8 +154,8 @@ def read_by_labels(
 
     Parameters
     ----------
-    source : ImageSource
-    index : tuple of int
+    plane : PlaneSample
+        All of the plane.
     labels : ndarray, shape (Y, X), int
         Of the window.
     form : InputForm
@@ -170,14 +170,11 @@ def read_by_labels(
     ImageShapeError
         If the image has other channels than the network takes.
     """
-    height, width = source.plane_shape
-    plane = (0, height, 0, width)
-
-    best, *_ = looks_by_labels(source, index, plane, labels, form.channel, "auto", form.inputs, window)
+    best, *_ = looks_by_labels(plane, labels, form.channel, "auto", form.inputs, window)
     if form.kind == "auto":
         taken = best
     else:
-        taken, *_ = looks_by_labels(source, index, plane, labels, form.channel, form.kind, form.inputs, window)
+        taken, *_ = looks_by_labels(plane, labels, form.channel, form.kind, form.inputs, window)
     if best.contrast is None or taken.contrast is None:
         return LabelledReading(taken.look)
     by_labels, kind = KIND_NAMES[best.look.kind], taken.look.kind
@@ -191,7 +188,7 @@ def read_by_labels(
         return LabelledReading(
             taken.look, f"it was segmented as {KIND_NAMES[segmented]}, but its labels say {by_labels}"
         )
-    looks = possible_looks(source, index, plane, form.channel, "auto", form.inputs)
+    looks = possible_looks(plane, form.channel, "auto", form.inputs)
     if segmented is None and kind not in {look.kind for look in looks}:
         seen = KIND_NAMES[looks[0].kind]
         return LabelledReading(taken.look, f"its picture looks like {seen}, but its labels say {by_labels}")
@@ -208,17 +205,15 @@ def read_pair(entry: Entry, form: InputForm) -> tuple[ImageRead, LabelsRead]:
     """
     try:
         source, index = open_image(entry.image, form)
-        height, width = source.plane_shape
-        region = (0, height, 0, width)
+        plane = PlaneSample.whole(source, index)
         if form.classes is not None:
-            found = _classes(entry, (height, width), form.classes)
-            [look, *_] = possible_looks(source, index, region, form.channel, "fluorescence", form.inputs)
+            found = _classes(entry, source.plane_shape, form.classes)
+            [look, *_] = possible_looks(plane, form.channel, "fluorescence", form.inputs)
             reading = LabelledReading(look)
         else:
-            found = (_stacked_masks if entry.one_mask_per_nucleus else _label_image)(entry, (height, width))
-            reading = read_by_labels(source, index, found.labels, form)
-        reader = open_plane(source, index, region, reading.look, form.percentiles)
-        return ImageRead.of(reader, reading.doubt), found
+            found = (_stacked_masks if entry.one_mask_per_nucleus else _label_image)(entry, source.plane_shape)
+            reading = read_by_labels(plane, found.labels, form)
+        return ImageRead.of(plane.open(reading.look, form.percentiles), reading.doubt), found
     except (ImageFileError, ImageShapeError) as error:
         raise DatasetError(f"The data set cannot be used: {entry.image}: {error}") from error
 
