@@ -15,7 +15,6 @@ from napari_unet_nuclei.core.batch.outputs import check_outputs
 from napari_unet_nuclei.core.batch.pipeline import WAITING_ROOM, Pipeline, Turns, shared_processor
 from napari_unet_nuclei.core.batch.plan import RECORDS, RunPlan, plan_files
 from napari_unet_nuclei.core.batch.record import FileRecord, read_note, remove_half_noted, remove_remains
-from napari_unet_nuclei.core.batch.report import write_batch_report
 from napari_unet_nuclei.core.batch.run_folder import LOCK, alone, kept_number_format
 from napari_unet_nuclei.core.batch.slides import BlockSettings, planned_in_blocks, segment_in_blocks, takes_blocks
 from napari_unet_nuclei.core.batch.summary import (
@@ -113,6 +112,9 @@ def _run_alone(
     blocks: BlockSettings,
 ) -> BatchReport:
     """Do what was planned, in a folder that nobody else writes to."""
+    # Drawing loads matplotlib, which a dry run and an unusable request should not wait for.
+    from napari_unet_nuclei.core.batch.report import write_batch_report
+
     started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     request_hash = hash_request(template)
     records = [FileRecord(path, error=" ".join(reason.split())) for path, reason in plan.unusable]
