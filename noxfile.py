@@ -77,6 +77,14 @@ def test_pyside(session: nox.Session) -> None:
     session.run("pytest", *session.posargs, env={"QT_API": "pyside6", "PYTEST_QT_API": "pyside6"})
 
 
+@nox.session(default=False, python="3.11")
+def test_lowest(session: nox.Session) -> None:
+    """Run all tests with the oldest packages that pyproject.toml allows, on the oldest Python."""
+    prepare_windows(session)
+    install(session, "-e", ".[test]", *lowest_requirements())
+    session.run("pytest", *session.posargs)
+
+
 @nox.session(default=False)
 def lint(session: nox.Session) -> None:
     """Check style and formatting."""
@@ -107,6 +115,20 @@ def manifest(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def dead_code(session: nox.Session) -> None:
+    """Look for code that nothing but tests uses."""
+    install(session, "vulture", of_project=False)
+    session.run("vulture")
+
+
+@nox.session(default=False)
+def spelling(session: nox.Session) -> None:
+    """Look for misspelt words."""
+    install(session, "typos", of_project=False)
+    session.run("typos")
+
+
+@nox.session(default=False)
 def docs(session: nox.Session) -> None:
     """Build the documentation into docs/_build/html."""
     install(session, "-e", ".[docs]")
@@ -115,15 +137,24 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def checks(session: nox.Session) -> None:
-    """Run lint, types, imports, manifest and docs in one environment: five would have PyTorch installed twice."""
+    """Run every check but the tests, in one environment: seven would have PyTorch installed twice."""
     failed = []
-    for check in (lint, types, imports, manifest, docs):
+    for check in (lint, types, imports, manifest, dead_code, spelling, docs):
         try:
             check(session)
         except nox.command.CommandFailed:
             failed.append(check.__name__)
     if failed:
         session.error(f"Failed: {', '.join(failed)}")
+
+
+@nox.session(default=False)
+def build(session: nox.Session) -> None:
+    """Build the distributions into dist, and check what PyPI would show of them."""
+    install(session, "build", "twine", of_project=False)
+    shutil.rmtree(ROOT / "dist", ignore_errors=True)
+    session.run("python", "-m", "build")
+    session.run("twine", "check", "--strict", *map(str, (ROOT / "dist").iterdir()))
 
 
 @nox.session(default=False)
@@ -157,6 +188,14 @@ def install(session: nox.Session, *requirements: str, of_project: bool = True) -
     if not stamp.exists():
         session.install("-c", "constraints.txt", *requirements)
         stamp.touch()
+
+
+def lowest_requirements() -> list[str]:
+    """Pin what the project needs, and the extras that its tests need, to the oldest releases that are allowed."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    declared = [*project["dependencies"], *extras["napari"], *extras["distributed"], *extras["formats"]]
+    return [requirement.replace(">=", "==") for requirement in declared]
 
 
 def has_screen() -> bool:
