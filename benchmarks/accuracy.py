@@ -26,9 +26,9 @@ from benchmarks.table import Table
 from napari_unet_nuclei import SegmentResult, segment
 from napari_unet_nuclei.core.errors import ModelFileError, NoSamplesError
 from napari_unet_nuclei.core.image.axes import ImageSource
-from napari_unet_nuclei.core.image.read import read_image
+from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.labels.encode import equivalent_diameters
-from napari_unet_nuclei.core.labels.metrics import IOU_THRESHOLDS, MatchCounts, match
+from napari_unet_nuclei.core.labels.metrics.overlaps import IOU_THRESHOLDS, MatchCounts, match
 from napari_unet_nuclei.core.segment.request import AUTOMATIC
 from napari_unet_nuclei.core.train.breakdown import COUNTS, MEAN_AP, PUBLISHED, accuracy
 from napari_unet_nuclei.core.train.division import DataSet, named

@@ -19,7 +19,7 @@ from napari_unet_nuclei.core.model.registry import load_model
 from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.core.settings import TrainSettings
 from napari_unet_nuclei.core.train.dataset import read_training_and_validation
-from napari_unet_nuclei.core.train.finish import finish_model
+from napari_unet_nuclei.core.train.last_step import finish_model
 from napari_unet_nuclei.core.train.layouts import Condition
 from napari_unet_nuclei.core.train.samples import Sample
 from napari_unet_nuclei.core.train.trainer import Trainer

@@ -63,9 +63,9 @@ def run(folder: str, out: str, lanes: int, room: int = -1, keep: bool = True) ->
     import torch
 
     from napari_unet_nuclei import RequestTemplate, SegmentSettings, segment, segment_files
-    from napari_unet_nuclei.core.batch import pipeline
-    from napari_unet_nuclei.core.batch import run as batch_run
-    from napari_unet_nuclei.core.batch.freed_memory import keep_freed_memory
+    from napari_unet_nuclei.core.executors import pipeline
+    from napari_unet_nuclei.core.executors.malloc import keep_freed_memory
+    from napari_unet_nuclei.core.folder import run as batch_run
 
     if keep:
         keep_freed_memory()

@@ -33,10 +33,10 @@ def measure(megapixels: tuple[int, ...] = MEGAPIXELS) -> Table:
 
 def run(megapixels: int) -> tuple[int, float, int]:
     """Return (bytes at the peak, seconds, nuclei)."""
-    from napari_unet_nuclei.core.batch.blockwise import segment_blockwise
-    from napari_unet_nuclei.core.batch.freed_memory import keep_freed_memory
+    from napari_unet_nuclei.core.blocks.segment import segment_blockwise
+    from napari_unet_nuclei.core.executors.malloc import keep_freed_memory
     from napari_unet_nuclei.core.image.axes import ImageSource
-    from napari_unet_nuclei.core.image.ome_zarr import read_ome_zarr
+    from napari_unet_nuclei.core.image.io.ome_zarr import read_ome_zarr
     from napari_unet_nuclei.core.progress import Silent
     from napari_unet_nuclei.core.segment.request import SegmentRequest
     from napari_unet_nuclei.core.settings import SegmentSettings

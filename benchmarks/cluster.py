@@ -36,10 +36,10 @@ def measure(megapixels: int = MEGAPIXELS) -> Table:
 
 def seconds(workers: int, megapixels: int) -> tuple[float, float]:
     """Return how long the image takes with so many workers, and their core-seconds, after a small one as a warm-up."""
-    from napari_unet_nuclei.core.batch.blockwise import segment_blockwise
-    from napari_unet_nuclei.core.batch.cluster import dask_cluster
+    from napari_unet_nuclei.core.blocks.segment import segment_blockwise
+    from napari_unet_nuclei.core.executors.cluster import dask_cluster
     from napari_unet_nuclei.core.image.axes import ImageSource
-    from napari_unet_nuclei.core.image.read import read_image
+    from napari_unet_nuclei.core.image.io.read import read_image
     from napari_unet_nuclei.core.progress import Silent
     from napari_unet_nuclei.core.segment.request import SegmentRequest
     from napari_unet_nuclei.core.settings import SegmentSettings

@@ -16,17 +16,17 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.table import Table
-from napari_unet_nuclei.core.labels.metrics import IOU_THRESHOLDS, MatchCounts, per_image, pooled
+from napari_unet_nuclei.core.labels.metrics.overlaps import IOU_THRESHOLDS, MatchCounts, per_image, pooled
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.file import Model, read_model, save_model
 from napari_unet_nuclei.core.model.registry import DEFAULT, load_model
-from napari_unet_nuclei.core.model.start import start_from
+from napari_unet_nuclei.core.model.warm_start import start_from
 from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.core.settings import TrainSettings
 from napari_unet_nuclei.core.train.breakdown import PUBLISHED
 from napari_unet_nuclei.core.train.dataset import read_dataset
 from napari_unet_nuclei.core.train.division import split_by_group
-from napari_unet_nuclei.core.train.finish import finish_model
+from napari_unet_nuclei.core.train.last_step import finish_model
 from napari_unet_nuclei.core.train.layouts import Condition
 from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.core.train.samples import Sample

@@ -59,8 +59,10 @@ def run(folder: str, out: str, lanes: int) -> tuple[float, dict[str, float], int
     import torch
 
     from napari_unet_nuclei import RequestTemplate, SegmentSettings, segment_files
-    from napari_unet_nuclei.core.batch import pipeline, segment_file, work
-    from napari_unet_nuclei.core.batch import run as batch_run
+    from napari_unet_nuclei.core.executors import pipeline
+    from napari_unet_nuclei.core.folder import one_image as segment_file
+    from napari_unet_nuclei.core.folder import run as batch_run
+    from napari_unet_nuclei.core.folder import work
     from napari_unet_nuclei.core.segment import nuclei
     from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 
@@ -90,8 +92,8 @@ def run(folder: str, out: str, lanes: int) -> tuple[float, dict[str, float], int
 def run_workers(folder: str, out: str, workers: int) -> tuple[float, int]:
     """Segment the folder with worker processes that share the device; returns seconds and nuclei."""
     from napari_unet_nuclei import RequestTemplate, SegmentSettings, segment_files
-    from napari_unet_nuclei.core.batch.cluster import dask_cluster
-    from napari_unet_nuclei.core.batch.slides import BlockSettings
+    from napari_unet_nuclei.core.executors.cluster import dask_cluster
+    from napari_unet_nuclei.core.folder.large_image import BlockSettings
 
     with dask_cluster(workers=workers) as cluster:
         template, blocks = RequestTemplate(SegmentSettings().changed(diameter=22.0)), BlockSettings(executor=cluster)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from tifffile import imwrite
 
-from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
+from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 
 PIECE = 1024
 DIAMETER = 22.0

@@ -20,8 +20,8 @@ import imageio.v3 as iio
 import numpy as np
 
 from napari_unet_nuclei.core.finetune.rehearsal import FOLDER
+from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.image.plane import ImageKind
-from napari_unet_nuclei.core.image.read import read_image
 from napari_unet_nuclei.core.labels.numbering import whole_labels
 
 SIDE = 192

@@ -76,7 +76,7 @@ def drawn(channels: int) -> list[Sample]:
     import numpy as np
 
     from napari_unet_nuclei.core.image.normalise import intensity_range
-    from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
+    from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
     from napari_unet_nuclei.core.train.samples import Sample
 
     samples = []

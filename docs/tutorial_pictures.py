@@ -14,14 +14,14 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
-from napari_unet_nuclei.core.correct.corrections import FOLDER_VARIABLE as CORRECTIONS_VARIABLE
+from napari_unet_nuclei.core.corrections.store import FOLDER_VARIABLE as CORRECTIONS_VARIABLE
 from napari_unet_nuclei.core.model.registry import FOLDER_VARIABLE as MODELS_VARIABLE
-from napari_unet_nuclei.gui.correct_dock import CorrectDock
+from napari_unet_nuclei.gui.correct.dock import CorrectDock
 from napari_unet_nuclei.gui.demo import open_demo
-from napari_unet_nuclei.gui.dock import ancestor
-from napari_unet_nuclei.gui.finetune_dock import COURSE
-from napari_unet_nuclei.gui.remembered import PLUGIN
-from napari_unet_nuclei.gui.segment_dock import SegmentDock
+from napari_unet_nuclei.gui.finetune.dock import COURSE
+from napari_unet_nuclei.gui.segment.dock import SegmentDock
+from napari_unet_nuclei.gui.settings.remembered import PLUGIN
+from napari_unet_nuclei.gui.viewer.dock import ancestor
 
 COLOURS = 256
 """Of a picture, which makes it a half as large as a file."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tests.recording import RecordingProgress
+from tests.helpers.recording import RecordingProgress
 
 # Read by napari and PyTorch when they are first imported, hence here and not in a fixture.
 os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp(prefix="napari-settings-")) / "settings.yaml")

@@ -11,8 +11,8 @@ import pytest
 from benchmarks import accuracy
 from napari_unet_nuclei.core.errors import NoSamplesError
 from napari_unet_nuclei.core.image.axes import ImageSource
-from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei, stained_tissue
-from napari_unet_nuclei.core.labels.metrics import IOU_THRESHOLDS, MatchCounts
+from napari_unet_nuclei.core.labels.metrics.overlaps import IOU_THRESHOLDS, MatchCounts
+from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei, stained_tissue
 
 DRAWN = fluorescent_nuclei(0, (160, 160), 18.0, 12)
 

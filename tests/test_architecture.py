@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from importlinter.cli import lint_imports
 
-from tests.cli.program import write_image
+from tests.helpers.program import write_image
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "napari_unet_nuclei"

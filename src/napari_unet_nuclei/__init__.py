@@ -6,12 +6,12 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from napari_unet_nuclei.core.batch.run import segment_files
-    from napari_unet_nuclei.core.batch.template import RequestTemplate
-    from napari_unet_nuclei.core.labels.measure import measure
+    from napari_unet_nuclei.core.folder.run import segment_files
+    from napari_unet_nuclei.core.labels.measure.measure import measure
     from napari_unet_nuclei.core.model.registry import load_model
     from napari_unet_nuclei.core.segment.result import SegmentResult
     from napari_unet_nuclei.core.segment.run import segment
+    from napari_unet_nuclei.core.segment.template import RequestTemplate
     from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
 
 __version__: str
@@ -29,13 +29,13 @@ __all__ = [
 
 _HOMES = {
     "BatchSettings": "core.settings",
-    "RequestTemplate": "core.batch.template",
+    "RequestTemplate": "core.segment.template",
     "SegmentResult": "core.segment.result",
     "SegmentSettings": "core.settings",
     "load_model": "core.model.registry",
-    "measure": "core.labels.measure",
+    "measure": "core.labels.measure.measure",
     "segment": "core.segment.run",
-    "segment_files": "core.batch.run",
+    "segment_files": "core.folder.run",
 }
 
 

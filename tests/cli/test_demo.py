@@ -4,7 +4,7 @@ import pytest
 import tifffile
 
 from napari_unet_nuclei.cli import demo
-from tests.cli.program import run
+from tests.helpers.program import run
 
 
 def written(folder):

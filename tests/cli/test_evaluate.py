@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from tests.cli.program import run
+from tests.helpers.program import run
 
 TRUTH = np.array([[1, 1, 1, 1, 0, 2, 2, 0, 3]], np.uint16)
 FOUND = np.array([[5, 5, 5, 0, 0, 7, 7, 9, 0]], np.uint16)

@@ -7,11 +7,11 @@ import imageio.v3 as iio
 import pytest
 from tifffile import imwrite
 
-from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei, two_channels
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.file import Model, save_model
-from tests.cli.program import run
-from tests.core.tiny import TINY, tiny_network
+from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei, two_channels
+from tests.helpers.program import run
+from tests.helpers.tiny import TINY, tiny_network
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import os
 
 import torch
 
-from tests.cli.program import run
+from tests.helpers.program import run
 
 
 def test_it_tells_versions_devices_and_folders(tmp_path):

@@ -14,9 +14,9 @@ from skimage.color import hed_from_rgb
 from typer.testing import CliRunner
 
 from napari_unet_nuclei.cli import app
-from napari_unet_nuclei.core.image import synthetic
+from napari_unet_nuclei.core.image.io.write import write_labels
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
-from napari_unet_nuclei.core.image.write import write_labels
+from napari_unet_nuclei.core.samples import synthetic
 
 LABELS = np.zeros((20, 30), np.int32)
 LABELS[2:8, 2:8] = 1

@@ -5,7 +5,7 @@ import pytest
 from napari_unet_nuclei.core.model.card import Architecture, DataSource, ModelCard, TrainingRecord
 from napari_unet_nuclei.core.model.file import Model, save_model
 from napari_unet_nuclei.core.model.unet import UNet
-from tests.cli.program import run
+from tests.helpers.program import run
 
 
 @pytest.fixture

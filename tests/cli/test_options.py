@@ -6,7 +6,7 @@ import typer
 from napari_unet_nuclei.cli.options import parse_plane, parse_region, settings_options
 from napari_unet_nuclei.core.errors import SettingsError
 from napari_unet_nuclei.core.settings import SegmentSettings
-from tests.cli.program import run
+from tests.helpers.program import run
 
 
 def chosen(**given: object) -> SegmentSettings:

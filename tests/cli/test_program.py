@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from napari_unet_nuclei.cli.lazy import SUBCOMMANDS
-from tests.cli.program import run
+from tests.helpers.program import run
 
 HEAVY = {"numpy", "pandas", "skimage", "scipy", "torch", "tifffile", "pydantic", "napari", "qtpy"}
 

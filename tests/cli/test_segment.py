@@ -10,8 +10,8 @@ import pytest
 import tifffile
 
 from napari_unet_nuclei import segment
-from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
-from tests.cli.program import run, small_image, write_image
+from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
+from tests.helpers.program import run, small_image, write_image
 
 
 def test_a_file_gets_labels_a_table_and_a_record(tmp_path):

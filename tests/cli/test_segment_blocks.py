@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from napari_unet_nuclei import segment
-from napari_unet_nuclei.core.image.read import read_image
-from tests.cli.program import run, small_image, write_image
-from tests.core.batch.block_images import write_image as write_store
+from napari_unet_nuclei.core.image.io.read import read_image
+from tests.helpers.block_images import write_image as write_store
+from tests.helpers.program import run, small_image, write_image
 
 
 def test_ome_zarr_images_are_done_in_blocks_beside_the_others(tmp_path):

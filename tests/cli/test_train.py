@@ -5,10 +5,10 @@ import shutil
 import imageio.v3 as iio
 import pytest
 
-from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.model.registry import load_model
+from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.train.run import TrainingFiles
-from tests.cli.program import run
+from tests.helpers.program import run
 
 SMALL = ("--base-width", 2, "--depth", 1, "--batch", 1, "--crop", 32, "--steps", 2, "--epoch-steps", 1)
 

@@ -8,7 +8,7 @@ import pytest
 
 from napari_unet_nuclei.core.model.file import Model
 from napari_unet_nuclei.core.model.registry import load_model
-from tests.core.tiny import write_tiny_model
+from tests.helpers.tiny import write_tiny_model
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_unet_nuclei.core.classes.coding import ClassCoding
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.evaluate import compare_files, evaluate_classes, evaluate_folders
-from napari_unet_nuclei.core.labels.classes import ClassCoding
-from napari_unet_nuclei.core.labels.comparison import compare_labels
+from napari_unet_nuclei.core.labels.metrics.comparison import compare_labels
 from napari_unet_nuclei.core.progress import Cancelled
 
 TRUTH = np.array([[1, 1, 1, 1, 0, 2, 2, 0, 3]])

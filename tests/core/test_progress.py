@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from napari_unet_nuclei.core.progress import Advanced, Cancelled, EpochDone, Notice, Rising, Share, Silent
-from tests.recording import RecordingProgress
+from tests.helpers.recording import RecordingProgress
 
 
 def test_a_share_of_a_share_maps_into_its_part_of_the_whole():

@@ -12,9 +12,9 @@ import pytest
 import tifffile
 
 from napari_unet_nuclei import segment
-from napari_unet_nuclei.core.image.synthetic_classes import CLASSES, write_class_set
 from napari_unet_nuclei.core.model.card import ARCHITECTURES
-from tests.cli.program import run
+from napari_unet_nuclei.core.samples.synthetic_classes import CLASSES, write_class_set
+from tests.helpers.program import run
 
 QUICK = (
     *("--base-width", 8, "--depth", 2, "--steps", 100, "--epoch-steps", 50, "--crop", 64, "--batch", 4),

@@ -16,7 +16,7 @@ from qtpy.QtCore import Qt
 from typer.testing import CliRunner
 
 from napari_unet_nuclei.cli import app
-from napari_unet_nuclei.core.image.read import read_image
+from napari_unet_nuclei.core.image.io.read import read_image
 
 IMAGES = 8
 LONG = 240_000

@@ -9,17 +9,17 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QComboBox, QMainWindow, QMenuBar, QPushButton, QTabBar, QWidget
 
-from napari_unet_nuclei.core.correct.corrections import corrections_folder, list_corrections
-from napari_unet_nuclei.core.labels.edit import find_box
+from napari_unet_nuclei.core.corrections.store import corrections_folder, list_corrections
+from napari_unet_nuclei.core.labels.edit.edit import find_box
 from napari_unet_nuclei.core.model.registry import default_registry
 from napari_unet_nuclei.core.settings import FinetuneSettings
-from napari_unet_nuclei.gui.correct_dock import CorrectDock
-from napari_unet_nuclei.gui.dock import Dock
-from napari_unet_nuclei.gui.finetune_dock import COURSE, RESULT, FinetuneDock
-from napari_unet_nuclei.gui.finetune_remembered import FinetuneChoices, remember
-from napari_unet_nuclei.gui.reviewed_layer import reviewed_mask
-from napari_unet_nuclei.gui.segment_dock import SegmentDock
-from tests.gui.correcting import Bench
+from napari_unet_nuclei.gui.correct.dock import CorrectDock
+from napari_unet_nuclei.gui.finetune.dock import COURSE, RESULT, FinetuneDock
+from napari_unet_nuclei.gui.finetune.remembered import FinetuneChoices, remember
+from napari_unet_nuclei.gui.segment.dock import SegmentDock
+from napari_unet_nuclei.gui.viewer.dock import Dock
+from napari_unet_nuclei.gui.viewer.reviewed_layer import reviewed_mask
+from tests.helpers.correcting import Bench
 
 LONG = 120_000
 """Milliseconds that anything may take on a busy machine."""

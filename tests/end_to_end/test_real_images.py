@@ -10,12 +10,12 @@ import pytest
 import tifffile
 import torch
 
-from napari_unet_nuclei.core.batch.blockwise import segment_blockwise
+from napari_unet_nuclei.core.blocks.segment import segment_blockwise
 from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.io.ome_zarr import read_ome_zarr
+from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.image.kind import possible_looks
-from napari_unet_nuclei.core.image.ome_zarr import read_ome_zarr
-from napari_unet_nuclei.core.image.read import read_image
-from napari_unet_nuclei.core.labels.metrics import match, per_image, pooled
+from napari_unet_nuclei.core.labels.metrics.overlaps import match, per_image, pooled
 from napari_unet_nuclei.core.model.device import Device
 from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.core.segment import run

@@ -75,8 +75,8 @@ def squares() -> tuple[SegmentRequest, SegmentResult]:
 @pytest.fixture
 def open_bench(make_napari_viewer_proxy, qtbot) -> Callable[..., Any]:
     """Open a window on a segmented image, or a stack, with the dock *Correct nuclei*; gives a `Bench`."""
-    from napari_unet_nuclei.gui.correct_dock import CorrectDock
-    from tests.gui.correcting import Bench, segmented
+    from napari_unet_nuclei.gui.correct.dock import CorrectDock
+    from tests.helpers.correcting import Bench, segmented
 
     def open_it(planes: int = 0, **place: Any) -> Bench:
         viewer = make_napari_viewer_proxy(show=True)
@@ -96,8 +96,8 @@ def open_bench(make_napari_viewer_proxy, qtbot) -> Callable[..., Any]:
 @pytest.fixture
 def modest_bench(qtbot) -> Callable[..., Any]:
     """Show the dock *Correct nuclei* alone, beside a viewer without a window, which opens faster; gives a `Bench`."""
-    from napari_unet_nuclei.gui.correct_dock import CorrectDock
-    from tests.gui.correcting import Bench
+    from napari_unet_nuclei.gui.correct.dock import CorrectDock
+    from tests.helpers.correcting import Bench
 
     def open_it(viewer: Any) -> Bench:
         dock = CorrectDock(viewer)

@@ -15,11 +15,10 @@ from pydantic.fields import FieldInfo
 from qtpy.QtWidgets import QMenu
 
 from napari_unet_nuclei.core.settings import Settings
-from napari_unet_nuclei.gui.batch_choices import STACKS, BatchChoices
+from napari_unet_nuclei.gui.batch.choices import STACKS, BatchChoices
 from napari_unet_nuclei.gui.demo import SAMPLE, open_demo
-from napari_unet_nuclei.gui.finetune_remembered import FinetuneChoices
-from napari_unet_nuclei.gui.image_panel import SCOPES
-from napari_unet_nuclei.gui.remembered import PLUGIN, SegmentChoices
+from napari_unet_nuclei.gui.finetune.remembered import FinetuneChoices
+from napari_unet_nuclei.gui.settings.remembered import PLUGIN, SCOPES, SegmentChoices
 
 MANIFEST = files("napari_unet_nuclei") / "napari.yaml"
 JSON_TYPES = {str: "string", bool: "boolean", int: "integer", float: "number"}

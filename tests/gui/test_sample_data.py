@@ -7,7 +7,7 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Layer
 
-from napari_unet_nuclei.core.image import synthetic
+from napari_unet_nuclei.core.samples import synthetic
 from napari_unet_nuclei.gui import sample_data
 from napari_unet_nuclei.gui.sample_data import LayerData
 

@@ -11,8 +11,8 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_unet_nuclei.core.image.synthetic import camera, draw_nuclei
-from napari_unet_nuclei.core.labels.metrics import match
+from napari_unet_nuclei.core.labels.metrics.overlaps import match
+from napari_unet_nuclei.core.samples.synthetic import camera, draw_nuclei
 from napari_unet_nuclei.core.segment.run import segment
 
 

@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from napari_unet_nuclei.core.image.synthetic import draw_nuclei
 from napari_unet_nuclei.core.labels.decode import Decoded, DecodeThresholds, decode_plane, quantise
 from napari_unet_nuclei.core.labels.encode import encode_labels
 from napari_unet_nuclei.core.labels.score import FEATURES, Scoring
-from tests.core.batch.joining import decode_in_blocks
+from napari_unet_nuclei.core.samples.synthetic import draw_nuclei
+from tests.helpers.joining import decode_in_blocks
 
 SEEDS = st.integers(0, 2**31)
 COUNT = len(FEATURES)

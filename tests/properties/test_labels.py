@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from napari_unet_nuclei.core.image.synthetic import draw_nuclei
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds, decode_maps, quantise
 from napari_unet_nuclei.core.labels.encode import encode_labels
-from napari_unet_nuclei.core.labels.metrics import match
+from napari_unet_nuclei.core.labels.metrics.overlaps import match
+from napari_unet_nuclei.core.samples.synthetic import draw_nuclei
 
 
 def decoded(labels: np.ndarray, scale: float = 1.0) -> np.ndarray:

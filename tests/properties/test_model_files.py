@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from napari_unet_nuclei.core.model.card import INSTANCE_HEADS, Architecture, ModelCard, Thresholds, read_card
 from napari_unet_nuclei.core.model.file import Model, read_model, save_model
-from tests.core.tiny import tiny_network
+from tests.helpers.tiny import tiny_network
 
 ARCHITECTURES = st.builds(
     Architecture,

@@ -59,11 +59,11 @@ def open_window() -> str:
 
 def write_demo(folder: Path, quiet: bool) -> None:
     """Segment the sample, write labels, table and overlay, and say what was found."""
-    from napari_unet_nuclei.core.batch.plan import PlannedFile
-    from napari_unet_nuclei.core.batch.segment_file import RequestTemplate, segment_file
-    from napari_unet_nuclei.core.image.read import ImageFile
-    from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
-    from napari_unet_nuclei.core.image.write import write_overlay
+    from napari_unet_nuclei.core.folder.one_image import RequestTemplate, segment_file
+    from napari_unet_nuclei.core.folder.plan import PlannedFile
+    from napari_unet_nuclei.core.image.io.read import ImageFile
+    from napari_unet_nuclei.core.image.io.write import write_overlay
+    from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 
     sample = fluorescent_nuclei()
     file = ImageFile(Path(sample.name), sample.image, sample.axes, sample.pixel_size)

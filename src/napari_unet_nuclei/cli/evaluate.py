@@ -14,10 +14,10 @@ import typer
 from napari_unet_nuclei.cli.errors import FAILED
 from napari_unet_nuclei.cli.options import CLASSES_PANEL, Binary, Json, LabelChannel, Quiet, Void
 from napari_unet_nuclei.cli.progress import TerminalProgress
+from napari_unet_nuclei.core.classes.coding import ClassCoding, ClassCounts
 from napari_unet_nuclei.core.evaluate import ClassEvaluation, Evaluation, evaluate_classes, evaluate_folders
-from napari_unet_nuclei.core.labels.classes import ClassCoding, ClassCounts
-from napari_unet_nuclei.core.labels.comparison import Comparison, Scores
-from napari_unet_nuclei.core.labels.metrics import IOU_THRESHOLDS
+from napari_unet_nuclei.core.labels.metrics.comparison import Comparison, Scores
+from napari_unet_nuclei.core.labels.metrics.overlaps import IOU_THRESHOLDS
 
 TITLES = {
     "mean_average_precision": "mean AP",

@@ -28,7 +28,7 @@ def info_command(as_json: Json = False) -> None:
 
 def computer_facts() -> dict[str, dict[str, str]]:
     """Collect what is known about this computer and installation, by topic and name."""
-    from napari_unet_nuclei.core.correct.corrections import corrections_folder
+    from napari_unet_nuclei.core.corrections.store import corrections_folder
     from napari_unet_nuclei.core.model.device import available_devices, choose_device
     from napari_unet_nuclei.core.model.number_format import cache_folder
     from napari_unet_nuclei.core.model.registry import default_registry

@@ -10,13 +10,13 @@ import typer
 
 from napari_unet_nuclei.cli.options import Json, Quiet
 from napari_unet_nuclei.cli.progress import TerminalProgress
-from napari_unet_nuclei.core.batch.result_table import SegmentedChannel, SeparatedStain, column_names, stain_images
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
-from napari_unet_nuclei.core.image.read import ImageFile, PixelSize, read_image
-from napari_unet_nuclei.core.image.write import write_table
-from napari_unet_nuclei.core.labels.measure import measure
+from napari_unet_nuclei.core.image.io.read import ImageFile, PixelSize, read_image
+from napari_unet_nuclei.core.image.io.write import write_table
+from napari_unet_nuclei.core.labels.measure.measure import measure
 from napari_unet_nuclei.core.progress import Progress
+from napari_unet_nuclei.core.segment.table import SegmentedChannel, SeparatedStain, column_names, stain_images
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,11 +18,11 @@ from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_unet_nuclei.core.batch.look_ahead import Prospect
-    from napari_unet_nuclei.core.batch.plan import RunPlan
-    from napari_unet_nuclei.core.batch.record import FileRecord
-    from napari_unet_nuclei.core.batch.slides import BlockSettings
-    from napari_unet_nuclei.core.batch.template import RequestTemplate
+    from napari_unet_nuclei.core.folder.dry_run import Prospect
+    from napari_unet_nuclei.core.folder.large_image import BlockSettings
+    from napari_unet_nuclei.core.folder.plan import RunPlan
+    from napari_unet_nuclei.core.folder.record import FileRecord
+    from napari_unet_nuclei.core.segment.template import RequestTemplate
 
 RESULTS_PANEL = "Results"
 LARGE_PANEL = "Large images and clusters"
@@ -132,11 +132,11 @@ def segment_command(
     A file that cannot be read is listed at the end, and the others are done. A run that was interrupted goes on from
     there when it is started again: what is done with the same image, model and settings is skipped.
     """
-    from napari_unet_nuclei.core.batch.cluster import executor_for
-    from napari_unet_nuclei.core.batch.freed_memory import keep_freed_memory
-    from napari_unet_nuclei.core.batch.plan import plan_files  # what reads and measures is slow to import
-    from napari_unet_nuclei.core.batch.slides import BlockSettings
-    from napari_unet_nuclei.core.batch.template import RequestTemplate
+    from napari_unet_nuclei.core.executors.cluster import executor_for
+    from napari_unet_nuclei.core.executors.malloc import keep_freed_memory
+    from napari_unet_nuclei.core.folder.large_image import BlockSettings
+    from napari_unet_nuclei.core.folder.plan import plan_files  # what reads and measures is slow to import
+    from napari_unet_nuclei.core.segment.template import RequestTemplate
 
     batch = BatchSettings(
         recursive=recursive,
@@ -172,7 +172,7 @@ def segment_command(
 def _read_list(file: Path) -> list[Path]:
     """Read paths, one a line; empty lines are passed over."""
     from napari_unet_nuclei.core.errors import ImageFileError
-    from napari_unet_nuclei.core.image.find import read_list
+    from napari_unet_nuclei.core.image.io.find import read_list
 
     try:
         return read_list(file)
@@ -189,7 +189,7 @@ def _run(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    from napari_unet_nuclei.core.batch.run import run_plan
+    from napari_unet_nuclei.core.folder.run import run_plan
 
     with TerminalProgress(quiet) as progress:
         done = 0
@@ -229,7 +229,7 @@ def _line(record: FileRecord) -> str:
 def _look_ahead(plan: RunPlan, template: RequestTemplate, batch: BatchSettings, *, as_json: bool, quiet: bool) -> None:
     from dataclasses import asdict
 
-    from napari_unet_nuclei.core.batch.look_ahead import look_ahead
+    from napari_unet_nuclei.core.folder.dry_run import look_ahead
 
     with TerminalProgress(quiet) as progress:
         prospects = look_ahead(plan, template, batch, progress)

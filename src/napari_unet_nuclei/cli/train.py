@@ -21,9 +21,9 @@ from napari_unet_nuclei.cli.options import (
     settings_options,
 )
 from napari_unet_nuclei.cli.progress import TerminalProgress
+from napari_unet_nuclei.core.classes.coding import ClassCoding
 from napari_unet_nuclei.core.errors import SettingsError
 from napari_unet_nuclei.core.image.kind import InputName
-from napari_unet_nuclei.core.labels.classes import ClassCoding
 from napari_unet_nuclei.core.model.about import About, read_about
 from napari_unet_nuclei.core.model.card import ARCHITECTURES, Architecture, ModelCard, TaskName
 from napari_unet_nuclei.core.model.registry import SUFFIX

@@ -11,13 +11,13 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet_nuclei.core.classes.coding import ClassCoding, ClassCounts, count_classes, pool_classes
 from napari_unet_nuclei.core.errors import ImageFileError, ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
-from napari_unet_nuclei.core.image.class_image import read_class_image
-from napari_unet_nuclei.core.image.partners import label_files, plain_stem
-from napari_unet_nuclei.core.image.read import read_image
-from napari_unet_nuclei.core.labels.classes import ClassCoding, ClassCounts, count_classes, pool_classes
-from napari_unet_nuclei.core.labels.comparison import Comparison, Scores, compare_labels, mean_scores, pool
+from napari_unet_nuclei.core.image.io.class_image import read_class_image
+from napari_unet_nuclei.core.image.io.pairs import label_files, plain_stem
+from napari_unet_nuclei.core.image.io.read import read_image
+from napari_unet_nuclei.core.labels.metrics.comparison import Comparison, Scores, compare_labels, mean_scores, pool
 from napari_unet_nuclei.core.labels.numbering import as_ids
 from napari_unet_nuclei.core.progress import Advanced, Progress, Silent
 

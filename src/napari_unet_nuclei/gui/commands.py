@@ -4,7 +4,7 @@
 
 from typing import TYPE_CHECKING
 
-from napari_unet_nuclei.gui.remembered import PLUGIN
+from napari_unet_nuclei.gui.settings.remembered import PLUGIN
 
 if TYPE_CHECKING:
     import napari

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_unet_nuclei.gui.commands import SEGMENT_WIDGET
-from napari_unet_nuclei.gui.remembered import PLUGIN
+from napari_unet_nuclei.gui.settings.remembered import PLUGIN
 
 if TYPE_CHECKING:
     import napari
 
-    from napari_unet_nuclei.gui.segment_dock import SegmentDock
+    from napari_unet_nuclei.gui.segment.dock import SegmentDock
 
 SAMPLE = "fluorescent_nuclei"
 """Key of the sample in the manifest."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from napari_unet_nuclei.core.image import synthetic
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
-from napari_unet_nuclei.core.image.synthetic import Sample
+from napari_unet_nuclei.core.samples import synthetic
+from napari_unet_nuclei.core.samples.synthetic import Sample
 
 LayerData: TypeAlias = tuple[Any, dict[str, Any], str]
 """What napari makes a layer of: array, arguments by name, kind of layer."""

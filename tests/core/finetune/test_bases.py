@@ -13,9 +13,9 @@ from napari_unet_nuclei.core.model.registry import BUNDLED, ModelRegistry
 from napari_unet_nuclei.core.progress import Cancelled, Silent
 from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.core.train.samples import Sample
-from tests.core.tiny import TINY, write_tiny_model
-from tests.core.train.small_run import sample
-from tests.recording import RecordingProgress
+from tests.helpers.recording import RecordingProgress
+from tests.helpers.small_run import sample
+from tests.helpers.tiny import TINY, write_tiny_model
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from napari_unet_nuclei.core.finetune.candidates import FORGOTTEN, Candidate, _best
 from napari_unet_nuclei.core.train.samples import Sample
-from tests.core.tiny import tiny_model
+from tests.helpers.tiny import tiny_model
 
 NUCLEI = 40
 

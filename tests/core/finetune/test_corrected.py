@@ -8,8 +8,8 @@ import pytest
 
 from napari_unet_nuclei.core.errors import DatasetError
 from napari_unet_nuclei.core.finetune.corrected import read_corrected
-from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.progress import Silent
+from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.train.reading import InputForm
 
 SQUARE = {"type": "Polygon", "coordinates": [[[0, 0], [32, 0], [32, 64], [0, 64]]]}

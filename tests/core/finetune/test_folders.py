@@ -8,16 +8,16 @@ import pytest
 
 from napari_unet_nuclei.core.errors import DatasetError, OutputFileError, WorseModelError
 from napari_unet_nuclei.core.finetune import bases, folders
-from napari_unet_nuclei.core.finetune import finetune as engine
+from napari_unet_nuclei.core.finetune import run as engine
 from napari_unet_nuclei.core.finetune.folders import FinetuneRequest, finetune_folders
-from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.file import Model, save_model
 from napari_unet_nuclei.core.model.registry import BEST, BUNDLED, ModelRegistry, load_model
 from napari_unet_nuclei.core.progress import Cancelled, Notice, Silent
+from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.settings import FinetuneSettings
-from tests.core.tiny import TINY, tiny_network
-from tests.recording import RecordingProgress
+from tests.helpers.recording import RecordingProgress
+from tests.helpers.tiny import TINY, tiny_network
 
 SETTINGS = FinetuneSettings().changed(steps=2, epoch_steps=2, rehearsal=False, device="cpu")
 

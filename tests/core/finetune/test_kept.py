@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_unet_nuclei.core.correct.correction import Correction
-from napari_unet_nuclei.core.correct.corrections import list_corrections, read_correction, save_correction
+from napari_unet_nuclei.core.corrections.correction import Correction
+from napari_unet_nuclei.core.corrections.store import list_corrections, read_correction, save_correction
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.finetune import kept as module
 from napari_unet_nuclei.core.finetune.kept import keep_corrections, open_input, own_labels

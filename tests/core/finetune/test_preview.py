@@ -8,8 +8,8 @@ import pytest
 from napari_unet_nuclei.core.finetune.preview import SIDES, Previewing
 from napari_unet_nuclei.core.progress import Advanced, EpochDone, Preview
 from napari_unet_nuclei.core.train.samples import Sample
-from tests.core.train.small_run import sample, small_trainer
-from tests.recording import RecordingProgress
+from tests.helpers.recording import RecordingProgress
+from tests.helpers.small_run import sample, small_trainer
 
 
 def corner_of_a_large_image() -> Sample:

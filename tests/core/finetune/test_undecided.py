@@ -11,15 +11,15 @@ import pytest
 
 from napari_unet_nuclei.core.errors import OutputFileError
 from napari_unet_nuclei.core.finetune import write_undecided as writer
-from napari_unet_nuclei.core.finetune.finetune import Finetuned, finetune
+from napari_unet_nuclei.core.finetune.run import Finetuned, finetune
 from napari_unet_nuclei.core.finetune.undecided import MODEL, Undecided, discard, keep, list_undecided
 from napari_unet_nuclei.core.finetune.write_undecided import side_by_side, write_undecided
 from napari_unet_nuclei.core.model.card import ModelCard, read_card
 from napari_unet_nuclei.core.model.file import Model
 from napari_unet_nuclei.core.model.registry import ModelRegistry
 from napari_unet_nuclei.core.settings import FinetuneSettings
-from tests.core.tiny import TINY, tiny_network, write_tiny_model
-from tests.core.train.small_run import sample
+from tests.helpers.small_run import sample
+from tests.helpers.tiny import TINY, tiny_network, write_tiny_model
 
 
 @pytest.fixture(scope="module")

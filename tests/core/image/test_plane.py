@@ -6,7 +6,7 @@ import pytest
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.kind import possible_looks
 from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader, Signal, open_plane, sample_pixels
-from napari_unet_nuclei.core.image.synthetic import camera, draw_nuclei
+from napari_unet_nuclei.core.samples.synthetic import camera, draw_nuclei
 
 PERCENTILES = (1.0, 99.8)
 GREY = PlaneLook("fluorescence", (Signal("intensity", (0,)),), "the only channel")

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_unet_nuclei.core.image.synthetic import draw_nuclei
 from napari_unet_nuclei.core.labels.decode import (
     DecodeThresholds,
     PlaneDecoder,
@@ -16,6 +15,7 @@ from napari_unet_nuclei.core.labels.decode import (
     quantise,
 )
 from napari_unet_nuclei.core.labels.encode import encode_labels
+from napari_unet_nuclei.core.samples.synthetic import draw_nuclei
 
 PLAIN = DecodeThresholds(foreground=0.5, split=0.4, min_size=1)
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_unet_nuclei.core.image.synthetic import draw_nuclei
 from napari_unet_nuclei.core.labels.encode import (
     OUTLINE_WEIGHTS,
     SMALL_WEIGHT,
@@ -13,6 +12,7 @@ from napari_unet_nuclei.core.labels.encode import (
     normalised_distance,
     touching_border,
 )
+from napari_unet_nuclei.core.samples.synthetic import draw_nuclei
 
 
 def squares(*corners: tuple[int, int], side: int = 7, shape: tuple[int, int] = (24, 40)) -> np.ndarray:

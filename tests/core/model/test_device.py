@@ -5,7 +5,7 @@ import torch
 
 from napari_unet_nuclei.core.errors import DeviceError
 from napari_unet_nuclei.core.model.device import Device, available_devices, choose_device
-from tests.core.tiny import tiny_network
+from tests.helpers.tiny import tiny_network
 
 
 def test_the_processor_is_always_there_and_last():

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save
 from napari_unet_nuclei.core.errors import ModelFileError
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.file import Model, hash_weights, read_model, save_model
-from tests.core.tiny import TINY, tiny_model, tiny_network
+from tests.helpers.tiny import TINY, tiny_model, tiny_network
 
 
 def write(path, tensors, **card):

@@ -9,7 +9,7 @@ from napari_unet_nuclei.core.errors import ModelFileError
 from napari_unet_nuclei.core.model.card import read_card
 from napari_unet_nuclei.core.model.file import read_model
 from napari_unet_nuclei.core.model.header import copy_renamed, hash_tensors, read_header
-from tests.core.tiny import write_tiny_model
+from tests.helpers.tiny import write_tiny_model
 
 
 def test_the_hash_is_the_one_of_the_card(tiny_model_file):

@@ -13,7 +13,7 @@ from napari_unet_nuclei.core.model.registry import (
     default_registry,
     load_model,
 )
-from tests.core.tiny import tiny_network, write_tiny_model
+from tests.helpers.tiny import tiny_network, write_tiny_model
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import torch
 
 from napari_unet_nuclei.core.model.card import Architecture
 from napari_unet_nuclei.core.model.unet import limit_intensity
-from tests.core.tiny import tiny_network
+from tests.helpers.tiny import tiny_network
 
 SHAPES = [
     Architecture(base_width=3, depth=depth, stem=stem, upsampling=upsampling, normalisation=normalisation)

@@ -10,7 +10,7 @@ from napari_unet_nuclei.core.progress import Cancelled
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.run import run_segment
 from napari_unet_nuclei.core.settings import SegmentSettings
-from tests.recording import RecordingProgress
+from tests.helpers.recording import RecordingProgress
 
 
 @pytest.mark.parametrize("diameter", [0.0, 22.0], ids=["automatic", "given"])

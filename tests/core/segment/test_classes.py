@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei, stained_tissue
 from napari_unet_nuclei.core.model.card import CLASS_HEADS, CLASSIC
 from napari_unet_nuclei.core.model.file import save_model
 from napari_unet_nuclei.core.progress import Cancelled
+from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei, stained_tissue
 from napari_unet_nuclei.core.segment import run
 from napari_unet_nuclei.core.segment.run import segment
 from tests.core.segment.test_memory import GRAPHICS, small_device
-from tests.core.tiny import CLASS_NAMES, FLOAT32, TINY_CLASSES, tiny_class_model
-from tests.recording import RecordingProgress
+from tests.helpers.recording import RecordingProgress
+from tests.helpers.tiny import CLASS_NAMES, FLOAT32, TINY_CLASSES, tiny_class_model
 
 IMAGE = fluorescent_nuclei(shape=(150, 170), diameter=22, count=16).image
 

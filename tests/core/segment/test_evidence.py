@@ -3,21 +3,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_unet_nuclei.core.batch import block_maps
-from napari_unet_nuclei.core.batch.block_maps import find_scale
+from napari_unet_nuclei.core.blocks import maps as block_maps
+from napari_unet_nuclei.core.blocks.maps import find_scale
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.kind import possible_looks
 from napari_unet_nuclei.core.image.plane import PlaneLook, open_plane
-from napari_unet_nuclei.core.image.synthetic import camera, draw_nuclei, immunohistochemistry, stained_tissue
 from napari_unet_nuclei.core.model.device import choose_device
 from napari_unet_nuclei.core.model.registry import load_model
 from napari_unet_nuclei.core.progress import Cancelled, Silent
+from napari_unet_nuclei.core.samples.synthetic import camera, draw_nuclei, immunohistochemistry, stained_tissue
 from napari_unet_nuclei.core.segment import automatic_size
 from napari_unet_nuclei.core.segment.automatic_size import predict_sized
 from napari_unet_nuclei.core.segment.evidence import ChosenLook, choose_look
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.segment.run import segment
-from tests.recording import RecordingProgress
+from tests.helpers.recording import RecordingProgress
 
 
 @pytest.fixture(scope="module")

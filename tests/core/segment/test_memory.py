@@ -13,16 +13,16 @@ from napari_unet_nuclei.core.errors import DeviceMemoryError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.normalise import IntensityRange
 from napari_unet_nuclei.core.image.plane import PlaneReader
-from napari_unet_nuclei.core.image.synthetic import camera, draw_nuclei
 from napari_unet_nuclei.core.model.device import Device
 from napari_unet_nuclei.core.progress import Advanced, Notice, Rising, Silent
+from napari_unet_nuclei.core.samples.synthetic import camera, draw_nuclei
 from napari_unet_nuclei.core.segment import network_runner, run
 from napari_unet_nuclei.core.segment.automatic_size import predict_sized
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner, TileTooLarge, is_memory_shortage
 from napari_unet_nuclei.core.segment.predict import predict_plane
 from napari_unet_nuclei.core.segment.run import segment
-from tests.core.tiny import FLOAT32, GREY, tiny_model
-from tests.recording import RecordingProgress
+from tests.helpers.recording import RecordingProgress
+from tests.helpers.tiny import FLOAT32, GREY, tiny_model
 
 GRAPHICS = "cpu:0"
 """PyTorch takes this for the processor, and the engine for another device."""

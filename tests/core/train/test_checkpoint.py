@@ -14,7 +14,7 @@ from napari_unet_nuclei.core.model.card import read_card
 from napari_unet_nuclei.core.model.unet import UNet
 from napari_unet_nuclei.core.progress import EpochDone
 from napari_unet_nuclei.core.train.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from tests.core.tiny import tiny_class_model, tiny_network
+from tests.helpers.tiny import tiny_class_model, tiny_network
 
 EPOCH = EpochDone(1, 0.5, 0.4, {"foreground IoU": 0.8, "AP@0.5": 0.3})
 

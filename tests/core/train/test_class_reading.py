@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
+from napari_unet_nuclei.core.classes.coding import ClassCoding
 from napari_unet_nuclei.core.errors import DatasetError
 from napari_unet_nuclei.core.image.kind import NetworkInputs
-from napari_unet_nuclei.core.image.synthetic import stained_tissue
-from napari_unet_nuclei.core.image.synthetic_classes import cell_classes
-from napari_unet_nuclei.core.labels.classes import ClassCoding
+from napari_unet_nuclei.core.samples.synthetic import stained_tissue
+from napari_unet_nuclei.core.samples.synthetic_classes import cell_classes
 from napari_unet_nuclei.core.train.dataset import read_dataset
 from napari_unet_nuclei.core.train.layouts import Entry
 from napari_unet_nuclei.core.train.reading import InputForm, LabelsRead, count_channels, read_pair

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from napari_unet_nuclei.core.errors import DatasetError, NoSamplesError
 from napari_unet_nuclei.core.image.kind import NetworkInputs
-from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.progress import Cancelled, Silent
+from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.train.dataset import (
     read_dataset,
     read_entries,

@@ -18,9 +18,9 @@ from napari_unet_nuclei.core.train.fit_score import (
     fit_logistic,
     fit_score,
 )
-from tests.core.tiny import FLOAT32, tiny_model
-from tests.core.train.small_run import sample
 from tests.core.train.test_fit_thresholds import examples
+from tests.helpers.small_run import sample
+from tests.helpers.tiny import FLOAT32, tiny_model
 
 CARD = ModelCard(name="m")
 

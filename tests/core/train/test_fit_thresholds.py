@@ -5,18 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_unet_nuclei.core.image.drawing import draw_nuclei
 from napari_unet_nuclei.core.labels.decode import PlaneDecoder
 from napari_unet_nuclei.core.labels.encode import encode_labels
-from napari_unet_nuclei.core.labels.metrics import match
+from napari_unet_nuclei.core.labels.metrics.overlaps import match
 from napari_unet_nuclei.core.model.card import ModelCard, Thresholds
 from napari_unet_nuclei.core.progress import Silent
+from napari_unet_nuclei.core.samples.drawing import draw_nuclei
 from napari_unet_nuclei.core.segment.predict import Prediction
 from napari_unet_nuclei.core.segment.size import NO_NUCLEI
 from napari_unet_nuclei.core.train.fit_thresholds import fit_thresholds, judge_candidates, mean_over_sets
 from napari_unet_nuclei.core.train.samples import Sample
 from napari_unet_nuclei.core.train.validate import compare
-from tests.recording import RecordingProgress
+from tests.helpers.recording import RecordingProgress
 
 
 def example(seed: int, faint: int = 0) -> tuple[Sample, Prediction]:

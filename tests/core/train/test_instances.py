@@ -8,8 +8,8 @@ import torch
 
 from napari_unet_nuclei.core.train.instances import InstanceTask
 from napari_unet_nuclei.core.train.samples import Sample
-from tests.core.tiny import FLOAT32, tiny_network
-from tests.core.train.small_run import CARD, sample
+from tests.helpers.small_run import CARD, sample
+from tests.helpers.tiny import FLOAT32, tiny_network
 
 
 def test_figures_are_means_of_the_images():

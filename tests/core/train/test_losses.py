@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from napari_unet_nuclei.core.image.synthetic import draw_nuclei
 from napari_unet_nuclei.core.labels.encode import encode_labels
 from napari_unet_nuclei.core.model.card import INSTANCE_HEADS
+from napari_unet_nuclei.core.samples.synthetic import draw_nuclei
 from napari_unet_nuclei.core.train.losses import Targets, instance_loss
 
 

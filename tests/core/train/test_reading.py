@@ -11,7 +11,7 @@ from napari_unet_nuclei.core.errors import DatasetError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.kind import NetworkInputs, possible_looks
 from napari_unet_nuclei.core.image.plane import open_plane
-from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei, stained_tissue, two_channels
+from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei, stained_tissue, two_channels
 from napari_unet_nuclei.core.train.layouts import Entry
 from napari_unet_nuclei.core.train.reading import InputForm, read_pair
 

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_unet_nuclei.core.image.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.model.card import DataSource, ModelCard, TrainingRecord
 from napari_unet_nuclei.core.model.device import choose_device
 from napari_unet_nuclei.core.model.registry import load_model
 from napari_unet_nuclei.core.progress import EpochDone, Silent
+from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.train.examples import as_seen, nuclei_examples
 from napari_unet_nuclei.core.train.report import SHOWN, Example, write_report
 from napari_unet_nuclei.core.train.samples import Sample

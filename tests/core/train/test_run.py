@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from napari_unet_nuclei.core.classes.coding import ClassCoding
 from napari_unet_nuclei.core.errors import DatasetError, ModelFileError, OutputFileError, SettingsError
-from napari_unet_nuclei.core.image.synthetic_classes import write_class_set
-from napari_unet_nuclei.core.labels.classes import ClassCoding
 from napari_unet_nuclei.core.model.card import Architecture
 from napari_unet_nuclei.core.model.registry import load_model
 from napari_unet_nuclei.core.progress import Cancelled, Silent
+from napari_unet_nuclei.core.samples.synthetic_classes import write_class_set
 from napari_unet_nuclei.core.settings import TrainSettings
 from napari_unet_nuclei.core.train.division import DataSet
 from napari_unet_nuclei.core.train.run import TrainRequest, train_model
-from tests.recording import RecordingProgress
+from tests.helpers.recording import RecordingProgress
 
 SETTINGS = TrainSettings().changed(steps=2, epoch_steps=1, batch=1, crop=32, device="cpu")
 SHAPE = Architecture(base_width=2, depth=1)

@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 import torch
 
+from napari_unet_nuclei.core.classes.coding import VOID
 from napari_unet_nuclei.core.errors import DatasetError
-from napari_unet_nuclei.core.image.synthetic_classes import cell_classes
-from napari_unet_nuclei.core.labels.classes import VOID
 from napari_unet_nuclei.core.progress import Silent
-from napari_unet_nuclei.core.train.finish import finish_model
+from napari_unet_nuclei.core.samples.synthetic_classes import cell_classes
+from napari_unet_nuclei.core.train.last_step import finish_model
 from napari_unet_nuclei.core.train.samples import Sample
 from napari_unet_nuclei.core.train.semantic import SCALES, SemanticTask, find_class_names, true_classes
 from napari_unet_nuclei.core.train.trainer import BatchSource, Trainer
-from tests.core.tiny import CLASS_NAMES, FLOAT32, tiny_class_model
-from tests.core.train.small_run import SETTINGS
-from tests.recording import RecordingProgress
+from tests.helpers.recording import RecordingProgress
+from tests.helpers.small_run import SETTINGS
+from tests.helpers.tiny import CLASS_NAMES, FLOAT32, tiny_class_model
 
 MODEL = tiny_class_model()
 TASK = SemanticTask(MODEL.card)

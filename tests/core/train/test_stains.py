@@ -7,7 +7,7 @@ from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.kind import NetworkInputs, possible_looks, stained_signals
 from napari_unet_nuclei.core.image.plane import Signal, open_plane
 from napari_unet_nuclei.core.image.stain import DAB, STAIN_VECTORS, optical_density, stain_density
-from napari_unet_nuclei.core.image.synthetic import stained_tissue
+from napari_unet_nuclei.core.samples.synthetic import stained_tissue
 from napari_unet_nuclei.core.train import stains
 from napari_unet_nuclei.core.train.samples import Crop, Sample, StainForm, add_fill, cut_crop
 from napari_unet_nuclei.core.train.stains import Scan, compressed, draw_dab, restained, sampled_picture_rows

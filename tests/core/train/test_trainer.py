@@ -20,9 +20,9 @@ from napari_unet_nuclei.core.train import trainer
 from napari_unet_nuclei.core.train.instances import InstanceTask
 from napari_unet_nuclei.core.train.task import Judged
 from napari_unet_nuclei.core.train.trainer import BatchSource, Trainer, TrainResult, warm_up_and_cosine
-from tests.core.tiny import FLOAT32, tiny_network
-from tests.core.train.small_run import CARD, SETTINGS, sample
-from tests.recording import RecordingProgress
+from tests.helpers.recording import RecordingProgress
+from tests.helpers.small_run import CARD, SETTINGS, sample
+from tests.helpers.tiny import FLOAT32, tiny_network
 
 ROOT = Path(__file__).parents[3]
 TRAIN, VALIDATION = [sample(0), sample(1)], [sample(2)]
@@ -91,7 +91,7 @@ def test_steps_epochs_and_history_are_counted(tmp_path):
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system cannot kill a process outright")
 def test_a_killed_run_goes_on_from_its_checkpoint_to_the_same_end(tmp_path):
     path = tmp_path / "run.safetensors"
-    child = [sys.executable, "-m", "tests.core.train.small_run", str(path)]
+    child = [sys.executable, "-m", "tests.helpers.small_run", str(path)]
     killed = subprocess.run(child, cwd=ROOT, capture_output=True, text=True, check=False, timeout=280)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert [found.name for found in tmp_path.iterdir() if found.suffix == ".safetensors"] == ["run.safetensors"]

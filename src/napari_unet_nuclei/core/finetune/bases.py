@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from napari_unet_nuclei.core.errors import NoSamplesError, NucleiError, UnknownModelError
 from napari_unet_nuclei.core.finetune.hold_out import SURROUNDINGS, count_nuclei
-from napari_unet_nuclei.core.labels.metrics import MatchCounts, pooled
+from napari_unet_nuclei.core.labels.metrics.overlaps import MatchCounts, pooled
 from napari_unet_nuclei.core.labels.reviewed import trusted
 from napari_unet_nuclei.core.model.device import choose_device
 from napari_unet_nuclei.core.model.file import read_model

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.finetune.hold_out import FEWEST_NUCLEI
-from napari_unet_nuclei.core.labels.comparison import Scores, compare_labels, pool
-from napari_unet_nuclei.core.labels.metrics import IOU_THRESHOLDS, find_overlaps
-from napari_unet_nuclei.core.labels.mistakes import Mistakes, find_mistakes
+from napari_unet_nuclei.core.labels.metrics.comparison import Scores, compare_labels, pool
+from napari_unet_nuclei.core.labels.metrics.mistakes import Mistakes, find_mistakes
+from napari_unet_nuclei.core.labels.metrics.overlaps import IOU_THRESHOLDS, find_overlaps
 from napari_unet_nuclei.core.train.samples import Sample
 from napari_unet_nuclei.core.train.validate import judged
 from napari_unet_nuclei.core.types import Labels

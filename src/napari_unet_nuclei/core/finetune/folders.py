@@ -10,8 +10,8 @@ from pathlib import Path
 from napari_unet_nuclei.core.errors import DatasetError, OutputFileError, WorseModelError
 from napari_unet_nuclei.core.finetune.bases import rank_bases
 from napari_unet_nuclei.core.finetune.corrected import read_corrected
-from napari_unet_nuclei.core.finetune.finetune import Finetuned, finetune
 from napari_unet_nuclei.core.finetune.report import comparisons, write_finetune_report
+from napari_unet_nuclei.core.finetune.run import Finetuned, finetune
 from napari_unet_nuclei.core.image.kind import ChosenKind
 from napari_unet_nuclei.core.model.file import save_model
 from napari_unet_nuclei.core.model.registry import BEST, SUFFIX, load_model

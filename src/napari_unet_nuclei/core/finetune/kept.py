@@ -10,8 +10,8 @@ from typing import get_args
 import numpy as np
 from pydantic import ValidationError
 
-from napari_unet_nuclei.core.correct.correction import Correction, checked
-from napari_unet_nuclei.core.correct.corrections import list_corrections, save_correction
+from napari_unet_nuclei.core.corrections.correction import Correction, checked
+from napari_unet_nuclei.core.corrections.store import list_corrections, save_correction
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.kind import ChosenKind
@@ -37,7 +37,7 @@ def keep_corrections(folder: Path, corrections: Sequence[Correction]) -> tuple[C
     Parameters
     ----------
     folder : Path
-        As `core.correct.corrections` describes it.
+        As `core.corrections.store` describes it.
     corrections : sequence of Correction
         Images may be lazy; they are read now.
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from napari_unet_nuclei.core.finetune.hold_out import count_nuclei
-from napari_unet_nuclei.core.image.overlay import Picture, outlined
+from napari_unet_nuclei.core.image.picture import Picture, outlined
 from napari_unet_nuclei.core.labels.reviewed import trusted
 from napari_unet_nuclei.core.model.file import Model
 from napari_unet_nuclei.core.model.unet import UNet

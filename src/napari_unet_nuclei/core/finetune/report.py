@@ -9,9 +9,9 @@ import numpy as np
 from scipy import ndimage
 
 from napari_unet_nuclei.core.finetune.before_after import COUNT_ERROR, BeforeAfter
-from napari_unet_nuclei.core.finetune.finetune import Finetuned
-from napari_unet_nuclei.core.image.overlay import Picture, outlined
-from napari_unet_nuclei.core.labels.metrics import IOU_THRESHOLDS, find_overlaps
+from napari_unet_nuclei.core.finetune.run import Finetuned
+from napari_unet_nuclei.core.image.picture import Picture, outlined
+from napari_unet_nuclei.core.labels.metrics.overlaps import IOU_THRESHOLDS, find_overlaps
 from napari_unet_nuclei.core.report.page import Figure, Grid, Section, write_page
 from napari_unet_nuclei.core.report.pictures import curves, picture
 from napari_unet_nuclei.core.train.examples import as_seen

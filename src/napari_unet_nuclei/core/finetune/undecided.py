@@ -18,8 +18,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from napari_unet_nuclei.core.atomic import atomic
 from napari_unet_nuclei.core.errors import OutputFileError
+from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.model.registry import ModelEntry, ModelRegistry
 
 MODEL, REPORT, RESULT = "model.safetensors", "report.html", "result.json"

@@ -12,9 +12,8 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 
-from napari_unet_nuclei.core.atomic import atomic
-from napari_unet_nuclei.core.correct.index import file_stem
-from napari_unet_nuclei.core.finetune.finetune import Finetuned
+from napari_unet_nuclei.core.corrections.index import file_stem
+from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.finetune.report import (
     SHOWN,
     changed_nuclei,
@@ -23,6 +22,7 @@ from napari_unet_nuclei.core.finetune.report import (
     figures,
     write_finetune_report,
 )
+from napari_unet_nuclei.core.finetune.run import Finetuned
 from napari_unet_nuclei.core.finetune.undecided import (
     MODEL,
     REPORT,
@@ -32,8 +32,8 @@ from napari_unet_nuclei.core.finetune.undecided import (
     Undecided,
     picture_name,
 )
-from napari_unet_nuclei.core.image.overlay import Picture
-from napari_unet_nuclei.core.image.write import write_json
+from napari_unet_nuclei.core.image.io.write import write_json
+from napari_unet_nuclei.core.image.picture import Picture
 from napari_unet_nuclei.core.model.file import save_model
 
 GAP = 2

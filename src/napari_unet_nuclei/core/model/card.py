@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from napari_unet_nuclei.core.classes.coding import MOST_CLASSES
 from napari_unet_nuclei.core.errors import ModelFileError
 from napari_unet_nuclei.core.image.kind import InputName, NetworkInputs
 from napari_unet_nuclei.core.image.plane import ImageKind
-from napari_unet_nuclei.core.labels.classes import MOST_CLASSES
 from napari_unet_nuclei.core.labels.decode import SPLIT
 from napari_unet_nuclei.core.labels.score import Scoring
 

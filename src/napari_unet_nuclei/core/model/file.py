@@ -12,8 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from napari_unet_nuclei.core.atomic import atomic
 from napari_unet_nuclei.core.errors import ModelFileError
+from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.model.card import ModelCard, read_card
 from napari_unet_nuclei.core.model.unet import UNet
 

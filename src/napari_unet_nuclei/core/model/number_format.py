@@ -19,8 +19,8 @@ import platformdirs
 import torch
 import torch.nn.functional as F
 
-from napari_unet_nuclei.core.atomic import atomic
 from napari_unet_nuclei.core.errors import OutputFileError
+from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.types import NumberFormat
 
 FOLDER_VARIABLE = "NAPARI_UNET_NUCLEI_CACHE"

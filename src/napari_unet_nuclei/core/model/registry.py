@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from platformdirs import user_data_path
 from pydantic import ValidationError
 
-from napari_unet_nuclei.core.atomic import atomic
 from napari_unet_nuclei.core.errors import ModelFileError, OutputFileError, UnknownModelError
+from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.model.card import ModelCard, read_card
 from napari_unet_nuclei.core.model.header import copy_renamed, hash_tensors
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, Template
 from markupsafe import Markup
 
-from napari_unet_nuclei.core.atomic import atomic
+from napari_unet_nuclei.core.files.atomic import atomic
 
 
 @dataclass(frozen=True)

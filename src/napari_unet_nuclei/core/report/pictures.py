@@ -11,7 +11,7 @@ import matplotlib as mpl
 from markupsafe import Markup
 from matplotlib.figure import Figure as Canvas
 
-from napari_unet_nuclei.core.image.overlay import Picture
+from napari_unet_nuclei.core.image.picture import Picture
 
 LARGEST_SIDE = 640
 """Pictures are thinned out to at most this many pixels a side, so that a page with many stays light."""

@@ -13,7 +13,7 @@ from torch import nn
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.axes import guess_axes
 from napari_unet_nuclei.core.image.channels import named_channel
-from napari_unet_nuclei.core.image.image_file import named_source
+from napari_unet_nuclei.core.image.io.image_file import named_source
 from napari_unet_nuclei.core.image.kind import possible_looks
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.image.plane import ImageKind, PlaneLook, PlaneReader, Transform, open_plane, sample_pixels

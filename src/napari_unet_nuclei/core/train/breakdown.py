@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from napari_unet_nuclei.core.labels.metrics import IOU_THRESHOLDS, MatchCounts, per_image, pooled
+from napari_unet_nuclei.core.labels.metrics.overlaps import IOU_THRESHOLDS, MatchCounts, per_image, pooled
 from napari_unet_nuclei.core.train.samples import Sample
 
 PUBLISHED = (0.5, 0.75, 0.9)

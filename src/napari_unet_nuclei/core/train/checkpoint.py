@@ -13,8 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from napari_unet_nuclei.core.atomic import atomic
 from napari_unet_nuclei.core.errors import ModelFileError
+from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.progress import EpochDone
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from napari_unet_nuclei.core.image.overlay import filled
-from napari_unet_nuclei.core.labels.classes import VOID, ClassCounts, count_classes
+from napari_unet_nuclei.core.classes.coding import VOID, ClassCounts, count_classes
+from napari_unet_nuclei.core.image.picture import filled
 from napari_unet_nuclei.core.model.device import Device
 from napari_unet_nuclei.core.model.file import Model
 from napari_unet_nuclei.core.progress import Progress, Share

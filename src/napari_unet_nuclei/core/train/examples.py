@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from napari_unet_nuclei.core.image.overlay import Picture, for_screen, outlined
-from napari_unet_nuclei.core.labels.metrics import match
+from napari_unet_nuclei.core.image.picture import Picture, for_screen, outlined
+from napari_unet_nuclei.core.labels.metrics.overlaps import match
 from napari_unet_nuclei.core.model.device import Device
 from napari_unet_nuclei.core.model.file import Model
 from napari_unet_nuclei.core.progress import Progress

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.labels.decode import PlaneDecoder
-from napari_unet_nuclei.core.labels.metrics import IOU_THRESHOLDS, MatchCounts, Overlaps, find_overlaps, pooled
+from napari_unet_nuclei.core.labels.metrics.overlaps import IOU_THRESHOLDS, MatchCounts, Overlaps, find_overlaps, pooled
 from napari_unet_nuclei.core.labels.score import Evidence, median_area, scores_of
 from napari_unet_nuclei.core.model.card import ModelCard, Thresholds
 from napari_unet_nuclei.core.progress import Advanced, Progress

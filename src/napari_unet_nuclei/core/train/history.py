@@ -6,7 +6,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from napari_unet_nuclei.core.atomic import atomic
+from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.progress import EpochDone
 
 

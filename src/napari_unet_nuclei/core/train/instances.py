@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from napari_unet_nuclei.core.labels.comparison import Comparison, compare_labels, mean_scores
 from napari_unet_nuclei.core.labels.decode import PlaneDecoder
 from napari_unet_nuclei.core.labels.encode import OUTLINE_WEIGHTS, encode_labels
+from napari_unet_nuclei.core.labels.metrics.comparison import Comparison, compare_labels, mean_scores
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.device import Device
 from napari_unet_nuclei.core.model.file import Model

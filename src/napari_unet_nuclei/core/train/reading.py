@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet_nuclei.core.classes.coding import VOID, ClassCoding
 from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
-from napari_unet_nuclei.core.image.class_image import read_class_image
+from napari_unet_nuclei.core.image.io.class_image import read_class_image
+from napari_unet_nuclei.core.image.io.read import ImageFile, read_image
 from napari_unet_nuclei.core.image.kind import ChosenKind, NetworkInputs, looks_by_labels, possible_looks
 from napari_unet_nuclei.core.image.plane import ImageKind, PlaneLook, PlaneReader, open_plane
-from napari_unet_nuclei.core.image.read import ImageFile, read_image
-from napari_unet_nuclei.core.labels.classes import VOID, ClassCoding
 from napari_unet_nuclei.core.labels.decode import fill_holes, label_components
 from napari_unet_nuclei.core.labels.numbering import as_ids, whole_labels
 from napari_unet_nuclei.core.model.card import ModelCard

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_unet_nuclei.core.image.overlay import Picture
+from napari_unet_nuclei.core.image.picture import Picture
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.progress import EpochDone
 from napari_unet_nuclei.core.report.page import Figure, Grid, Section, write_page

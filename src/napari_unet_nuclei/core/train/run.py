@@ -10,9 +10,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from napari_unet_nuclei.core.classes.coding import ClassCoding
 from napari_unet_nuclei.core.errors import OutputFileError, SettingsError
 from napari_unet_nuclei.core.image.kind import InputName, NetworkInputs
-from napari_unet_nuclei.core.labels.classes import ClassCoding
 from napari_unet_nuclei.core.model.about import About
 from napari_unet_nuclei.core.model.card import (
     CLASS_HEADS,
@@ -25,14 +25,14 @@ from napari_unet_nuclei.core.model.card import (
 )
 from napari_unet_nuclei.core.model.file import Model, save_model
 from napari_unet_nuclei.core.model.registry import SUFFIX, load_model
-from napari_unet_nuclei.core.model.start import start_from
+from napari_unet_nuclei.core.model.warm_start import start_from
 from napari_unet_nuclei.core.progress import Notice, Progress, Share
 from napari_unet_nuclei.core.settings import TrainSettings
 from napari_unet_nuclei.core.train.course import TRAINING, UNSEEN, VALIDATION, report_training
 from napari_unet_nuclei.core.train.credits import check_credits, data_sources
 from napari_unet_nuclei.core.train.dataset import Samples, read_divided, read_unseen
 from napari_unet_nuclei.core.train.division import TRAIN, DataSet, Divided, divide
-from napari_unet_nuclei.core.train.finish import finish_model
+from napari_unet_nuclei.core.train.last_step import finish_model
 from napari_unet_nuclei.core.train.layouts import Condition
 from napari_unet_nuclei.core.train.reading import InputForm, count_channels
 from napari_unet_nuclei.core.train.samples import Sample

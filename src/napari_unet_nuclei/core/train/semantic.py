@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_unet_nuclei.core.classes.coding import VOID, ClassCounts, count_classes, pool_classes
 from napari_unet_nuclei.core.errors import DatasetError
-from napari_unet_nuclei.core.labels.classes import VOID, ClassCounts, count_classes, pool_classes
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.device import Device
 from napari_unet_nuclei.core.model.file import Model

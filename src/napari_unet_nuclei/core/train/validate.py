@@ -8,7 +8,7 @@ from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.normalise import IntensityRange
 from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader, Signal
 from napari_unet_nuclei.core.labels.decode import decode_maps
-from napari_unet_nuclei.core.labels.metrics import IOU_THRESHOLDS, MatchCounts, match, per_image
+from napari_unet_nuclei.core.labels.metrics.overlaps import IOU_THRESHOLDS, MatchCounts, match, per_image
 from napari_unet_nuclei.core.labels.reviewed import within
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.device import Device

@@ -1,0 +1,160 @@
+"""The order in which the blocks of an image are worked on, and what is brought together between the steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet_nuclei.core.blocks.basins import OpenBasins, join_basins
+from napari_unet_nuclei.core.blocks.holes import OpenPieces, crossing_holes
+from napari_unet_nuclei.core.blocks.join import Aliases, Tally, number_nuclei
+from napari_unet_nuclei.core.blocks.stages import (
+    FILLINGS,
+    KEYS,
+    LABELS,
+    MAPS,
+    NUMBERS,
+    BlockTask,
+    Stage,
+    WorkPlace,
+    save_arrays,
+)
+from napari_unet_nuclei.core.blocks.table import write_block_tables
+from napari_unet_nuclei.core.blocks.worker import BlockWork, do_block_task
+from napari_unet_nuclei.core.executors.executors import Executor
+from napari_unet_nuclei.core.image.io.ome_zarr_labels import create_array, pyramid_shapes
+from napari_unet_nuclei.core.model.card import DECODED_HEADS
+from napari_unet_nuclei.core.progress import Advanced, Progress, Share
+
+OutcomeType = TypeVar("OutcomeType")
+
+# Where each part of the work ends, as a share of all of it.
+_PREDICTED, _FOUND, _LABELLED = 0.8, 0.92, 0.98
+
+_KEPT_OUTCOMES = 256
+"""Tables that are held in memory; others are read again."""
+
+
+class _Outcomes(Mapping[int, OutcomeType]):
+    """What came of a stage, by number of the block, read when it is asked for."""
+
+    def __init__(self, numbers: Iterable[int], read: Callable[[int], OutcomeType]) -> None:
+        self._numbers = tuple(numbers)
+        self._read = lru_cache(_KEPT_OUTCOMES)(read)
+
+    def __getitem__(self, number: int) -> OutcomeType:
+        return self._read(number)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._numbers)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+
+class BlockRun:
+    """Has all the work on an image's blocks done.
+
+    Parameters
+    ----------
+    place : WorkPlace
+        Seen by whoever does the work.
+    work : BlockWork
+        The same, open in this process.
+    executor : Executor
+    """
+
+    def __init__(self, place: WorkPlace, work: BlockWork, executor: Executor) -> None:
+        self._place = place
+        self._work = work
+        self._executor = executor
+        self._blocks = tuple(range(len(work.grid)))
+
+    def run(self, progress: Progress) -> int:
+        """Segment the image; returns the number of nuclei, whose labels lie in the work's folder then."""
+        self._create_scratch()
+        self._all("maps", self._blocks, "block", Share(progress, 0.0, _PREDICTED))
+        aliases = self._find(Share(progress, _PREDICTED, _FOUND))
+        share = Share(progress, _FOUND, _LABELLED)
+        self._all("tally", self._blocks, "counting in block", Share(share, 0.0, 0.3))
+        count = self._number(aliases)
+        self._create_labels(count)
+        self._all("label", self._blocks, "writing block", Share(share, 0.3, 1.0))
+        self._fill(share)
+        self._shrink(Share(progress, _LABELLED, 1.0))
+        return count
+
+    def measure(self, path: Path, progress: Progress) -> float | None:
+        """Write the table of the nuclei; returns their median area in px², None where there are none."""
+        self._all("measure", self._blocks, "measuring block", progress)
+        return write_block_tables(path, (self._work.outcome(BlockTask("measure", number)) for number in self._blocks))
+
+    def _all(self, stage: Stage, numbers: Iterable[int], title: str, progress: Progress, turn: int = 0) -> None:
+        """Do a stage for some blocks, as far as it is not done."""
+        tasks = [BlockTask(stage, number, turn) for number in numbers]
+        left = [task for task in tasks if not (self._work.folder / task.table).exists()]
+        if left:
+            share = Share(progress, 1 - len(left) / len(tasks), 1.0)
+            self._executor.map(partial(do_block_task, self._place), left, title, share)
+        progress.report(Advanced(1.0, title))
+
+    def _outcomes(
+        self, stage: Stage, numbers: Iterable[int], turn: int, make: Callable[[dict[str, NDArray[Any]]], OutcomeType]
+    ) -> _Outcomes[OutcomeType]:
+        return _Outcomes(numbers, lambda number: make(self._work.outcome(BlockTask(stage, number, turn))))
+
+    def _find(self, progress: Progress) -> Aliases:
+        """Find the nuclei of all blocks; returns the names that mean the same one."""
+        self._all("basins", self._blocks, "finding nuclei in block", progress)
+        blocks = self._outcomes("basins", self._blocks, 0, OpenBasins.from_arrays)
+        return join_basins(blocks.values(), self._work.plan.thresholds.split)
+
+    def _number(self, aliases: Aliases) -> int:
+        tallies = self._outcomes("tally", self._blocks, 0, Tally.from_arrays)
+        numbers = number_nuclei(self._work.grid, tallies, aliases, self._work.plan.thresholds)
+        save_arrays(self._work.folder / NUMBERS, numbers.arrays())
+        return numbers.count
+
+    def _fill(self, progress: Progress) -> None:
+        """Fill holes that the edge of a block runs through."""
+        background = self._outcomes("label", self._blocks, 0, OpenPieces.from_arrays)
+        seams = ((first.number, second.number, where) for first, second, where in self._work.grid.seams())
+        fillings = crossing_holes(background, seams)
+        for number, ids in fillings.items():
+            save_arrays(self._work.folder / FILLINGS / f"{number}.npz", {"ids": ids})
+        self._all("fill", fillings, "filling holes in block", Share(progress, 1.0, 1.0))
+
+    def _shrink(self, progress: Progress) -> None:
+        """Write the levels of the pyramid, each from the one before."""
+        plan = self._work.plan
+        shapes = pyramid_shapes(plan.label_shape)
+        for level, shape in enumerate(shapes[1:], start=1):
+            y0, y1, x0, x1 = (edge / 2**level for edge in plan.region)
+            inside = [
+                block.number
+                for block in plan.level_grid((shape[-2], shape[-1]))
+                if block.core[0] < y1 and block.core[1] > y0 and block.core[2] < x1 and block.core[3] > x0
+            ]
+            share = Share(progress, (level - 1) / len(shapes), level / len(shapes))
+            self._all("level", inside, f"pyramid level {level}, block", share, level)
+
+    def _create_scratch(self) -> None:
+        plan, grid = self._work.plan, self._work.grid
+        height, width = (size + first for size, first in zip(grid.shape, grid.offset, strict=True))
+        chunk = plan.chunk
+        maps = (grid.planes, len(DECODED_HEADS), height, width)
+        create_array(self._work.folder / MAPS, maps, np.uint8, (1, len(DECODED_HEADS), chunk, chunk))
+        create_array(self._work.folder / KEYS, (grid.planes, height, width), np.int64, (1, chunk, chunk))
+
+    def _create_labels(self, count: int) -> None:
+        """Create the arrays of all levels, in unsigned numbers only where ids need them."""
+        plan = self._work.plan
+        dtype = np.int32 if count <= np.iinfo(np.int32).max else np.uint32
+        chunks = (*(1 for _ in plan.label_axes[:-2]), plan.chunk, plan.chunk)
+        for level, shape in enumerate(pyramid_shapes(plan.label_shape)):
+            create_array(self._work.folder / LABELS / str(level), shape, dtype, chunks, plan.label_axes.lower())

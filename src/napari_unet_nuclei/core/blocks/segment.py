@@ -1,0 +1,294 @@
+"""Segments images of any size block by block into OME-Zarr labels, with memory for a few blocks only.
+
+The network's maps are kept on disk until the end. From them every block's nuclei are found, then names, areas and
+holes are brought together across the edges of blocks, and the ids are written. A run that was cancelled or killed goes
+on with what is done when it is started again.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from napari_unet_nuclei.core.blocks.destination import NAME, Destination
+from napari_unet_nuclei.core.blocks.plan import BlockPlan, read_plan
+from napari_unet_nuclei.core.blocks.planner import Planner
+from napari_unet_nuclei.core.blocks.schedule import BlockRun
+from napari_unet_nuclei.core.blocks.stages import MODEL, PLAN, WorkPlace
+from napari_unet_nuclei.core.blocks.worker import BlockWork, at_work_here
+from napari_unet_nuclei.core.errors import ClusterError, OutputFileError
+from napari_unet_nuclei.core.executors.executors import Executor, Serial
+from napari_unet_nuclei.core.files.atomic import atomic, remedy
+from napari_unet_nuclei.core.files.lock import alone
+from napari_unet_nuclei.core.image.io.ome_zarr import OmeZarrImage, is_ome_zarr, read_ome_zarr
+from napari_unet_nuclei.core.image.io.ome_zarr_labels import (
+    label_axes,
+    pyramid_shapes,
+    read_provenance,
+    write_label_metadata,
+)
+from napari_unet_nuclei.core.image.plane import ImageKind
+from napari_unet_nuclei.core.labels.decode import DecodeThresholds
+from napari_unet_nuclei.core.model.device import choose_device
+from napari_unet_nuclei.core.model.file import Model, read_model
+from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Share
+from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
+from napari_unet_nuclei.core.segment.remedy import Remedy, remedies
+from napari_unet_nuclei.core.segment.request import SegmentRequest
+
+BLOCK = 2048
+"""Side of a block in pixels where nothing else is asked for."""
+
+# Where planning ends, and labels where there is a table to be made, as shares of the progress bar.
+_PLANNED, _LABELLED = 0.03, 0.9
+
+THRESHOLDS = TypeAdapter(DecodeThresholds)
+"""Thresholds as plain JSON values, and back: coefficients of a score among them."""
+
+KEPT = "What is done is kept: run it again."
+
+
+_THRESHOLDS = TypeAdapter(DecodeThresholds)
+
+
+@dataclass(frozen=True)
+class BlockwiseResult:
+    """What became of an image that was segmented block by block.
+
+    Attributes
+    ----------
+    path : Path
+        The OME-Zarr labels: axes as the image's without channels, T before Z; int32, or uint32 where ids need it;
+        0 background, ids 1..n without gaps, unique across all planes.
+    table : Path or None
+        The table, where one was asked for.
+    count : int
+        Number of nuclei.
+    median_area : float or None
+        Of the nuclei in px²; None where there are none, or no table.
+    diameter : float
+        Typical nucleus diameter in image pixels that the image was rescaled by.
+    thresholds, model_thresholds : DecodeThresholds
+        What the nuclei were found with, and the model's own values for this image.
+    model, device, channel : str
+        For people.
+    kind : {"fluorescence", "brightfield"}
+        How the image was read.
+    notices : tuple of str
+        What the user should know.
+    remedies : tuple of Remedy
+        What is doubtful, and what to try; their words are among the notices too.
+    seconds : float
+        Duration of this run.
+    done_before : bool
+        An earlier run had done it all.
+    provenance : dict
+        As in `SegmentResult`; it stands in the labels' attributes too.
+    """
+
+    path: Path
+    table: Path | None
+    count: int
+    median_area: float | None
+    diameter: float
+    thresholds: DecodeThresholds
+    model_thresholds: DecodeThresholds
+    model: str
+    device: str
+    channel: str
+    kind: ImageKind
+    notices: tuple[str, ...]
+    remedies: tuple[Remedy, ...]
+    seconds: float
+    done_before: bool
+    provenance: dict[str, Any]
+
+
+def segment_blockwise(
+    request: SegmentRequest,
+    out: Path,
+    progress: Progress,
+    *,
+    block: int = BLOCK,
+    into_image: bool = False,
+    table: Path | None = None,
+    executor: Executor | None = None,
+    overwrite: bool = False,
+    series: int = 0,
+    channel_names: tuple[str, ...] = (),
+) -> BlockwiseResult:
+    """Segment an image of any size and write its labels as OME-Zarr.
+
+    Parameters
+    ----------
+    request : SegmentRequest
+        Of a model for nuclei. Stacks are segmented plane by plane. Where a region or a plane is chosen, the labels are
+        nevertheless as large as the image, and 0 elsewhere, so that they lie where the image does.
+    out : Path
+        Store to be made (NGFF 0.5), which is there only when it is whole. What is under way lies in a hidden folder
+        beside it, and stays there when the run ends early, so that the next one goes on from it.
+    progress : Progress
+        Hears of every tile and may cancel there.
+    block : int
+        Side of a block in pixels; memory grows with its square. Above 1024, rounded up to a multiple of that.
+    into_image : bool
+        Write the labels into the image's own group ``labels`` instead, which must be OME-Zarr of NGFF 0.5.
+    table : Path, optional
+        CSV file to be made, with a row per nucleus as `measure` describes it, sorted by id.
+    executor : Executor, optional
+        Where blocks are worked on; one after the other in this process where not given.
+    overwrite : bool
+        Replace labels that an earlier run of this program left there.
+    series : int
+        Which image of ``request.file`` this is, where that holds several and others have to open it.
+    channel_names : tuple of str
+        Of the image, for the table.
+
+    Returns
+    -------
+    BlockwiseResult
+        That of the earlier run where the same image was segmented there in the same way.
+
+    Raises
+    ------
+    NucleiError
+        As `run_segment`, and if labels cannot be written there, or workers cannot open the image.
+    """
+    started = time.monotonic()
+    progress = Rising(progress)
+    image = read_ome_zarr(Path(request.file)) if request.file and is_ome_zarr(Path(request.file)) else None
+    place = Destination.of(request, out, image, into_image)
+    executor = executor or Serial()
+    if executor.elsewhere and not request.file:
+        raise ClusterError("Workers open the image themselves: save it, as OME-Zarr or TIFF, and give that file.")
+    progress.report(Advanced(0.0, "looking at the image as a whole"))
+    planner = Planner(request, block, _pixels_in(request, image), series, channel_names)
+    with alone(place.lock, place.labels):
+        written = read_provenance(place.labels)
+        if not overwrite and written is not None and written.get("fingerprint") == planner.fingerprint:
+            if table is not None and not table.exists():
+                raise OutputFileError(
+                    f"{place.labels} is done, but the table {table} is not there. Measure the labels, or overwrite "
+                    "them."
+                )
+            place.finish(image)
+            return _result(place.labels, table, written, started, done_before=True)
+        place.check_free(overwrite)
+        with _disk_errors_in_words(place.folder):
+            provenance = _make(request, planner, place, image, executor, table, progress)
+    result = _result(place.labels, table, provenance, started)
+    warnings = {one.text for one in result.remedies}
+    for notice in result.notices:
+        progress.report(Notice(notice, warning=notice in warnings))
+    progress.report(Advanced(1.0, "done"))
+    return result
+
+
+def _pixels_in(request: SegmentRequest, image: OmeZarrImage | None) -> Path | None:
+    """File or folder with the image's pixels: of an OME-Zarr image the finest level, for labels may lie beside it."""
+    if image is not None:
+        return image.path / image.levels[0].path
+    return Path(request.file) if request.file else None
+
+
+def _make(
+    request: SegmentRequest,
+    planner: Planner,
+    place: Destination,
+    image: OmeZarrImage | None,
+    executor: Executor,
+    table: Path | None,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Make the labels and put them in their place; returns their provenance."""
+    plan, found = _work(request, planner, place, executor, table, progress)
+    axes = label_axes(plan.label_axes, image, request.pixel_size)
+    told = {"notices": list(plan.notices), "sure": plan.sure or request.settings.kind != "auto"}
+    provenance = {**plan.provenance, **found, **told, "fingerprint": plan.fingerprint}
+    levels = len(pyramid_shapes(plan.label_shape))
+    source = os.path.relpath(image.path, place.labels) if image else ""
+    write_label_metadata(place.made, axes, levels, name=NAME, source=source, provenance=provenance)
+    place.move()
+    place.finish(image)
+    return provenance
+
+
+def _work(
+    request: SegmentRequest,
+    planner: Planner,
+    place: Destination,
+    executor: Executor,
+    table: Path | None,
+    progress: Progress,
+) -> tuple[BlockPlan, dict[str, Any]]:
+    """Do all blocks, going on from what an earlier run has done of the same work; returns what was found, too."""
+    plan = read_plan(place.folder / PLAN, planner.fingerprint)
+    runner = None
+    if plan is None:
+        place.clear()
+        settings = request.settings
+        model = Model(planner.entry.card, read_model(planner.entry.path).network)
+        device = choose_device(settings.device).using(request.number_format)
+        runner = NetworkRunner(model, device, settings.tile, settings.flips)
+        plan = planner.plan(runner, Share(progress, 0.0, _PLANNED))
+        with atomic(place.folder / MODEL) as partial:
+            shutil.copyfile(planner.entry.path, partial)
+        with atomic(place.folder / PLAN) as partial:
+            partial.write_text(plan.model_dump_json(indent=2), encoding="utf-8")
+    elif (place.folder / "tables").exists():
+        progress.report(Notice("Going on with what an earlier run has done of this image."))
+    there = WorkPlace(place.folder, plan.fingerprint)
+    work = BlockWork(there, request.source, runner)
+    with at_work_here(there, work):
+        run = BlockRun(there, work, executor)
+        count = run.run(Share(progress, _PLANNED, 1.0 if table is None else _LABELLED))
+        median = None if table is None else run.measure(table, Share(progress, _LABELLED, 1.0))
+    found = {"count": count, "median_area": median}
+    for name in ("thresholds", "model_thresholds"):
+        found[name] = THRESHOLDS.dump_python(getattr(plan, name), mode="json")
+    return plan, found
+
+
+@contextmanager
+def _disk_errors_in_words(folder: Path) -> Iterator[None]:
+    """Turn an error of the disk into one that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputFileError(f"{folder} cannot be written or read: {remedy(error)} {KEPT}") from error
+    except OutputFileError as error:
+        if isinstance(error.__cause__, OSError):
+            raise OutputFileError(f"{error} {KEPT}") from error.__cause__
+        raise
+
+
+def _result(
+    path: Path, table: Path | None, provenance: dict[str, Any], started: float, *, done_before: bool = False
+) -> BlockwiseResult:
+    told = remedies(int(provenance["count"]), provenance["kind"], provenance["sure"], chosen=False)
+    return BlockwiseResult(
+        path=path,
+        table=table,
+        count=int(provenance["count"]),
+        median_area=provenance["median_area"],
+        diameter=float(provenance["diameter"]),
+        thresholds=_THRESHOLDS.validate_python(provenance["thresholds"]),
+        model_thresholds=_THRESHOLDS.validate_python(provenance["model_thresholds"]),
+        model=str(provenance["model"]),
+        device=str(provenance["device"]),
+        channel=str(provenance["channel"]),
+        kind=provenance["kind"],
+        notices=(*provenance["notices"], *(one.text for one in told)),
+        remedies=told,
+        seconds=time.monotonic() - started,
+        done_before=done_before,
+        provenance=provenance,
+    )

@@ -1,0 +1,85 @@
+"""Pieces of work on the blocks of an image, and the files that they leave in the folder of the work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet_nuclei.core.files.atomic import atomic
+
+Stage = Literal["maps", "basins", "tally", "label", "fill", "level", "measure"]
+"""
+maps
+    Run the network.
+basins
+    Divide the foreground into basins, and join those that lie within the block.
+tally
+    Sum up what the maps show of each nucleus.
+label
+    Write the ids, holes within the block filled.
+fill
+    Write them again, with holes that cross the block's edge filled as well.
+level
+    Shrink the labels to the next level of the pyramid.
+measure
+    Measure the nuclei.
+"""
+
+Arrays = Mapping[str, NDArray[Any]]
+
+# What the folder holds, beside the tables:
+PLAN, MODEL = "plan.json", "model.safetensors"
+MAPS, KEYS = "maps.zarr", "keys.zarr"
+NUMBERS, FILLINGS = "numbers.npz", "fillings"
+LABELS = "labels.ome.zarr"
+
+SCORES = "scores"
+"""Name, in the outcome of ``label``, of the scores of the nuclei that lie within the block alone."""
+
+
+@dataclass(frozen=True)
+class BlockTask:
+    """One piece of work.
+
+    Attributes
+    ----------
+    stage : str
+    number : int
+        Of the block; for ``level`` of the block in that level's own grid.
+    round : int
+        Which level of the pyramid.
+    """
+
+    stage: Stage
+    number: int
+    round: int = 0
+
+    @property
+    def table(self) -> str:
+        """File that its outcome is kept in, within the folder of the work."""
+        return f"tables/{self.stage}-{self.round}/{self.number}.npz"
+
+
+@dataclass(frozen=True)
+class WorkPlace:
+    """Where the work of one image lies, and which image, model and settings it is of."""
+
+    folder: Path
+    fingerprint: str
+
+
+def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Read arrays by name."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def save_arrays(path: Path, arrays: Arrays) -> None:
+    """Write arrays by name, so that the file is there whole or not at all."""
+    with atomic(path) as partial:
+        np.savez_compressed(partial, allow_pickle=False, **arrays)

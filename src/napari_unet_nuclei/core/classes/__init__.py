@@ -1,0 +1,1 @@
+"""Classes of nuclei and of pixels."""

@@ -1,1 +1,0 @@
-"""What correcting keeps: a history that takes back every change, and corrections on disk that outlive the viewer."""

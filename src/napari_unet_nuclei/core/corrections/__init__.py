@@ -1,0 +1,1 @@
+"""Labels that a person has corrected, on disk."""

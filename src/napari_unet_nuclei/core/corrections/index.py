@@ -1,0 +1,150 @@
+"""The list of what was corrected: JSON that is readable without this program, and is believed only if it fits."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from napari_unet_nuclei.core.errors import DatasetError
+from napari_unet_nuclei.core.image.io.write import write_json
+
+INDEX = "index.json"
+IMAGES, LABELS, REVIEWED = "images", "labels", "reviewed"
+"""Names of the folders beside it."""
+
+VERSION = 1
+LARGEST_INDEX = 64 * 2**20
+"""Bytes; a larger file is refused unread."""
+
+ABOUT = (
+    "Corrected nuclei. Every correction is one plane: image, labels (ids of nuclei, 0 is background) and reviewed "
+    "(255 where the labels can be trusted) are TIFF files of the same name. Lengths are in pixels, pixel sizes (y, x) "
+    "in micrometres (0 where unknown), accepted are ids of nuclei that were looked at and found right."
+)
+
+_HASH_LETTERS = 12
+_OWN_FILE = re.compile(rf".+-[0-9a-f]{{{_HASH_LETTERS}}}\.tif|\..+-[0-9a-f]{{8}}\.part\.tif")
+
+
+def _file(folder: str) -> Any:
+    """Field of a file's path: within its folder and nowhere else, whoever wrote the index."""
+    return Field(pattern=rf"^{folder}/[^./\\:][^/\\:]*\.tif$", max_length=255)
+
+
+class CorrectionEntry(BaseModel):
+    """One correction in the index.
+
+    Attributes
+    ----------
+    name : str
+        As the user knows it.
+    image, labels, reviewed : str
+        Files, relative to the index.
+    axes : {"YX", "CYX", "YXS"}
+        Of the image.
+    shape : tuple of int
+        Of the image, along ``axes``.
+    pixel_size_um : tuple of float
+        (Y, X); 0 where unknown.
+    origin : tuple of int
+        (Y, X) of the first pixel in the plane that this was cut from.
+    channel : int or None
+        The channel with the nuclei, where it is known.
+    accepted : tuple of int
+        Ids that the user has accepted.
+    image_hash : str
+        SHA-256 of the image's dtype, shape and pixels.
+    provenance : dict
+        What the labels began as: model, its hash, settings.
+    saved : str
+        Time (UTC), ISO 8601.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str = Field(min_length=1, max_length=10_000)
+    image: str = _file(IMAGES)
+    labels: str = _file(LABELS)
+    reviewed: str = _file(REVIEWED)
+    axes: Literal["YX", "CYX", "YXS"]
+    shape: tuple[int, ...] = Field(min_length=2, max_length=3)
+    pixel_size_um: tuple[float, float] = (0.0, 0.0)
+    origin: tuple[int, int] = (0, 0)
+    channel: int | None = None
+    accepted: tuple[int, ...] = ()
+    image_hash: str = ""
+    provenance: dict[str, Any] = Field(default_factory=dict)
+    saved: str = ""
+
+    @property
+    def files(self) -> tuple[str, str, str]:
+        """Image, labels and reviewed region, relative to the index."""
+        return self.image, self.labels, self.reviewed
+
+
+def read_index(folder: Path) -> list[CorrectionEntry]:
+    """Read the entries; none where there is no index.
+
+    Raises
+    ------
+    DatasetError
+        If it cannot be read, or is of a newer kind; it is left as it is.
+    """
+    path = folder / INDEX
+    try:
+        if not path.exists():
+            return []
+        if path.stat().st_size > LARGEST_INDEX:
+            raise ValueError(f"it is larger than {LARGEST_INDEX} bytes")
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(stored, dict) or not isinstance(stored.get("corrections"), list):
+            raise ValueError("it has no list of corrections")
+        if stored.get("version") != VERSION:
+            raise ValueError(f"it is of version {stored.get('version')}, and this program knows version {VERSION}")
+        return [CorrectionEntry.model_validate(one) for one in stored["corrections"]]
+    except (OSError, ValueError, RecursionError) as error:
+        reason = _first_problem(error) if isinstance(error, ValidationError) else str(error)
+        raise DatasetError(
+            f"The list of corrections {path} cannot be used: {reason}. It was left as it is: update the program, or "
+            "move the file away to begin a new list beside the corrections that are there."
+        ) from error
+
+
+def write_index(folder: Path, entries: Sequence[CorrectionEntry]) -> None:
+    """Replace the index.
+
+    Raises
+    ------
+    OutputFileError
+        If it cannot be written; the old one is as it was then.
+    """
+    listed = [entry.model_dump() for entry in sorted(entries, key=lambda entry: entry.name)]
+    write_json(folder / INDEX, {"version": VERSION, "about": ABOUT, "corrections": listed})
+
+
+def file_stem(name: str, digest: str) -> str:
+    """Name of the files of a correction: what any file system takes of its name, and some of a hash.
+
+    Examples
+    --------
+    >>> file_stem("DAPI/well B:3.tif [t=4]", "0123456789abcdef")
+    'DAPI_well_B_3_tif_t_4-0123456789ab'
+    """
+    plain = re.sub(r"[^0-9A-Za-z-]+", "_", name).strip("_-")[:60] or "image"
+    return f"{plain}-{digest[:_HASH_LETTERS]}"
+
+
+def own_files(folder: Path) -> Iterator[Path]:
+    """Yield the files whose names `file_stem` may have given, those included that a killed saving left unfinished."""
+    for kind in (IMAGES, LABELS, REVIEWED):
+        yield from (path for path in (folder / kind).glob("*.tif") if _OWN_FILE.fullmatch(path.name))
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"

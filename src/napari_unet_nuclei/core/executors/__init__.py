@@ -1,0 +1,1 @@
+"""Where work is done: here, in threads, on a Dask cluster."""

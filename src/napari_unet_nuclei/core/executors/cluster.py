@@ -1,0 +1,215 @@
+"""Work on the workers of a Dask scheduler: of one that runs already, or of processes on this computer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from napari_unet_nuclei.core.errors import ClusterError
+from napari_unet_nuclei.core.executors.executors import Executor, ResultType, Serial, TaskType, Work
+from napari_unet_nuclei.core.executors.malloc import keep_freed_memory
+from napari_unet_nuclei.core.progress import Advanced, Cancelled, Event, Progress
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+PACKAGE = "napari-unet-nuclei"
+
+CONNECTING = 20
+"""Seconds to wait for a scheduler's answer."""
+
+_LISTENING = 0.2
+"""Seconds between two looks at whether the user has cancelled."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Tasks on the workers of a Dask scheduler; made by `dask_cluster`.
+
+    Attributes
+    ----------
+    client : distributed.Client
+    """
+
+    client: Client
+    elsewhere = True
+
+    def map(
+        self,
+        work: Work[TaskType, ResultType],
+        tasks: Sequence[TaskType],
+        title: str,
+        progress: Progress,
+        on_result: Callable[[ResultType], None] = lambda result: None,
+    ) -> list[ResultType]:
+        """As `Executor`."""
+        from distributed import Event as Flag
+
+        stop = f"nuclei-stop-{uuid4().hex}"
+        places = {
+            self.client.submit(_do_remotely, work, task, stop, pure=False): place for place, task in enumerate(tasks)
+        }
+        try:
+            results = self._collect(places, title, progress, on_result)
+        except BaseException:
+            Flag(stop, client=self.client).set()
+            self.client.cancel(list(places), reason="the run has stopped")
+            raise
+        return [results[place] for place in range(len(tasks))]
+
+    def _collect(
+        self, places: dict[Future[Any], int], title: str, progress: Progress, on_result: Callable[[Any], None]
+    ) -> dict[int, Any]:
+        """Wait for all tasks, or for the first that fails; a result that is here need not be kept by its worker."""
+        from distributed import wait
+
+        total = len(places)
+        results: dict[int, Any] = {}
+        while places:
+            progress.report(Advanced(len(results) / total, f"{title}: {len(results)} of {total} done"))
+            try:
+                done, _ = wait(list(places), timeout=_LISTENING, return_when="FIRST_COMPLETED")
+            except TimeoutError:
+                self._check_alive()
+                continue
+            for future in done:
+                place = places[future]
+                results[place] = _result(future)
+                del places[future]
+                on_result(results[place])
+        return results
+
+    def _check_alive(self) -> None:
+        if self.client.status not in ("running", "connecting"):
+            raise ClusterError("The connection to the Dask scheduler is lost. What is done is kept: run it again.")
+
+
+def _result(future: Future[Any]) -> Any:
+    """Result of a task, or what it raised, in the user's words where the cluster itself failed."""
+    from distributed.scheduler import KilledWorker
+
+    try:
+        return future.result()
+    except KilledWorker as error:
+        raise ClusterError(
+            f"Several workers were lost over the same piece of work ({error}). They may have too little memory: see "
+            "their logs. What is done is kept: run it again."
+        ) from error
+    except CancelledError as error:
+        raise ClusterError("The Dask scheduler was stopped. What is done is kept: run it again.") from error
+
+
+def _do_remotely(work: Work[TaskType, ResultType], task: TaskType, stop: str) -> ResultType:
+    """Do a task in a worker's process."""
+    keep_freed_memory()
+    return work(task, _RemoteProgress(stop))
+
+
+@dataclass
+class _RemoteProgress:
+    """Progress in a worker, which learns from the scheduler that the run has stopped; its reports are not passed on."""
+
+    stop: str
+    finish_requested: bool = False
+    _looked: float = field(default_factory=time.monotonic)
+
+    def report(self, event: Event) -> None:
+        from distributed import Event as Flag
+
+        if time.monotonic() - self._looked > _LISTENING:
+            self._looked = time.monotonic()
+            if Flag(self.stop).is_set():
+                raise Cancelled
+
+
+@contextmanager
+def dask_cluster(scheduler: str = "", workers: int = 0) -> Iterator[Cluster]:
+    """Connect to a running Dask scheduler, or start workers on this computer.
+
+    Parameters
+    ----------
+    scheduler : str
+        Its address, such as ``tcp://host:8786`` or ``tls://host:8786``, for which Dask's own configuration names the
+        certificates. Whoever reaches a scheduler can run programs on its workers.
+    workers : int
+        Where there is no address: how many processes of one thread each to start, which listen to this computer alone
+        and end with the context.
+
+    Raises
+    ------
+    ClusterError
+        If Dask is not installed, the scheduler does not answer, or its workers lack this package.
+    """
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        raise ClusterError(
+            "Work on several processes or computers takes Dask, which is not installed: "
+            'pip install "napari-unet-nuclei[distributed]".'
+        ) from error
+    if not scheduler:
+        with (
+            # Dask's limit is for results that workers hold in memory; ours are files.
+            LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                host="127.0.0.1",
+                dashboard_address=None,
+                memory_limit=0,
+                env={"MALLOC_ARENA_MAX": "1"},  # too late for `keep_freed_memory`: a worker's threads run already
+            ) as cluster,
+            Client(cluster) as client,
+        ):
+            yield Cluster(client)
+        return
+    try:
+        client = Client(scheduler, timeout=CONNECTING)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise ClusterError(f"There is no Dask scheduler at {scheduler} ({error}). Check its address.") from error
+    except (TypeError, RuntimeError) as error:  # so Dask says it
+        if not scheduler.startswith("tls:"):
+            raise
+        raise ClusterError(
+            f"{scheduler} asks for certificates, and Dask's configuration here names none: see the page on clusters "
+            "in the documentation."
+        ) from error
+    with client:
+        _check_workers(client)
+        yield Cluster(client)
+
+
+@contextmanager
+def executor_for(scheduler: str, workers: int) -> Iterator[Executor]:
+    """Connect to where the work is done: here, where neither an address nor a number of workers is given.
+
+    Raises
+    ------
+    ClusterError
+        As `dask_cluster`.
+    """
+    if not (scheduler or workers):
+        yield Serial()
+        return
+    with dask_cluster(scheduler, workers) as cluster:
+        yield cluster
+
+
+def _check_workers(client: Client) -> None:
+    """See to it that workers run the same version of this package: their labels are one run's."""
+    try:
+        versions: dict[str, Any] = client.run(version, PACKAGE)
+    except PackageNotFoundError as error:
+        raise ClusterError(f"A worker lacks {PACKAGE}. Install {PACKAGE} {version(PACKAGE)} on all of them.") from error
+    if not versions:
+        raise ClusterError("The Dask scheduler has no workers. Start some: dask worker ADDRESS.")
+    others = {one for one in versions.values() if one != version(PACKAGE)}
+    if others:
+        raise ClusterError(
+            f"Workers have {PACKAGE} {', '.join(sorted(others))}, here it is {version(PACKAGE)}: install the same."
+        )

@@ -1,0 +1,1 @@
+"""Many image files in one run."""

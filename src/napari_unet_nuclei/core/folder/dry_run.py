@@ -1,0 +1,225 @@
+"""Tells what a run would do, image by image, before it does anything: the dry run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
+from napari_unet_nuclei.core.folder.large_image import planned_in_blocks, takes_blocks
+from napari_unet_nuclei.core.folder.plan import RunPlan
+from napari_unet_nuclei.core.folder.record import FileRecord, read_note
+from napari_unet_nuclei.core.folder.work import Task, check_ownership, finished
+from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.channels import find_channel, named_channel, open_channel_text
+from napari_unet_nuclei.core.image.io.image_file import ImageHeader
+from napari_unet_nuclei.core.image.io.read import read_header
+from napari_unet_nuclei.core.model.registry import default_registry
+from napari_unet_nuclei.core.progress import Advanced, Progress
+from napari_unet_nuclei.core.segment.fingerprint import hash_image, hash_request
+from napari_unet_nuclei.core.segment.projection import projected_axis
+from napari_unet_nuclei.core.segment.template import RequestTemplate, chosen_plane
+from napari_unet_nuclei.core.settings import BatchSettings
+
+Intention = Literal["segment", "skip", "fail"]
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """What a run would do with one image.
+
+    Attributes
+    ----------
+    image : str
+        Path.
+    bytes : int
+        Size of the file, or of the pixels where the image is a folder; 0 where unknown.
+    axes : str
+        How its axes are read: ``Z 20 · C 2 · Y 512 · X 512``; empty where it cannot be read.
+    dtype : str
+    pixel_size : str
+        In µm, y × x; empty where unknown.
+    planes : int
+        How many would be segmented.
+    channel : str
+        The channel that would be segmented, where there are several.
+    kind : str
+        Kind of image that was chosen, or was found out when it was done; ``auto`` where it is found out then.
+    images : int
+        How many images the file holds, of which one is taken.
+    labels : str
+        Path that they would be written to.
+    intention : {"segment", "skip", "fail"}
+        Skipped is what is done with the same request already.
+    message : str
+        Why it would fail.
+    record : FileRecord or None
+        What came of it when it was done.
+    """
+
+    image: str
+    bytes: int = 0
+    axes: str = ""
+    dtype: str = ""
+    pixel_size: str = ""
+    planes: int = 0
+    images: int = 1
+    labels: str = ""
+    intention: Intention = "segment"
+    message: str = ""
+    record: FileRecord | None = None
+    channel: str = ""
+    kind: str = "auto"
+
+
+def look_ahead(
+    plan: RunPlan,
+    template: RequestTemplate,
+    batch: BatchSettings,
+    progress: Progress,
+    on_prospect: Callable[[Prospect], None] = lambda prospect: None,
+) -> list[Prospect]:
+    """Look at all images of a plan, for most formats without reading pixels; nothing is written.
+
+    Raises
+    ------
+    NucleiError
+        If the model does not exist or cannot be used.
+    Cancelled
+    """
+    request_hash = hash_request(template)
+    inputs = _channels_at_once(template)
+    prospects = [Prospect(path, intention="fail", message=" ".join(reason.split())) for path, reason in plan.unusable]
+    for prospect in prospects:
+        on_prospect(prospect)
+    for number, file in enumerate(plan.files):
+        progress.report(Advanced(number / len(plan.files), f"looking at {file.image.name}"))
+        prospects.append(_look(Task(file, template, batch, request_hash), inputs))
+        on_prospect(prospects[-1])
+    progress.report(Advanced(1.0, "done"))
+    return prospects
+
+
+def axes_text(axes: str, shape: Sequence[int]) -> str:
+    """Say which axis is how long.
+
+    Examples
+    --------
+    >>> axes_text("ZYX", (20, 512, 640)), axes_text("QYXS", (2, 512, 512, 3))
+    ('Z 20 · Y 512 · X 640', '? 2 · Y 512 · X 512 · colours 3')
+    """
+    names = {"Q": "?", "S": "colours"}
+    return " · ".join(f"{names.get(letter, letter)} {length}" for letter, length in zip(axes, shape, strict=True))
+
+
+def _look(task: Task, inputs: int) -> Prospect:
+    """Look at one image."""
+    file, template = task.planned, task.template
+    seen = Prospect(str(file.image), labels=str(file.labels), kind=template.settings.kind)
+    try:
+        header = read_header(file.image, template.series)
+        axes = template.axes or header.axes
+        source = header.source(axes)
+        seen = _described(seen, header, axes)
+        seen = replace(seen, planes=_count_planes(source, template))
+        seen = replace(seen, channel=_channel(source, template, inputs))
+        if takes_blocks(file.image, template):
+            return _look_at_large(seen, replace(task, planned=planned_in_blocks(file)))
+        # An image is read as a whole only where there is something that it could be the image of.
+        if read_note(file) is None:
+            check_ownership(task, "")
+            return seen
+        image_hash = _hash(file.image)
+        done = finished(task, image_hash)
+        if done is None:
+            check_ownership(task, image_hash)
+            return seen
+    except NucleiError as error:
+        return replace(seen, intention="fail", message=" ".join(str(error).split()))
+    return _done(seen, done)
+
+
+def _done(seen: Prospect, record: FileRecord) -> Prospect:
+    return replace(seen, intention="skip", record=record, kind=record.kind or seen.kind)
+
+
+def _look_at_large(seen: Prospect, task: Task) -> Prospect:
+    """Tell whether an image that is segmented block by block is done; the run finds out how far it has come."""
+    seen = replace(seen, labels=str(task.planned.labels))
+    if read_note(task.planned) is None:
+        return seen
+    done = finished(task, _hash(task.planned.image))
+    return seen if done is None else _done(seen, done)
+
+
+def _hash(path: Path) -> str:
+    state = path.stat()
+    if path.is_dir():  # whose date tells nothing of what is in it
+        return hash_image(path)
+    return _hash_once(path, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=100_000)
+def _hash_once(path: Path, size: int, modified: int) -> str:
+    """Hash an image that is looked at again and again while settings change; the run itself trusts no date."""
+    return hash_image(path)
+
+
+def _count_planes(source: ImageSource, template: RequestTemplate) -> int:
+    """Count the planes that would be segmented.
+
+    Raises
+    ------
+    ImageShapeError
+        If the image has no such plane, or cannot be projected so.
+    """
+    axis = projected_axis(source, template.projection)
+    if axis is not None:
+        header, axes = source.array, source.axes[:axis] + source.axes[axis + 1 :]
+        source = replace(source, array=replace(header, shape=header.shape[:axis] + header.shape[axis + 1 :]), axes=axes)
+    return sum(1 for _ in source.plane_indices(chosen_plane(source, template.plane)))
+
+
+def _channel(source: ImageSource, template: RequestTemplate, inputs: int) -> str:
+    """Name the channel that would be segmented, where there are several; refuse what a run would refuse.
+
+    Raises
+    ------
+    ImageShapeError
+    """
+    settings = template.settings
+    if not settings.channel_auto:
+        chosen = find_channel(source, settings.channel)
+        return source.channel_name(chosen) if source.channels > 1 else ""
+    if inputs > 1 and source.channels not in (1, inputs):
+        raise ImageShapeError(f"The image has {source.channels} channels, and the model takes {inputs} at once.")
+    if source.channels == 1 or source.is_colour or inputs > 1:
+        return ""
+    named = named_channel(source)
+    if named is not None:
+        return source.channel_name(named)
+    if not source.rgb_channels:
+        raise ImageShapeError(open_channel_text(source))
+    return ""  # a colour picture, as far as can be told without its pixels
+
+
+def _channels_at_once(template: RequestTemplate) -> int:
+    """Channels that the model takes at once; 1 of a model that reads nuclear signals, which come from one."""
+    inputs = default_registry().find(template.model).card.network_inputs
+    return 1 if inputs.names else inputs.channels
+
+
+def _described(seen: Prospect, header: ImageHeader, axes: str) -> Prospect:
+    size = header.pixel_size
+    return replace(
+        seen,
+        bytes=header.path.stat().st_size if header.path.is_file() else math.prod(header.shape) * header.dtype.itemsize,
+        axes=axes_text(axes, header.shape),
+        dtype=str(header.dtype),
+        images=header.images,
+        pixel_size=f"{size.y:.4g} × {size.x:.4g}" if size.known else "",
+    )

@@ -1,0 +1,255 @@
+"""The images of a run that are larger than memory: segmented block by block, with the same results as the others."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import imageio.v3 as iio
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet_nuclei.core.blocks.destination import Destination
+from napari_unet_nuclei.core.errors import NucleiError, OutputFileError
+from napari_unet_nuclei.core.executors.executors import Executor, Serial
+from napari_unet_nuclei.core.files.atomic import atomic
+from napari_unet_nuclei.core.folder.one_image import one_of_several
+from napari_unet_nuclei.core.folder.outputs import THUMBNAIL_SIDE
+from napari_unet_nuclei.core.folder.plan import RECORDS, PlannedFile
+from napari_unet_nuclei.core.folder.record import FileRecord, Note, write_note
+from napari_unet_nuclei.core.folder.work import Task
+from napari_unet_nuclei.core.image.io.image_file import ImageFile
+from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr, read_ome_zarr
+from napari_unet_nuclei.core.image.io.read import read_header, read_image
+from napari_unet_nuclei.core.image.io.write import LARGEST_OVERLAY
+from napari_unet_nuclei.core.image.picture import for_screen, outlined
+from napari_unet_nuclei.core.labels.export.export import write_geojson, write_imagej_rois
+from napari_unet_nuclei.core.labels.export.parquet import write_parquet
+from napari_unet_nuclei.core.model.registry import AUTOMATIC, default_registry
+from napari_unet_nuclei.core.progress import Progress
+from napari_unet_nuclei.core.segment.fingerprint import hash_image
+from napari_unet_nuclei.core.segment.request import SegmentRequest
+from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
+from napari_unet_nuclei.core.segment.template import RequestTemplate
+from napari_unet_nuclei.core.types import AnyArray
+
+if TYPE_CHECKING:
+    from napari_unet_nuclei.core.blocks.segment import BlockwiseResult
+
+LABELS_FORMAT = "ome.zarr"
+
+LARGEST_WHOLE = CACHED_PIXELS
+"""Pixels; images with larger planes are segmented block by block."""
+
+
+@dataclass(frozen=True)
+class BlockSettings:
+    """How large images are done.
+
+    Attributes
+    ----------
+    block : int
+        Side of a block in pixels; 0 for the usual one.
+    into_image : bool
+        Labels go into the OME-Zarr image itself.
+    executor : Executor
+    """
+
+    block: int = 0
+    into_image: bool = False
+    executor: Executor = field(default_factory=Serial)
+
+
+def takes_blocks(path: Path, template: RequestTemplate) -> bool:
+    """Tell whether an image is segmented block by block: OME-Zarr is, and what has larger planes than fit well.
+
+    Projections, and classes in place of nuclei, take the whole image at once; so does what cannot be read, which fails
+    there in words.
+    """
+    if template.projection != "none" or _tells_classes(template.model):
+        return False
+    if is_ome_zarr(path):
+        return True
+    try:
+        header = read_header(path, template.series)
+        height, width = header.source(template.axes).plane_shape
+    except NucleiError:
+        return False
+    y0, y1, x0, x1 = template.region or (0, height, 0, width)
+    return (y1 - y0) * (x1 - x0) > LARGEST_WHOLE
+
+
+def _tells_classes(model: str) -> bool:
+    try:
+        return model != AUTOMATIC and default_registry().find(model).card.task == "semantic"
+    except NucleiError:
+        return False
+
+
+def planned_in_blocks(planned: PlannedFile) -> PlannedFile:
+    """Name the results of an image that is segmented block by block."""
+    return replace(planned, labels_format=LABELS_FORMAT)
+
+
+def segment_in_blocks(task: Task, settings: BlockSettings, progress: Progress) -> FileRecord:
+    """Segment an image block by block, as far as no earlier run has, and write all that is wanted of it.
+
+    Parameters
+    ----------
+    task : Task
+        Its results are named by `planned_in_blocks`.
+    settings : BlockSettings
+    progress : Progress
+
+    Raises
+    ------
+    NucleiError
+        Whatever keeps the image from being segmented.
+    """
+    from napari_unet_nuclei.core.blocks.segment import BLOCK, segment_blockwise  # imports PyTorch
+
+    planned, outputs = task.planned, task.outputs
+    file = read_image(planned.image, task.template.series)
+    request = task.template.request(file)
+    _make_way(task, request, settings)
+    result = segment_blockwise(
+        request,
+        planned.labels,
+        progress,
+        block=settings.block or BLOCK,
+        into_image=settings.into_image,
+        table=outputs["table"],
+        executor=settings.executor,
+        overwrite=task.batch.overwrite,
+        series=task.template.series,
+        channel_names=file.channel_names,
+    )
+    for kind, path in outputs.items():
+        if kind not in ("labels", "table") and not (result.done_before and path.exists()):
+            _write_output(kind, path, request, result)
+    record = _describe(file, request, result, task)
+    # For those who look before they run; what is done already, the labels themselves tell.
+    image, path = os.path.realpath(planned.image), planned.image
+    image_hash = hash_image(path) if path.is_dir() else record.image_hash  # of a store that is of one level alone
+    write_note(planned, Note(image, image_hash, task.request_hash, task.relative_outputs, record=record))
+    return record
+
+
+def _make_way(task: Task, request: SegmentRequest, settings: BlockSettings) -> None:
+    """Refuse to replace what belongs to no labels, and have nothing outlive labels that are made anew.
+
+    Raises
+    ------
+    OutputFileError
+        The message names the file and the ways out.
+    """
+    path, out = task.planned.image, task.planned.out
+    if task.batch.overwrite:
+        for kind in task.outputs.keys() - {"labels", "table"}:
+            task.outputs[kind].unlink(missing_ok=True)
+        return
+    image = read_ome_zarr(path) if is_ome_zarr(path) else None
+    if Destination.of(request, task.planned.labels, image, settings.into_image).is_begun:
+        return
+    for taken in task.outputs.values():
+        if taken.exists() and not taken.is_relative_to(out / RECORDS):
+            raise OutputFileError(
+                f"{taken} exists already, and the labels that it would belong to do not. "
+                "Choose another folder for the results, or overwrite what is there."
+            )
+
+
+def _describe(file: ImageFile, request: SegmentRequest, result: BlockwiseResult, task: Task) -> FileRecord:
+    """Write down what came of an image."""
+    pixel_area = request.pixel_size.y * request.pixel_size.x
+    known = result.median_area is not None and request.pixel_size.known
+    warnings = tuple(remedy.text for remedy in result.remedies)
+    return FileRecord(
+        image=str(file.path),
+        labels=str(result.path),
+        table=str(task.outputs["table"]),
+        nuclei=result.count,
+        median_area_px=result.median_area,
+        median_area_um2=round(float(result.median_area or 0) * pixel_area, 4) if known else None,
+        diameter_px=round(result.diameter, 2),
+        channel=result.channel,
+        kind=result.kind,
+        model=result.model,
+        device=result.device,
+        precision=str(result.provenance["precision"]),
+        image_hash=str(result.provenance.get("file_hash", "")),
+        model_hash=str(result.provenance["model_hash"]),
+        seconds=round(result.seconds, 2),
+        notices=(
+            *(notice for notice in result.notices if notice not in warnings),
+            *one_of_several(file, task.template.series),
+        ),
+        warnings=warnings,
+        skipped=result.done_before,
+        thumbnail=str(task.outputs["thumbnail"]),
+    )
+
+
+def _write_output(kind: str, path: Path, request: SegmentRequest, result: BlockwiseResult) -> None:
+    """Write one kind of result from the labels and the table, which are read piece by piece."""
+    if kind in ("rois", "geojson"):
+        labels = read_ome_zarr(result.path)
+        export = write_imagej_rois if kind == "rois" else write_geojson
+        export(path, labels.levels[0], axes=labels.letters)
+    elif kind == "parquet":
+        assert result.table is not None, "a run always has a table written"
+        write_parquet(path, result.table)
+    else:
+        side = THUMBNAIL_SIDE if kind == "thumbnail" else math.isqrt(LARGEST_OVERLAY)
+        with atomic(path) as partial:
+            iio.imwrite(partial, _outlined_plane(request, result.path, side), plugin="pillow", extension=".png")
+
+
+def _outlined_plane(request: SegmentRequest, labels_path: Path, side: int) -> NDArray[np.uint8]:
+    """Draw the outlines into a plane, from levels of the pyramids that are not much larger than ``side``."""
+    labels, plane = read_ome_zarr(labels_path), _shown_plane(request)
+    found = _small_plane(_coarse(labels.levels, labels.letters, side), labels.letters, side, plane)
+    path = Path(request.file)
+    levels = read_ome_zarr(path).levels if is_ome_zarr(path) else (request.source.array,)
+    axes = request.source.axes
+    pixels = _small_plane(_coarse(levels, axes, side), axes, side, plane, request.shown_channels)
+    # The two may be of different levels; both begin and end where the image does.
+    rows, columns = (
+        np.arange(size) * theirs // size for size, theirs in zip(found.shape, pixels.shape[:2], strict=True)
+    )
+    return outlined(for_screen(pixels[np.ix_(rows, columns)]), found)
+
+
+def _shown_plane(request: SegmentRequest) -> dict[str, float]:
+    """Where the middle one of the segmented planes lies, by axis, as a share of its length, which levels differ in."""
+    source = request.source
+    chosen = itertools.zip_longest(source.leading_axes, source.leading_shape, request.plane)
+    return {letter: ((length // 2 if index is None else index) + 0.5) / length for letter, length, index in chosen}
+
+
+def _coarse(levels: tuple[AnyArray, ...], axes: str, side: int) -> AnyArray:
+    """The coarsest level that is no smaller than a picture of ``side`` pixels."""
+    places = [axes.index(letter) for letter in "YX"]
+    large = [level for level in levels if max(level.shape[axis] for axis in places) >= side]
+    return large[-1] if large else levels[0]
+
+
+def _small_plane(
+    array: AnyArray, axes: str, side: int, plane: Mapping[str, float], channels: tuple[int, ...] = (0,)
+) -> NDArray[Any]:
+    """Read a plane, as (Y, X) or with colours as (Y, X, S), leaving out rows and columns of a large one."""
+    step = max(1, math.ceil(max(array.shape[axes.index(letter)] for letter in "YX") / side))
+    colours = slice(0, 3) if "S" in axes and array.shape[axes.index("S")] >= 3 else 0
+    where: dict[str, slice | int] = {"Y": slice(None, None, step), "X": slice(None, None, step), "S": colours}
+    where["C"] = slice(None) if len(channels) > 1 else channels[0]
+    key = tuple(
+        where.get(letter, int(plane.get(letter, 0.5) * size)) for letter, size in zip(axes, array.shape, strict=True)
+    )
+    kept = [letter for letter, one in zip(axes, key, strict=True) if isinstance(one, slice)]
+    pixels = np.asarray(array[key]).transpose([kept.index(letter) for letter in "YXCS" if letter in kept])
+    return pixels[..., list(channels)] if "C" in kept else pixels

@@ -1,0 +1,175 @@
+"""Decides, before anything is computed, which files a run reads and where it writes: nothing is ever overwritten."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_unet_nuclei.core.errors import ImageFileError, OutputFileError
+from napari_unet_nuclei.core.image.io.find import find_images, nothing_found
+
+LABELS_ENDING = "_labels.tif"
+TABLE_ENDING = "_table.csv"
+
+ENDINGS = {
+    "labels": "_labels",  # and the suffix of their format
+    "table": TABLE_ENDING,
+    "parquet": "_table.parquet",
+    "rois": "_rois.zip",
+    "geojson": "_nuclei.geojson",
+    "overlay": "_overlay.png",
+}
+"""What the names of results end in, by what they are."""
+
+RECORDS = ".nuclei"
+"""Hidden folder among the results where a run notes what is done."""
+
+_EARLIER_RESULTS = ("_labels.tif", "_labels.ome.tif", "_labels.ome.zarr", "_overlay.png")
+"""Endings of results that could be taken for images."""
+
+
+@dataclass(frozen=True)
+class PlannedFile:
+    """One image and the files that its nuclei go to.
+
+    Attributes
+    ----------
+    image : Path
+    out : Path
+        Folder of the run's results.
+    name : str
+        Where below it, and what the results' names begin with: ``day 1/cells``.
+    labels_format : str
+        Suffix of the labels, without its first point.
+    """
+
+    image: Path
+    out: Path
+    name: str
+    labels_format: str = "tif"
+
+    @staticmethod
+    def named(image: Path, folder: Path, stem: str) -> PlannedFile:
+        """Name the results after a stem."""
+        return PlannedFile(image, folder, stem)
+
+    def path(self, output: str) -> Path:
+        """Return the path of one kind of result, a key of `ENDINGS`."""
+        suffix = f".{self.labels_format}" if output == "labels" else ""
+        return self.out / f"{self.name}{ENDINGS[output]}{suffix}"
+
+    def record(self, suffix: str) -> Path:
+        """Return the path of what the run notes of this image: ``.json``, ``.csv`` or ``.png``."""
+        return self.out / RECORDS / f"{self.name}{suffix}"
+
+    @property
+    def labels(self) -> Path:
+        """The labels."""
+        return self.path("labels")
+
+    @property
+    def table(self) -> Path:
+        """The table."""
+        return self.path("table")
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What a run will do.
+
+    Attributes
+    ----------
+    out : Path
+        Folder for the results.
+    files : tuple of PlannedFile
+        In the order in which they were given, folders sorted; no two write to the same place.
+    unusable : tuple of (str, str)
+        Given paths that lead to no image, with the reason.
+    left_out : int
+        Results that an earlier run wrote into the same folder, found among the images and not segmented again.
+    """
+
+    out: Path
+    files: tuple[PlannedFile, ...]
+    unusable: tuple[tuple[str, str], ...]
+    left_out: int
+
+
+def plan_files(given: Sequence[Path], out: Path, recursive: bool = True, labels_format: str = "tif") -> RunPlan:
+    """Find the images and name the results.
+
+    Results lie below ``out`` as their images lie below the given folders; where several folders are given, as they
+    lie below the folder that all have in common.
+
+    Parameters
+    ----------
+    given : sequence of Path
+        Files, folders and patterns.
+    out : Path
+        Folder for the results.
+    recursive : bool
+        Look into folders within folders too.
+    labels_format : str
+        Suffix of the labels, without its first point.
+
+    Raises
+    ------
+    ImageFileError
+        If there is no image at all.
+    OutputFileError
+        If a result would overwrite an image of the run.
+    """
+    found = find_images(given, recursive)
+    kept = {image: root for image, root in found.roots.items() if image in given or not _is_earlier_result(image, out)}
+    if not found.roots:
+        raise ImageFileError(" ".join(reason for _, reason in found.refused) or nothing_found(given))
+    files = _name_results(kept, out, labels_format)
+    images = {os.path.realpath(file.image) for file in files}
+    for file in files:
+        for taken in (file.labels, file.path("overlay")):
+            if os.path.realpath(taken) in images:
+                raise OutputFileError(
+                    f"The results of {file.image} would overwrite the image {taken}. "
+                    "Choose another folder for the results."
+                )
+    return RunPlan(out, tuple(files), found.refused, len(found.roots) - len(kept))
+
+
+def _is_earlier_result(image: Path, out: Path) -> bool:
+    """True for labels and overlays that lie where this run writes its own."""
+    return image.name.endswith(_EARLIER_RESULTS) and Path(os.path.realpath(image)).is_relative_to(os.path.realpath(out))
+
+
+def _name_results(images: dict[Path, Path], out: Path, labels_format: str) -> list[PlannedFile]:
+    """Name the results of images that were found below folders."""
+    roots = {root: Path(os.path.realpath(root)) for root in set(images.values())}
+    try:
+        common = Path(os.path.commonpath(roots.values())) if roots else Path()
+    except ValueError:  # on Windows, drives have nothing in common
+        common = None
+    folders = {}
+    for image, root in images.items():
+        base = roots[root].relative_to(common) if common else Path(*roots[root].parts[1:])
+        folders[image] = base / image.parent.relative_to(root)
+    # File systems may not tell upper case from lower case.
+    same = Counter((str(folders[image]).casefold(), _stem(image).casefold()) for image in images)
+    files = []
+    taken: set[str] = set()
+    for image, folder in folders.items():
+        alone = same[str(folder).casefold(), _stem(image).casefold()] == 1
+        stem = _stem(image) if alone else image.name.replace(".", "_")
+        number = 2
+        unique = stem
+        while str(folder / unique).casefold() in taken:
+            unique, number = f"{stem}_{number}", number + 1
+        taken.add(str(folder / unique).casefold())
+        files.append(PlannedFile(image, out, (folder / unique).as_posix(), labels_format))
+    return files
+
+
+def _stem(image: Path) -> str:
+    """Name without its ending, which in ``a.ome.tif`` is all of ``.ome.tif``."""
+    return image.stem[:-4] if image.stem.lower().endswith(".ome") else image.stem

@@ -1,0 +1,203 @@
+"""What a run notes of every image, so that the next one knows what is done, whatever ended the first.
+
+The note stands before anything is written (then it says: under way) and is completed after everything is. A result
+without a note is somebody else's and is never overwritten by mistake.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import glob
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from napari_unet_nuclei.core.errors import OutputFileError
+from napari_unet_nuclei.core.folder.plan import RECORDS, PlannedFile
+from napari_unet_nuclei.core.image.io.write import write_json
+
+Status = Literal["done", "skipped", "failed"]
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """What became of one image: a row of the summary.
+
+    Attributes
+    ----------
+    image, labels, table : str
+        Paths; labels and table are empty where the image failed or has none.
+    nuclei, classes : int
+        One of them is 0: a model finds nuclei, or tells classes.
+    median_area_px, median_area_um2 : float or None
+        None where there is no nucleus, or no pixel size.
+    diameter_px : float
+        Typical nucleus diameter that the image was rescaled by.
+    channel, model, device, precision : str
+        Precision is the number format that the network was run in.
+    kind : str
+        Of image, as `SegmentResult` says it; empty for classes.
+    image_hash, model_hash : str
+        SHA-256 of the image's file and of the model's weights.
+    seconds : float
+    notices : tuple of str
+    warnings : tuple of str
+        What is doubtful about the result, with the remedy: these images are worth a look.
+    error : str
+        Why it failed; empty where it did not.
+    skipped : bool
+        It was done by an earlier run.
+    thumbnail : str
+        Path of a small picture with the outlines, for the report.
+    origin : tuple of int
+        Index in the image of the first pixel of the labels, along their axes.
+    """
+
+    image: str
+    labels: str = ""
+    table: str = ""
+    nuclei: int = 0
+    classes: int = 0
+    median_area_px: float | None = None
+    median_area_um2: float | None = None
+    diameter_px: float = 0.0
+    channel: str = ""
+    model: str = ""
+    device: str = ""
+    precision: str = ""
+    image_hash: str = ""
+    model_hash: str = ""
+    seconds: float = 0.0
+    notices: tuple[str, ...] = ()
+    error: str = ""
+    skipped: bool = False
+    thumbnail: str = ""
+    origin: tuple[int, ...] = ()
+    kind: str = ""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> Status:
+        """What became of it, in a word."""
+        if self.error:
+            return "failed"
+        return "skipped" if self.skipped else "done"
+
+    @property
+    def message(self) -> str:
+        """Why it failed, or what the user should know."""
+        return self.error or " ".join(self.notices)
+
+    @property
+    def warning(self) -> str:
+        """What is doubtful, and what to try."""
+        return " ".join(self.warnings)
+
+    @property
+    def urgency(self) -> int:
+        """0 where all is well, 1 where the result is doubtful, 2 where there is none."""
+        return 2 if self.error else int(bool(self.warnings))
+
+
+def without_path(message: str, image: str) -> str:
+    """Leave out of a message which image it is about, where a row says so already."""
+    return message.removeprefix(image).lstrip(": ")
+
+
+@dataclass(frozen=True)
+class Note:
+    """What is noted of an image.
+
+    Attributes
+    ----------
+    image : str
+        Path at the time.
+    image_hash, request_hash : str
+        What the results come of; see `fingerprint`.
+    outputs : dict of str to str
+        Path of every result relative to the run's folder, by its kind.
+    labels_hash : str
+        Of the labels as they were written; empty while they are under way.
+    record : FileRecord or None
+        None while the image is under way.
+    """
+
+    image: str
+    image_hash: str
+    request_hash: str
+    outputs: Mapping[str, str]
+    labels_hash: str = ""
+    record: FileRecord | None = None
+
+
+def read_note(planned: PlannedFile) -> Note | None:
+    """Return what is noted of an image; None where nothing is, or nothing that can be understood."""
+    try:
+        values = json.loads(planned.record(".json").read_text(encoding="utf-8"))
+        found = values.pop("record")
+        record = None
+        if found is not None:
+            found |= {name: tuple(found[name]) for name in ("notices", "origin", "warnings")}
+            record = FileRecord(**found)
+        return Note(**values, record=record)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def write_note(planned: PlannedFile, note: Note) -> None:
+    """Note how it stands with an image.
+
+    Raises
+    ------
+    OutputFileError
+        If it cannot be written.
+    """
+    write_json(planned.record(".json"), dataclasses.asdict(note))
+
+
+def all_there(planned: PlannedFile, outputs: Mapping[str, str]) -> bool:
+    """Tell whether all results lie where they were written, none of them empty as after a power cut."""
+    return all(_has_content(planned.out / path) for path in outputs.values())
+
+
+def settle(paths: Mapping[str, Path]) -> None:
+    """Wait until files are on the disk, so that no note of them outlives them in a power cut.
+
+    Raises
+    ------
+    OutputFileError
+        If the system could not write them after all.
+    """
+    for path in paths.values():
+        for part in (path,) if path.is_file() else sorted(path.rglob("*")):
+            if part.is_file():
+                try:
+                    with part.open("rb+") as file:
+                        os.fsync(file.fileno())
+                except OSError as error:
+                    raise OutputFileError(f"{part} was not written: {error.strerror or error}.") from error
+
+
+def remove_remains(paths: Iterable[Path]) -> None:
+    """Remove what a killed run left of files that it was writing; call it while nothing else writes them."""
+    for path in paths:
+        half_written = f".{glob.escape(path.stem[:40])}-{'[0-9a-f]' * 8}.part{path.suffix}"  # as `atomic` names them
+        for remains in path.parent.glob(half_written):
+            if remains.is_dir():
+                shutil.rmtree(remains)
+            else:
+                remains.unlink(missing_ok=True)
+
+
+def remove_half_noted(out: Path) -> None:
+    """Remove what a killed run left of its notes; call it while nothing else writes them."""
+    for remains in (out / RECORDS).rglob(".*.part*"):
+        remains.unlink(missing_ok=True)
+
+
+def _has_content(path: Path) -> bool:
+    return path.is_dir() or (path.is_file() and path.stat().st_size > 0)

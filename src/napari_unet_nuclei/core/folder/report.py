@@ -1,0 +1,195 @@
+"""The report of a run that a person opens: what failed or is doubtful first, then counts, areas and all images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+from numpy.typing import NDArray
+
+from napari_unet_nuclei.core.folder.record import FileRecord, without_path
+from napari_unet_nuclei.core.folder.summary import BatchReport, read_areas
+from napari_unet_nuclei.core.report.page import Figure, Grid, Section, write_page
+from napari_unet_nuclei.core.report.pictures import drawing, stored_picture
+
+MOST_PICTURES = 60
+"""Images that are shown, so that the page of a long run stays light."""
+
+PLOT = (0.15, 0.18, 0.82, 0.78)
+"""Where axes lie in a drawing; to find that out takes matplotlib longer than to draw them."""
+
+NAMES_LISTED = 8
+"""Images that are named beside a remark; the summary has them all."""
+
+BLUE, RED = "#3f78b5", "#c0392b"
+
+
+def write_batch_report(path: Path, report: BatchReport) -> None:
+    """Write the report of a run.
+
+    Raises
+    ------
+    OutputFileError
+        If the file cannot be written.
+    """
+    done = report.succeeded
+    sections = [_outcome(report), *_failures(report.failed), *_doubts(report.doubtful), *_remarks(done)]
+    sections += [*_distributions(done), *_pictures(done)]
+    write_page(path, "Segmented nuclei", [*sections, _run(report)])
+
+
+def _outcome(report: BatchReport) -> Section:
+    """The numbers that matter most, in large print."""
+    done = report.succeeded
+    skipped = sum(record.skipped for record in done)
+    images = "images segmented" + (f", {skipped:,} of them by an earlier run" if skipped else "")
+    numbers = {images: f"{len(done):,} of {len(report.records):,}", "failed": f"{len(report.failed):,}"}
+    if report.doubtful:
+        numbers["worth a look"] = f"{len(report.doubtful):,}"
+    if not any(record.classes for record in done):
+        numbers["nuclei"] = f"{sum(record.nuclei for record in done):,}"
+        if done:
+            numbers["nuclei in an image (median)"] = f"{np.median([record.nuclei for record in done]):,.0f}"
+    return Section("Outcome", numbers=numbers)
+
+
+def _run(report: BatchReport) -> Section:
+    """How it was made."""
+    done = report.succeeded
+    facts = {
+        "model": ", ".join(sorted({record.model for record in done})),
+        "device": ", ".join(sorted({record.device for record in done})),
+        "settings": ", ".join(f"{name} {value}" for name, value in _changed_settings(report).items())
+        or "all automatic",
+        "results in": str(report.out),
+        "program": f"napari-unet-nuclei {version('napari-unet-nuclei')}",
+        "started": report.started,
+    }
+    text = "Everything that is needed to repeat this run stands in run.json, and a row for every image in summary.csv."
+    return Section("Run", text, {name: value for name, value in facts.items() if value})
+
+
+def _changed_settings(report: BatchReport) -> dict[str, object]:
+    settings = report.template.settings
+    fields = type(settings).model_fields
+    return {
+        name: value
+        for name, value in settings.model_dump().items()
+        if value != fields[name].default and not name.endswith("_auto")
+    }
+
+
+def _failures(failed: Sequence[FileRecord]) -> list[Section]:
+    if not failed:
+        return []
+    text = f"{_images(len(failed))} could not be segmented; the others are done."
+    rows = [[record.image, _reason(record)] for record in failed]
+    return [Section("Failed", text, table=Grid(["image", "reason"], rows))]
+
+
+def _doubts(doubtful: Sequence[FileRecord]) -> list[Section]:
+    """List the images whose results are worth a look, with what to try."""
+    if not doubtful:
+        return []
+    text = f"The nuclei of {_images(len(doubtful))} may be wrong: look at them, and run them again as proposed."
+    rows = [[record.image, f"{record.nuclei:,}", record.warning] for record in doubtful]
+    return [Section("Worth a look", text, table=Grid(["image", "nuclei", "what to try"], rows))]
+
+
+def _reason(record: FileRecord) -> str:
+    reason = without_path(record.error, record.image)
+    return reason[:1].upper() + reason[1:]
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count:,} images"
+
+
+def _remarks(done: Sequence[FileRecord]) -> list[Section]:
+    remarks: dict[str, list[str]] = {}
+    for record in done:
+        for notice in record.notices:
+            remarks.setdefault(notice, []).append(Path(record.image).name)
+    if not remarks:
+        return []
+    rows = [[notice, f"{len(names):,}", _some(names)] for notice, names in remarks.items()]
+    return [Section("What to know", table=Grid(["remark", "images", "which"], rows))]
+
+
+def _some(names: Sequence[str]) -> str:
+    """List names, of many the first."""
+    rest = f" and {len(names) - NAMES_LISTED:,} more" if len(names) > NAMES_LISTED else ""
+    return ", ".join(names[:NAMES_LISTED]) + rest
+
+
+def _distributions(done: Sequence[FileRecord]) -> list[Section]:
+    counts = np.array([record.nuclei for record in done])
+    if not counts.sum():
+        return []
+    areas = read_areas([record for record in done if record.nuclei])
+    known = bool(areas["area_um2"].notna().all())
+    values = areas["area_um2" if known else "area_px"].to_numpy(float)
+    unit = "µm²" if known else "px²"
+    figures = [
+        Figure(
+            _histogram(counts, "nuclei in an image", "images"),
+            f"Median {np.median(counts):.0f} in an image (the red line).",
+        ),
+        Figure(
+            _histogram(values[values <= np.percentile(values, 99.5)], f"area of a nucleus in {unit}", "nuclei"),
+            f"Median {np.median(values):.0f} {unit}; the largest half percent is left out.",
+        ),
+        Figure(_course(done), "Nuclei in every image, in the order of the run: outliers are worth a look."),
+    ]
+    return [Section("Counts and areas", figures=[figures])]
+
+
+def _histogram(values: NDArray[Any], x_title: str, y_title: str) -> Markup:
+    """Draw a distribution with its median."""
+    canvas, axes = _axes(x_title, y_title)
+    axes.hist(values, bins=min(40, max(5, round(len(values) ** 0.5))), color=BLUE, edgecolor="white", linewidth=0.4)
+    axes.axvline(float(np.median(values)), color=RED, linewidth=1.2)
+    return drawing(canvas)
+
+
+def _course(done: Sequence[FileRecord]) -> Markup:
+    canvas, axes = _axes("image", "nuclei")
+    axes.plot(range(1, len(done) + 1), [record.nuclei for record in done], "o", color=BLUE, markersize=3)
+    axes.set_ylim(0, None)
+    return drawing(canvas)
+
+
+def _axes(x_title: str, y_title: str) -> tuple[Canvas, Axes]:
+    canvas = Canvas(figsize=(4.6, 3.0))
+    axes = canvas.add_axes(PLOT)
+    axes.set(xlabel=x_title, ylabel=y_title)
+    axes.grid(alpha=0.25)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    return canvas, axes
+
+
+def _pictures(done: Sequence[FileRecord]) -> list[Section]:
+    """Show the images with their outlines, doubtful ones first; of a long run some that are spread over it."""
+    places = np.unique(np.linspace(0, len(done) - 1, min(len(done), MOST_PICTURES)).round().astype(int))
+    chosen = [done[place] for place in places]
+    figures = [_figure(record) for record in sorted(chosen, key=lambda record: -record.urgency)]
+    if not figures:
+        return []
+    some = f" {len(figures)} of {len(done)} are shown, spread over the run." * (len(figures) < len(done))
+    text = f"With the outlines that were found; of a stack the middle plane.{some}"
+    return [Section("Images", text, gallery=figures)]
+
+
+def _figure(record: FileRecord) -> Figure:
+    name = Path(record.image).name
+    content = Path(record.thumbnail).read_bytes()
+    found = f"{record.classes:,} classes" if record.classes else f"{record.nuclei:,} nuclei"
+    mark = "⚠ " if record.warnings else ""
+    return Figure(stored_picture(content, f"{name} with outlines"), f"{mark}{name} · {found}")

@@ -1,0 +1,193 @@
+"""What a run leaves as a whole: a row per image, how it was made, and one table of all nuclei."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from napari_unet_nuclei.core.files.atomic import atomic
+from napari_unet_nuclei.core.folder.record import FileRecord
+from napari_unet_nuclei.core.image.io.write import write_json, write_table
+from napari_unet_nuclei.core.segment.template import RequestTemplate
+from napari_unet_nuclei.core.settings import BatchSettings
+
+if TYPE_CHECKING:
+    import pyarrow
+
+SUMMARY = "summary.csv"
+RUN = "run.json"
+REPORT = "report.html"
+JOINT_TABLE = "nuclei.csv"
+JOINT_PARQUET = "nuclei.parquet"
+
+IMAGE_COLUMN = "image"
+"""First column of the table of all nuclei."""
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """What was asked of a run and what came of it.
+
+    Attributes
+    ----------
+    out : Path
+        Folder of the results.
+    template : RequestTemplate
+    batch : BatchSettings
+    request_hash : str
+        Of everything but the images that the labels depend on.
+    started : str
+        Local time with its offset, ISO 8601.
+    records : tuple of FileRecord
+        One per image.
+    """
+
+    out: Path
+    template: RequestTemplate
+    batch: BatchSettings
+    request_hash: str
+    started: str
+    records: tuple[FileRecord, ...]
+
+    @property
+    def failed(self) -> tuple[FileRecord, ...]:
+        """Records of the images that failed."""
+        return tuple(record for record in self.records if record.error)
+
+    @property
+    def doubtful(self) -> tuple[FileRecord, ...]:
+        """Records of the images whose results are worth a look."""
+        return tuple(record for record in self.records if record.urgency == 1)
+
+    @property
+    def succeeded(self) -> tuple[FileRecord, ...]:
+        """Records of the images that have results, by this run or an earlier one."""
+        return tuple(record for record in self.records if not record.error)
+
+    def summary(self) -> pd.DataFrame:
+        """Return a table with a row per image; what one that failed does not have is empty."""
+        return pd.DataFrame([_row(record) for record in self.records], columns=list(_row(FileRecord(""))))
+
+    def description(self) -> dict[str, Any]:
+        """Return the run's provenance as plain JSON values."""
+        return {
+            "program": f"napari-unet-nuclei {version('napari-unet-nuclei')}",
+            "versions": {name: version(name) for name in ("numpy", "scipy", "scikit-image", "torch")},
+            "started": self.started,
+            "model": self.template.model,
+            "axes": self.template.axes,
+            "plane": dict(self.template.plane),
+            "region": self.template.region,
+            "series": self.template.series,
+            "projection": self.template.projection,
+            "settings": self.template.settings.model_dump(),
+            "outputs": self.batch.model_dump(),
+            "number_format": self.template.number_format,
+            "models": {record.model: record.model_hash for record in self.succeeded},
+            "request_hash": self.request_hash,
+            "files": [asdict(record) | {"status": record.status} for record in self.records],
+        }
+
+
+def write_summary(report: BatchReport) -> None:
+    """Write ``summary.csv``, ``run.json`` and, where asked for, the table of all nuclei.
+
+    Raises
+    ------
+    OutputFileError
+        If a file cannot be written.
+    """
+    write_table(report.out / SUMMARY, report.summary())
+    write_json(report.out / RUN, report.description())
+    if report.batch.joint_table:
+        _join_tables(report.out / JOINT_TABLE, report.succeeded)
+        if report.batch.parquet:
+            _join_parquet(report.out / JOINT_PARQUET, report.succeeded)
+
+
+def read_areas(records: Sequence[FileRecord]) -> pd.DataFrame:
+    """Read ``area_px`` and ``area_um2`` of all nuclei."""
+    tables = [pd.read_csv(record.table, usecols=["area_px", "area_um2"]) for record in records]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["area_px", "area_um2"])
+
+
+def _row(record: FileRecord) -> dict[str, object]:
+    """A row of the summary, what matters most first."""
+    if record.error:
+        values: dict[str, object] = dict.fromkeys(_row(FileRecord("")))
+        return values | {"image": record.image, "status": record.status, "message": record.message}
+    return {
+        "image": record.image,
+        "status": record.status,
+        "nuclei": record.nuclei,
+        "median_area_px": record.median_area_px,
+        "median_area_um2": record.median_area_um2,
+        "seconds": record.seconds,
+        "message": record.message,
+        "warning": record.warning,
+        "kind": record.kind,
+        "diameter_px": record.diameter_px,
+        "channel": record.channel,
+        "model": record.model,
+        "device": record.device,
+        "precision": record.precision,
+        "labels": record.labels,
+        "table": record.table,
+    }
+
+
+def _join_tables(path: Path, records: Sequence[FileRecord]) -> None:
+    """Write all tables as one, value by value as they stand in theirs; columns that an image lacks are empty."""
+    columns = list(dict.fromkeys(column for record in records for column in _head(record)))
+    with atomic(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([IMAGE_COLUMN, *columns])
+        for record in records:
+            for row in _rows(record, columns):
+                writer.writerow([record.image, *row])
+
+
+def _head(record: FileRecord) -> list[str]:
+    with Path(record.table).open(encoding="utf-8", newline="") as file:
+        return next(csv.reader(file), [])
+
+
+def _rows(record: FileRecord, columns: Sequence[str]) -> Iterator[list[str]]:
+    """Yield the rows of an image's table, in the order of the columns of all."""
+    with Path(record.table).open(encoding="utf-8", newline="") as file:
+        lines = csv.reader(file)
+        head = next(lines, [])
+        places = [head.index(column) if column in head else -1 for column in columns]
+        for line in lines:
+            yield line if head == columns else [line[place] if place >= 0 else "" for place in places]
+
+
+def _join_parquet(path: Path, records: Sequence[FileRecord]) -> None:
+    """Write all tables as one Parquet file, one image after the other."""
+    import pyarrow
+    from pyarrow import parquet
+
+    schemas = [_arrow(record).schema for record in records] or [pyarrow.schema([(IMAGE_COLUMN, pyarrow.string())])]
+    # Without nuclei a column has no type, and whole numbers in one image may have fractions in another.
+    schema = pyarrow.unify_schemas(schemas, promote_options="permissive").remove_metadata()
+    with atomic(path) as partial, parquet.ParquetWriter(partial, schema) as writer:
+        for table in map(_arrow, records):
+            for field in schema:
+                if field.name not in table.schema.names:
+                    table = table.append_column(field, pyarrow.nulls(len(table), field.type))
+            writer.write_table(table.select(schema.names).cast(schema))
+
+
+def _arrow(record: FileRecord) -> pyarrow.Table:
+    """Read the table of an image, with a first column that names it."""
+    import pyarrow
+
+    table = pd.read_csv(record.table)
+    table.insert(0, IMAGE_COLUMN, record.image)
+    return pyarrow.Table.from_pandas(table, preserve_index=False)

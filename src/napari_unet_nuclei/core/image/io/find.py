@@ -1,0 +1,194 @@
+"""Finds the image files that are meant by files, folders and patterns."""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_unet_nuclei.core.errors import ImageFileError
+from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr
+
+TIFF_SUFFIXES = frozenset({".tif", ".tiff", ".btf", ".tf8", ".lsm"})
+PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
+MICROSCOPE_SUFFIXES = frozenset({".nd2", ".lif", ".czi"})
+"""Formats of microscope makers, which take a package that reads them."""
+
+IMAGE_SUFFIXES = TIFF_SUFFIXES | PICTURE_SUFFIXES | MICROSCOPE_SUFFIXES
+
+
+@dataclass(frozen=True)
+class FoundImages:
+    """What files, folders and patterns stand for.
+
+    Attributes
+    ----------
+    roots : dict of Path to Path
+        For every image, each of them once, the folder below which it was looked for.
+    refused : tuple of (str, str)
+        Paths that lead to no image, with the reason.
+    """
+
+    roots: dict[Path, Path]
+    refused: tuple[tuple[str, str], ...]
+
+
+def find_images(paths: Sequence[Path], recursive: bool = True) -> FoundImages:
+    """Find image files; whatever cannot be found or opened is recorded, and the rest is found.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files are taken as they are. Of folders and patterns (``*``, ``?``, ``[...]``, ``**``), files with an image
+        suffix are taken, and folders that are OME-Zarr images; hidden ones are not.
+    recursive : bool
+        Look into folders within folders too; links between folders are followed, each folder is entered once.
+
+    Returns
+    -------
+    FoundImages
+        Images in the order of ``paths``, those of one folder or pattern sorted.
+    """
+    found: dict[str, tuple[Path, Path]] = {}
+    refused: list[tuple[str, str]] = []
+    for given in paths:
+        root = _root(given)
+        for image in sorted(_meant_by(given, recursive, refused)):
+            found.setdefault(os.path.realpath(image), (image, root))
+    return FoundImages(dict(found.values()), tuple(refused))
+
+
+def image_paths(paths: Sequence[Path], recursive: bool = True) -> list[Path]:
+    """List image files as `find_images` finds them, or raise where some cannot be found.
+
+    Returns
+    -------
+    list of Path
+        Sorted; a file that is reached in several ways is listed once.
+
+    Raises
+    ------
+    ImageFileError
+        If a path does not exist, a pattern matches nothing, a folder cannot be opened, or no image is found at all.
+    """
+    found = find_images(sorted(paths), recursive)
+    for _, reason in found.refused:
+        raise ImageFileError(reason)
+    if not found.roots:
+        raise ImageFileError(nothing_found(paths))
+    return sorted(found.roots)
+
+
+def read_list(file: Path) -> list[Path]:
+    """Read paths, one a line; empty lines are passed over.
+
+    Raises
+    ------
+    ImageFileError
+        If it is no list of paths.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImageFileError(f"{file} cannot be read as a list of paths ({error}).") from error
+    return [Path(line.strip()).expanduser() for line in lines if line.strip()]
+
+
+def nothing_found(paths: Sequence[Path]) -> str:
+    """Say that there is no image, and what would be one."""
+    places = ", ".join(str(path) for path in paths) or "an empty list"
+    return f"No image found in {places}. Images end in {', '.join(sorted(IMAGE_SUFFIXES))}."
+
+
+def _root(given: Path) -> Path:
+    """Folder below which the images of a given path are looked for."""
+    if os.path.isdir(given) and not is_ome_zarr(given):  # noqa: PTH112  # as in _meant_by
+        return given
+    root = given.parent
+    while glob.has_magic(str(root)) and not root.exists():
+        root = root.parent
+    return root
+
+
+def _meant_by(path: Path, recursive: bool, refused: list[tuple[str, str]]) -> Iterator[Path]:
+    """List the images that one given path stands for."""
+    if is_ome_zarr(path):
+        yield path
+    elif os.path.isdir(path):  # noqa: PTH112  # Path.is_dir raises where a folder above may not be entered
+        yield from _images_in(path, recursive, refused)
+    elif os.path.lexists(path):
+        yield path
+    elif glob.has_magic(str(path)):
+        matches = _matches(path, refused)
+        if not matches:
+            refused.append((str(path), f"Nothing matches {path}: check the pattern."))
+        for match in matches:
+            if is_ome_zarr(match):
+                yield match
+            elif match.is_dir():
+                yield from _images_in(match, recursive, refused)
+            elif _looks_like_image(match):
+                yield match
+    else:
+        refused.append((str(path), f"{path} does not exist: check the name."))
+
+
+def _matches(pattern: Path, refused: list[tuple[str, str]]) -> list[Path]:
+    """List what a pattern stands for; ``**`` is any folders, which Python's own would follow round a loop of links."""
+    if "**" not in pattern.parts:
+        return [Path(match) for match in glob.glob(str(pattern))]  # noqa: PTH207  # Path.glob takes no absolute pattern
+    place = pattern.parts.index("**")
+    starts = _matches(Path(*pattern.parts[:place]), refused) if place else [Path()]
+    rest = pattern.parts[place + 1 :] or ("*",)
+    folders = [folder for start in starts for folder, _, _ in _folders_in(start, True, refused)]
+    found = [match for folder in folders for match in _matches(Path(glob.escape(str(folder)), *rest), refused)]
+    return list(dict.fromkeys(found))
+
+
+def _images_in(folder: Path, recursive: bool, refused: list[tuple[str, str]]) -> Iterator[Path]:
+    """List the images in a folder."""
+    for place, stores, names in _folders_in(folder, recursive, refused):
+        yield from (place / name for name in stores)
+        yield from (place / name for name in names if _looks_like_image(place / name))
+
+
+def _folders_in(
+    folder: Path, recursive: bool, refused: list[tuple[str, str]]
+) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Yield a folder and those within it, each with its OME-Zarr images and its files.
+
+    Hidden folders and those of other stores are left out; links are followed, and each folder is entered once.
+    """
+
+    def refuse(error: OSError) -> None:
+        reason = f"{error.filename} cannot be opened ({error.strerror}): check your permissions."
+        refused.append((str(error.filename), reason))
+
+    entered = {os.path.realpath(folder)}
+    for place, subfolders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        visible = [name for name in sorted(subfolders) if not name.startswith(".")]
+        stores = [name for name in visible if is_ome_zarr(Path(place, name))]
+        subfolders.clear()
+        for name in visible if recursive else ():
+            target = os.path.realpath(Path(place, name))
+            if name not in stores and not name.endswith(".zarr") and target not in entered:
+                entered.add(target)
+                subfolders.append(name)
+        yield Path(place), stores, names
+
+
+def _looks_like_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and _may_be_file(path)
+
+
+def _may_be_file(path: Path) -> bool:
+    """False for what is surely none: a folder, a device. A link that leads nowhere fails when it is read, in words."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        return path.is_symlink()
+    except OSError:  # not permitted, or links in a circle
+        return True

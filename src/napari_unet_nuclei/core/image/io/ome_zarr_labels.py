@@ -1,0 +1,197 @@
+"""Writes label images of NGFF 0.5 block by block, so that they count as there only when they are whole."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from yaozarrs import v05
+from zarr.codecs import BloscCodec
+from zarr.storage import LocalStore
+
+from napari_unet_nuclei.core.errors import ImageShapeError, OutputFileError
+from napari_unet_nuclei.core.files.atomic import atomic
+from napari_unet_nuclei.core.image.io.ome_zarr import AXIS_TYPES, LABELS_GROUP, Axis, OmeZarrImage
+from napari_unet_nuclei.core.image.pixel_size import PixelSize
+
+PROGRAM = "napari-unet-nuclei"
+"""Attribute of a label image under which its provenance is kept."""
+
+LEADING_AXES = "TQZ"
+"""Axes before Y and X, in the order that NGFF wants."""
+
+SMALLEST_LEVEL = 1024
+"""Pixels; a pyramid ends where neither side is longer."""
+
+
+def leading_order(axes: str) -> list[int]:
+    """Positions of an image's leading axes in the order in which labels have them.
+
+    Examples
+    --------
+    >>> leading_order("ZT")
+    [1, 0]
+    """
+    return sorted(range(len(axes)), key=lambda position: LEADING_AXES.index(axes[position]))
+
+
+def label_axes(axes: str, image: OmeZarrImage | None, pixel_size: PixelSize) -> tuple[Axis, ...]:
+    """Describe the axes of labels: as the image has them where it is OME-Zarr, else by the pixel size.
+
+    Parameters
+    ----------
+    axes : str
+        Letters of the labels' axes, in the order that NGFF wants: T, Q, Z, Y, X.
+    image : OmeZarrImage or None
+    pixel_size : PixelSize
+        In µm, 0 where unknown.
+
+    Raises
+    ------
+    ImageShapeError
+        If NGFF cannot describe them.
+    """
+    if axes.count("Q") > 1:
+        raise ImageShapeError(f"OME-Zarr cannot hold labels with the axes {axes}: choose a plane of one Q axis.")
+    known = {axis.letter: axis for axis in image.axes} if image else {}
+    sizes = {"Z": pixel_size.z, "Y": pixel_size.y, "X": pixel_size.x}
+    measured = {letter: Axis(letter, size, "micrometer") for letter, size in sizes.items() if size > 0}
+    return tuple(known.get(letter) or measured.get(letter) or Axis(letter) for letter in axes)
+
+
+def pyramid_shapes(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Shapes of a pyramid's levels: rows and columns are halved until neither is longer than `SMALLEST_LEVEL`.
+
+    Examples
+    --------
+    >>> pyramid_shapes((7, 5000, 900))
+    [(7, 5000, 900), (7, 2500, 450), (7, 1250, 225), (7, 625, 113)]
+    """
+    shapes = [tuple(shape)]
+    while max(shapes[-1][-2:]) > SMALLEST_LEVEL:
+        *leading, height, width = shapes[-1]
+        shapes.append((*leading, -(-height // 2), -(-width // 2)))
+    return shapes
+
+
+def create_array(
+    path: Path, shape: tuple[int, ...], dtype: np.dtype[Any] | type, chunks: tuple[int, ...], names: Sequence[str] = ()
+) -> zarr.Array[Any]:
+    """Create a compressed array, or open the one that an earlier run left there.
+
+    Parameters
+    ----------
+    path : Path
+    shape, dtype, chunks
+    names : sequence of str
+        Of its axes.
+    """
+    if (path / "zarr.json").exists():
+        return zarr.open_array(path, mode="r+")
+    return zarr.create_array(
+        LocalStore(path),
+        shape=shape,
+        dtype=dtype,
+        chunks=tuple(min(chunk, size) for chunk, size in zip(chunks, shape, strict=True)),
+        compressors=BloscCodec(cname="zstd", clevel=3, typesize=np.dtype(dtype).itemsize),
+        dimension_names=list(names) or None,
+        fill_value=0,
+    )
+
+
+def write_label_metadata(
+    folder: Path, axes: Sequence[Axis], levels: int, *, name: str, source: str, provenance: Mapping[str, object]
+) -> None:
+    """Make a label image of arrays ``0``, ``1``, ... in a folder: the last thing that is written of it.
+
+    Parameters
+    ----------
+    folder : Path
+    axes : sequence of Axis
+        Of the finest level; every further level has half of its rows and columns.
+    levels : int
+    name : str
+    source : str
+        Path from the folder to the image that was segmented; empty where that is no OME-Zarr image.
+    provenance : mapping
+        Plain JSON values.
+    """
+    datasets = [
+        v05.Dataset(path=str(level), coordinateTransformations=_transformations(axes, 2**level))
+        for level in range(levels)
+    ]
+    described_axes = [_described_axis(axis) for axis in axes]
+    multiscale = v05.Multiscale(name=name, axes=described_axes, datasets=datasets, type="nearest")
+    described = v05.LabelImage(
+        multiscales=[multiscale],
+        **{"image-label": v05.ImageLabel(version="0.5", source=v05.LabelSource(image=source) if source else None)},
+    )
+    attributes = {"ome": described.model_dump(mode="json", by_alias=True, exclude_none=True), PROGRAM: dict(provenance)}
+    _write_group(folder, {"zarr_format": 3, "node_type": "group", "attributes": attributes})
+
+
+def _write_group(folder: Path, metadata: Mapping[str, Any]) -> None:
+    """Write the metadata of a group in one step; its arrays are left alone."""
+    with atomic(folder / "zarr.json") as partial:
+        partial.write_text(json.dumps(metadata, indent=2, ensure_ascii=False), encoding="utf-8")
+
+
+def _described_axis(axis: Axis) -> dict[str, str]:
+    described = {"name": axis.letter.lower(), "type": AXIS_TYPES.get(axis.letter, ""), "unit": axis.unit}
+    return {key: value for key, value in described.items() if value}
+
+
+def _transformations(axes: Sequence[Axis], factor: int) -> list[dict[str, Any]]:
+    """Scale, and place where it is not 0; every second pixel of a level is the next one's, so the first one stays."""
+    scale = [axis.scale * (factor if axis.letter in "YX" else 1) for axis in axes]
+    transformations: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
+    if any(axis.origin for axis in axes):
+        transformations.append({"type": "translation", "translation": [axis.origin for axis in axes]})
+    return transformations
+
+
+def read_provenance(folder: Path) -> dict[str, Any] | None:
+    """What this program wrote of a label image, or None where there is no whole one of its own."""
+    try:
+        attributes = json.loads((folder / "zarr.json").read_text(encoding="utf-8")).get("attributes", {})
+    except (OSError, ValueError):
+        return None
+    written = attributes.get(PROGRAM)
+    return written if isinstance(written, dict) else None
+
+
+def labels_place(image: OmeZarrImage, name: str) -> Path:
+    """Return the folder of a label image within an image.
+
+    Raises
+    ------
+    OutputFileError
+        If labels must not, or cannot, be written into the image.
+    """
+    if image.zarr_format != 3:
+        raise OutputFileError(
+            f"{image.path} is of NGFF 0.4 or older: labels of NGFF 0.5 must not be mixed into it. "
+            "Write them beside it, or convert the image to NGFF 0.5 first."
+        )
+    if not os.access(image.path, os.W_OK):
+        raise OutputFileError(f"{image.path} may not be written to: write the labels beside it.")
+    return image.path / LABELS_GROUP / name
+
+
+def list_labels(image: OmeZarrImage, name: str) -> None:
+    """Enter a label image that is whole into the list of the image's labels, from when on viewers show it."""
+    folder = image.path / LABELS_GROUP
+    file = folder / "zarr.json"
+    metadata: dict[str, Any] = {"zarr_format": 3, "node_type": "group", "attributes": {}}
+    if file.exists():
+        metadata = json.loads(file.read_text(encoding="utf-8"))
+    ome = metadata.setdefault("attributes", {}).setdefault("ome", {"version": "0.5"})
+    listed = ome.setdefault("labels", [])
+    if name not in listed:
+        listed.append(name)
+        _write_group(folder, metadata)

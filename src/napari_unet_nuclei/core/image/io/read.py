@@ -1,0 +1,174 @@
+"""Opens image files of every kind with their axes and pixel size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+
+from napari_unet_nuclei.core.errors import ImageFileError
+from napari_unet_nuclei.core.image.io.find import (
+    IMAGE_SUFFIXES,
+    MICROSCOPE_SUFFIXES,
+    PICTURE_SUFFIXES,
+    TIFF_SUFFIXES,
+    image_paths,
+)
+from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader
+from napari_unet_nuclei.core.image.io.microscope import open_microscope_file
+from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr, read_ome_zarr
+from napari_unet_nuclei.core.image.io.reader_plugins import read_by_plugin
+from napari_unet_nuclei.core.image.io.tiff import read_tiff, read_tiff_header
+from napari_unet_nuclei.core.image.pixel_size import PixelSize
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "PICTURE_SUFFIXES",
+    "ImageFile",
+    "ImageHeader",
+    "PixelSize",
+    "image_paths",
+    "read_header",
+    "read_image",
+]
+
+# Colour models that only printers and codecs use, and grey with opacity, become what microscopy knows.
+_PICTURE_MODES = {"LA": "L", "La": "L", "PA": "RGBA", "RGBa": "RGBA", "CMYK": "RGB", "YCbCr": "RGB", "LAB": "RGB"}
+
+
+def read_image(path: Path, series: int = 0) -> ImageFile:
+    """Read one image.
+
+    Parameters
+    ----------
+    path : Path
+        TIFF, OME-TIFF, ImageJ hyperstack, LSM, PNG, JPEG or BMP; the folder of an OME-Zarr image; with the extra
+        ``formats`` also ND2, LIF and CZI; any other kind for which a napari reader is installed.
+    series : int
+        Which image of a file that holds several; of an image pyramid the finest level is read.
+
+    Returns
+    -------
+    ImageFile
+
+    Raises
+    ------
+    ImageFileError
+        If there is no such file, or it may not be read, is empty, damaged, truncated, or of a kind that cannot be read.
+    """
+    with _errors_in_words(path):
+        _check_readable(path)
+        image = _read(path, series)
+    _check_values(path, image.header)
+    return image
+
+
+def read_header(path: Path, series: int = 0) -> ImageHeader:
+    """Read what a file says of its image: for most formats without its pixels.
+
+    Parameters
+    ----------
+    path, series
+        As for `read_image`.
+
+    Raises
+    ------
+    ImageFileError
+        As `read_image`; damage within the pixels shows only when they are read.
+    """
+    with _errors_in_words(path):
+        _check_readable(path)
+        suffix = path.suffix.lower()
+        if suffix in TIFF_SUFFIXES:
+            header = read_tiff_header(path, series)
+        elif suffix in PICTURE_SUFFIXES:
+            header = _picture_header(path)
+        else:
+            header = _read(path, series).header
+    _check_values(path, header)
+    return header
+
+
+def _read(path: Path, series: int) -> ImageFile:
+    if path.is_dir():
+        return _read_store(path)
+    suffix = path.suffix.lower()
+    if suffix in TIFF_SUFFIXES:
+        return read_tiff(path, series)
+    if suffix in PICTURE_SUFFIXES:
+        return _read_picture(path)
+    if suffix in MICROSCOPE_SUFFIXES:
+        return open_microscope_file(path, series)
+    return read_by_plugin(path, series)
+
+
+@contextmanager
+def _errors_in_words(path: Path) -> Iterator[None]:
+    """Turn whatever a decoder raises into an error that says what to do."""
+    try:
+        yield
+    except ImageFileError:
+        raise
+    except PermissionError as error:
+        raise ImageFileError(f"{path} may not be read (permission denied): check its permissions.") from error
+    except MemoryError as error:
+        raise ImageFileError(f"{path} is too large for this computer's memory. Crop it, or save it as TIFF.") from error
+    except Exception as error:  # a damaged file can make a decoder fail in any way
+        raise ImageFileError(
+            f"{path} cannot be read as an image ({error}). "
+            "It may be damaged, incomplete, or no image: copy or export it again."
+        ) from error
+
+
+def _check_readable(path: Path) -> None:
+    """Turn away what is no file with something in it, or may not be read."""
+    if is_ome_zarr(path):
+        return
+    if path.is_dir():
+        raise ImageFileError(f"{path} is a folder: give an image file.")
+    if not path.exists():
+        raise ImageFileError(f"{path} does not exist: check the name.")
+    with path.open("rb") as file:
+        if not file.read(1):
+            raise ImageFileError(f"{path} is empty (0 bytes): copy or export it again.")
+
+
+def _check_values(path: Path, header: ImageHeader) -> None:
+    """Turn away what is no picture of plain numbers."""
+    if header.dtype.kind not in "buif":
+        raise ImageFileError(f"{path} holds values of type {header.dtype}: save it with plain numbers.")
+    if 0 in header.shape:
+        raise ImageFileError(f"{path} holds no image: its array has the shape {header.shape}.")
+
+
+def _read_store(path: Path) -> ImageFile:
+    """Open the finest level of an OME-Zarr image, whose pixels stay on disk."""
+    image = read_ome_zarr(path)
+    return ImageFile(
+        path,
+        image.levels[0],
+        image.letters,
+        image.pixel_size,
+        image.channel_names,
+        channel_colours=image.channel_colours,
+    )
+
+
+def _read_picture(path: Path) -> ImageFile:
+    """Read the first frame of a PNG, JPEG or BMP; palettes become colours."""
+    mode = iio.immeta(path, plugin="pillow", index=0)["mode"]
+    array = iio.imread(path, plugin="pillow", index=0, mode=_PICTURE_MODES.get(mode))
+    return ImageFile(path, array, "YX" if array.ndim == 2 else "YXS", PixelSize())
+
+
+def _picture_header(path: Path) -> ImageHeader:
+    """Tell what `_read_picture` will read."""
+    mode = _PICTURE_MODES.get(iio.immeta(path, plugin="pillow", index=0)["mode"], "")
+    stored = iio.improps(path, plugin="pillow", index=0)
+    samples = {"L": (), "RGB": (3,), "RGBA": (4,)}.get(mode, stored.shape[2:])
+    return ImageHeader(
+        path, (*stored.shape[:2], *samples), np.dtype(stored.dtype), "YXS" if samples else "YX", PixelSize()
+    )

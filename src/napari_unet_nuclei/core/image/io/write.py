@@ -1,0 +1,172 @@
+"""Writes labels, tables, overlays and JSON so that a file is there whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import imageio.v3 as iio
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from napari_unet_nuclei.core.errors import ImageShapeError, OutputFileError
+from napari_unet_nuclei.core.files.atomic import atomic
+from napari_unet_nuclei.core.image.io.tiff_metadata import PIXEL_SIZE_KEY
+from napari_unet_nuclei.core.image.picture import for_screen, outlined
+from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.types import AnyArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PROVENANCE_KEY = "provenance"
+"""Where a label file keeps how it was made: in the JSON of a TIFF, and the map annotation of an OME-TIFF."""
+
+LARGEST_OVERLAY = 16_000_000
+"""Overlays of larger planes are thinned out to about this many pixels."""
+
+_CLASSIC_TIFF_BYTES = 2**32 - 2**25  # what offsets of 32 bits can reach, less room for the file's own tables
+
+
+def write_labels(
+    path: Path, labels: AnyArray, *, axes: str, pixel_size: PixelSize, provenance: Mapping[str, object]
+) -> None:
+    """Write labels as a zlib-compressed TIFF that keeps axes, pixel size and provenance.
+
+    Parameters
+    ----------
+    path : Path
+        An OME-TIFF where it ends in ``.ome.tif`` or ``.ome.tiff``.
+    labels : array_like
+        Ids from 0, any integer dtype; stored as int32, or uint32 where ids need it.
+    axes : str
+        One letter per axis: T, Z, Y, X, Q.
+    pixel_size : PixelSize
+        In µm; unknown parts are left out.
+    provenance : mapping
+        Names and values that JSON can hold; numpy numbers and paths too.
+
+    Raises
+    ------
+    ImageShapeError
+        If the axes do not fit the array, or it has no pixels.
+    OutputFileError
+        If ids are no whole numbers from 0 to 4,294,967,295, or the file cannot be written.
+    """
+    stored = _storable(path, np.asarray(labels))
+    if len(axes) != stored.ndim or stored.size == 0:
+        raise ImageShapeError(f"Labels of shape {stored.shape} cannot be written with the axes {axes!r}.")
+    ome = path.name.lower().endswith((".ome.tif", ".ome.tiff"))
+    describe = _ome_description if ome else _plain_description
+    with atomic(path) as partial:
+        tifffile.imwrite(
+            partial,
+            stored,
+            ome=ome,
+            bigtiff=stored.nbytes > _CLASSIC_TIFF_BYTES,
+            photometric="minisblack",
+            compression="zlib",
+            metadata=describe(axes, pixel_size, json.loads(_json(provenance))),
+            # Readers without JSON or OME, ImageJ among them, take the pixel size from here.
+            resolution=(1e4 / pixel_size.x, 1e4 / pixel_size.y) if pixel_size.known else None,
+            resolutionunit="CENTIMETER" if pixel_size.known else "NONE",
+        )
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as CSV (UTF-8, comma, point) without the row index.
+
+    Raises
+    ------
+    OutputFileError
+        If the file cannot be written.
+    """
+    with atomic(path) as partial:
+        table.to_csv(partial, index=False, encoding="utf-8", lineterminator="\n")
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a value as indented JSON (UTF-8); numpy numbers, arrays and paths are understood.
+
+    Raises
+    ------
+    OutputFileError
+        If the file cannot be written.
+    """
+    with atomic(path) as partial:
+        partial.write_text(_json(value, indent=2) + "\n", encoding="utf-8")
+
+
+def write_overlay(path: Path, image_plane: AnyArray, labels_plane: AnyArray) -> None:
+    """Write a PNG of one plane with the outline of every nucleus in a colour of its own.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in ``.png``.
+    image_plane : array_like
+        Axes (Y, X) or (Y, X, S), any dtype. Colours of 8 bits are shown as they are, all else is stretched from its
+        1st to its 99.8th percentile.
+    labels_plane : array_like
+        Axes (Y, X), integer ids.
+
+    Raises
+    ------
+    ImageShapeError
+        If image and labels differ in height or width.
+    OutputFileError
+        If the file cannot be written.
+    """
+    image, labels = np.asarray(image_plane), np.asarray(labels_plane)
+    if image.shape[:2] != labels.shape or labels.size == 0:
+        raise ImageShapeError(f"An image of shape {image.shape} has no overlay with labels of shape {labels.shape}.")
+    step = math.ceil(math.sqrt(labels.size / LARGEST_OVERLAY))
+    drawn = outlined(for_screen(image[::step, ::step]), labels[::step, ::step])
+    with atomic(path) as partial:
+        iio.imwrite(partial, drawn, plugin="pillow", extension=".png")
+
+
+def _storable(path: Path, labels: NDArray[Any]) -> NDArray[np.int32] | NDArray[np.uint32]:
+    """Return labels as int32, or uint32 where ids need it."""
+    lowest, highest = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
+    if labels.dtype.kind not in "bui" or lowest < 0 or highest > np.iinfo(np.uint32).max:
+        raise OutputFileError(
+            f"{path} was not written: ids of nuclei are whole numbers from 0 to {np.iinfo(np.uint32).max}, "
+            f"these are {labels.dtype} from {lowest} to {highest}. Relabel them first."
+        )
+    if highest > np.iinfo(np.int32).max:
+        return labels.astype(np.uint32, copy=False)
+    return labels.astype(np.int32, copy=False)
+
+
+def _plain_description(axes: str, pixel_size: PixelSize, provenance: dict[str, object]) -> dict[str, object]:
+    """Return what tifffile writes as JSON into the image description."""
+    sizes = {"y": pixel_size.y, "x": pixel_size.x, "z": pixel_size.z}
+    return {"axes": axes, PIXEL_SIZE_KEY: sizes, PROVENANCE_KEY: provenance}
+
+
+def _ome_description(axes: str, pixel_size: PixelSize, provenance: dict[str, object]) -> dict[str, object]:
+    """Return what tifffile writes as OME-XML."""
+    sizes = {"X": pixel_size.x, "Y": pixel_size.y, "Z": pixel_size.z}
+    described: dict[str, object] = {"axes": axes, "MapAnnotation": {PROVENANCE_KEY: _json(provenance)}}
+    for axis, size in sizes.items():
+        if size > 0:
+            described |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "µm"}
+    return described
+
+
+def _json(value: object, indent: int | None = None) -> str:
+    return json.dumps(value, indent=indent, ensure_ascii=False, default=_jsonable)
+
+
+def _jsonable(value: object) -> object:
+    """Return what JSON can hold in place of numpy values and paths."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")

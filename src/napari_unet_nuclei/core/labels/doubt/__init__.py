@@ -1,0 +1,1 @@
+"""Which nuclei a person should look at first."""

@@ -1,0 +1,1 @@
+"""Edits of labels: split, merge, add, retouch."""

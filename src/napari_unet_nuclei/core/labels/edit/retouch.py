@@ -1,0 +1,121 @@
+"""Edits of single nuclei that neither join nor divide them: delete, fill holes, smooth, clear the image's edge."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from napari_unet_nuclei.core.errors import EditError
+from napari_unet_nuclei.core.labels.components import largest_piece
+from napari_unet_nuclei.core.labels.decode import fill_holes as filled_holes
+from napari_unet_nuclei.core.labels.edit.edit import (
+    NO_HINTS,
+    Change,
+    Edit,
+    Hints,
+    check_plane,
+    cut_out,
+    edit_of,
+    read_patch,
+)
+from napari_unet_nuclei.core.labels.regions import clipped
+from napari_unet_nuclei.core.types import AnyArray, Mask, Region
+
+
+def delete(labels: AnyArray, nucleus: int, *, hints: Hints = NO_HINTS) -> Edit:
+    """Remove a nucleus.
+
+    Parameters
+    ----------
+    labels : array_like, shape (Y, X), int
+    nucleus : int
+        Its id.
+    hints : mapping of int to Region
+        Where it lies.
+
+    Raises
+    ------
+    EditError
+        If there is no such nucleus.
+    """
+    region, mask = cut_out(labels, nucleus, hints)
+    return edit_of(labels, [Change(region, mask, 0)], f"Delete nucleus {nucleus}")
+
+
+def fill_holes(labels: AnyArray, nucleus: int, *, hints: Hints = NO_HINTS) -> Edit:
+    """Fill the background that a nucleus encloses; what lies between it and another one stays.
+
+    Parameters as for `delete`.
+
+    Raises
+    ------
+    EditError
+        If there is no such nucleus, or it has no holes.
+    """
+    region, mask = cut_out(labels, nucleus, hints)
+    others = read_patch(labels, region) > 0
+    holes = filled_holes(np.where(mask, 1, 2 * others).astype(np.int32)) == 1
+    if not (holes & ~mask).any():
+        raise EditError(f"Nucleus {nucleus} has no holes.")
+    return edit_of(labels, [Change(region, holes & ~mask, nucleus)], f"Fill holes of nucleus {nucleus}")
+
+
+def smooth(labels: AnyArray, nucleus: int, radius: float, *, hints: Hints = NO_HINTS) -> Edit:
+    """Even out the outline of a nucleus and keep its area; no other nucleus loses a pixel.
+
+    Parameters
+    ----------
+    labels, nucleus, hints
+        As for `delete`.
+    radius : float
+        Spikes and notches narrower than about twice this many pixels vanish.
+
+    Raises
+    ------
+    EditError
+        If there is no such nucleus, the radius is no positive number, or the outline is smooth already.
+    """
+    if not 0 < radius <= 1000:
+        raise EditError(f"The radius of smoothing must be more than 0 and at most 1000 pixels, not {radius}.")
+    region, mask = cut_out(labels, nucleus, hints, margin=int(np.ceil(2 * radius)) + 1)
+    free = mask | (read_patch(labels, region) == 0)
+    # "nearest": where the image cuts a nucleus, it goes on behind the edge.
+    share = ndimage.gaussian_filter(mask.astype(np.float32), radius, mode="nearest")
+    level = np.sort(share[free])[-np.count_nonzero(mask)]
+    smoothed = _filled(largest_piece(free & (share >= max(level, 1e-3)))) & free
+    ids = np.where(smoothed, nucleus, 0)
+    return edit_of(labels, [Change(region, smoothed | mask, ids)], f"Smooth nucleus {nucleus}")
+
+
+def clear_border(labels: AnyArray, region: Region | None = None) -> Edit:
+    """Remove the nuclei that touch the edge of the image, or of a region of it, as wholes.
+
+    Parameters
+    ----------
+    labels : array_like, shape (Y, X), int
+    region : Region, optional
+        The whole plane where not given.
+
+    Raises
+    ------
+    EditError
+        If the region has no pixels in the plane, or no nucleus touches its edge.
+    """
+    check_plane(labels)
+    height, width = labels.shape
+    y0, y1, x0, x1 = clipped(region or (0, height, 0, width), labels.shape)
+    hints: dict[int, Region] = {}
+    for side in ((y0, y0 + 1, x0, x1), (y1 - 1, y1, x0, x1), (y0, y1, x0, x0 + 1), (y0, y1, x1 - 1, x1)):
+        ids, first = np.unique(read_patch(labels, side), return_index=True)
+        rows, columns = np.divmod(first, side[3] - side[2])
+        for nucleus, y, x in zip(ids.tolist(), (side[0] + rows).tolist(), (side[2] + columns).tolist(), strict=True):
+            hints[nucleus] = (y, y + 1, x, x + 1)
+    hints.pop(0, None)
+    if not hints:
+        raise EditError("No nucleus touches the edge.")
+    changes = [Change(*cut_out(labels, nucleus, hints), 0) for nucleus in hints]
+    return edit_of(labels, changes, "Clear the edge")
+
+
+def _filled(mask: Mask) -> Mask:
+    return np.asarray(ndimage.binary_fill_holes(mask), bool)

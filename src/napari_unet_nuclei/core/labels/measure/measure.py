@@ -1,0 +1,249 @@
+"""Measures labelled nuclei: sizes, shapes and intensities, one row per nucleus, for any labels and images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from napari_unet_nuclei.core.errors import ImageShapeError
+from napari_unet_nuclei.core.labels.measure.shapes import (
+    PlaneNuclei,
+    eccentricities,
+    solidities,
+    squared_radii,
+    touching_edge,
+)
+from napari_unet_nuclei.core.progress import Advanced, Progress, Share, Silent
+from napari_unet_nuclei.core.types import AnyArray
+
+Columns: TypeAlias = dict[str, NDArray[Any]]
+"""Columns of a table by name, one value per nucleus."""
+
+
+def measure(
+    labels: AnyArray,
+    images: Mapping[str, AnyArray] = {},
+    *,
+    means: Mapping[str, AnyArray] = {},
+    axes: str = "",
+    pixel_size_y: float = 0.0,
+    pixel_size_x: float = 0.0,
+    origin: tuple[int, ...] = (),
+    world: NDArray[np.floating] | None = None,
+    maps: NDArray[np.uint8] | None = None,
+    progress: Progress = Silent(),  # noqa: B008  # has no state
+) -> pd.DataFrame:
+    """Measure every nucleus, in any number of images.
+
+    Parameters
+    ----------
+    labels : array_like, shape (..., Y, X)
+        Ids of nuclei: whole numbers of any dtype, gaps allowed, 0 and below is background. Read plane by plane.
+    images : mapping of str to array_like, shape (..., Y, X)
+        Intensities by the name that their columns begin with: the shape of ``labels``, any real dtype.
+    means : mapping of str to array_like, shape (..., Y, X)
+        The same for what only the mean is wanted of, such as densities of stains.
+    axes : str
+        One letter per axis of ``labels``, "YX" last, e.g. "TZYX".
+    pixel_size_y, pixel_size_x : float
+        In µm; 0 where unknown, which leaves the columns in µm empty (NaN).
+    origin : tuple of int
+        Index in the whole image, along ``axes``, of the first pixel of ``labels``; added to all positions.
+    world : ndarray, shape (axes + 1, axes + 1), optional
+        Affine matrix from positions in the whole image (those in the table) to world coordinates.
+    maps : ndarray, shape (planes, 3, Y, X), uint8, optional
+        Quantised foreground, border and distance that ``labels`` were decoded from, planes in C order.
+    progress : Progress
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per nucleus and plane, sorted by plane, then by id: a nucleus that goes through several planes of a
+        stack has a row in each. Without nuclei there are no rows, but all columns:
+
+        - ``label``, and for leading axes ``t``, ``z`` and so on (``axis_0`` where the letter is Q), the plane's index
+        - ``area_px`` and ``area_um2``; ``diameter_px`` and ``diameter_um`` of the circle of that area
+        - ``centroid_y`` and ``centroid_x`` in pixels; with ``world`` also ``world_t``, ..., ``world_y``, ``world_x``
+        - ``<image>_mean``, ``_min``, ``_max`` and ``_sum`` for every image, over its finite pixels (NaN where none is)
+        - ``<name>_mean`` for each of ``means``
+        - ``eccentricity`` of the ellipse with the same second moments, 0 (circle) to 1; ``solidity``, the share of
+          the convex hull that is filled; ``touches_edge``, whether it lies at the rim of ``labels``
+        - with ``maps`` ``confidence``, 0 to 1: mean foreground probability × (1 − mean border probability, weighted
+          by 1 at the centre of the ellipse falling to 0 at its outline). A border that was seen across the middle
+          of a nucleus hints at two; at its outline it belongs there.
+
+    Raises
+    ------
+    ImageShapeError
+        If shapes or axes do not fit together, or if values are no ids or no intensities.
+
+    Examples
+    --------
+    >>> table = measure(np.array([[0, 7, 7], [0, 7, 7]]), {"GFP": np.array([[9, 1, 2], [9, 3, 4]])})
+    >>> table[["label", "area_px", "centroid_x", "GFP_mean", "GFP_max"]].iloc[0].tolist()
+    [7.0, 4.0, 1.5, 2.5, 4.0]
+    """
+    geometry = _Geometry(
+        axes=axes or "Q" * (len(labels.shape) - 2) + "YX",
+        origin=tuple(origin) or (0,) * len(labels.shape),
+        pixel_area=pixel_size_y * pixel_size_x if min(pixel_size_y, pixel_size_x) > 0 else np.nan,
+        world=world,
+    )
+    _check(labels, {**images, **means}, maps, geometry)
+    indices = list(np.ndindex(*labels.shape[:-2]))
+    parts = [_columns(_empty_plane(images, means, maps, geometry), geometry, Silent())]
+    for number, index in enumerate(indices):
+        share = Share(progress, number / len(indices), (number + 1) / len(indices))
+        share.report(Advanced(0.0, f"plane {number + 1} of {len(indices)}"))
+        plane_maps = None if maps is None else maps[number]
+        plane = _Plane(
+            index,
+            _read_ids(labels, index),
+            {name: images[name][index] for name in images},
+            {name: means[name][index] for name in means},
+            plane_maps,
+        )
+        parts.append(_columns(plane, geometry, share))
+    progress.report(Advanced(1.0, f"{sum(len(part['label']) for part in parts)} nuclei measured"))
+    return pd.DataFrame({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+
+
+@dataclass(frozen=True)
+class _Geometry:
+    """Where the labels lie: what `measure` was told, with the defaults filled in; ``pixel_area`` in µm² or NaN."""
+
+    axes: str
+    origin: tuple[int, ...]
+    pixel_area: float
+    world: NDArray[np.floating] | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the axes in columns."""
+        return tuple(f"axis_{i}" if letter == "Q" else letter.lower() for i, letter in enumerate(self.axes))
+
+
+@dataclass(frozen=True)
+class _Plane:
+    """One plane: its leading index, ids (Y, X), images and means (Y, X) by name, and uint8 maps (3, Y, X)."""
+
+    index: tuple[int, ...]
+    ids: NDArray[np.int64]
+    images: Mapping[str, AnyArray]
+    means: Mapping[str, AnyArray]
+    maps: NDArray[np.uint8] | None
+
+
+def _check(
+    labels: AnyArray, images: Mapping[str, AnyArray], maps: NDArray[np.uint8] | None, geometry: _Geometry
+) -> None:
+    """Turn away what does not fit together, before anything is read."""
+    shape, axes = tuple(labels.shape), geometry.axes
+    if len(shape) < 2 or len(axes) != len(shape) or not axes.endswith("YX"):
+        raise ImageShapeError(f"Labels of shape {shape} cannot have the axes '{axes}': one letter each, Y and X last.")
+    if len(geometry.origin) != len(shape):
+        raise ImageShapeError(f"The origin {geometry.origin} needs one index for each axis of '{axes}'.")
+    if geometry.world is not None and np.shape(geometry.world) != (len(shape) + 1, len(shape) + 1):
+        raise ImageShapeError(f"The matrix to world coordinates must have {len(shape) + 1} rows and columns.")
+    for name, image in images.items():
+        if tuple(image.shape) != shape:
+            raise ImageShapeError(
+                f"'{name}' has the shape {tuple(image.shape)}, the labels {shape}: "
+                "choose an image of the same size, or the part of it that was labelled."
+            )
+        if np.dtype(image.dtype).kind not in "buif":
+            raise ImageShapeError(f"'{name}' has pixels of type {image.dtype}: convert them to real numbers.")
+    planes = int(np.prod(shape[:-2]))
+    if maps is not None and maps.shape != (planes, 3, *shape[-2:]):
+        raise ImageShapeError(f"Maps of shape {maps.shape} do not belong to labels of shape {shape}.")
+
+
+def _empty_plane(
+    images: Mapping[str, AnyArray],
+    means: Mapping[str, AnyArray],
+    maps: NDArray[np.uint8] | None,
+    geometry: _Geometry,
+) -> _Plane:
+    """Return a plane without pixels: it gives all columns, also where labels have no planes."""
+    nothing = np.zeros((0, 0))
+    plane_maps = None if maps is None else np.zeros((3, 0, 0), np.uint8)
+    return _Plane(
+        (0,) * (len(geometry.axes) - 2),
+        nothing.astype(np.int64),
+        dict.fromkeys(images, nothing),
+        dict.fromkeys(means, nothing),
+        plane_maps,
+    )
+
+
+def _read_ids(labels: AnyArray, index: tuple[int, ...]) -> NDArray[np.int64]:
+    """Read the ids of one plane; some programs store them as floating point."""
+    stored = np.asarray(labels[index])
+    if stored.dtype.kind not in "buif":
+        raise ImageShapeError(f"Labels of type {stored.dtype} are no ids of nuclei: save them as whole numbers.")
+    ids = stored.astype(np.int64, copy=False)
+    if stored.dtype.kind == "f" and not np.array_equal(ids, stored):
+        raise ImageShapeError("The labels hold fractions, so they are no ids of nuclei: is this an image?")
+    return ids
+
+
+def _columns(plane: _Plane, geometry: _Geometry, progress: Progress) -> Columns:
+    """Measure one plane."""
+    nuclei = PlaneNuclei(plane.ids)
+    positions = np.empty((len(geometry.axes), len(nuclei.ids)))
+    positions[:-2] = np.reshape(plane.index, (-1, 1))
+    positions[-2:] = nuclei.centroids
+    positions += np.reshape(geometry.origin, (-1, 1))
+    physical_areas = nuclei.areas * geometry.pixel_area
+    columns: Columns = {"label": nuclei.ids}
+    columns |= dict(zip(geometry.names, positions[:-2].astype(np.int64), strict=False))
+    columns |= {"area_px": nuclei.areas, "area_um2": physical_areas}
+    columns |= {"diameter_px": _diameters(nuclei.areas), "diameter_um": _diameters(physical_areas)}
+    columns |= {"centroid_y": positions[-2], "centroid_x": positions[-1]}
+    if geometry.world is not None:
+        world = geometry.world[:-1, :-1] @ positions + geometry.world[:-1, -1:]
+        columns |= {f"world_{name}": values for name, values in zip(geometry.names, world, strict=True)}
+    for name, image in plane.images.items():
+        columns |= _intensities(nuclei, name, np.asarray(image).ravel()[nuclei.pixels].astype(np.float64))
+    for name, image in plane.means.items():
+        column = f"{name}_mean"
+        columns[column] = _intensities(nuclei, name, np.asarray(image).ravel()[nuclei.pixels].astype(np.float64))[
+            column
+        ]
+    columns |= {"eccentricity": eccentricities(nuclei), "solidity": solidities(nuclei, progress)}
+    columns["touches_edge"] = touching_edge(nuclei)
+    if plane.maps is not None:
+        columns["confidence"] = _confidences(nuclei, plane.maps)
+    return columns
+
+
+def _diameters(areas: NDArray[Any]) -> NDArray[np.float64]:
+    """Diameters of the circles of these areas, in the areas' unit."""
+    return np.asarray(np.sqrt(4 / np.pi * areas), np.float64)
+
+
+def _intensities(nuclei: PlaneNuclei, name: str, values: NDArray[np.float64]) -> Columns:
+    """Summarise one value per pixel of a nucleus."""
+    finite = np.isfinite(values)
+    count = np.add.reduceat(finite, nuclei.starts, dtype=np.float64)
+    count[count == 0] = np.nan  # so that there is no sum either
+    values[~finite] = np.nan
+    total = np.add.reduceat(np.where(finite, values, 0.0), nuclei.starts) * (count / count)
+    return {
+        f"{name}_mean": total / count,
+        f"{name}_min": np.fmin.reduceat(values, nuclei.starts),
+        f"{name}_max": np.fmax.reduceat(values, nuclei.starts),
+        f"{name}_sum": total,
+    }
+
+
+def _confidences(nuclei: PlaneNuclei, maps: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Mean foreground × (1 − mean border, weighted towards the middle), as `measure` describes it."""
+    foreground, border = (maps[head].ravel()[nuclei.pixels] / 255.0 for head in (0, 1))
+    weights = np.maximum(1 - squared_radii(nuclei), 0)
+    return nuclei.mean(foreground) * (1 - nuclei.mean(weights * border) / nuclei.mean(weights))

@@ -1,0 +1,268 @@
+"""The dock *Batch segment folder*: many image files with one set of choices, and what came of each."""
+
+# Annotations are not deferred here: napari finds out by them that it has to give its viewer.
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QTimer, QUrl
+from qtpy.QtGui import QDesktopServices, QShowEvent
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QTabWidget, QVBoxLayout, QWidget
+
+from napari_unet_nuclei.core.errors import NucleiError
+from napari_unet_nuclei.core.folder.dry_run import Intention, Prospect
+from napari_unet_nuclei.core.folder.record import FileRecord
+from napari_unet_nuclei.core.folder.summary import REPORT, BatchReport
+from napari_unet_nuclei.gui.batch.choices import BatchChoices, recall, remember
+from napari_unet_nuclei.gui.batch.form import BatchForm
+from napari_unet_nuclei.gui.batch.job import Heard, look_job, open_job, preview_job, run_job
+from napari_unet_nuclei.gui.batch.layers import ShownFile, image_arguments, labels_arguments
+from napari_unet_nuclei.gui.batch.rows import FileRow
+from napari_unet_nuclei.gui.batch.table import BatchTable
+from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
+from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
+from napari_unet_nuclei.gui.viewer.dock import Dock
+from napari_unet_nuclei.gui.widgets.scroll_column import ScrollColumn
+from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
+
+if TYPE_CHECKING:
+    import napari
+    from napari.layers import Layer
+
+SETTINGS, IMAGES = range(2)
+"""Tabs, from the left."""
+
+SETTLING = 300
+"""Milliseconds without a change after which the images are looked at again."""
+
+CANCELLED = "Cancelled. Images that are done are kept: Segment all goes on from there."
+
+
+class BatchDock(Dock):
+    """Segments files and folders, lists what would be done before it is, and shows any result in the viewer.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+    """
+
+    tab_title = "Batch"
+
+    def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self._shown: BatchChoices | None = None
+        self._is_run = False
+        self._looked_at: list[Layer] = []
+        self.form = BatchForm()
+        self.table = BatchTable()
+        self.outcome_label = Sentence("Choose images first.", selectable=True)
+        self.detail_label = Sentence(selectable=True)
+        self.folder_button = QPushButton("Open folder")
+        self.report_button = QPushButton("Open report")
+        self.tabs = QTabWidget()
+        self.job_panel = JobPanel("Segment all", "Segment all images and write the results to the folder.")
+        self.job_panel.cancel_button.setToolTip(
+            "Stop. Images that are done are kept, and the next run goes on from there."
+        )
+        self._heard = Heard()
+        self._looking = LatestJob()
+        self._opening = LatestJob()
+        self._settling = QTimer(self)
+        self._settling.setSingleShot(True)
+        self._settling.setInterval(SETTLING)
+        self._lay_out()
+        self._connect()
+        self.form.setValue(recall())
+        self._note_change()
+
+    def _lay_out(self) -> None:
+        self.folder_button.setToolTip("Show the folder with the results.")
+        self.report_button.setToolTip("Show the report of the run in the browser.")
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.folder_button)
+        buttons.addWidget(self.report_button)
+        page = QWidget()
+        column = QVBoxLayout(page)
+        column.setContentsMargins(4, 8, 4, 4)
+        column.addWidget(self.outcome_label)
+        column.addWidget(self.table, stretch=1)
+        column.addWidget(self.detail_label)
+        column.addLayout(buttons)
+        self.tabs.addTab(ScrollColumn(self.form), "Settings")
+        self.tabs.addTab(page, "Images")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.addWidget(self.tabs, stretch=1)
+        layout.addWidget(self.job_panel)
+
+    def _connect(self) -> None:
+        self.form.changed.connect(self._note_change)
+        self._settling.timeout.connect(self._look)
+        self._looking.succeeded.connect(self._show_prospects)
+        self._looking.failed.connect(self._show_look_error)
+        self._heard.record.connect(self._show_record)
+        self.job_panel.run_clicked.connect(self.run)
+        self.job_panel.running_changed.connect(self._show_running)
+        self.table.wanted.connect(self._show_file)
+        self.table.chosen.connect(self._show_detail)
+        self._opening.succeeded.connect(self._add_layers)
+        self._opening.failed.connect(self.job_panel.show_error)
+        self.folder_button.clicked.connect(self._open_folder)
+        self.report_button.clicked.connect(self._open_report)
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Look again what there is: files and models come and go while a dock is hidden."""
+        self.form.model_picker.refresh()
+        self._note_change()
+        super().showEvent(event)
+
+    def run(self) -> None:
+        """Segment what is chosen."""
+        try:
+            choices = self.form.choices()
+        except NucleiError as error:
+            self.job_panel.show_error(error)
+            return
+        remember(choices)
+        self._settling.stop()
+        self._looking.cancel()
+        self._shown = choices
+        self._is_run = True
+        self.tabs.setCurrentIndex(IMAGES)
+        self.outcome_label.setText("Segmenting…")
+        title = f"Segmenting {Path(choices.given[0]).name}"
+        self.job_panel.run_job(run_job(choices, self._heard), self._show_report, title=title, cancelled=CANCELLED)
+
+    def _note_change(self) -> None:
+        """Wait until the user has stopped changing things, then look at the images again."""
+        self._refresh()
+        if not self.job_panel.is_running:
+            self._settling.start()
+
+    def _look(self) -> None:
+        """Find out what a run would do."""
+        if self.form.problem():
+            self._looking.cancel()
+            self._show_prospects([])
+            return
+        self._shown = self.form.choices()
+        self.form.facts_label.setText("Looking at the images…")
+        self._looking.submit(look_job(self._shown))
+
+    def _show_prospects(self, prospects: list[Prospect]) -> None:
+        """Show what a run would do."""
+        self._is_run = False
+        self.table.show_prospects(prospects)
+        self.form.show_series(max((prospect.images for prospect in prospects), default=1))
+        self.detail_label.clear()
+        counts = Counter(prospect.intention for prospect in prospects)
+        told: dict[Intention, str] = {"segment": "to segment", "skip": "done before", "fail": "cannot be used"}
+        parts = [f"{counts[intention]:,} {text}" for intention, text in told.items() if counts[intention]]
+        summary = f"{_images(len(prospects))}: {', '.join(parts)}." if prospects else ""
+        why = " See the tab Images." if counts["fail"] else ""
+        self.form.facts_label.setText(f"⚠ {summary}{why}" if why else summary)
+        self.outcome_label.setText(summary or "Choose images first.")
+        self._refresh()
+
+    def _show_look_error(self, error: Exception) -> None:
+        """Show why nothing can be found out: most often there is no image."""
+        self._show_prospects([])
+        if isinstance(error, NucleiError):
+            self.form.facts_label.setText(f"⚠ {error}")
+            self.outcome_label.setText(f"⚠ {error}")
+        else:
+            self.job_panel.show_error(error)
+
+    def _show_record(self, record: FileRecord) -> None:
+        self.table.show_record(record)
+        self.outcome_label.setText(self._outcome())
+        self.folder_button.setEnabled(True)
+
+    def _outcome(self) -> str:
+        """Say how a run stands."""
+        records = [row.record for row in self.table.images.rows if row.record is not None]
+        failed = sum(bool(record.error) for record in records)
+        nuclei = sum(record.nuclei for record in records)
+        doubtful = sum(record.urgency == 1 for record in records)
+        parts = [f"{_images(len(records) - failed)} done", f"{nuclei:,} nuclei"]
+        parts += [f"{failed:,} failed"] if failed else []
+        parts += [f"{doubtful:,} worth a look (⚠)"] if doubtful else []
+        return ", ".join(parts) + "."
+
+    def _show_report(self, report: BatchReport) -> None:
+        """Show how the run went."""
+        failed = f" {len(report.failed)} of {len(report.records)} failed: they say why." if report.failed else ""
+        for record in report.doubtful:  # some of which only the comparison with all others has shown
+            self.table.show_record(record)
+        self.outcome_label.setText(self._outcome())
+        self.table.images.put_worst_first()
+        devices = sorted({record.device for record in report.succeeded if not record.skipped})
+        if devices:
+            self.form.device_picker.show_used(devices[0])
+        self.job_panel.show_status(f"Done.{failed} Results are in {report.out}.")
+
+    def _show_running(self, running: bool) -> None:
+        self.table.images.set_running(running)
+        self._refresh()
+
+    def _show_detail(self, row: FileRow) -> None:
+        self.detail_label.setText(row.tooltip)
+
+    def _show_file(self, row: FileRow) -> None:
+        """Show an image with its labels: those that were written, or else a preview."""
+        choices = self._shown
+        if choices is None:
+            return
+        image = Path(row.prospect.image)
+        if row.result is not None:
+            self._opening.submit(open_job(choices, row.result))  # beside a run, if there is one
+        else:
+            self.job_panel.run_job(preview_job(choices, image), self._add_layers, title=f"Segmenting {image.name}")
+
+    def _add_layers(self, shown: ShownFile) -> None:
+        """Add an image and its labels to the viewer, in front of those that were looked at before."""
+        assert self._shown is not None, "only what is in the table is shown"
+        for layer in self._looked_at:
+            layer.visible = False
+        arrays: tuple[Any, Any] = (shown.file.array, shown.labels)
+        if shown.levels:
+            arrays = (_levels(shown.images), _levels(shown.levels))
+        image = self._viewer.add_image(arrays[0], **image_arguments(shown.file, self._shown.template))
+        labels = self._viewer.add_labels(arrays[1], **labels_arguments(shown))
+        self._looked_at = [*(image if isinstance(image, list) else [image]), labels]
+        self._viewer.layers.selection = {labels}
+        self._viewer.reset_view()
+        if not self.job_panel.is_running:
+            self.job_panel.show_status(f"{shown.file.path.name} and its labels are shown.")
+
+    def _open_folder(self) -> None:
+        if self._shown is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._shown.folder)))
+
+    def _open_report(self) -> None:
+        if self._shown is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._shown.folder / REPORT)))
+
+    def _refresh(self) -> None:
+        """Enable what can be done now, and say of the rest why not."""
+        running = self.job_panel.is_running
+        self.job_panel.set_problem(self.form.problem())
+        rows = self.table.images.rows
+        self.tabs.setTabText(IMAGES, f"Images ({len(rows):,})" if rows else "Images")
+        to_do = sum(row.prospect.intention == "segment" for row in rows) if not self._is_run else 0
+        self.job_panel.run_button.setText(f"Segment {_images(to_do)}" if to_do else "Segment all")
+        self.form.setEnabled(not running)
+        folder = self._shown.folder if self._shown is not None else None
+        self.folder_button.setEnabled(folder is not None and folder.is_dir())
+        self.report_button.setEnabled(folder is not None and (folder / REPORT).is_file())
+
+
+def _levels(levels: tuple[Any, ...]) -> Any:
+    """A pyramid as napari takes it, or the only level."""
+    return list(levels) if len(levels) > 1 else levels[0]
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count:,} images"

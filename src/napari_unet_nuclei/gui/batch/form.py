@@ -1,0 +1,298 @@
+"""Everything that is told before a run over many files: images, model and size, and what is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QGridLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible
+
+from napari_unet_nuclei.core.errors import NucleiError, SettingsError
+from napari_unet_nuclei.core.image.io.find import IMAGE_SUFFIXES
+from napari_unet_nuclei.core.segment.projection import PROJECTION_HELP
+from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
+from napari_unet_nuclei.gui.batch.choices import LIST_SUFFIX, SINGLE, STACKS, BatchChoices
+from napari_unet_nuclei.gui.models.picker import DevicePicker, ModelPicker
+from napari_unet_nuclei.gui.settings.settings_form import SettingsForm
+from napari_unet_nuclei.gui.widgets.path_edit import PathEdit
+from napari_unet_nuclei.gui.widgets.titled import titled
+from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
+
+SIZE = ("kind", "channel", "diameter")
+ADVANCED = ("foreground", "split", "min_size", "score", "flips", "tile")
+"""Settings that are folded away."""
+
+LABELS_TITLES = {"tif": "TIFF", "ome.tif": "OME-TIFF", "ome.zarr": "OME-Zarr"}
+SWITCHES = {
+    "table": "Table per image",
+    "joint_table": "One table of all",
+    "rois": "ImageJ ROIs",
+    "geojson": "QuPath GeoJSON",
+    "overlay": "Overlay pictures",
+    "parquet": "Parquet tables",
+}
+"""What can be written beside the labels, two in a row."""
+
+RESULTS = "nuclei"
+"""Folder among the images that is proposed for the results."""
+
+
+class BatchForm(QWidget):
+    """The controls of `BatchChoices`."""
+
+    changed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._make_images()
+        self.model_picker = ModelPicker()
+        self.device_picker = DevicePicker()
+        self.size_form = SettingsForm(SegmentSettings, SIZE)
+        self.advanced_form = SettingsForm(SegmentSettings, ADVANCED)
+        self.scheduler = _line(
+            "none: this computer",
+            "Address of a Dask scheduler that runs, e.g. tcp://host:8786, whose workers do the work.\n"
+            "Whoever reaches a scheduler can run programs on its workers: see the documentation.",
+        )
+        self.workers = _number(256, "Share the work among so many processes here; needs the extra 'distributed'.")
+        self.workers.setSpecialValueText("none")
+        self.out = PathEdit("a folder for the results", "Folder that labels, tables and the report are written to.")
+        self.out.add_button("Folder…", "Choose a folder for the results.", self._ask_out)
+        self.labels = QComboBox()
+        for value, title in LABELS_TITLES.items():
+            self.labels.addItem(title, value)
+        self.labels.setToolTip(_help("labels"))
+        self.switches = {name: self._switch(name, title) for name, title in SWITCHES.items()}
+        self.overwrite = self._switch("overwrite", "Do again what is done already")
+        self._proposed = ""
+        self._lay_out()
+        self._connect()
+        self._show_plane()
+        self.show_series(1)
+
+    def _make_images(self) -> None:
+        """Make the controls that say which images, and how they are read."""
+        self.images = PathEdit(
+            "a folder, files, a list, or a pattern: day*/*.tif",
+            "Images to segment: a folder, files, a pattern, or a text file with one of these on every line.\n"
+            "They can be dropped here as well.\n"
+            f"Images end in {', '.join(sorted(IMAGE_SUFFIXES))}, or are OME-Zarr folders.",
+        )
+        self.images.add_button("Folder…", "Choose a folder of images.", self._ask_folder)
+        self.images.add_button("Files…", "Choose image files.", self._ask_files)
+        self.recursive = self._switch("recursive", "and in folders within folders")
+        self.stacks = QComboBox()
+        self.stacks.addItems(list(STACKS))
+        self.stacks.setToolTip(f"{PROJECTION_HELP}\nOr one plane: of stacks with several axes, say along which.")
+        self.plane = _number(99_999, "Which plane, or time point, of every stack; counted from 0.")
+        self.series = _number(9999, "Which image of every file, of those that hold several; counted from 0.")
+        self.axes = _line(
+            "as the files say",
+            "What the axes are where files tell it wrong, one letter each: "
+            "T time, Z depth, C channel, Y rows, X columns, e.g. TZCYX.",
+        )
+        self.facts_label = Sentence()
+
+    def _switch(self, name: str, title: str) -> QCheckBox:
+        box = QCheckBox(title)
+        box.setToolTip(_help(name))
+        box.setChecked(bool(BatchSettings.model_fields[name].default))
+        box.toggled.connect(self.changed)
+        return box
+
+    def _lay_out(self) -> None:
+        stacks = QHBoxLayout()
+        stacks.addWidget(self.stacks, stretch=1)
+        stacks.addWidget(self.plane)
+        advanced = QCollapsible("More settings", expandedIcon="▾", collapsedIcon="▸")
+        advanced.addWidget(self.advanced_form)
+        advanced.addWidget(_rows(("Axes", self.axes), ("Scheduler", self.scheduler), ("Workers", self.workers)))
+        folded = advanced.layout()
+        assert folded is not None, "a collapsible has one"
+        folded.setContentsMargins(0, 0, 0, 0)
+        advanced.toggleButton().setToolTip("Thresholds, and settings that seldom need a change.")
+        switches = QGridLayout()
+        for number, box in enumerate(self.switches.values()):
+            switches.addWidget(box, number // 2, number % 2)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        images = _rows(("", self.images), ("", self.recursive), ("Stacks", stacks), ("Series", self.series))
+        self._images_box = images
+        layout.addWidget(titled("Images", images, self.facts_label))
+        model = _rows(("Model", self.model_picker), ("Device", self.device_picker))
+        layout.addWidget(titled("Nuclei", model, self.size_form, advanced))
+        results = _rows(("Folder", self.out), ("Labels", self.labels), ("", switches), ("", self.overwrite))
+        layout.addWidget(titled("Results", results))
+
+    def _connect(self) -> None:
+        self.images.changed.connect(self._propose_out)
+        self.stacks.currentIndexChanged.connect(self._show_plane)
+        for signal in (
+            self.images.changed,
+            self.stacks.currentIndexChanged,
+            self.plane.valueChanged,
+            self.series.valueChanged,
+            self.axes.textChanged,
+            self.scheduler.textChanged,
+            self.workers.valueChanged,
+            self.model_picker.valueChanged,
+            self.device_picker.valueChanged,
+            self.size_form.valueChanged,
+            self.advanced_form.valueChanged,
+            self.out.changed,
+            self.labels.currentIndexChanged,
+        ):
+            signal.connect(self.changed)
+
+    def problem(self) -> str:
+        """Say why nothing can be run now; empty where it can."""
+        if not self.images.value():
+            return "Choose a folder of images, or files."
+        if not self.out.value():
+            return "Choose a folder for the results."
+        if not self.model_picker.has_models:
+            return "No model is installed: install the package again, or import a model file."
+        try:
+            self.choices()
+        except NucleiError as error:
+            return str(error)
+        return ""
+
+    def choices(self) -> BatchChoices:
+        """Return what was chosen.
+
+        Raises
+        ------
+        SettingsError
+            If a value cannot be used.
+        """
+        size = self.size_form.value()
+        settings: SegmentSettings = self.advanced_form.value().changed(
+            **{name: getattr(size, name) for name in ("kind", "channel", "diameter", "diameter_unit")},
+            channel_auto=size.channel_auto,
+            diameter_auto=size.diameter_auto,
+            device=self.device_picker.value(),
+        )
+        axes = self.axes.text().strip().upper()
+        if axes and not {"Y", "X"} <= set(axes) <= set("TZCYXSQ"):
+            raise SettingsError(f"Axes '{axes}': give one letter each of T, Z, C, Y, X, with Y and X among them.")
+        if self.scheduler.text().strip() and self.workers.value():
+            raise SettingsError("Give the address of a scheduler, or a number of workers, not both.")
+        switches = {name: box.isChecked() for name, box in self.switches.items()}
+        batch = BatchSettings(
+            recursive=self.recursive.isChecked(),
+            labels=self.labels.currentData(),
+            overwrite=self.overwrite.isChecked(),
+            **switches,
+        )
+        return BatchChoices(
+            images=self.images.value(),
+            out=self.out.value(),
+            model=self.model_picker.value(),
+            stacks=self.stacks.currentText(),
+            plane=self.plane.value(),
+            series=self.series.value(),
+            axes=axes,
+            scheduler=self.scheduler.text().strip(),
+            workers=self.workers.value(),
+            settings=settings,
+            batch=batch,
+        )
+
+    def setValue(self, choices: BatchChoices) -> None:
+        """Show what was chosen before."""
+        self.images.setValue(choices.images)
+        self.out.setValue(choices.out)
+        self.model_picker.setValue(choices.model)
+        self.device_picker.setValue(choices.settings.device)
+        self.stacks.setCurrentText(choices.stacks)
+        self.plane.setValue(choices.plane)
+        self.series.setValue(choices.series)
+        self.axes.setText(choices.axes)
+        self.scheduler.setText(choices.scheduler)
+        self.workers.setValue(choices.workers)
+        self.size_form.setValue(choices.settings)
+        self.advanced_form.setValue(choices.settings)
+        self.labels.setCurrentIndex(max(self.labels.findData(choices.batch.labels), 0))
+        for name, box in {**self.switches, "recursive": self.recursive, "overwrite": self.overwrite}.items():
+            box.setChecked(bool(getattr(choices.batch, name)))
+
+    def show_series(self, count: int) -> None:
+        """Offer to choose among the images of a file where any holds several."""
+        self.series.setSuffix(f"  of {count}, from 0" if count > 1 else "")
+        rows = self._images_box.layout()
+        assert isinstance(rows, QFormLayout), "as it was laid out"
+        rows.setRowVisible(self.series, count > 1 or self.series.value() > 0)
+
+    def _show_plane(self) -> None:
+        self.plane.setVisible(self.stacks.currentText() in SINGLE)
+
+    def _propose_out(self) -> None:
+        """Propose a folder beside the images, until the user has named another one."""
+        first = self.images.value().split(";")[0].strip()
+        if not first or self.out.value() != self._proposed:
+            return
+        path = Path(first).expanduser()
+        self._proposed = str((path if path.is_dir() else path.parent) / RESULTS)
+        self.out.setValue(self._proposed)
+
+    def _ask_folder(self) -> list[str]:
+        return [QFileDialog.getExistingDirectory(self, "Folder of images", self._start())]
+
+    def _ask_files(self) -> list[str]:
+        kinds = f"Images ({' '.join(f'*{suffix}' for suffix in sorted(IMAGE_SUFFIXES))})"
+        kinds += f";;Lists of paths (*{LIST_SUFFIX});;All files (*)"
+        chosen, _ = QFileDialog.getOpenFileNames(self, "Images", self._start(), kinds)
+        return list(chosen)
+
+    def _ask_out(self) -> list[str]:
+        return [QFileDialog.getExistingDirectory(self, "Folder for the results", self.out.value() or self._start())]
+
+    def _start(self) -> str:
+        """Where a dialog begins."""
+        return self.images.value().split(";")[0].strip()
+
+
+def _number(largest: int, tooltip: str) -> QSpinBox:
+    box = QSpinBox()
+    box.setRange(0, largest)
+    box.setToolTip(tooltip)
+    return box
+
+
+def _line(placeholder: str, tooltip: str) -> QLineEdit:
+    edit = QLineEdit()
+    edit.setPlaceholderText(placeholder)
+    edit.setToolTip(tooltip)
+    return edit
+
+
+def _help(name: str) -> str:
+    return str(BatchSettings.model_fields[name].description)
+
+
+def _rows(*rows: tuple[str, QWidget | QHBoxLayout | QGridLayout]) -> QWidget:
+    """Return controls one below the other, with titles where they have one."""
+    widget = QWidget()
+    layout = QFormLayout(widget)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    for title, control in rows:
+        if title:
+            layout.addRow(title, control)
+        else:
+            layout.addRow(control)
+    return widget

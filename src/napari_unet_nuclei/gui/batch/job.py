@@ -1,0 +1,115 @@
+"""What the dock *Batch segment folder* has done in threads; PyTorch is loaded here and nowhere else in the dock."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+from qtpy.QtCore import QObject, Signal
+
+from napari_unet_nuclei.core.executors.cluster import executor_for
+from napari_unet_nuclei.core.folder.dry_run import Prospect, look_ahead
+from napari_unet_nuclei.core.folder.large_image import BlockSettings, takes_blocks
+from napari_unet_nuclei.core.folder.plan import plan_files
+from napari_unet_nuclei.core.folder.record import FileRecord
+from napari_unet_nuclei.core.folder.summary import BatchReport
+from napari_unet_nuclei.core.image.io.image_file import ImageFile
+from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr, read_ome_zarr
+from napari_unet_nuclei.core.image.io.read import read_image
+from napari_unet_nuclei.core.progress import Advanced, Progress
+from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
+from napari_unet_nuclei.core.segment.template import RequestTemplate
+from napari_unet_nuclei.core.types import Region
+from napari_unet_nuclei.gui.batch.choices import BatchChoices
+from napari_unet_nuclei.gui.batch.layers import ShownFile
+
+PREVIEW_SIDE = 2048
+"""Pixels of a large image that a preview segments."""
+
+
+class Heard(QObject):
+    """Carries what a run says of its images into the window's thread."""
+
+    record = Signal(object)
+    """`FileRecord` of an image that is done or has failed."""
+
+
+def look_job(choices: BatchChoices) -> Callable[[Progress], list[Prospect]]:
+    """Return the job that tells what a run would do."""
+
+    def job(progress: Progress) -> list[Prospect]:
+        plan = plan_files(choices.paths(), choices.folder, choices.batch.recursive, choices.batch.labels)
+        return look_ahead(plan, choices.template, choices.batch, progress)
+
+    return job
+
+
+def run_job(choices: BatchChoices, heard: Heard) -> Callable[[Progress], BatchReport]:
+    """Return the job that does the run."""
+
+    def job(progress: Progress) -> BatchReport:
+        _prepare(progress)
+        from napari_unet_nuclei.core.folder.run import segment_files  # imports what draws the report
+
+        with executor_for(choices.scheduler, choices.workers) as executor:
+            return segment_files(
+                choices.paths(),
+                choices.folder,
+                choices.template,
+                progress,
+                batch=choices.batch,
+                blocks=BlockSettings(executor=executor),
+                on_record=heard.record.emit,
+            )
+
+    return job
+
+
+def preview_job(choices: BatchChoices, image: Path) -> Callable[[Progress], ShownFile]:
+    """Return the job that segments one image as a run would, and writes nothing; of a large one the middle."""
+
+    def job(progress: Progress) -> ShownFile:
+        _prepare(progress)
+        from napari_unet_nuclei.core.folder.one_image import find_nuclei
+
+        file = read_image(image, choices.template.series)
+        template = replace(choices.template, region=_preview_region(file, choices.template))
+        found = find_nuclei(file, template, progress)
+        result = found.result
+        return ShownFile(file, result.labels, result.axes, result.origin, found.table, dict(found.provenance))
+
+    return job
+
+
+def _preview_region(file: ImageFile, template: RequestTemplate) -> Region | None:
+    """All of a plane, or of one that is segmented block by block its middle."""
+    if not takes_blocks(file.path, template):
+        return None
+    height, width = file.source(template.axes).plane_shape
+    y, x = (max(size - PREVIEW_SIDE, 0) // 2 for size in (height, width))
+    return y, min(y + PREVIEW_SIDE, height), x, min(x + PREVIEW_SIDE, width)
+
+
+def open_job(choices: BatchChoices, record: FileRecord) -> Callable[[Progress], ShownFile]:
+    """Return the job that reads an image and the labels and table that a run wrote for it."""
+
+    def job(progress: Progress) -> ShownFile:
+        progress.report(Advanced(0.0, f"opening {Path(record.image).name}"))
+        file = read_image(Path(record.image), choices.template.series)
+        labels = read_image(Path(record.labels))
+        table = pd.read_csv(record.table)
+        origin = record.origin or (0,) * len(labels.axes)
+        if labels.array.size > CACHED_PIXELS:  # left on disk, with all levels
+            levels = read_ome_zarr(labels.path).levels if is_ome_zarr(labels.path) else (labels.array,)
+            images = read_ome_zarr(file.path).levels if is_ome_zarr(file.path) else (file.array,)
+            return ShownFile(file, labels.array, labels.axes, origin, table, images=images, levels=levels)
+        return ShownFile(file, labels.array[...], labels.axes, origin, table)
+
+    return job
+
+
+def _prepare(progress: Progress) -> None:
+    progress.report(Advanced(0.0, "Preparing…" if "torch" in sys.modules else "Loading PyTorch…"))

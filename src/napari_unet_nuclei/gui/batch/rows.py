@@ -1,0 +1,101 @@
+"""One image of a run as a row of a table: how it would be read, then what came of it, in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from napari_unet_nuclei.core.folder.dry_run import Prospect
+from napari_unet_nuclei.core.folder.record import FileRecord, without_path
+from napari_unet_nuclei.core.segment.remedy import KIND_NAMES, in_words
+
+SHOW, PREVIEW = "Show", "Preview"
+"""What a click on a row does."""
+
+
+@dataclass(frozen=True)
+class FileRow:
+    """One image in the table.
+
+    Attributes
+    ----------
+    prospect : Prospect
+        How it would be read.
+    record : FileRecord or None
+        What came of it; None before a run.
+    """
+
+    prospect: Prospect
+    record: FileRecord | None = None
+
+    @property
+    def result(self) -> FileRecord | None:
+        """What this run, or an earlier one, has found; None where there is no result."""
+        record = self.record or self.prospect.record
+        return record if record is not None and not record.error else None
+
+    @property
+    def action(self) -> str:
+        """What a click does."""
+        if self.result is not None:
+            return SHOW
+        return "" if self.is_failed else PREVIEW
+
+    @property
+    def is_failed(self) -> bool:
+        """True where the image could not be segmented, or will not be."""
+        return bool(self.record.error) if self.record is not None else self.prospect.intention == "fail"
+
+    @property
+    def urgency(self) -> int:
+        """2 where the image has no result and will have none, 1 where its result is doubtful, else 0."""
+        return 2 if self.is_failed else self.result.urgency if self.result is not None else 0
+
+    @property
+    def state(self) -> str:
+        """How it stands with the image, in one line."""
+        if self.record is not None:
+            return _record_state(self.record)
+        prospect = self.prospect
+        if prospect.intention == "fail":
+            return f"✗ {without_path(prospect.message, prospect.image)}"
+        doubt = f"⚠ {in_words(self.result.warning)} · " if self.result is not None and self.result.warnings else ""
+        done = f"{doubt}done before · " if prospect.intention == "skip" else ""
+        several = f"one of {prospect.images} · " if prospect.images > 1 else ""
+        return f"{done}{several}{prospect.axes} · {prospect.dtype} · {_size(prospect.bytes)}"
+
+    @property
+    def tooltip(self) -> str:
+        """All that is known, in several lines."""
+        prospect = self.prospect
+        size = f"pixel size {prospect.pixel_size} µm" if prospect.pixel_size else ""
+        planes = f"{prospect.planes} planes" if prospect.planes > 1 else ""
+        channel = f"channel {prospect.channel}" if prospect.channel else ""
+        result = self.result
+        kind = result.kind if result is not None else prospect.kind
+        several = f"one of {prospect.images} images in the file" if prospect.images > 1 else ""
+        facts = (prospect.axes, prospect.dtype, size, planes, channel, KIND_NAMES.get(kind, ""), several)
+        read = " · ".join(filter(None, facts))
+        said = self.record.message if self.record is not None else prospect.message
+        warning = f"⚠ {in_words(result.warning)}" if result is not None and result.warnings else ""
+        return "\n".join(filter(None, (prospect.image, read, warning, without_path(said, prospect.image))))
+
+
+def _record_state(record: FileRecord) -> str:
+    if record.error:
+        return f"✗ {without_path(record.error, record.image)}"
+    took = "done before" if record.skipped else f"✓ {record.seconds:.1f} s"
+    warning = f"⚠ {in_words(record.warning)}" if record.warnings else ""
+    return " · ".join(filter(None, (warning, took, record.message)))
+
+
+def _size(count: int) -> str:
+    """Say how large a file is.
+
+    Examples
+    --------
+    >>> _size(21_300), _size(21_300_000), _size(2_130_000_000)
+    ('21 kB', '21.3 MB', '2.13 GB')
+    """
+    if count < 1e6:
+        return f"{count / 1e3:.0f} kB"
+    return f"{count / 1e6:.1f} MB" if count < 1e9 else f"{count / 1e9:.2f} GB"

@@ -1,0 +1,1 @@
+"""The *Correct nuclei* dock."""

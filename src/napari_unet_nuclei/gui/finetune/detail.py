@@ -1,0 +1,135 @@
+"""The chosen row of corrected labels: which layers, which plane, and what of it was reviewed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from napari.layers import Image, Labels, Layer
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QHBoxLayout, QLabel, QPushButton, QWidget
+
+from napari_unet_nuclei.core.errors import NucleiError
+from napari_unet_nuclei.gui.finetune.rows import Plane, Row, find_plane, image_for
+from napari_unet_nuclei.gui.viewer.reviewed_layer import add_reviewed_layer, is_plane_reviewed, mark_plane
+from napari_unet_nuclei.gui.widgets.choice_box import choice_box
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+DRAWING = "add_polygon"
+"""Mode of a shapes layer in which a region is drawn."""
+
+
+class RowDetail(QWidget):
+    """Shows one row and lets the user change it.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    """
+
+    row_changed = Signal(object)
+    """The user wants this `Row` in place of the one that is shown."""
+
+    def __init__(self, viewer: Viewer, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._row = Row(None, None)
+        self._plane: Plane | None = None
+        self.labels_box = choice_box("The labels layer with the corrected nuclei.")
+        self.image_box = choice_box("The image layer that the labels belong to.")
+        self.plane_label = QLabel()
+        self.plane_button = QPushButton("Take shown plane")
+        self.plane_button.setToolTip("Learn from the plane that the viewer shows now, wherever the sliders go later.")
+        self.whole_box = QCheckBox("whole plane")
+        self.whole_box.setToolTip("Every nucleus of this plane is labelled as it should be: all of it can be trusted.")
+        self.draw_button = QPushButton("Draw region")
+        self.draw_button.setToolTip(
+            "Draw round what you corrected, in the layer 'Reviewed': click corner after corner, double-click to end.\n"
+            "What lies outside is never learnt from."
+        )
+        self._layout = QFormLayout(self)
+        self._lay_out()
+        self.labels_box.currentIndexChanged.connect(self._take_labels)
+        self.image_box.currentIndexChanged.connect(self._take_image)
+        self.plane_button.clicked.connect(self._take_plane)
+        self.whole_box.clicked.connect(self._mark)
+        self.draw_button.clicked.connect(self._draw)
+
+    def _lay_out(self) -> None:
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        self._plane_row = _side_by_side(self.plane_label, self.plane_button)
+        for text, widget in (
+            ("Labels", self.labels_box),
+            ("Image", self.image_box),
+            ("Plane", self._plane_row),
+            ("Reviewed", _side_by_side(self.whole_box, self.draw_button)),
+        ):
+            self._layout.addRow(text, widget)
+
+    def show_row(self, row: Row) -> None:
+        """Show a row."""
+        self._row = row
+        for box, kind, chosen in ((self.labels_box, Labels, row.labels), (self.image_box, Image, row.image)):
+            _offer(box, [layer for layer in reversed(self._viewer.layers) if isinstance(layer, kind)], chosen)
+        try:
+            self._plane = find_plane(row, self._viewer)
+        except NucleiError:
+            self._plane = None
+        plane = self._plane
+        stack = row.labels is not None and row.labels.ndim > 2
+        self._layout.setRowVisible(self._plane_row, stack)
+        position = plane.position if plane is not None else "none"
+        self.plane_label.setText(f"{position} (shown)" if row.plane is None else position)
+        for widget in (self.whole_box, self.draw_button):
+            widget.setEnabled(plane is not None)
+        marked = plane is not None and is_plane_reviewed(plane.corrected.layer, plane.index)
+        self.whole_box.setChecked(marked)
+
+    def _take_labels(self) -> None:
+        labels = self.labels_box.currentData()
+        self.row_changed.emit(Row(labels, image_for(self._viewer, labels) or self._row.image))
+
+    def _take_image(self) -> None:
+        self.row_changed.emit(replace(self._row, image=self.image_box.currentData()))
+
+    def _take_plane(self) -> None:
+        """Pin the plane that is shown."""
+        try:
+            shown = find_plane(replace(self._row, plane=None), self._viewer)
+        except NucleiError:
+            return  # the row says that no plane is shown
+        self.row_changed.emit(replace(self._row, plane=shown.index))
+
+    def _mark(self, whole: bool) -> None:
+        if self._plane is not None:
+            mark_plane(self._plane.corrected.layer, self._plane.index, reviewed=whole)
+
+    def _draw(self) -> None:
+        """Make the layer *Reviewed* ready to be drawn in."""
+        if self._plane is None:
+            return
+        layer = add_reviewed_layer(self._viewer, self._plane.corrected.layer)
+        self._viewer.layers.selection.active = layer
+        layer.mode = DRAWING
+
+
+def _offer(box: QComboBox, layers: list[Layer], chosen: Layer | None) -> None:
+    """List layers and choose one of them, or none; nobody is told."""
+    box.blockSignals(True)
+    box.clear()
+    for layer in layers:
+        box.addItem(layer.name, layer)
+    box.setCurrentIndex(next((number for number, layer in enumerate(layers) if layer == chosen), -1))
+    box.blockSignals(False)
+
+
+def _side_by_side(*widgets: QWidget) -> QWidget:
+    row = QWidget()
+    layout = QHBoxLayout(row)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        layout.addWidget(widget, stretch=1)
+    return row

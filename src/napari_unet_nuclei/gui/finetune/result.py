@@ -1,0 +1,190 @@
+"""What came of a fine-tuning: which model is better, the figures, the nuclei that changed, and the decision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from qtpy.QtCore import Qt, QUrl, Signal
+from qtpy.QtGui import QDesktopServices
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QGridLayout,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QPushButton,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_unet_nuclei.core.finetune.undecided import Comparison, Undecided
+from napari_unet_nuclei.gui.widgets.confirm import is_sure
+from napari_unet_nuclei.gui.widgets.picture import PictureView
+from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
+
+SPARE = 4
+"""Pixels that themes draw round a table and do not tell of."""
+
+NONE_YET = "No new model waits for a decision. When one has been trained, it is compared with the old one here."
+
+
+class ResultPanel(QWidget):
+    """Shows a new model that waits for a decision."""
+
+    keep_clicked = Signal()
+    """The user wants to keep it, also where it is worse."""
+
+    discard_clicked = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.undecided: Undecided | None = None
+        self.title_label, self.sentence_label, self.facts_label = (Sentence(selectable=True) for _ in range(3))
+        self.sentence_label.setStyleSheet("font-weight: bold")
+        self.keep_button = QPushButton("Keep")
+        self.keep_button.setStyleSheet("font-weight: bold")
+        self.keep_button.setToolTip("Put the new model into every list of models. The old one stays as it is.")
+        self.discard_button = QPushButton("Discard")
+        self.discard_button.setToolTip("Delete the new model. The corrections stay.")
+        self.report_button = QPushButton("Full report…")
+        self.report_button.setToolTip("Open the report in a browser: figures, pictures and the course of the training.")
+        self.table = _FiguresTable()
+        self.changes_label = Sentence()
+        self._pictures = QVBoxLayout()
+        self._lay_out()
+        self.keep_button.clicked.connect(self._keep)
+        self.discard_button.clicked.connect(self.discard_clicked)
+        self.report_button.clicked.connect(self._open_report)
+        self.show_undecided(())
+
+    def _lay_out(self) -> None:
+        buttons = QHBoxLayout()
+        for button in (self.keep_button, self.discard_button, self.report_button):
+            buttons.addWidget(button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.title_label)
+        layout.addWidget(self.sentence_label)
+        layout.addLayout(buttons)
+        for widget in (self.table, self.facts_label, self.changes_label):
+            layout.addWidget(widget)
+        layout.addLayout(self._pictures)
+
+    def show_undecided(self, waiting: Iterable[Undecided]) -> None:
+        """Show the first of the models that wait."""
+        models = tuple(waiting)
+        self.undecided = models[0] if models else None
+        for widget in (self.sentence_label, self.table, self.facts_label, self.changes_label):
+            widget.setVisible(bool(models))
+        for button in (self.keep_button, self.discard_button, self.report_button):
+            button.setVisible(bool(models))
+        self._clear_pictures()
+        if self.undecided is None:
+            self.title_label.setText(NONE_YET)
+            return
+        result = self.undecided.result
+        more = f" {len(models) - 1} more wait after it." if len(models) > 1 else ""
+        self.title_label.setText(f"New model '{result.name}', from '{result.base}'.{more}")
+        self.sentence_label.setText(result.sentence)
+        self.table.show_comparisons(result.comparisons)
+        self.facts_label.setText("\n".join(f"{name}: {value}" for name, value in result.facts.items()))
+        self._show_changes(self.undecided)
+
+    def set_busy(self, busy: bool) -> None:
+        """Keep and discard nothing while something else runs."""
+        for button in (self.keep_button, self.discard_button):
+            button.setEnabled(not busy)
+
+    def _show_changes(self, undecided: Undecided) -> None:
+        """Show the nuclei that only one of the models finds."""
+        changed = undecided.result.changed
+        self.changes_label.setText(
+            "Nuclei that changed: as corrected, as the old model finds them, and the new one."
+            if changed
+            else "Both models find the same held-out nuclei."
+        )
+        for became, path in zip(changed, undecided.pictures, strict=True):
+            view = PictureView(became)
+            view.load(str(path))
+            row = QWidget()
+            grid = QGridLayout(row)
+            grid.setContentsMargins(0, 0, 0, 0)
+            grid.addWidget(QLabel(became), 0, 0)
+            grid.addWidget(view, 1, 0)
+            self._pictures.addWidget(row)
+
+    def _clear_pictures(self) -> None:
+        while self._pictures.count():
+            item = self._pictures.takeAt(0)
+            widget = item.widget() if item is not None else None
+            if widget is not None:
+                widget.deleteLater()
+
+    def _keep(self) -> None:
+        """Keep the model; ask first where it is worse."""
+        if self.undecided is not None and (not self.undecided.result.worse or self._is_sure(self.undecided)):
+            self.keep_clicked.emit()
+
+    def _is_sure(self, undecided: Undecided) -> bool:
+        result = undecided.result
+        text = f"'{result.name}' is worse than '{result.base}'. Keep it all the same?"
+        more = f"Worse on: {', '.join(result.worse).lower()}.\n{result.sentence}"
+        return is_sure(self, "Keep a worse model?", text, more, "Keep", warning=True)
+
+    def _open_report(self) -> None:
+        if self.undecided is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.undecided.report)))
+
+
+class _FiguresTable(QTableWidget):
+    """Figures of old and new model, with a heading for every set of nuclei."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(0, 3, parent)
+        self.setHorizontalHeaderLabels(["", "Old", "New"])
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setShowGrid(False)
+        for policy in (self.setVerticalScrollBarPolicy, self.setHorizontalScrollBarPolicy):
+            policy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        rows, columns = self.verticalHeader(), self.horizontalHeader()
+        assert rows is not None, "Qt makes both headers with the table"
+        assert columns is not None
+        rows.hide()
+        rows.setDefaultSectionSize(self.fontMetrics().height() + 4)
+        columns.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        columns.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self._rows, self._columns = rows, columns
+
+    def show_comparisons(self, comparisons: Iterable[Comparison]) -> None:
+        """Show figures."""
+        self.setRowCount(0)
+        self.clearSpans()
+        for number, comparison in enumerate(comparisons):
+            self._head(f"{comparison.title} ({comparison.nuclei})", bold=True)
+            if number:  # of the first one, the sentence above tells
+                self._head(comparison.outcome)
+            for row in comparison.rows:
+                self._add(row)
+        self.setFixedHeight(self._columns.sizeHint().height() + self._rows.length() + 2 * self.frameWidth() + SPARE)
+
+    def _head(self, text: str, *, bold: bool = False) -> None:
+        """Add a line over all columns."""
+        self._add((text, "", ""), bold=bold)
+        self.setSpan(self.rowCount() - 1, 0, 1, self.columnCount())
+
+    def _add(self, texts: tuple[str, str, str], *, bold: bool = False) -> None:
+        row = self.rowCount()
+        self.insertRow(row)
+        for column, text in enumerate(texts):
+            item = QTableWidgetItem(text)
+            font = item.font()
+            font.setBold(bold)
+            item.setFont(font)
+            item.setToolTip(text)
+            if column:
+                item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            self.setItem(row, column, item)

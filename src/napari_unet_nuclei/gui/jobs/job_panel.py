@@ -1,0 +1,211 @@
+"""Run, Finish and Cancel with a progress bar, the time left and a status line: the same under every dock."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection
+from typing import Any, TypeVar
+
+from napari.utils.notifications import notification_manager
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from napari_unet_nuclei.core.errors import NucleiError
+from napari_unet_nuclei.core.progress import Advanced, Event, Notice, Progress
+from napari_unet_nuclei.gui.jobs.time_left import TimeLeft
+from napari_unet_nuclei.gui.jobs.worker import Job, JobWorker, job_worker
+from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
+
+T = TypeVar("T")
+
+BAR_STEPS = 1000
+
+
+class JobPanel(QWidget):
+    """The foot of a dock: starts one job at a time and shows how it goes.
+
+    Parameters
+    ----------
+    run_text, run_tooltip : str
+        What the Run button says and explains.
+    can_finish : bool
+        Whether there is a Finish button, which ends the job early and keeps what is best so far.
+    """
+
+    run_clicked = Signal()
+    """The user wants to run; answer by calling `run_job`."""
+
+    reported = Signal(object)
+    """Every event of the running job."""
+
+    running_changed = Signal(bool)
+
+    def __init__(
+        self, run_text: str = "Run", run_tooltip: str = "", *, can_finish: bool = False, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._worker: JobWorker[Any] | None = None
+        self._problem = ""
+        self._status = ""
+        self._cancelled = ""
+        self._notices: list[str] = []
+        self._time_left = TimeLeft(time.monotonic)
+        self.run_button = QPushButton(run_text)
+        self.run_button.setToolTip(run_tooltip)
+        self.run_button.setStyleSheet("font-weight: bold; min-height: 24px")
+        self.finish_button = QPushButton("Finish")
+        self.finish_button.setToolTip("End early and keep the best so far.")
+        self.finish_button.setVisible(can_finish)
+        self.cancel_button = QPushButton("Cancel")
+        self.cancel_button.setToolTip("Stop and throw away what this run has done so far.")
+        self.progress_bar = QProgressBar()
+        self.progress_bar.setRange(0, BAR_STEPS)
+        self.progress_bar.setTextVisible(False)
+        self.status_label, self.notice_label = Sentence(selectable=True), Sentence(selectable=True)
+        self._lay_out()
+        self.run_button.clicked.connect(self.run_clicked)
+        self.finish_button.clicked.connect(self._finish)
+        self.cancel_button.clicked.connect(self.cancel)
+        self._refresh()
+
+    def _lay_out(self) -> None:
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.run_button, stretch=2)
+        buttons.addWidget(self.finish_button)
+        buttons.addWidget(self.cancel_button, stretch=1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(buttons)
+        for widget in (self.progress_bar, self.status_label, self.notice_label):
+            layout.addWidget(widget)
+
+    @property
+    def is_running(self) -> bool:
+        """True while a job runs."""
+        return self._worker is not None
+
+    def run_job(
+        self,
+        job: Callable[[Progress], T],
+        on_result: Callable[[T], None],
+        *,
+        title: str,
+        cancelled: str = "Cancelled: nothing was changed.",
+    ) -> None:
+        """Run a job in a thread; nothing happens while another one of this panel runs.
+
+        Parameters
+        ----------
+        job : callable
+            Takes a `Progress`; touches no viewer, layer or widget.
+        on_result : callable
+            Called in the window's thread with what the job returned, unless it was cancelled or failed. A method of
+            a widget is forgotten together with its widget; a function is called even when the dock was closed.
+        title : str
+            For napari's question before closing, e.g. "Segmenting DAPI".
+        cancelled : str
+            What to say when the user has cancelled it.
+        """
+        if self.is_running:
+            return
+        worker = job_worker(Job(title, job))
+        self._worker = worker
+        self._cancelled = cancelled
+        self._time_left = TimeLeft(time.monotonic)
+        self._notices = []
+        self.show_status("Starting…")
+        worker.reported.connect(self._show_event)
+        worker.returned.connect(self._show_done)
+        worker.returned.connect(on_result)
+        worker.aborted.connect(self._show_cancelled)
+        worker.errored.connect(self.show_error)
+        worker.warned.connect(_log_warning)
+        worker.finished.connect(self._end)
+        self._refresh()
+        self.running_changed.emit(True)
+        worker.start()
+
+    def cancel(self) -> None:
+        """Ask the running job to stop; it does so within one step."""
+        if self._worker is None or self._worker.abort_requested:
+            return
+        self._worker.quit()
+        self._worker.returned.disconnect()  # a result that is under way to this thread is no longer wanted
+        self.show_status("Cancelling…")
+
+    def set_problem(self, problem: str) -> None:
+        """Disable Run and say why, or with an empty text enable it."""
+        self._problem = problem
+        self._refresh()
+
+    def show_status(self, text: str) -> None:
+        """Show what is or was done."""
+        self._status = text
+        self._refresh()
+
+    def show_error(self, error: Exception) -> None:
+        """Show what a user can mend in the status line; what is a bug goes to napari as well."""
+        if isinstance(error, NucleiError):
+            self.show_status(f"⚠ {error}")
+            return
+        self.show_status(f"⚠ This is a bug in the plugin: {type(error).__name__}: {error}")
+        notification_manager.receive_error(type(error), error, error.__traceback__)
+
+    def withdraw(self, notices: Collection[str]) -> None:
+        """Take back notices that are shown elsewhere."""
+        self._notices = [notice for notice in self._notices if notice not in notices]
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Bring every control in line with what is known."""
+        running = self.is_running
+        blocked = bool(self._problem) and not running
+        self.run_button.setEnabled(not running and not blocked)
+        self.finish_button.setEnabled(running and not (self._worker and self._worker.finish_requested))
+        self.cancel_button.setEnabled(running and not (self._worker and self._worker.abort_requested))
+        self.progress_bar.setVisible(running)
+        self.status_label.setText(f"⚠ {self._problem}" if blocked else self._status)
+        self.status_label.setVisible(bool(self.status_label.text()))
+        self.notice_label.setText("\n".join(f"• {notice}" for notice in self._notices))
+        self.notice_label.setVisible(bool(self._notices))
+
+    def _show_event(self, event: Event) -> None:
+        """Show one event; reports that were under way when the user cancelled change nothing."""
+        if self._worker is None or self._worker.abort_requested:
+            return
+        if isinstance(event, Advanced):
+            self._time_left.advance(event.fraction)
+            self.progress_bar.setValue(round(BAR_STEPS * event.fraction))
+            left = self._time_left.text()
+            self.show_status(f"{event.message} · {left}" if left else event.message)
+        elif isinstance(event, Notice):
+            self._notices.append(event.message)
+            self._refresh()
+        self.reported.emit(event)
+
+    def _finish(self) -> None:
+        if self._worker is not None:
+            self._worker.finish()
+            self.show_status("Finishing…")
+
+    def _show_done(self, _result: object) -> None:
+        self.show_status("Done.")
+
+    def _show_cancelled(self) -> None:
+        self.show_status(self._cancelled)
+
+    def _end(self) -> None:
+        """Come to rest; a cancel that came too late for the job to notice is a cancel all the same."""
+        late_cancel = self._worker is not None and self._worker.abort_requested
+        self._worker = None
+        self.progress_bar.setValue(0)
+        self._refresh()
+        if late_cancel:
+            self._show_cancelled()
+        self.running_changed.emit(False)
+
+
+def _log_warning(warning: tuple[Any, ...]) -> None:
+    """Pass a Python warning of a job to the log: it speaks to developers, not to the person at the microscope."""
+    logging.getLogger(__name__).info("%s", warning[0])

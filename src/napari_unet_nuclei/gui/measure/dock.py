@@ -1,0 +1,223 @@
+"""The dock "Measure nuclei": a table of any labels in any images, from which one can go to each nucleus."""
+
+# No future import of annotations here: with it napari does not find the viewer parameter.
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Labels
+from qtpy.QtWidgets import QFileDialog, QFormLayout, QPushButton, QVBoxLayout
+
+from napari_unet_nuclei.core.errors import NucleiError
+from napari_unet_nuclei.core.image.io.write import write_table
+from napari_unet_nuclei.core.progress import Progress
+from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
+from napari_unet_nuclei.gui.viewer.dock import Dock
+from napari_unet_nuclei.gui.viewer.layer_checklist import LayerChecklist
+from napari_unet_nuclei.gui.viewer.layers import table_features
+from napari_unet_nuclei.gui.viewer.measure_request import MeasuredTable, MeasureRequest, ask, measure_layers
+from napari_unet_nuclei.gui.viewer.navigation import go_to, label_under, on_click, world_point
+from napari_unet_nuclei.gui.widgets.choice_box import choice_box
+from napari_unet_nuclei.gui.widgets.table_view import TableView
+from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
+
+if TYPE_CHECKING:
+    import napari
+
+
+class MeasureDock(Dock):
+    """Chooses labels and images, measures, and shows the table beside the viewer.
+
+    Parameters
+    ----------
+    napari_viewer : napari.viewer.Viewer
+    """
+
+    tab_title = "Measure"
+
+    def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self._measured: MeasuredTable | None = None
+        self.labels_picker = choice_box("Labels layer with the nuclei: segmented here, corrected by hand, or opened.")
+        self.images = LayerChecklist()
+        self.images.setToolTip("Image layers in which intensities are measured; sizes and shapes always are.")
+        self.hint = Sentence()
+        self.panel = JobPanel("Measure", "Make a table with a row per nucleus; the labels layer keeps it as features.")
+        self.table_view = TableView()
+        self.table_view.setToolTip("Click a row to go to its nucleus, a heading to sort, a nucleus to find its row.")
+        self.save_button = QPushButton("Save table…")
+        self.save_button.setToolTip("Write the table to a CSV file.")
+        self._lay_out()
+        self._connect()
+        self._list_layers()
+        self._show_table(None)
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow("Labels", self.labels_picker)
+        form.addRow("Measure in", self.images)
+        layout = QVBoxLayout(self)
+        layout.addLayout(form)
+        for widget in (self.hint, self.panel):
+            layout.addWidget(widget)
+        layout.addWidget(self.table_view, stretch=1)
+        empty_place = self.table_view.sizePolicy()
+        empty_place.setRetainSizeWhenHidden(True)  # else the form is pulled apart before there is a table
+        self.table_view.setSizePolicy(empty_place)
+        layout.addWidget(self.save_button)
+
+    def _connect(self) -> None:
+        events = self._viewer.layers.events
+        for event in (events.inserted, events.removed, events.reordered, events.renamed):
+            event.connect(self._list_layers)
+        self.labels_picker.currentIndexChanged.connect(self._choose_labels)
+        self.images.ticks_changed.connect(self._check)
+        self.panel.run_clicked.connect(self._measure)
+        self.table_view.row_selected.connect(self._go_to_selected)
+        self.save_button.clicked.connect(self._choose_file)
+        on_click(self._viewer, self._select_clicked)
+
+    def _list_layers(self) -> None:
+        """Offer the layers that there are; the latest labels first, and what was chosen stays chosen."""
+        chosen = self.labels_picker.currentData()
+        layers = [layer for layer in reversed(self._viewer.layers) if isinstance(layer, Labels)]
+        self.labels_picker.blockSignals(True)
+        self.labels_picker.clear()
+        for layer in layers:
+            self.labels_picker.addItem(layer.name, layer)
+        kept = next((row for row, layer in enumerate(layers) if layer == chosen), -1)
+        self.labels_picker.setCurrentIndex(max(kept, 0) if layers else -1)
+        self.labels_picker.blockSignals(False)
+        if kept < 0:
+            self.images.forget_ticks()
+        self._list_images()
+
+    def _choose_labels(self) -> None:
+        self.images.forget_ticks()
+        self._list_images()
+
+    def _list_images(self) -> None:
+        images = [layer for layer in reversed(self._viewer.layers) if isinstance(layer, Image)]
+        without_labels = self.labels_picker.count() == 0
+        self.images.set_layers([(image, "" if without_labels else self._problem_of([image])) for image in images])
+        self._check()
+
+    def _problem_of(self, images: list[Image]) -> str:
+        """Say why the labels cannot be measured in some images; empty where they can."""
+        labels = self.labels_picker.currentData()
+        if labels is None:
+            return "Segment an image, or open labels: there is no labels layer yet."
+        try:
+            ask(labels, images)
+        except NucleiError as error:
+            return str(error)
+        return ""
+
+    def _check(self) -> None:
+        """Enable Measure or say why not, and say beforehand what the table will lack."""
+        ticked = self.images.ticked()
+        problem = self._problem_of(ticked)
+        self.panel.set_problem(problem)
+        self.hint.setText("" if problem else _hints(ask(self.labels_picker.currentData(), ticked)))
+        self.hint.setVisible(bool(self.hint.text()))
+
+    def _measure(self) -> None:
+        layer = self.labels_picker.currentData()
+        try:
+            request = ask(layer, self.images.ticked())  # once more: an image may have been exchanged meanwhile
+        except NucleiError as error:
+            self.panel.set_problem(str(error))
+            return
+        job = partial(measure_layers, request, request.labels.copied(), layer.features.copy())
+        self.panel.run_job(job, self._show_result, title=f"Measuring {layer.name}")
+
+    def _show_result(self, measured: MeasuredTable) -> None:
+        layer = measured.labels.place.layer
+        self._show_table(measured)
+        rows, nuclei = len(measured.table), measured.table["label"].nunique()
+        self.panel.show_status(f"{nuclei} nuclei measured." if rows == nuclei else f"{nuclei} nuclei in {rows} rows.")
+        if layer in self._viewer.layers:
+            layer.features = table_features(measured.table)
+
+    def _show_table(self, measured: MeasuredTable | None) -> None:
+        """Show a table, and watch whether its labels stay as they were measured."""
+        if self._measured is not None:
+            for event in _edit_events(self._measured):
+                event.disconnect(self._mark_outdated)
+        self._measured = measured
+        if measured is not None:
+            self.table_view.set_table(measured.table)
+            for event in _edit_events(measured):
+                event.connect(self._mark_outdated)
+        self.table_view.setVisible(measured is not None)
+        self.save_button.setVisible(measured is not None)
+
+    def _mark_outdated(self) -> None:
+        self.panel.show_status("⚠ The labels have changed since they were measured: press Measure again.")
+
+    def _go_to_selected(self, label: int) -> None:
+        """Bring the nucleus of the selected row into view."""
+        assert self._measured is not None, "rows come with a table"
+        place, row = self._measured.labels.place, self.table_view.selected_row
+        if place.layer not in self._viewer.layers:
+            self.panel.show_status("⚠ The measured labels layer is no longer in the viewer.")
+            return
+        step = float(np.linalg.norm(place.matrix[:-1, -2]))
+        diameter = step * float(self._measured.table["diameter_px"].iloc[row])
+        go_to(self._viewer, place.layer, place.world(self._measured.position(row)), diameter)
+        place.layer.selected_label = label
+
+    def _select_clicked(self, event: Any) -> None:
+        """Find the row of the nucleus under the mouse."""
+        if self._measured is None or self._measured.labels.place.layer not in self._viewer.layers:
+            return
+        place = self._measured.labels.place
+        label = label_under(self._viewer, place.layer, event)
+        row = self._measured.row_at(label, place.position(world_point(self._viewer, place.layer, event)))
+        if row >= 0:
+            self.table_view.select_row(row)
+
+    def _choose_file(self) -> None:
+        assert self._measured is not None, "the button comes with a table"
+        proposal = f"{self._measured.labels.place.layer.name}.csv"
+        chosen, _ = QFileDialog.getSaveFileName(self, "Save table", proposal, "Tables (*.csv)")
+        if chosen:
+            self.save_table(Path(chosen))
+
+    def save_table(self, path: Path) -> None:
+        """Write the table as it was measured; the file's name ends in .csv where no ending is given."""
+        table, target = self.table_view.table, path if path.suffix else path.with_suffix(".csv")
+
+        def write(progress: Progress) -> Path:
+            write_table(target, table)
+            return target
+
+        self.panel.run_job(write, self._show_saved, title=f"Saving {target.name}")
+
+    def _show_saved(self, path: Path) -> None:
+        self.panel.show_status(f"Saved to {path}.")
+
+
+def _edit_events(measured: MeasuredTable) -> tuple[Any, ...]:
+    """Return the events of a labels layer that mean other labels; napari's undo has none of its own."""
+    events = measured.labels.place.layer.events
+    return events.paint, events.data
+
+
+def _hints(request: MeasureRequest) -> str:
+    """Say what a person should know before measuring."""
+    size = request.pixel_size
+    hints = [
+        f"Pixel size {size.y:.4g} × {size.x:.4g} µm." if size.known else "No pixel size: columns in µm stay empty."
+    ]
+    if not request.channels:
+        hints.append("No image is ticked: only sizes and shapes are measured.")
+    hints += [
+        f"⚠ '{name}' and the labels lie at different places in the viewer; they are matched pixel by pixel."
+        for name in request.displaced
+    ]
+    return "\n".join(hints)

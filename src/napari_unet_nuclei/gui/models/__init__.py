@@ -1,0 +1,1 @@
+"""The *Models* dock, and how other docks choose a model."""

@@ -1,0 +1,147 @@
+"""Pickers for the model and the device: filled without PyTorch, and telling after a run what was used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_unet_nuclei.core.model.registry import AUTOMATIC, default_registry
+from napari_unet_nuclei.core.settings import SegmentSettings
+from napari_unet_nuclei.gui.models.watch import ModelWatch
+from napari_unet_nuclei.gui.widgets.choice_box import choice_box
+from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
+
+if TYPE_CHECKING:
+    from napari_unet_nuclei.core.model.registry import ModelEntry
+
+AUTOMATIC_DEVICE = "auto"
+LIKELY_DEVICES = (AUTOMATIC_DEVICE, "cpu", "cuda", "mps")
+"""What can be asked for before PyTorch is loaded, which alone knows what there is."""
+
+
+class NotedPicker(QWidget):
+    """A list to choose from, with a line below it."""
+
+    valueChanged = Signal()
+
+    def __init__(self, tooltip: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.box = choice_box(tooltip)
+        self.note = Sentence()
+        self.note.setEnabled(False)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(self.box)
+        layout.addWidget(self.note)
+        self.box.currentIndexChanged.connect(self.valueChanged)
+
+    def value(self) -> str:
+        """Return what was chosen."""
+        return str(self.box.currentData() or "")
+
+    def setValue(self, value: str) -> None:
+        """Choose; what is not in the list is added to it."""
+        if self.box.findData(value) < 0:
+            self.box.addItem(value, value)
+        self.box.setCurrentIndex(self.box.findData(value))
+
+    def _fill(self, titles: dict[str, str], chosen: str) -> None:
+        """Offer other values (with their titles), and choose one."""
+        before = self.value()
+        self.box.blockSignals(True)
+        self.box.clear()
+        for value, title in titles.items():
+            self.box.addItem(title, value)
+        if chosen:
+            self.setValue(chosen)
+        self.box.blockSignals(False)
+        if self.value() != before:
+            self.valueChanged.emit()
+
+
+class ModelPicker(NotedPicker):
+    """Chooses a model, or the bundled one; follows what is imported, renamed and removed."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(
+            "The network to use. Automatic takes the bundled one, which reads every kind of image.", parent
+        )
+        self._entries: tuple[ModelEntry, ...] = ()
+        self._watch = ModelWatch(self)
+        self._watch.changed.connect(self.refresh)
+        self.valueChanged.connect(self._describe)
+        self.refresh()
+        self._describe()
+
+    @property
+    def has_models(self) -> bool:
+        """False where no model is installed at all."""
+        return bool(self._entries)
+
+    @property
+    def tells_classes(self) -> bool:
+        """True where the chosen model tells the class of every pixel in place of nuclei."""
+        entry = self._chosen_entry()
+        return entry is not None and entry.card.task == "semantic"
+
+    @property
+    def channels_at_once(self) -> int:
+        """How many channels of an image the chosen model takes; 1 for nuclear signals, which come from one."""
+        entry = self._chosen_entry()
+        inputs = entry.card.network_inputs if entry else None
+        return inputs.channels if inputs and not inputs.names else 1
+
+    def refresh(self) -> None:
+        """Look again which models there are; only the headers of their files are read."""
+        before = self._chosen_entry()
+        self._entries = default_registry().list()
+        titles = {AUTOMATIC: "automatic", **{entry.name: entry.name for entry in self._entries}}
+        self._fill(titles, self._successor(before) if before else self.value())
+        for entry in self._entries:
+            text = entry.card.description or f"{entry.card.purpose.capitalize()}."
+            self.box.setItemData(self.box.findData(entry.name), text, Qt.ItemDataRole.ToolTipRole)
+        if self.value() != AUTOMATIC:  # whose note may tell what was used
+            self._describe()
+
+    def _successor(self, before: ModelEntry) -> str:
+        """Return the name that a chosen model has now, or the automatic choice where it was removed."""
+        names = {entry.name for entry in self._entries}
+        same = [entry.name for entry in self._entries if entry.card.weights_hash == before.card.weights_hash]
+        return before.name if before.name in names else next(iter(same), AUTOMATIC)
+
+    def _chosen_entry(self) -> ModelEntry | None:
+        return next((entry for entry in self._entries if entry.name == self.value()), None)
+
+    def show_used(self, name: str) -> None:
+        """Say which model the last run took."""
+        if self.value() == AUTOMATIC:
+            self.note.setText(f"used: {name}")
+            self.note.show()
+
+    def _describe(self) -> None:
+        """Say what is chosen."""
+        entry = self._chosen_entry()
+        other = "the bundled model" if self.value() == AUTOMATIC else "a file of your own"
+        self.note.setText(entry.card.purpose if entry else other)
+
+
+class DevicePicker(NotedPicker):
+    """Chooses where the network runs."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        text = SegmentSettings.model_fields["device"].description or ""
+        super().__init__(text, parent)
+        self.show_devices(LIKELY_DEVICES[1:])
+        self.note.setText("chosen at the first run")
+
+    def show_devices(self, names: Sequence[str]) -> None:
+        """Offer the devices of this computer."""
+        self._fill({AUTOMATIC_DEVICE: "automatic", **{name: name for name in names}}, self.value())
+
+    def show_used(self, name: str) -> None:
+        """Say where the last run took place."""
+        self.note.setText(f"used: {name}")

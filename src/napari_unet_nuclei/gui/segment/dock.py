@@ -1,0 +1,369 @@
+"""The dock *Segment nuclei*: image, model, run, and thresholds that act at once."""
+
+# Annotations are not deferred here: napari finds out by them that it has to give its viewer.
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtGui import QGuiApplication, QShowEvent
+from qtpy.QtWidgets import QFileDialog, QVBoxLayout
+
+from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
+from napari_unet_nuclei.core.model.registry import AUTOMATIC
+from napari_unet_nuclei.core.segment.remedy import NO_NUCLEI, Remedy
+from napari_unet_nuclei.core.segment.request import SegmentRequest
+from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
+from napari_unet_nuclei.core.settings import SegmentSettings
+from napari_unet_nuclei.core.types import Region
+from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
+from napari_unet_nuclei.gui.segment.calls import command_line, python_call, stored_python_call
+from napari_unet_nuclei.gui.segment.form import SegmentForm
+from napari_unet_nuclei.gui.segment.image_panel import ImageChoice
+from napari_unet_nuclei.gui.segment.job import NOTHING_CARRIED, Carried, SegmentAnswer, segment_job
+from napari_unet_nuclei.gui.segment.live_labels import LiveLabels
+from napari_unet_nuclei.gui.segment.not_automatic import not_automatic
+from napari_unet_nuclei.gui.segment.result_panel import ResultPanel
+from napari_unet_nuclei.gui.segment.save_labels import labels_path, save_job, suggested_path
+from napari_unet_nuclei.gui.segment.session import SegmentSession
+from napari_unet_nuclei.gui.segment.stored_labels import StoredAnswer, StoreOrder, stored_job
+from napari_unet_nuclei.gui.settings.remembered import SegmentChoices, recall, remember
+from napari_unet_nuclei.gui.viewer.dock import Dock
+from napari_unet_nuclei.gui.viewer.shown import shows_planes, viewed_plane, viewed_region
+from napari_unet_nuclei.gui.viewer.source_file import SourceFile
+from napari_unet_nuclei.gui.widgets.banner import ActionLine
+from napari_unet_nuclei.gui.widgets.scroll_column import ScrollColumn
+from napari_unet_nuclei.gui.widgets.titled import titled
+
+if TYPE_CHECKING:
+    import napari
+    from napari.layers import Image
+
+CANCEL_TOOLTIP = "Stop and throw away what this run has done so far."
+CANCEL_STORED_TOOLTIP = "Stop. What is done is kept beside the labels, and the same run goes on from there."
+CANCELLED_STORED = "Cancelled. What is done is kept: Segment nuclei goes on from there."
+PUT_BACK = "The kind of image that was set before is not this image's: it is automatic again."
+BACK = "Back to automatic"
+NEITHER_WAY = "0 nuclei either way. Move 'Drop doubtful' and 'Foreground' down, or choose another channel."
+DONE_BEFORE = "An earlier run had done the same: its labels are shown."
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What was segmented last: the layer, its file where that holds the very same image, and where labels go."""
+
+    layer: "Image"
+    choice: ImageChoice
+    file: SourceFile
+    order: StoreOrder | None
+
+
+class SegmentDock(Dock):
+    """Segments an image layer and shows its nuclei, or the classes of its pixels, as a labels layer.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+    """
+
+    tab_title = "Segment"
+
+    def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self._last: _Run | None = None
+        self.form = SegmentForm(napari_viewer)
+        self._kind_is_for: Image | None = None
+        self._remedy: Remedy | None = None
+        self._found_none_as = ""
+        self.choices_line = ActionLine("Let kind of image, model and thresholds be found out again.")
+        self.remedy_line = ActionLine("Segment the same image again in this way, into a new labels layer.")
+        self.job_panel = JobPanel("Segment nuclei", "Find the nuclei and show them as a new labels layer.")
+        self.result_panel = ResultPanel()
+        self.session = SegmentSession(napari_viewer)
+        self._lay_out()
+        self._connect()
+        remembered = recall()
+        self.form.setValue(remembered)
+        self.result_panel.thresholds.setValue(remembered.settings)
+        self._refresh()
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        result = titled("Result", self.result_panel)
+        column = (self.form, self.choices_line, self.job_panel, self.remedy_line, result)
+        layout.addWidget(ScrollColumn(*column))
+
+    def _connect(self) -> None:
+        self.form.changed.connect(self._refresh)
+        self.form.kind_form.control("kind").changed.connect(self._note_kind)
+        self.choices_line.clicked.connect(self._back_to_automatic)
+        self.remedy_line.clicked.connect(self._try_remedy)
+        self.job_panel.run_clicked.connect(self.run)
+        self.job_panel.running_changed.connect(self._refresh)
+        result = self.result_panel
+        result.thresholds.changed.connect(self._apply_thresholds)
+        result.thresholds.changed.connect(self._show_choices)
+        result.thresholds.apply_to_all.connect(self._apply_to_all)
+        result.save_button.clicked.connect(self._save)
+        result.command_button.clicked.connect(partial(self._copy, _command))
+        result.python_button.clicked.connect(partial(self._copy, _python))
+        self.session.answered.connect(self._show_answer)
+        self.session.changed.connect(self._show_labels)
+        self.session.message.connect(self.job_panel.show_status)
+        self.session.failed.connect(self.job_panel.show_error)
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Look again which layers and models there are."""
+        self.reset_choices()
+        self.form.model_picker.refresh()
+        super().showEvent(event)
+
+    def reset_choices(self) -> None:
+        """Look again which layers there are; napari calls it when the layer list changes."""
+        self.form.image_panel.reset_choices()
+
+    def run(self) -> None:
+        """Segment what is chosen."""
+        try:
+            run, request = self._asked()
+        except NucleiError as error:
+            self.job_panel.show_error(error)
+            return
+        self._last, self._found_none_as = run, ""
+        remember(SegmentChoices(request.settings, request.model, self.form.image_panel.scope))
+        # A function, for the labels are to come even where the dock was closed meanwhile.
+        session = self.session
+        carried = Carried(self._kind_is_for is not run.layer, run.choice.channel)
+        self._start(run, request, lambda answer: session.take(answer), carried)
+
+    def _note_kind(self) -> None:
+        """Remember for which image the user set the kind: there it holds, whatever the image looks like."""
+        self._kind_is_for = self.form.image_panel.layer
+
+    def _back_to_automatic(self) -> None:
+        """Let everything be found out again that decides what is a nucleus."""
+        self.form.set_kind("auto")
+        self.form.model_picker.setValue(AUTOMATIC)
+        self.result_panel.thresholds.setValue(SegmentSettings())
+        self.result_panel.thresholds.changed.emit()
+        self._refresh()
+
+    def _try_remedy(self) -> None:
+        """Segment the last image again, with the settings that may mend the result."""
+        live, run, remedy = self.session.live, self._last, self._remedy
+        if live is None or run is None or remedy is None:
+            return
+        settings = self.result_panel.thresholds.changed_settings(live.request.settings).changed(**remedy.settings)
+        if run.order is not None:
+            run = replace(run, order=replace(run.order, overwrite=True))
+        self._last, self._kind_is_for = run, run.layer
+        self._found_none_as = "" if live.result.count else live.result.kind
+        self.form.set_kind(settings.kind)
+        session = self.session
+        self._start(run, replace(live.request, settings=settings), lambda answer: session.take_instead(answer))
+
+    def segment_active_layer(self) -> None:
+        """Segment the image layer that is selected in the layer list."""
+        active = self._viewer.layers.selection.active
+        self.reset_choices()
+        if active not in self.form.image_panel.layer_box.choices:
+            self.job_panel.show_error(ImageShapeError("Select an image layer in the list first."))
+            return
+        self.form.image_panel.choose(active)
+        self.run()
+
+    def _asked(self) -> tuple[_Run, SegmentRequest]:
+        """Take down what the controls ask for."""
+        panel = self.form.image_panel
+        choice = panel.choice()
+        settings = self.result_panel.thresholds.changed_settings(self.form.settings())
+        file = panel.file if panel.is_whole_file(choice.image) else SourceFile(choice.image.file)
+        assert panel.layer is not None, "there is a choice"
+        return _Run(panel.layer, choice, file, self.form.order(choice)), self.form.request(choice, settings)
+
+    def _start(
+        self,
+        run: _Run,
+        request: SegmentRequest,
+        on_result: Callable[[Any], None],
+        carried: Carried = NOTHING_CARRIED,
+    ) -> None:
+        self._show_remedy(None)
+        image, title = run.choice.image, f"Segmenting {run.choice.image.name}"
+        self.job_panel.cancel_button.setToolTip(CANCEL_TOOLTIP if run.order is None else CANCEL_STORED_TOOLTIP)
+        if run.order is None:
+            whole = segment_job(image, request, run.file.channel_names, carried)
+            self.job_panel.run_job(whole, on_result, title=title)
+            return
+        job = stored_job(image, request, run.order, run.file, carried)
+        self.job_panel.run_job(job, on_result, title=title, cancelled=CANCELLED_STORED)
+
+    def _apply_thresholds(self) -> None:
+        """Let the labels follow the sliders, by the maps in memory or by those of the current view."""
+        live = self.session.live
+        if live is None or live.classes:
+            return
+        if live.has_maps:
+            self.session.apply(self.result_panel.thresholds.thresholds())
+            return
+        try:
+            self._apply_to_view()
+        except NucleiError as error:
+            self.job_panel.show_error(error)
+
+    def _apply_to_view(self) -> None:
+        """Apply the sliders to what is on the screen, of an image whose maps were too large to keep."""
+        plane, region = self._view()
+        if not self.session.needs_preview(plane, region):
+            self.session.apply(self.result_panel.thresholds.thresholds())
+        elif not self.job_panel.is_running and self._last is not None and self.session.live is not None:
+            settings = self.result_panel.thresholds.changed_settings(self.session.live.request.settings)
+            request = self.session.preview_request(plane, region, settings)
+            self._start(replace(self._last, order=None), request, self.session.take_preview)
+
+    def _view(self) -> tuple[tuple[int, ...], Region]:
+        """Return plane and rectangle on the screen.
+
+        Raises
+        ------
+        ImageShapeError
+            If there is none, or if it is too large for the sliders.
+        """
+        run, dims = self._last, self._viewer.dims
+        if run is None or run.layer not in self._viewer.layers or not shows_planes(dims, run.choice.image):
+            raise ImageShapeError("The sliders act on what is on the screen: show the segmented image, in 2-D.")
+        region = viewed_region(run.layer, run.choice.image)
+        if (region[1] - region[0]) * (region[3] - region[2]) > CACHED_PIXELS:
+            raise ImageShapeError("The sliders act on at most 64 megapixels of this large image: zoom in.")
+        return viewed_plane(dims, run.layer, run.choice.image), region
+
+    def _apply_to_all(self) -> None:
+        """Segment the large image again with the thresholds of the sliders."""
+        live, run = self.session.live, self._last
+        if live is None or run is None:
+            return
+        settings = self.result_panel.thresholds.changed_settings(live.request.settings)
+        if run.order is not None:
+            run = replace(run, order=replace(run.order, overwrite=True))
+        session = self.session
+        self._start(run, replace(live.request, settings=settings), lambda answer: session.take_again(answer))
+
+    def _show_answer(self, answer: SegmentAnswer | StoredAnswer) -> None:
+        """Show how a run went."""
+        result, thresholds = answer.result, self.result_panel.thresholds
+        self.form.model_picker.show_used(result.model)
+        self.form.device_picker.show_devices(answer.devices)
+        self.form.device_picker.show_used(result.device)
+        done_before = isinstance(answer, StoredAnswer) and answer.result.done_before
+        done = DONE_BEFORE if done_before else f"Done in {result.seconds:.1f} s on {result.device}."
+        if answer.kind_put_back:
+            self.form.set_kind("auto")
+        self.job_panel.show_status(f"{done} {PUT_BACK}" if answer.kind_put_back else done)
+        self.job_panel.withdraw({remedy.text for remedy in result.remedies})
+        self._show_labels()
+        live, shown = self.session.live, self.session.shown
+        thresholds.show_cost(takes_run=live is not None and not live.has_maps and not live.classes)
+        if shown is not None and shown.classes:
+            thresholds.show_none()
+            return
+        thresholds.show_result(result.model_thresholds, result.diameter)
+        if thresholds.thresholds() != result.thresholds:  # a slider was moved meanwhile
+            self.session.apply(thresholds.thresholds())
+
+    def _show_labels(self) -> None:
+        """Show how many nuclei there are now."""
+        shown = self.session.shown
+        if shown is not None:
+            self.result_panel.show_result(shown)
+            doubts = [one for one in shown.result.remedies if one.problem != NO_NUCLEI or not shown.result.count]
+            if not shown.result.count and self._found_none_as not in ("", shown.result.kind):
+                doubts = [Remedy(NEITHER_WAY, "")]  # the other kind has just been tried
+            self._show_remedy(next(iter(doubts), None))
+        self._refresh()
+
+    def _show_remedy(self, remedy: Remedy | None) -> None:
+        """Say what is doubtful about the result, and offer what may mend it."""
+        self._remedy = remedy
+        self.remedy_line.say(f"⚠ {remedy.problem}" if remedy else "", remedy.action if remedy else "")
+
+    def _show_choices(self) -> None:
+        """Say which choices are not automatic, so that none is carried over unseen."""
+        try:
+            settings = self.result_panel.thresholds.changed_settings(self.form.settings())
+        except NucleiError:
+            return
+        self.choices_line.say(not_automatic(settings, self.form.model_picker.value()), BACK)
+
+    def _refresh(self) -> None:
+        """Enable what can be done now, and say of the rest why not."""
+        self.job_panel.set_problem(self.form.problem())
+        self.result_panel.set_busy(self.job_panel.is_running)
+        self._show_choices()
+        for line in (self.choices_line, self.remedy_line):
+            line.button.setEnabled(not self.job_panel.is_running)
+        panel = self.form.image_panel
+        layer = panel.layer
+        if self.session.live is not None and self._last is not None:
+            readable, file = bool(self._last.file.axes), self._last.file.path
+        else:
+            file = str(layer.source.path or "") if layer is not None else ""
+            readable = not self.form.problem() and panel.is_whole_file(panel.image())
+        problem = "This image does not come from a file." if not file else ""
+        if file and not readable:
+            problem = "The layer is not the whole of a file that the command line can read."
+        self.result_panel.set_call_problem(problem)
+
+    def _copy(self, written: Callable[[_Run, SegmentRequest], str]) -> None:
+        """Copy the call that gives the labels that are shown; before a run, the one that Run would make."""
+        try:
+            run, request = self._asked() if self.session.live is None or self._last is None else self._answered()
+        except NucleiError as error:
+            self.job_panel.show_error(error)
+            return
+        clipboard = QGuiApplication.clipboard()
+        assert clipboard is not None, "a window has one"
+        clipboard.setText(written(run, request))
+        self.job_panel.show_status("Copied to the clipboard.")
+
+    def _answered(self) -> tuple[_Run, SegmentRequest]:
+        """Return what the result came from, with the thresholds as they are now."""
+        live = self.session.live
+        assert live is not None, "there is a result"
+        assert self._last is not None, "a result comes of a run"
+        settings = self.result_panel.thresholds.changed_settings(live.request.settings)
+        return self._last, replace(live.request, settings=settings)
+
+    def _save(self) -> None:
+        """Ask where to, and write labels and table."""
+        shown = self.session.shown
+        if not isinstance(shown, LiveLabels):
+            return
+        title, kinds = "Save labels and table", "TIFF (*.tif);;OME-TIFF (*.ome.tif)"
+        path, _ = QFileDialog.getSaveFileName(self, title, str(suggested_path(shown)), kinds)
+        if not path:
+            return
+        try:
+            job = save_job(shown, labels_path(path))
+        except NucleiError as error:
+            self.job_panel.show_error(error)
+            return
+        self.job_panel.run_job(job, self._show_saved, title="Saving labels")
+
+    def _show_saved(self, paths: tuple[Path, Path]) -> None:
+        self.job_panel.show_status(f"Saved {paths[0]} and {paths[1].name}.")
+
+
+def _command(run: _Run, request: SegmentRequest) -> str:
+    """Return the command that does a run again."""
+    return command_line(request, run.file)
+
+
+def _python(run: _Run, request: SegmentRequest) -> str:
+    """Return the Python that does a run again."""
+    if run.order is None:
+        return python_call(request, run.file)
+    return stored_python_call(request, run.file, run.order.path.absolute())

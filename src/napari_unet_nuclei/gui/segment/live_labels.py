@@ -1,0 +1,216 @@
+"""A labels layer that follows the thresholds, with a table that is never shown beside other labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_unet_nuclei.core.labels.decode import DecodeThresholds
+from napari_unet_nuclei.core.progress import Advanced, Progress
+from napari_unet_nuclei.core.segment.request import SegmentRequest
+from napari_unet_nuclei.core.segment.result import SegmentResult
+from napari_unet_nuclei.core.segment.table import measure_result
+from napari_unet_nuclei.core.types import Labels
+from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
+from napari_unet_nuclei.gui.segment.job import SegmentAnswer
+from napari_unet_nuclei.gui.viewer.layers import (
+    METADATA_KEY,
+    LayerImage,
+    labels_arguments,
+    replace_labels,
+    result_metadata,
+    table_features,
+)
+
+if TYPE_CHECKING:
+    import napari
+    import napari.layers
+
+REST = 300
+"""Milliseconds without a new result after which the table is made."""
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A table for the window; ``untouched`` as in `_Decoded`."""
+
+    result: SegmentResult
+    table: pd.DataFrame
+    untouched: bool
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """A result for the window; ``untouched`` says whether nobody had changed the labels that it is to replace."""
+
+    result: SegmentResult
+    shown: Labels
+    untouched: bool
+
+
+class LiveLabels(QObject):
+    """One result and the labels layer that shows it.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    answer : SegmentAnswer
+        What a run brought.
+    """
+
+    labels_changed = Signal()
+    """Other labels are shown, and no table yet."""
+
+    table_changed = Signal()
+    """The table of the labels that are shown has come, or has gone because they were edited."""
+
+    layer_added = Signal(str)
+    """The labels had been edited, so a new layer was added; the text says so."""
+
+    failed = Signal(object)
+
+    def __init__(self, viewer: napari.Viewer, answer: SegmentAnswer) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self.image: LayerImage = answer.image
+        self.request: SegmentRequest = answer.request
+        self.channel_names = answer.channel_names
+        self.result: SegmentResult = answer.result
+        self.table: pd.DataFrame | None = answer.table
+        self._edits = 0
+        self._decoding = LatestJob()
+        self._decoding.succeeded.connect(self._show)
+        self._decoding.failed.connect(self.failed)
+        self._measuring = LatestJob()
+        self._measuring.succeeded.connect(self._show_table)
+        self._measuring.failed.connect(self.failed)
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(REST)
+        self._rest.timeout.connect(self.measure)
+        self._add_layer(answer.shown)
+
+    def _add_layer(self, shown: Labels) -> None:
+        """Add a layer; napari gives it a name that no other layer has."""
+        table = pd.DataFrame() if self.table is None else self.table
+        self._shown: NDArray[np.int32] = shown
+        self.layer: napari.layers.Labels = self._viewer.add_labels(
+            shown, **labels_arguments(self.result, self.image, table)
+        )
+        self.layer.events.paint.connect(self._note_edit)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes; empty where the labels are nuclei."""
+        return self.result.classes
+
+    @property
+    def has_maps(self) -> bool:
+        """True where thresholds act at once."""
+        return self.result.maps is not None
+
+    @property
+    def is_busy(self) -> bool:
+        """True while labels or table are being made."""
+        return self._decoding.is_busy or self._measuring.is_busy or self._rest.isActive()
+
+    @property
+    def table_state(self) -> str:
+        """How it stands with the table, for people."""
+        if self.table is not None:
+            return "table in the layer's features"
+        return "edited by hand: see Layers > Measure for a table" if self._edits else "table follows…"
+
+    def apply(self, thresholds: DecodeThresholds) -> None:
+        """Show the labels that other thresholds give, in a moment; of calls in quick succession the last one counts."""
+        assert self.result.maps is not None, "without maps the engine has to run again"
+        result, image, shown = self.result, self.image, self._shown
+        self._rest.stop()
+        self._measuring.cancel()
+
+        def decode(progress: Progress) -> _Decoded:
+            decoded = result.decode(thresholds, lambda: progress.report(Advanced(0.0, "")))
+            untouched = np.array_equal(shown, image.arrange(result.labels))
+            return _Decoded(decoded, image.arrange(decoded.labels).copy(), untouched)
+
+        self._decoding.submit(decode)
+
+    def take(self, answer: SegmentAnswer) -> None:
+        """Show another run of the same image in place of this one, unless the user has worked on the labels."""
+        self._decoding.cancel()
+        self._measuring.cancel()
+        self.image, self.request = answer.image, answer.request
+        self._show(_Decoded(answer.result, answer.shown, untouched=not self.is_edited()))
+        self._rest.stop()
+        self._show_table(_Measured(answer.result, answer.table, untouched=True))
+
+    def measure(self) -> None:
+        """Make the table of the labels that are shown."""
+        result, request, names = self.result, self.request, self.channel_names
+        image, shown = self.image, self._shown
+
+        def measure(progress: Progress) -> _Measured:
+            table = measure_result(result, request, names, progress)
+            return _Measured(result, table, np.array_equal(shown, image.arrange(result.labels)))
+
+        self._measuring.submit(measure)
+
+    def is_edited(self) -> bool:
+        """Tell whether the layer is no longer what was written to it: painted, replaced or removed."""
+        return not self._holds_ours() or not np.array_equal(self._shown, self.image.arrange(self.result.labels))
+
+    def _holds_ours(self) -> bool:
+        return self.layer in self._viewer.layers and self.layer.data is self._shown
+
+    def close(self) -> None:
+        """Stop following; the layer stays as it is."""
+        self._rest.stop()
+        self._decoding.cancel()
+        self._measuring.cancel()
+        self.layer.events.paint.disconnect(self._note_edit)
+
+    def _show(self, decoded: _Decoded) -> None:
+        """Put new labels into the layer, or beside it where the user has worked on it."""
+        self._rest.start()
+        touched = not decoded.untouched or self._edits > 0
+        edited = not self._holds_ours() or (touched and self.is_edited())
+        self.result = decoded.result
+        self.table = None
+        self._edits = 0
+        if edited:
+            self._show_beside(decoded.shown)
+        else:
+            self.layer.features = pd.DataFrame()
+            replace_labels(self.layer, decoded.shown)
+            self._shown = decoded.shown
+            self.layer.metadata = {**self.layer.metadata, METADATA_KEY: result_metadata(decoded.result)}
+        self.labels_changed.emit()
+
+    def _show_beside(self, shown: Labels) -> None:
+        edited = self.layer.name
+        self.layer.events.paint.disconnect(self._note_edit)
+        self._add_layer(shown)
+        self.layer_added.emit(f"You changed '{edited}', so the sliders now write to '{self.layer.name}'.")
+
+    def _show_table(self, measured: _Measured) -> None:
+        """Show the table, unless its labels are no longer shown."""
+        if measured.result is not self.result or not measured.untouched or not self._holds_ours():
+            return
+        self.table = measured.table
+        self.layer.features = table_features(measured.table)
+        self.table_changed.emit()
+
+    def _note_edit(self) -> None:
+        """The user painted: the table no longer tells of what is shown."""
+        self._edits += 1
+        self._rest.stop()
+        self._measuring.cancel()
+        if self.table is not None:
+            self.table = None
+            self.layer.features = pd.DataFrame()
+            self.table_changed.emit()

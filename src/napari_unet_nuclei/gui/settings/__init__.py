@@ -1,0 +1,1 @@
+"""Forms of settings, and what is remembered of them."""

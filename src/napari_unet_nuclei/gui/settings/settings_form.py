@@ -1,0 +1,188 @@
+"""Makes a form of any settings class: the text, bounds and unit of each field are said once, in the core."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+from annotated_types import Ge, Le
+from magicgui.widgets import FloatSpinBox, create_widget
+from magicgui.widgets.bases import ValueWidget
+from pydantic.fields import FieldInfo
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QWidget
+
+from napari_unet_nuclei.core.settings import Settings, validated
+from napari_unet_nuclei.gui.widgets.choice_box import keep_narrow
+
+SettingsType = TypeVar("SettingsType", bound=Settings)
+
+AUTOMATIC_SUFFIX = "_auto"
+UNIT_SUFFIX = "_unit"
+FEWEST_DECIMALS = 2
+
+
+class SettingsForm(QWidget, Generic[SettingsType]):
+    """Controls for the fields of a settings class, one row each.
+
+    A field ``<name>`` shares its row with its switch ``<name>_auto``, which disables it while on, and with its unit
+    ``<name>_unit``. Fields without a row keep what `setValue` gave them.
+
+    Parameters
+    ----------
+    kind : type
+        The settings class.
+    fields : sequence of str, optional
+        Names of the fields to show, in this order; all where not given. Switches and units follow their fields.
+    choices : mapping, optional
+        For text fields of which only some values make sense: name to values.
+    """
+
+    valueChanged = Signal()
+    """A control has another value; also when `setValue` changed some."""
+
+    def __init__(
+        self,
+        kind: type[SettingsType],
+        fields: Sequence[str] = (),
+        choices: Mapping[str, Sequence[str]] | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._kind = kind
+        self._base = kind()
+        self._controls: dict[str, ValueWidget[Any]] = {}
+        layout = QFormLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        layout.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
+        for name in _leading(fields or tuple(kind.model_fields)):
+            self._add_row(layout, name, choices or {})
+        self._follow_switches()
+
+    def value(self) -> SettingsType:
+        """Return what the controls say.
+
+        Raises
+        ------
+        SettingsError
+            If a text cannot be used.
+        """
+        shown = {name: control.value for name, control in self._controls.items()}
+        return validated(self._kind, {**self._base.model_dump(), **shown})
+
+    def setValue(self, settings: SettingsType) -> None:
+        """Show settings."""
+        self._base = settings
+        for name, control in self._controls.items():
+            with control.changed.blocked():
+                control.value = getattr(settings, name)
+        self._changed()
+
+    def control(self, name: str) -> ValueWidget[Any]:
+        """Return the control of a field."""
+        return self._controls[name]
+
+    def _add_row(self, layout: QFormLayout, name: str, choices: Mapping[str, Sequence[str]]) -> None:
+        """Add one field with its switch and its unit."""
+        members = [f"{name}{AUTOMATIC_SUFFIX}", name, f"{name}{UNIT_SUFFIX}"]
+        row = QHBoxLayout()
+        for member in (member for member in members if member in self._kind.model_fields):
+            control = _create_control(self._kind.model_fields[member], member, choices.get(member, ()))
+            control.changed.connect(self._changed)
+            self._controls[member] = control
+            row.addWidget(control.native, stretch=int(member == name))
+        label = QLabel(field_title(self._kind, name))
+        label.setToolTip(self._controls[name].tooltip)
+        layout.addRow(label, row)
+
+    def _changed(self, _value: object = None) -> None:
+        self._follow_switches()
+        self.valueChanged.emit()
+
+    def _follow_switches(self) -> None:
+        """Disable what is automatic."""
+        for name, control in self._controls.items():
+            if name.endswith(AUTOMATIC_SUFFIX):
+                field = name.removesuffix(AUTOMATIC_SUFFIX)
+                for member in (field, f"{field}{UNIT_SUFFIX}"):
+                    if member in self._controls:
+                        self._controls[member].enabled = not control.value
+
+
+def _leading(fields: Sequence[str]) -> list[str]:
+    """Return the fields that open a row: all but the switches and units of others."""
+    followers = {f"{name}{suffix}" for name in fields for suffix in (AUTOMATIC_SUFFIX, UNIT_SUFFIX)}
+    return [name for name in fields if name not in followers]
+
+
+def _create_control(field: FieldInfo, name: str, choices: Sequence[str]) -> ValueWidget[Any]:
+    """Return the control for one field, with bounds, step and tooltip."""
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    options: dict[str, Any] = {"tooltip": _tooltip(field)}
+    low, high = _bounds(field)
+    if high is not None:
+        options |= {"min": low, "max": high, "step": extra.get("step") or None}
+    titles = extra.get("values")
+    if isinstance(titles, dict):
+        options["choices"] = [(str(title), value) for value, title in titles.items()]
+    elif choices:
+        options["choices"] = list(choices)
+    if name.endswith(AUTOMATIC_SUFFIX):
+        options["text"] = "automatic"
+    elif field.annotation is bool:
+        options["text"] = "on"
+    control = create_widget(
+        value=field.default,
+        annotation=field.annotation,
+        name=name,
+        widget_type="ComboBox" if "choices" in options else None,
+        options=options,
+    )
+    if isinstance(control, FloatSpinBox) and low is not None:
+        control.native.setDecimals(_decimals(low, float(options["step"] or 1)))
+        control.min, control.value = low, field.default  # both were rounded to fewer decimals
+    if isinstance(titles, dict):
+        keep_narrow(control.native)
+    assert isinstance(control, ValueWidget), f"the field {name} needs a control with one value"
+    return control
+
+
+def _bounds(field: FieldInfo) -> tuple[float | None, float | None]:
+    """Return the smallest and largest value; None for what is no number."""
+    low = next((bound.ge for bound in field.metadata if isinstance(bound, Ge)), None)
+    high = next((bound.le for bound in field.metadata if isinstance(bound, Le)), None)
+    return low, high  # type: ignore[return-value]  # the bounds of our numbers are numbers
+
+
+def _decimals(low: float, step: float) -> int:
+    """Return how many decimals show both the smallest value and a step exactly."""
+    finest = min(number for number in (abs(low), step, 1.0) if number > 0)
+    return max(math.ceil(-math.log10(finest)), FEWEST_DECIMALS)
+
+
+def field_tooltip(kind: type[Settings], name: str) -> str:
+    """Return what a setting means, with its range and unit."""
+    return _tooltip(kind.model_fields[name])
+
+
+def _tooltip(field: FieldInfo) -> str:
+    low, high = _bounds(field)
+    text = field.description or ""
+    if high is None:
+        return text
+    return f"{text}\n{low:g} to {high:g} {_unit(field)}".rstrip()
+
+
+def field_title(kind: type[Settings], name: str) -> str:
+    """Return the name of a row, with the unit where neither the name nor a control in the row says it."""
+    title = kind.model_fields[name].title or name.replace("_", " ").capitalize()
+    unit = _unit(kind.model_fields[name])
+    said = unit in name.split("_") or f"{name}{UNIT_SUFFIX}" in kind.model_fields
+    return f"{title} ({unit})" if unit and not said else title
+
+
+def _unit(field: FieldInfo) -> str:
+    extra = field.json_schema_extra
+    return str(extra.get("unit", "")) if isinstance(extra, dict) else ""

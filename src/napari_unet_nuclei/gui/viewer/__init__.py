@@ -1,0 +1,1 @@
+"""What docks share of napari's viewer and layers."""

@@ -1,0 +1,250 @@
+"""What is known of a labels layer that is corrected: its planes, its image, and where the mouse is in it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet_nuclei.core.errors import ImageShapeError
+from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.labels.decode import DecodeThresholds
+from napari_unet_nuclei.core.segment.table import SegmentedChannel
+from napari_unet_nuclei.core.types import AnyArray, QuantisedMaps, Region
+from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY
+from napari_unet_nuclei.gui.viewer.measure_layers import ImageUnderLabels, MeasuredLabels, describe_labels, image_under
+from napari_unet_nuclei.gui.viewer.reviewed_layer import alike
+from napari_unet_nuclei.gui.viewer.shown import units_factors
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Image, Labels
+
+Index = tuple[int, ...]
+"""Of a plane, along the leading axes of the labels' array; empty in a single plane."""
+
+PLANE = "plane"
+"""Name in a correction's provenance: index of the plane in its image."""
+
+NAMES_KEY = "corrections"
+"""Name in a labels layer's metadata: under which name a plane is kept, by the layer's own id (which copies of it do not
+have), that of the image, and the plane's index."""
+
+
+@dataclass(frozen=True)
+class CorrectedLayer:
+    """Labels that can be corrected, with the image that they belong to.
+
+    Attributes
+    ----------
+    labels : MeasuredLabels
+    image : ImageUnderLabels or None
+    """
+
+    labels: MeasuredLabels
+    image: ImageUnderLabels | None = None
+
+    @property
+    def layer(self) -> Labels:
+        """The labels layer."""
+        layer: Labels = self.labels.place.layer
+        return layer
+
+    @property
+    def view(self) -> AnyArray:
+        """The layer's own array as (leading axes, Y, X): what is written to it is written to the layer."""
+        array, letters, order = self.layer.data, self.labels.place.letters, self.labels.place.order
+        if "C" in letters:
+            channel = letters.index("C")
+            array = array[(slice(None),) * channel + (0,)]
+            order = [axis - (axis > channel) for axis in order]
+        return array.transpose(order)
+
+    def layer_indices(self, indices: tuple[NDArray[np.int64], ...]) -> tuple[NDArray[np.int64], ...]:
+        """Bring indices of pixels along the axes of `view` into the order of the layer's axes."""
+        result = [np.zeros_like(indices[0])] * self.layer.ndim
+        for axis, along in zip(self.labels.place.order, indices, strict=True):
+            result[axis] = along
+        return tuple(result)
+
+    @property
+    def is_plain(self) -> bool:
+        """True where `view` has the layer's own axes."""
+        return list(self.labels.place.order) == list(range(self.layer.ndim))
+
+    @property
+    def plane_indices(self) -> list[Index]:
+        """Indices of all planes."""
+        return list(np.ndindex(*self.labels.source.leading_shape))
+
+    @property
+    def pixel_length(self) -> float:
+        """Length of a pixel in the world along X, in the layer's units."""
+        return float(np.linalg.norm(self.labels.place.matrix[:-1, -2]))
+
+    def canvas_pixels(self, viewer: Viewer) -> float:
+        """Return how many pixels of the canvas one of the labels is, along X."""
+        along_x = self.labels.place.order[-1]
+        return float(viewer.scene.camera.zoom * self.pixel_length * units_factors(self.layer, viewer.dims)[along_x])
+
+    def shown_plane(self, viewer: Viewer) -> Index | None:
+        """Return which plane the viewer shows; None in 3-D, from the side, or beside the labels."""
+        dims, order = viewer.dims, self.labels.place.order
+        offset = dims.ndim - self.layer.ndim
+        if dims.ndisplay != 2 or set(dims.displayed) != {order[-1] + offset, order[-2] + offset}:
+            return None
+        world = np.array(dims.point[-self.layer.ndim :], float) / units_factors(self.layer, dims)
+        index = np.rint(self.position(world)[:-2]).astype(int)
+        inside = (index >= 0) & (index < self.labels.source.leading_shape)
+        return tuple(index.tolist()) if inside.all() else None
+
+    def position(self, world: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the index along the axes of `view` at a point of the world in the layer's units."""
+        return np.asarray(self.labels.place.position(world) - np.array(self.labels.place.origin), float)
+
+    def world(self, index: Index, point: tuple[float, float]) -> NDArray[np.float64]:
+        """Return where a point (y, x) of a plane lies in the world, in the layer's units."""
+        return self.labels.place.world(np.array([*index, *point], float) + np.array(self.labels.place.origin))
+
+    def maps(self, index: Index) -> QuantisedMaps | None:
+        """Return what the network saw in a plane, (3, Y, X); None where it was not kept or is of other labels."""
+        maps = self._stored.get("maps")
+        leading, plane = self.labels.source.leading_shape, self.labels.shape[-2:]
+        if maps is None or maps.shape != (int(np.prod(leading)), 3, *plane):
+            return None
+        number = int(np.ravel_multi_index(index, leading)) if index else 0
+        return np.asarray(maps[number], np.uint8)
+
+    @property
+    def thresholds(self) -> DecodeThresholds | None:
+        """What the labels were decoded with."""
+        thresholds: DecodeThresholds | None = self._stored.get("thresholds")
+        return thresholds
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """What the labels began as."""
+        provenance: Mapping[str, Any] = self._stored.get("provenance", {})
+        return provenance
+
+    @property
+    def is_bright(self) -> bool:
+        """True where the nuclei are dark on a bright background, as in most pictures in colour."""
+        if "kind" in self.provenance:
+            return bool(self.provenance["kind"] == "brightfield")
+        # Earlier versions wrote whether they had turned bright and dark.
+        return bool(self.provenance.get("inverted", any(channel.source.is_colour for channel in self._channels)))
+
+    @property
+    def pixel_size(self) -> PixelSize:
+        """Of the segmentation, else of the labels, else of the image; 0 where none tells."""
+        segmented = PixelSize(*self.provenance.get("pixel_size_um", ()))
+        sizes = [segmented, self.labels.place.pixel_size, *([self.image.pixel_size] if self.image else [])]
+        return next((size for size in sizes if size.known), PixelSize())
+
+    @property
+    def nuclei_channel(self) -> int | None:
+        """The channel that was segmented; None where there is only one, or nobody has said."""
+        channels = self._channels
+        settings, read = self.provenance.get("settings", {}), self.provenance.get("channels", ())
+        if len(channels) < 2:
+            return None
+        if read:
+            return int(read[0]) if len(read) == 1 else None
+        if not settings.get("channel_auto", True):  # as earlier versions wrote it, always a number
+            return int(settings["channel"])
+        source, name = channels[0].source, self.provenance.get("channel")
+        return next((number for number in range(len(channels)) if source.channel_name(number) == name), None)
+
+    def intensities(self, index: Index) -> NDArray[np.floating] | None:
+        """Read the plane (Y, X) of the image that nuclei are seen in; None without an image."""
+        channels = self._channels
+        return channels[self.nuclei_channel or 0][index] if channels else None
+
+    def pixels(self, index: Index, region: Region) -> tuple[AnyArray, str]:
+        """Cut a rectangle of a plane of the image out as it is stored, with all channels or colours.
+
+        Returns
+        -------
+        array, shape (Y, X), (C, Y, X) or (Y, X, S)
+            In the image's own dtype, in memory.
+        axes : str
+        """
+        channel = self._channels[0]
+        source, origin = channel.source, channel.origin
+        (y, x), (y0, y1, x0, x1) = origin[-2:], region
+        leading = iter(first + i for first, i in zip(origin[:-2], index, strict=True))
+        where = {"Y": slice(y + y0, y + y1), "X": slice(x + x0, x + x1), "C": slice(None), "S": slice(None)}
+        key = tuple(where[letter] if letter in where else next(leading) for letter in source.axes)
+        left = [letter for letter in source.axes if letter in where]
+        axes = "".join(letter for letter in "CYXS" if letter in left)
+        return np.asarray(source.array[key]).transpose([left.index(letter) for letter in axes]), axes
+
+    @property
+    def first_pixel(self) -> tuple[int, ...]:
+        """Index in the image, along the axes of `view`, of the labels' first pixel; there must be an image."""
+        return self._channels[0].origin
+
+    @property
+    def _channels(self) -> list[SegmentedChannel]:
+        return list(self.image.channels.values()) if self.image else []
+
+    @property
+    def _stored(self) -> Mapping[str, Any]:
+        stored: Mapping[str, Any] = self.layer.metadata.get(METADATA_KEY, {})
+        return stored
+
+
+def corrected_layer(layer: Labels, image: Image | None) -> CorrectedLayer:
+    """Take down what correcting needs.
+
+    Raises
+    ------
+    ImageShapeError
+        If the labels are no array in memory that may be written to, or the image has another size.
+    """
+    array = layer.data
+    if layer.multiscale or not isinstance(array, np.ndarray) or not array.flags.writeable:
+        raise ImageShapeError(
+            f"'{layer.name}' is read from its file piece by piece and cannot be changed: work on a copy in memory."
+        )
+    labels = describe_labels(layer)
+    if 0 in labels.shape:
+        raise ImageShapeError(f"'{layer.name}' has no pixels.")
+    corrected = CorrectedLayer(labels, None if image is None else image_under(image, labels))
+    if corrected.provenance.get("classes"):
+        raise ImageShapeError(f"'{layer.name}' holds classes of pixels, not nuclei: correct them with napari's brush.")
+    return corrected
+
+
+def copy_in_memory(viewer: Viewer, layer: Labels) -> Labels:
+    """Add a copy of labels that may be written to, in the same place; the finest level where there are several."""
+    array = np.array(layer.data[0] if layer.multiscale else layer.data)
+    return viewer.add_labels(
+        array, name=f"{layer.name} corrected", metadata=dict(layer.metadata), features=layer.features, **alike(layer)
+    )
+
+
+def correction_name(corrected: CorrectedLayer, image: Image, index: Index) -> str:
+    """Return under which name a plane is kept, by whichever dock and however often; of its own for all other work."""
+    layer = corrected.layer
+    names = layer.metadata.get(NAMES_KEY, {})
+    if (name := names.get((layer.unique_id, image.unique_id, index))) is not None:
+        return str(name)
+    letters = corrected.labels.source.leading_axes.lower()
+    positions = zip(letters, corrected.first_pixel, index, strict=False)
+    where = ", ".join(f"{letter}={first + i}" for letter, first, i in positions)
+    name = f"{image.name} {f'[{where}] ' if where else ''}{secrets.token_hex(4)}"
+    name_correction(corrected, image, index, name)
+    return name
+
+
+def name_correction(corrected: CorrectedLayer, image: Image, index: Index, name: str) -> None:
+    """Keep a plane under a name from now on, as one that was brought back."""
+    layer = corrected.layer
+    names = layer.metadata.get(NAMES_KEY, {})
+    layer.metadata = {**layer.metadata, NAMES_KEY: {**names, (layer.unique_id, image.unique_id, index): name}}

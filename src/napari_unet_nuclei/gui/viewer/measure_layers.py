@@ -1,0 +1,260 @@
+"""Finds out from layers what is measured where: which pixels of which image lie under a labels layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet_nuclei.core.errors import ImageShapeError
+from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
+from napari_unet_nuclei.core.segment.table import SegmentedChannel, column_names
+from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY, describe_layer, guess_layer_axes
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Labels, Layer
+
+_USUAL_AXES = {3: "ZYX", 4: "TZYX"}
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A layer whose axes are known, so that a pixel of it has a place in the world.
+
+    Attributes
+    ----------
+    layer : napari.layers.Layer
+    letters : str
+        One letter per axis of the layer; a C is none of the axes of positions.
+    origin : tuple of int
+        Position of the layer's first pixel, along the leading axes, Y and X.
+    """
+
+    layer: Layer
+    letters: str
+    origin: tuple[int, ...]
+
+    @cached_property
+    def order(self) -> list[int]:
+        """Axes of the layer in the order of positions: leading axes, Y, X."""
+        leading = [axis for axis, letter in enumerate(self.letters) if letter not in "CYX"]
+        return [*leading, self.letters.index("Y"), self.letters.index("X")]
+
+    def world(self, position: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return where a position (leading axes, Y, X) lies in the world: all axes of the layer, in its units."""
+        index = np.zeros(len(self.letters))
+        index[self.order] = position - np.array(self.origin)
+        return np.array(self.layer.data_to_world(index), float)
+
+    def position(self, world: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the position at a point of the world: the reverse of `world`."""
+        index = np.array(self.layer.world_to_data(world), float)
+        return np.array(index[self.order] + np.array(self.origin))
+
+    @property
+    def matrix(self) -> NDArray[np.float64]:
+        """Affine matrix from positions to world coordinates along the same axes."""
+        count = len(self.order)
+        start = self.world(np.zeros(count))
+        matrix = np.eye(count + 1)
+        matrix[:-1, -1] = start[self.order]
+        for axis, direction in enumerate(np.eye(count)):
+            matrix[:-1, axis] = (self.world(direction) - start)[self.order]
+        return matrix
+
+    @property
+    def pixel_size(self) -> PixelSize:
+        """Distance of neighbouring pixels of a plane; 0 where the layer's units are no lengths."""
+        steps = np.linalg.norm(self.matrix[:-1, :-1], axis=0)
+        units = [str(self.layer.units[axis]) for axis in self.order]
+        return PixelSize(y=micrometres(steps[-2], units[-2]), x=micrometres(steps[-1], units[-1]))
+
+
+@dataclass(frozen=True)
+class MeasuredLabels:
+    """A labels layer as it was when asked.
+
+    Attributes
+    ----------
+    place : Placed
+    source : ImageSource
+        Its ids, of the finest level.
+    whole_planes : bool
+        False where only a rectangle of the image was segmented.
+    ours : bool
+        Made here, so that its position in its image is known.
+    """
+
+    place: Placed
+    source: ImageSource
+    whole_planes: bool
+    ours: bool
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths along the leading axes, Y and X."""
+        return (*self.source.leading_shape, *self.source.plane_shape)
+
+    @property
+    def axes(self) -> str:
+        """One letter per axis of `shape`."""
+        return f"{self.source.leading_axes}YX"
+
+    def copied(self) -> SegmentedChannel:
+        """Return the ids as `measure` reads them; those in memory are copied, for the user may go on painting."""
+        array = self.source.array
+        source = ImageSource(array.copy(), self.source.axes) if isinstance(array, np.ndarray) else self.source
+        return SegmentedChannel(source, 0, (0,) * len(self.shape), self.shape)
+
+
+def describe_labels(layer: Labels) -> MeasuredLabels:
+    """Take down where the nuclei of a layer lie; call it in the window's thread.
+
+    Raises
+    ------
+    ImageShapeError
+        If the layer has fewer than two axes.
+    """
+    stored = layer.metadata.get(METADATA_KEY, {})
+    array = layer.data[0] if layer.multiscale else layer.data
+    letters = _labels_letters(layer, array.shape, str(stored.get("axes", "")))
+    source = ImageSource(array, letters)
+    count = len(source.leading_axes) + 2
+    origin = tuple(int(first) for first in stored.get("origin", ()))
+    ours = len(origin) == count
+    return MeasuredLabels(
+        place=Placed(layer, letters, origin if ours else (0,) * count),
+        source=source,
+        whole_planes=not stored.get("provenance", {}).get("region"),
+        ours=ours,
+    )
+
+
+@dataclass(frozen=True)
+class ImageUnderLabels:
+    """The pixels of an image layer that labels belong to.
+
+    Attributes
+    ----------
+    name : str
+        The layer's.
+    source : ImageSource
+        The layer's level that is measured.
+    channels : dict of str to SegmentedChannel
+        All its channels or colours, by the name for columns.
+    pixel_size : PixelSize
+        Of the level that is measured.
+    displaced : bool
+        The viewer shows these pixels elsewhere than the labels.
+    """
+
+    name: str
+    source: ImageSource
+    channels: dict[str, SegmentedChannel]
+    pixel_size: PixelSize
+    displaced: bool
+
+
+def image_under(layer: Image, labels: MeasuredLabels) -> ImageUnderLabels:
+    """Find the pixels of an image layer that labels belong to; call it in the window's thread.
+
+    Raises
+    ------
+    ImageShapeError
+        If the image has no pixel for every pixel of the labels.
+    """
+    for axes in _possible_axes(layer, labels):
+        for level in range(len(layer.data) if layer.multiscale else 1):
+            image = describe_layer(layer, axes, level)
+            origin = _origin_in(image.source, labels)
+            if origin is not None:
+                one = image.source.channels == 1
+                heads = [layer.name if one else f"{layer.name}_{name}" for name in column_names(image.source)]
+                channels = [
+                    SegmentedChannel(image.source, number, origin, labels.shape) for number in range(len(heads))
+                ]
+                place = Placed(layer, image.letters, (0,) * len(origin))
+                # Labels of a coarser level were placed by its coarseness, which a layer does not tell.
+                displaced = level == 0 and not _same_place(place, origin, labels)
+                return ImageUnderLabels(
+                    layer.name, image.source, dict(zip(heads, channels, strict=True)), image.pixel_size, displaced
+                )
+    size = tuple(layer.data[0].shape if layer.multiscale else layer.data.shape)
+    raise ImageShapeError(
+        f"'{layer.name}' ({_size_text(size[:-1] if layer.rgb else size)}) and the labels "
+        f"({_size_text(labels.shape)}) differ in size. Choose an image of the same size."
+    )
+
+
+def _same_place(image: Placed, origin: tuple[int, ...], labels: MeasuredLabels) -> bool:
+    """Tell whether the corners of labels and of what is under them meet in the world, by less than half a pixel."""
+    place = labels.place
+    units = [(image.layer.units[i], place.layer.units[j]) for i, j in zip(image.order, place.order, strict=True)]
+    if any(theirs != ours for theirs, ours in units):
+        return False
+    tolerance = np.linalg.norm(place.matrix[:-1, :-1], axis=0).max() / 2
+    corners = (np.zeros(len(labels.shape)), np.array(labels.shape) - 1.0)
+    return all(
+        np.allclose(
+            image.world(corner + np.array(origin))[image.order],
+            place.world(corner + np.array(place.origin))[place.order],
+            rtol=0,
+            atol=tolerance,
+        )
+        for corner in corners
+    )
+
+
+def _labels_letters(layer: Labels, shape: tuple[int, ...], stored: str) -> str:
+    """Name the axes of labels: by the layer's axis labels, else as they were segmented, else by the usual order."""
+    if layer.ndim < 2:
+        raise ImageShapeError(f"'{layer.name}' has {layer.ndim} axis: labels need rows and columns.")
+    first = [label[:1].upper() for label in layer.axis_labels]
+    letters = "".join(letter if letter in "TZCYX" and first.count(letter) == 1 else "Q" for letter in first)
+    if not {"Y", "X"} <= set(letters):
+        usual = _USUAL_AXES.get(layer.ndim, "Q" * (layer.ndim - 2) + "YX")
+        letters = stored if len(stored) == layer.ndim else usual
+    channels = letters.find("C")
+    return letters.replace("C", "Q") if channels >= 0 and shape[channels] > 1 else letters
+
+
+def _possible_axes(layer: Image, labels: MeasuredLabels) -> Iterator[str]:
+    """Yield what the axes of an image may be, the likeliest first; an axis more than the labels have is channels."""
+    stored = labels.place.layer.metadata.get(METADATA_KEY, {}).get("provenance", {}).get("axes", "")
+    guess = guess_layer_axes(layer)
+    if len(stored) == len(guess) and stored.endswith("S") == guess.endswith("S"):
+        yield stored
+    yield guess
+    if "C" in guess:
+        yield guess.replace("C", "Q")
+    elif not layer.rgb and layer.ndim == len(labels.shape) + 1:
+        leading = [axis for axis, letter in enumerate(guess) if letter not in "YX"]
+        yield from (f"{guess[:axis]}C{guess[axis + 1 :]}" for axis in leading)
+
+
+def _origin_in(source: ImageSource, labels: MeasuredLabels) -> tuple[int, ...] | None:
+    """Return the index in an image of the labels' first pixel; None where the image does not cover the labels."""
+    shape = (*source.leading_shape, *source.plane_shape)
+    if shape == labels.shape:
+        return (0,) * len(shape)
+    if not labels.ours or len(shape) != len(labels.shape):
+        return None
+    origin = []
+    for axis, (length, covered, first) in enumerate(zip(shape, labels.shape, labels.place.origin, strict=True)):
+        partial = covered == 1 if axis < len(shape) - 2 else not labels.whole_planes
+        if length == covered:
+            origin.append(0)
+        elif partial and first + covered <= length:
+            origin.append(first)
+        else:
+            return None
+    return tuple(origin)
+
+
+def _size_text(shape: tuple[Any, ...]) -> str:
+    return " × ".join(str(int(length)) for length in shape)

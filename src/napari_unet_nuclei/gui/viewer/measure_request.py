@@ -1,0 +1,153 @@
+"""What the Measure dock asks for, copied from layers in the window's thread, and carried out in another one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.labels.measure.measure import measure
+from napari_unet_nuclei.core.progress import Progress
+from napari_unet_nuclei.core.segment.table import SegmentedChannel, stain_images
+from napari_unet_nuclei.gui.viewer.measure_layers import MeasuredLabels, describe_labels, image_under
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Labels
+
+SEEN = ("confidence", "score")
+"""Columns that come from the network, which labels and images alone do not give."""
+
+_IDENTITY = ["label", "area_px", "centroid_y", "centroid_x"]
+_DIGITS = 6
+
+
+@dataclass(frozen=True)
+class MeasureRequest:
+    """Labels and images as they were when asked.
+
+    Attributes
+    ----------
+    labels : MeasuredLabels
+    channels : mapping of str to SegmentedChannel
+        What is measured, by the name for columns.
+    displaced : tuple of str
+        Names of the image layers that the viewer does not show where it shows the labels.
+    pixel_size : PixelSize
+        Of the labels layer, or else of the first image layer that has one.
+    world : ndarray
+        Matrix from positions in the table to world coordinates in the labels layer's units.
+    pictures : mapping of str to SegmentedChannel
+        A colour of each picture in colour, which may show stains, by what the names of its columns begin with.
+    """
+
+    labels: MeasuredLabels
+    channels: Mapping[str, SegmentedChannel]
+    displaced: tuple[str, ...]
+    pixel_size: PixelSize
+    world: NDArray[np.float64]
+    pictures: Mapping[str, SegmentedChannel] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MeasuredTable:
+    """The table of a labels layer.
+
+    Attributes
+    ----------
+    labels : MeasuredLabels
+    table : pandas.DataFrame
+        As `measure` describes it, with world coordinates in the layer's units.
+    """
+
+    labels: MeasuredLabels
+    table: pd.DataFrame
+
+    def position(self, row: int) -> NDArray[np.float64]:
+        """Return the centroid of a row: leading axes, Y, X."""
+        leading = self._leading.iloc[row].to_list()
+        return np.array([*leading, *self.table[["centroid_y", "centroid_x"]].iloc[row]], float)
+
+    def row_at(self, label: int, position: NDArray[np.float64]) -> int:
+        """Return the row of a label, of several the one on the plane of a position; -1 where there is none."""
+        rows = np.flatnonzero(self.table["label"] == label)
+        if not rows.size:
+            return -1
+        distances = np.abs(self._leading.iloc[rows].to_numpy() - position[:-2]).sum(axis=1)
+        return int(rows[np.argmin(distances)])
+
+    @property
+    def _leading(self) -> pd.DataFrame:
+        """Columns with the plane's indices, which follow the label."""
+        return self.table.iloc[:, 1 : len(self.labels.shape) - 1]
+
+
+def ask(layer: Labels, images: Sequence[Image]) -> MeasureRequest:
+    """Take down what is to be measured, without reading a pixel; call it in the window's thread.
+
+    Raises
+    ------
+    ImageShapeError
+        If an image does not cover the labels; the message says which and why.
+    """
+    labels = describe_labels(layer)
+    found = [image_under(image, labels) for image in images]
+    sizes = (labels.place.pixel_size, *(image.pixel_size for image in found))
+    return MeasureRequest(
+        labels=labels,
+        channels={name: channel for image in found for name, channel in image.channels.items()},
+        pictures={
+            f"{image.name}_": next(iter(image.channels.values())) for image in found if image.source.rgb_channels
+        },
+        displaced=tuple(image.name for image in found if image.displaced),
+        pixel_size=next((size for size in sizes if size.known), PixelSize()),
+        world=labels.place.matrix,
+    )
+
+
+def measure_layers(
+    request: MeasureRequest, ids: SegmentedChannel, features: pd.DataFrame, progress: Progress
+) -> MeasuredTable:
+    """Measure; reads pixels, so it runs in a thread.
+
+    Parameters
+    ----------
+    request : MeasureRequest
+    ids : SegmentedChannel
+        The labels, copied when asked.
+    features : pandas.DataFrame
+        Of the labels layer: nuclei that are still as they were segmented keep confidence and score.
+    progress : Progress
+    """
+    stains = {
+        f"{prefix}{name}": stain
+        for prefix, colour in request.pictures.items()
+        for name, stain in stain_images(colour.source, colour.origin, colour.shape).items()
+    }
+    table = measure(
+        ids,
+        request.channels,
+        means=stains,
+        axes=request.labels.axes,
+        pixel_size_y=request.pixel_size.y,
+        pixel_size_x=request.pixel_size.x,
+        origin=request.labels.place.origin,
+        world=request.world,
+        progress=progress,
+    )
+    return MeasuredTable(request.labels, with_seen(table, features))
+
+
+def with_seen(table: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
+    """Add what an earlier table says the network saw in the same nuclei, told by label, area and centroid."""
+    seen = [name for name in SEEN if name in features.columns]
+    if not seen or not set(_IDENTITY) <= set(features.columns):
+        return table
+    # Centroids are rounded: measured in a window and in the whole plane, they differ in the last digit.
+    known = features[seen].set_axis(pd.MultiIndex.from_frame(features[_IDENTITY].round(_DIGITS)))
+    rows = known[~known.index.duplicated()].reindex(pd.MultiIndex.from_frame(table[_IDENTITY].round(_DIGITS)))
+    return table.assign(**{name: rows[name].to_numpy() for name in seen})

@@ -1,0 +1,201 @@
+"""The table of corrected labels: only rows of nuclei that were touched are measured again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from napari_unet_nuclei.core.labels.measure.measure import measure
+from napari_unet_nuclei.core.labels.regions import grown, slices, united
+from napari_unet_nuclei.core.progress import Progress
+from napari_unet_nuclei.core.segment.table import SegmentedChannel
+from napari_unet_nuclei.core.types import Region
+from napari_unet_nuclei.gui.viewer.corrected_layer import CorrectedLayer, Index
+from napari_unet_nuclei.gui.viewer.measure_request import MeasureRequest, measure_layers, with_seen
+
+ACCEPTED = "accepted"
+"""Column that says which nuclei the user has accepted or made."""
+
+MEASURED = {"label", "area_px", "centroid_y", "centroid_x"}
+"""Columns by which a table is known to be one of ours."""
+
+ONE_WINDOW = 2**20
+"""Touched nuclei within fewer pixels than this are measured together."""
+
+
+@dataclass(frozen=True)
+class KeptTable:
+    """The rows of a labels layer.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        As `measure` describes it, with any columns of the user's own.
+    segmented : pandas.DataFrame
+        The table at the start: a nucleus that is as it was then, after an undo, has the score that it had.
+    """
+
+    table: pd.DataFrame
+    segmented: pd.DataFrame
+
+    def with_rows(
+        self, corrected: CorrectedLayer, index: Index, nuclei: Iterable[int], rows: pd.DataFrame
+    ) -> KeptTable:
+        """Replace the rows of some nuclei of a plane; those without a new row are gone.
+
+        A nucleus that is still there keeps what columns of the user's own say of it.
+        """
+        old = self.table
+        touched = old["label"].isin(list(nuclei))
+        for name, first, plane in zip(*_leading(corrected), index, strict=True):
+            touched &= old[name] == first + plane
+        if "score" in rows.columns:
+            rows = rows.assign(score=with_seen(rows, self.segmented)["score"])
+        own = [name for name in old.columns if name not in rows.columns]
+        rows = rows.merge(old.loc[touched, ["label", *own]], on="label", how="left") if own else rows
+        parts = [part for part in (old[~touched], rows.reindex(columns=old.columns)) if len(part)]
+        table = pd.concat(parts, ignore_index=True) if parts else old[~touched]
+        ordered = table.sort_values([*_leading(corrected)[0], "label"], ignore_index=True)
+        return KeptTable(ordered, self.segmented)
+
+    def features(self, corrected: CorrectedLayer, accepted: set[tuple[Index, int]]) -> pd.DataFrame:
+        """Return the table as a labels layer's features, with the column of accepted nuclei."""
+        table = self.table.drop(columns=[ACCEPTED, "index"], errors="ignore")
+        state = [row in accepted for row in _rows(corrected, table)]
+        return table.assign(index=table["label"], **{ACCEPTED: np.array(state, bool)})[
+            ["index", *table.columns, ACCEPTED]
+        ]
+
+
+def accepted_in(corrected: CorrectedLayer, features: pd.DataFrame) -> set[tuple[Index, int]]:
+    """Return the nuclei that a layer's features say were accepted."""
+    if ACCEPTED not in features.columns or not _is_ours(corrected, features):
+        return set()
+    marked = features[features[ACCEPTED].fillna(False).astype(bool)]
+    return set(_rows(corrected, marked))
+
+
+def table_job(corrected: CorrectedLayer) -> Callable[[Progress], KeptTable]:
+    """Return the job that takes the layer's features over where they tell of its nuclei, else measures all.
+
+    Call it in the window's thread: labels and features are copied.
+    """
+    request = MeasureRequest(
+        labels=corrected.labels,
+        channels=dict(corrected.image.channels) if corrected.image else {},
+        displaced=(),
+        pixel_size=corrected.pixel_size,
+        world=corrected.labels.place.matrix,
+    )
+    ids, features = corrected.labels.copied(), corrected.layer.features.copy()
+
+    def job(progress: Progress) -> KeptTable:
+        if _is_ours(corrected, features) and _tells_of(corrected, features, ids):
+            return KeptTable(features, features)
+        table = _with_own(measure_layers(request, ids, features, progress).table, features)
+        return KeptTable(table, table)
+
+    return job
+
+
+def measured_rows(
+    corrected: CorrectedLayer, columns: Sequence[str], index: Index, boxes: Mapping[int, Region]
+) -> pd.DataFrame:
+    """Measure some nuclei of a plane for a table with these columns.
+
+    Parameters
+    ----------
+    corrected : CorrectedLayer
+    columns : sequence of str
+        Those of intensities are matched with the channels of the image by name, else in order.
+    index : Index
+    boxes : mapping of int to Region
+        Where the nuclei lie.
+    """
+    if not boxes:
+        return pd.DataFrame(columns=["label"])
+    together = united(list(boxes.values()))
+    if (together[1] - together[0]) * (together[3] - together[2]) <= ONE_WINDOW:
+        return _window(corrected, columns, index, together, tuple(boxes))
+    parts = [_window(corrected, columns, index, box, (nucleus,)) for nucleus, box in boxes.items()]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _window(
+    corrected: CorrectedLayer, columns: Sequence[str], index: Index, box: Region, nuclei: tuple[int, ...]
+) -> pd.DataFrame:
+    """Measure nuclei in a window that is a pixel wider than they are, so that only the image's edge is an edge."""
+    window = grown(box, 1, corrected.labels.shape[-2:])
+    ids = corrected.view[(*index, *slices(window))]
+    ids = np.where(np.isin(ids, nuclei), ids, 0)[(np.newaxis,) * len(index)]
+    first = (*index, window[0], window[2])
+    maps = corrected.maps(index) if "confidence" in columns else None
+    pixel_size = corrected.pixel_size
+    table = measure(
+        ids,
+        {name: _cut(channel, first, ids.shape) for name, channel in _channels(corrected, columns).items()},
+        axes=corrected.labels.axes,
+        pixel_size_y=pixel_size.y,
+        pixel_size_x=pixel_size.x,
+        origin=tuple(np.add(corrected.labels.place.origin, first).tolist()),
+        world=corrected.labels.place.matrix if any(name.startswith("world_") for name in columns) else None,
+        maps=None if maps is None else maps[np.newaxis, :, *slices(window)],
+    )
+    # What a person drew is not what the network's score was fitted for; `KeptTable` knows those that came back.
+    return table.assign(score=np.nan) if "score" in columns else table
+
+
+def _cut(channel: SegmentedChannel, first: tuple[int, ...], shape: tuple[int, ...]) -> SegmentedChannel:
+    """Return the part of a channel that begins at an index of the labels."""
+    origin = tuple(np.add(channel.origin, first).tolist())
+    return SegmentedChannel(channel.source, channel.channel, origin, shape)
+
+
+def _channels(corrected: CorrectedLayer, columns: Sequence[str]) -> dict[str, SegmentedChannel]:
+    """Find what columns of intensities were measured in; nothing where the image has other channels."""
+    channels = corrected.image.channels if corrected.image else {}
+    heads = [name.removesuffix("_mean") for name in columns if name.endswith("_mean")]
+    if set(heads) <= set(channels):
+        return {head: channels[head] for head in heads}
+    return dict(zip(heads, channels.values(), strict=True)) if len(heads) == len(channels) else {}
+
+
+def _leading(corrected: CorrectedLayer) -> tuple[list[str], tuple[int, ...]]:
+    """Return the names of the columns with the plane's index, and the index of the labels' first plane."""
+    letters = corrected.labels.source.leading_axes
+    names = [f"axis_{axis}" if letter == "Q" else letter.lower() for axis, letter in enumerate(letters)]
+    return names, corrected.labels.place.origin[: len(names)]
+
+
+def _is_ours(corrected: CorrectedLayer, features: pd.DataFrame) -> bool:
+    return {*MEASURED, *_leading(corrected)[0]} <= set(features.columns)
+
+
+def _tells_of(corrected: CorrectedLayer, features: pd.DataFrame, ids: SegmentedChannel) -> bool:
+    """Tell whether a table has a row for every nucleus of every plane, with the area that it has."""
+    areas: dict[tuple[Index, int], int] = {}
+    for index in corrected.plane_indices:
+        found, counts = np.unique(ids[index], return_counts=True)
+        areas |= {(index, int(one)): count for one, count in zip(found, counts.tolist(), strict=True) if one > 0}
+    return areas == dict(zip(_rows(corrected, features), features["area_px"], strict=True))
+
+
+def _rows(corrected: CorrectedLayer, table: pd.DataFrame) -> list[tuple[Index, int]]:
+    """Return plane and id of every row."""
+    names, origin = _leading(corrected)
+    planes = zip(*((table[name] - first).tolist() for name, first in zip(names, origin, strict=True)), strict=True)
+    ids = table["label"].tolist()
+    return list(zip(planes if names else [()] * len(ids), ids, strict=True))
+
+
+def _with_own(table: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
+    """Add what columns of the user's own say of the nuclei."""
+    own = features[[name for name in features.columns if name not in table.columns and name not in ("index", ACCEPTED)]]
+    if own.empty:
+        return table
+    labels = features["index"] if "index" in features.columns else pd.Series(features.index, features.index)
+    known = own.assign(label=labels).drop_duplicates("label")
+    return table.merge(known, on="label", how="left")

@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from filelock import FileLock
+
+from napari_unet_nuclei.core.corrections import store as corrections
+from napari_unet_nuclei.core.corrections.correction import Correction, hash_image
+from napari_unet_nuclei.core.corrections.index import INDEX, own_files
+from napari_unet_nuclei.core.corrections.store import (
+    corrections_folder,
+    list_corrections,
+    read_correction,
+    remove_correction,
+    save_correction,
+)
+from napari_unet_nuclei.core.errors import DatasetError, ImageShapeError, OutputFileError
+from napari_unet_nuclei.core.files import lock
+from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from tests.helpers.drawn import discs
+
+LABELS = discs((40, 50), (12, 12, 6), (25, 30, 8)) * 5
+REVIEWED = np.zeros((40, 50), bool)
+REVIEWED[4:36, 2:44] = True
+
+
+def correction(name: str = "cells", **changes: object) -> Correction:
+    rng = np.random.default_rng(0)
+    image = (rng.integers(90, 110, LABELS.shape) + 400 * (LABELS > 0)).astype(np.uint16)
+    made = Correction(
+        name, image, "YX", LABELS, REVIEWED, (10,), PixelSize(0.5, 0.25), provenance={"model": "m", "hash": "abc"}
+    )
+    return replace(made, **changes)
+
+
+def files(folder: Path) -> set[str]:
+    """List all files but the lock, which stays."""
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {lock.LOCK}
+
+
+def assert_same(one: Correction, other: Correction) -> None:
+    assert (one.name, one.axes, one.accepted, one.pixel_size) == (
+        other.name,
+        other.axes,
+        other.accepted,
+        other.pixel_size,
+    )
+    assert (one.origin, one.channel, dict(one.provenance)) == (other.origin, other.channel, dict(other.provenance))
+    for left, right in ((one.image, other.image), (one.labels, other.labels), (one.reviewed, other.reviewed)):
+        assert np.array_equal(left, right)
+    assert one.image.dtype == other.image.dtype
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.int32])
+@pytest.mark.parametrize(
+    ("axes", "shape"), [("YX", (40, 50)), ("CYX", (3, 40, 50)), ("CYX", (2, 40, 50)), ("YXS", (40, 50, 3))]
+)
+def test_what_was_saved_is_read_again(tmp_path, axes, shape, dtype):
+    image = (np.random.default_rng(1).random(shape) * 250).astype(dtype)
+    saved = correction(image=image, axes=axes, origin=(7, 9), channel=0 if axes == "CYX" else None)
+    entry = save_correction(tmp_path, saved)
+    assert_same(read_correction(tmp_path, "cells"), saved)
+    assert list_corrections(tmp_path) == (entry,)
+    assert entry.image_hash == hash_image(image)
+
+
+def test_the_folder_is_read_without_this_program(tmp_path):
+    save_correction(tmp_path, correction("a/b: ü"))
+    index = json.loads((tmp_path / INDEX).read_text(encoding="utf-8"))
+    [entry] = index["corrections"]
+    assert (entry["name"], entry["accepted"], entry["pixel_size_um"]) == ("a/b: ü", [10], [0.5, 0.25])
+    assert np.array_equal(tifffile.imread(tmp_path / entry["labels"]), LABELS)
+    assert np.array_equal(tifffile.imread(tmp_path / entry["reviewed"]), np.where(REVIEWED, 255, 0))
+    assert entry["image"].isascii()
+
+
+def test_corrections_are_samples_for_fine_tuning(tmp_path):
+    # Imported here, for they load PyTorch, which nothing else of corrections needs.
+    from napari_unet_nuclei.core.finetune.corrected import read_corrected
+    from napari_unet_nuclei.core.progress import Silent
+    from napari_unet_nuclei.core.train.reading import InputForm
+
+    save_correction(tmp_path, correction("a"))
+    save_correction(tmp_path, correction("b", image=correction().image + 1))
+    folders = (tmp_path / kind for kind in ("images", "labels", "reviewed"))
+    one, other = read_corrected(*folders, InputForm(), Silent())
+    assert np.array_equal(one.reviewed, REVIEWED)
+    assert np.array_equal(other.labels > 0, LABELS > 0)
+    assert one.labels.max() == 2
+
+
+def test_saving_the_same_again_writes_no_file_and_saving_anew_leaves_no_old_one(tmp_path):
+    save_correction(tmp_path, correction())
+    first = files(tmp_path)
+    written = {path: path.stat().st_mtime_ns for path in own_files(tmp_path)}
+    save_correction(tmp_path, correction(accepted=(5, 10, 5)))
+    assert {path: path.stat().st_mtime_ns for path in own_files(tmp_path)} == written
+    assert read_correction(tmp_path, "cells").accepted == (5, 10)
+    save_correction(tmp_path, correction(labels=np.where(LABELS == 5, 0, LABELS)))
+    assert len(files(tmp_path)) == len(first) == 4
+    assert files(tmp_path) & first == {INDEX}
+    assert set(np.unique(read_correction(tmp_path, "cells").labels)) == {0, 10}
+
+
+def test_names_that_look_alike_on_disk_are_kept_apart(tmp_path):
+    for name in ("a b", "a/b", "a:b", "..", "x" * 500):
+        save_correction(tmp_path, correction(name))
+    assert [entry.name for entry in list_corrections(tmp_path)] == sorted(["a b", "a/b", "a:b", "..", "x" * 500])
+    remove_correction(tmp_path, "a/b")
+    assert len(files(tmp_path)) == 1 + 4 * 3
+    with pytest.raises(DatasetError, match="no correction 'a/b'"):
+        read_correction(tmp_path, "a/b")
+
+
+def test_a_disk_that_fills_up_leaves_what_was_there(tmp_path, monkeypatch):
+    save_correction(tmp_path, correction())
+    before = files(tmp_path)
+
+    def full(*args, **keywords):
+        raise OSError(28, "No space left on device")
+
+    changed = correction(labels=np.where(LABELS == 5, 0, LABELS))
+    for module, name in ((tifffile, "imwrite"), (corrections, "write_index")):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, full)
+            with pytest.raises((OutputFileError, OSError)):
+                save_correction(tmp_path, changed)
+        assert_same(read_correction(tmp_path, "cells"), correction())
+        assert before <= files(tmp_path)
+    save_correction(tmp_path, changed)
+    assert set(np.unique(read_correction(tmp_path, "cells").labels)) == {0, 10}
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from tests.core.corrections.test_store import correction
+from napari_unet_nuclei.core.corrections import store as corrections
+from napari_unet_nuclei.core.files import lock
+corrections.write_index = lambda *_: os._exit(9)
+corrections.save_correction(Path(sys.argv[1]), correction("killed"))
+"""
+
+
+def test_a_kill_while_saving_costs_nothing_and_its_remains_go(tmp_path):
+    save_correction(tmp_path, correction())
+    whole = files(tmp_path)
+    run = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], cwd=Path(__file__).parents[3], check=False)
+    assert run.returncode == 9
+    assert_same(read_correction(tmp_path, "cells"), correction())
+    remains = [tmp_path / name for name in files(tmp_path) - whole] + [tmp_path / "images" / ".a-01234567.part.tif"]
+    foreign = tmp_path / "images" / "mine.tif"
+    for path in (remains[-1], foreign):
+        path.write_bytes(b"II")
+    for path in (*remains, foreign):
+        os.utime(path, (time.time() - 7200,) * 2)
+    save_correction(tmp_path, correction("other"))
+    assert len(remains) == 4
+    assert not any(path.exists() for path in remains)
+    assert foreign.exists()
+
+
+def test_an_index_that_cannot_be_read_is_left_as_it_is(tmp_path):
+    for text in ("{", "[]", '{"version": 2, "corrections": []}', '{"version": 1, "corrections": [{"name": "a"}]}'):
+        (tmp_path / INDEX).write_text(text, encoding="utf-8")
+        with pytest.raises(DatasetError, match="cannot be used"):
+            list_corrections(tmp_path)
+        with pytest.raises(DatasetError, match="cannot be used"):
+            save_correction(tmp_path, correction())
+        assert (tmp_path / INDEX).read_text(encoding="utf-8") == text
+    assert len(list(own_files(tmp_path))) == 3
+
+
+@pytest.mark.parametrize(
+    "file", ["../secret.tif", "images/../../secret.tif", "/etc/passwd", "images/.hidden.tif", "C:\\x.tif"]
+)
+def test_an_index_from_elsewhere_cannot_point_outside_its_folder(tmp_path, file):
+    save_correction(tmp_path, correction())
+    index = json.loads((tmp_path / INDEX).read_text(encoding="utf-8"))
+    index["corrections"][0]["image"] = file
+    (tmp_path / INDEX).write_text(json.dumps(index), encoding="utf-8")
+    with pytest.raises(DatasetError, match="image"):
+        read_correction(tmp_path, "cells")
+
+
+def test_files_that_are_damaged_or_do_not_fit_are_named(tmp_path):
+    entry = save_correction(tmp_path, correction())
+    path = tmp_path / entry.labels
+    tifffile.imwrite(path, np.zeros((9, 9), np.int32))
+    with pytest.raises(DatasetError, match="do not belong together"):
+        read_correction(tmp_path, "cells")
+    path.write_bytes(b"II*\0 damaged")
+    with pytest.raises(DatasetError, match=path.name):
+        read_correction(tmp_path, "cells")
+    path.unlink()
+    with pytest.raises(DatasetError, match="does not exist"):
+        read_correction(tmp_path, "cells")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"labels": LABELS[1:]},
+        {"reviewed": REVIEWED[:, 1:]},
+        {"axes": "ZYX"},
+        {"axes": "CYX"},
+        {"image": np.zeros((40, 50, 2)), "axes": "YXS"},
+        {"image": np.zeros((40, 50), complex)},
+    ],
+)
+def test_what_does_not_fit_together_is_not_saved(tmp_path, changes):
+    with pytest.raises(ImageShapeError, match="cells"):
+        save_correction(tmp_path, correction(**changes))
+    assert not files(tmp_path)
+
+
+def test_of_a_slide_the_reviewed_part_is_kept_with_its_place():
+    region = np.zeros((40, 50), bool)
+    region[10:20, 45:50] = True
+    cut = correction(reviewed=region, origin=(100, 200)).cropped(context=4)
+    assert cut.image.shape == cut.labels.shape == (18, 9)
+    assert cut.origin == (106, 241)
+    assert np.array_equal(cut.labels, LABELS[6:24, 41:50])
+    nothing = correction(reviewed=np.zeros((40, 50), bool))
+    assert nothing.cropped() is nothing
+
+
+def test_the_folder_can_be_moved(tmp_path, monkeypatch):
+    monkeypatch.setenv("NAPARI_UNET_NUCLEI_CORRECTIONS", str(tmp_path / "mine"))
+    assert corrections_folder() == tmp_path / "mine"
+    assert list_corrections(corrections_folder()) == ()
+    monkeypatch.delenv("NAPARI_UNET_NUCLEI_CORRECTIONS")
+    assert corrections_folder().name == "corrections"
+
+
+def test_two_programs_that_save_at_once_lose_nothing(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from dataclasses import replace\n"
+        "from napari_unet_nuclei.core.corrections.store import save_correction\n"
+        "from tests.core.corrections.test_store import correction\n"
+        "for number in range(12):\n"
+        "    save_correction(Path(sys.argv[1]), correction(f'{sys.argv[2]} {number}'))\n"
+    )
+    runs = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name]) for name in ("one", "two")]
+    assert [run.wait(timeout=120) for run in runs] == [0, 0]
+    assert len(list_corrections(tmp_path)) == 24
+    assert all(read_correction(tmp_path, f"{name} 11").labels.any() for name in ("one", "two"))
+
+
+def test_a_folder_that_another_program_does_not_let_go_of_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "PATIENCE", 0.1)
+    save_correction(tmp_path, correction())
+    with FileLock(tmp_path / lock.LOCK), pytest.raises(OutputFileError, match="another window or program"):
+        save_correction(tmp_path, correction("later"))
+    save_correction(tmp_path, correction("later"))
+    assert [entry.name for entry in list_corrections(tmp_path)] == ["cells", "later"]

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_unet_nuclei.core.errors import OutputFileError
+from napari_unet_nuclei.core.folder import label_store
+from napari_unet_nuclei.core.folder.label_store import write_label_store
+from napari_unet_nuclei.core.image.io.ome_zarr import read_ome_zarr
+from napari_unet_nuclei.core.image.io.ome_zarr_labels import read_provenance
+from napari_unet_nuclei.core.image.io.read import read_image
+from napari_unet_nuclei.core.image.pixel_size import PixelSize
+
+LABELS = np.random.default_rng(0).integers(0, 900, (2, 3, 20, 30)).astype(np.int32)
+SIZE = PixelSize(0.5, 0.25, 2.0)
+
+
+def test_labels_come_back_with_axes_in_the_order_of_the_format_size_and_provenance(tmp_path: Path) -> None:
+    path = tmp_path / "out" / "a_labels.ome.zarr"
+    write_label_store(path, LABELS, axes="ZTYX", pixel_size=SIZE, provenance={"model": "tiny"})
+    image = read_image(path)
+    assert (image.axes, image.pixel_size) == ("TZYX", SIZE)
+    assert np.array_equal(image.array[...], LABELS.transpose(1, 0, 2, 3))
+    assert read_provenance(path) == {"model": "tiny"}
+
+
+def test_large_planes_have_a_pyramid_of_every_second_pixel(tmp_path: Path) -> None:
+    labels = np.arange(1500 * 1100, dtype=np.int32).reshape(1500, 1100)
+    write_label_store(tmp_path / "a.ome.zarr", labels, axes="YX", pixel_size=PixelSize(), provenance={})
+    fine, coarse = read_ome_zarr(tmp_path / "a.ome.zarr").levels
+    assert np.array_equal(fine[...], labels)
+    assert np.array_equal(coarse[...], labels[::2, ::2])
+
+
+def test_labels_that_were_there_are_replaced_as_a_whole(tmp_path: Path) -> None:
+    for labels in (LABELS[0, 0], LABELS[1, 1, :8]):
+        write_label_store(tmp_path / "a.ome.zarr", labels, axes="YX", pixel_size=SIZE, provenance={})
+    assert np.array_equal(read_image(tmp_path / "a.ome.zarr").array[...], LABELS[1, 1, :8])
+    assert [path.name for path in tmp_path.iterdir()] == ["a.ome.zarr"]
+
+
+def test_a_store_that_fails_leaves_what_was_there_and_nothing_half_written(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "a.ome.zarr"
+    write_label_store(path, LABELS[0, 0], axes="YX", pixel_size=SIZE, provenance={})
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(label_store, "write_label_metadata", fail)
+    with pytest.raises(OutputFileError, match="No space left"):
+        write_label_store(path, LABELS[1, 1], axes="YX", pixel_size=SIZE, provenance={})
+    assert np.array_equal(read_image(path).array[...], LABELS[0, 0])
+    assert [path.name for path in tmp_path.iterdir()] == ["a.ome.zarr"]

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+
+from napari_unet_nuclei.core.errors import ImageFileError
+from napari_unet_nuclei.core.image.io.region_file import read_region
+
+SQUARE = [[2, 1], [6, 1], [6, 5], [2, 5], [2, 1]]
+HOLE = [[3, 2], [4, 2], [4, 3], [3, 3], [3, 2]]
+SHAPE = (8, 10)
+
+
+def written(tmp_path, content) -> object:
+    path = tmp_path / "region.geojson"
+    path.write_text(json.dumps(content))
+    return path
+
+
+def expected() -> np.ndarray:
+    mask = np.zeros(SHAPE, bool)
+    mask[1:5, 2:6] = True
+    return mask
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda geometry: geometry,
+        lambda geometry: {"type": "Feature", "geometry": geometry, "properties": {}},
+        lambda geometry: [{"type": "Feature", "geometry": geometry}],
+        lambda geometry: {"type": "FeatureCollection", "features": [{"type": "Feature", "geometry": geometry}]},
+        lambda geometry: {"type": "GeometryCollection", "geometries": [geometry]},
+    ],
+)
+def test_polygons_are_read_from_every_wrapping(tmp_path, wrap):
+    polygon = {"type": "Polygon", "coordinates": [SQUARE]}
+    np.testing.assert_array_equal(read_region(written(tmp_path, wrap(polygon)), SHAPE), expected())
+
+
+def test_holes_are_left_out_and_several_polygons_unite(tmp_path):
+    shifted = [[x + 4, y + 2] for x, y in SQUARE]
+    content = {"type": "MultiPolygon", "coordinates": [[SQUARE, HOLE], [shifted]]}
+    mask = expected()
+    mask[2, 3] = False
+    mask[3:7, 6:10] = True
+    np.testing.assert_array_equal(read_region(written(tmp_path, content), SHAPE), mask)
+
+
+def test_a_mask_image_is_a_region(tmp_path):
+    iio.imwrite(tmp_path / "mask.png", expected().astype(np.uint8) * 255)
+    np.testing.assert_array_equal(read_region(tmp_path / "mask.png", SHAPE), expected())
+
+
+def test_a_mask_of_another_size_is_refused(tmp_path):
+    iio.imwrite(tmp_path / "mask.png", np.ones((4, 4), np.uint8))
+    with pytest.raises(ImageFileError, match=r"mask\.png is \(4, 4\) pixels, and its image \(8, 10\)"):
+        read_region(tmp_path / "mask.png", SHAPE)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {},
+        [],
+        "text",
+        {"type": "Point", "coordinates": [1, 2]},
+        {"type": "Polygon", "coordinates": [[[1, 2]]]},
+        {"type": "Polygon", "coordinates": [[["a", 2], [1, 1], [3, 3]]]},
+        {"type": "Polygon", "coordinates": []},
+    ],
+)
+def test_what_is_no_polygon_is_refused_and_named(tmp_path, content):
+    with pytest.raises(ImageFileError, match=r"region\.geojson"):
+        read_region(written(tmp_path, content), SHAPE)
+
+
+def test_a_file_that_is_no_json_or_missing_is_refused(tmp_path):
+    (tmp_path / "a.geojson").write_text("{")
+    for name in ("a.geojson", "missing.geojson"):
+        with pytest.raises(ImageFileError, match=name):
+            read_region(tmp_path / name, SHAPE)

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from napari_unet_nuclei.core.errors import ModelFileError
+from napari_unet_nuclei.core.model.card import Architecture, ModelCard
+from napari_unet_nuclei.core.model.file import Model
+from napari_unet_nuclei.core.model.unet import UNet
+from napari_unet_nuclei.core.model.warm_start import start_from
+
+GREY = Architecture(base_width=4, depth=2)
+COLOUR = GREY.model_copy(update={"in_channels": 3})
+
+
+def model(architecture: Architecture) -> Model:
+    torch.manual_seed(0)
+    return Model(ModelCard(name="base", architecture=architecture), UNet(architecture).eval())
+
+
+@pytest.mark.parametrize("stem", ["full", "space-to-depth"])
+@pytest.mark.parametrize(("own", "wanted"), [(1, 3), (2, 3), (2, 1), (3, 3)])
+def test_a_grey_picture_in_any_channels_gives_what_it_gives_in_those_of_the_base(stem, own, wanted):
+    base = model(GREY.model_copy(update={"stem": stem, "in_channels": own}))
+    network = start_from(base, GREY.model_copy(update={"stem": stem, "in_channels": wanted}))
+    image = torch.rand(1, 1, 32, 48)
+    with torch.inference_mode():
+        found, expected = (
+            one(image.expand(1, count, 32, 48)) for one, count in ((network, wanted), (base.network, own))
+        )
+    torch.testing.assert_close(found, expected)
+
+
+def test_the_base_stays_as_it_is():
+    base = model(COLOUR)
+    network = start_from(base, COLOUR)
+    with torch.no_grad():
+        for value in network.parameters():
+            value.zero_()
+    assert all(value.abs().sum() > 0 for value in base.network.encoder.parameters() if value.ndim > 1)
+
+
+def test_a_network_of_another_shape_is_refused():
+    with pytest.raises(ModelFileError, match="another shape"):
+        start_from(model(COLOUR), COLOUR.model_copy(update={"depth": 3}))

@@ -1,0 +1,256 @@
+"""Correcting in a real window, by real keys and clicks on the canvas."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_unet_nuclei.gui.correct.guide import GUIDE
+from tests.helpers.correcting import FAINT, Bench
+
+
+def nucleus_at(bench: Bench, y: int, x: int) -> int:
+    return int(bench.plane[y, x])
+
+
+def features(bench: Bench):
+    return bench.layer.features.set_index("label")
+
+
+def test_the_review_goes_from_the_most_doubtful_to_the_last_and_offers_to_mark_the_plane(open_bench):
+    bench = open_bench()
+    count = len(np.unique(bench.plane)) - 1
+    assert bench.dock.queue_panel.count_label.text() == f"0 done · {count + 1} left"
+    queue = bench.dock.session.review.pending(())
+    bench.key("N")
+    assert bench.dock.walk.framed.candidate == queue[0]
+    y0, y1, x0, x1 = queue[0].box
+    middle = ((y0 + y1 - 1) / 2, (x0 + x1 - 1) / 2)
+    assert bench.viewer.scene.camera.center[-2:] == pytest.approx(middle)
+    guide = bench.viewer.layers[GUIDE]
+    assert guide.data[:, 0].min(axis=0).tolist() == [y0 - 3.5, x0 - 3.5]
+    assert bench.viewer.layers.selection.active == bench.layer
+    bench.key("N")
+    assert bench.dock.walk.framed.candidate == queue[1]
+    for _ in range(2 * count):
+        if bench.dock.walk.framed is None:
+            break
+        bench.key("D" if bench.dock.walk.framed.is_missed else "A")
+    assert features(bench)["accepted"].all()
+    assert bench.dock.queue_panel.count_label.text() == f"{count + 1} done · 0 left"
+    assert bench.dock.queue_panel.banner.isVisible()
+    assert not bench.dock.reviewed_panel.plane_box.isChecked()
+    bench.press(bench.dock.queue_panel.banner.button)
+    assert bench.dock.reviewed_panel.plane_box.isChecked()
+    assert "100 %" in bench.dock.reviewed_panel.share_label.text()
+    bench.undo()
+    assert bench.dock.queue_panel.count_label.text() == f"{count} done · 1 left"
+    assert bench.dock.walk.framed is not None, "what was decided by mistake is asked again"
+
+
+def test_one_key_each_for_what_a_doubtful_nucleus_needs(open_bench):
+    bench = open_bench()
+    before = bench.layer.data.copy()
+    bench.click(30, 120)
+    [upper] = bench.framed
+    bench.key("J")
+    assert nucleus_at(bench, 49, 120) == upper
+    assert features(bench).loc[upper, "area_px"] == np.count_nonzero(bench.plane == upper)
+    assert features(bench).loc[upper, "accepted"]
+    bench.key("S")
+    assert len(bench.framed) == 2
+    assert nucleus_at(bench, 49, 120) != nucleus_at(bench, 30, 120)
+    bench.click(20, 20)
+    [corner] = bench.framed
+    bench.key("D")
+    assert nucleus_at(bench, 20, 20) == 0
+    assert corner not in features(bench).index
+    for _ in range(3):
+        bench.undo()
+    np.testing.assert_array_equal(bench.layer.data, before)
+    assert not features(bench)["accepted"].any()
+    for _ in range(3):
+        bench.redo()
+    assert nucleus_at(bench, 20, 20) == 0
+
+
+def test_one_key_adds_a_missed_nucleus_and_one_says_that_there_is_none(open_bench):
+    bench = open_bench()
+    missed = [one for one in bench.dock.session.review.pending(()) if one.kind == "missed"]
+    assert [one.box[0] <= FAINT[0] < one.box[1] for one in missed] == [True]
+    while not (bench.dock.walk.framed and bench.dock.walk.framed.is_missed):
+        bench.key("N")
+    assert "Missed?" in bench.dock.queue_panel.reason_label.text()
+    bench.key("A")
+    assert "press G" in bench.status
+    bench.key("G")
+    added = nucleus_at(bench, *FAINT)
+    assert bench.framed == [added]
+    assert features(bench).loc[added, "accepted"]
+    bench.undo()
+    assert nucleus_at(bench, *FAINT) == 0
+    while not (bench.dock.walk.framed and bench.dock.walk.framed.is_missed):
+        bench.key("N")
+    left = bench.dock.session.review.count(())[1]
+    bench.key("D")
+    assert bench.dock.session.review.count(()) == (1, left - 1)
+
+
+def test_an_accepted_nucleus_is_in_doubt_no_longer(open_bench):
+    bench = open_bench()
+    while not bench.framed:  # places where one may have been missed come first
+        bench.key("N")
+    [nucleus] = bench.framed
+    assert "doubt" in bench.dock.queue_panel.reason_label.text()
+    bench.key("A")
+    bench.click(*np.argwhere(bench.plane == nucleus).mean(axis=0).round())
+    assert bench.dock.queue_panel.reason_label.text() == f"Nucleus {nucleus}, accepted."
+    bench.undo()
+    assert "doubt" in bench.dock.queue_panel.reason_label.text()
+
+
+def test_a_deleted_nucleus_is_not_offered_as_missed(open_bench):
+    bench = open_bench()
+    bench.click(20, 20)
+    bench.key("D")
+    bench.layer.data = bench.layer.data.copy()
+    bench.settle()
+    again = bench.dock.session.review.pending(())
+    assert any(one.kind == "missed" for one in again), "other labels are looked at anew"
+    assert bench.dock.session.history.undo_title == ""
+
+
+def test_tools_act_on_the_nucleus_under_the_mouse_outside_the_queue(open_bench):
+    bench = open_bench()
+    bench.layer.data_setitem((np.array([20, 20, 21]), np.array([50, 51, 50])), 0)  # a hole
+    bench.settle()
+    nucleus = nucleus_at(bench, 14, 50)
+    bench.point_at(14, 50)
+    bench.key("H")
+    assert nucleus_at(bench, 20, 50) == nucleus
+    bench.click(5, 5)  # background: no frame
+    bench.layer.data_setitem((np.full(8, 50), np.arange(60, 68)), nucleus_at(bench, 50, 50))  # a spike
+    bench.settle()
+    bench.point_at(50, 50)
+    bench.key("R")
+    assert nucleus_at(bench, 50, 66) == 0
+    bench.click(5, 5)
+    bench.point_at(80, 20)
+    bench.key("D")
+    assert nucleus_at(bench, 80, 20) == 0
+    bench.point_at(5, 5)
+    bench.key("D")
+    assert "no nucleus under the mouse" in bench.status
+
+
+def test_drawing_tools_cut_merge_split_outline_and_redo_a_box(open_bench):
+    bench = open_bench()
+    before = bench.layer.data.copy()
+    bench.key("K")
+    bench.drag((20, 5), (20, 35))
+    assert nucleus_at(bench, 14, 20) != nucleus_at(bench, 26, 20)
+    assert bench.viewer.scene.camera.mouse_pan, "the camera moves again"
+    bench.key("U")
+    bench.click(14, 20)
+    bench.click(26, 20)
+    assert nucleus_at(bench, 14, 20) == nucleus_at(bench, 26, 20)
+    bench.key("T")
+    for point in ((50, 15), (50, 25)):
+        bench.click(*point)
+    bench.key("T")
+    assert nucleus_at(bench, 50, 13) != nucleus_at(bench, 50, 27)
+    bench.key("Q")
+    bench.drag((105, 10), (105, 30), (115, 30), (115, 10))
+    added = nucleus_at(bench, 110, 20)
+    assert added == bench.plane.max()
+    assert features(bench).loc[added, "accepted"]
+    bench.key("D")
+    assert nucleus_at(bench, 110, 20) == 0, "what was drawn has the frame"
+    bench.dock.tools_panel.thresholds.sliders["foreground"].box.setValue(0.3)
+    bench.key("W")
+    bench.drag((75, 85), (105, 115))
+    assert nucleus_at(bench, *FAINT) > 0
+    assert not features(bench).loc[nucleus_at(bench, *FAINT), "accepted"], "found by the network, not by the user"
+    bench.dock.tools_panel.thresholds.sliders["foreground"].box.setValue(0.6)
+    assert nucleus_at(bench, *FAINT) == 0, "the sliders act on the box at once"
+    while bench.dock.session.history.undo_title:
+        bench.undo()
+    np.testing.assert_array_equal(bench.layer.data, before)
+
+
+def test_a_tool_that_waits_can_be_left_and_leaves_napari_as_it_was(open_bench):
+    bench = open_bench()
+    bench.layer.mode = "paint"
+    bench.key("K")
+    assert (bench.layer.mode, bench.viewer.scene.camera.mouse_pan) == ("pan_zoom", False)
+    bench.key("K")
+    assert (bench.layer.mode, bench.status) == ("paint", "Never mind.")
+    bench.key("Q")
+    bench.viewer.layers.selection.active = bench.viewer.layers["DAPI"]
+    assert not bench.dock.gestures.is_waiting
+    assert bench.layer.mode == "paint"
+
+
+def test_clearing_the_edge_removes_what_it_cuts(open_bench):
+    bench = open_bench()
+    bench.layer.data_setitem((np.array([0, 0]), np.array([0, 1])), 90)
+    bench.settle()
+    bench.press(bench.dock.tools_panel.commands.buttons["clear_border"])
+    assert 90 not in bench.plane
+    assert nucleus_at(bench, 20, 20) > 0
+
+
+def test_strokes_of_napari_share_the_history(open_bench):
+    bench = open_bench()
+    before = bench.layer.data.copy()
+    bench.layer.mode, bench.layer.selected_label, bench.layer.brush_size = "paint", 70, 6
+    bench.drag((105, 20), (105, 40))
+    assert features(bench).loc[70, "area_px"] == np.count_nonzero(bench.plane == 70)
+    bench.layer.mode = "pan_zoom"
+    bench.click(105, 30)
+    bench.key("D")
+    assert 70 not in bench.plane
+    bench.undo()
+    assert 70 in bench.plane
+    bench.undo()
+    np.testing.assert_array_equal(bench.layer.data, before)
+    bench.undo()
+    assert "nothing to take back" in bench.status
+    bench.redo()
+    bench.redo()
+    np.testing.assert_array_equal(bench.layer.data, before)
+    assert bench.dock.session.history.undo_title == "Delete nucleus 70"
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_any_sequence_of_clicks_keys_and_strokes_is_taken_back_to_the_last_pixel(open_bench, seed):
+    bench, random = open_bench(), np.random.default_rng(seed)
+    first = bench.layer.data.copy()
+    places = [(20, 20), (20, 50), (50, 80), (80, 20), (30, 120), (49, 120), FAINT]
+    for _ in range(12):
+        y, x = places[random.integers(len(places))]
+        kind = random.choice(["key", "stroke", "undo", "redo", "cut"])
+        if kind == "key":
+            bench.click(y, x)
+            bench.point_at(y, x)
+            bench.key(str(random.choice(list("DSJGHRA"))))
+        elif kind == "stroke":
+            bench.layer.mode = str(random.choice(["paint", "erase", "fill"]))
+            bench.drag((y, x), (y + 8, x + 8))
+            bench.layer.mode = "pan_zoom"
+        elif kind == "cut":
+            bench.key("K")
+            bench.drag((y, x - 15), (y, x + 15))
+        else:
+            bench.undo() if kind == "undo" else bench.redo()
+        table = features(bench)
+        ids, areas = np.unique(bench.plane[bench.plane > 0], return_counts=True)
+        assert table["area_px"].to_dict() == dict(zip(ids.tolist(), areas.tolist(), strict=True))
+    last, steps = bench.layer.data.copy(), 0
+    while bench.dock.session.history.undo_title:
+        bench.undo()
+        steps += 1
+    np.testing.assert_array_equal(bench.layer.data, first)
+    for _ in range(steps):
+        bench.redo()
+    np.testing.assert_array_equal(bench.layer.data, last)

@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+from napari_unet_nuclei.core.settings import FinetuneSettings
+from napari_unet_nuclei.gui.finetune.remembered import FinetuneChoices, recall, remember
+from tests.gui.test_manifest import open_menu
+
+
+def test_choices_come_back(make_napari_viewer) -> None:
+    make_napari_viewer()
+    assert recall() == FinetuneChoices()
+    choices = FinetuneChoices(FinetuneSettings().changed(time=60, layers="decoder"), "mine", "/images")
+    remember(choices)
+    assert recall() == choices
+
+
+def test_the_menus_have_the_dock(make_napari_viewer) -> None:
+    window = make_napari_viewer().window
+    assert "Fine-tune (Nuclei)" in open_menu(window.layers_menu, "Annotate")
+    assert "Fine-tune (Nuclei)" in open_menu(window.plugins_menu, "Nuclei")

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+from qtpy.QtCore import QThread, QThreadPool
+from qtpy.QtWidgets import QApplication
+
+from napari_unet_nuclei.core.errors import ImageShapeError
+from napari_unet_nuclei.core.progress import Advanced, Notice, Progress
+from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
+from napari_unet_nuclei.gui.jobs.time_left import TimeLeft
+
+
+@pytest.fixture
+def panel(qtbot) -> JobPanel:
+    panel = JobPanel("Run", can_finish=True)
+    qtbot.addWidget(panel)
+    panel.show()
+    return panel
+
+
+def until_finish(progress: Progress) -> str:
+    """A job that goes on until it is told to stop, in small steps."""
+    progress.report(Notice("the tile was halved"))
+    while not progress.finish_requested:
+        progress.report(Advanced(0.25, "tile 1 of 4"))
+        threading.Event().wait(0.01)
+    return "kept"
+
+
+def test_the_result_arrives_in_the_windows_thread(qtbot, panel) -> None:
+    threads = []
+    panel.run_job(lambda progress: QThread.currentThread(), threads.append, title="Looking")
+    with qtbot.waitSignal(panel.running_changed):
+        pass
+    assert threads[0] is not QApplication.instance().thread()
+    assert panel.run_button.isEnabled()
+    assert not panel.cancel_button.isEnabled()
+
+
+def test_cancel_gives_no_result(qtbot, panel) -> None:
+    results = []
+    panel.run_job(until_finish, results.append, title="Waiting")
+    assert not panel.run_button.isEnabled()
+    qtbot.waitUntil(lambda: panel.progress_bar.value() == 250)
+    with qtbot.waitSignal(panel.running_changed):
+        panel.cancel_button.click()
+    assert results == []
+    assert panel.status_label.text() == "Cancelled: nothing was changed."
+
+
+def test_a_result_that_is_under_way_is_dropped_by_cancel(qtbot, panel) -> None:
+    results = []
+    panel.run_job(lambda progress: 1, results.append, title="Hurrying")
+    QThreadPool.globalInstance().waitForDone()
+    with qtbot.waitSignal(panel.running_changed):
+        panel.cancel_button.click()
+    assert results == []
+    assert panel.status_label.text() == "Cancelled: nothing was changed."
+
+
+def test_finish_keeps_what_there_is(qtbot, panel) -> None:
+    results = []
+    panel.run_job(until_finish, results.append, title="Waiting")
+    qtbot.waitUntil(lambda: "tile 1 of 4" in panel.status_label.text())
+    with qtbot.waitSignal(panel.running_changed):
+        panel.finish_button.click()
+    assert results == ["kept"]
+    assert panel.notice_label.text() == "• the tile was halved"
+
+
+def test_an_error_for_the_user_is_shown_in_words(qtbot, panel) -> None:
+    def fail(progress: Progress) -> None:
+        raise ImageShapeError("The image has one axis. Open one with two.")
+
+    panel.run_job(fail, pytest.fail, title="Failing")
+    with qtbot.waitSignal(panel.running_changed):
+        pass
+    assert panel.status_label.text() == "⚠ The image has one axis. Open one with two."
+    assert panel.run_button.isEnabled()
+
+
+def test_a_problem_disables_run_and_says_why(panel) -> None:
+    panel.show_status("12 nuclei")
+    panel.set_problem("Open an image first.")
+    assert not panel.run_button.isEnabled()
+    assert panel.status_label.text() == "⚠ Open an image first."
+    panel.set_problem("")
+    assert panel.run_button.isEnabled()
+    assert panel.status_label.text() == "12 nuclei"
+
+
+def test_napari_is_told_what_runs_and_can_cancel_it(qtbot, make_napari_viewer_proxy) -> None:
+    panel = JobPanel()
+    make_napari_viewer_proxy().window.add_dock_widget(panel)
+    panel.run_job(until_finish, pytest.fail, title="Segmenting DAPI")
+    qtbot.waitUntil(lambda: panel.progress_bar.value() > 0)
+    with qtbot.waitSignal(panel.running_changed):
+        panel.cancel()
+
+
+def test_time_left_is_judged_without_the_first_step() -> None:
+    clock = iter([0.0, 9.0, 11.0])
+    left = TimeLeft(lambda: next(clock))
+    left.advance(0.0)
+    left.advance(0.5)
+    assert left.text() == ""
+    left.advance(0.75)
+    assert left.text() == "about 2 s left"

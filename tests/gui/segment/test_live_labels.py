@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+
+from napari_unet_nuclei.core.labels.decode import DecodeThresholds
+from napari_unet_nuclei.core.segment.table import measure_result
+from napari_unet_nuclei.gui.segment.job import SegmentAnswer
+from napari_unet_nuclei.gui.segment.live_labels import LiveLabels
+from napari_unet_nuclei.gui.viewer.layers import describe_layer
+
+SMALLER_DROPPED = DecodeThresholds(0.5, 0.5, 50)
+DIM_DROPPED = DecodeThresholds(0.8, 0.5, 10)
+
+
+@pytest.fixture
+def viewer() -> ViewerModel:
+    return ViewerModel()
+
+
+@pytest.fixture
+def live(qtbot, viewer, squares) -> LiveLabels:
+    request, result = squares
+    image = describe_layer(viewer.add_image(request.source.array, name="DAPI"), "YX")
+    shown = image.arrange(result.labels).copy()
+    table = measure_result(result, request)
+    return LiveLabels(viewer, SegmentAnswer(image, request, result, shown, table, (), ("cpu",)))
+
+
+def apply(qtbot, live: LiveLabels, thresholds: DecodeThresholds) -> None:
+    with qtbot.waitSignal(live.labels_changed):
+        live.apply(thresholds)
+
+
+def test_other_thresholds_change_the_same_layer(qtbot, viewer, live) -> None:
+    layer = live.layer
+    assert live.result.count == 3
+    apply(qtbot, live, SMALLER_DROPPED)
+    assert live.layer is layer
+    assert live.result.count == 2
+    assert np.array_equal(layer.data, live.result.labels)
+    assert layer.metadata["nuclei"]["provenance"]["settings"]["min_size"] == 50
+    assert len(viewer.layers) == 2
+
+
+def test_the_table_goes_with_the_old_labels_and_comes_with_the_new(qtbot, live) -> None:
+    assert live.layer.features["index"].tolist() == [1, 2, 3]
+    apply(qtbot, live, SMALLER_DROPPED)
+    assert live.table is None
+    assert live.layer.features.empty
+    with qtbot.waitSignal(live.table_changed):
+        pass
+    assert live.layer.features["area_px"].tolist() == [64, 100]
+
+
+def test_only_the_last_of_many_requests_counts(qtbot, live) -> None:
+    for min_size in range(11, 60):
+        live.apply(replace(SMALLER_DROPPED, min_size=min_size))
+    qtbot.waitUntil(lambda: not live.is_busy)
+    assert live.result.thresholds.min_size == 59
+    assert live.layer.features["index"].tolist() == [1, 2]
+
+
+def test_undo_after_a_slider_moved_writes_no_old_ids(qtbot, live) -> None:
+    live.layer.mode = "paint"
+    live.layer.data_setitem((np.array([12]), np.array([7])), 9)
+    live.layer.undo()
+    apply(qtbot, live, SMALLER_DROPPED)
+    shown = live.layer.data.copy()
+    live.layer.undo()
+    live.layer.redo()
+    assert np.array_equal(live.layer.data, shown)
+    assert live.layer.mode == "paint"
+    assert live.layer.editable
+
+
+def test_painted_labels_are_left_alone(qtbot, viewer, live) -> None:
+    painted = live.layer
+    painted.data_setitem((np.array([1]), np.array([1])), 9)
+    assert live.layer.features.empty
+    with qtbot.waitSignal(live.layer_added) as added:
+        live.apply(SMALLER_DROPPED)
+    assert painted.data[1, 1] == 9
+    assert painted.data.max() == 9
+    assert live.layer is not painted
+    assert added.args == [f"You changed '{painted.name}', so the sliders now write to '{live.layer.name}'."]
+    apply(qtbot, live, DIM_DROPPED)
+    assert len(viewer.layers) == 3
+
+
+def test_painting_while_the_thresholds_are_applied_counts(qtbot, live) -> None:
+    painted = live.layer
+    live.apply(SMALLER_DROPPED)
+    painted.data_setitem((np.array([1]), np.array([1])), 9)
+    with qtbot.waitSignal(live.layer_added):
+        pass
+    assert painted.data[1, 1] == 9
+
+
+def test_labels_that_were_changed_behind_naparis_back_are_left_alone(qtbot, live) -> None:
+    painted = live.layer
+    painted.data[1, 1] = 9
+    with qtbot.waitSignal(live.layer_added):
+        live.apply(SMALLER_DROPPED)
+    assert painted.data[1, 1] == 9
+
+
+def test_a_removed_layer_comes_back_as_a_new_one(qtbot, viewer, live) -> None:
+    viewer.layers.remove(live.layer)
+    with qtbot.waitSignal(live.layer_added):
+        live.apply(SMALLER_DROPPED)
+    assert live.layer in viewer.layers

@@ -1,0 +1,73 @@
+"""How our docks lie in napari's window."""
+
+from __future__ import annotations
+
+import pytest
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QDockWidget, QLabel, QMainWindow, QTabBar
+
+from napari_unet_nuclei.gui.settings.remembered import PLUGIN
+from napari_unet_nuclei.gui.viewer.dock import Dock, ancestor
+
+LONG = 30_000
+
+
+def open_dock(viewer, name: str) -> Dock:
+    return viewer.window.add_plugin_dock_widget(PLUGIN, name)[1]
+
+
+def let_it_turn(qtbot) -> None:
+    """Wait until the event loop has done all that is due by now: a dock finds its place in the next turn."""
+    with qtbot.waitCallback(timeout=LONG) as turned:
+        QTimer.singleShot(0, turned)
+
+
+def test_a_second_dock_is_a_tab_before_the_first_until_the_user_moves_it(qtbot, make_napari_viewer_proxy):
+    viewer = make_napari_viewer_proxy(show=True)
+    first, second = open_dock(viewer, "Measure nuclei"), open_dock(viewer, "Models")
+    qtbot.waitUntil(lambda: second.is_in_front and not first.is_in_front, timeout=LONG)
+    frame, window = ancestor(first, QDockWidget), ancestor(first, QMainWindow)
+    assert window.tabifiedDockWidgets(frame) == [ancestor(second, QDockWidget)]
+    frame.setFloating(True)
+    qtbot.waitUntil(lambda: first.is_in_front, timeout=LONG)
+    frame.hide()
+    frame.show()
+    let_it_turn(qtbot)
+    assert window.tabifiedDockWidgets(frame) == []
+
+
+def test_tabs_have_short_titles_of_which_six_fit_beside_each_other(qtbot, make_napari_viewer_proxy):
+    viewer = make_napari_viewer_proxy(show=True)
+    first, second = open_dock(viewer, "Segment nuclei"), open_dock(viewer, "Batch segment folder")
+    qtbot.waitUntil(lambda: second.is_in_front and not first.is_in_front, timeout=LONG)
+    bars = ancestor(first, QMainWindow).findChildren(QTabBar)
+    assert ["Segment", "Batch"] in [[bar.tabText(tab) for tab in range(bar.count())] for bar in bars]
+    titles = [dock.tab_title for dock in Dock.__subclasses__()]
+    assert "" not in titles
+    assert len(set(titles)) == len(titles)
+
+
+def test_docks_of_others_stay_where_they_are(qtbot, make_napari_viewer_proxy):
+    viewer = make_napari_viewer_proxy(show=True)
+    viewer.window.add_dock_widget(QLabel("of another plugin"), name="other", area="right")
+    own = open_dock(viewer, "Models")
+    qtbot.waitUntil(lambda: own.is_in_front, timeout=LONG)
+    let_it_turn(qtbot)
+    assert ancestor(own, QMainWindow).tabifiedDockWidgets(ancestor(own, QDockWidget)) == []
+
+
+@pytest.mark.usefixtures("tiny_model")
+def test_keys_are_napari_s_while_the_dock_is_behind_another_tab(qtbot, open_bench):
+    bench = open_bench()
+    bench.click(20, 20)
+    bench.key("K")
+    assert bench.dock.gestures.is_waiting
+    other = open_dock(bench.viewer, "Models")
+    qtbot.waitUntil(lambda: other.is_in_front and not bench.dock.is_in_front, timeout=LONG)
+    assert not bench.dock.gestures.is_waiting
+    bench.key("D")
+    assert bench.plane[20, 20] > 0
+    ancestor(bench.dock, QDockWidget).raise_()
+    qtbot.waitUntil(lambda: bench.dock.is_in_front, timeout=LONG)
+    bench.key("D")
+    assert bench.plane[20, 20] == 0
