@@ -9,6 +9,7 @@ import ctypes
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 import tomllib
@@ -77,6 +78,23 @@ def test_pyside(session: nox.Session) -> None:
     session.run("pytest", *session.posargs, env={"QT_API": "pyside6", "PYTEST_QT_API": "pyside6"})
 
 
+@nox.session(default=False, python="3.11")
+def test_lowest(session: nox.Session) -> None:
+    """Run all tests with the oldest packages that pyproject.toml allows, on the oldest Python."""
+    prepare_windows(session)
+    # In place of constraints.txt, which names a newer PyTorch. On Linux the oldest one comes with gigabytes of CUDA.
+    install(session, "-e", ".[test]", constraints=lowest_constraints(session))
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(default=False)
+def coverage(session: nox.Session) -> None:
+    """Run all tests and print what they cover. A session of its own: counting takes half as much time again."""
+    prepare_windows(session)
+    install(session, "-e", ".[test]")
+    session.run("pytest", "--cov", "--cov-report=term:skip-covered", *session.posargs)
+
+
 @nox.session(default=False)
 def lint(session: nox.Session) -> None:
     """Check style and formatting."""
@@ -107,6 +125,20 @@ def manifest(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def dead_code(session: nox.Session) -> None:
+    """Look for code that nothing but tests uses."""
+    install(session, "vulture", of_project=False)
+    session.run("vulture")
+
+
+@nox.session(default=False)
+def spelling(session: nox.Session) -> None:
+    """Look for misspelt words."""
+    install(session, "typos", of_project=False)
+    session.run("typos")
+
+
+@nox.session(default=False)
 def docs(session: nox.Session) -> None:
     """Build the documentation into docs/_build/html."""
     install(session, "-e", ".[docs]")
@@ -115,15 +147,24 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def checks(session: nox.Session) -> None:
-    """Run lint, types, imports, manifest and docs in one environment: five would have PyTorch installed twice."""
+    """Run every check but the tests, in one environment: seven would have PyTorch installed twice."""
     failed = []
-    for check in (lint, types, imports, manifest, docs):
+    for check in (lint, types, imports, manifest, dead_code, spelling, docs):
         try:
             check(session)
         except nox.command.CommandFailed:
             failed.append(check.__name__)
     if failed:
         session.error(f"Failed: {', '.join(failed)}")
+
+
+@nox.session(default=False)
+def build(session: nox.Session) -> None:
+    """Build the distributions into dist, and check what PyPI would show of them."""
+    install(session, "build", "twine", of_project=False)
+    shutil.rmtree(ROOT / "dist", ignore_errors=True)
+    session.run("python", "-m", "build")
+    session.run("twine", "check", "--strict", *map(str, (ROOT / "dist").iterdir()))
 
 
 @nox.session(default=False)
@@ -142,7 +183,9 @@ def benchmarks(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks", *session.posargs)
 
 
-def install(session: nox.Session, *requirements: str, of_project: bool = True) -> None:
+def install(
+    session: nox.Session, *requirements: str, of_project: bool = True, constraints: Path = ROOT / "constraints.txt"
+) -> None:
     """Install what a session needs, unless an earlier run installed the very same.
 
     The project is installed editable, so that only its dependencies and its build settings count, not its source.
@@ -151,12 +194,24 @@ def install(session: nox.Session, *requirements: str, of_project: bool = True) -
     if of_project:
         project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
         wanted += [project["build-system"], project["project"], project["tool"]["hatch"]]
-        wanted.append((ROOT / "constraints.txt").read_text(encoding="utf-8"))
+        wanted.append(constraints.read_text(encoding="utf-8"))
     fingerprint = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
     stamp = Path(session.virtualenv.location) / f"installed-{fingerprint}"
     if not stamp.exists():
-        session.install("-c", "constraints.txt", *requirements)
+        session.install("-c", str(constraints), *requirements)
         stamp.touch()
+
+
+def lowest_constraints(session: nox.Session) -> Path:
+    """Write constraints that pin what the project and its extras need to the oldest releases that they allow."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    declared = [*project["dependencies"], *extras["napari"], *extras["distributed"], *extras["formats"]]
+    # A constraint may not name extras.
+    pins = [re.sub(r"\[.*\]", "", requirement).replace(">=", "==") for requirement in declared]
+    file = Path(session.virtualenv.location) / "lowest.txt"
+    file.write_text("\n".join(pins), encoding="utf-8")
+    return file
 
 
 def has_screen() -> bool:

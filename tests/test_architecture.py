@@ -6,12 +6,39 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
+import pytest
 from importlinter.cli import lint_imports
 
+from tests.helpers.program import write_image
+
 ROOT = Path(__file__).parents[1]
-WINDOW = ("napari", "qtpy", "magicgui", "superqt", "PyQt6", "PySide6")
+SOURCE = ROOT / "src" / "napari_unet_nuclei"
+WINDOW = ("napari", "qtpy", "magicgui", "superqt", "psygnal", "PyQt5", "PyQt6", "PySide2", "PySide6")
+
+# Segments from Python, then a folder from the command line, where nothing that draws a window is installed.
+SEGMENT_WITHOUT_WINDOW = """
+import sys
+sys.modules.update(dict.fromkeys({window!r}))
+import imageio.v3 as iio
+from napari_unet_nuclei import measure, segment
+from napari_unet_nuclei.cli import main
+
+image = iio.imread("images/a.png")
+labels = segment(image).labels
+assert len(measure(labels, {{"DAPI": image}})) > 1
+loaded = {{"kornia", "matplotlib"}} & set(sys.modules)
+assert not loaded, loaded
+
+sys.argv = ["napari-unet-nuclei", "segment", "images", "--out", "results", "--quiet"]
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+assert "kornia" not in sys.modules
+"""
 
 IMPORT_PACKAGES = """
 import importlib, pkgutil, sys
@@ -67,3 +94,29 @@ def test_no_private_name_is_imported_from_another_module():
         if name.name.startswith("_") and not name.name.endswith("__")
     ]
     assert not private
+
+
+def test_a_folder_is_segmented_without_a_window_and_without_what_only_training_and_plots_need(tmp_path):
+    write_image(tmp_path / "images" / "a.png")
+    code = SEGMENT_WITHOUT_WINDOW.format(window=WINDOW)
+    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert (tmp_path / "results" / "report.html").exists()
+
+
+@pytest.mark.parametrize(("package", "rooms"), [("kornia", ("core.train.",)), ("matplotlib", ("report", "loss_plot"))])
+def test_heavy_packages_are_imported_by_training_and_by_drawings_alone(package, rooms):
+    importers = {
+        ".".join(file.relative_to(SOURCE).with_suffix("").parts)
+        for file in SOURCE.rglob("*.py")
+        if re.search(rf"^\s*(import|from) {package}\b", file.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert importers
+    assert all(any(room in importer for room in rooms) for importer in importers), importers
+
+
+def test_the_base_installation_declares_no_window():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    names = [re.match(r"[\w-]+", requirement)[0].lower() for requirement in project["dependencies"]]
+    assert "numpy" in names
+    assert not {name.lower() for name in WINDOW} & set(names)

@@ -3,19 +3,25 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import fields
 from importlib.resources import files
+from typing import Literal, get_args, get_origin
 
 import pytest
 import yaml
-from annotated_types import Ge, Le
+from annotated_types import Ge
 from npe2 import PluginManifest
+from pydantic.fields import FieldInfo
 
-from napari_unet_nuclei.core.settings import SegmentSettings
+from napari_unet_nuclei.core.settings import Settings
+from napari_unet_nuclei.gui.batch.choices import STACKS, BatchChoices
 from napari_unet_nuclei.gui.demo import SAMPLE, open_demo
-from napari_unet_nuclei.gui.settings.remembered import PLUGIN, SCOPES
+from napari_unet_nuclei.gui.finetune.form import FinetuneChoices
+from napari_unet_nuclei.gui.settings.remembered import PLUGIN, SCOPES, SegmentChoices
 from tests.helpers.menus import open_menu
 
 MANIFEST = files("napari_unet_nuclei") / "napari.yaml"
+JSON_TYPES = {str: "string", bool: "boolean", int: "integer", float: "number"}
 
 OPEN_EVERY_DOCK = """
 import json, sys
@@ -35,17 +41,35 @@ def test_the_manifest_is_valid() -> None:
     PluginManifest.from_file(str(MANIFEST)).validate_imports()
 
 
-def test_what_is_remembered_is_what_the_settings_say() -> None:
-    stored = yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))["contributions"]["configurations"]["segment"]
-    properties = stored["properties"]
-    assert set(properties) == {*SegmentSettings.model_fields, "model", "run_on"}
-    assert tuple(properties["run_on"]["enum"]) == SCOPES
-    for name, field in SegmentSettings.model_fields.items():
-        assert properties[name]["default"] == field.default, name
-        assert properties[name]["description"] == field.description, name
-        limits = [getattr(bound, "ge", getattr(bound, "le", None)) for bound in field.metadata]
-        assert all(isinstance(bound, Ge | Le) for bound in field.metadata)
-        assert [properties[name].get(key) for key in ("minimum", "maximum") if key in properties[name]] == limits, name
+def described(field: FieldInfo) -> dict[str, object]:
+    """What a manifest must say of a setting."""
+    if get_origin(field.annotation) is Literal:
+        kind: dict[str, object] = {"type": "string", "enum": list(get_args(field.annotation))}
+    else:
+        kind = {"type": JSON_TYPES[field.annotation]}
+    for bound in field.metadata:
+        kind |= {"minimum": bound.ge} if isinstance(bound, Ge) else {"maximum": bound.le}
+    return {**kind, "default": field.default, "description": field.description}
+
+
+@pytest.mark.parametrize(
+    ("dock", "choices"), [("segment", SegmentChoices()), ("finetune", FinetuneChoices()), ("batch", BatchChoices())]
+)
+def test_what_is_remembered_is_what_the_settings_say(dock: str, choices: object) -> None:
+    stored = yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))["contributions"]["configurations"][dock]["properties"]
+    kept = {field.name: getattr(choices, field.name) for field in fields(choices)}
+    settings = [kept.pop(name) for name, value in [*kept.items()] if isinstance(value, Settings)]
+    assert settings
+    expected = {name: described(field) for kind in settings for name, field in type(kind).model_fields.items()}
+    assert all(value.pop("title") for value in stored.values())
+    assert {name: value for name, value in stored.items() if name not in kept} == expected
+    assert {name: stored[name]["default"] for name in kept} == kept
+
+
+def test_what_docks_remember_besides_the_settings_offers_what_the_docks_offer() -> None:
+    stored = yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))["contributions"]["configurations"]
+    assert tuple(stored["segment"]["properties"]["run_on"]["enum"]) == SCOPES
+    assert tuple(stored["batch"]["properties"]["stacks"]["enum"]) == tuple(STACKS)
 
 
 def test_the_menus_have_our_entries(make_napari_viewer) -> None:

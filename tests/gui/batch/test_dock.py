@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from importlib.resources import files
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -9,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-import yaml
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDesktopServices, QDropEvent
 from qtpy.QtWidgets import QApplication, QFileDialog
@@ -22,8 +20,8 @@ from napari_unet_nuclei.core.executors.executors import Serial
 from napari_unet_nuclei.core.folder.dry_run import Prospect
 from napari_unet_nuclei.core.folder.record import FileRecord
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
-from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
-from napari_unet_nuclei.gui.batch.choices import NAMED, STACKS, BatchChoices
+from napari_unet_nuclei.core.settings import BatchSettings
+from napari_unet_nuclei.gui.batch.choices import BatchChoices
 from napari_unet_nuclei.gui.batch.dock import BatchDock
 from napari_unet_nuclei.gui.batch.table import ACTION, IMAGE, NUCLEI, STATE, BatchTable, BatchTableModel
 from tests.helpers.batching import LONG, cell, choose, click, open_dock, press, press_run, write_folder
@@ -288,18 +286,3 @@ def test_the_dock_is_in_the_menus(make_napari_viewer) -> None:
     window = make_napari_viewer().window
     assert "Batch segment folder (Nuclei)" in open_menu(window.file_menu, "IO Utilities")
     assert "Batch segment folder (Nuclei)" in open_menu(window.plugins_menu, "Nuclei")
-
-
-def test_what_is_remembered_is_what_the_settings_say() -> None:
-    manifest = files("napari_unet_nuclei") / "napari.yaml"
-    stored = yaml.safe_load(manifest.read_text(encoding="utf-8"))["contributions"]["configurations"]["batch"][
-        "properties"
-    ]
-    own = {*NAMED}
-    assert set(stored) == {*SegmentSettings.model_fields, *BatchSettings.model_fields, *own}
-    assert tuple(stored["stacks"]["enum"]) == tuple(STACKS)
-    for name in own:
-        assert stored[name]["default"] == getattr(BatchChoices(), name), name
-    for name, field in {**SegmentSettings.model_fields, **BatchSettings.model_fields}.items():
-        assert stored[name]["default"] == field.default, name
-        assert stored[name]["description"] == field.description, name

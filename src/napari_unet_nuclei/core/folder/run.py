@@ -32,7 +32,6 @@ from napari_unet_nuclei.core.folder.one_image import (
 from napari_unet_nuclei.core.folder.outputs import check_outputs
 from napari_unet_nuclei.core.folder.plan import RECORDS, RunPlan, plan_files
 from napari_unet_nuclei.core.folder.record import FileRecord, read_note, remove_half_noted, remove_remains
-from napari_unet_nuclei.core.folder.report import write_batch_report
 from napari_unet_nuclei.core.folder.summary import (
     JOINT_PARQUET,
     JOINT_TABLE,
@@ -123,6 +122,9 @@ def run_plan(
     For parameters and errors see `segment_files`.
     """
     blocks = blocks or BlockSettings()
+    # Drawing loads matplotlib, which a dry run and an unusable request should not wait for.
+    from napari_unet_nuclei.core.folder.report import write_batch_report
+
     check_outputs(batch)
     request_hash = hash_request(template)  # fails for an unknown model, before anything is written
     records: dict[str, FileRecord] = {}
