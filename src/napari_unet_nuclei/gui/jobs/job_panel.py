@@ -131,7 +131,7 @@ class JobPanel(QWidget):
         if self._worker is None or self._worker.abort_requested:
             return
         self._worker.quit()
-        self._worker.succeeded.disconnect()  # a result that is under way to this thread is no longer wanted
+        self._worker.signals.is_unwanted = True
         self.show_status("Cancelling…")
 
     def set_problem(self, problem: str) -> None:

@@ -50,6 +50,19 @@ class JobSignals(WorkerBaseSignals):
     aborted = Signal()
     reported = Signal(object)
 
+    _done = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_unwanted = False
+        """True once a result that is under way to the window's thread is no longer wanted."""
+        self._done.connect(self._deliver)
+
+    def _deliver(self, result: object) -> None:
+        """Pass a result on in the window's thread: PySide6 would call a slot that was disconnected meanwhile."""
+        if not self.is_unwanted:
+            self.succeeded.emit(result)
+
 
 class JobWorker(WorkerBase[None], Generic[ResultType]):
     """One run of a job in a thread; it is the job's `Progress` as well.
@@ -101,7 +114,7 @@ class JobWorker(WorkerBase[None], Generic[ResultType]):
             if self.abort_requested:
                 self.aborted.emit()
             else:
-                self.succeeded.emit(result)
+                self._done.emit(result)
 
 
 def job_worker(job: Job[ResultType]) -> JobWorker[ResultType]:
