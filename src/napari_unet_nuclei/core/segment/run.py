@@ -117,10 +117,6 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
     progress : Progress
         Receives a report for each tile, and may cancel there.
 
-    Returns
-    -------
-    SegmentResult
-
     Raises
     ------
     NucleiError
