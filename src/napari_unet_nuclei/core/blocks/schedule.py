@@ -79,6 +79,8 @@ class BlockRun:
         """Segment the image; returns the number of nuclei, whose labels lie in the work's folder then."""
         self._create_scratch()
         self._all("maps", self._blocks, "block", Share(progress, 0.0, _PREDICTED))
+        # Which nuclei reach into which blocks is known when all basins are; which of them are kept, and their numbers,
+        # when all areas are; only then can ids be written.
         aliases = self._find(Share(progress, _PREDICTED, _FOUND))
         share = Share(progress, _FOUND, _LABELLED)
         self._all("tally", self._blocks, "counting in block", Share(share, 0.0, 0.3))
