@@ -21,7 +21,6 @@ from napari_unet_nuclei.core.blocks.stages import (
     NUMBERS,
     BlockTask,
     Stage,
-    WorkPlace,
     save_arrays,
 )
 from napari_unet_nuclei.core.blocks.table import write_block_tables
@@ -62,15 +61,12 @@ class BlockRun:
 
     Parameters
     ----------
-    place : WorkPlace
-        The folder of the work, which workers see too.
     work : BlockWork
-        The same, open in this process.
+        Open in this process; its folder is seen by all workers.
     executor : Executor
     """
 
-    def __init__(self, place: WorkPlace, work: BlockWork, executor: Executor) -> None:
-        self._place = place
+    def __init__(self, work: BlockWork, executor: Executor) -> None:
         self._work = work
         self._executor = executor
         self._blocks = tuple(range(len(work.grid)))
@@ -103,7 +99,7 @@ class BlockRun:
         if left:
             share = Share(progress, 1 - len(left) / len(tasks), 1.0)
             # Other processes open image and network themselves; here they are open.
-            do = partial(do_block_task, self._place) if self._executor.elsewhere else self._work.do
+            do = partial(do_block_task, self._work.place) if self._executor.elsewhere else self._work.do
             self._executor.map(do, left, title, share)
         progress.report(Advanced(1.0, title))
 

@@ -68,7 +68,7 @@ class BlockWork:
             raise OutputFileError(
                 f"The work in {place.folder} is of another run, or its files cannot be seen from here."
             )
-        self.folder = place.folder
+        self.place, self.folder = place, place.folder
         self.plan: BlockPlan = plan
         self.grid: BlockGrid = plan.grid
         self._source, self._runner = source, runner
