@@ -63,14 +63,14 @@ def run(folder: str, out: str, lanes: int, room: int = -1, keep: bool = True) ->
     import torch
 
     from napari_unet_nuclei import RequestTemplate, SegmentSettings, segment, segment_files
-    from napari_unet_nuclei.core.executors import pipeline
+    from napari_unet_nuclei.core.executors import executors
     from napari_unet_nuclei.core.executors.malloc import keep_freed_memory
     from napari_unet_nuclei.core.folder import run as batch_run
 
     if keep:
         keep_freed_memory()
     if lanes:
-        pipeline.MOST_LANES, pipeline.GRAPHICS_LANES, room = lanes, lanes, 0
+        executors.MOST_LANES, executors.GRAPHICS_LANES, room = lanes, lanes, 0
     if room >= 0:
         batch_run.WAITING_ROOM = room
     segment(field(MEGAPIXELS)[:256, :256], axes="YX", diameter=22.0)  # loads everything

@@ -59,25 +59,24 @@ def run(folder: str, out: str, lanes: int) -> tuple[float, dict[str, float], int
     import torch
 
     from napari_unet_nuclei import RequestTemplate, SegmentSettings, segment_files
-    from napari_unet_nuclei.core.executors import pipeline
-    from napari_unet_nuclei.core.folder import one_image as segment_file
+    from napari_unet_nuclei.core.executors import executors
+    from napari_unet_nuclei.core.folder import one_image
     from napari_unet_nuclei.core.folder import run as batch_run
-    from napari_unet_nuclei.core.folder import work
     from napari_unet_nuclei.core.segment import nuclei
     from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 
     stages: dict[str, float] = {}
     for place, name, stage in (
-        (work, "hash_image", "reading"),
-        (work, "read_image", "reading"),
+        (one_image, "hash_image", "reading"),
+        (one_image, "read_image", "reading"),
         (NetworkRunner, "run", "network"),
         (nuclei, "decode_plane", "decoding"),
-        (segment_file, "measure_result", "measuring"),
-        (work, "write_outputs", "writing"),
+        (one_image, "measure_result", "measuring"),
+        (one_image, "write_outputs", "writing"),
     ):
         setattr(place, name, timed(getattr(place, name), stage, stages))
     if lanes:
-        pipeline.GRAPHICS_LANES = pipeline.MOST_LANES = lanes
+        executors.GRAPHICS_LANES = executors.MOST_LANES = lanes
     if lanes == 1:
         batch_run.WAITING_ROOM = 0
     warm_up()

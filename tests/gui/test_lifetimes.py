@@ -51,7 +51,7 @@ def is_collected(reference: weakref.ref[object]) -> bool:
 
 @pytest.mark.parametrize("name", DOCKS)
 def test_a_dock_and_the_layers_it_lists_are_collected(qtbot, name):
-    module = importlib.import_module(f"napari_unet_nuclei.gui.{name}_dock")
+    module = importlib.import_module(f"napari_unet_nuclei.gui.{name}.dock")
     [kind] = [
         one
         for one in vars(module).values()

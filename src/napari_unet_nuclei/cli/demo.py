@@ -59,7 +59,8 @@ def open_window() -> str:
 
 def write_demo(folder: Path, quiet: bool) -> None:
     """Segment the sample, write labels, table and overlay, and print the result."""
-    from napari_unet_nuclei.core.folder.one_image import segment_file
+    from napari_unet_nuclei.core.folder.one_image import find_nuclei
+    from napari_unet_nuclei.core.folder.outputs import write_outputs
     from napari_unet_nuclei.core.folder.plan import PlannedFile
     from napari_unet_nuclei.core.image.io.read import ImageFile
     from napari_unet_nuclei.core.image.io.write import write_overlay
@@ -70,10 +71,11 @@ def write_demo(folder: Path, quiet: bool) -> None:
     file = ImageFile(Path(sample.name), sample.image, sample.axes, sample.pixel_size)
     planned = PlannedFile(file.path, folder, STEM)
     with TerminalProgress(quiet) as progress:
-        record, result = segment_file(file, RequestTemplate(), planned, progress)
-        overlay = folder / f"{STEM}_overlay.png"
+        found = find_nuclei(file, RequestTemplate(), progress)
+        result, overlay = found.result, folder / f"{STEM}_overlay.png"
+        write_outputs(found, {"labels": planned.labels, "table": planned.table})
         write_overlay(overlay, sample.image, result.labels)
-    typer.echo(f"{record.nuclei} nuclei found ({int(sample.labels.max())} were drawn)")
-    typer.echo(f"{record.seconds:.1f} s on {record.device}")
+    typer.echo(f"{result.count} nuclei found ({int(sample.labels.max())} were drawn)")
+    typer.echo(f"{result.seconds:.1f} s on {result.device}")
     for path in (planned.labels, planned.table, overlay):
         typer.echo(str(path))

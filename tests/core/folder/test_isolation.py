@@ -109,13 +109,13 @@ def test_axes_that_do_not_fit_one_image_fail_for_it_alone(tiny_model_file, tmp_p
 
 
 def test_an_error_that_nobody_foresaw_is_a_row_too(template, tmp_path, monkeypatch) -> None:
-    from napari_unet_nuclei.core.folder import one_image as segment_file
+    from napari_unet_nuclei.core.folder import one_image
 
     def fail(*_: object) -> None:
         raise ZeroDivisionError("by a bug")
 
     draw(tmp_path / "in" / "a.png")
-    monkeypatch.setattr(segment_file, "measure_result", fail)
+    monkeypatch.setattr(one_image, "measure_result", fail)
     report = segment_files([tmp_path / "in"], tmp_path / "out", template)
     assert report.records[0].error == "This is a bug in the program: ZeroDivisionError: by a bug"
     assert not (tmp_path / "out" / "a_labels.tif").exists()

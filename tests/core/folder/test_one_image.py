@@ -1,17 +1,21 @@
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 import tifffile
 
 from napari_unet_nuclei.core.errors import ImageShapeError
-from napari_unet_nuclei.core.folder.one_image import segment_file
+from napari_unet_nuclei.core.folder.one_image import Task, segment_planned
 from napari_unet_nuclei.core.folder.plan import PlannedFile
 from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.io.image_file import ImageFile
 from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.progress import Cancelled
 from napari_unet_nuclei.core.samples.synthetic import two_channels
+from napari_unet_nuclei.core.segment.run import run_segment
 from napari_unet_nuclei.core.segment.template import RequestTemplate, chosen_plane
-from napari_unet_nuclei.core.settings import SegmentSettings
+from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
 
 
 @pytest.fixture
@@ -28,12 +32,16 @@ def file(tmp_path):
 TEMPLATE = RequestTemplate(SegmentSettings().changed(channel=0, diameter=30.0), region=(16, 128, 0, 160))
 
 
+def task(file: ImageFile, out: Path) -> Task:
+    return Task(PlannedFile(file.path, out, "cells"), TEMPLATE, BatchSettings(), "")
+
+
 def test_labels_and_table_are_written_and_agree(file, tmp_path, recording):
-    planned = PlannedFile(file.path, tmp_path / "out", "cells")
-    progress = recording()
-    record, result = segment_file(file, TEMPLATE, planned, progress)
+    asked = task(file, tmp_path / "out")
+    planned, progress = asked.planned, recording()
+    record = segment_planned(asked, progress)
     written = read_image(planned.labels)
-    np.testing.assert_array_equal(written.array, result.labels)
+    np.testing.assert_array_equal(written.array, run_segment(TEMPLATE.request(file), recording()).labels)
     assert written.pixel_size == file.pixel_size
     table = pd.read_csv(planned.table)
     assert record.nuclei == len(table) > 0
@@ -43,10 +51,11 @@ def test_labels_and_table_are_written_and_agree(file, tmp_path, recording):
 
 
 def test_every_channel_is_measured_where_the_nuclei_are(file, tmp_path, recording):
-    _, result = segment_file(file, TEMPLATE, PlannedFile(file.path, tmp_path, "cells"), recording())
+    segment_planned(task(file, tmp_path), recording())
+    labels = read_image(tmp_path / "cells_labels.tif").array
     table = pd.read_csv(tmp_path / "cells_table.csv")
     for channel, name in enumerate(("DAPI", "GFP")):
-        pixels = file.array[channel, 16:128][result.labels == 1]
+        pixels = file.array[channel, 16:128][labels == 1]
         assert table[f"{name}_mean"][0] == pytest.approx(pixels.mean())
         assert table[f"{name}_max"][0] == pixels.max()
 
@@ -54,7 +63,7 @@ def test_every_channel_is_measured_where_the_nuclei_are(file, tmp_path, recordin
 @pytest.mark.parametrize("report", [1, 4])
 def test_cancelling_leaves_no_file(report, file, tmp_path, recording):
     with pytest.raises(Cancelled):
-        segment_file(file, TEMPLATE, PlannedFile(file.path, tmp_path / "out", "cells"), recording(cancel_after=report))
+        segment_planned(task(file, tmp_path / "out"), recording(cancel_after=report))
     assert not (tmp_path / "out").exists()
 
 

@@ -181,12 +181,13 @@ def join_basins(blocks: Iterable[OpenBasins], split: float) -> Aliases:
         np.concatenate([getattr(one, name) for one in kept]) for name in OpenBasins.__dataclass_fields__
     )
     names = np.unique(np.concatenate([rim, rim_names, summits, pairs.ravel()]))
+    # A name that is a pixel outside a block leads on to what the neighbouring block has named that pixel after.
     onwards = np.arange(names.size)
     onwards[np.searchsorted(names, rim)] = np.searchsorted(names, rim_names)
     summit = names[followed(onwards)]
     order = np.argsort(summits)
     summits, tops = summits[order], tops[order]
-    # Where the other block has decided its side, it knows a notch too deep for this pair.
+    # One side of a pair may be decided already: the block beyond knows that the notch is too deep to join the two.
     left_open = np.isin(summit, summits)
     ends = np.searchsorted(names, pairs)
     undecided = left_open[ends].all(axis=1)

@@ -149,6 +149,7 @@ def crossing_holes(
     np.minimum.at(smallest, hole, lowest)
     np.maximum.at(largest, hole, highest)
     np.logical_or.at(open_, hole, outside)
+    # A hole touches one nucleus alone: the smallest and the largest id along its rim are the same.
     fillings = np.where(~open_ & (smallest == largest), largest, 0)[hole]
     split = np.split(fillings, np.cumsum([one.lowest.size for one in blocks.values()])[:-1])
     return {number: one for number, one in zip(blocks, split, strict=True) if one.any()}

@@ -173,6 +173,7 @@ def number_nuclei(
     there = whole.areas > 0
     for plane, counter in enumerate(sizes):
         _count(counter, whole.areas[there & (planes == plane)])
+    # Scores depend on the median area of the plane: all tallies are read once for it, then again to judge.
     usual = np.array([_median(counter, thresholds) for counter in sizes])
     within = np.zeros(len(tallies) + 1, np.int64)
     for number, one in tallies.items():

@@ -21,7 +21,6 @@ from napari_unet_nuclei.core.blocks.stages import (
     NUMBERS,
     BlockTask,
     Stage,
-    WorkPlace,
     save_arrays,
 )
 from napari_unet_nuclei.core.blocks.table import write_block_tables
@@ -62,15 +61,12 @@ class BlockRun:
 
     Parameters
     ----------
-    place : WorkPlace
-        The folder of the work, which workers see too.
     work : BlockWork
-        The same, open in this process.
+        Open in this process; its folder is seen by all workers.
     executor : Executor
     """
 
-    def __init__(self, place: WorkPlace, work: BlockWork, executor: Executor) -> None:
-        self._place = place
+    def __init__(self, work: BlockWork, executor: Executor) -> None:
         self._work = work
         self._executor = executor
         self._blocks = tuple(range(len(work.grid)))
@@ -79,6 +75,8 @@ class BlockRun:
         """Segment the image; returns the number of nuclei, whose labels lie in the work's folder then."""
         self._create_scratch()
         self._all("maps", self._blocks, "block", Share(progress, 0.0, _PREDICTED))
+        # Which nuclei reach into which blocks is known when all basins are; which of them are kept, and their numbers,
+        # when all areas are; only then can ids be written.
         aliases = self._find(Share(progress, _PREDICTED, _FOUND))
         share = Share(progress, _FOUND, _LABELLED)
         self._all("tally", self._blocks, "counting in block", Share(share, 0.0, 0.3))
@@ -101,7 +99,7 @@ class BlockRun:
         if left:
             share = Share(progress, 1 - len(left) / len(tasks), 1.0)
             # Other processes open image and network themselves; here they are open.
-            do = partial(do_block_task, self._place) if self._executor.elsewhere else self._work.do
+            do = partial(do_block_task, self._work.place) if self._executor.elsewhere else self._work.do
             self._executor.map(do, left, title, share)
         progress.report(Advanced(1.0, title))
 

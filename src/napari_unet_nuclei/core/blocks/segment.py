@@ -213,9 +213,8 @@ def _work(
             partial.write_text(plan.model_dump_json(indent=2), encoding="utf-8")
     elif (place.folder / "tables").exists():
         progress.report(Notice("Going on with what an earlier run has done of this image."))
-    there = WorkPlace(place.folder, plan.fingerprint)
-    work = BlockWork(there, request.source, runner)
-    run = BlockRun(there, work, executor)
+    work = BlockWork(WorkPlace(place.folder, plan.fingerprint), request.source, runner)
+    run = BlockRun(work, executor)
     count = run.run(Share(progress, _PLANNED, 1.0 if table is None else _LABELLED))
     median = None if table is None else run.measure(table, Share(progress, _LABELLED, 1.0))
     found = {"count": count, "median_area": median}

@@ -68,7 +68,7 @@ class BlockWork:
             raise OutputFileError(
                 f"The work in {place.folder} is of another run, or its files cannot be seen from here."
             )
-        self.folder = place.folder
+        self.place, self.folder = place, place.folder
         self.plan: BlockPlan = plan
         self.grid: BlockGrid = plan.grid
         self._source, self._runner = source, runner
@@ -76,7 +76,7 @@ class BlockWork:
 
     def do(self, task: BlockTask, progress: Progress) -> None:
         """Run a stage of a block, unless its outcome is there already."""
-        if (self.folder / task.table).exists():
+        if (self.folder / task.table).exists():  # another worker, or an earlier run, has done it
             return
         save_arrays(self.folder / task.table, self._step(task, self.grid.block(task.number), progress))
 

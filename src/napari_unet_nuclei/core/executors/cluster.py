@@ -30,12 +30,7 @@ _LISTENING = 0.2
 
 @dataclass(frozen=True)
 class Cluster:
-    """Tasks on the workers of a Dask scheduler; made by `dask_cluster`.
-
-    Attributes
-    ----------
-    client : distributed.Client
-    """
+    """Tasks on the workers of a Dask scheduler; made by `dask_cluster`."""
 
     client: Client
     elsewhere = True

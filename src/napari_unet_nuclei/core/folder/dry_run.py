@@ -127,33 +127,20 @@ def _look(task: Task, inputs: int) -> Prospect:
         seen = _described(seen, header, axes)
         seen = replace(seen, planes=_count_planes(source, template))
         seen = replace(seen, channel=_channel(source, template, inputs))
-        if takes_blocks(file.image, template):
-            return _look_at_large(seen, replace(task, planned=planned_in_blocks(file)))
-        # An image is read as a whole only where there is something that it could be the image of.
-        if read_note(file) is None:
-            check_ownership(task, "")
-            return seen
-        image_hash = _hash(file.image)
-        done = finished(task, image_hash)
-        if done is None:
+        large = takes_blocks(file.image, template)
+        if large:
+            task = replace(task, planned=planned_in_blocks(file))
+            seen = replace(seen, labels=str(task.planned.labels))
+        # Hashing reads the whole image: only where an earlier run has noted one that it could be.
+        image_hash = "" if read_note(task.planned) is None else _hash(file.image)
+        done = finished(task, image_hash) if image_hash else None
+        if done is not None:
+            return replace(seen, intention="skip", record=done, kind=done.kind or seen.kind)
+        if not large:  # of a large image the run itself finds out how far an earlier one has come
             check_ownership(task, image_hash)
-            return seen
+        return seen
     except NucleiError as error:
         return replace(seen, intention="fail", message=" ".join(str(error).split()))
-    return _done(seen, done)
-
-
-def _done(seen: Prospect, record: FileRecord) -> Prospect:
-    return replace(seen, intention="skip", record=record, kind=record.kind or seen.kind)
-
-
-def _look_at_large(seen: Prospect, task: Task) -> Prospect:
-    """Find out whether an image that is segmented block by block is done; half-done ones count as not done."""
-    seen = replace(seen, labels=str(task.planned.labels))
-    if read_note(task.planned) is None:
-        return seen
-    done = finished(task, _hash(task.planned.image))
-    return seen if done is None else _done(seen, done)
 
 
 def _hash(path: Path) -> str:

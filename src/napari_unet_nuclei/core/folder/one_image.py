@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from napari_unet_nuclei.core.errors import ClusterError, NucleiError, OutputFileError
 from napari_unet_nuclei.core.folder.outputs import Segmented, wanted_outputs, write_outputs
@@ -24,9 +23,6 @@ from napari_unet_nuclei.core.segment.result import Segmentation
 from napari_unet_nuclei.core.segment.table import measure_result
 from napari_unet_nuclei.core.segment.template import RequestTemplate
 from napari_unet_nuclei.core.settings import BatchSettings
-
-if TYPE_CHECKING:
-    from napari_unet_nuclei.core.segment.result import SegmentResult
 
 SEGMENTING = 0.9
 """Share of a file's time that the network and the decoding take; measuring and writing take the rest."""
@@ -100,7 +96,10 @@ def segment_planned(task: Task, progress: Progress, turn: Turn = nullcontext) ->
         write_note(planned, note)
         write_outputs(found, task.outputs)
         settle(task.outputs)
-        record = replace(describe(file, found, task.outputs), image_hash=image_hash)
+        result, pixel_size = found.result, found.request.pixel_size
+        area = float(found.table["area_px"].median()) if result.count else None
+        record = record_of(file, result, task.template.series, task.outputs, area, pixel_size)
+        record = replace(record, image_hash=image_hash, origin=result.origin)
         write_note(planned, replace(note, labels_hash=_hash_labels(planned.labels), record=record))
         return record
     except Exception as error:  # noqa: BLE001  # one image in four thousand must not end the night's run
@@ -202,34 +201,6 @@ def is_disk_full(error: Exception) -> bool:
     return isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
-def segment_file(
-    file: ImageFile, template: RequestTemplate, planned: PlannedFile, progress: Progress
-) -> tuple[FileRecord, SegmentResult]:
-    """Segment an image that is open already, and write its labels and its table.
-
-    Parameters
-    ----------
-    file : ImageFile
-    template : RequestTemplate
-    planned : PlannedFile
-        Where to write.
-    progress : Progress
-
-    Returns
-    -------
-    tuple of (FileRecord, SegmentResult)
-
-    Raises
-    ------
-    NucleiError
-        Whatever keeps the file from being segmented, measured or written; nothing is left half-written then.
-    """
-    found = find_nuclei(file, template, progress)
-    paths = {"labels": planned.labels, "table": planned.table}
-    write_outputs(found, paths)
-    return describe(file, found, paths), found.result
-
-
 def find_nuclei(file: ImageFile, template: RequestTemplate, progress: Progress, turn: Turn = nullcontext) -> Segmented:
     """Segment and measure an image.
 
@@ -256,14 +227,6 @@ def find_nuclei(file: ImageFile, template: RequestTemplate, progress: Progress, 
     names = list(request.source.channel_names)
     added = {"series": template.series, "projection": template.projection, "channel_names": names}
     return Segmented(request, result, table, {**result.provenance, **added})
-
-
-def describe(file: ImageFile, found: Segmented, paths: Mapping[str, Path]) -> FileRecord:
-    """Make the record of an image that was segmented whole."""
-    result = found.result
-    area = float(found.table["area_px"].median()) if result.count else None
-    record = record_of(file, result, found.provenance["series"], paths, area, found.request.pixel_size)
-    return replace(record, origin=result.origin)
 
 
 def record_of(

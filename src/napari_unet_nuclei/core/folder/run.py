@@ -90,10 +90,6 @@ def segment_files(
     on_record : callable
         Called with every file's record as soon as it is done or has failed, in this thread.
 
-    Returns
-    -------
-    BatchReport
-
     Raises
     ------
     NucleiError

@@ -267,7 +267,7 @@ def _run_tiles(
     tiles = plan_region(grid, runner, region) if 0 not in reader.shape else ()
     for number, tile in enumerate(tiles):
         progress.report(Advanced(number / len(tiles), f"tile {number + 1} of {len(tiles)}"))
-        image = grid.read(reader, tile.outer)
+        image = grid.read(reader, tile.outer)  # outside the lock: threads read while another one has the network
         with lock or nullcontext():
             output = network(image, progress)
         keep(grid, tile, output)

@@ -108,8 +108,16 @@ class SegmentResult(Segmentation):
     maps : ndarray, shape (planes, 3, Y, X), uint8, or None
         Quantised foreground, border and distance of every plane, planes in C order of the leading axes; None where
         they are too large to keep, and for classes.
-    thresholds, model_thresholds, notices, remedies, seconds, provenance
-        As in `Segmentation`.
+    thresholds, model_thresholds : DecodeThresholds
+        What ``labels`` were decoded with, and the model's own values for this image; without meaning for classes.
+    notices : tuple of str
+        What the user should know.
+    remedies : tuple of Remedy
+        What is doubtful, and what to try; their words are among the notices too.
+    seconds : float
+        Duration of the run.
+    provenance : dict
+        Model, settings, versions, hash of the image, time: plain JSON values.
     """
 
     labels: Labels

@@ -134,17 +134,13 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
     progress : Progress
         Receives a report for each tile, and may cancel there.
 
-    Returns
-    -------
-    SegmentResult
-
     Raises
     ------
     NucleiError
         As `segment`.
     """
     started = time.monotonic()
-    progress = Rising(progress)
+    progress = Rising(progress)  # parts are repeated where memory runs short or the scale was wrong
     settings, scope = request.settings, find_scope(request)
     entry = default_registry().find(request.model)
     device = choose_device(settings.device).using(request.number_format)
