@@ -61,7 +61,7 @@ def write_demo(folder: Path, quiet: bool) -> None:
     """Segment the sample, write labels, table and overlay, and say what was found."""
     from napari_unet_nuclei.core.folder.one_image import RequestTemplate, segment_file
     from napari_unet_nuclei.core.folder.plan import PlannedFile
-    from napari_unet_nuclei.core.image.io.read import ImageFile
+    from napari_unet_nuclei.core.image.io.image_file import ImageFile
     from napari_unet_nuclei.core.image.io.write import write_overlay
     from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 
