@@ -26,8 +26,8 @@ ChosenKind: TypeAlias = Literal["auto"] | ImageKind
 """As a user says it."""
 
 InputName = Literal["nuclei", "density"]
-"""Content of a network input: the nuclear signal, or, in colour pictures of transmitted light, the density of all stains
-together."""
+"""Content of a network input: the nuclear signal, or, in colour pictures of transmitted light, the density of all
+stains together."""
 
 COLOURLESS = 0.02
 """Share of the range; a picture whose colours differ by less is grey."""
@@ -41,8 +41,8 @@ DARK_SHARE = 0.4
 """The same median as a share of the brightest parts (99.5 %): larger for transmitted light than for fluorescence."""
 
 ABSENT_COLOUR = 0.055
-"""Share of white: if the median of the darkest colour is lower, a colour is missing, which happens only in fluorescence.
-It was at least 0.078 in 373 pictures of tissue."""
+"""Share of white: if the median of the darkest colour is lower, a colour is missing, which happens only in
+fluorescence. It was at least 0.078 in 373 pictures of tissue."""
 
 EIGHT_BITS = 255.0
 """White of 8-bit pictures, which have no significant camera offset."""
@@ -51,7 +51,7 @@ MOSTLY_PICTURE = 0.5
 """Share of a colour picture that must not be fill for its background to decide the kind."""
 
 BROWN, BROWN_DENSITY, BROWN_SHARE = 1.2, 0.15, 0.02
-"""A pixel is brown if its optical density in blue exceeds `BROWN` times that in green, and that exceeds `BROWN_DENSITY`;
+"""A pixel is brown if its optical density in blue exceeds `BROWN` times that in green, which exceeds `BROWN_DENSITY`;
 pictures of immunohistochemistry have more than `BROWN_SHARE` of such pixels. The ratio of DAB itself is 1.37; synthetic
 pictures have 0.13 to 0.15 brown pixels, 240 pictures of H&E and other purple stains 0 to 0.02."""
 
