@@ -150,4 +150,4 @@ def test_classes_of_another_shape_and_ids_of_nuclei_are_problems(tmp_path):
     evaluation = evaluate_classes(tmp_path / "found", tmp_path / "true")
     assert [image.name for image in evaluation.images] == ["c"]
     assert "a.tif has the shape (1, 3)" in evaluation.problems[0]
-    assert "b.tif: The labels hold the id 1000" in evaluation.problems[1]
+    assert "b.tif: The labels contain the id 1000" in evaluation.problems[1]

@@ -62,7 +62,7 @@ def write_demo(folder: Path, quiet: bool) -> None:
     from napari_unet_nuclei.core.folder.one_image import find_nuclei
     from napari_unet_nuclei.core.folder.outputs import write_outputs
     from napari_unet_nuclei.core.folder.plan import PlannedFile
-    from napari_unet_nuclei.core.image.io.read import ImageFile
+    from napari_unet_nuclei.core.image.io.image_file import ImageFile
     from napari_unet_nuclei.core.image.io.write import write_overlay
     from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
     from napari_unet_nuclei.core.segment.template import RequestTemplate

@@ -12,8 +12,10 @@ from napari_unet_nuclei.cli.options import Json, Quiet
 from napari_unet_nuclei.cli.progress import TerminalProgress
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
-from napari_unet_nuclei.core.image.io.read import ImageFile, PixelSize, read_image
+from napari_unet_nuclei.core.image.io.image_file import ImageFile
+from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.image.io.write import write_table
+from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.measure.measure import measure
 from napari_unet_nuclei.core.progress import Progress
 from napari_unet_nuclei.core.segment.table import SegmentedChannel, SeparatedStain, column_names, stain_images

@@ -43,7 +43,7 @@ def test_ids_may_stand_in_one_colour_of_a_picture(image):
     picture = np.random.default_rng(0).integers(0, 255, (*CELLS.labels.shape, 3)).astype(np.uint8)
     picture[..., 0] = CELLS.labels
     assert np.array_equal(read(image, picture, channel=0).labels, CELLS.labels)
-    with pytest.raises(DatasetError, match=r"labels\.png: The labels have colours"):
+    with pytest.raises(DatasetError, match=r"labels\.png: The labels have several channels or colours"):
         read(image, picture)
 
 
@@ -87,7 +87,7 @@ def test_masks_of_single_nuclei_are_the_foreground(tmp_path):
 
 def test_what_is_no_class_is_named_with_its_file(image):
     for labels, coding, told in [
-        (np.full((48, 64), 300, np.uint16), {}, "classes are 0 to 255"),
+        (np.full((48, 64), 300, np.uint16), {}, "class ids are 0 to 255"),
         (np.full((48, 64), 7, np.uint8), {"classes": 4}, "there are 4 classes"),
         (np.arange(48 * 64, dtype=np.uint16).reshape(48, 64), {"binary": True}, "not a mask of two classes"),
         (np.zeros((48, 64), np.uint8), {"channel": 1}, "no channel 1"),

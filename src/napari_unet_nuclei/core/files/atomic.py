@@ -38,6 +38,8 @@ def atomic(path: Path) -> Iterator[Path]:
     OutputFileError
         If the system refuses: disk full, no permission, the name of a folder.
     """
+    # In the same folder, for renaming is atomic only within a file system; with the same suffix, for writers choose the
+    # format by it.
     partial = path.with_name(f".{path.stem[:40]}-{secrets.token_hex(4)}.part{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

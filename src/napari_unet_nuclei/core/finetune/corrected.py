@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from napari_unet_nuclei.core.errors import DatasetError, ImageFileError
+from napari_unet_nuclei.core.image.io.find import IMAGE_SUFFIXES
 from napari_unet_nuclei.core.image.io.pairs import name_some
-from napari_unet_nuclei.core.image.io.read import IMAGE_SUFFIXES
 from napari_unet_nuclei.core.image.io.region_file import GEOJSON_SUFFIXES, read_region
 from napari_unet_nuclei.core.progress import Progress
 from napari_unet_nuclei.core.train.dataset import read_entries

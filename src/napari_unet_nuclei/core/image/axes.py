@@ -169,5 +169,6 @@ class ImageSource:
         pixels = np.asarray(self.array[key])
         if self.axes.index("X") < self.axes.index("Y"):
             pixels = pixels.T
+        # float32 represents integers up to 24 bits exactly.
         wide = (pixels.dtype.itemsize > 2 and pixels.dtype.kind in "ui") or pixels.dtype.itemsize > 4
         return np.ascontiguousarray(pixels, np.float64 if wide else np.float32)

@@ -108,8 +108,10 @@ def _is_fill(colours: NDArray[np.floating], mask: Mask, value: float, dtype: np.
     touches_rim = bool(mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any())
     if share in (0.0, 1.0) or not (touches_rim or share > SMALLEST_SHARE):
         return False
+    # Objects cut out on a background set to 0: that is the picture's own background.
     if share > SPECKS_SHARE and _segments(~mask) > MOST_SEGMENTS:
         return False
+    # The same with few objects: nuclei are round, rotated pictures are not.
     if share > MOST and _holds_round(*_solid_areas(~mask)):
         return False
     grey = colours.mean(axis=0)
@@ -124,8 +126,10 @@ def _is_fill(colours: NDArray[np.floating], mask: Mask, value: float, dtype: np.
     abrupt = jumps > needed
     edges = np.bincount(area, minlength=len(solid))
     shares = np.bincount(area, abrupt, len(solid)) / np.maximum(edges, 1)
+    # Interpolation softens the edges of fill; only black reaches in from the rim that way.
     if value == 0 and _is_blended(grey, mask, areas, solid, needed):
         return True
+    # One overexposed object is enough: then the value occurs in the picture.
     if (shares[area] < BLURRED_SHARE)[solid[area]].any() or _holds_round(areas, solid):
         return False
     # Thin strokes of letters are usually blurred and say nothing about a bar beside them; if there is nothing else,

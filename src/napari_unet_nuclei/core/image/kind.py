@@ -1,7 +1,7 @@
-"""Tells how an image may be read: the kind of its light, and the channel or stain that shows the nuclei.
+"""List the ways an image may be read: its kind of light, and the channel or stain that shows the nuclei.
 
-A picture often leaves one reading, sometimes two or three; then the nuclei decide, which only the network can see
-(`core.segment.evidence`), or labels where there are some (`core.train.reading`).
+Most pictures leave one reading, some two or three. Then the nuclei decide, which only the network can see
+(`core.segment.evidence`), or labels if there are any (`core.train.reading`).
 """
 
 from __future__ import annotations
@@ -25,58 +25,58 @@ ChosenKind: TypeAlias = Literal["auto"] | ImageKind
 """As a user says it."""
 
 InputName = Literal["nuclei", "density"]
-"""What an input of the network shows: the nuclear signal, or in colour pictures of transmitted light the density of all
+"""Content of a network input: the nuclear signal, or, in colour pictures of transmitted light, the density of all
 stains together."""
 
 COLOURLESS = 0.02
-"""Colours that differ by less than this share of their range are a grey picture."""
+"""Share of the range; a picture whose colours differ by less is grey."""
 
 DARK_BACKGROUND = 0.13
-"""Share of white: the background of colour fluorescence is darker, that of transmitted light brighter, measured as the
-median of the brightest colour of every pixel. Of more than 800 pictures looked at, fluorescence had 0 to 0.11, stained
-tissue, the darkest of it badly underexposed, 0.2 to 0.94."""
+"""Share of white: the background of colour fluorescence is darker, that of transmitted light brighter. Measured as the
+median over pixels of the brightest colour: in more than 800 pictures it was 0 to 0.11 for fluorescence, and 0.2 to 0.94
+for stained tissue, the darkest of it badly underexposed."""
 
 DARK_SHARE = 0.4
-"""Share of the brightest parts (99.5 %) that the same median is: more in transmitted light, less in fluorescence."""
+"""The same median as a share of the brightest parts (99.5 %): larger for transmitted light than for fluorescence."""
 
 ABSENT_COLOUR = 0.055
-"""Share of white: where the median of the darkest colour is lower, a colour is not there at all, as in fluorescence
-only. It was 0.078 or more in 373 pictures of tissue."""
+"""Share of white: if the median of the darkest colour is lower, a colour is missing, which happens only in
+fluorescence. It was at least 0.078 in 373 pictures of tissue."""
 
 EIGHT_BITS = 255.0
-"""White of pictures of 8 bits, which hold no camera offset to speak of."""
+"""White of 8-bit pictures, which have no significant camera offset."""
 
 MOSTLY_PICTURE = 0.5
-"""Share of a colour picture that must be no fill for its background to tell its kind."""
+"""Share of a colour picture that must not be fill for its background to decide the kind."""
 
 BROWN, BROWN_DENSITY, BROWN_SHARE = 1.2, 0.15, 0.02
-"""Immunohistochemistry has more than this share of pixels whose optical density in blue is more than this many times
-that in green, which is at least so much. DAB itself has 1.37 times; drawn pictures of it have 0.13 to 0.15 of such
-pixels, 240 pictures of H&E and other purple stains 0 to 0.02."""
+"""A pixel is brown if its optical density in blue exceeds `BROWN` times that in green, which exceeds `BROWN_DENSITY`;
+pictures of immunohistochemistry have more than `BROWN_SHARE` of such pixels. The ratio of DAB itself is 1.37; synthetic
+pictures have 0.13 to 0.15 brown pixels, 240 pictures of H&E and other purple stains 0 to 0.02."""
 
 DIM_COLOUR = 0.1
-"""A colour of a fluorescence picture with less signal than this share of the strongest is not read."""
+"""Share of the strongest signal; colours of a fluorescence picture with less signal are not read."""
 
 SURELY_DARK, SURELY_BRIGHT = 0.3, 0.6
-"""Grey pictures whose fullest bin and median both lie below, or above, these shares of the range leave no doubt."""
+"""Shares of the range: grey pictures whose fullest bin and median both lie below, or above, leave no doubt."""
 
 RING = 6
-"""Pixels round a nucleus that it is compared with."""
+"""Pixels; width of the ring around nuclei that they are compared with."""
 
 CONTRAST = 8.0
-"""A range of fewer standard deviations of the noise shows nothing, and is taken as fluorescence."""
+"""Standard deviations of the noise; a picture with a smaller range is empty, and taken as fluorescence."""
 
 
 @dataclass(frozen=True)
 class NetworkInputs:
-    """What a network takes in.
+    """Inputs of a network.
 
     Attributes
     ----------
     names : tuple of InputName
-        One for each input of a network that reads nuclear signals; empty for one that reads the image's own channels.
+        One per input of a network that reads nuclear signals; empty for networks that read the image's own channels.
     channels : int
-        Inputs of a network that reads channels; one channel is repeated.
+        Number of inputs of a network that reads channels; a single channel is repeated.
     """
 
     names: tuple[InputName, ...] = ("nuclei",)
@@ -168,20 +168,20 @@ def colour_light(plane: PlaneSample, kind: ChosenKind = "auto") -> ColourLight |
 
 
 def stained_signals(inputs: tuple[InputName, ...], channels: tuple[int, ...]) -> tuple[Signal, ...]:
-    """Say what a network reads of the red, green and blue channels of transmitted light."""
+    """Return the signals that a network reads from the red, green and blue channels of transmitted light."""
     transforms: dict[InputName, Transform] = {"nuclei": "haematoxylin", "density": "density"}
     return tuple(Signal(transforms[name], channels) for name in inputs)
 
 
 @dataclass(frozen=True)
 class LabelledLook:
-    """A reading, and how much brighter labelled nuclei are in it than what lies round them.
+    """A reading, and how much brighter labelled nuclei are in it than their surroundings.
 
     Attributes
     ----------
     look : PlaneLook
     contrast : float or None
-        Difference of the medians in standard deviations; None where there are no nuclei, or no choice to make.
+        Difference of the medians in standard deviations; None without nuclei.
     """
 
     look: PlaneLook

@@ -100,10 +100,11 @@ def intensity_range(
     low, high = (float(value) for value in np.percentile(known, percentiles))
     noise = estimate_noise(pixels) if noise is None else noise
     high = max(high, low + NOISE_MULTIPLE * noise)
+    # A drawn or masked image may have no noise, and objects smaller than 0.2 % of it.
     if high - low <= _resolution(low, high, pixels.dtype):
         low, high = float(known.min()), float(known.max())
     if high - low <= _resolution(low, high, pixels.dtype):
-        high = low + max(1.0, abs(low))
+        high = low + max(1.0, abs(low))  # constant: everything becomes 0
     return IntensityRange(low, high)
 
 

@@ -1,4 +1,4 @@
-"""One plane made ready for the network: which signal shows the nuclei, and which of its values become 0 and 1."""
+"""Prepare one plane for the network: make the signal that shows the nuclei, and normalise it."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from napari_unet_nuclei.core.image.stain import HAEMATOXYLIN, optical_density, s
 from napari_unet_nuclei.core.types import Image, Mask, Region
 
 ImageKind = Literal["fluorescence", "brightfield"]
-"""Bright nuclei on a dark background, or dark ones on a bright background: transmitted light, stained or not."""
+"""Bright nuclei on a dark background, or dark nuclei on a bright one (transmitted light, stained or not)."""
 
 Transform = Literal["intensity", "negative", "density", "haematoxylin"]
 
 
 @dataclass(frozen=True)
 class Signal:
-    """How one input of the network is made from the image's channels, so that nuclei are bright in it.
+    """How one input of the network is computed from the image's channels, so that nuclei are bright in it.
 
     Attributes
     ----------
     transform : {"intensity", "negative", "density", "haematoxylin"}
-        The channels' mean as it is, turned bright for dark, as optical density (the mean of the channels' densities),
-        or the haematoxylin among red, green and blue.
+        The mean of the channels, its negative, the mean of their optical densities, or the haematoxylin separated from
+        red, green and blue.
     channels : tuple of int
         Channels of the image; red, green and blue, in this order, for haematoxylin.
     """
@@ -38,7 +38,7 @@ class Signal:
     channels: tuple[int, ...]
 
     def of(self, pixels: Sequence[NDArray[np.floating]], white: float) -> NDArray[np.floating]:
-        """Make the signal (Y, X) from the pixels (Y, X) of its channels; ``white`` is light that nothing absorbed."""
+        """Compute the signal (Y, X) from the pixels (Y, X) of its channels; ``white`` is the unabsorbed intensity."""
         if self.transform == "haematoxylin":
             return stain_density(np.stack([optical_density(one, white) for one in pixels]), HAEMATOXYLIN)
         if self.transform == "density":
@@ -49,17 +49,17 @@ class Signal:
 
 @dataclass(frozen=True)
 class PlaneLook:
-    """What a look at an image tells of how it is to be read.
+    """One way to read an image.
 
     Attributes
     ----------
     kind : {"fluorescence", "brightfield"}
     signals : tuple of Signal
-        One for each input of the network.
+        One per input of the network.
     name : str
-        Of the signal, for people.
+        Name of the signal, for people.
     white : float
-        Intensity of light that nothing has absorbed.
+        Intensity of unabsorbed light.
     """
 
     kind: ImageKind
@@ -69,12 +69,12 @@ class PlaneLook:
 
     @property
     def channels(self) -> tuple[int, ...]:
-        """Channels of the image that are read, each once."""
+        """Channels of the image that are read, once each."""
         return tuple(dict.fromkeys(channel for signal in self.signals for channel in signal.channels))
 
     @property
     def stained(self) -> bool:
-        """True where stains are separated."""
+        """True if stains are separated."""
         return any(signal.transform == "haematoxylin" for signal in self.signals)
 
     def read(self, source: ImageSource, index: tuple[int, ...], region: Region) -> NDArray[np.floating]:
@@ -82,7 +82,7 @@ class PlaneLook:
         return np.stack([source.read(index, channel, region) for channel in self.channels])
 
     def signals_of(self, pixels: NDArray[np.floating], fill: tuple[float, ...] = ()) -> NDArray[np.floating]:
-        """Make the signals (C, Y, X) from the pixels of `channels`; NaN where these are fill or not finite."""
+        """Compute the signals (C, Y, X) from the pixels of `channels`; NaN where these are fill or not finite."""
         of_channel = dict(zip(self.channels, pixels, strict=True))
         made = {one: one.of([of_channel[channel] for channel in one.channels], self.white) for one in set(self.signals)}
         signals = np.stack([made[one] for one in self.signals])
@@ -94,7 +94,7 @@ class PlaneLook:
 
 @dataclass(frozen=True)
 class PlaneReader:
-    """Reads normalised signals of one plane, rectangle by rectangle.
+    """Read normalised signals of one plane, rectangle by rectangle.
 
     Attributes
     ----------
@@ -105,9 +105,9 @@ class PlaneReader:
         The part of the plane that is segmented; rectangles are relative to it.
     look : PlaneLook
     ranges : tuple of IntensityRange
-        What becomes 0 and 1, for each signal.
+        Intensities that become 0 and 1, per signal.
     fill : tuple of float
-        Values that stand for no picture in this plane.
+        Values that are fill in this plane.
     complete : bool
         False where a sample of the plane held pixels without a picture: NaN, infinities or fill.
     """

@@ -179,6 +179,7 @@ def heights_of(maps: QuantisedMaps, scale: float) -> Heights:
     def smooth(start: int) -> None:
         rows = slice(start, start + STRIP_ROWS)
         first = max(start - margin, 0)
+        # With a margin, every strip is smoothed as in the whole plane.
         part = distance[first : rows.stop + margin].astype(np.float32)
         smoothed = ndimage.gaussian_filter(part, sigma)[start - first :][:STRIP_ROWS]
         result[rows] = (smoothed - border[rows]) * np.float32(1 / 255)
@@ -219,6 +220,7 @@ class PlaneGraph:
         """Find basins and holes at a foreground threshold."""
         mask = foreground_mask(maps, foreground)
         with ThreadPoolExecutor(THREADS) as pool:
+            # Components of the background and evidence of basins do not depend on one another: two threads.
             background = pool.submit(label_components, ~mask)
             basins = find_basins(heights, mask)
             evidence = pool.submit(gather, maps, basins.pixels, basins.basin, len(basins.summits))
@@ -283,12 +285,14 @@ class Holes:
     @staticmethod
     def of(basins: Basins, mask: Mask, background: Labels, pieces: int) -> Holes:
         """Find the holes of a mask, given the numbered components of its background."""
+        # A component of the background is a hole unless it reaches the edge of the plane.
         inner = np.ones(pieces + 1, bool)
         for axis in range(mask.ndim):
             for end in (0, -1):
                 inner[np.take(background, end, axis)] = False
         inner[0] = False
         enclosed = inner[background] if inner.any() else np.zeros(mask.shape, bool)
+        # What touches the outside cannot be enclosed by a nucleus, even if it is dropped.
         beside = _neighbours_of(~(mask | enclosed))
         outer = np.zeros(len(basins.summits), bool)
         outer[basins.basin[beside.ravel()[basins.pixels]]] = True
@@ -327,6 +331,7 @@ class Holes:
         ids = np.append(ids, np.zeros(self.count, np.int64))  # nodes of one graph: basins first, then holes
         edges = np.concatenate([pairs, np.stack([self.touching[:, 1], count + self.touching[:, 0]], axis=1)])
         empty = ids == 0
+        # Dropped basins and holes that touch one another are filled together or not at all.
         within = edges[empty[edges].all(axis=1)]
         graph = coo_array((np.ones(len(within), bool), (within[:, 0], within[:, 1])), shape=(ids.size, ids.size))
         groups, group = connected_components(graph, directed=False)

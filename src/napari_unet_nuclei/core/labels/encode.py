@@ -17,6 +17,9 @@ OUTLINE_WEIGHTS = {"fluorescence": 2.5, "brightfield": 1.0}
 """Weight of pixels next to an outline, by kind of image. One pixel of outline makes the difference between IoU 0.8 and
 0.9; but outlines of stained nuclei are drawn roughly, and learning those spoils the others."""
 
+OUTLINE_SIDE = 5
+"""Pixels; side of the square around a boundary pixel that is next to the outline: two pixels on either side."""
+
 SMALL_WEIGHT = 4.0
 """Largest weight of the pixels of small nuclei: scores count every nucleus once, regardless of its area."""
 
@@ -82,6 +85,7 @@ def normalised_distance(labels: Labels) -> NDArray[np.float32]:
     if not inside.any():
         return np.zeros(labels.shape, np.float32)
     boundary = inner_boundary(labels)
+    # Plus 1: boundary pixels belong to the nucleus. A nucleus that fills the image has no boundary.
     distance = ndimage.distance_transform_edt(~boundary) + 1.0 if boundary.any() else np.ones(labels.shape)
     distance = np.where(inside, distance, 0.0)
     ids = np.arange(labels.max() + 1)
@@ -91,6 +95,7 @@ def normalised_distance(labels: Labels) -> NDArray[np.float32]:
 
 def touching_border(labels: Labels, radius: int = BORDER_RADIUS) -> Mask:
     """Pixels whose square window of ``2 * radius + 1`` pixels contains two nuclei: lines between neighbours."""
+    # Background must not count as the smaller of two ids: it is replaced by the largest number there is.
     side = 2 * radius + 1
     largest = ndimage.maximum_filter(labels, side)
     absent = np.iinfo(labels.dtype).max
@@ -123,9 +128,10 @@ def encode_labels(
     inside = labels > 0
     diameters = equivalent_diameters(labels) if diameters is None else diameters
     size = np.zeros(labels.shape, np.float32)
+    # Logarithmic, so that an error of a factor costs the same for small and large nuclei.
     size[inside] = np.log2(np.maximum(diameters[labels[inside]], 1.0) / diameter)
     boundary = inner_boundary(labels)
-    outline = ndimage.maximum_filter(boundary, 5)
+    outline = ndimage.maximum_filter(boundary, OUTLINE_SIDE)
     weight = np.where(outline, outline_weight, 1.0)
     # In proportion to 1 / diameter, from the usual size down.
     weight[inside] *= np.clip(2.0 ** -size[inside], 1.0, SMALL_WEIGHT)

@@ -172,6 +172,7 @@ def gather(
     for row, values in zip(highest, (foreground, distance), strict=True):
         np.maximum.at(row, group, values)
     boxes = _boxes(maps.shape[1:], pixels, group, count)
+    # Relative to the whole plane, so that the boxes of blocks can be joined.
     boxes[: maps.ndim - 1] += np.reshape(origin or 0, (-1, 1))
     boxes[maps.ndim - 1 :] -= np.reshape(origin or 0, (-1, 1))
     return Evidence(np.stack(totals).astype(np.int64), np.concatenate([highest.astype(np.int64), boxes]))
@@ -222,6 +223,7 @@ def features_of(evidence: Evidence, shape: Sequence[int], scale: float, usual_ar
     ends = np.reshape(shape, (-1, 1)) - 1
     area = np.maximum(area, 1)
     rim = area - core
+    # Without a median, "size over median" equals "size over model's".
     usual = usual_area or scale**axes
     columns = {
         "mean foreground": foreground / area / 255,

@@ -98,9 +98,11 @@ class ModelRegistry:
         if name == AUTOMATIC:
             return self._automatic()
         path = Path(name)
+        # "model 1.5" is a name although it looks like a file with a suffix: a path must exist or have a separator.
         if path.suffix and (path.exists() or os.sep in name):
             return ModelEntry(path, read_card(path), bundled=False)
         entries = self.list()
+        # A user's own model with a former name takes precedence over its replacement.
         for wanted in (name, FORMER_NAMES.get(name, name)):
             for entry in entries:
                 if entry.name == wanted:

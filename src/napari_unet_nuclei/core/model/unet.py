@@ -1,4 +1,4 @@
-"""The network: a U-Net (Ronneberger et al. 2015) whose whole definition fits on two screens."""
+"""The network: a U-Net (Ronneberger et al. 2015)."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ class _Convolution(nn.Module):
         return F.relu(self.norm(self.convolution(x)), inplace=True)
 
     def fold(self) -> None:
-        """Put the batch norm into the convolution; changes the output by rounding only."""
+        """Fold the batch norm into the convolution; the output changes only by rounding."""
         if isinstance(self.norm, nn.BatchNorm2d):
             self.convolution = fuse_conv_bn_eval(self.convolution, self.norm)
             self.norm = nn.Identity()
 
 
 class UpSampling(nn.Module):
-    """Doubles height and width and brings the channels to those of the skip connection."""
+    """Doubles height and width, and matches the channels to the skip connection."""
 
     def __init__(self, in_channels: int, out_channels: int, upsampling: str) -> None:
         super().__init__()
@@ -60,26 +60,26 @@ class UpSampling(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C_in, Y, X) to (N, C_out, 2Y, 2X)."""
-        x = self.convolution(x)  # before the up-sampling: a quarter of the work for the same result
+        x = self.convolution(x)  # before upsampling: same result with a quarter of the work
         return x if self.transposed else F.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
 def limit_intensity(x: Tensor) -> Tensor:
-    """Compress what is far outside the normalised range, keeping order: above 1 logarithmically, below -1 not at all.
+    """Compress values above 1 logarithmically, and clip those below -1.
 
-    A lone bright nucleus in a large empty plane lies far above the plane's percentiles.
+    A single bright nucleus in a large empty plane lies far above the plane's percentiles.
     """
     return torch.where(x > 1, 1 + torch.log(x.clamp(min=1)), x.clamp(min=-1))
 
 
 def centre(x: Tensor, shape: Sequence[int]) -> Tensor:
-    """Crop (N, C, Y, X) to its middle (Y, X) of ``shape``; nothing where it has that shape already."""
+    """Crop (N, C, Y, X) centrally to the height and width ``shape``."""
     top, left = ((have - want) // 2 for have, want in zip(x.shape[-2:], shape, strict=True))
     return x[..., top : top + shape[0], left : left + shape[1]]
 
 
 def input_size(output: int, depth: int) -> int:
-    """Side of the smallest input from which unpadded convolutions make at least ``output`` pixels.
+    """Side of the smallest input for which unpadded convolutions give at least ``output`` pixels.
 
     Examples
     --------
@@ -96,11 +96,10 @@ def input_size(output: int, depth: int) -> int:
 
 
 class UNet(nn.Module):
-    """U-Net of a given architecture; the input's sides are multiples of ``architecture.stride``.
+    """U-Net of a given architecture; the sides of inputs must be multiples of ``architecture.stride``.
 
-    Without normalisation that looks beyond the receptive field and with all poolings aligned to the stride, the
-    output at a pixel depends on nothing but the input within ``architecture.receptive_radius``, so an image may be
-    cut into tiles without a trace.
+    No normalisation looks beyond the receptive field, and all poolings are aligned to the stride: the output at a pixel
+    depends only on the input within ``architecture.receptive_radius``, so that tiles leave no seams.
 
     Parameters
     ----------
@@ -137,7 +136,7 @@ class UNet(nn.Module):
         for level, block in enumerate(self.encoder):
             x = block(x if level == 0 else F.max_pool2d(x, 2))
             skips.append(x)
-        skips.pop()
+        skips.pop()  # the deepest level has no skip connection: it is what goes up
         for level in reversed(range(self.architecture.depth)):
             x = self.up[level](x)
             x = torch.cat((centre(skips.pop(), x.shape[-2:]), x), dim=1)
@@ -145,7 +144,7 @@ class UNet(nn.Module):
         return F.pixel_shuffle(self.heads(centre(x, shape)), stem)
 
     def _mirrored(self, x: Tensor) -> Tensor:
-        """Add the rim that unpadded convolutions lose, mirrored (repeated where the image is narrower than the rim)."""
+        """Add the rim that unpadded convolutions lose: mirrored, or repeated if the image is narrower than the rim."""
         sizes = x.shape[-2:]
         rows, columns = (input_size(size, self.architecture.depth) - size for size in sizes)
         rim = (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2)
@@ -153,7 +152,7 @@ class UNet(nn.Module):
         return F.pad(x, rim, mode="replicate" if narrow else "reflect")
 
     def fold_normalisation(self) -> UNet:
-        """Fold every batch norm into its convolution, in place; for inference, in evaluation mode only."""
+        """Fold every batch norm into its convolution in place, for inference; only in evaluation mode."""
         assert not self.training, "batch statistics can only be folded in evaluation mode"
         for module in self.modules():
             if isinstance(module, _Convolution):

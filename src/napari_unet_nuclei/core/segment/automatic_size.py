@@ -1,8 +1,8 @@
-"""Find the size of the nuclei where the user gave none, and segment a plane at the scale that it asks for.
+"""Segment a plane with unknown nucleus size.
 
-The network first sees a small window at the image's own scale, and coarser ones only while the nuclei there are too
-large to be judged. The segmentation at the scale that this asks for is the second look: where its own size head
-agrees it stands, and it is stopped early and done again where it does not.
+The network sees a small window first, at the image's own scale, and coarser ones only while the nuclei are too large to
+be judged. This determines the scale of the segmentation, whose own size head is the second estimate: if the two agree
+it stands, otherwise it is stopped early and repeated.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from napari_unet_nuclei.core.segment.size import NO_NUCLEI, SizeEvidence
 from napari_unet_nuclei.core.types import Image, Maps, Region
 
 WINDOW = 320
-"""Side of a looked-at window, in pixels of its own scale."""
+"""Side of a window, in pixels at its own scale."""
 
 SHRINKING = 3.0
-"""Each further window is coarser, and wider, by this factor."""
+"""Factor by which each further window is coarser, and wider."""
 
 LARGEST_JUDGED = 64.0
-"""Pixels. Nuclei that seem wider are looked at again in a coarser window."""
+"""Pixels; nuclei that seem larger are judged again in a coarser window."""
 
 AGREEMENT = 1.35
-"""A pass stands where its own size estimate is within this factor of the one it was scaled by."""
+"""A pass stands if its own size estimate is within this factor of the one it was scaled by."""
 
 ENOUGH_NUCLEI = 20
-"""Evidence of so many nuclei may stop a pass at the wrong scale before its end."""
+"""Nuclei that a pass must have seen before it may be stopped because of a wrong scale."""
 
 NATIVE = 1.25
-"""Images whose nuclei are within this factor of the model's size are left as they are: outlines stay sharper."""
+"""Images whose nuclei are within this factor of the model's size are not rescaled: outlines stay sharper."""
 
 SCALES = (0.1, 8.0)
 """Model pixels per image pixel, at least and at most."""
@@ -47,6 +47,10 @@ SAMPLES = 3
 
 SAMPLE_SIDE = 512
 """Side of each in pixels of the model's own scale."""
+
+EARLY_SHARE = 0.5
+"""Share of the progress bar that passes at a wrong scale may fill: they stop early, and each one gets half of what is
+left of it, so that the bar never moves back."""
 
 _CORRECTIONS = 2
 _PATCH = 48
@@ -86,7 +90,7 @@ def scale_for(diameter: float, model_diameter: float) -> float:
 def predict_sized(
     reader: PlaneReader, runner: NetworkRunner, progress: Progress, estimate: float = 0.0
 ) -> SizedPrediction:
-    """Predict a plane at the scale that its own nuclei ask for.
+    """Predict a plane at the scale that suits its nuclei.
 
     Parameters
     ----------
@@ -94,13 +98,11 @@ def predict_sized(
     runner : NetworkRunner
     progress : Progress
     estimate : float
-        Diameter that `first_look` found in this plane; 0 where it has not run yet.
+        Result of `first_look` for this plane; 0 if it has not been computed.
     """
     model_diameter = runner.card.diameter
     scale = scale_for(estimate or first_look(reader, runner, progress), model_diameter)
-    # Each correction gets a share of what is left of the bar, so that it never moves back.
-    shares = [1 - 0.5**k for k in range(1, _CORRECTIONS + 1)]
-    starts = [0.0, *(share * 0.5 for share in shares)]
+    starts = [EARLY_SHARE * (1 - 0.5**k) for k in range(_CORRECTIONS + 1)]
     for start in starts[:-1]:
         try:
             prediction = predict_plane(reader, scale, runner, Share(progress, start, 1.0), _stop_if_wrong)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from napari_unet_nuclei.core.classes.coding import VOID, ClassCoding
 from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
-from napari_unet_nuclei.core.image.io.read import ImageFile, read_class_image, read_image
+from napari_unet_nuclei.core.image.io.image_file import ImageFile
+from napari_unet_nuclei.core.image.io.read import read_class_image, read_image
 from napari_unet_nuclei.core.image.kind import ChosenKind, NetworkInputs, looks_by_labels, possible_looks
 from napari_unet_nuclei.core.image.plane import ImageKind, PlaneLook, PlaneReader
 from napari_unet_nuclei.core.image.sample import PlaneSample

@@ -12,7 +12,8 @@ from tifffile import TiffFile
 
 from napari_unet_nuclei.core.errors import ImageFileError, ImageShapeError, OutputFileError
 from napari_unet_nuclei.core.image.io import write
-from napari_unet_nuclei.core.image.io.read import image_paths, read_image
+from napari_unet_nuclei.core.image.io.find import image_paths
+from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.image.io.write import atomic, write_json, write_labels, write_overlay, write_table
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.progress import Cancelled

@@ -54,19 +54,10 @@ class ImageFile:
 
     Attributes
     ----------
-    path : Path
     array : array_like
         Values and dtype as stored; large images may stay on disk (numpy.memmap, zarr) until sliced.
-    axes : str
-        One letter per axis, as in `ImageHeader`.
-    pixel_size : PixelSize
-        In µm; 0.0 if unknown.
-    channel_names : tuple of str
-        One per channel, or empty.
-    images : int
-        Number of images in the file.
-    channel_colours : tuple of str
-        One per channel, as "#ff0000", or empty.
+    path, axes, pixel_size, channel_names, images, channel_colours
+        As in `ImageHeader`.
     """
 
     path: Path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from napari_unet_nuclei.core.errors import ImageFileError
-from napari_unet_nuclei.core.image.io.read import image_paths
+from napari_unet_nuclei.core.image.io.find import image_paths
 
 LABELS_MARK = "_labels"
 """End of a label file's stem if it lies beside its image."""

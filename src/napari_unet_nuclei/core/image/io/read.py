@@ -11,29 +11,12 @@ import imageio.v3 as iio
 import numpy as np
 
 from napari_unet_nuclei.core.errors import ImageFileError
-from napari_unet_nuclei.core.image.io.find import (
-    IMAGE_SUFFIXES,
-    MICROSCOPE_SUFFIXES,
-    PICTURE_SUFFIXES,
-    TIFF_SUFFIXES,
-    image_paths,
-)
+from napari_unet_nuclei.core.image.io.find import MICROSCOPE_SUFFIXES, PICTURE_SUFFIXES, TIFF_SUFFIXES
 from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader
 from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr, read_ome_zarr
 from napari_unet_nuclei.core.image.io.optional_formats import open_microscope_file, read_by_plugin
 from napari_unet_nuclei.core.image.io.tiff import read_tiff, read_tiff_header
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
-
-__all__ = [
-    "IMAGE_SUFFIXES",
-    "PICTURE_SUFFIXES",
-    "ImageFile",
-    "ImageHeader",
-    "PixelSize",
-    "image_paths",
-    "read_header",
-    "read_image",
-]
 
 # Colour models that only printers and codecs use, and grey with opacity, are converted.
 _PICTURE_MODES = {"LA": "L", "La": "L", "PA": "RGBA", "RGBa": "RGBA", "CMYK": "RGB", "YCbCr": "RGB", "LAB": "RGB"}

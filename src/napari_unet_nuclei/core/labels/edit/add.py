@@ -22,6 +22,9 @@ USUAL_DIAMETER = 22.0
 LARGEST_DIAMETERS = 3.0
 """Diameter of the largest nucleus that a click adds, in usual diameters."""
 
+LEVELS = 8
+"""Levels of foreground that a click tries, from half of the brightness there up to just below it."""
+
 FAINTEST = 13
 """Foreground, 0 to 255, below which there is nothing to grow from: about 5 %."""
 
@@ -86,6 +89,7 @@ def add_from_click(
     check_plane(labels)
     y, x = pixel(point, labels.shape)
     radius = LARGEST_DIAMETERS / 2 * USUAL_DIAMETER * thresholds.scale
+    # Twice the largest radius: neighbours whose summits lie outside the largest nucleus must still hold their ground.
     window = grown((y, y + 1, x, x + 1), int(np.ceil(2 * radius)), labels.shape)
     here = read_patch(labels, window)
     spot = (y - window[0], x - window[2])
@@ -94,6 +98,7 @@ def add_from_click(
     seen = maps[:, *slices(window)]
     foreground, border, distance = seen
     evidence = ndimage.gaussian_filter(distance.astype(np.float32) + foreground - border, thresholds.scale)
+    # From the summit of the clicked basin: its brightness is that of the nucleus.
     spot = _uphill(evidence, here == 0, spot)
     brightest = int(foreground[spot])
     if brightest < FAINTEST:
@@ -106,7 +111,7 @@ def add_from_click(
     highest = min(brightest - 1, int(255 * thresholds.foreground))
     # At half of its brightness first; where that leaks into a veil of foreground, at ever higher levels until what is
     # left has a plausible size.
-    for level in np.linspace(min(brightest // 2, highest), brightest - 1, 8).astype(int):
+    for level in np.linspace(min(brightest // 2, highest), brightest - 1, LEVELS).astype(int):
         flooded = divided(evidence, (foreground > level) | (here > 0) | (seeds > 0), seeds)
         mask = largest_piece((flooded == 2) & (here == 0))
         whole = largest_piece(ndimage.binary_fill_holes(mask) & (here == 0))

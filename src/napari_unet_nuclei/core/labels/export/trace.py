@@ -58,6 +58,7 @@ def trace_polygons(labels: NDArray[np.integer[Any]]) -> Iterator[tuple[int, tupl
     rings = _simple_rings(sides)
     for number, group in groupby(rings, key=itemgetter(0)):
         corners = [ring for _, ring in group]
+        # A label in several parts has as many exteriors; each hole goes to the one around it.
         exteriors = [ring for ring in corners if _is_exterior(ring)]
         holes = [ring for ring in corners if not _is_exterior(ring)] if len(corners) > len(exteriors) else []
         owners = [_owner(exteriors, hole) for hole in holes]
@@ -86,6 +87,7 @@ class _Sides:
 
     @staticmethod
     def of(labels: NDArray[np.integer[Any]]) -> _Sides:
+        # A background rim, so that sides at the edge of the image are found like all others.
         padded = np.pad(np.maximum(labels, 0), 1)
         width = labels.shape[1] + 1
         above, below = padded[:-1, 1:-1], padded[1:, 1:-1]
@@ -97,6 +99,8 @@ class _Sides:
             _sides_of(left, right, _SOUTH, 0, width),
         ]
         number, corner, direction = (np.concatenate(values) for values in zip(*parts, strict=True))
+        # Sorted by corner and direction, the side that starts at a corner is found by bisection. Two sides of different
+        # labels never share a key: their own pixel lies to their right.
         keys = corner * 4 + direction
         order = np.argsort(keys)
         number, corner, direction = number[order], corner[order], direction[order]
@@ -160,6 +164,7 @@ def _simple_rings(sides: _Sides) -> Iterator[tuple[int, Ring]]:
 
 def _walk(sides: _Sides) -> tuple[NDArray[np.int64], list[int]]:
     """Follow all sides; return them ring by ring, sorted by label, and the length of each ring."""
+    # The only loop over sides; Python lists are faster to index one by one than arrays.
     following = sides.following.tolist()
     seen = bytearray(len(following))
     walked: list[int] = []

@@ -101,6 +101,7 @@ def solidities(nuclei: PlaneNuclei, progress: Progress) -> NDArray[np.float64]:
     for start in range(0, len(by_height), GROUP):
         progress.report(Advanced(start / len(by_height), f"outline {start + 1} of {len(by_height)}"))
         group = by_height[start : start + GROUP]
+        # First and last column of every row of each nucleus: all that a hull depends on.
         first = np.full((len(group), heights[group].max()), nuclei.shape[1], np.int64)
         last = np.full_like(first, -1)
         pixels = np.concatenate([nuclei.pixels[nuclei.starts[one] : nuclei.stops[one]] for one in group])
@@ -124,6 +125,7 @@ def touching_edge(nuclei: PlaneNuclei) -> NDArray[np.bool_]:
 def squared_radii(nuclei: PlaneNuclei) -> NDArray[np.float64]:
     """Squared radius of every pixel in the ellipse of its nucleus's second moments: 0 at the centre, 1 at the edge."""
     variance_y, variance_x, covariance = nuclei.moments + np.array([[PIXEL_SPREAD], [PIXEL_SPREAD], [0.0]])
+    # Mahalanobis distance; a uniform ellipse with these moments ends at 4.
     inverse = np.stack([variance_x, variance_y, -2 * covariance]) / (variance_y * variance_x - covariance**2)
     y, x = nuclei.offsets
     return np.asarray((nuclei.of_pixels(inverse) * np.stack([y * y, x * x, y * x])).sum(axis=0) / 4)
@@ -155,6 +157,7 @@ def hull_areas(first: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.
     >>> hull_areas(np.array([[1, 0, 1]]), np.array([[1, 0, 1]]))
     array([4])
     """
+    # The right border is the left one of the mirrored nucleus.
     empty = last < first
     left = _border(np.where(empty, np.inf, first.astype(np.float64)))
     right = -_border(np.where(empty, np.inf, -last.astype(np.float64)))
@@ -196,6 +199,8 @@ def _lower_corners(values: Floats) -> tuple[Floats, Floats]:
     for place in range(points):
         new = values[:, place]
         there = np.isfinite(new)
+        # Pop corners that are not below the line from their predecessor to the new point, in all nuclei at once, until
+        # no nucleus has any left.
         left = np.flatnonzero(there & (size >= 2))
         while left.size:
             x0, x1 = places[left, size[left] - 2], places[left, size[left] - 1]
@@ -239,6 +244,7 @@ class Outlines:
         """Measure the nuclei of a plane, at least one."""
         numbers = np.zeros(nuclei.shape, np.int32)
         numbers.ravel()[nuclei.pixels] = nuclei.of_pixels(np.arange(1, len(nuclei.ids) + 1, dtype=np.int32))
+        # Only outline pixels can be the farthest in any direction.
         outermost = _outermost(numbers).ravel()[nuclei.pixels]
         rows, columns = nuclei.rows_columns[:, outermost]
         counts = np.add.reduceat(outermost, nuclei.starts, dtype=np.int64)

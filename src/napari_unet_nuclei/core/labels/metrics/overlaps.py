@@ -122,6 +122,7 @@ def find_overlaps(truth: NDArray[np.integer], predicted: NDArray[np.integer]) ->
         )
     (true_areas, true_index), (predicted_areas, predicted_index) = _areas(truth), _areas(predicted)
     both = (true_index >= 0) & (predicted_index >= 0)
+    # A sparse table of true by predicted ids, with one entry per pixel inside both.
     pixels = coo_array(
         (np.ones(np.count_nonzero(both), np.int64), (true_index[both], predicted_index[both])),
         shape=(len(true_areas), len(predicted_areas)),
@@ -180,6 +181,7 @@ def per_image(counts: Iterable[MatchCounts]) -> NDArray[np.float64]:
 
 def _areas(labels: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Areas of the nuclei that occur, and the index of each pixel's nucleus among them (flat; -1 for background)."""
+    # Files may hold huge ids: a table by id must not be larger than the image.
     ids = small_ids(labels)
     areas = np.bincount(ids)
     present = areas > 0
