@@ -183,7 +183,7 @@ def test_what_cannot_be_used_says_why(viewer):
         corrected(viewer, Row(labels, image))
     stack = viewer.add_labels(nuclei(3), name="stack")
     volume = viewer.add_image(pixels(3))
-    with pytest.raises(ImageShapeError, match="no longer the plane"):
+    with pytest.raises(ImageShapeError, match="no longer has the plane"):
         find_plane(Row(stack, volume, (5,)), viewer)
     viewer.dims.ndisplay = 3
     with pytest.raises(ImageShapeError, match="No plane of 'stack' is shown"):
