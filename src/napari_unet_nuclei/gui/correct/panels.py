@@ -104,9 +104,9 @@ class QueuePanel(QWidget):
         self.outlines_box.setToolTip("Show the labels as outlines, so that the image is visible.")
         self.banner = ActionLine("Mark all nuclei that were checked as reviewed, so that they train models.")
         self._lay_out()
-        self.next_button.clicked.connect(lambda: self.pressed.emit(NEXT.verb))
+        self.next_button.clicked.connect(self._press_next)
         self.commands.pressed.connect(self.pressed)
-        self.scope_box.currentIndexChanged.connect(lambda row: self.scope_changed.emit(row == 1))
+        self.scope_box.currentIndexChanged.connect(self._announce_scope)
         self.outlines_box.toggled.connect(self.outlines_toggled)
         self.banner.clicked.connect(self.mark_clicked)
 
@@ -121,6 +121,12 @@ class QueuePanel(QWidget):
         layout.addLayout(head)
         for widget in (self.bar, self.next_button, self.reason_label, self.commands, self.banner):
             layout.addWidget(widget)
+
+    def _press_next(self) -> None:
+        self.pressed.emit(NEXT.verb)
+
+    def _announce_scope(self, row: int) -> None:
+        self.scope_changed.emit(row == 1)
 
     def show_count(self, done: int, left: int, *, is_looking: bool) -> None:
         """Show the number of candidates that are done and left."""

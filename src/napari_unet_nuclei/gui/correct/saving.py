@@ -60,13 +60,15 @@ class CorrectionSaver(QObject):
 
     failed = Signal(object)
 
+    # A class attribute, as Qt may call the event filter while Python is already deleting the object's own attributes.
+    _window: QMainWindow | None = None
+
     def __init__(self, viewer: Viewer, current: CurrentCorrection, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._viewer = viewer
         self._current = current
         self._removed_masks: dict[Labels, dict[Index, Mask | None]] = {}
         self._unsaved_layers: list[tuple[Labels, NucleiError]] = []
-        self._window: QMainWindow | None = None
         self._one_at_a_time = threading.Lock()
         self._saving = LatestJob()
         self._saving.succeeded.connect(self._note_saved)
