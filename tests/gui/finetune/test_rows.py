@@ -9,11 +9,11 @@ from napari_unet_nuclei.gui.finetune.rows import (
     Pixels,
     Row,
     copied,
+    correction_of_plane,
     find_plane,
     image_for,
     row_title,
     suggest_rows,
-    take_down,
 )
 from napari_unet_nuclei.gui.viewer.reviewed_layer import REVIEWED, mark_plane
 
@@ -37,7 +37,7 @@ def nuclei(*leading: int) -> np.ndarray:
 
 
 def corrected(viewer: ViewerModel, row: Row):
-    return take_down(find_plane(row, viewer), viewer, copied)
+    return correction_of_plane(find_plane(row, viewer), viewer, copied)
 
 
 def test_labels_that_lie_on_an_image_are_suggested(viewer):
@@ -161,10 +161,10 @@ def test_a_lazy_image_is_read_once_and_its_labels_every_time(viewer):
     image, labels = viewer.add_image(lazy, name="lazy", contrast_limits=(0, 4000)), viewer.add_labels(nuclei(3))
     mark_plane(labels, (0,))
     plane, remembered = find_plane(Row(labels, image, (0,)), viewer), Pixels()
-    take_down(plane, viewer, remembered)
+    correction_of_plane(plane, viewer, remembered)
     reads.clear()
     labels.data[0, 0, 0] = 9
-    again = take_down(plane, viewer, remembered)
+    again = correction_of_plane(plane, viewer, remembered)
     assert reads == []
     assert again.labels[0, 0] == 9
     assert np.array_equal(again.image, pixels(3)[0])
@@ -183,7 +183,7 @@ def test_what_cannot_be_used_says_why(viewer):
         corrected(viewer, Row(labels, image))
     stack = viewer.add_labels(nuclei(3), name="stack")
     volume = viewer.add_image(pixels(3))
-    with pytest.raises(ImageShapeError, match="no longer the plane"):
+    with pytest.raises(ImageShapeError, match="no longer has the plane"):
         find_plane(Row(stack, volume, (5,)), viewer)
     viewer.dims.ndisplay = 3
     with pytest.raises(ImageShapeError, match="No plane of 'stack' is shown"):

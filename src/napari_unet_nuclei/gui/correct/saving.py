@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +19,11 @@ from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.core.labels.edit.edit import read_patch
 from napari_unet_nuclei.core.labels.regions import slices
 from napari_unet_nuclei.core.progress import Advanced, Progress, Silent
-from napari_unet_nuclei.core.types import AnyArray, Index, Mask, Region
+from napari_unet_nuclei.core.types import Index, Mask
 from napari_unet_nuclei.gui.correct.current import CurrentCorrection
 from napari_unet_nuclei.gui.correct.session import CorrectSession
 from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
-from napari_unet_nuclei.gui.viewer.corrected_layer import CorrectedLayer, correction_name, correction_of
+from napari_unet_nuclei.gui.viewer.corrected_layer import correction_name, correction_of
 from napari_unet_nuclei.gui.viewer.dock import ancestor
 from napari_unet_nuclei.gui.viewer.reviewed_layer import PLANES_KEY, reviewed_layers, reviewed_mask
 from napari_unet_nuclei.gui.widgets.rest_timer import rest_timer
@@ -36,41 +37,11 @@ REST = 20_000
 
 
 @dataclass(frozen=True, eq=False)
-class _Plane:
-    """A copy of a plane when saving was requested; the image is read later, in the thread that saves."""
-
-    corrected: CorrectedLayer
-    index: Index
-    name: str
-    region: Region
-    labels: AnyArray
-    reviewed: Mask
-    accepted: tuple[int, ...]
-    dismissed: tuple[Region, ...]
-
-    def save(self) -> None:
-        top, _, left, _ = self.region
-        existing = set(np.unique(self.labels).tolist())
-        correction = correction_of(
-            self.corrected,
-            self.index,
-            self.name,
-            self.corrected.pixels(self.index, self.region),
-            self.labels,
-            self.reviewed,
-            [nucleus for nucleus in self.accepted if nucleus in existing],
-            corner=(top, left),
-            dismissed=self.dismissed,
-        )
-        save_correction(corrections_folder(), correction)
-
-
-@dataclass(frozen=True, eq=False)
 class _Request:
-    """Planes of a session to save, and the state of the session that is on disk afterwards."""
+    """Jobs that save planes of a session, and the state of the session that is on disk afterwards."""
 
     session: CorrectSession
-    planes: list[_Plane]
+    planes: list[Callable[[], None]]
     versions: dict[Index, int]
     masks: dict[Index, int]
 
@@ -89,7 +60,7 @@ class CorrectionSaver(QObject):
 
     failed = Signal(object)
 
-    # Of the class, since Qt asks an event filter also while Python takes it apart, when its own attributes are gone.
+    # A class attribute, as Qt may call the event filter while Python is already deleting the object's own attributes.
     _window: QMainWindow | None = None
 
     def __init__(self, viewer: Viewer, current: CurrentCorrection, parent: QObject | None = None) -> None:
@@ -202,22 +173,13 @@ class CorrectionSaver(QObject):
 
     def _request(self, session: CorrectSession) -> _Request:
         """Copy what has changed in a session since it was saved."""
-        corrected, image = session.corrected, session.image
-        height, width = corrected.labels.shape[-2:]
-        versions, masks = dict(session.unsaved), {}
+        image, versions, masks = session.image, dict(session.unsaved), {}
         planes = []
         for index in self._reviewed(session) | set(versions) if image is not None else ():
             mask = self._mask(session, index)
             masks[index] = mask_checksum(mask)
-            if index not in versions and session.saved_masks.get(index) == masks[index]:
-                continue
-            region = region_to_keep((height, width), mask, session.edited.get(index))
-            labels = read_patch(corrected.view[index], region)
-            reviewed = np.zeros(labels.shape, bool) if mask is None else mask[slices(region)]
-            accepted = tuple(sorted(one for plane, one in session.verdicts.accepted if plane == index))
-            dismissed = tuple(sorted(box for plane, box in session.verdicts.dismissed if plane == index))
-            name = correction_name(corrected, image, index)
-            planes.append(_Plane(corrected, index, name, region, labels, reviewed, accepted, dismissed))
+            if index in versions or session.saved_masks.get(index) != masks[index]:
+                planes.append(_plane_job(session, index, correction_name(session.corrected, image, index), mask))
         return _Request(session, planes, versions, masks)
 
     def _reviewed(self, session: CorrectSession) -> set[Index]:
@@ -239,7 +201,7 @@ class CorrectionSaver(QObject):
         with self._one_at_a_time:
             for number, plane in enumerate(request.planes):
                 progress.report(Advanced(number / count, f"saving plane {number + 1} of {count}"))
-                plane.save()
+                plane()
 
     def _note_saved(self, request: _Request) -> None:
         self._mark_saved(request)
@@ -253,6 +215,34 @@ class CorrectionSaver(QObject):
         for index, version in request.versions.items():
             if session.unsaved.get(index) == version:
                 del session.unsaved[index]
+
+
+def _plane_job(session: CorrectSession, index: Index, name: str, mask: Mask | None) -> Callable[[], None]:
+    """Copy the corrections of a plane now, and return the job that saves them; it reads the image in its own thread."""
+    corrected = session.corrected
+    height, width = corrected.labels.shape[-2:]
+    region = region_to_keep((height, width), mask, session.edited.get(index))
+    labels = read_patch(corrected.view[index], region)
+    reviewed = np.zeros(labels.shape, bool) if mask is None else mask[slices(region)]
+    accepted = sorted(nucleus for plane, nucleus in session.verdicts.accepted if plane == index)
+    dismissed = sorted(box for plane, box in session.verdicts.dismissed if plane == index)
+
+    def job() -> None:
+        existing = set(np.unique(labels).tolist())
+        correction = correction_of(
+            corrected,
+            index,
+            name,
+            corrected.pixels(index, region),
+            labels,
+            reviewed,
+            [nucleus for nucleus in accepted if nucleus in existing],
+            corner=(region[0], region[2]),
+            dismissed=dismissed,
+        )
+        save_correction(corrections_folder(), correction)
+
+    return job
 
 
 def mask_checksum(mask: Mask | None) -> int:

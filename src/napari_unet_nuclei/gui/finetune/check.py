@@ -159,15 +159,6 @@ def count_text(count: int) -> str:
 
 
 @dataclass(frozen=True)
-class _Reading:
-    """How an image is read, why that may be wrong, or why it cannot be read."""
-
-    kind: ImageKind | None = None
-    doubt: str = ""
-    problem: str = ""
-
-
-@dataclass(frozen=True)
 class _Hashed:
     """Hash of a plane, with the array and name that it belongs to."""
 
@@ -180,7 +171,7 @@ class Checker:
     """Check choices; files and hashes of unchanged images are read only once."""
 
     def __init__(self) -> None:
-        self._read: dict[tuple[str, InputForm, ChosenKind | None], tuple[_Plane, _Reading]] = {}
+        self._read: dict[tuple[str, InputForm, ChosenKind | None], tuple[_Plane, Found]] = {}
         self._hashes: dict[Row, _Hashed] = {}
 
     def job(self, asked: Asked) -> Callable[[Progress], Outlook]:
@@ -200,10 +191,7 @@ class Checker:
             if isinstance(drawn, NucleiError):
                 found[row] = Found(problem=str(drawn), reviewed=not isinstance(drawn, NoSamplesError))
                 continue
-            planes[row] = _Plane(own_labels(drawn), drawn.reviewed)
-            reading = _read(drawn, asked.form)
-            count = count_nuclei(planes[row])
-            found[row] = Found(count, reading.problem, kind=reading.kind, doubt=reading.doubt)
+            planes[row], found[row] = _examined(drawn, asked.form)
             if row in asked.ticked:
                 open_images.add(self._hash(row, drawn))
         self._hashes = {row: known for row, known in self._hashes.items() if row in asked.ticked}
@@ -220,21 +208,18 @@ class Checker:
                 found[entry.name] = Found(problem=SAME_IMAGE.format(entry.name, first))
                 continue
             try:
-                planes[entry.name], reading = self._kept(asked, entry)
-                count = count_nuclei(planes[entry.name])
-                found[entry.name] = Found(count, reading.problem, kind=reading.kind, doubt=reading.doubt)
+                planes[entry.name], found[entry.name] = self._saved(asked, entry)
             except NucleiError as error:
                 found[entry.name] = Found(problem=str(error))
         return _with_counts(Outlook(found, entries), asked, planes)
 
-    def _kept(self, asked: Asked, entry: CorrectionEntry) -> tuple[_Plane, _Reading]:
+    def _saved(self, asked: Asked, entry: CorrectionEntry) -> tuple[_Plane, Found]:
         """Read a saved correction, once: the names of its files change with their contents."""
         kind = asked.kinds.get(entry.name)
         key = (entry.labels, asked.form, kind)
         if key not in self._read:
             correction = read_correction(asked.folder, entry.name)
-            told = correction if kind is None else as_kind(correction, kind)
-            self._read[key] = _Plane(own_labels(correction), correction.reviewed), _read(told, asked.form)
+            self._read[key] = _examined(correction if kind is None else as_kind(correction, kind), asked.form)
         return self._read[key]
 
     def _hash(self, row: Row, drawn: Correction) -> str:
@@ -263,10 +248,12 @@ def _with_counts(outlook: Outlook, asked: Asked, planes: Mapping[Key, _Plane]) -
     return replace(outlook, training=training, judging=judging, problem="")
 
 
-def _read(correction: Correction, form: InputForm) -> _Reading:
-    """Determine how a model reads an image, or why it cannot."""
+def _examined(correction: Correction, form: InputForm) -> tuple[_Plane, Found]:
+    """Count the reviewed nuclei, and determine how a model reads the image, or why it cannot."""
+    plane = _Plane(own_labels(correction), correction.reviewed)
+    count = count_nuclei(plane)
     try:
         reader, doubt = open_input(correction, form)
     except NucleiError as error:
-        return _Reading(problem=str(error))
-    return _Reading(reader.look.kind, doubt)
+        return plane, Found(count, str(error))
+    return plane, Found(count, kind=reader.look.kind, doubt=doubt)

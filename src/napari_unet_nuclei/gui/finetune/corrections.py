@@ -27,11 +27,11 @@ from napari_unet_nuclei.gui.finetune.rows import (
     Plane,
     Row,
     copied,
+    correction_of_plane,
     find_plane,
     image_for,
     row_title,
     suggest_rows,
-    take_down,
 )
 from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
 from napari_unet_nuclei.gui.viewer.corrected_layer import correction_name
@@ -143,7 +143,7 @@ class CorrectionsPanel(QWidget):
         self._left_out: set[Row] = set()
         self._ticks: dict[Key, bool] = {}
         self._kinds: dict[Key, ChosenKind] = {}
-        self._objected: dict[Key, str] = {}
+        self._doubts: dict[Key, str] = {}
         self._drawn: dict[Row, Correction | NucleiError] = {}
         self._asked: tuple[InputForm, int, Path | None] = (InputForm(), 0, None)
         self.outlook = Outlook()
@@ -218,7 +218,7 @@ class CorrectionsPanel(QWidget):
         planes = [(row, find_plane(row, self._viewer)) for row in self._drawn if self._is_ticked(row)]
         return tuple(
             replace(
-                self._told(row, take_down(plane, self._viewer, copied)),
+                self._with_kind(row, correction_of_plane(plane, self._viewer, copied)),
                 name=correction_name(plane.corrected, plane.image, plane.index),
             )
             for row, plane in planes
@@ -248,20 +248,20 @@ class CorrectionsPanel(QWidget):
         self._drawn = {}
         taken: dict[Row, Plane] = {}
         for row in rows:
-            self._drawn[row] = self._take_down(row, taken)
+            self._drawn[row] = self._correction_of(row, taken)
         ticked = frozenset(key for key in (*self._drawn, *self._ticks) if self._is_ticked(key))
         form, seed, reference = self._asked
-        watched = frozenset(self._objected)
+        watched = frozenset(self._doubts)
         asked = Asked(self._drawn, ticked, form, seed, self._folder, reference, self.kinds(), watched)
         self._checking.submit(self._checker.job(asked))
         self._list()
         self.changed.emit()
 
-    def _take_down(self, row: Row, taken: dict[Row, Plane]) -> Correction | NucleiError:
+    def _correction_of(self, row: Row, taken: dict[Row, Plane]) -> Correction | NucleiError:
         """Return the correction of a row, or an error if its pixels are taken; add its plane if it is ticked."""
         try:
             plane = find_plane(row, self._viewer)
-            drawn = take_down(plane, self._viewer, self._pixels)
+            drawn = correction_of_plane(plane, self._viewer, self._pixels)
         except NucleiError as error:
             return error
         if self._ticks.get(row, True):
@@ -269,9 +269,9 @@ class CorrectionsPanel(QWidget):
             if first is not None:
                 return ImageShapeError(SAME_IMAGE.format(row_title(row, self._viewer), row_title(first, self._viewer)))
             taken[row] = plane
-        return self._told(row, drawn)
+        return self._with_kind(row, drawn)
 
-    def _told(self, row: Row, correction: Correction) -> Correction:
+    def _with_kind(self, row: Row, correction: Correction) -> Correction:
         """Return a correction with the kind of image that was chosen for its row."""
         return as_kind(correction, self._kinds[row]) if row in self._kinds else correction
 
@@ -291,19 +291,19 @@ class CorrectionsPanel(QWidget):
             self._kinds[key] = self.kind_box.currentData()
             self._watch.stir()
 
-    def _object(self) -> bool:
+    def _untick_doubtful(self) -> bool:
         """Untick lines whose labels and image disagree, and tick resolved ones again; return whether any was changed.
 
         A line is unticked only once for each reason, so that the user can insist.
         """
         changed = False
         for key, found in self.outlook.rows.items():
-            if found.doubt and self._objected.get(key) != found.doubt:
-                self._objected[key] = found.doubt
+            if found.doubt and self._doubts.get(key) != found.doubt:
+                self._doubts[key] = found.doubt
                 changed |= self._is_ticked(key)
                 self._ticks[key] = False
-            elif found.kind is not None and not found.doubt and key in self._objected:
-                del self._objected[key]
+            elif found.kind is not None and not found.doubt and key in self._doubts:
+                del self._doubts[key]
                 self._ticks[key] = True
                 changed = True
         return changed
@@ -356,7 +356,7 @@ class CorrectionsPanel(QWidget):
 
     def _show_outlook(self, outlook: Outlook) -> None:
         self.outlook = outlook
-        if self._object():
+        if self._untick_doubtful():
             self.refresh()
             return
         self._list()

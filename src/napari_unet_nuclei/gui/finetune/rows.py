@@ -39,6 +39,7 @@ WATCHED = {
     Image: ("data", *PLACED),
 }
 """Events of layers that matter; napari's undo in labels emits only ``set_data``."""
+
 PlanePixels = tuple[AnyArray, LabelsArray, str]
 """Image, labels, and the axes of the image."""
 
@@ -175,7 +176,7 @@ def row_title(row: Row, viewer: Viewer) -> str:
     return f"{name} · {position}" if position else name
 
 
-def take_down(plane: Plane, viewer: Viewer, read: Reader) -> Correction:
+def correction_of_plane(plane: Plane, viewer: Viewer, read: Reader) -> Correction:
     """Return the correction of a plane as it is now.
 
     Parameters

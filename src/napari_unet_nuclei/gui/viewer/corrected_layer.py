@@ -1,4 +1,4 @@
-"""What is known of a labels layer that is corrected: its planes, its image, and where the mouse is in it."""
+"""A labels layer under correction: its planes, its image, positions in it, and the corrections built from it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels
 
 NAMES_KEY = "corrections"
-"""Name in a labels layer's metadata: under which name a plane is kept, by the layer's own id (which copies of it do not
-have), that of the image, and the plane's index."""
+"""Key in a labels layer's metadata: the name under which each plane is saved, by the unique id of the layer (copies
+do not share it), that of the image, and the index of the plane."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class CorrectedLayer:
 
     @property
     def view(self) -> AnyArray:
-        """The layer's own array as (leading axes, Y, X): what is written to it is written to the layer."""
+        """The layer's array as (leading axes, Y, X), not copied: writing to it changes the layer."""
         array, letters, order = self.layer.data, self.labels.place.letters, self.labels.place.order
         if "C" in letters:
             channel = letters.index("C")
@@ -60,7 +60,7 @@ class CorrectedLayer:
         return array.transpose(order)
 
     def layer_indices(self, indices: tuple[NDArray[np.int64], ...]) -> tuple[NDArray[np.int64], ...]:
-        """Bring indices of pixels along the axes of `view` into the order of the layer's axes."""
+        """Convert indices along the axes of `view` to indices along the layer's axes."""
         result = [np.zeros_like(indices[0])] * self.layer.ndim
         for axis, along in zip(self.labels.place.order, indices, strict=True):
             result[axis] = along
@@ -77,12 +77,12 @@ class CorrectedLayer:
         return float(np.linalg.norm(self.labels.place.matrix[:-1, -2]))
 
     def canvas_pixels(self, viewer: Viewer) -> float:
-        """Return how many pixels of the canvas one of the labels is, along X."""
+        """Return the size of a pixel of the labels along X in canvas pixels."""
         along_x = self.labels.place.order[-1]
         return float(viewer.scene.camera.zoom * self.pixel_length * units_factors(self.layer, viewer.dims)[along_x])
 
     def shown_plane(self, viewer: Viewer) -> Index | None:
-        """Return which plane the viewer shows; None in 3-D, from the side, or beside the labels."""
+        """Return the plane that the viewer shows; None in 3-D, from the side, or outside the labels."""
         dims, order = viewer.dims, self.labels.place.order
         offset = dims.ndim - self.layer.ndim
         if dims.ndisplay != 2 or set(dims.displayed) != {order[-1] + offset, order[-2] + offset}:
@@ -97,11 +97,11 @@ class CorrectedLayer:
         return np.asarray(self.labels.place.position(world) - np.array(self.labels.place.origin), float)
 
     def world(self, index: Index, point: tuple[float, float]) -> NDArray[np.float64]:
-        """Return where a point (y, x) of a plane lies in the world, in the layer's units."""
+        """Return the world position of a point (y, x) of a plane, in the layer's units."""
         return self.labels.place.world(np.array([*index, *point], float) + np.array(self.labels.place.origin))
 
     def maps(self, index: Index) -> QuantisedMaps | None:
-        """Return what the network saw in a plane, (3, Y, X); None where it was not kept or is of other labels."""
+        """Return the network's maps of a plane, (3, Y, X); None where they were not kept or belong to other labels."""
         maps = self._stored.get("maps")
         leading, plane = self.labels.source.leading_shape, self.labels.shape[-2:]
         if maps is None or maps.shape != (int(np.prod(leading)), 3, *plane):
@@ -111,19 +111,19 @@ class CorrectedLayer:
 
     @property
     def thresholds(self) -> DecodeThresholds | None:
-        """What the labels were decoded with."""
+        """Thresholds that the labels were decoded with."""
         thresholds: DecodeThresholds | None = self._stored.get("thresholds")
         return thresholds
 
     @property
     def provenance(self) -> Mapping[str, Any]:
-        """What the labels began as."""
+        """Model and settings that the labels were made with."""
         provenance: Mapping[str, Any] = self._stored.get("provenance", {})
         return provenance
 
     @property
     def is_bright(self) -> bool:
-        """True where the nuclei are dark on a bright background, as in most pictures in colour."""
+        """True where nuclei are dark on a bright background, as in most colour images."""
         if "kind" in self.provenance:
             return bool(self.provenance["kind"] == "brightfield")
         # Earlier versions wrote whether they had turned bright and dark.
@@ -131,14 +131,14 @@ class CorrectedLayer:
 
     @property
     def pixel_size(self) -> PixelSize:
-        """Of the segmentation, else of the labels, else of the image; 0 where none tells."""
+        """Pixel size of the segmentation, else of the labels, else of the image; 0 where unknown."""
         segmented = PixelSize(*self.provenance.get("pixel_size_um", ()))
         sizes = [segmented, self.labels.place.pixel_size, *([self.image.pixel_size] if self.image else [])]
         return next((size for size in sizes if size.known), PixelSize())
 
     @property
     def nuclei_channel(self) -> int | None:
-        """The channel that was segmented; None where there is only one, or nobody has said."""
+        """The channel that was segmented; None where there is only one, or it is unknown."""
         channels = self._channels
         settings, read = self.provenance.get("settings", {}), self.provenance.get("channels", ())
         if len(channels) < 2:
@@ -151,12 +151,12 @@ class CorrectedLayer:
         return next((number for number in range(len(channels)) if source.channel_name(number) == name), None)
 
     def intensities(self, index: Index) -> NDArray[np.floating] | None:
-        """Read the plane (Y, X) of the image that nuclei are seen in; None without an image."""
+        """Read the plane (Y, X) of the channel that shows the nuclei; None without an image."""
         channels = self._channels
         return channels[self.nuclei_channel or 0][index] if channels else None
 
     def pixels(self, index: Index, region: Region) -> tuple[AnyArray, str]:
-        """Cut a rectangle of a plane of the image out as it is stored, with all channels or colours.
+        """Read a rectangle of a plane of the image as it is stored, with all channels or colours.
 
         Returns
         -------
@@ -194,12 +194,12 @@ class CorrectedLayer:
 
 
 def corrected_layer(layer: Labels, image: Image | None) -> CorrectedLayer:
-    """Take down what correcting needs.
+    """Describe a labels layer for correction.
 
     Raises
     ------
     ImageShapeError
-        If the labels are no array in memory that may be written to, or the image has another size.
+        If the labels are not a writable array in memory, or the image has another size.
     """
     if not is_writable(layer):
         raise ImageShapeError(
@@ -221,7 +221,7 @@ def is_writable(layer: Labels) -> bool:
 
 
 def copy_in_memory(viewer: Viewer, layer: Labels) -> Labels:
-    """Add a copy of labels that may be written to, in the same place; the finest level where there are several."""
+    """Add a writable copy of labels in the same place; of several levels, the finest."""
     array = np.array(layer.data[0] if layer.multiscale else layer.data)
     return viewer.add_labels(
         array, name=f"{layer.name} corrected", metadata=dict(layer.metadata), features=layer.features, **alike(layer)
@@ -229,7 +229,7 @@ def copy_in_memory(viewer: Viewer, layer: Labels) -> Labels:
 
 
 def correction_name(corrected: CorrectedLayer, image: Image, index: Index) -> str:
-    """Return under which name a plane is kept, by whichever dock and however often; of its own for all other work."""
+    """Return the name under which all docks save a plane; it is unique to this layer and image."""
     layer = corrected.layer
     names = layer.metadata.get(NAMES_KEY, {})
     if (name := names.get((layer.unique_id, image.unique_id, index))) is not None:
@@ -242,7 +242,7 @@ def correction_name(corrected: CorrectedLayer, image: Image, index: Index) -> st
 
 
 def name_correction(corrected: CorrectedLayer, image: Image, index: Index, name: str) -> None:
-    """Keep a plane under a name from now on, as one that was brought back."""
+    """Set the name under which a plane is saved from now on, e.g. after it was restored."""
     layer = corrected.layer
     names = layer.metadata.get(NAMES_KEY, {})
     layer.metadata = {**layer.metadata, NAMES_KEY: {**names, (layer.unique_id, image.unique_id, index): name}}
