@@ -47,6 +47,9 @@ QT_LIBRARIES = {
 XVFB_PROGRAMS = {"xvfb": "Xvfb", "x11-utils": "xdpyinfo"}
 XVFB_COMPANIONS = ["libgl1-mesa-dri"]
 
+# A process a core, each with a screen of its own; a process that has run out of tests takes over some of another's.
+PARALLEL = ["--numprocesses=auto", "--maxprocesses=4", "--dist=worksteal"]
+
 
 @nox.session(default=False)
 def demo(session: nox.Session) -> None:
@@ -67,7 +70,7 @@ def test(session: nox.Session) -> None:
     """Run all tests, window tests included. What follows ``--`` goes to pytest."""
     prepare_windows(session)
     install(session, "-e", ".[test]")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *PARALLEL, "--hypothesis-profile=ci", *session.posargs)
 
 
 @nox.session(default=False)
@@ -75,7 +78,7 @@ def test_pyside(session: nox.Session) -> None:
     """Run all tests with PySide6 in place of PyQt6."""
     prepare_windows(session)
     install(session, "-e", ".[test]", "napari[pyside6]")
-    session.run("pytest", *session.posargs, env={"QT_API": "pyside6", "PYTEST_QT_API": "pyside6"})
+    session.run("pytest", *PARALLEL, *session.posargs, env={"QT_API": "pyside6", "PYTEST_QT_API": "pyside6"})
 
 
 @nox.session(default=False, python="3.11")

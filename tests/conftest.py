@@ -22,8 +22,10 @@ os.environ.setdefault("NAPARI_STRICT_QT", "raise")
 # One thread: on images as small as the tests', more of them cost several times as much as they compute.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-hypothesis.settings.register_profile("nuclei", deadline=None, max_examples=50)
-hypothesis.settings.load_profile("nuclei")
+# Chosen with --hypothesis-profile; without it "dev", so that a run while one writes code stays short.
+for profile, examples in {"dev": 15, "ci": 25, "nightly": 300}.items():
+    hypothesis.settings.register_profile(profile, deadline=None, max_examples=examples)
+hypothesis.settings.load_profile("dev")
 
 OPEN_A_WINDOW = "from qtpy.QtWidgets import QApplication, QWidget; app = QApplication([]); QWidget().show()"
 WINDOW_FIXTURES = {"qapp", "qtbot", "make_napari_viewer", "make_napari_viewer_proxy"}

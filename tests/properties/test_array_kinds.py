@@ -8,12 +8,13 @@ import dask.array
 import numpy as np
 import xarray
 import zarr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_unet_nuclei.core.labels.metrics.overlaps import match
 from napari_unet_nuclei.core.samples.synthetic import camera, draw_nuclei
 from napari_unet_nuclei.core.segment.run import segment
+from tests.helpers.effort import some_examples
 
 
 @cache
@@ -52,7 +53,7 @@ CONTAINERS = {
 KINDS = ["u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8"]
 
 
-@settings(max_examples=20)
+@some_examples(0.8)
 @given(
     st.sampled_from(KINDS), st.sampled_from("<>"), st.sampled_from(sorted(LAYOUTS)), st.sampled_from(sorted(CONTAINERS))
 )
@@ -64,7 +65,7 @@ def test_number_format_byte_order_layout_and_container_do_not_matter(kind, order
     assert match(labels, wanted("u1"), (0.9,)).average_precision[0] == 1
 
 
-@settings(max_examples=8)
+@some_examples(0.3)
 @given(st.sampled_from(sorted(LAYOUTS)), st.sampled_from(sorted(CONTAINERS)))
 def test_masks_are_pictures_too(layout, container):
     mask = picture() > 40
@@ -72,7 +73,7 @@ def test_masks_are_pictures_too(layout, container):
     assert np.array_equal(labels, segment(mask.astype(np.uint8), axes="YX", device="cpu").labels)
 
 
-@settings(max_examples=8)
+@some_examples(0.3)
 @given(st.sampled_from(["YX", "XY"]), st.sampled_from(sorted(CONTAINERS)), st.booleans())
 def test_where_the_axes_stand_does_not_matter(axes, container, channel_last):
     array = picture() if axes == "YX" else picture().T

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
@@ -11,6 +11,7 @@ from napari_unet_nuclei.core.labels.decode import Decoded, DecodeThresholds, dec
 from napari_unet_nuclei.core.labels.encode import encode_labels
 from napari_unet_nuclei.core.labels.score import FEATURES, Scoring
 from napari_unet_nuclei.core.samples.synthetic import draw_nuclei
+from tests.helpers.effort import some_examples
 from tests.helpers.joining import decode_in_blocks, same_up_to_numbers, whole_numbers
 
 SEEDS = st.integers(0, 2**31)
@@ -35,7 +36,6 @@ def nuclei_maps(seed: int, shape: tuple[int, int], noise: float) -> np.ndarray:
     return quantise(np.clip(stacked + rng.normal(0, noise, stacked.shape), 0, 1).astype(np.float32))
 
 
-@settings(max_examples=40)
 @given(
     SEEDS,
     st.integers(20, 140),
@@ -66,7 +66,7 @@ def tissue_maps(seed: int, size: int, noise: float) -> np.ndarray:
     return quantise(np.clip(maps, 0, 1).astype(np.float32))
 
 
-@settings(max_examples=12)
+@some_examples(0.5)
 @given(SEEDS, st.integers(11, 100), st.floats(0, 0.2))
 def test_a_clump_wider_than_any_block_is_cut_nowhere(seed, side, noise):
     maps = tissue_maps(seed, 150, noise)
@@ -76,7 +76,6 @@ def test_a_clump_wider_than_any_block_is_cut_nowhere(seed, side, noise):
     assert_same_nuclei(decode_in_blocks(maps, thresholds, side), whole)
 
 
-@settings(max_examples=30)
 @given(
     SEEDS,
     st.integers(12, 90),

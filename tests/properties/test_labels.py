@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -11,6 +11,7 @@ from napari_unet_nuclei.core.labels.decode import DecodeThresholds, decode_maps,
 from napari_unet_nuclei.core.labels.encode import encode_labels
 from napari_unet_nuclei.core.labels.metrics.overlaps import match
 from napari_unet_nuclei.core.samples.synthetic import draw_nuclei
+from tests.helpers.effort import some_examples
 
 
 def decoded(labels: np.ndarray, scale: float = 1.0) -> np.ndarray:
@@ -46,7 +47,7 @@ def test_nuclei_that_do_not_touch_come_back_to_the_pixel(radii, data):
     assert np.array_equal(renumbered(decoded(labels)), renumbered(labels))
 
 
-@settings(max_examples=15)
+@some_examples(0.6)
 @given(st.integers(0, 2**31), st.floats(9, 40), st.floats(0, 0.9))
 def test_crowded_nuclei_come_back_but_for_a_few_outlines(seed, diameter, clumped):
     """Tolerance: 95 % of the nuclei at IoU above 0.8, and no more than 5 % too many or too few."""

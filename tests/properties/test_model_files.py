@@ -4,11 +4,12 @@ import tempfile
 from pathlib import Path
 
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_unet_nuclei.core.model.card import INSTANCE_HEADS, Architecture, ModelCard, Thresholds, read_card
 from napari_unet_nuclei.core.model.file import Model, read_model, save_model
+from tests.helpers.effort import some_examples
 from tests.helpers.tiny import tiny_network
 
 ARCHITECTURES = st.builds(
@@ -33,7 +34,7 @@ CARDS = st.builds(
 )
 
 
-@settings(max_examples=15)
+@some_examples(0.6)
 @given(CARDS, st.integers(0, 1000))
 def test_any_model_comes_back_from_its_file(card, seed):
     network = tiny_network(card.architecture, seed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from napari_unet_nuclei.core.image.axes import ImageSource
@@ -19,6 +19,7 @@ from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.segment.predict import predict_plane
 from napari_unet_nuclei.core.segment.run import segment
+from tests.helpers.effort import some_examples
 from tests.helpers.tiny import FLOAT32, GREY, tiny_model
 
 STRIDES = st.sampled_from([1, 2, 8, 16, 32])
@@ -74,7 +75,7 @@ def network_output(number: int, image: np.ndarray, tile: int) -> np.ndarray:
     return whole
 
 
-@settings(max_examples=8)
+@some_examples(0.3)
 @given(
     st.sampled_from(range(len(ARCHITECTURES))),
     st.tuples(st.integers(1, 20), st.integers(1, 20)),
@@ -89,7 +90,7 @@ def test_the_networks_output_is_the_same_whatever_the_tile_size(number, cells, t
     assert np.abs(network_output(number, image, tile) - one_piece).max() < 1e-4
 
 
-@settings(max_examples=8)
+@some_examples(0.3)
 @given(
     st.tuples(st.integers(1, 120), st.integers(1, 120)),
     st.integers(16, 120),
@@ -107,7 +108,7 @@ def test_maps_at_image_resolution_are_the_same_whatever_the_tile_size(shape, til
     assert np.abs(tiled - one_piece).max() <= 1, "more than rounding to 8 bits"
 
 
-@settings(max_examples=3)
+@some_examples(0.12)
 @given(st.integers(0, 1000), st.sampled_from([64, 100, 150]), st.sampled_from([16.0, 22.0, 34.0]))
 def test_labels_match_one_to_one_whatever_the_tile_size(seed, tile, diameter):
     image = fluorescent_nuclei(seed=seed, shape=(230, 260), diameter=diameter, count=30).image

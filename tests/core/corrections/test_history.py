@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_unet_nuclei.core.corrections.history import Entry, History, PlaneEdit
@@ -70,7 +70,6 @@ def plane_edits(labels: np.ndarray, rng: np.random.Generator) -> Entry | None:
     return Entry(edits, "Edit") if edits else None
 
 
-@settings(max_examples=80)
 @given(st.integers(0, 2**31), st.lists(st.sampled_from(["stroke", "edit", "undo", "redo"]), max_size=30))
 def test_any_sequence_of_strokes_edits_undo_and_redo_equals_full_copies(seed, steps):
     rng = np.random.default_rng(seed)

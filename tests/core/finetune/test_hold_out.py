@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_unet_nuclei.core.errors import NoSamplesError
@@ -84,7 +84,6 @@ def test_too_few_nuclei_are_turned_away(samples):
         hold_out(samples)
 
 
-@settings(max_examples=30)
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=5), st.integers(0, 3))
 def test_both_parts_have_nuclei_and_none_is_in_both(counts, seed):
     samples = [sample(count, name=str(number)) for number, count in enumerate(counts)]

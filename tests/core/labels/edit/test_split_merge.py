@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
@@ -117,7 +117,6 @@ def test_seeds_that_cannot_split_are_refused(points):
         split_by_seeds(discs((40, 40), (20, 20, 15)), 1, points, 2)
 
 
-@settings(max_examples=25)
 @given(st.integers(0, 2**31), st.data())
 def test_pieces_hang_together_and_share_out_every_pixel(seed, data):
     rng = np.random.default_rng(seed)
