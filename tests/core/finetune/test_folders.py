@@ -44,11 +44,11 @@ def as_worse(monkeypatch):
     """Let the comparison come out badly."""
 
     def worse(*arguments):
-        done = engine.finetune_samples(*arguments)
+        done = engine.finetune(*arguments)
         report = replace(done.chosen.report, outcome="worse")
         return replace(done, chosen=replace(done.chosen, report=report))
 
-    monkeypatch.setattr(folders, "finetune_samples", worse)
+    monkeypatch.setattr(folders, "finetune", worse)
 
 
 def test_the_new_model_and_its_report_are_written(request_of):
@@ -74,10 +74,10 @@ def test_a_worse_model_is_not_kept_silently(request_of, monkeypatch):
 
 def test_a_model_that_is_worse_on_other_images_is_kept_and_said_to_be(request_of, monkeypatch):
     def forgetful(*arguments):
-        done = engine.finetune_samples(*arguments)
+        done = engine.finetune(*arguments)
         return replace(done, reference=replace(done.chosen.report, outcome="worse"))
 
-    monkeypatch.setattr(folders, "finetune_samples", forgetful)
+    monkeypatch.setattr(folders, "finetune", forgetful)
     progress = RecordingProgress()
     finetune_folders(request_of, progress)
     assert request_of.out.exists()

@@ -11,7 +11,7 @@ from napari_unet_nuclei.core.errors import OutputFileError
 from napari_unet_nuclei.core.finetune.bases import RankedBase, rank_bases
 from napari_unet_nuclei.core.finetune.kept import as_kind, keep_corrections, open_input, own_labels
 from napari_unet_nuclei.core.finetune.request import Lesson
-from napari_unet_nuclei.core.finetune.run import Finetuned, finetune_samples
+from napari_unet_nuclei.core.finetune.run import Finetuned, finetune
 from napari_unet_nuclei.core.finetune.undecided import Undecided, discard, undecided_folder
 from napari_unet_nuclei.core.finetune.write_undecided import write_undecided
 from napari_unet_nuclei.core.model.registry import BEST, load_model
@@ -76,9 +76,7 @@ def teach(lesson: Lesson, progress: Progress) -> Taught:
     progress.report(Advanced(KEPT, "reading the corrections"))
     samples = [sample_of(one, form) for one in (*made, *(_told(one, lesson) for one in before))]
     reference = () if lesson.reference is None else read_dataset(lesson.reference, form)
-    done = finetune_samples(
-        base, samples, lesson.settings, lesson.name, Share(progress, READ, 1.0), reference, lesson.left_out
-    )
+    done = finetune(base, samples, lesson.settings, lesson.name, Share(progress, READ, 1.0), reference, lesson.left_out)
     return write_taught(done, base.card.name, lesson.folder, progress)
 
 

@@ -83,7 +83,7 @@ class Finetuned:
         return tuple(f"{name}: {doubt}" for name, doubt in doubtful.items())
 
 
-def finetune_samples(
+def finetune(
     base: Model,
     samples: Sequence[Sample],
     settings: FinetuneSettings,
