@@ -9,6 +9,7 @@ from napari_unet_nuclei.core.errors import ImageFileError, UnknownModelError
 from napari_unet_nuclei.core.labels.score import Scoring
 from napari_unet_nuclei.core.model.card import Fitted, Thresholds
 from napari_unet_nuclei.core.model.file import Model, save_model
+from napari_unet_nuclei.core.segment import fingerprint
 from napari_unet_nuclei.core.segment.fingerprint import hash_image, hash_request
 from napari_unet_nuclei.core.segment.template import RequestTemplate
 from napari_unet_nuclei.core.settings import SegmentSettings
@@ -73,6 +74,17 @@ def test_every_choice_counts(changed) -> None:
 @pytest.mark.parametrize("settings", [{"device": "cpu"}, {"tile": 128}, {"diameter": 9.0}, {"min_size": 3}])
 def test_where_it_runs_and_numbers_that_are_automatic_do_not_count(settings) -> None:
     assert hash_request(RequestTemplate(SegmentSettings(**settings))) == hash_request(RequestTemplate())
+
+
+def test_a_setting_that_is_added_counts_by_itself_until_it_is_named_without_effect(monkeypatch) -> None:
+    class Later(SegmentSettings):
+        added: int = 1
+
+    one, two = (hash_request(RequestTemplate(Later(added=number))) for number in (1, 2))
+    assert one != two
+    monkeypatch.setattr(fingerprint, "WITHOUT_EFFECT", fingerprint.WITHOUT_EFFECT | {"added"})
+    same = {hash_request(RequestTemplate(Later(added=number))) for number in (1, 2)}
+    assert len(same) == 1
 
 
 def test_an_unknown_model_is_told_before_anything_is_done() -> None:

@@ -1,4 +1,4 @@
-"""The nuclei of all planes of an image: the network's maps at one scale for all, decoded plane by plane."""
+"""Find the nuclei of all planes of an image: predict maps at one scale for all, and decode them plane by plane."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NETWORK_SHARE = 0.9
 
 @dataclass(frozen=True)
 class FoundNuclei:
-    """What `SegmentResult` says of nuclei, in the words it uses; labels (planes, Y, X)."""
+    """Nuclei of all planes, or classes, in the terms of `SegmentResult`; labels have the axes (planes, Y, X)."""
 
     labels: Labels
     scores: NDArray[np.float64]
@@ -78,10 +78,10 @@ def find_nuclei(
 
 
 class _Predictions:
-    """Network output of all planes, made one by one when they are asked for.
+    """Maps of all planes, predicted one by one as they are iterated over.
 
-    One plane goes first where the size is automatic: it decides the scale of all, so that a nucleus keeps its size
-    through the stack.
+    Where the size is automatic, one plane is predicted first and decides the scale of all: a nucleus then keeps its
+    size through the stack.
     """
 
     def __init__(
