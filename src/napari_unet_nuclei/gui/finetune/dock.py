@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QTabWidget, QVBoxLayout
 
 from napari_unet_nuclei.core.corrections.store import corrections_folder
 from napari_unet_nuclei.core.errors import NucleiError
-from napari_unet_nuclei.core.finetune.request import Lesson
+from napari_unet_nuclei.core.finetune.request import CorrectionsRequest
 from napari_unet_nuclei.core.finetune.undecided import discard, keep, list_undecided, undecided_folder
 from napari_unet_nuclei.core.model.registry import ModelEntry, default_registry
 from napari_unet_nuclei.core.progress import Progress
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import napari
 
     from napari_unet_nuclei.core.finetune.bases import RankedBase
-    from napari_unet_nuclei.core.finetune.from_layers import Taught
+    from napari_unet_nuclei.core.finetune.from_layers import FinetuneOutcome
 
 LEARN, COURSE, RESULT = range(3)
 """Tabs, from the left."""
@@ -51,7 +51,7 @@ class FinetuneDock(Dock):
         super().__init__()
         self._viewer = napari_viewer
         self._folder = corrections_folder()
-        self._unsaved: Taught | None = None
+        self._unsaved: FinetuneOutcome | None = None
         self.corrections = CorrectionsPanel(napari_viewer, self._folder)
         self.form = FinetuneForm()
         self.course = TrainingCourse()
@@ -118,7 +118,7 @@ class FinetuneDock(Dock):
         self.tabs.setCurrentIndex(COURSE)
         self.job_panel.run_job(finetune_job(lesson), self._take_answer, title=f"Fine-tuning {choices.base}")
 
-    def _lesson(self, choices: FinetuneChoices) -> Lesson:
+    def _lesson(self, choices: FinetuneChoices) -> CorrectionsRequest:
         """Copy what is ticked.
 
         Raises
@@ -126,7 +126,7 @@ class FinetuneDock(Dock):
         NucleiError
             If something of it cannot be used.
         """
-        return Lesson(
+        return CorrectionsRequest(
             base=choices.base,
             name=self.form.name,
             corrections=self.corrections.copied(),
@@ -143,7 +143,7 @@ class FinetuneDock(Dock):
         self.form.device_picker.show_used(answer.taught.done.device)
         self._take(answer.taught)
 
-    def _take(self, taught: "Taught") -> None:
+    def _take(self, taught: "FinetuneOutcome") -> None:
         """Show a new model; one that could not be written stays in memory until it can."""
         self._unsaved = taught if taught.undecided is None else None
         self._show_undecided()

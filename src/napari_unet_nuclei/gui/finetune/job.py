@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_unet_nuclei.core.finetune.request import Lesson
+from napari_unet_nuclei.core.finetune.request import CorrectionsRequest
 from napari_unet_nuclei.core.progress import Advanced, Progress
 
 if TYPE_CHECKING:
     from napari_unet_nuclei.core.finetune.bases import RankedBase
-    from napari_unet_nuclei.core.finetune.from_layers import Taught
+    from napari_unet_nuclei.core.finetune.from_layers import FinetuneOutcome
 
 
 @dataclass(frozen=True)
@@ -22,29 +22,29 @@ class FinetuneAnswer:
 
     Attributes
     ----------
-    taught : Taught
+    taught : FinetuneOutcome
     devices : tuple of str
         Names of the devices of this computer, the preferred one first.
     """
 
-    taught: Taught
+    taught: FinetuneOutcome
     devices: tuple[str, ...]
 
 
-def finetune_job(lesson: Lesson) -> Callable[[Progress], FinetuneAnswer]:
+def finetune_job(lesson: CorrectionsRequest) -> Callable[[Progress], FinetuneAnswer]:
     """Return the job that keeps the corrections, and fine-tunes on them."""
 
     def job(progress: Progress) -> FinetuneAnswer:
         progress.report(Advanced(0.0, "Preparing…" if "torch" in sys.modules else "Loading PyTorch…"))
-        from napari_unet_nuclei.core.finetune.from_layers import teach
+        from napari_unet_nuclei.core.finetune.from_layers import finetune_corrections
         from napari_unet_nuclei.core.model.device import available_devices
 
-        return FinetuneAnswer(teach(lesson, progress), available_devices())
+        return FinetuneAnswer(finetune_corrections(lesson, progress), available_devices())
 
     return job
 
 
-def rank_job(lesson: Lesson) -> Callable[[Progress], tuple[RankedBase, ...]]:
+def rank_job(lesson: CorrectionsRequest) -> Callable[[Progress], tuple[RankedBase, ...]]:
     """Return the job that scores the installed models on what would be taught."""
 
     def job(progress: Progress) -> tuple[RankedBase, ...]:
@@ -56,12 +56,12 @@ def rank_job(lesson: Lesson) -> Callable[[Progress], tuple[RankedBase, ...]]:
     return job
 
 
-def save_job(taught: Taught, folder: Path) -> Callable[[Progress], Taught]:
+def save_job(taught: FinetuneOutcome, folder: Path) -> Callable[[Progress], FinetuneOutcome]:
     """Return the job that tries once more to write a new model."""
 
-    def job(progress: Progress) -> Taught:
-        from napari_unet_nuclei.core.finetune.from_layers import write_taught
+    def job(progress: Progress) -> FinetuneOutcome:
+        from napari_unet_nuclei.core.finetune.from_layers import write_outcome
 
-        return write_taught(taught.done, taught.base, folder, progress)
+        return write_outcome(taught.done, taught.base, folder, progress)
 
     return job
