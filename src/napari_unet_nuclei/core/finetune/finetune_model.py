@@ -161,14 +161,11 @@ def finetune(
     share = Share(progress, TRAINING_SHARE, CHOSEN)
     chosen = choose(judge, Model(taught, result.network), settings.strength, share)
     compared = judge.compare(chosen.model, reference, Share(progress, CHOSEN, 1.0)) if reference else None
-    rehearsed = (*old.sources, *other.sources)
-    card = _card(base.card, name, chosen, samples, division, rehearsed, settings, result, left_out)
-    if compared is not None:
-        card = card.model_copy(update={"metrics": card.metrics | _figures("reference", compared, SUMMARY)})
-    progress.report(Advanced(1.0, "done"))
-    chosen = replace(chosen, model=Model(card, chosen.model.network))
     device = f"{trainer.device.name} ({trainer.device.title})"
-    return Finetuned(chosen, division, judge.before, result, device, compared, tuple(left_out))
+    done = Finetuned(chosen, division, judge.before, result, device, compared, tuple(left_out))
+    card = _card(base.card, name, done, hash_samples(samples), (*old.sources, *other.sources), settings)
+    progress.report(Advanced(1.0, "done"))
+    return replace(done, chosen=replace(chosen, model=Model(card, chosen.model.network)))
 
 
 def _rehearsals(card: ModelCard, samples: Sequence[Sample]) -> tuple[Rehearsal, Rehearsal]:
@@ -248,23 +245,21 @@ def hash_samples(samples: Sequence[Sample]) -> str:
 def _card(
     base: ModelCard,
     name: str,
-    chosen: Mixture,
-    samples: Sequence[Sample],
-    division: Division,
+    done: Finetuned,
+    data_hash: str,
     rehearsed: Sequence[DataSource],
     settings: FinetuneSettings,
-    result: TrainResult,
-    left_out: Sequence[str],
 ) -> ModelCard:
     """Build the card of the new model: its parent, its data, and the figures of the report."""
-    report = chosen.report
+    chosen, division = done.chosen, done.division
     metrics = {
-        "held-out nuclei": float(report.nuclei),
-        **_figures("held-out", report),
+        "held-out nuclei": float(chosen.report.nuclei),
+        **_figures("held-out", chosen.report),
         "share of new weights": chosen.share,
     }
-    if chosen.rehearsed is not None:
-        metrics |= _figures("rehearsed", chosen.rehearsed, SUMMARY)
+    for what, report in (("rehearsed", chosen.rehearsed), ("reference", done.reference)):
+        if report is not None:
+            metrics |= _figures(what, report, SUMMARY)
     own = DataSource(name=CORRECTIONS, images=len(division.training), nuclei=division.training_nuclei)
     taught = sorted({sample.kind for sample in division.training})
     record = TrainingRecord(
@@ -272,10 +267,10 @@ def _card(
         images=len(division.training),
         nuclei=division.training_nuclei,
         seed=settings.seed,
-        steps=result.steps,
-        seconds=round(result.seconds, 1),
-        data_hash=hash_samples(samples),
-        settings=settings.model_dump() | ({"left_out": "; ".join(left_out)} if left_out else {}),
+        steps=done.training.steps,
+        seconds=round(done.training.seconds, 1),
+        data_hash=data_hash,
+        settings=settings.model_dump() | ({"left_out": "; ".join(done.left_out)} if done.left_out else {}),
     )
     return chosen.model.card.model_copy(
         update={
