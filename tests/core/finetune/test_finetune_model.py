@@ -131,14 +131,14 @@ def test_rehearsed_crops_are_small_and_of_their_kind():
     assert sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()) < 2 * 2**20
     for kind, in_colour in (("fluorescence", False), ("brightfield", True)):
         rehearsal = read_rehearsal(kind, InputForm())
-        assert len(rehearsal.learnt) > len(rehearsal.checked) > 8
-        crops = (*rehearsal.learnt, *rehearsal.checked)
+        assert len(rehearsal.training) > len(rehearsal.validation) > 8
+        crops = (*rehearsal.training, *rehearsal.validation)
         assert {len(one.image) for one in crops} == {1}
         assert {one.kind for one in crops} == {kind}
         assert {one.dataset for one in crops} == {""}
         assert sum(one.labels.max() > 0 for one in crops) > 0.9 * len(crops)
         assert any(one.picture is not None for one in crops) == in_colour
-        assert sum(source.images for source in rehearsal.sources) == len(rehearsal.learnt)
+        assert sum(source.images for source in rehearsal.sources) == len(rehearsal.training)
         assert all(source.licence and source.credit for source in rehearsal.sources)
 
 

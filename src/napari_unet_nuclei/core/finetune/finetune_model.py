@@ -147,17 +147,17 @@ def finetune(
     samples = without_dataset(samples)
     division = hold_out(samples, settings.seed)
     old, other = _rehearsals(base.card, samples) if settings.rehearsal else (Rehearsal(), Rehearsal())
-    training = balanced(division.training, old.learnt, other.learnt)
+    training = balanced(division.training, old.training, other.training)
     taught = _taught(base.card, division.training, old, other)
     trainer = Trainer(base.card, _training(settings), base.network)
     progress.report(Advanced(0.0, "timing a training step"))
     trainer.settings = with_short_epochs(trainer, training)
     # Half of the crops suffice to choose an epoch, and validation takes time from training.
-    validation = (*division.judging, *old.checked[::2], *other.checked[::2])
+    validation = (*division.judging, *old.validation[::2], *other.validation[::2])
     watched = Previewing(Share(progress, 0.0, TRAINING_SHARE), trainer, division.judging)
     watched.show(epoch=0)
     result = trainer.fit(training, validation, watched)
-    judge = Judge(base, division.judging, old.checked, other.checked, trainer.device)
+    judge = Judge(base, division.judging, old.validation, other.validation, trainer.device)
     share = Share(progress, TRAINING_SHARE, CHOSEN)
     chosen = choose(judge, Model(taught, result.network), settings.strength, share)
     compared = judge.compare(chosen.model, reference, Share(progress, CHOSEN, 1.0)) if reference else None
@@ -183,7 +183,7 @@ def _taught(card: ModelCard, training: Sequence[Sample], old: Rehearsal, other: 
     for kind in sorted({sample.kind for sample in training}):
         own, known = (
             sorted(sample.median_diameter for sample in part if sample.kind == kind and sample.median_diameter)
-            for part in (training, (*old.learnt, *other.learnt))
+            for part in (training, (*old.training, *other.training))
         )
         count = min(len(own), EXPECTED // 2)
         diameters = tuple(round(one, 1) for part in (own, known) for one in _evenly(part, count))
@@ -192,7 +192,7 @@ def _taught(card: ModelCard, training: Sequence[Sample], old: Rehearsal, other: 
 
 
 def _evenly(values: Sequence[float], count: int) -> list[float]:
-    """Pick so many sorted values, evenly from the smallest to the largest."""
+    """Pick ``count`` sorted values, evenly from the smallest to the largest."""
     if not values:
         return []
     return [values[round(place)] for place in (np.arange(count) + 0.5) / count * len(values) - 0.5]

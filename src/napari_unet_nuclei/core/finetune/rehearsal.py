@@ -31,16 +31,16 @@ class Rehearsal:
 
     Attributes
     ----------
-    learnt : tuple of Sample
+    training : tuple of Sample
         Crops to train on.
-    checked : tuple of Sample
+    validation : tuple of Sample
         Crops of other images, not trained on: they measure forgetting, and thresholds are fitted to them.
     sources : tuple of DataSource
         Their credits.
     """
 
-    learnt: tuple[Sample, ...] = ()
-    checked: tuple[Sample, ...] = ()
+    training: tuple[Sample, ...] = ()
+    validation: tuple[Sample, ...] = ()
     sources: tuple[DataSource, ...] = ()
 
 
@@ -48,13 +48,11 @@ def read_rehearsal(kind: ImageKind, form: InputForm) -> Rehearsal:
     """Read the crops of a kind of image in the form that a network needs."""
     form = replace(form, kind=kind)  # a crowded crop has too little background for its labels to tell
     entries = [replace(entry, dataset=f"rehearsed {kind}") for entry in list_entries(FOLDER, [Condition("kind", kind)])]
-    learnt, checked = (tuple(entry for entry in entries if entry.split == part) for part in (TRAIN, VALIDATION))
-    learnt_samples, checked_samples = (
-        without_dataset(read_entries(part, form, Silent())) for part in (learnt, checked)
-    )
-    nuclei = [int(sample.labels.max(initial=0)) for sample in learnt_samples]
-    sources = data_sources([Divided(DataSet(FOLDER), learnt, checked, ())], nuclei, About())
-    return Rehearsal(learnt_samples, checked_samples, sources)
+    parts = [tuple(entry for entry in entries if entry.split == part) for part in (TRAIN, VALIDATION)]
+    training, validation = (without_dataset(read_entries(part, form, Silent())) for part in parts)
+    nuclei = [int(sample.labels.max(initial=0)) for sample in training]
+    sources = data_sources([Divided(DataSet(FOLDER), *parts, ())], nuclei, About())
+    return Rehearsal(training, validation, sources)
 
 
 def without_dataset(samples: Sequence[Sample]) -> tuple[Sample, ...]:

@@ -80,11 +80,11 @@ def read_divided(divided: Sequence[Divided], form: InputForm, progress: Progress
     training = [entry for one in divided for entry in one.training]
     validation = [entry for one in divided for entry in one.validation]
     middle = len(training) / (len(training) + len(validation))
-    learnt = read_entries(training, form, Share(progress, 0.0, middle))
+    samples = read_entries(training, form, Share(progress, 0.0, middle))
     if len(divided) > 1:
         importance = [one.importance for one in divided for _ in one.training]
-        learnt = tuple(replace(sample, importance=value) for sample, value in zip(learnt, importance, strict=True))
-    return learnt, read_entries(validation, form, Share(progress, middle, 1.0))
+        samples = tuple(replace(sample, importance=value) for sample, value in zip(samples, importance, strict=True))
+    return samples, read_entries(validation, form, Share(progress, middle, 1.0))
 
 
 def read_unseen(divided: Sequence[Divided], form: InputForm) -> Samples:

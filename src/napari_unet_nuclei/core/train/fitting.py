@@ -247,15 +247,15 @@ def augmented(samples: Sequence[Sample], runner: NetworkRunner, progress: Progre
 
 def score_figures(samples: Sequence[Sample], predictions: Sequence[Prediction], card: ModelCard) -> dict[str, float]:
     """Measure how well a card's score separates right from wrong nuclei, and how well it is calibrated."""
-    told, rights = [np.zeros(0)], [np.zeros(0, bool)]
+    probabilities, rights = [np.zeros(0)], [np.zeros(0, bool)]
     for kind in {sample.kind for sample in samples}:
         own = card.for_kind(kind)
         chosen = [number for number, sample in enumerate(samples) if sample.kind == kind]
         features, found, _ = candidate_features([samples[n] for n in chosen], [predictions[n] for n in chosen], own)
         if own.score is not None:
-            told.append(own.score.of(features))
+            probabilities.append(own.score.of(features))
             rights.append(found)
-    scores, right = np.concatenate(told), np.concatenate(rights)
+    scores, right = np.concatenate(probabilities), np.concatenate(rights)
     if right.all() or not right.any():
         return {}
     figures = {AUC: area_under_curve(scores, right), CALIBRATION: calibration_error(scores, right)}
