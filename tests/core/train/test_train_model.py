@@ -108,10 +108,10 @@ def test_cancelling_leaves_no_model(dataset, report):
 @pytest.mark.parametrize(
     ("changes", "error", "told"),
     [
-        ({"name": "_.safetensors"}, SettingsError, "'_' cannot be a model's name"),
+        ({"name": "_.safetensors"}, SettingsError, "'_' is not a valid model name"),
         ({"name": "mine.pt"}, OutputFileError, "must end in"),
         ({"class_names": ("a", "a")}, SettingsError, "different names"),
-        ({"resume": True}, OutputFileError, "no .* to go on from"),
+        ({"resume": True}, OutputFileError, "no .* to resume from"),
     ],
 )
 def test_what_cannot_become_a_model_is_refused_before_anything_is_read(dataset, changes, error, told):
