@@ -108,7 +108,7 @@ def test_cancelling_leaves_no_model(dataset, report):
 @pytest.mark.parametrize(
     ("changes", "error", "told"),
     [
-        ({"name": "_.safetensors"}, SettingsError, "'_' is not a valid model name"),
+        ({"name": "_.safetensors"}, SettingsError, "'_' cannot be a model's name"),
         ({"name": "mine.pt"}, OutputFileError, "must end in"),
         ({"class_names": ("a", "a")}, SettingsError, "different names"),
         ({"resume": True}, OutputFileError, "no .* to resume from"),

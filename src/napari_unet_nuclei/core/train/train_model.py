@@ -163,7 +163,7 @@ class TrainRequest:
         except ValidationError as error:
             problem = error.errors()[0]
             named = problem["loc"] == ("name",)
-            what = f"'{self.out.stem}' is not a valid model name" if named else "The model is not valid"
+            what = f"'{self.out.stem}' cannot be a model's name" if named else "The model is not valid"
             raise SettingsError(f"{what}: {problem['msg']}.") from error
 
 
