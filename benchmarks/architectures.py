@@ -18,9 +18,11 @@ from napari_unet_nuclei.core.model.file import save_model
 from napari_unet_nuclei.core.model.registry import load_model
 from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.core.settings import TrainSettings
-from napari_unet_nuclei.core.train.dataset import read_training_and_validation
-from napari_unet_nuclei.core.train.last_step import finish_model
+from napari_unet_nuclei.core.train.dataset import read_divided
+from napari_unet_nuclei.core.train.division import DataSet, divide
+from napari_unet_nuclei.core.train.fitting import finish_model
 from napari_unet_nuclei.core.train.layouts import Condition
+from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.core.train.samples import Sample
 from napari_unet_nuclei.core.train.trainer import Trainer
 
@@ -46,7 +48,9 @@ def main() -> None:
     given.work.mkdir(parents=True, exist_ok=True)
     left = [name for name in CANDIDATES if not (given.work / f"{name}.safetensors").exists()]
     if left:
-        parts = read_training_and_validation(given.dataset, where=[Condition.read(text) for text in given.where])
+        parts = read_divided(
+            divide([DataSet(given.dataset)], [Condition.read(text) for text in given.where]), InputForm(), Silent()
+        )
         for name in left:
             train(given.work / f"{name}.safetensors", CANDIDATES[name], parts, given.time)
             print(name, "trained", flush=True)

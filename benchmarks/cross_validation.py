@@ -26,7 +26,7 @@ from napari_unet_nuclei.core.settings import TrainSettings
 from napari_unet_nuclei.core.train.breakdown import PUBLISHED
 from napari_unet_nuclei.core.train.dataset import read_dataset
 from napari_unet_nuclei.core.train.division import split_by_group
-from napari_unet_nuclei.core.train.last_step import finish_model
+from napari_unet_nuclei.core.train.fitting import finish_model
 from napari_unet_nuclei.core.train.layouts import Condition
 from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.core.train.samples import Sample

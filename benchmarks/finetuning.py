@@ -22,7 +22,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.table import Table
-from napari_unet_nuclei.core.finetune.run import finetune
+from napari_unet_nuclei.core.finetune.finetune_model import finetune
 from napari_unet_nuclei.core.labels.metrics.overlaps import pooled
 from napari_unet_nuclei.core.labels.reviewed import within
 from napari_unet_nuclei.core.model.device import choose_device

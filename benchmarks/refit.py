@@ -15,7 +15,7 @@ from napari_unet_nuclei.core.model.file import read_model, save_model
 from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.core.train.dataset import read_divided
 from napari_unet_nuclei.core.train.division import DataSet, divide
-from napari_unet_nuclei.core.train.last_step import refit
+from napari_unet_nuclei.core.train.fitting import refit
 from napari_unet_nuclei.core.train.layouts import Condition
 from napari_unet_nuclei.core.train.reading import InputForm
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from napari_unet_nuclei.core.executors.executors import Serial, Threads
     from napari_unet_nuclei.core.executors.malloc import keep_freed_memory
     from napari_unet_nuclei.core.finetune.finetune import finetune
-    from napari_unet_nuclei.core.finetune.run import Finetuned
+    from napari_unet_nuclei.core.finetune.finetune_model import Finetuned
     from napari_unet_nuclei.core.folder.record import FileRecord
     from napari_unet_nuclei.core.folder.segment import segment_folder
     from napari_unet_nuclei.core.folder.summary import BatchReport
@@ -74,7 +74,7 @@ if TYPE_CHECKING:
         read_settings,
     )
     from napari_unet_nuclei.core.train.division import DataSet
-    from napari_unet_nuclei.core.train.run import train
+    from napari_unet_nuclei.core.train.train_model import train
 
 __version__: str
 __all__ = [
@@ -177,7 +177,7 @@ _HOMES = {
     "Evaluation": "core.evaluate",
     "FileRecord": "core.folder.record",
     "FinetuneSettings": "core.settings",
-    "Finetuned": "core.finetune.run",
+    "Finetuned": "core.finetune.finetune_model",
     "ImageFile": "core.image.io.image_file",
     "ImageFileError": "core.errors",
     "ImageShapeError": "core.errors",
@@ -226,7 +226,7 @@ _HOMES = {
     "segment_slide": "core.blocks.slide",
     "stained_tissue": "core.samples.synthetic",
     "time_series": "core.samples.synthetic",
-    "train": "core.train.run",
+    "train": "core.train.train_model",
     "two_channels": "core.samples.synthetic",
     "write_class_set": "core.samples.synthetic_classes",
     "write_labels": "core.image.io.write",

@@ -7,7 +7,7 @@ import pytest
 
 from napari_unet_nuclei.core.model.registry import load_model
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
-from napari_unet_nuclei.core.train.run import TrainingFiles
+from napari_unet_nuclei.core.train.train_model import TrainingFiles
 from tests.helpers.program import run
 
 SMALL = ("--base-width", 2, "--depth", 1, "--batch", 1, "--crop", 32, "--steps", 2, "--epoch-steps", 1)
@@ -58,7 +58,7 @@ def test_it_learns_from_several_data_sets(index, more, tmp_path):
     shown = run("train", index, more, "--out", out, "--where", "stain=dapi", "--weight", "more=3", *SMALL)
     assert shown.exit_code == 0, shown.output
     assert "more has no column 'stain', so all of its images are used" in shown.stderr
-    assert "more: 1 image to learn from (75% of the crops), 1 to judge with" in shown.stderr
+    assert "more: 1 image for training (75% of the crops), 1 for validation" in shown.stderr
     card = load_model(str(out)).card
     assert card.metrics["validation, more fluorescence: images"] == 1
     assert "AP@0.5 more fluorescence" in shown.stderr

@@ -145,7 +145,7 @@ def train_command(
     shape = _shape(architecture, {"base_width": base_width, "depth": depth}, bool(base))
     _check_name(out)
     from napari_unet_nuclei.core.train.breakdown import OVERALL
-    from napari_unet_nuclei.core.train.run import TrainRequest, train_model
+    from napari_unet_nuclei.core.train.train_model import TrainRequest, train_model
 
     request = TrainRequest(
         _datasets(datasets, weight or []),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:  # the program's --help answers before NumPy would be there
     import numpy as np
     from numpy.typing import NDArray
+
+
+T = TypeVar("T")
 
 
 class Cancelled(Exception):
@@ -160,3 +163,15 @@ class Share:
         if isinstance(event, Advanced):
             event = Advanced(self.start + (self.stop - self.start) * event.fraction, event.message)
         self.parent.report(event)
+
+
+def with_shares(items: Sequence[T], progress: Progress) -> Iterator[tuple[T, Share]]:
+    """Pair each item with an equal share of a parent's progress.
+
+    Examples
+    --------
+    >>> [(item, share.start, share.stop) for item, share in with_shares("ab", Silent())]
+    [('a', 0.0, 0.5), ('b', 0.5, 1.0)]
+    """
+    for number, item in enumerate(items):
+        yield item, Share(progress, number / len(items), (number + 1) / len(items))

@@ -71,7 +71,7 @@ def test_the_folder_is_read_without_this_program(tmp_path):
 
 def test_corrections_are_samples_for_fine_tuning(tmp_path):
     # Imported here, for they load PyTorch, which nothing else of corrections needs.
-    from napari_unet_nuclei.core.finetune.corrected import read_corrected
+    from napari_unet_nuclei.core.finetune.folders import read_corrected
     from napari_unet_nuclei.core.progress import Silent
     from napari_unet_nuclei.core.train.reading import InputForm
 

@@ -48,7 +48,7 @@ def test_the_model_that_finds_most_is_the_first_and_all_say_how_many(registry):
     assert [one.name for one in ranked] == ["nuclei", "random"]
     assert ranked[0].score > ranked[1].score
     best = ranked[0]
-    assert best.sentence == f"'nuclei' finds {best.found} of {best.nuclei} nuclei, and {best.spurious} that are none."
+    assert best.sentence == f"'nuclei' finds {best.found} of {best.nuclei} nuclei, and {best.spurious} spurious ones."
     assert 0 < best.found <= best.nuclei
     assert progress.fractions == sorted(progress.fractions)
     assert progress.fractions[-1] == 1
@@ -67,12 +67,12 @@ def test_a_model_that_cannot_read_the_images_is_passed_over(registry):
 
     progress = RecordingProgress()
     assert [one.name for one in rank_bases(samples_for, progress, "cpu")] == ["nuclei"]
-    assert progress.notices == ["'colours' was passed over: It has one channel."]
+    assert progress.notices == ["'colours' was skipped: It has one channel."]
 
 
 def test_without_a_model_or_a_nucleus_the_message_says_so(registry, monkeypatch):
     nothing = replace(sample(0), labels=np.zeros((64, 64), np.int32))
-    with pytest.raises(NoSamplesError, match="No nucleus lies whole"):
+    with pytest.raises(NoSamplesError, match="No nucleus lies entirely"):
         rank_bases(lambda form: [nothing], Silent(), "cpu")
     monkeypatch.setattr(module, "default_registry", lambda: ModelRegistry(registry.own, registry.own / "none"))
     with pytest.raises(UnknownModelError, match="No model for nuclei"):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import imageio.v3 as iio
@@ -8,14 +9,15 @@ import pytest
 
 from napari_unet_nuclei.core.errors import DatasetError, OutputFileError, WorseModelError
 from napari_unet_nuclei.core.finetune import bases, folders
-from napari_unet_nuclei.core.finetune import run as engine
-from napari_unet_nuclei.core.finetune.folders import FinetuneRequest, finetune_folders
+from napari_unet_nuclei.core.finetune import finetune_model as engine
+from napari_unet_nuclei.core.finetune.folders import FinetuneRequest, finetune_folders, read_corrected
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.file import Model, save_model
 from napari_unet_nuclei.core.model.registry import BEST, BUNDLED, ModelRegistry, load_model
 from napari_unet_nuclei.core.progress import Cancelled, Notice, Silent
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.settings import FinetuneSettings
+from napari_unet_nuclei.core.train.reading import InputForm
 from tests.helpers.recording import RecordingProgress
 from tests.helpers.tiny import TINY, tiny_network
 
@@ -130,7 +132,7 @@ def test_doubtful_images_are_learnt_from_where_the_user_says_so(request_of, monk
 
 
 def test_a_kind_that_labels_contradict_is_not_obeyed_silently(request_of):
-    with pytest.raises(DatasetError, match="is to be read as dark nuclei on bright, but its labels say bright"):
+    with pytest.raises(DatasetError, match="is set to dark nuclei on bright, but its labels say bright"):
         finetune_folders(replace(request_of, kind="brightfield"), Silent())
 
 
@@ -142,3 +144,50 @@ def test_the_best_installed_model_is_started_from(request_of, tmp_path, monkeypa
     assert done.chosen.model.card.parent.startswith("nuclei (")
     said = [notice for notice in progress.notices if " finds " in notice]
     assert [notice.split("'")[1] for notice in said] == ["nuclei", "old"]
+
+
+SQUARE = {"type": "Polygon", "coordinates": [[[0, 0], [32, 0], [32, 64], [0, 64]]]}
+
+
+@pytest.fixture
+def corrected(tmp_path):
+    for name in ("images", "labels", "reviewed"):
+        (tmp_path / name).mkdir()
+    for number in range(2):
+        drawn = fluorescent_nuclei(number, (64, 64), 14, 8)
+        iio.imwrite(tmp_path / "images" / f"{number}.tif", drawn.image)
+        iio.imwrite(tmp_path / "labels" / f"{number}_labels.tif", drawn.labels)
+    return tmp_path / "images", tmp_path / "labels", tmp_path / "reviewed"
+
+
+def test_without_regions_everything_is_reviewed(corrected):
+    samples = read_corrected(corrected[0], corrected[1], None, InputForm(), Silent())
+    assert [sample.name for sample in samples] == ["0", "1"]
+    assert all(sample.reviewed is None for sample in samples)
+
+
+def test_regions_are_masks_or_drawings(corrected):
+    (corrected[2] / "0.geojson").write_text(json.dumps(SQUARE))
+    iio.imwrite(corrected[2] / "1.png", np.tri(64, dtype=np.uint8) * 255)
+    first, second = read_corrected(*corrected, InputForm(), Silent())
+    assert first.reviewed[:, :32].all()
+    assert not first.reviewed[:, 32:].any()
+    np.testing.assert_array_equal(second.reviewed, np.tri(64) > 0)
+
+
+def test_an_image_without_its_region_is_named(corrected):
+    (corrected[2] / "0.geojson").write_text(json.dumps(SQUARE))
+    with pytest.raises(DatasetError, match=r"no region of the same name for: .*1\. "):
+        read_corrected(*corrected, InputForm(), Silent())
+
+
+def test_a_region_that_cannot_be_used_is_named(corrected):
+    for number in range(2):
+        (corrected[2] / f"{number}.geojson").write_text("[]")
+    with pytest.raises(DatasetError, match=r"0\.geojson holds no polygon"):
+        read_corrected(*corrected, InputForm(), Silent())
+
+
+def test_an_empty_folder_of_regions_is_named(corrected):
+    with pytest.raises(DatasetError, match="holds no mask image"):
+        read_corrected(*corrected, InputForm(), Silent())

@@ -12,8 +12,8 @@ import pytest
 from napari_unet_nuclei.core.corrections.store import list_corrections, read_correction, save_correction
 from napari_unet_nuclei.core.errors import NoSamplesError, OutputFileError
 from napari_unet_nuclei.core.finetune import from_layers as module
-from napari_unet_nuclei.core.finetune.from_layers import sample_of, teach, write_taught
-from napari_unet_nuclei.core.finetune.request import Lesson
+from napari_unet_nuclei.core.finetune.from_layers import finetune_corrections, sample_of, write_outcome
+from napari_unet_nuclei.core.finetune.request import CorrectionsRequest
 from napari_unet_nuclei.core.finetune.undecided import list_undecided
 from napari_unet_nuclei.core.progress import Cancelled, Silent
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
@@ -27,11 +27,11 @@ SETTINGS = FinetuneSettings().changed(steps=2, epoch_steps=2, rehearsal=False, d
 
 
 @pytest.fixture
-def lesson(tmp_path) -> Lesson:
+def lesson(tmp_path) -> CorrectionsRequest:
     write_tiny_model(tmp_path / "old.safetensors", "old")
     for before in (drawn_correction("earlier", 1), drawn_correction("now", 0)):
         save_correction(tmp_path / "corrections", before)
-    return Lesson(
+    return CorrectionsRequest(
         base=str(tmp_path / "old.safetensors"),
         name="new",
         corrections=(drawn_correction("now", 0),),
@@ -41,13 +41,13 @@ def lesson(tmp_path) -> Lesson:
     )
 
 
-def waiting(lesson: Lesson):
+def waiting(lesson: CorrectionsRequest):
     return list_undecided(lesson.folder / "undecided")
 
 
 def test_corrections_of_now_and_of_before_teach_once_each(lesson):
     progress = RecordingProgress()
-    taught = teach(lesson, progress)
+    taught = finetune_corrections(lesson, progress)
     card = taught.done.chosen.model.card
     assert {one.name for one in (*taught.done.division.training, *taught.done.division.judging)} == {"earlier", "now"}
     assert card.name == "new"
@@ -62,7 +62,7 @@ def test_reference_images_come_from_a_folder(lesson, tmp_path):
     drawn = fluorescent_nuclei(5, (64, 64), 14, 8)
     iio.imwrite(tmp_path / "reference" / "images" / "a.tif", drawn.image)
     iio.imwrite(tmp_path / "reference" / "labels" / "a.tif", drawn.labels)
-    taught = teach(replace(lesson, reference=tmp_path / "reference"), Silent())
+    taught = finetune_corrections(replace(lesson, reference=tmp_path / "reference"), Silent())
     assert taught.undecided.result.comparisons[-1].title == "Reference images"
 
 
@@ -70,11 +70,11 @@ def test_reference_images_come_from_a_folder(lesson, tmp_path):
 def test_cancelling_keeps_the_corrections_and_nothing_else(lesson, moment):
     if moment == "last":
         progress = RecordingProgress()
-        undecided = teach(lesson, progress).undecided
+        undecided = finetune_corrections(lesson, progress).undecided
         moment = len(progress.events)
         module.discard(undecided)
     with pytest.raises(Cancelled):
-        teach(lesson, RecordingProgress(cancel_after=moment))
+        finetune_corrections(lesson, RecordingProgress(cancel_after=moment))
     assert [entry.name for entry in list_corrections(lesson.folder)] == ["earlier", "now"]
     assert waiting(lesson) == ()
     assert not list((lesson.folder / "undecided").glob("*"))
@@ -83,7 +83,7 @@ def test_cancelling_keeps_the_corrections_and_nothing_else(lesson, moment):
 def test_corrections_are_kept_before_anything_can_go_wrong(lesson):
     empty = replace(drawn_correction("later", 3), labels=np.zeros((64, 64), np.int32))
     with pytest.raises(NoSamplesError):
-        teach(replace(lesson, corrections=(empty,), kept=()), Silent())
+        finetune_corrections(replace(lesson, corrections=(empty,), kept=()), Silent())
     assert any(entry.name.startswith("later") for entry in list_corrections(lesson.folder))
 
 
@@ -93,10 +93,10 @@ def test_a_model_that_cannot_be_written_is_not_lost(lesson, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(module, "write_undecided", full)
-        taught = teach(lesson, Silent())
+        taught = finetune_corrections(lesson, Silent())
     assert taught.undecided is None
     assert taught.problem == "the disk is full"
-    again = write_taught(taught.done, taught.base, lesson.folder, Silent())
+    again = write_outcome(taught.done, taught.base, lesson.folder, Silent())
     assert waiting(lesson) == (again.undecided,)
 
 
@@ -104,8 +104,8 @@ def test_a_kill_during_training_leaves_the_corrections_and_nothing_half_written(
     program = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from napari_unet_nuclei.core.finetune.request import Lesson\n"
-        "from napari_unet_nuclei.core.finetune.from_layers import teach\n"
+        "from napari_unet_nuclei.core.finetune.request import CorrectionsRequest\n"
+        "from napari_unet_nuclei.core.finetune.from_layers import finetune_corrections\n"
         "from napari_unet_nuclei.core.progress import Advanced, Silent\n"
         "from napari_unet_nuclei.core.settings import FinetuneSettings\n"
         "from tests.helpers.corrections import drawn_correction\n"
@@ -113,9 +113,9 @@ def test_a_kill_during_training_leaves_the_corrections_and_nothing_half_written(
         "    def report(self, event):\n"
         "        if isinstance(event, Advanced) and event.message.startswith('step 1,'):\n"
         "            os.kill(os.getpid(), signal.SIGKILL)\n"
-        "base, folder, settings = sys.argv[1:]\n"
-        "settings = FinetuneSettings.model_validate_json(settings)\n"
-        "teach(Lesson(base, 'new', (drawn_correction('later', 2),), (), settings, None, Path(folder)), Killed())\n"
+        "base, folder = sys.argv[1:]\n"
+        "request = CorrectionsRequest(base, 'new', (correction('later', 2),), (), SETTINGS, None, Path(folder))\n"
+        "finetune_corrections(request, Killed())\n"
     )
     given = (lesson.base, str(lesson.folder), SETTINGS.model_dump_json())
     run = subprocess.run([sys.executable, "-c", program, *given], check=False)

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from napari_unet_nuclei.core.errors import OutputFileError
-from napari_unet_nuclei.core.finetune import write_undecided as writer
-from napari_unet_nuclei.core.finetune.run import Finetuned, finetune
+from napari_unet_nuclei.core.finetune import from_layers as writer
+from napari_unet_nuclei.core.finetune.finetune_model import Finetuned, finetune
+from napari_unet_nuclei.core.finetune.from_layers import side_by_side, write_undecided
 from napari_unet_nuclei.core.finetune.undecided import MODEL, Undecided, discard, keep, list_undecided
-from napari_unet_nuclei.core.finetune.write_undecided import side_by_side, write_undecided
 from napari_unet_nuclei.core.model.card import ModelCard, read_card
 from napari_unet_nuclei.core.model.file import Model
 from napari_unet_nuclei.core.model.registry import ModelRegistry

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import json
 import math
 
@@ -13,7 +14,7 @@ from napari_unet_nuclei.core.errors import ModelFileError
 from napari_unet_nuclei.core.model.card import read_card
 from napari_unet_nuclei.core.model.unet import UNet
 from napari_unet_nuclei.core.progress import EpochDone
-from napari_unet_nuclei.core.train.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from napari_unet_nuclei.core.train.checkpoint import Checkpoint, read_checkpoint, write_checkpoint, write_history
 from tests.helpers.tiny import tiny_class_model, tiny_network
 
 EPOCH = EpochDone(1, 0.5, 0.4, {"foreground IoU": 0.8, "AP@0.5": 0.3})
@@ -87,7 +88,7 @@ def test_a_checkpoint_that_does_not_fit_says_what_to_do(tmp_path):
     path = tmp_path / "run.safetensors"
     write_checkpoint(path, Checkpoint(), *started(0, 1))
     other = tiny_class_model().network
-    with pytest.raises(ModelFileError, match=r"run\.safetensors is of a run with another network"):
+    with pytest.raises(ModelFileError, match=r"run\.safetensors is from a run with a different network"):
         read_checkpoint(path, other, AveragedModel(other), torch.optim.AdamW(other.parameters()))
     path.write_bytes(b"state")
     with pytest.raises(ModelFileError, match=r"run\.safetensors is damaged"):
@@ -106,3 +107,27 @@ def test_a_checkpoint_is_no_model_file(tmp_path):
     write_checkpoint(tmp_path / "run.safetensors", Checkpoint(), *started(0, 1))
     with pytest.raises(ModelFileError):
         read_card(tmp_path / "run.safetensors")
+
+
+def test_epochs_of_an_earlier_version_leave_new_figures_empty(tmp_path):
+    path = tmp_path / "history.csv"
+    new = {"foreground IoU": 0.8, "AP@0.5": 0.5}
+    write_history(path, [EpochDone(1, 0.9, 0.8, {"AP@0.5": 0.25}), EpochDone(2, 0.7, 0.6, new)])
+    with path.open(newline="") as file:
+        first, second = csv.DictReader(file)
+    assert list(first) == ["epoch", "train_loss", "val_loss", "val_foreground_iou", "val_ap50"]
+    assert (first["val_foreground_iou"], first["val_ap50"]) == ("", "0.25")
+    assert (second["val_foreground_iou"], second["val_ap50"]) == ("0.8", "0.5")
+
+
+def test_a_history_without_epochs_has_its_heading(tmp_path):
+    write_history(tmp_path / "history.csv", [])
+    assert (tmp_path / "history.csv").read_text().split() == ["epoch,train_loss,val_loss"]
+
+
+def test_each_data_set_and_kind_has_a_column(tmp_path):
+    path = tmp_path / "history.csv"
+    write_history(path, [EpochDone(1, 0.9, 0.8, {"AP@0.5": 0.5, "AP@0.5 dsb2018 fluorescence": 0.7})])
+    with path.open(newline="") as file:
+        [row] = csv.DictReader(file)
+    assert row["val_ap50_dsb2018_fluorescence"] == "0.7"

@@ -91,7 +91,7 @@ def test_what_is_no_class_is_named_with_its_file(image):
         (np.full((48, 64), 7, np.uint8), {"classes": 4}, "there are 4 classes"),
         (np.arange(48 * 64, dtype=np.uint16).reshape(48, 64), {"binary": True}, "not a mask of two classes"),
         (np.zeros((48, 64), np.uint8), {"channel": 1}, "no channel 1"),
-        (np.zeros((48, 60), np.uint8), {}, "they do not belong together"),
+        (np.zeros((48, 60), np.uint8), {}, "They do not belong together"),
     ]:
         with pytest.raises(DatasetError, match=rf"labels\.png.*{told}"):
             read(image, labels, **coding)

@@ -57,6 +57,6 @@ def test_a_credit_for_no_set_is_refused():
 
 def test_two_licences_for_an_image_are_refused():
     said = AuthorNotes(credits=(Credit(name="indexed", licence="CC0"),))
-    with pytest.raises(SettingsError, match=r"CC BY 4\.0, and the credits CC0"):
+    with pytest.raises(SettingsError, match=r"CC BY 4\.0, but the credits say CC0"):
         check_credits([INDEXED], said)
     check_credits([INDEXED], ABOUT)

@@ -14,10 +14,10 @@ from napari_unet_nuclei.core.image.kind import NetworkInputs
 from napari_unet_nuclei.core.progress import Cancelled, Silent
 from napari_unet_nuclei.core.train.dataset import (
     read_dataset,
+    read_divided,
     read_entries,
-    read_training_and_validation,
 )
-from napari_unet_nuclei.core.train.division import split_by_group
+from napari_unet_nuclei.core.train.division import DataSet, divide, split_by_group
 from napari_unet_nuclei.core.train.layouts import Condition, list_entries
 from napari_unet_nuclei.core.train.reading import InputForm
 from tests.helpers.datasets import write_folders, write_index
@@ -67,7 +67,8 @@ def test_reading_can_be_cancelled(tmp_path, recording):
 def test_an_index_says_what_is_learned_from_and_what_judges(tmp_path, recording):
     index = write_index(tmp_path, "image,split,field,stain", "a,train,1,x", "b,train,1,y", "c,val,2,x", "d,test,3,x")
     progress = recording()
-    training, validation = read_training_and_validation(index, where=[Condition("stain", "x")], progress=progress)
+    divided = divide([DataSet(index)], [Condition("stain", "x")])
+    training, validation = read_divided(divided, InputForm(), progress)
     assert ([s.name for s in training], [s.name for s in validation]) == (["a"], ["c"])
     assert progress.fractions[-1] == 1
     assert [sample.name for sample in read_dataset(index, split="test")] == ["d"]
@@ -78,21 +79,22 @@ def test_an_index_says_what_is_learned_from_and_what_judges(tmp_path, recording)
 
 def test_without_a_split_whole_groups_are_kept_to_judge_with(tmp_path):
     index = write_index(tmp_path, "image,field", "a,1", "b,1", "c,2", "d,2", "e,3")
-    training, validation = read_training_and_validation(index, share=0.4, seed=1)
+    [divided] = divide([DataSet(index)], share=0.4, seed=1)
+    training, validation = divided.training, divided.validation
     assert len(training) + len(validation) == 5
     assert groups(training).isdisjoint(groups(validation))
 
 
 def test_a_split_that_divides_a_field_is_refused(tmp_path):
     index = write_index(tmp_path, "image,split,field", "a,train,1", "b,val,1")
-    with pytest.raises(DatasetError, match="group '1' in both parts: a to learn from, b to judge"):
-        read_training_and_validation(index)
+    with pytest.raises(DatasetError, match="group '1' in both parts: a in training, b in validation"):
+        divide([DataSet(index)])
 
 
 def test_a_split_without_images_to_judge_with_is_refused(tmp_path):
     index = write_index(tmp_path, "image,split", "a,train", "b,test")
     with pytest.raises(NoSamplesError, match="'val'"):
-        read_training_and_validation(index)
+        divide([DataSet(index)])
 
 
 @given(st.lists(st.sampled_from("abcdefgh"), min_size=2), st.floats(0, 1), st.integers(0, 99))

@@ -73,7 +73,7 @@ def test_what_each_set_adds_is_said(first, second, recording):
     read_divided(divide([DataSet(first, weight=3), DataSet(second)]), InputForm(), progress)
     variety = 1 + 2**0.5  # a field of one image and one of two
     share = 3 * variety**0.5 / (3 * variety**0.5 + 2**0.5)
-    assert f"first: 3 images to learn from ({share:.0%} of the crops), 1 to judge with." in progress.notices
+    assert f"first: 3 images for training ({share:.0%} of the crops), 1 for validation." in progress.notices
     read_divided(divide([DataSet(first)]), InputForm(), alone := recording())
     assert alone.notices == []
 

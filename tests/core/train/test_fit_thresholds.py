@@ -9,7 +9,7 @@ from napari_unet_nuclei.core.labels.decode import PlaneDecoder
 from napari_unet_nuclei.core.labels.metrics.overlaps import match
 from napari_unet_nuclei.core.model.card import ModelCard, Thresholds
 from napari_unet_nuclei.core.progress import Silent
-from napari_unet_nuclei.core.train.fit_thresholds import fit_thresholds, judge_candidates, mean_over_sets
+from napari_unet_nuclei.core.train.fit_thresholds import decode_all, fit_thresholds, mean_score
 from napari_unet_nuclei.core.train.validate import compare
 from tests.helpers.predictions import example, examples
 from tests.helpers.recording import RecordingProgress
@@ -31,7 +31,7 @@ def test_it_is_never_worse_than_the_start():
     start = card(foreground=0.9, split=0.9, min_size=300.0, score=0.3)
     found = fit_thresholds(samples, predictions, start, Silent())
     scores = [
-        mean_over_sets(samples, [compare(*pair, one) for pair in zip(samples, predictions, strict=True)])
+        mean_score(samples, [compare(*pair, one) for pair in zip(samples, predictions, strict=True)])
         for one in (start, card(**dict(found)))
     ]
     assert scores[1] >= scores[0]
@@ -42,7 +42,8 @@ def test_it_is_never_worse_than_the_start():
 def test_leaving_out_counts_as_decoding_with_these_thresholds_does(score, min_size):
     sample, prediction = example(1, faint=3)
     strict = card(min_size=min_size, score=score)
-    counted = judge_candidates(sample, prediction, PlaneDecoder(prediction.maps, 1.0), strict.thresholds).counts(strict)
+    image = decode_all(sample, prediction, PlaneDecoder(prediction.maps, 1.0), strict.thresholds)
+    counted = image.counts(image.scores(strict), strict)
     assert counted.average_precision.tolist() == compare(sample, prediction, strict).average_precision.tolist()
     assert match(sample.labels, sample.labels).found[0] == counted.true_count
 
@@ -51,8 +52,8 @@ def test_data_sets_weigh_alike():
     samples, _ = examples(faint=4)
     perfect, poor = (match(samples[0].labels, found) for found in (samples[0].labels, np.zeros_like(samples[0].labels)))
     sets = [replace(sample, dataset=name) for sample, name in zip(samples, "aab", strict=True)]
-    assert mean_over_sets(sets, [perfect, perfect, poor]) == 0.5
-    assert mean_over_sets(samples, [perfect, perfect, poor]) == pytest.approx(2 / 3)
+    assert mean_score(sets, [perfect, perfect, poor]) == 0.5
+    assert mean_score(samples, [perfect, perfect, poor]) == pytest.approx(2 / 3)
 
 
 def test_progress_rises():

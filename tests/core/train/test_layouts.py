@@ -80,7 +80,7 @@ def test_two_folders_are_paired_by_name(tmp_path, kind):
         (["ID/images/a.png", "ID/masks/notes.txt"], r"a\.png has no mask in .*masks"),
         (["ID/images/a.png", "ID/images/b.png", "ID/masks/1.png"], r"one image.*a\.png, .*b\.png"),
         (["ID/images/notes.txt", "ID/masks/1.png"], "No image found in .*ID"),
-        (["a.png"], "is no data set"),
+        (["a.png"], "is not a data set"),
     ],
 )
 def test_what_is_missing_is_named(tmp_path, files, told):
@@ -103,5 +103,5 @@ def test_a_data_set_that_does_not_exist_is_named(tmp_path):
 
 def test_only_an_index_has_columns_to_choose_by(tmp_path):
     touch(tmp_path, "images/a.png", "labels/a.png")
-    with pytest.raises(DatasetError, match="chosen by stain"):
+    with pytest.raises(DatasetError, match="selected by stain"):
         list_entries(tmp_path, [Condition("stain", "dapi")])

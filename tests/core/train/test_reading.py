@@ -131,7 +131,7 @@ def test_the_channel_is_found_by_its_name(tmp_path):
 
 def test_planes_of_a_stack_are_not_taken_for_the_signals_of_a_network(tmp_path, labels):
     image = write(tmp_path / "stack.tif", np.zeros((2, *SHAPE), np.uint8), metadata={"axes": "ZYX"})
-    with pytest.raises(DatasetError, match="save every plane as an image of its own"):
+    with pytest.raises(DatasetError, match="Save every plane as a separate image"):
         read_pair(entry(image, labels), InputForm(NetworkInputs(("nuclei", "density"))))
 
 

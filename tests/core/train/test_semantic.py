@@ -8,7 +8,7 @@ from napari_unet_nuclei.core.classes.coding import VOID
 from napari_unet_nuclei.core.errors import DatasetError
 from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.core.samples.synthetic_classes import cell_classes
-from napari_unet_nuclei.core.train.last_step import finish_model
+from napari_unet_nuclei.core.train.fitting import finish_model
 from napari_unet_nuclei.core.train.samples import Sample
 from napari_unet_nuclei.core.train.semantic import SCALES, SemanticTask, find_class_names, true_classes
 from napari_unet_nuclei.core.train.trainer import BatchSource, Trainer
@@ -137,9 +137,9 @@ def test_classes_are_found_in_the_labels_and_named():
 @pytest.mark.parametrize(
     ("labels", "told"),
     [
-        ([[0, 255]], "'masks' hold the id 255.*--binary"),
-        ([[0, 1, 2, 18, 255]], "'masks' hold the id 255.*--void"),
-        ([[0, 0]], "all pixels of the labels are of class 0"),
+        ([[0, 255]], "'masks' contain the id 255.*--binary"),
+        ([[0, 1, 2, 18, 255]], "'masks' contain the id 255.*--void"),
+        ([[0, 0]], "all labelled pixels are of class 0"),
     ],
 )
 def test_ids_that_are_no_classes_are_named(labels, told):

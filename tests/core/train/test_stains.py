@@ -5,13 +5,19 @@ import pytest
 
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.kind import NetworkInputs, possible_looks, stained_signals
-from napari_unet_nuclei.core.image.plane import Signal
 from napari_unet_nuclei.core.image.sample import PlaneSample
 from napari_unet_nuclei.core.image.stain import DAB, STAIN_VECTORS, optical_density, stain_density
 from napari_unet_nuclei.core.samples.synthetic import stained_tissue
 from napari_unet_nuclei.core.train import stains
-from napari_unet_nuclei.core.train.samples import Crop, Sample, StainForm, add_fill, cut_crop
-from napari_unet_nuclei.core.train.stains import Scan, compressed, draw_dab, restained, sampled_picture_rows
+from napari_unet_nuclei.core.train.samples import Crop, Sample, add_fill, cut_crop
+from napari_unet_nuclei.core.train.stains import (
+    Scan,
+    StainVariation,
+    compressed,
+    draw_dab,
+    restained,
+    sampled_picture_rows,
+)
 
 TISSUE = stained_tissue(shape=(128, 128), count=40)
 PICTURE = np.moveaxis(TISSUE.image, -1, 0)
@@ -20,9 +26,9 @@ BOTH = stained_signals(("nuclei", "density"), (0, 1, 2))
 PERCENTILES = (1.0, 99.8)
 
 
-def made(seed: int, strength: float = 1.0, signals: tuple[Signal, ...] = BOTH) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    return restained(SHARES, TISSUE.labels, SHARES, signals, PERCENTILES, strength, rng)
+def made(seed: int, strength: float = 1.0) -> np.ndarray:
+    variation = StainVariation(("nuclei", "density"), PERCENTILES, strength)
+    return restained(SHARES, TISSUE.labels, SHARES, variation, np.random.default_rng(seed))
 
 
 def test_without_strength_a_crop_is_what_the_engine_reads(monkeypatch):
@@ -82,9 +88,9 @@ def test_dab_lies_over_nuclei_membranes_or_tissue():
 
 def test_tissue_without_nuclei_is_stained_as_well():
     empty = np.zeros_like(TISSUE.labels)
+    variation = StainVariation(("nuclei", "density"), PERCENTILES, 1.0)
     for seed in range(8):
-        rng = np.random.default_rng(seed)
-        assert np.isfinite(restained(SHARES, empty, SHARES, BOTH, PERCENTILES, 1.0, rng)).all()
+        assert np.isfinite(restained(SHARES, empty, SHARES, variation, np.random.default_rng(seed))).all()
 
 
 def test_compression_leaves_the_picture_recognisable():
@@ -103,7 +109,7 @@ def test_rows_stand_for_the_whole_picture():
 def test_crops_of_stained_samples_are_re_made_and_others_are_not():
     signals = np.stack([np.ones((128, 128), np.float32)] * 2)
     stained = Sample("s", signals, TISSUE.labels, "s", kind="brightfield", picture=PICTURE)
-    form = StainForm(("nuclei", "density"), PERCENTILES, 1.0)
+    form = StainVariation(("nuclei", "density"), PERCENTILES, 1.0)
     assert np.ptp(cut_crop(stained, 64, 1.0, np.random.default_rng(0), form).image) > 0.3
     assert np.ptp(cut_crop(stained, 64, 1.0, np.random.default_rng(0)).image) == 0
     grey = Sample("g", signals, TISSUE.labels, "g")

@@ -18,7 +18,7 @@ from napari_unet_nuclei.core.model.unet import UNet
 from napari_unet_nuclei.core.progress import Cancelled, EpochDone, Silent
 from napari_unet_nuclei.core.train import trainer
 from napari_unet_nuclei.core.train.instances import InstanceTask
-from napari_unet_nuclei.core.train.task import Judged
+from napari_unet_nuclei.core.train.task import Validation
 from napari_unet_nuclei.core.train.trainer import BatchSource, Trainer, TrainResult, warm_up_and_cosine
 from tests.helpers.recording import RecordingProgress
 from tests.helpers.small_run import CARD, SETTINGS, sample
@@ -46,10 +46,10 @@ def judged_as(monkeypatch):
         shown: list[dict[str, torch.Tensor]] = []
         given = iter(scores)
 
-        def validate(task: InstanceTask, network: UNet, *others: object) -> Judged:
+        def validate(task: InstanceTask, network: UNet, *others: object) -> Validation:
             shown.append({name: value.clone() for name, value in network.state_dict().items()})
             score = next(given)
-            return Judged(1 - score, {"AP@0.5": score}, score)
+            return Validation(1 - score, {"AP@0.5": score}, score)
 
         monkeypatch.setattr(InstanceTask, "validate", validate)
         return shown

@@ -362,14 +362,14 @@ def test_layers_that_change_during_a_training_change_nothing_of_it(qtbot, viewer
 @pytest.fixture
 def as_worse(monkeypatch):
     """Let the comparison come out badly."""
-    from napari_unet_nuclei.core.finetune import candidates
+    from napari_unet_nuclei.core.finetune import before_after
 
-    compare = candidates.compare_models
+    compare = before_after.compare_models
 
     def worse(*arguments):
         return replace(compare(*arguments), outcome="worse")
 
-    monkeypatch.setattr(candidates, "compare_models", worse)
+    monkeypatch.setattr(before_after, "compare_models", worse)
 
 
 @pytest.mark.usefixtures("as_worse")

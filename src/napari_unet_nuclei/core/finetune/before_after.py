@@ -1,24 +1,53 @@
-"""Compares a fine-tuned model with the one it came from, on nuclei that were held out from training."""
+"""Compare the old model with mixtures of old and new weights on held-out nuclei, and choose the mixture to keep.
+
+``python -m benchmarks.finetuning`` measures what other values of FORGOTTEN, SURER, SHARES and DECODINGS gain on images
+of the corrected kind and lose on others; docs/finetune.md has its figures with these values.
+"""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.finetune.hold_out import FEWEST_NUCLEI
 from napari_unet_nuclei.core.labels.metrics.comparison import Mistakes, Scores, compare_labels, find_mistakes, pool
 from napari_unet_nuclei.core.labels.metrics.overlaps import IOU_THRESHOLDS, find_overlaps
+from napari_unet_nuclei.core.model.card import ModelCard
+from napari_unet_nuclei.core.model.device import Device
+from napari_unet_nuclei.core.model.file import Model
+from napari_unet_nuclei.core.model.unet import UNet
+from napari_unet_nuclei.core.progress import Progress, Share, Silent, with_shares
+from napari_unet_nuclei.core.train.fit_thresholds import fit_thresholds
+from napari_unet_nuclei.core.train.fitting import fit_score
 from napari_unet_nuclei.core.train.samples import Sample
-from napari_unet_nuclei.core.train.validate import judged
+from napari_unet_nuclei.core.train.validate import decoded, in_reviewed, predict_samples
 from napari_unet_nuclei.core.types import Labels
+
+FORGOTTEN = 0.04
+"""AP at IoU 0.5 that the new model may lose on rehearsed crops of the old model's kind; above the largest loss in the
+benchmark, 0.036."""
+
+SURER = 0.03
+"""Excess of the mean foreground probability on rehearsed crops, which both models know, over images that neither has
+seen. If that probability is the score, the threshold fitted to these crops is lowered by as much."""
+
+SHARES = (1.0, 0.5)
+"""Mixtures to try, as fractions of the largest share of new weights: all of it, and a fallback if that forgets too
+much, or if the corrections were few or unusual."""
+
+DECODINGS = tuple(product((0.45, 0.55, 0.65), (0.25, 0.4, 0.5)))
+"""Foreground thresholds and notch depths to try for each mixture; a coarse grid, as a person is waiting."""
 
 DRAWS = 2000
 CONFIDENCE = 0.9
-"""A difference counts where so many of the bootstrap's draws agree on its sign, in the middle of their distribution."""
+"""Number of bootstrap draws, and the central part of their distribution that must agree on the sign of a difference."""
 
 COUNT_ERROR = "count error"
 
@@ -27,14 +56,7 @@ Outcome = Literal["better", "worse", "no clear difference", "too little to tell"
 
 @dataclass(frozen=True)
 class Judgement:
-    """One model on the held-out nuclei.
-
-    Attributes
-    ----------
-    scores : Scores
-        Pooled over all nuclei.
-    mistakes : Mistakes
-    """
+    """Performance of one model on the held-out nuclei; scores are pooled over all nuclei."""
 
     scores: Scores
     mistakes: Mistakes
@@ -45,16 +67,11 @@ class Judgement:
         return float(self.scores.average_precision[0])
 
     @property
-    def ap75(self) -> float:
-        """Average precision at IoU 0.75."""
-        return float(self.scores.average_precision[IOU_THRESHOLDS.index(0.75)])
-
-    @property
     def figures(self) -> dict[str, float]:
-        """All figures by the names that reports and cards have for them; numbers of nuclei are whole."""
+        """All figures by their names in reports and on cards; numbers of nuclei are whole."""
         return {
             "AP at IoU 0.5": self.ap50,
-            "AP at IoU 0.75": self.ap75,
+            "AP at IoU 0.75": float(self.scores.average_precision[IOU_THRESHOLDS.index(0.75)]),
             "F1 at IoU 0.5": float(self.scores.f1[0]),
             **asdict(self.mistakes),
             COUNT_ERROR: self.scores.count_error,
@@ -69,11 +86,11 @@ class BeforeAfter:
     ----------
     before, after : Judgement
     nuclei : int
-        Held-out nuclei.
+        Number of held-out nuclei.
     gain : float
-        AP at IoU 0.5 after, less that before.
+        Increase of AP at IoU 0.5.
     interval : tuple of float
-        Where the gain lies with 90 % confidence, by bootstrap over nuclei.
+        90 % confidence interval of the gain, by bootstrap over nuclei.
     outcome : str
     """
 
@@ -86,7 +103,7 @@ class BeforeAfter:
 
     @property
     def sentence(self) -> str:
-        """Which model is better, and by how much, in plain words."""
+        """Which model is better and by how much, in plain words."""
         change = f"AP@0.5 went from {self.before.ap50:.2f} to {self.after.ap50:.2f}"
         span = f"with 90 % confidence the change is between {self.interval[0]:+.2f} and {self.interval[1]:+.2f}"
         if self.outcome == "too little to tell":
@@ -105,25 +122,19 @@ def compare_models(samples: Sequence[Sample], before: Sequence[Labels], after: S
     Parameters
     ----------
     samples : sequence of Sample
-        Only nuclei in their reviewed regions count, and predicted ones that lie there at least by half.
+        Only nuclei in their reviewed regions count, and predicted ones of which at least half lies there.
     before, after : sequence of ndarray, shape (Y, X), int
-        Labels of the old and of the new model for each sample.
+        Labels by the old and by the new model for each sample.
     """
-    truths = [judged(sample, sample.labels)[0] for sample in samples]
+    truths = [in_reviewed(sample, sample.labels)[0] for sample in samples]
     found = [
-        [judged(sample, labels)[1] for sample, labels in zip(samples, each, strict=True)] for each in (before, after)
+        [in_reviewed(sample, labels)[1] for sample, labels in zip(samples, each, strict=True)]
+        for each in (before, after)
     ]
     old, new = (_judge(truths, labels) for labels in found)
-    interval = _bootstrap([_outcomes(truths, labels) for labels in found])
+    interval = _bootstrap([_matches(truths, labels) for labels in found])
     nuclei = sum(len(np.unique(truth[truth > 0])) for truth in truths)
-    return BeforeAfter(
-        before=old,
-        after=new,
-        nuclei=nuclei,
-        gain=new.ap50 - old.ap50,
-        interval=interval,
-        outcome=_outcome(nuclei, interval),
-    )
+    return BeforeAfter(old, new, nuclei, new.ap50 - old.ap50, interval, _outcome(nuclei, interval))
 
 
 def _judge(truths: Sequence[Labels], labels: Sequence[Labels]) -> Judgement:
@@ -132,8 +143,8 @@ def _judge(truths: Sequence[Labels], labels: Sequence[Labels]) -> Judgement:
     return Judgement(pool(compare_labels(truth, found) for truth, found in pairs).scores, sum(rest, first))
 
 
-def _outcomes(truths: Sequence[Labels], labels: Sequence[Labels]) -> tuple[NDArray[np.bool_], int]:
-    """Which true nuclei were found at IoU 0.5, by sample and id, and how many predicted ones match none."""
+def _matches(truths: Sequence[Labels], labels: Sequence[Labels]) -> tuple[NDArray[np.bool_], int]:
+    """Return which true nuclei are found at IoU 0.5, by sample and id, and the number of spurious ones."""
     found, spurious = [], 0
     for truth, predicted in zip(truths, labels, strict=True):
         overlaps = find_overlaps(truth, predicted)
@@ -145,16 +156,14 @@ def _outcomes(truths: Sequence[Labels], labels: Sequence[Labels]) -> tuple[NDArr
 
 
 def _bootstrap(models: Sequence[tuple[NDArray[np.bool_], int]]) -> tuple[float, float]:
-    """Draw nuclei again and again, the same for both models, and see how their difference in AP varies.
-
-    Spurious nuclei belong to no true one; their number is drawn from the Poisson distribution around what was seen.
-    """
+    """Return the confidence interval of the difference in AP, resampling nuclei, the same for both models."""
     rng = np.random.default_rng(0)
     (old, old_spurious), (new, new_spurious) = models
     if not len(old):
         return (-1.0, 1.0)
     times = rng.multinomial(len(old), np.full(len(old), 1 / len(old)), size=DRAWS)
-    # What both models invent is likely the same debris, so both draws share it.
+    # Spurious nuclei belong to no true nucleus to resample; their number is drawn from a Poisson distribution. Those
+    # that both models find are likely the same debris, so both share one draw.
     shared = rng.poisson(min(old_spurious, new_spurious), DRAWS)
     gains = np.zeros(DRAWS)
     for sign, matched, spurious in ((-1, old, old_spurious), (1, new, new_spurious)):
@@ -171,3 +180,150 @@ def _outcome(nuclei: int, interval: tuple[float, float]) -> Outcome:
     if low > 0:
         return "better"
     return "worse" if high < 0 else "no clear difference"
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A mixture of old and new weights, compared with the old model.
+
+    Attributes
+    ----------
+    model : Model
+    share : float
+        Share of new weights.
+    found : tuple of ndarray, shape (Y, X), int
+        Its labels of the held-out samples.
+    report : BeforeAfter
+        On held-out corrections.
+    rehearsed : BeforeAfter or None
+        On crops of the kind that the old model was made for; None without rehearsal.
+    """
+
+    model: Model
+    share: float
+    found: tuple[Labels, ...]
+    report: BeforeAfter
+    rehearsed: BeforeAfter | None
+
+    @property
+    def retains(self) -> bool:
+        """True unless more was forgotten than allowed."""
+        return self.rehearsed is None or self.rehearsed.gain >= -FORGOTTEN
+
+
+def mix(old: UNet, new: UNet, share: float) -> UNet:
+    """Interpolate linearly between the weights of two networks; ``share`` is that of the new one."""
+    network = copy.deepcopy(old)
+    weights = {
+        name: torch.lerp(value, new.state_dict()[name], share) if value.is_floating_point() else value
+        for name, value in old.state_dict().items()
+    }
+    network.load_state_dict(weights)
+    return network.eval()
+
+
+class Judge:
+    """Compares mixtures with the old model on samples that were not trained on.
+
+    Parameters
+    ----------
+    base : Model
+    judging : sequence of Sample
+        Held-out corrections.
+    old, other : sequence of Sample
+        Rehearsed crops of the kind that the old model was made for, and of the corrected kind if that is another.
+    device : Device
+    """
+
+    def __init__(
+        self,
+        base: Model,
+        judging: Sequence[Sample],
+        old: Sequence[Sample],
+        other: Sequence[Sample],
+        device: Device,
+    ) -> None:
+        self.base = base
+        self.judging = judging
+        self.old = old
+        self.unseen = (*judging, *old, *other)
+        self.device = device
+        self.before, self._rehearsed_before = (self.found(base, samples) for samples in (judging, old))
+
+    def found(self, model: Model, samples: Sequence[Sample], progress: Progress | None = None) -> tuple[Labels, ...]:
+        """Segment samples as images of a user."""
+        predictions = predict_samples(model, samples, self.device, progress or Silent())
+        return tuple(
+            decoded(prediction, model.card.for_kind(sample.kind))
+            for sample, prediction in zip(samples, predictions, strict=True)
+        )
+
+    def judge(self, model: Model, share: float) -> Mixture:
+        """Compare a mixture with the old model on held-out corrections and rehearsed crops."""
+        found = self.found(model, self.judging)
+        rehearsed = compare_models(self.old, self._rehearsed_before, self.found(model, self.old)) if self.old else None
+        return Mixture(model, share, found, compare_models(self.judging, self.before, found), rehearsed)
+
+    def compare(self, model: Model, samples: Sequence[Sample], progress: Progress) -> BeforeAfter:
+        """Compare a model with the old one on other samples."""
+        old = self.found(self.base, samples, Share(progress, 0.0, 0.5))
+        return compare_models(samples, old, self.found(model, samples, Share(progress, 0.5, 1.0)))
+
+
+def choose(judge: Judge, new: Model, strength: float, progress: Progress) -> Mixture:
+    """Choose between mixtures of old and new weights, each with thresholds fitted to it.
+
+    Parameters
+    ----------
+    judge : Judge
+    new : Model
+        New weights, and the card of every mixture.
+    strength : float
+        Largest share of new weights.
+    progress : Progress
+    """
+    mixtures = []
+    for part, step in with_shares(SHARES, progress):
+        share = strength * part
+        mixed = Model(new.card, mix(judge.base.network, new.network, share))
+        card = _fitted(mixed, judge, Share(step, 0.0, 0.9))
+        mixtures.append(judge.judge(Model(card, mixed.network), share))
+    return _best(mixtures, judge.judging)
+
+
+def _fitted(model: Model, judge: Judge, progress: Progress) -> ModelCard:
+    """Fit score and thresholds for each kind of image: after a short training a network is surer of one of them."""
+    card, unseen = model.card, judge.unseen
+    predictions = predict_samples(model, unseen, judge.device, Share(progress, 0.0, 0.3))
+    kinds = sorted({sample.kind for sample in unseen})
+    for kind, fitting in with_shares(kinds, Share(progress, 0.3, 1.0)):
+        # All unseen samples of a kind together: thresholds would overfit a handful of held-out nuclei.
+        pairs = [(one, two) for one, two in zip(unseen, predictions, strict=True) if one.kind == kind]
+        samples, predicted = zip(*pairs, strict=True)
+        known = card.for_kind(kind)
+        score = fit_score(samples, predicted, known, known.score)
+        if score is not None and known.score is None:
+            # The old threshold was on the mean foreground probability, which is not comparable with a score.
+            known = known.model_copy(update={"thresholds": known.thresholds.model_copy(update={"score": 0.0})})
+        known = known.model_copy(update={"score": score})
+        thresholds = fit_thresholds(samples, predicted, known, fitting, DECODINGS)
+        if judge.old and kind == card.image_kind and score is None:
+            thresholds = thresholds.model_copy(update={"score": max(thresholds.score - SURER, 0.0)})
+        card = card.fitted(kind, thresholds=thresholds, score=score)
+    return card
+
+
+def _best(mixtures: Sequence[Mixture], judging: Sequence[Sample]) -> Mixture:
+    """Return the best mixture, given by falling share.
+
+    That is the first that retains what the old model knew, unless another clearly finds more: held-out nuclei are few,
+    so small differences are chance. If none retains it, the one that forgets least.
+    """
+    retaining = [mixture for mixture in mixtures if mixture.retains]
+    if not retaining:
+        return max(mixtures, key=lambda mixture: mixture.rehearsed.gain if mixture.rehearsed else 0.0)
+    best, *others = retaining
+    for other in others:
+        if compare_models(judging, best.found, other.found).outcome == "better":
+            best = other
+    return best

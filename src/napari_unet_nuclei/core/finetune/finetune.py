@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from napari_unet_nuclei.core.finetune.finetune_model import Finetuned
 from napari_unet_nuclei.core.finetune.folders import FinetuneRequest, finetune_folders
-from napari_unet_nuclei.core.finetune.run import Finetuned
 from napari_unet_nuclei.core.image.kind import ChosenKind
 from napari_unet_nuclei.core.progress import Progress, Silent
 from napari_unet_nuclei.core.settings import FinetuneSettings

@@ -1,4 +1,4 @@
-"""The verb *finetune* on files: corrected images in folders, the new model and its report out."""
+"""Fine-tune a model on corrected images in folders, and write the new model and its report."""
 
 from __future__ import annotations
 
@@ -7,31 +7,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from napari_unet_nuclei.core.errors import DatasetError, OutputFileError, WorseModelError
+from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, OutputFileError, WorseModelError
 from napari_unet_nuclei.core.finetune.bases import rank_bases
-from napari_unet_nuclei.core.finetune.corrected import read_corrected
+from napari_unet_nuclei.core.finetune.finetune_model import Finetuned, finetune
 from napari_unet_nuclei.core.finetune.report import comparisons, write_finetune_report
-from napari_unet_nuclei.core.finetune.run import Finetuned, finetune
+from napari_unet_nuclei.core.image.io.find import IMAGE_SUFFIXES
+from napari_unet_nuclei.core.image.io.pairs import name_some
+from napari_unet_nuclei.core.image.io.region_file import GEOJSON_SUFFIXES, read_region
 from napari_unet_nuclei.core.image.kind import ChosenKind
 from napari_unet_nuclei.core.model.file import save_model
 from napari_unet_nuclei.core.model.registry import BEST, SUFFIX, load_model
 from napari_unet_nuclei.core.progress import Notice, Progress, Share, Silent
 from napari_unet_nuclei.core.segment.remedy import KIND_NAMES
 from napari_unet_nuclei.core.settings import FinetuneSettings
-from napari_unet_nuclei.core.train.dataset import read_dataset
+from napari_unet_nuclei.core.train.dataset import read_dataset, read_entries
+from napari_unet_nuclei.core.train.layouts import folder_entries
 from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.core.train.samples import Sample
 
 RANKED = 0.1
-"""Where the comparison of the installed models ends on the progress bar, where there is one."""
+"""End of ranking the installed models on the progress bar, if that is requested."""
 
 READ = 0.03
-"""Where reading ends on the progress bar."""
+"""End of reading on the progress bar."""
 
 
 @dataclass(frozen=True)
 class FinetuneRequest:
-    """Which model learns what.
+    """Describes a fine-tuning on images in folders.
 
     Attributes
     ----------
@@ -39,21 +42,21 @@ class FinetuneRequest:
         Name or path of the model to start from; "best" for the installed one that does best on the corrected nuclei.
     images, labels : Path
         Folders whose files have matching names.
-    reviewed : Path, optional
-        Folder with a region for each image: a mask image or GeoJSON. Everything was reviewed where not given.
     out : Path
-        The model file to be, ``.safetensors``; its stem becomes the model's name.
+        Model file to write, ``.safetensors``; its stem becomes the model's name.
+    reviewed : Path, optional
+        Folder with a region for each image, a mask image or GeoJSON; by default, everything is reviewed.
     settings : FinetuneSettings
     channel : str
-        The channel with the nuclei, by name or number from 0; found by its name where empty.
+        Channel with the nuclei, by name or number from 0; if empty, found by name.
     keep_worse : bool
-        Write the model also where it is worse than the old one.
+        Write the model even if it is worse than the old one.
     reference : Path, optional
-        Labelled images that both models are scored on, in a layout that `core.train.layouts` describes.
+        Labelled images to score both models on, in a layout of `core.train.layouts`.
     kind : {"auto", "fluorescence", "brightfield"}
-        Of all images; told by each image's labels where not said.
+        Kind of all images; by default, that which the labels of each image support.
     keep_doubtful : bool
-        Learn also from images whose labels do not fit them.
+        Train even on images that do not match their labels.
     """
 
     base: str
@@ -70,29 +73,33 @@ class FinetuneRequest:
 
     @property
     def report(self) -> Path:
-        """HTML page with old and new model side by side."""
+        """HTML page that compares old and new model."""
         return self.out.with_suffix(".report.html")
 
 
 def finetune_folders(request: FinetuneRequest, progress: Progress) -> Finetuned:
-    """Fine-tune a model on corrected images in folders; write the new model, and beside it the report.
+    """Fine-tune a model on corrected images in folders, and write the new model with its report.
 
     Parameters
     ----------
     request : FinetuneRequest
     progress : Progress
-        *Finish* ends with the epoch and keeps the best weights.
+        *Finish* ends with the current epoch and keeps the best weights.
+
+    Returns
+    -------
+    Finetuned
 
     Raises
     ------
     OutputFileError
-        If the model is there already, or cannot be written.
+        If the model exists or cannot be written.
     DatasetError, NoSamplesError
         If the corrections cannot be used; the message names the file.
     WorseModelError
-        If the new model is worse than the old one on held-out nuclei; only the report was written then.
+        If the new model is worse than the old one on held-out nuclei; only the report is written then.
     UnknownModelError, ModelFileError
-        If there is no such model to start from.
+        If the model to start from does not exist or is damaged.
     """
     if request.out.suffix != SUFFIX:
         raise OutputFileError(f"{request.out} must end in {SUFFIX}.")
@@ -110,12 +117,13 @@ def finetune_folders(request: FinetuneRequest, progress: Progress) -> Finetuned:
     reference = () if request.reference is None else read_dataset(request.reference, form)
     done = finetune(base, samples, request.settings, request.out.stem, Share(progress, READ, 1.0), reference, left_out)
     write_finetune_report(request.report, done)
-    progress.report(Notice(done.chosen.report.sentence, warning=done.chosen.report.outcome == "worse"))
-    for title, report in comparisons(done).items():
-        if report.outcome == "worse" and report is not done.chosen.report:
+    report = done.chosen.report
+    progress.report(Notice(report.sentence, warning=report.outcome == "worse"))
+    for title, other in comparisons(done).items():
+        if other.outcome == "worse" and other is not report:
             text = f"{title}: the new model is worse there. {request.report} shows how much."
             progress.report(Notice(text, warning=True))
-    if done.chosen.report.outcome == "worse" and not request.keep_worse:
+    if report.outcome == "worse" and not request.keep_worse:
         raise WorseModelError(
             f"The new model was not written, because it is worse; {request.report} shows where. Correct more nuclei, "
             "or lower the strength."
@@ -125,13 +133,7 @@ def finetune_folders(request: FinetuneRequest, progress: Progress) -> Finetuned:
 
 
 def best_base(request: FinetuneRequest, progress: Progress) -> str:
-    """Score the installed models on the corrected nuclei, say how they did, and return the name of the best one.
-
-    Raises
-    ------
-    DatasetError, NoSamplesError, UnknownModelError
-        As `rank_bases`.
-    """
+    """Rank the installed models on the corrected nuclei, report the ranking, and return the name of the best."""
 
     def samples(form: InputForm) -> list[Sample]:
         asked = replace(form, channel=request.channel or None, kind=request.kind)
@@ -144,19 +146,67 @@ def best_base(request: FinetuneRequest, progress: Progress) -> str:
     return ranked[0].name
 
 
+def read_corrected(
+    images: Path, labels: Path, reviewed: Path | None, form: InputForm, progress: Progress
+) -> tuple[Sample, ...]:
+    """Read images with corrected labels and, if given, reviewed regions.
+
+    Parameters
+    ----------
+    images, labels, reviewed : Path
+        Folders as in `FinetuneRequest`.
+    form : InputForm
+    progress : Progress
+        Receives an event per image.
+
+    Raises
+    ------
+    DatasetError
+        If a file is missing or unreadable, or does not match its partner; the message names the file.
+    """
+    samples = read_entries(folder_entries(images, labels), form, progress)
+    if reviewed is None:
+        return samples
+    regions = _region_files(reviewed)
+    alone = [images / sample.name for sample in samples if sample.name not in regions]
+    if alone:
+        raise DatasetError(
+            f"{reviewed} has no region of the same name for: {name_some(alone)}. If a whole image was reviewed, put a "
+            "white mask there."
+        )
+    return tuple(_with_region(sample, regions[sample.name]) for sample in samples)
+
+
+def _region_files(folder: Path) -> dict[str, Path]:
+    """List region files by their path below the folder without extension, as images are named."""
+    suffixes = (*IMAGE_SUFFIXES, *GEOJSON_SUFFIXES)
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix.lower() in suffixes]
+    if not paths:
+        raise DatasetError(f"{folder} holds no mask image and no GeoJSON file.")
+    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in paths}
+
+
+def _with_region(sample: Sample, path: Path) -> Sample:
+    height, width = sample.labels.shape
+    try:
+        return replace(sample, reviewed=read_region(path, (height, width)))
+    except ImageFileError as error:
+        raise DatasetError(f"The corrections cannot be used: {error}") from error
+
+
 def _without_doubtful(
     samples: Sequence[Sample], keep: bool, progress: Progress
 ) -> tuple[tuple[Sample, ...], tuple[str, ...]]:
-    """Leave out what labels and image disagree about, and say so; say also how the others were read."""
+    """Leave out images that do not match their labels, and report them, and how the others are read."""
     left = () if keep else tuple(f"{sample.name}: {sample.doubt}" for sample in samples if sample.doubt)
     kept = tuple(sample for sample in samples if keep or not sample.doubt)
     if left and not kept:
         raise DatasetError(
-            "Labels and images do not agree, so nothing is left to learn from. Say --kind where all images are of one "
-            f"kind, mend the labels, or add --keep-doubtful. {'; '.join(left)}."
+            "Labels and images do not match, so no image is left to train on. Add --kind if all images are of one "
+            f"kind, correct the labels, or add --keep-doubtful. {'; '.join(left)}."
         )
     for one in left:
-        progress.report(Notice(f"Left out: {one}. Add --keep-doubtful to learn from it.", warning=True))
+        progress.report(Notice(f"Left out: {one}. Add --keep-doubtful to train on it.", warning=True))
     kinds = Counter(sample.kind for sample in kept)
     read = ", ".join(f"{count} as {KIND_NAMES[kind]}" for kind, count in sorted(kinds.items()))
     progress.report(Notice(f"Images read: {read}."))

@@ -1,19 +1,49 @@
-"""The verb *fine-tune* on corrections: they are kept first, then taught, and the new model waits for a decision."""
+"""Fine-tune on corrections: save them first, train, and store the new model until the user decides."""
 
 from __future__ import annotations
 
+import contextlib
+import secrets
+import shutil
+import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
+import imageio.v3 as iio
+import numpy as np
+
 from napari_unet_nuclei.core.corrections.correction import Correction, hash_image
+from napari_unet_nuclei.core.corrections.index import file_stem
 from napari_unet_nuclei.core.corrections.store import read_correction
 from napari_unet_nuclei.core.errors import OutputFileError
+from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.finetune.bases import RankedBase, rank_bases
+from napari_unet_nuclei.core.finetune.finetune_model import Finetuned, finetune
 from napari_unet_nuclei.core.finetune.kept import as_kind, keep_corrections, open_input, own_labels
-from napari_unet_nuclei.core.finetune.request import Lesson
-from napari_unet_nuclei.core.finetune.run import Finetuned, finetune
-from napari_unet_nuclei.core.finetune.undecided import Undecided, discard, undecided_folder
-from napari_unet_nuclei.core.finetune.write_undecided import write_undecided
+from napari_unet_nuclei.core.finetune.report import (
+    SHOWN,
+    changed_nuclei,
+    comparisons,
+    facts,
+    figures,
+    write_finetune_report,
+)
+from napari_unet_nuclei.core.finetune.request import CorrectionsRequest
+from napari_unet_nuclei.core.finetune.undecided import (
+    MODEL,
+    REPORT,
+    RESULT,
+    ComparisonTable,
+    Result,
+    Undecided,
+    discard,
+    picture_name,
+    undecided_folder,
+)
+from napari_unet_nuclei.core.image.io.write import write_json
+from napari_unet_nuclei.core.image.picture import Picture
+from napari_unet_nuclei.core.model.file import save_model
 from napari_unet_nuclei.core.model.registry import BEST, load_model
 from napari_unet_nuclei.core.progress import Advanced, Cancelled, Progress, Share
 from napari_unet_nuclei.core.train.dataset import read_dataset
@@ -21,12 +51,18 @@ from napari_unet_nuclei.core.train.reading import ImageRead, InputForm
 from napari_unet_nuclei.core.train.samples import Sample
 
 KEPT, READ = 0.01, 0.03
-"""Where keeping and reading end on the progress bar."""
+"""Ends of saving and reading on the progress bar."""
+
+GAP = 2
+"""White pixels between the three pictures of a nucleus."""
+
+LEFT_OVER = 3600.0
+"""Unfinished folders older than this many seconds are remains of a killed process."""
 
 
 @dataclass(frozen=True)
-class Taught:
-    """What came of a lesson.
+class FinetuneOutcome:
+    """Outcome of fine-tuning on corrections.
 
     Attributes
     ----------
@@ -34,9 +70,9 @@ class Taught:
     base : str
         Name of the old model.
     undecided : Undecided or None
-        The new model on disk; None where it could not be written.
+        The new model on disk; None if it could not be written.
     problem : str
-        Why it could not; empty where it could.
+        Why it could not be written; empty if it was.
     """
 
     done: Finetuned
@@ -45,74 +81,79 @@ class Taught:
     problem: str = ""
 
 
-def teach(lesson: Lesson, progress: Progress) -> Taught:
-    """Keep the corrections, fine-tune on them, and write the new model beside them until somebody decides.
+def finetune_corrections(request: CorrectionsRequest, progress: Progress) -> FinetuneOutcome:
+    """Save corrections, fine-tune on them, and store the new model beside them until the user decides.
 
     Parameters
     ----------
-    lesson : Lesson
+    request : CorrectionsRequest
     progress : Progress
-        *Finish* ends with the epoch and keeps the best weights; cancelling leaves the corrections and nothing else.
+        *Finish* ends with the current epoch and keeps the best weights; cancelling leaves nothing but the corrections.
+
+    Returns
+    -------
+    FinetuneOutcome
 
     Raises
     ------
     OutputFileError
-        If the corrections cannot be kept; nothing was trained then.
+        If the corrections cannot be saved; nothing is trained then.
     DatasetError, NoSamplesError, ImageShapeError
         If the corrections or the reference images cannot be used.
     UnknownModelError, ModelFileError
-        If there is no such model to start from.
+        If the model to start from does not exist or is damaged.
     TrainingDivergedError
-        If there is no good model to keep.
+        If the loss becomes infinite before the first epoch has ended.
     """
-    progress.report(Advanced(0.0, "keeping the corrections"))
-    made = keep_corrections(lesson.folder, lesson.corrections)
-    images = {hash_image(one.image) for one in made}
-    earlier = (read_correction(lesson.folder, name) for name in lesson.kept)
-    before = [one for one in earlier if hash_image(one.image) not in images]
-    best = lesson.base == BEST
-    base = load_model(rank_bases_for(lesson, Share(progress, 0.0, KEPT))[0].name if best else lesson.base)
+    progress.report(Advanced(0.0, "saving the corrections"))
+    saved = keep_corrections(request.folder, request.corrections)
+    corrections = [*saved, *_saved_before(request, saved)]
+    best = request.base == BEST
+    base = load_model(rank_bases_for(request, Share(progress, 0.0, KEPT))[0].name if best else request.base)
     form = InputForm.of_model(base.card)
     progress.report(Advanced(KEPT, "reading the corrections"))
-    samples = [sample_of(one, form) for one in (*made, *(_told(one, lesson) for one in before))]
-    reference = () if lesson.reference is None else read_dataset(lesson.reference, form)
-    done = finetune(base, samples, lesson.settings, lesson.name, Share(progress, READ, 1.0), reference, lesson.left_out)
-    return write_taught(done, base.card.name, lesson.folder, progress)
+    samples = [sample_of(one, form) for one in corrections]
+    reference = () if request.reference is None else read_dataset(request.reference, form)
+    share = Share(progress, READ, 1.0)
+    done = finetune(base, samples, request.settings, request.name, share, reference, request.left_out)
+    return write_outcome(done, base.card.name, request.folder, progress)
 
 
-def rank_bases_for(lesson: Lesson, progress: Progress) -> tuple[RankedBase, ...]:
-    """Score the installed models on what a lesson would teach, the best one first; nothing is kept.
+def rank_bases_for(request: CorrectionsRequest, progress: Progress) -> tuple[RankedBase, ...]:
+    """Score the installed models on the corrections of a request, the best first; nothing is saved.
 
     Raises
     ------
     NucleiError
         As `rank_bases`.
     """
-    images = {hash_image(one.image) for one in lesson.corrections}
-    earlier = (read_correction(lesson.folder, name) for name in lesson.kept)
-    before = [_told(one, lesson) for one in earlier if hash_image(one.image) not in images]
-    corrections = [*lesson.corrections, *before]
+    corrections = [*request.corrections, *_saved_before(request, request.corrections)]
     return rank_bases(
         lambda form: [sample_of(one, form) for one in corrections],
         progress,
-        lesson.settings.device,
-        lesson.settings.seed,
+        request.settings.device,
+        request.settings.seed,
     )
 
 
-def _told(correction: Correction, lesson: Lesson) -> Correction:
-    """Return a kept correction with the kind of image that was chosen for it."""
-    kind = lesson.kinds.get(correction.name)
-    return correction if kind is None else as_kind(correction, kind)
+def _saved_before(request: CorrectionsRequest, corrections: tuple[Correction, ...]) -> list[Correction]:
+    """Read the saved corrections of a request, without those of the same images, as the kinds that the user chose."""
+    images = {hash_image(one.image) for one in corrections}
+    saved = (read_correction(request.folder, name) for name in request.kept)
+    return [
+        as_kind(one, request.kinds[one.name]) if one.name in request.kinds else one
+        for one in saved
+        if hash_image(one.image) not in images
+    ]
 
 
 def sample_of(correction: Correction, form: InputForm) -> Sample:
-    """Return a correction as a network that takes ``form`` learns it.
+    """Return a correction as a sample in the form that a network needs.
 
     Raises
     ------
     ImageShapeError
-        If the image has other channels than the network takes.
+        If the image does not have the channels that the network needs.
     """
     reader, doubt = open_input(correction, form)
     read, name = ImageRead.of(reader, doubt), correction.name
@@ -128,8 +169,8 @@ def sample_of(correction: Correction, form: InputForm) -> Sample:
     )
 
 
-def write_taught(done: Finetuned, base: str, folder: Path, progress: Progress) -> Taught:
-    """Write a new model beside the corrections; where that fails, it can be tried again with the same result.
+def write_outcome(done: Finetuned, base: str, folder: Path, progress: Progress) -> FinetuneOutcome:
+    """Store a new model beside the corrections; if that fails, it can be tried again with the same result.
 
     Parameters
     ----------
@@ -137,17 +178,75 @@ def write_taught(done: Finetuned, base: str, folder: Path, progress: Progress) -
     base : str
         Name of the old model.
     folder : Path
-        Where corrections are kept.
+        Folder of saved corrections.
     progress : Progress
-        Asked once more whether the result is still wanted: where it is not, nothing stays.
+        If it is cancelled meanwhile, the new model is deleted again.
     """
     try:
         written = write_undecided(undecided_folder(folder), done, base)
     except OutputFileError as error:
-        return Taught(done, base, None, str(error))
+        return FinetuneOutcome(done, base, None, str(error))
     try:
         progress.report(Advanced(1.0, "done"))
     except Cancelled:
         discard(written)
         raise
-    return Taught(done, base, written)
+    return FinetuneOutcome(done, base, written)
+
+
+def write_undecided(folder: Path, done: Finetuned, base: str) -> Undecided:
+    """Write a new model with its report and pictures into a folder of its own, atomically.
+
+    Parameters
+    ----------
+    folder : Path
+        As `undecided_folder` returns it.
+    done : Finetuned
+    base : str
+        Name of the old model.
+
+    Raises
+    ------
+    OutputFileError
+        If it cannot be written.
+    """
+    _sweep(folder)
+    name = done.chosen.model.card.name
+    changed = list(changed_nuclei(done.division.judging, done.before, done.chosen.found))[:SHOWN]
+    result = Result(
+        name=name,
+        base=base,
+        made=datetime.now(UTC).isoformat(),
+        sentence=done.chosen.report.sentence,
+        facts=facts(done),
+        comparisons=tuple(
+            ComparisonTable(title=title, nuclei=report.nuclei, outcome=report.outcome, rows=tuple(figures(report)))
+            for title, report in comparisons(done).items()
+        ),
+        changed=tuple(became for became, *_ in changed),
+    )
+    target = folder / file_stem(name, secrets.token_hex(6))
+    with atomic(target) as partial:
+        partial.mkdir()
+        save_model(partial / MODEL, done.chosen.model)
+        write_finetune_report(partial / REPORT, done)
+        for number, (_, *pictures) in enumerate(changed):
+            iio.imwrite(partial / picture_name(number), side_by_side(pictures))
+        write_json(partial / RESULT, result.model_dump())
+    return Undecided(target, result)
+
+
+def side_by_side(pictures: list[Picture]) -> Picture:
+    """Join pictures of the same height side by side."""
+    gap = np.full((len(pictures[0]), GAP, 3), 255, np.uint8)
+    parts = [part for picture in pictures for part in (gap, picture)]
+    return np.concatenate(parts[1:], axis=1)
+
+
+def _sweep(folder: Path) -> None:
+    """Delete unfinished folders left by killed processes."""
+    oldest = time.time() - LEFT_OVER
+    for path in folder.glob(".*.part"):
+        with contextlib.suppress(OSError):
+            if path.stat().st_mtime < oldest:
+                shutil.rmtree(path)

@@ -1,4 +1,7 @@
-"""Set corrected nuclei aside, region by region, so that a fine-tuned model is judged by what it has not seen."""
+"""Hold out corrected nuclei, region by region, so that a fine-tuned model is judged on nuclei it has not seen.
+
+The constants were set by judgement; ``python -m benchmarks.finetuning`` measures what a fine-tuning gains with others.
+"""
 
 from __future__ import annotations
 
@@ -7,30 +10,32 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial import KDTree
 
 from napari_unet_nuclei.core.errors import NoSamplesError
 from napari_unet_nuclei.core.labels.reviewed import trusted
 from napari_unet_nuclei.core.types import Labels, Mask
 
-if TYPE_CHECKING:  # PyTorch is not needed to count, which the window does before a run
+if TYPE_CHECKING:  # counting must not load PyTorch: the window does it before a run
     from napari_unet_nuclei.core.train.samples import Sample
 
 HELD_OUT = 0.25
-"""Share of the nuclei that judge."""
+"""Share of the nuclei that are held out."""
 
 SURROUNDINGS = 96
-"""Pixels round a reviewed region that are kept: what the network sees there helps it inside."""
+"""Pixels kept around a reviewed region as context for the network."""
 
 LEAST_NUCLEI = 2
-"""Nuclei that a division needs: one to learn from and one to judge with."""
+"""Least number of nuclei for a division: one to train on and one to judge with."""
 
 FEWEST_NUCLEI = 10
-"""With fewer held-out nuclei nothing is said about which model is better."""
+"""Least number of held-out nuclei for saying which model is better."""
 
 
 class Reviewed(Protocol):
-    """Labels of one plane and where they can be trusted: all that a division looks at."""
+    """Labels of one plane and where they can be trusted: all that a division needs."""
 
     @property
     def labels(self) -> Labels:
@@ -43,12 +48,9 @@ class Reviewed(Protocol):
 
 @dataclass(frozen=True)
 class Division:
-    """Samples whose reviewed regions were shared out; no pixel is in both parts.
+    """Samples with their reviewed regions divided in two parts that share no pixel.
 
-    Attributes
-    ----------
-    training, judging : tuple of Sample
-        A sample with several regions may stand in both, with other regions each.
+    A sample with several regions may be in both parts, with different regions in each.
     """
 
     training: tuple[Sample, ...]
@@ -56,7 +58,7 @@ class Division:
 
     @property
     def training_nuclei(self) -> int:
-        """Number of nuclei to learn from."""
+        """Number of nuclei to train on."""
         return sum(count_nuclei(sample) for sample in self.training)
 
     @property
@@ -67,7 +69,7 @@ class Division:
 
 @dataclass(frozen=True)
 class _Region:
-    """One connected reviewed region of one sample, with the number of nuclei in it."""
+    """One connected reviewed region of a sample, with its number of nuclei."""
 
     sample: int
     mask: Mask
@@ -75,52 +77,71 @@ class _Region:
 
 
 def count_nuclei(sample: Reviewed) -> int:
-    """Number of nuclei that lie whole in the reviewed region."""
+    """Count the nuclei that lie entirely in the reviewed region."""
     return _nuclei(sample.labels, _reviewed(sample))
 
 
-def count_parts(corrected: Sequence[Reviewed], seed: int = 0) -> tuple[int, int]:
-    """Numbers of nuclei that `hold_out` gives to the training and to the judging part.
+def densest_square(sample: Reviewed, side: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Find the reviewed nucleus with most others around it.
 
-    Raises
-    ------
-    NoSamplesError
-        As `hold_out`.
+    Parameters
+    ----------
+    sample : Reviewed
+        With at least one nucleus entirely in its reviewed region.
+    side : float
+        Side in pixels of a square around each nucleus.
+
+    Returns
+    -------
+    ndarray, shape (2,)
+        Centre (Y, X) of that nucleus.
+    ndarray, shape (N, 2)
+        Centres of all nuclei in the square around it, its own included.
     """
+    ids = np.unique(sample.labels[_reviewed(sample)])
+    centres = np.array(ndimage.center_of_mass(sample.labels > 0, sample.labels, ids[ids > 0]))
+    tree = KDTree(centres)
+    densest = int(tree.query_ball_point(centres, side / 2, p=np.inf, return_length=True).argmax())
+    return centres[densest], centres[tree.query_ball_point(centres[densest], side / 2, p=np.inf)]
+
+
+def count_parts(corrected: Sequence[Reviewed], seed: int = 0) -> tuple[int, int]:
+    """Count the nuclei that `hold_out` would assign to training and to judging, with the same errors."""
     training, judging = (_count(corrected, part) for part in _divide(corrected, seed))
     return training, judging
 
 
 def hold_out(samples: Sequence[Sample], seed: int = 0) -> Division:
-    """Divide corrected samples into what is learnt from and what judges.
+    """Divide corrected samples into a training part and a held-out part.
 
-    Regions are set aside until a quarter of the nuclei is, one region at least; one must be left to learn from. A
-    single region is cut in two across its longer side, and nuclei on the cut are in neither part.
+    Whole regions are held out until they contain a quarter of the nuclei; at least one region is held out, and at least
+    one is left for training. A single region is cut in two across its longer side; nuclei on the cut are in neither
+    part.
 
     Parameters
     ----------
     samples : sequence of Sample
-        Everything counts as reviewed where a sample has no reviewed region.
+        A sample without a reviewed region counts as reviewed everywhere.
     seed : int
-        Decides which regions.
+        Seed of the draw of regions.
 
     Raises
     ------
     NoSamplesError
-        If there are too few reviewed nuclei to do both.
+        If there are too few reviewed nuclei for both parts.
     """
     training, judging = _divide(samples, seed)
     return Division(_restricted(samples, training), _restricted(samples, judging))
 
 
 def _divide(samples: Sequence[Reviewed], seed: int) -> tuple[list[_Region], list[_Region]]:
-    """Share out the regions of all samples."""
+    """Divide the regions of all samples."""
     regions = [region for number, sample in enumerate(samples) for region in _regions(number, sample)]
     with_nuclei = [region for region in regions if region.nuclei]
     if sum(region.nuclei for region in with_nuclei) < LEAST_NUCLEI:
         raise NoSamplesError(
-            "There are too few reviewed nuclei: at least two are needed, one to learn from and one to judge with. "
-            "Correct more of them, or draw the reviewed region round more."
+            "There are too few reviewed nuclei: at least two are needed, one to train on and one to judge with. "
+            "Correct more nuclei, or draw the reviewed region around more of them."
         )
     if len(with_nuclei) == 1:
         [only] = with_nuclei
@@ -134,7 +155,7 @@ def _divide(samples: Sequence[Reviewed], seed: int) -> tuple[list[_Region], list
 
 
 def _reviewed(sample: Reviewed) -> Mask:
-    """The region that may be learnt from: reviewed, and without nuclei that its edge cuts."""
+    """Return the usable region: the reviewed one without nuclei cut by its edge."""
     everywhere = np.ones(sample.labels.shape, bool)
     return everywhere if sample.reviewed is None else trusted(sample.labels, sample.reviewed)
 
@@ -144,7 +165,7 @@ def _nuclei(labels: Labels, mask: Mask) -> int:
 
 
 def _regions(number: int, sample: Reviewed) -> list[_Region]:
-    """Divide the reviewed region into its connected pieces; nuclei that its edge cuts belong to none."""
+    """Divide the usable region into connected pieces of the reviewed one."""
     if sample.reviewed is None:
         pieces, count = np.ones(sample.labels.shape, np.int32), 1
     else:
@@ -155,7 +176,7 @@ def _regions(number: int, sample: Reviewed) -> list[_Region]:
 
 
 def _cut(sample: Reviewed, region: _Region) -> list[_Region]:
-    """Cut a region in two across its longer side; the second part has a quarter of the nuclei, or a few more."""
+    """Cut a region in two across its longer side; the second part has at least a quarter of the nuclei."""
     rows, columns = np.nonzero(region.mask)
     axis = int(np.ptp(columns) > np.ptp(rows))
     line = _line([span[axis] for span in ndimage.find_objects(np.where(region.mask, sample.labels, 0)) if span])
@@ -166,25 +187,26 @@ def _cut(sample: Reviewed, region: _Region) -> list[_Region]:
 
 
 def _line(spans: Sequence[slice]) -> int:
-    """Where to cut so that of the nuclei that stay whole a quarter lies beyond, and as few more as can be."""
+    """Return where to cut so that at least a quarter of the uncut nuclei, and as few more as possible, lie beyond."""
+    # Only starts of nuclei are candidates: between two starts the same nuclei lie beyond, and a later line cuts fewer.
     lines = np.unique([span.start for span in spans])[::-1]
     before = np.searchsorted(np.sort([span.stop for span in spans]), lines, side="right")
     beyond = len(spans) - np.searchsorted(np.sort([span.start for span in spans]), lines)
     enough = (before > 0) & (beyond >= HELD_OUT * (before + beyond))
     if not enough.any():
         raise NoSamplesError(
-            "The reviewed nuclei lie too close together to be divided into some to learn from and some to judge "
-            "with. Correct a few more, or review a second region."
+            "The reviewed nuclei lie too close together to be divided into some to train on and some to judge with. "
+            "Correct a few more, or review a second region."
         )
     return int(lines[enough.argmax()])
 
 
 def _chosen(regions: Sequence[_Region], seed: int) -> list[_Region]:
-    """Choose regions to judge with, all but one at most: a quarter of the nuclei, and as few more as regions allow."""
+    """Choose regions to hold out, leaving at least one: a quarter of the nuclei, and as few more as possible."""
     target = HELD_OUT * sum(region.nuclei for region in regions)
     order = np.random.default_rng(seed).permutation(len(regions))
     *chosen, last = _until(target, [regions[index] for index in order][:-1])
-    # The smallest region that completes the quarter may as well be one that was not drawn.
+    # Replace the last region drawn by the smallest one that completes the quarter.
     missing = target - sum(region.nuclei for region in chosen)
     others = [region for region in regions if not any(region is one for one in chosen)]
     enough = [region for region in others if region.nuclei >= missing] or [last]
@@ -192,25 +214,25 @@ def _chosen(regions: Sequence[_Region], seed: int) -> list[_Region]:
 
 
 def _until(nuclei: float, regions: Sequence[_Region]) -> list[_Region]:
-    """The first regions that hold so many nuclei together, or all."""
+    """Return as many of the first regions as it takes to contain that many nuclei, or all."""
     taken = np.cumsum([region.nuclei for region in regions])
     return list(regions[: int(np.searchsorted(taken, nuclei)) + 1])
 
 
 def _restricted(samples: Sequence[Sample], regions: Sequence[_Region]) -> tuple[Sample, ...]:
-    """The samples that have some of the regions, reviewed nowhere else and cut down to what lies round them."""
+    """Return the samples that have any of the regions, reviewed only there and cut down to their surroundings."""
     masks = _masks(regions)
     return tuple(_cut_out(samples[number], masks[number]) for number in sorted(masks))
 
 
 def _count(samples: Sequence[Reviewed], regions: Sequence[_Region]) -> int:
-    """Number of nuclei that lie whole in what the regions cover together."""
+    """Count the nuclei that lie entirely in the union of the regions."""
     parts = ((samples[number].labels, mask) for number, mask in _masks(regions).items())
     return sum(_nuclei(labels, trusted(labels, mask)) for labels, mask in parts)
 
 
 def _masks(regions: Sequence[_Region]) -> dict[int, Mask]:
-    """What the regions of each sample cover, by its number."""
+    """Return the union of the regions of each sample, by its number."""
     masks: dict[int, Mask] = {}
     for region in regions:
         masks[region.sample] = masks.get(region.sample, False) | region.mask
@@ -218,7 +240,7 @@ def _masks(regions: Sequence[_Region]) -> dict[int, Mask]:
 
 
 def _cut_out(sample: Sample, reviewed: Mask) -> Sample:
-    """Leave what is far from the reviewed region, which would only cost time."""
+    """Cut off what is far from the reviewed region, which would only cost time."""
     y, x = (
         slice(max(part.start - SURROUNDINGS, 0), part.stop + SURROUNDINGS)
         for part in ndimage.find_objects(reviewed.astype(np.uint8))[0]

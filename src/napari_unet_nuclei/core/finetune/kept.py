@@ -1,4 +1,4 @@
-"""Corrections and the disk: how they are kept, and how a network reads them. No PyTorch."""
+"""Save corrections, and read them as a network needs them. Does not load PyTorch."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from napari_unet_nuclei.core.train.reading import InputForm, read_by_labels
 from napari_unet_nuclei.core.types import Labels, Region
 
 KIND = "kind_taught"
-"""What a correction's provenance calls the kind of image that its user chose for the teaching."""
+"""Key in the provenance of a correction of the kind of image that the user chose for fine-tuning."""
 
 
 def keep_corrections(folder: Path, corrections: Sequence[Correction]) -> tuple[Correction, ...]:
-    """Save corrections, and return them as they were saved.
+    """Save corrections, and return them as saved.
 
-    What was kept under the same name gives way, and what its provenance says besides stays; no other correction does.
+    A correction replaces the one kept under its name, whose provenance is merged into its own.
 
     Parameters
     ----------
     folder : Path
-        As `core.corrections.store` describes it.
+        Laid out as `core.corrections.store` describes.
     corrections : sequence of Correction
-        Images may be lazy; they are read now.
+        Lazy images are read now.
 
     Raises
     ------
     ImageShapeError
-        If image, labels and reviewed region of one do not fit together.
+        If image, labels and reviewed region of a correction differ in shape.
     OutputFileError, DatasetError
         If they cannot be written.
     """
@@ -59,21 +59,21 @@ def keep_corrections(folder: Path, corrections: Sequence[Correction]) -> tuple[C
 
 
 def open_input(correction: Correction, form: InputForm) -> tuple[PlaneReader, str]:
-    """Look at the image of a correction as a network that takes ``form`` sees it.
+    """Open the image of a correction in the form that a network needs.
 
-    The kind of image is the one that was chosen for the correction, else when it was segmented, else what its reviewed
-    labels say. A channel that was chosen by hand holds here as well.
+    The kind of image is the one chosen for the correction, else the one chosen when segmenting, else the one that its
+    reviewed labels support. A channel chosen by hand is used here too.
 
     Returns
     -------
     PlaneReader
     str
-        Why it may be read wrongly, as of `LabelledReading`.
+        Why the image may be misread; empty if nothing is wrong (see `LabelledReading`).
 
     Raises
     ------
     ImageShapeError
-        If the image has other channels than the network takes.
+        If the image does not have the channels that the network needs.
     """
     source = ImageSource(correction.image, correction.axes)
     plane = PlaneSample.whole(source)
@@ -92,23 +92,23 @@ def open_input(correction: Correction, form: InputForm) -> tuple[PlaneReader, st
 
 
 def as_kind(correction: Correction, kind: ChosenKind) -> Correction:
-    """Return a correction whose image is read as its user says, or as its labels do for "auto"."""
+    """Return a correction with the kind of image that its user chose; "auto" leaves it to the labels."""
     return replace(correction, provenance={**correction.provenance, KIND: kind})
 
 
 def chosen_kind(correction: Correction) -> ChosenKind:
-    """Return what `as_kind` was told."""
+    """Return the kind of image chosen for a correction with `as_kind`."""
     kind = correction.provenance.get(KIND)
     return kind if kind in get_args(ImageKind) else "auto"  # type: ignore[return-value]
 
 
 def own_labels(correction: Correction) -> Labels:
-    """Return the labels of a correction as they are learnt: (Y, X), int32, nuclei 1..n without holes."""
+    """Return the labels of a correction for training: (Y, X), int32, nuclei 1..n without holes."""
     return fill_holes(whole_labels(as_ids(correction.labels)))
 
 
 def _reviewed_part(correction: Correction) -> tuple[Labels, Region]:
-    """Return the labels within the rectangle that the reviewed region fills, and the rectangle: others may be wrong."""
+    """Return the labels in the bounding box of the reviewed region, and the box; labels elsewhere may be wrong."""
     labels = own_labels(correction)
     rows, columns = (np.flatnonzero(correction.reviewed.any(axis=axis)) for axis in (1, 0))
     if not rows.size:
@@ -118,16 +118,16 @@ def _reviewed_part(correction: Correction) -> tuple[Labels, Region]:
 
 
 def _segment_settings(correction: Correction) -> SegmentSettings:
-    """Return how a correction was segmented, as far as the kind goes, in this version's words or earlier ones."""
+    """Return the settings that decided on the kind when segmenting, including ``invert`` of earlier versions."""
     settings = correction.provenance.get("settings")
     known = settings if isinstance(settings, dict) else {}
     try:
         return SegmentSettings(**{name: known[name] for name in ("kind", "invert") if name in known})
-    except ValidationError:  # a file that others have written
+    except ValidationError:  # provenance written by another program
         return SegmentSettings()
 
 
 def _segmented_kind(correction: Correction) -> ImageKind | None:
-    """Return the kind that a correction's image was segmented as; None where nobody knows."""
+    """Return the kind that a correction's image was segmented as; None if unknown."""
     kind = correction.provenance.get("kind")
     return kind if kind in get_args(ImageKind) else None  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""Shows, epoch by epoch, what a network that is being trained makes of one crop that it never learns from."""
+"""Show, epoch by epoch, what a network in training finds in one held-out crop."""
 
 from __future__ import annotations
 
@@ -7,36 +7,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
-from napari_unet_nuclei.core.finetune.hold_out import count_nuclei
-from napari_unet_nuclei.core.image.picture import Picture, outlined
-from napari_unet_nuclei.core.labels.reviewed import trusted
+from napari_unet_nuclei.core.finetune.hold_out import count_nuclei, densest_square
+from napari_unet_nuclei.core.image.picture import outlined
 from napari_unet_nuclei.core.model.file import Model
 from napari_unet_nuclei.core.model.unet import UNet
 from napari_unet_nuclei.core.progress import EpochDone, Event, Preview, Progress, Silent
 from napari_unet_nuclei.core.segment.automatic_size import scale_for
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.segment.predict import predict_plane
-from napari_unet_nuclei.core.train.examples import as_seen
+from napari_unet_nuclei.core.train.report import as_seen
 from napari_unet_nuclei.core.train.samples import Sample
 from napari_unet_nuclei.core.train.trainer import Trainer
 from napari_unet_nuclei.core.train.validate import TILE, decoded, sample_reader
 from napari_unet_nuclei.core.types import Labels
 
 NUCLEI_WIDE = 8
-"""The crop is so many typical nuclei wide."""
+"""Width of the crop in median nucleus diameters."""
 
 SIDES = (96, 320)
-"""Pixels a side that it has at least and at most."""
+"""Smallest and largest side of the crop in pixels."""
 
 CONTEXT = 48
-"""Pixels round the crop that the network sees and the picture does not show."""
+"""Pixels around the crop that the network sees and the picture does not show."""
 
 
 @dataclass(frozen=True)
 class _Window:
-    """A crop with its surroundings, and what of it is shown."""
+    """A crop with its surroundings, and the part of it to show."""
 
     sample: Sample
     shown: tuple[slice, slice]
@@ -49,11 +47,11 @@ class Previewing:
     Parameters
     ----------
     parent : Progress
-        Hears of everything, the pictures among it.
+        Receives all events, including the pictures.
     trainer : Trainer
-        Its averaged weights are looked at.
+        Its averaged weights are shown.
     judging : sequence of Sample
-        Held-out samples, one of which is shown in part.
+        Held-out samples; part of one of them is shown.
     """
 
     def __init__(self, parent: Progress, trainer: Trainer, judging: Sequence[Sample]) -> None:
@@ -67,7 +65,7 @@ class Previewing:
         return self._parent.finish_requested
 
     def report(self, event: Event) -> None:
-        """Pass the event to the parent, and at the end of an epoch a picture after it."""
+        """Pass an event to the parent; after the end of an epoch, add a picture."""
         self._parent.report(event)
         if isinstance(event, EpochDone):
             self.show(event.epoch)
@@ -77,9 +75,10 @@ class Previewing:
         window = self._window
         image = as_seen(window.sample.image)
         if window.sample.reviewed is not None:
-            image[~window.sample.reviewed] //= 2  # nobody says what is right there
+            image[~window.sample.reviewed] //= 2  # dim what has no reviewed truth to compare with
         truth, found = (
-            _cut(outlined(image, labels), window.shown) for labels in (window.sample.labels, self._find(window))
+            np.ascontiguousarray(outlined(image, labels)[window.shown])
+            for labels in (window.sample.labels, self._find(window))
         )
         self._parent.report(Preview(epoch, truth, found))
 
@@ -93,27 +92,20 @@ class Previewing:
 
 
 def _choose(judging: Sequence[Sample]) -> _Window:
-    """Choose the fullest square of the sample with most nuclei."""
+    """Choose the densest square of the sample with most nuclei."""
     sample = max(judging, key=count_nuclei)
-    reviewed = np.ones(sample.labels.shape, bool) if sample.reviewed is None else sample.reviewed
-    ids = np.unique(sample.labels[trusted(sample.labels, reviewed)])
-    centres = np.array(ndimage.center_of_mass(sample.labels > 0, sample.labels, ids[ids > 0]))
     side = int(np.clip(NUCLEI_WIDE * sample.median_diameter, *SIDES))
-    near = np.abs(centres[:, None] - centres[None]).max(axis=-1) < side / 2
-    middle = centres[near.sum(axis=1).argmax()]
-    shown = tuple(_span(round(centre), side, size) for centre, size in zip(middle, reviewed.shape, strict=True))
+    middle, _ = densest_square(sample, side)
+    shown = tuple(_span(round(centre), side, size) for centre, size in zip(middle, sample.labels.shape, strict=True))
     y, x = (slice(max(part.start - CONTEXT, 0), part.stop + CONTEXT) for part in shown)
     rows, columns = (
         slice(part.start - whole.start, part.stop - whole.start) for part, whole in zip(shown, (y, x), strict=True)
     )
+    reviewed = np.ones(sample.labels.shape, bool) if sample.reviewed is None else sample.reviewed
     return _Window(sample.cut((y, x), reviewed[y, x]), (rows, columns), sample.median_diameter)
 
 
 def _span(centre: int, side: int, size: int) -> slice:
-    """A slice of ``side`` pixels round a centre, within what there is."""
+    """Return a slice of ``side`` pixels around a centre, shifted to lie within ``size``."""
     start = min(max(centre - side // 2, 0), max(size - side, 0))
     return slice(start, min(start + side, size))
-
-
-def _cut(picture: Picture, shown: tuple[slice, slice]) -> Picture:
-    return np.ascontiguousarray(picture[shown])

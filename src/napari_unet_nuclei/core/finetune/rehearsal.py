@@ -1,7 +1,7 @@
-"""Crops that the bundled model learnt from, shown again while one is fine-tuned.
+"""Crops from the bundled model's training data that are mixed into fine-tuning.
 
-Those of the kind that the old model was made for keep it from forgetting them; those of the kind that was corrected
-help a few corrections to go further.
+Those of the kind that the old model was made for keep it from forgetting; those of the corrected kind help a few
+corrections generalise. ``python -m benchmarks.rehearsal`` cuts them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.core.train.samples import Sample, sampling_weights
 
 FOLDER = Path(__file__).parent / "rehearsal"
-"""A data set like any other, ``index.csv`` with ``images/`` and ``labels/``; its README names the source."""
+"""A data set with an index; its README names the sources."""
 
 
 @dataclass(frozen=True)
@@ -31,52 +31,37 @@ class Rehearsal:
 
     Attributes
     ----------
-    learnt : tuple of Sample
-        Crops to learn from.
-    checked : tuple of Sample
-        Crops of other images, not learnt from: they tell how much was forgotten, and where thresholds belong.
+    training : tuple of Sample
+        Crops to train on.
+    validation : tuple of Sample
+        Crops of other images, not trained on: they measure forgetting, and thresholds are fitted to them.
     sources : tuple of DataSource
-        Whom they are owed to.
+        Their credits.
     """
 
-    learnt: tuple[Sample, ...] = ()
-    checked: tuple[Sample, ...] = ()
+    training: tuple[Sample, ...] = ()
+    validation: tuple[Sample, ...] = ()
     sources: tuple[DataSource, ...] = ()
 
 
 def read_rehearsal(kind: ImageKind, form: InputForm) -> Rehearsal:
-    """Read the crops of a kind for a network.
-
-    Parameters
-    ----------
-    kind : {"fluorescence", "brightfield"}
-    form : InputForm
-        What the network takes.
-    """
-    form = replace(form, kind=kind)  # a crowded crop has hardly any background
+    """Read the crops of a kind of image in the form that a network needs."""
+    form = replace(form, kind=kind)  # a crowded crop has too little background for its labels to tell
     entries = [replace(entry, dataset=f"rehearsed {kind}") for entry in list_entries(FOLDER, [Condition("kind", kind)])]
     learnt, checked = (tuple(entry for entry in entries if entry.split == part) for part in (TRAIN, VALIDATION))
-    learnt_samples, checked_samples = (
-        without_dataset(read_entries(part, form, Silent())) for part in (learnt, checked)
-    )
-    nuclei = [int(sample.labels.max(initial=0)) for sample in learnt_samples]
+    training, validation = (without_dataset(read_entries(part, form, Silent())) for part in (learnt, checked))
+    nuclei = [int(sample.labels.max(initial=0)) for sample in training]
     sources = data_sources([Divided(DataSet(FOLDER), learnt, checked, ())], nuclei, AuthorNotes())
-    return Rehearsal(learnt_samples, checked_samples, sources)
+    return Rehearsal(training, validation, sources)
 
 
 def without_dataset(samples: Sequence[Sample]) -> tuple[Sample, ...]:
-    """Return samples that belong to no data set: held-out corrections and rehearsed crops are judged as one."""
+    """Return samples without a data set, so that held-out corrections and rehearsed crops are scored as one set."""
     return tuple(replace(sample, dataset="") for sample in samples)
 
 
-def mixed(*parts: Sequence[Sample]) -> tuple[Sample, ...]:
-    """Return the samples of all parts, those of each so important that every part makes as many of the crops.
-
-    Parameters
-    ----------
-    parts : sequence of Sample
-        The corrections, and the rehearsed crops of each kind.
-    """
+def balanced(*parts: Sequence[Sample]) -> tuple[Sample, ...]:
+    """Join corrections and rehearsed crops of each kind, weighted so that every part provides equally many crops."""
     everything = [sample for part in parts for sample in part]
     weights = iter(sampling_weights(everything))
     shares = [sum(next(weights) for _ in part) for part in parts]

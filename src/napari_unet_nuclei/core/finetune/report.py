@@ -1,4 +1,4 @@
-"""The report of a fine-tuning: which model is better, by how much, and which nuclei changed."""
+"""Report a fine-tuning: which model is better, by how much, and which nuclei changed."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import numpy as np
 from scipy import ndimage
 
 from napari_unet_nuclei.core.finetune.before_after import COUNT_ERROR, BeforeAfter
-from napari_unet_nuclei.core.finetune.run import Finetuned
+from napari_unet_nuclei.core.finetune.finetune_model import Finetuned
 from napari_unet_nuclei.core.image.picture import Picture, outlined
 from napari_unet_nuclei.core.labels.metrics.overlaps import IOU_THRESHOLDS, find_overlaps
 from napari_unet_nuclei.core.report.page import Figure, Grid, Section, write_page
 from napari_unet_nuclei.core.report.pictures import curves, picture
-from napari_unet_nuclei.core.train.examples import as_seen
+from napari_unet_nuclei.core.train.report import as_seen
 from napari_unet_nuclei.core.train.samples import Sample
-from napari_unet_nuclei.core.train.validate import judged
+from napari_unet_nuclei.core.train.validate import in_reviewed
 from napari_unet_nuclei.core.types import Labels
 
 SHOWN = 8
-"""Changed nuclei that are shown."""
+"""Largest number of changed nuclei shown."""
 
 SIDE = 72
-"""Pixels a side of their pictures."""
+"""Side of their pictures in pixels."""
 
 Changed = tuple[str, Picture, Picture, Picture]
-"""What became of a nucleus, and pictures of the truth, of what the old model found and of what the new one does."""
+"""What changed about a nucleus, and pictures of it: as corrected, by the old model and by the new one."""
 
 
 def write_finetune_report(path: Path, done: Finetuned) -> None:
@@ -45,16 +45,9 @@ def write_finetune_report(path: Path, done: Finetuned) -> None:
 
 
 def changed_nuclei(samples: Sequence[Sample], before: Sequence[Labels], after: Sequence[Labels]) -> Iterator[Changed]:
-    """Yield the nuclei that only one of two models finds.
-
-    Parameters
-    ----------
-    samples : sequence of Sample
-    before, after : sequence of ndarray, shape (Y, X), int
-        Labels of the old and of the new model for each sample.
-    """
+    """Yield the nuclei that only one of two models finds, given the labels of each model for each sample."""
     for sample, old, new in zip(samples, before, after, strict=True):
-        truth = judged(sample, sample.labels)[0]
+        truth = in_reviewed(sample, sample.labels)[0]
         found = [_found(truth, labels) for labels in (old, new)]
         for number in sorted(found[0] ^ found[1]):
             [window] = ndimage.find_objects((truth == number).astype(np.uint8))
@@ -66,38 +59,38 @@ def changed_nuclei(samples: Sequence[Sample], before: Sequence[Labels], after: S
 
 
 def _found(truth: Labels, predicted: Labels) -> set[int]:
-    """Ids of the true nuclei that a predicted one matches at IoU 0.5."""
+    """Return the ids of the true nuclei found at IoU 0.5."""
     overlaps = find_overlaps(truth, predicted)
     ids = np.unique(truth[truth > 0])
     return set(ids[overlaps.true_index[overlaps.ious > IOU_THRESHOLDS[0]]].tolist())
 
 
 def _widened(side: slice, size: int) -> slice:
-    """A slice of `SIDE` pixels round another one, or of that one's length where it is longer."""
+    """Widen a slice to `SIDE` pixels, unless it is longer, within ``size``."""
     length = min(max(side.stop - side.start, SIDE), size)
     start = min(max((side.start + side.stop - length) // 2, 0), size - length)
     return slice(start, start + length)
 
 
 def facts(done: Finetuned) -> dict[str, str]:
-    """Say how a new model came about, by name."""
+    """Return how a new model was made, as names and values."""
     training, card = done.training, done.chosen.model.card
     return {
         "old model": card.parent,
-        "learnt from": f"{done.division.training_nuclei} corrected nuclei",
-        "judged by": f"{done.division.judging_nuclei} other corrected nuclei, which chose between epochs as well",
+        "trained on": f"{done.division.training_nuclei} corrected nuclei",
+        "judged on": f"{done.division.judging_nuclei} other corrected nuclei, which also selected the epoch",
         "optimiser steps": f"{training.steps} in {training.seconds:.0f} s",
         "share of new weights": f"{done.chosen.share:.0%}",
         **({"left out": "; ".join(done.left_out)} if done.left_out else {}),
-        **({"learnt from in spite of a doubt": "; ".join(done.doubtful)} if done.doubtful else {}),
+        **({"trained on in spite of a doubt": "; ".join(done.doubtful)} if done.doubtful else {}),
     }
 
 
 def comparisons(done: Finetuned) -> dict[str, BeforeAfter]:
-    """Return all comparisons of old and new model, by the nuclei that they were made on; the held-out ones first."""
+    """Return all comparisons of old and new model by title, that on held-out nuclei first."""
     reports = {
         "Held-out nuclei": done.chosen.report,
-        "What the old model was made for": done.chosen.memory,
+        "What the old model was made for": done.chosen.rehearsed,
         "Reference images": done.reference,
     }
     return {title: report for title, report in reports.items() if report is not None}
@@ -108,7 +101,7 @@ def _comparison(title: str, report: BeforeAfter) -> Section:
 
 
 def figures(report: BeforeAfter) -> list[tuple[str, str, str]]:
-    """Return the rows of a table: name, old model, new model."""
+    """Return the rows of a table of figures: name, old model, new model."""
     before, after = report.before.figures, report.after.figures
     return [(name, _text(name, before[name]), _text(name, after[name])) for name in before]
 
@@ -130,13 +123,13 @@ def _changes(done: Finetuned) -> Section:
         for became, truth, old, new in changed[:SHOWN]
     ]
     gained = sum(became == "found now" for became, *_ in changed)
-    text = f"{gained} nuclei are found now that were not; {len(changed) - gained} are no longer found."
+    text = f"{gained} nuclei are newly found, {len(changed) - gained} are no longer found."
     return Section("Nuclei that changed", text, figures=rows)
 
 
 def _course(done: Finetuned) -> Section:
     history = done.training.history
-    rehearsed = " and on rehearsed crops that are not learnt from" if done.chosen.memory else ""
+    rehearsed = " and on rehearsed crops that were not trained on" if done.chosen.rehearsed else ""
     epochs = [event.epoch for event in history]
     losses = {"training": [event.train_loss for event in history], "held-out": [event.val_loss for event in history]}
     scores = {name: [event.scores[name] for event in history] for name in history[-1].scores}

@@ -1,4 +1,4 @@
-"""What a model is to be taught, copied from wherever it was asked for. No PyTorch."""
+"""Request for fine-tuning on corrections. Does not load PyTorch."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from napari_unet_nuclei.core.settings import FinetuneSettings
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """Which model learns what.
+class CorrectionsRequest:
+    """Describes a fine-tuning on corrections.
 
     Attributes
     ----------
     base : str
         Name or path of the model to start from; "best" for the installed one that does best on the corrected nuclei.
     name : str
-        Of the new model.
+        Name of the new model.
     corrections : tuple of Correction
-        Made just now.
+        Corrections to save first.
     kept : tuple of str
-        Names of corrections made before; those of the same images are left out.
+        Names of saved corrections; those of the same images as ``corrections`` are skipped.
     settings : FinetuneSettings
     reference : Path, optional
-        Labelled images that both models are scored on, in a layout that `core.train.layouts` describes.
-    kinds : mapping
-        Kinds of image that the user chose for kept corrections, by their names.
-    left_out : tuple of str
-        What could have been learnt from and is not, because its labels and its kind of image disagree: name and reason.
+        Labelled images to score both models on, in a layout of `core.train.layouts`.
     folder : Path
-        Where corrections are kept.
+        Folder of saved corrections.
+    kinds : mapping
+        Kinds of image that the user chose for saved corrections, by name.
+    left_out : tuple of str
+        Corrections not used because labels and kind of image disagree: name and reason.
     """
 
     base: str

@@ -1,12 +1,12 @@
-"""New models that nobody has kept or discarded yet: they wait on disk, so that closing a window loses none.
+"""New models that the user has neither kept nor discarded, stored on disk so that closing the window loses none.
 
 ::
 
     undecided/<name>-<hash>/
         model.safetensors   the new model
         report.html         old and new model side by side
-        changed-<n>.png     nuclei that changed: as corrected, as the old model and as the new one finds them
-        result.json         what a person needs to decide; see `Result`
+        changed-<n>.png     nuclei that changed: as corrected, by the old model, by the new model
+        result.json         facts for the decision; see `Result`
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ MODEL, REPORT, RESULT = "model.safetensors", "report.html", "result.json"
 """Names of the files."""
 
 
-class Comparison(BaseModel):
+class ComparisonTable(BaseModel):
     """Figures of old and new model on the same nuclei.
 
     Attributes
     ----------
     title : str
-        Which nuclei.
+        Names the nuclei.
     nuclei : int
     outcome : str
         "better", "worse", "no clear difference" or "too little to tell".
@@ -49,7 +49,7 @@ class Comparison(BaseModel):
 
 
 class Result(BaseModel):
-    """What a person needs to decide whether to keep a new model.
+    """Facts for deciding whether to keep a new model.
 
     Attributes
     ----------
@@ -58,13 +58,13 @@ class Result(BaseModel):
     made : str
         Time (UTC), ISO 8601.
     sentence : str
-        Which is better and by how much.
+        Which model is better and by how much.
     facts : dict of str to str
-        How the new one came about, by name.
-    comparisons : tuple of Comparison
-        The held-out nuclei first.
+        How the new model was made.
+    comparisons : tuple of ComparisonTable
+        That on held-out nuclei first.
     changed : tuple of str
-        What became of each nucleus of which there is a picture.
+        What changed about each nucleus that has a picture.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -74,7 +74,7 @@ class Result(BaseModel):
     made: str
     sentence: str
     facts: dict[str, str]
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[ComparisonTable, ...]
     changed: tuple[str, ...] = ()
 
     @property
@@ -85,42 +85,36 @@ class Result(BaseModel):
 
 @dataclass(frozen=True)
 class Undecided:
-    """A new model on disk.
-
-    Attributes
-    ----------
-    folder : Path
-    result : Result
-    """
+    """A new model on disk."""
 
     folder: Path
     result: Result
 
     @property
     def report(self) -> Path:
-        """The HTML page."""
+        """Path of the HTML report."""
         return self.folder / REPORT
 
     @property
     def pictures(self) -> tuple[Path, ...]:
-        """Nuclei that changed, in the order of ``result.changed``."""
+        """Paths of the pictures of changed nuclei, in the order of ``result.changed``."""
         return tuple(self.folder / picture_name(number) for number in range(len(self.result.changed)))
 
 
 def picture_name(number: int) -> str:
-    """Name of the picture of a changed nucleus."""
+    """Return the file name of the picture of a changed nucleus."""
     return f"changed-{number}.png"
 
 
 def undecided_folder(corrections: Path) -> Path:
-    """Return where new models wait, beside the corrections that they learnt from."""
+    """Return the folder of undecided models, inside the folder of corrections."""
     return corrections / "undecided"
 
 
 def list_undecided(folder: Path) -> tuple[Undecided, ...]:
-    """List the new models that wait for a decision, the latest first; what is damaged is passed over."""
+    """List the undecided models, the latest first; damaged ones are skipped."""
     found = []
-    for path in folder.glob(f"[!.]*/{RESULT}"):  # a dot hides what is still being written
+    for path in folder.glob(f"[!.]*/{RESULT}"):  # folders with a leading dot are still being written
         try:
             result = Result.model_validate(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, RecursionError, ValidationError):
@@ -131,12 +125,12 @@ def list_undecided(folder: Path) -> tuple[Undecided, ...]:
 
 
 def keep(undecided: Undecided, registry: ModelRegistry) -> ModelEntry:
-    """Put a new model among the user's, with its report beside it; where its name is taken meanwhile, with a number.
+    """Install a new model and its report among the user's models; append a number if its name is taken.
 
     Raises
     ------
     ModelFileError, OutputFileError
-        If that fails; the model goes on waiting then.
+        If that fails; the model stays undecided.
     """
     model = undecided.folder / MODEL
     entry = registry.add(model, registry.free_name(undecided.result.name))
@@ -145,13 +139,13 @@ def keep(undecided: Undecided, registry: ModelRegistry) -> ModelEntry:
             with atomic(entry.path.with_suffix(".report.html")) as partial:
                 shutil.copyfile(undecided.report, partial)
     except OutputFileError:
-        registry.remove(entry.name)  # else it would be kept a second time when that is tried again
+        registry.remove(entry.name)  # else a second attempt would install it twice
         raise
     discard(undecided)
     return entry
 
 
 def discard(undecided: Undecided) -> None:
-    """Delete a new model and all that belongs to it."""
-    (undecided.folder / RESULT).unlink(missing_ok=True)  # from now on nobody is asked again
+    """Delete a new model with its folder."""
+    (undecided.folder / RESULT).unlink(missing_ok=True)  # first, so that it is never offered again
     shutil.rmtree(undecided.folder, ignore_errors=True)

@@ -1,8 +1,11 @@
-"""Make every crop look as if it came from another microscope, without moving a label away from its nucleus.
+"""Augmentation: make every crop look as if taken with another microscope, with labels staying on their nuclei.
 
-kornia draws and applies everything; the four augmentations below are what it lacks. It takes no random generator
-of its own, so a batch is augmented inside ``torch.random.fork_rng`` with a seed of its own: one seed repeats a run,
-and resuming needs no random state.
+kornia draws and applies the augmentations; the four below are those it lacks. It accepts no random generator, so each
+batch is augmented inside ``torch.random.fork_rng`` with its own seed: a seed repeats a run, and resuming needs no
+random state.
+
+Ranges and probabilities were set by judgement and not searched for; `benchmarks.cross_validation` measures what other
+values do to average precision.
 """
 
 from __future__ import annotations
@@ -21,30 +24,32 @@ from napari_unet_nuclei.core.image.normalise import NOISE_MULTIPLE
 from napari_unet_nuclei.core.train.samples import Crop
 
 BRIGHTEST = 1.5
-"""Normalised intensities above this are clipped before gamma, which needs a bounded range."""
+"""Normalised intensities are clipped here before gamma, which needs a bounded range."""
+
+SPOTS = 6
+"""Most spots of debris in a crop; each is there with a probability of one half."""
 
 
 class PhotonNoise(K.IntensityAugmentationBase2D):
-    """Photon noise: variance proportional to intensity, at 20 to 400 photons for intensity 1."""
+    """Photon noise: variance proportional to intensity, with 20 to 400 photons at intensity 1."""
 
     def generate_parameters(self, shape: tuple[int, ...]) -> dict[str, Tensor]:
-        """Draw the number of photons of each crop."""
+        """Draw the number of photons at intensity 1 for each crop."""
         return {"photons": torch.exp(torch.empty(shape[0]).uniform_(3.0, 6.0))}
 
     def apply_transform(self, input: Tensor, params: dict[str, Tensor], flags: Any, transform: Any = None) -> Tensor:
-        """Add noise as counted photons have it; a normal distribution, ten times as fast, is near enough to theirs."""
+        """Add photon noise, approximating the Poisson distribution by a normal one, which is ten times as fast."""
         photons = params["photons"].to(input).view(-1, 1, 1, 1)
         return (input + (input.clamp(min=0) / photons).sqrt() * torch.randn_like(input)).clamp(min=0)
 
 
 class Debris(K.IntensityAugmentationBase2D):
-    """One to six bright, blurred, roundish spots of 2 to 14 px, which are no nuclei."""
+    """Up to `SPOTS` bright, blurred, roundish spots of 2 to 14 px that are not nuclei."""
 
     def generate_parameters(self, shape: tuple[int, ...]) -> dict[str, Tensor]:
         """Draw position, radius and brightness of the spots of each crop."""
-        count = 6
-        spots = torch.rand(shape[0], count, 4)
-        spots[..., 3] *= torch.rand(shape[0], count) < 0.5
+        spots = torch.rand(shape[0], SPOTS, 4)
+        spots[..., 3] *= torch.rand(shape[0], SPOTS) < 0.5
         return {"spots": spots}
 
     def apply_transform(self, input: Tensor, params: dict[str, Tensor], flags: Any, transform: Any = None) -> Tensor:
@@ -56,15 +61,17 @@ class Debris(K.IntensityAugmentationBase2D):
         sigma = (0.7 + 3.5 * radius**2)[..., None]
         vertical = torch.exp(-(((rows - y[..., None] * height) / sigma) ** 2) / 2)
         horizontal = torch.exp(-(((columns - x[..., None] * width) / sigma) ** 2) / 2)
+        # A Gaussian spot is separable, so all spots of a crop are one matrix product.
         spots = (2 * brightness[..., None] * vertical).transpose(1, 2) @ horizontal
         return input + spots[:, None]
 
 
 class StainMixing(K.IntensityAugmentationBase2D):
-    """Other stains and cameras: every colour becomes a mixture of all, sometimes one grey; grey stays grey.
+    """Mix the channels at random, or average them to grey; grey pixels stay grey.
 
-    Stained sections differ between laboratories more in colour than in shape (Tellez et al. 2019, *Medical Image
-    Analysis* 58, 101544); mixing inverted colours stands in for their perturbation of the separated stains.
+    For networks that read colours. Stained sections differ between laboratories more in colour than in shape (Tellez et
+    al. 2019, *Medical Image Analysis* 58, 101544); mixing inverted colours approximates their perturbation of separated
+    stains.
     """
 
     def __init__(self, strength: float, grey: float = 0.15, p: float = 0.7) -> None:
@@ -72,7 +79,7 @@ class StainMixing(K.IntensityAugmentationBase2D):
         self.strength, self.grey = strength, grey
 
     def generate_parameters(self, shape: tuple[int, ...]) -> dict[str, Tensor]:
-        """Draw the mixture (C, C) of each crop; rows add up to 1."""
+        """Draw the mixing matrix (C, C) of each crop; its rows sum to 1."""
         count, colours = shape[:2]
         mixture = torch.eye(colours) + self.strength * torch.randn(count, colours, colours)
         mixture = mixture + (1 - mixture.sum(dim=2, keepdim=True)) / colours
@@ -80,19 +87,19 @@ class StainMixing(K.IntensityAugmentationBase2D):
         return {"mixture": torch.where(is_grey, torch.full_like(mixture, 1 / colours), mixture)}
 
     def apply_transform(self, input: Tensor, params: dict[str, Tensor], flags: Any, transform: Any = None) -> Tensor:
-        """Mix the colours of every pixel."""
+        """Mix the channels of every pixel."""
         return torch.einsum("nij,njyx->niyx", params["mixture"].to(input), input).clamp(0, 1)
 
 
 class CoarseElastic(K.GeometricAugmentationBase2D):
-    """Mild elastic deformation from a coarse random field, far cheaper than a dense one that is then blurred."""
+    """Mild elastic deformation, interpolated from a coarse random field: far cheaper than blurring a dense one."""
 
     def __init__(self, cells: int = 6, shift: float = 0.02, p: float = 0.5) -> None:
         super().__init__(p=p)
         self.cells, self.shift = cells, shift
 
     def generate_parameters(self, shape: tuple[int, ...]) -> dict[str, Tensor]:
-        """Draw the displacements at the coarse grid, in halves of the crop's side."""
+        """Draw displacements on the coarse grid, in units of half the crop's side."""
         return {"field": torch.randn(shape[0], 2, self.cells, self.cells) * self.shift}
 
     def compute_transformation(self, input: Tensor, params: dict[str, Tensor], flags: Any) -> Tensor:
@@ -100,13 +107,13 @@ class CoarseElastic(K.GeometricAugmentationBase2D):
         return torch.eye(3, device=input.device, dtype=input.dtype).expand(input.shape[0], 3, 3)
 
     def apply_transform(self, input: Tensor, params: dict[str, Tensor], flags: Any, transform: Any = None) -> Tensor:
-        """Deform images, interpolating."""
+        """Deform images with bilinear interpolation."""
         return self._deform(input, params, "bilinear")
 
     def apply_transform_mask(
         self, input: Tensor, params: dict[str, Tensor], flags: Any, transform: Any = None
     ) -> Tensor:
-        """Deform label images, creating no new ids."""
+        """Deform label images with nearest neighbours, which creates no new ids."""
         return self._deform(input, params, "nearest")
 
     def _deform(self, input: Tensor, params: dict[str, Tensor], mode: str) -> Tensor:
@@ -122,9 +129,9 @@ class Augmentation:
     Parameters
     ----------
     strength : float
-        0 turns everything but flips and quarter turns off, 1 is the full range.
+        From 0, which leaves only flips and quarter turns, to 1, the full range.
     without : tuple of type
-        Kinds of augmentation to leave out, because they would turn one class into another.
+        Augmentations to omit because they would turn one class into another.
     """
 
     def __init__(self, strength: float = 1.0, without: tuple[type, ...] = ()) -> None:
@@ -165,19 +172,20 @@ class Augmentation:
         crops : sequence of Crop
             All of the same side.
         seed : int
-            The same crops and seed give the same batch.
+            Determines the batch.
 
         Returns
         -------
         images : Tensor, shape (N, C, S, S), float32
         crops : list of Crop
-            With labels and reviewed region warped like the images.
+            With labels and reviewed regions warped like the images.
         """
         images = torch.from_numpy(np.stack([crop.image for crop in crops]))
         masks = torch.from_numpy(np.stack([(crop.labels, crop.reviewed) for crop in crops]).astype(np.float32))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             images, masks = self._turn(images, masks)
+            # kornia expects images from 0 to 1.
             images = self._expose(images.clamp(0, BRIGHTEST) / BRIGHTEST) * BRIGHTEST
             images = self._camera(images)
         warped = [
@@ -187,11 +195,12 @@ class Augmentation:
         return images, warped
 
     def _camera(self, images: Tensor) -> Tensor:
-        """Gain, offset and read noise: nuclei may fill the range, exceed it, or hardly rise above the noise."""
+        """Apply gain, offset and read noise: nuclei may fill the range, exceed it, or barely rise above the noise."""
         s = self.strength
         shape = (images.shape[0], 1, 1, 1)
         gain = torch.exp(torch.empty(shape).uniform_(-0.9, 0.7) * s)
-        lone = torch.rand(shape) < 0.1 * s  # as a bright nucleus in a plane whose percentiles hold no other
+        # Far above 1, as a single bright nucleus is in a plane that holds too few to move the upper percentile.
+        lone = torch.rand(shape) < 0.1 * s
         gain = torch.where(lone, gain * torch.exp(torch.empty(shape).uniform_(0, 2.5)), gain)
         offset = torch.empty(shape).uniform_(-0.15, 0.15) * s
         noise = torch.empty(shape).uniform_(0, 1.2 / NOISE_MULTIPLE) * (torch.rand(shape) < 0.4 * s)

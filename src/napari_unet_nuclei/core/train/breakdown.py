@@ -1,4 +1,4 @@
-"""Gives the figures of validation for each data set and kind of image as well, and names them."""
+"""Name the validation figures, and break them down by data set and kind of image."""
 
 from __future__ import annotations
 
@@ -10,78 +10,78 @@ from napari_unet_nuclei.core.labels.metrics.overlaps import IOU_THRESHOLDS, Matc
 from napari_unet_nuclei.core.train.samples import Sample
 
 PUBLISHED = (0.5, 0.75, 0.9)
-"""IoU thresholds whose average precision goes into the card, beside the mean over `IOU_THRESHOLDS`."""
+"""IoU thresholds whose average precision the card states, beside the mean over `IOU_THRESHOLDS`."""
 
 MEAN_AP = "AP@0.5:0.95"
-"""What the mean over `IOU_THRESHOLDS` is called."""
+"""Name of the mean over `IOU_THRESHOLDS`."""
 
 COUNTS = ("images", "nuclei")
 """Figures that are whole numbers."""
 
 OVERALL = "validation "
-"""How figures of all validation images begin on a card."""
+"""Prefix, on a card, of the figures of all validation images."""
 
 Numbers = list[int]
-"""Positions of samples in a sequence of them."""
+"""Positions of samples in a sequence."""
 
 
-def by_dataset(samples: Sequence[Sample]) -> dict[str, list[int]]:
-    """Return the positions of the samples of each data set, in the order of the sets."""
+def by_dataset(samples: Sequence[Sample]) -> dict[str, Numbers]:
+    """Group the positions of samples by data set, in order of first appearance."""
     return _positions([sample.dataset for sample in samples])
 
 
-def by_dataset_and_kind(samples: Sequence[Sample]) -> dict[str, list[int]]:
-    """Return the positions of the samples of each data set and kind of image, for instance "dsb2018 stained"."""
+def by_dataset_and_kind(samples: Sequence[Sample]) -> dict[str, Numbers]:
+    """Group the positions of samples by data set and kind of image, for instance "dsb2018 brightfield"."""
     return _positions([f"{sample.dataset} {sample.kind}".strip() for sample in samples])
 
 
 def mean_of_datasets(samples: Sequence[Sample], score: Callable[[Numbers], float]) -> float:
-    """Average a score of data sets, so that each weighs the same however many images it has.
+    """Average the scores of the data sets, so that each counts equally however many images it has.
 
     Parameters
     ----------
     samples : sequence of Sample
     score : callable
-        Takes the positions of the samples of a set.
+        Takes the positions of the samples of one data set.
     """
     return float(np.mean([score(numbers) for numbers in by_dataset(samples).values()]))
 
 
 def broken_down(figure: str, parts: Mapping[str, Numbers], value: Callable[[Numbers], float]) -> dict[str, float]:
-    """Return a figure of every part by its name, "AP@0.5 dsb2018 stained"; nothing where there is only one part."""
+    """Compute a figure for each part and name it, "AP@0.5 dsb2018 brightfield"; empty if there is only one part."""
     return {f"{figure} {part}": value(numbers) for part, numbers in parts.items()} if len(parts) > 1 else {}
 
 
 def whole_and_parts(parts: Mapping[str, Numbers]) -> dict[str, Numbers]:
-    """Return all positions under an empty name, then those of every part where there are several."""
+    """Return all positions under an empty name, followed by the parts if there are several."""
     whole = {"": sorted(number for numbers in parts.values() for number in numbers)}
     return {**whole, **(parts if len(parts) > 1 else {})}
 
 
 def is_part(name: str, names: Sequence[str]) -> bool:
-    """Tell whether a figure is one of the parts that another one is broken down into."""
+    """Tell whether a figure belongs to the breakdown of another one."""
     return any(name.startswith(f"{other} ") for other in names)
 
 
 def figure_name(figure: str, part: str = "") -> str:
-    """Name a figure of validation on a card; that of all images where no part is given.
+    """Name a validation figure as the card does; without a part, that of all images.
 
     Examples
     --------
-    >>> figure_name("AP@0.5 pooled"), figure_name("AP@0.5 pooled", "dsb2018 stained")
-    ('validation AP@0.5 pooled', 'validation, dsb2018 stained: AP@0.5 pooled')
+    >>> figure_name("AP@0.5 pooled"), figure_name("AP@0.5 pooled", "dsb2018 brightfield")
+    ('validation AP@0.5 pooled', 'validation, dsb2018 brightfield: AP@0.5 pooled')
     """
     return f"validation, {part}: {figure}" if part else f"{OVERALL}{figure}"
 
 
 def summarise(samples: Sequence[Sample], counts: Sequence[MatchCounts]) -> dict[str, float]:
-    """Return the figures of a card: of all validation images, and of each data set and kind where there are several.
+    """Compute the card's figures of nuclei: of all images, and of each data set and kind if there are several.
 
     Parameters
     ----------
     samples : sequence of Sample
     counts : sequence of MatchCounts
-        Of each sample.
+        One for each sample.
     """
     return {
         figure_name(figure, part): value
@@ -91,7 +91,7 @@ def summarise(samples: Sequence[Sample], counts: Sequence[MatchCounts]) -> dict[
 
 
 def accuracy(counts: Sequence[MatchCounts]) -> dict[str, float]:
-    """Count images and nuclei, and give the average precision, rounded to what the number of images supports."""
+    """Count images and nuclei, and compute average precision, rounded to what the number of images supports."""
     figures = {"images": float(len(counts)), "nuclei": float(sum(one.true_count for one in counts))}
     for way, values in (("per image", per_image(counts)), ("pooled", pooled(counts).average_precision)):
         for threshold in PUBLISHED:
@@ -100,8 +100,8 @@ def accuracy(counts: Sequence[MatchCounts]) -> dict[str, float]:
     return figures
 
 
-def _positions(names: Sequence[str]) -> dict[str, list[int]]:
-    parts: dict[str, list[int]] = {}
+def _positions(names: Sequence[str]) -> dict[str, Numbers]:
+    parts: dict[str, Numbers] = {}
     for number, name in enumerate(names):
         parts.setdefault(name, []).append(number)
     return parts

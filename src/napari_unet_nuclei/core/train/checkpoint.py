@@ -1,9 +1,14 @@
-"""The state of a training run on disk, so that a kill costs one epoch at most. No pickle: safetensors and JSON."""
+"""What a training run saves after each epoch: its state, to resume from, and its history as a table.
+
+A kill costs one epoch at most. The state is safetensors and JSON, never pickle.
+"""
 
 from __future__ import annotations
 
+import csv
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,18 +25,18 @@ from napari_unet_nuclei.core.progress import EpochDone
 
 @dataclass
 class Checkpoint:
-    """Where a training run stands; the one mutable record of the training loop.
+    """State of a training run; the one mutable record of the training loop.
 
     Attributes
     ----------
     step : int
         Optimiser steps done.
     seconds : float
-        Training time so far, over all resumptions.
+        Training time so far, summed over all resumptions.
     best : dict of Tensor
         Averaged weights of the best epoch.
     best_score : float
-        What the best epoch reached on validation.
+        Validation score of the best epoch.
     epochs_since_best : int
     history : list of EpochDone
     """
@@ -47,7 +52,7 @@ class Checkpoint:
 def write_checkpoint(
     path: Path, state: Checkpoint, network: nn.Module, averaged: nn.Module, optimiser: torch.optim.Optimizer
 ) -> None:
-    """Write everything that training needs to go on; atomic."""
+    """Write everything needed to resume training, atomically."""
     moments = {
         f"optimiser.{index}.{name}": value
         for index, values in optimiser.state_dict()["state"].items()
@@ -69,12 +74,12 @@ def write_checkpoint(
 def read_checkpoint(
     path: Path, network: nn.Module, averaged: nn.Module, optimiser: torch.optim.Optimizer
 ) -> Checkpoint:
-    """Load a checkpoint into network, averaged weights and optimiser, and return where the run stood.
+    """Load a checkpoint into network, averaged weights and optimiser, and return the state of the run.
 
     Raises
     ------
     ModelFileError
-        If the file is damaged, or of a run with another network.
+        If the file is damaged, or belongs to a run with a different network.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -85,9 +90,10 @@ def read_checkpoint(
     try:
         network.load_state_dict(_part(tensors, "network"))
         averaged.load_state_dict(_part(tensors, "averaged"))
-    except RuntimeError as error:  # which lists every tensor
+    except RuntimeError as error:  # whose message lists every tensor
         raise ModelFileError(
-            f"The checkpoint {path} is of a run with another network. Go on with the options of that run, or delete it."
+            f"The checkpoint {path} is from a run with a different network. Resume with the options of that run, or "
+            "delete it."
         ) from error
     moments: dict[int, dict[str, Tensor]] = {}
     for name, value in _part(tensors, "optimiser").items():
@@ -98,8 +104,29 @@ def read_checkpoint(
     return Checkpoint(best=_part(tensors, "best"), history=history, **record)
 
 
+def write_history(path: Path, history: Sequence[EpochDone]) -> None:
+    """Write one CSV row per epoch, atomically: number, losses and validation figures.
+
+    Figures that an epoch lacks, because an earlier version ran it, are left empty.
+    """
+    # Latest epoch first, so that its order of columns wins over that of earlier versions.
+    figures = list(dict.fromkeys(figure for event in reversed(history) for figure in event.scores))
+    with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("epoch", "train_loss", "val_loss", *map(_column, figures)))
+        writer.writerows(
+            (event.epoch, event.train_loss, event.val_loss, *(event.scores.get(figure, "") for figure in figures))
+            for event in history
+        )
+
+
+def _column(figure: str) -> str:
+    """Turn the name of a figure into that of a column: "AP@0.5" into "val_ap50"."""
+    return "val_" + figure.lower().replace("@0.5", "50").replace(" ", "_")
+
+
 def _epoch(val_ap50: float | None = None, **event: Any) -> EpochDone:
-    """Rebuild an epoch's record; earlier versions knew one figure only."""
+    """Rebuild the record of an epoch; earlier versions had a single figure, ``val_ap50``."""
     return EpochDone(**event) if val_ap50 is None else EpochDone(**event, scores={"AP@0.5": val_ap50})
 
 

@@ -1,4 +1,4 @@
-"""Says whom the images of a training are owed to, for the card of the model that comes of it."""
+"""Collect the licences and credits of training images for the model card."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from napari_unet_nuclei.core.train.layouts import Entry
 
 
 def check_credits(divided: Sequence[Divided], about: AuthorNotes) -> None:
-    """Refuse credits that belong to no data set, or contradict an index.
+    """Raise if a credit names an unknown data set or contradicts an index.
 
     Raises
     ------
     SettingsError
-        If a credit names no data set, or gives another licence than the index does.
     """
     names = [one.dataset.name for one in divided]
     for credit in about.credits:
@@ -37,17 +36,17 @@ def data_sources(
     ----------
     divided : sequence of Divided
     nuclei : sequence of int
-        In each image that was learnt from, in the order of `dataset.read_divided`.
+        Number of nuclei in each training image, in the order of `dataset.read_divided`.
     about : AuthorNotes
-        What a person says; it completes what an index says in its columns ``dataset`` and ``licence``.
+        Completes what an index states in its columns ``dataset`` and ``licence``.
     base : ModelCard, optional
-        Of the model whose weights were started from.
+        Card of the model that provided the initial weights.
 
     Returns
     -------
     tuple of DataSource
-        One for each set and source, those that only judged with no images; then those of ``base`` that are not among
-        them.
+        One for each data set and source (those used for validation only have no images), then the sources of ``base``
+        that are not among them.
     """
     sources: dict[Credit, list[int]] = {}
     counts = iter(nuclei)
@@ -65,27 +64,28 @@ def data_sources(
 
 
 def with_inherited(own: Sequence[DataSource], base: ModelCard) -> tuple[DataSource, ...]:
-    """Add the data sets of the model that the weights come from, but for those that are credited already.
+    """Append the data sets behind the initial weights, without those already credited.
 
-    Without licence and credit a name such as "corrections" tells too little to take two sets for one.
+    Two sets count as the same only if they state a licence or a credit: a bare name such as "corrections" says too
+    little to tell two of them apart.
     """
     known = {(source.name, source.licence, source.credit) for source in own if source.licence or source.credit}
     return (*own, *(one for one in base.sources if (one.name, one.licence, one.credit) not in known))
 
 
 def data_source(entry: Entry, about: AuthorNotes) -> Credit:
-    """Return whom an image is owed to.
+    """Return the licence and credit of an image.
 
     Raises
     ------
     SettingsError
-        If index and person give different licences.
+        If the index and ``about`` state different licences.
     """
     said = next((credit for credit in about.credits if credit.name == entry.dataset), Credit(name=entry.dataset))
     if entry.licence and said.licence and entry.licence != said.licence:
         raise SettingsError(
-            f"The index of '{entry.dataset}' gives '{entry.name}' the licence {entry.licence}, and the credits "
-            f"{said.licence}: correct one of them."
+            f"The index of '{entry.dataset}' gives '{entry.name}' the licence {entry.licence}, but the credits say "
+            f"{said.licence}. Correct one of them."
         )
     licence = entry.licence or said.licence or about.data_licence
     credit = "; ".join(dict.fromkeys(text for text in (entry.source, said.credit) if text))

@@ -1,4 +1,4 @@
-"""Read labelled images from disk, and say which file is wrong where one is."""
+"""Read labelled images from disk; errors name the file at fault."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Share, Silent
-from napari_unet_nuclei.core.train.division import VALIDATION_SHARE, DataSet, Divided, divide, none_left
+from napari_unet_nuclei.core.train.division import Divided, none_left
 from napari_unet_nuclei.core.train.layouts import Condition, Entry, list_entries
 from napari_unet_nuclei.core.train.reading import InputForm, read_pair
 from napari_unet_nuclei.core.train.samples import Sample
 
 SHOWN_UNSEEN = 24
-"""Images of other parts that a report shows the worst of: enough to see what goes wrong on them."""
+"""Images from outside both parts of which the report shows the worst: enough to see what goes wrong on them."""
 
 Samples = tuple[Sample, ...]
 
@@ -33,20 +33,20 @@ def read_dataset(
     dataset : Path
         A CSV file, or a folder in one of the layouts that `core.train.layouts` describes.
     form : InputForm, optional
-        What the network takes; one channel where not given.
+        Input of the network; a single channel by default.
     split : str
-        Only this part of an index; all where empty.
+        Part of an index to read; all of it if empty.
     where : sequence of Condition
-        What columns of the index must be.
+        Conditions on columns of the index.
     progress : Progress, optional
-        Hears of every image, and of labels that had to be guessed from masks.
+        Receives an event per image, and notices about labels guessed from masks.
 
     Raises
     ------
     DatasetError
-        If a file is missing, cannot be read, or does not fit its partner; the message names the file.
+        If a file is missing or unreadable, or does not match its partner; the message names the file.
     NoSamplesError
-        If no image fits the choice.
+        If no image meets the conditions.
     """
     entries = [entry for entry in list_entries(dataset, where) if split in ("", entry.split)]
     if not entries:
@@ -54,55 +54,21 @@ def read_dataset(
     return read_entries(entries, form or InputForm(), progress or Silent())
 
 
-def read_training_and_validation(
-    dataset: Path,
-    form: InputForm | None = None,
-    *,
-    where: Sequence[Condition] = (),
-    share: float = VALIDATION_SHARE,
-    seed: int = 0,
-    progress: Progress | None = None,
-) -> tuple[Samples, Samples]:
-    """Read a data set in two parts, one to learn from and one to judge with.
-
-    Parameters
-    ----------
-    dataset, form, where, progress
-        As for `read_dataset`.
-    share : float
-        Share of the images to judge with, where the data set does not say which (see `split_by_group`).
-    seed : int
-        Decides which.
-
-    Returns
-    -------
-    training, validation : tuple of Sample
-
-    Raises
-    ------
-    DatasetError
-        As `read_dataset`, and if an index has images of one group in both parts.
-    NoSamplesError
-        If one of the parts would be empty.
-    """
-    divided = divide([DataSet(dataset)], where, share=share, seed=seed)
-    return read_divided(divided, form or InputForm(), progress or Silent())
-
-
 def read_divided(divided: Sequence[Divided], form: InputForm, progress: Progress) -> tuple[Samples, Samples]:
-    """Read what data sets hold to learn from and to judge with, in the order of the sets.
+    """Read the training and validation images of data sets, in the order of the sets.
 
     Parameters
     ----------
     divided : sequence of Divided
     form : InputForm
     progress : Progress
-        Hears of every image; of several sets, how often each is drawn, and which could not be chosen by a column.
+        Receives an event per image and, for several sets, notices of how often each is drawn and of conditions that
+        did not apply.
 
     Returns
     -------
     training, validation : tuple of Sample
-        Of several sets, the training samples are as important as `Divided.importance` says.
+        For several sets, training samples carry the importance `Divided.importance`.
 
     Raises
     ------
@@ -114,15 +80,15 @@ def read_divided(divided: Sequence[Divided], form: InputForm, progress: Progress
     training = [entry for one in divided for entry in one.training]
     validation = [entry for one in divided for entry in one.validation]
     middle = len(training) / (len(training) + len(validation))
-    learnt = read_entries(training, form, Share(progress, 0.0, middle))
+    samples = read_entries(training, form, Share(progress, 0.0, middle))
     if len(divided) > 1:
         importance = [one.importance for one in divided for _ in one.training]
-        learnt = tuple(replace(sample, importance=value) for sample, value in zip(learnt, importance, strict=True))
-    return learnt, read_entries(validation, form, Share(progress, middle, 1.0))
+        samples = tuple(replace(sample, importance=value) for sample, value in zip(samples, importance, strict=True))
+    return samples, read_entries(validation, form, Share(progress, middle, 1.0))
 
 
 def read_unseen(divided: Sequence[Divided], form: InputForm) -> Samples:
-    """Read up to `SHOWN_UNSEEN` images that indexes put into other parts than those for training and validation.
+    """Read up to `SHOWN_UNSEEN` images that indexes assign to neither training nor validation.
 
     Raises
     ------
@@ -134,14 +100,14 @@ def read_unseen(divided: Sequence[Divided], form: InputForm) -> Samples:
 
 
 def read_entries(entries: Sequence[Entry], form: InputForm, progress: Progress) -> Samples:
-    """Read images that were found.
+    """Read listed images.
 
     Parameters
     ----------
     entries : sequence of Entry
     form : InputForm
     progress : Progress
-        Hears of every image; a notice tells of masks without ids, another of masks that share pixels.
+        Receives an event per image, one notice for all masks without ids, and one for all masks that share pixels.
 
     Raises
     ------
@@ -172,18 +138,18 @@ def read_entries(entries: Sequence[Entry], form: InputForm, progress: Progress) 
     if without_ids:
         progress.report(
             Notice(
-                f"{_files(without_ids)} hold a mask of all nuclei, and no number for each. Connected pieces were "
-                "taken as nuclei, so nuclei that touch count as one, and the model will not learn to separate them."
+                f"{_files(without_ids)} hold a mask of all nuclei instead of a number for each. Connected pieces were "
+                "taken as nuclei, so touching nuclei count as one and the model will not learn to separate them."
             )
         )
     if sharing:
-        progress.report(Notice(f"Masks of {_files(sharing)} share a few pixels; these went to the smaller nucleus."))
+        progress.report(Notice(f"Masks of {_files(sharing)} share a few pixels, which went to the smaller nucleus."))
     progress.report(Advanced(1.0, f"{len(entries)} images read"))
     return tuple(samples)
 
 
 def _notices(divided: Sequence[Divided]) -> Iterator[Notice]:
-    """Tell of several sets what each adds, and of those that a choice did not apply to."""
+    """Warn of sets that a condition did not apply to and, if there are several sets, say what each contributes."""
     for one in divided:
         for column in one.unfiltered:
             text = f"{one.dataset.name} has no column '{column}', so all of its images are used."
@@ -193,8 +159,8 @@ def _notices(divided: Sequence[Divided]) -> Iterator[Notice]:
     drawn = [one.importance * one.variety for one in divided]
     for one, often in zip(divided, drawn, strict=True):
         yield Notice(
-            f"{one.dataset.name}: {_images(one.training)} to learn from ({often / sum(drawn):.0%} of the crops), "
-            f"{len(one.validation)} to judge with."
+            f"{one.dataset.name}: {_images(one.training)} for training ({often / sum(drawn):.0%} of the crops), "
+            f"{len(one.validation)} for validation."
         )
 
 
@@ -203,5 +169,5 @@ def _images(entries: Sequence[Entry]) -> str:
 
 
 def _files(paths: Sequence[Path]) -> str:
-    """How many files, and the first of them."""
+    """Count files and name the first of them."""
     return f"{len(paths)} files ({paths[0]} ...)" if len(paths) > 1 else str(paths[0])

@@ -1,4 +1,4 @@
-"""Divides data sets into images to learn from, to judge with, and others; several sets make one training."""
+"""Divide one or several data sets into images for training, for validation, and others."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from napari_unet_nuclei.core.train.layouts import (
 )
 
 TRAIN, VALIDATION = "train", "val"
-"""What an index calls its parts."""
+"""Names of the parts in an index."""
 
 VALIDATION_SHARE = 0.15
-"""Share of the images that are kept for validation where the data set does not say which."""
+"""Share of the images set aside for validation if the data set does not say which."""
 
 
 class Grouped(Protocol):
-    """Anything that belongs to a group of images that look alike."""
+    """Anything that belongs to a group of similar images, such as tiles of one microscope field."""
 
     @property
     def group(self) -> str:
@@ -47,11 +47,11 @@ class DataSet:
     Attributes
     ----------
     path : Path
-        A CSV file, or a folder in one of the layouts that `core.train.layouts` describes.
+        A CSV index, or a folder in one of the layouts of `core.train.layouts`.
     weight : float
-        How many times more often than by default its images are drawn, above 0. Without effect on a single set.
+        Factor on how often its images are drawn, above 0. Has no effect on a single set.
     name : str
-        As in figures and credits; that of the folder where empty (see `named`).
+        Used in figures and credits; the name of the folder if empty (see `named`).
     """
 
     path: Path
@@ -61,16 +61,16 @@ class DataSet:
 
 @dataclass(frozen=True)
 class Divided:
-    """The images of a data set by what they are for, not read yet.
+    """The images of a data set by purpose, not read yet.
 
     Attributes
     ----------
     dataset : DataSet
         With its name.
     training, validation, unseen : tuple of Entry
-        To learn from, to judge with, and what an index puts into other parts than these.
+        ``unseen`` are images that the index assigns to other parts.
     unfiltered : tuple of str
-        Columns by which images of other sets were chosen, and which this one does not have.
+        Columns that conditions name and that this data set lacks.
     """
 
     dataset: DataSet
@@ -81,37 +81,37 @@ class Divided:
 
     @property
     def variety(self) -> float:
-        """How many independent images there are to learn from: a group of n images counts √n."""
+        """Effective number of training images: a group of n similar images counts √n."""
         return sum(math.sqrt(count) for count in Counter(entry.group for entry in self.training).values())
 
     @property
     def importance(self) -> float:
-        """How many times more often each of its images is drawn, relative to other sets.
+        """How often each of its images is drawn, relative to those of other sets.
 
         Notes
         -----
-        By default a set is drawn √variety times as often as a set of one image: the rule for the images of a group,
-        one level up. In proportion to the number of images 500 small images would all but hide 30 from another
-        microscope; were all sets drawn alike, each of those 30 would come up seventeen times as often as one of the
-        500, and would be learnt by heart. The square root is midway between the two on a logarithmic scale.
+        A set is drawn in proportion to √variety, which is the rule for the images of a group applied one level up.
+        Drawn in proportion to their number, 500 small images would all but hide 30 from another microscope; with all
+        sets drawn equally often, each of those 30 would come up seventeen times as often as one of the 500 and be
+        memorised. The square root is midway on a logarithmic scale. Reasoned, not measured.
         """
         return self.dataset.weight / math.sqrt(self.variety) if self.training else 0.0
 
 
 def named(datasets: Sequence[DataSet]) -> tuple[DataSet, ...]:
-    """Give every data set a name of its own.
+    """Give every data set a unique name.
 
-    That is the name of its folder, with the names of the folders above, or of the index, as far as it takes to tell
-    it from the others: ``lab/nuclei`` and ``clinic/nuclei``.
+    The name is that of the folder, extended by parent folders, or by the index, only as far as needed to tell it from
+    the others: ``lab/nuclei`` and ``clinic/nuclei``.
 
     Raises
     ------
     DatasetError
-        If a data set, or a name, is given twice.
+        If a data set or a name occurs twice.
     """
     names = [(dataset.name,) if dataset.name else _possible_names(dataset.path) for dataset in datasets]
     length = [0] * len(names)
-    while True:
+    while True:  # lengthen only names that collide; others stay as short as they are
         current = [options[step] for options, step in zip(names, length, strict=True)]
         shared = [number for number, name in enumerate(current) if current.count(name) > 1]
         if not shared:
@@ -129,7 +129,7 @@ def weighted(datasets: Sequence[DataSet], weights: Sequence[str]) -> tuple[DataS
     Raises
     ------
     SettingsError
-        If a text is no name with a number, a name is none of a data set or comes twice, or a weight is not above 0.
+        If a text is malformed, a name is unknown or repeated, or a weight is not above 0.
     """
     chosen: dict[str, float] = {}
     for text in weights:
@@ -158,31 +158,31 @@ def divide(
     share: float = VALIDATION_SHARE,
     seed: int = 0,
 ) -> tuple[Divided, ...]:
-    """List the images of data sets by what they are for.
+    """List the images of data sets by purpose.
 
-    Every set is divided by itself: as its index says, else at random, whole groups at a time. Among several, one may
-    be there to learn from only, or to judge with only. Images and groups of several sets carry the set's name, so that
-    those of two sets are never taken for the same.
+    Every set is divided on its own: as its index says, or else at random, by whole groups. One of several sets may
+    contribute to training only, or to validation only. With several sets, images and groups are prefixed with the name
+    of their set, so that equal names in two sets are never taken for the same image or group.
 
     Parameters
     ----------
     datasets : sequence of DataSet
         At least one.
     where : sequence of Condition
-        What columns of an index must be; holds for the sets that have the column. `Divided.unfiltered` names those
-        that do not have it, whose images are all kept.
+        Conditions on columns of an index. Sets without the column keep all images; `Divided.unfiltered` lists the
+        columns they lack.
     share : float
-        Share of the images to judge with, where a data set does not say which (see `split_by_group`).
+        Share of the images for validation if a data set does not say which (see `split_by_group`).
     seed : int
-        Decides which.
+        Seed of that draw.
 
     Raises
     ------
     DatasetError
-        If a file is missing, no data set has a column that a condition names, an index has images of one group in both
-        parts, or a data set is given twice.
+        If a file is missing, a condition names a column that no data set has, an index has images of one group in both
+        parts, or a data set occurs twice.
     NoSamplesError
-        If there is nothing to learn from or nothing to judge with, or a data set adds nothing.
+        If the training or the validation part is empty, or a data set contributes nothing.
     """
     datasets = named(datasets)
     several = len(datasets) > 1
@@ -205,16 +205,16 @@ def divide(
 def split_by_group(
     samples: Sequence[GroupedType], share: float = VALIDATION_SHARE, seed: int = 0
 ) -> tuple[tuple[GroupedType, ...], tuple[GroupedType, ...]]:
-    """Divide samples into two parts so that no group is in both.
+    """Split samples in two so that no group is in both parts.
 
     Parameters
     ----------
     samples : sequence
-        With a ``group`` each.
+        Each with a ``group``.
     share : float
-        Share of the samples in the second part, 0 to 1; met as closely as whole groups allow, one group at least.
+        Share of the samples in the second part, 0 to 1, met as closely as whole groups allow; at least one group.
     seed : int
-        Decides which groups.
+        Seed of the draw of groups.
 
     Returns
     -------
@@ -237,12 +237,13 @@ def split_by_group(
     sizes = Counter(sample.group for sample in samples)
     if len(sizes) < 2:
         raise NoSamplesError(
-            "All images belong to one group, or there is only one: nothing would be left to judge the model with. "
-            "Add images of another field."
+            "All images belong to one group, or there is only one image, so none would be left for validation. Add "
+            "images of another field."
         )
     groups = sorted(sizes)
     np.random.default_rng(seed).shuffle(groups)
     target, chosen, taken = share * len(samples), set[str](), 0
+    # Greedy: take a group only if it brings the number of samples closer to the target.
     for group in groups:
         if abs(taken + sizes[group] - target) < abs(taken - target) and len(chosen) < len(groups) - 1:
             chosen.add(group)
@@ -255,19 +256,20 @@ def split_by_group(
 
 
 def none_left(dataset: Path | str, split: str) -> NoSamplesError:
-    """Say that no image of a part is left."""
-    return NoSamplesError(f"{dataset} has no image of split '{split}' that fits the choice.")
+    """Build the error for a part without images."""
+    return NoSamplesError(f"{dataset} has no image of split '{split}' that meets the conditions.")
 
 
 def _divide(dataset: DataSet, where: Sequence[Condition], share: float, seed: int, several: bool) -> Divided:
-    """Divide one set; of several, its images and groups get the name of the set in front."""
+    """Divide one set; if there are several, prefix images and groups with its name."""
     entries = [replace(entry, dataset=dataset.name) for entry in list_entries(dataset.path, where)]
     if any(entry.split for entry in entries):
         training, validation = (tuple(e for e in entries if e.split == part) for part in (TRAIN, VALIDATION))
         unseen = tuple(entry for entry in entries if entry.split not in ("", TRAIN, VALIDATION))
         if several and not (training or validation):
             raise NoSamplesError(
-                f"{dataset.path} has no image of split '{TRAIN}' or '{VALIDATION}' that fits the choice: leave it out."
+                f"{dataset.path} has no image of split '{TRAIN}' or '{VALIDATION}' that meets the conditions. Leave "
+                "the data set out."
             )
         _check_groups(dataset.path, training, validation)
     else:
@@ -286,7 +288,7 @@ def _with_name(entries: Sequence[Entry], name: str) -> tuple[Entry, ...]:
 
 
 def _check_columns(where: Sequence[Condition], datasets: Sequence[DataSet], columns: Sequence[Sequence[str]]) -> None:
-    """Refuse a column that no data set has: a slip of the pen must not choose everything."""
+    """Raise for a column that no data set has: a typing error must not select every image."""
     for one in where:
         if not any(one.column in known for known in columns):
             held = "; ".join(
@@ -297,20 +299,20 @@ def _check_columns(where: Sequence[Condition], datasets: Sequence[DataSet], colu
 
 
 def _check_groups(dataset: Path, training: Sequence[Entry], validation: Sequence[Entry]) -> None:
-    """Refuse a split that would judge the model by what it has seen."""
+    """Raise if validation images share a group with training images."""
     learned = {entry.group: entry.name for entry in training}
     for entry in validation:
         if entry.group in learned:
             raise DatasetError(
-                f"{dataset} has images of group '{entry.group}' in both parts: {learned[entry.group]} to learn from, "
-                f"{entry.name} to judge with. Put the whole group into one of them."
+                f"{dataset} has images of group '{entry.group}' in both parts: {learned[entry.group]} in training, "
+                f"{entry.name} in validation. Put the whole group into one of them."
             )
 
 
 def _possible_names(path: Path) -> tuple[str, ...]:
-    """Names that a data set may have, from the shortest to one that no other folder, or index, can have."""
+    """List candidate names of a data set, from the shortest to one that is unique on this computer."""
     folder = data_folder(path)
-    # Two indexes of one folder differ by their own names only.
+    # Two indexes in one folder differ only in their own names.
     tail = (path.stem,) if is_index(path) and path.name != INDEX else ()
     longer = ("/".join((*folder.parts[-count:], *tail)) for count in range(1, len(folder.parts) + 1))
     return tuple(dict.fromkeys((folder.name, *longer)))

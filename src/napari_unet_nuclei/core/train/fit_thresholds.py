@@ -1,4 +1,4 @@
-"""Choose the decoding thresholds of a trained model on validation images."""
+"""Fit the decoding thresholds of a trained model to validation images."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby, product
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,41 +17,43 @@ from napari_unet_nuclei.core.labels.score import Evidence, median_area, scores_o
 from napari_unet_nuclei.core.model.card import ModelCard, Thresholds
 from napari_unet_nuclei.core.progress import Advanced, Progress
 from napari_unet_nuclei.core.segment.predict import Prediction, thresholds_at
+from napari_unet_nuclei.core.train.breakdown import mean_of_datasets
 from napari_unet_nuclei.core.train.samples import Sample
-from napari_unet_nuclei.core.train.validate import SCORED, judged, score
+from napari_unet_nuclei.core.train.validate import SCORED, in_reviewed, score
 
 FOREGROUNDS = (0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 SPLITS = (0.2, 0.3, 0.4, 0.5)
 SCORES = (0.0, 0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75)
 CERTAINTIES = (0.0, 0.5, 0.6, 0.7, 0.75, 0.8, 0.82, 0.84, 0.86, 0.87, 0.88, 0.89, 0.9)
-"""Scores of models without coefficients, which are mean probabilities of the foreground."""
+"""Score thresholds of models without coefficients, whose score is the mean foreground probability."""
 
 MIN_SIZES = (4.0, 8.0, 12.0, 16.0, 20.0)
-"""Values that are tried, all with all; min_size in px² at the model's own scale. They leave a user's sliders room on
-both sides, and do not drop nuclei of a fifth of the usual diameter to please one data set."""
+"""Smallest areas in px² at the model's scale. All combinations of these grids are tried. The grids leave the sliders of
+users room on both sides, and MIN_SIZES drops no nuclei of a fifth of the usual diameter to please one data set."""
 
 DECODINGS = tuple(product(FOREGROUNDS, SPLITS))
-"""Pairs of foreground threshold and depth of a notch."""
+"""Pairs of foreground threshold and notch depth."""
 
 THREADS = 2
+"""Images decoded at once."""
 
 _IOUS = np.array(IOU_THRESHOLDS)
 
 
 @dataclass(frozen=True)
-class Judged:
-    """One image decoded without leaving anything out, and compared with the truth.
+class DecodedImage:
+    """One image decoded without dropping any nucleus, and compared with the truth.
 
     Attributes
     ----------
     overlaps : Overlaps
-        Of true and predicted nuclei.
+        Between true and predicted nuclei in the reviewed region.
     evidence : Evidence
         Of all predicted nuclei of the image.
     present : ndarray, shape (predicted,), int
-        Places in the evidence of the predicted nuclei that are judged.
+        Positions in ``evidence`` of the nuclei in the reviewed region.
     shape : tuple of int
-        Of the image.
+        Shape of the image.
     scale : float
         Model pixels per image pixel.
     """
@@ -64,23 +66,19 @@ class Judged:
 
     @property
     def right(self) -> NDArray[np.bool_]:
-        """Which of the judged nuclei have an IoU above one half with a true one."""
+        """True for predicted nuclei that match a true one at IoU 0.5."""
         right = np.zeros(len(self.present), bool)
         right[self.overlaps.predicted_index[self.overlaps.ious > IOU_THRESHOLDS[0]]] = True
         return right
 
     def scores(self, card: ModelCard) -> NDArray[np.float64]:
-        """Scores of the judged nuclei, with the smallest size and the coefficients of a card."""
+        """Score the predicted nuclei with the smallest size and the coefficients of a card."""
         thresholds = thresholds_at(card, self.scale)
         usual = median_area(self.evidence.areas, thresholds.min_size)
         return scores_of(self.evidence, self.shape, thresholds.scale, usual, thresholds.scoring)[self.present]
 
-    def counts(self, card: ModelCard) -> MatchCounts:
-        """Count matches of the nuclei that a card leaves; the same as decoding with it, but for holes."""
-        return self.counts_of(self.scores(card), card)
-
-    def counts_of(self, scores: NDArray[np.float64], card: ModelCard) -> MatchCounts:
-        """Count as `counts` does, given the scores that it would compute."""
+    def counts(self, scores: NDArray[np.float64], card: ModelCard) -> MatchCounts:
+        """Count matches after dropping nuclei as a card says; equals decoding with it, except for filled holes."""
         least = thresholds_at(card, self.scale).min_size
         kept = (scores >= card.thresholds.score) & (self.evidence.areas[self.present] >= least)
         ious = self.overlaps.ious[kept[self.overlaps.predicted_index]]
@@ -88,13 +86,13 @@ class Judged:
         return MatchCounts(found, np.count_nonzero(kept) - found, len(self.overlaps.true_areas) - found)
 
 
-def judge_candidates(sample: Sample, prediction: Prediction, decoder: PlaneDecoder, thresholds: Thresholds) -> Judged:
-    """Decode one image without leaving anything out, and compare it with the truth."""
+def decode_all(sample: Sample, prediction: Prediction, decoder: PlaneDecoder, thresholds: Thresholds) -> DecodedImage:
+    """Decode one image without dropping any nucleus, and compare it with the truth."""
     candidates = decoder.all_nuclei(thresholds.foreground, thresholds.split)
-    truth, labels = judged(sample, candidates.labels)
+    truth, labels = in_reviewed(sample, candidates.labels)
     present = np.unique(labels[labels > 0]).astype(np.int64) - 1
     shape = prediction.maps.shape[1:]
-    return Judged(find_overlaps(truth, labels), candidates.evidence, present, shape, prediction.scale)
+    return DecodedImage(find_overlaps(truth, labels), candidates.evidence, present, shape, prediction.scale)
 
 
 def fit_thresholds(
@@ -104,28 +102,28 @@ def fit_thresholds(
     progress: Progress,
     decodings: Sequence[tuple[float, float]] = DECODINGS,
 ) -> Thresholds:
-    """Find the thresholds with the best score, among all combinations of the values that are tried.
+    """Find the thresholds with the best score by grid search.
 
     Parameters
     ----------
     samples : sequence of Sample
-        Validation images. Each data set weighs alike, however many images it has.
+        Validation images; each data set counts equally, however many images it has.
     predictions : sequence of Prediction
-        Network output for each of them; the network is not run again.
+        Network output for each sample; the network is not run again.
     card : ModelCard
-        Its thresholds are tried as well, and its coefficients score the nuclei.
+        Its thresholds are tried too, and its coefficients score the nuclei.
     progress : Progress
     decodings : sequence of (float, float)
-        Foreground thresholds and depths of a notch to try.
+        Foreground thresholds and notch depths to try.
 
     Returns
     -------
     Thresholds
-        Never worse on these samples than those of the card, but for what holes in nuclei make of it.
+        At least as good on these samples as those of the card, up to the effect of filled holes.
     """
     start = card.thresholds
     best, best_score = start, -np.inf
-    # Those of one foreground threshold follow each other, so that its basins are found once.
+    # Sorted, so that the decoder finds the basins only once for each foreground threshold.
     tried = sorted({(start.foreground, start.split), *decodings})
     sizes = sorted({start.min_size, *MIN_SIZES})
     scores_tried = sorted({start.score, *(CERTAINTIES if card.score is None else SCORES)})
@@ -134,27 +132,25 @@ def fit_thresholds(
         progress.report(Advanced(number / len(tried), "fitting the thresholds"))
         candidate = Thresholds(foreground=foreground, split=split, min_size=0.0)
         with ThreadPoolExecutor(THREADS) as pool:
-            judge = partial(judge_candidates, thresholds=candidate)
-            images = list(pool.map(judge, samples, predictions, decoders))
+            images = list(pool.map(partial(decode_all, thresholds=candidate), samples, predictions, decoders))
         for minimum in sizes:
             with_size = card.model_copy(update={"thresholds": candidate.model_copy(update={"min_size": minimum})})
             scores = [image.scores(with_size) for image in images]
             for least in scores_tried:
                 thresholds = candidate.model_copy(update={"score": least, "min_size": minimum})
                 with_all = card.model_copy(update={"thresholds": thresholds})
-                counts = [image.counts_of(one, with_all) for image, one in zip(images, scores, strict=True)]
-                reached = mean_over_sets(samples, counts)
+                counts = [image.counts(one, with_all) for image, one in zip(images, scores, strict=True)]
+                reached = mean_score(samples, counts)
                 if reached > best_score:
                     best, best_score = thresholds, reached
     return best
 
 
-def mean_over_sets(samples: Sequence[Sample], counts: Sequence[MatchCounts]) -> float:
-    """Mean over data sets of their score, so that none decides by its number of images."""
-    by_set = sorted(zip((sample.dataset for sample in samples), counts, strict=True), key=lambda pair: pair[0])
-    return float(np.mean([_score([one for _, one in part]) for _, part in groupby(by_set, lambda pair: pair[0])]))
+def mean_score(samples: Sequence[Sample], counts: Sequence[MatchCounts]) -> float:
+    """Average the score over data sets, so that none decides by its number of images."""
+    return mean_of_datasets(samples, lambda part: _score([counts[number] for number in part]))
 
 
 def _score(counts: Sequence[MatchCounts]) -> float:
-    """Mean of the per-image score and the pooled one: neither small nor crowded images decide alone."""
+    """Average the per-image score and the pooled one, so that neither sparse nor crowded images decide alone."""
     return (score(counts) + float(pooled(counts).average_precision[: len(SCORED)].mean())) / 2

@@ -1,11 +1,11 @@
-"""Finds the images and labels of a data set on disk, in whichever of the usual layouts it is.
+"""Find the images and labels of a data set on disk, in any of three layouts.
 
-- An index: a CSV file with a column ``image``, and ``images/`` and ``labels/`` beside it. Columns ``split`` (train or
-  val) and ``field`` or ``group`` (images that look alike) are used where they are, ``dataset`` and ``licence`` credit
-  where an image comes from; any column can choose rows.
+- An index: a CSV file with a column ``image``, beside ``images/`` and ``labels/``. Optional columns are ``split``
+  (train or val), ``field`` or ``group`` (similar images), and ``dataset`` and ``licence`` (credits); rows can be
+  selected by any column.
 - Two folders ``images/`` and ``labels/`` (or ``masks/``) with files of matching names.
-- The layout of the 2018 Data Science Bowl: a folder for each image, with ``images/`` for the image itself and
-  ``masks/`` with one mask for each nucleus.
+- The layout of the 2018 Data Science Bowl: a folder per image, with the image in ``images/`` and one mask per nucleus
+  in ``masks/``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ IMAGES, LABELS, MASKS = "images", "labels", "masks"
 """Names of the folders."""
 
 INDEX = "index.csv"
-"""What an index is called where only its folder is given."""
+"""Name of the index that is looked for in a folder."""
 
 GROUP_COLUMNS = ("field", "group")
 
@@ -33,13 +33,13 @@ Row = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Condition:
-    """What a column of an index must be, or must not be.
+    """Condition on a column of an index.
 
     Attributes
     ----------
     column, value : str
     equal : bool
-        False where rows with another value are wanted.
+        False to select rows with any other value.
     """
 
     column: str
@@ -53,7 +53,7 @@ class Condition:
         Raises
         ------
         SettingsError
-            If the text is neither.
+            If the text has neither form.
 
         Examples
         --------
@@ -66,7 +66,7 @@ class Condition:
         return Condition(column.removesuffix("!"), value, not column.endswith("!"))
 
     def holds(self, row: Row) -> bool:
-        """Tell whether a row is wanted."""
+        """Tell whether a row meets the condition."""
         return (row[self.column] == self.value) == self.equal
 
 
@@ -77,21 +77,21 @@ class Entry:
     Attributes
     ----------
     name : str
-        For messages and reports.
+        Used in messages and reports.
     image : Path
     labels : tuple of Path
-        One label image, or one mask for each nucleus.
+        One label image, or one mask per nucleus.
     one_mask_per_nucleus : bool
     group : str
-        Images of one group are never split between training and validation; the name where nothing is known.
+        Images of one group are never split between training and validation; the image's name if unknown.
     split : str
-        Part of the data set that it belongs to; empty where nothing is known.
+        Part of the data set; empty if unknown.
     dataset : str
-        Name of the data set: that of its folder.
+        Name of the data set, that of its folder.
     source, licence : str
-        Where the image was published and on which terms, as an index says; empty where it does not.
+        Publication and terms of use as stated in the index; empty if not stated.
     modality : str
-        Kind of image in the words of an index; empty where it has none.
+        Kind of image as stated in the index; empty if not stated.
     """
 
     name: str
@@ -107,43 +107,43 @@ class Entry:
 
 
 def list_entries(dataset: Path, where: Sequence[Condition] = ()) -> tuple[Entry, ...]:
-    """Find the labelled images of a data set.
+    """List the labelled images of a data set.
 
     Parameters
     ----------
     dataset : Path
-        A CSV file, or a folder in one of the layouts that this module describes.
+        A CSV index, or a folder in one of the layouts of this module.
     where : sequence of Condition
-        What columns of the index must be.
+        Conditions on columns of the index.
 
     Raises
     ------
     DatasetError
-        If something is missing; the message names it.
+        If a file, folder or column is missing; the message names it.
     NoSamplesError
-        If no image fits the choice.
+        If no image meets the conditions.
     """
     name = folder_name(dataset)
     return tuple(replace(entry, dataset=name) for entry in _find_entries(dataset, where))
 
 
 def folder_name(dataset: Path) -> str:
-    """Return the name of a data set: that of its folder, or of the folder its index lies in."""
+    """Return the name of a data set: that of its folder, or of the folder of its index."""
     return data_folder(dataset).name
 
 
 def data_folder(dataset: Path) -> Path:
-    """Return the folder of a data set, which may be given as its index."""
+    """Return the folder of a data set, which may be given by its index."""
     return (dataset.parent if is_index(dataset) else dataset).resolve()
 
 
 def is_index(dataset: Path) -> bool:
-    """Tell whether a data set is given as a CSV file."""
+    """Tell whether a data set is given by a CSV index."""
     return dataset.suffix.lower() == ".csv"
 
 
 def index_columns(dataset: Path) -> tuple[str, ...]:
-    """Return the columns of a data set's index; none where there is no index, or no row in it.
+    """Return the columns of a data set's index; none if there is no index or it has no rows.
 
     Raises
     ------
@@ -155,7 +155,7 @@ def index_columns(dataset: Path) -> tuple[str, ...]:
 
 
 def _index_of(dataset: Path) -> Path:
-    """Return the index in a folder; the data set itself where there is none."""
+    """Return the index in a folder, or the path itself if there is none."""
     return dataset / INDEX if (dataset / INDEX).is_file() else dataset
 
 
@@ -165,10 +165,10 @@ def _find_entries(dataset: Path, where: Sequence[Condition]) -> tuple[Entry, ...
         return index_entries(index, _chooser(index, where))
     if where:
         raise DatasetError(
-            f"{dataset} has no {INDEX}, so images cannot be chosen by {', '.join(one.column for one in where)}."
+            f"{dataset} has no {INDEX}, so images cannot be selected by {', '.join(one.column for one in where)}."
         )
     if not dataset.is_dir():
-        raise DatasetError(f"{dataset} is no folder and no CSV file: check the name.")
+        raise DatasetError(f"{dataset} is neither a folder nor a CSV file. Check the name.")
     for kind in (LABELS, MASKS):
         if (dataset / IMAGES).is_dir() and (dataset / kind).is_dir():
             return folder_entries(dataset / IMAGES, dataset / kind)
@@ -181,20 +181,20 @@ def index_entries(index: Path, keep: Callable[[Row], bool] = lambda row: True) -
     Parameters
     ----------
     index : Path
-        CSV with a column ``image``: names of files in ``images/`` and ``labels/`` beside it, any ending.
+        CSV with a column ``image``: names of files in ``images/`` and ``labels/`` beside it, with any extension.
     keep : callable, optional
-        Chooses rows.
+        Selects rows.
 
     Raises
     ------
     DatasetError
         If the index cannot be read or a file is missing.
     NoSamplesError
-        If no row is chosen.
+        If no row is selected.
     """
     rows = [row for row in _rows(index) if keep(row)]
     if not rows:
-        raise NoSamplesError(f"The index {index} has no image that fits the choice.")
+        raise NoSamplesError(f"The index {index} has no image that meets the conditions.")
     folders = [index.parent / IMAGES, index.parent / LABELS]
     with _naming_the_dataset():
         images, labels = image_files(folders[0]), label_files(folders[1])
@@ -202,7 +202,7 @@ def index_entries(index: Path, keep: Callable[[Row], bool] = lambda row: True) -
     for folder, found in zip(folders, (images, labels), strict=True):
         missing = [folder / f"{name}.png" for name in names if name not in found]
         if missing:
-            raise DatasetError(f"{index} lists files that are missing, with any ending: {name_some(missing)}.")
+            raise DatasetError(f"{index} lists files that are missing, whatever their extension: {name_some(missing)}.")
     return tuple(
         Entry(
             name,
@@ -225,7 +225,7 @@ def folder_entries(images: Path, labels: Path) -> tuple[Entry, ...]:
     Raises
     ------
     DatasetError
-        If a folder is empty or a file has no partner.
+        If a folder is empty or a file lacks a partner.
     """
     with _naming_the_dataset():
         image_of, labels_of = image_files(images), label_files(labels)
@@ -242,13 +242,13 @@ def bowl_entries(dataset: Path) -> tuple[Entry, ...]:
     Raises
     ------
     DatasetError
-        If no folder is as it should be, or one has an image without masks.
+        If no folder has that layout, or an image has no masks.
     """
     folders = [folder for folder in sorted(dataset.iterdir()) if (folder / IMAGES).is_dir()]
     if not folders:
         raise DatasetError(
-            f"{dataset} is no data set: it needs {INDEX}, or folders {IMAGES}/ and {LABELS}/, "
-            f"or for each image a folder with {IMAGES}/ and {MASKS}/."
+            f"{dataset} is not a data set: it needs {INDEX}, or folders {IMAGES}/ and {LABELS}/, or a folder per image "
+            f"with {IMAGES}/ and {MASKS}/."
         )
     return tuple(_bowl_entry(folder) for folder in folders)
 
@@ -257,18 +257,18 @@ def _bowl_entry(folder: Path) -> Entry:
     with _naming_the_dataset():
         images = image_paths([folder / IMAGES])
     if len(images) > 1:
-        raise DatasetError(f"{folder / IMAGES} must hold one image, and holds {name_some(images)}.")
+        raise DatasetError(f"{folder / IMAGES} must hold one image but holds {name_some(images)}.")
     try:
         masks = image_paths([folder / MASKS])
     except ImageFileError as error:
         raise DatasetError(
-            f"{images[0]} has no mask in {folder / MASKS}. Where it shows no nuclei, put one black mask there."
+            f"{images[0]} has no mask in {folder / MASKS}. If it shows no nuclei, put one black mask there."
         ) from error
     return Entry(folder.name, images[0], tuple(masks), True, folder.name)
 
 
 def _chooser(index: Path, where: Sequence[Condition]) -> Callable[[Row], bool]:
-    """Choose rows by the values of columns that the index must have."""
+    """Return a selector of rows; raise if the index lacks a column."""
     if where:
         columns = next(iter(_rows(index)), {}).keys()
         unknown = [one.column for one in where if one.column not in columns]
@@ -289,14 +289,14 @@ def _rows(index: Path) -> list[Row]:
 
 
 def _name(row: Row) -> str:
-    """Name of the image without an ending, which an index may give or leave out."""
+    """Return the name of the image without its extension, which the index may include or omit."""
     given = Path(row["image"] or "")
     known = given.suffix.lower() in IMAGE_SUFFIXES
     return (given.parent / plain_stem(given)).as_posix() if known else given.as_posix()
 
 
 def _cell(row: Row, column: str) -> str:
-    """Return the text of a cell; empty where the index has no such column."""
+    """Return the text of a cell; empty if the index lacks the column."""
     return (row.get(column) or "").strip()
 
 
@@ -306,7 +306,7 @@ def _group(row: Row) -> str:
 
 @contextmanager
 def _naming_the_dataset() -> Iterator[None]:
-    """Say that a file that is missing or cannot be read makes the data set unusable."""
+    """Re-raise errors of missing or unreadable files as errors of the data set."""
     try:
         yield
     except ImageFileError as error:

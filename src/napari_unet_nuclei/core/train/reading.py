@@ -1,4 +1,4 @@
-"""Reads one labelled image so that a network sees it in training as it will when it segments."""
+"""Read one labelled image exactly as the engine will read it when segmenting."""
 
 from __future__ import annotations
 
@@ -25,36 +25,35 @@ from napari_unet_nuclei.core.types import Image, Labels, Mask, Region
 
 SEAM_PIXELS = 4
 SEAM_SHARE = 0.05
-"""Two masks may share this many pixels, or this share of the smaller nucleus: a seam that both outlines cover. The
-smaller nucleus gets it. Masks that share more are wrong."""
-
+"""Two masks may overlap by this many pixels, or by this share of the smaller nucleus: a seam covered by both outlines,
+which the smaller nucleus gets. A larger overlap is an error in the masks."""
 
 FITTING = 0.4
-"""Standard deviations by which nuclei are at least brighter than what lies round them where labels fit an image. Of
-188 crops of four data sets the least was 0.69; with labels moved by half an image, the median was 0 to 0.2."""
+"""Least contrast between nuclei and their surroundings, in standard deviations, for labels to match an image. The
+smallest of 188 crops of four data sets (those of `finetune.rehearsal`) was 0.69; with labels shifted by half an image
+the median was 0 to 0.2."""
 
 FIT_NEITHER = (
-    "its labelled nuclei are no brighter than what lies round them, whichever way the image is read: labels and image "
+    "its labelled nuclei are no brighter than their surroundings, whichever way the image is read: labels and image "
     "may not belong together"
 )
 
 
 @dataclass(frozen=True)
 class InputForm:
-    """How images are read for a network, and what the labels say.
+    """How to read images and labels for a network.
 
     Attributes
     ----------
     inputs : NetworkInputs
-        What the network takes in.
     channel : int or str, optional
-        The channel with the nuclei, by number or name, where images have several; found by its name where not given.
+        Channel with the nuclei of images that have several, by number or name; found by name by default.
     percentiles : tuple of float
-        Intensities that become 0 and 1.
+        Intensities mapped to 0 and 1.
     classes : ClassCoding, optional
-        How the labels tell the class of every pixel; where not given, they tell nuclei apart.
+        How labels encode the class of every pixel; by default, labels are ids of nuclei.
     kind : {"auto", "fluorescence", "brightfield"}
-        Kind of all images; told by each image's labels unless said. Images for classes are read as they are.
+        Kind of all images; by default, that which the labels of each image support. Ignored for classes.
     """
 
     inputs: NetworkInputs = field(default_factory=NetworkInputs)
@@ -65,29 +64,29 @@ class InputForm:
 
     @staticmethod
     def of_model(card: ModelCard, channel: int | str | None = None) -> InputForm:
-        """Return what the model of this card takes."""
+        """Return the form that the model of a card reads."""
         return InputForm(card.network_inputs, channel, card.percentiles)
 
     @property
     def channels(self) -> int:
-        """Input channels of the network."""
+        """Number of input channels of the network."""
         return len(self.inputs.names) or self.inputs.channels
 
 
 @dataclass(frozen=True)
 class LabelsRead:
-    """Labels of one image, and what was found out while reading both.
+    """Labels of one image, and observations made while reading them.
 
     Attributes
     ----------
     labels : ndarray, shape (Y, X), int32
-        0 background, nuclei 1..n without holes; or class ids, 0 where there is none.
+        0 background, nuclei 1..n without holes; or class ids, 0 for pixels without a class.
     from_mask : bool
-        The file held no ids: connected pieces were taken as nuclei.
+        True if the file held no ids and connected pieces were taken as nuclei.
     shared_pixels : int
-        Pixels that lay in two masks.
+        Pixels covered by two masks.
     reviewed : ndarray of bool, shape (Y, X), or None
-        Where pixels have a class; None means everywhere.
+        Pixels that have a class; None means all.
     """
 
     labels: Labels
@@ -98,17 +97,17 @@ class LabelsRead:
 
 @dataclass(frozen=True)
 class ImageRead:
-    """One image as a network learns from it.
+    """One image as the network sees it.
 
     Attributes
     ----------
     image : ndarray, shape (C, Y, X), float32
-        Normalised as when segmenting, nuclei bright; for classes as bright as it is.
+        Normalised as for segmenting, with bright nuclei; for classes, with the brightness of the file.
     kind : {"fluorescence", "brightfield"}
     picture : ndarray, shape (3, Y, X), uint8, or None
-        Red, green and blue, 255 for white, where stains were separated: training varies them.
+        RGB with 255 as white, if stains were separated; training varies them.
     doubt : str
-        Why labels and image may not belong together, or the image may be read wrongly; empty where all is well.
+        Why labels and image may not match, or the image may be misread; empty if nothing is wrong.
     """
 
     image: Image
@@ -118,7 +117,7 @@ class ImageRead:
 
     @staticmethod
     def of(reader: PlaneReader, doubt: str = "") -> ImageRead:
-        """Read all of a plane."""
+        """Read a whole plane."""
         look = reader.look
         picture = None
         if look.stained:
@@ -130,14 +129,7 @@ class ImageRead:
 
 @dataclass(frozen=True)
 class LabelledReading:
-    """How a labelled image is read.
-
-    Attributes
-    ----------
-    look : PlaneLook
-    doubt : str
-        Why that may be wrong, to go on a sentence after the image's name; empty where all is well.
-    """
+    """How to read a labelled image, and why that may be wrong (continues a sentence that names the image)."""
 
     look: PlaneLook
     doubt: str = ""
@@ -151,25 +143,25 @@ def read_by_labels(
     segmented: ImageKind | None = None,
     window: Region | None = None,
 ) -> LabelledReading:
-    """Choose how a labelled image is read, and see whether labels, picture and what was said of it agree.
+    """Choose how to read a labelled image, and check it against its labels.
 
     Parameters
     ----------
     plane : PlaneSample
         All of the plane.
     labels : ndarray, shape (Y, X), int
-        Of the window.
+        Labels of the window.
     form : InputForm
-        Its kind, where one is chosen, is obeyed.
+        A kind other than "auto" is obeyed.
     segmented : {"fluorescence", "brightfield"}, optional
-        How the image was read when it was segmented; what its picture says alone where not given.
+        Kind the image was segmented as; by default, the kinds that its intensities allow.
     window : Region, optional
-        The labelled part of the plane; all of it where not given.
+        Labelled part of the plane; all of it by default.
 
     Raises
     ------
     ImageShapeError
-        If the image has other channels than the network takes.
+        If the image does not have the channels that the network needs.
     """
     best, *_ = looks_by_labels(plane, labels, form.channel, "auto", form.inputs, window)
     if form.kind == "auto":
@@ -182,7 +174,7 @@ def read_by_labels(
     if best.contrast < FITTING:
         return LabelledReading(taken.look, FIT_NEITHER)
     if taken.contrast < FITTING:
-        return LabelledReading(taken.look, f"it is to be read as {KIND_NAMES[kind]}, but its labels say {by_labels}")
+        return LabelledReading(taken.look, f"it is set to {KIND_NAMES[kind]}, but its labels say {by_labels}")
     if form.kind != "auto":
         return LabelledReading(taken.look)
     if segmented is not None and segmented != kind:
@@ -192,17 +184,17 @@ def read_by_labels(
     looks = possible_looks(plane, form.channel, "auto", form.inputs)
     if segmented is None and kind not in {look.kind for look in looks}:
         seen = KIND_NAMES[looks[0].kind]
-        return LabelledReading(taken.look, f"its picture looks like {seen}, but its labels say {by_labels}")
+        return LabelledReading(taken.look, f"it looks like {seen}, but its labels say {by_labels}")
     return LabelledReading(taken.look)
 
 
 def read_pair(entry: Entry, form: InputForm) -> tuple[ImageRead, LabelsRead]:
-    """Read image and labels.
+    """Read an image and its labels.
 
     Raises
     ------
     DatasetError
-        If a file cannot be read, image and labels differ in size, or masks overlap; the message names the file.
+        If a file is unreadable, image and labels differ in size, or masks overlap; the message names the file.
     """
     try:
         source, index = open_image(entry.image, form)
@@ -220,27 +212,28 @@ def read_pair(entry: Entry, form: InputForm) -> tuple[ImageRead, LabelsRead]:
 
 
 def open_image(path: Path, form: InputForm) -> tuple[ImageSource, tuple[int, ...]]:
-    """Open an image, and tell the index of its only plane.
+    """Open an image, and return it with the index of its only plane.
 
     Raises
     ------
     ImageFileError
-        If it cannot be read.
+        If the file is unreadable.
     ImageShapeError
-        If it has several planes.
+        If it holds several planes.
     """
     file = read_image(path)
-    channels = 1 if form.inputs.names else form.channels  # planes of a stack are no signals of one channel
+    # A network of named signals derives them all from one picture: the planes of a stack cannot be its channels.
+    channels = 1 if form.inputs.names else form.channels
     return _single_plane(path, file.source(), channels)
 
 
 def count_channels(path: Path) -> int:
-    """Tell how many channels an image has; red, green and blue are three.
+    """Count the channels of an image; RGB counts as three.
 
     Raises
     ------
     DatasetError
-        If the file cannot be read.
+        If the file is unreadable.
     """
     try:
         file = read_image(path)
@@ -250,17 +243,17 @@ def count_channels(path: Path) -> int:
 
 
 def _single_plane(path: Path, source: ImageSource, channels: int) -> tuple[ImageSource, tuple[int, ...]]:
-    """Return the image and the index of its only plane; planes may be channels that the file does not call so."""
+    """Return the image and the index of its only plane; take unlabelled planes as channels if their number fits."""
     long = [axis for axis, length in enumerate(source.leading_shape) if length > 1]
     if long and source.channels == 1 and source.leading_shape == (channels,):
         return ImageSource(source.array, source.axes.replace(source.leading_axes, "C")), ()
     if long:
-        raise ImageShapeError(f"{path} has {source.leading_shape} planes: save every plane as an image of its own.")
+        raise ImageShapeError(f"{path} has {source.leading_shape} planes. Save every plane as a separate image.")
     return source, (0,) * len(source.leading_shape)
 
 
 def _classes(entry: Entry, shape: tuple[int, ...], coding: ClassCoding) -> LabelsRead:
-    """Read the class of every pixel; nuclei in masks of their own are one class, the rest another."""
+    """Read the class of every pixel; masks of single nuclei together make class 1, the rest is class 0."""
     if entry.one_mask_per_nucleus:
         masks = (_read_mask(path, shape, entry.image) for path in entry.labels)
         return LabelsRead(np.any(list(masks), axis=0).astype(np.int32))
@@ -275,7 +268,7 @@ def _classes(entry: Entry, shape: tuple[int, ...], coding: ClassCoding) -> Label
 
 
 def _label_image(entry: Entry, shape: tuple[int, ...]) -> LabelsRead:
-    """Read one label image, or a mask of all nuclei."""
+    """Read one label image, or one mask of all nuclei."""
     [path] = entry.labels
     ids = _read_plane(path, shape, entry.image)
     try:
@@ -283,12 +276,12 @@ def _label_image(entry: Entry, shape: tuple[int, ...]) -> LabelsRead:
     except ImageShapeError as error:
         raise ImageShapeError(f"{path}: {error}") from error
     pieces, count = label_components(labels > 0) if labels.max(initial=0) == 1 else (labels, 0)
-    # A single nucleus in one piece is as well described by a mask as by an id.
+    # For a single piece a mask says as much as an id, so it needs no warning.
     return LabelsRead(fill_holes(pieces), from_mask=count > 1)
 
 
 def _stacked_masks(entry: Entry, shape: tuple[int, ...]) -> LabelsRead:
-    """Put the masks of single nuclei into one label image, largest first."""
+    """Combine the masks of single nuclei into one label image, the largest first, so that smaller ones win seams."""
     masks = [(path, _read_mask(path, shape, entry.image)) for path in entry.labels]
     masks.sort(key=lambda one: -np.count_nonzero(one[1]))
     labels = np.zeros(shape, np.int32)
@@ -299,8 +292,8 @@ def _stacked_masks(entry: Entry, shape: tuple[int, ...]) -> LabelsRead:
         for other in np.flatnonzero(shared[1:]) + 1:
             if shared[other] > tolerated:
                 raise DatasetError(
-                    f"{path} and {masks[other - 1][0].name} overlap in {shared[other]} pixels: "
-                    "a pixel belongs to one nucleus. Correct one of the masks."
+                    f"{path} and {masks[other - 1][0].name} overlap in {shared[other]} pixels, but a pixel belongs to "
+                    "one nucleus only. Correct one of the masks."
                 )
         shared_pixels += int(shared[1:].sum())
         labels[mask] = number
@@ -308,26 +301,26 @@ def _stacked_masks(entry: Entry, shape: tuple[int, ...]) -> LabelsRead:
 
 
 def _read_mask(path: Path, shape: tuple[int, ...], image: Path) -> Mask:
-    """Read the mask of one nucleus: what is brighter than half of its brightest pixel."""
+    """Read the mask of one nucleus, thresholded at half of its maximum."""
     values = _read_plane(path, shape, image)
     return np.asarray(values > values.max(initial=0) / 2)
 
 
 def _read_plane(path: Path, shape: tuple[int, ...], image: Path) -> NDArray[np.floating]:
-    """Read the only plane of labels or a mask, which some programs save as a grey picture in colours."""
+    """Read the only plane of labels or a mask; accept RGB files with three equal channels, as some programs save."""
     source, index = _partner(path, read_image(path), shape, image)
     first, *others = (source.read(index, channel) for channel in range(source.channels))
     if not all(np.array_equal(first, other) for other in others):
-        raise ImageShapeError(f"{path} has colours or channels: labels have one number for each pixel.")
+        raise ImageShapeError(f"{path} has colours or channels, but labels need one number per pixel.")
     return first
 
 
 def _partner(path: Path, file: ImageFile, shape: tuple[int, ...], image: Path) -> tuple[ImageSource, tuple[int, ...]]:
-    """Return labels or a mask with the index of their only plane, which must be as large as the image."""
+    """Return labels or a mask with the index of their only plane; raise if its size is not that of the image."""
     source, index = _single_plane(path, ImageSource(file.array, file.axes), channels=1)
     if source.plane_shape != shape:
         raise DatasetError(
-            f"{image} is {shape[0]} × {shape[1]} pixels (rows × columns), and {path} is "
-            f"{source.plane_shape[0]} × {source.plane_shape[1]}: they do not belong together."
+            f"{image} is {shape[0]} × {shape[1]} pixels (rows × columns), but {path} is "
+            f"{source.plane_shape[0]} × {source.plane_shape[1]}. They do not belong together."
         )
     return source, index

@@ -1,4 +1,4 @@
-"""The report of a training: how it went, and image, truth and prediction side by side, the worst first."""
+"""The report of a training: figures, curves, and images beside truth and prediction, the worst first."""
 
 from __future__ import annotations
 
@@ -8,29 +8,49 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_unet_nuclei.core.image.picture import Picture
+from napari_unet_nuclei.core.classes.coding import VOID, ClassCounts
+from napari_unet_nuclei.core.image.picture import Picture, filled, for_screen, outlined
+from napari_unet_nuclei.core.labels.metrics.overlaps import match
 from napari_unet_nuclei.core.model.card import ModelCard
-from napari_unet_nuclei.core.progress import EpochDone
+from napari_unet_nuclei.core.model.device import Device
+from napari_unet_nuclei.core.model.file import Model
+from napari_unet_nuclei.core.progress import EpochDone, Progress, with_shares
 from napari_unet_nuclei.core.report.page import Figure, Grid, Section, write_page
 from napari_unet_nuclei.core.report.pictures import curves, picture
-from napari_unet_nuclei.core.train.breakdown import COUNTS, OVERALL, figure_name, is_part
+from napari_unet_nuclei.core.train.breakdown import (
+    COUNTS,
+    OVERALL,
+    by_dataset,
+    by_dataset_and_kind,
+    figure_name,
+    is_part,
+)
+from napari_unet_nuclei.core.train.samples import Sample
+from napari_unet_nuclei.core.train.semantic import predicted_classes, true_classes
+from napari_unet_nuclei.core.train.validate import decoded, predict_samples
+from napari_unet_nuclei.core.types import Image
+
+TRAINING, VALIDATION, UNSEEN = "Training", "Validation", "Unseen"
+"""Titles of the parts of a report."""
+
+MOST_IMAGES = 40
+"""Images of each part, evenly spaced, that are predicted for the report."""
 
 SHOWN = 8
-"""Images of each part that are shown."""
+"""Worst images of each part that are shown."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """One image with its true labels and the predicted ones, as a person should see them.
+    """One image with true and predicted labels, as pictures.
 
     Attributes
     ----------
     name : str
     image, truth, predicted : ndarray, shape (Y, X, 3), uint8
     score : float
-        0 to 1; the worst are shown first.
+        0 to 1; the lowest are shown first.
     caption : str
-        What the score is made of.
     """
 
     name: str
@@ -41,6 +61,85 @@ class Example:
     caption: str
 
 
+def report_training(
+    path: Path,
+    model: Model,
+    history: Sequence[EpochDone],
+    parts: Mapping[str, Sequence[Sample]],
+    device: Device,
+    progress: Progress,
+) -> None:
+    """Predict images of every part, and write the report.
+
+    Parameters
+    ----------
+    path : Path
+        HTML file.
+    model : Model
+    history : sequence of EpochDone
+    parts : mapping of str to sequence of Sample
+        Images by title, `VALIDATION` among them; empty parts are left out.
+    device : Device
+    progress : Progress
+
+    Raises
+    ------
+    OutputFileError
+        If the file cannot be written.
+    """
+    semantic = model.card.task == "semantic"
+    examples_of = class_examples if semantic else nuclei_examples
+    shown = [(title, samples[:: -(-len(samples) // MOST_IMAGES)]) for title, samples in parts.items() if samples]
+    examples = {
+        title: examples_of(model, samples, device, share) for (title, samples), share in with_shares(shown, progress)
+    }
+    judged = parts[VALIDATION]
+    broken_down = list(by_dataset(judged) if semantic else by_dataset_and_kind(judged))
+    write_report(path, model.card, history, examples, broken_down if len(broken_down) > 1 else ())
+
+
+def nuclei_examples(model: Model, samples: Sequence[Sample], device: Device, progress: Progress) -> list[Example]:
+    """Segment samples as images of a user, and show them beside the truth, scored by AP at IoU 0.5."""
+    examples = []
+    for sample, prediction in zip(samples, predict_samples(model, samples, device, progress), strict=True):
+        labels = decoded(prediction, model.card.for_kind(sample.kind))
+        counts = match(sample.labels, labels)
+        found, spurious, missed = (int(each[0]) for each in (counts.found, counts.spurious, counts.missed))
+        score = float(counts.average_precision[0])
+        image = as_seen(sample.image)
+        caption = f"AP@0.5 {score:.2f}: {found} found, {missed} missed, {spurious} spurious"
+        truth, predicted = outlined(image, sample.labels), outlined(image, labels)
+        examples.append(Example(sample.name, image, truth, predicted, score, caption))
+    return examples
+
+
+def class_examples(model: Model, samples: Sequence[Sample], device: Device, progress: Progress) -> list[Example]:
+    """Classify the pixels of samples, and show them beside the truth, scored by mean IoU; void pixels are black."""
+    examples = []
+    for sample, predicted, counts in predicted_classes(model, samples, device, progress):
+        truth = true_classes(sample)
+        known = np.where(truth == VOID, 0, predicted)
+        pictures = as_seen(sample.image), filled(truth), filled(known)
+        examples.append(Example(sample.name, *pictures, counts.mean_iou, _class_caption(counts, model.card.classes)))
+    return examples
+
+
+def _class_caption(counts: ClassCounts, names: Sequence[str]) -> str:
+    """State the mean IoU and the worst class."""
+    caption = f"mean IoU {counts.mean_iou:.2f}"
+    if np.isnan(counts.iou).all():
+        return caption
+    worst = int(np.nanargmin(counts.iou))
+    return f"{caption}, lowest {counts.iou[worst]:.2f} ({names[worst]})"
+
+
+def as_seen(image: Image) -> Picture:
+    """Show a network input (C, Y, X): three channels as RGB, otherwise the first in grey."""
+    if len(image) == 3:
+        return for_screen((255 * np.clip(np.moveaxis(image, 0, -1), 0, 1)).astype(np.uint8))
+    return for_screen(image[0])
+
+
 def write_report(
     path: Path,
     card: ModelCard,
@@ -48,19 +147,18 @@ def write_report(
     parts: Mapping[str, Sequence[Example]],
     broken_down: Sequence[str] = (),
 ) -> None:
-    """Write the report of a training.
+    """Write the report of a training as an HTML page.
 
     Parameters
     ----------
     path : Path
-        An HTML file.
     card : ModelCard
         Of the finished model.
     history : sequence of EpochDone
     parts : mapping of str to sequence of Example
-        For instance training, validation and unseen images, by the titles that they get.
+        Examples by title.
     broken_down : sequence of str
-        Names of the data sets and kinds of images for which the card has figures of their own.
+        Data sets and kinds of image for which the card has separate figures.
 
     Raises
     ------
@@ -79,10 +177,9 @@ def write_report(
 
 def _summary(card: ModelCard) -> Section:
     record = card.training
+    nuclei = f", {record.nuclei} nuclei" if record.nuclei else ""
     facts = {
-        "learnt from": f"{record.images} images, {record.nuclei} nuclei"
-        if record.nuclei
-        else f"{record.images} images",
+        "trained on": f"{record.images} images{nuclei}",
         "optimiser steps": f"{record.steps} in {record.seconds:.0f} s",
         "seed": str(record.seed),
         "command": record.command,
@@ -93,27 +190,27 @@ def _summary(card: ModelCard) -> Section:
 
 
 def _data(card: ModelCard) -> Section:
-    """List what the weights were learnt from, and whom it is owed to."""
+    """List the data sets behind the weights, with their licences and credits."""
     rows = [
         (source.title, source.licence or "not stated", f"{source.images:,}", f"{source.nuclei:,}", source.through)
         for source in card.training.datasets
     ]
-    return Section("Data", table=Grid(("data set", "licence", "images learnt from", "nuclei", "through"), rows))
+    return Section("Data", table=Grid(("data set", "licence", "training images", "nuclei", "through"), rows))
 
 
 def _accuracy(card: ModelCard, parts: Sequence[str]) -> Section:
-    """Tabulate the figures of validation: a row for all images, and one for each data set and kind."""
+    """Tabulate the validation figures: a row for all images, and one for each data set and kind."""
     figures = [name.removeprefix(OVERALL) for name in card.metrics if name.startswith(OVERALL)]
     rows = [
         [part or "all", *(_cell(figure, card.metrics.get(figure_name(figure, part))) for figure in figures)]
         for part in ("", *parts)
     ]
-    text = "These images chose the epoch, and the thresholds of a model for nuclei, so the figures flatter a little."
+    text = "These images selected the epoch and, for nuclei, the thresholds, so the figures are slightly optimistic."
     return Section("On validation images", text, table=Grid(("", *figures), rows))
 
 
 def _cell(figure: str, value: float | None) -> str:
-    """Spell a figure; one that a part does not have, because a class does not occur there, stays empty."""
+    """Format a figure; empty if the part lacks it, as for a class that never occurs there."""
     if value is None:
         return ""
     return f"{value:,.0f}" if figure in COUNTS else f"{value:.3f}"
@@ -134,7 +231,7 @@ def _course(history: Sequence[EpochDone]) -> Section:
     ]
     if parts:
         figures.append(Figure(curves(parts, epochs, "epoch", "score"), "Scores of each data set and kind of image."))
-    text = "A validation loss that rises while the training loss falls tells of too few images."
+    text = "A validation loss that rises while the training loss falls is a sign of too few images."
     return Section("Course", text, figures=[figures])
 
 

@@ -1,4 +1,8 @@
-"""Labelled images as the trainer sees them, and crops of them at the size the network learns."""
+"""Labelled images as the trainer sees them, and crops of them at the scale that the network learns.
+
+The constants of this module decide what share of the crops shows what. They were set by judgement with the first model
+and not searched for; `benchmarks.cross_validation` measures what another value does to average precision.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +16,29 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from napari_unet_nuclei.core.image.kind import InputName, stained_signals
-from napari_unet_nuclei.core.image.plane import ImageKind, Signal
+from napari_unet_nuclei.core.image.plane import ImageKind
 from napari_unet_nuclei.core.labels.encode import equivalent_diameters
-from napari_unet_nuclei.core.train.stains import restained, sampled_picture_rows
+from napari_unet_nuclei.core.train.stains import StainVariation, restained, sampled_picture_rows
 from napari_unet_nuclei.core.types import Image, Labels, Mask
 
-SIZES = (5.0, 140.0)
-"""Nucleus diameters in px between which some crops are scaled: what microscopes show, from 4x to 100x."""
+NEAR_SHARE, NEAR_FACTOR = 0.65, 1.7
+"""Share of crops in which the median nucleus is within this factor of the model's diameter, leaving room for errors of
+the size estimate."""
+
+FAR_SHARE, FAR_DIAMETERS = 0.2, (5.0, 140.0)
+"""Share of crops in which the median nucleus has any diameter in px of this range, that of microscopes from 4x to 100x:
+the size head must recognise them all."""
+
+OWN_SCALE_SPREAD, OWN_SCALE_RANGE = 0.3, (0.4, 2.5)
+"""All other crops, and those without nuclei, are near the image's own scale: standard deviation of the logarithm of
+their scale, and its limits."""
+
+BLANK_GRAINS, BLANK_NOISE, BLANK_LEVEL = (1, 8), (0.0, 0.25), 0.3
+"""Crops without nuclei: range of the noise's grain in px (end excluded) and of its standard deviation, and its mean."""
+
+FILL_STRAIGHT_SHARE, FILL_DISTANCES = 0.5, (0.1, 0.48)
+"""Crops cut off by fill: share with an edge along rows or columns, and distance of the edge from the crop's centre, as
+a share of its side."""
 
 
 @dataclass(frozen=True)
@@ -29,25 +48,24 @@ class Sample:
     Attributes
     ----------
     name : str
-        For messages and reports.
+        Used in messages and reports.
     image : ndarray, shape (C, Y, X), float32
-        Normalised intensities, nuclei bright; for classes as bright as they are.
+        Normalised intensities with bright nuclei; for classes, with the brightness of the file.
     labels : ndarray, shape (Y, X), int32
         0 background, nuclei 1..n; or the class of every pixel, from 0.
     group : str
-        Images of one group (one field of the microscope) are never split between training and validation.
+        Images of one group (one microscope field) are never split between training and validation.
     dataset : str
-        Name of the data set that the image belongs to, empty where it belongs to none; each set weighs alike where
-        thresholds are fitted.
+        Name of its data set, empty if it has none; data sets count equally when thresholds are fitted.
     reviewed : ndarray of bool, shape (Y, X), or None
         Where the labels can be trusted; None means everywhere.
     importance : float
-        How many times more often than others the sample is learnt from.
+        How often the sample is drawn, relative to others.
     kind : {"fluorescence", "brightfield"}
     picture : ndarray, shape (3, Y, X), uint8, or None
-        Red, green and blue of a stained image, 255 for white, from which crops get other stains.
+        RGB of a stained image with 255 as white, from which crops are re-stained.
     doubt : str
-        Why labels and image may not belong together, or the image may be read wrongly; empty where all is well.
+        Why labels and image may not match, or the image may be misread; empty if nothing is wrong.
     """
 
     name: str
@@ -62,7 +80,7 @@ class Sample:
     doubt: str = ""
 
     def cut(self, window: tuple[slice, slice], reviewed: Mask | None) -> Sample:
-        """Return a rectangle of the sample, reviewed as said there: image, labels and picture stay together."""
+        """Return a rectangle of the sample with a new reviewed region."""
         picture = None if self.picture is None else self.picture[:, *window]
         image, labels = self.image[:, *window], self.labels[window]
         return replace(self, image=image, labels=labels, reviewed=reviewed, picture=picture)
@@ -74,7 +92,7 @@ class Sample:
 
     @cached_property
     def median_diameter(self) -> float:
-        """Median diameter of the reviewed nuclei in pixels; 0 where there are none."""
+        """Median diameter of the reviewed nuclei in pixels; 0 without nuclei."""
         diameters = self.diameters
         if self.reviewed is not None:
             diameters = diameters[np.unique(self.labels[self.reviewed])]
@@ -84,7 +102,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Crop:
-    """A square piece of a sample at the scale the network learns.
+    """A square piece of a sample at the scale that the network learns.
 
     Attributes
     ----------
@@ -92,11 +110,10 @@ class Crop:
     labels : ndarray, shape (S, S), int32
         Ids of the sample.
     reviewed : ndarray, shape (S, S), bool
-        False where the crop reaches beyond the image or the reviewed region.
+        False beyond the image or the reviewed region.
     diameters : ndarray, shape (ids + 1,), float64
-        Diameter of each nucleus in crop pixels, from the whole sample.
+        Diameter in crop pixels of each whole nucleus of the sample.
     kind : {"fluorescence", "brightfield"}
-        Of the sample.
     """
 
     image: Image
@@ -106,73 +123,47 @@ class Crop:
     kind: ImageKind = "fluorescence"
 
 
-@dataclass(frozen=True)
-class StainForm:
-    """How stained crops are shown as other laboratories would, and read.
-
-    Attributes
-    ----------
-    inputs : tuple of InputName
-        Of the network.
-    percentiles : tuple of float
-        Of the signals, that become 0 and 1.
-    strength : float
-        0 to 1.
-    """
-
-    inputs: tuple[InputName, ...]
-    percentiles: tuple[float, float]
-    strength: float
-
-    @property
-    def signals(self) -> tuple[Signal, ...]:
-        """What the network reads of red, green and blue."""
-        return stained_signals(self.inputs, (0, 1, 2))
-
-
 def sampling_weights(samples: Sequence[Sample]) -> NDArray[np.float64]:
-    """Probability of each sample: a group of n images counts √n times one image, so tiles of one field do not rule."""
+    """Return the probability of drawing each sample: n tiles of one field together count √n times a single image."""
     tiles = Counter(sample.group for sample in samples)
     weights = np.array([sample.importance / np.sqrt(tiles[sample.group]) for sample in samples])
     return np.asarray(weights / weights.sum())
 
 
 def draw_scale(sample: Sample, diameter: float, rng: np.random.Generator) -> float:
-    """Draw crop pixels per image pixel.
-
-    Mostly so that the median nucleus is within a factor 1.7 of the model's diameter, sometimes anything from 5 to
-    140 px, because the size head must recognise them all, and sometimes as the image is.
-    """
-    kind = rng.random()
-    if sample.median_diameter == 0 or kind < 0.15:
-        return float(np.clip(np.exp(rng.normal(0, 0.3)), 0.4, 2.5))
-    low, high = (diameter / 1.7, diameter * 1.7) if kind < 0.8 else SIZES
+    """Draw the scale of a crop, in crop pixels per image pixel, for a model with a nucleus diameter in px."""
+    draw = rng.random()
+    if sample.median_diameter == 0 or draw < 1 - NEAR_SHARE - FAR_SHARE:
+        return float(np.clip(np.exp(rng.normal(0, OWN_SCALE_SPREAD)), *OWN_SCALE_RANGE))
+    near = diameter / NEAR_FACTOR, diameter * NEAR_FACTOR
+    low, high = near if draw < 1 - FAR_SHARE else FAR_DIAMETERS
     return float(np.exp(rng.uniform(np.log(low), np.log(high))) / sample.median_diameter)
 
 
 def blank_crop(channels: int, side: int, rng: np.random.Generator) -> Crop:
-    """Draw a field without nuclei: noise of any strength and grain, so that empty planes stay empty."""
-    grain = int(rng.integers(1, 8))
-    noise = rng.normal(0, rng.uniform(0, 0.25), (1, channels, side // grain + 1, side // grain + 1)).astype(np.float32)
-    image = F.interpolate(torch.from_numpy(noise), (side, side), mode="bicubic")[0].numpy() + np.float32(0.3)
+    """Draw a crop of noise of any strength and grain, without nuclei, so that empty planes stay empty."""
+    grain = int(rng.integers(*BLANK_GRAINS))
+    shape = (1, channels, side // grain + 1, side // grain + 1)
+    noise = rng.normal(0, rng.uniform(*BLANK_NOISE), shape).astype(np.float32)
+    image = F.interpolate(torch.from_numpy(noise), (side, side), mode="bicubic")[0].numpy() + np.float32(BLANK_LEVEL)
     return Crop(image, np.zeros((side, side), np.int32), np.ones((side, side), bool), np.zeros(1))
 
 
 def cut_crop(
-    sample: Sample, side: int, scale: float, rng: np.random.Generator, stains: StainForm | None = None
+    sample: Sample, side: int, scale: float, rng: np.random.Generator, stains: StainVariation | None = None
 ) -> Crop:
-    """Cut a random square of ``side`` crop pixels; what lies beyond the image is mirrored and not reviewed.
+    """Cut a random square out of a sample; beyond the image, mirror its pixels and mark them as not reviewed.
 
     Parameters
     ----------
     sample : Sample
     side : int
-        Height and width of the crop in its own pixels.
+        Height and width in crop pixels.
     scale : float
         Crop pixels per image pixel.
     rng : numpy.random.Generator
-    stains : StainForm, optional
-        How a crop of stained tissue is shown as another laboratory would; as it is where not given.
+    stains : StainVariation, optional
+        Variation of the stains, if the sample is stained tissue.
     """
     height, width = sample.labels.shape
     needed = max(round(side / scale), 1)
@@ -181,6 +172,7 @@ def cut_crop(
     labels = sample.labels[window]
     reviewed = np.ones(labels.shape, bool) if sample.reviewed is None else sample.reviewed[window]
     shape = (min(side, max(round(labels.shape[0] * scale), 1)), min(side, max(round(labels.shape[1] * scale), 1)))
+    # Nearest pixel, by the centres of pixels as `interpolate` takes them, so that labels stay on their nuclei.
     rows, columns = (
         np.minimum(((np.arange(new) + 0.5) * old / new).astype(int), old - 1)
         for new, old in zip(shape, labels.shape, strict=True)
@@ -190,8 +182,7 @@ def cut_crop(
         pixels = _resized(sample.image[:, *window], shape)
     else:
         picture = _resized(sample.picture[:, *window] * np.float32(1 / 255), shape)
-        whole = sampled_picture_rows(sample.picture, rng)
-        pixels = restained(picture, labels, whole, stains.signals, stains.percentiles, stains.strength, rng)
+        pixels = restained(picture, labels, sampled_picture_rows(sample.picture, rng), stains, rng)
     padding = tuple((0, side - size) for size in shape)
     return Crop(
         image=np.pad(pixels, ((0, 0), *padding), mode="symmetric"),
@@ -203,15 +194,16 @@ def cut_crop(
 
 
 def _resized(image: Image, shape: tuple[int, int]) -> Image:
-    """Resize an image (C, Y, X), smoothing where it shrinks."""
+    """Resize an image (C, Y, X), with antialiasing."""
     tensor = torch.from_numpy(np.ascontiguousarray(image, np.float32))[None]
     return F.interpolate(tensor, shape, mode="bilinear", antialias=True)[0].numpy()
 
 
 def add_fill(crop: Crop, rng: np.random.Generator) -> Crop:
-    """Cut a straight piece off a crop, as rotation and registration do: 0, as the engine reads fill, and no nuclei."""
+    """Cut off a side of a crop along a straight line, as rotation and registration do; the cut-off part is 0."""
     side = crop.labels.shape[0]
-    angle = rng.choice([0, np.pi / 2, np.pi, 1.5 * np.pi]) if rng.random() < 0.5 else rng.uniform(0, 2 * np.pi)
+    straight = rng.random() < FILL_STRAIGHT_SHARE
+    angle = rng.choice([0, np.pi / 2, np.pi, 1.5 * np.pi]) if straight else rng.uniform(0, 2 * np.pi)
     y, x = np.mgrid[:side, :side] - (side - 1) / 2
-    fill = y * np.sin(angle) + x * np.cos(angle) > side * rng.uniform(0.1, 0.48)
+    fill = y * np.sin(angle) + x * np.cos(angle) > side * rng.uniform(*FILL_DISTANCES)
     return replace(crop, image=np.where(fill, np.float32(0), crop.image), labels=np.where(fill, 0, crop.labels))

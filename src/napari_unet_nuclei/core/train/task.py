@@ -1,4 +1,4 @@
-"""What the trainer asks of a task, so that one loop serves nuclei and classes alike."""
+"""What the trainer needs from a task, so that one loop serves nuclei and classes alike."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from napari_unet_nuclei.core.train.samples import Crop, Sample
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What validation says of the weights of one epoch.
+class Validation:
+    """Result of validating the weights of one epoch.
 
     Attributes
     ----------
     loss : float
-        Mean over the validation images of the loss on a piece of each.
+        Mean of the losses on one crop of each validation image.
     scores : mapping of str to float
-        Figures for people, by name, e.g. ``{"AP@0.5": 0.81}``.
+        Figures to show, by name, e.g. ``{"AP@0.5": 0.81}``.
     score : float
         Decides which epoch is the best.
     """
@@ -36,29 +36,26 @@ class Judged:
 
 
 class Task(Protocol):
-    """What a network is trained for; everything else about training is the same for all.
-
-    The targets of a batch are whatever `targets` makes and `loss` takes.
-    """
+    """What a network is trained for. Targets of a batch are opaque: `targets` makes them, `loss` takes them."""
 
     def augmentation(self, strength: float) -> Augmentation:
-        """Return the augmentation that leaves what is to be learnt recognisable, at a strength of 0 to 1."""
+        """Return the augmentation, of strength 0 to 1, that preserves what is to be learned."""
 
     def draw_crop(self, sample: Sample, side: int, strength: float, rng: np.random.Generator) -> Crop:
-        """Cut a random square of ``side`` px at a random scale; ``strength`` is that of the augmentation, 0 to 1."""
+        """Cut a random square of ``side`` px at a random scale; ``strength`` is that of the augmentation."""
 
     def targets(self, crops: Sequence[Crop], device: str) -> Any:
-        """Make what the network should say of crops of the same side, on a device."""
+        """Encode crops of equal side as training targets on a device."""
 
     def loss(self, logits: Tensor, targets: Any) -> Tensor:
-        """Compare output (N, K, Y, X), float32, with targets; a Tensor of shape ()."""
+        """Compare network output (N, K, Y, X), float32, with targets; return a Tensor of shape ()."""
 
-    def validate(self, network: UNet, samples: Sequence[Sample], device: Device, crop: int) -> Judged:
-        """Judge a network, which is not changed, on whole samples, and by its loss on a ``crop`` px piece of each."""
+    def validate(self, network: UNet, samples: Sequence[Sample], device: Device, crop: int) -> Validation:
+        """Score a network on whole samples, and compute its loss on a ``crop`` px piece of each."""
 
 
 def loss_on(task: Task, network: UNet, crop: Crop) -> float:
-    """Loss of a network, on the CPU and in evaluation mode, on one crop as it is."""
+    """Return the loss of a network, on the CPU and in evaluation mode, on one crop without augmentation."""
     with torch.inference_mode():
         logits = network(torch.from_numpy(crop.image)[None])
     return float(task.loss(logits, task.targets([crop], "cpu")))

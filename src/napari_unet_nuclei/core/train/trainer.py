@@ -1,4 +1,4 @@
-"""The training loop: crops in, the best network out, and nothing lost when it is killed."""
+"""The training loop: crops in, the best network out; a kill costs one epoch at most."""
 
 from __future__ import annotations
 
@@ -23,24 +23,28 @@ from napari_unet_nuclei.core.model.device import Device, choose_device
 from napari_unet_nuclei.core.model.unet import UNet
 from napari_unet_nuclei.core.progress import Advanced, EpochDone, Notice, Progress
 from napari_unet_nuclei.core.settings import TrainSettings
-from napari_unet_nuclei.core.train.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from napari_unet_nuclei.core.train.history import write_history
+from napari_unet_nuclei.core.train.checkpoint import Checkpoint, read_checkpoint, write_checkpoint, write_history
 from napari_unet_nuclei.core.train.instances import InstanceTask
 from napari_unet_nuclei.core.train.samples import Sample, sampling_weights
 from napari_unet_nuclei.core.train.semantic import SemanticTask
 from napari_unet_nuclei.core.train.task import Task
 
 EMA_DECAY = 0.999
+"""Decay of the exponential moving average of the weights."""
+
 WARM_UP = 0.03
-"""Share of the training in which the learning rate rises."""
+"""Share of the training during which the learning rate rises."""
+
 LARGEST_GRADIENT = 1.0
+"""Gradients are clipped to this norm."""
+
 TRAINED = {"all": ("encoder", "up", "decoder", "heads"), "decoder": ("up", "decoder", "heads"), "heads": ("heads",)}
-"""Parts of the network by the name of the setting."""
+"""Trained parts of the network for each value of the setting ``layers``."""
 
 Weights = tuple[Tensor, ...] | list[Tensor]
 
 Batch = tuple[Tensor, Any]
-"""Images, and the targets that the task made of their labels."""
+"""Images, and the targets that the task encoded from their labels."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +57,9 @@ class TrainResult:
         Averaged weights of the best epoch, float32 on the CPU, in evaluation mode.
     history : tuple of EpochDone
     steps : int
-        Optimiser steps that were done.
+        Optimiser steps done.
     seconds : float
-        Time they took.
+        Training time.
     """
 
     network: UNet
@@ -65,7 +69,7 @@ class TrainResult:
 
 
 class BatchSource:
-    """Prepares the next batch on a thread of its own while the network works on this one."""
+    """Prepares the next batch in a separate thread while the network trains on the current one."""
 
     def __init__(self, samples: Sequence[Sample], task: Task, settings: TrainSettings, device: Device) -> None:
         self.samples = samples
@@ -76,7 +80,7 @@ class BatchSource:
         self.augmentation = task.augmentation(settings.augmentation)
 
     def batch(self, step: int) -> Batch:
-        """Make the batch of a step; the same step gives the same batch, so a run can be resumed anywhere."""
+        """Make the batch of a step; it depends on the step alone, so a run can be resumed anywhere."""
         rng = np.random.default_rng((self.settings.seed, step))
         chosen = rng.choice(len(self.samples), self.settings.batch, p=self.weights)
         crops = [
@@ -89,8 +93,8 @@ class BatchSource:
 
     @contextmanager
     def ahead(self, first: int) -> Iterator[Iterator[Batch]]:
-        """Yield batches from step ``first`` on, always one ahead."""
-        # One thread for the crops' own arithmetic: the network has the others.
+        """Yield batches from step ``first`` on, prepared one ahead."""
+        # A single thread for the arithmetic of crops: the network uses the others.
         with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as pool:
 
             def batches() -> Iterator[Batch]:
@@ -106,7 +110,7 @@ class BatchSource:
 
 @contextmanager
 def one_thread_fewer() -> Iterator[None]:
-    """Leave one processor core to the thread that prepares batches: where both want it, each waits for the other."""
+    """Leave one core to the thread that prepares batches; sharing all cores makes each wait for the other."""
     threads = torch.get_num_threads()
     torch.set_num_threads(max(threads - 1, 1))
     try:
@@ -116,7 +120,7 @@ def one_thread_fewer() -> Iterator[None]:
 
 
 def task_of(card: ModelCard) -> Task:
-    """Return what the model of a card is trained for."""
+    """Return the task that the model of a card is trained for."""
     return SemanticTask(card) if card.task == "semantic" else InstanceTask(card)
 
 
@@ -126,10 +130,10 @@ class Trainer:
     Parameters
     ----------
     card : ModelCard
-        Task and architecture; for nuclei, their diameter and the thresholds used while validating.
+        Task and architecture; for nuclei, also their diameter and the thresholds used for validation.
     settings : TrainSettings
     network : UNet, optional
-        Weights to start from; fresh ones, drawn by the seed, where not given.
+        Initial weights; random by default.
     """
 
     def __init__(self, card: ModelCard, settings: TrainSettings, network: UNet | None = None) -> None:
@@ -159,27 +163,27 @@ class Trainer:
         checkpoint: Path | None = None,
         history: Path | None = None,
     ) -> TrainResult:
-        """Train until steps, time or patience run out, or the user asks to finish.
+        """Train until steps, time or patience are exhausted, or the user asks to finish.
 
         Parameters
         ----------
         train, validation : sequence of Sample
-            The best epoch is chosen by the validation samples.
+            The validation samples select the best epoch.
         progress : Progress
         checkpoint : Path, optional
-            Written after every epoch; where it exists, training goes on from it.
+            Written after every epoch; training resumes from it if it exists.
         history : Path, optional
-            CSV file that receives one row per epoch.
+            CSV file with one row per epoch.
 
         Raises
         ------
         NoSamplesError
-            If there is nothing to train on or to judge with.
+            If there are no training or no validation samples.
         TrainingDivergedError
-            If the loss is no number before the first epoch has ended.
+            If the loss is not finite before the first epoch has ended.
         """
         if not train or not validation:
-            raise NoSamplesError("Training needs at least one image to learn from and one to judge with.")
+            raise NoSamplesError("Training needs at least one image for training and one for validation.")
         state = self._resume(checkpoint)
         started = time.monotonic() - state.seconds
         source = BatchSource(train, self.task, self.settings, self.device)
@@ -213,29 +217,22 @@ class Trainer:
         return TrainResult(network.eval(), tuple(state.history), state.step, state.seconds)
 
     def _fraction(self, step: int, seconds: float) -> float:
-        """Share of the training that is over: by steps, unless time runs out first.
-
-        Time counts only once it is clearly ahead, so that it does not make two runs with the same steps differ.
-        """
+        """Return how much of the training is done, 0 to 1: by steps, unless time runs out first."""
         by_time = min(seconds / self.settings.time, 1.0)
         limit = self.settings.step_limit
         if math.isinf(limit):
             return by_time
         by_steps = min(step / limit, 1.0)
+        # Time counts only once clearly ahead, so that runs with the same number of steps get the same learning rates.
         return by_steps if by_time < min(by_steps + WARM_UP, 1.0) else by_time
 
     def _step(self, batch: Batch, fraction: float) -> float:
-        """Do one optimiser step and return the loss; a loss that is no number changes nothing."""
+        """Do one optimiser step and return the loss; a loss that is not finite changes nothing."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.settings.learning_rate * warm_up_and_cosine(fraction)
-        images, targets = batch
-        for part in self.trained:  # the others keep their batch statistics as well
+        for part in self.trained:  # frozen parts stay in evaluation mode, and keep their batch statistics too
             part.train()
-        # bfloat16 also where the device's own choice is float16, whose gradients would vanish unscaled.
-        reduced = self.device.precision != torch.float32
-        with torch.autocast(self.device.name.split(":")[0], torch.bfloat16, enabled=reduced):
-            logits = self.network(images)
-        loss = self.task.loss(logits.float(), targets)
+        loss = self.loss(batch)
         value = float(loss.detach())
         if math.isfinite(value):
             self.optimiser.zero_grad()
@@ -245,18 +242,27 @@ class Trainer:
             self.averaged.update_parameters(self.network)
         return value
 
+    def loss(self, batch: Batch) -> Tensor:
+        """Run the network on a batch, and return the loss, a Tensor of shape ()."""
+        images, targets = batch
+        # bfloat16 even if the device prefers float16, whose gradients underflow unless scaled.
+        reduced = self.device.precision != torch.float32
+        with torch.autocast(self.device.name.split(":")[0], torch.bfloat16, enabled=reduced):
+            logits = self.network(images)
+        return self.task.loss(logits.float(), targets)
+
     def _end_epoch(
         self, state: Checkpoint, losses: Sequence[float], validation: Sequence[Sample], progress: Progress
     ) -> None:
-        """Validate the averaged weights and remember them where they are the best so far."""
+        """Validate the averaged weights, and keep them if they are the best so far."""
         network = self.averaged.module
         assert isinstance(network, UNet)
-        judged = self.task.validate(network, validation, self.device, self.settings.crop)
-        event = EpochDone(len(state.history) + 1, float(np.mean(losses)), judged.loss, judged.scores)
+        found = self.task.validate(network, validation, self.device, self.settings.crop)
+        event = EpochDone(len(state.history) + 1, float(np.mean(losses)), found.loss, found.scores)
         state.history.append(event)
         state.epochs_since_best += 1
-        if judged.score > state.best_score:
-            state.best_score = judged.score
+        if found.score > state.best_score:
+            state.best_score = found.score
             state.epochs_since_best = 0
             state.best = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
         progress.report(event)
@@ -266,7 +272,7 @@ class Trainer:
             raise TrainingDivergedError(
                 "The loss became infinite before the first validation. Lower the learning rate and start again."
             )
-        progress.report(Notice("The loss became infinite; training ended with the best weights before that."))
+        progress.report(Notice("The loss became infinite. Training ended with the best weights before that."))
 
     def _resume(self, checkpoint: Path | None) -> Checkpoint:
         if checkpoint is None or not checkpoint.exists():
@@ -281,12 +287,12 @@ class Trainer:
 
 
 def _average(averaged: Weights, current: Weights, count: Tensor | int) -> None:
-    """Move the averaged weights towards the current ones: early on quickly, so that they forget the first ones."""
+    """Move the averaged weights towards the current ones, faster in early steps, so as to forget the initial ones."""
     get_ema_multi_avg_fn(min(EMA_DECAY, (1 + int(count)) / (10 + int(count))))(averaged, current, count)
 
 
 def warm_up_and_cosine(fraction: float) -> float:
-    """Learning rate as a share of the highest: rises to 1 within `WARM_UP`, then falls to 0 along a cosine.
+    """Return the learning rate relative to its maximum: rising to 1 during `WARM_UP`, then falling along a cosine.
 
     Examples
     --------

@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QTabWidget, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.corrections.store import corrections_folder
 from napari_unet_nuclei.core.errors import NucleiError
-from napari_unet_nuclei.core.finetune.request import Lesson
+from napari_unet_nuclei.core.finetune.request import CorrectionsRequest
 from napari_unet_nuclei.core.finetune.undecided import discard, keep, list_undecided, undecided_folder
 from napari_unet_nuclei.core.model.registry import ModelEntry, default_registry
 from napari_unet_nuclei.core.progress import Advanced, EpochDone, Event, Preview, Progress
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import napari
 
     from napari_unet_nuclei.core.finetune.bases import RankedBase
-    from napari_unet_nuclei.core.finetune.from_layers import Taught
+    from napari_unet_nuclei.core.finetune.from_layers import FinetuneOutcome
 
 LEARN, TRAINING, RESULT = range(3)
 """Tabs, from the left."""
@@ -48,12 +48,12 @@ class FinetuneAnswer:
 
     Attributes
     ----------
-    taught : Taught
+    taught : FinetuneOutcome
     devices : tuple of str
         Devices of this computer, the preferred one first.
     """
 
-    taught: "Taught"
+    taught: "FinetuneOutcome"
     devices: tuple[str, ...]
 
 
@@ -119,7 +119,7 @@ class FinetuneDock(Dock):
         super().__init__()
         self._viewer = napari_viewer
         self._folder = corrections_folder()
-        self._unsaved: Taught | None = None
+        self._unsaved: FinetuneOutcome | None = None
         self.corrections = CorrectionsPanel(napari_viewer, self._folder)
         self.form = FinetuneForm()
         self.training = TrainingView()
@@ -186,15 +186,15 @@ class FinetuneDock(Dock):
         self.tabs.setCurrentIndex(TRAINING)
         self.job_panel.run_job(finetune_job(lesson), self._take_answer, title=f"Fine-tuning {choices.base}")
 
-    def _lesson(self, choices: FinetuneChoices) -> Lesson:
-        """Copy what is ticked, with all choices.
+    def _lesson(self, choices: FinetuneChoices) -> CorrectionsRequest:
+        """Copy what is ticked.
 
         Raises
         ------
         NucleiError
             If a part of it cannot be used.
         """
-        return Lesson(
+        return CorrectionsRequest(
             base=choices.base,
             name=self.form.name,
             corrections=self.corrections.copied(),
@@ -211,8 +211,8 @@ class FinetuneDock(Dock):
         self.form.device_picker.show_used(answer.taught.done.device)
         self._take(answer.taught)
 
-    def _take(self, taught: "Taught") -> None:
-        """Show a new model; keep it in memory if it could not be written."""
+    def _take(self, taught: "FinetuneOutcome") -> None:
+        """Show a new model; one that could not be written stays in memory until it can."""
         self._unsaved = taught if taught.undecided is None else None
         self._show_undecided()
         if taught.undecided is None:
@@ -288,20 +288,20 @@ class FinetuneDock(Dock):
 # PyTorch is imported in these jobs only, in their thread: loading it would freeze the window for seconds.
 
 
-def finetune_job(lesson: Lesson) -> Callable[[Progress], FinetuneAnswer]:
+def finetune_job(lesson: CorrectionsRequest) -> Callable[[Progress], FinetuneAnswer]:
     """Return the job that saves the corrections and fine-tunes on them."""
 
     def job(progress: Progress) -> FinetuneAnswer:
         progress.report(Advanced(0.0, "Preparing…" if "torch" in sys.modules else "Loading PyTorch…"))
-        from napari_unet_nuclei.core.finetune.from_layers import teach
+        from napari_unet_nuclei.core.finetune.from_layers import finetune_corrections
         from napari_unet_nuclei.core.model.device import available_devices
 
-        return FinetuneAnswer(teach(lesson, progress), available_devices())
+        return FinetuneAnswer(finetune_corrections(lesson, progress), available_devices())
 
     return job
 
 
-def rank_job(lesson: Lesson) -> Callable[[Progress], tuple["RankedBase", ...]]:
+def rank_job(lesson: CorrectionsRequest) -> Callable[[Progress], tuple["RankedBase", ...]]:
     """Return the job that scores the installed models on the corrections."""
 
     def job(progress: Progress) -> tuple["RankedBase", ...]:
@@ -313,12 +313,12 @@ def rank_job(lesson: Lesson) -> Callable[[Progress], tuple["RankedBase", ...]]:
     return job
 
 
-def save_job(taught: "Taught", folder: Path) -> Callable[[Progress], "Taught"]:
+def save_job(taught: "FinetuneOutcome", folder: Path) -> Callable[[Progress], "FinetuneOutcome"]:
     """Return the job that tries again to write a new model."""
 
-    def job(progress: Progress) -> "Taught":
-        from napari_unet_nuclei.core.finetune.from_layers import write_taught
+    def job(progress: Progress) -> "FinetuneOutcome":
+        from napari_unet_nuclei.core.finetune.from_layers import write_outcome
 
-        return write_taught(taught.done, taught.base, folder, progress)
+        return write_outcome(taught.done, taught.base, folder, progress)
 
     return job

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_unet_nuclei.core.finetune.undecided import Comparison, Undecided
+from napari_unet_nuclei.core.finetune.undecided import ComparisonTable, Undecided
 from napari_unet_nuclei.gui.widgets.confirm import is_sure
 from napari_unet_nuclei.gui.widgets.picture import PictureView
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
@@ -159,7 +159,7 @@ class _FiguresTable(QTableWidget):
         columns.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self._rows, self._columns = rows, columns
 
-    def show_comparisons(self, comparisons: Iterable[Comparison]) -> None:
+    def show_comparisons(self, comparisons: Iterable[ComparisonTable]) -> None:
         """Show figures."""
         self.setRowCount(0)
         self.clearSpans()

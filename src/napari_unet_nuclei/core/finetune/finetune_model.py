@@ -1,20 +1,22 @@
-"""Teach a model corrected nuclei, keep what it knew, and report whether it got better."""
+"""Fine-tune a model on corrected nuclei without forgetting, and find out whether it got better.
+
+``python -m benchmarks.finetuning`` measures what other values of the constants gain and forget.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from napari_unet_nuclei.core.errors import ModelFileError
-from napari_unet_nuclei.core.finetune.before_after import BeforeAfter
-from napari_unet_nuclei.core.finetune.candidates import Candidate, Judge, choose
+from napari_unet_nuclei.core.finetune.before_after import BeforeAfter, Judge, Mixture, choose
 from napari_unet_nuclei.core.finetune.hold_out import Division, hold_out
 from napari_unet_nuclei.core.finetune.preview import Previewing
-from napari_unet_nuclei.core.finetune.rehearsal import Rehearsal, mixed, read_rehearsal, without_dataset
-from napari_unet_nuclei.core.finetune.time_estimate import paced
+from napari_unet_nuclei.core.finetune.rehearsal import Rehearsal, balanced, read_rehearsal, without_dataset
 from napari_unet_nuclei.core.model.card import DataSource, ModelCard, TrainingRecord
 from napari_unet_nuclei.core.model.file import Model
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Share, Silent
@@ -23,52 +25,58 @@ from napari_unet_nuclei.core.settings import FinetuneSettings, TrainSettings
 from napari_unet_nuclei.core.train.credits import with_inherited
 from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.core.train.samples import Sample
-from napari_unet_nuclei.core.train.trainer import Trainer, TrainResult
+from napari_unet_nuclei.core.train.trainer import BatchSource, Trainer, TrainResult
 from napari_unet_nuclei.core.types import Labels
 
 TRAINING_SHARE = 0.8
-"""Share of the progress bar, and of the time limit, that the training takes; judging has the rest."""
+"""Share of the progress bar and of the time limit for training; judging takes the rest."""
 
 CHOSEN = 0.95
-"""Where the choice between mixtures ends on the progress bar; reference images have the rest."""
+"""End of choosing a mixture on the progress bar; reference images take the rest."""
 
 CROP = 192
-"""Side of a training crop in pixels, as of the rehearsed ones: more steps for the same time than with larger ones."""
+"""Side of a training crop in pixels, that of rehearsed crops: small, for more steps in the same time."""
 
 COLOURS = 3
 
 EXPECTED = 64
-"""Diameters that a card lists, at most."""
+"""Largest number of diameters on a card."""
+
+LEAST_EPOCHS = 8
+"""Epochs to choose the best from, if time alone ends the training."""
+
+FEWEST_STEPS = 4
+"""Least number of steps in an epoch, however slow the computer: fewer change nothing worth showing."""
 
 CORRECTIONS = "corrections"
-"""What a card calls the images that a model was fine-tuned on."""
+"""Name on a card of the images that a model was fine-tuned on."""
 
 SUMMARY = ("AP at IoU 0.5",)
-"""Figures on a card of the images that did not choose the model; its report has all of them."""
+"""Figures on a card of rehearsed and reference images; the report has all figures."""
 
 
 @dataclass(frozen=True)
 class Finetuned:
-    """A fine-tuned model, not kept yet, and what is known of it.
+    """A fine-tuned model, not saved yet, and its comparison with the old one.
 
     Attributes
     ----------
-    chosen : Candidate
+    chosen : Mixture
         The new model with its reports.
     division : Division
-        Which nuclei trained and which judged.
+        Nuclei trained on and nuclei held out.
     before : tuple of ndarray, shape (Y, X), int
-        What the old model finds in the judging samples.
+        Labels by the old model of the held-out samples.
     training : TrainResult
     device : str
-        Where it was trained, for people.
+        Where it was trained, in plain words.
     reference : BeforeAfter or None
-        Old model and new one on reference images; None without any.
+        Old and new model on reference images, if there are any.
     left_out : tuple of str
-        Images that were not learnt from because something is wrong with them: name and reason.
+        Images not trained on because something is wrong with them: name and reason.
     """
 
-    chosen: Candidate
+    chosen: Mixture
     division: Division
     before: tuple[Labels, ...]
     training: TrainResult
@@ -78,7 +86,7 @@ class Finetuned:
 
     @property
     def doubtful(self) -> tuple[str, ...]:
-        """Images that were learnt from although something may be wrong with them: name and reason."""
+        """Images trained on although something may be wrong with them: name and reason."""
         doubtful = {one.name: one.doubt for one in (*self.division.training, *self.division.judging) if one.doubt}
         return tuple(f"{name}: {doubt}" for name, doubt in doubtful.items())
 
@@ -97,19 +105,19 @@ def finetune(
     Parameters
     ----------
     base : Model
-        Not changed.
+        Left unchanged.
     samples : sequence of Sample
-        Corrected images, with their reviewed regions.
+        Corrected images with their reviewed regions.
     settings : FinetuneSettings
     name : str
-        Of the new model.
+        Name of the new model.
     progress : Progress, optional
-        Hears of every step and epoch, and sees what the network makes of a held-out crop by then; *Finish* keeps the
-        best epoch so far.
+        Receives events of steps and epochs, and after each epoch a picture of a held-out crop; *Finish* keeps the best
+        epoch so far.
     reference : sequence of Sample
-        Labelled images that neither teach nor choose: both models are scored on them.
+        Labelled images to score both models on, used neither for training nor for any choice.
     left_out : sequence of str
-        Images that are not among the samples because something is wrong with them, for report and card.
+        Images not among the samples because something is wrong with them, for report and card.
 
     Returns
     -------
@@ -118,54 +126,52 @@ def finetune(
     Raises
     ------
     NoSamplesError
-        If there are too few reviewed nuclei to learn from some and judge with others.
+        If there are too few reviewed nuclei to train on some and judge on others.
     ModelFileError
-        If the model is not one for nuclei.
+        If the model is not for nuclei.
     TrainingDivergedError
         If the loss becomes infinite before the first epoch has ended.
 
     Notes
     -----
-    Three things keep the old knowledge: crops of the kind the old model was made for are rehearsed between the
-    corrections; old and new weights are mixed (Wortsman et al. 2022, *Robust fine-tuning of zero-shot models*, CVPR),
-    as far as what is gained on held-out nuclei outweighs what is forgotten; and the training is short. Where other
-    images were corrected than the old model was made for, crops of their kind are rehearsed as well.
+    Three things counteract forgetting: crops of the kind that the old model was made for are mixed with the corrections
+    (rehearsal); old and new weights are interpolated (Wortsman et al. 2022, *Robust fine-tuning of zero-shot models*,
+    CVPR) as far as the gain on held-out nuclei outweighs what is forgotten; and the training is short. If images of
+    another kind were corrected, crops of that kind are rehearsed as well.
     """
     if base.card.task != "instances":
-        raise ModelFileError(f"'{base.card.name}' tells classes, not nuclei, so corrected nuclei cannot teach it.")
+        raise ModelFileError(f"'{base.card.name}' predicts classes, not nuclei, so it cannot be fine-tuned on nuclei.")
     progress = progress or Silent()
     for sample in (one for one in samples if one.doubt):
-        progress.report(Notice(f"Learnt from all the same: {sample.name}: {sample.doubt}.", warning=True))
+        progress.report(Notice(f"Trained on all the same: {sample.name}: {sample.doubt}.", warning=True))
     samples = without_dataset(samples)
     division = hold_out(samples, settings.seed)
     old, other = _rehearsals(base.card, samples) if settings.rehearsal else (Rehearsal(), Rehearsal())
-    lesson = mixed(division.training, old.learnt, other.learnt)
+    training = balanced(division.training, old.training, other.training)
     taught = _taught(base.card, division.training, old, other)
     trainer = Trainer(base.card, _training(settings), base.network)
-    progress.report(Advanced(0.0, "finding out how fast this computer is"))
-    trainer.settings = paced(trainer, lesson)
-    validation = (*division.judging, *old.checked[::2], *other.checked[::2])
+    progress.report(Advanced(0.0, "timing a training step"))
+    trainer.settings = with_short_epochs(trainer, training)
+    # Half of the crops suffice to choose an epoch, and validation takes time from training.
+    validation = (*division.judging, *old.validation[::2], *other.validation[::2])
     watched = Previewing(Share(progress, 0.0, TRAINING_SHARE), trainer, division.judging)
     watched.show(epoch=0)
-    result = trainer.fit(lesson, validation, watched)
-    judge = Judge(base, division.judging, old.checked, other.checked, trainer.device)
+    result = trainer.fit(training, validation, watched)
+    judge = Judge(base, division.judging, old.validation, other.validation, trainer.device)
     share = Share(progress, TRAINING_SHARE, CHOSEN)
     chosen = choose(judge, Model(taught, result.network), settings.strength, share)
     compared = judge.compare(chosen.model, reference, Share(progress, CHOSEN, 1.0)) if reference else None
-    rehearsed = (*old.sources, *other.sources)
-    card = _card(base.card, name, chosen, samples, division, rehearsed, settings, result, left_out)
-    if compared is not None:
-        card = card.model_copy(update={"metrics": card.metrics | _figures("reference", compared, SUMMARY)})
-    progress.report(Advanced(1.0, "done"))
-    chosen = replace(chosen, model=Model(card, chosen.model.network))
     device = f"{trainer.device.name} ({trainer.device.title})"
-    return Finetuned(chosen, division, judge.before, result, device, compared, tuple(left_out))
+    done = Finetuned(chosen, division, judge.before, result, device, compared, tuple(left_out))
+    card = _card(base.card, name, done, hash_samples(samples), (*old.sources, *other.sources), settings)
+    progress.report(Advanced(1.0, "done"))
+    return replace(done, chosen=replace(chosen, model=Model(card, chosen.model.network)))
 
 
 def _rehearsals(card: ModelCard, samples: Sequence[Sample]) -> tuple[Rehearsal, Rehearsal]:
-    """Crops of the kind that the old model was made for, and of the one that was corrected where that is another."""
+    """Read crops of the kind that the old model was made for, and of the corrected kind if that is another."""
     form = InputForm.of_model(card)
-    # Nuclear signals are made of any picture; by a network for other channels, crops in colour cannot be read.
+    # Named inputs can be computed from any picture; raw channels only if there are as many as in grey or colour crops.
     readable = bool(form.inputs.names) or form.channels in (1, COLOURS)
     others = {sample.kind for sample in samples} - {card.image_kind} if readable else set()
     other = read_rehearsal(others.pop(), form) if others else Rehearsal()
@@ -173,14 +179,11 @@ def _rehearsals(card: ModelCard, samples: Sequence[Sample]) -> tuple[Rehearsal, 
 
 
 def _taught(card: ModelCard, training: Sequence[Sample], old: Rehearsal, other: Rehearsal) -> ModelCard:
-    """Add to a card the diameters to expect: those of the corrections, and as many of rehearsed crops of their kind.
-
-    A card lists few, so they are taken evenly from the smallest to the largest.
-    """
+    """Add to a card the diameters to expect: those of the corrections, and as many of rehearsed crops of their kind."""
     for kind in sorted({sample.kind for sample in training}):
         own, known = (
             sorted(sample.median_diameter for sample in part if sample.kind == kind and sample.median_diameter)
-            for part in (training, (*old.learnt, *other.learnt))
+            for part in (training, (*old.training, *other.training))
         )
         count = min(len(own), EXPECTED // 2)
         diameters = tuple(round(one, 1) for part in (own, known) for one in _evenly(part, count))
@@ -189,21 +192,47 @@ def _taught(card: ModelCard, training: Sequence[Sample], old: Rehearsal, other: 
 
 
 def _evenly(values: Sequence[float], count: int) -> list[float]:
-    """So many of some sorted values, from all over their range."""
+    """Pick ``count`` sorted values, evenly from the smallest to the largest."""
     if not values:
         return []
     return [values[round(place)] for place in (np.arange(count) + 0.5) / count * len(values) - 0.5]
 
 
 def _training(settings: FinetuneSettings) -> TrainSettings:
-    """The settings that training and fine-tuning share."""
+    """Return the settings of the training."""
     shared = settings.model_dump(include=set(TrainSettings.model_fields))
     shared["time"] = max(TRAINING_SHARE * settings.time, 1.0)
     return TrainSettings(**shared, crop=CROP)
 
 
+def with_short_epochs(trainer: Trainer, samples: Sequence[Sample]) -> TrainSettings:
+    """Return the trainer's settings with epochs short enough for several within the time limit, on any computer.
+
+    If steps or epochs are set, nothing is changed, so that a run can be repeated exactly.
+    """
+    settings = trainer.settings
+    if not (settings.steps_auto and settings.epochs_auto):
+        return settings
+    affordable = settings.time / (LEAST_EPOCHS * seconds_per_step(trainer, samples))
+    fewer = max(int(affordable), FEWEST_STEPS)
+    changed: TrainSettings = settings.changed(epoch_steps=min(settings.epoch_steps, fewer))
+    return changed
+
+
+def seconds_per_step(trainer: Trainer, samples: Sequence[Sample]) -> float:
+    """Time a batch with its forward and backward pass, leaving the network unchanged."""
+    source = BatchSource(samples, trainer.task, trainer.settings, trainer.device)
+    seconds = 0.0
+    for step in range(2):  # the first one is slowed down by one-off preparations
+        started = time.monotonic()
+        trainer.loss(source.batch(step)).backward()  # in evaluation mode, so no batch statistics are learned
+        trainer.optimiser.zero_grad()
+        seconds = time.monotonic() - started
+    return max(seconds, 1e-6)
+
+
 def hash_samples(samples: Sequence[Sample]) -> str:
-    """SHA-256 over images, labels and reviewed regions."""
+    """Return the SHA-256 of images, labels and reviewed regions."""
     digest = hashlib.sha256()
     for sample in samples:
         for array in (sample.image, sample.labels, sample.reviewed):
@@ -216,23 +245,21 @@ def hash_samples(samples: Sequence[Sample]) -> str:
 def _card(
     base: ModelCard,
     name: str,
-    chosen: Candidate,
-    samples: Sequence[Sample],
-    division: Division,
+    done: Finetuned,
+    data_hash: str,
     rehearsed: Sequence[DataSource],
     settings: FinetuneSettings,
-    result: TrainResult,
-    left_out: Sequence[str],
 ) -> ModelCard:
-    """The card of the new model: its parent, what it was taught, and the report's figures."""
-    report = chosen.report
+    """Build the card of the new model: its parent, its data, and the figures of the report."""
+    chosen, division = done.chosen, done.division
     metrics = {
-        "held-out nuclei": float(report.nuclei),
-        **_figures("held-out", report),
+        "held-out nuclei": float(chosen.report.nuclei),
+        **_figures("held-out", chosen.report),
         "share of new weights": chosen.share,
     }
-    if chosen.memory is not None:
-        metrics |= _figures("rehearsed", chosen.memory, SUMMARY)
+    for what, report in (("rehearsed", chosen.rehearsed), ("reference", done.reference)):
+        if report is not None:
+            metrics |= _figures(what, report, SUMMARY)
     own = DataSource(name=CORRECTIONS, images=len(division.training), nuclei=division.training_nuclei)
     taught = sorted({sample.kind for sample in division.training})
     record = TrainingRecord(
@@ -240,10 +267,10 @@ def _card(
         images=len(division.training),
         nuclei=division.training_nuclei,
         seed=settings.seed,
-        steps=result.steps,
-        seconds=round(result.seconds, 1),
-        data_hash=hash_samples(samples),
-        settings=settings.model_dump() | ({"left_out": "; ".join(left_out)} if left_out else {}),
+        steps=done.training.steps,
+        seconds=round(done.training.seconds, 1),
+        data_hash=data_hash,
+        settings=settings.model_dump() | ({"left_out": "; ".join(done.left_out)} if done.left_out else {}),
     )
     return chosen.model.card.model_copy(
         update={
@@ -260,7 +287,7 @@ def _card(
 
 
 def _figures(what: str, report: BeforeAfter, names: Sequence[str] = ()) -> dict[str, float]:
-    """Figures of both models, or some of them by name, rounded to what the number of nuclei supports."""
+    """Name the figures of both models, or some of them, rounded to what the number of nuclei supports."""
     models = {"before": report.before.figures, "after": report.after.figures}
     return {
         f"{what} {name} {when}": round(float(figures[name]), 3)

@@ -5,20 +5,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_unet_nuclei.core.labels.score import FEATURES
+from napari_unet_nuclei.core.labels.score import FEATURES, Scoring
 from napari_unet_nuclei.core.model.card import ModelCard
+from napari_unet_nuclei.core.model.file import Model
 from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
-from napari_unet_nuclei.core.train import fit_score as module
-from napari_unet_nuclei.core.train.fit_score import (
+from napari_unet_nuclei.core.train import fit_thresholds, fitting
+from napari_unet_nuclei.core.train.fitting import (
     area_under_curve,
     augmented,
     calibration_error,
     candidate_features,
+    finish_model,
     fit_logistic,
     fit_score,
+    refit,
 )
 from tests.helpers.predictions import examples
+from tests.helpers.recording import RecordingProgress
 from tests.helpers.small_run import sample
 from tests.helpers.tiny import FLOAT32, tiny_model
 
@@ -78,8 +82,8 @@ def test_too_few_wrong_ones_teach_nothing():
 
 def test_each_data_set_weighs_alike(monkeypatch):
     given = {}
-    monkeypatch.setattr(module, "FEWEST", 0)
-    monkeypatch.setattr(module, "fit_logistic", lambda features, right, weights, start: given.update(weights=weights))
+    monkeypatch.setattr(fitting, "FEWEST", 0)
+    monkeypatch.setattr(fitting, "fit_logistic", lambda features, right, weights, start: given.update(weights=weights))
     samples, predictions = examples(faint=4)
     sets = [replace(one, dataset=name) for one, name in zip(samples, "aab", strict=True)]
     fit_score(sets, predictions, CARD)
@@ -89,14 +93,14 @@ def test_each_data_set_weighs_alike(monkeypatch):
 
 
 def test_altered_crops_come_with_their_labels_and_repeat(monkeypatch):
-    monkeypatch.setattr(module, "CROPS", 3)
-    monkeypatch.setattr(module, "SIDE", 64)
+    monkeypatch.setattr(fitting, "CROPS", 3)
+    monkeypatch.setattr(fitting, "SIDE", 64)
     runner = NetworkRunner(tiny_model(), FLOAT32, 256)
-    crops, predictions = augmented([sample(0), sample(1)], runner, Silent())
+    crops, predictions = zip(*augmented([sample(0), sample(1)], runner, Silent()), strict=True)
     assert [one.image.shape for one in crops] == [(1, 64, 64)] * 3
     assert [one.maps.shape for one in predictions] == [(3, 64, 64)] * 3
     assert all(one.labels.max() > 0 for one in crops)
-    again, _ = augmented([sample(0), sample(1)], runner, Silent())
+    again = [crop for crop, _ in augmented([sample(0), sample(1)], runner, Silent())]
     assert all(np.array_equal(one.image, other.image) for one, other in zip(crops, again, strict=True))
 
 
@@ -104,3 +108,43 @@ def test_the_area_under_the_curve_counts_pairs():
     assert area_under_curve(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True])) == 0.75
     assert area_under_curve(np.array([0.5, 0.5]), np.array([False, True])) == 0.5
     assert np.isnan(area_under_curve(np.array([0.5]), np.array([True])))
+
+
+STALE = Scoring(FEATURES, *((value,) * len(FEATURES) for value in (0.0, 1.0, 0.5)), intercept=0.0)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few crops, few thresholds, and networks that need not find anything."""
+    monkeypatch.setattr(fitting, "CROPS", 4)
+    monkeypatch.setattr(fitting, "SIDE", 64)
+    monkeypatch.setattr(fitting, "FEWEST", 0)
+    monkeypatch.setattr(fit_thresholds, "FOREGROUNDS", (0.5,))
+
+
+@pytest.mark.usefixtures("small")
+def test_score_and_thresholds_are_fitted_and_measured():
+    model, progress = tiny_model(), RecordingProgress()
+    finished = finish_model(model.network, model.card, [sample(0)], FLOAT32, progress, [sample(1)])
+    assert finished.card.score is not None
+    assert "validation AP@0.5 pooled" in finished.card.metrics
+    assert progress.fractions == sorted(progress.fractions)
+
+
+@pytest.mark.usefixtures("small")
+def test_without_enough_candidates_no_stale_coefficients_stay(monkeypatch):
+    monkeypatch.setattr(fitting, "FEWEST", 10_000)
+    model = tiny_model()
+    card = model.card.model_copy(update={"score": STALE})
+    finished = finish_model(model.network, card, [sample(0)], FLOAT32, Silent())
+    assert finished.card.score is None
+
+
+@pytest.mark.usefixtures("small")
+def test_refitting_keeps_weights_and_all_else_that_the_card_says():
+    model = tiny_model()
+    card = model.card.model_copy(update={"limits": "tissue", "metrics": {"reference AP": 0.5}})
+    again = refit(Model(card, model.network), [sample(1)], [replace(sample(0), dataset="a")], FLOAT32, Silent())
+    assert again.network is model.network
+    assert (again.card.limits, again.card.metrics["reference AP"]) == ("tissue", 0.5)
+    assert np.isfinite(again.card.metrics["validation AP@0.5 pooled"])

@@ -8,20 +8,28 @@ import pytest
 import torch
 
 from napari_unet_nuclei.core.errors import ModelFileError, NoSamplesError
-from napari_unet_nuclei.core.finetune import run as module
-from napari_unet_nuclei.core.finetune.candidates import SURER, Judge, choose, mixture
-from napari_unet_nuclei.core.finetune.rehearsal import FOLDER, Rehearsal, mixed, read_rehearsal
+from napari_unet_nuclei.core.finetune import finetune_model as module
+from napari_unet_nuclei.core.finetune.before_after import SURER, Judge, choose, mix
+from napari_unet_nuclei.core.finetune.finetune_model import (
+    FEWEST_STEPS,
+    LEAST_EPOCHS,
+    Finetuned,
+    finetune,
+    hash_samples,
+    seconds_per_step,
+    with_short_epochs,
+)
+from napari_unet_nuclei.core.finetune.rehearsal import FOLDER, Rehearsal, balanced, read_rehearsal
 from napari_unet_nuclei.core.finetune.report import figures
-from napari_unet_nuclei.core.finetune.run import Finetuned, finetune, hash_samples
 from napari_unet_nuclei.core.labels.reviewed import trusted
 from napari_unet_nuclei.core.model.card import DataSource, ModelCard, Thresholds, TrainingRecord
 from napari_unet_nuclei.core.model.file import Model, read_model, save_model
 from napari_unet_nuclei.core.progress import Cancelled, Silent
-from napari_unet_nuclei.core.settings import FinetuneSettings
+from napari_unet_nuclei.core.settings import FinetuneSettings, TrainSettings
 from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.core.train.samples import sampling_weights
 from tests.helpers.recording import RecordingProgress
-from tests.helpers.small_run import sample
+from tests.helpers.small_run import sample, small_trainer
 from tests.helpers.tiny import FLOAT32, TINY, tiny_network
 
 SETTINGS = FinetuneSettings().changed(steps=4, epoch_steps=2, rehearsal=False, device="cpu")
@@ -123,22 +131,22 @@ def test_rehearsed_crops_are_small_and_of_their_kind():
     assert sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()) < 2 * 2**20
     for kind, in_colour in (("fluorescence", False), ("brightfield", True)):
         rehearsal = read_rehearsal(kind, InputForm())
-        assert len(rehearsal.learnt) > len(rehearsal.checked) > 8
-        crops = (*rehearsal.learnt, *rehearsal.checked)
+        assert len(rehearsal.training) > len(rehearsal.validation) > 8
+        crops = (*rehearsal.training, *rehearsal.validation)
         assert {len(one.image) for one in crops} == {1}
         assert {one.kind for one in crops} == {kind}
         assert {one.dataset for one in crops} == {""}
         assert sum(one.labels.max() > 0 for one in crops) > 0.9 * len(crops)
         assert any(one.picture is not None for one in crops) == in_colour
-        assert sum(source.images for source in rehearsal.sources) == len(rehearsal.learnt)
+        assert sum(source.images for source in rehearsal.sources) == len(rehearsal.training)
         assert all(source.licence and source.credit for source in rehearsal.sources)
 
 
 def test_corrections_and_rehearsed_crops_of_each_kind_make_as_many_of_the_lesson():
     parts = [sample(0), sample(1)], [replace(sample(seed), importance=7.0) for seed in range(2, 7)], []
-    weights = sampling_weights(mixed(*parts))
+    weights = sampling_weights(balanced(*parts))
     assert [weights[:2].sum(), weights[2:].sum()] == pytest.approx([0.5, 0.5])
-    assert len(mixed(parts[0])) == 2
+    assert len(balanced(parts[0])) == 2
 
 
 def test_with_rehearsal_the_report_tells_what_was_forgotten(monkeypatch):
@@ -146,7 +154,7 @@ def test_with_rehearsal_the_report_tells_what_was_forgotten(monkeypatch):
     rehearsal = Rehearsal(*(tuple(sample(seed) for seed in seeds) for seeds in ((5, 6), (7,))), (source,))
     monkeypatch.setattr(module, "read_rehearsal", lambda kind, form: rehearsal)
     done = finetune(base(), [sample(0), sample(1)], SETTINGS.changed(rehearsal=True), "new")
-    assert done.chosen.memory is not None
+    assert done.chosen.rehearsed is not None
     card = done.chosen.model.card
     assert "rehearsed AP at IoU 0.5 after" in card.metrics
     assert [one.name for one in card.training.datasets] == ["corrections", "rehearsed fluorescence", "tissue"]
@@ -209,7 +217,7 @@ def test_thresholds_and_sizes_are_learnt_for_each_kind_of_images():
 def test_what_was_learnt_by_both_models_is_not_taken_for_what_is_surely_found(monkeypatch):
     """Networks are surer of crops that they have learnt from, so their certainty is not asked of other images."""
     found = Thresholds(foreground=0.6, score=0.8)
-    monkeypatch.setattr("napari_unet_nuclei.core.finetune.candidates.fit_thresholds", lambda *given: found)
+    monkeypatch.setattr("napari_unet_nuclei.core.finetune.before_after.fit_thresholds", lambda *given: found)
     stained = [replace(sample(seed), kind="brightfield") for seed in (1, 2)]
     judge = Judge(base(), stained[:1], [sample(0)], stained[1:], FLOAT32)
     card = choose(judge, base(), 1.0, Silent()).model.card
@@ -220,9 +228,9 @@ def test_what_was_learnt_by_both_models_is_not_taken_for_what_is_surely_found(mo
 def test_mixtures_lie_between_old_and_new():
     old, new = tiny_network(), tiny_network(seed=1)
     for share, expected in ((0.0, old), (1.0, new)):
-        made = mixture(old, new, share).state_dict()
+        made = mix(old, new, share).state_dict()
         assert all(torch.allclose(made[name], value) for name, value in expected.state_dict().items() if value.ndim)
-    middle = mixture(old, new, 0.5).heads.weight
+    middle = mix(old, new, 0.5).heads.weight
     torch.testing.assert_close(middle, (old.heads.weight + new.heads.weight) / 2)
 
 
@@ -241,7 +249,7 @@ def test_progress_rises_to_the_end():
 def test_a_model_of_classes_cannot_learn_nuclei():
     shape = TINY.model_copy(update={"heads": ("classes",), "classes": 2})
     card = ModelCard(name="classes", task="semantic", classes=("a", "b"), architecture=shape)
-    with pytest.raises(ModelFileError, match="tells classes"):
+    with pytest.raises(ModelFileError, match="predicts classes"):
         finetune(Model(card, tiny_network()), [sample(0)], SETTINGS, "new")
 
 
@@ -259,3 +267,30 @@ def test_reference_images_are_scored_by_both_models_and_neither_teach_nor_choose
     assert done.reference.nuclei == len(np.unique(sample(3).labels)) - 1
     assert {"reference AP at IoU 0.5 before", "reference AP at IoU 0.5 after"} <= set(done.chosen.model.card.metrics)
     assert torch.equal(weights(alone.chosen.model), weights(done.chosen.model))
+
+
+LIMITED = TrainSettings().changed(time=160.0, epoch_steps=50, batch=2, crop=32, device="cpu")
+
+
+@pytest.mark.parametrize(("seconds", "steps"), [(0.01, 50), (0.5, 40), (100.0, FEWEST_STEPS)])
+def test_a_slow_computer_is_looked_at_as_often_as_a_fast_one(monkeypatch, seconds, steps):
+    monkeypatch.setattr(module, "seconds_per_step", lambda trainer, samples: seconds)
+    assert with_short_epochs(small_trainer(LIMITED), [sample(0)]).epoch_steps == steps
+    assert steps * seconds * LEAST_EPOCHS <= LIMITED.time or steps == FEWEST_STEPS
+
+
+@pytest.mark.parametrize("given", [{"steps": 7}, {"epochs": 3}])
+def test_a_run_that_is_to_be_repeated_is_left_as_it_is(monkeypatch, given):
+    monkeypatch.setattr(module, "seconds_per_step", lambda trainer, samples: 100.0)
+    settings = LIMITED.changed(**given)
+    assert with_short_epochs(small_trainer(settings), [sample(0)]) == settings
+
+
+def test_measuring_changes_neither_network_nor_optimiser():
+    trainer = small_trainer(LIMITED)
+    before = {name: value.clone() for name, value in trainer.network.state_dict().items()}
+    assert seconds_per_step(trainer, [sample(0)]) > 0
+    for name, value in trainer.network.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    assert all(value.grad is None for value in trainer.network.parameters())
+    assert trainer.optimiser.state_dict()["state"] == {}

@@ -15,7 +15,7 @@ from napari_unet_nuclei.core.progress import Cancelled, Silent
 from napari_unet_nuclei.core.samples.synthetic_classes import write_class_set
 from napari_unet_nuclei.core.settings import TrainSettings
 from napari_unet_nuclei.core.train.division import DataSet
-from napari_unet_nuclei.core.train.run import TrainRequest, train_model
+from napari_unet_nuclei.core.train.train_model import TrainRequest, train_model
 from tests.helpers.recording import RecordingProgress
 
 SETTINGS = TrainSettings().changed(steps=2, epoch_steps=1, batch=1, crop=32, device="cpu")
@@ -48,7 +48,7 @@ def test_classes_are_learnt_from_a_folder(dataset):
     assert (card.training.images, card.training.nuclei) == (2, 0)
     assert asked.files.history.read_text().startswith("epoch,train_loss,val_loss,val_mean_iou,val_pixel_accuracy")
     assert progress.fractions[-1] == 1
-    assert any("2 images to learn from, 1 image to judge with" in notice for notice in progress.notices)
+    assert any("2 images for training, 1 image for validation" in notice for notice in progress.notices)
     assert not asked.files.checkpoint.exists()
 
 
@@ -111,7 +111,7 @@ def test_cancelling_leaves_no_model(dataset, report):
         ({"name": "_.safetensors"}, SettingsError, "'_' cannot be a model's name"),
         ({"name": "mine.pt"}, OutputFileError, "must end in"),
         ({"class_names": ("a", "a")}, SettingsError, "different names"),
-        ({"resume": True}, OutputFileError, "no .* to go on from"),
+        ({"resume": True}, OutputFileError, "no .* to resume from"),
     ],
 )
 def test_what_cannot_become_a_model_is_refused_before_anything_is_read(dataset, changes, error, told):

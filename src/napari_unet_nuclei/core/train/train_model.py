@@ -1,4 +1,4 @@
-"""The verb *train*: from a data set on disk to a model file, with its history and its report beside it."""
+"""Train a model: from data sets on disk to a model file with its history and report."""
 
 from __future__ import annotations
 
@@ -29,84 +29,91 @@ from napari_unet_nuclei.core.model.registry import SUFFIX, load_model
 from napari_unet_nuclei.core.model.warm_start import start_from
 from napari_unet_nuclei.core.progress import Notice, Progress, Share, Silent
 from napari_unet_nuclei.core.settings import TrainSettings
-from napari_unet_nuclei.core.train.course import TRAINING, UNSEEN, VALIDATION, report_training
 from napari_unet_nuclei.core.train.credits import check_credits, data_sources
 from napari_unet_nuclei.core.train.dataset import Samples, read_divided, read_unseen
 from napari_unet_nuclei.core.train.division import TRAIN, DataSet, Divided, divide
-from napari_unet_nuclei.core.train.last_step import finish_model
+from napari_unet_nuclei.core.train.fitting import finish_model
 from napari_unet_nuclei.core.train.layouts import Condition
 from napari_unet_nuclei.core.train.reading import InputForm, count_channels
+from napari_unet_nuclei.core.train.report import TRAINING, UNSEEN, VALIDATION, report_training
 from napari_unet_nuclei.core.train.samples import Sample
 from napari_unet_nuclei.core.train.semantic import find_class_names
 from napari_unet_nuclei.core.train.trainer import Trainer
 
 INHERITED = ("image_kind", "diameter", "percentiles", "thresholds")
-"""Fields that the card of a model has from the one it was started from."""
+"""Card fields that a model inherits from the one it was started from."""
 
 NOT_ON_CARD = ("data_licence", "credits")
-"""Fields of `AuthorNotes` that the training record takes up."""
+"""Fields of `AuthorNotes` that go into the training record instead."""
 
 READ, TRAINED, FINISHED = 0.02, 0.96, 0.98
-"""Where reading, training and measuring the model end on the progress bar; the report has the rest."""
+"""Ends of reading, training and measuring on the progress bar; the report takes the rest."""
 
 
 @dataclass(frozen=True)
 class TrainingFiles:
-    """What a training writes: the model, and beside it a row per epoch, a report, and the state to go on from."""
+    """Files that a training writes, named after the model."""
 
     model: Path
 
     @property
     def history(self) -> Path:
-        """CSV with a row per epoch."""
+        """CSV with one row per epoch."""
         return self.model.with_suffix(".history.csv")
 
     @property
     def report(self) -> Path:
-        """HTML with curves and pictures."""
+        """HTML page with curves and pictures."""
         return self.model.with_suffix(".report.html")
 
     @property
     def checkpoint(self) -> Path:
-        """Written after every epoch, deleted when the model is there."""
+        """State to resume from, written after every epoch and deleted once the model is written."""
         return self.model.with_suffix(f".checkpoint{SUFFIX}")
 
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """What is to be learnt, from what, and how.
+    """Describes a training.
 
     Attributes
     ----------
     datasets : tuple of DataSet
         One or several.
     out : Path
-        The model file to be, ``.safetensors``; its stem becomes the model's name.
+        Model file to write, ``.safetensors``; its stem becomes the model's name.
     settings : TrainSettings
     task : {"instances", "semantic"}
-        Tell nuclei apart, or tell the class of every pixel.
+        Separate nuclei, or classify every pixel.
     architecture : Architecture, optional
-        The network's shape; its heads and classes follow from the task. That of ``base`` where not given, or the
-        default.
+        Shape of the network; that of ``base`` by default. Heads and classes follow from the task.
     base : str
-        Name or path of a model to start from; fresh weights where empty.
+        Name or path of the model to start from; random weights if empty.
     in_channels : int
-        Channels of the input. 0 stands for what ``inputs`` say where nuclei are to be told apart, and where classes
-        are, for those of ``base``, or else of the first image.
+        Number of input channels. 0 means: for nuclei as ``inputs`` say; for classes as ``base`` has, or else as the
+        first image has.
     inputs : tuple of InputName
-        Nuclear signals that a network for nuclei reads; those of ``base``, or the default, where empty.
+        Nuclear signals that a network for nuclei reads; if empty, those of ``base`` or the default.
     coding : ClassCoding
-        How labels tell classes.
+        How labels encode classes.
     class_names : tuple of str
-        Names of all classes by their ids; found out from the labels where empty.
+        Names of all classes by id; if empty, derived from the labels.
     where : tuple of Condition
-        What columns of an index must be; holds for the data sets that have the column.
+        Conditions on columns of an index; data sets without the column are used whole.
     resume : bool
-        Go on from the checkpoint of a run that was ended.
+        Resume from the checkpoint of an interrupted run.
     about : AuthorNotes
-        What a person says of the model, for its card.
+        Statements for the card.
     command : str
-        For the card as well.
+        Command line, for the card.
+
+    Examples
+    --------
+    >>> settings = TrainSettings().changed(time=600.0)
+    >>> request = TrainRequest((DataSet(Path("dsb2018")), DataSet(Path("ours"), weight=2.0)), Path("mine.safetensors"),
+    ...                        settings)
+    >>> request.files.report.name
+    'mine.report.html'
     """
 
     datasets: tuple[DataSet, ...]
@@ -126,16 +133,16 @@ class TrainRequest:
 
     @property
     def files(self) -> TrainingFiles:
-        """What is written."""
+        """Files that the training writes."""
         return TrainingFiles(self.out)
 
     def card(self, base: Model | None, form: InputForm, class_names: tuple[str, ...]) -> ModelCard:
-        """Return the card of the model before it is trained.
+        """Build the card of the model before training.
 
         Raises
         ------
         SettingsError
-            If its name, or that of a class, cannot be one.
+            If its name, or that of a class, is invalid.
         """
         shape = self.architecture or (base.card.architecture if base else Architecture())
         heads = CLASS_HEADS if self.task == "semantic" else INSTANCE_HEADS
@@ -156,7 +163,8 @@ class TrainRequest:
             )
         except ValidationError as error:
             problem = error.errors()[0]
-            what = f"'{self.out.stem}' cannot be a model's name" if problem["loc"] == ("name",) else "No such model"
+            named = problem["loc"] == ("name",)
+            what = f"'{self.out.stem}' cannot be a model's name" if named else "The model is not valid"
             raise SettingsError(f"{what}: {problem['msg']}.") from error
 
 
@@ -258,42 +266,42 @@ def train(
 
 
 def train_model(request: TrainRequest, progress: Progress) -> Model:
-    """Train a model from a data set.
+    """Train a model on labelled images, and write it with its history and report.
 
     Parameters
     ----------
     request : TrainRequest
     progress : Progress
-        *Finish* ends with the epoch and keeps the best weights; cancelling leaves the checkpoint to resume from.
+        *Finish* ends with the current epoch and keeps the best weights; cancelling leaves a checkpoint to resume from.
 
     Returns
     -------
     Model
-        As it was written to ``request.out``.
+        As written to ``request.out``.
 
     Raises
     ------
     OutputFileError
-        If the model is there already, or a checkpoint though `resume` was not asked for.
+        If the model exists, or a checkpoint exists although `resume` is not set.
     DatasetError, NoSamplesError
-        If the data set cannot be used; the message names the file.
+        If a data set cannot be used; the message names the file.
     TrainingDivergedError
-        If there is no good model to keep.
+        If the loss becomes infinite before the first epoch has ended.
     UnknownModelError, ModelFileError
-        If there is no model to start from, or it is of another shape.
+        If the model to start from does not exist or has a different shape.
     """
     files = request.files
     _check_outputs(files, request.resume)
     base = load_model(request.base) if request.base else None
     named = InputForm(NetworkInputs((), request.in_channels or 1))
-    request.card(base, named, _names(request, base, ("a", "b")))  # a wrong name is refused before all else
+    request.card(base, named, _names(request, base, ("a", "b")))  # reject invalid names before reading anything
     divided = divide(request.datasets, request.where, seed=request.settings.seed)
     check_credits(divided, request.about)
     form = _input_form(request, base, divided)
     training, validation = read_divided(divided, form, Share(progress, 0.0, READ))
-    parts = {TRAINING: training, VALIDATION: validation}
-    parts[UNSEEN] = read_unseen(divided, form)  # now: a bad file is to end no long run
-    progress.report(Notice(f"{_count(request, training)} to learn from, {_count(request, validation)} to judge with."))
+    # Images for the report are read now, so that a bad file does not end a long run.
+    parts = {TRAINING: training, VALIDATION: validation, UNSEEN: read_unseen(divided, form)}
+    progress.report(Notice(f"{_count(request, training)} for training, {_count(request, validation)} for validation."))
     found = find_class_names([*training, *validation]) if form.classes and not form.classes.classes else ()
     card = request.card(base, form, _names(request, base, found))
     trainer = Trainer(card, request.settings, start_from(base, card.architecture) if base else None)
@@ -321,7 +329,7 @@ def train_model(request: TrainRequest, progress: Progress) -> Model:
 
 
 def _commit() -> str:
-    """Commit of this program's source, where it runs from a git checkout of its own."""
+    """Return the commit of this program's source if it runs from its own git checkout."""
     folder = Path(__file__).parent
     if shutil.which("git") is None:
         return ""
@@ -332,21 +340,21 @@ def _commit() -> str:
 
 
 def _check_outputs(files: TrainingFiles, resume: bool) -> None:
-    """Turn away what would overwrite a model or an interrupted run, before anything is computed."""
+    """Raise before anything is computed if files would be overwritten, or there is nothing to resume."""
     if files.model.suffix != SUFFIX:
         raise OutputFileError(f"{files.model} must end in {SUFFIX}.")
     if files.model.exists():
         raise OutputFileError(f"{files.model} exists already. Choose another name.")
     if files.checkpoint.exists() and not resume:
         raise OutputFileError(
-            f"{files.checkpoint} is left of a run that was ended. Give --resume to go on from there, or delete it."
+            f"{files.checkpoint} was left by an interrupted run. Add --resume to continue that run, or delete the file."
         )
     if resume and not files.checkpoint.exists():
-        raise OutputFileError(f"There is no {files.checkpoint} to go on from. Leave out --resume.")
+        raise OutputFileError(f"There is no {files.checkpoint} to resume from. Omit --resume.")
 
 
 def _input_form(request: TrainRequest, base: Model | None, divided: Sequence[Divided]) -> InputForm:
-    """How images and labels are to be read."""
+    """Return how to read images and labels."""
     channels = request.in_channels or (base.card.architecture.in_channels if base else 0)
     percentiles = (base.card if base else ModelCard(name="any")).percentiles
     if request.task == "instances":
@@ -358,7 +366,7 @@ def _input_form(request: TrainRequest, base: Model | None, divided: Sequence[Div
 
 
 def _signals(request: TrainRequest, base: Model | None) -> tuple[InputName, ...]:
-    """Nuclear signals that the network reads; none where it reads the image's own channels."""
+    """Return the nuclear signals that the network reads; none if it reads raw channels."""
     if request.inputs:
         return request.inputs
     if request.in_channels:
@@ -367,7 +375,7 @@ def _signals(request: TrainRequest, base: Model | None) -> tuple[InputName, ...]
 
 
 def _names(request: TrainRequest, base: Model | None, found: tuple[str, ...]) -> tuple[str, ...]:
-    """Names of the classes: as given, else as the model to start from has them, else as they were found."""
+    """Return the names of the classes: as requested, else those of ``base``, else as found in the labels."""
     if request.task == "instances":
         return ()
     return request.class_names or (base.card.classes if base else ()) or found
@@ -379,5 +387,5 @@ def _count(request: TrainRequest, samples: Samples) -> str:
 
 
 def _nuclei(request: TrainRequest, samples: Sequence[Sample]) -> list[int]:
-    """Count the nuclei of each sample; 0 of classes."""
+    """Count the nuclei of each sample; 0 for classes."""
     return [0 if request.task == "semantic" else int(sample.labels.max(initial=0)) for sample in samples]
