@@ -22,7 +22,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.table import Table
-from napari_unet_nuclei.core.finetune.finetune_model import finetune
+from napari_unet_nuclei.core.finetune.finetune_model import finetune_model
 from napari_unet_nuclei.core.labels.metrics.overlaps import pooled
 from napari_unet_nuclei.core.labels.reviewed import within
 from napari_unet_nuclei.core.model.device import choose_device
@@ -170,7 +170,7 @@ def finetuned(
     """Stained and fluorescence score of the new model, what its report says, steps, seconds and nuclei learnt from."""
     if lesson == "old-only":  # as if the corrected images were of the kind that the old model was made for
         samples = [replace(sample, kind=base.card.image_kind) for sample in samples]
-    done = finetune(base, samples, settings.changed(rehearsal=lesson != "none"), "tried", Silent())
+    done = finetune_model(base, samples, settings.changed(rehearsal=lesson != "none"), "tried", Silent())
     stained, fluorescence = score(done.chosen.model, judges)
     training, nuclei = done.training, done.division.training_nuclei
     said = f"{done.chosen.report.outcome}, {done.chosen.share:.0%} new"

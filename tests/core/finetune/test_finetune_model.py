@@ -14,7 +14,7 @@ from napari_unet_nuclei.core.finetune.finetune_model import (
     FEWEST_STEPS,
     LEAST_EPOCHS,
     Finetuned,
-    finetune,
+    finetune_model,
     hash_samples,
     seconds_per_step,
     with_short_epochs,
@@ -58,7 +58,7 @@ def plain() -> tuple[Finetuned, Model, RecordingProgress]:
     To be called by tests alone, under `exact`.
     """
     old, progress = base(), RecordingProgress()
-    return finetune(old, [sample(0), sample(1)], SETTINGS, "new", progress), old, progress
+    return finetune_model(old, [sample(0), sample(1)], SETTINGS, "new", progress), old, progress
 
 
 def weights(model: Model) -> torch.Tensor:
@@ -95,17 +95,17 @@ def test_the_new_model_names_its_parent_its_lesson_and_its_figures_and_the_old_o
 
 def test_the_card_says_that_other_images_were_taught_than_the_model_was_made_for(monkeypatch):
     stained = [replace(sample(seed), kind="brightfield") for seed in range(2)]
-    card = finetune(base(), stained, SETTINGS, "new").chosen.model.card
+    card = finetune_model(base(), stained, SETTINGS, "new").chosen.model.card
     assert card.kinds == ("fluorescence", "brightfield")
     assert card.description.endswith("corrected nuclei in images of dark nuclei on bright.")
     again = Model(card, base().network)
-    card = finetune(again, [sample(0), sample(1)], SETTINGS, "newer").chosen.model.card
+    card = finetune_model(again, [sample(0), sample(1)], SETTINGS, "newer").chosen.model.card
     assert card.kinds == ("fluorescence", "brightfield"), "what the parent was taught is forgotten"
     assert card.description.endswith("corrected nuclei in images of bright nuclei on dark.")
 
 
 def test_steps_and_seed_repeat_a_run_to_the_bit():
-    runs = [plain()[0], finetune(base(), [sample(0), sample(1)], SETTINGS, "new")]
+    runs = [plain()[0], finetune_model(base(), [sample(0), sample(1)], SETTINGS, "new")]
     assert torch.equal(*(weights(run.chosen.model) for run in runs))
     assert not torch.equal(weights(runs[0].chosen.model), weights(base()))
 
@@ -122,7 +122,7 @@ def test_what_was_not_reviewed_never_enters_the_loss():
         garbage.append(replace(one, labels=labels))
     for one, other in zip(clean, garbage, strict=True):
         assert np.array_equal(trusted(one.labels, one.reviewed), trusted(other.labels, other.reviewed))
-    first, second = (finetune(base(), samples, SETTINGS, "new").training.network for samples in (clean, garbage))
+    first, second = (finetune_model(base(), samples, SETTINGS, "new").training.network for samples in (clean, garbage))
     for name, value in first.state_dict().items():
         assert torch.equal(value, second.state_dict()[name]), name
 
@@ -153,7 +153,7 @@ def test_with_rehearsal_the_report_tells_what_was_forgotten(monkeypatch):
     source = DataSource(name="rehearsed fluorescence", licence="CC0", images=2)
     rehearsal = Rehearsal(*(tuple(sample(seed) for seed in seeds) for seeds in ((5, 6), (7,))), (source,))
     monkeypatch.setattr(module, "read_rehearsal", lambda kind, form: rehearsal)
-    done = finetune(base(), [sample(0), sample(1)], SETTINGS.changed(rehearsal=True), "new")
+    done = finetune_model(base(), [sample(0), sample(1)], SETTINGS.changed(rehearsal=True), "new")
     assert done.chosen.rehearsed is not None
     card = done.chosen.model.card
     assert "rehearsed AP at IoU 0.5 after" in card.metrics
@@ -168,10 +168,10 @@ def test_what_is_rehearsed_is_what_the_old_model_was_made_for_and_what_was_corre
         return Rehearsal((sample(5),), (sample(6),))
 
     monkeypatch.setattr(module, "read_rehearsal", remember)
-    finetune(base(), [sample(0), sample(1)], SETTINGS.changed(rehearsal=True), "new")
+    finetune_model(base(), [sample(0), sample(1)], SETTINGS.changed(rehearsal=True), "new")
     assert read == ["fluorescence"]
     dark = [replace(sample(seed), kind="brightfield") for seed in (0, 1)]
-    finetune(base(), dark, SETTINGS.changed(rehearsal=True), "new")
+    finetune_model(base(), dark, SETTINGS.changed(rehearsal=True), "new")
     assert sorted(read[1:]) == ["brightfield", "fluorescence"]
 
 
@@ -192,7 +192,7 @@ def test_both_models_are_compared_as_a_user_has_them(monkeypatch):
     judges = []
     chosen = module.choose
     monkeypatch.setattr(module, "choose", lambda judge, *rest: judges.append(judge) or chosen(judge, *rest))
-    done = finetune(base(), [sample(0), sample(1)], SETTINGS, "new")
+    done = finetune_model(base(), [sample(0), sample(1)], SETTINGS, "new")
     assert judges[0].base.card.taught == ()
     assert done.chosen.model.card.taught
 
@@ -206,7 +206,7 @@ def test_the_new_model_expects_the_sizes_that_it_was_taught():
 def test_thresholds_and_sizes_are_learnt_for_each_kind_of_images():
     samples = [sample(0), sample(1), *(replace(sample(seed), kind="brightfield") for seed in (2, 3))]
     kinds = {"fluorescence", "brightfield"}
-    done = finetune(base(), samples, SETTINGS, "new")
+    done = finetune_model(base(), samples, SETTINGS, "new")
     assert {one.kind for one in done.division.judging} <= kinds == {one.kind for one in samples}
     card = done.chosen.model.card
     for kind in kinds:
@@ -237,7 +237,7 @@ def test_mixtures_lie_between_old_and_new():
 @pytest.mark.parametrize("moment", [1, 4, 9])
 def test_cancel_leaves_nothing_behind(moment):
     with pytest.raises(Cancelled):
-        finetune(base(), [sample(0), sample(1)], SETTINGS, "new", RecordingProgress(cancel_after=moment))
+        finetune_model(base(), [sample(0), sample(1)], SETTINGS, "new", RecordingProgress(cancel_after=moment))
 
 
 def test_progress_rises_to_the_end():
@@ -250,18 +250,18 @@ def test_a_model_of_classes_cannot_learn_nuclei():
     shape = TINY.model_copy(update={"heads": ("classes",), "classes": 2})
     card = ModelCard(name="classes", task="semantic", classes=("a", "b"), architecture=shape)
     with pytest.raises(ModelFileError, match="predicts classes"):
-        finetune(Model(card, tiny_network()), [sample(0)], SETTINGS, "new")
+        finetune_model(Model(card, tiny_network()), [sample(0)], SETTINGS, "new")
 
 
 def test_without_reviewed_nuclei_there_is_nothing_to_learn():
     one = sample(0)
     with pytest.raises(NoSamplesError):
-        finetune(base(), [replace(one, reviewed=np.zeros(one.labels.shape, bool))], SETTINGS, "new")
+        finetune_model(base(), [replace(one, reviewed=np.zeros(one.labels.shape, bool))], SETTINGS, "new")
 
 
 def test_reference_images_are_scored_by_both_models_and_neither_teach_nor_choose():
     alone, _, _ = plain()
-    done = finetune(base(), [sample(0), sample(1)], SETTINGS, "new", reference=[sample(3)])
+    done = finetune_model(base(), [sample(0), sample(1)], SETTINGS, "new", reference=[sample(3)])
     assert alone.reference is None
     assert done.reference is not None
     assert done.reference.nuclei == len(np.unique(sample(3).labels)) - 1

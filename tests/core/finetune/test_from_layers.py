@@ -113,8 +113,10 @@ def test_a_kill_during_training_leaves_the_corrections_and_nothing_half_written(
         "    def report(self, event):\n"
         "        if isinstance(event, Advanced) and event.message.startswith('step 1,'):\n"
         "            os.kill(os.getpid(), signal.SIGKILL)\n"
-        "base, folder = sys.argv[1:]\n"
-        "request = CorrectionsRequest(base, 'new', (correction('later', 2),), (), SETTINGS, None, Path(folder))\n"
+        "base, folder, settings = sys.argv[1:]\n"
+        "settings = FinetuneSettings.model_validate_json(settings)\n"
+        "corrections = (drawn_correction('later', 2),)\n"
+        "request = CorrectionsRequest(base, 'new', corrections, (), settings, None, Path(folder))\n"
         "finetune_corrections(request, Killed())\n"
     )
     given = (lesson.base, str(lesson.folder), SETTINGS.model_dump_json())

@@ -11,7 +11,7 @@ import pytest
 
 from napari_unet_nuclei.core.errors import OutputFileError
 from napari_unet_nuclei.core.finetune import from_layers as writer
-from napari_unet_nuclei.core.finetune.finetune_model import Finetuned, finetune
+from napari_unet_nuclei.core.finetune.finetune_model import Finetuned, finetune_model
 from napari_unet_nuclei.core.finetune.from_layers import side_by_side, write_undecided
 from napari_unet_nuclei.core.finetune.undecided import MODEL, Undecided, discard, keep, list_undecided
 from napari_unet_nuclei.core.model.card import ModelCard, read_card
@@ -26,7 +26,7 @@ from tests.helpers.tiny import TINY, tiny_network, write_tiny_model
 def done() -> Finetuned:
     settings = FinetuneSettings().changed(steps=2, epoch_steps=2, rehearsal=False, device="cpu")
     base = Model(ModelCard(name="old", architecture=TINY), tiny_network())
-    return finetune(base, [sample(0), sample(1)], settings, "new", reference=[sample(2)])
+    return finetune_model(base, [sample(0), sample(1)], settings, "new", reference=[sample(2)])
 
 
 @pytest.fixture

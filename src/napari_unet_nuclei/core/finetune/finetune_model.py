@@ -91,7 +91,7 @@ class Finetuned:
         return tuple(f"{name}: {doubt}" for name, doubt in doubtful.items())
 
 
-def finetune(
+def finetune_model(
     base: Model,
     samples: Sequence[Sample],
     settings: FinetuneSettings,

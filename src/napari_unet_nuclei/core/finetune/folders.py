@@ -9,7 +9,7 @@ from pathlib import Path
 
 from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, OutputFileError, WorseModelError
 from napari_unet_nuclei.core.finetune.bases import rank_bases
-from napari_unet_nuclei.core.finetune.finetune_model import Finetuned, finetune
+from napari_unet_nuclei.core.finetune.finetune_model import Finetuned, finetune_model
 from napari_unet_nuclei.core.finetune.report import comparisons, write_finetune_report
 from napari_unet_nuclei.core.image.io.find import IMAGE_SUFFIXES
 from napari_unet_nuclei.core.image.io.pairs import name_some
@@ -115,7 +115,7 @@ def finetune_folders(request: FinetuneRequest, progress: Progress) -> Finetuned:
     found = read_corrected(request.images, request.labels, request.reviewed, asked, Share(progress, 0.0, READ))
     samples, left_out = _without_doubtful(found, request.keep_doubtful, progress)
     reference = () if request.reference is None else read_dataset(request.reference, form)
-    done = finetune(base, samples, request.settings, request.out.stem, Share(progress, READ, 1.0), reference, left_out)
+    done = finetune_model(base, samples, request.settings, request.out.stem, Share(progress, READ, 1.0), reference, left_out)
     write_finetune_report(request.report, done)
     report = done.chosen.report
     progress.report(Notice(report.sentence, warning=report.outcome == "worse"))

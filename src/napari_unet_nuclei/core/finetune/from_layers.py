@@ -19,7 +19,7 @@ from napari_unet_nuclei.core.corrections.store import read_correction
 from napari_unet_nuclei.core.errors import OutputFileError
 from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.finetune.bases import RankedBase, rank_bases
-from napari_unet_nuclei.core.finetune.finetune_model import Finetuned, finetune
+from napari_unet_nuclei.core.finetune.finetune_model import Finetuned, finetune_model
 from napari_unet_nuclei.core.finetune.kept import as_kind, keep_corrections, open_input, own_labels
 from napari_unet_nuclei.core.finetune.report import (
     SHOWN,
@@ -115,7 +115,7 @@ def finetune_corrections(request: CorrectionsRequest, progress: Progress) -> Fin
     samples = [sample_of(one, form) for one in corrections]
     reference = () if request.reference is None else read_dataset(request.reference, form)
     share = Share(progress, READ, 1.0)
-    done = finetune(base, samples, request.settings, request.name, share, reference, request.left_out)
+    done = finetune_model(base, samples, request.settings, request.name, share, reference, request.left_out)
     return write_outcome(done, base.card.name, request.folder, progress)
 
 
