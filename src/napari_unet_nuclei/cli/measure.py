@@ -59,12 +59,6 @@ def measure_command(
 def measure_files(labels: Path, images: Sequence[Path], progress: Progress) -> pd.DataFrame:
     """Measure the nuclei of a label file in all channels of image files.
 
-    Parameters
-    ----------
-    labels : Path
-    images : sequence of Path
-    progress : Progress
-
     Returns
     -------
     pandas.DataFrame

@@ -90,7 +90,6 @@ def field_option(kind: type[BaseModel], name: str) -> Any:
 
     Parameters
     ----------
-    kind : type of pydantic.BaseModel
     name : str
         Name of the field. The option's value is None if it is not given.
     """

@@ -76,8 +76,6 @@ def divide_block(
 
     Parameters
     ----------
-    grid : BlockGrid
-    block : Block
     maps : ndarray, shape (3, Y, X), uint8
         Of `region_to_read`.
     thresholds : DecodeThresholds
@@ -88,7 +86,6 @@ def divide_block(
     keys : ndarray, shape (Y, X), int64
         Names of the core's pixels: of nuclei after their summit where they are decided, else of basins after theirs,
         or after the pixel outside by which the path to it leaves the core.
-    open_basins : OpenBasins
     """
     # The core, and one pixel around it.
     view = Tile(block.core, grid.grown(block.core, BEYOND))

@@ -26,7 +26,6 @@ class Destination:
         The store to be.
     folder : Path
         What is under way.
-    into_image : bool
     """
 
     labels: Path

@@ -46,7 +46,6 @@ class BlockGrid:
 
     Attributes
     ----------
-    planes : int
     shape : tuple of int
         (Y, X) of each in pixels.
     side : int

@@ -154,11 +154,8 @@ def number_nuclei(
 
     Parameters
     ----------
-    grid : BlockGrid
     tallies : mapping of int to Tally
         By number of the block, all from 0 on; each is looked at twice, so a mapping that reads them keeps memory small.
-    aliases : Aliases
-    thresholds : DecodeThresholds
     """
     shared = np.unique(np.concatenate([aliases.names, aliases.meant, *(one.foreign for one in tallies.values())]))
     meant = np.searchsorted(shared, aliases.of(shared))
@@ -225,7 +222,6 @@ def numbered(
 
     Returns
     -------
-    ids : ndarray, shape (Y, X), int64
     scores : ndarray
         Of the nuclei that lie within this block alone, in the order of their ids.
     """

@@ -69,13 +69,11 @@ class BlockPlan(BaseModel):
         Model pixels per image pixel.
     thresholds, model_thresholds : DecodeThresholds
         Those in force, and the model's own for this image.
-    settings : SegmentSettings
     precision : NumberFormat
         Number format of the network on processors: each computer would choose the one that is faster there, and labels
         would be of two kinds.
     side, halo : int
         Of the blocks in pixels, and how far around one its nuclei are looked for to measure them.
-    notices : tuple of str
     provenance : dict
         As `describe_run` gives it.
     """
@@ -144,7 +142,6 @@ class Planner:
 
     Parameters
     ----------
-    request : SegmentRequest
     block : int
         Wanted side of a block in pixels.
     pixels_in : Path or None
@@ -161,7 +158,6 @@ class Planner:
     ----------
     entry : ModelEntry
         The model that was asked for, or the one for this kind of image.
-    fingerprint : str
     """
 
     def __init__(self, request: SegmentRequest, block: int, pixels_in: Path | None, series: int) -> None:
@@ -207,7 +203,6 @@ class Planner:
         ----------
         runner : NetworkRunner
             Of `entry`'s model.
-        progress : Progress
         """
         request, scope, settings = self.request, self.scope, self.request.settings
         source = request.source

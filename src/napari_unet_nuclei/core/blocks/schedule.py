@@ -63,7 +63,6 @@ class BlockRun:
     ----------
     work : BlockWork
         Open in this process; its folder is seen by all workers.
-    executor : Executor
     """
 
     def __init__(self, work: BlockWork, executor: Executor) -> None:

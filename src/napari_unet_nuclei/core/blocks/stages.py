@@ -48,7 +48,6 @@ class BlockTask:
 
     Attributes
     ----------
-    stage : str
     number : int
         Of the block; for ``level`` of the block in that level's own grid.
     round : int

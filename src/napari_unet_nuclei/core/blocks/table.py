@@ -37,10 +37,6 @@ def measure_block(
 
     Parameters
     ----------
-    plan : BlockPlan
-    block : Block
-    source : ImageSource
-    numbers : Numbers
     scores : ndarray
         Of the nuclei that lie within this block alone, in the order of their ids.
     read_labels : callable
@@ -108,7 +104,6 @@ def write_block_tables(path: Path, parts: Iterable[dict[str, NDArray[Any]]]) -> 
 
     Parameters
     ----------
-    path : Path
     parts : iterable of dict
         What `measure_block` returned, in the order of the blocks; held one at a time.
 

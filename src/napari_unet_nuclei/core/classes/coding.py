@@ -163,10 +163,6 @@ def count_classes(truth: NDArray[np.integer], predicted: NDArray[np.integer], cl
     classes : int
         Least number of classes; default: as many as occur.
 
-    Returns
-    -------
-    ClassCounts
-
     Raises
     ------
     ImageShapeError

@@ -47,7 +47,6 @@ class PlaneEdit:
     ----------
     index : tuple of int
         Along the leading axes of the labels; empty in a single plane.
-    edit : Edit
     """
 
     index: Index

@@ -121,7 +121,6 @@ class Review:
 
     Attributes
     ----------
-    verdicts : Verdicts
     is_background : callable
         Tells whether the centre of a candidate is background now.
     """
@@ -204,9 +203,6 @@ def boxes_after_edit(
 
     Parameters
     ----------
-    plane : array_like, shape (Y, X), int
-    nuclei : iterable of int
-    region : Region
     known : mapping of int to Region, or None
         Boxes of all nuclei of the plane before the change: a brush may add pixels far from the rest of a nucleus. None
         where they are unknown, which costs a search of the whole plane.

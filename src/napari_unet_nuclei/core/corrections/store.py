@@ -66,7 +66,6 @@ def save_correction(folder: Path, correction: Correction) -> CorrectionEntry:
     ----------
     folder : Path
         Created if missing.
-    correction : Correction
 
     Raises
     ------

@@ -52,7 +52,6 @@ class Stroke:
         Runs of pixels in the flattened labels: a brush changes few runs of many pixels.
     before, after : ndarray of int, shape (pixels,) or (1,)
         Ids in the order of the runs; a single one where all are equal.
-    title : str
     """
 
     shape: tuple[int, ...]

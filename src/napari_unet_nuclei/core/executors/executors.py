@@ -53,8 +53,6 @@ class Executor(Protocol):
 
         Parameters
         ----------
-        work : callable
-        tasks : sequence
         title : str
             What the tasks are, in the user's words: "block".
         progress : Progress

@@ -32,7 +32,6 @@ class RankedBase:
 
     Attributes
     ----------
-    name : str
     nuclei : int
         Number of corrected nuclei used.
     found, spurious : int
@@ -64,7 +63,6 @@ def rank_bases(
         Returns the corrected images in the form that a network needs.
     progress : Progress
         Receives an event per model.
-    device : str
     seed : int
         Seed of the draw of images if they have more than `PIXELS` pixels.
 

@@ -84,14 +84,12 @@ class BeforeAfter:
 
     Attributes
     ----------
-    before, after : Judgement
     nuclei : int
         Number of held-out nuclei.
     gain : float
         Increase of AP at IoU 0.5.
     interval : tuple of float
         90 % confidence interval of the gain, by bootstrap over nuclei.
-    outcome : str
     """
 
     before: Judgement
@@ -188,7 +186,6 @@ class Mixture:
 
     Attributes
     ----------
-    model : Model
     share : float
         Share of new weights.
     found : tuple of ndarray, shape (Y, X), int
@@ -227,12 +224,10 @@ class Judge:
 
     Parameters
     ----------
-    base : Model
     judging : sequence of Sample
         Held-out corrections.
     old, other : sequence of Sample
         Rehearsed crops of the kind that the old model was made for, and of the corrected kind if that is another.
-    device : Device
     """
 
     def __init__(
@@ -275,12 +270,10 @@ def choose(judge: Judge, new: Model, strength: float, progress: Progress) -> Mix
 
     Parameters
     ----------
-    judge : Judge
     new : Model
         New weights, and the card of every mixture.
     strength : float
         Largest share of new weights.
-    progress : Progress
     """
     mixtures = []
     for part, step in with_shares(SHARES, progress):

@@ -108,7 +108,6 @@ def finetune_model(
         Left unchanged.
     samples : sequence of Sample
         Corrected images with their reviewed regions.
-    settings : FinetuneSettings
     name : str
         Name of the new model.
     progress : Progress, optional
@@ -118,10 +117,6 @@ def finetune_model(
         Labelled images to score both models on, used neither for training nor for any choice.
     left_out : sequence of str
         Images not among the samples because something is wrong with them, for report and card.
-
-    Returns
-    -------
-    Finetuned
 
     Raises
     ------

@@ -46,7 +46,6 @@ class FinetuneRequest:
         Model file to write, ``.safetensors``; its stem becomes the model's name.
     reviewed : Path, optional
         Folder with a region for each image, a mask image or GeoJSON; by default, everything is reviewed.
-    settings : FinetuneSettings
     channel : str
         Channel with the nuclei, by name or number from 0; if empty, found by name.
     keep_worse : bool
@@ -82,13 +81,8 @@ def finetune_folders(request: FinetuneRequest, progress: Progress) -> Finetuned:
 
     Parameters
     ----------
-    request : FinetuneRequest
     progress : Progress
         *Finish* ends with the current epoch and keeps the best weights.
-
-    Returns
-    -------
-    Finetuned
 
     Raises
     ------
@@ -115,7 +109,9 @@ def finetune_folders(request: FinetuneRequest, progress: Progress) -> Finetuned:
     found = read_corrected(request.images, request.labels, request.reviewed, asked, Share(progress, 0.0, READ))
     samples, left_out = _without_doubtful(found, request.keep_doubtful, progress)
     reference = () if request.reference is None else read_dataset(request.reference, form)
-    done = finetune_model(base, samples, request.settings, request.out.stem, Share(progress, READ, 1.0), reference, left_out)
+    done = finetune_model(
+        base, samples, request.settings, request.out.stem, Share(progress, READ, 1.0), reference, left_out
+    )
     write_finetune_report(request.report, done)
     report = done.chosen.report
     progress.report(Notice(report.sentence, warning=report.outcome == "worse"))
@@ -155,7 +151,6 @@ def read_corrected(
     ----------
     images, labels, reviewed : Path
         Folders as in `FinetuneRequest`.
-    form : InputForm
     progress : Progress
         Receives an event per image.
 

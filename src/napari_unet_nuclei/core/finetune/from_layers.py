@@ -66,7 +66,6 @@ class FinetuneOutcome:
 
     Attributes
     ----------
-    done : Finetuned
     base : str
         Name of the old model.
     undecided : Undecided or None
@@ -86,13 +85,8 @@ def finetune_corrections(request: CorrectionsRequest, progress: Progress) -> Fin
 
     Parameters
     ----------
-    request : CorrectionsRequest
     progress : Progress
         *Finish* ends with the current epoch and keeps the best weights; cancelling leaves nothing but the corrections.
-
-    Returns
-    -------
-    FinetuneOutcome
 
     Raises
     ------
@@ -174,7 +168,6 @@ def write_outcome(done: Finetuned, base: str, folder: Path, progress: Progress) 
 
     Parameters
     ----------
-    done : Finetuned
     base : str
         Name of the old model.
     folder : Path
@@ -201,7 +194,6 @@ def write_undecided(folder: Path, done: Finetuned, base: str) -> Undecided:
     ----------
     folder : Path
         As `undecided_folder` returns it.
-    done : Finetuned
     base : str
         Name of the old model.
 

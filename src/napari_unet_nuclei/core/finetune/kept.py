@@ -66,7 +66,6 @@ def open_input(correction: Correction, form: InputForm) -> tuple[PlaneReader, st
 
     Returns
     -------
-    PlaneReader
     str
         Why the image may be misread; empty if nothing is wrong (see `LabelledReading`).
 

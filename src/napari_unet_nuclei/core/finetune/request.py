@@ -26,7 +26,6 @@ class CorrectionsRequest:
         Corrections to save first.
     kept : tuple of str
         Names of saved corrections; those of the same images as ``corrections`` are skipped.
-    settings : FinetuneSettings
     reference : Path, optional
         Labelled images to score both models on, in a layout of `core.train.layouts`.
     folder : Path

@@ -33,7 +33,6 @@ class ComparisonTable(BaseModel):
     ----------
     title : str
         Names the nuclei.
-    nuclei : int
     outcome : str
         "better", "worse", "no clear difference" or "too little to tell".
     rows : tuple of (str, str, str)

@@ -40,7 +40,6 @@ class Prospect:
         Size of the file, or of the pixels where the image is a folder; 0 where unknown.
     axes : str
         How its axes are read: ``Z 20 · C 2 · Y 512 · X 512``; empty where it cannot be read.
-    dtype : str
     pixel_size : str
         In µm, y × x; empty where unknown.
     planes : int

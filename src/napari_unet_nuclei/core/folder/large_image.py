@@ -54,7 +54,6 @@ class BlockSettings:
         Side of a block in pixels; 0 for the usual one.
     into_image : bool
         Labels go into the OME-Zarr image itself.
-    executor : Executor
     """
 
     block: int = 0
@@ -100,8 +99,6 @@ def segment_in_blocks(task: Task, settings: BlockSettings, progress: Progress) -
     ----------
     task : Task
         Its results are named by `planned_in_blocks`.
-    settings : BlockSettings
-    progress : Progress
 
     Raises
     ------

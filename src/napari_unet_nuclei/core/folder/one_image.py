@@ -41,9 +41,6 @@ class Task:
 
     Attributes
     ----------
-    planned : PlannedFile
-    template : RequestTemplate
-    batch : BatchSettings
     request_hash : str
         Of the template, by `hash_request`.
     """
@@ -69,8 +66,6 @@ def segment_planned(task: Task, progress: Progress, turn: Turn = nullcontext) ->
 
     Parameters
     ----------
-    task : Task
-    progress : Progress
     turn : callable
         As for `find_nuclei`.
 
@@ -112,7 +107,6 @@ class WithoutNotices:
 
     Attributes
     ----------
-    parent : Progress
     warnings_only : bool
         Leave out warnings alone.
     """
@@ -173,7 +167,6 @@ def check_ownership(task: Task, image_hash: str) -> None:
 
     Parameters
     ----------
-    task : Task
     image_hash : str
         Of the image; needed only where something is noted of it.
 
@@ -206,9 +199,6 @@ def find_nuclei(file: ImageFile, template: RequestTemplate, progress: Progress, 
 
     Parameters
     ----------
-    file : ImageFile
-    template : RequestTemplate
-    progress : Progress
     turn : callable
         Where several images are segmented at once, waits until it is this one's turn.
 

@@ -51,9 +51,6 @@ class Segmented:
 
     Attributes
     ----------
-    request : SegmentRequest
-    result : SegmentResult
-    table : pandas.DataFrame
     provenance : dict
         Of the result, with what the run adds.
     """
@@ -97,7 +94,6 @@ def write_outputs(found: Segmented, paths: Mapping[str, Path]) -> None:
 
     Parameters
     ----------
-    found : Segmented
     paths : mapping of str to Path
         By kind, as `wanted_outputs` returns them.
 

@@ -37,7 +37,6 @@ class PlannedFile:
 
     Attributes
     ----------
-    image : Path
     out : Path
         Folder of the run's results.
     name : str

@@ -82,7 +82,6 @@ def segment_files(
         Folder for the results; `plan_files` says how they are named.
     template : RequestTemplate, optional
         What is asked of every file; all automatic where not given.
-    progress : Progress, optional
     batch : BatchSettings, optional
         Which files, and what is written.
     blocks : BlockSettings, optional
@@ -246,7 +245,6 @@ def kept_number_format(out: Path, *, afresh: bool) -> NumberFormat:
 
     Parameters
     ----------
-    out : Path
     afresh : bool
         All is done anew: this computer's is taken.
 

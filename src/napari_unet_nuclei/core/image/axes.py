@@ -152,7 +152,6 @@ class ImageSource:
         ----------
         index : tuple of int
             One index per leading axis.
-        channel : int
         region : Region, optional
             Rows and columns; default: the whole plane.
 

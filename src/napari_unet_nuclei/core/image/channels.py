@@ -29,7 +29,6 @@ def find_channel(source: ImageSource, said: str) -> int:
 
     Parameters
     ----------
-    source : ImageSource
     said : str
         Name in upper or lower case, number from 0, or a unique part of a name.
 

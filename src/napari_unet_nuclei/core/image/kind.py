@@ -179,7 +179,6 @@ class LabelledLook:
 
     Attributes
     ----------
-    look : PlaneLook
     contrast : float or None
         Difference of the medians in standard deviations; None without nuclei.
     """

@@ -89,10 +89,6 @@ def intensity_range(
         Lower and upper percentile, from the model card.
     noise : float, optional
         Standard deviation of the noise in grey values; default: estimated from ``pixels``.
-
-    Returns
-    -------
-    IntensityRange
     """
     known = pixels[np.isfinite(pixels)]
     if known.size == 0:

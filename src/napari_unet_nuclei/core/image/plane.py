@@ -53,7 +53,6 @@ class PlaneLook:
 
     Attributes
     ----------
-    kind : {"fluorescence", "brightfield"}
     signals : tuple of Signal
         One per input of the network.
     name : str
@@ -98,12 +97,10 @@ class PlaneReader:
 
     Attributes
     ----------
-    source : ImageSource
     index : tuple of int
         Which plane.
     region : Region
         The part of the plane that is segmented; rectangles are relative to it.
-    look : PlaneLook
     ranges : tuple of IntensityRange
         Intensities that become 0 and 1, per signal.
     fill : tuple of float

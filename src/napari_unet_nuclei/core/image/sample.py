@@ -25,7 +25,6 @@ class SampledChannels:
     ----------
     pixels : ndarray, shape (C, rows, X), float
         As they are in the image.
-    channels : tuple of int
     dtype : numpy.dtype
         Of the image as stored.
     """
@@ -92,10 +91,8 @@ class PlaneSample:
 
     Attributes
     ----------
-    source : ImageSource
     index : tuple of int
         Which plane: one index per leading axis.
-    region : Region
     """
 
     source: ImageSource
@@ -129,7 +126,6 @@ class PlaneSample:
 
         Parameters
         ----------
-        look : PlaneLook
         percentiles : tuple of float
             Of each signal, that become 0 and 1.
         """

@@ -65,7 +65,6 @@ def stain_density(densities: NDArray[np.floating], stain: int) -> NDArray[np.flo
 
     Parameters
     ----------
-    densities : ndarray, shape (3, ...), float32
     stain : int
         `HAEMATOXYLIN` or `DAB`.
 

@@ -69,7 +69,6 @@ def plan_tiles(shape: tuple[int, int], tiling: Tiling) -> tuple[Tile, ...]:
     ----------
     shape : tuple of int
         (Y, X) of the plane in pixels, multiples of the stride.
-    tiling : Tiling
 
     Examples
     --------

@@ -227,8 +227,6 @@ def divided(heights: Heights, mask: Mask, seeds: Labels | None = None) -> Labels
 
     Parameters
     ----------
-    heights : ndarray, float32
-    mask : ndarray of bool
     seeds : ndarray, int, optional
         Numbers from 1, each on one or more pixels; 0 elsewhere.
 
@@ -262,8 +260,6 @@ def two_summits(heights: Heights, mask: Mask, least: float) -> Labels | None:
 
     Parameters
     ----------
-    heights : ndarray, float32
-    mask : ndarray of bool
     least : float
         Least descent, in the unit of ``heights``.
 

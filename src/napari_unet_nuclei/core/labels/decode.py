@@ -122,11 +122,6 @@ def decode_plane(maps: QuantisedMaps, thresholds: DecodeThresholds) -> Decoded:
     ----------
     maps : ndarray, shape (3, Y, X), uint8
         Foreground, border and normalised distance; 255 stands for 1.
-    thresholds : DecodeThresholds
-
-    Returns
-    -------
-    Decoded
     """
     return PlaneDecoder(maps, thresholds.scale).decode(thresholds)
 
@@ -205,10 +200,8 @@ class PlaneGraph:
 
     Attributes
     ----------
-    basins : Basins
     evidence : Evidence
         Of each basin; it adds up over the basins of a nucleus.
-    holes : Holes
     """
 
     basins: Basins

@@ -140,7 +140,6 @@ class Candidate:
     ----------
     id : int
         Id of the nucleus; 0 where one may have been missed.
-    kind : {"found", "missed"}
     doubt : float
         0 (looks right) to 1; for a missed nucleus, how likely there is one.
     reason : str
@@ -182,10 +181,6 @@ def doubt(
         The ones ``labels`` were decoded with. Without them, no missed nuclei are found and nothing is scored.
     with_missed : bool
         Whether to look for missed nuclei.
-
-    Returns
-    -------
-    tuple of Candidate
 
     Raises
     ------

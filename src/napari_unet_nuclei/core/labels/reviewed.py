@@ -15,7 +15,6 @@ def trusted(labels: Labels, reviewed: Mask) -> Mask:
     ----------
     labels : ndarray, shape (Y, X), int
         0 is background.
-    reviewed : ndarray of bool, shape (Y, X)
 
     Returns
     -------
@@ -35,11 +34,6 @@ def trusted(labels: Labels, reviewed: Mask) -> Mask:
 
 def within(labels: Labels, reviewed: Mask) -> Labels:
     """Keep the nuclei with at least half of their area in the reviewed region; erase the others.
-
-    Parameters
-    ----------
-    labels : ndarray, shape (Y, X), int
-    reviewed : ndarray of bool, shape (Y, X)
 
     Returns
     -------

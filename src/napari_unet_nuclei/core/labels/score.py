@@ -93,7 +93,6 @@ class Evidence:
 
     Attributes
     ----------
-    totals : ndarray, shape (`TOTALS`, N), int64
     peaks : ndarray, shape (`PEAKS` + 2 per axis, N), int64
         Maxima of the maps, then bounding boxes: the largest index along each axis, then the smallest, negated, so that
         a maximum joins every row.
@@ -252,7 +251,6 @@ def scores_of(
     ----------
     evidence, shape, scale, usual_area
         As for `features_of`.
-    scoring : Scoring or None
     """
     if scoring is None:
         return evidence.certainty

@@ -21,7 +21,6 @@ class Figure:
     ----------
     content : Markup
         An ``<img>`` with the picture inside, or an ``<svg>``; see `core.report.pictures`.
-    caption : str
     """
 
     content: Markup
@@ -34,7 +33,6 @@ class Grid:
 
     Attributes
     ----------
-    heads : sequence of str
     rows : sequence of sequences of str
         One text per head in every row.
     """
@@ -49,12 +47,10 @@ class Section:
 
     Attributes
     ----------
-    title : str
     text : str
         A paragraph; empty for none.
     facts : mapping of str to str
         Values by name.
-    table : Grid, optional
     figures : sequence of sequences of Figure
         Rows of figures side by side.
     gallery : sequence of Figure

@@ -94,9 +94,6 @@ def predict_sized(
 
     Parameters
     ----------
-    reader : PlaneReader
-    runner : NetworkRunner
-    progress : Progress
     estimate : float
         Result of `first_look` for this plane; 0 if it has not been computed.
     """
@@ -137,8 +134,6 @@ class Glance:
         As of `NetworkRunner.run`, at the windows' own scale.
     scale : float
         Pixels of the windows per image pixel.
-    size : SizeEvidence
-    model_diameter : float
     """
 
     outputs: tuple[Maps, ...]
@@ -208,15 +203,12 @@ def glance(
 
     Parameters
     ----------
-    reader : PlaneReader
-    runner : NetworkRunner
     centres : sequence of tuple
         (y, x) in image pixels.
     scale : float
         Pixels of the windows per image pixel.
     side : int
         Of each window in pixels of its own scale.
-    progress : Progress
     """
     grid = Grid.at_scale(reader.shape, scale)
     outputs: list[Maps] = []
@@ -258,10 +250,8 @@ def find_scale(
 
     Parameters
     ----------
-    reader : PlaneReader
     runner : NetworkRunner
         Of a model with a size head.
-    progress : Progress
     estimate : float
         Diameter that `first_look` found in this plane; 0 where it has not run yet.
 

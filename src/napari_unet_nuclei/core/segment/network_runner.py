@@ -38,7 +38,6 @@ class NetworkRunner:
 
     Attributes
     ----------
-    model : Model
     device : Device
         Where the network runs now.
     tile : int

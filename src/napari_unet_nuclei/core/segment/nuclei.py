@@ -47,11 +47,8 @@ def find_nuclei(
 
     Parameters
     ----------
-    request : SegmentRequest
-    runner : NetworkRunner
     readers : sequence of PlaneReader
         One per plane, all of the same shape.
-    progress : Progress
     decides : int
         Which of the planes decides for all how large nuclei are.
     estimate : float

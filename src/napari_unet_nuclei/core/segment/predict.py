@@ -173,7 +173,6 @@ def predict_plane(
         Of the whole plane.
     scale : float
         Model pixels per image pixel.
-    runner : NetworkRunner
     progress : Progress
         Receives a report for each tile, and may cancel there.
     check : callable
@@ -216,8 +215,6 @@ def predict_classes(reader: PlaneReader, runner: NetworkRunner, progress: Progre
 
     Parameters
     ----------
-    reader : PlaneReader
-    runner : NetworkRunner
     progress : Progress
         Receives a report for each tile, and may cancel there.
 

@@ -24,7 +24,6 @@ def project(source: ImageSource, projection: Projection) -> ImageSource:
     ----------
     source : ImageSource
         A single plane comes back as it is. Where the only stack axis is unknown, it is taken for z.
-    projection : {"none", "maximum", "mean"}
 
     Returns
     -------

@@ -20,7 +20,6 @@ class SegmentRequest:
     ----------
     source : ImageSource
         The image and the meaning of its axes; never written to.
-    settings : SegmentSettings
     model : str
         Name of an installed model, path of a model file, or `AUTOMATIC`.
     plane : tuple of int or None

@@ -170,7 +170,6 @@ class StackDecoder:
 
     Parameters
     ----------
-    maps : ndarray, shape (planes, 3, Y, X), uint8
     scale : float
         Image pixels per pixel of the model's own scale.
     """

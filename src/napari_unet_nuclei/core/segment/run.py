@@ -130,7 +130,6 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
 
     Parameters
     ----------
-    request : SegmentRequest
     progress : Progress
         Receives a report for each tile, and may cancel there.
 

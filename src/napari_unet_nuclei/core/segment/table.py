@@ -29,8 +29,6 @@ class SegmentedChannel:
 
     Attributes
     ----------
-    source : ImageSource
-    channel : int
     origin : tuple of int
         Index in the image of the first pixel, along the labels' axes.
     shape : tuple of int
@@ -103,7 +101,6 @@ def stain_images(
 
     Parameters
     ----------
-    source : ImageSource
     origin, shape : tuple of int
         As in `SegmentedChannel`.
     kind : {"auto", "fluorescence", "brightfield"}
@@ -127,10 +124,8 @@ def measure_result(result: SegmentResult, request: SegmentRequest, progress: Pro
 
     Parameters
     ----------
-    result : SegmentResult
     request : SegmentRequest
         What was asked for.
-    progress : Progress, optional
 
     Returns
     -------

@@ -21,7 +21,6 @@ class RequestTemplate:
 
     Attributes
     ----------
-    settings : SegmentSettings
     model : str
         Name of an installed model, path of a model file, or ``automatic``.
     axes : str
@@ -29,7 +28,6 @@ class RequestTemplate:
     plane : mapping of str to int
         Index by letter of a leading axis; axes that are not named are segmented whole. The empty letter stands for
         the only leading axis.
-    region : Region or None
     series : int
         Which image of a file that holds several.
     projection : {"none", "maximum", "mean"}
@@ -73,7 +71,6 @@ def chosen_plane(source: ImageSource, plane: Mapping[str, int]) -> tuple[int | N
 
     Parameters
     ----------
-    source : ImageSource
     plane : mapping of str to int
         Index by letter; the empty letter stands for the only leading axis.
 

@@ -176,7 +176,6 @@ class Augmentation:
 
         Returns
         -------
-        images : Tensor, shape (N, C, S, S), float32
         crops : list of Crop
             With labels and reviewed regions warped like the images.
         """

@@ -40,7 +40,6 @@ def mean_of_datasets(samples: Sequence[Sample], score: Callable[[Numbers], float
 
     Parameters
     ----------
-    samples : sequence of Sample
     score : callable
         Takes the positions of the samples of one data set.
     """
@@ -79,7 +78,6 @@ def summarise(samples: Sequence[Sample], counts: Sequence[MatchCounts]) -> dict[
 
     Parameters
     ----------
-    samples : sequence of Sample
     counts : sequence of MatchCounts
         One for each sample.
     """

@@ -37,8 +37,6 @@ class Checkpoint:
         Averaged weights of the best epoch.
     best_score : float
         Validation score of the best epoch.
-    epochs_since_best : int
-    history : list of EpochDone
     """
 
     step: int = 0

@@ -34,7 +34,6 @@ def data_sources(
 
     Parameters
     ----------
-    divided : sequence of Divided
     nuclei : sequence of int
         Number of nuclei in each training image, in the order of `dataset.read_divided`.
     about : AuthorNotes

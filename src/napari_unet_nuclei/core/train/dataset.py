@@ -59,8 +59,6 @@ def read_divided(divided: Sequence[Divided], form: InputForm, progress: Progress
 
     Parameters
     ----------
-    divided : sequence of Divided
-    form : InputForm
     progress : Progress
         Receives an event per image and, for several sets, notices of how often each is drawn and of conditions that
         did not apply.
@@ -104,8 +102,6 @@ def read_entries(entries: Sequence[Entry], form: InputForm, progress: Progress) 
 
     Parameters
     ----------
-    entries : sequence of Entry
-    form : InputForm
     progress : Progress
         Receives an event per image, one notice for all masks without ids, and one for all masks that share pixels.
 

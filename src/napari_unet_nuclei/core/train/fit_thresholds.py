@@ -112,7 +112,6 @@ def fit_thresholds(
         Network output for each sample; the network is not run again.
     card : ModelCard
         Its thresholds are tried too, and its coefficients score the nuclei.
-    progress : Progress
     decodings : sequence of (float, float)
         Foreground thresholds and notch depths to try.
 

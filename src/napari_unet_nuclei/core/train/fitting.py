@@ -76,8 +76,6 @@ def finish_model(
         For nuclei, its thresholds are the start of the search.
     validation : sequence of Sample
         The nucleus size of each is estimated.
-    device : Device
-    progress : Progress
     training : sequence of Sample
         Images the network was trained on; augmented, they provide further wrong nuclei to fit the score to.
 
@@ -139,7 +137,6 @@ def fit_score(
 
     Parameters
     ----------
-    samples : sequence of Sample
     predictions : sequence of Prediction
         Network output for each sample.
     card : ModelCard
@@ -186,9 +183,6 @@ def fit_logistic(
 
     Parameters
     ----------
-    features : ndarray, shape (nuclei, `FEATURES`)
-    right : ndarray of bool, shape (nuclei,)
-    weights : ndarray, shape (nuclei,)
     start : Scoring, optional
         As in `fit_score`; its means and scales are kept.
     """

@@ -37,7 +37,6 @@ class Condition:
 
     Attributes
     ----------
-    column, value : str
     equal : bool
         False to select rows with any other value.
     """
@@ -78,10 +77,8 @@ class Entry:
     ----------
     name : str
         Used in messages and reports.
-    image : Path
     labels : tuple of Path
         One label image, or one mask per nucleus.
-    one_mask_per_nucleus : bool
     group : str
         Images of one group are never split between training and validation; the image's name if unknown.
     split : str

@@ -45,7 +45,6 @@ class InputForm:
 
     Attributes
     ----------
-    inputs : NetworkInputs
     channel : int or str, optional
         Channel with the nuclei of images that have several, by number or name; found by name by default.
     percentiles : tuple of float
@@ -103,7 +102,6 @@ class ImageRead:
     ----------
     image : ndarray, shape (C, Y, X), float32
         Normalised as for segmenting, with bright nuclei; for classes, with the brightness of the file.
-    kind : {"fluorescence", "brightfield"}
     picture : ndarray, shape (3, Y, X), uint8, or None
         RGB with 255 as white, if stains were separated; training varies them.
     doubt : str

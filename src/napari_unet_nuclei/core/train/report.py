@@ -46,11 +46,8 @@ class Example:
 
     Attributes
     ----------
-    name : str
-    image, truth, predicted : ndarray, shape (Y, X, 3), uint8
     score : float
         0 to 1; the lowest are shown first.
-    caption : str
     """
 
     name: str
@@ -75,12 +72,8 @@ def report_training(
     ----------
     path : Path
         HTML file.
-    model : Model
-    history : sequence of EpochDone
     parts : mapping of str to sequence of Sample
         Images by title, `VALIDATION` among them; empty parts are left out.
-    device : Device
-    progress : Progress
 
     Raises
     ------
@@ -151,10 +144,8 @@ def write_report(
 
     Parameters
     ----------
-    path : Path
     card : ModelCard
         Of the finished model.
-    history : sequence of EpochDone
     parts : mapping of str to sequence of Example
         Examples by title.
     broken_down : sequence of str

@@ -61,7 +61,6 @@ class Sample:
         Where the labels can be trusted; None means everywhere.
     importance : float
         How often the sample is drawn, relative to others.
-    kind : {"fluorescence", "brightfield"}
     picture : ndarray, shape (3, Y, X), uint8, or None
         RGB of a stained image with 255 as white, from which crops are re-stained.
     doubt : str
@@ -106,14 +105,12 @@ class Crop:
 
     Attributes
     ----------
-    image : ndarray, shape (C, S, S), float32
     labels : ndarray, shape (S, S), int32
         Ids of the sample.
     reviewed : ndarray, shape (S, S), bool
         False beyond the image or the reviewed region.
     diameters : ndarray, shape (ids + 1,), float64
         Diameter in crop pixels of each whole nucleus of the sample.
-    kind : {"fluorescence", "brightfield"}
     """
 
     image: Image
@@ -156,12 +153,10 @@ def cut_crop(
 
     Parameters
     ----------
-    sample : Sample
     side : int
         Height and width in crop pixels.
     scale : float
         Crop pixels per image pixel.
-    rng : numpy.random.Generator
     stains : StainVariation, optional
         Variation of the stains, if the sample is stained tissue.
     """

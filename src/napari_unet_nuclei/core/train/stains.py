@@ -92,7 +92,6 @@ class Scan:
         Factor on each stain.
     white : ndarray, shape (3,), float32
         Transmitted light of the background.
-    gamma : float
     """
 
     vectors: NDArray[np.float32]
@@ -142,8 +141,6 @@ def restained(
         Nuclei of the crop, for stains confined to them.
     rows : ndarray, shape (3, R, X), float32
         Rows sampled from the whole picture, for the intensity range.
-    variation : StainVariation
-    rng : numpy.random.Generator
 
     Returns
     -------

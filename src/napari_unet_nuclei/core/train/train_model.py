@@ -82,7 +82,6 @@ class TrainRequest:
         One or several.
     out : Path
         Model file to write, ``.safetensors``; its stem becomes the model's name.
-    settings : TrainSettings
     task : {"instances", "semantic"}
         Separate nuclei, or classify every pixel.
     architecture : Architecture, optional
@@ -270,7 +269,6 @@ def train_model(request: TrainRequest, progress: Progress) -> Model:
 
     Parameters
     ----------
-    request : TrainRequest
     progress : Progress
         *Finish* ends with the current epoch and keeps the best weights; cancelling leaves a checkpoint to resume from.
 

@@ -55,7 +55,6 @@ class TrainResult:
     ----------
     network : UNet
         Averaged weights of the best epoch, float32 on the CPU, in evaluation mode.
-    history : tuple of EpochDone
     steps : int
         Optimiser steps done.
     seconds : float
@@ -131,7 +130,6 @@ class Trainer:
     ----------
     card : ModelCard
         Task and architecture; for nuclei, also their diameter and the thresholds used for validation.
-    settings : TrainSettings
     network : UNet, optional
         Initial weights; random by default.
     """
@@ -169,7 +167,6 @@ class Trainer:
         ----------
         train, validation : sequence of Sample
             The validation samples select the best epoch.
-        progress : Progress
         checkpoint : Path, optional
             Written after every epoch; training resumes from it if it exists.
         history : Path, optional

@@ -60,8 +60,6 @@ class CanvasInput(QObject):
 
     Parameters
     ----------
-    viewer : napari.Viewer
-    current : CurrentCorrection
     overlay : Overlay
         Shows what is being drawn.
     """
@@ -92,7 +90,6 @@ class CanvasInput(QObject):
 
         Parameters
         ----------
-        kind : {"line", "outline", "box", "points"}
         take : callable
             Receives the gesture.
         count : int

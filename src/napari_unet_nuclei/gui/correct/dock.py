@@ -42,10 +42,6 @@ class CorrectDock(Dock):
     """Correct the nuclei of a labels layer, and save the corrections.
 
     Every part asks `CurrentCorrection` what is being corrected, and follows its ``changed`` signal.
-
-    Parameters
-    ----------
-    napari_viewer : napari.Viewer
     """
 
     tab_title = "Correct"

@@ -20,8 +20,6 @@ class Command:
     ----------
     key : str
         In Qt's notation; empty for none.
-    text : str
-    tooltip : str
     verb : str
         Name of a method of `Tools`.
     """
@@ -70,7 +68,6 @@ class Keys(QObject):
 
     Parameters
     ----------
-    dock : QWidget
     do : callable
         Receives the verb of a command.
     """

@@ -57,8 +57,6 @@ class Navigator(QObject):
 
     Parameters
     ----------
-    viewer : napari.Viewer
-    current : CurrentCorrection
     overlay : Overlay
         Draws the frame.
     """

@@ -49,12 +49,7 @@ SCOPES = ("this plane", "all planes")
 
 
 class CommandButtons(QWidget):
-    """Buttons in two columns, each with its key.
-
-    Parameters
-    ----------
-    commands : sequence of Command
-    """
+    """Buttons in two columns, each with its key."""
 
     pressed = Signal(str)
     """Verb of the button that was clicked."""
@@ -217,13 +212,7 @@ class ToolsPanel(QWidget):
 
 
 class ReviewedPanel(QWidget):
-    """The part of the shown plane in which the labels can be trusted.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-    current : CurrentCorrection
-    """
+    """The part of the shown plane in which the labels can be trusted."""
 
     message = Signal(str)
 

@@ -22,12 +22,7 @@ WITHOUT_IMAGE = "none"
 
 
 class LayerPicker(QWidget):
-    """Two lists of layers that follow the viewer and keep their choice.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-    """
+    """Two lists of layers that follow the viewer and keep their choice."""
 
     changed = Signal()
     """Other labels or another image are chosen."""

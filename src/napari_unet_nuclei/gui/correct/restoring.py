@@ -51,8 +51,6 @@ class Restorer(QObject):
 
     Parameters
     ----------
-    viewer : napari.Viewer
-    current : CurrentCorrection
     picker : LayerPicker
         Shows the offer.
     """

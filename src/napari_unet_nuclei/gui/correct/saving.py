@@ -47,13 +47,7 @@ class _Request:
 
 
 class CorrectionSaver(QObject):
-    """Save the corrections of all sessions.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-    current : CurrentCorrection
-    """
+    """Save the corrections of all sessions."""
 
     saved = Signal(str)
     """What was saved, and where."""

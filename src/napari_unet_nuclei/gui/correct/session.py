@@ -43,11 +43,6 @@ REST = 300
 class CorrectSession(QObject):
     """Make, undo and redo edits of a labels layer, and record what napari's own tools paint in it.
 
-    Parameters
-    ----------
-    layer : napari.layers.Labels
-    image : napari.layers.Image, optional
-
     Raises
     ------
     ImageShapeError

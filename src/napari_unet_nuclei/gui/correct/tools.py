@@ -55,7 +55,6 @@ class Tools(QObject):
 
     Parameters
     ----------
-    current : CurrentCorrection
     navigator : Navigator
         Knows what has the frame.
     canvas_input : CanvasInput

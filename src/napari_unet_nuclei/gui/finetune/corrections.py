@@ -125,7 +125,6 @@ class CorrectionsPanel(QWidget):
 
     Parameters
     ----------
-    viewer : napari.Viewer
     folder : Path
         Folder of saved corrections.
     """

@@ -22,12 +22,7 @@ DRAWING = "add_polygon"
 
 
 class RowDetail(QWidget):
-    """Show one row and let the user change it.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-    """
+    """Show one row and let the user change it."""
 
     row_changed = Signal(object)
     """The user replaces the shown row by this `Row`."""

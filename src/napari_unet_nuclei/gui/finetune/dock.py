@@ -48,7 +48,6 @@ class FinetuneAnswer:
 
     Attributes
     ----------
-    taught : FinetuneOutcome
     devices : tuple of str
         Devices of this computer, the preferred one first.
     """
@@ -106,12 +105,7 @@ class TrainingView(QWidget):
 
 
 class FinetuneDock(Dock):
-    """Fine-tune a model on corrections, show whether it got better, and keep or discard it.
-
-    Parameters
-    ----------
-    napari_viewer : napari.Viewer
-    """
+    """Fine-tune a model on corrections, show whether it got better, and keep or discard it."""
 
     tab_title = "Fine-tune"
 

@@ -45,7 +45,6 @@ class FinetuneChoices:
 
     Attributes
     ----------
-    settings : FinetuneSettings
     base : str
         Name of the model to start from; empty before one is chosen.
     reference : str

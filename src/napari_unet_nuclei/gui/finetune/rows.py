@@ -52,8 +52,6 @@ class Row:
 
     Attributes
     ----------
-    labels : napari.layers.Labels or None
-    image : napari.layers.Image or None
     plane : tuple of int or None
         Index along the leading axes of the labels; None for the plane that the viewer shows.
     """
@@ -73,10 +71,8 @@ class Plane:
 
     Attributes
     ----------
-    corrected : CorrectedLayer
     index : tuple of int
         Along the leading axes of the labels.
-    image : napari.layers.Image
     """
 
     corrected: CorrectedLayer
@@ -181,8 +177,6 @@ def correction_of_plane(plane: Plane, viewer: Viewer, read: Reader) -> Correctio
 
     Parameters
     ----------
-    plane : Plane
-    viewer : napari.Viewer
     read : callable
         `copied` for a copy that later changes of the layers do not affect; else `Pixels`.
 
@@ -276,12 +270,7 @@ def _drawn_planes(viewer: Viewer, corrected: CorrectedLayer) -> Iterator[Index]:
 
 
 class LayerWatch(QObject):
-    """Notice layers that are added, removed or changed, and other planes being shown.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-    """
+    """Notice layers that are added, removed or changed, and other planes being shown."""
 
     stirred = Signal()
     """Something has changed, and more changes may follow."""

@@ -19,9 +19,6 @@ class ImageHeader:
 
     Attributes
     ----------
-    path : Path
-    shape : tuple of int
-    dtype : numpy.dtype
     axes : str
         One letter per axis: T, Z, C, Y, X, S (samples of a colour: red, green, blue, opacity), Q (any other).
     pixel_size : PixelSize

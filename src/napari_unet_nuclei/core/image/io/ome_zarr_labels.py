@@ -47,7 +47,6 @@ def label_axes(axes: str, image: OmeZarrImage | None, pixel_size: PixelSize) -> 
     ----------
     axes : str
         Letters of the labels' axes, in the order that NGFF requires: T, Q, Z, Y, X.
-    image : OmeZarrImage or None
     pixel_size : PixelSize
         In µm, 0 if unknown.
 
@@ -105,11 +104,8 @@ def write_label_metadata(
 
     Parameters
     ----------
-    folder : Path
     axes : sequence of Axis
         Of the finest level; each further level has half the rows and columns.
-    levels : int
-    name : str
     source : str
         Path from the folder to the segmented image; empty if that is not an OME-Zarr image.
     provenance : mapping

@@ -30,7 +30,6 @@ def open_microscope_file(path: Path, series: int) -> ImageFile:
 
     Parameters
     ----------
-    path : Path
     series : int
         Position (ND2), image (LIF) or scene (CZI), counted from 0.
 
@@ -153,7 +152,6 @@ def read_by_plugin(path: Path, series: int) -> ImageFile:
 
     Parameters
     ----------
-    path : Path
     series : int
         Which of the image layers if the reader makes several.
 

@@ -33,10 +33,6 @@ def read_region(path: Path, shape: tuple[int, int]) -> Mask:
     shape : tuple of int
         (Y, X) of the image.
 
-    Returns
-    -------
-    ndarray of bool, shape (Y, X)
-
     Raises
     ------
     ImageFileError

@@ -31,7 +31,6 @@ def read_tiff(path: Path, index: int) -> ImageFile:
 
     Parameters
     ----------
-    path : Path
     index : int
         Number of the series.
 

@@ -34,7 +34,6 @@ def add_from_outline(labels: AnyArray, polygon: ArrayLike, next_id: int) -> Edit
 
     Parameters
     ----------
-    labels : array_like, shape (Y, X), int
     polygon : array_like, shape (N, 2)
         Corners (y, x) in pixels; it may leave the image.
     next_id : int
@@ -71,7 +70,6 @@ def add_from_click(
 
     Parameters
     ----------
-    labels : array_like, shape (Y, X), int
     point : tuple of float
         (y, x) in pixels.
     maps : ndarray, shape (3, Y, X), uint8
@@ -129,12 +127,10 @@ def resegment_box(
 
     Parameters
     ----------
-    labels : array_like, shape (Y, X), int
     region : Region
         The box, in pixels; it may leave the image.
     maps : ndarray, shape (3, Y, X), uint8
         Cached foreground, border and distance of the plane.
-    thresholds : DecodeThresholds
     next_id : int
         Id of the first new nucleus; the others follow. Unused in all planes.
 

@@ -121,8 +121,6 @@ def edit_of(labels: AnyArray, changes: Sequence[Change], title: str) -> Edit:
 
     Parameters
     ----------
-    labels : array_like, shape (Y, X), int
-    changes : sequence of Change
     title : str
         As in `Edit`.
 
@@ -159,7 +157,6 @@ def find_box(labels: AnyArray, nucleus: int, hint: Region | None = None) -> Regi
 
     Parameters
     ----------
-    labels : array_like, shape (Y, X), int
     nucleus : int
         Its id.
     hint : Region, optional
@@ -186,9 +183,6 @@ def cut_out(labels: AnyArray, nucleus: int, hints: Hints, margin: int = 1) -> tu
 
     Parameters
     ----------
-    labels : array_like, shape (Y, X), int
-    nucleus : int
-    hints : mapping of int to Region
     margin : int
         Pixels on every side.
 

@@ -23,10 +23,6 @@ def filled(shape: tuple[int, int], corners: NDArray[np.floating]) -> Mask:
     corners : ndarray, shape (N, 2)
         (y, x) in pixels; they may lie outside.
 
-    Returns
-    -------
-    ndarray of bool, shape (Y, X)
-
     Examples
     --------
     >>> filled((3, 4), np.array([(0.5, 0.5), (0.5, 3), (2, 3), (2, 0.5)])).astype(int)

@@ -27,7 +27,6 @@ def delete(labels: AnyArray, nucleus: int, *, hints: Hints = NO_HINTS) -> Edit:
 
     Parameters
     ----------
-    labels : array_like, shape (Y, X), int
     nucleus : int
         Its id.
     hints : mapping of int to Region
@@ -97,7 +96,6 @@ def clear_border(labels: AnyArray, region: Region | None = None) -> Edit:
 
     Parameters
     ----------
-    labels : array_like, shape (Y, X), int
     region : Region, optional
         Default: the whole plane.
 

@@ -52,7 +52,6 @@ def split_in_two(
 
     Parameters
     ----------
-    labels : array_like, shape (Y, X), int
     nucleus : int
         Id; the larger half keeps it.
     next_id : int
@@ -89,7 +88,6 @@ def split_by_line(
 
     Parameters
     ----------
-    labels : array_like, shape (Y, X), int
     line : array_like, shape (N, 2)
         Vertices (y, x) in pixels; the line may leave the image.
     next_id : int
@@ -272,7 +270,6 @@ def merge(labels: AnyArray, first: int, second: int, *, hints: Hints = NO_HINTS)
 
     Parameters
     ----------
-    labels : array_like, shape (Y, X), int
     first, second : int
         Ids; the merged nucleus keeps the first.
     hints : mapping of int to Region

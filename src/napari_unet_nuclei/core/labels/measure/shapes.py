@@ -148,10 +148,6 @@ def hull_areas(first: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.
     first, last : ndarray, shape (nuclei, rows), int64
         Columns of a nucleus's first and last pixel in every row; ``last < first`` in rows without pixels.
 
-    Returns
-    -------
-    ndarray, shape (nuclei,), int64
-
     Examples
     --------
     >>> hull_areas(np.array([[1, 0, 1]]), np.array([[1, 0, 1]]))

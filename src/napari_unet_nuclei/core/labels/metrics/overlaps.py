@@ -138,7 +138,6 @@ def match(
 
     Parameters
     ----------
-    truth, predicted : ndarray, shape (Y, X), int
     thresholds : tuple of float
         IoU thresholds, none below 0.5.
 
@@ -158,7 +157,6 @@ def count_matches(overlaps: Overlaps, thresholds: tuple[float, ...] = IOU_THRESH
 
     Parameters
     ----------
-    overlaps : Overlaps
     thresholds : tuple of float
         IoU thresholds, none below 0.5.
     """
