@@ -48,10 +48,10 @@ def read_rehearsal(kind: ImageKind, form: InputForm) -> Rehearsal:
     """Read the crops of a kind of image in the form that a network needs."""
     form = replace(form, kind=kind)  # a crowded crop has too little background for its labels to tell
     entries = [replace(entry, dataset=f"rehearsed {kind}") for entry in list_entries(FOLDER, [Condition("kind", kind)])]
-    learnt, checked = (tuple(entry for entry in entries if entry.split == part) for part in (TRAIN, VALIDATION))
-    training, validation = (without_dataset(read_entries(part, form, Silent())) for part in (learnt, checked))
+    learned, held_back = (tuple(one for one in entries if one.split == part) for part in (TRAIN, VALIDATION))
+    training, validation = (without_dataset(read_entries(part, form, Silent())) for part in (learned, held_back))
     nuclei = [int(sample.labels.max(initial=0)) for sample in training]
-    sources = data_sources([Divided(DataSet(FOLDER), learnt, checked, ())], nuclei, AuthorNotes())
+    sources = data_sources([Divided(DataSet(FOLDER), learned, held_back, ())], nuclei, AuthorNotes())
     return Rehearsal(training, validation, sources)
 
 
