@@ -8,7 +8,7 @@ from napari.components import ViewerModel
 from napari.layers import Labels
 
 from napari_unet_nuclei.core.corrections.store import corrections_folder, list_corrections
-from napari_unet_nuclei.core.errors import EditError
+from napari_unet_nuclei.core.errors import EditError, ImageShapeError
 from napari_unet_nuclei.gui.correct.canvas_input import Gesture
 from napari_unet_nuclei.gui.correct.current import CurrentCorrection
 from napari_unet_nuclei.gui.correct.overlay import OVERLAY
@@ -93,6 +93,26 @@ def test_whoever_asks_gets_the_layer_that_was_chosen_last(qtbot):
     current.close(session)
     assert [one.layer for one in current.sessions] == [second]
     qtbot.waitUntil(lambda: not any(one.is_busy for one in current.sessions), timeout=20_000)
+
+
+def test_labels_that_cannot_be_corrected_leave_nothing_to_act_on(qtbot):
+    viewer = ViewerModel()
+    image, labels, _ = segmented()
+    layer, small = viewer.add_labels(labels), viewer.add_image(image[:50])
+    current = CurrentCorrection()
+    current.choose(layer, None)
+    session = current.session
+    for chosen in (lambda: current.choose(layer, small), lambda: current.choose(read_only(layer), None)):
+        with pytest.raises(ImageShapeError):
+            chosen()
+        assert current.session is None
+    assert current.sessions == (session,), "its history is kept until the layer goes"
+    session.close()
+
+
+def read_only(layer: Labels) -> Labels:
+    layer.data.flags.writeable = False
+    return layer
 
 
 def test_the_current_correction_goes_with_its_layer(bench):

@@ -27,8 +27,8 @@ def test_the_review_goes_from_the_most_doubtful_to_the_last_and_offers_to_mark_t
     y0, y1, x0, x1 = queue[0].box
     middle = ((y0 + y1 - 1) / 2, (x0 + x1 - 1) / 2)
     assert bench.viewer.scene.camera.center[-2:] == pytest.approx(middle)
-    guide = bench.viewer.layers[OVERLAY]
-    assert guide.data[:, 0].min(axis=0).tolist() == [y0 - 3.5, x0 - 3.5]
+    overlay = bench.viewer.layers[OVERLAY]
+    assert overlay.data[:, 0].min(axis=0).tolist() == [y0 - 3.5, x0 - 3.5]
     assert bench.viewer.layers.selection.active == bench.layer
     bench.key("N")
     assert bench.dock.navigator.framed.candidate == queue[1]

@@ -157,9 +157,9 @@ def test_planes_of_a_stack_in_any_place_and_unit(open_bench, place):
     assert bench.layer.data[2, 44, 50] != bench.layer.data[2, 56, 50]
     bench.key("N")
     assert bench.dock.navigator.candidate.plane == (2,)
-    guide = viewer.layers[OVERLAY]
-    assert set(guide.data[:, 0, 0].tolist()) == {2.0}
-    np.testing.assert_allclose(guide.data_to_world((2, 5, 6)), bench.layer.data_to_world((2, 5, 6)))
+    overlay = viewer.layers[OVERLAY]
+    assert set(overlay.data[:, 0, 0].tolist()) == {2.0}
+    np.testing.assert_allclose(overlay.data_to_world((2, 5, 6)), bench.layer.data_to_world((2, 5, 6)))
     viewer.dims.set_point(0, viewer.dims.range[0].start)
     bench.undo()
     assert bench.dock.navigator.plane == (2,), "what is taken back is shown"

@@ -8,6 +8,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_unet_nuclei.core.errors import EditError
 from napari_unet_nuclei.gui.correct.session import CorrectSession
+from napari_unet_nuclei.gui.viewer.corrected_layer import is_writable
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
@@ -90,7 +91,7 @@ class CurrentCorrection(QObject):
     def _session_of(self, layer: Labels, image: Image | None) -> CorrectSession:
         for session in self._sessions:
             if session.layer == layer:
-                if session.image != image:
+                if session.image != image or not is_writable(layer):  # its array may have been replaced
                     session.choose_image(image)
                 return session
         session = CorrectSession(layer, image)
