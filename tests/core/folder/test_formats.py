@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import tifffile
 
+from napari_unet_nuclei.core.blocks.plan import read_plan
 from napari_unet_nuclei.core.blocks.segment import segment_blockwise
 from napari_unet_nuclei.core.folder.large_image import BlockSettings
 from napari_unet_nuclei.core.folder.run import segment_files
@@ -73,6 +74,10 @@ def test_what_blocks_keep_of_their_plan_keeps_its_names_and_types(tmp_path: Path
         segment_blockwise(asked, out, RecordingProgress(cancel_after=12), block=BLOCK)
     [plan] = tmp_path.glob(".l.ome.zarr.part/plan.json")
     assert shape(json.loads(plan.read_text())) == EXPECTED["plan"]
+    # Earlier versions repeated some values of the provenance; what they have begun is gone on with.
+    earlier = json.loads(plan.read_text()) | {"model": "tiny", "channel": "the only channel", "diameter": 22.0}
+    plan.write_text(json.dumps(earlier))
+    assert read_plan(plan, earlier["fingerprint"]) is not None
 
 
 def test_a_request_is_known_by_the_same_fingerprint(finished_run: tuple[Path, RequestTemplate]) -> None:
