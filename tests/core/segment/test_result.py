@@ -12,7 +12,7 @@ from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.decode import TUNED, DecodeThresholds
 from napari_unet_nuclei.core.progress import Cancelled, Silent
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
-from napari_unet_nuclei.core.segment import provenance
+from napari_unet_nuclei.core.segment import fingerprint
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import SegmentResult, StackDecoder
 from napari_unet_nuclei.core.segment.run import run_segment, segment
@@ -145,5 +145,8 @@ def test_the_hash_tells_images_apart_by_what_was_segmented(tiny_model_file):
 
 def test_very_large_images_are_hashed_by_a_sample(monkeypatch, tiny_model_file):
     whole = hash_of(IMAGE[0], tiny_model_file)
-    monkeypatch.setattr(provenance, "CACHED_PIXELS", 10)
-    assert len(hash_of(IMAGE[0], tiny_model_file)) == len(whole)
+    monkeypatch.setattr(fingerprint, "CACHED_PIXELS", 10)
+    monkeypatch.setattr(fingerprint, "sampled_rows", lambda region: ((0, 1, *region[2:]),))
+    beside = IMAGE[0].copy()
+    beside[5] += 1
+    assert hash_of(beside, tiny_model_file) == hash_of(IMAGE[0], tiny_model_file) != whole
