@@ -17,6 +17,7 @@ from napari_unet_nuclei.core.corrections.review import (
     candidates_after_edit,
 )
 from napari_unet_nuclei.core.corrections.stroke import Stroke
+from napari_unet_nuclei.core.labels.doubt import Candidate, doubt
 from tests.helpers.drawn import discs
 
 BOX = (slice(0, 1), slice(0, 9), slice(0, 9))
