@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from napari_unet_nuclei.core.labels.doubt.doubt import Candidate, doubt
 
 from napari_unet_nuclei.core.corrections import review
 from napari_unet_nuclei.core.corrections.history import Entry, History
