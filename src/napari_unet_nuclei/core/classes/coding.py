@@ -156,17 +156,14 @@ class ClassCounts:
 def count_classes(truth: NDArray[np.integer], predicted: NDArray[np.integer], classes: int = 0) -> ClassCounts:
     """Compare two images of class ids.
 
+    Raise ImageShapeError if the shapes differ.
+
     Parameters
     ----------
     truth, predicted : ndarray of int, same shape
         Class ids from 0. Pixels whose truth is `VOID` do not count; a prediction of `VOID` is wrong.
     classes : int
         Least number of classes; default: as many as occur.
-
-    Raises
-    ------
-    ImageShapeError
-        If the shapes differ.
 
     Examples
     --------

@@ -105,10 +105,7 @@ def region_to_keep(shape: tuple[int, int], reviewed: Mask | None, edited: Region
 def checked(correction: Correction) -> Correction:
     """Check that the arrays of a correction fit together, and drop the axis of a single channel.
 
-    Raises
-    ------
-    ImageShapeError
-        If shapes differ, or the image has unsupported axes or values.
+    Raise ImageShapeError if shapes differ, or the image has unsupported axes or values.
     """
     image, axes = correction.image, correction.axes
     if axes not in ("YX", "CYX", "YXS") or len(image.shape) != len(axes) or 0 in image.shape:

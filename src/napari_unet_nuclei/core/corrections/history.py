@@ -41,15 +41,9 @@ class Change(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class PlaneEdit:
-    """An edit of one plane.
+    """An edit of one plane."""
 
-    Attributes
-    ----------
-    index : tuple of int
-        Along the leading axes of the labels; empty in a single plane.
-    """
-
-    index: Index
+    index: Index  # along the leading axes of the labels; empty in a single plane
     edit: Edit
 
     def apply(self, labels: AnyArray) -> None:
@@ -90,18 +84,10 @@ class PlaneEdit:
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """One step of undo: changes, each of which applies to the labels that the previous one left.
+    """One step of undo: changes, each of which applies to the labels that the previous one left."""
 
-    Attributes
-    ----------
-    changes : sequence of Change
-        At least one.
-    title : str
-        Shown in menus and messages.
-    """
-
-    changes: Sequence[Change]
-    title: str
+    changes: Sequence[Change]  # at least one
+    title: str  # shown in menus and messages
 
     @property
     def is_decision(self) -> bool:
@@ -111,20 +97,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Touched:
-    """What an entry has just changed, so that only that is drawn and measured again.
+    """What an entry has just changed, so that only that is drawn and measured again."""
 
-    Attributes
-    ----------
-    box : tuple of slice
-        Over all axes of the labels.
-    ids : tuple of int
-        Nuclei that appeared, vanished or changed, in ascending order.
-    title : str
-        Title of the entry.
-    """
-
-    box: tuple[slice, ...]
-    ids: tuple[int, ...]
+    box: tuple[slice, ...]  # over all axes of the labels
+    ids: tuple[int, ...]  # nuclei that appeared, vanished or changed, in ascending order
     title: str
 
     @property
@@ -170,10 +146,7 @@ class History:
     def make(self, labels: AnyArray, entry: Entry) -> Touched:
         """Apply an entry to labels (..., Y, X) and record it.
 
-        Raises
-        ------
-        EditError
-            If the labels are not those that the entry was planned for; they stay unchanged.
+        Raise EditError if the labels are not those that the entry was planned for; they stay unchanged.
         """
         _apply(entry, labels)
         return self.push(entry)
@@ -181,10 +154,7 @@ class History:
     def undo(self, labels: AnyArray) -> Touched | None:
         """Revert the last entry; return None where there is none.
 
-        Raises
-        ------
-        EditError
-            If the labels were changed elsewhere; they stay unchanged.
+        Raise EditError if the labels were changed elsewhere; they stay unchanged.
         """
         if not self._made:
             return None
@@ -195,10 +165,7 @@ class History:
     def redo(self, labels: AnyArray) -> Touched | None:
         """Apply the entry that was reverted last; return None where there is none.
 
-        Raises
-        ------
-        EditError
-            If the labels were changed elsewhere; they stay unchanged.
+        Raise EditError if the labels were changed elsewhere; they stay unchanged.
         """
         if not self._undone:
             return None

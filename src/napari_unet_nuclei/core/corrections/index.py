@@ -90,10 +90,7 @@ class CorrectionEntry(BaseModel):
 def read_index(folder: Path) -> list[CorrectionEntry]:
     """Read all entries; none where there is no index.
 
-    Raises
-    ------
-    DatasetError
-        If the index cannot be read, or is of another version; the file stays as it is.
+    Raise DatasetError if the index cannot be read, or is of another version; the file stays as it is.
     """
     path = folder / INDEX
     try:
@@ -118,10 +115,7 @@ def read_index(folder: Path) -> list[CorrectionEntry]:
 def write_index(folder: Path, entries: Sequence[CorrectionEntry]) -> None:
     """Replace the index.
 
-    Raises
-    ------
-    OutputFileError
-        If it cannot be written; the old index stays.
+    Raise OutputFileError if it cannot be written; the old index stays.
     """
     listed = [entry.model_dump() for entry in sorted(entries, key=lambda entry: entry.name)]
     write_json(folder / INDEX, {"version": VERSION, "about": ABOUT, "corrections": listed})

@@ -35,18 +35,10 @@ def _key(candidate: Candidate) -> Key:
 
 @dataclass
 class Verdicts:
-    """Decisions of the user.
+    """Decisions of the user."""
 
-    Attributes
-    ----------
-    accepted : set of (Index, int)
-        Nuclei that are right, or that the user made.
-    dismissed : set of (Index, Region)
-        Places that hold no nucleus.
-    """
-
-    accepted: set[tuple[Index, int]] = field(default_factory=set)
-    dismissed: set[tuple[Index, Region]] = field(default_factory=set)
+    accepted: set[tuple[Index, int]] = field(default_factory=set)  # nuclei that are right, or that the user made
+    dismissed: set[tuple[Index, Region]] = field(default_factory=set)  # places that hold no nucleus
 
     def verdict(
         self,
@@ -117,16 +109,10 @@ class Verdict:
 
 @dataclass
 class Review:
-    """The queue of one labels layer.
-
-    Attributes
-    ----------
-    is_background : callable
-        Tells whether the centre of a candidate is background now.
-    """
+    """The queue of one labels layer."""
 
     verdicts: Verdicts
-    is_background: Callable[[Candidate], bool]
+    is_background: Callable[[Candidate], bool]  # tells whether the centre of a candidate is background now
     _planes: dict[Index, dict[Key, Candidate]] = field(default_factory=dict)
     _skipped: list[Key] = field(default_factory=list)
 

@@ -62,20 +62,14 @@ def corrections_folder() -> Path:
 def save_correction(folder: Path, correction: Correction) -> CorrectionEntry:
     """Save a correction, in place of an earlier one of the same name. Saving it unchanged updates only the time.
 
+    Raise ImageShapeError if image, labels and reviewed region do not fit together; OutputFileError if a file cannot be
+    written: the disk is full, permission is missing, or another program locks the file. Earlier corrections stay as
+    they were; DatasetError if the existing index cannot be read; the files of the correction are written nevertheless.
+
     Parameters
     ----------
     folder : Path
         Created if missing.
-
-    Raises
-    ------
-    ImageShapeError
-        If image, labels and reviewed region do not fit together.
-    OutputFileError
-        If a file cannot be written: the disk is full, permission is missing, or another program locks the file. Earlier
-        corrections stay as they were.
-    DatasetError
-        If the existing index cannot be read; the files of the correction are written nevertheless.
     """
     correction = checked(correction)
     stem = file_stem(correction.name, hash_of(correction))
@@ -106,10 +100,7 @@ def save_correction(folder: Path, correction: Correction) -> CorrectionEntry:
 def list_corrections(folder: Path) -> tuple[CorrectionEntry, ...]:
     """List all corrections by name; none if the folder does not exist.
 
-    Raises
-    ------
-    DatasetError
-        If the index cannot be read.
+    Raise DatasetError if the index cannot be read.
     """
     return tuple(sorted(read_index(folder), key=lambda entry: entry.name))
 
@@ -117,10 +108,8 @@ def list_corrections(folder: Path) -> tuple[CorrectionEntry, ...]:
 def read_correction(folder: Path, name: str) -> Correction:
     """Read one correction.
 
-    Raises
-    ------
-    DatasetError
-        If there is no such correction, or one of its files is missing, damaged or does not fit the others.
+    Raise DatasetError if there is no such correction, or one of its files is missing, damaged or does not fit the
+    others.
     """
     entry = _find(folder, name)
     try:
@@ -148,12 +137,7 @@ def read_correction(folder: Path, name: str) -> Correction:
 def remove_correction(folder: Path, name: str) -> None:
     """Delete one correction and its files.
 
-    Raises
-    ------
-    DatasetError
-        If there is no such correction.
-    OutputFileError
-        If the index cannot be written.
+    Raise DatasetError if there is no such correction; OutputFileError if the index cannot be written.
     """
     with locked(folder):
         entry = _find(folder, name)

@@ -16,24 +16,12 @@ Ids: TypeAlias = NDArray[np.integer[Any]]
 
 @runtime_checkable
 class MaskedAtom(Protocol):
-    """A painted box, as napari reports it.
+    """A painted box, as napari reports it."""
 
-    Attributes
-    ----------
-    slice_key : tuple of slice
-        The box, one slice per axis of the layer.
-    mask : ndarray of bool, or None
-        Painted pixels of the box; None for all.
-    old_values : ndarray of int
-        Previous ids: one per painted pixel in C order, or the whole box.
-    new_value : int
-        Painted id.
-    """
-
-    slice_key: tuple[slice, ...]
-    mask: NDArray[np.bool_] | None
-    old_values: Ids
-    new_value: int
+    slice_key: tuple[slice, ...]  # the box, one slice per axis of the layer
+    mask: NDArray[np.bool_] | None  # painted pixels of the box; None for all
+    old_values: Ids  # previous ids: one per painted pixel in C order, or the whole box
+    new_value: int  # painted id
 
 
 PointAtom: TypeAlias = tuple[tuple[Any, ...], Ids, Any]

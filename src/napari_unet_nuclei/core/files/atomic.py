@@ -23,6 +23,8 @@ def atomic(path: Path) -> Iterator[Path]:
     Whatever ends the block early, Cancelled and KeyboardInterrupt included, leaves ``path`` as it was and no
     temporary file. Missing folders are created.
 
+    Raise OutputFileError if the system refuses: disk full, no permission, the name of a folder.
+
     Parameters
     ----------
     path : Path
@@ -32,11 +34,6 @@ def atomic(path: Path) -> Iterator[Path]:
     ------
     Path
         Hidden name in the same folder, with the same suffix, to write to.
-
-    Raises
-    ------
-    OutputFileError
-        If the system refuses: disk full, no permission, the name of a folder.
     """
     # In the same folder, for renaming is atomic only within a file system; with the same suffix, for writers choose the
     # format by it.

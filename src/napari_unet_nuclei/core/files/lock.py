@@ -27,10 +27,7 @@ _WITHOUT_LOCKS = frozenset({errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno
 def locked(folder: Path) -> Iterator[None]:
     """Lock a folder, waiting for other holders; the folder is created if necessary.
 
-    Raises
-    ------
-    OutputFileError
-        If another holder does not release it in time, or the system refuses.
+    Raise OutputFileError if another holder does not release it in time, or the system refuses.
     """
     lock = FileLock(folder / LOCK)
     try:
@@ -52,17 +49,14 @@ def alone(path: Path, place: Path) -> Iterator[None]:
 
     The system releases the lock when the process dies.
 
+    Raise OutputFileError if another run is at work there, or the lock cannot be created.
+
     Parameters
     ----------
     path : Path
         The lock file, which is removed at the end.
     place : Path
         What two runs must not write at once, for the message.
-
-    Raises
-    ------
-    OutputFileError
-        If another run is at work there, or the lock cannot be created.
     """
     lock = FileLock(path, fallback_to_soft=False)
     try:

@@ -22,15 +22,12 @@ _COLOUR_WORDS = {"r": "red", "g": "green", "b": "blue", "#ff0000": "red", "#00ff
 def guess_axes(shape: tuple[int, ...], dtype: np.dtype[np.generic] | type = np.uint8) -> str:
     """Guess the axes of an array from its shape.
 
+    Raise ImageShapeError if there are fewer than two or more than five axes.
+
     Examples
     --------
     >>> guess_axes((512, 512)), guess_axes((512, 512, 3)), guess_axes((20, 512, 512)), guess_axes((5, 20, 512, 512))
     ('YX', 'YXS', 'ZYX', 'TZYX')
-
-    Raises
-    ------
-    ImageShapeError
-        If there are fewer than two or more than five axes.
     """
     if len(shape) == 3 and shape[-1] in (3, 4) and np.dtype(dtype) == np.uint8:
         return "YXS"
@@ -65,10 +62,7 @@ class ImageSource:
     def __post_init__(self) -> None:
         """Check that axes and array match.
 
-        Raises
-        ------
-        ImageShapeError
-            If they do not match, or if the pixels are not real numbers.
+        Raise ImageShapeError if they do not match, or if the pixels are not real numbers.
         """
         shape, axes = tuple(self.array.shape), self.axes
         if len(axes) != len(shape) or not set(axes) <= set(KNOWN_AXES):

@@ -27,15 +27,12 @@ def named_channel(source: ImageSource) -> int | None:
 def find_channel(source: ImageSource, said: str) -> int:
     """Find a channel by name or number.
 
+    Raise ImageShapeError if there is no such channel, or more than one; the message lists the channels.
+
     Parameters
     ----------
     said : str
         Name in upper or lower case, number from 0, or a unique part of a name.
-
-    Raises
-    ------
-    ImageShapeError
-        If there is no such channel, or more than one; the message lists the channels.
 
     Examples
     --------

@@ -91,6 +91,9 @@ def possible_looks(
 ) -> tuple[PlaneLook, ...]:
     """List the readings that an image leaves open, the most likely one first.
 
+    Raise ImageShapeError if there is no such channel, if there are several channels and none was chosen, or if the
+    image has other channels than the network takes.
+
     Parameters
     ----------
     plane : PlaneSample
@@ -102,12 +105,6 @@ def possible_looks(
         As the user says.
     inputs : NetworkInputs, optional
         Of the network; one nuclear signal where not given.
-
-    Raises
-    ------
-    ImageShapeError
-        If there is no such channel, if there are several channels and none was chosen, or if the image has other
-        channels than the network takes.
     """
     source, inputs = plane.source, inputs or NetworkInputs()
     if isinstance(channel, str):
@@ -131,18 +128,10 @@ def possible_looks(
 
 @dataclass(frozen=True)
 class ColourLight:
-    """A colour picture of transmitted light, whose stains can be told apart.
+    """A colour picture of transmitted light, whose stains can be told apart."""
 
-    Attributes
-    ----------
-    channels : tuple of int
-        Red, green and blue.
-    white : float
-        Intensity of light that nothing has absorbed.
-    """
-
-    channels: tuple[int, ...]
-    white: float
+    channels: tuple[int, ...]  # red, green and blue
+    white: float  # intensity of light that nothing has absorbed
 
 
 def colour_light(plane: PlaneSample, kind: ChosenKind = "auto") -> ColourLight | None:
@@ -175,16 +164,10 @@ def stained_signals(inputs: tuple[InputName, ...], channels: tuple[int, ...]) ->
 
 @dataclass(frozen=True)
 class LabelledLook:
-    """A reading, and how much brighter labelled nuclei are in it than their surroundings.
-
-    Attributes
-    ----------
-    contrast : float or None
-        Difference of the medians in standard deviations; None without nuclei.
-    """
+    """A reading, and how much brighter labelled nuclei are in it than their surroundings."""
 
     look: PlaneLook
-    contrast: float | None = None
+    contrast: float | None = None  # difference of the medians in standard deviations; None without nuclei
 
 
 def looks_by_labels(
@@ -197,6 +180,8 @@ def looks_by_labels(
 ) -> tuple[LabelledLook, ...]:
     """List the readings of an image, the one first in which labelled nuclei are brightest.
 
+    Raise ImageShapeError as `possible_looks`.
+
     Parameters
     ----------
     plane, channel, kind, inputs
@@ -205,11 +190,6 @@ def looks_by_labels(
         Of the window; without nuclei the readings stay in the order of `possible_looks`.
     window : Region, optional
         The part of the plane that is labelled; the region where not given.
-
-    Raises
-    ------
-    ImageShapeError
-        As `possible_looks`.
     """
     likeliest = possible_looks(plane, channel, kind, inputs)
     inside = labels > 0

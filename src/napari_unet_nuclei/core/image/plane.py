@@ -49,22 +49,12 @@ class Signal:
 
 @dataclass(frozen=True)
 class PlaneLook:
-    """One way to read an image.
-
-    Attributes
-    ----------
-    signals : tuple of Signal
-        One per input of the network.
-    name : str
-        Name of the signal, for people.
-    white : float
-        Intensity of unabsorbed light.
-    """
+    """One way to read an image."""
 
     kind: ImageKind
-    signals: tuple[Signal, ...]
-    name: str
-    white: float = 1.0
+    signals: tuple[Signal, ...]  # one per input of the network
+    name: str  # name of the signal, for people
+    white: float = 1.0  # intensity of unabsorbed light
 
     @property
     def channels(self) -> tuple[int, ...]:
@@ -93,29 +83,15 @@ class PlaneLook:
 
 @dataclass(frozen=True)
 class PlaneReader:
-    """Read normalised signals of one plane, rectangle by rectangle.
-
-    Attributes
-    ----------
-    index : tuple of int
-        Which plane.
-    region : Region
-        The part of the plane that is segmented; rectangles are relative to it.
-    ranges : tuple of IntensityRange
-        Intensities that become 0 and 1, per signal.
-    fill : tuple of float
-        Values that are fill in this plane.
-    complete : bool
-        False where a sample of the plane held pixels without a picture: NaN, infinities or fill.
-    """
+    """Read normalised signals of one plane, rectangle by rectangle."""
 
     source: ImageSource
-    index: tuple[int, ...]
-    region: Region
+    index: tuple[int, ...]  # which plane
+    region: Region  # the part of the plane that is segmented; rectangles are relative to it
     look: PlaneLook
-    ranges: tuple[IntensityRange, ...]
-    fill: tuple[float, ...] = ()
-    complete: bool = True
+    ranges: tuple[IntensityRange, ...]  # intensities that become 0 and 1, per signal
+    fill: tuple[float, ...] = ()  # values that are fill in this plane
+    complete: bool = True  # false where a sample of the plane held pixels without a picture: NaN, infinities or fill
 
     @property
     def shape(self) -> tuple[int, int]:

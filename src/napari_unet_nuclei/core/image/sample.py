@@ -19,19 +19,11 @@ from napari_unet_nuclei.core.types import Region
 
 @dataclass(frozen=True, eq=False)
 class SampledChannels:
-    """Some channels of a plane, in rows of it; what is told by them is found out once, when it is asked for.
+    """Some channels of a plane, in rows of it; what is told by them is found out once, when it is asked for."""
 
-    Attributes
-    ----------
-    pixels : ndarray, shape (C, rows, X), float
-        As they are in the image.
-    dtype : numpy.dtype
-        Of the image as stored.
-    """
-
-    pixels: NDArray[np.floating]
+    pixels: NDArray[np.floating]  # as they are in the image, shape (C, rows, X)
     channels: tuple[int, ...]
-    dtype: np.dtype[np.generic]
+    dtype: np.dtype[np.generic]  # of the image as stored
     _ranges: dict[tuple[Signal, float, tuple[float, float]], IntensityRange] = field(default_factory=dict)
 
     @cached_property
@@ -87,16 +79,10 @@ class SampledChannels:
 
 @dataclass(frozen=True, eq=False)
 class PlaneSample:
-    """A plane, or a region of it, of which a sample is kept.
-
-    Attributes
-    ----------
-    index : tuple of int
-        Which plane: one index per leading axis.
-    """
+    """A plane, or a region of it, of which a sample is kept."""
 
     source: ImageSource
-    index: tuple[int, ...]
+    index: tuple[int, ...]  # which plane: one index per leading axis
     region: Region
     _read: dict[int, NDArray[np.floating]] = field(default_factory=dict)
     _sampled: dict[tuple[int, ...], SampledChannels] = field(default_factory=dict)

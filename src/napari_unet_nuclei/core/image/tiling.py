@@ -23,18 +23,10 @@ from napari_unet_nuclei.core.types import Region
 
 @dataclass(frozen=True)
 class Tile:
-    """One tile of a plane.
+    """One tile of a plane."""
 
-    Attributes
-    ----------
-    inner : Region
-        The pixels this tile decides; inner regions partition the plane.
-    outer : Region
-        What the network reads: inner and halo, cut at the plane's edge.
-    """
-
-    inner: Region
-    outer: Region
+    inner: Region  # the pixels this tile decides; inner regions partition the plane
+    outer: Region  # what the network reads: inner and halo, cut at the plane's edge
 
     @property
     def crop(self) -> tuple[slice, slice]:
@@ -45,21 +37,11 @@ class Tile:
 
 @dataclass(frozen=True)
 class Tiling:
-    """How planes are cut.
+    """How planes are cut."""
 
-    Attributes
-    ----------
-    largest : int
-        Largest side of an inner region in pixels.
-    halo : int
-        Pixels read on every side beyond it; a multiple of ``stride``.
-    stride : int
-        Total stride of the network in pixels.
-    """
-
-    largest: int
-    halo: int
-    stride: int
+    largest: int  # largest side of an inner region in pixels
+    halo: int  # pixels read on every side beyond it; a multiple of `stride`
+    stride: int  # total stride of the network in pixels
 
 
 def plan_tiles(shape: tuple[int, int], tiling: Tiling) -> tuple[Tile, ...]:

@@ -30,33 +30,15 @@ Indices: TypeAlias = NDArray[np.integer[Any]]
 
 @dataclass(frozen=True)
 class Basins:
-    """A mask divided into the basins of all its summits, and which basins touch.
+    """A mask divided into the basins of all its summits, and which basins touch."""
 
-    Attributes
-    ----------
-    shape : tuple of int
-        Of the mask.
-    pixels : ndarray, shape (P,)
-        Flat index of every pixel of the mask, ascending.
-    basin : ndarray, shape (P,), int32
-        Basin of each of these pixels, numbered from 0 in the order of the summits.
-    summits : ndarray, shape (N,)
-        Flat index of each basin's highest pixel, ascending.
-    tops : ndarray, shape (N,), float32
-        Heights of the summits.
-    pairs : ndarray, shape (M, 2), int32
-        Basins that touch by a side of a pixel, lower number first, each pair once.
-    saddles : ndarray, shape (M,), float32
-        Height of the highest path between the two.
-    """
-
-    shape: tuple[int, ...]
-    pixels: Indices
-    basin: NDArray[np.int32]
-    summits: Indices
-    tops: NDArray[np.float32]
-    pairs: NDArray[np.int32]
-    saddles: NDArray[np.float32]
+    shape: tuple[int, ...]  # of the mask
+    pixels: Indices  # flat index of every pixel of the mask, ascending, shape (P,)
+    basin: NDArray[np.int32]  # basin of each of these pixels, numbered from 0 in the order of the summits, shape (P,)
+    summits: Indices  # flat index of each basin's highest pixel, ascending, shape (N,)
+    tops: NDArray[np.float32]  # heights of the summits, shape (N,)
+    pairs: NDArray[np.int32]  # basins that touch by a side of a pixel, lower number first, each pair once, shape (M, 2)
+    saddles: NDArray[np.float32]  # height of the highest path between the two, shape (M,)
 
     @cached_property
     def forest(self) -> Forest:

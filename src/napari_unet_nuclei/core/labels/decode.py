@@ -67,34 +67,18 @@ class DecodeThresholds:
 
 @dataclass(frozen=True)
 class Decoded:
-    """The nuclei of one plane.
+    """The nuclei of one plane."""
 
-    Attributes
-    ----------
-    labels : ndarray, shape (Y, X), int32
-        Ids 1..n without gaps; every nucleus is connected and has no holes.
-    scores : ndarray, shape (n,), float64
-        How likely each nucleus is right, in the order of the ids.
-    """
-
-    labels: Labels
-    scores: NDArray[np.float64]
+    labels: Labels  # ids 1..n without gaps; every nucleus is connected and has no holes, shape (Y, X)
+    scores: NDArray[np.float64]  # how likely each nucleus is right, in the order of the ids, shape (n,)
 
 
 @dataclass(frozen=True)
 class AllNuclei:
-    """All nuclei of one plane, before filtering by size and score.
+    """All nuclei of one plane, before filtering by size and score."""
 
-    Attributes
-    ----------
-    labels : ndarray, shape (Y, X), int32
-        Ids 1..n.
-    evidence : Evidence
-        Evidence of each nucleus, in the order of the ids.
-    """
-
-    labels: Labels
-    evidence: Evidence
+    labels: Labels  # ids 1..n, shape (Y, X)
+    evidence: Evidence  # evidence of each nucleus, in the order of the ids
 
 
 def quantise(maps: Maps) -> QuantisedMaps:
@@ -196,16 +180,10 @@ def foreground_mask(maps: QuantisedMaps, foreground: float) -> Mask:
 
 @dataclass(frozen=True)
 class PlaneGraph:
-    """All that *split*, *smallest* and *score* need of a plane.
-
-    Attributes
-    ----------
-    evidence : Evidence
-        Of each basin; it adds up over the basins of a nucleus.
-    """
+    """All that *split*, *smallest* and *score* need of a plane."""
 
     basins: Basins
-    evidence: Evidence
+    evidence: Evidence  # of each basin; it adds up over the basins of a nucleus
     holes: Holes
 
     @staticmethod

@@ -170,6 +170,8 @@ def doubt(
 ) -> tuple[Candidate, ...]:
     """List the nuclei of one plane, and the places where one may have been missed, most doubtful first.
 
+    Raise EditError if the labels are not one plane of ids; ImageShapeError if maps and labels differ in size.
+
     Parameters
     ----------
     labels : ndarray, shape (Y, X), int
@@ -181,13 +183,6 @@ def doubt(
         The ones ``labels`` were decoded with. Without them, no missed nuclei are found and nothing is scored.
     with_missed : bool
         Whether to look for missed nuclei.
-
-    Raises
-    ------
-    EditError
-        If the labels are not one plane of ids.
-    ImageShapeError
-        If maps and labels differ in size.
     """
     check_plane(labels)
     if maps is not None and maps.shape != (3, *labels.shape):

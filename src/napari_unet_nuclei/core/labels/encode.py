@@ -26,27 +26,13 @@ SMALL_WEIGHT = 4.0
 
 @dataclass(frozen=True)
 class TargetMaps:
-    """Training targets of one crop, every map float32 with axes (Y, X).
+    """Training targets of one crop, every map float32 with axes (Y, X)."""
 
-    Attributes
-    ----------
-    foreground : ndarray
-        1 in nuclei, 0 elsewhere.
-    border : ndarray
-        1 between touching or nearly touching nuclei.
-    distance : ndarray
-        Distance to the nucleus's own outline, 1 at its largest, 0 outside nuclei.
-    size : ndarray
-        log2 of the nucleus's diameter over the model's, 0 outside nuclei.
-    weight : ndarray
-        Weight of each pixel in the loss; 0 where the labels were not reviewed.
-    """
-
-    foreground: NDArray[np.float32]
-    border: NDArray[np.float32]
-    distance: NDArray[np.float32]
-    size: NDArray[np.float32]
-    weight: NDArray[np.float32]
+    foreground: NDArray[np.float32]  # 1 in nuclei, 0 elsewhere
+    border: NDArray[np.float32]  # 1 between touching or nearly touching nuclei
+    distance: NDArray[np.float32]  # distance to the nucleus's own outline, 1 at its largest, 0 outside nuclei
+    size: NDArray[np.float32]  # log2 of the nucleus's diameter over the model's, 0 outside nuclei
+    weight: NDArray[np.float32]  # weight of each pixel in the loss; 0 where the labels were not reviewed
 
 
 def equivalent_diameters(labels: Labels) -> NDArray[np.float64]:

@@ -12,15 +12,12 @@ from napari_unet_nuclei.core.types import AnyArray, Labels
 def as_ids(stored: AnyArray) -> NDArray[np.int64]:
     """Return stored values as ids; some programs store ids as floating-point numbers.
 
+    Raise ImageShapeError if they are not whole numbers from 0.
+
     Parameters
     ----------
     stored : array_like
         Any shape, any real dtype.
-
-    Raises
-    ------
-    ImageShapeError
-        If they are not whole numbers from 0.
 
     Examples
     --------

@@ -37,10 +37,7 @@ def united(regions: Sequence[Region]) -> Region:
 def pixel(point: Sequence[float], shape: Sequence[int]) -> tuple[int, int]:
     """Return the pixel at a point (y, x); pixel centres lie at whole numbers.
 
-    Raises
-    ------
-    EditError
-        If the point lies outside the plane.
+    Raise EditError if the point lies outside the plane.
     """
     y, x = point
     if not (-0.5 <= y < shape[0] - 0.5 and -0.5 <= x < shape[1] - 0.5):
@@ -70,10 +67,7 @@ def extent(mask: Mask, region: Region) -> Region:
 def clipped(region: Region, shape: Sequence[int]) -> Region:
     """Clip a region to the plane.
 
-    Raises
-    ------
-    EditError
-        If nothing of it lies in the plane.
+    Raise EditError if nothing of it lies in the plane.
     """
     y0, y1, x0, x1 = region
     inside = max(y0, 0), min(y1, shape[0]), max(x0, 0), min(x1, shape[1])

@@ -26,10 +26,7 @@ class AuthorNotes(Part):
 def read_author_notes(path: Path) -> AuthorNotes:
     """Read the author's statements from a JSON file.
 
-    Raises
-    ------
-    SettingsError
-        If the file cannot be read, or has unknown or invalid entries.
+    Raise SettingsError if the file cannot be read, or has unknown or invalid entries.
     """
     try:
         return AuthorNotes.model_validate_json(path.read_text(encoding="utf-8"))

@@ -15,21 +15,11 @@ from napari_unet_nuclei.core.types import NumberFormat
 
 @dataclass(frozen=True)
 class Device:
-    """A device that can run the network.
+    """A device that can run the network."""
 
-    Attributes
-    ----------
-    name : str
-        As PyTorch names it: ``cpu``, ``cuda:0``, ``mps``.
-    title : str
-        Name of the graphics card or processor, for people.
-    precision : torch.dtype
-        Number format of the convolutions.
-    """
-
-    name: str
-    title: str
-    precision: torch.dtype
+    name: str  # as PyTorch names it: `cpu`, `cuda:0`, `mps`
+    title: str  # name of the graphics card or processor, for people
+    precision: torch.dtype  # number format of the convolutions
 
     def place(self, network: nn.Module) -> nn.Module:
         """Move a network to the device, in its precision and the memory layout that is fastest for convolutions."""
@@ -46,15 +36,12 @@ class Device:
 def choose_device(request: str = "auto") -> Device:
     """Find the requested device; ``auto`` prefers cuda, then mps, then cpu.
 
+    Raise DeviceError if there is no such device on this computer.
+
     Parameters
     ----------
     request : str
         ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-
-    Raises
-    ------
-    DeviceError
-        If there is no such device on this computer.
     """
     available = available_devices()
     name = {"cuda": "cuda:0", "auto": available[0]}.get(request, request)

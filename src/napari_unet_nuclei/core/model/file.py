@@ -34,12 +34,7 @@ class Model:
 def save_model(path: Path, model: Model) -> ModelCard:
     """Write a model file atomically, with weights in float16; return its card with the hash of the weights.
 
-    Raises
-    ------
-    ModelFileError
-        If a weight does not fit into float16.
-    OutputFileError
-        If the file cannot be written.
+    Raise ModelFileError if a weight does not fit into float16; OutputFileError if the file cannot be written.
     """
     tensors = {
         name: value.half() if value.is_floating_point() else value for name, value in model.network.state_dict().items()
@@ -58,10 +53,7 @@ def save_model(path: Path, model: Model) -> ModelCard:
 def read_model(path: Path) -> Model:
     """Load a model file; check its size, card, tensor shapes and hash.
 
-    Raises
-    ------
-    ModelFileError
-        If a check fails; the message says which.
+    Raise ModelFileError if a check fails; the message says which.
     """
     card = read_card(path)
     try:

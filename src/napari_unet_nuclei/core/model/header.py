@@ -53,10 +53,7 @@ class Header:
 def read_header(path: Path) -> Header:
     """Read the header of a model file whose card has been read (`read_card` checks the length of the header).
 
-    Raises
-    ------
-    ModelFileError
-        If the file is not as long as its header says, for instance after an aborted download.
+    Raise ModelFileError if the file is not as long as its header says, for instance after an aborted download.
     """
     try:
         with path.open("rb") as file:
@@ -76,10 +73,7 @@ def read_header(path: Path) -> Header:
 def hash_tensors(path: Path) -> str:
     """SHA-256 over names, dtypes, shapes and bytes of all tensors: the ``weights_hash`` of a card.
 
-    Raises
-    ------
-    ModelFileError
-        If the file is damaged.
+    Raise ModelFileError if the file is damaged.
     """
     header = read_header(path)
     digest = hashlib.sha256()
@@ -99,12 +93,7 @@ def hash_tensors(path: Path) -> str:
 def copy_renamed(source: Path, target: Path, name: str) -> None:
     """Copy a model file and change the name in its card; nothing else changes.
 
-    Raises
-    ------
-    ModelFileError
-        If the file is damaged.
-    OSError
-        If the copy cannot be written.
+    Raise ModelFileError if the file is damaged; OSError if the copy cannot be written.
     """
     header = read_header(source)
     card = json.dumps({**json.loads(header.metadata["card"]), "name": name}, ensure_ascii=False)

@@ -16,6 +16,8 @@ FIRST_WEIGHTS = "encoder.0.first.convolution.weight"
 def start_from(model: Model, architecture: Architecture) -> UNet:
     """Return a network that gives the same output as ``model`` if all its input channels are equal.
 
+    Raise ModelFileError if the architectures differ in anything else.
+
     Parameters
     ----------
     model : Model
@@ -27,11 +29,6 @@ def start_from(model: Model, architecture: Architecture) -> UNet:
     -------
     UNet
         In evaluation mode.
-
-    Raises
-    ------
-    ModelFileError
-        If the architectures differ in anything else.
 
     Notes
     -----

@@ -22,18 +22,10 @@ IMAGE_SUFFIXES = TIFF_SUFFIXES | PICTURE_SUFFIXES | MICROSCOPE_SUFFIXES
 
 @dataclass(frozen=True)
 class FoundImages:
-    """The images that files, folders and patterns stand for.
+    """The images that files, folders and patterns stand for."""
 
-    Attributes
-    ----------
-    roots : dict of Path to Path
-        For every image, once each, the folder in which it was searched.
-    refused : tuple of (str, str)
-        Paths that lead to no image, each with the reason.
-    """
-
-    roots: dict[Path, Path]
-    refused: tuple[tuple[str, str], ...]
+    roots: dict[Path, Path]  # for every image, once each, the folder in which it was searched
+    refused: tuple[tuple[str, str], ...]  # paths that lead to no image, each with the reason
 
 
 def find_images(paths: Sequence[Path], recursive: bool = True) -> FoundImages:
@@ -64,6 +56,9 @@ def find_images(paths: Sequence[Path], recursive: bool = True) -> FoundImages:
 def image_paths(paths: Sequence[Path], recursive: bool = True) -> list[Path]:
     """List image files like `find_images`, but raise if any cannot be found.
 
+    Raise ImageFileError if a path does not exist, a pattern matches nothing, a folder cannot be opened, or no image is
+    found at all.
+
     Parameters
     ----------
     paths, recursive
@@ -73,11 +68,6 @@ def image_paths(paths: Sequence[Path], recursive: bool = True) -> list[Path]:
     -------
     list of Path
         Sorted; a file reached in several ways is listed once.
-
-    Raises
-    ------
-    ImageFileError
-        If a path does not exist, a pattern matches nothing, a folder cannot be opened, or no image is found at all.
     """
     found = find_images(sorted(paths), recursive)
     for _, reason in found.refused:
@@ -90,10 +80,7 @@ def image_paths(paths: Sequence[Path], recursive: bool = True) -> list[Path]:
 def read_list(file: Path) -> list[Path]:
     """Read a text file of paths, one per line; skip empty lines.
 
-    Raises
-    ------
-    ImageFileError
-        If the file cannot be read as text.
+    Raise ImageFileError if the file cannot be read as text.
     """
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()

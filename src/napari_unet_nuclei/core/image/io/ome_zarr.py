@@ -25,24 +25,12 @@ AXIS_TYPES = {"T": "time", "C": "channel", "Z": "space", "Y": "space", "X": "spa
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of a stored image, and where its pixels lie.
+    """One axis of a stored image, and where its pixels lie."""
 
-    Attributes
-    ----------
-    letter : str
-        T, Z, C, Y, X, or Q for any other.
-    scale : float
-        Distance between neighbouring pixels, in ``unit``.
-    unit : str
-        As NGFF spells it ("micrometer", "second"); empty if unknown.
-    origin : float
-        Position of the first pixel, in ``unit``.
-    """
-
-    letter: str
-    scale: float = 1.0
-    unit: str = ""
-    origin: float = 0.0
+    letter: str  # T, Z, C, Y, X, or Q for any other
+    scale: float = 1.0  # distance between neighbouring pixels, in `unit`
+    unit: str = ""  # as NGFF spells it ("micrometer", "second"); empty if unknown
+    origin: float = 0.0  # position of the first pixel, in `unit`
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,15 +78,12 @@ def is_ome_zarr(path: Path) -> bool:
 def read_ome_zarr(path: Path) -> OmeZarrImage:
     """Open an OME-Zarr image.
 
+    Raise ImageFileError if it is not an image, or is damaged or incomplete.
+
     Parameters
     ----------
     path : Path
         Folder of an image, or of a store that a converter wrote with its first image in the group ``0``.
-
-    Raises
-    ------
-    ImageFileError
-        If it is not an image, or is damaged or incomplete.
     """
     try:
         group = zarr.open_group(path, mode="r")

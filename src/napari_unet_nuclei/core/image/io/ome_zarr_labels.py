@@ -43,17 +43,14 @@ def leading_order(axes: str) -> list[int]:
 def label_axes(axes: str, image: OmeZarrImage | None, pixel_size: PixelSize) -> tuple[Axis, ...]:
     """Describe the axes of labels: as in the image if it is OME-Zarr, else by the pixel size.
 
+    Raise ImageShapeError if NGFF cannot describe them.
+
     Parameters
     ----------
     axes : str
         Letters of the labels' axes, in the order that NGFF requires: T, Q, Z, Y, X.
     pixel_size : PixelSize
         In µm, 0 if unknown.
-
-    Raises
-    ------
-    ImageShapeError
-        If NGFF cannot describe them.
     """
     if axes.count("Q") > 1:
         raise ImageShapeError(
@@ -158,10 +155,7 @@ def read_provenance(folder: Path) -> dict[str, Any] | None:
 def labels_place(image: OmeZarrImage, name: str) -> Path:
     """Return the folder of a label image within an image.
 
-    Raises
-    ------
-    OutputFileError
-        If labels may not or cannot be written into the image.
+    Raise OutputFileError if labels may not or cannot be written into the image.
     """
     if image.zarr_format != 3:
         raise OutputFileError(

@@ -28,15 +28,13 @@ EXTRA = "formats"
 def open_microscope_file(path: Path, series: int) -> ImageFile:
     """Open an ND2, LIF or CZI file.
 
+    Raise ImageFileError if the package is not installed, or there is no such series. Other errors are those of the
+    package.
+
     Parameters
     ----------
     series : int
         Position (ND2), image (LIF) or scene (CZI), counted from 0.
-
-    Raises
-    ------
-    ImageFileError
-        If the package is not installed, or there is no such series. Other errors are those of the package.
     """
     name, read = _READERS[path.suffix.lower()]
     try:
@@ -150,15 +148,12 @@ _LETTERS = "TZCYX"
 def read_by_plugin(path: Path, series: int) -> ImageFile:
     """Read the image layer that an installed napari reader makes from a file.
 
+    Raise ImageFileError if no installed reader accepts the file, or there is no such layer.
+
     Parameters
     ----------
     series : int
         Which of the image layers if the reader makes several.
-
-    Raises
-    ------
-    ImageFileError
-        If no installed reader accepts the file, or there is no such layer.
     """
     layers = _layers(path)
     images: list[tuple[AnyArray, ...]] = [

@@ -25,6 +25,8 @@ _WANTED = "Save polygons as GeoJSON, or a mask image of the same size."
 def read_region(path: Path, shape: tuple[int, int]) -> Mask:
     """Read a region.
 
+    Raise ImageFileError if the file cannot be read, holds no polygons, or differs from the image in size.
+
     Parameters
     ----------
     path : Path
@@ -32,11 +34,6 @@ def read_region(path: Path, shape: tuple[int, int]) -> Mask:
         whose pixels above 0 are in the region.
     shape : tuple of int
         (Y, X) of the image.
-
-    Raises
-    ------
-    ImageFileError
-        If the file cannot be read, holds no polygons, or differs from the image in size.
     """
     if path.suffix.lower() in GEOJSON_SUFFIXES:
         return _drawn(path, shape)

@@ -29,15 +29,13 @@ _LARGEST_CHUNK = LAZY_ABOVE // 4
 def read_tiff(path: Path, index: int) -> ImageFile:
     """Read one series of a TIFF file, or the finest level of a pyramid.
 
+    Raise ImageFileError if there is no such series, it is not an image, or the file is truncated. Other errors are
+    tifffile's.
+
     Parameters
     ----------
     index : int
         Number of the series.
-
-    Raises
-    ------
-    ImageFileError
-        If there is no such series, it is not an image, or the file is truncated. Other errors are tifffile's.
     """
     with _opened(path, index) as (tif, series):
         header = _header(path, tif, series, index)

@@ -99,10 +99,7 @@ def write_labels(
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write a table as CSV (UTF-8, comma, decimal point) without the row index.
 
-    Raises
-    ------
-    OutputFileError
-        If the file cannot be written.
+    Raise OutputFileError if the file cannot be written.
     """
     with atomic(path) as partial:
         table.to_csv(partial, index=False, encoding="utf-8", lineterminator="\n")
@@ -111,10 +108,7 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 def write_parquet(path: Path, table: Path) -> None:
     """Convert a CSV table to Parquet, chunk by chunk; needs the package pyarrow.
 
-    Raises
-    ------
-    OutputFileError
-        If the file cannot be written.
+    Raise OutputFileError if the file cannot be written.
     """
     import pandas as pd
     import pyarrow
@@ -132,10 +126,7 @@ def write_parquet(path: Path, table: Path) -> None:
 def write_json(path: Path, value: object) -> None:
     """Write a value as indented JSON (UTF-8); NumPy numbers, arrays and paths are converted.
 
-    Raises
-    ------
-    OutputFileError
-        If the file cannot be written.
+    Raise OutputFileError if the file cannot be written.
     """
     with atomic(path) as partial:
         partial.write_text(_json(value, indent=2) + "\n", encoding="utf-8")

@@ -32,17 +32,14 @@ FAINTEST = 13
 def add_from_outline(labels: AnyArray, polygon: ArrayLike, next_id: int) -> Edit:
     """Add a nucleus that fills the background inside a drawn outline.
 
+    Raise EditError if the outline has fewer than three corners, or encloses too little connected background.
+
     Parameters
     ----------
     polygon : array_like, shape (N, 2)
         Corners (y, x) in pixels; it may leave the image.
     next_id : int
         Id of the new nucleus, unused in all planes.
-
-    Raises
-    ------
-    EditError
-        If the outline has fewer than three corners, or encloses too little connected background.
     """
     check_plane(labels)
     corners = np.asarray(polygon, float)
@@ -68,6 +65,8 @@ def add_from_click(
 
     Labelled neighbours, and unlabelled ones separated by a notch, keep their side of the valley.
 
+    Raise EditError if there is a nucleus already, or the network saw nothing of a plausible size there.
+
     Parameters
     ----------
     point : tuple of float
@@ -78,11 +77,6 @@ def add_from_click(
         The ones ``labels`` were decoded with.
     next_id : int
         Id of the new nucleus, unused in all planes.
-
-    Raises
-    ------
-    EditError
-        If there is a nucleus already, or the network saw nothing of a plausible size there.
     """
     check_plane(labels)
     y, x = pixel(point, labels.shape)
@@ -125,6 +119,8 @@ def resegment_box(
 
     Nuclei cut by the edge of the box stay as they are. Nuclei that come out unchanged keep their ids.
 
+    Raise EditError if the box lies outside the plane, or nothing changes.
+
     Parameters
     ----------
     region : Region
@@ -133,11 +129,6 @@ def resegment_box(
         Cached foreground, border and distance of the plane.
     next_id : int
         Id of the first new nucleus; the others follow. Unused in all planes.
-
-    Raises
-    ------
-    EditError
-        If the box lies outside the plane, or nothing changes.
     """
     check_plane(labels)
     region = clipped(region, labels.shape)

@@ -92,21 +92,11 @@ class Edit:
 
 
 class Change(NamedTuple):
-    """New ids for some pixels of a rectangle.
+    """New ids for some pixels of a rectangle."""
 
-    Attributes
-    ----------
-    region : Region
-        Contains the changed nuclei completely.
-    mask : ndarray of bool, shape (y1 - y0, x1 - x0)
-        The pixels that change.
-    ids : int, or ndarray of int, shape of the mask
-        Their new ids.
-    """
-
-    region: Region
-    mask: Mask
-    ids: int | Patch2D
+    region: Region  # contains the changed nuclei completely
+    mask: Mask  # the pixels that change, shape (y1 - y0, x1 - x0)
+    ids: int | Patch2D  # their new ids
 
 
 def trimmed(region: Region, mask: Mask, nucleus: int) -> Change:
@@ -119,15 +109,12 @@ def trimmed(region: Region, mask: Mask, nucleus: int) -> Change:
 def edit_of(labels: AnyArray, changes: Sequence[Change], title: str) -> Edit:
     """Combine changes of disjoint pixels into one edit.
 
+    Raise EditError if nothing would change, or the labels' dtype cannot hold an id.
+
     Parameters
     ----------
     title : str
         As in `Edit`.
-
-    Raises
-    ------
-    EditError
-        If nothing would change, or the labels' dtype cannot hold an id.
     """
     regions = np.array([change.region for change in changes])
     before = [read_patch(labels, change.region) for change in changes]
@@ -155,6 +142,8 @@ def edit_of(labels: AnyArray, changes: Sequence[Change], title: str) -> Edit:
 def find_box(labels: AnyArray, nucleus: int, hint: Region | None = None) -> Region:
     """Find the bounding box of a nucleus.
 
+    Raise EditError if there is no such nucleus.
+
     Parameters
     ----------
     nucleus : int
@@ -162,11 +151,6 @@ def find_box(labels: AnyArray, nucleus: int, hint: Region | None = None) -> Regi
     hint : Region, optional
         Where to start; the search then grows outward until the nucleus ends. Without a hint, or with a wrong one,
         the whole plane is searched, which takes about a second for 20,000 × 20,000 pixels.
-
-    Raises
-    ------
-    EditError
-        If there is no such nucleus.
     """
     check_plane(labels)
     box = None
@@ -181,6 +165,8 @@ def find_box(labels: AnyArray, nucleus: int, hint: Region | None = None) -> Regi
 def cut_out(labels: AnyArray, nucleus: int, hints: Hints, margin: int = 1) -> tuple[Region, Mask]:
     """Return the mask of a nucleus with a margin, clipped to the plane.
 
+    Raise EditError if there is no such nucleus.
+
     Parameters
     ----------
     margin : int
@@ -192,11 +178,6 @@ def cut_out(labels: AnyArray, nucleus: int, hints: Hints, margin: int = 1) -> tu
         Its bounding box, grown by ``margin``.
     mask : ndarray of bool, shape (y1 - y0, x1 - x0)
         Its pixels.
-
-    Raises
-    ------
-    EditError
-        If there is no such nucleus.
     """
     region = grown(find_box(labels, nucleus, hints.get(nucleus)), margin, labels.shape)
     return region, read_patch(labels, region) == nucleus
@@ -205,10 +186,7 @@ def cut_out(labels: AnyArray, nucleus: int, hints: Hints, margin: int = 1) -> tu
 def check_plane(labels: AnyArray) -> None:
     """Raise if labels are not one plane of ids.
 
-    Raises
-    ------
-    EditError
-        If ``labels`` is not a non-empty 2-D integer array.
+    Raise EditError if ``labels`` is not a non-empty 2-D integer array.
     """
     if len(labels.shape) != 2 or 0 in labels.shape or np.dtype(labels.dtype).kind not in "ui":
         raise EditError(

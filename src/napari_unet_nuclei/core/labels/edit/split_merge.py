@@ -50,6 +50,8 @@ def split_in_two(
     Between the two clearest summits of the network's distance minus border if there are maps, else of the distance to
     the outline; if neither has two, across the middle half where it is narrowest.
 
+    Raise EditError if there is no such nucleus, or it is too small to split.
+
     Parameters
     ----------
     nucleus : int
@@ -60,11 +62,6 @@ def split_in_two(
         Cached foreground, border and distance of the plane.
     hints : mapping of int to Region
         Where it lies.
-
-    Raises
-    ------
-    EditError
-        If there is no such nucleus, or it is too small to split.
     """
     region, mask = cut_out(labels, nucleus, hints)
     candidates: list[tuple[Heights, float]] = [(outline_distance(mask), CLEAR_NECK)]
@@ -86,6 +83,8 @@ def split_by_line(
 ) -> Edit:
     """Cut nuclei along a drawn line.
 
+    Raise EditError if there is no such nucleus, or the line cuts none in two.
+
     Parameters
     ----------
     line : array_like, shape (N, 2)
@@ -96,11 +95,6 @@ def split_by_line(
         The only nucleus to cut; default: all that the line crosses.
     hints : mapping of int to Region
         Where ``nucleus`` lies; not needed otherwise.
-
-    Raises
-    ------
-    EditError
-        If there is no such nucleus, or the line cuts none in two.
     """
     check_plane(labels)
     rows, columns = _pixels_of(line, labels.shape)
@@ -132,6 +126,8 @@ def split_by_seeds(
 ) -> Edit:
     """Split a nucleus into one part for each clicked point.
 
+    Raise EditError if there is no such nucleus, a point lies outside it, or fewer than two points are distinct.
+
     Parameters
     ----------
     labels, nucleus, hints
@@ -143,11 +139,6 @@ def split_by_seeds(
     image : array_like, shape (Y, X), optional
         Cuts follow dark valleys between bright nuclei, or bright ridges between dark ones. Without an image they run
         through the necks of the outline, or midway between points that no neck separates.
-
-    Raises
-    ------
-    EditError
-        If there is no such nucleus, a point lies outside it, or fewer than two points are distinct.
     """
     region, mask = cut_out(labels, nucleus, hints)
     seeds = np.zeros(mask.shape, np.int32)
@@ -268,17 +259,15 @@ NEIGHBOUR_GAP = 2
 def merge(labels: AnyArray, first: int, second: int, *, hints: Hints = NO_HINTS) -> Edit:
     """Merge two nuclei that touch or nearly touch; the gap between them is filled, other nuclei stay.
 
+    Raise EditError if a nucleus does not exist, both are the same, or they are too far apart or separated by another
+    one.
+
     Parameters
     ----------
     first, second : int
         Ids; the merged nucleus keeps the first.
     hints : mapping of int to Region
         Where they lie.
-
-    Raises
-    ------
-    EditError
-        If a nucleus does not exist, both are the same, or they are too far apart or separated by another one.
     """
     if first == second:
         raise EditError(f"Both are nucleus {first}: choose two different nuclei.")
@@ -299,15 +288,12 @@ def merge(labels: AnyArray, first: int, second: int, *, hints: Hints = NO_HINTS)
 def merge_with_neighbour(labels: AnyArray, nucleus: int, *, hints: Hints = NO_HINTS) -> Edit:
     """Merge a nucleus with the neighbour that it has the longest contact with; it keeps its id.
 
+    Raise EditError if there is no such nucleus, or none within 2 pixels of it.
+
     Parameters
     ----------
     labels, nucleus, hints
         As for `split_in_two`.
-
-    Raises
-    ------
-    EditError
-        If there is no such nucleus, or none within 2 pixels of it.
     """
     region, mask = cut_out(labels, nucleus, hints, margin=NEIGHBOUR_GAP + 1)
     near = (ndimage.distance_transform_edt(~mask) <= NEIGHBOUR_GAP + 1) & ~mask

@@ -42,6 +42,8 @@ def write_imagej_rois(
 ) -> None:
     """Write a zip file of ROIs for ImageJ's ROI manager.
 
+    Raise ImageShapeError if the axes do not match the labels; OutputFileError if the file cannot be written.
+
     Parameters
     ----------
     path : Path
@@ -54,13 +56,6 @@ def write_imagej_rois(
         Index of the first pixel in the whole image; empty for zeros.
     names : mapping of int to str
         Names of labels; default: their ids.
-
-    Raises
-    ------
-    ImageShapeError
-        If the axes do not match the labels.
-    OutputFileError
-        If the file cannot be written.
     """
     with atomic(path) as partial, zipfile.ZipFile(partial, "w") as archive:
         for traced in _traced(labels, axes, origin):
@@ -76,19 +71,14 @@ def write_geojson(
 ) -> None:
     """Write a GeoJSON file for QuPath: a detection for each nucleus, or an annotation for each named label.
 
+    Raise ImageShapeError if the axes do not match the labels; OutputFileError if the file cannot be written.
+
     Parameters
     ----------
     path : Path
         Ends in ``.geojson``.
     labels, axes, origin, names
         As for `write_imagej_rois`; names become classifications.
-
-    Raises
-    ------
-    ImageShapeError
-        If the axes do not match the labels.
-    OutputFileError
-        If the file cannot be written.
     """
     with atomic(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
         file.write('{"type": "FeatureCollection", "features": [')

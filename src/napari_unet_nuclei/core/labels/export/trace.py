@@ -20,18 +20,10 @@ _RIGHT, _LEFT = 1, 3  # turns, added to a direction
 
 @dataclass(frozen=True, eq=False)
 class Polygon:
-    """A connected area.
+    """A connected area."""
 
-    Attributes
-    ----------
-    exterior : ndarray, shape (corners, 2), int64
-        Clockwise on screen (y pointing down).
-    holes : tuple of ndarray
-        Counterclockwise on screen.
-    """
-
-    exterior: Ring
-    holes: tuple[Ring, ...] = ()
+    exterior: Ring  # clockwise on screen (y pointing down), shape (corners, 2)
+    holes: tuple[Ring, ...] = ()  # counterclockwise on screen
 
 
 def trace_polygons(labels: NDArray[np.integer[Any]]) -> Iterator[tuple[int, tuple[Polygon, ...]]]:

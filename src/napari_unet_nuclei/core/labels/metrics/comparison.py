@@ -184,27 +184,13 @@ def _share(part: int, whole: int) -> float:
 
 @dataclass(frozen=True)
 class Mistakes:
-    """Numbers of nuclei by kind of mistake, at IoU 0.5.
+    """Numbers of nuclei by kind of mistake, at IoU 0.5."""
 
-    Attributes
-    ----------
-    found : int
-        True nuclei matched by a predicted one.
-    missed : int
-        True nuclei less than half covered by predicted ones.
-    spurious : int
-        Predicted nuclei less than half covered by true ones.
-    merged : int
-        True nuclei that lie, by more than half, in a predicted one that also holds others.
-    split : int
-        True nuclei that hold several predicted ones, each by more than half.
-    """
-
-    found: int
-    missed: int
-    spurious: int
-    merged: int
-    split: int
+    found: int  # true nuclei matched by a predicted one
+    missed: int  # true nuclei less than half covered by predicted ones
+    spurious: int  # predicted nuclei less than half covered by true ones
+    merged: int  # true nuclei that lie, by more than half, in a predicted one that also holds others
+    split: int  # true nuclei that hold several predicted ones, each by more than half
 
     def __add__(self, other: Mistakes) -> Mistakes:
         """Add the numbers of two images."""

@@ -100,15 +100,12 @@ class MatchCounts:
 def find_overlaps(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -> Overlaps:
     """Find all pairs of a true and a predicted nucleus that share pixels.
 
+    Raise ImageShapeError if the shapes differ.
+
     Parameters
     ----------
     truth, predicted : ndarray, shape (Y, X), int
         0 is background; ids may have gaps.
-
-    Raises
-    ------
-    ImageShapeError
-        If the shapes differ.
 
     Examples
     --------
