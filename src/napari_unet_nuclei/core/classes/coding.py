@@ -154,16 +154,10 @@ class ClassCounts:
 
 
 def count_classes(truth: NDArray[np.integer], predicted: NDArray[np.integer], classes: int = 0) -> ClassCounts:
-    """Compare two images of class ids.
+    """Compare two images of class ids; at least ``classes`` of them get a row.
 
-    Raise ImageShapeError if the shapes differ.
-
-    Parameters
-    ----------
-    truth, predicted : ndarray of int, same shape
-        Class ids from 0. Pixels whose truth is `VOID` do not count; a prediction of `VOID` is wrong.
-    classes : int
-        Least number of classes; default: as many as occur.
+    Pixels whose truth is `VOID` do not count; a prediction of `VOID` is wrong. Raise ImageShapeError if the shapes
+    differ.
 
     Examples
     --------

@@ -77,21 +77,10 @@ class Correction:
 
 
 def region_to_keep(shape: tuple[int, int], reviewed: Mask | None, edited: Region | None = None) -> Region:
-    """Return the part of a plane that is worth keeping on disk.
+    """Return the part of a plane (Y, X) that is worth keeping on disk.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        (Y, X) of the plane.
-    reviewed : ndarray of bool, shape (Y, X), or None
-        None where nothing was reviewed.
-    edited : Region, optional
-        Rectangle around all edits.
-
-    Returns
-    -------
-    Region
-        The whole plane up to `LARGEST_WHOLE` pixels, or where nothing was reviewed or edited.
+    The whole plane up to `LARGEST_WHOLE` pixels, or where nothing was reviewed or edited; else what was, with its
+    surroundings. ``edited`` is a rectangle around all edits.
     """
     whole = (0, shape[0], 0, shape[1])
     if shape[0] * shape[1] <= LARGEST_WHOLE:

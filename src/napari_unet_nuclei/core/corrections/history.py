@@ -177,12 +177,8 @@ class History:
         """Catch up with what the viewer's own undo or redo has done to the labels.
 
         Only entries of a single change are recognised, as strokes are. Decisions above a stroke that the viewer has
-        undone are reverted with it.
-
-        Returns
-        -------
-        int
-            Number of entries that the viewer has reverted (negative) or applied again (positive).
+        undone are reverted with it. Returns the number of entries that the viewer has reverted (negative) or applied
+        again (positive).
         """
         hidden = 0
         # A decision changes no pixel, so the stroke that the viewer has undone may lie below it.

@@ -187,11 +187,8 @@ def boxes_after_edit(
 ) -> dict[int, Region]:
     """Find the boxes of nuclei that were changed within a region; deleted nuclei are left out.
 
-    Parameters
-    ----------
-    known : mapping of int to Region, or None
-        Boxes of all nuclei of the plane before the change: a brush may add pixels far from the rest of a nucleus. None
-        where they are unknown, which costs a search of the whole plane.
+    ``known`` holds the boxes of all nuclei of the plane before the change: a brush may add pixels far from the rest of
+    a nucleus. Without them the whole plane is searched.
     """
     patch = read_patch(plane, region)
     found = {}

@@ -63,13 +63,8 @@ def save_correction(folder: Path, correction: Correction) -> CorrectionEntry:
     """Save a correction, in place of an earlier one of the same name. Saving it unchanged updates only the time.
 
     Raise ImageShapeError if image, labels and reviewed region do not fit together; OutputFileError if a file cannot be
-    written: the disk is full, permission is missing, or another program locks the file. Earlier corrections stay as
-    they were; DatasetError if the existing index cannot be read; the files of the correction are written nevertheless.
-
-    Parameters
-    ----------
-    folder : Path
-        Created if missing.
+    written, which leaves earlier corrections as they were; DatasetError if the existing index cannot be read, after the
+    files of the correction have been written.
     """
     correction = checked(correction)
     stem = file_stem(correction.name, hash_of(correction))

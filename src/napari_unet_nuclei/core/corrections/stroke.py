@@ -55,14 +55,8 @@ class Stroke:
     ) -> Stroke | None:
         """Return the stroke that one paint event of napari reports; None where no pixel differs in the end.
 
-        Parameters
-        ----------
-        atoms : iterable
-            The event's value, in the order of painting.
-        shape : sequence of int
-            Shape of the layer's array.
-        order : sequence of int, optional
-            Axes of the layer in the order in which the stroke counts them. An axis that is left out has length 1.
+        ``atoms`` are the event's value, in the order of painting, in a layer of the given shape. ``order`` lists the
+        axes of the layer in the order in which the stroke counts them; an axis that is left out has length 1.
         """
         order = range(len(shape)) if order is None else order
         counted = tuple(shape[axis] for axis in order)

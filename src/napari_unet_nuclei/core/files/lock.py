@@ -47,16 +47,8 @@ def locked(folder: Path) -> Iterator[None]:
 def alone(path: Path, place: Path) -> Iterator[None]:
     """Keep other runs out of a place while the context lasts; fail at once if another run holds it.
 
-    The system releases the lock when the process dies.
-
-    Raise OutputFileError if another run is at work there, or the lock cannot be created.
-
-    Parameters
-    ----------
-    path : Path
-        The lock file, which is removed at the end.
-    place : Path
-        What two runs must not write at once, for the message.
+    The system releases the lock file, which is removed at the end, when the process dies. Raise OutputFileError if
+    another run is at work there, or the lock cannot be created.
     """
     lock = FileLock(path, fallback_to_soft=False)
     try:

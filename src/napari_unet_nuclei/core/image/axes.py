@@ -140,19 +140,9 @@ class ImageSource:
                 yield index
 
     def read(self, index: tuple[int, ...], channel: int, region: Region | None = None) -> NDArray[np.floating]:
-        """Read a rectangle of one channel of one plane.
+        """Read a rectangle of one channel of one plane (Y, X), or all of it; may contain NaN and infinities.
 
-        Parameters
-        ----------
-        index : tuple of int
-            One index per leading axis.
-        region : Region, optional
-            Rows and columns; default: the whole plane.
-
-        Returns
-        -------
-        ndarray, shape (Y, X), float32 or float64
-            float64 only if float32 would lose grey values. May contain NaN and infinities.
+        float32, or float64 where float32 would lose grey values.
         """
         height, width = self.plane_shape
         y0, y1, x0, x1 = region or (0, height, 0, width)

@@ -25,14 +25,9 @@ def named_channel(source: ImageSource) -> int | None:
 
 
 def find_channel(source: ImageSource, said: str) -> int:
-    """Find a channel by name or number.
+    """Find a channel by its name in upper or lower case, its number from 0, or a unique part of its name.
 
     Raise ImageShapeError if there is no such channel, or more than one; the message lists the channels.
-
-    Parameters
-    ----------
-    said : str
-        Name in upper or lower case, number from 0, or a unique part of a name.
 
     Examples
     --------

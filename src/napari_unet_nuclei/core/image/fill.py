@@ -58,19 +58,10 @@ SPECKS_SHARE = 0.05
 
 
 def find_fill(colours: NDArray[np.floating], dtype: np.dtype[Any]) -> tuple[float, ...]:
-    """Find the values that stand for fill in a plane.
+    """Find the values that stand for fill in a plane: none, one or both of 0 and the largest of the type.
 
-    Parameters
-    ----------
-    colours : ndarray, shape (C, Y, X), float
-        Pixels of a plane or some of its rows; fill has the same value in all channels. May contain NaN.
-    dtype : numpy.dtype
-        Type of the stored image.
-
-    Returns
-    -------
-    tuple of float
-        None, one or both of 0 and the largest value of the type; for floats, the white of their scale.
+    ``colours`` (C, Y, X) are a plane or some of its rows, and may contain NaN; fill has the same value in all channels.
+    ``dtype`` is that of the stored image; for floats, the largest value is the white of their scale.
     """
     if 0 in colours.shape or dtype.kind == "b":
         return ()

@@ -91,20 +91,11 @@ def possible_looks(
 ) -> tuple[PlaneLook, ...]:
     """List the readings that an image leaves open, the most likely one first.
 
+    ``channel`` is a number, or a text for `find_channel`; where not given, the one whose name says that it shows
+    nuclei, or the one that shows most. Without ``inputs``, the network reads one nuclear signal.
+
     Raise ImageShapeError if there is no such channel, if there are several channels and none was chosen, or if the
     image has other channels than the network takes.
-
-    Parameters
-    ----------
-    plane : PlaneSample
-        The plane to look at.
-    channel : int or str, optional
-        As the user says, by its number or as `find_channel` understands; where not given, the one whose name says that
-        it shows nuclei, or the one that shows most.
-    kind : {"auto", "fluorescence", "brightfield"}
-        As the user says.
-    inputs : NetworkInputs, optional
-        Of the network; one nuclear signal where not given.
     """
     source, inputs = plane.source, inputs or NetworkInputs()
     if isinstance(channel, str):
@@ -135,14 +126,9 @@ class ColourLight:
 
 
 def colour_light(plane: PlaneSample, kind: ChosenKind = "auto") -> ColourLight | None:
-    """Tell whether a picture shows stains in transmitted light; None for fluorescence, and where there is no colour.
+    """Return the colours of stains in transmitted light; None for fluorescence, and where there is no colour.
 
-    Parameters
-    ----------
-    plane : PlaneSample
-        Read only where there are three colours.
-    kind : {"auto", "fluorescence", "brightfield"}
-        As it was found out, or as the user says.
+    ``kind`` is as the user says, or as it was found out. The plane is read only where there are three colours.
     """
     channels = plane.source.rgb_channels
     if not channels or kind == "fluorescence":
@@ -180,16 +166,8 @@ def looks_by_labels(
 ) -> tuple[LabelledLook, ...]:
     """List the readings of an image, the one first in which labelled nuclei are brightest.
 
-    Raise ImageShapeError as `possible_looks`.
-
-    Parameters
-    ----------
-    plane, channel, kind, inputs
-        As for `possible_looks`.
-    labels : ndarray, shape (Y, X), int
-        Of the window; without nuclei the readings stay in the order of `possible_looks`.
-    window : Region, optional
-        The part of the plane that is labelled; the region where not given.
+    ``labels`` (Y, X) are those of ``window``, which is the plane's region where not given; without nuclei the readings
+    stay in the order of `possible_looks`, which explains the other arguments and errors.
     """
     likeliest = possible_looks(plane, channel, kind, inputs)
     inside = labels > 0

@@ -36,21 +36,13 @@ class IntensityRange:
 
 
 def estimate_noise(pixels: NDArray[np.floating]) -> float:
-    """Standard deviation of the pixel noise, from differences of neighbouring pixels in a row.
+    """Return the standard deviation of the pixel noise, from differences of neighbouring pixels in a row.
 
     Second differences cancel smooth structure (after Immerkær 1996, *Fast noise variance estimation*); the largest
-    tenth is left out, because outlines and debris are not noise. A trimmed mean, unlike a median, does not drop to
-    zero if the camera's noise is about one grey value.
+    tenth is left out, because outlines and debris are not noise. A trimmed mean, unlike a median, does not drop to zero
+    if the camera's noise is about one grey value.
 
-    Parameters
-    ----------
-    pixels : ndarray, shape (Y, X), float
-        NaN for fill.
-
-    Returns
-    -------
-    float
-        In grey values; 0 if no three neighbours in a row are known.
+    ``pixels`` (Y, X) are NaN where there is fill; the noise is 0 if no three neighbours in a row are known.
 
     Examples
     --------
@@ -81,14 +73,8 @@ def intensity_range(
     of the noise: camera noise alone stays faint at any gain and offset. For planes without noise whose objects are too
     small for the percentiles, the range is from minimum to maximum.
 
-    Parameters
-    ----------
-    pixels : ndarray, shape (Y, X), float
-        The plane, or a regular sample of its rows; NaN for fill.
-    percentiles : tuple of float
-        Lower and upper percentile, from the model card.
-    noise : float, optional
-        Standard deviation of the noise in grey values; default: estimated from ``pixels``.
+    ``pixels`` (Y, X) are the plane, or a regular sample of its rows, with NaN for fill; without ``noise`` it is
+    estimated from them.
     """
     known = pixels[np.isfinite(pixels)]
     if known.size == 0:

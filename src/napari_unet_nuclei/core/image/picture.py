@@ -17,18 +17,10 @@ Picture = NDArray[np.uint8]
 
 
 def for_screen(image: AnyArray) -> Picture:
-    """Convert an image plane for display.
+    """Convert an image plane (Y, X) or (Y, X, S) for display.
 
-    Parameters
-    ----------
-    image : array_like
-        Axes (Y, X) or (Y, X, S), any dtype. 8-bit colours are not changed; anything else is stretched from the 1st to
-        the 99.8th percentile, ignoring fill. An alpha channel is dropped.
-
-    Returns
-    -------
-    ndarray, shape (Y, X, 3), uint8
-        A new array.
+    8-bit colours are not changed; anything else is stretched from the 1st to the 99.8th percentile, ignoring fill. An
+    alpha channel is dropped.
     """
     image = np.asarray(image)
     if image.ndim == 3 and image.dtype == np.uint8:

@@ -50,20 +50,10 @@ class PixelSize:
 
 
 def micrometres(length: object, unit: str = "µm") -> float:
-    r"""Convert a length to µm.
+    r"""Convert a length, which may be a text, to µm; 0.0 if it is not a positive number or the unit is not a length.
 
-    Parameters
-    ----------
-    length : object
-        A number, or a number as text.
-    unit : str
-        As spelled in files: "µm" with either Unicode letter or ImageJ's escape sequence, "um", "micron", "nm", "inch"
-        and so on.
-
-    Returns
-    -------
-    float
-        0.0 if the length is not a positive number or the unit is not a length ("pixel").
+    Units are as spelled in files: "µm" with either Unicode letter or ImageJ's escape sequence, "micron", "inch" and so
+    on.
 
     Examples
     --------

@@ -29,14 +29,9 @@ class AxisResampling:
     new: int
 
     def matrix(self, start: int, stop: int) -> tuple[csr_array, int]:
-        """Weights of the output pixels ``start`` to ``stop``.
+        """Return the weights of the output pixels ``start`` to ``stop``, and the input pixel of the first column.
 
-        Returns
-        -------
-        matrix : csr_array, shape (stop - start, inputs), float32
-            Rows sum to 1.
-        first : int
-            The input pixel that the first column stands for.
+        Rows are outputs, columns inputs; every row sums to 1.
         """
         ratio = self.old / self.new
         reach = max(ratio, 1.0)

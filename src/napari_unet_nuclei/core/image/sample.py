@@ -108,13 +108,7 @@ class PlaneSample:
         return self._read[channel]
 
     def open(self, look: PlaneLook, percentiles: tuple[float, float]) -> PlaneReader:
-        """Return a reader of the plane's signals.
-
-        Parameters
-        ----------
-        percentiles : tuple of float
-            Of each signal, that become 0 and 1.
-        """
+        """Return a reader of the plane's signals, of which the percentiles become 0 and 1."""
         sampled = self.of(look.channels)
         ranges = tuple(sampled.range_of(signal, look.white, percentiles) for signal in look.signals)
         return PlaneReader(self.source, self.index, self.region, look, ranges, sampled.fill, sampled.complete)

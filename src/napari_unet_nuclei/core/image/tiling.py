@@ -45,12 +45,7 @@ class Tiling:
 
 
 def plan_tiles(shape: tuple[int, int], tiling: Tiling) -> tuple[Tile, ...]:
-    """Partition a plane into tiles of about equal size, row by row.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        (Y, X) of the plane in pixels, multiples of the stride.
+    """Partition a plane (Y, X), whose sides are multiples of the stride, into tiles of about equal size, row by row.
 
     Examples
     --------

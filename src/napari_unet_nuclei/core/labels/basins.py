@@ -54,14 +54,10 @@ class Basins:
 
 @dataclass(frozen=True)
 class Forest:
-    """The order in which basins merge as the notch depth that separates nuclei rises.
+    """The order in which basins merge as the notch depth that separates nuclei rises; both arrays have shape (N,).
 
-    Attributes
-    ----------
-    parents : ndarray, shape (N,), int64
-        The basin that each one joins, across its highest saddle towards anything higher; itself if there is none.
-    notches : ndarray, shape (N,), float64
-        Height of each summit above that saddle; infinite if there is none.
+    A basin's parent is the one that it joins, across its highest saddle towards anything higher; itself if there is
+    none. Its notch is the height of its summit above that saddle; infinite if there is none.
     """
 
     parents: NDArray[np.int64]
@@ -107,19 +103,8 @@ def followed(pointers: NDArray[np.int64]) -> NDArray[np.int64]:
 def find_basins(heights: Heights, mask: Mask, standing: Mask | None = None) -> Basins:
     """Divide a mask into the basins of all its summits.
 
-    Parameters
-    ----------
-    heights : ndarray, float32
-        Finite in the mask; any number of axes.
-    mask : ndarray of bool
-        Of the same shape.
-    standing : ndarray of bool, optional
-        Pixels that are summits regardless of their neighbours.
-
-    Returns
-    -------
-    Basins
-        Each basin is connected by the sides of its pixels, and so is every union along `Basins.pairs`.
+    ``heights`` are finite in the mask; ``standing`` pixels are summits regardless of their neighbours. Each basin is
+    connected by the sides of its pixels, and so is every union along `Basins.pairs`.
     """
     # A rim lower than everything else makes edge tests unnecessary.
     padded = np.full([size + 2 for size in mask.shape], -np.inf, np.float32)
@@ -207,15 +192,8 @@ def _leader(leader: list[int], basin: int) -> int:
 def divided(heights: Heights, mask: Mask, seeds: Labels | None = None) -> Labels:
     """Divide a mask among seeds, or among all its summits, along the valleys between them: a watershed.
 
-    Parameters
-    ----------
-    seeds : ndarray, int, optional
-        Numbers from 1, each on one or more pixels; 0 elsewhere.
-
-    Returns
-    -------
-    ndarray, int32
-        Number of the seed or summit; 0 outside the mask and in components without a seed.
+    ``seeds`` are numbers from 1, each on one or more pixels, 0 elsewhere. The result holds the number of the seed or
+    summit; 0 outside the mask and in components without a seed.
     """
     if seeds is None:
         basins = find_basins(heights, mask)
@@ -236,19 +214,10 @@ def divided(heights: Heights, mask: Mask, seeds: Labels | None = None) -> Labels
 
 
 def two_summits(heights: Heights, mask: Mask, least: float) -> Labels | None:
-    """Find the two clearest summits of a nucleus.
+    """Mark the two clearest summits of a nucleus as 1 and 2; None if there is no second one.
 
-    The second one is the summit with the deepest descent on the way to any higher summit (its prominence).
-
-    Parameters
-    ----------
-    least : float
-        Least descent, in the unit of ``heights``.
-
-    Returns
-    -------
-    ndarray, int32, or None
-        1 and 2 on the two summits, 0 elsewhere; None if there is no second one.
+    The second one is the summit with the deepest descent on the way to any higher summit (its prominence), which must
+    be deeper than ``least``, in the unit of ``heights``.
     """
     basins = find_basins(heights, mask)
     forest = basins.forest

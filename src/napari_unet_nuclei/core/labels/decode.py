@@ -100,25 +100,15 @@ def decode_maps(maps: QuantisedMaps, thresholds: DecodeThresholds) -> Labels:
 
 
 def decode_plane(maps: QuantisedMaps, thresholds: DecodeThresholds) -> Decoded:
-    """Find and score the nuclei in the maps of one plane.
-
-    Parameters
-    ----------
-    maps : ndarray, shape (3, Y, X), uint8
-        Foreground, border and normalised distance; 255 stands for 1.
-    """
+    """Find and score the nuclei in the quantised foreground, border and normalised distance (3, Y, X) of one plane."""
     return PlaneDecoder(maps, thresholds.scale).decode(thresholds)
 
 
 class PlaneDecoder:
     """Decode the maps of one plane repeatedly, recomputing only what changed thresholds require.
 
-    Parameters
-    ----------
-    maps : ndarray, shape (3, Y, X), uint8
-        Kept, not copied.
-    scale : float
-        Image pixels per pixel of the model's own scale.
+    ``maps`` are those of `decode_plane`, kept and not copied; ``scale`` is image pixels per pixel of the model's own
+    scale.
     """
 
     def __init__(self, maps: QuantisedMaps, scale: float) -> None:
@@ -286,17 +276,8 @@ class Holes:
         A connected group of holes and dropped basins is filled if it is enclosed (nothing in it touches the outside)
         and exactly one nucleus surrounds it; a gap among several nuclei stays a gap.
 
-        Parameters
-        ----------
-        ids : ndarray, shape (basins,)
-            Id of each basin's nucleus, 0 if dropped.
-        pairs : ndarray, shape (M, 2)
-            Touching basins.
-
-        Returns
-        -------
-        tuple of ndarray
-            Ids of the basins and of the components of holes; 0 for background.
+        ``ids`` holds the id of each basin's nucleus, 0 if dropped; ``pairs`` are the touching basins. Returns the ids
+        of the basins and of the components of holes; 0 for background.
         """
         count = len(ids)
         ids = np.append(ids, np.zeros(self.count, np.int64))  # nodes of one graph: basins first, then holes

@@ -170,19 +170,10 @@ def doubt(
 ) -> tuple[Candidate, ...]:
     """List the nuclei of one plane, and the places where one may have been missed, most doubtful first.
 
-    Raise EditError if the labels are not one plane of ids; ImageShapeError if maps and labels differ in size.
+    Without the cached ``maps`` (3, Y, X) of the plane, only sizes and shapes are judged. Without the ``thresholds``
+    that ``labels`` were decoded with, nothing is scored. Missed nuclei are found only with both, and ``with_missed``.
 
-    Parameters
-    ----------
-    labels : ndarray, shape (Y, X), int
-        Nuclei from any source.
-    maps : ndarray, shape (3, Y, X), uint8, optional
-        Cached foreground, border and distance of the plane. Without them, only sizes and shapes are judged, and no
-        missed nuclei are found.
-    thresholds : DecodeThresholds, optional
-        The ones ``labels`` were decoded with. Without them, no missed nuclei are found and nothing is scored.
-    with_missed : bool
-        Whether to look for missed nuclei.
+    Raise EditError if the labels are not one plane of ids; ImageShapeError if maps and labels differ in size.
     """
     check_plane(labels)
     if maps is not None and maps.shape != (3, *labels.shape):

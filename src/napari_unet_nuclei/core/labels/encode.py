@@ -96,20 +96,10 @@ def encode_labels(
     reviewed: Mask | None = None,
     outline_weight: float = OUTLINE_WEIGHTS["fluorescence"],
 ) -> TargetMaps:
-    """Make the training targets of one crop.
+    """Make the training targets of one crop from nuclei without holes, at the model's own scale.
 
-    Parameters
-    ----------
-    labels : ndarray, shape (Y, X), int
-        Nuclei without holes, at the model's own scale.
-    diameter : float
-        Nucleus diameter in pixels that the model expects.
-    diameters : ndarray, optional
-        Diameter in crop pixels by id, measured before cropping; default: measured in the crop.
-    reviewed : ndarray of bool, shape (Y, X), optional
-        Where the labels can be trusted; elsewhere the weight is 0. Default: everywhere.
-    outline_weight : float
-        Weight of pixels next to an outline.
+    ``diameter`` is what the model expects, in pixels. ``diameters`` gives those of the nuclei by id if they were
+    measured before cropping, which cuts nuclei. The weight is 0 where ``reviewed`` (Y, X) is False.
     """
     inside = labels > 0
     diameters = equivalent_diameters(labels) if diameters is None else diameters

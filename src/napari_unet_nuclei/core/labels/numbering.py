@@ -10,14 +10,9 @@ from napari_unet_nuclei.core.types import AnyArray, Labels
 
 
 def as_ids(stored: AnyArray) -> NDArray[np.int64]:
-    """Return stored values as ids; some programs store ids as floating-point numbers.
+    """Return stored values of any real dtype as ids; some programs store ids as floating-point numbers.
 
     Raise ImageShapeError if they are not whole numbers from 0.
-
-    Parameters
-    ----------
-    stored : array_like
-        Any shape, any real dtype.
 
     Examples
     --------
@@ -38,12 +33,7 @@ def as_ids(stored: AnyArray) -> NDArray[np.int64]:
 
 
 def whole_labels(labels: NDArray[np.integer]) -> Labels:
-    """Return labels as int32 with ids 1..n without gaps, in the same order.
-
-    Parameters
-    ----------
-    labels : ndarray of int
-        Any shape, 0 is background, no id is below 0.
+    """Return labels of any shape, none below 0, as int32 with ids 1..n without gaps, in the same order.
 
     Examples
     --------

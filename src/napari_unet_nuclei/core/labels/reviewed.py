@@ -9,17 +9,7 @@ from napari_unet_nuclei.core.types import Labels, Mask
 
 
 def trusted(labels: Labels, reviewed: Mask) -> Mask:
-    """Exclude nuclei cut by the edge of the reviewed region: where they end was not reviewed.
-
-    Parameters
-    ----------
-    labels : ndarray, shape (Y, X), int
-        0 is background.
-
-    Returns
-    -------
-    ndarray of bool, shape (Y, X)
-        The reviewed region without those nuclei.
+    """Return the reviewed region without nuclei cut by its edge: where these end was not reviewed.
 
     Examples
     --------
@@ -33,12 +23,7 @@ def trusted(labels: Labels, reviewed: Mask) -> Mask:
 
 
 def within(labels: Labels, reviewed: Mask) -> Labels:
-    """Keep the nuclei with at least half of their area in the reviewed region; erase the others.
-
-    Returns
-    -------
-    ndarray, shape (Y, X)
-        With the ids of ``labels``.
+    """Keep the nuclei, with their ids, of which at least half lies in the reviewed region; erase the others.
 
     Examples
     --------

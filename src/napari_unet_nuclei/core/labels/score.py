@@ -144,18 +144,9 @@ def gather(
 ) -> Evidence:
     """Collect evidence over groups of pixels.
 
-    Parameters
-    ----------
-    maps : ndarray, shape (3, ...), uint8
-        Foreground, border and distance, with any number of axes.
-    pixels : ndarray, shape (P,)
-        Flat indices.
-    group : ndarray, shape (P,)
-        Group of each pixel, from 0.
-    count : int
-        Number of groups; none is empty.
-    origin : tuple of int
-        Index of the first pixel of ``maps`` in the whole plane; default: 0.
+    ``maps`` are the quantised foreground, border and distance, with any number of axes; ``pixels`` are flat indices
+    into one of them, ``group`` their groups from 0 to ``count - 1``, none of them empty. ``origin`` is the index of the
+    first pixel of ``maps`` in the whole plane; default: 0.
     """
     foreground, border, distance = (head.ravel()[pixels] for head in maps)
     group = group.astype(np.intp, copy=False)  # NumPy would convert at every step below
@@ -203,18 +194,10 @@ def median_area(areas: NDArray[np.integer], min_size: float) -> float:
 
 
 def features_of(evidence: Evidence, shape: Sequence[int], scale: float, usual_area: float) -> Features:
-    """Compute the features of nuclei.
+    """Compute the features of whole nuclei in a plane of a given shape.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Of whole nuclei.
-    shape : sequence of int
-        Of the whole plane.
-    scale : float
-        Image pixels per pixel of the model's own scale.
-    usual_area : float
-        From `median_area`; 0 for the model's pixel.
+    ``scale`` is image pixels per pixel of the model's own scale; ``usual_area`` is the `median_area`, or 0 for the
+    model's pixel.
     """
     area, foreground, border, distance, core, core_foreground, core_border = evidence.totals.astype(np.float64)
     axes = len(shape)
@@ -245,12 +228,9 @@ def features_of(evidence: Evidence, shape: Sequence[int], scale: float, usual_ar
 def scores_of(
     evidence: Evidence, shape: Sequence[int], scale: float, usual_area: float, scoring: Scoring | None
 ) -> NDArray[np.float64]:
-    """Return the probability that each nucleus is right, or without coefficients its mean foreground probability.
+    """Return the probability that each nucleus is right; arguments as for `features_of`.
 
-    Parameters
-    ----------
-    evidence, shape, scale, usual_area
-        As for `features_of`.
+    Without coefficients it is the mean foreground probability.
     """
     if scoring is None:
         return evidence.certainty

@@ -34,14 +34,9 @@ class Device:
 
 
 def choose_device(request: str = "auto") -> Device:
-    """Find the requested device; ``auto`` prefers cuda, then mps, then cpu.
+    """Find a device by its PyTorch name; ``auto`` prefers cuda, then mps, then cpu.
 
     Raise DeviceError if there is no such device on this computer.
-
-    Parameters
-    ----------
-    request : str
-        ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
     """
     available = available_devices()
     name = {"cuda": "cuda:0", "auto": available[0]}.get(request, request)

@@ -100,11 +100,6 @@ class UNet(nn.Module):
 
     No normalisation looks beyond the receptive field, and all poolings are aligned to the stride: the output at a pixel
     depends only on the input within ``architecture.receptive_radius``, so that tiles leave no seams.
-
-    Parameters
-    ----------
-    architecture : Architecture
-        Channels, widths, depth, stem and heads.
     """
 
     def __init__(self, architecture: Architecture) -> None:

@@ -62,27 +62,10 @@ class Nucleus:
 def draw_nuclei(
     shape: tuple[int, int], diameter: float, count: int, rng: np.random.Generator, *, clumped: float = 0.5
 ) -> tuple[NDArray[np.float32], Labels]:
-    """Place nuclei at random and draw them.
+    """Place about ``count`` nuclei at random and draw them: light (Y, X), 0 to 1 without noise, and labels (Y, X).
 
-    Parameters
-    ----------
-    shape : tuple of int
-        Rows and columns.
-    diameter : float
-        Median diameter, in pixels.
-    count : int
-        Number of nuclei; fewer if no more fit.
-    rng : numpy.random.Generator
-        Source of all randomness.
-    clumped : float
-        Share of nuclei that touch another one, 0 to 1; at 0 there is a gap around every nucleus.
-
-    Returns
-    -------
-    clean : ndarray
-        Axes (Y, X), float32, 0 (background) to 1, without noise.
-    labels : ndarray
-        Axes (Y, X), int32, ids 1..n.
+    ``diameter`` is the median, in pixels; fewer nuclei are drawn if no more fit. ``clumped`` is the share of nuclei
+    that touch another one; at 0 there is a gap around every nucleus.
 
     Examples
     --------
@@ -114,21 +97,9 @@ def place_nuclei(
 
 
 def draw(nuclei: Sequence[Nucleus], shape: tuple[int, int]) -> tuple[NDArray[np.float32], Labels]:
-    """Draw nuclei; pixels covered by two belong to the one whose outline is farther away.
+    """Draw nuclei with the ids 1, 2, ...: light (Y, X), 0 to 1 without noise, and labels (Y, X).
 
-    Parameters
-    ----------
-    nuclei : sequence of Nucleus
-        Their ids are 1, 2, and so on.
-    shape : tuple of int
-        Rows and columns.
-
-    Returns
-    -------
-    clean : ndarray
-        Axes (Y, X), float32, 0 (background) to 1, without noise.
-    labels : ndarray
-        Axes (Y, X), int32.
+    Pixels covered by two belong to the one whose outline is farther away.
     """
     clean = np.zeros(shape, np.float32)
     labels = np.zeros(shape, np.int32)
@@ -155,29 +126,10 @@ def camera(
     offset: float = 100.0,
     dtype: DTypeLike = np.uint16,
 ) -> AnyArray:
-    """Simulate a camera: photon noise, read noise, gain and offset.
+    """Simulate a camera: photon noise, read noise in electrons, gain in grey values per electron, and offset.
 
-    Parameters
-    ----------
-    clean : array_like
-        Light, usually 0 to 1, never negative; any axes.
-    rng : numpy.random.Generator
-        Source of the noise.
-    photons : float
-        Mean number of photons in a pixel with light 1.
-    read_noise : float
-        Standard deviation, in electrons.
-    gain : float
-        Grey values per electron.
-    offset : float
-        Grey value of a pixel without light.
-    dtype : dtype
-        Type of the result; integers are rounded and clipped to their range.
-
-    Returns
-    -------
-    ndarray
-        Same axes as ``clean``, grey values.
+    ``clean`` is light, usually 0 to 1, never negative, with any axes; ``photons`` is their mean number in a pixel with
+    light 1. Integers are rounded and clipped to the range of ``dtype``.
     """
     light = np.maximum(np.asarray(clean, np.float64), 0.0) * photons
     electrons = rng.poisson(light) + rng.normal(0.0, read_noise, light.shape)

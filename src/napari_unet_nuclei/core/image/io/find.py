@@ -29,20 +29,10 @@ class FoundImages:
 
 
 def find_images(paths: Sequence[Path], recursive: bool = True) -> FoundImages:
-    """Find image files; record what cannot be found or opened, and go on.
+    """Find image files, sorted within a folder or pattern; record what cannot be found or opened, and go on.
 
-    Parameters
-    ----------
-    paths : sequence of Path
-        Files are taken as given. In folders and patterns (``*``, ``?``, ``[...]``, ``**``), files with an image suffix
-        and OME-Zarr images are taken, hidden ones are not.
-    recursive : bool
-        Search subfolders too. Links between folders are followed; each folder is entered once.
-
-    Returns
-    -------
-    FoundImages
-        Images in the order of ``paths``, sorted within a folder or pattern.
+    Files are taken as given. In folders and patterns (``*``, ``?``, ``[...]``, ``**``), files with an image suffix and
+    OME-Zarr images are taken, hidden ones are not. Links between folders are followed; each folder is entered once.
     """
     found: dict[str, tuple[Path, Path]] = {}
     refused: list[tuple[str, str]] = []
@@ -54,20 +44,10 @@ def find_images(paths: Sequence[Path], recursive: bool = True) -> FoundImages:
 
 
 def image_paths(paths: Sequence[Path], recursive: bool = True) -> list[Path]:
-    """List image files like `find_images`, but raise if any cannot be found.
+    """List image files, sorted and once each, like `find_images`; but raise if any cannot be found.
 
     Raise ImageFileError if a path does not exist, a pattern matches nothing, a folder cannot be opened, or no image is
     found at all.
-
-    Parameters
-    ----------
-    paths, recursive
-        As for `find_images`.
-
-    Returns
-    -------
-    list of Path
-        Sorted; a file reached in several ways is listed once.
     """
     found = find_images(sorted(paths), recursive)
     for _, reason in found.refused:

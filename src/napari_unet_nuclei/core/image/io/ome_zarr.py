@@ -76,14 +76,9 @@ def is_ome_zarr(path: Path) -> bool:
 
 
 def read_ome_zarr(path: Path) -> OmeZarrImage:
-    """Open an OME-Zarr image.
+    """Open the folder of an image, or of a store that a converter wrote with its first image in the group ``0``.
 
     Raise ImageFileError if it is not an image, or is damaged or incomplete.
-
-    Parameters
-    ----------
-    path : Path
-        Folder of an image, or of a store that a converter wrote with its first image in the group ``0``.
     """
     try:
         group = zarr.open_group(path, mode="r")

@@ -43,14 +43,8 @@ def leading_order(axes: str) -> list[int]:
 def label_axes(axes: str, image: OmeZarrImage | None, pixel_size: PixelSize) -> tuple[Axis, ...]:
     """Describe the axes of labels: as in the image if it is OME-Zarr, else by the pixel size.
 
-    Raise ImageShapeError if NGFF cannot describe them.
-
-    Parameters
-    ----------
-    axes : str
-        Letters of the labels' axes, in the order that NGFF requires: T, Q, Z, Y, X.
-    pixel_size : PixelSize
-        In µm, 0 if unknown.
+    Their letters are in the order that NGFF requires: T, Q, Z, Y, X. Raise ImageShapeError if NGFF cannot describe
+    them.
     """
     if axes.count("Q") > 1:
         raise ImageShapeError(
@@ -99,14 +93,9 @@ def write_label_metadata(
 ) -> None:
     """Turn arrays ``0``, ``1``, ... in a folder into a label image; call this last.
 
-    Parameters
-    ----------
-    axes : sequence of Axis
-        Of the finest level; each further level has half the rows and columns.
-    source : str
-        Path from the folder to the segmented image; empty if that is not an OME-Zarr image.
-    provenance : mapping
-        Plain JSON values.
+    ``axes`` are those of the finest level; each further level has half the rows and columns. ``source`` is the path
+    from the folder to the segmented image; empty if that is not an OME-Zarr image. ``provenance`` holds plain JSON
+    values.
     """
     datasets = [
         v05.Dataset(path=str(level), coordinateTransformations=_transformations(axes, 2**level))
@@ -153,10 +142,7 @@ def read_provenance(folder: Path) -> dict[str, Any] | None:
 
 
 def labels_place(image: OmeZarrImage, name: str) -> Path:
-    """Return the folder of a label image within an image.
-
-    Raise OutputFileError if labels may not or cannot be written into the image.
-    """
+    """Return the folder of a label image within an image; raise OutputFileError if labels may not be written there."""
     if image.zarr_format != 3:
         raise OutputFileError(
             f"{image.path} is NGFF 0.4 or older, which must not be mixed with NGFF 0.5 labels. "

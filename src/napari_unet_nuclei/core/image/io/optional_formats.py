@@ -26,15 +26,10 @@ EXTRA = "formats"
 
 
 def open_microscope_file(path: Path, series: int) -> ImageFile:
-    """Open an ND2, LIF or CZI file.
+    """Open position (ND2), image (LIF) or scene (CZI) ``series`` of a file, counted from 0.
 
     Raise ImageFileError if the package is not installed, or there is no such series. Other errors are those of the
     package.
-
-    Parameters
-    ----------
-    series : int
-        Position (ND2), image (LIF) or scene (CZI), counted from 0.
     """
     name, read = _READERS[path.suffix.lower()]
     try:
@@ -146,14 +141,9 @@ _LETTERS = "TZCYX"
 
 
 def read_by_plugin(path: Path, series: int) -> ImageFile:
-    """Read the image layer that an installed napari reader makes from a file.
+    """Read image layer ``series`` of those that an installed napari reader makes from a file.
 
     Raise ImageFileError if no installed reader accepts the file, or there is no such layer.
-
-    Parameters
-    ----------
-    series : int
-        Which of the image layers if the reader makes several.
     """
     layers = _layers(path)
     images: list[tuple[AnyArray, ...]] = [

@@ -29,14 +29,10 @@ def plain_stem(path: Path) -> str:
 
 
 def image_files(folder: Path) -> dict[str, Path]:
-    """List the images of a folder and its subfolders by name.
+    """List the images of a folder and its subfolders by the path below the folder without the suffix.
 
-    Raise ImageFileError if the folder cannot be opened, holds no image, or two images differ only in their suffix.
-
-    Returns
-    -------
-    dict of str to Path
-        Files by name, which is the path below the folder without the suffix. Labels beside their image are left out.
+    Labels beside their image are left out. Raise ImageFileError if the folder cannot be opened, holds no image, or two
+    images differ only in their suffix.
     """
     return _by_name(folder, labels=False)
 

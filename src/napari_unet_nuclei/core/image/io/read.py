@@ -61,12 +61,7 @@ def read_image(path: Path | str, series: int = 0) -> ImageFile:
 def read_header(path: Path, series: int = 0) -> ImageHeader:
     """Read what a file says about its image: for most formats without the pixels.
 
-    Raise ImageFileError as for `read_image`; damaged pixels are noticed only when they are read.
-
-    Parameters
-    ----------
-    path, series
-        As for `read_image`.
+    Raise ImageFileError as `read_image` does; damaged pixels are noticed only when they are read.
     """
     with _errors_in_words(path):
         _check_readable(path)

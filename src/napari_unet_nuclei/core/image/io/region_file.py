@@ -23,17 +23,11 @@ _WANTED = "Save polygons as GeoJSON, or a mask image of the same size."
 
 
 def read_region(path: Path, shape: tuple[int, int]) -> Mask:
-    """Read a region.
+    """Read a region of an image (Y, X).
 
-    Raise ImageFileError if the file cannot be read, holds no polygons, or differs from the image in size.
-
-    Parameters
-    ----------
-    path : Path
-        GeoJSON with polygons in pixels, x to the right and y down from the image's upper left corner; or an image
-        whose pixels above 0 are in the region.
-    shape : tuple of int
-        (Y, X) of the image.
+    From GeoJSON with polygons in pixels, x to the right and y down from the image's upper left corner; or from an image
+    whose pixels above 0 are in the region. Raise ImageFileError if the file cannot be read, holds no polygons, or
+    differs from the image in size.
     """
     if path.suffix.lower() in GEOJSON_SUFFIXES:
         return _drawn(path, shape)

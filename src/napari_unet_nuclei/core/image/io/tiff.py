@@ -31,11 +31,6 @@ def read_tiff(path: Path, index: int) -> ImageFile:
 
     Raise ImageFileError if there is no such series, it is not an image, or the file is truncated. Other errors are
     tifffile's.
-
-    Parameters
-    ----------
-    index : int
-        Number of the series.
     """
     with _opened(path, index) as (tif, series):
         header = _header(path, tif, series, index)

@@ -30,16 +30,10 @@ FAINTEST = 13
 
 
 def add_from_outline(labels: AnyArray, polygon: ArrayLike, next_id: int) -> Edit:
-    """Add a nucleus that fills the background inside a drawn outline.
+    """Add nucleus ``next_id``, which fills the background inside a drawn polygon (N, 2) of (y, x) in pixels.
 
-    Raise EditError if the outline has fewer than three corners, or encloses too little connected background.
-
-    Parameters
-    ----------
-    polygon : array_like, shape (N, 2)
-        Corners (y, x) in pixels; it may leave the image.
-    next_id : int
-        Id of the new nucleus, unused in all planes.
+    The outline may leave the image. Raise EditError if it has fewer than three corners, or encloses too little
+    connected background.
     """
     check_plane(labels)
     corners = np.asarray(polygon, float)
@@ -61,22 +55,12 @@ def add_from_outline(labels: AnyArray, polygon: ArrayLike, next_id: int) -> Edit
 def add_from_click(
     labels: AnyArray, point: tuple[float, float], maps: QuantisedMaps, thresholds: DecodeThresholds, next_id: int
 ) -> Edit:
-    """Add a missed nucleus at a click: the area at least half as bright in the foreground map as its middle.
+    """Add a missed nucleus at a click (y, x): the area at least half as bright in the foreground map as its middle.
 
-    Labelled neighbours, and unlabelled ones separated by a notch, keep their side of the valley.
+    Labelled neighbours, and unlabelled ones separated by a notch, keep their side of the valley. ``maps`` (3, Y, X) are
+    those of the plane, ``thresholds`` the ones ``labels`` were decoded with.
 
     Raise EditError if there is a nucleus already, or the network saw nothing of a plausible size there.
-
-    Parameters
-    ----------
-    point : tuple of float
-        (y, x) in pixels.
-    maps : ndarray, shape (3, Y, X), uint8
-        Cached foreground, border and distance of the plane.
-    thresholds : DecodeThresholds
-        The ones ``labels`` were decoded with.
-    next_id : int
-        Id of the new nucleus, unused in all planes.
     """
     check_plane(labels)
     y, x = pixel(point, labels.shape)
@@ -115,20 +99,10 @@ def add_from_click(
 def resegment_box(
     labels: AnyArray, region: Region, maps: QuantisedMaps, thresholds: DecodeThresholds, next_id: int
 ) -> Edit:
-    """Segment a box again with other thresholds, from the cached maps.
+    """Segment a box, which may leave the image, again with other thresholds, from the maps (3, Y, X) of the plane.
 
-    Nuclei cut by the edge of the box stay as they are. Nuclei that come out unchanged keep their ids.
-
-    Raise EditError if the box lies outside the plane, or nothing changes.
-
-    Parameters
-    ----------
-    region : Region
-        The box, in pixels; it may leave the image.
-    maps : ndarray, shape (3, Y, X), uint8
-        Cached foreground, border and distance of the plane.
-    next_id : int
-        Id of the first new nucleus; the others follow. Unused in all planes.
+    Nuclei cut by the edge of the box stay as they are. Nuclei that come out unchanged keep their ids; the others are
+    numbered from ``next_id``. Raise EditError if the box lies outside the plane, or nothing changes.
     """
     check_plane(labels)
     region = clipped(region, labels.shape)

@@ -110,11 +110,6 @@ def edit_of(labels: AnyArray, changes: Sequence[Change], title: str) -> Edit:
     """Combine changes of disjoint pixels into one edit.
 
     Raise EditError if nothing would change, or the labels' dtype cannot hold an id.
-
-    Parameters
-    ----------
-    title : str
-        As in `Edit`.
     """
     regions = np.array([change.region for change in changes])
     before = [read_patch(labels, change.region) for change in changes]
@@ -140,17 +135,10 @@ def edit_of(labels: AnyArray, changes: Sequence[Change], title: str) -> Edit:
 
 
 def find_box(labels: AnyArray, nucleus: int, hint: Region | None = None) -> Region:
-    """Find the bounding box of a nucleus.
+    """Find the bounding box of a nucleus, growing outward from the hint until the nucleus ends.
 
-    Raise EditError if there is no such nucleus.
-
-    Parameters
-    ----------
-    nucleus : int
-        Its id.
-    hint : Region, optional
-        Where to start; the search then grows outward until the nucleus ends. Without a hint, or with a wrong one,
-        the whole plane is searched, which takes about a second for 20,000 × 20,000 pixels.
+    Without a hint, or with a wrong one, the whole plane is searched, which takes about a second for 20,000 × 20,000
+    pixels. Raise EditError if there is no such nucleus.
     """
     check_plane(labels)
     box = None
@@ -163,31 +151,16 @@ def find_box(labels: AnyArray, nucleus: int, hint: Region | None = None) -> Regi
 
 
 def cut_out(labels: AnyArray, nucleus: int, hints: Hints, margin: int = 1) -> tuple[Region, Mask]:
-    """Return the mask of a nucleus with a margin, clipped to the plane.
+    """Return the box of a nucleus, grown by ``margin`` pixels and clipped to the plane, and its mask in that box.
 
     Raise EditError if there is no such nucleus.
-
-    Parameters
-    ----------
-    margin : int
-        Pixels on every side.
-
-    Returns
-    -------
-    region : Region
-        Its bounding box, grown by ``margin``.
-    mask : ndarray of bool, shape (y1 - y0, x1 - x0)
-        Its pixels.
     """
     region = grown(find_box(labels, nucleus, hints.get(nucleus)), margin, labels.shape)
     return region, read_patch(labels, region) == nucleus
 
 
 def check_plane(labels: AnyArray) -> None:
-    """Raise if labels are not one plane of ids.
-
-    Raise EditError if ``labels`` is not a non-empty 2-D integer array.
-    """
+    """Raise EditError if labels are not one plane of ids: a non-empty 2-D integer array."""
     if len(labels.shape) != 2 or 0 in labels.shape or np.dtype(labels.dtype).kind not in "ui":
         raise EditError(
             f"Only one plane of integer labels can be corrected, not {labels.dtype} of shape {tuple(labels.shape)}."

@@ -12,16 +12,10 @@ ON_EDGE = 1e-9
 
 
 def filled(shape: tuple[int, int], corners: NDArray[np.floating]) -> Mask:
-    """Return the pixels whose centres lie in a polygon or on its edge, by the even-odd rule.
+    """Return the pixels (Y, X) whose centres lie in a polygon or on its edge, by the even-odd rule.
 
-    Same result as ``skimage.draw.polygon2mask``, which takes seconds for polygons of some megapixels.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        (Y, X).
-    corners : ndarray, shape (N, 2)
-        (y, x) in pixels; they may lie outside.
+    Same result as ``skimage.draw.polygon2mask``, which takes seconds for polygons of some megapixels. The corners (N,
+    2) are (y, x) in pixels and may lie outside.
 
     Examples
     --------

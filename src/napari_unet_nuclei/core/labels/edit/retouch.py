@@ -23,17 +23,7 @@ from napari_unet_nuclei.core.types import AnyArray, Region
 
 
 def delete(labels: AnyArray, nucleus: int, *, hints: Hints = NO_HINTS) -> Edit:
-    """Remove a nucleus.
-
-    Raise EditError if there is no such nucleus.
-
-    Parameters
-    ----------
-    nucleus : int
-        Its id.
-    hints : mapping of int to Region
-        Where it lies.
-    """
+    """Remove a nucleus; raise EditError if it does not exist."""
     region, mask = cut_out(labels, nucleus, hints)
     return edit_of(labels, [Change(region, mask, 0)], f"Delete nucleus {nucleus}")
 
@@ -42,11 +32,6 @@ def fill_holes(labels: AnyArray, nucleus: int, *, hints: Hints = NO_HINTS) -> Ed
     """Fill the background that a nucleus encloses; background between it and another nucleus stays.
 
     Raise EditError if there is no such nucleus, or it has no hole.
-
-    Parameters
-    ----------
-    labels, nucleus, hints
-        As for `delete`.
     """
     region, mask = cut_out(labels, nucleus, hints)
     others = read_patch(labels, region) > 0
@@ -60,14 +45,8 @@ def fill_holes(labels: AnyArray, nucleus: int, *, hints: Hints = NO_HINTS) -> Ed
 def smooth(labels: AnyArray, nucleus: int, radius: float, *, hints: Hints = NO_HINTS) -> Edit:
     """Smooth the outline of a nucleus and keep its area; other nuclei do not change.
 
-    Raise EditError if there is no such nucleus, the radius is not above 0 and at most 1000, or nothing changes.
-
-    Parameters
-    ----------
-    labels, nucleus, hints
-        As for `delete`.
-    radius : float
-        In pixels; spikes and notches narrower than about twice the radius vanish.
+    Spikes and notches narrower than about twice the radius, in pixels, vanish. Raise EditError if there is no such
+    nucleus, the radius is not above 0 and at most 1000, or nothing changes.
     """
     if not 0 < radius <= 1000:
         raise EditError(f"The smoothing radius must be above 0 and at most 1000 pixels, not {radius}.")
@@ -83,14 +62,9 @@ def smooth(labels: AnyArray, nucleus: int, radius: float, *, hints: Hints = NO_H
 
 
 def clear_border(labels: AnyArray, region: Region | None = None) -> Edit:
-    """Delete all nuclei that touch the edge of the image or of a region.
+    """Delete all nuclei that touch the edge of a region, or of the image.
 
     Raise EditError if the region lies outside the plane, or no nucleus touches its edge.
-
-    Parameters
-    ----------
-    region : Region, optional
-        Default: the whole plane.
     """
     check_plane(labels)
     height, width = labels.shape

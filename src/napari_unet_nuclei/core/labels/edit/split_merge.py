@@ -45,23 +45,12 @@ CLEAR_BORDER = 0.08
 def split_in_two(
     labels: AnyArray, nucleus: int, next_id: int, *, maps: QuantisedMaps | None = None, hints: Hints = NO_HINTS
 ) -> Edit:
-    """Split a nucleus where it most plausibly is two.
+    """Split a nucleus where it most plausibly is two; the smaller half gets the id ``next_id``.
 
-    Between the two clearest summits of the network's distance minus border if there are maps, else of the distance to
-    the outline; if neither has two, across the middle half where it is narrowest.
+    Between the two clearest summits of the network's distance minus border if there are maps (3, Y, X), else of the
+    distance to the outline; if neither has two, across the middle half where it is narrowest.
 
     Raise EditError if there is no such nucleus, or it is too small to split.
-
-    Parameters
-    ----------
-    nucleus : int
-        Id; the larger half keeps it.
-    next_id : int
-        Id of the other half, unused in all planes.
-    maps : ndarray, shape (3, Y, X), uint8, optional
-        Cached foreground, border and distance of the plane.
-    hints : mapping of int to Region
-        Where it lies.
     """
     region, mask = cut_out(labels, nucleus, hints)
     candidates: list[tuple[Heights, float]] = [(outline_distance(mask), CLEAR_NECK)]
@@ -81,20 +70,10 @@ def split_in_two(
 def split_by_line(
     labels: AnyArray, line: ArrayLike, next_id: int, *, nucleus: int | None = None, hints: Hints = NO_HINTS
 ) -> Edit:
-    """Cut nuclei along a drawn line.
+    """Cut ``nucleus``, or all nuclei that the line crosses; new parts are numbered from ``next_id``.
 
-    Raise EditError if there is no such nucleus, or the line cuts none in two.
-
-    Parameters
-    ----------
-    line : array_like, shape (N, 2)
-        Vertices (y, x) in pixels; the line may leave the image.
-    next_id : int
-        Id of the first new part; the others follow. Unused in all planes.
-    nucleus : int, optional
-        The only nucleus to cut; default: all that the line crosses.
-    hints : mapping of int to Region
-        Where ``nucleus`` lies; not needed otherwise.
+    The line (N, 2) of (y, x) in pixels may leave the image. Raise EditError if there is no such nucleus, or the line
+    cuts none in two.
     """
     check_plane(labels)
     rows, columns = _pixels_of(line, labels.shape)
@@ -124,21 +103,12 @@ def split_by_seeds(
     image: AnyArray | None = None,
     hints: Hints = NO_HINTS,
 ) -> Edit:
-    """Split a nucleus into one part for each clicked point.
+    """Split a nucleus into one part for each clicked point (y, x); new parts are numbered from ``next_id``.
+
+    With an image (Y, X), cuts follow dark valleys between bright nuclei, or bright ridges between dark ones. Without an
+    image they run through the necks of the outline, or midway between points that no neck separates.
 
     Raise EditError if there is no such nucleus, a point lies outside it, or fewer than two points are distinct.
-
-    Parameters
-    ----------
-    labels, nucleus, hints
-        As for `split_in_two`.
-    points : sequence of (y, x)
-        In pixels, at least two, all inside the nucleus.
-    next_id : int
-        Id of the first new part; the others follow. Unused in all planes.
-    image : array_like, shape (Y, X), optional
-        Cuts follow dark valleys between bright nuclei, or bright ridges between dark ones. Without an image they run
-        through the necks of the outline, or midway between points that no neck separates.
     """
     region, mask = cut_out(labels, nucleus, hints)
     seeds = np.zeros(mask.shape, np.int32)
@@ -257,17 +227,10 @@ NEIGHBOUR_GAP = 2
 
 
 def merge(labels: AnyArray, first: int, second: int, *, hints: Hints = NO_HINTS) -> Edit:
-    """Merge two nuclei that touch or nearly touch; the gap between them is filled, other nuclei stay.
+    """Merge two nuclei that touch or nearly touch, and fill the gap between them; the first id stays.
 
     Raise EditError if a nucleus does not exist, both are the same, or they are too far apart or separated by another
     one.
-
-    Parameters
-    ----------
-    first, second : int
-        Ids; the merged nucleus keeps the first.
-    hints : mapping of int to Region
-        Where they lie.
     """
     if first == second:
         raise EditError(f"Both are nucleus {first}: choose two different nuclei.")
@@ -288,12 +251,7 @@ def merge(labels: AnyArray, first: int, second: int, *, hints: Hints = NO_HINTS)
 def merge_with_neighbour(labels: AnyArray, nucleus: int, *, hints: Hints = NO_HINTS) -> Edit:
     """Merge a nucleus with the neighbour that it has the longest contact with; it keeps its id.
 
-    Raise EditError if there is no such nucleus, or none within 2 pixels of it.
-
-    Parameters
-    ----------
-    labels, nucleus, hints
-        As for `split_in_two`.
+    Raise EditError if there is no such nucleus, or none within `NEIGHBOUR_GAP` pixels of it.
     """
     region, mask = cut_out(labels, nucleus, hints, margin=NEIGHBOUR_GAP + 1)
     near = (ndimage.distance_transform_edt(~mask) <= NEIGHBOUR_GAP + 1) & ~mask

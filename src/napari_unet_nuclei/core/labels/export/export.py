@@ -42,20 +42,11 @@ def write_imagej_rois(
 ) -> None:
     """Write a zip file of ROIs for ImageJ's ROI manager.
 
-    Raise ImageShapeError if the axes do not match the labels; OutputFileError if the file cannot be written.
+    Labels (..., Y, X), 0 and below for background, are read plane by plane, large planes in parts. T and Z of ``axes``
+    become the ROI's frame and slice; ``origin`` is the index of the first pixel in the whole image; labels without a
+    name get their ids.
 
-    Parameters
-    ----------
-    path : Path
-        Ends in ``.zip``.
-    labels : array_like, shape (..., Y, X), integer
-        0 and below is background. Read plane by plane, large planes in parts.
-    axes : str
-        One letter per axis of ``labels``, "YX" last; T and Z become the ROI's frame and slice.
-    origin : sequence of int
-        Index of the first pixel in the whole image; empty for zeros.
-    names : mapping of int to str
-        Names of labels; default: their ids.
+    Raise ImageShapeError if the axes do not match the labels; OutputFileError if the file cannot be written.
     """
     with atomic(path) as partial, zipfile.ZipFile(partial, "w") as archive:
         for traced in _traced(labels, axes, origin):
@@ -71,14 +62,7 @@ def write_geojson(
 ) -> None:
     """Write a GeoJSON file for QuPath: a detection for each nucleus, or an annotation for each named label.
 
-    Raise ImageShapeError if the axes do not match the labels; OutputFileError if the file cannot be written.
-
-    Parameters
-    ----------
-    path : Path
-        Ends in ``.geojson``.
-    labels, axes, origin, names
-        As for `write_imagej_rois`; names become classifications.
+    Arguments and errors as for `write_imagej_rois`; names become classifications.
     """
     with atomic(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
         file.write('{"type": "FeatureCollection", "features": [')
@@ -182,14 +166,9 @@ Part = tuple[NDArray[np.integer[Any]], tuple[int, int]]
 
 
 def nuclei_in_parts(labels: AnyArray, index: tuple[int, ...]) -> Iterator[Part]:
-    """Yield the nuclei of one plane, each in the part that contains its first pixel.
+    """Yield the nuclei of one plane (..., Y, X), each in the part that contains its first pixel.
 
-    Parameters
-    ----------
-    labels : array_like, shape (..., Y, X), integer
-        0 and below is background. Nuclei must be connected if the labels are on disk; an array in memory is one part.
-    index : tuple of int
-        Leading index of the plane.
+    Nuclei must be connected if the labels are on disk; an array in memory is one part.
     """
     if isinstance(labels, np.ndarray):
         yield labels[index], (0, 0)

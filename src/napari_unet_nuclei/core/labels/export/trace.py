@@ -27,18 +27,9 @@ class Polygon:
 
 
 def trace_polygons(labels: NDArray[np.integer[Any]]) -> Iterator[tuple[int, tuple[Polygon, ...]]]:
-    """Trace every label of a plane.
+    """Yield every id of a plane (Y, X), ascending, with its polygons; 0 and below is background.
 
-    Parameters
-    ----------
-    labels : ndarray, shape (Y, X), integer
-        0 and below is background.
-
-    Yields
-    ------
-    tuple of (int, tuple of Polygon)
-        Every id, ascending, with its polygons: pixels that touch only at a corner belong to different polygons. No ring
-        touches itself.
+    Pixels that touch only at a corner belong to different polygons. No ring touches itself.
 
     Examples
     --------

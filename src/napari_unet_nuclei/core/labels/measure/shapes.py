@@ -140,13 +140,11 @@ _ROUNDING = 1e-8
 def hull_areas(first: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.int64]:
     """Count the pixels whose centres lie in the convex hulls of nuclei.
 
-    Each hull spans the midpoints of the sides of all pixels, as in `skimage.morphology.convex_hull_image`, which
-    takes half a millisecond per nucleus; here, many nuclei are done at once, row by row.
+    Each hull spans the midpoints of the sides of all pixels, as in `skimage.morphology.convex_hull_image`, which takes
+    half a millisecond per nucleus; here, many nuclei are done at once, row by row.
 
-    Parameters
-    ----------
-    first, last : ndarray, shape (nuclei, rows), int64
-        Columns of a nucleus's first and last pixel in every row; ``last < first`` in rows without pixels.
+    ``first`` and ``last`` (nuclei, rows) are the columns of a nucleus's first and last pixel in every row; ``last <
+    first`` in rows without pixels.
 
     Examples
     --------

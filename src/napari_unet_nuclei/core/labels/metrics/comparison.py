@@ -198,12 +198,7 @@ class Mistakes:
 
 
 def find_mistakes(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -> Mistakes:
-    """Count the mistakes in predicted labels by kind.
-
-    Parameters
-    ----------
-    truth, predicted : ndarray, shape (Y, X), int
-        0 is background; ids may have gaps.
+    """Count the mistakes in predicted labels (Y, X) by kind; ids may have gaps.
 
     Examples
     --------

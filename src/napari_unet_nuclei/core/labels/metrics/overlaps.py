@@ -98,14 +98,9 @@ class MatchCounts:
 
 
 def find_overlaps(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -> Overlaps:
-    """Find all pairs of a true and a predicted nucleus that share pixels.
+    """Find all pairs of a true and a predicted nucleus that share pixels; ids may have gaps.
 
     Raise ImageShapeError if the shapes differ.
-
-    Parameters
-    ----------
-    truth, predicted : ndarray, shape (Y, X), int
-        0 is background; ids may have gaps.
 
     Examples
     --------
@@ -131,12 +126,7 @@ def find_overlaps(truth: NDArray[np.integer], predicted: NDArray[np.integer]) ->
 def match(
     truth: NDArray[np.integer], predicted: NDArray[np.integer], thresholds: tuple[float, ...] = IOU_THRESHOLDS
 ) -> MatchCounts:
-    """Count matches between two label images of the same shape.
-
-    Parameters
-    ----------
-    thresholds : tuple of float
-        IoU thresholds, none below 0.5.
+    """Count matches between two label images of the same shape, at IoU thresholds of 0.5 or more.
 
     Examples
     --------
@@ -148,14 +138,9 @@ def match(
 
 
 def count_matches(overlaps: Overlaps, thresholds: tuple[float, ...] = IOU_THRESHOLDS) -> MatchCounts:
-    """Count matches among overlapping pairs.
+    """Count matches among overlapping pairs, at IoU thresholds of 0.5 or more.
 
     Above IoU 0.5 a nucleus can match at most one other, so the one-to-one assignment needs no search.
-
-    Parameters
-    ----------
-    thresholds : tuple of float
-        IoU thresholds, none below 0.5.
     """
     assert min(thresholds) >= 0.5, "below IoU 0.5 a matching is not unique"
     ious = overlaps.ious
