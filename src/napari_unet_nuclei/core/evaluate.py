@@ -227,6 +227,7 @@ def compare_class_files(predicted: Path, true: Path, coding: ClassCoding) -> Cla
     """
     files = [read_class_image(path) for path in (predicted, true)]
     sources = [ImageSource(file.array, file.axes) for file in files]
+    # The channel is that of the true labels; predictions written by this program have only one.
     own = coding if sources[0].channels > 1 else replace(coding, channel=None)
     return pool_classes(
         count_classes(

@@ -92,6 +92,7 @@ def _two_classes(values: NDArray[np.floating]) -> NDArray[np.int64]:
     """Threshold a mask at half of its maximum."""
     brightest = float(values.max(initial=0))
     above = np.count_nonzero(values > 0)
+    # Ids of several classes read as a mask would merge into two: many values between are a sign of them.
     between = np.count_nonzero((values > _BETWEEN[0] * brightest) & (values < _BETWEEN[1] * brightest))
     if between > _MOST_BETWEEN * above:
         raise ImageShapeError(
@@ -170,6 +171,7 @@ def count_classes(truth: NDArray[np.integer], predicted: NDArray[np.integer], cl
     true_ids, predicted_ids = (ids[truth != VOID].astype(np.int64) for ids in (truth, predicted))
     classes = max(classes, int(true_ids.max(initial=0)) + 1, int(predicted_ids.max(initial=0)) + 1)
     columns = np.where(predicted_ids == VOID, classes, predicted_ids)
+    # One number for each pair of classes, so that one count gives the whole matrix.
     pairs = np.bincount(true_ids * (classes + 1) + columns, minlength=classes * (classes + 1))
     return ClassCounts(pairs.reshape(classes, classes + 1))
 

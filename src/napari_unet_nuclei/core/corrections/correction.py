@@ -120,6 +120,7 @@ def checked(correction: Correction) -> Correction:
 def hash_image(image: AnyArray) -> str:
     """Return the SHA-256 of dtype, shape and pixels, by which a correction recognises its image."""
     pixels = np.ascontiguousarray(image)
+    # With dtype and shape, for the same bytes can be another image.
     digest = hashlib.sha256(f"{pixels.dtype.str} {pixels.shape}".encode())
     digest.update(pixels.data)
     return digest.hexdigest()

@@ -203,6 +203,7 @@ def _apply(entry: Entry, labels: AnyArray) -> None:
     """Apply all changes or none."""
     for number, change in enumerate(entry.changes):
         if not change.fits(labels, applied=False):
+            # For the user an entry is one step: half of it must not stay.
             for earlier in reversed(entry.changes[:number]):
                 earlier.revert(labels)
             raise _stale(entry)

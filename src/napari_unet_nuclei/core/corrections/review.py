@@ -235,4 +235,5 @@ def candidates_after_edit(
 
 def _just_changed(index: Index, nucleus: int, box: Region) -> Candidate:
     y0, y1, x0, x1 = box
+    # Boxes end behind their last pixel, so the middle is half a pixel before theirs.
     return Candidate(nucleus, "found", 0.0, JUST_CHANGED, ((y0 + y1 - 1) / 2, (x0 + x1 - 1) / 2), box, index)

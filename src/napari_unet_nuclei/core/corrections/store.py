@@ -86,6 +86,7 @@ def save_correction(folder: Path, correction: Correction) -> CorrectionEntry:
     with locked(folder):
         if not all((folder / name).is_file() for name in entry.files):
             _write_files(folder, entry, correction)
+        # Only now, so that an unreadable index does not cost the user the files.
         before = read_index(folder)
         write_index(folder, [*(other for other in before if other.name != entry.name), entry])
         _sweep(folder, before)
@@ -110,6 +111,7 @@ def read_correction(folder: Path, name: str) -> Correction:
     try:
         image, labels, reviewed = (read_image(folder / file) for file in entry.files)
         ids = as_ids(labels.array)
+        # int32 wherever it suffices: the dtype that napari and the decoder use.
         kind = np.int32 if ids.max(initial=0) <= np.iinfo(np.int32).max else np.uint32
         return checked(
             Correction(

@@ -106,11 +106,13 @@ class Stroke:
 
     def _index(self) -> tuple[NDArray[np.int64], ...]:
         """Return the indices of the pixels along every axis."""
+        # Counts from 0 anew in every run.
         within = np.arange(self.lengths.sum()) - np.repeat(np.cumsum(self.lengths) - self.lengths, self.lengths)
         return tuple(np.unravel_index(np.repeat(self.starts, self.lengths) + within, self.shape))
 
 
 def _of_mask(atom: MaskedAtom, shape: Sequence[int]) -> PointAtom:
+    # Slicing a range resolves open and negative ends.
     ranges = [range(length)[part] for part, length in zip(atom.slice_key, shape, strict=True)]
     mask = np.ones([len(one) for one in ranges], bool) if atom.mask is None else atom.mask
     indices = tuple(one.start + index for one, index in zip(ranges, np.nonzero(mask), strict=True))
@@ -119,6 +121,7 @@ def _of_mask(atom: MaskedAtom, shape: Sequence[int]) -> PointAtom:
 
 def _runs(places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return starts and lengths of the runs of consecutive numbers in ascending ones."""
+    # Two less than the first, which therefore starts a run.
     first = np.flatnonzero(np.diff(places, prepend=places[0] - 2) != 1)
     return places[first], np.diff(first, append=len(places))
 

@@ -29,6 +29,7 @@ def guess_axes(shape: tuple[int, ...], dtype: np.dtype[np.generic] | type = np.u
     >>> guess_axes((512, 512)), guess_axes((512, 512, 3)), guess_axes((20, 512, 512)), guess_axes((5, 20, 512, 512))
     ('YX', 'YXS', 'ZYX', 'TZYX')
     """
+    # Colour pictures have 8 bits; of other types, a stack of very narrow planes cannot be ruled out.
     if len(shape) == 3 and shape[-1] in (3, 4) and np.dtype(dtype) == np.uint8:
         return "YXS"
     names = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TZCYX"}
@@ -84,15 +85,10 @@ class ImageSource:
     @property
     def leading_shape(self) -> tuple[int, ...]:
         """Lengths of `leading_axes`."""
+        # By position, because Q may occur more than once.
         return tuple(
-            self.array.shape[self.axes.index(letter)] if letter != "Q" else self._unknown(i)
-            for i, letter in enumerate(self.leading_axes)
+            int(size) for letter, size in zip(self.axes, self.array.shape, strict=True) if letter not in "CSYX"
         )
-
-    def _unknown(self, leading: int) -> int:
-        """Length of an unknown axis, which may occur more than once."""
-        positions = [i for i, letter in enumerate(self.axes) if letter not in "CSYX"]
-        return int(self.array.shape[positions[leading]])
 
     @property
     def plane_shape(self) -> tuple[int, int]:
@@ -153,5 +149,6 @@ class ImageSource:
         if self.axes.index("X") < self.axes.index("Y"):
             pixels = pixels.T
         # float32 represents integers up to 24 bits exactly.
+        # Integers of up to 16 bits are safe in float32, and so is float32 itself.
         wide = (pixels.dtype.itemsize > 2 and pixels.dtype.kind in "ui") or pixels.dtype.itemsize > 4
         return np.ascontiguousarray(pixels, np.float64 if wide else np.float32)

@@ -32,6 +32,8 @@ class IntensityRange:
 
     def normalise(self, pixels: NDArray[np.floating]) -> NDArray[np.float32]:
         """Map ``low`` to 0 and ``high`` to 1 (float32, same shape); values outside are not clipped."""
+        # One multiplication instead of a division for every pixel; subtracted first, so that large offsets cost no
+        # precision.
         return ((pixels - self.low) * np.float32(1.0 / (self.high - self.low))).astype(np.float32, copy=False)
 
 
@@ -52,6 +54,7 @@ def estimate_noise(pixels: NDArray[np.floating]) -> float:
     """
     if pixels.shape[-1] < 3:
         return 0.0
+    # Whole rows, for the differences need neighbouring pixels.
     pixels = pixels[:: max(pixels.size // NOISE_PIXELS, 1)]
     second = np.abs(pixels[:, :-2] - 2 * pixels[:, 1:-1] + pixels[:, 2:]).ravel()
     second = second[np.isfinite(second)]
@@ -92,4 +95,5 @@ def intensity_range(
 
 def _resolution(low: float, high: float, kind: np.dtype[np.floating]) -> float:
     """Difference below which two grey values are equal up to rounding."""
+    # A few units in the last place: signals are the result of several operations.
     return 8 * float(np.finfo(kind).eps) * max(abs(low), abs(high))

@@ -27,6 +27,7 @@ def for_screen(image: AnyArray) -> Picture:
         return np.array(image[..., :3])
     shown = _picture_values(image)
     low, high = np.percentile(shown, (1, 99.8)) if shown.size else (0.0, 1.0)
+    # Values beyond float32 become infinite, and are clipped below like all others.
     with np.errstate(over="ignore", invalid="ignore"):
         stretched = (image.astype(np.float32) - np.float32(low)) / np.float32(max(high - low, 1e-30))
     grey = (255 * np.clip(np.nan_to_num(stretched), 0, 1)).astype(np.uint8)

@@ -49,6 +49,7 @@ def optical_density(intensity: NDArray[np.floating], white: float) -> NDArray[np
     >>> print(optical_density(np.array([127.5, 25.5, 0.0]), 255).round(2))
     [0.3  1.   2.41]
     """
+    # In float32 and in place: planes are large, and a camera's light has few significant digits.
     share = np.maximum(np.asarray(intensity, np.float32) * np.float32(1 / white), np.float32(DARKEST))
     return np.asarray(-np.log10(share, out=share))
 

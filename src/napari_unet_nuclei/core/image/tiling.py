@@ -65,6 +65,7 @@ def _intervals(size: int, tiling: Tiling) -> list[tuple[tuple[int, int], tuple[i
     assert tiling.halo % tiling.stride == 0, "a halo that is no multiple of the stride would shift the poolings"
     largest = max(tiling.largest // tiling.stride * tiling.stride, tiling.stride)
     count = max(-(-size // largest), 1)
+    # Tiles of equal size, not full ones and a narrow rest, whose halo would cost as much as theirs.
     step = max(round_up(-(-size // count), tiling.stride), tiling.stride)
     inner = [(start, min(start + step, size)) for start in range(0, size, step)]
     return [((a, b), (max(a - tiling.halo, 0), min(b + tiling.halo, size))) for a, b in inner]

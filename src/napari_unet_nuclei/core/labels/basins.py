@@ -70,6 +70,7 @@ class Forest:
         Joining everything once and keeping the depths gives, for every depth, the same nuclei as joining only across
         shallower notches: a summit separated by a deep notch is even higher above any later, lower saddle.
         """
+        # A union-find over plain lists: saddles come one by one, and single elements of arrays are slow to read.
         tops_list = tops.tolist()
         leader = list(range(len(tops_list)))
         parents, notches = leader.copy(), [np.inf] * len(leader)
@@ -78,6 +79,7 @@ class Forest:
             if high == low:
                 continue
             beside = one
+            # Of two equal summits the first in reading order is the higher one, as among pixels.
             if (tops_list[low], -low) > (tops_list[high], -high):
                 high, low, beside = low, high, other
             leader[low] = high
@@ -87,6 +89,7 @@ class Forest:
 
     def roots(self, split: float) -> NDArray[np.int64]:
         """Return, for each basin, the highest one not separated from it by a notch of depth ``split`` or more."""
+        # Cutting the pointers across deep notches leaves one tree for each nucleus.
         roots = np.where(self.notches < split, self.parents, np.arange(len(self.parents)))
         return followed(roots)
 
@@ -125,6 +128,7 @@ def find_basins(heights: Heights, mask: Mask, standing: Mask | None = None) -> B
     rank = np.empty(len(places), np.int32)
     rank[own] = np.arange(len(own), dtype=np.int32)
     basin = rank[pointer]
+    # Reused as a map of basins, still -1 outside the mask, so that neighbours can be looked up by position.
     number[places] = basin
     pairs, saddles = _saddles(level, number, places, strides, len(own))
     pixels = np.flatnonzero(mask)
@@ -152,11 +156,14 @@ def _saddles(
     """Return the pairs of touching basins and the height of the highest path between each two."""
     here = number[places]
     keys, ways = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
+    # One direction along each axis meets every pair of neighbouring pixels once.
     for stride in strides:
         there = number[places + stride]
         meeting = np.flatnonzero((there != here) & (there >= 0))
         one, other = here[meeting], there[meeting]
+        # One number for a pair sorts faster than two; its largest value, count², needs 64 bits.
         keys.append(np.minimum(one, other).astype(np.int64) * count + np.maximum(one, other))
+        # A path across both pixels is as high as the lower one.
         ways.append(np.minimum(level[places[meeting]], level[places[meeting] + stride]))
     return highest_ways(np.concatenate(keys), np.concatenate(ways), count)
 
@@ -176,6 +183,7 @@ def highest_ways(
 
 def _highest_first(pairs: Indices, saddles: NDArray[np.float32]) -> Iterator[tuple[float, int, int]]:
     """Yield (saddle, one, other), highest saddle first; among equals, lower numbers first."""
+    # Ties are broken by number, so that the order of the pairs, which differs between blocks, changes nothing.
     order = np.lexsort((pairs[:, 1], pairs[:, 0], -saddles))
     ordered = pairs[order]
     yield from zip(saddles[order].tolist(), ordered[:, 0].tolist(), ordered[:, 1].tolist(), strict=True)
@@ -199,6 +207,7 @@ def divided(heights: Heights, mask: Mask, seeds: Labels | None = None) -> Labels
         basins = find_basins(heights, mask)
         return basins.labelled(np.arange(1, len(basins.summits) + 1))
     sown = (seeds > 0) & mask
+    # Pixels of seeds are infinitely high and their own summits: no path leads uphill from one seed to another.
     basins = find_basins(np.where(sown, np.float32(np.inf), heights), mask, sown)
     owner = seeds.ravel()[basins.summits].tolist()
     leader = list(range(len(owner)))
@@ -221,10 +230,12 @@ def two_summits(heights: Heights, mask: Mask, least: float) -> Labels | None:
     """
     basins = find_basins(heights, mask)
     forest = basins.forest
+    # The highest summit has nothing higher to descend to: its infinite notch is no prominence.
     descents = np.where(np.isfinite(forest.notches), forest.notches, 0.0)
     second = int(descents.argmax()) if descents.size else 0
     if not descents.size or descents[second] <= least:
         return None
+    # The parent is only the basin beside the notch; its summit may be a shoulder of a higher one.
     first = forest.roots(float(descents[second]))[forest.parents[second]]
     seeds = np.zeros(mask.shape, np.int32)
     seeds.ravel()[basins.summits[[first, second]]] = 1, 2
@@ -233,5 +244,6 @@ def two_summits(heights: Heights, mask: Mask, least: float) -> Labels | None:
 
 def outline_distance(mask: Mask) -> Heights:
     """Distance in pixels to the outline of a nucleus, smoothed so that pixel steps do not make summits."""
+    # With a rim of background, the edge of a cut-out counts as outline.
     framed = ndimage.distance_transform_edt(np.pad(mask, 1))
     return np.asarray(ndimage.gaussian_filter(framed[tuple(slice(1, -1) for _ in mask.shape)], 1.0), np.float32)

@@ -90,6 +90,7 @@ def quantise(maps: Maps) -> QuantisedMaps:
     array([[[  0, 128, 255]]], dtype=uint8)
     """
     scaled = maps * np.float32(255.0)
+    # The conversion truncates: a half more makes it round.
     scaled += np.float32(0.5)
     return scaled.astype(np.uint8)
 
@@ -151,20 +152,24 @@ def heights_of(maps: QuantisedMaps, scale: float) -> Heights:
         # With a margin, every strip is smoothed as in the whole plane.
         part = distance[first : rows.stop + margin].astype(np.float32)
         smoothed = ndimage.gaussian_filter(part, sigma)[start - first :][:STRIP_ROWS]
+        # The border stays sharp: it is a line of few pixels, which smoothing would wash out.
         result[rows] = (smoothed - border[rows]) * np.float32(1 / 255)
 
     with ThreadPoolExecutor(THREADS) as pool:
+        # As a list, so that an error in a thread is raised here.
         list(pool.map(smooth, range(0, len(distance), STRIP_ROWS)))
     return result
 
 
 def smoothing_reach(scale: float) -> int:
     """Reach of the smoothing of heights, in pixels on every side."""
+    # SciPy cuts its Gaussian at 4 sigma, rounded to a pixel.
     return int(4 * SMOOTHING * scale + 1)
 
 
 def foreground_mask(maps: QuantisedMaps, foreground: float) -> Mask:
     """Return the pixels above the foreground threshold."""
+    # The threshold is scaled instead of the map, which would take a copy of four times its size.
     return np.asarray(maps[0] > 255 * foreground)
 
 
@@ -191,9 +196,11 @@ class PlaneGraph:
     def decode(self, thresholds: DecodeThresholds) -> Decoded:
         """Join basins into nuclei, drop the too small and too doubtful, and fill holes."""
         nucleus, evidence = self._nuclei(thresholds.split)
+        # The median of all nuclei that are large enough, whatever their scores, which depend on it.
         usual = median_area(evidence.areas, thresholds.min_size)
         scores = scores_of(evidence, self.basins.shape, thresholds.scale, usual, thresholds.scoring)
         kept = stays(evidence.areas, scores, thresholds)
+        # The running count numbers what is kept without gaps, in the order of the summits.
         return Decoded(self._labelled(np.where(kept, np.cumsum(kept), 0)[nucleus]), scores[kept])
 
     def all_nuclei(self, split: float) -> AllNuclei:
@@ -258,6 +265,7 @@ class Holes:
         outer = np.zeros(len(basins.summits), bool)
         outer[basins.basin[beside.ravel()[basins.pixels]]] = True
         pixels = np.flatnonzero(enclosed)
+        # Numbered anew, for only some components of the background are holes.
         piece = (np.cumsum(inner) - 1)[background.ravel()[pixels]]
         if not pixels.size:
             return Holes(pixels, piece, 0, np.zeros((0, 2), np.int64), outer)
@@ -266,6 +274,7 @@ class Holes:
         pairs = []
         for step in (*strides, *(-stride for stride in strides)):
             basin = numbers.ravel()[pixels + step]  # within the plane: no hole reaches its edge
+            # Reduced from pixels to pairs in every direction, before all directions are joined.
             pairs.append(np.unique(piece[basin > 0] * np.int64(len(outer)) + basin[basin > 0] - 1))
         keys = np.unique(np.concatenate(pairs))
         return Holes(pixels, piece, int(inner.sum()), np.stack(np.divmod(keys, len(outer)), axis=1), outer)
@@ -295,6 +304,7 @@ class Holes:
         np.minimum.at(smallest, inside, around)
         np.maximum.at(largest, inside, around)
         open_ = np.zeros(groups, bool)
+        # One member that touches the outside opens its whole group.
         open_[group[:count][self.outer & empty[:count]]] = True
         filling = np.where(~open_ & (smallest == largest), largest, 0)
         ids = np.where(empty, filling[group], ids)
@@ -339,9 +349,11 @@ def fill_holes(labels: Labels) -> Labels:
     if not pixels.size:
         return labels
     hole = background.ravel()[pixels]
+    # Pixels of holes have background beside them, which must not count as the smallest id.
     absent = np.iinfo(np.int32).max
     smallest = np.full(count + 1, absent, np.int32)
     largest = np.zeros(count + 1, np.int32)
+    # Never beyond the plane: what touches its edge is no hole.
     for step in (-labels.shape[1], -1, 1, labels.shape[1]):
         neighbour = labels.ravel()[pixels + step]
         np.maximum.at(largest, hole, neighbour)

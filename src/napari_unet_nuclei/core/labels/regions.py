@@ -42,6 +42,7 @@ def pixel(point: Sequence[float], shape: Sequence[int]) -> tuple[int, int]:
     y, x = point
     if not (-0.5 <= y < shape[0] - 0.5 and -0.5 <= x < shape[1] - 0.5):
         raise EditError("The point lies outside the image: click inside.")
+    # Python's round would send halves to even numbers, and every second pixel would be larger.
     return int(np.floor(y + 0.5)), int(np.floor(x + 0.5))
 
 

@@ -17,6 +17,7 @@ def trusted(labels: Labels, reviewed: Mask) -> Mask:
     array([[False, False,  True,  True]])
     """
     inside, outside = _areas(labels, reviewed)
+    # Whole nuclei, not only their pixels near the edge: half a nucleus would teach a wrong outline.
     cut = (inside > 0) & (outside > 0)
     cut[0] = False
     return np.asarray(reviewed & ~cut[labels])

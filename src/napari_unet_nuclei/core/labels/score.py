@@ -104,6 +104,7 @@ class Evidence:
     @staticmethod
     def none(count: int, axes: int) -> Evidence:
         """Return empty evidence, to which parts can be added."""
+        # Half of the smallest integer, which can be negated and shifted without overflow.
         peaks = np.full((len(PEAKS) + 2 * axes, count), np.iinfo(np.int64).min // 2)
         return Evidence(np.zeros((len(TOTALS), count), np.int64), peaks)
 
@@ -152,6 +153,7 @@ def gather(
     group = group.astype(np.intp, copy=False)  # NumPy would convert at every step below
     core = np.flatnonzero(distance > CORE)
     core_group = group[core]
+    # bincount adds up in float64, which is exact for whole numbers up to 2**53.
     totals = [
         np.bincount(group, minlength=count),
         *(np.bincount(group, values, count) for values in (foreground, border, distance)),
@@ -219,6 +221,7 @@ def features_of(evidence: Evidence, shape: Sequence[int], scale: float, usual_ar
         "share of core": core / area,
         "extent": area / np.prod(last - first + 1, axis=0),
         "touches edge": ((first == 0) | (last == ends)).any(axis=0).astype(np.float64),
+        # The logarithm of an area, or volume, is that of the diameter times the number of axes.
         "size over model's": np.log(area / scale**axes) / axes,
         "size over median": np.log(area / usual) / axes,
     }

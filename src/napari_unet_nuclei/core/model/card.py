@@ -106,6 +106,7 @@ class Architecture(Part):
 
     def _reach(self, position: int) -> int:
         """Distance from an output pixel to the farthest input pixel that it depends on, along the deepest path."""
+        # On the grid of the first level.
         low = high = position // self.stem_stride
         low, high = low - 1, high + 1  # the heads
         for _ in range(self.depth):
@@ -113,6 +114,7 @@ class Architecture(Part):
         low, high = low - 2, high + 2
         for _ in range(self.depth):
             low, high = 2 * low - 2, 2 * high + 1 + 2  # the pooling, then two convolutions
+        # Back to the image's own pixels: a pixel of the first level holds several.
         low, high = low * self.stem_stride, (high + 1) * self.stem_stride - 1
         return max(position - low, high - position)
 

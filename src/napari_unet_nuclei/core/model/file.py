@@ -41,6 +41,7 @@ def save_model(path: Path, model: Model) -> ModelCard:
     }
     if not all(torch.isfinite(value).all() for value in tensors.values() if value.is_floating_point()):
         raise ModelFileError(f"The weights of '{model.card.name}' are too large for a model file: training diverged.")
+    # safetensors refuses views of other memory layouts, such as channels-last.
     tensors = {name: value.contiguous() for name, value in tensors.items()}
     with atomic(path) as temporary:
         # Twice: the card in the header states the hash of the tensors behind it, which does not cover the header.

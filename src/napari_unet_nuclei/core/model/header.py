@@ -60,6 +60,7 @@ def read_header(path: Path) -> Header:
             length = int.from_bytes(file.read(8), "little")
             parts = json.loads(file.read(length))
         header = Header(parts.pop("__metadata__", {}), parts, 8 + length)
+        # Tensors lie without gaps, so the last one ends where the file does.
         end = max((place["data_offsets"][1] for place in header.tensors.values()), default=0)
         if header.start + end != path.stat().st_size:
             raise ModelFileError(f"{path} is damaged: part of it is missing. Get the file again.")
@@ -80,6 +81,7 @@ def hash_tensors(path: Path) -> str:
     try:
         with path.open("rb") as file:
             for name, place in sorted(header.tensors.items()):
+                # Names, dtypes and shapes too: the same bytes can be another network.
                 digest.update(json.dumps([name, DTYPES[place["dtype"]], place["shape"]]).encode())
                 begin, end = place["data_offsets"]
                 file.seek(header.start + begin)
@@ -99,6 +101,7 @@ def copy_renamed(source: Path, target: Path, name: str) -> None:
     card = json.dumps({**json.loads(header.metadata["card"]), "name": name}, ensure_ascii=False)
     parts = {"__metadata__": {**header.metadata, "card": card}, **header.tensors}
     text = json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode()
+    # Readers map the tensors into memory, where they must be aligned; JSON ignores the blanks.
     text += b" " * (-len(text) % ALIGNMENT)
     with source.open("rb") as whole, target.open("wb") as copy:
         copy.write(len(text).to_bytes(8, "little") + text)

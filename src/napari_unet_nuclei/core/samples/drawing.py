@@ -56,6 +56,7 @@ class Nucleus:
 
     @property
     def _reach(self) -> float:
+        # Lobes reach beyond the ellipse by up to a fifth; soft edges and gaps need a few pixels more.
         return 1.2 * self.radius * math.sqrt(self.elongation) + 3
 
 
@@ -110,6 +111,7 @@ def draw(nuclei: Sequence[Nucleus], shape: tuple[int, int]) -> tuple[NDArray[np.
             continue
         depth = _depth(nucleus)
         clean[into] = np.maximum(clean[into], _appearance(nucleus, depth)[out_of])
+        # Overlapping nuclei meet where their relative depths are equal: halfway, as between touching cells.
         mine = depth[out_of] > deepest[into]
         labels[into][mine] = number
         deepest[into][mine] = depth[out_of][mine]
@@ -132,6 +134,7 @@ def camera(
     light 1. Integers are rounded and clipped to the range of ``dtype``.
     """
     light = np.maximum(np.asarray(clean, np.float64), 0.0) * photons
+    # Photons arrive at random, before the electronics add noise of constant width.
     electrons = rng.poisson(light) + rng.normal(0.0, read_noise, light.shape)
     grey = electrons * gain + offset
     kind = np.dtype(dtype)
@@ -165,6 +168,7 @@ def _anywhere(shape: tuple[int, int], diameter: float, rng: np.random.Generator)
 def _beside(neighbour: Nucleus, nucleus: Nucleus, rng: np.random.Generator) -> Nucleus:
     """Move a nucleus next to another one, in a random direction."""
     direction = rng.uniform(0, 2 * np.pi)
+    # From a slight overlap to a slight gap; `_fits` takes those that touch.
     distance = (neighbour.radius + nucleus.radius) * rng.uniform(0.9, 1.1)
     y, x = neighbour.y + distance * np.sin(direction), neighbour.x + distance * np.cos(direction)
     return replace(nucleus, y=y, x=x)
@@ -198,6 +202,7 @@ def _depth(nucleus: Nucleus) -> NDArray[np.float32]:
     top, left = nucleus.corner
     y, x = np.ogrid[: nucleus.side, : nucleus.side]
     dy, dx = y + top - nucleus.y, x + left - nucleus.x
+    # Stretched one way and narrowed the other by the same factor: the area stays.
     along = (dx * np.cos(nucleus.angle) + dy * np.sin(nucleus.angle)) / np.sqrt(nucleus.elongation)
     across = (dy * np.cos(nucleus.angle) - dx * np.sin(nucleus.angle)) * np.sqrt(nucleus.elongation)
     direction = np.arctan2(across, along)
@@ -211,6 +216,7 @@ def _depth(nucleus: Nucleus) -> NDArray[np.float32]:
 def _appearance(nucleus: Nucleus, depth: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the light of one nucleus in its square: bright in the thick middle, grainy, with dark nucleoli."""
     rng = np.random.default_rng(nucleus.seed + 1)
+    # The height of a ball above the slide: light adds up through it.
     thickness = np.sqrt(np.clip(1 - (1 - np.clip(depth, 0, 1)) ** 2, 0, 1))
     grain = sum(
         weight * _noise(depth.shape, max(nucleus.radius * scale, 0.6), rng)
@@ -224,6 +230,7 @@ def _appearance(nucleus: Nucleus, depth: NDArray[np.float32]) -> NDArray[np.floa
         middle_x = nucleus.x - nucleus.corner[1] + distance * np.cos(direction)
         width = rng.uniform(0.1, 0.2) * nucleus.radius
         light = light * (1 - 0.3 * np.exp(-((y - middle_y) ** 2 + (x - middle_x) ** 2) / (2 * width**2)))
+    # Pixels on the outline are partly covered, over half a pixel to either side.
     soft_edge = np.clip(depth * nucleus.radius + 0.5, 0, 1)
     return np.asarray(np.clip(nucleus.brightness * light * soft_edge, 0, 1), np.float32)
 

@@ -39,6 +39,7 @@ def find_images(paths: Sequence[Path], recursive: bool = True) -> FoundImages:
     for given in paths:
         root = _root(given)
         for image in sorted(_meant_by(given, recursive, refused)):
+            # By its real path, an image reached through a link or named twice is taken once.
             found.setdefault(os.path.realpath(image), (image, root))
     return FoundImages(dict(found.values()), tuple(refused))
 
@@ -143,6 +144,7 @@ def _folders_in(
     for place, subfolders, names in os.walk(folder, onerror=refuse, followlinks=True):
         visible = [name for name in sorted(subfolders) if not name.startswith(".")]
         stores = [name for name in visible if is_ome_zarr(Path(place, name))]
+        # os.walk goes on into what is put back into this list.
         subfolders.clear()
         for name in visible if recursive else ():
             target = os.path.realpath(Path(place, name))

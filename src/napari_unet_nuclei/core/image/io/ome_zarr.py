@@ -13,6 +13,7 @@ import zarr
 from zarr.errors import ContainsArrayError, GroupNotFoundError
 
 from napari_unet_nuclei.core.errors import ImageFileError
+from napari_unet_nuclei.core.image.io.image_file import one_each
 from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
 
 LABELS_GROUP = "labels"
@@ -82,6 +83,7 @@ def read_ome_zarr(path: Path) -> OmeZarrImage:
     """
     try:
         group = zarr.open_group(path, mode="r")
+        # Converters write every series of a file as a numbered group.
         if "bioformats2raw.layout" in _described(group):
             return read_ome_zarr(path / "0")
         described = _described(group)
@@ -107,21 +109,18 @@ def _opened(path: Path, group: zarr.Group, described: Mapping[str, Any]) -> OmeZ
     levels = [group[dataset["path"]] for dataset in multiscale["datasets"]]
     arrays = tuple(level for level in levels if isinstance(level, zarr.Array))
     axis_names = multiscale.get("axes", _OLD_AXES)
+    # A path may lead to a group, or to an array with other axes.
     if len(arrays) < len(levels) or {level.ndim for level in arrays} != {len(axis_names)}:
         raise ImageFileError(f"{path} does not hold the arrays that it describes: it may be damaged. Export it again.")
     axes = _axes(axis_names, multiscale)
     channels = dict(zip((axis.letter for axis in axes), arrays[0].shape, strict=True)).get("C", 1)
     shown = described.get("omero", {}).get("channels", ())
-    names = _of_all(channels, [str(channel.get("label", "")) for channel in shown])
-    colours = _of_all(channels, [str(channel.get("color", "")).lstrip("#").lower() for channel in shown])
+    names = one_each(channels, [str(channel.get("label", "")) for channel in shown])
+    # OME writes no '#', but some programs do.
+    colours = one_each(channels, [str(channel.get("color", "")).lstrip("#").lower() for channel in shown])
     return OmeZarrImage(
         path, arrays, axes, names, tuple(f"#{colour}" for colour in colours), group.metadata.zarr_format
     )
-
-
-def _of_all(channels: int, said: Sequence[str]) -> tuple[str, ...]:
-    """Return the texts if there is one for every channel, else none."""
-    return tuple(said) if len(said) == channels and all(said) else ()
 
 
 def _axes(names: Sequence[str | Mapping[str, Any]], multiscale: Mapping[str, Any]) -> tuple[Axis, ...]:

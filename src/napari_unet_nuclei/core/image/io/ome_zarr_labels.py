@@ -81,9 +81,11 @@ def create_array(
         LocalStore(path),
         shape=shape,
         dtype=dtype,
+        # A chunk larger than the array would be stored in full.
         chunks=tuple(min(chunk, size) for chunk, size in zip(chunks, shape, strict=True)),
         compressors=BloscCodec(cname="zstd", clevel=3, typesize=np.dtype(dtype).itemsize),
         dimension_names=list(names) or None,
+        # Chunks of nothing but background are not stored at all.
         fill_value=0,
     )
 
@@ -107,6 +109,7 @@ def write_label_metadata(
         multiscales=[multiscale],
         **{"image-label": v05.ImageLabel(version="0.5", source=v05.LabelSource(image=source) if source else None)},
     )
+    # The program's own key lies outside 'ome', whose contents NGFF defines.
     attributes = {"ome": described.model_dump(mode="json", by_alias=True, exclude_none=True), PROGRAM: dict(provenance)}
     _write_group(folder, {"zarr_format": 3, "node_type": "group", "attributes": attributes})
 

@@ -146,6 +146,7 @@ def _picture_header(path: Path) -> ImageHeader:
     """Return the header of what `_read_picture` will read."""
     mode = _PICTURE_MODES.get(iio.immeta(path, plugin="pillow", index=0)["mode"], "")
     stored = iio.improps(path, plugin="pillow", index=0)
+    # After conversion the samples are those of the mode, not those stored.
     samples = {"L": (), "RGB": (3,), "RGBA": (4,)}.get(mode, stored.shape[2:])
     return ImageHeader(
         path, (*stored.shape[:2], *samples), np.dtype(stored.dtype), "YXS" if samples else "YX", PixelSize()

@@ -86,9 +86,11 @@ def write_labels(
             partial,
             stored,
             ome=ome,
+            # By the uncompressed size: how far compression shrinks it is known too late.
             bigtiff=stored.nbytes > _CLASSIC_TIFF_BYTES,
             photometric="minisblack",
             compression="zlib",
+            # To JSON and back, because tifffile's encoder does not know NumPy numbers and paths.
             metadata=describe(axes, pixel_size, json.loads(_json(provenance))),
             # For readers that know neither this JSON nor OME, such as ImageJ.
             resolution=(1e4 / pixel_size.x, 1e4 / pixel_size.y) if pixel_size.known else None,
@@ -156,6 +158,7 @@ def write_overlay(path: Path | str, image_plane: AnyArray, labels_plane: AnyArra
     if image.shape[:2] != labels.shape or labels.size == 0:
         raise ImageShapeError(f"An image of shape {image.shape} does not match labels of shape {labels.shape}.")
     step = math.ceil(math.sqrt(labels.size / LARGEST_OVERLAY))
+    # Outlines are drawn after subsampling, which would make them dashed.
     drawn = outlined(for_screen(image[::step, ::step]), labels[::step, ::step])
     with atomic(Path(path)) as partial:
         iio.imwrite(partial, drawn, plugin="pillow", extension=".png")

@@ -134,6 +134,13 @@ def edit_of(labels: AnyArray, changes: Sequence[Change], title: str) -> Edit:
     return Edit(patches, tuple(sorted(touched - {0})), title)
 
 
+def hints_at(ids: Patch2D, rows: NDArray[np.integer[Any]], columns: NDArray[np.integer[Any]]) -> dict[int, Region]:
+    """Return one pixel of each nucleus as a hint, given the ids of some pixels and where these lie."""
+    nuclei, first = np.unique(ids, return_index=True)
+    places = zip(nuclei.tolist(), rows[first].tolist(), columns[first].tolist(), strict=True)
+    return {nucleus: (y, y + 1, x, x + 1) for nucleus, y, x in places if nucleus > 0}
+
+
 def find_box(labels: AnyArray, nucleus: int, hint: Region | None = None) -> Region:
     """Find the bounding box of a nucleus, growing outward from the hint until the nucleus ends.
 
@@ -144,6 +151,7 @@ def find_box(labels: AnyArray, nucleus: int, hint: Region | None = None) -> Regi
     box = None
     if nucleus > 0:
         box = _outward(labels, nucleus, hint) if hint is not None else None
+        # A wrong hint costs time, not the nucleus.
         box = box or _searched(labels, nucleus)
     if box is None:
         raise EditError(f"There is no nucleus {nucleus} in this plane: choose one that is there.")
@@ -173,6 +181,7 @@ def read_patch(labels: AnyArray, region: Region) -> Patch2D:
 
 
 def _check_capacity(labels: AnyArray, nucleus: int) -> None:
+    # NumPy would store a larger id modulo 2**bits: as another nucleus.
     largest = np.iinfo(labels.dtype).max
     if nucleus > largest:
         raise EditError(
@@ -194,6 +203,7 @@ def _outward(labels: AnyArray, nucleus: int, hint: Region) -> Region | None:
         sides = zip(box, window, (0, labels.shape[0], 0, labels.shape[1]), strict=True)
         if all(side != rim or side == end for side, rim, end in sides):
             return box
+        # Doubled, so that even a very large nucleus takes few reads.
         reach *= 2
 
 

@@ -16,6 +16,7 @@ from napari_unet_nuclei.core.labels.edit.edit import (
     check_plane,
     cut_out,
     edit_of,
+    hints_at,
     read_patch,
 )
 from napari_unet_nuclei.core.labels.regions import clipped
@@ -56,6 +57,7 @@ def smooth(labels: AnyArray, nucleus: int, radius: float, *, hints: Hints = NO_H
     share = ndimage.gaussian_filter(mask.astype(np.float32), radius, mode="nearest")
     # The level that as many free pixels exceed as the nucleus had: smoothing alone would shrink it.
     level = np.sort(share[free])[-np.count_nonzero(mask)]
+    # Above 0, for a level of 0 would take in all pixels that the blur does not reach.
     smoothed = ndimage.binary_fill_holes(largest_piece(free & (share >= max(level, 1e-3)))) & free
     ids = np.where(smoothed, nucleus, 0)
     return edit_of(labels, [Change(region, smoothed | mask, ids)], f"Smooth nucleus {nucleus}")
@@ -71,11 +73,10 @@ def clear_border(labels: AnyArray, region: Region | None = None) -> Edit:
     y0, y1, x0, x1 = clipped(region or (0, height, 0, width), labels.shape)
     hints: dict[int, Region] = {}
     for side in ((y0, y0 + 1, x0, x1), (y1 - 1, y1, x0, x1), (y0, y1, x0, x0 + 1), (y0, y1, x1 - 1, x1)):
-        ids, first = np.unique(read_patch(labels, side), return_index=True)
-        rows, columns = np.divmod(first, side[3] - side[2])
-        for nucleus, y, x in zip(ids.tolist(), (side[0] + rows).tolist(), (side[2] + columns).tolist(), strict=True):
-            hints[nucleus] = (y, y + 1, x, x + 1)
-    hints.pop(0, None)
+        # One pixel of each nucleus on the edge is a hint from which the rest of it is found.
+        ids = read_patch(labels, side)
+        rows, columns = np.indices(ids.shape).reshape(2, -1)
+        hints |= hints_at(ids.ravel(), rows + side[0], columns + side[2])
     if not hints:
         raise EditError("No nucleus touches the edge.")
     changes = [Change(*cut_out(labels, nucleus, hints), 0) for nucleus in hints]

@@ -96,14 +96,17 @@ def _roi(traced: _Traced, name: str) -> ImagejRoi:
     roi = ImagejRoi() if others or first.holes else _simple_roi(first)
     if others or first.holes:
         rings = [ring for polygon in traced.polygons for ring in (polygon.exterior, *polygon.holes)]
+        # ImageJ stores a composite selection as its bounding rectangle with a path.
         roi.roitype = ROI_TYPE.RECT
         roi.multi_coordinates = np.concatenate([_path(ring) for ring in rings])
         roi.shape_roi_size = len(roi.multi_coordinates)
         (roi.left, roi.top), (roi.right, roi.bottom) = _bounds(np.concatenate(rings))
     roi.name = name
+    # ImageJ counts from 1; 0 means any frame or slice.
     roi.t_position = traced.index.get("T", -1) + 1
     roi.z_position = traced.index.get("Z", -1) + 1
     stack = [index for letter, index in traced.index.items() if letter not in "TZ"]
+    # A single leading axis that is neither T nor Z is a plain stack.
     roi.position = stack[0] + 1 if len(traced.index) == len(stack) == 1 else 0
     return roi
 
@@ -113,6 +116,7 @@ def _simple_roi(polygon: Polygon) -> ImagejRoi:
     roi.roitype = ROI_TYPE.TRACED
     corners = polygon.exterior
     (roi.left, roi.top), (roi.right, roi.bottom) = _bounds(corners)
+    # Relative to the bounding rectangle.
     roi.integer_coordinates = (corners - corners.min(axis=0)).astype(np.int32)
     roi.n_coordinates = len(corners)
     if corners.max() > _LARGEST_INTEGER:
@@ -140,6 +144,7 @@ def _feature(traced: _Traced, names: Mapping[int, str]) -> dict[str, Any]:
     if len(polygons) > 1:
         geometry = {"type": "MultiPolygon", "coordinates": polygons}
     if traced.index:
+        # In QuPath, channel -1 stands for all channels.
         geometry["plane"] = {"c": -1, "z": traced.index.get("Z", 0), "t": traced.index.get("T", 0)}
     properties: dict[str, Any] = {"objectType": "detection", "name": str(traced.number)}
     if traced.number in names:

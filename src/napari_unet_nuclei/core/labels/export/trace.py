@@ -196,6 +196,7 @@ def _owner(exteriors: list[Ring], hole: Ring) -> int:
     if len(exteriors) == 1:
         return 0
     along = np.sign(hole[1] - hole[0])
+    # With y pointing down, a right turn takes (x, y) to (-y, x).
     right = np.array([-along[1], along[0]])
     beside = hole[0] + (along + right) / 2  # middle of the label's own pixel at the first side
     return next(piece for piece, exterior in enumerate(exteriors) if _contains(exterior, beside))

@@ -219,9 +219,11 @@ def _intensities(nuclei: PlaneNuclei, name: str, image: AnyArray) -> Columns:
     count = np.add.reduceat(finite, nuclei.starts, dtype=np.float64)
     count[count == 0] = np.nan  # a sum over no pixels is unknown, not 0
     values[~finite] = np.nan
+    # count / count is 1, or NaN where no pixel is finite.
     total = np.add.reduceat(np.where(finite, values, 0.0), nuclei.starts) * (count / count)
     return {
         f"{name}_mean": total / count,
+        # fmin and fmax skip NaN.
         f"{name}_min": np.fmin.reduceat(values, nuclei.starts),
         f"{name}_max": np.fmax.reduceat(values, nuclei.starts),
         f"{name}_sum": total,

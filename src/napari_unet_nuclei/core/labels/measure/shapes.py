@@ -87,6 +87,7 @@ def eccentricities(nuclei: PlaneNuclei) -> NDArray[np.float64]:
     mean = (variance_y + variance_x) / 2
     spread = np.hypot((variance_y - variance_x) / 2, covariance)
     largest = mean + spread
+    # The smaller eigenvalue of a line is 0, and may be rounded below it.
     smallest = np.maximum(mean - spread, 0)
     return np.asarray(np.sqrt(1 - np.divide(smallest, largest, out=np.ones_like(largest), where=largest > 0)))
 
@@ -102,6 +103,7 @@ def solidities(nuclei: PlaneNuclei, progress: Progress) -> NDArray[np.float64]:
         progress.report(Advanced(start / len(by_height), f"outline {start + 1} of {len(by_height)}"))
         group = by_height[start : start + GROUP]
         # First and last column of every row of each nucleus: all that a hull depends on.
+        # Columns that no pixel can have, where a nucleus has no pixel in a row.
         first = np.full((len(group), heights[group].max()), nuclei.shape[1], np.int64)
         last = np.full_like(first, -1)
         pixels = np.concatenate([nuclei.pixels[nuclei.starts[one] : nuclei.stops[one]] for one in group])
@@ -143,8 +145,8 @@ def hull_areas(first: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.
     Each hull spans the midpoints of the sides of all pixels, as in `skimage.morphology.convex_hull_image`, which takes
     half a millisecond per nucleus; here, many nuclei are done at once, row by row.
 
-    ``first`` and ``last`` (nuclei, rows) are the columns of a nucleus's first and last pixel in every row; ``last <
-    first`` in rows without pixels.
+    ``first`` and ``last`` (nuclei, rows) are the columns of a nucleus's first and last pixel in every row; where
+    there are none, ``last < first``.
 
     Examples
     --------
@@ -199,6 +201,7 @@ def _lower_corners(values: Floats) -> tuple[Floats, Floats]:
         while left.size:
             x0, x1 = places[left, size[left] - 2], places[left, size[left] - 1]
             y0, y1 = corners[left, size[left] - 2], corners[left, size[left] - 1]
+            # Slopes compared by cross-multiplication: exact for half pixels, and points on the line go too.
             left = left[(y1 - y0) * (place - x0) >= (new[left] - y0) * (x1 - x0)]
             size[left] -= 1
             left = left[size[left] >= 2]
@@ -267,6 +270,7 @@ class Outlines:
         """Bounding boxes (y0, y1, x0, x1), shape (nuclei, 4)."""
         quarter = DIRECTIONS // 4
         right, down, left, up = self.reaches[::quarter]
+        # Reaches end at the sides of pixels, half a pixel from their centres.
         return np.rint(np.stack([-up, down, -left, right], axis=1) + 0.5).astype(np.int64)
 
 
@@ -306,6 +310,7 @@ class Neighbours:
                 keys.append(low.astype(np.int64) * count + high)
                 if maps is not None:
                     border = np.moveaxis(maps[1], axis, 0)
+                    # The stronger of the two sides: a thin border may lie in either nucleus.
                     values.append(np.maximum(border[: -1 - gap][meet], border[1 + gap :][meet]))
         pairs, inverse, length = np.unique(np.concatenate(keys), return_inverse=True, return_counts=True)
         one, other = np.divmod(pairs, count)
@@ -323,5 +328,6 @@ def _outermost(numbers: NDArray[np.int32]) -> NDArray[np.bool_]:
 def _hull_areas(reaches: NDArray[np.float64]) -> NDArray[np.float64]:
     """Areas of the polygons circumscribed at the reaches, corrected to be exact for circles, shape (nuclei,)."""
     around = np.roll(reaches, 1, axis=0) + np.roll(reaches, -1, axis=0)
+    # Length of each side of a polygon with equal angles, from the reaches of this side and the two beside it.
     sides = (around - 2 * np.cos(_STEP) * reaches) / np.sin(_STEP)
     return np.asarray((reaches * sides).sum(axis=0) / (2 * _POLYGON_SHARE))

@@ -169,6 +169,7 @@ def _aggregated(overlaps: Overlaps) -> tuple[int, int]:
     """Numerator and denominator of the aggregated Jaccard index, in px²."""
     # Sorted by true nucleus, IoU and intersection, the last pair of each true nucleus is its best.
     order = np.lexsort((overlaps.shared, overlaps.ious, overlaps.true_index))
+    # Cut to length, because without any pair the appended True would be one too many.
     is_best = np.append(np.diff(overlaps.true_index[order]) > 0, True)[: len(order)]
     best = order[is_best]
     paired_true, paired_predicted = overlaps.true_index[best], overlaps.predicted_index[best]

@@ -165,6 +165,7 @@ def _areas(labels: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.i
     ids = small_ids(labels)
     areas = np.bincount(ids)
     present = areas > 0
+    # As a slice, for an empty image has no entry.
     present[:1] = False
     position = np.where(present, np.cumsum(present) - 1, -1)
     return areas[present], position[ids]
