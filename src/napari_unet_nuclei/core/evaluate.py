@@ -241,6 +241,7 @@ def _planes(
     predicted: Path, true: Path, sources: Sequence[ImageSource]
 ) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
     """Pair the planes of a predicted and a true image; raise if their shapes differ."""
+    # Some programs write (1, Y, X) for a single plane.
     shapes = [_without_single(source.leading_shape) + source.plane_shape for source in sources]
     if shapes[0] != shapes[1]:
         raise ImageShapeError(

@@ -69,6 +69,7 @@ class ClassCoding:
         """
         values = self._values(channels)
         is_void = np.zeros(values.shape, bool) if self.void is None else values == self.void
+        # Void counts as 0 in the checks, which would take its value for a class, or for the brightest of a mask.
         classes = _two_classes(np.where(is_void, 0, values)) if self.binary else as_ids(np.where(is_void, 0, values))
         largest = int(classes.max(initial=0))
         if largest >= (self.classes or MOST_CLASSES):

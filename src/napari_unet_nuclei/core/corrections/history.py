@@ -139,6 +139,7 @@ class History:
 
     def push(self, entry: Entry) -> Touched:
         """Record an entry that is already applied, such as a reported stroke; this clears redo."""
+        # What was undone was planned for labels that are no longer there.
         self._made.append(entry)
         self._undone.clear()
         return _touched(entry)
@@ -158,6 +159,7 @@ class History:
         """
         if not self._made:
             return None
+        # Moved only once it has succeeded: on an error both lists are as before.
         _revert(self._made[-1], labels)
         self._undone.append(self._made.pop())
         return _touched(self._undone[-1])

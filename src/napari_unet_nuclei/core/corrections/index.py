@@ -117,6 +117,7 @@ def write_index(folder: Path, entries: Sequence[CorrectionEntry]) -> None:
 
     Raise OutputFileError if it cannot be written; the old index stays.
     """
+    # Sorted, so that a save changes little of the file, whatever its order.
     listed = [entry.model_dump() for entry in sorted(entries, key=lambda entry: entry.name)]
     write_json(folder / INDEX, {"version": VERSION, "about": ABOUT, "corrections": listed})
 
@@ -129,6 +130,7 @@ def file_stem(name: str, digest: str) -> str:
     >>> file_stem("DAPI/well B:3.tif [t=4]", "0123456789abcdef")
     'DAPI_well_B_3_tif_t_4-0123456789ab'
     """
+    # Shortened, since file systems limit the length of names, and `atomic` adds to it.
     plain = re.sub(r"[^0-9A-Za-z-]+", "_", name).strip("_-")[:60] or "image"
     return f"{plain}-{digest[:_HASH_LETTERS]}"
 

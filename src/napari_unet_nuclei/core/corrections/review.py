@@ -56,6 +56,7 @@ class Verdicts:
     def dismisses(self, candidate: Candidate) -> bool:
         """Return whether the place of a candidate was dismissed."""
         y, x = candidate.centre
+        # By its centre too, for the box of a place changes a little with maps and thresholds.
         return (candidate.plane, candidate.box) in self.dismissed or any(
             plane == candidate.plane and y0 <= y < y1 and x0 <= x < x1 for plane, (y0, y1, x0, x1) in self.dismissed
         )
@@ -151,6 +152,7 @@ class Review:
     def skip(self, candidate: Candidate) -> None:
         """Move a candidate to the end of the queue."""
         key = _key(candidate)
+        # Skipped once more, it goes behind all that were skipped meanwhile.
         self._skipped = [*(one for one in self._skipped if one != key), key]
 
     def is_pending(self, candidate: Candidate) -> bool:
@@ -216,6 +218,7 @@ def candidates_after_edit(
     """Compute the doubt of edited nuclei anew, by comparison with those around them."""
     if not boxes:
         return []
+    # With neighbours, because sizes and shapes are judged by comparison.
     window = grown(united(list(boxes.values())), SURROUNDINGS, plane.shape)
     y, x = window[0], window[2]
     if (window[1] - y) * (window[3] - x) > LARGEST_WINDOW:

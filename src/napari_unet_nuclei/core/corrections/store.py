@@ -84,6 +84,7 @@ def save_correction(folder: Path, correction: Correction) -> CorrectionEntry:
         saved=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     with locked(folder):
+        # Names contain a hash of the contents: a file that exists is this one.
         if not all((folder / name).is_file() for name in entry.files):
             _write_files(folder, entry, correction)
         # Only now, so that an unreadable index does not cost the user the files.
@@ -158,6 +159,7 @@ def _write_files(folder: Path, entry: CorrectionEntry, correction: Correction) -
         pixels = np.asarray(correction.image)
         tifffile.imwrite(
             image,
+            # As bytes, since few programs read single bits.
             pixels.astype(np.uint8) if pixels.dtype == bool else pixels,
             photometric="rgb" if "S" in correction.axes else "minisblack",
             compression="zlib",

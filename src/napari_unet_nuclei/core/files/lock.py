@@ -50,6 +50,7 @@ def alone(path: Path, place: Path) -> Iterator[None]:
     The system releases the lock file, which is removed at the end, when the process dies. Raise OutputFileError if
     another run is at work there, or the lock cannot be created.
     """
+    # A soft lock is a mere file, which would outlive a killed run.
     lock = FileLock(path, fallback_to_soft=False)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -38,6 +38,7 @@ def find_channel(source: ImageSource, said: str) -> int:
     """
     wanted = said.strip().casefold()
     names = [source.channel_name(channel).casefold() for channel in range(source.channels)]
+    # Names first, for a channel may be called 2 or 488.
     if wanted in names:
         return names.index(wanted)
     if wanted.isdecimal() and int(wanted) < source.channels:

@@ -14,7 +14,7 @@ SAMPLE_PIXELS = 1 << 19
 """Pixels; larger planes are measured on a regular sample."""
 
 NOISE_PIXELS = 1 << 17
-"""The noise is told from as many regularly spaced rows as have so many pixels; more of them tell it no better."""
+"""Pixels, in regularly spaced rows, from which the noise is estimated; more do not make it more accurate."""
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ def _picture_values(image: NDArray[Any]) -> NDArray[Any]:
 def outlined(picture: Picture, labels: NDArray[np.integer[Any]]) -> Picture:
     """Return a copy of the picture with every nucleus of labels (Y, X) outlined in a different colour."""
     drawn = picture.copy()
+    # Inner boundaries: touching nuclei keep one outline each.
     outline = find_boundaries(labels, mode="inner")
     drawn[outline] = label_colours()[labels[outline] % 256]
     return drawn

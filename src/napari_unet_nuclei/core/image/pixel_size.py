@@ -60,6 +60,7 @@ def micrometres(length: object, unit: str = "µm") -> float:
     >>> micrometres(325, "nm"), micrometres("0.5", "microns"), micrometres(2, r"\u00B5m"), micrometres(1, "pixel")
     (0.325, 0.5, 2.0, 0.0)
     """
+    # µ comes as ImageJ's escape sequence, as the micro sign or as the Greek letter.
     name = unit.strip().lower().replace("\\u00b5", "µ").replace("μ", "µ").replace("metre", "meter")
     factor = _MICROMETRES.get(name) or _MICROMETRES.get(name.removesuffix("s"), 0.0)
     try:

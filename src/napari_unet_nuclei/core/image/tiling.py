@@ -63,7 +63,9 @@ def _intervals(size: int, tiling: Tiling) -> list[tuple[tuple[int, int], tuple[i
     """Inner and outer intervals along one axis."""
     assert size % tiling.stride == 0, "the plane must be padded to the stride"
     assert tiling.halo % tiling.stride == 0, "a halo that is no multiple of the stride would shift the poolings"
+    # Rounded down to the stride, but at least one of it, which is the smallest input.
     largest = max(tiling.largest // tiling.stride * tiling.stride, tiling.stride)
+    # -(-a // b) is a / b rounded up.
     count = max(-(-size // largest), 1)
     # Tiles of equal size, not full ones and a narrow rest, whose halo would cost as much as theirs.
     step = max(round_up(-(-size // count), tiling.stride), tiling.stride)

@@ -108,6 +108,7 @@ def encode_labels(
     # Logarithmic, so that an error of a factor costs the same for small and large nuclei.
     size[inside] = np.log2(np.maximum(diameters[labels[inside]], 1.0) / diameter)
     boundary = inner_boundary(labels)
+    # On both sides: whether a pixel just outside is background decides the outline as much.
     outline = ndimage.maximum_filter(boundary, OUTLINE_SIDE)
     weight = np.where(outline, outline_weight, 1.0)
     # In proportion to 1 / diameter, from the usual size down.

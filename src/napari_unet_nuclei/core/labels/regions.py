@@ -40,6 +40,7 @@ def pixel(point: Sequence[float], shape: Sequence[int]) -> tuple[int, int]:
     Raise EditError if the point lies outside the plane.
     """
     y, x = point
+    # Pixels reach half a pixel beyond their centres.
     if not (-0.5 <= y < shape[0] - 0.5 and -0.5 <= x < shape[1] - 0.5):
         raise EditError("The point lies outside the image: click inside.")
     # Python's round would send halves to even numbers, and every second pixel would be larger.

@@ -131,6 +131,7 @@ class Evidence:
     def add(self, places: NDArray[np.integer], parts: Evidence) -> None:
         """Add parts in place, each to its column in ``places``."""
         for whole, part in zip(self.totals, parts.totals, strict=True):
+            # `at` adds up repeated places, where plain indexing would keep the last part only.
             np.add.at(whole, places, part)
         for whole, part in zip(self.peaks, parts.peaks, strict=True):
             np.maximum.at(whole, places, part)
@@ -176,6 +177,7 @@ def _boxes(
     """Return the bounding box of each group, as `Evidence.peaks` holds it; shape (2 per axis, N)."""
     largest = np.full((len(shape), count), -1, np.int64)
     smallest = np.full((len(shape), count), np.iinfo(np.int64).max, np.int64)
+    # Pixels come in reading order, not by group, so each one is put where it belongs.
     for axis, places in enumerate(np.unravel_index(pixels, shape)):
         np.maximum.at(largest[axis], group, places)
         np.minimum.at(smallest[axis], group, places)

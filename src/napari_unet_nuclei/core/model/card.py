@@ -387,6 +387,7 @@ def read_card(path: Path) -> ModelCard:
         size = path.stat().st_size
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
+            # Before anything is read: a damaged length could ask for any amount of memory.
             if size > LARGEST_FILE or length > min(LARGEST_HEADER, size):
                 raise ModelFileError(f"{path} is damaged or too large for a model file. {ACCEPTED}")
             header = json.loads(file.read(length))

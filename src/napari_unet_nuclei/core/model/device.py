@@ -45,6 +45,7 @@ def choose_device(request: str = "auto") -> Device:
     if name == "cpu":
         return Device(name, platform.processor() or platform.machine(), getattr(torch, cpu_number_format()))
     title = torch.cuda.get_device_name(name) if name.startswith("cuda") else "Apple graphics processor"
+    # Not bfloat16, which older graphics cards lack.
     return Device(name, title, torch.float16)
 
 

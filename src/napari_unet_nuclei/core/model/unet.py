@@ -38,6 +38,7 @@ class _Convolution(nn.Module):
         self.norm = nn.BatchNorm2d(out_channels) if batch else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
+        # In place, because these maps are the largest of the network.
         return F.relu(self.norm(self.convolution(x)), inplace=True)
 
     def fold(self) -> None:

@@ -157,6 +157,7 @@ def _anywhere(shape: tuple[int, int], diameter: float, rng: np.random.Generator)
     return Nucleus(
         y=rng.uniform(0, shape[0] - 1),
         x=rng.uniform(0, shape[1] - 1),
+        # Log-normal, as cell sizes are; cut off, so that no nucleus is taken for two.
         radius=diameter / 2 * np.exp(np.clip(rng.normal(0, 0.13), -0.35, 0.35)),
         elongation=1 + min(abs(rng.normal(0.1, 0.25)), 0.9),
         angle=rng.uniform(0, np.pi),
@@ -181,8 +182,10 @@ def _fits(nucleus: Nucleus, occupied: Mask, touching: bool) -> bool:
     into, out_of = _overlap(nucleus, occupied.shape)
     taken, distance = occupied[into], _depth(nucleus)[out_of] * nucleus.radius
     if not touching:
+        # A gap of two pixels or more, so that outlines stay apart when blurred.
         return not taken[distance > -max(2.0, 0.15 * nucleus.radius)].any()
     inside = distance > 0
+    # In contact: something taken lies within 1.5 pixels of the outline.
     return bool(taken[distance > -1.5].any() and taken[inside].sum() <= _LARGEST_OVERLAP * inside.sum())
 
 

@@ -81,6 +81,7 @@ def _root(given: Path) -> Path:
     if os.path.isdir(given) and not is_ome_zarr(given):  # noqa: PTH112  # as in _meant_by
         return given
     root = given.parent
+    # The last real folder before the wildcards: results mirror the folders below it.
     while glob.has_magic(str(root)) and not root.exists():
         root = root.parent
     return root
@@ -115,9 +116,11 @@ def _matches(pattern: Path, refused: list[tuple[str, str]]) -> list[Path]:
         return [Path(match) for match in glob.glob(str(pattern))]  # noqa: PTH207  # Path.glob takes no absolute pattern
     place = pattern.parts.index("**")
     starts = _matches(Path(*pattern.parts[:place]), refused) if place else [Path()]
+    # A pattern that ends in ** stands for everything below.
     rest = pattern.parts[place + 1 :] or ("*",)
     folders = [folder for start in starts for folder, _, _ in _folders_in(start, True, refused)]
     found = [match for folder in folders for match in _matches(Path(glob.escape(str(folder)), *rest), refused)]
+    # Several ** can lead to the same file.
     return list(dict.fromkeys(found))
 
 

@@ -129,6 +129,7 @@ def _axes(names: Sequence[str | Mapping[str, Any]], multiscale: Mapping[str, Any
     finest, common = multiscale["datasets"][0], multiscale
     for one in (*finest.get("coordinateTransformations", ()), *common.get("coordinateTransformations", ())):
         factors = np.array(one.get("scale", np.ones(len(names))), float)
+        # A later scale also scales the positions so far.
         scale, origin = (
             scale * factors,
             origin * factors + np.array(one.get("translation", np.zeros(len(names))), float),

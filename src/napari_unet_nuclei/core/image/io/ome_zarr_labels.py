@@ -67,6 +67,7 @@ def pyramid_shapes(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
     shapes = [tuple(shape)]
     while max(shapes[-1][-2:]) > SMALLEST_LEVEL:
         *leading, height, width = shapes[-1]
+        # Rounded up: a level takes the first of every two pixels.
         shapes.append((*leading, -(-height // 2), -(-width // 2)))
     return shapes
 

@@ -179,6 +179,7 @@ def _axes(array: AnyArray, meta: Mapping[str, Any]) -> str:
         spatial = guess_axes(tuple(array.shape[axis] for axis in range(array.ndim) if axis != channel % array.ndim))
         return spatial[: channel % array.ndim] + "C" + spatial[channel % array.ndim :]
     colours = "S" if meta.get("rgb") else ""
+    # Readers may name axes by words, such as 'time' and 'z'.
     labels = [str(label)[:1].upper() for label in meta.get("axis_labels", ())]
     if len(labels) + len(colours) == array.ndim and set(labels) <= set(_LETTERS) and {"Y", "X"} <= set(labels):
         return "".join(labels) + colours

@@ -66,6 +66,7 @@ def _by_name(folder: Path, labels: bool) -> dict[str, Path]:
         other = found.get(name, path)
         if other != path and _marked(other) == _marked(path):
             raise ImageFileError(f"{other} and {path} differ only in their suffix: keep one of them.")
+        # An image and its labels have the same name here: the kind asked for takes precedence.
         if _marked(path) == labels or other == path:
             found[name] = path
     return found

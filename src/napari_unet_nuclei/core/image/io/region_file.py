@@ -37,6 +37,7 @@ def read_region(path: Path, shape: tuple[int, int]) -> Mask:
         raise ImageFileError(f"{path} is {source.plane_shape} pixels, and its image {shape}. {_WANTED}")
     region = np.zeros(shape, bool)
     for channel in range(source.channels):
+        # In a colour mask, anything but black.
         region |= source.read((0,) * len(source.leading_shape), channel) > 0
     return region
 

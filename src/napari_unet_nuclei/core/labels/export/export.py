@@ -65,6 +65,7 @@ def write_geojson(
     Arguments and errors as for `write_imagej_rois`; names become classifications.
     """
     with atomic(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
+        # Feature by feature, for the outlines of a slide need not fit into memory.
         file.write('{"type": "FeatureCollection", "features": [')
         separator = "\n"
         for traced in _traced(labels, axes, origin):

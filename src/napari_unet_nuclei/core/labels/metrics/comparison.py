@@ -141,6 +141,7 @@ def compare_labels(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -
     true_count, predicted_count = len(overlaps.true_areas), len(overlaps.predicted_areas)
     return LabelComparison(
         matches=count_matches(overlaps),
+        # Above IoU 0.5 overlapping pairs are matches: no assignment is needed.
         matched_iou=float(ious[ious > IOU_THRESHOLDS[0]].sum()),
         aggregated_shared=shared,
         aggregated_united=united,
@@ -208,6 +209,7 @@ def find_mistakes(truth: NDArray[np.integer], predicted: NDArray[np.integer]) ->
     """
     overlaps = find_overlaps(truth, predicted)
     true_count, predicted_count = len(overlaps.true_areas), len(overlaps.predicted_areas)
+    # By more than half a nucleus can lie in one other at most, so no pair counts twice.
     in_predicted = 2 * overlaps.shared > overlaps.true_areas[overlaps.true_index]
     in_true = 2 * overlaps.shared > overlaps.predicted_areas[overlaps.predicted_index]
     # How many true nuclei each predicted one holds, and how many predicted ones each true one.
