@@ -15,6 +15,7 @@ import numpy as np
 
 from napari_unet_nuclei.core.errors import EditError
 from napari_unet_nuclei.core.labels.edit.edit import Edit, Patch
+from napari_unet_nuclei.core.labels.regions import slices
 from napari_unet_nuclei.core.types import AnyArray, Index, Region
 
 
@@ -69,8 +70,7 @@ class PlaneEdit:
     @property
     def box(self) -> tuple[slice, ...]:
         """Smallest box over all axes that contains the edit."""
-        y0, y1, x0, x1 = self.edit.region
-        return (*(slice(i, i + 1) for i in self.index), slice(y0, y1), slice(x0, x1))
+        return (*(slice(i, i + 1) for i in self.index), *slices(self.edit.region))
 
     @property
     def touched(self) -> tuple[int, ...]:
@@ -78,8 +78,7 @@ class PlaneEdit:
         return self.edit.touched
 
     def _place(self, patch: Patch) -> tuple[int | slice, ...]:
-        y0, y1, x0, x1 = patch.region
-        return (*self.index, slice(y0, y1), slice(x0, x1))
+        return (*self.index, *slices(patch.region))
 
 
 @dataclass(frozen=True, eq=False)

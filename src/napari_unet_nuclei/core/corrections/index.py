@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_unet_nuclei.core.errors import DatasetError
 from napari_unet_nuclei.core.image.io.write import write_json
+from napari_unet_nuclei.core.settings import first_problem
 
 INDEX = "index.json"
 IMAGES, LABELS, REVIEWED = "images", "labels", "reviewed"
@@ -105,7 +106,7 @@ def read_index(folder: Path) -> list[CorrectionEntry]:
             raise ValueError(f"it has version {stored.get('version')}, but this program reads version {VERSION}")
         return [CorrectionEntry.model_validate(one) for one in stored["corrections"]]
     except (OSError, ValueError, RecursionError) as error:
-        reason = _first_problem(error) if isinstance(error, ValidationError) else str(error)
+        reason = first_problem(error) if isinstance(error, ValidationError) else str(error)
         raise DatasetError(
             f"The list of corrections {path} cannot be used: {reason}. The file was left as it is: update the program, "
             "or move the file away to start a new list; the saved corrections stay in their folders."
@@ -139,8 +140,3 @@ def own_files(folder: Path) -> Iterator[Path]:
     """Yield files that `file_stem` may have named, including unfinished ones of a save that was killed."""
     for kind in (IMAGES, LABELS, REVIEWED):
         yield from (path for path in (folder / kind).glob("*.tif") if _OWN_FILE.fullmatch(path.name))
-
-
-def _first_problem(error: ValidationError) -> str:
-    problem = error.errors()[0]
-    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"

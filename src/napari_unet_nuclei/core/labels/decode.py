@@ -73,14 +73,6 @@ class Decoded:
     scores: NDArray[np.float64]  # how likely each nucleus is right, in the order of the ids, shape (n,)
 
 
-@dataclass(frozen=True)
-class AllNuclei:
-    """All nuclei of one plane, before filtering by size and score."""
-
-    labels: Labels  # ids 1..n, shape (Y, X)
-    evidence: Evidence  # evidence of each nucleus, in the order of the ids
-
-
 def quantise(maps: Maps) -> QuantisedMaps:
     """Quantise maps with values from 0 to 1 to 8 bits.
 
@@ -124,8 +116,8 @@ class PlaneDecoder:
             return Decoded(np.zeros(self.maps.shape[1:], np.int32), np.zeros(0))
         return self._graph_at(thresholds.foreground).decode(thresholds)
 
-    def all_nuclei(self, foreground: float, split: float) -> AllNuclei:
-        """Find the nuclei without filtering by size and score."""
+    def all_nuclei(self, foreground: float, split: float) -> tuple[Labels, Evidence]:
+        """Find the nuclei without filtering by size and score; return ids 1..n, and the evidence of each."""
         return self._graph_at(foreground).all_nuclei(split)
 
     def _graph_at(self, foreground: float) -> PlaneGraph:
@@ -203,10 +195,10 @@ class PlaneGraph:
         # The running count numbers what is kept without gaps, in the order of the summits.
         return Decoded(self._labelled(np.where(kept, np.cumsum(kept), 0)[nucleus]), scores[kept])
 
-    def all_nuclei(self, split: float) -> AllNuclei:
+    def all_nuclei(self, split: float) -> tuple[Labels, Evidence]:
         """Join basins into nuclei and fill holes."""
         nucleus, evidence = self._nuclei(split)
-        return AllNuclei(self._labelled(nucleus + 1), evidence)
+        return self._labelled(nucleus + 1), evidence
 
     def _nuclei(self, split: float) -> tuple[NDArray[np.intp], Evidence]:
         """Return the nucleus of each basin, numbered from 0 in the order of summits, and the evidence of the nuclei."""

@@ -15,6 +15,7 @@ from napari_unet_nuclei.core.image.kind import InputName, NetworkInputs
 from napari_unet_nuclei.core.image.plane import ImageKind
 from napari_unet_nuclei.core.labels.decode import SPLIT
 from napari_unet_nuclei.core.labels.score import Scoring
+from napari_unet_nuclei.core.settings import first_problem
 
 ACCEPTED = "Accepted are .safetensors files that napari-unet-nuclei wrote."
 LARGEST_FILE = 2**30
@@ -395,10 +396,8 @@ def read_card(path: Path) -> ModelCard:
     except OSError as error:
         raise ModelFileError(f"The model file {path} cannot be read: {error.strerror}.") from error
     except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(map(str, problem["loc"]))
         raise ModelFileError(
-            f"The model card in {path} cannot be used ({where}: {problem['msg']}). It may need a newer version."
+            f"The model card in {path} cannot be used ({first_problem(error)}). It may need a newer version."
         ) from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelFileError(f"{path} has no model card, so it cannot be used. {ACCEPTED}") from error

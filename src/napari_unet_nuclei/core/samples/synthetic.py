@@ -17,19 +17,6 @@ from napari_unet_nuclei.core.image.stain import DAB, HAEMATOXYLIN, STAIN_VECTORS
 from napari_unet_nuclei.core.samples.drawing import Nucleus, camera, draw, draw_nuclei, place_nuclei, uneven_light
 from napari_unet_nuclei.core.types import AnyArray, Labels
 
-__all__ = [
-    "SampleImage",
-    "camera",
-    "draw_nuclei",
-    "fluorescent_nuclei",
-    "immunohistochemistry",
-    "stained_tissue",
-    "time_series",
-    "two_channels",
-    "uneven_light",
-    "z_stack",
-]
-
 # Absorbance in red, green and blue; slightly warmer than in `STAIN_VECTORS`, as most scanners show it.
 _EOSIN = np.array([0.07, 0.95, 0.25])
 

@@ -50,7 +50,7 @@ class Patch:
 
 @dataclass(frozen=True, eq=False)
 class Edit:
-    """A planned change of one plane of labels: nothing is modified until `apply`.
+    """A planned change of one plane of labels: `PlaneEdit` applies it.
 
     Attributes
     ----------
@@ -66,16 +66,6 @@ class Edit:
     patches: tuple[Patch, ...]
     touched: tuple[int, ...]
     title: str
-
-    def apply(self, labels: AnyArray) -> None:
-        """Apply the change to labels (Y, X)."""
-        for patch in self.patches:
-            labels[slices(patch.region)] = patch.after
-
-    def revert(self, labels: AnyArray) -> None:
-        """Undo the change in labels (Y, X) that are as `apply` left them."""
-        for patch in self.patches:
-            labels[slices(patch.region)] = patch.before
 
     @property
     def region(self) -> Region:

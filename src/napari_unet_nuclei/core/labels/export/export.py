@@ -20,7 +20,8 @@ from roifile import ROI_OPTIONS, ROI_TYPE, ImagejRoi
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.labels.export.trace import Polygon, trace_polygons
-from napari_unet_nuclei.core.types import AnyArray
+from napari_unet_nuclei.core.labels.regions import grown, slices
+from napari_unet_nuclei.core.types import AnyArray, Region
 
 _LARGEST_INTEGER = 32767
 """ImageJ's integer coordinates have 16 bits; beyond that it reads floating-point ones."""
@@ -185,15 +186,15 @@ def nuclei_in_parts(labels: AnyArray, index: tuple[int, ...]) -> Iterator[Part]:
             yield _part(labels, index, (top, min(top + SIDE, height), left, min(left + SIDE, width)))
 
 
-def _part(labels: AnyArray, index: tuple[int, ...], core: tuple[int, int, int, int]) -> Part:
+def _part(labels: AnyArray, index: tuple[int, ...], core: Region) -> Part:
     """Read a part with as much margin as its nuclei need, and erase the nuclei of other parts."""
     height, width = labels.shape[-2:]
     y0, y1, x0, x1 = core
     margin = MARGIN
     while True:
-        top, bottom = max(y0 - margin, 0), min(y1 + margin, height)
-        left, right = max(x0 - margin, 0), min(x1 + margin, width)
-        view = np.array(labels[(*index, slice(top, bottom), slice(left, right))])
+        window = grown(core, margin, (height, width))
+        top, bottom, left, right = window
+        view = np.array(labels[(*index, *slices(window))])
         inside = view[y0 - top : y1 - top, x0 - left : x1 - left]
         view[~np.isin(view, np.unique(inside[inside > 0]))] = 0
         beyond = (
