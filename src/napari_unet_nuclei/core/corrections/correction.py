@@ -26,42 +26,18 @@ PLANE, DISMISSED = "plane", "dismissed"
 
 @dataclass(frozen=True, eq=False)
 class Correction:
-    """One corrected plane.
+    """One corrected plane."""
 
-    Attributes
-    ----------
-    name : str
-        Unique key, e.g. the layer's name and the plane's index; saving under an existing key replaces it.
-    image : array_like, shape (Y, X), (C, Y, X) or (Y, X, S)
-        Pixels as they were segmented, any real dtype.
-    axes : {"YX", "CYX", "YXS"}
-        Axes of ``image``; S are the three or four samples of a colour.
-    labels : ndarray, shape (Y, X), int
-        Ids as in the layer, so that ``accepted`` still applies.
-    reviewed : ndarray of bool, shape (Y, X)
-        Where the labels can be trusted.
-    accepted : tuple of int
-        Ids that the user accepted.
-    pixel_size : PixelSize
-        In µm.
-    origin : tuple of int
-        (Y, X) of the first pixel in the original plane.
-    channel : int, optional
-        Channel that shows the nuclei.
-    provenance : mapping
-        How the labels were made: model, its hash, settings; JSON-compatible names and values.
-    """
-
-    name: str
-    image: AnyArray
-    axes: str
-    labels: Labels
-    reviewed: Mask
-    accepted: tuple[int, ...] = ()
+    name: str  # unique key, e.g. the layer's name and the plane's index; saving under an existing key replaces it
+    image: AnyArray  # pixels as they were segmented, any real dtype
+    axes: str  # of the image: YX, CYX or YXS; S are three or four samples of a colour
+    labels: Labels  # ids as in the layer, so that ``accepted`` still applies, shape (Y, X)
+    reviewed: Mask  # where the labels can be trusted, shape (Y, X)
+    accepted: tuple[int, ...] = ()  # ids that the user accepted
     pixel_size: PixelSize = field(default_factory=PixelSize)
-    origin: tuple[int, int] = (0, 0)
-    channel: int | None = None
-    provenance: Mapping[str, object] = field(default_factory=dict)
+    origin: tuple[int, int] = (0, 0)  # (Y, X) of the first pixel in the original plane
+    channel: int | None = None  # channel that shows the nuclei
+    provenance: Mapping[str, object] = field(default_factory=dict)  # model, its hash, settings; JSON-compatible
 
     def cropped(self, region: Region) -> Correction:
         """Return the part of the plane within a region."""

@@ -59,6 +59,7 @@ class PlaneEdit:
 
     def fits(self, labels: AnyArray, *, applied: bool) -> bool:
         """Return whether the labels are as they are after the edit (``applied``) or before it."""
+        # A layer may have got other axes since, for instance by a conversion: then nothing fits.
         leading = labels.shape[:-2]
         if len(leading) != len(self.index) or any(i >= length for i, length in zip(self.index, leading, strict=True)):
             return False

@@ -38,49 +38,23 @@ def _file(folder: str) -> Any:
 
 
 class CorrectionEntry(BaseModel):
-    """One correction in the index.
-
-    Attributes
-    ----------
-    name : str
-        As the user knows it.
-    image, labels, reviewed : str
-        Files, relative to the index.
-    axes : {"YX", "CYX", "YXS"}
-        Of the image.
-    shape : tuple of int
-        Of the image, along ``axes``.
-    pixel_size_um : tuple of float
-        (Y, X); 0 where unknown.
-    origin : tuple of int
-        (Y, X) of the first pixel in the original plane.
-    channel : int or None
-        Channel that shows the nuclei; None where unknown.
-    accepted : tuple of int
-        Ids that the user accepted.
-    image_hash : str
-        SHA-256 of the image's dtype, shape and pixels.
-    provenance : dict
-        How the labels were made: model, its hash, settings.
-    saved : str
-        Time (UTC), ISO 8601.
-    """
+    """One correction in the index; files are relative to the index."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    name: str = Field(min_length=1, max_length=10_000)
+    name: str = Field(min_length=1, max_length=10_000)  # as the user knows it
     image: str = _file(IMAGES)
     labels: str = _file(LABELS)
     reviewed: str = _file(REVIEWED)
-    axes: Literal["YX", "CYX", "YXS"]
-    shape: tuple[int, ...] = Field(min_length=2, max_length=3)
-    pixel_size_um: tuple[float, float] = (0.0, 0.0)
-    origin: tuple[int, int] = (0, 0)
-    channel: int | None = None
-    accepted: tuple[int, ...] = ()
-    image_hash: str = ""
-    provenance: dict[str, Any] = Field(default_factory=dict)
-    saved: str = ""
+    axes: Literal["YX", "CYX", "YXS"]  # of the image
+    shape: tuple[int, ...] = Field(min_length=2, max_length=3)  # of the image, along ``axes``
+    pixel_size_um: tuple[float, float] = (0.0, 0.0)  # (Y, X); 0 where unknown
+    origin: tuple[int, int] = (0, 0)  # (Y, X) of the first pixel in the original plane
+    channel: int | None = None  # channel that shows the nuclei; None where unknown
+    accepted: tuple[int, ...] = ()  # ids that the user accepted
+    image_hash: str = ""  # SHA-256 of the image's dtype, shape and pixels
+    provenance: dict[str, Any] = Field(default_factory=dict)  # model, its hash, settings
+    saved: str = ""  # time (UTC), ISO 8601
 
     @property
     def files(self) -> tuple[str, str, str]:

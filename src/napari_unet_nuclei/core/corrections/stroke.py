@@ -32,19 +32,13 @@ PointAtom: TypeAlias = tuple[tuple[Any, ...], Ids, Any]
 class Stroke:
     """A stroke that napari has already painted, in labels of any dimension.
 
-    Attributes
-    ----------
-    shape : tuple of int
-        Of the labels.
-    starts, lengths : ndarray of int, shape (runs,)
-        Runs of pixels in the flattened labels: a brush changes few runs of many pixels.
-    before, after : ndarray of int, shape (pixels,) or (1,)
-        Ids in the order of the runs; a single one where all are equal.
+    It is kept as runs of pixels in the flattened labels, for a brush changes few runs of many pixels. Ids come in the
+    order of the runs; a single one where all are equal.
     """
 
-    shape: tuple[int, ...]
-    starts: NDArray[np.int64]
-    lengths: NDArray[np.int64]
+    shape: tuple[int, ...]  # of the labels
+    starts: NDArray[np.int64]  # first pixel of every run
+    lengths: NDArray[np.int64]  # pixels of every run
     before: Ids
     after: Ids
     title: str = "Paint"

@@ -39,30 +39,14 @@ TUNED = ("foreground", "split", "min_size", "score")
 
 @dataclass(frozen=True)
 class DecodeThresholds:
-    """What decoding needs besides the maps, in units of the image that the maps belong to.
+    """What decoding needs besides the maps, in units of the image that the maps belong to."""
 
-    Attributes
-    ----------
-    foreground : float
-        Probability above which a pixel is foreground, 0 to 1.
-    split : float
-        Depth of the notch between two summits of distance minus border that separates nuclei, 0 to 1.
-    min_size : int
-        Smaller nuclei are dropped, px².
-    scale : float
-        Image pixels per pixel of the model's own scale.
-    score : float
-        Nuclei with a lower score are dropped, 0 to 1.
-    scoring : Scoring or None
-        Coefficients of the score; without them the score is the mean foreground probability.
-    """
-
-    foreground: float
-    split: float
-    min_size: int
-    scale: float = 1.0
-    score: float = 0.0
-    scoring: Scoring | None = None
+    foreground: float  # probability above which a pixel is foreground, 0 to 1
+    split: float  # depth of the notch between two summits of distance minus border that separates nuclei, 0 to 1
+    min_size: int  # smaller nuclei are dropped, px²
+    scale: float = 1.0  # image pixels per pixel of the model's own scale
+    score: float = 0.0  # nuclei with a lower score are dropped, 0 to 1
+    scoring: Scoring | None = None  # coefficients of the score; without them it is the mean foreground probability
 
 
 @dataclass(frozen=True)
@@ -220,27 +204,13 @@ def stays(areas: NDArray[np.integer], scores: NDArray[np.float64], thresholds: D
 
 @dataclass(frozen=True)
 class Holes:
-    """Components of the background that do not reach the edge of the plane, and the basins they touch.
+    """Components of the background that do not reach the edge of the plane, and the basins they touch."""
 
-    Attributes
-    ----------
-    pixels : ndarray, shape (P,)
-        Flat index of every pixel.
-    piece : ndarray, shape (P,)
-        Component of each of these pixels, from 0.
-    count : int
-        Number of components.
-    touching : ndarray, shape (M, 2)
-        Components and basins that touch by a side of a pixel, each pair once.
-    outer : ndarray, shape (basins,), bool
-        True for basins that touch the edge of the plane, or background that does.
-    """
-
-    pixels: Indices
-    piece: Indices
-    count: int
-    touching: Indices
-    outer: NDArray[np.bool_]
+    pixels: Indices  # flat index of every pixel, shape (P,)
+    piece: Indices  # component of each of these pixels, from 0, shape (P,)
+    count: int  # number of components
+    touching: Indices  # components and basins that touch by a side of a pixel, each pair once, shape (M, 2)
+    outer: NDArray[np.bool_]  # for each basin, whether it touches the edge of the plane, or background that does
 
     @staticmethod
     def of(basins: Basins, mask: Mask, background: Labels, pieces: int) -> Holes:

@@ -46,20 +46,14 @@ REASONS = {
 
 @dataclass(frozen=True)
 class Ramp:
-    """A suspicion that rises with one measure of a nucleus, or of two neighbours.
+    """A suspicion that rises linearly with one measure of a nucleus, or of two neighbours.
 
-    Attributes
-    ----------
-    start, stop : float
-        The suspicion is 0 up to ``start`` and full from ``stop`` on, linear between them. Where ``start`` is the
-        larger, it rises as the measure falls.
-    weight : float
-        The full suspicion: the chance that such a nucleus is wrong.
+    It is 0 up to ``start`` and full from ``stop`` on. Where ``start`` is the larger, it rises as the measure falls.
     """
 
     start: float
     stop: float
-    weight: float = 1.0
+    weight: float = 1.0  # the full suspicion: the chance that such a nucleus is wrong
 
     def of(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the suspicion for each value."""
@@ -134,31 +128,15 @@ Suspicions = dict[str, NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Candidate:
-    """One place to look at.
+    """One place to look at."""
 
-    Attributes
-    ----------
-    id : int
-        Id of the nucleus; 0 where one may have been missed.
-    doubt : float
-        0 (looks right) to 1; for a missed nucleus, how likely there is one.
-    reason : str
-        In the user's words.
-    centre : tuple of float
-        (y, x) in pixels: the middle of a nucleus; for a missed one the pixel to pass to `add_from_click`.
-    box : Region
-        Bounding box.
-    plane : tuple of int
-        Index along the leading axes; empty in a single plane.
-    """
-
-    id: int
+    id: int  # of the nucleus; 0 where one may have been missed
     kind: Literal["found", "missed"]
-    doubt: float
-    reason: str
-    centre: tuple[float, float]
-    box: Region
-    plane: tuple[int, ...] = ()
+    doubt: float  # 0 (looks right) to 1; for a missed nucleus, how likely there is one
+    reason: str  # in the user's words
+    centre: tuple[float, float]  # (y, x) in pixels: the middle of a nucleus, or the pixel to pass to `add_from_click`
+    box: Region  # bounding box
+    plane: tuple[int, ...] = ()  # index along the leading axes; empty in a single plane
 
 
 def doubt(

@@ -35,19 +35,13 @@ DTYPES = {
 class Header:
     """Contents of a model file before the tensors.
 
-    Attributes
-    ----------
-    metadata : dict
-        Texts by name, among them the card.
-    tensors : dict
-        By name: ``dtype``, ``shape`` and ``data_offsets`` (first byte and one past the last, relative to ``start``).
-    start : int
-        Offset of the tensors in the file, in bytes.
+    Each tensor has a ``dtype``, a ``shape`` and ``data_offsets`` (first byte and one past the last, relative to
+    ``start``).
     """
 
-    metadata: dict[str, str]
-    tensors: dict[str, dict[str, Any]]
-    start: int
+    metadata: dict[str, str]  # texts by name, among them the card
+    tensors: dict[str, dict[str, Any]]  # by name
+    start: int  # offset of the tensors in the file, in bytes
 
 
 def read_header(path: Path) -> Header:

@@ -18,30 +18,17 @@ _TRIES = 40  # positions tried for a nucleus before it is given up
 
 @dataclass(frozen=True)
 class Nucleus:
-    """One nucleus in a plane.
+    """One nucleus in a plane, in pixels.
 
-    Attributes
-    ----------
-    y, x : float
-        Centre, in pixels.
-    radius : float
-        Radius of the circle with the same area, in pixels; below 0.5 the nucleus is not drawn, but keeps its id.
-    elongation : float
-        Long axis divided by short axis, at least 1.
-    angle : float
-        Angle of the long axis to the x axis, in radians.
-    brightness : float
-        0 to 1.
-    seed : int
-        Determines the irregular outline and the chromatin, so that a nucleus looks the same as it moves.
+    The seed determines the irregular outline and the chromatin, so that a nucleus looks the same as it moves.
     """
 
     y: float
     x: float
-    radius: float
-    elongation: float = 1.0
-    angle: float = 0.0
-    brightness: float = 1.0
+    radius: float  # of the circle with the same area; below 0.5 the nucleus is not drawn, but keeps its id
+    elongation: float = 1.0  # long axis divided by short axis, at least 1
+    angle: float = 0.0  # of the long axis to the x axis, in radians
+    brightness: float = 1.0  # 0 to 1
     seed: int = 0
 
     @property

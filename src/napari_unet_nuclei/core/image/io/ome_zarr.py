@@ -36,28 +36,14 @@ class Axis:
 
 @dataclass(frozen=True, eq=False)
 class OmeZarrImage:
-    """An image in an OME-Zarr store; pixels stay on disk until they are sliced.
+    """An image in an OME-Zarr store; pixels stay on disk until they are sliced."""
 
-    Attributes
-    ----------
-    path : Path
-        Folder of the image's group.
-    levels : tuple of zarr.Array
-        Finest first.
-    axes : tuple of Axis
-        Of the finest level.
-    channel_names, channel_colours : tuple of str
-        One per channel, or empty; colours as "#ff0000".
-    zarr_format : int
-        2 up to NGFF 0.4, 3 from 0.5 on.
-    """
-
-    path: Path
-    levels: tuple[zarr.Array[Any], ...]
-    axes: tuple[Axis, ...]
-    channel_names: tuple[str, ...]
-    channel_colours: tuple[str, ...]
-    zarr_format: int
+    path: Path  # folder of the image's group
+    levels: tuple[zarr.Array[Any], ...]  # finest first
+    axes: tuple[Axis, ...]  # of the finest level
+    channel_names: tuple[str, ...]  # one per channel, or empty
+    channel_colours: tuple[str, ...]  # one per channel, as "#ff0000", or empty
+    zarr_format: int  # 2 up to NGFF 0.4, 3 from 0.5 on
 
     @property
     def letters(self) -> str:

@@ -132,9 +132,6 @@ _READERS: dict[str, tuple[str, Callable[[ModuleType, Path, int], ImageFile]]] = 
 }
 
 
-_LETTERS = "TZCYX"
-
-
 def read_by_plugin(path: Path, series: int) -> ImageFile:
     """Read image layer ``series`` of those that an installed napari reader makes from a file.
 
@@ -181,7 +178,7 @@ def _axes(array: AnyArray, meta: Mapping[str, Any]) -> str:
     colours = "S" if meta.get("rgb") else ""
     # Readers may name axes by words, such as 'time' and 'z'.
     labels = [str(label)[:1].upper() for label in meta.get("axis_labels", ())]
-    if len(labels) + len(colours) == array.ndim and set(labels) <= set(_LETTERS) and {"Y", "X"} <= set(labels):
+    if len(labels) + len(colours) == array.ndim and set(labels) <= set("TZCYX") and {"Y", "X"} <= set(labels):
         return "".join(labels) + colours
     if colours:
         return guess_axes(tuple(array.shape[:-1])) + colours

@@ -19,6 +19,13 @@ from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader, 
 from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
 from napari_unet_nuclei.core.types import AnyArray
 
+PIXEL_SIZE_KEY = "pixel_size_um"
+"""Key of the pixel size in files written here: an object with y, x and z, in µm."""
+
+_RESOLUTION_UNITS = {2: "inch", 3: "cm"}
+_PLAUSIBLE_MICROMETRES = (0.005, 10.0)
+"""Outside this range a resolution tag means paper or screens (72 to 1200 dots per inch), not a microscope."""
+
 LAZY_ABOVE = 64_000_000
 """Images with more values stay on disk and are read in parts."""
 
@@ -130,14 +137,6 @@ def _decoded_by_pillow(path: Path, tif: TiffFile, series: TiffPageSeries) -> Any
             f"{path} is compressed by {COMPRESSION(series.keyframe.compression).name}, which cannot be read here "
             f"({error}). Install the package imagecodecs, or save it with deflate or without compression."
         ) from error
-
-
-PIXEL_SIZE_KEY = "pixel_size_um"
-"""Key of the pixel size in files written here: an object with y, x and z, in µm."""
-
-_RESOLUTION_UNITS = {2: "inch", 3: "cm"}
-_PLAUSIBLE_MICROMETRES = (0.005, 10.0)
-"""Outside this range a resolution tag means paper or screens (72 to 1200 dots per inch), not a microscope."""
 
 
 def tiff_axes(series: TiffPageSeries) -> str:

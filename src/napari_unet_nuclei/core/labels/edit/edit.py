@@ -33,15 +33,7 @@ STRIP_ROWS = 1024
 
 @dataclass(frozen=True, eq=False)
 class Patch:
-    """One rectangle of an edit.
-
-    Attributes
-    ----------
-    region : Region
-        (y0, y1, x0, x1), in pixels of the plane.
-    before, after : ndarray, shape (y1 - y0, x1 - x0), int
-        Ids, in the dtype of the labels.
-    """
+    """One rectangle of an edit; ids in the dtype of the labels."""
 
     region: Region
     before: Patch2D
@@ -50,22 +42,15 @@ class Patch:
 
 @dataclass(frozen=True, eq=False)
 class Edit:
-    """A planned change of one plane of labels: `PlaneEdit` applies it.
+    """A planned change of one plane of labels: nothing is modified until `PlaneEdit` applies it.
 
-    Attributes
-    ----------
-    patches : tuple of Patch
-        Usually one; one per nucleus where they lie along a line or an edge. Overlapping patches agree, so their
-        order does not matter. They contain every touched nucleus completely, before and after.
-    touched : tuple of int
-        Ids that appear, vanish or change their pixels, ascending.
-    title : str
-        Name of the change for menus and messages ("Split nucleus 7").
+    There is usually one patch; one per nucleus where they lie along a line or an edge. Patches that overlap agree, so
+    their order does not matter. They contain every touched nucleus completely, before and after.
     """
 
     patches: tuple[Patch, ...]
-    touched: tuple[int, ...]
-    title: str
+    touched: tuple[int, ...]  # ids that appear, vanish or change their pixels, ascending
+    title: str  # name of the change for menus and messages ("Split nucleus 7")
 
     @property
     def region(self) -> Region:

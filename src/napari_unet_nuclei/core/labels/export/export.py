@@ -23,6 +23,15 @@ from napari_unet_nuclei.core.labels.export.trace import Polygon, trace_polygons
 from napari_unet_nuclei.core.labels.regions import grown, slices
 from napari_unet_nuclei.core.types import AnyArray, Region
 
+SIDE = 4096
+"""Pixels; side of the parts in which planes on disk are read."""
+
+MARGIN = 128
+"""Pixels read around a part for nuclei that reach beyond it; doubled until all of them end within."""
+
+Part = tuple[NDArray[np.integer[Any]], tuple[int, int]]
+"""Labels (Y, X) of some nuclei, 0 elsewhere, and row and column of the first pixel."""
+
 _LARGEST_INTEGER = 32767
 """ImageJ's integer coordinates have 16 bits; beyond that it reads floating-point ones."""
 
@@ -160,16 +169,6 @@ def _closed(ring: NDArray[np.int64]) -> list[list[int]]:
     """Repeat the first corner at the end, as GeoJSON requires."""
     corners: list[list[int]] = ring.tolist()
     return [*corners, corners[0]]
-
-
-SIDE = 4096
-"""Pixels; side of the parts in which planes on disk are read."""
-
-MARGIN = 128
-"""Pixels read around a part for nuclei that reach beyond it; doubled until all of them end within."""
-
-Part = tuple[NDArray[np.integer[Any]], tuple[int, int]]
-"""Labels (Y, X) of some nuclei, 0 elsewhere, and row and column of the first pixel."""
 
 
 def nuclei_in_parts(labels: AnyArray, index: tuple[int, ...]) -> Iterator[Part]:

@@ -23,6 +23,17 @@ GROUP = 1000
 PIXEL_SPREAD = 1 / 12
 """Variance of positions within one pixel, px²: it gives lines and single pixels an ellipse with an area."""
 
+DIRECTIONS = 16
+"""In which the reach of a nucleus is measured, a multiple of 4: with them, approximate hulls are accurate to a percent."""
+
+_STEP = 2 * np.pi / DIRECTIONS
+_POLYGON_SHARE = np.tan(_STEP / 2) / (_STEP / 2)  # area of a circumscribed regular polygon over that of its circle
+
+_ROUNDING = 1e-8
+"""Pixels; a pixel centre this close outside a hull's side counts as inside."""
+
+Floats = NDArray[np.float64]
+
 
 class PlaneNuclei:
     """Pixels of one plane's nuclei, sorted by nucleus, so that every sum over nuclei is one `reduceat`.
@@ -133,12 +144,6 @@ def squared_radii(nuclei: PlaneNuclei) -> NDArray[np.float64]:
     return np.asarray((nuclei.of_pixels(inverse) * np.stack([y * y, x * x, y * x])).sum(axis=0) / 4)
 
 
-Floats = NDArray[np.float64]
-
-_ROUNDING = 1e-8
-"""Pixels; a pixel centre this close outside a hull's side counts as inside."""
-
-
 def hull_areas(first: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.int64]:
     """Count the pixels whose centres lie in the convex hulls of nuclei.
 
@@ -211,30 +216,17 @@ def _lower_corners(values: Floats) -> tuple[Floats, Floats]:
     return places, corners
 
 
-DIRECTIONS = 16
-
-_STEP = 2 * np.pi / DIRECTIONS
-_POLYGON_SHARE = np.tan(_STEP / 2) / (_STEP / 2)  # area of a circumscribed regular polygon over that of its circle
-
-
 @dataclass(frozen=True, eq=False)
 class Outlines:
     """How far nuclei reach in `DIRECTIONS` directions: their approximate convex hulls.
 
-    Attributes
-    ----------
-    numbers : ndarray, shape (Y, X), int32
-        Position in ``nuclei.ids`` plus 1; 0 is background.
-    reaches : ndarray, shape (DIRECTIONS, nuclei)
-        Largest coordinate of each nucleus along every direction, in pixels; the first direction is x, the following
-        ones turn towards y.
-    areas : ndarray, shape (nuclei,)
-        In px².
+    Reaches are the largest coordinates of each nucleus along every direction, in pixels; the first direction is x, the
+    following ones turn towards y.
     """
 
-    numbers: NDArray[np.int32]
-    reaches: NDArray[np.float64]
-    areas: NDArray[np.int64]
+    numbers: NDArray[np.int32]  # position in ``PlaneNuclei.ids`` plus 1, shape (Y, X); 0 is background
+    reaches: NDArray[np.float64]  # shape (DIRECTIONS, nuclei)
+    areas: NDArray[np.int64]  # in px², shape (nuclei,)
 
     @staticmethod
     def of(nuclei: PlaneNuclei) -> Outlines:
@@ -268,6 +260,7 @@ class Outlines:
     @property
     def boxes(self) -> NDArray[np.int64]:
         """Bounding boxes (y0, y1, x0, x1), shape (nuclei, 4)."""
+        # Every fourth of a turn is an axis: x, y and their opposites.
         quarter = DIRECTIONS // 4
         right, down, left, up = self.reaches[::quarter]
         # Reaches end at the sides of pixels, half a pixel from their centres.
@@ -276,22 +269,12 @@ class Outlines:
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """Pairs of nuclei that touch or have one pixel of background between them.
+    """Pairs of nuclei that touch or have one pixel of background between them; arrays of shape (pairs,)."""
 
-    Attributes
-    ----------
-    one, other : ndarray, shape (pairs,), int
-        Positions of the two in ``nuclei.ids``, from 0.
-    length : ndarray, shape (pairs,), int
-        Length of the contact, in pixel sides.
-    border : ndarray, shape (pairs,), or None
-        Mean border probability along the contact, 0 to 1; None without maps.
-    """
-
-    one: NDArray[np.int64]
-    other: NDArray[np.int64]
-    length: NDArray[np.int64]
-    border: NDArray[np.float64] | None
+    one: NDArray[np.int64]  # position of one nucleus in ``PlaneNuclei.ids``, from 0
+    other: NDArray[np.int64]  # position of the other
+    length: NDArray[np.int64]  # length of the contact, in pixel sides
+    border: NDArray[np.float64] | None  # mean border probability along the contact, 0 to 1; None without maps
 
     @staticmethod
     def of(outlines: Outlines, maps: QuantisedMaps | None) -> Neighbours:

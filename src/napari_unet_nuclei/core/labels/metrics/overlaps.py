@@ -18,23 +18,13 @@ IOU_THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 
 @dataclass(frozen=True)
 class Overlaps:
-    """Which true and predicted nuclei overlap, and by how much.
+    """Which true and predicted nuclei overlap, and by how much."""
 
-    Attributes
-    ----------
-    true_areas, predicted_areas : ndarray, shape (nuclei,), int
-        In px², of the nuclei that occur, in the order of their ids.
-    true_index, predicted_index : ndarray, shape (pairs,), int
-        The two nuclei of every overlapping pair, as indices into the areas.
-    shared : ndarray, shape (pairs,), int
-        Intersection of every pair in px², above 0.
-    """
-
-    true_areas: NDArray[np.int64]
-    predicted_areas: NDArray[np.int64]
-    true_index: NDArray[np.int64]
-    predicted_index: NDArray[np.int64]
-    shared: NDArray[np.int64]
+    true_areas: NDArray[np.int64]  # in px², of the nuclei that occur, in the order of their ids
+    predicted_areas: NDArray[np.int64]  # likewise
+    true_index: NDArray[np.int64]  # true nucleus of every overlapping pair, as index into the areas
+    predicted_index: NDArray[np.int64]  # predicted nucleus of every pair, likewise
+    shared: NDArray[np.int64]  # intersection of every pair in px², above 0
 
     @property
     def united(self) -> NDArray[np.int64]:
