@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from napari_unet_nuclei.core.corrections.history import PlaneEdit
 from napari_unet_nuclei.core.labels.decode import quantise
 from napari_unet_nuclei.core.labels.edit.edit import Edit
 from napari_unet_nuclei.core.labels.encode import encode_labels
@@ -33,7 +34,8 @@ def applied(labels: np.ndarray, edit: Edit) -> np.ndarray:
     """Labels after an edit; asserts what holds for every edit."""
     original = labels.copy()
     after = labels.copy()
-    edit.apply(after)
+    change = PlaneEdit((), edit)
+    change.apply(after)
     changed = after != original
     assert set(edit.touched) == (set(original[changed].tolist()) | set(after[changed].tolist())) - {0}
     held = np.zeros(labels.shape, bool)
@@ -46,7 +48,7 @@ def applied(labels: np.ndarray, edit: Edit) -> np.ndarray:
         rows, columns = np.nonzero(after == nucleus)
         assert (rows.min(), rows.max() + 1, columns.min(), columns.max() + 1) == (y0, y1, x0, x1)
     reverted = after.copy()
-    edit.revert(reverted)
+    change.revert(reverted)
     assert np.array_equal(reverted, original)
     assert np.array_equal(labels, original)
     return after

@@ -12,7 +12,7 @@ from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.normalise import IntensityRange
 from napari_unet_nuclei.core.image.plane import PlaneReader
 from napari_unet_nuclei.core.model.device import Device
-from napari_unet_nuclei.core.samples.synthetic import camera, draw_nuclei
+from napari_unet_nuclei.core.samples.drawing import camera, draw_nuclei
 from tests.helpers.tiny import GREY
 
 GRAPHICS = "cpu:0"

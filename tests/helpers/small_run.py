@@ -13,7 +13,7 @@ import torch
 from napari_unet_nuclei.core.image.normalise import intensity_range
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.progress import Advanced, Event, Silent
-from napari_unet_nuclei.core.samples.synthetic import camera, draw_nuclei
+from napari_unet_nuclei.core.samples.drawing import camera, draw_nuclei
 from napari_unet_nuclei.core.settings import TrainSettings
 from napari_unet_nuclei.core.train import trainer
 from napari_unet_nuclei.core.train.samples import Sample

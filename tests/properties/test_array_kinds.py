@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_unet_nuclei.core.labels.metrics.overlaps import match
-from napari_unet_nuclei.core.samples.synthetic import camera, draw_nuclei
+from napari_unet_nuclei.core.samples.drawing import camera, draw_nuclei
 from napari_unet_nuclei.core.segment.run import segment
 from tests.helpers.effort import some_examples
 

@@ -10,7 +10,7 @@ from scipy import ndimage
 from napari_unet_nuclei.core.labels.decode import Decoded, DecodeThresholds, decode_plane, quantise
 from napari_unet_nuclei.core.labels.encode import encode_labels
 from napari_unet_nuclei.core.labels.score import FEATURES, Scoring
-from napari_unet_nuclei.core.samples.synthetic import draw_nuclei
+from napari_unet_nuclei.core.samples.drawing import draw_nuclei
 from tests.helpers.effort import some_examples
 from tests.helpers.joining import decode_in_blocks, same_up_to_numbers, whole_numbers
 

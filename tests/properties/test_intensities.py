@@ -10,7 +10,7 @@ from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.kind import possible_looks
 from napari_unet_nuclei.core.image.normalise import NOISE_MULTIPLE, estimate_noise, intensity_range
 from napari_unet_nuclei.core.image.sample import PlaneSample
-from napari_unet_nuclei.core.samples.synthetic import camera, draw_nuclei
+from napari_unet_nuclei.core.samples.drawing import camera, draw_nuclei
 
 
 @cache

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds, decode_maps, quantise
 from napari_unet_nuclei.core.labels.encode import encode_labels
 from napari_unet_nuclei.core.labels.metrics.overlaps import match
-from napari_unet_nuclei.core.samples.synthetic import draw_nuclei
+from napari_unet_nuclei.core.samples.drawing import draw_nuclei
 from tests.helpers.effort import some_examples
 
 

@@ -227,6 +227,7 @@ def compare_class_files(predicted: Path, true: Path, coding: ClassCoding) -> Cla
     """
     files = [read_class_image(path) for path in (predicted, true)]
     sources = [ImageSource(file.array, file.axes) for file in files]
+    # The channel is that of the true labels; predictions written by this program have only one.
     own = coding if sources[0].channels > 1 else replace(coding, channel=None)
     return pool_classes(
         count_classes(
@@ -240,6 +241,7 @@ def _planes(
     predicted: Path, true: Path, sources: Sequence[ImageSource]
 ) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
     """Pair the planes of a predicted and a true image; raise if their shapes differ."""
+    # Some programs write (1, Y, X) for a single plane.
     shapes = [_without_single(source.leading_shape) + source.plane_shape for source in sources]
     if shapes[0] != shapes[1]:
         raise ImageShapeError(

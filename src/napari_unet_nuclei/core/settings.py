@@ -120,6 +120,12 @@ def validated(kind: type[SettingsType], values: dict[str, object]) -> SettingsTy
         raise SettingsError(f"A setting cannot be used: {problems}.") from error
 
 
+def first_problem(error: ValidationError) -> str:
+    """Return where the first problem of a file lies, and what it is."""
+    problem = error.errors()[0]
+    return f"{'.'.join(map(str, problem['loc'])) or 'file'}: {problem['msg']}"
+
+
 def _message(problem: ErrorDetails) -> str:
     return problem["msg"].removeprefix("Value error, ")
 

@@ -7,7 +7,7 @@ from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.kind import possible_looks
 from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader, Signal
 from napari_unet_nuclei.core.image.sample import PlaneSample
-from napari_unet_nuclei.core.samples.synthetic import camera, draw_nuclei
+from napari_unet_nuclei.core.samples.drawing import camera, draw_nuclei
 
 PERCENTILES = (1.0, 99.8)
 GREY = PlaneLook("fluorescence", (Signal("intensity", (0,)),), "the only channel")

@@ -15,7 +15,7 @@ from napari_unet_nuclei.core.labels.decode import (
     quantise,
 )
 from napari_unet_nuclei.core.labels.encode import encode_labels
-from napari_unet_nuclei.core.samples.synthetic import draw_nuclei
+from napari_unet_nuclei.core.samples.drawing import draw_nuclei
 
 PLAIN = DecodeThresholds(foreground=0.5, split=0.4, min_size=1)
 
@@ -167,13 +167,13 @@ def test_one_decoder_gives_what_a_fresh_one_does_and_fills_what_is_enclosed(seed
         thresholds = DecodeThresholds(foreground, split, min_size, 1.0, score)
         found = decoder.decode(thresholds)
         assert np.array_equal(found.labels, decode_maps(decoder.maps, thresholds))
-        everything = decoder.all_nuclei(foreground, split)
+        everything, evidence = decoder.all_nuclei(foreground, split)
         mask = decoder.maps[0] > 255 * foreground
-        areas = np.bincount(np.where(mask, everything.labels, 0).ravel())[1:]
-        assert np.array_equal(areas, everything.evidence.areas)
-        kept = (areas >= min_size) & (everything.evidence.certainty >= score)
+        areas = np.bincount(np.where(mask, everything, 0).ravel())[1:]
+        assert np.array_equal(areas, evidence.areas)
+        kept = (areas >= min_size) & (evidence.certainty >= score)
         ids = np.append(0, np.where(kept, np.cumsum(kept), 0))
-        assert np.array_equal(found.labels, fill_holes(ids[np.where(mask, everything.labels, 0)].astype(np.int32)))
+        assert np.array_equal(found.labels, fill_holes(ids[np.where(mask, everything, 0)].astype(np.int32)))
 
 
 def test_a_gap_among_several_nuclei_stays_open_and_a_notch_too():

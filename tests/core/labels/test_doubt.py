@@ -11,7 +11,7 @@ from napari_unet_nuclei.core.labels.doubt import REASONS, doubt
 from napari_unet_nuclei.core.labels.edit.add import add_from_click
 from napari_unet_nuclei.core.labels.edit.split_merge import split_in_two
 from napari_unet_nuclei.core.labels.score import FEATURES, Scoring
-from napari_unet_nuclei.core.samples.synthetic import draw_nuclei
+from napari_unet_nuclei.core.samples.drawing import draw_nuclei
 from tests.helpers.drawn import applied, discs, maps_of
 
 THRESHOLDS = DecodeThresholds(foreground=0.5, split=0.4, min_size=10)

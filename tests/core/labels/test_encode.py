@@ -12,7 +12,7 @@ from napari_unet_nuclei.core.labels.encode import (
     normalised_distance,
     touching_border,
 )
-from napari_unet_nuclei.core.samples.synthetic import draw_nuclei
+from napari_unet_nuclei.core.samples.drawing import draw_nuclei
 
 
 def squares(*corners: tuple[int, int], side: int = 7, shape: tuple[int, int] = (24, 40)) -> np.ndarray:

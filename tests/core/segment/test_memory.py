@@ -8,7 +8,7 @@ import torch
 
 from napari_unet_nuclei.core.errors import DeviceMemoryError
 from napari_unet_nuclei.core.progress import Advanced, Notice, Rising, Silent
-from napari_unet_nuclei.core.samples.synthetic import camera, draw_nuclei
+from napari_unet_nuclei.core.samples.drawing import camera, draw_nuclei
 from napari_unet_nuclei.core.segment import network_runner, run
 from napari_unet_nuclei.core.segment.automatic_size import predict_sized
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner, TileTooLarge, is_memory_shortage

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_unet_nuclei.core.samples.drawing import Nucleus, draw
-from napari_unet_nuclei.core.samples.synthetic import camera
+from napari_unet_nuclei.core.samples.drawing import Nucleus, camera, draw
 from napari_unet_nuclei.core.segment.run import segment
 
 CAMERAS = [

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_unet_nuclei.core.samples.synthetic import draw_nuclei
+from napari_unet_nuclei.core.samples.drawing import draw_nuclei
 from napari_unet_nuclei.core.train.augment import Augmentation, StainMixing
 from napari_unet_nuclei.core.train.samples import Crop
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_unet_nuclei.core.samples.synthetic import draw_nuclei
+from napari_unet_nuclei.core.samples.drawing import draw_nuclei
 from napari_unet_nuclei.core.train.samples import Sample, blank_crop, cut_crop, draw_scale, sampling_weights
 
 

@@ -69,6 +69,7 @@ class ClassCoding:
         """
         values = self._values(channels)
         is_void = np.zeros(values.shape, bool) if self.void is None else values == self.void
+        # Void counts as 0 in the checks, which would take its value for a class, or for the brightest of a mask.
         classes = _two_classes(np.where(is_void, 0, values)) if self.binary else as_ids(np.where(is_void, 0, values))
         largest = int(classes.max(initial=0))
         if largest >= (self.classes or MOST_CLASSES):
@@ -92,6 +93,7 @@ def _two_classes(values: NDArray[np.floating]) -> NDArray[np.int64]:
     """Threshold a mask at half of its maximum."""
     brightest = float(values.max(initial=0))
     above = np.count_nonzero(values > 0)
+    # Ids of several classes read as a mask would merge into two: many values between are a sign of them.
     between = np.count_nonzero((values > _BETWEEN[0] * brightest) & (values < _BETWEEN[1] * brightest))
     if between > _MOST_BETWEEN * above:
         raise ImageShapeError(
@@ -154,19 +156,10 @@ class ClassCounts:
 
 
 def count_classes(truth: NDArray[np.integer], predicted: NDArray[np.integer], classes: int = 0) -> ClassCounts:
-    """Compare two images of class ids.
+    """Compare two images of class ids; at least ``classes`` of them get a row.
 
-    Parameters
-    ----------
-    truth, predicted : ndarray of int, same shape
-        Class ids from 0. Pixels whose truth is `VOID` do not count; a prediction of `VOID` is wrong.
-    classes : int
-        Least number of classes; default: as many as occur.
-
-    Raises
-    ------
-    ImageShapeError
-        If the shapes differ.
+    Pixels whose truth is `VOID` do not count; a prediction of `VOID` is wrong. Raise ImageShapeError if the shapes
+    differ.
 
     Examples
     --------
@@ -179,6 +172,7 @@ def count_classes(truth: NDArray[np.integer], predicted: NDArray[np.integer], cl
     true_ids, predicted_ids = (ids[truth != VOID].astype(np.int64) for ids in (truth, predicted))
     classes = max(classes, int(true_ids.max(initial=0)) + 1, int(predicted_ids.max(initial=0)) + 1)
     columns = np.where(predicted_ids == VOID, classes, predicted_ids)
+    # One number for each pair of classes, so that one count gives the whole matrix.
     pairs = np.bincount(true_ids * (classes + 1) + columns, minlength=classes * (classes + 1))
     return ClassCounts(pairs.reshape(classes, classes + 1))
 

@@ -26,42 +26,18 @@ PLANE, DISMISSED = "plane", "dismissed"
 
 @dataclass(frozen=True, eq=False)
 class Correction:
-    """One corrected plane.
+    """One corrected plane."""
 
-    Attributes
-    ----------
-    name : str
-        Unique key, e.g. the layer's name and the plane's index; saving under an existing key replaces it.
-    image : array_like, shape (Y, X), (C, Y, X) or (Y, X, S)
-        Pixels as they were segmented, any real dtype.
-    axes : {"YX", "CYX", "YXS"}
-        Axes of ``image``; S are the three or four samples of a colour.
-    labels : ndarray, shape (Y, X), int
-        Ids as in the layer, so that ``accepted`` still applies.
-    reviewed : ndarray of bool, shape (Y, X)
-        Where the labels can be trusted.
-    accepted : tuple of int
-        Ids that the user accepted.
-    pixel_size : PixelSize
-        In µm.
-    origin : tuple of int
-        (Y, X) of the first pixel in the original plane.
-    channel : int, optional
-        Channel that shows the nuclei.
-    provenance : mapping
-        How the labels were made: model, its hash, settings; JSON-compatible names and values.
-    """
-
-    name: str
-    image: AnyArray
-    axes: str
-    labels: Labels
-    reviewed: Mask
-    accepted: tuple[int, ...] = ()
+    name: str  # unique key, e.g. the layer's name and the plane's index; saving under an existing key replaces it
+    image: AnyArray  # pixels as they were segmented, any real dtype
+    axes: str  # of the image: YX, CYX or YXS; S are three or four samples of a colour
+    labels: Labels  # ids as in the layer, so that ``accepted`` still applies, shape (Y, X)
+    reviewed: Mask  # where the labels can be trusted, shape (Y, X)
+    accepted: tuple[int, ...] = ()  # ids that the user accepted
     pixel_size: PixelSize = field(default_factory=PixelSize)
-    origin: tuple[int, int] = (0, 0)
-    channel: int | None = None
-    provenance: Mapping[str, object] = field(default_factory=dict)
+    origin: tuple[int, int] = (0, 0)  # (Y, X) of the first pixel in the original plane
+    channel: int | None = None  # channel that shows the nuclei
+    provenance: Mapping[str, object] = field(default_factory=dict)  # model, its hash, settings; JSON-compatible
 
     def cropped(self, region: Region) -> Correction:
         """Return the part of the plane within a region."""
@@ -77,21 +53,10 @@ class Correction:
 
 
 def region_to_keep(shape: tuple[int, int], reviewed: Mask | None, edited: Region | None = None) -> Region:
-    """Return the part of a plane that is worth keeping on disk.
+    """Return the part of a plane (Y, X) that is worth keeping on disk.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        (Y, X) of the plane.
-    reviewed : ndarray of bool, shape (Y, X), or None
-        None where nothing was reviewed.
-    edited : Region, optional
-        Rectangle around all edits.
-
-    Returns
-    -------
-    Region
-        The whole plane up to `LARGEST_WHOLE` pixels, or where nothing was reviewed or edited.
+    The whole plane up to `LARGEST_WHOLE` pixels, or where nothing was reviewed or edited; else what was, with its
+    surroundings. ``edited`` is a rectangle around all edits.
     """
     whole = (0, shape[0], 0, shape[1])
     if shape[0] * shape[1] <= LARGEST_WHOLE:
@@ -105,10 +70,7 @@ def region_to_keep(shape: tuple[int, int], reviewed: Mask | None, edited: Region
 def checked(correction: Correction) -> Correction:
     """Check that the arrays of a correction fit together, and drop the axis of a single channel.
 
-    Raises
-    ------
-    ImageShapeError
-        If shapes differ, or the image has unsupported axes or values.
+    Raise ImageShapeError if shapes differ, or the image has unsupported axes or values.
     """
     image, axes = correction.image, correction.axes
     if axes not in ("YX", "CYX", "YXS") or len(image.shape) != len(axes) or 0 in image.shape:
@@ -134,6 +96,7 @@ def checked(correction: Correction) -> Correction:
 def hash_image(image: AnyArray) -> str:
     """Return the SHA-256 of dtype, shape and pixels, by which a correction recognises its image."""
     pixels = np.ascontiguousarray(image)
+    # With dtype and shape, for the same bytes can be another image.
     digest = hashlib.sha256(f"{pixels.dtype.str} {pixels.shape}".encode())
     digest.update(pixels.data)
     return digest.hexdigest()

@@ -15,6 +15,7 @@ import numpy as np
 
 from napari_unet_nuclei.core.errors import EditError
 from napari_unet_nuclei.core.labels.edit.edit import Edit, Patch
+from napari_unet_nuclei.core.labels.regions import slices
 from napari_unet_nuclei.core.types import AnyArray, Index, Region
 
 
@@ -41,15 +42,9 @@ class Change(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class PlaneEdit:
-    """An edit of one plane.
+    """An edit of one plane."""
 
-    Attributes
-    ----------
-    index : tuple of int
-        Along the leading axes of the labels; empty in a single plane.
-    """
-
-    index: Index
+    index: Index  # along the leading axes of the labels; empty in a single plane
     edit: Edit
 
     def apply(self, labels: AnyArray) -> None:
@@ -64,6 +59,7 @@ class PlaneEdit:
 
     def fits(self, labels: AnyArray, *, applied: bool) -> bool:
         """Return whether the labels are as they are after the edit (``applied``) or before it."""
+        # A layer may have got other axes since, for instance by a conversion: then nothing fits.
         leading = labels.shape[:-2]
         if len(leading) != len(self.index) or any(i >= length for i, length in zip(self.index, leading, strict=True)):
             return False
@@ -75,8 +71,7 @@ class PlaneEdit:
     @property
     def box(self) -> tuple[slice, ...]:
         """Smallest box over all axes that contains the edit."""
-        y0, y1, x0, x1 = self.edit.region
-        return (*(slice(i, i + 1) for i in self.index), slice(y0, y1), slice(x0, x1))
+        return (*(slice(i, i + 1) for i in self.index), *slices(self.edit.region))
 
     @property
     def touched(self) -> tuple[int, ...]:
@@ -84,24 +79,15 @@ class PlaneEdit:
         return self.edit.touched
 
     def _place(self, patch: Patch) -> tuple[int | slice, ...]:
-        y0, y1, x0, x1 = patch.region
-        return (*self.index, slice(y0, y1), slice(x0, x1))
+        return (*self.index, *slices(patch.region))
 
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """One step of undo: changes, each of which applies to the labels that the previous one left.
+    """One step of undo: changes, each of which applies to the labels that the previous one left."""
 
-    Attributes
-    ----------
-    changes : sequence of Change
-        At least one.
-    title : str
-        Shown in menus and messages.
-    """
-
-    changes: Sequence[Change]
-    title: str
+    changes: Sequence[Change]  # at least one
+    title: str  # shown in menus and messages
 
     @property
     def is_decision(self) -> bool:
@@ -111,20 +97,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Touched:
-    """What an entry has just changed, so that only that is drawn and measured again.
+    """What an entry has just changed, so that only that is drawn and measured again."""
 
-    Attributes
-    ----------
-    box : tuple of slice
-        Over all axes of the labels.
-    ids : tuple of int
-        Nuclei that appeared, vanished or changed, in ascending order.
-    title : str
-        Title of the entry.
-    """
-
-    box: tuple[slice, ...]
-    ids: tuple[int, ...]
+    box: tuple[slice, ...]  # over all axes of the labels
+    ids: tuple[int, ...]  # nuclei that appeared, vanished or changed, in ascending order
     title: str
 
     @property
@@ -163,6 +139,7 @@ class History:
 
     def push(self, entry: Entry) -> Touched:
         """Record an entry that is already applied, such as a reported stroke; this clears redo."""
+        # What was undone was planned for labels that are no longer there.
         self._made.append(entry)
         self._undone.clear()
         return _touched(entry)
@@ -170,10 +147,7 @@ class History:
     def make(self, labels: AnyArray, entry: Entry) -> Touched:
         """Apply an entry to labels (..., Y, X) and record it.
 
-        Raises
-        ------
-        EditError
-            If the labels are not those that the entry was planned for; they stay unchanged.
+        Raise EditError if the labels are not those that the entry was planned for; they stay unchanged.
         """
         _apply(entry, labels)
         return self.push(entry)
@@ -181,13 +155,11 @@ class History:
     def undo(self, labels: AnyArray) -> Touched | None:
         """Revert the last entry; return None where there is none.
 
-        Raises
-        ------
-        EditError
-            If the labels were changed elsewhere; they stay unchanged.
+        Raise EditError if the labels were changed elsewhere; they stay unchanged.
         """
         if not self._made:
             return None
+        # Moved only once it has succeeded: on an error both lists are as before.
         _revert(self._made[-1], labels)
         self._undone.append(self._made.pop())
         return _touched(self._undone[-1])
@@ -195,10 +167,7 @@ class History:
     def redo(self, labels: AnyArray) -> Touched | None:
         """Apply the entry that was reverted last; return None where there is none.
 
-        Raises
-        ------
-        EditError
-            If the labels were changed elsewhere; they stay unchanged.
+        Raise EditError if the labels were changed elsewhere; they stay unchanged.
         """
         if not self._undone:
             return None
@@ -210,12 +179,8 @@ class History:
         """Catch up with what the viewer's own undo or redo has done to the labels.
 
         Only entries of a single change are recognised, as strokes are. Decisions above a stroke that the viewer has
-        undone are reverted with it.
-
-        Returns
-        -------
-        int
-            Number of entries that the viewer has reverted (negative) or applied again (positive).
+        undone are reverted with it. Returns the number of entries that the viewer has reverted (negative) or applied
+        again (positive).
         """
         hidden = 0
         # A decision changes no pixel, so the stroke that the viewer has undone may lie below it.
@@ -240,6 +205,7 @@ def _apply(entry: Entry, labels: AnyArray) -> None:
     """Apply all changes or none."""
     for number, change in enumerate(entry.changes):
         if not change.fits(labels, applied=False):
+            # For the user an entry is one step: half of it must not stay.
             for earlier in reversed(entry.changes[:number]):
                 earlier.revert(labels)
             raise _stale(entry)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_unet_nuclei.core.errors import DatasetError
 from napari_unet_nuclei.core.image.io.write import write_json
+from napari_unet_nuclei.core.settings import first_problem
 
 INDEX = "index.json"
 IMAGES, LABELS, REVIEWED = "images", "labels", "reviewed"
@@ -37,49 +38,23 @@ def _file(folder: str) -> Any:
 
 
 class CorrectionEntry(BaseModel):
-    """One correction in the index.
-
-    Attributes
-    ----------
-    name : str
-        As the user knows it.
-    image, labels, reviewed : str
-        Files, relative to the index.
-    axes : {"YX", "CYX", "YXS"}
-        Of the image.
-    shape : tuple of int
-        Of the image, along ``axes``.
-    pixel_size_um : tuple of float
-        (Y, X); 0 where unknown.
-    origin : tuple of int
-        (Y, X) of the first pixel in the original plane.
-    channel : int or None
-        Channel that shows the nuclei; None where unknown.
-    accepted : tuple of int
-        Ids that the user accepted.
-    image_hash : str
-        SHA-256 of the image's dtype, shape and pixels.
-    provenance : dict
-        How the labels were made: model, its hash, settings.
-    saved : str
-        Time (UTC), ISO 8601.
-    """
+    """One correction in the index; files are relative to the index."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    name: str = Field(min_length=1, max_length=10_000)
+    name: str = Field(min_length=1, max_length=10_000)  # as the user knows it
     image: str = _file(IMAGES)
     labels: str = _file(LABELS)
     reviewed: str = _file(REVIEWED)
-    axes: Literal["YX", "CYX", "YXS"]
-    shape: tuple[int, ...] = Field(min_length=2, max_length=3)
-    pixel_size_um: tuple[float, float] = (0.0, 0.0)
-    origin: tuple[int, int] = (0, 0)
-    channel: int | None = None
-    accepted: tuple[int, ...] = ()
-    image_hash: str = ""
-    provenance: dict[str, Any] = Field(default_factory=dict)
-    saved: str = ""
+    axes: Literal["YX", "CYX", "YXS"]  # of the image
+    shape: tuple[int, ...] = Field(min_length=2, max_length=3)  # of the image, along ``axes``
+    pixel_size_um: tuple[float, float] = (0.0, 0.0)  # (Y, X); 0 where unknown
+    origin: tuple[int, int] = (0, 0)  # (Y, X) of the first pixel in the original plane
+    channel: int | None = None  # channel that shows the nuclei; None where unknown
+    accepted: tuple[int, ...] = ()  # ids that the user accepted
+    image_hash: str = ""  # SHA-256 of the image's dtype, shape and pixels
+    provenance: dict[str, Any] = Field(default_factory=dict)  # model, its hash, settings
+    saved: str = ""  # time (UTC), ISO 8601
 
     @property
     def files(self) -> tuple[str, str, str]:
@@ -90,10 +65,7 @@ class CorrectionEntry(BaseModel):
 def read_index(folder: Path) -> list[CorrectionEntry]:
     """Read all entries; none where there is no index.
 
-    Raises
-    ------
-    DatasetError
-        If the index cannot be read, or is of another version; the file stays as it is.
+    Raise DatasetError if the index cannot be read, or is of another version; the file stays as it is.
     """
     path = folder / INDEX
     try:
@@ -108,7 +80,7 @@ def read_index(folder: Path) -> list[CorrectionEntry]:
             raise ValueError(f"it has version {stored.get('version')}, but this program reads version {VERSION}")
         return [CorrectionEntry.model_validate(one) for one in stored["corrections"]]
     except (OSError, ValueError, RecursionError) as error:
-        reason = _first_problem(error) if isinstance(error, ValidationError) else str(error)
+        reason = first_problem(error) if isinstance(error, ValidationError) else str(error)
         raise DatasetError(
             f"The list of corrections {path} cannot be used: {reason}. The file was left as it is: update the program, "
             "or move the file away to start a new list; the saved corrections stay in their folders."
@@ -118,11 +90,9 @@ def read_index(folder: Path) -> list[CorrectionEntry]:
 def write_index(folder: Path, entries: Sequence[CorrectionEntry]) -> None:
     """Replace the index.
 
-    Raises
-    ------
-    OutputFileError
-        If it cannot be written; the old index stays.
+    Raise OutputFileError if it cannot be written; the old index stays.
     """
+    # Sorted, so that a save changes little of the file, whatever its order.
     listed = [entry.model_dump() for entry in sorted(entries, key=lambda entry: entry.name)]
     write_json(folder / INDEX, {"version": VERSION, "about": ABOUT, "corrections": listed})
 
@@ -135,6 +105,7 @@ def file_stem(name: str, digest: str) -> str:
     >>> file_stem("DAPI/well B:3.tif [t=4]", "0123456789abcdef")
     'DAPI_well_B_3_tif_t_4-0123456789ab'
     """
+    # Shortened, since file systems limit the length of names, and `atomic` adds to it.
     plain = re.sub(r"[^0-9A-Za-z-]+", "_", name).strip("_-")[:60] or "image"
     return f"{plain}-{digest[:_HASH_LETTERS]}"
 
@@ -143,8 +114,3 @@ def own_files(folder: Path) -> Iterator[Path]:
     """Yield files that `file_stem` may have named, including unfinished ones of a save that was killed."""
     for kind in (IMAGES, LABELS, REVIEWED):
         yield from (path for path in (folder / kind).glob("*.tif") if _OWN_FILE.fullmatch(path.name))
-
-
-def _first_problem(error: ValidationError) -> str:
-    problem = error.errors()[0]
-    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"

@@ -35,18 +35,10 @@ def _key(candidate: Candidate) -> Key:
 
 @dataclass
 class Verdicts:
-    """Decisions of the user.
+    """Decisions of the user."""
 
-    Attributes
-    ----------
-    accepted : set of (Index, int)
-        Nuclei that are right, or that the user made.
-    dismissed : set of (Index, Region)
-        Places that hold no nucleus.
-    """
-
-    accepted: set[tuple[Index, int]] = field(default_factory=set)
-    dismissed: set[tuple[Index, Region]] = field(default_factory=set)
+    accepted: set[tuple[Index, int]] = field(default_factory=set)  # nuclei that are right, or that the user made
+    dismissed: set[tuple[Index, Region]] = field(default_factory=set)  # places that hold no nucleus
 
     def verdict(
         self,
@@ -64,6 +56,7 @@ class Verdicts:
     def dismisses(self, candidate: Candidate) -> bool:
         """Return whether the place of a candidate was dismissed."""
         y, x = candidate.centre
+        # By its centre too, for the box of a place changes a little with maps and thresholds.
         return (candidate.plane, candidate.box) in self.dismissed or any(
             plane == candidate.plane and y0 <= y < y1 and x0 <= x < x1 for plane, (y0, y1, x0, x1) in self.dismissed
         )
@@ -117,16 +110,10 @@ class Verdict:
 
 @dataclass
 class Review:
-    """The queue of one labels layer.
-
-    Attributes
-    ----------
-    is_background : callable
-        Tells whether the centre of a candidate is background now.
-    """
+    """The queue of one labels layer."""
 
     verdicts: Verdicts
-    is_background: Callable[[Candidate], bool]
+    is_background: Callable[[Candidate], bool]  # tells whether the centre of a candidate is background now
     _planes: dict[Index, dict[Key, Candidate]] = field(default_factory=dict)
     _skipped: list[Key] = field(default_factory=list)
 
@@ -165,6 +152,7 @@ class Review:
     def skip(self, candidate: Candidate) -> None:
         """Move a candidate to the end of the queue."""
         key = _key(candidate)
+        # Skipped once more, it goes behind all that were skipped meanwhile.
         self._skipped = [*(one for one in self._skipped if one != key), key]
 
     def is_pending(self, candidate: Candidate) -> bool:
@@ -201,11 +189,8 @@ def boxes_after_edit(
 ) -> dict[int, Region]:
     """Find the boxes of nuclei that were changed within a region; deleted nuclei are left out.
 
-    Parameters
-    ----------
-    known : mapping of int to Region, or None
-        Boxes of all nuclei of the plane before the change: a brush may add pixels far from the rest of a nucleus. None
-        where they are unknown, which costs a search of the whole plane.
+    ``known`` holds the boxes of all nuclei of the plane before the change: a brush may add pixels far from the rest of
+    a nucleus. Without them the whole plane is searched.
     """
     patch = read_patch(plane, region)
     found = {}
@@ -233,6 +218,7 @@ def candidates_after_edit(
     """Compute the doubt of edited nuclei anew, by comparison with those around them."""
     if not boxes:
         return []
+    # With neighbours, because sizes and shapes are judged by comparison.
     window = grown(united(list(boxes.values())), SURROUNDINGS, plane.shape)
     y, x = window[0], window[2]
     if (window[1] - y) * (window[3] - x) > LARGEST_WINDOW:
@@ -252,4 +238,5 @@ def candidates_after_edit(
 
 def _just_changed(index: Index, nucleus: int, box: Region) -> Candidate:
     y0, y1, x0, x1 = box
+    # Boxes end behind their last pixel, so the middle is half a pixel before theirs.
     return Candidate(nucleus, "found", 0.0, JUST_CHANGED, ((y0 + y1 - 1) / 2, (x0 + x1 - 1) / 2), box, index)

@@ -62,20 +62,9 @@ def corrections_folder() -> Path:
 def save_correction(folder: Path, correction: Correction) -> CorrectionEntry:
     """Save a correction, in place of an earlier one of the same name. Saving it unchanged updates only the time.
 
-    Parameters
-    ----------
-    folder : Path
-        Created if missing.
-
-    Raises
-    ------
-    ImageShapeError
-        If image, labels and reviewed region do not fit together.
-    OutputFileError
-        If a file cannot be written: the disk is full, permission is missing, or another program locks the file. Earlier
-        corrections stay as they were.
-    DatasetError
-        If the existing index cannot be read; the files of the correction are written nevertheless.
+    Raise ImageShapeError if image, labels and reviewed region do not fit together; OutputFileError if a file cannot be
+    written, which leaves earlier corrections as they were; DatasetError if the existing index cannot be read, after the
+    files of the correction have been written.
     """
     correction = checked(correction)
     stem = file_stem(correction.name, hash_of(correction))
@@ -95,8 +84,10 @@ def save_correction(folder: Path, correction: Correction) -> CorrectionEntry:
         saved=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     with locked(folder):
+        # Names contain a hash of the contents: a file that exists is this one.
         if not all((folder / name).is_file() for name in entry.files):
             _write_files(folder, entry, correction)
+        # Only now, so that an unreadable index does not cost the user the files.
         before = read_index(folder)
         write_index(folder, [*(other for other in before if other.name != entry.name), entry])
         _sweep(folder, before)
@@ -106,10 +97,7 @@ def save_correction(folder: Path, correction: Correction) -> CorrectionEntry:
 def list_corrections(folder: Path) -> tuple[CorrectionEntry, ...]:
     """List all corrections by name; none if the folder does not exist.
 
-    Raises
-    ------
-    DatasetError
-        If the index cannot be read.
+    Raise DatasetError if the index cannot be read.
     """
     return tuple(sorted(read_index(folder), key=lambda entry: entry.name))
 
@@ -117,15 +105,14 @@ def list_corrections(folder: Path) -> tuple[CorrectionEntry, ...]:
 def read_correction(folder: Path, name: str) -> Correction:
     """Read one correction.
 
-    Raises
-    ------
-    DatasetError
-        If there is no such correction, or one of its files is missing, damaged or does not fit the others.
+    Raise DatasetError if there is no such correction, or one of its files is missing, damaged or does not fit the
+    others.
     """
     entry = _find(folder, name)
     try:
         image, labels, reviewed = (read_image(folder / file) for file in entry.files)
         ids = as_ids(labels.array)
+        # int32 wherever it suffices: the dtype that napari and the decoder use.
         kind = np.int32 if ids.max(initial=0) <= np.iinfo(np.int32).max else np.uint32
         return checked(
             Correction(
@@ -148,12 +135,7 @@ def read_correction(folder: Path, name: str) -> Correction:
 def remove_correction(folder: Path, name: str) -> None:
     """Delete one correction and its files.
 
-    Raises
-    ------
-    DatasetError
-        If there is no such correction.
-    OutputFileError
-        If the index cannot be written.
+    Raise DatasetError if there is no such correction; OutputFileError if the index cannot be written.
     """
     with locked(folder):
         entry = _find(folder, name)
@@ -177,6 +159,7 @@ def _write_files(folder: Path, entry: CorrectionEntry, correction: Correction) -
         pixels = np.asarray(correction.image)
         tifffile.imwrite(
             image,
+            # As bytes, since few programs read single bits.
             pixels.astype(np.uint8) if pixels.dtype == bool else pixels,
             photometric="rgb" if "S" in correction.axes else "minisblack",
             compression="zlib",

@@ -16,24 +16,12 @@ Ids: TypeAlias = NDArray[np.integer[Any]]
 
 @runtime_checkable
 class MaskedAtom(Protocol):
-    """A painted box, as napari reports it.
+    """A painted box, as napari reports it."""
 
-    Attributes
-    ----------
-    slice_key : tuple of slice
-        The box, one slice per axis of the layer.
-    mask : ndarray of bool, or None
-        Painted pixels of the box; None for all.
-    old_values : ndarray of int
-        Previous ids: one per painted pixel in C order, or the whole box.
-    new_value : int
-        Painted id.
-    """
-
-    slice_key: tuple[slice, ...]
-    mask: NDArray[np.bool_] | None
-    old_values: Ids
-    new_value: int
+    slice_key: tuple[slice, ...]  # the box, one slice per axis of the layer
+    mask: NDArray[np.bool_] | None  # painted pixels of the box; None for all
+    old_values: Ids  # previous ids: one per painted pixel in C order, or the whole box
+    new_value: int  # painted id
 
 
 PointAtom: TypeAlias = tuple[tuple[Any, ...], Ids, Any]
@@ -44,19 +32,13 @@ PointAtom: TypeAlias = tuple[tuple[Any, ...], Ids, Any]
 class Stroke:
     """A stroke that napari has already painted, in labels of any dimension.
 
-    Attributes
-    ----------
-    shape : tuple of int
-        Of the labels.
-    starts, lengths : ndarray of int, shape (runs,)
-        Runs of pixels in the flattened labels: a brush changes few runs of many pixels.
-    before, after : ndarray of int, shape (pixels,) or (1,)
-        Ids in the order of the runs; a single one where all are equal.
+    It is kept as runs of pixels in the flattened labels, for a brush changes few runs of many pixels. Ids come in the
+    order of the runs; a single one where all are equal.
     """
 
-    shape: tuple[int, ...]
-    starts: NDArray[np.int64]
-    lengths: NDArray[np.int64]
+    shape: tuple[int, ...]  # of the labels
+    starts: NDArray[np.int64]  # first pixel of every run
+    lengths: NDArray[np.int64]  # pixels of every run
     before: Ids
     after: Ids
     title: str = "Paint"
@@ -67,14 +49,8 @@ class Stroke:
     ) -> Stroke | None:
         """Return the stroke that one paint event of napari reports; None where no pixel differs in the end.
 
-        Parameters
-        ----------
-        atoms : iterable
-            The event's value, in the order of painting.
-        shape : sequence of int
-            Shape of the layer's array.
-        order : sequence of int, optional
-            Axes of the layer in the order in which the stroke counts them. An axis that is left out has length 1.
+        ``atoms`` are the event's value, in the order of painting, in a layer of the given shape. ``order`` lists the
+        axes of the layer in the order in which the stroke counts them; an axis that is left out has length 1.
         """
         order = range(len(shape)) if order is None else order
         counted = tuple(shape[axis] for axis in order)
@@ -124,11 +100,13 @@ class Stroke:
 
     def _index(self) -> tuple[NDArray[np.int64], ...]:
         """Return the indices of the pixels along every axis."""
+        # Counts from 0 anew in every run.
         within = np.arange(self.lengths.sum()) - np.repeat(np.cumsum(self.lengths) - self.lengths, self.lengths)
         return tuple(np.unravel_index(np.repeat(self.starts, self.lengths) + within, self.shape))
 
 
 def _of_mask(atom: MaskedAtom, shape: Sequence[int]) -> PointAtom:
+    # Slicing a range resolves open and negative ends.
     ranges = [range(length)[part] for part, length in zip(atom.slice_key, shape, strict=True)]
     mask = np.ones([len(one) for one in ranges], bool) if atom.mask is None else atom.mask
     indices = tuple(one.start + index for one, index in zip(ranges, np.nonzero(mask), strict=True))
@@ -137,6 +115,7 @@ def _of_mask(atom: MaskedAtom, shape: Sequence[int]) -> PointAtom:
 
 def _runs(places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return starts and lengths of the runs of consecutive numbers in ascending ones."""
+    # Two less than the first, which therefore starts a run.
     first = np.flatnonzero(np.diff(places, prepend=places[0] - 2) != 1)
     return places[first], np.diff(first, append=len(places))
 

@@ -18,25 +18,12 @@ _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Write a file, or fill a folder, under a temporary name beside it, and rename it when it is complete.
+    """Write a file, or fill a folder, under a hidden name beside it, and rename it when it is complete.
 
-    Whatever ends the block early, Cancelled and KeyboardInterrupt included, leaves ``path`` as it was and no
-    temporary file. Missing folders are created.
+    Yields that name, which has the suffix of ``path``. Whatever ends the block early, Cancelled and KeyboardInterrupt
+    included, leaves ``path`` as it was and no temporary file. Missing folders are created.
 
-    Parameters
-    ----------
-    path : Path
-        The final file or folder.
-
-    Yields
-    ------
-    Path
-        Hidden name in the same folder, with the same suffix, to write to.
-
-    Raises
-    ------
-    OutputFileError
-        If the system refuses: disk full, no permission, the name of a folder.
+    Raise OutputFileError if the system refuses: disk full, no permission, the name of a folder.
     """
     # In the same folder, for renaming is atomic only within a file system; with the same suffix, for writers choose the
     # format by it.

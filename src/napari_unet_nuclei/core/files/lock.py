@@ -27,10 +27,7 @@ _WITHOUT_LOCKS = frozenset({errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno
 def locked(folder: Path) -> Iterator[None]:
     """Lock a folder, waiting for other holders; the folder is created if necessary.
 
-    Raises
-    ------
-    OutputFileError
-        If another holder does not release it in time, or the system refuses.
+    Raise OutputFileError if another holder does not release it in time, or the system refuses.
     """
     lock = FileLock(folder / LOCK)
     try:
@@ -50,20 +47,10 @@ def locked(folder: Path) -> Iterator[None]:
 def alone(path: Path, place: Path) -> Iterator[None]:
     """Keep other runs out of a place while the context lasts; fail at once if another run holds it.
 
-    The system releases the lock when the process dies.
-
-    Parameters
-    ----------
-    path : Path
-        The lock file, which is removed at the end.
-    place : Path
-        What two runs must not write at once, for the message.
-
-    Raises
-    ------
-    OutputFileError
-        If another run is at work there, or the lock cannot be created.
+    The system releases the lock file, which is removed at the end, when the process dies. Raise OutputFileError if
+    another run is at work there, or the lock cannot be created.
     """
+    # A soft lock is a mere file, which would outlive a killed run.
     lock = FileLock(path, fallback_to_soft=False)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -22,16 +22,14 @@ _COLOUR_WORDS = {"r": "red", "g": "green", "b": "blue", "#ff0000": "red", "#00ff
 def guess_axes(shape: tuple[int, ...], dtype: np.dtype[np.generic] | type = np.uint8) -> str:
     """Guess the axes of an array from its shape.
 
+    Raise ImageShapeError if there are fewer than two or more than five axes.
+
     Examples
     --------
     >>> guess_axes((512, 512)), guess_axes((512, 512, 3)), guess_axes((20, 512, 512)), guess_axes((5, 20, 512, 512))
     ('YX', 'YXS', 'ZYX', 'TZYX')
-
-    Raises
-    ------
-    ImageShapeError
-        If there are fewer than two or more than five axes.
     """
+    # Colour pictures have 8 bits; of other types, a stack of very narrow planes cannot be ruled out.
     if len(shape) == 3 and shape[-1] in (3, 4) and np.dtype(dtype) == np.uint8:
         return "YXS"
     names = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TZCYX"}
@@ -65,10 +63,7 @@ class ImageSource:
     def __post_init__(self) -> None:
         """Check that axes and array match.
 
-        Raises
-        ------
-        ImageShapeError
-            If they do not match, or if the pixels are not real numbers.
+        Raise ImageShapeError if they do not match, or if the pixels are not real numbers.
         """
         shape, axes = tuple(self.array.shape), self.axes
         if len(axes) != len(shape) or not set(axes) <= set(KNOWN_AXES):
@@ -90,15 +85,10 @@ class ImageSource:
     @property
     def leading_shape(self) -> tuple[int, ...]:
         """Lengths of `leading_axes`."""
+        # By position, because Q may occur more than once.
         return tuple(
-            self.array.shape[self.axes.index(letter)] if letter != "Q" else self._unknown(i)
-            for i, letter in enumerate(self.leading_axes)
+            int(size) for letter, size in zip(self.axes, self.array.shape, strict=True) if letter not in "CSYX"
         )
-
-    def _unknown(self, leading: int) -> int:
-        """Length of an unknown axis, which may occur more than once."""
-        positions = [i for i, letter in enumerate(self.axes) if letter not in "CSYX"]
-        return int(self.array.shape[positions[leading]])
 
     @property
     def plane_shape(self) -> tuple[int, int]:
@@ -146,19 +136,9 @@ class ImageSource:
                 yield index
 
     def read(self, index: tuple[int, ...], channel: int, region: Region | None = None) -> NDArray[np.floating]:
-        """Read a rectangle of one channel of one plane.
+        """Read a rectangle of one channel of one plane (Y, X), or all of it; may contain NaN and infinities.
 
-        Parameters
-        ----------
-        index : tuple of int
-            One index per leading axis.
-        region : Region, optional
-            Rows and columns; default: the whole plane.
-
-        Returns
-        -------
-        ndarray, shape (Y, X), float32 or float64
-            float64 only if float32 would lose grey values. May contain NaN and infinities.
+        float32, or float64 where float32 would lose grey values.
         """
         height, width = self.plane_shape
         y0, y1, x0, x1 = region or (0, height, 0, width)
@@ -169,5 +149,6 @@ class ImageSource:
         if self.axes.index("X") < self.axes.index("Y"):
             pixels = pixels.T
         # float32 represents integers up to 24 bits exactly.
+        # Integers of up to 16 bits are safe in float32, and so is float32 itself.
         wide = (pixels.dtype.itemsize > 2 and pixels.dtype.kind in "ui") or pixels.dtype.itemsize > 4
         return np.ascontiguousarray(pixels, np.float64 if wide else np.float32)

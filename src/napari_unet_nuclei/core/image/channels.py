@@ -25,17 +25,9 @@ def named_channel(source: ImageSource) -> int | None:
 
 
 def find_channel(source: ImageSource, said: str) -> int:
-    """Find a channel by name or number.
+    """Find a channel by its name in upper or lower case, its number from 0, or a unique part of its name.
 
-    Parameters
-    ----------
-    said : str
-        Name in upper or lower case, number from 0, or a unique part of a name.
-
-    Raises
-    ------
-    ImageShapeError
-        If there is no such channel, or more than one; the message lists the channels.
+    Raise ImageShapeError if there is no such channel, or more than one; the message lists the channels.
 
     Examples
     --------
@@ -46,6 +38,7 @@ def find_channel(source: ImageSource, said: str) -> int:
     """
     wanted = said.strip().casefold()
     names = [source.channel_name(channel).casefold() for channel in range(source.channels)]
+    # Names first, for a channel may be called 2 or 488.
     if wanted in names:
         return names.index(wanted)
     if wanted.isdecimal() and int(wanted) < source.channels:

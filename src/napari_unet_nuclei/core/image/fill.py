@@ -58,20 +58,12 @@ SPECKS_SHARE = 0.05
 
 
 def find_fill(colours: NDArray[np.floating], dtype: np.dtype[Any]) -> tuple[float, ...]:
-    """Find the values that stand for fill in a plane.
+    """Find the values that stand for fill in a plane: none, one or both of 0 and the largest of the type.
 
-    Parameters
-    ----------
-    colours : ndarray, shape (C, Y, X), float
-        Pixels of a plane or some of its rows; fill has the same value in all channels. May contain NaN.
-    dtype : numpy.dtype
-        Type of the stored image.
-
-    Returns
-    -------
-    tuple of float
-        None, one or both of 0 and the largest value of the type; for floats, the white of their scale.
+    ``colours`` (C, Y, X) are a plane or some of its rows, and may contain NaN; fill has the same value in all channels.
+    ``dtype`` is that of the stored image; for floats, the largest value is the white of their scale.
     """
+    # Both values of a mask are its picture.
     if 0 in colours.shape or dtype.kind == "b":
         return ()
     if dtype.kind == "f":
@@ -115,11 +107,13 @@ def _is_fill(colours: NDArray[np.floating], mask: Mask, value: float, dtype: np.
     if share > MOST and _holds_round(*_solid_areas(~mask)):
         return False
     grey = colours.mean(axis=0)
+    # Edges are judged area by area, so that one overexposed nucleus is not outvoted by sharp letters.
     areas, solid = _solid_areas(mask)
     jumps, area = _jumps(grey, areas)
     if not jumps.size:
         return False
     picture = grey[~mask & np.isfinite(grey)]
+    # Fill would dilute the noise: it has none.
     noise = estimate_noise(np.where(mask, np.nan, grey))
     levels = LEVELS_JUMP if dtype.kind in "iu" else 0.0
     needed = max(ABRUPT * abs(float(np.median(picture)) - value), NOISE_JUMP * noise, levels)
@@ -155,6 +149,7 @@ def _holds_round(areas: Labels, solid: NDArray[np.bool_]) -> bool:
     boxes = ndimage.find_objects(areas)
     for number in np.flatnonzero(solid):
         rows, columns = boxes[number - 1]
+        # Areas at the rim are cut off, so their shape is unknown.
         inside = rows.start > 0 and rows.stop < areas.shape[0] and columns.start > 0 and columns.stop < areas.shape[1]
         box = (rows.stop - rows.start) * (columns.stop - columns.start)
         if inside and ROUND[0] < sizes[number] / box < ROUND[1]:
@@ -167,8 +162,10 @@ def _is_blended(grey: NDArray[np.floating], mask: Mask, areas: Labels, solid: ND
     at_rim = np.zeros_like(solid)
     for rim in (areas[0], areas[-1], areas[:, 0], areas[:, -1]):
         at_rim[rim] = True
+    # Rotation and shifts leave black at the rim alone.
     if (solid & ~at_rim).any() or np.mean(at_rim[areas[mask]]) < MOST:
         return False
+    # A rotated rectangle is convex: one run of picture in every row and every column.
     if max(_segments(~mask), _segments(~mask.T)) > ONE_SEGMENT:
         return False
     near, far = (np.abs(grey[_ring(mask, distance)]) for distance in BLEND)
@@ -190,6 +187,7 @@ def _segments(picture: Mask) -> float:
     mixed = picture[picture.any(axis=1) & ~picture.all(axis=1)]
     if not len(mixed):
         return 0.0
+    # Padded by fill, a run that starts at the left edge counts as well.
     starts = np.diff(np.pad(mixed, ((0, 0), (1, 0))).astype(np.int8), axis=1) == 1
     return float(starts.sum(axis=1).mean())
 
@@ -197,9 +195,11 @@ def _segments(picture: Mask) -> float:
 def _jumps(grey: NDArray[np.floating], areas: Labels) -> tuple[NDArray[np.floating], Labels]:
     """Absolute differences between neighbours of which one is fill, and the label of its area."""
     found = []
+    # Across and down: the columns of the transposed plane are its rows.
     for values, numbers in ((grey, areas), (grey.T, areas.T)):
         edge = (numbers[:, 1:] > 0) != (numbers[:, :-1] > 0)
         jumps = np.abs(np.diff(values, axis=1))[edge]
+        # One of the two is the picture, with label 0.
         number = np.maximum(numbers[:, 1:], numbers[:, :-1])[edge]
         known = np.isfinite(jumps)
         found.append((jumps[known], number[known]))

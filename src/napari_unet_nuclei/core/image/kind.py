@@ -1,7 +1,7 @@
-"""List the ways an image may be read: its kind of light, and the channel or stain that shows the nuclei.
+"""List the possible readings of an image: its kind of light, and the channel or stain that shows the nuclei.
 
-Most pictures leave one reading, some two or three. Then the nuclei decide, which only the network can see
-(`core.segment.evidence`), or labels if there are any (`core.train.reading`).
+Most pictures have one reading, some two or three. Then the nuclei decide: as the network finds them
+(`core.segment.evidence`), or as they are labelled (`core.train.reading`).
 """
 
 from __future__ import annotations
@@ -22,49 +22,62 @@ from napari_unet_nuclei.core.image.stain import DARKEST, optical_density
 from napari_unet_nuclei.core.types import Labels, Mask, Region
 
 ChosenKind: TypeAlias = Literal["auto"] | ImageKind
-"""As a user says it."""
+"""As chosen by the user."""
 
 InputName = Literal["nuclei", "density"]
 """Content of a network input: the nuclear signal, or, in colour pictures of transmitted light, the density of all
 stains together."""
 
 COLOURLESS = 0.02
-"""Share of the range; a picture whose colours differ by less is grey."""
+"""A picture is grey if its colours differ from their mean by less than this share of the range."""
 
 DARK_BACKGROUND = 0.13
 """Share of white: the background of colour fluorescence is darker, that of transmitted light brighter. Measured as the
 median over pixels of the brightest colour: in more than 800 pictures it was 0 to 0.11 for fluorescence, and 0.2 to 0.94
-for stained tissue, the darkest of it badly underexposed."""
+for stained tissue; the darkest of these were badly underexposed."""
 
 DARK_SHARE = 0.4
-"""The same median as a share of the brightest parts (99.5 %): larger for transmitted light than for fluorescence."""
+"""The same median as a share of the brightest parts: larger for transmitted light than for fluorescence."""
+
+BRIGHTEST = 99.5
+"""Percentile that stands for the brightest parts: glare and hot pixels lie above it."""
 
 ABSENT_COLOUR = 0.055
-"""Share of white: if the median of the darkest colour is lower, a colour is missing, which happens only in
-fluorescence. It was at least 0.078 in 373 pictures of tissue."""
+"""Share of white: if the median of the darkest colour is lower, a colour is absent, which happens only in fluorescence.
+It was at least 0.078 in 373 pictures of tissue."""
 
 EIGHT_BITS = 255.0
 """White of 8-bit pictures, which have no significant camera offset."""
 
 MOSTLY_PICTURE = 0.5
-"""Share of a colour picture that must not be fill for its background to decide the kind."""
+"""The background decides the kind of a colour picture if more than this share of the picture is not fill."""
 
 BROWN, BROWN_DENSITY, BROWN_SHARE = 1.2, 0.15, 0.02
 """A pixel is brown if its optical density in blue exceeds `BROWN` times that in green, which exceeds `BROWN_DENSITY`;
 pictures of immunohistochemistry have more than `BROWN_SHARE` of such pixels. The ratio of DAB itself is 1.37; synthetic
 pictures have 0.13 to 0.15 brown pixels, 240 pictures of H&E and other purple stains 0 to 0.02."""
 
+SIGNAL = (1.0, 99.8)
+"""Percentiles whose difference is the signal of a colour in fluorescence: background and bright nuclei."""
+
 DIM_COLOUR = 0.1
 """Share of the strongest signal; colours of a fluorescence picture with less signal are not read."""
 
-SURELY_DARK, SURELY_BRIGHT = 0.3, 0.6
-"""Shares of the range: grey pictures whose fullest bin and median both lie below, or above, leave no doubt."""
+GREY_PERCENTILES = (0.2, 50.0, 99.8)
+"""Low, median and high of a grey picture, without hot and dead pixels."""
+
+BINS = 64
+"""Of the histogram of a grey picture; the fullest one is the background."""
+
+SURELY_DARK, MIDDLE, SURELY_BRIGHT = 0.3, 0.5, 0.6
+"""Shares of the range. Fullest bin and median both below the first, or above the last, leave no doubt about the kind of
+a grey picture; otherwise both kinds are possible, and bright field is the likelier one if both lie above the middle."""
 
 RING = 6
-"""Pixels; width of the ring around nuclei that they are compared with."""
+"""Pixels; labelled nuclei are compared with a ring of this width around them."""
 
 CONTRAST = 8.0
-"""Standard deviations of the noise; a picture with a smaller range is empty, and taken as fluorescence."""
+"""A grey picture whose range is smaller, in standard deviations of its noise, is empty and counts as fluorescence."""
 
 
 @dataclass(frozen=True)
@@ -91,23 +104,11 @@ def possible_looks(
 ) -> tuple[PlaneLook, ...]:
     """List the readings that an image leaves open, the most likely one first.
 
-    Parameters
-    ----------
-    plane : PlaneSample
-        The plane to look at.
-    channel : int or str, optional
-        As the user says, by its number or as `find_channel` understands; where not given, the one whose name says that
-        it shows nuclei, or the one that shows most.
-    kind : {"auto", "fluorescence", "brightfield"}
-        As the user says.
-    inputs : NetworkInputs, optional
-        Of the network; one nuclear signal where not given.
+    ``channel`` is a number, or a text for `find_channel`; where not given, the one whose name says that it shows
+    nuclei, or the one that shows most. Without ``inputs``, the network reads one nuclear signal.
 
-    Raises
-    ------
-    ImageShapeError
-        If there is no such channel, if there are several channels and none was chosen, or if the image has other
-        channels than the network takes.
+    Raise ImageShapeError if there is no such channel, if there are several channels and none was chosen, or if the
+    image has other channels than the network takes.
     """
     source, inputs = plane.source, inputs or NetworkInputs()
     if isinstance(channel, str):
@@ -117,6 +118,7 @@ def possible_looks(
     if not inputs.names and inputs.channels > 1 and channel is None and source.channels > 1:
         return _looks_at_all(plane, kind, inputs.channels)
     if channel is None:
+        # A clear name in the file is better evidence than the pixels.
         channel = named_channel(source)
     if channel is not None or source.channels == 1:
         sample = _Sample(plane.of((channel or 0,)))
@@ -124,6 +126,7 @@ def possible_looks(
         return tuple(sample.grey_look(one, inputs, source.channel_name(channel or 0)) for one in kinds)
     if source.is_colour or source.rgb_channels:
         sample = _Sample(plane.of(source.rgb_channels or tuple(range(source.channels))))
+        # Channels named red, green and blue may also be three dyes of a fluorescence image.
         if source.is_colour or sample.is_light(kind):
             return sample.colour_looks(kind, inputs, source)
     raise ImageShapeError(open_channel_text(source))
@@ -131,29 +134,16 @@ def possible_looks(
 
 @dataclass(frozen=True)
 class ColourLight:
-    """A colour picture of transmitted light, whose stains can be told apart.
+    """A colour picture of transmitted light, whose stains can be separated."""
 
-    Attributes
-    ----------
-    channels : tuple of int
-        Red, green and blue.
-    white : float
-        Intensity of light that nothing has absorbed.
-    """
-
-    channels: tuple[int, ...]
-    white: float
+    channels: tuple[int, ...]  # red, green and blue
+    white: float  # intensity of light that nothing has absorbed
 
 
 def colour_light(plane: PlaneSample, kind: ChosenKind = "auto") -> ColourLight | None:
-    """Tell whether a picture shows stains in transmitted light; None for fluorescence, and where there is no colour.
+    """Return the colours of stains in transmitted light; None for fluorescence, and where there is no colour.
 
-    Parameters
-    ----------
-    plane : PlaneSample
-        Read only where there are three colours.
-    kind : {"auto", "fluorescence", "brightfield"}
-        As it was found out, or as the user says.
+    ``kind`` is as the user says, or as it was found out. The plane is read only where there are three colours.
     """
     channels = plane.source.rgb_channels
     if not channels or kind == "fluorescence":
@@ -175,16 +165,10 @@ def stained_signals(inputs: tuple[InputName, ...], channels: tuple[int, ...]) ->
 
 @dataclass(frozen=True)
 class LabelledLook:
-    """A reading, and how much brighter labelled nuclei are in it than their surroundings.
-
-    Attributes
-    ----------
-    contrast : float or None
-        Difference of the medians in standard deviations; None without nuclei.
-    """
+    """A reading, and how much brighter labelled nuclei are in it than their surroundings."""
 
     look: PlaneLook
-    contrast: float | None = None
+    contrast: float | None = None  # difference of the medians in standard deviations; None without nuclei
 
 
 def looks_by_labels(
@@ -197,38 +181,29 @@ def looks_by_labels(
 ) -> tuple[LabelledLook, ...]:
     """List the readings of an image, the one first in which labelled nuclei are brightest.
 
-    Parameters
-    ----------
-    plane, channel, kind, inputs
-        As for `possible_looks`.
-    labels : ndarray, shape (Y, X), int
-        Of the window; without nuclei the readings stay in the order of `possible_looks`.
-    window : Region, optional
-        The part of the plane that is labelled; the region where not given.
-
-    Raises
-    ------
-    ImageShapeError
-        As `possible_looks`.
+    ``labels`` (Y, X) are those of ``window``, which is the plane's region where not given; without nuclei the readings
+    stay in the order of `possible_looks`, which explains the other arguments and errors.
     """
     likeliest = possible_looks(plane, channel, kind, inputs)
     inside = labels > 0
     if not inside.any():
         return tuple(LabelledLook(look) for look in likeliest)
-    # The background of a colour picture tells its kind better than a few vague nuclei; a histogram of greys does not.
-    told = {look.kind for look in likeliest} if any(look.stained for look in likeliest) else set(get_args(ImageKind))
-    kinds = sorted(told) if kind == "auto" else [kind]
+    # The background of a colour picture is better evidence of its kind than a few vague nuclei; a histogram of grey
+    # values is not.
+    is_stained = any(look.stained for look in likeliest)
+    plausible = {look.kind for look in likeliest} if is_stained else set(get_args(ImageKind))
+    kinds = sorted(plausible) if kind == "auto" else [kind]
     looks = [look for one in kinds for look in possible_looks(plane, channel, one, inputs)]
-    round_them = ndimage.binary_dilation(inside, iterations=RING) & ~inside
+    ring = ndimage.binary_dilation(inside, iterations=RING) & ~inside
     measured = []
     for look in looks:
         signal = look.signals_of(look.read(plane.source, plane.index, window or plane.region))[0]
-        measured.append(LabelledLook(look, _contrast(signal, inside, round_them)))
+        measured.append(LabelledLook(look, _contrast(signal, inside, ring)))
     return tuple(sorted(measured, key=lambda one: -(one.contrast or 0.0)))
 
 
 def _contrast(signal: NDArray[np.floating], inside: Mask, outside: Mask) -> float:
-    """Difference of the medians in standard deviations (Cohen's d, but for the medians)."""
+    """Difference of the medians in pooled standard deviations: Cohen's d, with medians in place of means."""
     known = np.isfinite(signal)
     within, around = signal[inside & known], signal[outside & known]
     if not within.size or not around.size:
@@ -239,7 +214,7 @@ def _contrast(signal: NDArray[np.floating], inside: Mask, outside: Mask) -> floa
 
 @dataclass(frozen=True)
 class _Sample:
-    """What a sample of some channels tells."""
+    """Decisions based on a sample of some channels."""
 
     sampled: SampledChannels
 
@@ -247,38 +222,38 @@ class _Sample:
         return PlaneLook(kind, signals, name, self.sampled.white)
 
     def grey_kinds(self) -> list[ImageKind]:
-        """Tell which kinds a grey picture may be, the likelier one first.
+        """Return the possible kinds of a grey picture, the likelier one first.
 
-        The background is what most pixels share: where the fullest of 64 bins of the histogram and the median both lie
-        high in the range, objects are dark on a bright background; where both lie low, bright on a dark one. Images
-        without contrast beyond their noise are taken as fluorescence.
+        The background is what most pixels share: where the fullest bin of the histogram and the median both lie high in
+        the range, objects are dark on a bright background; where both lie low, bright on a dark one. Images without
+        contrast beyond their noise count as fluorescence.
         """
         known = self.sampled.grey[np.isfinite(self.sampled.grey)]
         if known.size == 0:
             return ["fluorescence"]
-        low, median, high = np.percentile(known, (0.2, 50, 99.8))
+        low, median, high = np.percentile(known, GREY_PERCENTILES)
         if high - low <= CONTRAST * self.sampled.noise:
             return ["fluorescence"]
-        counts, edges = np.histogram(known, bins=64, range=(low, high))
+        counts, edges = np.histogram(known, bins=BINS, range=(low, high))
         mode = (edges[int(counts.argmax())] - low) / (high - low)
         middle = (median - low) / (high - low)
+        # Mode and median together: a large bright object moves one of them, seldom both.
         if max(mode, middle) < SURELY_DARK:
             return ["fluorescence"]
         if min(mode, middle) > SURELY_BRIGHT:
             return ["brightfield"]
-        return ["brightfield", "fluorescence"] if min(mode, middle) > 0.5 else ["fluorescence", "brightfield"]
+        return ["brightfield", "fluorescence"] if min(mode, middle) > MIDDLE else ["fluorescence", "brightfield"]
 
     def grey_look(self, kind: ImageKind, inputs: NetworkInputs, name: str, channels: tuple[int, ...] = ()) -> PlaneLook:
-        """Read one of the channels, or the mean of all, which show the same."""
-        # Only light has an optical density. Values below 0 come from arithmetic, and those of a mask, 0 and 1, are both
-        # darker than densities tell apart: they are turned instead.
-        darkest, brightest = (
-            np.nanmin(self.sampled.picture, initial=np.inf),
-            np.nanmax(self.sampled.picture, initial=-np.inf),
-        )
+        """Read the given channels, or the mean of all, which show the same."""
+        # Only light has an optical density. Values below 0 are the result of arithmetic, and 0 and 1 of a mask are both
+        # below the darkest density: such images are inverted instead.
+        darkest = np.nanmin(self.sampled.picture, initial=np.inf)
+        brightest = np.nanmax(self.sampled.picture, initial=-np.inf)
         is_light = bool(inputs.names) and not darkest < 0 and not brightest <= DARKEST * self.sampled.white
         bright: Transform = "density" if is_light else "negative"
         one = Signal(bright if kind == "brightfield" else "intensity", channels or self.sampled.channels)
+        # A network with several inputs gets the same signal in each.
         return self.look(kind, (one,) * (len(inputs.names) or inputs.channels), name)
 
     def colour_looks(self, kind: ChosenKind, inputs: NetworkInputs, source: ImageSource) -> tuple[PlaneLook, ...]:
@@ -298,10 +273,10 @@ class _Sample:
         return tuple(looks)
 
     def stained_looks(self, inputs: NetworkInputs) -> list[PlaneLook]:
-        """Read haematoxylin, and where the network wants it the density of all stains.
+        """Read haematoxylin, and the density of all stains if the network has an input for it.
 
-        Where there is DAB, the nuclei decide whether it counts: in nuclei it hides the haematoxylin, so that only all
-        stains together show them, and round them it would be taken for a part of them.
+        With DAB there are two readings, between which the nuclei decide. DAB in nuclei hides the haematoxylin, so that
+        only all stains together show them; DAB around nuclei would be taken for a part of them.
         """
         if not inputs.names:
             return [self.grey_look("brightfield", inputs, "mean of all colours")]
@@ -309,6 +284,7 @@ class _Sample:
         if not self.holds_dab:
             return [self.look("brightfield", usual, "haematoxylin")]
         alone = (Signal("haematoxylin", self.sampled.channels),) * len(usual)
+        # A network with a density input sees DAB there; any other gets all stains in place of haematoxylin.
         together = usual if usual != alone else (Signal("density", self.sampled.channels),) * len(usual)
         return [
             self.look("brightfield", alone, "haematoxylin"),
@@ -317,13 +293,13 @@ class _Sample:
 
     @property
     def holds_dab(self) -> bool:
-        """True where many pixels are brown: dense, and denser in blue than in green by far, as no other stain is."""
+        """True if many pixels are brown: dense, and far denser in blue than in green, unlike any other stain."""
         green, blue = (optical_density(one, self.sampled.white) for one in self.sampled.picture[1:])
         return bool(np.mean((blue > BROWN * green) & (green > BROWN_DENSITY)) > BROWN_SHARE)
 
     @property
     def is_colourless(self) -> bool:
-        """True where all colours show the same."""
+        """True if all colours show the same."""
         mean = self.sampled.grey
         if not np.isfinite(mean).any():
             return True
@@ -331,14 +307,15 @@ class _Sample:
         return all(float(np.nanmean(np.abs(one - mean))) <= COLOURLESS * spread for one in self.sampled.picture)
 
     def colour_kinds(self) -> list[ImageKind]:
-        """Tell a colour picture's kind by its background."""
+        """Return the possible kinds of a colour picture by its background, the likelier one first."""
         brightest = self.sampled.picture.max(axis=0)
         known = np.isfinite(brightest)
         if not known.any():
             return ["fluorescence"]
-        middle, top = np.percentile(brightest[known] / self.sampled.white, (50, 99.5))
+        middle, top = np.percentile(brightest[known] / self.sampled.white, (50, BRIGHTEST))
         dark = middle < DARK_BACKGROUND
-        # Where most of a picture was set to black, what is left may be tissue, or a few nuclei alone.
+        # Both measures must agree. If most of the picture was set to black, the rest may be tissue or a few nuclei, and
+        # has no background to judge by.
         if dark == (middle < DARK_SHARE * top) and known.mean() > MOSTLY_PICTURE:
             return ["fluorescence"] if dark else ["brightfield"]
         darkest = self.sampled.picture.min(axis=0)[known] / self.sampled.white
@@ -349,9 +326,9 @@ class _Sample:
     def is_light(self, kind: ChosenKind) -> bool:
         """Tell whether three channels are the colours of one picture of transmitted light.
 
-        Its background is bright in every colour. Channels of fluorescence with more than 8 bits have backgrounds of
-        camera offset, which nuclei of one or the other hide in the brightest of the colours, but neither in the
-        darkest nor in their mean.
+        Its background is bright in every colour. Fluorescence channels of more than 8 bits have the camera's offset as
+        background. Nuclei in one channel or another hide it in the brightest of the colours, but neither in the darkest
+        nor in the mean.
         """
         if kind != "auto":
             return kind == "brightfield"
@@ -365,15 +342,15 @@ class _Sample:
         return is_bright and self.grey_kinds() != ["fluorescence"]
 
     def lit_colours(self) -> list[int]:
-        """Channels with signal, the strongest first."""
+        """Return the channels with signal, the strongest first."""
         known = [one[np.isfinite(one)] for one in self.sampled.picture]
-        signal = np.array([float(np.subtract(*np.percentile(one, (99.8, 1)))) if one.size else 0.0 for one in known])
+        signal = np.array([float(np.ptp(np.percentile(one, SIGNAL))) if one.size else 0.0 for one in known])
         order = np.argsort(-signal, kind="stable")
         return [self.sampled.channels[i] for i in order if signal[i] >= DIM_COLOUR * signal.max()]
 
 
 def _looks_at_all(plane: PlaneSample, kind: ChosenKind, inputs: int) -> tuple[PlaneLook, ...]:
-    """Give the network all channels as they are; all are turned, or none is."""
+    """Give the network all channels; either all are inverted, or none."""
     source = plane.source
     if source.channels != inputs:
         raise ImageShapeError(f"The image has {source.channels} channels, and the model takes {inputs} at once.")

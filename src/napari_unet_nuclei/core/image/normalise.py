@@ -14,7 +14,7 @@ SAMPLE_PIXELS = 1 << 19
 """Pixels; larger planes are measured on a regular sample."""
 
 NOISE_PIXELS = 1 << 17
-"""The noise is told from as many regularly spaced rows as have so many pixels; more of them tell it no better."""
+"""Pixels, in regularly spaced rows, from which the noise is estimated; more do not make it more accurate."""
 
 
 @dataclass(frozen=True)
@@ -32,25 +32,19 @@ class IntensityRange:
 
     def normalise(self, pixels: NDArray[np.floating]) -> NDArray[np.float32]:
         """Map ``low`` to 0 and ``high`` to 1 (float32, same shape); values outside are not clipped."""
+        # One multiplication instead of a division for every pixel; subtracted first, so that large offsets cost no
+        # precision.
         return ((pixels - self.low) * np.float32(1.0 / (self.high - self.low))).astype(np.float32, copy=False)
 
 
 def estimate_noise(pixels: NDArray[np.floating]) -> float:
-    """Standard deviation of the pixel noise, from differences of neighbouring pixels in a row.
+    """Return the standard deviation of the pixel noise, from differences of neighbouring pixels in a row.
 
     Second differences cancel smooth structure (after Immerkær 1996, *Fast noise variance estimation*); the largest
-    tenth is left out, because outlines and debris are not noise. A trimmed mean, unlike a median, does not drop to
-    zero if the camera's noise is about one grey value.
+    tenth is left out, because outlines and debris are not noise. A trimmed mean, unlike a median, does not drop to zero
+    if the camera's noise is about one grey value.
 
-    Parameters
-    ----------
-    pixels : ndarray, shape (Y, X), float
-        NaN for fill.
-
-    Returns
-    -------
-    float
-        In grey values; 0 if no three neighbours in a row are known.
+    ``pixels`` (Y, X) are NaN where there is fill; the noise is 0 if no three neighbours in a row are known.
 
     Examples
     --------
@@ -60,6 +54,7 @@ def estimate_noise(pixels: NDArray[np.floating]) -> float:
     """
     if pixels.shape[-1] < 3:
         return 0.0
+    # Whole rows, for the differences need neighbouring pixels.
     pixels = pixels[:: max(pixels.size // NOISE_PIXELS, 1)]
     second = np.abs(pixels[:, :-2] - 2 * pixels[:, 1:-1] + pixels[:, 2:]).ravel()
     second = second[np.isfinite(second)]
@@ -81,14 +76,8 @@ def intensity_range(
     of the noise: camera noise alone stays faint at any gain and offset. For planes without noise whose objects are too
     small for the percentiles, the range is from minimum to maximum.
 
-    Parameters
-    ----------
-    pixels : ndarray, shape (Y, X), float
-        The plane, or a regular sample of its rows; NaN for fill.
-    percentiles : tuple of float
-        Lower and upper percentile, from the model card.
-    noise : float, optional
-        Standard deviation of the noise in grey values; default: estimated from ``pixels``.
+    ``pixels`` (Y, X) are the plane, or a regular sample of its rows, with NaN for fill; without ``noise`` it is
+    estimated from them.
     """
     known = pixels[np.isfinite(pixels)]
     if known.size == 0:
@@ -106,4 +95,5 @@ def intensity_range(
 
 def _resolution(low: float, high: float, kind: np.dtype[np.floating]) -> float:
     """Difference below which two grey values are equal up to rounding."""
+    # A few units in the last place: signals are the result of several operations.
     return 8 * float(np.finfo(kind).eps) * max(abs(low), abs(high))

@@ -17,24 +17,17 @@ Picture = NDArray[np.uint8]
 
 
 def for_screen(image: AnyArray) -> Picture:
-    """Convert an image plane for display.
+    """Convert an image plane (Y, X) or (Y, X, S) for display.
 
-    Parameters
-    ----------
-    image : array_like
-        Axes (Y, X) or (Y, X, S), any dtype. 8-bit colours are not changed; anything else is stretched from the 1st to
-        the 99.8th percentile, ignoring fill. An alpha channel is dropped.
-
-    Returns
-    -------
-    ndarray, shape (Y, X, 3), uint8
-        A new array.
+    8-bit colours are not changed; anything else is stretched from the 1st to the 99.8th percentile, ignoring fill. An
+    alpha channel is dropped.
     """
     image = np.asarray(image)
     if image.ndim == 3 and image.dtype == np.uint8:
         return np.array(image[..., :3])
     shown = _picture_values(image)
     low, high = np.percentile(shown, (1, 99.8)) if shown.size else (0.0, 1.0)
+    # Values beyond float32 become infinite, and are clipped below like all others.
     with np.errstate(over="ignore", invalid="ignore"):
         stretched = (image.astype(np.float32) - np.float32(low)) / np.float32(max(high - low, 1e-30))
     grey = (255 * np.clip(np.nan_to_num(stretched), 0, 1)).astype(np.uint8)
@@ -52,6 +45,7 @@ def _picture_values(image: NDArray[Any]) -> NDArray[Any]:
 def outlined(picture: Picture, labels: NDArray[np.integer[Any]]) -> Picture:
     """Return a copy of the picture with every nucleus of labels (Y, X) outlined in a different colour."""
     drawn = picture.copy()
+    # Inner boundaries: touching nuclei keep one outline each.
     outline = find_boundaries(labels, mode="inner")
     drawn[outline] = label_colours()[labels[outline] % 256]
     return drawn

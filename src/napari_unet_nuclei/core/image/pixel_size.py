@@ -50,26 +50,17 @@ class PixelSize:
 
 
 def micrometres(length: object, unit: str = "µm") -> float:
-    r"""Convert a length to µm.
+    r"""Convert a length, which may be a text, to µm; 0.0 if it is not a positive number or the unit is not a length.
 
-    Parameters
-    ----------
-    length : object
-        A number, or a number as text.
-    unit : str
-        As spelled in files: "µm" with either Unicode letter or ImageJ's escape sequence, "um", "micron", "nm", "inch"
-        and so on.
-
-    Returns
-    -------
-    float
-        0.0 if the length is not a positive number or the unit is not a length ("pixel").
+    Units are as spelled in files: "µm" with either Unicode letter or ImageJ's escape sequence, "micron", "inch" and so
+    on.
 
     Examples
     --------
     >>> micrometres(325, "nm"), micrometres("0.5", "microns"), micrometres(2, r"\u00B5m"), micrometres(1, "pixel")
     (0.325, 0.5, 2.0, 0.0)
     """
+    # µ comes as ImageJ's escape sequence, as the micro sign or as the Greek letter.
     name = unit.strip().lower().replace("\\u00b5", "µ").replace("μ", "µ").replace("metre", "meter")
     factor = _MICROMETRES.get(name) or _MICROMETRES.get(name.removesuffix("s"), 0.0)
     try:

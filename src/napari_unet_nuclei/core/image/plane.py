@@ -1,4 +1,4 @@
-"""Prepare one plane for the network: make the signal that shows the nuclei, and normalise it."""
+"""Prepare one plane for the network: compute the signals in which nuclei are bright, and normalise them."""
 
 from __future__ import annotations
 
@@ -49,22 +49,12 @@ class Signal:
 
 @dataclass(frozen=True)
 class PlaneLook:
-    """One way to read an image.
-
-    Attributes
-    ----------
-    signals : tuple of Signal
-        One per input of the network.
-    name : str
-        Name of the signal, for people.
-    white : float
-        Intensity of unabsorbed light.
-    """
+    """One way to read an image."""
 
     kind: ImageKind
-    signals: tuple[Signal, ...]
-    name: str
-    white: float = 1.0
+    signals: tuple[Signal, ...]  # one per input of the network
+    name: str  # name of the signal, for people
+    white: float = 1.0  # intensity of unabsorbed light
 
     @property
     def channels(self) -> tuple[int, ...]:
@@ -83,8 +73,10 @@ class PlaneLook:
     def signals_of(self, pixels: NDArray[np.floating], fill: tuple[float, ...] = ()) -> NDArray[np.floating]:
         """Compute the signals (C, Y, X) from the pixels of `channels`; NaN where these are fill or not finite."""
         of_channel = dict(zip(self.channels, pixels, strict=True))
+        # Several inputs may read the same signal: compute it once.
         made = {one: one.of([of_channel[channel] for channel in one.channels], self.white) for one in set(self.signals)}
         signals = np.stack([made[one] for one in self.signals])
+        # Infinities too: one of them would make percentiles and means infinite.
         signals[~np.isfinite(signals)] = np.nan
         if fill:
             signals[:, is_fill(pixels, fill)] = np.nan
@@ -93,29 +85,15 @@ class PlaneLook:
 
 @dataclass(frozen=True)
 class PlaneReader:
-    """Read normalised signals of one plane, rectangle by rectangle.
-
-    Attributes
-    ----------
-    index : tuple of int
-        Which plane.
-    region : Region
-        The part of the plane that is segmented; rectangles are relative to it.
-    ranges : tuple of IntensityRange
-        Intensities that become 0 and 1, per signal.
-    fill : tuple of float
-        Values that are fill in this plane.
-    complete : bool
-        False where a sample of the plane held pixels without a picture: NaN, infinities or fill.
-    """
+    """Read normalised signals of one plane, rectangle by rectangle."""
 
     source: ImageSource
-    index: tuple[int, ...]
-    region: Region
+    index: tuple[int, ...]  # which plane
+    region: Region  # the part of the plane that is segmented; rectangles are relative to it
     look: PlaneLook
-    ranges: tuple[IntensityRange, ...]
-    fill: tuple[float, ...] = ()
-    complete: bool = True
+    ranges: tuple[IntensityRange, ...]  # intensities that become 0 and 1, per signal
+    fill: tuple[float, ...] = ()  # values that are fill in this plane
+    complete: bool = True  # False if the sample held pixels without a picture: NaN, infinities or fill
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -126,14 +104,14 @@ class PlaneReader:
     def read(self, rectangle: Region, step: int = 1) -> Image:
         """Read a rectangle (relative to the region) as (C, Y, X) float32; 0 where there is no picture.
 
-        Of every ``step`` rows and columns one is taken.
+        Only every ``step``-th row and column is kept.
         """
         signals = self._signals(rectangle, step)
         normalised = [found.normalise(signal) for found, signal in zip(self.ranges, signals, strict=True)]
         return np.nan_to_num(np.stack(normalised), copy=False)
 
     def pictured(self, rectangle: Region) -> Mask:
-        """Tell which pixels of a rectangle (relative to the region) hold a picture, as (Y, X)."""
+        """Return which pixels (Y, X) of a rectangle (relative to the region) hold a picture."""
         return np.asarray(np.isfinite(self._signals(rectangle)).all(axis=0))
 
     def _signals(self, rectangle: Region, step: int = 1) -> NDArray[np.floating]:
@@ -141,10 +119,11 @@ class PlaneReader:
         y0, y1, x0, x1 = rectangle
         within_plane = (top + y0, top + y1, left + x0, left + x1)
         pixels = self.look.read(self.source, self.index, within_plane)
+        # Subsampled before signals are computed, which takes longer than reading.
         return self.look.signals_of(pixels[:, ::step, ::step], self.fill)
 
 
 def _mean(pixels: Sequence[NDArray[np.floating]]) -> NDArray[np.floating]:
     if len(pixels) == 1:
-        return np.array(pixels[0])
+        return np.array(pixels[0])  # a copy: the caller marks missing pixels in it
     return np.asarray(np.mean(pixels, axis=0))

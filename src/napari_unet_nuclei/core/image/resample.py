@@ -29,22 +29,21 @@ class AxisResampling:
     new: int
 
     def matrix(self, start: int, stop: int) -> tuple[csr_array, int]:
-        """Weights of the output pixels ``start`` to ``stop``.
+        """Return the weights of the output pixels ``start`` to ``stop``, and the input pixel of the first column.
 
-        Returns
-        -------
-        matrix : csr_array, shape (stop - start, inputs), float32
-            Rows sum to 1.
-        first : int
-            The input pixel that the first column stands for.
+        Rows are outputs, columns inputs; every row sums to 1.
         """
         ratio = self.old / self.new
+        # Enlarging interpolates between neighbours; shrinking averages all pixels that an output covers.
         reach = max(ratio, 1.0)
+        # Edges are aligned, so centres are half a pixel from them on either grid.
         centres = (np.arange(start, stop) + 0.5) * ratio - 0.5
+        # As many pixels as the triangle may touch wherever it lies; those beyond its reach get weight 0.
         offsets = np.arange(int(np.ceil(2 * reach)) + 1)
         taps = np.ceil(centres - reach).astype(int)[:, None] + offsets
         weights = np.clip(1 - np.abs(taps - centres[:, None]) / reach, 0, None)
         weights[(taps < 0) | (taps >= self.old)] = 0
+        # At the image's edge a part of the triangle is missing, and the rest must still sum to 1.
         weights /= weights.sum(axis=1, keepdims=True)
         rows, columns = np.nonzero(weights)
         used = taps[rows, columns]
@@ -60,6 +59,7 @@ class AxisResampling:
     def centred_in(self, start: int, stop: int) -> tuple[int, int]:
         """Output pixels whose centres lie in the input interval ``start`` to ``stop``; intervals partition them."""
         factor = self.new / self.old
+        # Rounded up at both ends: a centre on the border of two intervals belongs to the second alone.
         return tuple(int(np.ceil(edge * factor - 0.5)) for edge in (start, stop))  # type: ignore[return-value]
 
 

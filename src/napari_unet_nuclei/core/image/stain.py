@@ -28,14 +28,7 @@ HAEMATOXYLIN, DAB = 0, 2
 
 
 def full_scale(dtype: np.dtype[np.generic], brightest: float) -> float:
-    """Return the intensity of white.
-
-    Parameters
-    ----------
-    dtype : numpy.dtype
-        Type of the stored image; for 8-bit images white is always 255.
-    brightest : float
-        Largest value that occurs.
+    """Return the intensity of white, given the dtype of the stored image and its largest value.
 
     Examples
     --------
@@ -56,22 +49,15 @@ def optical_density(intensity: NDArray[np.floating], white: float) -> NDArray[np
     >>> print(optical_density(np.array([127.5, 25.5, 0.0]), 255).round(2))
     [0.3  1.   2.41]
     """
+    # In float32 and in place: planes are large, and a camera's light has few significant digits.
     share = np.maximum(np.asarray(intensity, np.float32) * np.float32(1 / white), np.float32(DARKEST))
     return np.asarray(-np.log10(share, out=share))
 
 
 def stain_density(densities: NDArray[np.floating], stain: int) -> NDArray[np.float32]:
-    """Separate one stain from the optical densities (3, ...) of red, green and blue; never negative.
+    """Return the density of one stain, from those (3, ...) of red, green and blue; never negative, NaN stays NaN.
 
-    Parameters
-    ----------
-    stain : int
-        `HAEMATOXYLIN` or `DAB`.
-
-    Returns
-    -------
-    ndarray, shape (...), float32
-        Optical density of the stain; NaN stays NaN.
+    ``stain`` is `HAEMATOXYLIN` or `DAB`.
     """
     red, green, blue = _UNMIXING[:, stain]
     # Negative amounts come from noise and from colours that none of the stains has.

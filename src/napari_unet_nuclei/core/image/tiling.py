@@ -23,18 +23,10 @@ from napari_unet_nuclei.core.types import Region
 
 @dataclass(frozen=True)
 class Tile:
-    """One tile of a plane.
+    """One tile of a plane."""
 
-    Attributes
-    ----------
-    inner : Region
-        The pixels this tile decides; inner regions partition the plane.
-    outer : Region
-        What the network reads: inner and halo, cut at the plane's edge.
-    """
-
-    inner: Region
-    outer: Region
+    inner: Region  # the pixels this tile decides; inner regions partition the plane
+    outer: Region  # what the network reads: inner and halo, cut at the plane's edge
 
     @property
     def crop(self) -> tuple[slice, slice]:
@@ -45,30 +37,15 @@ class Tile:
 
 @dataclass(frozen=True)
 class Tiling:
-    """How planes are cut.
+    """How planes are cut."""
 
-    Attributes
-    ----------
-    largest : int
-        Largest side of an inner region in pixels.
-    halo : int
-        Pixels read on every side beyond it; a multiple of ``stride``.
-    stride : int
-        Total stride of the network in pixels.
-    """
-
-    largest: int
-    halo: int
-    stride: int
+    largest: int  # largest side of an inner region in pixels
+    halo: int  # pixels read on every side beyond it; a multiple of `stride`
+    stride: int  # total stride of the network in pixels
 
 
 def plan_tiles(shape: tuple[int, int], tiling: Tiling) -> tuple[Tile, ...]:
-    """Partition a plane into tiles of about equal size, row by row.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        (Y, X) of the plane in pixels, multiples of the stride.
+    """Partition a plane (Y, X), whose sides are multiples of the stride, into tiles of about equal size, row by row.
 
     Examples
     --------
@@ -86,8 +63,11 @@ def _intervals(size: int, tiling: Tiling) -> list[tuple[tuple[int, int], tuple[i
     """Inner and outer intervals along one axis."""
     assert size % tiling.stride == 0, "the plane must be padded to the stride"
     assert tiling.halo % tiling.stride == 0, "a halo that is no multiple of the stride would shift the poolings"
+    # Rounded down to the stride, but at least one of it, which is the smallest input.
     largest = max(tiling.largest // tiling.stride * tiling.stride, tiling.stride)
+    # -(-a // b) is a / b rounded up.
     count = max(-(-size // largest), 1)
+    # Tiles of equal size, not full ones and a narrow rest, whose halo would cost as much as theirs.
     step = max(round_up(-(-size // count), tiling.stride), tiling.stride)
     inner = [(start, min(start + step, size)) for start in range(0, size, step)]
     return [((a, b), (max(a - tiling.halo, 0), min(b + tiling.halo, size))) for a, b in inner]

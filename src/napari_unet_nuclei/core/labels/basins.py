@@ -30,33 +30,15 @@ Indices: TypeAlias = NDArray[np.integer[Any]]
 
 @dataclass(frozen=True)
 class Basins:
-    """A mask divided into the basins of all its summits, and which basins touch.
+    """A mask divided into the basins of all its summits, and which basins touch."""
 
-    Attributes
-    ----------
-    shape : tuple of int
-        Of the mask.
-    pixels : ndarray, shape (P,)
-        Flat index of every pixel of the mask, ascending.
-    basin : ndarray, shape (P,), int32
-        Basin of each of these pixels, numbered from 0 in the order of the summits.
-    summits : ndarray, shape (N,)
-        Flat index of each basin's highest pixel, ascending.
-    tops : ndarray, shape (N,), float32
-        Heights of the summits.
-    pairs : ndarray, shape (M, 2), int32
-        Basins that touch by a side of a pixel, lower number first, each pair once.
-    saddles : ndarray, shape (M,), float32
-        Height of the highest path between the two.
-    """
-
-    shape: tuple[int, ...]
-    pixels: Indices
-    basin: NDArray[np.int32]
-    summits: Indices
-    tops: NDArray[np.float32]
-    pairs: NDArray[np.int32]
-    saddles: NDArray[np.float32]
+    shape: tuple[int, ...]  # of the mask
+    pixels: Indices  # flat index of every pixel of the mask, ascending, shape (P,)
+    basin: NDArray[np.int32]  # basin of each of these pixels, numbered from 0 in the order of the summits, shape (P,)
+    summits: Indices  # flat index of each basin's highest pixel, ascending, shape (N,)
+    tops: NDArray[np.float32]  # heights of the summits, shape (N,)
+    pairs: NDArray[np.int32]  # basins that touch by a side of a pixel, lower number first, each pair once, shape (M, 2)
+    saddles: NDArray[np.float32]  # height of the highest path between the two, shape (M,)
 
     @cached_property
     def forest(self) -> Forest:
@@ -72,14 +54,10 @@ class Basins:
 
 @dataclass(frozen=True)
 class Forest:
-    """The order in which basins merge as the notch depth that separates nuclei rises.
+    """The order in which basins merge as the notch depth that separates nuclei rises; both arrays have shape (N,).
 
-    Attributes
-    ----------
-    parents : ndarray, shape (N,), int64
-        The basin that each one joins, across its highest saddle towards anything higher; itself if there is none.
-    notches : ndarray, shape (N,), float64
-        Height of each summit above that saddle; infinite if there is none.
+    A basin's parent is the one that it joins, across its highest saddle towards anything higher; itself if there is
+    none. Its notch is the height of its summit above that saddle; infinite if there is none.
     """
 
     parents: NDArray[np.int64]
@@ -92,6 +70,7 @@ class Forest:
         Joining everything once and keeping the depths gives, for every depth, the same nuclei as joining only across
         shallower notches: a summit separated by a deep notch is even higher above any later, lower saddle.
         """
+        # A union-find over plain lists: saddles come one by one, and single elements of arrays are slow to read.
         tops_list = tops.tolist()
         leader = list(range(len(tops_list)))
         parents, notches = leader.copy(), [np.inf] * len(leader)
@@ -100,6 +79,7 @@ class Forest:
             if high == low:
                 continue
             beside = one
+            # Of two equal summits the first in reading order is the higher one, as among pixels.
             if (tops_list[low], -low) > (tops_list[high], -high):
                 high, low, beside = low, high, other
             leader[low] = high
@@ -109,6 +89,7 @@ class Forest:
 
     def roots(self, split: float) -> NDArray[np.int64]:
         """Return, for each basin, the highest one not separated from it by a notch of depth ``split`` or more."""
+        # Cutting the pointers across deep notches leaves one tree for each nucleus.
         roots = np.where(self.notches < split, self.parents, np.arange(len(self.parents)))
         return followed(roots)
 
@@ -125,19 +106,8 @@ def followed(pointers: NDArray[np.int64]) -> NDArray[np.int64]:
 def find_basins(heights: Heights, mask: Mask, standing: Mask | None = None) -> Basins:
     """Divide a mask into the basins of all its summits.
 
-    Parameters
-    ----------
-    heights : ndarray, float32
-        Finite in the mask; any number of axes.
-    mask : ndarray of bool
-        Of the same shape.
-    standing : ndarray of bool, optional
-        Pixels that are summits regardless of their neighbours.
-
-    Returns
-    -------
-    Basins
-        Each basin is connected by the sides of its pixels, and so is every union along `Basins.pairs`.
+    ``heights`` are finite in the mask; ``standing`` pixels are summits regardless of their neighbours. Each basin is
+    connected by the sides of its pixels, and so is every union along `Basins.pairs`.
     """
     # A rim lower than everything else makes edge tests unnecessary.
     padded = np.full([size + 2 for size in mask.shape], -np.inf, np.float32)
@@ -158,6 +128,7 @@ def find_basins(heights: Heights, mask: Mask, standing: Mask | None = None) -> B
     rank = np.empty(len(places), np.int32)
     rank[own] = np.arange(len(own), dtype=np.int32)
     basin = rank[pointer]
+    # Reused as a map of basins, still -1 outside the mask, so that neighbours can be looked up by position.
     number[places] = basin
     pairs, saddles = _saddles(level, number, places, strides, len(own))
     pixels = np.flatnonzero(mask)
@@ -185,11 +156,14 @@ def _saddles(
     """Return the pairs of touching basins and the height of the highest path between each two."""
     here = number[places]
     keys, ways = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
+    # One direction along each axis meets every pair of neighbouring pixels once.
     for stride in strides:
         there = number[places + stride]
         meeting = np.flatnonzero((there != here) & (there >= 0))
         one, other = here[meeting], there[meeting]
+        # One number for a pair sorts faster than two; its largest value, count², needs 64 bits.
         keys.append(np.minimum(one, other).astype(np.int64) * count + np.maximum(one, other))
+        # A path across both pixels is as high as the lower one.
         ways.append(np.minimum(level[places[meeting]], level[places[meeting] + stride]))
     return highest_ways(np.concatenate(keys), np.concatenate(ways), count)
 
@@ -209,6 +183,7 @@ def highest_ways(
 
 def _highest_first(pairs: Indices, saddles: NDArray[np.float32]) -> Iterator[tuple[float, int, int]]:
     """Yield (saddle, one, other), highest saddle first; among equals, lower numbers first."""
+    # Ties are broken by number, so that the order of the pairs, which differs between blocks, changes nothing.
     order = np.lexsort((pairs[:, 1], pairs[:, 0], -saddles))
     ordered = pairs[order]
     yield from zip(saddles[order].tolist(), ordered[:, 0].tolist(), ordered[:, 1].tolist(), strict=True)
@@ -225,20 +200,14 @@ def _leader(leader: list[int], basin: int) -> int:
 def divided(heights: Heights, mask: Mask, seeds: Labels | None = None) -> Labels:
     """Divide a mask among seeds, or among all its summits, along the valleys between them: a watershed.
 
-    Parameters
-    ----------
-    seeds : ndarray, int, optional
-        Numbers from 1, each on one or more pixels; 0 elsewhere.
-
-    Returns
-    -------
-    ndarray, int32
-        Number of the seed or summit; 0 outside the mask and in components without a seed.
+    ``seeds`` are numbers from 1, each on one or more pixels, 0 elsewhere. The result holds the number of the seed or
+    summit; 0 outside the mask and in components without a seed.
     """
     if seeds is None:
         basins = find_basins(heights, mask)
         return basins.labelled(np.arange(1, len(basins.summits) + 1))
     sown = (seeds > 0) & mask
+    # Pixels of seeds are infinitely high and their own summits: no path leads uphill from one seed to another.
     basins = find_basins(np.where(sown, np.float32(np.inf), heights), mask, sown)
     owner = seeds.ravel()[basins.summits].tolist()
     leader = list(range(len(owner)))
@@ -254,26 +223,19 @@ def divided(heights: Heights, mask: Mask, seeds: Labels | None = None) -> Labels
 
 
 def two_summits(heights: Heights, mask: Mask, least: float) -> Labels | None:
-    """Find the two clearest summits of a nucleus.
+    """Mark the two clearest summits of a nucleus as 1 and 2; None if there is no second one.
 
-    The second one is the summit with the deepest descent on the way to any higher summit (its prominence).
-
-    Parameters
-    ----------
-    least : float
-        Least descent, in the unit of ``heights``.
-
-    Returns
-    -------
-    ndarray, int32, or None
-        1 and 2 on the two summits, 0 elsewhere; None if there is no second one.
+    The second one is the summit with the deepest descent on the way to any higher summit (its prominence), which must
+    be deeper than ``least``, in the unit of ``heights``.
     """
     basins = find_basins(heights, mask)
     forest = basins.forest
+    # The highest summit has nothing higher to descend to: its infinite notch is no prominence.
     descents = np.where(np.isfinite(forest.notches), forest.notches, 0.0)
     second = int(descents.argmax()) if descents.size else 0
     if not descents.size or descents[second] <= least:
         return None
+    # The parent is only the basin beside the notch; its summit may be a shoulder of a higher one.
     first = forest.roots(float(descents[second]))[forest.parents[second]]
     seeds = np.zeros(mask.shape, np.int32)
     seeds.ravel()[basins.summits[[first, second]]] = 1, 2
@@ -282,5 +244,6 @@ def two_summits(heights: Heights, mask: Mask, least: float) -> Labels | None:
 
 def outline_distance(mask: Mask) -> Heights:
     """Distance in pixels to the outline of a nucleus, smoothed so that pixel steps do not make summits."""
+    # With a rim of background, the edge of a cut-out counts as outline.
     framed = ndimage.distance_transform_edt(np.pad(mask, 1))
     return np.asarray(ndimage.gaussian_filter(framed[tuple(slice(1, -1) for _ in mask.shape)], 1.0), np.float32)

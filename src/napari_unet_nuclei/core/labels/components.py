@@ -27,6 +27,8 @@ def tidy(parts: Labels, mask: Mask) -> Labels:
     kept = np.zeros(mask.shape, np.int32)
     count = 0
     for part in range(1, int(parts.max()) + 1):
+        # A cut can leave crumbs of a part behind: its largest piece is the part, and the watershed below deals out the
+        # rest.
         pieces, _ = label_components(parts == part)
         areas = np.bincount(pieces.ravel(), minlength=2)
         areas[0] = 0

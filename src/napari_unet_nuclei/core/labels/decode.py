@@ -39,62 +39,22 @@ TUNED = ("foreground", "split", "min_size", "score")
 
 @dataclass(frozen=True)
 class DecodeThresholds:
-    """What decoding needs besides the maps, in units of the image that the maps belong to.
+    """What decoding needs besides the maps, in units of the image that the maps belong to."""
 
-    Attributes
-    ----------
-    foreground : float
-        Probability above which a pixel is foreground, 0 to 1.
-    split : float
-        Depth of the notch between two summits of distance minus border that separates nuclei, 0 to 1.
-    min_size : int
-        Smaller nuclei are dropped, px².
-    scale : float
-        Image pixels per pixel of the model's own scale.
-    score : float
-        Nuclei with a lower score are dropped, 0 to 1.
-    scoring : Scoring or None
-        Coefficients of the score; without them the score is the mean foreground probability.
-    """
-
-    foreground: float
-    split: float
-    min_size: int
-    scale: float = 1.0
-    score: float = 0.0
-    scoring: Scoring | None = None
+    foreground: float  # probability above which a pixel is foreground, 0 to 1
+    split: float  # depth of the notch between two summits of distance minus border that separates nuclei, 0 to 1
+    min_size: int  # smaller nuclei are dropped, px²
+    scale: float = 1.0  # image pixels per pixel of the model's own scale
+    score: float = 0.0  # nuclei with a lower score are dropped, 0 to 1
+    scoring: Scoring | None = None  # coefficients of the score; without them it is the mean foreground probability
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """The nuclei of one plane.
+    """The nuclei of one plane."""
 
-    Attributes
-    ----------
-    labels : ndarray, shape (Y, X), int32
-        Ids 1..n without gaps; every nucleus is connected and has no holes.
-    scores : ndarray, shape (n,), float64
-        How likely each nucleus is right, in the order of the ids.
-    """
-
-    labels: Labels
-    scores: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class AllNuclei:
-    """All nuclei of one plane, before filtering by size and score.
-
-    Attributes
-    ----------
-    labels : ndarray, shape (Y, X), int32
-        Ids 1..n.
-    evidence : Evidence
-        Evidence of each nucleus, in the order of the ids.
-    """
-
-    labels: Labels
-    evidence: Evidence
+    labels: Labels  # ids 1..n without gaps; every nucleus is connected and has no holes, shape (Y, X)
+    scores: NDArray[np.float64]  # how likely each nucleus is right, in the order of the ids, shape (n,)
 
 
 def quantise(maps: Maps) -> QuantisedMaps:
@@ -106,6 +66,7 @@ def quantise(maps: Maps) -> QuantisedMaps:
     array([[[  0, 128, 255]]], dtype=uint8)
     """
     scaled = maps * np.float32(255.0)
+    # The conversion truncates: a half more makes it round.
     scaled += np.float32(0.5)
     return scaled.astype(np.uint8)
 
@@ -116,25 +77,15 @@ def decode_maps(maps: QuantisedMaps, thresholds: DecodeThresholds) -> Labels:
 
 
 def decode_plane(maps: QuantisedMaps, thresholds: DecodeThresholds) -> Decoded:
-    """Find and score the nuclei in the maps of one plane.
-
-    Parameters
-    ----------
-    maps : ndarray, shape (3, Y, X), uint8
-        Foreground, border and normalised distance; 255 stands for 1.
-    """
+    """Find and score the nuclei in the quantised foreground, border and normalised distance (3, Y, X) of one plane."""
     return PlaneDecoder(maps, thresholds.scale).decode(thresholds)
 
 
 class PlaneDecoder:
     """Decode the maps of one plane repeatedly, recomputing only what changed thresholds require.
 
-    Parameters
-    ----------
-    maps : ndarray, shape (3, Y, X), uint8
-        Kept, not copied.
-    scale : float
-        Image pixels per pixel of the model's own scale.
+    ``maps`` are those of `decode_plane`, kept and not copied; ``scale`` is image pixels per pixel of the model's own
+    scale.
     """
 
     def __init__(self, maps: QuantisedMaps, scale: float) -> None:
@@ -149,8 +100,8 @@ class PlaneDecoder:
             return Decoded(np.zeros(self.maps.shape[1:], np.int32), np.zeros(0))
         return self._graph_at(thresholds.foreground).decode(thresholds)
 
-    def all_nuclei(self, foreground: float, split: float) -> AllNuclei:
-        """Find the nuclei without filtering by size and score."""
+    def all_nuclei(self, foreground: float, split: float) -> tuple[Labels, Evidence]:
+        """Find the nuclei without filtering by size and score; return ids 1..n, and the evidence of each."""
         return self._graph_at(foreground).all_nuclei(split)
 
     def _graph_at(self, foreground: float) -> PlaneGraph:
@@ -177,35 +128,33 @@ def heights_of(maps: QuantisedMaps, scale: float) -> Heights:
         # With a margin, every strip is smoothed as in the whole plane.
         part = distance[first : rows.stop + margin].astype(np.float32)
         smoothed = ndimage.gaussian_filter(part, sigma)[start - first :][:STRIP_ROWS]
+        # The border stays sharp: it is a line of few pixels, which smoothing would wash out.
         result[rows] = (smoothed - border[rows]) * np.float32(1 / 255)
 
     with ThreadPoolExecutor(THREADS) as pool:
+        # As a list, so that an error in a thread is raised here.
         list(pool.map(smooth, range(0, len(distance), STRIP_ROWS)))
     return result
 
 
 def smoothing_reach(scale: float) -> int:
     """Reach of the smoothing of heights, in pixels on every side."""
+    # SciPy cuts its Gaussian at 4 sigma, rounded to a pixel.
     return int(4 * SMOOTHING * scale + 1)
 
 
 def foreground_mask(maps: QuantisedMaps, foreground: float) -> Mask:
     """Return the pixels above the foreground threshold."""
+    # The threshold is scaled instead of the map, which would take a copy of four times its size.
     return np.asarray(maps[0] > 255 * foreground)
 
 
 @dataclass(frozen=True)
 class PlaneGraph:
-    """All that *split*, *smallest* and *score* need of a plane.
-
-    Attributes
-    ----------
-    evidence : Evidence
-        Of each basin; it adds up over the basins of a nucleus.
-    """
+    """All that *split*, *smallest* and *score* need of a plane."""
 
     basins: Basins
-    evidence: Evidence
+    evidence: Evidence  # of each basin; it adds up over the basins of a nucleus
     holes: Holes
 
     @staticmethod
@@ -223,15 +172,17 @@ class PlaneGraph:
     def decode(self, thresholds: DecodeThresholds) -> Decoded:
         """Join basins into nuclei, drop the too small and too doubtful, and fill holes."""
         nucleus, evidence = self._nuclei(thresholds.split)
+        # The median of all nuclei that are large enough, whatever their scores, which depend on it.
         usual = median_area(evidence.areas, thresholds.min_size)
         scores = scores_of(evidence, self.basins.shape, thresholds.scale, usual, thresholds.scoring)
         kept = stays(evidence.areas, scores, thresholds)
+        # The running count numbers what is kept without gaps, in the order of the summits.
         return Decoded(self._labelled(np.where(kept, np.cumsum(kept), 0)[nucleus]), scores[kept])
 
-    def all_nuclei(self, split: float) -> AllNuclei:
+    def all_nuclei(self, split: float) -> tuple[Labels, Evidence]:
         """Join basins into nuclei and fill holes."""
         nucleus, evidence = self._nuclei(split)
-        return AllNuclei(self._labelled(nucleus + 1), evidence)
+        return self._labelled(nucleus + 1), evidence
 
     def _nuclei(self, split: float) -> tuple[NDArray[np.intp], Evidence]:
         """Return the nucleus of each basin, numbered from 0 in the order of summits, and the evidence of the nuclei."""
@@ -253,27 +204,13 @@ def stays(areas: NDArray[np.integer], scores: NDArray[np.float64], thresholds: D
 
 @dataclass(frozen=True)
 class Holes:
-    """Components of the background that do not reach the edge of the plane, and the basins they touch.
+    """Components of the background that do not reach the edge of the plane, and the basins they touch."""
 
-    Attributes
-    ----------
-    pixels : ndarray, shape (P,)
-        Flat index of every pixel.
-    piece : ndarray, shape (P,)
-        Component of each of these pixels, from 0.
-    count : int
-        Number of components.
-    touching : ndarray, shape (M, 2)
-        Components and basins that touch by a side of a pixel, each pair once.
-    outer : ndarray, shape (basins,), bool
-        True for basins that touch the edge of the plane, or background that does.
-    """
-
-    pixels: Indices
-    piece: Indices
-    count: int
-    touching: Indices
-    outer: NDArray[np.bool_]
+    pixels: Indices  # flat index of every pixel, shape (P,)
+    piece: Indices  # component of each of these pixels, from 0, shape (P,)
+    count: int  # number of components
+    touching: Indices  # components and basins that touch by a side of a pixel, each pair once, shape (M, 2)
+    outer: NDArray[np.bool_]  # for each basin, whether it touches the edge of the plane, or background that does
 
     @staticmethod
     def of(basins: Basins, mask: Mask, background: Labels, pieces: int) -> Holes:
@@ -290,6 +227,7 @@ class Holes:
         outer = np.zeros(len(basins.summits), bool)
         outer[basins.basin[beside.ravel()[basins.pixels]]] = True
         pixels = np.flatnonzero(enclosed)
+        # Numbered anew, for only some components of the background are holes.
         piece = (np.cumsum(inner) - 1)[background.ravel()[pixels]]
         if not pixels.size:
             return Holes(pixels, piece, 0, np.zeros((0, 2), np.int64), outer)
@@ -298,6 +236,7 @@ class Holes:
         pairs = []
         for step in (*strides, *(-stride for stride in strides)):
             basin = numbers.ravel()[pixels + step]  # within the plane: no hole reaches its edge
+            # Reduced from pixels to pairs in every direction, before all directions are joined.
             pairs.append(np.unique(piece[basin > 0] * np.int64(len(outer)) + basin[basin > 0] - 1))
         keys = np.unique(np.concatenate(pairs))
         return Holes(pixels, piece, int(inner.sum()), np.stack(np.divmod(keys, len(outer)), axis=1), outer)
@@ -308,17 +247,8 @@ class Holes:
         A connected group of holes and dropped basins is filled if it is enclosed (nothing in it touches the outside)
         and exactly one nucleus surrounds it; a gap among several nuclei stays a gap.
 
-        Parameters
-        ----------
-        ids : ndarray, shape (basins,)
-            Id of each basin's nucleus, 0 if dropped.
-        pairs : ndarray, shape (M, 2)
-            Touching basins.
-
-        Returns
-        -------
-        tuple of ndarray
-            Ids of the basins and of the components of holes; 0 for background.
+        ``ids`` holds the id of each basin's nucleus, 0 if dropped; ``pairs`` are the touching basins. Returns the ids
+        of the basins and of the components of holes; 0 for background.
         """
         count = len(ids)
         ids = np.append(ids, np.zeros(self.count, np.int64))  # nodes of one graph: basins first, then holes
@@ -336,6 +266,7 @@ class Holes:
         np.minimum.at(smallest, inside, around)
         np.maximum.at(largest, inside, around)
         open_ = np.zeros(groups, bool)
+        # One member that touches the outside opens its whole group.
         open_[group[:count][self.outer & empty[:count]]] = True
         filling = np.where(~open_ & (smallest == largest), largest, 0)
         ids = np.where(empty, filling[group], ids)
@@ -380,9 +311,11 @@ def fill_holes(labels: Labels) -> Labels:
     if not pixels.size:
         return labels
     hole = background.ravel()[pixels]
+    # Pixels of holes have background beside them, which must not count as the smallest id.
     absent = np.iinfo(np.int32).max
     smallest = np.full(count + 1, absent, np.int32)
     largest = np.zeros(count + 1, np.int32)
+    # Never beyond the plane: what touches its edge is no hole.
     for step in (-labels.shape[1], -1, 1, labels.shape[1]):
         neighbour = labels.ravel()[pixels + step]
         np.maximum.at(largest, hole, neighbour)

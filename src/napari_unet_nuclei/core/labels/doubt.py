@@ -27,7 +27,7 @@ from napari_unet_nuclei.core.labels.measure.shapes import (
     touching_edge,
 )
 from napari_unet_nuclei.core.labels.score import evidence_of, median_area, scores_of
-from napari_unet_nuclei.core.types import Labels, Mask, QuantisedMaps, Region
+from napari_unet_nuclei.core.types import Labels, QuantisedMaps, Region
 
 REASONS = {
     "faint": "faint: the network is not sure that there is a nucleus",
@@ -46,20 +46,14 @@ REASONS = {
 
 @dataclass(frozen=True)
 class Ramp:
-    """A suspicion that rises with one measure of a nucleus, or of two neighbours.
+    """A suspicion that rises linearly with one measure of a nucleus, or of two neighbours.
 
-    Attributes
-    ----------
-    start, stop : float
-        The suspicion is 0 up to ``start`` and full from ``stop`` on, linear between them. Where ``start`` is the
-        larger, it rises as the measure falls.
-    weight : float
-        The full suspicion: the chance that such a nucleus is wrong.
+    It is 0 up to ``start`` and full from ``stop`` on. Where ``start`` is the larger, it rises as the measure falls.
     """
 
     start: float
     stop: float
-    weight: float = 1.0
+    weight: float = 1.0  # the full suspicion: the chance that such a nucleus is wrong
 
     def of(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the suspicion for each value."""
@@ -134,31 +128,15 @@ Suspicions = dict[str, NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Candidate:
-    """One place to look at.
+    """One place to look at."""
 
-    Attributes
-    ----------
-    id : int
-        Id of the nucleus; 0 where one may have been missed.
-    doubt : float
-        0 (looks right) to 1; for a missed nucleus, how likely there is one.
-    reason : str
-        In the user's words.
-    centre : tuple of float
-        (y, x) in pixels: the middle of a nucleus; for a missed one the pixel to pass to `add_from_click`.
-    box : Region
-        Bounding box.
-    plane : tuple of int
-        Index along the leading axes; empty in a single plane.
-    """
-
-    id: int
+    id: int  # of the nucleus; 0 where one may have been missed
     kind: Literal["found", "missed"]
-    doubt: float
-    reason: str
-    centre: tuple[float, float]
-    box: Region
-    plane: tuple[int, ...] = ()
+    doubt: float  # 0 (looks right) to 1; for a missed nucleus, how likely there is one
+    reason: str  # in the user's words
+    centre: tuple[float, float]  # (y, x) in pixels: the middle of a nucleus, or the pixel to pass to `add_from_click`
+    box: Region  # bounding box
+    plane: tuple[int, ...] = ()  # index along the leading axes; empty in a single plane
 
 
 def doubt(
@@ -170,24 +148,10 @@ def doubt(
 ) -> tuple[Candidate, ...]:
     """List the nuclei of one plane, and the places where one may have been missed, most doubtful first.
 
-    Parameters
-    ----------
-    labels : ndarray, shape (Y, X), int
-        Nuclei from any source.
-    maps : ndarray, shape (3, Y, X), uint8, optional
-        Cached foreground, border and distance of the plane. Without them, only sizes and shapes are judged, and no
-        missed nuclei are found.
-    thresholds : DecodeThresholds, optional
-        The ones ``labels`` were decoded with. Without them, no missed nuclei are found and nothing is scored.
-    with_missed : bool
-        Whether to look for missed nuclei.
+    Without the cached ``maps`` (3, Y, X) of the plane, only sizes and shapes are judged. Without the ``thresholds``
+    that ``labels`` were decoded with, nothing is scored. Missed nuclei are found only with both, and ``with_missed``.
 
-    Raises
-    ------
-    EditError
-        If the labels are not one plane of ids.
-    ImageShapeError
-        If maps and labels differ in size.
+    Raise EditError if the labels are not one plane of ids; ImageShapeError if maps and labels differ in size.
     """
     check_plane(labels)
     if maps is not None and maps.shape != (3, *labels.shape):
@@ -218,6 +182,7 @@ def _found(nuclei: PlaneNuclei, maps: QuantisedMaps | None, by_score: NDArray[np
     if maps is not None:
         suspicions |= _of_maps(nuclei, maps)
     chances = np.stack(list(suspicions.values()))
+    # A nucleus is right only if every suspicion is unfounded.
     total = 1 - np.prod(1 - chances, axis=0)
     names = np.array(list(suspicions))
     reasons = np.where(total > 0, names[chances.argmax(axis=0)], "")
@@ -242,14 +207,17 @@ def _found(nuclei: PlaneNuclei, maps: QuantisedMaps | None, by_score: NDArray[np
 def _of_shape(nuclei: PlaneNuclei, outlines: Outlines, maps: QuantisedMaps | None) -> Suspicions:
     """Judge sizes and shapes relative to the other nuclei of the plane."""
     inside = ~touching_edge(nuclei)  # a nucleus cut by the image's edge is not small or long by nature
+    # Sizes vary by factors: twice and half the median are equally odd.
     sizes = np.log(nuclei.areas)
     if np.count_nonzero(inside) >= FEWEST_TO_COMPARE:
         middle = float(np.median(sizes[inside]))
         deviation = float(np.median(np.abs(sizes[inside] - middle)))
         spread = max(TO_STANDARD_DEVIATION * deviation, SMALLEST_SPREAD)
     else:
+        # An infinite spread makes no size odd.
         middle, spread = float(np.median(sizes)), np.inf
     oddness = (sizes - middle) / spread
+    # Relative to the plane: where nuclei are few pixels wide, the steps of their outlines dent all of them.
     dents = np.median(outlines.solidities) - outlines.solidities
     return {
         "large": RAMPS["large"].of(oddness),
@@ -275,6 +243,7 @@ def _of_neighbours(
         middle, spread = usual
         chance = RAMPS["one outline"].of(area / outlines.hulls_of_pairs(pairs)) * RAMPS["long contact"].of(contact)
         chance *= RAMPS["usual together"].of((np.log(area) - middle) / spread)
+    # Either of the two may be wrong, so both get the suspicion; of several neighbours the worst counts.
     for members in both:
         np.maximum.at(result, members, chance)
     return result
@@ -283,6 +252,7 @@ def _of_neighbours(
 def _of_maps(nuclei: PlaneNuclei, maps: QuantisedMaps) -> Suspicions:
     """Judge what the network saw in each nucleus."""
     foreground, border, distance = (head.ravel()[nuclei.pixels] for head in maps)
+    # In int16, for the difference of uint8 maps would wrap around below 0.
     contrast = np.maximum.reduceat(distance.astype(np.int16) - border, nuclei.starts) / 255
     # A border belongs at the outline; across the middle it hints at two nuclei.
     weights = np.maximum(1 - squared_radii(nuclei), 0)
@@ -299,11 +269,13 @@ def _missed(labels: Labels, maps: QuantisedMaps, thresholds: DecodeThresholds, u
 
     What the foreground threshold left out counts from half of it on, so faint nuclei are among them.
     """
+    # Without nuclei to compare with, the size that the model was trained on.
     usual_area = usual_area or np.pi / 4 * (USUAL_DIAMETER * thresholds.scale) ** 2
     foreground, border, distance = maps
     faint = (foreground > 255 * FAINT_SHARE * thresholds.foreground) & (labels == 0)
-    # Around every nucleus the foreground falls off gradually: that is its halo, not another nucleus.
-    faint &= ~_widened(labels > 0, max(round(HALO * thresholds.scale), 1))
+    # Around every nucleus the foreground falls off gradually: that is its halo, not another nucleus. Widened pixel by
+    # pixel, which is much faster than one dilation with a large structure.
+    faint &= ~ndimage.binary_dilation(labels > 0, iterations=max(round(HALO * thresholds.scale), 1))
     places, count = label_components(faint)
     if not count:
         return []
@@ -311,6 +283,7 @@ def _missed(labels: Labels, maps: QuantisedMaps, thresholds: DecodeThresholds, u
     place = places.ravel()[pixels]
     areas = np.bincount(place, minlength=count + 1)
     evidence = distance.ravel()[pixels].astype(np.int16) - border.ravel()[pixels]
+    # -255 is the lowest difference of two maps.
     peaks = np.full(count + 1, -255)
     np.maximum.at(peaks, place, evidence)
     brightness = np.bincount(place, foreground.ravel()[pixels], count + 1) / np.maximum(areas, 1) / 255
@@ -327,24 +300,18 @@ def _missed(labels: Labels, maps: QuantisedMaps, thresholds: DecodeThresholds, u
         y, x = np.unravel_index(int(seen.argmax()), seen.shape)
         likelihood = _likelihood(float(brightness[number]), peaks[number] / 255, thresholds)
         reason = CLEAR if brightness[number] > thresholds.foreground else FAINT
-        peak, box = (
-            (float(rows.start + y), float(columns.start + x)),
-            (rows.start, rows.stop, columns.start, columns.stop),
-        )
+        peak = float(rows.start + y), float(columns.start + x)
+        box = rows.start, rows.stop, columns.start, columns.stop
         result.append(Candidate(0, "missed", likelihood, reason, peak, box))
     return result
 
 
 def _likelihood(brightness: float, peak: float, thresholds: DecodeThresholds) -> float:
     """How likely a place is a nucleus, by how far both maps lie between just plausible and sure."""
+    # At least 0.05, for with a high threshold just plausible lies close to sure, or beyond it.
     strength = [
         (value - least) / max(SURE_VALUE - least, 0.05)
         for value, least in ((brightness, FAINT_SHARE * thresholds.foreground), (peak, FAINT_MIDDLE))
     ]
     low, high = LIKELIHOODS
     return low + (high - low) * float(np.mean(np.clip(strength, 0, 1)))
-
-
-def _widened(mask: Mask, reach: int) -> Mask:
-    """Widen a mask by a diamond, pixel by pixel: much faster than one dilation with a large structure."""
-    return np.asarray(ndimage.binary_dilation(mask, iterations=reach))

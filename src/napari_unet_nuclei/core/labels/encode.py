@@ -26,27 +26,13 @@ SMALL_WEIGHT = 4.0
 
 @dataclass(frozen=True)
 class TargetMaps:
-    """Training targets of one crop, every map float32 with axes (Y, X).
+    """Training targets of one crop, every map float32 with axes (Y, X)."""
 
-    Attributes
-    ----------
-    foreground : ndarray
-        1 in nuclei, 0 elsewhere.
-    border : ndarray
-        1 between touching or nearly touching nuclei.
-    distance : ndarray
-        Distance to the nucleus's own outline, 1 at its largest, 0 outside nuclei.
-    size : ndarray
-        log2 of the nucleus's diameter over the model's, 0 outside nuclei.
-    weight : ndarray
-        Weight of each pixel in the loss; 0 where the labels were not reviewed.
-    """
-
-    foreground: NDArray[np.float32]
-    border: NDArray[np.float32]
-    distance: NDArray[np.float32]
-    size: NDArray[np.float32]
-    weight: NDArray[np.float32]
+    foreground: NDArray[np.float32]  # 1 in nuclei, 0 elsewhere
+    border: NDArray[np.float32]  # 1 between touching or nearly touching nuclei
+    distance: NDArray[np.float32]  # distance to the nucleus's own outline, 1 at its largest, 0 outside nuclei
+    size: NDArray[np.float32]  # log2 of the nucleus's diameter over the model's, 0 outside nuclei
+    weight: NDArray[np.float32]  # weight of each pixel in the loss; 0 where the labels were not reviewed
 
 
 def equivalent_diameters(labels: Labels) -> NDArray[np.float64]:
@@ -89,6 +75,7 @@ def normalised_distance(labels: Labels) -> NDArray[np.float32]:
     distance = ndimage.distance_transform_edt(~boundary) + 1.0 if boundary.any() else np.ones(labels.shape)
     distance = np.where(inside, distance, 0.0)
     ids = np.arange(labels.max() + 1)
+    # At least 1: ids that do not occur have no distance, and must not divide by 0.
     largest = np.maximum(ndimage.maximum(distance, labels, ids), 1.0)
     return np.asarray(distance / largest[labels], np.float32)
 
@@ -110,20 +97,10 @@ def encode_labels(
     reviewed: Mask | None = None,
     outline_weight: float = OUTLINE_WEIGHTS["fluorescence"],
 ) -> TargetMaps:
-    """Make the training targets of one crop.
+    """Make the training targets of one crop from nuclei without holes, at the model's own scale.
 
-    Parameters
-    ----------
-    labels : ndarray, shape (Y, X), int
-        Nuclei without holes, at the model's own scale.
-    diameter : float
-        Nucleus diameter in pixels that the model expects.
-    diameters : ndarray, optional
-        Diameter in crop pixels by id, measured before cropping; default: measured in the crop.
-    reviewed : ndarray of bool, shape (Y, X), optional
-        Where the labels can be trusted; elsewhere the weight is 0. Default: everywhere.
-    outline_weight : float
-        Weight of pixels next to an outline.
+    ``diameter`` is what the model expects, in pixels. ``diameters`` gives those of the nuclei by id if they were
+    measured before cropping, which cuts nuclei. The weight is 0 where ``reviewed`` (Y, X) is False.
     """
     inside = labels > 0
     diameters = equivalent_diameters(labels) if diameters is None else diameters
@@ -131,6 +108,7 @@ def encode_labels(
     # Logarithmic, so that an error of a factor costs the same for small and large nuclei.
     size[inside] = np.log2(np.maximum(diameters[labels[inside]], 1.0) / diameter)
     boundary = inner_boundary(labels)
+    # On both sides: whether a pixel just outside is background decides the outline as much.
     outline = ndimage.maximum_filter(boundary, OUTLINE_SIDE)
     weight = np.where(outline, outline_weight, 1.0)
     # In proportion to 1 / diameter, from the usual size down.

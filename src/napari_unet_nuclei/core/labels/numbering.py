@@ -10,17 +10,9 @@ from napari_unet_nuclei.core.types import AnyArray, Labels
 
 
 def as_ids(stored: AnyArray) -> NDArray[np.int64]:
-    """Return stored values as ids; some programs store ids as floating-point numbers.
+    """Return stored values of any real dtype as ids; some programs store ids as floating-point numbers.
 
-    Parameters
-    ----------
-    stored : array_like
-        Any shape, any real dtype.
-
-    Raises
-    ------
-    ImageShapeError
-        If they are not whole numbers from 0.
+    Raise ImageShapeError if they are not whole numbers from 0.
 
     Examples
     --------
@@ -32,6 +24,7 @@ def as_ids(stored: AnyArray) -> NDArray[np.int64]:
         raise ImageShapeError(f"Labels of type {values.dtype} are not ids: save them as integers.")
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise ImageShapeError("The labels hold NaN or infinities, so they are not ids: is this an image?")
+    # Unsigned ids from 2**63 on become negative here, and are rejected below.
     ids = values.astype(np.int64, copy=False)
     if values.dtype.kind == "f" and not np.array_equal(ids, values):
         raise ImageShapeError("The labels hold fractions, so they are not ids: is this an image?")
@@ -41,12 +34,7 @@ def as_ids(stored: AnyArray) -> NDArray[np.int64]:
 
 
 def whole_labels(labels: NDArray[np.integer]) -> Labels:
-    """Return labels as int32 with ids 1..n without gaps, in the same order.
-
-    Parameters
-    ----------
-    labels : ndarray of int
-        Any shape, 0 is background, no id is below 0.
+    """Return labels of any shape, none below 0, as int32 with ids 1..n without gaps, in the same order.
 
     Examples
     --------
@@ -56,6 +44,7 @@ def whole_labels(labels: NDArray[np.integer]) -> Labels:
     ids = small_ids(labels)
     present = np.bincount(ids, minlength=1) > 0
     present[0] = False
+    # The running count of the ids that occur is the table of new ids.
     return np.asarray(np.cumsum(present, dtype=np.int32)[ids].reshape(labels.shape))
 
 
@@ -72,4 +61,5 @@ def small_ids(labels: NDArray[np.integer]) -> NDArray[np.integer]:
     flat = labels.ravel()
     if flat.max(initial=0) <= flat.size:
         return flat
+    # With a 0 in front, background stays 0 even if no pixel is background.
     return np.unique(np.append(0, flat), return_inverse=True)[1][1:]

@@ -37,14 +37,13 @@ def united(regions: Sequence[Region]) -> Region:
 def pixel(point: Sequence[float], shape: Sequence[int]) -> tuple[int, int]:
     """Return the pixel at a point (y, x); pixel centres lie at whole numbers.
 
-    Raises
-    ------
-    EditError
-        If the point lies outside the plane.
+    Raise EditError if the point lies outside the plane.
     """
     y, x = point
+    # Pixels reach half a pixel beyond their centres.
     if not (-0.5 <= y < shape[0] - 0.5 and -0.5 <= x < shape[1] - 0.5):
         raise EditError("The point lies outside the image: click inside.")
+    # Python's round would send halves to even numbers, and every second pixel would be larger.
     return int(np.floor(y + 0.5)), int(np.floor(x + 0.5))
 
 
@@ -70,10 +69,7 @@ def extent(mask: Mask, region: Region) -> Region:
 def clipped(region: Region, shape: Sequence[int]) -> Region:
     """Clip a region to the plane.
 
-    Raises
-    ------
-    EditError
-        If nothing of it lies in the plane.
+    Raise EditError if nothing of it lies in the plane.
     """
     y0, y1, x0, x1 = region
     inside = max(y0, 0), min(y1, shape[0]), max(x0, 0), min(x1, shape[1])

@@ -9,17 +9,7 @@ from napari_unet_nuclei.core.types import Labels, Mask
 
 
 def trusted(labels: Labels, reviewed: Mask) -> Mask:
-    """Exclude nuclei cut by the edge of the reviewed region: where they end was not reviewed.
-
-    Parameters
-    ----------
-    labels : ndarray, shape (Y, X), int
-        0 is background.
-
-    Returns
-    -------
-    ndarray of bool, shape (Y, X)
-        The reviewed region without those nuclei.
+    """Return the reviewed region without nuclei cut by its edge: where these end was not reviewed.
 
     Examples
     --------
@@ -27,18 +17,14 @@ def trusted(labels: Labels, reviewed: Mask) -> Mask:
     array([[False, False,  True,  True]])
     """
     inside, outside = _areas(labels, reviewed)
+    # Whole nuclei, not only their pixels near the edge: half a nucleus would teach a wrong outline.
     cut = (inside > 0) & (outside > 0)
     cut[0] = False
     return np.asarray(reviewed & ~cut[labels])
 
 
 def within(labels: Labels, reviewed: Mask) -> Labels:
-    """Keep the nuclei with at least half of their area in the reviewed region; erase the others.
-
-    Returns
-    -------
-    ndarray, shape (Y, X)
-        With the ids of ``labels``.
+    """Keep the nuclei, with their ids, of which at least half lies in the reviewed region; erase the others.
 
     Examples
     --------

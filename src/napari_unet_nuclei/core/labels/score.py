@@ -104,6 +104,7 @@ class Evidence:
     @staticmethod
     def none(count: int, axes: int) -> Evidence:
         """Return empty evidence, to which parts can be added."""
+        # Half of the smallest integer, which can be negated and shifted without overflow.
         peaks = np.full((len(PEAKS) + 2 * axes, count), np.iinfo(np.int64).min // 2)
         return Evidence(np.zeros((len(TOTALS), count), np.int64), peaks)
 
@@ -130,6 +131,7 @@ class Evidence:
     def add(self, places: NDArray[np.integer], parts: Evidence) -> None:
         """Add parts in place, each to its column in ``places``."""
         for whole, part in zip(self.totals, parts.totals, strict=True):
+            # `at` adds up repeated places, where plain indexing would keep the last part only.
             np.add.at(whole, places, part)
         for whole, part in zip(self.peaks, parts.peaks, strict=True):
             np.maximum.at(whole, places, part)
@@ -144,23 +146,15 @@ def gather(
 ) -> Evidence:
     """Collect evidence over groups of pixels.
 
-    Parameters
-    ----------
-    maps : ndarray, shape (3, ...), uint8
-        Foreground, border and distance, with any number of axes.
-    pixels : ndarray, shape (P,)
-        Flat indices.
-    group : ndarray, shape (P,)
-        Group of each pixel, from 0.
-    count : int
-        Number of groups; none is empty.
-    origin : tuple of int
-        Index of the first pixel of ``maps`` in the whole plane; default: 0.
+    ``maps`` are the quantised foreground, border and distance, with any number of axes; ``pixels`` are flat indices
+    into one of them, ``group`` their groups from 0 to ``count - 1``, none of them empty. ``origin`` is the index of the
+    first pixel of ``maps`` in the whole plane; default: 0.
     """
     foreground, border, distance = (head.ravel()[pixels] for head in maps)
     group = group.astype(np.intp, copy=False)  # NumPy would convert at every step below
     core = np.flatnonzero(distance > CORE)
     core_group = group[core]
+    # bincount adds up in float64, which is exact for whole numbers up to 2**53.
     totals = [
         np.bincount(group, minlength=count),
         *(np.bincount(group, values, count) for values in (foreground, border, distance)),
@@ -183,6 +177,7 @@ def _boxes(
     """Return the bounding box of each group, as `Evidence.peaks` holds it; shape (2 per axis, N)."""
     largest = np.full((len(shape), count), -1, np.int64)
     smallest = np.full((len(shape), count), np.iinfo(np.int64).max, np.int64)
+    # Pixels come in reading order, not by group, so each one is put where it belongs.
     for axis, places in enumerate(np.unravel_index(pixels, shape)):
         np.maximum.at(largest[axis], group, places)
         np.minimum.at(smallest[axis], group, places)
@@ -203,18 +198,10 @@ def median_area(areas: NDArray[np.integer], min_size: float) -> float:
 
 
 def features_of(evidence: Evidence, shape: Sequence[int], scale: float, usual_area: float) -> Features:
-    """Compute the features of nuclei.
+    """Compute the features of whole nuclei in a plane of a given shape.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Of whole nuclei.
-    shape : sequence of int
-        Of the whole plane.
-    scale : float
-        Image pixels per pixel of the model's own scale.
-    usual_area : float
-        From `median_area`; 0 for the model's pixel.
+    ``scale`` is image pixels per pixel of the model's own scale; ``usual_area`` is the `median_area`, or 0 for the
+    model's pixel.
     """
     area, foreground, border, distance, core, core_foreground, core_border = evidence.totals.astype(np.float64)
     axes = len(shape)
@@ -236,6 +223,7 @@ def features_of(evidence: Evidence, shape: Sequence[int], scale: float, usual_ar
         "share of core": core / area,
         "extent": area / np.prod(last - first + 1, axis=0),
         "touches edge": ((first == 0) | (last == ends)).any(axis=0).astype(np.float64),
+        # The logarithm of an area, or volume, is that of the diameter times the number of axes.
         "size over model's": np.log(area / scale**axes) / axes,
         "size over median": np.log(area / usual) / axes,
     }
@@ -245,12 +233,9 @@ def features_of(evidence: Evidence, shape: Sequence[int], scale: float, usual_ar
 def scores_of(
     evidence: Evidence, shape: Sequence[int], scale: float, usual_area: float, scoring: Scoring | None
 ) -> NDArray[np.float64]:
-    """Return the probability that each nucleus is right, or without coefficients its mean foreground probability.
+    """Return the probability that each nucleus is right; arguments as for `features_of`.
 
-    Parameters
-    ----------
-    evidence, shape, scale, usual_area
-        As for `features_of`.
+    Without coefficients it is the mean foreground probability.
     """
     if scoring is None:
         return evidence.certainty

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError
 
 from napari_unet_nuclei.core.errors import SettingsError
 from napari_unet_nuclei.core.model.card import CardKind, Credit, Part
+from napari_unet_nuclei.core.settings import first_problem
 
 
 class AuthorNotes(Part):
@@ -26,18 +27,13 @@ class AuthorNotes(Part):
 def read_author_notes(path: Path) -> AuthorNotes:
     """Read the author's statements from a JSON file.
 
-    Raises
-    ------
-    SettingsError
-        If the file cannot be read, or has unknown or invalid entries.
+    Raise SettingsError if the file cannot be read, or has unknown or invalid entries.
     """
     try:
         return AuthorNotes.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} cannot be read: {error}.") from error
     except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(map(str, problem["loc"])) or "file"
         raise SettingsError(
-            f"{path} cannot be used ({where}: {problem['msg']}). It may hold {', '.join(AuthorNotes.model_fields)}."
+            f"{path} cannot be used ({first_problem(error)}). It may hold {', '.join(AuthorNotes.model_fields)}."
         ) from error

@@ -15,6 +15,7 @@ from napari_unet_nuclei.core.image.kind import InputName, NetworkInputs
 from napari_unet_nuclei.core.image.plane import ImageKind
 from napari_unet_nuclei.core.labels.decode import SPLIT
 from napari_unet_nuclei.core.labels.score import Scoring
+from napari_unet_nuclei.core.settings import first_problem
 
 ACCEPTED = "Accepted are .safetensors files that napari-unet-nuclei wrote."
 LARGEST_FILE = 2**30
@@ -106,6 +107,7 @@ class Architecture(Part):
 
     def _reach(self, position: int) -> int:
         """Distance from an output pixel to the farthest input pixel that it depends on, along the deepest path."""
+        # On the grid of the first level.
         low = high = position // self.stem_stride
         low, high = low - 1, high + 1  # the heads
         for _ in range(self.depth):
@@ -113,6 +115,7 @@ class Architecture(Part):
         low, high = low - 2, high + 2
         for _ in range(self.depth):
             low, high = 2 * low - 2, 2 * high + 1 + 2  # the pooling, then two convolutions
+        # Back to the image's own pixels: a pixel of the first level holds several.
         low, high = low * self.stem_stride, (high + 1) * self.stem_stride - 1
         return max(position - low, high - position)
 
@@ -385,6 +388,7 @@ def read_card(path: Path) -> ModelCard:
         size = path.stat().st_size
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
+            # Before anything is read: a damaged length could ask for any amount of memory.
             if size > LARGEST_FILE or length > min(LARGEST_HEADER, size):
                 raise ModelFileError(f"{path} is damaged or too large for a model file. {ACCEPTED}")
             header = json.loads(file.read(length))
@@ -392,10 +396,8 @@ def read_card(path: Path) -> ModelCard:
     except OSError as error:
         raise ModelFileError(f"The model file {path} cannot be read: {error.strerror}.") from error
     except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(map(str, problem["loc"]))
         raise ModelFileError(
-            f"The model card in {path} cannot be used ({where}: {problem['msg']}). It may need a newer version."
+            f"The model card in {path} cannot be used ({first_problem(error)}). It may need a newer version."
         ) from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelFileError(f"{path} has no model card, so it cannot be used. {ACCEPTED}") from error

@@ -15,21 +15,11 @@ from napari_unet_nuclei.core.types import NumberFormat
 
 @dataclass(frozen=True)
 class Device:
-    """A device that can run the network.
+    """A device that can run the network."""
 
-    Attributes
-    ----------
-    name : str
-        As PyTorch names it: ``cpu``, ``cuda:0``, ``mps``.
-    title : str
-        Name of the graphics card or processor, for people.
-    precision : torch.dtype
-        Number format of the convolutions.
-    """
-
-    name: str
-    title: str
-    precision: torch.dtype
+    name: str  # as PyTorch names it: `cpu`, `cuda:0`, `mps`
+    title: str  # name of the graphics card or processor, for people
+    precision: torch.dtype  # number format of the convolutions
 
     def place(self, network: nn.Module) -> nn.Module:
         """Move a network to the device, in its precision and the memory layout that is fastest for convolutions."""
@@ -44,17 +34,9 @@ class Device:
 
 
 def choose_device(request: str = "auto") -> Device:
-    """Find the requested device; ``auto`` prefers cuda, then mps, then cpu.
+    """Find a device by its PyTorch name; ``auto`` prefers cuda, then mps, then cpu.
 
-    Parameters
-    ----------
-    request : str
-        ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-
-    Raises
-    ------
-    DeviceError
-        If there is no such device on this computer.
+    Raise DeviceError if there is no such device on this computer.
     """
     available = available_devices()
     name = {"cuda": "cuda:0", "auto": available[0]}.get(request, request)
@@ -63,6 +45,7 @@ def choose_device(request: str = "auto") -> Device:
     if name == "cpu":
         return Device(name, platform.processor() or platform.machine(), getattr(torch, cpu_number_format()))
     title = torch.cuda.get_device_name(name) if name.startswith("cuda") else "Apple graphics processor"
+    # Not bfloat16, which older graphics cards lack.
     return Device(name, title, torch.float16)
 
 

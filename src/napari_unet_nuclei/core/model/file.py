@@ -34,18 +34,14 @@ class Model:
 def save_model(path: Path, model: Model) -> ModelCard:
     """Write a model file atomically, with weights in float16; return its card with the hash of the weights.
 
-    Raises
-    ------
-    ModelFileError
-        If a weight does not fit into float16.
-    OutputFileError
-        If the file cannot be written.
+    Raise ModelFileError if a weight does not fit into float16; OutputFileError if the file cannot be written.
     """
     tensors = {
         name: value.half() if value.is_floating_point() else value for name, value in model.network.state_dict().items()
     }
     if not all(torch.isfinite(value).all() for value in tensors.values() if value.is_floating_point()):
         raise ModelFileError(f"The weights of '{model.card.name}' are too large for a model file: training diverged.")
+    # safetensors refuses views of other memory layouts, such as channels-last.
     tensors = {name: value.contiguous() for name, value in tensors.items()}
     with atomic(path) as temporary:
         # Twice: the card in the header states the hash of the tensors behind it, which does not cover the header.
@@ -58,10 +54,7 @@ def save_model(path: Path, model: Model) -> ModelCard:
 def read_model(path: Path) -> Model:
     """Load a model file; check its size, card, tensor shapes and hash.
 
-    Raises
-    ------
-    ModelFileError
-        If a check fails; the message says which.
+    Raise ModelFileError if a check fails; the message says which.
     """
     card = read_card(path)
     try:

@@ -35,34 +35,26 @@ DTYPES = {
 class Header:
     """Contents of a model file before the tensors.
 
-    Attributes
-    ----------
-    metadata : dict
-        Texts by name, among them the card.
-    tensors : dict
-        By name: ``dtype``, ``shape`` and ``data_offsets`` (first byte and one past the last, relative to ``start``).
-    start : int
-        Offset of the tensors in the file, in bytes.
+    Each tensor has a ``dtype``, a ``shape`` and ``data_offsets`` (first byte and one past the last, relative to
+    ``start``).
     """
 
-    metadata: dict[str, str]
-    tensors: dict[str, dict[str, Any]]
-    start: int
+    metadata: dict[str, str]  # texts by name, among them the card
+    tensors: dict[str, dict[str, Any]]  # by name
+    start: int  # offset of the tensors in the file, in bytes
 
 
 def read_header(path: Path) -> Header:
     """Read the header of a model file whose card has been read (`read_card` checks the length of the header).
 
-    Raises
-    ------
-    ModelFileError
-        If the file is not as long as its header says, for instance after an aborted download.
+    Raise ModelFileError if the file is not as long as its header says, for instance after an aborted download.
     """
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             parts = json.loads(file.read(length))
         header = Header(parts.pop("__metadata__", {}), parts, 8 + length)
+        # Tensors lie without gaps, so the last one ends where the file does.
         end = max((place["data_offsets"][1] for place in header.tensors.values()), default=0)
         if header.start + end != path.stat().st_size:
             raise ModelFileError(f"{path} is damaged: part of it is missing. Get the file again.")
@@ -76,16 +68,14 @@ def read_header(path: Path) -> Header:
 def hash_tensors(path: Path) -> str:
     """SHA-256 over names, dtypes, shapes and bytes of all tensors: the ``weights_hash`` of a card.
 
-    Raises
-    ------
-    ModelFileError
-        If the file is damaged.
+    Raise ModelFileError if the file is damaged.
     """
     header = read_header(path)
     digest = hashlib.sha256()
     try:
         with path.open("rb") as file:
             for name, place in sorted(header.tensors.items()):
+                # Names, dtypes and shapes too: the same bytes can be another network.
                 digest.update(json.dumps([name, DTYPES[place["dtype"]], place["shape"]]).encode())
                 begin, end = place["data_offsets"]
                 file.seek(header.start + begin)
@@ -99,17 +89,13 @@ def hash_tensors(path: Path) -> str:
 def copy_renamed(source: Path, target: Path, name: str) -> None:
     """Copy a model file and change the name in its card; nothing else changes.
 
-    Raises
-    ------
-    ModelFileError
-        If the file is damaged.
-    OSError
-        If the copy cannot be written.
+    Raise ModelFileError if the file is damaged; OSError if the copy cannot be written.
     """
     header = read_header(source)
     card = json.dumps({**json.loads(header.metadata["card"]), "name": name}, ensure_ascii=False)
     parts = {"__metadata__": {**header.metadata, "card": card}, **header.tensors}
     text = json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode()
+    # Readers map the tensors into memory, where they must be aligned; JSON ignores the blanks.
     text += b" " * (-len(text) % ALIGNMENT)
     with source.open("rb") as whole, target.open("wb") as copy:
         copy.write(len(text).to_bytes(8, "little") + text)

@@ -60,6 +60,7 @@ def time_formats() -> dict[NumberFormat, float]:
 
     PyTorch reports bfloat16 as available even on processors that emulate it, three times slower than float32.
     """
+    # With one thread, the answer does not depend on how many cores are busy.
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -87,6 +88,7 @@ def _shortest(precision: torch.dtype) -> float:
     with torch.inference_mode():
         F.conv2d(image, kernel, padding=1)  # warm-up: the first call initialises the library
         for _ in range(REPEATS):
+            # CPU time of this thread, which stands still while other programs run.
             start = time.thread_time()
             F.conv2d(image, kernel, padding=1)
             shortest = min(shortest, time.thread_time() - start)
@@ -110,6 +112,7 @@ def _processor() -> str:
         return f"{platform.processor()} {platform.machine()}"
     told = ("vendor_id", "cpu family", "model", "model name", "stepping", "flags", "CPU part", "Features")
     lines = (line.partition(":") for line in listing.splitlines())
+    # Only lines that never change: the clock rate in the listing does.
     return " ".join(value.strip() for name, _, value in lines if name.strip() in told)
 
 

@@ -191,6 +191,7 @@ class ModelRegistry:
         if chosen == entry.name:
             return entry
         holder = self.holder(chosen)
+        # The same model may get the same name in another case.
         if holder is not None and holder.path != entry.path:
             raise ModelFileError(f"A model named '{holder.name}' is installed already: choose another name.")
         target = self._free_path(chosen)

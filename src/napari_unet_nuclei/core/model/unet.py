@@ -33,10 +33,12 @@ class _Convolution(nn.Module):
         super().__init__()
         batch = architecture.normalisation == "batch"
         padding = 1 if architecture.padding == "same" else 0
+        # Batch norm subtracts the mean, and any bias with it.
         self.convolution = nn.Conv2d(in_channels, out_channels, 3, padding=padding, bias=not batch)
         self.norm = nn.BatchNorm2d(out_channels) if batch else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
+        # In place, because these maps are the largest of the network.
         return F.relu(self.norm(self.convolution(x)), inplace=True)
 
     def fold(self) -> None:
@@ -69,11 +71,13 @@ def limit_intensity(x: Tensor) -> Tensor:
 
     A single bright nucleus in a large empty plane lies far above the plane's percentiles.
     """
+    # Clamped within the logarithm too: where() differentiates both branches, and log of a negative number is NaN.
     return torch.where(x > 1, 1 + torch.log(x.clamp(min=1)), x.clamp(min=-1))
 
 
 def centre(x: Tensor, shape: Sequence[int]) -> Tensor:
     """Crop (N, C, Y, X) centrally to the height and width ``shape``."""
+    # Unpadded, a skip connection is wider than what comes up from below by the same rim on every side.
     top, left = ((have - want) // 2 for have, want in zip(x.shape[-2:], shape, strict=True))
     return x[..., top : top + shape[0], left : left + shape[1]]
 
@@ -100,11 +104,6 @@ class UNet(nn.Module):
 
     No normalisation looks beyond the receptive field, and all poolings are aligned to the stride: the output at a pixel
     depends only on the input within ``architecture.receptive_radius``, so that tiles leave no seams.
-
-    Parameters
-    ----------
-    architecture : Architecture
-        Channels, widths, depth, stem and heads.
     """
 
     def __init__(self, architecture: Architecture) -> None:

@@ -14,30 +14,13 @@ FIRST_WEIGHTS = "encoder.0.first.convolution.weight"
 
 
 def start_from(model: Model, architecture: Architecture) -> UNet:
-    """Return a network that gives the same output as ``model`` if all its input channels are equal.
+    """Return a network in evaluation mode that gives the same output as ``model`` if all its input channels are equal.
 
-    Parameters
-    ----------
-    model : Model
-        Its number of input channels may differ from the architecture's.
-    architecture : Architecture
-        Same as the model's except for ``in_channels``.
-
-    Returns
-    -------
-    UNet
-        In evaluation mode.
-
-    Raises
-    ------
-    ModelFileError
-        If the architectures differ in anything else.
-
-    Notes
-    -----
     With the same number of channels, the weights are copied. Otherwise the filters of the first convolution are summed
     over its channels, repeated for every new channel and divided by their number, as Carreira and Zisserman 2017 (*Quo
     vadis, action recognition?*, CVPR) inflate the filters of images to videos.
+
+    Raise ModelFileError if the architectures differ in anything but ``in_channels``.
     """
     own = model.card.architecture
     if own.model_copy(update={"in_channels": architecture.in_channels}) != architecture:

@@ -15,66 +15,37 @@ from napari_unet_nuclei.core.files.atomic import atomic
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture or a diagram with its caption.
+    """A picture or a diagram with its caption."""
 
-    Attributes
-    ----------
-    content : Markup
-        An ``<img>`` with the picture inside, or an ``<svg>``; see `core.report.pictures`.
-    """
-
-    content: Markup
+    content: Markup  # an `<img>` with the picture inside, or an `<svg>`; see `core.report.pictures`
     caption: str
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A table.
-
-    Attributes
-    ----------
-    rows : sequence of sequences of str
-        One text per head in every row.
-    """
+    """A table."""
 
     heads: Sequence[str]
-    rows: Sequence[Sequence[str]]
+    rows: Sequence[Sequence[str]]  # one text per head in every row
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page.
-
-    Attributes
-    ----------
-    text : str
-        A paragraph; empty for none.
-    facts : mapping of str to str
-        Values by name.
-    figures : sequence of sequences of Figure
-        Rows of figures side by side.
-    gallery : sequence of Figure
-        Small pictures, as many per row as fit.
-    numbers : mapping of str to str
-        The few most important numbers by name, in large print.
-    """
+    """A part of a page."""
 
     title: str
-    text: str = ""
-    facts: Mapping[str, str] = field(default_factory=dict)
+    text: str = ""  # a paragraph; empty for none
+    facts: Mapping[str, str] = field(default_factory=dict)  # values by name
     table: Grid | None = None
-    figures: Sequence[Sequence[Figure]] = ()
-    gallery: Sequence[Figure] = ()
-    numbers: Mapping[str, str] = field(default_factory=dict)
+    figures: Sequence[Sequence[Figure]] = ()  # rows of figures side by side
+    gallery: Sequence[Figure] = ()  # small pictures, as many per row as fit
+    numbers: Mapping[str, str] = field(default_factory=dict)  # the few most important numbers by name, in large print
 
 
 def write_page(path: Path, title: str, sections: Sequence[Section]) -> None:
     """Write an HTML page that needs no other file; all texts are escaped.
 
-    Raises
-    ------
-    OutputFileError
-        If the file cannot be written.
+    Raise OutputFileError if the file cannot be written.
     """
     with atomic(path) as temporary:
         temporary.write_text(_template().render(title=title, sections=sections), encoding="utf-8")

@@ -18,30 +18,17 @@ _TRIES = 40  # positions tried for a nucleus before it is given up
 
 @dataclass(frozen=True)
 class Nucleus:
-    """One nucleus in a plane.
+    """One nucleus in a plane, in pixels.
 
-    Attributes
-    ----------
-    y, x : float
-        Centre, in pixels.
-    radius : float
-        Radius of the circle with the same area, in pixels; below 0.5 the nucleus is not drawn, but keeps its id.
-    elongation : float
-        Long axis divided by short axis, at least 1.
-    angle : float
-        Angle of the long axis to the x axis, in radians.
-    brightness : float
-        0 to 1.
-    seed : int
-        Determines the irregular outline and the chromatin, so that a nucleus looks the same as it moves.
+    The seed determines the irregular outline and the chromatin, so that a nucleus looks the same as it moves.
     """
 
     y: float
     x: float
-    radius: float
-    elongation: float = 1.0
-    angle: float = 0.0
-    brightness: float = 1.0
+    radius: float  # of the circle with the same area; below 0.5 the nucleus is not drawn, but keeps its id
+    elongation: float = 1.0  # long axis divided by short axis, at least 1
+    angle: float = 0.0  # of the long axis to the x axis, in radians
+    brightness: float = 1.0  # 0 to 1
     seed: int = 0
 
     @property
@@ -56,33 +43,17 @@ class Nucleus:
 
     @property
     def _reach(self) -> float:
+        # Lobes reach beyond the ellipse by up to a fifth; soft edges and gaps need a few pixels more.
         return 1.2 * self.radius * math.sqrt(self.elongation) + 3
 
 
 def draw_nuclei(
     shape: tuple[int, int], diameter: float, count: int, rng: np.random.Generator, *, clumped: float = 0.5
 ) -> tuple[NDArray[np.float32], Labels]:
-    """Place nuclei at random and draw them.
+    """Place about ``count`` nuclei at random and draw them: light (Y, X), 0 to 1 without noise, and labels (Y, X).
 
-    Parameters
-    ----------
-    shape : tuple of int
-        Rows and columns.
-    diameter : float
-        Median diameter, in pixels.
-    count : int
-        Number of nuclei; fewer if no more fit.
-    rng : numpy.random.Generator
-        Source of all randomness.
-    clumped : float
-        Share of nuclei that touch another one, 0 to 1; at 0 there is a gap around every nucleus.
-
-    Returns
-    -------
-    clean : ndarray
-        Axes (Y, X), float32, 0 (background) to 1, without noise.
-    labels : ndarray
-        Axes (Y, X), int32, ids 1..n.
+    ``diameter`` is the median, in pixels; fewer nuclei are drawn if no more fit. ``clumped`` is the share of nuclei
+    that touch another one; at 0 there is a gap around every nucleus.
 
     Examples
     --------
@@ -114,21 +85,9 @@ def place_nuclei(
 
 
 def draw(nuclei: Sequence[Nucleus], shape: tuple[int, int]) -> tuple[NDArray[np.float32], Labels]:
-    """Draw nuclei; pixels covered by two belong to the one whose outline is farther away.
+    """Draw nuclei with the ids 1, 2, ...: light (Y, X), 0 to 1 without noise, and labels (Y, X).
 
-    Parameters
-    ----------
-    nuclei : sequence of Nucleus
-        Their ids are 1, 2, and so on.
-    shape : tuple of int
-        Rows and columns.
-
-    Returns
-    -------
-    clean : ndarray
-        Axes (Y, X), float32, 0 (background) to 1, without noise.
-    labels : ndarray
-        Axes (Y, X), int32.
+    Pixels covered by two belong to the one whose outline is farther away.
     """
     clean = np.zeros(shape, np.float32)
     labels = np.zeros(shape, np.int32)
@@ -139,6 +98,7 @@ def draw(nuclei: Sequence[Nucleus], shape: tuple[int, int]) -> tuple[NDArray[np.
             continue
         depth = _depth(nucleus)
         clean[into] = np.maximum(clean[into], _appearance(nucleus, depth)[out_of])
+        # Overlapping nuclei meet where their relative depths are equal: halfway, as between touching cells.
         mine = depth[out_of] > deepest[into]
         labels[into][mine] = number
         deepest[into][mine] = depth[out_of][mine]
@@ -155,31 +115,13 @@ def camera(
     offset: float = 100.0,
     dtype: DTypeLike = np.uint16,
 ) -> AnyArray:
-    """Simulate a camera: photon noise, read noise, gain and offset.
+    """Simulate a camera: photon noise, read noise in electrons, gain in grey values per electron, and offset.
 
-    Parameters
-    ----------
-    clean : array_like
-        Light, usually 0 to 1, never negative; any axes.
-    rng : numpy.random.Generator
-        Source of the noise.
-    photons : float
-        Mean number of photons in a pixel with light 1.
-    read_noise : float
-        Standard deviation, in electrons.
-    gain : float
-        Grey values per electron.
-    offset : float
-        Grey value of a pixel without light.
-    dtype : dtype
-        Type of the result; integers are rounded and clipped to their range.
-
-    Returns
-    -------
-    ndarray
-        Same axes as ``clean``, grey values.
+    ``clean`` is light, usually 0 to 1, never negative, with any axes; ``photons`` is their mean number in a pixel with
+    light 1. Integers are rounded and clipped to the range of ``dtype``.
     """
     light = np.maximum(np.asarray(clean, np.float64), 0.0) * photons
+    # Photons arrive at random, before the electronics add noise of constant width.
     electrons = rng.poisson(light) + rng.normal(0.0, read_noise, light.shape)
     grey = electrons * gain + offset
     kind = np.dtype(dtype)
@@ -202,6 +144,7 @@ def _anywhere(shape: tuple[int, int], diameter: float, rng: np.random.Generator)
     return Nucleus(
         y=rng.uniform(0, shape[0] - 1),
         x=rng.uniform(0, shape[1] - 1),
+        # Log-normal, as cell sizes are; cut off, so that no nucleus is taken for two.
         radius=diameter / 2 * np.exp(np.clip(rng.normal(0, 0.13), -0.35, 0.35)),
         elongation=1 + min(abs(rng.normal(0.1, 0.25)), 0.9),
         angle=rng.uniform(0, np.pi),
@@ -213,6 +156,7 @@ def _anywhere(shape: tuple[int, int], diameter: float, rng: np.random.Generator)
 def _beside(neighbour: Nucleus, nucleus: Nucleus, rng: np.random.Generator) -> Nucleus:
     """Move a nucleus next to another one, in a random direction."""
     direction = rng.uniform(0, 2 * np.pi)
+    # From a slight overlap to a slight gap; `_fits` takes those that touch.
     distance = (neighbour.radius + nucleus.radius) * rng.uniform(0.9, 1.1)
     y, x = neighbour.y + distance * np.sin(direction), neighbour.x + distance * np.cos(direction)
     return replace(nucleus, y=y, x=x)
@@ -225,8 +169,10 @@ def _fits(nucleus: Nucleus, occupied: Mask, touching: bool) -> bool:
     into, out_of = _overlap(nucleus, occupied.shape)
     taken, distance = occupied[into], _depth(nucleus)[out_of] * nucleus.radius
     if not touching:
+        # A gap of two pixels or more, so that outlines stay apart when blurred.
         return not taken[distance > -max(2.0, 0.15 * nucleus.radius)].any()
     inside = distance > 0
+    # In contact: something taken lies within 1.5 pixels of the outline.
     return bool(taken[distance > -1.5].any() and taken[inside].sum() <= _LARGEST_OVERLAP * inside.sum())
 
 
@@ -246,6 +192,7 @@ def _depth(nucleus: Nucleus) -> NDArray[np.float32]:
     top, left = nucleus.corner
     y, x = np.ogrid[: nucleus.side, : nucleus.side]
     dy, dx = y + top - nucleus.y, x + left - nucleus.x
+    # Stretched one way and narrowed the other by the same factor: the area stays.
     along = (dx * np.cos(nucleus.angle) + dy * np.sin(nucleus.angle)) / np.sqrt(nucleus.elongation)
     across = (dy * np.cos(nucleus.angle) - dx * np.sin(nucleus.angle)) * np.sqrt(nucleus.elongation)
     direction = np.arctan2(across, along)
@@ -259,6 +206,7 @@ def _depth(nucleus: Nucleus) -> NDArray[np.float32]:
 def _appearance(nucleus: Nucleus, depth: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the light of one nucleus in its square: bright in the thick middle, grainy, with dark nucleoli."""
     rng = np.random.default_rng(nucleus.seed + 1)
+    # The height of a ball above the slide: light adds up through it.
     thickness = np.sqrt(np.clip(1 - (1 - np.clip(depth, 0, 1)) ** 2, 0, 1))
     grain = sum(
         weight * _noise(depth.shape, max(nucleus.radius * scale, 0.6), rng)
@@ -272,6 +220,7 @@ def _appearance(nucleus: Nucleus, depth: NDArray[np.float32]) -> NDArray[np.floa
         middle_x = nucleus.x - nucleus.corner[1] + distance * np.cos(direction)
         width = rng.uniform(0.1, 0.2) * nucleus.radius
         light = light * (1 - 0.3 * np.exp(-((y - middle_y) ** 2 + (x - middle_x) ** 2) / (2 * width**2)))
+    # Pixels on the outline are partly covered, over half a pixel to either side.
     soft_edge = np.clip(depth * nucleus.radius + 0.5, 0, 1)
     return np.asarray(np.clip(nucleus.brightness * light * soft_edge, 0, 1), np.float32)
 

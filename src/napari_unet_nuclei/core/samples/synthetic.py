@@ -17,19 +17,6 @@ from napari_unet_nuclei.core.image.stain import DAB, HAEMATOXYLIN, STAIN_VECTORS
 from napari_unet_nuclei.core.samples.drawing import Nucleus, camera, draw, draw_nuclei, place_nuclei, uneven_light
 from napari_unet_nuclei.core.types import AnyArray, Labels
 
-__all__ = [
-    "SampleImage",
-    "camera",
-    "draw_nuclei",
-    "fluorescent_nuclei",
-    "immunohistochemistry",
-    "stained_tissue",
-    "time_series",
-    "two_channels",
-    "uneven_light",
-    "z_stack",
-]
-
 # Absorbance in red, green and blue; slightly warmer than in `STAIN_VECTORS`, as most scanners show it.
 _EOSIN = np.array([0.07, 0.95, 0.25])
 
@@ -211,10 +198,12 @@ def immunohistochemistry(
         strength = np.where(rng.random(labels.max() + 1) < 0.4, rng.uniform(0.5, 2.0, labels.max() + 1), 0.0)
         strength[0] = 0
         brown = gaussian_filter(strength[labels] * (0.6 + 0.4 * clean), 1.0)
+        # DAB is opaque, and hides most of the counterstain below it.
         haematoxylin *= 1 - 0.95 * np.clip(brown, 0, 1)
     else:
         distance = distance_transform_edt(labels == 0)
         brown = gaussian_filter(0.9 * np.exp(-(((distance - diameter / 6) / 1.6) ** 2)) * (labels == 0), 0.7)
+    # Unspecific staining, as in real slides, must not count as DAB.
     brown += np.clip(0.015 * _structure(shape, 20, rng), 0, None)
     absorbance = haematoxylin[..., None] * STAIN_VECTORS[HAEMATOXYLIN] + brown[..., None] * STAIN_VECTORS[DAB]
     name = "Immunohistochemistry of nuclei" if dab == "nuclei" else "Immunohistochemistry of membranes"
@@ -230,6 +219,7 @@ def _haematoxylin(clean: NDArray[np.floating], diameter: float) -> NDArray[np.fl
 def _scanned(absorbance: NDArray[np.floating], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Simulate a slide scanner, given the absorbance (Y, X, 3)."""
     light = np.exp(-absorbance)
+    # White is 243 of 255, since scanners leave room above the brightest light.
     return np.asarray(camera(light, rng, photons=6000, read_noise=5, gain=243 / 6000, offset=0, dtype=np.uint8))
 
 
@@ -251,6 +241,7 @@ def _stained_cells(
 
 def _section(nucleus: Nucleus, height: float, size: PixelSize) -> Nucleus:
     """Cut a nucleus, flattened to 0.7 of its width, ``height`` µm above its middle."""
+    # An ellipsoid's section is a circle that shrinks to 0 at the top and the bottom.
     half = 0.7 * nucleus.radius * size.x
     return replace(nucleus, radius=nucleus.radius * np.sqrt(max(1 - (height / half) ** 2, 0.0)))
 

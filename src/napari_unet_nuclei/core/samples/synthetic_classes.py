@@ -52,6 +52,7 @@ def cell_classes(seed: int = 0, shape: tuple[int, int] = (256, 256), diameter: f
     round_ones = [replace(nucleus, elongation=1.05) for nucleus in placed[::2]]
     long_ones = [replace(nucleus, elongation=ELONGATION) for nucleus in placed[1::2]]
     specks = [_speck(shape, diameter, rng) for _ in range(round(room / 6))]
+    # Indexed by the id of a drawn nucleus, 0 for background.
     class_of = np.repeat([0, 1, 2, 3], [1, len(round_ones), len(long_ones), len(specks)])
     drawn = [
         replace(one, brightness=rng.uniform(*BRIGHTNESS[kind]))

@@ -43,19 +43,24 @@ SCALES = (0.1, 8.0)
 """Model pixels per image pixel, at least and at most."""
 
 SAMPLES = 3
-"""Planes too large for one pass are judged on so many times so many windows, spread over the plane."""
+"""Windows along each axis, spread over a plane too large for one pass, on which its nuclei are judged."""
 
 SAMPLE_SIDE = 512
-"""Side of each in pixels of the model's own scale."""
+"""Side of each of these windows, in pixels of the model's own scale."""
 
 EARLY_SHARE = 0.5
 """Share of the progress bar that passes at a wrong scale may fill: they stop early, and each one gets half of what is
 left of it, so that the bar never moves back."""
 
-_CORRECTIONS = 2
-_PATCH = 48
-_PATCHES = 8
-_PATCH_STEP = 3
+CORRECTIONS = 2
+"""Times that a scale is corrected; the pass after that stands, whatever size it finds."""
+
+PATCHES, PATCH_RADIUS, PATCH_STEP = 8, 48, 3
+"""Where to look first: the brightest of so many patches along each axis, each reaching so many image pixels from its
+centre at most. Of their rows and columns every third is enough for a mean."""
+
+BRIGHTEST = 1.5
+"""Normalised intensity at which patches are clipped, so that debris does not outshine nuclei, which reach about 1."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,8 @@ def predict_sized(
     """
     model_diameter = runner.card.diameter
     scale = scale_for(estimate or first_look(reader, runner, progress), model_diameter)
-    starts = [EARLY_SHARE * (1 - 0.5**k) for k in range(_CORRECTIONS + 1)]
+    # 0, 0.25 and 0.375 of the bar for three passes.
+    starts = [EARLY_SHARE * (1 - 0.5**k) for k in range(CORRECTIONS + 1)]
     for start in starts[:-1]:
         try:
             prediction = predict_plane(reader, scale, runner, Share(progress, start, 1.0), _stop_if_wrong)
@@ -177,15 +183,17 @@ def shrinkings(shape: tuple[int, int]) -> list[float]:
 
 def brightest_patch(reader: PlaneReader) -> tuple[int, int]:
     """Return the centre (y, x) of the brightest of regularly spaced patches: where nuclei are, if there are any."""
-    grid = [np.linspace(0, size, _PATCHES + 1).astype(int) for size in reader.shape]
+    grid = [np.linspace(0, size, PATCHES + 1).astype(int) for size in reader.shape]
     best, centre = -np.inf, (reader.shape[0] // 2, reader.shape[1] // 2)
     for y0, y1 in pairwise(grid[0]):
         for x0, x1 in pairwise(grid[1]):
+            # Planes of fewer pixels than patches have empty ones.
             if y0 == y1 or x0 == x1:
                 continue
             y, x = (y0 + y1) // 2, (x0 + x1) // 2
-            patch = (max(y - _PATCH, y0), min(y + _PATCH, y1), max(x - _PATCH, x0), min(x + _PATCH, x1))
-            brightness = float(np.clip(reader.read(patch, _PATCH_STEP), 0.0, 1.5).mean())
+            rows = max(y - PATCH_RADIUS, y0), min(y + PATCH_RADIUS, y1)
+            columns = max(x - PATCH_RADIUS, x0), min(x + PATCH_RADIUS, x1)
+            brightness = float(np.clip(reader.read((*rows, *columns), PATCH_STEP), 0.0, BRIGHTEST).mean())
             if brightness > best:
                 best, centre = brightness, (int(y), int(x))
     return centre
@@ -239,6 +247,7 @@ def _run(image: Image, runner: NetworkRunner, progress: Progress) -> Maps | None
         try:
             return runner.run(image, progress)
         except TileTooLarge:
+            # The runner has stepped down already; a window must not be cut into tiles, so it is left out.
             if runner.tile < max(image.shape[1:]):
                 return None
 
@@ -265,7 +274,7 @@ def find_scale(
     model_diameter = runner.card.diameter
     scale = scale_for(estimate or first_look(reader, runner, progress), model_diameter)
     evidence = _sampled_evidence(reader, runner, scale, progress)
-    for _ in range(_CORRECTIONS):
+    for _ in range(CORRECTIONS):
         if evidence.nuclei < ENOUGH_NUCLEI or 1 / AGREEMENT <= evidence.factor <= AGREEMENT:
             break
         corrected = scale_for(model_diameter * evidence.factor / scale, model_diameter)

@@ -88,11 +88,11 @@ class DecodedImage:
 
 def decode_all(sample: Sample, prediction: Prediction, decoder: PlaneDecoder, thresholds: Thresholds) -> DecodedImage:
     """Decode one image without dropping any nucleus, and compare it with the truth."""
-    candidates = decoder.all_nuclei(thresholds.foreground, thresholds.split)
-    truth, labels = in_reviewed(sample, candidates.labels)
+    candidates, evidence = decoder.all_nuclei(thresholds.foreground, thresholds.split)
+    truth, labels = in_reviewed(sample, candidates)
     present = np.unique(labels[labels > 0]).astype(np.int64) - 1
     shape = prediction.maps.shape[1:]
-    return DecodedImage(find_overlaps(truth, labels), candidates.evidence, present, shape, prediction.scale)
+    return DecodedImage(find_overlaps(truth, labels), evidence, present, shape, prediction.scale)
 
 
 def fit_thresholds(

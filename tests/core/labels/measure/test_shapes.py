@@ -9,7 +9,8 @@ from skimage.measure import label, regionprops_table
 
 from napari_unet_nuclei.core.labels.measure.shapes import Neighbours, Outlines, PlaneNuclei, solidities
 from napari_unet_nuclei.core.progress import Silent
-from napari_unet_nuclei.core.samples.synthetic import draw_nuclei, fluorescent_nuclei
+from napari_unet_nuclei.core.samples.drawing import draw_nuclei
+from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from tests.helpers.drawn import discs, maps_of
 
 

@@ -22,62 +22,33 @@ IMAGE_SUFFIXES = TIFF_SUFFIXES | PICTURE_SUFFIXES | MICROSCOPE_SUFFIXES
 
 @dataclass(frozen=True)
 class FoundImages:
-    """The images that files, folders and patterns stand for.
+    """The images that files, folders and patterns stand for."""
 
-    Attributes
-    ----------
-    roots : dict of Path to Path
-        For every image, once each, the folder in which it was searched.
-    refused : tuple of (str, str)
-        Paths that lead to no image, each with the reason.
-    """
-
-    roots: dict[Path, Path]
-    refused: tuple[tuple[str, str], ...]
+    roots: dict[Path, Path]  # for every image, once each, the folder in which it was searched
+    refused: tuple[tuple[str, str], ...]  # paths that lead to no image, each with the reason
 
 
 def find_images(paths: Sequence[Path], recursive: bool = True) -> FoundImages:
-    """Find image files; record what cannot be found or opened, and go on.
+    """Find image files, sorted within a folder or pattern; record what cannot be found or opened, and go on.
 
-    Parameters
-    ----------
-    paths : sequence of Path
-        Files are taken as given. In folders and patterns (``*``, ``?``, ``[...]``, ``**``), files with an image suffix
-        and OME-Zarr images are taken, hidden ones are not.
-    recursive : bool
-        Search subfolders too. Links between folders are followed; each folder is entered once.
-
-    Returns
-    -------
-    FoundImages
-        Images in the order of ``paths``, sorted within a folder or pattern.
+    Files are taken as given. In folders and patterns (``*``, ``?``, ``[...]``, ``**``), files with an image suffix and
+    OME-Zarr images are taken, hidden ones are not. Links between folders are followed; each folder is entered once.
     """
     found: dict[str, tuple[Path, Path]] = {}
     refused: list[tuple[str, str]] = []
     for given in paths:
         root = _root(given)
         for image in sorted(_meant_by(given, recursive, refused)):
+            # By its real path, an image reached through a link or named twice is taken once.
             found.setdefault(os.path.realpath(image), (image, root))
     return FoundImages(dict(found.values()), tuple(refused))
 
 
 def image_paths(paths: Sequence[Path], recursive: bool = True) -> list[Path]:
-    """List image files like `find_images`, but raise if any cannot be found.
+    """List image files, sorted and once each, like `find_images`; but raise if any cannot be found.
 
-    Parameters
-    ----------
-    paths, recursive
-        As for `find_images`.
-
-    Returns
-    -------
-    list of Path
-        Sorted; a file reached in several ways is listed once.
-
-    Raises
-    ------
-    ImageFileError
-        If a path does not exist, a pattern matches nothing, a folder cannot be opened, or no image is found at all.
+    Raise ImageFileError if a path does not exist, a pattern matches nothing, a folder cannot be opened, or no image is
+    found at all.
     """
     found = find_images(sorted(paths), recursive)
     for _, reason in found.refused:
@@ -90,10 +61,7 @@ def image_paths(paths: Sequence[Path], recursive: bool = True) -> list[Path]:
 def read_list(file: Path) -> list[Path]:
     """Read a text file of paths, one per line; skip empty lines.
 
-    Raises
-    ------
-    ImageFileError
-        If the file cannot be read as text.
+    Raise ImageFileError if the file cannot be read as text.
     """
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
@@ -113,6 +81,7 @@ def _root(given: Path) -> Path:
     if os.path.isdir(given) and not is_ome_zarr(given):  # noqa: PTH112  # as in _meant_by
         return given
     root = given.parent
+    # The last real folder before the wildcards: results mirror the folders below it.
     while glob.has_magic(str(root)) and not root.exists():
         root = root.parent
     return root
@@ -147,9 +116,11 @@ def _matches(pattern: Path, refused: list[tuple[str, str]]) -> list[Path]:
         return [Path(match) for match in glob.glob(str(pattern))]  # noqa: PTH207  # Path.glob takes no absolute pattern
     place = pattern.parts.index("**")
     starts = _matches(Path(*pattern.parts[:place]), refused) if place else [Path()]
+    # A pattern that ends in ** stands for everything below.
     rest = pattern.parts[place + 1 :] or ("*",)
     folders = [folder for start in starts for folder, _, _ in _folders_in(start, True, refused)]
     found = [match for folder in folders for match in _matches(Path(glob.escape(str(folder)), *rest), refused)]
+    # Several ** can lead to the same file.
     return list(dict.fromkeys(found))
 
 
@@ -176,6 +147,7 @@ def _folders_in(
     for place, subfolders, names in os.walk(folder, onerror=refuse, followlinks=True):
         visible = [name for name in sorted(subfolders) if not name.startswith(".")]
         stores = [name for name in visible if is_ome_zarr(Path(place, name))]
+        # os.walk goes on into what is put back into this list.
         subfolders.clear()
         for name in visible if recursive else ():
             target = os.path.realpath(Path(place, name))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.types import AnyArray
@@ -86,6 +88,17 @@ class ImageFile:
             If the axes do not match the image.
         """
         return named_source(self.array, axes or self.axes, self.channel_names, self.channel_colours)
+
+
+def check_series(path: Path, series: int, count: int) -> None:
+    """Raise ImageFileError unless a file with ``count`` image series has this one."""
+    if not 0 <= series < count:
+        raise ImageFileError(f"{path} has {count} image series: there is no number {series} (from 0).")
+
+
+def one_each(channels: int, said: Sequence[str]) -> tuple[str, ...]:
+    """Return the texts if there is one for every channel, else none: which one a text belongs to is then unknown."""
+    return tuple(said) if len(said) == channels and all(said) else ()
 
 
 def named_source(array: AnyArray, axes: str, names: tuple[str, ...], colours: tuple[str, ...]) -> ImageSource:

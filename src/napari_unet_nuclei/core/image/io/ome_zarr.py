@@ -13,6 +13,7 @@ import zarr
 from zarr.errors import ContainsArrayError, GroupNotFoundError
 
 from napari_unet_nuclei.core.errors import ImageFileError
+from napari_unet_nuclei.core.image.io.image_file import one_each
 from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
 
 LABELS_GROUP = "labels"
@@ -25,50 +26,24 @@ AXIS_TYPES = {"T": "time", "C": "channel", "Z": "space", "Y": "space", "X": "spa
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of a stored image, and where its pixels lie.
+    """One axis of a stored image, and where its pixels lie."""
 
-    Attributes
-    ----------
-    letter : str
-        T, Z, C, Y, X, or Q for any other.
-    scale : float
-        Distance between neighbouring pixels, in ``unit``.
-    unit : str
-        As NGFF spells it ("micrometer", "second"); empty if unknown.
-    origin : float
-        Position of the first pixel, in ``unit``.
-    """
-
-    letter: str
-    scale: float = 1.0
-    unit: str = ""
-    origin: float = 0.0
+    letter: str  # T, Z, C, Y, X, or Q for any other
+    scale: float = 1.0  # distance between neighbouring pixels, in `unit`
+    unit: str = ""  # as NGFF spells it ("micrometer", "second"); empty if unknown
+    origin: float = 0.0  # position of the first pixel, in `unit`
 
 
 @dataclass(frozen=True, eq=False)
 class OmeZarrImage:
-    """An image in an OME-Zarr store; pixels stay on disk until they are sliced.
+    """An image in an OME-Zarr store; pixels stay on disk until they are sliced."""
 
-    Attributes
-    ----------
-    path : Path
-        Folder of the image's group.
-    levels : tuple of zarr.Array
-        Finest first.
-    axes : tuple of Axis
-        Of the finest level.
-    channel_names, channel_colours : tuple of str
-        One per channel, or empty; colours as "#ff0000".
-    zarr_format : int
-        2 up to NGFF 0.4, 3 from 0.5 on.
-    """
-
-    path: Path
-    levels: tuple[zarr.Array[Any], ...]
-    axes: tuple[Axis, ...]
-    channel_names: tuple[str, ...]
-    channel_colours: tuple[str, ...]
-    zarr_format: int
+    path: Path  # folder of the image's group
+    levels: tuple[zarr.Array[Any], ...]  # finest first
+    axes: tuple[Axis, ...]  # of the finest level
+    channel_names: tuple[str, ...]  # one per channel, or empty
+    channel_colours: tuple[str, ...]  # one per channel, as "#ff0000", or empty
+    zarr_format: int  # 2 up to NGFF 0.4, 3 from 0.5 on
 
     @property
     def letters(self) -> str:
@@ -88,20 +63,13 @@ def is_ome_zarr(path: Path) -> bool:
 
 
 def read_ome_zarr(path: Path) -> OmeZarrImage:
-    """Open an OME-Zarr image.
+    """Open the folder of an image, or of a store that a converter wrote with its first image in the group ``0``.
 
-    Parameters
-    ----------
-    path : Path
-        Folder of an image, or of a store that a converter wrote with its first image in the group ``0``.
-
-    Raises
-    ------
-    ImageFileError
-        If it is not an image, or is damaged or incomplete.
+    Raise ImageFileError if it is not an image, or is damaged or incomplete.
     """
     try:
         group = zarr.open_group(path, mode="r")
+        # Converters write every series of a file as a numbered group.
         if "bioformats2raw.layout" in _described(group):
             return read_ome_zarr(path / "0")
         described = _described(group)
@@ -127,21 +95,18 @@ def _opened(path: Path, group: zarr.Group, described: Mapping[str, Any]) -> OmeZ
     levels = [group[dataset["path"]] for dataset in multiscale["datasets"]]
     arrays = tuple(level for level in levels if isinstance(level, zarr.Array))
     axis_names = multiscale.get("axes", _OLD_AXES)
+    # A path may lead to a group, or to an array with other axes.
     if len(arrays) < len(levels) or {level.ndim for level in arrays} != {len(axis_names)}:
         raise ImageFileError(f"{path} does not hold the arrays that it describes: it may be damaged. Export it again.")
     axes = _axes(axis_names, multiscale)
     channels = dict(zip((axis.letter for axis in axes), arrays[0].shape, strict=True)).get("C", 1)
     shown = described.get("omero", {}).get("channels", ())
-    names = _of_all(channels, [str(channel.get("label", "")) for channel in shown])
-    colours = _of_all(channels, [str(channel.get("color", "")).lstrip("#").lower() for channel in shown])
+    names = one_each(channels, [str(channel.get("label", "")) for channel in shown])
+    # OME writes no '#', but some programs do.
+    colours = one_each(channels, [str(channel.get("color", "")).lstrip("#").lower() for channel in shown])
     return OmeZarrImage(
         path, arrays, axes, names, tuple(f"#{colour}" for colour in colours), group.metadata.zarr_format
     )
-
-
-def _of_all(channels: int, said: Sequence[str]) -> tuple[str, ...]:
-    """Return the texts if there is one for every channel, else none."""
-    return tuple(said) if len(said) == channels and all(said) else ()
 
 
 def _axes(names: Sequence[str | Mapping[str, Any]], multiscale: Mapping[str, Any]) -> tuple[Axis, ...]:
@@ -150,6 +115,7 @@ def _axes(names: Sequence[str | Mapping[str, Any]], multiscale: Mapping[str, Any
     finest, common = multiscale["datasets"][0], multiscale
     for one in (*finest.get("coordinateTransformations", ()), *common.get("coordinateTransformations", ())):
         factors = np.array(one.get("scale", np.ones(len(names))), float)
+        # A later scale also scales the positions so far.
         scale, origin = (
             scale * factors,
             origin * factors + np.array(one.get("translation", np.zeros(len(names))), float),

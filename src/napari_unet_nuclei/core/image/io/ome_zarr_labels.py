@@ -43,17 +43,8 @@ def leading_order(axes: str) -> list[int]:
 def label_axes(axes: str, image: OmeZarrImage | None, pixel_size: PixelSize) -> tuple[Axis, ...]:
     """Describe the axes of labels: as in the image if it is OME-Zarr, else by the pixel size.
 
-    Parameters
-    ----------
-    axes : str
-        Letters of the labels' axes, in the order that NGFF requires: T, Q, Z, Y, X.
-    pixel_size : PixelSize
-        In µm, 0 if unknown.
-
-    Raises
-    ------
-    ImageShapeError
-        If NGFF cannot describe them.
+    Their letters are in the order that NGFF requires: T, Q, Z, Y, X. Raise ImageShapeError if NGFF cannot describe
+    them.
     """
     if axes.count("Q") > 1:
         raise ImageShapeError(
@@ -76,6 +67,7 @@ def pyramid_shapes(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
     shapes = [tuple(shape)]
     while max(shapes[-1][-2:]) > SMALLEST_LEVEL:
         *leading, height, width = shapes[-1]
+        # Rounded up: a level takes the first of every two pixels.
         shapes.append((*leading, -(-height // 2), -(-width // 2)))
     return shapes
 
@@ -90,9 +82,11 @@ def create_array(
         LocalStore(path),
         shape=shape,
         dtype=dtype,
+        # A chunk larger than the array would be stored in full.
         chunks=tuple(min(chunk, size) for chunk, size in zip(chunks, shape, strict=True)),
         compressors=BloscCodec(cname="zstd", clevel=3, typesize=np.dtype(dtype).itemsize),
         dimension_names=list(names) or None,
+        # Chunks of nothing but background are not stored at all.
         fill_value=0,
     )
 
@@ -102,14 +96,9 @@ def write_label_metadata(
 ) -> None:
     """Turn arrays ``0``, ``1``, ... in a folder into a label image; call this last.
 
-    Parameters
-    ----------
-    axes : sequence of Axis
-        Of the finest level; each further level has half the rows and columns.
-    source : str
-        Path from the folder to the segmented image; empty if that is not an OME-Zarr image.
-    provenance : mapping
-        Plain JSON values.
+    ``axes`` are those of the finest level; each further level has half the rows and columns. ``source`` is the path
+    from the folder to the segmented image; empty if that is not an OME-Zarr image. ``provenance`` holds plain JSON
+    values.
     """
     datasets = [
         v05.Dataset(path=str(level), coordinateTransformations=_transformations(axes, 2**level))
@@ -121,6 +110,7 @@ def write_label_metadata(
         multiscales=[multiscale],
         **{"image-label": v05.ImageLabel(version="0.5", source=v05.LabelSource(image=source) if source else None)},
     )
+    # The program's own key lies outside 'ome', whose contents NGFF defines.
     attributes = {"ome": described.model_dump(mode="json", by_alias=True, exclude_none=True), PROGRAM: dict(provenance)}
     _write_group(folder, {"zarr_format": 3, "node_type": "group", "attributes": attributes})
 
@@ -156,13 +146,7 @@ def read_provenance(folder: Path) -> dict[str, Any] | None:
 
 
 def labels_place(image: OmeZarrImage, name: str) -> Path:
-    """Return the folder of a label image within an image.
-
-    Raises
-    ------
-    OutputFileError
-        If labels may not or cannot be written into the image.
-    """
+    """Return the folder of a label image within an image; raise OutputFileError if labels may not be written there."""
     if image.zarr_format != 3:
         raise OutputFileError(
             f"{image.path} is NGFF 0.4 or older, which must not be mixed with NGFF 0.5 labels. "

@@ -18,7 +18,7 @@ import numpy as np
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.axes import guess_axes
 from napari_unet_nuclei.core.image.io.find import IMAGE_SUFFIXES
-from napari_unet_nuclei.core.image.io.image_file import ImageFile
+from napari_unet_nuclei.core.image.io.image_file import ImageFile, check_series, one_each
 from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
 from napari_unet_nuclei.core.types import AnyArray
 
@@ -26,17 +26,10 @@ EXTRA = "formats"
 
 
 def open_microscope_file(path: Path, series: int) -> ImageFile:
-    """Open an ND2, LIF or CZI file.
+    """Open position (ND2), image (LIF) or scene (CZI) ``series`` of a file, counted from 0.
 
-    Parameters
-    ----------
-    series : int
-        Position (ND2), image (LIF) or scene (CZI), counted from 0.
-
-    Raises
-    ------
-    ImageFileError
-        If the package is not installed, or there is no such series. Other errors are those of the package.
+    Raise ImageFileError if the package is not installed, or there is no such series. Other errors are those of the
+    package.
     """
     name, read = _READERS[path.suffix.lower()]
     try:
@@ -53,9 +46,10 @@ def _read_nd2(package: ModuleType, path: Path, series: int) -> ImageFile:
     with package.ND2File(path) as file:
         sizes = dict(file.sizes)
         images = sizes.pop("P", 1)
-        _check_series(path, series, images)
+        check_series(path, series, images)
         array = file.asarray(position=series if "P" in file.sizes else None)
         names, pixel_size = _nd2_metadata(file)
+    # One position has been read, so its axis is no longer counted.
     array, axes = _usual_axes(array.reshape(tuple(sizes.values())), list(sizes))
     return ImageFile(path, array, axes, pixel_size, _names(names, array, axes), images)
 
@@ -78,7 +72,7 @@ def _nd2_metadata(file: Any) -> tuple[list[str], PixelSize]:
 
 def _read_lif(package: ModuleType, path: Path, series: int) -> ImageFile:
     with package.LifFile(path) as file:
-        _check_series(path, series, len(file.images))
+        check_series(path, series, len(file.images))
         image = file.images[series]
         array, axes = _usual_axes(image.asarray(), list(image.dims))
         spacings = {axis: _spacing(image.coords.get(axis, ())) for axis in "YXZ"}
@@ -93,13 +87,14 @@ def _spacing(coordinates: Sequence[float]) -> float:
 
 def _read_czi(package: ModuleType, path: Path, series: int) -> ImageFile:
     with package.CziFile(path) as file:
+        # The package calls the samples of a colour 0, and scenes S.
         names = ["S" if letter == "0" else "scene" if letter == "S" else letter for letter in file.axes]
         # With several threads the package silently skips tiles that it cannot decode.
         array = file.asarray(max_workers=1)
         described = ElementTree.fromstring(file.metadata() or "<none/>")
     scene = names.index("scene") if "scene" in names else None
     images = 1 if scene is None else array.shape[scene]
-    _check_series(path, series, images)
+    check_series(path, series, images)
     if scene is not None:
         array = array.take(series, axis=scene)
         names.remove("scene")
@@ -127,14 +122,7 @@ def _usual_axes(array: AnyArray, names: Sequence[str]) -> tuple[AnyArray, str]:
 
 
 def _names(names: Sequence[str], array: AnyArray, axes: str) -> tuple[str, ...]:
-    """Return the names if there is one for every channel, else none."""
-    channels = array.shape[axes.index("C")] if "C" in axes else 1
-    return tuple(names) if len(names) == channels and all(names) else ()
-
-
-def _check_series(path: Path, series: int, count: int) -> None:
-    if not 0 <= series < count:
-        raise ImageFileError(f"{path} has {count} image series: there is no number {series} (from 0).")
+    return one_each(array.shape[axes.index("C")] if "C" in axes else 1, names)
 
 
 _READERS: dict[str, tuple[str, Callable[[ModuleType, Path, int], ImageFile]]] = {
@@ -144,21 +132,10 @@ _READERS: dict[str, tuple[str, Callable[[ModuleType, Path, int], ImageFile]]] = 
 }
 
 
-_LETTERS = "TZCYX"
-
-
 def read_by_plugin(path: Path, series: int) -> ImageFile:
-    """Read the image layer that an installed napari reader makes from a file.
+    """Read image layer ``series`` of those that an installed napari reader makes from a file.
 
-    Parameters
-    ----------
-    series : int
-        Which of the image layers if the reader makes several.
-
-    Raises
-    ------
-    ImageFileError
-        If no installed reader accepts the file, or there is no such layer.
+    Raise ImageFileError if no installed reader accepts the file, or there is no such layer.
     """
     layers = _layers(path)
     images: list[tuple[AnyArray, ...]] = [
@@ -166,7 +143,7 @@ def read_by_plugin(path: Path, series: int) -> ImageFile:
     ]
     if not images:
         raise _unreadable(path)
-    _check_series(path, series, len(images))
+    check_series(path, series, len(images))
     array, meta = (*images[series], {})[:2]
     array = array[0] if isinstance(array, list | tuple) else array  # the finest level of a pyramid
     axes = _axes(array, meta)
@@ -199,8 +176,9 @@ def _axes(array: AnyArray, meta: Mapping[str, Any]) -> str:
         spatial = guess_axes(tuple(array.shape[axis] for axis in range(array.ndim) if axis != channel % array.ndim))
         return spatial[: channel % array.ndim] + "C" + spatial[channel % array.ndim :]
     colours = "S" if meta.get("rgb") else ""
+    # Readers may name axes by words, such as 'time' and 'z'.
     labels = [str(label)[:1].upper() for label in meta.get("axis_labels", ())]
-    if len(labels) + len(colours) == array.ndim and set(labels) <= set(_LETTERS) and {"Y", "X"} <= set(labels):
+    if len(labels) + len(colours) == array.ndim and set(labels) <= set("TZCYX") and {"Y", "X"} <= set(labels):
         return "".join(labels) + colours
     if colours:
         return guess_axes(tuple(array.shape[:-1])) + colours
@@ -209,6 +187,7 @@ def _axes(array: AnyArray, meta: Mapping[str, Any]) -> str:
 
 def _pixel_size(meta: Mapping[str, Any], axes: str) -> PixelSize:
     """Return the pixel size if the reader gives a scale with units of length."""
+    # napari's scale has no entry for colour samples, nor for channels split into layers.
     letters = [letter for letter in axes if letter not in ("S", *("C" if "channel_axis" in meta else ""))]
     scale, units = meta.get("scale"), meta.get("units")
     if scale is None or units is None or len(scale) != len(letters):

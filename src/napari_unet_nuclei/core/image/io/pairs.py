@@ -29,17 +29,10 @@ def plain_stem(path: Path) -> str:
 
 
 def image_files(folder: Path) -> dict[str, Path]:
-    """List the images of a folder and its subfolders by name.
+    """List the images of a folder and its subfolders by the path below the folder without the suffix.
 
-    Returns
-    -------
-    dict of str to Path
-        Files by name, which is the path below the folder without the suffix. Labels beside their image are left out.
-
-    Raises
-    ------
-    ImageFileError
-        If the folder cannot be opened, holds no image, or two images differ only in their suffix.
+    Labels beside their image are left out. Raise ImageFileError if the folder cannot be opened, holds no image, or two
+    images differ only in their suffix.
     """
     return _by_name(folder, labels=False)
 
@@ -73,6 +66,7 @@ def _by_name(folder: Path, labels: bool) -> dict[str, Path]:
         other = found.get(name, path)
         if other != path and _marked(other) == _marked(path):
             raise ImageFileError(f"{other} and {path} differ only in their suffix: keep one of them.")
+        # An image and its labels have the same name here: the kind asked for takes precedence.
         if _marked(path) == labels or other == path:
             found[name] = path
     return found

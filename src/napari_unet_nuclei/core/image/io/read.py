@@ -61,15 +61,7 @@ def read_image(path: Path | str, series: int = 0) -> ImageFile:
 def read_header(path: Path, series: int = 0) -> ImageHeader:
     """Read what a file says about its image: for most formats without the pixels.
 
-    Parameters
-    ----------
-    path, series
-        As for `read_image`.
-
-    Raises
-    ------
-    ImageFileError
-        As for `read_image`; damaged pixels are noticed only when they are read.
+    Raise ImageFileError as `read_image` does; damaged pixels are noticed only when they are read.
     """
     with _errors_in_words(path):
         _check_readable(path)
@@ -154,6 +146,7 @@ def _picture_header(path: Path) -> ImageHeader:
     """Return the header of what `_read_picture` will read."""
     mode = _PICTURE_MODES.get(iio.immeta(path, plugin="pillow", index=0)["mode"], "")
     stored = iio.improps(path, plugin="pillow", index=0)
+    # After conversion the samples are those of the mode, not those stored.
     samples = {"L": (), "RGB": (3,), "RGBA": (4,)}.get(mode, stored.shape[2:])
     return ImageHeader(
         path, (*stored.shape[:2], *samples), np.dtype(stored.dtype), "YXS" if samples else "YX", PixelSize()
@@ -163,10 +156,7 @@ def _picture_header(path: Path) -> ImageHeader:
 def read_class_image(path: Path) -> ImageFile:
     """Read an image of class ids: like `read_image`, but palette indices are ids, not the colours they stand for.
 
-    Raises
-    ------
-    ImageFileError
-        As for `read_image`.
+    Raise ImageFileError as for `read_image`.
     """
     file = read_image(path)
     if path.suffix.lower() in PICTURE_SUFFIXES and iio.immeta(path, plugin="pillow", index=0)["mode"] == "P":

@@ -23,20 +23,11 @@ _WANTED = "Save polygons as GeoJSON, or a mask image of the same size."
 
 
 def read_region(path: Path, shape: tuple[int, int]) -> Mask:
-    """Read a region.
+    """Read a region of an image (Y, X).
 
-    Parameters
-    ----------
-    path : Path
-        GeoJSON with polygons in pixels, x to the right and y down from the image's upper left corner; or an image
-        whose pixels above 0 are in the region.
-    shape : tuple of int
-        (Y, X) of the image.
-
-    Raises
-    ------
-    ImageFileError
-        If the file cannot be read, holds no polygons, or differs from the image in size.
+    From GeoJSON with polygons in pixels, x to the right and y down from the image's upper left corner; or from an image
+    whose pixels above 0 are in the region. Raise ImageFileError if the file cannot be read, holds no polygons, or
+    differs from the image in size.
     """
     if path.suffix.lower() in GEOJSON_SUFFIXES:
         return _drawn(path, shape)
@@ -46,6 +37,7 @@ def read_region(path: Path, shape: tuple[int, int]) -> Mask:
         raise ImageFileError(f"{path} is {source.plane_shape} pixels, and its image {shape}. {_WANTED}")
     region = np.zeros(shape, bool)
     for channel in range(source.channels):
+        # In a colour mask, anything but black.
         region |= source.read((0,) * len(source.leading_shape), channel) > 0
     return region
 

@@ -15,9 +15,16 @@ import zarr
 from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPageSeries
 
 from napari_unet_nuclei.core.errors import ImageFileError
-from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader
+from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader, check_series, one_each
 from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
 from napari_unet_nuclei.core.types import AnyArray
+
+PIXEL_SIZE_KEY = "pixel_size_um"
+"""Key of the pixel size in files written here: an object with y, x and z, in µm."""
+
+_RESOLUTION_UNITS = {2: "inch", 3: "cm"}
+_PLAUSIBLE_MICROMETRES = (0.005, 10.0)
+"""Outside this range a resolution tag means paper or screens (72 to 1200 dots per inch), not a microscope."""
 
 LAZY_ABOVE = 64_000_000
 """Images with more values stay on disk and are read in parts."""
@@ -29,31 +36,18 @@ _LARGEST_CHUNK = LAZY_ABOVE // 4
 def read_tiff(path: Path, index: int) -> ImageFile:
     """Read one series of a TIFF file, or the finest level of a pyramid.
 
-    Parameters
-    ----------
-    index : int
-        Number of the series.
-
-    Raises
-    ------
-    ImageFileError
-        If there is no such series, it is not an image, or the file is truncated. Other errors are tifffile's.
+    Raise ImageFileError if there is no such series, it is not an image, or the file is truncated. Other errors are
+    tifffile's.
     """
     with _opened(path, index) as (tif, series):
         header = _header(path, tif, series, index)
         array = _tiff_array(path, tif, series, index)
         axes = tiff_axes(series)
         if axes != header.axes:
+            # Some programs store all reds, then all greens: the samples of a pixel come last everywhere else.
             array = np.moveaxis(np.asarray(array), axes.index("S"), -1)
-        return ImageFile(
-            path,
-            array,
-            header.axes,
-            header.pixel_size,
-            header.channel_names,
-            header.images,
-            header.channel_colours,
-        )
+        names, colours = header.channel_names, header.channel_colours
+        return ImageFile(path, array, header.axes, header.pixel_size, names, header.images, colours)
 
 
 def read_tiff_header(path: Path, index: int) -> ImageHeader:
@@ -66,8 +60,7 @@ def read_tiff_header(path: Path, index: int) -> ImageHeader:
 def _opened(path: Path, index: int) -> Iterator[tuple[TiffFile, TiffPageSeries]]:
     """Open a file and check that the chosen series is an image and complete."""
     with TiffFile(path) as tif:
-        if not 0 <= index < len(tif.series):
-            raise ImageFileError(f"{path} has {len(tif.series)} image series: there is no number {index} (from 0).")
+        check_series(path, index, len(tif.series))
         series = tif.series[index]
         if not {"Y", "X"} <= set(tiff_axes(series)) or 0 in series.shape:
             raise ImageFileError(f"{path} holds no image: its array has the shape {tuple(series.shape)}.")
@@ -120,9 +113,11 @@ def _tiff_array(path: Path, tif: TiffFile, series: TiffPageSeries, index: int) -
     if series.keyframe.compression not in tifffile.TIFF.DECOMPRESSORS:
         return _decoded_by_pillow(path, tif, series)
     if math.prod(series.shape) > LAZY_ABOVE:
+        # Contiguous and uncompressed, it can be mapped into memory as it is.
         if series.dataoffset is not None and series.keyframe.is_memmappable:
             return tifffile.memmap(path, series=index, mode="r")
         lazy = zarr.open_array(tifffile.imread(path, aszarr=True, series=index, level=0), mode="r")
+        # An image in one strip would be decoded as a whole for every part that is read.
         if math.prod(lazy.chunks) <= _LARGEST_CHUNK:
             return lazy
     return series.asarray()
@@ -144,19 +139,12 @@ def _decoded_by_pillow(path: Path, tif: TiffFile, series: TiffPageSeries) -> Any
         ) from error
 
 
-PIXEL_SIZE_KEY = "pixel_size_um"
-"""Key of the pixel size in files written here: an object with y, x and z, in µm."""
-
-_RESOLUTION_UNITS = {2: "inch", 3: "cm"}
-_PLAUSIBLE_MICROMETRES = (0.005, 10.0)
-"""Outside this range a resolution tag means paper or screens (72 to 1200 dots per inch), not a microscope."""
-
-
 def tiff_axes(series: TiffPageSeries) -> str:
     """Name the axes of a series, one letter each: T, Z, C, Y, X, S for colour samples, Q for any other."""
     colour = series.keyframe.photometric in (PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR)
     letters = []
     for letter, length in zip(series.axes, series.shape, strict=True):
+        # tifffile reports several samples per pixel as S even if they are fluorescence channels.
         if letter == "S" and not (colour and length in (3, 4)):
             letters.append("Q" if "C" in series.axes else "C")
         else:
@@ -166,6 +154,7 @@ def tiff_axes(series: TiffPageSeries) -> str:
 
 def tiff_pixel_size(tif: TiffFile, index: int) -> PixelSize:
     """Find the pixel size of one series; 0.0 if the file does not state it, or states something implausible."""
+    # The most explicit source first; resolution tags, which often describe paper, last.
     sources = (_from_ome, _from_own_description, _from_imagej, _from_zeiss_lsm, _from_resolution_tags)
     sizes = (source(tif, index) for source in sources)
     return next((size for size in sizes if size.known), PixelSize())
@@ -179,7 +168,7 @@ def tiff_channel_names(tif: TiffFile, index: int, channels: int) -> tuple[str, .
     else:
         # ImageJ labels slices, not channels: only a plain channel stack has one label for each.
         names = [str(label) for label in (tif.imagej_metadata or {}).get("Labels", [])] if channels > 1 else []
-    return tuple(names) if len(names) == channels and all(names) else ()
+    return one_each(channels, names)
 
 
 def tiff_channel_colours(tif: TiffFile, index: int, channels: int) -> tuple[str, ...]:
@@ -188,7 +177,7 @@ def tiff_channel_colours(tif: TiffFile, index: int, channels: int) -> tuple[str,
     stored = [] if pixels is None else [channel.get("Color", "") for channel in pixels.findall("{*}Channel")]
     # OME packs red, green, blue and opacity, one byte each, into a signed 32-bit integer.
     colours = [f"#{int(one) % 2**32 >> 8:06x}" for one in stored if one.removeprefix("-").isdecimal()]
-    return tuple(colours) if len(colours) == channels else ()
+    return one_each(channels, colours)
 
 
 def _ome_pixels(tif: TiffFile, index: int) -> ElementTree.Element | None:

@@ -86,9 +86,11 @@ def write_labels(
             partial,
             stored,
             ome=ome,
+            # By the uncompressed size: how far compression shrinks it is known too late.
             bigtiff=stored.nbytes > _CLASSIC_TIFF_BYTES,
             photometric="minisblack",
             compression="zlib",
+            # To JSON and back, because tifffile's encoder does not know NumPy numbers and paths.
             metadata=describe(axes, pixel_size, json.loads(_json(provenance))),
             # For readers that know neither this JSON nor OME, such as ImageJ.
             resolution=(1e4 / pixel_size.x, 1e4 / pixel_size.y) if pixel_size.known else None,
@@ -99,10 +101,7 @@ def write_labels(
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write a table as CSV (UTF-8, comma, decimal point) without the row index.
 
-    Raises
-    ------
-    OutputFileError
-        If the file cannot be written.
+    Raise OutputFileError if the file cannot be written.
     """
     with atomic(path) as partial:
         table.to_csv(partial, index=False, encoding="utf-8", lineterminator="\n")
@@ -111,10 +110,7 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 def write_parquet(path: Path, table: Path) -> None:
     """Convert a CSV table to Parquet, chunk by chunk; needs the package pyarrow.
 
-    Raises
-    ------
-    OutputFileError
-        If the file cannot be written.
+    Raise OutputFileError if the file cannot be written.
     """
     import pandas as pd
     import pyarrow
@@ -132,10 +128,7 @@ def write_parquet(path: Path, table: Path) -> None:
 def write_json(path: Path, value: object) -> None:
     """Write a value as indented JSON (UTF-8); NumPy numbers, arrays and paths are converted.
 
-    Raises
-    ------
-    OutputFileError
-        If the file cannot be written.
+    Raise OutputFileError if the file cannot be written.
     """
     with atomic(path) as partial:
         partial.write_text(_json(value, indent=2) + "\n", encoding="utf-8")
@@ -165,6 +158,7 @@ def write_overlay(path: Path | str, image_plane: AnyArray, labels_plane: AnyArra
     if image.shape[:2] != labels.shape or labels.size == 0:
         raise ImageShapeError(f"An image of shape {image.shape} does not match labels of shape {labels.shape}.")
     step = math.ceil(math.sqrt(labels.size / LARGEST_OVERLAY))
+    # Outlines are drawn after subsampling, which would make them dashed.
     drawn = outlined(for_screen(image[::step, ::step]), labels[::step, ::step])
     with atomic(Path(path)) as partial:
         iio.imwrite(partial, drawn, plugin="pillow", extension=".png")

@@ -30,19 +30,10 @@ FAINTEST = 13
 
 
 def add_from_outline(labels: AnyArray, polygon: ArrayLike, next_id: int) -> Edit:
-    """Add a nucleus that fills the background inside a drawn outline.
+    """Add nucleus ``next_id``, which fills the background inside a drawn polygon (N, 2) of (y, x) in pixels.
 
-    Parameters
-    ----------
-    polygon : array_like, shape (N, 2)
-        Corners (y, x) in pixels; it may leave the image.
-    next_id : int
-        Id of the new nucleus, unused in all planes.
-
-    Raises
-    ------
-    EditError
-        If the outline has fewer than three corners, or encloses too little connected background.
+    The outline may leave the image. Raise EditError if it has fewer than three corners, or encloses too little
+    connected background.
     """
     check_plane(labels)
     corners = np.asarray(polygon, float)
@@ -64,25 +55,12 @@ def add_from_outline(labels: AnyArray, polygon: ArrayLike, next_id: int) -> Edit
 def add_from_click(
     labels: AnyArray, point: tuple[float, float], maps: QuantisedMaps, thresholds: DecodeThresholds, next_id: int
 ) -> Edit:
-    """Add a missed nucleus at a click: the area at least half as bright in the foreground map as its middle.
+    """Add a missed nucleus at a click (y, x): the area at least half as bright in the foreground map as its middle.
 
-    Labelled neighbours, and unlabelled ones separated by a notch, keep their side of the valley.
+    Labelled neighbours, and unlabelled ones separated by a notch, keep their side of the valley. ``maps`` (3, Y, X) are
+    those of the plane, ``thresholds`` the ones ``labels`` were decoded with.
 
-    Parameters
-    ----------
-    point : tuple of float
-        (y, x) in pixels.
-    maps : ndarray, shape (3, Y, X), uint8
-        Cached foreground, border and distance of the plane.
-    thresholds : DecodeThresholds
-        The ones ``labels`` were decoded with.
-    next_id : int
-        Id of the new nucleus, unused in all planes.
-
-    Raises
-    ------
-    EditError
-        If there is a nucleus already, or the network saw nothing of a plausible size there.
+    Raise EditError if there is a nucleus already, or the network saw nothing of a plausible size there.
     """
     check_plane(labels)
     y, x = pixel(point, labels.shape)
@@ -95,6 +73,7 @@ def add_from_click(
         raise EditError(f"There is nucleus {here[spot]} already: click on background.")
     seen = maps[:, *slices(window)]
     foreground, border, distance = seen
+    # Foreground counts too, unlike in decoding: the distance map is often flat where a nucleus was missed.
     evidence = ndimage.gaussian_filter(distance.astype(np.float32) + foreground - border, thresholds.scale)
     # From the summit of the clicked basin: its brightness is that of the nucleus.
     spot = _uphill(evidence, here == 0, spot)
@@ -106,12 +85,14 @@ def add_from_click(
     others = _other_summits(seen, (here == 0) & (foreground >= FAINTEST), thresholds, spot)
     seeds = np.where(here > 0, 1, others).astype(np.int32)
     seeds[spot] = 2
+    # Never start above the usual threshold, or a bright nucleus would come out smaller than its neighbours.
     highest = min(brightest - 1, int(255 * thresholds.foreground))
     # At half of its brightness first; where that leaks into a veil of foreground, at ever higher levels until what is
     # left has a plausible size.
     for level in np.linspace(min(brightest // 2, highest), brightest - 1, LEVELS).astype(int):
         flooded = divided(evidence, (foreground > level) | (here > 0) | (seeds > 0), seeds)
         mask = largest_piece((flooded == 2) & (here == 0))
+        # Filling can run over a labelled nucleus, and cutting that out again can divide the area.
         whole = largest_piece(ndimage.binary_fill_holes(mask) & (here == 0))
         if FEWEST_PIXELS <= np.count_nonzero(whole) <= np.pi * radius**2:
             return edit_of(labels, [trimmed(window, whole, next_id)], f"Add nucleus {next_id}")
@@ -121,26 +102,14 @@ def add_from_click(
 def resegment_box(
     labels: AnyArray, region: Region, maps: QuantisedMaps, thresholds: DecodeThresholds, next_id: int
 ) -> Edit:
-    """Segment a box again with other thresholds, from the cached maps.
+    """Segment a box, which may leave the image, again with other thresholds, from the maps (3, Y, X) of the plane.
 
-    Nuclei cut by the edge of the box stay as they are. Nuclei that come out unchanged keep their ids.
-
-    Parameters
-    ----------
-    region : Region
-        The box, in pixels; it may leave the image.
-    maps : ndarray, shape (3, Y, X), uint8
-        Cached foreground, border and distance of the plane.
-    next_id : int
-        Id of the first new nucleus; the others follow. Unused in all planes.
-
-    Raises
-    ------
-    EditError
-        If the box lies outside the plane, or nothing changes.
+    Nuclei cut by the edge of the box stay as they are. Nuclei that come out unchanged keep their ids; the others are
+    numbered from ``next_id``. Raise EditError if the box lies outside the plane, or nothing changes.
     """
     check_plane(labels)
     region = clipped(region, labels.shape)
+    # One pixel beyond the box shows which nuclei its edge cuts.
     ring = grown(region, 1, labels.shape)
     old = read_patch(labels, region)
     staying = np.isin(old, _crossing(read_patch(labels, ring), region, ring)) & (old > 0)
@@ -148,6 +117,7 @@ def resegment_box(
     outer = grown(region, round(2 * USUAL_DIAMETER * thresholds.scale), labels.shape)
     decoded = decode_maps(maps[:, *slices(outer)], thresholds)
     found = decoded[_within(region, outer)]
+    # What reaches beyond the box belongs to the surroundings, which were not to be changed.
     found = np.where(np.isin(found, _crossing(decoded, region, outer)), 0, found)
     found = _beside(found, staying)
     replaced = np.where(staying, 0, old)
@@ -205,6 +175,7 @@ def _numbered(found: Labels, old: NDArray[np.integer], next_id: int) -> NDArray[
     """Number found nuclei: those identical to the pixel with an old one keep its id, the others get new ids."""
     ids, overlaps = np.unique(found[found > 0]), find_overlaps(old, found)
     old_ids = np.unique(old[old > 0])
+    # Two nuclei are identical if they share all pixels of both.
     same = (overlaps.shared == overlaps.true_areas[overlaps.true_index]) & (
         overlaps.shared == overlaps.predicted_areas[overlaps.predicted_index]
     )

@@ -33,15 +33,7 @@ STRIP_ROWS = 1024
 
 @dataclass(frozen=True, eq=False)
 class Patch:
-    """One rectangle of an edit.
-
-    Attributes
-    ----------
-    region : Region
-        (y0, y1, x0, x1), in pixels of the plane.
-    before, after : ndarray, shape (y1 - y0, x1 - x0), int
-        Ids, in the dtype of the labels.
-    """
+    """One rectangle of an edit; ids in the dtype of the labels."""
 
     region: Region
     before: Patch2D
@@ -50,32 +42,15 @@ class Patch:
 
 @dataclass(frozen=True, eq=False)
 class Edit:
-    """A planned change of one plane of labels: nothing is modified until `apply`.
+    """A planned change of one plane of labels: nothing is modified until `PlaneEdit` applies it.
 
-    Attributes
-    ----------
-    patches : tuple of Patch
-        Usually one; one per nucleus where they lie along a line or an edge. Overlapping patches agree, so their
-        order does not matter. They contain every touched nucleus completely, before and after.
-    touched : tuple of int
-        Ids that appear, vanish or change their pixels, ascending.
-    title : str
-        Name of the change for menus and messages ("Split nucleus 7").
+    There is usually one patch; one per nucleus where they lie along a line or an edge. Patches that overlap agree, so
+    their order does not matter. They contain every touched nucleus completely, before and after.
     """
 
     patches: tuple[Patch, ...]
-    touched: tuple[int, ...]
-    title: str
-
-    def apply(self, labels: AnyArray) -> None:
-        """Apply the change to labels (Y, X)."""
-        for patch in self.patches:
-            labels[slices(patch.region)] = patch.after
-
-    def revert(self, labels: AnyArray) -> None:
-        """Undo the change in labels (Y, X) that are as `apply` left them."""
-        for patch in self.patches:
-            labels[slices(patch.region)] = patch.before
+    touched: tuple[int, ...]  # ids that appear, vanish or change their pixels, ascending
+    title: str  # name of the change for menus and messages ("Split nucleus 7")
 
     @property
     def region(self) -> Region:
@@ -92,21 +67,11 @@ class Edit:
 
 
 class Change(NamedTuple):
-    """New ids for some pixels of a rectangle.
+    """New ids for some pixels of a rectangle."""
 
-    Attributes
-    ----------
-    region : Region
-        Contains the changed nuclei completely.
-    mask : ndarray of bool, shape (y1 - y0, x1 - x0)
-        The pixels that change.
-    ids : int, or ndarray of int, shape of the mask
-        Their new ids.
-    """
-
-    region: Region
-    mask: Mask
-    ids: int | Patch2D
+    region: Region  # contains the changed nuclei completely
+    mask: Mask  # the pixels that change, shape (y1 - y0, x1 - x0)
+    ids: int | Patch2D  # their new ids
 
 
 def trimmed(region: Region, mask: Mask, nucleus: int) -> Change:
@@ -119,15 +84,7 @@ def trimmed(region: Region, mask: Mask, nucleus: int) -> Change:
 def edit_of(labels: AnyArray, changes: Sequence[Change], title: str) -> Edit:
     """Combine changes of disjoint pixels into one edit.
 
-    Parameters
-    ----------
-    title : str
-        As in `Edit`.
-
-    Raises
-    ------
-    EditError
-        If nothing would change, or the labels' dtype cannot hold an id.
+    Raise EditError if nothing would change, or the labels' dtype cannot hold an id.
     """
     regions = np.array([change.region for change in changes])
     before = [read_patch(labels, change.region) for change in changes]
@@ -152,26 +109,24 @@ def edit_of(labels: AnyArray, changes: Sequence[Change], title: str) -> Edit:
     return Edit(patches, tuple(sorted(touched - {0})), title)
 
 
+def hints_at(ids: Patch2D, rows: NDArray[np.integer[Any]], columns: NDArray[np.integer[Any]]) -> dict[int, Region]:
+    """Return one pixel of each nucleus as a hint, given the ids of some pixels and where these lie."""
+    nuclei, first = np.unique(ids, return_index=True)
+    places = zip(nuclei.tolist(), rows[first].tolist(), columns[first].tolist(), strict=True)
+    return {nucleus: (y, y + 1, x, x + 1) for nucleus, y, x in places if nucleus > 0}
+
+
 def find_box(labels: AnyArray, nucleus: int, hint: Region | None = None) -> Region:
-    """Find the bounding box of a nucleus.
+    """Find the bounding box of a nucleus, growing outward from the hint until the nucleus ends.
 
-    Parameters
-    ----------
-    nucleus : int
-        Its id.
-    hint : Region, optional
-        Where to start; the search then grows outward until the nucleus ends. Without a hint, or with a wrong one,
-        the whole plane is searched, which takes about a second for 20,000 × 20,000 pixels.
-
-    Raises
-    ------
-    EditError
-        If there is no such nucleus.
+    Without a hint, or with a wrong one, the whole plane is searched, which takes about a second for 20,000 × 20,000
+    pixels. Raise EditError if there is no such nucleus.
     """
     check_plane(labels)
     box = None
     if nucleus > 0:
         box = _outward(labels, nucleus, hint) if hint is not None else None
+        # A wrong hint costs time, not the nucleus.
         box = box or _searched(labels, nucleus)
     if box is None:
         raise EditError(f"There is no nucleus {nucleus} in this plane: choose one that is there.")
@@ -179,37 +134,16 @@ def find_box(labels: AnyArray, nucleus: int, hint: Region | None = None) -> Regi
 
 
 def cut_out(labels: AnyArray, nucleus: int, hints: Hints, margin: int = 1) -> tuple[Region, Mask]:
-    """Return the mask of a nucleus with a margin, clipped to the plane.
+    """Return the box of a nucleus, grown by ``margin`` pixels and clipped to the plane, and its mask in that box.
 
-    Parameters
-    ----------
-    margin : int
-        Pixels on every side.
-
-    Returns
-    -------
-    region : Region
-        Its bounding box, grown by ``margin``.
-    mask : ndarray of bool, shape (y1 - y0, x1 - x0)
-        Its pixels.
-
-    Raises
-    ------
-    EditError
-        If there is no such nucleus.
+    Raise EditError if there is no such nucleus.
     """
     region = grown(find_box(labels, nucleus, hints.get(nucleus)), margin, labels.shape)
     return region, read_patch(labels, region) == nucleus
 
 
 def check_plane(labels: AnyArray) -> None:
-    """Raise if labels are not one plane of ids.
-
-    Raises
-    ------
-    EditError
-        If ``labels`` is not a non-empty 2-D integer array.
-    """
+    """Raise EditError if labels are not one plane of ids: a non-empty 2-D integer array."""
     if len(labels.shape) != 2 or 0 in labels.shape or np.dtype(labels.dtype).kind not in "ui":
         raise EditError(
             f"Only one plane of integer labels can be corrected, not {labels.dtype} of shape {tuple(labels.shape)}."
@@ -222,6 +156,7 @@ def read_patch(labels: AnyArray, region: Region) -> Patch2D:
 
 
 def _check_capacity(labels: AnyArray, nucleus: int) -> None:
+    # NumPy would store a larger id modulo 2**bits: as another nucleus.
     largest = np.iinfo(labels.dtype).max
     if nucleus > largest:
         raise EditError(
@@ -243,6 +178,7 @@ def _outward(labels: AnyArray, nucleus: int, hint: Region) -> Region | None:
         sides = zip(box, window, (0, labels.shape[0], 0, labels.shape[1]), strict=True)
         if all(side != rim or side == end for side, rim, end in sides):
             return box
+        # Doubled, so that even a very large nucleus takes few reads.
         reach *= 2
 
 

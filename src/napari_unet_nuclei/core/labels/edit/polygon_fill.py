@@ -12,16 +12,10 @@ ON_EDGE = 1e-9
 
 
 def filled(shape: tuple[int, int], corners: NDArray[np.floating]) -> Mask:
-    """Return the pixels whose centres lie in a polygon or on its edge, by the even-odd rule.
+    """Return the pixels (Y, X) whose centres lie in a polygon or on its edge, by the even-odd rule.
 
-    Same result as ``skimage.draw.polygon2mask``, which takes seconds for polygons of some megapixels.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        (Y, X).
-    corners : ndarray, shape (N, 2)
-        (y, x) in pixels; they may lie outside.
+    Same result as ``skimage.draw.polygon2mask``, which takes seconds for polygons of some megapixels. The corners
+    (shape (N, 2)) are (y, x) in pixels and may lie outside.
 
     Examples
     --------
@@ -47,5 +41,7 @@ def filled(shape: tuple[int, int], corners: NDArray[np.floating]) -> Mask:
         on_edge = (np.abs(x - nearest) < ON_EDGE) & (nearest >= 0) & (nearest < width)
         edge[rows[on_edge], nearest[on_edge]] = True
         crossed = rows < high  # half-open, so that a corner between two edges counts once
+        # The first centre at or right of the edge; clipped, since edges left of the image still count for its rows, and
+        # those right of it end in the spare column.
         turns[rows[crossed], np.clip(np.ceil(x[crossed]), 0, width).astype(int)] ^= True
     return np.logical_xor.accumulate(turns[:, :-1], axis=1) | edge

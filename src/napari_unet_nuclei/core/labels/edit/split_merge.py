@@ -27,6 +27,7 @@ from napari_unet_nuclei.core.labels.edit.edit import (
     cut_out,
     edit_of,
     find_box,
+    hints_at,
     read_patch,
 )
 from napari_unet_nuclei.core.labels.regions import grown, pixel, slices, united
@@ -41,34 +42,27 @@ CLEAR_NECK = 0.75
 CLEAR_BORDER = 0.08
 """How far distance minus border (0 to 1) must drop between two summits for a border to count."""
 
+WIDEST_GAP = 10
+"""Nuclei with more pixels of background between them are not merged."""
+
+NEIGHBOUR_GAP = 2
+"""Nuclei with at most this many pixels of background between them are neighbours."""
+
 
 def split_in_two(
     labels: AnyArray, nucleus: int, next_id: int, *, maps: QuantisedMaps | None = None, hints: Hints = NO_HINTS
 ) -> Edit:
-    """Split a nucleus where it most plausibly is two.
+    """Split a nucleus where it most plausibly is two; the smaller half gets the id ``next_id``.
 
-    Between the two clearest summits of the network's distance minus border if there are maps, else of the distance to
-    the outline; if neither has two, across the middle half where it is narrowest.
+    Between the two clearest summits of the network's distance minus border if there are maps (3, Y, X), else of the
+    distance to the outline; if neither has two, across the middle half where it is narrowest.
 
-    Parameters
-    ----------
-    nucleus : int
-        Id; the larger half keeps it.
-    next_id : int
-        Id of the other half, unused in all planes.
-    maps : ndarray, shape (3, Y, X), uint8, optional
-        Cached foreground, border and distance of the plane.
-    hints : mapping of int to Region
-        Where it lies.
-
-    Raises
-    ------
-    EditError
-        If there is no such nucleus, or it is too small to split.
+    Raise EditError if there is no such nucleus, or it is too small to split.
     """
     region, mask = cut_out(labels, nucleus, hints)
     candidates: list[tuple[Heights, float]] = [(outline_distance(mask), CLEAR_NECK)]
     if maps is not None:
+        # The network's border first: it also separates nuclei that overlap without a neck.
         candidates.insert(0, (_border_evidence(maps, region), CLEAR_BORDER))
     for heights, least in candidates:
         seeds = two_summits(heights, mask, least)
@@ -84,32 +78,22 @@ def split_in_two(
 def split_by_line(
     labels: AnyArray, line: ArrayLike, next_id: int, *, nucleus: int | None = None, hints: Hints = NO_HINTS
 ) -> Edit:
-    """Cut nuclei along a drawn line.
+    """Cut ``nucleus``, or all nuclei that the line crosses; new parts are numbered from ``next_id``.
 
-    Parameters
-    ----------
-    line : array_like, shape (N, 2)
-        Vertices (y, x) in pixels; the line may leave the image.
-    next_id : int
-        Id of the first new part; the others follow. Unused in all planes.
-    nucleus : int, optional
-        The only nucleus to cut; default: all that the line crosses.
-    hints : mapping of int to Region
-        Where ``nucleus`` lies; not needed otherwise.
-
-    Raises
-    ------
-    EditError
-        If there is no such nucleus, or the line cuts none in two.
+    The line (N, 2) of (y, x) in pixels may leave the image. Raise EditError if there is no such nucleus, or the line
+    cuts none in two.
     """
     check_plane(labels)
     rows, columns = _pixels_of(line, labels.shape)
-    crossed = _crossed(labels, rows, columns) if nucleus is None else {nucleus: hints.get(nucleus)}
+    if nucleus is None:
+        hints = _crossed(labels, rows, columns)
     pieces = []
-    for one, hint in sorted(crossed.items()):
-        region, mask = cut_out(labels, one, {} if hint is None else {one: hint})
+    for one in sorted(hints) if nucleus is None else [nucleus]:
+        region, mask = cut_out(labels, one, hints)
         y0, y1, x0, x1 = region
         inside = (rows >= y0) & (rows < y1) & (columns >= x0) & (columns < x1)
+        # The line's pixels touch one another by corners, which is enough to part pieces connected by sides; `tidy` then
+        # gives the pixels under the line to the nearest piece.
         left = mask.copy()
         left[rows[inside] - y0, columns[inside] - x0] = False
         parts = tidy(label_components(left)[0], mask)
@@ -130,24 +114,12 @@ def split_by_seeds(
     image: AnyArray | None = None,
     hints: Hints = NO_HINTS,
 ) -> Edit:
-    """Split a nucleus into one part for each clicked point.
+    """Split a nucleus into one part for each clicked point (y, x); new parts are numbered from ``next_id``.
 
-    Parameters
-    ----------
-    labels, nucleus, hints
-        As for `split_in_two`.
-    points : sequence of (y, x)
-        In pixels, at least two, all inside the nucleus.
-    next_id : int
-        Id of the first new part; the others follow. Unused in all planes.
-    image : array_like, shape (Y, X), optional
-        Cuts follow dark valleys between bright nuclei, or bright ridges between dark ones. Without an image they run
-        through the necks of the outline, or midway between points that no neck separates.
+    With an image (Y, X), cuts follow dark valleys between bright nuclei, or bright ridges between dark ones. Without an
+    image they run through the necks of the outline, or midway between points that no neck separates.
 
-    Raises
-    ------
-    EditError
-        If there is no such nucleus, a point lies outside it, or fewer than two points are distinct.
+    Raise EditError if there is no such nucleus, a point lies outside it, or fewer than two points are distinct.
     """
     region, mask = cut_out(labels, nucleus, hints)
     seeds = np.zeros(mask.shape, np.int32)
@@ -192,8 +164,10 @@ def _across(mask: Mask) -> Labels:
     """Cut a nucleus across its long axis, at its narrowest place within the middle half."""
     rows, columns = np.nonzero(mask)
     positions = np.stack([rows, columns]) - np.array([[rows.mean()], [columns.mean()]])
+    # eigh sorts ascending: the last eigenvector is the long axis.
     _, directions = np.linalg.eigh(positions @ positions.T)
     along = directions[:, -1] @ positions
+    # In the middle half, for the tips of any nucleus are narrower.
     low, high = np.percentile(along, (25, 75))
     edges = np.arange(np.floor(low), np.ceil(high) + 1)
     # Pixels per step along the axis are the width there; ties go to the place nearest the centre.
@@ -219,16 +193,14 @@ def _pixels_of(line: ArrayLike, shape: tuple[int, ...]) -> tuple[NDArray[np.int6
     return rows[inside], columns[inside]
 
 
-def _crossed(labels: AnyArray, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> dict[int, Region | None]:
+def _crossed(labels: AnyArray, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> dict[int, Region]:
     """Find the nuclei under a line, each with one of its pixels as a hint."""
     if not rows.size:
         return {}
     # One read of the line's bounding box: labels may lie on disk, where reading pixel by pixel is slow.
     top, left = int(rows.min()), int(columns.min())
     under = np.asarray(labels[top : int(rows.max()) + 1, left : int(columns.max()) + 1])[rows - top, columns - left]
-    ids, first = np.unique(under, return_index=True)
-    places = zip(ids.tolist(), rows[first].tolist(), columns[first].tolist(), strict=True)
-    return {nucleus: (y, y + 1, x, x + 1) for nucleus, y, x in places if nucleus > 0}
+    return hints_at(under, rows, columns)
 
 
 def _border_evidence(maps: QuantisedMaps, region: Region) -> Heights:
@@ -240,6 +212,7 @@ def _border_evidence(maps: QuantisedMaps, region: Region) -> Heights:
 def _depth_of_neck(mask: Mask, seeds: Labels) -> Heights:
     """Distance to the outline if necks separate all seeds, else closeness to the nearest seed."""
     heights = outline_distance(mask)
+    # Two seeds on one hill have no neck between them.
     hills = divided(heights, mask)[seeds > 0]
     if len(np.unique(hills)) == len(hills):
         return heights
@@ -258,27 +231,11 @@ def _brightness(image: AnyArray, region: Region, mask: Mask) -> Heights:
     return -smoothed if dark else smoothed
 
 
-WIDEST_GAP = 10
-"""Nuclei with more pixels of background between them are not merged."""
-
-NEIGHBOUR_GAP = 2
-"""Nuclei with at most this many pixels of background between them are neighbours."""
-
-
 def merge(labels: AnyArray, first: int, second: int, *, hints: Hints = NO_HINTS) -> Edit:
-    """Merge two nuclei that touch or nearly touch; the gap between them is filled, other nuclei stay.
+    """Merge two nuclei that touch or nearly touch, and fill the gap between them; the first id stays.
 
-    Parameters
-    ----------
-    first, second : int
-        Ids; the merged nucleus keeps the first.
-    hints : mapping of int to Region
-        Where they lie.
-
-    Raises
-    ------
-    EditError
-        If a nucleus does not exist, both are the same, or they are too far apart or separated by another one.
+    Raise EditError if a nucleus does not exist, both are the same, or they are too far apart or separated by another
+    one.
     """
     if first == second:
         raise EditError(f"Both are nucleus {first}: choose two different nuclei.")
@@ -299,26 +256,19 @@ def merge(labels: AnyArray, first: int, second: int, *, hints: Hints = NO_HINTS)
 def merge_with_neighbour(labels: AnyArray, nucleus: int, *, hints: Hints = NO_HINTS) -> Edit:
     """Merge a nucleus with the neighbour that it has the longest contact with; it keeps its id.
 
-    Parameters
-    ----------
-    labels, nucleus, hints
-        As for `split_in_two`.
-
-    Raises
-    ------
-    EditError
-        If there is no such nucleus, or none within 2 pixels of it.
+    Raise EditError if there is no such nucleus, or none within `NEIGHBOUR_GAP` pixels of it.
     """
     region, mask = cut_out(labels, nucleus, hints, margin=NEIGHBOUR_GAP + 1)
+    # Distances are between centres of pixels: across a gap of n pixels it is n + 1.
     near = (ndimage.distance_transform_edt(~mask) <= NEIGHBOUR_GAP + 1) & ~mask
     ids = read_patch(labels, region)
     neighbours, border = np.unique(ids[near & (ids > 0)], return_counts=True)
     if not neighbours.size:
         raise EditError(f"Nucleus {nucleus} touches no other: there is nothing to merge it with.")
     neighbour = int(neighbours[border.argmax()])
-    y, x = np.argwhere(near & (ids == neighbour))[0] + (region[0], region[2])
-    near_hints = {neighbour: (int(y), int(y) + 1, int(x), int(x) + 1), nucleus: region}
-    return merge(labels, nucleus, neighbour, hints={**near_hints, **hints})
+    rows, columns = np.nonzero(near & (ids == neighbour))
+    near_hints = hints_at(ids[rows, columns], rows + region[0], columns + region[2])
+    return merge(labels, nucleus, neighbour, hints={nucleus: region, **near_hints, **hints})
 
 
 def _bridge(one: Mask, other: Mask, free: Mask) -> Mask:
@@ -335,8 +285,10 @@ def _bridge(one: Mask, other: Mask, free: Mask) -> Mask:
     if steps > WIDEST_GAP + 1:
         return path
     path[draw.line(y, x, *nearest[:, y, x])] = True
+    # More than the gap, because a disc of pixels has corners cut off.
     radius = steps + 1.5
     widened = np.minimum(from_one, from_other) <= radius
+    # Erosion by distance; where the widened nuclei fill the whole cut-out, there is no outside to measure from.
     closed = ndimage.distance_transform_edt(widened) > radius if not widened.all() else widened
     between = np.maximum(from_one, from_other) <= steps + 1
     # Nuclei are connected by the sides of pixels: a slanting line one pixel wide would not connect them.

@@ -20,7 +20,17 @@ from roifile import ROI_OPTIONS, ROI_TYPE, ImagejRoi
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.labels.export.trace import Polygon, trace_polygons
-from napari_unet_nuclei.core.types import AnyArray
+from napari_unet_nuclei.core.labels.regions import grown, slices
+from napari_unet_nuclei.core.types import AnyArray, Region
+
+SIDE = 4096
+"""Pixels; side of the parts in which planes on disk are read."""
+
+MARGIN = 128
+"""Pixels read around a part for nuclei that reach beyond it; doubled until all of them end within."""
+
+Part = tuple[NDArray[np.integer[Any]], tuple[int, int]]
+"""Labels (Y, X) of some nuclei, 0 elsewhere, and row and column of the first pixel."""
 
 _LARGEST_INTEGER = 32767
 """ImageJ's integer coordinates have 16 bits; beyond that it reads floating-point ones."""
@@ -42,25 +52,11 @@ def write_imagej_rois(
 ) -> None:
     """Write a zip file of ROIs for ImageJ's ROI manager.
 
-    Parameters
-    ----------
-    path : Path
-        Ends in ``.zip``.
-    labels : array_like, shape (..., Y, X), integer
-        0 and below is background. Read plane by plane, large planes in parts.
-    axes : str
-        One letter per axis of ``labels``, "YX" last; T and Z become the ROI's frame and slice.
-    origin : sequence of int
-        Index of the first pixel in the whole image; empty for zeros.
-    names : mapping of int to str
-        Names of labels; default: their ids.
+    Labels (..., Y, X), 0 and below for background, are read plane by plane, large planes in parts. T and Z of ``axes``
+    become the ROI's frame and slice; ``origin`` is the index of the first pixel in the whole image; labels without a
+    name get their ids.
 
-    Raises
-    ------
-    ImageShapeError
-        If the axes do not match the labels.
-    OutputFileError
-        If the file cannot be written.
+    Raise ImageShapeError if the axes do not match the labels; OutputFileError if the file cannot be written.
     """
     with atomic(path) as partial, zipfile.ZipFile(partial, "w") as archive:
         for traced in _traced(labels, axes, origin):
@@ -76,21 +72,10 @@ def write_geojson(
 ) -> None:
     """Write a GeoJSON file for QuPath: a detection for each nucleus, or an annotation for each named label.
 
-    Parameters
-    ----------
-    path : Path
-        Ends in ``.geojson``.
-    labels, axes, origin, names
-        As for `write_imagej_rois`; names become classifications.
-
-    Raises
-    ------
-    ImageShapeError
-        If the axes do not match the labels.
-    OutputFileError
-        If the file cannot be written.
+    Arguments and errors as for `write_imagej_rois`; names become classifications.
     """
     with atomic(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
+        # Feature by feature, for the outlines of a slide need not fit into memory.
         file.write('{"type": "FeatureCollection", "features": [')
         separator = "\n"
         for traced in _traced(labels, axes, origin):
@@ -122,14 +107,17 @@ def _roi(traced: _Traced, name: str) -> ImagejRoi:
     roi = ImagejRoi() if others or first.holes else _simple_roi(first)
     if others or first.holes:
         rings = [ring for polygon in traced.polygons for ring in (polygon.exterior, *polygon.holes)]
+        # ImageJ stores a composite selection as its bounding rectangle with a path.
         roi.roitype = ROI_TYPE.RECT
         roi.multi_coordinates = np.concatenate([_path(ring) for ring in rings])
         roi.shape_roi_size = len(roi.multi_coordinates)
         (roi.left, roi.top), (roi.right, roi.bottom) = _bounds(np.concatenate(rings))
     roi.name = name
+    # ImageJ counts from 1; 0 means any frame or slice.
     roi.t_position = traced.index.get("T", -1) + 1
     roi.z_position = traced.index.get("Z", -1) + 1
     stack = [index for letter, index in traced.index.items() if letter not in "TZ"]
+    # A single leading axis that is neither T nor Z is a plain stack.
     roi.position = stack[0] + 1 if len(traced.index) == len(stack) == 1 else 0
     return roi
 
@@ -139,6 +127,7 @@ def _simple_roi(polygon: Polygon) -> ImagejRoi:
     roi.roitype = ROI_TYPE.TRACED
     corners = polygon.exterior
     (roi.left, roi.top), (roi.right, roi.bottom) = _bounds(corners)
+    # Relative to the bounding rectangle.
     roi.integer_coordinates = (corners - corners.min(axis=0)).astype(np.int32)
     roi.n_coordinates = len(corners)
     if corners.max() > _LARGEST_INTEGER:
@@ -166,6 +155,7 @@ def _feature(traced: _Traced, names: Mapping[int, str]) -> dict[str, Any]:
     if len(polygons) > 1:
         geometry = {"type": "MultiPolygon", "coordinates": polygons}
     if traced.index:
+        # In QuPath, channel -1 stands for all channels.
         geometry["plane"] = {"c": -1, "z": traced.index.get("Z", 0), "t": traced.index.get("T", 0)}
     properties: dict[str, Any] = {"objectType": "detection", "name": str(traced.number)}
     if traced.number in names:
@@ -181,25 +171,10 @@ def _closed(ring: NDArray[np.int64]) -> list[list[int]]:
     return [*corners, corners[0]]
 
 
-SIDE = 4096
-"""Pixels; side of the parts in which planes on disk are read."""
-
-MARGIN = 128
-"""Pixels read around a part for nuclei that reach beyond it; doubled until all of them end within."""
-
-Part = tuple[NDArray[np.integer[Any]], tuple[int, int]]
-"""Labels (Y, X) of some nuclei, 0 elsewhere, and row and column of the first pixel."""
-
-
 def nuclei_in_parts(labels: AnyArray, index: tuple[int, ...]) -> Iterator[Part]:
-    """Yield the nuclei of one plane, each in the part that contains its first pixel.
+    """Yield the nuclei of one plane (..., Y, X), each in the part that contains its first pixel.
 
-    Parameters
-    ----------
-    labels : array_like, shape (..., Y, X), integer
-        0 and below is background. Nuclei must be connected if the labels are on disk; an array in memory is one part.
-    index : tuple of int
-        Leading index of the plane.
+    Nuclei must be connected if the labels are on disk; an array in memory is one part.
     """
     if isinstance(labels, np.ndarray):
         yield labels[index], (0, 0)
@@ -210,15 +185,15 @@ def nuclei_in_parts(labels: AnyArray, index: tuple[int, ...]) -> Iterator[Part]:
             yield _part(labels, index, (top, min(top + SIDE, height), left, min(left + SIDE, width)))
 
 
-def _part(labels: AnyArray, index: tuple[int, ...], core: tuple[int, int, int, int]) -> Part:
+def _part(labels: AnyArray, index: tuple[int, ...], core: Region) -> Part:
     """Read a part with as much margin as its nuclei need, and erase the nuclei of other parts."""
     height, width = labels.shape[-2:]
     y0, y1, x0, x1 = core
     margin = MARGIN
     while True:
-        top, bottom = max(y0 - margin, 0), min(y1 + margin, height)
-        left, right = max(x0 - margin, 0), min(x1 + margin, width)
-        view = np.array(labels[(*index, slice(top, bottom), slice(left, right))])
+        window = grown(core, margin, (height, width))
+        top, bottom, left, right = window
+        view = np.array(labels[(*index, *slices(window))])
         inside = view[y0 - top : y1 - top, x0 - left : x1 - left]
         view[~np.isin(view, np.unique(inside[inside > 0]))] = 0
         beyond = (

@@ -20,33 +20,16 @@ _RIGHT, _LEFT = 1, 3  # turns, added to a direction
 
 @dataclass(frozen=True, eq=False)
 class Polygon:
-    """A connected area.
+    """A connected area."""
 
-    Attributes
-    ----------
-    exterior : ndarray, shape (corners, 2), int64
-        Clockwise on screen (y pointing down).
-    holes : tuple of ndarray
-        Counterclockwise on screen.
-    """
-
-    exterior: Ring
-    holes: tuple[Ring, ...] = ()
+    exterior: Ring  # clockwise on screen (y pointing down), shape (corners, 2)
+    holes: tuple[Ring, ...] = ()  # counterclockwise on screen
 
 
 def trace_polygons(labels: NDArray[np.integer[Any]]) -> Iterator[tuple[int, tuple[Polygon, ...]]]:
-    """Trace every label of a plane.
+    """Yield every id of a plane (Y, X), ascending, with its polygons; 0 and below is background.
 
-    Parameters
-    ----------
-    labels : ndarray, shape (Y, X), integer
-        0 and below is background.
-
-    Yields
-    ------
-    tuple of (int, tuple of Polygon)
-        Every id, ascending, with its polygons: pixels that touch only at a corner belong to different polygons. No ring
-        touches itself.
+    Pixels that touch only at a corner belong to different polygons. No ring touches itself.
 
     Examples
     --------
@@ -213,6 +196,7 @@ def _owner(exteriors: list[Ring], hole: Ring) -> int:
     if len(exteriors) == 1:
         return 0
     along = np.sign(hole[1] - hole[0])
+    # With y pointing down, a right turn takes (x, y) to (-y, x).
     right = np.array([-along[1], along[0]])
     beside = hole[0] + (along + right) / 2  # middle of the label's own pixel at the first side
     return next(piece for piece, exterior in enumerate(exteriors) if _contains(exterior, beside))

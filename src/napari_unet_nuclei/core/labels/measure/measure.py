@@ -104,6 +104,7 @@ def measure(
         plane_maps = None if maps is None else maps[number]
         plane = _Plane(
             index,
+            # Negative ids are background as well.
             as_ids(np.maximum(labels[index], 0)),
             {name: images[name][index] for name in images},
             {name: means[name][index] for name in means},
@@ -189,11 +190,13 @@ def _columns(plane: _Plane, geometry: _Geometry, progress: Progress) -> Columns:
     positions += np.reshape(geometry.origin, (-1, 1))
     physical_areas = nuclei.areas * geometry.pixel_area
     columns: Columns = {"label": nuclei.ids}
+    # Only leading axes: y and x are left over, since centroids have columns of their own.
     columns |= dict(zip(geometry.names, positions[:-2].astype(np.int64), strict=False))
     columns |= {"area_px": nuclei.areas, "area_um2": physical_areas}
     columns |= {"diameter_px": _diameters(nuclei.areas), "diameter_um": _diameters(physical_areas)}
     columns |= {"centroid_y": positions[-2], "centroid_x": positions[-1]}
     if geometry.world is not None:
+        # Affine: the linear part, then the translation in the last column.
         world = geometry.world[:-1, :-1] @ positions + geometry.world[:-1, -1:]
         columns |= {f"world_{name}": values for name, values in zip(geometry.names, world, strict=True)}
     for name, image in plane.images.items():
@@ -219,9 +222,11 @@ def _intensities(nuclei: PlaneNuclei, name: str, image: AnyArray) -> Columns:
     count = np.add.reduceat(finite, nuclei.starts, dtype=np.float64)
     count[count == 0] = np.nan  # a sum over no pixels is unknown, not 0
     values[~finite] = np.nan
+    # count / count is 1, or NaN where no pixel is finite.
     total = np.add.reduceat(np.where(finite, values, 0.0), nuclei.starts) * (count / count)
     return {
         f"{name}_mean": total / count,
+        # fmin and fmax skip NaN.
         f"{name}_min": np.fmin.reduceat(values, nuclei.starts),
         f"{name}_max": np.fmax.reduceat(values, nuclei.starts),
         f"{name}_sum": total,

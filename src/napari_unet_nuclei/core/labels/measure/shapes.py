@@ -23,6 +23,17 @@ GROUP = 1000
 PIXEL_SPREAD = 1 / 12
 """Variance of positions within one pixel, px²: it gives lines and single pixels an ellipse with an area."""
 
+DIRECTIONS = 16
+"""In which the reach of a nucleus is measured, a multiple of 4: with them, approximate hulls are accurate to a percent."""
+
+_STEP = 2 * np.pi / DIRECTIONS
+_POLYGON_SHARE = np.tan(_STEP / 2) / (_STEP / 2)  # area of a circumscribed regular polygon over that of its circle
+
+_ROUNDING = 1e-8
+"""Pixels; a pixel centre this close outside a hull's side counts as inside."""
+
+Floats = NDArray[np.float64]
+
 
 class PlaneNuclei:
     """Pixels of one plane's nuclei, sorted by nucleus, so that every sum over nuclei is one `reduceat`.
@@ -87,6 +98,7 @@ def eccentricities(nuclei: PlaneNuclei) -> NDArray[np.float64]:
     mean = (variance_y + variance_x) / 2
     spread = np.hypot((variance_y - variance_x) / 2, covariance)
     largest = mean + spread
+    # The smaller eigenvalue of a line is 0, and may be rounded below it.
     smallest = np.maximum(mean - spread, 0)
     return np.asarray(np.sqrt(1 - np.divide(smallest, largest, out=np.ones_like(largest), where=largest > 0)))
 
@@ -102,6 +114,7 @@ def solidities(nuclei: PlaneNuclei, progress: Progress) -> NDArray[np.float64]:
         progress.report(Advanced(start / len(by_height), f"outline {start + 1} of {len(by_height)}"))
         group = by_height[start : start + GROUP]
         # First and last column of every row of each nucleus: all that a hull depends on.
+        # Columns that no pixel can have, where a nucleus has no pixel in a row.
         first = np.full((len(group), heights[group].max()), nuclei.shape[1], np.int64)
         last = np.full_like(first, -1)
         pixels = np.concatenate([nuclei.pixels[nuclei.starts[one] : nuclei.stops[one]] for one in group])
@@ -131,22 +144,14 @@ def squared_radii(nuclei: PlaneNuclei) -> NDArray[np.float64]:
     return np.asarray((nuclei.of_pixels(inverse) * np.stack([y * y, x * x, y * x])).sum(axis=0) / 4)
 
 
-Floats = NDArray[np.float64]
-
-_ROUNDING = 1e-8
-"""Pixels; a pixel centre this close outside a hull's side counts as inside."""
-
-
 def hull_areas(first: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.int64]:
     """Count the pixels whose centres lie in the convex hulls of nuclei.
 
-    Each hull spans the midpoints of the sides of all pixels, as in `skimage.morphology.convex_hull_image`, which
-    takes half a millisecond per nucleus; here, many nuclei are done at once, row by row.
+    Each hull spans the midpoints of the sides of all pixels, as in `skimage.morphology.convex_hull_image`, which takes
+    half a millisecond per nucleus; here, many nuclei are done at once, row by row.
 
-    Parameters
-    ----------
-    first, last : ndarray, shape (nuclei, rows), int64
-        Columns of a nucleus's first and last pixel in every row; ``last < first`` in rows without pixels.
+    ``first`` and ``last`` (nuclei, rows) are the columns of a nucleus's first and last pixel in every row; where
+    there are none, ``last < first``.
 
     Examples
     --------
@@ -201,6 +206,7 @@ def _lower_corners(values: Floats) -> tuple[Floats, Floats]:
         while left.size:
             x0, x1 = places[left, size[left] - 2], places[left, size[left] - 1]
             y0, y1 = corners[left, size[left] - 2], corners[left, size[left] - 1]
+            # Slopes compared by cross-multiplication: exact for half pixels, and points on the line go too.
             left = left[(y1 - y0) * (place - x0) >= (new[left] - y0) * (x1 - x0)]
             size[left] -= 1
             left = left[size[left] >= 2]
@@ -210,30 +216,17 @@ def _lower_corners(values: Floats) -> tuple[Floats, Floats]:
     return places, corners
 
 
-DIRECTIONS = 16
-
-_STEP = 2 * np.pi / DIRECTIONS
-_POLYGON_SHARE = np.tan(_STEP / 2) / (_STEP / 2)  # area of a circumscribed regular polygon over that of its circle
-
-
 @dataclass(frozen=True, eq=False)
 class Outlines:
     """How far nuclei reach in `DIRECTIONS` directions: their approximate convex hulls.
 
-    Attributes
-    ----------
-    numbers : ndarray, shape (Y, X), int32
-        Position in ``nuclei.ids`` plus 1; 0 is background.
-    reaches : ndarray, shape (DIRECTIONS, nuclei)
-        Largest coordinate of each nucleus along every direction, in pixels; the first direction is x, the following
-        ones turn towards y.
-    areas : ndarray, shape (nuclei,)
-        In px².
+    Reaches are the largest coordinates of each nucleus along every direction, in pixels; the first direction is x, the
+    following ones turn towards y.
     """
 
-    numbers: NDArray[np.int32]
-    reaches: NDArray[np.float64]
-    areas: NDArray[np.int64]
+    numbers: NDArray[np.int32]  # position in ``PlaneNuclei.ids`` plus 1, shape (Y, X); 0 is background
+    reaches: NDArray[np.float64]  # shape (DIRECTIONS, nuclei)
+    areas: NDArray[np.int64]  # in px², shape (nuclei,)
 
     @staticmethod
     def of(nuclei: PlaneNuclei) -> Outlines:
@@ -267,29 +260,21 @@ class Outlines:
     @property
     def boxes(self) -> NDArray[np.int64]:
         """Bounding boxes (y0, y1, x0, x1), shape (nuclei, 4)."""
+        # Every fourth of a turn is an axis: x, y and their opposites.
         quarter = DIRECTIONS // 4
         right, down, left, up = self.reaches[::quarter]
+        # Reaches end at the sides of pixels, half a pixel from their centres.
         return np.rint(np.stack([-up, down, -left, right], axis=1) + 0.5).astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """Pairs of nuclei that touch or have one pixel of background between them.
+    """Pairs of nuclei that touch or have one pixel of background between them; arrays of shape (pairs,)."""
 
-    Attributes
-    ----------
-    one, other : ndarray, shape (pairs,), int
-        Positions of the two in ``nuclei.ids``, from 0.
-    length : ndarray, shape (pairs,), int
-        Length of the contact, in pixel sides.
-    border : ndarray, shape (pairs,), or None
-        Mean border probability along the contact, 0 to 1; None without maps.
-    """
-
-    one: NDArray[np.int64]
-    other: NDArray[np.int64]
-    length: NDArray[np.int64]
-    border: NDArray[np.float64] | None
+    one: NDArray[np.int64]  # position of one nucleus in ``PlaneNuclei.ids``, from 0
+    other: NDArray[np.int64]  # position of the other
+    length: NDArray[np.int64]  # length of the contact, in pixel sides
+    border: NDArray[np.float64] | None  # mean border probability along the contact, 0 to 1; None without maps
 
     @staticmethod
     def of(outlines: Outlines, maps: QuantisedMaps | None) -> Neighbours:
@@ -308,6 +293,7 @@ class Neighbours:
                 keys.append(low.astype(np.int64) * count + high)
                 if maps is not None:
                     border = np.moveaxis(maps[1], axis, 0)
+                    # The stronger of the two sides: a thin border may lie in either nucleus.
                     values.append(np.maximum(border[: -1 - gap][meet], border[1 + gap :][meet]))
         pairs, inverse, length = np.unique(np.concatenate(keys), return_inverse=True, return_counts=True)
         one, other = np.divmod(pairs, count)
@@ -325,5 +311,6 @@ def _outermost(numbers: NDArray[np.int32]) -> NDArray[np.bool_]:
 def _hull_areas(reaches: NDArray[np.float64]) -> NDArray[np.float64]:
     """Areas of the polygons circumscribed at the reaches, corrected to be exact for circles, shape (nuclei,)."""
     around = np.roll(reaches, 1, axis=0) + np.roll(reaches, -1, axis=0)
+    # Length of each side of a polygon with equal angles, from the reaches of this side and the two beside it.
     sides = (around - 2 * np.cos(_STEP) * reaches) / np.sin(_STEP)
     return np.asarray((reaches * sides).sum(axis=0) / (2 * _POLYGON_SHARE))

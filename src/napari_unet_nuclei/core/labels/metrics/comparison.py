@@ -141,6 +141,7 @@ def compare_labels(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -
     true_count, predicted_count = len(overlaps.true_areas), len(overlaps.predicted_areas)
     return LabelComparison(
         matches=count_matches(overlaps),
+        # Above IoU 0.5 overlapping pairs are matches: no assignment is needed.
         matched_iou=float(ious[ious > IOU_THRESHOLDS[0]].sum()),
         aggregated_shared=shared,
         aggregated_united=united,
@@ -169,6 +170,7 @@ def _aggregated(overlaps: Overlaps) -> tuple[int, int]:
     """Numerator and denominator of the aggregated Jaccard index, in px²."""
     # Sorted by true nucleus, IoU and intersection, the last pair of each true nucleus is its best.
     order = np.lexsort((overlaps.shared, overlaps.ious, overlaps.true_index))
+    # Cut to length, because without any pair the appended True would be one too many.
     is_best = np.append(np.diff(overlaps.true_index[order]) > 0, True)[: len(order)]
     best = order[is_best]
     paired_true, paired_predicted = overlaps.true_index[best], overlaps.predicted_index[best]
@@ -184,27 +186,13 @@ def _share(part: int, whole: int) -> float:
 
 @dataclass(frozen=True)
 class Mistakes:
-    """Numbers of nuclei by kind of mistake, at IoU 0.5.
+    """Numbers of nuclei by kind of mistake, at IoU 0.5."""
 
-    Attributes
-    ----------
-    found : int
-        True nuclei matched by a predicted one.
-    missed : int
-        True nuclei less than half covered by predicted ones.
-    spurious : int
-        Predicted nuclei less than half covered by true ones.
-    merged : int
-        True nuclei that lie, by more than half, in a predicted one that also holds others.
-    split : int
-        True nuclei that hold several predicted ones, each by more than half.
-    """
-
-    found: int
-    missed: int
-    spurious: int
-    merged: int
-    split: int
+    found: int  # true nuclei matched by a predicted one
+    missed: int  # true nuclei less than half covered by predicted ones
+    spurious: int  # predicted nuclei less than half covered by true ones
+    merged: int  # true nuclei that lie, by more than half, in a predicted one that also holds others
+    split: int  # true nuclei that hold several predicted ones, each by more than half
 
     def __add__(self, other: Mistakes) -> Mistakes:
         """Add the numbers of two images."""
@@ -212,12 +200,7 @@ class Mistakes:
 
 
 def find_mistakes(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -> Mistakes:
-    """Count the mistakes in predicted labels by kind.
-
-    Parameters
-    ----------
-    truth, predicted : ndarray, shape (Y, X), int
-        0 is background; ids may have gaps.
+    """Count the mistakes in predicted labels (Y, X) by kind; ids may have gaps.
 
     Examples
     --------
@@ -226,6 +209,7 @@ def find_mistakes(truth: NDArray[np.integer], predicted: NDArray[np.integer]) ->
     """
     overlaps = find_overlaps(truth, predicted)
     true_count, predicted_count = len(overlaps.true_areas), len(overlaps.predicted_areas)
+    # By more than half a nucleus can lie in one other at most, so no pair counts twice.
     in_predicted = 2 * overlaps.shared > overlaps.true_areas[overlaps.true_index]
     in_true = 2 * overlaps.shared > overlaps.predicted_areas[overlaps.predicted_index]
     # How many true nuclei each predicted one holds, and how many predicted ones each true one.

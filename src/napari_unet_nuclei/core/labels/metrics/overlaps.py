@@ -18,23 +18,13 @@ IOU_THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 
 @dataclass(frozen=True)
 class Overlaps:
-    """Which true and predicted nuclei overlap, and by how much.
+    """Which true and predicted nuclei overlap, and by how much."""
 
-    Attributes
-    ----------
-    true_areas, predicted_areas : ndarray, shape (nuclei,), int
-        In px², of the nuclei that occur, in the order of their ids.
-    true_index, predicted_index : ndarray, shape (pairs,), int
-        The two nuclei of every overlapping pair, as indices into the areas.
-    shared : ndarray, shape (pairs,), int
-        Intersection of every pair in px², above 0.
-    """
-
-    true_areas: NDArray[np.int64]
-    predicted_areas: NDArray[np.int64]
-    true_index: NDArray[np.int64]
-    predicted_index: NDArray[np.int64]
-    shared: NDArray[np.int64]
+    true_areas: NDArray[np.int64]  # in px², of the nuclei that occur, in the order of their ids
+    predicted_areas: NDArray[np.int64]  # likewise
+    true_index: NDArray[np.int64]  # true nucleus of every overlapping pair, as index into the areas
+    predicted_index: NDArray[np.int64]  # predicted nucleus of every pair, likewise
+    shared: NDArray[np.int64]  # intersection of every pair in px², above 0
 
     @property
     def united(self) -> NDArray[np.int64]:
@@ -98,17 +88,9 @@ class MatchCounts:
 
 
 def find_overlaps(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -> Overlaps:
-    """Find all pairs of a true and a predicted nucleus that share pixels.
+    """Find all pairs of a true and a predicted nucleus that share pixels; ids may have gaps.
 
-    Parameters
-    ----------
-    truth, predicted : ndarray, shape (Y, X), int
-        0 is background; ids may have gaps.
-
-    Raises
-    ------
-    ImageShapeError
-        If the shapes differ.
+    Raise ImageShapeError if the shapes differ.
 
     Examples
     --------
@@ -134,12 +116,7 @@ def find_overlaps(truth: NDArray[np.integer], predicted: NDArray[np.integer]) ->
 def match(
     truth: NDArray[np.integer], predicted: NDArray[np.integer], thresholds: tuple[float, ...] = IOU_THRESHOLDS
 ) -> MatchCounts:
-    """Count matches between two label images of the same shape.
-
-    Parameters
-    ----------
-    thresholds : tuple of float
-        IoU thresholds, none below 0.5.
+    """Count matches between two label images of the same shape, at IoU thresholds of 0.5 or more.
 
     Examples
     --------
@@ -151,14 +128,9 @@ def match(
 
 
 def count_matches(overlaps: Overlaps, thresholds: tuple[float, ...] = IOU_THRESHOLDS) -> MatchCounts:
-    """Count matches among overlapping pairs.
+    """Count matches among overlapping pairs, at IoU thresholds of 0.5 or more.
 
     Above IoU 0.5 a nucleus can match at most one other, so the one-to-one assignment needs no search.
-
-    Parameters
-    ----------
-    thresholds : tuple of float
-        IoU thresholds, none below 0.5.
     """
     assert min(thresholds) >= 0.5, "below IoU 0.5 a matching is not unique"
     ious = overlaps.ious
@@ -183,6 +155,7 @@ def _areas(labels: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.i
     ids = small_ids(labels)
     areas = np.bincount(ids)
     present = areas > 0
+    # As a slice, for an empty image has no entry.
     present[:1] = False
     position = np.where(present, np.cumsum(present) - 1, -1)
     return areas[present], position[ids]
