@@ -13,13 +13,13 @@ import pytest
 from napari.components import ViewerModel
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QPushButton, QWidget
-from tests.gui.correcting import segmented
 
 import napari_unet_nuclei.gui
 from napari_unet_nuclei.gui.viewer.dock import Dock
 from napari_unet_nuclei.gui.viewer.layer_box import LayerBox
 from napari_unet_nuclei.gui.widgets.fixed_call import FixedCall
 from napari_unet_nuclei.gui.widgets.rest_timer import call_soon
+from tests.helpers.correcting import segmented
 
 GUI = Path(napari_unet_nuclei.gui.__file__).parent
 DOCKS = ("segment", "measure", "correct", "models", "finetune", "batch")

@@ -1,4 +1,4 @@
-"""A list to choose from that does not widen its dock, whatever its entries are called."""
+"""Combo boxes that do not widen their dock, however long their entries are."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from qtpy.QtWidgets import QComboBox
 
 
 def choice_box(tooltip: str) -> QComboBox:
-    """Return a list with room for a short entry; longer ones are cut while it is closed."""
+    """Return a narrow combo box; long entries are elided while it is closed."""
     box = QComboBox()
     box.setToolTip(tooltip)
     keep_narrow(box)
@@ -14,6 +14,6 @@ def choice_box(tooltip: str) -> QComboBox:
 
 
 def keep_narrow(box: QComboBox) -> None:
-    """Let no entry widen a list."""
+    """Keep a combo box from growing with its entries."""
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     box.setMinimumContentsLength(8)
