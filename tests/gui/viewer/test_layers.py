@@ -155,7 +155,7 @@ def test_axes_are_named_by_labels_then_file_then_custom(shape, arguments, file_a
 def test_axes_that_do_not_fit_are_refused_in_words() -> None:
     with pytest.raises(ImageShapeError, match="do not describe"):
         describe_layer(Image(np.zeros((3, 8, 8))), "YX")
-    with pytest.raises(ImageShapeError, match="has colours"):
+    with pytest.raises(ImageShapeError, match="has colour samples"):
         describe_layer(Image(np.zeros((8, 8, 3), np.uint8), rgb=True), "YX")
 
 

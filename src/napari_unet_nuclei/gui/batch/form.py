@@ -7,9 +7,7 @@ from pathlib import Path
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QFileDialog,
-    QFormLayout,
     QGridLayout,
     QHBoxLayout,
     QLineEdit,
@@ -25,7 +23,8 @@ from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
 from napari_unet_nuclei.gui.batch.choices import LIST_SUFFIX, SINGLE, STACKS, BatchChoices
 from napari_unet_nuclei.gui.models.picker import DevicePicker, ModelPicker
 from napari_unet_nuclei.gui.settings.settings_form import SettingsForm
-from napari_unet_nuclei.gui.widgets.forms import folded, rows, titled
+from napari_unet_nuclei.gui.widgets.choice_box import choice_box
+from napari_unet_nuclei.gui.widgets.forms import Rows, folded, titled
 from napari_unet_nuclei.gui.widgets.path_edit import PathEdit
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
@@ -69,10 +68,7 @@ class BatchForm(QWidget):
         self.workers.setSpecialValueText("none")
         self.out = PathEdit("a folder for the results", "Folder that labels, tables and the report are written to.")
         self.out.add_button("Folder…", "Choose a folder for the results.", self._ask_out)
-        self.labels = QComboBox()
-        for value, title in LABELS_TITLES.items():
-            self.labels.addItem(title, value)
-        self.labels.setToolTip(_help("labels"))
+        self.labels = choice_box(_help("labels"), LABELS_TITLES)
         self.switches = {name: self._switch(name, title) for name, title in SWITCHES.items()}
         self.overwrite = self._switch("overwrite", "Redo images that are done")
         self._proposed = ""
@@ -92,9 +88,10 @@ class BatchForm(QWidget):
         self.images.add_button("Folder…", "Choose a folder of images.", self._ask_folder)
         self.images.add_button("Files…", "Choose image files.", self._ask_files)
         self.recursive = self._switch("recursive", "Include subfolders")
-        self.stacks = QComboBox()
-        self.stacks.addItems(list(STACKS))
-        self.stacks.setToolTip(f"{PROJECTION_HELP}\nOr one plane; for stacks with several axes choose along which.")
+        self.stacks = choice_box(
+            f"{PROJECTION_HELP}\nOr one plane; for stacks with several axes choose along which.",
+            {one: one for one in STACKS},
+        )
         self.plane = _number(99_999, "Index of the plane or time point in every stack, from 0.")
         self.series = _number(9999, "Index of the image in files that contain several, from 0.")
         self.axes = _line(
@@ -115,7 +112,7 @@ class BatchForm(QWidget):
         stacks = QHBoxLayout()
         stacks.addWidget(self.stacks, stretch=1)
         stacks.addWidget(self.plane)
-        others = rows(("Axes", self.axes), ("Scheduler", self.scheduler), ("Workers", self.workers))
+        others = Rows(("Axes", self.axes), ("Scheduler", self.scheduler), ("Workers", self.workers))
         advanced = folded("Thresholds, and settings that rarely need a change.", self.advanced_form, others)
         switches = QGridLayout()
         for number, box in enumerate(self.switches.values()):
@@ -123,12 +120,12 @@ class BatchForm(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        images = rows(("", self.images), ("", self.recursive), ("Stacks", stacks), ("Series", self.series))
+        images = Rows(("", self.images), ("", self.recursive), ("Stacks", stacks), ("Series", self.series))
         self._images_box = images
         layout.addWidget(titled("Images", images, self.facts_label))
-        model = rows(("Model", self.model_picker), ("Device", self.device_picker))
+        model = Rows(("Model", self.model_picker), ("Device", self.device_picker))
         layout.addWidget(titled("Nuclei", model, self.size_form, advanced))
-        results = rows(("Folder", self.out), ("Labels", self.labels), ("", switches), ("", self.overwrite))
+        results = Rows(("Folder", self.out), ("Labels", self.labels), ("", switches), ("", self.overwrite))
         layout.addWidget(titled("Results", results))
 
     def _connect(self) -> None:
@@ -192,7 +189,7 @@ class BatchForm(QWidget):
             images=self.images.value(),
             out=self.out.value(),
             model=self.model_picker.value(),
-            stacks=self.stacks.currentText(),
+            stacks=self.stacks.currentData(),
             plane=self.plane.value(),
             series=self.series.value(),
             axes=axes,
@@ -208,7 +205,7 @@ class BatchForm(QWidget):
         self.out.setValue(choices.out)
         self.model_picker.setValue(choices.model)
         self.device_picker.setValue(choices.settings.device)
-        self.stacks.setCurrentText(choices.stacks)
+        self.stacks.setCurrentIndex(max(self.stacks.findData(choices.stacks), 0))
         self.plane.setValue(choices.plane)
         self.series.setValue(choices.series)
         self.axes.setText(choices.axes)
@@ -223,12 +220,10 @@ class BatchForm(QWidget):
     def show_series(self, count: int) -> None:
         """Offer a choice among the images of a file if any file contains several."""
         self.series.setSuffix(f"  of {count}, from 0" if count > 1 else "")
-        layout = self._images_box.layout()
-        assert isinstance(layout, QFormLayout), "as it was laid out"
-        layout.setRowVisible(self.series, count > 1 or self.series.value() > 0)
+        self._images_box.set_visible(self.series, count > 1 or self.series.value() > 0)
 
     def _show_plane(self) -> None:
-        self.plane.setVisible(self.stacks.currentText() in SINGLE)
+        self.plane.setVisible(self.stacks.currentData() in SINGLE)
 
     def _propose_out(self) -> None:
         """Propose a folder beside the images until the user enters another one."""

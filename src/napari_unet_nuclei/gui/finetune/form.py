@@ -26,7 +26,7 @@ from napari_unet_nuclei.gui.models.picker import DevicePicker, NotedPicker
 from napari_unet_nuclei.gui.models.watch import ModelWatch
 from napari_unet_nuclei.gui.settings.remembered import Choices
 from napari_unet_nuclei.gui.settings.settings_form import SettingsForm
-from napari_unet_nuclei.gui.widgets.forms import folded, rows
+from napari_unet_nuclei.gui.widgets.forms import Rows, folded
 
 SHOWN = ("time", "strength")
 """Settings that are not folded away."""
@@ -136,14 +136,14 @@ class FinetuneForm(QWidget):
         beside_start.addWidget(self.base_picker, stretch=1)
         beside_start.addWidget(self.best_button, alignment=Qt.AlignmentFlag.AlignTop)
         start.setToolTip(self.base_picker.box.toolTip())
-        layout.addWidget(rows(("Start from", start), ("New model", self.name_edit)))
+        layout.addWidget(Rows(("Start from", start), ("New model", self.name_edit)))
         layout.addWidget(self.shown_form)
         reference = QWidget()
         beside = QHBoxLayout(reference)
         beside.setContentsMargins(0, 0, 0, 0)
         beside.addWidget(self.reference_edit, stretch=1)
         beside.addWidget(self.reference_button)
-        others = rows(("Reference", reference), ("Device", self.device_picker))
+        others = Rows(("Reference", reference), ("Device", self.device_picker))
         self.folded_box = folded("Settings that rarely need a change.", others, self.folded_form)
         layout.addWidget(self.folded_box)
 

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_unet_nuclei.core.model.registry import AUTOMATIC, default_registry
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.gui.models.watch import ModelWatch
-from napari_unet_nuclei.gui.widgets.choice_box import choice_box
+from napari_unet_nuclei.gui.widgets.choice_box import choice_box, fill
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
 if TYPE_CHECKING:
@@ -52,13 +52,7 @@ class NotedPicker(QWidget):
     def _fill(self, titles: dict[str, str], chosen: str) -> None:
         """Replace the values, with their titles, and choose one."""
         before = self.value()
-        self.box.blockSignals(True)
-        self.box.clear()
-        for value, title in titles.items():
-            self.box.addItem(title, value)
-        if chosen:
-            self.setValue(chosen)
-        self.box.blockSignals(False)
+        fill(self.box, {**titles, chosen: titles.get(chosen, chosen)} if chosen else titles, chosen)
         if self.value() != before:
             self.valueChanged.emit()
 

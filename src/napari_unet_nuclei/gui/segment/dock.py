@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QFileDialog, QVBoxLayout
 
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
-from napari_unet_nuclei.core.segment.remedy import NO_NUCLEI, Remedy
+from napari_unet_nuclei.core.segment.remedy import Remedy
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
 from napari_unet_nuclei.core.settings import SegmentSettings
@@ -270,7 +270,7 @@ class SegmentDock(Dock):
         shown = self.session.shown
         if shown is not None:
             self.result_panel.show_result(shown)
-            doubts = [one for one in shown.result.remedies if one.problem != NO_NUCLEI or not shown.result.count]
+            doubts = [one for one in shown.result.remedies if not one.none_found or not shown.result.count]
             if not shown.result.count and self._found_none_as not in ("", shown.result.kind):
                 doubts = [Remedy(NEITHER_WAY, "")]  # the other kind was just tried
             self._show_remedy(next(iter(doubts), None))

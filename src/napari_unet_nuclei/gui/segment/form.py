@@ -27,7 +27,7 @@ from napari_unet_nuclei.gui.settings.remembered import Choices
 from napari_unet_nuclei.gui.settings.settings_form import SettingsForm
 from napari_unet_nuclei.gui.settings.threshold_panel import TITLES
 from napari_unet_nuclei.gui.viewer.layers import LayerImage
-from napari_unet_nuclei.gui.widgets.forms import folded, rows, titled
+from napari_unet_nuclei.gui.widgets.forms import Rows, folded, titled
 from napari_unet_nuclei.gui.widgets.path_edit import PathEdit
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class SegmentForm(QWidget):
         self.size_form = SettingsForm(SegmentSettings, ["diameter"])
         self.advanced_form = SettingsForm(SegmentSettings, ADVANCED)
         self.advanced_box = folded("Settings that rarely need a change.", self.advanced_form)
-        pickers = rows(("Model", self.model_picker), ("Device", self.device_picker))
+        pickers = Rows(("Model", self.model_picker), ("Device", self.device_picker))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)

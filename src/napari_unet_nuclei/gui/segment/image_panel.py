@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
-from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QLineEdit, QWidget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
 from napari_unet_nuclei.core.image.axes import ImageSource
@@ -21,7 +21,8 @@ from napari_unet_nuclei.gui.viewer.layer_box import LayerBox, row_in
 from napari_unet_nuclei.gui.viewer.layers import LayerImage, describe_layer, guess_layer_axes
 from napari_unet_nuclei.gui.viewer.source_file import SourceFile, read_source_file
 from napari_unet_nuclei.gui.viewer.view import current_channel, current_plane, shows_planes, visible_region
-from napari_unet_nuclei.gui.widgets.choice_box import choice_box
+from napari_unet_nuclei.gui.widgets.choice_box import choice_box, fill
+from napari_unet_nuclei.gui.widgets.forms import Rows
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
 if TYPE_CHECKING:
@@ -79,8 +80,17 @@ class ImagePanel(QWidget):
         self.channel_box = choice_box(SegmentSettings.model_fields["channel"].description or "")
         self.scope_box = choice_box("Segment all planes, the current plane, or only its visible part.")
         self.facts_label = Sentence()
-        self._layout = QFormLayout(self)
-        self._lay_out()
+        self._rows = Rows(
+            ("Image", self.layer_box),
+            ("Axes", self.axes_edit),
+            ("Level", self.level_box),
+            ("Channel", self.channel_box),
+            ("Run on", self.scope_box),
+            ("", self.facts_label),
+        )
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._rows)
         self._looking = LatestJob()
         self._looking.succeeded.connect(self._take_file)
         self.layer_box.currentIndexChanged.connect(self._take_layer)
@@ -90,22 +100,6 @@ class ImagePanel(QWidget):
             box.currentIndexChanged.connect(self._note_wish)
         viewer.layers.events.inserted.connect(self._follow_new_layer)
         self._take_layer()
-
-    def _lay_out(self) -> None:
-        self._layout.setContentsMargins(0, 0, 0, 0)
-        self._layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        rows: list[tuple[str, QWidget]] = [
-            ("Image", self.layer_box),
-            ("Axes", self.axes_edit),
-            ("Level", self.level_box),
-            ("Channel", self.channel_box),
-            ("Run on", self.scope_box),
-        ]
-        for text, widget in rows:
-            label = QLabel(text)
-            label.setToolTip(widget.toolTip())
-            self._layout.addRow(label, widget)
-        self._layout.addRow(self.facts_label)
 
     @property
     def layer(self) -> Image | None:
@@ -205,7 +199,7 @@ class ImagePanel(QWidget):
             self.axes_edit.setText(guess_layer_axes(layer, self._file_axes(layer)))
             shapes = layer.level_shapes if layer.multiscale else []
             levels = {i: f"{i}: {'finest, ' * (i == 0)}{_sides(shape)}" for i, shape in enumerate(shapes)}
-            _fill(self.level_box, levels, self.level_box.currentData())
+            fill(self.level_box, levels, self.level_box.currentData())
         self._refresh()
 
     def _take_file(self, file: SourceFile) -> None:
@@ -229,13 +223,13 @@ class ImagePanel(QWidget):
             image = None
         source = image.source if image else None
         stack = self.layer is not None and len(self.axes_edit.text().replace("S", "")) > 2
-        _fill(self.channel_box, self._channels(source), self._wanted_value(source))
+        fill(self.channel_box, self._channels(source), self._wanted_value(source))
         leading = source is not None and bool(source.leading_axes)
         scopes = {scope: scope.capitalize() for scope in SCOPES if scope != PLANE or leading}
-        _fill(self.scope_box, scopes, self._wanted_scope)
-        self._layout.setRowVisible(self.axes_edit, stack)
-        self._layout.setRowVisible(self.level_box, self.level_box.count() > 1)
-        self._layout.setRowVisible(self.channel_box, self.channel_box.count() > 1)
+        fill(self.scope_box, scopes, self._wanted_scope)
+        self._rows.set_visible(self.axes_edit, stack)
+        self._rows.set_visible(self.level_box, self.level_box.count() > 1)
+        self._rows.set_visible(self.channel_box, self.channel_box.count() > 1)
         self.facts_label.setText(_facts(image) if image else "")
         self.facts_label.setVisible(image is not None)
         self.changed.emit()
@@ -266,17 +260,6 @@ def _called(source: ImageSource, channel: int) -> str:
     """Return a channel's name in settings: its own if unique, which also fits other images, else its number."""
     names = source.channel_names
     return names[channel] if names.count(names[channel] if names else "") == 1 else str(channel)
-
-
-def _fill(box: QComboBox, titles: dict[Any, str], wanted: object) -> None:
-    """Replace the values and choose one, or else the first, without emitting a signal."""
-    blocker = QSignalBlocker(box)
-    if [(box.itemData(i), box.itemText(i)) for i in range(box.count())] != list(titles.items()):
-        box.clear()
-        for value, title in titles.items():
-            box.addItem(title, value)
-    box.setCurrentIndex(max(box.findData(wanted), 0) if titles else -1)
-    blocker.unblock()
 
 
 def _facts(image: LayerImage) -> str:

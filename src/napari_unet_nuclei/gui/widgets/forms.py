@@ -17,21 +17,26 @@ def titled(title: str, *widgets: QWidget) -> QGroupBox:
     return group
 
 
-def rows(*controls: tuple[str, QWidget | QLayout]) -> QWidget:
-    """Return controls one below the other; a label has its control's tooltip, and an empty label takes no room."""
-    widget = QWidget()
-    layout = QFormLayout(widget)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-    for text, control in controls:
-        if not text:
-            layout.addRow(control)
-            continue
-        label = QLabel(text)
-        if isinstance(control, QWidget):
-            label.setToolTip(control.toolTip())
-        layout.addRow(label, control)
-    return widget
+class Rows(QWidget):
+    """Controls one below the other; a label has its control's tooltip, and an empty label takes no room."""
+
+    def __init__(self, *controls: tuple[str, QWidget | QLayout]) -> None:
+        super().__init__()
+        self._layout = QFormLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        for text, control in controls:
+            if not text:
+                self._layout.addRow(control)
+                continue
+            label = QLabel(text)
+            if isinstance(control, QWidget):
+                label.setToolTip(control.toolTip())
+            self._layout.addRow(label, control)
+
+    def set_visible(self, control: QWidget, visible: bool) -> None:
+        """Show or hide a control with its label."""
+        self._layout.setRowVisible(control, visible)
 
 
 def folded(tooltip: str, *widgets: QWidget) -> QCollapsible:

@@ -33,19 +33,18 @@ class PictureView(QWidget):
         """Show an RGB array (Y, X, 3)."""
         height, width = pixels.shape[:2]
         # Copied, as Qt does not keep the buffer alive.
-        self._image = QImage(pixels.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888).copy()
-        self.updateGeometry()
-        self.update()
+        self._show(QImage(pixels.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888).copy())
 
     def load(self, path: str) -> None:
         """Show an image file."""
-        self._image = QImage(path)
-        self.updateGeometry()
-        self.update()
+        self._show(QImage(path))
 
     def clear(self) -> None:
         """Show nothing."""
-        self._image = QImage()
+        self._show(QImage())
+
+    def _show(self, image: QImage) -> None:
+        self._image = image
         self.updateGeometry()
         self.update()
 
