@@ -199,7 +199,7 @@ def test_cancel_keeps_what_is_done_and_the_same_run_goes_on(qtbot, viewer, dock,
     assert np.array_equal(labels.data[0].compute() > 0, expected.labels > 0)
     assert dock.session.live.result.count == expected.count
     press_run(qtbot, dock)
-    assert "An earlier run" in dock.job_panel.status_label.text()
+    assert "The same run was done earlier" in dock.job_panel.status_label.text()
     assert len(labels_of(viewer)) == 1
 
 
