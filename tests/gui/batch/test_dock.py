@@ -54,7 +54,7 @@ def test_before_the_run_the_table_tells_how_images_are_read(qtbot, dock, folder,
     assert dock.job_panel.run_button.text() == "Segment 3 images"
     assert not (tmp_path / "out").exists()
     click(qtbot, dock, "notes.tif", IMAGE)
-    assert "It may be damaged, incomplete, or no image" in dock.detail_label.text()
+    assert "It may be damaged, incomplete, or not an image" in dock.detail_label.text()
 
 
 def test_a_run_writes_the_labels_of_python_and_of_the_command_line(qtbot, dock, folder, tmp_path) -> None:
