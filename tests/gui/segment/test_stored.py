@@ -13,7 +13,6 @@ import pytest
 import tifffile
 import zarr
 from napari.layers import Labels
-from napari_unet_nuclei.gui.segment.calls import stored_python_call
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QPushButton
 
@@ -29,6 +28,7 @@ from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.gui.segment import dock as segment_dock
 from napari_unet_nuclei.gui.segment.dock import SegmentDock
+from napari_unet_nuclei.gui.segment.reproduce import stored_python_call
 from napari_unet_nuclei.gui.segment.stored_labels import stored_job
 from napari_unet_nuclei.gui.viewer.source_file import read_source_file
 
