@@ -22,8 +22,8 @@ from tutorial_pictures import take_tutorial_pictures
 from napari_unet_nuclei.core.corrections.store import FOLDER_VARIABLE as CORRECTIONS_VARIABLE
 from napari_unet_nuclei.core.model.registry import BUNDLED, FOLDER_VARIABLE, default_registry
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei, stained_tissue
-from napari_unet_nuclei.gui.commands import SEGMENT_WIDGET
 from napari_unet_nuclei.gui.demo import open_demo
+from napari_unet_nuclei.gui.segment.dock import SEGMENT_WIDGET
 from napari_unet_nuclei.gui.settings.remembered import PLUGIN
 from napari_unet_nuclei.gui.viewer.reviewed_layer import add_reviewed_layer, alike
 

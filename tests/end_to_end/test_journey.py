@@ -15,8 +15,9 @@ from napari_unet_nuclei.core.model.registry import default_registry
 from napari_unet_nuclei.core.settings import FinetuneSettings
 from napari_unet_nuclei.gui.correct.dock import CorrectDock
 from napari_unet_nuclei.gui.finetune.dock import RESULT, TRAINING, FinetuneDock
-from napari_unet_nuclei.gui.finetune.form import FinetuneChoices, remember
+from napari_unet_nuclei.gui.finetune.form import FinetuneChoices
 from napari_unet_nuclei.gui.segment.dock import SegmentDock
+from napari_unet_nuclei.gui.settings.remembered import remember
 from napari_unet_nuclei.gui.viewer.dock import Dock
 from napari_unet_nuclei.gui.viewer.reviewed_layer import reviewed_mask
 from tests.helpers.correcting import Bench

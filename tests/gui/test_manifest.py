@@ -17,7 +17,9 @@ from napari_unet_nuclei.core.settings import Settings
 from napari_unet_nuclei.gui.batch.choices import STACKS, BatchChoices
 from napari_unet_nuclei.gui.demo import SAMPLE, open_demo
 from napari_unet_nuclei.gui.finetune.form import FinetuneChoices
-from napari_unet_nuclei.gui.settings.remembered import PLUGIN, SCOPES, SegmentChoices
+from napari_unet_nuclei.gui.segment.form import SegmentChoices
+from napari_unet_nuclei.gui.segment.image_panel import SCOPES
+from napari_unet_nuclei.gui.settings.remembered import PLUGIN
 from tests.helpers.menus import open_menu
 
 MANIFEST = files("napari_unet_nuclei") / "napari.yaml"
@@ -107,7 +109,7 @@ def test_the_demo_segments_the_sample(qtbot, make_napari_viewer_proxy) -> None:
 
 
 def test_segmenting_with_last_settings_wants_an_image(qtbot, make_napari_viewer) -> None:
-    from napari_unet_nuclei.gui.commands import segment_with_last_settings
+    from napari_unet_nuclei.gui.segment.dock import segment_with_last_settings
 
     viewer = make_napari_viewer()
     segment_with_last_settings(viewer)

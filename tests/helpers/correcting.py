@@ -16,7 +16,7 @@ from napari_unet_nuclei.core.labels.decode import DecodeThresholds, decode_maps
 from napari_unet_nuclei.gui.correct.dock import CorrectDock
 from napari_unet_nuclei.gui.correct.session import CorrectSession
 from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY
-from napari_unet_nuclei.gui.viewer.shown import units_factors
+from napari_unet_nuclei.gui.viewer.view import units_factors
 
 THRESHOLDS = DecodeThresholds(0.5, 0.5, 10)
 FAINT = (90, 100)

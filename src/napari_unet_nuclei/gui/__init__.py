@@ -1,1 +1,1 @@
-"""The window: docks, menus and samples for napari, thin faces of the verbs in the core."""
+"""Docks, menu entries and sample images for napari; the work is done by the core."""

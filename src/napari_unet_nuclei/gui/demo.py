@@ -1,10 +1,10 @@
-"""Opens napari on the bundled sample and segments it: ``python -m napari_unet_nuclei.gui.demo``."""
+"""Open napari on the bundled sample and segment it: ``python -m napari_unet_nuclei.gui.demo``."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_unet_nuclei.gui.commands import SEGMENT_WIDGET
+from napari_unet_nuclei.gui.segment.dock import SEGMENT_WIDGET
 from napari_unet_nuclei.gui.settings.remembered import PLUGIN
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ SAMPLE = "fluorescent_nuclei"
 
 
 def open_demo(viewer: napari.Viewer) -> SegmentDock:
-    """Show the sample, open the dock, and press its button."""
+    """Open the sample and the dock, and start segmenting."""
     viewer.open_sample(PLUGIN, SAMPLE)
     _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, SEGMENT_WIDGET)
     segment_dock: SegmentDock = dock
@@ -26,7 +26,7 @@ def open_demo(viewer: napari.Viewer) -> SegmentDock:
 
 
 def main() -> None:
-    """Run napari until its window is closed."""
+    """Run napari until the user closes it."""
     import napari
 
     open_demo(napari.Viewer(title="Nuclei"))

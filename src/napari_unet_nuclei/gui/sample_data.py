@@ -1,4 +1,4 @@
-"""Puts the generated sample images under File > Open Sample."""
+"""Sample images for File > Open Sample."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from napari_unet_nuclei.core.samples import synthetic
 from napari_unet_nuclei.core.samples.synthetic import SampleImage
 
 LayerData: TypeAlias = tuple[Any, dict[str, Any], str]
-"""What napari makes a layer of: array, arguments by name, kind of layer."""
+"""Array, keyword arguments and type of a layer, as napari expects them from a plugin."""
 
 _CHANNEL_COLORMAPS = ("blue", "green")
 
@@ -20,7 +20,7 @@ def fluorescent_nuclei() -> list[LayerData]:
 
 
 def two_channels() -> list[LayerData]:
-    """Return DAPI and GFP as two layers, shown on top of each other."""
+    """Return DAPI and GFP as two additive layers."""
     return _layers(synthetic.two_channels())
 
 
@@ -40,12 +40,12 @@ def stained_tissue() -> list[LayerData]:
 
 
 def immunohistochemistry() -> list[LayerData]:
-    """Return tissue with an antibody in some nuclei as one colour layer."""
+    """Return tissue in which an antibody marks some nuclei (DAB) as one colour layer."""
     return _layers(synthetic.immunohistochemistry())
 
 
 def _layers(sample: SampleImage) -> list[LayerData]:
-    """Make one image layer of a sample, or one per channel as napari does when it splits a stack."""
+    """Return one image layer, or one per channel, as napari does when it splits a stack."""
     spatial = _spatial(sample.axes, sample.pixel_size)
     if "C" not in sample.axes:
         return [(sample.image, {"name": sample.name, "rgb": "S" in sample.axes, **spatial}, "image")]
@@ -57,7 +57,7 @@ def _layers(sample: SampleImage) -> list[LayerData]:
 
 
 def _spatial(axes: str, pixel_size: PixelSize) -> dict[str, Any]:
-    """Return scale, units and axis labels of a layer; napari counts neither channels nor colours as axes."""
+    """Return scale, units and axis labels; napari counts neither split channels nor colours as axes of a layer."""
     kept = [axis.lower() for axis in axes if axis not in "CS"]
     sizes = {"z": pixel_size.z, "y": pixel_size.y, "x": pixel_size.x}
     return {

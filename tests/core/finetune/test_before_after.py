@@ -59,7 +59,7 @@ def test_few_nuclei_tell_nothing():
     assert "Only 9 nuclei" in found.sentence
 
 
-def test_only_the_reviewed_region_counts():
+def test_only_the_revisible_region_counts():
     truth, reviewed = row(range(40)), np.zeros((4, 240), bool)
     reviewed[:, :120] = True
     found = compare_models([sample(truth, reviewed)], [row(range(20))], [row(range(40))])

@@ -47,7 +47,7 @@ def test_other_work_on_the_same_image_is_never_replaced(tmp_path):
     assert names(tmp_path) == ["by A", "by B"]
 
 
-def test_of_a_slide_what_lies_round_the_reviewed_region_is_kept(tmp_path, monkeypatch):
+def test_of_a_slide_what_lies_round_the_revisible_region_is_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "LARGEST_WHOLE", 1000)
     reviewed = np.zeros((40, 500), bool)
     reviewed[10:20, 200:210] = True

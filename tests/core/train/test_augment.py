@@ -32,7 +32,7 @@ def test_without_strength_crops_are_only_flipped_and_turned():
             assert any(np.array_equal(crop.labels, turn) for turn in turns)
 
 
-def test_the_reviewed_region_moves_with_the_labels():
+def test_the_revisible_region_moves_with_the_labels():
     originals = [Crop(c.image, c.reviewed.astype(np.int32), c.reviewed, c.diameters) for c in crops()]
     for seed in range(6):
         _, warped = Augmentation(1.0)(originals, seed)

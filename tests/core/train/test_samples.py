@@ -55,7 +55,7 @@ def test_what_lies_beyond_the_image_is_not_reviewed():
     assert np.isfinite(crop.image).all()
 
 
-def test_the_reviewed_region_follows_the_crop():
+def test_the_revisible_region_follows_the_crop():
     reviewed = np.zeros((60, 90), bool)
     reviewed[:, :45] = True
     original = sample(reviewed=reviewed)

@@ -54,7 +54,7 @@ def test_before_the_run_the_table_tells_how_images_are_read(qtbot, dock, folder,
     assert dock.job_panel.run_button.text() == "Segment 3 images"
     assert not (tmp_path / "out").exists()
     click(qtbot, dock, "notes.tif", IMAGE)
-    assert "It may be damaged, incomplete, or no image" in dock.detail_label.text()
+    assert "It may be damaged, incomplete, or not an image" in dock.detail_label.text()
 
 
 def test_a_run_writes_the_labels_of_python_and_of_the_command_line(qtbot, dock, folder, tmp_path) -> None:
@@ -121,7 +121,7 @@ def test_doubtful_results_come_before_the_others_and_say_what_to_try(qtbot, dock
     names = [Path(row.prospect.image).name for row in dock.table.images.rows]
     assert names[:2] == ["notes.tif", "void.png"]
     assert cell(dock, "void.png", STATE).startswith("⚠ 0 nuclei. Try dark nuclei on bright. · ✓")
-    assert "1 worth a look (⚠)" in dock.outcome_label.text()
+    assert "1 to check (⚠)" in dock.outcome_label.text()
     click(qtbot, dock, "a.png", IMAGE)
     assert "bright nuclei on dark" in dock.detail_label.text()
     summary = pd.read_csv(tmp_path / "out" / "summary.csv").set_index("image")

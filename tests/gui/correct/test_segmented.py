@@ -26,7 +26,17 @@ def live(qtbot, squares) -> LiveLabels:
         viewer.add_image(request.source.array, name="DAPI", scale=(0.5, 0.5), units=("µm",) * 2), "YX"
     )
     shown = image.arrange(result.labels).copy()
-    return LiveLabels(viewer, SegmentAnswer(image, request, result, shown, measure_result(result, request), ("cpu",)))
+    return LiveLabels(
+        viewer,
+        SegmentAnswer(
+            image=image,
+            request=request,
+            result=result,
+            shown=shown,
+            table=measure_result(result, request),
+            devices=("cpu",),
+        ),
+    )
 
 
 @pytest.fixture

@@ -16,8 +16,9 @@ from napari_unet_nuclei.core.model.card import read_card
 from napari_unet_nuclei.core.model.registry import default_registry
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.gui.finetune.dock import LEARN, RESULT, TRAINING, FinetuneDock
-from napari_unet_nuclei.gui.finetune.form import FinetuneChoices, recall, remember
+from napari_unet_nuclei.gui.finetune.form import FinetuneChoices
 from napari_unet_nuclei.gui.models.picker import ModelPicker
+from napari_unet_nuclei.gui.settings.remembered import recall, remember
 from napari_unet_nuclei.gui.viewer.reviewed_layer import REVIEWED, mark_plane
 from tests.helpers.corrections import nuclei_in_a_row
 from tests.helpers.finetune_dock import (
@@ -475,7 +476,7 @@ def test_what_was_chosen_is_remembered(qtbot, viewer, dock):
     dock.deleteLater()
     again = open_dock(qtbot, viewer)
     assert again.form.choices() == FinetuneChoices(settings, "tiny", "/somewhere")
-    assert recall().settings == settings
+    assert recall(FinetuneChoices).settings == settings
 
 
 def test_the_curves_follow_the_theme(viewer, dock):

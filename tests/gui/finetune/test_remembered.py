@@ -1,16 +1,17 @@
 from __future__ import annotations
 
 from napari_unet_nuclei.core.settings import FinetuneSettings
-from napari_unet_nuclei.gui.finetune.form import FinetuneChoices, recall, remember
+from napari_unet_nuclei.gui.finetune.form import FinetuneChoices
+from napari_unet_nuclei.gui.settings.remembered import recall, remember
 from tests.helpers.menus import open_menu
 
 
 def test_choices_come_back(make_napari_viewer) -> None:
     make_napari_viewer()
-    assert recall() == FinetuneChoices()
+    assert recall(FinetuneChoices) == FinetuneChoices()
     choices = FinetuneChoices(FinetuneSettings().changed(time=60, layers="decoder"), "mine", "/images")
     remember(choices)
-    assert recall() == choices
+    assert recall(FinetuneChoices) == choices
 
 
 def test_the_menus_have_the_dock(make_napari_viewer) -> None:

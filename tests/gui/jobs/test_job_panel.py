@@ -8,8 +8,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress
-from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
-from napari_unet_nuclei.gui.jobs.time_left import TimeLeft
+from napari_unet_nuclei.gui.jobs.job_panel import JobPanel, TimeLeft
 
 
 @pytest.fixture

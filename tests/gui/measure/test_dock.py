@@ -173,7 +173,7 @@ def test_a_click_in_the_window_selects_the_row_and_a_drag_does_not(make_napari_v
     press(qtbot, dock)
     assert "DAPI_mean" in dock.table_view.table
     click_row(qtbot, dock, 3)  # brings nucleus 40 to the middle of the canvas
-    dock.table_view.select_label(10)
+    dock.table_view.select_row(0)
     canvas = next(child for child in dock.window().findChildren(QWidget) if "Canvas" in type(child).__name__)
     middle, aside = (QPoint(canvas.width() // 2 + shift, canvas.height() // 2) for shift in (0, 9))
     qtbot.mousePress(canvas, Qt.MouseButton.LeftButton, pos=aside)
@@ -181,7 +181,7 @@ def test_a_click_in_the_window_selects_the_row_and_a_drag_does_not(make_napari_v
     qtbot.mouseRelease(canvas, Qt.MouseButton.LeftButton, pos=middle)
     assert dock.table_view.selected_row == 0
     click_row(qtbot, dock, 3)
-    dock.table_view.select_label(10)
+    dock.table_view.select_row(0)
     qtbot.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=middle)
     assert dock.table_view.selected_row == 3
 

@@ -128,8 +128,8 @@ def test_a_bundled_model_can_be_exported_but_not_changed_and_the_dock_says_why(d
     assert dock.export_button.isEnabled()
     for button in (dock.rename_button, dock.remove_button):
         assert not button.isEnabled()
-        assert "bundled model stays" in button.toolTip()
-    assert "bundled model stays" in dock.note.text()
+        assert "bundled model can be exported" in button.toolTip()
+    assert "bundled model can be exported" in dock.note.text()
     dock.refresh()
     choose(qtbot, dock, tiny_model)
     assert dock.rename_button.isEnabled()

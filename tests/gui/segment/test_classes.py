@@ -128,7 +128,7 @@ def test_classes_of_a_lazy_layer_are_not_written_to_disk(viewer, dock, pixels) -
     viewer.add_image(da.from_array(pixels))
     assert dock.job_panel.run_button.isEnabled()
     dock.form.store_panel.box.setChecked(True)
-    assert "tells classes" in dock.job_panel.status_label.text()
+    assert "assigns classes" in dock.job_panel.status_label.text()
     assert not dock.job_panel.run_button.isEnabled()
 
 

@@ -25,7 +25,8 @@ from napari_unet_nuclei.core.model.registry import AUTOMATIC
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.gui.segment.dock import SegmentDock
-from napari_unet_nuclei.gui.settings.remembered import SegmentChoices, recall, remember
+from napari_unet_nuclei.gui.segment.form import SegmentChoices
+from napari_unet_nuclei.gui.settings.remembered import recall, remember
 
 pytestmark = pytest.mark.usefixtures("tiny_model")
 
@@ -188,7 +189,7 @@ def test_only_images_with_channels_ask_for_one(qtbot, viewer, dock, pixels) -> N
 def test_a_stack_is_segmented_plane_by_plane_or_in_one_plane(qtbot, viewer, dock, pixels) -> None:
     panel = dock.form.image_panel
     viewer.add_image(np.stack([pixels, pixels[::-1], pixels[:, ::-1]]), scale=(2, 1, 1))
-    assert "3 planes in Z: each plane is segmented by itself." in panel.facts_label.text()
+    assert "3 planes in Z: each plane is segmented separately." in panel.facts_label.text()
     viewer.dims.set_current_step(0, 1)
     panel.setScope("current plane")
     press_run(qtbot, dock)
@@ -304,7 +305,7 @@ def test_a_layer_without_a_file_has_no_call_to_copy(viewer, dock, pixels) -> Non
     viewer.add_image(pixels)
     for button in (dock.result_panel.command_button, dock.result_panel.python_button):
         assert not button.isEnabled()
-        assert button.toolTip() == "This image does not come from a file."
+        assert button.toolTip() == "This image was not read from a file."
 
 
 def test_save_writes_labels_and_table(qtbot, viewer, dock, pixels, tmp_path, monkeypatch) -> None:
@@ -327,7 +328,7 @@ def test_settings_are_remembered(qtbot, viewer, dock, pixels) -> None:
     dock.form.size_form.control("diameter").value = 31.5
     dock.form.advanced_form.control("tile").value = 512
     press_run(qtbot, dock)
-    remembered = recall()
+    remembered = recall(SegmentChoices)
     assert remembered.model == "tiny"
     assert remembered.settings.diameter == 31.5
     again = SegmentDock(viewer)

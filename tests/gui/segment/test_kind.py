@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import shlex
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from napari_unet_nuclei import segment
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei, stained_tissue
 from napari_unet_nuclei.core.settings import SegmentSettings
+from napari_unet_nuclei.gui.batch.choices import BatchChoices
 from napari_unet_nuclei.gui.segment.dock import NEITHER_WAY, PUT_BACK, SegmentDock
-from napari_unet_nuclei.gui.settings.remembered import SegmentChoices, recall, remember
+from napari_unet_nuclei.gui.segment.form import SegmentChoices
+from napari_unet_nuclei.gui.settings.remembered import recall, remember
 
 pytestmark = pytest.mark.usefixtures("tiny_model")
 
@@ -152,8 +155,23 @@ def test_what_earlier_versions_remembered_is_understood(tmp_path) -> None:
     folder.mkdir()
     remembered = "segment:\n  channel: 1\n  channel_auto: false\n  invert: 'yes'\n  diameter: 31.5\n"
     (folder / "napari-unet-nuclei.yaml").write_text(remembered, encoding="utf-8")
-    settings = recall().settings
-    assert (settings.diameter, settings.kind, settings.channel_auto) == (31.5, "auto", True)
+    settings = recall(SegmentChoices).settings
+    assert (settings.diameter, settings.kind, settings.channel_auto) == (31.5, "brightfield", True)
+    assert "kind: brightfield" in (folder / "napari-unet-nuclei.yaml").read_text(encoding="utf-8")
+    assert recall(SegmentChoices).settings == settings
+    remember(SegmentChoices())
+    assert recall(SegmentChoices) == SegmentChoices(), "and does not come back"
+
+
+@pytest.mark.gui
+@pytest.mark.parametrize(("invert", "kind"), [("auto", "auto"), ("yes", "brightfield"), ("no", "fluorescence")])
+@pytest.mark.parametrize("choices", [SegmentChoices, BatchChoices])
+def test_a_remembered_invert_becomes_a_kind(tmp_path, choices, invert, kind) -> None:
+    folder = tmp_path / "napari-settings"
+    folder.mkdir()
+    old = f"{choices.dock}:\n  invert: '{invert}'\n  seed: 0.4\n  seed_auto: false\n"
+    (folder / "napari-unet-nuclei.yaml").write_text(old, encoding="utf-8")
+    assert recall(choices).settings == SegmentSettings(kind=kind), "a seed has lost its meaning and is dropped"
 
 
 def write_channels(path: Path, *names: str) -> Path:
@@ -173,7 +191,9 @@ def test_a_channel_is_taken_by_its_name(qtbot, viewer, dock, tmp_path) -> None:
     assert dock.session.live.result.channel == "DAPI"
     assert np.array_equal(labels_of(viewer)[0].data, segment(DARK, "tiny", diameter=22).labels)
     click(qtbot, dock.result_panel.python_button)
-    assert "channel_names=image.channel_names" in QApplication.clipboard().text()
+    copied = tmp_path / "copied.py"
+    copied.write_text(QApplication.clipboard().text(), encoding="utf-8")
+    assert runpy.run_path(str(copied))["result"].channel == "DAPI"
 
 
 def test_where_no_name_says_nuclei_the_channel_on_the_screen_is_taken(qtbot, viewer, dock, tmp_path) -> None:
@@ -189,7 +209,7 @@ def test_where_no_name_says_nuclei_the_channel_on_the_screen_is_taken(qtbot, vie
     panel.channel_box.setCurrentIndex(1)
     run(qtbot, dock)
     assert dock.session.live.result.channel == "GFP"
-    assert recall().settings.channel == "GFP"
+    assert recall(SegmentChoices).settings.channel == "GFP"
 
 
 def test_fluorescence_in_coloured_channels_is_no_picture_but_the_channel_on_the_screen(

@@ -27,7 +27,9 @@ def live(qtbot, viewer, squares) -> LiveLabels:
     image = describe_layer(viewer.add_image(request.source.array, name="DAPI"), "YX")
     shown = image.arrange(result.labels).copy()
     table = measure_result(result, request)
-    return LiveLabels(viewer, SegmentAnswer(image, request, result, shown, table, ("cpu",)))
+    return LiveLabels(
+        viewer, SegmentAnswer(image=image, request=request, result=result, shown=shown, table=table, devices=("cpu",))
+    )
 
 
 def apply(qtbot, live: LiveLabels, thresholds: DecodeThresholds) -> None:

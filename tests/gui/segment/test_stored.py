@@ -27,8 +27,8 @@ from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.gui.segment import dock as segment_dock
-from napari_unet_nuclei.gui.segment.calls import stored_python_call
 from napari_unet_nuclei.gui.segment.dock import SegmentDock
+from napari_unet_nuclei.gui.segment.reproduce import stored_python_call
 from napari_unet_nuclei.gui.segment.stored_labels import stored_job
 from napari_unet_nuclei.gui.viewer.source_file import read_source_file
 
@@ -188,7 +188,7 @@ def test_cancel_keeps_what_is_done_and_the_same_run_goes_on(qtbot, viewer, dock,
     dock.job_panel.reported.connect(cancel)
     click(qtbot, dock.job_panel.run_button)
     qtbot.waitUntil(lambda: not dock.job_panel.is_running, timeout=LONG)
-    assert "Segment nuclei goes on from there" in dock.job_panel.status_label.text()
+    assert "Segment nuclei continues from there" in dock.job_panel.status_label.text()
     assert labels_of(viewer) == []
     assert [path.name for path in tmp_path.glob("*slide*")] == [".slide.ome.zarr.part"]
     dock.job_panel.reported.disconnect(cancel)
@@ -199,7 +199,7 @@ def test_cancel_keeps_what_is_done_and_the_same_run_goes_on(qtbot, viewer, dock,
     assert np.array_equal(labels.data[0].compute() > 0, expected.labels > 0)
     assert dock.session.live.result.count == expected.count
     press_run(qtbot, dock)
-    assert "An earlier run" in dock.job_panel.status_label.text()
+    assert "The same run was done earlier" in dock.job_panel.status_label.text()
     assert len(labels_of(viewer)) == 1
 
 
@@ -209,7 +209,7 @@ def test_other_thresholds_take_a_new_run_which_replaces_the_labels(qtbot, viewer
     press_run(qtbot, dock)
     thresholds, before = dock.result_panel.thresholds, dock.session.live.result.count
     assert not thresholds.note_label.isHidden()
-    assert "take a new run" in thresholds.note_label.text()
+    assert "requires a new run" in thresholds.note_label.text()
     with qtbot.waitSignal(dock.session.answered, timeout=LONG):
         thresholds.sliders["min_size"].slider.setValue(300)
     qtbot.waitUntil(lambda: not dock.job_panel.is_running, timeout=LONG)

@@ -16,7 +16,7 @@ from napari_unet_nuclei.gui.viewer.layers import (
     guess_layer_axes,
     labels_arguments,
 )
-from napari_unet_nuclei.gui.viewer.shown import shows_planes, viewed_plane
+from napari_unet_nuclei.gui.viewer.view import current_plane, shows_planes
 
 THRESHOLDS = DecodeThresholds(0.5, 0.5, 20)
 
@@ -155,7 +155,7 @@ def test_axes_are_named_by_labels_then_file_then_custom(shape, arguments, file_a
 def test_axes_that_do_not_fit_are_refused_in_words() -> None:
     with pytest.raises(ImageShapeError, match="do not describe"):
         describe_layer(Image(np.zeros((3, 8, 8))), "YX")
-    with pytest.raises(ImageShapeError, match="has colours"):
+    with pytest.raises(ImageShapeError, match="has colour samples"):
         describe_layer(Image(np.zeros((8, 8, 3), np.uint8), rgb=True), "YX")
 
 
@@ -176,10 +176,10 @@ def test_the_current_plane_is_found_beside_a_layer_with_a_finer_unit() -> None:
     viewer = ViewerModel()
     coarse = viewer.add_image(np.zeros((9, 8, 8)), scale=(2, 1, 1), units=("um",) * 3)
     viewer.dims.set_point(0, 8)
-    assert viewed_plane(viewer.dims, coarse, described(coarse)) == (4,)
+    assert current_plane(viewer.dims, coarse, described(coarse)) == (4,)
     viewer.add_image(np.zeros((9, 8, 8)), scale=(2000, 1000, 1000), units=("nm",) * 3)
     viewer.dims.set_point(0, 8000)
-    assert viewed_plane(viewer.dims, coarse, described(coarse)) == (4,)
+    assert current_plane(viewer.dims, coarse, described(coarse)) == (4,)
 
 
 def test_planes_are_not_in_view_in_3d_or_from_the_side() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from napari_unet_nuclei.gui import binding
 from napari_unet_nuclei.gui.viewer.dock import Dock
+from napari_unet_nuclei.gui.widgets import binding
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,6 @@ KIND_NAMES: dict[str, str] = {
 """Kinds of image as a person at a microscope would say it."""
 
 
-NO_NUCLEI = "0 nuclei."
-
-
 @dataclass(frozen=True)
 class Remedy:
     """A warning, and the settings that may fix its cause.
@@ -31,11 +28,14 @@ class Remedy:
         What to try, as on a button: "Try dark nuclei on bright".
     settings : mapping of str to object
         Values of `SegmentSettings` to run again with.
+    none_found : bool
+        The problem is that there are no nuclei, which other thresholds may solve as well.
     """
 
     problem: str
     action: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+    none_found: bool = False
 
     @property
     def text(self) -> str:
@@ -72,7 +72,7 @@ def remedies(count: int, kind: ImageKind, sure: bool, chosen: bool) -> tuple[Rem
     other: ImageKind = "brightfield" if kind == "fluorescence" else "fluorescence"
     action = f"Try {KIND_NAMES[other]}"
     if count == 0:
-        return (Remedy(NO_NUCLEI, action, {"kind": other}),)
+        return (Remedy("0 nuclei.", action, {"kind": other}, none_found=True),)
     if not sure and not chosen:
         return (Remedy(f"Read as {KIND_NAMES[kind]}, with little evidence.", action, {"kind": other}),)
     return ()

@@ -1,4 +1,4 @@
-"""What the dock *Batch segment folder* is told, what the engine makes of it, and what lasts until the next session."""
+"""The choices in the dock *Batch segment folder*, which last from one session to the next."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
-from napari_unet_nuclei.core.errors import NucleiError, SettingsError
 from napari_unet_nuclei.core.image.io.find import read_list
-from napari_unet_nuclei.core.model.registry import AUTOMATIC, default_registry
+from napari_unet_nuclei.core.model.registry import AUTOMATIC
 from napari_unet_nuclei.core.segment.projection import Projection
 from napari_unet_nuclei.core.segment.template import RequestTemplate
-from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings, validated
-from napari_unet_nuclei.gui.settings.remembered import plugin_store
+from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
+from napari_unet_nuclei.gui.settings.remembered import Choices
 
 SEPARATOR = "; "
-"""Between several paths in one line."""
+"""Between paths in one line."""
 
 EVERY_PLANE, MAXIMUM, MEAN = "every plane", "maximum along z", "mean along z"
 SINGLE: dict[str, str] = {"one plane": "", "one plane along z": "Z", "one time point": "T"}
-"""Choices of a single index, with the axis that it is of; the empty one stands for the only axis of a stack."""
+"""Choices that take an index, with its axis; empty stands for the only axis of a stack."""
 
 STACKS: dict[str, Projection] = {
     EVERY_PLANE: "none",
@@ -30,38 +29,37 @@ STACKS: dict[str, Projection] = {
 assert set(STACKS.values()) == set(get_args(Projection))
 
 LIST_SUFFIX = ".txt"
-"""Of a file with a path on every line."""
-
-NAMED = ("images", "out", "model", "stacks", "plane", "series", "axes", "scheduler", "workers")
-"""What is remembered beside the settings."""
+"""Of a file with one path per line."""
 
 
 @dataclass(frozen=True)
-class BatchChoices:
-    """What was chosen.
+class BatchChoices(Choices):
+    """Choices of the dock *Batch segment folder*.
 
     Attributes
     ----------
     images : str
-        Files, folders, patterns, and lists of them, with `SEPARATOR` between them.
+        Files, folders, patterns, and lists of them, joined by `SEPARATOR`.
     out : str
         Folder for the results.
     model : str
     stacks : str
         One of `STACKS`.
     plane : int
-        Index that goes with one of `SINGLE`.
+        Index for the choices in `SINGLE`.
     series : int
-        Which image of files that hold several.
+        Index of the image in files that contain several.
     axes : str
-        In place of what the files say; empty to believe them.
+        Overrides the axes in the files; empty to use those.
     scheduler : str
-        Address of a Dask scheduler whose workers do the work; empty for this computer.
+        Address of a Dask scheduler; empty for this computer.
     workers : int
-        Processes to start on this computer for the work; 0 to do it in napari's own.
+        Number of processes to start on this computer; 0 to run in napari's own.
     settings : SegmentSettings
     batch : BatchSettings
     """
+
+    dock = "batch"
 
     images: str = ""
     out: str = ""
@@ -77,11 +75,11 @@ class BatchChoices:
 
     @property
     def given(self) -> list[Path]:
-        """The paths as they were given; `paths` reads lists."""
+        """The paths as given; `paths` expands lists."""
         return [Path(text.strip()).expanduser() for text in self.images.split(SEPARATOR.strip()) if text.strip()]
 
     def paths(self) -> list[Path]:
-        """Return files, folders and patterns, those of lists in place of the lists.
+        """Return files, folders and patterns, with lists expanded.
 
         Raises
         ------
@@ -98,35 +96,8 @@ class BatchChoices:
 
     @property
     def template(self) -> RequestTemplate:
-        """What is asked of every image."""
+        """The request for every image."""
         plane = {SINGLE[self.stacks]: self.plane} if self.stacks in SINGLE else {}
         return RequestTemplate(
             self.settings, self.model, self.axes, plane, series=self.series, projection=STACKS[self.stacks]
         )
-
-
-def recall() -> BatchChoices:
-    """Return what was last remembered; the defaults where there is nothing, or nothing that can be used."""
-    store = plugin_store("batch")
-    if store is None:
-        return BatchChoices()
-    values = store.model_dump()
-    named = {name: values.pop(name) for name in NAMED}
-    parts = {name: values.pop(name) for name in BatchSettings.model_fields}
-    try:
-        if named["model"] != AUTOMATIC:
-            default_registry().find(named["model"])
-        return BatchChoices(**named, settings=validated(SegmentSettings, values), batch=validated(BatchSettings, parts))
-    except SettingsError:
-        return BatchChoices()
-    except NucleiError:  # the model was removed since
-        return BatchChoices(**{**named, "model": AUTOMATIC})
-
-
-def remember(choices: BatchChoices) -> None:
-    """Keep what the dock was told, all but the wish to do everything anew; napari writes it to disk."""
-    store = plugin_store("batch")
-    if store is not None:
-        parts = {**choices.batch.model_dump(), "overwrite": False}
-        named = {name: getattr(choices, name) for name in NAMED}
-        store.update({**choices.settings.model_dump(), **parts, **named})

@@ -1,12 +1,13 @@
-"""The dock *Batch segment folder*: many image files with one set of choices, and what came of each."""
+"""The dock *Batch segment folder*: segment many image files with the same choices, and show each result."""
 
-# Annotations are not deferred here: napari finds out by them that it has to give its viewer.
+# No `from __future__ import annotations`: napari reads the annotation of the viewer parameter.
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QTimer, QUrl
+from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices, QShowEvent
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QTabWidget, QVBoxLayout, QWidget
 
@@ -14,15 +15,17 @@ from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.core.folder.dry_run import Intention, Prospect
 from napari_unet_nuclei.core.folder.record import FileRecord
 from napari_unet_nuclei.core.folder.summary import REPORT, BatchReport
-from napari_unet_nuclei.gui.batch.choices import BatchChoices, recall, remember
+from napari_unet_nuclei.gui.batch.choices import BatchChoices
 from napari_unet_nuclei.gui.batch.form import BatchForm
-from napari_unet_nuclei.gui.batch.job import Heard, look_job, open_job, preview_job, run_job
+from napari_unet_nuclei.gui.batch.job import RunSignals, dry_run_job, open_job, preview_job, run_job
 from napari_unet_nuclei.gui.batch.layers import ShownFile, image_arguments, labels_arguments
 from napari_unet_nuclei.gui.batch.rows import FileRow
 from napari_unet_nuclei.gui.batch.table import BatchTable
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
+from napari_unet_nuclei.gui.settings.remembered import recall, remember
 from napari_unet_nuclei.gui.viewer.dock import Dock
+from napari_unet_nuclei.gui.widgets.rest_timer import rest_timer
 from napari_unet_nuclei.gui.widgets.scroll_column import ScrollColumn
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
@@ -34,18 +37,13 @@ SETTINGS, IMAGES = range(2)
 """Tabs, from the left."""
 
 SETTLING = 300
-"""Milliseconds without a change after which the images are looked at again."""
+"""Milliseconds without a change before the images are examined again."""
 
-CANCELLED = "Cancelled. Images that are done are kept: Segment all goes on from there."
+CANCELLED = "Cancelled. Finished images are kept: Segment all continues from there."
 
 
 class BatchDock(Dock):
-    """Segments files and folders, lists what would be done before it is, and shows any result in the viewer.
-
-    Parameters
-    ----------
-    napari_viewer : napari.Viewer
-    """
+    """Segments files and folders; lists beforehand what a run will do, and shows any result in the viewer."""
 
     tab_title = "Batch"
 
@@ -54,7 +52,7 @@ class BatchDock(Dock):
         self._viewer = napari_viewer
         self._shown: BatchChoices | None = None
         self._is_run = False
-        self._looked_at: list[Layer] = []
+        self._shown_layers: list[Layer] = []
         self.form = BatchForm()
         self.table = BatchTable()
         self.outcome_label = Sentence("Choose images first.", selectable=True)
@@ -64,22 +62,20 @@ class BatchDock(Dock):
         self.tabs = QTabWidget()
         self.job_panel = JobPanel("Segment all", "Segment all images and write the results to the folder.")
         self.job_panel.cancel_button.setToolTip(
-            "Stop. Images that are done are kept, and the next run goes on from there."
+            "Stop. Finished images are kept, and the next run continues from there."
         )
-        self._heard = Heard()
+        self._signals = RunSignals()
         self._looking = LatestJob()
         self._opening = LatestJob()
-        self._settling = QTimer(self)
-        self._settling.setSingleShot(True)
-        self._settling.setInterval(SETTLING)
+        self._settling = rest_timer(self, self._look, SETTLING)
         self._lay_out()
         self._connect()
-        self.form.setValue(recall())
+        self.form.setValue(recall(BatchChoices))
         self._note_change()
 
     def _lay_out(self) -> None:
         self.folder_button.setToolTip("Show the folder with the results.")
-        self.report_button.setToolTip("Show the report of the run in the browser.")
+        self.report_button.setToolTip("Open the report of the run in the browser.")
         buttons = QHBoxLayout()
         buttons.addWidget(self.folder_button)
         buttons.addWidget(self.report_button)
@@ -99,10 +95,9 @@ class BatchDock(Dock):
 
     def _connect(self) -> None:
         self.form.changed.connect(self._note_change)
-        self._settling.timeout.connect(self._look)
         self._looking.succeeded.connect(self._show_prospects)
         self._looking.failed.connect(self._show_look_error)
-        self._heard.record.connect(self._show_record)
+        self._signals.record.connect(self._show_record)
         self.job_panel.run_clicked.connect(self.run)
         self.job_panel.running_changed.connect(self._show_running)
         self.table.wanted.connect(self._show_file)
@@ -113,19 +108,20 @@ class BatchDock(Dock):
         self.report_button.clicked.connect(self._open_report)
 
     def showEvent(self, event: QShowEvent | None) -> None:
-        """Look again what there is: files and models come and go while a dock is hidden."""
+        """Examine files and models again: they may have changed while the dock was hidden."""
         self.form.model_picker.refresh()
         self._note_change()
         super().showEvent(event)
 
     def run(self) -> None:
-        """Segment what is chosen."""
+        """Segment the chosen images."""
         try:
             choices = self.form.choices()
         except NucleiError as error:
             self.job_panel.show_error(error)
             return
-        remember(choices)
+        # Redoing everything is for this run only.
+        remember(replace(choices, batch=choices.batch.changed(overwrite=False)))
         self._settling.stop()
         self._looking.cancel()
         self._shown = choices
@@ -133,10 +129,10 @@ class BatchDock(Dock):
         self.tabs.setCurrentIndex(IMAGES)
         self.outcome_label.setText("Segmenting…")
         title = f"Segmenting {Path(choices.given[0]).name}"
-        self.job_panel.run_job(run_job(choices, self._heard), self._show_report, title=title, cancelled=CANCELLED)
+        self.job_panel.run_job(run_job(choices, self._signals), self._show_report, title=title, cancelled=CANCELLED)
 
     def _note_change(self) -> None:
-        """Wait until the user has stopped changing things, then look at the images again."""
+        """Examine the images again once the user pauses."""
         self._refresh()
         if not self.job_panel.is_running:
             self._settling.start()
@@ -148,8 +144,8 @@ class BatchDock(Dock):
             self._show_prospects([])
             return
         self._shown = self.form.choices()
-        self.form.facts_label.setText("Looking at the images…")
-        self._looking.submit(look_job(self._shown))
+        self.form.facts_label.setText("Examining the images…")
+        self._looking.submit(dry_run_job(self._shown))
 
     def _show_prospects(self, prospects: list[Prospect]) -> None:
         """Show what a run would do."""
@@ -167,7 +163,7 @@ class BatchDock(Dock):
         self._refresh()
 
     def _show_look_error(self, error: Exception) -> None:
-        """Show why nothing can be found out: most often there is no image."""
+        """Show why the images could not be examined; mostly there are none."""
         self._show_prospects([])
         if isinstance(error, NucleiError):
             self.form.facts_label.setText(f"⚠ {error}")
@@ -181,20 +177,20 @@ class BatchDock(Dock):
         self.folder_button.setEnabled(True)
 
     def _outcome(self) -> str:
-        """Say how a run stands."""
+        """Return the state of a run as text."""
         records = [row.record for row in self.table.images.rows if row.record is not None]
         failed = sum(bool(record.error) for record in records)
         nuclei = sum(record.nuclei for record in records)
         doubtful = sum(record.urgency == 1 for record in records)
         parts = [f"{_images(len(records) - failed)} done", f"{nuclei:,} nuclei"]
         parts += [f"{failed:,} failed"] if failed else []
-        parts += [f"{doubtful:,} worth a look (⚠)"] if doubtful else []
+        parts += [f"{doubtful:,} to check (⚠)"] if doubtful else []
         return ", ".join(parts) + "."
 
     def _show_report(self, report: BatchReport) -> None:
-        """Show how the run went."""
-        failed = f" {len(report.failed)} of {len(report.records)} failed: they say why." if report.failed else ""
-        for record in report.doubtful:  # some of which only the comparison with all others has shown
+        """Show the outcome of a run."""
+        failed = f" {len(report.failed)} of {len(report.records)} failed; their rows say why." if report.failed else ""
+        for record in report.doubtful:  # some are found only by comparison with all others
             self.table.show_record(record)
         self.outcome_label.setText(self._outcome())
         self.table.images.put_worst_first()
@@ -211,27 +207,27 @@ class BatchDock(Dock):
         self.detail_label.setText(row.tooltip)
 
     def _show_file(self, row: FileRow) -> None:
-        """Show an image with its labels: those that were written, or else a preview."""
+        """Show an image with its labels from the run, or else with a preview."""
         choices = self._shown
         if choices is None:
             return
         image = Path(row.prospect.image)
         if row.result is not None:
-            self._opening.submit(open_job(choices, row.result))  # beside a run, if there is one
+            self._opening.submit(open_job(choices, row.result))  # possible during a run
         else:
             self.job_panel.run_job(preview_job(choices, image), self._add_layers, title=f"Segmenting {image.name}")
 
     def _add_layers(self, shown: ShownFile) -> None:
-        """Add an image and its labels to the viewer, in front of those that were looked at before."""
-        assert self._shown is not None, "only what is in the table is shown"
-        for layer in self._looked_at:
+        """Add an image and its labels to the viewer, and hide those shown before."""
+        assert self._shown is not None, "a row was clicked"
+        for layer in self._shown_layers:
             layer.visible = False
         arrays: tuple[Any, Any] = (shown.file.array, shown.labels)
         if shown.levels:
             arrays = (_levels(shown.images), _levels(shown.levels))
         image = self._viewer.add_image(arrays[0], **image_arguments(shown.file, self._shown.template))
         labels = self._viewer.add_labels(arrays[1], **labels_arguments(shown))
-        self._looked_at = [*(image if isinstance(image, list) else [image]), labels]
+        self._shown_layers = [*(image if isinstance(image, list) else [image]), labels]
         self._viewer.layers.selection = {labels}
         self._viewer.reset_view()
         if not self.job_panel.is_running:
@@ -246,7 +242,7 @@ class BatchDock(Dock):
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._shown.folder / REPORT)))
 
     def _refresh(self) -> None:
-        """Enable what can be done now, and say of the rest why not."""
+        """Enable what can be done now, and explain what cannot."""
         running = self.job_panel.is_running
         self.job_panel.set_problem(self.form.problem())
         rows = self.table.images.rows
@@ -260,7 +256,7 @@ class BatchDock(Dock):
 
 
 def _levels(levels: tuple[Any, ...]) -> Any:
-    """A pyramid as napari takes it, or the only level."""
+    """Return a pyramid as napari expects it, or the only level."""
     return list(levels) if len(levels) > 1 else levels[0]
 
 

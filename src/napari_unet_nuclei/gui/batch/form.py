@@ -1,4 +1,4 @@
-"""Everything that is told before a run over many files: images, model and size, and what is written."""
+"""The choices before a batch run: images, model and size, and what is written."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from pathlib import Path
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QFileDialog,
-    QFormLayout,
     QGridLayout,
     QHBoxLayout,
     QLineEdit,
@@ -17,7 +15,6 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
 
 from napari_unet_nuclei.core.errors import NucleiError, SettingsError
 from napari_unet_nuclei.core.image.io.find import IMAGE_SUFFIXES
@@ -26,13 +23,14 @@ from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
 from napari_unet_nuclei.gui.batch.choices import LIST_SUFFIX, SINGLE, STACKS, BatchChoices
 from napari_unet_nuclei.gui.models.picker import DevicePicker, ModelPicker
 from napari_unet_nuclei.gui.settings.settings_form import SettingsForm
+from napari_unet_nuclei.gui.widgets.choice_box import choice_box
+from napari_unet_nuclei.gui.widgets.forms import Rows, folded, titled
 from napari_unet_nuclei.gui.widgets.path_edit import PathEdit
-from napari_unet_nuclei.gui.widgets.titled import titled
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
 SIZE = ("kind", "channel", "diameter")
 ADVANCED = ("foreground", "split", "min_size", "score", "flips", "tile")
-"""Settings that are folded away."""
+"""Settings below *More settings*."""
 
 LABELS_TITLES = {"tif": "TIFF", "ome.tif": "OME-TIFF", "ome.zarr": "OME-Zarr"}
 SWITCHES = {
@@ -43,10 +41,10 @@ SWITCHES = {
     "overlay": "Overlay pictures",
     "parquet": "Parquet tables",
 }
-"""What can be written beside the labels, two in a row."""
+"""Optional outputs, two per row."""
 
 RESULTS = "nuclei"
-"""Folder among the images that is proposed for the results."""
+"""Name of the proposed folder for results, beside the images."""
 
 
 class BatchForm(QWidget):
@@ -63,19 +61,16 @@ class BatchForm(QWidget):
         self.advanced_form = SettingsForm(SegmentSettings, ADVANCED)
         self.scheduler = _line(
             "none: this computer",
-            "Address of a Dask scheduler that runs, e.g. tcp://host:8786, whose workers do the work.\n"
-            "Whoever reaches a scheduler can run programs on its workers: see the documentation.",
+            "Address of a running Dask scheduler, e.g. tcp://host:8786, whose workers segment the images.\n"
+            "Anyone who can reach a scheduler can run programs on its workers: see the documentation.",
         )
-        self.workers = _number(256, "Share the work among so many processes here; needs the extra 'distributed'.")
+        self.workers = _number(256, "Processes on this computer that share the work; needs the extra 'distributed'.")
         self.workers.setSpecialValueText("none")
         self.out = PathEdit("a folder for the results", "Folder that labels, tables and the report are written to.")
         self.out.add_button("Folder…", "Choose a folder for the results.", self._ask_out)
-        self.labels = QComboBox()
-        for value, title in LABELS_TITLES.items():
-            self.labels.addItem(title, value)
-        self.labels.setToolTip(_help("labels"))
+        self.labels = choice_box(_help("labels"), LABELS_TITLES)
         self.switches = {name: self._switch(name, title) for name, title in SWITCHES.items()}
-        self.overwrite = self._switch("overwrite", "Do again what is done already")
+        self.overwrite = self._switch("overwrite", "Redo images that are done")
         self._proposed = ""
         self._lay_out()
         self._connect()
@@ -83,24 +78,25 @@ class BatchForm(QWidget):
         self.show_series(1)
 
     def _make_images(self) -> None:
-        """Make the controls that say which images, and how they are read."""
+        """Create the controls for the images and how to read them."""
         self.images = PathEdit(
             "a folder, files, a list, or a pattern: day*/*.tif",
-            "Images to segment: a folder, files, a pattern, or a text file with one of these on every line.\n"
-            "They can be dropped here as well.\n"
-            f"Images end in {', '.join(sorted(IMAGE_SUFFIXES))}, or are OME-Zarr folders.",
+            "Images to segment: a folder, files, a pattern, or a text file with one of these per line.\n"
+            "They can also be dropped here.\n"
+            f"Formats: {', '.join(sorted(IMAGE_SUFFIXES))} and OME-Zarr folders.",
         )
         self.images.add_button("Folder…", "Choose a folder of images.", self._ask_folder)
         self.images.add_button("Files…", "Choose image files.", self._ask_files)
-        self.recursive = self._switch("recursive", "and in folders within folders")
-        self.stacks = QComboBox()
-        self.stacks.addItems(list(STACKS))
-        self.stacks.setToolTip(f"{PROJECTION_HELP}\nOr one plane: of stacks with several axes, say along which.")
-        self.plane = _number(99_999, "Which plane, or time point, of every stack; counted from 0.")
-        self.series = _number(9999, "Which image of every file, of those that hold several; counted from 0.")
+        self.recursive = self._switch("recursive", "Include subfolders")
+        self.stacks = choice_box(
+            f"{PROJECTION_HELP}\nOr one plane; for stacks with several axes choose along which.",
+            {one: one for one in STACKS},
+        )
+        self.plane = _number(99_999, "Index of the plane or time point in every stack, from 0.")
+        self.series = _number(9999, "Index of the image in files that contain several, from 0.")
         self.axes = _line(
-            "as the files say",
-            "What the axes are where files tell it wrong, one letter each: "
+            "from the files",
+            "Axes of files whose metadata are wrong, one letter each: "
             "T time, Z depth, C channel, Y rows, X columns, e.g. TZCYX.",
         )
         self.facts_label = Sentence()
@@ -116,25 +112,20 @@ class BatchForm(QWidget):
         stacks = QHBoxLayout()
         stacks.addWidget(self.stacks, stretch=1)
         stacks.addWidget(self.plane)
-        advanced = QCollapsible("More settings", expandedIcon="▾", collapsedIcon="▸")
-        advanced.addWidget(self.advanced_form)
-        advanced.addWidget(_rows(("Axes", self.axes), ("Scheduler", self.scheduler), ("Workers", self.workers)))
-        folded = advanced.layout()
-        assert folded is not None, "a collapsible has one"
-        folded.setContentsMargins(0, 0, 0, 0)
-        advanced.toggleButton().setToolTip("Thresholds, and settings that seldom need a change.")
+        others = Rows(("Axes", self.axes), ("Scheduler", self.scheduler), ("Workers", self.workers))
+        advanced = folded("Thresholds, and settings that rarely need a change.", self.advanced_form, others)
         switches = QGridLayout()
         for number, box in enumerate(self.switches.values()):
             switches.addWidget(box, number // 2, number % 2)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        images = _rows(("", self.images), ("", self.recursive), ("Stacks", stacks), ("Series", self.series))
+        images = Rows(("", self.images), ("", self.recursive), ("Stacks", stacks), ("Series", self.series))
         self._images_box = images
         layout.addWidget(titled("Images", images, self.facts_label))
-        model = _rows(("Model", self.model_picker), ("Device", self.device_picker))
+        model = Rows(("Model", self.model_picker), ("Device", self.device_picker))
         layout.addWidget(titled("Nuclei", model, self.size_form, advanced))
-        results = _rows(("Folder", self.out), ("Labels", self.labels), ("", switches), ("", self.overwrite))
+        results = Rows(("Folder", self.out), ("Labels", self.labels), ("", switches), ("", self.overwrite))
         layout.addWidget(titled("Results", results))
 
     def _connect(self) -> None:
@@ -158,7 +149,7 @@ class BatchForm(QWidget):
             signal.connect(self.changed)
 
     def problem(self) -> str:
-        """Say why nothing can be run now; empty where it can."""
+        """Return why nothing can be run; empty if it can."""
         if not self.images.value():
             return "Choose a folder of images, or files."
         if not self.out.value():
@@ -172,19 +163,15 @@ class BatchForm(QWidget):
         return ""
 
     def choices(self) -> BatchChoices:
-        """Return what was chosen.
+        """Return the choices.
 
         Raises
         ------
         SettingsError
-            If a value cannot be used.
+            If a value is invalid.
         """
-        size = self.size_form.value()
         settings: SegmentSettings = self.advanced_form.value().changed(
-            **{name: getattr(size, name) for name in ("kind", "channel", "diameter", "diameter_unit")},
-            channel_auto=size.channel_auto,
-            diameter_auto=size.diameter_auto,
-            device=self.device_picker.value(),
+            **self.size_form.shown(), device=self.device_picker.value()
         )
         axes = self.axes.text().strip().upper()
         if axes and not {"Y", "X"} <= set(axes) <= set("TZCYXSQ"):
@@ -202,7 +189,7 @@ class BatchForm(QWidget):
             images=self.images.value(),
             out=self.out.value(),
             model=self.model_picker.value(),
-            stacks=self.stacks.currentText(),
+            stacks=self.stacks.currentData(),
             plane=self.plane.value(),
             series=self.series.value(),
             axes=axes,
@@ -213,12 +200,12 @@ class BatchForm(QWidget):
         )
 
     def setValue(self, choices: BatchChoices) -> None:
-        """Show what was chosen before."""
+        """Show remembered choices."""
         self.images.setValue(choices.images)
         self.out.setValue(choices.out)
         self.model_picker.setValue(choices.model)
         self.device_picker.setValue(choices.settings.device)
-        self.stacks.setCurrentText(choices.stacks)
+        self.stacks.setCurrentIndex(max(self.stacks.findData(choices.stacks), 0))
         self.plane.setValue(choices.plane)
         self.series.setValue(choices.series)
         self.axes.setText(choices.axes)
@@ -231,17 +218,15 @@ class BatchForm(QWidget):
             box.setChecked(bool(getattr(choices.batch, name)))
 
     def show_series(self, count: int) -> None:
-        """Offer to choose among the images of a file where any holds several."""
+        """Offer a choice among the images of a file if any file contains several."""
         self.series.setSuffix(f"  of {count}, from 0" if count > 1 else "")
-        rows = self._images_box.layout()
-        assert isinstance(rows, QFormLayout), "as it was laid out"
-        rows.setRowVisible(self.series, count > 1 or self.series.value() > 0)
+        self._images_box.set_visible(self.series, count > 1 or self.series.value() > 0)
 
     def _show_plane(self) -> None:
-        self.plane.setVisible(self.stacks.currentText() in SINGLE)
+        self.plane.setVisible(self.stacks.currentData() in SINGLE)
 
     def _propose_out(self) -> None:
-        """Propose a folder beside the images, until the user has named another one."""
+        """Propose a folder beside the images until the user enters another one."""
         first = self.images.value().split(";")[0].strip()
         if not first or self.out.value() != self._proposed:
             return
@@ -262,7 +247,7 @@ class BatchForm(QWidget):
         return [QFileDialog.getExistingDirectory(self, "Folder for the results", self.out.value() or self._start())]
 
     def _start(self) -> str:
-        """Where a dialog begins."""
+        """Return the folder that dialogs open in."""
         return self.images.value().split(";")[0].strip()
 
 
@@ -282,17 +267,3 @@ def _line(placeholder: str, tooltip: str) -> QLineEdit:
 
 def _help(name: str) -> str:
     return str(BatchSettings.model_fields[name].description)
-
-
-def _rows(*rows: tuple[str, QWidget | QHBoxLayout | QGridLayout]) -> QWidget:
-    """Return controls one below the other, with titles where they have one."""
-    widget = QWidget()
-    layout = QFormLayout(widget)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-    for title, control in rows:
-        if title:
-            layout.addRow(title, control)
-        else:
-            layout.addRow(control)
-    return widget

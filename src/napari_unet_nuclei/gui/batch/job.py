@@ -1,8 +1,7 @@
-"""What the dock *Batch segment folder* has done in threads; PyTorch is loaded here and nowhere else in the dock."""
+"""The jobs that the dock *Batch segment folder* runs in threads; PyTorch is imported there."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,20 +24,21 @@ from napari_unet_nuclei.core.segment.template import RequestTemplate
 from napari_unet_nuclei.core.types import Region
 from napari_unet_nuclei.gui.batch.choices import BatchChoices
 from napari_unet_nuclei.gui.batch.layers import ShownFile
+from napari_unet_nuclei.gui.jobs.worker import report_start
 
 PREVIEW_SIDE = 2048
-"""Pixels of a large image that a preview segments."""
+"""Side in pixels of the part of a large image that a preview segments."""
 
 
-class Heard(QObject):
-    """Carries what a run says of its images into the window's thread."""
+class RunSignals(QObject):
+    """Signals from a run to the window's thread."""
 
     record = Signal(object)
-    """`FileRecord` of an image that is done or has failed."""
+    """`FileRecord` of an image that is done or failed."""
 
 
-def look_job(choices: BatchChoices) -> Callable[[Progress], list[Prospect]]:
-    """Return the job that tells what a run would do."""
+def dry_run_job(choices: BatchChoices) -> Callable[[Progress], list[Prospect]]:
+    """Return the job that finds out what a run would do."""
 
     def job(progress: Progress) -> list[Prospect]:
         plan = plan_files(choices.paths(), choices.folder, choices.batch.recursive, choices.batch.labels)
@@ -47,12 +47,12 @@ def look_job(choices: BatchChoices) -> Callable[[Progress], list[Prospect]]:
     return job
 
 
-def run_job(choices: BatchChoices, heard: Heard) -> Callable[[Progress], BatchReport]:
-    """Return the job that does the run."""
+def run_job(choices: BatchChoices, signals: RunSignals) -> Callable[[Progress], BatchReport]:
+    """Return the job that segments all images."""
 
     def job(progress: Progress) -> BatchReport:
-        _prepare(progress)
-        from napari_unet_nuclei.core.folder.run import segment_files  # imports what draws the report
+        report_start(progress)
+        from napari_unet_nuclei.core.folder.run import segment_files  # imports matplotlib for the report
 
         with executor_for(choices.scheduler, choices.workers) as executor:
             return segment_files(
@@ -62,17 +62,17 @@ def run_job(choices: BatchChoices, heard: Heard) -> Callable[[Progress], BatchRe
                 progress,
                 batch=choices.batch,
                 blocks=BlockSettings(executor=executor),
-                on_record=heard.record.emit,
+                on_record=signals.record.emit,
             )
 
     return job
 
 
 def preview_job(choices: BatchChoices, image: Path) -> Callable[[Progress], ShownFile]:
-    """Return the job that segments one image as a run would, and writes nothing; of a large one the middle."""
+    """Return the job that segments one image, or the centre of a large one, as a run would, and writes nothing."""
 
     def job(progress: Progress) -> ShownFile:
-        _prepare(progress)
+        report_start(progress)
         from napari_unet_nuclei.core.folder.one_image import find_nuclei
 
         file = read_image(image, choices.template.series)
@@ -85,7 +85,7 @@ def preview_job(choices: BatchChoices, image: Path) -> Callable[[Progress], Show
 
 
 def _preview_region(file: ImageFile, template: RequestTemplate) -> Region | None:
-    """All of a plane, or of one that is segmented block by block its middle."""
+    """Return the central rectangle of an image that a run segments block by block; None for the whole plane."""
     if not takes_blocks(file.path, template):
         return None
     height, width = file.source(template.axes).plane_shape
@@ -94,7 +94,7 @@ def _preview_region(file: ImageFile, template: RequestTemplate) -> Region | None
 
 
 def open_job(choices: BatchChoices, record: FileRecord) -> Callable[[Progress], ShownFile]:
-    """Return the job that reads an image and the labels and table that a run wrote for it."""
+    """Return the job that reads an image with the labels and table that a run wrote."""
 
     def job(progress: Progress) -> ShownFile:
         progress.report(Advanced(0.0, f"opening {Path(record.image).name}"))
@@ -102,14 +102,10 @@ def open_job(choices: BatchChoices, record: FileRecord) -> Callable[[Progress], 
         labels = read_image(Path(record.labels))
         table = pd.read_csv(record.table)
         origin = record.origin or (0,) * len(labels.axes)
-        if labels.array.size > CACHED_PIXELS:  # left on disk, with all levels
+        if labels.array.size > CACHED_PIXELS:  # stay on disk, with all levels
             levels = read_ome_zarr(labels.path).levels if is_ome_zarr(labels.path) else (labels.array,)
             images = read_ome_zarr(file.path).levels if is_ome_zarr(file.path) else (file.array,)
             return ShownFile(file, labels.array, labels.axes, origin, table, images=images, levels=levels)
         return ShownFile(file, labels.array[...], labels.axes, origin, table)
 
     return job
-
-
-def _prepare(progress: Progress) -> None:
-    progress.report(Advanced(0.0, "Preparing…" if "torch" in sys.modules else "Loading PyTorch…"))

@@ -1,4 +1,4 @@
-"""An image file and its labels as layers that lie in the same place, with pixel size, channels and plane."""
+"""An image file and its labels as layers in the same place, with pixel size, channels and plane."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY, table_features
 
 @dataclass(frozen=True, eq=False)
 class ShownFile:
-    """What is shown of an image.
+    """An image with its labels and table.
 
     Attributes
     ----------
@@ -25,11 +25,11 @@ class ShownFile:
     labels : ndarray, shape (leading axes, Y, X)
     labels_axes : str
     origin : tuple of int
-        Index in the image of the first pixel of the labels.
+        Index in the image of the labels' first pixel.
     table : pandas.DataFrame
     provenance : dict
     images, levels : tuple of array_like
-        Of images that stay on disk, all levels of image and labels, the finest first; else empty.
+        All levels of image and labels that stay on disk, the finest first; else empty.
     """
 
     file: ImageFile
@@ -43,7 +43,7 @@ class ShownFile:
 
 
 def image_arguments(file: ImageFile, template: RequestTemplate) -> dict[str, Any]:
-    """Return the arguments of the layers that show an image, all but the array: a layer for each channel."""
+    """Return the arguments of the image layers, one per channel, all except the array."""
     axes = template.axes or file.axes
     spatial = axes.replace("S", "").replace("C", "")
     arguments: dict[str, Any] = {"name": file.path.name, **_placed(spatial, file.pixel_size, (0,) * len(spatial))}
@@ -57,7 +57,7 @@ def image_arguments(file: ImageFile, template: RequestTemplate) -> dict[str, Any
 
 
 def labels_arguments(shown: ShownFile) -> dict[str, Any]:
-    """Return the arguments of the layer that shows the labels, all but the array."""
+    """Return the arguments of the labels layer, all except the array."""
     metadata = {"provenance": shown.provenance, "origin": shown.origin, "axes": shown.labels_axes}
     return {
         "name": f"{shown.file.path.name} labels",
@@ -68,7 +68,7 @@ def labels_arguments(shown: ShownFile) -> dict[str, Any]:
 
 
 def _placed(axes: str, pixel_size: PixelSize, origin: Sequence[int]) -> dict[str, Any]:
-    """Return scale, place and units of a layer; without a pixel size in pixels."""
+    """Return scale, position and units of a layer, in pixels if the pixel size is unknown."""
     sizes = {"Y": pixel_size.y, "X": pixel_size.x, "Z": pixel_size.z} if pixel_size.known else {}
     scale = [sizes.get(letter) or 1.0 for letter in axes]
     return {
@@ -80,5 +80,5 @@ def _placed(axes: str, pixel_size: PixelSize, origin: Sequence[int]) -> dict[str
 
 
 def _labels_of(axes: str) -> list[str]:
-    """Name axes as napari does, each differently."""
+    """Return axis labels as napari writes them; they must be unique."""
     return [letter.lower() if letter != "Q" else f"axis {i}" for i, letter in enumerate(axes)]

@@ -1,4 +1,4 @@
-"""One image of a run as a row of a table: how it would be read, then what came of it, in words."""
+"""An image of a run as a row of a table: how it will be read, then its result, as text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from napari_unet_nuclei.core.folder.record import FileRecord, without_path
 from napari_unet_nuclei.core.segment.remedy import KIND_NAMES, in_words
 
 SHOW, PREVIEW = "Show", "Preview"
-"""What a click on a row does."""
+"""Actions of a click on a row."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class FileRow:
     Attributes
     ----------
     prospect : Prospect
-        How it would be read.
+        How it will be read.
     record : FileRecord or None
-        What came of it; None before a run.
+        Its result or error; None before a run.
     """
 
     prospect: Prospect
@@ -29,30 +29,30 @@ class FileRow:
 
     @property
     def result(self) -> FileRecord | None:
-        """What this run, or an earlier one, has found; None where there is no result."""
+        """The result of this run or an earlier one; None if there is none."""
         record = self.record or self.prospect.record
         return record if record is not None and not record.error else None
 
     @property
     def action(self) -> str:
-        """What a click does."""
+        """Action of a click."""
         if self.result is not None:
             return SHOW
         return "" if self.is_failed else PREVIEW
 
     @property
     def is_failed(self) -> bool:
-        """True where the image could not be segmented, or will not be."""
+        """True if the image could not be segmented, or cannot be."""
         return bool(self.record.error) if self.record is not None else self.prospect.intention == "fail"
 
     @property
     def urgency(self) -> int:
-        """2 where the image has no result and will have none, 1 where its result is doubtful, else 0."""
+        """2 if the image failed or cannot be segmented, 1 if its result is doubtful, else 0."""
         return 2 if self.is_failed else self.result.urgency if self.result is not None else 0
 
     @property
     def state(self) -> str:
-        """How it stands with the image, in one line."""
+        """State of the image in one line."""
         if self.record is not None:
             return _record_state(self.record)
         prospect = self.prospect
@@ -65,7 +65,7 @@ class FileRow:
 
     @property
     def tooltip(self) -> str:
-        """All that is known, in several lines."""
+        """All that is known about the image, in several lines."""
         prospect = self.prospect
         size = f"pixel size {prospect.pixel_size} µm" if prospect.pixel_size else ""
         planes = f"{prospect.planes} planes" if prospect.planes > 1 else ""
@@ -89,7 +89,7 @@ def _record_state(record: FileRecord) -> str:
 
 
 def _size(count: int) -> str:
-    """Say how large a file is.
+    """Return the size of a file as text.
 
     Examples
     --------

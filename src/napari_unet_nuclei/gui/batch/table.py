@@ -1,4 +1,4 @@
-"""The images of a run as a table: before it how they would be read, after it what came of them."""
+"""The images of a run as a table: before the run how they will be read, afterwards their results."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ ACTION, IMAGE, NUCLEI, STATE = range(4)
 HEADS = ("", "Image", "Nuclei", "State")
 TOOLTIPS = {
     SHOW: "Show this image with its labels in the viewer.",
-    PREVIEW: "Segment this image alone and show it in the viewer; nothing is written.",
+    PREVIEW: "Segment only this image and show it in the viewer, without writing files.",
 }
 LINE_END = "\u2028"
-"""Where Qt begins a new line in a cell."""
+"""Line separator that Qt understands in a cell."""
 
 SORT_ROLE = Qt.ItemDataRole.UserRole
 
 
 class BatchTableModel(QAbstractTableModel):
-    """The rows as Qt sees them."""
+    """Qt model of the rows."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -44,14 +44,14 @@ class BatchTableModel(QAbstractTableModel):
         self._places: dict[str, int] = {}
 
     def set_prospects(self, prospects: Sequence[Prospect]) -> None:
-        """Show other images, those that would fail first."""
+        """Show other images, with those that would fail first."""
         self.beginResetModel()
         self.rows = [FileRow(prospect) for prospect in prospects]
         self.endResetModel()
         self.put_worst_first()
 
     def add_record(self, record: FileRecord) -> None:
-        """Show what came of an image; one that nobody knew of gets a row of its own."""
+        """Show the result of an image; an image that was not listed gets a new row."""
         place = self._places.get(record.image)
         if place is None:
             place = len(self.rows)
@@ -64,19 +64,19 @@ class BatchTableModel(QAbstractTableModel):
         self.dataChanged.emit(self.index(place, 0), self.index(place, len(HEADS) - 1))
 
     def put_worst_first(self) -> None:
-        """Show what failed before all else, then what is doubtful, in the order that there was."""
+        """Sort failed images first, then doubtful ones; otherwise keep the order."""
         self.beginResetModel()
         self.rows.sort(key=lambda row: row.urgency, reverse=True)
         self._places = {row.prospect.image: place for place, row in enumerate(self.rows)}
         self.endResetModel()
 
     def set_running(self, running: bool) -> None:
-        """Offer no previews while the engine is busy with a run."""
+        """Offer no previews during a run."""
         self.is_running = running
         self.dataChanged.emit(self.index(0, ACTION), self.index(len(self.rows) - 1, ACTION))
 
     def action(self, row: FileRow) -> str:
-        """What a click does now."""
+        """Return the action of a click now."""
         return "" if self.is_running and row.action == PREVIEW else row.action
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:
@@ -107,7 +107,7 @@ class BatchTableModel(QAbstractTableModel):
                 return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
             case Qt.ItemDataRole.FontRole if column == ACTION:
                 font = QFont()
-                font.setUnderline(True)  # looks like a link in any theme
+                font.setUnderline(True)  # looks like a link in every theme
                 return font
             case _ if role == SORT_ROLE:
                 return _nuclei(row) if column == NUCLEI else self._text(row, column)
@@ -130,7 +130,7 @@ def _nuclei(row: FileRow) -> int:
 
 
 class _WithState(QStyledItemDelegate):
-    """Writes below the name of an image how it stands with it."""
+    """Writes the state of an image below its name."""
 
     def initStyleOption(self, option: QStyleOptionViewItem | None, index: QModelIndex) -> None:
         """Add a second line."""
@@ -140,13 +140,13 @@ class _WithState(QStyledItemDelegate):
 
 
 class BatchTable(QTableView):
-    """Shows the images; a click in the first column, or a double click, wants one of them shown."""
+    """Shows the images; a click in the first column or a double click asks to show one."""
 
     wanted = Signal(object)
-    """`FileRow` that is to be shown or previewed."""
+    """`FileRow` to show or preview."""
 
     chosen = Signal(object)
-    """`FileRow` that was selected."""
+    """`FileRow` that the user selected."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -166,39 +166,39 @@ class BatchTable(QTableView):
         rows.hide()
         rows.setDefaultSectionSize(2 * self.fontMetrics().height() + 8)
         columns.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
-        # Widths that follow the contents would have Qt ask for thousands of cells whenever an image is done.
+        # With sizes that follow the contents, Qt would query thousands of cells whenever an image is done.
         rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         for column, widest in {ACTION: PREVIEW, NUCLEI: f"{HEADS[NUCLEI]} ▼"}.items():
             self.setColumnWidth(column, self.fontMetrics().horizontalAdvance(widest) + 16)
         columns.setSectionResizeMode(IMAGE, QHeaderView.ResizeMode.Stretch)
         self.setItemDelegateForColumn(IMAGE, _WithState(self))
         self.setColumnHidden(NUCLEI, True)
-        self.setColumnHidden(STATE, True)  # a dock is too narrow for it beside the image
+        self.setColumnHidden(STATE, True)  # shown below the image's name instead: a dock is narrow
         self.clicked.connect(self._click)
         self.doubleClicked.connect(self._want)
 
     def row(self, index: QModelIndex) -> FileRow:
-        """Return the image that is shown there."""
+        """Return the image at an index."""
         return self.images.rows[self._sorted.mapToSource(index).row()]
 
     def show_prospects(self, prospects: Sequence[Prospect]) -> None:
-        """Show other images; nuclei have a column where any were counted."""
+        """Show other images; hide the column of nuclei if there are no results."""
         self.images.set_prospects(prospects)
         self.setColumnHidden(NUCLEI, all(row.result is None for row in self.images.rows))
 
     def show_record(self, record: FileRecord) -> None:
-        """Show what came of an image."""
+        """Show the result of an image."""
         self.images.add_record(record)
         self.setColumnHidden(NUCLEI, False)
 
     def currentChanged(self, current: QModelIndex, previous: QModelIndex) -> None:
-        """Tell what was selected."""
+        """Emit `chosen`."""
         super().currentChanged(current, previous)
         if current.isValid():
             self.chosen.emit(self.row(current))
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
-        """Show by the pointer what can be clicked."""
+        """Show a hand over what can be clicked."""
         if event is not None:
             index = self.indexAt(event.pos())
             active = index.isValid() and index.column() == ACTION and bool(self.images.action(self.row(index)))

@@ -14,7 +14,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_unet_nuclei.core.types import Index
 from napari_unet_nuclei.gui.correct.current import CurrentCorrection
 from napari_unet_nuclei.gui.correct.overlay import Line, Overlay
-from napari_unet_nuclei.gui.viewer.navigation import STEADY_HAND, world_point
+from napari_unet_nuclei.gui.viewer.view import CLICK_DISTANCE, world_point
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -163,7 +163,7 @@ class CanvasInput(QObject):
         session = self._current.session
         if session is None or session.layer != layer:
             return
-        if np.abs(np.array(event.pos) - pressed).max() < STEADY_HAND:
+        if np.abs(np.array(event.pos) - pressed).max() < CLICK_DISTANCE:
             self.clicked.emit(Gesture(index, self._point(event)[np.newaxis]))
 
     def _point(self, event: Any) -> NDArray[np.float64]:

@@ -23,9 +23,9 @@ from napari_unet_nuclei.gui.correct.tools import Tools
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.viewer.corrected_layer import copy_in_memory
 from napari_unet_nuclei.gui.viewer.dock import Dock
+from napari_unet_nuclei.gui.widgets.forms import titled
 from napari_unet_nuclei.gui.widgets.rest_timer import rest_timer
 from napari_unet_nuclei.gui.widgets.scroll_column import ScrollColumn
-from napari_unet_nuclei.gui.widgets.titled import titled
 
 if TYPE_CHECKING:
     import napari

@@ -18,7 +18,7 @@ from napari_unet_nuclei.core.types import Index, Region
 from napari_unet_nuclei.gui.correct.canvas_input import Gesture
 from napari_unet_nuclei.gui.correct.current import CurrentCorrection
 from napari_unet_nuclei.gui.correct.overlay import MARGIN, Line, Overlay, outlines, rectangle
-from napari_unet_nuclei.gui.viewer.navigation import go_to, world_point
+from napari_unet_nuclei.gui.viewer.view import go_to, world_point
 
 if TYPE_CHECKING:
     from napari import Viewer

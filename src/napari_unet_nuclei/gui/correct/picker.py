@@ -10,8 +10,8 @@ from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.gui.viewer.corrected_layer import is_writable
+from napari_unet_nuclei.gui.viewer.labels_and_image import describe_labels, image_under
 from napari_unet_nuclei.gui.viewer.layer_box import LayerBox, row_in
-from napari_unet_nuclei.gui.viewer.measure_layers import describe_labels, image_under
 from napari_unet_nuclei.gui.widgets.banner import ActionLine
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 

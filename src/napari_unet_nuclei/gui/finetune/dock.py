@@ -2,7 +2,6 @@
 
 # Annotations are not deferred here: napari reads them to find out that it has to pass its viewer.
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,17 +16,19 @@ from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.core.finetune.request import CorrectionsRequest
 from napari_unet_nuclei.core.finetune.undecided import discard, keep, list_undecided, undecided_folder
 from napari_unet_nuclei.core.model.registry import ModelEntry, default_registry
-from napari_unet_nuclei.core.progress import Advanced, EpochDone, Event, Preview, Progress
+from napari_unet_nuclei.core.progress import EpochDone, Event, Preview, Progress
 from napari_unet_nuclei.gui.finetune.corrections import CorrectionsPanel
-from napari_unet_nuclei.gui.finetune.form import FinetuneChoices, FinetuneForm, recall, remember
+from napari_unet_nuclei.gui.finetune.form import FinetuneChoices, FinetuneForm
 from napari_unet_nuclei.gui.finetune.result import ResultPanel
 from napari_unet_nuclei.gui.finetune.rows import provenance
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
+from napari_unet_nuclei.gui.jobs.worker import report_start
+from napari_unet_nuclei.gui.settings.remembered import recall, remember
 from napari_unet_nuclei.gui.viewer.dock import Dock
+from napari_unet_nuclei.gui.widgets.forms import titled
 from napari_unet_nuclei.gui.widgets.loss_plot import LossPlot, PlotColours
 from napari_unet_nuclei.gui.widgets.picture import PictureView
 from napari_unet_nuclei.gui.widgets.scroll_column import ScrollColumn
-from napari_unet_nuclei.gui.widgets.titled import titled
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class FinetuneDock(Dock):
         self.job_panel = JobPanel("Fine-tune", "Save the corrections, and train a new model on them.", can_finish=True)
         self._lay_out()
         self._connect()
-        self.form.setValue(recall())
+        self.form.setValue(recall(FinetuneChoices))
         self._follow_theme()
         self._show_undecided()
         self._refresh()
@@ -286,7 +287,7 @@ def finetune_job(lesson: CorrectionsRequest) -> Callable[[Progress], FinetuneAns
     """Return the job that saves the corrections and fine-tunes on them."""
 
     def job(progress: Progress) -> FinetuneAnswer:
-        progress.report(Advanced(0.0, "Preparing…" if "torch" in sys.modules else "Loading PyTorch…"))
+        report_start(progress)
         from napari_unet_nuclei.core.finetune.from_layers import finetune_corrections
         from napari_unet_nuclei.core.model.device import available_devices
 
@@ -299,7 +300,7 @@ def rank_job(lesson: CorrectionsRequest) -> Callable[[Progress], tuple["RankedBa
     """Return the job that scores the installed models on the corrections."""
 
     def job(progress: Progress) -> tuple["RankedBase", ...]:
-        progress.report(Advanced(0.0, "Preparing…" if "torch" in sys.modules else "Loading PyTorch…"))
+        report_start(progress)
         from napari_unet_nuclei.core.finetune.from_layers import rank_bases_for
 
         return rank_bases_for(lesson, progress)

@@ -10,25 +10,23 @@ from pydantic import ValidationError
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QFileDialog,
-    QFormLayout,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QPushButton,
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
 
 from napari_unet_nuclei.core.errors import SettingsError
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.registry import LONGEST_NAME, RESERVED_NAMES, ModelEntry, default_registry
-from napari_unet_nuclei.core.settings import FinetuneSettings, validated
+from napari_unet_nuclei.core.settings import FinetuneSettings
 from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.gui.models.picker import DevicePicker, NotedPicker
 from napari_unet_nuclei.gui.models.watch import ModelWatch
-from napari_unet_nuclei.gui.settings.remembered import plugin_store
+from napari_unet_nuclei.gui.settings.remembered import Choices
 from napari_unet_nuclei.gui.settings.settings_form import SettingsForm
+from napari_unet_nuclei.gui.widgets.forms import Rows, folded
 
 SHOWN = ("time", "strength")
 """Settings that are not folded away."""
@@ -40,7 +38,7 @@ ENDING = " fine-tuned"
 
 
 @dataclass(frozen=True)
-class FinetuneChoices:
+class FinetuneChoices(Choices):
     """Settings of the dock *Fine-tune*.
 
     Attributes
@@ -51,29 +49,11 @@ class FinetuneChoices:
         Folder with labelled images that both models are scored on; empty for none.
     """
 
+    dock = "finetune"
+
     settings: FinetuneSettings = field(default_factory=FinetuneSettings)
     base: str = ""
     reference: str = ""
-
-
-def recall() -> FinetuneChoices:
-    """Return the remembered choices; the defaults where there are none or they are invalid."""
-    store = plugin_store("finetune")
-    if store is None:
-        return FinetuneChoices()
-    values = store.model_dump()
-    base, reference = values.pop("base"), values.pop("reference")
-    try:
-        return FinetuneChoices(validated(FinetuneSettings, values), base, reference)
-    except SettingsError:
-        return FinetuneChoices()
-
-
-def remember(choices: FinetuneChoices) -> None:
-    """Remember the choices; napari writes them to disk."""
-    store = plugin_store("finetune")
-    if store is not None:
-        store.update({**choices.settings.model_dump(), "base": choices.base, "reference": choices.reference})
 
 
 class BasePicker(NotedPicker):
@@ -141,8 +121,6 @@ class FinetuneForm(QWidget):
         self.reference_button = QPushButton("…")
         self.reference_button.setToolTip("Choose the folder of reference images.")
         self.folded_form = SettingsForm(FinetuneSettings, FOLDED)
-        self.folded_box = QCollapsible("More settings", expandedIcon="▾", collapsedIcon="▸")
-        self.folded_box.toggleButton().setToolTip("Settings that rarely need a change.")
         self._lay_out()
         self._connect()
         self._propose_name()
@@ -157,18 +135,15 @@ class FinetuneForm(QWidget):
         beside_start.addWidget(self.base_picker, stretch=1)
         beside_start.addWidget(self.best_button, alignment=Qt.AlignmentFlag.AlignTop)
         start.setToolTip(self.base_picker.box.toolTip())
-        layout.addWidget(_rows(("Start from", start), ("New model", self.name_edit)))
+        layout.addWidget(Rows(("Start from", start), ("New model", self.name_edit)))
         layout.addWidget(self.shown_form)
         reference = QWidget()
         beside = QHBoxLayout(reference)
         beside.setContentsMargins(0, 0, 0, 0)
         beside.addWidget(self.reference_edit, stretch=1)
         beside.addWidget(self.reference_button)
-        self.folded_box.addWidget(_rows(("Reference", reference), ("Device", self.device_picker)))
-        self.folded_box.addWidget(self.folded_form)
-        folded = self.folded_box.layout()
-        assert folded is not None, "a collapsible has one"
-        folded.setContentsMargins(0, 0, 0, 0)
+        others = Rows(("Reference", reference), ("Device", self.device_picker))
+        self.folded_box = folded("Settings that rarely need a change.", others, self.folded_form)
         layout.addWidget(self.folded_box)
 
     def _connect(self) -> None:
@@ -290,16 +265,3 @@ class FinetuneForm(QWidget):
         folder = QFileDialog.getExistingDirectory(self, "Reference images", self.reference_edit.text())
         if folder:
             self.reference_edit.setText(folder)
-
-
-def _rows(*rows: tuple[str, QWidget]) -> QWidget:
-    """Return a form of named controls."""
-    widget = QWidget()
-    layout = QFormLayout(widget)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-    for text, control in rows:
-        label = QLabel(text)
-        label.setToolTip(control.toolTip())
-        layout.addRow(label, control)
-    return widget

@@ -19,7 +19,7 @@ from napari_unet_nuclei.gui.viewer.corrected_layer import CorrectedLayer, correc
 from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY
 from napari_unet_nuclei.gui.viewer.nuclei_table import accepted_in
 from napari_unet_nuclei.gui.viewer.reviewed_layer import PLANES_KEY, matrix, reviewed_layers, reviewed_mask
-from napari_unet_nuclei.gui.viewer.shown import units_factors
+from napari_unet_nuclei.gui.viewer.view import units_factors
 from napari_unet_nuclei.gui.widgets.rest_timer import rest_timer
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def suggest_rows(viewer: Viewer) -> list[Row]:
     ):
         image = image_for(viewer, labels)
         if image is not None:
-            planes = sorted(_reviewed_planes(viewer, corrected_layer(labels, image)))
+            planes = sorted(_recurrent_planes(viewer, corrected_layer(labels, image)))
             rows += [Row(labels, image, plane) for plane in planes] or [Row(labels, image)]
     return rows
 
@@ -247,7 +247,7 @@ def _lies_on(labels: Labels, image: Image) -> bool:
     return under is not None and not under.displaced
 
 
-def _reviewed_planes(viewer: Viewer, corrected: CorrectedLayer) -> set[Index]:
+def _recurrent_planes(viewer: Viewer, corrected: CorrectedLayer) -> set[Index]:
     """Find the planes of a stack that were marked, or drawn on with shapes that lie in a single plane."""
     planes = corrected.plane_indices
     if len(planes) < 2:

@@ -1,1 +1,1 @@
-"""Work beside the window."""
+"""Jobs that run in threads beside the window."""

@@ -1,4 +1,4 @@
-"""Run, Finish and Cancel with a progress bar, the time left and a status line: the same under every dock."""
+"""Run, Finish and Cancel with a progress bar, the time left and a status line, the same in every dock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, 
 
 from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.core.progress import Advanced, Event, Notice, Progress
-from napari_unet_nuclei.gui.jobs.time_left import TimeLeft
 from napari_unet_nuclei.gui.jobs.worker import Job, JobWorker, job_worker
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
@@ -21,20 +20,23 @@ T = TypeVar("T")
 
 BAR_STEPS = 1000
 
+SHORTEST_LOOK = 0.5
+"""Seconds of observation before a forecast is made."""
+
 
 class JobPanel(QWidget):
-    """The foot of a dock: starts one job at a time and shows how it goes.
+    """The bottom of a dock: runs one job at a time and shows its progress.
 
     Parameters
     ----------
     run_text, run_tooltip : str
-        What the Run button says and explains.
+        Of the Run button.
     can_finish : bool
-        Whether there is a Finish button, which ends the job early and keeps what is best so far.
+        Show a Finish button, which ends the job early and keeps the best so far.
     """
 
     run_clicked = Signal()
-    """The user wants to run; answer by calling `run_job`."""
+    """The user pressed Run; respond by calling `run_job`."""
 
     reported = Signal(object)
     """Every event of the running job."""
@@ -58,7 +60,7 @@ class JobPanel(QWidget):
         self.finish_button.setToolTip("End early and keep the best so far.")
         self.finish_button.setVisible(can_finish)
         self.cancel_button = QPushButton("Cancel")
-        self.cancel_button.setToolTip("Stop and throw away what this run has done so far.")
+        self.cancel_button.setToolTip("Stop, and discard what this run has done so far.")
         self.progress_bar = QProgressBar()
         self.progress_bar.setRange(0, BAR_STEPS)
         self.progress_bar.setTextVisible(False)
@@ -93,19 +95,19 @@ class JobPanel(QWidget):
         title: str,
         cancelled: str = "Cancelled: nothing was changed.",
     ) -> None:
-        """Run a job in a thread; nothing happens while another one of this panel runs.
+        """Run a job in a thread; do nothing while another job of this panel runs.
 
         Parameters
         ----------
         job : callable
             Takes a `Progress`; touches no viewer, layer or widget.
         on_result : callable
-            Called in the window's thread with what the job returned, unless it was cancelled or failed. A method of
-            a widget is forgotten together with its widget; a function is called even when the dock was closed.
+            Called in the window's thread with the job's result, unless it was cancelled or failed. A method of a widget
+            is forgotten when the widget is deleted; a function is called even if the dock was closed.
         title : str
-            For napari's question before closing, e.g. "Segmenting DAPI".
+            Named when napari asks before closing, e.g. "Segmenting DAPI".
         cancelled : str
-            What to say when the user has cancelled it.
+            Status after the user has cancelled it.
         """
         if self.is_running:
             return
@@ -135,30 +137,30 @@ class JobPanel(QWidget):
         self.show_status("Cancelling…")
 
     def set_problem(self, problem: str) -> None:
-        """Disable Run and say why, or with an empty text enable it."""
+        """Disable Run and show why; an empty text enables it."""
         self._problem = problem
         self._refresh()
 
     def show_status(self, text: str) -> None:
-        """Show what is or was done."""
+        """Show a status."""
         self._status = text
         self._refresh()
 
     def show_error(self, error: Exception) -> None:
-        """Show what a user can mend in the status line; what is a bug goes to napari as well."""
+        """Show an error in the status line; anything but a `NucleiError` is a bug, which napari reports as well."""
         if isinstance(error, NucleiError):
             self.show_status(f"⚠ {error}")
             return
         self.show_status(f"⚠ This is a bug in the plugin: {type(error).__name__}: {error}")
         notification_manager.receive_error(type(error), error, error.__traceback__)
 
-    def withdraw(self, notices: Collection[str]) -> None:
-        """Take back notices that are shown elsewhere."""
+    def drop_notices(self, notices: Collection[str]) -> None:
+        """Remove notices that are shown elsewhere."""
         self._notices = [notice for notice in self._notices if notice not in notices]
         self._refresh()
 
     def _refresh(self) -> None:
-        """Bring every control in line with what is known."""
+        """Update all controls."""
         running = self.is_running
         blocked = bool(self._problem) and not running
         self.run_button.setEnabled(not running and not blocked)
@@ -171,7 +173,7 @@ class JobPanel(QWidget):
         self.notice_label.setVisible(bool(self._notices))
 
     def _show_event(self, event: Event) -> None:
-        """Show one event; reports that were under way when the user cancelled change nothing."""
+        """Show one event; those still in the queue when the user cancelled are ignored."""
         if self._worker is None or self._worker.abort_requested:
             return
         if isinstance(event, Advanced):
@@ -196,7 +198,7 @@ class JobPanel(QWidget):
         self.show_status(self._cancelled)
 
     def _end(self) -> None:
-        """Come to rest; a cancel that came too late for the job to notice is a cancel all the same."""
+        """Reset the controls; a cancel that came too late for the job to notice still counts as one."""
         late_cancel = self._worker is not None and self._worker.abort_requested
         self._worker = None
         self.progress_bar.setValue(0)
@@ -206,6 +208,61 @@ class JobPanel(QWidget):
         self.running_changed.emit(False)
 
 
+class TimeLeft:
+    """Forecast from the steps after the first one, which includes loading and preparing.
+
+    Parameters
+    ----------
+    clock : callable
+        Seconds from any origin.
+
+    Examples
+    --------
+    >>> seconds = iter([0.0, 10.0, 12.0])
+    >>> left = TimeLeft(lambda: next(seconds))
+    >>> for fraction in (0.0, 0.1, 0.2):
+    ...     left.advance(fraction)
+    >>> left.text()
+    'about 16 s left'
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._first: tuple[float, float] | None = None
+        self._last = (0.0, 0.0)
+
+    def advance(self, fraction: float) -> None:
+        """Record that a fraction of the job is done now."""
+        self._last = (self._clock(), fraction)
+        if fraction > 0 and self._first is None:
+            self._first = self._last
+
+    def text(self) -> str:
+        """Return the time left as text; empty while it is too early to tell."""
+        if self._first is None:
+            return ""
+        watched = self._last[0] - self._first[0]
+        done = self._last[1] - self._first[1]
+        if watched < SHORTEST_LOOK or done <= 0:
+            return ""
+        return f"about {duration((1 - self._last[1]) * watched / done)} left"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as text.
+
+    Examples
+    --------
+    >>> duration(0.3), duration(42), duration(100), duration(9000)
+    ('1 s', '42 s', '2 min', '2.5 h')
+    """
+    if seconds < 90:
+        return f"{max(round(seconds), 1)} s"
+    if seconds < 5400:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"
+
+
 def _log_warning(warning: tuple[Any, ...]) -> None:
-    """Pass a Python warning of a job to the log: it speaks to developers, not to the person at the microscope."""
+    """Log a Python warning of a job: it is meant for developers, not for users."""
     logging.getLogger(__name__).info("%s", warning[0])

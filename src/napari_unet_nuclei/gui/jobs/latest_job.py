@@ -1,4 +1,4 @@
-"""Short work in a thread of which only the last request counts: what a slider that is being dragged asks for."""
+"""Short jobs of which only the latest request counts, as a dragged slider makes them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from napari_unet_nuclei.core.progress import Cancelled, Event, Progress
 
 
 class LatestJob(QObject):
-    """Runs one job after the other; those that were overtaken while waiting never run.
+    """Runs one job after the other; a job that is superseded while it waits never runs.
 
-    An overtaken job that is running already stops at its next report. One that has none left delivers its result, so
-    that the window follows a slider while it moves; results come in the order of the requests, the last one last.
+    A superseded job that is already running stops at its next report. If it has none left it delivers its result, so
+    the window follows a slider while it moves; results arrive in the order of the requests.
 
-    The object has no parent: it must outlive its dock for as long as a job runs.
+    The object has no parent: it must outlive its dock while a job runs.
     """
 
     succeeded = Signal(object)
@@ -40,26 +40,26 @@ class LatestJob(QObject):
 
     @property
     def is_busy(self) -> bool:
-        """True while the last request has neither been answered nor cancelled."""
+        """True until the latest request is answered or cancelled."""
         return max(self._delivered, self._dropped) < self._asked
 
     def submit(self, job: Callable[[Progress], Any]) -> None:
-        """Ask for a job, in place of all that were asked for before."""
+        """Request a job, which supersedes all earlier requests."""
         self._asked += 1
-        turn = _Turn(self, self._asked)
-        self._executor.submit(_run, job, turn).add_done_callback(partial(self._end, self._asked))
+        request = _Request(self, self._asked)
+        self._executor.submit(_run, job, request).add_done_callback(partial(self._end, self._asked))
 
     def cancel(self) -> None:
-        """Want nothing any more: no result of what was asked for so far is delivered."""
+        """Drop all requests: none of their results is delivered."""
         self._asked += 1
         self._dropped = self._asked
 
-    def is_overtaken(self, number: int) -> bool:
-        """Tell whether another request came after this one."""
+    def is_superseded(self, number: int) -> bool:
+        """Return whether a later request exists."""
         return number != self._asked
 
     def _end(self, number: int, future: Future[Any]) -> None:
-        """Carry a job's end from its thread into the window's."""
+        """Pass the end of a job from its thread to the window's."""
         self._ended.emit(number, future)
 
     def _deliver(self, number: int, future: Future[Any]) -> None:
@@ -74,20 +74,20 @@ class LatestJob(QObject):
 
 
 @dataclass(frozen=True)
-class _Turn:
-    """Progress of one request: nobody looks at it, but it stops the job when another one is waiting."""
+class _Request:
+    """Progress of one request: it shows nothing, and stops the job once another request is waiting."""
 
     jobs: LatestJob
     number: int
     finish_requested: bool = False
 
     def report(self, event: Event) -> None:
-        """Go on, or raise Cancelled."""
-        if self.jobs.is_overtaken(self.number):
+        """Raise Cancelled if a later request exists."""
+        if self.jobs.is_superseded(self.number):
             raise Cancelled
 
 
-def _run(job: Callable[[Progress], Any], turn: _Turn) -> Any:
-    if turn.jobs.is_overtaken(turn.number):
+def _run(job: Callable[[Progress], Any], request: _Request) -> Any:
+    if request.jobs.is_superseded(request.number):
         raise Cancelled
-    return job(turn)
+    return job(request)

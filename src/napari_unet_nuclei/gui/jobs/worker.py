@@ -1,7 +1,8 @@
-"""Runs a verb of the core in a thread, so that the window stays alive and the user can cancel."""
+"""Run a function of the core in a thread, so that the window stays responsive and the user can cancel."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
@@ -9,28 +10,28 @@ from typing import Generic, TypeVar, cast
 from napari.qt.threading import WorkerBase, WorkerBaseSignals, create_worker
 from qtpy.QtCore import Signal
 
-from napari_unet_nuclei.core.progress import Cancelled, Event, Progress
+from napari_unet_nuclei.core.progress import Advanced, Cancelled, Event, Progress
 
 ResultType = TypeVar("ResultType")
 
 
 @dataclass(frozen=True)
 class Job(Generic[ResultType]):
-    """A verb with everything it needs, and its name for the question that napari asks before closing.
+    """A function with its arguments bound, and the title that napari shows when it asks before closing.
 
     Attributes
     ----------
     title : str
-        What is being done, in the user's words ("Segmenting DAPI").
+        In the user's words, e.g. "Segmenting DAPI".
     run : callable
-        Takes a `Progress`; runs in a thread, so it touches no viewer, layer or widget.
+        Takes a `Progress`; runs in a thread, so it must not touch a viewer, layer or widget.
     """
 
     title: str
     run: Callable[[Progress], ResultType]
 
     def __call__(self, progress: Progress) -> ResultType:
-        """Do it."""
+        """Run the job."""
         return self.run(progress)
 
     def __str__(self) -> str:
@@ -38,11 +39,10 @@ class Job(Generic[ResultType]):
 
 
 class JobSignals(WorkerBaseSignals):
-    """What a job tells the window.
+    """Signals from a job to the window.
 
-    It has signals of its own for results and errors, since napari connects a function without arguments to superqt's
-    ``errored``: PyQt6 leaves the error out then, PySide6 raises in the event loop. superqt declares ``aborted`` for its
-    generator workers only.
+    superqt's ``errored`` is not used: napari connects a function without arguments to it, for which PyQt6 drops the
+    error and PySide6 raises in the event loop. superqt declares ``aborted`` for its generator workers only.
     """
 
     succeeded = Signal(object)
@@ -55,25 +55,20 @@ class JobSignals(WorkerBaseSignals):
     def __init__(self) -> None:
         super().__init__()
         self.is_unwanted = False
-        """True once a result that is under way to the window's thread is no longer wanted."""
+        """Set when the user cancels: a result still in the queue to the window's thread is then dropped."""
         self._done.connect(self._deliver)
 
     def _deliver(self, result: object) -> None:
-        """Pass a result on in the window's thread: PySide6 would call a slot that was disconnected meanwhile."""
+        """Deliver a result in the window's thread; disconnecting would not do, PySide6 calls the slot all the same."""
         if not self.is_unwanted:
             self.succeeded.emit(result)
 
 
 class JobWorker(WorkerBase[None], Generic[ResultType]):
-    """One run of a job in a thread; it is the job's `Progress` as well.
+    """One run of a job in a thread, and the `Progress` of that job.
 
     Signals arrive in the window's thread. Exactly one of ``succeeded``, ``aborted`` and ``failed`` comes before
     ``finished``.
-
-    Parameters
-    ----------
-    job : callable
-        Takes a `Progress`.
     """
 
     def __init__(self, job: Callable[[Progress], ResultType]) -> None:
@@ -87,11 +82,11 @@ class JobWorker(WorkerBase[None], Generic[ResultType]):
         return self._finish_requested
 
     def finish(self) -> None:
-        """Ask the job to end early and to keep what is best so far; cancelling is ``quit()``."""
+        """Ask the job to end early and keep the best so far; ``quit()`` cancels it."""
         self._finish_requested = True
 
     def report(self, event: Event) -> None:
-        """Pass an event to the window.
+        """Send an event to the window.
 
         Raises
         ------
@@ -103,12 +98,12 @@ class JobWorker(WorkerBase[None], Generic[ResultType]):
         self.reported.emit(event)
 
     def work(self) -> None:
-        """Run the job; a cancelled one gives nothing."""
+        """Run the job; a cancelled one has no result."""
         try:
             result = self._job(self)
         except Cancelled:
             self.aborted.emit()
-        except Exception as error:  # noqa: BLE001  # whoever connects `failed` shows it
+        except Exception as error:  # noqa: BLE001  # shown by what `failed` is connected to
             self.failed.emit(error)
         else:
             if self.abort_requested:
@@ -117,10 +112,15 @@ class JobWorker(WorkerBase[None], Generic[ResultType]):
                 self._done.emit(result)
 
 
-def job_worker(job: Job[ResultType]) -> JobWorker[ResultType]:
-    """Make a worker that napari knows of: it asks before closing while the job runs, and then cancels it.
+def report_start(progress: Progress) -> None:
+    """Report what happens before the first step: the first job of a session imports PyTorch, which takes seconds."""
+    progress.report(Advanced(0.0, "Preparing…" if "torch" in sys.modules else "Loading PyTorch…"))
 
-    Connect its signals, ``failed`` among them, then call ``start()``.
+
+def job_worker(job: Job[ResultType]) -> JobWorker[ResultType]:
+    """Create a worker that is registered with napari, which asks before closing while it runs, and then cancels it.
+
+    Connect its signals, including ``failed``, then call ``start()``.
     """
     worker = create_worker(job, _worker_class=JobWorker, _start_thread=False)
     return cast("JobWorker[ResultType]", worker)

@@ -1,6 +1,6 @@
-"""The dock "Measure nuclei": a table of any labels in any images, from which one can go to each nucleus."""
+"""The dock *Measure nuclei*: a table of any labels in any images, linked to the nuclei in the viewer."""
 
-# No future import of annotations here: with it napari does not find the viewer parameter.
+# No `from __future__ import annotations`: napari reads the annotation of the viewer parameter.
 
 from functools import partial
 from pathlib import Path
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Labels
-from qtpy.QtWidgets import QFileDialog, QFormLayout, QPushButton, QVBoxLayout
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QFileDialog, QFormLayout, QListWidget, QListWidgetItem, QPushButton, QVBoxLayout
 
 from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.core.image.io.write import write_table
@@ -16,10 +17,10 @@ from napari_unet_nuclei.core.progress import Progress
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.viewer.dock import Dock
 from napari_unet_nuclei.gui.viewer.layer_box import LayerBox, row_in
-from napari_unet_nuclei.gui.viewer.layer_checklist import LayerChecklist
 from napari_unet_nuclei.gui.viewer.layers import table_features
 from napari_unet_nuclei.gui.viewer.measure_request import MeasuredTable, MeasureRequest, ask, measure_layers
-from napari_unet_nuclei.gui.viewer.navigation import go_to, label_under, on_click, world_point
+from napari_unet_nuclei.gui.viewer.view import go_to, label_under, on_click, world_point
+from napari_unet_nuclei.gui.widgets.row_list import TICK_BOX
 from napari_unet_nuclei.gui.widgets.table_view import TableView
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
@@ -27,8 +28,12 @@ if TYPE_CHECKING:
     import napari
 
 
+LISTED = 5
+"""Maximum number of visible layers."""
+
+
 class MeasureDock(Dock):
-    """Chooses labels and images, measures, and shows the table beside the viewer.
+    """Measures the chosen labels in the chosen images, and shows the table.
 
     Parameters
     ----------
@@ -41,13 +46,17 @@ class MeasureDock(Dock):
         super().__init__()
         self._viewer = napari_viewer
         self._measured: MeasuredTable | None = None
-        self.labels_picker = LayerBox("Labels layer with the nuclei: segmented here, corrected by hand, or opened.")
+        self.labels_picker = LayerBox(
+            "Labels layer with the nuclei: segmented here, corrected by hand, or opened from a file."
+        )
         self.images = LayerChecklist()
-        self.images.setToolTip("Image layers in which intensities are measured; sizes and shapes always are.")
+        self.images.setToolTip("Image layers in which intensities are measured; sizes and shapes are always measured.")
         self.hint = Sentence()
-        self.panel = JobPanel("Measure", "Make a table with a row per nucleus; the labels layer keeps it as features.")
+        self.panel = JobPanel(
+            "Measure", "Create a table with a row per nucleus; the labels layer keeps it as features."
+        )
         self.table_view = TableView()
-        self.table_view.setToolTip("Click a row to go to its nucleus, a heading to sort, a nucleus to find its row.")
+        self.table_view.setToolTip("Click a row to show its nucleus, a heading to sort, or a nucleus to find its row.")
         self.save_button = QPushButton("Save table…")
         self.save_button.setToolTip("Write the table to a CSV file.")
         self._lay_out()
@@ -66,7 +75,7 @@ class MeasureDock(Dock):
             layout.addWidget(widget)
         layout.addWidget(self.table_view, stretch=1)
         empty_place = self.table_view.sizePolicy()
-        empty_place.setRetainSizeWhenHidden(True)  # else the form is pulled apart before there is a table
+        empty_place.setRetainSizeWhenHidden(True)  # otherwise the form is stretched until there is a table
         self.table_view.setSizePolicy(empty_place)
         layout.addWidget(self.save_button)
 
@@ -82,7 +91,7 @@ class MeasureDock(Dock):
         on_click(self._viewer, self._select_clicked)
 
     def _list_layers(self) -> None:
-        """Offer the layers that there are; the latest labels first, and what was chosen stays chosen."""
+        """List the layers, the latest labels first; the choice stays."""
         chosen = self.labels_picker.layer
         layers = [layer for layer in reversed(self._viewer.layers) if isinstance(layer, Labels)]
         kept = row_in(layers, chosen)
@@ -102,7 +111,7 @@ class MeasureDock(Dock):
         self._check()
 
     def _problem_of(self, images: list[Image]) -> str:
-        """Say why the labels cannot be measured in some images; empty where they can."""
+        """Return why the labels cannot be measured in these images; empty if they can."""
         labels = self.labels_picker.layer
         if labels is None:
             return "Segment an image, or open labels: there is no labels layer yet."
@@ -113,7 +122,7 @@ class MeasureDock(Dock):
         return ""
 
     def _check(self) -> None:
-        """Enable Measure or say why not, and say beforehand what the table will lack."""
+        """Enable Measure or show why not, and what the table will lack."""
         ticked = self.images.ticked()
         problem = self._problem_of(ticked)
         self.panel.set_problem(problem)
@@ -124,7 +133,7 @@ class MeasureDock(Dock):
         layer = self.labels_picker.layer
         assert layer is not None, "Measure is disabled without labels"
         try:
-            request = ask(layer, self.images.ticked())  # once more: an image may have been exchanged meanwhile
+            request = ask(layer, self.images.ticked())  # again: an image may have been replaced meanwhile
         except NucleiError as error:
             self.panel.set_problem(str(error))
             return
@@ -140,7 +149,7 @@ class MeasureDock(Dock):
             layer.features = table_features(measured.table)
 
     def _show_table(self, measured: MeasuredTable | None) -> None:
-        """Show a table, and watch whether its labels stay as they were measured."""
+        """Show a table, and watch its labels for changes."""
         if self._measured is not None:
             for event in _edit_events(self._measured):
                 event.disconnect(self._mark_outdated)
@@ -156,7 +165,7 @@ class MeasureDock(Dock):
         self.panel.show_status("⚠ The labels have changed since they were measured: press Measure again.")
 
     def _go_to_selected(self, label: int) -> None:
-        """Bring the nucleus of the selected row into view."""
+        """Show the nucleus of the selected row."""
         assert self._measured is not None, "rows come with a table"
         place, row = self._measured.labels.place, self.table_view.selected_row
         if place.layer not in self._viewer.layers:
@@ -168,7 +177,7 @@ class MeasureDock(Dock):
         place.layer.selected_label = label
 
     def _select_clicked(self, event: Any) -> None:
-        """Find the row of the nucleus under the mouse."""
+        """Select the row of the nucleus under the mouse."""
         if self._measured is None or self._measured.labels.place.layer not in self._viewer.layers:
             return
         place = self._measured.labels.place
@@ -185,7 +194,7 @@ class MeasureDock(Dock):
             self.save_table(Path(chosen))
 
     def save_table(self, path: Path) -> None:
-        """Write the table as it was measured; the file's name ends in .csv where no ending is given."""
+        """Write the table in its original order; .csv is appended to a name without a suffix."""
         table, target = self.table_view.table, path if path.suffix else path.with_suffix(".csv")
 
         def write(progress: Progress) -> Path:
@@ -198,14 +207,70 @@ class MeasureDock(Dock):
         self.panel.show_status(f"Saved to {path}.")
 
 
+class LayerChecklist(QListWidget):
+    """Image layers with tick boxes; they are kept in Python for the reason given in `LayerBox`."""
+
+    ticks_changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._layers: list[Image] = []
+        self._decided: list[tuple[Image, Qt.CheckState]] = []
+        self.itemChanged.connect(self._note_tick)
+        self.setStyleSheet(TICK_BOX)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+
+    def forget_ticks(self) -> None:
+        """Let `set_layers` decide on every layer again."""
+        self._decided = []
+
+    def set_layers(self, layers: list[tuple[Image, str]]) -> None:
+        """List layers, each with the reason why it cannot be measured.
+
+        Layers without a reason are ticked; if every layer has one, all are ticked, which shows the reason. Layers that
+        the user ticked or unticked stay so.
+        """
+        hopeless = all(problem for _, problem in layers)
+        self.blockSignals(True)
+        self.clear()
+        self._layers = [layer for layer, _ in layers]
+        for layer, problem in layers:
+            item = QListWidgetItem(f"{layer.name}  (other size)" if problem else layer.name, self)
+            item.setToolTip(problem or f"Measure the nuclei in '{layer.name}', in all its channels.")
+            item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable)
+            at_first = Qt.CheckState.Checked if hopeless or not problem else Qt.CheckState.Unchecked
+            item.setCheckState(next((state for known, state in self._decided if known == layer), at_first))
+        self.blockSignals(False)
+        self.setFixedHeight(self._height())
+
+    def ticked(self) -> list[Image]:
+        """Return the ticked layers."""
+        listed = zip(self._layers, self._all(), strict=True)
+        return [layer for layer, item in listed if item.checkState() == Qt.CheckState.Checked]
+
+    def _note_tick(self, item: QListWidgetItem) -> None:
+        layer = self._layers[self.row(item)]
+        self._decided = [(known, state) for known, state in self._decided if known != layer]
+        self._decided.append((layer, item.checkState()))
+        self.ticks_changed.emit()
+
+    def _all(self) -> list[QListWidgetItem]:
+        items = (self.item(row) for row in range(self.count()))
+        return [item for item in items if item is not None]
+
+    def _height(self) -> int:
+        rows = min(max(self.count(), 1), LISTED)
+        return rows * max(self.sizeHintForRow(0), self.fontMetrics().height() + 6) + 2 * self.frameWidth() + 4
+
+
 def _edit_events(measured: MeasuredTable) -> tuple[Any, ...]:
-    """Return the events of a labels layer that mean other labels; napari's undo has none of its own."""
+    """Return the events of a labels layer that mean changed labels; napari's undo has none of its own."""
     events = measured.labels.place.layer.events
     return events.paint, events.data
 
 
 def _hints(request: MeasureRequest) -> str:
-    """Say what a person should know before measuring."""
+    """Return what the user should know before measuring."""
     size = request.pixel_size
     hints = [
         f"Pixel size {size.y:.4g} × {size.x:.4g} µm." if size.known else "No pixel size: columns in µm stay empty."
@@ -213,7 +278,7 @@ def _hints(request: MeasureRequest) -> str:
     if not request.channels:
         hints.append("No image is ticked: only sizes and shapes are measured.")
     hints += [
-        f"⚠ '{name}' and the labels lie at different places in the viewer; they are matched pixel by pixel."
+        f"⚠ '{name}' and the labels are in different places in the viewer; they are matched pixel by pixel."
         for name in request.displaced
     ]
     return "\n".join(hints)

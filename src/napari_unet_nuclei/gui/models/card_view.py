@@ -1,4 +1,4 @@
-"""Shows the card of a model: what it is for, how well it does, where it fails, and where it comes from."""
+"""A page with the card of a model: purpose, accuracy, known limits, and origin."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from qtpy.QtWidgets import QTextBrowser, QWidget
 from napari_unet_nuclei.core.model.card import ModelCard, Thresholds
 from napari_unet_nuclei.core.model.registry import ModelEntry
 
-ORIGINS = {True: "Bundled: it came with the program.", False: "Your own model."}
+ORIGINS = {True: "Bundled with the program.", False: "Your own model."}
 NARROWEST = 290
-"""Pixels; narrower, the rows of a card become columns of syllables."""
+"""Pixels; a narrower page would break the rows of a card into syllables."""
 
 NOT_STATED = "not stated"
-TASKS = {"instances": "nuclei, each by itself", "semantic": "the class of every pixel"}
+TASKS = {"instances": "individual nuclei", "semantic": "the class of every pixel"}
 
 Rows = list[tuple[str, str]]
 
 
 class CardView(QTextBrowser):
-    """A model's card as a page that can be read, selected and copied."""
+    """A model's card as a page whose text can be selected and copied."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setOpenLinks(False)  # a card may come from anywhere
-        self.setAcceptDrops(False)  # files are for the dock
+        self.setAcceptDrops(False)  # the dock imports dropped files
         self.setMinimumWidth(NARROWEST)
         self.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
 
     def show_entry(self, entry: ModelEntry | None) -> None:
-        """Show the card of a model, from its top; an empty page where there is none."""
+        """Show the card of a model, scrolled to its top; an empty page for None."""
         self.setHtml(card_page(entry) if entry else "")
 
 
 def card_page(entry: ModelEntry) -> str:
-    """Return a card as HTML; nothing that the card says is taken for HTML."""
+    """Return a card as HTML; all its text is escaped."""
     card = entry.card
     return "".join(
         (
@@ -67,9 +67,9 @@ def card_page(entry: ModelEntry) -> str:
 
 
 def _purpose(card: ModelCard) -> Rows:
-    """What a person asks first."""
+    """Return the rows that users look for first."""
     classes = ", ".join(f"{number} {name}" for number, name in enumerate(card.classes))
-    nuclei = f"{card.diameter:g} px: images are rescaled so that their nuclei are that wide"
+    nuclei = f"{card.diameter:g} px: images are rescaled so that nuclei have this diameter"
     rows = [
         ("Finds", TASKS[card.task]),
         ("Classes", classes) if classes else ("Diameter", nuclei),
@@ -77,13 +77,13 @@ def _purpose(card: ModelCard) -> Rows:
         ("Taught", _taught(card)),
         ("Channels", str(card.architecture.in_channels)),
         ("Licence", card.licence or NOT_STATED),
-        ("Parent", card.parent or "none: trained from nothing"),
+        ("Parent", card.parent or "none: trained from scratch"),
     ]
     return [(name, text) for name, text in rows if text]
 
 
 def _taught(card: ModelCard) -> str:
-    """What a fine-tuning added; empty without one."""
+    """Return what fine-tuning added; empty without it."""
     parts = []
     for kind in card.kinds:
         sizes = card.for_kind(kind).taught
@@ -94,7 +94,7 @@ def _taught(card: ModelCard) -> str:
 
 
 def _measured(card: ModelCard) -> str:
-    """Tabulate the figures; those of a part of the images, "validation, tissue: AP@0.5", under what they share."""
+    """Return tables of the figures, grouped by their prefix, as in "validation, tissue: AP@0.5"."""
     groups: dict[str, Rows] = {}
     for name, value in card.measured.items():
         part, _, figure = name.rpartition(": ")
@@ -103,7 +103,7 @@ def _measured(card: ModelCard) -> str:
 
 
 def _training(card: ModelCard) -> Rows:
-    """Where the weights come from."""
+    """Return the rows on the training data."""
     record = card.training
     stated = {
         "Split": record.split,
@@ -118,13 +118,13 @@ def _training(card: ModelCard) -> Rows:
 
 
 def _network(card: ModelCard) -> Rows:
-    """How it is built and read, by the names that a card has for it."""
+    """Return the rows on the architecture, named as in the card."""
     parts: dict[str, Any] = {**card.architecture.model_dump(mode="json"), "percentiles": card.percentiles}
     return [(name.replace("_", " "), _text(value)) for name, value in parts.items()]
 
 
 def _thresholds(card: ModelCard) -> Rows:
-    """What the sliders stand at before they are moved."""
+    """Return the thresholds fitted for each kind of image."""
     return [
         row
         for kind in card.kinds

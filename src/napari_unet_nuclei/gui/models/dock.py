@@ -1,4 +1,4 @@
-"""The dock *Models*: which models there are and what is known of them, and to import, share, rename and remove one."""
+"""The dock *Models*: the installed models with their cards; import, export, rename and remove them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
 from qtpy.QtWidgets import (
     QFileDialog,
@@ -16,7 +16,9 @@ from qtpy.QtWidgets import (
     QInputDialog,
     QLabel,
     QPushButton,
+    QTreeWidgetItem,
     QVBoxLayout,
+    QWidget,
 )
 
 from napari_unet_nuclei.core.errors import ModelFileError, NucleiError, OutputFileError
@@ -25,11 +27,12 @@ from napari_unet_nuclei.core.model.registry import SUFFIX, ModelEntry, ModelRegi
 from napari_unet_nuclei.core.progress import Progress
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.models.card_view import CardView
-from napari_unet_nuclei.gui.models.list import ModelList
 from napari_unet_nuclei.gui.models.watch import ModelWatch
 from napari_unet_nuclei.gui.viewer.dock import Dock
 from napari_unet_nuclei.gui.widgets.confirm import is_sure
+from napari_unet_nuclei.gui.widgets.path_edit import dropped_files
 from napari_unet_nuclei.gui.widgets.rest_timer import call_soon
+from napari_unet_nuclei.gui.widgets.row_list import RowList
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
 T = TypeVar("T")
@@ -40,14 +43,14 @@ DROP_HINT = f"or drop model files ({SUFFIX}) here"
 
 @dataclass(frozen=True)
 class Imported:
-    """What came of the files that were to be imported."""
+    """Names of imported models, and problems with files that could not be imported."""
 
     names: tuple[str, ...]
     problems: tuple[str, ...]
 
 
 class ModelsDock(Dock):
-    """Lists the installed models with their cards, and looks after the user's own."""
+    """Lists the installed models with their cards, and manages the user's own."""
 
     tab_title = "Models"
 
@@ -59,8 +62,8 @@ class ModelsDock(Dock):
         self.rename_button = QPushButton("Rename…")
         self.remove_button = QPushButton("Remove…")
         self.note = Sentence()
-        self.panel = JobPanel("Import a model…", "Copy a model file among your models, so that every dock offers it.")
-        self.panel.cancel_button.hide()  # nothing here takes long enough
+        self.panel = JobPanel("Import a model…", "Copy a model file to your models, so that every dock offers it.")
+        self.panel.cancel_button.hide()  # nothing here takes long enough to be cancelled
         self.drop_hint = QLabel(DROP_HINT)
         self.card = CardView()
         self._lay_out()
@@ -80,7 +83,7 @@ class ModelsDock(Dock):
         layout.addWidget(self.note)
         layout.addWidget(self.panel)
         foot = self.panel.layout()
-        assert isinstance(foot, QVBoxLayout), "the button comes first in it, the status below"
+        assert isinstance(foot, QVBoxLayout), "with the run button first"
         foot.insertWidget(1, self.drop_hint)
         layout.addWidget(self.card, stretch=1)
 
@@ -95,11 +98,11 @@ class ModelsDock(Dock):
         self._watch.changed.connect(self.refresh)
 
     def refresh(self, name: str = "") -> None:
-        """Look again which models there are, and choose one by its name; else the chosen one stays chosen."""
+        """List the models again and select one by name; by default the selection stays."""
         self.models.set_entries(self._registry.list(), name)
 
     def import_files(self, paths: Sequence[Path]) -> None:
-        """Import model files; where a name is taken by another model, ask for a new one."""
+        """Import model files; ask for a new name if another model has it."""
         asked = [(path, name) for path in paths if (name := self._name_for(path)) is not None]
         if not asked:
             self.panel.show_status("Nothing was imported.")
@@ -108,11 +111,11 @@ class ModelsDock(Dock):
         self._run(f"Importing {title}", partial(_import_files, self._registry, asked), self._show_imported)
 
     def _name_for(self, path: Path) -> str | None:
-        """Return the name to import a file under; empty for the name in its card, None where the user gives up."""
+        """Return the name to import a file under; empty for the name in its card, None if the user cancels."""
         try:
             card = read_card(path)
         except ModelFileError:
-            return ""  # refused in words when it is imported
+            return ""  # importing it reports the error
         holder = self._registry.holder(card.name)
         if holder is None or holder.card == card:
             return ""
@@ -129,7 +132,7 @@ class ModelsDock(Dock):
             self.import_files([Path(path) for path in paths])
 
     def _export(self) -> None:
-        """Ask where to, and copy the chosen model there."""
+        """Ask for a file and export the chosen model to it."""
         entry = self._chosen()
         chosen, _ = QFileDialog.getSaveFileName(self, "Export model", f"{entry.name}{SUFFIX}", KINDS)
         if not chosen:
@@ -141,14 +144,14 @@ class ModelsDock(Dock):
         self._run(f"Exporting {entry.name}", partial(_export, self._registry, entry.name, target), self._show_exported)
 
     def _rename(self) -> None:
-        """Ask for another name, and give it to the chosen model."""
+        """Ask for a new name and rename the chosen model."""
         entry = self._chosen()
         name = self._ask_name("Rename model", f"New name of '{entry.name}':", entry.name)
         if name is not None:
             self._run(f"Renaming {entry.name}", partial(self._registry.rename, entry.name, name), self._show_renamed)
 
     def _remove(self) -> None:
-        """Ask, and delete the chosen model."""
+        """Delete the chosen model after confirmation."""
         entry = self._chosen()
         text, more = (
             f"Remove '{entry.name}' from this computer?",
@@ -163,7 +166,7 @@ class ModelsDock(Dock):
         return entry
 
     def _run(self, title: str, change: Callable[[], T], on_result: Callable[[T], None]) -> None:
-        """Change something in a thread, since files may lie on a slow disk."""
+        """Run a change in a thread, as the disk may be slow."""
 
         def job(progress: Progress) -> T:
             return change()
@@ -177,7 +180,7 @@ class ModelsDock(Dock):
         self.refresh(names[-1] if names else "")
 
     def _show_exported(self, path: Path) -> None:
-        self.panel.show_status(f"Exported to {path}. This one file is the whole model.")
+        self.panel.show_status(f"Exported to {path}. The file contains the whole model.")
 
     def _show_renamed(self, entry: ModelEntry) -> None:
         self.panel.show_status(f"Renamed to '{entry.name}'.")
@@ -188,15 +191,15 @@ class ModelsDock(Dock):
         self.refresh()
 
     def _show_chosen(self) -> None:
-        """Show the card of the chosen model, and what can be done with it."""
+        """Show the card of the chosen model, and enable what can be done with it."""
         entry, running = self.models.entry(), self.panel.is_running
         problem = _change_problem(entry)
         self.card.show_entry(entry)
         self.export_button.setEnabled(entry is not None and not running)
-        self.export_button.setToolTip("Save the chosen model as one file, weights and card, to give it to others.")
+        self.export_button.setToolTip("Save the chosen model, weights and card, as one file to share.")
         tooltips = {
-            self.rename_button: "Give the chosen model another name; its weights and their hash stay as they are.",
-            self.remove_button: "Delete the chosen model from this computer, after a question.",
+            self.rename_button: "Rename the chosen model; its weights and their hash stay the same.",
+            self.remove_button: "Delete the chosen model from this computer, after confirmation.",
         }
         for button, tooltip in tooltips.items():
             button.setEnabled(not problem and not running)
@@ -205,39 +208,68 @@ class ModelsDock(Dock):
         self.note.setVisible(bool(problem))
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
-        """Welcome files; whether they are models is said when they are dropped."""
-        if event is not None and _files(event) and not self.panel.is_running:
-            self.drop_hint.setText("Let go to import.")
+        """Accept files; whether they are models is checked when they are dropped."""
+        if event is not None and dropped_files(event) and not self.panel.is_running:
+            self.drop_hint.setText("Drop to import.")
             event.acceptProposedAction()
 
     def dragLeaveEvent(self, event: QDragLeaveEvent | None) -> None:
-        """Go back to waiting for files."""
+        """Restore the hint."""
         self.drop_hint.setText(DROP_HINT)
 
     def dropEvent(self, event: QDropEvent | None) -> None:
         """Import the files."""
         self.drop_hint.setText(DROP_HINT)
-        if event is not None and (paths := _files(event)):
+        if event is not None and (paths := dropped_files(event)):
             event.acceptProposedAction()
-            # Questions come after the drop: until it is answered, the program that the files come from stands still.
-            call_soon(self, self.import_files, paths)
+            # Dialogs come after the drop event, which blocks the program that the files come from.
+            call_soon(self, self.import_files, [Path(path) for path in paths])
+
+
+class ModelList(RowList):
+    """The installed models, one of which is selected."""
+
+    chosen = Signal()
+    """Another model is selected, or the selected one has changed."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(["Model", "Images", "Origin"], parent)
+        self._entries: tuple[ModelEntry, ...] = ()
+        self.currentItemChanged.connect(self.chosen)
+
+    def entry(self) -> ModelEntry | None:
+        """Return the selected model; None if there is none."""
+        row = self.indexOfTopLevelItem(self.currentItem()) if self.currentItem() is not None else -1
+        return self._entries[row] if row >= 0 else None
+
+    def set_entries(self, entries: tuple[ModelEntry, ...], name: str = "") -> None:
+        """List models and select one by name; by default keep the selection, or select the first."""
+        before = self.entry()
+        wanted = name or (before.name if before else "")
+        self.blockSignals(True)
+        self.clear()
+        self._entries = entries
+        for entry in entries:
+            more = " +" if entry.card.other_kinds else ""  # spelled out, they would leave no room for the name
+            item = QTreeWidgetItem(self, [entry.name, f"{entry.card.image_kind}{more}", entry.origin])
+            item.setToolTip(0, f"{entry.name}\n{entry.card.description}".strip())
+            item.setToolTip(1, entry.card.purpose.capitalize())
+        row = next((row for row, entry in enumerate(entries) if entry.name == wanted), 0)
+        self.setCurrentItem(self.topLevelItem(row))
+        self.blockSignals(False)
+        self.fit_height()
+        self.chosen.emit()
 
 
 def _change_problem(entry: ModelEntry | None) -> str:
-    """Say why a model can be neither renamed nor removed; empty where it can."""
+    """Return why a model can be neither renamed nor removed; empty if it can."""
     if entry is None:
         return "No model is installed: import a model file."
-    return "A bundled model stays as it is: it can be exported, but not renamed or removed." if entry.bundled else ""
-
-
-def _files(event: QDropEvent) -> list[Path]:
-    """Return the files on this computer that are being dropped."""
-    contents = event.mimeData()
-    return [Path(url.toLocalFile()) for url in contents.urls() if url.isLocalFile()] if contents is not None else []
+    return "A bundled model can be exported, but not renamed or removed." if entry.bundled else ""
 
 
 def _import_files(registry: ModelRegistry, asked: Sequence[tuple[Path, str]]) -> Imported:
-    """Import files under the names that they are to have; one that cannot be used stops no other."""
+    """Import files under the given names; a failure does not stop the others."""
     names, problems = [], []
     for path, name in asked:
         try:

@@ -1,4 +1,4 @@
-"""Pickers for the model and the device: filled without PyTorch, and telling after a run what was used."""
+"""Pickers for the model and the device, which need no PyTorch and show after a run what was used."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_unet_nuclei.core.model.registry import AUTOMATIC, default_registry
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.gui.models.watch import ModelWatch
-from napari_unet_nuclei.gui.widgets.choice_box import choice_box
+from napari_unet_nuclei.gui.widgets.choice_box import choice_box, fill
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
 if TYPE_CHECKING:
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 AUTOMATIC_DEVICE = "auto"
 LIKELY_DEVICES = (AUTOMATIC_DEVICE, "cpu", "cuda", "mps")
-"""What can be asked for before PyTorch is loaded, which alone knows what there is."""
+"""Offered until PyTorch is loaded, which alone knows the devices."""
 
 
 class NotedPicker(QWidget):
-    """A list to choose from, with a line below it."""
+    """A combo box with a note below it."""
 
     valueChanged = Signal()
 
@@ -40,35 +40,29 @@ class NotedPicker(QWidget):
         self.box.currentIndexChanged.connect(self.valueChanged)
 
     def value(self) -> str:
-        """Return what was chosen."""
+        """Return the chosen value."""
         return str(self.box.currentData() or "")
 
     def setValue(self, value: str) -> None:
-        """Choose; what is not in the list is added to it."""
+        """Choose a value; add it to the list if it is not there."""
         if self.box.findData(value) < 0:
             self.box.addItem(value, value)
         self.box.setCurrentIndex(self.box.findData(value))
 
     def _fill(self, titles: dict[str, str], chosen: str) -> None:
-        """Offer other values (with their titles), and choose one."""
+        """Replace the values, with their titles, and choose one."""
         before = self.value()
-        self.box.blockSignals(True)
-        self.box.clear()
-        for value, title in titles.items():
-            self.box.addItem(title, value)
-        if chosen:
-            self.setValue(chosen)
-        self.box.blockSignals(False)
+        fill(self.box, {**titles, chosen: titles.get(chosen, chosen)} if chosen else titles, chosen)
         if self.value() != before:
             self.valueChanged.emit()
 
 
 class ModelPicker(NotedPicker):
-    """Chooses a model, or the bundled one; follows what is imported, renamed and removed."""
+    """Picker of a model; follows imports, renames and removals."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(
-            "The network to use. Automatic takes the bundled one, which reads every kind of image.", parent
+            "The network to use. Automatic uses the bundled one, which handles every kind of image.", parent
         )
         self._entries: tuple[ModelEntry, ...] = ()
         self._watch = ModelWatch(self)
@@ -79,24 +73,24 @@ class ModelPicker(NotedPicker):
 
     @property
     def has_models(self) -> bool:
-        """False where no model is installed at all."""
+        """False if no model is installed."""
         return bool(self._entries)
 
     @property
     def tells_classes(self) -> bool:
-        """True where the chosen model tells the class of every pixel in place of nuclei."""
+        """True if the chosen model assigns a class to every pixel instead of finding nuclei."""
         entry = self._chosen_entry()
         return entry is not None and entry.card.task == "semantic"
 
     @property
     def channels_at_once(self) -> int:
-        """How many channels of an image the chosen model takes; 1 for nuclear signals, which come from one."""
+        """Number of image channels that the chosen model reads; 1 for nuclear signals."""
         entry = self._chosen_entry()
         inputs = entry.card.network_inputs if entry else None
         return inputs.channels if inputs and not inputs.names else 1
 
     def refresh(self) -> None:
-        """Look again which models there are; only the headers of their files are read."""
+        """List the installed models again; only the headers of their files are read."""
         before = self._chosen_entry()
         self._entries = default_registry().list()
         titles = {AUTOMATIC: "automatic", **{entry.name: entry.name for entry in self._entries}}
@@ -104,11 +98,11 @@ class ModelPicker(NotedPicker):
         for entry in self._entries:
             text = entry.card.description or f"{entry.card.purpose.capitalize()}."
             self.box.setItemData(self.box.findData(entry.name), text, Qt.ItemDataRole.ToolTipRole)
-        if self.value() != AUTOMATIC:  # whose note may tell what was used
+        if self.value() != AUTOMATIC:  # its note may say what was used
             self._describe()
 
     def _successor(self, before: ModelEntry) -> str:
-        """Return the name that a chosen model has now, or the automatic choice where it was removed."""
+        """Return the current name of the chosen model, or the automatic choice if it was removed."""
         names = {entry.name for entry in self._entries}
         same = [entry.name for entry in self._entries if entry.card.weights_hash == before.card.weights_hash]
         return before.name if before.name in names else next(iter(same), AUTOMATIC)
@@ -117,31 +111,31 @@ class ModelPicker(NotedPicker):
         return next((entry for entry in self._entries if entry.name == self.value()), None)
 
     def show_used(self, name: str) -> None:
-        """Say which model the last run took."""
+        """Show which model the last run used."""
         if self.value() == AUTOMATIC:
             self.note.setText(f"used: {name}")
             self.note.show()
 
     def _describe(self) -> None:
-        """Say what is chosen."""
+        """Describe the chosen model."""
         entry = self._chosen_entry()
         other = "the bundled model" if self.value() == AUTOMATIC else "a file of your own"
         self.note.setText(entry.card.purpose if entry else other)
 
 
 class DevicePicker(NotedPicker):
-    """Chooses where the network runs."""
+    """Picker of the device that the network runs on."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         text = SegmentSettings.model_fields["device"].description or ""
         super().__init__(text, parent)
         self.show_devices(LIKELY_DEVICES[1:])
-        self.note.setText("chosen at the first run")
+        self.note.setText("chosen in the first run")
 
     def show_devices(self, names: Sequence[str]) -> None:
         """Offer the devices of this computer."""
         self._fill({AUTOMATIC_DEVICE: "automatic", **{name: name for name in names}}, self.value())
 
     def show_used(self, name: str) -> None:
-        """Say where the last run took place."""
+        """Show which device the last run used."""
         self.note.setText(f"used: {name}")

@@ -1,17 +1,18 @@
-"""Notices that models came, went or changed their names, so that every open dock offers those that there are."""
+"""Watch the folder of models, so that every open dock offers those that are installed."""
 
 from __future__ import annotations
 
-from qtpy.QtCore import QFileSystemWatcher, QObject, QTimer, Signal
+from qtpy.QtCore import QFileSystemWatcher, QObject, Signal
 
 from napari_unet_nuclei.core.model.registry import default_registry
+from napari_unet_nuclei.gui.widgets.rest_timer import rest_timer
 
 SETTLING = 100
-"""Milliseconds to wait for what else changes: a rename is a new file and one that goes."""
+"""Milliseconds without a change before the models are listed: a rename creates one file and deletes another."""
 
 
 class ModelWatch(QObject):
-    """Watches the folder of the user's models, whichever dock or program it is that changes something in it."""
+    """Emits a signal when the user's models change, whichever dock or program changed them."""
 
     changed = Signal()
 
@@ -19,10 +20,7 @@ class ModelWatch(QObject):
         super().__init__(parent)
         self._folder = default_registry().own
         self._watcher = QFileSystemWatcher(self)
-        self._settling = QTimer(self)
-        self._settling.setSingleShot(True)
-        self._settling.setInterval(SETTLING)
-        self._settling.timeout.connect(self._compare)
+        self._settling = rest_timer(self, self._compare, SETTLING)
         self._watcher.directoryChanged.connect(self._note_change)
         self._watch()
         self._known = default_registry().list()
@@ -32,7 +30,7 @@ class ModelWatch(QObject):
         self._settling.start()
 
     def _watch(self) -> None:
-        """Watch the folder; until there is one, what it will come to lie in."""
+        """Watch the folder or, until it exists, its closest existing parent."""
         folder = self._folder
         while not folder.is_dir() and folder != folder.parent:
             folder = folder.parent

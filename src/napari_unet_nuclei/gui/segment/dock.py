@@ -1,6 +1,6 @@
-"""The dock *Segment nuclei*: image, model, run, and thresholds that act at once."""
+"""The dock *Segment nuclei*: choose an image and a model, run, and adjust thresholds with immediate effect."""
 
-# Annotations are not deferred here: napari finds out by them that it has to give its viewer.
+# No `from __future__ import annotations`: napari reads the annotation of the viewer parameter.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,46 +13,48 @@ from qtpy.QtWidgets import QFileDialog, QVBoxLayout
 
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
-from napari_unet_nuclei.core.segment.remedy import NO_NUCLEI, Remedy
+from napari_unet_nuclei.core.segment.remedy import Remedy
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import Region
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
-from napari_unet_nuclei.gui.segment.calls import command_line, python_call, stored_python_call
-from napari_unet_nuclei.gui.segment.form import SegmentForm
+from napari_unet_nuclei.gui.segment.form import SegmentChoices, SegmentForm, not_automatic
 from napari_unet_nuclei.gui.segment.image_panel import ImageChoice
 from napari_unet_nuclei.gui.segment.job import NOTHING_CARRIED, Carried, SegmentAnswer, segment_job
 from napari_unet_nuclei.gui.segment.live_labels import LiveLabels
-from napari_unet_nuclei.gui.segment.not_automatic import not_automatic
+from napari_unet_nuclei.gui.segment.reproduce import command_line, python_call, stored_python_call
 from napari_unet_nuclei.gui.segment.result_panel import ResultPanel
 from napari_unet_nuclei.gui.segment.save_labels import labels_path, save_job, suggested_path
 from napari_unet_nuclei.gui.segment.session import SegmentSession
 from napari_unet_nuclei.gui.segment.stored_labels import StoredAnswer, StoreOrder, stored_job
-from napari_unet_nuclei.gui.settings.remembered import SegmentChoices, recall, remember
+from napari_unet_nuclei.gui.settings.remembered import PLUGIN, recall, remember
 from napari_unet_nuclei.gui.viewer.dock import Dock
-from napari_unet_nuclei.gui.viewer.shown import shows_planes, viewed_plane, viewed_region
 from napari_unet_nuclei.gui.viewer.source_file import SourceFile
+from napari_unet_nuclei.gui.viewer.view import current_plane, shows_planes, visible_region
 from napari_unet_nuclei.gui.widgets.banner import ActionLine
 from napari_unet_nuclei.gui.widgets.fixed_call import FixedCall
+from napari_unet_nuclei.gui.widgets.forms import titled
 from napari_unet_nuclei.gui.widgets.scroll_column import ScrollColumn
-from napari_unet_nuclei.gui.widgets.titled import titled
 
 if TYPE_CHECKING:
     import napari
 
-CANCEL_TOOLTIP = "Stop and throw away what this run has done so far."
-CANCEL_STORED_TOOLTIP = "Stop. What is done is kept beside the labels, and the same run goes on from there."
-CANCELLED_STORED = "Cancelled. What is done is kept: Segment nuclei goes on from there."
-PUT_BACK = "The kind of image that was set before is not this image's: it is automatic again."
+SEGMENT_WIDGET = "Segment nuclei"
+"""Display name of the dock in the manifest."""
+
+CANCEL_TOOLTIP = "Stop, and discard what this run has done so far."
+CANCEL_STORED_TOOLTIP = "Stop. What is done is kept beside the labels, and running again continues from there."
+CANCELLED_STORED = "Cancelled. What is done is kept: Segment nuclei continues from there."
+PUT_BACK = "The kind of image chosen earlier does not fit this image, so it was reset to automatic."
 BACK = "Back to automatic"
-NEITHER_WAY = "0 nuclei either way. Move 'Drop doubtful' and 'Foreground' down, or choose another channel."
-DONE_BEFORE = "An earlier run had done the same: its labels are shown."
+NEITHER_WAY = "0 nuclei with either kind of image. Lower 'Drop doubtful' and 'Foreground', or choose another channel."
+DONE_BEFORE = "The same run was done earlier: its labels are shown."
 
 
 @dataclass(frozen=True)
 class _Run:
-    """What was segmented last: the layer, its file where that holds the very same image, and where labels go."""
+    """The last run: the layer, its file if that contains the same image, and where labels are stored."""
 
     layer: "Image"
     choice: ImageChoice
@@ -61,12 +63,7 @@ class _Run:
 
 
 class SegmentDock(Dock):
-    """Segments an image layer and shows its nuclei, or the classes of its pixels, as a labels layer.
-
-    Parameters
-    ----------
-    napari_viewer : napari.Viewer
-    """
+    """Segments an image layer and shows nuclei, or classes of pixels, as a labels layer."""
 
     tab_title = "Segment"
 
@@ -78,14 +75,14 @@ class SegmentDock(Dock):
         self._kind_is_for: Image | None = None
         self._remedy: Remedy | None = None
         self._found_none_as = ""
-        self.choices_line = ActionLine("Let kind of image, model and thresholds be found out again.")
-        self.remedy_line = ActionLine("Segment the same image again in this way, into a new labels layer.")
+        self.choices_line = ActionLine("Choose kind of image, model and thresholds automatically again.")
+        self.remedy_line = ActionLine("Segment the same image again in this way, in a new labels layer.")
         self.job_panel = JobPanel("Segment nuclei", "Find the nuclei and show them as a new labels layer.")
         self.result_panel = ResultPanel()
         self.session = SegmentSession(napari_viewer)
         self._lay_out()
         self._connect()
-        remembered = recall()
+        remembered = recall(SegmentChoices)
         self.form.setValue(remembered)
         self.result_panel.thresholds.setValue(remembered.settings)
         self._refresh()
@@ -117,17 +114,17 @@ class SegmentDock(Dock):
         self.session.failed.connect(self.job_panel.show_error)
 
     def showEvent(self, event: QShowEvent | None) -> None:
-        """Look again which layers and models there are."""
+        """List the layers and models again."""
         self.reset_choices()
         self.form.model_picker.refresh()
         super().showEvent(event)
 
     def reset_choices(self) -> None:
-        """Look again which layers there are; napari calls it when the layer list changes."""
+        """List the layers again; napari calls this when they change."""
         self.form.image_panel.reset_choices()
 
     def run(self) -> None:
-        """Segment what is chosen."""
+        """Segment the chosen image."""
         try:
             run, request = self._asked()
         except NucleiError as error:
@@ -135,17 +132,17 @@ class SegmentDock(Dock):
             return
         self._last, self._found_none_as = run, ""
         remember(SegmentChoices(request.settings, request.model, self.form.image_panel.scope))
-        # A function, for the labels are to come even where the dock was closed meanwhile.
+        # A function instead of a bound method: the labels are shown even if the dock was closed meanwhile.
         session = self.session
         carried = Carried(self._kind_is_for is not run.layer, run.choice.channel)
         self._start(run, request, lambda answer: session.take(answer), carried)
 
     def _note_kind(self) -> None:
-        """Remember for which image the user set the kind: there it holds, whatever the image looks like."""
+        """Remember for which image the user set the kind; for that image it is final."""
         self._kind_is_for = self.form.image_panel.layer
 
     def _back_to_automatic(self) -> None:
-        """Let everything be found out again that decides what is a nucleus."""
+        """Reset kind of image, model and thresholds to automatic."""
         self.form.set_kind("auto")
         self.form.model_picker.setValue(AUTOMATIC)
         self.result_panel.thresholds.setValue(SegmentSettings())
@@ -153,7 +150,7 @@ class SegmentDock(Dock):
         self._refresh()
 
     def _try_remedy(self) -> None:
-        """Segment the last image again, with the settings that may mend the result."""
+        """Segment the last image again with the suggested settings."""
         live, run, remedy = self.session.live, self._last, self._remedy
         if live is None or run is None or remedy is None:
             return
@@ -177,7 +174,7 @@ class SegmentDock(Dock):
         self.run()
 
     def _asked(self) -> tuple[_Run, SegmentRequest]:
-        """Take down what the controls ask for."""
+        """Return the run and the request that the controls describe."""
         panel = self.form.image_panel
         choice = panel.choice()
         settings = self.result_panel.thresholds.changed_settings(self.form.settings())
@@ -203,7 +200,7 @@ class SegmentDock(Dock):
         self.job_panel.run_job(job, on_result, title=title, cancelled=CANCELLED_STORED)
 
     def _apply_thresholds(self) -> None:
-        """Let the labels follow the sliders, by the maps in memory or by those of the current view."""
+        """Apply the sliders to the labels, with the maps in memory or those of the current view."""
         live = self.session.live
         if live is None or live.classes:
             return
@@ -216,7 +213,7 @@ class SegmentDock(Dock):
             self.job_panel.show_error(error)
 
     def _apply_to_view(self) -> None:
-        """Apply the sliders to what is on the screen, of an image whose maps were too large to keep."""
+        """Apply the sliders to the visible part of an image whose maps were too large to keep."""
         plane, region = self._view()
         if not self.session.needs_preview(plane, region):
             self.session.apply(self.result_panel.thresholds.thresholds())
@@ -226,23 +223,17 @@ class SegmentDock(Dock):
             self._start(replace(self._last, order=None), request, self.session.take_preview)
 
     def _view(self) -> tuple[tuple[int, ...], Region]:
-        """Return plane and rectangle on the screen.
-
-        Raises
-        ------
-        ImageShapeError
-            If there is none, or if it is too large for the sliders.
-        """
+        """Return the visible plane and rectangle; raise if there is none or it is too large for the sliders."""
         run, dims = self._last, self._viewer.dims
         if run is None or run.layer not in self._viewer.layers or not shows_planes(dims, run.choice.image):
-            raise ImageShapeError("The sliders act on what is on the screen: show the segmented image, in 2-D.")
-        region = viewed_region(run.layer, run.choice.image)
+            raise ImageShapeError("The sliders act on the visible part of the image: show the segmented image in 2-D.")
+        region = visible_region(run.layer, run.choice.image)
         if (region[1] - region[0]) * (region[3] - region[2]) > CACHED_PIXELS:
-            raise ImageShapeError("The sliders act on at most 64 megapixels of this large image: zoom in.")
-        return viewed_plane(dims, run.layer, run.choice.image), region
+            raise ImageShapeError("The sliders can act on at most 64 megapixels of this large image: zoom in.")
+        return current_plane(dims, run.layer, run.choice.image), region
 
     def _apply_to_all(self) -> None:
-        """Segment the large image again with the thresholds of the sliders."""
+        """Segment the whole large image again with the thresholds of the sliders."""
         live, run = self.session.live, self._last
         if live is None or run is None:
             return
@@ -253,7 +244,7 @@ class SegmentDock(Dock):
         self._start(run, replace(live.request, settings=settings), lambda answer: session.take_again(answer))
 
     def _show_answer(self, answer: SegmentAnswer | StoredAnswer) -> None:
-        """Show how a run went."""
+        """Show the outcome of a run."""
         result, thresholds = answer.result, self.result_panel.thresholds
         self.form.model_picker.show_used(result.model)
         self.form.device_picker.show_devices(answer.devices)
@@ -263,7 +254,7 @@ class SegmentDock(Dock):
         if answer.kind_put_back:
             self.form.set_kind("auto")
         self.job_panel.show_status(f"{done} {PUT_BACK}" if answer.kind_put_back else done)
-        self.job_panel.withdraw({remedy.text for remedy in result.remedies})
+        self.job_panel.drop_notices({remedy.text for remedy in result.remedies})
         self._show_labels()
         live, shown = self.session.live, self.session.shown
         thresholds.show_cost(takes_run=live is not None and not live.has_maps and not live.classes)
@@ -271,27 +262,27 @@ class SegmentDock(Dock):
             thresholds.show_none()
             return
         thresholds.show_result(result.model_thresholds, result.diameter)
-        if thresholds.thresholds() != result.thresholds:  # a slider was moved meanwhile
+        if thresholds.thresholds() != result.thresholds:  # a slider was moved during the run
             self.session.apply(thresholds.thresholds())
 
     def _show_labels(self) -> None:
-        """Show how many nuclei there are now."""
+        """Show the number of nuclei, and what is doubtful about it."""
         shown = self.session.shown
         if shown is not None:
             self.result_panel.show_result(shown)
-            doubts = [one for one in shown.result.remedies if one.problem != NO_NUCLEI or not shown.result.count]
+            doubts = [one for one in shown.result.remedies if not one.none_found or not shown.result.count]
             if not shown.result.count and self._found_none_as not in ("", shown.result.kind):
-                doubts = [Remedy(NEITHER_WAY, "")]  # the other kind has just been tried
+                doubts = [Remedy(NEITHER_WAY, "")]  # the other kind was just tried
             self._show_remedy(next(iter(doubts), None))
         self._refresh()
 
     def _show_remedy(self, remedy: Remedy | None) -> None:
-        """Say what is doubtful about the result, and offer what may mend it."""
+        """Show what is doubtful about the result, and offer a remedy."""
         self._remedy = remedy
         self.remedy_line.say(f"⚠ {remedy.problem}" if remedy else "", remedy.action if remedy else "")
 
     def _show_choices(self) -> None:
-        """Say which choices are not automatic, so that none is carried over unseen."""
+        """Show which choices are not automatic, so that none is carried over unnoticed."""
         try:
             settings = self.result_panel.thresholds.changed_settings(self.form.settings())
         except NucleiError:
@@ -299,7 +290,7 @@ class SegmentDock(Dock):
         self.choices_line.say(not_automatic(settings, self.form.model_picker.value()), BACK)
 
     def _refresh(self) -> None:
-        """Enable what can be done now, and say of the rest why not."""
+        """Enable what can be done now, and explain what cannot."""
         self.job_panel.set_problem(self.form.problem())
         self.result_panel.set_busy(self.job_panel.is_running)
         self._show_choices()
@@ -312,13 +303,13 @@ class SegmentDock(Dock):
         else:
             file = str(layer.source.path or "") if layer is not None else ""
             readable = not self.form.problem() and panel.is_whole_file(panel.image())
-        problem = "This image does not come from a file." if not file else ""
+        problem = "This image was not read from a file." if not file else ""
         if file and not readable:
-            problem = "The layer is not the whole of a file that the command line can read."
+            problem = "The layer is not the whole image of a file that the command line can read."
         self.result_panel.set_call_problem(problem)
 
     def _copy(self, written: Callable[[_Run, SegmentRequest], str]) -> None:
-        """Copy the call that gives the labels that are shown; before a run, the one that Run would make."""
+        """Copy the call that reproduces the labels shown; before the first run, the one that Run would make."""
         try:
             run, request = self._asked() if self.session.live is None or self._last is None else self._answered()
         except NucleiError as error:
@@ -330,15 +321,15 @@ class SegmentDock(Dock):
         self.job_panel.show_status("Copied to the clipboard.")
 
     def _answered(self) -> tuple[_Run, SegmentRequest]:
-        """Return what the result came from, with the thresholds as they are now."""
+        """Return the run and request of the result, with the current thresholds."""
         live = self.session.live
         assert live is not None, "there is a result"
-        assert self._last is not None, "a result comes of a run"
+        assert self._last is not None, "a result comes from a run"
         settings = self.result_panel.thresholds.changed_settings(live.request.settings)
         return self._last, replace(live.request, settings=settings)
 
     def _save(self) -> None:
-        """Ask where to, and write labels and table."""
+        """Ask for a file, and write labels and table."""
         shown = self.session.shown
         if not isinstance(shown, LiveLabels):
             return
@@ -358,12 +349,18 @@ class SegmentDock(Dock):
 
 
 def _command(run: _Run, request: SegmentRequest) -> str:
-    """Return the command that does a run again."""
+    """Return the command that repeats a run."""
     return command_line(request, run.file)
 
 
 def _python(run: _Run, request: SegmentRequest) -> str:
-    """Return the Python that does a run again."""
+    """Return the Python code that repeats a run."""
     if run.order is None:
         return python_call(request, run.file)
     return stored_python_call(request, run.file, run.order.path.absolute())
+
+
+def segment_with_last_settings(viewer: "napari.viewer.Viewer") -> None:
+    """Open the dock and segment the selected image layer with the remembered settings."""
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, SEGMENT_WIDGET)
+    dock.segment_active_layer()

@@ -1,42 +1,65 @@
-"""Everything that is told before a run: image, model, nucleus size, device."""
+"""The choices before a run: image, kind, model, nucleus size, device, and where the labels go."""
 
 from __future__ import annotations
 
 import math
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
-from superqt import QCollapsible
+import numpy as np
+from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError, SettingsError
 from napari_unet_nuclei.core.image.channels import named_channel
+from napari_unet_nuclei.core.model.registry import AUTOMATIC
+from napari_unet_nuclei.core.segment.remedy import KIND_NAMES
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.gui.models.picker import DevicePicker, ModelPicker
-from napari_unet_nuclei.gui.segment.image_panel import ImageChoice, ImagePanel
-from napari_unet_nuclei.gui.segment.store_panel import StorePanel, is_lazy
+from napari_unet_nuclei.gui.segment.image_panel import PLANE, VIEW, WHOLE, ImageChoice, ImagePanel
 from napari_unet_nuclei.gui.segment.stored_labels import StoreOrder
-from napari_unet_nuclei.gui.settings.remembered import PLANE, VIEW, SegmentChoices
+from napari_unet_nuclei.gui.settings.remembered import Choices
 from napari_unet_nuclei.gui.settings.settings_form import SettingsForm
+from napari_unet_nuclei.gui.settings.threshold_panel import TITLES
 from napari_unet_nuclei.gui.viewer.layers import LayerImage
-from napari_unet_nuclei.gui.widgets.titled import titled
+from napari_unet_nuclei.gui.widgets.forms import Rows, folded, titled
+from napari_unet_nuclei.gui.widgets.path_edit import PathEdit
 
 if TYPE_CHECKING:
     import napari
 
 ADVANCED = ("flips", "tile")
-"""Settings that are folded away."""
+"""Settings below *More settings*."""
+
+STORE_ENDING = "_labels.ome.zarr"
+
+
+@dataclass(frozen=True)
+class SegmentChoices(Choices):
+    """What the dock remembers.
+
+    Attributes
+    ----------
+    settings : SegmentSettings
+    model : str
+    run_on : str
+        One of `SCOPES`.
+    """
+
+    dock = "segment"
+
+    settings: SegmentSettings = field(default_factory=SegmentSettings)
+    model: str = AUTOMATIC
+    run_on: str = WHOLE
 
 
 class SegmentForm(QWidget):
-    """The controls of `SegmentRequest`, but for the thresholds, which follow the run.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-    """
+    """The controls of a `SegmentRequest` except the thresholds, which are adjusted after the run."""
 
     changed = Signal()
 
@@ -49,17 +72,13 @@ class SegmentForm(QWidget):
         self.kind_form = SettingsForm(SegmentSettings, ["kind"])
         self.size_form = SettingsForm(SegmentSettings, ["diameter"])
         self.advanced_form = SettingsForm(SegmentSettings, ADVANCED)
-        self.advanced_box = QCollapsible("More settings", expandedIcon="▾", collapsedIcon="▸")
-        self.advanced_box.addWidget(self.advanced_form)
-        folded = self.advanced_box.layout()
-        assert folded is not None, "a collapsible has one"
-        folded.setContentsMargins(0, 0, 0, 0)
-        self.advanced_box.toggleButton().setToolTip("Settings that seldom need a change.")
+        self.advanced_box = folded("Settings that rarely need a change.", self.advanced_form)
+        pickers = Rows(("Model", self.model_picker), ("Device", self.device_picker))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(titled("Image", self.image_panel, self.kind_form, self.store_panel))
-        layout.addWidget(titled("Model", self._pickers(), self.size_form, self.advanced_box))
+        layout.addWidget(titled("Model", pickers, self.size_form, self.advanced_box))
         self.image_panel.changed.connect(self._show_store)
         for signal in (
             self.image_panel.changed,
@@ -72,53 +91,31 @@ class SegmentForm(QWidget):
         ):
             signal.connect(self.changed)
 
-    def _pickers(self) -> QWidget:
-        widget = QWidget()
-        rows = QFormLayout(widget)
-        rows.setContentsMargins(0, 0, 0, 0)
-        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        for text, picker in (("Model", self.model_picker), ("Device", self.device_picker)):
-            label = QLabel(text)
-            label.setToolTip(picker.box.toolTip())
-            rows.addRow(label, picker)
-        return widget
-
     def problem(self) -> str:
-        """Say why nothing can be run now; empty where it can."""
+        """Return why nothing can be run; empty if it can."""
         try:
             self.check(self.image_panel.image())
         except NucleiError as error:
             return str(error)
         if self.store_panel.is_on and self.model_picker.tells_classes:
-            return "This model tells classes, which takes the whole image in memory: do not write its labels to disk."
+            return "This model assigns classes, which requires the whole image in memory: do not write labels to disk."
         return self.store_panel.problem()
 
     def settings(self) -> SegmentSettings:
-        """Return all settings but the thresholds, which are automatic here.
+        """Return all settings; the thresholds are automatic here.
 
         Raises
         ------
         SettingsError
-            If a value cannot be used.
+            If a value is invalid.
         """
-        size = self.size_form.value()
         settings = self.advanced_form.value().changed(
-            diameter=size.diameter,
-            diameter_auto=size.diameter_auto,
-            diameter_unit=size.diameter_unit,
-            kind=self.kind_form.value().kind,
-            device=self.device_picker.value(),
+            **self.kind_form.shown(), **self.size_form.shown(), device=self.device_picker.value()
         )
         return self.image_panel.changed_settings(settings)
 
     def check(self, image: LayerImage) -> None:
-        """Refuse what cannot be run on an image.
-
-        Raises
-        ------
-        SettingsError
-            The message says what to change.
-        """
+        """Raise a `SettingsError` that says what to change if an image cannot be segmented."""
         settings = self.settings()
         if not settings.diameter_auto and settings.diameter_unit == "µm" and not image.pixel_size.known:
             raise SettingsError("This image has no pixel size: give the diameter in px.")
@@ -126,13 +123,7 @@ class SegmentForm(QWidget):
             raise SettingsError("No model is installed: install the package again, or import a model file.")
 
     def request(self, choice: ImageChoice, settings: SegmentSettings) -> SegmentRequest:
-        """Return the request for what was chosen, with settings that hold the thresholds as well.
-
-        Raises
-        ------
-        SettingsError
-            As `check`.
-        """
+        """Return the request for a choice, with settings that include the thresholds; raises as `check`."""
         image = choice.image
         self.check(image)
         model, source = self.model_picker.value(), image.source
@@ -142,13 +133,7 @@ class SegmentForm(QWidget):
         return SegmentRequest(image.source, settings, model, choice.plane, choice.region, image.pixel_size, image.file)
 
     def order(self, choice: ImageChoice) -> StoreOrder | None:
-        """Return where on disk the labels go; None where they go into memory.
-
-        Raises
-        ------
-        ImageShapeError
-            If they hardly fit into memory, and nobody asked for more than what is on the screen.
-        """
+        """Return where on disk the labels go, or None for memory; raise if the current view is too large for that."""
         order = self.store_panel.order(choice.image)
         y0, y1, x0, x1 = choice.region or (0, 0, 0, 0)
         if order is None and is_lazy(choice.image) and (y1 - y0) * (x1 - x0) > CACHED_PIXELS:
@@ -158,7 +143,7 @@ class SegmentForm(QWidget):
         return order
 
     def _show_store(self) -> None:
-        """Offer to write to disk what is larger than memory, or may be."""
+        """Offer to write labels to disk if the image is lazy."""
         panel = self.image_panel
         try:
             image = panel.image()
@@ -170,11 +155,11 @@ class SegmentForm(QWidget):
         self.store_panel.show_image(image, pixels, is_whole=panel.is_whole_file(image))
 
     def set_kind(self, kind: str) -> None:
-        """Show a kind of image that was not chosen here."""
+        """Show a kind of image."""
         self.kind_form.setValue(SegmentSettings().changed(kind=kind))
 
     def setValue(self, choices: SegmentChoices) -> None:
-        """Show what was chosen before."""
+        """Show remembered choices."""
         self.image_panel.setValue(choices.settings)
         self.image_panel.setScope(choices.run_on)
         self.kind_form.setValue(choices.settings)
@@ -182,3 +167,136 @@ class SegmentForm(QWidget):
         self.advanced_form.setValue(choices.settings)
         self.model_picker.setValue(choices.model)
         self.device_picker.setValue(choices.settings.device)
+
+
+class StorePanel(QWidget):
+    """Chooses between labels in memory and on disk for lazy images; hidden for all others."""
+
+    changed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._image: tuple[object, ...] = ()
+        self._pixels = -1
+        self._proposed = ""
+        self.box = QCheckBox("Write labels to disk, block by block")
+        self.box.setToolTip(
+            "Memory use then depends on the block, not on the image, and an interrupted run can be continued.\n"
+            "Changing thresholds requires a new run. Labels in memory take about ten bytes per pixel."
+        )
+        self.path_edit = PathEdit(
+            "name ending in .ome.zarr", "OME-Zarr folder that the labels are written to, with a table beside it."
+        )
+        self.path_edit.add_button("…", "Choose a folder and a name.", self._ask)
+        self.overwrite_box = QCheckBox("Replace existing labels")
+        self.overwrite_box.setToolTip(
+            "Replace the labels of another run in this place once the new ones are done.\n"
+            "The same run is not repeated: it is shown, or continued where it stopped."
+        )
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for widget in (self.box, self.path_edit, self.overwrite_box):
+            layout.addWidget(widget)
+        self.box.toggled.connect(self._refresh)
+        self.path_edit.changed.connect(self.changed)
+        self.setVisible(False)
+        self._refresh()
+
+    def show_image(self, image: LayerImage | None, pixels: int, *, is_whole: bool) -> None:
+        """Propose where the labels of an image go; the user's choice for the same image is kept.
+
+        Parameters
+        ----------
+        image : LayerImage or None
+        pixels : int
+            Number of pixels to segment over all planes; 0 for the current view.
+        is_whole : bool
+            Whether the image is the whole content of its file.
+        """
+        self.setVisible(image is not None and is_lazy(image))
+        if image is None:
+            return
+        same = (image.name, image.file, tuple(image.source.array.shape))
+        is_other = same != self._image
+        if is_other or pixels != self._pixels:
+            blocker = QSignalBlocker(self.box)
+            self.box.setChecked(is_lazy(image) and pixels > CACHED_PIXELS)
+            blocker.unblock()
+        self._image, self._pixels = same, pixels
+        proposed = str(proposed_store(image, is_whole=is_whole))
+        if (is_other or self.path_edit.value() == self._proposed) and proposed != self.path_edit.value():
+            self._proposed = proposed  # before the signal of the next line
+            self.path_edit.setValue(proposed)
+        if is_other:
+            self.overwrite_box.setChecked(False)
+        self._show_place()
+
+    @property
+    def is_on(self) -> bool:
+        """True if the labels of the image go to disk."""
+        return not self.isHidden() and self.box.isChecked()
+
+    def order(self, image: LayerImage) -> StoreOrder | None:
+        """Return where on disk the labels of an image go; None for memory."""
+        if not is_lazy(image) or not self.box.isChecked():
+            return None
+        return StoreOrder(Path(self.path_edit.value()).expanduser(), self.overwrite_box.isChecked())
+
+    def problem(self) -> str:
+        """Return why nothing can be written there; empty if it can."""
+        if not self.is_on or self.path_edit.value().lower().endswith(".zarr"):
+            return ""
+        return "Choose where to write the labels: a name ending in .ome.zarr."
+
+    def _refresh(self) -> None:
+        self._show_place()
+        self.changed.emit()
+
+    def _show_place(self) -> None:
+        for widget in (self.path_edit, self.overwrite_box):
+            widget.setVisible(self.box.isChecked())
+
+    def _ask(self) -> list[str]:
+        title = "Labels on disk"
+        path, _ = QFileDialog.getSaveFileName(self, title, self.path_edit.value(), "OME-Zarr (*.ome.zarr)")
+        return [path if not path or path.lower().endswith(".zarr") else f"{path}.ome.zarr"]
+
+
+def is_lazy(image: LayerImage) -> bool:
+    """Return whether the pixels of an image are read on demand, so that they need not fit into memory."""
+    array = image.source.array
+    return not isinstance(array, np.ndarray) or isinstance(array, np.memmap)
+
+
+def proposed_store(image: LayerImage, *, is_whole: bool) -> Path:
+    """Return the default store for the labels of an image: beside its file, or in the home folder.
+
+    The name includes the layer's unless the image is the whole content of its file.
+    """
+    name = re.sub(r"[^\w.-]+", "_", image.name).strip("_.") or "image"
+    if not image.file or "://" in image.file:
+        return Path.home() / f"{name}{STORE_ENDING}"
+    file = Path(image.file)
+    file = next((folder for folder in reversed(file.parents) if folder.suffix.lower() == ".zarr"), file)
+    stem = file.stem.removesuffix(".ome")
+    named = stem if is_whole or name in (stem, file.stem) else f"{stem}_{name}"
+    folder = file.parent if os.access(file.parent, os.W_OK) else Path.home()
+    return folder / f"{named}{STORE_ENDING}"
+
+
+def not_automatic(settings: SegmentSettings, model: str) -> str:
+    """Return which of kind, model and thresholds are not automatic, as a sentence; empty if all are.
+
+    Examples
+    --------
+    >>> not_automatic(SegmentSettings().changed(kind="brightfield", foreground=0.62), "automatic")
+    'Not automatic: dark nuclei on bright, foreground 0.62.'
+    """
+    parts = [KIND_NAMES[settings.kind]] if settings.kind != "auto" else []
+    parts += [f"model {model}"] if model != AUTOMATIC else []
+    parts += [
+        f"{title.split(' (')[0].lower()} {getattr(settings, name):g}"
+        for name, title in TITLES.items()
+        if not getattr(settings, f"{name}_auto")
+    ]
+    return f"Not automatic: {', '.join(parts)}." if parts else ""

@@ -1,13 +1,14 @@
-"""Chooses what to segment: a layer, and of it a channel, a level, a plane or the current view."""
+"""Choose what to segment: a layer, its channel and level, and the whole image, a plane or the current view."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
-from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QLineEdit, QWidget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
 from napari_unet_nuclei.core.image.axes import ImageSource
@@ -16,13 +17,12 @@ from napari_unet_nuclei.core.image.io.image_file import named_source
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import Region
 from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
-from napari_unet_nuclei.gui.settings.remembered import PLANE, SCOPES, WHOLE
-from napari_unet_nuclei.gui.viewer.image_facts import image_facts, sides
 from napari_unet_nuclei.gui.viewer.layer_box import LayerBox, row_in
 from napari_unet_nuclei.gui.viewer.layers import LayerImage, describe_layer, guess_layer_axes
-from napari_unet_nuclei.gui.viewer.shown import shows_planes, viewed_channel, viewed_plane, viewed_region
 from napari_unet_nuclei.gui.viewer.source_file import SourceFile, read_source_file
-from napari_unet_nuclei.gui.widgets.choice_box import choice_box
+from napari_unet_nuclei.gui.viewer.view import current_channel, current_plane, shows_planes, visible_region
+from napari_unet_nuclei.gui.widgets.choice_box import choice_box, fill
+from napari_unet_nuclei.gui.widgets.forms import Rows
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
 if TYPE_CHECKING:
@@ -30,10 +30,16 @@ if TYPE_CHECKING:
 
 AUTOMATIC_CHANNEL = ""
 
+WHOLE, PLANE, VIEW = "whole image", "current plane", "current view"
+SCOPES = (WHOLE, PLANE, VIEW)
+"""What part of an image is segmented."""
+
+_AXIS_WORDS = {"T": "time points", "Z": "planes in Z", "Q": "planes"}
+
 
 @dataclass(frozen=True)
 class ImageChoice:
-    """What is to be segmented, taken down when it was asked for.
+    """Snapshot of what is to be segmented.
 
     Attributes
     ----------
@@ -43,7 +49,7 @@ class ImageChoice:
     region : Region or None
         Rectangle of pixels; None for the whole plane.
     channel : int or None
-        The channel on the screen; None where channels are no axis of the layer.
+        The visible channel; None if channels are not an axis of the layer.
     """
 
     image: LayerImage
@@ -53,12 +59,7 @@ class ImageChoice:
 
 
 class ImagePanel(QWidget):
-    """Picker of an image layer that follows the layer list, with what the layer leaves to choose.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-    """
+    """Picker of an image layer, with the choices that the layer offers."""
 
     changed = Signal()
 
@@ -72,17 +73,24 @@ class ImagePanel(QWidget):
         self.layer_box = LayerBox("The image layer to segment.")
         self.axes_edit = QLineEdit()
         self.axes_edit.setToolTip(
-            "What the axes are, one letter each: T time, Z depth, C channel, Y rows, X columns, Q unknown.\n"
-            "Every plane of T, Z and Q is segmented by itself."
+            "One letter per axis: T time, Z depth, C channel, Y rows, X columns, Q unknown.\n"
+            "Every plane along T, Z and Q is segmented separately."
         )
         self.level_box = choice_box("Resolution level; 0 is the finest.")
         self.channel_box = choice_box(SegmentSettings.model_fields["channel"].description or "")
-        self.scope_box = choice_box(
-            "Segment all planes, the plane that is shown, or only the part of it that is on the screen."
-        )
+        self.scope_box = choice_box("Segment all planes, the current plane, or only its visible part.")
         self.facts_label = Sentence()
-        self._layout = QFormLayout(self)
-        self._lay_out()
+        self._rows = Rows(
+            ("Image", self.layer_box),
+            ("Axes", self.axes_edit),
+            ("Level", self.level_box),
+            ("Channel", self.channel_box),
+            ("Run on", self.scope_box),
+            ("", self.facts_label),
+        )
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._rows)
         self._looking = LatestJob()
         self._looking.succeeded.connect(self._take_file)
         self.layer_box.currentIndexChanged.connect(self._take_layer)
@@ -93,25 +101,9 @@ class ImagePanel(QWidget):
         viewer.layers.events.inserted.connect(self._follow_new_layer)
         self._take_layer()
 
-    def _lay_out(self) -> None:
-        self._layout.setContentsMargins(0, 0, 0, 0)
-        self._layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        rows: list[tuple[str, QWidget]] = [
-            ("Image", self.layer_box),
-            ("Axes", self.axes_edit),
-            ("Level", self.level_box),
-            ("Channel", self.channel_box),
-            ("Run on", self.scope_box),
-        ]
-        for text, widget in rows:
-            label = QLabel(text)
-            label.setToolTip(widget.toolTip())
-            self._layout.addRow(label, widget)
-        self._layout.addRow(self.facts_label)
-
     @property
     def layer(self) -> Image | None:
-        """The chosen layer; None where there is no image."""
+        """The chosen layer; None if there is no image."""
         return self.layer_box.layer
 
     @property
@@ -125,25 +117,19 @@ class ImagePanel(QWidget):
         self.layer_box.choose(layer)
 
     def reset_choices(self) -> None:
-        """Look again which layers there are."""
+        """List the layers again."""
         images = [layer for layer in self._viewer.layers if isinstance(layer, Image)]
         self.layer_box.offer(images, max(row_in(images, self.layer), 0) if images else -1)
         if self.layer != self._taken:
             self._take_layer()
 
     def setScope(self, scope: str) -> None:
-        """Choose what to run on, for images that have that choice."""
+        """Choose what to run on, for images that offer it."""
         self._wanted_scope = scope
         self._refresh()
 
     def image(self) -> LayerImage:
-        """Take down the chosen layer.
-
-        Raises
-        ------
-        ImageShapeError
-            If there is none, or if it cannot be segmented; the message says what to do.
-        """
+        """Describe the chosen layer; raise an `ImageShapeError` that says what to do if it cannot be segmented."""
         if self.layer is None:
             raise ImageShapeError("Open an image first: drag a file into the window, or see File > Open Sample.")
         image = describe_layer(self.layer, self.axes_edit.text().strip().upper(), max(self.level_box.currentIndex(), 0))
@@ -155,30 +141,24 @@ class ImagePanel(QWidget):
         return image
 
     def choice(self) -> ImageChoice:
-        """Take down what is to be segmented now.
-
-        Raises
-        ------
-        ImageShapeError
-            As `image`, or if the plane or view that was asked for is not on the screen.
-        """
+        """Return what is to be segmented; raises as `image`, and if the chosen plane or view is not visible."""
         image, layer, dims = self.image(), self.layer, self._viewer.dims
-        assert layer is not None, "image() says so in words"
-        channel = viewed_channel(dims, layer, image)
+        assert layer is not None, "image() raises"
+        channel = current_channel(dims, layer, image)
         if self.scope == WHOLE:
             return ImageChoice(image, channel=channel)
-        plane = viewed_plane(dims, layer, image)
+        plane = current_plane(dims, layer, image)
         if self.scope == PLANE:
             return ImageChoice(image, plane, channel=channel)
         if not shows_planes(dims, image):
-            raise ImageShapeError("The current view shows no plane of this image: switch to 2-D with Y and X.")
-        region = viewed_region(layer, image)
+            raise ImageShapeError("The current view does not show a plane of this image: switch to 2-D, along Y and X.")
+        region = visible_region(layer, image)
         if region[0] >= region[1] or region[2] >= region[3]:
-            raise ImageShapeError("Nothing of this image is in view: move it onto the screen, or run on all of it.")
+            raise ImageShapeError("This image is not in view: move it into view, or run on the whole image.")
         return ImageChoice(image, plane, region, channel)
 
     def is_whole_file(self, image: LayerImage) -> bool:
-        """Tell whether an image is what its file holds, and not a part of it or another resolution."""
+        """Return whether an image is the whole content of its file, at full resolution."""
         return (
             self.file.readable and self.file.path == image.file and self.file.shape == tuple(image.source.array.shape)
         )
@@ -194,21 +174,21 @@ class ImagePanel(QWidget):
         self._refresh()
 
     def _follow_new_layer(self, event: Any) -> None:
-        """Choose an image that was just opened; of several from one file the first."""
+        """Choose an image that was just opened, the first of several from one file."""
         self.reset_choices()
         opened = event.value
         if isinstance(opened, Image) and (self.layer is None or opened.source != self.layer.source):
             self.layer_box.choose(opened)
 
     def _note_wish(self) -> None:
-        """Keep what the user chose, for images to come."""
+        """Keep the user's choice for the next images."""
         self._wanted_scope = self.scope
         if self.channel_box.count():
             self._wanted_channel = self.channel_box.currentData()
         self._refresh()
 
     def _take_layer(self) -> None:
-        """Show what another layer leaves to choose, and look into its file."""
+        """Show the choices of another layer, and read its file's metadata."""
         self._taken = layer = self.layer
         path = "" if layer is None else str(layer.source.path or "")
         if path != self.file.path:
@@ -218,12 +198,12 @@ class ImagePanel(QWidget):
         if layer is not None:
             self.axes_edit.setText(guess_layer_axes(layer, self._file_axes(layer)))
             shapes = layer.level_shapes if layer.multiscale else []
-            levels = {i: f"{i}: {'finest, ' * (i == 0)}{sides(shape)}" for i, shape in enumerate(shapes)}
-            _fill(self.level_box, levels, self.level_box.currentData())
+            levels = {i: f"{i}: {'finest, ' * (i == 0)}{_sides(shape)}" for i, shape in enumerate(shapes)}
+            fill(self.level_box, levels, self.level_box.currentData())
         self._refresh()
 
     def _take_file(self, file: SourceFile) -> None:
-        """Believe a file about what the layer does not tell."""
+        """Use a file's metadata for what the layer does not know."""
         if file.path != self.file.path:
             return
         self.file = file
@@ -236,26 +216,26 @@ class ImagePanel(QWidget):
         return self.file.axes if self.file.shape == tuple(finest.shape) else ""
 
     def _refresh(self) -> None:
-        """Show only what there is to choose, and say what will happen to the axes."""
+        """Show the choices that there are, and how the axes are treated."""
         try:
             image = self.image()
         except NucleiError:
             image = None
         source = image.source if image else None
         stack = self.layer is not None and len(self.axes_edit.text().replace("S", "")) > 2
-        _fill(self.channel_box, self._channels(source), self._wanted_value(source))
+        fill(self.channel_box, self._channels(source), self._wanted_value(source))
         leading = source is not None and bool(source.leading_axes)
         scopes = {scope: scope.capitalize() for scope in SCOPES if scope != PLANE or leading}
-        _fill(self.scope_box, scopes, self._wanted_scope)
-        self._layout.setRowVisible(self.axes_edit, stack)
-        self._layout.setRowVisible(self.level_box, self.level_box.count() > 1)
-        self._layout.setRowVisible(self.channel_box, self.channel_box.count() > 1)
-        self.facts_label.setText(image_facts(image) if image else "")
+        fill(self.scope_box, scopes, self._wanted_scope)
+        self._rows.set_visible(self.axes_edit, stack)
+        self._rows.set_visible(self.level_box, self.level_box.count() > 1)
+        self._rows.set_visible(self.channel_box, self.channel_box.count() > 1)
+        self.facts_label.setText(_facts(image) if image else "")
         self.facts_label.setVisible(image is not None)
         self.changed.emit()
 
     def _channels(self, source: ImageSource | None) -> dict[str, str]:
-        """Return the channels to choose from: what a setting calls them, and their titles."""
+        """Return the channels to choose from: their names in settings, and their titles."""
         if source is None or source.channels < 2:
             return {}
         titles = [source.channel_name(channel) for channel in range(source.channels)]
@@ -267,7 +247,7 @@ class ImagePanel(QWidget):
         }
 
     def _wanted_value(self, source: ImageSource | None) -> str:
-        """Return what the wanted channel is called in an image; the automatic choice where it has no such channel."""
+        """Return the wanted channel's name in an image; the automatic choice if there is no such channel."""
         if source is None or self._wanted_channel == AUTOMATIC_CHANNEL:
             return AUTOMATIC_CHANNEL
         try:
@@ -277,17 +257,24 @@ class ImagePanel(QWidget):
 
 
 def _called(source: ImageSource, channel: int) -> str:
-    """Return what a setting calls a channel: by its name, which holds in other images too, or else by its number."""
+    """Return a channel's name in settings: its own if unique, which also fits other images, else its number."""
     names = source.channel_names
     return names[channel] if names.count(names[channel] if names else "") == 1 else str(channel)
 
 
-def _fill(box: QComboBox, titles: dict[Any, str], wanted: object) -> None:
-    """Offer values with their titles and choose one of them, the first where there is no such; nobody is told."""
-    blocker = QSignalBlocker(box)
-    if [(box.itemData(i), box.itemText(i)) for i in range(box.count())] != list(titles.items()):
-        box.clear()
-        for value, title in titles.items():
-            box.addItem(title, value)
-    box.setCurrentIndex(max(box.findData(wanted), 0) if titles else -1)
-    blocker.unblock()
+def _facts(image: LayerImage) -> str:
+    """Return size, pixel size and planes of an image as text."""
+    source, size = image.source, image.pixel_size
+    per_pixel = f"{size.x:.3g}" if abs(size.x - size.y) < 1e-3 * size.x else f"{size.y:.3g} × {size.x:.3g}"
+    scale = f"{per_pixel} µm per pixel" if size.known else "pixel size unknown"
+    planes = " × ".join(
+        f"{length} {_AXIS_WORDS[letter]}"
+        for letter, length in zip(source.leading_axes, source.leading_shape, strict=True)
+    )
+    stack = f" {planes}: each plane is segmented separately." if planes else ""
+    return f"{_sides(source.plane_shape)} px, {scale}.{stack}"
+
+
+def _sides(shape: Sequence[int]) -> str:
+    """Return height and width as text."""
+    return f"{shape[-2]} × {shape[-1]}"

@@ -1,74 +1,83 @@
-"""What runs in the thread when Segment is pressed: PyTorch is loaded here and nowhere else in the window."""
+"""The job that segments in a thread; PyTorch is imported there, never in the window's thread."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from napari_unet_nuclei.core.errors import ImageShapeError
-from napari_unet_nuclei.core.progress import Advanced, Progress, Share
+from napari_unet_nuclei.core.progress import Progress, Share
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import SegmentResult
 from napari_unet_nuclei.core.segment.table import measure_result
 from napari_unet_nuclei.core.types import Labels
+from napari_unet_nuclei.gui.jobs.worker import report_start
 from napari_unet_nuclei.gui.viewer.layers import LayerImage
 
 SEGMENTING = 0.9
-"""Share of the progress bar; measuring has the rest."""
+"""Share of the progress bar; measuring takes the rest."""
 
 
-@dataclass(frozen=True)
-class SegmentAnswer:
-    """What a run brings to the window.
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What every run returns to the window.
 
     Attributes
     ----------
     image : LayerImage
     request : SegmentRequest
-    result : SegmentResult
-    shown : ndarray
-        Copy of the labels in the order of the layer's axes, for a layer that may be painted on.
     table : pandas.DataFrame
     devices : tuple of str
         Names of the devices of this computer, the preferred one first.
     kind_put_back : bool
-        The kind of image was carried over from another image, and put back to automatic: it is not this one's.
+        The kind of image was carried over from another image, and reset to automatic because it does not fit this one.
     """
 
     image: LayerImage
     request: SegmentRequest
-    result: SegmentResult
-    shown: Labels
     table: pd.DataFrame
     devices: tuple[str, ...]
     kind_put_back: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class SegmentAnswer(Answer):
+    """A result in memory.
+
+    Attributes
+    ----------
+    result : SegmentResult
+    shown : ndarray
+        Copy of the labels with the layer's axes, for a layer that may be painted on.
+    """
+
+    result: SegmentResult
+    shown: Labels
+
+
 @dataclass(frozen=True)
 class Carried:
-    """What a run is told that need not hold for its image: the image itself decides, in the thread.
+    """Choices made for another image, which the run checks against its own image.
 
     Attributes
     ----------
     kind : bool
-        The kind of image was set for another image, or in another session: it is not held against what this image
-        evidently is.
+        The kind of image was set for another image or in another session; what this image evidently is overrules it.
     channel : int or None
-        The channel on the screen, for images in which nothing tells which channel shows the nuclei.
+        The visible channel, for images in which nothing else tells which channel shows the nuclei.
     """
 
     kind: bool = False
     channel: int | None = None
 
     def fitted(self, request: SegmentRequest) -> SegmentRequest:
-        """Return the request that fits its image, which is itself where nothing is carried over."""
+        """Return the request without the choices that do not fit its image."""
         from napari_unet_nuclei.core.segment.run import evident_kind
 
         settings, evident = request.settings, None
-        # Channels coloured red, green and blue are one picture only over a bright background.
+        # Red, green and blue channels are one colour picture only on a bright background.
         may_be_picture = settings.channel_auto and settings.kind != "brightfield" and request.source.rgb_channels
         try:
             if (self.kind and settings.kind != "auto") or (self.channel is not None and may_be_picture):
@@ -89,25 +98,23 @@ NOTHING_CARRIED = Carried()
 def segment_job(
     image: LayerImage, request: SegmentRequest, carried: Carried = NOTHING_CARRIED
 ) -> Callable[[Progress], SegmentAnswer]:
-    """Return the job that segments and measures what was asked for.
-
-    Parameters
-    ----------
-    image : LayerImage
-    request : SegmentRequest
-    carried : Carried
-    """
+    """Return the job that segments and measures an image."""
 
     def job(progress: Progress) -> SegmentAnswer:
-        progress.report(Advanced(0.0, "Preparing…" if "torch" in sys.modules else "Loading PyTorch…"))
+        report_start(progress)
         from napari_unet_nuclei.core.model.device import available_devices
         from napari_unet_nuclei.core.segment.run import run_segment
 
         asked = carried.fitted(request)
         result = run_segment(asked, Share(progress, 0.0, SEGMENTING))
-        table = measure_result(result, asked, Share(progress, SEGMENTING, 1.0))
-        shown = image.arrange(result.labels).copy()
-        put_back = asked.settings.kind != request.settings.kind
-        return SegmentAnswer(image, asked, result, shown, table, available_devices(), put_back)
+        return SegmentAnswer(
+            image=image,
+            request=asked,
+            table=measure_result(result, asked, Share(progress, SEGMENTING, 1.0)),
+            devices=available_devices(),
+            kind_put_back=asked.settings.kind != request.settings.kind,
+            result=result,
+            shown=image.arrange(result.labels).copy(),
+        )
 
     return job

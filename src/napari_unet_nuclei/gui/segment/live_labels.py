@@ -1,4 +1,4 @@
-"""A labels layer that follows the thresholds, with a table that is never shown beside other labels."""
+"""A labels layer that follows the thresholds, with a table that always belongs to the labels shown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 from napari_unet_nuclei.core.progress import Advanced, Progress
@@ -26,18 +26,19 @@ from napari_unet_nuclei.gui.viewer.layers import (
     result_metadata,
     table_features,
 )
+from napari_unet_nuclei.gui.widgets.rest_timer import rest_timer
 
 if TYPE_CHECKING:
     import napari
     import napari.layers
 
 REST = 300
-"""Milliseconds without a new result after which the table is made."""
+"""Milliseconds without a new result before the table is measured."""
 
 
 @dataclass(frozen=True)
 class _Measured:
-    """A table for the window; ``untouched`` as in `_Decoded`."""
+    """A table for a result; ``untouched`` as in `_Decoded`."""
 
     result: SegmentResult
     table: pd.DataFrame
@@ -46,7 +47,7 @@ class _Measured:
 
 @dataclass(frozen=True)
 class _Decoded:
-    """A result for the window; ``untouched`` says whether nobody had changed the labels that it is to replace."""
+    """A result from other thresholds; ``untouched`` if the user had not edited the labels that it replaces."""
 
     result: SegmentResult
     shown: Labels
@@ -54,23 +55,16 @@ class _Decoded:
 
 
 class LiveLabels(QObject):
-    """One result and the labels layer that shows it.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-    answer : SegmentAnswer
-        What a run brought.
-    """
+    """One result and the labels layer that shows it."""
 
     labels_changed = Signal()
-    """Other labels are shown, and no table yet."""
+    """Other labels are shown, without a table so far."""
 
     table_changed = Signal()
-    """The table of the labels that are shown has come, or has gone because they were edited."""
+    """The table of the labels arrived, or was dropped because they were edited."""
 
     layer_added = Signal(str)
-    """The labels had been edited, so a new layer was added; the text says so."""
+    """A new layer was added because the labels had been edited; carries a message."""
 
     failed = Signal(object)
 
@@ -88,14 +82,11 @@ class LiveLabels(QObject):
         self._measuring = LatestJob()
         self._measuring.succeeded.connect(self._show_table)
         self._measuring.failed.connect(self.failed)
-        self._rest = QTimer(self)
-        self._rest.setSingleShot(True)
-        self._rest.setInterval(REST)
-        self._rest.timeout.connect(self.measure)
+        self._rest = rest_timer(self, self.measure, REST)
         self._add_layer(answer.shown)
 
     def _add_layer(self, shown: Labels) -> None:
-        """Add a layer; napari gives it a name that no other layer has."""
+        """Add a layer; napari makes its name unique."""
         table = pd.DataFrame() if self.table is None else self.table
         self._shown: NDArray[np.int32] = shown
         self.layer: napari.layers.Labels = self._viewer.add_labels(
@@ -105,28 +96,28 @@ class LiveLabels(QObject):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes; empty where the labels are nuclei."""
+        """Names of the classes; empty if the labels are nuclei."""
         return self.result.classes
 
     @property
     def has_maps(self) -> bool:
-        """True where thresholds act at once."""
+        """True if thresholds act immediately."""
         return self.result.maps is not None
 
     @property
     def is_busy(self) -> bool:
-        """True while labels or table are being made."""
+        """True while labels or table are being computed."""
         return self._decoding.is_busy or self._measuring.is_busy or self._rest.isActive()
 
     @property
     def table_state(self) -> str:
-        """How it stands with the table, for people."""
+        """Where the table is, as text."""
         if self.table is not None:
             return "table in the layer's features"
         return "edited by hand: see Layers > Measure for a table" if self._edits else "table follows…"
 
     def apply(self, thresholds: DecodeThresholds) -> None:
-        """Show the labels that other thresholds give, in a moment; of calls in quick succession the last one counts."""
+        """Show the labels for other thresholds soon; of calls in quick succession only the last counts."""
         assert self.result.maps is not None, "without maps the engine has to run again"
         result, image, shown = self.result, self.image, self._shown
         self._rest.stop()
@@ -140,7 +131,7 @@ class LiveLabels(QObject):
         self._decoding.submit(decode)
 
     def take(self, answer: SegmentAnswer) -> None:
-        """Show another run of the same image in place of this one, unless the user has worked on the labels."""
+        """Replace the result by another run of the same image; edited labels are kept in their layer."""
         self._decoding.cancel()
         self._measuring.cancel()
         self.image, self.request = answer.image, answer.request
@@ -149,7 +140,7 @@ class LiveLabels(QObject):
         self._show_table(_Measured(answer.result, answer.table, untouched=True))
 
     def measure(self) -> None:
-        """Make the table of the labels that are shown."""
+        """Measure the labels shown."""
         result, request, image, shown = self.result, self.request, self.image, self._shown
 
         def measure(progress: Progress) -> _Measured:
@@ -159,21 +150,21 @@ class LiveLabels(QObject):
         self._measuring.submit(measure)
 
     def is_edited(self) -> bool:
-        """Tell whether the layer is no longer what was written to it: painted, replaced or removed."""
+        """Return whether the labels were painted on, replaced or removed."""
         return not self._holds_ours() or not np.array_equal(self._shown, self.image.arrange(self.result.labels))
 
     def _holds_ours(self) -> bool:
         return self.layer in self._viewer.layers and self.layer.data is self._shown
 
     def close(self) -> None:
-        """Stop following; the layer stays as it is."""
+        """Stop following the thresholds; the layer stays."""
         self._rest.stop()
         self._decoding.cancel()
         self._measuring.cancel()
         self.layer.events.paint.disconnect(self._note_edit)
 
     def _show(self, decoded: _Decoded) -> None:
-        """Put new labels into the layer, or beside it where the user has worked on it."""
+        """Put new labels into the layer, or into a new one if the user has edited it."""
         self._rest.start()
         touched = not decoded.untouched or self._edits > 0
         edited = not self._holds_ours() or (touched and self.is_edited())
@@ -196,7 +187,7 @@ class LiveLabels(QObject):
         self.layer_added.emit(f"You changed '{edited}', so the sliders now write to '{self.layer.name}'.")
 
     def _show_table(self, measured: _Measured) -> None:
-        """Show the table, unless its labels are no longer shown."""
+        """Show the table if its labels are still shown."""
         if measured.result is not self.result or not measured.untouched or not self._holds_ours():
             return
         self.table = measured.table
@@ -204,7 +195,7 @@ class LiveLabels(QObject):
         self.table_changed.emit()
 
     def _note_edit(self) -> None:
-        """The user painted: the table no longer tells of what is shown."""
+        """Drop the table: it no longer describes the painted labels."""
         self._edits += 1
         self._rest.stop()
         self._measuring.cancel()

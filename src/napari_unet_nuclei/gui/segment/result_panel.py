@@ -1,4 +1,4 @@
-"""What came of a run: how many nuclei, the thresholds that decide it, and the ways to take it elsewhere."""
+"""The result of a run: the number of nuclei, the thresholds, and buttons to save and to copy the call."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from napari_unet_nuclei.gui.settings.threshold_panel import ThresholdPanel
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
 CLASSES_SHOWN = 6
-"""The others are in the table."""
+"""Maximum number of classes listed; the table has all."""
 
 
 class ResultPanel(QWidget):
@@ -47,13 +47,13 @@ class ResultPanel(QWidget):
         layout.addLayout(buttons)
 
     def show_nothing(self) -> None:
-        """There is no result yet."""
+        """Show that there is no result yet."""
         self.count_label.hide()
-        self.detail_label.setText("After a run these act at once, without running the network again.")
+        self.detail_label.setText("After a run these act immediately, without running the network again.")
         self.save_button.setEnabled(False)
 
     def show_result(self, live: LiveLabels | StoredLabels) -> None:
-        """Show the count, where nuclei or classes are, and how it stands with their table."""
+        """Show the count, the layer, typical size or classes, and where the table is."""
         result, classes = live.result, live.classes
         nuclei = "1 nucleus" if result.count == 1 else f"{result.count:,} nuclei"
         self.count_label.setText(f"{len(classes)} classes" if classes else nuclei)
@@ -65,15 +65,15 @@ class ResultPanel(QWidget):
         self.save_button.setEnabled(not self._is_busy)
 
     def set_busy(self, busy: bool) -> None:
-        """Allow saving only while nothing runs."""
+        """Disable saving during a run."""
         self._is_busy = busy
         self.save_button.setEnabled(self._has_result and not busy)
 
     def set_call_problem(self, problem: str) -> None:
-        """Disable copying the call and say why, or with an empty text enable it."""
+        """Disable copying the call and show why; an empty text enables it."""
         tooltips = {
-            self.command_button: "Copy the command that gives these labels, for a terminal.",
-            self.python_button: "Copy the Python that gives these labels.",
+            self.command_button: "Copy the command that reproduces these labels in a terminal.",
+            self.python_button: "Copy the Python code that reproduces these labels.",
         }
         for button, tooltip in tooltips.items():
             button.setEnabled(not problem)
@@ -81,7 +81,7 @@ class ResultPanel(QWidget):
 
 
 def _class_shares(live: LiveLabels | StoredLabels) -> str:
-    """Return the classes that cover most, one a line, with their share of all planes."""
+    """Return the classes with the largest shares, one per line."""
     if live.table is None:
         return ", ".join(live.classes[:CLASSES_SHOWN])
     shares = live.table.groupby("class", sort=False)["share"].mean().sort_values(ascending=False)
@@ -89,7 +89,7 @@ def _class_shares(live: LiveLabels | StoredLabels) -> str:
 
 
 def _typical_size(diameter: float, pixel_size: PixelSize) -> str:
-    """Return a diameter in pixels, and in µm where it is known how large they are."""
+    """Return a diameter in pixels, and in µm if the pixel size is known."""
     if not pixel_size.known:
         return f"typical diameter {diameter:.1f} px"
     return f"typical diameter {diameter:.1f} px, {diameter * (pixel_size.y * pixel_size.x) ** 0.5:.1f} µm"

@@ -1,4 +1,4 @@
-"""Writes what a labels layer shows, and the table that belongs to it."""
+"""Write the labels of a layer with their table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from napari_unet_nuclei.gui.segment.live_labels import LiveLabels
 
 
 def suggested_path(live: LiveLabels) -> Path:
-    """Return where to save by default: beside the image, under its name."""
+    """Return the default path: beside the image, with its name."""
     file = live.request.file
     if file:
         return Path(file).with_name(f"{_stem(Path(file))}{LABELS_ENDING}")
@@ -35,13 +35,7 @@ def table_path(labels: Path) -> Path:
 
 
 def labels_path(chosen: str) -> Path:
-    """Return the path that was chosen, as that of a TIFF file.
-
-    Raises
-    ------
-    OutputFileError
-        If it becomes another file's by that: nobody was asked whether that may be replaced.
-    """
+    """Return a chosen path with a TIFF suffix; raise if the suffix makes it an existing file, unknown to the dialog."""
     path = Path(chosen)
     if path.suffix.lower() in (".tif", ".tiff"):
         return path
@@ -56,12 +50,9 @@ def _stem(path: Path) -> str:
 
 
 def save_job(live: LiveLabels, path: Path) -> Callable[[Progress], tuple[Path, Path]]:
-    """Return the job that writes labels and table; the layer's array is taken now, in the window's thread.
+    """Return the job that writes labels and table; raise if the table would replace a file of other labels.
 
-    Raises
-    ------
-    OutputFileError
-        If the table would take the place of another file.
+    The layer's array is copied now, in the window's thread.
     """
     table_file = table_path(path)
     if table_file.exists() and not path.exists():

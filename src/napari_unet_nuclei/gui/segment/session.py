@@ -1,4 +1,4 @@
-"""The results of one dock: labels that follow the thresholds, through a preview where the image was too large."""
+"""The result of a dock, and the preview of the current view if the image was too large for live thresholds."""
 
 from __future__ import annotations
 
@@ -22,18 +22,13 @@ PREVIEW_SUFFIX = " (current view)"
 
 
 class SegmentSession(QObject):
-    """Keeps the last result and its labels layer; it lives on without its dock while a job runs.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-    """
+    """Keeps the last result and its labels layer; a running job keeps it alive when its dock is closed."""
 
     answered = Signal(object)
-    """A run has ended; carries its `SegmentAnswer`."""
+    """A run has ended; carries its `Answer`."""
 
     changed = Signal()
-    """Other labels, or another table, are shown."""
+    """Other labels or another table are shown."""
 
     message = Signal(str)
     failed = Signal(object)
@@ -46,11 +41,11 @@ class SegmentSession(QObject):
 
     @property
     def shown(self) -> LiveLabels | StoredLabels | None:
-        """The labels that the sliders act on: the preview where there is one, else the result."""
+        """The labels that the sliders act on: the preview if there is one, else the result."""
         return self.preview or self.live
 
     def take(self, answer: SegmentAnswer | StoredAnswer) -> None:
-        """Show a new result in a layer of its own."""
+        """Show a result in a new layer."""
         self._end_preview()
         if self.live is not None:
             self.live.close()
@@ -58,7 +53,7 @@ class SegmentSession(QObject):
         self.answered.emit(answer)
 
     def take_again(self, answer: SegmentAnswer | StoredAnswer) -> None:
-        """Show the last result's image, segmented anew with other thresholds, in place of the last labels."""
+        """Replace the last labels by a run of the same image with other thresholds."""
         if isinstance(answer, StoredAnswer) or not isinstance(self.live, LiveLabels):
             self.take(answer)
             return
@@ -67,21 +62,21 @@ class SegmentSession(QObject):
         self.answered.emit(answer)
 
     def take_instead(self, answer: SegmentAnswer | StoredAnswer) -> None:
-        """Show a new result in a layer of its own, and hide the last labels, which would be taken for a part of it."""
+        """Show a result in a new layer and hide the last labels, which would be mistaken for a part of it."""
         before = self.live.layer if self.live is not None else None
         self.take(answer)
         if before is not None and before in self._viewer.layers:
             before.visible = False
 
     def take_preview(self, answer: SegmentAnswer) -> None:
-        """Show a result for the current view beside the large one."""
+        """Show a result for the current view in addition to the large one."""
         self._end_preview()
         image = replace(answer.image, name=f"{answer.image.name}{PREVIEW_SUFFIX}")
         self.preview = self._follow(replace(answer, image=image))
         self.answered.emit(answer)
 
     def needs_preview(self, plane: tuple[int, ...], region: Region) -> bool:
-        """Tell whether the sliders need the network's maps of the current view first."""
+        """Return whether the sliders first need the network's maps of the current view."""
         if self.live is None or self.live.has_maps:
             return False
         if self.preview is None or not self.preview.has_maps:
@@ -95,7 +90,7 @@ class SegmentSession(QObject):
         return replace(self.live.request, settings=fixed, plane=plane, region=region)
 
     def apply(self, thresholds: DecodeThresholds) -> None:
-        """Let the labels that are shown follow the thresholds."""
+        """Apply thresholds to the labels shown."""
         shown = self.shown
         if isinstance(shown, LiveLabels) and shown.has_maps:
             shown.apply(thresholds)
@@ -109,7 +104,7 @@ class SegmentSession(QObject):
         return live
 
     def _end_preview(self) -> None:
-        """Take the preview away, unless the user has worked on it."""
+        """Remove the preview unless the user has edited it."""
         preview, self.preview = self.preview, None
         if preview is None:
             return

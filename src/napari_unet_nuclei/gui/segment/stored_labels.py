@@ -1,9 +1,8 @@
-"""Labels that a run writes to disk block by block, shown as a layer that reads no more than what is on the screen."""
+"""Labels that a run writes to disk block by block, shown in a layer that reads only what is visible."""
 
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +23,8 @@ from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.progress import Advanced, Progress, Share
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.types import AnyArray
-from napari_unet_nuclei.gui.segment.job import NOTHING_CARRIED, Carried
+from napari_unet_nuclei.gui.jobs.worker import report_start
+from napari_unet_nuclei.gui.segment.job import NOTHING_CARRIED, Answer, Carried
 from napari_unet_nuclei.gui.segment.save_labels import table_path
 from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY, LayerImage, table_features
 from napari_unet_nuclei.gui.viewer.source_file import SourceFile
@@ -35,56 +35,44 @@ if TYPE_CHECKING:
     from napari_unet_nuclei.core.blocks.segment import BlockwiseResult
 
 WRITTEN = 0.98
-"""Share of the progress bar when labels and table are on disk."""
+"""Progress when labels and table are on disk."""
 
 SAMPLE = 64
-"""Side in pixels of the places where a layer is compared with its file."""
+"""Side in pixels of the squares in which a layer is compared with its file."""
 
 STORE_KEY = "store"
-"""Under which a layer's metadata say where its labels lie on disk, beside what they say of any result."""
+"""Key in a layer's metadata: the path of its labels on disk."""
 
 
 @dataclass(frozen=True)
 class StoreOrder:
-    """Where labels are to be written.
+    """Where to write labels.
 
     Attributes
     ----------
     path : Path
         OME-Zarr store.
     overwrite : bool
-        Replace labels that an earlier run left there.
+        Replace the labels of an earlier run.
     """
 
     path: Path
     overwrite: bool = False
 
 
-@dataclass(frozen=True)
-class StoredAnswer:
-    """What a run brings to the window.
+@dataclass(frozen=True, kw_only=True)
+class StoredAnswer(Answer):
+    """A result on disk.
 
     Attributes
     ----------
-    image : LayerImage
-    request : SegmentRequest
     result : BlockwiseResult
     levels : tuple of dask.array.Array
-        The labels in the order of the layer's axes, the finest level first.
-    table : pandas.DataFrame
-    devices : tuple of str
-        Names of the devices of this computer, the preferred one first.
-    kind_put_back : bool
-        The kind of image was carried over from another image, and put back to automatic: it is not this one's.
+        The labels with the layer's axes, the finest level first.
     """
 
-    image: LayerImage
-    request: SegmentRequest
     result: BlockwiseResult
     levels: tuple[AnyArray, ...]
-    table: pd.DataFrame
-    devices: tuple[str, ...]
-    kind_put_back: bool = False
 
 
 def stored_job(
@@ -94,7 +82,7 @@ def stored_job(
     file: SourceFile,
     carried: Carried = NOTHING_CARRIED,
 ) -> Callable[[Progress], StoredAnswer]:
-    """Return the job that segments a layer block by block into a store, going on from what an earlier one has done.
+    """Return the job that segments a layer block by block into a store, continuing an interrupted run.
 
     Parameters
     ----------
@@ -102,12 +90,12 @@ def stored_job(
     request : SegmentRequest
     order : StoreOrder
     file : SourceFile
-        Readable where the layer is as large as all that it holds.
+        Readable if the layer has the shape of the whole image in it.
     carried : Carried
     """
 
     def job(progress: Progress) -> StoredAnswer:
-        progress.report(Advanced(0.0, "Preparing…" if "torch" in sys.modules else "Loading PyTorch…"))
+        report_start(progress)
         from napari_unet_nuclei.core.blocks.segment import segment_blockwise
         from napari_unet_nuclei.core.model.device import available_devices
 
@@ -124,16 +112,23 @@ def stored_job(
         assert result.table is not None, "it was asked for"
         table = pd.read_csv(result.table)
         progress.report(Advanced(1.0, "done"))
-        levels, put_back = _levels(result.path, image), fitting.settings.kind != request.settings.kind
-        return StoredAnswer(image, fitting, result, levels, table, available_devices(), put_back)
+        return StoredAnswer(
+            image=image,
+            request=fitting,
+            table=table,
+            devices=available_devices(),
+            kind_put_back=fitting.settings.kind != request.settings.kind,
+            result=result,
+            levels=_levels(result.path, image),
+        )
 
     return job
 
 
 def _of_file(request: SegmentRequest) -> SegmentRequest:
-    """Ask for an image as its file holds it, whose content then tells whether the work was done before.
+    """Return the request for the image in the file, whose content identifies runs that were done before.
 
-    Where the layer holds other pixels, it is asked for as one that has no file.
+    If the layer holds other pixels, it is treated as an image without a file.
     """
     stored = replace(request.source, array=read_image(Path(request.file)).array)
     if _look_alike(stored, request.source):
@@ -142,7 +137,7 @@ def _of_file(request: SegmentRequest) -> SegmentRequest:
 
 
 def _look_alike(one: ImageSource, other: ImageSource) -> bool:
-    """Tell whether two images of one shape have the same pixels in the corners and the middle of some planes."""
+    """Return whether two images of the same shape agree in the corners and the centre of some planes."""
     lengths = one.leading_shape
     planes = {tuple(int(share * (length - 1)) for length in lengths) for share in (0, 0.5, 1)}
     rows, columns = ({int(share * max(size - SAMPLE, 0)) for share in (0, 0.5, 1)} for size in one.plane_shape)
@@ -156,13 +151,7 @@ def _look_alike(one: ImageSource, other: ImageSource) -> bool:
 
 
 def _free_table(request: SegmentRequest, store: Path) -> Path:
-    """Return the path of the table of labels.
-
-    Raises
-    ------
-    OutputFileError
-        If a file lies there that is not of these labels.
-    """
+    """Return the path of the table; raise if a file exists there that does not belong to these labels."""
     place = Destination.of(request, store, None, into_image=False)
     table = table_path(place.labels)
     if table.exists() and not place.is_begun:
@@ -171,7 +160,7 @@ def _free_table(request: SegmentRequest, store: Path) -> Path:
 
 
 def _levels(store: Path, image: LayerImage) -> tuple[AnyArray, ...]:
-    """Open labels, whose leading axes lie as NGFF wants, as the layer's axes lie; nothing is read."""
+    """Open labels lazily, with their axes in the layer's order instead of that of NGFF."""
     leading = np.argsort(leading_order(image.source.leading_axes)).tolist()
     order = (*leading, len(leading), len(leading) + 1)
     from_zarr = cast("Any", da.from_zarr)  # has no types
@@ -179,13 +168,9 @@ def _levels(store: Path, image: LayerImage) -> tuple[AnyArray, ...]:
 
 
 class StoredLabels(QObject):
-    """One result on disk and the labels layer that shows it; the layer cannot be painted on.
+    """One result on disk and the labels layer that shows it, which cannot be painted on.
 
-    Parameters
-    ----------
-    viewer : napari.Viewer
-    answer : StoredAnswer
-        What a run brought. Layers that showed what was in its store before are removed.
+    Layers that showed earlier content of the store are removed.
     """
 
     classes = ()
@@ -207,7 +192,7 @@ class StoredLabels(QObject):
 
     @property
     def table_state(self) -> str:
-        """Where labels and table are, for people."""
+        """Where labels and table are, as text."""
         return f"on disk as {self.result.path.name}, with a table beside it and in the layer's features"
 
     def is_edited(self) -> bool:
@@ -215,7 +200,7 @@ class StoredLabels(QObject):
         return False
 
     def close(self) -> None:
-        """The layer stays as it is."""
+        """Do nothing: the layer stays."""
 
 
 def _layers_of(viewer: napari.Viewer, store: Path) -> list[Labels]:
@@ -227,7 +212,7 @@ def _layers_of(viewer: napari.Viewer, store: Path) -> list[Labels]:
 
 
 def _arguments(answer: StoredAnswer) -> dict[str, Any]:
-    """Return the arguments of the layer, all but the array; the labels are as large as the image, whatever was run."""
+    """Return the arguments of the layer, all except the array; the labels always cover the whole image."""
     result, image = answer.result, answer.image
     axes = image.source.leading_axes + "YX"
     origin = (0,) * len(axes)

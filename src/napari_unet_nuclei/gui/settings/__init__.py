@@ -1,1 +1,1 @@
-"""Forms of settings, and what is remembered of them."""
+"""Forms for settings, and settings that last from one session to the next."""

@@ -1,54 +1,83 @@
-"""Settings that last from one session to the next, in napari's own store: they have a page in its Preferences."""
+"""Remember what the docks were told, in napari's own plugin settings, which have a page in its Preferences."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, TypeVar
 
 from napari_unet_nuclei.core.errors import NucleiError, SettingsError
 from napari_unet_nuclei.core.model.registry import AUTOMATIC, default_registry
-from napari_unet_nuclei.core.settings import SegmentSettings, validated
+from napari_unet_nuclei.core.settings import Settings, validated
 
 PLUGIN = "napari-unet-nuclei"
 
-WHOLE, PLANE, VIEW = "whole image", "current plane", "current view"
-SCOPES = (WHOLE, PLANE, VIEW)
-"""What of an image is segmented."""
-
 
 @dataclass(frozen=True)
-class SegmentChoices:
-    """What the dock *Segment nuclei* was last told.
+class Choices:
+    """Base of what the docks remember; every field is a `Settings` object or a plain value, and has a default."""
 
-    Attributes
-    ----------
-    settings : SegmentSettings
-    model : str
-    run_on : str
-        One of `SCOPES`.
+    dock: ClassVar[str]
+    """Name of the dock's configuration in the manifest."""
+
+
+ChoicesType = TypeVar("ChoicesType", bound=Choices)
+
+
+def recall(kind: type[ChoicesType]) -> ChoicesType:
+    """Return the remembered choices of a dock, or the defaults if there are none or they are invalid.
+
+    A model that has been removed is replaced by the automatic choice.
     """
-
-    settings: SegmentSettings = field(default_factory=SegmentSettings)
-    model: str = AUTOMATIC
-    run_on: str = WHOLE
-
-
-def recall() -> SegmentChoices:
-    """Return what was last remembered; the defaults where there is nothing, or nothing that can be used."""
-    store = plugin_store("segment")
-    if store is None:
-        return SegmentChoices()
-    values = store.model_dump()
-    model, run_on = values.pop("model"), values.pop("run_on")
+    found = _plugin_settings()
+    if found is None:
+        return kind()
+    defaults = kind()
+    former = _pop_former(found.config_file_settings.get(kind.dock, {}), defaults)
+    values = {**getattr(found, kind.dock).model_dump(), **former}
+    if "model" in values and not _is_installed(values["model"]):
+        values["model"] = AUTOMATIC
     try:
-        settings = validated(SegmentSettings, values)
+        choices = kind(**{one.name: _part(getattr(defaults, one.name), one.name, values) for one in fields(kind)})
     except SettingsError:
-        return SegmentChoices()
-    return SegmentChoices(settings, model if _is_there(model) else AUTOMATIC, run_on if run_on in SCOPES else WHOLE)
+        return defaults
+    if former:
+        remember(choices)
+    return choices
 
 
-def _is_there(model: str) -> bool:
-    """Tell whether a remembered model can still be used: it may have been removed since."""
+def remember(choices: Choices) -> None:
+    """Remember the choices of a dock; napari writes them to disk."""
+    found = _plugin_settings()
+    if found is None:
+        return
+    values: dict[str, Any] = {}
+    for name, value in vars(choices).items():
+        values |= value.model_dump() if isinstance(value, Settings) else {name: value}
+    getattr(found, choices.dock).update(values)
+
+
+def _part(default: object, name: str, values: Mapping[str, Any]) -> object:
+    """Return one field of the choices; the settings in it are stored side by side with everything else."""
+    if not isinstance(default, Settings):
+        return values[name]
+    names = (*type(default).model_fields, *default.former)
+    return validated(type(default), {name: values[name] for name in names if name in values})
+
+
+def _pop_former(section: dict[str, Any], defaults: Choices) -> dict[str, Any]:
+    """Take out of napari's file the settings of earlier versions that are still understood.
+
+    napari ignores names that the manifest no longer has, and drops them when it next saves; until then they are only
+    in the file's raw content, which napari keeps for as long as it runs. They are removed from it, so that they do not
+    come back once the user has chosen something else.
+    """
+    settings = (value for value in vars(defaults).values() if isinstance(value, Settings))
+    names = [name for one in settings for name, former in one.former.items() if not former.remedy]
+    return {name: section.pop(name) for name in names if name in section}
+
+
+def _is_installed(model: str) -> bool:
     if model == AUTOMATIC:
         return True
     try:
@@ -58,26 +87,11 @@ def _is_there(model: str) -> bool:
     return True
 
 
-def remember(choices: SegmentChoices) -> None:
-    """Keep what the dock was told; napari writes it to disk."""
-    store = plugin_store("segment")
-    if store is not None:
-        store.update({**choices.settings.model_dump(), "model": choices.model, "run_on": choices.run_on})
+def _plugin_settings() -> Any:
+    """Return napari's settings of this plugin; None if napari does not know it, e.g. because it is disabled."""
+    from napari.settings import get_plugin_settings
 
-
-def plugin_store(dock: str) -> Any:
-    """Return napari's store for a dock of ours; None where napari has none, or does not know the plugin.
-
-    Parameters
-    ----------
-    dock : str
-        Name of a configuration in the manifest.
-    """
     try:
-        from napari.settings import get_plugin_settings
-    except ImportError:  # a napari older than such settings
-        return None
-    try:
-        return getattr(get_plugin_settings(PLUGIN), dock)
-    except (KeyError, AttributeError):
+        return get_plugin_settings(PLUGIN)
+    except KeyError:
         return None

@@ -1,4 +1,4 @@
-"""Makes a form of any settings class: the text, bounds and unit of each field are said once, in the core."""
+"""A form for any settings class, built from the text, bounds and units that the core declares."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ FEWEST_DECIMALS = 2
 class SettingsForm(QWidget, Generic[SettingsType]):
     """Controls for the fields of a settings class, one row each.
 
-    A field ``<name>`` shares its row with its switch ``<name>_auto``, which disables it while on, and with its unit
-    ``<name>_unit``. Fields without a row keep what `setValue` gave them.
+    A field ``<name>`` shares its row with its unit ``<name>_unit`` and its switch ``<name>_auto``, which disables it
+    while on. Fields without a row keep the value that `setValue` gave them.
 
     Parameters
     ----------
     kind : type
         The settings class.
     fields : sequence of str, optional
-        Names of the fields to show, in this order; all where not given. Switches and units follow their fields.
+        Names of the fields to show, in this order; all by default. Switches and units follow their fields.
     choices : mapping, optional
-        For text fields of which only some values make sense: name to values.
+        Allowed values of text fields, by name.
     """
 
     valueChanged = Signal()
-    """A control has another value; also when `setValue` changed some."""
+    """The user or `setValue` changed a value."""
 
     def __init__(
         self,
@@ -62,15 +62,18 @@ class SettingsForm(QWidget, Generic[SettingsType]):
         self._follow_switches()
 
     def value(self) -> SettingsType:
-        """Return what the controls say.
+        """Return the settings.
 
         Raises
         ------
         SettingsError
-            If a text cannot be used.
+            If a text is invalid.
         """
-        shown = {name: control.value for name, control in self._controls.items()}
-        return validated(self._kind, {**self._base.model_dump(), **shown})
+        return validated(self._kind, {**self._base.model_dump(), **self.shown()})
+
+    def shown(self) -> dict[str, Any]:
+        """Return the values of the fields that have a row, with their switches and units."""
+        return {name: control.value for name, control in self._controls.items()}
 
     def setValue(self, settings: SettingsType) -> None:
         """Show settings."""
@@ -102,7 +105,7 @@ class SettingsForm(QWidget, Generic[SettingsType]):
         self.valueChanged.emit()
 
     def _follow_switches(self) -> None:
-        """Disable what is automatic."""
+        """Disable fields whose switch is on."""
         for name, control in self._controls.items():
             if name.endswith(AUTOMATIC_SUFFIX):
                 field = name.removesuffix(AUTOMATIC_SUFFIX)
@@ -112,13 +115,13 @@ class SettingsForm(QWidget, Generic[SettingsType]):
 
 
 def _leading(fields: Sequence[str]) -> list[str]:
-    """Return the fields that open a row: all but the switches and units of others."""
+    """Return the fields that get a row: all except switches and units."""
     followers = {f"{name}{suffix}" for name in fields for suffix in (AUTOMATIC_SUFFIX, UNIT_SUFFIX)}
     return [name for name in fields if name not in followers]
 
 
 def _create_control(field: FieldInfo, name: str, choices: Sequence[str]) -> ValueWidget[Any]:
-    """Return the control for one field, with bounds, step and tooltip."""
+    """Return the control of a field, with bounds, step and tooltip."""
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
     options: dict[str, Any] = {"tooltip": _tooltip(field)}
     low, high = _bounds(field)
@@ -142,7 +145,7 @@ def _create_control(field: FieldInfo, name: str, choices: Sequence[str]) -> Valu
     )
     if isinstance(control, FloatSpinBox) and low is not None:
         control.native.setDecimals(_decimals(low, float(options["step"] or 1)))
-        control.min, control.value = low, field.default  # both were rounded to fewer decimals
+        control.min, control.value = low, field.default  # set again: both were rounded to fewer decimals
     if isinstance(titles, dict):
         keep_narrow(control.native)
     assert isinstance(control, ValueWidget), f"the field {name} needs a control with one value"
@@ -150,20 +153,20 @@ def _create_control(field: FieldInfo, name: str, choices: Sequence[str]) -> Valu
 
 
 def _bounds(field: FieldInfo) -> tuple[float | None, float | None]:
-    """Return the smallest and largest value; None for what is no number."""
+    """Return minimum and maximum; None for fields that are not numbers."""
     low = next((bound.ge for bound in field.metadata if isinstance(bound, Ge)), None)
     high = next((bound.le for bound in field.metadata if isinstance(bound, Le)), None)
     return low, high  # type: ignore[return-value]  # the bounds of our numbers are numbers
 
 
 def _decimals(low: float, step: float) -> int:
-    """Return how many decimals show both the smallest value and a step exactly."""
+    """Return the number of decimals that shows the minimum and a step exactly."""
     finest = min(number for number in (abs(low), step, 1.0) if number > 0)
     return max(math.ceil(-math.log10(finest)), FEWEST_DECIMALS)
 
 
 def field_tooltip(kind: type[Settings], name: str) -> str:
-    """Return what a setting means, with its range and unit."""
+    """Return the description of a setting with its range and unit."""
     return _tooltip(kind.model_fields[name])
 
 
@@ -176,11 +179,11 @@ def _tooltip(field: FieldInfo) -> str:
 
 
 def field_title(kind: type[Settings], name: str) -> str:
-    """Return the name of a row, with the unit where neither the name nor a control in the row says it."""
+    """Return the label of a row, with the unit unless the name or another control in the row has it."""
     title = kind.model_fields[name].title or name.replace("_", " ").capitalize()
     unit = _unit(kind.model_fields[name])
-    said = unit in name.split("_") or f"{name}{UNIT_SUFFIX}" in kind.model_fields
-    return f"{title} ({unit})" if unit and not said else title
+    has_unit = unit in name.split("_") or f"{name}{UNIT_SUFFIX}" in kind.model_fields
+    return f"{title} ({unit})" if unit and not has_unit else title
 
 
 def _unit(field: FieldInfo) -> str:

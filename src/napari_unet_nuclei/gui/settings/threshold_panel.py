@@ -1,4 +1,4 @@
-"""The sliders that decide, after the network has run, what becomes a nucleus."""
+"""Sliders for the thresholds that turn the network's maps into nuclei."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ TITLES = {
     "score": "Drop doubtful",
     "min_size": "Smallest (px²)",
 }
-"""The thresholds, by their names in `SegmentSettings`."""
+"""Labels of the thresholds, by their names in `SegmentSettings`."""
 
-NO_THRESHOLDS = "This model gives every pixel its most probable class: there are no thresholds."
-"""Why the panel is disabled."""
+NO_THRESHOLDS = "This model assigns the most probable class to every pixel: there are no thresholds."
+"""Tooltip of the disabled panel."""
 
 WITHOUT_MAPS = (
-    "What the network saw of this large image is not kept, so thresholds take a new run. Moving a slider runs the part "
-    "that is on the screen again, as a trial; Apply to all runs the whole image again and replaces its labels."
+    "The network's maps of this large image are not kept, so changing thresholds requires a new run. Moving a slider "
+    "runs the visible part again, as a trial; Apply to all runs the whole image again and replaces its labels."
 )
-"""What the panel says of images whose maps are too large."""
+"""Note for images whose maps are too large to keep."""
 
 SMALLEST_RANGE = 50
-"""The slider of the minimum size goes at least this far, in px²."""
+"""Least maximum of the slider for the smallest size, in px²."""
 
 
 class ThresholdPanel(QWidget):
-    """Sliders for the foreground threshold, the notch that splits, the score that is dropped, and the smallest size.
+    """Sliders for the foreground, the depth of notches that split nuclei, the lowest score, and the smallest size.
 
-    A threshold is the model's own until its slider is moved, and again after Reset. What was set by hand stays set for
-    the runs to come. Results of classes have no thresholds: the panel then says so, and is disabled.
+    A threshold is the model's own until its slider is moved, and again after Reset. Values set by hand stay for later
+    runs. Results with classes have no thresholds: the panel then says so and is disabled.
     """
 
     changed = Signal()
     """The user moved a slider or pressed Reset."""
 
     apply_to_all = Signal()
-    """The user wants the whole image segmented with these thresholds."""
+    """The user asked to segment the whole image with these thresholds."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -62,7 +62,7 @@ class ThresholdPanel(QWidget):
             "min_size": NumberSlider(0, 200, 0),
         }
         self.reset_button = QPushButton("Reset")
-        self.reset_button.setToolTip("Go back to the thresholds that were fitted with the model.")
+        self.reset_button.setToolTip("Restore the thresholds that were fitted with the model.")
         self.apply_button = QPushButton("Apply to all")
         self.apply_button.setToolTip("Segment the whole image again with these thresholds.")
         self.apply_button.hide()
@@ -99,7 +99,7 @@ class ThresholdPanel(QWidget):
         layout.addLayout(buttons)
 
     def thresholds(self) -> DecodeThresholds:
-        """Return what the sliders say, for the image of the last result."""
+        """Return the thresholds for the image of the last result."""
         values = {
             name: slider.value() if name in self._by_hand else self._own[name] for name, slider in self.sliders.items()
         }
@@ -113,7 +113,7 @@ class ThresholdPanel(QWidget):
         )
 
     def show_result(self, model: DecodeThresholds, diameter: float) -> None:
-        """Take the model's thresholds for an image, and nuclei of its typical diameter (px) as the range of sizes."""
+        """Show the model's thresholds for an image; its typical diameter (px) sets the range of sizes."""
         self._without_thresholds = False
         self._own = {name: float(getattr(model, name)) for name in TITLES}
         self._model = model
@@ -121,17 +121,17 @@ class ThresholdPanel(QWidget):
         self._show_own()
 
     def show_cost(self, *, takes_run: bool) -> None:
-        """Say whether the thresholds of the last result act at once, or take a new run."""
+        """Show whether changing the thresholds of the last result requires a new run."""
         self.note_label.setVisible(takes_run)
         self.apply_button.setVisible(takes_run)
 
     def show_none(self) -> None:
-        """There are no thresholds in the last result, so nothing can be moved."""
+        """Disable the sliders: the last result has no thresholds."""
         self._without_thresholds = True
         self._refresh()
 
     def changed_settings(self, settings: SegmentSettings) -> SegmentSettings:
-        """Return settings with these thresholds: by their values where set by hand, else the model's."""
+        """Return settings with these thresholds: values if set by hand, otherwise the model's."""
         values: dict[str, Any] = {f"{name}_auto": name not in self._by_hand for name in TITLES}
         for name in self._by_hand:
             value = self.sliders[name].value()
@@ -147,7 +147,7 @@ class ThresholdPanel(QWidget):
         self._show_own()
 
     def _show_own(self) -> None:
-        """Move the sliders that were not set by hand to the model's values."""
+        """Move sliders that were not set by hand to the model's values."""
         for name in TITLES.keys() - self._by_hand:
             self.sliders[name].setValue(self._own[name])
         self._refresh()
@@ -176,13 +176,13 @@ class NumberSlider(QWidget):
     Parameters
     ----------
     low, high : float
-        `setValue` and typing may go beyond ``high``; the slider then goes that far.
+        `setValue` and typing may exceed ``high``, which extends the slider.
     decimals : int
-        Digits after the point; a step of the slider is one in the last digit.
+        A step of the slider is one unit in the last digit.
     """
 
     valueChanged = Signal(float)
-    """The user chose another value; `setValue` does not emit it."""
+    """The user changed the value; `setValue` does not emit it."""
 
     def __init__(self, low: float, high: float, decimals: int, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -195,7 +195,7 @@ class NumberSlider(QWidget):
         self.box.setSingleStep(1 / self._steps)
         self.box.setKeyboardTracking(False)
         self.box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
-        self.box.setStyleSheet("min-width: 40px; max-width: 40px")  # napari's style sheet makes it twice as wide
+        self.box.setStyleSheet("min-width: 40px; max-width: 40px")  # napari's style sheet would make it twice as wide
         self.setMaximum(high)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -213,13 +213,13 @@ class NumberSlider(QWidget):
         self._show(value)
 
     def setMaximum(self, high: float) -> None:
-        """Let the slider go so far, and at least as far as the number that is shown."""
+        """Set the maximum of the slider, at least to the current value."""
         self.slider.blockSignals(True)
         self.slider.setMaximum(round(max(high, self.box.value()) * self._steps))
         self.slider.blockSignals(False)
 
     def _show(self, value: float) -> None:
-        """Show a number in both, without telling anybody."""
+        """Show a number in slider and box without emitting a signal."""
         for widget in (self.slider, self.box):
             widget.blockSignals(True)
         self.box.setValue(value)

@@ -1,1 +1,1 @@
-"""What docks share of napari's viewer and layers."""
+"""Access to napari's viewer and layers that docks share."""

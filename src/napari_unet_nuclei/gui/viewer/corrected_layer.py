@@ -16,10 +16,15 @@ from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 from napari_unet_nuclei.core.segment.table import SegmentedChannel
 from napari_unet_nuclei.core.types import AnyArray, Index, Mask, QuantisedMaps, Region
+from napari_unet_nuclei.gui.viewer.labels_and_image import (
+    ImageUnderLabels,
+    MeasuredLabels,
+    describe_labels,
+    image_under,
+)
 from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY
-from napari_unet_nuclei.gui.viewer.measure_layers import ImageUnderLabels, MeasuredLabels, describe_labels, image_under
 from napari_unet_nuclei.gui.viewer.reviewed_layer import alike
-from napari_unet_nuclei.gui.viewer.shown import units_factors
+from napari_unet_nuclei.gui.viewer.view import units_factors
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -1,4 +1,4 @@
-"""What all docks share: they lie over one another as tabs, where napari would squeeze them one below the other."""
+"""Base class of the docks: they open as tabs, where napari would squeeze them one below the other."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ WidgetType = TypeVar("WidgetType", bound=QWidget)
 
 
 class Dock(QWidget):
-    """A dock of this plugin, which opens as a tab beside those that are open on the same side of the window."""
+    """A dock of this plugin, which opens as a tab with those on the same side of the window."""
 
     tab_title = ""
-    """A word for its tab: six of them fit beside each other. The bar above the dock has the whole name."""
+    """A short title, so that six tabs fit side by side; the dock's title bar has the full name."""
 
     front_changed = Signal()
-    """It came to the front of its tabs, or went behind another one: Qt sends no show or hide event then."""
+    """It came to the front of its tabs or went behind another one, for which Qt sends no show or hide event."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,11 +31,11 @@ class Dock(QWidget):
 
     @property
     def is_in_front(self) -> bool:
-        """True while it is shown, and no other tab lies over it."""
+        """True while it is shown and no other tab covers it."""
         return self.isVisible() and not self._is_behind
 
     def showEvent(self, event: QShowEvent | None) -> None:
-        """Find a place when it is shown for the first time; where it goes later is the user's affair."""
+        """Join the other tabs when shown for the first time; later the user decides where it goes."""
         super().showEvent(event)
         warn_of_binding()
         frame = ancestor(self, QDockWidget)
@@ -44,18 +44,18 @@ class Dock(QWidget):
             frame.setWindowTitle(self.tab_title)
             frame.visibilityChanged.connect(self._note_visibility)
             frame.topLevelChanged.connect(self._note_floating)
-            call_soon(self, self._share_tabs)  # napari is not done with placing it
+            call_soon(self, self._share_tabs)  # napari has not placed it yet
 
     def _note_visibility(self, visible: bool) -> None:
         self._is_behind = not visible
         self.front_changed.emit()
 
     def _note_floating(self, floating: bool) -> None:
-        if floating:  # Qt does not say that a dock that was taken out from behind can be seen
+        if floating:  # Qt does not report that a covered dock becomes visible by this
             self._note_visibility(True)
 
     def _share_tabs(self) -> None:
-        """Lie over the last of our docks on the same side of the window."""
+        """Become a tab over the last of our docks on the same side of the window."""
         self._is_placed = True
         frame, window = self._frame, ancestor(self, QMainWindow)
         if frame is None or window is None or frame.isFloating() or window.tabifiedDockWidgets(frame):
@@ -70,7 +70,7 @@ class Dock(QWidget):
 
 
 def ancestor(widget: QWidget, kind: type[WidgetType]) -> WidgetType | None:
-    """Return the closest widget of a kind that another one lies in, also where it lies in a dock that floats."""
+    """Return the closest enclosing widget of a type, which also works in floating docks; None if there is none."""
     parent: QWidget | None = widget.parentWidget()
     while parent is not None and not isinstance(parent, kind):
         parent = parent.parentWidget()

@@ -1,4 +1,4 @@
-"""A list of layers to choose one from."""
+"""A combo box of layers."""
 
 from __future__ import annotations
 
@@ -14,14 +14,10 @@ if TYPE_CHECKING:
 
 
 class LayerBox(QComboBox):
-    """Names of layers, of which one is chosen; it does not widen its dock.
+    """A combo box of layers that does not widen its dock.
 
-    The layers are kept in Python, not as Qt's item data: PySide6 holds item data in C++, where Python's garbage
-    collector does not see it, and a layer leads to its canvas, which leads to napari's window.
-
-    Parameters
-    ----------
-    tooltip : str
+    The layers are kept in Python, not as Qt's item data: PySide6 holds item data in C++, invisible to Python's garbage
+    collector, and a layer refers to its canvas, which refers to napari's window.
     """
 
     def __init__(self, tooltip: str, parent: QWidget | None = None) -> None:
@@ -32,12 +28,12 @@ class LayerBox(QComboBox):
 
     @property
     def layer(self) -> Layer | None:
-        """The chosen layer; None where there is none, or an entry without a layer is chosen."""
+        """The chosen layer; None if there is none or the entry without a layer is chosen."""
         row = self.currentIndex()
         return self._layers[row] if 0 <= row < len(self._layers) else None
 
     def offer(self, layers: Sequence[Layer], row: int, without: str = "") -> None:
-        """List layers in place of those before, and choose one; no signal is emitted.
+        """Replace the listed layers and choose one, without emitting a signal.
 
         Parameters
         ----------
@@ -45,7 +41,7 @@ class LayerBox(QComboBox):
         row : int
             The chosen one; -1 for none, ``len(layers)`` for the entry without a layer.
         without : str
-            A last entry that stands for no layer; empty where there is none.
+            Text of a last entry that stands for no layer; empty for none.
         """
         blocked = self.blockSignals(True)
         self.clear()
@@ -57,10 +53,10 @@ class LayerBox(QComboBox):
         self.blockSignals(blocked)
 
     def choose(self, layer: Layer) -> None:
-        """Choose one of the layers that are listed."""
+        """Choose a listed layer."""
         self.setCurrentIndex(row_in(self._layers, layer))
 
 
 def row_in(layers: Sequence[Layer], chosen: Layer | None) -> int:
-    """Return the row of a layer in a list that is to be offered; -1 where it is not there."""
+    """Return the index of a layer in a list; -1 if it is not there."""
     return next((row for row, layer in enumerate(layers) if layer == chosen), -1)

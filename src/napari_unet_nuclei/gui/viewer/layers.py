@@ -1,4 +1,4 @@
-"""From an image layer to what the engine is asked, and from its answer to a labels layer in the very same place."""
+"""Describe an image layer for segmentation, and place the resulting labels layer exactly over it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from napari.layers import Labels as LabelsLayer
 
 METADATA_KEY = "nuclei"
-"""Where a labels layer keeps ``provenance``, ``origin``, ``axes``, ``maps`` and ``thresholds`` of its result in
-``layer.metadata``."""
+"""Key in ``layer.metadata`` under which a labels layer keeps ``provenance``, ``origin``, ``axes``, ``maps`` and
+``thresholds`` of its result."""
 
 _LETTERS = {
     "t": "T", "time": "T", "frame": "T",
@@ -36,24 +36,24 @@ _USUAL_AXES = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TZCYX"}
 
 @dataclass(frozen=True)
 class LayerImage:
-    """An image layer as it was when asked: the viewer may change meanwhile, the pixels are not copied.
+    """Snapshot of an image layer without a copy of its pixels; the viewer may change meanwhile.
 
     Attributes
     ----------
     name : str
         The layer's.
     source : ImageSource
-        The array, of one level where there are several, with its axes.
+        The array, a single level of a pyramid, with its axes.
     pixel_size : PixelSize
-        Of that level; 0 where the layer's units are no lengths.
+        Of that level; 0 if the layer's units are not lengths.
     file : str
-        Where the layer came from; empty where it came from no file.
+        Path that the layer was read from; empty if it was not read from a file.
     kept : tuple of int
         Axes of the layer that a labels layer has too, in the layer's order: all but a leading channel axis. A channel
-        axis between others is kept with length 1, since napari matches the axes of layers from the last one on.
+        axis between others is kept with length 1, as napari aligns the axes of layers from the last one.
     factors : tuple of float
-        For every axis of the layer, finest pixels per pixel of labels: a level's coarseness; along a channel axis the
-        number of channels, so that labels are seen beside all of them.
+        Per axis of the layer, pixels of the finest level per pixel of the labels: the level's downsampling; along a
+        channel axis the number of channels, so that labels are shown over each of them.
     placement : CompositeAffine
         The layer's scale, rotation, shear and translation.
     affine : Affine
@@ -75,11 +75,11 @@ class LayerImage:
 
     @property
     def letters(self) -> str:
-        """One letter per axis of the layer; colour samples are none of its axes."""
+        """One letter per axis of the layer, which does not count colour samples."""
         return self.source.axes.replace("S", "")
 
     def arrange(self, labels: Labels) -> Labels:
-        """Bring labels (leading axes, Y, X) into the order of `kept`; a view, not a copy."""
+        """Return labels (leading axes, Y, X) with their axes in the order of `kept`, as a view."""
         order = "".join(letter for letter in self.letters if letter != "C")
         if order.index("X") < order.index("Y"):
             labels = labels.swapaxes(-1, -2)
@@ -89,7 +89,7 @@ class LayerImage:
         return np.expand_dims(labels, kept_letters.index("C")) if "C" in kept_letters else labels
 
     def restore(self, shown: NDArray[Any]) -> NDArray[Any]:
-        """Bring the array of a labels layer back into the order (leading axes, Y, X); a view, not a copy."""
+        """Return the array of a labels layer with its axes in the order (leading axes, Y, X), as a view."""
         letters = [self.letters[axis] for axis in self.kept]
         if "C" in letters:
             shown = shown.squeeze(letters.index("C"))
@@ -97,10 +97,10 @@ class LayerImage:
         return np.moveaxis(shown, (letters.index("Y"), letters.index("X")), (-2, -1))
 
     def spatial(self, origin: tuple[int, ...]) -> dict[str, Any]:
-        """Return the spatial arguments of a labels layer whose first pixel has this index along (leading, Y, X)."""
+        """Return the spatial arguments of a labels layer whose first pixel has an index along (leading, Y, X)."""
         first = self._layer_index(origin)
         factors = np.array(self.factors)
-        corner = first * factors + (factors - 1) / 2  # the middle of a coarse pixel lies between finest ones
+        corner = first * factors + (factors - 1) / 2  # the centre of a coarse pixel lies between fine ones
         moved = CompositeAffine(
             scale=self.placement.scale * factors,
             translate=self.placement(corner),
@@ -119,7 +119,7 @@ class LayerImage:
         }
 
     def _layer_index(self, origin: tuple[int, ...]) -> NDArray[np.float64]:
-        """Bring an index along (leading, Y, X) into the order of the layer's axes, 0 along channels."""
+        """Convert an index along (leading, Y, X) to the layer's axes, with 0 along channels."""
         leading = iter(origin[:-2])
         plane = dict(zip("YX", origin[-2:], strict=True))
         return np.array([
@@ -128,18 +128,18 @@ class LayerImage:
 
 
 def guess_layer_axes(layer: Image, file_axes: str = "") -> str:
-    """Name the axes of a layer's array: by its axis labels, else as its file says, else by the usual order.
+    """Guess the axes of a layer's array from its axis labels, else from its file, else from the usual order.
 
     Parameters
     ----------
     layer : napari.layers.Image
     file_axes : str
-        Axes in the file that the layer came from; empty where unknown.
+        Axes of the file that the layer was read from; empty if unknown.
 
     Returns
     -------
     str
-        One letter per axis of the array, S for colour samples last, e.g. "TZYX".
+        One letter per axis of the array, with S for colour samples last, e.g. "TZYX".
     """
     colours = "S" if layer.rgb else ""
     named = [_LETTERS.get(label.lower(), "Q") for label in layer.axis_labels]
@@ -154,7 +154,7 @@ def guess_layer_axes(layer: Image, file_axes: str = "") -> str:
 
 
 def describe_layer(layer: Image, axes: str, level: int = 0) -> LayerImage:
-    """Take down everything about a layer that a run needs; call it in the window's thread.
+    """Describe a layer for a run; call it in the window's thread.
 
     Parameters
     ----------
@@ -162,15 +162,16 @@ def describe_layer(layer: Image, axes: str, level: int = 0) -> LayerImage:
     axes : str
         One letter per axis of the array.
     level : int
-        Which level of a multiscale layer, 0 being the finest.
+        Level of a multiscale layer; 0 is the finest.
 
     Raises
     ------
     ImageShapeError
-        If the axes do not fit the array, or its pixels are no real numbers.
+        If the axes do not fit the array, or its pixels are not real numbers.
     """
     if layer.rgb != axes.endswith("S"):
-        raise ImageShapeError(f"'{layer.name}' has {'' if layer.rgb else 'no '}colours: S stands for them, as last.")
+        has = "has" if layer.rgb else "has no"
+        raise ImageShapeError(f"'{layer.name}' {has} colour samples: a colour image ends in S, no other image does.")
     array = layer.data[level] if layer.multiscale else layer.data
     source = ImageSource(array, axes)
     letters = axes.replace("S", "")
@@ -196,9 +197,9 @@ def describe_layer(layer: Image, axes: str, level: int = 0) -> LayerImage:
 
 
 def labels_arguments(result: SegmentResult, image: LayerImage, table: pd.DataFrame) -> dict[str, Any]:
-    """Return the arguments of the labels layer that shows a result, all but the array.
+    """Return the arguments of the labels layer of a result, all except the array.
 
-    The names of classes stand in its features, which napari shows under the cursor, and in the provenance.
+    Class names are in its features, which napari shows in the status bar, and in the provenance.
     """
     return {
         "name": f"{image.name} {'classes' if result.classes else 'labels'}",
@@ -209,22 +210,22 @@ def labels_arguments(result: SegmentResult, image: LayerImage, table: pd.DataFra
 
 
 def result_metadata(result: SegmentResult) -> dict[str, Any]:
-    """Return what a labels layer keeps of its result; the maps let nuclei be corrected by what the network saw."""
+    """Return what a labels layer keeps of its result; correcting uses the network's maps."""
     return {name: getattr(result, name) for name in ("provenance", "origin", "axes", "maps", "thresholds")}
 
 
 def table_features(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table as features of a labels layer: napari finds the row of a label by the column ``index``."""
+    """Return a table as features of a labels layer; napari looks up a label in the column ``index``."""
     if table.empty:
         return pd.DataFrame()
     return table.assign(index=table["label"])[["index", *table.columns]]
 
 
 def replace_labels(layer: LabelsLayer, labels: Labels) -> None:
-    """Give a labels layer other labels, and let it forget its undo steps.
+    """Replace the labels of a layer and clear its undo history.
 
-    napari keeps them when the array is replaced, so that Ctrl+Z would write old ids into new labels; a layer that is
-    not editable has none.
+    napari keeps the history when the array is replaced, so Ctrl+Z would write old ids into new labels; making the layer
+    uneditable clears it.
     """
     mode = layer.mode
     layer.editable = False
@@ -234,7 +235,7 @@ def replace_labels(layer: LabelsLayer, labels: Labels) -> None:
 
 
 def _pixel_size(layer: Image, letters: str, coarseness: NDArray[np.float64]) -> PixelSize:
-    """Return the distance of neighbouring pixels in the world, where its units are lengths."""
+    """Return the distance of neighbouring pixels in the world; 0 if the units are not lengths."""
     to_physical = CompositeAffine(
         scale=layer.scale, translate=layer.translate, rotate=layer.rotate, shear=layer.shear, ndim=layer.ndim
     )

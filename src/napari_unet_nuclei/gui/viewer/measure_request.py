@@ -1,4 +1,4 @@
-"""What the Measure dock asks for, copied from layers in the window's thread, and carried out in another one."""
+"""Requests to measure layers: made in the window's thread, carried out in another one."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.measure.measure import measure
 from napari_unet_nuclei.core.progress import Progress
 from napari_unet_nuclei.core.segment.table import SegmentedChannel, stain_images
-from napari_unet_nuclei.gui.viewer.measure_layers import MeasuredLabels, describe_labels, image_under
+from napari_unet_nuclei.gui.viewer.labels_and_image import MeasuredLabels, describe_labels, image_under
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
 
-SEEN = ("confidence", "score")
-"""Columns that come from the network, which labels and images alone do not give."""
+FROM_NETWORK = ("confidence", "score")
+"""Columns that come from the network and cannot be measured again from labels and images."""
 
 _IDENTITY = ["label", "area_px", "centroid_y", "centroid_x"]
 _DIGITS = 6
@@ -28,21 +28,21 @@ _DIGITS = 6
 
 @dataclass(frozen=True)
 class MeasureRequest:
-    """Labels and images as they were when asked.
+    """Snapshot of labels and images to measure.
 
     Attributes
     ----------
     labels : MeasuredLabels
     channels : mapping of str to SegmentedChannel
-        What is measured, by the name for columns.
+        What is measured, by the name used in columns.
     displaced : tuple of str
-        Names of the image layers that the viewer does not show where it shows the labels.
+        Names of image layers that the viewer shows in another place than the labels.
     pixel_size : PixelSize
-        Of the labels layer, or else of the first image layer that has one.
+        Of the labels layer, else of the first image layer that has one.
     world : ndarray
         Matrix from positions in the table to world coordinates in the labels layer's units.
     pictures : mapping of str to SegmentedChannel
-        A colour of each picture in colour, which may show stains, by what the names of its columns begin with.
+        One colour of each colour image, which may show stains, by the prefix of its columns.
     """
 
     labels: MeasuredLabels
@@ -73,7 +73,7 @@ class MeasuredTable:
         return np.array([*leading, *self.table[["centroid_y", "centroid_x"]].iloc[row]], float)
 
     def row_at(self, label: int, position: NDArray[np.float64]) -> int:
-        """Return the row of a label, of several the one on the plane of a position; -1 where there is none."""
+        """Return the row of a label, the one nearest to the plane of a position; -1 if there is none."""
         rows = np.flatnonzero(self.table["label"] == label)
         if not rows.size:
             return -1
@@ -82,12 +82,12 @@ class MeasuredTable:
 
     @property
     def _leading(self) -> pd.DataFrame:
-        """Columns with the plane's indices, which follow the label."""
+        """The columns with the plane's index, which follow the label."""
         return self.table.iloc[:, 1 : len(self.labels.shape) - 1]
 
 
 def ask(layer: Labels, images: Sequence[Image]) -> MeasureRequest:
-    """Take down what is to be measured, without reading a pixel; call it in the window's thread.
+    """Describe what is to be measured without reading a pixel; call it in the window's thread.
 
     Raises
     ------
@@ -112,15 +112,15 @@ def ask(layer: Labels, images: Sequence[Image]) -> MeasureRequest:
 def measure_layers(
     request: MeasureRequest, ids: SegmentedChannel, features: pd.DataFrame, progress: Progress
 ) -> MeasuredTable:
-    """Measure; reads pixels, so it runs in a thread.
+    """Measure layers; call it in a thread, as it reads pixels.
 
     Parameters
     ----------
     request : MeasureRequest
     ids : SegmentedChannel
-        The labels, copied when asked.
+        A copy of the labels.
     features : pandas.DataFrame
-        Of the labels layer: nuclei that are still as they were segmented keep confidence and score.
+        Of the labels layer: nuclei that are unchanged since they were segmented keep confidence and score.
     progress : Progress
     """
     stains = {
@@ -139,12 +139,12 @@ def measure_layers(
         world=request.world,
         progress=progress,
     )
-    return MeasuredTable(request.labels, with_seen(table, features))
+    return MeasuredTable(request.labels, with_network_columns(table, features))
 
 
-def with_seen(table: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
-    """Add what an earlier table says the network saw in the same nuclei, told by label, area and centroid."""
-    seen = [name for name in SEEN if name in features.columns]
+def with_network_columns(table: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
+    """Copy the network's columns from an earlier table to the same nuclei, matched by label, area and centroid."""
+    seen = [name for name in FROM_NETWORK if name in features.columns]
     if not seen or not set(_IDENTITY) <= set(features.columns):
         return table
     # Centroids are rounded: measured in a window and in the whole plane, they differ in the last digit.

@@ -1,4 +1,4 @@
-"""The table of corrected labels: only rows of nuclei that were touched are measured again."""
+"""The table of corrected labels, in which only the rows of changed nuclei are measured again."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from napari_unet_nuclei.core.progress import Progress
 from napari_unet_nuclei.core.segment.table import SegmentedChannel
 from napari_unet_nuclei.core.types import Index, Region
 from napari_unet_nuclei.gui.viewer.corrected_layer import CorrectedLayer
-from napari_unet_nuclei.gui.viewer.measure_request import MeasureRequest, measure_layers, with_seen
+from napari_unet_nuclei.gui.viewer.measure_request import MeasureRequest, measure_layers, with_network_columns
 
 ACCEPTED = "accepted"
-"""Column that says which nuclei the user has accepted or made."""
+"""Column that marks nuclei that the user accepted or drew."""
 
 MEASURED = {"label", "area_px", "centroid_y", "centroid_x"}
-"""Columns by which a table is known to be one of ours."""
+"""Columns by which our tables are recognised."""
 
 ONE_WINDOW = 2**20
-"""Touched nuclei within fewer pixels than this are measured together."""
+"""Pixels; changed nuclei within a smaller rectangle are measured together."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class KeptTable:
     table : pandas.DataFrame
         As `measure` describes it, with any columns of the user's own.
     segmented : pandas.DataFrame
-        The table at the start: a nucleus that is as it was then, after an undo, has the score that it had.
+        The table before any correction: after an undo, a nucleus gets its original score back.
     """
 
     table: pd.DataFrame
@@ -44,16 +44,16 @@ class KeptTable:
     def with_rows(
         self, corrected: CorrectedLayer, index: Index, nuclei: Iterable[int], rows: pd.DataFrame
     ) -> KeptTable:
-        """Replace the rows of some nuclei of a plane; those without a new row are gone.
+        """Replace the rows of some nuclei of a plane; nuclei without a new row are removed.
 
-        A nucleus that is still there keeps what columns of the user's own say of it.
+        A nucleus that still exists keeps its values in columns of the user's own.
         """
         old = self.table
         touched = old["label"].isin(list(nuclei))
         for name, first, plane in zip(*_leading(corrected), index, strict=True):
             touched &= old[name] == first + plane
         if "score" in rows.columns:
-            rows = rows.assign(score=with_seen(rows, self.segmented)["score"])
+            rows = rows.assign(score=with_network_columns(rows, self.segmented)["score"])
         own = [name for name in old.columns if name not in rows.columns]
         rows = rows.merge(old.loc[touched, ["label", *own]], on="label", how="left") if own else rows
         parts = [part for part in (old[~touched], rows.reindex(columns=old.columns)) if len(part)]
@@ -62,7 +62,7 @@ class KeptTable:
         return KeptTable(ordered, self.segmented)
 
     def features(self, corrected: CorrectedLayer, accepted: set[tuple[Index, int]]) -> pd.DataFrame:
-        """Return the table as a labels layer's features, with the column of accepted nuclei."""
+        """Return the table as features of a labels layer, with the column `ACCEPTED`."""
         table = self.table.drop(columns=[ACCEPTED, "index"], errors="ignore")
         state = [row in accepted for row in _rows(corrected, table)]
         return table.assign(index=table["label"], **{ACCEPTED: np.array(state, bool)})[
@@ -71,7 +71,7 @@ class KeptTable:
 
 
 def accepted_in(corrected: CorrectedLayer, features: pd.DataFrame) -> set[tuple[Index, int]]:
-    """Return the nuclei that a layer's features say were accepted."""
+    """Return plane and id of the nuclei that a layer's features mark as accepted."""
     if ACCEPTED not in features.columns or not _is_ours(corrected, features):
         return set()
     marked = features[features[ACCEPTED].fillna(False).astype(bool)]
@@ -79,7 +79,7 @@ def accepted_in(corrected: CorrectedLayer, features: pd.DataFrame) -> set[tuple[
 
 
 def table_job(corrected: CorrectedLayer) -> Callable[[Progress], KeptTable]:
-    """Return the job that takes the layer's features over where they tell of its nuclei, else measures all.
+    """Return the job that uses the layer's features if they describe its nuclei, else measures all of them.
 
     Call it in the window's thread: labels and features are copied.
     """
@@ -93,7 +93,7 @@ def table_job(corrected: CorrectedLayer) -> Callable[[Progress], KeptTable]:
     ids, features = corrected.labels.copied(), corrected.layer.features.copy()
 
     def job(progress: Progress) -> KeptTable:
-        if _is_ours(corrected, features) and _tells_of(corrected, features, ids):
+        if _is_ours(corrected, features) and _describes(corrected, features, ids):
             return KeptTable(features, features)
         table = _with_own(measure_layers(request, ids, features, progress).table, features)
         return KeptTable(table, table)
@@ -104,16 +104,16 @@ def table_job(corrected: CorrectedLayer) -> Callable[[Progress], KeptTable]:
 def measured_rows(
     corrected: CorrectedLayer, columns: Sequence[str], index: Index, boxes: Mapping[int, Region]
 ) -> pd.DataFrame:
-    """Measure some nuclei of a plane for a table with these columns.
+    """Measure some nuclei of a plane for a table with certain columns.
 
     Parameters
     ----------
     corrected : CorrectedLayer
     columns : sequence of str
-        Those of intensities are matched with the channels of the image by name, else in order.
+        Intensity columns are matched with the channels of the image by name, else by order.
     index : Index
     boxes : mapping of int to Region
-        Where the nuclei lie.
+        Bounding boxes of the nuclei.
     """
     if not boxes:
         return pd.DataFrame(columns=["label"])
@@ -127,7 +127,7 @@ def measured_rows(
 def _window(
     corrected: CorrectedLayer, columns: Sequence[str], index: Index, box: Region, nuclei: tuple[int, ...]
 ) -> pd.DataFrame:
-    """Measure nuclei in a window that is a pixel wider than they are, so that only the image's edge is an edge."""
+    """Measure nuclei in a window with a margin of a pixel, so that only the image's edge counts as an edge."""
     window = grown(box, 1, corrected.labels.shape[-2:])
     ids = corrected.view[(*index, *slices(window))]
     ids = np.where(np.isin(ids, nuclei), ids, 0)[(np.newaxis,) * len(index)]
@@ -144,18 +144,18 @@ def _window(
         world=corrected.labels.place.matrix if any(name.startswith("world_") for name in columns) else None,
         maps=None if maps is None else maps[np.newaxis, :, *slices(window)],
     )
-    # What a person drew is not what the network's score was fitted for; `KeptTable` knows those that came back.
+    # The score was fitted to the network's nuclei, not to drawn ones; `KeptTable` restores it after an undo.
     return table.assign(score=np.nan) if "score" in columns else table
 
 
 def _cut(channel: SegmentedChannel, first: tuple[int, ...], shape: tuple[int, ...]) -> SegmentedChannel:
-    """Return the part of a channel that begins at an index of the labels."""
+    """Return the part of a channel from an index of the labels on."""
     origin = tuple(np.add(channel.origin, first).tolist())
     return SegmentedChannel(channel.source, channel.channel, origin, shape)
 
 
 def _channels(corrected: CorrectedLayer, columns: Sequence[str]) -> dict[str, SegmentedChannel]:
-    """Find what columns of intensities were measured in; nothing where the image has other channels."""
+    """Return the channels that intensity columns were measured in; none if the image has other channels."""
     channels = corrected.image.channels if corrected.image else {}
     heads = [name.removesuffix("_mean") for name in columns if name.endswith("_mean")]
     if set(heads) <= set(channels):
@@ -174,8 +174,8 @@ def _is_ours(corrected: CorrectedLayer, features: pd.DataFrame) -> bool:
     return {*MEASURED, *_leading(corrected)[0]} <= set(features.columns)
 
 
-def _tells_of(corrected: CorrectedLayer, features: pd.DataFrame, ids: SegmentedChannel) -> bool:
-    """Tell whether a table has a row for every nucleus of every plane, with the area that it has."""
+def _describes(corrected: CorrectedLayer, features: pd.DataFrame, ids: SegmentedChannel) -> bool:
+    """Return whether a table has a row with the right area for every nucleus of every plane."""
     areas: dict[tuple[Index, int], int] = {}
     for index in corrected.plane_indices:
         found, counts = np.unique(ids[index], return_counts=True)
@@ -192,7 +192,7 @@ def _rows(corrected: CorrectedLayer, table: pd.DataFrame) -> list[tuple[Index, i
 
 
 def _with_own(table: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
-    """Add what columns of the user's own say of the nuclei."""
+    """Add the user's own columns."""
     own = features[[name for name in features.columns if name not in table.columns and name not in ("index", ACCEPTED)]]
     if own.empty:
         return table

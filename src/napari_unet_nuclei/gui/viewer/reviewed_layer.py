@@ -1,7 +1,4 @@
-"""Where labels were reviewed: shapes that the user draws, or whole planes that the user marks.
-
-Both docks that ask for it, the one that corrects and the one that trains, read it here.
-"""
+"""Regions of labels that were reviewed: shapes that the user draws, or whole planes that the user marks."""
 
 from __future__ import annotations
 
@@ -15,8 +12,8 @@ from numpy.typing import NDArray
 from napari_unet_nuclei.core.labels.edit.polygon_fill import filled
 from napari_unet_nuclei.core.labels.export.trace import trace_polygons
 from napari_unet_nuclei.core.types import Mask
-from napari_unet_nuclei.gui.viewer.measure_layers import MeasuredLabels, describe_labels
-from napari_unet_nuclei.gui.viewer.shown import units_factors
+from napari_unet_nuclei.gui.viewer.labels_and_image import MeasuredLabels, describe_labels
+from napari_unet_nuclei.gui.viewer.view import units_factors
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -26,20 +23,20 @@ REVIEWED = "Reviewed"
 """Name of the shapes layer."""
 
 PLANES_KEY = "reviewed planes"
-"""Where a labels layer keeps in its metadata which planes were reviewed as a whole."""
+"""Key in a labels layer's metadata: the planes that were reviewed as a whole."""
 
 OWNER_KEY = "reviewed labels"
-"""Where a layer of ours keeps in its metadata which labels layer it belongs to."""
+"""Key in the metadata of our shapes layer: the unique id of its labels layer."""
 
 COLOUR = "#2ec4b6"
 CURVE_POINTS = 64
-"""Corners of the polygon that stands for an ellipse."""
+"""Corners of the polygon that approximates an ellipse."""
 
 _ALIKE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 
 
 def reviewed_mask(viewer: Viewer, labels_layer: Labels, plane_index: tuple[int, ...] = ()) -> Mask | None:
-    """Tell which pixels of a plane of labels were reviewed.
+    """Return the reviewed pixels of a plane of labels.
 
     Parameters
     ----------
@@ -51,7 +48,7 @@ def reviewed_mask(viewer: Viewer, labels_layer: Labels, plane_index: tuple[int, 
     Returns
     -------
     ndarray of bool, shape (Y, X), or None
-        None where nothing of the plane was reviewed.
+        None if nothing of the plane was reviewed.
 
     Raises
     ------
@@ -70,29 +67,29 @@ def reviewed_mask(viewer: Viewer, labels_layer: Labels, plane_index: tuple[int, 
 
 
 def is_plane_reviewed(labels_layer: Labels, plane_index: tuple[int, ...] = ()) -> bool:
-    """Tell whether a plane was marked as reviewed as a whole."""
+    """Return whether a plane was marked as reviewed as a whole."""
     return tuple(plane_index) in labels_layer.metadata.get(PLANES_KEY, ())
 
 
 def mark_plane(labels_layer: Labels, plane_index: tuple[int, ...] = (), *, reviewed: bool = True) -> None:
-    """Mark a plane as reviewed as a whole, or no longer; the layer emits ``events.metadata``."""
+    """Mark or unmark a plane as reviewed as a whole; the layer emits ``events.metadata``."""
     planes = set(labels_layer.metadata.get(PLANES_KEY, ()))
     planes = planes | {tuple(plane_index)} if reviewed else planes - {tuple(plane_index)}
     labels_layer.metadata = {**labels_layer.metadata, PLANES_KEY: tuple(sorted(planes))}
 
 
 def reviewed_layers(viewer: Viewer, labels_layer: Labels) -> list[Shapes]:
-    """List the shapes layers of some labels: the one made for them, and those of that name that the user made."""
+    """Return the shapes layers of labels: the one created for them, and the user's own of the same name."""
     shapes = [layer for layer in viewer.layers if isinstance(layer, Shapes)]
     own = [layer for layer in shapes if layer.metadata.get(OWNER_KEY) == labels_layer.unique_id]
     return own + [layer for layer in shapes if layer.name == REVIEWED and OWNER_KEY not in layer.metadata]
 
 
 def add_reviewed_layer(viewer: Viewer, labels_layer: Labels) -> Shapes:
-    """Return the shapes layer of some labels, which is added in their very place where there is none.
+    """Return the shapes layer of labels; add one in the same place if there is none.
 
-    One that the user has made serves where it has as many axes. napari numbers the names of further layers; one of
-    ours keeps in its metadata which labels it belongs to.
+    A layer that the user created is used if it has as many axes. Ours records in its metadata which labels it belongs
+    to, as napari appends numbers to names that are taken.
     """
     for layer in reviewed_layers(viewer, labels_layer):
         if layer.ndim == labels_layer.ndim:
@@ -112,11 +109,11 @@ def add_reviewed_layer(viewer: Viewer, labels_layer: Labels) -> Shapes:
 
 
 def _follow_units(viewer: Viewer, layer: Shapes) -> None:
-    """Let a layer of ours count in the viewer's units: napari draws elsewhere in one that counts in others."""
+    """Convert our layer to the viewer's units: in a layer with other units, napari draws shapes in the wrong place."""
     shown = viewer.dims.units
     if OWNER_KEY not in layer.metadata or shown is None or tuple(layer.units) == tuple(shown[-layer.ndim :]):
         return
-    factors = units_factors(layer, viewer.dims)  # the same for axes that are turned into each other
+    factors = units_factors(layer, viewer.dims)  # equal for axes that are rotated into each other
     affine = np.array(layer.affine)
     affine[:-1] *= factors[:, np.newaxis]
     affine[:-1, :-1] /= factors
@@ -125,7 +122,7 @@ def _follow_units(viewer: Viewer, layer: Shapes) -> None:
 
 
 def show_reviewed(viewer: Viewer, labels_layer: Labels, plane_index: tuple[int, ...], mask: Mask) -> None:
-    """Show as shapes, or as a marked plane, what was reviewed, e.g. when it was read from a file.
+    """Show a reviewed region as shapes or as a marked plane, e.g. after reading it from a file.
 
     Parameters
     ----------
@@ -152,7 +149,7 @@ def show_reviewed(viewer: Viewer, labels_layer: Labels, plane_index: tuple[int, 
 
 
 def alike(layer: Layer) -> dict[str, Any]:
-    """Return the spatial arguments of a layer in the very place of another one."""
+    """Return the spatial arguments for a layer in the same place as another one."""
     return {name: getattr(layer, name) for name in _ALIKE}
 
 
@@ -174,7 +171,7 @@ def _through(affine: NDArray[np.floating], points: NDArray[np.float64]) -> NDArr
 def _drawn(
     viewer: Viewer, layer: Shapes, labels: MeasuredLabels, plane_index: tuple[int, ...]
 ) -> Iterator[NDArray[np.float64]]:
-    """Yield the outlines (corners, (y, x)) in pixels of labels of the areas that were drawn on a plane of them."""
+    """Yield the outlines (corners, (y, x)) of the areas drawn on a plane of labels, in pixels of the labels."""
     owner = labels.place.layer
     to_viewer, from_viewer = units_factors(layer, viewer.dims), units_factors(owner, viewer.dims)
     to_index = np.linalg.inv(matrix(owner))
@@ -195,7 +192,7 @@ def _drawn(
 
 
 def _fill(mask: Mask, corners: NDArray[np.float64]) -> None:
-    """Add an area to a mask, at the cost of the area."""
+    """Add an area to a mask; takes time in proportion to the area."""
     low = np.clip(np.floor(corners.min(axis=0)).astype(int), 0, mask.shape)
     high = np.clip(np.ceil(corners.max(axis=0)).astype(int) + 1, 0, mask.shape)
     window = tuple(slice(start, max(stop, start)) for start, stop in zip(low.tolist(), high.tolist(), strict=True))
@@ -203,7 +200,7 @@ def _fill(mask: Mask, corners: NDArray[np.float64]) -> None:
 
 
 def _outline(corners: NDArray[np.float64], kind: str) -> NDArray[np.float64] | None:
-    """Return the corners of an area; None for lines, which have none."""
+    """Return the corners of an area; None for lines and paths."""
     if kind == "ellipse":
         middle, half = (corners[0] + corners[2]) / 2, ((corners[1] - corners[0]) / 2, (corners[3] - corners[0]) / 2)
         turns = np.linspace(0, 2 * np.pi, CURVE_POINTS, endpoint=False)[:, np.newaxis]
@@ -212,9 +209,9 @@ def _outline(corners: NDArray[np.float64], kind: str) -> NDArray[np.float64] | N
 
 
 def _rings(mask: Mask) -> Iterator[NDArray[np.float64]]:
-    """Yield outlines (corners, (y, x)) that together fill a mask; pixel centres lie at whole numbers.
+    """Yield outlines (corners, (y, x)) that together fill a mask; pixel centres are at integers.
 
-    Drawn areas have no holes, so what has one is cut in two there.
+    Shapes have no holes, so a region with a hole is cut in two there.
     """
     for _, pieces in trace_polygons(mask.astype(np.uint8)):
         hole = next((hole for piece in pieces for hole in piece.holes), None)

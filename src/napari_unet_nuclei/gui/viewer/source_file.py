@@ -1,4 +1,4 @@
-"""What the file of a layer tells and napari's readers leave out: axes, pixel size, names of channels."""
+"""Metadata of a layer's file that napari's readers drop: axes, pixel size, channel names."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from napari_unet_nuclei.core.image.pixel_size import PixelSize
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file that a layer came from, without its pixels.
+    """The file that a layer was read from, without its pixels.
 
     Attributes
     ----------
     path : str
     readable : bool
-        False where the command line could not read it either; then the rest is empty.
+        False if the command line could not read it either; the other attributes are then empty.
     shape : tuple of int
     axes : str
     pixel_size : PixelSize
@@ -35,7 +35,7 @@ class SourceFile:
 
 
 def read_source_file(path: str) -> SourceFile:
-    """Look into a file; slow where it lies far away, so call it in a thread."""
+    """Read the metadata of a file; call it in a thread, as the disk may be slow."""
     try:
         image = read_image(Path(path))
     except NucleiError:

@@ -1,4 +1,4 @@
-"""A sentence with a button that does what the sentence speaks of; hidden where there is nothing to say."""
+"""A message with a button that acts on it; hidden while there is no message."""
 
 from __future__ import annotations
 
@@ -9,13 +9,7 @@ from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
 
 class ActionLine(QWidget):
-    """A sentence, and below it a button.
-
-    Parameters
-    ----------
-    tooltip : str
-        Of the button.
-    """
+    """A message with a button below it."""
 
     clicked = Signal()
 
@@ -33,7 +27,7 @@ class ActionLine(QWidget):
         self.say("", "")
 
     def say(self, text: str, action: str) -> None:
-        """Show a sentence and what the button does; hide a button without text, and both without a sentence."""
+        """Show a message and a button; without an action hide the button, without a text hide both."""
         self.sentence.setText(text)
         self.button.setText(action)
         self.button.setVisible(bool(action))

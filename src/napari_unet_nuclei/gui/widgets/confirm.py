@@ -1,4 +1,4 @@
-"""A question before something is done that cannot be taken back."""
+"""Ask for confirmation before something that cannot be undone."""
 
 from __future__ import annotations
 
@@ -6,27 +6,26 @@ from qtpy.QtWidgets import QMessageBox, QWidget
 
 
 def is_sure(parent: QWidget | None, title: str, text: str, more: str, button: str, *, warning: bool = False) -> bool:
-    """Ask, and tell whether the user pressed the button that does it; *Cancel* is the other one, and the default.
+    """Return True if the user confirms; *Cancel* is the default.
 
     Parameters
     ----------
     parent : QWidget or None
-        The question belongs to its window.
     title, text, more : str
-        Of the window; the question; what follows from it.
+        Window title, question, and consequences.
     button : str
-        What it does, in a word.
+        Label of the confirming button: a verb.
     warning : bool
-        Whether it is advised against.
+        Advise against it.
     """
-    question = QMessageBox(parent)
-    question.setIcon(QMessageBox.Icon.Warning if warning else QMessageBox.Icon.Question)
-    question.setWindowTitle(title)
-    question.setText(text)
-    question.setInformativeText(more)
+    box = QMessageBox(parent)
+    box.setIcon(QMessageBox.Icon.Warning if warning else QMessageBox.Icon.Question)
+    box.setWindowTitle(title)
+    box.setText(text)
+    box.setInformativeText(more)
     role = QMessageBox.ButtonRole.AcceptRole if warning else QMessageBox.ButtonRole.DestructiveRole
-    yes = question.addButton(button, role)
-    question.setDefaultButton(question.addButton(QMessageBox.StandardButton.Cancel))
-    question.exec()
-    question.deleteLater()
-    return question.clickedButton() is yes
+    yes = box.addButton(button, role)
+    box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Cancel))
+    box.exec()
+    box.deleteLater()
+    return box.clickedButton() is yes

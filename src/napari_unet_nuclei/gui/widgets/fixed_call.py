@@ -1,4 +1,4 @@
-"""Connects a signal to a call whose arguments are known beforehand."""
+"""Connect a signal to a call with fixed arguments."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from qtpy.QtCore import QObject
 
 
 class FixedCall(QObject):
-    """Calls a function with the same arguments at every signal; takes the place of a lambda or a ``partial``.
+    """Calls a function with fixed arguments at every signal; use it instead of a lambda or a ``partial``.
 
     A signal holds a bound method of a QObject weakly, but a lambda or a ``partial`` strongly. PySide6 keeps that
-    reference in C++, where Python's garbage collector does not see it: a widget that its own connection refers to
-    lives, and with it its dock and napari's window, until C++ deletes the sender. Here the reference is an attribute,
-    which the collector follows.
+    reference in C++, invisible to Python's garbage collector: a widget that its own connection refers to stays alive,
+    and with it its dock and napari's window, until C++ deletes the sender. Here the reference is an attribute, which
+    the collector can follow.
 
     Connect its `call`::
 
@@ -23,10 +23,10 @@ class FixedCall(QObject):
     Parameters
     ----------
     sender : QObject
-        Owns the object, which lives as long.
+        Parent of this object, which lives as long.
     function : callable
     *arguments
-        The function gets these, and nothing of what the signal carries.
+        Passed to the function; the signal's own arguments are dropped.
     """
 
     def __init__(self, sender: QObject, function: Callable[..., object], *arguments: Any) -> None:
@@ -34,6 +34,6 @@ class FixedCall(QObject):
         self._function = function
         self._arguments = arguments
 
-    def call(self, *_carried: object) -> None:
-        """Make the call."""
+    def call(self, *_signal_arguments: object) -> None:
+        """Call the function."""
         self._function(*self._arguments)

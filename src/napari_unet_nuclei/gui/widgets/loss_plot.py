@@ -1,4 +1,4 @@
-"""Live curves of a training: how wrong the network is, and how well it finds nuclei that it does not learn from."""
+"""Live curves of a training run: losses, and accuracy on held-out nuclei."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from napari_unet_nuclei.core.progress import EpochDone
 AP50 = "AP@0.5"
 
 TRAINING, HELD_OUT, ACCURACY = "#e69f00", "#56b4e9", "#2ca085"
-"""Colours that people who are colour-blind tell apart, on dark and on light ground."""
+"""Colours that colour-blind people can tell apart, on dark and light backgrounds."""
 
 HEIGHT = 230
 """Pixels."""
@@ -24,19 +24,14 @@ HEIGHT = 230
 
 @dataclass(frozen=True)
 class PlotColours:
-    """Colours of a theme, as matplotlib reads them.
+    """Background and text colour of a theme, in matplotlib's notation."""
 
-    Attributes
-    ----------
-    ground, text : str
-    """
-
-    ground: str = "#ffffff"
+    background: str = "#ffffff"
     text: str = "#222222"
 
 
 class LossPlot(QWidget):
-    """Two diagrams one above the other: loss and accuracy by epochs."""
+    """Two plots, one above the other: loss and accuracy per epoch."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -51,34 +46,34 @@ class LossPlot(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.canvas)
         self.setToolTip(
-            "Loss: how wrong the network is, on crops that it learns from and on held-out ones; lower is better.\n"
-            "AP@0.5: share of held-out nuclei that are found and nothing else; higher is better.\n"
-            "Some rehearsed crops are held out as well, so that what is forgotten shows."
+            "Loss: the error of the network on training crops and on held-out ones; lower is better.\n"
+            "AP@0.5: accuracy on held-out nuclei, counting missed and extra ones against it; higher is better.\n"
+            "Some rehearsed crops are held out as well, which shows what the network forgets."
         )
         self._draw()
 
     @property
     def history(self) -> tuple[EpochDone, ...]:
-        """Epochs that are shown."""
+        """The epochs shown."""
         return tuple(self._history)
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Remove all epochs."""
         self._history = []
         self._draw()
 
     def add(self, event: EpochDone) -> None:
-        """Show one epoch more."""
+        """Add an epoch."""
         self._history.append(event)
         self._draw()
 
     def set_colours(self, colours: PlotColours) -> None:
-        """Follow another theme."""
+        """Use the colours of another theme."""
         self._colours = colours
         self._draw()
 
     def _draw(self) -> None:
-        """Draw all anew: a training has a few dozen epochs."""
+        """Redraw everything, which is cheap: a run has a few dozen epochs."""
         epochs = [event.epoch for event in self._history]
         self.loss_axes.clear()
         self.accuracy_axes.clear()
@@ -93,7 +88,7 @@ class LossPlot(QWidget):
 
     def _label(self) -> None:
         colours = self._colours
-        self._figure.set_facecolor(colours.ground)
+        self._figure.set_facecolor(colours.background)
         self.loss_axes.set_ylabel("loss")
         self.accuracy_axes.set_ylabel(AP50)
         self.accuracy_axes.set_xlabel("epoch")
@@ -104,7 +99,7 @@ class LossPlot(QWidget):
         above = {"loc": "lower right", "bbox_to_anchor": (1.0, 0.98), "ncols": 2, "borderaxespad": 0.0}
         self.loss_axes.legend(frameon=False, fontsize=8, labelcolor=colours.text, **above)
         for axes in (self.loss_axes, self.accuracy_axes):
-            axes.set_facecolor(colours.ground)
+            axes.set_facecolor(colours.background)
             axes.tick_params(colors=colours.text, labelsize=8)
             axes.grid(color=colours.text, alpha=0.15)
             for label in (axes.xaxis.label, axes.yaxis.label):

@@ -1,4 +1,4 @@
-"""A line for paths that can be typed, chosen in a dialog, or dropped onto it."""
+"""A line edit for paths, which can be typed, chosen in a dialog, or dropped onto it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class PathEdit(QWidget):
     ----------
     placeholder, tooltip : str
     separator : str
-        What stands between several paths.
+        Put between several paths.
     """
 
     changed = Signal()
@@ -36,7 +36,7 @@ class PathEdit(QWidget):
         self._row.addWidget(self.edit, stretch=1)
 
     def add_button(self, text: str, tooltip: str, choose: Callable[[], Sequence[str]]) -> QPushButton:
-        """Add a button that takes over the paths that are chosen by it; nothing where the user gave up."""
+        """Add a button that opens a dialog and shows the chosen paths; none if the dialog was cancelled."""
         button = QPushButton(text)
         button.setToolTip(tooltip)
         button.clicked.connect(FixedCall(button, self._add_chosen, choose).call)
@@ -47,44 +47,44 @@ class PathEdit(QWidget):
         self.add_paths([path for path in choose() if path])
 
     def add_paths(self, paths: Sequence[str]) -> None:
-        """Show paths in place of those before."""
+        """Replace the paths."""
         if paths:
             self.setValue(self._separator.join(paths))
 
     def value(self) -> str:
-        """Return the line."""
+        """Return the text."""
         return str(self.edit.text()).strip()
 
     def setValue(self, text: str) -> None:
-        """Show a line from its beginning."""
+        """Show a text from its beginning."""
         self.edit.setText(text)
         self.edit.setCursorPosition(0)
 
 
 class _DropEdit(QLineEdit):
-    """A line that takes files and folders that are dropped onto it."""
+    """A line edit onto which files and folders can be dropped."""
 
     def __init__(self, take: Callable[[Sequence[str]], None]) -> None:
         super().__init__()
         self._take = take
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
-        """Welcome files."""
-        if event is not None and _files(event):
+        """Accept files."""
+        if event is not None and dropped_files(event):
             event.acceptProposedAction()
         else:
             super().dragEnterEvent(event)
 
     def dropEvent(self, event: QDropEvent | None) -> None:
-        """Take the paths of files."""
-        if event is not None and (paths := _files(event)):
+        """Pass on the paths of files."""
+        if event is not None and (paths := dropped_files(event)):
             event.acceptProposedAction()
             self._take(paths)
         else:
             super().dropEvent(event)
 
 
-def _files(event: QDropEvent) -> list[str]:
-    """Return the files on this computer that are being dropped."""
+def dropped_files(event: QDropEvent) -> list[str]:
+    """Return the paths of the local files that are being dragged or dropped."""
     contents = event.mimeData()
     return [url.toLocalFile() for url in contents.urls() if url.isLocalFile()] if contents is not None else []

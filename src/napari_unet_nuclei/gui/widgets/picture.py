@@ -1,4 +1,4 @@
-"""Shows a picture as large as its place is wide."""
+"""A picture that fills the width of its place."""
 
 from __future__ import annotations
 
@@ -9,17 +9,11 @@ from qtpy.QtGui import QImage, QPainter, QPaintEvent
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 SMALLEST = 60
-"""Pixels that a picture is wide at least."""
+"""Minimum width in pixels."""
 
 
 class PictureView(QWidget):
-    """A picture that keeps its proportions.
-
-    Parameters
-    ----------
-    description : str
-        For people who cannot see it.
-    """
+    """A picture that keeps its aspect ratio; the description is for screen readers."""
 
     def __init__(self, description: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -32,47 +26,46 @@ class PictureView(QWidget):
 
     @property
     def has_picture(self) -> bool:
-        """True once there is something to see."""
+        """True while a picture is shown."""
         return not self._image.isNull()
 
     def set_picture(self, pixels: NDArray[np.uint8]) -> None:
-        """Show pixels (Y, X, 3)."""
+        """Show an RGB array (Y, X, 3)."""
         height, width = pixels.shape[:2]
-        # A copy: Qt does not keep the array.
-        self._image = QImage(pixels.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888).copy()
-        self.updateGeometry()
-        self.update()
+        # Copied, as Qt does not keep the buffer alive.
+        self._show(QImage(pixels.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888).copy())
 
     def load(self, path: str) -> None:
-        """Show a file."""
-        self._image = QImage(path)
-        self.updateGeometry()
-        self.update()
+        """Show an image file."""
+        self._show(QImage(path))
 
     def clear(self) -> None:
         """Show nothing."""
-        self._image = QImage()
+        self._show(QImage())
+
+    def _show(self, image: QImage) -> None:
+        self._image = image
         self.updateGeometry()
         self.update()
 
     def hasHeightForWidth(self) -> bool:
-        """The height follows from the width."""
+        """Return True: the height follows from the width."""
         return self.has_picture
 
     def heightForWidth(self, width: int) -> int:
-        """Height that keeps the proportions."""
+        """Return the height that keeps the aspect ratio."""
         return round(width * self._image.height() / self._image.width()) if self.has_picture else 0
 
     def sizeHint(self) -> QSize:
-        """Qt's question for a size."""
+        """Return the preferred size."""
         return QSize(2 * SMALLEST, self.heightForWidth(2 * SMALLEST))
 
     def minimumSizeHint(self) -> QSize:
-        """Qt's question for the smallest size."""
+        """Return the smallest size."""
         return QSize(SMALLEST, self.heightForWidth(SMALLEST))
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
-        """Draw the picture in the upper left corner, pixels as squares where they are enlarged."""
+        """Draw the picture from the upper left corner; enlarged pixels stay squares."""
         if not self.has_picture:
             return
         size = self._image.size().scaled(self.size(), Qt.AspectRatioMode.KeepAspectRatio)

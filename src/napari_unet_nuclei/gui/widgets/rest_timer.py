@@ -1,4 +1,4 @@
-"""Does something once: when nothing has happened for a while, or as soon as what is going on is over."""
+"""Do something once, later: after a pause in the changes, or in the next turn of the event loop."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from napari_unet_nuclei.gui.widgets.fixed_call import FixedCall
 
 
 def rest_timer(parent: QObject | None, method: Callable[[], None], milliseconds: int = 0) -> QTimer:
-    """Return a timer that calls a bound method once, so long after it was last started.
+    """Return a timer that calls a bound method once, this long after it was last started.
 
     Parameters
     ----------
-    parent : QObject, optional
-        Takes the timer along when it goes.
+    parent : QObject or None
+        Owns the timer.
     method : callable
     milliseconds : int
-        0 waits for the next turn of the event loop, so that several changes are answered once.
+        0 waits for the next turn of the event loop, which answers several changes at once.
     """
     timer = QTimer(parent)
     timer.setSingleShot(True)
@@ -29,16 +29,10 @@ def rest_timer(parent: QObject | None, method: Callable[[], None], milliseconds:
 
 
 def call_soon(owner: QObject, function: Callable[..., object], *arguments: Any) -> None:
-    """Call a function in the next turn of the event loop, unless its owner is gone by then.
+    """Call a function in the next turn of the event loop, unless its owner has been deleted by then.
 
-    ``QTimer.singleShot`` knows of no owner: PySide6 would keep that of a bound method alive for it, and call it also
-    where its window was closed in between.
-
-    Parameters
-    ----------
-    owner : QObject
-    function : callable
-    *arguments
+    ``QTimer.singleShot`` has no owner: PySide6 would keep the object of a bound method alive for it, and call it even
+    if the window was closed in the meantime.
     """
     timer = QTimer(owner)
     timer.setSingleShot(True)

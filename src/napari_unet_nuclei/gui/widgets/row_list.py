@@ -1,4 +1,4 @@
-"""What lists of rows in our docks share: their look, their height, and tick boxes that are seen in every theme."""
+"""Lists of rows with a common look, a height that fits, and tick boxes that are visible in every theme."""
 
 from __future__ import annotations
 
@@ -8,19 +8,14 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTreeWidget, QWidget
 
 LISTED = (3, 6)
-"""Rows for which there is room at least and at most; more are scrolled to."""
+"""Minimum and maximum number of visible rows."""
 
 TICK_BOX = "QAbstractItemView::indicator:unchecked { border: 1px solid #8a8d93; width: 10px; height: 10px }"
-"""Empty boxes are drawn in the colour of a shadow otherwise, which a dark theme swallows."""
+"""Qt draws empty boxes in the colour of shadows, which is invisible in a dark theme."""
 
 
 class RowList(QTreeWidget):
-    """Rows below each other, of which one is chosen; the first column takes the room that the others leave.
-
-    Parameters
-    ----------
-    columns : sequence of str
-    """
+    """Rows with these columns, one of which can be selected; the first column takes the remaining width."""
 
     def __init__(self, columns: Sequence[str], parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -39,7 +34,7 @@ class RowList(QTreeWidget):
         self._head = header
 
     def fit_height(self) -> None:
-        """Be as high as the rows are, within limits."""
+        """Set the height to that of the rows, within limits."""
         least, most = LISTED
         row = max(self.sizeHintForRow(0), self.fontMetrics().height() + 6)
         rows = min(max(self.topLevelItemCount(), least), most)

@@ -1,4 +1,4 @@
-"""A dock's controls in a column that scrolls where the window is too low, instead of being squeezed."""
+"""A column of controls that scrolls in a low window instead of squeezing them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,9 @@ from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 
 class ScrollColumn(QScrollArea):
-    """Widgets one below the other, never narrower nor lower than they need to be.
+    """Widgets one below the other, never narrower or lower than they need to be.
 
-    Qt's own scroll area forgets that sentences which wrap are higher in a narrow dock.
-
-    Parameters
-    ----------
-    widgets : QWidget
-        From the top.
+    QScrollArea alone ignores that wrapped text is taller in a narrow dock.
     """
 
     def __init__(self, *widgets: QWidget, parent: QWidget | None = None) -> None:
@@ -34,7 +29,7 @@ class ScrollColumn(QScrollArea):
         self._column.laid_out.connect(self._make_room)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """Make room: other widths wrap sentences otherwise."""
+        """Adapt the height: text wraps differently at another width."""
         super().resizeEvent(event)
         self._make_room()
 
@@ -43,21 +38,20 @@ class ScrollColumn(QScrollArea):
         assert bar is not None, "a scroll area has one"
         assert viewport is not None, "a scroll area has one"
         self.setMinimumWidth(self._layout.minimumSize().width() + bar.sizeHint().width())
-        least = self._layout.minimumSize().height()  # what a layout without sentences needs at any width
+        least = self._layout.minimumSize().height()  # minimumHeightForWidth is -1 without wrapped text
         self._column.setMinimumHeight(max(self._layout.minimumHeightForWidth(viewport.width()), least))
 
 
 class _Column(QWidget):
-    """Tells when a widget in it needs more or less room.
+    """Emits a signal when a widget in it needs more or less room.
 
-    It tells so itself: as an event filter the scroll area would be asked while it is being taken apart, when its
-    attributes are gone.
+    An event filter in the scroll area would also be called while that is being destroyed, without its attributes.
     """
 
     laid_out = Signal()
 
     def event(self, event: QEvent | None) -> bool:
-        """Tell."""
+        """Announce a new layout."""
         if event is not None and event.type() == QEvent.Type.LayoutRequest:
             self.laid_out.emit()
         return super().event(event)

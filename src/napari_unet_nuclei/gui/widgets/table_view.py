@@ -1,4 +1,4 @@
-"""Shows a table of nuclei that can be sorted by any column, and says which nucleus was chosen in it."""
+"""A table of nuclei that can be sorted by any column and in which a nucleus can be selected."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QAbstractItemView, QTableView, QWidget
 
 
 class TableModel(QAbstractTableModel):
-    """A table as Qt sees it; it sorts by numpy, since comparing cell by cell takes seconds for 10,000 rows."""
+    """Qt model of a data frame; pandas sorts it, as comparing cell by cell takes seconds for 10,000 rows."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -19,18 +19,18 @@ class TableModel(QAbstractTableModel):
         self._order = np.arange(0)
 
     def set_table(self, table: pd.DataFrame) -> None:
-        """Show another table, in its own order."""
+        """Show another table, unsorted."""
         self.beginResetModel()
         self.table = table
         self._order = np.arange(len(table))
         self.endResetModel()
 
     def table_row(self, shown_row: int) -> int:
-        """Return which row of the table is shown there."""
+        """Return the row of the table that is shown at a position."""
         return int(self._order[shown_row])
 
     def shown_row(self, table_row: int) -> int:
-        """Return where a row of the table is shown."""
+        """Return the position at which a row of the table is shown."""
         return int(np.flatnonzero(self._order == table_row)[0])
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:
@@ -42,7 +42,7 @@ class TableModel(QAbstractTableModel):
         return 0 if parent is not None and parent.isValid() else self.table.shape[1]
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Return the text of a cell, or how it is aligned."""
+        """Return the text or the alignment of a cell."""
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         if role != Qt.ItemDataRole.DisplayRole or not index.isValid():
@@ -50,13 +50,13 @@ class TableModel(QAbstractTableModel):
         return cell_text(self.table.iat[self.table_row(index.row()), index.column()])
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Return the name of a column; rows have no headers, since the label is a column."""
+        """Return the name of a column; rows have no header, as the label is a column."""
         if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
             return str(self.table.columns[section])
         return None
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
-        """Sort by a column's values; equal ones stay in the table's own order, empty cells come last."""
+        """Sort by a column; ties stay in the table's order, empty cells come last."""
         if not 0 <= column < self.columnCount():
             return
         self.layoutAboutToBeChanged.emit()
@@ -71,10 +71,10 @@ class TableModel(QAbstractTableModel):
 
 
 class TableView(QTableView):
-    """A sortable table with a column ``label``, from which one row at a time is chosen."""
+    """A sortable table with a column ``label``, of which one row can be selected."""
 
     row_selected = Signal(object)
-    """The user chose the row of this label (int), by mouse or keyboard; `selected_row` tells which row it is."""
+    """The user selected the row of this label (int), by mouse or keyboard; `selected_row` is its number."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -95,37 +95,25 @@ class TableView(QTableView):
 
     @property
     def table(self) -> pd.DataFrame:
-        """The table that is shown, in its own order."""
+        """The table shown, unsorted."""
         return self._model.table
 
     @property
     def selected_row(self) -> int:
-        """Row of `table` that is selected; -1 where none is."""
+        """Selected row of `table`; -1 if there is none."""
         index = self.currentIndex()
         return self._model.table_row(index.row()) if index.isValid() else -1
 
     def set_table(self, table: pd.DataFrame) -> None:
-        """Show another table; columns without any value are hidden.
-
-        Parameters
-        ----------
-        table : pandas.DataFrame
-            With a column ``label``.
-        """
+        """Show another table with a column ``label``; columns without any value are hidden."""
         self._model.set_table(table)
         self._columns.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         for column, empty in enumerate(table.isna().all()):
             self.setColumnHidden(column, bool(empty) and len(table) > 0)
         self.resizeColumnsToContents()
 
-    def select_label(self, label: int) -> None:
-        """Select the first row of a label, as `select_row` does; nothing happens where there is none."""
-        rows = np.flatnonzero(self.table["label"] == label) if "label" in self.table else np.arange(0)
-        if rows.size:
-            self.select_row(int(rows[0]))
-
     def select_row(self, row: int) -> None:
-        """Select a row of `table` and scroll to it, without announcing it."""
+        """Select a row of `table` and scroll to it, without emitting `row_selected`."""
         shown = next(column for column in range(self._model.columnCount()) if not self.isColumnHidden(column))
         index = self._model.index(self._model.shown_row(row), shown)
         self._announcing = False
@@ -134,7 +122,7 @@ class TableView(QTableView):
         self.scrollTo(index, QAbstractItemView.ScrollHint.PositionAtCenter)
 
     def currentChanged(self, current: QModelIndex, previous: QModelIndex) -> None:
-        """Announce what the user chose."""
+        """Emit `row_selected` if the user selected another row."""
         super().currentChanged(current, previous)
         if self._announcing and current.isValid() and current.row() != previous.row():
             label: Any = self.table["label"].iat[self._model.table_row(current.row())]
@@ -142,7 +130,7 @@ class TableView(QTableView):
 
 
 def cell_text(value: Any) -> str:
-    """Return a value as a person reads it: about four significant digits, nothing where there is no value.
+    """Return a value as text: about four significant digits, empty if there is no value.
 
     Examples
     --------
@@ -151,7 +139,7 @@ def cell_text(value: Any) -> str:
     """
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
-    if not isinstance(value, float):  # numpy's is one too
+    if not isinstance(value, float):  # numpy.float64 is a float
         return str(value)
     if np.isnan(value):
         return ""

@@ -1,4 +1,4 @@
-"""A label for sentences: they wrap, and no name in them widens a dock."""
+"""A label that wraps its text and elides long names, so that none widens a dock."""
 
 from __future__ import annotations
 
@@ -8,21 +8,14 @@ from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QLabel, QWidget
 
 WIDEST = 230
-"""Pixels of what cannot be wrapped: less than the narrowest dock has room for."""
+"""Pixels; longer pieces that cannot be wrapped are elided. Less than the width of the narrowest dock."""
 
 UNWRAPPED = re.compile(r"[/-]*[^\s/-]+(?:[/-]+\d[^\s/-]*)*[/-]*")
-"""A piece that is not wrapped within: Qt wraps at blanks, and behind slashes and hyphens that no digit follows."""
+"""A piece that Qt does not break: it breaks at blanks, and after slashes and hyphens unless a digit follows."""
 
 
 class Sentence(QLabel):
-    """Shows sentences; of a name that is too long the middle is left out, and the tooltip has all of it.
-
-    Parameters
-    ----------
-    text : str
-    selectable : bool
-        Whether it can be selected and copied.
-    """
+    """Wrapped text; the middle of a long name is elided and the tooltip has all of it."""
 
     def __init__(self, text: str = "", *, selectable: bool = False, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -34,16 +27,16 @@ class Sentence(QLabel):
         self.setText(text)
 
     def text(self) -> str:
-        """Return what is said, long names in full."""
+        """Return the text with long names in full."""
         return self._whole
 
     def setText(self, text: str | None) -> None:
-        """Say something else."""
+        """Show another text."""
         self._whole = text or ""
         self._shorten()
 
     def changeEvent(self, event: QEvent | None) -> None:
-        """Follow the font, which napari's style sheet sets when a dock is shown."""
+        """Follow the font, which napari's style sheet sets only when a dock is shown."""
         super().changeEvent(event)
         if event is not None and event.type() == QEvent.Type.FontChange:
             self._shorten()

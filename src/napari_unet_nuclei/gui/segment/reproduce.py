@@ -1,4 +1,4 @@
-"""The same run as a command and as Python: what the dock copies, so that a result can be repeated without a window."""
+"""Write a run as a command or as Python, so that its result can be reproduced without a window."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from napari_unet_nuclei.gui.segment.save_labels import table_path
 from napari_unet_nuclei.gui.viewer.source_file import SourceFile
 
 OUTPUT_FOLDER = "nuclei"
-"""Folder that a copied command writes to."""
+"""Output folder in a copied command."""
 
 
 def command_line(request: SegmentRequest, file: SourceFile) -> str:
@@ -26,9 +26,9 @@ def command_line(request: SegmentRequest, file: SourceFile) -> str:
     Parameters
     ----------
     request : SegmentRequest
-        Of the whole of what ``file`` holds.
+        For the whole image in ``file``.
     file : SourceFile
-        The file that the image came from.
+        The file that the image was read from.
     """
     words = ["napari-unet-nuclei", "segment", file.path, "--out", OUTPUT_FOLDER]
     if request.model != AUTOMATIC:
@@ -48,31 +48,17 @@ def command_line(request: SegmentRequest, file: SourceFile) -> str:
 
 
 def python_call(request: SegmentRequest, file: SourceFile) -> str:
-    """Return the Python that segments the same pixels in the same way.
-
-    Parameters
-    ----------
-    request, file
-        As for `command_line`.
-    """
+    """Return the Python code that segments the same pixels in the same way; arguments as for `command_line`."""
     return _python("segment", request, file, {})
 
 
 def stored_python_call(request: SegmentRequest, file: SourceFile, store: Path) -> str:
-    """Return the Python that writes the same labels to disk block by block.
-
-    Parameters
-    ----------
-    request, file
-        As for `command_line`.
-    store : Path
-        Where the labels are.
-    """
+    """Return the Python code that writes the same labels to a store, block by block."""
     return _python("segment_slide", request, file, {"out": str(store), "table": str(table_path(store))})
 
 
 def _python(verb: str, request: SegmentRequest, file: SourceFile, outputs: dict[str, str]) -> str:
-    """Return a call of a public function; what is not given it reads from the file."""
+    """Return a call of a public function, which reads everything else from the file."""
     arguments: dict[str, object] = {**outputs, "model": request.model}
     arguments |= {"axes": request.source.axes} if request.source.axes != file.axes else {}
     arguments |= {"plane": request.plane} if request.plane else {}
@@ -83,9 +69,9 @@ def _python(verb: str, request: SegmentRequest, file: SourceFile, outputs: dict[
 
 
 def given_settings(request: SegmentRequest, file: SourceFile) -> dict[str, Any]:
-    """Return the settings that differ from the defaults, by name; automatic ones are left out.
+    """Return the settings that differ from the defaults, by name, without the automatic ones.
 
-    A diameter in µm is given in pixels where the layer's pixel size is not the file's.
+    A diameter in µm is converted to pixels if the layer's pixel size differs from the file's.
     """
     settings = request.settings
     if not settings.diameter_auto and settings.diameter_unit == "µm" and request.pixel_size != file.pixel_size:
@@ -95,7 +81,7 @@ def given_settings(request: SegmentRequest, file: SourceFile) -> dict[str, Any]:
 
 
 def _is_given(settings: SegmentSettings, name: str) -> bool:
-    """Tell whether a setting must be said: numbers that can be automatic where they are not, others where changed."""
+    """Return whether a setting must be given: one with a switch if that is off, any other if it was changed."""
     fields = SegmentSettings.model_fields
     if name.endswith("_auto"):
         return False

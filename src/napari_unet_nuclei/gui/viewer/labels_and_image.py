@@ -1,4 +1,4 @@
-"""Finds out from layers what is measured where: which pixels of which image lie under a labels layer."""
+"""Find the pixels of an image layer that belong to a labels layer."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _USUAL_AXES = {3: "ZYX", 4: "TZYX"}
 
 @dataclass(frozen=True)
 class Placed:
-    """A layer whose axes are known, so that a pixel of it has a place in the world.
+    """A layer with known axes, which maps its pixels to world coordinates.
 
     Attributes
     ----------
     layer : napari.layers.Layer
     letters : str
-        One letter per axis of the layer; a C is none of the axes of positions.
+        One letter per axis of the layer; positions have no C.
     origin : tuple of int
-        Position of the layer's first pixel, along the leading axes, Y and X.
+        Position (leading axes, Y, X) of the layer's first pixel.
     """
 
     layer: Layer
@@ -46,13 +46,13 @@ class Placed:
         return [*leading, self.letters.index("Y"), self.letters.index("X")]
 
     def world(self, position: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return where a position (leading axes, Y, X) lies in the world: all axes of the layer, in its units."""
+        """Return the world coordinates of a position (leading axes, Y, X), along all axes of the layer in its units."""
         index = np.zeros(len(self.letters))
         index[self.order] = position - np.array(self.origin)
         return np.array(self.layer.data_to_world(index), float)
 
     def position(self, world: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the position at a point of the world: the reverse of `world`."""
+        """Return the position at world coordinates: the inverse of `world`."""
         index = np.array(self.layer.world_to_data(world), float)
         return np.array(index[self.order] + np.array(self.origin))
 
@@ -69,7 +69,7 @@ class Placed:
 
     @property
     def pixel_size(self) -> PixelSize:
-        """Distance of neighbouring pixels of a plane; 0 where the layer's units are no lengths."""
+        """Distance of neighbouring pixels of a plane; 0 if the layer's units are not lengths."""
         steps = np.linalg.norm(self.matrix[:-1, :-1], axis=0)
         units = [str(self.layer.units[axis]) for axis in self.order]
         return PixelSize(y=micrometres(steps[-2], units[-2]), x=micrometres(steps[-1], units[-1]))
@@ -77,17 +77,17 @@ class Placed:
 
 @dataclass(frozen=True)
 class MeasuredLabels:
-    """A labels layer as it was when asked.
+    """Snapshot of a labels layer.
 
     Attributes
     ----------
     place : Placed
     source : ImageSource
-        Its ids, of the finest level.
+        Its ids, at the finest level.
     whole_planes : bool
-        False where only a rectangle of the image was segmented.
+        False if only a rectangle of the image was segmented.
     ours : bool
-        Made here, so that its position in its image is known.
+        Segmented here, so that its position in its image is known.
     """
 
     place: Placed
@@ -106,14 +106,14 @@ class MeasuredLabels:
         return f"{self.source.leading_axes}YX"
 
     def copied(self) -> SegmentedChannel:
-        """Return the ids as `measure` reads them; those in memory are copied, for the user may go on painting."""
+        """Return the ids as `measure` reads them; arrays in memory are copied, as the user may go on painting."""
         array = self.source.array
         source = ImageSource(array.copy(), self.source.axes) if isinstance(array, np.ndarray) else self.source
         return SegmentedChannel(source, 0, (0,) * len(self.shape), self.shape)
 
 
 def describe_labels(layer: Labels) -> MeasuredLabels:
-    """Take down where the nuclei of a layer lie; call it in the window's thread.
+    """Describe a labels layer; call it in the window's thread.
 
     Raises
     ------
@@ -144,13 +144,13 @@ class ImageUnderLabels:
     name : str
         The layer's.
     source : ImageSource
-        The layer's level that is measured.
+        The level that is measured.
     channels : dict of str to SegmentedChannel
-        All its channels or colours, by the name for columns.
+        All its channels or colours, by the name used in columns.
     pixel_size : PixelSize
         Of the level that is measured.
     displaced : bool
-        The viewer shows these pixels elsewhere than the labels.
+        The viewer shows these pixels in another place than the labels.
     """
 
     name: str
@@ -179,7 +179,7 @@ def image_under(layer: Image, labels: MeasuredLabels) -> ImageUnderLabels:
                     SegmentedChannel(image.source, number, origin, labels.shape) for number in range(len(heads))
                 ]
                 place = Placed(layer, image.letters, (0,) * len(origin))
-                # Labels of a coarser level were placed by its coarseness, which a layer does not tell.
+                # Labels of a coarser level were placed by its downsampling, which a labels layer does not record.
                 displaced = level == 0 and not _same_place(place, origin, labels)
                 return ImageUnderLabels(
                     layer.name, image.source, dict(zip(heads, channels, strict=True)), image.pixel_size, displaced
@@ -192,7 +192,7 @@ def image_under(layer: Image, labels: MeasuredLabels) -> ImageUnderLabels:
 
 
 def _same_place(image: Placed, origin: tuple[int, ...], labels: MeasuredLabels) -> bool:
-    """Tell whether the corners of labels and of what is under them meet in the world, by less than half a pixel."""
+    """Return whether the corners of labels and of the image under them agree within half a pixel in the world."""
     place = labels.place
     units = [(image.layer.units[i], place.layer.units[j]) for i, j in zip(image.order, place.order, strict=True)]
     if any(theirs != ours for theirs, ours in units):
@@ -211,7 +211,7 @@ def _same_place(image: Placed, origin: tuple[int, ...], labels: MeasuredLabels) 
 
 
 def _labels_letters(layer: Labels, shape: tuple[int, ...], stored: str) -> str:
-    """Name the axes of labels: by the layer's axis labels, else as they were segmented, else by the usual order."""
+    """Name the axes of labels from the layer's axis labels, else as segmented, else from the usual order."""
     if layer.ndim < 2:
         raise ImageShapeError(f"'{layer.name}' has {layer.ndim} axis: labels need rows and columns.")
     first = [label[:1].upper() for label in layer.axis_labels]
@@ -224,7 +224,7 @@ def _labels_letters(layer: Labels, shape: tuple[int, ...], stored: str) -> str:
 
 
 def _possible_axes(layer: Image, labels: MeasuredLabels) -> Iterator[str]:
-    """Yield what the axes of an image may be, the likeliest first; an axis more than the labels have is channels."""
+    """Yield possible axes of an image, the likeliest first; an axis more than the labels have is channels."""
     stored = labels.place.layer.metadata.get(METADATA_KEY, {}).get("provenance", {}).get("axes", "")
     guess = guess_layer_axes(layer)
     if len(stored) == len(guess) and stored.endswith("S") == guess.endswith("S"):
@@ -238,7 +238,7 @@ def _possible_axes(layer: Image, labels: MeasuredLabels) -> Iterator[str]:
 
 
 def _origin_in(source: ImageSource, labels: MeasuredLabels) -> tuple[int, ...] | None:
-    """Return the index in an image of the labels' first pixel; None where the image does not cover the labels."""
+    """Return the index in an image of the labels' first pixel; None if the image does not cover the labels."""
     shape = (*source.leading_shape, *source.plane_shape)
     if shape == labels.shape:
         return (0,) * len(shape)

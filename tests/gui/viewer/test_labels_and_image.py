@@ -10,8 +10,8 @@ from napari.layers import Image, Labels
 
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.progress import Silent
-from napari_unet_nuclei.gui.viewer.measure_layers import describe_labels, image_under
-from napari_unet_nuclei.gui.viewer.measure_request import ask, measure_layers, with_seen
+from napari_unet_nuclei.gui.viewer.labels_and_image import describe_labels, image_under
+from napari_unet_nuclei.gui.viewer.measure_request import ask, measure_layers, with_network_columns
 
 PLANE = np.zeros((20, 30), np.int32)
 PLANE[2:8, 3:9] = 1
@@ -195,7 +195,7 @@ def test_confidence_stays_with_nuclei_that_were_not_changed():
     changed[10, 12] = 0
     after = measured(Labels(changed, features=before))
     assert after["confidence"].fillna(-1).tolist() == [0.9, -1]
-    assert "confidence" not in with_seen(table, pd.DataFrame({"index": [1]}))
+    assert "confidence" not in with_network_columns(table, pd.DataFrame({"index": [1]}))
 
 
 def test_a_layer_is_described_without_reading_pixels():
