@@ -26,27 +26,10 @@ def read_dataset(
     where: Sequence[Condition] = (),
     progress: Progress | None = None,
 ) -> Samples:
-    """Read a data set.
+    """Read a data set: a CSV index, or a folder in one of the layouts of `core.train.layouts`.
 
-    Parameters
-    ----------
-    dataset : Path
-        A CSV file, or a folder in one of the layouts that `core.train.layouts` describes.
-    form : InputForm, optional
-        Input of the network; a single channel by default.
-    split : str
-        Part of an index to read; all of it if empty.
-    where : sequence of Condition
-        Conditions on columns of the index.
-    progress : Progress, optional
-        Receives an event per image, and notices about labels guessed from masks.
-
-    Raises
-    ------
-    DatasetError
-        If a file is missing or unreadable, or does not match its partner; the message names the file.
-    NoSamplesError
-        If no image meets the conditions.
+    Only the part ``split`` is read, all if it is empty, and rows that meet the conditions. Raises `DatasetError`, which
+    names the file, if one is missing, unreadable, or does not match its partner; `NoSamplesError` if no image is left.
     """
     entries = [entry for entry in list_entries(dataset, where) if split in ("", entry.split)]
     if not entries:
@@ -55,23 +38,10 @@ def read_dataset(
 
 
 def read_divided(divided: Sequence[Divided], form: InputForm, progress: Progress) -> tuple[Samples, Samples]:
-    """Read the training and validation images of data sets, in the order of the sets.
+    """Read the training and validation images of data sets, in the order of the sets; errors as `read_dataset`.
 
-    Parameters
-    ----------
-    progress : Progress
-        Receives an event per image and, for several sets, notices of how often each is drawn and of conditions that
-        did not apply.
-
-    Returns
-    -------
-    training, validation : tuple of Sample
-        For several sets, training samples carry the importance `Divided.importance`.
-
-    Raises
-    ------
-    DatasetError
-        As `read_dataset`.
+    For several sets, training samples carry the importance `Divided.importance`, and notices say how often each set is
+    drawn and which conditions did not apply.
     """
     for notice in _notices(divided):
         progress.report(notice)
@@ -86,30 +56,14 @@ def read_divided(divided: Sequence[Divided], form: InputForm, progress: Progress
 
 
 def read_unseen(divided: Sequence[Divided], form: InputForm) -> Samples:
-    """Read up to `SHOWN_UNSEEN` images that indexes assign to neither training nor validation.
-
-    Raises
-    ------
-    DatasetError
-        As `read_dataset`.
-    """
+    """Read up to `SHOWN_UNSEEN` images that indexes assign to neither training nor validation."""
     unseen = [entry for one in divided for entry in one.unseen]
+    # Rounded up, so that the step gives at most as many; evenly spaced, since an index is often sorted by kind.
     return read_entries(unseen[:: max(-(-len(unseen) // SHOWN_UNSEEN), 1)], form, Silent())
 
 
 def read_entries(entries: Sequence[Entry], form: InputForm, progress: Progress) -> Samples:
-    """Read listed images.
-
-    Parameters
-    ----------
-    progress : Progress
-        Receives an event per image, one notice for all masks without ids, and one for all masks that share pixels.
-
-    Raises
-    ------
-    DatasetError
-        As `read_dataset`.
-    """
+    """Read listed images; masks without ids, and masks that share pixels, give one notice each for all files."""
     samples, without_ids, sharing = [], [], []
     for number, entry in enumerate(entries):
         progress.report(Advanced(number / len(entries), f"reading image {number + 1} of {len(entries)}"))

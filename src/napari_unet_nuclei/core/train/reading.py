@@ -41,25 +41,14 @@ FIT_NEITHER = (
 
 @dataclass(frozen=True)
 class InputForm:
-    """How to read images and labels for a network.
-
-    Attributes
-    ----------
-    channel : int or str, optional
-        Channel with the nuclei of images that have several, by number or name; found by name by default.
-    percentiles : tuple of float
-        Intensities mapped to 0 and 1.
-    classes : ClassCoding, optional
-        How labels encode the class of every pixel; by default, labels are ids of nuclei.
-    kind : {"auto", "fluorescence", "brightfield"}
-        Kind of all images; by default, that which the labels of each image support. Ignored for classes.
-    """
+    """How to read images and labels for a network."""
 
     inputs: NetworkInputs = field(default_factory=NetworkInputs)
-    channel: int | str | None = None
-    percentiles: tuple[float, float] = (1.0, 99.8)
+    channel: int | str | None = None  # number or name of the channel with the nuclei; found by name by default
+    percentiles: tuple[float, float] = (1.0, 99.8)  # intensities mapped to 0 and 1
+    # How labels encode the class of every pixel; by default, labels are ids of nuclei.
     classes: ClassCoding | None = None
-    kind: ChosenKind = "auto"
+    kind: ChosenKind = "auto"  # of all images; by default, what the labels of each support; ignored for classes
 
     @staticmethod
     def of_model(card: ModelCard, channel: int | str | None = None) -> InputForm:
@@ -74,44 +63,24 @@ class InputForm:
 
 @dataclass(frozen=True)
 class LabelsRead:
-    """Labels of one image, and observations made while reading them.
+    """Labels of one image, and observations made while reading them."""
 
-    Attributes
-    ----------
-    labels : ndarray, shape (Y, X), int32
-        0 background, nuclei 1..n without holes; or class ids, 0 for pixels without a class.
-    from_mask : bool
-        True if the file held no ids and connected pieces were taken as nuclei.
-    shared_pixels : int
-        Pixels covered by two masks.
-    reviewed : ndarray of bool, shape (Y, X), or None
-        Pixels that have a class; None means all.
-    """
-
-    labels: Labels
-    from_mask: bool = False
-    shared_pixels: int = 0
-    reviewed: Mask | None = None
+    labels: Labels  # (Y, X), int32: 0 background, nuclei 1..n without holes; or class ids, 0 for pixels without a class
+    from_mask: bool = False  # the file held no ids, so connected pieces were taken as nuclei
+    shared_pixels: int = 0  # covered by two masks
+    reviewed: Mask | None = None  # (Y, X), pixels that have a class; None means all
 
 
 @dataclass(frozen=True)
 class ImageRead:
-    """One image as the network sees it.
+    """One image as the network sees it."""
 
-    Attributes
-    ----------
-    image : ndarray, shape (C, Y, X), float32
-        Normalised as for segmenting, with bright nuclei; for classes, with the brightness of the file.
-    picture : ndarray, shape (3, Y, X), uint8, or None
-        RGB with 255 as white, if stains were separated; training varies them.
-    doubt : str
-        Why labels and image may not match, or the image may be misread; empty if nothing is wrong.
-    """
-
+    # (C, Y, X), float32, normalised as for segmenting, with bright nuclei; for classes, with the brightness of the file
     image: Image
     kind: ImageKind
+    # (3, Y, X), RGB with 255 as white, if stains were separated; training varies them
     picture: NDArray[np.uint8] | None = None
-    doubt: str = ""
+    doubt: str = ""  # why labels and image may not match, or the image may be misread; empty if nothing is wrong
 
     @staticmethod
     def of(reader: PlaneReader, doubt: str = "") -> ImageRead:
@@ -121,6 +90,7 @@ class ImageRead:
         if look.stained:
             pixels = [reader.source.read(reader.index, channel, reader.region) for channel in look.channels]
             shares = np.nan_to_num(np.stack(pixels)) * (255 / look.white)
+            # Bytes are enough to vary stains, and a quarter of the memory of floats.
             picture = np.clip(np.rint(shares), 0, 255).astype(np.uint8)
         return ImageRead(reader.read((0, reader.shape[0], 0, reader.shape[1])), look.kind, picture, doubt)
 
@@ -143,29 +113,17 @@ def read_by_labels(
 ) -> LabelledReading:
     """Choose how to read a labelled image, and check it against its labels.
 
-    Parameters
-    ----------
-    plane : PlaneSample
-        All of the plane.
-    labels : ndarray, shape (Y, X), int
-        Labels of the window.
-    form : InputForm
-        A kind other than "auto" is obeyed.
-    segmented : {"fluorescence", "brightfield"}, optional
-        Kind the image was segmented as; by default, the kinds that its intensities allow.
-    window : Region, optional
-        Labelled part of the plane; all of it by default.
-
-    Raises
-    ------
-    ImageShapeError
-        If the image does not have the channels that the network needs.
+    The ``labels`` are those of the ``window``, by default the whole plane. ``segmented`` is the kind that the image was
+    segmented as; by default, any kind that its intensities allow raises no doubt. A kind in ``form`` other than "auto"
+    is obeyed. Raises `ImageShapeError` if the image lacks channels that the network needs.
     """
     best, *_ = looks_by_labels(plane, labels, form.channel, "auto", form.inputs, window)
     if form.kind == "auto":
         taken = best
     else:
+        # Both, since a kind chosen by hand is obeyed but doubted if the labels contradict it.
         taken, *_ = looks_by_labels(plane, labels, form.channel, form.kind, form.inputs, window)
+    # Without nuclei, or without background, labels say nothing about the kind.
     if best.contrast is None or taken.contrast is None:
         return LabelledReading(taken.look)
     by_labels, kind = KIND_NAMES[best.look.kind], taken.look.kind
@@ -179,6 +137,7 @@ def read_by_labels(
         return LabelledReading(
             taken.look, f"it was segmented as {KIND_NAMES[segmented]}, but its labels say {by_labels}"
         )
+    # Labels outvote intensities, but the user should know: segmenting has no labels, and would read it otherwise.
     looks = possible_looks(plane, form.channel, "auto", form.inputs)
     if segmented is None and kind not in {look.kind for look in looks}:
         seen = KIND_NAMES[looks[0].kind]
@@ -187,18 +146,13 @@ def read_by_labels(
 
 
 def read_pair(entry: Entry, form: InputForm) -> tuple[ImageRead, LabelsRead]:
-    """Read an image and its labels.
-
-    Raises
-    ------
-    DatasetError
-        If a file is unreadable, image and labels differ in size, or masks overlap; the message names the file.
-    """
+    """Read an image and its labels; raise `DatasetError` if a file is unreadable, or the two do not match."""
     try:
         source, index = open_image(entry.image, form)
         plane = PlaneSample.whole(source, index)
         if form.classes is not None:
             found = _classes(entry, source.plane_shape, form.classes)
+            # Read as it is, never inverted: for classes, brightness itself may tell them apart.
             [look, *_] = possible_looks(plane, form.channel, "fluorescence", form.inputs)
             reading = LabelledReading(look)
         else:
@@ -212,12 +166,7 @@ def read_pair(entry: Entry, form: InputForm) -> tuple[ImageRead, LabelsRead]:
 def open_image(path: Path, form: InputForm) -> tuple[ImageSource, tuple[int, ...]]:
     """Open an image, and return it with the index of its only plane.
 
-    Raises
-    ------
-    ImageFileError
-        If the file is unreadable.
-    ImageShapeError
-        If it holds several planes.
+    Raises `ImageFileError` if it is unreadable, and `ImageShapeError` if it holds several planes.
     """
     file = read_image(path)
     # A network of named signals derives them all from one picture: the planes of a stack cannot be its channels.
@@ -226,13 +175,7 @@ def open_image(path: Path, form: InputForm) -> tuple[ImageSource, tuple[int, ...
 
 
 def count_channels(path: Path) -> int:
-    """Count the channels of an image; RGB counts as three.
-
-    Raises
-    ------
-    DatasetError
-        If the file is unreadable.
-    """
+    """Count the channels of an image, RGB as three; raise `DatasetError` if it is unreadable."""
     try:
         file = read_image(path)
         return ImageSource(file.array, file.axes).channels
@@ -273,6 +216,7 @@ def _label_image(entry: Entry, shape: tuple[int, ...]) -> LabelsRead:
         labels = whole_labels(as_ids(ids))
     except ImageShapeError as error:
         raise ImageShapeError(f"{path}: {error}") from error
+    # A maximum of 1 is a mask of all nuclei, in which touching ones can no longer be told apart.
     pieces, count = label_components(labels > 0) if labels.max(initial=0) == 1 else (labels, 0)
     # For a single piece a mask says as much as an id, so it needs no warning.
     return LabelsRead(fill_holes(pieces), from_mask=count > 1)
@@ -285,6 +229,7 @@ def _stacked_masks(entry: Entry, shape: tuple[int, ...]) -> LabelsRead:
     labels = np.zeros(shape, np.int32)
     shared_pixels = 0
     for number, (path, mask) in enumerate(masks, start=1):
+        # The nuclei already drawn below this mask, by number; [0] is what is still free.
         shared = np.bincount(labels[mask], minlength=1)
         tolerated = max(SEAM_PIXELS, SEAM_SHARE * shared.sum())
         for other in np.flatnonzero(shared[1:]) + 1:
@@ -301,6 +246,7 @@ def _stacked_masks(entry: Entry, shape: tuple[int, ...]) -> LabelsRead:
 def _read_mask(path: Path, shape: tuple[int, ...], image: Path) -> Mask:
     """Read the mask of one nucleus, thresholded at half of its maximum."""
     values = _read_plane(path, shape, image)
+    # Masks may be stored as 0 and 1, 0 and 255, or with compressed, soft edges.
     return np.asarray(values > values.max(initial=0) / 2)
 
 

@@ -42,19 +42,13 @@ SHOWN = 8
 
 @dataclass(frozen=True)
 class Example:
-    """One image with true and predicted labels, as pictures.
-
-    Attributes
-    ----------
-    score : float
-        0 to 1; the lowest are shown first.
-    """
+    """One image with true and predicted labels, as pictures."""
 
     name: str
     image: Picture
     truth: Picture
     predicted: Picture
-    score: float
+    score: float  # 0 to 1; the lowest are shown first
     caption: str
 
 
@@ -66,20 +60,7 @@ def report_training(
     device: Device,
     progress: Progress,
 ) -> None:
-    """Predict images of every part, and write the report.
-
-    Parameters
-    ----------
-    path : Path
-        HTML file.
-    parts : mapping of str to sequence of Sample
-        Images by title, `VALIDATION` among them; empty parts are left out.
-
-    Raises
-    ------
-    OutputFileError
-        If the file cannot be written.
-    """
+    """Predict images of every part, `VALIDATION` among them, and write the report; empty parts are left out."""
     semantic = model.card.task == "semantic"
     examples_of = class_examples if semantic else nuclei_examples
     shown = [(title, samples[:: -(-len(samples) // MOST_IMAGES)]) for title, samples in parts.items() if samples]
@@ -142,19 +123,7 @@ def write_report(
 ) -> None:
     """Write the report of a training as an HTML page.
 
-    Parameters
-    ----------
-    card : ModelCard
-        Of the finished model.
-    parts : mapping of str to sequence of Example
-        Examples by title.
-    broken_down : sequence of str
-        Data sets and kinds of image for which the card has separate figures.
-
-    Raises
-    ------
-    OutputFileError
-        If the file cannot be written.
+    ``broken_down`` are the data sets and kinds of image for which the card has separate figures.
     """
     sections = [
         _summary(card),
