@@ -28,23 +28,10 @@ KIND = "kind_taught"
 
 
 def keep_corrections(folder: Path, corrections: Sequence[Correction]) -> tuple[Correction, ...]:
-    """Save corrections, and return them as saved.
+    """Save corrections, and return them as saved; a lazy image is read now.
 
-    A correction replaces the one kept under its name, whose provenance is merged into its own.
-
-    Parameters
-    ----------
-    folder : Path
-        Laid out as `core.corrections.store` describes.
-    corrections : sequence of Correction
-        Lazy images are read now.
-
-    Raises
-    ------
-    ImageShapeError
-        If image, labels and reviewed region of a correction differ in shape.
-    OutputFileError, DatasetError
-        If they cannot be written.
+    A correction replaces the one kept under its name, whose provenance is merged into its own. Raises `ImageShapeError`
+    if image, labels and reviewed region differ in shape; `OutputFileError` or `DatasetError` if they cannot be written.
     """
     kept: list[Correction] = []
     for correction in corrections:
@@ -59,20 +46,11 @@ def keep_corrections(folder: Path, corrections: Sequence[Correction]) -> tuple[C
 
 
 def open_input(correction: Correction, form: InputForm) -> tuple[PlaneReader, str]:
-    """Open the image of a correction in the form that a network needs.
+    """Open the image of a correction in the form that a network needs; also say why it may be misread, if so.
 
     The kind of image is the one chosen for the correction, else the one chosen when segmenting, else the one that its
-    reviewed labels support. A channel chosen by hand is used here too.
-
-    Returns
-    -------
-    str
-        Why the image may be misread; empty if nothing is wrong (see `LabelledReading`).
-
-    Raises
-    ------
-    ImageShapeError
-        If the image does not have the channels that the network needs.
+    reviewed labels support. A channel chosen by hand is used here too. Raises `ImageShapeError` if the image does not
+    have the channels that the network needs.
     """
     source = ImageSource(correction.image, correction.axes)
     plane = PlaneSample.whole(source)

@@ -42,16 +42,9 @@ class _Window:
 
 
 class Previewing:
-    """Progress that adds a picture to every epoch of a training.
+    """Progress that adds to every epoch of a training a picture of what the averaged weights find.
 
-    Parameters
-    ----------
-    parent : Progress
-        Receives all events, including the pictures.
-    trainer : Trainer
-        Its averaged weights are shown.
-    judging : sequence of Sample
-        Held-out samples; part of one of them is shown.
+    All events, pictures included, go to ``parent``; part of one of the held-out samples ``judging`` is shown.
     """
 
     def __init__(self, parent: Progress, trainer: Trainer, judging: Sequence[Sample]) -> None:

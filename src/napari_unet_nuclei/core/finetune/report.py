@@ -30,13 +30,7 @@ Changed = tuple[str, Picture, Picture, Picture]
 
 
 def write_finetune_report(path: Path, done: Finetuned) -> None:
-    """Write the report as an HTML page.
-
-    Raises
-    ------
-    OutputFileError
-        If the file cannot be written.
-    """
+    """Write the report as an HTML page."""
     card = done.chosen.model.card
     verdict = Section("Which model is better", done.chosen.report.sentence, facts(done))
     compared = (_comparison(title, report) for title, report in comparisons(done).items())
