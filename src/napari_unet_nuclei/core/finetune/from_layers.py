@@ -46,8 +46,8 @@ from napari_unet_nuclei.core.image.picture import Picture
 from napari_unet_nuclei.core.model.file import save_model
 from napari_unet_nuclei.core.model.registry import BEST, load_model
 from napari_unet_nuclei.core.progress import Advanced, Cancelled, Progress, Share
-from napari_unet_nuclei.core.train.dataset import read_dataset
-from napari_unet_nuclei.core.train.reading import ImageRead, InputForm
+from napari_unet_nuclei.core.train.dataset import read_dataset, sample_of_plane
+from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.core.train.samples import Sample
 
 KEPT, READ = 0.01, 0.03
@@ -119,17 +119,7 @@ def _saved_before(request: CorrectionsRequest, corrections: tuple[Correction, ..
 def sample_of(correction: Correction, form: InputForm) -> Sample:
     """Return a correction as a sample in the form of a network; raise `ImageShapeError` if it lacks channels."""
     reader, doubt = open_input(correction, form)
-    read, name = ImageRead.of(reader, doubt), correction.name
-    return Sample(
-        name,
-        read.image,
-        own_labels(correction),
-        name,
-        reviewed=correction.reviewed,
-        kind=read.kind,
-        picture=read.picture,
-        doubt=read.doubt,
-    )
+    return sample_of_plane(reader, correction.name, own_labels(correction), correction.reviewed, doubt)
 
 
 def write_outcome(done: Finetuned, base: str, folder: Path, progress: Progress) -> FinetuneOutcome:

@@ -190,18 +190,14 @@ def _chosen(regions: Sequence[_Region], seed: int) -> list[_Region]:
     target = HELD_OUT * sum(region.nuclei for region in regions)
     order = np.random.default_rng(seed).permutation(len(regions))
     # Drawn at random, since neighbours in the list are often from one image.
-    *chosen, last = _until(target, [regions[index] for index in order][:-1])
+    drawn = [regions[index] for index in order][:-1]
+    enough_of_them = int(np.searchsorted(np.cumsum([region.nuclei for region in drawn]), target)) + 1
+    *chosen, last = drawn[:enough_of_them]
     # Replace the last region drawn by the smallest one that completes the quarter.
     missing = target - sum(region.nuclei for region in chosen)
     others = [region for region in regions if not any(region is one for one in chosen)]
     enough = [region for region in others if region.nuclei >= missing] or [last]
     return [*chosen, min(enough, key=lambda region: region.nuclei)]
-
-
-def _until(nuclei: float, regions: Sequence[_Region]) -> list[_Region]:
-    """Return as many of the first regions as it takes to contain that many nuclei, or all."""
-    taken = np.cumsum([region.nuclei for region in regions])
-    return list(regions[: int(np.searchsorted(taken, nuclei)) + 1])
 
 
 def _restricted(samples: Sequence[Sample], regions: Sequence[_Region]) -> tuple[Sample, ...]:

@@ -62,10 +62,10 @@ def open_input(correction: Correction, form: InputForm) -> tuple[PlaneReader, st
     channel = correction.channel if form.channel is None else form.channel
     try:
         asked = replace(form, kind=kind, channel=channel)
-        reading = read_by_labels(plane, labels, asked, segmented=segmented, window=window)
+        look, doubt = read_by_labels(plane, labels, asked, segmented=segmented, window=window)
     except ImageShapeError as error:
         raise ImageShapeError(f"'{correction.name}': {error}") from error
-    return plane.open(reading.look, form.percentiles), reading.doubt
+    return plane.open(look, form.percentiles), doubt
 
 
 def as_kind(correction: Correction, kind: ChosenKind) -> Correction:

@@ -6,11 +6,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
+from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, ImageShapeError
+from napari_unet_nuclei.core.image.kind import possible_looks
+from napari_unet_nuclei.core.image.plane import PlaneReader
+from napari_unet_nuclei.core.image.sample import PlaneSample
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Share, Silent
 from napari_unet_nuclei.core.train.division import Divided, none_left
 from napari_unet_nuclei.core.train.layouts import Condition, Entry, list_entries
-from napari_unet_nuclei.core.train.reading import InputForm, read_pair
+from napari_unet_nuclei.core.train.reading import InputForm, LabelsRead, open_image, read_by_labels, read_labels
 from napari_unet_nuclei.core.train.samples import Sample
+from napari_unet_nuclei.core.types import Labels, Mask
 
 SHOWN_UNSEEN = 24
 """Images from outside both parts of which the report shows the worst: enough to see what goes wrong on them."""
@@ -67,20 +74,8 @@ def read_entries(entries: Sequence[Entry], form: InputForm, progress: Progress) 
     samples, without_ids, sharing = [], [], []
     for number, entry in enumerate(entries):
         progress.report(Advanced(number / len(entries), f"reading image {number + 1} of {len(entries)}"))
-        read, found = read_pair(entry, form)
-        samples.append(
-            Sample(
-                entry.name,
-                read.image,
-                found.labels,
-                entry.group,
-                entry.dataset,
-                reviewed=found.reviewed,
-                kind=read.kind,
-                picture=read.picture,
-                doubt=read.doubt,
-            )
-        )
+        sample, found = read_pair(entry, form)
+        samples.append(sample)
         if found.from_mask:
             without_ids.append(entry.labels[0])
         if found.shared_pixels:
@@ -96,6 +91,35 @@ def read_entries(entries: Sequence[Entry], form: InputForm, progress: Progress) 
         progress.report(Notice(f"Masks of {_files(sharing)} share a few pixels, which went to the smaller nucleus."))
     progress.report(Advanced(1.0, f"{len(entries)} images read"))
     return tuple(samples)
+
+
+def read_pair(entry: Entry, form: InputForm) -> tuple[Sample, LabelsRead]:
+    """Read an image and its labels; raise `DatasetError` if a file is unreadable, or the two do not match."""
+    try:
+        source, index = open_image(entry.image, form)
+        plane = PlaneSample.whole(source, index)
+        found = read_labels(entry, source.plane_shape, form.classes)
+        if form.classes is None:
+            look, doubt = read_by_labels(plane, found.labels, form)
+        else:
+            # Read as it is, never inverted: for classes, brightness itself may tell them apart.
+            look, doubt = possible_looks(plane, form.channel, "fluorescence", form.inputs)[0], ""
+        sample = sample_of_plane(plane.open(look, form.percentiles), entry.name, found.labels, found.reviewed, doubt)
+    except (ImageFileError, ImageShapeError) as error:
+        raise DatasetError(f"The data set cannot be used: {entry.image}: {error}") from error
+    return replace(sample, group=entry.group, dataset=entry.dataset), found
+
+
+def sample_of_plane(reader: PlaneReader, name: str, labels: Labels, reviewed: Mask | None, doubt: str) -> Sample:
+    """Read a whole plane as a sample that is a group of its own."""
+    look, picture = reader.look, None
+    if look.stained:
+        pixels = [reader.source.read(reader.index, channel, reader.region) for channel in look.channels]
+        shares = np.nan_to_num(np.stack(pixels)) * (255 / look.white)
+        # Bytes are enough to vary stains, and a quarter of the memory of floats.
+        picture = np.clip(np.rint(shares), 0, 255).astype(np.uint8)
+    image = reader.read((0, reader.shape[0], 0, reader.shape[1]))
+    return Sample(name, image, labels, name, reviewed=reviewed, kind=look.kind, picture=picture, doubt=doubt)
 
 
 def _notices(divided: Sequence[Divided]) -> Iterator[Notice]:

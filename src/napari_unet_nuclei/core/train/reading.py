@@ -1,4 +1,4 @@
-"""Read one labelled image exactly as the engine will read it when segmenting."""
+"""Read labels, and choose how to read their image, exactly as the engine will when segmenting."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
 from napari_unet_nuclei.core.image.io.read import read_class_image, read_image
 from napari_unet_nuclei.core.image.kind import ChosenKind, NetworkInputs, looks_by_labels, possible_looks
-from napari_unet_nuclei.core.image.plane import ImageKind, PlaneLook, PlaneReader
+from napari_unet_nuclei.core.image.plane import ImageKind, PlaneLook
 from napari_unet_nuclei.core.image.sample import PlaneSample
 from napari_unet_nuclei.core.labels.decode import fill_holes, label_components
 from napari_unet_nuclei.core.labels.numbering import as_ids, whole_labels
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.segment.remedy import KIND_NAMES
 from napari_unet_nuclei.core.train.layouts import Entry
-from napari_unet_nuclei.core.types import Image, Labels, Mask, Region
+from napari_unet_nuclei.core.types import Labels, Mask, Region
 
 SEAM_PIXELS = 4
 SEAM_SHARE = 0.05
@@ -71,38 +71,6 @@ class LabelsRead:
     reviewed: Mask | None = None  # (Y, X), pixels that have a class; None means all
 
 
-@dataclass(frozen=True)
-class ImageRead:
-    """One image as the network sees it."""
-
-    # (C, Y, X), float32, normalised as for segmenting, with bright nuclei; for classes, with the brightness of the file
-    image: Image
-    kind: ImageKind
-    # (3, Y, X), RGB with 255 as white, if stains were separated; training varies them
-    picture: NDArray[np.uint8] | None = None
-    doubt: str = ""  # why labels and image may not match, or the image may be misread; empty if nothing is wrong
-
-    @staticmethod
-    def of(reader: PlaneReader, doubt: str = "") -> ImageRead:
-        """Read a whole plane."""
-        look = reader.look
-        picture = None
-        if look.stained:
-            pixels = [reader.source.read(reader.index, channel, reader.region) for channel in look.channels]
-            shares = np.nan_to_num(np.stack(pixels)) * (255 / look.white)
-            # Bytes are enough to vary stains, and a quarter of the memory of floats.
-            picture = np.clip(np.rint(shares), 0, 255).astype(np.uint8)
-        return ImageRead(reader.read((0, reader.shape[0], 0, reader.shape[1])), look.kind, picture, doubt)
-
-
-@dataclass(frozen=True)
-class LabelledReading:
-    """How to read a labelled image, and why that may be wrong (continues a sentence that names the image)."""
-
-    look: PlaneLook
-    doubt: str = ""
-
-
 def read_by_labels(
     plane: PlaneSample,
     labels: Labels,
@@ -110,8 +78,8 @@ def read_by_labels(
     *,
     segmented: ImageKind | None = None,
     window: Region | None = None,
-) -> LabelledReading:
-    """Choose how to read a labelled image, and check it against its labels.
+) -> tuple[PlaneLook, str]:
+    """Choose how to read a labelled image, and say why that may be wrong, in words that continue a sentence naming it.
 
     The ``labels`` are those of the ``window``, by default the whole plane. ``segmented`` is the kind that the image was
     segmented as; by default, any kind that its intensities allow raises no doubt. A kind in ``form`` other than "auto"
@@ -125,42 +93,29 @@ def read_by_labels(
         taken, *_ = looks_by_labels(plane, labels, form.channel, form.kind, form.inputs, window)
     # Without nuclei, or without background, labels say nothing about the kind.
     if best.contrast is None or taken.contrast is None:
-        return LabelledReading(taken.look)
+        return taken.look, ""
     by_labels, kind = KIND_NAMES[best.look.kind], taken.look.kind
     if best.contrast < FITTING:
-        return LabelledReading(taken.look, FIT_NEITHER)
+        return taken.look, FIT_NEITHER
     if taken.contrast < FITTING:
-        return LabelledReading(taken.look, f"it is set to {KIND_NAMES[kind]}, but its labels say {by_labels}")
+        return taken.look, f"it is set to {KIND_NAMES[kind]}, but its labels say {by_labels}"
     if form.kind != "auto":
-        return LabelledReading(taken.look)
+        return taken.look, ""
     if segmented is not None and segmented != kind:
-        return LabelledReading(
-            taken.look, f"it was segmented as {KIND_NAMES[segmented]}, but its labels say {by_labels}"
-        )
+        return taken.look, f"it was segmented as {KIND_NAMES[segmented]}, but its labels say {by_labels}"
     # Labels outvote intensities, but the user should know: segmenting has no labels, and would read it otherwise.
     looks = possible_looks(plane, form.channel, "auto", form.inputs)
     if segmented is None and kind not in {look.kind for look in looks}:
         seen = KIND_NAMES[looks[0].kind]
-        return LabelledReading(taken.look, f"it looks like {seen}, but its labels say {by_labels}")
-    return LabelledReading(taken.look)
+        return taken.look, f"it looks like {seen}, but its labels say {by_labels}"
+    return taken.look, ""
 
 
-def read_pair(entry: Entry, form: InputForm) -> tuple[ImageRead, LabelsRead]:
-    """Read an image and its labels; raise `DatasetError` if a file is unreadable, or the two do not match."""
-    try:
-        source, index = open_image(entry.image, form)
-        plane = PlaneSample.whole(source, index)
-        if form.classes is not None:
-            found = _classes(entry, source.plane_shape, form.classes)
-            # Read as it is, never inverted: for classes, brightness itself may tell them apart.
-            [look, *_] = possible_looks(plane, form.channel, "fluorescence", form.inputs)
-            reading = LabelledReading(look)
-        else:
-            found = (_stacked_masks if entry.one_mask_per_nucleus else _label_image)(entry, source.plane_shape)
-            reading = read_by_labels(plane, found.labels, form)
-        return ImageRead.of(plane.open(reading.look, form.percentiles), reading.doubt), found
-    except (ImageFileError, ImageShapeError) as error:
-        raise DatasetError(f"The data set cannot be used: {entry.image}: {error}") from error
+def read_labels(entry: Entry, shape: tuple[int, ...], coding: ClassCoding | None) -> LabelsRead:
+    """Read the labels of an image of a given shape: classes if there is a coding, otherwise nuclei."""
+    if coding is not None:
+        return _classes(entry, shape, coding)
+    return _stacked_masks(entry, shape) if entry.one_mask_per_nucleus else _label_image(entry, shape)
 
 
 def open_image(path: Path, form: InputForm) -> tuple[ImageSource, tuple[int, ...]]:
