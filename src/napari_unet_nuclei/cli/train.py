@@ -142,6 +142,7 @@ def train_command(
         raise typer.BadParameter("This option requires --task semantic.", param_hint="--task")
     shape = _shape(architecture, {"base_width": base_width, "depth": depth}, bool(base))
     _check_name(out)
+    # After the checks: wrong usage is answered without waiting for PyTorch.
     from napari_unet_nuclei.core.train.breakdown import OVERALL
     from napari_unet_nuclei.core.train.train_model import TrainRequest, train_model
 

@@ -122,6 +122,7 @@ def compare_models(samples: Sequence[Sample], before: Sequence[Labels], after: S
 
 def _judge(truths: Sequence[Labels], labels: Sequence[Labels]) -> Judgement:
     pairs = list(zip(truths, labels, strict=True))
+    # `sum` begins with 0, which cannot be added to mistakes: begin with the first.
     first, *rest = (find_mistakes(truth, found) for truth, found in pairs)
     return Judgement(pool(compare_labels(truth, found) for truth, found in pairs).scores, sum(rest, first))
 

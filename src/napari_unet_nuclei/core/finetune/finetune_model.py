@@ -127,6 +127,7 @@ def finetune_model(
     taught = _taught(base.card, division.training, old, other)
     trainer = Trainer(base.card, _training(settings), base.network)
     progress.report(Advanced(0.0, "timing a training step"))
+    # Only now can a step be timed, as it needs the network on its device.
     trainer.settings = with_short_epochs(trainer, training)
     # Half of the crops suffice to choose an epoch, and validation takes time from training.
     validation = (*division.judging, *old.validation[::2], *other.validation[::2])

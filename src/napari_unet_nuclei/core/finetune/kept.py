@@ -37,6 +37,7 @@ def keep_corrections(folder: Path, corrections: Sequence[Correction]) -> tuple[C
     for correction in corrections:
         whole = checked(correction)
         height, width = whole.labels.shape
+        # A corner of a slide must not store the slide.
         part = whole.cropped(region_to_keep((height, width), whole.reviewed))
         before = next((entry for entry in list_corrections(folder) if entry.name == part.name), None)
         provenance = {**before.provenance, **part.provenance} if before else part.provenance
@@ -58,6 +59,7 @@ def open_input(correction: Correction, form: InputForm) -> tuple[PlaneReader, st
     own = chosen_kind(correction)
     segmented = None if own != "auto" else _segmented_kind(correction)
     set_by_hand = _segment_settings(correction).kind
+    # A choice of the user, if there is any, outranks what the labels say.
     kind = next((one for one in (own, set_by_hand) if one != "auto"), form.kind)
     channel = correction.channel if form.channel is None else form.channel
     try:

@@ -30,7 +30,7 @@ class Rehearsal:
     """Crops of one kind."""
 
     training: tuple[Sample, ...] = ()  # crops to train on
-    # of other images, not trained on: they measure forgetting, and thresholds are fitted to them
+    # Of other images, not trained on: they measure forgetting, and thresholds are fitted to them.
     validation: tuple[Sample, ...] = ()
     sources: tuple[DataSource, ...] = ()  # their credits
 

@@ -55,6 +55,7 @@ def write_checkpoint(
         "history": [asdict(event) for event in state.history],
     }
     with atomic(path) as temporary:
+        # Weights are laid out channels last, and safetensors writes only what lies row by row.
         save_file({name: value.contiguous() for name, value in tensors.items()}, temporary, {"run": json.dumps(record)})
 
 

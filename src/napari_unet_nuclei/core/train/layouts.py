@@ -198,6 +198,7 @@ def _chooser(index: Path, where: Sequence[Condition]) -> Callable[[Row], bool]:
 
 def _rows(index: Path) -> list[Row]:
     try:
+        # Excel begins a CSV file with a byte order mark, which would become part of the first column's name.
         with index.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:

@@ -140,6 +140,7 @@ def count_channels(path: Path) -> int:
 
 def _single_plane(path: Path, source: ImageSource, channels: int) -> tuple[ImageSource, tuple[int, ...]]:
     """Return the image and the index of its only plane; take unlabelled planes as channels if their number fits."""
+    # Axes of length 1 are how some programs save a single plane.
     long = [axis for axis, length in enumerate(source.leading_shape) if length > 1]
     if long and source.channels == 1 and source.leading_shape == (channels,):
         return ImageSource(source.array, source.axes.replace(source.leading_axes, "C")), ()

@@ -60,6 +60,7 @@ class SemanticTask:
 
     def draw_crop(self, sample: Sample, side: int, strength: float, rng: np.random.Generator) -> Crop:
         """Cut a random square at roughly the image's own scale."""
+        # Anywhere, not aimed at rare classes, so that the network learns how often each occurs.
         return cut_crop(sample, side, float(np.exp(rng.uniform(*np.log(SCALES)))), rng)
 
     def targets(self, crops: Sequence[Crop], device: str) -> Tensor:

@@ -151,6 +151,7 @@ def draw_dab(picture: NDArray[np.float32], labels: Labels, rng: np.random.Genera
     chosen = rng.random(count) < rng.uniform(0.1, 1.0)
     chosen[0] = False
     levels = np.where(chosen, rng.uniform(0.5, 1.0, count), 0)
+    # Grain in px and depth of the textures grow from chromatin, finely mottled, over membranes to patchy cytoplasm.
     if place == "nuclei":
         where = levels[labels] * _texture(labels.shape, 3.0, 0.35, rng)
     elif place == "membranes":
