@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from napari_unet_nuclei.core.executors.cluster import dask_cluster
     from napari_unet_nuclei.core.executors.executors import Serial, Threads
     from napari_unet_nuclei.core.executors.malloc import keep_freed_memory
-    from napari_unet_nuclei.core.finetune.finetune import finetune
     from napari_unet_nuclei.core.finetune.finetune_model import Finetuned
+    from napari_unet_nuclei.core.finetune.folders import finetune
     from napari_unet_nuclei.core.folder.record import FileRecord
     from napari_unet_nuclei.core.folder.segment import segment_folder
     from napari_unet_nuclei.core.folder.summary import BatchReport
@@ -212,7 +212,7 @@ _HOMES = {
     "default_registry": "core.model.registry",
     "evaluate": "core.evaluate",
     "evaluate_classes": "core.evaluate",
-    "finetune": "core.finetune.finetune",
+    "finetune": "core.finetune.folders",
     "fluorescent_nuclei": "core.samples.synthetic",
     "immunohistochemistry": "core.samples.synthetic",
     "keep_freed_memory": "core.executors.malloc",

@@ -38,6 +38,7 @@ def demo_command(
     if not quiet and not no_window and reason:
         typer.echo(f"No window: {reason}. Writing files instead.", err=True)
     write_demo(out or FOLDER, quiet)
+    # Files first: closing the window may take the user as long as they like.
     if out is not None and not reason:
         open_window()
 
@@ -53,6 +54,7 @@ def window_problem() -> str:
 
 def open_window() -> str:
     """Run the demo in napari, in a process of its own, until it is closed; return what went wrong, if anything."""
+    # Qt aborts the whole process if it cannot open a window; the demo then still writes its files.
     window = subprocess.run([sys.executable, "-m", "napari_unet_nuclei.gui.demo"], check=False)
     return "" if window.returncode == 0 else "napari could not be opened"
 

@@ -62,6 +62,7 @@ def evaluate_command(
     pixels of all images, and their mean.
     """
     coding = ClassCoding(label_channel, void, binary)
+    # Compared with the default, which refuses each of the options without a list of them.
     if not semantic and coding != ClassCoding():
         raise typer.BadParameter("This option requires --semantic.", param_hint="--semantic")
     evaluation: Evaluation | ClassEvaluation

@@ -8,10 +8,8 @@ from typing import Annotated, Literal
 import typer
 
 from napari_unet_nuclei.cli.options import Quiet, settings_options
-from napari_unet_nuclei.cli.progress import TerminalProgress
+from napari_unet_nuclei.cli.progress import FINISH, TerminalProgress
 from napari_unet_nuclei.core.settings import FinetuneSettings
-
-FINISH = "Finishing: training ends after this epoch and keeps the best weights so far."
 
 
 @settings_options(FinetuneSettings)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import platform
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import typer
 
@@ -43,7 +43,7 @@ def computer_facts() -> dict[str, dict[str, str]]:
         },
         "models": {entry.name: str(entry.path) for entry in registry.list()},
         "folders": {
-            "program": str(package_folder()),
+            "program": str(Path(__file__).parents[1]),
             "bundled models": str(registry.bundled),
             "your models": str(registry.own),
             "your corrections": str(corrections_folder()),
@@ -58,11 +58,3 @@ def installed_version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
-
-
-def package_folder() -> str:
-    """Return the folder that this program was imported from."""
-    spec = importlib.util.find_spec("napari_unet_nuclei")
-    assert spec is not None, "a running program has a place"
-    assert spec.submodule_search_locations is not None
-    return spec.submodule_search_locations[0]

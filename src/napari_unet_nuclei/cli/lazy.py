@@ -28,6 +28,7 @@ class LazyGroup(TyperGroup):
     """The program's subcommands: listed by their summaries, imported on first use."""
 
     def __init__(self, **attributes: Any) -> None:
+        # Stand-ins without options, which is all that the list of commands shows.
         summaries = {name: TyperCommand(name, help=summary) for name, summary in SUBCOMMANDS.items()}
         super().__init__(**{**attributes, "commands": summaries})
         self._loaded: dict[str, Any] = {}

@@ -59,18 +59,9 @@ def measure_command(
 def measure_files(labels: Path, images: Sequence[Path], progress: Progress) -> pd.DataFrame:
     """Measure the nuclei of a label file in all channels of image files.
 
-    Returns
-    -------
-    pandas.DataFrame
-        As returned by `measure`. Intensity columns begin with the channel's name, or with the file's name if channels
-        are unnamed. Lengths in µm need a pixel size in the label file or in one of the images.
-
-    Raises
-    ------
-    ImageFileError
-        If a file cannot be read.
-    ImageShapeError
-        If the labels are not a label image, or an image differs from them in size.
+    Intensity columns begin with the channel's name, or with the file's name if channels are unnamed. Lengths in µm need
+    a pixel size in the label file or in one of the images. Raises `ImageFileError` if a file cannot be read;
+    `ImageShapeError` if the labels are not a label image, or an image differs from them in size.
     """
     label_file = read_image(labels)
     files = [read_image(image) for image in images]
@@ -111,11 +102,9 @@ def _named_channels(files: Sequence[ImageFile]) -> Iterator[tuple[str, Segmented
     for file in files:
         source = file.source()
         for channel, name in enumerate(_names(file, source)):
+            # Two files of one name, as lab/a.tif and clinic/a.tif, are told apart by their folders.
             origin = file.path.parent.name if name.startswith(_stem(file.path)) else _stem(file.path)
-            candidates = (name, f"{origin}_{name}", *(f"{name}_{number}" for number in range(2, len(taken) + 3)))
-            unique = next(candidate for candidate in candidates if candidate not in taken)
-            taken.add(unique)
-            yield unique, _channel(source, channel)
+            yield _unique((name, f"{origin}_{name}"), taken), _channel(source, channel)
 
 
 def _named_stains(files: Sequence[ImageFile]) -> Iterator[tuple[str, SeparatedStain]]:
@@ -126,11 +115,16 @@ def _named_stains(files: Sequence[ImageFile]) -> Iterator[tuple[str, SeparatedSt
         shape = (*source.leading_shape, *source.plane_shape)
         for name, stain in stain_images(source, (0,) * len(shape), shape).items():
             names = (f"{_stem(file.path)}_{name}", f"{file.path.parent.name}_{_stem(file.path)}_{name}")
-            unique = next(
-                one for one in (*names, *(f"{names[0]}_{n}" for n in range(2, len(taken) + 3))) if one not in taken
-            )
-            taken.add(unique)
-            yield unique, stain
+            yield _unique(names, taken), stain
+
+
+def _unique(names: tuple[str, str], taken: set[str]) -> str:
+    """Take the first of two names that is free, or number the first."""
+    # One number more than names are taken, so that one is always free.
+    numbered = (f"{names[0]}_{number}" for number in range(2, len(taken) + 3))
+    unique = next(name for name in (*names, *numbered) if name not in taken)
+    taken.add(unique)
+    return unique
 
 
 def _names(file: ImageFile, source: ImageSource) -> Sequence[str]:

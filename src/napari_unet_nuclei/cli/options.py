@@ -49,15 +49,10 @@ Binary: TypeAlias = Annotated[
 
 
 def settings_options(kind: type[Settings]) -> Callable[[Command], Command]:
-    """Replace a command's parameter ``settings`` by one option per setting and ``--settings FILE``.
+    """Replace a command's parameter ``settings``, of class ``kind``, by one option per setting and ``--settings FILE``.
 
     A switch ``x_auto`` gets no option: passing ``--x`` turns it off. Options override the values in the file. Options
     of earlier versions are accepted but hidden.
-
-    Parameters
-    ----------
-    kind : type of Settings
-        Class of the object that the command receives as ``settings``.
     """
     former = list(kind.former)
     names = [name for name in kind.model_fields if name.removesuffix("_auto") not in kind.model_fields.keys() - {name}]
@@ -72,11 +67,13 @@ def settings_options(kind: type[Settings]) -> Callable[[Command], Command]:
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
         def with_settings(settings_file: Path | None = None, **values: Any) -> None:
+            # Every option defaults to None, so that a value in the file is overridden only by one that was typed.
             given = {name: values.pop(name, None) for name in (*names, *former)}
             start = read_settings(settings_file, kind) if settings_file else kind()
             chosen = start.changed(**{name: value for name, value in given.items() if value is not None})
             command(**values, settings=chosen)
 
+        # typer reads options from a signature; under postponed evaluation its annotations are still text.
         signature = inspect.signature(command, eval_str=True)
         own = [parameter for name, parameter in signature.parameters.items() if name != "settings"]
         with_settings.__signature__ = signature.replace(parameters=[*own, *generated])  # type: ignore[attr-defined]  # typer reads it
@@ -88,14 +85,12 @@ def settings_options(kind: type[Settings]) -> Callable[[Command], Command]:
 def field_option(kind: type[BaseModel], name: str) -> Any:
     """Build an option's annotation from a model field: its description becomes the help, its bounds the range.
 
-    Parameters
-    ----------
-    name : str
-        Name of the field. The option's value is None if it is not given.
+    The option's value is None if it is not given.
     """
     field = kind.model_fields[name]
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
     description, unit = str(field.description), str(extra.get("unit", ""))
+    # Some descriptions name their unit in passing.
     if unit and not re.search(rf"\b{unit}\b", description):
         description += f" ({unit})"
     option = typer.Option(
@@ -117,16 +112,6 @@ def _former_option(former: Former) -> Any:
 def parse_plane(text: str) -> dict[str, int]:
     """Parse the plane of a stack: ``3`` if there is one leading axis, else ``T=0,Z=3``.
 
-    Returns
-    -------
-    dict
-        Index by letter of the axis; the letter is empty if none is given.
-
-    Raises
-    ------
-    typer.BadParameter
-        If the text has neither form.
-
     Examples
     --------
     >>> parse_plane("3"), parse_plane("T=0, z=3"), parse_plane("")
@@ -146,11 +131,6 @@ def parse_plane(text: str) -> dict[str, int]:
 
 def parse_region(text: str) -> Region | None:
     """Parse a rectangle of pixels, ends excluded; None if the text is empty.
-
-    Raises
-    ------
-    typer.BadParameter
-        If the text is not a rectangle with pixels in it.
 
     Examples
     --------

@@ -16,18 +16,17 @@ from napari_unet_nuclei.core.progress import Advanced, Cancelled, EpochDone, Eve
 _BAR = "{percentage:3.0f}% |{bar:24}| {elapsed} gone, {remaining} left {postfix}"
 
 
+FINISH = "Finishing: training ends after this epoch and keeps the best weights so far."
+"""Message of the commands that train."""
+
+
 class TerminalProgress:
     """Context manager that shows progress and lets Ctrl+C stop the job.
 
     The first Ctrl+C cancels at the job's next report, the second interrupts Python at once. If the job can finish
-    early, the first asks it to finish and keep its best result, the second cancels, the third interrupts.
-
-    Parameters
-    ----------
-    quiet : bool
-        Hide the bar and all messages but warnings. The bar is always hidden if stderr is not a terminal.
-    finish : str
-        Message for the user who asks to finish early; empty if the job cannot.
+    early, ``finish`` is the message to the user who asks for it: the first asks it to finish and keep its best result,
+    the second cancels, the third interrupts. ``quiet`` hides the bar and all messages but warnings; the bar is always
+    hidden if stderr is not a terminal.
     """
 
     def __init__(self, quiet: bool = False, finish: str = "") -> None:
@@ -85,6 +84,7 @@ class TerminalProgress:
     def _advance(self, fraction: float, message: str) -> None:
         if self._bar is not None:
             self._bar.set_postfix_str(message, refresh=False)
+            # tqdm counts increments, the core reports how much is done in all.
             self._bar.update(fraction - self._bar.n)
 
     def _interrupted(self, number: int, frame: FrameType | None) -> None:

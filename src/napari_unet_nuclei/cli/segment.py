@@ -171,6 +171,7 @@ def segment_command(
     else:
         from napari_unet_nuclei.core.folder.run import run_plan  # imports what draws the report
 
+        # Not on import: it changes the allocator of the whole process.
         keep_freed_memory()
         with executor_for(scheduler, workers) as executor, _ShownRun(len(plan.files), quiet, as_json) as shown:
             blocks = BlockSettings(block, into_image, executor)
@@ -217,12 +218,14 @@ class _ShownRun:
         self._done += not record.error
         if self._lines and not record.error:
             self.progress.show_result(_line(record))
+        # A doubtful image comes twice: when it is done, and at the end of the run.
         if record.warnings and record.image not in self._warned:
             self._warned.add(record.image)
             self.progress.say(f"Warning: {record.image}: {record.warning}", always=True)
 
     def end(self, report: BatchReport) -> None:
         """Print what is doubtful about images in comparison with the others of the run."""
+        # Their lines were printed when they were done.
         self._lines = False
         for record in report.doubtful:
             self.show(record)

@@ -20,7 +20,7 @@ from napari_unet_nuclei.cli.options import (
     field_option,
     settings_options,
 )
-from napari_unet_nuclei.cli.progress import TerminalProgress
+from napari_unet_nuclei.cli.progress import FINISH, TerminalProgress
 from napari_unet_nuclei.core.classes.coding import ClassCoding
 from napari_unet_nuclei.core.errors import SettingsError
 from napari_unet_nuclei.core.image.kind import InputName
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 INPUTS: tuple[tuple[InputName, ...], ...] = (("nuclei",), ("nuclei", "density"))
 """Valid inputs of networks for nuclei."""
-
-FINISH = "Finishing: training ends after this epoch and keeps the best weights so far."
 
 
 @settings_options(TrainSettings)
@@ -144,6 +142,7 @@ def train_command(
         raise typer.BadParameter("This option requires --task semantic.", param_hint="--task")
     shape = _shape(architecture, {"base_width": base_width, "depth": depth}, bool(base))
     _check_name(out)
+    # After the checks: wrong usage is answered without waiting for PyTorch.
     from napari_unet_nuclei.core.train.breakdown import OVERALL
     from napari_unet_nuclei.core.train.train_model import TrainRequest, train_model
 

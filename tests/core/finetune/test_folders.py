@@ -9,7 +9,7 @@ import pytest
 
 from napari_unet_nuclei.core.errors import DatasetError, OutputFileError, WorseModelError
 from napari_unet_nuclei.core.finetune import bases, folders
-from napari_unet_nuclei.core.finetune import finetune_model as engine
+from napari_unet_nuclei.core.finetune.finetune_model import finetune_model
 from napari_unet_nuclei.core.finetune.folders import FinetuneRequest, finetune_folders, read_corrected
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.file import Model, save_model
@@ -46,11 +46,11 @@ def as_worse(monkeypatch):
     """Let the comparison come out badly."""
 
     def worse(*arguments):
-        done = engine.finetune(*arguments)
+        done = finetune_model(*arguments)
         report = replace(done.chosen.report, outcome="worse")
         return replace(done, chosen=replace(done.chosen, report=report))
 
-    monkeypatch.setattr(folders, "finetune", worse)
+    monkeypatch.setattr(folders, "finetune_model", worse)
 
 
 def test_the_new_model_and_its_report_are_written(request_of):
@@ -76,10 +76,10 @@ def test_a_worse_model_is_not_kept_silently(request_of, monkeypatch):
 
 def test_a_model_that_is_worse_on_other_images_is_kept_and_said_to_be(request_of, monkeypatch):
     def forgetful(*arguments):
-        done = engine.finetune(*arguments)
+        done = finetune_model(*arguments)
         return replace(done, reference=replace(done.chosen.report, outcome="worse"))
 
-    monkeypatch.setattr(folders, "finetune", forgetful)
+    monkeypatch.setattr(folders, "finetune_model", forgetful)
     progress = RecordingProgress()
     finetune_folders(request_of, progress)
     assert request_of.out.exists()

@@ -12,9 +12,9 @@ from napari_unet_nuclei.core.errors import DatasetError
 from napari_unet_nuclei.core.image.kind import NetworkInputs
 from napari_unet_nuclei.core.samples.synthetic import stained_tissue
 from napari_unet_nuclei.core.samples.synthetic_classes import cell_classes
-from napari_unet_nuclei.core.train.dataset import read_dataset
+from napari_unet_nuclei.core.train.dataset import read_dataset, read_pair
 from napari_unet_nuclei.core.train.layouts import Entry
-from napari_unet_nuclei.core.train.reading import InputForm, LabelsRead, count_channels, read_pair
+from napari_unet_nuclei.core.train.reading import InputForm, LabelsRead, count_channels
 
 CELLS = cell_classes(0, (48, 64), 14.0)
 

@@ -12,8 +12,9 @@ from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.kind import NetworkInputs, possible_looks
 from napari_unet_nuclei.core.image.sample import PlaneSample
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei, stained_tissue, two_channels
+from napari_unet_nuclei.core.train.dataset import read_pair
 from napari_unet_nuclei.core.train.layouts import Entry
-from napari_unet_nuclei.core.train.reading import InputForm, read_pair
+from napari_unet_nuclei.core.train.reading import InputForm
 
 SHAPE = (48, 64)
 WHOLE = (0, 48, 0, 64)

@@ -28,23 +28,13 @@ SIDE = 512
 
 @dataclass(frozen=True)
 class RankedBase:
-    """Performance of an installed model on the corrected nuclei.
-
-    Attributes
-    ----------
-    nuclei : int
-        Number of corrected nuclei used.
-    found, spurious : int
-        Nuclei found at IoU 0.5, and predicted nuclei that match none.
-    score : float
-        Average precision at IoU 0.5.
-    """
+    """Performance of an installed model on the corrected nuclei."""
 
     name: str
-    nuclei: int
-    found: int
-    spurious: int
-    score: float
+    nuclei: int  # number of corrected nuclei used
+    found: int  # at IoU 0.5
+    spurious: int  # predicted nuclei that match none
+    score: float  # average precision at IoU 0.5
 
     @property
     def sentence(self) -> str:
@@ -57,21 +47,9 @@ def rank_bases(
 ) -> tuple[RankedBase, ...]:
     """Score the installed models for nuclei on corrected nuclei, the best first.
 
-    Parameters
-    ----------
-    samples_for : callable
-        Returns the corrected images in the form that a network needs.
-    progress : Progress
-        Receives an event per model.
-    seed : int
-        Seed of the draw of images if they have more than `PIXELS` pixels.
-
-    Raises
-    ------
-    NoSamplesError
-        If no nucleus was reviewed.
-    UnknownModelError
-        If no model for nuclei is installed, or none can read all images.
+    ``samples_for`` returns the corrected images in the form that a network needs; ``seed`` draws some of them if they
+    have more than `PIXELS` pixels. Raises `NoSamplesError` if no nucleus was reviewed, and `UnknownModelError` if no
+    model for nuclei is installed, or none can read all images.
     """
     entries = [entry for entry in default_registry().list() if entry.card.task == "instances"]
     if not entries:
@@ -82,9 +60,11 @@ def rank_bases(
         share.report(Advanced(0.0, f"trying '{entry.name}'"))
         form = InputForm.of_model(entry.card)
         try:
+            # Models of one input form share samples: reading and separating stains takes longer than drawing.
             if form not in drawn:
                 drawn[form] = some_of(samples_for(form), seed)
             ranked.append(_scored(entry, drawn[form], share, device))
+        # Of the corrections, not of this model: the others would fail alike.
         except NoSamplesError:
             raise
         except NucleiError as error:  # skip models for other channels and damaged files
@@ -96,13 +76,7 @@ def rank_bases(
 
 
 def some_of(samples: Sequence[Sample], seed: int) -> tuple[Sample, ...]:
-    """Draw corrected images at random up to `PIXELS` pixels, of each the part densest in reviewed nuclei.
-
-    Raises
-    ------
-    NoSamplesError
-        If no nucleus was reviewed.
-    """
+    """Draw corrected images up to `PIXELS` pixels, the part of each densest in reviewed nuclei; there must be some."""
     with_nuclei = [sample for sample in samples if count_nuclei(sample)]
     if not with_nuclei:
         raise NoSamplesError("No nucleus lies entirely in a reviewed region, so the models cannot be compared.")
@@ -110,6 +84,7 @@ def some_of(samples: Sequence[Sample], seed: int) -> tuple[Sample, ...]:
     left = PIXELS
     for number in np.random.default_rng(seed).permutation(len(with_nuclei)):
         part = _densest_part(with_nuclei[number])
+        # The first is taken whatever its size, so that there is always one.
         if chosen and part.labels.size > left:
             break
         chosen.append(part)
@@ -124,6 +99,7 @@ def _densest_part(sample: Sample) -> Sample:
     _, centres = densest_square(sample, SIDE)
     spans = []
     for low, high, size in zip(centres.min(axis=0), centres.max(axis=0), sample.labels.shape, strict=True):
+        # Around the nuclei, not the square: a square of empty pixels costs time and judges nothing.
         centre, half = (low + high) / 2, min((high - low) / 2 + SURROUNDINGS, SIDE / 2)
         spans.append(slice(max(round(centre - half), 0), min(round(centre + half), size)))
     y, x = spans

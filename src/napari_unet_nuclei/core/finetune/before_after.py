@@ -80,23 +80,13 @@ class Judgement:
 
 @dataclass(frozen=True)
 class BeforeAfter:
-    """Old and new model on the same nuclei.
-
-    Attributes
-    ----------
-    nuclei : int
-        Number of held-out nuclei.
-    gain : float
-        Increase of AP at IoU 0.5.
-    interval : tuple of float
-        90 % confidence interval of the gain, by bootstrap over nuclei.
-    """
+    """Old and new model on the same nuclei."""
 
     before: Judgement
     after: Judgement
-    nuclei: int
-    gain: float
-    interval: tuple[float, float]
+    nuclei: int  # number of held-out nuclei
+    gain: float  # increase of AP at IoU 0.5
+    interval: tuple[float, float]  # 90 % confidence interval of the gain, by bootstrap over nuclei
     outcome: Outcome
 
     @property
@@ -115,14 +105,9 @@ class BeforeAfter:
 
 
 def compare_models(samples: Sequence[Sample], before: Sequence[Labels], after: Sequence[Labels]) -> BeforeAfter:
-    """Compare what two models found in held-out samples.
+    """Compare what two models found in held-out samples, given the labels (Y, X) of each for every sample.
 
-    Parameters
-    ----------
-    samples : sequence of Sample
-        Only nuclei in their reviewed regions count, and predicted ones of which at least half lies there.
-    before, after : sequence of ndarray, shape (Y, X), int
-        Labels by the old and by the new model for each sample.
+    Only nuclei in the reviewed regions count, and predicted ones of which at least half lies there.
     """
     truths = [in_reviewed(sample, sample.labels)[0] for sample in samples]
     found = [
@@ -137,6 +122,7 @@ def compare_models(samples: Sequence[Sample], before: Sequence[Labels], after: S
 
 def _judge(truths: Sequence[Labels], labels: Sequence[Labels]) -> Judgement:
     pairs = list(zip(truths, labels, strict=True))
+    # `sum` begins with 0, which cannot be added to mistakes: begin with the first.
     first, *rest = (find_mistakes(truth, found) for truth, found in pairs)
     return Judgement(pool(compare_labels(truth, found) for truth, found in pairs).scores, sum(rest, first))
 
@@ -157,8 +143,11 @@ def _bootstrap(models: Sequence[tuple[NDArray[np.bool_], int]]) -> tuple[float, 
     """Return the confidence interval of the difference in AP, resampling nuclei, the same for both models."""
     rng = np.random.default_rng(0)
     (old, old_spurious), (new, new_spurious) = models
+    # Without true nuclei there is nothing to resample, and any change is possible.
     if not len(old):
         return (-1.0, 1.0)
+    # How often each true nucleus is drawn, (DRAWS, nuclei): a bootstrap as one matrix product. The same draws for both
+    # models, as the nuclei that are hard are mostly the same: the interval of a difference shrinks.
     times = rng.multinomial(len(old), np.full(len(old), 1 / len(old)), size=DRAWS)
     # Spurious nuclei belong to no true nucleus to resample; their number is drawn from a Poisson distribution. Those
     # that both models find are likely the same debris, so both share one draw.
@@ -166,6 +155,7 @@ def _bootstrap(models: Sequence[tuple[NDArray[np.bool_], int]]) -> tuple[float, 
     gains = np.zeros(DRAWS)
     for sign, matched, spurious in ((-1, old, old_spurious), (1, new, new_spurious)):
         invented = shared + rng.poisson(spurious - min(old_spurious, new_spurious), DRAWS)
+        # AP = TP / (true nuclei + FP), as TP + FN are all true nuclei.
         gains += sign * (times @ matched) / (len(old) + invented)
     low, high = np.quantile(gains, ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2))
     return float(low), float(high)
@@ -182,25 +172,13 @@ def _outcome(nuclei: int, interval: tuple[float, float]) -> Outcome:
 
 @dataclass(frozen=True)
 class Mixture:
-    """A mixture of old and new weights, compared with the old model.
-
-    Attributes
-    ----------
-    share : float
-        Share of new weights.
-    found : tuple of ndarray, shape (Y, X), int
-        Its labels of the held-out samples.
-    report : BeforeAfter
-        On held-out corrections.
-    rehearsed : BeforeAfter or None
-        On crops of the kind that the old model was made for; None without rehearsal.
-    """
+    """A mixture of old and new weights, compared with the old model."""
 
     model: Model
-    share: float
-    found: tuple[Labels, ...]
-    report: BeforeAfter
-    rehearsed: BeforeAfter | None
+    share: float  # of new weights
+    found: tuple[Labels, ...]  # its labels of the held-out samples, each (Y, X)
+    report: BeforeAfter  # on held-out corrections
+    rehearsed: BeforeAfter | None  # on crops of the kind that the old model was made for; None without rehearsal
 
     @property
     def retains(self) -> bool:
@@ -212,6 +190,7 @@ def mix(old: UNet, new: UNet, share: float) -> UNet:
     """Interpolate linearly between the weights of two networks; ``share`` is that of the new one."""
     network = copy.deepcopy(old)
     weights = {
+        # Batch counters are integers, and matter only to training.
         name: torch.lerp(value, new.state_dict()[name], share) if value.is_floating_point() else value
         for name, value in old.state_dict().items()
     }
@@ -222,12 +201,8 @@ def mix(old: UNet, new: UNet, share: float) -> UNet:
 class Judge:
     """Compares mixtures with the old model on samples that were not trained on.
 
-    Parameters
-    ----------
-    judging : sequence of Sample
-        Held-out corrections.
-    old, other : sequence of Sample
-        Rehearsed crops of the kind that the old model was made for, and of the corrected kind if that is another.
+    ``judging`` are held-out corrections; ``old`` and ``other`` rehearsed crops of the kind that the old model was made
+    for, and of the corrected kind if that is another.
     """
 
     def __init__(
@@ -243,6 +218,7 @@ class Judge:
         self.old = old
         self.unseen = (*judging, *old, *other)
         self.device = device
+        # Once, not for each mixture: the old model does not change.
         self.before, self._rehearsed_before = (self.found(base, samples) for samples in (judging, old))
 
     def found(self, model: Model, samples: Sequence[Sample], progress: Progress | None = None) -> tuple[Labels, ...]:
@@ -266,14 +242,9 @@ class Judge:
 
 
 def choose(judge: Judge, new: Model, strength: float, progress: Progress) -> Mixture:
-    """Choose between mixtures of old and new weights, each with thresholds fitted to it.
+    """Choose between mixtures of old and new weights, each with thresholds fitted to it and the card of ``new``.
 
-    Parameters
-    ----------
-    new : Model
-        New weights, and the card of every mixture.
-    strength : float
-        Largest share of new weights.
+    ``strength`` is the largest share of new weights.
     """
     mixtures = []
     for part, step in with_shares(SHARES, progress):
@@ -294,6 +265,7 @@ def _fitted(model: Model, judge: Judge, progress: Progress) -> ModelCard:
         pairs = [(one, two) for one, two in zip(unseen, predictions, strict=True) if one.kind == kind]
         samples, predicted = zip(*pairs, strict=True)
         known = card.for_kind(kind)
+        # Towards the old coefficients: these samples alone are too few for thirteen of them.
         score = fit_score(samples, predicted, known, known.score)
         if score is not None and known.score is None:
             # The old threshold was on the mean foreground probability, which is not comparable with a score.
@@ -315,6 +287,7 @@ def _best(mixtures: Sequence[Mixture], judging: Sequence[Sample]) -> Mixture:
     retaining = [mixture for mixture in mixtures if mixture.retains]
     if not retaining:
         return max(mixtures, key=lambda mixture: mixture.rehearsed.gain if mixture.rehearsed else 0.0)
+    # By falling share: the first has learned most from the corrections.
     best, *others = retaining
     for other in others:
         if compare_models(judging, best.found, other.found).outcome == "better":

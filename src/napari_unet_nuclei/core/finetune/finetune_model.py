@@ -100,35 +100,15 @@ def finetune_model(
     reference: Sequence[Sample] = (),
     left_out: Sequence[str] = (),
 ) -> Finetuned:
-    """Fine-tune a model on corrected, possibly partial labels.
+    """Fine-tune a model on corrected, possibly partial labels; ``base`` is left unchanged.
 
-    Parameters
-    ----------
-    base : Model
-        Left unchanged.
-    samples : sequence of Sample
-        Corrected images with their reviewed regions.
-    name : str
-        Name of the new model.
-    progress : Progress, optional
-        Receives events of steps and epochs, and after each epoch a picture of a held-out crop; *Finish* keeps the best
-        epoch so far.
-    reference : sequence of Sample
-        Labelled images to score both models on, used neither for training nor for any choice.
-    left_out : sequence of str
-        Images not among the samples because something is wrong with them, for report and card.
+    Progress receives, after each epoch, a picture of a held-out crop; *Finish* keeps the best epoch so far. The
+    ``reference`` images, labelled, score both models and serve neither training nor any choice; ``left_out`` tells
+    report and card of images that something is wrong with, name and reason.
 
-    Raises
-    ------
-    NoSamplesError
-        If there are too few reviewed nuclei to train on some and judge on others.
-    ModelFileError
-        If the model is not for nuclei.
-    TrainingDivergedError
-        If the loss becomes infinite before the first epoch has ended.
+    Raises `NoSamplesError` if reviewed nuclei are too few to train on some and judge on others, `ModelFileError` if the
+    model is not for nuclei, `TrainingDivergedError` if the loss becomes infinite before the first epoch has ended.
 
-    Notes
-    -----
     Three things counteract forgetting: crops of the kind that the old model was made for are mixed with the corrections
     (rehearsal); old and new weights are interpolated (Wortsman et al. 2022, *Robust fine-tuning of zero-shot models*,
     CVPR) as far as the gain on held-out nuclei outweighs what is forgotten; and the training is short. If images of
@@ -140,18 +120,21 @@ def finetune_model(
     for sample in (one for one in samples if one.doubt):
         progress.report(Notice(f"Trained on all the same: {sample.name}: {sample.doubt}.", warning=True))
     samples = without_dataset(samples)
+    # Before anything is learned from the samples, sizes included: what judges must be new to the model.
     division = hold_out(samples, settings.seed)
     old, other = _rehearsals(base.card, samples) if settings.rehearsal else (Rehearsal(), Rehearsal())
     training = balanced(division.training, old.training, other.training)
     taught = _taught(base.card, division.training, old, other)
     trainer = Trainer(base.card, _training(settings), base.network)
     progress.report(Advanced(0.0, "timing a training step"))
+    # Only now can a step be timed, as it needs the network on its device.
     trainer.settings = with_short_epochs(trainer, training)
     # Half of the crops suffice to choose an epoch, and validation takes time from training.
     validation = (*division.judging, *old.validation[::2], *other.validation[::2])
     watched = Previewing(Share(progress, 0.0, TRAINING_SHARE), trainer, division.judging)
     watched.show(epoch=0)
     result = trainer.fit(training, validation, watched)
+    # All crops of other images here, since the choice of mixture is made only once.
     judge = Judge(base, division.judging, old.validation, other.validation, trainer.device)
     share = Share(progress, TRAINING_SHARE, CHOSEN)
     chosen = choose(judge, Model(taught, result.network), settings.strength, share)
@@ -168,6 +151,7 @@ def _rehearsals(card: ModelCard, samples: Sequence[Sample]) -> tuple[Rehearsal, 
     form = InputForm.of_model(card)
     # Named inputs can be computed from any picture; raw channels only if there are as many as in grey or colour crops.
     readable = bool(form.inputs.names) or form.channels in (1, COLOURS)
+    # At most one, as there are two kinds of image.
     others = {sample.kind for sample in samples} - {card.image_kind} if readable else set()
     other = read_rehearsal(others.pop(), form) if others else Rehearsal()
     return read_rehearsal(card.image_kind, form), other
@@ -176,6 +160,8 @@ def _rehearsals(card: ModelCard, samples: Sequence[Sample]) -> tuple[Rehearsal, 
 def _taught(card: ModelCard, training: Sequence[Sample], old: Rehearsal, other: Rehearsal) -> ModelCard:
     """Add to a card the diameters to expect: those of the corrections, and as many of rehearsed crops of their kind."""
     for kind in sorted({sample.kind for sample in training}):
+        # An estimate of the size is drawn to diameters on the card: those of the corrections alone would make the model
+        # misjudge what it knew, hence as many of rehearsed crops.
         own, known = (
             sorted(sample.median_diameter for sample in part if sample.kind == kind and sample.median_diameter)
             for part in (training, (*old.training, *other.training))
@@ -190,12 +176,14 @@ def _evenly(values: Sequence[float], count: int) -> list[float]:
     """Pick ``count`` sorted values, evenly from the smallest to the largest."""
     if not values:
         return []
+    # The middle of each of ``count`` equal parts of the list.
     return [values[round(place)] for place in (np.arange(count) + 0.5) / count * len(values) - 0.5]
 
 
 def _training(settings: FinetuneSettings) -> TrainSettings:
     """Return the settings of the training."""
     shared = settings.model_dump(include=set(TrainSettings.model_fields))
+    # At least a second, so that even the shortest limit leaves some steps.
     shared["time"] = max(TRAINING_SHARE * settings.time, 1.0)
     return TrainSettings(**shared, crop=CROP)
 
@@ -232,6 +220,7 @@ def hash_samples(samples: Sequence[Sample]) -> str:
     for sample in samples:
         for array in (sample.image, sample.labels, sample.reviewed):
             if array is not None:
+                # Type and shape first: the same bytes may be another image.
                 digest.update(f"{array.dtype.str} {array.shape}".encode())
                 digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
@@ -274,6 +263,7 @@ def _card(
             f"images of {' and of '.join(KIND_NAMES[kind] for kind in taught)}.",
             "training": record,
             "metrics": metrics,
+            # What its author said of the old model need not hold for the new one.
             "limits": "",
             "licence": "",
             "parent": f"{base.name} ({base.weights_hash[:16]})",

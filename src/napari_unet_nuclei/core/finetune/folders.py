@@ -34,41 +34,19 @@ READ = 0.03
 
 @dataclass(frozen=True)
 class FinetuneRequest:
-    """Describes a fine-tuning on images in folders.
+    """Describes a fine-tuning on images in folders; names as in `finetune`."""
 
-    Attributes
-    ----------
-    base : str
-        Name or path of the model to start from; "best" for the installed one that does best on the corrected nuclei.
-    images, labels : Path
-        Folders whose files have matching names.
-    out : Path
-        Model file to write, ``.safetensors``; its stem becomes the model's name.
-    reviewed : Path, optional
-        Folder with a region for each image, a mask image or GeoJSON; by default, everything is reviewed.
-    channel : str
-        Channel with the nuclei, by name or number from 0; if empty, found by name.
-    keep_worse : bool
-        Write the model even if it is worse than the old one.
-    reference : Path, optional
-        Labelled images to score both models on, in a layout of `core.train.layouts`.
-    kind : {"auto", "fluorescence", "brightfield"}
-        Kind of all images; by default, that which the labels of each image support.
-    keep_doubtful : bool
-        Train even on images that do not match their labels.
-    """
-
-    base: str
-    images: Path
+    base: str  # name or path, or "best" for the installed one that does best on the corrected nuclei
+    images: Path  # files with the names of those in ``labels``
     labels: Path
-    out: Path
-    reviewed: Path | None = None
+    out: Path  # ``.safetensors``; its stem becomes the model's name
+    reviewed: Path | None = None  # a mask image or GeoJSON per image; by default, all is reviewed
     settings: FinetuneSettings = field(default_factory=FinetuneSettings)
-    channel: str = ""
-    keep_worse: bool = False
-    reference: Path | None = None
-    kind: ChosenKind = "auto"
-    keep_doubtful: bool = False
+    channel: str = ""  # by name or number from 0; if empty, found by name
+    keep_worse: bool = False  # write the model even if it is worse than the old one
+    reference: Path | None = None  # labelled images to score both models on
+    kind: ChosenKind = "auto"  # of all images; by default, what the labels of each support
+    keep_doubtful: bool = False  # train even on images that do not match their labels
 
     @property
     def report(self) -> Path:
@@ -76,24 +54,102 @@ class FinetuneRequest:
         return self.out.with_suffix(".report.html")
 
 
-def finetune_folders(request: FinetuneRequest, progress: Progress) -> Finetuned:
-    """Fine-tune a model on corrected images in folders, and write the new model with its report.
+def finetune(
+    base: str | Path,
+    images: Path | str,
+    labels: Path | str,
+    out: Path | str,
+    *,
+    reviewed: Path | str | None = None,
+    channel: str = "",
+    kind: ChosenKind = "auto",
+    reference: Path | str | None = None,
+    keep_doubtful: bool = False,
+    keep_worse: bool = False,
+    progress: Progress | None = None,
+    **settings: object,
+) -> Finetuned:
+    """Fine-tune a model on corrected labels and compare it with the old one on held-out nuclei.
 
     Parameters
     ----------
-    progress : Progress
-        *Finish* ends with the current epoch and keeps the best weights.
+    base : str or Path
+        Model to start from, by name or path; ``"best"`` for the installed one that does best on the corrected nuclei.
+    images, labels : Path or str
+        Folders of images and of their corrected labels, with matching file names.
+    out : Path or str
+        Model file to write, ``.safetensors``; its stem becomes the model's name. The report is written beside it.
+    reviewed : Path or str, optional
+        Folder with a region per image, as a mask image or GeoJSON; pixels outside are ignored. Without it, whole images
+        count as reviewed.
+    channel : str
+        Channel with the nuclei, by name or number from 0; found by its name if empty.
+    kind : {"auto", "fluorescence", "brightfield"}
+        Kind of all images; inferred from each image's labels by default.
+    reference : Path or str, optional
+        Labelled images to score both models on, not used for training.
+    keep_doubtful : bool
+        Train also on images that their labels do not seem to fit.
+    keep_worse : bool
+        Write the new model even if it is worse.
+    progress : Progress, optional
+        Receives an event per step and epoch. *Finish* keeps the best weights so far.
+    **settings
+        Fields of `FinetuneSettings`, for instance ``time=60``.
+
+    Returns
+    -------
+    Finetuned
+        The new model and its comparison with the old one; ``chosen.report.sentence`` sums it up.
 
     Raises
     ------
+    WorseModelError
+        If the new model is worse on the held-out nuclei and ``keep_worse`` is False; only the report is written.
     OutputFileError
-        If the model exists or cannot be written.
+        If ``out`` exists or cannot be written.
     DatasetError, NoSamplesError
         If the corrections cannot be used; the message names the file.
-    WorseModelError
-        If the new model is worse than the old one on held-out nuclei; only the report is written then.
     UnknownModelError, ModelFileError
-        If the model to start from does not exist or is damaged.
+        If there is no such model to start from.
+    SettingsError
+        If a setting is unknown or out of bounds.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import tifffile
+    >>> from napari_unet_nuclei import finetune, fluorescent_nuclei
+    >>> sample = fluorescent_nuclei(shape=(192, 192), diameter=24, count=30)
+    >>> for folder, pixels in {"images": sample.image, "labels": sample.labels}.items():
+    ...     Path(folder).mkdir()
+    ...     tifffile.imwrite(f"{folder}/a.tif", pixels)
+    >>> done = finetune(
+    ...     "nuclei", "images", "labels", "ours.safetensors", steps=2, rehearsal=False, keep_worse=True, device="cpu"
+    ... )
+    >>> done.chosen.model.card.name
+    'ours'
+    """
+    request = FinetuneRequest(
+        base=str(base),
+        images=Path(images),
+        labels=Path(labels),
+        out=Path(out),
+        reviewed=None if reviewed is None else Path(reviewed),
+        settings=FinetuneSettings().changed(**settings),
+        channel=channel,
+        keep_worse=keep_worse,
+        reference=None if reference is None else Path(reference),
+        kind=kind,
+        keep_doubtful=keep_doubtful,
+    )
+    return finetune_folders(request, progress or Silent())
+
+
+def finetune_folders(request: FinetuneRequest, progress: Progress) -> Finetuned:
+    """Fine-tune a model on corrected images in folders, and write the new model with its report.
+
+    Errors as `finetune`: if the new model is worse, only the report is written, and `WorseModelError` raised.
     """
     if request.out.suffix != SUFFIX:
         raise OutputFileError(f"{request.out} must end in {SUFFIX}.")
@@ -108,10 +164,12 @@ def finetune_folders(request: FinetuneRequest, progress: Progress) -> Finetuned:
     asked = replace(form, kind=request.kind)
     found = read_corrected(request.images, request.labels, request.reviewed, asked, Share(progress, 0.0, READ))
     samples, left_out = _without_doubtful(found, request.keep_doubtful, progress)
+    # In the form of the model: reference images are read as their labels say, whatever kind was set for the others.
     reference = () if request.reference is None else read_dataset(request.reference, form)
     done = finetune_model(
         base, samples, request.settings, request.out.stem, Share(progress, READ, 1.0), reference, left_out
     )
+    # Before the verdict: the report shows why a model was not written.
     write_finetune_report(request.report, done)
     report = done.chosen.report
     progress.report(Notice(report.sentence, warning=report.outcome == "worse"))
@@ -145,19 +203,9 @@ def best_base(request: FinetuneRequest, progress: Progress) -> str:
 def read_corrected(
     images: Path, labels: Path, reviewed: Path | None, form: InputForm, progress: Progress
 ) -> tuple[Sample, ...]:
-    """Read images with corrected labels and, if given, reviewed regions.
+    """Read images with corrected labels and, if given, reviewed regions; folders as in `FinetuneRequest`.
 
-    Parameters
-    ----------
-    images, labels, reviewed : Path
-        Folders as in `FinetuneRequest`.
-    progress : Progress
-        Receives an event per image.
-
-    Raises
-    ------
-    DatasetError
-        If a file is missing or unreadable, or does not match its partner; the message names the file.
+    Raises `DatasetError`, which names the file, if one is missing, unreadable, or does not match its partner.
     """
     samples = read_entries(folder_entries(images, labels), form, progress)
     if reviewed is None:

@@ -46,8 +46,8 @@ from napari_unet_nuclei.core.image.picture import Picture
 from napari_unet_nuclei.core.model.file import save_model
 from napari_unet_nuclei.core.model.registry import BEST, load_model
 from napari_unet_nuclei.core.progress import Advanced, Cancelled, Progress, Share
-from napari_unet_nuclei.core.train.dataset import read_dataset
-from napari_unet_nuclei.core.train.reading import ImageRead, InputForm
+from napari_unet_nuclei.core.train.dataset import read_dataset, sample_of_plane
+from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.core.train.samples import Sample
 
 KEPT, READ = 0.01, 0.03
@@ -62,44 +62,24 @@ LEFT_OVER = 3600.0
 
 @dataclass(frozen=True)
 class FinetuneOutcome:
-    """Outcome of fine-tuning on corrections.
-
-    Attributes
-    ----------
-    base : str
-        Name of the old model.
-    undecided : Undecided or None
-        The new model on disk; None if it could not be written.
-    problem : str
-        Why it could not be written; empty if it was.
-    """
+    """Outcome of fine-tuning on corrections."""
 
     done: Finetuned
-    base: str
-    undecided: Undecided | None
-    problem: str = ""
+    base: str  # name of the old model
+    undecided: Undecided | None  # the new model on disk; None if it could not be written
+    problem: str = ""  # why it could not be written; empty if it was
 
 
 def finetune_corrections(request: CorrectionsRequest, progress: Progress) -> FinetuneOutcome:
     """Save corrections, fine-tune on them, and store the new model beside them until the user decides.
 
-    Parameters
-    ----------
-    progress : Progress
-        *Finish* ends with the current epoch and keeps the best weights; cancelling leaves nothing but the corrections.
-
-    Raises
-    ------
-    OutputFileError
-        If the corrections cannot be saved; nothing is trained then.
-    DatasetError, NoSamplesError, ImageShapeError
-        If the corrections or the reference images cannot be used.
-    UnknownModelError, ModelFileError
-        If the model to start from does not exist or is damaged.
-    TrainingDivergedError
-        If the loss becomes infinite before the first epoch has ended.
+    *Finish* ends with the current epoch and keeps the best weights; cancelling leaves nothing but the corrections.
+    Raises `OutputFileError` before training if the corrections cannot be saved; `DatasetError`, `NoSamplesError` or
+    `ImageShapeError` if they or the reference images cannot be used; `UnknownModelError` or `ModelFileError` for the
+    model to start from; `TrainingDivergedError`.
     """
     progress.report(Advanced(0.0, "saving the corrections"))
+    # First of all: hours of drawing must survive whatever happens during the training.
     saved = keep_corrections(request.folder, request.corrections)
     corrections = [*saved, *_saved_before(request, saved)]
     best = request.base == BEST
@@ -114,13 +94,7 @@ def finetune_corrections(request: CorrectionsRequest, progress: Progress) -> Fin
 
 
 def rank_bases_for(request: CorrectionsRequest, progress: Progress) -> tuple[RankedBase, ...]:
-    """Score the installed models on the corrections of a request, the best first; nothing is saved.
-
-    Raises
-    ------
-    NucleiError
-        As `rank_bases`.
-    """
+    """Score the installed models on the corrections of a request, the best first, as `rank_bases`; nothing is saved."""
     corrections = [*request.corrections, *_saved_before(request, request.corrections)]
     return rank_bases(
         lambda form: [sample_of(one, form) for one in corrections],
@@ -132,6 +106,7 @@ def rank_bases_for(request: CorrectionsRequest, progress: Progress) -> tuple[Ran
 
 def _saved_before(request: CorrectionsRequest, corrections: tuple[Correction, ...]) -> list[Correction]:
     """Read the saved corrections of a request, without those of the same images, as the kinds that the user chose."""
+    # By content, as a layer may have been renamed since its correction was saved.
     images = {hash_image(one.image) for one in corrections}
     saved = (read_correction(request.folder, name) for name in request.kept)
     return [
@@ -142,44 +117,22 @@ def _saved_before(request: CorrectionsRequest, corrections: tuple[Correction, ..
 
 
 def sample_of(correction: Correction, form: InputForm) -> Sample:
-    """Return a correction as a sample in the form that a network needs.
-
-    Raises
-    ------
-    ImageShapeError
-        If the image does not have the channels that the network needs.
-    """
+    """Return a correction as a sample in the form of a network; raise `ImageShapeError` if it lacks channels."""
     reader, doubt = open_input(correction, form)
-    read, name = ImageRead.of(reader, doubt), correction.name
-    return Sample(
-        name,
-        read.image,
-        own_labels(correction),
-        name,
-        reviewed=correction.reviewed,
-        kind=read.kind,
-        picture=read.picture,
-        doubt=read.doubt,
-    )
+    return sample_of_plane(reader, correction.name, own_labels(correction), correction.reviewed, doubt)
 
 
 def write_outcome(done: Finetuned, base: str, folder: Path, progress: Progress) -> FinetuneOutcome:
     """Store a new model beside the corrections; if that fails, it can be tried again with the same result.
 
-    Parameters
-    ----------
-    base : str
-        Name of the old model.
-    folder : Path
-        Folder of saved corrections.
-    progress : Progress
-        If it is cancelled meanwhile, the new model is deleted again.
+    ``base`` is the name of the old model. If progress is cancelled meanwhile, the new model is deleted again.
     """
     try:
         written = write_undecided(undecided_folder(folder), done, base)
     except OutputFileError as error:
         return FinetuneOutcome(done, base, None, str(error))
     try:
+        # Last chance to cancel: the model is on disk, and the user has not seen it yet.
         progress.report(Advanced(1.0, "done"))
     except Cancelled:
         discard(written)
@@ -188,20 +141,7 @@ def write_outcome(done: Finetuned, base: str, folder: Path, progress: Progress) 
 
 
 def write_undecided(folder: Path, done: Finetuned, base: str) -> Undecided:
-    """Write a new model with its report and pictures into a folder of its own, atomically.
-
-    Parameters
-    ----------
-    folder : Path
-        As `undecided_folder` returns it.
-    base : str
-        Name of the old model.
-
-    Raises
-    ------
-    OutputFileError
-        If it cannot be written.
-    """
+    """Write a new model with its report and pictures into a folder of its own, atomically; see `undecided`."""
     _sweep(folder)
     name = done.chosen.model.card.name
     changed = list(changed_nuclei(done.division.judging, done.before, done.chosen.found))[:SHOWN]
@@ -217,7 +157,9 @@ def write_undecided(folder: Path, done: Finetuned, base: str) -> Undecided:
         ),
         changed=tuple(became for became, *_ in changed),
     )
+    # Two runs may give the same name; both stay until the user decides.
     target = folder / file_stem(name, secrets.token_hex(6))
+    # The folder appears under its name when everything is in it, so that no half model is ever offered.
     with atomic(target) as partial:
         partial.mkdir()
         save_model(partial / MODEL, done.chosen.model)

@@ -82,24 +82,13 @@ def count_nuclei(sample: Reviewed) -> int:
 
 
 def densest_square(sample: Reviewed, side: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Find the reviewed nucleus with most others around it.
+    """Find the reviewed nucleus with most others in a square of ``side`` pixels around it; there must be one.
 
-    Parameters
-    ----------
-    sample : Reviewed
-        With at least one nucleus entirely in its reviewed region.
-    side : float
-        Side in pixels of a square around each nucleus.
-
-    Returns
-    -------
-    ndarray, shape (2,)
-        Centre (Y, X) of that nucleus.
-    ndarray, shape (N, 2)
-        Centres of all nuclei in the square around it, its own included.
+    Returns its centre (Y, X), and the centres (N, 2) of all nuclei in the square, its own included.
     """
     ids = np.unique(sample.labels[_reviewed(sample)])
     centres = np.array(ndimage.center_of_mass(sample.labels > 0, sample.labels, ids[ids > 0]))
+    # The maximum norm makes its balls squares.
     tree = KDTree(centres)
     densest = int(tree.query_ball_point(centres, side / 2, p=np.inf, return_length=True).argmax())
     return centres[densest], centres[tree.query_ball_point(centres[densest], side / 2, p=np.inf)]
@@ -112,23 +101,11 @@ def count_parts(corrected: Sequence[Reviewed], seed: int = 0) -> tuple[int, int]
 
 
 def hold_out(samples: Sequence[Sample], seed: int = 0) -> Division:
-    """Divide corrected samples into a training part and a held-out part.
+    """Divide corrected samples into a training part and a held-out part; samples without a region are all reviewed.
 
     Whole regions are held out until they contain a quarter of the nuclei; at least one region is held out, and at least
     one is left for training. A single region is cut in two across its longer side; nuclei on the cut are in neither
-    part.
-
-    Parameters
-    ----------
-    samples : sequence of Sample
-        A sample without a reviewed region counts as reviewed everywhere.
-    seed : int
-        Seed of the draw of regions.
-
-    Raises
-    ------
-    NoSamplesError
-        If there are too few reviewed nuclei for both parts.
+    part. Raises `NoSamplesError` if reviewed nuclei are too few for both parts.
     """
     training, judging = _divide(samples, seed)
     return Division(_restricted(samples, training), _restricted(samples, judging))
@@ -149,7 +126,9 @@ def _divide(samples: Sequence[Reviewed], seed: int) -> tuple[list[_Region], list
         judging = with_nuclei[1:]
     else:
         judging = _chosen(with_nuclei, seed)
+    # By identity: comparing regions would compare their masks, element by element.
     training = [region for region in with_nuclei if not any(region is other for other in judging)]
+    # Reviewed background teaches what is no nucleus, but cannot tell which model finds more.
     training += [region for region in regions if not region.nuclei]
     return training, judging
 
@@ -169,6 +148,7 @@ def _regions(number: int, sample: Reviewed) -> list[_Region]:
     if sample.reviewed is None:
         pieces, count = np.ones(sample.labels.shape, np.int32), 1
     else:
+        # Connected before cut nuclei are excluded, which may tear a region apart.
         pieces, count = ndimage.label(sample.reviewed)
     whole = _reviewed(sample)
     masks = (whole & (pieces == piece) for piece in range(1, count + 1))
@@ -178,10 +158,12 @@ def _regions(number: int, sample: Reviewed) -> list[_Region]:
 def _cut(sample: Reviewed, region: _Region) -> list[_Region]:
     """Cut a region in two across its longer side; the second part has at least a quarter of the nuclei."""
     rows, columns = np.nonzero(region.mask)
+    # Across the longer side, where the cut hits fewest nuclei.
     axis = int(np.ptp(columns) > np.ptp(rows))
     line = _line([span[axis] for span in ndimage.find_objects(np.where(region.mask, sample.labels, 0)) if span])
     position = np.arange(region.mask.shape[axis])
     side = np.broadcast_to(position[:, None] if axis == 0 else position, region.mask.shape) >= line
+    # `trusted` removes the nuclei that the cut goes through from both halves.
     halves = (region.mask & trusted(sample.labels, half) for half in (~side, side))
     return [_Region(region.sample, half, _nuclei(sample.labels, half)) for half in halves]
 
@@ -190,6 +172,7 @@ def _line(spans: Sequence[slice]) -> int:
     """Return where to cut so that at least a quarter of the uncut nuclei, and as few more as possible, lie beyond."""
     # Only starts of nuclei are candidates: between two starts the same nuclei lie beyond, and a later line cuts fewer.
     lines = np.unique([span.start for span in spans])[::-1]
+    # Stops are exclusive: a nucleus that stops at the line lies before it.
     before = np.searchsorted(np.sort([span.stop for span in spans]), lines, side="right")
     beyond = len(spans) - np.searchsorted(np.sort([span.start for span in spans]), lines)
     enough = (before > 0) & (beyond >= HELD_OUT * (before + beyond))
@@ -198,6 +181,7 @@ def _line(spans: Sequence[slice]) -> int:
             "The reviewed nuclei lie too close together to be divided into some to train on and some to judge with. "
             "Correct a few more, or review a second region."
         )
+    # Lines are in falling order: the first that is enough holds out fewest.
     return int(lines[enough.argmax()])
 
 
@@ -205,18 +189,15 @@ def _chosen(regions: Sequence[_Region], seed: int) -> list[_Region]:
     """Choose regions to hold out, leaving at least one: a quarter of the nuclei, and as few more as possible."""
     target = HELD_OUT * sum(region.nuclei for region in regions)
     order = np.random.default_rng(seed).permutation(len(regions))
-    *chosen, last = _until(target, [regions[index] for index in order][:-1])
+    # Drawn at random, since neighbours in the list are often from one image.
+    drawn = [regions[index] for index in order][:-1]
+    enough_of_them = int(np.searchsorted(np.cumsum([region.nuclei for region in drawn]), target)) + 1
+    *chosen, last = drawn[:enough_of_them]
     # Replace the last region drawn by the smallest one that completes the quarter.
     missing = target - sum(region.nuclei for region in chosen)
     others = [region for region in regions if not any(region is one for one in chosen)]
     enough = [region for region in others if region.nuclei >= missing] or [last]
     return [*chosen, min(enough, key=lambda region: region.nuclei)]
-
-
-def _until(nuclei: float, regions: Sequence[_Region]) -> list[_Region]:
-    """Return as many of the first regions as it takes to contain that many nuclei, or all."""
-    taken = np.cumsum([region.nuclei for region in regions])
-    return list(regions[: int(np.searchsorted(taken, nuclei)) + 1])
 
 
 def _restricted(samples: Sequence[Sample], regions: Sequence[_Region]) -> tuple[Sample, ...]:

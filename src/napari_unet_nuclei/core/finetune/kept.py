@@ -28,28 +28,16 @@ KIND = "kind_taught"
 
 
 def keep_corrections(folder: Path, corrections: Sequence[Correction]) -> tuple[Correction, ...]:
-    """Save corrections, and return them as saved.
+    """Save corrections, and return them as saved; a lazy image is read now.
 
-    A correction replaces the one kept under its name, whose provenance is merged into its own.
-
-    Parameters
-    ----------
-    folder : Path
-        Laid out as `core.corrections.store` describes.
-    corrections : sequence of Correction
-        Lazy images are read now.
-
-    Raises
-    ------
-    ImageShapeError
-        If image, labels and reviewed region of a correction differ in shape.
-    OutputFileError, DatasetError
-        If they cannot be written.
+    A correction replaces the one kept under its name, whose provenance is merged into its own. Raises `ImageShapeError`
+    if image, labels and reviewed region differ in shape; `OutputFileError` or `DatasetError` if they cannot be written.
     """
     kept: list[Correction] = []
     for correction in corrections:
         whole = checked(correction)
         height, width = whole.labels.shape
+        # A corner of a slide must not store the slide.
         part = whole.cropped(region_to_keep((height, width), whole.reviewed))
         before = next((entry for entry in list_corrections(folder) if entry.name == part.name), None)
         provenance = {**before.provenance, **part.provenance} if before else part.provenance
@@ -59,20 +47,11 @@ def keep_corrections(folder: Path, corrections: Sequence[Correction]) -> tuple[C
 
 
 def open_input(correction: Correction, form: InputForm) -> tuple[PlaneReader, str]:
-    """Open the image of a correction in the form that a network needs.
+    """Open the image of a correction in the form that a network needs; also say why it may be misread, if so.
 
     The kind of image is the one chosen for the correction, else the one chosen when segmenting, else the one that its
-    reviewed labels support. A channel chosen by hand is used here too.
-
-    Returns
-    -------
-    str
-        Why the image may be misread; empty if nothing is wrong (see `LabelledReading`).
-
-    Raises
-    ------
-    ImageShapeError
-        If the image does not have the channels that the network needs.
+    reviewed labels support. A channel chosen by hand is used here too. Raises `ImageShapeError` if the image does not
+    have the channels that the network needs.
     """
     source = ImageSource(correction.image, correction.axes)
     plane = PlaneSample.whole(source)
@@ -80,14 +59,15 @@ def open_input(correction: Correction, form: InputForm) -> tuple[PlaneReader, st
     own = chosen_kind(correction)
     segmented = None if own != "auto" else _segmented_kind(correction)
     set_by_hand = _segment_settings(correction).kind
+    # A choice of the user, if there is any, outranks what the labels say.
     kind = next((one for one in (own, set_by_hand) if one != "auto"), form.kind)
     channel = correction.channel if form.channel is None else form.channel
     try:
         asked = replace(form, kind=kind, channel=channel)
-        reading = read_by_labels(plane, labels, asked, segmented=segmented, window=window)
+        look, doubt = read_by_labels(plane, labels, asked, segmented=segmented, window=window)
     except ImageShapeError as error:
         raise ImageShapeError(f"'{correction.name}': {error}") from error
-    return plane.open(reading.look, form.percentiles), reading.doubt
+    return plane.open(look, form.percentiles), doubt
 
 
 def as_kind(correction: Correction, kind: ChosenKind) -> Correction:

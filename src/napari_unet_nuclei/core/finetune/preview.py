@@ -42,16 +42,9 @@ class _Window:
 
 
 class Previewing:
-    """Progress that adds a picture to every epoch of a training.
+    """Progress that adds to every epoch of a training a picture of what the averaged weights find.
 
-    Parameters
-    ----------
-    parent : Progress
-        Receives all events, including the pictures.
-    trainer : Trainer
-        Its averaged weights are shown.
-    judging : sequence of Sample
-        Held-out samples; part of one of them is shown.
+    All events, pictures included, go to ``parent``; part of one of the held-out samples ``judging`` is shown.
     """
 
     def __init__(self, parent: Progress, trainer: Trainer, judging: Sequence[Sample]) -> None:
@@ -83,6 +76,7 @@ class Previewing:
         self._parent.report(Preview(epoch, truth, found))
 
     def _find(self, window: _Window) -> Labels:
+        # What the epoch is judged by, and smoother from epoch to epoch than the weights that are trained.
         network = self._trainer.averaged.module
         assert isinstance(network, UNet)
         card = self._trainer.card.for_kind(window.sample.kind)
@@ -97,6 +91,7 @@ def _choose(judging: Sequence[Sample]) -> _Window:
     side = int(np.clip(NUCLEI_WIDE * sample.median_diameter, *SIDES))
     middle, _ = densest_square(sample, side)
     shown = tuple(_span(round(centre), side, size) for centre, size in zip(middle, sample.labels.shape, strict=True))
+    # The same crop every time, and no more than it needs: a picture must not cost an epoch's worth of time.
     y, x = (slice(max(part.start - CONTEXT, 0), part.stop + CONTEXT) for part in shown)
     rows, columns = (
         slice(part.start - whole.start, part.stop - whole.start) for part, whole in zip(shown, (y, x), strict=True)

@@ -27,21 +27,12 @@ FOLDER = Path(__file__).parent / "rehearsal"
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """Crops of one kind.
+    """Crops of one kind."""
 
-    Attributes
-    ----------
-    training : tuple of Sample
-        Crops to train on.
-    validation : tuple of Sample
-        Crops of other images, not trained on: they measure forgetting, and thresholds are fitted to them.
-    sources : tuple of DataSource
-        Their credits.
-    """
-
-    training: tuple[Sample, ...] = ()
+    training: tuple[Sample, ...] = ()  # crops to train on
+    # Of other images, not trained on: they measure forgetting, and thresholds are fitted to them.
     validation: tuple[Sample, ...] = ()
-    sources: tuple[DataSource, ...] = ()
+    sources: tuple[DataSource, ...] = ()  # their credits
 
 
 def read_rehearsal(kind: ImageKind, form: InputForm) -> Rehearsal:
@@ -63,6 +54,7 @@ def without_dataset(samples: Sequence[Sample]) -> tuple[Sample, ...]:
 def balanced(*parts: Sequence[Sample]) -> tuple[Sample, ...]:
     """Join corrections and rehearsed crops of each kind, weighted so that every part provides equally many crops."""
     everything = [sample for part in parts for sample in part]
+    # Over all parts at once, as the trainer will compute them: dividing by the share of a part makes the shares equal.
     weights = iter(sampling_weights(everything))
     shares = [sum(next(weights) for _ in part) for part in parts]
     return tuple(

@@ -30,13 +30,7 @@ Changed = tuple[str, Picture, Picture, Picture]
 
 
 def write_finetune_report(path: Path, done: Finetuned) -> None:
-    """Write the report as an HTML page.
-
-    Raises
-    ------
-    OutputFileError
-        If the file cannot be written.
-    """
+    """Write the report as an HTML page."""
     card = done.chosen.model.card
     verdict = Section("Which model is better", done.chosen.report.sentence, facts(done))
     compared = (_comparison(title, report) for title, report in comparisons(done).items())
@@ -49,7 +43,9 @@ def changed_nuclei(samples: Sequence[Sample], before: Sequence[Labels], after: S
     for sample, old, new in zip(samples, before, after, strict=True):
         truth = in_reviewed(sample, sample.labels)[0]
         found = [_found(truth, labels) for labels in (old, new)]
+        # Found by exactly one of the two.
         for number in sorted(found[0] ^ found[1]):
+            # Of one nucleus only: `find_objects` would list every id up to the largest, which may be huge.
             [window] = ndimage.find_objects((truth == number).astype(np.uint8))
             part = tuple(_widened(side, size) for side, size in zip(window, truth.shape, strict=True))
             image = as_seen(sample.image[:, *part])

@@ -14,34 +14,14 @@ from napari_unet_nuclei.core.settings import FinetuneSettings
 
 @dataclass(frozen=True)
 class CorrectionsRequest:
-    """Describes a fine-tuning on corrections.
+    """Describes a fine-tuning on corrections."""
 
-    Attributes
-    ----------
-    base : str
-        Name or path of the model to start from; "best" for the installed one that does best on the corrected nuclei.
-    name : str
-        Name of the new model.
-    corrections : tuple of Correction
-        Corrections to save first.
-    kept : tuple of str
-        Names of saved corrections; those of the same images as ``corrections`` are skipped.
-    reference : Path, optional
-        Labelled images to score both models on, in a layout of `core.train.layouts`.
-    folder : Path
-        Folder of saved corrections.
-    kinds : mapping
-        Kinds of image that the user chose for saved corrections, by name.
-    left_out : tuple of str
-        Corrections not used because labels and kind of image disagree: name and reason.
-    """
-
-    base: str
-    name: str
-    corrections: tuple[Correction, ...]
-    kept: tuple[str, ...] = ()
+    base: str  # name or path, or "best" for the installed one that does best on the corrected nuclei
+    name: str  # of the new model
+    corrections: tuple[Correction, ...]  # to save first
+    kept: tuple[str, ...] = ()  # names of saved corrections; those of the same images as ``corrections`` are skipped
     settings: FinetuneSettings = field(default_factory=FinetuneSettings)
-    reference: Path | None = None
-    folder: Path = field(default_factory=corrections_folder)
-    kinds: Mapping[str, ChosenKind] = field(default_factory=dict)
-    left_out: tuple[str, ...] = ()
+    reference: Path | None = None  # labelled images to score both models on
+    folder: Path = field(default_factory=corrections_folder)  # of saved corrections
+    kinds: Mapping[str, ChosenKind] = field(default_factory=dict)  # chosen by the user for saved corrections, by name
+    left_out: tuple[str, ...] = ()  # name and reason of corrections not used

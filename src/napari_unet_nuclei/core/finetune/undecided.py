@@ -27,54 +27,28 @@ MODEL, REPORT, RESULT = "model.safetensors", "report.html", "result.json"
 
 
 class ComparisonTable(BaseModel):
-    """Figures of old and new model on the same nuclei.
-
-    Attributes
-    ----------
-    title : str
-        Names the nuclei.
-    outcome : str
-        "better", "worse", "no clear difference" or "too little to tell".
-    rows : tuple of (str, str, str)
-        Name of the figure, old model, new model.
-    """
+    """Figures of old and new model on the same nuclei."""
 
     model_config = ConfigDict(frozen=True)
 
-    title: str
+    title: str  # names the nuclei
     nuclei: int
-    outcome: str
-    rows: tuple[tuple[str, str, str], ...]
+    outcome: str  # "better", "worse", "no clear difference" or "too little to tell"
+    rows: tuple[tuple[str, str, str], ...]  # name of the figure, old model, new model
 
 
 class Result(BaseModel):
-    """Facts for deciding whether to keep a new model.
-
-    Attributes
-    ----------
-    name, base : str
-        New and old model.
-    made : str
-        Time (UTC), ISO 8601.
-    sentence : str
-        Which model is better and by how much.
-    facts : dict of str to str
-        How the new model was made.
-    comparisons : tuple of ComparisonTable
-        That on held-out nuclei first.
-    changed : tuple of str
-        What changed about each nucleus that has a picture.
-    """
+    """Facts for deciding whether to keep a new model."""
 
     model_config = ConfigDict(frozen=True)
 
-    name: str
-    base: str
-    made: str
-    sentence: str
-    facts: dict[str, str]
-    comparisons: tuple[ComparisonTable, ...]
-    changed: tuple[str, ...] = ()
+    name: str  # of the new model
+    base: str  # name of the old model
+    made: str  # time (UTC), ISO 8601
+    sentence: str  # which model is better and by how much
+    facts: dict[str, str]  # how the new model was made
+    comparisons: tuple[ComparisonTable, ...]  # that on held-out nuclei first
+    changed: tuple[str, ...] = ()  # what changed about each nucleus that has a picture
 
     @property
     def worse(self) -> tuple[str, ...]:
@@ -116,6 +90,7 @@ def list_undecided(folder: Path) -> tuple[Undecided, ...]:
     for path in folder.glob(f"[!.]*/{RESULT}"):  # folders with a leading dot are still being written
         try:
             result = Result.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        # One damaged result, as after a full disk, must not hide the others.
         except (OSError, ValueError, RecursionError, ValidationError):
             continue
         if (path.parent / MODEL).is_file():
@@ -126,10 +101,7 @@ def list_undecided(folder: Path) -> tuple[Undecided, ...]:
 def keep(undecided: Undecided, registry: ModelRegistry) -> ModelEntry:
     """Install a new model and its report among the user's models; append a number if its name is taken.
 
-    Raises
-    ------
-    ModelFileError, OutputFileError
-        If that fails; the model stays undecided.
+    Raises `ModelFileError` or `OutputFileError` if that fails; the model stays undecided.
     """
     model = undecided.folder / MODEL
     entry = registry.add(model, registry.free_name(undecided.result.name))

@@ -35,6 +35,7 @@ class PhotonNoise(K.IntensityAugmentationBase2D):
 
     def generate_parameters(self, shape: tuple[int, ...]) -> dict[str, Tensor]:
         """Draw the number of photons at intensity 1 for each crop."""
+        # exp(3) = 20 to exp(6) = 400, uniform in the logarithm.
         return {"photons": torch.exp(torch.empty(shape[0]).uniform_(3.0, 6.0))}
 
     def apply_transform(self, input: Tensor, params: dict[str, Tensor], flags: Any, transform: Any = None) -> Tensor:
@@ -49,6 +50,7 @@ class Debris(K.IntensityAugmentationBase2D):
     def generate_parameters(self, shape: tuple[int, ...]) -> dict[str, Tensor]:
         """Draw position, radius and brightness of the spots of each crop."""
         spots = torch.rand(shape[0], SPOTS, 4)
+        # Brightness 0 removes a spot; tensors of fixed shape serve the whole batch at once.
         spots[..., 3] *= torch.rand(shape[0], SPOTS) < 0.5
         return {"spots": spots}
 
@@ -58,6 +60,7 @@ class Debris(K.IntensityAugmentationBase2D):
         height, width = input.shape[-2:]
         rows = torch.arange(height, device=input.device).view(1, 1, -1)
         columns = torch.arange(width, device=input.device).view(1, 1, -1)
+        # Squared, so that small debris is more frequent than large.
         sigma = (0.7 + 3.5 * radius**2)[..., None]
         vertical = torch.exp(-(((rows - y[..., None] * height) / sigma) ** 2) / 2)
         horizontal = torch.exp(-(((columns - x[..., None] * width) / sigma) ** 2) / 2)
@@ -82,6 +85,7 @@ class StainMixing(K.IntensityAugmentationBase2D):
         """Draw the mixing matrix (C, C) of each crop; its rows sum to 1."""
         count, colours = shape[:2]
         mixture = torch.eye(colours) + self.strength * torch.randn(count, colours, colours)
+        # Spread over the colours what a row lacks to 1: equal channels then stay equal, hence grey stays grey.
         mixture = mixture + (1 - mixture.sum(dim=2, keepdim=True)) / colours
         is_grey = torch.rand(count, 1, 1) < self.grey
         return {"mixture": torch.where(is_grey, torch.full_like(mixture, 1 / colours), mixture)}
@@ -100,6 +104,8 @@ class CoarseElastic(K.GeometricAugmentationBase2D):
 
     def generate_parameters(self, shape: tuple[int, ...]) -> dict[str, Tensor]:
         """Draw displacements on the coarse grid, in units of half the crop's side."""
+        # Displacements of 2 % of half the side: about 3 px in a crop of 256, less than the radius of a nucleus, so that
+        # none folds onto itself.
         return {"field": torch.randn(shape[0], 2, self.cells, self.cells) * self.shift}
 
     def compute_transformation(self, input: Tensor, params: dict[str, Tensor], flags: Any) -> Tensor:
@@ -119,6 +125,7 @@ class CoarseElastic(K.GeometricAugmentationBase2D):
     def _deform(self, input: Tensor, params: dict[str, Tensor], mode: str) -> Tensor:
         field = F.interpolate(params["field"].to(input), input.shape[-2:], mode="bicubic").permute(0, 2, 3, 1)
         identity = torch.eye(2, 3, device=input.device, dtype=input.dtype).expand(input.shape[0], 2, 3)
+        # `grid_sample` takes (x, y) in -1 to 1, hence displacements in units of half the side.
         grid = F.affine_grid(identity, list(input.shape), align_corners=False)
         return F.grid_sample(input, grid + field, mode=mode, padding_mode="zeros", align_corners=False)
 
@@ -126,17 +133,14 @@ class CoarseElastic(K.GeometricAugmentationBase2D):
 class Augmentation:
     """The chain of augmentations for a batch of crops.
 
-    Parameters
-    ----------
-    strength : float
-        From 0, which leaves only flips and quarter turns, to 1, the full range.
-    without : tuple of type
-        Augmentations to omit because they would turn one class into another.
+    ``strength`` is from 0, which leaves only flips and quarter turns, to 1, the full range; ``without`` names
+    augmentations to omit because they would turn one class into another.
     """
 
     def __init__(self, strength: float = 1.0, without: tuple[type, ...] = ()) -> None:
         self.strength = strength
         self._without = without
+        # Geometry applies to images and masks alike, exposure to images only, hence two chains.
         self._turn = K.AugmentationSequential(
             K.RandomHorizontalFlip(p=0.5),
             K.RandomVerticalFlip(p=0.5),
@@ -150,10 +154,12 @@ class Augmentation:
         s = self.strength
         if s == 0:
             return ()
+        # No scaling: the scale of a crop is drawn before cutting, where pixels beyond its edge are still available.
         return (K.RandomAffine(degrees=20 * s, shear=(-8 * s, 8 * s), p=0.3 * s), CoarseElastic(p=0.3 * s))
 
     def _exposures(self) -> Sequence[Any]:
         s = self.strength
+        # In the order of light: specimen (stain, response, illumination, debris), optics (blur), detector (noise).
         exposures = (
             StainMixing(0.15 * s, p=0.7 * s),
             K.RandomGamma((1 - 0.4 * s, 1 + 0.7 * s), p=0.5 * s),
@@ -165,22 +171,14 @@ class Augmentation:
         return [one for one in exposures if not isinstance(one, self._without)]
 
     def __call__(self, crops: Sequence[Crop], seed: int) -> tuple[Tensor, list[Crop]]:
-        """Augment a batch.
+        """Augment a batch of crops of equal side; return images (N, C, S, S) and crops whose labels follow them.
 
-        Parameters
-        ----------
-        crops : sequence of Crop
-            All of the same side.
-        seed : int
-            Determines the batch.
-
-        Returns
-        -------
-        crops : list of Crop
-            With labels and reviewed regions warped like the images.
+        Equal seeds give equal batches.
         """
         images = torch.from_numpy(np.stack([crop.image for crop in crops]))
+        # Float because kornia warps floats; ids are exact up to 2^24, and interpolated by nearest neighbour.
         masks = torch.from_numpy(np.stack([(crop.labels, crop.reviewed) for crop in crops]).astype(np.float32))
+        # All draws are on the CPU, so no state of a GPU needs saving.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             images, masks = self._turn(images, masks)
@@ -197,10 +195,13 @@ class Augmentation:
         """Apply gain, offset and read noise: nuclei may fill the range, exceed it, or barely rise above the noise."""
         s = self.strength
         shape = (images.shape[0], 1, 1, 1)
+        # exp(-0.9) = 0.4 to exp(0.7) = 2: the percentiles that normalise a plane fall short of its nuclei, or beyond
+        # them, depending on how much of it they cover.
         gain = torch.exp(torch.empty(shape).uniform_(-0.9, 0.7) * s)
         # Far above 1, as a single bright nucleus is in a plane that holds too few to move the upper percentile.
         lone = torch.rand(shape) < 0.1 * s
         gain = torch.where(lone, gain * torch.exp(torch.empty(shape).uniform_(0, 2.5)), gain)
         offset = torch.empty(shape).uniform_(-0.15, 0.15) * s
+        # Normalisation caps noise at 1 / NOISE_MULTIPLE of the range; a fifth more allows for its own error.
         noise = torch.empty(shape).uniform_(0, 1.2 / NOISE_MULTIPLE) * (torch.rand(shape) < 0.4 * s)
         return images * gain + offset + noise * torch.randn_like(images)

@@ -36,13 +36,7 @@ def by_dataset_and_kind(samples: Sequence[Sample]) -> dict[str, Numbers]:
 
 
 def mean_of_datasets(samples: Sequence[Sample], score: Callable[[Numbers], float]) -> float:
-    """Average the scores of the data sets, so that each counts equally however many images it has.
-
-    Parameters
-    ----------
-    score : callable
-        Takes the positions of the samples of one data set.
-    """
+    """Average the scores of the data sets, so that each counts equally however many images it has."""
     return float(np.mean([score(numbers) for numbers in by_dataset(samples).values()]))
 
 
@@ -74,13 +68,7 @@ def figure_name(figure: str, part: str = "") -> str:
 
 
 def summarise(samples: Sequence[Sample], counts: Sequence[MatchCounts]) -> dict[str, float]:
-    """Compute the card's figures of nuclei: of all images, and of each data set and kind if there are several.
-
-    Parameters
-    ----------
-    counts : sequence of MatchCounts
-        One for each sample.
-    """
+    """Compute the card's figures of nuclei: of all images, and of each data set and kind if there are several."""
     return {
         figure_name(figure, part): value
         for part, numbers in whole_and_parts(by_dataset_and_kind(samples)).items()

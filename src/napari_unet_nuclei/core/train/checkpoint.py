@@ -25,24 +25,12 @@ from napari_unet_nuclei.core.progress import EpochDone
 
 @dataclass
 class Checkpoint:
-    """State of a training run; the one mutable record of the training loop.
+    """State of a training run; the one mutable record of the training loop."""
 
-    Attributes
-    ----------
-    step : int
-        Optimiser steps done.
-    seconds : float
-        Training time so far, summed over all resumptions.
-    best : dict of Tensor
-        Averaged weights of the best epoch.
-    best_score : float
-        Validation score of the best epoch.
-    """
-
-    step: int = 0
-    seconds: float = 0.0
-    best: dict[str, Tensor] = field(default_factory=dict)
-    best_score: float = -math.inf
+    step: int = 0  # optimiser steps done
+    seconds: float = 0.0  # of training, summed over all resumptions
+    best: dict[str, Tensor] = field(default_factory=dict)  # averaged weights of the best epoch
+    best_score: float = -math.inf  # validation score of the best epoch
     epochs_since_best: int = 0
     history: list[EpochDone] = field(default_factory=list)
 
@@ -56,6 +44,7 @@ def write_checkpoint(
         for index, values in optimiser.state_dict()["state"].items()
         for name, value in values.items()
     }
+    # safetensors holds one flat table of tensors: the part becomes a prefix of the name.
     parts = {"network": network.state_dict(), "averaged": averaged.state_dict(), "best": state.best}
     tensors = {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()} | moments
     record = {
@@ -66,6 +55,7 @@ def write_checkpoint(
         "history": [asdict(event) for event in state.history],
     }
     with atomic(path) as temporary:
+        # Weights are laid out channels last, and safetensors writes only what lies row by row.
         save_file({name: value.contiguous() for name, value in tensors.items()}, temporary, {"run": json.dumps(record)})
 
 
@@ -74,10 +64,7 @@ def read_checkpoint(
 ) -> Checkpoint:
     """Load a checkpoint into network, averaged weights and optimiser, and return the state of the run.
 
-    Raises
-    ------
-    ModelFileError
-        If the file is damaged, or belongs to a run with a different network.
+    Raises `ModelFileError` if the file is damaged, or belongs to a run with a different network.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -97,6 +84,7 @@ def read_checkpoint(
     for name, value in _part(tensors, "optimiser").items():
         index, moment = name.split(".", 1)
         moments.setdefault(int(index), {})[moment] = value
+    # Only the moments: learning rate and decay follow the present settings.
     optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
     history = [_epoch(**event) for event in record.pop("history")]
     return Checkpoint(best=_part(tensors, "best"), history=history, **record)

@@ -12,12 +12,7 @@ from napari_unet_nuclei.core.train.layouts import Entry
 
 
 def check_credits(divided: Sequence[Divided], about: AuthorNotes) -> None:
-    """Raise if a credit names an unknown data set or contradicts an index.
-
-    Raises
-    ------
-    SettingsError
-    """
+    """Raise `SettingsError` if a credit names an unknown data set or contradicts an index."""
     names = [one.dataset.name for one in divided]
     for credit in about.credits:
         if credit.name not in names:
@@ -32,20 +27,9 @@ def data_sources(
 ) -> tuple[DataSource, ...]:
     """List the data sets of a training with their licences and credits.
 
-    Parameters
-    ----------
-    nuclei : sequence of int
-        Number of nuclei in each training image, in the order of `dataset.read_divided`.
-    about : AuthorNotes
-        Completes what an index states in its columns ``dataset`` and ``licence``.
-    base : ModelCard, optional
-        Card of the model that provided the initial weights.
-
-    Returns
-    -------
-    tuple of DataSource
-        One for each data set and source (those used for validation only have no images), then the sources of ``base``
-        that are not among them.
+    One for each data set and source (those used for validation only have no images), then the sources of ``base``,
+    which provided the initial weights, that are not among them. ``nuclei`` counts those of each training image, in the
+    order of `dataset.read_divided`; ``about`` completes the columns ``dataset`` and ``licence`` of an index.
     """
     sources: dict[Credit, list[int]] = {}
     counts = iter(nuclei)
@@ -73,13 +57,7 @@ def with_inherited(own: Sequence[DataSource], base: ModelCard) -> tuple[DataSour
 
 
 def data_source(entry: Entry, about: AuthorNotes) -> Credit:
-    """Return the licence and credit of an image.
-
-    Raises
-    ------
-    SettingsError
-        If the index and ``about`` state different licences.
-    """
+    """Return the licence and credit of an image; raise `SettingsError` if index and ``about`` contradict each other."""
     said = next((credit for credit in about.credits if credit.name == entry.dataset), Credit(name=entry.dataset))
     if entry.licence and said.licence and entry.licence != said.licence:
         raise SettingsError(

@@ -6,11 +6,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
+from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, ImageShapeError
+from napari_unet_nuclei.core.image.kind import possible_looks
+from napari_unet_nuclei.core.image.plane import PlaneReader
+from napari_unet_nuclei.core.image.sample import PlaneSample
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Share, Silent
 from napari_unet_nuclei.core.train.division import Divided, none_left
 from napari_unet_nuclei.core.train.layouts import Condition, Entry, list_entries
-from napari_unet_nuclei.core.train.reading import InputForm, read_pair
+from napari_unet_nuclei.core.train.reading import InputForm, LabelsRead, open_image, read_by_labels, read_labels
 from napari_unet_nuclei.core.train.samples import Sample
+from napari_unet_nuclei.core.types import Labels, Mask
 
 SHOWN_UNSEEN = 24
 """Images from outside both parts of which the report shows the worst: enough to see what goes wrong on them."""
@@ -26,27 +33,10 @@ def read_dataset(
     where: Sequence[Condition] = (),
     progress: Progress | None = None,
 ) -> Samples:
-    """Read a data set.
+    """Read a data set: a CSV index, or a folder in one of the layouts of `core.train.layouts`.
 
-    Parameters
-    ----------
-    dataset : Path
-        A CSV file, or a folder in one of the layouts that `core.train.layouts` describes.
-    form : InputForm, optional
-        Input of the network; a single channel by default.
-    split : str
-        Part of an index to read; all of it if empty.
-    where : sequence of Condition
-        Conditions on columns of the index.
-    progress : Progress, optional
-        Receives an event per image, and notices about labels guessed from masks.
-
-    Raises
-    ------
-    DatasetError
-        If a file is missing or unreadable, or does not match its partner; the message names the file.
-    NoSamplesError
-        If no image meets the conditions.
+    Only the part ``split`` is read, all if it is empty, and rows that meet the conditions. Raises `DatasetError`, which
+    names the file, if one is missing, unreadable, or does not match its partner; `NoSamplesError` if no image is left.
     """
     entries = [entry for entry in list_entries(dataset, where) if split in ("", entry.split)]
     if not entries:
@@ -55,23 +45,10 @@ def read_dataset(
 
 
 def read_divided(divided: Sequence[Divided], form: InputForm, progress: Progress) -> tuple[Samples, Samples]:
-    """Read the training and validation images of data sets, in the order of the sets.
+    """Read the training and validation images of data sets, in the order of the sets; errors as `read_dataset`.
 
-    Parameters
-    ----------
-    progress : Progress
-        Receives an event per image and, for several sets, notices of how often each is drawn and of conditions that
-        did not apply.
-
-    Returns
-    -------
-    training, validation : tuple of Sample
-        For several sets, training samples carry the importance `Divided.importance`.
-
-    Raises
-    ------
-    DatasetError
-        As `read_dataset`.
+    For several sets, training samples carry the importance `Divided.importance`, and notices say how often each set is
+    drawn and which conditions did not apply.
     """
     for notice in _notices(divided):
         progress.report(notice)
@@ -86,47 +63,19 @@ def read_divided(divided: Sequence[Divided], form: InputForm, progress: Progress
 
 
 def read_unseen(divided: Sequence[Divided], form: InputForm) -> Samples:
-    """Read up to `SHOWN_UNSEEN` images that indexes assign to neither training nor validation.
-
-    Raises
-    ------
-    DatasetError
-        As `read_dataset`.
-    """
+    """Read up to `SHOWN_UNSEEN` images that indexes assign to neither training nor validation."""
     unseen = [entry for one in divided for entry in one.unseen]
+    # Rounded up, so that the step gives at most as many; evenly spaced, since an index is often sorted by kind.
     return read_entries(unseen[:: max(-(-len(unseen) // SHOWN_UNSEEN), 1)], form, Silent())
 
 
 def read_entries(entries: Sequence[Entry], form: InputForm, progress: Progress) -> Samples:
-    """Read listed images.
-
-    Parameters
-    ----------
-    progress : Progress
-        Receives an event per image, one notice for all masks without ids, and one for all masks that share pixels.
-
-    Raises
-    ------
-    DatasetError
-        As `read_dataset`.
-    """
+    """Read listed images; masks without ids, and masks that share pixels, give one notice each for all files."""
     samples, without_ids, sharing = [], [], []
     for number, entry in enumerate(entries):
         progress.report(Advanced(number / len(entries), f"reading image {number + 1} of {len(entries)}"))
-        read, found = read_pair(entry, form)
-        samples.append(
-            Sample(
-                entry.name,
-                read.image,
-                found.labels,
-                entry.group,
-                entry.dataset,
-                reviewed=found.reviewed,
-                kind=read.kind,
-                picture=read.picture,
-                doubt=read.doubt,
-            )
-        )
+        sample, found = read_pair(entry, form)
+        samples.append(sample)
         if found.from_mask:
             without_ids.append(entry.labels[0])
         if found.shared_pixels:
@@ -142,6 +91,35 @@ def read_entries(entries: Sequence[Entry], form: InputForm, progress: Progress) 
         progress.report(Notice(f"Masks of {_files(sharing)} share a few pixels, which went to the smaller nucleus."))
     progress.report(Advanced(1.0, f"{len(entries)} images read"))
     return tuple(samples)
+
+
+def read_pair(entry: Entry, form: InputForm) -> tuple[Sample, LabelsRead]:
+    """Read an image and its labels; raise `DatasetError` if a file is unreadable, or the two do not match."""
+    try:
+        source, index = open_image(entry.image, form)
+        plane = PlaneSample.whole(source, index)
+        found = read_labels(entry, source.plane_shape, form.classes)
+        if form.classes is None:
+            look, doubt = read_by_labels(plane, found.labels, form)
+        else:
+            # Read as it is, never inverted: for classes, brightness itself may tell them apart.
+            look, doubt = possible_looks(plane, form.channel, "fluorescence", form.inputs)[0], ""
+        sample = sample_of_plane(plane.open(look, form.percentiles), entry.name, found.labels, found.reviewed, doubt)
+    except (ImageFileError, ImageShapeError) as error:
+        raise DatasetError(f"The data set cannot be used: {entry.image}: {error}") from error
+    return replace(sample, group=entry.group, dataset=entry.dataset), found
+
+
+def sample_of_plane(reader: PlaneReader, name: str, labels: Labels, reviewed: Mask | None, doubt: str) -> Sample:
+    """Read a whole plane as a sample that is a group of its own."""
+    look, picture = reader.look, None
+    if look.stained:
+        pixels = [reader.source.read(reader.index, channel, reader.region) for channel in look.channels]
+        shares = np.nan_to_num(np.stack(pixels)) * (255 / look.white)
+        # Bytes are enough to vary stains, and a quarter of the memory of floats.
+        picture = np.clip(np.rint(shares), 0, 255).astype(np.uint8)
+    image = reader.read((0, reader.shape[0], 0, reader.shape[1]))
+    return Sample(name, image, labels, name, reviewed=reviewed, kind=look.kind, picture=picture, doubt=doubt)
 
 
 def _notices(divided: Sequence[Divided]) -> Iterator[Notice]:

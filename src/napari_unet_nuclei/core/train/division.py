@@ -61,23 +61,13 @@ class DataSet:
 
 @dataclass(frozen=True)
 class Divided:
-    """The images of a data set by purpose, not read yet.
-
-    Attributes
-    ----------
-    dataset : DataSet
-        With its name.
-    training, validation, unseen : tuple of Entry
-        ``unseen`` are images that the index assigns to other parts.
-    unfiltered : tuple of str
-        Columns that conditions name and that this data set lacks.
-    """
+    """The images of a data set by purpose, not read yet."""
 
     dataset: DataSet
     training: tuple[Entry, ...]
     validation: tuple[Entry, ...]
-    unseen: tuple[Entry, ...]
-    unfiltered: tuple[str, ...] = ()
+    unseen: tuple[Entry, ...]  # assigned by the index to other parts
+    unfiltered: tuple[str, ...] = ()  # columns that conditions name and that this data set lacks
 
     @property
     def variety(self) -> float:
@@ -88,8 +78,6 @@ class Divided:
     def importance(self) -> float:
         """How often each of its images is drawn, relative to those of other sets.
 
-        Notes
-        -----
         A set is drawn in proportion to √variety, which is the rule for the images of a group applied one level up.
         Drawn in proportion to their number, 500 small images would all but hide 30 from another microscope; with all
         sets drawn equally often, each of those 30 would come up seventeen times as often as one of the 500 and be
@@ -99,15 +87,10 @@ class Divided:
 
 
 def named(datasets: Sequence[DataSet]) -> tuple[DataSet, ...]:
-    """Give every data set a unique name.
+    """Give every data set a unique name; raise `DatasetError` if a set or a name occurs twice.
 
-    The name is that of the folder, extended by parent folders, or by the index, only as far as needed to tell it from
-    the others: ``lab/nuclei`` and ``clinic/nuclei``.
-
-    Raises
-    ------
-    DatasetError
-        If a data set or a name occurs twice.
+    It is that of the folder, extended by parent folders, or by the index, only as far as needed to tell it from the
+    others: ``lab/nuclei`` and ``clinic/nuclei``.
     """
     names = [(dataset.name,) if dataset.name else _possible_names(dataset.path) for dataset in datasets]
     length = [0] * len(names)
@@ -124,13 +107,7 @@ def named(datasets: Sequence[DataSet]) -> tuple[DataSet, ...]:
 
 
 def weighted(datasets: Sequence[DataSet], weights: Sequence[str]) -> tuple[DataSet, ...]:
-    """Set the weights of named data sets from texts such as ``kromp=0.5``.
-
-    Raises
-    ------
-    SettingsError
-        If a text is malformed, a name is unknown or repeated, or a weight is not above 0.
-    """
+    """Set the weights of named data sets from texts such as ``kromp=0.5``; raise `SettingsError` if one is invalid."""
     chosen: dict[str, float] = {}
     for text in weights:
         name, sign, value = text.rpartition("=")
@@ -138,6 +115,7 @@ def weighted(datasets: Sequence[DataSet], weights: Sequence[str]) -> tuple[DataS
             weight = float(value) if sign else math.nan
         except ValueError:
             weight = math.nan
+        # Also rejects NaN, hence every text that is not NAME=NUMBER.
         if not 0 < weight < math.inf:
             example = f"{name or text or 'NAME'}=0.5"
             raise SettingsError(f"'{text}' is not NAME=WEIGHT with a weight above 0, for instance {example}.")
@@ -158,31 +136,15 @@ def divide(
     share: float = VALIDATION_SHARE,
     seed: int = 0,
 ) -> tuple[Divided, ...]:
-    """List the images of data sets by purpose.
+    """List the images of data sets by purpose, without reading them.
 
     Every set is divided on its own: as its index says, or else at random, by whole groups. One of several sets may
     contribute to training only, or to validation only. With several sets, images and groups are prefixed with the name
-    of their set, so that equal names in two sets are never taken for the same image or group.
+    of their set, so that equal names in two sets are never taken for the same image or group. Conditions apply to sets
+    that have the column; `Divided.unfiltered` lists those that others lack.
 
-    Parameters
-    ----------
-    datasets : sequence of DataSet
-        At least one.
-    where : sequence of Condition
-        Conditions on columns of an index. Sets without the column keep all images; `Divided.unfiltered` lists the
-        columns they lack.
-    share : float
-        Share of the images for validation if a data set does not say which (see `split_by_group`).
-    seed : int
-        Seed of that draw.
-
-    Raises
-    ------
-    DatasetError
-        If a file is missing, a condition names a column that no data set has, an index has images of one group in both
-        parts, or a data set occurs twice.
-    NoSamplesError
-        If the training or the validation part is empty, or a data set contributes nothing.
+    Raises `DatasetError` if a file is missing, no set has a column, a group is in both parts, or a set occurs twice;
+    `NoSamplesError` if a part is empty, or a set contributes nothing.
     """
     datasets = named(datasets)
     several = len(datasets) > 1
@@ -205,26 +167,10 @@ def divide(
 def split_by_group(
     samples: Sequence[GroupedType], share: float = VALIDATION_SHARE, seed: int = 0
 ) -> tuple[tuple[GroupedType, ...], tuple[GroupedType, ...]]:
-    """Split samples in two so that no group is in both parts.
+    """Split samples in two so that no group is in both parts; each part is in the order of the samples.
 
-    Parameters
-    ----------
-    samples : sequence
-        Each with a ``group``.
-    share : float
-        Share of the samples in the second part, 0 to 1, met as closely as whole groups allow; at least one group.
-    seed : int
-        Seed of the draw of groups.
-
-    Returns
-    -------
-    training, validation : tuple
-        Each in the order of the samples.
-
-    Raises
-    ------
-    NoSamplesError
-        If there is only one group.
+    ``share`` of the samples in the second part is met as closely as whole groups allow, with at least one group. Raises
+    `NoSamplesError` if there is only one group.
 
     Examples
     --------
@@ -240,6 +186,7 @@ def split_by_group(
             "All images belong to one group, or there is only one image, so none would be left for validation. Add "
             "images of another field."
         )
+    # Sorted before they are shuffled: the draw must not depend on the order of files on disk.
     groups = sorted(sizes)
     np.random.default_rng(seed).shuffle(groups)
     target, chosen, taken = share * len(samples), set[str](), 0
@@ -248,6 +195,7 @@ def split_by_group(
         if abs(taken + sizes[group] - target) < abs(taken - target) and len(chosen) < len(groups) - 1:
             chosen.add(group)
             taken += sizes[group]
+    # None was chosen if even the smallest overshoots the target by more than the target itself.
     chosen = chosen or {min(groups, key=lambda group: sizes[group])}
     return (
         tuple(sample for sample in samples if sample.group not in chosen),
@@ -300,6 +248,7 @@ def _check_columns(where: Sequence[Condition], datasets: Sequence[DataSet], colu
 
 def _check_groups(dataset: Path, training: Sequence[Entry], validation: Sequence[Entry]) -> None:
     """Raise if validation images share a group with training images."""
+    # Tiles of a field in both parts would make validation repeat what was memorised.
     learned = {entry.group: entry.name for entry in training}
     for entry in validation:
         if entry.group in learned:

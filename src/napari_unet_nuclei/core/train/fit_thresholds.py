@@ -42,31 +42,18 @@ _IOUS = np.array(IOU_THRESHOLDS)
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """One image decoded without dropping any nucleus, and compared with the truth.
-
-    Attributes
-    ----------
-    overlaps : Overlaps
-        Between true and predicted nuclei in the reviewed region.
-    evidence : Evidence
-        Of all predicted nuclei of the image.
-    present : ndarray, shape (predicted,), int
-        Positions in ``evidence`` of the nuclei in the reviewed region.
-    shape : tuple of int
-        Shape of the image.
-    scale : float
-        Model pixels per image pixel.
-    """
+    """One image decoded without dropping any nucleus, and compared with the truth in its reviewed region."""
 
     overlaps: Overlaps
-    evidence: Evidence
-    present: NDArray[np.int64]
+    evidence: Evidence  # of all predicted nuclei of the image
+    present: NDArray[np.int64]  # positions in ``evidence`` of the nuclei in the reviewed region
     shape: tuple[int, ...]
-    scale: float
+    scale: float  # model pixels per image pixel
 
     @property
     def right(self) -> NDArray[np.bool_]:
         """True for predicted nuclei that match a true one at IoU 0.5."""
+        # Above IoU 0.5 no two nuclei can match the same one, so that no assignment needs solving.
         right = np.zeros(len(self.present), bool)
         right[self.overlaps.predicted_index[self.overlaps.ious > IOU_THRESHOLDS[0]]] = True
         return right
@@ -74,6 +61,7 @@ class DecodedImage:
     def scores(self, card: ModelCard) -> NDArray[np.float64]:
         """Score the predicted nuclei with the smallest size and the coefficients of a card."""
         thresholds = thresholds_at(card, self.scale)
+        # The median of all nuclei of the image, also those outside the reviewed region, as users get it.
         usual = median_area(self.evidence.areas, thresholds.min_size)
         return scores_of(self.evidence, self.shape, thresholds.scale, usual, thresholds.scoring)[self.present]
 
@@ -82,6 +70,7 @@ class DecodedImage:
         least = thresholds_at(card, self.scale).min_size
         kept = (scores >= card.thresholds.score) & (self.evidence.areas[self.present] >= least)
         ious = self.overlaps.ious[kept[self.overlaps.predicted_index]]
+        # One comparison for all IoU thresholds: this runs some 80 times per image and decoding.
         found = (ious[:, np.newaxis] > _IOUS).sum(axis=0)
         return MatchCounts(found, np.count_nonzero(kept) - found, len(self.overlaps.true_areas) - found)
 
@@ -90,6 +79,7 @@ def decode_all(sample: Sample, prediction: Prediction, decoder: PlaneDecoder, th
     """Decode one image without dropping any nucleus, and compare it with the truth."""
     candidates, evidence = decoder.all_nuclei(thresholds.foreground, thresholds.split)
     truth, labels = in_reviewed(sample, candidates)
+    # Ids count from 1 in the order of the evidence.
     present = np.unique(labels[labels > 0]).astype(np.int64) - 1
     shape = prediction.maps.shape[1:]
     return DecodedImage(find_overlaps(truth, labels), evidence, present, shape, prediction.scale)
@@ -102,23 +92,11 @@ def fit_thresholds(
     progress: Progress,
     decodings: Sequence[tuple[float, float]] = DECODINGS,
 ) -> Thresholds:
-    """Find the thresholds with the best score by grid search.
+    """Find the thresholds with the best score by grid search; each data set counts equally.
 
-    Parameters
-    ----------
-    samples : sequence of Sample
-        Validation images; each data set counts equally, however many images it has.
-    predictions : sequence of Prediction
-        Network output for each sample; the network is not run again.
-    card : ModelCard
-        Its thresholds are tried too, and its coefficients score the nuclei.
-    decodings : sequence of (float, float)
-        Foreground thresholds and notch depths to try.
-
-    Returns
-    -------
-    Thresholds
-        At least as good on these samples as those of the card, up to the effect of filled holes.
+    The network is not run again: ``predictions`` has its output for each sample. The thresholds of the card are tried
+    too, so the result is at least as good on these samples, up to the effect of filled holes. ``decodings`` are pairs
+    of foreground threshold and notch depth.
     """
     start = card.thresholds
     best, best_score = start, -np.inf
@@ -126,6 +104,8 @@ def fit_thresholds(
     tried = sorted({(start.foreground, start.split), *decodings})
     sizes = sorted({start.min_size, *MIN_SIZES})
     scores_tried = sorted({start.score, *(CERTAINTIES if card.score is None else SCORES)})
+    # Decoding is slow, dropping nuclei afterwards fast: each pair is decoded once, and all minimal sizes and scores
+    # tried on the result.
     decoders = [PlaneDecoder(prediction.maps, 1 / prediction.scale) for prediction in predictions]
     for number, (foreground, split) in enumerate(tried):
         progress.report(Advanced(number / len(tried), "fitting the thresholds"))
@@ -134,12 +114,14 @@ def fit_thresholds(
             images = list(pool.map(partial(decode_all, thresholds=candidate), samples, predictions, decoders))
         for minimum in sizes:
             with_size = card.model_copy(update={"thresholds": candidate.model_copy(update={"min_size": minimum})})
+            # The smallest size enters the median area, and so the scores.
             scores = [image.scores(with_size) for image in images]
             for least in scores_tried:
                 thresholds = candidate.model_copy(update={"score": least, "min_size": minimum})
                 with_all = card.model_copy(update={"thresholds": thresholds})
                 counts = [image.counts(one, with_all) for image, one in zip(images, scores, strict=True)]
                 reached = mean_score(samples, counts)
+                # Strictly: of equal thresholds the first, which is the lowest, drops fewest nuclei.
                 if reached > best_score:
                     best, best_score = thresholds, reached
     return best

@@ -68,23 +68,10 @@ def finish_model(
 ) -> Model:
     """Measure a model on validation images as its users will run it; for nuclei, fit score and thresholds first.
 
-    Parameters
-    ----------
-    network : UNet
-        Trained weights, float32 on the CPU, in evaluation mode.
-    card : ModelCard
-        For nuclei, its thresholds are the start of the search.
-    validation : sequence of Sample
-        The nucleus size of each is estimated.
-    training : sequence of Sample
-        Images the network was trained on; augmented, they provide further wrong nuclei to fit the score to.
-
-    Returns
-    -------
-    Model
-        With score, thresholds and metrics in its card: average precision pooled over all nuclei and as the mean of the
-        images, IoU of classes pooled over all pixels. The validation images have selected epoch and thresholds, so
-        these figures are slightly optimistic.
+    The network is float32 on the CPU, in evaluation mode. Training images, augmented, provide further wrong nuclei to
+    fit the score to. The returned card has score, thresholds and metrics: average precision pooled over all nuclei and
+    as the mean of the images, IoU of classes pooled over all pixels. The validation images have selected epoch and
+    thresholds, so these figures are slightly optimistic.
     """
     if card.task == "semantic":
         tables = compare_classes(Model(card, network), validation, device, progress)
@@ -117,6 +104,7 @@ def _fitted_to_kind(
     """Fit score and thresholds to the images of one kind; thresholds to validation images only."""
     own = card.for_kind(kind)
     judging = [one for one in validation if one[0].kind == kind]
+    # Validation images come first, so that ``[:count]`` leaves the crops out of the thresholds.
     samples, predictions = zip(*judging, *(one for one in crops if one[0].kind == kind), strict=True)
     score = fit_score(samples, predictions, own)
     # A score threshold that was fitted with other coefficients means nothing with these.
@@ -135,24 +123,13 @@ def fit_score(
 ) -> Scoring | None:
     """Fit the coefficients of the score to predicted nuclei of labelled images; data sets count equally.
 
-    Parameters
-    ----------
-    predictions : sequence of Prediction
-        Network output for each sample.
-    card : ModelCard
-        Its smallest size decides which nuclei enter the median area of an image.
-    start : Scoring, optional
-        Coefficients that the fit is regularised towards; zero by default.
-
-    Returns
-    -------
-    Scoring or None
-        ``start`` if there are too few right or too few wrong nuclei.
+    The fit is regularised towards ``start``, or zero; ``start`` is returned if right or wrong nuclei are too few.
     """
     features, right, names = candidate_features(samples, predictions, card)
     if min(np.count_nonzero(right), np.count_nonzero(~right)) < FEWEST:
         return start
     sizes = Counter(names)
+    # They sum to the number of nuclei, as if all weighed 1, so that PENALTY keeps its meaning.
     weights = np.array([len(names) / len(sizes) / sizes[name] for name in names])
     return fit_logistic(features, right, weights, start)
 
@@ -161,6 +138,7 @@ def candidate_features(
     samples: Sequence[Sample], predictions: Sequence[Prediction], card: ModelCard
 ) -> tuple[Features, NDArray[np.bool_], list[str]]:
     """Return the features of all predicted nuclei, which of them are right, and the data set of each."""
+    # An empty first part: without images, the arrays joined below still have the right number of columns.
     features: list[Features] = [np.zeros((0, len(FEATURES)))]
     right, names = [np.zeros(0, bool)], []
     for sample, prediction in zip(samples, predictions, strict=True):
@@ -179,28 +157,26 @@ def candidate_features(
 def fit_logistic(
     features: Features, right: NDArray[np.bool_], weights: NDArray[np.float64], start: Scoring | None = None
 ) -> Scoring:
-    """Fit a regularised logistic regression by Newton's method.
-
-    Parameters
-    ----------
-    start : Scoring, optional
-        As in `fit_score`; its means and scales are kept.
-    """
+    """Fit a regularised logistic regression by Newton's method; the means and scales of ``start`` are kept."""
     if start is None or start.features != FEATURES:
         means = np.average(features, axis=0, weights=weights)
         spread = np.sqrt(np.average((features - means) ** 2, axis=0, weights=weights))
+        # A constant feature, as "touches edge" in large images, must not divide by zero.
         scales = np.where(spread > 1e-4, spread, 1.0)
         prior = np.zeros(len(FEATURES) + 1)
     else:
         means, scales = np.array(start.means), np.array(start.scales)
         prior = np.array([*start.weights, start.intercept])
+    # The last column is the intercept.
     table = np.column_stack([(features - means) / scales, np.ones(len(features))])
     penalty = np.full(len(prior), PENALTY)
     if start is None:
         penalty[-1] = 1e-9  # leave the intercept free: the share of right nuclei is whatever the data say
     found = prior.copy()
     for _ in range(ITERATIONS):
+        # Clipped as in `Scoring.of`: exp would overflow.
         chance = 1 / (1 + np.exp(-np.clip(table @ found, -30, 30)))
+        # The loss is convex and the penalty makes its Hessian positive definite, so plain Newton steps converge.
         gradient = table.T @ (weights * (chance - right)) + penalty * (found - prior)
         hessian = (table * (weights * chance * (1 - chance))[:, None]).T @ table + np.diag(penalty)
         step = np.linalg.solve(hessian, gradient)
@@ -230,10 +206,12 @@ def augmented(samples: Sequence[Sample], runner: NetworkRunner, progress: Progre
     for _, share in with_shares(range(CROPS), progress):
         share.report(Advanced(0.0, "predicting augmented images"))
         sample = with_nuclei[int(rng.choice(len(with_nuclei), p=chances))]
+        # Uniform in the logarithm: too large and too small by the same factor are equally likely.
         error = np.exp(rng.uniform(-1, 1) * np.log(SIZE_ERROR))
         crop = cut_crop(sample, SIDE, float(error * diameter / sample.median_diameter), rng, stains)
         images, (warped,) = augmentation([crop], seed=int(rng.integers(2**31)))
         image, labels = images[0].numpy(), warped.labels
+        # Not the sample with other pixels: its cached diameters and its picture belong to the whole image.
         one = Sample(sample.name, image, labels, sample.group, sample.dataset, warped.reviewed, kind=sample.kind)
         crops.append((one, predict_plane(sample_reader(one), 1.0, runner, share)))
     return crops
@@ -241,6 +219,7 @@ def augmented(samples: Sequence[Sample], runner: NetworkRunner, progress: Progre
 
 def score_figures(samples: Sequence[Sample], predictions: Sequence[Prediction], card: ModelCard) -> dict[str, float]:
     """Measure how well a card's score separates right from wrong nuclei, and how well it is calibrated."""
+    # Kinds have coefficients of their own, but a user compares scores across images: judged together.
     probabilities, rights = [np.zeros(0)], [np.zeros(0, bool)]
     for kind in {sample.kind for sample in samples}:
         own = card.for_kind(kind)
@@ -265,6 +244,7 @@ def area_under_curve(scores: NDArray[np.float64], right: NDArray[np.bool_]) -> f
     good, bad = np.count_nonzero(right), np.count_nonzero(~right)
     if not good or not bad:
         return float("nan")
+    # Mann-Whitney: the rank sum of right nuclei, less its minimum, counts the pairs in the right order.
     return float((ranks[right].sum() - good * (good + 1) / 2) / (good * bad))
 
 

@@ -110,8 +110,10 @@ class InstanceTask:
 
     def validate(self, network: UNet, samples: Sequence[Sample], device: Device, crop: int) -> Validation:
         """Segment every sample at its true nucleus size, and compare using the notch depth that suits best."""
+        # A copy, since the runner converts and places what it is given; training goes on with the original.
         frozen = copy.deepcopy(network).cpu().eval()
         runner = NetworkRunner(Model(self.card, frozen), device, TILE)
+        # Transposed: from a row per image to one per notch depth.
         tried = zip(*(self._compared(sample, runner) for sample in samples), strict=True)
         best = max(tried, key=lambda comparisons: _score(samples, comparisons))
         mean = mean_scores([comparison.scores for comparison in best])
@@ -151,34 +153,22 @@ def _score(samples: Sequence[Sample], comparisons: Sequence[LabelComparison]) ->
 
 
 def instance_loss(logits: Tensor, targets: Targets, heads: Sequence[Head]) -> Tensor:
-    """Sum the losses of all heads.
+    """Sum the losses of all heads, one channel of logits (N, K, Y, X) per head; 0 if no pixel has weight.
 
     Foreground and border: binary cross-entropy plus soft Dice; distance and size: smooth L1 (Huber).
-
-    Parameters
-    ----------
-    logits : Tensor, shape (N, K, Y, X), float32
-        Network output, one channel per head.
-    targets : Targets
-        Pixels of weight 0 have no influence at all.
-    heads : sequence of str
-        Meaning of the channels.
-
-    Returns
-    -------
-    Tensor, shape (), float32
-        0 if no pixel has weight.
     """
     losses = [_HEAD_LOSSES[head](logits[:, k : k + 1], targets) for k, head in enumerate(heads)]
     return torch.stack(losses).sum()
 
 
 def _weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
+    # At least 1: a crop whose weights sum to less, at the corner of a reviewed region, must not outweigh the others.
     return (values * weight).sum() / weight.sum().clamp(min=1.0)
 
 
 def _soft_dice(probability: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Return 1 - Dice over the whole batch; the added 1 keeps an empty batch at 0."""
+    # Over the batch and not per crop: Dice of a crop with a dozen foreground pixels is mostly noise.
     overlap = (probability * target * weight).sum()
     total = ((probability + target) * weight).sum()
     return 1 - (2 * overlap + 1) / (total + 1)
@@ -200,11 +190,13 @@ def _border_loss(logits: Tensor, targets: Targets) -> Tensor:
 
 def _distance_loss(logits: Tensor, targets: Targets) -> Tensor:
     importance = targets.foreground + BACKGROUND_DISTANCE_WEIGHT * (1 - targets.foreground)
+    # Linear beyond 0.1: a few misplaced summits must not outweigh the slopes that separate nuclei.
     error = F.smooth_l1_loss(logits.sigmoid(), targets.distance, reduction="none", beta=0.1)
     return DISTANCE_WEIGHT * _weighted_mean(error, targets.weight * importance)
 
 
 def _size_loss(logits: Tensor, targets: Targets) -> Tensor:
+    # Inside nuclei only: background has no diameter. In octaves, hence without a sigmoid.
     seen = (targets.weight > 0).float() * targets.foreground
     return SIZE_WEIGHT * _weighted_mean(F.smooth_l1_loss(logits, targets.size, reduction="none", beta=0.25), seen)
 

@@ -33,26 +33,15 @@ Row = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Condition:
-    """Condition on a column of an index.
-
-    Attributes
-    ----------
-    equal : bool
-        False to select rows with any other value.
-    """
+    """Condition on a column of an index."""
 
     column: str
     value: str
-    equal: bool = True
+    equal: bool = True  # False to select rows with any other value
 
     @staticmethod
     def read(text: str) -> Condition:
-        """Read ``COLUMN=VALUE`` or ``COLUMN!=VALUE``.
-
-        Raises
-        ------
-        SettingsError
-            If the text has neither form.
+        """Read ``COLUMN=VALUE`` or ``COLUMN!=VALUE``; raise `SettingsError` if the text has neither form.
 
         Examples
         --------
@@ -71,62 +60,28 @@ class Condition:
 
 @dataclass(frozen=True)
 class Entry:
-    """One labelled image of a data set, not read yet.
+    """One labelled image of a data set, not read yet."""
 
-    Attributes
-    ----------
-    name : str
-        Used in messages and reports.
-    labels : tuple of Path
-        One label image, or one mask per nucleus.
-    group : str
-        Images of one group are never split between training and validation; the image's name if unknown.
-    split : str
-        Part of the data set; empty if unknown.
-    dataset : str
-        Name of the data set, that of its folder.
-    source, licence : str
-        Publication and terms of use as stated in the index; empty if not stated.
-    modality : str
-        Kind of image as stated in the index; empty if not stated.
-    """
-
-    name: str
+    name: str  # used in messages and reports
     image: Path
-    labels: tuple[Path, ...]
+    labels: tuple[Path, ...]  # one label image, or one mask per nucleus
     one_mask_per_nucleus: bool
-    group: str
-    split: str = ""
-    dataset: str = ""
-    source: str = ""
-    licence: str = ""
-    modality: str = ""
+    group: str  # never split between training and validation; the image's name if unknown
+    split: str = ""  # part of the data set; empty if unknown
+    dataset: str = ""  # name of its folder
+    source: str = ""  # publication as stated in the index; empty if not stated
+    licence: str = ""  # likewise
+    modality: str = ""  # kind of image, likewise
 
 
 def list_entries(dataset: Path, where: Sequence[Condition] = ()) -> tuple[Entry, ...]:
-    """List the labelled images of a data set.
+    """List the labelled images of a data set: a CSV index, or a folder in one of the layouts of this module.
 
-    Parameters
-    ----------
-    dataset : Path
-        A CSV index, or a folder in one of the layouts of this module.
-    where : sequence of Condition
-        Conditions on columns of the index.
-
-    Raises
-    ------
-    DatasetError
-        If a file, folder or column is missing; the message names it.
-    NoSamplesError
-        If no image meets the conditions.
+    Raises `DatasetError`, which names what is missing: a file, a folder or a column; `NoSamplesError` if no image meets
+    the conditions.
     """
-    name = folder_name(dataset)
+    name = data_folder(dataset).name
     return tuple(replace(entry, dataset=name) for entry in _find_entries(dataset, where))
-
-
-def folder_name(dataset: Path) -> str:
-    """Return the name of a data set: that of its folder, or of the folder of its index."""
-    return data_folder(dataset).name
 
 
 def data_folder(dataset: Path) -> Path:
@@ -140,13 +95,7 @@ def is_index(dataset: Path) -> bool:
 
 
 def index_columns(dataset: Path) -> tuple[str, ...]:
-    """Return the columns of a data set's index; none if there is no index or it has no rows.
-
-    Raises
-    ------
-    DatasetError
-        If the index cannot be read.
-    """
+    """Return the columns of a data set's index; none if there is no index or it has no rows."""
     index = _index_of(dataset)
     return tuple(next(iter(_rows(index)), {})) if is_index(index) else ()
 
@@ -172,23 +121,8 @@ def _find_entries(dataset: Path, where: Sequence[Condition]) -> tuple[Entry, ...
     return bowl_entries(dataset)
 
 
-def index_entries(index: Path, keep: Callable[[Row], bool] = lambda row: True) -> tuple[Entry, ...]:
-    """List the images of an index.
-
-    Parameters
-    ----------
-    index : Path
-        CSV with a column ``image``: names of files in ``images/`` and ``labels/`` beside it, with any extension.
-    keep : callable, optional
-        Selects rows.
-
-    Raises
-    ------
-    DatasetError
-        If the index cannot be read or a file is missing.
-    NoSamplesError
-        If no row is selected.
-    """
+def index_entries(index: Path, keep: Callable[[Row], bool]) -> tuple[Entry, ...]:
+    """List the selected images of an index; files beside it may have any extension."""
     rows = [row for row in _rows(index) if keep(row)]
     if not rows:
         raise NoSamplesError(f"The index {index} has no image that meets the conditions.")
@@ -217,13 +151,7 @@ def index_entries(index: Path, keep: Callable[[Row], bool] = lambda row: True) -
 
 
 def folder_entries(images: Path, labels: Path) -> tuple[Entry, ...]:
-    """Pair the files of two folders by name: ``a.png`` with ``a.tif`` or ``a_labels.tif``.
-
-    Raises
-    ------
-    DatasetError
-        If a folder is empty or a file lacks a partner.
-    """
+    """Pair the files of two folders by name: ``a.png`` with ``a.tif`` or ``a_labels.tif``."""
     with _naming_the_dataset():
         image_of, labels_of = image_files(images), label_files(labels)
     for own, others, folder, kind in ((image_of, labels_of, labels, LABELS), (labels_of, image_of, images, "image")):
@@ -234,13 +162,7 @@ def folder_entries(images: Path, labels: Path) -> tuple[Entry, ...]:
 
 
 def bowl_entries(dataset: Path) -> tuple[Entry, ...]:
-    """List a data set in the layout of the 2018 Data Science Bowl.
-
-    Raises
-    ------
-    DatasetError
-        If no folder has that layout, or an image has no masks.
-    """
+    """List a data set in the layout of the 2018 Data Science Bowl."""
     folders = [folder for folder in sorted(dataset.iterdir()) if (folder / IMAGES).is_dir()]
     if not folders:
         raise DatasetError(
@@ -276,6 +198,7 @@ def _chooser(index: Path, where: Sequence[Condition]) -> Callable[[Row], bool]:
 
 def _rows(index: Path) -> list[Row]:
     try:
+        # Excel begins a CSV file with a byte order mark, which would become part of the first column's name.
         with index.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:

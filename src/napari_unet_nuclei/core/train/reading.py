@@ -1,4 +1,4 @@
-"""Read one labelled image exactly as the engine will read it when segmenting."""
+"""Read labels, and choose how to read their image, exactly as the engine will when segmenting."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
 from napari_unet_nuclei.core.image.io.read import read_class_image, read_image
 from napari_unet_nuclei.core.image.kind import ChosenKind, NetworkInputs, looks_by_labels, possible_looks
-from napari_unet_nuclei.core.image.plane import ImageKind, PlaneLook, PlaneReader
+from napari_unet_nuclei.core.image.plane import ImageKind, PlaneLook
 from napari_unet_nuclei.core.image.sample import PlaneSample
 from napari_unet_nuclei.core.labels.decode import fill_holes, label_components
 from napari_unet_nuclei.core.labels.numbering import as_ids, whole_labels
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.segment.remedy import KIND_NAMES
 from napari_unet_nuclei.core.train.layouts import Entry
-from napari_unet_nuclei.core.types import Image, Labels, Mask, Region
+from napari_unet_nuclei.core.types import Labels, Mask, Region
 
 SEAM_PIXELS = 4
 SEAM_SHARE = 0.05
@@ -41,25 +41,14 @@ FIT_NEITHER = (
 
 @dataclass(frozen=True)
 class InputForm:
-    """How to read images and labels for a network.
-
-    Attributes
-    ----------
-    channel : int or str, optional
-        Channel with the nuclei of images that have several, by number or name; found by name by default.
-    percentiles : tuple of float
-        Intensities mapped to 0 and 1.
-    classes : ClassCoding, optional
-        How labels encode the class of every pixel; by default, labels are ids of nuclei.
-    kind : {"auto", "fluorescence", "brightfield"}
-        Kind of all images; by default, that which the labels of each image support. Ignored for classes.
-    """
+    """How to read images and labels for a network."""
 
     inputs: NetworkInputs = field(default_factory=NetworkInputs)
-    channel: int | str | None = None
-    percentiles: tuple[float, float] = (1.0, 99.8)
+    channel: int | str | None = None  # number or name of the channel with the nuclei; found by name by default
+    percentiles: tuple[float, float] = (1.0, 99.8)  # intensities mapped to 0 and 1
+    # How labels encode the class of every pixel; by default, labels are ids of nuclei.
     classes: ClassCoding | None = None
-    kind: ChosenKind = "auto"
+    kind: ChosenKind = "auto"  # of all images; by default, what the labels of each support; ignored for classes
 
     @staticmethod
     def of_model(card: ModelCard, channel: int | str | None = None) -> InputForm:
@@ -74,63 +63,12 @@ class InputForm:
 
 @dataclass(frozen=True)
 class LabelsRead:
-    """Labels of one image, and observations made while reading them.
+    """Labels of one image, and observations made while reading them."""
 
-    Attributes
-    ----------
-    labels : ndarray, shape (Y, X), int32
-        0 background, nuclei 1..n without holes; or class ids, 0 for pixels without a class.
-    from_mask : bool
-        True if the file held no ids and connected pieces were taken as nuclei.
-    shared_pixels : int
-        Pixels covered by two masks.
-    reviewed : ndarray of bool, shape (Y, X), or None
-        Pixels that have a class; None means all.
-    """
-
-    labels: Labels
-    from_mask: bool = False
-    shared_pixels: int = 0
-    reviewed: Mask | None = None
-
-
-@dataclass(frozen=True)
-class ImageRead:
-    """One image as the network sees it.
-
-    Attributes
-    ----------
-    image : ndarray, shape (C, Y, X), float32
-        Normalised as for segmenting, with bright nuclei; for classes, with the brightness of the file.
-    picture : ndarray, shape (3, Y, X), uint8, or None
-        RGB with 255 as white, if stains were separated; training varies them.
-    doubt : str
-        Why labels and image may not match, or the image may be misread; empty if nothing is wrong.
-    """
-
-    image: Image
-    kind: ImageKind
-    picture: NDArray[np.uint8] | None = None
-    doubt: str = ""
-
-    @staticmethod
-    def of(reader: PlaneReader, doubt: str = "") -> ImageRead:
-        """Read a whole plane."""
-        look = reader.look
-        picture = None
-        if look.stained:
-            pixels = [reader.source.read(reader.index, channel, reader.region) for channel in look.channels]
-            shares = np.nan_to_num(np.stack(pixels)) * (255 / look.white)
-            picture = np.clip(np.rint(shares), 0, 255).astype(np.uint8)
-        return ImageRead(reader.read((0, reader.shape[0], 0, reader.shape[1])), look.kind, picture, doubt)
-
-
-@dataclass(frozen=True)
-class LabelledReading:
-    """How to read a labelled image, and why that may be wrong (continues a sentence that names the image)."""
-
-    look: PlaneLook
-    doubt: str = ""
+    labels: Labels  # (Y, X), int32: 0 background, nuclei 1..n without holes; or class ids, 0 for pixels without a class
+    from_mask: bool = False  # the file held no ids, so connected pieces were taken as nuclei
+    shared_pixels: int = 0  # covered by two masks
+    reviewed: Mask | None = None  # (Y, X), pixels that have a class; None means all
 
 
 def read_by_labels(
@@ -140,84 +78,50 @@ def read_by_labels(
     *,
     segmented: ImageKind | None = None,
     window: Region | None = None,
-) -> LabelledReading:
-    """Choose how to read a labelled image, and check it against its labels.
+) -> tuple[PlaneLook, str]:
+    """Choose how to read a labelled image, and say why that may be wrong, in words that continue a sentence naming it.
 
-    Parameters
-    ----------
-    plane : PlaneSample
-        All of the plane.
-    labels : ndarray, shape (Y, X), int
-        Labels of the window.
-    form : InputForm
-        A kind other than "auto" is obeyed.
-    segmented : {"fluorescence", "brightfield"}, optional
-        Kind the image was segmented as; by default, the kinds that its intensities allow.
-    window : Region, optional
-        Labelled part of the plane; all of it by default.
-
-    Raises
-    ------
-    ImageShapeError
-        If the image does not have the channels that the network needs.
+    The ``labels`` are those of the ``window``, by default the whole plane. ``segmented`` is the kind that the image was
+    segmented as; by default, any kind that its intensities allow raises no doubt. A kind in ``form`` other than "auto"
+    is obeyed. Raises `ImageShapeError` if the image lacks channels that the network needs.
     """
     best, *_ = looks_by_labels(plane, labels, form.channel, "auto", form.inputs, window)
     if form.kind == "auto":
         taken = best
     else:
+        # Both, since a kind chosen by hand is obeyed but doubted if the labels contradict it.
         taken, *_ = looks_by_labels(plane, labels, form.channel, form.kind, form.inputs, window)
+    # Without nuclei, or without background, labels say nothing about the kind.
     if best.contrast is None or taken.contrast is None:
-        return LabelledReading(taken.look)
+        return taken.look, ""
     by_labels, kind = KIND_NAMES[best.look.kind], taken.look.kind
     if best.contrast < FITTING:
-        return LabelledReading(taken.look, FIT_NEITHER)
+        return taken.look, FIT_NEITHER
     if taken.contrast < FITTING:
-        return LabelledReading(taken.look, f"it is set to {KIND_NAMES[kind]}, but its labels say {by_labels}")
+        return taken.look, f"it is set to {KIND_NAMES[kind]}, but its labels say {by_labels}"
     if form.kind != "auto":
-        return LabelledReading(taken.look)
+        return taken.look, ""
     if segmented is not None and segmented != kind:
-        return LabelledReading(
-            taken.look, f"it was segmented as {KIND_NAMES[segmented]}, but its labels say {by_labels}"
-        )
+        return taken.look, f"it was segmented as {KIND_NAMES[segmented]}, but its labels say {by_labels}"
+    # Labels outvote intensities, but the user should know: segmenting has no labels, and would read it otherwise.
     looks = possible_looks(plane, form.channel, "auto", form.inputs)
     if segmented is None and kind not in {look.kind for look in looks}:
         seen = KIND_NAMES[looks[0].kind]
-        return LabelledReading(taken.look, f"it looks like {seen}, but its labels say {by_labels}")
-    return LabelledReading(taken.look)
+        return taken.look, f"it looks like {seen}, but its labels say {by_labels}"
+    return taken.look, ""
 
 
-def read_pair(entry: Entry, form: InputForm) -> tuple[ImageRead, LabelsRead]:
-    """Read an image and its labels.
-
-    Raises
-    ------
-    DatasetError
-        If a file is unreadable, image and labels differ in size, or masks overlap; the message names the file.
-    """
-    try:
-        source, index = open_image(entry.image, form)
-        plane = PlaneSample.whole(source, index)
-        if form.classes is not None:
-            found = _classes(entry, source.plane_shape, form.classes)
-            [look, *_] = possible_looks(plane, form.channel, "fluorescence", form.inputs)
-            reading = LabelledReading(look)
-        else:
-            found = (_stacked_masks if entry.one_mask_per_nucleus else _label_image)(entry, source.plane_shape)
-            reading = read_by_labels(plane, found.labels, form)
-        return ImageRead.of(plane.open(reading.look, form.percentiles), reading.doubt), found
-    except (ImageFileError, ImageShapeError) as error:
-        raise DatasetError(f"The data set cannot be used: {entry.image}: {error}") from error
+def read_labels(entry: Entry, shape: tuple[int, ...], coding: ClassCoding | None) -> LabelsRead:
+    """Read the labels of an image of a given shape: classes if there is a coding, otherwise nuclei."""
+    if coding is not None:
+        return _classes(entry, shape, coding)
+    return _stacked_masks(entry, shape) if entry.one_mask_per_nucleus else _label_image(entry, shape)
 
 
 def open_image(path: Path, form: InputForm) -> tuple[ImageSource, tuple[int, ...]]:
     """Open an image, and return it with the index of its only plane.
 
-    Raises
-    ------
-    ImageFileError
-        If the file is unreadable.
-    ImageShapeError
-        If it holds several planes.
+    Raises `ImageFileError` if it is unreadable, and `ImageShapeError` if it holds several planes.
     """
     file = read_image(path)
     # A network of named signals derives them all from one picture: the planes of a stack cannot be its channels.
@@ -226,13 +130,7 @@ def open_image(path: Path, form: InputForm) -> tuple[ImageSource, tuple[int, ...
 
 
 def count_channels(path: Path) -> int:
-    """Count the channels of an image; RGB counts as three.
-
-    Raises
-    ------
-    DatasetError
-        If the file is unreadable.
-    """
+    """Count the channels of an image, RGB as three; raise `DatasetError` if it is unreadable."""
     try:
         file = read_image(path)
         return ImageSource(file.array, file.axes).channels
@@ -242,6 +140,7 @@ def count_channels(path: Path) -> int:
 
 def _single_plane(path: Path, source: ImageSource, channels: int) -> tuple[ImageSource, tuple[int, ...]]:
     """Return the image and the index of its only plane; take unlabelled planes as channels if their number fits."""
+    # Axes of length 1 are how some programs save a single plane.
     long = [axis for axis, length in enumerate(source.leading_shape) if length > 1]
     if long and source.channels == 1 and source.leading_shape == (channels,):
         return ImageSource(source.array, source.axes.replace(source.leading_axes, "C")), ()
@@ -273,6 +172,7 @@ def _label_image(entry: Entry, shape: tuple[int, ...]) -> LabelsRead:
         labels = whole_labels(as_ids(ids))
     except ImageShapeError as error:
         raise ImageShapeError(f"{path}: {error}") from error
+    # A maximum of 1 is a mask of all nuclei, in which touching ones can no longer be told apart.
     pieces, count = label_components(labels > 0) if labels.max(initial=0) == 1 else (labels, 0)
     # For a single piece a mask says as much as an id, so it needs no warning.
     return LabelsRead(fill_holes(pieces), from_mask=count > 1)
@@ -285,6 +185,7 @@ def _stacked_masks(entry: Entry, shape: tuple[int, ...]) -> LabelsRead:
     labels = np.zeros(shape, np.int32)
     shared_pixels = 0
     for number, (path, mask) in enumerate(masks, start=1):
+        # The nuclei already drawn below this mask, by number; [0] is what is still free.
         shared = np.bincount(labels[mask], minlength=1)
         tolerated = max(SEAM_PIXELS, SEAM_SHARE * shared.sum())
         for other in np.flatnonzero(shared[1:]) + 1:
@@ -301,6 +202,7 @@ def _stacked_masks(entry: Entry, shape: tuple[int, ...]) -> LabelsRead:
 def _read_mask(path: Path, shape: tuple[int, ...], image: Path) -> Mask:
     """Read the mask of one nucleus, thresholded at half of its maximum."""
     values = _read_plane(path, shape, image)
+    # Masks may be stored as 0 and 1, 0 and 255, or with compressed, soft edges.
     return np.asarray(values > values.max(initial=0) / 2)
 
 

@@ -42,19 +42,13 @@ SHOWN = 8
 
 @dataclass(frozen=True)
 class Example:
-    """One image with true and predicted labels, as pictures.
-
-    Attributes
-    ----------
-    score : float
-        0 to 1; the lowest are shown first.
-    """
+    """One image with true and predicted labels, as pictures."""
 
     name: str
     image: Picture
     truth: Picture
     predicted: Picture
-    score: float
+    score: float  # 0 to 1; the lowest are shown first
     caption: str
 
 
@@ -66,22 +60,10 @@ def report_training(
     device: Device,
     progress: Progress,
 ) -> None:
-    """Predict images of every part, and write the report.
-
-    Parameters
-    ----------
-    path : Path
-        HTML file.
-    parts : mapping of str to sequence of Sample
-        Images by title, `VALIDATION` among them; empty parts are left out.
-
-    Raises
-    ------
-    OutputFileError
-        If the file cannot be written.
-    """
+    """Predict images of every part, `VALIDATION` among them, and write the report; empty parts are left out."""
     semantic = model.card.task == "semantic"
     examples_of = class_examples if semantic else nuclei_examples
+    # The double minus rounds up, for at most MOST_IMAGES; evenly spaced, as data sets are often sorted by kind.
     shown = [(title, samples[:: -(-len(samples) // MOST_IMAGES)]) for title, samples in parts.items() if samples]
     examples = {
         title: examples_of(model, samples, device, share) for (title, samples), share in with_shares(shown, progress)
@@ -120,6 +102,7 @@ def class_examples(model: Model, samples: Sequence[Sample], device: Device, prog
 def _class_caption(counts: ClassCounts, names: Sequence[str]) -> str:
     """State the mean IoU and the worst class."""
     caption = f"mean IoU {counts.mean_iou:.2f}"
+    # NaN marks a class that the image lacks; `nanargmin` fails if there is no other.
     if np.isnan(counts.iou).all():
         return caption
     worst = int(np.nanargmin(counts.iou))
@@ -142,19 +125,7 @@ def write_report(
 ) -> None:
     """Write the report of a training as an HTML page.
 
-    Parameters
-    ----------
-    card : ModelCard
-        Of the finished model.
-    parts : mapping of str to sequence of Example
-        Examples by title.
-    broken_down : sequence of str
-        Data sets and kinds of image for which the card has separate figures.
-
-    Raises
-    ------
-    OutputFileError
-        If the file cannot be written.
+    ``broken_down`` are the data sets and kinds of image for which the card has separate figures.
     """
     sections = [
         _summary(card),
@@ -213,6 +184,7 @@ def _course(history: Sequence[EpochDone]) -> Section:
         "training": [event.train_loss for event in history],
         "validation": [event.val_loss for event in history],
     }
+    # Not every epoch has all figures: an earlier version may have run the first ones.
     scores = {name: [event.scores.get(name, np.nan) for event in history] for name in history[-1].scores}
     parts = {name: values for name, values in scores.items() if is_part(name, list(scores))}
     whole = {name: values for name, values in scores.items() if name not in parts}

@@ -60,6 +60,7 @@ class SemanticTask:
 
     def draw_crop(self, sample: Sample, side: int, strength: float, rng: np.random.Generator) -> Crop:
         """Cut a random square at roughly the image's own scale."""
+        # Anywhere, not aimed at rare classes, so that the network learns how often each occurs.
         return cut_crop(sample, side, float(np.exp(rng.uniform(*np.log(SCALES)))), rng)
 
     def targets(self, crops: Sequence[Crop], device: str) -> Tensor:
@@ -69,6 +70,7 @@ class SemanticTask:
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the mean cross-entropy over pixels of known class; 0 if there are none."""
+        # Summed and divided here: the mean of PyTorch is NaN if every pixel is void.
         total = F.cross_entropy(logits, targets, ignore_index=VOID, reduction="sum")
         return total / (targets != VOID).sum().clamp(min=1)
 
@@ -81,6 +83,7 @@ class SemanticTask:
         def mean_iou(numbers: Sequence[int]) -> float:
             return pool_classes([tables[number] for number in numbers]).mean_iou
 
+        # Always the same seed, so that the losses of two epochs are of the same pixels.
         losses = [loss_on(self, frozen, cut_crop(one, crop, 1.0, np.random.default_rng(0))) for one in samples]
         scores = {MEAN_IOU: counts.mean_iou, PIXEL_ACCURACY: counts.pixel_accuracy}
         scores |= broken_down(MEAN_IOU, by_dataset(samples), mean_iou)
@@ -127,10 +130,7 @@ def _known(labels: NDArray[np.int32], reviewed: Mask | None) -> NDArray[np.int32
 def find_class_names(samples: Sequence[Sample]) -> tuple[str, ...]:
     """Determine the number of classes from the labels, and name them by their ids.
 
-    Raises
-    ------
-    DatasetError
-        If there are fewer than two classes, or the largest id is unlikely to be one; the message names the image.
+    Raises `DatasetError` if there are fewer than two, or the largest id is unlikely to be one.
     """
     present = np.unique(np.concatenate([np.unique(true_classes(sample)) for sample in samples]))
     ids = [int(number) for number in present if number != VOID]
@@ -147,4 +147,5 @@ def find_class_names(samples: Sequence[Sample]) -> tuple[str, ...]:
         )
     if last == 1:
         return "background", "foreground"
+    # An id missing in between is a class that these images happen to lack: it keeps its channel.
     return tuple(f"class {number}" for number in range(last + 1))

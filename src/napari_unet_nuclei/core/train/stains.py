@@ -63,48 +63,30 @@ ROWS = 16
 
 @dataclass(frozen=True)
 class StainVariation:
-    """How to vary the stains of crops, and convert them to network inputs.
-
-    Attributes
-    ----------
-    inputs : tuple of InputName
-        Inputs of the network.
-    percentiles : tuple of float
-        Percentiles of each input mapped to 0 and 1.
-    strength : float
-        0 (none) to 1.
-    """
+    """How to vary the stains of crops, and convert them to network inputs."""
 
     inputs: tuple[InputName, ...]
-    percentiles: tuple[float, float]
-    strength: float
+    percentiles: tuple[float, float]  # of each input, mapped to 0 and 1
+    strength: float  # 0 (none) to 1
 
 
 @dataclass(frozen=True)
 class Scan:
-    """How one laboratory stains and scans.
+    """How one laboratory stains and scans."""
 
-    Attributes
-    ----------
-    vectors : ndarray, shape (3, 3), float32
-        Stain vectors: optical densities of red, green and blue, one row per stain.
-    amounts : ndarray, shape (3,), float32
-        Factor on each stain.
-    white : ndarray, shape (3,), float32
-        Transmitted light of the background.
-    """
-
-    vectors: NDArray[np.float32]
-    amounts: NDArray[np.float32]
-    white: NDArray[np.float32]
+    vectors: NDArray[np.float32]  # (3, 3), float32: optical densities in red, green and blue, one row per stain
+    amounts: NDArray[np.float32]  # (3,), float32, factor on each stain
+    white: NDArray[np.float32]  # (3,), float32, transmitted light of the background
     gamma: float
 
     @staticmethod
     def draw(strength: float, ihc: bool, rng: np.random.Generator) -> Scan:
         """Draw a laboratory at random; strength 0 leaves pictures unchanged."""
+        # No stain is perfectly transparent in a colour; a negative density would brighten the picture.
         vectors = np.clip(STAIN_VECTORS + strength * rng.normal(0, VECTOR_SPREAD, (3, 3)), 0.01, None)
         # Keep the length of each vector: the amount of a stain varies below, on its own.
         vectors *= np.linalg.norm(STAIN_VECTORS, axis=1, keepdims=True) / np.linalg.norm(vectors, axis=1, keepdims=True)
+        # One draw per stain, and one thickness for all three: a thicker section holds more of every stain.
         amounts = np.exp(strength * rng.normal(0, AMOUNT_SPREAD, 3) + strength * rng.normal(0, THICKNESS_SPREAD))
         if ihc:  # eosin and the residual in DAB's row fade; real DAB is added by `show`
             amounts[1:] *= rng.uniform(0, 0.4)
@@ -114,6 +96,8 @@ class Scan:
 
     def show(self, shares: NDArray[np.float32], dab: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """Re-render a picture (3, Y, X) of transmitted light, 0 to 1, with the density ``dab`` (Y, X) added."""
+        # Beer-Lambert: stains add up in optical density, not in light. Unmixed with the average vectors, since those of
+        # the actual slide are unknown; mixed again below with those of another laboratory.
         densities = -np.log10(np.maximum(shares, np.float32(DARKEST)))
         unmixed = np.einsum("cs,cyx->syx", np.linalg.inv(STAIN_VECTORS).astype(np.float32), densities)
         unmixed *= self.amounts[:, None, None]
@@ -121,6 +105,7 @@ class Scan:
             unmixed[2] += dab
         mixed = np.einsum("sc,syx->cyx", self.vectors, unmixed)
         seen = self.white[:, None, None] * np.power(np.float32(10), -mixed)
+        # Negative amounts, from colours outside the three stains, come out brighter than white.
         return np.asarray(np.clip(seen, 0, 1) ** np.float32(self.gamma), np.float32)
 
 
@@ -133,19 +118,8 @@ def restained(
 ) -> Image:
     """Re-render a crop as another laboratory would show it, and return the network inputs.
 
-    Parameters
-    ----------
-    picture : ndarray, shape (3, S, S), float32
-        RGB of the crop as transmitted light, 0 to 1.
-    labels : ndarray, shape (S, S), int
-        Nuclei of the crop, for stains confined to them.
-    rows : ndarray, shape (3, R, X), float32
-        Rows sampled from the whole picture, for the intensity range.
-
-    Returns
-    -------
-    ndarray, shape (C, S, S), float32
-        Normalised as for segmenting.
+    The ``picture`` (3, S, S) of the crop and ``rows`` (3, R, X), sampled from the whole picture, are transmitted light,
+    0 to 1; ``labels`` (S, S) confine DAB to nuclei. The result (C, S, S), float32, is normalised as for segmenting.
     """
     strength, signals = variation.strength, stained_signals(variation.inputs, (0, 1, 2))
     ihc = rng.random() < strength * IHC_SHARE
@@ -153,6 +127,7 @@ def restained(
     dab = draw_dab(picture, labels, rng) if ihc else None
     shown = scan.show(picture, dab)
     if rng.random() < strength * JPEG_SHARE:
+        # Before unmixing, as in a file: chroma subsampling blurs colours, and so mixes the stains of neighbours.
         shown = compressed(shown, int(rng.integers(*JPEG_QUALITIES)))
     # DAB was drawn for the crop only, so the crop has to stand for the whole picture.
     whole = shown if ihc else scan.show(rows)
@@ -160,6 +135,8 @@ def restained(
         signals = (signals[0],) * len(signals)
     result = np.empty((len(signals), *labels.shape), np.float32)
     for target, signal in zip(result, signals, strict=True):
+        # The range is that of the whole picture, as when segmenting: normalising the crop by itself would stretch a
+        # crop of pale background to full contrast.
         found = intensity_range(signal.of(list(whole), 1.0), variation.percentiles)
         target[...] = found.normalise(signal.of(list(shown), 1.0))
     return result
@@ -170,17 +147,22 @@ def draw_dab(picture: NDArray[np.float32], labels: Labels, rng: np.random.Genera
     amount = np.exp(rng.uniform(*np.log(DAB_AMOUNTS)))
     place = rng.choice(list(DAB_PLACES), p=list(DAB_PLACES.values()))
     count = int(labels.max(initial=0)) + 1
+    # A marker such as Ki-67 is in a few nuclei of one tissue and in nearly all of another.
     chosen = rng.random(count) < rng.uniform(0.1, 1.0)
     chosen[0] = False
     levels = np.where(chosen, rng.uniform(0.5, 1.0, count), 0)
+    # Grain in px and depth of the textures grow from chromatin, finely mottled, over membranes to patchy cytoplasm.
     if place == "nuclei":
         where = levels[labels] * _texture(labels.shape, 3.0, 0.35, rng)
     elif place == "membranes":
+        # A membrane belongs to the cell of the nearest nucleus, hence positive or negative as a whole.
         where = levels[_nearest_nuclei(labels)] * _ring(labels > 0, rng) * _texture(labels.shape, 4.0, 0.5, rng)
     else:
         tissue = np.clip(1 - picture.min(axis=0), 0, 1)
         where = tissue * np.clip(_texture(labels.shape, 12.0, 1.0, rng) - 0.5, 0, 1)
+        # Cytoplasm above and below a nucleus stains through it, though less.
         where = np.where(labels > 0, rng.uniform(0, 0.5) * where, where)
+    # Label edges are sharp; DAB precipitates diffusely, and optics blur it.
     blurred = ndimage.gaussian_filter(where, rng.uniform(0.5, 1.2))
     return np.asarray(amount * blurred, np.float32)
 
@@ -204,6 +186,7 @@ def _ring(inside: Mask, rng: np.random.Generator) -> NDArray[np.float32]:
 
 def _texture(shape: tuple[int, ...], grain: float, depth: float, rng: np.random.Generator) -> NDArray[np.float32]:
     """Draw a smooth, non-negative random field of mean 1 and standard deviation ``depth``."""
+    # Blurring shrinks the spread by an amount that depends on the grain: divided out, so that ``depth`` is met.
     noise = ndimage.gaussian_filter(rng.normal(0, 1, shape), grain)
     return np.asarray(np.clip(1 + depth * noise / max(noise.std(), 1e-6), 0, None), np.float32)
 
@@ -219,5 +202,6 @@ def compressed(shares: NDArray[np.float32], quality: int) -> NDArray[np.float32]
 
 def sampled_picture_rows(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.float32]:
     """Sample `ROWS` rows of a picture (3, Y, X), scaled to 0 to 1."""
+    # Percentiles of some thousand pixels are precise enough, and whole slides need not be re-rendered per crop.
     chosen = rng.choice(picture.shape[1], min(ROWS, picture.shape[1]), replace=False)
     return np.asarray(picture[:, chosen] * np.float32(1 / 255))

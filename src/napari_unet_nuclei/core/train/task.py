@@ -18,21 +18,11 @@ from napari_unet_nuclei.core.train.samples import Crop, Sample
 
 @dataclass(frozen=True)
 class Validation:
-    """Result of validating the weights of one epoch.
+    """Result of validating the weights of one epoch."""
 
-    Attributes
-    ----------
-    loss : float
-        Mean of the losses on one crop of each validation image.
-    scores : mapping of str to float
-        Figures to show, by name, e.g. ``{"AP@0.5": 0.81}``.
-    score : float
-        Decides which epoch is the best.
-    """
-
-    loss: float
-    scores: Mapping[str, float]
-    score: float
+    loss: float  # mean over one crop of each validation image
+    scores: Mapping[str, float]  # figures to show, by name, e.g. {"AP@0.5": 0.81}
+    score: float  # decides which epoch is the best
 
 
 class Task(Protocol):

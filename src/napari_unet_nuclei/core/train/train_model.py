@@ -76,36 +76,6 @@ class TrainingFiles:
 class TrainRequest:
     """Describes a training.
 
-    Attributes
-    ----------
-    datasets : tuple of DataSet
-        One or several.
-    out : Path
-        Model file to write, ``.safetensors``; its stem becomes the model's name.
-    task : {"instances", "semantic"}
-        Separate nuclei, or classify every pixel.
-    architecture : Architecture, optional
-        Shape of the network; that of ``base`` by default. Heads and classes follow from the task.
-    base : str
-        Name or path of the model to start from; random weights if empty.
-    in_channels : int
-        Number of input channels. 0 means: for nuclei as ``inputs`` say; for classes as ``base`` has, or else as the
-        first image has.
-    inputs : tuple of InputName
-        Nuclear signals that a network for nuclei reads; if empty, those of ``base`` or the default.
-    coding : ClassCoding
-        How labels encode classes.
-    class_names : tuple of str
-        Names of all classes by id; if empty, derived from the labels.
-    where : tuple of Condition
-        Conditions on columns of an index; data sets without the column are used whole.
-    resume : bool
-        Resume from the checkpoint of an interrupted run.
-    about : AuthorNotes
-        Statements for the card.
-    command : str
-        Command line, for the card.
-
     Examples
     --------
     >>> settings = TrainSettings().changed(time=600.0)
@@ -116,19 +86,20 @@ class TrainRequest:
     """
 
     datasets: tuple[DataSet, ...]
-    out: Path
+    out: Path  # ``.safetensors``; its stem becomes the model's name
     settings: TrainSettings = field(default_factory=TrainSettings)
     task: TaskName = "instances"
-    architecture: Architecture | None = None
-    base: str = ""
-    in_channels: int = 0
+    architecture: Architecture | None = None  # of ``base`` by default; heads and classes follow from the task
+    base: str = ""  # name or path of the model to start from; random weights if empty
+    in_channels: int = 0  # 0: for nuclei as ``inputs`` say; for classes as ``base`` or else the first image has
+    # Signals that a network for nuclei reads; if empty, those of ``base`` or the default.
     inputs: tuple[InputName, ...] = ()
-    coding: ClassCoding = field(default_factory=ClassCoding)
-    class_names: tuple[str, ...] = ()
-    where: tuple[Condition, ...] = ()
-    resume: bool = False
-    about: AuthorNotes = field(default_factory=AuthorNotes)
-    command: str = ""
+    coding: ClassCoding = field(default_factory=ClassCoding)  # how labels encode classes
+    class_names: tuple[str, ...] = ()  # by id; if empty, derived from the labels
+    where: tuple[Condition, ...] = ()  # on columns of an index; data sets without the column are used whole
+    resume: bool = False  # from the checkpoint of an interrupted run
+    about: AuthorNotes = field(default_factory=AuthorNotes)  # statements for the card
+    command: str = ""  # command line, for the card
 
     @property
     def files(self) -> TrainingFiles:
@@ -136,13 +107,7 @@ class TrainRequest:
         return TrainingFiles(self.out)
 
     def card(self, base: Model | None, form: InputForm, class_names: tuple[str, ...]) -> ModelCard:
-        """Build the card of the model before training.
-
-        Raises
-        ------
-        SettingsError
-            If its name, or that of a class, is invalid.
-        """
+        """Build the card before training; raise `SettingsError` if the model's name, or that of a class, is invalid."""
         shape = self.architecture or (base.card.architecture if base else Architecture())
         heads = CLASS_HEADS if self.task == "semantic" else INSTANCE_HEADS
         kept = {name: getattr(base.card, name) for name in INHERITED} if base else {}
@@ -267,26 +232,10 @@ def train(
 def train_model(request: TrainRequest, progress: Progress) -> Model:
     """Train a model on labelled images, and write it with its history and report.
 
-    Parameters
-    ----------
-    progress : Progress
-        *Finish* ends with the current epoch and keeps the best weights; cancelling leaves a checkpoint to resume from.
-
-    Returns
-    -------
-    Model
-        As written to ``request.out``.
-
-    Raises
-    ------
-    OutputFileError
-        If the model exists, or a checkpoint exists although `resume` is not set.
-    DatasetError, NoSamplesError
-        If a data set cannot be used; the message names the file.
-    TrainingDivergedError
-        If the loss becomes infinite before the first epoch has ended.
-    UnknownModelError, ModelFileError
-        If the model to start from does not exist or has a different shape.
+    *Finish* ends with the current epoch and keeps the best weights; cancelling leaves a checkpoint to resume from. The
+    errors are those of `train`: `OutputFileError` if the model exists, or a checkpoint although ``resume`` is not set;
+    `DatasetError` or `NoSamplesError`, which name the file; `TrainingDivergedError`; `UnknownModelError` or
+    `ModelFileError` for the model to start from.
     """
     files = request.files
     _check_outputs(files, request.resume)
@@ -321,6 +270,7 @@ def train_model(request: TrainRequest, progress: Progress) -> Model:
     )
     model = replace(model, card=model.card.model_copy(update={"training": record}))
     model = replace(model, card=save_model(request.out, model))
+    # Not before the model is safe on disk.
     files.checkpoint.unlink(missing_ok=True)
     report_training(files.report, model, result.history, parts, trainer.device, Share(progress, FINISHED, 1.0))
     return model
@@ -331,6 +281,7 @@ def _commit() -> str:
     folder = Path(__file__).parent
     if shutil.which("git") is None:
         return ""
+    # An installed copy may lie in an environment inside someone else's checkout, whose commit says nothing.
     tracked = subprocess.run(["git", "ls-files", "--error-unmatch", __file__], cwd=folder, capture_output=True)
     if tracked.returncode:
         return ""

@@ -49,21 +49,11 @@ Batch = tuple[Tensor, Any]
 
 @dataclass(frozen=True)
 class TrainResult:
-    """A trained network.
+    """A trained network."""
 
-    Attributes
-    ----------
-    network : UNet
-        Averaged weights of the best epoch, float32 on the CPU, in evaluation mode.
-    steps : int
-        Optimiser steps done.
-    seconds : float
-        Training time.
-    """
-
-    network: UNet
+    network: UNet  # averaged weights of the best epoch, float32 on the CPU, in evaluation mode
     history: tuple[EpochDone, ...]
-    steps: int
+    steps: int  # done by the optimiser
     seconds: float
 
 
@@ -80,6 +70,7 @@ class BatchSource:
 
     def batch(self, step: int) -> Batch:
         """Make the batch of a step; it depends on the step alone, so a run can be resumed anywhere."""
+        # A generator per step, not one for the run: its state would have to be saved, and a batch ahead be drawn again.
         rng = np.random.default_rng((self.settings.seed, step))
         chosen = rng.choice(len(self.samples), self.settings.batch, p=self.weights)
         crops = [
@@ -87,6 +78,7 @@ class BatchSource:
             for index in chosen
         ]
         images, warped = self.augmentation(crops, seed=int(rng.integers(2**31)))
+        # As the network, else every convolution would convert its input; faster on CPUs and tensor cores alike.
         layout = torch.channels_last
         return images.to(self.device.name).to(memory_format=layout), self.task.targets(warped, self.device.name)
 
@@ -124,14 +116,9 @@ def task_of(card: ModelCard) -> Task:
 
 
 class Trainer:
-    """Trains a network of the card's architecture.
+    """Trains a network of the card's architecture, from the weights of ``network`` or random ones.
 
-    Parameters
-    ----------
-    card : ModelCard
-        Task and architecture; for nuclei, also their diameter and the thresholds used for validation.
-    network : UNet, optional
-        Initial weights; random by default.
+    The card also has the task and, for nuclei, their diameter and the thresholds used for validation.
     """
 
     def __init__(self, card: ModelCard, settings: TrainSettings, network: UNet | None = None) -> None:
@@ -139,6 +126,7 @@ class Trainer:
         self.settings = settings
         self.task = task_of(card)
         self.device = choose_device(settings.device)
+        # Before the network is built: its random weights depend on the seed too.
         torch.manual_seed(settings.seed)
         start = copy.deepcopy(network) if network else UNet(card.architecture)
         self.network = start.to(self.device.name).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -146,6 +134,7 @@ class Trainer:
         self.network.eval().requires_grad_(False)
         for part in self.trained:
             part.requires_grad_(True)
+        # Batch statistics are buffers, and have to suit the averaged weights.
         self.averaged = AveragedModel(self.network, multi_avg_fn=_average, use_buffers=True)
         self.optimiser = torch.optim.AdamW(
             (value for value in self.network.parameters() if value.requires_grad),
@@ -163,31 +152,21 @@ class Trainer:
     ) -> TrainResult:
         """Train until steps, time or patience are exhausted, or the user asks to finish.
 
-        Parameters
-        ----------
-        train, validation : sequence of Sample
-            The validation samples select the best epoch.
-        checkpoint : Path, optional
-            Written after every epoch; training resumes from it if it exists.
-        history : Path, optional
-            CSV file with one row per epoch.
-
-        Raises
-        ------
-        NoSamplesError
-            If there are no training or no validation samples.
-        TrainingDivergedError
-            If the loss is not finite before the first epoch has ended.
+        The validation samples select the best epoch. ``checkpoint`` is written after every epoch, and resumed from if
+        it exists; ``history`` is a CSV with a row per epoch. Raises `TrainingDivergedError` if the loss is not finite
+        before the first epoch has ended, and `NoSamplesError` if either part is empty.
         """
         if not train or not validation:
             raise NoSamplesError("Training needs at least one image for training and one for validation.")
         state = self._resume(checkpoint)
+        # As if the run had never been interrupted: the learning rate goes on where it was.
         started = time.monotonic() - state.seconds
         source = BatchSource(train, self.task, self.settings, self.device)
         losses: list[float] = []
         with one_thread_fewer(), source.ahead(state.step) as batches:
             for batch in batches:
                 fraction = self._fraction(state.step, time.monotonic() - started)
+                # At least one step, however short the time, so that there is something to validate.
                 if fraction >= 1 and (losses or state.best):
                     break
                 loss = self._step(batch, fraction)
@@ -234,6 +213,7 @@ class Trainer:
         if math.isfinite(value):
             self.optimiser.zero_grad()
             loss.backward()
+            # A crop unlike all others, or a wrong label, can give a gradient many times the usual.
             nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_GRADIENT)
             self.optimiser.step()
             self.averaged.update_parameters(self.network)
@@ -261,6 +241,7 @@ class Trainer:
         if found.score > state.best_score:
             state.best_score = found.score
             state.epochs_since_best = 0
+            # A copy on the CPU: the next step changes the averaged weights in place.
             state.best = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
         progress.report(event)
 
@@ -285,6 +266,7 @@ class Trainer:
 
 def _average(averaged: Weights, current: Weights, count: Tensor | int) -> None:
     """Move the averaged weights towards the current ones, faster in early steps, so as to forget the initial ones."""
+    # As TensorFlow's ExponentialMovingAverage: a constant 0.999 would take thousands of steps to forget random weights.
     get_ema_multi_avg_fn(min(EMA_DECAY, (1 + int(count)) / (10 + int(count))))(averaged, current, count)
 
 
@@ -297,5 +279,6 @@ def warm_up_and_cosine(fraction: float) -> float:
     [0.02, 1.0, 0.5, 0.0]
     """
     if fraction < WARM_UP:
+        # Not from 0: a step of rate 0 would be wasted.
         return 0.02 + 0.98 * fraction / WARM_UP
     return 0.5 * (1 + math.cos(math.pi * (fraction - WARM_UP) / (1 - WARM_UP)))
