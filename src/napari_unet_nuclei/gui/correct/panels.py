@@ -19,7 +19,6 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
 
 from napari_unet_nuclei.core.labels.doubt import Candidate
 from napari_unet_nuclei.core.labels.edit.add import USUAL_DIAMETER
@@ -37,6 +36,7 @@ from napari_unet_nuclei.gui.viewer.reviewed_layer import (
 )
 from napari_unet_nuclei.gui.widgets.banner import ActionLine
 from napari_unet_nuclei.gui.widgets.fixed_call import FixedCall
+from napari_unet_nuclei.gui.widgets.layouts import SPACING, fill, folded, reviewed_controls
 from napari_unet_nuclei.gui.widgets.rest_timer import rest_timer
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
@@ -59,13 +59,14 @@ class CommandButtons(QWidget):
         self.buttons: dict[str, QPushButton] = {}
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
-        grid.setSpacing(4)
+        grid.setSpacing(SPACING)
         for number, command in enumerate(commands):
             button = command_button(command)
             button.clicked.connect(FixedCall(button, self._press, command.verb).call)
             self.buttons[command.verb] = button
             grid.addWidget(button, number // 2, number % 2)
 
+    # A method, as Python's garbage collector does not see what the signal's own `emit` refers to.
     def _press(self, verb: str) -> None:
         self.pressed.emit(verb)
 
@@ -106,16 +107,9 @@ class QueuePanel(QWidget):
         self.banner.clicked.connect(self.mark_clicked)
 
     def _lay_out(self) -> None:
-        head = QHBoxLayout()
-        head.addWidget(self.count_label, stretch=1)
-        head.addWidget(self.scope_box)
-        head.addWidget(self.outlines_box)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addLayout(head)
-        for widget in (self.bar, self.next_button, self.reason_label, self.commands, self.banner):
-            layout.addWidget(widget)
+        head = fill(QHBoxLayout(), self.count_label, self.scope_box, self.outlines_box)
+        head.setStretch(0, 1)
+        fill(QVBoxLayout(self), head, self.bar, self.next_button, self.reason_label, self.commands, self.banner)
 
     def _press_next(self) -> None:
         self.pressed.emit(NEXT.verb)
@@ -136,6 +130,7 @@ class QueuePanel(QWidget):
     def show_framed(self, text: str, *, missed: bool) -> None:
         """Describe what is in the frame; where a nucleus may be missing, offer only commands that apply."""
         self.reason_label.setText(text or RULE)
+        # Delete and Add stay: they say that nothing is missing here, or put it right.
         buttons = self.commands.buttons
         buttons["delete"].setText("None here  (D)" if missed else "Delete  (D)")
         for verb in ("accept", "split", "join"):
@@ -160,33 +155,18 @@ class ToolsPanel(QWidget):
         self.by_shape.setToolTip("Cut where the outline is narrow between the clicks.")
         self.by_image.setToolTip("Cut along the valleys of the image between the clicks.")
         self._choice = QButtonGroup(self)
+        for choice in (self.by_shape, self.by_image):
+            self._choice.addButton(choice)
         self.thresholds = ThresholdPanel()
-        self.threshold_box = QCollapsible("Thresholds for a box", expandedIcon="▾", collapsedIcon="▸")
-        self.threshold_box.addWidget(self.thresholds)
+        self.threshold_box = folded("Thresholds for a box", self.thresholds)
         self.undo = CommandButtons((UNDO, REDO))
-        self._lay_out()
+        split_by = fill(QHBoxLayout(), QLabel("Clicks split by"), self.by_shape, self.by_image)
+        split_by.addStretch(1)
+        fill(QVBoxLayout(self), self.undo, self.commands, split_by, self.threshold_box)
         for buttons in (self.commands, self.undo):
             buttons.pressed.connect(self.pressed)
         self.by_image.toggled.connect(self.split_by_changed)
         self.thresholds.changed.connect(self._announce_thresholds)
-
-    def _lay_out(self) -> None:
-        choice = QHBoxLayout()
-        choice.addWidget(QLabel("Clicks split by"))
-        for button in (self.by_shape, self.by_image):
-            self._choice.addButton(button)
-            choice.addWidget(button)
-        choice.addStretch(1)
-        folded = self.threshold_box.layout()
-        assert folded is not None, "a collapsible has one"
-        folded.setContentsMargins(0, 0, 0, 0)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addWidget(self.undo)
-        layout.addWidget(self.commands)
-        layout.addLayout(choice)
-        layout.addWidget(self.threshold_box)
 
     def _announce_thresholds(self) -> None:
         self.thresholds_changed.emit(self.thresholds.thresholds())
@@ -224,18 +204,12 @@ class ReviewedPanel(QWidget):
         self._viewer = viewer
         self._current = current
         self._watched: list[EventEmitter] = []
-        self.plane_box = QCheckBox("The whole plane is reviewed")
-        self.plane_box.setToolTip("Every nucleus of this plane is right, and none is missing.")
-        self.draw_button = QPushButton("Draw regions")
-        self.draw_button.setToolTip("Draw rectangles or polygons around what you have reviewed, in a shapes layer.")
+        self.whole_box, self.draw_button = reviewed_controls("drag rectangles, or choose a polygon tool")
         self.share_label = Sentence()
         self._refreshing = rest_timer(self, self.refresh)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        for widget in (self.plane_box, self.draw_button, self.share_label):
-            layout.addWidget(widget)
-        self.plane_box.clicked.connect(self._mark)
+        fill(QVBoxLayout(self), self.whole_box, self.draw_button, self.share_label)
+        # Not `toggled`, which would answer to `refresh` as well and mark the plane that it only shows.
+        self.whole_box.clicked.connect(self._mark)
         self.draw_button.clicked.connect(self._draw)
         viewer.layers.selection.events.active.connect(self._name_button)
         current.changed.connect(self._follow)
@@ -260,7 +234,7 @@ class ReviewedPanel(QWidget):
             return
         self._watch()
         mask = reviewed_mask(self._viewer, session.layer, index)
-        self.plane_box.setChecked(is_plane_reviewed(session.layer, index))
+        self.whole_box.setChecked(is_plane_reviewed(session.layer, index))
         self.share_label.setText(_share_text(0.0 if mask is None else float(mask.mean())))
 
     def _shown_plane(self) -> Index | None:
@@ -280,7 +254,6 @@ class ReviewedPanel(QWidget):
             event.connect(self._note_change)
 
     def _follow(self) -> None:
-        """Show other labels."""
         self._watch()
         self._name_button()
         self._refreshing.start()
@@ -303,6 +276,7 @@ class ReviewedPanel(QWidget):
             return
         shapes = add_reviewed_layer(self._viewer, layer)
         self._watch()
+        # The mode comes last: napari sets the mouse to it only in the active layer.
         selection.active = shapes
         shapes.mode = "add_rectangle"
         self.message.emit("Drag rectangles around what you reviewed; the layer controls have a polygon tool as well.")

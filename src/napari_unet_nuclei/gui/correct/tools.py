@@ -51,15 +51,7 @@ class _Box:
 
 
 class Tools(QObject):
-    """The commands of correcting; each raises an `EditError` where it cannot be carried out.
-
-    Parameters
-    ----------
-    navigator : Navigator
-        Knows what has the frame.
-    canvas_input : CanvasInput
-        Waits for gestures.
-    """
+    """The commands of correcting; each raises an `EditError` where it cannot be carried out."""
 
     status = Signal(str)
     """What was done, or what to do next."""
@@ -106,7 +98,7 @@ class Tools(QObject):
             raise EditError("A nucleus may have been missed here: press G to add it, or D if there is none.")
         index, boxes = self._nuclei()
         region = united(list(boxes.values()))
-        self.session.accept(index, boxes, region)
+        self.session.decide(ACCEPT, index, region, [(index, nucleus) for nucleus in boxes])
         self._go_on(f"Accepted {_named(boxes)}.")
 
     def accept_rest(self) -> None:
@@ -118,6 +110,7 @@ class Tools(QObject):
         found = [(index, one.id) for one in left if one.kind == "found"]
         missed = [(index, one.box) for one in left if one.kind == "missed"]
         self.session.decide(ACCEPT, index, united([one.box for one in left]), found, missed)
+        # Nothing is left, so that this announces the end of the queue.
         self._navigator.next()
         self.status.emit(f"Accepted {len(found)} nuclei. {HOW_TO_UNDO}")
 
@@ -130,6 +123,7 @@ class Tools(QObject):
             return
         index, nucleus, box = self._nucleus()
         edit = delete(self._plane(index), nucleus, hints={nucleus: box})
+        # The place is dismissed with it, or the network's maps would soon offer it as a missed nucleus.
         self.session.edit(index, edit, dismissed=[(index, box)])
         self._go_on(f"{edit.title}. {HOW_TO_UNDO}")
 
@@ -207,13 +201,8 @@ class Tools(QObject):
         self._step(self.session.redo(), "Redone", "There is nothing to redo.")
 
     def do(self, verb: str) -> None:
-        """Carry out a command, and report its outcome.
-
-        Parameters
-        ----------
-        verb : str
-            Name of one of the methods above.
-        """
+        """Carry out the command of this name, and report its outcome."""
+        # Sliders change a box only until the next command: later they would undo work that came after it.
         self._box = None
         self._attempt(getattr(self, verb))
 
@@ -237,14 +226,12 @@ class Tools(QObject):
     def _begins(self, verb: str, instruction: str) -> bool:
         """Return whether to wait for a gesture; the same key pressed again cancels."""
         self._navigator.shown_plane()
-        if self.waiting == verb:
-            self._canvas_input.cancel()
-            self.status.emit("Cancelled.")
-            return False
+        is_again = self.waiting == verb
+        # Before the name is set: cancelling another tool's gesture clears it.
         self._canvas_input.cancel()
-        self.waiting = verb
-        self.status.emit(instruction)
-        return True
+        self.waiting = "" if is_again else verb
+        self.status.emit("Cancelled." if is_again else instruction)
+        return not is_again
 
     def _note_waiting(self) -> None:
         if not self._canvas_input.is_waiting:
@@ -267,20 +254,23 @@ class Tools(QObject):
         self._make(gesture.index, merge(self._plane(gesture.index), first, second, hints={first: one, second: other}))
 
     def _segment_box(self, gesture: Gesture) -> None:
+        # Sorted, as a box may be drawn from any of its corners.
         (y0, x0), (y1, x1) = np.sort(np.rint(gesture.points[[0, -1]]).astype(int), axis=0).tolist()
         self._segment(gesture.index, (y0, y1 + 1, x0, x1 + 1))
 
     def _segment_again(self, box: _Box) -> None:
-        """Replace what was found in a box."""
+        # Only if it is still the last step: a brush stroke since then must not be undone in its place.
         if box.entry is not None and self.session.history.last is box.entry:
             self.session.undo()
         self._segment(box.index, box.region)
 
     def _segment(self, index: Index, region: Region) -> None:
+        # Kept also if nothing is found with these thresholds, so that the sliders can try others.
         self._box = _Box(index, region)
         maps, thresholds = self._seen(index)
         wanted = self._thresholds or thresholds
         edit = resegment_box(self._plane(index), region, maps, wanted, self.session.next_id)
+        # The network's answer again: nothing that a person has confirmed.
         entry = self.session.edit(index, replace(edit, title="Segment the box again"), accepted=())
         self._box = _Box(index, region, entry)
         self.status.emit(

@@ -12,13 +12,11 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QPushButton,
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
 
 from napari_unet_nuclei.core.errors import SettingsError
 from napari_unet_nuclei.core.model.card import ModelCard
@@ -29,6 +27,7 @@ from napari_unet_nuclei.gui.models.picker import DevicePicker, NotedPicker
 from napari_unet_nuclei.gui.models.watch import ModelWatch
 from napari_unet_nuclei.gui.settings.remembered import plugin_store
 from napari_unet_nuclei.gui.settings.settings_form import SettingsForm
+from napari_unet_nuclei.gui.widgets.layouts import fill, fill_form, folded
 
 SHOWN = ("time", "strength")
 """Settings that are not folded away."""
@@ -41,15 +40,7 @@ ENDING = " fine-tuned"
 
 @dataclass(frozen=True)
 class FinetuneChoices:
-    """Settings of the dock *Fine-tune*.
-
-    Attributes
-    ----------
-    base : str
-        Name of the model to start from; empty before one is chosen.
-    reference : str
-        Folder with labelled images that both models are scored on; empty for none.
-    """
+    """Settings of the dock *Fine-tune*, the model to start from, and the folder of reference images."""
 
     settings: FinetuneSettings = field(default_factory=FinetuneSettings)
     base: str = ""
@@ -141,38 +132,27 @@ class FinetuneForm(QWidget):
         self.reference_button = QPushButton("…")
         self.reference_button.setToolTip("Choose the folder of reference images.")
         self.folded_form = SettingsForm(FinetuneSettings, FOLDED)
-        self.folded_box = QCollapsible("More settings", expandedIcon="▾", collapsedIcon="▸")
-        self.folded_box.toggleButton().setToolTip("Settings that rarely need a change.")
         self._lay_out()
         self._connect()
         self._propose_name()
 
     def _lay_out(self) -> None:
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        start = QWidget()
-        beside_start = QHBoxLayout(start)
-        beside_start.setContentsMargins(0, 0, 0, 0)
-        beside_start.addWidget(self.base_picker, stretch=1)
-        beside_start.addWidget(self.best_button, alignment=Qt.AlignmentFlag.AlignTop)
+        start, reference = QWidget(), QWidget()
+        beside = fill(QHBoxLayout(start), self.base_picker, self.best_button)
+        beside.setStretch(0, 1)
+        # Beside the list, not in the middle of list and note.
+        beside.setAlignment(self.best_button, Qt.AlignmentFlag.AlignTop)
         start.setToolTip(self.base_picker.box.toolTip())
-        layout.addWidget(_rows(("Start from", start), ("New model", self.name_edit)))
-        layout.addWidget(self.shown_form)
-        reference = QWidget()
-        beside = QHBoxLayout(reference)
-        beside.setContentsMargins(0, 0, 0, 0)
-        beside.addWidget(self.reference_edit, stretch=1)
-        beside.addWidget(self.reference_button)
-        self.folded_box.addWidget(_rows(("Reference", reference), ("Device", self.device_picker)))
-        self.folded_box.addWidget(self.folded_form)
-        folded = self.folded_box.layout()
-        assert folded is not None, "a collapsible has one"
-        folded.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.folded_box)
+        fill(QHBoxLayout(reference), self.reference_edit, self.reference_button).setStretch(0, 1)
+        shown = _rows(("Start from", start), ("New model", self.name_edit))
+        rare = _rows(("Reference", reference), ("Device", self.device_picker))
+        self.folded_box = folded("More settings", rare, self.folded_form)
+        self.folded_box.toggleButton().setToolTip("Settings that rarely need a change.")
+        fill(QVBoxLayout(self), shown, self.shown_form, self.folded_box)
 
     def _connect(self) -> None:
         self.base_picker.valueChanged.connect(self._propose_name)
+        # The user's choice alone: `valueChanged` comes also where the dock suggests a model.
         self.base_picker.box.activated.connect(self._note_choice)
         self.reference_button.clicked.connect(self._choose_reference)
         for signal in (
@@ -203,13 +183,7 @@ class FinetuneForm(QWidget):
         return InputForm.of_model(entry.card) if entry else InputForm()
 
     def settings(self) -> FinetuneSettings:
-        """Return all settings.
-
-        Raises
-        ------
-        SettingsError
-            If a value cannot be used.
-        """
+        """Return all settings; raise `SettingsError` if a value cannot be used."""
         shown = self.shown_form.value()
         settings: FinetuneSettings = self.folded_form.value().changed(
             time=shown.time, strength=shown.strength, device=self.device_picker.value()
@@ -217,13 +191,7 @@ class FinetuneForm(QWidget):
         return settings
 
     def choices(self) -> FinetuneChoices:
-        """Return the choices to remember.
-
-        Raises
-        ------
-        SettingsError
-            As `settings`.
-        """
+        """Return the choices to remember; raise as `settings`."""
         return FinetuneChoices(self.settings(), self.base_picker.value(), str(self.reference or ""))
 
     def setValue(self, choices: FinetuneChoices) -> None:
@@ -265,6 +233,7 @@ class FinetuneForm(QWidget):
 
     def _check_name(self) -> None:
         """Raise if the name is invalid or taken."""
+        # A model's card knows what may be a name; it is made only to ask it.
         try:
             ModelCard(name=self.name)
         except ValidationError as error:
@@ -284,6 +253,7 @@ class FinetuneForm(QWidget):
             stem = re.sub(rf"{ENDING}( \d+)?$", "", self.base_picker.value())[: LONGEST_NAME - len(ENDING)]
             self._proposed = default_registry().free_name(f"{stem}{ENDING}")
             self.name_edit.setText(self._proposed)
+            # Or else a narrow field shows the end, which all proposals share.
             self.name_edit.setCursorPosition(0)
 
     def _choose_reference(self) -> None:
@@ -293,13 +263,11 @@ class FinetuneForm(QWidget):
 
 
 def _rows(*rows: tuple[str, QWidget]) -> QWidget:
-    """Return a form of named controls."""
+    """Return a form of named controls, whose names have their tooltips as well."""
     widget = QWidget()
-    layout = QFormLayout(widget)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-    for text, control in rows:
-        label = QLabel(text)
+    layout = fill_form(QFormLayout(widget), *rows)
+    for _, control in rows:
+        label = layout.labelForField(control)
+        assert label is not None, "every row has a name"
         label.setToolTip(control.toolTip())
-        layout.addRow(label, control)
     return widget
