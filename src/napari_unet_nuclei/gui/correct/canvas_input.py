@@ -55,9 +55,7 @@ class CanvasInput(QObject):
     clicked = Signal(object)
     """A click while no gesture is expected and napari's own tools are off: a `Gesture` of one point."""
 
-    def __init__(
-        self, viewer: Viewer, current: CurrentCorrection, overlay: Overlay, parent: QObject | None = None
-    ) -> None:
+    def __init__(self, viewer: Viewer, current: CurrentCorrection, overlay: Overlay, parent: QObject) -> None:
         super().__init__(parent)
         self._viewer = viewer
         self._current = current

@@ -140,7 +140,7 @@ class CorrectDock(Dock):
     def showEvent(self, event: QShowEvent | None) -> None:
         """Enable the keys, and watch the window that may close."""
         super().showEvent(event)
-        # napari keeps the widget of a dock that was closed, and shows the same one again.
+        # A widget whose dock was closed can be docked again.
         if self._is_closed:
             self._is_closed = False
             self._choose()
@@ -248,7 +248,6 @@ class CorrectDock(Dock):
         self.panel.show_status("Marked as reviewed. Save corrections keeps it for training.")
 
     def _work_on_copy(self) -> None:
-        """Correct a copy of read-only labels."""
         if self.picker.labels is not None:
             self.picker.choose(copy_in_memory(self._viewer, self.picker.labels))
 

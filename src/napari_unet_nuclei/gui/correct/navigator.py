@@ -51,9 +51,7 @@ class Navigator(QObject):
     finished = Signal()
     """The queue is empty."""
 
-    def __init__(
-        self, viewer: Viewer, current: CurrentCorrection, overlay: Overlay, parent: QObject | None = None
-    ) -> None:
+    def __init__(self, viewer: Viewer, current: CurrentCorrection, overlay: Overlay, parent: QObject) -> None:
         super().__init__(parent)
         self._viewer = viewer
         self._current = current

@@ -57,7 +57,7 @@ Line = NDArray[np.float64]
 class Overlay(QObject):
     """A layer of lines on the current labels, added when there is something to show; it is never the active layer."""
 
-    def __init__(self, viewer: Viewer, current: CurrentCorrection, parent: QObject | None = None) -> None:
+    def __init__(self, viewer: Viewer, current: CurrentCorrection, parent: QObject) -> None:
         super().__init__(parent)
         self._viewer = viewer
         self._current = current

@@ -36,8 +36,9 @@ from napari_unet_nuclei.gui.viewer.reviewed_layer import (
 )
 from napari_unet_nuclei.gui.widgets.banner import ActionLine
 from napari_unet_nuclei.gui.widgets.fixed_call import FixedCall
-from napari_unet_nuclei.gui.widgets.layouts import SPACING, fill, folded, reviewed_controls
+from napari_unet_nuclei.gui.widgets.layouts import SPACING, fill, folded
 from napari_unet_nuclei.gui.widgets.rest_timer import rest_timer
+from napari_unet_nuclei.gui.widgets.reviewed_controls import reviewed_controls
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
 if TYPE_CHECKING:
@@ -66,7 +67,6 @@ class CommandButtons(QWidget):
             self.buttons[command.verb] = button
             grid.addWidget(button, number // 2, number % 2)
 
-    # A method, as Python's garbage collector does not see what the signal's own `emit` refers to.
     def _press(self, verb: str) -> None:
         self.pressed.emit(verb)
 
@@ -276,7 +276,6 @@ class ReviewedPanel(QWidget):
             return
         shapes = add_reviewed_layer(self._viewer, layer)
         self._watch()
-        # The mode comes last: napari sets the mouse to it only in the active layer.
         selection.active = shapes
         shapes.mode = "add_rectangle"
         self.message.emit("Drag rectangles around what you reviewed; the layer controls have a polygon tool as well.")

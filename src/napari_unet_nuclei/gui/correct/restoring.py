@@ -53,9 +53,7 @@ class Restorer(QObject):
     restored = Signal(str)
     failed = Signal(object)
 
-    def __init__(
-        self, viewer: Viewer, current: CurrentCorrection, picker: LayerPicker, parent: QObject | None = None
-    ) -> None:
+    def __init__(self, viewer: Viewer, current: CurrentCorrection, picker: LayerPicker, parent: QObject) -> None:
         super().__init__(parent)
         self._viewer = viewer
         self._current = current
@@ -78,7 +76,7 @@ class Restorer(QObject):
         if found is None:
             return
         if self._current.session is None:
-            # The picker lists the layer at once, and choosing it begins its session before the next line is reached.
+            # Signals are delivered at once: once the layer is added and chosen, its session has begun.
             self._viewer.add_layer(found.corrected.layer)
             self._picker.choose(found.corrected.layer, image)
         self._restore(found)

@@ -58,7 +58,7 @@ class CorrectionSaver(QObject):
     # A class attribute, as Qt may call the event filter while Python is already deleting the object's own attributes.
     _window: QMainWindow | None = None
 
-    def __init__(self, viewer: Viewer, current: CurrentCorrection, parent: QObject | None = None) -> None:
+    def __init__(self, viewer: Viewer, current: CurrentCorrection, parent: QObject) -> None:
         super().__init__(parent)
         self._viewer = viewer
         self._current = current

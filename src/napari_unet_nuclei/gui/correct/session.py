@@ -167,7 +167,7 @@ class CorrectSession(QObject):
                 touched = change(labels)
         finally:
             self._is_writing = False
-        # After the flag: listeners of `changed` may paint, which has to be recorded.
+        # Not before: it writes the table, which sets and clears the same flag.
         if touched is not None:
             self._take(touched)
         return touched

@@ -79,8 +79,8 @@ class CorrectionList(RowList):
     tick_changed = Signal(object, bool)
     """The user ticked or unticked the line of this key."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(["Learn from", "Reviewed", "Read as"], parent)
+    def __init__(self) -> None:
+        super().__init__(["Learn from", "Reviewed", "Read as"])
         self._lines: tuple[Listed, ...] = ()
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.currentItemChanged.connect(self.chosen)
@@ -132,8 +132,8 @@ class CorrectionsPanel(QWidget):
 
     failed = Signal(object)
 
-    def __init__(self, viewer: Viewer, folder: Path, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, viewer: Viewer, folder: Path) -> None:
+        super().__init__()
         self._viewer = viewer
         self._folder = folder
         self._own: list[Row] = []
@@ -344,7 +344,6 @@ class CorrectionsPanel(QWidget):
         self.changed.emit()
 
     def _list(self) -> None:
-        """Show rows and saved corrections with what is known of them."""
         rows = [self._line(row, row_title(row, self._viewer), "") for row in self._drawn]
         kept = [self._line(entry.name, entry.name, f"saved {entry.saved[:10]}") for entry in self.outlook.entries]
         self.list.set_lines([*rows, *kept])

@@ -13,7 +13,8 @@ from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.gui.finetune.rows import Plane, Row, find_plane, image_for
 from napari_unet_nuclei.gui.viewer.layer_box import LayerBox, row_in
 from napari_unet_nuclei.gui.viewer.reviewed_layer import add_reviewed_layer, is_plane_reviewed, mark_plane
-from napari_unet_nuclei.gui.widgets.layouts import fill, fill_form, reviewed_controls
+from napari_unet_nuclei.gui.widgets.layouts import fill, fill_form
+from napari_unet_nuclei.gui.widgets.reviewed_controls import reviewed_controls
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -25,8 +26,8 @@ class RowDetail(QWidget):
     row_changed = Signal(object)
     """The user replaces the shown row by this `Row`."""
 
-    def __init__(self, viewer: Viewer, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
         self._viewer = viewer
         self._row = Row(None, None)
         self._plane: Plane | None = None
@@ -56,7 +57,6 @@ class RowDetail(QWidget):
 
     def show_row(self, row: Row) -> None:
         """Show a row."""
-        # Taken over before the lists are: what the user changes refers to this row.
         self._row = row
         for box, kind, chosen in ((self.labels_box, Labels, row.labels), (self.image_box, Image, row.image)):
             layers = [layer for layer in reversed(self._viewer.layers) if isinstance(layer, kind)]
@@ -97,6 +97,5 @@ class RowDetail(QWidget):
         if self._plane is None:
             return
         layer = add_reviewed_layer(self._viewer, self._plane.corrected.layer)
-        # The mode comes last: adding a layer, or making it the active one, may set another.
         self._viewer.layers.selection.active = layer
         layer.mode = "add_polygon"

@@ -45,8 +45,8 @@ WAITING = "The curves start with the first epoch. Cancel discards everything, Fi
 class TrainingView(QWidget):
     """Live curves, and a held-out crop as corrected and as the network finds it, of the current or last training."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.plot = LossPlot()
         self.hint_label = Sentence(WAITING)
         self.truth_view, self.found_view = PictureView("held-out crop, corrected"), PictureView("held-out crop, found")
@@ -193,7 +193,6 @@ class FinetuneDock(Dock):
         self.tabs.setCurrentIndex(RESULT)
 
     def _keep(self) -> None:
-        """Install the new model."""
         undecided = self.result.undecided
         if undecided is not None:
             job = partial(install, undecided)

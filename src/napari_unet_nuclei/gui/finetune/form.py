@@ -28,6 +28,7 @@ from napari_unet_nuclei.gui.models.watch import ModelWatch
 from napari_unet_nuclei.gui.settings.remembered import plugin_store
 from napari_unet_nuclei.gui.settings.settings_form import SettingsForm
 from napari_unet_nuclei.gui.widgets.layouts import fill, fill_form, folded
+from napari_unet_nuclei.gui.widgets.path_edit import PathEdit
 
 SHOWN = ("time", "strength")
 """Settings that are not folded away."""
@@ -70,8 +71,8 @@ def remember(choices: FinetuneChoices) -> None:
 class BasePicker(NotedPicker):
     """The installed models for nuclei; there is no automatic choice, as the new model is named after its base."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("The model to start from. It stays unchanged: the result is a new model.", parent)
+    def __init__(self) -> None:
+        super().__init__("The model to start from. It stays unchanged: the result is a new model.")
         self._entries: tuple[ModelEntry, ...] = ()
         self._watch = ModelWatch(self)
         self._watch.changed.connect(self.refresh)
@@ -110,8 +111,8 @@ class FinetuneForm(QWidget):
 
     changed = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._proposed = ""
         self._suggested = ""
         self._base_chosen = False
@@ -123,29 +124,26 @@ class FinetuneForm(QWidget):
         self.name_edit.setToolTip("Name of the new model in every list of models.")
         self.shown_form = SettingsForm(FinetuneSettings, SHOWN)
         self.device_picker = DevicePicker()
-        self.reference_edit = QLineEdit()
-        self.reference_edit.setPlaceholderText("none")
-        self.reference_edit.setToolTip(
+        self.reference_edit = PathEdit(
+            "none",
             "A folder with images/ and labels/ that are used neither to train nor to choose a model. Both models are\n"
-            "scored on it, which shows whether the new one is still good at what the old one is for."
+            "scored on it, which shows whether the new one is still good at what the old one is for.",
         )
-        self.reference_button = QPushButton("…")
-        self.reference_button.setToolTip("Choose the folder of reference images.")
+        self.reference_edit.add_button("…", "Choose the folder of reference images.", self._choose_reference)
         self.folded_form = SettingsForm(FinetuneSettings, FOLDED)
         self._lay_out()
         self._connect()
         self._propose_name()
 
     def _lay_out(self) -> None:
-        start, reference = QWidget(), QWidget()
+        start = QWidget()
         beside = fill(QHBoxLayout(start), self.base_picker, self.best_button)
         beside.setStretch(0, 1)
         # Beside the list, not in the middle of list and note.
         beside.setAlignment(self.best_button, Qt.AlignmentFlag.AlignTop)
         start.setToolTip(self.base_picker.box.toolTip())
-        fill(QHBoxLayout(reference), self.reference_edit, self.reference_button).setStretch(0, 1)
         shown = _rows(("Start from", start), ("New model", self.name_edit))
-        rare = _rows(("Reference", reference), ("Device", self.device_picker))
+        rare = _rows(("Reference", self.reference_edit), ("Device", self.device_picker))
         self.folded_box = folded("More settings", rare, self.folded_form)
         self.folded_box.toggleButton().setToolTip("Settings that rarely need a change.")
         fill(QVBoxLayout(self), shown, self.shown_form, self.folded_box)
@@ -154,13 +152,12 @@ class FinetuneForm(QWidget):
         self.base_picker.valueChanged.connect(self._propose_name)
         # The user's choice alone: `valueChanged` comes also where the dock suggests a model.
         self.base_picker.box.activated.connect(self._note_choice)
-        self.reference_button.clicked.connect(self._choose_reference)
         for signal in (
             self.base_picker.valueChanged,
             self.name_edit.textChanged,
             self.shown_form.valueChanged,
             self.device_picker.valueChanged,
-            self.reference_edit.textChanged,
+            self.reference_edit.changed,
             self.folded_form.valueChanged,
         ):
             signal.connect(self.changed)
@@ -173,7 +170,7 @@ class FinetuneForm(QWidget):
     @property
     def reference(self) -> Path | None:
         """Folder of reference images."""
-        text = self.reference_edit.text().strip()
+        text = self.reference_edit.value()
         return Path(text) if text else None
 
     @property
@@ -199,7 +196,7 @@ class FinetuneForm(QWidget):
         self.shown_form.setValue(choices.settings)
         self.folded_form.setValue(choices.settings)
         self.device_picker.setValue(choices.settings.device)
-        self.reference_edit.setText(choices.reference)
+        self.reference_edit.setValue(choices.reference)
         self.base_picker.choose(choices.base)
         self._propose_name()
 
@@ -256,10 +253,8 @@ class FinetuneForm(QWidget):
             # Or else a narrow field shows the end, which all proposals share.
             self.name_edit.setCursorPosition(0)
 
-    def _choose_reference(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, "Reference images", self.reference_edit.text())
-        if folder:
-            self.reference_edit.setText(folder)
+    def _choose_reference(self) -> list[str]:
+        return [QFileDialog.getExistingDirectory(self, "Reference images", self.reference_edit.value())]
 
 
 def _rows(*rows: tuple[str, QWidget]) -> QWidget:

@@ -38,8 +38,8 @@ class ResultPanel(QWidget):
 
     discard_clicked = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.undecided: Undecided | None = None
         self.title_label, self.sentence_label, self.facts_label = (Sentence(selectable=True) for _ in range(3))
         self.sentence_label.setStyleSheet("font-weight: bold")
@@ -89,7 +89,6 @@ class ResultPanel(QWidget):
             button.setEnabled(not busy)
 
     def _show_changes(self, undecided: Undecided) -> None:
-        """Show nuclei that only one of the models finds."""
         changed = undecided.result.changed
         self.changes_label.setText(
             "Nuclei that changed: as corrected, as found by the old model, and by the new one."
@@ -130,8 +129,8 @@ class ResultPanel(QWidget):
 class _FiguresTable(QTableWidget):
     """Figures of the old and the new model, with a heading for each set of nuclei."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(0, 3, parent)
+    def __init__(self) -> None:
+        super().__init__(0, 3)
         self.setHorizontalHeaderLabels(["", "Old", "New"])
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
@@ -150,7 +149,6 @@ class _FiguresTable(QTableWidget):
 
     def show_comparisons(self, comparisons: Iterable[ComparisonTable]) -> None:
         """Show figures."""
-        # Removing rows leaves their spans behind, which would swallow columns of the new ones.
         self.setRowCount(0)
         self.clearSpans()
         for number, comparison in enumerate(comparisons):
@@ -163,7 +161,6 @@ class _FiguresTable(QTableWidget):
         self.setFixedHeight(self._columns.sizeHint().height() + self._rows.length() + 2 * self.frameWidth() + SPARE)
 
     def _head(self, text: str, *, bold: bool = False) -> None:
-        """Add a line over all columns."""
         self._add((text, "", ""), bold=bold)
         self.setSpan(self.rowCount() - 1, 0, 1, self.columnCount())
 

@@ -12,7 +12,6 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_unet_nuclei.core.corrections.correction import Correction
 from napari_unet_nuclei.core.errors import ImageShapeError, NoSamplesError
-from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.types import AnyArray, Index
 from napari_unet_nuclei.core.types import Labels as LabelsArray
 from napari_unet_nuclei.gui.viewer.corrected_layer import CorrectedLayer, corrected_layer, correction_of
@@ -69,13 +68,6 @@ class Plane:
     image: Image
 
     @property
-    def source(self) -> ImageSource:
-        """The image of all planes."""
-        under = self.corrected.image
-        assert under is not None, "a row has an image"
-        return next(iter(under.channels.values())).source
-
-    @property
     def in_image(self) -> Index:
         """Index of the plane in the image."""
         return self.corrected.image_index(self.index)
@@ -111,10 +103,9 @@ class Plane:
 def suggest_rows(viewer: Viewer) -> list[Row]:
     """Suggest all labels that lie on an image: every reviewed plane of them, or else the one that is shown."""
     rows: list[Row] = []
-    for labels in (
-        layer for layer in viewer.layers if isinstance(layer, Labels) and "classes" not in provenance(layer)
-    ):
-        image = image_for(viewer, labels)
+    for labels in (layer for layer in viewer.layers if isinstance(layer, Labels)):
+        # Labels of classes of pixels are no nuclei.
+        image = None if "classes" in provenance(labels) else image_for(viewer, labels)
         if image is not None:
             planes = sorted(_reviewed_planes(viewer, corrected_layer(labels, image)))
             rows += [Row(labels, image, plane) for plane in planes] or [Row(labels, image)]
@@ -190,7 +181,9 @@ class Pixels:
     def __call__(self, plane: Plane) -> PlanePixels:
         """Return image, labels and the image's axes."""
         # Arrays in memory are read where they are; others may be slow files, and every change asks for them again.
-        array = plane.source.array
+        under = plane.corrected.image
+        assert under is not None, "a row has an image"
+        array = next(iter(under.channels.values())).source.array
         if isinstance(array, np.ndarray):
             return _views(plane)
         # The cache also keeps the array alive, so that no other one gets its id.
@@ -242,7 +235,7 @@ def _drawn_planes(viewer: Viewer, corrected: CorrectedLayer) -> Iterator[Index]:
         # Shapes with fewer axes are drawn on all planes at once.
         if shapes.ndim != labels.ndim:
             continue
-        # From the pixels of the shapes to their world, in its units to that of the labels, and back to pixels there.
+        # From pixels of the shapes to the world in their units, to the units of the labels, and to pixels of those.
         units = units_factors(shapes, viewer.dims) / units_factors(labels, viewer.dims)
         through = to_index @ np.diag([*units, 1.0]) @ matrix(shapes)
         for corners in shapes.data:
@@ -260,7 +253,7 @@ class LayerWatch(QObject):
     rested = Signal()
     """Nothing has changed for `REST`."""
 
-    def __init__(self, viewer: Viewer, parent: QObject | None = None) -> None:
+    def __init__(self, viewer: Viewer, parent: QObject) -> None:
         super().__init__(parent)
         self._viewer = viewer
         self._known: set[object] = set()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from qtpy.QtWidgets import QBoxLayout, QCheckBox, QFormLayout, QLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QBoxLayout, QFormLayout, QLayout, QWidget
 from superqt import QCollapsible
 
 SPACING = 4
-"""Pixels between widgets: half of what most styles leave, as docks are narrow and full."""
+"""Pixels between widgets: styles leave more, but docks are narrow and full."""
 
 BoxType = TypeVar("BoxType", bound=QBoxLayout)
 
@@ -28,7 +28,7 @@ def fill(layout: BoxType, *parts: QWidget | QLayout) -> BoxType:
 def fill_form(layout: QFormLayout, *rows: tuple[str, QWidget]) -> QFormLayout:
     """Add named controls that take the whole width, without margins."""
     layout.setContentsMargins(0, 0, 0, 0)
-    # The policy depends on the style: on macOS controls would stay as narrow as they can.
+    # Without it that depends on the style: on macOS controls stay as small as they can.
     layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
     for title, control in rows:
         layout.addRow(title, control)
@@ -44,14 +44,3 @@ def folded(title: str, *widgets: QWidget) -> QCollapsible:
     assert layout is not None, "a collapsible has one"
     layout.setContentsMargins(0, 0, 0, 0)
     return box
-
-
-def reviewed_controls(how_to_draw: str) -> tuple[QCheckBox, QPushButton]:
-    """Return the controls with which docks ask what was reviewed: the whole plane, or regions to draw."""
-    whole_box, draw_button = QCheckBox("Whole plane"), QPushButton("Draw regions")
-    whole_box.setToolTip("Every nucleus of this plane is right, and none is missing.")
-    draw_button.setToolTip(
-        f"Draw around what you reviewed, in the layer 'Reviewed': {how_to_draw}.\n"
-        "The model never learns from what lies outside."
-    )
-    return whole_box, draw_button
