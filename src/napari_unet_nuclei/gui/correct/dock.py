@@ -85,14 +85,15 @@ class CorrectDock(Dock):
     def _connect_panels(self) -> None:
         self.current.edited.connect(self._refreshing.start)
         self.picker.changed.connect(self._choose)
-        self.picker.copy_clicked.connect(self._work_on_copy)
-        self.queue_panel.pressed.connect(self.press)
-        self.queue_panel.scope_changed.connect(self.navigator.choose_scope)
-        self.queue_panel.outlines_toggled.connect(self._show_outlines)
-        self.queue_panel.mark_clicked.connect(self._mark_finished)
-        self.tools_panel.pressed.connect(self.press)
-        self.tools_panel.split_by_changed.connect(self.tools.split_by_image)
-        self.tools_panel.thresholds_changed.connect(self.tools.change_thresholds)
+        self.picker.copy_banner.clicked.connect(self._work_on_copy)
+        queue, tools = self.queue_panel, self.tools_panel
+        for buttons in (queue.next, queue.commands, tools.commands, tools.undo):
+            buttons.pressed.connect(self.press)
+        queue.scope_changed.connect(self.navigator.choose_scope)
+        queue.outlines_box.toggled.connect(self._show_outlines)
+        queue.banner.clicked.connect(self._mark_finished)
+        tools.by_image.toggled.connect(self.tools.split_by_image)
+        tools.thresholds_changed.connect(self.tools.change_thresholds)
         self.reviewed_panel.changed.connect(self.saver.note_change)
         self.panel.run_clicked.connect(self.save)
         for message in (self.tools.status, self.saver.saved, self.restorer.restored, self.reviewed_panel.message):

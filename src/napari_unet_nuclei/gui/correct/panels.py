@@ -62,7 +62,8 @@ class CommandButtons(QWidget):
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(SPACING)
         for number, command in enumerate(commands):
-            button = command_button(command)
+            button = QPushButton(f"{command.text}  ({command.key})" if command.key else command.text)
+            button.setToolTip(command.tooltip)
             button.clicked.connect(FixedCall(button, self._press, command.verb).call)
             self.buttons[command.verb] = button
             grid.addWidget(button, number // 2, number % 2)
@@ -74,14 +75,8 @@ class CommandButtons(QWidget):
 class QueuePanel(QWidget):
     """Progress of the review, the reason for the framed nucleus, and the commands that decide on it."""
 
-    pressed = Signal(str)
     scope_changed = Signal(bool)
     """Whether all planes are reviewed."""
-
-    outlines_toggled = Signal(bool)
-    """Whether labels are shown as outlines."""
-
-    mark_clicked = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -90,8 +85,8 @@ class QueuePanel(QWidget):
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(6)
         self.reason_label = Sentence()
-        self.next_button = command_button(NEXT)
-        self.next_button.setStyleSheet("font-weight: bold; min-height: 24px")
+        self.next = CommandButtons((NEXT,))
+        self.next.setStyleSheet("QPushButton { font-weight: bold; min-height: 24px }")
         self.commands = CommandButtons(REVIEW)
         self.scope_box = QComboBox()
         self.scope_box.addItems(SCOPES)
@@ -99,20 +94,10 @@ class QueuePanel(QWidget):
         self.outlines_box = QCheckBox("Outlines only")
         self.outlines_box.setToolTip("Show the labels as outlines, so that the image is visible.")
         self.banner = ActionLine("Mark all nuclei that were checked as reviewed, so that they train models.")
-        self._lay_out()
-        self.next_button.clicked.connect(self._press_next)
-        self.commands.pressed.connect(self.pressed)
-        self.scope_box.currentIndexChanged.connect(self._announce_scope)
-        self.outlines_box.toggled.connect(self.outlines_toggled)
-        self.banner.clicked.connect(self.mark_clicked)
-
-    def _lay_out(self) -> None:
         head = fill(QHBoxLayout(), self.count_label, self.scope_box, self.outlines_box)
         head.setStretch(0, 1)
-        fill(QVBoxLayout(self), head, self.bar, self.next_button, self.reason_label, self.commands, self.banner)
-
-    def _press_next(self) -> None:
-        self.pressed.emit(NEXT.verb)
+        fill(QVBoxLayout(self), head, self.bar, self.next, self.reason_label, self.commands, self.banner)
+        self.scope_box.currentIndexChanged.connect(self._announce_scope)
 
     def _announce_scope(self, row: int) -> None:
         self.scope_changed.emit(row == 1)
@@ -140,10 +125,6 @@ class QueuePanel(QWidget):
 class ToolsPanel(QWidget):
     """Tools that draw or act on any nucleus, with their options."""
 
-    pressed = Signal(str)
-    split_by_changed = Signal(bool)
-    """Whether clicks split along the image."""
-
     thresholds_changed = Signal(object)
     """The user moved a slider; carries the `DecodeThresholds`."""
 
@@ -163,9 +144,6 @@ class ToolsPanel(QWidget):
         split_by = fill(QHBoxLayout(), QLabel("Clicks split by"), self.by_shape, self.by_image)
         split_by.addStretch(1)
         fill(QVBoxLayout(self), self.undo, self.commands, split_by, self.threshold_box)
-        for buttons in (self.commands, self.undo):
-            buttons.pressed.connect(self.pressed)
-        self.by_image.toggled.connect(self.split_by_changed)
         self.thresholds.changed.connect(self._announce_thresholds)
 
     def _announce_thresholds(self) -> None:
@@ -296,13 +274,6 @@ def described(candidate: Candidate | None, nuclei: Sequence[int], *, accepted: b
     if candidate is None or not candidate.doubt:
         return f"Nucleus {nuclei[0]}."
     return f"Nucleus {nuclei[0]}, doubt {100 * candidate.doubt:.0f} %: {candidate.reason}."
-
-
-def command_button(command: Command) -> QPushButton:
-    """Return a button that shows what it does and its key."""
-    button = QPushButton(f"{command.text}  ({command.key})" if command.key else command.text)
-    button.setToolTip(command.tooltip)
-    return button
 
 
 def _sentence(text: str) -> str:

@@ -28,11 +28,6 @@ class LayerPicker(QWidget):
     changed = Signal()
     """Other labels or another image are chosen."""
 
-    copy_clicked = Signal()
-    """The user wants to correct a copy of read-only labels."""
-
-    restore_clicked = Signal()
-
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self._viewer = viewer
@@ -51,8 +46,6 @@ class LayerPicker(QWidget):
         self.image_box.currentIndexChanged.connect(self.changed)
         # Emitted when the user chooses, but not when the list is filled again.
         self.image_box.activated.connect(self._note_choice)
-        self.copy_banner.clicked.connect(self.copy_clicked)
-        self.restore_banner.clicked.connect(self.restore_clicked)
         self.list_layers()
 
     @property

@@ -63,7 +63,7 @@ class Restorer(QObject):
         self._finding.succeeded.connect(self._offer)
         self._finding.failed.connect(self.failed)
         current.changed.connect(self._look)
-        picker.restore_clicked.connect(self.restore)
+        picker.restore_banner.clicked.connect(self.restore)
 
     @property
     def is_busy(self) -> bool:

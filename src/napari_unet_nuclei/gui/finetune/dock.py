@@ -123,7 +123,7 @@ class FinetuneDock(Dock):
         self.job_panel.reported.connect(self.training.take)
         self.job_panel.running_changed.connect(self._show_running)
         self.result.keep_clicked.connect(self._keep)
-        self.result.discard_clicked.connect(self._discard)
+        self.result.discard_button.clicked.connect(self._discard)
         self._viewer.events.theme.connect(self._follow_theme)
 
     def find_best_base(self) -> None:

@@ -36,8 +36,6 @@ class ResultPanel(QWidget):
     keep_clicked = Signal()
     """The user keeps the model, even if it is worse."""
 
-    discard_clicked = Signal()
-
     def __init__(self) -> None:
         super().__init__()
         self.undecided: Undecided | None = None
@@ -55,7 +53,6 @@ class ResultPanel(QWidget):
         self._pictures = QVBoxLayout()
         self._lay_out()
         self.keep_button.clicked.connect(self._keep)
-        self.discard_button.clicked.connect(self.discard_clicked)
         self.report_button.clicked.connect(self._open_report)
         self.show_undecided(())
 
