@@ -40,7 +40,7 @@ def use_every_part(bench: Bench) -> None:
     dock.do("delete")
     dock.do("box")
     dock.canvas_input.take(Gesture((), np.array([(75.0, 85.0), (105.0, 115.0)])))
-    dock.reviewed_panel.plane_box.click()
+    dock.reviewed_panel.whole_box.click()
     dock.do("next")
     dock.save()
     bench.settle()
@@ -142,7 +142,7 @@ def test_every_tool_acts_on_the_layer_that_was_chosen_last(bench):
     bench.dock.navigator.frame_nuclei((), [1])
     for verb in ("split", "undo", "redo"):
         bench.dock.do(verb)
-    bench.dock.reviewed_panel.plane_box.click()
+    bench.dock.reviewed_panel.whole_box.click()
     bench.dock.queue_panel.outlines_box.click()
     bench.settle()
     np.testing.assert_array_equal(second.data, kept)
@@ -157,7 +157,7 @@ def test_every_tool_acts_on_the_layer_that_was_chosen_last(bench):
 def test_what_is_marked_at_once_after_a_change_is_marked_in_the_new_layer(bench):
     first, second = layers(bench)
     bench.dock.picker.choose(first)
-    bench.dock.reviewed_panel.plane_box.click()
+    bench.dock.reviewed_panel.whole_box.click()
     assert reviewed_mask(bench.viewer, first).all()
     assert reviewed_mask(bench.viewer, second) is None
 

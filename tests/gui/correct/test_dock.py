@@ -39,9 +39,9 @@ def test_the_review_goes_from_the_most_doubtful_to_the_last_and_offers_to_mark_t
     assert features(bench)["accepted"].all()
     assert bench.dock.queue_panel.count_label.text() == f"{count + 1} done · 0 left"
     assert bench.dock.queue_panel.banner.isVisible()
-    assert not bench.dock.reviewed_panel.plane_box.isChecked()
+    assert not bench.dock.reviewed_panel.whole_box.isChecked()
     bench.press(bench.dock.queue_panel.banner.button)
-    assert bench.dock.reviewed_panel.plane_box.isChecked()
+    assert bench.dock.reviewed_panel.whole_box.isChecked()
     assert "100 %" in bench.dock.reviewed_panel.share_label.text()
     bench.undo()
     assert bench.dock.queue_panel.count_label.text() == f"{count} done · 1 left"

@@ -96,7 +96,7 @@ def test_an_image_without_labels_gets_its_corrected_ones_back(modest_bench):
     bench = modest_bench(viewer_on(planes=3))
     bench.viewer.dims.set_point(0, 1)
     correct_a_little(bench)
-    bench.dock.reviewed_panel.plane_box.click()
+    bench.dock.reviewed_panel.whole_box.click()
     bench.dock.save()
     bench.settle()
     again = modest_bench(viewer_on(planes=3, labels=False))
@@ -139,7 +139,7 @@ def test_what_both_docks_save_of_a_layer_is_one_correction(modest_bench, qtbot):
     bench.viewer.dims.set_point(0, 1)
     panel = CorrectionsPanel(bench.viewer, corrections_folder())
     qtbot.addWidget(panel)
-    bench.dock.reviewed_panel.plane_box.click()
+    bench.dock.reviewed_panel.whole_box.click()
     correct_a_little(bench)
     for _ in range(2):
         panel.refresh()
@@ -174,7 +174,7 @@ def test_only_what_has_changed_is_saved(modest_bench):
     bench.dock.save()
     bench.settle()
     assert "nothing new" in bench.status
-    bench.dock.reviewed_panel.plane_box.click()
+    bench.dock.reviewed_panel.whole_box.click()
     bench.dock.save()
     bench.settle()
     [entry] = list_corrections(corrections_folder())
@@ -251,7 +251,7 @@ def test_a_full_disk_that_is_injected_costs_neither_what_was_saved_nor_what_is_n
     correct_a_little(bench)
     bench.press(bench.dock.panel.run_button)
     [before] = list_corrections(corrections_folder())
-    bench.dock.reviewed_panel.plane_box.click()
+    bench.dock.reviewed_panel.whole_box.click()
     correct_a_little(bench)
     full_disk[:] = [place]
     bench.press(bench.dock.panel.run_button)

@@ -7,6 +7,7 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Labels
 
+from napari_unet_nuclei.core.corrections.review import ACCEPT
 from napari_unet_nuclei.core.errors import EditError
 from napari_unet_nuclei.core.labels.edit.edit import Edit
 from napari_unet_nuclei.core.labels.edit.retouch import clear_border, delete
@@ -102,7 +103,7 @@ def test_any_sequence_of_strokes_edits_undo_and_redo_agrees(qtbot, session, seed
         elif choice == 5:
             found = [one for one in session.review.pending(None) if one.id]
             if found:
-                session.accept(found[0].plane, [found[0].id], found[0].box)
+                session.decide(ACCEPT, found[0].plane, found[0].box, [(found[0].plane, found[0].id)])
         elif choice == 6:
             expected = before.pop() if before else now
             if session.undo() is not None:
@@ -154,7 +155,7 @@ def test_undo_and_redo_of_napari_are_followed_also_below_decisions(session, qtbo
     layer = session.layer
     layer.paint((0, 20, 30), 50)
     wait(qtbot, session)
-    session.accept((0,), [1], (5, 15, 5, 15))
+    session.decide(ACCEPT, (0,), (5, 15, 5, 15), [((0,), 1)])
     layer.undo()
     wait(qtbot, session)
     assert session.undo() is None
@@ -170,7 +171,7 @@ def test_looking_around_changes_no_history(qtbot):
     session = CorrectSession(viewer.add_labels(squares()))
     wait(qtbot, session)
     session.layer.paint((0, 20, 30), 50)
-    session.accept((0,), [1], (5, 15, 5, 15))
+    session.decide(ACCEPT, (0,), (5, 15, 5, 15), [((0,), 1)])
     wait(qtbot, session)
     viewer.dims.set_point(0, 2)
     session.layer.contour = 1
@@ -189,7 +190,7 @@ def test_other_labels_in_the_layer_begin_anew(session, qtbot):
 
 
 def test_accepted_nuclei_are_features_and_are_read_from_them(session, qtbot):
-    session.accept((1,), [6], (5, 15, 15, 25))
+    session.decide(ACCEPT, (1,), (5, 15, 15, 25), [((1,), 6)])
     session.edit((0,), split_in_two(session.corrected.view[0], 1, session.next_id))
     table = session.layer.features
     assert table["label"][table["accepted"]].tolist() == [1, 13, 6]
@@ -209,7 +210,7 @@ def test_own_columns_of_the_user_stay_with_their_nuclei(qtbot):
 
 def test_features_that_others_clear_or_replace_come_back_right(session, qtbot):
     table = session.layer.features
-    session.accept((1,), [6], (5, 15, 15, 25))
+    session.decide(ACCEPT, (1,), (5, 15, 15, 25), [((1,), 6)])
     session.layer.features = {}
     wait(qtbot, session)
     check(session)

@@ -327,5 +327,5 @@ def test_regions_are_drawn_on_the_canvas_and_counted(open_bench):
     bench.press(button)
     assert bench.viewer.layers.selection.active == bench.layer
     assert button.text() == "Draw regions"
-    bench.press(bench.dock.reviewed_panel.plane_box)
+    bench.press(bench.dock.reviewed_panel.whole_box)
     assert reviewed_mask(bench.viewer, bench.layer).all()

@@ -27,7 +27,7 @@ def check(tmp_path):
 
     def find_out(drawn, ticked=(), form=None, reference: Path | None = None) -> Outlook:
         asked = Asked(drawn, frozenset(ticked), form or InputForm(), 0, tmp_path, reference)
-        return checker.job(asked)(Silent())
+        return checker.check(asked, Silent())
 
     return find_out
 
@@ -113,7 +113,7 @@ def test_an_image_that_was_replaced_is_known_as_another_one(check, tmp_path):
 def test_an_overtaken_check_stops(tmp_path):
     asked = Asked({FIRST: nuclei_in_a_row(0)}, frozenset(), InputForm(), 0, tmp_path)
     with pytest.raises(Cancelled):
-        Checker().job(asked)(RecordingProgress(cancel_after=1))
+        Checker().check(asked, RecordingProgress(cancel_after=1))
 
 
 def test_how_an_image_is_read_is_told_by_its_labels(check):
@@ -150,6 +150,6 @@ def test_the_kind_of_a_kept_correction_can_be_chosen(check, tmp_path):
     save_correction(tmp_path, replace(nuclei_in_a_row(5, name="earlier"), provenance={"kind": "brightfield"}))
     checker, form = Checker(), InputForm()
     asked = Asked({}, frozenset(["earlier"]), form, 0, tmp_path)
-    assert "segmented as" in checker.job(asked)(Silent()).rows["earlier"].doubt
+    assert "segmented as" in checker.check(asked, Silent()).rows["earlier"].doubt
     told = replace(asked, ticked=frozenset(), kinds={"earlier": "fluorescence"}, watched=frozenset(["earlier"]))
-    assert checker.job(told)(Silent()).rows["earlier"] == Found(8, kind="fluorescence")
+    assert checker.check(told, Silent()).rows["earlier"] == Found(8, kind="fluorescence")

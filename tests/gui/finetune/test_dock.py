@@ -455,10 +455,10 @@ def test_both_models_are_scored_on_reference_images_and_the_report_opens_in_a_br
     dock.corrections.refresh()
     rest(qtbot, dock)
     click_tick(qtbot, dock, 0)
-    qtbot.keyClicks(dock.form.reference_edit, "/nowhere")
+    qtbot.keyClicks(dock.form.reference_edit.edit, "/nowhere")
     rest(qtbot, dock)
     assert "nowhere is no folder" in status(dock)
-    dock.form.reference_edit.setText(str(corrections_folder()))  # which is images and labels, too
+    dock.form.reference_edit.setValue(str(corrections_folder()))  # which is images and labels, too
     rest(qtbot, dock)
     train(qtbot, dock)
     assert "2 steps" in status(dock)

@@ -113,7 +113,9 @@ class BatchForm(QWidget):
         stacks.addWidget(self.stacks, stretch=1)
         stacks.addWidget(self.plane)
         others = Rows(("Axes", self.axes), ("Scheduler", self.scheduler), ("Workers", self.workers))
-        advanced = folded("Thresholds, and settings that rarely need a change.", self.advanced_form, others)
+        advanced = folded(
+            "More settings", "Thresholds, and settings that rarely need a change.", self.advanced_form, others
+        )
         switches = QGridLayout()
         for number, box in enumerate(self.switches.values()):
             switches.addWidget(box, number // 2, number % 2)

@@ -28,15 +28,7 @@ Kind = Literal["line", "outline", "box", "points"]
 
 @dataclass(frozen=True, eq=False)
 class Gesture:
-    """Something that was drawn or clicked.
-
-    Attributes
-    ----------
-    index : Index
-        The plane.
-    points : ndarray, shape (N, 2)
-        (y, x) in pixels, in order; two opposite corners of a box.
-    """
+    """Something drawn or clicked on a plane: (y, x) in pixels, in order; two opposite corners of a box."""
 
     index: Index
     points: NDArray[np.float64]
@@ -56,22 +48,14 @@ class _Waiting:
 
 
 class CanvasInput(QObject):
-    """Wait for one gesture at a time; meanwhile the camera stands still and napari's own tools are off.
-
-    Parameters
-    ----------
-    overlay : Overlay
-        Shows what is being drawn.
-    """
+    """Wait for one gesture at a time; meanwhile the camera stands still and napari's own tools are off."""
 
     waiting_changed = Signal()
 
     clicked = Signal(object)
     """A click while no gesture is expected and napari's own tools are off: a `Gesture` of one point."""
 
-    def __init__(
-        self, viewer: Viewer, current: CurrentCorrection, overlay: Overlay, parent: QObject | None = None
-    ) -> None:
+    def __init__(self, viewer: Viewer, current: CurrentCorrection, overlay: Overlay, parent: QObject) -> None:
         super().__init__(parent)
         self._viewer = viewer
         self._current = current
@@ -86,18 +70,11 @@ class CanvasInput(QObject):
         return self._waiting is not None
 
     def wait_for(self, kind: Kind, take: Callable[[Gesture], None], count: int = 0) -> None:
-        """Expect a gesture, in place of an earlier one.
-
-        Parameters
-        ----------
-        take : callable
-            Receives the gesture.
-        count : int
-            Number of points that complete it; 0 for any number until `finish`.
-        """
+        """Expect a gesture in place of an earlier one; ``count`` points complete it, or 0 any number until `finish`."""
         self.cancel()
         layer = self._current.require().layer
         self._waiting = _Waiting(kind, take, count, layer, str(layer.mode))
+        # In this order: choosing a mode makes napari set panning and cursor to those of the mode.
         layer.mode = "pan_zoom"
         layer.mouse_pan = False
         layer.cursor = "crosshair"
@@ -111,15 +88,18 @@ class CanvasInput(QObject):
     def take(self, gesture: Gesture) -> None:
         """Hand a gesture to the tool that waits for one."""
         waiting = self._waiting
+        # Before the tool acts: it may fail, and the mouse must be free again then.
         self.cancel()
         if waiting is not None:
             waiting.take(gesture)
 
     def cancel(self) -> None:
         """Expect no gesture, erase what was drawn, and give the mouse and its previous tool back to napari."""
+        # Forgotten before anything else: the layer's events may come back here.
         waiting, self._waiting = self._waiting, None
         if waiting is None:
             return
+        # The layer of the gesture, as another one may be the current one by now.
         waiting.layer.mouse_pan = True
         waiting.layer.cursor = "standard"
         waiting.layer.mode = waiting.mode
@@ -128,6 +108,7 @@ class CanvasInput(QObject):
 
     def follow(self, event: Any) -> Iterator[None]:
         """Follow the mouse from a press to its release."""
+        # napari calls this at the press and goes on with it at every move, and at the release a last time.
         session = self._current.session
         index = None if session is None else session.corrected.shown_plane(self._viewer)
         if index is None or event.button != 1:
@@ -139,6 +120,7 @@ class CanvasInput(QObject):
 
     def _follow_gesture(self, waiting: _Waiting, index: Index, event: Any) -> Iterator[None]:
         event.handled = True
+        # Points that are clicked one by one belong together only on one plane.
         if index != waiting.index:
             waiting.points = []
         waiting.index = index
@@ -154,20 +136,20 @@ class CanvasInput(QObject):
 
     def _follow_click(self, index: Index, event: Any) -> Iterator[None]:
         layer = self._current.require().layer
+        # In the other modes a click paints, fills or picks.
         if layer != self._viewer.layers.selection.active or layer.mode != "pan_zoom":
             return
         pressed = np.array(event.pos)
         yield
         while event.type == "mouse_move":
             yield
+        # A key or a closing dock may have changed what is corrected while the button was down.
         session = self._current.session
-        if session is None or session.layer != layer:
-            return
-        if np.abs(np.array(event.pos) - pressed).max() < CLICK_DISTANCE:
+        is_same = session is not None and session.layer == layer
+        if is_same and np.abs(np.array(event.pos) - pressed).max() < CLICK_DISTANCE:
             self.clicked.emit(Gesture(index, self._point(event)[np.newaxis]))
 
     def _point(self, event: Any) -> NDArray[np.float64]:
-        """Return where the mouse is, (y, x) in pixels."""
         corrected = self._current.require().corrected
         return corrected.position(world_point(self._viewer, corrected.layer, event))[-2:]
 
@@ -181,12 +163,13 @@ class CanvasInput(QObject):
         self._overlay.draw(waiting.index, lines, crosses)
 
     def _is_far(self, last: NDArray[np.float64], point: NDArray[np.float64]) -> bool:
+        # On the canvas, not in the image: far zoomed out a hand moves over many pixels at once.
         distance = float(np.linalg.norm(point - last))
         return distance * self._current.require().corrected.canvas_pixels(self._viewer) >= STEP
 
 
 def _drawn(waiting: _Waiting) -> tuple[list[Line], list[Line]]:
-    """Return what is drawn so far, as lines and as points."""
+    """Return what is drawn so far, as lines and points to mark."""
     if waiting.kind == "points":
         return [], list(waiting.points)
     if waiting.kind == "box":

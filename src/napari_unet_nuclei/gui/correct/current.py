@@ -15,11 +15,10 @@ if TYPE_CHECKING:
 
 
 class CurrentCorrection(QObject):
-    """Hold the session of the chosen layer, and those of other layers, which keep their history.
+    """Hold the session of the chosen layer, and those of other layers, which keep their history."""
 
-    Parts of the dock keep no session or layer of their own: one that missed a change would go on acting on the layer
-    that was chosen before.
-    """
+    # Parts of the dock keep no session or layer of their own: one that missed a change would go on acting on the layer
+    # that was chosen before.
 
     changed = Signal()
     """Another layer or another image is chosen, or none. Whatever referred to the former layer is void."""
@@ -51,13 +50,7 @@ class CurrentCorrection(QObject):
         return tuple(self._sessions)
 
     def require(self) -> CorrectSession:
-        """Return the current session.
-
-        Raises
-        ------
-        EditError
-            If there is none.
-        """
+        """Return the current session; raise `EditError` if there is none."""
         if self._session is None:
             raise EditError("Choose labels to correct first.")
         return self._session
@@ -65,15 +58,13 @@ class CurrentCorrection(QObject):
     def choose(self, layer: Labels | None, image: Image | None) -> None:
         """Correct a layer from now on, or nothing; its session begins when it is chosen for the first time.
 
-        Raises
-        ------
-        ImageShapeError
-            If the layer cannot be corrected, or the image does not belong to it; nothing is corrected then.
+        Raise `ImageShapeError` if it cannot be corrected, or the image does not belong to it.
         """
         session, before = None, (self._session, self._image)
         try:
             session = None if layer is None else self._session_of(layer, image)
         finally:
+            # Also after an error: nothing is corrected then, rather than the layer that is not chosen any more.
             self._session, self._image = session, image
             if (session, image) != before:
                 self.changed.emit()
@@ -81,6 +72,7 @@ class CurrentCorrection(QObject):
     def close(self, session: CorrectSession) -> None:
         """End a session, e.g. because its layer is gone."""
         session.close()
+        # A job of it may still run; it ends by itself, and nobody must hear of it.
         session.changed.disconnect(self.edited)
         session.failed.disconnect(self.failed)
         self._sessions.remove(session)
@@ -91,7 +83,8 @@ class CurrentCorrection(QObject):
     def _session_of(self, layer: Labels, image: Image | None) -> CorrectSession:
         for session in self._sessions:
             if session.layer == layer:
-                if session.image != image or not is_writable(layer):  # its array may have been replaced
+                # Its array may have been replaced by a read-only one, which is an error then.
+                if session.image != image or not is_writable(layer):
                     session.choose_image(image)
                 return session
         session = CorrectSession(layer, image)

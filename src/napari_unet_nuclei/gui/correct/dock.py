@@ -23,7 +23,7 @@ from napari_unet_nuclei.gui.correct.tools import Tools
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.viewer.corrected_layer import copy_in_memory
 from napari_unet_nuclei.gui.viewer.dock import Dock
-from napari_unet_nuclei.gui.widgets.forms import titled
+from napari_unet_nuclei.gui.widgets.forms import fill, titled
 from napari_unet_nuclei.gui.widgets.rest_timer import rest_timer
 from napari_unet_nuclei.gui.widgets.scroll_column import ScrollColumn
 
@@ -39,10 +39,7 @@ OUTLINE = 1
 
 
 class CorrectDock(Dock):
-    """Correct the nuclei of a labels layer, and save the corrections.
-
-    Every part asks `CurrentCorrection` what is being corrected, and follows its ``changed`` signal.
-    """
+    """Correct the nuclei of a labels layer, and save the corrections."""
 
     tab_title = "Correct"
 
@@ -50,6 +47,7 @@ class CorrectDock(Dock):
         super().__init__()
         self._viewer = napari_viewer
         self._is_closed = False
+        # Every part below asks this one what is being corrected, and follows its `changed` signal.
         self.current = CurrentCorrection(self)
         self.overlay = Overlay(napari_viewer, self.current, self)
         self.canvas_input = CanvasInput(napari_viewer, self.current, self.overlay, self)
@@ -81,22 +79,20 @@ class CorrectDock(Dock):
             titled("Tools", self.tools_panel),
             titled("Reviewed region", self.reviewed_panel),
         )
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(column, stretch=1)
-        layout.addWidget(self.panel)
+        fill(QVBoxLayout(self), column, self.panel).setStretch(0, 1)
 
     def _connect_panels(self) -> None:
         self.current.edited.connect(self._refreshing.start)
         self.picker.changed.connect(self._choose)
-        self.picker.copy_clicked.connect(self._work_on_copy)
-        self.queue_panel.pressed.connect(self.press)
-        self.queue_panel.scope_changed.connect(self.navigator.choose_scope)
-        self.queue_panel.outlines_toggled.connect(self._show_outlines)
-        self.queue_panel.mark_clicked.connect(self._mark_finished)
-        self.tools_panel.pressed.connect(self.press)
-        self.tools_panel.split_by_changed.connect(self.tools.split_by_image)
-        self.tools_panel.thresholds_changed.connect(self.tools.change_thresholds)
+        self.picker.copy_banner.clicked.connect(self._work_on_copy)
+        queue, tools = self.queue_panel, self.tools_panel
+        for buttons in (queue.next, queue.commands, tools.commands, tools.undo):
+            buttons.pressed.connect(self.press)
+        queue.scope_changed.connect(self.navigator.choose_scope)
+        queue.outlines_box.toggled.connect(self._show_outlines)
+        queue.banner.clicked.connect(self._mark_finished)
+        tools.by_image.toggled.connect(self.tools.split_by_image)
+        tools.thresholds_changed.connect(self.tools.change_thresholds)
         self.reviewed_panel.changed.connect(self.saver.note_change)
         self.panel.run_clicked.connect(self.save)
         for message in (self.tools.status, self.saver.saved, self.restorer.restored, self.reviewed_panel.message):
@@ -144,6 +140,7 @@ class CorrectDock(Dock):
     def showEvent(self, event: QShowEvent | None) -> None:
         """Enable the keys, and watch the window that may close."""
         super().showEvent(event)
+        # A widget whose dock was closed can be docked again.
         if self._is_closed:
             self._is_closed = False
             self._choose()
@@ -156,7 +153,7 @@ class CorrectDock(Dock):
         self._refresh_keys()
 
     def _choose(self) -> None:
-        """Correct the chosen labels."""
+        # The picker goes on following the viewer after the dock was closed.
         if self._is_closed:
             return
         problem = "" if self.picker.labels else "Segment an image, or open labels: there is no labels layer yet."
@@ -180,7 +177,6 @@ class CorrectDock(Dock):
         self._refreshing.start()
 
     def _note_plane(self) -> None:
-        """Another plane is shown."""
         self.queue_panel.offer_mark("")
         self._resting.start()
         self._refreshing.start()
@@ -194,13 +190,13 @@ class CorrectDock(Dock):
         self._closing.start()
 
     def _close_sessions(self) -> None:
-        """Close the sessions of layers that are gone."""
         for session in self.current.sessions:
             if session.layer not in self._viewer.layers:
                 self.current.close(session)
 
     def _refresh_keys(self) -> None:
         """Take the keys while the corrected layer is active and no other tab hides the dock."""
+        # The overlay is the active layer then, but only for a moment.
         if self.overlay.is_adding:
             return
         session, active = self.current.session, self._viewer.layers.selection.active
@@ -211,6 +207,7 @@ class CorrectDock(Dock):
 
     def _refresh(self) -> None:
         """Show the progress of the review, and what is framed."""
+        # By a timer, once per turn of the event loop: a key sets off many of the signals that lead here.
         session, framed = self.current.session, self.navigator.framed
         self.tools_panel.show_waiting(self.tools.waiting)
         if session is None:
@@ -251,12 +248,12 @@ class CorrectDock(Dock):
         self.panel.show_status("Marked as reviewed. Save corrections keeps it for training.")
 
     def _work_on_copy(self) -> None:
-        """Correct a copy of read-only labels."""
         if self.picker.labels is not None:
             self.picker.choose(copy_in_memory(self._viewer, self.picker.labels))
 
     def _leave(self) -> None:
         """Save, and remove what belongs to the dock; the labels stay as they are."""
+        # First, as removing the overlay and closing sessions changes what the viewer announces.
         self._is_closed = True
         self.canvas_input.cancel()
         self.keys.set_enabled(False)

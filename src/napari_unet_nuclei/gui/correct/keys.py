@@ -14,15 +14,7 @@ from napari_unet_nuclei.gui.widgets.fixed_call import FixedCall
 
 @dataclass(frozen=True)
 class Command:
-    """A command with its button and its key.
-
-    Attributes
-    ----------
-    key : str
-        In Qt's notation; empty for none.
-    verb : str
-        Name of a method of `Tools`.
-    """
+    """A method of `Tools` with its button and its key in Qt's notation, which is empty for none."""
 
     key: str
     text: str
@@ -62,15 +54,7 @@ COMMANDS = (NEXT, *REVIEW, *TOOLS, UNDO, REDO)
 
 
 class Keys(QObject):
-    """Shortcuts that work wherever the focus is, while they are enabled and their window is active.
-
-    They are application-wide, as those of a floating dock do not reach the canvas. Text fields still get their letters.
-
-    Parameters
-    ----------
-    do : callable
-        Receives the verb of a command.
-    """
+    """Shortcuts that call ``do`` with a verb wherever the focus is, while enabled and while their window is active."""
 
     def __init__(self, dock: QWidget, do: Callable[[str], None]) -> None:
         super().__init__(dock)
@@ -82,7 +66,9 @@ class Keys(QObject):
             if not command.key:
                 continue
             shortcut = QShortcut(QKeySequence(command.key), dock)
+            # Shortcuts of a floating dock's window do not reach the canvas. Text fields still get their letters.
             shortcut.setContext(Qt.ShortcutContext.ApplicationShortcut)
+            # A key that is held must not delete one nucleus after the other.
             shortcut.setAutoRepeat(command in (UNDO, REDO))
             shortcut.setEnabled(False)
             shortcut.activated.connect(FixedCall(shortcut, self._act, command.verb).call)
@@ -98,16 +84,12 @@ class Keys(QObject):
         self._refresh()
 
     def _refresh(self) -> None:
-        """Enable the shortcuts only while the dock's window is active, or two viewers would react to the same key."""
-        enabled = self._is_wanted and self._is_in_front()
-        for shortcut in self.shortcuts.values():
-            shortcut.setEnabled(enabled)
-
-    def _is_in_front(self) -> bool:
-        """Return whether the active window is the dock's own, or a floating dock of it."""
-        own = _topmost(self._dock)
+        # Only while the active window is the dock's own or a floating dock of it: otherwise two viewers would react to
+        # the same key, or Qt would find it ambiguous and neither would.
         active = QApplication.activeWindow()
-        return active is not None and _topmost(active) is own
+        is_ours = active is not None and _topmost(active) is _topmost(self._dock)
+        for shortcut in self.shortcuts.values():
+            shortcut.setEnabled(self._is_wanted and is_ours)
 
     def _act(self, verb: str) -> None:
         """Carry out a command, unless a mouse button is down: a stroke must not be interrupted."""

@@ -30,17 +30,7 @@ LARGE_ENOUGH = 90
 
 @dataclass(frozen=True)
 class Framed:
-    """Content of the frame.
-
-    Attributes
-    ----------
-    index : Index
-        Its plane.
-    boxes : dict of int to Region
-        Nuclei; empty for a place where one may have been missed.
-    candidate : Candidate or None
-        The candidate of the queue that it shows.
-    """
+    """Nuclei in the frame by id, or none where one may have been missed; and the queue's candidate that it shows."""
 
     index: Index
     boxes: dict[int, Region]
@@ -53,13 +43,7 @@ class Framed:
 
 
 class Navigator(QObject):
-    """Go through the review queue, and frame what is gone to or clicked.
-
-    Parameters
-    ----------
-    overlay : Overlay
-        Draws the frame.
-    """
+    """Go through the review queue, and frame what is gone to or clicked."""
 
     changed = Signal()
     """The frame shows something else, or nothing."""
@@ -67,9 +51,7 @@ class Navigator(QObject):
     finished = Signal()
     """The queue is empty."""
 
-    def __init__(
-        self, viewer: Viewer, current: CurrentCorrection, overlay: Overlay, parent: QObject | None = None
-    ) -> None:
+    def __init__(self, viewer: Viewer, current: CurrentCorrection, overlay: Overlay, parent: QObject) -> None:
         super().__init__(parent)
         self._viewer = viewer
         self._current = current
@@ -110,15 +92,11 @@ class Navigator(QObject):
         """Go to the most doubtful nucleus that is left, and move the framed one to the end of the queue.
 
         From a nucleus that was clicked, return to the position in the queue.
-
-        Raises
-        ------
-        EditError
-            If the viewer shows none of the planes.
         """
         session, plane = self._current.require(), self.shown_plane()
         self.look()
         candidate = self.candidate
+        # The position on a plane that the user has left would lead back to it.
         if candidate is not None and not self.all_planes and candidate.plane != plane:
             candidate = None
         if candidate is not None and session.review.is_pending(candidate):
@@ -127,6 +105,7 @@ class Navigator(QObject):
                 return
             session.review.skip(candidate)
         left = session.review.pending(self.scope)
+        # An empty queue may only not be filled yet: the thread that lists candidates takes seconds on large planes.
         self._is_awaited = not left and not all(session.review.is_listed(index) for index in self._planes(plane))
         if left:
             self.go_to(left[0])
@@ -145,17 +124,10 @@ class Navigator(QObject):
         return [index for index in self._planes(plane) if review.is_listed(index) and not review.count(index)[1]]
 
     def _planes(self, shown: Index) -> list[Index]:
-        """List the planes that are reviewed."""
         return self._current.require().corrected.plane_indices if self.all_planes else [shown]
 
     def shown_plane(self) -> Index:
-        """Return the plane that is shown.
-
-        Raises
-        ------
-        EditError
-            If nothing is corrected, or no plane is shown.
-        """
+        """Return the plane that is shown; raise `EditError` if there is none, or nothing is corrected."""
         self._current.require()
         plane = self.plane
         if plane is None:
@@ -185,6 +157,7 @@ class Navigator(QObject):
         session = self._current.require()
         plane, boxes = session.corrected.view[index], {}
         for nucleus in nuclei:
+            # The queue knows where nuclei lie, which spares a search of the whole plane for each.
             known = session.review.find(index, nucleus)
             try:
                 boxes[nucleus] = find_box(plane, nucleus, known.box if known else None)
@@ -207,7 +180,7 @@ class Navigator(QObject):
         try:
             y, x = pixel(gesture.points[0], plane.shape)
         except EditError:
-            return
+            return  # beside the labels: whoever moves the view there wants to keep the frame
         nucleus = int(plane[y, x])
         if nucleus > 0:
             self.frame(Framed(gesture.index, {nucleus: find_box(plane, nucleus, (y, y + 1, x, x + 1))}))
@@ -220,6 +193,7 @@ class Navigator(QObject):
             return None
         corrected = self._current.require().corrected
         point = corrected.position(world_point(self._viewer, corrected.layer, self._viewer.cursor))[-2:]
+        # Centres of pixels lie at whole numbers, so that the first pixel begins at -0.5.
         inside = ((point >= -0.5) & (point < np.array(corrected.labels.shape[-2:]) - 0.5)).all()
         return (float(point[0]), float(point[1])) if inside else None
 
@@ -231,13 +205,13 @@ class Navigator(QObject):
             self._bring_into_view(index, touched.region, only_where_hidden=True)
             self.frame_nuclei(index, touched.ids)
             return
+        # A decision changes no nuclei. Undone, its candidate waits in the queue again, known by its box.
         for candidate in self._current.require().review.pending(index):
             if candidate.box == touched.region:
                 self.go_to(candidate)
                 return
 
     def _start(self) -> None:
-        """Begin with the queue of other labels."""
         self.candidate = self.framed = None
         self._is_awaited = False
         self.look()
@@ -252,6 +226,7 @@ class Navigator(QObject):
             self.next()
         elif framed is not None and framed.boxes:
             self.frame_nuclei(framed.index, list(framed.boxes))
+            # Or else *Next* would come back to the same candidate, as if it were a nucleus that was clicked.
             if self.framed is not None and framed.candidate is not None:
                 self.framed = Framed(self.framed.index, self.framed.boxes, framed.candidate)
 
@@ -261,8 +236,10 @@ class Navigator(QObject):
             return
         y0, y1, x0, x1 = box
         side = max(y1 - y0, x1 - x0)
+        # The ends of a region lie behind its last pixels, whose centres are at whole numbers.
         middle = corrected.world(index, ((y0 + y1 - 1) / 2, (x0 + x1 - 1) / 2))
         go_to(self._viewer, corrected.layer, middle, side * corrected.pixel_length)
+        # After `go_to`, which may have changed the zoom already.
         on_screen = side * corrected.canvas_pixels(self._viewer)
         if not only_where_hidden and on_screen < LARGE_ENOUGH:
             self._viewer.scene.camera.zoom *= LARGE_ENOUGH / on_screen

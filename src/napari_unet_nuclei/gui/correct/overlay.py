@@ -57,7 +57,7 @@ Line = NDArray[np.float64]
 class Overlay(QObject):
     """A layer of lines on the current labels, added when there is something to show; it is never the active layer."""
 
-    def __init__(self, viewer: Viewer, current: CurrentCorrection, parent: QObject | None = None) -> None:
+    def __init__(self, viewer: Viewer, current: CurrentCorrection, parent: QObject) -> None:
         super().__init__(parent)
         self._viewer = viewer
         self._current = current
@@ -120,6 +120,7 @@ class Overlay(QObject):
             colours = ON_BRIGHT if corrected.is_bright else ON_DARK
             frame_colour = colours.missed if self._is_missed else colours.found
             self._layer.edge_color = [frame_colour] * len(framed) + [colours.drawn] * len(drawn)
+        # napari counts the width in pixels of the layer, so that it has to follow the zoom.
         self._layer.edge_width = LINE * self._canvas_pixel(corrected)
 
     def _added(self, corrected: CorrectedLayer) -> Vectors:
@@ -128,6 +129,7 @@ class Overlay(QObject):
         active = self._viewer.layers.selection.active
         ndim = corrected.layer.ndim
         layer = Vectors(np.empty((0, 2, ndim)), ndim=ndim, name=OVERLAY, vector_style="line", **alike(corrected.layer))
+        # A new layer becomes the active one: the dock would give its keys back for that moment, and cancel a gesture.
         self.is_adding = True
         self._viewer.add_layer(layer)
         self._viewer.layers.selection = selected
@@ -139,6 +141,7 @@ class Overlay(QObject):
         """Bring starts and directions in a plane to the layer's axes, shape (N, 2, ndim)."""
         place = corrected.labels.place
         result = np.zeros((len(segments), 2, corrected.layer.ndim))
+        # Only starts get the plane's position: directions stay 0 there, as lines do not leave their plane.
         for axis, position in zip(place.order, self._index, strict=False):
             result[:, 0, axis] = position
         result[:, :, place.order[-2:]] = segments
@@ -159,6 +162,7 @@ class Overlay(QObject):
 
 def rectangle(region: Region, margin: float = 0.0) -> Line:
     """Return the outline of a rectangle of pixels, widened by a margin."""
+    # By half a pixel, as whole numbers are the centres of pixels and the outline runs along their edges.
     y0, y1, x0, x1 = np.array(region, float) - 0.5 + np.array([-margin, margin, -margin, margin])
     return np.array([(y0, x0), (y0, x1), (y1, x1), (y1, x0), (y0, x0)])
 
@@ -170,6 +174,7 @@ def outlines(corrected: CorrectedLayer, index: Index, nucleus: int, box: Region)
     mask = (plane[slices(window)] == nucleus).astype("uint8")
     corner = (window[0] - 0.5, window[2] - 0.5)
     rings = (ring for _, pieces in trace_polygons(mask) for one in pieces for ring in (one.exterior, *one.holes))
+    # Rings are open, and in (x, y) as files of polygons have it.
     return [np.concatenate([ring, ring[:1]])[:, ::-1] + corner for ring in rings]
 
 

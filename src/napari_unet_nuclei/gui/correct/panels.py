@@ -19,7 +19,6 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
 
 from napari_unet_nuclei.core.labels.doubt import Candidate
 from napari_unet_nuclei.core.labels.edit.add import USUAL_DIAMETER
@@ -37,7 +36,9 @@ from napari_unet_nuclei.gui.viewer.reviewed_layer import (
 )
 from napari_unet_nuclei.gui.widgets.banner import ActionLine
 from napari_unet_nuclei.gui.widgets.fixed_call import FixedCall
+from napari_unet_nuclei.gui.widgets.forms import SPACING, fill, folded
 from napari_unet_nuclei.gui.widgets.rest_timer import rest_timer
+from napari_unet_nuclei.gui.widgets.reviewed_controls import reviewed_controls
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
 if TYPE_CHECKING:
@@ -59,9 +60,10 @@ class CommandButtons(QWidget):
         self.buttons: dict[str, QPushButton] = {}
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
-        grid.setSpacing(4)
+        grid.setSpacing(SPACING)
         for number, command in enumerate(commands):
-            button = command_button(command)
+            button = QPushButton(f"{command.text}  ({command.key})" if command.key else command.text)
+            button.setToolTip(command.tooltip)
             button.clicked.connect(FixedCall(button, self._press, command.verb).call)
             self.buttons[command.verb] = button
             grid.addWidget(button, number // 2, number % 2)
@@ -73,14 +75,8 @@ class CommandButtons(QWidget):
 class QueuePanel(QWidget):
     """Progress of the review, the reason for the framed nucleus, and the commands that decide on it."""
 
-    pressed = Signal(str)
     scope_changed = Signal(bool)
     """Whether all planes are reviewed."""
-
-    outlines_toggled = Signal(bool)
-    """Whether labels are shown as outlines."""
-
-    mark_clicked = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,8 +85,8 @@ class QueuePanel(QWidget):
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(6)
         self.reason_label = Sentence()
-        self.next_button = command_button(NEXT)
-        self.next_button.setStyleSheet("font-weight: bold; min-height: 24px")
+        self.next = CommandButtons((NEXT,))
+        self.next.setStyleSheet("QPushButton { font-weight: bold; min-height: 24px }")
         self.commands = CommandButtons(REVIEW)
         self.scope_box = QComboBox()
         self.scope_box.addItems(SCOPES)
@@ -98,27 +94,10 @@ class QueuePanel(QWidget):
         self.outlines_box = QCheckBox("Outlines only")
         self.outlines_box.setToolTip("Show the labels as outlines, so that the image is visible.")
         self.banner = ActionLine("Mark all nuclei that were checked as reviewed, so that they train models.")
-        self._lay_out()
-        self.next_button.clicked.connect(self._press_next)
-        self.commands.pressed.connect(self.pressed)
+        head = fill(QHBoxLayout(), self.count_label, self.scope_box, self.outlines_box)
+        head.setStretch(0, 1)
+        fill(QVBoxLayout(self), head, self.bar, self.next, self.reason_label, self.commands, self.banner)
         self.scope_box.currentIndexChanged.connect(self._announce_scope)
-        self.outlines_box.toggled.connect(self.outlines_toggled)
-        self.banner.clicked.connect(self.mark_clicked)
-
-    def _lay_out(self) -> None:
-        head = QHBoxLayout()
-        head.addWidget(self.count_label, stretch=1)
-        head.addWidget(self.scope_box)
-        head.addWidget(self.outlines_box)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addLayout(head)
-        for widget in (self.bar, self.next_button, self.reason_label, self.commands, self.banner):
-            layout.addWidget(widget)
-
-    def _press_next(self) -> None:
-        self.pressed.emit(NEXT.verb)
 
     def _announce_scope(self, row: int) -> None:
         self.scope_changed.emit(row == 1)
@@ -136,6 +115,7 @@ class QueuePanel(QWidget):
     def show_framed(self, text: str, *, missed: bool) -> None:
         """Describe what is in the frame; where a nucleus may be missing, offer only commands that apply."""
         self.reason_label.setText(text or RULE)
+        # Delete and Add stay: they say that nothing is missing here, or put it right.
         buttons = self.commands.buttons
         buttons["delete"].setText("None here  (D)" if missed else "Delete  (D)")
         for verb in ("accept", "split", "join"):
@@ -144,10 +124,6 @@ class QueuePanel(QWidget):
 
 class ToolsPanel(QWidget):
     """Tools that draw or act on any nucleus, with their options."""
-
-    pressed = Signal(str)
-    split_by_changed = Signal(bool)
-    """Whether clicks split along the image."""
 
     thresholds_changed = Signal(object)
     """The user moved a slider; carries the `DecodeThresholds`."""
@@ -160,33 +136,15 @@ class ToolsPanel(QWidget):
         self.by_shape.setToolTip("Cut where the outline is narrow between the clicks.")
         self.by_image.setToolTip("Cut along the valleys of the image between the clicks.")
         self._choice = QButtonGroup(self)
+        for choice in (self.by_shape, self.by_image):
+            self._choice.addButton(choice)
         self.thresholds = ThresholdPanel()
-        self.threshold_box = QCollapsible("Thresholds for a box", expandedIcon="▾", collapsedIcon="▸")
-        self.threshold_box.addWidget(self.thresholds)
+        self.threshold_box = folded("Thresholds for a box", "For a box that is segmented again.", self.thresholds)
         self.undo = CommandButtons((UNDO, REDO))
-        self._lay_out()
-        for buttons in (self.commands, self.undo):
-            buttons.pressed.connect(self.pressed)
-        self.by_image.toggled.connect(self.split_by_changed)
+        split_by = fill(QHBoxLayout(), QLabel("Clicks split by"), self.by_shape, self.by_image)
+        split_by.addStretch(1)
+        fill(QVBoxLayout(self), self.undo, self.commands, split_by, self.threshold_box)
         self.thresholds.changed.connect(self._announce_thresholds)
-
-    def _lay_out(self) -> None:
-        choice = QHBoxLayout()
-        choice.addWidget(QLabel("Clicks split by"))
-        for button in (self.by_shape, self.by_image):
-            self._choice.addButton(button)
-            choice.addWidget(button)
-        choice.addStretch(1)
-        folded = self.threshold_box.layout()
-        assert folded is not None, "a collapsible has one"
-        folded.setContentsMargins(0, 0, 0, 0)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addWidget(self.undo)
-        layout.addWidget(self.commands)
-        layout.addLayout(choice)
-        layout.addWidget(self.threshold_box)
 
     def _announce_thresholds(self) -> None:
         self.thresholds_changed.emit(self.thresholds.thresholds())
@@ -224,18 +182,12 @@ class ReviewedPanel(QWidget):
         self._viewer = viewer
         self._current = current
         self._watched: list[EventEmitter] = []
-        self.plane_box = QCheckBox("The whole plane is reviewed")
-        self.plane_box.setToolTip("Every nucleus of this plane is right, and none is missing.")
-        self.draw_button = QPushButton("Draw regions")
-        self.draw_button.setToolTip("Draw rectangles or polygons around what you have reviewed, in a shapes layer.")
+        self.whole_box, self.draw_button = reviewed_controls("drag rectangles, or choose a polygon tool")
         self.share_label = Sentence()
         self._refreshing = rest_timer(self, self.refresh)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        for widget in (self.plane_box, self.draw_button, self.share_label):
-            layout.addWidget(widget)
-        self.plane_box.clicked.connect(self._mark)
+        fill(QVBoxLayout(self), self.whole_box, self.draw_button, self.share_label)
+        # Not `toggled`, which would answer to `refresh` as well and mark the plane that it only shows.
+        self.whole_box.clicked.connect(self._mark)
         self.draw_button.clicked.connect(self._draw)
         viewer.layers.selection.events.active.connect(self._name_button)
         current.changed.connect(self._follow)
@@ -260,7 +212,7 @@ class ReviewedPanel(QWidget):
             return
         self._watch()
         mask = reviewed_mask(self._viewer, session.layer, index)
-        self.plane_box.setChecked(is_plane_reviewed(session.layer, index))
+        self.whole_box.setChecked(is_plane_reviewed(session.layer, index))
         self.share_label.setText(_share_text(0.0 if mask is None else float(mask.mean())))
 
     def _shown_plane(self) -> Index | None:
@@ -280,7 +232,6 @@ class ReviewedPanel(QWidget):
             event.connect(self._note_change)
 
     def _follow(self) -> None:
-        """Show other labels."""
         self._watch()
         self._name_button()
         self._refreshing.start()
@@ -323,13 +274,6 @@ def described(candidate: Candidate | None, nuclei: Sequence[int], *, accepted: b
     if candidate is None or not candidate.doubt:
         return f"Nucleus {nuclei[0]}."
     return f"Nucleus {nuclei[0]}, doubt {100 * candidate.doubt:.0f} %: {candidate.reason}."
-
-
-def command_button(command: Command) -> QPushButton:
-    """Return a button that shows what it does and its key."""
-    button = QPushButton(f"{command.text}  ({command.key})" if command.key else command.text)
-    button.setToolTip(command.tooltip)
-    return button
 
 
 def _sentence(text: str) -> str:

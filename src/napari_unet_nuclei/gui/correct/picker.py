@@ -13,6 +13,7 @@ from napari_unet_nuclei.gui.viewer.corrected_layer import is_writable
 from napari_unet_nuclei.gui.viewer.labels_and_image import describe_labels, image_under
 from napari_unet_nuclei.gui.viewer.layer_box import LayerBox, row_in
 from napari_unet_nuclei.gui.widgets.banner import ActionLine
+from napari_unet_nuclei.gui.widgets.forms import fill, fill_form
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
 if TYPE_CHECKING:
@@ -27,11 +28,6 @@ class LayerPicker(QWidget):
     changed = Signal()
     """Other labels or another image are chosen."""
 
-    copy_clicked = Signal()
-    """The user wants to correct a copy of read-only labels."""
-
-    restore_clicked = Signal()
-
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self._viewer = viewer
@@ -41,29 +37,16 @@ class LayerPicker(QWidget):
         self.problem_label = Sentence()
         self.copy_banner = ActionLine("Add a copy of these labels that can be changed.")
         self.restore_banner = ActionLine("Show the saved nuclei, decisions and reviewed regions.")
-        self._lay_out()
+        form = fill_form(QFormLayout(), ("Labels", self.labels_box), ("Image", self.image_box))
+        fill(QVBoxLayout(self), form, self.problem_label, self.copy_banner, self.restore_banner)
         events = viewer.layers.events
         for event in (events.inserted, events.removed, events.reordered, events.renamed):
             event.connect(self.list_layers)
         self.labels_box.currentIndexChanged.connect(self._choose_labels)
         self.image_box.currentIndexChanged.connect(self.changed)
+        # Emitted when the user chooses, but not when the list is filled again.
         self.image_box.activated.connect(self._note_choice)
-        self.copy_banner.clicked.connect(self.copy_clicked)
-        self.restore_banner.clicked.connect(self.restore_clicked)
         self.list_layers()
-
-    def _lay_out(self) -> None:
-        form = QFormLayout()
-        form.setContentsMargins(0, 0, 0, 0)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("Labels", self.labels_box)
-        form.addRow("Image", self.image_box)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addLayout(form)
-        for widget in (self.problem_label, self.copy_banner, self.restore_banner):
-            layout.addWidget(widget)
 
     @property
     def labels(self) -> Labels | None:
@@ -83,6 +66,7 @@ class LayerPicker(QWidget):
 
     def list_layers(self, _event: Any = None) -> None:
         """List the layers of the viewer, the latest first."""
+        # Compared and announced here, as the lists are silent while they are filled.
         before = (self.labels, self.image)
         layers = [layer for layer in reversed(self._viewer.layers) if isinstance(layer, Labels)]
         wanted = before[0] or self._viewer.layers.selection.active

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,20 +48,12 @@ class _Found:
 
 
 class Restorer(QObject):
-    """Look for saved corrections whenever something else is corrected, and restore them when asked.
-
-    Parameters
-    ----------
-    picker : LayerPicker
-        Shows the offer.
-    """
+    """Look for saved corrections whenever something else is corrected, and restore them when asked."""
 
     restored = Signal(str)
     failed = Signal(object)
 
-    def __init__(
-        self, viewer: Viewer, current: CurrentCorrection, picker: LayerPicker, parent: QObject | None = None
-    ) -> None:
+    def __init__(self, viewer: Viewer, current: CurrentCorrection, picker: LayerPicker, parent: QObject) -> None:
         super().__init__(parent)
         self._viewer = viewer
         self._current = current
@@ -70,7 +63,7 @@ class Restorer(QObject):
         self._finding.succeeded.connect(self._offer)
         self._finding.failed.connect(self.failed)
         current.changed.connect(self._look)
-        picker.restore_clicked.connect(self.restore)
+        picker.restore_banner.clicked.connect(self.restore)
 
     @property
     def is_busy(self) -> bool:
@@ -83,6 +76,7 @@ class Restorer(QObject):
         if found is None:
             return
         if self._current.session is None:
+            # Signals are delivered at once: once the layer is added and chosen, its session has begun.
             self._viewer.add_layer(found.corrected.layer)
             self._picker.choose(found.corrected.layer, image)
         self._restore(found)
@@ -93,10 +87,12 @@ class Restorer(QObject):
         self._withdraw()
         session, image = self._current.session, self._current.image
         corrected = None if session is None or session.image is None else session.corrected
-        if session is None and self._picker.labels is None and image is not None and _is_anything_saved():
+        # Asked first: describing an image and hashing its planes takes time.
+        is_anything_saved = (corrections_folder() / INDEX).exists()
+        if session is None and self._picker.labels is None and image is not None and is_anything_saved:
             corrected = _without_labels(image)
         if corrected is not None:
-            self._finding.submit(_finding_job(corrections_folder(), corrected))
+            self._finding.submit(partial(_find, corrections_folder(), corrected))
 
     def _withdraw(self) -> None:
         self._offered = None
@@ -145,33 +141,32 @@ class Restorer(QObject):
         reviewed[slices(region)] = correction.reviewed
         show_reviewed(self._viewer, session.layer, index, reviewed)
         assert session.image is not None, "corrections are found by their image"
+        # Under the same name, so that what is corrected from here on replaces this file instead of adding one.
         name_correction(session.corrected, session.image, index, entry.name)
+        # Of the mask read back, as regions that were drawn before count as well.
         session.saved_masks[index] = mask_checksum(reviewed_mask(self._viewer, session.layer, index))
         session.unsaved.pop(index, None)
 
 
-def _finding_job(folder: Path, corrected: CorrectedLayer) -> Callable[[Progress], _Found]:
-    """Return the job that finds the latest saved correction of each plane, by the pixels of the image."""
-
-    def job(progress: Progress) -> _Found:
-        found: dict[Index, CorrectionEntry] = {}
-        hashes: dict[tuple[Index, Region], tuple[str, str]] = {}
-        for entry in list_corrections(folder):
-            for index, region in _places(corrected, entry):
-                progress.report(Advanced(0.0, "looking for saved corrections"))
-                if (index, region) not in hashes:
-                    hashes[index, region] = _image_hash(corrected, index, region)
-                same = hashes[index, region] == (entry.image_hash, entry.axes)
-                if same and (index not in found or found[index].saved <= entry.saved):
-                    found[index] = entry
-        return _Found(corrected, found)
-
-    return job
+def _find(folder: Path, corrected: CorrectedLayer, progress: Progress) -> _Found:
+    """Find the latest saved correction of each plane, by the pixels of the image."""
+    found: dict[Index, CorrectionEntry] = {}
+    # Many corrections share a place, and hashing reads the image.
+    hashes: dict[tuple[Index, Region], tuple[str, str]] = {}
+    for entry in list_corrections(folder):
+        for index, region in _places(corrected, entry):
+            progress.report(Advanced(0.0, "looking for saved corrections"))
+            if (index, region) not in hashes:
+                hashes[index, region] = _image_hash(corrected, index, region)
+            same = hashes[index, region] == (entry.image_hash, entry.axes)
+            if same and (index not in found or found[index].saved <= entry.saved):
+                found[index] = entry
+    return _Found(corrected, found)
 
 
 def _image_hash(corrected: CorrectedLayer, index: Index, region: Region) -> tuple[str, str]:
-    """Return hash and axes of the image under a region; a single channel is saved without its axis."""
     pixels, axes = corrected.pixels(index, region)
+    # A single channel is saved without its axis.
     return (hash_image(pixels[0]), "YX") if axes == "CYX" and len(pixels) == 1 else (hash_image(pixels), axes)
 
 
@@ -185,12 +180,14 @@ def _places(corrected: CorrectedLayer, entry: CorrectionEntry) -> Iterator[tuple
         return
     stored = entry.provenance.get(PLANE)
     for index in corrected.plane_indices:
+        # A plane may have been cut out of its stack and opened alone since.
         if stored is None or stored == list(corrected.image_index(index)) or len(corrected.plane_indices) == 1:
             yield index, region
 
 
 def _region_of(corrected: CorrectedLayer, entry: CorrectionEntry) -> Region:
     """Return where a correction lies in a plane of the labels."""
+    # Origins are stored in pixels of the image, of which the labels may cover a part.
     first = corrected.first_pixel[-2:]
     leading = 1 if entry.axes == "CYX" else 0
     height, width = entry.shape[leading : leading + 2]
@@ -201,6 +198,7 @@ def _region_of(corrected: CorrectedLayer, entry: CorrectionEntry) -> Region:
 def _dismissed_in(correction: Correction, corrected: CorrectedLayer) -> list[Region]:
     """Return the dismissed places of a correction, in pixels of the labels' plane."""
     y, x = corrected.first_pixel[-2:]
+    # The file may come from elsewhere: whatever is no box is ignored.
     stored = correction.provenance.get(DISMISSED)
     boxes = [box for box in stored if isinstance(box, list) and len(box) == 4] if isinstance(stored, list) else []
     return [(y0 - y, y1 - y, x0 - x, x1 - x) for y0, y1, x0, x1 in boxes]
@@ -219,10 +217,6 @@ def _is_same(session: CorrectSession, entries: Entries) -> bool:
     )
 
 
-def _is_anything_saved() -> bool:
-    return (corrections_folder() / INDEX).exists()
-
-
 def _without_labels(image: Image) -> CorrectedLayer | None:
     """Return empty labels on an image, not in the viewer; None where the image's axes are unknown."""
     try:
@@ -237,7 +231,6 @@ def _without_labels(image: Image) -> CorrectedLayer | None:
 
 
 def _local(time: str) -> str:
-    """Return a time of the index in local time, for people."""
     try:
         return f"{datetime.fromisoformat(time).astimezone():%d %B %Y, %H:%M}"
     except ValueError:

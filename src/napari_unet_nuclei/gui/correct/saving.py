@@ -6,6 +6,7 @@ import threading
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,7 +39,7 @@ REST = 20_000
 
 @dataclass(frozen=True, eq=False)
 class _Request:
-    """Jobs that save planes of a session, and the state of the session that is on disk afterwards."""
+    """Calls that save planes of a session, and the state of the session that is on disk afterwards."""
 
     session: CorrectSession
     planes: list[Callable[[], None]]
@@ -57,18 +58,20 @@ class CorrectionSaver(QObject):
     # A class attribute, as Qt may call the event filter while Python is already deleting the object's own attributes.
     _window: QMainWindow | None = None
 
-    def __init__(self, viewer: Viewer, current: CurrentCorrection, parent: QObject | None = None) -> None:
+    def __init__(self, viewer: Viewer, current: CurrentCorrection, parent: QObject) -> None:
         super().__init__(parent)
         self._viewer = viewer
         self._current = current
         self._removed_masks: dict[Labels, dict[Index, Mask | None]] = {}
         self._unsaved_layers: list[tuple[Labels, NucleiError]] = []
+        # Held while planes are written: closing saves in the window's thread, perhaps while the other one saves.
         self._one_at_a_time = threading.Lock()
         self._saving = LatestJob()
         self._saving.succeeded.connect(self._note_saved)
         self._saving.failed.connect(self.failed)
         self._rest = rest_timer(self, self._save_quietly, REST)
         self._removed = rest_timer(self, self._after_removal)
+        # Not `removed`: the regions in which labels were reviewed are read from the viewer's layers.
         viewer.layers.events.removing.connect(self._note_removing)
         current.edited.connect(self.note_change)
 
@@ -84,25 +87,19 @@ class CorrectionSaver(QObject):
     def save(self, session: CorrectSession) -> None:
         """Save what has changed, in the background; `saved` or `failed` announces the outcome."""
         request = self._request(session)
-        if not request.planes:
+        if request.planes:
+            self._saving.submit(partial(self._save, request))
+        else:
             problem = "" if session.image else " Choose the image: corrections are saved together with it."
             self.saved.emit(f"There is nothing new to save.{problem}")
-            return
-
-        def job(progress: Progress) -> _Request:
-            self._save(request, progress)
-            return request
-
-        self._saving.submit(job)
 
     def save_now(self, session: CorrectSession) -> NucleiError | None:
         """Save what has changed at once, before something closes; return what went wrong."""
         request = self._request(session)
         try:
-            self._save(request, Silent())
+            self._mark_saved(self._save(request, Silent()))
         except NucleiError as error:
             return error
-        self._mark_saved(request)
         return None
 
     def watch_window(self, widget: QWidget) -> None:
@@ -134,7 +131,6 @@ class CorrectionSaver(QObject):
         return bool(answer == buttons.Discard)
 
     def _note_removing(self, event: Any) -> None:
-        """Save before labels are removed."""
         layer = self._viewer.layers[event.index]
         for session in self._current.sessions:
             if isinstance(layer, Shapes) and layer in reviewed_layers(self._viewer, session.layer):
@@ -160,6 +156,7 @@ class CorrectionSaver(QObject):
     def _save_quietly(self) -> None:
         """Save one changed session; the next one follows after another rest."""
         changed = [session for session in self._current.sessions if self._request(session).planes]
+        # A second request would take the place of the first one, whose planes would stay unsaved.
         if changed and not self._saving.is_busy:
             self.save(changed[0])
         if changed:
@@ -171,6 +168,7 @@ class CorrectionSaver(QObject):
         planes = []
         for index in self._reviewed(session) | set(versions) if image is not None else ():
             mask = self._mask(session, index)
+            # Changes of regions are not counted as those of nuclei are: compare what they cover with what is on disk.
             masks[index] = mask_checksum(mask)
             if index in versions or session.saved_masks.get(index) != masks[index]:
                 planes.append(_plane_job(session, index, correction_name(session.corrected, image, index), mask))
@@ -180,6 +178,7 @@ class CorrectionSaver(QObject):
         """List the planes that are or were reviewed."""
         if session.layer in self._removed_masks:
             return set(self._removed_masks[session.layer])
+        # Those on disk as well: where nothing is reviewed any more, that has to be saved too.
         planes = {*session.layer.metadata.get(PLANES_KEY, ()), *session.saved_masks}
         if reviewed_layers(self._viewer, session.layer):
             planes |= {index for index in session.corrected.plane_indices if self._mask(session, index) is not None}
@@ -190,12 +189,13 @@ class CorrectionSaver(QObject):
             return self._removed_masks[session.layer].get(index)
         return reviewed_mask(self._viewer, session.layer, index)
 
-    def _save(self, request: _Request, progress: Progress) -> None:
+    def _save(self, request: _Request, progress: Progress) -> _Request:
         count = len(request.planes)
         with self._one_at_a_time:
-            for number, plane in enumerate(request.planes):
+            for number, save_plane in enumerate(request.planes):
                 progress.report(Advanced(number / count, f"saving plane {number + 1} of {count}"))
-                plane()
+                save_plane()
+        return request
 
     def _note_saved(self, request: _Request) -> None:
         self._mark_saved(request)
@@ -212,7 +212,7 @@ class CorrectionSaver(QObject):
 
 
 def _plane_job(session: CorrectSession, index: Index, name: str, mask: Mask | None) -> Callable[[], None]:
-    """Copy the corrections of a plane now, and return the job that saves them; it reads the image in its own thread."""
+    """Copy the corrections of a plane now, and return a call that saves them."""
     corrected = session.corrected
     height, width = corrected.labels.shape[-2:]
     region = region_to_keep((height, width), mask, session.edited.get(index))
@@ -221,7 +221,8 @@ def _plane_job(session: CorrectSession, index: Index, name: str, mask: Mask | No
     accepted = sorted(nucleus for plane, nucleus in session.verdicts.accepted if plane == index)
     dismissed = sorted(box for plane, box in session.verdicts.dismissed if plane == index)
 
-    def job() -> None:
+    # The image is read by the thread that saves, as it may be a large one on disk.
+    def save() -> None:
         existing = set(np.unique(labels).tolist())
         correction = correction_of(
             corrected,
@@ -236,7 +237,7 @@ def _plane_job(session: CorrectSession, index: Index, name: str, mask: Mask | No
         )
         save_correction(corrections_folder(), correction)
 
-    return job
+    return save
 
 
 def mask_checksum(mask: Mask | None) -> int:

@@ -13,13 +13,7 @@ from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtWidgets import QApplication
 
 from napari_unet_nuclei.core.corrections.history import Entry, History, PlaneEdit, Touched
-from napari_unet_nuclei.core.corrections.review import (
-    ACCEPT,
-    Review,
-    Verdicts,
-    boxes_after_edit,
-    candidates_after_edit,
-)
+from napari_unet_nuclei.core.corrections.review import Review, Verdicts, boxes_after_edit, candidates_after_edit
 from napari_unet_nuclei.core.corrections.stroke import Stroke
 from napari_unet_nuclei.core.errors import EditError, NucleiError
 from napari_unet_nuclei.core.labels.doubt import Candidate, doubt
@@ -41,13 +35,7 @@ REST = 300
 
 
 class CorrectSession(QObject):
-    """Make, undo and redo edits of a labels layer, and record what napari's own tools paint in it.
-
-    Raises
-    ------
-    ImageShapeError
-        If the labels cannot be corrected, or the image does not belong to them.
-    """
+    """Make, undo and redo edits of a labels layer, and record what napari's own tools paint in it."""
 
     changed = Signal()
     """Nuclei, decisions, or the list of candidates have changed."""
@@ -98,18 +86,13 @@ class CorrectSession(QObject):
     @property
     def next_id(self) -> int:
         """An id that no nucleus has or has had in this session."""
+        # Counted up later on: an id that was given twice would be one nucleus again once the first is restored by undo.
         if not self._next_id:
             self._next_id = max(int(self.corrected.view.max(initial=0)), 0) + 1
         return self._next_id
 
     def choose_image(self, image: Image | None) -> None:
-        """Set the image that the labels belong to.
-
-        Raises
-        ------
-        ImageShapeError
-            If it has another size; the session stays unchanged.
-        """
+        """Set the image that the labels belong to; if it has another size, the session stays unchanged."""
         self.corrected = corrected_layer(self.layer, image)
         self.image = image
 
@@ -136,13 +119,7 @@ class CorrectSession(QObject):
         accepted: Iterable[int] | None = None,
         dismissed: Iterable[tuple[Index, Region]] = (),
     ) -> Entry:
-        """Apply an edit, and accept the given nuclei, by default those that the edit leaves.
-
-        Raises
-        ------
-        EditError
-            If the layer is locked.
-        """
+        """Apply an edit, and accept the given nuclei, by default those that the edit leaves."""
         if not self.layer.editable:
             raise EditError(f"'{self.layer.name}' is locked: unlock it in the layer list to correct it.")
         change = PlaneEdit(index, edit)
@@ -151,10 +128,6 @@ class CorrectSession(QObject):
         entry = Entry([change] if verdict.is_empty else [change, verdict], edit.title)
         self._write(lambda labels: self.history.make(labels, entry))
         return entry
-
-    def accept(self, index: Index, nuclei: Iterable[int], region: Region) -> None:
-        """Accept nuclei of a plane that lie within a region."""
-        self.decide(ACCEPT, index, region, [(index, nucleus) for nucleus in nuclei])
 
     def decide(
         self,
@@ -172,13 +145,7 @@ class CorrectSession(QObject):
             self._write(lambda labels: self.history.make(labels, Entry([verdict], title)))
 
     def undo(self) -> Touched | None:
-        """Undo the last step; return None where there is none.
-
-        Raises
-        ------
-        EditError
-            If the labels were changed elsewhere; the history is cleared.
-        """
+        """Undo the last step; return None where there is none."""
         return self._step(self.history.undo)
 
     def redo(self) -> Touched | None:
@@ -189,6 +156,7 @@ class CorrectSession(QObject):
         try:
             return self._write(step)
         except EditError:
+            # The labels were changed elsewhere, so that no other step fits either.
             self.history.clear()
             raise
 
@@ -199,6 +167,7 @@ class CorrectSession(QObject):
                 touched = change(labels)
         finally:
             self._is_writing = False
+        # Not before: it writes the table, which sets and clears the same flag.
         if touched is not None:
             self._take(touched)
         return touched
@@ -212,6 +181,7 @@ class CorrectSession(QObject):
             self.edited[index] = united([region, self.edited.get(index, region)])
             if touched.ids:
                 self._examine(index, touched.ids, region)
+            # A job works on a copy from before this change, and its result will need it once more.
             if touched.ids and self.is_busy:
                 self._touched_since.append((index, touched.ids))
         self._show_table()
@@ -237,6 +207,7 @@ class CorrectSession(QObject):
 
     def _take_candidates(self, found: tuple[Index, tuple[Candidate, ...]]) -> None:
         index, candidates = found
+        # Removed only now: until then the plane must not be asked for a second time.
         self._wanted.remove(index)
         self.review.list_plane(index, candidates)
         self._catch_up([(plane, nuclei) for plane, nuclei in self._touched_since if plane == index])
@@ -251,6 +222,7 @@ class CorrectSession(QObject):
 
     def _catch_up(self, touched: list[tuple[Index, tuple[int, ...]]]) -> None:
         """Update nuclei that were changed while a job examined their earlier state."""
+        # In the whole plane: the result tells nothing of where changed nuclei were in the meantime.
         height, width = self.corrected.labels.shape[-2:]
         for index, nuclei in touched:
             self._examine(index, nuclei, (0, height, 0, width))
@@ -258,7 +230,6 @@ class CorrectSession(QObject):
             self._touched_since.clear()
 
     def _show_table(self) -> None:
-        """Write the table to the layer's features."""
         if self._table is not None:
             self._is_writing = True
             self.layer.features = self._table.features(self.corrected, self.verdicts.accepted)
@@ -280,7 +251,7 @@ class CorrectSession(QObject):
         place = self.corrected.labels.place
         stroke = Stroke.of_paint(event.value, self.layer.data.shape, place.order)
         if stroke is not None:
-            # napari reports single calls before it writes their pixels: examine them in the next turn of the event loop
+            # napari reports single calls before it writes their pixels: examine them in the event loop's next turn.
             self._strokes.append(self.history.push(Entry([stroke], stroke.title)))
             self._taking.start()
 
@@ -291,12 +262,12 @@ class CorrectSession(QObject):
 
     def _note_refresh(self, _event: object) -> None:
         """Notice napari's own undo, which the user can reach while the dock does not take the key."""
+        # It emits the same event as each move of a brush, whose stroke is recorded at its end.
         is_drawing = QApplication.mouseButtons() != Qt.MouseButton.NoButton
         if not self._is_writing and not is_drawing and self.history.follow(self.corrected.view):
             self._start_over()
 
     def _note_new_labels(self, _event: object) -> None:
-        """Start over when the layer gets another array."""
         try:
             self.corrected = corrected_layer(self.layer, self.image)
         except NucleiError as error:
@@ -312,6 +283,7 @@ class CorrectSession(QObject):
         """Restore the table where others clear the features, and adopt theirs where they replace them."""
         if self._is_writing:
             return
+        # Not within the event: listeners after this one would hear of both changes in the wrong order.
         if self.layer.features.empty:
             self._showing.start()
         else:
@@ -336,7 +308,8 @@ class CorrectSession(QObject):
 def _candidates_job(
     corrected: CorrectedLayer, index: Index
 ) -> Callable[[Progress], tuple[Index, tuple[Candidate, ...]]]:
-    """Return the job that lists all candidates of a plane, which is copied now, in the window's thread."""
+    """Return the job that lists all candidates of a plane."""
+    # Copied now, in the window's thread, where nobody is just writing to it.
     plane, maps, thresholds = corrected.view[index].copy(), corrected.maps(index), corrected.thresholds
 
     def job(progress: Progress) -> tuple[Index, tuple[Candidate, ...]]:
@@ -363,6 +336,7 @@ class _PaintedLabels:
     def __setitem__(self, key: tuple[Any, ...], value: Any) -> None:
         old = self._view[key]
         new = np.broadcast_to(np.asarray(value, self.dtype), old.shape)
+        # napari takes lists of pixels, and its time grows with them: most of a nucleus's box does not change.
         changed = old != new
         if not changed.any():
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -27,7 +27,7 @@ from napari_unet_nuclei.core.labels.edit.split_merge import (
 )
 from napari_unet_nuclei.core.labels.regions import pixel, united
 from napari_unet_nuclei.core.types import AnyArray, Index, QuantisedMaps, Region
-from napari_unet_nuclei.gui.correct.canvas_input import CanvasInput, Gesture
+from napari_unet_nuclei.gui.correct.canvas_input import CanvasInput, Gesture, Kind
 from napari_unet_nuclei.gui.correct.current import CurrentCorrection
 from napari_unet_nuclei.gui.correct.navigator import Navigator
 from napari_unet_nuclei.gui.correct.session import CorrectSession
@@ -41,38 +41,16 @@ MOST_FRAMED = 12
 HOW_TO_UNDO = "Ctrl+Z undoes it."
 
 
-@dataclass(frozen=True)
-class _Box:
-    """A box that was segmented again, and the history's entry of it; None where that failed."""
-
-    index: Index
-    region: Region
-    entry: Entry | None = None
-
-
 class Tools(QObject):
-    """The commands of correcting; each raises an `EditError` where it cannot be carried out.
-
-    Parameters
-    ----------
-    navigator : Navigator
-        Knows what has the frame.
-    canvas_input : CanvasInput
-        Waits for gestures.
-    """
+    """The commands of correcting; each raises an `EditError` where it cannot be carried out."""
 
     status = Signal(str)
     """What was done, or what to do next."""
 
     failed = Signal(object)
-    """A command failed."""
 
     def __init__(
-        self,
-        current: CurrentCorrection,
-        navigator: Navigator,
-        canvas_input: CanvasInput,
-        parent: QObject | None = None,
+        self, current: CurrentCorrection, navigator: Navigator, canvas_input: CanvasInput, parent: QObject
     ) -> None:
         super().__init__(parent)
         self._current = current
@@ -80,7 +58,8 @@ class Tools(QObject):
         self._canvas_input = canvas_input
         self._splits_by_image = False
         self._thresholds: DecodeThresholds | None = None
-        self._box: _Box | None = None
+        self._box: tuple[Index, Region, Entry | None] | None = None
+        """The box that was segmented last, and the history's entry of it; None where that failed."""
         self.waiting = ""
         """Name of the command that waits for a gesture."""
         canvas_input.waiting_changed.connect(self._note_waiting)
@@ -105,8 +84,7 @@ class Tools(QObject):
         if self._missed() is not None:
             raise EditError("A nucleus may have been missed here: press G to add it, or D if there is none.")
         index, boxes = self._nuclei()
-        region = united(list(boxes.values()))
-        self.session.accept(index, boxes, region)
+        self.session.decide(ACCEPT, index, united(list(boxes.values())), [(index, nucleus) for nucleus in boxes])
         self._go_on(f"Accepted {_named(boxes)}.")
 
     def accept_rest(self) -> None:
@@ -118,6 +96,7 @@ class Tools(QObject):
         found = [(index, one.id) for one in left if one.kind == "found"]
         missed = [(index, one.box) for one in left if one.kind == "missed"]
         self.session.decide(ACCEPT, index, united([one.box for one in left]), found, missed)
+        # Nothing is left, so that this announces the end of the queue.
         self._navigator.next()
         self.status.emit(f"Accepted {len(found)} nuclei. {HOW_TO_UNDO}")
 
@@ -130,6 +109,7 @@ class Tools(QObject):
             return
         index, nucleus, box = self._nucleus()
         edit = delete(self._plane(index), nucleus, hints={nucleus: box})
+        # The place is dismissed with it, or the network's maps would soon offer it as a missed nucleus.
         self.session.edit(index, edit, dismissed=[(index, box)])
         self._go_on(f"{edit.title}. {HOW_TO_UNDO}")
 
@@ -172,31 +152,31 @@ class Tools(QObject):
 
     def cut(self) -> None:
         """Cut nuclei along a line that the user draws."""
-        if self._begins("cut", "Draw a line across a nucleus, from outside to outside. Press K again to cancel."):
-            self._canvas_input.wait_for("line", partial(self._attempt, self._cut))
+        how = "Draw a line across a nucleus, from outside to outside. Press K again to cancel."
+        self._wait("cut", how, "line", self._cut)
 
     def seeds(self) -> None:
         """Split a nucleus by points that the user clicks."""
         if self.waiting == "seeds":
             self._canvas_input.finish()
-        elif self._begins("seeds", "Click once in each part of the nucleus, then press T again."):
-            self._canvas_input.wait_for("points", partial(self._attempt, self._split_by_seeds))
+        else:
+            how = "Click once in each part of the nucleus, then press T again."
+            self._wait("seeds", how, "points", self._split_by_seeds)
 
     def unite(self) -> None:
         """Merge two nuclei that the user clicks."""
-        if self._begins("unite", "Click the two nuclei that are one. Press U again to cancel."):
-            self._canvas_input.wait_for("points", partial(self._attempt, self._unite), 2)
+        self._wait("unite", "Click the two nuclei that are one. Press U again to cancel.", "points", self._unite, 2)
 
     def box(self) -> None:
         """Segment again within a box that the user draws."""
+        # Asked for before the user has drawn a box in vain.
         self._seen(self._navigator.shown_plane())
-        if self._begins("box", "Draw a box to segment again. Press W again to cancel."):
-            self._canvas_input.wait_for("box", partial(self._attempt, self._segment_box))
+        self._wait("box", "Draw a box to segment again. Press W again to cancel.", "box", self._segment_box)
 
     def outline(self) -> None:
         """Add a nucleus within an outline that the user draws."""
-        if self._begins("outline", "Draw around the nucleus; it gets the background inside. Press Q again to cancel."):
-            self._canvas_input.wait_for("outline", partial(self._attempt, self._add_outlined))
+        how = "Draw around the nucleus; it gets the background inside. Press Q again to cancel."
+        self._wait("outline", how, "outline", self._add_outlined)
 
     def undo(self) -> None:
         """Undo the last edit, stroke or decision."""
@@ -207,13 +187,8 @@ class Tools(QObject):
         self._step(self.session.redo(), "Redone", "There is nothing to redo.")
 
     def do(self, verb: str) -> None:
-        """Carry out a command, and report its outcome.
-
-        Parameters
-        ----------
-        verb : str
-            Name of one of the methods above.
-        """
+        """Carry out the command of this name, and report its outcome."""
+        # Sliders change a box only until the next command: later they would undo work that came after it.
         self._box = None
         self._attempt(getattr(self, verb))
 
@@ -225,26 +200,24 @@ class Tools(QObject):
         """Set the thresholds for boxes, and apply them to the box that was segmented last."""
         self._thresholds = thresholds
         if self._box is not None:
-            self._attempt(self._segment_again, self._box)
+            self._attempt(self._segment_again, *self._box)
 
     def _attempt(self, act: Callable[..., None], *arguments: Any) -> None:
-        """Call a function, and report its errors."""
         try:
             act(*arguments)
         except NucleiError as error:
             self.failed.emit(error)
 
-    def _begins(self, verb: str, instruction: str) -> bool:
-        """Return whether to wait for a gesture; the same key pressed again cancels."""
+    def _wait(self, verb: str, how: str, kind: Kind, take: Callable[[Gesture], None], count: int = 0) -> None:
+        """Wait for a gesture; the same key pressed again cancels."""
         self._navigator.shown_plane()
-        if self.waiting == verb:
-            self._canvas_input.cancel()
-            self.status.emit("Cancelled.")
-            return False
+        is_again = self.waiting == verb
+        # Before the name is set: cancelling another tool's gesture clears it.
         self._canvas_input.cancel()
-        self.waiting = verb
-        self.status.emit(instruction)
-        return True
+        self.status.emit("Cancelled." if is_again else how)
+        if not is_again:
+            self.waiting = verb
+            self._canvas_input.wait_for(kind, partial(self._attempt, take), count)
 
     def _note_waiting(self) -> None:
         if not self._canvas_input.is_waiting:
@@ -267,22 +240,25 @@ class Tools(QObject):
         self._make(gesture.index, merge(self._plane(gesture.index), first, second, hints={first: one, second: other}))
 
     def _segment_box(self, gesture: Gesture) -> None:
+        # Sorted, as a box may be drawn from any of its corners.
         (y0, x0), (y1, x1) = np.sort(np.rint(gesture.points[[0, -1]]).astype(int), axis=0).tolist()
         self._segment(gesture.index, (y0, y1 + 1, x0, x1 + 1))
 
-    def _segment_again(self, box: _Box) -> None:
-        """Replace what was found in a box."""
-        if box.entry is not None and self.session.history.last is box.entry:
+    def _segment_again(self, index: Index, region: Region, entry: Entry | None) -> None:
+        # Only if it is still the last step: a brush stroke since then must not be undone in its place.
+        if entry is not None and self.session.history.last is entry:
             self.session.undo()
-        self._segment(box.index, box.region)
+        self._segment(index, region)
 
     def _segment(self, index: Index, region: Region) -> None:
-        self._box = _Box(index, region)
+        # Kept also if nothing is found with these thresholds, so that the sliders can try others.
+        self._box = (index, region, None)
         maps, thresholds = self._seen(index)
         wanted = self._thresholds or thresholds
         edit = resegment_box(self._plane(index), region, maps, wanted, self.session.next_id)
+        # The network's answer again: nothing that a person has confirmed.
         entry = self.session.edit(index, replace(edit, title="Segment the box again"), accepted=())
-        self._box = _Box(index, region, entry)
+        self._box = (index, region, entry)
         self.status.emit(
             f"{len(edit.boxes())} nuclei changed in the box. Move the sliders to try other thresholds. {HOW_TO_UNDO}"
         )
@@ -326,7 +302,6 @@ class Tools(QObject):
         return index, {nucleus: find_box(plane, nucleus, (y, y + 1, x, x + 1))}
 
     def _nucleus(self) -> tuple[Index, int, Region]:
-        """Return the one nucleus to act on."""
         index, boxes = self._nuclei()
         if len(boxes) > 1:
             raise EditError("Several nuclei are framed: click the one that you mean.")
@@ -341,7 +316,6 @@ class Tools(QObject):
         return framed.candidate
 
     def _mouse(self) -> tuple[float, float]:
-        """Return the point (y, x) under the mouse."""
         point = self._navigator.under_mouse()
         if point is None:
             raise EditError("Point at a nucleus with the mouse, or press N for the next doubtful one.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -34,61 +34,34 @@ SAME_IMAGE = "'{}' is the same image as '{}', so the same nuclei would train and
 
 @dataclass(frozen=True)
 class Asked:
-    """A choice to check.
-
-    Attributes
-    ----------
-    drawn : mapping
-        Corrections of open layers by row; the error where one cannot be used.
-    ticked : frozenset
-        Rows and names of saved corrections to learn from.
-    form : InputForm
-        Input of the model.
-    seed : int
-        Determines which nuclei are held out.
-    folder : Path
-        Folder of saved corrections.
-    reference : Path, optional
-        Folder of labelled images for the comparison.
-    kinds : mapping
-        Kinds of image that the user chose for saved corrections.
-    watched : frozenset
-        Names of saved corrections to check although they are not ticked.
-    """
+    """A choice to check: what is ticked, and what a run would be given with it."""
 
     drawn: Mapping[Row, Correction | NucleiError]
+    """Corrections of open layers; the error where one cannot be used."""
     ticked: frozenset[Key]
     form: InputForm
     seed: int
     folder: Path
+    """Folder of saved corrections."""
     reference: Path | None = None
     kinds: Mapping[str, ChosenKind] = field(default_factory=dict)
+    """Kinds of image that the user chose for saved corrections."""
     watched: frozenset[Key] = frozenset()
+    """Saved corrections to check although they are not ticked."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """Outcome for a row or a saved correction.
-
-    Attributes
-    ----------
-    nuclei : int
-        Number of reviewed nuclei.
-    problem : str
-        Why it cannot be used; empty where it can.
-    reviewed : bool
-        False where the only problem is that nothing was marked as reviewed.
-    kind : {"fluorescence", "brightfield"}, optional
-        How its image is read; None where unknown.
-    doubt : str
-        Why the reading may be wrong, or labels and image may not belong together; empty if all is well.
-    """
+    """Outcome for a row or a saved correction."""
 
     nuclei: int = 0
     problem: str = ""
+    """Why it cannot be used; empty where it can."""
     reviewed: bool = True
+    """False where the only problem is that nothing was marked as reviewed."""
     kind: ImageKind | None = None
     doubt: str = ""
+    """Why its image may be read wrongly, or may not belong to the labels; empty if all is well."""
 
     @property
     def reading(self) -> str:
@@ -114,25 +87,15 @@ class Found:
 
 @dataclass(frozen=True)
 class Outlook:
-    """Outcome of a check: what a run would learn from.
-
-    Attributes
-    ----------
-    rows : mapping
-        Outcomes by row or name of a saved correction.
-    entries : tuple of CorrectionEntry
-        Saved corrections, except for those whose image is open in a ticked row.
-    training, judging : int
-        Number of nuclei.
-    problem : str
-        Why nothing can be run; empty if it can.
-    """
+    """Outcome of a check: what a run would learn from, and the number of nuclei that train and judge."""
 
     rows: Mapping[Key, Found] = field(default_factory=dict)
     entries: tuple[CorrectionEntry, ...] = ()
+    """Saved corrections, except for those whose image is open in a ticked row."""
     training: int = 0
     judging: int = 0
     problem: str = NOTHING_CHOSEN
+    """Why nothing can be run; empty if it can."""
 
     @property
     def sentence(self) -> str:
@@ -158,31 +121,16 @@ def count_text(count: int) -> str:
     return "1 nucleus" if count == 1 else f"{count:,} nuclei"
 
 
-@dataclass(frozen=True)
-class _Hashed:
-    """Hash of a plane, with the array and name that it belongs to."""
-
-    base: object
-    name: str
-    digest: str
-
-
 class Checker:
     """Check choices; files and hashes of unchanged images are read only once."""
 
     def __init__(self) -> None:
         self._read: dict[tuple[str, InputForm, ChosenKind | None], tuple[_Plane, Found]] = {}
-        self._hashes: dict[Row, _Hashed] = {}
+        self._hashes: dict[Row, tuple[object, str, str]] = {}
+        """Array under a row's plane, name of its correction, and hash."""
 
-    def job(self, asked: Asked) -> Callable[[Progress], Outlook]:
-        """Return the job that checks a choice."""
-
-        def job(progress: Progress) -> Outlook:
-            return self._check(asked, progress)
-
-        return job
-
-    def _check(self, asked: Asked, progress: Progress) -> Outlook:
+    def check(self, asked: Asked, progress: Progress) -> Outlook:
+        """Check a choice; it runs in a thread of its own, one check after the other."""
         found: dict[Key, Found] = {}
         planes: dict[Key, _Plane] = {}
         open_images: set[str] = set()
@@ -194,6 +142,7 @@ class Checker:
             planes[row], found[row] = _examined(drawn, asked.form)
             if row in asked.ticked:
                 open_images.add(self._hash(row, drawn))
+        # The others are forgotten, as hashes keep their arrays in memory.
         self._hashes = {row: known for row, known in self._hashes.items() if row in asked.ticked}
         try:
             entries = tuple(entry for entry in list_corrections(asked.folder) if entry.image_hash not in open_images)
@@ -203,6 +152,7 @@ class Checker:
         for entry in (entry for entry in entries if entry.name in asked.ticked | asked.watched):
             progress.report(Advanced(0.0, "counting"))
             ticked = entry.name in asked.ticked
+            # What is only watched takes no image from others.
             first = names.setdefault(entry.image_hash, entry.name) if ticked else entry.name
             if first != entry.name:
                 found[entry.name] = Found(problem=SAME_IMAGE.format(entry.name, first))
@@ -214,8 +164,9 @@ class Checker:
         return _with_counts(Outlook(found, entries), asked, planes)
 
     def _saved(self, asked: Asked, entry: CorrectionEntry) -> tuple[_Plane, Found]:
-        """Read a saved correction, once: the names of its files change with their contents."""
+        """Read a saved correction, once."""
         kind = asked.kinds.get(entry.name)
+        # By the name of a file, not of the correction: only the former changes with the contents.
         key = (entry.labels, asked.form, kind)
         if key not in self._read:
             correction = read_correction(asked.folder, entry.name)
@@ -224,11 +175,12 @@ class Checker:
 
     def _hash(self, row: Row, drawn: Correction) -> str:
         """Hash an image, once for as long as it is the same plane of the same array."""
-        known = self._hashes.get(row)
-        base = getattr(drawn.image, "base", None)
-        if known is None or base is None or known.base is not base or known.name != drawn.name:
-            known = self._hashes[row] = _Hashed(base, drawn.name, hash_image(drawn.image))
-        return known.digest
+        # The plane is another view at every check; what stays is the array under it.
+        base, name, digest = self._hashes.get(row, (None, "", ""))
+        if base is None or base is not getattr(drawn.image, "base", None) or name != drawn.name:
+            base, digest = getattr(drawn.image, "base", None), hash_image(drawn.image)
+            self._hashes[row] = (base, drawn.name, digest)
+        return digest
 
 
 def _with_counts(outlook: Outlook, asked: Asked, planes: Mapping[Key, _Plane]) -> Outlook:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,7 @@ from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
 from napari_unet_nuclei.gui.viewer.corrected_layer import correction_name
 from napari_unet_nuclei.gui.widgets.choice_box import choice_box
 from napari_unet_nuclei.gui.widgets.confirm import is_sure
+from napari_unet_nuclei.gui.widgets.forms import fill, fill_form
 from napari_unet_nuclei.gui.widgets.row_list import RowList
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
@@ -77,8 +79,8 @@ class CorrectionList(RowList):
     tick_changed = Signal(object, bool)
     """The user ticked or unticked the line of this key."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(["Learn from", "Reviewed", "Read as"], parent)
+    def __init__(self) -> None:
+        super().__init__(["Learn from", "Reviewed", "Read as"])
         self._lines: tuple[Listed, ...] = ()
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.currentItemChanged.connect(self.chosen)
@@ -97,10 +99,12 @@ class CorrectionList(RowList):
 
     def set_lines(self, lines: Sequence[Listed]) -> None:
         """Show other lines; the selected key stays selected, else the first one is."""
+        # Every stroke of a brush leads here: a list that is filled again would scroll to its top each time.
         if tuple(lines) == self._lines:
             return
         before = self.key()
         self._lines = tuple(lines)
+        # Ticking and selecting here would count as the user's.
         self.blockSignals(True)
         self.clear()
         for line in lines:
@@ -121,21 +125,15 @@ class CorrectionList(RowList):
 
 
 class CorrectionsPanel(QWidget):
-    """List of corrected labels to choose from, and the number of nuclei in them.
-
-    Parameters
-    ----------
-    folder : Path
-        Folder of saved corrections.
-    """
+    """List of corrected labels to choose from, and the number of nuclei in them."""
 
     changed = Signal()
     """The choice or the number of nuclei has changed."""
 
     failed = Signal(object)
 
-    def __init__(self, viewer: Viewer, folder: Path, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, viewer: Viewer, folder: Path) -> None:
+        super().__init__()
         self._viewer = viewer
         self._folder = folder
         self._own: list[Row] = []
@@ -169,21 +167,11 @@ class CorrectionsPanel(QWidget):
         self.refresh()
 
     def _lay_out(self) -> None:
-        buttons = QHBoxLayout()
-        for button in (self.add_button, self.remove_button):
-            buttons.addWidget(button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addWidget(self.list)
-        layout.addLayout(buttons)
+        buttons = fill(QHBoxLayout(), self.add_button, self.remove_button)
         self.kind_row = QWidget()
-        beside = QFormLayout(self.kind_row)
-        beside.setContentsMargins(0, 0, 0, 0)
-        beside.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        beside.addRow("Read as", self.kind_box)
-        for widget in (self.detail, self.kind_row, self.reason_label, self.sentence_label):
-            layout.addWidget(widget)
+        fill_form(QFormLayout(self.kind_row), ("Read as", self.kind_box))
+        labels = (self.reason_label, self.sentence_label)
+        fill(QVBoxLayout(self), self.list, buttons, self.detail, self.kind_row, *labels)
 
     def _connect(self) -> None:
         self._watch.stirred.connect(self.changed)
@@ -207,13 +195,8 @@ class CorrectionsPanel(QWidget):
             self._watch.stir()
 
     def copied(self) -> tuple[Correction, ...]:
-        """Copy all ticked planes of open layers; call it in the window's thread.
-
-        Raises
-        ------
-        NucleiError
-            If one cannot be used.
-        """
+        """Copy all ticked planes of open layers; raise `NucleiError` if one cannot be used."""
+        # In the window's thread, so that nobody paints meanwhile.
         planes = [(row, find_plane(row, self._viewer)) for row in self._drawn if self._is_ticked(row)]
         return tuple(
             replace(
@@ -252,7 +235,7 @@ class CorrectionsPanel(QWidget):
         form, seed, reference = self._asked
         watched = frozenset(self._doubts)
         asked = Asked(self._drawn, ticked, form, seed, self._folder, reference, self.kinds(), watched)
-        self._checking.submit(self._checker.job(asked))
+        self._checking.submit(partial(self._checker.check, asked))
         self._list()
         self.changed.emit()
 
@@ -271,11 +254,11 @@ class CorrectionsPanel(QWidget):
         return self._with_kind(row, drawn)
 
     def _with_kind(self, row: Row, correction: Correction) -> Correction:
-        """Return a correction with the kind of image that was chosen for its row."""
         return as_kind(correction, self._kinds[row]) if row in self._kinds else correction
 
     def _is_ticked(self, key: Key) -> bool:
         """Return whether to learn from a line: as the user ticked it, by default if it is usable."""
+        # A saved correction may be of any image: the user has to tick it.
         usable = isinstance(key, Row) and isinstance(self._drawn.get(key), Correction)
         return self._ticks.get(key, usable)
 
@@ -284,7 +267,6 @@ class CorrectionsPanel(QWidget):
         self._watch.stir()
 
     def _choose_kind(self) -> None:
-        """Set the kind of image of the selected line."""
         key = self.list.key()
         if key is not None:
             self._kinds[key] = self.kind_box.currentData()
@@ -318,7 +300,6 @@ class CorrectionsPanel(QWidget):
         self._put(row)
 
     def _replace(self, row: Row) -> None:
-        """Replace the selected row."""
         before = self.list.key()
         if isinstance(before, Row):
             self._leave_out(before)
@@ -355,6 +336,7 @@ class CorrectionsPanel(QWidget):
 
     def _show_outlook(self, outlook: Outlook) -> None:
         self.outlook = outlook
+        # Other ticks need another check, which leads here again; it ends, as each doubt unticks a line only once.
         if self._untick_doubtful():
             self.refresh()
             return
@@ -362,7 +344,6 @@ class CorrectionsPanel(QWidget):
         self.changed.emit()
 
     def _list(self) -> None:
-        """Show rows and saved corrections with what is known of them."""
         rows = [self._line(row, row_title(row, self._viewer), "") for row in self._drawn]
         kept = [self._line(entry.name, entry.name, f"saved {entry.saved[:10]}") for entry in self.outlook.entries]
         self.list.set_lines([*rows, *kept])
@@ -375,7 +356,6 @@ class CorrectionsPanel(QWidget):
         return Listed(key, title, text, tooltip, self._is_ticked(key), reading)
 
     def _show_chosen(self) -> None:
-        """Show the options of the selected line."""
         key = self.list.key()
         self.remove_button.setEnabled(key is not None)
         kept = isinstance(key, str)

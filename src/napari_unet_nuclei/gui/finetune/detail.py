@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING
 
 from napari.layers import Image, Labels
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QLabel, QPushButton, QWidget
+from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.gui.finetune.rows import Plane, Row, find_plane, image_for
 from napari_unet_nuclei.gui.viewer.layer_box import LayerBox, row_in
 from napari_unet_nuclei.gui.viewer.reviewed_layer import add_reviewed_layer, is_plane_reviewed, mark_plane
+from napari_unet_nuclei.gui.widgets.forms import fill, fill_form
+from napari_unet_nuclei.gui.widgets.reviewed_controls import reviewed_controls
 
 if TYPE_CHECKING:
     from napari import Viewer
-
-DRAWING = "add_polygon"
-"""Mode of a shapes layer for drawing a region."""
 
 
 class RowDetail(QWidget):
@@ -27,8 +26,8 @@ class RowDetail(QWidget):
     row_changed = Signal(object)
     """The user replaces the shown row by this `Row`."""
 
-    def __init__(self, viewer: Viewer, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
         self._viewer = viewer
         self._row = Row(None, None)
         self._plane: Plane | None = None
@@ -39,32 +38,22 @@ class RowDetail(QWidget):
         self.plane_button.setToolTip(
             "Learn from the plane that the viewer shows now, even if it shows another one later."
         )
-        self.whole_box = QCheckBox("whole plane")
-        self.whole_box.setToolTip("Every nucleus of this plane is labelled correctly, and none is missing.")
-        self.draw_button = QPushButton("Draw region")
-        self.draw_button.setToolTip(
-            "Draw around what you corrected, in the layer 'Reviewed': click each corner, double-click to finish.\n"
-            "The model never learns from what lies outside."
+        self.whole_box, self.draw_button = reviewed_controls("click each corner, double-click to finish")
+        self._plane_row, reviewed = QWidget(), QWidget()
+        fill(QHBoxLayout(self._plane_row), self.plane_label, self.plane_button)
+        fill(QHBoxLayout(reviewed), self.whole_box, self.draw_button)
+        self._layout = fill_form(
+            QFormLayout(self),
+            ("Labels", self.labels_box),
+            ("Image", self.image_box),
+            ("Plane", self._plane_row),
+            ("Reviewed", reviewed),
         )
-        self._layout = QFormLayout(self)
-        self._lay_out()
         self.labels_box.currentIndexChanged.connect(self._take_labels)
         self.image_box.currentIndexChanged.connect(self._take_image)
         self.plane_button.clicked.connect(self._take_plane)
         self.whole_box.clicked.connect(self._mark)
         self.draw_button.clicked.connect(self._draw)
-
-    def _lay_out(self) -> None:
-        self._layout.setContentsMargins(0, 0, 0, 0)
-        self._layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self._plane_row = _side_by_side(self.plane_label, self.plane_button)
-        for text, widget in (
-            ("Labels", self.labels_box),
-            ("Image", self.image_box),
-            ("Plane", self._plane_row),
-            ("Reviewed", _side_by_side(self.whole_box, self.draw_button)),
-        ):
-            self._layout.addRow(text, widget)
 
     def show_row(self, row: Row) -> None:
         """Show a row."""
@@ -83,8 +72,7 @@ class RowDetail(QWidget):
         self.plane_label.setText(f"{position} (shown)" if row.plane is None else position)
         for widget in (self.whole_box, self.draw_button):
             widget.setEnabled(plane is not None)
-        marked = plane is not None and is_plane_reviewed(plane.corrected.layer, plane.index)
-        self.whole_box.setChecked(marked)
+        self.whole_box.setChecked(plane is not None and is_plane_reviewed(plane.corrected.layer, plane.index))
 
     def _take_labels(self) -> None:
         labels = self.labels_box.layer
@@ -106,18 +94,8 @@ class RowDetail(QWidget):
             mark_plane(self._plane.corrected.layer, self._plane.index, reviewed=whole)
 
     def _draw(self) -> None:
-        """Start drawing in the layer *Reviewed*."""
         if self._plane is None:
             return
         layer = add_reviewed_layer(self._viewer, self._plane.corrected.layer)
         self._viewer.layers.selection.active = layer
-        layer.mode = DRAWING
-
-
-def _side_by_side(*widgets: QWidget) -> QWidget:
-    row = QWidget()
-    layout = QHBoxLayout(row)
-    layout.setContentsMargins(0, 0, 0, 0)
-    for widget in widgets:
-        layout.addWidget(widget, stretch=1)
-    return row
+        layer.mode = "add_polygon"

@@ -2,19 +2,18 @@
 
 # Annotations are not deferred here: napari reads them to find out that it has to pass its viewer.
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Labels
 from napari.utils.theme import get_theme
-from qtpy.QtWidgets import QGridLayout, QLabel, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QTabWidget, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.corrections.store import corrections_folder
 from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.core.finetune.request import CorrectionsRequest
-from napari_unet_nuclei.core.finetune.undecided import discard, keep, list_undecided, undecided_folder
+from napari_unet_nuclei.core.finetune.undecided import Undecided, discard, keep, list_undecided, undecided_folder
 from napari_unet_nuclei.core.model.registry import ModelEntry, default_registry
 from napari_unet_nuclei.core.progress import EpochDone, Event, Preview, Progress
 from napari_unet_nuclei.gui.finetune.corrections import CorrectionsPanel
@@ -25,7 +24,7 @@ from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.jobs.worker import report_start
 from napari_unet_nuclei.gui.settings.remembered import recall, remember
 from napari_unet_nuclei.gui.viewer.dock import Dock
-from napari_unet_nuclei.gui.widgets.forms import titled
+from napari_unet_nuclei.gui.widgets.forms import fill, titled
 from napari_unet_nuclei.gui.widgets.loss_plot import LossPlot, PlotColours
 from napari_unet_nuclei.gui.widgets.picture import PictureView
 from napari_unet_nuclei.gui.widgets.scroll_column import ScrollColumn
@@ -43,44 +42,22 @@ LEARN, TRAINING, RESULT = range(3)
 WAITING = "The curves start with the first epoch. Cancel discards everything, Finish keeps the best model so far."
 
 
-@dataclass(frozen=True)
-class FinetuneAnswer:
-    """Result of a run.
-
-    Attributes
-    ----------
-    devices : tuple of str
-        Devices of this computer, the preferred one first.
-    """
-
-    taught: "FinetuneOutcome"
-    devices: tuple[str, ...]
-
-
 class TrainingView(QWidget):
     """Live curves, and a held-out crop as corrected and as the network finds it, of the current or last training."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.plot = LossPlot()
         self.hint_label = Sentence(WAITING)
         self.truth_view, self.found_view = PictureView("held-out crop, corrected"), PictureView("held-out crop, found")
         self.truth_label, self.found_label = QLabel("corrected"), QLabel()
-        tooltip = "A part of the image that is held out from training. What was not reviewed is dark."
-        pictures = QGridLayout()
-        pictures.setSpacing(4)
-        for column, (view, label) in enumerate(
-            ((self.truth_view, self.truth_label), (self.found_view, self.found_label))
-        ):
-            view.setToolTip(tooltip)
-            pictures.addWidget(label, 0, column)
-            pictures.addWidget(view, 1, column)
-            pictures.setColumnStretch(column, 1)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.hint_label)
-        layout.addWidget(self.plot)
-        layout.addLayout(pictures)
+        pictures = fill(QHBoxLayout())
+        for column, pair in enumerate(((self.truth_label, self.truth_view), (self.found_label, self.found_view))):
+            pair[1].setToolTip("A part of the image that is held out from training. What was not reviewed is dark.")
+            pictures.addLayout(fill(QVBoxLayout(), *pair))
+            # Alike, although one of the names above them is longer.
+            pictures.setStretch(column, 1)
+        fill(QVBoxLayout(self), self.hint_label, self.plot, pictures)
         self.begin()
 
     def begin(self) -> None:
@@ -133,10 +110,9 @@ class FinetuneDock(Dock):
         self.tabs.addTab(learn, "Learn from")
         self.tabs.addTab(ScrollColumn(self.training), "Training")
         self.tabs.addTab(ScrollColumn(self.result), "Result")
-        layout = QVBoxLayout(self)
+        layout = fill(QVBoxLayout(self), self.tabs, self.job_panel)
         layout.setContentsMargins(4, 4, 4, 4)
-        layout.addWidget(self.tabs, stretch=1)
-        layout.addWidget(self.job_panel)
+        layout.setStretch(0, 1)
 
     def _connect(self) -> None:
         self.corrections.changed.connect(self._refresh)
@@ -147,7 +123,7 @@ class FinetuneDock(Dock):
         self.job_panel.reported.connect(self.training.take)
         self.job_panel.running_changed.connect(self._show_running)
         self.result.keep_clicked.connect(self._keep)
-        self.result.discard_clicked.connect(self._discard)
+        self.result.discard_button.clicked.connect(self._discard)
         self._viewer.events.theme.connect(self._follow_theme)
 
     def find_best_base(self) -> None:
@@ -157,7 +133,7 @@ class FinetuneDock(Dock):
         except NucleiError as error:
             self.job_panel.show_error(error)
             return
-        self.job_panel.run_job(rank_job(lesson), self._take_ranking, title="Comparing models")
+        self.job_panel.run_job(partial(rank, lesson), self._take_ranking, title="Comparing models")
 
     def _take_ranking(self, ranked: tuple["RankedBase", ...]) -> None:
         best = ranked[0]
@@ -168,7 +144,8 @@ class FinetuneDock(Dock):
     def run(self) -> None:
         """Copy what is ticked and fine-tune on it, or first write the last new model if that failed before."""
         if self._unsaved is not None:
-            self.job_panel.run_job(save_job(self._unsaved, self._folder), self._take, title="Saving the new model")
+            job = partial(write_again, self._unsaved, self._folder)
+            self.job_panel.run_job(job, self._take, title="Saving the new model")
             return
         try:
             choices = self.form.choices()
@@ -176,19 +153,14 @@ class FinetuneDock(Dock):
         except NucleiError as error:
             self.job_panel.show_error(error)
             return
+        # Only what a run began with is remembered, not what was tried out on the way.
         remember(choices)
         self.training.begin()
         self.tabs.setCurrentIndex(TRAINING)
-        self.job_panel.run_job(finetune_job(lesson), self._take_answer, title=f"Fine-tuning {choices.base}")
+        self.job_panel.run_job(partial(finetune, lesson), self._take_answer, title=f"Fine-tuning {choices.base}")
 
     def _lesson(self, choices: FinetuneChoices) -> CorrectionsRequest:
-        """Copy what is ticked.
-
-        Raises
-        ------
-        NucleiError
-            If a part of it cannot be used.
-        """
+        """Copy what is ticked; raise `NucleiError` if a part of it cannot be used."""
         return CorrectionsRequest(
             base=choices.base,
             name=self.form.name,
@@ -201,10 +173,11 @@ class FinetuneDock(Dock):
             left_out=self.corrections.left_out(),
         )
 
-    def _take_answer(self, answer: FinetuneAnswer) -> None:
-        self.form.device_picker.show_devices(answer.devices)
-        self.form.device_picker.show_used(answer.taught.done.device)
-        self._take(answer.taught)
+    def _take_answer(self, answer: tuple["FinetuneOutcome", tuple[str, ...]]) -> None:
+        taught, devices = answer
+        self.form.device_picker.show_devices(devices)
+        self.form.device_picker.show_used(taught.done.device)
+        self._take(taught)
 
     def _take(self, taught: "FinetuneOutcome") -> None:
         """Show a new model; one that could not be written stays in memory until it can."""
@@ -220,15 +193,10 @@ class FinetuneDock(Dock):
         self.tabs.setCurrentIndex(RESULT)
 
     def _keep(self) -> None:
-        """Install the new model."""
         undecided = self.result.undecided
-        if undecided is None:
-            return
-
-        def job(progress: Progress) -> ModelEntry:
-            return keep(undecided, default_registry())
-
-        self.job_panel.run_job(job, self._show_kept, title=f"Keeping {undecided.result.name}")
+        if undecided is not None:
+            job = partial(install, undecided)
+            self.job_panel.run_job(job, self._show_kept, title=f"Keeping {undecided.result.name}")
 
     def _show_kept(self, entry: ModelEntry) -> None:
         self.form.propose_name()
@@ -248,7 +216,7 @@ class FinetuneDock(Dock):
         self.tabs.setTabText(RESULT, f"Result ({len(waiting)})" if waiting else "Result")
 
     def _show_running(self, running: bool) -> None:
-        """Show what a run has left, also after a late cancel."""
+        # Also after a cancel that came too late: the model is on disk although no result is announced.
         if not running:
             self._show_undecided()
             self.corrections.refresh()
@@ -266,7 +234,8 @@ class FinetuneDock(Dock):
         problem = form.problem()
         if not problem:
             corrections.ask(form.input_form, form.settings().seed, form.reference)
-            problem = corrections.outlook.problem  # possibly a moment old, but a run checks everything itself
+            # Possibly a moment old, but a run checks everything itself.
+            problem = corrections.outlook.problem
         self.job_panel.set_problem(problem)
         self.form.best_button.setEnabled(not problem and not self.job_panel.is_running)
 
@@ -276,6 +245,7 @@ class FinetuneDock(Dock):
         return next((name for layer in layers if (name := str(provenance(layer).get("model", "")))), "")
 
     def _follow_theme(self, _event: Any = None) -> None:
+        # The plot is drawn by us, so that napari's style sheet does not reach it.
         theme = get_theme(self._viewer.theme)
         self.training.plot.set_colours(PlotColours(theme.background.as_hex("long"), theme.text.as_hex("long")))
 
@@ -283,37 +253,30 @@ class FinetuneDock(Dock):
 # PyTorch is imported in these jobs only, in their thread: loading it would freeze the window for seconds.
 
 
-def finetune_job(lesson: CorrectionsRequest) -> Callable[[Progress], FinetuneAnswer]:
-    """Return the job that saves the corrections and fine-tunes on them."""
+def finetune(lesson: CorrectionsRequest, progress: Progress) -> tuple["FinetuneOutcome", tuple[str, ...]]:
+    """Save the corrections and fine-tune on them; return also the devices of this computer, the preferred one first."""
+    report_start(progress)
+    from napari_unet_nuclei.core.finetune.from_layers import finetune_corrections
+    from napari_unet_nuclei.core.model.device import available_devices
 
-    def job(progress: Progress) -> FinetuneAnswer:
-        report_start(progress)
-        from napari_unet_nuclei.core.finetune.from_layers import finetune_corrections
-        from napari_unet_nuclei.core.model.device import available_devices
-
-        return FinetuneAnswer(finetune_corrections(lesson, progress), available_devices())
-
-    return job
+    return finetune_corrections(lesson, progress), available_devices()
 
 
-def rank_job(lesson: CorrectionsRequest) -> Callable[[Progress], tuple["RankedBase", ...]]:
-    """Return the job that scores the installed models on the corrections."""
+def rank(lesson: CorrectionsRequest, progress: Progress) -> tuple["RankedBase", ...]:
+    """Score the installed models on the corrections."""
+    report_start(progress)
+    from napari_unet_nuclei.core.finetune.from_layers import rank_bases_for
 
-    def job(progress: Progress) -> tuple["RankedBase", ...]:
-        report_start(progress)
-        from napari_unet_nuclei.core.finetune.from_layers import rank_bases_for
-
-        return rank_bases_for(lesson, progress)
-
-    return job
+    return rank_bases_for(lesson, progress)
 
 
-def save_job(taught: "FinetuneOutcome", folder: Path) -> Callable[[Progress], "FinetuneOutcome"]:
-    """Return the job that tries again to write a new model."""
+def write_again(taught: "FinetuneOutcome", folder: Path, progress: Progress) -> "FinetuneOutcome":
+    """Try again to write a new model."""
+    from napari_unet_nuclei.core.finetune.from_layers import write_outcome
 
-    def job(progress: Progress) -> "FinetuneOutcome":
-        from napari_unet_nuclei.core.finetune.from_layers import write_outcome
+    return write_outcome(taught.done, taught.base, folder, progress)
 
-        return write_outcome(taught.done, taught.base, folder, progress)
 
-    return job
+def install(undecided: Undecided, _progress: Progress) -> ModelEntry:
+    """Keep a new model."""
+    return keep(undecided, default_registry())

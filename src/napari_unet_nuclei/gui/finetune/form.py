@@ -26,7 +26,8 @@ from napari_unet_nuclei.gui.models.picker import DevicePicker, NotedPicker
 from napari_unet_nuclei.gui.models.watch import ModelWatch
 from napari_unet_nuclei.gui.settings.remembered import Choices
 from napari_unet_nuclei.gui.settings.settings_form import SettingsForm
-from napari_unet_nuclei.gui.widgets.forms import Rows, folded
+from napari_unet_nuclei.gui.widgets.forms import Rows, fill, folded
+from napari_unet_nuclei.gui.widgets.path_edit import PathEdit
 
 SHOWN = ("time", "strength")
 """Settings that are not folded away."""
@@ -39,15 +40,7 @@ ENDING = " fine-tuned"
 
 @dataclass(frozen=True)
 class FinetuneChoices(Choices):
-    """Settings of the dock *Fine-tune*.
-
-    Attributes
-    ----------
-    base : str
-        Name of the model to start from; empty before one is chosen.
-    reference : str
-        Folder with labelled images that both models are scored on; empty for none.
-    """
+    """Settings of the dock *Fine-tune*, the model to start from, and the folder of reference images."""
 
     dock = "finetune"
 
@@ -59,8 +52,8 @@ class FinetuneChoices(Choices):
 class BasePicker(NotedPicker):
     """The installed models for nuclei; there is no automatic choice, as the new model is named after its base."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("The model to start from. It stays unchanged: the result is a new model.", parent)
+    def __init__(self) -> None:
+        super().__init__("The model to start from. It stays unchanged: the result is a new model.")
         self._entries: tuple[ModelEntry, ...] = ()
         self._watch = ModelWatch(self)
         self._watch.changed.connect(self.refresh)
@@ -99,8 +92,8 @@ class FinetuneForm(QWidget):
 
     changed = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._proposed = ""
         self._suggested = ""
         self._base_chosen = False
@@ -112,50 +105,39 @@ class FinetuneForm(QWidget):
         self.name_edit.setToolTip("Name of the new model in every list of models.")
         self.shown_form = SettingsForm(FinetuneSettings, SHOWN)
         self.device_picker = DevicePicker()
-        self.reference_edit = QLineEdit()
-        self.reference_edit.setPlaceholderText("none")
-        self.reference_edit.setToolTip(
+        self.reference_edit = PathEdit(
+            "none",
             "A folder with images/ and labels/ that are used neither to train nor to choose a model. Both models are\n"
-            "scored on it, which shows whether the new one is still good at what the old one is for."
+            "scored on it, which shows whether the new one is still good at what the old one is for.",
         )
-        self.reference_button = QPushButton("…")
-        self.reference_button.setToolTip("Choose the folder of reference images.")
+        self.reference_edit.add_button("…", "Choose the folder of reference images.", self._choose_reference)
         self.folded_form = SettingsForm(FinetuneSettings, FOLDED)
         self._lay_out()
         self._connect()
         self._propose_name()
 
     def _lay_out(self) -> None:
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
         start = QWidget()
-        beside_start = QHBoxLayout(start)
-        beside_start.setContentsMargins(0, 0, 0, 0)
-        beside_start.addWidget(self.base_picker, stretch=1)
-        beside_start.addWidget(self.best_button, alignment=Qt.AlignmentFlag.AlignTop)
+        beside = fill(QHBoxLayout(start), self.base_picker, self.best_button)
+        beside.setStretch(0, 1)
+        # Beside the list, not in the middle of list and note.
+        beside.setAlignment(self.best_button, Qt.AlignmentFlag.AlignTop)
         start.setToolTip(self.base_picker.box.toolTip())
-        layout.addWidget(Rows(("Start from", start), ("New model", self.name_edit)))
-        layout.addWidget(self.shown_form)
-        reference = QWidget()
-        beside = QHBoxLayout(reference)
-        beside.setContentsMargins(0, 0, 0, 0)
-        beside.addWidget(self.reference_edit, stretch=1)
-        beside.addWidget(self.reference_button)
-        others = Rows(("Reference", reference), ("Device", self.device_picker))
-        self.folded_box = folded("Settings that rarely need a change.", others, self.folded_form)
-        layout.addWidget(self.folded_box)
+        shown = Rows(("Start from", start), ("New model", self.name_edit))
+        rare = Rows(("Reference", self.reference_edit), ("Device", self.device_picker))
+        self.folded_box = folded("More settings", "Settings that rarely need a change.", rare, self.folded_form)
+        fill(QVBoxLayout(self), shown, self.shown_form, self.folded_box)
 
     def _connect(self) -> None:
         self.base_picker.valueChanged.connect(self._propose_name)
+        # The user's choice alone: `valueChanged` comes also where the dock suggests a model.
         self.base_picker.box.activated.connect(self._note_choice)
-        self.reference_button.clicked.connect(self._choose_reference)
         for signal in (
             self.base_picker.valueChanged,
             self.name_edit.textChanged,
             self.shown_form.valueChanged,
             self.device_picker.valueChanged,
-            self.reference_edit.textChanged,
+            self.reference_edit.changed,
             self.folded_form.valueChanged,
         ):
             signal.connect(self.changed)
@@ -168,7 +150,7 @@ class FinetuneForm(QWidget):
     @property
     def reference(self) -> Path | None:
         """Folder of reference images."""
-        text = self.reference_edit.text().strip()
+        text = self.reference_edit.value()
         return Path(text) if text else None
 
     @property
@@ -178,13 +160,7 @@ class FinetuneForm(QWidget):
         return InputForm.of_model(entry.card) if entry else InputForm()
 
     def settings(self) -> FinetuneSettings:
-        """Return all settings.
-
-        Raises
-        ------
-        SettingsError
-            If a value cannot be used.
-        """
+        """Return all settings; raise `SettingsError` if a value cannot be used."""
         shown = self.shown_form.value()
         settings: FinetuneSettings = self.folded_form.value().changed(
             time=shown.time, strength=shown.strength, device=self.device_picker.value()
@@ -192,13 +168,7 @@ class FinetuneForm(QWidget):
         return settings
 
     def choices(self) -> FinetuneChoices:
-        """Return the choices to remember.
-
-        Raises
-        ------
-        SettingsError
-            As `settings`.
-        """
+        """Return the choices to remember; raise as `settings`."""
         return FinetuneChoices(self.settings(), self.base_picker.value(), str(self.reference or ""))
 
     def setValue(self, choices: FinetuneChoices) -> None:
@@ -206,7 +176,7 @@ class FinetuneForm(QWidget):
         self.shown_form.setValue(choices.settings)
         self.folded_form.setValue(choices.settings)
         self.device_picker.setValue(choices.settings.device)
-        self.reference_edit.setText(choices.reference)
+        self.reference_edit.setValue(choices.reference)
         self.base_picker.choose(choices.base)
         self._propose_name()
 
@@ -240,6 +210,7 @@ class FinetuneForm(QWidget):
 
     def _check_name(self) -> None:
         """Raise if the name is invalid or taken."""
+        # A model's card knows what may be a name; it is made only to ask it.
         try:
             ModelCard(name=self.name)
         except ValidationError as error:
@@ -259,9 +230,8 @@ class FinetuneForm(QWidget):
             stem = re.sub(rf"{ENDING}( \d+)?$", "", self.base_picker.value())[: LONGEST_NAME - len(ENDING)]
             self._proposed = default_registry().free_name(f"{stem}{ENDING}")
             self.name_edit.setText(self._proposed)
+            # Or else a narrow field shows the end, which all proposals share.
             self.name_edit.setCursorPosition(0)
 
-    def _choose_reference(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, "Reference images", self.reference_edit.text())
-        if folder:
-            self.reference_edit.setText(folder)
+    def _choose_reference(self) -> list[str]:
+        return [QFileDialog.getExistingDirectory(self, "Reference images", self.reference_edit.value())]

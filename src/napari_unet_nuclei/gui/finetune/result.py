@@ -8,7 +8,6 @@ from qtpy.QtCore import Qt, QUrl, Signal
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import (
     QAbstractItemView,
-    QGridLayout,
     QHBoxLayout,
     QHeaderView,
     QLabel,
@@ -21,6 +20,7 @@ from qtpy.QtWidgets import (
 
 from napari_unet_nuclei.core.finetune.undecided import ComparisonTable, Undecided
 from napari_unet_nuclei.gui.widgets.confirm import is_sure
+from napari_unet_nuclei.gui.widgets.forms import fill
 from napari_unet_nuclei.gui.widgets.picture import PictureView
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
@@ -36,10 +36,8 @@ class ResultPanel(QWidget):
     keep_clicked = Signal()
     """The user keeps the model, even if it is worse."""
 
-    discard_clicked = Signal()
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.undecided: Undecided | None = None
         self.title_label, self.sentence_label, self.facts_label = (Sentence(selectable=True) for _ in range(3))
         self.sentence_label.setStyleSheet("font-weight: bold")
@@ -55,31 +53,21 @@ class ResultPanel(QWidget):
         self._pictures = QVBoxLayout()
         self._lay_out()
         self.keep_button.clicked.connect(self._keep)
-        self.discard_button.clicked.connect(self.discard_clicked)
         self.report_button.clicked.connect(self._open_report)
         self.show_undecided(())
 
     def _lay_out(self) -> None:
-        buttons = QHBoxLayout()
-        for button in (self.keep_button, self.discard_button, self.report_button):
-            buttons.addWidget(button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.title_label)
-        layout.addWidget(self.sentence_label)
-        layout.addLayout(buttons)
-        for widget in (self.table, self.facts_label, self.changes_label):
-            layout.addWidget(widget)
-        layout.addLayout(self._pictures)
+        buttons = fill(QHBoxLayout(), self.keep_button, self.discard_button, self.report_button)
+        above, below = (self.title_label, self.sentence_label), (self.table, self.facts_label, self.changes_label)
+        fill(QVBoxLayout(self), *above, buttons, *below, self._pictures)
 
     def show_undecided(self, waiting: Iterable[Undecided]) -> None:
         """Show the first of the models that wait for a decision."""
         models = tuple(waiting)
         self.undecided = models[0] if models else None
-        for widget in (self.sentence_label, self.table, self.facts_label, self.changes_label):
+        shown = (self.sentence_label, self.table, self.facts_label, self.changes_label)
+        for widget in (*shown, self.keep_button, self.discard_button, self.report_button):
             widget.setVisible(bool(models))
-        for button in (self.keep_button, self.discard_button, self.report_button):
-            button.setVisible(bool(models))
         self._clear_pictures()
         if self.undecided is None:
             self.title_label.setText(NONE_YET)
@@ -98,7 +86,6 @@ class ResultPanel(QWidget):
             button.setEnabled(not busy)
 
     def _show_changes(self, undecided: Undecided) -> None:
-        """Show nuclei that only one of the models finds."""
         changed = undecided.result.changed
         self.changes_label.setText(
             "Nuclei that changed: as corrected, as found by the old model, and by the new one."
@@ -109,16 +96,14 @@ class ResultPanel(QWidget):
             view = PictureView(became)
             view.load(str(path))
             row = QWidget()
-            grid = QGridLayout(row)
-            grid.setContentsMargins(0, 0, 0, 0)
-            grid.addWidget(QLabel(became), 0, 0)
-            grid.addWidget(view, 1, 0)
+            fill(QVBoxLayout(row), QLabel(became), view)
             self._pictures.addWidget(row)
 
     def _clear_pictures(self) -> None:
         while self._pictures.count():
             item = self._pictures.takeAt(0)
             widget = item.widget() if item is not None else None
+            # Out of the layout, but still a child that would be drawn over the others.
             if widget is not None:
                 widget.deleteLater()
 
@@ -141,8 +126,8 @@ class ResultPanel(QWidget):
 class _FiguresTable(QTableWidget):
     """Figures of the old and the new model, with a heading for each set of nuclei."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(0, 3, parent)
+    def __init__(self) -> None:
+        super().__init__(0, 3)
         self.setHorizontalHeaderLabels(["", "Old", "New"])
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
@@ -165,14 +150,14 @@ class _FiguresTable(QTableWidget):
         self.clearSpans()
         for number, comparison in enumerate(comparisons):
             self._head(f"{comparison.title} ({comparison.nuclei})", bold=True)
-            if number:  # the sentence above the table states the first one
+            # The sentence above the table states the outcome of the first one.
+            if number:
                 self._head(comparison.outcome)
             for row in comparison.rows:
                 self._add(row)
         self.setFixedHeight(self._columns.sizeHint().height() + self._rows.length() + 2 * self.frameWidth() + SPARE)
 
     def _head(self, text: str, *, bold: bool = False) -> None:
-        """Add a line over all columns."""
         self._add((text, "", ""), bold=bold)
         self.setSpan(self.rowCount() - 1, 0, 1, self.columnCount())
 

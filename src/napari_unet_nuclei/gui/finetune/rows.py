@@ -12,7 +12,6 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_unet_nuclei.core.corrections.correction import Correction
 from napari_unet_nuclei.core.errors import ImageShapeError, NoSamplesError
-from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.types import AnyArray, Index
 from napari_unet_nuclei.core.types import Labels as LabelsArray
 from napari_unet_nuclei.gui.viewer.corrected_layer import CorrectedLayer, corrected_layer, correction_of
@@ -48,17 +47,12 @@ Reader = Callable[["Plane"], PlanePixels]
 
 @dataclass(frozen=True)
 class Row:
-    """One plane of corrected labels, with the image that they belong to.
-
-    Attributes
-    ----------
-    plane : tuple of int or None
-        Index along the leading axes of the labels; None for the plane that the viewer shows.
-    """
+    """One plane of corrected labels, with the image that they belong to."""
 
     labels: Labels | None
     image: Image | None
     plane: Index | None = None
+    """Index along the leading axes of the labels; None for the plane that the viewer shows."""
 
     def is_open(self, viewer: Viewer) -> bool:
         """Return whether its layers are still in the viewer."""
@@ -67,24 +61,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Plane:
-    """A row whose layers fit together and whose plane is known.
-
-    Attributes
-    ----------
-    index : tuple of int
-        Along the leading axes of the labels.
-    """
+    """A row whose layers fit together and whose plane is known."""
 
     corrected: CorrectedLayer
     index: Index
     image: Image
-
-    @property
-    def source(self) -> ImageSource:
-        """The image of all planes."""
-        under = self.corrected.image
-        assert under is not None, "a row has an image"
-        return next(iter(under.channels.values())).source
 
     @property
     def in_image(self) -> Index:
@@ -104,6 +85,7 @@ class Plane:
 
     def overlaps(self, other: Plane) -> bool:
         """Return whether two planes share pixels of one image."""
+        # Labels of one image may begin at different pixels of it, or be of different planes.
         same = self.image == other.image
         (first, size), (second, other_size) = self.area, other.area
         return same and all(
@@ -121,10 +103,9 @@ class Plane:
 def suggest_rows(viewer: Viewer) -> list[Row]:
     """Suggest all labels that lie on an image: every reviewed plane of them, or else the one that is shown."""
     rows: list[Row] = []
-    for labels in (
-        layer for layer in viewer.layers if isinstance(layer, Labels) and "classes" not in provenance(layer)
-    ):
-        image = image_for(viewer, labels)
+    for labels in (layer for layer in viewer.layers if isinstance(layer, Labels)):
+        # Labels of classes of pixels are no nuclei.
+        image = None if "classes" in provenance(labels) else image_for(viewer, labels)
         if image is not None:
             planes = sorted(_recurrent_planes(viewer, corrected_layer(labels, image)))
             rows += [Row(labels, image, plane) for plane in planes] or [Row(labels, image)]
@@ -134,18 +115,13 @@ def suggest_rows(viewer: Viewer) -> list[Row]:
 def image_for(viewer: Viewer, labels: Labels) -> Image | None:
     """Find the image that labels lie on; of several, the one whose name they begin with, else the lowest."""
     fitting = [layer for layer in viewer.layers if isinstance(layer, Image) and _lies_on(labels, layer)]
+    # The segmentation names labels after their image, also where images of one size lie over each other.
     named = [image for image in fitting if labels.name.startswith(image.name)]
     return max(named, key=lambda image: len(image.name)) if named else next(iter(fitting), None)
 
 
 def find_plane(row: Row, viewer: Viewer) -> Plane:
-    """Find the plane of a row.
-
-    Raises
-    ------
-    ImageShapeError
-        If there are no labels or no image, they differ in size, or the plane is not on the screen.
-    """
+    """Find the plane of a row; raise `ImageShapeError` if its layers do not fit, or none is on the screen."""
     if row.labels is None:
         raise ImageShapeError("Choose a labels layer: segment an image first, or paint nuclei in a new one.")
     if row.image is None:
@@ -175,23 +151,14 @@ def row_title(row: Row, viewer: Viewer) -> str:
 def correction_of_plane(plane: Plane, viewer: Viewer, read: Reader) -> Correction:
     """Return the correction of a plane as it is now.
 
-    Parameters
-    ----------
-    read : callable
-        `copied` for a copy that later changes of the layers do not affect; else `Pixels`.
-
-    Raises
-    ------
-    NoSamplesError
-        If nothing in the plane was reviewed.
-    ImageShapeError
-        If the pixels are no real numbers.
+    Read with `copied`, later changes of the layers do not affect it; with `Pixels` they do. Raise `NoSamplesError` if
+    nothing in the plane was reviewed.
     """
     corrected, index = plane.corrected, plane.index
     reviewed = reviewed_mask(viewer, corrected.layer, index)
     if reviewed is None:
         raise NoSamplesError(
-            f"Nothing of '{plane.name}' is marked as reviewed, so none of it can be trusted: tick 'whole plane', "
+            f"Nothing of '{plane.name}' is marked as reviewed, so none of it can be trusted: tick 'Whole plane', "
             "or draw around what you corrected."
         )
     image, labels, axes = read(plane)
@@ -213,14 +180,19 @@ class Pixels:
 
     def __call__(self, plane: Plane) -> PlanePixels:
         """Return image, labels and the image's axes."""
-        array = plane.source.array
+        # Arrays in memory are read where they are; others may be slow files, and every change asks for them again.
+        under = plane.corrected.image
+        assert under is not None, "a row has an image"
+        array = next(iter(under.channels.values())).source.array
         if isinstance(array, np.ndarray):
             return _views(plane)
+        # The cache also keeps the array alive, so that no other one gets its id.
         key = (id(array), *plane.area)
-        if key not in self._read:  # the cache also keeps the array alive, so that no other one gets its id
+        if key not in self._read:
             while len(self._read) >= MOST_READ:
                 self._read.pop(next(iter(self._read)))
             self._read[key] = array, _views(plane)
+        # The labels are in memory, and may have changed since.
         image, _, axes = self._read[key][1]
         return image, plane.corrected.view[plane.index], axes
 
@@ -260,11 +232,14 @@ def _drawn_planes(viewer: Viewer, corrected: CorrectedLayer) -> Iterator[Index]:
     labels = corrected.layer
     to_index = np.linalg.inv(matrix(labels))
     for shapes in reviewed_layers(viewer, labels):
+        # Shapes with fewer axes are drawn on all planes at once.
         if shapes.ndim != labels.ndim:
-            continue  # drawn on all planes at once
+            continue
+        # From pixels of the shapes to the world in their units, to the units of the labels, and to pixels of those.
         units = units_factors(shapes, viewer.dims) / units_factors(labels, viewer.dims)
         through = to_index @ np.diag([*units, 1.0]) @ matrix(shapes)
         for corners in shapes.data:
+            # A shape lies in one plane, so that the middle of its corners tells which, up to rounding errors.
             index = through @ np.append(np.mean(corners, axis=0), 1.0)
             yield tuple(np.rint(index[corrected.labels.place.order[:-2]]).astype(int).tolist())
 
@@ -278,7 +253,7 @@ class LayerWatch(QObject):
     rested = Signal()
     """Nothing has changed for `REST`."""
 
-    def __init__(self, viewer: Viewer, parent: QObject | None = None) -> None:
+    def __init__(self, viewer: Viewer, parent: QObject) -> None:
         super().__init__(parent)
         self._viewer = viewer
         self._known: set[object] = set()
@@ -305,7 +280,7 @@ class LayerWatch(QObject):
         self.rested.emit()
 
     def _listen(self) -> None:
-        """Listen to new layers."""
+        # By their unique ids: references would keep layers alive that were removed.
         for layer in self._viewer.layers:
             names = next((names for kind, names in WATCHED.items() if isinstance(layer, kind)), ())
             if layer.unique_id not in self._known:

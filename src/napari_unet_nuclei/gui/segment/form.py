@@ -72,7 +72,7 @@ class SegmentForm(QWidget):
         self.kind_form = SettingsForm(SegmentSettings, ["kind"])
         self.size_form = SettingsForm(SegmentSettings, ["diameter"])
         self.advanced_form = SettingsForm(SegmentSettings, ADVANCED)
-        self.advanced_box = folded("Settings that rarely need a change.", self.advanced_form)
+        self.advanced_box = folded("More settings", "Settings that rarely need a change.", self.advanced_form)
         pickers = Rows(("Model", self.model_picker), ("Device", self.device_picker))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -1,47 +1,68 @@
-"""Parts that the forms of the docks are built from: titled frames, rows with labels, and settings folded away."""
+"""Parts that the docks are built from: filled layouts, titled frames, rows with labels, and settings folded away."""
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QFormLayout, QGroupBox, QLabel, QLayout, QVBoxLayout, QWidget
+from typing import TypeVar
+
+from qtpy.QtWidgets import QBoxLayout, QFormLayout, QGroupBox, QLabel, QLayout, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
+SPACING = 4
+"""Pixels between widgets: styles leave more, but docks are narrow and full."""
 
-def titled(title: str, *widgets: QWidget) -> QGroupBox:
-    """Return a frame with a title around widgets, one below the other."""
-    group = QGroupBox(title)
-    layout = QVBoxLayout(group)
-    layout.setContentsMargins(8, 4, 8, 8)
-    layout.setSpacing(4)
-    for widget in widgets:
-        layout.addWidget(widget)
-    return group
+BoxType = TypeVar("BoxType", bound=QBoxLayout)
+
+
+def fill(layout: BoxType, *parts: QWidget | QLayout) -> BoxType:
+    """Add widgets and layouts one after the other, without margins."""
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(SPACING)
+    for part in parts:
+        if isinstance(part, QWidget):
+            layout.addWidget(part)
+        else:
+            layout.addLayout(part)
+    return layout
+
+
+def fill_form(layout: QFormLayout, *rows: tuple[str, QWidget | QLayout]) -> QFormLayout:
+    """Add controls one below the other; a label has its control's tooltip, and an empty label takes no room."""
+    layout.setContentsMargins(0, 0, 0, 0)
+    # Without it that depends on the style: on macOS controls stay as small as they can.
+    layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    for text, control in rows:
+        if not text:
+            layout.addRow(control)
+            continue
+        label = QLabel(text)
+        if isinstance(control, QWidget):
+            label.setToolTip(control.toolTip())
+        layout.addRow(label, control)
+    return layout
 
 
 class Rows(QWidget):
-    """Controls one below the other; a label has its control's tooltip, and an empty label takes no room."""
+    """Controls with labels, of which some can be hidden."""
 
     def __init__(self, *controls: tuple[str, QWidget | QLayout]) -> None:
         super().__init__()
-        self._layout = QFormLayout(self)
-        self._layout.setContentsMargins(0, 0, 0, 0)
-        self._layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        for text, control in controls:
-            if not text:
-                self._layout.addRow(control)
-                continue
-            label = QLabel(text)
-            if isinstance(control, QWidget):
-                label.setToolTip(control.toolTip())
-            self._layout.addRow(label, control)
+        self._layout = fill_form(QFormLayout(self), *controls)
 
     def set_visible(self, control: QWidget, visible: bool) -> None:
         """Show or hide a control with its label."""
         self._layout.setRowVisible(control, visible)
 
 
-def folded(tooltip: str, *widgets: QWidget) -> QCollapsible:
-    """Return widgets below a button *More settings* that shows and hides them."""
-    box = QCollapsible("More settings", expandedIcon="▾", collapsedIcon="▸")
+def titled(title: str, *widgets: QWidget) -> QGroupBox:
+    """Return a frame with a title around widgets, one below the other."""
+    group = QGroupBox(title)
+    fill(QVBoxLayout(group), *widgets).setContentsMargins(8, 4, 8, 8)
+    return group
+
+
+def folded(title: str, tooltip: str, *widgets: QWidget) -> QCollapsible:
+    """Return widgets below a button that shows and hides them."""
+    box = QCollapsible(title, expandedIcon="▾", collapsedIcon="▸")
     box.toggleButton().setToolTip(tooltip)
     for widget in widgets:
         box.addWidget(widget)
