@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from napari_unet_nuclei.cli.lazy import SUBCOMMANDS
+from napari_unet_nuclei.cli import SUBCOMMANDS
 from tests.helpers.program import run
 
 HEAVY = {"numpy", "pandas", "skimage", "scipy", "torch", "tifffile", "pydantic", "napari", "qtpy"}

@@ -24,9 +24,8 @@ from napari_unet_nuclei.core.model.card import (
     TaskName,
     TrainingRecord,
 )
-from napari_unet_nuclei.core.model.file import Model, save_model
+from napari_unet_nuclei.core.model.file import Model, save_model, start_from
 from napari_unet_nuclei.core.model.registry import SUFFIX, load_model
-from napari_unet_nuclei.core.model.warm_start import start_from
 from napari_unet_nuclei.core.progress import Notice, Progress, Share, Silent
 from napari_unet_nuclei.core.settings import TrainSettings
 from napari_unet_nuclei.core.train.credits import check_credits, data_sources

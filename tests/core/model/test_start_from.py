@@ -5,9 +5,8 @@ import torch
 
 from napari_unet_nuclei.core.errors import ModelFileError
 from napari_unet_nuclei.core.model.card import Architecture, ModelCard
-from napari_unet_nuclei.core.model.file import Model
+from napari_unet_nuclei.core.model.file import Model, start_from
 from napari_unet_nuclei.core.model.unet import UNet
-from napari_unet_nuclei.core.model.warm_start import start_from
 
 GREY = Architecture(base_width=4, depth=2)
 COLOUR = GREY.model_copy(update={"in_channels": 3})
