@@ -24,7 +24,7 @@ PIXEL_SPREAD = 1 / 12
 """Variance of positions within one pixel, px²: it gives lines and single pixels an ellipse with an area."""
 
 DIRECTIONS = 16
-"""In which the reach of a nucleus is measured, a multiple of 4: with 16, hulls are accurate to a percent."""
+"""In which the reach of a nucleus is measured, a multiple of 4; so many make hulls accurate to about a percent."""
 
 _STEP = 2 * np.pi / DIRECTIONS
 _POLYGON_SHARE = np.tan(_STEP / 2) / (_STEP / 2)  # area of a circumscribed regular polygon over that of its circle
