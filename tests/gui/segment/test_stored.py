@@ -144,7 +144,7 @@ def test_the_place_is_proposed_shown_and_chosen_before_the_run(qtbot, viewer, do
     click(qtbot, panel.path_edit.findChild(QPushButton))
     assert panel.path_edit.value() == str(tmp_path / "mine.ome.zarr")
     panel.path_edit.setValue(str(tmp_path / "mine.tif"))
-    assert "ends in .ome.zarr" in dock.job_panel.status_label.text()
+    assert "ending in .ome.zarr" in dock.job_panel.status_label.text()
     assert not dock.job_panel.run_button.isEnabled()
     dock.form.image_panel.choose(add_lazy(viewer))
     assert not panel.box.isChecked()
