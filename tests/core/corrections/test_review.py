@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from napari_unet_nuclei.core.labels.doubt.doubt import Candidate, doubt
 
 from napari_unet_nuclei.core.corrections import review
 from napari_unet_nuclei.core.corrections.history import Entry, History
@@ -16,7 +17,6 @@ from napari_unet_nuclei.core.corrections.review import (
     candidates_after_edit,
 )
 from napari_unet_nuclei.core.corrections.stroke import Stroke
-from napari_unet_nuclei.core.labels.doubt.doubt import Candidate, doubt
 from tests.helpers.drawn import discs
 
 BOX = (slice(0, 1), slice(0, 9), slice(0, 9))

@@ -46,7 +46,7 @@ class DecodedImage:
 
     overlaps: Overlaps
     evidence: Evidence  # of all predicted nuclei of the image
-    present: NDArray[np.int64]  # positions in ``evidence``, id - 1, of the nuclei in the reviewed region
+    present: NDArray[np.int64]  # positions in ``evidence`` of the nuclei in the reviewed region
     shape: tuple[int, ...]
     scale: float  # model pixels per image pixel
 
@@ -79,6 +79,7 @@ def decode_all(sample: Sample, prediction: Prediction, decoder: PlaneDecoder, th
     """Decode one image without dropping any nucleus, and compare it with the truth."""
     candidates = decoder.all_nuclei(thresholds.foreground, thresholds.split)
     truth, labels = in_reviewed(sample, candidates.labels)
+    # Ids count from 1 in the order of the evidence.
     present = np.unique(labels[labels > 0]).astype(np.int64) - 1
     shape = prediction.maps.shape[1:]
     return DecodedImage(find_overlaps(truth, labels), candidates.evidence, present, shape, prediction.scale)
