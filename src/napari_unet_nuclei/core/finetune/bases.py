@@ -60,12 +60,11 @@ def rank_bases(
         share.report(Advanced(0.0, f"trying '{entry.name}'"))
         form = InputForm.of_model(entry.card)
         try:
-            # Models of one input form share samples: reading and separating stains takes longer than drawing.
+            # Models of one input form share the samples, which need reading and separating into stains only once.
             if form not in drawn:
                 drawn[form] = some_of(samples_for(form), seed)
             ranked.append(_scored(entry, drawn[form], share, device))
-        # Of the corrections, not of this model: the others would fail alike.
-        except NoSamplesError:
+        except NoSamplesError:  # the corrections are at fault, not this model
             raise
         except NucleiError as error:  # skip models for other channels and damaged files
             progress.report(Notice(f"'{entry.name}' was skipped: {error}"))

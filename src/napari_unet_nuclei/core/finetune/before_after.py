@@ -146,8 +146,8 @@ def _bootstrap(models: Sequence[tuple[NDArray[np.bool_], int]]) -> tuple[float, 
     # Without true nuclei there is nothing to resample, and any change is possible.
     if not len(old):
         return (-1.0, 1.0)
-    # How often each true nucleus is drawn, (DRAWS, nuclei): a bootstrap as one matrix product. The same draws for both
-    # models, as the nuclei that are hard are mostly the same: the interval of a difference shrinks.
+    # How often each true nucleus is drawn, (DRAWS, nuclei): a bootstrap as one matrix product. Both models get the
+    # same draws, so that what is hard for both cancels out and does not widen the interval of the difference.
     times = rng.multinomial(len(old), np.full(len(old), 1 / len(old)), size=DRAWS)
     # Spurious nuclei belong to no true nucleus to resample; their number is drawn from a Poisson distribution. Those
     # that both models find are likely the same debris, so both share one draw.
@@ -165,6 +165,7 @@ def _outcome(nuclei: int, interval: tuple[float, float]) -> Outcome:
     if nuclei < FEWEST_NUCLEI:
         return "too little to tell"
     low, high = interval
+    # Only an interval on one side of 0 decides; how far the gain itself is from 0 says nothing about chance.
     if low > 0:
         return "better"
     return "worse" if high < 0 else "no clear difference"

@@ -191,8 +191,8 @@ def _chosen(regions: Sequence[_Region], seed: int) -> list[_Region]:
     order = np.random.default_rng(seed).permutation(len(regions))
     # Drawn at random, since neighbours in the list are often from one image.
     drawn = [regions[index] for index in order][:-1]
-    enough_of_them = int(np.searchsorted(np.cumsum([region.nuclei for region in drawn]), target)) + 1
-    *chosen, last = drawn[:enough_of_them]
+    count = int(np.searchsorted(np.cumsum([region.nuclei for region in drawn]), target)) + 1
+    *chosen, last = drawn[:count]
     # Replace the last region drawn by the smallest one that completes the quarter.
     missing = target - sum(region.nuclei for region in chosen)
     others = [region for region in regions if not any(region is one for one in chosen)]
