@@ -163,7 +163,7 @@ def _free_table(request: SegmentRequest, store: Path) -> Path:
     OutputFileError
         If a file lies there that is not of these labels.
     """
-    place = Destination.of(request, store, None, into_image=False)
+    place = Destination.of(request, store, into_image=False)
     table = table_path(place.labels)
     if table.exists() and not place.is_begun:
         raise OutputFileError(f"{table} exists already. Choose another name for the labels.")
