@@ -38,7 +38,6 @@ def test_a_tally_tells_own_nuclei_from_those_of_neighbours():
     right = tally(GRID, GRID.block(1), TWO_BLOCKS[1], SURE)
     assert (right.own.tolist(), right.foreign.tolist()) == ([8, 31], [4])
     assert right.evidence.areas.tolist() == [1, 2, 3]
-    assert right.of_own.areas.tolist() == [1, 2]
     assert (right.evidence.totals[1] // 255).tolist() == right.evidence.areas.tolist()
     last_row, last_column, first_row, first_column = right.evidence.peaks[2:]
     assert (last_column.tolist(), (-first_column).tolist()) == ([7, 7, 5], [7, 6, 4])

@@ -97,13 +97,17 @@ def divide_block(
     # Whatever lies outside stands for itself: no path is followed there.
     basins = find_basins(heights, mask, outside)
     names = _keys(grid, block.plane, view.outer, basins.summits)
+    # A pixel outside that a path leads to stands as a summit here: its own path goes on in the block that owns it.
     foreign = outside.ravel()[basins.summits]
     weak = _may_join(basins, thresholds.split)
     open_ = _reaching(basins, weak, foreign)
+    # Basins that nothing can join across an edge are joined here and now, which are nearly all; the others keep their
+    # own names until all blocks are known.
     keys = np.zeros(mask.shape, np.int64)
     decided = names[basins.forest.roots(thresholds.split)]
     keys.ravel()[basins.pixels] = np.where(open_, names, decided)[basins.basin]
     exported = weak & open_[basins.pairs].any(axis=1)
+    # The rim has its mask: a neighbour's path that leaves its core ends in the foreground of this one.
     rim = _rim(grid, block, view) & mask
     own = open_ & ~foreign
     return np.ascontiguousarray(keys[view.crop]), OpenBasins(
@@ -122,11 +126,13 @@ def _may_join(basins: Basins, split: float) -> NDArray[np.bool_]:
     Of a basin outside only a pixel is known, which lies no higher than its summit.
     """
     lower = basins.tops[basins.pairs].min(axis=1) if len(basins.pairs) else basins.saddles
+    # In float64 as in `Forest`: at the threshold itself, rounding would decide otherwise here than there.
     return np.asarray(lower.astype(np.float64) - basins.saddles < split)
 
 
 def _reaching(basins: Basins, weak: NDArray[np.bool_], foreign: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Tell which basins may be joined, directly or through others, to a basin outside."""
+    # Through others too: a chain of weak notches can lead to a basin outside, and joining starts at the highest saddle.
     one, other = basins.pairs[weak].T
     count = len(basins.summits)
     graph = coo_array((np.ones(one.size, bool), (one, other)), shape=(count, count))
@@ -140,6 +146,7 @@ def _rim(grid: BlockGrid, block: Block, view: Tile) -> NDArray[np.bool_]:
     """Tell, in the view, which pixels of the core lie along an edge beyond which the plane goes on."""
     y0, y1, x0, x1 = block.core
     height, width = grid.shape
+    # `|=`, since the lines are one and the same in a core of a single row or column.
     core = np.zeros((y1 - y0, x1 - x0), bool)
     core[0] |= y0 > 0
     core[-1] |= y1 < height
@@ -159,20 +166,7 @@ def _keys(grid: BlockGrid, plane: int, region: Region, pixels: NDArray[np.intege
 
 
 def join_basins(blocks: Iterable[OpenBasins], split: float) -> Aliases:
-    """Decide for the image as a whole what the blocks left open.
-
-    Parameters
-    ----------
-    blocks : iterable of OpenBasins
-        All of them; held one at a time, but for what they leave open.
-    split : float
-        As in `DecodeThresholds`.
-
-    Returns
-    -------
-    Aliases
-        Of every name that is left open, the summit of its nucleus.
-    """
+    """Decide for the image as a whole what the blocks left open: of every open name, the summit of its nucleus."""
     kept = list(blocks)
     rim, rim_names, summits, tops, pairs, saddles = (
         np.concatenate([getattr(one, name) for one in kept]) for name in OpenBasins.__dataclass_fields__
@@ -181,6 +175,7 @@ def join_basins(blocks: Iterable[OpenBasins], split: float) -> Aliases:
     # A name that is a pixel outside a block leads on to what the neighbouring block has named that pixel after.
     onwards = np.arange(names.size)
     onwards[np.searchsorted(names, rim)] = np.searchsorted(names, rim_names)
+    # Each step goes uphill in the total order of `find_basins`: the ways end, whatever blocks they lead through.
     summit = names[followed(onwards)]
     order = np.argsort(summits)
     summits, tops = summits[order], tops[order]
@@ -189,7 +184,9 @@ def join_basins(blocks: Iterable[OpenBasins], split: float) -> Aliases:
     ends = np.searchsorted(names, pairs)
     undecided = left_open[ends].all(axis=1)
     ends = np.sort(np.searchsorted(summits, summit[ends[undecided]]), axis=1)
+    # A pair as one number, lower end first: two blocks may both have seen it, and the higher saddle counts.
     keys = ends[:, 0] * np.int64(summits.size) + ends[:, 1]
+    # Two names of a pair may have turned out to be the same summit.
     apart = ends[:, 0] != ends[:, 1]
     graph = highest_ways(keys[apart], saddles[undecided][apart], summits.size)
     roots = summits[Forest.of(tops, *graph).roots(split)]

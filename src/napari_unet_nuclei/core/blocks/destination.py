@@ -26,26 +26,31 @@ class Destination:
         The store to be.
     folder : Path
         What is under way.
+    image : OmeZarrImage or None
+        The image that the labels go into, where they do.
     """
 
     labels: Path
     folder: Path
-    into_image: bool
+    image: OmeZarrImage | None = None
 
     @staticmethod
-    def of(request: SegmentRequest, out: Path, image: OmeZarrImage | None, into_image: bool) -> Destination:
+    def of(request: SegmentRequest, out: Path, into_image: bool) -> Destination:
         """Choose the places; raise where labels may not be written."""
+        image = request.store
         if into_image:
             if image is None:
                 raise OutputFileError("Only OME-Zarr images can hold their labels: write them beside the image.")
+            # Beside the image, on the same disk: moving a folder is one step only there, and viewers list what lies
+            # in the image as if it were whole.
             file = Path(request.file).resolve()
-            return Destination(labels_place(image, NAME), file.with_name(f".{file.name}-{NAME}.part"), True)
+            return Destination(labels_place(image, NAME), file.with_name(f".{file.name}-{NAME}.part"), image)
         if out.suffix.lower() != ".zarr":
             raise OutputFileError(f"{out}: labels of this size are written as OME-Zarr. Let the name end in .ome.zarr.")
         labels = out.resolve()
         if image is not None and labels.is_relative_to(image.path.resolve()):
             raise OutputFileError(f"{out} lies in the image: choose another place, or ask for labels in the image.")
-        return Destination(labels, labels.with_name(f".{labels.name}.part"), False)
+        return Destination(labels, labels.with_name(f".{labels.name}.part"))
 
     @property
     def made(self) -> Path:
@@ -82,6 +87,8 @@ class Destination:
     def move(self) -> None:
         """Put the whole labels in their place in one step."""
         if self.labels.exists():
+            # A folder cannot be renamed onto another. The old one goes aside, for deleting it takes long, and a run
+            # that is killed meanwhile would leave half of it where the labels belong.
             old = self.folder / "replaced"
             if old.exists():
                 shutil.rmtree(old)
@@ -89,8 +96,8 @@ class Destination:
         self.labels.parent.mkdir(parents=True, exist_ok=True)
         self.made.rename(self.labels)
 
-    def finish(self, image: OmeZarrImage | None) -> None:
+    def finish(self) -> None:
         """Enter labels that are in their place into the image's list, and remove what they were made of."""
-        if self.into_image and image is not None:
-            list_labels(image, NAME)
+        if self.image is not None:
+            list_labels(self.image, NAME)
         self.clear()

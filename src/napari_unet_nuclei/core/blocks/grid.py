@@ -21,17 +21,7 @@ Keys = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Block:
-    """One block of one plane.
-
-    Attributes
-    ----------
-    number : int
-        Counts the blocks of all planes from 0.
-    plane, row, column : int
-        Where it lies.
-    core : Region
-        The pixels that it decides.
-    """
+    """One block: its number, counted over all planes from 0, where it lies, and the core of pixels that it decides."""
 
     number: int
     plane: int
@@ -86,6 +76,7 @@ class BlockGrid:
         """
         plane, rest = divmod(number, self.rows * self.columns)
         row, column = divmod(rest, self.columns)
+        # The first row and column begin before the plane where it is a part of a larger one, and are cut there.
         y, x = row * self.side - self.offset[0], column * self.side - self.offset[1]
         core = (max(y, 0), min(y + self.side, self.shape[0]), max(x, 0), min(x + self.side, self.shape[1]))
         return Block(number, plane, row, column, core)
@@ -114,6 +105,7 @@ class BlockGrid:
         [201, 244]
         """
         height, width = self.shape
+        # In int64 from the first product on: a plane of 50,000 x 50,000 pixels exceeds int32.
         return np.asarray((np.int64(plane) * height + y) * width + x + 1, np.int64)
 
     def pixels_of(self, keys: Keys) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -62,6 +62,7 @@ class OpenPieces:
 def open_pieces(grid: BlockGrid, block: Block, ids: Ids) -> OpenPieces:
     """Look at the background of a core (Y, X) whose own holes are filled."""
     pieces, numbers = _numbered_from_edges(ids)
+    # Of all nuclei along a piece only the lowest and the highest id: that they are equal is all there is to know.
     lowest = np.full(numbers + 1, _ABSENT)
     highest = np.zeros(numbers + 1, np.int64)
     for background, nuclei in (
@@ -71,6 +72,7 @@ def open_pieces(grid: BlockGrid, block: Block, ids: Ids) -> OpenPieces:
         (pieces[:, 1:], ids[:, :-1]),
     ):
         beside = (background > 0) & (nuclei > 0)
+        # `.at`, because a piece occurs many times: plain indexing would keep its last pixel only.
         np.minimum.at(lowest, background[beside], nuclei[beside])
         np.maximum.at(highest, background[beside], nuclei[beside])
     edge_pieces = {side: along(pieces, side) for side in SIDES}
@@ -81,7 +83,7 @@ def open_pieces(grid: BlockGrid, block: Block, ids: Ids) -> OpenPieces:
     for side in SIDES:
         if at_plane_edge[side]:
             outside[edge_pieces[side]] = True
-    outside[0] = False
+    outside[0] = False  # which stands for the nuclei along the edge
     return OpenPieces(lowest, highest, outside, edge_pieces, {side: along(ids, side) for side in SIDES})
 
 
@@ -93,6 +95,7 @@ def fill_pieces(ids: Ids, fillings: Ids) -> Ids:
 
 def _numbered_from_edges(ids: Ids) -> tuple[Ids, int]:
     """Number the pieces of background that reach the edge of a core."""
+    # By sides of pixels alone: background across a corner is another piece, here as at the seams.
     labelled, count = label_components(ids == 0)
     pieces = labelled.astype(np.int64)
     reaching = np.zeros(count + 1, bool)
@@ -114,18 +117,10 @@ def crossing_holes(
 ) -> dict[int, Ids]:
     """Tell which pieces of background lie in a hole, and which nucleus fills each.
 
-    Parameters
-    ----------
-    blocks : mapping of int to OpenPieces
-        By number of the block.
-    seams : iterable of (int, int, str)
-        Numbers of blocks that share an edge, and where the second lies.
-
-    Returns
-    -------
-    dict of int to ndarray, shape (N + 1,), int64
-        By number of the block, for blocks with something to fill: by piece the id that fills it, or 0.
+    ``seams`` are numbers of blocks that share an edge, and where the second lies. Returns by number of the block, for
+    blocks with something to fill, by piece (N + 1,) the id that fills it, or 0.
     """
+    # One graph of the pieces of all blocks: those of a block follow on those of the blocks before it.
     starts = dict(zip(blocks, np.cumsum([0, *(one.lowest.size for one in blocks.values())]), strict=False))
     lowest = np.concatenate([one.lowest for one in blocks.values()])
     highest = np.concatenate([one.highest for one in blocks.values()])
@@ -136,6 +131,8 @@ def crossing_holes(
         pieces = [blocks[n].edge_pieces[side] for n, side in zip((first, second), sides, strict=True)]
         ids = [blocks[n].edge_ids[side] for n, side in zip((first, second), sides, strict=True)]
         nodes = [piece + starts[n] for piece, n in zip(pieces, (first, second), strict=True)]
+        # Background beside background is one piece; background beside a nucleus has it along its rim. Each pair once:
+        # a seam of 2048 pixels mostly lies between the same two pieces.
         both = (pieces[0] > 0) & (pieces[1] > 0)
         pairs.append(np.unique(np.stack([nodes[0][both], nodes[1][both]], axis=1), axis=0))
         for here, there in ((0, 1), (1, 0)):

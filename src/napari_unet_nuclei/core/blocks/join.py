@@ -41,30 +41,27 @@ class Aliases:
         """Replace names by those that stand for them; others stay."""
         if not self.names.size:
             return keys
+        # Keys above all names would lie one beyond the end; kept in range, they simply do not match.
         place = np.minimum(np.searchsorted(self.names, keys), self.names.size - 1)
         return np.where(self.names[place] == keys, self.meant[place], keys)
 
 
 @dataclass(frozen=True)
 class Tally:
-    """Which nuclei lie in a block's core, and with how many pixels.
+    """Which nuclei lie in a block's core: those named after a pixel of it, and the others; both sorted.
 
-    Attributes
-    ----------
-    own, foreign : ndarray, shape (N,), int64
-        Nuclei that are named after a pixel of this core, and the others; sorted.
-    evidence : Evidence
-        What the maps show of their pixels here: of the own ones, then of the others.
+    The evidence is that of their pixels here: of the own ones, then of the others.
     """
 
     own: KeyList
     foreign: KeyList
     evidence: Evidence
 
-    @property
-    def of_own(self) -> Evidence:
-        """What the maps show of the own ones."""
-        return self.evidence.chosen(np.arange(self.own.size))
+    def judged(
+        self, grid: BlockGrid, usual: float, thresholds: DecodeThresholds
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Score the own ones, and tell which are kept."""
+        return _judged(self.evidence.chosen(np.arange(self.own.size)), grid, usual, thresholds)
 
     def arrays(self) -> dict[str, NDArray[np.int64]]:
         """All of it as arrays by name, to be kept in a file."""
@@ -79,6 +76,8 @@ class Tally:
 def tally(grid: BlockGrid, block: Block, keys: Keys, maps: QuantisedMaps) -> Tally:
     """Sum the maps (3, Y, X) of a block's core over every nucleus there, given its keys."""
     place, inside = _places(grid, block, keys)
+    # Marked in a table as large as the core, in place of sorting millions of keys; only those that name a pixel
+    # elsewhere, which are few, are sorted.
     own_places = np.flatnonzero(np.bincount(place[inside], minlength=1))
     others = (keys > 0) & ~inside
     foreign, number = np.unique(keys[others], return_inverse=True)
@@ -137,14 +136,8 @@ class Numbers:
     @staticmethod
     def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> Numbers:
         """Undo `arrays`."""
-        return Numbers(
-            arrays["starts"],
-            arrays["shared"],
-            arrays["shared_ids"],
-            arrays["scores"],
-            arrays["usual"],
-            int(arrays["count"]),
-        )
+        values: dict[str, Any] = {**arrays, "count": int(arrays["count"])}
+        return Numbers(**values)
 
 
 def number_nuclei(
@@ -152,11 +145,9 @@ def number_nuclei(
 ) -> Numbers:
     """Leave out nuclei that are too small or too doubtful and give ids 1..n without gaps to the others.
 
-    Parameters
-    ----------
-    tallies : mapping of int to Tally
-        By number of the block, all from 0 on; each is looked at twice, so a mapping that reads them keeps memory small.
+    Each tally is looked at three times, so that a mapping which reads them from disk keeps memory small.
     """
+    # A nucleus is shared if its name may differ between blocks, or if another block than its own has pixels of it.
     shared = np.unique(np.concatenate([aliases.names, aliases.meant, *(one.foreign for one in tallies.values())]))
     meant = np.searchsorted(shared, aliases.of(shared))
     whole = Evidence.none(shared.size, len(grid.shape))
@@ -164,9 +155,11 @@ def number_nuclei(
     for number, one in tallies.items():
         names = np.concatenate([one.own, one.foreign])
         known = np.isin(names, shared, assume_unique=True)
+        # Sums and peaks add up over blocks, so that the score is that of the nucleus in one piece.
         whole.add(meant[np.searchsorted(shared, names[known])], one.evidence.chosen(known))
         _count(sizes[grid.block(number).plane], one.evidence.areas[~known])
     planes = grid.planes_of(np.maximum(shared, 1))
+    # Aliases of others have no area of their own: all of theirs went to the name that is meant.
     there = whole.areas > 0
     for plane, counter in enumerate(sizes):
         _count(counter, whole.areas[there & (planes == plane)])
@@ -175,13 +168,14 @@ def number_nuclei(
     within = np.zeros(len(tallies) + 1, np.int64)
     for number, one in tallies.items():
         alone = ~np.isin(one.own, shared, assume_unique=True)
-        _, kept = _judged(one.of_own, grid, usual[grid.block(number).plane], thresholds)
+        _, kept = one.judged(grid, usual[grid.block(number).plane], thresholds)
         within[number + 1] = np.count_nonzero(alone & kept)
     starts = np.cumsum(within)
     scores, kept = np.zeros(shared.size), np.zeros(shared.size, bool)
     for plane in np.unique(planes[there]):
         places = np.flatnonzero(there & (planes == plane))
         scores[places], kept[places] = _judged(whole.chosen(places), grid, usual[plane], thresholds)
+    # After all others, so that the ids of a block need nothing but its start.
     ids = np.where(kept, starts[-1] + np.cumsum(kept), 0)
     return Numbers(starts, shared, ids[meant], scores[kept], usual, int(starts[-1] + kept.sum()))
 
@@ -198,6 +192,7 @@ def _median(counter: Counter[int], thresholds: DecodeThresholds) -> float:
     if not values.size:
         return 0.0
     ends = np.cumsum([counter[area] for area in values.tolist()])
+    # The two in the middle, which are one and the same of an odd number.
     middle = np.searchsorted(ends, [(ends[-1] - 1) // 2, ends[-1] // 2], side="right")
     return float(values[middle].mean())
 
@@ -220,14 +215,12 @@ def numbered(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Turn the keys of a block's core into ids, and fill the holes that lie within the core.
 
-    Returns
-    -------
-    scores : ndarray
-        Of the nuclei that lie within this block alone, in the order of their ids.
+    Also returns the scores of the nuclei that lie within this block alone, in the order of their ids.
     """
+    # Judged once more, as by `number_nuclei`, which notes how many nuclei of a block are kept, and not which.
     one = tally(grid, block, keys, maps)
     alone = ~np.isin(one.own, numbers.shared, assume_unique=True)
-    scores, kept = _judged(one.of_own, grid, numbers.usual[block.plane], thresholds)
+    scores, kept = one.judged(grid, numbers.usual[block.plane], thresholds)
     kept &= alone
     own_ids = np.where(kept, numbers.starts[block.number] + np.cumsum(kept), 0)
     names = np.concatenate([one.own, one.foreign])
@@ -244,6 +237,7 @@ def _looked_up(grid: BlockGrid, block: Block, keys: Keys, one: Tally, values: La
     """Give every pixel the value of its key; ``values`` are those of the own and then of the foreign keys."""
     place, inside = _places(grid, block, keys)
     y0, y1, x0, x1 = block.core
+    # Own keys by a table that has a place for every pixel of the core; for the few foreign ones a search is enough.
     table = np.zeros((y1 - y0) * (x1 - x0), np.int32)
     y, x = grid.pixels_of(one.own)
     table[(y - y0) * (x1 - x0) + x - x0] = values[: one.own.size]

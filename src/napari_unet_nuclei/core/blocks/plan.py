@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +46,8 @@ class BlockPlan(BaseModel):
     ----------
     fingerprint : str
         Of image, model, settings and geometry: work done under another one is of no use.
-    file, series, axes, channel_names
-        The image, and the meaning of its axes; no file where the image came from a program.
+    file : str
+        Empty where the image came from a program.
     pixel_size : tuple of float
         (y, x) in µm, 0 where unknown.
     label_shape, label_axes
@@ -57,8 +56,6 @@ class BlockPlan(BaseModel):
         For every plane that is segmented its index along the image's leading axes.
     places : tuple of tuple of int
         The same along the leading axes of the labels.
-    region : Region
-        The part of each plane.
     look, ranges, fill, complete
         As in `PlaneReader`; the last three for every plane.
     light : ColourLight or None
@@ -67,15 +64,11 @@ class BlockPlan(BaseModel):
         False where the kind of image was told with little evidence.
     scale : float
         Model pixels per image pixel.
-    thresholds, model_thresholds : DecodeThresholds
-        Those in force, and the model's own for this image.
     precision : NumberFormat
         Number format of the network on processors: each computer would choose the one that is faster there, and labels
         would be of two kinds.
     side, halo : int
         Of the blocks in pixels, and how far around one its nuclei are looked for to measure them.
-    provenance : dict
-        As `describe_run` gives it.
     """
 
     # Plans of earlier versions repeat a few values of the provenance, which are passed over.
@@ -112,6 +105,7 @@ class BlockPlan(BaseModel):
     def grid(self) -> BlockGrid:
         """The blocks of all planes; cores keep to the chunks of the whole image."""
         y0, y1, x0, x1 = self.region
+        # A region seldom begins at a chunk of the labels, which are as large as the image: its first blocks are cut.
         offset = y0 % self.side, x0 % self.side
         return BlockGrid(len(self.indices), (y1 - y0, x1 - x0), self.side, offset)
 
@@ -140,27 +134,10 @@ class BlockPlan(BaseModel):
 class Planner:
     """Looks at an image as a whole before its blocks are segmented: model, channel, intensities, size of the nuclei.
 
-    Parameters
-    ----------
-    block : int
-        Wanted side of a block in pixels.
-    pixels_in : Path or None
-        File or folder that holds the image's pixels, where they are in one.
-    series : int
-        Which image of the file.
-
-    Raises
-    ------
-    NucleiError
-        If the request cannot be done, or not in blocks.
-
-    Attributes
-    ----------
-    entry : ModelEntry
-        The model that was asked for, or the one for this kind of image.
+    Raises `NucleiError` if the request cannot be done, or not in blocks.
     """
 
-    def __init__(self, request: SegmentRequest, block: int, pixels_in: Path | None, series: int) -> None:
+    def __init__(self, request: SegmentRequest, block: int, series: int) -> None:
         self.request = request
         self.series = series
         self.side = block_side(block)
@@ -174,7 +151,10 @@ class Planner:
                 f"The model '{self.entry.name}' predicts classes, which takes the whole image at once: choose a model "
                 "for nuclei."
             )
-        self._file_hash = hash_image(pixels_in) if pixels_in else ""
+        store = request.store
+        # Of an OME-Zarr image the finest level alone: labels may lie beside it in the same store.
+        pixels_in = store.path / store.levels[0].path if store else request.file
+        self._file_hash = hash_image(Path(pixels_in)) if pixels_in else ""
         self.fingerprint = self._fingerprint()
 
     def _fingerprint(self) -> str:
@@ -197,19 +177,18 @@ class Planner:
         return fingerprint(described, request.settings.model_dump())
 
     def plan(self, runner: NetworkRunner, progress: Progress) -> BlockPlan:
-        """Measure the image, and make the plan.
-
-        Parameters
-        ----------
-        runner : NetworkRunner
-            Of `entry`'s model.
-        """
+        """Measure the image with the model's network, and make the plan."""
         request, scope, settings = self.request, self.scope, self.request.settings
         source = request.source
         chosen, readers = open_image(request, scope, runner, progress)
         look, runner = chosen.look, runner.for_kind(chosen.look.kind)
         card = runner.card
-        scale, diameter = self._size(chosen.reader, runner, progress, chosen.estimate)
+        if settings.diameter_auto and card.tells_size:
+            scale, diameter = find_scale(chosen.reader, runner, progress, chosen.estimate)
+        else:
+            diameter = given_diameter(request, card.diameter)
+            scale = scale_for(diameter, card.diameter)
+        # NGFF wants time before depth, whatever the order in the image.
         order = leading_order(source.leading_axes)
         return BlockPlan(
             fingerprint=self.fingerprint,
@@ -235,35 +214,18 @@ class Planner:
             settings=settings,
             precision=request.number_format or cpu_number_format(),
             side=self.side,
+            # Not beyond the neighbouring blocks: a wrong diameter must not make every block read the whole slide.
             halo=min(max(round(HALO_DIAMETERS * diameter), SMALLEST_HALO), self.side),
-            notices=tuple(self._notices(look, readers)),
+            notices=tuple(notices_of_look(self.entry.card, look, readers, settings)),
             provenance={
                 **describe_run(request, card, look, runner.device, diameter, readers),
                 "file_hash": self._file_hash,
             },
         )
 
-    def _size(
-        self, reader: PlaneReader, runner: NetworkRunner, progress: Progress, estimate: float
-    ) -> tuple[float, float]:
-        """Return model pixels per image pixel, and the diameter of a nucleus in image pixels."""
-        card = runner.card
-        if self.request.settings.diameter_auto and card.tells_size:
-            return find_scale(reader, runner, progress, estimate)
-        diameter = given_diameter(self.request, card.diameter)
-        return scale_for(diameter, card.diameter), diameter
-
-    def _notices(self, look: PlaneLook, readers: Sequence[PlaneReader]) -> list[str]:
-        """What the user should know of the image as a whole."""
-        notices = list(notices_of_look(look, readers, self.request.settings))
-        if look.kind not in self.entry.card.kinds:
-            kind = self.entry.card.image_kind
-            notices.append(f"The model '{self.entry.name}' was made for {kind} images; check the result.")
-        return notices
-
 
 def block_side(wanted: int) -> int:
-    """Side of a block that is made of whole chunks, at least as long as wanted.
+    """Side of a block at least as long as wanted: whole chunks, so that no two blocks write to the same file.
 
     Examples
     --------

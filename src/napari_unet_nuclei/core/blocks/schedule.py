@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.blocks.basins import OpenBasins, join_basins
 from napari_unet_nuclei.core.blocks.holes import OpenPieces, crossing_holes
-from napari_unet_nuclei.core.blocks.join import Aliases, Tally, number_nuclei
+from napari_unet_nuclei.core.blocks.join import Tally, number_nuclei
 from napari_unet_nuclei.core.blocks.stages import (
     FILLINGS,
     KEYS,
@@ -42,28 +42,23 @@ _KEPT_OUTCOMES = 256
 class _Outcomes(Mapping[int, OutcomeType]):
     """Outcomes of a stage by number of the block, read on access."""
 
-    def __init__(self, numbers: Iterable[int], read: Callable[[int], OutcomeType]) -> None:
-        self._numbers = tuple(numbers)
+    def __init__(self, blocks: int, read: Callable[[int], OutcomeType]) -> None:
+        self._blocks = blocks
+        # A slide has thousands of blocks, whose tables are looked at several times, most often one after the other.
         self._read = lru_cache(_KEPT_OUTCOMES)(read)
 
     def __getitem__(self, number: int) -> OutcomeType:
         return self._read(number)
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self._numbers)
+        return iter(range(self._blocks))
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return self._blocks
 
 
 class BlockRun:
-    """Runs all stages of an image, each over its blocks.
-
-    Parameters
-    ----------
-    work : BlockWork
-        Open in this process; its folder is seen by all workers.
-    """
+    """Runs all stages of an image, each over its blocks; the work's folder is seen by all workers."""
 
     def __init__(self, work: BlockWork, executor: Executor) -> None:
         self._work = work
@@ -72,19 +67,23 @@ class BlockRun:
 
     def run(self, progress: Progress) -> int:
         """Segment the image; returns the number of nuclei, whose labels lie in the work's folder then."""
+        work, thresholds = self._work, self._work.plan.thresholds
         self._create_scratch()
         self._all("maps", self._blocks, "block", Share(progress, 0.0, _PREDICTED))
         # Which nuclei reach into which blocks is known when all basins are; which of them are kept, and their numbers,
         # when all areas are; only then can ids be written.
-        aliases = self._find(Share(progress, _PREDICTED, _FOUND))
+        self._all("basins", self._blocks, "finding nuclei in block", Share(progress, _PREDICTED, _FOUND))
+        aliases = join_basins(self._outcomes("basins", OpenBasins.from_arrays).values(), thresholds.split)
         share = Share(progress, _FOUND, _LABELLED)
         self._all("tally", self._blocks, "counting in block", Share(share, 0.0, 0.3))
-        count = self._number(aliases)
-        self._create_labels(count)
+        numbers = number_nuclei(work.grid, self._outcomes("tally", Tally.from_arrays), aliases, thresholds)
+        # On disk, where workers in other processes find it.
+        save_arrays(work.folder / NUMBERS, numbers.arrays())
+        self._create_labels(numbers.count)
         self._all("label", self._blocks, "writing block", Share(share, 0.3, 1.0))
         self._fill(share)
         self._shrink(Share(progress, _LABELLED, 1.0))
-        return count
+        return numbers.count
 
     def measure(self, path: Path, progress: Progress) -> float | None:
         """Write the table of the nuclei; returns their median area in px², None where there are none."""
@@ -94,6 +93,7 @@ class BlockRun:
     def _all(self, stage: Stage, numbers: Iterable[int], title: str, progress: Progress, turn: int = 0) -> None:
         """Run a stage for those of some blocks that are not done yet."""
         tasks = [BlockTask(stage, number, turn) for number in numbers]
+        # What an earlier run has done counts in the progress bar as well.
         left = [task for task in tasks if not (self._work.folder / task.table).exists()]
         if left:
             share = Share(progress, 1 - len(left) / len(tasks), 1.0)
@@ -102,26 +102,12 @@ class BlockRun:
             self._executor.map(do, left, title, share)
         progress.report(Advanced(1.0, title))
 
-    def _outcomes(
-        self, stage: Stage, numbers: Iterable[int], turn: int, make: Callable[[dict[str, NDArray[Any]]], OutcomeType]
-    ) -> _Outcomes[OutcomeType]:
-        return _Outcomes(numbers, lambda number: make(self._work.outcome(BlockTask(stage, number, turn))))
-
-    def _find(self, progress: Progress) -> Aliases:
-        """Find the nuclei of all blocks; returns the names that mean the same one."""
-        self._all("basins", self._blocks, "finding nuclei in block", progress)
-        blocks = self._outcomes("basins", self._blocks, 0, OpenBasins.from_arrays)
-        return join_basins(blocks.values(), self._work.plan.thresholds.split)
-
-    def _number(self, aliases: Aliases) -> int:
-        tallies = self._outcomes("tally", self._blocks, 0, Tally.from_arrays)
-        numbers = number_nuclei(self._work.grid, tallies, aliases, self._work.plan.thresholds)
-        save_arrays(self._work.folder / NUMBERS, numbers.arrays())
-        return numbers.count
+    def _outcomes(self, stage: Stage, make: Callable[[dict[str, NDArray[Any]]], OutcomeType]) -> _Outcomes[OutcomeType]:
+        return _Outcomes(len(self._blocks), lambda number: make(self._work.outcome(BlockTask(stage, number))))
 
     def _fill(self, progress: Progress) -> None:
         """Fill holes that the edge of a block runs through."""
-        background = self._outcomes("label", self._blocks, 0, OpenPieces.from_arrays)
+        background = self._outcomes("label", OpenPieces.from_arrays)
         seams = ((first.number, second.number, where) for first, second, where in self._work.grid.seams())
         fillings = crossing_holes(background, seams)
         for number, ids in fillings.items():
@@ -133,6 +119,7 @@ class BlockRun:
         plan = self._work.plan
         shapes = pyramid_shapes(plan.label_shape)
         for level, shape in enumerate(shapes[1:], start=1):
+            # Of a region's labels, which are as large as the image, only the blocks that the region reaches.
             y0, y1, x0, x1 = (edge / 2**level for edge in plan.region)
             inside = [
                 block.number
@@ -144,6 +131,7 @@ class BlockRun:
 
     def _create_scratch(self) -> None:
         plan, grid = self._work.plan, self._work.grid
+        # With the offset of the first blocks, so that blocks keep to the chunks here as they do in the labels.
         height, width = (size + first for size, first in zip(grid.shape, grid.offset, strict=True))
         chunk = plan.chunk
         maps = (grid.planes, len(DECODED_HEADS), height, width)

@@ -27,7 +27,6 @@ from napari_unet_nuclei.core.errors import ClusterError, OutputFileError
 from napari_unet_nuclei.core.executors.executors import Executor, Serial
 from napari_unet_nuclei.core.files.atomic import atomic, remedy
 from napari_unet_nuclei.core.files.lock import alone
-from napari_unet_nuclei.core.image.io.ome_zarr import OmeZarrImage, is_ome_zarr, read_ome_zarr
 from napari_unet_nuclei.core.image.io.ome_zarr_labels import (
     label_axes,
     pyramid_shapes,
@@ -95,51 +94,22 @@ def segment_blockwise(
     overwrite: bool = False,
     series: int = 0,
 ) -> BlockwiseResult:
-    """Segment an image of any size and write its labels as OME-Zarr.
+    """Segment an image of any size and write its labels as OME-Zarr; parameters and result as for `segment_slide`.
 
-    Parameters
-    ----------
-    request : SegmentRequest
-        Of a model for nuclei. Stacks are segmented plane by plane. Where a region or a plane is chosen, the labels are
-        nevertheless as large as the image, and 0 elsewhere, so that they lie where the image does.
-    out : Path
-        Store to be made (NGFF 0.5), which is there only when it is whole. What is under way lies in a hidden folder
-        beside it, and stays there when the run ends early, so that the next one goes on from it.
-    progress : Progress
-        Receives a report for each tile, and may cancel there.
-    block : int
-        Side of a block in pixels; memory grows with its square. Above 1024, rounded up to a multiple of that.
-    into_image : bool
-        Write the labels into the image's own group ``labels`` instead, which must be OME-Zarr of NGFF 0.5.
-    table : Path, optional
-        CSV file to be made, with a row per nucleus as `measure` describes it, sorted by id.
-    executor : Executor, optional
-        Where blocks are worked on; one after the other in this process where not given.
-    overwrite : bool
-        Replace labels that an earlier run of this program left there.
-    series : int
-        Which image of ``request.file`` this is, where that holds several and others have to open it.
-
-    Returns
-    -------
-    BlockwiseResult
-        That of the earlier run where the same image was segmented there in the same way.
-
-    Raises
-    ------
-    NucleiError
-        As `run_segment`, and if labels cannot be written there, or workers cannot open the image.
+    Stacks are segmented plane by plane. Where a region or a plane is chosen, the labels are nevertheless as large as
+    the image, and 0 elsewhere, so that they lie where the image does. What is under way lies in a hidden folder beside
+    ``out``, and stays there when the run ends early, so that the next one goes on from it.
     """
     started = time.monotonic()
     progress = Rising(progress)
-    image = read_ome_zarr(Path(request.file)) if request.file and is_ome_zarr(Path(request.file)) else None
-    place = Destination.of(request, out, image, into_image)
+    place = Destination.of(request, out, into_image)
     executor = executor or Serial()
     if executor.elsewhere and not request.file:
         raise ClusterError("Workers open the image themselves: save it, as OME-Zarr or TIFF, and give that file.")
     progress.report(Advanced(0.0, "looking at the image as a whole"))
-    planner = Planner(request, block, _pixels_in(request, image), series)
+    planner = Planner(request, block, series)
     with alone(place.lock, place.labels):
+        # Looked at inside the lock: another run may have finished these very labels while this one waited.
         written = read_provenance(place.labels)
         if not overwrite and written is not None and written.get("fingerprint") == planner.fingerprint:
             if table is not None and not table.exists():
@@ -147,11 +117,12 @@ def segment_blockwise(
                     f"{place.labels} is done, but the table {table} is not there. Measure the labels, or overwrite "
                     "them."
                 )
-            place.finish(image)
+            # An earlier run may have been killed between moving its labels and listing them in the image.
+            place.finish()
             return _result(place.labels, table, written, started, done_before=True)
         place.check_free(overwrite)
         with _disk_errors_in_words(place.folder):
-            provenance = _make(request, planner, place, image, executor, table, progress)
+            provenance = _make(request, planner, place, executor, table, progress)
     result = _result(place.labels, table, provenance, started)
     warnings = {one.text for one in result.remedies}
     for notice in result.notices:
@@ -160,32 +131,27 @@ def segment_blockwise(
     return result
 
 
-def _pixels_in(request: SegmentRequest, image: OmeZarrImage | None) -> Path | None:
-    """File or folder with the image's pixels: of an OME-Zarr image the finest level, for labels may lie beside it."""
-    if image is not None:
-        return image.path / image.levels[0].path
-    return Path(request.file) if request.file else None
-
-
 def _make(
     request: SegmentRequest,
     planner: Planner,
     place: Destination,
-    image: OmeZarrImage | None,
     executor: Executor,
     table: Path | None,
     progress: Progress,
 ) -> dict[str, Any]:
     """Make the labels, move them into place, and return their provenance."""
     plan, found = _work(request, planner, place, executor, table, progress)
+    image = request.store
     axes = label_axes(plan.label_axes, image, request.pixel_size)
     told = {"notices": list(plan.notices), "sure": plan.sure or request.settings.kind != "auto"}
     provenance = {**plan.provenance, **found, **told, "fingerprint": plan.fingerprint}
     levels = len(pyramid_shapes(plan.label_shape))
+    # Relative to where the labels will lie: image and labels can then be moved together.
     source = os.path.relpath(image.path, place.labels) if image else ""
+    # Metadata last: until they are there, no reader takes the folder for an image.
     write_label_metadata(place.made, axes, levels, name=NAME, source=source, provenance=provenance)
     place.move()
-    place.finish(image)
+    place.finish()
     return provenance
 
 
@@ -207,6 +173,8 @@ def _work(
         device = choose_device(settings.device).using(request.number_format)
         runner = NetworkRunner(model, device, settings.tile, settings.flips)
         plan = planner.plan(runner, Share(progress, 0.0, _PLANNED))
+        # Workers read this copy: the installed model may be replaced while a long run is on. The plan comes last,
+        # because work that has a plan is gone on with.
         with atomic(place.folder / MODEL) as partial:
             shutil.copyfile(planner.entry.path, partial)
         with atomic(place.folder / PLAN) as partial:

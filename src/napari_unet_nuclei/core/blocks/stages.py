@@ -44,15 +44,7 @@ SCORES = "scores"
 
 @dataclass(frozen=True)
 class BlockTask:
-    """One piece of work.
-
-    Attributes
-    ----------
-    number : int
-        Of the block; for ``level`` of the block in that level's own grid.
-    round : int
-        Which level of the pyramid.
-    """
+    """One piece of work: a stage of a block; for ``level``, ``round`` is the level and the block is of its own grid."""
 
     stage: Stage
     number: int
@@ -80,5 +72,6 @@ def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 def save_arrays(path: Path, arrays: Arrays) -> None:
     """Write arrays by name, so that the file is there whole or not at all."""
+    # A table that is there counts as done: half of one, after a power cut, would be read as the whole.
     with atomic(path) as partial:
         np.savez_compressed(partial, allow_pickle=False, **arrays)

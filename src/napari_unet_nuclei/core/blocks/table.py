@@ -35,17 +35,8 @@ def measure_block(
 ) -> dict[str, NDArray[Any]]:
     """Measure the nuclei that are numbered in a block, wherever they reach.
 
-    Parameters
-    ----------
-    scores : ndarray
-        Of the nuclei that lie within this block alone, in the order of their ids.
-    read_labels : callable
-        Returns the ids of a rectangle of the block's plane.
-
-    Returns
-    -------
-    dict of str to ndarray
-        Columns by their number, their ``names``, and which nuclei are ``shared`` with other blocks.
+    ``scores`` are those of the nuclei that lie within this block alone, in the order of their ids. Returns columns by
+    their number, their ``names``, and which nuclei are ``shared`` with other blocks.
     """
     start, stop = numbers.starts[block.number], numbers.starts[block.number + 1]
     shared = _shared_of(plan, block, numbers)
@@ -53,6 +44,7 @@ def measure_block(
     for _ in range(_WIDENINGS + 1):
         view = plan.grid.grown(block.core, margin)
         ids = np.asarray(read_labels(view), np.int64)
+        # Without the nuclei of other blocks: each is measured once, and one that the view cuts would widen it in vain.
         ids[~((ids > start) & (ids <= stop) | np.isin(ids, shared))] = 0
         if not _reach_beyond(plan, view, ids):
             break
@@ -73,11 +65,13 @@ def measure_block(
         pixel_size_x=plan.pixel_size[1],
         origin=origin,
     )
+    # Ids beyond the last start are those of shared nuclei, whose scores stand in `numbers`.
     ids_measured = table["label"].to_numpy(np.int64)
     in_several = ids_measured > numbers.starts[-1]
     table["score"] = 0.0
     table.loc[in_several, "score"] = numbers.scores[ids_measured[in_several] - numbers.starts[-1] - 1]
     table.loc[~in_several, "score"] = scores[ids_measured[~in_several] - start - 1]
+    # By number: a channel may have any name, and these become names of files within an archive.
     columns = {f"{number}": np.asarray(table[name]) for number, name in enumerate(table.columns)}
     return {**columns, "names": np.array(table.columns, str), _SHARED: in_several}
 
@@ -100,18 +94,11 @@ def _reach_beyond(plan: BlockPlan, view: Region, ids: NDArray[np.int64]) -> bool
 
 
 def write_block_tables(path: Path, parts: Iterable[dict[str, NDArray[Any]]]) -> float | None:
-    """Write the tables of all blocks as one CSV file, sorted by id.
+    """Write the tables of all blocks, in their order, as one CSV file sorted by id.
 
-    Parameters
-    ----------
-    parts : iterable of dict
-        What `measure_block` returned, in the order of the blocks; held one at a time.
-
-    Returns
-    -------
-    float or None
-        Median area in px²; None where there is no nucleus.
+    Returns the median area in px², or None where there is no nucleus.
     """
+    # Ids rise from block to block, and shared nuclei come after all others: only these are held and sorted.
     areas, shared = [], []
     with atomic(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         for number, part in enumerate(parts):

@@ -48,17 +48,7 @@ from napari_unet_nuclei.core.types import QuantisedMaps, Region
 
 
 class BlockWork:
-    """Runs the stages of the blocks of one image.
-
-    Parameters
-    ----------
-    place : WorkPlace
-        Its folder holds the plan and the model.
-    source : ImageSource, optional
-        The image; opened from the plan's file where not given.
-    runner : NetworkRunner, optional
-        Loaded from the folder's model, once, where not given.
-    """
+    """Runs the stages of the blocks of one image; opens image and model itself where they are not given."""
 
     def __init__(
         self, place: WorkPlace, source: ImageSource | None = None, runner: NetworkRunner | None = None
@@ -72,6 +62,7 @@ class BlockWork:
         self.plan: BlockPlan = plan
         self.grid: BlockGrid = plan.grid
         self._source, self._runner = source, runner
+        # Two locks: opening the image, by all threads at once, would otherwise wait for a tile of the network.
         self._opening, self._network = threading.Lock(), threading.Lock()
 
     def do(self, task: BlockTask, progress: Progress) -> None:
@@ -103,7 +94,7 @@ class BlockWork:
         reader = self.plan.reader(self.source, block.plane)
         found = predict_plane(reader, self.plan.scale, self.runner, progress, region=block.core, lock=self._network)
         self._maps_array[(block.plane, slice(None), *self._scratch(block.core))] = found.maps
-        return {}
+        return {}  # written as an empty table: that it is there says that the maps are
 
     def _divide(self, block: Block) -> Arrays:
         thresholds = self.plan.thresholds
@@ -117,10 +108,9 @@ class BlockWork:
         maps = self._maps(block, block.core)
         ids, scores = numbered(self.grid, block, self._keys(block), maps, numbers, self.plan.thresholds)
         if task.stage == "fill":
+            # Numbered anew, not read back: the pieces are those that `open_pieces` numbered before any was filled.
             ids = fill_pieces(ids, load_arrays(self.folder / FILLINGS / f"{block.number}.npz")["ids"])
-        y0, y1, x0, x1 = block.core
-        top, left = self.plan.region[0], self.plan.region[2]
-        self._labels(0)[self._place(block, (top + y0, top + y1, left + x0, left + x1))] = ids
+        self._labels(0)[self._place_of(block, block.core)] = ids
         return {**open_pieces(self.grid, block, ids).arrays(), SCORES: scores}
 
     def _shrink(self, task: BlockTask) -> Arrays:
@@ -135,17 +125,20 @@ class BlockWork:
 
     def _measure(self, block: Block) -> Arrays:
         labels, numbers = self._labels(0), Numbers.from_arrays(load_arrays(self.folder / NUMBERS))
-        top, left = self.plan.region[0], self.plan.region[2]
 
         def read(region: Region) -> NDArray[Any]:
-            y0, y1, x0, x1 = region
-            return np.asarray(labels[self._place(block, (top + y0, top + y1, left + x0, left + x1))])
+            return np.asarray(labels[self._place_of(block, region)])
 
         scores = self.outcome(BlockTask("label", block.number))[SCORES]
         return measure_block(self.plan, block, self.source, numbers, scores, read)
 
+    def _place_of(self, block: Block, region: Region) -> tuple[int | slice, ...]:
+        """Where a rectangle of the region that is segmented lies in the labels, which are as large as the image."""
+        (y0, y1, x0, x1), (top, _, left, _) = region, self.plan.region
+        return self._place(block, (top + y0, top + y1, left + x0, left + x1))
+
     def _place(self, block: Block, region: Region) -> tuple[int | slice, ...]:
-        """Where a rectangle of a block's plane lies in the labels."""
+        """Where a rectangle of the whole plane lies in a level of the labels."""
         y0, y1, x0, x1 = region
         return (*self.plan.places[block.plane], slice(y0, y1), slice(x0, x1))
 
@@ -187,6 +180,7 @@ class BlockWork:
         with self._opening:
             if self._runner is None:
                 settings = self.plan.settings
+                # In the plan's number format, whatever would be fastest on this computer.
                 device = choose_device(settings.device).using(self.plan.precision)
                 self._runner = NetworkRunner(read_model(self.folder / MODEL), device, settings.tile, settings.flips)
             return self._runner

@@ -47,13 +47,15 @@ class Cluster:
         """As `Executor`; workers do not pass their progress on, so that only what is done is reported."""
         from distributed import Event as Flag
 
+        # Known to the scheduler by name: futures can be cancelled only before they run, and workers have to be told.
+        # Impure, or Dask would answer a task that it has seen before from memory, though its files may be gone.
         stop = f"nuclei-stop-{uuid4().hex}"
         places = {
             self.client.submit(_do_remotely, work, task, stop, pure=False): place for place, task in enumerate(tasks)
         }
         try:
             results = self._collect(places, title, progress, on_result)
-        except BaseException:
+        except BaseException:  # Ctrl+C too: the workers would go on for hours
             Flag(stop, client=self.client).set()
             self.client.cancel(list(places), reason="the run has stopped")
             raise
@@ -69,6 +71,7 @@ class Cluster:
         results: dict[int, Any] = {}
         while places:
             progress.report(Advanced(len(results) / total, f"{title}: {len(results)} of {total} done"))
+            # In short waits: each report is a chance to cancel, and a scheduler that is gone does not answer at all.
             try:
                 done, _ = wait(list(places), timeout=_LISTENING, return_when="FIRST_COMPLETED")
             except TimeoutError:
@@ -103,6 +106,7 @@ def _result(future: Future[Any]) -> Any:
 
 def _do_remotely(work: Work[TaskType, ResultType], task: TaskType, stop: str) -> ResultType:
     """Run a task in a worker's process."""
+    # Here and not when the worker starts, which is Dask's; the second call does nothing.
     keep_freed_memory()
     return work(task, _RemoteProgress(stop))
 
@@ -118,6 +122,7 @@ class _RemoteProgress:
     def report(self, event: Event) -> None:
         from distributed import Event as Flag
 
+        # Not at every report: asking takes a round trip through the network.
         if time.monotonic() - self._looked > _LISTENING:
             self._looked = time.monotonic()
             if Flag(self.stop).is_set():
@@ -199,13 +204,7 @@ def dask_cluster(scheduler: str = "", workers: int = 0) -> Iterator[Cluster]:
 
 @contextmanager
 def executor_for(scheduler: str, workers: int) -> Iterator[Executor]:
-    """Choose where tasks run: in this process, unless an address or a number of workers is given.
-
-    Raises
-    ------
-    ClusterError
-        As `dask_cluster`.
-    """
+    """Choose where tasks run: in this process, unless an address or a number of workers is given."""
     if not (scheduler or workers):
         yield Serial()
         return

@@ -49,7 +49,7 @@ class Executor(Protocol):
         on_result: Callable[[ResultType], None] = lambda result: None,
         names: Sequence[str] = (),
     ) -> list[ResultType]:
-        """Run all tasks.
+        """Run all tasks and return their results, in their order.
 
         Parameters
         ----------
@@ -61,11 +61,6 @@ class Executor(Protocol):
             Called with every result as soon as it is there, in this thread.
         names : sequence of str
             One per task, for messages; title and number where not given.
-
-        Returns
-        -------
-        list
-            One result per task, in their order.
 
         Raises
         ------
@@ -159,6 +154,7 @@ class Threads:
         with ThreadPoolExecutor(self.count, thread_name_prefix="nuclei-task") as pool:
             for number, task in enumerate(tasks):
                 future = pool.submit(work, task, _ThreadProgress(number, inbox, stopping))
+                # Through the same inbox as its reports, so that none of them comes after its end.
                 future.add_done_callback(partial(_put, inbox, number))
             try:
                 while len(results) < len(tasks):
@@ -168,9 +164,11 @@ class Threads:
                         report(names[number])
                         on_result(results[number])
                     elif isinstance(message, Advanced):
+                        # A task that starts over, with smaller tiles say, does not move the bar back.
                         shares[number] = max(shares[number], message.fraction)
                         report(f"{names[number]}, {message.message}")
             finally:
+                # Tasks that run stop at their next report; leaving the pool's context waits for them.
                 stopping.set()
                 pool.shutdown(wait=False, cancel_futures=True)
         return [results[number] for number in range(len(tasks))]
@@ -212,15 +210,7 @@ class _ThreadProgress:
 
 
 class Turns:
-    """Limits how many images are segmented at once, by number and by pixels.
-
-    Parameters
-    ----------
-    lanes : int
-        Images at once.
-    pixels : int
-        Pixels at once; a larger image waits until it is alone.
-    """
+    """Limits how many images are segmented at once, by number and by pixels; a larger image waits until it is alone."""
 
     def __init__(self, lanes: int, pixels: int = PIXELS_AT_ONCE) -> None:
         self._free = threading.Condition()
@@ -239,6 +229,7 @@ class Turns:
         finally:
             with self._free:
                 self._inside.remove(pixels)
+                # All, not one: room for a small image is not room for the one that would be woken.
                 self._free.notify_all()
 
     def _has_room(self, pixels: int) -> bool:
@@ -249,18 +240,8 @@ class Turns:
 def shared_processor(device: str, tasks: int) -> Iterator[int]:
     """Divide the processor among images, not among the pieces of one image: that keeps all of it busy.
 
-    Parameters
-    ----------
-    device : str
-        Name of the device that the network runs on.
-    tasks : int
-        Images there are.
-
-    Yields
-    ------
-    int
-        Images to segment at once. Meanwhile PyTorch uses so many threads for each that together they are as many as
-        it was set to before.
+    Yields how many images to segment at once. Meanwhile PyTorch uses so many threads for each that together they are
+    as many as it was set to before.
     """
     import torch  # a run needs it anyway, a plan does not
 
@@ -269,6 +250,7 @@ def shared_processor(device: str, tasks: int) -> Iterator[int]:
         return
     threads = torch.get_num_threads()
     lanes = max(min(threads, MOST_LANES, tasks), 1)
+    # For all of the process: the number of threads is no property of a network, and is put back at the end.
     torch.set_num_threads(threads // lanes)
     try:
         yield lanes

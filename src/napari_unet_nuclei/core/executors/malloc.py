@@ -35,5 +35,6 @@ def keep_freed_memory() -> bool:
     mallopt = ctypes.CDLL(None).mallopt
     # One pool for all threads: what one of them frees, another one can reuse.
     values = ((_M_MMAP_THRESHOLD, OF_THE_SYSTEM), (_M_TRIM_THRESHOLD, KEPT), (_M_ARENA_MAX, 1))
+    # All are set, also after one that is refused: `all` of a generator would stop there.
     taken = [mallopt(name, value) for name, value in values]
     return all(taken)

@@ -34,30 +34,22 @@ class Prospect:
 
     Attributes
     ----------
-    image : str
-        Path.
     bytes : int
         Size of the file, or of the pixels where the image is a folder; 0 where unknown.
     axes : str
         How its axes are read: ``Z 20 · C 2 · Y 512 · X 512``; empty where it cannot be read.
     pixel_size : str
         In µm, y × x; empty where unknown.
-    planes : int
-        How many would be segmented.
     channel : str
         The channel that would be segmented, where there are several.
     kind : str
         Kind of image that was chosen, or was found out when it was done; ``auto`` where it is found out then.
     images : int
         How many images the file holds, of which one is taken.
-    labels : str
-        Path that they would be written to.
     intention : {"segment", "skip", "fail"}
-        Skipped is what is done with the same request already.
+        Skipped is what is done with the same request already; ``record`` is what came of it.
     message : str
         Why it would fail.
-    record : FileRecord or None
-        What came of it when it was done.
     """
 
     image: str
@@ -82,14 +74,7 @@ def look_ahead(
     progress: Progress,
     on_prospect: Callable[[Prospect], None] = lambda prospect: None,
 ) -> list[Prospect]:
-    """Look at all images of a plan, for most formats without reading pixels; nothing is written.
-
-    Raises
-    ------
-    NucleiError
-        If the model does not exist or cannot be used.
-    Cancelled
-    """
+    """Look at all images of a plan, for most formats without reading pixels; nothing is written."""
     request_hash = hash_request(template)
     inputs = _channels_at_once(template)
     prospects = [Prospect(path, intention="fail", message=" ".join(reason.split())) for path, reason in plan.unusable]
@@ -123,6 +108,7 @@ def _look(task: Task, inputs: int) -> Prospect:
         header = read_header(file.image, template.series)
         axes = template.axes or header.axes
         source = header.source(axes)
+        # Step by step: of an image that fails at one of these, what was found out before is shown.
         seen = _described(seen, header, axes)
         seen = replace(seen, planes=_count_planes(source, template))
         seen = replace(seen, channel=_channel(source, template, inputs))
@@ -156,27 +142,17 @@ def _hash_once(path: Path, size: int, modified: int) -> str:
 
 
 def _count_planes(source: ImageSource, template: RequestTemplate) -> int:
-    """Count the planes that would be segmented.
-
-    Raises
-    ------
-    ImageShapeError
-        If the image has no such plane, or cannot be projected so.
-    """
+    """Count the planes that would be segmented; raise `ImageShapeError` as a run would."""
     axis = projected_axis(source, template.projection)
     if axis is not None:
+        # Only the header is here: the axis is taken from its shape, as `project` takes it from the pixels.
         header, axes = source.array, source.axes[:axis] + source.axes[axis + 1 :]
         source = replace(source, array=replace(header, shape=header.shape[:axis] + header.shape[axis + 1 :]), axes=axes)
     return sum(1 for _ in source.plane_indices(chosen_plane(source, template.plane)))
 
 
 def _channel(source: ImageSource, template: RequestTemplate, inputs: int) -> str:
-    """Name the channel that would be segmented, where there are several; raise where a run would.
-
-    Raises
-    ------
-    ImageShapeError
-    """
+    """Name the channel that would be segmented, where there are several; raise `ImageShapeError` as a run would."""
     settings = template.settings
     if not settings.channel_auto:
         chosen = find_channel(source, settings.channel)

@@ -10,23 +10,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import imageio.v3 as iio
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.blocks.destination import Destination
 from napari_unet_nuclei.core.errors import NucleiError, OutputFileError
 from napari_unet_nuclei.core.executors.executors import Executor, Serial
-from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.folder.one_image import Task, record_of
-from napari_unet_nuclei.core.folder.outputs import THUMBNAIL_SIDE, read_thinned
+from napari_unet_nuclei.core.folder.outputs import EXPORTS, read_thinned, write_picture
 from napari_unet_nuclei.core.folder.plan import RECORDS, PlannedFile
 from napari_unet_nuclei.core.folder.record import FileRecord, Note, write_note
-from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr, read_ome_zarr
+from napari_unet_nuclei.core.image.io.ome_zarr import OmeZarrImage, is_ome_zarr, read_ome_zarr
 from napari_unet_nuclei.core.image.io.read import read_header, read_image
-from napari_unet_nuclei.core.image.io.write import LARGEST_OVERLAY, write_parquet
+from napari_unet_nuclei.core.image.io.write import write_parquet
 from napari_unet_nuclei.core.image.picture import for_screen, outlined
-from napari_unet_nuclei.core.labels.export.export import write_geojson, write_imagej_rois
 from napari_unet_nuclei.core.model.registry import AUTOMATIC, default_registry
 from napari_unet_nuclei.core.progress import Progress
 from napari_unet_nuclei.core.segment.fingerprint import hash_image
@@ -46,15 +43,7 @@ LARGEST_WHOLE = CACHED_PIXELS
 
 @dataclass(frozen=True)
 class BlockSettings:
-    """How large images are segmented.
-
-    Attributes
-    ----------
-    block : int
-        Side of a block in pixels; 0 for the usual one.
-    into_image : bool
-        Labels go into the OME-Zarr image itself.
-    """
+    """How large images are segmented; ``block`` is the side of a block in pixels, 0 for the usual one."""
 
     block: int = 0
     into_image: bool = False
@@ -62,11 +51,8 @@ class BlockSettings:
 
 
 def takes_blocks(path: Path, template: RequestTemplate) -> bool:
-    """Return True for images that are segmented block by block: OME-Zarr, and planes too large for memory.
-
-    Projections, and classes in place of nuclei, take the whole image at once; so does what cannot be read, which fails
-    there in words.
-    """
+    """Return True for images that are segmented block by block: OME-Zarr, and planes too large for memory."""
+    # These take the whole image at once.
     if template.projection != "none" or _tells_classes(template.model):
         return False
     if is_ome_zarr(path):
@@ -75,7 +61,7 @@ def takes_blocks(path: Path, template: RequestTemplate) -> bool:
         header = read_header(path, template.series)
         height, width = header.source(template.axes).plane_shape
     except NucleiError:
-        return False
+        return False  # what cannot be read fails in words where it is segmented
     y0, y1, x0, x1 = template.region or (0, height, 0, width)
     return (y1 - y0) * (x1 - x0) > LARGEST_WHOLE
 
@@ -95,15 +81,7 @@ def planned_in_blocks(planned: PlannedFile) -> PlannedFile:
 def segment_in_blocks(task: Task, settings: BlockSettings, progress: Progress) -> FileRecord:
     """Segment an image block by block, as far as no earlier run has, and write all that is wanted of it.
 
-    Parameters
-    ----------
-    task : Task
-        Its results are named by `planned_in_blocks`.
-
-    Raises
-    ------
-    NucleiError
-        Whatever keeps the image from being segmented.
+    The task's results are named by `planned_in_blocks`.
     """
     from napari_unet_nuclei.core.blocks.segment import BLOCK, segment_blockwise  # imports PyTorch
 
@@ -122,9 +100,11 @@ def segment_in_blocks(task: Task, settings: BlockSettings, progress: Progress) -
         overwrite=task.batch.overwrite,
         series=task.template.series,
     )
+    labels = read_ome_zarr(result.path)
     for kind, path in outputs.items():
         if kind not in ("labels", "table") and not (result.done_before and path.exists()):
-            _write_output(kind, path, request, result)
+            _write_output(kind, path, request, result, labels)
+    # Not where they were planned: they may have gone into the image.
     paths, pixel_size = {**outputs, "labels": result.path}, request.pixel_size
     record = record_of(file, result, task.template.series, paths, result.median_area, pixel_size)
     file_hash = str(result.provenance.get("file_hash", ""))
@@ -137,50 +117,40 @@ def segment_in_blocks(task: Task, settings: BlockSettings, progress: Progress) -
 
 
 def _make_way(task: Task, request: SegmentRequest, settings: BlockSettings) -> None:
-    """Refuse to overwrite foreign files; where labels are overwritten, delete the other outputs of the earlier run.
-
-    Raises
-    ------
-    OutputFileError
-        The message names the file and the ways out.
-    """
-    path, out = task.planned.image, task.planned.out
+    """Refuse to overwrite foreign files; where labels are overwritten, delete the other outputs of the earlier run."""
     if task.batch.overwrite:
+        # Now, not when their turn comes: a run that is killed must not leave new labels with old outlines.
         for kind in task.outputs.keys() - {"labels", "table"}:
             task.outputs[kind].unlink(missing_ok=True)
         return
-    image = read_ome_zarr(path) if is_ome_zarr(path) else None
-    if Destination.of(request, task.planned.labels, image, settings.into_image).is_begun:
+    if Destination.of(request, task.planned.labels, settings.into_image).is_begun:
         return
     for taken in task.outputs.values():
-        if taken.exists() and not taken.is_relative_to(out / RECORDS):
+        if taken.exists() and not taken.is_relative_to(task.planned.out / RECORDS):
             raise OutputFileError(
                 f"{taken} exists already, and the labels that it would belong to do not. "
                 "Choose another folder for the results, or overwrite what is there."
             )
 
 
-def _write_output(kind: str, path: Path, request: SegmentRequest, result: BlockwiseResult) -> None:
+def _write_output(
+    kind: str, path: Path, request: SegmentRequest, result: BlockwiseResult, labels: OmeZarrImage
+) -> None:
     """Write one kind of result from the labels and the table, which are read piece by piece."""
-    if kind in ("rois", "geojson"):
-        labels = read_ome_zarr(result.path)
-        export = write_imagej_rois if kind == "rois" else write_geojson
-        export(path, labels.levels[0], axes=labels.letters)
+    if kind in EXPORTS:
+        EXPORTS[kind](path, labels.levels[0], axes=labels.letters)
     elif kind == "parquet":
         assert result.table is not None, "a run always has a table written"
         write_parquet(path, result.table)
     else:
-        side = THUMBNAIL_SIDE if kind == "thumbnail" else math.isqrt(LARGEST_OVERLAY)
-        with atomic(path) as partial:
-            iio.imwrite(partial, _outlined_plane(request, result.path, side), plugin="pillow", extension=".png")
+        write_picture(kind, path, lambda side: _outlined_plane(request, labels, side))
 
 
-def _outlined_plane(request: SegmentRequest, labels_path: Path, side: int) -> NDArray[np.uint8]:
+def _outlined_plane(request: SegmentRequest, labels: OmeZarrImage, side: int) -> NDArray[np.uint8]:
     """Draw the outlines into a plane, from levels of the pyramids that are not much larger than ``side``."""
-    labels, plane = read_ome_zarr(labels_path), _shown_plane(request)
+    plane = _shown_plane(request)
     found = _small_plane(_coarse(labels.levels, labels.letters, side), labels.letters, side, plane)
-    path = Path(request.file)
-    levels = read_ome_zarr(path).levels if is_ome_zarr(path) else (request.source.array,)
+    levels = request.store.levels if request.store else (request.source.array,)
     axes = request.source.axes
     pixels = _small_plane(_coarse(levels, axes, side), axes, side, plane, request.shown_channels)
     # The two may be of different levels; both begin and end where the image does.
@@ -199,6 +169,7 @@ def _shown_plane(request: SegmentRequest) -> dict[str, float]:
 
 def _coarse(levels: tuple[AnyArray, ...], axes: str, side: int) -> AnyArray:
     """The coarsest level that is no smaller than a picture of ``side`` pixels."""
+    # By the longer side, as a picture is bounded; of an image smaller than the picture, all of it.
     places = [axes.index(letter) for letter in "YX"]
     large = [level for level in levels if max(level.shape[axis] for axis in places) >= side]
     return large[-1] if large else levels[0]

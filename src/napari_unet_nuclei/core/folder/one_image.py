@@ -64,11 +64,6 @@ class Task:
 def segment_planned(task: Task, progress: Progress, turn: Turn = nullcontext) -> FileRecord:
     """Segment an image unless that is done; whatever is wrong with it becomes a failed record.
 
-    Parameters
-    ----------
-    turn : callable
-        As for `find_nuclei`.
-
     Raises
     ------
     DiskFullError, ClusterError
@@ -78,6 +73,7 @@ def segment_planned(task: Task, progress: Progress, turn: Turn = nullcontext) ->
     planned = task.planned
     try:
         progress.report(Advanced(0.0, "reading"))
+        # Before the image is read: of one that is done, hashing is all there is to do.
         image_hash = hash_image(planned.image)
         done = finished(task, image_hash)
         if done is not None:
@@ -90,11 +86,13 @@ def segment_planned(task: Task, progress: Progress, turn: Turn = nullcontext) ->
         note = Note(os.path.realpath(planned.image), image_hash, task.request_hash, task.relative_outputs)
         write_note(planned, note)
         write_outputs(found, task.outputs)
+        # On the disk before the note says so: after a power cut, a note without its files would be believed.
         settle(task.outputs)
         result, pixel_size = found.result, found.request.pixel_size
         area = float(found.table["area_px"].median()) if result.count else None
         record = record_of(file, result, task.template.series, task.outputs, area, pixel_size)
         record = replace(record, image_hash=image_hash, origin=result.origin)
+        # With the hash of the labels, by which the next run sees that somebody has corrected them.
         write_note(planned, replace(note, labels_hash=_hash_labels(planned.labels), record=record))
         return record
     except Exception as error:  # noqa: BLE001  # one image in four thousand must not end the night's run
@@ -103,13 +101,7 @@ def segment_planned(task: Task, progress: Progress, turn: Turn = nullcontext) ->
 
 @dataclass(frozen=True)
 class WithoutNotices:
-    """Progress of one image of a run: its notices stand in its record, beside its name.
-
-    Attributes
-    ----------
-    warnings_only : bool
-        Leave out warnings alone.
-    """
+    """Progress of one image of a run: its notices, or only warnings, stand in its record, beside its name."""
 
     parent: Progress
     warnings_only: bool = False
@@ -126,14 +118,7 @@ class WithoutNotices:
 
 
 def failed_record(path: Path, error: Exception) -> FileRecord:
-    """Return the record of an image that failed; raise again what ends the run.
-
-    Raises
-    ------
-    DiskFullError, ClusterError
-        Every further image would fail as well.
-    Cancelled
-    """
+    """Return the record of an image that failed; raise again what ends the run."""
     if isinstance(error, (Cancelled, ClusterError)):
         raise error
     if isinstance(error, NucleiError):
@@ -154,10 +139,12 @@ def finished(task: Task, image_hash: str) -> FileRecord | None:
     if note is None or note.record is None or task.batch.overwrite:
         return None
     same = (note.image_hash, note.request_hash) == (image_hash, task.request_hash)
+    # More may have been written then than is wanted now.
     wanted = task.relative_outputs
     if not same or not wanted.items() <= note.outputs.items() or not all_there(task.planned, wanted):
         return None
     labels, table, thumbnail = (str(task.outputs[kind]) for kind in ("labels", "table", "thumbnail"))
+    # Paths as they are now: image and results may have been moved since.
     found = replace(note.record, image=str(task.planned.image), image_hash=image_hash, skipped=True)
     return replace(found, labels=labels, table=table, thumbnail=thumbnail)
 
@@ -165,15 +152,7 @@ def finished(task: Task, image_hash: str) -> FileRecord | None:
 def check_ownership(task: Task, image_hash: str) -> None:
     """Refuse to overwrite foreign files, and labels that were changed by hand.
 
-    Parameters
-    ----------
-    image_hash : str
-        Of the image; needed only where something is noted of it.
-
-    Raises
-    ------
-    OutputFileError
-        The message names the file and the ways out.
+    ``image_hash`` may be empty where nothing is noted of the image.
     """
     there = [path for path in task.outputs.values() if path.exists()]
     if task.batch.overwrite or not there:
@@ -182,6 +161,7 @@ def check_ownership(task: Task, image_hash: str) -> None:
     way_out = "Choose another folder for the results, or overwrite what is there."
     if note is None:
         raise OutputFileError(f"{there[0]} exists already, and no run has noted that it wrote it. {way_out}")
+    # Another image under the same path has been edited, the same one under another path was moved: both may go on.
     if note.image_hash != image_hash and note.image != os.path.realpath(task.planned.image):
         raise OutputFileError(f"{there[0]} holds the nuclei of another image, {note.image}. {way_out}")
     labels = task.planned.labels
@@ -195,22 +175,12 @@ def is_disk_full(error: Exception) -> bool:
 
 
 def find_nuclei(file: ImageFile, template: RequestTemplate, progress: Progress, turn: Turn = nullcontext) -> Segmented:
-    """Segment and measure an image.
-
-    Parameters
-    ----------
-    turn : callable
-        Where several images are segmented at once, waits until it is this one's turn.
-
-    Raises
-    ------
-    NucleiError
-        Whatever keeps the file from being segmented or measured.
-    """
+    """Segment and measure an image; where several are segmented at once, ``turn`` waits for this one's."""
     from napari_unet_nuclei.core.segment.run import run_segment  # PyTorch is imported when a file is first segmented
 
     request = template.request(file)
     height, width = request.source.plane_shape
+    # Only the network and decoding take turns: others read, measure and write meanwhile.
     with turn(height * width * sum(1 for _ in request.source.plane_indices(request.plane))):
         result = run_segment(request, Share(progress, 0.0, SEGMENTING))
     table = measure_result(result, request, Share(progress, SEGMENTING, 1.0))

@@ -7,7 +7,7 @@ import math
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +44,9 @@ CHUNK = 1024
 THUMBNAIL_SIDE = 256
 """Pixels; the picture of an image in the report is no larger."""
 
+EXPORTS = {"rois": write_imagej_rois, "geojson": write_geojson}
+"""Writers of outlines, by the kind of result."""
+
 
 @dataclass(frozen=True, eq=False)
 class Segmented:
@@ -62,11 +65,10 @@ class Segmented:
 
 
 def wanted_outputs(planned: PlannedFile, batch: BatchSettings) -> dict[str, Path]:
-    """Return the path of everything that is written for an image, by its kind.
-
-    A table is always kept: among the run's notes where nobody asked for one.
-    """
+    """Return the path of everything that is written for an image, by its kind."""
     optional = {"parquet": batch.parquet, "rois": batch.rois, "geojson": batch.geojson, "overlay": batch.overlay}
+    # A table is always kept, among the run's notes where nobody asked for one: the report draws its areas, and the
+    # table of all nuclei is made of it.
     paths = {
         "labels": planned.labels,
         "table": planned.table if batch.table else planned.record(".csv"),
@@ -76,13 +78,7 @@ def wanted_outputs(planned: PlannedFile, batch: BatchSettings) -> dict[str, Path
 
 
 def check_outputs(batch: BatchSettings) -> None:
-    """Raise before the run where an output could not be written after it.
-
-    Raises
-    ------
-    SettingsError
-        If a package is missing.
-    """
+    """Raise `SettingsError` before the run where an output could not be written after it."""
     if batch.parquet and importlib.util.find_spec("pyarrow") is None:
         raise SettingsError(
             "Writing Parquet requires the package pyarrow: install it (pip install pyarrow), or choose no Parquet."
@@ -90,18 +86,7 @@ def check_outputs(batch: BatchSettings) -> None:
 
 
 def write_outputs(found: Segmented, paths: Mapping[str, Path]) -> None:
-    """Write results to their paths, each whole or not at all.
-
-    Parameters
-    ----------
-    paths : mapping of str to Path
-        By kind, as `wanted_outputs` returns them.
-
-    Raises
-    ------
-    OutputFileError
-        If a file cannot be written; those before it are there.
-    """
+    """Write results to the paths of `wanted_outputs`, each whole or not at all."""
     request, result = found.request, found.result
     for kind, path in paths.items():
         if kind == "labels":
@@ -112,13 +97,21 @@ def write_outputs(found: Segmented, paths: Mapping[str, Path]) -> None:
         elif kind == "parquet":
             with atomic(path) as partial:
                 found.table.to_parquet(partial, index=False)
-        elif kind in ("rois", "geojson"):
-            export = write_imagej_rois if kind == "rois" else write_geojson
-            labels, names = _named_labels(result)
-            export(path, labels, axes=result.axes, origin=result.origin, names=names)
+        elif kind in EXPORTS:
+            # Exports leave out 0, which of nuclei is background, but of classes is one like the others.
+            labels = result.labels + np.int32(1) if result.classes else result.labels
+            names = dict(enumerate(result.classes, start=1))
+            EXPORTS[kind](path, labels, axes=result.axes, origin=result.origin, names=names)
         else:
-            side = THUMBNAIL_SIDE if kind == "thumbnail" else math.isqrt(LARGEST_OVERLAY)
-            _write_picture(path, outlined_plane(request, result, side))
+            write_picture(kind, path, lambda side: outlined_plane(request, result, side))
+
+
+def write_picture(kind: str, path: Path, draw: Callable[[int], Picture]) -> None:
+    """Write a thumbnail or an overlay as PNG, drawn with at most so many pixels a side."""
+    side = THUMBNAIL_SIDE if kind == "thumbnail" else math.isqrt(LARGEST_OVERLAY)
+    with atomic(path) as partial:
+        # Format and plugin are named, because the half-written file does not end in .png.
+        iio.imwrite(partial, draw(side), plugin="pillow", extension=".png")
 
 
 def outlined_plane(request: SegmentRequest, result: SegmentResult, side: int) -> Picture:
@@ -143,39 +136,16 @@ def read_thinned(
     indices = iter(leading)
     key = tuple(where[letter] if letter in where else next(indices) for letter in axes)
     kept = [letter for letter, one in zip(axes, key, strict=True) if isinstance(one, slice)]
+    # One slice, which a store on disk answers with the chunks that it touches; channels are chosen afterwards, for few
+    # kinds of array take a list along one axis and slices along the others.
     pixels = np.asarray(array[key]).transpose([kept.index(letter) for letter in "YXCS" if letter in kept])
     return pixels[..., list(channels)] if "C" in kept else pixels
-
-
-def _named_labels(result: SegmentResult) -> tuple[NDArray[np.int32], Mapping[int, str]]:
-    """Return labels as areas from 1, with their names where they are classes, of which 0 is one."""
-    if not result.classes:
-        return result.labels, {}
-    return result.labels + np.int32(1), dict(enumerate(result.classes, start=1))
-
-
-def _write_picture(path: Path, picture: Picture) -> None:
-    with atomic(path) as partial:
-        iio.imwrite(partial, picture, plugin="pillow", extension=".png")
 
 
 def write_label_store(
     path: Path, labels: Labels, *, axes: str, pixel_size: PixelSize, provenance: Mapping[str, object]
 ) -> None:
     """Write labels as a store of NGFF 0.5 with a pyramid by nearest neighbour.
-
-    Parameters
-    ----------
-    path : Path
-        Ends in ``.ome.zarr``.
-    labels : ndarray
-        Ids from 0, int32.
-    axes : str
-        One letter per axis: T, Z, Q, and Y, X last.
-    pixel_size : PixelSize
-        In µm; unknown parts are left out.
-    provenance : mapping
-        Plain JSON values.
 
     Raises
     ------
@@ -195,8 +165,10 @@ def write_label_store(
             names = [axis.letter.lower() for axis in described]
             array = create_array(partial / str(number), shape, np.int32, chunks, names)
             array[...] = level
+            # Every second pixel, since between two ids lies a third nucleus.
             level = level[..., ::2, ::2]
         write_label_metadata(partial, described, len(shapes), name="nuclei", source="", provenance=provenance)
+        # A folder that has content cannot be replaced; killed in between, the run does this image again.
         shutil.rmtree(path, ignore_errors=True)
         os.replace(partial, path)  # noqa: PTH105  # replaces in one step, on Windows too
     except OSError as error:

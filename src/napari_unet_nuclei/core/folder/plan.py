@@ -37,10 +37,8 @@ class PlannedFile:
 
     Attributes
     ----------
-    out : Path
-        Folder of the run's results.
     name : str
-        Where below it, and what the results' names begin with: ``day 1/cells``.
+        Where below ``out``, and what the results' names begin with: ``day 1/cells``.
     labels_format : str
         Suffix of the labels, without its first point.
     """
@@ -76,8 +74,6 @@ class RunPlan:
 
     Attributes
     ----------
-    out : Path
-        Folder for the results.
     files : tuple of PlannedFile
         In the order in which they were given, folders sorted; no two write to the same place.
     unusable : tuple of (str, str)
@@ -98,17 +94,6 @@ def plan_files(given: Sequence[Path], out: Path, recursive: bool = True, labels_
     Results lie below ``out`` as their images lie below the given folders; where several folders are given, as they
     lie below the folder that all have in common.
 
-    Parameters
-    ----------
-    given : sequence of Path
-        Files, folders and patterns.
-    out : Path
-        Folder for the results.
-    recursive : bool
-        Look into folders within folders too.
-    labels_format : str
-        Suffix of the labels, without its first point.
-
     Raises
     ------
     ImageFileError
@@ -117,10 +102,12 @@ def plan_files(given: Sequence[Path], out: Path, recursive: bool = True, labels_
         If a result would overwrite an image of the run.
     """
     found = find_images(given, recursive)
+    # Results among the images are left out, but for those that are given by name.
     kept = {image: root for image, root in found.roots.items() if image in given or not _is_earlier_result(image, out)}
     if not found.roots:
         raise ImageFileError(" ".join(reason for _, reason in found.refused) or nothing_found(given))
     files = _name_results(kept, out, labels_format)
+    # Real paths: a link, or a folder given twice under two names, leads to the same file.
     images = {os.path.realpath(file.image) for file in files}
     for file in files:
         for taken in (file.labels, file.path("overlay")):
@@ -154,6 +141,7 @@ def _name_results(images: dict[Path, Path], out: Path, labels_format: str) -> li
     taken: set[str] = set()
     for image, folder in folders.items():
         alone = same[str(folder).casefold(), _stem(image).casefold()] == 1
+        # a.tif and a.png become a_tif and a_png, both of them, whichever comes first; a_tif.png may be there as well.
         stem = _stem(image) if alone else image.name.replace(".", "_")
         number = 2
         unique = stem

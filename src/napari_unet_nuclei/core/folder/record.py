@@ -110,14 +110,10 @@ def without_path(message: str, image: str) -> str:
 
 @dataclass(frozen=True)
 class Note:
-    """Note of an image.
+    """Note of an image, whose path may have been another one at the time.
 
     Attributes
     ----------
-    image : str
-        Path at the time.
-    image_hash, request_hash : str
-        What the results come of; see `fingerprint`.
     outputs : dict of str to str
         Path of every result relative to the run's folder, by its kind.
     labels_hash : str
@@ -141,41 +137,32 @@ def read_note(planned: PlannedFile) -> Note | None:
         found = values.pop("record")
         record = None
         if found is not None:
+            # JSON has lists only; a record compares equal to a new one if it has tuples.
             found |= {name: tuple(found[name]) for name in ("notices", "origin", "warnings")}
             record = FileRecord(**found)
         return Note(**values, record=record)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return None
+        return None  # of an earlier version, or damaged: the image is done again, and nothing of it overwritten
 
 
 def write_note(planned: PlannedFile, note: Note) -> None:
-    """Write the note of an image.
-
-    Raises
-    ------
-    OutputFileError
-        If it cannot be written.
-    """
+    """Write the note of an image."""
     write_json(planned.record(".json"), dataclasses.asdict(note))
 
 
 def all_there(planned: PlannedFile, outputs: Mapping[str, str]) -> bool:
     """Return True if all outputs exist and none is empty, as files may be after a power cut."""
-    return all(_has_content(planned.out / path) for path in outputs.values())
+    paths = [planned.out / path for path in outputs.values()]
+    return all(path.is_dir() or (path.is_file() and path.stat().st_size > 0) for path in paths)
 
 
 def settle(paths: Mapping[str, Path]) -> None:
-    """Flush files to the disk, so that no note of them outlives them in a power cut.
-
-    Raises
-    ------
-    OutputFileError
-        If the system could not write them after all.
-    """
+    """Flush files to the disk, so that no note of them outlives them in a power cut."""
     for path in paths.values():
         for part in (path,) if path.is_file() else sorted(path.rglob("*")):
             if part.is_file():
                 try:
+                    # Writable, which Windows asks for; errors that the system had postponed come up here.
                     with part.open("rb+") as file:
                         os.fsync(file.fileno())
                 except OSError as error:
@@ -197,7 +184,3 @@ def remove_half_noted(out: Path) -> None:
     """Remove what a killed run left of its notes; call it while nothing else writes them."""
     for remains in (out / RECORDS).rglob(".*.part*"):
         remains.unlink(missing_ok=True)
-
-
-def _has_content(path: Path) -> bool:
-    return path.is_dir() or (path.is_file() and path.stat().st_size > 0)

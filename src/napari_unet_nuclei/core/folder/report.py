@@ -31,13 +31,7 @@ BLUE, RED = "#3f78b5", "#c0392b"
 
 
 def write_batch_report(path: Path, report: BatchReport) -> None:
-    """Write the report of a run.
-
-    Raises
-    ------
-    OutputFileError
-        If the file cannot be written.
-    """
+    """Write the report of a run."""
     done = report.succeeded
     sections = [_outcome(report), *_failures(report.failed), *_doubts(report.doubtful), *_remarks(done)]
     sections += [*_distributions(done), *_pictures(done)]
@@ -153,6 +147,7 @@ def _distributions(done: Sequence[FileRecord]) -> list[Section]:
 def _histogram(values: NDArray[Any], x_title: str, y_title: str) -> Markup:
     """Draw a distribution with its median."""
     canvas, axes = _axes(x_title, y_title)
+    # The square root of their number, as is usual, within what can be told apart in a picture of this size.
     axes.hist(values, bins=min(40, max(5, round(len(values) ** 0.5))), color=BLUE, edgecolor="white", linewidth=0.4)
     axes.axvline(float(np.median(values)), color=RED, linewidth=1.2)
     return drawing(canvas)
@@ -177,6 +172,7 @@ def _axes(x_title: str, y_title: str) -> tuple[Canvas, Axes]:
 
 def _pictures(done: Sequence[FileRecord]) -> list[Section]:
     """Show the images with their outlines, doubtful ones first; of a long run some that are spread over it."""
+    # Evenly over the run: the first sixty would be of one well of a plate. `unique`, as rounding may repeat one.
     places = np.unique(np.linspace(0, len(done) - 1, min(len(done), MOST_PICTURES)).round().astype(int))
     chosen = [done[place] for place in places]
     figures = [_figure(record) for record in sorted(chosen, key=lambda record: -record.urgency)]

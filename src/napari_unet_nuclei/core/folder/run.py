@@ -72,22 +72,9 @@ def segment_files(
 ) -> BatchReport:
     """Segment image files and write what was asked for, then a summary, the run's provenance and a report.
 
-    What an earlier run did with the same image, model and settings is not done again.
-
-    Parameters
-    ----------
-    given : sequence of Path
-        Files, folders and patterns.
-    out : Path
-        Folder for the results; `plan_files` says how they are named.
-    template : RequestTemplate, optional
-        What is asked of every file; all automatic where not given.
-    batch : BatchSettings, optional
-        Which files, and what is written.
-    blocks : BlockSettings, optional
-        How OME-Zarr images and images larger than memory are done, and where: a cluster does the other images as well.
-    on_record : callable
-        Called with every file's record as soon as it is done or has failed, in this thread.
+    What an earlier run did with the same image, model and settings is not done again. ``blocks`` says how OME-Zarr
+    images and images larger than memory are done, and where: a cluster does the other images as well. ``on_record`` is
+    called with every file's record as soon as it is done or has failed, in this thread.
 
     Raises
     ------
@@ -112,10 +99,7 @@ def run_plan(
     on_record: Callable[[FileRecord], None] = lambda record: None,
     blocks: BlockSettings | None = None,
 ) -> BatchReport:
-    """Do what was planned: the images that fit into memory, several at once, then the others block by block.
-
-    For parameters and errors see `segment_files`.
-    """
+    """Do what was planned as `segment_files` says: images that fit into memory several at once, then the others."""
     blocks = blocks or BlockSettings()
     # Drawing loads matplotlib, which a dry run and an unusable request should not wait for.
     from napari_unet_nuclei.core.folder.report import write_batch_report
@@ -128,6 +112,7 @@ def run_plan(
         records[record.image] = record
         on_record(record)
 
+    # Two runs into one folder would remove each other's half-written files.
     with alone(plan.out / RECORDS / LOCK, plan.out):
         started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
         number_format = template.number_format or kept_number_format(plan.out, afresh=batch.overwrite)
@@ -137,6 +122,7 @@ def run_plan(
         whole, divided = _by_size(tasks)
         share, part = Share(progress, 0.0, SEGMENTING), len(whole) / max(len(tasks), 1)
         try:
+            # Large images last and one at a time: each of them takes all the memory and all the workers there are.
             if whole:
                 with _lanes(whole, blocks.executor) as (executor, work):
                     names = [task.planned.image.name for task in whole]
@@ -148,6 +134,7 @@ def run_plan(
                 f"The disk is full: {done} of {len(tasks)} images are done, and their results are kept in {plan.out}. "
                 "Free some space and start the same run again: it goes on from there."
             ) from error
+        # In the order in which they were given, whichever was done first.
         images = [path for path, _ in plan.unusable] + [str(file.image) for file in plan.files]
         found = [records[image] for image in images]
         if template.settings.kind == "auto":
@@ -169,6 +156,7 @@ def _begin(plan: RunPlan, tasks: Sequence[Task], progress: Progress, keep: Calla
     progress.report(Advanced(0.0, "preparing"))
     remove_remains(plan.out / name for name in (SUMMARY, RUN, REPORT, JOINT_TABLE, JOINT_PARQUET))
     remove_half_noted(plan.out)
+    # A note without a record says that its image was under way when the run ended.
     for task in tasks:
         note = read_note(task.planned)
         if note is not None and note.record is None:
@@ -200,6 +188,7 @@ def _lanes(
 
     device = choose_device(tasks[0].template.settings.device)
     with shared_processor(device.name, len(tasks)) as lanes:
+        # More threads than lanes: they wait for their turn with the next image read already.
         here = Threads(lanes + WAITING_ROOM) if len(tasks) > 1 else Serial()
         yield here, partial(segment_planned, turn=Turns(lanes))
 
@@ -219,13 +208,7 @@ def _segment_divided(
 
 
 def mark_odd_kinds(records: Sequence[FileRecord]) -> list[FileRecord]:
-    """Add a warning to the images that were read as another kind than nearly all of a run: most often wrongly.
-
-    Parameters
-    ----------
-    records : sequence of FileRecord
-        Of all images of a run, whose kinds were found automatically.
-    """
+    """Add a warning to the images that were read as another kind than nearly all of a run: most often wrongly."""
     kinds = Counter(record.kind for record in records if record.kind)
     if not kinds:
         return list(records)
@@ -241,18 +224,8 @@ def mark_odd_kinds(records: Sequence[FileRecord]) -> list[FileRecord]:
 
 
 def kept_number_format(out: Path, *, afresh: bool) -> NumberFormat:
-    """Return the number format of the runs into a folder: that of the first one, by whichever computer.
-
-    Parameters
-    ----------
-    afresh : bool
-        All is done anew: this computer's is taken.
-
-    Raises
-    ------
-    OutputFileError
-        If it cannot be noted.
-    """
+    """Return the number format of the runs into a folder: that of the first one, unless all is done afresh."""
+    # The fastest one differs between computers, and with it, here and there, a pixel: a folder is to be of one kind.
     path = out / RECORDS / NUMBER_FORMAT
     try:
         kept = path.read_text(encoding="utf-8").strip()

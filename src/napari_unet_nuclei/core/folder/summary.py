@@ -96,13 +96,7 @@ class BatchReport:
 
 
 def write_summary(report: BatchReport) -> None:
-    """Write ``summary.csv``, ``run.json`` and, where asked for, the table of all nuclei.
-
-    Raises
-    ------
-    OutputFileError
-        If a file cannot be written.
-    """
+    """Write ``summary.csv``, ``run.json`` and, where asked for, the table of all nuclei."""
     write_table(report.out / SUMMARY, report.summary())
     write_json(report.out / RUN, report.description())
     if report.batch.joint_table:
@@ -144,6 +138,7 @@ def _row(record: FileRecord) -> dict[str, object]:
 
 def _join_tables(path: Path, records: Sequence[FileRecord]) -> None:
     """Write all tables as one, value by value as they stand in theirs; columns that an image lacks are empty."""
+    # As text and row by row: a run may have millions of nuclei, and numbers that were read would be rounded anew.
     columns = list(dict.fromkeys(column for record in records for column in _head(record)))
     with atomic(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

@@ -87,6 +87,7 @@ def scale_for(diameter: float, model_diameter: float) -> float:
     (0.5, 1.0)
     """
     scale = model_diameter / diameter
+    # Within a quarter the network sees nuclei as well; resizing would blur the image twice, there and back.
     if 1 / NATIVE <= scale <= NATIVE:
         return 1.0
     return float(np.clip(scale, *SCALES))
@@ -95,13 +96,7 @@ def scale_for(diameter: float, model_diameter: float) -> float:
 def predict_sized(
     reader: PlaneReader, runner: NetworkRunner, progress: Progress, estimate: float = 0.0
 ) -> SizedPrediction:
-    """Predict a plane at the scale that suits its nuclei.
-
-    Parameters
-    ----------
-    estimate : float
-        Result of `first_look` for this plane; 0 if it has not been computed.
-    """
+    """Predict a plane at the scale that suits its nuclei; ``estimate`` is that of `first_look`, or 0."""
     model_diameter = runner.card.diameter
     scale = scale_for(estimate or first_look(reader, runner, progress), model_diameter)
     # 0, 0.25 and 0.375 of the bar for three passes.
@@ -110,8 +105,9 @@ def predict_sized(
         try:
             prediction = predict_plane(reader, scale, runner, Share(progress, start, 1.0), _stop_if_wrong)
         except _WrongScaleError as wrong:
+            # The factor is seen at this scale: a factor of 1 would mean that the scale is right.
             corrected = scale_for(model_diameter * wrong.factor / scale, model_diameter)
-            if corrected == scale:
+            if corrected == scale:  # at a limit, or not rescaled at all: another pass would be stopped likewise
                 break
             scale = corrected
             continue
@@ -124,9 +120,13 @@ def _sized(prediction: Prediction, model_diameter: float) -> SizedPrediction:
     return SizedPrediction(prediction, model_diameter * prediction.evidence.factor / prediction.scale if found else 0.0)
 
 
+def _contradicts(evidence: SizeEvidence) -> bool:
+    """Tell whether enough nuclei of another size were seen; a few may be debris."""
+    return evidence.nuclei >= ENOUGH_NUCLEI and not 1 / AGREEMENT <= evidence.factor <= AGREEMENT
+
+
 def _stop_if_wrong(evidence: SizeEvidence) -> None:
-    """Stop a pass once it has seen enough nuclei of another size."""
-    if evidence.nuclei >= ENOUGH_NUCLEI and not 1 / AGREEMENT <= evidence.factor <= AGREEMENT:
+    if _contradicts(evidence):
         raise _WrongScaleError(evidence.factor)
 
 
@@ -162,9 +162,11 @@ def first_look(reader: PlaneReader, runner: NetworkRunner, progress: Progress) -
     """Estimate the nucleus diameter from small windows, in image pixels; the model's own where nothing is seen."""
     centre = brightest_patch(reader)
     seen = runner.card.diameter
+    # Finest first: most images are decided there. A coarser window is of the same cost and shows nine times the area.
     for shrink in shrinkings(reader.shape):
         progress.report(Advanced(0.0, "looking at the nuclei's size"))
         found = glance(reader, runner, [centre], 1 / shrink, WINDOW, progress)
+        # Too large to be judged is still better than nothing, should the coarser windows show no nuclei at all.
         if found.size.nuclei >= 1:
             seen = found.diameter
             if found.is_judged:
@@ -207,17 +209,7 @@ def glance(
     side: int,
     progress: Progress,
 ) -> Glance:
-    """Run the network on windows of a plane.
-
-    Parameters
-    ----------
-    centres : sequence of tuple
-        (y, x) in image pixels.
-    scale : float
-        Pixels of the windows per image pixel.
-    side : int
-        Of each window in pixels of its own scale.
-    """
+    """Run the network on windows of a plane: centres (y, x) in image pixels, ``side`` in pixels of their own scale."""
     grid = Grid.at_scale(reader.shape, scale)
     outputs: list[Maps] = []
     size = NO_NUCLEI
@@ -233,6 +225,7 @@ def glance(
 
 def _window(grid: Grid, centre: tuple[int, int], scale: float, side: int, stride: int) -> Region:
     """Rectangle of a grid round a place in the image, whose edges are multiples of the stride."""
+    # Moved inwards at the plane's edge rather than cut, so that as much is seen as elsewhere.
     starts = [
         max(min(round(middle * scale) - side // 2, size - side), 0) // stride * stride
         for middle, size in zip(centre, grid.shape, strict=True)
@@ -257,13 +250,6 @@ def find_scale(
 ) -> tuple[float, float]:
     """Find the scale of a plane too large for one pass, from windows that are spread over it.
 
-    Parameters
-    ----------
-    runner : NetworkRunner
-        Of a model with a size head.
-    estimate : float
-        Diameter that `first_look` found in this plane; 0 where it has not run yet.
-
     Returns
     -------
     scale : float
@@ -275,7 +261,7 @@ def find_scale(
     scale = scale_for(estimate or first_look(reader, runner, progress), model_diameter)
     evidence = _sampled_evidence(reader, runner, scale, progress)
     for _ in range(CORRECTIONS):
-        if evidence.nuclei < ENOUGH_NUCLEI or 1 / AGREEMENT <= evidence.factor <= AGREEMENT:
+        if not _contradicts(evidence):
             break
         corrected = scale_for(model_diameter * evidence.factor / scale, model_diameter)
         if corrected == scale:
@@ -287,6 +273,7 @@ def find_scale(
 
 def _sampled_evidence(reader: PlaneReader, runner: NetworkRunner, scale: float, progress: Progress) -> SizeEvidence:
     """Run the network on the windows, and add up what its size head says."""
+    # Always the same number of model pixels, however many image pixels those are: all scales cost the same.
     side = max(round(SAMPLE_SIDE / scale), 1)
     windows = [
         (*rows, *columns) for rows in _spread(reader.shape[0], side) for columns in _spread(reader.shape[1], side)
@@ -294,6 +281,7 @@ def _sampled_evidence(reader: PlaneReader, runner: NetworkRunner, scale: float, 
     top, left = reader.region[0], reader.region[2]
     evidence = NO_NUCLEI
     for number, (y0, y1, x0, x1) in enumerate(windows):
+        # Read as the whole plane is: with its intensities, not the window's own.
         window = replace(reader, region=(top + y0, top + y1, left + x0, left + x1))
         progress.report(Advanced(0.0, f"looking at the nuclei's size, window {number + 1} of {len(windows)}"))
         evidence += predict_plane(window, scale, runner, Share(progress, 0.0, 0.0)).evidence

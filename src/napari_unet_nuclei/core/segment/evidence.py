@@ -39,12 +39,10 @@ Of 262 images and drawings with nuclei of 9 to 130 px, windows several times as 
 
 @dataclass(frozen=True)
 class ChosenLook:
-    """How an image is read.
+    """How an image is read, by the reader of the plane that decided.
 
     Attributes
     ----------
-    reader : PlaneReader
-        Of the plane that decided.
     sure : bool
         False where another reading, of another kind, is nearly as likely.
     estimate : float
@@ -63,6 +61,7 @@ class ChosenLook:
     def open_all(self, indices: Sequence[tuple[int, ...]], percentiles: tuple[float, float]) -> tuple[PlaneReader, ...]:
         """Return the readers of some planes of the image, which are all read as the one that decided."""
         known = self.reader
+        # The plane that decided has been measured already, which took reading all of its pixels.
         return tuple(
             known
             if index == known.index
@@ -74,20 +73,9 @@ class ChosenLook:
 def choose_look(
     looks: Sequence[PlaneLook], plane: PlaneSample, runner: NetworkRunner, progress: Progress, diameter: float = 0.0
 ) -> ChosenLook:
-    """Choose among the readings that an image leaves open.
+    """Choose among the readings that an image leaves open, the likeliest first: it wins where nothing is seen in any.
 
-    Parameters
-    ----------
-    looks : sequence of PlaneLook
-        The likeliest first; it is taken where the network sees nothing in any.
-    plane : PlaneSample
-        The plane to look at.
-    runner : NetworkRunner
-        Of a model for nuclei.
-    progress : Progress
-        May cancel.
-    diameter : float
-        Of the nuclei in image pixels, where it is known.
+    Where ``diameter`` is known (image pixels, else 0), the windows are of that scale.
     """
     tried = [_Tried.of(look, plane, runner) for look in looks]
     if len(tried) == 1 or 0 in tried[0].reader.shape:
@@ -102,13 +90,16 @@ def choose_look(
         judged: list[tuple[float, ChosenLook]] = []
         for one, centres in zip(tried, places, strict=True):
             progress.report(Advanced(0.0, "looking at the kind of image"))
+            # The same area for every reading, or the one with more windows would show more nuclei.
             side = int(np.sqrt(AREA / (len(tried) - 1) / len(centres)))
+            # Silent: if memory runs short the runner keeps the notice, and the run tells it once.
             seen = glance(one.reader, one.runner, centres, scale, side, Silent())
             estimate = seen.diameter if judges_size and seen.is_judged else 0.0
             judged.append((one.evidence(seen), ChosenLook(one.reader, estimate=estimate)))
         most, best = max(judged, key=lambda one: one[0])
         if most > LEAST and best.estimate:
             break
+    # First within a kind, where it is about colours, then between the kinds, where a mistake spoils everything.
     found: dict[ImageKind, tuple[float, ChosenLook]] = {}
     for kind in dict.fromkeys(look.kind for look in looks):
         alike = [one for one in judged if one[1].look.kind == kind]
@@ -118,6 +109,7 @@ def choose_look(
     if not others:
         return likelier
     [(second, other)] = others
+    # `LEAST` counts even against nothing: one faint blob is no evidence.
     if second > max(CLEAR * first, LEAST):
         return other
     return replace(likelier, sure=first > max(CLEAR * second, LEAST))
@@ -125,7 +117,7 @@ def choose_look(
 
 @dataclass(frozen=True)
 class _Tried:
-    """A reading, and what the network needs for it."""
+    """A reading, and the network with the card for its kind of image."""
 
     reader: PlaneReader
     runner: NetworkRunner
@@ -142,6 +134,7 @@ class _Tried:
         to be counted.
         """
         card = self.runner.card
+        # In pixels of the windows, which is what the maps to be decoded are in.
         thresholds = thresholds_at(card, scale_for(seen.diameter * seen.scale, card.diameter))
         heads = [card.architecture.heads.index(head) for head in DECODED_HEADS]
         return float(sum(decode_plane(quantise(output[heads]), thresholds).scores.sum() for output in seen.outputs))
@@ -154,6 +147,7 @@ def _places(tried: Sequence[_Tried]) -> list[tuple[tuple[int, int], ...]]:
     """
     own = [brightest_patch(one.reader) for one in tried]
     kinds = [one.reader.look.kind for one in tried]
+    # Without repetitions: two colours are often brightest at one place, which then gets a window twice as large.
     return [
         tuple(dict.fromkeys(there for there, other in zip(own, kinds, strict=True) if other == kind))
         if kinds.count(kind) == 2

@@ -29,13 +29,7 @@ _ZARR_METADATA = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmet
 
 
 def hash_image(path: Path) -> str:
-    """SHA-256 of a file; of a folder (OME-Zarr) that of its metadata and its chunks' names, sizes and times.
-
-    Raises
-    ------
-    ImageFileError
-        If it cannot be read.
-    """
+    """SHA-256 of a file; of a folder (OME-Zarr) that of its metadata and its chunks' names, sizes and times."""
     try:
         return _hash_folder(path) if path.is_dir() else _hash_file(path)
     except PermissionError as error:
@@ -51,9 +45,11 @@ def hash_pixels(
 ) -> str:
     """SHA-256 over shapes and pixels of some channels of planes; of a sample of their rows where too large."""
     height, width = region[1] - region[0], region[3] - region[2]
+    # All of a slide is not read only to name it; one that was edited differs in its sampled rows nearly always.
     parts = (region,) if len(indices) * height * width <= CACHED_PIXELS else sampled_rows(region)
     digest = hashlib.sha256()
     for index in indices:
+        # The shape as well: bytes alone are the same for 2 x 6 and 3 x 4 pixels.
         digest.update(str((height, width)).encode())
         for channel in channels:
             for part in parts:
@@ -64,6 +60,7 @@ def hash_pixels(
 def fingerprint(described: Mapping[str, object], settings: Mapping[str, object]) -> str:
     """SHA-256 of plain JSON values, of the settings that change labels, and of this program's version."""
     effective = {name: value for name, value in settings.items() if name not in WITHOUT_EFFECT}
+    # The version too: a later one may find other nuclei. Keys are sorted, or their order would count.
     values = {"program": version("napari-unet-nuclei"), "settings": effective, **described}
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
@@ -72,11 +69,6 @@ def hash_request(template: RequestTemplate) -> str:
     """Fingerprint of everything but the image that labels depend on: model, settings, choice of planes, this program.
 
     Numbers that are automatic are left out, and of the model its name and what people say of it.
-
-    Raises
-    ------
-    UnknownModelError, ModelFileError
-        If there is no such model.
     """
     described = {
         "model": default_registry().find(template.model).card.model_dump(mode="json", exclude=_SAID_OF_A_MODEL),
@@ -87,6 +79,7 @@ def hash_request(template: RequestTemplate) -> str:
         "projection": template.projection,
     }
     settings = template.settings.model_dump()
+    # What stands beside a ticked "automatic" is left over from before, and has no effect.
     return fingerprint(
         described, {name: value for name, value in settings.items() if not settings.get(f"{name}_auto", False)}
     )
@@ -99,6 +92,7 @@ def _hash_file(path: Path) -> str:
 
 def _hash_folder(folder: Path) -> str:
     digest = hashlib.sha256()
+    # Sorted, since file systems list in any order; of chunks the state only, which may be terabytes to read.
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = path.relative_to(folder).as_posix()
         if name.startswith(f"{LABELS_GROUP}/"):  # what is known of the image, and not part of it

@@ -38,8 +38,6 @@ class NetworkRunner:
 
     Attributes
     ----------
-    device : Device
-        Where the network runs now.
     tile : int
         Largest side of a tile's inner part in pixels, now.
     flips : bool
@@ -71,14 +69,7 @@ class NetworkRunner:
         return replace(self, model=replace(self.model, card=self.card.for_kind(kind)), placed=self._network)
 
     def run(self, image: Image, progress: Progress) -> Maps:
-        """Run a network for nuclei on one tile.
-
-        Parameters
-        ----------
-        image : ndarray, shape (C, Y, X), float32
-            Normalised; sides are multiples of the network's stride.
-        progress : Progress
-            Receives a notice when memory runs short.
+        """Run a network for nuclei on one tile (C, Y, X), whose sides are multiples of the network's stride.
 
         Returns
         -------
@@ -96,16 +87,7 @@ class NetworkRunner:
         return np.asarray(self._answer(image, self._activate, progress), np.float32)
 
     def classify(self, image: Image, progress: Progress) -> NDArray[np.uint8]:
-        """Run a network for classes on one tile.
-
-        Parameters, exceptions
-            As for `run`.
-
-        Returns
-        -------
-        ndarray, shape (Y, X), uint8
-            The most probable class of every pixel.
-        """
+        """Return the most probable class of every pixel of a tile, shape (Y, X); parameters and errors as for `run`."""
         return np.asarray(self._answer(image, lambda logits: logits.argmax(dim=1).to(torch.uint8), progress))
 
     def _answer(self, image: Image, finish: Callable[[Tensor], Tensor], progress: Progress) -> NDArray[np.generic]:
@@ -113,18 +95,23 @@ class NetworkRunner:
         try:
             with torch.inference_mode():
                 batch = torch.from_numpy(image)[None].to(self.device.name, self.device.precision)
+                # Convolutions are faster with a pixel's channels side by side; activations are taken in float32, since
+                # probabilities in 16 bits have steps that a threshold notices.
                 logits = self._forward(batch.to(memory_format=torch.channels_last)).float()
+                # Finished before it is copied: of classes one byte a pixel crosses the bus, not a number for each.
                 answer: NDArray[np.generic] = finish(logits)[0].cpu().numpy()
                 return answer
         except (RuntimeError, MemoryError) as error:
             if not is_memory_shortage(error):
                 raise
             self._step_down(progress)
+        # Outside the handler: the error's traceback holds on to the tensors of the pass that failed.
         raise TileTooLarge
 
     def _forward(self, batch: Tensor) -> Tensor:
         if not self.flips:
             return self._network(batch)  # type: ignore[no-any-return]
+        # One after the other: four in one batch would take four times the memory. A flip undoes itself.
         return torch.stack([self._network(batch.flip(axes)).flip(axes) for axes in _FLIPS]).float().mean(0)
 
     def _activate(self, logits: Tensor) -> Tensor:
@@ -142,6 +129,7 @@ class NetworkRunner:
             step = f"Memory ran short on {self.device.name}: going on with tiles of {self.tile} px."
         elif not on_cpu:
             step = f"Memory ran short on {self.device.name} even with small tiles: going on with the CPU."
+            # The CPU has other memory, and begins with the tile that was asked for.
             self.device, self.tile = choose_device("cpu"), self._first_tile
             self._network = place_network(self.model, self.device)
         else:
@@ -149,6 +137,7 @@ class NetworkRunner:
                 f"There is not enough memory for tiles of {self.tile} px. Close other programs, or segment a region."
             )
         if torch.cuda.is_available():
+            # PyTorch keeps what it freed in pieces for the larger tile, which smaller ones cannot all use.
             torch.cuda.empty_cache()
         self.notices.append(step)
         progress.report(Notice(step))
@@ -156,6 +145,7 @@ class NetworkRunner:
 
 def place_network(model: Model, device: Device) -> nn.Module:
     """Copy a model's network to a device, ready to run; it has no state, so that threads can share it."""
+    # Of a copy: folding changes the weights, and the model may be saved or trained further.
     return device.place(copy.deepcopy(model.network).fold_normalisation())
 
 

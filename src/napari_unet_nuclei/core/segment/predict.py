@@ -30,13 +30,7 @@ MARGIN = 8
 
 @dataclass(frozen=True)
 class Grid:
-    """The plane at the model's own scale.
-
-    Attributes
-    ----------
-    rows, columns : AxisResampling
-        From image pixels to model pixels.
-    """
+    """The plane at the model's own scale: resampling from image pixels to model pixels."""
 
     rows: AxisResampling
     columns: AxisResampling
@@ -44,6 +38,7 @@ class Grid:
     @staticmethod
     def at_scale(shape: tuple[int, int], scale: float) -> Grid:
         """Return the grid of a plane (Y, X) that is resized by ``scale`` (model pixels per image pixel)."""
+        # Whole pixels, so that the two axes may differ in scale by a fraction of a pixel over their whole length.
         return Grid(*(AxisResampling(size, max(round(size * scale), 1)) for size in shape))
 
     @property
@@ -63,28 +58,33 @@ class Grid:
         if self.identity:
             image = reader.read(inside)
         else:
+            # Read what these pixels are made of and no more: a slide is never resized as a whole.
             rows, top = self.rows.matrix(*inside[:2])
             columns, left = self.columns.matrix(*inside[2:])
             image = reader.read((top, top + rows.shape[1], left, left + columns.shape[1]))
             image = np.stack([resample(channel, rows, columns) for channel in image])
+        # Repeated rather than black: a step in brightness along the edge would look like an outline.
         return np.pad(image, ((0, 0), (0, y1 - inside[1]), (0, x1 - inside[3])), mode="edge")
 
     def place(self, maps: Maps, tile: Tile, target: QuantisedMaps, region: Region) -> None:
         """Write a tile's maps (K, outer) into those of a rectangle of the plane (K, Y, X), at image resolution."""
         rows, columns = (AxisResampling(axis.new, axis.old) for axis in (self.rows, self.columns))
         y0, y1, x0, x1 = tile.inner
+        # A pixel belongs to the tile that its centre lies in: each is written once, however the scales fall together.
         # The last tile reaches beyond the plane; the plane's last pixels are its own.
         top, bottom = _overlap(rows.centred_in(y0, min(y1, rows.old)), region[:2])
         left, right = _overlap(columns.centred_in(x0, min(x1, columns.old)), region[2:])
         if top >= bottom or left >= right:
             return
         inside = target[:, top - region[0] : bottom - region[0], left - region[2] : right - region[2]]
+        # Quantised tile by tile, so that maps of the whole plane never exist in float32, four times as large.
         if self.identity:
             y, x = tile.outer[0], tile.outer[2]
             inside[...] = quantise(maps[:, top - y : bottom - y, left - x : right - x])
             return
         row_matrix, first_row = rows.matrix(top, bottom)
         column_matrix, first_column = columns.matrix(left, right)
+        # These reach beyond the inner part by up to a pixel of the coarser grid, hence `MARGIN`.
         y, x = first_row - tile.outer[0], first_column - tile.outer[2]
         needed = maps[:, y : y + row_matrix.shape[1], x : x + column_matrix.shape[1]]
         for k, one in enumerate(needed):
@@ -105,11 +105,13 @@ def plan_region(grid: Grid, runner: NetworkRunner, region: Region) -> tuple[Tile
     stride = architecture.stride
     halo = round_up(architecture.receptive_radius + MARGIN, stride)
     height, width = (round_up(size, stride) for size in grid.shape)
+    # On multiples of the stride of the whole plane, so that poolings fall on the same pixels in every block.
     top, bottom = _in_model_pixels(region[:2], grid.rows, stride)
     left, right = _in_model_pixels(region[2:], grid.columns, stride)
     tiles = []
     for tile in plan_tiles((bottom - top, right - left), Tiling(runner.tile, halo, stride)):
         y0, y1, x0, x1 = tile.inner[0] + top, tile.inner[1] + top, tile.inner[2] + left, tile.inner[3] + left
+        # The halo of `plan_tiles` ends with the rectangle; here the plane goes on beyond it.
         outer = (max(y0 - halo, 0), min(y1 + halo, height), max(x0 - halo, 0), min(x1 + halo, width))
         tiles.append(Tile((y0, y1, x0, x1), outer))
     return tuple(tiles)
@@ -118,6 +120,7 @@ def plan_region(grid: Grid, runner: NetworkRunner, region: Region) -> tuple[Tile
 def _in_model_pixels(interval: tuple[int, int], axis: AxisResampling, stride: int) -> tuple[int, int]:
     """Multiples of the stride between which all centres of an interval of image pixels lie."""
     (start, stop), scale = interval, axis.new / axis.old
+    # Pixel i has its centre at i + 0.5. At the plane's ends, what lies beyond the last centre would have no tile.
     first = int((start + 0.5) * scale) // stride * stride if start > 0 else 0
     last = int((stop - 0.5) * scale) + 1 if stop < axis.old else axis.new
     return first, min(round_up(last, stride), round_up(axis.new, stride))
@@ -125,14 +128,14 @@ def _in_model_pixels(interval: tuple[int, int], axis: AxisResampling, stride: in
 
 @dataclass(frozen=True)
 class Prediction:
-    """Network output of one plane.
+    """Network output of a plane, or of a rectangle of it.
 
     Attributes
     ----------
     maps : ndarray, shape (3, Y, X), uint8
-        Foreground, border and distance of the plane, or of the rectangle asked for, at the image's own pixels.
+        Foreground, border and distance at the image's own pixels.
     evidence : SizeEvidence
-        What the size head saw, in model pixels.
+        In model pixels.
     scale : float
         Model pixels per image pixel.
     """
@@ -145,6 +148,7 @@ class Prediction:
 def thresholds_at(card: ModelCard, scale: float) -> DecodeThresholds:
     """Convert a model's fitted thresholds to an image of ``scale`` model pixels per image pixel."""
     fitted = card.thresholds
+    # The one threshold in pixels is an area; it never reaches 0, which would be no threshold at all.
     smallest = max(round(fitted.min_size / scale**2), 1)
     return DecodeThresholds(fitted.foreground, fitted.split, smallest, 1 / scale, fitted.score, card.score)
 
@@ -165,39 +169,30 @@ def predict_plane(
     region: Region | None = None,
     lock: AbstractContextManager[object] | None = None,
 ) -> Prediction:
-    """Run the network over a plane, or over a rectangle of it.
+    """Run the network over a plane, or over a rectangle of it; the tiles' size changes nothing, up to rounding.
 
     Parameters
     ----------
-    reader : PlaneReader
-        Of the whole plane.
     scale : float
         Model pixels per image pixel.
-    progress : Progress
-        Receives a report for each tile, and may cancel there.
     check : callable
         Receives the size evidence after every tile; may raise to stop a pass at the wrong scale early.
-    region : Region, optional
-        Rectangle of the plane whose maps are wanted; all of it where not given.
     lock : context manager, optional
         Held while the network runs, by threads that share a runner; they read images in the meantime.
-
-    Returns
-    -------
-    Prediction
-        The same whatever the size of the tiles and whatever the rectangle, up to rounding.
     """
     height, width = reader.shape
     region = region or (0, height, 0, width)
     chosen = [runner.card.architecture.heads.index(head) for head in DECODED_HEADS]
 
     def predict() -> Prediction:
+        # All anew on every try: tiles of one that ran out of memory may not count twice.
         maps = np.zeros((len(DECODED_HEADS), region[1] - region[0], region[3] - region[2]), np.uint8)
         evidence = NO_NUCLEI
 
         def keep(grid: Grid, tile: Tile, output: Maps) -> None:
             nonlocal evidence
             if runner.card.tells_size:
+                # Inner parts only, since nuclei in a halo are seen by two tiles; checked before the work of resizing.
                 evidence += SizeEvidence.of(output[:, *tile.crop], runner.card, scale)
                 check(evidence)
             grid.place(output[chosen], tile, maps, region)
@@ -211,18 +206,7 @@ def predict_plane(
 
 
 def predict_classes(reader: PlaneReader, runner: NetworkRunner, progress: Progress) -> NDArray[np.uint8]:
-    """Run a network for classes over a plane, at the plane's own scale.
-
-    Parameters
-    ----------
-    progress : Progress
-        Receives a report for each tile, and may cancel there.
-
-    Returns
-    -------
-    ndarray, shape (Y, X), uint8
-        Class ids; the same whatever the size of the tiles, up to rounding.
-    """
+    """Run a network for classes over a plane, at the plane's own scale; return class ids (Y, X)."""
     height, width = reader.shape
     region = (0, height, 0, width)
 

@@ -18,17 +18,7 @@ PROJECTION_HELP = "Stacks: segment every plane (none), or the maximum or the mea
 
 
 def project(source: ImageSource, projection: Projection) -> ImageSource:
-    """Project an image along z.
-
-    Parameters
-    ----------
-    source : ImageSource
-        A single plane comes back as it is. Where the only stack axis is unknown, it is taken for z.
-
-    Returns
-    -------
-    ImageSource
-        Without that axis; the maximum in the image's dtype, the mean in float32.
+    """Project an image along z: the maximum in the image's dtype, the mean in float32; a single plane stays as it is.
 
     Raises
     ------
@@ -44,6 +34,7 @@ def project(source: ImageSource, projection: Projection) -> ImageSource:
     axis = projected_axis(source, projection)
     if axis is None:
         return source
+    # Sliced one at a time, each with all of its time points and channels.
     planes = [(slice(None),) * axis + (z,) for z in range(source.array.shape[axis])]
     read = (np.asarray(source.array[plane]) for plane in planes)
     projected = _maximum(read) if projection == "maximum" else _mean(read, len(planes))
@@ -53,10 +44,7 @@ def project(source: ImageSource, projection: Projection) -> ImageSource:
 def projected_axis(source: ImageSource, projection: Projection) -> int | None:
     """Return the axis along which an image is projected, None where it stays as it is.
 
-    Raises
-    ------
-    ImageShapeError
-        If the image has stack axes, but no z.
+    Where the only stack axis is unknown, it is taken for z; `ImageShapeError` if there are others, but no z.
     """
     if projection == "none" or not source.leading_axes:
         return None
@@ -77,6 +65,7 @@ def _maximum(planes: Iterator[NDArray[Any]]) -> NDArray[Any]:
 
 
 def _mean(planes: Iterator[NDArray[Any]], count: int) -> NDArray[np.float32]:
+    # Summed in float64: the sum of a stack exceeds uint16, and in float32 loses the low bits of later planes.
     total = np.array(next(planes), np.float64)
     for plane in planes:
         total += plane

@@ -56,19 +56,7 @@ def in_words(text: str) -> str:
 
 
 def remedies(count: int, kind: ImageKind, sure: bool, chosen: bool) -> tuple[Remedy, ...]:
-    """List what is doubtful about a result.
-
-    Parameters
-    ----------
-    count : int
-        Nuclei found.
-    kind : {"fluorescence", "brightfield"}
-        How the image was read.
-    sure : bool
-        False where the image was told to be of this kind with little evidence.
-    chosen : bool
-        The user chose the kind.
-    """
+    """List what is doubtful about a result of ``count`` nuclei; ``sure`` of its kind, unless the user has chosen it."""
     other: ImageKind = "brightfield" if kind == "fluorescence" else "fluorescence"
     action = f"Try {KIND_NAMES[other]}"
     if count == 0:

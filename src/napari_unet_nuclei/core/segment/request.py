@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.channels import find_channel, named_channel
@@ -10,6 +13,9 @@ from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import NumberFormat, Region
+
+if TYPE_CHECKING:
+    from napari_unet_nuclei.core.image.io.ome_zarr import OmeZarrImage
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,15 @@ class SegmentRequest:
             If the image has no such channel.
         """
         return None if self.settings.channel_auto else find_channel(self.source, self.settings.channel)
+
+    @cached_property
+    def store(self) -> OmeZarrImage | None:
+        """The OME-Zarr image that the pixels came from, opened once; None of any other image."""
+        # Zarr takes long to import, and windows make requests of images that came from no file.
+        from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr, read_ome_zarr
+
+        path = Path(self.file)
+        return read_ome_zarr(path) if self.file and is_ome_zarr(path) else None
 
     @property
     def shown_channels(self) -> tuple[int, ...]:

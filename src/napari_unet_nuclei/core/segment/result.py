@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -16,7 +17,7 @@ from napari_unet_nuclei.core.segment.remedy import Remedy
 from napari_unet_nuclei.core.types import Labels
 
 CACHED_PIXELS = 64 * 2**20
-"""Maps of at most this many pixels (over all planes) are kept with the result."""
+"""Maps of at most this many pixels (over all planes) are kept with the result: at most 192 MB."""
 
 GRAPHED_PIXELS = 16 * 2**20
 """What decoding finds on the way is kept, once a slider has moved, of planes of at most this many pixels in all: it
@@ -148,13 +149,15 @@ class SegmentResult(Segmentation):
         provenance = {**self.provenance, "settings": settings}
         labels = found.labels.reshape(self.labels.shape)
         result = replace(self, labels=labels, scores=found.scores, thresholds=thresholds, provenance=provenance)
-        result.__dict__["_decoder"] = self._decoder  # the same maps
+        # `replace` drops what is cached; the maps are the same, and a slider that moves on needs their graphs.
+        result.__dict__["_decoder"] = self._decoder
         return result
 
     def edited(self, labels: Labels) -> SegmentResult:
         """Return the result with edited labels; nuclei that were changed lose their score (NaN)."""
         scores = self.scores.copy()
         differs = labels != self.labels
+        # Both what lost pixels and what gained them; ids beyond the scores are nuclei that were added by hand.
         touched = np.unique(np.concatenate([labels[differs], self.labels[differs]]))
         scores[touched[(touched > 0) & (touched <= len(scores))] - 1] = np.nan
         return replace(self, labels=labels, scores=scores, provenance={**self.provenance, "edited": True})
@@ -166,31 +169,33 @@ class SegmentResult(Segmentation):
 
 
 class StackDecoder:
-    """Decodes the same planes with other thresholds, caching what does not change for as many as memory allows.
-
-    Parameters
-    ----------
-    scale : float
-        Image pixels per pixel of the model's own scale.
-    """
+    """Decodes maps (planes, 3, Y, X) again and again, caching what does not change for as many as memory allows."""
 
     def __init__(self, maps: NDArray[np.uint8], scale: float) -> None:
         self._maps = maps
         self._scale = scale
-        plane = max(int(np.prod(maps.shape[2:])), 1)
-        self._kept = [PlaneDecoder(one, scale) for one in maps[: GRAPHED_PIXELS // plane]]
+        self._kept = [PlaneDecoder(one, scale) for one in maps[: GRAPHED_PIXELS // max(math.prod(maps.shape[2:]), 1)]]
 
     def decode(self, thresholds: DecodeThresholds, checkpoint: Callable[[], None] = lambda: None) -> Decoded:
-        """Decode planes one by one into labels (planes, Y, X) whose ids, and scores, go on from plane to plane."""
-        labels = np.empty((self._maps.shape[0], *self._maps.shape[2:]), np.int32)
-        count, scores = 0, [np.zeros(0)]
-        for number, plane in enumerate(labels):
-            checkpoint()
-            kept = number < len(self._kept)
-            decoder = self._kept[number] if kept else PlaneDecoder(self._maps[number], self._scale)
-            decoded = decoder.decode(thresholds)
-            np.add(decoded.labels, count, out=plane, where=decoded.labels > 0)
-            plane[decoded.labels == 0] = 0
-            count += len(decoded.scores)
-            scores.append(decoded.scores)
-        return Decoded(labels, np.concatenate(scores))
+        """Decode all planes into labels (planes, Y, X)."""
+
+        def decoded_planes() -> Iterable[Decoded]:
+            for number, maps in enumerate(self._maps):
+                checkpoint()
+                # A decoder caches in itself: planes beyond the limit are decoded by one that is dropped afterwards.
+                decoder = self._kept[number] if number < len(self._kept) else PlaneDecoder(maps, self._scale)
+                yield decoder.decode(thresholds)
+
+        return stack_planes(decoded_planes(), (self._maps.shape[0], *self._maps.shape[2:]))
+
+
+def stack_planes(planes: Iterable[Decoded], shape: tuple[int, ...]) -> Decoded:
+    """Stack decoded planes into labels (planes, Y, X) whose ids, and scores, go on from plane to plane."""
+    labels = np.zeros(shape, np.int32)
+    count, scores = 0, [np.zeros(0)]
+    for plane, decoded in zip(labels, planes, strict=True):
+        # In place and only where there are nuclei: background stays 0 whatever the ids have come to.
+        np.add(decoded.labels, count, out=plane, where=decoded.labels > 0)
+        count += len(decoded.scores)
+        scores.append(decoded.scores)
+    return Decoded(labels, np.concatenate(scores))

@@ -23,14 +23,14 @@ from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.device import Device, choose_device
 from napari_unet_nuclei.core.model.file import Model, read_model
 from napari_unet_nuclei.core.model.registry import AUTOMATIC, default_registry
-from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Share, Silent
+from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Silent, with_shares
 from napari_unet_nuclei.core.segment.evidence import ChosenLook, choose_look
 from napari_unet_nuclei.core.segment.inputs import make_request
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner, place_network
 from napari_unet_nuclei.core.segment.nuclei import FoundNuclei, find_nuclei, given_diameter
 from napari_unet_nuclei.core.segment.predict import predict_classes, thresholds_at
 from napari_unet_nuclei.core.segment.provenance import describe_run
-from napari_unet_nuclei.core.segment.remedy import remedies
+from napari_unet_nuclei.core.segment.remedy import Remedy, remedies
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import SegmentResult
 from napari_unet_nuclei.core.settings import SegmentSettings
@@ -126,18 +126,7 @@ def segment(
 
 
 def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
-    """Segment what a request describes.
-
-    Parameters
-    ----------
-    progress : Progress
-        Receives a report for each tile, and may cancel there.
-
-    Raises
-    ------
-    NucleiError
-        As `segment`.
-    """
+    """Segment what a request describes; raise as `segment` does."""
     started = time.monotonic()
     progress = Rising(progress)  # parts are repeated where memory runs short or the scale was wrong
     settings, scope = request.settings, find_scope(request)
@@ -145,18 +134,24 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
     device = choose_device(settings.device).using(request.number_format)
     model, placed = _ready(entry.path, entry.path.stat().st_mtime_ns, device)
     runner = NetworkRunner(model, device, settings.tile, settings.flips, placed=placed)
+    # How bright and how large nuclei are is known to a model by kind of image, so that the kind comes first.
     chosen, readers = open_image(request, scope, runner, progress)
     look, runner = chosen.look, runner.for_kind(chosen.look.kind)
-    model = runner.model
-    found = _find(request, runner, readers, progress, scope.indices.index(scope.deciding.index), chosen.estimate)
-    semantic = model.card.task == "semantic"
-    count = int(found.labels.max(initial=0))
-    told = () if semantic else remedies(count, look.kind, chosen.sure, settings.kind != "auto")
+    card = runner.card
+    told: tuple[Remedy, ...] = ()
+    if card.task == "semantic":
+        found = _find_classes(runner, readers, progress)
+    else:
+        decides = scope.indices.index(scope.deciding.index)
+        found = find_nuclei(request, runner, readers, progress, decides, chosen.estimate)
+        told = remedies(len(found.scores), look.kind, chosen.sure, settings.kind != "auto")
     warnings = tuple(remedy.text for remedy in told)
-    notices = (*_notices(runner, readers, look, found, settings), *warnings)
+    notices = (*runner.notices, *notices_of_look(card, look, readers, settings), *_notices(card, found, settings))
+    notices += warnings
     for notice in notices:
         progress.report(Notice(notice, warning=notice in warnings))
     progress.report(Advanced(1.0, "done"))
+    # An axis of which one plane was chosen stays, with length 1: the labels then lie where the image does.
     leading, chosen_planes = request.source.leading_shape, dict(enumerate(request.plane))
     shape = [size if chosen_planes.get(axis) is None else 1 for axis, size in enumerate(leading)]
     origin = [chosen_planes.get(axis) or 0 for axis in range(len(leading))]
@@ -171,23 +166,14 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
         remedies=told,
         notices=notices,
         seconds=time.monotonic() - started,
-        provenance=describe_run(request, model.card, look, runner.device, found.diameter, readers),
+        # The runner's device: memory may have run short on the one that was asked for.
+        provenance=describe_run(request, card, look, runner.device, found.diameter, readers),
     )
 
 
 @dataclass(frozen=True)
 class Scope:
-    """The pixels that a request means.
-
-    Attributes
-    ----------
-    region : Region
-        Rectangle of each plane.
-    indices : tuple of tuple of int
-        Of every plane along the image's leading axes.
-    deciding : PlaneSample
-        The plane that decides for all how the image is read and how large its nuclei are.
-    """
+    """The pixels that a request means: a rectangle of some planes, one of which decides how all of them are read."""
 
     region: Region
     indices: tuple[tuple[int, ...], ...]
@@ -195,13 +181,7 @@ class Scope:
 
 
 def find_scope(request: SegmentRequest) -> Scope:
-    """Find out which pixels a request means.
-
-    Raises
-    ------
-    ImageShapeError
-        If the image has no such plane or region.
-    """
+    """Find out which pixels a request means; raise `ImageShapeError` if the image has no such plane or region."""
     source = request.source
     height, width = source.plane_shape
     region = request.region or (0, height, 0, width)
@@ -217,10 +197,7 @@ def find_scope(request: SegmentRequest) -> Scope:
 def possible_readings(request: SegmentRequest, scope: Scope, card: ModelCard) -> tuple[PlaneLook, ...]:
     """List the ways in which a model may read an image, the likeliest first.
 
-    Raises
-    ------
-    ImageShapeError
-        If there is no such channel, or several and none was chosen.
+    Raises `ImageShapeError` if there is no such channel, or several and none was chosen.
     """
     # Networks for classes were trained on images as they are, bright backgrounds and dark ones.
     as_it_is = card.task == "semantic" and request.settings.kind == "auto"
@@ -231,13 +208,7 @@ def possible_readings(request: SegmentRequest, scope: Scope, card: ModelCard) ->
 def open_image(
     request: SegmentRequest, scope: Scope, runner: NetworkRunner, progress: Progress
 ) -> tuple[ChosenLook, tuple[PlaneReader, ...]]:
-    """Choose how an image is read, and open all of its planes so.
-
-    Raises
-    ------
-    ImageShapeError
-        As `possible_readings`.
-    """
+    """Choose how an image is read, and open all of its planes so."""
     card = runner.card
     looks, diameter = possible_readings(request, scope, card), 0.0
     if card.task == "semantic":
@@ -249,13 +220,7 @@ def open_image(
 
 
 def evident_kind(request: SegmentRequest) -> ImageKind | None:
-    """Return the kind of an image where the pixels alone leave no doubt; None where they do.
-
-    Raises
-    ------
-    NucleiError
-        As `run_segment`, for images and models that cannot be used.
-    """
+    """Return the kind of an image where the pixels alone leave no doubt; None where they do."""
     card = default_registry().find(request.model).card
     scope = find_scope(request)
     looks = possible_looks(scope.deciding, request.channel, "auto", card.network_inputs)
@@ -266,6 +231,7 @@ def evident_kind(request: SegmentRequest) -> ImageKind | None:
 def _deciding_plane(request: SegmentRequest, indices: Sequence[tuple[int, ...]], region: Region) -> PlaneSample:
     """Choose the middle plane, or the nearest to it that shows something where the middle one was never taken."""
     middle = len(indices) // 2
+    # Cameras leave planes black that were never taken: from an aborted time series, say, all after the first few.
     for place in sorted(range(len(indices)), key=lambda one: abs(one - middle)):
         plane = PlaneSample(request.source, indices[place], region)
         if len(indices) == 1 or plane.of(request.shown_channels).shows_something:
@@ -273,25 +239,14 @@ def _deciding_plane(request: SegmentRequest, indices: Sequence[tuple[int, ...]],
     return PlaneSample(request.source, indices[middle], region)
 
 
-def _find(
-    request: SegmentRequest,
-    runner: NetworkRunner,
-    readers: Sequence[PlaneReader],
-    progress: Progress,
-    decides: int,
-    estimate: float,
-) -> FoundNuclei:
-    """Find nuclei, or classes where the model is one for classes."""
-    if runner.card.task == "instances":
-        return find_nuclei(request, runner, readers, progress, decides, estimate)
-    planes = [
-        predict_classes(reader, runner, Share(progress, number / len(readers), (number + 1) / len(readers)))
-        for number, reader in enumerate(readers)
-    ]
+def _find_classes(runner: NetworkRunner, readers: Sequence[PlaneReader], progress: Progress) -> FoundNuclei:
+    """Classify the pixels of all planes."""
+    planes = [predict_classes(reader, runner, share) for reader, share in with_shares(readers, progress)]
     unused = thresholds_at(runner.card, 1.0)
     return FoundNuclei(np.stack(planes).astype(np.int32), np.zeros(0), None, unused, unused, 0.0)
 
 
+# Two: a user who compares models goes back and forth between them.
 @lru_cache(maxsize=2)
 def _ready(path: Path, modified: int, device: Device) -> tuple[Model, nn.Module]:
     """Cache the last models and their networks on the device; ``modified`` makes a changed file be read again."""
@@ -299,21 +254,9 @@ def _ready(path: Path, modified: int, device: Device) -> tuple[Model, nn.Module]
     return model, place_network(model, device)
 
 
-def _notices(
-    runner: NetworkRunner,
-    readers: Sequence[PlaneReader],
-    look: PlaneLook,
-    found: FoundNuclei,
-    settings: SegmentSettings,
-) -> tuple[str, ...]:
-    """Return what the user should know about this run."""
-    notices = list(runner.notices)
-    notices += notices_of_look(look, readers, settings)
-    of_task = _notices_of_classes if runner.card.task == "semantic" else _notices_of_nuclei
-    return (*notices, *of_task(runner.card, readers[0], look, found, settings))
-
-
-def notices_of_look(look: PlaneLook, readers: Sequence[PlaneReader], settings: SegmentSettings) -> Iterator[str]:
+def notices_of_look(
+    card: ModelCard, look: PlaneLook, readers: Sequence[PlaneReader], settings: SegmentSettings
+) -> Iterator[str]:
     """Yield what was determined about the image, and what was left out of it."""
     if settings.channel_auto and look.channels == (named_channel(readers[0].source),):
         yield f"Of the channels '{look.name}' was taken, by its name."
@@ -326,19 +269,14 @@ def notices_of_look(look: PlaneLook, readers: Sequence[PlaneReader], settings: S
         yield f"Read as dark nuclei on bright{how}."
     elif readers[0].source.is_colour:
         yield f"Colour picture: read from the {look.name}."
-
-
-def _notices_of_nuclei(
-    card: ModelCard, reader: PlaneReader, look: PlaneLook, found: FoundNuclei, settings: SegmentSettings
-) -> Iterator[str]:
-    if look.kind not in card.kinds:
+    if card.task == "instances" and look.kind not in card.kinds:
         yield f"The model '{card.name}' was made for {card.image_kind} images; check the result."
-    if found.maps is None:
-        yield "The image is too large to keep the network's maps; thresholds act on the current view."
 
 
-def _notices_of_classes(
-    card: ModelCard, reader: PlaneReader, look: PlaneLook, found: FoundNuclei, settings: SegmentSettings
-) -> Iterator[str]:
-    if not all(getattr(settings, f"{name}_auto") for name in ("diameter", *TUNED)):
+def _notices(card: ModelCard, found: FoundNuclei, settings: SegmentSettings) -> Iterator[str]:
+    """Yield what does not hold for this result, though the user may expect it."""
+    if card.task == "instances":
+        if found.maps is None:
+            yield "The image is too large to keep the network's maps; thresholds act on the current view."
+    elif not all(getattr(settings, f"{name}_auto") for name in ("diameter", *TUNED)):
         yield f"The model '{card.name}' predicts classes: diameter, thresholds and minimum size have no effect on them."

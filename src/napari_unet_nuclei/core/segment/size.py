@@ -52,13 +52,18 @@ class SizeEvidence:
         heads = card.architecture.heads
         thinned = output[:, ::_STEP, ::_STEP]
         probability = thinned[heads.index("foreground")]
+        # Not the model's fitted threshold: which pixels outlines enclose does not matter, that they lie in nuclei does.
         foreground = probability > 0.5
+        # Clipped, because `histogram` drops what lies beyond the outer bins.
         size = np.clip(thinned[heads.index("size")][foreground], _BINS[0], _BINS[-1])
+        # A nucleus d times as large has d² times the pixels: weighing 1/d² each, they make up one nucleus.
         per_nucleus = np.exp2(-2.0 * size)
         weights = per_nucleus * probability[foreground] ** _SURENESS if card.taught else np.exp2(-size)
         histogram, _ = np.histogram(size, _BINS, weights=weights)
         if card.taught:
+            # Taught diameters are in image pixels, the head's in model pixels; a tuple, so that the cache can hash it.
             histogram = histogram * expectation(tuple(scale * taught / card.diameter for taught in card.taught))
+        # Each pixel stands for `_STEP`² of them; divided by the area of a disc of the model's diameter.
         nuclei = per_nucleus.sum() * _STEP**2 * 4 / (np.pi * card.diameter**2)
         return SizeEvidence(histogram, float(nuclei))
 
@@ -72,6 +77,7 @@ class SizeEvidence:
         total = self.histogram.sum()
         if total <= 0:
             return 1.0
+        # A median, which a few clumps or specks cannot move; the middle of its bin is within 1 % of it.
         middle = int(np.searchsorted(np.cumsum(self.histogram), total / 2))
         return float(np.exp2((_BINS[middle] + _BINS[middle + 1]) / 2))
 
@@ -81,15 +87,10 @@ NO_NUCLEI = SizeEvidence(np.zeros(len(_BINS) - 1), 0.0)
 
 @lru_cache(maxsize=64)
 def expectation(factors: Sequence[float]) -> NDArray[np.float64]:
-    """How much evidence of each size counts where nuclei of certain sizes are expected, shape (400,).
+    """How much evidence of each size counts, shape (400,), where some diameters over the model's are expected.
 
     In tissue, glands and tubules look like nuclei many times as large, and a size alone cannot tell which are meant;
     the sizes that a model was taught can.
-
-    Parameters
-    ----------
-    factors : tuple of float
-        Expected diameters over the model's.
     """
     middles = (_BINS[:-1] + _BINS[1:]) / 2
     octaves = (middles - np.log2(factors)[:, None]) / TOLERANCE

@@ -27,12 +27,7 @@ from napari_unet_nuclei.core.types import Labels
 class SegmentedChannel:
     """One channel of the part of an image that was segmented, read plane by plane when `measure` asks.
 
-    Attributes
-    ----------
-    origin : tuple of int
-        Index in the image of the first pixel, along the labels' axes.
-    shape : tuple of int
-        That of the labels.
+    ``shape`` is that of the labels, ``origin`` the index in the image of their first pixel.
     """
 
     source: ImageSource
@@ -57,14 +52,7 @@ class SegmentedChannel:
 class SeparatedStain:
     """Optical density of one stain in a colour picture of transmitted light, read plane by plane as `measure` asks.
 
-    Attributes
-    ----------
-    colours : tuple of SegmentedChannel
-        Red, green and blue.
-    stain : int
-        `HAEMATOXYLIN` or `DAB`.
-    white : float
-        Intensity of light that nothing has absorbed.
+    ``colours`` are red, green and blue; ``white`` is the intensity of light that nothing has absorbed.
     """
 
     colours: tuple[SegmentedChannel, ...]
@@ -99,16 +87,10 @@ def stain_images(
 ) -> dict[str, SeparatedStain]:
     """Return the stains of an image to be measured, by name; none of an image that shows no stains.
 
-    Parameters
-    ----------
-    origin, shape : tuple of int
-        As in `SegmentedChannel`.
-    kind : {"auto", "fluorescence", "brightfield"}
-        Of image, where it is known.
-    light : ColourLight, optional
-        As `colour_light` found it for the whole image, where it was asked before.
+    ``origin`` and ``shape`` as in `SegmentedChannel`; ``light`` as `colour_light` found it, where it was asked before.
     """
     if light is None and 0 not in shape:
+        # One plane decides for all, or the stains of a stack would be separated plane by plane by another white.
         (y, x), (height, width) = origin[-2:], shape[-2:]
         middle = np.unravel_index(int(np.prod(shape[:-2])) // 2, shape[:-2]) if shape[:-2] else ()
         index = tuple(first + int(i) for first, i in zip(origin[:-2], middle, strict=True))
@@ -120,19 +102,10 @@ def stain_images(
 
 
 def measure_result(result: SegmentResult, request: SegmentRequest, progress: Progress | None = None) -> pd.DataFrame:
-    """Measure the nuclei of a segmentation, or its classes.
+    """Measure the nuclei of a segmentation as `measure` describes it, or its classes as `measure_classes` does.
 
-    Parameters
-    ----------
-    request : SegmentRequest
-        What was asked for.
-
-    Returns
-    -------
-    pandas.DataFrame
-        As `measure` describes it, with each nucleus's ``score``; columns of intensities begin with the channel's
-        name. Colour pictures of transmitted light also have ``haematoxylin_od_mean`` and ``dab_od_mean``, mean optical
-        densities of the stains. Of classes as `measure_classes` describes it.
+    Each nucleus has its ``score``, and columns of intensities begin with the channel's name. Colour pictures of
+    transmitted light also have ``haematoxylin_od_mean`` and ``dab_od_mean``, mean optical densities of the stains.
     """
     if result.classes:
         return measure_classes(
@@ -160,7 +133,8 @@ def measure_result(result: SegmentResult, request: SegmentRequest, progress: Pro
         progress=progress or Silent(),
     )
     places = table["label"].to_numpy(np.int64) - 1
-    scored = places < len(result.scores)  # not those that a person added
+    # Nuclei that a person added have no score: their place is the last of all, where a NaN is appended.
+    scored = places < len(result.scores)
     table["score"] = np.where(scored, np.append(result.scores, np.nan)[np.where(scored, places, -1)], np.nan)
     return table
 
@@ -174,6 +148,7 @@ def column_names(source: ImageSource) -> tuple[str, ...]:
     (('channel_0', 'channel_1'), ('intensity',))
     """
     names = source.channel_names
+    # Two channels of the same name, or one without, would end in one column.
     if len(names) == len(set(names)) == source.channels and all(names):
         return names
     if source.channels == 1:
@@ -192,20 +167,9 @@ def measure_classes(
     pixel_size_x: float = 0.0,
     origin: tuple[int, ...] = (),
 ) -> pd.DataFrame:
-    """Measure the area of every class.
+    """Measure the area of every class (..., Y, X); parameters as for `measure`.
 
-    Parameters
-    ----------
-    classes : ndarray, shape (..., Y, X), int
-        Class ids from 0.
-    names : sequence of str
-        By id; larger ids, which a user may have painted, have no name.
-    axes : str
-        One letter per axis of ``classes``, "YX" last, e.g. "TZYX".
-    pixel_size_y, pixel_size_x : float
-        In µm; 0 if unknown, which leaves the areas in µm² empty (NaN).
-    origin : tuple of int
-        Index in the whole image, along ``axes``, of the first pixel; added to the planes' indices.
+    Larger ids than there are names, which a user may have painted, have no name.
 
     Returns
     -------
@@ -213,11 +177,6 @@ def measure_classes(
         One row per class and plane, including absent classes: ``label``, the class id; for leading axes
         ``t``, ``z`` and so on, the plane's index; ``class``, its name; ``area_px`` and ``area_um2``; ``share`` of the
         plane's pixels.
-
-    Raises
-    ------
-    ImageShapeError
-        If an id is below 0.
 
     Examples
     --------
@@ -229,6 +188,7 @@ def measure_classes(
     count = max(len(names), int(classes.max(initial=0)) + 1)
     leading = classes.shape[:-2]
     planes = classes.reshape(math.prod(leading), *classes.shape[-2:])
+    # A row for classes that a plane lacks as well, so that planes can be compared without gaps.
     areas = np.stack([np.bincount(plane.ravel(), minlength=count) for plane in planes])
     index = np.stack(np.unravel_index(np.arange(len(planes)), leading or (1,)), axis=-1)[:, : len(leading)]
     first = origin[: len(leading)] or (0,) * len(leading)

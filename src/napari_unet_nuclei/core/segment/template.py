@@ -21,17 +21,11 @@ class RequestTemplate:
 
     Attributes
     ----------
-    model : str
-        Name of an installed model, path of a model file, or ``automatic``.
     axes : str
         One letter per axis, in place of what the file says; empty to believe the file.
     plane : mapping of str to int
         Index by letter of a leading axis; axes that are not named are segmented whole. The empty letter stands for
         the only leading axis.
-    series : int
-        Which image of a file that holds several.
-    projection : {"none", "maximum", "mean"}
-        Whether stacks are segmented plane by plane, or projected along z.
     number_format : NumberFormat or None
         Of the network on processors, the same for all images and computers of a run; None until the run has chosen.
     """
@@ -67,17 +61,7 @@ class RequestTemplate:
 
 
 def chosen_plane(source: ImageSource, plane: Mapping[str, int]) -> tuple[int | None, ...]:
-    """Bring a choice of planes into the order of an image's leading axes.
-
-    Parameters
-    ----------
-    plane : mapping of str to int
-        Index by letter; the empty letter stands for the only leading axis.
-
-    Returns
-    -------
-    tuple of int or None
-        One per leading axis, None for all of its planes; empty where nothing was chosen.
+    """Bring a choice of planes into the order of an image's leading axes, None for all planes of one.
 
     Raises
     ------

@@ -152,7 +152,7 @@ def _look_alike(one: ImageSource, other: ImageSource) -> bool:
 
 def _free_table(request: SegmentRequest, store: Path) -> Path:
     """Return the path of the table; raise if a file exists there that does not belong to these labels."""
-    place = Destination.of(request, store, None, into_image=False)
+    place = Destination.of(request, store, into_image=False)
     table = table_path(place.labels)
     if table.exists() and not place.is_begun:
         raise OutputFileError(f"{table} exists already. Choose another name for the labels.")
