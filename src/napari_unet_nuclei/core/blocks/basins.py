@@ -72,14 +72,9 @@ def region_to_read(grid: BlockGrid, block: Block, thresholds: DecodeThresholds) 
 def divide_block(
     grid: BlockGrid, block: Block, maps: QuantisedMaps, thresholds: DecodeThresholds
 ) -> tuple[Keys, OpenBasins]:
-    """Find the basins of a block, and join those that only basins within the block are joined to.
+    """Find the basins of a block in the maps of `region_to_read`, and join those that no basin outside can join.
 
-    Parameters
-    ----------
-    maps : ndarray, shape (3, Y, X), uint8
-        Of `region_to_read`.
-    thresholds : DecodeThresholds
-        Size and score are not judged: a block may hold only a part of a nucleus.
+    Size and score are not judged: a block may hold only a part of a nucleus.
 
     Returns
     -------
@@ -90,6 +85,7 @@ def divide_block(
     # The core, and one pixel around it.
     view = Tile(block.core, grid.grown(block.core, BEYOND))
     crop = Tile(view.outer, region_to_read(grid, block, thresholds)).crop
+    # Smoothed with the margin that smoothing reaches, then cropped: bit for bit the heights of the undivided plane.
     heights = heights_of(maps, thresholds.scale)[crop]
     mask = foreground_mask(maps, thresholds.foreground)[crop]
     outside = np.ones(mask.shape, bool)
@@ -97,7 +93,6 @@ def divide_block(
     # Whatever lies outside stands for itself: no path is followed there.
     basins = find_basins(heights, mask, outside)
     names = _keys(grid, block.plane, view.outer, basins.summits)
-    # A pixel outside that a path leads to stands as a summit here: its own path goes on in the block that owns it.
     foreign = outside.ravel()[basins.summits]
     weak = _may_join(basins, thresholds.split)
     open_ = _reaching(basins, weak, foreign)

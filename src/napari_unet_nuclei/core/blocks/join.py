@@ -24,15 +24,7 @@ KeyList = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Aliases:
-    """Names that mean the same nucleus.
-
-    Attributes
-    ----------
-    names : ndarray, shape (N,), int64
-        Sorted.
-    meant : ndarray, shape (N,), int64
-        The one name that stands for each of them.
-    """
+    """Names (N,), sorted, and for each of them the one name that stands for all that mean the same nucleus."""
 
     names: KeyList
     meant: KeyList

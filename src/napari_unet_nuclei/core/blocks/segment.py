@@ -194,6 +194,7 @@ def _work(
 @contextmanager
 def _disk_errors_in_words(folder: Path) -> Iterator[None]:
     """Turn disk errors into `OutputFileError`s that say what to do."""
+    # Zarr raises the system's own errors, `atomic` has them in words already.
     try:
         yield
     except OSError as error:

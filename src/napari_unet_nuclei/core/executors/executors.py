@@ -103,7 +103,7 @@ def _named(tasks: Sequence[Any], title: str, names: Sequence[str]) -> Sequence[s
 
 @dataclass(frozen=True)
 class _NamedProgress:
-    """Progress of a task in the caller's thread, whose messages begin with its name."""
+    """Progress in the caller's thread, whose messages begin with the task's name."""
 
     parent: Progress
     name: str

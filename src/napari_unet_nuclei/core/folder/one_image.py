@@ -37,13 +37,7 @@ class DiskFullError(OutputFileError):
 
 @dataclass(frozen=True)
 class Task:
-    """One image of a run: paths and settings, nothing else, so that it can be sent to another process.
-
-    Attributes
-    ----------
-    request_hash : str
-        Of the template, by `hash_request`.
-    """
+    """One image of a run: paths and settings, nothing else, so that it can be sent to another process."""
 
     planned: PlannedFile
     template: RequestTemplate

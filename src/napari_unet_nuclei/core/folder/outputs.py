@@ -50,13 +50,7 @@ EXPORTS = {"rois": write_imagej_rois, "geojson": write_geojson}
 
 @dataclass(frozen=True, eq=False)
 class Segmented:
-    """An image that is segmented and measured, not yet written.
-
-    Attributes
-    ----------
-    provenance : dict
-        Of the result, with what the run adds.
-    """
+    """An image that is segmented and measured, not yet written; the provenance has what the run adds."""
 
     request: SegmentRequest
     result: SegmentResult

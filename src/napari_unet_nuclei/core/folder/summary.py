@@ -168,6 +168,7 @@ def _join_parquet(path: Path, records: Sequence[FileRecord]) -> None:
     import pyarrow
     from pyarrow import parquet
 
+    # Each table is read twice, for its columns and for its rows: all of them at once need not fit into memory.
     schemas = [_arrow(record).schema for record in records] or [pyarrow.schema([(IMAGE_COLUMN, pyarrow.string())])]
     # Without nuclei a column has no type, and whole numbers in one image may have fractions in another.
     schema = pyarrow.unify_schemas(schemas, promote_options="permissive").remove_metadata()

@@ -132,15 +132,7 @@ def _stop_if_wrong(evidence: SizeEvidence) -> None:
 
 @dataclass(frozen=True)
 class Glance:
-    """What the network shows in some small windows of a plane.
-
-    Attributes
-    ----------
-    outputs : tuple of ndarray, each of shape (K, Y, X), float32
-        As of `NetworkRunner.run`, at the windows' own scale.
-    scale : float
-        Pixels of the windows per image pixel.
-    """
+    """Outputs (K, Y, X) of `NetworkRunner.run` for windows of a plane, at ``scale`` of their pixels per image pixel."""
 
     outputs: tuple[Maps, ...]
     scale: float

@@ -150,7 +150,8 @@ def place_network(model: Model, device: Device) -> nn.Module:
 
 
 def is_memory_shortage(error: Exception) -> bool:
-    """Return True for a failed allocation, which on CPU and MPS is a plain RuntimeError."""
+    """Return True for a failed allocation."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
+    # On CPU and MPS it is a plain RuntimeError, which only its words tell from others.
     return any(words in str(error).lower() for words in _MEMORY_WORDS)

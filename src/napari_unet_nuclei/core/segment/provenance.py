@@ -27,15 +27,7 @@ def describe_run(
     diameter: float,
     readers: Sequence[PlaneReader],
 ) -> dict[str, Any]:
-    """Describe a run.
-
-    Returns
-    -------
-    dict
-        model, model_hash, settings, kind, channel (its name), channels (the numbers of those read), diameter (px),
-        plane, region, axes, pixel_size_um (y, x), file, image_hash, device, precision, versions, time (UTC); of a model
-        for classes, their names by id as well.
-    """
+    """Describe a run; ``pixel_size_um`` is (y, x), ``diameter`` in px, ``channels`` are the numbers of those read."""
     return {
         "model": card.name,
         **({"classes": list(card.classes)} if card.classes else {}),
@@ -63,5 +55,5 @@ def describe_run(
 def _version(package: str) -> str:
     try:
         return version(package)
-    except PackageNotFoundError:
+    except PackageNotFoundError:  # from a copy without metadata, as programs are frozen
         return "unknown"

@@ -26,14 +26,8 @@ class SegmentRequest:
     ----------
     source : ImageSource
         The image and the meaning of its axes; never written to.
-    model : str
-        Name of an installed model, path of a model file, or `AUTOMATIC`.
     plane : tuple of int or None
         For each leading axis (T, Z ...) the one index to segment, or None for all; empty means all planes.
-    region : Region or None
-        Rectangle of pixels to segment; None means the whole plane.
-    pixel_size : PixelSize
-        In µm, 0 where unknown.
     file : str
         Path the image came from, for provenance; empty where it has none.
     number_format : NumberFormat or None
@@ -51,13 +45,7 @@ class SegmentRequest:
 
     @property
     def channel(self) -> int | None:
-        """The channel that the user chose; None where it is automatic.
-
-        Raises
-        ------
-        ImageShapeError
-            If the image has no such channel.
-        """
+        """The channel that the user chose, None where it is automatic; `ImageShapeError` if the image lacks it."""
         return None if self.settings.channel_auto else find_channel(self.source, self.settings.channel)
 
     @cached_property
