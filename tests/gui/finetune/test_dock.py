@@ -457,7 +457,7 @@ def test_both_models_are_scored_on_reference_images_and_the_report_opens_in_a_br
     click_tick(qtbot, dock, 0)
     qtbot.keyClicks(dock.form.reference_edit.edit, "/nowhere")
     rest(qtbot, dock)
-    assert "nowhere is no folder" in status(dock)
+    assert "nowhere is neither a folder nor a CSV file" in status(dock)
     dock.form.reference_edit.setValue(str(corrections_folder()))  # which is images and labels, too
     rest(qtbot, dock)
     train(qtbot, dock)
