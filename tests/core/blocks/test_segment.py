@@ -14,7 +14,7 @@ from napari_unet_nuclei.core.blocks import worker as block_work
 from napari_unet_nuclei.core.blocks.segment import segment_blockwise
 from napari_unet_nuclei.core.errors import ClusterError, ImageShapeError, OutputFileError
 from napari_unet_nuclei.core.executors.executors import Threads
-from napari_unet_nuclei.core.image import plane
+from napari_unet_nuclei.core.image import sample
 from napari_unet_nuclei.core.image.io import ome_zarr_labels
 from napari_unet_nuclei.core.image.io.ome_zarr import read_ome_zarr
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
@@ -217,7 +217,7 @@ def test_memory_does_not_grow_with_the_image(tmp_path, monkeypatch, tiny_model_f
         return Prediction(np.stack([mask, 0 * mask, mask]), NO_NUCLEI, scale)
 
     monkeypatch.setattr(block_work, "predict_plane", bright_is_nucleus)
-    monkeypatch.setattr(plane, "SAMPLE_PIXELS", 2**13)
+    monkeypatch.setattr(sample, "SAMPLE_PIXELS", 2**13)
     monkeypatch.setattr(fingerprint, "CACHED_PIXELS", 0)
     peaks = []
     for side in (768, 1536):  # both have blocks with a halo on all sides
