@@ -31,9 +31,10 @@ from napari_unet_nuclei.core.labels.encode import equivalent_diameters
 from napari_unet_nuclei.core.labels.metrics.overlaps import IOU_THRESHOLDS, MatchCounts, match
 from napari_unet_nuclei.core.segment.request import AUTOMATIC
 from napari_unet_nuclei.core.train.breakdown import COUNTS, MEAN_AP, PUBLISHED, accuracy
+from napari_unet_nuclei.core.train.dataset import read_pair
 from napari_unet_nuclei.core.train.division import DataSet, named
 from napari_unet_nuclei.core.train.layouts import Condition, Entry, list_entries
-from napari_unet_nuclei.core.train.reading import InputForm, read_pair
+from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.core.types import Labels
 
 RIGHT_SIZES = (0.67, 1.5)

@@ -18,9 +18,8 @@ import numpy as np
 from benchmarks.table import Table
 from napari_unet_nuclei.core.labels.metrics.overlaps import IOU_THRESHOLDS, MatchCounts, per_image, pooled
 from napari_unet_nuclei.core.model.card import ModelCard
-from napari_unet_nuclei.core.model.file import Model, read_model, save_model
+from napari_unet_nuclei.core.model.file import Model, read_model, save_model, start_from
 from napari_unet_nuclei.core.model.registry import DEFAULT, load_model
-from napari_unet_nuclei.core.model.warm_start import start_from
 from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.core.settings import TrainSettings
 from napari_unet_nuclei.core.train.breakdown import PUBLISHED

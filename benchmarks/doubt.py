@@ -22,8 +22,9 @@ from napari_unet_nuclei import segment
 from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.labels import doubt as module
 from napari_unet_nuclei.core.labels.metrics.overlaps import find_overlaps
+from napari_unet_nuclei.core.train.dataset import read_pair
 from napari_unet_nuclei.core.train.layouts import Condition, Entry
-from napari_unet_nuclei.core.train.reading import InputForm, read_pair
+from napari_unet_nuclei.core.train.reading import InputForm
 
 WRONG_BELOW = 0.6
 """IoU with the true nucleus that it overlaps most."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import subprocess
 import sys
@@ -120,3 +121,8 @@ def test_the_base_installation_declares_no_window():
     names = [re.match(r"[\w-]+", requirement)[0].lower() for requirement in project["dependencies"]]
     assert "numpy" in names
     assert not {name.lower() for name in WINDOW} & set(names)
+
+
+@pytest.mark.parametrize("script", sorted(path.stem for path in (ROOT / "benchmarks").glob("[a-z]*.py")))
+def test_every_benchmark_still_finds_what_it_measures(script):
+    importlib.import_module(f"benchmarks.{script}")
