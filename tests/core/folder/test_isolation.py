@@ -72,7 +72,7 @@ def write_bad_files(folder: Path) -> dict[str, str]:
         "garbage.tif": "cannot be read",
         "text.tif": "cannot be read",
         "empty.png": "empty",
-        "truncated.tif": "cut short",
+        "truncated.tif": "truncated",
         "absurd.tif": "absurd.tif",
         "zero.tif": "zero.tif",
         "channels.ome.tif": "2 channels",
