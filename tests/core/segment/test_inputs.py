@@ -58,3 +58,8 @@ def test_an_unknown_setting_is_refused_before_anything_is_read(tmp_path):
     with pytest.raises(SettingsError, match="diametre"):
         segment_folder(tmp_path / "images", tmp_path / "results", diametre=30)
     assert not (tmp_path / "results").exists()
+
+
+def test_a_model_that_is_neither_name_nor_path_is_refused_in_words():
+    with pytest.raises(SettingsError, match="The model is a dict: give its name"):
+        make_request(PIXELS, {}, {})

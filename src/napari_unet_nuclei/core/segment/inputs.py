@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from napari_unet_nuclei.core.errors import SettingsError
 from napari_unet_nuclei.core.image.axes import guess_axes
 from napari_unet_nuclei.core.image.io.image_file import ImageFile, named_source
 from napari_unet_nuclei.core.image.io.read import read_image
@@ -30,6 +31,8 @@ def make_request(
     region: Region | None = None,
 ) -> SegmentRequest:
     """Build a request; whatever is not given is taken from the file, if there is one. Parameters as for `segment`."""
+    if not isinstance(model, str | os.PathLike):
+        raise SettingsError(f"The model is a {type(model).__name__}: give its name, or the path of its file.")
     if isinstance(image, str | os.PathLike):
         image = read_image(Path(image), series)
     file = ""
