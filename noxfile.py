@@ -47,9 +47,9 @@ QT_LIBRARIES = {
 XVFB_PROGRAMS = {"xvfb": "Xvfb", "x11-utils": "xdpyinfo"}
 XVFB_COMPANIONS = ["libgl1-mesa-dri"]
 
-# A process a core, and one more, since tests wait for windows, timers and children; each has a screen of its own. A
+# A process a core, and two more, since tests wait for windows, timers and children; each has a screen of its own. A
 # process that has run out of tests takes over some of another's.
-PROCESSES = min((os.cpu_count() or 1) + 1, 5)
+PROCESSES = min((os.cpu_count() or 1) + 2, 6)
 PARALLEL = [f"--numprocesses={PROCESSES}", "--dist=worksteal"]
 
 

@@ -80,7 +80,7 @@ def test_a_run_killed_at_any_step_and_started_again_is_as_if_it_had_run_once(ima
     results.mkdir()
     program = [sys.executable, str(HELPERS / "killed_runs.py")]
     ended = subprocess.run(
-        [*program, str(images), template.model, str(results), "5"],
+        [*program, str(images), template.model, str(results), "8"],
         capture_output=True,
         text=True,
         check=False,
