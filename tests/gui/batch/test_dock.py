@@ -24,24 +24,9 @@ from napari_unet_nuclei.core.settings import BatchSettings
 from napari_unet_nuclei.gui.batch.choices import BatchChoices
 from napari_unet_nuclei.gui.batch.dock import BatchDock
 from napari_unet_nuclei.gui.batch.table import ACTION, IMAGE, NUCLEI, STATE, BatchTable, BatchTableModel
-from tests.helpers.batching import LONG, cell, choose, click, open_dock, press, press_run, write_folder
+from tests.helpers.batching import LONG, cell, choose, click, press, press_run
 
 pytestmark = pytest.mark.usefixtures("tiny_model")
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return write_folder(tmp_path / "in")
-
-
-@pytest.fixture
-def viewer(make_napari_viewer_proxy):
-    return make_napari_viewer_proxy()
-
-
-@pytest.fixture
-def dock(viewer) -> BatchDock:
-    return open_dock(viewer)
 
 
 def test_before_the_run_the_table_tells_how_images_are_read(qtbot, dock, folder, tmp_path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import imageio.v3 as iio
 import numpy as np
 import pandas as pd
@@ -15,26 +13,10 @@ from napari.layers import Image, Labels
 from napari_unet_nuclei import segment
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.gui.batch import job as batch_job
-from napari_unet_nuclei.gui.batch.dock import BatchDock
 from napari_unet_nuclei.gui.batch.table import ACTION, STATE
-from tests.helpers.batching import LONG, cell, choose, click, open_dock, press_run, write_folder
+from tests.helpers.batching import LONG, cell, choose, click, open_dock, press_run
 
 pytestmark = pytest.mark.usefixtures("tiny_model")
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return write_folder(tmp_path / "in")
-
-
-@pytest.fixture
-def viewer(make_napari_viewer_proxy):
-    return make_napari_viewer_proxy()
-
-
-@pytest.fixture
-def dock(viewer) -> BatchDock:
-    return open_dock(viewer)
 
 
 def test_show_loads_image_and_labels_with_one_click(qtbot, viewer, dock, folder, tmp_path) -> None:

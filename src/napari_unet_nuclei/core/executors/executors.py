@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from napari_unet_nuclei.core.progress import Advanced, Cancelled, Event, Progress, Share
+from napari_unet_nuclei.core.progress import Advanced, Cancelled, Event, Progress, with_shares
 
 TaskType = TypeVar("TaskType")
 ResultType = TypeVar("ResultType")
@@ -89,8 +89,8 @@ class Serial:
     ) -> list[ResultType]:
         """As `Executor`."""
         results = []
-        for number, (task, name) in enumerate(zip(tasks, _named(tasks, title, names), strict=True)):
-            named = _NamedProgress(Share(progress, number / len(tasks), (number + 1) / len(tasks)), name)
+        for (task, share), name in zip(with_shares(tasks, progress), _named(tasks, title, names), strict=True):
+            named = _NamedProgress(share, name)
             named.report(Advanced(0.0, ""))
             results.append(work(task, named))
             on_result(results[-1])

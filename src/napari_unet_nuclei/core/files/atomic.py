@@ -12,7 +12,9 @@ from pathlib import Path
 
 from napari_unet_nuclei.core.errors import OutputFileError
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Errors of a disk, or a share of it, that is full."""
+
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
@@ -43,7 +45,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
 def remedy(error: OSError) -> str:
     """Say what stood in the way, and what to do."""
-    if error.errno in _FULL:
+    if error.errno in DISK_FULL:
         return "the disk is full. Free some space, or choose another folder."
     if isinstance(error, IsADirectoryError):
         return "a folder has that name. Choose another name."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -11,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_unet_nuclei.core.errors import ClusterError, NucleiError, OutputFileError
+from napari_unet_nuclei.core.files.atomic import DISK_FULL
 from napari_unet_nuclei.core.folder.outputs import Segmented, wanted_outputs, write_outputs
 from napari_unet_nuclei.core.folder.plan import PlannedFile
 from napari_unet_nuclei.core.folder.record import FileRecord, Note, all_there, read_note, settle, write_note
@@ -165,7 +165,7 @@ def check_ownership(task: Task, image_hash: str) -> None:
 
 def is_disk_full(error: Exception) -> bool:
     """Tell whether an error says that the disk is full."""
-    return isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.ENOSPC, errno.EDQUOT)
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno in DISK_FULL
 
 
 def find_nuclei(file: ImageFile, template: RequestTemplate, progress: Progress, turn: Turn = nullcontext) -> Segmented:

@@ -42,7 +42,7 @@ from napari_unet_nuclei.core.folder.summary import (
     write_summary,
 )
 from napari_unet_nuclei.core.image.plane import ImageKind
-from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Share, Silent
+from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Share, Silent, with_shares
 from napari_unet_nuclei.core.segment.fingerprint import hash_request
 from napari_unet_nuclei.core.segment.remedy import odd_one_out
 from napari_unet_nuclei.core.segment.template import RequestTemplate
@@ -197,9 +197,9 @@ def _segment_divided(
     tasks: Sequence[Task], blocks: BlockSettings, progress: Progress, keep: Callable[[FileRecord], None]
 ) -> None:
     """Segment large images one after the other, each block by block."""
-    for number, task in enumerate(tasks):
+    for task, part in with_shares(tasks, progress):
         path = task.planned.image
-        share = Rising(WithoutNotices(Share(progress, number / len(tasks), (number + 1) / len(tasks)), True))
+        share = Rising(WithoutNotices(part, True))
         share.report(Advanced(0.0, path.name))
         try:
             keep(segment_in_blocks(task, blocks, share))

@@ -19,7 +19,7 @@ from napari_unet_nuclei.core.labels.measure.shapes import (
     touching_edge,
 )
 from napari_unet_nuclei.core.labels.numbering import as_ids
-from napari_unet_nuclei.core.progress import Advanced, Progress, Share, Silent
+from napari_unet_nuclei.core.progress import Advanced, Progress, Silent, with_shares
 from napari_unet_nuclei.core.types import AnyArray
 
 Columns: TypeAlias = dict[str, NDArray[Any]]
@@ -98,8 +98,7 @@ def measure(
     _check(labels, {**images, **means}, maps, geometry)
     indices = list(np.ndindex(*labels.shape[:-2]))
     parts = [_columns(_empty_plane(images, means, maps, geometry), geometry, Silent())]
-    for number, index in enumerate(indices):
-        share = Share(progress, number / len(indices), (number + 1) / len(indices))
+    for number, (index, share) in enumerate(with_shares(indices, progress)):
         share.report(Advanced(0.0, f"plane {number + 1} of {len(indices)}"))
         plane_maps = None if maps is None else maps[number]
         plane = _Plane(
