@@ -31,6 +31,8 @@ class ImageHeader:
         Number of images in the file.
     channel_colours : tuple of str
         One per channel, as "#ff0000", or empty.
+    frame_times : tuple of float
+        Seconds of every frame along T; empty if unknown.
     """
 
     path: Path
@@ -41,6 +43,7 @@ class ImageHeader:
     channel_names: tuple[str, ...] = ()
     images: int = 1
     channel_colours: tuple[str, ...] = ()
+    frame_times: tuple[float, ...] = ()
 
     def source(self, axes: str = "") -> ImageSource:
         """Return the image source without pixels; see `ImageFile.source`."""
@@ -55,7 +58,7 @@ class ImageFile:
     ----------
     array : array_like
         Values and dtype as stored; large images may stay on disk (numpy.memmap, zarr) until sliced.
-    path, axes, pixel_size, channel_names, images, channel_colours
+    path, axes, pixel_size, channel_names, images, channel_colours, frame_times
         As in `ImageHeader`.
     """
 
@@ -66,13 +69,14 @@ class ImageFile:
     channel_names: tuple[str, ...] = ()
     images: int = 1
     channel_colours: tuple[str, ...] = ()
+    frame_times: tuple[float, ...] = ()
 
     @property
     def header(self) -> ImageHeader:
         """Everything but the pixels."""
         shape, dtype = tuple(map(int, self.array.shape)), np.dtype(self.array.dtype)
-        names, colours = self.channel_names, self.channel_colours
-        return ImageHeader(self.path, shape, dtype, self.axes, self.pixel_size, names, self.images, colours)
+        names, colours, times = self.channel_names, self.channel_colours, self.frame_times
+        return ImageHeader(self.path, shape, dtype, self.axes, self.pixel_size, names, self.images, colours, times)
 
     def source(self, axes: str = "") -> ImageSource:
         """Return the image with its axes and the names of its channels.
