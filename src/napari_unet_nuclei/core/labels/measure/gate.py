@@ -62,7 +62,8 @@ class Gate:
         SettingsError
             If it cannot be understood.
         """
-        limits, place = [], 0
+        limits: list[Limit] = []
+        place = 0
         while place < len(text) or not limits:
             found = _LIMIT.match(text, place)
             if found is None:

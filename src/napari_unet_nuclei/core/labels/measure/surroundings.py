@@ -239,7 +239,9 @@ def _owners(nuclei: Ids, ids: Ids, sizes: NDArray[np.int64], cells: Ids) -> tupl
 
 def _ratio(over: NDArray[Any], under: NDArray[Any]) -> NDArray[np.float64]:
     """Divide; NaN where there is nothing to divide by."""
-    return np.divide(over, under, out=np.full(len(under), np.nan), where=np.nan_to_num(under) != 0)
+    ratios = np.full(len(under), np.nan)
+    np.divide(over, under, out=ratios, where=np.nan_to_num(under) != 0)
+    return ratios
 
 
 def _count(number: int, one: str, many: str) -> str:
