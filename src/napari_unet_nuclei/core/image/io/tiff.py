@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import imageio.v3 as iio
@@ -71,7 +72,7 @@ def _opened(path: Path, index: int) -> Iterator[tuple[TiffFile, TiffPageSeries]]
         yield tif, series
 
 
-def _flags(path: Path) -> dict[str, bool]:
+def _flags(path: Path) -> dict[str, Any]:
     """Return how tifffile is to open a file.
 
     It takes the suffix ``.ndpi`` to mean offsets of 64 bits, which only files of Hamamatsu's scanners have.
