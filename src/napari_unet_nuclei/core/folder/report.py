@@ -33,7 +33,7 @@ BLUE, RED = "#3f78b5", "#c0392b"
 def write_batch_report(path: Path, report: BatchReport) -> None:
     """Write the report of a run."""
     done = report.succeeded
-    sections = [_outcome(report), *_failures(report.failed), *_doubts(report.doubtful), *_remarks(done)]
+    sections = [_outcome(report), *_failures(report.failed), *_doubts(report.doubtful), *_remarks(report)]
     sections += [*_distributions(done), *_pictures(done)]
     write_page(path, "Segmented nuclei", [*sections, _run(report)])
 
@@ -112,14 +112,15 @@ def _images(count: int) -> str:
     return "1 image" if count == 1 else f"{count:,} images"
 
 
-def _remarks(done: Sequence[FileRecord]) -> list[Section]:
+def _remarks(report: BatchReport) -> list[Section]:
     remarks: dict[str, list[str]] = {}
-    for record in done:
+    for record in report.succeeded:
         for notice in record.notices:
             remarks.setdefault(notice, []).append(Path(record.image).name)
-    if not remarks:
+    rows = [[remark, "", ""] for remark in report.remarks]
+    rows += [[notice, f"{len(names):,}", _some(names)] for notice, names in remarks.items()]
+    if not rows:
         return []
-    rows = [[notice, f"{len(names):,}", _some(names)] for notice, names in remarks.items()]
     return [Section("What to know", table=Grid(["remark", "images", "which"], rows))]
 
 
