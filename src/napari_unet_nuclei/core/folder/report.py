@@ -83,7 +83,7 @@ def _failures(failed: Sequence[FileRecord]) -> list[Section]:
     if not failed:
         return []
     text = f"{_images(len(failed))} could not be segmented; the others are done."
-    rows = [[record.image, _reason(record)] for record in failed]
+    rows = [[record.title, _reason(record)] for record in failed]
     return [Section("Failed", text, table=Grid(["image", "reason"], rows))]
 
 
@@ -92,7 +92,7 @@ def _doubts(doubtful: Sequence[FileRecord]) -> list[Section]:
     if not doubtful:
         return []
     text = f"The nuclei of {_images(len(doubtful))} may be wrong: look at them, and run them again as proposed."
-    rows = [[record.image, f"{record.nuclei:,}", record.warning] for record in doubtful]
+    rows = [[record.title, f"{record.nuclei:,}", record.warning] for record in doubtful]
     return [Section("Worth a look", text, table=Grid(["image", "nuclei", "what to try"], rows))]
 
 
@@ -109,7 +109,7 @@ def _remarks(done: Sequence[FileRecord]) -> list[Section]:
     remarks: dict[str, list[str]] = {}
     for record in done:
         for notice in record.notices:
-            remarks.setdefault(notice, []).append(Path(record.image).name)
+            remarks.setdefault(notice, []).append(record.short_title)
     if not remarks:
         return []
     rows = [[notice, f"{len(names):,}", _some(names)] for notice, names in remarks.items()]
@@ -184,7 +184,7 @@ def _pictures(done: Sequence[FileRecord]) -> list[Section]:
 
 
 def _figure(record: FileRecord) -> Figure:
-    name = Path(record.image).name
+    name = record.short_title
     content = Path(record.thumbnail).read_bytes()
     found = f"{record.classes:,} classes" if record.classes else f"{record.nuclei:,} nuclei"
     mark = "⚠ " if record.warnings else ""

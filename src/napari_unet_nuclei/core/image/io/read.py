@@ -12,10 +12,15 @@ import numpy as np
 
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.io.find import MICROSCOPE_SUFFIXES, PICTURE_SUFFIXES, TIFF_SUFFIXES
-from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader
-from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr, read_ome_zarr
-from napari_unet_nuclei.core.image.io.optional_formats import open_microscope_file, read_by_plugin
-from napari_unet_nuclei.core.image.io.tiff import read_tiff, read_tiff_header
+from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader, check_series
+from napari_unet_nuclei.core.image.io.ome_zarr import image_groups, is_ome_zarr, read_ome_zarr
+from napari_unet_nuclei.core.image.io.optional_formats import (
+    microscope_headers,
+    open_microscope_file,
+    plugin_headers,
+    read_by_plugin,
+)
+from napari_unet_nuclei.core.image.io.tiff import read_tiff, read_tiff_header, tiff_headers
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 
 # Colour models that only printers and codecs use, and grey with opacity, are converted.
@@ -31,7 +36,7 @@ def read_image(path: Path | str, series: int = 0) -> ImageFile:
         TIFF, OME-TIFF, ImageJ hyperstack, LSM, PNG, JPEG or BMP; the folder of an OME-Zarr image; with the extra
         ``formats`` also ND2, LIF and CZI; any other format for which a napari reader is installed.
     series : int
-        Which image of a file with several; of a pyramid the finest level is read.
+        Which image of a file or store with several; of a pyramid the finest level is read.
 
     Returns
     -------
@@ -76,9 +81,37 @@ def read_header(path: Path, series: int = 0) -> ImageHeader:
     return header
 
 
+def read_headers(path: Path) -> tuple[ImageHeader, ...]:
+    """Read what a file or a store says about each of its images; of those in a store, ``path`` is their own group.
+
+    Raise ImageFileError as `read_image` does.
+    """
+    with _errors_in_words(path):
+        _check_readable(path)
+        suffix = path.suffix.lower()
+        if path.is_dir():
+            groups = image_groups(path)
+            alone = len(groups) == 1
+            headers = [
+                replace(_read_store(one).header, name="" if alone else one.relative_to(path).as_posix())
+                for one in groups
+            ]
+        elif suffix in TIFF_SUFFIXES:
+            headers = tiff_headers(path)
+        elif suffix in PICTURE_SUFFIXES:
+            headers = [_picture_header(path)]
+        elif suffix in MICROSCOPE_SUFFIXES:
+            headers = microscope_headers(path)
+        else:
+            headers = plugin_headers(path)
+    return tuple(headers)
+
+
 def _read(path: Path, series: int) -> ImageFile:
     if path.is_dir():
-        return _read_store(path)
+        groups = image_groups(path)
+        check_series(path, series, len(groups))
+        return _read_store(groups[series])
     suffix = path.suffix.lower()
     if suffix in TIFF_SUFFIXES:
         return read_tiff(path, series)
