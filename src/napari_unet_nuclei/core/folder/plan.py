@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_unet_nuclei.core.errors import ImageFileError, OutputFileError, SeriesError
-from napari_unet_nuclei.core.image.io.find import PICTURE_SUFFIXES, find_images, nothing_found
+from napari_unet_nuclei.core.errors import ImageFileError, NucleiError, OutputFileError, SeriesError
+from napari_unet_nuclei.core.image.io.find import find_images, nothing_found
+from napari_unet_nuclei.core.image.io.pairs import name_some
 from napari_unet_nuclei.core.image.io.series import choose_series
 
 LABELS_ENDING = "_labels.tif"
@@ -28,6 +29,13 @@ ENDINGS = {
 
 RECORDS = ".nuclei"
 """Hidden folder among the results where a run notes what is done."""
+
+SUMMARY = "summary.csv"
+RUN = "run.json"
+REPORT = "report.html"
+JOINT_TABLE = "nuclei.csv"
+JOINT_PARQUET = "nuclei.parquet"
+"""What a run writes of all images together."""
 
 _EARLIER_RESULTS = ("_labels.tif", "_labels.ome.tif", "_labels.ome.zarr", "_overlay.png")
 """Endings of results that could be taken for images."""
@@ -103,12 +111,28 @@ class RunPlan:
         Given paths that lead to no image, with the reason.
     left_out : int
         Results that an earlier run wrote into the same folder, found among the images and not segmented again.
+    passed_over : tuple of Path
+        Files among the images that cannot be read as such, without what runs write.
     """
 
     out: Path
     files: tuple[PlannedFile, ...]
     unusable: tuple[tuple[str, str], ...]
     left_out: int
+    passed_over: tuple[Path, ...] = ()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What was not taken for an image, and why, in sentences."""
+        said = []
+        if self.left_out:
+            said.append(f"{self.left_out} results of an earlier run are left out.")
+        if self.passed_over:
+            said.append(
+                f"{len(self.passed_over)} files were passed over, as nothing here reads them as images: "
+                f"{name_some([path.name for path in self.passed_over])}. If one is an image, save it as OME-TIFF."
+            )
+        return tuple(said)
 
 
 def image_title(image: str, part: str) -> str:
@@ -172,12 +196,20 @@ def plan_files(
                     f"The results of {file.image} would overwrite the image {taken}. "
                     "Choose another folder for the results."
                 )
-    return RunPlan(out, tuple(files), (*found.refused, *refused), len(found.roots) - len(kept))
+    others = tuple(path for path in found.passed_over if not _is_written_by_runs(path, out))
+    unusable = (*found.refused, *refused)
+    return RunPlan(out, tuple(files), unusable, len(found.roots) - len(kept), others)
 
 
 def _is_earlier_result(image: Path, out: Path) -> bool:
     """True for labels and overlays that lie where this run writes its own."""
     return image.name.endswith(_EARLIER_RESULTS) and Path(os.path.realpath(image)).is_relative_to(os.path.realpath(out))
+
+
+def _is_written_by_runs(path: Path, out: Path) -> bool:
+    """True for tables, outlines and reports that lie where this run writes its own."""
+    endings = (*ENDINGS.values(), SUMMARY, RUN, REPORT, JOINT_TABLE, JOINT_PARQUET)
+    return path.name.endswith(endings) and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(out))
 
 
 @dataclass(frozen=True)
@@ -198,14 +230,11 @@ def _open_files(files: Mapping[Path, Path], series: str) -> tuple[list[_Image], 
     images: list[_Image] = []
     refused: list[tuple[str, str]] = []
     for file, root in files.items():
-        if file.suffix.lower() in PICTURE_SUFFIXES and not series:  # holds one
-            images.append(_Image(file, root, file))
-            continue
         try:
             chosen = choose_series(file, series)
         except SeriesError as error:
             refused.append((str(file), str(error)))
-        except ImageFileError:  # fails in words when its turn comes
+        except NucleiError:  # fails in words when its turn comes
             images.append(_Image(file, root, file))
         else:
             for header, name in zip(chosen.images, chosen.names, strict=True):

@@ -79,7 +79,7 @@ def preview_job(choices: BatchChoices, prospect: Prospect) -> Callable[[Progress
         file = read_image(Path(prospect.image), prospect.series)
         template = replace(choices.template, series=prospect.series)
         template = replace(template, region=_preview_region(file, template))
-        found = find_nuclei(file, template, progress)
+        found = find_nuclei(file, template, choices.batch, progress)
         result = found.result
         return ShownFile(file, result.labels, result.axes, result.origin, found.table, dict(found.provenance))
 

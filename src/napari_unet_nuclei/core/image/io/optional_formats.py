@@ -17,7 +17,7 @@ import numpy as np
 
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.axes import guess_axes
-from napari_unet_nuclei.core.image.io.find import IMAGE_SUFFIXES
+from napari_unet_nuclei.core.image.io.formats import IMAGE_SUFFIXES, MicroscopeFormat
 from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader, check_series, one_each
 from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
 from napari_unet_nuclei.core.types import AnyArray
@@ -25,32 +25,32 @@ from napari_unet_nuclei.core.types import AnyArray
 EXTRA = "formats"
 
 
-def open_microscope_file(path: Path, series: int) -> ImageFile:
+def open_microscope_file(path: Path, kind: MicroscopeFormat, series: int) -> ImageFile:
     """Open position (ND2), image (LIF) or scene (CZI) ``series`` of a file, counted from 0.
 
     Raise ImageFileError if the package is not installed, or there is no such series. Other errors are those of the
     package.
     """
-    with _opened(path) as (file, read):
+    with _opened(path, kind) as (file, read):
         return read(file, path, series, True)
 
 
-def microscope_headers(path: Path) -> list[ImageHeader]:
+def microscope_headers(path: Path, kind: MicroscopeFormat) -> list[ImageHeader]:
     """Return the headers of all images in a file of `open_microscope_file`, without reading their pixels."""
-    with _opened(path) as (file, read):
+    with _opened(path, kind) as (file, read):
         first = read(file, path, 0, False).header
         return [first, *(read(file, path, series, False).header for series in range(1, first.images))]
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[Any, Callable[[Any, Path, int, bool], ImageFile]]]:
+def _opened(path: Path, kind: MicroscopeFormat) -> Iterator[tuple[Any, Callable[[Any, Path, int, bool], ImageFile]]]:
     """Open a file with its package, and find the function that reads an image of it."""
-    name, opener, read = _READERS[path.suffix.lower()]
+    name, opener, read = _READERS[kind]
     try:
         package = importlib.import_module(name)
     except ImportError as error:
         raise ImageFileError(
-            f"{path}: reading {path.suffix[1:].upper()} needs a package that is not installed. Install it with "
+            f"{path}: reading {kind.upper()} needs a package that is not installed. Install it with "
             f'pip install "napari-unet-nuclei[{EXTRA}]", or export the image as OME-TIFF.'
         ) from error
     with getattr(package, opener)(path) as file:
@@ -173,10 +173,10 @@ def _names(names: Sequence[str], array: AnyArray, axes: str) -> tuple[str, ...]:
     return one_each(array.shape[axes.index("C")] if "C" in axes else 1, names)
 
 
-_READERS: dict[str, tuple[str, str, Callable[[Any, Path, int, bool], ImageFile]]] = {
-    ".nd2": ("nd2", "ND2File", _read_nd2),
-    ".lif": ("liffile", "LifFile", _read_lif),
-    ".czi": ("czifile", "CziFile", _read_czi),
+_READERS: dict[MicroscopeFormat, tuple[str, str, Callable[[Any, Path, int, bool], ImageFile]]] = {
+    "nd2": ("nd2", "ND2File", _read_nd2),
+    "lif": ("liffile", "LifFile", _read_lif),
+    "czi": ("czifile", "CziFile", _read_czi),
 }
 """By suffix, the package, its class of files, and the function that reads an image of one, or its header alone."""
 
