@@ -311,6 +311,11 @@ class BatchSettings(CellSettings):
     """Which images a run over many files takes, and what it writes for them."""
 
     recursive: bool = choice(True, "Include subfolders.")
+    series: str = choice(
+        "",
+        "Which image to take from files that hold several: its number from 0, its name, or all. "
+        "By default all where they are alike, as positions are, and otherwise the first.",
+    )
     labels: Literal["tif", "ome.tif", "ome.zarr"] = choice(
         "tif",
         "File format of the labels. OME-Zarr images and images larger than memory always get OME-Zarr labels.",
@@ -330,6 +335,12 @@ class BatchSettings(CellSettings):
     geojson: bool = choice(False, "Write outlines as GeoJSON for QuPath, one file per image.", title="QuPath GeoJSON")
     overlay: bool = choice(False, "Write a picture of each image with its outlines (PNG).", title="Picture")
     overwrite: bool = choice(False, "Redo images that are already done with the same model and settings.")
+
+    @field_validator("series", mode="before")
+    @classmethod
+    def _number_or_name(cls, value: Any) -> Any:
+        """Take numbers as they are usually written in Python."""
+        return str(value) if isinstance(value, Integral) and not isinstance(value, bool) else value
 
 
 class TrainSettings(Settings):
