@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks import machine
 
 NAMES = (
+    "inputs",
     "ceiling",
     "engine",
     "memory",
