@@ -44,9 +44,9 @@ def measure(
     Parameters
     ----------
     labels : array_like, shape (..., Y, X)
-        Ids of nuclei: whole numbers of any dtype, gaps allowed; 0 and below is background. Read plane by plane.
+        Ids of nuclei: whole numbers of any dtype, gaps allowed; 0, −1 and NaN are background. Read plane by plane.
     images : mapping of str to array_like, shape (..., Y, X)
-        Intensities, by the prefix of their columns: the shape of ``labels``, any real dtype.
+        Intensities, by the prefix of their columns: the shape of ``labels``, axes of length 1 aside; any real dtype.
     means : mapping of str to array_like, shape (..., Y, X)
         Like ``images``, but only the mean is measured, for instance of stain densities.
     axes : str
@@ -95,6 +95,7 @@ def measure(
         pixel_area=pixel_size_y * pixel_size_x if min(pixel_size_y, pixel_size_x) > 0 else np.nan,
         world=world,
     )
+    images, means = _over(labels, images), _over(labels, means)
     _check(labels, {**images, **means}, maps, geometry)
     indices = list(np.ndindex(*labels.shape[:-2]))
     parts = [_columns(_empty_plane(images, means, maps, geometry), geometry, Silent())]
@@ -103,8 +104,7 @@ def measure(
         plane_maps = None if maps is None else maps[number]
         plane = _Plane(
             index,
-            # Negative ids are background as well.
-            as_ids(np.maximum(labels[index], 0)),
+            as_ids(labels[index]),
             {name: images[name][index] for name in images},
             {name: means[name][index] for name in means},
             plane_maps,
@@ -138,6 +138,36 @@ class _Plane:
     images: Mapping[str, AnyArray]
     means: Mapping[str, AnyArray]
     maps: NDArray[np.uint8] | None
+
+
+@dataclass(frozen=True)
+class _OtherSingles:
+    """An image with other axes of length 1 than its labels, which programs add and drop; ``shape`` is the labels'."""
+
+    image: AnyArray
+    shape: tuple[int, ...]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        dtype: np.dtype[Any] = np.dtype(self.image.dtype)
+        return dtype
+
+    def __getitem__(self, index: tuple[int, ...]) -> AnyArray:
+        long = iter(i for i, length in zip(index, self.shape, strict=False) if length != 1)
+        return self.image[tuple(0 if length == 1 else next(long) for length in self.image.shape[:-2])]
+
+
+def _over(labels: AnyArray, images: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
+    """Return the images as the labels need them: those that differ in axes of length 1 alone, without these."""
+    shape = tuple(labels.shape)
+
+    def size(array_shape: tuple[int, ...]) -> list[int]:
+        return [length for length in array_shape[:-2] if length != 1] + list(array_shape[-2:])
+
+    return {
+        name: _OtherSingles(image, shape) if image.shape != shape and size(image.shape) == size(shape) else image
+        for name, image in images.items()
+    }
 
 
 def _check(
