@@ -73,9 +73,7 @@ class ClassCoding:
         classed = np.where(is_void, 0, values)
         # Of nuclei, these are background; of classes, 0 is a class like the others.
         if not (classed >= 0).all():
-            raise ImageShapeError(
-                "Some labels are NaN or below 0, which are no class ids: name the value for none."
-            )
+            raise ImageShapeError("Some labels are NaN or below 0, which are no class ids: name the value for none.")
         classes = _two_classes(classed) if self.binary else as_ids(classed)
         largest = int(classes.max(initial=0))
         if largest >= (self.classes or MOST_CLASSES):

@@ -48,6 +48,10 @@ def _outcome(report: BatchReport) -> Section:
         numbers["worth a look"] = f"{len(report.doubtful):,}"
     if not any(record.classes for record in done):
         numbers["nuclei"] = f"{sum(record.nuclei for record in done):,}"
+        gated = [record for record in done if record.positive is not None]
+        if gated:
+            positive, nuclei = (sum(getattr(record, name) or 0 for record in gated) for name in ("positive", "nuclei"))
+            numbers[f"positive: {gated[0].gate}"] = f"{positive / max(nuclei, 1):.1%}".replace("%", " %")
         if done:
             numbers["nuclei in an image (median)"] = f"{np.median([record.nuclei for record in done]):,.0f}"
     return Section("Outcome", numbers=numbers)
@@ -70,13 +74,16 @@ def _run(report: BatchReport) -> Section:
 
 
 def _changed_settings(report: BatchReport) -> dict[str, object]:
-    settings = report.template.settings
+    settings, batch = report.template.settings, report.batch
     fields = type(settings).model_fields
-    return {
+    changed = {
         name: value
         for name, value in settings.model_dump().items()
         if value != fields[name].default and not name.endswith("_auto")
     }
+    around = {name: f"{getattr(batch, name):g} {batch.distance_unit}" for name in ("cell", "ring", "gap")}
+    changed |= {name: text for name, text in around.items() if getattr(batch, name)}
+    return changed | ({"gate": batch.gate} if batch.gate else {})
 
 
 def _failures(failed: Sequence[FileRecord]) -> list[Section]:
@@ -188,5 +195,7 @@ def _figure(record: FileRecord) -> Figure:
     name = Path(record.image).name
     content = Path(record.thumbnail).read_bytes()
     found = f"{record.classes:,} classes" if record.classes else f"{record.nuclei:,} nuclei"
+    if record.positive_percent is not None:
+        found += f", {record.positive_percent:.0f} % positive"
     mark = "⚠ " if record.warnings else ""
     return Figure(stored_picture(content, f"{name} with outlines"), f"{mark}{name} · {found}")

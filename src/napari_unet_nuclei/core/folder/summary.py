@@ -119,6 +119,8 @@ def _row(record: FileRecord) -> dict[str, object]:
         "image": record.image,
         "status": record.status,
         "nuclei": record.nuclei,
+        "positive": record.positive,
+        "positive_percent": record.positive_percent,
         "median_area_px": record.median_area_px,
         "median_area_um2": record.median_area_um2,
         "seconds": record.seconds,

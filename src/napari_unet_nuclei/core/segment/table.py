@@ -20,6 +20,7 @@ from napari_unet_nuclei.core.labels.measure.measure import measure
 from napari_unet_nuclei.core.progress import Progress, Silent
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import SegmentResult
+from napari_unet_nuclei.core.settings import CellSettings
 from napari_unet_nuclei.core.types import Labels
 
 
@@ -58,6 +59,12 @@ class StoredIds:
     def shape(self) -> tuple[int, ...]:
         """Lengths along the leading axes, Y and X."""
         return (*self.source.leading_shape, *self.source.plane_shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """That of the image."""
+        dtype: np.dtype[Any] = np.dtype(self.source.array.dtype)
+        return dtype
 
     def __getitem__(self, index: tuple[int, ...]) -> NDArray[Any]:
         """Read the plane (Y, X) of a leading index."""
@@ -117,7 +124,12 @@ def stain_images(
     return {name: SeparatedStain(colours, stain, light.white) for name, stain in STAINS.items()}
 
 
-def measure_result(result: SegmentResult, request: SegmentRequest, progress: Progress | None = None) -> pd.DataFrame:
+def measure_result(
+    result: SegmentResult,
+    request: SegmentRequest,
+    progress: Progress | None = None,
+    around: CellSettings = CellSettings(),  # noqa: B008  # frozen
+) -> pd.DataFrame:
     """Measure the nuclei of a segmentation as `measure` describes it, or its classes as `measure_classes` does.
 
     Each nucleus has its ``score``, and columns of intensities begin with the channel's name. Colour pictures of
@@ -146,6 +158,7 @@ def measure_result(result: SegmentResult, request: SegmentRequest, progress: Pro
         pixel_size_x=request.pixel_size.x,
         origin=result.origin,
         maps=result.maps,
+        around=around,
         progress=progress or Silent(),
     )
     places = table["label"].to_numpy(np.int64) - 1
