@@ -47,7 +47,7 @@ def label_files(folder: Path) -> dict[str, Path]:
 
 
 def name_some(paths: Sequence[Path | str]) -> str:
-    """List the names of files for a message, at most `MOST_NAMED`.
+    """List files, or other things, for a message, at most `MOST_NAMED` of them.
 
     Examples
     --------

@@ -16,7 +16,7 @@ import zarr
 from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPageSeries
 
 from napari_unet_nuclei.core.errors import ImageFileError
-from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader, check_series, one_each
+from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader, check_series, file_of, one_each
 from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
 from napari_unet_nuclei.core.types import AnyArray
 
@@ -50,14 +50,19 @@ def read_tiff(path: Path, index: int) -> ImageFile:
         if axes != header.axes:
             # Some programs store all reds, then all greens: the samples of a pixel come last everywhere else.
             array = np.moveaxis(np.asarray(array), axes.index("S"), -1)
-        names, colours = header.channel_names, header.channel_colours
-        return ImageFile(path, array, header.axes, header.pixel_size, names, header.images, colours)
+        return file_of(header, array)
 
 
 def read_tiff_header(path: Path, index: int) -> ImageHeader:
     """Read the header of one series of a TIFF file."""
     with _opened(path, index) as (tif, series):
         return _header(path, tif, series, index)
+
+
+def tiff_headers(path: Path) -> list[ImageHeader]:
+    """Read the headers of all series of a TIFF file."""
+    with TiffFile(path) as tif:
+        return [_header(path, tif, series, index) for index, series in enumerate(tif.series)]
 
 
 @contextmanager
@@ -98,7 +103,18 @@ def _header(path: Path, tif: TiffFile, series: TiffPageSeries, index: int) -> Im
         tiff_channel_names(tif, index, channels),
         len(tif.series),
         tiff_channel_colours(tif, index, channels),
+        index,
+        _series_name(tif, series, index),
+        "smaller copy" if series.keyframe.is_reduced and len(tif.series) > 1 else "",
     )
+
+
+def _series_name(tif: TiffFile, series: TiffPageSeries, index: int) -> str:
+    """Return what the file calls a series; empty if nothing, or if it holds no other."""
+    if len(tif.series) == 1:
+        return ""
+    image = _ome_image(tif, index)
+    return (image.get("Name") or "") if image is not None else str(series.name or "")
 
 
 def _check_extent(path: Path, series: TiffPageSeries) -> None:
@@ -197,13 +213,19 @@ def tiff_channel_colours(tif: TiffFile, index: int, channels: int) -> tuple[str,
 
 def _ome_pixels(tif: TiffFile, index: int) -> ElementTree.Element | None:
     """Return the OME-XML Pixels element of a series; None without readable OME-XML."""
+    image = _ome_image(tif, index)
+    return None if image is None else image.find("{*}Pixels")
+
+
+def _ome_image(tif: TiffFile, index: int) -> ElementTree.Element | None:
+    """Return the OME-XML Image element of a series; None without readable OME-XML."""
     if not tif.ome_metadata:
         return None
     try:
         images = ElementTree.fromstring(tif.ome_metadata).findall("{*}Image")
     except ElementTree.ParseError:
         return None
-    return images[index].find("{*}Pixels") if index < len(images) else None
+    return images[index] if index < len(images) else None
 
 
 def _from_ome(tif: TiffFile, index: int) -> PixelSize:
