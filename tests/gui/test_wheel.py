@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
 from typing import Any
 
 import pytest
@@ -13,17 +11,12 @@ from qtpy.QtGui import QEnterEvent, QWheelEvent
 from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QComboBox, QSlider, QWidget
 
 from napari_unet_nuclei.gui.viewer.dock import Dock
-from tests.gui.test_lifetimes import DOCKS
 from tests.helpers.correcting import segmented
+from tests.helpers.docks import DOCKS, dock_class
 
 
 def opened(qtbot, name: str) -> Dock:
-    module = importlib.import_module(f"napari_unet_nuclei.gui.{name}.dock")
-    [kind] = [
-        one
-        for one in vars(module).values()
-        if inspect.isclass(one) and issubclass(one, Dock) and one.__module__ == module.__name__
-    ]
+    kind = dock_class(name)
     viewer = ViewerModel()
     image, labels, metadata = segmented(3)
     viewer.add_image(image, name="DAPI")

@@ -291,7 +291,7 @@ def not_automatic(settings: SegmentSettings, model: str) -> str:
     Examples
     --------
     >>> not_automatic(SegmentSettings().changed(kind="brightfield", foreground=0.62), "automatic")
-    'Not automatic: dark nuclei on bright, foreground 0.62.'
+    'Not automatic: dark nuclei on bright, edge 0.62.'
     """
     parts = [KIND_NAMES[settings.kind]] if settings.kind != "auto" else []
     parts += [f"model {model}"] if model != AUTOMATIC else []

@@ -83,6 +83,7 @@ class ImageLine(QWidget):
         image = self.image
         self.sentence.setText(WHICH if asks else f"of '{image.name}'" if image is not None else self._without)
         self._is_open |= asks
+        self.sentence.setVisible(asks or not self._is_open)
         self.box.setVisible(self._is_open)
         self.button.setVisible(not self._is_open and self._labels is not None)
         self.show_doubt()
