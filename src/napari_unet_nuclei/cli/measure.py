@@ -21,10 +21,10 @@ from napari_unet_nuclei.cli.options import (
     parse_spots,
 )
 from napari_unet_nuclei.cli.progress import TerminalProgress
-from napari_unet_nuclei.core.errors import ImageShapeError, SettingsError
+from napari_unet_nuclei.core.errors import SettingsError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
-from napari_unet_nuclei.core.image.io.read import read_image
+from napari_unet_nuclei.core.image.io.read import read_image, read_label_image
 from napari_unet_nuclei.core.image.io.region_file import read_areas
 from napari_unet_nuclei.core.image.io.spot_file import read_spots
 from napari_unet_nuclei.core.image.io.write import write_table
@@ -35,7 +35,13 @@ from napari_unet_nuclei.core.labels.measure.measure import measure
 from napari_unet_nuclei.core.labels.measure.spots import find_in_planes
 from napari_unet_nuclei.core.labels.measure.surroundings import spacing_in
 from napari_unet_nuclei.core.progress import Notice, Progress
-from napari_unet_nuclei.core.segment.table import SegmentedChannel, SeparatedStain, column_names, stain_images
+from napari_unet_nuclei.core.segment.table import (
+    SegmentedChannel,
+    SeparatedStain,
+    StoredIds,
+    column_names,
+    stain_images,
+)
 from napari_unet_nuclei.core.settings import CellSettings
 
 if TYPE_CHECKING:
@@ -167,10 +173,10 @@ class Opened:
 
 def opened(labels: Path, images: Sequence[Path]) -> Opened:
     """Open labels and images, without reading pixels; lengths in µm need a pixel size in one of them."""
-    label_file = read_image(labels)
+    label_file = read_label_image(labels)
     files = [read_image(image) for image in images]
     known = [file.pixel_size for file in (label_file, *files) if file.pixel_size.known]
-    return Opened(_labels_source(label_file), files, known[0] if known else PixelSize())
+    return Opened(label_file.source(), files, known[0] if known else PixelSize())
 
 
 def measure_files(files: Opened, wanted: Wanted, progress: Progress) -> pd.DataFrame:
@@ -189,28 +195,17 @@ def measure_files(files: Opened, wanted: Wanted, progress: Progress) -> pd.DataF
         spots[f"{name}_spots"] = find_in_planes(channels[name], diameter / step[0])
         progress.report(Notice(f"{len(spots[f'{name}_spots']):,} spots found in '{name}'."))
     return measure(
-        _channel(files.labels, 0),
+        StoredIds(files.labels),
         channels,
         means=dict(_named_stains(files.files)),
         axes=files.axes,
         pixel_size_y=files.pixel_size.y,
         pixel_size_x=files.pixel_size.x,
         around=wanted.around,
-        cells=None if wanted.cells is None else _channel(_labels_source(read_image(wanted.cells)), 0),
+        cells=None if wanted.cells is None else StoredIds(read_label_image(wanted.cells).source()),
         spots=spots,
         progress=progress,
     )
-
-
-def _labels_source(file: ImageFile) -> ImageSource:
-    """Return the labels in a file; raise ImageShapeError if it has channels or colours."""
-    source = file.source()
-    if source.channels > 1:
-        raise ImageShapeError(
-            f"{file.path} has {source.channels} channels or colours, so it is not a label image. "
-            "Give the labels first, then the images."
-        )
-    return source
 
 
 def _channel(source: ImageSource, channel: int) -> SegmentedChannel:

@@ -274,6 +274,36 @@ class SegmentSettings(Settings):
     )
 
 
+class TrackSettings(Settings):
+    """How nuclei are followed from frame to frame."""
+
+    largest_step_auto: bool = choice(True, "Measure how far nuclei move from frame to frame, and allow for it.")
+    largest_step: float = number(
+        1.0,
+        "Farthest that a nucleus moves from one frame to the next.",
+        ge=0.01,
+        le=1000,
+        step=0.1,
+    )
+    largest_step_unit: Literal["diameters", "µm"] = choice(
+        "diameters", "Unit of the largest step: nucleus diameters, or µm, which needs the pixel size."
+    )
+    bridge: int = number(
+        2, "Follow a nucleus on that is not found in up to this many frames in a row.", ge=0, le=20, step=1
+    )
+    divisions: bool = choice(True, "Find divisions: one nucleus becomes two, which are tracks of their own.")
+    shortest_track: int = number(
+        1,
+        "Leave out tracks of fewer frames, unless they come from a division or end in one; 1 keeps all.",
+        ge=1,
+        le=10_000,
+        step=1,
+    )
+    correct_drift: bool = choice(
+        False, "Take off the movement of the whole field, as when the stage drifts or the dish was put back."
+    )
+
+
 class CellSettings(Settings):
     """Which surroundings of nuclei are measured: their cells, grown from them, and rings around them."""
 

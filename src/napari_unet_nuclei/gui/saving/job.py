@@ -20,7 +20,7 @@ from napari_unet_nuclei.core.labels.export.export import write_geojson
 from napari_unet_nuclei.core.labels.measure.surroundings import draw_surroundings, spacing_in
 from napari_unet_nuclei.core.labels.numbering import as_ids
 from napari_unet_nuclei.core.progress import Advanced, Progress, Share
-from napari_unet_nuclei.core.segment.table import SegmentedChannel, measure_classes
+from napari_unet_nuclei.core.segment.table import SegmentedChannel, StoredIds, measure_classes
 from napari_unet_nuclei.core.settings import BatchSettings, CellSettings
 from napari_unet_nuclei.core.types import AnyArray
 from napari_unet_nuclei.gui.viewer.labels_and_image import image_under
@@ -51,7 +51,7 @@ class Saving:
     ----------
     request : MeasureRequest
         The labels, and the images that a table is measured in.
-    ids : SegmentedChannel
+    ids : StoredIds
         Copy of the labels.
     features : pandas.DataFrame
         Of the layer; the table, if it still describes the labels.
@@ -64,19 +64,19 @@ class Saving:
         Channels of the picture: one, or red, green and blue; empty for none.
     around : CellSettings
         Cells that go into GeoJSON and into a file of their own.
-    cells : SegmentedChannel, optional
+    cells : StoredIds, optional
         Cells of another origin.
     """
 
     request: MeasureRequest
-    ids: SegmentedChannel
+    ids: StoredIds
     features: pd.DataFrame
     provenance: Mapping[str, Any]
     classes: tuple[str, ...]
     plane: tuple[int, ...]
     picture: tuple[SegmentedChannel, ...]
     around: CellSettings
-    cells: SegmentedChannel | None
+    cells: StoredIds | None
 
     @property
     def has_cells(self) -> bool:
@@ -226,10 +226,10 @@ def _describes(features: pd.DataFrame, labels: NDArray[np.int64]) -> bool:
     return told.index.tolist() == ids.tolist() and bool(np.array_equal(told.to_numpy(), counts))
 
 
-def _stacked(channel: SegmentedChannel) -> NDArray[np.int64]:
-    """Read all planes; ids below 0 are background."""
-    planes = [as_ids(np.maximum(channel[index], 0)) for index in np.ndindex(*channel.shape[:-2])]
-    return np.stack(planes).reshape(channel.shape) if planes else np.zeros(channel.shape, np.int64)
+def _stacked(stored: StoredIds) -> NDArray[np.int64]:
+    """Read all planes."""
+    planes = [as_ids(stored[index]) for index in np.ndindex(*stored.shape[:-2])]
+    return np.stack(planes).reshape(stored.shape) if planes else np.zeros(stored.shape, np.int64)
 
 
 def _cells(saving: Saving, labels: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -37,6 +37,8 @@ class ImageHeader:
         What the file calls the image; empty if nothing.
     aside : str
         What it is, if it is no image to be segmented: a thumbnail, the label of a slide; else empty.
+    frame_times : tuple of float
+        Seconds of every frame along T; empty if unknown.
     """
 
     path: Path
@@ -50,6 +52,7 @@ class ImageHeader:
     series: int = 0
     name: str = ""
     aside: str = ""
+    frame_times: tuple[float, ...] = ()
 
     def source(self, axes: str = "") -> ImageSource:
         """Return the image source without pixels; see `ImageFile.source`."""
@@ -64,7 +67,7 @@ class ImageFile:
     ----------
     array : array_like
         Values and dtype as stored; large images may stay on disk (numpy.memmap, zarr) until sliced.
-    path, axes, pixel_size, channel_names, images, channel_colours, series, name, aside
+    path, axes, pixel_size, channel_names, images, channel_colours, series, name, aside, frame_times
         As in `ImageHeader`.
     """
 
@@ -78,6 +81,7 @@ class ImageFile:
     series: int = 0
     name: str = ""
     aside: str = ""
+    frame_times: tuple[float, ...] = ()
 
     @property
     def header(self) -> ImageHeader:
@@ -94,6 +98,7 @@ class ImageFile:
             self.series,
             self.name,
             self.aside,
+            self.frame_times,
         )
 
     def source(self, axes: str = "") -> ImageSource:
