@@ -65,7 +65,7 @@ def test_rows_of_touched_nuclei_are_as_if_all_had_been_measured_anew(live, bench
 
 
 def test_a_slider_gives_other_nuclei_to_review_until_they_are_corrected(qtbot, live, bench):
-    assert bench.dock.queue_panel.count_label.text() == "0 done · 3 left"
+    assert bench.dock.queue_panel.count_label.text() == "0 doubtful · 3 look right"
     with qtbot.waitSignal(live.labels_changed):
         live.apply(SMALLER_DROPPED)
     bench.settle()

@@ -9,6 +9,7 @@ from qtpy.QtCore import QEvent
 from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import QVBoxLayout
 
+from napari_unet_nuclei.core.corrections.review import Tally
 from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.gui.correct.canvas_input import CanvasInput
 from napari_unet_nuclei.gui.correct.current import CurrentCorrection
@@ -218,13 +219,12 @@ class CorrectDock(Dock):
         session, framed = self.current.session, self.navigator.framed
         self.tools_panel.show_waiting(self.tools.waiting)
         if session is None:
-            self.queue_panel.show_count(0, 0, is_looking=False)
+            self.queue_panel.show_tally(Tally(), is_looking=False)
             self.queue_panel.show_framed("", missed=False)
             return
-        done, left = session.review.count(self.navigator.scope)
-        plane = self.navigator.plane
-        self.queue_panel.show_count(done, left, is_looking=plane is not None and not session.review.is_listed(plane))
-        if left:
+        tally, plane = session.review.tally(self.navigator.scope), self.navigator.plane
+        self.queue_panel.show_tally(tally, is_looking=plane is not None and not session.review.is_listed(plane))
+        if tally.doubtful or tally.right:
             self.queue_panel.offer_mark("")
         candidate = framed.candidate if framed is not None else None
         if framed is not None and len(framed.boxes) == 1:

@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_unet_nuclei.core.corrections.review import Tally
 from napari_unet_nuclei.core.labels.doubt import Candidate
 from napari_unet_nuclei.core.labels.edit.add import USUAL_DIAMETER
 from napari_unet_nuclei.core.types import Index
@@ -112,11 +113,12 @@ class QueuePanel(QWidget):
     def _announce_scope(self, row: int) -> None:
         self.scope_changed.emit(row == 1)
 
-    def show_count(self, done: int, left: int, *, is_looking: bool) -> None:
-        """Show the number of candidates that are done and left."""
-        self.count_label.setText("Looking for doubtful nuclei…" if is_looking else f"{done:,} done · {left:,} left")
-        self.bar.setMaximum(max(done + left, 1))
-        self.bar.setValue(done)
+    def show_tally(self, tally: Tally, *, is_looking: bool) -> None:
+        """Show what is left, and how many of the doubtful nuclei are decided."""
+        left = f"{tally.doubtful:,} doubtful · {tally.right:,} look right"
+        self.count_label.setText("Looking for doubtful nuclei…" if is_looking else left)
+        self.bar.setMaximum(max(tally.decided + tally.doubtful, 1))
+        self.bar.setValue(tally.decided)
 
     def offer_mark(self, text: str) -> None:
         """Offer to mark planes as reviewed; an empty text withdraws the offer."""

@@ -7,9 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
-from qtpy.QtCore import Qt
-from qtpy.QtGui import QKeySequence, QShowEvent
-from qtpy.QtWidgets import QShortcut, QVBoxLayout
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QMainWindow, QVBoxLayout
 
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
@@ -20,6 +19,8 @@ from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import Region
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.segment.actions import Actions
+from napari_unet_nuclei.gui.segment.display_control import DisplayControl
+from napari_unet_nuclei.gui.segment.early_engine import EarlyEngine
 from napari_unet_nuclei.gui.segment.foot import ResultFoot
 from napari_unet_nuclei.gui.segment.form import SegmentChoices, SegmentForm, not_automatic
 from napari_unet_nuclei.gui.segment.job import NOTHING_CARRIED, Carried, SegmentAnswer, segment_job
@@ -27,15 +28,7 @@ from napari_unet_nuclei.gui.segment.result_panel import ResultPanel
 from napari_unet_nuclei.gui.segment.session import Run, SegmentSession
 from napari_unet_nuclei.gui.segment.stored_labels import StoredAnswer, stored_job
 from napari_unet_nuclei.gui.settings.remembered import recall, remember
-from napari_unet_nuclei.gui.viewer.display import (
-    DISPLAY_KEY,
-    Display,
-    display_labels,
-    display_of,
-    next_display,
-    outline_width,
-)
-from napari_unet_nuclei.gui.viewer.dock import SEGMENT, Dock, open_dock
+from napari_unet_nuclei.gui.viewer.dock import SEGMENT, Dock, ancestor, open_dock
 from napari_unet_nuclei.gui.viewer.source_file import SourceFile
 from napari_unet_nuclei.gui.viewer.view import current_plane, shows_planes, visible_region
 from napari_unet_nuclei.gui.widgets.banner import ActionLine
@@ -75,8 +68,8 @@ class SegmentDock(Dock):
         self.result_panel, self.foot = ResultPanel(), ResultFoot()
         self.session = SegmentSession(napari_viewer)
         self.result_actions = Actions(napari_viewer, self, self.session, self.result_panel.thresholds, self.job_panel)
-        self._display: Display = "Outlines"
-        self._display_key = QShortcut(QKeySequence(DISPLAY_KEY), self)
+        self.display = DisplayControl(napari_viewer, self, self.result_panel.display)
+        self.early_engine = EarlyEngine(self)
         self._lay_out()
         self._connect()
         remembered = recall(SegmentChoices)
@@ -106,14 +99,10 @@ class SegmentDock(Dock):
         result.thresholds.apply_to_all.connect(self._apply_to_all)
         result.command_button.clicked.connect(FixedCall(self, actions.copy_command, self._asked).call)
         result.python_button.clicked.connect(FixedCall(self, actions.copy_python, self._asked).call)
-        result.display.chosen.connect(self._choose_display)
         pressed = (actions.correct, actions.measure, actions.save, actions.do_to_folder)
         for button, act in zip(foot.buttons, pressed, strict=True):
             button.clicked.connect(act)
-        # Also from the canvas, and while the dock floats; text fields still get the letter.
-        self._display_key.setContext(Qt.ShortcutContext.ApplicationShortcut)
-        self._display_key.activated.connect(self._next_display)
-        self.front_changed.connect(self._note_front)
+        self.early_engine.loaded.connect(self.form.device_picker.show_devices)
         self._follow_session()
 
     def _follow_session(self) -> None:
@@ -127,6 +116,8 @@ class SegmentDock(Dock):
         self.reset_choices()
         self.form.model_picker.refresh()
         super().showEvent(event)
+        self._keep_session()
+        self._refresh()
 
     def reset_choices(self) -> None:
         """List the layers again; napari calls this when they change."""
@@ -215,6 +206,7 @@ class SegmentDock(Dock):
     def _apply_thresholds(self) -> None:
         """Apply the sliders to the labels, with the maps in memory or those of the current view."""
         live = self.session.live
+        self.session.moved = self.result_panel.thresholds.changed_settings(SegmentSettings())
         if live is None or live.classes:
             return
         if live.has_maps:
@@ -268,8 +260,8 @@ class SegmentDock(Dock):
             self.form.set_kind("auto")
         self.job_panel.show_status(f"{done} {PUT_BACK}" if answer.kind_put_back else done)
         self.job_panel.drop_notices({remedy.text for remedy in result.remedies})
-        self._choose_display("Outlines" if self._display == "Hidden" else self._display)
         self._show_labels()
+        self.display.show_new()
         self.column.show_part(self.result_group)
         live, shown = self.session.live, self.session.shown
         thresholds.show_cost(takes_run=live is not None and not live.has_maps and not live.classes)
@@ -284,6 +276,10 @@ class SegmentDock(Dock):
         """Show the number of nuclei, and what is doubtful about it."""
         shown, exchanged = self.session.shown, self.session.exchanged
         self.foot.show_result(shown)
+        if shown is None or shown.classes:
+            self.display.follow(None, 0.0)
+        else:
+            self.display.follow(shown.layer, shown.result.diameter)
         self.result_group.setVisible(shown is not None)
         self.result_panel.thresholds.setEnabled(not exchanged)
         if shown is None:
@@ -314,6 +310,8 @@ class SegmentDock(Dock):
     def _refresh(self) -> None:
         """Enable what can be done now, and explain what cannot."""
         self._start_from_model()
+        if self.isVisible() and self.form.image_panel.layer is not None:
+            self.early_engine.load_soon()
         self.job_panel.set_problem(self.form.problem())
         self.foot.set_busy(self.job_panel.is_running)
         self._show_choices()
@@ -340,22 +338,34 @@ class SegmentDock(Dock):
             thresholds.setValue(SegmentSettings())
         self._sliders_are_for = layer
 
-    def _choose_display(self, display: Display) -> None:
-        """Show the labels in this way, and those of later runs as well."""
-        self._display = display
-        shown = self.session.shown
-        if shown is not None and not shown.classes:
-            width = outline_width(self._viewer, shown.layer, shown.result.diameter)
-            display_labels(shown.layer, display, width)
-            self.result_panel.display.show_display(display)
+    def _keep_session(self) -> None:
+        """Keep the result with the window, and take over the one of a dock that was closed."""
+        window = ancestor(self, QMainWindow)
+        if window is None:
+            return
+        kept = window.findChild(SegmentSession)
+        if kept is None:
+            self.session.setParent(window)
+        elif kept is not self.session and self.session.live is None:
+            self.session = kept
+            self.result_actions.follow(kept)
+            self._follow_session()
+            self._show_kept()
 
-    def _next_display(self) -> None:
-        shown = self.session.shown
-        if shown is not None:
-            self._choose_display(next_display(display_of(shown.layer)))
-
-    def _note_front(self) -> None:
-        self._display_key.setEnabled(self.is_in_front)
+    def _show_kept(self) -> None:
+        """Show the result of a dock that was closed, with its sliders where they were."""
+        live, run = self.session.live, self.session.run
+        if live is None or run is None:
+            return
+        thresholds = self.result_panel.thresholds
+        self._kind_is_for = self._sliders_are_for = run.layer
+        if run.layer in self._viewer.layers:
+            self.form.image_panel.choose(run.layer)
+        thresholds.setValue(self.session.moved)
+        if not live.classes:
+            thresholds.show_result(live.result.model_thresholds, live.result.diameter)
+        thresholds.show_cost(takes_run=not live.has_maps and not live.classes)
+        self._show_labels()
 
 
 def segment_with_last_settings(viewer: "napari.viewer.Viewer") -> None:
