@@ -167,6 +167,12 @@ class SegmentDock(Dock):
         session = self.session
         self._start(run, replace(live.request, settings=settings), lambda answer: session.take(answer))
 
+    def segment_with(self, model: str) -> None:
+        """Segment the chosen image with a model that was just made."""
+        self.form.model_picker.refresh()
+        self.form.model_picker.setValue(model)
+        self.run()
+
     def segment_active_layer(self) -> None:
         """Segment the image layer that is selected in the layer list."""
         active = self._viewer.layers.selection.active
