@@ -13,7 +13,7 @@ from napari_unet_nuclei.core.corrections.review import Tally
 from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.gui.correct.canvas_input import CanvasInput
 from napari_unet_nuclei.gui.correct.current import CurrentCorrection
-from napari_unet_nuclei.gui.correct.keys import Keys
+from napari_unet_nuclei.gui.correct.keys import COMMANDS, MISSED, Keys
 from napari_unet_nuclei.gui.correct.navigator import Navigator
 from napari_unet_nuclei.gui.correct.overlay import Overlay
 from napari_unet_nuclei.gui.correct.panels import QueuePanel, ReviewedPanel, ToolsPanel, described
@@ -45,6 +45,7 @@ class CorrectDock(Dock):
     """Correct the nuclei of a labels layer, and save the corrections."""
 
     tab_title = "Correct"
+    page = "correct"
 
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
@@ -131,6 +132,15 @@ class CorrectDock(Dock):
         for event in (viewer.dims.events.point, viewer.dims.events.ndisplay, viewer.dims.events.order):
             event.connect(self._note_plane)
 
+    def keys_told(self) -> list[tuple[str, str]]:
+        """Return the keys of this dock, and what they do."""
+        missed = {one.key: one.text for one in MISSED}
+        return [
+            (one.key, f"{one.text}{f' (where one may be missed: {missed[one.key]})' if one.key in missed else ''}")
+            for one in COMMANDS
+            if one.key
+        ]
+
     def take_labels(self, layer: "Labels") -> None:
         """Correct a layer of the viewer from now on."""
         self.picker.choose(layer)
@@ -145,7 +155,8 @@ class CorrectDock(Dock):
         session = self.current.session
         if session is not None:
             self._viewer.layers.selection.active = session.layer
-            self.do(verb)
+            # The key adds what is under the mouse, which is on the button now.
+            self.do("add_by_click" if verb == "add" else verb)
 
     def save(self) -> None:
         """Save what has changed, in the background."""

@@ -134,11 +134,15 @@ class Tools(QObject):
         """Add the missed nucleus in the frame, else the one under the mouse, else the one that is clicked next."""
         index, missed = self._navigator.shown_plane(), self._missed()
         point = self._navigator.under_mouse() if missed is None else missed.centre
-        if point is None or self.waiting == "add":
-            how = "Click where a nucleus was missed. Press G again to cancel."
-            self._wait("add", how, "points", self._add_clicked, 1)
+        if point is None or self.waiting:
+            self.add_by_click()
         else:
             self._add_at(index, point)
+
+    def add_by_click(self) -> None:
+        """Add the nucleus that is clicked next."""
+        how = "Click where a nucleus was missed. Press G again to cancel."
+        self._wait("add_by_click", how, "points", self._add_clicked, 1)
 
     def fill(self) -> None:
         """Fill the holes of the nucleus."""

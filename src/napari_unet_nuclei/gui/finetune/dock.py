@@ -86,6 +86,7 @@ class FinetuneDock(Dock):
     """Fine-tune a model on corrections, show whether it got better, and keep or discard it."""
 
     tab_title = "Fine-tune"
+    page = "finetune"
 
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
         super().__init__()

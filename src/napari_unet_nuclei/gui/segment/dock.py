@@ -26,9 +26,11 @@ from napari_unet_nuclei.gui.segment.form import SegmentChoices, SegmentForm, not
 from napari_unet_nuclei.gui.segment.job import NOTHING_CARRIED, Carried, SegmentAnswer, segment_job
 from napari_unet_nuclei.gui.segment.result_panel import ResultPanel
 from napari_unet_nuclei.gui.segment.session import Run, SegmentSession
+from napari_unet_nuclei.gui.segment.start import StartStrip
 from napari_unet_nuclei.gui.segment.stored_labels import StoredAnswer, stored_job
 from napari_unet_nuclei.gui.settings.remembered import recall, remember
-from napari_unet_nuclei.gui.viewer.dock import SEGMENT, Dock, ancestor, open_dock
+from napari_unet_nuclei.gui.viewer.display import DISPLAY_KEY
+from napari_unet_nuclei.gui.viewer.dock import MODELS, SEGMENT, Dock, ancestor, open_dock
 from napari_unet_nuclei.gui.viewer.source_file import SourceFile
 from napari_unet_nuclei.gui.viewer.view import current_plane, shows_planes, visible_region
 from napari_unet_nuclei.gui.widgets.banner import ActionLine
@@ -53,11 +55,12 @@ class SegmentDock(Dock):
     """Segments an image layer and shows nuclei, or classes of pixels, as a labels layer."""
 
     tab_title = "Segment"
+    page = "segment"
 
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
         self._viewer = napari_viewer
-        self.form = SegmentForm(napari_viewer)
+        self.start, self.form = StartStrip(napari_viewer), SegmentForm(napari_viewer)
         self._kind_is_for: Image | None = None
         self._sliders_are_for: Image | None = None
         self._remedy: Remedy | None = None
@@ -79,7 +82,7 @@ class SegmentDock(Dock):
 
     def _lay_out(self) -> None:
         self.result_group = titled("Result", self.result_panel)
-        self.column = ScrollColumn(self.form, self.result_group)
+        self.column = ScrollColumn(self.start, self.form, self.result_group)
         # Below what scrolls, so that it is always seen; what comes and goes stands above what is pressed.
         self.job_panel.put_above_buttons(self.foot)
         layout = fill(QVBoxLayout(self), self.column, self.choices_line, self.remedy_line, self.job_panel)
@@ -88,6 +91,7 @@ class SegmentDock(Dock):
 
     def _connect(self) -> None:
         self.form.changed.connect(self._refresh)
+        self.form.models_button.clicked.connect(FixedCall(self, open_dock, self._viewer, MODELS).call)
         self.form.kind_form.control("kind").changed.connect(self._note_kind)
         self.choices_line.clicked.connect(self._back_to_automatic)
         self.remedy_line.clicked.connect(self._try_remedy)
@@ -110,6 +114,10 @@ class SegmentDock(Dock):
         self.session.changed.connect(self._show_labels)
         self.session.message.connect(self.job_panel.show_status)
         self.session.failed.connect(self.job_panel.show_error)
+
+    def keys_told(self) -> list[tuple[str, str]]:
+        """Return the keys of this dock, and what they do."""
+        return [(DISPLAY_KEY, "Outlines, Filled, Hidden: the next of the three")]
 
     def showEvent(self, event: QShowEvent | None) -> None:
         """List the layers and models again."""
@@ -315,6 +323,7 @@ class SegmentDock(Dock):
 
     def _refresh(self) -> None:
         """Enable what can be done now, and explain what cannot."""
+        self.start.setVisible(self.form.image_panel.layer is None)
         self._start_from_model()
         if self.isVisible() and self.form.image_panel.layer is not None:
             self.early_engine.load_soon()
