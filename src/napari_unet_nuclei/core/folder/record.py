@@ -63,6 +63,8 @@ class FileRecord:
         Which nuclei count as positive; empty for no gate.
     positive : int or None
         How many are; None where that was not asked, or cannot be told of this image.
+    tracks, divisions : int or None
+        Of nuclei that were followed over time; None where that was not asked, or there is no time.
     """
 
     image: str
@@ -89,6 +91,8 @@ class FileRecord:
     warnings: tuple[str, ...] = ()
     gate: str = ""
     positive: int | None = None
+    tracks: int | None = None
+    divisions: int | None = None
     series: int = 0
     part: str = ""
 
