@@ -37,6 +37,11 @@ class ImageHeader:
         What the file calls the image; empty if nothing.
     aside : str
         What it is, if it is no image to be segmented: a thumbnail, the label of a slide; else empty.
+    consumed : frozenset of Path
+        Files that hold planes of it, and nothing that is no part of it or of the images listed with it; none if it is
+        all in one file.
+    remarks : tuple of str
+        What of it was never taken or is lost, in words.
     """
 
     path: Path
@@ -50,6 +55,8 @@ class ImageHeader:
     series: int = 0
     name: str = ""
     aside: str = ""
+    consumed: frozenset[Path] = frozenset()
+    remarks: tuple[str, ...] = ()
 
     def source(self, axes: str = "") -> ImageSource:
         """Return the image source without pixels; see `ImageFile.source`."""
@@ -64,7 +71,7 @@ class ImageFile:
     ----------
     array : array_like
         Values and dtype as stored; large images may stay on disk (numpy.memmap, zarr) until sliced.
-    path, axes, pixel_size, channel_names, images, channel_colours, series, name, aside
+    path, axes, pixel_size, channel_names, images, channel_colours, series, name, aside, consumed, remarks
         As in `ImageHeader`.
     """
 
@@ -78,6 +85,8 @@ class ImageFile:
     series: int = 0
     name: str = ""
     aside: str = ""
+    consumed: frozenset[Path] = frozenset()
+    remarks: tuple[str, ...] = ()
 
     @property
     def header(self) -> ImageHeader:
@@ -94,6 +103,8 @@ class ImageFile:
             self.series,
             self.name,
             self.aside,
+            self.consumed,
+            self.remarks,
         )
 
     def source(self, axes: str = "") -> ImageSource:
