@@ -21,7 +21,7 @@ from napari_unet_nuclei.core.errors import NucleiError, SettingsError
 from napari_unet_nuclei.core.image.io.formats import IMAGE_SUFFIXES
 from napari_unet_nuclei.core.image.io.series import ALL
 from napari_unet_nuclei.core.segment.projection import PROJECTION_HELP
-from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
+from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings, titles_of
 from napari_unet_nuclei.gui.batch.choices import LIST_SUFFIX, SINGLE, STACKS, BatchChoices
 from napari_unet_nuclei.gui.models.picker import DevicePicker, ModelPicker
 from napari_unet_nuclei.gui.settings.settings_form import SettingsForm
@@ -34,15 +34,7 @@ SIZE = ("kind", "channel", "diameter")
 ADVANCED = ("foreground", "split", "min_size", "score", "flips", "tile")
 """Settings below *More settings*."""
 
-LABELS_TITLES = {"tif": "TIFF", "ome.tif": "OME-TIFF", "ome.zarr": "OME-Zarr"}
-SWITCHES = {
-    "table": "Table per image",
-    "joint_table": "One table of all",
-    "rois": "ImageJ ROIs",
-    "geojson": "QuPath GeoJSON",
-    "overlay": "Overlay pictures",
-    "parquet": "Parquet tables",
-}
+SWITCHES = ("table", "joint_table", "rois", "geojson", "overlay", "parquet")
 """Optional outputs, two per row."""
 
 AUTOMATIC_SERIES = "automatic"
@@ -73,8 +65,8 @@ class BatchForm(QWidget):
         self.workers.setSpecialValueText("none")
         self.out = PathEdit("a folder for the results", "Folder that labels, tables and the report are written to.")
         self.out.add_button("Folder…", "Choose a folder for the results.", self._ask_out)
-        self.labels = choice_box(_help("labels"), LABELS_TITLES)
-        self.switches = {name: self._switch(name, title) for name, title in SWITCHES.items()}
+        self.labels = choice_box(_help("labels"), titles_of(BatchSettings, "labels"))
+        self.switches = {name: self._switch(name, _title(name)) for name in SWITCHES}
         self.overwrite = self._switch("overwrite", "Redo images that are done")
         self._proposed = ""
         self._lay_out()
@@ -276,6 +268,10 @@ def _line(placeholder: str, tooltip: str) -> QLineEdit:
     edit.setPlaceholderText(placeholder)
     edit.setToolTip(tooltip)
     return edit
+
+
+def _title(name: str) -> str:
+    return str(BatchSettings.model_fields[name].title)
 
 
 def _help(name: str) -> str:

@@ -42,6 +42,8 @@ class ImageHeader:
         all in one file.
     remarks : tuple of str
         What of it was never taken or is lost, in words.
+    frame_times : tuple of float
+        Seconds of every frame along T; empty if unknown.
     """
 
     path: Path
@@ -57,6 +59,7 @@ class ImageHeader:
     aside: str = ""
     consumed: frozenset[Path] = frozenset()
     remarks: tuple[str, ...] = ()
+    frame_times: tuple[float, ...] = ()
 
     def source(self, axes: str = "") -> ImageSource:
         """Return the image source without pixels; see `ImageFile.source`."""
@@ -71,7 +74,7 @@ class ImageFile:
     ----------
     array : array_like
         Values and dtype as stored; large images may stay on disk (numpy.memmap, zarr) until sliced.
-    path, axes, pixel_size, channel_names, images, channel_colours, series, name, aside, consumed, remarks
+    path, axes, pixel_size, channel_names, images, channel_colours, series, name, aside, consumed, remarks, frame_times
         As in `ImageHeader`.
     """
 
@@ -87,6 +90,7 @@ class ImageFile:
     aside: str = ""
     consumed: frozenset[Path] = frozenset()
     remarks: tuple[str, ...] = ()
+    frame_times: tuple[float, ...] = ()
 
     @property
     def header(self) -> ImageHeader:
@@ -105,6 +109,7 @@ class ImageFile:
             self.aside,
             self.consumed,
             self.remarks,
+            self.frame_times,
         )
 
     def source(self, axes: str = "") -> ImageSource:

@@ -11,7 +11,7 @@ import imageio.v3 as iio
 import numpy as np
 
 from napari_unet_nuclei.core.errors import ImageFileError, ImageShapeError
-from napari_unet_nuclei.core.image.axes import guess_axes
+from napari_unet_nuclei.core.image.axes import ImageSource, guess_axes
 from napari_unet_nuclei.core.image.io.formats import format_of
 from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader, check_series
 from napari_unet_nuclei.core.image.io.ome_zarr import image_groups, is_ome_zarr, read_ome_zarr
@@ -175,7 +175,15 @@ def _read_store(path: Path) -> ImageFile:
     """Open the finest level of an OME-Zarr image; its pixels stay on disk."""
     image = read_ome_zarr(path)
     names, colours = image.channel_names, image.channel_colours
-    return ImageFile(path, image.levels[0], image.letters, image.pixel_size, names, channel_colours=colours)
+    return ImageFile(
+        path,
+        image.levels[0],
+        image.letters,
+        image.pixel_size,
+        names,
+        channel_colours=colours,
+        frame_times=image.frame_times,
+    )
 
 
 def _read_numpy(path: Path) -> ImageFile:
@@ -211,3 +219,21 @@ def read_class_image(path: Path) -> ImageFile:
     if format_of(path) == "picture" and iio.immeta(path, plugin="pillow", index=0)["mode"] == "P":
         return replace(file, array=iio.imread(path, plugin="pillow", index=0, mode="P"), axes="YX")
     return file
+
+
+def read_label_image(path: Path) -> ImageFile:
+    """Read labels of nuclei: like `read_class_image`, and of grey values saved as colours the grey values alone.
+
+    Raise ImageFileError as for `read_image`, and ImageShapeError if the image has channels or true colours.
+    """
+    file = read_class_image(path)
+    source = ImageSource(file.array, file.axes)
+    if source.channels == 1:
+        return file
+    samples = np.moveaxis(np.asarray(file.array), file.axes.index("S"), -1) if source.is_colour else None
+    if samples is None or (samples[..., :1] != samples[..., 1:3]).any():
+        raise ImageShapeError(
+            f"{path} has {source.channels} channels or colours, so it is not a label image, which needs one number per "
+            "pixel: is this the image?"
+        )
+    return replace(file, array=samples[..., 0], axes=file.axes.replace("S", ""))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -20,10 +21,14 @@ from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader, check_series, file_of, one_each
 from napari_unet_nuclei.core.image.io.ome_tiff import OmeFile, OmeImage, read_ome
 from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
+from napari_unet_nuclei.core.image.times import seconds
 from napari_unet_nuclei.core.types import AnyArray
 
 PIXEL_SIZE_KEY = "pixel_size_um"
 """Key of the pixel size in files written here: an object with y, x and z, in µm."""
+
+FRAME_TIMES_KEY = "frame_times_s"
+"""Key of the times of frames in files written here: a list of seconds."""
 
 _RESOLUTION_UNITS = {2: "inch", 3: "cm"}
 _PLAUSIBLE_MICROMETRES = (0.005, 10.0)
@@ -146,6 +151,7 @@ def _header(path: Path, tif: TiffFile, series: TiffPageSeries, index: int) -> Im
         index,
         _series_name(tif, series, index),
         "smaller copy" if series.keyframe.is_reduced and len(tif.series) > 1 else "",
+        tiff_frame_times(tif, index, series.shape[axes.index("T")]) if "T" in axes else (),
     )
 
 
@@ -250,6 +256,43 @@ def tiff_channel_colours(tif: TiffFile, index: int, channels: int) -> tuple[str,
     # OME packs red, green, blue and opacity, one byte each, into a signed 32-bit integer.
     colours = [f"#{int(one) % 2**32 >> 8:06x}" for one in stored if one.removeprefix("-").isdecimal()]
     return one_each(channels, colours)
+
+
+def tiff_frame_times(tif: TiffFile, index: int, frames: int) -> tuple[float, ...]:
+    """Find the time of every frame of one series in seconds; empty if the file does not state it."""
+    sources = (_times_from_ome, _times_from_own_description, _times_from_imagej)
+    return next((times for times in (source(tif, index, frames) for source in sources) if times), ())
+
+
+def _times_from_ome(tif: TiffFile, index: int, frames: int) -> tuple[float, ...]:
+    pixels = _ome_pixels(tif, index)
+    if pixels is None:
+        return ()
+    taken = {
+        int(plane.get("TheT", -1)): seconds(plane.get("DeltaT"), plane.get("DeltaTUnit", "s"))
+        for plane in reversed(pixels.findall("{*}Plane"))  # of a frame, its first plane counts
+    }
+    times = tuple(taken.get(time, -1.0) for time in range(frames))
+    if frames > 1 and all(earlier < later for earlier, later in pairwise((-1.0, *times))):
+        return times
+    return _evenly(seconds(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s")), frames)
+
+
+def _times_from_own_description(tif: TiffFile, index: int, frames: int) -> tuple[float, ...]:
+    described = tif.shaped_metadata or ()
+    stored = described[index].get(FRAME_TIMES_KEY) if index < len(described) else None
+    if not isinstance(stored, list) or len(stored) != frames:
+        return ()
+    return tuple(float(time) for time in stored) if all(isinstance(time, int | float) for time in stored) else ()
+
+
+def _times_from_imagej(tif: TiffFile, index: int, frames: int) -> tuple[float, ...]:
+    described = tif.imagej_metadata or {}
+    return _evenly(seconds(described.get("finterval"), str(described.get("tunit", "s"))), frames)
+
+
+def _evenly(interval: float, frames: int) -> tuple[float, ...]:
+    return tuple(interval * time for time in range(frames)) if interval > 0 else ()
 
 
 def _ome_pixels(tif: TiffFile, index: int) -> ElementTree.Element | None:
