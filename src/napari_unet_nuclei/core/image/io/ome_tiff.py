@@ -264,7 +264,19 @@ def _rewritten(root: ElementTree.Element, images: Sequence[_Described], path: Pa
                 )
                 uuid = ElementTree.SubElement(record, f"{namespace}UUID", {"FileName": str(file.absolute())})
                 uuid.text = str(file)
+            pixels.extend(_kept(part.findall("{*}Plane"), planes, channels))
     return ElementTree.tostring(new, encoding="unicode")
+
+
+def _kept(
+    described: Sequence[ElementTree.Element], planes: _Planes, channels: Sequence[int]
+) -> Iterator[ElementTree.Element]:
+    """Yield what is said of those planes that there are, such as their time, numbered anew."""
+    for plane in described:
+        place = tuple(int(plane.get(f"The{letter}", 0)) for letter in _LETTERS)
+        if place in planes:
+            plane.set("TheC", str(channels.index(place[1])))
+            yield plane
 
 
 @dataclass

@@ -151,7 +151,7 @@ def _header(path: Path, tif: TiffFile, series: TiffPageSeries, index: int) -> Im
         index,
         _series_name(tif, series, index),
         "smaller copy" if series.keyframe.is_reduced and len(tif.series) > 1 else "",
-        tiff_frame_times(tif, index, series.shape[axes.index("T")]) if "T" in axes else (),
+        frame_times=tiff_frame_times(tif, index, series.shape[axes.index("T")]) if "T" in axes else (),
     )
 
 
