@@ -63,6 +63,8 @@ class PlannedFile:
         What the image is called among those of its file or store; empty if it is the only one.
     listed, others : tuple of str
         All images of the file, in words, and those that the run leaves out.
+    remarks : tuple of str
+        What of the image was never taken or is lost, in words.
     """
 
     image: Path
@@ -73,6 +75,7 @@ class PlannedFile:
     part: str = ""
     listed: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -223,24 +226,35 @@ class _Image:
     part: str = ""
     listed: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def _open_files(files: Mapping[Path, Path], series: str) -> tuple[list[_Image], list[tuple[str, str]]]:
     """List the chosen images of all files, and the files that have none such, with the reason."""
-    images: list[_Image] = []
+    images: dict[tuple[Path, int], _Image] = {}
     refused: list[tuple[str, str]] = []
+    consumed: set[Path] = set()
+    sets: set[Path] = set()
     for file, root in files.items():
+        if file in consumed:
+            continue
         try:
             chosen = choose_series(file, series)
         except SeriesError as error:
             refused.append((str(file), str(error)))
         except NucleiError:  # fails in words when its turn comes
-            images.append(_Image(file, root, file))
+            images[file, 0] = _Image(file, root, file)
         else:
+            consumed |= chosen.consumed
             for header, name in zip(chosen.images, chosen.names, strict=True):
-                about = (header.path, header.series, name, chosen.listed, chosen.others)
-                images.append(_Image(file, root, *about))
-    return images, refused
+                key = header.path, header.series
+                if header.consumed:
+                    sets.add(header.path)
+                named = file.with_name(header.path.name) if header.consumed else file
+                image = _Image(named, root, *key, name, chosen.listed, chosen.others, header.remarks)
+                images.setdefault(key, image)
+    # Files that are part of an image have been found before it was known.
+    return [one for one in images.values() if one.path in sets or one.path not in consumed], refused
 
 
 def _name_results(images: Sequence[_Image], out: Path, labels_format: str) -> list[PlannedFile]:
@@ -271,7 +285,7 @@ def _name_results(images: Sequence[_Image], out: Path, labels_format: str) -> li
             unique, number = f"{stem}_{number}", number + 1
         taken.add(str(folder / unique).casefold())
         name = (folder / unique).as_posix()
-        about = (image.series, image.part, image.listed, image.others)
+        about = (image.series, image.part, image.listed, image.others, image.remarks)
         files.append(PlannedFile(image.path, out, name, labels_format, *about))
     return files
 
