@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from napari_unet_nuclei.cli.errors import FAILED
+from napari_unet_nuclei.cli.grouping import grouping_lines
 from napari_unet_nuclei.cli.options import Json, Quiet, parse_plane, parse_region, settings_options
 from napari_unet_nuclei.cli.progress import TerminalProgress
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
@@ -78,6 +79,7 @@ def segment_command(
         int, typer.Option("--series", min=0, help="Which image to take from files that hold several, from 0.")
     ] = 0,
     recursive: Annotated[bool, typer.Option("--recursive/--no-recursive", help=_help("recursive"))] = True,
+    channels: Annotated[str, typer.Option("--channels", metavar="PATTERN", help=_help("channels"))] = "automatic",
     labels: Annotated[
         Literal["tif", "ome.tif", "ome.zarr"],
         typer.Option("--labels", help=_help("labels"), rich_help_panel=RESULTS_PANEL),
@@ -146,6 +148,7 @@ def segment_command(
 
     batch = BatchSettings(
         recursive=recursive,
+        channels=channels,
         labels=labels,
         table=table,
         joint_table=joint_table,
@@ -165,7 +168,7 @@ def segment_command(
         out, given = out.absolute(), [path.absolute() for path in given]
     if not given:
         raise typer.BadParameter("Give image files, folders or patterns, or --list FILE.", param_hint="PATH...")
-    plan = plan_files(given, out, batch.recursive, batch.labels)
+    plan = plan_files(given, out, batch.recursive, batch.labels, batch.channels)
     if dry_run:
         _look_ahead(plan, template, batch, as_json=as_json, quiet=quiet)
     else:
@@ -248,6 +251,8 @@ def _look_ahead(plan: RunPlan, template: RequestTemplate, batch: BatchSettings, 
     if as_json:
         typer.echo(json.dumps([asdict(prospect) for prospect in prospects], indent=2, ensure_ascii=False))
     elif not quiet:
+        for line in (*plan.notes, *grouping_lines(prospects)):
+            typer.echo(line)
         for prospect in prospects:
             if prospect.intention != "fail":
                 typer.echo(_prospect_line(prospect))
@@ -267,7 +272,8 @@ def _prospect_line(prospect: Prospect) -> str:
     facts += [f"channel {prospect.channel}"] if prospect.channel else []
     facts += [KIND_NAMES[prospect.kind]] if prospect.kind in KIND_NAMES else []
     facts += [f"one of {prospect.images} images (--series)"] if prospect.images > 1 else []
-    return f"{prospect.image}: {', '.join(facts)}: {prospect.intention}, {prospect.labels}"
+    doubt = f" Warning: {prospect.message}" if prospect.message else ""
+    return f"{prospect.image}: {', '.join(facts)}: {prospect.intention}, {prospect.labels}{doubt}"
 
 
 def _end(failed: Sequence[tuple[str, str]], total: int, what: str) -> None:

@@ -265,6 +265,12 @@ class BatchSettings(Settings):
     """Which images a run over many files takes, and what it writes for them."""
 
     recursive: bool = choice(True, "Include subfolders.")
+    channels: str = choice(
+        "automatic",
+        "How files that hold one channel, plane or time point each make up images: a pattern of their names such as "
+        "{well}_s{field}_w{channel}.tif, the name of a kind of microscope, automatic where the names are those of a "
+        "known one, or none to take every file by itself.",
+    )
     labels: Literal["tif", "ome.tif", "ome.zarr"] = choice(
         "tif", "File format of the labels. OME-Zarr images and images larger than memory always get OME-Zarr labels."
     )

@@ -12,12 +12,12 @@ from typing import Literal
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
 from napari_unet_nuclei.core.folder.large_image import planned_in_blocks, takes_blocks
 from napari_unet_nuclei.core.folder.one_image import Task, check_ownership, finished
-from napari_unet_nuclei.core.folder.plan import RunPlan
+from napari_unet_nuclei.core.folder.opened import asked_of, hash_planned, planned_header
+from napari_unet_nuclei.core.folder.plan import PlannedFile, RunPlan
 from napari_unet_nuclei.core.folder.record import FileRecord, read_note
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.channels import find_channel, named_channel, open_channel_text
 from napari_unet_nuclei.core.image.io.image_file import ImageHeader
-from napari_unet_nuclei.core.image.io.read import read_header
 from napari_unet_nuclei.core.model.registry import default_registry
 from napari_unet_nuclei.core.progress import Advanced, Progress
 from napari_unet_nuclei.core.segment.fingerprint import hash_image, hash_request
@@ -50,6 +50,12 @@ class Prospect:
         Skipped is what is done with the same request already; ``record`` is what came of it.
     message : str
         Why it would fail.
+    files : tuple of str
+        Names of the files of an image that lies in several.
+    parts : str
+        The channels, planes and time points that these hold: ``w1, w2 · 12 planes``.
+    plate, well, field : str
+        Where on a plate the image was taken; empty if on none.
     """
 
     image: str
@@ -65,6 +71,11 @@ class Prospect:
     record: FileRecord | None = None
     channel: str = ""
     kind: str = "auto"
+    files: tuple[str, ...] = ()
+    parts: str = ""
+    plate: str = ""
+    well: str = ""
+    field: str = ""
 
 
 def look_ahead(
@@ -82,7 +93,7 @@ def look_ahead(
         on_prospect(prospect)
     for number, file in enumerate(plan.files):
         progress.report(Advanced(number / len(plan.files), f"looking at {file.image.name}"))
-        prospects.append(_look(Task(file, template, batch, request_hash), inputs))
+        prospects.append(_look(Task(file, asked_of(file, template), batch, request_hash), inputs))
         on_prospect(prospects[-1])
     progress.report(Advanced(1.0, "done"))
     return prospects
@@ -103,21 +114,21 @@ def axes_text(axes: str, shape: Sequence[int]) -> str:
 def _look(task: Task, inputs: int) -> Prospect:
     """Look at one image."""
     file, template = task.planned, task.template
-    seen = Prospect(str(file.image), labels=str(file.labels), kind=template.settings.kind)
+    seen = _placed(Prospect(str(file.image), labels=str(file.labels), kind=template.settings.kind), file)
     try:
-        header = read_header(file.image, template.series)
+        header = planned_header(file, template.series)
         axes = template.axes or header.axes
         source = header.source(axes)
         # Step by step: of an image that fails at one of these, what was found out before is shown.
         seen = _described(seen, header, axes)
         seen = replace(seen, planes=_count_planes(source, template))
         seen = replace(seen, channel=_channel(source, template, inputs))
-        large = takes_blocks(file.image, template)
+        large = takes_blocks(file, template)
         if large:
             task = replace(task, planned=planned_in_blocks(file))
             seen = replace(seen, labels=str(task.planned.labels))
         # Hashing reads the whole image: only where an earlier run has noted one that it could be.
-        image_hash = "" if read_note(task.planned) is None else _hash(file.image)
+        image_hash = "" if read_note(task.planned) is None else hash_planned(file, _hash)
         done = finished(task, image_hash) if image_hash else None
         if done is not None:
             return replace(seen, intention="skip", record=done, kind=done.kind or seen.kind)
@@ -126,6 +137,18 @@ def _look(task: Task, inputs: int) -> Prospect:
         return seen
     except NucleiError as error:
         return replace(seen, intention="fail", message=" ".join(str(error).split()))
+
+
+def _placed(seen: Prospect, file: PlannedFile) -> Prospect:
+    """Add what the names of files and folders tell."""
+    if file.place is not None:
+        seen = replace(seen, plate=file.place.plate, well=file.place.well, field=file.place.field)
+    if file.split is None:
+        return seen
+    counts = {"planes": len(file.split.planes), "time points": len(file.split.times)}
+    parts = [", ".join(file.split.channels), *(f"{count} {what}" for what, count in counts.items() if count > 1)]
+    names = tuple(path.name for path in file.split.files)
+    return replace(seen, files=names, parts=" · ".join(filter(None, parts)), message=" ".join(file.split.warnings))
 
 
 def _hash(path: Path) -> str:

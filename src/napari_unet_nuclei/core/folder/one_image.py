@@ -11,11 +11,12 @@ from pathlib import Path
 
 from napari_unet_nuclei.core.errors import ClusterError, NucleiError, OutputFileError
 from napari_unet_nuclei.core.files.atomic import DISK_FULL
+from napari_unet_nuclei.core.folder.opened import hash_planned, open_planned
 from napari_unet_nuclei.core.folder.outputs import Segmented, wanted_outputs, write_outputs
 from napari_unet_nuclei.core.folder.plan import PlannedFile
+from napari_unet_nuclei.core.folder.plate_columns import with_plate_columns
 from napari_unet_nuclei.core.folder.record import FileRecord, Note, all_there, read_note, settle, write_note
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
-from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.progress import Advanced, Cancelled, Event, Notice, Progress, Share
 from napari_unet_nuclei.core.segment.fingerprint import hash_image
@@ -68,13 +69,13 @@ def segment_planned(task: Task, progress: Progress, turn: Turn = nullcontext) ->
     try:
         progress.report(Advanced(0.0, "reading"))
         # Before the image is read: of one that is done, hashing is all there is to do.
-        image_hash = hash_image(planned.image)
+        image_hash = hash_planned(planned)
         done = finished(task, image_hash)
         if done is not None:
             return done
         check_ownership(task, image_hash)
-        file = read_image(planned.image, task.template.series)
-        found = find_nuclei(file, task.template, WithoutNotices(progress), turn)
+        file = open_planned(planned, task.template.series)
+        found = with_place(find_nuclei(file, task.template, WithoutNotices(progress), turn), planned)
         progress.report(Advanced(1.0, "writing"))
         # Noted before anything is written: the next run then knows whose half-written files these are.
         note = Note(os.path.realpath(planned.image), image_hash, task.request_hash, task.relative_outputs)
@@ -85,7 +86,7 @@ def segment_planned(task: Task, progress: Progress, turn: Turn = nullcontext) ->
         result, pixel_size = found.result, found.request.pixel_size
         area = float(found.table["area_px"].median()) if result.count else None
         record = record_of(file, result, task.template.series, task.outputs, area, pixel_size)
-        record = replace(record, image_hash=image_hash, origin=result.origin)
+        record = placed(replace(record, image_hash=image_hash, origin=result.origin), planned)
         # With the hash of the labels, by which the next run sees that somebody has corrected them.
         write_note(planned, replace(note, labels_hash=_hash_labels(planned.labels), record=record))
         return record
@@ -140,7 +141,8 @@ def finished(task: Task, image_hash: str) -> FileRecord | None:
     labels, table, thumbnail = (str(task.outputs[kind]) for kind in ("labels", "table", "thumbnail"))
     # Paths as they are now: image and results may have been moved since.
     found = replace(note.record, image=str(task.planned.image), image_hash=image_hash, skipped=True)
-    return replace(found, labels=labels, table=table, thumbnail=thumbnail)
+    found = replace(found, labels=labels, table=table, thumbnail=thumbnail)
+    return replace(found, place=task.planned.place)
 
 
 def check_ownership(task: Task, image_hash: str) -> None:
@@ -217,6 +219,19 @@ def record_of(
         warnings=warnings,
         thumbnail=str(paths.get("thumbnail", "")),
     )
+
+
+def with_place(found: Segmented, planned: PlannedFile) -> Segmented:
+    """Add to the table where on a plate the nuclei are, and to the provenance of which files the image was made."""
+    table = with_plate_columns(found.table, planned.place)
+    files = {"files": [path.name for path in planned.split.files]} if planned.split else {}
+    return replace(found, table=table, provenance={**found.provenance, **files})
+
+
+def placed(record: FileRecord, planned: PlannedFile) -> FileRecord:
+    """Add to a record where on a plate the image was taken, and what is missing of its files."""
+    warnings = record.warnings + (planned.split.warnings if planned.split else ())
+    return replace(record, place=planned.place, warnings=warnings)
 
 
 def _hash_labels(path: Path) -> str:

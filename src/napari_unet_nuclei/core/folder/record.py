@@ -19,6 +19,7 @@ from typing import Literal
 from napari_unet_nuclei.core.errors import OutputFileError
 from napari_unet_nuclei.core.folder.plan import RECORDS, PlannedFile
 from napari_unet_nuclei.core.image.io.write import write_json
+from napari_unet_nuclei.core.image.plates import PlateField
 
 Status = Literal["done", "skipped", "failed"]
 
@@ -55,6 +56,8 @@ class FileRecord:
         Path of a small picture with the outlines, for the report.
     origin : tuple of int
         Index in the image of the first pixel of the labels, along their axes.
+    place : PlateField or None
+        Where on a plate the image was taken.
     """
 
     image: str
@@ -79,6 +82,7 @@ class FileRecord:
     origin: tuple[int, ...] = ()
     kind: str = ""
     warnings: tuple[str, ...] = ()
+    place: PlateField | None = None
 
     @property
     def status(self) -> Status:
@@ -139,7 +143,8 @@ def read_note(planned: PlannedFile) -> Note | None:
         if found is not None:
             # JSON has lists only; a record compares equal to a new one if it has tuples.
             found |= {name: tuple(found[name]) for name in ("notices", "origin", "warnings")}
-            record = FileRecord(**found)
+            place = found.pop("place", None)
+            record = FileRecord(**found, place=None if place is None else PlateField(**place))
         return Note(**values, record=record)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None  # of an earlier version, or damaged: the image is done again, and nothing of it overwritten

@@ -29,6 +29,7 @@ from napari_unet_nuclei.core.folder.one_image import (
     failed_record,
     segment_planned,
 )
+from napari_unet_nuclei.core.folder.opened import asked_of
 from napari_unet_nuclei.core.folder.outputs import check_outputs
 from napari_unet_nuclei.core.folder.plan import RECORDS, RunPlan, plan_files
 from napari_unet_nuclei.core.folder.record import FileRecord, read_note, remove_half_noted, remove_remains
@@ -87,7 +88,7 @@ def segment_files(
     template, progress, batch = template or RequestTemplate(), progress or Silent(), batch or BatchSettings()
     if blocks is not None and blocks.executor.elsewhere:  # in processes whose current folder is another one
         given, out = [path.absolute() for path in given], out.absolute()
-    plan = plan_files(given, out, batch.recursive, batch.labels)
+    plan = plan_files(given, out, batch.recursive, batch.labels, batch.channels)
     return run_plan(plan, template, batch, progress, on_record, blocks)
 
 
@@ -117,7 +118,7 @@ def run_plan(
         started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
         number_format = template.number_format or kept_number_format(plan.out, afresh=batch.overwrite)
         template = replace(template, number_format=number_format)
-        tasks = [Task(file, template, batch, request_hash) for file in plan.files]
+        tasks = [Task(file, asked_of(file, template), batch, request_hash) for file in plan.files]
         _begin(plan, tasks, progress, keep)
         whole, divided = _by_size(tasks)
         share, part = Share(progress, 0.0, SEGMENTING), len(whole) / max(len(tasks), 1)
@@ -151,6 +152,8 @@ def _begin(plan: RunPlan, tasks: Sequence[Task], progress: Progress, keep: Calla
     """Report what cannot be segmented, and remove what a killed run left half-written."""
     for path, reason in plan.unusable:
         keep(FileRecord(path, error=" ".join(reason.split())))
+    for told in plan.notes:
+        progress.report(Notice(told))
     if plan.left_out:
         progress.report(Notice(f"{plan.left_out} results of an earlier run are left out."))
     progress.report(Advanced(0.0, "preparing"))
@@ -167,7 +170,7 @@ def _by_size(tasks: Sequence[Task]) -> tuple[list[Task], list[Task]]:
     """Return the tasks of images that fit into memory, and those of images that are segmented block by block."""
     whole, divided = [], []
     for task in tasks:
-        if takes_blocks(task.planned.image, task.template):
+        if takes_blocks(task.planned, task.template):
             divided.append(replace(task, planned=planned_in_blocks(task.planned)))
         else:
             whole.append(task)

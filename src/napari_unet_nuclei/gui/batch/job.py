@@ -12,7 +12,8 @@ from qtpy.QtCore import QObject, Signal
 from napari_unet_nuclei.core.executors.cluster import executor_for
 from napari_unet_nuclei.core.folder.dry_run import Prospect, look_ahead
 from napari_unet_nuclei.core.folder.large_image import BlockSettings, takes_blocks
-from napari_unet_nuclei.core.folder.plan import plan_files
+from napari_unet_nuclei.core.folder.opened import asked_of, open_planned
+from napari_unet_nuclei.core.folder.plan import PlannedFile, RunPlan, plan_files
 from napari_unet_nuclei.core.folder.record import FileRecord
 from napari_unet_nuclei.core.folder.summary import BatchReport
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
@@ -41,10 +42,20 @@ def dry_run_job(choices: BatchChoices) -> Callable[[Progress], list[Prospect]]:
     """Return the job that finds out what a run would do."""
 
     def job(progress: Progress) -> list[Prospect]:
-        plan = plan_files(choices.paths(), choices.folder, choices.batch.recursive, choices.batch.labels)
-        return look_ahead(plan, choices.template, choices.batch, progress)
+        return look_ahead(_plan(choices), choices.template, choices.batch, progress)
 
     return job
+
+
+def _plan(choices: BatchChoices) -> RunPlan:
+    batch = choices.batch
+    return plan_files(choices.paths(), choices.folder, batch.recursive, batch.labels, batch.channels)
+
+
+def _planned(choices: BatchChoices, image: str) -> PlannedFile:
+    """Find an image of the run again: it may lie in several files, which its path alone does not tell."""
+    found = [file for file in _plan(choices).files if str(file.image) == image]
+    return found[0] if found else PlannedFile(Path(image), choices.folder, Path(image).stem)
 
 
 def run_job(choices: BatchChoices, signals: RunSignals) -> Callable[[Progress], BatchReport]:
@@ -75,8 +86,9 @@ def preview_job(choices: BatchChoices, image: Path) -> Callable[[Progress], Show
         report_start(progress)
         from napari_unet_nuclei.core.folder.one_image import find_nuclei
 
-        file = read_image(image, choices.template.series)
-        template = replace(choices.template, region=_preview_region(file, choices.template))
+        planned = _planned(choices, str(image))
+        file, template = open_planned(planned, choices.template.series), asked_of(planned, choices.template)
+        template = replace(template, region=_preview_region(planned, file, template))
         found = find_nuclei(file, template, progress)
         result = found.result
         return ShownFile(file, result.labels, result.axes, result.origin, found.table, dict(found.provenance))
@@ -84,9 +96,9 @@ def preview_job(choices: BatchChoices, image: Path) -> Callable[[Progress], Show
     return job
 
 
-def _preview_region(file: ImageFile, template: RequestTemplate) -> Region | None:
+def _preview_region(planned: PlannedFile, file: ImageFile, template: RequestTemplate) -> Region | None:
     """Return the central rectangle of an image that a run segments block by block; None for the whole plane."""
-    if not takes_blocks(file.path, template):
+    if not takes_blocks(planned, template):
         return None
     height, width = file.source(template.axes).plane_shape
     y, x = (max(size - PREVIEW_SIDE, 0) // 2 for size in (height, width))
@@ -98,7 +110,7 @@ def open_job(choices: BatchChoices, record: FileRecord) -> Callable[[Progress], 
 
     def job(progress: Progress) -> ShownFile:
         progress.report(Advanced(0.0, f"opening {Path(record.image).name}"))
-        file = read_image(Path(record.image), choices.template.series)
+        file = open_planned(_planned(choices, record.image), choices.template.series)
         labels = read_image(Path(record.labels))
         table = pd.read_csv(record.table)
         origin = record.origin or (0,) * len(labels.axes)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr
+from napari_unet_nuclei.core.image.io.plate_store import plate_images
 
 TIFF_SUFFIXES = frozenset({".tif", ".tiff", ".btf", ".tf8", ".lsm"})
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
@@ -90,7 +91,7 @@ def _root(given: Path) -> Path:
 def _meant_by(path: Path, recursive: bool, refused: list[tuple[str, str]]) -> Iterator[Path]:
     """Yield the images that one given path stands for."""
     if is_ome_zarr(path):
-        yield path
+        yield from _images_of_store(path, refused)
     elif os.path.isdir(path):  # noqa: PTH112  # Path.is_dir raises where a folder above may not be entered
         yield from _images_in(path, recursive, refused)
     elif os.path.lexists(path):
@@ -101,13 +102,30 @@ def _meant_by(path: Path, recursive: bool, refused: list[tuple[str, str]]) -> It
             refused.append((str(path), f"Nothing matches {path}: check the pattern."))
         for match in matches:
             if is_ome_zarr(match):
-                yield match
+                yield from _images_of_store(match, refused)
             elif match.is_dir():
                 yield from _images_in(match, recursive, refused)
             elif _looks_like_image(match):
                 yield match
     else:
         refused.append((str(path), f"{path} does not exist: check the name."))
+
+
+def _images_of_store(path: Path, refused: list[tuple[str, str]]) -> Iterator[Path]:
+    """Yield an OME-Zarr image, or all fields of a plate or of one of its wells."""
+    try:
+        images = plate_images(path)
+    except ImageFileError as error:
+        refused.append((str(path), str(error)))
+        return
+    if images is None:
+        yield path
+        return
+    for image in images:
+        if is_ome_zarr(image):
+            yield image
+        else:
+            refused.append((str(image), f"{image} is listed in its plate but not there: copy the plate again."))
 
 
 def _matches(pattern: Path, refused: list[tuple[str, str]]) -> list[Path]:
@@ -127,7 +145,8 @@ def _matches(pattern: Path, refused: list[tuple[str, str]]) -> list[Path]:
 def _images_in(folder: Path, recursive: bool, refused: list[tuple[str, str]]) -> Iterator[Path]:
     """Yield the images in a folder."""
     for place, stores, names in _folders_in(folder, recursive, refused):
-        yield from (place / name for name in stores)
+        for name in stores:
+            yield from _images_of_store(place / name, refused)
         yield from (place / name for name in names if _looks_like_image(place / name))
 
 

@@ -1,0 +1,34 @@
+"""A dry run's table of the files that make up each image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_unet_nuclei.core.folder.dry_run import Prospect
+
+MOST_FILES = 4
+"""Files of an image that are named; of more, the first and the last."""
+
+HEADS = ("image", "plate", "well", "field", "parts", "files")
+
+
+def grouping_lines(prospects: Sequence[Prospect]) -> list[str]:
+    """Format the images that lie in several files, or on a plate, as a table; no line where there is none."""
+    rows = [_row(one) for one in prospects if one.files or one.well]
+    if not rows:
+        return []
+    # Columns that are empty throughout would only take room.
+    kept = [place for place in range(len(HEADS)) if any(row[place] for row in rows)]
+    table = [[row[place] for place in kept] for row in (HEADS, *rows)]
+    widths = [max(len(row[place]) for row in table) for place in range(len(kept))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
+
+
+def _row(seen: Prospect) -> tuple[str, ...]:
+    files = (
+        seen.files if len(seen.files) <= MOST_FILES else (seen.files[0], f"… {len(seen.files)} files …", seen.files[-1])
+    )
+    return Path(seen.image).name, seen.plate, seen.well, seen.field, seen.parts, ", ".join(files)
