@@ -17,7 +17,7 @@ HEADS = ("image", "plate", "well", "field", "parts", "files")
 
 def grouping_lines(prospects: Sequence[Prospect]) -> list[str]:
     """Format the images that lie in several files, or on a plate, as a table; no line where there is none."""
-    rows = [_row(one) for one in prospects if one.files or one.well]
+    rows = [_row(one) for one in prospects if one.split or one.place]
     if not rows:
         return []
     # Columns that are empty throughout would only take room.
@@ -28,7 +28,8 @@ def grouping_lines(prospects: Sequence[Prospect]) -> list[str]:
 
 
 def _row(seen: Prospect) -> tuple[str, ...]:
-    files = (
-        seen.files if len(seen.files) <= MOST_FILES else (seen.files[0], f"… {len(seen.files)} files …", seen.files[-1])
-    )
-    return Path(seen.image).name, seen.plate, seen.well, seen.field, seen.parts, ", ".join(files)
+    files = [path.name for path in seen.split.files] if seen.split else []
+    if len(files) > MOST_FILES:
+        files = [files[0], f"… {len(files)} files …", files[-1]]
+    place = (seen.place.plate, seen.place.well, seen.place.field) if seen.place else ("", "", "")
+    return Path(seen.image).name, *place, seen.split.parts if seen.split else "", ", ".join(files)

@@ -8,17 +8,33 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_unet_nuclei.cli.options import Json, Quiet
+from napari_unet_nuclei.cli.options import (
+    AROUND_PANEL,
+    CellWidth,
+    GateText,
+    Json,
+    Quiet,
+    RingGap,
+    RingWidth,
+    parse_cells,
+)
 from napari_unet_nuclei.cli.progress import TerminalProgress
-from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
-from napari_unet_nuclei.core.image.io.read import read_image
+from napari_unet_nuclei.core.image.io.read import read_image, read_label_image
 from napari_unet_nuclei.core.image.io.write import write_table
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.labels.measure.gate import POSITIVE, Gate, share_text
 from napari_unet_nuclei.core.labels.measure.measure import measure
 from napari_unet_nuclei.core.progress import Progress
-from napari_unet_nuclei.core.segment.table import SegmentedChannel, SeparatedStain, column_names, stain_images
+from napari_unet_nuclei.core.segment.table import (
+    SegmentedChannel,
+    SeparatedStain,
+    StoredIds,
+    column_names,
+    stain_images,
+)
+from napari_unet_nuclei.core.settings import CellSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +51,20 @@ def measure_command(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE.csv", help="Table to write; stdout by default.")
     ] = None,
+    cell: CellWidth = "",
+    ring: RingWidth = "",
+    gap: RingGap = "",
+    cells: Annotated[
+        Path | None,
+        typer.Option(
+            "--cells",
+            metavar="FILE",
+            help="Labels of cells, measured instead of grown ones; each nucleus belongs to the cell that holds most of "
+            "it.",
+            rich_help_panel=AROUND_PANEL,
+        ),
+    ] = None,
+    gate: GateText = "",
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -43,9 +73,19 @@ def measure_command(
     The table has a row per nucleus (in stacks, per nucleus and plane) with size, position and shape, and the mean,
     minimum, maximum and total intensity in every channel. For colour images of stained tissue it adds the mean optical
     density of haematoxylin and DAB.
+
+    With --cell, --cells or --ring it also has the intensities of cells, cytoplasm and rings, and their ratios to the
+    nuclei's.
     """
+    if cell and cells:
+        raise typer.BadParameter("Give a distance to grow cells by, or labels of cells.", param_hint="--cell, --cells")
+    asked = Gate.of(gate) if gate else None
+    around = CellSettings(**parse_cells(cell, ring, gap))
     with TerminalProgress(quiet) as progress:
-        table = measure_files(labels, images, progress)
+        table = measure_files(labels, images, progress, around, cells)
+        if asked is not None:
+            table[POSITIVE] = asked.holds(table)
+            progress.say(f"{asked}: {share_text(int(table[POSITIVE].sum()), len(table))}")
         if out is not None:
             write_table(out, table)
             if not as_json:
@@ -56,38 +96,35 @@ def measure_command(
         typer.echo(table.to_csv(index=False, lineterminator="\n"), nl=False)
 
 
-def measure_files(labels: Path, images: Sequence[Path], progress: Progress) -> pd.DataFrame:
-    """Measure the nuclei of a label file in all channels of image files.
+def measure_files(
+    labels: Path,
+    images: Sequence[Path],
+    progress: Progress,
+    around: CellSettings | None = None,
+    cells: Path | None = None,
+) -> pd.DataFrame:
+    """Measure the nuclei of a label file in all channels of image files, with what lies around them.
 
     Intensity columns begin with the channel's name, or with the file's name if channels are unnamed. Lengths in µm need
     a pixel size in the label file or in one of the images. Raises `ImageFileError` if a file cannot be read;
     `ImageShapeError` if the labels are not a label image, or an image differs from them in size.
     """
-    label_file = read_image(labels)
+    label_file = read_label_image(labels)
     files = [read_image(image) for image in images]
-    source = _labels_source(label_file)
+    source = label_file.source()
     known = [file.pixel_size for file in (label_file, *files) if file.pixel_size.known]
     pixel_size = known[0] if known else PixelSize()
     return measure(
-        _channel(source, 0),
+        StoredIds(source),
         dict(_named_channels(files)),
         means=dict(_named_stains(files)),
         axes=f"{source.leading_axes}YX",
         pixel_size_y=pixel_size.y,
         pixel_size_x=pixel_size.x,
+        around=around or CellSettings(),
+        cells=None if cells is None else StoredIds(read_label_image(cells).source()),
         progress=progress,
     )
-
-
-def _labels_source(file: ImageFile) -> ImageSource:
-    """Return the labels in a file; raise ImageShapeError if it has channels or colours."""
-    source = file.source()
-    if source.channels > 1:
-        raise ImageShapeError(
-            f"{file.path} has {source.channels} channels or colours, so it is not a label image. "
-            "Give the labels first, then the images."
-        )
-    return source
 
 
 def _channel(source: ImageSource, channel: int) -> SegmentedChannel:

@@ -105,6 +105,6 @@ def test_the_dry_run_shows_the_files_of_each_image(folder, template, tmp_path, r
     plan = plan_files([folder], tmp_path / "out")
     seen = look_ahead(plan, template, BatchSettings(), recording())
     assert [(one.axes, one.channel, one.intention) for one in seen] == [("C 2 · Y 96 · X 96", "w1", "segment")] * 2
-    assert seen[0].files == tuple(f"exp1_B02_s1_w{w}{GUID}.TIF" for w in (1, 2))
-    assert (seen[0].well, seen[0].field, seen[0].parts) == ("B02", "1", "w1, w2")
+    assert [path.name for path in seen[0].split.files] == [f"exp1_B02_s1_w{w}{GUID}.TIF" for w in (1, 2)]
+    assert (seen[0].place.well, seen[0].place.field, seen[0].split.parts) == ("B02", "1", "w1, w2")
     assert not (tmp_path / "out").exists()

@@ -11,16 +11,18 @@ from typing import Literal
 
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
 from napari_unet_nuclei.core.folder.large_image import planned_in_blocks, takes_blocks
-from napari_unet_nuclei.core.folder.one_image import Task, check_ownership, finished
-from napari_unet_nuclei.core.folder.opened import asked_of, hash_planned, planned_header
-from napari_unet_nuclei.core.folder.plan import PlannedFile, RunPlan
+from napari_unet_nuclei.core.folder.one_image import Task, check_ownership, finished, plan_tasks
+from napari_unet_nuclei.core.folder.opened import hash_planned, planned_header
+from napari_unet_nuclei.core.folder.plan import RunPlan, image_title, short_title
 from napari_unet_nuclei.core.folder.record import FileRecord, read_note
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.channels import find_channel, named_channel, open_channel_text
 from napari_unet_nuclei.core.image.io.image_file import ImageHeader
+from napari_unet_nuclei.core.image.layouts.split_image import SplitImage
+from napari_unet_nuclei.core.image.plates import PlateField
 from napari_unet_nuclei.core.model.registry import default_registry
-from napari_unet_nuclei.core.progress import Advanced, Progress
-from napari_unet_nuclei.core.segment.fingerprint import hash_image, hash_request
+from napari_unet_nuclei.core.progress import Advanced, Notice, Progress
+from napari_unet_nuclei.core.segment.fingerprint import hash_image
 from napari_unet_nuclei.core.segment.projection import projected_axis
 from napari_unet_nuclei.core.segment.template import RequestTemplate, chosen_plane
 from napari_unet_nuclei.core.settings import BatchSettings
@@ -44,18 +46,20 @@ class Prospect:
         The channel that would be segmented, where there are several.
     kind : str
         Kind of image that was chosen, or was found out when it was done; ``auto`` where it is found out then.
-    images : int
-        How many images the file holds, of which one is taken.
+    series : int
+        Which of the images in the file.
+    part : str
+        What the image is called among those of its file or store; empty if it is the only one.
+    listed, others : tuple of str
+        All images of the file, in words, and those that the run leaves out.
     intention : {"segment", "skip", "fail"}
         Skipped is what is done with the same request already; ``record`` is what came of it.
     message : str
-        Why it would fail.
-    files : tuple of str
-        Names of the files of an image that lies in several.
-    parts : str
-        The channels, planes and time points that these hold: ``w1, w2 · 12 planes``.
-    plate, well, field : str
-        Where on a plate the image was taken; empty if on none.
+        Why it would fail, or what is missing.
+    split : SplitImage or None
+        The files of an image that lies in several.
+    place : PlateField or None
+        Where on a plate the image was taken.
     """
 
     image: str
@@ -64,18 +68,28 @@ class Prospect:
     dtype: str = ""
     pixel_size: str = ""
     planes: int = 0
-    images: int = 1
+    series: int = 0
+    part: str = ""
+    listed: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
     labels: str = ""
     intention: Intention = "segment"
     message: str = ""
     record: FileRecord | None = None
     channel: str = ""
     kind: str = "auto"
-    files: tuple[str, ...] = ()
-    parts: str = ""
-    plate: str = ""
-    well: str = ""
-    field: str = ""
+    split: SplitImage | None = None
+    place: PlateField | None = None
+
+    @property
+    def title(self) -> str:
+        """The image's path, and which of the file's images it is."""
+        return image_title(self.image, self.part)
+
+    @property
+    def short_title(self) -> str:
+        """The same with the name of the file alone."""
+        return short_title(self.image, self.part)
 
 
 def look_ahead(
@@ -86,14 +100,16 @@ def look_ahead(
     on_prospect: Callable[[Prospect], None] = lambda prospect: None,
 ) -> list[Prospect]:
     """Look at all images of a plan, for most formats without reading pixels; nothing is written."""
-    request_hash = hash_request(template)
+    tasks = plan_tasks(plan, template, batch)
     inputs = _channels_at_once(template)
     prospects = [Prospect(path, intention="fail", message=" ".join(reason.split())) for path, reason in plan.unusable]
     for prospect in prospects:
         on_prospect(prospect)
-    for number, file in enumerate(plan.files):
-        progress.report(Advanced(number / len(plan.files), f"looking at {file.image.name}"))
-        prospects.append(_look(Task(file, asked_of(file, template), batch, request_hash), inputs))
+    for remark in plan.remarks:
+        progress.report(Notice(remark))
+    for number, task in enumerate(tasks):
+        progress.report(Advanced(number / len(tasks), f"looking at {task.planned.image.name}"))
+        prospects.append(_look(task, inputs))
         on_prospect(prospects[-1])
     progress.report(Advanced(1.0, "done"))
     return prospects
@@ -114,9 +130,20 @@ def axes_text(axes: str, shape: Sequence[int]) -> str:
 def _look(task: Task, inputs: int) -> Prospect:
     """Look at one image."""
     file, template = task.planned, task.template
-    seen = _placed(Prospect(str(file.image), labels=str(file.labels), kind=template.settings.kind), file)
+    seen = Prospect(
+        str(file.image),
+        labels=str(file.labels),
+        kind=template.settings.kind,
+        series=file.series,
+        part=file.part,
+        listed=file.listed,
+        others=file.others,
+        split=file.split,
+        place=file.place,
+        message=" ".join(file.split.warnings) if file.split else "",
+    )
     try:
-        header = planned_header(file, template.series)
+        header = planned_header(file)
         axes = template.axes or header.axes
         source = header.source(axes)
         # Step by step: of an image that fails at one of these, what was found out before is shown.
@@ -137,18 +164,6 @@ def _look(task: Task, inputs: int) -> Prospect:
         return seen
     except NucleiError as error:
         return replace(seen, intention="fail", message=" ".join(str(error).split()))
-
-
-def _placed(seen: Prospect, file: PlannedFile) -> Prospect:
-    """Add what the names of files and folders tell."""
-    if file.place is not None:
-        seen = replace(seen, plate=file.place.plate, well=file.place.well, field=file.place.field)
-    if file.split is None:
-        return seen
-    counts = {"planes": len(file.split.planes), "time points": len(file.split.times)}
-    parts = [", ".join(file.split.channels), *(f"{count} {what}" for what, count in counts.items() if count > 1)]
-    names = tuple(path.name for path in file.split.files)
-    return replace(seen, files=names, parts=" · ".join(filter(None, parts)), message=" ".join(file.split.warnings))
 
 
 def _hash(path: Path) -> str:
@@ -205,6 +220,5 @@ def _described(seen: Prospect, header: ImageHeader, axes: str) -> Prospect:
         bytes=header.path.stat().st_size if header.path.is_file() else math.prod(header.shape) * header.dtype.itemsize,
         axes=axes_text(axes, header.shape),
         dtype=str(header.dtype),
-        images=header.images,
         pixel_size=f"{size.y:.4g} × {size.x:.4g}" if size.known else "",
     )

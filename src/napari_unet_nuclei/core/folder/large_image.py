@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from napari_unet_nuclei.core.blocks.destination import Destination
 from napari_unet_nuclei.core.errors import NucleiError, OutputFileError
 from napari_unet_nuclei.core.executors.executors import Executor, Serial
-from napari_unet_nuclei.core.folder.one_image import Task, placed, record_of
+from napari_unet_nuclei.core.folder.gating import gated_again
+from napari_unet_nuclei.core.folder.one_image import Task, record_of
 from napari_unet_nuclei.core.folder.opened import hash_planned, open_planned, planned_header
 from napari_unet_nuclei.core.folder.outputs import EXPORTS, read_thinned, write_picture
 from napari_unet_nuclei.core.folder.plan import RECORDS, PlannedFile
 from napari_unet_nuclei.core.folder.plate_columns import add_plate_columns
-from napari_unet_nuclei.core.folder.record import FileRecord, Note, write_note
+from napari_unet_nuclei.core.folder.record import FileRecord, Note, read_note, write_note
 from napari_unet_nuclei.core.image.io.ome_zarr import OmeZarrImage, is_ome_zarr, read_ome_zarr
 from napari_unet_nuclei.core.image.io.write import write_parquet
 from napari_unet_nuclei.core.image.picture import for_screen, outlined
@@ -58,7 +59,7 @@ def takes_blocks(planned: PlannedFile, template: RequestTemplate) -> bool:
     if is_ome_zarr(planned.image):
         return True
     try:
-        header = planned_header(planned, template.series)
+        header = planned_header(planned)
         height, width = header.source(template.axes).plane_shape
     except NucleiError:
         return False  # what cannot be read fails in words where it is segmented
@@ -78,6 +79,13 @@ def planned_in_blocks(planned: PlannedFile) -> PlannedFile:
     return replace(planned, labels_format=LABELS_FORMAT)
 
 
+NOT_AROUND = (
+    "Cells and rings were not measured, as this image was segmented block by block. Measure them from its labels: "
+    "napari-unet-nuclei measure LABELS IMAGE --cell 5um"
+)
+"""What an image in blocks lacks."""
+
+
 def segment_in_blocks(task: Task, settings: BlockSettings, progress: Progress) -> FileRecord:
     """Segment an image block by block, as far as no earlier run has, and write all that is wanted of it.
 
@@ -86,7 +94,7 @@ def segment_in_blocks(task: Task, settings: BlockSettings, progress: Progress) -
     from napari_unet_nuclei.core.blocks.segment import BLOCK, segment_blockwise  # imports PyTorch
 
     planned, outputs = task.planned, task.outputs
-    file = open_planned(planned, task.template.series)
+    file = open_planned(planned)
     request, executor = task.template.request(file), settings.executor
     if planned.split:
         # Workers open one file each: the image of several is segmented here, and known by its pixels.
@@ -111,9 +119,15 @@ def segment_in_blocks(task: Task, settings: BlockSettings, progress: Progress) -
             _write_output(kind, path, request, result, labels)
     # Not where they were planned: they may have gone into the image.
     paths, pixel_size = {**outputs, "labels": result.path}, request.pixel_size
-    record = record_of(file, result, task.template.series, paths, result.median_area, pixel_size)
+    record = record_of(planned, result, paths, result.median_area, pixel_size)
     file_hash = str(result.provenance.get("file_hash", ""))
-    record = placed(replace(record, image_hash=file_hash, skipped=result.done_before), planned)
+    record = replace(record, image_hash=file_hash, skipped=result.done_before)
+    earlier = read_note(planned)
+    if result.done_before and earlier is not None and earlier.record is not None:  # whose gate the table has
+        record = replace(record, gate=earlier.record.gate, positive=earlier.record.positive)
+    record = gated_again(record, task.batch, outputs.get("parquet"))
+    if task.batch.wanted:
+        record = replace(record, warnings=(*record.warnings, NOT_AROUND))
     # For those who look before they run; what is done already, the labels themselves tell.
     image, path = os.path.realpath(planned.image), planned.image
     # The hash in the record of a store is of one level alone, and there is none of an image in several files.

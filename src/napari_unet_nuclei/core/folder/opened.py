@@ -15,14 +15,14 @@ from napari_unet_nuclei.core.segment.fingerprint import hash_image
 from napari_unet_nuclei.core.segment.template import RequestTemplate
 
 
-def open_planned(planned: PlannedFile, series: int) -> ImageFile:
+def open_planned(planned: PlannedFile) -> ImageFile:
     """Read the image; raise ImageFileError as `read_image` does."""
-    return read_split(planned.split) if planned.split else read_image(planned.image, series)
+    return read_split(planned.split) if planned.split else read_image(planned.image, planned.series)
 
 
-def planned_header(planned: PlannedFile, series: int) -> ImageHeader:
+def planned_header(planned: PlannedFile) -> ImageHeader:
     """Read what is said of the image; raise ImageFileError as `read_header` does."""
-    return split_header(planned.split) if planned.split else read_header(planned.image, series)
+    return split_header(planned.split) if planned.split else read_header(planned.image, planned.series)
 
 
 def hash_planned(planned: PlannedFile, hash_file: Callable[[Path], str] = hash_image) -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from napari_unet_nuclei.core.errors import ImageFileError, OutputFileError
+from napari_unet_nuclei.core.errors import ImageFileError, NucleiError, OutputFileError, SeriesError
 from napari_unet_nuclei.core.image.io.find import find_images, nothing_found
+from napari_unet_nuclei.core.image.io.pairs import name_some
 from napari_unet_nuclei.core.image.io.plate_store import places_in_plates
+from napari_unet_nuclei.core.image.io.series import choose_series
 from napari_unet_nuclei.core.image.layouts.grouping import AUTOMATIC, group_files
 from napari_unet_nuclei.core.image.layouts.split_image import SplitImage
 from napari_unet_nuclei.core.image.plates import PlateField
@@ -31,8 +34,19 @@ ENDINGS = {
 RECORDS = ".nuclei"
 """Hidden folder among the results where a run notes what is done."""
 
+SUMMARY = "summary.csv"
+RUN = "run.json"
+REPORT = "report.html"
+JOINT_TABLE = "nuclei.csv"
+JOINT_PARQUET = "nuclei.parquet"
+"""What a run writes of all images together."""
+
 _EARLIER_RESULTS = ("_labels.tif", "_labels.ome.tif", "_labels.ome.zarr", "_overlay.png")
 """Endings of results that could be taken for images."""
+
+
+_NOT_IN_NAMES = re.compile(r"[^\w.+-]+")
+"""What names of images in a file may hold, and names of files had better not."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +55,18 @@ class PlannedFile:
 
     Attributes
     ----------
+    image : Path
+        Of an image in an OME-Zarr store its own group; of one that lies in several files, its name in their folder.
     name : str
         Where below ``out``, and what the results' names begin with: ``day 1/cells``.
     labels_format : str
         Suffix of the labels, without its first point.
+    series : int
+        Which of the images in the file.
+    part : str
+        What the image is called among those of its file or store; empty if it is the only one.
+    listed, others : tuple of str
+        All images of the file, in words, and those that the run leaves out.
     split : SplitImage or None
         The files of an image whose channels, planes or time points lie in files of their own.
     place : PlateField or None
@@ -55,8 +77,17 @@ class PlannedFile:
     out: Path
     name: str
     labels_format: str = "tif"
+    series: int = 0
+    part: str = ""
+    listed: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
     split: SplitImage | None = None
     place: PlateField | None = None
+
+    @property
+    def title(self) -> str:
+        """The image's path, and which of the file's images it is."""
+        return image_title(str(self.image), self.part)
 
     def path(self, output: str) -> Path:
         """Return the path of one kind of result, a key of `ENDINGS`."""
@@ -90,25 +121,76 @@ class RunPlan:
         Given paths that lead to no image, with the reason.
     left_out : int
         Results that an earlier run wrote into the same folder, found among the images and not segmented again.
-    notes : tuple of str
-        What was taken for what, in words for the user.
+    passed_over : tuple of Path
+        Files among the images that cannot be read as such, without what runs write.
+    grouped : tuple of str
+        What the names of files were taken for, in sentences.
     """
 
     out: Path
     files: tuple[PlannedFile, ...]
     unusable: tuple[tuple[str, str], ...]
     left_out: int
-    notes: tuple[str, ...] = ()
+    passed_over: tuple[Path, ...] = ()
+    grouped: tuple[str, ...] = ()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What was taken for what, and what was not taken for an image and why, in sentences."""
+        said = list(self.grouped)
+        if self.left_out:
+            said.append(f"{self.left_out} results of an earlier run are left out.")
+        if self.passed_over:
+            said.append(
+                f"{len(self.passed_over)} files were passed over, as nothing here reads them as images: "
+                f"{name_some([path.name for path in self.passed_over])}. If one is an image, save it as OME-TIFF."
+            )
+        return tuple(said)
+
+
+def image_title(image: str, part: str) -> str:
+    """Name an image by its path and, where that is not enough, by what it is called in its file.
+
+    Examples
+    --------
+    >>> image_title("day/a.lif", "Region 1"), image_title("day/a.zarr/2", "2")
+    ('day/a.lif [Region 1]', 'day/a.zarr/2')
+    """
+    return f"{image} [{part}]" if part and not _is_group(image, part) else image
+
+
+def short_title(image: str, part: str) -> str:
+    """Name an image like `image_title`, but by the name of its file instead of the path.
+
+    Examples
+    --------
+    >>> short_title("day/a.lif", "Region 1"), short_title("day/a.zarr/2", "2")
+    ('a.lif [Region 1]', 'a.zarr/2')
+    """
+    path = Path(image)
+    if part and _is_group(image, part):
+        return f"{path.parents[part.count('/')].name}/{part}"
+    return image_title(path.name, part)
+
+
+def _is_group(image: str, part: str) -> bool:
+    """True for an image in a store, whose own folder is its path."""
+    return Path(image).as_posix().endswith(f"/{part}")
 
 
 def plan_files(
-    given: Sequence[Path], out: Path, recursive: bool = True, labels_format: str = "tif", channels: str = AUTOMATIC
+    given: Sequence[Path],
+    out: Path,
+    recursive: bool = True,
+    labels_format: str = "tif",
+    series: str = "",
+    channels: str = AUTOMATIC,
 ) -> RunPlan:
     """Find the images and name the results.
 
-    Results lie below ``out`` as their images lie below the given folders; where several folders are given, as they
-    lie below the folder that all have in common. ``channels`` says how files that hold one channel each are grouped
-    into images, as `group_files` takes it.
+    ``series`` chooses among the images of a file as `choose_series` does, and ``channels`` says how files make up
+    images, as `group_files` takes it. Results lie below ``out`` as their images lie below the given folders; where
+    several folders are given, as they lie below the folder that all have in common.
 
     Raises
     ------
@@ -124,18 +206,20 @@ def plan_files(
     kept = {image: root for image, root in found.roots.items() if image in given or not _is_earlier_result(image, out)}
     if not found.roots:
         raise ImageFileError(" ".join(reason for _, reason in found.refused) or nothing_found(given))
-    files, notes = _images_of(kept, out, channels)
-    files = [replace(file, labels_format=labels_format) for file in files]
+    images, refused, grouped = _images_of(kept, series, channels)
+    files = _name_results(images, out, labels_format)
     # Real paths: a link, or a folder given twice under two names, leads to the same file.
-    images = {os.path.realpath(image) for image in kept}
+    sources = {os.path.realpath(image) for image in (*kept, *(file.image for file in files))}
     for file in files:
         for taken in (file.labels, file.path("overlay")):
-            if os.path.realpath(taken) in images:
+            if os.path.realpath(taken) in sources:
                 raise OutputFileError(
                     f"The results of {file.image} would overwrite the image {taken}. "
                     "Choose another folder for the results."
                 )
-    return RunPlan(out, tuple(files), found.refused, len(found.roots) - len(kept), notes)
+    others = tuple(path for path in found.passed_over if not _is_written_by_runs(path, out))
+    unusable = (*found.refused, *refused)
+    return RunPlan(out, tuple(files), unusable, len(found.roots) - len(kept), others, grouped)
 
 
 def _is_earlier_result(image: Path, out: Path) -> bool:
@@ -143,74 +227,120 @@ def _is_earlier_result(image: Path, out: Path) -> bool:
     return image.name.endswith(_EARLIER_RESULTS) and Path(os.path.realpath(image)).is_relative_to(os.path.realpath(out))
 
 
-def _images_of(roots: Mapping[Path, Path], out: Path, channels: str) -> tuple[list[PlannedFile], tuple[str, ...]]:
-    """Group files into images, find their places on plates, and name their results; also return what to tell of it."""
-    places = places_in_plates(roots)
-    grouping = group_files({path: root for path, root in roots.items() if path not in places}, channels)
-    split = {image.path: image for image in grouping.images}
-    alone = set(grouping.alone) | set(places)
-    # In the order in which they were given.
-    firsts = {image.members[0].path: image.path for image in grouping.images}
-    images = {firsts.get(path, path): root for path, root in roots.items() if path in firsts or path in alone}
-    places |= {image.path: image.place for image in grouping.images if image.place is not None}
-    called = {image: _called(image, root, split.get(image), places.get(image)) for image, root in images.items()}
-    files = [
-        PlannedFile(image, out, name, split=split.get(image), place=places.get(image))
-        for image, name in _name_results(called).items()
-    ]
-    return files, grouping.told
+def _is_written_by_runs(path: Path, out: Path) -> bool:
+    """True for tables, outlines and reports that lie where this run writes its own."""
+    endings = (*ENDINGS.values(), SUMMARY, RUN, REPORT, JOINT_TABLE, JOINT_PARQUET)
+    return path.name.endswith(endings) and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(out))
 
 
 @dataclass(frozen=True)
-class _Called:
-    """What the results of an image are named after: ``name`` where another image has the same ``stem``."""
+class _Image:
+    """An image of a run, its file or store, and the folder below which that was found.
 
-    folder: Path
+    Results are named after ``stem`` in the folder of ``file``, or after ``name`` where another file has this stem.
+    """
+
+    file: Path
+    root: Path
+    path: Path
     stem: str
     name: str
-    root: Path
+    series: int = 0
+    part: str = ""
+    listed: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    split: SplitImage | None = None
+    place: PlateField | None = None
 
 
-def _called(image: Path, root: Path, split: SplitImage | None, place: PlateField | None) -> _Called:
-    """Choose the name of an image's results."""
-    if split is not None:
-        # The folder of all channels may lie above the one that was given.
-        folder = image.parent if image.is_relative_to(root) else root
-        return _Called(folder, image.name, image.name, root)
-    if place is not None:
-        plate = image.parents[2]
-        folder = plate.with_name(place.plate) if plate.is_relative_to(root) else root
-        field = f"{place.well}_f{place.field}"
-        return _Called(folder, field, f"{place.plate}_{field}", root)
-    # Without its ending, which in a.ome.tif is all of .ome.tif.
-    stem = image.stem[:-4] if image.stem.lower().endswith(".ome") else image.stem
-    return _Called(image.parent, stem, image.name.replace(".", "_"), root)
+def _images_of(
+    files: Mapping[Path, Path], series: str, channels: str
+) -> tuple[list[_Image], list[tuple[str, str]], tuple[str, ...]]:
+    """List the images of all files, those that are refused with the reason, and what the names were taken for."""
+    places = places_in_plates(files)
+    grouping = group_files({path: root for path, root in files.items() if path not in places}, channels)
+    # By the file, or the first of several, to be listed in the order of these.
+    single = [(path, _of_plate(path, files[path], place)) for path, place in places.items()]
+    single += [(split.files[0], _of_split(split, files[split.files[0]])) for split in grouping.images]
+    images, refused = _open_files({path: files[path] for path in grouping.alone}, series)
+    if series:
+        reason = "is a single image, so a choice of series has no effect on it: leave it out."
+        refused += [(str(image.path), f"{image.path} {reason}") for _, image in single]
+        single = []
+    order = {path: number for number, path in enumerate(files)}
+    placed = [*single, *((image.file, image) for image in images)]
+    return [image for _, image in sorted(placed, key=lambda one: order[one[0]])], refused, grouping.told
 
 
-def _name_results(images: Mapping[Path, _Called]) -> dict[Path, str]:
-    """Name the results of images that were found below folders, each differently."""
-    roots = {root: Path(os.path.realpath(root)) for root in {called.root for called in images.values()}}
+def _of_plate(path: Path, root: Path, place: PlateField) -> _Image:
+    """Name a field of a plate: below its plate, after its well."""
+    plate, field = path.parents[2], f"{place.well}_f{place.field}"
+    folder = plate.with_name(place.plate) if plate.is_relative_to(root) else root
+    return _Image(folder / field, root, path, field, field, place=place)
+
+
+def _of_split(split: SplitImage, root: Path) -> _Image:
+    """Name an image that lies in several files."""
+    name = split.path.name
+    # The folder of all channels may lie above the one that was given.
+    file = split.path if split.path.is_relative_to(root) else root / name
+    return _Image(file, root, split.path, name, name, split=split, place=split.place)
+
+
+def _open_files(files: Mapping[Path, Path], series: str) -> tuple[list[_Image], list[tuple[str, str]]]:
+    """List the chosen images of all files, and the files that have none such, with the reason."""
+    images: list[_Image] = []
+    refused: list[tuple[str, str]] = []
+    for file, root in files.items():
+        try:
+            chosen = choose_series(file, series)
+        except SeriesError as error:
+            refused.append((str(file), str(error)))
+        except NucleiError:  # fails in words when its turn comes
+            images.append(_Image(file, root, file, *_names(file)))
+        else:
+            for header, name in zip(chosen.images, chosen.names, strict=True):
+                about = (header.series, name, chosen.listed, chosen.others)
+                stem, whole = _names(file)
+                images.append(_Image(file, root, header.path, stem, whole, *about))
+    return images, refused
+
+
+def _name_results(images: Sequence[_Image], out: Path, labels_format: str) -> list[PlannedFile]:
+    """Name the results of images that were found below folders."""
+    roots = {root: Path(os.path.realpath(root)) for root in {image.root for image in images}}
     try:
         common = Path(os.path.commonpath(roots.values())) if roots else Path()
     except ValueError:  # on Windows, drives have nothing in common
         common = None
     folders = {}
-    for image, called in images.items():
-        base = roots[called.root].relative_to(common) if common else Path(*roots[called.root].parts[1:])
-        folders[image] = base / called.folder.relative_to(called.root)
+    for image in images:
+        base = roots[image.root].relative_to(common) if common else Path(*roots[image.root].parts[1:])
+        folders[image.file] = base / image.file.parent.relative_to(image.root)
     # File systems may not tell upper case from lower case.
-    same = Counter((str(folders[image]).casefold(), called.stem.casefold()) for image, called in images.items())
-    names = {}
+    stems = {image.file: image.stem for image in images}
+    same = Counter((str(folder).casefold(), stems[file].casefold()) for file, folder in folders.items())
+    files = []
     taken: set[str] = set()
-    for image, folder in folders.items():
-        called = images[image]
-        alone = same[str(folder).casefold(), called.stem.casefold()] == 1
+    for image in images:
+        folder = folders[image.file]
+        alone = same[str(folder).casefold(), image.stem.casefold()] == 1
         # a.tif and a.png become a_tif and a_png, both of them, whichever comes first; a_tif.png may be there as well.
-        stem = called.stem if alone else called.name
+        stem = image.stem if alone else image.name
+        if image.part:
+            stem += f"_{_NOT_IN_NAMES.sub('_', image.part)}"
         number = 2
         unique = stem
         while str(folder / unique).casefold() in taken:
             unique, number = f"{stem}_{number}", number + 1
         taken.add(str(folder / unique).casefold())
-        names[image] = (folder / unique).as_posix()
-    return names
+        name = (folder / unique).as_posix()
+        about = (image.series, image.part, image.listed, image.others, image.split, image.place)
+        files.append(PlannedFile(image.path, out, name, labels_format, *about))
+    return files
+
+
+def _names(image: Path) -> tuple[str, str]:
+    """Name of a file without its ending, which in ``a.ome.tif`` is all of ``.ome.tif``, and with it."""
+    stem = image.stem[:-4] if image.stem.lower().endswith(".ome") else image.stem
+    return stem, image.name.replace(".", "_")

@@ -13,7 +13,7 @@ from napari_unet_nuclei.core.executors.cluster import executor_for
 from napari_unet_nuclei.core.folder.dry_run import Prospect, look_ahead
 from napari_unet_nuclei.core.folder.large_image import BlockSettings, takes_blocks
 from napari_unet_nuclei.core.folder.opened import asked_of, open_planned
-from napari_unet_nuclei.core.folder.plan import PlannedFile, RunPlan, plan_files
+from napari_unet_nuclei.core.folder.plan import PlannedFile, plan_files
 from napari_unet_nuclei.core.folder.record import FileRecord
 from napari_unet_nuclei.core.folder.summary import BatchReport
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
@@ -42,20 +42,12 @@ def dry_run_job(choices: BatchChoices) -> Callable[[Progress], list[Prospect]]:
     """Return the job that finds out what a run would do."""
 
     def job(progress: Progress) -> list[Prospect]:
-        return look_ahead(_plan(choices), choices.template, choices.batch, progress)
+        batch = choices.batch
+        paths, out = choices.paths(), choices.folder
+        plan = plan_files(paths, out, batch.recursive, batch.labels, batch.series, batch.channels)
+        return look_ahead(plan, choices.template, batch, progress)
 
     return job
-
-
-def _plan(choices: BatchChoices) -> RunPlan:
-    batch = choices.batch
-    return plan_files(choices.paths(), choices.folder, batch.recursive, batch.labels, batch.channels)
-
-
-def _planned(choices: BatchChoices, image: str) -> PlannedFile:
-    """Find an image of the run again: it may lie in several files, which its path alone does not tell."""
-    found = [file for file in _plan(choices).files if str(file.image) == image]
-    return found[0] if found else PlannedFile(Path(image), choices.folder, Path(image).stem)
 
 
 def run_job(choices: BatchChoices, signals: RunSignals) -> Callable[[Progress], BatchReport]:
@@ -79,17 +71,18 @@ def run_job(choices: BatchChoices, signals: RunSignals) -> Callable[[Progress], 
     return job
 
 
-def preview_job(choices: BatchChoices, image: Path) -> Callable[[Progress], ShownFile]:
+def preview_job(choices: BatchChoices, prospect: Prospect) -> Callable[[Progress], ShownFile]:
     """Return the job that segments one image, or the centre of a large one, as a run would, and writes nothing."""
 
     def job(progress: Progress) -> ShownFile:
         report_start(progress)
         from napari_unet_nuclei.core.folder.one_image import find_nuclei
 
-        planned = _planned(choices, str(image))
-        file, template = open_planned(planned, choices.template.series), asked_of(planned, choices.template)
+        planned = _planned(choices, prospect)
+        file = open_planned(planned)
+        template = asked_of(planned, replace(choices.template, series=prospect.series))
         template = replace(template, region=_preview_region(planned, file, template))
-        found = find_nuclei(file, template, progress)
+        found = find_nuclei(file, template, choices.batch, progress)
         result = found.result
         return ShownFile(file, result.labels, result.axes, result.origin, found.table, dict(found.provenance))
 
@@ -105,12 +98,18 @@ def _preview_region(planned: PlannedFile, file: ImageFile, template: RequestTemp
     return y, min(y + PREVIEW_SIDE, height), x, min(x + PREVIEW_SIDE, width)
 
 
-def open_job(choices: BatchChoices, record: FileRecord) -> Callable[[Progress], ShownFile]:
+def _planned(choices: BatchChoices, prospect: Prospect) -> PlannedFile:
+    """Describe an image of the run by what was found out about it beforehand."""
+    about = {name: getattr(prospect, name) for name in ("series", "part", "split", "place")}
+    return PlannedFile(Path(prospect.image), choices.folder, Path(prospect.image).stem, **about)
+
+
+def open_job(choices: BatchChoices, prospect: Prospect, record: FileRecord) -> Callable[[Progress], ShownFile]:
     """Return the job that reads an image with the labels and table that a run wrote."""
 
     def job(progress: Progress) -> ShownFile:
-        progress.report(Advanced(0.0, f"opening {Path(record.image).name}"))
-        file = open_planned(_planned(choices, record.image), choices.template.series)
+        progress.report(Advanced(0.0, f"opening {record.short_title}"))
+        file = open_planned(_planned(choices, prospect))
         labels = read_image(Path(record.labels))
         table = pd.read_csv(record.table)
         origin = record.origin or (0,) * len(labels.axes)

@@ -66,6 +66,13 @@ class SplitImage:
     warnings: tuple[str, ...] = ()
 
     @property
+    def parts(self) -> str:
+        """What its files hold, for people: ``w1, w2 · 12 planes``."""
+        counts = {"planes": len(self.planes), "time points": len(self.times)}
+        said = [", ".join(self.channels), *(f"{count} {what}" for what, count in counts.items() if count > 1)]
+        return " · ".join(filter(None, said))
+
+    @property
     def files(self) -> tuple[Path, ...]:
         """The files."""
         return tuple(member.path for member in self.members)
