@@ -21,9 +21,13 @@ from napari_unet_nuclei.core.errors import SettingsError
 Unit = Literal["", "px", "px²", "µm", "s", "steps", "epochs"]
 
 
-def number(default: float, text: str, unit: Unit = "", *, ge: float, le: float, step: float = 0) -> Any:
-    """Field of a bounded number with a unit; ``step`` is the increment of a spin box."""
-    return Field(default, description=text, ge=ge, le=le, json_schema_extra={"unit": unit, "step": step})
+def number(
+    default: float, text: str, unit: Unit = "", *, ge: float, le: float, step: float = 0, title: str = ""
+) -> Any:
+    """Field of a bounded number with a unit; ``step`` is the increment of a spin box, ``title`` is what forms show."""
+    return Field(
+        default, title=title or None, description=text, ge=ge, le=le, json_schema_extra={"unit": unit, "step": step}
+    )
 
 
 def choice(default: object, text: str, title: str = "", values: Mapping[str, str] | None = None) -> Any:
@@ -234,6 +238,7 @@ class SegmentSettings(Settings):
         ge=0.01,
         le=5000,
         step=0.5,
+        title="Size of a nucleus",
     )
     diameter_unit: Literal["px", "µm"] = choice(
         "px", "Unit of the diameter: image pixels, or µm, which needs the pixel size."
@@ -245,6 +250,7 @@ class SegmentSettings(Settings):
         ge=0.01,
         le=0.99,
         step=0.01,
+        title="Edge",
     )
     split_auto: bool = choice(True, "Use the depth fitted with the model.")
     split: float = number(
@@ -253,9 +259,10 @@ class SegmentSettings(Settings):
         ge=0.01,
         le=0.99,
         step=0.01,
+        title="Split touching",
     )
     min_size_auto: bool = choice(True, "Use the minimum size fitted with the model, scaled to the image.")
-    min_size: int = number(20, "Drop nuclei with a smaller area.", "px²", ge=0, le=1_000_000, step=1)
+    min_size: int = number(20, "Drop nuclei with a smaller area.", "px²", ge=0, le=1_000_000, step=1, title="Smallest")
     score_auto: bool = choice(True, "Use the minimum score fitted with the model.")
     score: float = number(
         0.5,
@@ -264,9 +271,12 @@ class SegmentSettings(Settings):
         ge=0,
         le=0.99,
         step=0.01,
+        title="Drop doubtful",
     )
     flips: bool = choice(
-        False, "Average the network over four mirrored copies: slightly more accurate, four times slower."
+        False,
+        "Average the network over four mirrored copies: slightly more accurate, four times slower.",
+        title="Average four mirror images",
     )
     device: str = choice("auto", "Where the network runs: auto, cpu, cuda, cuda:N or mps.")
     tile: int = number(

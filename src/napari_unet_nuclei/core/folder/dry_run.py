@@ -18,6 +18,7 @@ from napari_unet_nuclei.core.folder.record import FileRecord, read_note
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.channels import find_channel, named_channel, open_channel_text
 from napari_unet_nuclei.core.image.io.image_file import ImageHeader
+from napari_unet_nuclei.core.image.io.ome_tiff import member_files
 from napari_unet_nuclei.core.image.layouts.split_image import SplitImage
 from napari_unet_nuclei.core.image.plates import PlateField
 from napari_unet_nuclei.core.model.registry import default_registry
@@ -52,6 +53,8 @@ class Prospect:
         What the image is called among those of its file or store; empty if it is the only one.
     listed, others : tuple of str
         All images of the file, in words, and those that the run leaves out.
+    remarks : tuple of str
+        What of the image was never taken or is lost, in words.
     intention : {"segment", "skip", "fail"}
         Skipped is what is done with the same request already; ``record`` is what came of it.
     message : str
@@ -72,6 +75,7 @@ class Prospect:
     part: str = ""
     listed: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     labels: str = ""
     intention: Intention = "segment"
     message: str = ""
@@ -141,6 +145,7 @@ def _look(task: Task, inputs: int) -> Prospect:
         split=file.split,
         place=file.place,
         message=" ".join(file.split.warnings) if file.split else "",
+        remarks=file.remarks,
     )
     try:
         header = planned_header(file)
@@ -167,14 +172,14 @@ def _look(task: Task, inputs: int) -> Prospect:
 
 
 def _hash(path: Path) -> str:
-    state = path.stat()
     if path.is_dir():  # whose date does not change with its contents
         return hash_image(path)
-    return _hash_once(path, state.st_size, state.st_mtime_ns)
+    states = [member.stat() for member in member_files(path)]
+    return _hash_once(path, tuple((state.st_size, state.st_mtime_ns) for state in states))
 
 
 @lru_cache(maxsize=100_000)
-def _hash_once(path: Path, size: int, modified: int) -> str:
+def _hash_once(path: Path, states: tuple[tuple[int, int], ...]) -> str:
     """Hash an image once for many dry runs while settings change; the run itself trusts no date."""
     return hash_image(path)
 

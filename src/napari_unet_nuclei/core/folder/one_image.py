@@ -228,6 +228,7 @@ def record_of(
     """Make the record of an image from the run's description of itself."""
     warnings = tuple(remedy.text for remedy in result.remedies)
     notices = tuple(notice for notice in result.notices if notice not in warnings)
+    notices += tuple(remark for remark in planned.remarks if remark not in notices)
     if planned.others:
         notices += (f"Not segmented, of the same file: {name_some(planned.others)}. Choose them by their series.",)
     if planned.split:

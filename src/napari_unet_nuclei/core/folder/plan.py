@@ -67,6 +67,8 @@ class PlannedFile:
         What the image is called among those of its file or store; empty if it is the only one.
     listed, others : tuple of str
         All images of the file, in words, and those that the run leaves out.
+    remarks : tuple of str
+        What of the image was never taken or is lost, in words.
     split : SplitImage or None
         The files of an image whose channels, planes or time points lie in files of their own.
     place : PlateField or None
@@ -81,6 +83,7 @@ class PlannedFile:
     part: str = ""
     listed: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     split: SplitImage | None = None
     place: PlateField | None = None
 
@@ -237,20 +240,31 @@ def _is_written_by_runs(path: Path, out: Path) -> bool:
 class _Image:
     """An image of a run, its file or store, and the folder below which that was found.
 
-    Results are named after ``stem`` in the folder of ``file``, or after ``name`` where another file has this stem.
+    Results lie in the folder of ``file``, and are named after it, or after what is ``called`` otherwise.
     """
 
     file: Path
     root: Path
     path: Path
-    stem: str
-    name: str
     series: int = 0
     part: str = ""
     listed: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     split: SplitImage | None = None
     place: PlateField | None = None
+    called: str = ""
+
+    @property
+    def stem(self) -> str:
+        """Name without its ending, which in ``a.ome.tif`` is all of ``.ome.tif``."""
+        stem = self.file.stem
+        return self.called or (stem[:-4] if stem.lower().endswith(".ome") else stem)
+
+    @property
+    def name(self) -> str:
+        """Name with its ending, for images that have the same without it."""
+        return self.called or self.file.name.replace(".", "_")
 
 
 def _images_of(
@@ -259,51 +273,62 @@ def _images_of(
     """List the images of all files, those that are refused with the reason, and what the names were taken for."""
     places = places_in_plates(files)
     grouping = group_files({path: root for path, root in files.items() if path not in places}, channels)
-    # By the file, or the first of several, to be listed in the order of these.
-    single = [(path, _of_plate(path, files[path], place)) for path, place in places.items()]
-    single += [(split.files[0], _of_split(split, files[split.files[0]])) for split in grouping.images]
+    single = [_of_plate(path, files[path], place) for path, place in places.items()]
+    single += [_of_split(split, files[split.files[0]]) for split in grouping.images]
     images, refused = _open_files({path: files[path] for path in grouping.alone}, series)
     if series:
         reason = "is a single image, so a choice of series has no effect on it: leave it out."
-        refused += [(str(image.path), f"{image.path} {reason}") for _, image in single]
+        refused += [(str(image.path), f"{image.path} {reason}") for image in single]
         single = []
     order = {path: number for number, path in enumerate(files)}
-    placed = [*single, *((image.file, image) for image in images)]
-    return [image for _, image in sorted(placed, key=lambda one: order[one[0]])], refused, grouping.told
+
+    def given(image: _Image) -> int:
+        first = image.split.files[0] if image.split else image.path
+        return order.get(first, order.get(image.file, len(order)))
+
+    return sorted([*single, *images], key=given), refused, grouping.told
 
 
 def _of_plate(path: Path, root: Path, place: PlateField) -> _Image:
     """Name a field of a plate: below its plate, after its well."""
     plate, field = path.parents[2], f"{place.well}_f{place.field}"
     folder = plate.with_name(place.plate) if plate.is_relative_to(root) else root
-    return _Image(folder / field, root, path, field, field, place=place)
+    return _Image(folder / field, root, path, place=place, called=field)
 
 
 def _of_split(split: SplitImage, root: Path) -> _Image:
     """Name an image that lies in several files."""
-    name = split.path.name
     # The folder of all channels may lie above the one that was given.
-    file = split.path if split.path.is_relative_to(root) else root / name
-    return _Image(file, root, split.path, name, name, split=split, place=split.place)
+    file = split.path if split.path.is_relative_to(root) else root / split.path.name
+    return _Image(file, root, split.path, split=split, place=split.place, called=split.path.name)
 
 
 def _open_files(files: Mapping[Path, Path], series: str) -> tuple[list[_Image], list[tuple[str, str]]]:
     """List the chosen images of all files, and the files that have none such, with the reason."""
-    images: list[_Image] = []
+    images: dict[tuple[Path, int], _Image] = {}
     refused: list[tuple[str, str]] = []
+    consumed: set[Path] = set()
+    sets: set[Path] = set()
     for file, root in files.items():
+        if file in consumed:
+            continue
         try:
             chosen = choose_series(file, series)
         except SeriesError as error:
             refused.append((str(file), str(error)))
         except NucleiError:  # fails in words when its turn comes
-            images.append(_Image(file, root, file, *_names(file)))
+            images[file, 0] = _Image(file, root, file)
         else:
+            consumed |= chosen.consumed
             for header, name in zip(chosen.images, chosen.names, strict=True):
-                about = (header.series, name, chosen.listed, chosen.others)
-                stem, whole = _names(file)
-                images.append(_Image(file, root, header.path, stem, whole, *about))
-    return images, refused
+                key = header.path, header.series
+                if header.consumed:
+                    sets.add(header.path)
+                named = file.with_name(header.path.name) if header.consumed else file
+                image = _Image(named, root, *key, name, chosen.listed, chosen.others, header.remarks)
+                images.setdefault(key, image)
+    # Files that are part of an image have been found before it was known.
+    return [one for one in images.values() if one.path in sets or one.path not in consumed], refused
 
 
 def _name_results(images: Sequence[_Image], out: Path, labels_format: str) -> list[PlannedFile]:
@@ -335,12 +360,6 @@ def _name_results(images: Sequence[_Image], out: Path, labels_format: str) -> li
             unique, number = f"{stem}_{number}", number + 1
         taken.add(str(folder / unique).casefold())
         name = (folder / unique).as_posix()
-        about = (image.series, image.part, image.listed, image.others, image.split, image.place)
+        about = (image.series, image.part, image.listed, image.others, image.remarks, image.split, image.place)
         files.append(PlannedFile(image.path, out, name, labels_format, *about))
     return files
-
-
-def _names(image: Path) -> tuple[str, str]:
-    """Name of a file without its ending, which in ``a.ome.tif`` is all of ``.ome.tif``, and with it."""
-    stem = image.stem[:-4] if image.stem.lower().endswith(".ome") else image.stem
-    return stem, image.name.replace(".", "_")

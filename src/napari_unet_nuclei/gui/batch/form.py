@@ -227,6 +227,13 @@ class BatchForm(QWidget):
         for name, box in {**self.switches, "recursive": self.recursive, "overwrite": self.overwrite}.items():
             box.setChecked(bool(getattr(choices.batch, name)))
 
+    def take_settings(self, settings: SegmentSettings, model: str) -> None:
+        """Show model and settings of an image that was segmented."""
+        self.model_picker.setValue(model)
+        self.device_picker.setValue(settings.device)
+        for form in (self.size_form, self.advanced_form):
+            form.setValue(settings)
+
     def show_series(self, listed: Sequence[str]) -> None:
         """Offer a choice among the images of a file, which are listed in words."""
         self._offer_series(listed, self.series.currentData())

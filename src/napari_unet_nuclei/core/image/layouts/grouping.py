@@ -21,6 +21,8 @@ AUTOMATIC, NONE = "automatic", "none"
 _NOT_THE_PLATE = re.compile(r"images?|tif+s?|timepoint_\d+|zstep_\d+", re.IGNORECASE)
 """Folders between a plate's own and its files."""
 
+_OME = re.compile(r"\.ome\.tiff?$", re.IGNORECASE)
+
 _SEPARATORS = " _-."
 
 _MOST_NAMED = 5
@@ -197,6 +199,8 @@ def _place(folder: Path, said: Mapping[str, str]) -> PlateField | None:
 
 def _believable(found: _Found) -> _Found:
     """Of names that other files may have as well, those of folders in which several files belong to one image."""
+    # An OME-TIFF says itself which files it belongs with.
+    found = _Found({path: one for path, one in found.named.items() if not _OME.search(path.name)}, found.thumbnails)
     folders = {
         files[0].image[0]
         for files in found.groups.values()
