@@ -28,6 +28,8 @@ ENDINGS = {
     "rois": "_rois.zip",
     "geojson": "_nuclei.geojson",
     "overlay": "_overlay.png",
+    "tracked": "_tracked.tif",
+    "tracks": "_tracks.csv",
 }
 """What the names of results end in, by what they are."""
 
@@ -41,7 +43,7 @@ JOINT_TABLE = "nuclei.csv"
 JOINT_PARQUET = "nuclei.parquet"
 """What a run writes of all images together."""
 
-_EARLIER_RESULTS = ("_labels.tif", "_labels.ome.tif", "_labels.ome.zarr", "_overlay.png")
+_EARLIER_RESULTS = ("_labels.tif", "_labels.ome.tif", "_labels.ome.zarr", "_overlay.png", "_tracked.tif")
 """Endings of results that could be taken for images."""
 
 

@@ -66,6 +66,8 @@ class FileRecord:
         How many are; None where that was not asked, or cannot be told of this image.
     place : PlateField or None
         Where on a plate the image was taken.
+    tracks, divisions : int or None
+        Of nuclei that were followed over time; None where that was not asked, or there is no time.
     """
 
     image: str
@@ -92,6 +94,8 @@ class FileRecord:
     warnings: tuple[str, ...] = ()
     gate: str = ""
     positive: int | None = None
+    tracks: int | None = None
+    divisions: int | None = None
     series: int = 0
     part: str = ""
     place: PlateField | None = None

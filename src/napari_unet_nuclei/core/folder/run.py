@@ -21,6 +21,7 @@ from napari_unet_nuclei.core.executors.executors import (
 )
 from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.files.lock import alone
+from napari_unet_nuclei.core.folder.follow import follow_planned, segment_and_follow
 from napari_unet_nuclei.core.folder.large_image import BlockSettings, planned_in_blocks, segment_in_blocks, takes_blocks
 from napari_unet_nuclei.core.folder.one_image import (
     DiskFullError,
@@ -182,8 +183,9 @@ def _lanes(
     tasks: Sequence[Task], executor: Executor
 ) -> Iterator[tuple[Executor, Callable[[Task, Progress], FileRecord]]]:
     """Choose how images that fit into memory are segmented: on a cluster, or here, several at once."""
+    work = segment_and_follow if tasks[0].batch.follow else segment_planned
     if executor.elsewhere:
-        yield executor, segment_planned
+        yield executor, work
         for task in tasks:  # half-written files of workers that were lost
             remove_remains(task.outputs.values())
         return
@@ -193,7 +195,7 @@ def _lanes(
     with shared_processor(device.name, len(tasks)) as lanes:
         # More threads than lanes: they wait for their turn with the next image read already.
         here = Threads(lanes + WAITING_ROOM) if len(tasks) > 1 else Serial()
-        yield here, partial(segment_planned, turn=Turns(lanes))
+        yield here, partial(work, turn=Turns(lanes))
 
 
 def _segment_divided(
@@ -204,7 +206,7 @@ def _segment_divided(
         share = Rising(WithoutNotices(part, True))
         share.report(Advanced(0.0, short_title(str(task.planned.image), task.planned.part)))
         try:
-            keep(segment_in_blocks(task, blocks, share))
+            keep(follow_planned(task, segment_in_blocks(task, blocks, share), share))
         except Exception as error:  # noqa: BLE001  # as in `segment_planned`
             keep(failed_record(task.planned, error))
 

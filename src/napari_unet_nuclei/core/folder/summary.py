@@ -140,6 +140,8 @@ def _row(record: FileRecord) -> dict[str, object]:
         "message": record.message,
         "warning": record.warning,
         "kind": record.kind,
+        "tracks": record.tracks,
+        "divisions": record.divisions,
         "diameter_px": record.diameter_px,
         "channel": record.channel,
         "model": record.model,

@@ -35,7 +35,7 @@ SIZE = ("kind", "channel", "diameter")
 ADVANCED = ("foreground", "split", "min_size", "score", "flips", "tile")
 """Settings below *More settings*."""
 
-SWITCHES = ("table", "joint_table", "rois", "geojson", "overlay", "parquet")
+SWITCHES = ("table", "joint_table", "rois", "geojson", "overlay", "parquet", "follow")
 """Optional outputs, two per row."""
 
 AUTOMATIC_SERIES = "automatic"
