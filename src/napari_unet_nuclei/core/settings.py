@@ -352,7 +352,7 @@ class CellSettings(Settings):
         return self.cell > 0 or self.ring > 0
 
 
-class BatchSettings(CellSettings):
+class BatchSettings(CellSettings, TrackSettings):
     """Which images a run over many files takes, and what it writes for them."""
 
     recursive: bool = choice(True, "Include subfolders.")
@@ -360,6 +360,12 @@ class BatchSettings(CellSettings):
         "",
         "Which image to take from files that hold several: its number from 0, its name, or all. "
         "By default all where they are alike, as positions are, and otherwise the first.",
+    )
+    channels: str = choice(
+        "automatic",
+        "How files that hold one channel, plane or time point each make up images: a pattern of their names such as "
+        "{well}_s{field}_w{channel}.tif, the name of a kind of microscope, automatic where the names are those of a "
+        "known one, or none to take every file by itself.",
     )
     labels: Literal["tif", "ome.tif", "ome.zarr"] = choice(
         "tif",
@@ -375,6 +381,11 @@ class BatchSettings(CellSettings):
         "Which nuclei count as positive, by columns of the table: GFP_mean > 500, or several limits with 'and' between "
         "them. Empty for no gate.",
     )
+    follow: bool = choice(
+        False,
+        "Follow the nuclei of time series: write the labels with one id per nucleus over time, and a table of tracks.",
+        title="Follow over time",
+    )
     parquet: bool = choice(False, "Also write the tables as Parquet; needs the package pyarrow.", title="Parquet table")
     rois: bool = choice(False, "Write outlines as ImageJ ROIs, one zip file per image.", title="ImageJ ROIs")
     geojson: bool = choice(False, "Write outlines as GeoJSON for QuPath, one file per image.", title="QuPath GeoJSON")
@@ -386,6 +397,18 @@ class BatchSettings(CellSettings):
     def _number_or_name(cls, value: Any) -> Any:
         """Take numbers as they are usually written in Python."""
         return str(value) if isinstance(value, Integral) and not isinstance(value, bool) else value
+
+    @model_validator(mode="after")
+    def _tracks_are_followed(self) -> BatchSettings:
+        """Refuse settings of tracks that would have no effect."""
+        if not self.follow and self.tracking != TrackSettings():
+            raise ValueError("these settings are for nuclei that are followed over time: set 'follow' as well")
+        return self
+
+    @property
+    def tracking(self) -> TrackSettings:
+        """How nuclei are followed, where they are."""
+        return TrackSettings(**{name: getattr(self, name) for name in TrackSettings.model_fields})
 
 
 class TrainSettings(Settings):
