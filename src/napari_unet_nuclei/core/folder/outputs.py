@@ -98,8 +98,7 @@ def write_outputs(found: Segmented, paths: Mapping[str, Path], around: CellSetti
         elif kind == "geojson" and not result.classes:
             size = request.pixel_size
             cells = draw_cells(result.labels, around, (size.y, size.x)) if around.cell else None
-            described = {"axes": result.axes, "origin": result.origin}
-            write_geojson(path, result.labels, **described, cells=cells, table=found.table)
+            write_geojson(path, result.labels, axes=result.axes, origin=result.origin, cells=cells, table=found.table)
         elif kind in EXPORTS:
             # Exports leave out 0, which of nuclei is background, but of classes is one like the others.
             labels = result.labels + np.int32(1) if result.classes else result.labels

@@ -191,7 +191,7 @@ def _measurements(table: pd.DataFrame, axes: str) -> dict[tuple[int, ...], dict[
     numbers = table.drop(columns=keys).select_dtypes("number")
     rows = zip(table[keys].itertuples(index=False, name=None), numbers.to_dict("records"), strict=True)
     # JSON has neither NaN nor infinity: what is unknown is left out.
-    return {key: {name: value for name, value in row.items() if np.isfinite(value)} for key, row in rows}
+    return {key: {str(name): value for name, value in row.items() if np.isfinite(value)} for key, row in rows}
 
 
 def _geometry(traced: _Traced) -> dict[str, Any]:
