@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from napari_unet_nuclei.cli.errors import FAILED
+from napari_unet_nuclei.cli.grouping import grouping_lines
 from napari_unet_nuclei.cli.options import (
     CellWidth,
     GateText,
@@ -61,7 +62,7 @@ def segment_command(
     ] = None,
     listed: Annotated[
         Path | None,
-        typer.Option("--list", metavar="FILE", help="Text file with further paths or patterns, one per line."),
+        typer.Option("--list", metavar="FILE", help="Text file with further paths or patterns, one a line, or CSV."),
     ] = None,
     model: Annotated[
         str, typer.Option("--model", metavar="NAME_OR_FILE", help="Name of an installed model, or a model file.")
@@ -90,6 +91,7 @@ def segment_command(
     ] = "",
     series: Annotated[str, typer.Option("--series", metavar="N|all|NAME", help=_help("series"))] = "",
     recursive: Annotated[bool, typer.Option("--recursive/--no-recursive", help=_help("recursive"))] = True,
+    channels: Annotated[str, typer.Option("--channels", metavar="PATTERN", help=_help("channels"))] = "automatic",
     labels: Annotated[
         Literal["tif", "ome.tif", "ome.zarr"],
         typer.Option("--labels", help=_help("labels"), rich_help_panel=RESULTS_PANEL),
@@ -169,6 +171,7 @@ def segment_command(
         **tracking.model_dump(),
         recursive=recursive,
         series=series,
+        channels=channels,
         labels=labels,
         table=table,
         joint_table=joint_table,
@@ -190,7 +193,7 @@ def segment_command(
         out, given = out.absolute(), [path.absolute() for path in given]
     if not given:
         raise typer.BadParameter("Give image files, folders or patterns, or --list FILE.", param_hint="PATH...")
-    plan = plan_files(given, out, batch.recursive, batch.labels, batch.series)
+    plan = plan_files(given, out, batch.recursive, batch.labels, batch.series, batch.channels)
     if dry_run:
         _look_ahead(plan, template, batch, as_json=as_json, quiet=quiet)
     else:
@@ -210,7 +213,7 @@ def segment_command(
 def _read_list(file: Path) -> list[Path]:
     """Read paths, one per line; empty lines are skipped."""
     from napari_unet_nuclei.core.errors import ImageFileError
-    from napari_unet_nuclei.core.image.io.find import read_list
+    from napari_unet_nuclei.core.image.io.path_list import read_list
 
     try:
         return read_list(file)
@@ -274,8 +277,10 @@ def _look_ahead(plan: RunPlan, template: RequestTemplate, batch: BatchSettings, 
     with TerminalProgress(quiet) as progress:
         prospects = look_ahead(plan, template, batch, progress)
     if as_json:
-        typer.echo(json.dumps([asdict(prospect) for prospect in prospects], indent=2, ensure_ascii=False))
+        typer.echo(json.dumps([asdict(prospect) for prospect in prospects], indent=2, ensure_ascii=False, default=str))
     elif not quiet:
+        for line in grouping_lines(prospects):
+            typer.echo(line)
         for prospect in prospects:
             if prospect.intention != "fail":
                 typer.echo(_prospect_line(prospect))
@@ -296,7 +301,8 @@ def _prospect_line(prospect: Prospect) -> str:
     facts += [f"channel {prospect.channel}"] if prospect.channel else []
     facts += [KIND_NAMES[prospect.kind]] if prospect.kind in KIND_NAMES else []
     facts += [f"beside {name_some(prospect.others)} (--series)"] if prospect.others else []
-    return f"{prospect.title}: {', '.join(facts)}: {prospect.intention}, {prospect.labels}"
+    doubt = f" Warning: {prospect.message}" if prospect.message else ""
+    return f"{prospect.title}: {', '.join(facts)}: {prospect.intention}, {prospect.labels}{doubt}"
 
 
 def _end(failed: Sequence[tuple[str, str]], total: int, what: str) -> None:

@@ -91,7 +91,7 @@ def segment_files(
     template, progress, batch = template or RequestTemplate(), progress or Silent(), batch or BatchSettings()
     if blocks is not None and blocks.executor.elsewhere:  # in processes whose current folder is another one
         given, out = [path.absolute() for path in given], out.absolute()
-    plan = plan_files(given, out, batch.recursive, batch.labels, batch.series)
+    plan = plan_files(given, out, batch.recursive, batch.labels, batch.series, batch.channels)
     return run_plan(plan, template, batch, progress, on_record, blocks)
 
 
@@ -171,7 +171,7 @@ def _by_size(tasks: Sequence[Task]) -> tuple[list[Task], list[Task]]:
     """Return the tasks of images that fit into memory, and those of images that are segmented block by block."""
     whole, divided = [], []
     for task in tasks:
-        if takes_blocks(task.planned.image, task.template):
+        if takes_blocks(task.planned, task.template):
             divided.append(replace(task, planned=planned_in_blocks(task.planned)))
         else:
             whole.append(task)

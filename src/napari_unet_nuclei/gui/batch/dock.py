@@ -221,7 +221,7 @@ class BatchDock(Dock):
         if choices is None:
             return
         if row.result is not None:
-            self._opening.submit(open_job(row.result))  # possible during a run
+            self._opening.submit(open_job(choices, row.prospect, row.result))  # possible during a run
         else:
             title = f"Segmenting {row.prospect.short_title}"
             self.job_panel.run_job(preview_job(choices, row.prospect), self._add_layers, title=title)
