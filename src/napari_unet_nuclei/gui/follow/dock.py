@@ -59,6 +59,7 @@ class FollowDock(Dock):
         self._viewer = napari_viewer
         self.session: FollowSession | None = None
         self._picked: list[int] = []
+        self._is_outdated = False
         self.labels_picker = LayerBox("Labels over time: segmented here, corrected by hand, or opened from a file.")
         self.minutes = QDoubleSpinBox()
         self.minutes.setRange(0, 100_000)
@@ -101,6 +102,7 @@ class FollowDock(Dock):
             event.connect(self._list_layers)
         self.labels_picker.currentIndexChanged.connect(self._check)
         self.panel.run_clicked.connect(self.run)
+        self.panel.running_changed.connect(self._note_running)
         self.review.pressed.connect(self.answer)
         self.review.chosen.connect(self._go_to_doubt)
         self.tree.clicked.connect(self._go_to_track)
@@ -148,6 +150,7 @@ class FollowDock(Dock):
         layer = answer.request.layer
         if layer not in self._viewer.layers or layer.data is not answer.request.array:
             self.panel.show_status("⚠ The labels were replaced while they were followed: press Follow again.")
+            self._is_outdated = True
             return
         if self.session is not None and self.session.layer is layer:
             self.session.take(answer)
@@ -174,6 +177,12 @@ class FollowDock(Dock):
         if self.session is not None and self.session.is_shown and not self.panel.is_running:
             self.labels_picker.choose(self.session.layer)
             self.run()
+
+    def _note_running(self, running: bool) -> None:
+        """Follow again what a slider has changed meanwhile."""
+        if not running and self._is_outdated:
+            self._is_outdated = False
+            self._follow_again()
 
     def _mark_outdated(self) -> None:
         self.panel.show_status(CHANGED)

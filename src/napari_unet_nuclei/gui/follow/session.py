@@ -202,6 +202,9 @@ class FollowSession(QObject):
             affine=self.layer.affine,
             units=self.layer.units,
             axis_labels=self.layer.axis_labels,
+            # Tracks in the colours of their nuclei.
+            color_by="track_id",
+            colormaps_dict={"track_id": self.layer.colormap},
         )
         selected = set(self._viewer.layers.selection)
         self._viewer.add_layer(self.tracks_layer)
