@@ -62,13 +62,14 @@ def segment(
     Parameters
     ----------
     image : array-like, ImageFile, Path or str
-        numpy, dask, zarr or xarray array of any real dtype; the levels of a multiscale image as a sequence; an image
-        opened with `read_image`; or the path of an image file. Never modified.
+        numpy, dask, zarr or xarray array of any real dtype, PyTorch tensor, list, masked (NaN) or sparse array; equal
+        planes or the levels of a multiscale image as a sequence; an image opened with `read_image`; or the path of an
+        image file. Never modified.
     model : str or Path
         Name of an installed model, path of a model file, or ``"automatic"``.
     axes : str
-        One letter per axis (T, Z, C, Y, X, and S for colour samples). If empty, read from the file or guessed from the
-        shape.
+        One letter per axis (T, Z, C, Y, X, and S for colour samples), of the array as the file stores it. If empty, read
+        from the file or the names of an xarray, or guessed: (Y, X, 3) and (Y, X, 4) are colours if their values are.
     level : int
         Level of a multiscale image to segment; 0 is the finest.
     channel_names, channel_colours : sequence of str
@@ -146,7 +147,12 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
         found = find_nuclei(request, runner, readers, progress, decides, chosen.estimate)
         told = remedies(len(found.scores), look.kind, chosen.sure, settings.kind != "auto")
     warnings = tuple(remedy.text for remedy in told)
-    notices = (*runner.notices, *notices_of_look(card, look, readers, settings), *_notices(card, found, settings))
+    notices = (
+        *request.remarks,
+        *runner.notices,
+        *notices_of_look(card, look, readers, settings),
+        *_notices(card, found, settings),
+    )
     notices += warnings
     for notice in notices:
         progress.report(Notice(notice, warning=notice in warnings))
