@@ -128,14 +128,14 @@ def _is_readable(tensor: Any) -> bool:
     return True
 
 
-def _unmasked(image: np.ma.MaskedArray[Any, Any]) -> NDArray[Any]:
+def _unmasked(image: np.ma.MaskedArray[Any, Any]) -> AnyArray:
     """Return a masked array with NaN for what is masked: no picture."""
     if not np.ma.is_masked(image) or image.dtype.kind not in "buif":
         return as_array(np.asarray(image.data))
     # Integers of 32 bits and more need 64, and narrower ones fit into 32.
     is_wide = image.dtype.itemsize > 2 and image.dtype.kind in "ui"
     floating = image.dtype if image.dtype.kind == "f" else np.dtype(np.float64 if is_wide else np.float32)
-    return np.asarray(image.astype(floating).filled(np.nan))
+    return np.where(np.ma.getmaskarray(image), floating.type(np.nan), image.data.astype(floating))
 
 
 def _window(array: AnyArray, shape: tuple[int, ...]) -> NDArray[Any]:

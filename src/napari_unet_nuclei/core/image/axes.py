@@ -201,16 +201,17 @@ class ImageSource:
         # float32 represents integers up to 24 bits exactly.
         # Integers of up to 16 bits are safe in float32, and so is float32 itself.
         wide = (pixels.dtype.itemsize > 2 and pixels.dtype.kind in "ui") or pixels.dtype.itemsize > 4
-        values = np.ascontiguousarray(pixels, np.float64 if wide else np.float32)
-        if self.has_opacity:
-            opacity = self._sample(index, channel, self._samples - 1, region)
-            values = np.where(opacity == 0, values.dtype.type(np.nan), values)
-        return values
+        values: NDArray[np.floating] = np.ascontiguousarray(pixels, np.float64 if wide else np.float32)
+        if not self.has_opacity:
+            return values
+        opacity = self._sample(index, channel, self._samples - 1, region)
+        return np.asarray(np.where(opacity == 0, np.float32(np.nan), values), values.dtype)
 
     def stored(self, index: tuple[int, ...], channel: int = 0, region: Region | None = None) -> NDArray[Any]:
         """Read a rectangle of one channel of one plane (Y, X) in the type of the array, as ids of nuclei need it."""
         if "C" in self.axes and self._colours > 1:
-            return np.max([self._sample(index, channel, colour, region) for colour in range(self._colours)], axis=0)
+            colours = [self._sample(index, channel, colour, region) for colour in range(self._colours)]
+            return np.asarray(np.max(colours, axis=0))
         return self._sample(index, channel, channel if "C" not in self.axes else 0, region)
 
     def _sample(self, index: tuple[int, ...], channel: int, sample: int, region: Region | None) -> NDArray[Any]:

@@ -40,11 +40,12 @@ def make_request(
         raise SettingsError(f"The model is a {type(model).__name__}: give its name, or the path of its file.")
     if isinstance(image, str | os.PathLike):
         image = read_image(Path(image), series)
-    file, remarks = "", ()
+    file = ""
+    remarks: tuple[str, ...] = ()
     if isinstance(image, ImageFile):
         if level:
             raise ImageShapeError(f"{image.path} is read at its finest level: there is no level {level} to choose.")
-        source, file, remarks = image.source(axes), str(image.path), image.remarks(axes)
+        source, file, remarks = image.source(axes), str(image.path), image.all_remarks(axes)
         pixel_size = pixel_size or image.pixel_size
     else:
         named = take_array(image, level)

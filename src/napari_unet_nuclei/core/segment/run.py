@@ -68,8 +68,9 @@ def segment(
     model : str or Path
         Name of an installed model, path of a model file, or ``"automatic"``.
     axes : str
-        One letter per axis (T, Z, C, Y, X, and S for colour samples), of the array as the file stores it. If empty, read
-        from the file or the names of an xarray, or guessed: (Y, X, 3) and (Y, X, 4) are colours if their values are.
+        One letter per axis (T, Z, C, Y, X, and S for colour samples), of the array as the file stores it. If empty,
+        read from the file or the names of an xarray, or guessed: (Y, X, 3) and (Y, X, 4) are colours if the
+        values are.
     level : int
         Level of a multiscale image to segment; 0 is the finest.
     channel_names, channel_colours : sequence of str
@@ -147,13 +148,8 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
         found = find_nuclei(request, runner, readers, progress, decides, chosen.estimate)
         told = remedies(len(found.scores), look.kind, chosen.sure, settings.kind != "auto")
     warnings = tuple(remedy.text for remedy in told)
-    notices = (
-        *request.remarks,
-        *runner.notices,
-        *notices_of_look(card, look, readers, settings),
-        *_notices(card, found, settings),
-    )
-    notices += warnings
+    notices = (*runner.notices, *notices_of_look(card, look, readers, settings), *_notices(card, found, settings))
+    notices = (*request.remarks, *notices, *warnings)
     for notice in notices:
         progress.report(Notice(notice, warning=notice in warnings))
     progress.report(Advanced(1.0, "done"))

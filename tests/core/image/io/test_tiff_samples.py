@@ -39,7 +39,7 @@ def test_stacks_of_three_and_four_planes_are_stacks_though_tifffile_and_napari_m
     image = read_image(written(tmp_path / "stack.tif", stack, photometric="rgb", planarconfig="separate"))
     assert image.axes == "QYX"
     assert np.array_equal(image.array, stack)
-    assert "--axes SYX" in image.remark
+    assert "--axes SYX" in image.guessed
     assert read_header(image.path) == image.header
     assert image.source("ZYX").leading_shape == (planes,)
     assert image.source("SYX").is_colour
@@ -96,7 +96,7 @@ def test_an_opacity_of_nothing_is_ignored(tmp_path: Path) -> None:
 def test_other_types_are_colours_by_their_values(tmp_path: Path, values: np.ndarray, axes: str) -> None:
     image = read_image(written(tmp_path / "a.tif", values, photometric="rgb"))
     assert image.axes == axes
-    assert bool(image.remark) == (axes == "YXC")
+    assert bool(image.guessed) == (axes == "YXC")
 
 
 def test_grey_with_opacity_is_grey_and_two_samples_are_two_channels(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ INDICES = RNG.integers(0, 256, (60, 80), np.uint8)
 @pytest.mark.parametrize("weights", [(1, 1, 1), (0, 1, 0), (1, 0, 0.4)])
 def test_a_table_that_only_tints_leaves_intensities(tmp_path: Path, weights: tuple[float, ...]) -> None:
     image = read_image(written(tmp_path / "a.tif", INDICES, photometric="palette", colormap=ramp(*weights)))
-    assert (image.axes, image.remark) == ("YX", "")
+    assert (image.axes, image.guessed) == ("YX", "")
     assert np.array_equal(image.array, INDICES)
 
 
@@ -151,7 +151,7 @@ def test_indices_of_colours_become_colours_but_labels_stay_indices(tmp_path: Pat
     image = read_image(path)
     assert image.axes == "YXS"
     assert np.array_equal(image.array, (SHUFFLED.T // 257)[INDICES])
-    assert "--axes YX" in image.remark
+    assert "--axes YX" in image.guessed
     assert read_header(path) == image.header
     assert np.array_equal(image.source("YX").read((), 0), INDICES)
     assert np.array_equal(read_label_image(path).array, INDICES)

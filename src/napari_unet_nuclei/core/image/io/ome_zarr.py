@@ -16,6 +16,7 @@ from zarr.errors import ContainsArrayError, GroupNotFoundError
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.io.image_file import one_each
 from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
+from napari_unet_nuclei.core.image.times import seconds
 
 LABELS_GROUP = "labels"
 """Group of an image's label images."""
@@ -59,6 +60,16 @@ class OmeZarrImage:
         """In µm; 0.0 if the unit is unknown."""
         sizes = {axis.letter: micrometres(axis.scale, axis.unit) if axis.unit else 0.0 for axis in self.axes}
         return PixelSize(sizes["Y"], sizes["X"], sizes.get("Z", 0.0))
+
+    @property
+    def frame_times(self) -> tuple[float, ...]:
+        """Seconds of every frame; empty if unknown."""
+        if "T" not in self.letters:
+            return ()
+        place = self.letters.index("T")
+        axis, frames = self.axes[place], self.levels[0].shape[place]
+        interval = seconds(axis.scale, axis.unit) if axis.unit else 0.0
+        return tuple(interval * time for time in range(frames)) if interval else ()
 
 
 def is_ome_zarr(path: Path) -> bool:

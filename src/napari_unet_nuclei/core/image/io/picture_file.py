@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageSequence
+from PIL.ImageFile import ImageFile as OpenPicture
 
 from napari_unet_nuclei.core.image.colour import is_look_up_table, without_blank_opacity
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
@@ -101,21 +102,25 @@ def _alike(frames: list[NDArray[np.generic]]) -> NDArray[np.generic]:
     return stack[..., 0] if samples == 3 and (stack == stack[..., :1]).all() else stack
 
 
-def _deep_png(path: Path, picture: Image.Image) -> NDArray[np.uint16] | None:
+def _deep_png(path: Path, picture: OpenPicture) -> NDArray[np.uint16] | None:
     """Return a PNG of 16 bits a sample with several samples, of which Pillow keeps 8; None for any other picture."""
-    layout = picture.tile[0][3] if picture.format == "PNG" and len(picture.tile) == 1 else None
+    layout = picture.tile[0].args if picture.format == "PNG" and len(picture.tile) == 1 else None
     if layout == "LA;16B":
         # Four bytes, as those of red, green, blue and opacity: high and low of grey, then of opacity.
-        four = _read_as(path, "RGBA").astype(np.uint16)
-        return four[..., ::2] << 8 | four[..., 1::2]
+        four = _read_as(path, "RGBA")
+        return _joined(four[..., ::2], four[..., 1::2])
     if layout not in _LOW_BYTES:
         return None
-    high = np.asarray(picture).astype(np.uint16)
-    return high << 8 | _read_as(path, _LOW_BYTES[layout])
+    return _joined(np.asarray(picture), _read_as(path, _LOW_BYTES[layout]))
+
+
+def _joined(high: NDArray[np.integer], low: NDArray[np.integer]) -> NDArray[np.uint16]:
+    """Join the two bytes of every value."""
+    return np.asarray(high.astype(np.uint16) << np.uint16(8) | low.astype(np.uint16), np.uint16)
 
 
 def _read_as(path: Path, layout: str) -> NDArray[np.uint8]:
     """Decode a PNG with its bytes taken for another layout of as many bits."""
     with Image.open(path) as picture:
-        picture.tile = [(codec, extents, offset, layout) for codec, extents, offset, _ in picture.tile]
+        picture.tile = [tile._replace(args=layout) for tile in picture.tile]
         return np.asarray(picture)

@@ -167,7 +167,15 @@ def _read_store(path: Path) -> ImageFile:
     """Open the finest level of an OME-Zarr image; its pixels stay on disk."""
     image = read_ome_zarr(path)
     names, colours = image.channel_names, image.channel_colours
-    return ImageFile(path, image.levels[0], image.letters, image.pixel_size, names, channel_colours=colours)
+    return ImageFile(
+        path,
+        image.levels[0],
+        image.letters,
+        image.pixel_size,
+        names,
+        channel_colours=colours,
+        frame_times=image.frame_times,
+    )
 
 
 def _read_numpy(path: Path) -> ImageFile:

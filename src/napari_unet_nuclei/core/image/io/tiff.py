@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -18,12 +20,17 @@ from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPageSeries
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.colour import without_blank_opacity
 from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader, check_series, file_of, one_each
+from napari_unet_nuclei.core.image.io.ome_tiff import OmeFile, OmeImage, read_ome
 from napari_unet_nuclei.core.image.io.tiff_samples import Meaning, find_meaning
 from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
+from napari_unet_nuclei.core.image.times import seconds
 from napari_unet_nuclei.core.types import AnyArray
 
 PIXEL_SIZE_KEY = "pixel_size_um"
 """Key of the pixel size in files written here: an object with y, x and z, in µm."""
+
+FRAME_TIMES_KEY = "frame_times_s"
+"""Key of the times of frames in files written here: a list of seconds."""
 
 _RESOLUTION_UNITS = {2: "inch", 3: "cm"}
 _PLAUSIBLE_MICROMETRES = (0.005, 10.0)
@@ -51,56 +58,91 @@ def read_tiff(path: Path, index: int) -> ImageFile:
     Raise ImageFileError if there is no such series, it is not an image, or the file is truncated. Other errors are
     tifffile's.
     """
-    with _opened(path, index) as (tif, series):
-        stored = _tiff_array(path, tif, series, index)
-        meaning = find_meaning(series, lambda: stored)
+    with _opened(path, index) as opened:
+        stored = _tiff_array(opened)
+        meaning = find_meaning(opened.series, lambda: stored)
         array = stored if meaning.convert is None else meaning.convert(stored)
         if isinstance(array, np.ndarray):
             array = without_blank_opacity(array, meaning.axes)
-        return file_of(_header(path, tif, series, index, meaning), array, stored)
+        return file_of(opened.header(meaning), array, stored)
 
 
 def read_tiff_header(path: Path, index: int) -> ImageHeader:
     """Read the header of one series of a TIFF file."""
-    with _opened(path, index) as (tif, series):
-        return _header(path, tif, series, index)
+    with _opened(path, index) as opened:
+        return opened.header()
 
 
 def tiff_headers(path: Path) -> list[ImageHeader]:
-    """Read the headers of all series of a TIFF file."""
-    with TiffFile(path) as tif:
-        return [_header(path, tif, series, index) for index, series in enumerate(tif.series)]
+    """Read the headers of all series of a TIFF file; of an OME-TIFF, of the images that it holds planes of."""
+    ome = read_ome(path)
+    places = {(image.path, image.series): image for image in ome.images} if ome else {}
+    if any(image.path != path for image in places.values()):
+        return [read_tiff_header(*place) for place in places]
+    flags = _flags(path, ome)
+    with TiffFile(path, **flags) as tif:
+        return [
+            _Opened(path, flags, tif, series, index, places.get((path, index))).header()
+            for index, series in enumerate(tif.series)
+        ]
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """One series of an open file, and how tifffile opens it again."""
+
+    path: Path
+    flags: Mapping[str, Any]
+    tif: TiffFile
+    series: TiffPageSeries
+    index: int
+    ome: OmeImage | None = None
+
+    def header(self, meaning: Meaning | None = None) -> ImageHeader:
+        """Return the header; of OME-TIFF with what is known of the image's files. ``meaning`` may be known."""
+        meaning = meaning or find_meaning(self.series, lambda: _lazy_array(self))
+        header = _header(self.path, self.tif, self.series, self.index, meaning)
+        if self.ome is None:
+            return header
+        return replace(header, consumed=self.ome.consumed, remarks=self.ome.remarks)
 
 
 @contextmanager
-def _opened(path: Path, index: int) -> Iterator[tuple[TiffFile, TiffPageSeries]]:
-    """Open a file and check that the chosen series is an image and complete."""
-    with TiffFile(path, **_flags(path)) as tif:
+def _opened(path: Path, index: int) -> Iterator[_Opened]:
+    """Open a file, or the one that stands for its image, and check that the chosen series is an image and complete."""
+    ome, image = read_ome(path), None
+    if ome is not None:
+        check_series(path, index, len(ome.images))
+        image = ome.images[index]
+        if image.path != path:
+            with _opened(image.path, image.series) as opened:
+                yield opened
+            return
+    flags = _flags(path, ome)
+    with TiffFile(path, **flags) as tif:
         check_series(path, index, len(tif.series))
         series = tif.series[index]
         if not {"Y", "X"} <= set(series.axes) or 0 in series.shape:
             raise ImageFileError(f"{path} holds no image: its array has the shape {tuple(series.shape)}.")
         _check_extent(path, series)
-        yield tif, series
+        yield _Opened(path, flags, tif, series, index, image)
 
 
-def _flags(path: Path) -> dict[str, Any]:
-    """Return how tifffile is to open a file.
+def _flags(path: Path, ome: OmeFile | None) -> dict[str, Any]:
+    """Return how tifffile is to open a file: by metadata that say where its planes are now, if it is OME-TIFF.
 
     It takes the suffix ``.ndpi`` to mean offsets of 64 bits, which only files of Hamamatsu's scanners have.
     """
+    if ome is not None:
+        return {"omexml": ome.xml, "is_mmstack": False, "is_shaped": False}
     if path.suffix.lower() != ".ndpi":
         return {}
     with TiffFile(path, is_ndpi=False) as tif:
         return {"is_ndpi": not len(tif.pages) or _NDPI_TAG in tif.pages.first.tags}
 
 
-def _header(
-    path: Path, tif: TiffFile, series: TiffPageSeries, index: int, meaning: Meaning | None = None
-) -> ImageHeader:
-    """Return the header of a series, of which the meaning may be known."""
-    if meaning is None:
-        meaning = find_meaning(series, lambda: _lazy_array(path, tif, series, index))
+def _header(path: Path, tif: TiffFile, series: TiffPageSeries, index: int, meaning: Meaning) -> ImageHeader:
+    """Return the header of a series."""
     channels = meaning.shape[meaning.axes.index("C")] if "C" in meaning.axes else 1
     return ImageHeader(
         path,
@@ -114,9 +156,10 @@ def _header(
         index,
         _series_name(tif, series, index),
         "smaller copy" if series.keyframe.is_reduced and len(tif.series) > 1 else "",
-        tuple(int(length) for length in series.shape),
-        meaning.stored_axes,
-        meaning.remark,
+        frame_times=tiff_frame_times(tif, index, series.shape[meaning.axes.index("T")]) if "T" in meaning.axes else (),
+        stored_shape=tuple(int(length) for length in series.shape),
+        stored_axes=meaning.stored_axes,
+        guessed=meaning.remark,
     )
 
 
@@ -150,24 +193,25 @@ def _check_extent(path: Path, series: TiffPageSeries) -> None:
         )
 
 
-def _tiff_array(path: Path, tif: TiffFile, series: TiffPageSeries, index: int) -> AnyArray:
+def _tiff_array(opened: _Opened) -> AnyArray:
     """Return the values of a series: in memory if small, else lazily from disk."""
-    if _needs_pillow(series) or math.prod(series.shape) > LAZY_ABOVE:
-        array = _lazy_array(path, tif, series, index)
+    if _needs_pillow(opened.series) or math.prod(opened.series.shape) > LAZY_ABOVE:
+        array = _lazy_array(opened)
         # An image in one strip would be decoded as a whole for every part that is read.
         if not isinstance(array, zarr.Array) or math.prod(array.chunks) <= _LARGEST_CHUNK:
             return array
-    return series.asarray()
+    return opened.series.asarray()
 
 
-def _lazy_array(path: Path, tif: TiffFile, series: TiffPageSeries, index: int) -> AnyArray:
+def _lazy_array(opened: _Opened) -> AnyArray:
     """Return the values of a series, lazily from disk wherever that can be."""
+    path, series, flags = opened.path, opened.series, opened.flags
     if _needs_pillow(series):
-        return _decoded_by_pillow(path, tif, series)
+        return _decoded_by_pillow(path, opened.tif, series)
     # Contiguous and uncompressed, it can be mapped into memory as it is.
     if series.dataoffset is not None and series.keyframe.is_memmappable:
-        return tifffile.memmap(path, series=index, mode="r", **_flags(path))
-    return zarr.open_array(tifffile.imread(path, aszarr=True, series=index, level=0, **_flags(path)), mode="r")
+        return tifffile.memmap(path, series=opened.index, mode="r", **flags)
+    return zarr.open_array(tifffile.imread(path, aszarr=True, series=opened.index, level=0, **flags), mode="r")
 
 
 def _needs_pillow(series: TiffPageSeries) -> bool:
@@ -183,9 +227,8 @@ def _decoded_by_pillow(path: Path, tif: TiffFile, series: TiffPageSeries) -> Any
         pages = [page for page in series.pages if page is not None and page.parent is tif]
         if len(pages) < len(series.pages):
             raise ValueError("planes in several files")
-        with iio.imopen(path, "r", plugin="pillow") as file:
-            mode = _PILLOW_MODES.get(PHOTOMETRIC(series.keyframe.photometric))
-            planes = np.stack([file.read(index=page.index, mode=mode) for page in pages])
+        mode = _PILLOW_MODES.get(PHOTOMETRIC(series.keyframe.photometric))
+        planes = np.stack([iio.imread(path, plugin="pillow", index=page.index, mode=mode) for page in pages])
         return planes.reshape(series.shape)
     except Exception as error:  # whatever Pillow's problem is, the remedy is the same
         raise ImageFileError(
@@ -220,6 +263,43 @@ def tiff_channel_colours(tif: TiffFile, index: int, channels: int) -> tuple[str,
     # OME packs red, green, blue and opacity, one byte each, into a signed 32-bit integer.
     colours = [f"#{int(one) % 2**32 >> 8:06x}" for one in stored if one.removeprefix("-").isdecimal()]
     return one_each(channels, colours)
+
+
+def tiff_frame_times(tif: TiffFile, index: int, frames: int) -> tuple[float, ...]:
+    """Find the time of every frame of one series in seconds; empty if the file does not state it."""
+    sources = (_times_from_ome, _times_from_own_description, _times_from_imagej)
+    return next((times for times in (source(tif, index, frames) for source in sources) if times), ())
+
+
+def _times_from_ome(tif: TiffFile, index: int, frames: int) -> tuple[float, ...]:
+    pixels = _ome_pixels(tif, index)
+    if pixels is None:
+        return ()
+    taken = {
+        int(plane.get("TheT", -1)): seconds(plane.get("DeltaT"), plane.get("DeltaTUnit", "s"))
+        for plane in reversed(pixels.findall("{*}Plane"))  # of a frame, its first plane counts
+    }
+    times = tuple(taken.get(time, -1.0) for time in range(frames))
+    if frames > 1 and all(earlier < later for earlier, later in pairwise((-1.0, *times))):
+        return times
+    return _evenly(seconds(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s")), frames)
+
+
+def _times_from_own_description(tif: TiffFile, index: int, frames: int) -> tuple[float, ...]:
+    described = tif.shaped_metadata or ()
+    stored = described[index].get(FRAME_TIMES_KEY) if index < len(described) else None
+    if not isinstance(stored, list) or len(stored) != frames:
+        return ()
+    return tuple(float(time) for time in stored) if all(isinstance(time, int | float) for time in stored) else ()
+
+
+def _times_from_imagej(tif: TiffFile, index: int, frames: int) -> tuple[float, ...]:
+    described = tif.imagej_metadata or {}
+    return _evenly(seconds(described.get("finterval"), str(described.get("tunit", "s"))), frames)
+
+
+def _evenly(interval: float, frames: int) -> tuple[float, ...]:
+    return tuple(interval * time for time in range(frames)) if interval > 0 else ()
 
 
 def _ome_pixels(tif: TiffFile, index: int) -> ElementTree.Element | None:

@@ -187,7 +187,7 @@ def _looked_up(array: AnyArray, tables: NDArray[np.uint8], letters: str) -> NDAr
     """Look up the colours of indices (..., Y, X), page by page where every page has a table of its own."""
     indices = np.minimum(np.asarray(array), tables.shape[1] - 1)
     if len(tables) == 1 or not letters.endswith("YX"):
-        return tables[0][indices]
+        return np.asarray(tables[0][indices])
     pages = indices.reshape(-1, *indices.shape[-2:])
     colours = np.stack([table[page] for table, page in zip(tables, pages, strict=True)])
     return colours.reshape(*indices.shape, *tables.shape[2:])
@@ -200,5 +200,5 @@ def _from_inks(array: NDArray[np.unsignedinteger]) -> NDArray[np.unsignedinteger
     return np.rint(light[..., :3] * light[..., 3:] * full).astype(array.dtype)
 
 
-def _colours_last(array: AnyArray, place: int) -> NDArray[np.generic]:
+def _colours_last(array: AnyArray, place: int) -> NDArray[Any]:
     return np.moveaxis(np.asarray(array), place, -1)
