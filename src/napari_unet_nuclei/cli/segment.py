@@ -64,12 +64,6 @@ def segment_command(
             "--plane", metavar="PLANE", help="Segment only this plane of a stack: 3, or T=0,Z=3. All planes by default."
         ),
     ] = "",
-    projection: Annotated[
-        Literal["none", "maximum", "mean"],
-        typer.Option(
-            "--projection", help="For stacks: segment every plane, or the maximum or mean projection along z."
-        ),
-    ] = "none",
     region: Annotated[
         str,
         typer.Option("--region", metavar="Y0:Y1,X0:X1", help="Segment only this rectangle, in pixels, ends excluded."),
@@ -155,9 +149,7 @@ def segment_command(
         overlay=overlay,
         overwrite=overwrite,
     )
-    template = RequestTemplate(
-        settings, model, axes.upper(), parse_plane(plane), parse_region(region), series, projection
-    )
+    template = RequestTemplate(settings, model, axes.upper(), parse_plane(plane), parse_region(region), series)
     if scheduler and workers:
         raise typer.BadParameter("Give either an address or a number of workers.", param_hint="--scheduler, --workers")
     given = [*(paths or []), *(_read_list(listed) if listed else [])]

@@ -25,7 +25,7 @@ from napari_unet_nuclei.core.segment.nuclei import given_diameter
 from napari_unet_nuclei.core.segment.predict import chosen_thresholds, thresholds_at
 from napari_unet_nuclei.core.segment.provenance import describe_run
 from napari_unet_nuclei.core.segment.request import SegmentRequest
-from napari_unet_nuclei.core.segment.run import find_scope, notices_of_look, open_image, possible_readings
+from napari_unet_nuclei.core.segment.run import choose_reading, find_scope, notices_of_look, possible_readings
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import NumberFormat, Region
 
@@ -180,11 +180,12 @@ class Planner:
         """Measure the image with the model's network, and make the plan."""
         request, scope, settings = self.request, self.scope, self.request.settings
         source = request.source
-        chosen, readers = open_image(request, scope, runner, progress)
+        chosen = choose_reading(request, scope, runner, progress)
         look, runner = chosen.look, runner.for_kind(chosen.look.kind)
         card = runner.card
+        readers = chosen.open_all(scope.indices, card.percentiles)
         if settings.diameter_auto and card.tells_size:
-            scale, diameter = find_scale(chosen.reader, runner, progress, chosen.estimate)
+            scale, diameter = find_scale([chosen.reader], runner, progress, chosen.estimate)
         else:
             diameter = given_diameter(request, card.diameter)
             scale = scale_for(diameter, card.diameter)

@@ -30,6 +30,7 @@ from napari_unet_nuclei.core.segment.fingerprint import hash_image
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
 from napari_unet_nuclei.core.segment.template import RequestTemplate
+from napari_unet_nuclei.core.settings import PROJECTIONS
 from napari_unet_nuclei.core.types import AnyArray
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class BlockSettings:
 def takes_blocks(path: Path, template: RequestTemplate) -> bool:
     """Return True for images that are segmented block by block: OME-Zarr, and planes too large for memory."""
     # These take the whole image at once.
-    if template.projection != "none" or _tells_classes(template.model):
+    if template.settings.planes in PROJECTIONS or _tells_classes(template.model):
         return False
     if is_ome_zarr(path):
         return True

@@ -179,7 +179,7 @@ def find_nuclei(file: ImageFile, template: RequestTemplate, progress: Progress, 
         result = run_segment(request, Share(progress, 0.0, SEGMENTING))
     table = measure_result(result, request, Share(progress, SEGMENTING, 1.0))
     names = list(request.source.channel_names)
-    added = {"series": template.series, "projection": template.projection, "channel_names": names}
+    added = {"series": template.series, "channel_names": names}
     return Segmented(request, result, table, {**result.provenance, **added})
 
 

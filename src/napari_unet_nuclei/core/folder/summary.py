@@ -85,7 +85,6 @@ class BatchReport:
             "plane": dict(self.template.plane),
             "region": self.template.region,
             "series": self.template.series,
-            "projection": self.template.projection,
             "settings": self.template.settings.model_dump(),
             "outputs": self.batch.model_dump(),
             "number_format": self.template.number_format,
