@@ -10,7 +10,20 @@ from pathlib import Path
 
 from benchmarks import machine
 
-NAMES = ("ceiling", "engine", "memory", "startup", "slider", "window", "training", "batch", "blockwise", "cluster")
+NAMES = (
+    "inputs",
+    "ceiling",
+    "engine",
+    "memory",
+    "startup",
+    "slider",
+    "window",
+    "training",
+    "batch",
+    "blockwise",
+    "cluster",
+    "tracking",
+)
 WITH_DATA = ("accuracy",)
 """Those that measure data sets of the user's: they take arguments of their own, and are not among "all"."""
 

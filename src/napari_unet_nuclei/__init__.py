@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from napari_unet_nuclei.core.image.io.read import read_image
     from napari_unet_nuclei.core.image.io.write import write_labels, write_overlay
     from napari_unet_nuclei.core.image.pixel_size import PixelSize
+    from napari_unet_nuclei.core.labels.measure.gate import Gate
     from napari_unet_nuclei.core.labels.measure.measure import measure
     from napari_unet_nuclei.core.labels.metrics.comparison import LabelComparison, Scores, compare_labels
     from napari_unet_nuclei.core.model.author_notes import AuthorNotes
@@ -65,15 +66,21 @@ if TYPE_CHECKING:
         z_stack,
     )
     from napari_unet_nuclei.core.samples.synthetic_classes import cell_classes, write_class_set
+    from napari_unet_nuclei.core.samples.synthetic_movie import dividing_nuclei
     from napari_unet_nuclei.core.segment.result import SegmentResult
     from napari_unet_nuclei.core.segment.run import segment
     from napari_unet_nuclei.core.settings import (
         BatchSettings,
+        CellSettings,
         FinetuneSettings,
         SegmentSettings,
+        TrackSettings,
         TrainSettings,
         read_settings,
     )
+    from napari_unet_nuclei.core.tracking.export.ctc import write_ctc
+    from napari_unet_nuclei.core.tracking.export.geff import write_geff
+    from napari_unet_nuclei.core.tracking.track import TrackResult, track
     from napari_unet_nuclei.core.train.division import DataSet
     from napari_unet_nuclei.core.train.train_model import train
 
@@ -86,6 +93,7 @@ __all__ = [
     "BatchSettings",
     "BlockwiseResult",
     "Cancelled",
+    "CellSettings",
     "ClassCoding",
     "ClassCounts",
     "ClassEvaluation",
@@ -99,6 +107,7 @@ __all__ = [
     "FileRecord",
     "FinetuneSettings",
     "Finetuned",
+    "Gate",
     "ImageFile",
     "ImageFileError",
     "ImageShapeError",
@@ -124,6 +133,8 @@ __all__ = [
     "Share",
     "Silent",
     "Threads",
+    "TrackResult",
+    "TrackSettings",
     "TrainSettings",
     "TrainingDivergedError",
     "UnknownModelError",
@@ -133,6 +144,7 @@ __all__ = [
     "compare_labels",
     "dask_cluster",
     "default_registry",
+    "dividing_nuclei",
     "evaluate",
     "evaluate_classes",
     "finetune",
@@ -150,9 +162,12 @@ __all__ = [
     "segment_slide",
     "stained_tissue",
     "time_series",
+    "track",
     "train",
     "two_channels",
     "write_class_set",
+    "write_ctc",
+    "write_geff",
     "write_labels",
     "write_overlay",
     "z_stack",
@@ -166,6 +181,7 @@ _HOMES = {
     "BatchSettings": "core.settings",
     "BlockwiseResult": "core.blocks.segment",
     "Cancelled": "core.progress",
+    "CellSettings": "core.settings",
     "ClassCoding": "core.classes.coding",
     "ClassCounts": "core.classes.coding",
     "ClassEvaluation": "core.evaluate",
@@ -180,6 +196,7 @@ _HOMES = {
     "FileRecord": "core.folder.record",
     "FinetuneSettings": "core.settings",
     "Finetuned": "core.finetune.finetune_model",
+    "Gate": "core.labels.measure.gate",
     "ImageFile": "core.image.io.image_file",
     "ImageFileError": "core.errors",
     "ImageShapeError": "core.errors",
@@ -204,6 +221,8 @@ _HOMES = {
     "Share": "core.progress",
     "Silent": "core.progress",
     "Threads": "core.executors.executors",
+    "TrackResult": "core.tracking.track",
+    "TrackSettings": "core.settings",
     "TrainSettings": "core.settings",
     "TrainingDivergedError": "core.errors",
     "UnknownModelError": "core.errors",
@@ -212,6 +231,7 @@ _HOMES = {
     "compare_labels": "core.labels.metrics.comparison",
     "dask_cluster": "core.executors.cluster",
     "default_registry": "core.model.registry",
+    "dividing_nuclei": "core.samples.synthetic_movie",
     "evaluate": "core.evaluate",
     "evaluate_classes": "core.evaluate",
     "finetune": "core.finetune.folders",
@@ -229,9 +249,12 @@ _HOMES = {
     "segment_slide": "core.blocks.slide",
     "stained_tissue": "core.samples.synthetic",
     "time_series": "core.samples.synthetic",
+    "track": "core.tracking.track",
     "train": "core.train.train_model",
     "two_channels": "core.samples.synthetic",
     "write_class_set": "core.samples.synthetic_classes",
+    "write_ctc": "core.tracking.export.ctc",
+    "write_geff": "core.tracking.export.geff",
     "write_labels": "core.image.io.write",
     "write_overlay": "core.image.io.write",
     "z_stack": "core.samples.synthetic",

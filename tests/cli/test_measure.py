@@ -11,6 +11,7 @@ import pytest
 import tifffile
 from click.testing import Result
 from skimage.color import hed_from_rgb
+from skimage.segmentation import expand_labels
 from typer.testing import CliRunner
 
 from napari_unet_nuclei.cli import app
@@ -125,7 +126,7 @@ def test_rows_of_a_stack_name_their_plane(tmp_path):
 )
 def test_what_cannot_be_measured_is_named(labels, image, tmp_path, first, second, told):
     tifffile.imwrite(tmp_path / "larger.tif", np.vstack([IMAGE, IMAGE]))
-    tifffile.imwrite(tmp_path / "colours.tif", np.zeros((20, 30, 3), np.uint8), photometric="rgb")
+    tifffile.imwrite(tmp_path / "colours.tif", np.arange(1800, dtype=np.uint8).reshape(20, 30, 3), photometric="rgb")
     tifffile.imwrite(tmp_path / "fractions.tif", np.full((20, 30), 0.5, np.float32))
     result = run(tmp_path / f"{first}.tif", tmp_path / f"{second}.tif", "--out", tmp_path / "table.csv")
     assert result.exit_code == 1
@@ -147,3 +148,80 @@ def test_stains_of_tissue_are_measured_beside_its_colours(labels, tmp_path):
     density = hed_from_rgb[:, 0] @ -np.log10(tissue.reshape(-1, 3).T / 255)
     expected = [np.maximum(density, 0)[(label == LABELS).ravel()].mean() for label in (1, 5)]
     np.testing.assert_allclose(table["he_haematoxylin_od_mean"], expected, rtol=1e-4)
+
+
+def test_cells_rings_and_a_gate_on_the_command_line(labels, image, tmp_path):
+    result = run(labels, image, "--cell", "1um", "--ring", "1µm", "--gap", "0.5um", "--gate", "cells_mean_cell > 200")
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv(io.StringIO(result.stdout))
+    grown = expand_labels(LABELS, 2)
+    assert table["cell_area_px"].tolist() == [(grown == label).sum() for label in (1, 5)]
+    assert table["cells_mean_cell"].tolist() == pytest.approx([IMAGE[grown == label].mean() for label in (1, 5)])
+    assert table["positive"].tolist() == [False, True]
+    assert "cells_mean_cell > 200: 1 of 2 (50.0 %) positive" in result.stderr
+
+
+def test_given_cells_are_matched_and_what_does_not_fit_is_told(labels, image, tmp_path):
+    cells = np.zeros_like(LABELS)
+    cells[0:9, 0:9] = 3
+    write_labels(tmp_path / "cells_of_another.tif", cells)
+    result = run(labels, image, "--cells", tmp_path / "cells_of_another.tif")
+    assert result.exit_code == 0, result.output
+    assert pd.read_csv(io.StringIO(result.stdout))["cell"].tolist() == [3, 0]
+    assert "1 nucleus lies in no cell." in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--cell", "5"], "is not a distance"),
+        (["--cell", "5um", "--ring", "3px"], "all in px"),
+        (["--gap", "1px"], "needs a ring"),
+        (["--cell", "5um", "--cells", "x.tif"], "or labels of cells"),
+        (["--gate", "big"], "is not a gate"),
+    ],
+)
+def test_what_cannot_be_drawn_or_asked_is_refused_before_anything_is_read(labels, image, arguments, message):
+    result = run(labels, image, *arguments)
+    assert result.exit_code in (1, 2)
+    assert message in " ".join((result.output + str(result.exception)).replace("│", "").split())
+
+
+def test_a_distance_in_micrometres_needs_a_pixel_size(image, tmp_path):
+    write_labels(tmp_path / "bare.tif", LABELS)
+    result = run(tmp_path / "bare.tif", image, "--cell", "5um")
+    assert result.exit_code == 1
+    assert "give their width in pixels" in " ".join(result.output.split())
+
+
+def test_regions_and_spots_on_the_command_line(labels, image, tmp_path):
+    feature = {
+        "type": "Feature",
+        "properties": {"name": "gland"},
+        "geometry": {"type": "Polygon", "coordinates": [[[0, 0], [10, 0], [10, 10], [0, 10], [0, 0]]]},
+    }
+    (tmp_path / "r.geojson").write_text(json.dumps(feature))
+    (tmp_path / "foci.csv").write_text("y,x\n3,3\n4,5\n12,20\n0,0\n")
+    out = tmp_path / "t.csv"
+    result = run(labels, image, "--regions", tmp_path / "r.geojson", "--spots", tmp_path / "foci.csv", "--out", out)
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv(out, keep_default_na=False)
+    assert table["region"].tolist() == ["gland", ""]
+    assert table["foci_count"].tolist() == [2, 1]
+    counts = pd.read_csv(tmp_path / "t_regions.csv")
+    assert counts[["region", "nuclei", "area_px"]].to_numpy().tolist() == [["gland", 1, 100]]
+    assert counts["nuclei_per_mm2"].tolist() == pytest.approx([1 / 25e-6])
+    assert "gland" in result.stderr
+
+
+def test_spots_are_found_in_a_channel_by_name_and_size(labels, tmp_path):
+    picture = np.full((20, 30), 100.0, np.float32) + np.random.default_rng(0).normal(0, 1, (20, 30)).astype(np.float32)
+    picture[4:6, 4:6] += 60
+    tifffile.imwrite(tmp_path / "gfp.tif", picture)
+    result = run(labels, tmp_path / "gfp.tif", "--spots-in", "gfp=1um")
+    assert result.exit_code == 0, result.output
+    assert pd.read_csv(io.StringIO(result.stdout))["gfp_spots_count"].tolist() == [1, 0]
+    assert "1 spots found in 'gfp'" in result.stderr
+    result = run(labels, tmp_path / "gfp.tif", "--spots-in", "Cy5=4px")
+    assert result.exit_code == 1
+    assert "There is gfp" in result.output

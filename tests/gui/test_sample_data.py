@@ -17,6 +17,7 @@ SAMPLES = [
     sample_data.z_stack,
     sample_data.packed_tissue,
     sample_data.time_series,
+    sample_data.dividing_nuclei,
     sample_data.stained_tissue,
     sample_data.immunohistochemistry,
 ]

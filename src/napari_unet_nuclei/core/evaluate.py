@@ -15,7 +15,7 @@ from napari_unet_nuclei.core.classes.coding import ClassCoding, ClassCounts, cou
 from napari_unet_nuclei.core.errors import ImageFileError, ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.pairs import label_files, plain_stem
-from napari_unet_nuclei.core.image.io.read import read_class_image, read_image
+from napari_unet_nuclei.core.image.io.read import read_class_image, read_label_image
 from napari_unet_nuclei.core.labels.metrics.comparison import LabelComparison, Scores, compare_labels, mean_scores, pool
 from napari_unet_nuclei.core.labels.numbering import as_ids
 from napari_unet_nuclei.core.progress import Advanced, Progress, Silent
@@ -269,11 +269,8 @@ def _alone(path: Path, folder: Path) -> str:
 
 def _labels_source(path: Path) -> ImageSource:
     """Open a label file; large ones are not read yet."""
-    file = read_image(path)
-    source = ImageSource(file.array, file.axes)
-    if source.channels > 1:
-        raise ImageShapeError(f"{path} has {source.channels} channels or colours, so it is not a label image.")
-    return source
+    file = read_label_image(path)
+    return ImageSource(file.array, file.axes)
 
 
 def _without_single(leading: Sequence[int]) -> tuple[int, ...]:
@@ -284,7 +281,7 @@ def _without_single(leading: Sequence[int]) -> tuple[int, ...]:
 def _ids(path: Path, source: ImageSource, index: tuple[int, ...]) -> NDArray[np.int64]:
     """Read the ids of one plane."""
     try:
-        return as_ids(source.read(index, 0))
+        return as_ids(source.stored(index))
     except ImageShapeError as error:
         raise ImageShapeError(f"{path}: {error}") from error
 

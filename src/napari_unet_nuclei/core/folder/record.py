@@ -12,12 +12,12 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from napari_unet_nuclei.core.errors import OutputFileError
-from napari_unet_nuclei.core.folder.plan import RECORDS, PlannedFile
+from napari_unet_nuclei.core.folder.plan import RECORDS, PlannedFile, image_title, short_title
 from napari_unet_nuclei.core.image.io.write import write_json
 
 Status = Literal["done", "skipped", "failed"]
@@ -31,6 +31,10 @@ class FileRecord:
     ----------
     image, labels, table : str
         Paths; labels and table are empty where the image failed or has none.
+    series : int
+        Which of the images in the file.
+    part : str
+        What the image is called among those of its file or store; empty if it is the only one.
     nuclei, classes : int
         One of them is 0: a model finds nuclei or classes.
     median_area_px, median_area_um2 : float or None
@@ -55,6 +59,10 @@ class FileRecord:
         Path of a small picture with the outlines, for the report.
     origin : tuple of int
         Index in the image of the first pixel of the labels, along their axes.
+    gate : str
+        Which nuclei count as positive; empty for no gate.
+    positive : int or None
+        How many are; None where that was not asked, or cannot be told of this image.
     """
 
     image: str
@@ -79,6 +87,20 @@ class FileRecord:
     origin: tuple[int, ...] = ()
     kind: str = ""
     warnings: tuple[str, ...] = ()
+    gate: str = ""
+    positive: int | None = None
+    series: int = 0
+    part: str = ""
+
+    @property
+    def title(self) -> str:
+        """The image's path, and which of the file's images it is."""
+        return image_title(self.image, self.part)
+
+    @property
+    def short_title(self) -> str:
+        """The same with the name of the file alone."""
+        return short_title(self.image, self.part)
 
     @property
     def status(self) -> Status:
@@ -96,6 +118,13 @@ class FileRecord:
     def warning(self) -> str:
         """What is doubtful, and what to try."""
         return " ".join(self.warnings)
+
+    @property
+    def positive_percent(self) -> float | None:
+        """Share of the nuclei that are positive, in percent; None where that is not known, or there is no nucleus."""
+        if self.positive is None or not self.nuclei:
+            return None
+        return round(100 * self.positive / self.nuclei, 2)
 
     @property
     def urgency(self) -> int:
@@ -118,6 +147,8 @@ class Note:
         Path of every result relative to the run's folder, by its kind.
     labels_hash : str
         Of the labels as they were written; empty while they are under way.
+    around : dict
+        Which surroundings of the nuclei are in the table; empty for none.
     record : FileRecord or None
         None while the image is under way.
     """
@@ -128,6 +159,7 @@ class Note:
     outputs: Mapping[str, str]
     labels_hash: str = ""
     record: FileRecord | None = None
+    around: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_note(planned: PlannedFile) -> Note | None:

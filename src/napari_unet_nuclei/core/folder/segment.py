@@ -26,7 +26,7 @@ def segment_folder(
     axes: str = "",
     plane: Mapping[str, int] = {},
     region: Region | None = None,
-    series: int = 0,
+    series: int | str = "",
     block: int = 0,
     into_image: bool = False,
     executor: Executor | None = None,
@@ -53,8 +53,9 @@ def segment_folder(
         Index to segment by letter of a leading axis, such as ``{"Z": 3}``; other axes are segmented whole.
     region : tuple of int, optional
         Rectangle (y0, y1, x0, x1) in pixels of every image.
-    series : int
-        Which image of a file that holds several.
+    series : int or str
+        Which image of files that hold several: its number from 0, its name, or ``"all"``; by default all where they are
+        alike, as positions are, and otherwise the first.
     block : int
         Side in pixels of a block of images larger than memory; 0 for the default.
     into_image : bool
@@ -96,14 +97,13 @@ def segment_folder(
         axes=axes,
         plane=plane,
         region=region,
-        series=series,
     )
     return segment_files(
         [Path(path) for path in given],
         Path(out),
         template,
         progress,
-        batch=BatchSettings().changed(**outputs),
+        batch=BatchSettings().changed(series=series, **outputs),
         blocks=BlockSettings(block, into_image, executor or Serial()),
         on_record=on_record,
     )

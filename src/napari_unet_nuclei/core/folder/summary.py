@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from napari_unet_nuclei.core.files.atomic import atomic
+from napari_unet_nuclei.core.folder.plan import JOINT_PARQUET, JOINT_TABLE, RUN, SUMMARY
 from napari_unet_nuclei.core.folder.record import FileRecord
 from napari_unet_nuclei.core.image.io.write import write_json, write_table
 from napari_unet_nuclei.core.segment.template import RequestTemplate
@@ -20,14 +21,11 @@ from napari_unet_nuclei.core.settings import BatchSettings
 if TYPE_CHECKING:
     import pyarrow
 
-SUMMARY = "summary.csv"
-RUN = "run.json"
-REPORT = "report.html"
-JOINT_TABLE = "nuclei.csv"
-JOINT_PARQUET = "nuclei.parquet"
-
 IMAGE_COLUMN = "image"
 """First column of the table of all nuclei."""
+
+SERIES_COLUMN = "series"
+"""Its second column, where files hold several images."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,8 @@ class BatchReport:
         Local time with its offset, ISO 8601.
     records : tuple of FileRecord
         One per image.
+    remarks : tuple of str
+        What was found among the images and not taken for one.
     """
 
     out: Path
@@ -54,6 +54,7 @@ class BatchReport:
     request_hash: str
     started: str
     records: tuple[FileRecord, ...]
+    remarks: tuple[str, ...] = ()
 
     @property
     def failed(self) -> tuple[FileRecord, ...]:
@@ -84,12 +85,12 @@ class BatchReport:
             "axes": self.template.axes,
             "plane": dict(self.template.plane),
             "region": self.template.region,
-            "series": self.template.series,
             "settings": self.template.settings.model_dump(),
             "outputs": self.batch.model_dump(),
             "number_format": self.template.number_format,
             "models": {record.model: record.model_hash for record in self.succeeded},
             "request_hash": self.request_hash,
+            "remarks": self.remarks,
             "files": [asdict(record) | {"status": record.status} for record in self.records],
         }
 
@@ -114,11 +115,15 @@ def _row(record: FileRecord) -> dict[str, object]:
     """A row of the summary, what matters most first."""
     if record.error:
         values: dict[str, object] = dict.fromkeys(_row(FileRecord("")))
-        return values | {"image": record.image, "status": record.status, "message": record.message}
+        about = {"image": record.image, "series": record.part}
+        return values | about | {"status": record.status, "message": record.message}
     return {
         "image": record.image,
+        "series": record.part,
         "status": record.status,
         "nuclei": record.nuclei,
+        "positive": record.positive,
+        "positive_percent": record.positive_percent,
         "median_area_px": record.median_area_px,
         "median_area_um2": record.median_area_um2,
         "seconds": record.seconds,
@@ -141,10 +146,12 @@ def _join_tables(path: Path, records: Sequence[FileRecord]) -> None:
     columns = list(dict.fromkeys(column for record in records for column in _head(record)))
     with atomic(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([IMAGE_COLUMN, *columns])
+        several = any(record.part for record in records)
+        writer.writerow([IMAGE_COLUMN, *([SERIES_COLUMN] if several else []), *columns])
         for record in records:
+            about = [record.image, record.part] if several else [record.image]
             for row in _rows(record, columns):
-                writer.writerow([record.image, *row])
+                writer.writerow([*about, *row])
 
 
 def _head(record: FileRecord) -> list[str]:
@@ -185,4 +192,6 @@ def _arrow(record: FileRecord) -> pyarrow.Table:
 
     table = pd.read_csv(record.table)
     table.insert(0, IMAGE_COLUMN, record.image)
+    if record.part:
+        table.insert(1, SERIES_COLUMN, record.part)
     return pyarrow.Table.from_pandas(table, preserve_index=False)

@@ -20,6 +20,7 @@ from napari_unet_nuclei.core.labels.measure.measure import measure
 from napari_unet_nuclei.core.progress import Progress, Silent
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import SegmentResult
+from napari_unet_nuclei.core.settings import CellSettings
 from napari_unet_nuclei.core.types import Labels
 
 
@@ -46,6 +47,28 @@ class SegmentedChannel:
         leading = tuple(first + i for first, i in zip(self.origin[:-2], index, strict=True))
         (y, x), (height, width) = self.origin[-2:], self.shape[-2:]
         return self.source.read(leading, self.channel, (y, y + height, x, x + width))
+
+
+@dataclass(frozen=True)
+class StoredIds:
+    """Ids of nuclei in an image of one channel, read plane by plane, exactly as stored, when `measure` asks."""
+
+    source: ImageSource
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths along the leading axes, Y and X."""
+        return (*self.source.leading_shape, *self.source.plane_shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """That of the image."""
+        dtype: np.dtype[Any] = np.dtype(self.source.array.dtype)
+        return dtype
+
+    def __getitem__(self, index: tuple[int, ...]) -> NDArray[Any]:
+        """Read the plane (Y, X) of a leading index."""
+        return self.source.stored(index)
 
 
 @dataclass(frozen=True)
@@ -101,7 +124,12 @@ def stain_images(
     return {name: SeparatedStain(colours, stain, light.white) for name, stain in STAINS.items()}
 
 
-def measure_result(result: SegmentResult, request: SegmentRequest, progress: Progress | None = None) -> pd.DataFrame:
+def measure_result(
+    result: SegmentResult,
+    request: SegmentRequest,
+    progress: Progress | None = None,
+    around: CellSettings = CellSettings(),  # noqa: B008  # frozen
+) -> pd.DataFrame:
     """Measure the nuclei of a segmentation as `measure` describes it, or its classes as `measure_classes` does.
 
     Each nucleus has its ``score``, and columns of intensities begin with the channel's name. Colour pictures of
@@ -130,6 +158,7 @@ def measure_result(result: SegmentResult, request: SegmentRequest, progress: Pro
         pixel_size_x=request.pixel_size.x,
         origin=result.origin,
         maps=result.maps,
+        around=around,
         progress=progress or Silent(),
     )
     places = table["label"].to_numpy(np.int64) - 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from napari_unet_nuclei.core.classes.coding import VOID, ClassCoding
 from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
-from napari_unet_nuclei.core.image.io.read import read_class_image, read_image
+from napari_unet_nuclei.core.image.io.read import read_class_image, read_image, read_label_image
 from napari_unet_nuclei.core.image.kind import ChosenKind, NetworkInputs, looks_by_labels, possible_looks
 from napari_unet_nuclei.core.image.plane import ImageKind, PlaneLook
 from napari_unet_nuclei.core.image.sample import PlaneSample
@@ -206,13 +207,10 @@ def _read_mask(path: Path, shape: tuple[int, ...], image: Path) -> Mask:
     return np.asarray(values > values.max(initial=0) / 2)
 
 
-def _read_plane(path: Path, shape: tuple[int, ...], image: Path) -> NDArray[np.floating]:
-    """Read the only plane of labels or a mask; accept RGB files with three equal channels, as some programs save."""
-    source, index = _partner(path, read_image(path), shape, image)
-    first, *others = (source.read(index, channel) for channel in range(source.channels))
-    if not all(np.array_equal(first, other) for other in others):
-        raise ImageShapeError(f"{path} has colours or channels, but labels need one number per pixel.")
-    return first
+def _read_plane(path: Path, shape: tuple[int, ...], image: Path) -> NDArray[Any]:
+    """Read the only plane of labels or a mask, as stored."""
+    source, index = _partner(path, read_label_image(path), shape, image)
+    return source.stored(index)
 
 
 def _partner(path: Path, file: ImageFile, shape: tuple[int, ...], image: Path) -> tuple[ImageSource, tuple[int, ...]]:

@@ -50,8 +50,6 @@ class BatchChoices(Choices):
         One of `STACKS`.
     plane : int
         Index for the choices in `SINGLE`.
-    series : int
-        Index of the image in files that contain several.
     axes : str
         Overrides the axes in the files; empty to use those.
     scheduler : str
@@ -69,7 +67,6 @@ class BatchChoices(Choices):
     model: str = AUTOMATIC
     stacks: str = AUTOMATIC_STACKS
     plane: int = 0
-    series: int = 0
     axes: str = ""
     scheduler: str = ""
     workers: int = 0
@@ -102,4 +99,4 @@ class BatchChoices(Choices):
         """The request for every image."""
         plane = {SINGLE[self.stacks]: self.plane} if self.stacks in SINGLE else {}
         settings = self.settings.changed(planes=STACKS[self.stacks])
-        return RequestTemplate(settings, self.model, self.axes, plane, series=self.series)
+        return RequestTemplate(settings, self.model, self.axes, plane)

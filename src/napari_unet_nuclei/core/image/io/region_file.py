@@ -1,11 +1,11 @@
-"""Read the reviewed region of an image: from a mask image, or from polygons drawn in QuPath or elsewhere."""
+"""Read regions of an image from polygons drawn in QuPath or elsewhere, or from a mask."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,9 @@ from skimage.draw import polygon2mask
 
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.io.read import read_image
-from napari_unet_nuclei.core.types import Mask
+from napari_unet_nuclei.core.types import Mask, NamedArea
+
+Found = TypeVar("Found")
 
 GEOJSON_SUFFIXES = (".geojson", ".json")
 LARGEST_GEOJSON = 64 * 2**20
@@ -42,6 +44,41 @@ def read_region(path: Path, shape: tuple[int, int]) -> Mask:
     return region
 
 
+def read_areas(path: Path) -> list[NamedArea]:
+    """Read the regions in a GeoJSON file, in its order; polygons of one name, or of one class, are one region.
+
+    Raise ImageFileError if the file cannot be read or holds no polygons.
+    """
+    named: dict[str, list[tuple[NDArray[np.float64], ...]]] = {}
+    for number, (name, polygons) in enumerate(_named_polygons(path), start=1):
+        drawn = [tuple(ring[:, ::-1] - 0.5 for ring in rings) for rings in polygons]
+        named.setdefault(name or f"region {number}", []).extend(drawn)
+    if not named:
+        raise ImageFileError(f"{path} holds no polygon. Save regions as polygons in GeoJSON.")
+    return [NamedArea(name, tuple(polygons)) for name, polygons in named.items()]
+
+
+def _named_polygons(path: Path) -> Iterator[tuple[str, list[list[NDArray[np.float64]]]]]:
+    """Yield the name and the polygons of every feature that has some."""
+    for feature in _understood(path, _features):
+        properties = feature.get("properties") or {}
+        classification = properties.get("classification") or {}
+        polygons = list(_of(feature))
+        if polygons:
+            yield str(properties.get("name") or classification.get("name") or ""), polygons
+
+
+def _features(part: Any) -> Iterator[dict[str, Any]]:
+    """Walk through collections to the features; a bare geometry stands for itself."""
+    if isinstance(part, list):
+        for one in part:
+            yield from _features(one)
+    elif part["type"] == "FeatureCollection":
+        yield from _features(part["features"])
+    else:
+        yield part
+
+
 def _drawn(path: Path, shape: tuple[int, int]) -> Mask:
     """Draw the polygons of a GeoJSON file; rings after the first of a polygon are holes."""
     region = np.zeros(shape, bool)
@@ -64,10 +101,15 @@ def _filled(ring: NDArray[np.float64], shape: tuple[int, int]) -> Mask:
 
 def _polygons(path: Path) -> Iterator[list[NDArray[np.float64]]]:
     """Yield the rings of every polygon, each (corners, 2) with x first."""
+    return _understood(path, _of)
+
+
+def _understood(path: Path, walk: Callable[[Any], Iterator[Found]]) -> Iterator[Found]:
+    """Yield what a walk through a GeoJSON file finds; what it does not understand is said in words."""
     try:
         if path.stat().st_size > LARGEST_GEOJSON:
             raise ImageFileError(f"{path} is too large for a drawn region. {_WANTED}")
-        yield from _of(json.loads(path.read_text(encoding="utf-8")))
+        yield from walk(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
         raise ImageFileError(f"{path} cannot be read as GeoJSON: {error!r}. {_WANTED}") from error
 
