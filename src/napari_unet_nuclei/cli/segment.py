@@ -241,7 +241,7 @@ class _ShownRun:
 
 def _line(record: FileRecord) -> str:
     """Format the result of one image."""
-    found = f"{record.classes} classes" if record.classes else f"{record.nuclei} nuclei"
+    found = f"{record.classes} classes" if record.classes else record.counted or f"{record.nuclei} nuclei"
     found += f", {record.positive} positive," if record.positive is not None else ""
     took = "done before" if record.skipped else f"in {record.seconds:.1f} s"
     return f"{record.title}: {found} {took}, {record.labels}"

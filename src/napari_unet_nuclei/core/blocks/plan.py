@@ -22,6 +22,7 @@ from napari_unet_nuclei.core.segment.automatic_size import find_scale, scale_for
 from napari_unet_nuclei.core.segment.fingerprint import fingerprint, hash_image, hash_pixels
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.segment.nuclei import given_diameter
+from napari_unet_nuclei.core.segment.planes import TOO_LARGE, stack_reading
 from napari_unet_nuclei.core.segment.predict import chosen_thresholds, thresholds_at
 from napari_unet_nuclei.core.segment.provenance import describe_run
 from napari_unet_nuclei.core.segment.request import SegmentRequest
@@ -151,6 +152,14 @@ class Planner:
                 f"The model '{self.entry.name}' predicts classes, which takes the whole image at once: choose a model "
                 "for nuclei."
             )
+        self.notices: tuple[str, ...] = ()
+        if stack_reading(request.source, request.plane, request.settings) != "each":
+            if request.settings.planes != "auto":
+                raise SettingsError(
+                    "Images that are segmented block by block are so plane by plane: let each plane stand by itself "
+                    "(planes each), or segment a region of the image in memory."
+                )
+            self.notices = (TOO_LARGE,)
         store = request.store
         # Of an OME-Zarr image the finest level alone: labels may lie beside it in the same store.
         pixels_in = store.path / store.levels[0].path if store else request.file
@@ -217,7 +226,7 @@ class Planner:
             side=self.side,
             # Not beyond the neighbouring blocks: a wrong diameter must not make every block read the whole slide.
             halo=min(max(round(HALO_DIAMETERS * diameter), SMALLEST_HALO), self.side),
-            notices=tuple(notices_of_look(self.entry.card, look, readers, settings)),
+            notices=(*notices_of_look(self.entry.card, look, readers, settings), *self.notices),
             provenance={
                 **describe_run(request, card, look, runner.device, diameter, readers),
                 "file_hash": self._file_hash,

@@ -63,6 +63,8 @@ class FileRecord:
         Which nuclei count as positive; empty for no gate.
     positive : int or None
         How many are; None where that was not asked, or cannot be told of this image.
+    counted : str
+        What was counted: "8 nuclei in 51 planes".
     """
 
     image: str
@@ -91,6 +93,7 @@ class FileRecord:
     positive: int | None = None
     series: int = 0
     part: str = ""
+    counted: str = ""
 
     @property
     def title(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
@@ -15,6 +16,21 @@ StackReading: TypeAlias = Literal["each", "joined", "volume"]
 FEWEST_PLANES = 2
 """From so many planes on, nuclei are found in three dimensions: at two to four planes that is as good as joining them,
 and from five on far better."""
+
+
+LARGEST_STACK = 256 * 2**20
+"""Voxels of the stacks of an image whose nuclei are found in memory, at 8 bytes each."""
+
+TOO_LARGE = (
+    "The planes of this stack were segmented each by itself: it is too large to find nuclei in three dimensions in "
+    "memory. Segment a region for that."
+)
+"""Notice of a stack that would be a volume, were it smaller."""
+
+
+def plane_count(source: ImageSource) -> int:
+    """Count the planes of an image, those of all its stacks."""
+    return math.prod(source.leading_shape)
 
 
 def stack_axis(source: ImageSource) -> int | None:
@@ -97,9 +113,7 @@ def count_in_words(count: int, axes: str, shape: Sequence[int], reading: StackRe
     """
     nuclei = "1 nucleus" if count == 1 else f"{count:,} nuclei"
     leading = [int(size) for size in shape[:-2]]
-    planes = 1
-    for size in leading:
-        planes *= size
+    planes = math.prod(leading)
     if planes <= 1:
         return nuclei
     if reading == "each":

@@ -55,6 +55,11 @@ class Segmentation:
         return int(self.provenance["count"])
 
     @property
+    def count_text(self) -> str:
+        """What was counted: "8 nuclei"; of a stack in memory, "8 nuclei in 51 planes"."""
+        return count_in_words(self.count, "", (), "each")
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, by their ids; empty where the labels are nuclei."""
         return tuple(self.provenance.get("classes", ()))

@@ -78,7 +78,7 @@ def crossing_areas(spacing: tuple[float, float, float]) -> tuple[float, ...]:
     Examples
     --------
     >>> [round(area, 2) for area in crossing_areas((1.0, 1.0, 1.0))[:3]]
-    [0.09, 0.1, 0.09]
+    [0.18, 0.1, 0.18]
     """
     steps = np.array(SHIFTS) * np.array(spacing)
     lengths = np.linalg.norm(steps, axis=1)

@@ -96,6 +96,26 @@ def measure_volumes(
     return pd.DataFrame({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
 
+def hold_volumes(labels: AnyArray, axes: str) -> bool:
+    """Tell whether ids mean nuclei in three dimensions: most that are in two neighbouring planes overlap there.
+
+    Where every plane was numbered from 1, the same number lies anywhere; where ids go on from plane to plane, none is
+    in two of them. Only the first stack is looked at.
+    """
+    if axes.count("Z") != 1:
+        return False
+    depth = axes.index("Z")
+    others = (0,) * (len(axes) - 3)
+    before, both, touching = np.zeros((0, 0), np.int64), 0, 0
+    for z in range(labels.shape[depth] if 0 not in labels.shape else 0):
+        plane = _ids(labels[(*others[:depth], z, *others[depth:])])
+        if before.size:
+            both += len(np.intersect1d(before[before > 0], plane[plane > 0]))
+            touching += len(np.unique(plane[(plane == before) & (plane > 0)]))
+        before = plane
+    return 2 * touching > both > 0
+
+
 @dataclass(frozen=True)
 class _Geometry:
     """Where the labels lie; ``sizes`` of voxels along z, y, x are in µm where they are known, else in pixels."""

@@ -16,6 +16,7 @@ from napari_unet_nuclei.core.segment.automatic_size import find_scale, first_loo
 from napari_unet_nuclei.core.segment.decoders import VolumesDecoder
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.segment.nuclei import NETWORK_SHARE, FoundNuclei, given_diameter
+from napari_unet_nuclei.core.segment.planes import LARGEST_STACK
 from napari_unet_nuclei.core.segment.predict import chosen_thresholds
 from napari_unet_nuclei.core.segment.remedy import Remedy
 from napari_unet_nuclei.core.segment.request import SegmentRequest
@@ -68,8 +69,8 @@ def find_volumes(
     unit = runner.card.diameter / TAKEN_FOR
     shape = (len(deciding), *planes[0].shape)
     voxels = len(stacks) * math.prod(WorkingGrid.of(shape, spacing.ratio, diameter, unit).shape)
-    if voxels > LARGEST:
-        raise ImageShapeError(too_large(voxels))
+    if voxels > LARGEST or len(stacks) * math.prod(shape) > LARGEST_STACK:
+        raise ImageShapeError(too_large(max(voxels, len(stacks) * math.prod(shape))))
     decoders = []
     for stack, share in with_shares(stacks, Share(network, 0.0 if known else 0.1, 1.0)):
         maps = predict_volume([readers[number] for number in stack], spacing.ratio, diameter, unit, runner, share)
@@ -87,9 +88,9 @@ def find_volumes(
 def too_large(voxels: int) -> str:
     """Say that an image is too large for memory, and what to do."""
     return (
-        f"As volumes, this image takes {voxels / 1e6:,.0f} million voxels of the network's scale, more than the "
-        f"{LARGEST / 1e6:,.0f} million that are worked on in memory. Segment a region of it, one time point at a time, "
-        "or join nuclei plane by plane (planes joined)."
+        f"In three dimensions, this image takes {voxels / 1e6:,.0f} million voxels, more than the "
+        f"{LARGEST / 1e6:,.0f} million that are worked on in memory. Segment a region of it, or one time point, or let "
+        "each plane stand by itself (planes each)."
     )
 
 
