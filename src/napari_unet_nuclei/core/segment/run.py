@@ -146,7 +146,7 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
     found = _find(request, scope, runner, progress)
     told, nuclei, readers = found.told, found.nuclei, found.readers
     warnings = tuple(remedy.text for remedy in told)
-    notices = (*runner.notices, *notices_of_look(found.card, found.chosen.look, readers, settings))
+    notices = (*request.remarks, *runner.notices, *notices_of_look(found.card, found.chosen.look, readers, settings))
     notices += (*_notices(found.card, nuclei, settings), *found.notices, *warnings)
     for notice in notices:
         progress.report(Notice(notice, warning=notice in warnings))
