@@ -184,6 +184,9 @@ Planes: TypeAlias = Literal["auto", "volume", "joined", "each", "maximum", "mean
 PROJECTIONS = ("maximum", "mean")
 """Values of the setting ``planes`` that make one plane of a stack."""
 
+KIND_WORDS = {"automatic": "auto", "bright": "fluorescence", "dark": "brightfield"}
+"""Plain words for the values of the setting ``kind``, as commands, files and Python code may give them."""
+
 KIND_OF_INVERT = {"auto": "auto", "yes": "brightfield", "no": "fluorescence"}
 """Values of the setting ``kind`` for those of ``invert``, its predecessor in earlier versions."""
 
@@ -206,13 +209,15 @@ class SegmentSettings(Settings):
 
     @classmethod
     def in_present_words(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Translate ``invert`` into a kind, ``projection`` into planes, and an empty channel into the automatic one."""
+        """Translate ``invert`` and plain words into a kind, ``projection`` into planes, an empty channel into automatic."""
         others = {name: value for name, value in values.items() if name not in ("invert", "projection")}
         if "projection" in values:
             meant = "each" if values["projection"] == "none" else values["projection"]
             if others.setdefault("planes", meant) not in ("auto", meant):
                 raise ValueError(f"'projection' means planes {meant}, which contradicts planes {others['planes']}")
             others["planes"] = meant
+        if isinstance(others.get("kind"), str):
+            others["kind"] = KIND_WORDS.get(others["kind"], others["kind"])
         if others.get("channel") == "":
             others["channel_auto"] = True
         if "invert" not in values:
