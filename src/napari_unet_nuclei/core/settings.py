@@ -209,7 +209,7 @@ class SegmentSettings(Settings):
 
     @classmethod
     def in_present_words(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Translate ``invert`` and plain words into a kind, ``projection`` into planes, an empty channel into automatic."""
+        """Translate ``invert`` and plain words into a kind, ``projection`` into planes, an empty channel into none."""
         others = {name: value for name, value in values.items() if name not in ("invert", "projection")}
         if "projection" in values:
             meant = "each" if values["projection"] == "none" else values["projection"]
