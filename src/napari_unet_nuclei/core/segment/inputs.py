@@ -16,6 +16,7 @@ from napari_unet_nuclei.core.image.colour import without_blank_opacity
 from napari_unet_nuclei.core.image.io.image_file import ImageFile, named_source
 from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.segment.projection import project
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import AnyArray, Region
@@ -53,9 +54,11 @@ def make_request(
         if isinstance(array, np.ndarray):
             array = without_blank_opacity(array, axes)
         source = named_source(array, axes, named.channel_names, ())
+    source = _with_names(source, tuple(channel_names), tuple(channel_colours))
+    chosen = SegmentSettings().changed(**settings)
     return SegmentRequest(
-        source=_with_names(source, tuple(channel_names), tuple(channel_colours)),
-        settings=SegmentSettings().changed(**settings),
+        source=project(source, chosen.planes),
+        settings=chosen,
         model=str(model),
         plane=plane,
         region=region,
