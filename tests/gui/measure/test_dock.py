@@ -224,7 +224,7 @@ def test_cancel_leaves_the_former_table(viewer, dock, qtbot):
     dock.panel.cancel_button.click()
     qtbot.waitUntil(lambda: not dock.panel.is_running)
     assert dock.results.table_view.table is before
-    assert "Cancelled" in status(dock)
+    assert "Stopped" in status(dock)
 
 
 def test_a_closed_dock_leaves_nothing_behind(viewer, qapp):

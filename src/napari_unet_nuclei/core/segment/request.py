@@ -32,6 +32,8 @@ class SegmentRequest:
         Path the image came from, for provenance; empty where it has none.
     number_format : NumberFormat or None
         Of the network on a processor; None for the one that is fastest on this computer.
+    remarks : tuple of str
+        What of the image its file lacks, in words; for the result's notices.
     """
 
     source: ImageSource
@@ -42,6 +44,7 @@ class SegmentRequest:
     pixel_size: PixelSize = field(default_factory=PixelSize)
     file: str = ""
     number_format: NumberFormat | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def channel(self) -> int | None:

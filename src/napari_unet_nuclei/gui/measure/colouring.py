@@ -13,6 +13,7 @@ from qtpy.QtCore import QObject
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.gui.measure.columns import title_of
 from napari_unet_nuclei.gui.viewer.labels_and_image import MeasuredLabels
+from napari_unet_nuclei.gui.viewer.layers import OVERLAY_KEY
 from napari_unet_nuclei.gui.viewer.measure_request import MeasuredTable
 from napari_unet_nuclei.gui.viewer.reviewed_layer import alike
 
@@ -111,6 +112,7 @@ class NucleiColours(QObject):
             contrast_limits=(0, 1),
             interpolation2d="nearest",
             opacity=OPACITY,
+            metadata={OVERLAY_KEY: True},
             **alike(labels.place.layer),
         )
         layers.insert(layers.index(labels.place.layer) + 1, layer)

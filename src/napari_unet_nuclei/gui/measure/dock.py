@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from napari.layers import Labels
 from napari.utils.theme import get_theme
 from numpy.typing import NDArray
 from qtpy.QtWidgets import QApplication, QVBoxLayout
@@ -16,6 +17,7 @@ from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.core.labels.measure.gate import POSITIVE, Gate, share_text
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.measure.colouring import NucleiColours
+from napari_unet_nuclei.gui.measure.features import write_features
 from napari_unet_nuclei.gui.measure.form import MeasureForm
 from napari_unet_nuclei.gui.measure.gate_text import for_folders
 from napari_unet_nuclei.gui.measure.results import AS_THEY_ARE, SELECTED, Results
@@ -23,7 +25,6 @@ from napari_unet_nuclei.gui.measure.wide_table import WideTable
 from napari_unet_nuclei.gui.saving.dialog import open_save_dialog
 from napari_unet_nuclei.gui.viewer.dock import Dock
 from napari_unet_nuclei.gui.viewer.frame import NucleusFrame, box_of
-from napari_unet_nuclei.gui.viewer.layers import table_features
 from napari_unet_nuclei.gui.viewer.measure_request import MeasuredTable, MeasureRequest, measure_layers
 from napari_unet_nuclei.gui.viewer.view import go_to, label_under, on_click, world_point
 from napari_unet_nuclei.gui.widgets.loss_plot import PlotColours
@@ -77,10 +78,9 @@ class MeasureDock(Dock):
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
-        self._column = ScrollColumn(self.form, self.hint)
-        layout.addWidget(self._column, stretch=1)
+        layout.addWidget(ScrollColumn(self.form, self.hint), stretch=1)
+        layout.addWidget(self.results, stretch=6)
         layout.addWidget(self.panel)
-        layout.addWidget(self.results, stretch=3)
 
     def _connect(self) -> None:
         self.form.changed.connect(self._check)
@@ -96,6 +96,10 @@ class MeasureDock(Dock):
         self._viewer.layers.events.removed.connect(self._forget_removed)
         self._viewer.events.theme.connect(self._follow_theme)
         on_click(self._viewer, self._select_clicked)
+
+    def take_labels(self, layer: Labels) -> None:
+        """Measure a layer of the viewer from now on."""
+        self.form.labels_picker.choose(layer)
 
     def _check(self) -> None:
         """Enable Measure or show why not, and what the table will lack."""
@@ -132,7 +136,7 @@ class MeasureDock(Dock):
         rows, nuclei = len(measured.table), measured.table["label"].nunique()
         self.panel.show_status(f"{nuclei} nuclei measured." if rows == nuclei else f"{nuclei} nuclei in {rows} rows.")
         if layer in self._viewer.layers:
-            layer.features = table_features(measured.table)
+            write_features(layer, measured.table)
         self._colour(str(self.results.colour_box.currentData() or AS_THEY_ARE))
 
     def _follow_measured(self, measured: MeasuredTable | None) -> None:
@@ -210,7 +214,7 @@ class MeasureDock(Dock):
         self._measured = replace(self._measured, table=table) if gate is None else _gated(self._measured, gate)
         self.results.replace_table(self._measured.table)
         if self._is_shown:
-            self._measured.labels.place.layer.features = table_features(self._measured.table)
+            write_features(self._measured.labels.place.layer, self._measured.table)
         self._select(None if gate is None else self._measured.table[POSITIVE].to_numpy(bool))
 
     def _pick(self, rows: NDArray[np.int64]) -> None:

@@ -20,6 +20,7 @@ from napari_unet_nuclei.gui.settings.settings_form import SettingsForm
 from napari_unet_nuclei.gui.viewer.drawn import add_areas, areas_of, spots_of
 from napari_unet_nuclei.gui.viewer.labels_and_image import describe_labels
 from napari_unet_nuclei.gui.viewer.layer_box import LayerBox, row_in
+from napari_unet_nuclei.gui.viewer.layers import pictures_in
 from napari_unet_nuclei.gui.viewer.measure_request import MeasureRequest, ask
 from napari_unet_nuclei.gui.widgets.choice_box import choice_box, fill
 from napari_unet_nuclei.gui.widgets.forms import Rows, folded
@@ -116,7 +117,7 @@ class MeasureForm(QWidget):
         self.list_layers()
 
     def _list_images(self) -> None:
-        images = [layer for layer in reversed(self._viewer.layers) if isinstance(layer, Image)]
+        images = pictures_in(self._viewer)[::-1]
         labels = self.labels_picker.layer
         self.images.set_layers([(image, "" if labels is None else _problem(labels, image)) for image in images])
         self._list_channels()

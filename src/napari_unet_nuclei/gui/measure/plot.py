@@ -21,7 +21,7 @@ from napari_unet_nuclei.gui.widgets.forms import SPACING
 from napari_unet_nuclei.gui.widgets.forms import fill as fill_layout
 from napari_unet_nuclei.gui.widgets.loss_plot import PlotColours
 
-HEIGHT = 200
+HEIGHT = 130
 """Pixels."""
 
 COUNT = ""
@@ -92,7 +92,7 @@ class NucleiPlot(QWidget):
         self._table = table
         names = numbers_of(table)
         fill(self.x_box, {name: title_of(name) for name in names}, self.x_column)
-        fill(self.y_box, {COUNT: "number of nuclei", **{name: title_of(name) for name in names}}, self.y_column)
+        fill(self.y_box, {COUNT: "how many", **{name: title_of(name) for name in names}}, self.y_column)
         if self.gate is not None and not {limit.column for limit in self.gate.limits} <= set(names):
             self.gate = None
         self._draw()
@@ -121,7 +121,10 @@ class NucleiPlot(QWidget):
 
     def _draw(self) -> None:
         """Draw everything anew, but the gate, which is an artist of its own above."""
-        self._selector = None
+        if self._selector is not None:
+            # It would go on answering the mouse until it is collected.
+            self._selector.disconnect_events()
+            self._selector = None
         self.axes.clear()
         self.lasso_box.setEnabled(bool(self.y_column))
         if self.x_column:
@@ -231,8 +234,8 @@ def _limits(column: str, chosen: tuple[float, float], shown: tuple[float, float]
 
 
 def _rounded(value: float) -> float:
-    """Round to what a gate's text says, so that text and gate select the same nuclei."""
-    return float(f"{value:.6g}")
+    """Round to what one reads and types; the gate is what its text says, not a pixel of the plot more."""
+    return float(f"{value:.4g}")
 
 
 def _spans(gate: Gate) -> dict[str, tuple[float, float]]:

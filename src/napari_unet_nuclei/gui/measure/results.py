@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 AS_THEY_ARE, SELECTED = "", "selected"
 """Values of the box *Colour by*; any other is a column."""
 
-CARD_COLUMNS = 8
+LEAST_ROWS = 5
+"""Of the table, heads and scroll bar included, in a low window."""
+
+CARD_COLUMNS = 6
 """Most values of the selected nucleus that are shown below the table."""
 
 
@@ -52,6 +55,7 @@ class Results(QWidget):
         self.copy_button = _button("Copy", "Copy the selected rows, or all, to paste them into a spreadsheet.")
         self.wide_button = _button("Wide", "Open the table below the picture, where all columns have room.")
         self.save_button = _button("Save…", "Save the labels, this table, outlines for ImageJ and QuPath, a picture.")
+        self.table_view.setMinimumHeight(LEAST_ROWS * (self.table_view.fontMetrics().height() + 6))
         self.card, self.facts, self.regions = (Sentence(selectable=True) for _ in range(3))
         self.colour_box = choice_box("What the nuclei on the picture are coloured by.")
         self.copy_gate = _button("Copy gate", "Copy the gate as text, for *Positive if* in Batch, or for --gate.")
@@ -121,7 +125,7 @@ class Results(QWidget):
         lines = [_summary(self.table, column)] if column else []
         if self.gate is not None:
             inside = self.gate.holds(self.table)
-            lines.append(f"{self.gate}: {share_text(int(inside.sum()), len(inside))}")
+            lines.append(f"{_gate_text(self.gate)}: {share_text(int(inside.sum()), len(inside))}")
         self.facts.setText("\n".join(lines))
         self.copy_gate.setEnabled(self.gate is not None)
 
@@ -175,6 +179,11 @@ def _summary(table: pd.DataFrame, column: str) -> str:
         return f"{title_of(column)}: no values."
     spread = f" ± {cell_text(float(values.std(ddof=1)))}" if len(values) > 1 else ""
     return f"{title_of(column)}: {cell_text(float(values.mean()))}{spread} (mean ± SD, {len(values):,} nuclei)"
+
+
+def _gate_text(gate: Gate) -> str:
+    signs = {">=": "≥", "<=": "≤"}
+    return " and ".join(f"{title_of(one.column)} {signs.get(one.sign, one.sign)} {one.number:g}" for one in gate.limits)
 
 
 def _region_text(row: dict[Any, Any]) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from napari.layers import Image
 from napari.utils.transforms import Affine, CompositeAffine
 from numpy.typing import NDArray
 
@@ -17,12 +19,27 @@ from napari_unet_nuclei.core.segment.result import SegmentResult
 from napari_unet_nuclei.core.types import Labels
 
 if TYPE_CHECKING:
-    from napari.layers import Image
+    from napari import Viewer
     from napari.layers import Labels as LabelsLayer
 
 METADATA_KEY = "nuclei"
 """Key in ``layer.metadata`` under which a labels layer keeps ``provenance``, ``origin``, ``axes``, ``maps`` and
-``thresholds`` of its result."""
+``thresholds`` of its result, and the image that it was segmented from."""
+
+SEGMENTED_FROM = "image"
+"""Key below `METADATA_KEY`: ``name``, unique ``id`` and ``checksum`` of the image layer that was segmented."""
+
+SAMPLED = 64
+"""About so many pixels along each axis of an image go into its checksum, which takes less than a millisecond."""
+
+OVERLAY_KEY = "shows nuclei"
+"""Key in the metadata of an image layer that shows values of nuclei, and is no picture of them."""
+
+
+def pictures_in(viewer: Viewer) -> list[Image]:
+    """Return the image layers that are pictures, from the bottom up: not those that show values of nuclei."""
+    return [layer for layer in viewer.layers if isinstance(layer, Image) and OVERLAY_KEY not in layer.metadata]
+
 
 _LETTERS = {
     "t": "T", "time": "T", "frame": "T",
@@ -60,6 +77,8 @@ class LayerImage:
         The layer's further transform to world coordinates.
     units, axis_labels : tuple
         The layer's.
+    layer_id : str
+        The layer's unique id.
     """
 
     name: str
@@ -72,6 +91,7 @@ class LayerImage:
     affine: Affine
     units: tuple[Any, ...]
     axis_labels: tuple[str, ...]
+    layer_id: str = ""
 
     @property
     def letters(self) -> str:
@@ -193,6 +213,7 @@ def describe_layer(layer: Image, axes: str, level: int = 0) -> LayerImage:
         affine=layer.affine,
         units=tuple(layer.units),
         axis_labels=tuple(layer.axis_labels),
+        layer_id=str(layer.unique_id),
     )
 
 
@@ -204,14 +225,28 @@ def labels_arguments(result: SegmentResult, image: LayerImage, table: pd.DataFra
     return {
         "name": f"{image.name} {'classes' if result.classes else 'labels'}",
         "features": table_features(table),
-        "metadata": {METADATA_KEY: result_metadata(result)},
+        "metadata": {METADATA_KEY: result_metadata(result, image)},
         **image.spatial(result.origin),
     }
 
 
-def result_metadata(result: SegmentResult) -> dict[str, Any]:
+def result_metadata(result: SegmentResult, image: LayerImage) -> dict[str, Any]:
     """Return what a labels layer keeps of its result; correcting uses the network's maps."""
-    return {name: getattr(result, name) for name in ("provenance", "origin", "axes", "maps", "thresholds")}
+    kept = {name: getattr(result, name) for name in ("provenance", "origin", "axes", "maps", "thresholds")}
+    return {**kept, SEGMENTED_FROM: segmented_from(image)}
+
+
+def segmented_from(image: LayerImage) -> dict[str, Any]:
+    """Return what labels keep to find the image layer again that they were segmented from."""
+    return {"name": image.name, "id": image.layer_id, "checksum": pixel_checksum(image.source.array)}
+
+
+def pixel_checksum(array: Any) -> int:
+    """Return a checksum of some pixels all over an array in memory; 0 for any other array."""
+    if not isinstance(array, np.ndarray):
+        return 0
+    sample = array[tuple(slice(None, None, max(length // SAMPLED, 1)) for length in array.shape)]
+    return zlib.crc32(np.ascontiguousarray(sample).tobytes()) or 1
 
 
 def table_features(table: pd.DataFrame) -> pd.DataFrame:

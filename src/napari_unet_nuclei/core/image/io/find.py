@@ -12,6 +12,7 @@ from pathlib import Path
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.io.formats import IMAGE_SUFFIXES, content_format
 from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr
+from napari_unet_nuclei.core.image.io.plate_store import plate_images
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def _root(given: Path) -> Path:
 def _meant_by(path: Path, recursive: bool, refused: list[tuple[str, str]], passed_over: list[Path]) -> Iterator[Path]:
     """Yield the images that one given path stands for."""
     if is_ome_zarr(path):
-        yield path
+        yield from _images_of_store(path, refused)
     elif os.path.isdir(path):  # noqa: PTH112  # Path.is_dir raises where a folder above may not be entered
         yield from _images_in(path, recursive, refused, passed_over)
     elif os.path.lexists(path):
@@ -99,13 +100,30 @@ def _meant_by(path: Path, recursive: bool, refused: list[tuple[str, str]], passe
             refused.append((str(path), f"Nothing matches {path}: check the pattern."))
         for match in matches:
             if is_ome_zarr(match):
-                yield match
+                yield from _images_of_store(match, refused)
             elif match.is_dir():
                 yield from _images_in(match, recursive, refused, passed_over)
             else:
                 yield from _images_among([match], passed_over)
     else:
         refused.append((str(path), f"{path} does not exist: check the name."))
+
+
+def _images_of_store(path: Path, refused: list[tuple[str, str]]) -> Iterator[Path]:
+    """Yield an OME-Zarr image, or all fields of a plate or of one of its wells."""
+    try:
+        images = plate_images(path)
+    except ImageFileError as error:
+        refused.append((str(path), str(error)))
+        return
+    if images is None:
+        yield path
+        return
+    for image in images:
+        if is_ome_zarr(image):
+            yield image
+        else:
+            refused.append((str(image), f"{image} is listed in its plate but not there: copy the plate again."))
 
 
 def _matches(pattern: Path, refused: list[tuple[str, str]]) -> list[Path]:
@@ -127,7 +145,8 @@ def _images_in(
 ) -> Iterator[Path]:
     """Yield the images in a folder."""
     for place, stores, names in _folders_in(folder, recursive, refused):
-        yield from (place / name for name in stores)
+        for name in stores:
+            yield from _images_of_store(place / name, refused)
         yield from _images_among((place / name for name in sorted(names)), passed_over)
 
 
