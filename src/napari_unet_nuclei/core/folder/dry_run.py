@@ -186,7 +186,7 @@ def _hash_once(path: Path, states: tuple[tuple[int, int], ...]) -> str:
 
 def _count_planes(source: ImageSource, template: RequestTemplate) -> int:
     """Count the planes that would be segmented; raise `ImageShapeError` as a run would."""
-    axis = projected_axis(source, template.projection)
+    axis = projected_axis(source, template.settings.planes)
     if axis is not None:
         # Only the header is here: the axis is taken from its shape, as `project` takes it from the pixels.
         header, axes = source.array, source.axes[:axis] + source.axes[axis + 1 :]

@@ -11,6 +11,7 @@ from napari_unet_nuclei.core.image.axes import guess_axes
 from napari_unet_nuclei.core.image.io.image_file import ImageFile, named_source
 from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.segment.projection import project
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import AnyArray, Region
@@ -44,9 +45,11 @@ def make_request(
         image, file, remarks = image.array, str(image.path), image.remarks
     array: AnyArray = image[level] if isinstance(image, Sequence) else image
     axes = axes or guess_axes(tuple(array.shape), array.dtype)
+    chosen = SegmentSettings().changed(**settings)
+    source = named_source(array, axes, tuple(channel_names), tuple(channel_colours))
     return SegmentRequest(
-        source=named_source(array, axes, tuple(channel_names), tuple(channel_colours)),
-        settings=SegmentSettings().changed(**settings),
+        source=project(source, chosen.planes),
+        settings=chosen,
         model=str(model),
         plane=plane,
         region=region,
