@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from napari.layers import Image
 from napari.utils.transforms import Affine, CompositeAffine
 from numpy.typing import NDArray
 
@@ -18,7 +19,7 @@ from napari_unet_nuclei.core.segment.result import SegmentResult
 from napari_unet_nuclei.core.types import Labels
 
 if TYPE_CHECKING:
-    from napari.layers import Image
+    from napari import Viewer
     from napari.layers import Labels as LabelsLayer
 
 METADATA_KEY = "nuclei"
@@ -30,6 +31,15 @@ SEGMENTED_FROM = "image"
 
 SAMPLED = 64
 """About so many pixels along each axis of an image go into its checksum, which takes less than a millisecond."""
+
+OVERLAY_KEY = "shows nuclei"
+"""Key in the metadata of an image layer that shows values of nuclei, and is no picture of them."""
+
+
+def pictures_in(viewer: Viewer) -> list[Image]:
+    """Return the image layers that are pictures, from the bottom up: not those that show values of nuclei."""
+    return [layer for layer in viewer.layers if isinstance(layer, Image) and OVERLAY_KEY not in layer.metadata]
+
 
 _USUAL_AXES = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TZCYX"}
 
