@@ -62,19 +62,17 @@ class FileRow:
         doubt = f"⚠ {in_words(self.result.warning)} · " if self.result is not None and self.result.warnings else ""
         done = f"{doubt}done before · " if prospect.intention == "skip" else ""
         several = f"one of {len(prospect.listed)} · " if prospect.others else ""
-        return f"{done}{several}{prospect.axes} · {prospect.dtype} · {_size(prospect.bytes)}"
+        return f"{done}{several}{prospect.words} · {prospect.dtype} · {_size(prospect.bytes)}"
 
     @property
     def tooltip(self) -> str:
         """All that is known about the image, in several lines."""
         prospect = self.prospect
-        size = f"pixel size {prospect.pixel_size} µm" if prospect.pixel_size else ""
-        planes = f"{prospect.planes} planes" if prospect.planes > 1 else ""
         channel = f"channel {prospect.channel}" if prospect.channel else ""
         result = self.result
         kind = result.kind if result is not None else prospect.kind
         several = f"in the same file, left out: {name_some(prospect.others)}" if prospect.others else ""
-        facts = (prospect.axes, prospect.dtype, size, planes, channel, KIND_NAMES.get(kind, ""), several)
+        facts = (prospect.words, prospect.dtype, channel, KIND_NAMES.get(kind, ""), several)
         read = " · ".join(filter(None, facts))
         said = self.record.message if self.record is not None else prospect.message
         warning = f"⚠ {in_words(result.warning)}" if result is not None and result.warnings else ""
