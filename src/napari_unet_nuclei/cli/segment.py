@@ -62,7 +62,7 @@ def segment_command(
     ] = None,
     listed: Annotated[
         Path | None,
-        typer.Option("--list", metavar="FILE", help="Text file with further paths or patterns, one per line."),
+        typer.Option("--list", metavar="FILE", help="Text file with further paths or patterns, one a line, or CSV."),
     ] = None,
     model: Annotated[
         str, typer.Option("--model", metavar="NAME_OR_FILE", help="Name of an installed model, or a model file.")
@@ -213,7 +213,7 @@ def segment_command(
 def _read_list(file: Path) -> list[Path]:
     """Read paths, one per line; empty lines are skipped."""
     from napari_unet_nuclei.core.errors import ImageFileError
-    from napari_unet_nuclei.core.image.io.find import read_list
+    from napari_unet_nuclei.core.image.io.path_list import read_list
 
     try:
         return read_list(file)

@@ -172,6 +172,9 @@ def read_settings(path: Path | str, kind: type[SettingsType]) -> SettingsType:
     return validated(kind, values)
 
 
+KIND_WORDS = {"automatic": "auto", "bright": "fluorescence", "dark": "brightfield"}
+"""Plain words for the values of the setting ``kind``, as commands, files and Python code may give them."""
+
 KIND_OF_INVERT = {"auto": "auto", "yes": "brightfield", "no": "fluorescence"}
 """Values of the setting ``kind`` for those of ``invert``, its predecessor in earlier versions."""
 
@@ -193,8 +196,10 @@ class SegmentSettings(Settings):
 
     @classmethod
     def in_present_words(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Translate ``invert`` into a kind of image, and an empty channel into the automatic choice."""
+        """Translate ``invert`` and plain words into a kind of image, and an empty channel into the automatic choice."""
         others = {name: value for name, value in values.items() if name != "invert"}
+        if isinstance(others.get("kind"), str):
+            others["kind"] = KIND_WORDS.get(others["kind"], others["kind"])
         if others.get("channel") == "":
             others["channel_auto"] = True
         if "invert" not in values:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, OutputFileError, WorseModelError
+from napari_unet_nuclei.core.files.text import composed
 from napari_unet_nuclei.core.finetune.bases import rank_bases
 from napari_unet_nuclei.core.finetune.finetune_model import Finetuned, finetune_model
 from napari_unet_nuclei.core.finetune.report import comparisons, write_finetune_report
@@ -226,7 +227,7 @@ def _region_files(folder: Path) -> dict[str, Path]:
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix.lower() in suffixes]
     if not paths:
         raise DatasetError(f"{folder} holds no mask image and no GeoJSON file.")
-    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in paths}
+    return {composed(path.relative_to(folder).with_suffix("").as_posix()): path for path in paths}
 
 
 def _with_region(sample: Sample, path: Path) -> Sample:

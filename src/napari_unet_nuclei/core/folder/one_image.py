@@ -104,7 +104,8 @@ def segment_planned(task: Task, progress: Progress, turn: Turn = nullcontext) ->
         area = float(found.table["area_px"].median()) if result.count else None
         record = record_of(planned, result, task.outputs, area, pixel_size)
         table, record = gated(found.table, record, task.batch.gate)
-        write_outputs(replace(found, table=with_plate_columns(table, planned.place)), task.outputs)
+        written = replace(found, table=with_plate_columns(table, planned.place))
+        write_outputs(written, task.outputs, task.batch)
         # On the disk before the note says so: after a power cut, a note without its files would be believed.
         settle(task.outputs)
         record = replace(record, image_hash=image_hash, origin=result.origin)

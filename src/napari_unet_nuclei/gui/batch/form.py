@@ -19,11 +19,12 @@ from qtpy.QtWidgets import (
 
 from napari_unet_nuclei.core.errors import NucleiError, SettingsError
 from napari_unet_nuclei.core.image.io.formats import IMAGE_SUFFIXES
+from napari_unet_nuclei.core.image.io.path_list import LIST_SUFFIXES
 from napari_unet_nuclei.core.image.io.series import ALL
 from napari_unet_nuclei.core.segment.projection import PROJECTION_HELP
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings, titles_of
 from napari_unet_nuclei.gui.batch.channels_box import ChannelsBox
-from napari_unet_nuclei.gui.batch.choices import LIST_SUFFIX, SINGLE, STACKS, BatchChoices
+from napari_unet_nuclei.gui.batch.choices import SINGLE, STACKS, BatchChoices
 from napari_unet_nuclei.gui.models.picker import DevicePicker, ModelPicker
 from napari_unet_nuclei.gui.settings.settings_form import SettingsForm
 from napari_unet_nuclei.gui.widgets.choice_box import choice_box, fill
@@ -262,7 +263,7 @@ class BatchForm(QWidget):
 
     def _ask_files(self) -> list[str]:
         kinds = f"Images ({' '.join(f'*{suffix}' for suffix in sorted(IMAGE_SUFFIXES))})"
-        kinds += f";;Lists of paths (*{LIST_SUFFIX});;All files (*)"
+        kinds += f";;Lists of paths ({' '.join(f'*{suffix}' for suffix in LIST_SUFFIXES)});;All files (*)"
         chosen, _ = QFileDialog.getOpenFileNames(self, "Images", self._start(), kinds)
         return list(chosen)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_unet_nuclei.core.errors import ImageFileError
+from napari_unet_nuclei.core.files.text import on_disk
 from napari_unet_nuclei.core.image.io.formats import IMAGE_SUFFIXES, content_format
 from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr
 from napari_unet_nuclei.core.image.io.plate_store import plate_images
@@ -34,7 +35,7 @@ def find_images(paths: Sequence[Path], recursive: bool = True) -> FoundImages:
     found: dict[str, tuple[Path, Path]] = {}
     refused: list[tuple[str, str]] = []
     passed_over: list[Path] = []
-    for given in paths:
+    for given in map(on_disk, paths):
         root = _root(given)
         for image in sorted(_meant_by(given, recursive, refused, passed_over)):
             # By its real path, an image reached through a link or named twice is taken once.
@@ -55,18 +56,6 @@ def image_paths(paths: Sequence[Path], recursive: bool = True) -> list[Path]:
     if not found.roots:
         raise ImageFileError(nothing_found(paths))
     return sorted(found.roots)
-
-
-def read_list(file: Path) -> list[Path]:
-    """Read a text file of paths, one per line; skip empty lines.
-
-    Raise ImageFileError if the file cannot be read as text.
-    """
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ImageFileError(f"{file} cannot be read as a list of paths ({error}).") from error
-    return [Path(line.strip()).expanduser() for line in lines if line.strip()]
 
 
 def nothing_found(paths: Sequence[Path]) -> str:

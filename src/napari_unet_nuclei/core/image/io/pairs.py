@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from napari_unet_nuclei.core.errors import ImageFileError
+from napari_unet_nuclei.core.files.text import composed
 from napari_unet_nuclei.core.image.io.find import image_paths
 
 LABELS_MARK = "_labels"
@@ -64,6 +65,7 @@ def _by_name(folder: Path, labels: bool) -> dict[str, Path]:
         if plain_stem(path).endswith(OVERLAY_MARK):
             continue
         name = (path.parent.relative_to(folder) / plain_stem(path).removesuffix(LABELS_MARK)).as_posix()
+        name = composed(name)  # labels from a Mac pair with images from elsewhere
         other = found.get(name, path)
         if other != path and _marked(other) == _marked(path):
             raise ImageFileError(f"{other} and {path} differ only in their suffix: keep one of them.")
