@@ -16,8 +16,8 @@ from napari_unet_nuclei.core.folder.dry_run import Intention
 from napari_unet_nuclei.core.folder.plan import REPORT
 from napari_unet_nuclei.core.folder.record import FileRecord
 from napari_unet_nuclei.core.folder.summary import BatchReport
-from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.segment.remedy import in_words
+from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.gui.batch.choices import BatchChoices
 from napari_unet_nuclei.gui.batch.form import BatchForm
 from napari_unet_nuclei.gui.batch.job import Outlook, RunSignals, dry_run_job, open_job, preview_job, run_job
