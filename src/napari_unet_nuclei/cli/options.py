@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import typer
 from pydantic import BaseModel
 
-from napari_unet_nuclei.core.settings import Former, Settings, read_settings
+from napari_unet_nuclei.core.settings import KIND_WORDS, Former, Settings, read_settings
 from napari_unet_nuclei.core.types import Region
 
 Command: TypeAlias = Callable[..., None]
@@ -88,6 +88,24 @@ Binary: TypeAlias = Annotated[
 ]
 
 
+def parse_kind(text: str) -> str:
+    """Parse a kind of image, in plain words or as settings files have it.
+
+    Examples
+    --------
+    >>> parse_kind("dark"), parse_kind("brightfield")
+    ('brightfield', 'brightfield')
+    """
+    kind = KIND_WORDS.get(text, text)
+    if kind not in KIND_WORDS.values():
+        raise typer.BadParameter(f"'{text}' is not one of {', '.join(KIND_WORDS)}.")
+    return kind
+
+
+KIND_OPTION: dict[str, Any] = {"parser": parse_kind, "metavar": "|".join(KIND_WORDS)}
+"""How ``--kind`` is read and shown."""
+
+
 def settings_options(
     kind: type[Settings], parameter: str = "settings", panel: str = SETTINGS_PANEL
 ) -> Callable[[Command], Command]:
@@ -138,6 +156,7 @@ def field_option(kind: type[BaseModel], name: str, panel: str = SETTINGS_PANEL) 
         description += f" ({unit})"
     option = typer.Option(
         help=description,
+        **(KIND_OPTION if name == "kind" else {}),
         min=next((bound.ge for bound in field.metadata if hasattr(bound, "ge")), None),
         max=next((bound.le for bound in field.metadata if hasattr(bound, "le")), None),
         show_default="automatic" if f"{name}_auto" in kind.model_fields else _shown(name, field.default),

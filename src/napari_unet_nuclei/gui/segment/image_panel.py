@@ -19,7 +19,7 @@ from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import Region
 from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
 from napari_unet_nuclei.gui.viewer.layer_box import LayerBox, row_in
-from napari_unet_nuclei.gui.viewer.layers import LayerImage, describe_layer, guess_layer_axes
+from napari_unet_nuclei.gui.viewer.layers import LayerImage, describe_layer, guess_layer_axes, pictures_in
 from napari_unet_nuclei.gui.viewer.source_file import SourceFile, read_source_file
 from napari_unet_nuclei.gui.viewer.view import current_channel, current_plane, shows_planes, visible_region
 from napari_unet_nuclei.gui.widgets.choice_box import choice_box, fill
@@ -71,10 +71,7 @@ class ImagePanel(QWidget):
         self._wanted_channel = AUTOMATIC_CHANNEL
         self.layer_box = LayerBox("The image layer to segment.")
         self._axes = ""
-        self.axes_box = choice_box(
-            "What the axes of the image are, if it was read wrongly: planes, time or channels.\n"
-            "Every plane and every time point is segmented separately."
-        )
+        self.axes_box = choice_box("What the axes of the image are, if it was read wrongly: planes, time or channels.")
         self.level_box = choice_box("Resolution level; 0 is the finest.")
         self.channel_box = choice_box(SegmentSettings.model_fields["channel"].description or "")
         self.scope_box = choice_box("Segment all planes, the current plane, or only its visible part.")
@@ -117,7 +114,7 @@ class ImagePanel(QWidget):
 
     def reset_choices(self) -> None:
         """List the layers again."""
-        images = [layer for layer in self._viewer.layers if isinstance(layer, Image)]
+        images = pictures_in(self._viewer)
         self.layer_box.offer(images, max(row_in(images, self.layer), 0) if images else -1)
         if self.layer != self._taken:
             self._take_layer()
@@ -176,7 +173,7 @@ class ImagePanel(QWidget):
         """Choose an image that was just opened, the first of several from one file."""
         self.reset_choices()
         opened = event.value
-        if isinstance(opened, Image) and (self.layer is None or opened.source != self.layer.source):
+        if opened in pictures_in(self._viewer) and (self.layer is None or opened.source != self.layer.source):
             self.layer_box.choose(opened)
 
     def setAxes(self, axes: str) -> None:
@@ -239,7 +236,7 @@ class ImagePanel(QWidget):
         self._rows.set_visible(self.axes_box, self.layer is not None and self.axes_box.count() > 1)
         self._rows.set_visible(self.level_box, self.level_box.count() > 1)
         self._rows.set_visible(self.channel_box, self.channel_box.count() > 1)
-        self.facts_label.setText(_facts(image) if image else "")
+        self.facts_label.setText(image_in_words(image.source, image.pixel_size) if image else "")
         self.facts_label.setVisible(image is not None)
         self.changed.emit()
 
@@ -269,12 +266,6 @@ def _called(source: ImageSource, channel: int) -> str:
     """Return a channel's name in settings: its own if unique, which also fits other images, else its number."""
     names = source.channel_names
     return names[channel] if names.count(names[channel] if names else "") == 1 else str(channel)
-
-
-def _facts(image: LayerImage) -> str:
-    """Say how an image is understood."""
-    stack = ". Each plane is segmented separately." if image.source.leading_axes else ""
-    return f"{image_in_words(image.source, image.pixel_size)}{stack}"
 
 
 def _finest_shape(layer: Image) -> tuple[int, ...]:
