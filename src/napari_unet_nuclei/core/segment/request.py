@@ -33,7 +33,7 @@ class SegmentRequest:
     number_format : NumberFormat or None
         Of the network on a processor; None for the one that is fastest on this computer.
     remarks : tuple of str
-        What of the image its file lacks, in words; for the result's notices.
+        What of the image its file lacks and what was guessed in reading it, in words; for the result's notices.
     """
 
     source: ImageSource

@@ -71,13 +71,15 @@ def segment(
     Parameters
     ----------
     image : array-like, ImageFile, Path or str
-        numpy, dask, zarr or xarray array of any real dtype; the levels of a multiscale image as a sequence; an image
-        opened with `read_image`; or the path of an image file. Never modified.
+        numpy, dask, zarr or xarray array of any real dtype, PyTorch tensor, list, masked (NaN) or sparse array; equal
+        planes or the levels of a multiscale image as a sequence; an image opened with `read_image`; or the path of an
+        image file. Never modified.
     model : str or Path
         Name of an installed model, path of a model file, or ``"automatic"``.
     axes : str
-        One letter per axis (T, Z, C, Y, X, and S for colour samples). If empty, read from the file or guessed from the
-        shape.
+        One letter per axis (T, Z, C, Y, X, and S for colour samples), of the array as the file stores it. If empty,
+        read from the file or the names of an xarray, or guessed: (Y, X, 3) and (Y, X, 4) are colours if the
+        values are.
     level : int
         Level of a multiscale image to segment; 0 is the finest.
     channel_names, channel_colours : sequence of str

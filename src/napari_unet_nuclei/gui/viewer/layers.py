@@ -13,7 +13,7 @@ from napari.utils.transforms import Affine, CompositeAffine
 from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.errors import ImageShapeError
-from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.axes import ImageSource, axis_letter
 from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
 from napari_unet_nuclei.core.segment.result import SegmentResult
 from napari_unet_nuclei.core.types import Labels
@@ -41,13 +41,6 @@ def pictures_in(viewer: Viewer) -> list[Image]:
     return [layer for layer in viewer.layers if isinstance(layer, Image) and OVERLAY_KEY not in layer.metadata]
 
 
-_LETTERS = {
-    "t": "T", "time": "T", "frame": "T",
-    "z": "Z", "depth": "Z", "slice": "Z",
-    "c": "C", "channel": "C", "channels": "C",
-    "y": "Y", "row": "Y",
-    "x": "X", "column": "X",
-}  # fmt: skip
 _USUAL_AXES = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TZCYX"}
 
 
@@ -162,7 +155,7 @@ def guess_layer_axes(layer: Image, file_axes: str = "") -> str:
         One letter per axis of the array, with S for colour samples last, e.g. "TZYX".
     """
     colours = "S" if layer.rgb else ""
-    named = [_LETTERS.get(label.lower(), "Q") for label in layer.axis_labels]
+    named = [axis_letter(label) for label in layer.axis_labels]
     known = [letter for letter in named if letter != "Q"]
     if {"Y", "X"} <= set(known) and len(known) == len(set(known)):
         return "".join(named) + colours
