@@ -12,7 +12,6 @@ from qtpy.QtCore import QAbstractTableModel, QItemSelection, QItemSelectionModel
 from qtpy.QtGui import QKeyEvent, QKeySequence
 from qtpy.QtWidgets import QAbstractItemView, QTableView, QWidget
 
-
 ROWS_MEASURED = 50
 """Rows on the screen by which the width of a column is chosen."""
 
