@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from napari_unet_nuclei.core.image.io.read import read_image
     from napari_unet_nuclei.core.image.io.write import write_labels, write_overlay
     from napari_unet_nuclei.core.image.pixel_size import PixelSize
+    from napari_unet_nuclei.core.labels.measure.gate import Gate
     from napari_unet_nuclei.core.labels.measure.measure import measure
     from napari_unet_nuclei.core.labels.metrics.comparison import LabelComparison, Scores, compare_labels
     from napari_unet_nuclei.core.model.author_notes import AuthorNotes
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     from napari_unet_nuclei.core.segment.run import segment
     from napari_unet_nuclei.core.settings import (
         BatchSettings,
+        CellSettings,
         FinetuneSettings,
         SegmentSettings,
         TrainSettings,
@@ -85,6 +87,7 @@ __all__ = [
     "BatchSettings",
     "BlockwiseResult",
     "Cancelled",
+    "CellSettings",
     "ClassCoding",
     "ClassCounts",
     "ClassEvaluation",
@@ -98,6 +101,7 @@ __all__ = [
     "FileRecord",
     "FinetuneSettings",
     "Finetuned",
+    "Gate",
     "ImageFile",
     "ImageFileError",
     "ImageShapeError",
@@ -164,6 +168,7 @@ _HOMES = {
     "BatchSettings": "core.settings",
     "BlockwiseResult": "core.blocks.segment",
     "Cancelled": "core.progress",
+    "CellSettings": "core.settings",
     "ClassCoding": "core.classes.coding",
     "ClassCounts": "core.classes.coding",
     "ClassEvaluation": "core.evaluate",
@@ -178,6 +183,7 @@ _HOMES = {
     "FileRecord": "core.folder.record",
     "FinetuneSettings": "core.settings",
     "Finetuned": "core.finetune.finetune_model",
+    "Gate": "core.labels.measure.gate",
     "ImageFile": "core.image.io.image_file",
     "ImageFileError": "core.errors",
     "ImageShapeError": "core.errors",

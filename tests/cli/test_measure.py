@@ -11,6 +11,7 @@ import pytest
 import tifffile
 from click.testing import Result
 from skimage.color import hed_from_rgb
+from skimage.segmentation import expand_labels
 from typer.testing import CliRunner
 
 from napari_unet_nuclei.cli import app
@@ -147,3 +148,47 @@ def test_stains_of_tissue_are_measured_beside_its_colours(labels, tmp_path):
     density = hed_from_rgb[:, 0] @ -np.log10(tissue.reshape(-1, 3).T / 255)
     expected = [np.maximum(density, 0)[(label == LABELS).ravel()].mean() for label in (1, 5)]
     np.testing.assert_allclose(table["he_haematoxylin_od_mean"], expected, rtol=1e-4)
+
+
+def test_cells_rings_and_a_gate_on_the_command_line(labels, image, tmp_path):
+    result = run(labels, image, "--cell", "1um", "--ring", "1µm", "--gap", "0.5um", "--gate", "cells_mean_cell > 200")
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv(io.StringIO(result.stdout))
+    grown = expand_labels(LABELS, 2)
+    assert table["cell_area_px"].tolist() == [(grown == label).sum() for label in (1, 5)]
+    assert table["cells_mean_cell"].tolist() == pytest.approx([IMAGE[grown == label].mean() for label in (1, 5)])
+    assert table["positive"].tolist() == [False, True]
+    assert "cells_mean_cell > 200: 1 of 2 (50.0 %) positive" in result.stderr
+
+
+def test_given_cells_are_matched_and_what_does_not_fit_is_told(labels, image, tmp_path):
+    cells = np.zeros_like(LABELS)
+    cells[0:9, 0:9] = 3
+    write_labels(tmp_path / "cells_of_another.tif", cells)
+    result = run(labels, image, "--cells", tmp_path / "cells_of_another.tif")
+    assert result.exit_code == 0, result.output
+    assert pd.read_csv(io.StringIO(result.stdout))["cell"].tolist() == [3, 0]
+    assert "1 nucleus lies in no cell." in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--cell", "5"], "is not a distance"),
+        (["--cell", "5um", "--ring", "3px"], "all in px"),
+        (["--gap", "1px"], "needs a ring"),
+        (["--cell", "5um", "--cells", "x.tif"], "or labels of cells"),
+        (["--gate", "big"], "is not a gate"),
+    ],
+)
+def test_what_cannot_be_drawn_or_asked_is_refused_before_anything_is_read(labels, image, arguments, message):
+    result = run(labels, image, *arguments)
+    assert result.exit_code in (1, 2)
+    assert message in " ".join((result.output + str(result.exception)).replace("│", "").split())
+
+
+def test_a_distance_in_micrometres_needs_a_pixel_size(image, tmp_path):
+    write_labels(tmp_path / "bare.tif", LABELS)
+    result = run(tmp_path / "bare.tif", image, "--cell", "5um")
+    assert result.exit_code == 1
+    assert "give their width in pixels" in " ".join(result.output.split())

@@ -68,12 +68,13 @@ def write_demo(folder: Path, quiet: bool) -> None:
     from napari_unet_nuclei.core.image.io.write import write_overlay
     from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
     from napari_unet_nuclei.core.segment.template import RequestTemplate
+    from napari_unet_nuclei.core.settings import BatchSettings
 
     sample = fluorescent_nuclei()
     file = ImageFile(Path(sample.name), sample.image, sample.axes, sample.pixel_size)
     planned = PlannedFile(file.path, folder, STEM)
     with TerminalProgress(quiet) as progress:
-        found = find_nuclei(file, RequestTemplate(), progress)
+        found = find_nuclei(file, RequestTemplate(), BatchSettings(), progress)
         result, overlay = found.result, folder / f"{STEM}_overlay.png"
         write_outputs(found, {"labels": planned.labels, "table": planned.table})
         write_overlay(overlay, sample.image, result.labels)

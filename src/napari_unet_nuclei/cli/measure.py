@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_unet_nuclei.cli.options import Json, Quiet
+from napari_unet_nuclei.cli.options import (
+    AROUND_PANEL,
+    CellWidth,
+    GateText,
+    Json,
+    Quiet,
+    RingGap,
+    RingWidth,
+    parse_cells,
+)
 from napari_unet_nuclei.cli.progress import TerminalProgress
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
@@ -16,9 +25,11 @@ from napari_unet_nuclei.core.image.io.image_file import ImageFile
 from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.image.io.write import write_table
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.labels.measure.gate import POSITIVE, Gate, share_text
 from napari_unet_nuclei.core.labels.measure.measure import measure
 from napari_unet_nuclei.core.progress import Progress
 from napari_unet_nuclei.core.segment.table import SegmentedChannel, SeparatedStain, column_names, stain_images
+from napari_unet_nuclei.core.settings import CellSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +46,20 @@ def measure_command(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE.csv", help="Table to write; stdout by default.")
     ] = None,
+    cell: CellWidth = "",
+    ring: RingWidth = "",
+    gap: RingGap = "",
+    cells: Annotated[
+        Path | None,
+        typer.Option(
+            "--cells",
+            metavar="FILE",
+            help="Labels of cells, measured instead of grown ones; each nucleus belongs to the cell that holds most of "
+            "it.",
+            rich_help_panel=AROUND_PANEL,
+        ),
+    ] = None,
+    gate: GateText = "",
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -43,9 +68,19 @@ def measure_command(
     The table has a row per nucleus (in stacks, per nucleus and plane) with size, position and shape, and the mean,
     minimum, maximum and total intensity in every channel. For colour images of stained tissue it adds the mean optical
     density of haematoxylin and DAB.
+
+    With --cell, --cells or --ring it also has the intensities of cells, cytoplasm and rings, and their ratios to the
+    nuclei's.
     """
+    if cell and cells:
+        raise typer.BadParameter("Give a distance to grow cells by, or labels of cells.", param_hint="--cell, --cells")
+    asked = Gate.of(gate) if gate else None
+    around = CellSettings(**parse_cells(cell, ring, gap))
     with TerminalProgress(quiet) as progress:
-        table = measure_files(labels, images, progress)
+        table = measure_files(labels, images, progress, around, cells)
+        if asked is not None:
+            table[POSITIVE] = asked.holds(table)
+            progress.say(f"{asked}: {share_text(int(table[POSITIVE].sum()), len(table))}")
         if out is not None:
             write_table(out, table)
             if not as_json:
@@ -56,8 +91,14 @@ def measure_command(
         typer.echo(table.to_csv(index=False, lineterminator="\n"), nl=False)
 
 
-def measure_files(labels: Path, images: Sequence[Path], progress: Progress) -> pd.DataFrame:
-    """Measure the nuclei of a label file in all channels of image files.
+def measure_files(
+    labels: Path,
+    images: Sequence[Path],
+    progress: Progress,
+    around: CellSettings | None = None,
+    cells: Path | None = None,
+) -> pd.DataFrame:
+    """Measure the nuclei of a label file in all channels of image files, with what lies around them.
 
     Intensity columns begin with the channel's name, or with the file's name if channels are unnamed. Lengths in µm need
     a pixel size in the label file or in one of the images. Raises `ImageFileError` if a file cannot be read;
@@ -75,6 +116,8 @@ def measure_files(labels: Path, images: Sequence[Path], progress: Progress) -> p
         axes=f"{source.leading_axes}YX",
         pixel_size_y=pixel_size.y,
         pixel_size_x=pixel_size.x,
+        around=around or CellSettings(),
+        cells=None if cells is None else _channel(_labels_source(read_image(cells)), 0),
         progress=progress,
     )
 

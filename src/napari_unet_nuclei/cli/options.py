@@ -23,6 +23,46 @@ CLASSES_PANEL = "Classes of pixels"
 Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="Show only warnings and errors.")]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
+AROUND_PANEL = "Around the nuclei"
+
+CellWidth: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--cell",
+        metavar="DISTANCE",
+        help="Measure cells, too: each nucleus grown by this distance, without overlap, e.g. 5um or 12px.",
+        rich_help_panel=AROUND_PANEL,
+    ),
+]
+RingWidth: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--ring",
+        metavar="DISTANCE",
+        help="Measure a ring of this width around each nucleus, e.g. 2um or 5px.",
+        rich_help_panel=AROUND_PANEL,
+    ),
+]
+RingGap: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--gap",
+        metavar="DISTANCE",
+        help="Leave this distance between a nucleus and its ring, e.g. 0.5um or 1px.",
+        rich_help_panel=AROUND_PANEL,
+    ),
+]
+GateText: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--gate",
+        metavar="GATE",
+        help="Which nuclei count as positive, by columns of the table: 'GFP_mean > 500', or several limits with 'and' "
+        "between them. Adds the column 'positive' and tells their share.",
+        rich_help_panel=AROUND_PANEL,
+    ),
+]
+
 Void: TypeAlias = Annotated[
     int | None,
     typer.Option(
@@ -148,6 +188,33 @@ def parse_region(text: str) -> Region | None:
             f"The region '{text}' has no pixels: Y0:Y1,X0:X1 count from 0, and each end must exceed its start."
         )
     return y0, y1, x0, x1
+
+
+def parse_cells(cell: str, ring: str, gap: str) -> dict[str, Any]:
+    """Parse widths with their unit, which must be the same for all that are given, into values of `CellSettings`.
+
+    Examples
+    --------
+    >>> parse_cells("5um", "2 µm", "")
+    {'cell': 5.0, 'ring': 2.0, 'distance_unit': 'µm'}
+    """
+    values: dict[str, Any] = {}
+    units = set()
+    for name, text in (("cell", cell), ("ring", ring), ("gap", gap)):
+        if not text:
+            continue
+        found = re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*(um|µm|μm|px)\s*", text)
+        if found is None:
+            raise typer.BadParameter(
+                f"'{text}' is not a distance. Give a number with its unit: 5um or 12px.", param_hint=f"--{name}"
+            )
+        values[name] = float(found[1])
+        units.add("px" if found[2] == "px" else "µm")
+    if len(units) > 1:
+        raise typer.BadParameter("Give all distances in µm or all in px.", param_hint="--cell, --ring, --gap")
+    if "gap" in values and not values.get("ring"):
+        raise typer.BadParameter("A gap needs a ring: give --ring, too.", param_hint="--gap")
+    return {**values, "distance_unit": units.pop()} if units else {}
 
 
 def _shown(name: str, default: object) -> str:

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from napari_unet_nuclei.cli.errors import FAILED
-from napari_unet_nuclei.cli.options import Json, Quiet, parse_plane, parse_region, settings_options
+from napari_unet_nuclei.cli.options import (
+    CellWidth,
+    GateText,
+    Json,
+    Quiet,
+    RingGap,
+    RingWidth,
+    parse_cells,
+    parse_plane,
+    parse_region,
+    settings_options,
+)
 from napari_unet_nuclei.cli.progress import TerminalProgress
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
 from napari_unet_nuclei.core.progress import Cancelled
@@ -88,6 +99,10 @@ def segment_command(
     rois: Annotated[bool, _switch("rois", "--rois/--no-rois")] = False,
     geojson: Annotated[bool, _switch("geojson", "--geojson/--no-geojson")] = False,
     overlay: Annotated[bool, _switch("overlay", "--overlay/--no-overlay")] = False,
+    cell: CellWidth = "",
+    ring: RingWidth = "",
+    gap: RingGap = "",
+    gate: GateText = "",
     overwrite: Annotated[bool, typer.Option("--overwrite", help=_help("overwrite"))] = False,
     block: Annotated[
         int,
@@ -154,6 +169,8 @@ def segment_command(
         geojson=geojson,
         overlay=overlay,
         overwrite=overwrite,
+        gate=gate,
+        **parse_cells(cell, ring, gap),
     )
     template = RequestTemplate(
         settings, model, axes.upper(), parse_plane(plane), parse_region(region), series, projection
@@ -234,6 +251,7 @@ class _ShownRun:
 def _line(record: FileRecord) -> str:
     """Format the result of one image."""
     found = f"{record.classes} classes" if record.classes else f"{record.nuclei} nuclei"
+    found += f", {record.positive} positive," if record.positive is not None else ""
     took = "done before" if record.skipped else f"in {record.seconds:.1f} s"
     return f"{record.image}: {found} {took}, {record.labels}"
 

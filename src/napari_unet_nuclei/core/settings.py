@@ -261,7 +261,40 @@ class SegmentSettings(Settings):
     )
 
 
-class BatchSettings(Settings):
+class CellSettings(Settings):
+    """Which surroundings of nuclei are measured: their cells, grown from them, and rings around them."""
+
+    cell: float = number(
+        0.0,
+        "Measure cells, too: each nucleus grown by this distance, without overlap. 0 for no cells.",
+        ge=0,
+        le=10_000,
+        step=0.5,
+    )
+    ring: float = number(
+        0.0, "Measure a ring of this width around each nucleus. 0 for no ring.", ge=0, le=10_000, step=0.5
+    )
+    gap: float = number(
+        0.0, "Distance between a nucleus and its ring, which blur and the nuclear rim fill.", ge=0, le=10_000, step=0.5
+    )
+    distance_unit: Literal["µm", "px"] = choice(
+        "µm", "Unit of cell, ring and gap: µm, which needs the pixel size, or image pixels."
+    )
+
+    @model_validator(mode="after")
+    def _gap_of_a_ring(self) -> CellSettings:
+        """Refuse a gap that would have no effect."""
+        if self.gap and not self.ring:
+            raise ValueError("a gap needs a ring: give the ring a width, or leave the gap out")
+        return self
+
+    @property
+    def wanted(self) -> bool:
+        """True if there is anything to draw around nuclei."""
+        return self.cell > 0 or self.ring > 0
+
+
+class BatchSettings(CellSettings):
     """Which images a run over many files takes, and what it writes for them."""
 
     recursive: bool = choice(True, "Include subfolders.")
@@ -270,6 +303,11 @@ class BatchSettings(Settings):
     )
     table: bool = choice(True, "Write a table per image, with a row per nucleus (CSV).")
     joint_table: bool = choice(True, "Write one table of the nuclei of all images (nuclei.csv).")
+    gate: str = choice(
+        "",
+        "Which nuclei count as positive, by columns of the table: GFP_mean > 500, or several limits with 'and' between "
+        "them. Empty for no gate.",
+    )
     parquet: bool = choice(False, "Also write the tables as Parquet; needs the package pyarrow.")
     rois: bool = choice(False, "Write outlines as ImageJ ROIs, one zip file per image.")
     geojson: bool = choice(False, "Write outlines as GeoJSON for QuPath, one file per image.")

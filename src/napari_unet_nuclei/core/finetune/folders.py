@@ -11,7 +11,7 @@ from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, OutputF
 from napari_unet_nuclei.core.finetune.bases import rank_bases
 from napari_unet_nuclei.core.finetune.finetune_model import Finetuned, finetune_model
 from napari_unet_nuclei.core.finetune.report import comparisons, write_finetune_report
-from napari_unet_nuclei.core.image.io.find import IMAGE_SUFFIXES
+from napari_unet_nuclei.core.image.io.formats import IMAGE_SUFFIXES
 from napari_unet_nuclei.core.image.io.pairs import name_some
 from napari_unet_nuclei.core.image.io.region_file import GEOJSON_SUFFIXES, read_region
 from napari_unet_nuclei.core.image.kind import ChosenKind

@@ -19,7 +19,7 @@ from napari_unet_nuclei.core.image.channels import find_channel, named_channel, 
 from napari_unet_nuclei.core.image.io.image_file import ImageHeader
 from napari_unet_nuclei.core.image.io.read import read_header
 from napari_unet_nuclei.core.model.registry import default_registry
-from napari_unet_nuclei.core.progress import Advanced, Progress
+from napari_unet_nuclei.core.progress import Advanced, Notice, Progress
 from napari_unet_nuclei.core.segment.fingerprint import hash_image, hash_request
 from napari_unet_nuclei.core.segment.projection import projected_axis
 from napari_unet_nuclei.core.segment.template import RequestTemplate, chosen_plane
@@ -80,6 +80,8 @@ def look_ahead(
     prospects = [Prospect(path, intention="fail", message=" ".join(reason.split())) for path, reason in plan.unusable]
     for prospect in prospects:
         on_prospect(prospect)
+    for remark in plan.remarks:
+        progress.report(Notice(remark))
     for number, file in enumerate(plan.files):
         progress.report(Advanced(number / len(plan.files), f"looking at {file.image.name}"))
         prospects.append(_look(Task(file, template, batch, request_hash), inputs))

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from napari_unet_nuclei.core.blocks.destination import Destination
 from napari_unet_nuclei.core.errors import NucleiError, OutputFileError
 from napari_unet_nuclei.core.executors.executors import Executor, Serial
+from napari_unet_nuclei.core.folder.gating import gated_again
 from napari_unet_nuclei.core.folder.one_image import Task, record_of
 from napari_unet_nuclei.core.folder.outputs import EXPORTS, read_thinned, write_picture
 from napari_unet_nuclei.core.folder.plan import RECORDS, PlannedFile
-from napari_unet_nuclei.core.folder.record import FileRecord, Note, write_note
+from napari_unet_nuclei.core.folder.record import FileRecord, Note, read_note, write_note
 from napari_unet_nuclei.core.image.io.ome_zarr import OmeZarrImage, is_ome_zarr, read_ome_zarr
 from napari_unet_nuclei.core.image.io.read import read_header, read_image
 from napari_unet_nuclei.core.image.io.write import write_parquet
@@ -78,6 +79,13 @@ def planned_in_blocks(planned: PlannedFile) -> PlannedFile:
     return replace(planned, labels_format=LABELS_FORMAT)
 
 
+NOT_AROUND = (
+    "Cells and rings were not measured, as this image was segmented block by block. Measure them from its labels: "
+    "napari-unet-nuclei measure LABELS IMAGE --cell 5um"
+)
+"""What an image in blocks lacks."""
+
+
 def segment_in_blocks(task: Task, settings: BlockSettings, progress: Progress) -> FileRecord:
     """Segment an image block by block, as far as no earlier run has, and write all that is wanted of it.
 
@@ -109,6 +117,12 @@ def segment_in_blocks(task: Task, settings: BlockSettings, progress: Progress) -
     record = record_of(file, result, task.template.series, paths, result.median_area, pixel_size)
     file_hash = str(result.provenance.get("file_hash", ""))
     record = replace(record, image_hash=file_hash, skipped=result.done_before)
+    earlier = read_note(planned)
+    if result.done_before and earlier is not None and earlier.record is not None:  # whose gate the table has
+        record = replace(record, gate=earlier.record.gate, positive=earlier.record.positive)
+    record = gated_again(record, task.batch, outputs.get("parquet"))
+    if task.batch.wanted:
+        record = replace(record, warnings=(*record.warnings, NOT_AROUND))
     # For those who look before they run; what is done already, the labels themselves tell.
     image, path = os.path.realpath(planned.image), planned.image
     image_hash = hash_image(path) if path.is_dir() else record.image_hash  # of a store that is of one level alone

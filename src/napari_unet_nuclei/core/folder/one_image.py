@@ -8,21 +8,24 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from napari_unet_nuclei.core.errors import ClusterError, NucleiError, OutputFileError
 from napari_unet_nuclei.core.files.atomic import DISK_FULL
+from napari_unet_nuclei.core.folder.gating import gated, gated_again
 from napari_unet_nuclei.core.folder.outputs import Segmented, wanted_outputs, write_outputs
 from napari_unet_nuclei.core.folder.plan import PlannedFile
 from napari_unet_nuclei.core.folder.record import FileRecord, Note, all_there, read_note, settle, write_note
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
 from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.labels.measure.surroundings import spacing_in
 from napari_unet_nuclei.core.progress import Advanced, Cancelled, Event, Notice, Progress, Share
 from napari_unet_nuclei.core.segment.fingerprint import hash_image
 from napari_unet_nuclei.core.segment.result import Segmentation
 from napari_unet_nuclei.core.segment.table import measure_result
 from napari_unet_nuclei.core.segment.template import RequestTemplate
-from napari_unet_nuclei.core.settings import BatchSettings
+from napari_unet_nuclei.core.settings import BatchSettings, CellSettings
 
 SEGMENTING = 0.9
 """Share of a file's time that the network and the decoding take; measuring and writing take the rest."""
@@ -50,6 +53,12 @@ class Task:
         return wanted_outputs(self.planned, self.batch)
 
     @property
+    def around(self) -> dict[str, Any]:
+        """What is measured around the nuclei; empty for nothing."""
+        names = CellSettings.model_fields
+        return {name: getattr(self.batch, name) for name in names} if self.batch.wanted else {}
+
+    @property
     def relative_outputs(self) -> dict[str, str]:
         """The same as paths below the run's folder, which may be moved."""
         return {kind: path.relative_to(self.planned.out).as_posix() for kind, path in self.outputs.items()}
@@ -71,20 +80,23 @@ def segment_planned(task: Task, progress: Progress, turn: Turn = nullcontext) ->
         image_hash = hash_image(planned.image)
         done = finished(task, image_hash)
         if done is not None:
-            return done
+            return _gated_again(task, done)
         check_ownership(task, image_hash)
         file = read_image(planned.image, task.template.series)
-        found = find_nuclei(file, task.template, WithoutNotices(progress), turn)
+        found = find_nuclei(file, task.template, task.batch, WithoutNotices(progress), turn)
         progress.report(Advanced(1.0, "writing"))
         # Noted before anything is written: the next run then knows whose half-written files these are.
-        note = Note(os.path.realpath(planned.image), image_hash, task.request_hash, task.relative_outputs)
+        note = Note(
+            os.path.realpath(planned.image), image_hash, task.request_hash, task.relative_outputs, around=task.around
+        )
         write_note(planned, note)
-        write_outputs(found, task.outputs)
-        # On the disk before the note says so: after a power cut, a note without its files would be believed.
-        settle(task.outputs)
         result, pixel_size = found.result, found.request.pixel_size
         area = float(found.table["area_px"].median()) if result.count else None
         record = record_of(file, result, task.template.series, task.outputs, area, pixel_size)
+        table, record = gated(found.table, record, task.batch.gate)
+        write_outputs(replace(found, table=table), task.outputs)
+        # On the disk before the note says so: after a power cut, a note without its files would be believed.
+        settle(task.outputs)
         record = replace(record, image_hash=image_hash, origin=result.origin)
         # With the hash of the labels, by which the next run sees that somebody has corrected them.
         write_note(planned, replace(note, labels_hash=_hash_labels(planned.labels), record=record))
@@ -132,7 +144,7 @@ def finished(task: Task, image_hash: str) -> FileRecord | None:
     note = read_note(task.planned)
     if note is None or note.record is None or task.batch.overwrite:
         return None
-    same = (note.image_hash, note.request_hash) == (image_hash, task.request_hash)
+    same = (note.image_hash, note.request_hash, note.around) == (image_hash, task.request_hash, task.around)
     # More may have been written then than is wanted now.
     wanted = task.relative_outputs
     if not same or not wanted.items() <= note.outputs.items() or not all_there(task.planned, wanted):
@@ -141,6 +153,14 @@ def finished(task: Task, image_hash: str) -> FileRecord | None:
     # Paths as they are now: image and results may have been moved since.
     found = replace(note.record, image=str(task.planned.image), image_hash=image_hash, skipped=True)
     return replace(found, labels=labels, table=table, thumbnail=thumbnail)
+
+
+def _gated_again(task: Task, done: FileRecord) -> FileRecord:
+    """Gate an image that is done anew where the gate has changed, and note it."""
+    record, note = gated_again(done, task.batch, task.outputs.get("parquet")), read_note(task.planned)
+    if record is not done and note is not None:
+        write_note(task.planned, replace(note, record=replace(record, skipped=False)))
+    return record
 
 
 def check_ownership(task: Task, image_hash: str) -> None:
@@ -168,16 +188,20 @@ def is_disk_full(error: Exception) -> bool:
     return isinstance(error.__cause__, OSError) and error.__cause__.errno in DISK_FULL
 
 
-def find_nuclei(file: ImageFile, template: RequestTemplate, progress: Progress, turn: Turn = nullcontext) -> Segmented:
+def find_nuclei(
+    file: ImageFile, template: RequestTemplate, batch: BatchSettings, progress: Progress, turn: Turn = nullcontext
+) -> Segmented:
     """Segment and measure an image; where several are segmented at once, ``turn`` waits for this one's."""
     from napari_unet_nuclei.core.segment.run import run_segment  # PyTorch is imported when a file is first segmented
 
     request = template.request(file)
+    if batch.wanted:  # before the network runs: µm need a pixel size
+        spacing_in(batch.distance_unit, (request.pixel_size.y, request.pixel_size.x))
     height, width = request.source.plane_shape
     # Only the network and decoding take turns: others read, measure and write meanwhile.
     with turn(height * width * sum(1 for _ in request.source.plane_indices(request.plane))):
         result = run_segment(request, Share(progress, 0.0, SEGMENTING))
-    table = measure_result(result, request, Share(progress, SEGMENTING, 1.0))
+    table = measure_result(result, request, Share(progress, SEGMENTING, 1.0), batch)
     names = list(request.source.channel_names)
     added = {"series": template.series, "projection": template.projection, "channel_names": names}
     return Segmented(request, result, table, {**result.provenance, **added})

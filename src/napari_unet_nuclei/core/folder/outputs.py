@@ -30,6 +30,7 @@ from napari_unet_nuclei.core.image.io.write import LARGEST_OVERLAY, write_labels
 from napari_unet_nuclei.core.image.picture import Picture, for_screen, outlined
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.export.export import write_geojson, write_imagej_rois
+from napari_unet_nuclei.core.labels.measure.gate import Gate
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import SegmentResult
 from napari_unet_nuclei.core.settings import BatchSettings
@@ -72,7 +73,9 @@ def wanted_outputs(planned: PlannedFile, batch: BatchSettings) -> dict[str, Path
 
 
 def check_outputs(batch: BatchSettings) -> None:
-    """Raise `SettingsError` before the run where an output could not be written after it."""
+    """Raise `SettingsError` before the run where an output could not be written, or a gate not asked, after it."""
+    if batch.gate:
+        Gate.of(batch.gate)
     if batch.parquet and importlib.util.find_spec("pyarrow") is None:
         raise SettingsError(
             "Writing Parquet requires the package pyarrow: install it (pip install pyarrow), or choose no Parquet."

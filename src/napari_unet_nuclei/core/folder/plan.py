@@ -10,6 +10,7 @@ from pathlib import Path
 
 from napari_unet_nuclei.core.errors import ImageFileError, OutputFileError
 from napari_unet_nuclei.core.image.io.find import find_images, nothing_found
+from napari_unet_nuclei.core.image.io.pairs import name_some
 
 LABELS_ENDING = "_labels.tif"
 TABLE_ENDING = "_table.csv"
@@ -26,6 +27,13 @@ ENDINGS = {
 
 RECORDS = ".nuclei"
 """Hidden folder among the results where a run notes what is done."""
+
+SUMMARY = "summary.csv"
+RUN = "run.json"
+REPORT = "report.html"
+JOINT_TABLE = "nuclei.csv"
+JOINT_PARQUET = "nuclei.parquet"
+"""What a run writes of all images together."""
 
 _EARLIER_RESULTS = ("_labels.tif", "_labels.ome.tif", "_labels.ome.zarr", "_overlay.png")
 """Endings of results that could be taken for images."""
@@ -80,12 +88,28 @@ class RunPlan:
         Given paths that lead to no image, with the reason.
     left_out : int
         Results that an earlier run wrote into the same folder, found among the images and not segmented again.
+    passed_over : tuple of Path
+        Files among the images that cannot be read as such, without what runs write.
     """
 
     out: Path
     files: tuple[PlannedFile, ...]
     unusable: tuple[tuple[str, str], ...]
     left_out: int
+    passed_over: tuple[Path, ...] = ()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What was not taken for an image, and why, in sentences."""
+        said = []
+        if self.left_out:
+            said.append(f"{self.left_out} results of an earlier run are left out.")
+        if self.passed_over:
+            said.append(
+                f"{len(self.passed_over)} files were passed over, as nothing here reads them as images: "
+                f"{name_some([path.name for path in self.passed_over])}. If one is an image, save it as OME-TIFF."
+            )
+        return tuple(said)
 
 
 def plan_files(given: Sequence[Path], out: Path, recursive: bool = True, labels_format: str = "tif") -> RunPlan:
@@ -116,12 +140,19 @@ def plan_files(given: Sequence[Path], out: Path, recursive: bool = True, labels_
                     f"The results of {file.image} would overwrite the image {taken}. "
                     "Choose another folder for the results."
                 )
-    return RunPlan(out, tuple(files), found.refused, len(found.roots) - len(kept))
+    others = tuple(path for path in found.passed_over if not _is_written_by_runs(path, out))
+    return RunPlan(out, tuple(files), found.refused, len(found.roots) - len(kept), others)
 
 
 def _is_earlier_result(image: Path, out: Path) -> bool:
     """True for labels and overlays that lie where this run writes its own."""
     return image.name.endswith(_EARLIER_RESULTS) and Path(os.path.realpath(image)).is_relative_to(os.path.realpath(out))
+
+
+def _is_written_by_runs(path: Path, out: Path) -> bool:
+    """True for tables, outlines and reports that lie where this run writes its own."""
+    endings = (*ENDINGS.values(), SUMMARY, RUN, REPORT, JOINT_TABLE, JOINT_PARQUET)
+    return path.name.endswith(endings) and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(out))
 
 
 def _name_results(images: dict[Path, Path], out: Path, labels_format: str) -> list[PlannedFile]:

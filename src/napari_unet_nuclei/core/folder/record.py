@@ -12,9 +12,9 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from napari_unet_nuclei.core.errors import OutputFileError
 from napari_unet_nuclei.core.folder.plan import RECORDS, PlannedFile
@@ -55,6 +55,10 @@ class FileRecord:
         Path of a small picture with the outlines, for the report.
     origin : tuple of int
         Index in the image of the first pixel of the labels, along their axes.
+    gate : str
+        Which nuclei count as positive; empty for no gate.
+    positive : int or None
+        How many are; None where that was not asked, or cannot be told of this image.
     """
 
     image: str
@@ -79,6 +83,8 @@ class FileRecord:
     origin: tuple[int, ...] = ()
     kind: str = ""
     warnings: tuple[str, ...] = ()
+    gate: str = ""
+    positive: int | None = None
 
     @property
     def status(self) -> Status:
@@ -96,6 +102,13 @@ class FileRecord:
     def warning(self) -> str:
         """What is doubtful, and what to try."""
         return " ".join(self.warnings)
+
+    @property
+    def positive_percent(self) -> float | None:
+        """Share of the nuclei that are positive, in percent; None where that is not known, or there is no nucleus."""
+        if self.positive is None or not self.nuclei:
+            return None
+        return round(100 * self.positive / self.nuclei, 2)
 
     @property
     def urgency(self) -> int:
@@ -118,6 +131,8 @@ class Note:
         Path of every result relative to the run's folder, by its kind.
     labels_hash : str
         Of the labels as they were written; empty while they are under way.
+    around : dict
+        Which surroundings of the nuclei are in the table; empty for none.
     record : FileRecord or None
         None while the image is under way.
     """
@@ -128,6 +143,7 @@ class Note:
     outputs: Mapping[str, str]
     labels_hash: str = ""
     record: FileRecord | None = None
+    around: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_note(planned: PlannedFile) -> Note | None:

@@ -33,7 +33,7 @@ BLUE, RED = "#3f78b5", "#c0392b"
 def write_batch_report(path: Path, report: BatchReport) -> None:
     """Write the report of a run."""
     done = report.succeeded
-    sections = [_outcome(report), *_failures(report.failed), *_doubts(report.doubtful), *_remarks(done)]
+    sections = [_outcome(report), *_failures(report.failed), *_doubts(report.doubtful), *_remarks(report)]
     sections += [*_distributions(done), *_pictures(done)]
     write_page(path, "Segmented nuclei", [*sections, _run(report)])
 
@@ -48,6 +48,10 @@ def _outcome(report: BatchReport) -> Section:
         numbers["worth a look"] = f"{len(report.doubtful):,}"
     if not any(record.classes for record in done):
         numbers["nuclei"] = f"{sum(record.nuclei for record in done):,}"
+        gated = [record for record in done if record.positive is not None]
+        if gated:
+            positive, nuclei = (sum(getattr(record, name) or 0 for record in gated) for name in ("positive", "nuclei"))
+            numbers[f"positive: {gated[0].gate}"] = f"{positive / max(nuclei, 1):.1%}".replace("%", " %")
         if done:
             numbers["nuclei in an image (median)"] = f"{np.median([record.nuclei for record in done]):,.0f}"
     return Section("Outcome", numbers=numbers)
@@ -70,13 +74,16 @@ def _run(report: BatchReport) -> Section:
 
 
 def _changed_settings(report: BatchReport) -> dict[str, object]:
-    settings = report.template.settings
+    settings, batch = report.template.settings, report.batch
     fields = type(settings).model_fields
-    return {
+    changed = {
         name: value
         for name, value in settings.model_dump().items()
         if value != fields[name].default and not name.endswith("_auto")
     }
+    around = {name: f"{getattr(batch, name):g} {batch.distance_unit}" for name in ("cell", "ring", "gap")}
+    changed |= {name: text for name, text in around.items() if getattr(batch, name)}
+    return changed | ({"gate": batch.gate} if batch.gate else {})
 
 
 def _failures(failed: Sequence[FileRecord]) -> list[Section]:
@@ -105,14 +112,15 @@ def _images(count: int) -> str:
     return "1 image" if count == 1 else f"{count:,} images"
 
 
-def _remarks(done: Sequence[FileRecord]) -> list[Section]:
+def _remarks(report: BatchReport) -> list[Section]:
     remarks: dict[str, list[str]] = {}
-    for record in done:
+    for record in report.succeeded:
         for notice in record.notices:
             remarks.setdefault(notice, []).append(Path(record.image).name)
-    if not remarks:
+    rows = [[remark, "", ""] for remark in report.remarks]
+    rows += [[notice, f"{len(names):,}", _some(names)] for notice, names in remarks.items()]
+    if not rows:
         return []
-    rows = [[notice, f"{len(names):,}", _some(names)] for notice, names in remarks.items()]
     return [Section("What to know", table=Grid(["remark", "images", "which"], rows))]
 
 
@@ -187,5 +195,7 @@ def _figure(record: FileRecord) -> Figure:
     name = Path(record.image).name
     content = Path(record.thumbnail).read_bytes()
     found = f"{record.classes:,} classes" if record.classes else f"{record.nuclei:,} nuclei"
+    if record.positive_percent is not None:
+        found += f", {record.positive_percent:.0f} % positive"
     mark = "⚠ " if record.warnings else ""
     return Figure(stored_picture(content, f"{name} with outlines"), f"{mark}{name} · {found}")

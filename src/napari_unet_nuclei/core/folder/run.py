@@ -30,17 +30,18 @@ from napari_unet_nuclei.core.folder.one_image import (
     segment_planned,
 )
 from napari_unet_nuclei.core.folder.outputs import check_outputs
-from napari_unet_nuclei.core.folder.plan import RECORDS, RunPlan, plan_files
-from napari_unet_nuclei.core.folder.record import FileRecord, read_note, remove_half_noted, remove_remains
-from napari_unet_nuclei.core.folder.summary import (
+from napari_unet_nuclei.core.folder.plan import (
     JOINT_PARQUET,
     JOINT_TABLE,
+    RECORDS,
     REPORT,
     RUN,
     SUMMARY,
-    BatchReport,
-    write_summary,
+    RunPlan,
+    plan_files,
 )
+from napari_unet_nuclei.core.folder.record import FileRecord, read_note, remove_half_noted, remove_remains
+from napari_unet_nuclei.core.folder.summary import BatchReport, write_summary
 from napari_unet_nuclei.core.image.plane import ImageKind
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Share, Silent, with_shares
 from napari_unet_nuclei.core.segment.fingerprint import hash_request
@@ -139,7 +140,7 @@ def run_plan(
         found = [records[image] for image in images]
         if template.settings.kind == "auto":
             found = mark_odd_kinds(found)
-        report = BatchReport(plan.out, template, batch, request_hash, started, tuple(found))
+        report = BatchReport(plan.out, template, batch, request_hash, started, tuple(found), plan.remarks)
         progress.report(Advanced(SEGMENTING, "writing the summary and the report"))
         write_summary(report)
         write_batch_report(plan.out / REPORT, report)
@@ -151,8 +152,8 @@ def _begin(plan: RunPlan, tasks: Sequence[Task], progress: Progress, keep: Calla
     """Report what cannot be segmented, and remove what a killed run left half-written."""
     for path, reason in plan.unusable:
         keep(FileRecord(path, error=" ".join(reason.split())))
-    if plan.left_out:
-        progress.report(Notice(f"{plan.left_out} results of an earlier run are left out."))
+    for remark in plan.remarks:
+        progress.report(Notice(remark))
     progress.report(Advanced(0.0, "preparing"))
     remove_remains(plan.out / name for name in (SUMMARY, RUN, REPORT, JOINT_TABLE, JOINT_PARQUET))
     remove_half_noted(plan.out)

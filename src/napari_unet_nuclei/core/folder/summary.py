@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from napari_unet_nuclei.core.files.atomic import atomic
+from napari_unet_nuclei.core.folder.plan import JOINT_PARQUET, JOINT_TABLE, RUN, SUMMARY
 from napari_unet_nuclei.core.folder.record import FileRecord
 from napari_unet_nuclei.core.image.io.write import write_json, write_table
 from napari_unet_nuclei.core.segment.template import RequestTemplate
@@ -19,12 +20,6 @@ from napari_unet_nuclei.core.settings import BatchSettings
 
 if TYPE_CHECKING:
     import pyarrow
-
-SUMMARY = "summary.csv"
-RUN = "run.json"
-REPORT = "report.html"
-JOINT_TABLE = "nuclei.csv"
-JOINT_PARQUET = "nuclei.parquet"
 
 IMAGE_COLUMN = "image"
 """First column of the table of all nuclei."""
@@ -46,6 +41,8 @@ class BatchReport:
         Local time with its offset, ISO 8601.
     records : tuple of FileRecord
         One per image.
+    remarks : tuple of str
+        What was found among the images and not taken for one.
     """
 
     out: Path
@@ -54,6 +51,7 @@ class BatchReport:
     request_hash: str
     started: str
     records: tuple[FileRecord, ...]
+    remarks: tuple[str, ...] = ()
 
     @property
     def failed(self) -> tuple[FileRecord, ...]:
@@ -91,6 +89,7 @@ class BatchReport:
             "number_format": self.template.number_format,
             "models": {record.model: record.model_hash for record in self.succeeded},
             "request_hash": self.request_hash,
+            "remarks": self.remarks,
             "files": [asdict(record) | {"status": record.status} for record in self.records],
         }
 
@@ -120,6 +119,8 @@ def _row(record: FileRecord) -> dict[str, object]:
         "image": record.image,
         "status": record.status,
         "nuclei": record.nuclei,
+        "positive": record.positive,
+        "positive_percent": record.positive_percent,
         "median_area_px": record.median_area_px,
         "median_area_um2": record.median_area_um2,
         "seconds": record.seconds,

@@ -20,6 +20,7 @@ from napari_unet_nuclei.core.labels.measure.measure import measure
 from napari_unet_nuclei.core.progress import Progress, Silent
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import SegmentResult
+from napari_unet_nuclei.core.settings import CellSettings
 from napari_unet_nuclei.core.types import Labels
 
 
@@ -101,7 +102,12 @@ def stain_images(
     return {name: SeparatedStain(colours, stain, light.white) for name, stain in STAINS.items()}
 
 
-def measure_result(result: SegmentResult, request: SegmentRequest, progress: Progress | None = None) -> pd.DataFrame:
+def measure_result(
+    result: SegmentResult,
+    request: SegmentRequest,
+    progress: Progress | None = None,
+    around: CellSettings = CellSettings(),  # noqa: B008  # frozen
+) -> pd.DataFrame:
     """Measure the nuclei of a segmentation as `measure` describes it, or its classes as `measure_classes` does.
 
     Each nucleus has its ``score``, and columns of intensities begin with the channel's name. Colour pictures of
@@ -130,6 +136,7 @@ def measure_result(result: SegmentResult, request: SegmentRequest, progress: Pro
         pixel_size_x=request.pixel_size.x,
         origin=result.origin,
         maps=result.maps,
+        around=around,
         progress=progress or Silent(),
     )
     places = table["label"].to_numpy(np.int64) - 1

@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, NoSamplesError, SettingsError
-from napari_unet_nuclei.core.image.io.find import IMAGE_SUFFIXES, image_paths
+from napari_unet_nuclei.core.image.io.find import image_paths
+from napari_unet_nuclei.core.image.io.formats import IMAGE_SUFFIXES
 from napari_unet_nuclei.core.image.io.pairs import image_files, label_files, name_some, plain_stem
 
 IMAGES, LABELS, MASKS = "images", "labels", "masks"

@@ -13,8 +13,9 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QTabWidget, QVBoxLayout, QW
 
 from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.core.folder.dry_run import Intention, Prospect
+from napari_unet_nuclei.core.folder.plan import REPORT
 from napari_unet_nuclei.core.folder.record import FileRecord
-from napari_unet_nuclei.core.folder.summary import REPORT, BatchReport
+from napari_unet_nuclei.core.folder.summary import BatchReport
 from napari_unet_nuclei.gui.batch.choices import BatchChoices
 from napari_unet_nuclei.gui.batch.form import BatchForm
 from napari_unet_nuclei.gui.batch.job import RunSignals, dry_run_job, open_job, preview_job, run_job

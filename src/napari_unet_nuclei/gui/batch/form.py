@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_unet_nuclei.core.errors import NucleiError, SettingsError
-from napari_unet_nuclei.core.image.io.find import IMAGE_SUFFIXES
+from napari_unet_nuclei.core.image.io.formats import IMAGE_SUFFIXES
 from napari_unet_nuclei.core.segment.projection import PROJECTION_HELP
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
 from napari_unet_nuclei.gui.batch.choices import LIST_SUFFIX, SINGLE, STACKS, BatchChoices

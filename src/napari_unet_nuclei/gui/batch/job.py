@@ -77,7 +77,7 @@ def preview_job(choices: BatchChoices, image: Path) -> Callable[[Progress], Show
 
         file = read_image(image, choices.template.series)
         template = replace(choices.template, region=_preview_region(file, choices.template))
-        found = find_nuclei(file, template, progress)
+        found = find_nuclei(file, template, choices.batch, progress)
         result = found.result
         return ShownFile(file, result.labels, result.axes, result.origin, found.table, dict(found.provenance))
 

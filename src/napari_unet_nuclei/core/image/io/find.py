@@ -5,19 +5,13 @@ from __future__ import annotations
 import glob
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from napari_unet_nuclei.core.errors import ImageFileError
+from napari_unet_nuclei.core.image.io.formats import IMAGE_SUFFIXES, content_format
 from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr
-
-TIFF_SUFFIXES = frozenset({".tif", ".tiff", ".btf", ".tf8", ".lsm"})
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
-MICROSCOPE_SUFFIXES = frozenset({".nd2", ".lif", ".czi"})
-"""Formats of microscope makers; reading them needs the extra ``formats``."""
-
-IMAGE_SUFFIXES = TIFF_SUFFIXES | PICTURE_SUFFIXES | MICROSCOPE_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -26,22 +20,26 @@ class FoundImages:
 
     roots: dict[Path, Path]  # for every image, once each, the folder in which it was searched
     refused: tuple[tuple[str, str], ...]  # paths that lead to no image, each with the reason
+    passed_over: tuple[Path, ...] = ()  # visible files, in folders and patterns, that are no images read here
 
 
 def find_images(paths: Sequence[Path], recursive: bool = True) -> FoundImages:
     """Find image files, sorted within a folder or pattern; record what cannot be found or opened, and go on.
 
-    Files are taken as given. In folders and patterns (``*``, ``?``, ``[...]``, ``**``), files with an image suffix and
-    OME-Zarr images are taken, hidden ones are not. Links between folders are followed; each folder is entered once.
+    Files are taken as given. In folders and patterns (``*``, ``?``, ``[...]``, ``**``), OME-Zarr images and files that
+    are images by content or suffix are taken; the others are passed over, hidden ones without a word. Links between
+    folders are followed; each folder is entered once.
     """
     found: dict[str, tuple[Path, Path]] = {}
     refused: list[tuple[str, str]] = []
+    passed_over: list[Path] = []
     for given in paths:
         root = _root(given)
-        for image in sorted(_meant_by(given, recursive, refused)):
+        for image in sorted(_meant_by(given, recursive, refused, passed_over)):
             # By its real path, an image reached through a link or named twice is taken once.
             found.setdefault(os.path.realpath(image), (image, root))
-    return FoundImages(dict(found.values()), tuple(refused))
+    others = [path for path in dict.fromkeys(passed_over) if os.path.realpath(path) not in found]
+    return FoundImages(dict(found.values()), tuple(refused), tuple(others))
 
 
 def image_paths(paths: Sequence[Path], recursive: bool = True) -> list[Path]:
@@ -87,12 +85,12 @@ def _root(given: Path) -> Path:
     return root
 
 
-def _meant_by(path: Path, recursive: bool, refused: list[tuple[str, str]]) -> Iterator[Path]:
+def _meant_by(path: Path, recursive: bool, refused: list[tuple[str, str]], passed_over: list[Path]) -> Iterator[Path]:
     """Yield the images that one given path stands for."""
     if is_ome_zarr(path):
         yield path
     elif os.path.isdir(path):  # noqa: PTH112  # Path.is_dir raises where a folder above may not be entered
-        yield from _images_in(path, recursive, refused)
+        yield from _images_in(path, recursive, refused, passed_over)
     elif os.path.lexists(path):
         yield path
     elif glob.has_magic(str(path)):
@@ -103,9 +101,9 @@ def _meant_by(path: Path, recursive: bool, refused: list[tuple[str, str]]) -> It
             if is_ome_zarr(match):
                 yield match
             elif match.is_dir():
-                yield from _images_in(match, recursive, refused)
-            elif _looks_like_image(match):
-                yield match
+                yield from _images_in(match, recursive, refused, passed_over)
+            else:
+                yield from _images_among([match], passed_over)
     else:
         refused.append((str(path), f"{path} does not exist: check the name."))
 
@@ -124,11 +122,24 @@ def _matches(pattern: Path, refused: list[tuple[str, str]]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def _images_in(folder: Path, recursive: bool, refused: list[tuple[str, str]]) -> Iterator[Path]:
+def _images_in(
+    folder: Path, recursive: bool, refused: list[tuple[str, str]], passed_over: list[Path]
+) -> Iterator[Path]:
     """Yield the images in a folder."""
     for place, stores, names in _folders_in(folder, recursive, refused):
         yield from (place / name for name in stores)
-        yield from (place / name for name in names if _looks_like_image(place / name))
+        yield from _images_among((place / name for name in sorted(names)), passed_over)
+
+
+def _images_among(files: Iterable[Path], passed_over: list[Path]) -> Iterator[Path]:
+    """Yield the images among visible files, and note the others."""
+    for path in files:
+        if path.name.startswith(".") or not _may_be_file(path):
+            continue
+        if _is_image(path):
+            yield path
+        else:
+            passed_over.append(path)
 
 
 def _folders_in(
@@ -157,8 +168,14 @@ def _folders_in(
         yield Path(place), stores, names
 
 
-def _looks_like_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and _may_be_file(path)
+def _is_image(path: Path) -> bool:
+    """Tell whether a file is read as an image: by its suffix, or where that is unusual, by its content."""
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return True  # without opening it: on a server, that takes long
+    try:
+        return content_format(path) is not None
+    except OSError:
+        return False
 
 
 def _may_be_file(path: Path) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.axes import guess_axes
-from napari_unet_nuclei.core.image.io.find import IMAGE_SUFFIXES
+from napari_unet_nuclei.core.image.io.formats import IMAGE_SUFFIXES, MicroscopeFormat
 from napari_unet_nuclei.core.image.io.image_file import ImageFile, check_series, one_each
 from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
 from napari_unet_nuclei.core.types import AnyArray
@@ -25,18 +25,18 @@ from napari_unet_nuclei.core.types import AnyArray
 EXTRA = "formats"
 
 
-def open_microscope_file(path: Path, series: int) -> ImageFile:
+def open_microscope_file(path: Path, kind: MicroscopeFormat, series: int) -> ImageFile:
     """Open position (ND2), image (LIF) or scene (CZI) ``series`` of a file, counted from 0.
 
     Raise ImageFileError if the package is not installed, or there is no such series. Other errors are those of the
     package.
     """
-    name, read = _READERS[path.suffix.lower()]
+    name, read = _READERS[kind]
     try:
         package = importlib.import_module(name)
     except ImportError as error:
         raise ImageFileError(
-            f"{path}: reading {path.suffix[1:].upper()} needs a package that is not installed. Install it with "
+            f"{path}: reading {kind.upper()} needs a package that is not installed. Install it with "
             f'pip install "napari-unet-nuclei[{EXTRA}]", or export the image as OME-TIFF.'
         ) from error
     return read(package, path, series)
@@ -125,10 +125,10 @@ def _names(names: Sequence[str], array: AnyArray, axes: str) -> tuple[str, ...]:
     return one_each(array.shape[axes.index("C")] if "C" in axes else 1, names)
 
 
-_READERS: dict[str, tuple[str, Callable[[ModuleType, Path, int], ImageFile]]] = {
-    ".nd2": ("nd2", _read_nd2),
-    ".lif": ("liffile", _read_lif),
-    ".czi": ("czifile", _read_czi),
+_READERS: dict[MicroscopeFormat, tuple[str, Callable[[ModuleType, Path, int], ImageFile]]] = {
+    "nd2": ("nd2", _read_nd2),
+    "lif": ("liffile", _read_lif),
+    "czi": ("czifile", _read_czi),
 }
 
 

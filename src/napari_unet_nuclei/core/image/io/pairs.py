@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from napari_unet_nuclei.core.errors import ImageFileError
@@ -45,7 +46,7 @@ def label_files(folder: Path) -> dict[str, Path]:
     return _by_name(folder, labels=True)
 
 
-def name_some(paths: list[Path]) -> str:
+def name_some(paths: Sequence[Path | str]) -> str:
     """List the names of files for a message, at most `MOST_NAMED`.
 
     Examples

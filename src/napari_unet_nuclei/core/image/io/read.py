@@ -10,8 +10,9 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 
-from napari_unet_nuclei.core.errors import ImageFileError
-from napari_unet_nuclei.core.image.io.find import MICROSCOPE_SUFFIXES, PICTURE_SUFFIXES, TIFF_SUFFIXES
+from napari_unet_nuclei.core.errors import ImageFileError, ImageShapeError
+from napari_unet_nuclei.core.image.axes import guess_axes
+from napari_unet_nuclei.core.image.io.formats import format_of
 from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader
 from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr, read_ome_zarr
 from napari_unet_nuclei.core.image.io.optional_formats import open_microscope_file, read_by_plugin
@@ -65,13 +66,13 @@ def read_header(path: Path, series: int = 0) -> ImageHeader:
     """
     with _errors_in_words(path):
         _check_readable(path)
-        suffix = path.suffix.lower()
-        if suffix in TIFF_SUFFIXES:
-            header = read_tiff_header(path, series)
-        elif suffix in PICTURE_SUFFIXES:
-            header = _picture_header(path)
-        else:
-            header = _read(path, series).header
+        match None if path.is_dir() else format_of(path):
+            case "tiff":
+                header = read_tiff_header(path, series)
+            case "picture":
+                header = _picture_header(path)
+            case _:
+                header = _read(path, series).header
     _check_values(path, header)
     return header
 
@@ -79,14 +80,17 @@ def read_header(path: Path, series: int = 0) -> ImageHeader:
 def _read(path: Path, series: int) -> ImageFile:
     if path.is_dir():
         return _read_store(path)
-    suffix = path.suffix.lower()
-    if suffix in TIFF_SUFFIXES:
-        return read_tiff(path, series)
-    if suffix in PICTURE_SUFFIXES:
-        return _read_picture(path)
-    if suffix in MICROSCOPE_SUFFIXES:
-        return open_microscope_file(path, series)
-    return read_by_plugin(path, series)
+    match format_of(path):
+        case "tiff":
+            return read_tiff(path, series)
+        case "picture":
+            return _read_picture(path)
+        case "numpy":
+            return _read_numpy(path)
+        case None:
+            return read_by_plugin(path, series)
+        case microscope:
+            return open_microscope_file(path, microscope, series)
 
 
 @contextmanager
@@ -94,7 +98,7 @@ def _errors_in_words(path: Path) -> Iterator[None]:
     """Turn any error of a decoder into one that says what to do."""
     try:
         yield
-    except ImageFileError:
+    except (ImageFileError, ImageShapeError):
         raise
     except PermissionError as error:
         raise ImageFileError(f"{path} cannot be read (permission denied): check its permissions.") from error
@@ -135,6 +139,12 @@ def _read_store(path: Path) -> ImageFile:
     return ImageFile(path, image.levels[0], image.letters, image.pixel_size, names, channel_colours=colours)
 
 
+def _read_numpy(path: Path) -> ImageFile:
+    """Open an array that NumPy saved; its pixels stay on disk."""
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    return ImageFile(path, array, guess_axes(array.shape, array.dtype), PixelSize())
+
+
 def _read_picture(path: Path) -> ImageFile:
     """Read the first frame of a PNG, JPEG or BMP; palettes become colours."""
     mode = iio.immeta(path, plugin="pillow", index=0)["mode"]
@@ -159,6 +169,6 @@ def read_class_image(path: Path) -> ImageFile:
     Raise ImageFileError as for `read_image`.
     """
     file = read_image(path)
-    if path.suffix.lower() in PICTURE_SUFFIXES and iio.immeta(path, plugin="pillow", index=0)["mode"] == "P":
+    if format_of(path) == "picture" and iio.immeta(path, plugin="pillow", index=0)["mode"] == "P":
         return replace(file, array=iio.imread(path, plugin="pillow", index=0, mode="P"), axes="YX")
     return file

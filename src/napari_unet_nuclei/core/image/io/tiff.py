@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import imageio.v3 as iio
@@ -28,6 +29,9 @@ _PLAUSIBLE_MICROMETRES = (0.005, 10.0)
 
 LAZY_ABOVE = 64_000_000
 """Images with more values stay on disk and are read in parts."""
+
+_NDPI_TAG = 65420
+"""Version of the format, in every page that Hamamatsu's scanners write."""
 
 _LARGEST_CHUNK = LAZY_ABOVE // 4
 """Values of a chunk on disk up to which that pays: every read decodes whole chunks."""
@@ -59,13 +63,24 @@ def read_tiff_header(path: Path, index: int) -> ImageHeader:
 @contextmanager
 def _opened(path: Path, index: int) -> Iterator[tuple[TiffFile, TiffPageSeries]]:
     """Open a file and check that the chosen series is an image and complete."""
-    with TiffFile(path) as tif:
+    with TiffFile(path, **_flags(path)) as tif:
         check_series(path, index, len(tif.series))
         series = tif.series[index]
         if not {"Y", "X"} <= set(tiff_axes(series)) or 0 in series.shape:
             raise ImageFileError(f"{path} holds no image: its array has the shape {tuple(series.shape)}.")
         _check_extent(path, series)
         yield tif, series
+
+
+def _flags(path: Path) -> dict[str, Any]:
+    """Return how tifffile is to open a file.
+
+    It takes the suffix ``.ndpi`` to mean offsets of 64 bits, which only files of Hamamatsu's scanners have.
+    """
+    if path.suffix.lower() != ".ndpi":
+        return {}
+    with TiffFile(path, is_ndpi=False) as tif:
+        return {"is_ndpi": not len(tif.pages) or _NDPI_TAG in tif.pages.first.tags}
 
 
 def _header(path: Path, tif: TiffFile, series: TiffPageSeries, index: int) -> ImageHeader:
@@ -115,8 +130,8 @@ def _tiff_array(path: Path, tif: TiffFile, series: TiffPageSeries, index: int) -
     if math.prod(series.shape) > LAZY_ABOVE:
         # Contiguous and uncompressed, it can be mapped into memory as it is.
         if series.dataoffset is not None and series.keyframe.is_memmappable:
-            return tifffile.memmap(path, series=index, mode="r")
-        lazy = zarr.open_array(tifffile.imread(path, aszarr=True, series=index, level=0), mode="r")
+            return tifffile.memmap(path, series=index, mode="r", **_flags(path))
+        lazy = zarr.open_array(tifffile.imread(path, aszarr=True, series=index, level=0, **_flags(path)), mode="r")
         # An image in one strip would be decoded as a whole for every part that is read.
         if math.prod(lazy.chunks) <= _LARGEST_CHUNK:
             return lazy

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,8 +18,10 @@ from napari_unet_nuclei.core.labels.measure.shapes import (
     squared_radii,
     touching_edge,
 )
+from napari_unet_nuclei.core.labels.measure.surroundings import Match, Surroundings, draw_surroundings, spacing_in
 from napari_unet_nuclei.core.labels.numbering import as_ids
-from napari_unet_nuclei.core.progress import Advanced, Progress, Silent, with_shares
+from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Silent, with_shares
+from napari_unet_nuclei.core.settings import CellSettings
 from napari_unet_nuclei.core.types import AnyArray
 
 Columns: TypeAlias = dict[str, NDArray[Any]]
@@ -37,6 +39,8 @@ def measure(
     origin: tuple[int, ...] = (),
     world: NDArray[np.floating] | None = None,
     maps: NDArray[np.uint8] | None = None,
+    around: CellSettings = CellSettings(),  # noqa: B008  # frozen
+    cells: AnyArray | None = None,
     progress: Progress = Silent(),  # noqa: B008  # has no state
 ) -> pd.DataFrame:
     """Measure every nucleus, in any number of images.
@@ -59,6 +63,11 @@ def measure(
         Affine matrix from positions in the whole image, as in the table, to world coordinates.
     maps : ndarray, shape (planes, 3, Y, X), uint8, optional
         Quantised foreground, border and distance that ``labels`` were decoded from; planes in C order.
+    around : CellSettings
+        Cells that are grown from the nuclei, and rings around these, which are measured too.
+    cells : array_like, shape (..., Y, X), optional
+        Ids of cells of another origin, measured instead of grown ones: each nucleus belongs to the cell that holds more
+        than half of it. What does not fit is told as a `Notice`.
     progress : Progress
 
     Returns
@@ -77,11 +86,18 @@ def measure(
         - with ``maps`` ``confidence``, 0 to 1: mean foreground probability × (1 − mean border probability, weighted
           by 1 at the centre of the ellipse, falling to 0 at its outline). A border across the middle of a nucleus
           suggests that it is two; at the outline, a border is expected.
+        - with cells ``cell_area_px``, ``cell_area_um2``, the same of ``cytoplasm``, ``nucleus_to_cell``, the share of
+          the cell's area that the nucleus takes; for every image and each of ``means`` ``<name>_mean_cell``,
+          ``<name>_sum_cell``, ``<name>_mean_cytoplasm``, ``<name>_sum_cytoplasm`` and ``<name>_nucleus_to_cytoplasm``,
+          the mean in the nucleus over that in the cytoplasm; with given ``cells`` also ``cell``, the cell's id or 0
+        - with a ring ``ring_area_px``, ``ring_area_um2``, ``<name>_mean_ring`` and ``<name>_nucleus_to_ring``
 
     Raises
     ------
     ImageShapeError
         If shapes or axes do not match, or if values are not ids or intensities.
+    SettingsError
+        If cells or rings are to be drawn in µm and the pixel size is unknown.
 
     Examples
     --------
@@ -96,20 +112,28 @@ def measure(
         world=world,
     )
     _check(labels, {**images, **means}, maps, geometry)
+    neighbourhood = _Around.of(around, cells, labels, geometry, (pixel_size_y, pixel_size_x))
     indices = list(np.ndindex(*labels.shape[:-2]))
-    parts = [_columns(_empty_plane(images, means, maps, geometry), geometry, Silent())]
+    empty = _empty_plane(images, means, maps, geometry)
+    parts = [_columns(replace(empty, around=neighbourhood.empty(empty.ids)), geometry, Silent())]
+    match = Match()
     for number, (index, share) in enumerate(with_shares(indices, progress)):
         share.report(Advanced(0.0, f"plane {number + 1} of {len(indices)}"))
         plane_maps = None if maps is None else maps[number]
+        # Negative ids are background as well.
+        ids = as_ids(np.maximum(labels[index], 0))
         plane = _Plane(
             index,
-            # Negative ids are background as well.
-            as_ids(np.maximum(labels[index], 0)),
+            ids,
             {name: images[name][index] for name in images},
             {name: means[name][index] for name in means},
             plane_maps,
+            neighbourhood.at(index, ids),
         )
+        match = match.plus(plane.around.match) if plane.around else match
         parts.append(_columns(plane, geometry, share))
+    if match.text():
+        progress.report(Notice(match.text()))
     progress.report(Advanced(1.0, f"{sum(len(part['label']) for part in parts)} nuclei measured"))
     return pd.DataFrame({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
@@ -131,13 +155,49 @@ class _Geometry:
 
 @dataclass(frozen=True)
 class _Plane:
-    """One plane: its leading index, ids (Y, X), images and means (Y, X) by name, and uint8 maps (3, Y, X)."""
+    """One plane: its leading index, ids (Y, X), images and means (Y, X) by name, uint8 maps (3, Y, X), surroundings."""
 
     index: tuple[int, ...]
     ids: NDArray[np.int64]
     images: Mapping[str, AnyArray]
     means: Mapping[str, AnyArray]
     maps: NDArray[np.uint8] | None
+    around: Surroundings | None = None
+
+
+@dataclass(frozen=True)
+class _Around:
+    """What is drawn around the nuclei, in every plane."""
+
+    settings: CellSettings
+    cells: AnyArray | None
+    spacing: tuple[float, ...]
+
+    @staticmethod
+    def of(
+        settings: CellSettings,
+        cells: AnyArray | None,
+        labels: AnyArray,
+        geometry: _Geometry,
+        pixel_sizes: tuple[float, float],
+    ) -> _Around:
+        """Check that it can be drawn."""
+        if cells is not None:
+            _check(labels, {"The cells": cells}, None, geometry)
+        # Given cells need no distance, unless a ring is wanted too.
+        return _Around(settings, cells, spacing_in(settings.distance_unit if settings.wanted else "px", pixel_sizes))
+
+    def at(self, index: tuple[int, ...], ids: NDArray[np.int64]) -> Surroundings | None:
+        """Draw around the nuclei of a plane; None where nothing is wanted."""
+        if self.cells is None:
+            return draw_surroundings(ids, self.settings, self.spacing) if self.settings.wanted else None
+        return draw_surroundings(ids, self.settings, self.spacing, as_ids(np.maximum(self.cells[index], 0)))
+
+    def empty(self, ids: NDArray[np.int64]) -> Surroundings | None:
+        """Draw around no nuclei, for the columns."""
+        if self.cells is None and not self.settings.wanted:
+            return None
+        return draw_surroundings(ids, self.settings, self.spacing, None if self.cells is None else ids)
 
 
 def _check(
@@ -206,6 +266,10 @@ def _columns(plane: _Plane, geometry: _Geometry, progress: Progress) -> Columns:
     columns["touches_edge"] = touching_edge(nuclei)
     if plane.maps is not None:
         columns["confidence"] = _confidences(nuclei, plane.maps)
+    if plane.around is not None:
+        sizes = {"area_px": 1.0, "area_um2": geometry.pixel_area}
+        images = {**plane.images, **plane.means}
+        columns |= plane.around.columns(nuclei.areas, sizes, images, {name: columns[f"{name}_mean"] for name in images})
     return columns
 
 

@@ -1,0 +1,71 @@
+"""Tell the format of a file by its first bytes: programs write TIFF under many suffixes, and people rename files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+MicroscopeFormat: TypeAlias = Literal["nd2", "lif", "czi"]
+"""Formats of microscope makers, each read by a package of its own."""
+
+FileFormat: TypeAlias = Literal["tiff", "picture", "numpy"] | MicroscopeFormat
+"""How a file is read: by tifffile, by Pillow, by NumPy, or by the package for a microscope."""
+
+FORMATS: dict[str, FileFormat] = {
+    **dict.fromkeys((".tif", ".tiff", ".btf", ".tf2", ".tf8", ".lsm", ".stk", ".flex"), "tiff"),
+    **dict.fromkeys((".svs", ".qptiff", ".scn", ".ndpi"), "tiff"),
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".jp2"), "picture"),
+    ".npy": "numpy",
+    ".nd2": "nd2",
+    ".lif": "lif",
+    ".czi": "czi",
+}  # fmt: skip
+"""By suffix, for files whose content says nothing: empty, damaged or cut short, they are then refused by name."""
+
+IMAGE_SUFFIXES = frozenset(FORMATS)
+
+_SIGNATURES: tuple[tuple[bytes, FileFormat], ...] = (
+    (b"II*\0", "tiff"),
+    (b"MM\0*", "tiff"),
+    (b"II+\0", "tiff"),  # BigTIFF
+    (b"MM\0+", "tiff"),
+    (b"\x89PNG\r\n\x1a\n", "picture"),
+    (b"\xff\xd8\xff", "picture"),  # JPEG
+    (b"GIF87a", "picture"),
+    (b"GIF89a", "picture"),
+    (b"\xff\x4f\xff\x51", "picture"),  # JPEG 2000, bare
+    (b"\0\0\0\x0cjP  \r\n\x87\n", "picture"),  # and in its container
+    (b"\x93NUMPY", "numpy"),
+    (b"\xda\xce\xbe\x0a", "nd2"),
+    (b"\x70\0\0\0", "lif"),
+    (b"ZISRAWFILE", "czi"),
+)
+
+_BITMAP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
+"""Lengths of the header that follows "BM", which many a text begins with."""
+
+_LONGEST = 18
+"""Bytes that tell all formats."""
+
+
+def format_of(path: Path) -> FileFormat | None:
+    """Tell the format of a file by its content, else by its suffix; None if neither is known.
+
+    Raises OSError if the file cannot be opened.
+    """
+    return content_format(path) or FORMATS.get(path.suffix.lower())
+
+
+def content_format(path: Path) -> FileFormat | None:
+    """Tell the format of a file by its content alone."""
+    with path.open("rb") as file:
+        start = file.read(_LONGEST)
+    if path.suffix.lower() == ".nd2" and start[4:8] == b"jP  ":
+        return "nd2"  # before 2010, ND2 was kept in the container of JPEG 2000
+    for signature, known in _SIGNATURES:
+        if start.startswith(signature):
+            return known
+    if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
+        return "picture"
+    is_bitmap = start.startswith(b"BM") and int.from_bytes(start[14:18], "little") in _BITMAP_HEADERS
+    return "picture" if is_bitmap else None
