@@ -22,12 +22,13 @@ from napari_unet_nuclei.cli.progress import TerminalProgress
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
+from napari_unet_nuclei.core.image.io.label_file import read_labels, size_of
 from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.image.io.write import write_table
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.measure.gate import POSITIVE, Gate, share_text
 from napari_unet_nuclei.core.labels.measure.measure import measure
-from napari_unet_nuclei.core.progress import Progress
+from napari_unet_nuclei.core.progress import Notice, Progress
 from napari_unet_nuclei.core.segment.table import SegmentedChannel, SeparatedStain, column_names, stain_images
 from napari_unet_nuclei.core.settings import CellSettings
 
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
 def measure_command(
     labels: Annotated[
         Path,
-        typer.Argument(metavar="LABELS", help="Label image: 0 is background, every nucleus has its own number."),
+        typer.Argument(
+            metavar="LABELS", help="Labels: an image where every nucleus has its own number, ImageJ ROIs, or GeoJSON."
+        ),
     ],
     images: Annotated[
         list[Path], typer.Argument(metavar="IMAGE...", help="Images of the same size; all channels are measured.")
@@ -104,8 +107,12 @@ def measure_files(
     a pixel size in the label file or in one of the images. Raises `ImageFileError` if a file cannot be read;
     `ImageShapeError` if the labels are not a label image, or an image differs from them in size.
     """
-    label_file = read_image(labels)
     files = [read_image(image) for image in images]
+    size = size_of(files[0].source()) if files else None
+    found = read_labels(labels, size)
+    for notice in found.notices:
+        progress.report(Notice(notice, warning=True))
+    label_file = found.file
     source = _labels_source(label_file)
     known = [file.pixel_size for file in (label_file, *files) if file.pixel_size.known]
     pixel_size = known[0] if known else PixelSize()
@@ -117,7 +124,7 @@ def measure_files(
         pixel_size_y=pixel_size.y,
         pixel_size_x=pixel_size.x,
         around=around or CellSettings(),
-        cells=None if cells is None else _channel(_labels_source(read_image(cells)), 0),
+        cells=None if cells is None else _channel(_labels_source(read_labels(cells, size).file), 0),
         progress=progress,
     )
 

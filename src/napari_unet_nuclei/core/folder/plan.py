@@ -10,7 +10,7 @@ from pathlib import Path
 
 from napari_unet_nuclei.core.errors import ImageFileError, OutputFileError
 from napari_unet_nuclei.core.image.io.find import find_images, nothing_found
-from napari_unet_nuclei.core.image.io.pairs import name_some
+from napari_unet_nuclei.core.image.io.pairs import is_beside_image, name_some, outlines_among
 
 LABELS_ENDING = "_labels.tif"
 TABLE_ENDING = "_table.csv"
@@ -90,6 +90,8 @@ class RunPlan:
         Results that an earlier run wrote into the same folder, found among the images and not segmented again.
     passed_over : tuple of Path
         Files among the images that cannot be read as such, without what runs write.
+    masks : tuple of Path
+        Labels, outlines and pictures of them that other programs have left beside the images.
     """
 
     out: Path
@@ -97,6 +99,7 @@ class RunPlan:
     unusable: tuple[tuple[str, str], ...]
     left_out: int
     passed_over: tuple[Path, ...] = ()
+    masks: tuple[Path, ...] = ()
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -104,6 +107,11 @@ class RunPlan:
         said = []
         if self.left_out:
             said.append(f"{self.left_out} results of an earlier run are left out.")
+        if self.masks:
+            said.append(
+                f"{len(self.masks)} masks and outlines beside the images are left out, by their names: "
+                f"{name_some([path.name for path in self.masks])}. If one is an image, give it by its name."
+            )
         if self.passed_over:
             said.append(
                 f"{len(self.passed_over)} files were passed over, as nothing here reads them as images: "
@@ -128,8 +136,15 @@ def plan_files(given: Sequence[Path], out: Path, recursive: bool = True, labels_
     found = find_images(given, recursive)
     # Results among the images are left out, but for those that are given by name.
     kept = {image: root for image, root in found.roots.items() if image in given or not _is_earlier_result(image, out)}
+    masks = [image for image in kept if is_beside_image(image) and not _is_named(image, given)]
     if not found.roots:
         raise ImageFileError(" ".join(reason for _, reason in found.refused) or nothing_found(given))
+    if masks and len(masks) == len(kept):
+        raise ImageFileError(
+            f"{name_some(given)}: no image but, by their names, masks ({name_some([path.name for path in masks])}). "
+            "If one is an image, give it by its name."
+        )
+    kept = {image: root for image, root in kept.items() if image not in masks}
     files = _name_results(kept, out, labels_format)
     # Real paths: a link, or a folder given twice under two names, leads to the same file.
     images = {os.path.realpath(file.image) for file in files}
@@ -140,8 +155,16 @@ def plan_files(given: Sequence[Path], out: Path, recursive: bool = True, labels_
                     f"The results of {file.image} would overwrite the image {taken}. "
                     "Choose another folder for the results."
                 )
-    others = tuple(path for path in found.passed_over if not _is_written_by_runs(path, out))
-    return RunPlan(out, tuple(files), found.refused, len(found.roots) - len(kept), others)
+    others = [path for path in found.passed_over if not _is_written_by_runs(path, out)]
+    outlines = outlines_among(others)
+    passed_over = tuple(path for path in others if path not in outlines)
+    left_out = len(found.roots) - len(kept) - len(masks)
+    return RunPlan(out, tuple(files), found.refused, left_out, passed_over, (*masks, *outlines))
+
+
+def _is_named(image: Path, given: Sequence[Path]) -> bool:
+    """True for a file that is given by its name, or by a pattern that ends like it."""
+    return image in given or any(is_beside_image(path) and image.match(path.name) for path in given)
 
 
 def _is_earlier_result(image: Path, out: Path) -> bool:

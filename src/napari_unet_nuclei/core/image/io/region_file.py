@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from skimage.draw import polygon2mask
 
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.io.read import read_image
+from napari_unet_nuclei.core.image.outlines.geojson import GEOJSON_SUFFIXES, read_features
+from napari_unet_nuclei.core.image.outlines.outline import enclosed
 from napari_unet_nuclei.core.types import Mask
 
-GEOJSON_SUFFIXES = (".geojson", ".json")
 LARGEST_GEOJSON = 64 * 2**20
 """Bytes; a larger file was not drawn by hand."""
 
@@ -44,55 +40,13 @@ def read_region(path: Path, shape: tuple[int, int]) -> Mask:
 
 def _drawn(path: Path, shape: tuple[int, int]) -> Mask:
     """Draw the polygons of a GeoJSON file; rings after the first of a polygon are holes."""
-    region = np.zeros(shape, bool)
-    found = False
-    for rings in _polygons(path):
-        found = True
-        outer, *holes = (_filled(ring, shape) for ring in rings)
-        for hole in holes:
-            outer &= ~hole
-        region |= outer
-    if not found:
-        raise ImageFileError(f"{path} holds no polygon. {_WANTED}")
-    return region
-
-
-def _filled(ring: NDArray[np.float64], shape: tuple[int, int]) -> Mask:
-    """Return the pixels whose centres lie in a ring of (x, y) corners; in GeoJSON, pixel (0, 0) spans 0 to 1."""
-    return np.asarray(polygon2mask(shape, ring[:, ::-1] - 0.5), bool)
-
-
-def _polygons(path: Path) -> Iterator[list[NDArray[np.float64]]]:
-    """Yield the rings of every polygon, each (corners, 2) with x first."""
     try:
         if path.stat().st_size > LARGEST_GEOJSON:
             raise ImageFileError(f"{path} is too large for a drawn region. {_WANTED}")
-        yield from _of(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
+        content = path.read_bytes()
+    except OSError as error:
         raise ImageFileError(f"{path} cannot be read as GeoJSON: {error!r}. {_WANTED}") from error
-
-
-def _of(part: Any) -> Iterator[list[NDArray[np.float64]]]:
-    """Walk through collections, features and geometries."""
-    if isinstance(part, list):  # QuPath writes a bare list of features
-        for feature in part:
-            yield from _of(feature)
-        return
-    match part["type"]:
-        case "FeatureCollection":
-            yield from _of(part["features"])
-        case "GeometryCollection":
-            yield from _of(part["geometries"])
-        case "Feature":
-            yield from _of(part["geometry"])
-        case "Polygon":
-            yield _rings(part["coordinates"])
-        case "MultiPolygon":
-            yield from (_rings(polygon) for polygon in part["coordinates"])
-
-
-def _rings(coordinates: Any) -> list[NDArray[np.float64]]:
-    rings = [np.asarray(ring, np.float64)[:, :2] for ring in coordinates]
-    if not rings or any(len(ring) < 3 or not np.isfinite(ring).all() for ring in rings):
-        raise ValueError("a polygon needs three corners or more, with finite coordinates")
-    return rings
+    polygons = [rings for feature in read_features(path, content) for rings in feature.outline.polygons]
+    if not polygons:
+        raise ImageFileError(f"{path} holds no polygon. {_WANTED}")
+    return enclosed(polygons, (0, shape[0], 0, shape[1]))

@@ -18,7 +18,8 @@ import numpy as np
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.outlines.outline import MOST_NAMED, Outline, Outlines, Ring, ellipse
 
-GEOJSON_SUFFIXES = (".geojson", ".json")
+GEOJSON_SUFFIX = ".geojson"
+GEOJSON_SUFFIXES = (GEOJSON_SUFFIX, ".json")
 LARGEST_GEOJSON = 2**29
 """Bytes; outlines of a million nuclei of a slide have about as many."""
 

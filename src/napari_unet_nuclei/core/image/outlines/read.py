@@ -17,7 +17,6 @@ from napari_unet_nuclei.core.image.outlines.imagej_rois import (
 from napari_unet_nuclei.core.image.outlines.outline import MOST_OUTLINES, Outlines
 
 ARCHIVE_SUFFIX = ".zip"
-OUTLINE_SUFFIXES = (ROI_SUFFIX, ARCHIVE_SUFFIX, *GEOJSON_SUFFIXES)
 
 LARGEST_ARCHIVE = 2**30
 """Bytes of all entries together, unpacked: a small archive can unpack to more than any memory holds."""
