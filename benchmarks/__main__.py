@@ -22,6 +22,7 @@ NAMES = (
     "batch",
     "blockwise",
     "cluster",
+    "tracking",
 )
 WITH_DATA = ("accuracy",)
 """Those that measure data sets of the user's: they take arguments of their own, and are not among "all"."""

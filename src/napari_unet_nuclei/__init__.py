@@ -65,6 +65,7 @@ if TYPE_CHECKING:
         z_stack,
     )
     from napari_unet_nuclei.core.samples.synthetic_classes import cell_classes, write_class_set
+    from napari_unet_nuclei.core.samples.synthetic_movie import dividing_nuclei
     from napari_unet_nuclei.core.segment.result import SegmentResult
     from napari_unet_nuclei.core.segment.run import segment
     from napari_unet_nuclei.core.settings import (
@@ -72,9 +73,13 @@ if TYPE_CHECKING:
         CellSettings,
         FinetuneSettings,
         SegmentSettings,
+        TrackSettings,
         TrainSettings,
         read_settings,
     )
+    from napari_unet_nuclei.core.tracking.export.ctc import write_ctc
+    from napari_unet_nuclei.core.tracking.export.geff import write_geff
+    from napari_unet_nuclei.core.tracking.track import TrackResult, track
     from napari_unet_nuclei.core.train.division import DataSet
     from napari_unet_nuclei.core.train.train_model import train
 
@@ -127,6 +132,8 @@ __all__ = [
     "Share",
     "Silent",
     "Threads",
+    "TrackResult",
+    "TrackSettings",
     "TrainSettings",
     "TrainingDivergedError",
     "UnknownModelError",
@@ -136,6 +143,7 @@ __all__ = [
     "compare_labels",
     "dask_cluster",
     "default_registry",
+    "dividing_nuclei",
     "evaluate",
     "evaluate_classes",
     "finetune",
@@ -152,9 +160,12 @@ __all__ = [
     "segment_slide",
     "stained_tissue",
     "time_series",
+    "track",
     "train",
     "two_channels",
     "write_class_set",
+    "write_ctc",
+    "write_geff",
     "write_labels",
     "write_overlay",
     "z_stack",
@@ -208,6 +219,8 @@ _HOMES = {
     "Share": "core.progress",
     "Silent": "core.progress",
     "Threads": "core.executors.executors",
+    "TrackResult": "core.tracking.track",
+    "TrackSettings": "core.settings",
     "TrainSettings": "core.settings",
     "TrainingDivergedError": "core.errors",
     "UnknownModelError": "core.errors",
@@ -216,6 +229,7 @@ _HOMES = {
     "compare_labels": "core.labels.metrics.comparison",
     "dask_cluster": "core.executors.cluster",
     "default_registry": "core.model.registry",
+    "dividing_nuclei": "core.samples.synthetic_movie",
     "evaluate": "core.evaluate",
     "evaluate_classes": "core.evaluate",
     "finetune": "core.finetune.folders",
@@ -232,9 +246,12 @@ _HOMES = {
     "segment_slide": "core.blocks.slide",
     "stained_tissue": "core.samples.synthetic",
     "time_series": "core.samples.synthetic",
+    "track": "core.tracking.track",
     "train": "core.train.train_model",
     "two_channels": "core.samples.synthetic",
     "write_class_set": "core.samples.synthetic_classes",
+    "write_ctc": "core.tracking.export.ctc",
+    "write_geff": "core.tracking.export.geff",
     "write_labels": "core.image.io.write",
     "write_overlay": "core.image.io.write",
     "z_stack": "core.samples.synthetic",

@@ -127,7 +127,7 @@ def test_rows_of_a_stack_name_their_plane(tmp_path):
 )
 def test_what_cannot_be_measured_is_named(labels, image, tmp_path, first, second, told):
     tifffile.imwrite(tmp_path / "larger.tif", np.vstack([IMAGE, IMAGE]))
-    tifffile.imwrite(tmp_path / "colours.tif", np.zeros((20, 30, 3), np.uint8), photometric="rgb")
+    tifffile.imwrite(tmp_path / "colours.tif", np.arange(1800, dtype=np.uint8).reshape(20, 30, 3), photometric="rgb")
     tifffile.imwrite(tmp_path / "fractions.tif", np.full((20, 30), 0.5, np.float32))
     result = run(tmp_path / f"{first}.tif", tmp_path / f"{second}.tif", "--out", tmp_path / "table.csv")
     assert result.exit_code == 1

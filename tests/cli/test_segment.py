@@ -158,16 +158,32 @@ def test_a_dry_run_lists_how_images_are_read_and_writes_nothing(tmp_path):
     assert not out.exists()
 
 
-def test_of_several_images_in_a_file_one_is_chosen_and_it_is_said_which(tmp_path):
+def test_positions_of_a_file_are_all_done_or_one_by_number_or_name(tmp_path):
     file, first, second = tmp_path / "two.ome.tif", small_image(0), np.ascontiguousarray(small_image(1)[:64])
     with tifffile.TiffWriter(file, ome=True) as writer:
-        for image in (first, second):
-            writer.write(image, metadata={"axes": "YX"})
-    assert "one of 2 images (--series)" in run("segment", file, "--out", tmp_path, "--dry-run").stdout
-    assert run("segment", file, "--out", tmp_path, "--series", 1, "--diameter", 24).exit_code == 0
+        for name, image in {"left": first, "right side": second}.items():
+            writer.write(image, metadata={"axes": "YX", "Name": name})
+    shown = run("segment", file, "--out", tmp_path, "--dry-run").stdout
+    assert f"{file} [left]: Y 96 · X 96" in shown
+    assert f"{file} [right side]: Y 64 · X 96" in shown
+    assert "beside 0 'left' (96 × 96)" in run("segment", file, "--out", tmp_path, "--series", 1, "--dry-run").stdout
+    assert run("segment", file, "--out", tmp_path, "--series", "Right side", "--diameter", 24).exit_code == 0
     same = segment(second, axes="YX", diameter=24.0).labels
-    np.testing.assert_array_equal(tifffile.imread(tmp_path / "two_labels.tif"), same)
-    assert "2 images: this is number 1" in pd.read_csv(tmp_path / "summary.csv").message[0]
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "two_right_side_labels.tif"), same)
+    summary = pd.read_csv(tmp_path / "summary.csv")
+    assert summary.series.tolist() == ["right side"]
+    assert "Not segmented, of the same file: 0 'left' (96 × 96)" in summary.message[0]
+    assert run("segment", file, "--out", tmp_path, "--diameter", 24).exit_code == 0
+    assert pd.read_csv(tmp_path / "summary.csv").status.tolist() == ["done", "skipped"]
+    assert pd.read_csv(tmp_path / "nuclei.csv").series.unique().tolist() == ["left", "right side"]
+
+
+def test_a_series_of_a_single_image_is_refused_by_file(tmp_path):
+    image = write_image(tmp_path / "a.png")
+    failed = run("segment", image, "--out", tmp_path / "out", "--series", "0")
+    assert failed.exit_code == 1
+    assert "a single image, so a choice of series ('0') has no effect" in failed.stderr
+    assert run("segment", image, "--out", tmp_path / "out", "--series", "all", "--dry-run").exit_code == 0
 
 
 def test_settings_of_a_run_repeat_it(tmp_path):

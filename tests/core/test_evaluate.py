@@ -100,7 +100,7 @@ def test_a_stack_of_one_plane_fits_a_plane(tmp_path):
 
 
 def test_colours_are_no_labels(folders, tmp_path):
-    iio.imwrite(tmp_path / "colours.png", np.zeros((1, 9, 3), np.uint8))
+    iio.imwrite(tmp_path / "colours.png", np.arange(27, dtype=np.uint8).reshape(1, 9, 3))
     with pytest.raises(ImageFileError, match=r"colours\.png has 3 channels"):
         evaluate(tmp_path / "colours.png", folders[1] / "a.png")
 

@@ -16,6 +16,7 @@ SAMPLES = [
     sample_data.two_channels,
     sample_data.z_stack,
     sample_data.time_series,
+    sample_data.dividing_nuclei,
     sample_data.stained_tissue,
     sample_data.immunohistochemistry,
 ]

@@ -17,6 +17,7 @@ from napari_unet_nuclei.cli.errors import exit_codes
 SUBCOMMANDS = {
     "demo": "Segment the bundled sample with the bundled model; opens napari if there is a screen.",
     "segment": "Segment the nuclei in images.",
+    "track": "Follow labelled nuclei over time.",
     "measure": "Measure labelled nuclei in one or more images.",
     "train": "Train a model from scratch, or from another model.",
     "finetune": "Fine-tune a model on corrected labels, and test whether it improved.",

@@ -19,7 +19,6 @@ from napari_unet_nuclei.cli.options import (
     parse_cells,
 )
 from napari_unet_nuclei.cli.progress import TerminalProgress
-from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
 from napari_unet_nuclei.core.image.io.label_file import read_labels, size_of
@@ -29,7 +28,13 @@ from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.measure.gate import POSITIVE, Gate, share_text
 from napari_unet_nuclei.core.labels.measure.measure import measure
 from napari_unet_nuclei.core.progress import Notice, Progress
-from napari_unet_nuclei.core.segment.table import SegmentedChannel, SeparatedStain, column_names, stain_images
+from napari_unet_nuclei.core.segment.table import (
+    SegmentedChannel,
+    SeparatedStain,
+    StoredIds,
+    column_names,
+    stain_images,
+)
 from napari_unet_nuclei.core.settings import CellSettings
 
 if TYPE_CHECKING:
@@ -113,31 +118,20 @@ def measure_files(
     for notice in found.notices:
         progress.report(Notice(notice, warning=True))
     label_file = found.file
-    source = _labels_source(label_file)
+    source = label_file.source()
     known = [file.pixel_size for file in (label_file, *files) if file.pixel_size.known]
     pixel_size = known[0] if known else PixelSize()
     return measure(
-        _channel(source, 0),
+        StoredIds(source),
         dict(_named_channels(files)),
         means=dict(_named_stains(files)),
         axes=f"{source.leading_axes}YX",
         pixel_size_y=pixel_size.y,
         pixel_size_x=pixel_size.x,
         around=around or CellSettings(),
-        cells=None if cells is None else _channel(_labels_source(read_labels(cells, size).file), 0),
+        cells=None if cells is None else StoredIds(read_labels(cells, size).file.source()),
         progress=progress,
     )
-
-
-def _labels_source(file: ImageFile) -> ImageSource:
-    """Return the labels in a file; raise ImageShapeError if it has channels or colours."""
-    source = file.source()
-    if source.channels > 1:
-        raise ImageShapeError(
-            f"{file.path} has {source.channels} channels or colours, so it is not a label image. "
-            "Give the labels first, then the images."
-        )
-    return source
 
 
 def _channel(source: ImageSource, channel: int) -> SegmentedChannel:

@@ -85,9 +85,7 @@ def segment_command(
         str,
         typer.Option("--region", metavar="Y0:Y1,X0:X1", help="Segment only this rectangle, in pixels, ends excluded."),
     ] = "",
-    series: Annotated[
-        int, typer.Option("--series", min=0, help="Which image to take from files that hold several, from 0.")
-    ] = 0,
+    series: Annotated[str, typer.Option("--series", metavar="N|all|NAME", help=_help("series"))] = "",
     recursive: Annotated[bool, typer.Option("--recursive/--no-recursive", help=_help("recursive"))] = True,
     labels: Annotated[
         Literal["tif", "ome.tif", "ome.zarr"],
@@ -161,6 +159,7 @@ def segment_command(
 
     batch = BatchSettings(
         recursive=recursive,
+        series=series,
         labels=labels,
         table=table,
         joint_table=joint_table,
@@ -173,7 +172,7 @@ def segment_command(
         **parse_cells(cell, ring, gap),
     )
     template = RequestTemplate(
-        settings, model, axes.upper(), parse_plane(plane), parse_region(region), series, projection
+        settings, model, axes.upper(), parse_plane(plane), parse_region(region), projection=projection
     )
     if scheduler and workers:
         raise typer.BadParameter("Give either an address or a number of workers.", param_hint="--scheduler, --workers")
@@ -182,7 +181,7 @@ def segment_command(
         out, given = out.absolute(), [path.absolute() for path in given]
     if not given:
         raise typer.BadParameter("Give image files, folders or patterns, or --list FILE.", param_hint="PATH...")
-    plan = plan_files(given, out, batch.recursive, batch.labels)
+    plan = plan_files(given, out, batch.recursive, batch.labels, batch.series)
     if dry_run:
         _look_ahead(plan, template, batch, as_json=as_json, quiet=quiet)
     else:
@@ -196,7 +195,7 @@ def segment_command(
             shown.end(report)
         if as_json:
             typer.echo(json.dumps(report.description(), indent=2, ensure_ascii=False))
-        _end([(record.image, record.error) for record in report.failed], len(report.records), "failed")
+        _end([(record.title, record.error) for record in report.failed], len(report.records), "failed")
 
 
 def _read_list(file: Path) -> list[Path]:
@@ -236,9 +235,9 @@ class _ShownRun:
         if self._lines and not record.error:
             self.progress.show_result(_line(record))
         # A doubtful image comes twice: when it is done, and at the end of the run.
-        if record.warnings and record.image not in self._warned:
-            self._warned.add(record.image)
-            self.progress.say(f"Warning: {record.image}: {record.warning}", always=True)
+        if record.warnings and record.title not in self._warned:
+            self._warned.add(record.title)
+            self.progress.say(f"Warning: {record.title}: {record.warning}", always=True)
 
     def end(self, report: BatchReport) -> None:
         """Print what is doubtful about images in comparison with the others of the run."""
@@ -253,7 +252,7 @@ def _line(record: FileRecord) -> str:
     found = f"{record.classes} classes" if record.classes else f"{record.nuclei} nuclei"
     found += f", {record.positive} positive," if record.positive is not None else ""
     took = "done before" if record.skipped else f"in {record.seconds:.1f} s"
-    return f"{record.image}: {found} {took}, {record.labels}"
+    return f"{record.title}: {found} {took}, {record.labels}"
 
 
 def _look_ahead(plan: RunPlan, template: RequestTemplate, batch: BatchSettings, *, as_json: bool, quiet: bool) -> None:
@@ -272,11 +271,12 @@ def _look_ahead(plan: RunPlan, template: RequestTemplate, batch: BatchSettings, 
         segmented = sum(prospect.intention == "segment" for prospect in prospects)
         skipped = sum(prospect.intention == "skip" for prospect in prospects)
         typer.echo(f"{segmented} to segment, {skipped} done before. Nothing was written.")
-    failing = [(prospect.image, prospect.message) for prospect in prospects if prospect.intention == "fail"]
+    failing = [(prospect.title, prospect.message) for prospect in prospects if prospect.intention == "fail"]
     _end(failing, len(prospects), "would fail")
 
 
 def _prospect_line(prospect: Prospect) -> str:
+    from napari_unet_nuclei.core.image.io.pairs import name_some
     from napari_unet_nuclei.core.segment.remedy import KIND_NAMES
 
     facts = [prospect.axes, prospect.dtype, f"{prospect.bytes / 1e6:.1f} MB"]
@@ -284,8 +284,8 @@ def _prospect_line(prospect: Prospect) -> str:
     facts += [f"{prospect.planes} planes"] if prospect.planes > 1 else []
     facts += [f"channel {prospect.channel}"] if prospect.channel else []
     facts += [KIND_NAMES[prospect.kind]] if prospect.kind in KIND_NAMES else []
-    facts += [f"one of {prospect.images} images (--series)"] if prospect.images > 1 else []
-    return f"{prospect.image}: {', '.join(facts)}: {prospect.intention}, {prospect.labels}"
+    facts += [f"beside {name_some(prospect.others)} (--series)"] if prospect.others else []
+    return f"{prospect.title}: {', '.join(facts)}: {prospect.intention}, {prospect.labels}"
 
 
 def _end(failed: Sequence[tuple[str, str]], total: int, what: str) -> None:

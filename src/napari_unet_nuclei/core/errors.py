@@ -13,6 +13,10 @@ class ImageFileError(NucleiError):
     """A file cannot be read as an image."""
 
 
+class SeriesError(ImageFileError):
+    """A choice among the images of a file fits none of them, or there is nothing to choose."""
+
+
 class OutputFileError(NucleiError):
     """A file cannot be written: the disk is full, permission is missing, a folder has that name."""
 

@@ -280,10 +280,7 @@ def _alone(path: Path, folder: Path) -> str:
 
 def _labels_source(file: ImageFile) -> ImageSource:
     """Return the labels in a file; large ones are not read yet."""
-    source = ImageSource(file.array, file.axes)
-    if source.channels > 1:
-        raise ImageShapeError(f"{file.path} has {source.channels} channels or colours, so it is not a label image.")
-    return source
+    return ImageSource(file.array, file.axes)
 
 
 def _without_single(leading: Sequence[int]) -> tuple[int, ...]:
@@ -294,7 +291,7 @@ def _without_single(leading: Sequence[int]) -> tuple[int, ...]:
 def _ids(path: Path, source: ImageSource, index: tuple[int, ...]) -> NDArray[np.int64]:
     """Read the ids of one plane."""
     try:
-        return as_ids(source.read(index, 0))
+        return as_ids(source.stored(index))
     except ImageShapeError as error:
         raise ImageShapeError(f"{path}: {error}") from error
 

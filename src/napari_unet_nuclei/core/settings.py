@@ -120,6 +120,19 @@ def validated(kind: type[SettingsType], values: dict[str, object]) -> SettingsTy
         raise SettingsError(f"A setting cannot be used: {problems}.") from error
 
 
+def titles_of(kind: type[Settings], name: str) -> dict[str, str]:
+    """Return the titles that forms show for the values of a setting, by value.
+
+    Examples
+    --------
+    >>> titles_of(BatchSettings, "labels")["ome.tif"]
+    'OME-TIFF'
+    """
+    extra = kind.model_fields[name].json_schema_extra
+    titles = extra.get("values") if isinstance(extra, dict) else None
+    return {value: str(title) for value, title in titles.items()} if isinstance(titles, dict) else {}
+
+
 def first_problem(error: ValidationError) -> str:
     """Return where the first problem of a file lies, and what it is."""
     problem = error.errors()[0]
@@ -261,6 +274,36 @@ class SegmentSettings(Settings):
     )
 
 
+class TrackSettings(Settings):
+    """How nuclei are followed from frame to frame."""
+
+    largest_step_auto: bool = choice(True, "Measure how far nuclei move from frame to frame, and allow for it.")
+    largest_step: float = number(
+        1.0,
+        "Farthest that a nucleus moves from one frame to the next.",
+        ge=0.01,
+        le=1000,
+        step=0.1,
+    )
+    largest_step_unit: Literal["diameters", "µm"] = choice(
+        "diameters", "Unit of the largest step: nucleus diameters, or µm, which needs the pixel size."
+    )
+    bridge: int = number(
+        2, "Follow a nucleus on that is not found in up to this many frames in a row.", ge=0, le=20, step=1
+    )
+    divisions: bool = choice(True, "Find divisions: one nucleus becomes two, which are tracks of their own.")
+    shortest_track: int = number(
+        1,
+        "Leave out tracks of fewer frames, unless they come from a division or end in one; 1 keeps all.",
+        ge=1,
+        le=10_000,
+        step=1,
+    )
+    correct_drift: bool = choice(
+        False, "Take off the movement of the whole field, as when the stage drifts or the dish was put back."
+    )
+
+
 class CellSettings(Settings):
     """Which surroundings of nuclei are measured: their cells, grown from them, and rings around them."""
 
@@ -298,21 +341,36 @@ class BatchSettings(CellSettings):
     """Which images a run over many files takes, and what it writes for them."""
 
     recursive: bool = choice(True, "Include subfolders.")
-    labels: Literal["tif", "ome.tif", "ome.zarr"] = choice(
-        "tif", "File format of the labels. OME-Zarr images and images larger than memory always get OME-Zarr labels."
+    series: str = choice(
+        "",
+        "Which image to take from files that hold several: its number from 0, its name, or all. "
+        "By default all where they are alike, as positions are, and otherwise the first.",
     )
-    table: bool = choice(True, "Write a table per image, with a row per nucleus (CSV).")
-    joint_table: bool = choice(True, "Write one table of the nuclei of all images (nuclei.csv).")
+    labels: Literal["tif", "ome.tif", "ome.zarr"] = choice(
+        "tif",
+        "File format of the labels. OME-Zarr images and images larger than memory always get OME-Zarr labels.",
+        values={"tif": "TIFF", "ome.tif": "OME-TIFF", "ome.zarr": "OME-Zarr"},
+    )
+    table: bool = choice(True, "Write a table per image, with a row per nucleus (CSV).", title="Table")
+    joint_table: bool = choice(
+        True, "Write one table of the nuclei of all images (nuclei.csv).", title="One table of all"
+    )
     gate: str = choice(
         "",
         "Which nuclei count as positive, by columns of the table: GFP_mean > 500, or several limits with 'and' between "
         "them. Empty for no gate.",
     )
-    parquet: bool = choice(False, "Also write the tables as Parquet; needs the package pyarrow.")
-    rois: bool = choice(False, "Write outlines as ImageJ ROIs, one zip file per image.")
-    geojson: bool = choice(False, "Write outlines as GeoJSON for QuPath, one file per image.")
-    overlay: bool = choice(False, "Write a picture of each image with its outlines (PNG).")
+    parquet: bool = choice(False, "Also write the tables as Parquet; needs the package pyarrow.", title="Parquet table")
+    rois: bool = choice(False, "Write outlines as ImageJ ROIs, one zip file per image.", title="ImageJ ROIs")
+    geojson: bool = choice(False, "Write outlines as GeoJSON for QuPath, one file per image.", title="QuPath GeoJSON")
+    overlay: bool = choice(False, "Write a picture of each image with its outlines (PNG).", title="Picture")
     overwrite: bool = choice(False, "Redo images that are already done with the same model and settings.")
+
+    @field_validator("series", mode="before")
+    @classmethod
+    def _number_or_name(cls, value: Any) -> Any:
+        """Take numbers as they are usually written in Python."""
+        return str(value) if isinstance(value, Integral) and not isinstance(value, bool) else value
 
 
 class TrainSettings(Settings):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
-from napari_unet_nuclei.core.samples import synthetic
+from napari_unet_nuclei.core.samples import synthetic, synthetic_movie
 from napari_unet_nuclei.core.samples.synthetic import SampleImage
 
 LayerData: TypeAlias = tuple[Any, dict[str, Any], str]
@@ -32,6 +32,11 @@ def z_stack() -> list[LayerData]:
 def time_series() -> list[LayerData]:
     """Return the time series as one layer."""
     return _layers(synthetic.time_series())
+
+
+def dividing_nuclei() -> list[LayerData]:
+    """Return the movie of nuclei that move fast, divide, and vanish now and then, as one layer."""
+    return _layers(synthetic_movie.dividing_nuclei())
 
 
 def stained_tissue() -> list[LayerData]:

@@ -154,8 +154,9 @@ def test_the_summary_has_a_row_per_image_with_what_matters(folder, tmp_path) -> 
     (folder / "bad.tif").write_text("no image")
     report = segment_files([folder], tmp_path / "out", RequestTemplate(SETTINGS))
     summary = pd.read_csv(tmp_path / "out" / "summary.csv")
-    assert summary.columns[:7].tolist() == [
-        "image", "status", "nuclei", "median_area_px", "median_area_um2", "seconds", "message",
+    assert summary.columns[:10].tolist() == [
+        "image", "series", "status", "nuclei", "positive", "positive_percent",
+        "median_area_px", "median_area_um2", "seconds", "message",
     ]  # fmt: skip
     rows = {Path(row.image).name: row for row in summary.itertuples()}
     plane = pd.read_csv(by_name(report)["plane.ome.tif"].table)

@@ -58,6 +58,15 @@ def test_all_colours_with_signal_are_possible_and_the_strongest_comes_first():
     assert [look.name for look in looks(array, "YXS")] == ["green channel", "blue channel", "red channel"]
 
 
+@pytest.mark.parametrize("offset", [0, 20, 40])
+@pytest.mark.parametrize("second", [0, 80, 200])
+def test_dyes_over_the_whole_field_and_a_camera_offset_are_no_transmitted_light(second, offset):
+    haze = 30 + 220 * nuclei()
+    array = np.stack([np.zeros_like(haze), np.roll(haze, 40, axis=0) * second / 255, haze], axis=-1)
+    found = looks(np.clip(array + offset, 0, 255).astype(np.uint8), "YXS")
+    assert {look.kind for look in found} == {"fluorescence"}
+
+
 def test_alpha_is_no_channel():
     assert only_look(picture(0.0, 0.0, 1.0, alpha=True), "YXS").channels == (2,)
 

@@ -202,7 +202,7 @@ def test_sizes_that_differ_are_named(tmp_path, image, masks):
 def test_labels_that_are_none_are_named(tmp_path, image):
     for pixels, told in [
         (np.full(SHAPE, 0.5, np.float32), "fractions"),
-        (np.full(SHAPE, -1, np.int32), "below 0"),
+        (np.full(SHAPE, -2, np.int32), "below -1"),
         (STAINED.image, "colours"),
     ]:
         labels = write(tmp_path / "wrong.tif", pixels)

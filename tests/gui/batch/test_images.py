@@ -79,21 +79,26 @@ def test_of_a_stack_with_time_one_plane_along_z_is_segmented_at_all_times(qtbot,
     np.testing.assert_array_equal(written.squeeze(), same.labels)
 
 
-def test_of_a_file_with_several_images_one_is_chosen(qtbot, viewer, dock, tmp_path) -> None:
+def test_of_a_file_with_several_images_all_or_one_are_done(qtbot, viewer, dock, tmp_path) -> None:
     assert dock.form.series.isHidden()
     images = [fluorescent_nuclei(seed, (100, 120 + 10 * seed), 22.0, 8).image for seed in range(3)]
     with tifffile.TiffWriter(tmp_path / "three.tif") as file:
         for image in images:
             file.write(image)
     choose(qtbot, dock, tmp_path / "three.tif", tmp_path / "out")
-    assert cell(dock, "three.tif", STATE).startswith("one of 3 · Y 100 · X 120")
-    assert not dock.form.series.isHidden()
-    dock.form.series.setValue(2)
-    qtbot.waitUntil(lambda: "X 140" in cell(dock, "three.tif", STATE), timeout=LONG)
+    assert [row.prospect.short_title for row in dock.table.images.rows] == [f"three.tif [{n}]" for n in range(3)]
+    series = dock.form.series
+    assert not series.isHidden()
+    assert [series.itemText(place) for place in range(series.count())] == [
+        "automatic", "all", "0 (100 × 120)", "1 (100 × 130)", "2 (100 × 140)",
+    ]  # fmt: skip
+    series.setCurrentIndex(4)
+    qtbot.waitUntil(lambda: dock.table.images.rowCount() == 1, timeout=LONG)
+    assert cell(dock, "three.tif [2]", STATE).startswith("one of 3 · Y 100 · X 140")
     press_run(qtbot, dock)
     same = segment(images[2], "tiny", axes="YX", diameter=22.0)
-    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out" / "three_labels.tif"), same.labels)
-    click(qtbot, dock, "three.tif")
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out" / "three_2_labels.tif"), same.labels)
+    click(qtbot, dock, "three.tif [2]")
     qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=LONG)
     np.testing.assert_array_equal(viewer.layers[0].data, images[2])
 

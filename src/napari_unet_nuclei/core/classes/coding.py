@@ -70,7 +70,11 @@ class ClassCoding:
         values = self._values(channels)
         is_void = np.zeros(values.shape, bool) if self.void is None else values == self.void
         # Void counts as 0 in the checks, which would take its value for a class, or for the brightest of a mask.
-        classes = _two_classes(np.where(is_void, 0, values)) if self.binary else as_ids(np.where(is_void, 0, values))
+        classed = np.where(is_void, 0, values)
+        # Of nuclei, these are background; of classes, 0 is a class like the others.
+        if not (classed >= 0).all():
+            raise ImageShapeError("Some labels are NaN or below 0, which are no class ids: name the value for none.")
+        classes = _two_classes(classed) if self.binary else as_ids(classed)
         largest = int(classes.max(initial=0))
         if largest >= (self.classes or MOST_CLASSES):
             raise ImageShapeError(_too_large(largest, self.classes))

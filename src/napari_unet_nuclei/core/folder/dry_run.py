@@ -11,8 +11,8 @@ from typing import Literal
 
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
 from napari_unet_nuclei.core.folder.large_image import planned_in_blocks, takes_blocks
-from napari_unet_nuclei.core.folder.one_image import Task, check_ownership, finished
-from napari_unet_nuclei.core.folder.plan import RunPlan
+from napari_unet_nuclei.core.folder.one_image import Task, check_ownership, finished, plan_tasks
+from napari_unet_nuclei.core.folder.plan import RunPlan, image_title, short_title
 from napari_unet_nuclei.core.folder.record import FileRecord, read_note
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.channels import find_channel, named_channel, open_channel_text
@@ -20,7 +20,7 @@ from napari_unet_nuclei.core.image.io.image_file import ImageHeader
 from napari_unet_nuclei.core.image.io.read import read_header
 from napari_unet_nuclei.core.model.registry import default_registry
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress
-from napari_unet_nuclei.core.segment.fingerprint import hash_image, hash_request
+from napari_unet_nuclei.core.segment.fingerprint import hash_image
 from napari_unet_nuclei.core.segment.projection import projected_axis
 from napari_unet_nuclei.core.segment.template import RequestTemplate, chosen_plane
 from napari_unet_nuclei.core.settings import BatchSettings
@@ -44,8 +44,12 @@ class Prospect:
         The channel that would be segmented, where there are several.
     kind : str
         Kind of image that was chosen, or was found out when it was done; ``auto`` where it is found out then.
-    images : int
-        How many images the file holds, of which one is taken.
+    series : int
+        Which of the images in the file.
+    part : str
+        What the image is called among those of its file or store; empty if it is the only one.
+    listed, others : tuple of str
+        All images of the file, in words, and those that the run leaves out.
     intention : {"segment", "skip", "fail"}
         Skipped is what is done with the same request already; ``record`` is what came of it.
     message : str
@@ -58,13 +62,26 @@ class Prospect:
     dtype: str = ""
     pixel_size: str = ""
     planes: int = 0
-    images: int = 1
+    series: int = 0
+    part: str = ""
+    listed: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
     labels: str = ""
     intention: Intention = "segment"
     message: str = ""
     record: FileRecord | None = None
     channel: str = ""
     kind: str = "auto"
+
+    @property
+    def title(self) -> str:
+        """The image's path, and which of the file's images it is."""
+        return image_title(self.image, self.part)
+
+    @property
+    def short_title(self) -> str:
+        """The same with the name of the file alone."""
+        return short_title(self.image, self.part)
 
 
 def look_ahead(
@@ -75,16 +92,16 @@ def look_ahead(
     on_prospect: Callable[[Prospect], None] = lambda prospect: None,
 ) -> list[Prospect]:
     """Look at all images of a plan, for most formats without reading pixels; nothing is written."""
-    request_hash = hash_request(template)
+    tasks = plan_tasks(plan, template, batch)
     inputs = _channels_at_once(template)
     prospects = [Prospect(path, intention="fail", message=" ".join(reason.split())) for path, reason in plan.unusable]
     for prospect in prospects:
         on_prospect(prospect)
     for remark in plan.remarks:
         progress.report(Notice(remark))
-    for number, file in enumerate(plan.files):
-        progress.report(Advanced(number / len(plan.files), f"looking at {file.image.name}"))
-        prospects.append(_look(Task(file, template, batch, request_hash), inputs))
+    for number, task in enumerate(tasks):
+        progress.report(Advanced(number / len(tasks), f"looking at {task.planned.image.name}"))
+        prospects.append(_look(task, inputs))
         on_prospect(prospects[-1])
     progress.report(Advanced(1.0, "done"))
     return prospects
@@ -105,7 +122,15 @@ def axes_text(axes: str, shape: Sequence[int]) -> str:
 def _look(task: Task, inputs: int) -> Prospect:
     """Look at one image."""
     file, template = task.planned, task.template
-    seen = Prospect(str(file.image), labels=str(file.labels), kind=template.settings.kind)
+    seen = Prospect(
+        str(file.image),
+        labels=str(file.labels),
+        kind=template.settings.kind,
+        series=file.series,
+        part=file.part,
+        listed=file.listed,
+        others=file.others,
+    )
     try:
         header = read_header(file.image, template.series)
         axes = template.axes or header.axes
@@ -184,6 +209,5 @@ def _described(seen: Prospect, header: ImageHeader, axes: str) -> Prospect:
         bytes=header.path.stat().st_size if header.path.is_file() else math.prod(header.shape) * header.dtype.itemsize,
         axes=axes_text(axes, header.shape),
         dtype=str(header.dtype),
-        images=header.images,
         pixel_size=f"{size.y:.4g} × {size.x:.4g}" if size.known else "",
     )

@@ -114,7 +114,7 @@ def segment_in_blocks(task: Task, settings: BlockSettings, progress: Progress) -
             _write_output(kind, path, request, result, labels)
     # Not where they were planned: they may have gone into the image.
     paths, pixel_size = {**outputs, "labels": result.path}, request.pixel_size
-    record = record_of(file, result, task.template.series, paths, result.median_area, pixel_size)
+    record = record_of(planned, result, paths, result.median_area, pixel_size)
     file_hash = str(result.provenance.get("file_hash", ""))
     record = replace(record, image_hash=file_hash, skipped=result.done_before)
     earlier = read_note(planned)

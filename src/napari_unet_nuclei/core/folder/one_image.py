@@ -14,14 +14,15 @@ from napari_unet_nuclei.core.errors import ClusterError, NucleiError, OutputFile
 from napari_unet_nuclei.core.files.atomic import DISK_FULL
 from napari_unet_nuclei.core.folder.gating import gated, gated_again
 from napari_unet_nuclei.core.folder.outputs import Segmented, wanted_outputs, write_outputs
-from napari_unet_nuclei.core.folder.plan import PlannedFile
+from napari_unet_nuclei.core.folder.plan import PlannedFile, RunPlan
 from napari_unet_nuclei.core.folder.record import FileRecord, Note, all_there, read_note, settle, write_note
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
+from napari_unet_nuclei.core.image.io.pairs import name_some
 from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.measure.surroundings import spacing_in
 from napari_unet_nuclei.core.progress import Advanced, Cancelled, Event, Notice, Progress, Share
-from napari_unet_nuclei.core.segment.fingerprint import hash_image
+from napari_unet_nuclei.core.segment.fingerprint import hash_image, hash_request
 from napari_unet_nuclei.core.segment.result import Segmentation
 from napari_unet_nuclei.core.segment.table import measure_result
 from napari_unet_nuclei.core.segment.template import RequestTemplate
@@ -64,6 +65,13 @@ class Task:
         return {kind: path.relative_to(self.planned.out).as_posix() for kind, path in self.outputs.items()}
 
 
+def plan_tasks(plan: RunPlan, template: RequestTemplate, batch: BatchSettings) -> list[Task]:
+    """Turn planned files into tasks; which image of its file is segmented is part of the request for each."""
+    templates = {series: replace(template, series=series) for series in {file.series for file in plan.files}}
+    hashes = {series: hash_request(one) for series, one in templates.items()}
+    return [Task(file, templates[file.series], batch, hashes[file.series]) for file in plan.files]
+
+
 def segment_planned(task: Task, progress: Progress, turn: Turn = nullcontext) -> FileRecord:
     """Segment an image unless that is done; whatever is wrong with it becomes a failed record.
 
@@ -92,7 +100,7 @@ def segment_planned(task: Task, progress: Progress, turn: Turn = nullcontext) ->
         write_note(planned, note)
         result, pixel_size = found.result, found.request.pixel_size
         area = float(found.table["area_px"].median()) if result.count else None
-        record = record_of(file, result, task.template.series, task.outputs, area, pixel_size)
+        record = record_of(planned, result, task.outputs, area, pixel_size)
         table, record = gated(found.table, record, task.batch.gate)
         write_outputs(replace(found, table=table), task.outputs)
         # On the disk before the note says so: after a power cut, a note without its files would be believed.
@@ -102,7 +110,7 @@ def segment_planned(task: Task, progress: Progress, turn: Turn = nullcontext) ->
         write_note(planned, replace(note, labels_hash=_hash_labels(planned.labels), record=record))
         return record
     except Exception as error:  # noqa: BLE001  # one image in four thousand must not end the night's run
-        return failed_record(planned.image, error)
+        return failed_record(planned, error)
 
 
 @dataclass(frozen=True)
@@ -123,7 +131,7 @@ class WithoutNotices:
             self.parent.report(event)
 
 
-def failed_record(path: Path, error: Exception) -> FileRecord:
+def failed_record(planned: PlannedFile, error: Exception) -> FileRecord:
     """Return the record of an image that failed; raise again what ends the run."""
     if isinstance(error, (Cancelled, ClusterError)):
         raise error
@@ -134,9 +142,9 @@ def failed_record(path: Path, error: Exception) -> FileRecord:
     elif isinstance(error, MemoryError):
         message = "There is not enough memory. Close other programs, or segment a region."
     else:
-        logging.getLogger(__name__).error("Segmenting %s failed", path, exc_info=error)
+        logging.getLogger(__name__).error("Segmenting %s failed", planned.title, exc_info=error)
         message = f"This is a bug in the program: {type(error).__name__}: {error}"
-    return FileRecord(str(path), error=message)
+    return FileRecord(str(planned.image), error=message, series=planned.series, part=planned.part)
 
 
 def finished(task: Task, image_hash: str) -> FileRecord | None:
@@ -152,6 +160,7 @@ def finished(task: Task, image_hash: str) -> FileRecord | None:
     labels, table, thumbnail = (str(task.outputs[kind]) for kind in ("labels", "table", "thumbnail"))
     # Paths as they are now: image and results may have been moved since.
     found = replace(note.record, image=str(task.planned.image), image_hash=image_hash, skipped=True)
+    found = replace(found, series=task.planned.series, part=task.planned.part)
     return replace(found, labels=labels, table=table, thumbnail=thumbnail)
 
 
@@ -208,9 +217,8 @@ def find_nuclei(
 
 
 def record_of(
-    file: ImageFile,
+    planned: PlannedFile,
     result: Segmentation,
-    series: int,
     paths: Mapping[str, Path],
     median_area: float | None,
     pixel_size: PixelSize,
@@ -218,11 +226,13 @@ def record_of(
     """Make the record of an image from the run's description of itself."""
     warnings = tuple(remedy.text for remedy in result.remedies)
     notices = tuple(notice for notice in result.notices if notice not in warnings)
-    if file.images > 1:
-        notices += (f"The file holds {file.images} images: this is number {series}, counted from 0.",)
+    if planned.others:
+        notices += (f"Not segmented, of the same file: {name_some(planned.others)}. Choose them by their series.",)
     known = median_area is not None and pixel_size.known
     return FileRecord(
-        image=str(file.path),
+        image=str(planned.image),
+        series=planned.series,
+        part=planned.part,
         labels=str(paths["labels"]),
         table=str(paths["table"]),
         nuclei=result.count,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_unet_nuclei.core.errors import ImageFileError, OutputFileError
+from napari_unet_nuclei.core.errors import ImageFileError, NucleiError, OutputFileError, SeriesError
 from napari_unet_nuclei.core.image.io.find import find_images, nothing_found
 from napari_unet_nuclei.core.image.io.pairs import is_beside_image, name_some, outlines_among
+from napari_unet_nuclei.core.image.io.series import choose_series
 
 LABELS_ENDING = "_labels.tif"
 TABLE_ENDING = "_table.csv"
@@ -39,22 +41,43 @@ _EARLIER_RESULTS = ("_labels.tif", "_labels.ome.tif", "_labels.ome.zarr", "_over
 """Endings of results that could be taken for images."""
 
 
+_NOT_IN_NAMES = re.compile(r"[^\w.+-]+")
+"""What names of images in a file may hold, and names of files had better not."""
+
+
 @dataclass(frozen=True)
 class PlannedFile:
     """One image and the files that its nuclei go to.
 
     Attributes
     ----------
+    image : Path
+        Of an image in an OME-Zarr store its own group.
     name : str
         Where below ``out``, and what the results' names begin with: ``day 1/cells``.
     labels_format : str
         Suffix of the labels, without its first point.
+    series : int
+        Which of the images in the file.
+    part : str
+        What the image is called among those of its file or store; empty if it is the only one.
+    listed, others : tuple of str
+        All images of the file, in words, and those that the run leaves out.
     """
 
     image: Path
     out: Path
     name: str
     labels_format: str = "tif"
+    series: int = 0
+    part: str = ""
+    listed: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The image's path, and which of the file's images it is."""
+        return image_title(str(self.image), self.part)
 
     def path(self, output: str) -> Path:
         """Return the path of one kind of result, a key of `ENDINGS`."""
@@ -120,8 +143,40 @@ class RunPlan:
         return tuple(said)
 
 
-def plan_files(given: Sequence[Path], out: Path, recursive: bool = True, labels_format: str = "tif") -> RunPlan:
-    """Find the images and name the results.
+def image_title(image: str, part: str) -> str:
+    """Name an image by its path and, where that is not enough, by what it is called in its file.
+
+    Examples
+    --------
+    >>> image_title("day/a.lif", "Region 1"), image_title("day/a.zarr/2", "2")
+    ('day/a.lif [Region 1]', 'day/a.zarr/2')
+    """
+    return f"{image} [{part}]" if part and not _is_group(image, part) else image
+
+
+def short_title(image: str, part: str) -> str:
+    """Name an image like `image_title`, but by the name of its file instead of the path.
+
+    Examples
+    --------
+    >>> short_title("day/a.lif", "Region 1"), short_title("day/a.zarr/2", "2")
+    ('a.lif [Region 1]', 'a.zarr/2')
+    """
+    path = Path(image)
+    if part and _is_group(image, part):
+        return f"{path.parents[part.count('/')].name}/{part}"
+    return image_title(path.name, part)
+
+
+def _is_group(image: str, part: str) -> bool:
+    """True for an image in a store, whose own folder is its path."""
+    return Path(image).as_posix().endswith(f"/{part}")
+
+
+def plan_files(
+    given: Sequence[Path], out: Path, recursive: bool = True, labels_format: str = "tif", series: str = ""
+) -> RunPlan:
+    """Find the images and name the results; ``series`` chooses among the images of a file as `choose_series` does.
 
     Results lie below ``out`` as their images lie below the given folders; where several folders are given, as they
     lie below the folder that all have in common.
@@ -145,12 +200,13 @@ def plan_files(given: Sequence[Path], out: Path, recursive: bool = True, labels_
             "If one is an image, give it by its name."
         )
     kept = {image: root for image, root in kept.items() if image not in masks}
-    files = _name_results(kept, out, labels_format)
+    images, refused = _open_files(kept, series)
+    files = _name_results(images, out, labels_format)
     # Real paths: a link, or a folder given twice under two names, leads to the same file.
-    images = {os.path.realpath(file.image) for file in files}
+    sources = {os.path.realpath(file.image) for file in files}
     for file in files:
         for taken in (file.labels, file.path("overlay")):
-            if os.path.realpath(taken) in images:
+            if os.path.realpath(taken) in sources:
                 raise OutputFileError(
                     f"The results of {file.image} would overwrite the image {taken}. "
                     "Choose another folder for the results."
@@ -158,8 +214,9 @@ def plan_files(given: Sequence[Path], out: Path, recursive: bool = True, labels_
     others = [path for path in found.passed_over if not _is_written_by_runs(path, out)]
     outlines = outlines_among(others)
     passed_over = tuple(path for path in others if path not in outlines)
+    unusable = (*found.refused, *refused)
     left_out = len(found.roots) - len(kept) - len(masks)
-    return RunPlan(out, tuple(files), found.refused, left_out, passed_over, (*masks, *outlines))
+    return RunPlan(out, tuple(files), unusable, left_out, passed_over, (*masks, *outlines))
 
 
 def _is_named(image: Path, given: Sequence[Path]) -> bool:
@@ -178,31 +235,67 @@ def _is_written_by_runs(path: Path, out: Path) -> bool:
     return path.name.endswith(endings) and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(out))
 
 
-def _name_results(images: dict[Path, Path], out: Path, labels_format: str) -> list[PlannedFile]:
+@dataclass(frozen=True)
+class _Image:
+    """An image of a run, its file or store, and the folder below which that was found."""
+
+    file: Path
+    root: Path
+    path: Path
+    series: int = 0
+    part: str = ""
+    listed: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+
+def _open_files(files: Mapping[Path, Path], series: str) -> tuple[list[_Image], list[tuple[str, str]]]:
+    """List the chosen images of all files, and the files that have none such, with the reason."""
+    images: list[_Image] = []
+    refused: list[tuple[str, str]] = []
+    for file, root in files.items():
+        try:
+            chosen = choose_series(file, series)
+        except SeriesError as error:
+            refused.append((str(file), str(error)))
+        except NucleiError:  # fails in words when its turn comes
+            images.append(_Image(file, root, file))
+        else:
+            for header, name in zip(chosen.images, chosen.names, strict=True):
+                about = (header.path, header.series, name, chosen.listed, chosen.others)
+                images.append(_Image(file, root, *about))
+    return images, refused
+
+
+def _name_results(images: Sequence[_Image], out: Path, labels_format: str) -> list[PlannedFile]:
     """Name the results of images that were found below folders."""
-    roots = {root: Path(os.path.realpath(root)) for root in set(images.values())}
+    roots = {root: Path(os.path.realpath(root)) for root in {image.root for image in images}}
     try:
         common = Path(os.path.commonpath(roots.values())) if roots else Path()
     except ValueError:  # on Windows, drives have nothing in common
         common = None
     folders = {}
-    for image, root in images.items():
-        base = roots[root].relative_to(common) if common else Path(*roots[root].parts[1:])
-        folders[image] = base / image.parent.relative_to(root)
+    for image in images:
+        base = roots[image.root].relative_to(common) if common else Path(*roots[image.root].parts[1:])
+        folders[image.file] = base / image.file.parent.relative_to(image.root)
     # File systems may not tell upper case from lower case.
-    same = Counter((str(folders[image]).casefold(), _stem(image).casefold()) for image in images)
+    same = Counter((str(folder).casefold(), _stem(file).casefold()) for file, folder in folders.items())
     files = []
     taken: set[str] = set()
-    for image, folder in folders.items():
-        alone = same[str(folder).casefold(), _stem(image).casefold()] == 1
+    for image in images:
+        folder = folders[image.file]
+        alone = same[str(folder).casefold(), _stem(image.file).casefold()] == 1
         # a.tif and a.png become a_tif and a_png, both of them, whichever comes first; a_tif.png may be there as well.
-        stem = _stem(image) if alone else image.name.replace(".", "_")
+        stem = _stem(image.file) if alone else image.file.name.replace(".", "_")
+        if image.part:
+            stem += f"_{_NOT_IN_NAMES.sub('_', image.part)}"
         number = 2
         unique = stem
         while str(folder / unique).casefold() in taken:
             unique, number = f"{stem}_{number}", number + 1
         taken.add(str(folder / unique).casefold())
-        files.append(PlannedFile(image, out, (folder / unique).as_posix(), labels_format))
+        name = (folder / unique).as_posix()
+        about = (image.series, image.part, image.listed, image.others)
+        files.append(PlannedFile(image.path, out, name, labels_format, *about))
     return files
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from napari_unet_nuclei.core.errors import OutputFileError
-from napari_unet_nuclei.core.folder.plan import RECORDS, PlannedFile
+from napari_unet_nuclei.core.folder.plan import RECORDS, PlannedFile, image_title, short_title
 from napari_unet_nuclei.core.image.io.write import write_json
 
 Status = Literal["done", "skipped", "failed"]
@@ -31,6 +31,10 @@ class FileRecord:
     ----------
     image, labels, table : str
         Paths; labels and table are empty where the image failed or has none.
+    series : int
+        Which of the images in the file.
+    part : str
+        What the image is called among those of its file or store; empty if it is the only one.
     nuclei, classes : int
         One of them is 0: a model finds nuclei or classes.
     median_area_px, median_area_um2 : float or None
@@ -85,6 +89,18 @@ class FileRecord:
     warnings: tuple[str, ...] = ()
     gate: str = ""
     positive: int | None = None
+    series: int = 0
+    part: str = ""
+
+    @property
+    def title(self) -> str:
+        """The image's path, and which of the file's images it is."""
+        return image_title(self.image, self.part)
+
+    @property
+    def short_title(self) -> str:
+        """The same with the name of the file alone."""
+        return short_title(self.image, self.part)
 
     @property
     def status(self) -> Status:

@@ -90,7 +90,7 @@ def _failures(failed: Sequence[FileRecord]) -> list[Section]:
     if not failed:
         return []
     text = f"{_images(len(failed))} could not be segmented; the others are done."
-    rows = [[record.image, _reason(record)] for record in failed]
+    rows = [[record.title, _reason(record)] for record in failed]
     return [Section("Failed", text, table=Grid(["image", "reason"], rows))]
 
 
@@ -99,7 +99,7 @@ def _doubts(doubtful: Sequence[FileRecord]) -> list[Section]:
     if not doubtful:
         return []
     text = f"The nuclei of {_images(len(doubtful))} may be wrong: look at them, and run them again as proposed."
-    rows = [[record.image, f"{record.nuclei:,}", record.warning] for record in doubtful]
+    rows = [[record.title, f"{record.nuclei:,}", record.warning] for record in doubtful]
     return [Section("Worth a look", text, table=Grid(["image", "nuclei", "what to try"], rows))]
 
 
@@ -116,7 +116,7 @@ def _remarks(report: BatchReport) -> list[Section]:
     remarks: dict[str, list[str]] = {}
     for record in report.succeeded:
         for notice in record.notices:
-            remarks.setdefault(notice, []).append(Path(record.image).name)
+            remarks.setdefault(notice, []).append(record.short_title)
     rows = [[remark, "", ""] for remark in report.remarks]
     rows += [[notice, f"{len(names):,}", _some(names)] for notice, names in remarks.items()]
     if not rows:
@@ -192,7 +192,7 @@ def _pictures(done: Sequence[FileRecord]) -> list[Section]:
 
 
 def _figure(record: FileRecord) -> Figure:
-    name = Path(record.image).name
+    name = record.short_title
     content = Path(record.thumbnail).read_bytes()
     found = f"{record.classes:,} classes" if record.classes else f"{record.nuclei:,} nuclei"
     if record.positive_percent is not None:

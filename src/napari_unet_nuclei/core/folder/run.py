@@ -27,6 +27,7 @@ from napari_unet_nuclei.core.folder.one_image import (
     Task,
     WithoutNotices,
     failed_record,
+    plan_tasks,
     segment_planned,
 )
 from napari_unet_nuclei.core.folder.outputs import check_outputs
@@ -39,6 +40,7 @@ from napari_unet_nuclei.core.folder.plan import (
     SUMMARY,
     RunPlan,
     plan_files,
+    short_title,
 )
 from napari_unet_nuclei.core.folder.record import FileRecord, read_note, remove_half_noted, remove_remains
 from napari_unet_nuclei.core.folder.summary import BatchReport, write_summary
@@ -88,7 +90,7 @@ def segment_files(
     template, progress, batch = template or RequestTemplate(), progress or Silent(), batch or BatchSettings()
     if blocks is not None and blocks.executor.elsewhere:  # in processes whose current folder is another one
         given, out = [path.absolute() for path in given], out.absolute()
-    plan = plan_files(given, out, batch.recursive, batch.labels)
+    plan = plan_files(given, out, batch.recursive, batch.labels, batch.series)
     return run_plan(plan, template, batch, progress, on_record, blocks)
 
 
@@ -110,7 +112,7 @@ def run_plan(
     records: dict[str, FileRecord] = {}
 
     def keep(record: FileRecord) -> None:
-        records[record.image] = record
+        records[record.title] = record
         on_record(record)
 
     # Two runs into one folder would remove each other's half-written files.
@@ -118,7 +120,7 @@ def run_plan(
         started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
         number_format = template.number_format or kept_number_format(plan.out, afresh=batch.overwrite)
         template = replace(template, number_format=number_format)
-        tasks = [Task(file, template, batch, request_hash) for file in plan.files]
+        tasks = plan_tasks(plan, template, batch)
         _begin(plan, tasks, progress, keep)
         whole, divided = _by_size(tasks)
         share, part = Share(progress, 0.0, SEGMENTING), len(whole) / max(len(tasks), 1)
@@ -126,7 +128,7 @@ def run_plan(
             # Large images last and one at a time: each of them takes all the memory and all the workers there are.
             if whole:
                 with _lanes(whole, blocks.executor) as (executor, work):
-                    names = [task.planned.image.name for task in whole]
+                    names = [short_title(str(task.planned.image), task.planned.part) for task in whole]
                     executor.map(work, whole, "image", Share(share, 0.0, part), keep, names)
             _segment_divided(divided, blocks, Share(share, part, 1.0), keep)
         except DiskFullError as error:
@@ -136,7 +138,7 @@ def run_plan(
                 "Free some space and start the same run again: it goes on from there."
             ) from error
         # In the order in which they were given, whichever was done first.
-        images = [path for path, _ in plan.unusable] + [str(file.image) for file in plan.files]
+        images = [path for path, _ in plan.unusable] + [file.title for file in plan.files]
         found = [records[image] for image in images]
         if template.settings.kind == "auto":
             found = mark_odd_kinds(found)
@@ -199,13 +201,12 @@ def _segment_divided(
 ) -> None:
     """Segment large images one after the other, each block by block."""
     for task, part in with_shares(tasks, progress):
-        path = task.planned.image
         share = Rising(WithoutNotices(part, True))
-        share.report(Advanced(0.0, path.name))
+        share.report(Advanced(0.0, short_title(str(task.planned.image), task.planned.part)))
         try:
             keep(segment_in_blocks(task, blocks, share))
         except Exception as error:  # noqa: BLE001  # as in `segment_planned`
-            keep(failed_record(path, error))
+            keep(failed_record(task.planned, error))
 
 
 def mark_odd_kinds(records: Sequence[FileRecord]) -> list[FileRecord]:

@@ -27,7 +27,7 @@ def segment_folder(
     axes: str = "",
     plane: Mapping[str, int] = {},
     region: Region | None = None,
-    series: int = 0,
+    series: int | str = "",
     projection: Projection = "none",
     block: int = 0,
     into_image: bool = False,
@@ -55,8 +55,9 @@ def segment_folder(
         Index to segment by letter of a leading axis, such as ``{"Z": 3}``; other axes are segmented whole.
     region : tuple of int, optional
         Rectangle (y0, y1, x0, x1) in pixels of every image.
-    series : int
-        Which image of a file that holds several.
+    series : int or str
+        Which image of files that hold several: its number from 0, its name, or ``"all"``; by default all where they are
+        alike, as positions are, and otherwise the first.
     projection : {"none", "maximum", "mean"}
         Segment stacks plane by plane, or their projection along z.
     block : int
@@ -100,7 +101,6 @@ def segment_folder(
         axes=axes,
         plane=plane,
         region=region,
-        series=series,
         projection=projection,
     )
     return segment_files(
@@ -108,7 +108,7 @@ def segment_folder(
         Path(out),
         template,
         progress,
-        batch=BatchSettings().changed(**outputs),
+        batch=BatchSettings().changed(series=series, **outputs),
         blocks=BlockSettings(block, into_image, executor or Serial()),
         on_record=on_record,
     )

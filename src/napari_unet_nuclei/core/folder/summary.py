@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 IMAGE_COLUMN = "image"
 """First column of the table of all nuclei."""
 
+SERIES_COLUMN = "series"
+"""Its second column, where files hold several images."""
+
 
 @dataclass(frozen=True)
 class BatchReport:
@@ -82,7 +85,6 @@ class BatchReport:
             "axes": self.template.axes,
             "plane": dict(self.template.plane),
             "region": self.template.region,
-            "series": self.template.series,
             "projection": self.template.projection,
             "settings": self.template.settings.model_dump(),
             "outputs": self.batch.model_dump(),
@@ -114,9 +116,11 @@ def _row(record: FileRecord) -> dict[str, object]:
     """A row of the summary, what matters most first."""
     if record.error:
         values: dict[str, object] = dict.fromkeys(_row(FileRecord("")))
-        return values | {"image": record.image, "status": record.status, "message": record.message}
+        about = {"image": record.image, "series": record.part}
+        return values | about | {"status": record.status, "message": record.message}
     return {
         "image": record.image,
+        "series": record.part,
         "status": record.status,
         "nuclei": record.nuclei,
         "positive": record.positive,
@@ -143,10 +147,12 @@ def _join_tables(path: Path, records: Sequence[FileRecord]) -> None:
     columns = list(dict.fromkeys(column for record in records for column in _head(record)))
     with atomic(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([IMAGE_COLUMN, *columns])
+        several = any(record.part for record in records)
+        writer.writerow([IMAGE_COLUMN, *([SERIES_COLUMN] if several else []), *columns])
         for record in records:
+            about = [record.image, record.part] if several else [record.image]
             for row in _rows(record, columns):
-                writer.writerow([record.image, *row])
+                writer.writerow([*about, *row])
 
 
 def _head(record: FileRecord) -> list[str]:
@@ -187,4 +193,6 @@ def _arrow(record: FileRecord) -> pyarrow.Table:
 
     table = pd.read_csv(record.table)
     table.insert(0, IMAGE_COLUMN, record.image)
+    if record.part:
+        table.insert(1, SERIES_COLUMN, record.part)
     return pyarrow.Table.from_pandas(table, preserve_index=False)

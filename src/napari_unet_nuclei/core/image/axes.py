@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,15 +141,18 @@ class ImageSource:
 
         float32, or float64 where float32 would lose grey values.
         """
+        pixels = self.stored(index, channel, region)
+        # float32 represents integers up to 24 bits exactly.
+        # Integers of up to 16 bits are safe in float32, and so is float32 itself.
+        wide = (pixels.dtype.itemsize > 2 and pixels.dtype.kind in "ui") or pixels.dtype.itemsize > 4
+        return np.ascontiguousarray(pixels, np.float64 if wide else np.float32)
+
+    def stored(self, index: tuple[int, ...], channel: int = 0, region: Region | None = None) -> NDArray[Any]:
+        """Read a rectangle of one channel of one plane (Y, X) in the type of the array, as ids of nuclei need it."""
         height, width = self.plane_shape
         y0, y1, x0, x1 = region or (0, height, 0, width)
         leading = iter(index)
         where = {"Y": slice(y0, y1), "X": slice(x0, x1), "C": channel, "S": channel}
         key = tuple(where[letter] if letter in where else next(leading) for letter in self.axes)
         pixels = np.asarray(self.array[key])
-        if self.axes.index("X") < self.axes.index("Y"):
-            pixels = pixels.T
-        # float32 represents integers up to 24 bits exactly.
-        # Integers of up to 16 bits are safe in float32, and so is float32 itself.
-        wide = (pixels.dtype.itemsize > 2 and pixels.dtype.kind in "ui") or pixels.dtype.itemsize > 4
-        return np.ascontiguousarray(pixels, np.float64 if wide else np.float32)
+        return pixels.T if self.axes.index("X") < self.axes.index("Y") else pixels

@@ -23,6 +23,8 @@ def for_screen(image: AnyArray) -> Picture:
     alpha channel is dropped.
     """
     image = np.asarray(image)
+    if image.dtype == np.bool_:
+        image = image * np.uint8(255)  # of truth values there are neither percentiles nor differences
     if image.ndim == 3 and image.dtype == np.uint8:
         return np.array(image[..., :3])
     shown = _picture_values(image)

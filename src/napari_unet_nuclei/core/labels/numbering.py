@@ -8,29 +8,38 @@ from numpy.typing import NDArray
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.types import AnyArray, Labels
 
+BACKGROUND = -1
+"""What some programs store in place of 0 where there is no nucleus, or where nobody has looked."""
+
 
 def as_ids(stored: AnyArray) -> NDArray[np.int64]:
     """Return stored values of any real dtype as ids; some programs store ids as floating-point numbers.
 
-    Raise ImageShapeError if they are not whole numbers from 0.
+    NaN and −1, which some programs write where there is no nucleus, become 0. Raise ImageShapeError if the others are
+    not whole numbers from 0 to 2**63 − 1.
 
     Examples
     --------
-    >>> as_ids(np.array([[0.0, 7.0]]))
-    array([[0, 7]])
+    >>> as_ids(np.array([[0.0, 7.0, np.nan, -1.0]]))
+    array([[0, 7, 0, 0]])
     """
     values = np.asarray(stored)
     if values.dtype.kind not in "buif":
         raise ImageShapeError(f"Labels of type {values.dtype} are not ids: save them as integers.")
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise ImageShapeError("The labels hold NaN or infinities, so they are not ids: is this an image?")
-    # Unsigned ids from 2**63 on become negative here, and are rejected below.
+    if values.dtype.kind == "f":
+        values = np.where(np.isnan(values), values.dtype.type(0), values)
+        if np.isinf(values).any():
+            raise ImageShapeError("The labels hold infinities, so they are not ids: is this an image?")
+        if not np.array_equal(values, np.trunc(values)):
+            raise ImageShapeError("The labels hold fractions, so they are not ids: is this an image?")
+    lowest, highest = values.min(initial=0), values.max(initial=0)
+    # As Python's integers, which are exact: the largest id of 63 bits is no floating-point number.
+    if int(highest) > np.iinfo(np.int64).max:
+        raise ImageShapeError(f"The labels hold {int(highest)}, but ids end at 2**63 - 1: number them anew.")
+    if lowest < BACKGROUND:
+        raise ImageShapeError("The labels hold numbers below -1, so they are not ids: is this an image?")
     ids = values.astype(np.int64, copy=False)
-    if values.dtype.kind == "f" and not np.array_equal(ids, values):
-        raise ImageShapeError("The labels hold fractions, so they are not ids: is this an image?")
-    if ids.min(initial=0) < 0:
-        raise ImageShapeError("The labels hold numbers below 0, so they are not ids: is this an image?")
-    return ids
+    return np.maximum(ids, 0) if lowest < 0 else ids
 
 
 def whole_labels(labels: NDArray[np.integer]) -> Labels:

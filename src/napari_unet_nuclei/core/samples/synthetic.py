@@ -5,7 +5,8 @@ Every sample is determined by its seed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -41,6 +42,10 @@ class SampleImage:
         One per channel; empty where there is no C axis.
     nucleus_levels : tuple of float
         Mean grey value of nucleus 1, 2, ... in the last channel if it is known; else empty.
+    parents : mapping of int to int
+        In movies, the mother of every daughter; else empty.
+    minutes : float
+        In movies, the time between frames; 0 if unknown.
     """
 
     name: str
@@ -50,6 +55,8 @@ class SampleImage:
     pixel_size: PixelSize
     channel_names: tuple[str, ...] = ()
     nucleus_levels: tuple[float, ...] = ()
+    parents: Mapping[int, int] = field(default_factory=dict)
+    minutes: float = 0.0
 
 
 def fluorescent_nuclei(

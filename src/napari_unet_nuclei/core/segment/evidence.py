@@ -32,9 +32,10 @@ nuclei often show in two colours, in one of them brighter."""
 LEAST = 0.5
 """Expected nuclei below which a window is said to show nothing."""
 
-AREA = 270**2
+AREA = 176**2
 """Pixels, at their own scale, of the windows that show one of two readings to the network; of more readings less each.
-Of 262 images and drawings with nuclei of 9 to 130 px, windows several times as large told no more apart."""
+Of 96 grey images that were made to choose, with the wrong kind called the likelier one, all were told rightly; with
+windows of 210² and 270² pixels one was not."""
 
 
 @dataclass(frozen=True)

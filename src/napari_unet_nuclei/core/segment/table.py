@@ -50,6 +50,28 @@ class SegmentedChannel:
 
 
 @dataclass(frozen=True)
+class StoredIds:
+    """Ids of nuclei in an image of one channel, read plane by plane, exactly as stored, when `measure` asks."""
+
+    source: ImageSource
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths along the leading axes, Y and X."""
+        return (*self.source.leading_shape, *self.source.plane_shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """That of the image."""
+        dtype: np.dtype[Any] = np.dtype(self.source.array.dtype)
+        return dtype
+
+    def __getitem__(self, index: tuple[int, ...]) -> NDArray[Any]:
+        """Read the plane (Y, X) of a leading index."""
+        return self.source.stored(index)
+
+
+@dataclass(frozen=True)
 class SeparatedStain:
     """Optical density of one stain in a colour picture of transmitted light, read plane by plane as `measure` asks.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, ImageSh
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io import label_file
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
-from napari_unet_nuclei.core.image.io.read import read_class_image, read_image
+from napari_unet_nuclei.core.image.io.read import read_class_image, read_image, read_label_image
 from napari_unet_nuclei.core.image.kind import ChosenKind, NetworkInputs, looks_by_labels, possible_looks
 from napari_unet_nuclei.core.image.plane import ImageKind, PlaneLook
 from napari_unet_nuclei.core.image.sample import PlaneSample
@@ -204,18 +205,15 @@ def _stacked_masks(entry: Entry, shape: tuple[int, ...]) -> LabelsRead:
 
 def _read_mask(path: Path, shape: tuple[int, ...], image: Path) -> Mask:
     """Read the mask of one nucleus, thresholded at half of its maximum."""
-    values = _only_plane(path, read_image(path), shape, image)
+    values = _only_plane(path, read_label_image(path), shape, image)
     # Masks may be stored as 0 and 1, 0 and 255, or with compressed, soft edges.
     return np.asarray(values > values.max(initial=0) / 2)
 
 
-def _only_plane(path: Path, file: ImageFile, shape: tuple[int, ...], image: Path) -> NDArray[np.floating]:
-    """Read the only plane of labels or a mask; accept RGB files with three equal channels, as some programs save."""
+def _only_plane(path: Path, file: ImageFile, shape: tuple[int, ...], image: Path) -> NDArray[Any]:
+    """Return the only plane of labels or a mask, as stored."""
     source, index = _partner(path, file, shape, image)
-    first, *others = (source.read(index, channel) for channel in range(source.channels))
-    if not all(np.array_equal(first, other) for other in others):
-        raise ImageShapeError(f"{path} has colours or channels, but labels need one number per pixel.")
-    return first
+    return source.stored(index)
 
 
 def _partner(path: Path, file: ImageFile, shape: tuple[int, ...], image: Path) -> tuple[ImageSource, tuple[int, ...]]:

@@ -47,8 +47,6 @@ class BatchChoices(Choices):
         One of `STACKS`.
     plane : int
         Index for the choices in `SINGLE`.
-    series : int
-        Index of the image in files that contain several.
     axes : str
         Overrides the axes in the files; empty to use those.
     scheduler : str
@@ -66,7 +64,6 @@ class BatchChoices(Choices):
     model: str = AUTOMATIC
     stacks: str = EVERY_PLANE
     plane: int = 0
-    series: int = 0
     axes: str = ""
     scheduler: str = ""
     workers: int = 0
@@ -98,6 +95,4 @@ class BatchChoices(Choices):
     def template(self) -> RequestTemplate:
         """The request for every image."""
         plane = {SINGLE[self.stacks]: self.plane} if self.stacks in SINGLE else {}
-        return RequestTemplate(
-            self.settings, self.model, self.axes, plane, series=self.series, projection=STACKS[self.stacks]
-        )
+        return RequestTemplate(self.settings, self.model, self.axes, plane, projection=STACKS[self.stacks])

@@ -121,8 +121,8 @@ class BatchDock(Dock):
         except NucleiError as error:
             self.job_panel.show_error(error)
             return
-        # Redoing everything is for this run only.
-        remember(replace(choices, batch=choices.batch.changed(overwrite=False)))
+        # Redoing everything is for this run only, and a series for these files.
+        remember(replace(choices, batch=choices.batch.changed(overwrite=False, series="")))
         self._settling.stop()
         self._looking.cancel()
         self._shown = choices
@@ -152,7 +152,7 @@ class BatchDock(Dock):
         """Show what a run would do."""
         self._is_run = False
         self.table.show_prospects(prospects)
-        self.form.show_series(max((prospect.images for prospect in prospects), default=1))
+        self.form.show_series(max((prospect.listed for prospect in prospects), key=len, default=()))
         self.detail_label.clear()
         counts = Counter(prospect.intention for prospect in prospects)
         told: dict[Intention, str] = {"segment": "to segment", "skip": "done before", "fail": "cannot be used"}
@@ -212,11 +212,11 @@ class BatchDock(Dock):
         choices = self._shown
         if choices is None:
             return
-        image = Path(row.prospect.image)
         if row.result is not None:
-            self._opening.submit(open_job(choices, row.result))  # possible during a run
+            self._opening.submit(open_job(row.result))  # possible during a run
         else:
-            self.job_panel.run_job(preview_job(choices, image), self._add_layers, title=f"Segmenting {image.name}")
+            title = f"Segmenting {row.prospect.short_title}"
+            self.job_panel.run_job(preview_job(choices, row.prospect), self._add_layers, title=title)
 
     def _add_layers(self, shown: ShownFile) -> None:
         """Add an image and its labels to the viewer, and hide those shown before."""

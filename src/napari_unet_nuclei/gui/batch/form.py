@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from qtpy.QtCore import Signal
@@ -18,12 +19,13 @@ from qtpy.QtWidgets import (
 
 from napari_unet_nuclei.core.errors import NucleiError, SettingsError
 from napari_unet_nuclei.core.image.io.formats import IMAGE_SUFFIXES
+from napari_unet_nuclei.core.image.io.series import ALL
 from napari_unet_nuclei.core.segment.projection import PROJECTION_HELP
-from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
+from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings, titles_of
 from napari_unet_nuclei.gui.batch.choices import LIST_SUFFIX, SINGLE, STACKS, BatchChoices
 from napari_unet_nuclei.gui.models.picker import DevicePicker, ModelPicker
 from napari_unet_nuclei.gui.settings.settings_form import SettingsForm
-from napari_unet_nuclei.gui.widgets.choice_box import choice_box
+from napari_unet_nuclei.gui.widgets.choice_box import choice_box, fill
 from napari_unet_nuclei.gui.widgets.forms import Rows, folded, titled
 from napari_unet_nuclei.gui.widgets.path_edit import PathEdit
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
@@ -32,16 +34,11 @@ SIZE = ("kind", "channel", "diameter")
 ADVANCED = ("foreground", "split", "min_size", "score", "flips", "tile")
 """Settings below *More settings*."""
 
-LABELS_TITLES = {"tif": "TIFF", "ome.tif": "OME-TIFF", "ome.zarr": "OME-Zarr"}
-SWITCHES = {
-    "table": "Table per image",
-    "joint_table": "One table of all",
-    "rois": "ImageJ ROIs",
-    "geojson": "QuPath GeoJSON",
-    "overlay": "Overlay pictures",
-    "parquet": "Parquet tables",
-}
+SWITCHES = ("table", "joint_table", "rois", "geojson", "overlay", "parquet")
 """Optional outputs, two per row."""
+
+AUTOMATIC_SERIES = "automatic"
+"""Choice among the images of a file: all positions, or the first of unlike images."""
 
 RESULTS = "nuclei"
 """Name of the proposed folder for results, beside the images."""
@@ -68,14 +65,14 @@ class BatchForm(QWidget):
         self.workers.setSpecialValueText("none")
         self.out = PathEdit("a folder for the results", "Folder that labels, tables and the report are written to.")
         self.out.add_button("Folder…", "Choose a folder for the results.", self._ask_out)
-        self.labels = choice_box(_help("labels"), LABELS_TITLES)
-        self.switches = {name: self._switch(name, title) for name, title in SWITCHES.items()}
+        self.labels = choice_box(_help("labels"), titles_of(BatchSettings, "labels"))
+        self.switches = {name: self._switch(name, _title(name)) for name in SWITCHES}
         self.overwrite = self._switch("overwrite", "Redo images that are done")
         self._proposed = ""
         self._lay_out()
         self._connect()
         self._show_plane()
-        self.show_series(1)
+        self.show_series(())
 
     def _make_images(self) -> None:
         """Create the controls for the images and how to read them."""
@@ -93,7 +90,7 @@ class BatchForm(QWidget):
             {one: one for one in STACKS},
         )
         self.plane = _number(99_999, "Index of the plane or time point in every stack, from 0.")
-        self.series = _number(9999, "Index of the image in files that contain several, from 0.")
+        self.series = choice_box(_help("series"), {"": AUTOMATIC_SERIES})
         self.axes = _line(
             "from the files",
             "Axes of files whose metadata are wrong, one letter each: "
@@ -137,7 +134,7 @@ class BatchForm(QWidget):
             self.images.changed,
             self.stacks.currentIndexChanged,
             self.plane.valueChanged,
-            self.series.valueChanged,
+            self.series.currentIndexChanged,
             self.axes.textChanged,
             self.scheduler.textChanged,
             self.workers.valueChanged,
@@ -183,6 +180,7 @@ class BatchForm(QWidget):
         switches = {name: box.isChecked() for name, box in self.switches.items()}
         batch = BatchSettings(
             recursive=self.recursive.isChecked(),
+            series=self.series.currentData(),
             labels=self.labels.currentData(),
             overwrite=self.overwrite.isChecked(),
             **switches,
@@ -193,7 +191,6 @@ class BatchForm(QWidget):
             model=self.model_picker.value(),
             stacks=self.stacks.currentData(),
             plane=self.plane.value(),
-            series=self.series.value(),
             axes=axes,
             scheduler=self.scheduler.text().strip(),
             workers=self.workers.value(),
@@ -209,7 +206,7 @@ class BatchForm(QWidget):
         self.device_picker.setValue(choices.settings.device)
         self.stacks.setCurrentIndex(max(self.stacks.findData(choices.stacks), 0))
         self.plane.setValue(choices.plane)
-        self.series.setValue(choices.series)
+        self._offer_series((), choices.batch.series)
         self.axes.setText(choices.axes)
         self.scheduler.setText(choices.scheduler)
         self.workers.setValue(choices.workers)
@@ -219,10 +216,16 @@ class BatchForm(QWidget):
         for name, box in {**self.switches, "recursive": self.recursive, "overwrite": self.overwrite}.items():
             box.setChecked(bool(getattr(choices.batch, name)))
 
-    def show_series(self, count: int) -> None:
-        """Offer a choice among the images of a file if any file contains several."""
-        self.series.setSuffix(f"  of {count}, from 0" if count > 1 else "")
-        self._images_box.set_visible(self.series, count > 1 or self.series.value() > 0)
+    def show_series(self, listed: Sequence[str]) -> None:
+        """Offer a choice among the images of a file, which are listed in words."""
+        self._offer_series(listed, self.series.currentData())
+        self._images_box.set_visible(self.series, len(listed) > 1 or bool(self.series.currentData()))
+
+    def _offer_series(self, listed: Sequence[str], chosen: str) -> None:
+        """List images to choose among; what is chosen stays so."""
+        offered = {"": AUTOMATIC_SERIES, ALL: "all", **{str(number): text for number, text in enumerate(listed)}}
+        offered.setdefault(chosen, chosen)
+        fill(self.series, offered, chosen)
 
     def _show_plane(self) -> None:
         self.plane.setVisible(self.stacks.currentData() in SINGLE)
@@ -265,6 +268,10 @@ def _line(placeholder: str, tooltip: str) -> QLineEdit:
     edit.setPlaceholderText(placeholder)
     edit.setToolTip(tooltip)
     return edit
+
+
+def _title(name: str) -> str:
+    return str(BatchSettings.model_fields[name].title)
 
 
 def _help(name: str) -> str:

@@ -41,8 +41,9 @@ def dry_run_job(choices: BatchChoices) -> Callable[[Progress], list[Prospect]]:
     """Return the job that finds out what a run would do."""
 
     def job(progress: Progress) -> list[Prospect]:
-        plan = plan_files(choices.paths(), choices.folder, choices.batch.recursive, choices.batch.labels)
-        return look_ahead(plan, choices.template, choices.batch, progress)
+        batch = choices.batch
+        plan = plan_files(choices.paths(), choices.folder, batch.recursive, batch.labels, batch.series)
+        return look_ahead(plan, choices.template, batch, progress)
 
     return job
 
@@ -68,15 +69,16 @@ def run_job(choices: BatchChoices, signals: RunSignals) -> Callable[[Progress], 
     return job
 
 
-def preview_job(choices: BatchChoices, image: Path) -> Callable[[Progress], ShownFile]:
+def preview_job(choices: BatchChoices, prospect: Prospect) -> Callable[[Progress], ShownFile]:
     """Return the job that segments one image, or the centre of a large one, as a run would, and writes nothing."""
 
     def job(progress: Progress) -> ShownFile:
         report_start(progress)
         from napari_unet_nuclei.core.folder.one_image import find_nuclei
 
-        file = read_image(image, choices.template.series)
-        template = replace(choices.template, region=_preview_region(file, choices.template))
+        file = read_image(Path(prospect.image), prospect.series)
+        template = replace(choices.template, series=prospect.series)
+        template = replace(template, region=_preview_region(file, template))
         found = find_nuclei(file, template, choices.batch, progress)
         result = found.result
         return ShownFile(file, result.labels, result.axes, result.origin, found.table, dict(found.provenance))
@@ -93,12 +95,12 @@ def _preview_region(file: ImageFile, template: RequestTemplate) -> Region | None
     return y, min(y + PREVIEW_SIDE, height), x, min(x + PREVIEW_SIDE, width)
 
 
-def open_job(choices: BatchChoices, record: FileRecord) -> Callable[[Progress], ShownFile]:
+def open_job(record: FileRecord) -> Callable[[Progress], ShownFile]:
     """Return the job that reads an image with the labels and table that a run wrote."""
 
     def job(progress: Progress) -> ShownFile:
-        progress.report(Advanced(0.0, f"opening {Path(record.image).name}"))
-        file = read_image(Path(record.image), choices.template.series)
+        progress.report(Advanced(0.0, f"opening {record.short_title}"))
+        file = read_image(Path(record.image), record.series)
         labels = read_image(Path(record.labels))
         table = pd.read_csv(record.table)
         origin = record.origin or (0,) * len(labels.axes)

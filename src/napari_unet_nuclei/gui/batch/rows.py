@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from napari_unet_nuclei.core.folder.dry_run import Prospect
 from napari_unet_nuclei.core.folder.record import FileRecord, without_path
+from napari_unet_nuclei.core.image.io.pairs import name_some
 from napari_unet_nuclei.core.segment.remedy import KIND_NAMES, in_words
 
 SHOW, PREVIEW = "Show", "Preview"
@@ -60,7 +61,7 @@ class FileRow:
             return f"✗ {without_path(prospect.message, prospect.image)}"
         doubt = f"⚠ {in_words(self.result.warning)} · " if self.result is not None and self.result.warnings else ""
         done = f"{doubt}done before · " if prospect.intention == "skip" else ""
-        several = f"one of {prospect.images} · " if prospect.images > 1 else ""
+        several = f"one of {len(prospect.listed)} · " if prospect.others else ""
         return f"{done}{several}{prospect.axes} · {prospect.dtype} · {_size(prospect.bytes)}"
 
     @property
@@ -72,12 +73,12 @@ class FileRow:
         channel = f"channel {prospect.channel}" if prospect.channel else ""
         result = self.result
         kind = result.kind if result is not None else prospect.kind
-        several = f"one of {prospect.images} images in the file" if prospect.images > 1 else ""
+        several = f"in the same file, left out: {name_some(prospect.others)}" if prospect.others else ""
         facts = (prospect.axes, prospect.dtype, size, planes, channel, KIND_NAMES.get(kind, ""), several)
         read = " · ".join(filter(None, facts))
         said = self.record.message if self.record is not None else prospect.message
         warning = f"⚠ {in_words(result.warning)}" if result is not None and result.warnings else ""
-        return "\n".join(filter(None, (prospect.image, read, warning, without_path(said, prospect.image))))
+        return "\n".join(filter(None, (prospect.title, read, warning, without_path(said, prospect.image))))
 
 
 def _record_state(record: FileRecord) -> str:

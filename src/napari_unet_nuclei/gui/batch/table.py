@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel, Qt, Signal
@@ -52,12 +51,12 @@ class BatchTableModel(QAbstractTableModel):
 
     def add_record(self, record: FileRecord) -> None:
         """Show the result of an image; an image that was not listed gets a new row."""
-        place = self._places.get(record.image)
+        place = self._places.get(record.title)
         if place is None:
             place = len(self.rows)
             self.beginInsertRows(QModelIndex(), place, place)
-            self.rows.append(FileRow(Prospect(record.image), record))
-            self._places[record.image] = place
+            self.rows.append(FileRow(Prospect(record.image, series=record.series, part=record.part), record))
+            self._places[record.title] = place
             self.endInsertRows()
             return
         self.rows[place] = replace(self.rows[place], record=record)
@@ -67,7 +66,7 @@ class BatchTableModel(QAbstractTableModel):
         """Sort failed images first, then doubtful ones; otherwise keep the order."""
         self.beginResetModel()
         self.rows.sort(key=lambda row: row.urgency, reverse=True)
-        self._places = {row.prospect.image: place for place, row in enumerate(self.rows)}
+        self._places = {row.prospect.title: place for place, row in enumerate(self.rows)}
         self.endResetModel()
 
     def set_running(self, running: bool) -> None:
@@ -118,7 +117,7 @@ class BatchTableModel(QAbstractTableModel):
             case 0:
                 return self.action(row)
             case 1:
-                return Path(row.prospect.image).name
+                return row.prospect.short_title
             case 2:
                 return f"{row.result.nuclei:,}" if row.result is not None else ""
             case _:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
-from napari_unet_nuclei.core.segment.table import SegmentedChannel, column_names
+from napari_unet_nuclei.core.segment.table import SegmentedChannel, StoredIds, column_names
 from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY, describe_layer, guess_layer_axes
 
 if TYPE_CHECKING:
@@ -105,11 +105,10 @@ class MeasuredLabels:
         """One letter per axis of `shape`."""
         return f"{self.source.leading_axes}YX"
 
-    def copied(self) -> SegmentedChannel:
+    def copied(self) -> StoredIds:
         """Return the ids as `measure` reads them; arrays in memory are copied, as the user may go on painting."""
         array = self.source.array
-        source = ImageSource(array.copy(), self.source.axes) if isinstance(array, np.ndarray) else self.source
-        return SegmentedChannel(source, 0, (0,) * len(self.shape), self.shape)
+        return StoredIds(replace(self.source, array=array.copy()) if isinstance(array, np.ndarray) else self.source)
 
 
 def describe_labels(layer: Labels) -> MeasuredLabels:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.measure.measure import measure
 from napari_unet_nuclei.core.progress import Progress
-from napari_unet_nuclei.core.segment.table import SegmentedChannel, stain_images
+from napari_unet_nuclei.core.segment.table import SegmentedChannel, StoredIds, stain_images
 from napari_unet_nuclei.gui.viewer.labels_and_image import MeasuredLabels, describe_labels, image_under
 
 if TYPE_CHECKING:
@@ -110,14 +110,14 @@ def ask(layer: Labels, images: Sequence[Image]) -> MeasureRequest:
 
 
 def measure_layers(
-    request: MeasureRequest, ids: SegmentedChannel, features: pd.DataFrame, progress: Progress
+    request: MeasureRequest, ids: StoredIds, features: pd.DataFrame, progress: Progress
 ) -> MeasuredTable:
     """Measure layers; call it in a thread, as it reads pixels.
 
     Parameters
     ----------
     request : MeasureRequest
-    ids : SegmentedChannel
+    ids : StoredIds
         A copy of the labels.
     features : pandas.DataFrame
         Of the labels layer: nuclei that are unchanged since they were segmented keep confidence and score.

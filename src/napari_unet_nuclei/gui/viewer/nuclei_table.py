@@ -11,7 +11,7 @@ import pandas as pd
 from napari_unet_nuclei.core.labels.measure.measure import measure
 from napari_unet_nuclei.core.labels.regions import grown, slices, united
 from napari_unet_nuclei.core.progress import Progress
-from napari_unet_nuclei.core.segment.table import SegmentedChannel
+from napari_unet_nuclei.core.segment.table import SegmentedChannel, StoredIds
 from napari_unet_nuclei.core.types import Index, Region
 from napari_unet_nuclei.gui.viewer.corrected_layer import CorrectedLayer
 from napari_unet_nuclei.gui.viewer.measure_request import MeasureRequest, measure_layers, with_network_columns
@@ -174,7 +174,7 @@ def _is_ours(corrected: CorrectedLayer, features: pd.DataFrame) -> bool:
     return {*MEASURED, *_leading(corrected)[0]} <= set(features.columns)
 
 
-def _describes(corrected: CorrectedLayer, features: pd.DataFrame, ids: SegmentedChannel) -> bool:
+def _describes(corrected: CorrectedLayer, features: pd.DataFrame, ids: StoredIds) -> bool:
     """Return whether a table has a row with the right area for every nucleus of every plane."""
     areas: dict[tuple[Index, int], int] = {}
     for index in corrected.plane_indices:

@@ -74,7 +74,7 @@ def test_an_nd2_file_tells_channels_and_pixel_size(tmp_path: Path, described: bo
     assert np.array_equal(image.array, PIXELS[0])
     size = image.pixel_size
     assert (size.y, size.x, size.z) == ((0.65, 0.65, 0.0) if described else (0.0, 0.0, 0.0))
-    with pytest.raises(ImageFileError, match="1 image series"):
+    with pytest.raises(ImageFileError, match="holds a single image"):
         read_image(path, 1)
 
 

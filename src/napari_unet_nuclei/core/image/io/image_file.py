@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,14 @@ class ImageHeader:
         Number of images in the file.
     channel_colours : tuple of str
         One per channel, as "#ff0000", or empty.
+    series : int
+        Which of the images of ``path`` this is.
+    name : str
+        What the file calls the image; empty if nothing.
+    aside : str
+        What it is, if it is no image to be segmented: a thumbnail, the label of a slide; else empty.
+    frame_times : tuple of float
+        Seconds of every frame along T; empty if unknown.
     """
 
     path: Path
@@ -41,6 +49,10 @@ class ImageHeader:
     channel_names: tuple[str, ...] = ()
     images: int = 1
     channel_colours: tuple[str, ...] = ()
+    series: int = 0
+    name: str = ""
+    aside: str = ""
+    frame_times: tuple[float, ...] = ()
 
     def source(self, axes: str = "") -> ImageSource:
         """Return the image source without pixels; see `ImageFile.source`."""
@@ -55,7 +67,7 @@ class ImageFile:
     ----------
     array : array_like
         Values and dtype as stored; large images may stay on disk (numpy.memmap, zarr) until sliced.
-    path, axes, pixel_size, channel_names, images, channel_colours
+    path, axes, pixel_size, channel_names, images, channel_colours, series, name, aside, frame_times
         As in `ImageHeader`.
     """
 
@@ -66,13 +78,28 @@ class ImageFile:
     channel_names: tuple[str, ...] = ()
     images: int = 1
     channel_colours: tuple[str, ...] = ()
+    series: int = 0
+    name: str = ""
+    aside: str = ""
+    frame_times: tuple[float, ...] = ()
 
     @property
     def header(self) -> ImageHeader:
         """Everything but the pixels."""
-        shape, dtype = tuple(map(int, self.array.shape)), np.dtype(self.array.dtype)
-        names, colours = self.channel_names, self.channel_colours
-        return ImageHeader(self.path, shape, dtype, self.axes, self.pixel_size, names, self.images, colours)
+        return ImageHeader(
+            self.path,
+            tuple(map(int, self.array.shape)),
+            np.dtype(self.array.dtype),
+            self.axes,
+            self.pixel_size,
+            self.channel_names,
+            self.images,
+            self.channel_colours,
+            self.series,
+            self.name,
+            self.aside,
+            self.frame_times,
+        )
 
     def source(self, axes: str = "") -> ImageSource:
         """Return the image with its axes and the names of its channels.
@@ -90,8 +117,16 @@ class ImageFile:
         return named_source(self.array, axes or self.axes, self.channel_names, self.channel_colours)
 
 
+def file_of(header: ImageHeader, array: AnyArray) -> ImageFile:
+    """Return the image of a header with its pixels."""
+    said = {field.name: getattr(header, field.name) for field in fields(header) if field.name not in ("shape", "dtype")}
+    return ImageFile(array=array, **said)
+
+
 def check_series(path: Path, series: int, count: int) -> None:
     """Raise ImageFileError unless a file with ``count`` image series has this one."""
+    if count == 1 and series:
+        raise ImageFileError(f"{path} holds a single image: there is no number {series} to choose (series).")
     if not 0 <= series < count:
         raise ImageFileError(f"{path} has {count} image series: there is no number {series} (from 0).")
 

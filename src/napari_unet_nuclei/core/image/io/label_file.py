@@ -10,7 +10,7 @@ from typing import TypeAlias
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
-from napari_unet_nuclei.core.image.io.read import read_image
+from napari_unet_nuclei.core.image.io.read import read_label_image
 from napari_unet_nuclei.core.image.outlines.read import holds_outlines, read_outlines
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 
@@ -32,7 +32,7 @@ class LabelFile:
 def read_labels(path: Path, size: ImageSize | None = None) -> LabelFile:
     """Read labels; outlines are drawn at the size of their image, or without one in the smallest that holds them.
 
-    Raise ImageFileError as `read_image` and `read_outlines` do, or if the file is a pickle, which is never opened.
+    Raise as `read_label_image` and `read_outlines` do; ImageFileError for a pickle, which is never opened.
     """
     if path.name.lower().endswith(PICKLED_ENDING):
         raise ImageFileError(
@@ -40,7 +40,7 @@ def read_labels(path: Path, size: ImageSize | None = None) -> LabelFile:
             "Cellpose, choose File > Save masks as PNG/tif or Save outlines as .zip archive of ROI files; give that."
         )
     if not holds_outlines(path):
-        return LabelFile(read_image(path))
+        return LabelFile(read_label_image(path))
     outlines = read_outlines(path)
     axes, shape = size or outlines.extent()
     drawn = outlines.draw(axes, shape)

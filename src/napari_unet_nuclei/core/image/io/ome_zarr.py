@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,9 +16,13 @@ from zarr.errors import ContainsArrayError, GroupNotFoundError
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.io.image_file import one_each
 from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
+from napari_unet_nuclei.core.image.times import seconds
 
 LABELS_GROUP = "labels"
 """Group of an image's label images."""
+
+CONVERTED = "bioformats2raw.layout"
+"""Attribute of a store in which a converter wrote every image of a file as a group of its own."""
 
 _METADATA = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
 _OLD_AXES = ("t", "c", "z", "y", "x")  # fixed before NGFF 0.3
@@ -56,23 +61,53 @@ class OmeZarrImage:
         sizes = {axis.letter: micrometres(axis.scale, axis.unit) if axis.unit else 0.0 for axis in self.axes}
         return PixelSize(sizes["Y"], sizes["X"], sizes.get("Z", 0.0))
 
+    @property
+    def frame_times(self) -> tuple[float, ...]:
+        """Seconds of every frame; empty if unknown."""
+        if "T" not in self.letters:
+            return ()
+        place = self.letters.index("T")
+        axis, frames = self.axes[place], self.levels[0].shape[place]
+        interval = seconds(axis.scale, axis.unit) if axis.unit else 0.0
+        return tuple(interval * time for time in range(frames)) if interval else ()
+
 
 def is_ome_zarr(path: Path) -> bool:
     """Tell whether a folder is a Zarr group or array, whatever its name; False where reading is not permitted."""
     return any(os.path.isfile(path / name) for name in _METADATA)  # noqa: PTH113  # Path.is_file raises there
 
 
+def image_groups(path: Path) -> tuple[Path, ...]:
+    """List the groups of the images in a store: the store itself, or those that a converter made of one file.
+
+    A folder that is no store, or one of another kind, is returned as it is: opening it says what is wrong.
+    """
+    try:
+        group = zarr.open_group(path, mode="r")
+        described = _described(group)
+        if CONVERTED not in described:
+            return (path,)
+        about = path / "OME"
+        listed = _described(zarr.open_group(about, mode="r")).get("series") if is_ome_zarr(about) else None
+        if isinstance(listed, list) and listed:
+            return tuple(path / str(name) for name in listed)
+        # Where they are not listed, they are numbered.
+        return tuple(itertools.takewhile(is_ome_zarr, (path / str(number) for number in itertools.count()))) or (path,)
+    except Exception:  # noqa: BLE001  # whatever is wrong with the store, opening it says so
+        return (path,)
+
+
 def read_ome_zarr(path: Path) -> OmeZarrImage:
-    """Open the folder of an image, or of a store that a converter wrote with its first image in the group ``0``.
+    """Open the folder of an image, or of a store that a converter wrote, of which the first image is opened.
 
     Raise ImageFileError if it is not an image, or is damaged or incomplete.
     """
     try:
         group = zarr.open_group(path, mode="r")
-        # Converters write every series of a file as a numbered group.
-        if "bioformats2raw.layout" in _described(group):
-            return read_ome_zarr(path / "0")
         described = _described(group)
+        if CONVERTED in described:
+            first = image_groups(path)[0]
+            return read_ome_zarr(first if first != path else path / "0")
         if "multiscales" not in described:
             raise ImageFileError(f"{path} {_what_it_is(described)}")
         return _opened(path, group, described)

@@ -7,9 +7,9 @@ accepts it, without opening a window.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 from xml.etree import ElementTree
 
@@ -18,7 +18,7 @@ import numpy as np
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.axes import guess_axes
 from napari_unet_nuclei.core.image.io.formats import IMAGE_SUFFIXES, MicroscopeFormat
-from napari_unet_nuclei.core.image.io.image_file import ImageFile, check_series, one_each
+from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader, check_series, one_each
 from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
 from napari_unet_nuclei.core.types import AnyArray
 
@@ -31,7 +31,21 @@ def open_microscope_file(path: Path, kind: MicroscopeFormat, series: int) -> Ima
     Raise ImageFileError if the package is not installed, or there is no such series. Other errors are those of the
     package.
     """
-    name, read = _READERS[kind]
+    with _opened(path, kind) as (file, read):
+        return read(file, path, series, True)
+
+
+def microscope_headers(path: Path, kind: MicroscopeFormat) -> list[ImageHeader]:
+    """Return the headers of all images in a file of `open_microscope_file`, without reading their pixels."""
+    with _opened(path, kind) as (file, read):
+        first = read(file, path, 0, False).header
+        return [first, *(read(file, path, series, False).header for series in range(1, first.images))]
+
+
+@contextmanager
+def _opened(path: Path, kind: MicroscopeFormat) -> Iterator[tuple[Any, Callable[[Any, Path, int, bool], ImageFile]]]:
+    """Open a file with its package, and find the function that reads an image of it."""
+    name, opener, read = _READERS[kind]
     try:
         package = importlib.import_module(name)
     except ImportError as error:
@@ -39,19 +53,36 @@ def open_microscope_file(path: Path, kind: MicroscopeFormat, series: int) -> Ima
             f"{path}: reading {kind.upper()} needs a package that is not installed. Install it with "
             f'pip install "napari-unet-nuclei[{EXTRA}]", or export the image as OME-TIFF.'
         ) from error
-    return read(package, path, series)
+    with getattr(package, opener)(path) as file:
+        yield file, read
 
 
-def _read_nd2(package: ModuleType, path: Path, series: int) -> ImageFile:
-    with package.ND2File(path) as file:
-        sizes = dict(file.sizes)
-        images = sizes.pop("P", 1)
-        check_series(path, series, images)
-        array = file.asarray(position=series if "P" in file.sizes else None)
-        names, pixel_size = _nd2_metadata(file)
-    # One position has been read, so its axis is no longer counted.
-    array, axes = _usual_axes(array.reshape(tuple(sizes.values())), list(sizes))
-    return ImageFile(path, array, axes, pixel_size, _names(names, array, axes), images)
+def _stand_in(shape: Sequence[int], dtype: Any) -> AnyArray:
+    """Return an array of a shape that takes no memory, where only the header of an image is wanted."""
+    return np.broadcast_to(np.zeros((), dtype), tuple(shape))
+
+
+def _read_nd2(file: Any, path: Path, series: int, pixels: bool) -> ImageFile:
+    sizes = dict(file.sizes)
+    images = sizes.pop("P", 1)
+    check_series(path, series, images)
+    # Of one position, so its axis is no longer counted.
+    shape = tuple(sizes.values())
+    if pixels:
+        array = file.asarray(position=series if "P" in file.sizes else None).reshape(shape)
+    else:
+        array = _stand_in(shape, file.dtype)
+    names, pixel_size = _nd2_metadata(file)
+    array, axes = _usual_axes(array, list(sizes))
+    called = _nd2_position(file, series) if images > 1 else ""
+    return ImageFile(path, array, axes, pixel_size, _names(names, array, axes), images, series=series, name=called)
+
+
+def _nd2_position(file: Any, series: int) -> str:
+    """Name of a position; empty if the file gives none."""
+    loops = [loop for loop in file.experiment if loop.type == "XYPosLoop"]
+    points = loops[0].parameters.points if loops else []
+    return str(points[series].name or "") if series < len(points) else ""
 
 
 def _nd2_metadata(file: Any) -> tuple[list[str], PixelSize]:
@@ -70,14 +101,14 @@ def _nd2_metadata(file: Any) -> tuple[list[str], PixelSize]:
     return [str(channel.channel.name) for channel in channels], PixelSize(y, x, z)
 
 
-def _read_lif(package: ModuleType, path: Path, series: int) -> ImageFile:
-    with package.LifFile(path) as file:
-        check_series(path, series, len(file.images))
-        image = file.images[series]
-        array, axes = _usual_axes(image.asarray(), list(image.dims))
-        spacings = {axis: _spacing(image.coords.get(axis, ())) for axis in "YXZ"}
-        pixel_size = PixelSize(*(micrometres(spacings[axis], "m") for axis in "YXZ"))
-        return ImageFile(path, array, axes, pixel_size, images=len(file.images))
+def _read_lif(file: Any, path: Path, series: int, pixels: bool) -> ImageFile:
+    count = len(file.images)
+    check_series(path, series, count)
+    image = file.images[series]
+    array, axes = _usual_axes(image.asarray() if pixels else _stand_in(image.shape, image.dtype), list(image.dims))
+    spacings = {axis: _spacing(image.coords.get(axis, ())) for axis in "YXZ"}
+    pixel_size = PixelSize(*(micrometres(spacings[axis], "m") for axis in "YXZ"))
+    return ImageFile(path, array, axes, pixel_size, images=count, series=series, name=str(image.name))
 
 
 def _spacing(coordinates: Sequence[float]) -> float:
@@ -85,20 +116,14 @@ def _spacing(coordinates: Sequence[float]) -> float:
     return abs(float(coordinates[1]) - float(coordinates[0])) if len(coordinates) > 1 else 0.0
 
 
-def _read_czi(package: ModuleType, path: Path, series: int) -> ImageFile:
-    with package.CziFile(path) as file:
-        # The package calls the samples of a colour 0, and scenes S.
-        names = ["S" if letter == "0" else "scene" if letter == "S" else letter for letter in file.axes]
-        # With several threads the package silently skips tiles that it cannot decode.
-        array = file.asarray(max_workers=1)
-        described = ElementTree.fromstring(file.metadata() or "<none/>")
-    scene = names.index("scene") if "scene" in names else None
-    images = 1 if scene is None else array.shape[scene]
-    check_series(path, series, images)
-    if scene is not None:
-        array = array.take(series, axis=scene)
-        names.remove("scene")
-    array, axes = _usual_axes(array, names)
+def _read_czi(file: Any, path: Path, series: int, pixels: bool) -> ImageFile:
+    # The package calls the samples of a colour 0, and scenes S.
+    names = ["S" if letter == "0" else "scene" if letter == "S" else letter for letter in file.axes]
+    scenes = sorted({_scene(entry) for entry in file.filtered_subblock_directory}) if "scene" in names else [0]
+    check_series(path, series, len(scenes))
+    entries = [entry for entry in file.filtered_subblock_directory if _scene(entry) == scenes[series]]
+    array, axes = _usual_axes(_czi_array(entries, file.dtype, pixels), names)
+    described = ElementTree.fromstring(file.metadata() or "<none/>")
     sizes = {
         distance.get("Id", ""): micrometres(distance.findtext("Value"), "m")
         for distance in described.iterfind(".//Scaling/Items/Distance")
@@ -107,7 +132,30 @@ def _read_czi(package: ModuleType, path: Path, series: int) -> ImageFile:
         channel.get("Name", "") for channel in described.iterfind(".//Information/Image/Dimensions/Channels/Channel")
     ]
     pixel_size = PixelSize(*(sizes.get(axis, 0.0) for axis in "YXZ"))
-    return ImageFile(path, array, axes, pixel_size, _names(channels, array, axes), images)
+    called = [one.get("Name", "") for one in described.iterfind(".//Information/Image/Dimensions/S/Scenes/Scene")]
+    name = called[scenes[series]] if len(scenes) > 1 and scenes[series] < len(called) else ""
+    channels_found = _names(channels, array, axes)
+    return ImageFile(path, array, axes, pixel_size, channels_found, len(scenes), series=series, name=name)
+
+
+def _scene(entry: Any) -> int:
+    """Scene that a piece of a CZI file belongs to."""
+    return next((one.start for one in entry.dimension_entries if one.dimension == "S"), 0)
+
+
+def _czi_array(entries: Sequence[Any], dtype: Any, pixels: bool) -> AnyArray:
+    """Join the pieces of one scene: scenes lie far apart on a slide, and all in one array would be mostly empty."""
+    starts = np.array([entry.start for entry in entries])
+    first = starts.min(axis=0)
+    shape = (starts + [entry.shape for entry in entries]).max(axis=0) - first
+    if not pixels:
+        return _stand_in(shape, dtype)
+    array = np.zeros(shape, dtype)
+    for entry in entries:
+        tile = entry.data_segment().data(resize=True, order=0)
+        place = tuple(slice(at, at + size) for at, size in zip(entry.start - first, tile.shape, strict=True))
+        array[place] = tile
+    return array
 
 
 def _usual_axes(array: AnyArray, names: Sequence[str]) -> tuple[AnyArray, str]:
@@ -125,11 +173,12 @@ def _names(names: Sequence[str], array: AnyArray, axes: str) -> tuple[str, ...]:
     return one_each(array.shape[axes.index("C")] if "C" in axes else 1, names)
 
 
-_READERS: dict[MicroscopeFormat, tuple[str, Callable[[ModuleType, Path, int], ImageFile]]] = {
-    "nd2": ("nd2", _read_nd2),
-    "lif": ("liffile", _read_lif),
-    "czi": ("czifile", _read_czi),
+_READERS: dict[MicroscopeFormat, tuple[str, str, Callable[[Any, Path, int, bool], ImageFile]]] = {
+    "nd2": ("nd2", "ND2File", _read_nd2),
+    "lif": ("liffile", "LifFile", _read_lif),
+    "czi": ("czifile", "CziFile", _read_czi),
 }
+"""By suffix, the package, its class of files, and the function that reads an image of one, or its header alone."""
 
 
 def read_by_plugin(path: Path, series: int) -> ImageFile:
@@ -137,17 +186,30 @@ def read_by_plugin(path: Path, series: int) -> ImageFile:
 
     Raise ImageFileError if no installed reader accepts the file, or there is no such layer.
     """
-    layers = _layers(path)
-    images: list[tuple[AnyArray, ...]] = [
-        layer for layer in layers if layer[0] is not None and (len(layer) < 3 or layer[2] == "image")
-    ]
+    images = _image_layers(path)
+    check_series(path, series, len(images))
+    return _of_layer(path, images, series)
+
+
+def plugin_headers(path: Path) -> list[ImageHeader]:
+    """Return the headers of all images in a file of `read_by_plugin`, whose reader may read their pixels for it."""
+    images = _image_layers(path)
+    return [_of_layer(path, images, series).header for series in range(len(images))]
+
+
+def _image_layers(path: Path) -> list[tuple[Any, ...]]:
+    images = [layer for layer in _layers(path) if layer[0] is not None and (len(layer) < 3 or layer[2] == "image")]
     if not images:
         raise _unreadable(path)
-    check_series(path, series, len(images))
+    return images
+
+
+def _of_layer(path: Path, images: Sequence[tuple[Any, ...]], series: int) -> ImageFile:
     array, meta = (*images[series], {})[:2]
     array = array[0] if isinstance(array, list | tuple) else array  # the finest level of a pyramid
     axes = _axes(array, meta)
-    return ImageFile(path, array, axes, _pixel_size(meta, axes))
+    name = str(meta.get("name") or "") if len(images) > 1 else ""
+    return ImageFile(path, array, axes, _pixel_size(meta, axes), images=len(images), series=series, name=name)
 
 
 def _layers(path: Path) -> Sequence[tuple[AnyArray, ...]]:

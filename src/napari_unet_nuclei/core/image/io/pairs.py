@@ -129,7 +129,7 @@ def composed(name: str) -> str:
 
 
 def name_some(paths: Sequence[Path | str]) -> str:
-    """List the names of files for a message, at most `MOST_NAMED`.
+    """List files, or other things, for a message, at most `MOST_NAMED` of them.
 
     Examples
     --------

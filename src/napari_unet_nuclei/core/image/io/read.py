@@ -11,12 +11,17 @@ import imageio.v3 as iio
 import numpy as np
 
 from napari_unet_nuclei.core.errors import ImageFileError, ImageShapeError
-from napari_unet_nuclei.core.image.axes import guess_axes
+from napari_unet_nuclei.core.image.axes import ImageSource, guess_axes
 from napari_unet_nuclei.core.image.io.formats import format_of
-from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader
-from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr, read_ome_zarr
-from napari_unet_nuclei.core.image.io.optional_formats import open_microscope_file, read_by_plugin
-from napari_unet_nuclei.core.image.io.tiff import read_tiff, read_tiff_header
+from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader, check_series
+from napari_unet_nuclei.core.image.io.ome_zarr import image_groups, is_ome_zarr, read_ome_zarr
+from napari_unet_nuclei.core.image.io.optional_formats import (
+    microscope_headers,
+    open_microscope_file,
+    plugin_headers,
+    read_by_plugin,
+)
+from napari_unet_nuclei.core.image.io.tiff import read_tiff, read_tiff_header, tiff_headers
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 
 # Colour models that only printers and codecs use, and grey with opacity, are converted.
@@ -32,7 +37,7 @@ def read_image(path: Path | str, series: int = 0) -> ImageFile:
         TIFF, OME-TIFF, ImageJ hyperstack, LSM, PNG, JPEG or BMP; the folder of an OME-Zarr image; with the extra
         ``formats`` also ND2, LIF and CZI; any other format for which a napari reader is installed.
     series : int
-        Which image of a file with several; of a pyramid the finest level is read.
+        Which image of a file or store with several; of a pyramid the finest level is read.
 
     Returns
     -------
@@ -77,9 +82,43 @@ def read_header(path: Path, series: int = 0) -> ImageHeader:
     return header
 
 
+def read_headers(path: Path) -> tuple[ImageHeader, ...]:
+    """Read what a file or a store says about each of its images; of those in a store, ``path`` is their own group.
+
+    Raise ImageFileError as `read_image` does.
+    """
+    with _errors_in_words(path):
+        _check_readable(path)
+        return tuple(_store_headers(path) if path.is_dir() else _file_headers(path))
+
+
+def _store_headers(path: Path) -> list[ImageHeader]:
+    """Return the header of every image in a store, named by its place there."""
+    groups = image_groups(path)
+    if len(groups) == 1:
+        return [_read_store(groups[0]).header]
+    return [replace(_read_store(group).header, name=group.relative_to(path).as_posix()) for group in groups]
+
+
+def _file_headers(path: Path) -> list[ImageHeader]:
+    match format_of(path):
+        case "tiff":
+            return tiff_headers(path)
+        case "picture":
+            return [_picture_header(path)]
+        case "numpy":
+            return [_read_numpy(path).header]
+        case None:
+            return plugin_headers(path)
+        case microscope:
+            return microscope_headers(path, microscope)
+
+
 def _read(path: Path, series: int) -> ImageFile:
     if path.is_dir():
-        return _read_store(path)
+        groups = image_groups(path)
+        check_series(path, series, len(groups))
+        return _read_store(groups[series])
     match format_of(path):
         case "tiff":
             return read_tiff(path, series)
@@ -136,7 +175,15 @@ def _read_store(path: Path) -> ImageFile:
     """Open the finest level of an OME-Zarr image; its pixels stay on disk."""
     image = read_ome_zarr(path)
     names, colours = image.channel_names, image.channel_colours
-    return ImageFile(path, image.levels[0], image.letters, image.pixel_size, names, channel_colours=colours)
+    return ImageFile(
+        path,
+        image.levels[0],
+        image.letters,
+        image.pixel_size,
+        names,
+        channel_colours=colours,
+        frame_times=image.frame_times,
+    )
 
 
 def _read_numpy(path: Path) -> ImageFile:
@@ -172,3 +219,21 @@ def read_class_image(path: Path) -> ImageFile:
     if format_of(path) == "picture" and iio.immeta(path, plugin="pillow", index=0)["mode"] == "P":
         return replace(file, array=iio.imread(path, plugin="pillow", index=0, mode="P"), axes="YX")
     return file
+
+
+def read_label_image(path: Path) -> ImageFile:
+    """Read labels of nuclei: like `read_class_image`, and of grey values saved as colours the grey values alone.
+
+    Raise ImageFileError as for `read_image`, and ImageShapeError if the image has channels or true colours.
+    """
+    file = read_class_image(path)
+    source = ImageSource(file.array, file.axes)
+    if source.channels == 1:
+        return file
+    samples = np.moveaxis(np.asarray(file.array), file.axes.index("S"), -1) if source.is_colour else None
+    if samples is None or (samples[..., :1] != samples[..., 1:3]).any():
+        raise ImageShapeError(
+            f"{path} has {source.channels} channels or colours, so it is not a label image, which needs one number per "
+            "pixel: is this the image?"
+        )
+    return replace(file, array=samples[..., 0], axes=file.axes.replace("S", ""))

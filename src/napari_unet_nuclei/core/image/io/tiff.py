@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -16,12 +17,16 @@ import zarr
 from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPageSeries
 
 from napari_unet_nuclei.core.errors import ImageFileError
-from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader, check_series, one_each
+from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader, check_series, file_of, one_each
 from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
+from napari_unet_nuclei.core.image.times import seconds
 from napari_unet_nuclei.core.types import AnyArray
 
 PIXEL_SIZE_KEY = "pixel_size_um"
 """Key of the pixel size in files written here: an object with y, x and z, in µm."""
+
+FRAME_TIMES_KEY = "frame_times_s"
+"""Key of the times of frames in files written here: a list of seconds."""
 
 _RESOLUTION_UNITS = {2: "inch", 3: "cm"}
 _PLAUSIBLE_MICROMETRES = (0.005, 10.0)
@@ -50,14 +55,19 @@ def read_tiff(path: Path, index: int) -> ImageFile:
         if axes != header.axes:
             # Some programs store all reds, then all greens: the samples of a pixel come last everywhere else.
             array = np.moveaxis(np.asarray(array), axes.index("S"), -1)
-        names, colours = header.channel_names, header.channel_colours
-        return ImageFile(path, array, header.axes, header.pixel_size, names, header.images, colours)
+        return file_of(header, array)
 
 
 def read_tiff_header(path: Path, index: int) -> ImageHeader:
     """Read the header of one series of a TIFF file."""
     with _opened(path, index) as (tif, series):
         return _header(path, tif, series, index)
+
+
+def tiff_headers(path: Path) -> list[ImageHeader]:
+    """Read the headers of all series of a TIFF file."""
+    with TiffFile(path) as tif:
+        return [_header(path, tif, series, index) for index, series in enumerate(tif.series)]
 
 
 @contextmanager
@@ -98,7 +108,19 @@ def _header(path: Path, tif: TiffFile, series: TiffPageSeries, index: int) -> Im
         tiff_channel_names(tif, index, channels),
         len(tif.series),
         tiff_channel_colours(tif, index, channels),
+        index,
+        _series_name(tif, series, index),
+        "smaller copy" if series.keyframe.is_reduced and len(tif.series) > 1 else "",
+        tiff_frame_times(tif, index, series.shape[axes.index("T")]) if "T" in axes else (),
     )
+
+
+def _series_name(tif: TiffFile, series: TiffPageSeries, index: int) -> str:
+    """Return what the file calls a series; empty if nothing, or if it holds no other."""
+    if len(tif.series) == 1:
+        return ""
+    image = _ome_image(tif, index)
+    return (image.get("Name") or "") if image is not None else str(series.name or "")
 
 
 def _check_extent(path: Path, series: TiffPageSeries) -> None:
@@ -195,15 +217,58 @@ def tiff_channel_colours(tif: TiffFile, index: int, channels: int) -> tuple[str,
     return one_each(channels, colours)
 
 
+def tiff_frame_times(tif: TiffFile, index: int, frames: int) -> tuple[float, ...]:
+    """Find the time of every frame of one series in seconds; empty if the file does not state it."""
+    sources = (_times_from_ome, _times_from_own_description, _times_from_imagej)
+    return next((times for times in (source(tif, index, frames) for source in sources) if times), ())
+
+
+def _times_from_ome(tif: TiffFile, index: int, frames: int) -> tuple[float, ...]:
+    pixels = _ome_pixels(tif, index)
+    if pixels is None:
+        return ()
+    taken = {
+        int(plane.get("TheT", -1)): seconds(plane.get("DeltaT"), plane.get("DeltaTUnit", "s"))
+        for plane in reversed(pixels.findall("{*}Plane"))  # of a frame, its first plane counts
+    }
+    times = tuple(taken.get(time, -1.0) for time in range(frames))
+    if frames > 1 and all(earlier < later for earlier, later in pairwise((-1.0, *times))):
+        return times
+    return _evenly(seconds(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s")), frames)
+
+
+def _times_from_own_description(tif: TiffFile, index: int, frames: int) -> tuple[float, ...]:
+    described = tif.shaped_metadata or ()
+    stored = described[index].get(FRAME_TIMES_KEY) if index < len(described) else None
+    if not isinstance(stored, list) or len(stored) != frames:
+        return ()
+    return tuple(float(time) for time in stored) if all(isinstance(time, int | float) for time in stored) else ()
+
+
+def _times_from_imagej(tif: TiffFile, index: int, frames: int) -> tuple[float, ...]:
+    described = tif.imagej_metadata or {}
+    return _evenly(seconds(described.get("finterval"), str(described.get("tunit", "s"))), frames)
+
+
+def _evenly(interval: float, frames: int) -> tuple[float, ...]:
+    return tuple(interval * time for time in range(frames)) if interval > 0 else ()
+
+
 def _ome_pixels(tif: TiffFile, index: int) -> ElementTree.Element | None:
     """Return the OME-XML Pixels element of a series; None without readable OME-XML."""
+    image = _ome_image(tif, index)
+    return None if image is None else image.find("{*}Pixels")
+
+
+def _ome_image(tif: TiffFile, index: int) -> ElementTree.Element | None:
+    """Return the OME-XML Image element of a series; None without readable OME-XML."""
     if not tif.ome_metadata:
         return None
     try:
         images = ElementTree.fromstring(tif.ome_metadata).findall("{*}Image")
     except ElementTree.ParseError:
         return None
-    return images[index].find("{*}Pixels") if index < len(images) else None
+    return images[index] if index < len(images) else None
 
 
 def _from_ome(tif: TiffFile, index: int) -> PixelSize:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,10 @@ from numpy.typing import NDArray
 from napari_unet_nuclei.core.errors import ImageShapeError, OutputFileError
 from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.image.axes import guess_axes
-from napari_unet_nuclei.core.image.io.tiff import PIXEL_SIZE_KEY
+from napari_unet_nuclei.core.image.io.tiff import FRAME_TIMES_KEY, PIXEL_SIZE_KEY
 from napari_unet_nuclei.core.image.picture import for_screen, outlined
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
-from napari_unet_nuclei.core.types import AnyArray
+from napari_unet_nuclei.core.types import AnyArray, Labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,27 +75,67 @@ def write_labels(
     >>> read_image("cells_labels.tif").pixel_size.y
     0.325
     """
-    path, pixel_size = Path(path), pixel_size or PixelSize()
+    path = Path(path)
     stored = _storable(path, np.asarray(labels))
     axes = axes or guess_axes(stored.shape, stored.dtype)
     if len(axes) != stored.ndim or stored.size == 0:
         raise ImageShapeError(f"Labels of shape {stored.shape} cannot be written with the axes {axes!r}.")
+    described = _Described(axes, pixel_size or PixelSize(), provenance)
+    _write_tiff(path, stored, stored.shape, stored.dtype, described)
+
+
+def write_label_movie(
+    path: Path,
+    frames: Iterable[Labels],
+    shape: tuple[int, ...],
+    *,
+    pixel_size: PixelSize,
+    frame_times: tuple[float, ...] = (),
+    provenance: Mapping[str, object] = {},
+) -> None:
+    """Write a movie of labels like `write_labels`, one frame (Y, X) or (Z, Y, X) at a time.
+
+    ``shape`` of the movie, (T, Y, X) or (T, Z, Y, X); ``frame_times`` in seconds. Raise OutputFileError if the file
+    cannot be written.
+    """
+    described = _Described("TZYX" if len(shape) == 4 else "TYX", pixel_size, provenance, frame_times)
+    planes = (plane for frame in frames for plane in frame.reshape(-1, *shape[-2:]))
+    _write_tiff(path, planes, shape, np.dtype(np.int32), described)
+
+
+@dataclass(frozen=True)
+class _Described:
+    """What a label file says of its labels."""
+
+    axes: str
+    pixel_size: PixelSize
+    provenance: Mapping[str, object]
+    frame_times: tuple[float, ...] = ()
+
+
+def _write_tiff(
+    path: Path, data: AnyArray | Iterator[Labels], shape: tuple[int, ...], dtype: np.dtype[Any], described: _Described
+) -> None:
+    """Write an array, or planes as they come."""
     ome = path.name.lower().endswith((".ome.tif", ".ome.tiff"))
     describe = _ome_description if ome else _plain_description
+    size = described.pixel_size
     with atomic(path) as partial:
         tifffile.imwrite(
             partial,
-            stored,
+            data,
+            shape=shape,
+            dtype=dtype,
             ome=ome,
             # By the uncompressed size: how far compression shrinks it is known too late.
-            bigtiff=stored.nbytes > _CLASSIC_TIFF_BYTES,
+            bigtiff=math.prod(shape) * dtype.itemsize > _CLASSIC_TIFF_BYTES,
             photometric="minisblack",
             compression="zlib",
             # To JSON and back, because tifffile's encoder does not know NumPy numbers and paths.
-            metadata=describe(axes, pixel_size, json.loads(_json(provenance))),
+            metadata=describe(replace(described, provenance=json.loads(_json(described.provenance)))),
             # For readers that know neither this JSON nor OME, such as ImageJ.
-            resolution=(1e4 / pixel_size.x, 1e4 / pixel_size.y) if pixel_size.known else None,
-            resolutionunit="CENTIMETER" if pixel_size.known else "NONE",
+            resolution=(1e4 / size.x, 1e4 / size.y) if size.known else None,
+            resolutionunit="CENTIMETER" if size.known else "NONE",
         )
 
 
@@ -177,19 +218,22 @@ def _storable(path: Path, labels: NDArray[Any]) -> NDArray[np.int32] | NDArray[n
     return labels.astype(np.int32, copy=False)
 
 
-def _plain_description(axes: str, pixel_size: PixelSize, provenance: dict[str, object]) -> dict[str, object]:
+def _plain_description(said: _Described) -> dict[str, object]:
     """Metadata that tifffile writes as JSON into the image description."""
-    sizes = {"y": pixel_size.y, "x": pixel_size.x, "z": pixel_size.z}
-    return {"axes": axes, PIXEL_SIZE_KEY: sizes, PROVENANCE_KEY: provenance}
+    sizes = {"y": said.pixel_size.y, "x": said.pixel_size.x, "z": said.pixel_size.z}
+    times = {FRAME_TIMES_KEY: list(said.frame_times)} if said.frame_times else {}
+    return {"axes": said.axes, PIXEL_SIZE_KEY: sizes, **times, PROVENANCE_KEY: said.provenance}
 
 
-def _ome_description(axes: str, pixel_size: PixelSize, provenance: dict[str, object]) -> dict[str, object]:
+def _ome_description(said: _Described) -> dict[str, object]:
     """Metadata that tifffile writes as OME-XML."""
-    sizes = {"X": pixel_size.x, "Y": pixel_size.y, "Z": pixel_size.z}
-    described: dict[str, object] = {"axes": axes, "MapAnnotation": {PROVENANCE_KEY: _json(provenance)}}
+    sizes = {"X": said.pixel_size.x, "Y": said.pixel_size.y, "Z": said.pixel_size.z}
+    described: dict[str, object] = {"axes": said.axes, "MapAnnotation": {PROVENANCE_KEY: _json(said.provenance)}}
     for axis, size in sizes.items():
         if size > 0:
             described |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "µm"}
+    if len(said.frame_times) > 1:
+        described |= {"TimeIncrement": float(np.diff(said.frame_times).mean()), "TimeIncrementUnit": "s"}
     return described
 
 

@@ -46,6 +46,11 @@ class _Traced:
     polygons: tuple[Polygon, ...]
     index: Mapping[str, int]
 
+    @property
+    def key(self) -> tuple[int, ...]:
+        """What tells it from all others: its id and its plane."""
+        return (self.number, *self.index.values())
+
 
 def write_imagej_rois(
     path: Path, labels: AnyArray, *, axes: str = "YX", origin: Sequence[int] = (), names: Mapping[int, str] = {}
@@ -68,18 +73,27 @@ def write_imagej_rois(
 
 
 def write_geojson(
-    path: Path, labels: AnyArray, *, axes: str = "YX", origin: Sequence[int] = (), names: Mapping[int, str] = {}
+    path: Path,
+    labels: AnyArray,
+    *,
+    axes: str = "YX",
+    origin: Sequence[int] = (),
+    names: Mapping[int, str] = {},
+    cells: NDArray[np.integer[Any]] | None = None,
 ) -> None:
     """Write a GeoJSON file for QuPath: a detection for each nucleus, or an annotation for each named label.
 
-    Arguments and errors as for `write_imagej_rois`; names become classifications.
+    Arguments and errors as for `write_imagej_rois`; names become classifications. ``cells``, of the shape of the
+    labels, are cells by the id of their nucleus: a nucleus with one becomes a cell object.
     """
+    around = {} if cells is None else {one.key: one for one in _traced(cells, axes, origin)}
     with atomic(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
         # Feature by feature, for the outlines of a slide need not fit into memory.
         file.write('{"type": "FeatureCollection", "features": [')
         separator = "\n"
         for traced in _traced(labels, axes, origin):
-            file.write(separator + json.dumps(_feature(traced, names), separators=(",", ":")))
+            feature = _feature(traced, names, around.get(traced.key))
+            file.write(separator + json.dumps(feature, separators=(",", ":")))
             separator = ",\n"
         file.write("\n]}\n")
 
@@ -154,7 +168,21 @@ def _path(corners: NDArray[np.int64]) -> NDArray[np.float32]:
     return np.append(operations.ravel(), np.float32(_CLOSE))
 
 
-def _feature(traced: _Traced, names: Mapping[int, str]) -> dict[str, Any]:
+def _feature(traced: _Traced, names: Mapping[int, str], cell: _Traced | None) -> dict[str, Any]:
+    """Describe a label in the words of QuPath."""
+    properties: dict[str, Any] = {"objectType": "detection", "name": str(traced.number)}
+    if traced.number in names:
+        name = names[traced.number]
+        properties = {"objectType": "annotation", "name": name, "classification": {"name": name}}
+    properties["measurements"] = {"label": traced.number}
+    if cell is None:
+        return {"type": "Feature", "geometry": _geometry(traced), "properties": properties}
+    # QuPath's own form of a cell: its outline is the geometry, that of the nucleus has a member of its own.
+    shapes = {"geometry": _geometry(cell), "nucleusGeometry": _geometry(traced)}
+    return {"type": "Feature", **shapes, "properties": {**properties, "objectType": "cell"}}
+
+
+def _geometry(traced: _Traced) -> dict[str, Any]:
     polygons = [[_closed(polygon.exterior), *map(_closed, polygon.holes)] for polygon in traced.polygons]
     geometry: dict[str, Any] = {"type": "Polygon", "coordinates": polygons[0]}
     if len(polygons) > 1:
@@ -162,12 +190,7 @@ def _feature(traced: _Traced, names: Mapping[int, str]) -> dict[str, Any]:
     if traced.index:
         # In QuPath, channel -1 stands for all channels.
         geometry["plane"] = {"c": -1, "z": _depth(traced, 0), "t": traced.index.get("T", 0)}
-    properties: dict[str, Any] = {"objectType": "detection", "name": str(traced.number)}
-    if traced.number in names:
-        name = names[traced.number]
-        properties = {"objectType": "annotation", "name": name, "classification": {"name": name}}
-    properties["measurements"] = {"label": traced.number}
-    return {"type": "Feature", "geometry": geometry, "properties": properties}
+    return geometry
 
 
 def _closed(ring: NDArray[np.int64]) -> list[list[int]]:

@@ -48,9 +48,9 @@ def measure(
     Parameters
     ----------
     labels : array_like, shape (..., Y, X)
-        Ids of nuclei: whole numbers of any dtype, gaps allowed; 0 and below is background. Read plane by plane.
+        Ids of nuclei: whole numbers of any dtype, gaps allowed; 0, −1 and NaN are background. Read plane by plane.
     images : mapping of str to array_like, shape (..., Y, X)
-        Intensities, by the prefix of their columns: the shape of ``labels``, any real dtype.
+        Intensities, by the prefix of their columns: the shape of ``labels``, axes of length 1 aside; any real dtype.
     means : mapping of str to array_like, shape (..., Y, X)
         Like ``images``, but only the mean is measured, for instance of stain densities.
     axes : str
@@ -111,6 +111,8 @@ def measure(
         pixel_area=pixel_size_y * pixel_size_x if min(pixel_size_y, pixel_size_x) > 0 else np.nan,
         world=world,
     )
+    images, means = _over(labels, images), _over(labels, means)
+    cells = None if cells is None else _over(labels, {"": cells})[""]
     _check(labels, {**images, **means}, maps, geometry)
     neighbourhood = _Around.of(around, cells, labels, geometry, (pixel_size_y, pixel_size_x))
     indices = list(np.ndindex(*labels.shape[:-2]))
@@ -120,8 +122,7 @@ def measure(
     for number, (index, share) in enumerate(with_shares(indices, progress)):
         share.report(Advanced(0.0, f"plane {number + 1} of {len(indices)}"))
         plane_maps = None if maps is None else maps[number]
-        # Negative ids are background as well.
-        ids = as_ids(np.maximum(labels[index], 0))
+        ids = as_ids(labels[index])
         plane = _Plane(
             index,
             ids,
@@ -191,13 +192,43 @@ class _Around:
         """Draw around the nuclei of a plane; None where nothing is wanted."""
         if self.cells is None:
             return draw_surroundings(ids, self.settings, self.spacing) if self.settings.wanted else None
-        return draw_surroundings(ids, self.settings, self.spacing, as_ids(np.maximum(self.cells[index], 0)))
+        return draw_surroundings(ids, self.settings, self.spacing, as_ids(self.cells[index]))
 
     def empty(self, ids: NDArray[np.int64]) -> Surroundings | None:
         """Draw around no nuclei, for the columns."""
         if self.cells is None and not self.settings.wanted:
             return None
         return draw_surroundings(ids, self.settings, self.spacing, None if self.cells is None else ids)
+
+
+@dataclass(frozen=True)
+class _OtherSingles:
+    """An image with other axes of length 1 than its labels, which programs add and drop; ``shape`` is the labels'."""
+
+    image: AnyArray
+    shape: tuple[int, ...]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        dtype: np.dtype[Any] = np.dtype(self.image.dtype)
+        return dtype
+
+    def __getitem__(self, index: tuple[int, ...]) -> AnyArray:
+        long = iter(i for i, length in zip(index, self.shape, strict=False) if length != 1)
+        return self.image[tuple(0 if length == 1 else next(long) for length in self.image.shape[:-2])]
+
+
+def _over(labels: AnyArray, images: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
+    """Return the images as the labels need them: those that differ in axes of length 1 alone, without these."""
+    shape = tuple(labels.shape)
+
+    def size(array_shape: tuple[int, ...]) -> list[int]:
+        return [length for length in array_shape[:-2] if length != 1] + list(array_shape[-2:])
+
+    return {
+        name: _OtherSingles(image, shape) if image.shape != shape and size(image.shape) == size(shape) else image
+        for name, image in images.items()
+    }
 
 
 def _check(

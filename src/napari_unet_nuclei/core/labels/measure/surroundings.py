@@ -119,6 +119,20 @@ class Surroundings:
                     columns[f"{name}_nucleus_to_{kind}"] = _ratio(nucleus_means[name], mean)
         return columns
 
+    @property
+    def cells_of_nuclei(self) -> Ids:
+        """Cells by the ids of their nuclei, as exports name them; the nucleus itself belongs to its cell.
+
+        Of several nuclei in one cell, the one with the lowest id has it.
+        """
+        cells = self.regions[CELL]
+        own = self.owners > 0
+        held, first = np.unique(self.owners[own], return_index=True)
+        named = np.append(self.nuclei[own][first], 0)
+        places = np.searchsorted(held, cells)
+        there = (cells > 0) & (np.append(held, -1)[places] == cells)
+        return np.where(there, named[places], 0)
+
 
 @dataclass(frozen=True, eq=False)
 class _Places:

@@ -1,0 +1,1 @@
+"""Write tracks for other programs."""

@@ -1,0 +1,1 @@
+"""The dialog *Save*, one for all labels and all docks."""

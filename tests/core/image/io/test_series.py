@@ -1,0 +1,128 @@
+"""Several images in one file or store: listed with their sizes, chosen by number or name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+
+from napari_unet_nuclei.core.errors import ImageFileError, SeriesError
+from napari_unet_nuclei.core.image.io.read import read_header, read_headers, read_image
+from napari_unet_nuclei.core.image.io.series import choose_series
+from tests.helpers.microscope_files import write_czi, write_lif
+
+PLANES = np.random.default_rng(0).integers(0, 60_000, (3, 20, 30), np.uint16)
+
+
+def write_tiff(path: Path, images: list[np.ndarray], **more: object) -> Path:
+    with tifffile.TiffWriter(path) as writer:
+        for image in images:
+            writer.write(image, **more)
+    return path
+
+
+def write_converted(path: Path, images: list[np.ndarray], names: list[str] | None = None) -> Path:
+    """Write a store as bioformats2raw does; without names, the series are numbered and not listed."""
+    store = zarr.create_group(path, zarr_format=2)
+    store.attrs["bioformats2raw.layout"] = 3
+    for number, image in enumerate(images):
+        group = store.create_group(names[number] if names else str(number))
+        group.create_array("0", data=image)
+        axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
+        scale = [{"type": "scale", "scale": [0.5, 0.5]}]
+        described = {"version": "0.4", "axes": axes, "datasets": [{"path": "0", "coordinateTransformations": scale}]}
+        group.attrs["multiscales"] = [described]
+    about = store.create_group("OME")
+    if names:
+        about.attrs["series"] = names
+    return path
+
+
+@pytest.mark.parametrize("names", [None, ["0", "1", "2"], ["5", "3", "9"]])
+def test_images_of_a_converted_store_are_read_by_number(tmp_path: Path, names: list[str] | None) -> None:
+    store = write_converted(tmp_path / "c.zarr", list(PLANES), names)
+    chosen = choose_series(store)
+    assert [header.path for header in chosen.images] == [store / name for name in names or "012"]
+    assert chosen.others == ()
+    for number, plane in enumerate(PLANES):
+        np.testing.assert_array_equal(np.asarray(read_image(store, number).array), plane)
+    with pytest.raises(ImageFileError, match="3 image series: there is no number 3"):
+        read_image(store, 3)
+
+
+def test_one_image_of_a_converted_store_is_chosen(tmp_path: Path) -> None:
+    store = write_converted(tmp_path / "c.zarr", list(PLANES))
+    chosen = choose_series(store, "2")
+    assert [header.path for header in chosen.images] == [store / "2"]
+    assert chosen.others == ("0 (20 × 30)", "1 (20 × 30)")
+
+
+def test_images_that_are_alike_are_all_taken_whatever_their_sizes(tmp_path: Path) -> None:
+    file = write_tiff(tmp_path / "a.tif", [PLANES[0], PLANES[1, :10], PLANES[2, :, :12]])
+    chosen = choose_series(file)
+    assert [header.shape for header in chosen.images] == [(20, 30), (10, 30), (20, 12)]
+    assert chosen.names == ("0", "1", "2")
+
+
+def test_of_unlike_images_the_first_is_taken_and_the_others_are_named(tmp_path: Path) -> None:
+    file = write_tiff(tmp_path / "a.tif", [PLANES[0], PLANES[1, :10].astype(np.uint8)])
+    chosen = choose_series(file)
+    assert ([header.series for header in chosen.images], chosen.others) == ([0], ("1 (10 × 30)",))
+    assert [header.series for header in choose_series(file, "ALL").images] == [0, 1]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_small_copy_is_never_taken_for_the_image(tmp_path: Path, order: int) -> None:
+    file = tmp_path / "a.tif"
+    with tifffile.TiffWriter(file) as writer:
+        for image, kind in [(PLANES[0], 0), (PLANES[0, ::5, ::5], 1)][::order]:
+            writer.write(image, subfiletype=kind, metadata=None)
+    chosen = choose_series(file)
+    assert [header.shape for header in chosen.images] == [(20, 30)]
+    assert chosen.names == ("",)
+    assert "(4 × 6, a smaller copy)" in chosen.others[0]
+
+
+@pytest.mark.parametrize("name", ["label image", "Macro Image", "Thumbnail", "overview"])
+def test_the_label_of_a_slide_is_never_taken_for_the_image(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "slide.ome.tif"
+    with tifffile.TiffWriter(file, ome=True) as writer:
+        writer.write(PLANES[0, :8], metadata={"axes": "YX", "Name": name})
+        writer.write(PLANES[1], metadata={"axes": "YX", "Name": "tissue"})
+    chosen = choose_series(file)
+    assert [header.name for header in chosen.images] == ["tissue"]
+    assert chosen.others == (f"0 '{name}' (8 × 30)",)
+    assert [header.shape for header in choose_series(file, name).images] == [(8, 30)]
+
+
+def test_choices_without_effect_or_without_image_say_what_there_is(tmp_path: Path) -> None:
+    one = write_tiff(tmp_path / "one.tif", [PLANES[0]])
+    for wanted in ("0", "1", "left"):
+        with pytest.raises(SeriesError, match=r"a single image, so a choice of series .* has no effect"):
+            choose_series(one, wanted)
+    two = write_tiff(tmp_path / "two.tif", [PLANES[0], PLANES[0, 1:]])
+    for wanted in ("2", "left", "-1"):
+        with pytest.raises(SeriesError, match=r"no image .*It holds 0 \(20 × 30\); 1 \(19 × 30\)"):
+            choose_series(two, wanted)
+
+
+def test_images_of_a_lif_file_are_listed_by_name(tmp_path: Path) -> None:
+    pytest.importorskip("liffile")
+    file = tmp_path / "a.lif"
+    write_lif(file, [PLANES[:2], PLANES[1:]], "ZYX", 0.5e-6)
+    assert [(header.name, header.shape) for header in read_headers(file)] == [
+        ("image 0", (2, 20, 30)),
+        ("image 1", (2, 20, 30)),
+    ]
+    assert choose_series(file, "image 1").images == (read_header(file, 1),)
+
+
+def test_scenes_of_a_czi_file_are_listed(tmp_path: Path) -> None:
+    pytest.importorskip("czifile")
+    file = tmp_path / "a.czi"
+    write_czi(file, PLANES[:2, None], 0.325e-6, ["DAPI"])
+    assert [header.shape for header in read_headers(file)] == [(20, 30), (20, 30)]
+    assert choose_series(file).names == ("0", "1")
