@@ -202,3 +202,36 @@ def test_a_distance_in_micrometres_needs_a_pixel_size(image, tmp_path):
     result = run(tmp_path / "bare.tif", image, "--cell", "5um")
     assert result.exit_code == 1
     assert "give their width in pixels" in " ".join(result.output.split())
+
+
+def test_regions_and_spots_on_the_command_line(labels, image, tmp_path):
+    feature = {
+        "type": "Feature",
+        "properties": {"name": "gland"},
+        "geometry": {"type": "Polygon", "coordinates": [[[0, 0], [10, 0], [10, 10], [0, 10], [0, 0]]]},
+    }
+    (tmp_path / "r.geojson").write_text(json.dumps(feature))
+    (tmp_path / "foci.csv").write_text("y,x\n3,3\n4,5\n12,20\n0,0\n")
+    out = tmp_path / "t.csv"
+    result = run(labels, image, "--regions", tmp_path / "r.geojson", "--spots", tmp_path / "foci.csv", "--out", out)
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv(out, keep_default_na=False)
+    assert table["region"].tolist() == ["gland", ""]
+    assert table["foci_count"].tolist() == [2, 1]
+    counts = pd.read_csv(tmp_path / "t_regions.csv")
+    assert counts[["region", "nuclei", "area_px"]].to_numpy().tolist() == [["gland", 1, 100]]
+    assert counts["nuclei_per_mm2"].tolist() == pytest.approx([1 / 25e-6])
+    assert "gland" in result.stderr
+
+
+def test_spots_are_found_in_a_channel_by_name_and_size(labels, tmp_path):
+    picture = np.full((20, 30), 100.0, np.float32) + np.random.default_rng(0).normal(0, 1, (20, 30)).astype(np.float32)
+    picture[4:6, 4:6] += 60
+    tifffile.imwrite(tmp_path / "gfp.tif", picture)
+    result = run(labels, tmp_path / "gfp.tif", "--spots-in", "gfp=1um")
+    assert result.exit_code == 0, result.output
+    assert pd.read_csv(io.StringIO(result.stdout))["gfp_spots_count"].tolist() == [1, 0]
+    assert "1 spots found in 'gfp'" in result.stderr
+    result = run(labels, tmp_path / "gfp.tif", "--spots-in", "Cy5=4px")
+    assert result.exit_code == 1
+    assert "There is gfp" in result.output

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,16 +18,23 @@ from napari_unet_nuclei.cli.options import (
     RingGap,
     RingWidth,
     parse_cells,
+    parse_spots,
 )
 from napari_unet_nuclei.cli.progress import TerminalProgress
+from napari_unet_nuclei.core.errors import SettingsError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
 from napari_unet_nuclei.core.image.io.label_file import read_labels, size_of
 from napari_unet_nuclei.core.image.io.read import read_image
+from napari_unet_nuclei.core.image.io.region_file import read_areas
+from napari_unet_nuclei.core.image.io.spot_file import read_spots
 from napari_unet_nuclei.core.image.io.write import write_table
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.labels.measure.areas import measure_areas
 from napari_unet_nuclei.core.labels.measure.gate import POSITIVE, Gate, share_text
 from napari_unet_nuclei.core.labels.measure.measure import measure
+from napari_unet_nuclei.core.labels.measure.spots import find_in_planes
+from napari_unet_nuclei.core.labels.measure.surroundings import spacing_in
 from napari_unet_nuclei.core.progress import Notice, Progress
 from napari_unet_nuclei.core.segment.table import (
     SegmentedChannel,
@@ -67,6 +75,33 @@ def measure_command(
             rich_help_panel=AROUND_PANEL,
         ),
     ] = None,
+    regions: Annotated[
+        Path | None,
+        typer.Option(
+            "--regions",
+            metavar="FILE.geojson",
+            help="Regions drawn as polygons: the column 'region', and the nuclei and their density in each.",
+            rich_help_panel=AROUND_PANEL,
+        ),
+    ] = None,
+    spots: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--spots",
+            metavar="FILE.csv",
+            help="Positions of spots, counted in each nucleus and cell; once for every kind of spot.",
+            rich_help_panel=AROUND_PANEL,
+        ),
+    ] = None,
+    spots_in: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--spots-in",
+            metavar="CHANNEL=DIAMETER",
+            help="Find bright spots of a size in a channel, and count them: GFP=0.5um, or GFP=4px.",
+            rich_help_panel=AROUND_PANEL,
+        ),
+    ] = None,
     gate: GateText = "",
     as_json: Json = False,
     quiet: Quiet = False,
@@ -77,6 +112,7 @@ def measure_command(
     minimum, maximum and total intensity in every channel. For colour images of stained tissue it adds the mean optical
     density of haematoxylin and DAB.
 
+    With --regions, the nuclei and their density in each region are printed, and written to FILE_regions.csv as well.
     With --cell, --cells or --ring it also has the intensities of cells, cytoplasm and rings, and their ratios to the
     nuclei's.
     """
@@ -85,10 +121,20 @@ def measure_command(
     asked = Gate.of(gate) if gate else None
     around = CellSettings(**parse_cells(cell, ring, gap))
     with TerminalProgress(quiet) as progress:
-        table = measure_files(labels, images, progress, around, cells)
+        wanted = Wanted(around, cells, tuple(spots or ()), dict(parse_spots(text) for text in spots_in or ()))
+        files = opened(labels, images, progress)
+        table = measure_files(files, wanted, progress)
         if asked is not None:
             table[POSITIVE] = asked.holds(table)
             progress.say(f"{asked}: {share_text(int(table[POSITIVE].sum()), len(table))}")
+        if regions is not None:
+            size = files.pixel_size
+            table, counts = measure_areas(
+                table, read_areas(regions), files.shape, pixel_size_y=size.y, pixel_size_x=size.x
+            )
+            progress.say(counts.to_string(index=False))
+            if out is not None:
+                write_table(out.with_name(f"{out.stem}_regions.csv"), counts)
         if out is not None:
             write_table(out, table)
             if not as_json:
@@ -99,37 +145,73 @@ def measure_command(
         typer.echo(table.to_csv(index=False, lineterminator="\n"), nl=False)
 
 
-def measure_files(
-    labels: Path,
-    images: Sequence[Path],
-    progress: Progress,
-    around: CellSettings | None = None,
-    cells: Path | None = None,
-) -> pd.DataFrame:
-    """Measure the nuclei of a label file in all channels of image files, with what lies around them.
+@dataclass(frozen=True)
+class Wanted:
+    """What is measured besides the nuclei: cells, rings, spots in files, and spots to find, by channel."""
 
-    Intensity columns begin with the channel's name, or with the file's name if channels are unnamed. Lengths in µm need
-    a pixel size in the label file or in one of the images. Raises `ImageFileError` if a file cannot be read;
-    `ImageShapeError` if the labels are not a label image, or an image differs from them in size.
-    """
+    around: CellSettings
+    cells: Path | None
+    spots: Sequence[Path]
+    spots_in: Mapping[str, tuple[float, str]]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A label file and the images that it is measured in."""
+
+    labels: ImageSource
+    files: Sequence[ImageFile]
+    pixel_size: PixelSize
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of the labels: leading axes, Y, X."""
+        return (*self.labels.leading_shape, *self.labels.plane_shape)
+
+    @property
+    def axes(self) -> str:
+        """One letter for each length of the shape."""
+        return f"{self.labels.leading_axes}YX"
+
+
+def opened(labels: Path, images: Sequence[Path], progress: Progress) -> Opened:
+    """Open labels and images, without reading pixels; lengths in µm need a pixel size in one of them."""
     files = [read_image(image) for image in images]
-    size = size_of(files[0].source()) if files else None
-    found = read_labels(labels, size)
+    found = read_labels(labels, size_of(files[0].source()) if files else None)
     for notice in found.notices:
         progress.report(Notice(notice, warning=True))
     label_file = found.file
-    source = label_file.source()
     known = [file.pixel_size for file in (label_file, *files) if file.pixel_size.known]
-    pixel_size = known[0] if known else PixelSize()
+    return Opened(label_file.source(), files, known[0] if known else PixelSize())
+
+
+def measure_files(files: Opened, wanted: Wanted, progress: Progress) -> pd.DataFrame:
+    """Measure the nuclei of a label file in all channels of image files, with what lies around and in them.
+
+    Intensity columns begin with the channel's name, or with the file's name if channels are unnamed. Raises
+    `ImageFileError` if a file cannot be read; `ImageShapeError` if the labels are not a label image, or an image
+    differs from them in size.
+    """
+    channels = dict(_named_channels(files.files))
+    spots = {path.stem: read_spots(path, files.axes) for path in wanted.spots}
+    for name, (diameter, unit) in wanted.spots_in.items():
+        if name not in channels:
+            raise SettingsError(f"There is no channel '{name}' to find spots in. There is {', '.join(channels)}.")
+        step = spacing_in(unit, (files.pixel_size.y, files.pixel_size.x))
+        spots[f"{name}_spots"] = find_in_planes(channels[name], diameter / step[0])
+        progress.report(Notice(f"{len(spots[f'{name}_spots']):,} spots found in '{name}'."))
     return measure(
-        StoredIds(source),
-        dict(_named_channels(files)),
-        means=dict(_named_stains(files)),
-        axes=f"{source.leading_axes}YX",
-        pixel_size_y=pixel_size.y,
-        pixel_size_x=pixel_size.x,
-        around=around or CellSettings(),
-        cells=None if cells is None else StoredIds(read_labels(cells, size).file.source()),
+        StoredIds(files.labels),
+        channels,
+        means=dict(_named_stains(files.files)),
+        axes=files.axes,
+        pixel_size_y=files.pixel_size.y,
+        pixel_size_x=files.pixel_size.x,
+        around=wanted.around,
+        cells=None
+        if wanted.cells is None
+        else StoredIds(read_labels(wanted.cells, (files.axes, files.shape)).file.source()),
+        spots=spots,
         progress=progress,
     )
 

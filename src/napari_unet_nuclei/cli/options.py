@@ -203,18 +203,39 @@ def parse_cells(cell: str, ring: str, gap: str) -> dict[str, Any]:
     for name, text in (("cell", cell), ("ring", ring), ("gap", gap)):
         if not text:
             continue
-        found = re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*(um|µm|μm|px)\s*", text)
-        if found is None:
-            raise typer.BadParameter(
-                f"'{text}' is not a distance. Give a number with its unit: 5um or 12px.", param_hint=f"--{name}"
-            )
-        values[name] = float(found[1])
-        units.add("px" if found[2] == "px" else "µm")
+        values[name], unit = _length(text, f"--{name}")
+        units.add(unit)
     if len(units) > 1:
         raise typer.BadParameter("Give all distances in µm or all in px.", param_hint="--cell, --ring, --gap")
     if "gap" in values and not values.get("ring"):
         raise typer.BadParameter("A gap needs a ring: give --ring, too.", param_hint="--gap")
     return {**values, "distance_unit": units.pop()} if units else {}
+
+
+def parse_spots(text: str) -> tuple[str, tuple[float, str]]:
+    """Parse a channel and the diameter of its spots.
+
+    Examples
+    --------
+    >>> parse_spots("GFP=0.5um")
+    ('GFP', (0.5, 'µm'))
+    """
+    channel, _, diameter = text.rpartition("=")
+    if not channel:
+        raise typer.BadParameter(
+            f"'{text}': give a channel and the diameter of its spots, GFP=0.5um.", param_hint="--spots-in"
+        )
+    return channel, _length(diameter, "--spots-in")
+
+
+def _length(text: str, option: str) -> tuple[float, str]:
+    """Parse a length above 0 and its unit, µm or px."""
+    found = re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*(um|µm|μm|px)\s*", text)
+    if found is None or not float(found[1]):
+        raise typer.BadParameter(
+            f"'{text}' is not a distance. Give a number with its unit: 5um or 12px.", param_hint=option
+        )
+    return float(found[1]), "px" if found[2] == "px" else "µm"
 
 
 def _shown(name: str, default: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -33,3 +34,18 @@ Index: TypeAlias = tuple[int, ...]
 
 NumberFormat: TypeAlias = Literal["float32", "bfloat16"]
 """Format in which a processor runs the network; graphics cards have their own."""
+
+
+@dataclass(frozen=True, eq=False)
+class NamedArea:
+    """A part of an image that somebody drew and named.
+
+    Attributes
+    ----------
+    name : str
+    polygons : tuple of tuple of ndarray, shape (corners, 2)
+        Rings of each polygon, in (y, x) with pixel centres at whole numbers; rings after the first are holes.
+    """
+
+    name: str
+    polygons: tuple[tuple[NDArray[np.float64], ...], ...]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,7 +18,14 @@ from napari_unet_nuclei.core.labels.measure.shapes import (
     squared_radii,
     touching_edge,
 )
-from napari_unet_nuclei.core.labels.measure.surroundings import Match, Surroundings, draw_surroundings, spacing_in
+from napari_unet_nuclei.core.labels.measure.spots import count_in
+from napari_unet_nuclei.core.labels.measure.surroundings import (
+    CELL,
+    Match,
+    Surroundings,
+    draw_surroundings,
+    spacing_in,
+)
 from napari_unet_nuclei.core.labels.numbering import as_ids
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Silent, with_shares
 from napari_unet_nuclei.core.settings import CellSettings
@@ -41,6 +48,7 @@ def measure(
     maps: NDArray[np.uint8] | None = None,
     around: CellSettings = CellSettings(),  # noqa: B008  # frozen
     cells: AnyArray | None = None,
+    spots: Mapping[str, NDArray[np.floating]] = {},
     progress: Progress = Silent(),  # noqa: B008  # has no state
 ) -> pd.DataFrame:
     """Measure every nucleus, in any number of images.
@@ -68,6 +76,8 @@ def measure(
     cells : array_like, shape (..., Y, X), optional
         Ids of cells of another origin, measured instead of grown ones: each nucleus belongs to the cell that holds more
         than half of it. What does not fit is told as a `Notice`.
+    spots : mapping of str to ndarray, shape (spots, axes)
+        Positions in the whole image along ``axes``, in pixels, by the prefix of their columns.
     progress : Progress
 
     Returns
@@ -90,6 +100,7 @@ def measure(
           the cell's area that the nucleus takes; for every image and each of ``means`` ``<name>_mean_cell``,
           ``<name>_sum_cell``, ``<name>_mean_cytoplasm``, ``<name>_sum_cytoplasm`` and ``<name>_nucleus_to_cytoplasm``,
           the mean in the nucleus over that in the cytoplasm; with given ``cells`` also ``cell``, the cell's id or 0
+        - with spots ``<name>_count`` in the nucleus, and with cells ``<name>_count_cell`` in the whole cell
         - with a ring ``ring_area_px``, ``ring_area_um2``, ``<name>_mean_ring`` and ``<name>_nucleus_to_ring``
 
     Raises
@@ -116,7 +127,7 @@ def measure(
     _check(labels, {**images, **means}, maps, geometry)
     neighbourhood = _Around.of(around, cells, labels, geometry, (pixel_size_y, pixel_size_x))
     indices = list(np.ndindex(*labels.shape[:-2]))
-    empty = _empty_plane(images, means, maps, geometry)
+    empty = replace(_empty_plane(images, means, maps, geometry), spots=dict.fromkeys(spots, np.empty((0, 2))))
     parts = [_columns(replace(empty, around=neighbourhood.empty(empty.ids)), geometry, Silent())]
     match = Match()
     for number, (index, share) in enumerate(with_shares(indices, progress)):
@@ -130,6 +141,7 @@ def measure(
             {name: means[name][index] for name in means},
             plane_maps,
             neighbourhood.at(index, ids),
+            {name: _in_plane(positions, index, geometry.origin) for name, positions in spots.items()},
         )
         match = match.plus(plane.around.match) if plane.around else match
         parts.append(_columns(plane, geometry, share))
@@ -156,7 +168,7 @@ class _Geometry:
 
 @dataclass(frozen=True)
 class _Plane:
-    """One plane: its leading index, ids (Y, X), images and means (Y, X) by name, uint8 maps (3, Y, X), surroundings."""
+    """One plane: its leading index, ids, images and means by name (Y, X), maps (3, Y, X), what is around and in."""
 
     index: tuple[int, ...]
     ids: NDArray[np.int64]
@@ -164,6 +176,7 @@ class _Plane:
     means: Mapping[str, AnyArray]
     maps: NDArray[np.uint8] | None
     around: Surroundings | None = None
+    spots: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -297,11 +310,21 @@ def _columns(plane: _Plane, geometry: _Geometry, progress: Progress) -> Columns:
     columns["touches_edge"] = touching_edge(nuclei)
     if plane.maps is not None:
         columns["confidence"] = _confidences(nuclei, plane.maps)
+    for name, spots in plane.spots.items():
+        columns[f"{name}_count"] = count_in(plane.ids, nuclei.ids, spots)
+        if plane.around is not None and CELL in plane.around.regions:
+            columns[f"{name}_count_cell"] = count_in(plane.around.regions[CELL], plane.around.owners, spots)
     if plane.around is not None:
         sizes = {"area_px": 1.0, "area_um2": geometry.pixel_area}
         images = {**plane.images, **plane.means}
         columns |= plane.around.columns(nuclei.areas, sizes, images, {name: columns[f"{name}_mean"] for name in images})
     return columns
+
+
+def _in_plane(positions: NDArray[np.floating], index: tuple[int, ...], origin: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return row and column, in the labels, of the spots that lie in a plane."""
+    local = np.asarray(positions, np.float64).reshape(-1, len(origin)) - np.array(origin)
+    return np.asarray(local[(np.rint(local[:, :-2]) == np.array(index)).all(axis=1), -2:])
 
 
 def _diameters(areas: NDArray[Any]) -> NDArray[np.float64]:
