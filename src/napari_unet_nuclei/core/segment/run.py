@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,15 +23,15 @@ from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.device import Device, choose_device
 from napari_unet_nuclei.core.model.file import Model, read_model
 from napari_unet_nuclei.core.model.registry import AUTOMATIC, default_registry
-from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Silent, with_shares
+from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Share, Silent, with_shares
 from napari_unet_nuclei.core.segment.evidence import ChosenLook, choose_look
 from napari_unet_nuclei.core.segment.inputs import make_request
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner, place_network
-from napari_unet_nuclei.core.segment.nuclei import FoundNuclei, find_nuclei, given_diameter
+from napari_unet_nuclei.core.segment.nuclei import FoundNuclei, choose_size, find_nuclei, given_diameter
 from napari_unet_nuclei.core.segment.predict import predict_classes, thresholds_at
 from napari_unet_nuclei.core.segment.provenance import describe_run
 from napari_unet_nuclei.core.segment.remedy import Remedy, remedies
-from napari_unet_nuclei.core.segment.request import SegmentRequest
+from napari_unet_nuclei.core.segment.request import Decided, SegmentRequest
 from napari_unet_nuclei.core.segment.result import SegmentResult
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import AnyArray, Region
@@ -130,10 +130,7 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
     started = time.monotonic()
     progress = Rising(progress)  # parts are repeated where memory runs short or the scale was wrong
     settings, scope = request.settings, find_scope(request)
-    entry = default_registry().find(request.model)
-    device = choose_device(settings.device).using(request.number_format)
-    model, placed = _ready(entry.path, entry.path.stat().st_mtime_ns, device)
-    runner = NetworkRunner(model, device, settings.tile, settings.flips, placed=placed)
+    runner = _runner(request)
     # How bright and how large nuclei are is known to a model by kind of image, so that the kind comes first.
     chosen, readers = open_image(request, scope, runner, progress)
     look, runner = chosen.look, runner.for_kind(chosen.look.kind)
@@ -169,6 +166,27 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
         # The runner's device: memory may have run short on the one that was asked for.
         provenance=describe_run(request, card, look, runner.device, found.diameter, readers),
     )
+
+
+def decide(request: SegmentRequest, progress: Progress) -> Decided:
+    """Let one plane decide how all planes of an image are read, and how large their nuclei are.
+
+    Requests for single planes that are given this find what one request for all of them finds; raise as `segment` does.
+    """
+    scope, runner = find_scope(request), _runner(request)
+    one = replace(scope, indices=(scope.deciding.index,))
+    chosen, (reader,) = open_image(request, one, runner, Share(progress, 0.0, 0.5))
+    runner = runner.for_kind(chosen.look.kind)
+    size = choose_size(request, runner, reader, Share(progress, 0.5, 1.0), chosen.estimate)
+    return Decided(chosen.look, chosen.sure, size.scale, size.diameter)
+
+
+def _runner(request: SegmentRequest) -> NetworkRunner:
+    """Place the model of a request on its device, unless it is there."""
+    settings, entry = request.settings, default_registry().find(request.model)
+    device = choose_device(settings.device).using(request.number_format)
+    model, placed = _ready(entry.path, entry.path.stat().st_mtime_ns, device)
+    return NetworkRunner(model, device, settings.tile, settings.flips, placed=placed)
 
 
 @dataclass(frozen=True)
@@ -209,7 +227,11 @@ def open_image(
     request: SegmentRequest, scope: Scope, runner: NetworkRunner, progress: Progress
 ) -> tuple[ChosenLook, tuple[PlaneReader, ...]]:
     """Choose how an image is read, and open all of its planes so."""
-    card = runner.card
+    card, decided = runner.card, request.decided
+    if decided is not None:
+        percentiles = card.for_kind(decided.look.kind).percentiles
+        chosen = ChosenLook(scope.deciding.open(decided.look, percentiles), decided.sure)
+        return chosen, chosen.open_all(scope.indices, percentiles)
     looks, diameter = possible_readings(request, scope, card), 0.0
     if card.task == "semantic":
         looks = looks[:1]  # classes have no nuclei by which readings could be told apart
