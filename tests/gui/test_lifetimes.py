@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ast
 import gc
-import importlib
-import inspect
 import weakref
 from pathlib import Path
 
@@ -15,14 +13,13 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QPushButton, QWidget
 
 import napari_unet_nuclei.gui
-from napari_unet_nuclei.gui.viewer.dock import Dock
 from napari_unet_nuclei.gui.viewer.layer_box import LayerBox
 from napari_unet_nuclei.gui.widgets.fixed_call import FixedCall
 from napari_unet_nuclei.gui.widgets.rest_timer import call_soon
 from tests.helpers.correcting import segmented
+from tests.helpers.docks import DOCKS, dock_class
 
 GUI = Path(napari_unet_nuclei.gui.__file__).parent
-DOCKS = ("segment", "measure", "correct", "models", "finetune", "batch")
 
 
 def is_held_in_qt(call: ast.Call) -> bool:
@@ -51,12 +48,7 @@ def is_collected(reference: weakref.ref[object]) -> bool:
 
 @pytest.mark.parametrize("name", DOCKS)
 def test_a_dock_and_the_layers_it_lists_are_collected(qtbot, name):
-    module = importlib.import_module(f"napari_unet_nuclei.gui.{name}.dock")
-    [kind] = [
-        one
-        for one in vars(module).values()
-        if inspect.isclass(one) and issubclass(one, Dock) and one.__module__ == module.__name__
-    ]
+    kind = dock_class(name)
     viewer = ViewerModel()
     image, labels, metadata = segmented()
     viewer.add_image(image, name="DAPI")

@@ -14,12 +14,12 @@ from npe2 import PluginManifest
 from pydantic.fields import FieldInfo
 
 from napari_unet_nuclei.core.settings import Settings
+from napari_unet_nuclei.gui import PLUGIN
 from napari_unet_nuclei.gui.batch.choices import STACKS, BatchChoices
 from napari_unet_nuclei.gui.demo import SAMPLE, open_demo
 from napari_unet_nuclei.gui.finetune.form import FinetuneChoices
 from napari_unet_nuclei.gui.segment.form import SegmentChoices
 from napari_unet_nuclei.gui.segment.image_panel import SCOPES
-from napari_unet_nuclei.gui.settings.remembered import PLUGIN
 from tests.helpers.menus import open_menu
 
 MANIFEST = files("napari_unet_nuclei") / "napari.yaml"

@@ -10,8 +10,8 @@ from napari_unet_nuclei.core.corrections.store import corrections_folder
 from napari_unet_nuclei.core.model.registry import default_registry
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.settings import FinetuneSettings
+from napari_unet_nuclei.gui import PLUGIN
 from napari_unet_nuclei.gui.finetune.dock import FinetuneDock
-from napari_unet_nuclei.gui.settings.remembered import PLUGIN
 
 LONG = 90_000
 """Milliseconds that a run may take on a busy machine; the first one imports PyTorch."""

@@ -9,9 +9,10 @@ from qtpy.QtCore import QTimer
 
 from napari_unet_nuclei.core.progress import EpochDone, Event
 from napari_unet_nuclei.core.settings import FinetuneSettings
+from napari_unet_nuclei.gui import PLUGIN
 from napari_unet_nuclei.gui.finetune.dock import FinetuneDock
 from napari_unet_nuclei.gui.finetune.form import FinetuneChoices
-from napari_unet_nuclei.gui.settings.remembered import PLUGIN, remember
+from napari_unet_nuclei.gui.settings.remembered import remember
 from napari_unet_nuclei.gui.viewer.reviewed_layer import mark_plane
 from tests.helpers.finetune_dock import QUICK, add_layers
 

@@ -21,9 +21,13 @@ from napari_unet_nuclei.core.errors import SettingsError
 Unit = Literal["", "px", "px²", "µm", "s", "steps", "epochs"]
 
 
-def number(default: float, text: str, unit: Unit = "", *, ge: float, le: float, step: float = 0) -> Any:
-    """Field of a bounded number with a unit; ``step`` is the increment of a spin box."""
-    return Field(default, description=text, ge=ge, le=le, json_schema_extra={"unit": unit, "step": step})
+def number(
+    default: float, text: str, unit: Unit = "", *, ge: float, le: float, step: float = 0, title: str = ""
+) -> Any:
+    """Field of a bounded number with a unit; ``step`` is the increment of a spin box, ``title`` is what forms show."""
+    return Field(
+        default, title=title or None, description=text, ge=ge, le=le, json_schema_extra={"unit": unit, "step": step}
+    )
 
 
 def choice(default: object, text: str, title: str = "", values: Mapping[str, str] | None = None) -> Any:
@@ -168,6 +172,9 @@ def read_settings(path: Path | str, kind: type[SettingsType]) -> SettingsType:
     return validated(kind, values)
 
 
+KIND_WORDS = {"automatic": "auto", "bright": "fluorescence", "dark": "brightfield"}
+"""Plain words for the values of the setting ``kind``, as commands, files and Python code may give them."""
+
 KIND_OF_INVERT = {"auto": "auto", "yes": "brightfield", "no": "fluorescence"}
 """Values of the setting ``kind`` for those of ``invert``, its predecessor in earlier versions."""
 
@@ -189,8 +196,10 @@ class SegmentSettings(Settings):
 
     @classmethod
     def in_present_words(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Translate ``invert`` into a kind of image, and an empty channel into the automatic choice."""
+        """Translate ``invert`` and plain words into a kind of image, and an empty channel into the automatic choice."""
         others = {name: value for name, value in values.items() if name != "invert"}
+        if isinstance(others.get("kind"), str):
+            others["kind"] = KIND_WORDS.get(others["kind"], others["kind"])
         if others.get("channel") == "":
             others["channel_auto"] = True
         if "invert" not in values:
@@ -234,6 +243,7 @@ class SegmentSettings(Settings):
         ge=0.01,
         le=5000,
         step=0.5,
+        title="Size of a nucleus",
     )
     diameter_unit: Literal["px", "µm"] = choice(
         "px", "Unit of the diameter: image pixels, or µm, which needs the pixel size."
@@ -245,6 +255,7 @@ class SegmentSettings(Settings):
         ge=0.01,
         le=0.99,
         step=0.01,
+        title="Edge",
     )
     split_auto: bool = choice(True, "Use the depth fitted with the model.")
     split: float = number(
@@ -253,9 +264,10 @@ class SegmentSettings(Settings):
         ge=0.01,
         le=0.99,
         step=0.01,
+        title="Split touching",
     )
     min_size_auto: bool = choice(True, "Use the minimum size fitted with the model, scaled to the image.")
-    min_size: int = number(20, "Drop nuclei with a smaller area.", "px²", ge=0, le=1_000_000, step=1)
+    min_size: int = number(20, "Drop nuclei with a smaller area.", "px²", ge=0, le=1_000_000, step=1, title="Smallest")
     score_auto: bool = choice(True, "Use the minimum score fitted with the model.")
     score: float = number(
         0.5,
@@ -264,9 +276,12 @@ class SegmentSettings(Settings):
         ge=0,
         le=0.99,
         step=0.01,
+        title="Drop doubtful",
     )
     flips: bool = choice(
-        False, "Average the network over four mirrored copies: slightly more accurate, four times slower."
+        False,
+        "Average the network over four mirrored copies: slightly more accurate, four times slower.",
+        title="Average four mirror images",
     )
     device: str = choice("auto", "Where the network runs: auto, cpu, cuda, cuda:N or mps.")
     tile: int = number(
@@ -337,7 +352,7 @@ class CellSettings(Settings):
         return self.cell > 0 or self.ring > 0
 
 
-class BatchSettings(CellSettings):
+class BatchSettings(CellSettings, TrackSettings):
     """Which images a run over many files takes, and what it writes for them."""
 
     recursive: bool = choice(True, "Include subfolders.")
@@ -345,6 +360,12 @@ class BatchSettings(CellSettings):
         "",
         "Which image to take from files that hold several: its number from 0, its name, or all. "
         "By default all where they are alike, as positions are, and otherwise the first.",
+    )
+    channels: str = choice(
+        "automatic",
+        "How files that hold one channel, plane or time point each make up images: a pattern of their names such as "
+        "{well}_s{field}_w{channel}.tif, the name of a kind of microscope, automatic where the names are those of a "
+        "known one, or none to take every file by itself.",
     )
     labels: Literal["tif", "ome.tif", "ome.zarr"] = choice(
         "tif",
@@ -360,6 +381,11 @@ class BatchSettings(CellSettings):
         "Which nuclei count as positive, by columns of the table: GFP_mean > 500, or several limits with 'and' between "
         "them. Empty for no gate.",
     )
+    follow: bool = choice(
+        False,
+        "Follow the nuclei of time series: write the labels with one id per nucleus over time, and a table of tracks.",
+        title="Follow over time",
+    )
     parquet: bool = choice(False, "Also write the tables as Parquet; needs the package pyarrow.", title="Parquet table")
     rois: bool = choice(False, "Write outlines as ImageJ ROIs, one zip file per image.", title="ImageJ ROIs")
     geojson: bool = choice(False, "Write outlines as GeoJSON for QuPath, one file per image.", title="QuPath GeoJSON")
@@ -371,6 +397,18 @@ class BatchSettings(CellSettings):
     def _number_or_name(cls, value: Any) -> Any:
         """Take numbers as they are usually written in Python."""
         return str(value) if isinstance(value, Integral) and not isinstance(value, bool) else value
+
+    @model_validator(mode="after")
+    def _tracks_are_followed(self) -> BatchSettings:
+        """Refuse settings of tracks that would have no effect."""
+        if not self.follow and self.tracking != TrackSettings():
+            raise ValueError("these settings are for nuclei that are followed over time: set 'follow' as well")
+        return self
+
+    @property
+    def tracking(self) -> TrackSettings:
+        """How nuclei are followed, where they are."""
+        return TrackSettings(**{name: getattr(self, name) for name in TrackSettings.model_fields})
 
 
 class TrainSettings(Settings):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_unet_nuclei.gui.segment.dock import SEGMENT_WIDGET
-from napari_unet_nuclei.gui.settings.remembered import PLUGIN
+from napari_unet_nuclei.gui import PLUGIN
+from napari_unet_nuclei.gui.viewer.dock import SEGMENT, open_dock
 
 if TYPE_CHECKING:
     import napari
@@ -19,8 +19,7 @@ SAMPLE = "fluorescent_nuclei"
 def open_demo(viewer: napari.Viewer) -> SegmentDock:
     """Open the sample and the dock, and start segmenting."""
     viewer.open_sample(PLUGIN, SAMPLE)
-    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, SEGMENT_WIDGET)
-    segment_dock: SegmentDock = dock
+    segment_dock: SegmentDock = open_dock(viewer, SEGMENT)
     segment_dock.segment_active_layer()
     return segment_dock
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,17 @@ def test_the_folder_of_an_index_stands_for_it(tmp_path):
 
 def test_an_index_may_begin_with_a_byte_order_mark_and_call_fields_groups(tmp_path):
     assert [e.group for e in list_entries(write_index(tmp_path, "\ufeffimage,group\na,7\nb,8\n"))] == ["7", "8"]
+
+
+def test_an_index_of_a_german_spreadsheet_is_read(tmp_path):
+    index = write_index(tmp_path, "")
+    for name in ("images/é.png", "labels/é.tif"):
+        (tmp_path / unicodedata.normalize("NFD" if "labels" in name else "NFC", name)).touch()
+    index.write_bytes(
+        "Image;Split;FIELD;Stain\r\na;train;1;DAPI\r\ndeep\\c.png;val;2;x\r\né;val;3;x\r\n".encode("utf-16")
+    )
+    entries = list_entries(index, [Condition("stain", "x")])
+    assert [(entry.name, entry.split, entry.group) for entry in entries] == [("deep/c", "val", "2"), ("é", "val", "3")]
 
 
 def test_columns_choose_rows(tmp_path):

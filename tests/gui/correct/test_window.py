@@ -250,7 +250,8 @@ def test_an_image_of_another_size_is_named(modest_bench):
     viewer.add_labels(labels)
     bench = modest_bench(viewer)
     assert bench.dock.picker.image.name == "right"
-    bench.dock.picker.image_box.setCurrentIndex(bench.dock.picker.image_box.findText("small"))
+    box = bench.dock.picker.image_line.box
+    box.setCurrentIndex(box.findText("small"))
     assert "differ in size" in bench.dock.picker.problem_label.text()
     assert not bench.dock.queue_panel.isEnabled()
 

@@ -146,7 +146,7 @@ def test_rows_are_added_changed_and_removed(qtbot, viewer, dock):
     rest(qtbot, dock)
     assert [line[0] for line in listed(dock)] == ["DAPI labels", "GFP labels"]
     detail = dock.corrections.detail
-    detail.image_box.setCurrentIndex(detail.image_box.findText("DAPI"))
+    detail.image_line.box.setCurrentIndex(detail.image_line.box.findText("DAPI"))
     rest(qtbot, dock)
     assert dock.corrections.list.key().image == viewer.layers["DAPI"]
     assert len(listed(dock)) == 2
@@ -160,7 +160,7 @@ def test_a_row_that_does_not_fit_says_why_and_stops_the_run_only_while_it_is_tic
     viewer.layers.selection.active = labels
     press(qtbot, dock.corrections.add_button)
     detail = dock.corrections.detail
-    detail.image_box.setCurrentIndex(detail.image_box.findText("small"))
+    detail.image_line.box.setCurrentIndex(detail.image_line.box.findText("small"))
     rest(qtbot, dock)
     assert listed(dock)[1][1:] == ("⚠ cannot be used", False)
     assert "differ in size" in dock.corrections.reason_label.text()

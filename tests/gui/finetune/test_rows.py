@@ -11,7 +11,6 @@ from napari_unet_nuclei.gui.finetune.rows import (
     copied,
     correction_of_plane,
     find_plane,
-    image_for,
     row_title,
     suggest_rows,
 )
@@ -49,13 +48,14 @@ def test_labels_that_lie_on_an_image_are_suggested(viewer):
     assert row_title(Row(labels, image), viewer) == "DAPI labels"
 
 
-def test_of_several_images_the_one_that_labels_are_named_after_is_theirs(viewer):
-    for name in ("GFP", "DAPI", "DAPI deep"):
-        viewer.add_image(pixels(), name=name)
+def test_of_several_images_the_one_that_labels_are_named_after_is_theirs_or_the_user_is_asked(viewer):
+    images = {name: viewer.add_image(pixels(), name=name) for name in ("GFP", "DAPI", "DAPI deep")}
     labels = viewer.add_labels(nuclei(), name="DAPI deep labels")
-    assert image_for(viewer, labels).name == "DAPI deep"
+    assert suggest_rows(viewer) == [Row(labels, images["DAPI deep"])]
     labels.name = "mine"
-    assert image_for(viewer, labels).name == "GFP"
+    assert suggest_rows(viewer) == [Row(labels, None)]
+    with pytest.raises(ImageShapeError, match="Choose the image that 'mine' belongs to"):
+        find_plane(Row(labels, None), viewer)
 
 
 def test_labels_of_classes_are_no_nuclei(viewer):

@@ -13,10 +13,10 @@ from qtpy.QtWidgets import QApplication, QFileDialog, QInputDialog, QLineEdit, Q
 from napari_unet_nuclei.core.model.card import Architecture, DataSource, ModelCard, TrainingRecord
 from napari_unet_nuclei.core.model.header import copy_renamed, read_header
 from napari_unet_nuclei.core.model.registry import ModelEntry, default_registry
+from napari_unet_nuclei.gui import PLUGIN
 from napari_unet_nuclei.gui.models.card_view import card_page
 from napari_unet_nuclei.gui.models.dock import ModelsDock
 from napari_unet_nuclei.gui.models.picker import ModelPicker
-from napari_unet_nuclei.gui.settings.remembered import PLUGIN
 
 BUNDLED = "nuclei"
 

@@ -91,7 +91,7 @@ def test_classes_come_as_a_layer_that_knows_their_names(qtbot, viewer, dock, pix
     y, x = np.argwhere(labels.data == 2)[0]
     assert "class: bright" in labels.get_status((y / 2, x / 2), world=True)["value"]
     assert dock.form.model_picker.note.text() == "tells 3 classes"
-    assert dock.result_panel.count_label.text() == "3 classes"
+    assert dock.foot.count_label.text() == "3 classes"
     assert "background" in dock.result_panel.detail_label.text()
 
 
@@ -141,7 +141,7 @@ def test_classes_are_saved_with_their_areas_as_they_were_painted(
     labels.data_setitem((np.array([0, 0]), np.array([0, 1])), 2)
     path = tmp_path / "mine_labels.tif"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
-    qtbot.mouseClick(dock.result_panel.save_button, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(dock.foot.save_button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: not dock.job_panel.is_running and path.exists(), timeout=LONG)
     assert np.array_equal(tifffile.imread(path), labels.data)
     table = pd.read_csv(tmp_path / "mine_table.csv")

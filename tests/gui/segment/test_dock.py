@@ -82,16 +82,33 @@ def test_run_shows_the_engines_labels_in_the_images_place(qtbot, viewer, dock, p
     assert np.allclose(labels.extent.world, image.extent.world)
     assert labels.metadata["nuclei"]["provenance"]["model"] == "tiny"
     assert len(labels.features) == expected.count
-    assert f"{expected.count:,} nucle" in dock.result_panel.count_label.text()
+    assert f"{expected.count:,} nucle" in dock.foot.count_label.text()
     assert "cpu" in dock.form.device_picker.note.text()
     assert dock.job_panel.status_label.text().startswith("Done in")
 
 
-def test_every_run_gets_a_layer_of_its_own(qtbot, viewer, dock, pixels) -> None:
+def test_a_run_again_replaces_its_labels_unless_somebody_painted_on_them(qtbot, viewer, dock, pixels) -> None:
     viewer.add_image(pixels, name="DAPI")
     press_run(qtbot, dock)
     press_run(qtbot, dock)
+    [first] = labels_of(viewer)
+    first.data_setitem((np.array([1]), np.array([1])), 900)
+    press_run(qtbot, dock)
     assert [layer.name for layer in labels_of(viewer)] == ["DAPI labels", "DAPI labels [1]"]
+    assert first.data[1, 1] == 900
+    assert not first.visible, "it would be mistaken for a part of the new result"
+
+
+def test_a_run_with_other_choices_hides_the_last_one_and_says_what_differs(qtbot, viewer, dock, pixels) -> None:
+    viewer.add_image(pixels, name="GFP")
+    press_run(qtbot, dock)
+    viewer.add_image(pixels[::-1], name="DAPI")
+    press_run(qtbot, dock)
+    assert [layer.visible for layer in labels_of(viewer)] == [True, True], "of another image"
+    dock.form.size_form.control("diameter").value = 31
+    press_run(qtbot, dock)
+    assert [layer.name for layer in labels_of(viewer)] == ["GFP labels", "DAPI labels", "DAPI labels, 31 px"]
+    assert [layer.visible for layer in labels_of(viewer)] == [True, False, True]
 
 
 def test_cancel_adds_nothing(qtbot, viewer, dock, pixels) -> None:
@@ -99,7 +116,7 @@ def test_cancel_adds_nothing(qtbot, viewer, dock, pixels) -> None:
     dock.job_panel.run_button.click()
     with qtbot.waitSignal(dock.job_panel.running_changed, timeout=LONG):
         dock.job_panel.cancel_button.click()
-    assert dock.job_panel.status_label.text() == "Cancelled: nothing was changed."
+    assert dock.job_panel.status_label.text() == "Stopped: nothing was changed."
     assert labels_of(viewer) == []
 
 
@@ -126,7 +143,7 @@ def test_the_sliders_change_the_labels_and_reset_brings_the_models_back(qtbot, v
     rest(qtbot, dock)
     assert live.result.thresholds.min_size == 300
     assert 0 < live.result.count < before.max()
-    assert dock.result_panel.count_label.text() == f"{live.result.count} nuclei"
+    assert dock.foot.count_label.text() == f"{live.result.count} nuclei"
     assert len(labels.features) == live.result.count
     assert np.array_equal(labels.data, live.result.labels)
     assert thresholds.origin_label.text() == "set by you"
@@ -315,7 +332,7 @@ def test_save_writes_labels_and_table(qtbot, viewer, dock, pixels, tmp_path, mon
     labels.data_setitem((np.array([0, 0]), np.array([0, 1])), 900)
     path = tmp_path / "mine_labels.tif"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
-    dock.result_panel.save_button.click()
+    dock.foot.save_button.click()
     qtbot.waitUntil(lambda: not dock.job_panel.is_running, timeout=LONG)
     saved = read_image(path)
     assert np.array_equal(saved.array, labels.data)
@@ -357,10 +374,12 @@ def test_every_control_explains_itself(dock) -> None:
     assert [(type(widget).__name__, widget.objectName()) for widget in mute] == []
 
 
-def test_nothing_is_squeezed_or_cut_off_in_a_low_window(qtbot, make_napari_viewer_proxy) -> None:
+def test_nothing_is_squeezed_or_cut_off_in_a_low_window(qtbot, make_napari_viewer_proxy, pixels) -> None:
     viewer = make_napari_viewer_proxy(show=True)
     viewer.window.resize(1000, 480)
     dock = open_dock(viewer)
+    viewer.add_image(pixels)
+    press_run(qtbot, dock)
     labels = [dock.job_panel.status_label, dock.result_panel.detail_label]
     sliders = dock.result_panel.thresholds.sliders.values()
     column = dock.findChild(QScrollArea)

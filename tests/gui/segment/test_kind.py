@@ -94,7 +94,7 @@ def test_zero_nuclei_are_said_with_a_button_that_tries_the_other_kind(qtbot, vie
     assert dock.remedy_line.button.text() == "Try dark nuclei on bright"
     assert "--kind" not in dock.job_panel.notice_label.text(), "said once, in words for a window"
     run(qtbot, dock, dock.remedy_line.button)
-    assert [layer.name for layer in labels_of(viewer)] == ["void labels", "void labels [1]"]
+    assert [layer.name for layer in labels_of(viewer)] == ["void labels", "void labels, dark nuclei on bright"]
     assert dock.session.live.result.kind == dock.form.settings().kind == "brightfield"
     assert dock.remedy_line.sentence.text() == f"⚠ {NEITHER_WAY}"
     assert not dock.remedy_line.button.isVisible(), "what was tried is not offered again"
@@ -115,7 +115,7 @@ def test_what_is_not_automatic_is_said_above_the_button_and_put_back_by_a_click(
     choose_kind(qtbot, dock, "d")
     dock.result_panel.thresholds.sliders["foreground"].slider.setValue(62)
     line = dock.choices_line
-    assert line.sentence.text() == "Not automatic: dark nuclei on bright, model tiny, foreground 0.62."
+    assert line.sentence.text() == "Not automatic: dark nuclei on bright, model tiny, edge 0.62."
     assert line.mapTo(dock, line.rect().topLeft()).y() < dock.job_panel.mapTo(dock, line.rect().topLeft()).y()
     click(qtbot, line.button)
     assert not line.isVisible()

@@ -111,7 +111,7 @@ def test_labels_of_a_lazy_layer_go_to_disk_and_come_back_as_a_lazy_layer_in_its_
     assert said["store"] == str(tmp_path / "slide_labels.ome.zarr")
     assert np.array_equal(read_ome_zarr(tmp_path / "slide_labels.ome.zarr").levels[0][:], shown)
     assert len(pd.read_csv(tmp_path / "slide_table.csv")) == expected.count
-    assert dock.result_panel.count_label.text() == f"{expected.count} nuclei"
+    assert dock.foot.count_label.text() == f"{expected.count} nuclei"
     assert "slide_labels.ome.zarr" in dock.result_panel.detail_label.text()
 
 

@@ -6,7 +6,7 @@ import pytest
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QDockWidget, QLabel, QMainWindow, QTabBar
 
-from napari_unet_nuclei.gui.settings.remembered import PLUGIN
+from napari_unet_nuclei.gui import PLUGIN
 from napari_unet_nuclei.gui.viewer.dock import Dock, ancestor
 
 LONG = 30_000

@@ -14,12 +14,13 @@ from napari_unet_nuclei.core.errors import ClusterError, NucleiError, OutputFile
 from napari_unet_nuclei.core.files.atomic import DISK_FULL
 from napari_unet_nuclei.core.folder.frames import FrameStore, Turn, segment_frames
 from napari_unet_nuclei.core.folder.gating import gated, gated_again
+from napari_unet_nuclei.core.folder.opened import asked_of, hash_planned, open_planned
 from napari_unet_nuclei.core.folder.outputs import Segmented, wanted_outputs, write_outputs
 from napari_unet_nuclei.core.folder.plan import PlannedFile, RunPlan
+from napari_unet_nuclei.core.folder.plate_columns import with_plate_columns
 from napari_unet_nuclei.core.folder.record import FileRecord, Note, all_there, read_note, settle, write_note
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
 from napari_unet_nuclei.core.image.io.pairs import name_some
-from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.measure.surroundings import spacing_in
 from napari_unet_nuclei.core.progress import Advanced, Cancelled, Event, Notice, Progress, Share
@@ -68,7 +69,7 @@ def plan_tasks(plan: RunPlan, template: RequestTemplate, batch: BatchSettings) -
     """Turn planned files into tasks; which image of its file is segmented is part of the request for each."""
     templates = {series: replace(template, series=series) for series in {file.series for file in plan.files}}
     hashes = {series: hash_request(one) for series, one in templates.items()}
-    return [Task(file, templates[file.series], batch, hashes[file.series]) for file in plan.files]
+    return [Task(file, asked_of(file, templates[file.series]), batch, hashes[file.series]) for file in plan.files]
 
 
 def segment_planned(task: Task, progress: Progress, turn: Turn = nullcontext) -> FileRecord:
@@ -84,15 +85,16 @@ def segment_planned(task: Task, progress: Progress, turn: Turn = nullcontext) ->
     try:
         progress.report(Advanced(0.0, "reading"))
         # Before the image is read: of one that is done, hashing is all there is to do.
-        image_hash = hash_image(planned.image)
+        image_hash = hash_planned(planned)
         done = finished(task, image_hash)
         if done is not None:
             return _gated_again(task, done)
         check_ownership(task, image_hash)
-        file = read_image(planned.image, task.template.series)
+        file = open_planned(planned)
         owner = {"image_hash": image_hash, "request_hash": task.request_hash, "around": task.around}
         frames = FrameStore(planned.record(".frames"), owner)
         found = find_nuclei(file, task.template, task.batch, WithoutNotices(progress), turn, frames)
+        found = with_files(found, planned)
         progress.report(Advanced(1.0, "writing"))
         # Noted before anything is written: the next run then knows whose half-written files these are.
         note = Note(
@@ -103,7 +105,8 @@ def segment_planned(task: Task, progress: Progress, turn: Turn = nullcontext) ->
         area = float(found.table["area_px"].median()) if result.count else None
         record = record_of(planned, result, task.outputs, area, pixel_size)
         table, record = gated(found.table, record, task.batch.gate)
-        write_outputs(replace(found, table=table), task.outputs)
+        written = replace(found, table=with_plate_columns(table, planned.place))
+        write_outputs(written, task.outputs, task.batch)
         # On the disk before the note says so: after a power cut, a note without its files would be believed.
         settle(task.outputs)
         record = replace(record, image_hash=image_hash, origin=result.origin)
@@ -162,7 +165,7 @@ def finished(task: Task, image_hash: str) -> FileRecord | None:
     labels, table, thumbnail = (str(task.outputs[kind]) for kind in ("labels", "table", "thumbnail"))
     # Paths as they are now: image and results may have been moved since.
     found = replace(note.record, image=str(task.planned.image), image_hash=image_hash, skipped=True)
-    found = replace(found, series=task.planned.series, part=task.planned.part)
+    found = replace(found, series=task.planned.series, part=task.planned.part, place=task.planned.place)
     return replace(found, labels=labels, table=table, thumbnail=thumbnail)
 
 
@@ -240,13 +243,17 @@ def record_of(
     """Make the record of an image from the run's description of itself."""
     warnings = tuple(remedy.text for remedy in result.remedies)
     notices = tuple(notice for notice in result.notices if notice not in warnings)
+    notices += tuple(remark for remark in planned.remarks if remark not in notices)
     if planned.others:
         notices += (f"Not segmented, of the same file: {name_some(planned.others)}. Choose them by their series.",)
+    if planned.split:
+        warnings += planned.split.warnings
     known = median_area is not None and pixel_size.known
     return FileRecord(
         image=str(planned.image),
         series=planned.series,
         part=planned.part,
+        place=planned.place,
         labels=str(paths["labels"]),
         table=str(paths["table"]),
         nuclei=result.count,
@@ -265,6 +272,13 @@ def record_of(
         warnings=warnings,
         thumbnail=str(paths.get("thumbnail", "")),
     )
+
+
+def with_files(found: Segmented, planned: PlannedFile) -> Segmented:
+    """Add to the provenance of which files the image was made, where these are several."""
+    if planned.split is None:
+        return found
+    return replace(found, provenance={**found.provenance, "files": [path.name for path in planned.split.files]})
 
 
 def _hash_labels(path: Path) -> str:

@@ -31,10 +31,11 @@ from napari_unet_nuclei.core.image.picture import Picture, for_screen, outlined
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.export.export import write_geojson, write_imagej_rois
 from napari_unet_nuclei.core.labels.measure.gate import Gate
+from napari_unet_nuclei.core.labels.measure.surroundings import draw_cells
 from napari_unet_nuclei.core.segment.frames import FramedResult
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import SegmentResult
-from napari_unet_nuclei.core.settings import BatchSettings
+from napari_unet_nuclei.core.settings import BatchSettings, CellSettings
 from napari_unet_nuclei.core.types import AnyArray
 
 if TYPE_CHECKING:
@@ -83,8 +84,8 @@ def check_outputs(batch: BatchSettings) -> None:
         )
 
 
-def write_outputs(found: Segmented, paths: Mapping[str, Path]) -> None:
-    """Write results to the paths of `wanted_outputs`, each whole or not at all."""
+def write_outputs(found: Segmented, paths: Mapping[str, Path], around: CellSettings = CellSettings()) -> None:  # noqa: B008  # frozen
+    """Write results to the paths of `wanted_outputs`, each whole or not at all; ``around`` is what was measured."""
     request, result = found.request, found.result
     for kind, path in paths.items():
         if kind == "labels":
@@ -95,6 +96,10 @@ def write_outputs(found: Segmented, paths: Mapping[str, Path]) -> None:
         elif kind == "parquet":
             with atomic(path) as partial:
                 found.table.to_parquet(partial, index=False)
+        elif kind == "geojson" and not result.classes:
+            size = request.pixel_size
+            cells = draw_cells(result.labels, around, (size.y, size.x)) if around.cell else None
+            write_geojson(path, result.labels, axes=result.axes, origin=result.origin, cells=cells, table=found.table)
         elif kind in EXPORTS:
             # Exports leave out 0, which of nuclei is background, but of classes is one like the others.
             labels: AnyArray = result.labels

@@ -15,6 +15,7 @@ from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.folder.plan import JOINT_PARQUET, JOINT_TABLE, RUN, SUMMARY
 from napari_unet_nuclei.core.folder.record import FileRecord
 from napari_unet_nuclei.core.image.io.write import write_json, write_table
+from napari_unet_nuclei.core.image.plates import PLATE_COLUMNS
 from napari_unet_nuclei.core.segment.template import RequestTemplate
 from napari_unet_nuclei.core.settings import BatchSettings
 
@@ -72,8 +73,16 @@ class BatchReport:
         return tuple(record for record in self.records if not record.error)
 
     def summary(self) -> pd.DataFrame:
-        """Return a table with a row per image; what one that failed does not have is empty."""
-        return pd.DataFrame([_row(record) for record in self.records], columns=list(_row(FileRecord(""))))
+        """Return a table with a row per image; what one that failed does not have is empty.
+
+        Where images were taken of plates, it has the columns plate, well, row, column and field.
+        """
+        rows = pd.DataFrame([_row(record) for record in self.records], columns=list(_row(FileRecord(""))))
+        if any(record.place for record in self.records):
+            for number, name in enumerate(PLATE_COLUMNS, start=1):
+                values = [record.place.values[name] if record.place else "" for record in self.records]
+                rows.insert(number, name, values)
+        return rows
 
     def description(self) -> dict[str, Any]:
         """Return the run's provenance as plain JSON values."""
@@ -131,6 +140,8 @@ def _row(record: FileRecord) -> dict[str, object]:
         "message": record.message,
         "warning": record.warning,
         "kind": record.kind,
+        "tracks": record.tracks,
+        "divisions": record.divisions,
         "diameter_px": record.diameter_px,
         "channel": record.channel,
         "model": record.model,
@@ -191,7 +202,8 @@ def _arrow(record: FileRecord) -> pyarrow.Table:
     """Read the table of an image, with a first column that names it."""
     import pyarrow
 
-    table = pd.read_csv(record.table)
+    # What looks like a number in the names of one plate may be none in those of the next.
+    table = pd.read_csv(record.table, dtype=dict.fromkeys(PLATE_COLUMNS, str))
     table.insert(0, IMAGE_COLUMN, record.image)
     if record.part:
         table.insert(1, SERIES_COLUMN, record.part)

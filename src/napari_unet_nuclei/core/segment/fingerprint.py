@@ -14,6 +14,7 @@ from pathlib import Path
 
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.io.ome_tiff import member_files
 from napari_unet_nuclei.core.image.io.ome_zarr import LABELS_GROUP
 from napari_unet_nuclei.core.image.sample import sampled_rows
 from napari_unet_nuclei.core.model.registry import default_registry
@@ -29,9 +30,15 @@ _ZARR_METADATA = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmet
 
 
 def hash_image(path: Path) -> str:
-    """SHA-256 of a file; of a folder (OME-Zarr) that of its metadata and its chunks' names, sizes and times."""
+    """SHA-256 of a file, or of all files that hold its image (OME-TIFF sets).
+
+    Of a folder (OME-Zarr) that of its metadata and its chunks' names, sizes and times.
+    """
     try:
-        return _hash_folder(path) if path.is_dir() else _hash_file(path)
+        if path.is_dir():
+            return _hash_folder(path)
+        members = member_files(path)
+        return _hash_file(path) if members == (path,) else _hash_files(members)
     except PermissionError as error:
         raise ImageFileError(f"{path} may not be read (permission denied): check its permissions.") from error
     except FileNotFoundError as error:
@@ -88,6 +95,13 @@ def hash_request(template: RequestTemplate) -> str:
 def _hash_file(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _hash_files(paths: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(f"{_hash_file(path)}\n".encode())
+    return digest.hexdigest()
 
 
 def _hash_folder(folder: Path) -> str:

@@ -36,11 +36,12 @@ def make_request(
     if isinstance(image, str | os.PathLike):
         image = read_image(Path(image), series)
     file = ""
+    remarks: tuple[str, ...] = ()
     if isinstance(image, ImageFile):
         axes, pixel_size = axes or image.axes, pixel_size or image.pixel_size
         channel_names = channel_names or image.channel_names
         channel_colours = channel_colours or image.channel_colours
-        image, file = image.array, str(image.path)
+        image, file, remarks = image.array, str(image.path), image.remarks
     array: AnyArray = image[level] if isinstance(image, Sequence) else image
     axes = axes or guess_axes(tuple(array.shape), array.dtype)
     return SegmentRequest(
@@ -51,4 +52,5 @@ def make_request(
         region=region,
         pixel_size=pixel_size or PixelSize(),
         file=file,
+        remarks=remarks,
     )

@@ -56,6 +56,8 @@ class SegmentRequest:
         Of the network on a processor; None for the one that is fastest on this computer.
     decided : Decided or None
         What another request for the same image has decided; None to find it out.
+    remarks : tuple of str
+        What of the image its file lacks, in words; for the result's notices.
     """
 
     source: ImageSource
@@ -67,6 +69,7 @@ class SegmentRequest:
     file: str = ""
     number_format: NumberFormat | None = None
     decided: Decided | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def channel(self) -> int | None:

@@ -144,7 +144,7 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
         told = remedies(len(found.scores), look.kind, chosen.sure, settings.kind != "auto")
     warnings = tuple(remedy.text for remedy in told)
     notices = (*runner.notices, *notices_of_look(card, look, readers, settings), *_notices(card, found, settings))
-    notices += warnings
+    notices = (*request.remarks, *notices, *warnings)
     for notice in notices:
         progress.report(Notice(notice, warning=notice in warnings))
     progress.report(Advanced(1.0, "done"))

@@ -16,7 +16,7 @@ from napari_unet_nuclei.core.image.axes import COLOUR_NAMES, ImageSource
 from napari_unet_nuclei.core.image.kind import ChosenKind, ColourLight, colour_light
 from napari_unet_nuclei.core.image.sample import PlaneSample
 from napari_unet_nuclei.core.image.stain import DAB, HAEMATOXYLIN, optical_density, stain_density
-from napari_unet_nuclei.core.labels.measure.measure import measure
+from napari_unet_nuclei.core.labels.measure.measure import axis_columns, measure
 from napari_unet_nuclei.core.progress import Progress, Silent
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import SegmentResult
@@ -222,8 +222,7 @@ def measure_classes(
     index = np.stack(np.unravel_index(np.arange(len(planes)), leading or (1,)), axis=-1)[:, : len(leading)]
     first = origin[: len(leading)] or (0,) * len(leading)
     columns: dict[str, Any] = {"label": np.tile(np.arange(count), len(planes))}
-    for axis, letter in enumerate(axes[: len(leading)]):
-        name = f"axis_{axis}" if letter == "Q" else letter.lower()
+    for axis, name in enumerate(axis_columns(axes[: len(leading)])):
         columns[name] = np.repeat(index[:, axis] + first[axis], count)
     columns["class"] = [*names, *[""] * (count - len(names))] * len(planes)
     columns["area_px"] = areas.ravel()

@@ -57,6 +57,7 @@ class RequestTemplate:
             pixel_size=file.pixel_size,
             file=str(file.path),
             number_format=self.number_format,
+            remarks=file.remarks,
         )
 
 

@@ -11,17 +11,17 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, NoSamplesError, SettingsError
+from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, NoSamplesError, SettingsError, TextFileError
+from napari_unet_nuclei.core.files.tables import read_table
+from napari_unet_nuclei.core.files.text import composed
 from napari_unet_nuclei.core.image.io.find import image_paths
 from napari_unet_nuclei.core.image.io.formats import IMAGE_SUFFIXES
 from napari_unet_nuclei.core.image.io.pairs import (
-    composed,
     image_files,
     is_beside_image,
     label_files,
@@ -64,7 +64,7 @@ class Condition:
 
     def holds(self, row: Row) -> bool:
         """Tell whether a row meets the condition."""
-        return (row[self.column] == self.value) == self.equal
+        return (row[self.column.casefold()] == self.value) == self.equal
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,7 @@ def _chooser(index: Path, where: Sequence[Condition]) -> Callable[[Row], bool]:
     """Return a selector of rows; raise if the index lacks a column."""
     if where:
         columns = next(iter(_rows(index)), {}).keys()
-        unknown = [one.column for one in where if one.column not in columns]
+        unknown = [one.column for one in where if one.column.casefold() not in columns]
         if unknown:
             raise DatasetError(f"{index} has no column {', '.join(unknown)}. It has: {', '.join(columns)}.")
     return lambda row: all(one.holds(row) for one in where)
@@ -211,19 +211,17 @@ def _chooser(index: Path, where: Sequence[Condition]) -> Callable[[Row], bool]:
 
 def _rows(index: Path) -> list[Row]:
     try:
-        # Excel begins a CSV file with a byte order mark, which would become part of the first column's name.
-        with index.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"The data set's index {index} cannot be read: {error}.") from error
-    if rows and "image" not in rows[0]:
+        table = read_table(index)
+    except TextFileError as error:
+        raise DatasetError(f"The data set's index cannot be read: {error}") from error
+    if table.rows and "image" not in table.columns:
         raise DatasetError(f"The index {index} has no column 'image' with the names of the images.")
-    return list(rows)
+    return list(table.rows)
 
 
 def _name(row: Row) -> str:
     """Return the name of the image without its extension, which the index may include or omit."""
-    given = Path(row["image"] or "")
+    given = Path(composed(row["image"].replace("\\", "/")))
     known = given.suffix.lower() in IMAGE_SUFFIXES
     return composed((given.parent / plain_stem(given) if known else given).as_posix())
 

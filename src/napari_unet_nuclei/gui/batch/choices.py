@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
-from napari_unet_nuclei.core.image.io.find import read_list
+from napari_unet_nuclei.core.image.io.path_list import LIST_SUFFIXES, read_list
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
 from napari_unet_nuclei.core.segment.projection import Projection
 from napari_unet_nuclei.core.segment.template import RequestTemplate
@@ -27,9 +27,6 @@ STACKS: dict[str, Projection] = {
     MEAN: "mean",
 }
 assert set(STACKS.values()) == set(get_args(Projection))
-
-LIST_SUFFIX = ".txt"
-"""Of a file with one path per line."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +80,7 @@ class BatchChoices(Choices):
         ImageFileError
             If a list cannot be read.
         """
-        parts = [read_list(path) if path.suffix.lower() == LIST_SUFFIX else [path] for path in self.given]
+        parts = [read_list(path) if path.suffix.lower() in LIST_SUFFIXES else [path] for path in self.given]
         return [path.absolute() for part in parts for path in part]
 
     @property

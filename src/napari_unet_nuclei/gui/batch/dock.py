@@ -16,6 +16,7 @@ from napari_unet_nuclei.core.folder.dry_run import Intention, Prospect
 from napari_unet_nuclei.core.folder.plan import REPORT
 from napari_unet_nuclei.core.folder.record import FileRecord
 from napari_unet_nuclei.core.folder.summary import BatchReport
+from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.gui.batch.choices import BatchChoices
 from napari_unet_nuclei.gui.batch.form import BatchForm
 from napari_unet_nuclei.gui.batch.job import RunSignals, dry_run_job, open_job, preview_job, run_job
@@ -26,6 +27,7 @@ from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
 from napari_unet_nuclei.gui.settings.remembered import recall, remember
 from napari_unet_nuclei.gui.viewer.dock import Dock
+from napari_unet_nuclei.gui.viewer.pairing import choose_image
 from napari_unet_nuclei.gui.widgets.rest_timer import rest_timer
 from napari_unet_nuclei.gui.widgets.scroll_column import ScrollColumn
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
@@ -40,7 +42,7 @@ SETTINGS, IMAGES = range(2)
 SETTLING = 300
 """Milliseconds without a change before the images are examined again."""
 
-CANCELLED = "Cancelled. Finished images are kept: Segment all continues from there."
+CANCELLED = "Stopped. Finished images are kept: Segment all continues from there."
 
 
 class BatchDock(Dock):
@@ -113,6 +115,12 @@ class BatchDock(Dock):
         self.form.model_picker.refresh()
         self._note_change()
         super().showEvent(event)
+
+    def take_settings(self, settings: SegmentSettings, model: str) -> None:
+        """Segment files in the same way as an image was; images and results stay as they are."""
+        self.form.take_settings(settings, model)
+        self.tabs.setCurrentIndex(SETTINGS)
+        self.job_panel.show_status("The settings are those of the image. Choose a folder of images.")
 
     def run(self) -> None:
         """Segment the chosen images."""
@@ -213,7 +221,7 @@ class BatchDock(Dock):
         if choices is None:
             return
         if row.result is not None:
-            self._opening.submit(open_job(row.result))  # possible during a run
+            self._opening.submit(open_job(choices, row.prospect, row.result))  # possible during a run
         else:
             title = f"Segmenting {row.prospect.short_title}"
             self.job_panel.run_job(preview_job(choices, row.prospect), self._add_layers, title=title)
@@ -228,7 +236,10 @@ class BatchDock(Dock):
             arrays = (_levels(shown.images), _levels(shown.levels))
         image = self._viewer.add_image(arrays[0], **image_arguments(shown.file, self._shown.template))
         labels = self._viewer.add_labels(arrays[1], **labels_arguments(shown))
-        self._shown_layers = [*(image if isinstance(image, list) else [image]), labels]
+        images = image if isinstance(image, list) else [image]
+        read = [one for one in images if one.name.endswith(f" {shown.provenance.get('channel')}")]
+        choose_image(labels, next(iter(read or images)))
+        self._shown_layers = [*images, labels]
         self._viewer.layers.selection = {labels}
         self._viewer.reset_view()
         if not self.job_panel.is_running:

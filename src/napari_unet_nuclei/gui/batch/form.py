@@ -19,10 +19,12 @@ from qtpy.QtWidgets import (
 
 from napari_unet_nuclei.core.errors import NucleiError, SettingsError
 from napari_unet_nuclei.core.image.io.formats import IMAGE_SUFFIXES
+from napari_unet_nuclei.core.image.io.path_list import LIST_SUFFIXES
 from napari_unet_nuclei.core.image.io.series import ALL
 from napari_unet_nuclei.core.segment.projection import PROJECTION_HELP
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings, titles_of
-from napari_unet_nuclei.gui.batch.choices import LIST_SUFFIX, SINGLE, STACKS, BatchChoices
+from napari_unet_nuclei.gui.batch.channels_box import ChannelsBox
+from napari_unet_nuclei.gui.batch.choices import SINGLE, STACKS, BatchChoices
 from napari_unet_nuclei.gui.models.picker import DevicePicker, ModelPicker
 from napari_unet_nuclei.gui.settings.settings_form import SettingsForm
 from napari_unet_nuclei.gui.widgets.choice_box import choice_box, fill
@@ -34,7 +36,7 @@ SIZE = ("kind", "channel", "diameter")
 ADVANCED = ("foreground", "split", "min_size", "score", "flips", "tile")
 """Settings below *More settings*."""
 
-SWITCHES = ("table", "joint_table", "rois", "geojson", "overlay", "parquet")
+SWITCHES = ("table", "joint_table", "rois", "geojson", "overlay", "parquet", "follow")
 """Optional outputs, two per row."""
 
 AUTOMATIC_SERIES = "automatic"
@@ -90,6 +92,7 @@ class BatchForm(QWidget):
             {one: one for one in STACKS},
         )
         self.plane = _number(99_999, "Index of the plane or time point in every stack, from 0.")
+        self.channels = ChannelsBox()
         self.series = choice_box(_help("series"), {"": AUTOMATIC_SERIES})
         self.axes = _line(
             "from the files",
@@ -119,7 +122,13 @@ class BatchForm(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        images = Rows(("", self.images), ("", self.recursive), ("Stacks", stacks), ("Series", self.series))
+        images = Rows(
+            ("", self.images),
+            ("", self.recursive),
+            ("Channel files", self.channels),
+            ("Stacks", stacks),
+            ("Series", self.series),
+        )
         self._images_box = images
         layout.addWidget(titled("Images", images, self.facts_label))
         model = Rows(("Model", self.model_picker), ("Device", self.device_picker))
@@ -134,6 +143,7 @@ class BatchForm(QWidget):
             self.images.changed,
             self.stacks.currentIndexChanged,
             self.plane.valueChanged,
+            self.channels.editTextChanged,
             self.series.currentIndexChanged,
             self.axes.textChanged,
             self.scheduler.textChanged,
@@ -181,6 +191,7 @@ class BatchForm(QWidget):
         batch = BatchSettings(
             recursive=self.recursive.isChecked(),
             series=self.series.currentData(),
+            channels=self.channels.value(),
             labels=self.labels.currentData(),
             overwrite=self.overwrite.isChecked(),
             **switches,
@@ -212,9 +223,17 @@ class BatchForm(QWidget):
         self.workers.setValue(choices.workers)
         self.size_form.setValue(choices.settings)
         self.advanced_form.setValue(choices.settings)
+        self.channels.setValue(choices.batch.channels)
         self.labels.setCurrentIndex(max(self.labels.findData(choices.batch.labels), 0))
         for name, box in {**self.switches, "recursive": self.recursive, "overwrite": self.overwrite}.items():
             box.setChecked(bool(getattr(choices.batch, name)))
+
+    def take_settings(self, settings: SegmentSettings, model: str) -> None:
+        """Show model and settings of an image that was segmented."""
+        self.model_picker.setValue(model)
+        self.device_picker.setValue(settings.device)
+        for form in (self.size_form, self.advanced_form):
+            form.setValue(settings)
 
     def show_series(self, listed: Sequence[str]) -> None:
         """Offer a choice among the images of a file, which are listed in words."""
@@ -244,7 +263,7 @@ class BatchForm(QWidget):
 
     def _ask_files(self) -> list[str]:
         kinds = f"Images ({' '.join(f'*{suffix}' for suffix in sorted(IMAGE_SUFFIXES))})"
-        kinds += f";;Lists of paths (*{LIST_SUFFIX});;All files (*)"
+        kinds += f";;Lists of paths ({' '.join(f'*{suffix}' for suffix in LIST_SUFFIXES)});;All files (*)"
         chosen, _ = QFileDialog.getOpenFileNames(self, "Images", self._start(), kinds)
         return list(chosen)
 

@@ -8,7 +8,6 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_unet_nuclei.core.errors import EditError
 from napari_unet_nuclei.gui.correct.session import CorrectSession
-from napari_unet_nuclei.gui.viewer.corrected_layer import is_writable
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
@@ -83,9 +82,8 @@ class CurrentCorrection(QObject):
     def _session_of(self, layer: Labels, image: Image | None) -> CorrectSession:
         for session in self._sessions:
             if session.layer == layer:
-                # Its array may have been replaced by a read-only one, which is an error then.
-                if session.image != image or not is_writable(layer):
-                    session.choose_image(image)
+                # Also for the same image: it may have other pixels now, and the labels a read-only array.
+                session.choose_image(image)
                 return session
         session = CorrectSession(layer, image)
         session.changed.connect(self.edited)

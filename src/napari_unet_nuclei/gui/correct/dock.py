@@ -29,6 +29,7 @@ from napari_unet_nuclei.gui.widgets.scroll_column import ScrollColumn
 
 if TYPE_CHECKING:
     import napari
+    from napari.layers import Labels
 
 
 REST = 150
@@ -79,14 +80,16 @@ class CorrectDock(Dock):
             titled("Tools", self.tools_panel),
             titled("Reviewed region", self.reviewed_panel),
         )
-        fill(QVBoxLayout(self), column, self.panel).setStretch(0, 1)
+        # Whatever comes and goes stands below the column, which then only shows less: no button moves.
+        banners = (self.queue_panel.banner, self.picker.copy_banner, self.picker.restore_banner)
+        fill(QVBoxLayout(self), column, *banners, self.panel).setStretch(0, 1)
 
     def _connect_panels(self) -> None:
         self.current.edited.connect(self._refreshing.start)
         self.picker.changed.connect(self._choose)
         self.picker.copy_banner.clicked.connect(self._work_on_copy)
         queue, tools = self.queue_panel, self.tools_panel
-        for buttons in (queue.next, queue.commands, tools.commands, tools.undo):
+        for buttons in (queue.next, queue.commands, queue.missed_commands, tools.commands, tools.undo):
             buttons.pressed.connect(self.press)
         queue.scope_changed.connect(self.navigator.choose_scope)
         queue.outlines_box.toggled.connect(self._show_outlines)
@@ -111,6 +114,10 @@ class CorrectDock(Dock):
         viewer.layers.events.removed.connect(self._note_removed)
         for event in (viewer.dims.events.point, viewer.dims.events.ndisplay, viewer.dims.events.order):
             event.connect(self._note_plane)
+
+    def take_labels(self, layer: "Labels") -> None:
+        """Correct a layer of the viewer from now on."""
+        self.picker.choose(layer)
 
     def do(self, verb: str) -> None:
         """Carry out the command of a key."""

@@ -25,9 +25,7 @@ class Command:
 NEXT = Command("N", "Next", "Go to the most doubtful nucleus that is left; this one comes back later.", "next")
 REVIEW = (
     Command("A", "Accept", "The nucleus in the frame is right. Go on to the next one.", "accept"),
-    Command(
-        "D", "Delete", "Delete the nucleus, or confirm that none was missed here. Go on to the next one.", "delete"
-    ),
+    Command("D", "Delete", "Delete the nucleus. Go on to the next one.", "delete"),
     Command("S", "Split in two", "Split the nucleus at the most plausible place.", "split"),
     Command(
         "J", "Join neighbour", "Merge the nucleus with the neighbour that shares the longest border with it.", "join"
@@ -37,6 +35,11 @@ REVIEW = (
     ),
     Command("", "Accept the rest", "Everything that is left is right, and no nucleus is missing.", "accept_rest"),
 )
+MISSED = (
+    Command("A", "Add it", "A nucleus was missed here: add it, and frame it to be looked at.", "accept"),
+    Command("D", "Nothing here", "No nucleus was missed here. Go on to the next one.", "delete"),
+)
+"""What can be answered where a nucleus may have been missed: the same keys as elsewhere, yes and no."""
 TOOLS = (
     Command("K", "Cut", "Draw a line to cut the nuclei that it crosses.", "cut"),
     Command("T", "Split by clicks", "Click once in each part of a nucleus, then press T again.", "seeds"),

@@ -16,6 +16,8 @@ from qtpy.QtWidgets import (
     QProgressBar,
     QPushButton,
     QRadioButton,
+    QSizePolicy,
+    QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -24,7 +26,7 @@ from napari_unet_nuclei.core.labels.doubt import Candidate
 from napari_unet_nuclei.core.labels.edit.add import USUAL_DIAMETER
 from napari_unet_nuclei.core.types import Index
 from napari_unet_nuclei.gui.correct.current import CurrentCorrection
-from napari_unet_nuclei.gui.correct.keys import NEXT, REDO, REVIEW, TOOLS, UNDO, Command
+from napari_unet_nuclei.gui.correct.keys import MISSED, NEXT, REDO, REVIEW, TOOLS, UNDO, Command
 from napari_unet_nuclei.gui.settings.threshold_panel import ThresholdPanel
 from napari_unet_nuclei.gui.viewer.corrected_layer import CorrectedLayer
 from napari_unet_nuclei.gui.viewer.reviewed_layer import (
@@ -39,13 +41,15 @@ from napari_unet_nuclei.gui.widgets.fixed_call import FixedCall
 from napari_unet_nuclei.gui.widgets.forms import SPACING, fill, folded
 from napari_unet_nuclei.gui.widgets.rest_timer import rest_timer
 from napari_unet_nuclei.gui.widgets.reviewed_controls import reviewed_controls
-from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
+from napari_unet_nuclei.gui.widgets.wrapped_label import RoomySentence, Sentence
 
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.utils.events import EventEmitter
 
-RULE = "Keys act on the nucleus in the frame, or else on the one under the mouse. Click a nucleus to frame it."
+RULE = "Keys act on the nucleus in the frame, else on the one under the mouse. Click a nucleus to frame it."
+REASON_LINES = 3
+"""Lines of the longest reason in the narrowest dock."""
 SCOPES = ("this plane", "all planes")
 
 
@@ -67,6 +71,7 @@ class CommandButtons(QWidget):
             button.clicked.connect(FixedCall(button, self._press, command.verb).call)
             self.buttons[command.verb] = button
             grid.addWidget(button, number // 2, number % 2)
+        grid.setRowStretch(grid.rowCount(), 1)
 
     def _press(self, verb: str) -> None:
         self.pressed.emit(verb)
@@ -84,10 +89,15 @@ class QueuePanel(QWidget):
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(6)
-        self.reason_label = Sentence()
+        self.reason_label = RoomySentence(REASON_LINES)
         self.next = CommandButtons((NEXT,))
         self.next.setStyleSheet("QPushButton { font-weight: bold; min-height: 24px }")
-        self.commands = CommandButtons(REVIEW)
+        self.commands, self.missed_commands = CommandButtons(REVIEW), CommandButtons(MISSED)
+        # Of the same size, so that no other button comes to lie under the mouse when the question changes.
+        self.answers = QStackedWidget()
+        for answers in (self.commands, self.missed_commands):
+            self.answers.addWidget(answers)
+        self.answers.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.scope_box = QComboBox()
         self.scope_box.addItems(SCOPES)
         self.scope_box.setToolTip("Review the nuclei of the plane on the screen, or of the whole stack.")
@@ -96,7 +106,7 @@ class QueuePanel(QWidget):
         self.banner = ActionLine("Mark all nuclei that were checked as reviewed, so that they train models.")
         head = fill(QHBoxLayout(), self.count_label, self.scope_box, self.outlines_box)
         head.setStretch(0, 1)
-        fill(QVBoxLayout(self), head, self.bar, self.next, self.reason_label, self.commands, self.banner)
+        fill(QVBoxLayout(self), head, self.bar, self.next, self.reason_label, self.answers)
         self.scope_box.currentIndexChanged.connect(self._announce_scope)
 
     def _announce_scope(self, row: int) -> None:
@@ -115,11 +125,7 @@ class QueuePanel(QWidget):
     def show_framed(self, text: str, *, missed: bool) -> None:
         """Describe what is in the frame; where a nucleus may be missing, offer only commands that apply."""
         self.reason_label.setText(text or RULE)
-        # Delete and Add stay: they say that nothing is missing here, or put it right.
-        buttons = self.commands.buttons
-        buttons["delete"].setText("None here  (D)" if missed else "Delete  (D)")
-        for verb in ("accept", "split", "join"):
-            buttons[verb].setEnabled(not missed)
+        self.answers.setCurrentWidget(self.missed_commands if missed else self.commands)
 
 
 class ToolsPanel(QWidget):
@@ -265,7 +271,7 @@ class ReviewedPanel(QWidget):
 def described(candidate: Candidate | None, nuclei: Sequence[int], *, accepted: bool) -> str:
     """Describe what is in the frame, and why it is doubtful unless it was accepted."""
     if candidate is not None and candidate.kind == "missed":
-        return f"Missed? {_sentence(candidate.reason)} Press G to add it, D if there is none."
+        return f"Missed? {_sentence(candidate.reason)}"
     if not nuclei:
         return ""
     if len(nuclei) > 1 or accepted:

@@ -8,44 +8,47 @@ from napari.layers import Image, Labels
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 
-from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.gui.viewer.corrected_layer import is_writable
-from napari_unet_nuclei.gui.viewer.labels_and_image import describe_labels, image_under
+from napari_unet_nuclei.gui.viewer.image_line import ImageLine
 from napari_unet_nuclei.gui.viewer.layer_box import LayerBox, row_in
+from napari_unet_nuclei.gui.viewer.pairing import choose_image, image_of, images_of_size
 from napari_unet_nuclei.gui.widgets.banner import ActionLine
 from napari_unet_nuclei.gui.widgets.forms import fill, fill_form
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from napari.utils.events import EventEmitter
 
 WITHOUT_IMAGE = "none"
 
 
 class LayerPicker(QWidget):
-    """Two lists of layers that follow the viewer and keep their choice."""
+    """The labels to correct and their image, which follow the viewer and keep the user's choice."""
 
     changed = Signal()
-    """Other labels or another image are chosen."""
+    """Other labels or another image are chosen, or the image has other pixels."""
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self._viewer = viewer
         self._wants_no_image = False
+        self._watched: EventEmitter | None = None
         self.labels_box = LayerBox("Labels layer to correct: segmented here, or opened from anywhere.")
-        self.image_box = LayerBox("Image that the labels belong to: corrections are saved together with it.")
+        self.image_line = ImageLine(
+            "Image that the labels belong to: corrections are saved together with it.", WITHOUT_IMAGE
+        )
         self.problem_label = Sentence()
+        # Shown in the foot of the dock, where they push nothing away: they come when a search in the background ends.
         self.copy_banner = ActionLine("Add a copy of these labels that can be changed.")
         self.restore_banner = ActionLine("Show the saved nuclei, decisions and reviewed regions.")
-        form = fill_form(QFormLayout(), ("Labels", self.labels_box), ("Image", self.image_box))
-        fill(QVBoxLayout(self), form, self.problem_label, self.copy_banner, self.restore_banner)
+        form = fill_form(QFormLayout(), ("Labels", self.labels_box), ("Image", self.image_line))
+        fill(QVBoxLayout(self), form, self.problem_label)
         events = viewer.layers.events
         for event in (events.inserted, events.removed, events.reordered, events.renamed):
             event.connect(self.list_layers)
         self.labels_box.currentIndexChanged.connect(self._choose_labels)
-        self.image_box.currentIndexChanged.connect(self.changed)
-        # Emitted when the user chooses, but not when the list is filled again.
-        self.image_box.activated.connect(self._note_choice)
+        self.image_line.chosen.connect(self._note_choice)
         self.list_layers()
 
     @property
@@ -56,11 +59,11 @@ class LayerPicker(QWidget):
     @property
     def image(self) -> Image | None:
         """The chosen image layer."""
-        return self.image_box.layer
+        return self.image_line.image
 
     def choose(self, layer: Labels, image: Image | None = None) -> None:
         """Choose labels, and an image where one is given."""
-        for box, chosen in ((self.labels_box, layer), (self.image_box, image)):
+        for box, chosen in ((self.labels_box, layer), (self.image_line.box, image)):
             if chosen is not None:
                 box.choose(chosen)
 
@@ -71,7 +74,9 @@ class LayerPicker(QWidget):
         layers = [layer for layer in reversed(self._viewer.layers) if isinstance(layer, Labels)]
         wanted = before[0] or self._viewer.layers.selection.active
         self.labels_box.offer(layers, max(row_in(layers, wanted), 0) if layers else -1)
-        self._list_images(before[1] if self.labels == before[0] else None)
+        if self.labels != before[0]:
+            self._wants_no_image = False
+        self._pair()
         if (self.labels, self.image) != before:
             self.changed.emit()
 
@@ -88,26 +93,38 @@ class LayerPicker(QWidget):
 
     def _choose_labels(self) -> None:
         self._wants_no_image = False
-        self._list_images(None)
+        self._pair()
         self.changed.emit()
 
     def _note_choice(self) -> None:
         self._wants_no_image = self.image is None
+        if self.labels is not None and self.image is not None:
+            choose_image(self.labels, self.image)
+        self._watch()
+        self.changed.emit()
 
-    def _list_images(self, chosen: Image | None) -> None:
-        """List all images, fitting ones first, and the choice of none, which is enough for correcting."""
+    def _pair(self) -> None:
+        """Find the image of the labels, and list all others after those of the same size."""
+        labels = self.labels
         images = [layer for layer in reversed(self._viewer.layers) if isinstance(layer, Image)]
-        fitting = [image for image in images if self._fits(image)]
-        offered = [*fitting, *(image for image in images if image not in fitting)]
-        wants_none = self._wants_no_image or (chosen is None and not fitting)
-        row = len(offered) if wants_none else max(row_in(offered, chosen), 0)
-        self.image_box.offer(offered, row, WITHOUT_IMAGE)
+        if labels is None:
+            self.image_line.show_pair(None, next(iter(images), None), images, asks=False)
+        else:
+            fitting = images_of_size(self._viewer, labels)
+            image = None if self._wants_no_image else image_of(self._viewer, labels)
+            offered = [*fitting, *(one for one in images if one not in fitting)]
+            asks = image is None and bool(fitting) and not self._wants_no_image
+            self.image_line.show_pair(labels, image, offered, asks=asks)
+        self._watch()
 
-    def _fits(self, image: Image) -> bool:
-        if self.labels is None:
-            return True
-        try:
-            image_under(image, describe_labels(self.labels))
-        except NucleiError:
-            return False
-        return True
+    def _watch(self) -> None:
+        """Notice when the chosen image gets other pixels."""
+        if self._watched is not None:
+            self._watched.disconnect(self._note_pixels)
+        self._watched = None if self.image is None else self.image.events.data
+        if self._watched is not None:
+            self._watched.connect(self._note_pixels)
+
+    def _note_pixels(self, _event: object) -> None:
+        self.image_line.show_doubt()
+        self.changed.emit()

@@ -80,9 +80,10 @@ class Tools(QObject):
         self._navigator.next()
 
     def accept(self) -> None:
-        """Accept the nucleus, and go on."""
+        """Accept the nucleus, and go on; where one was missed, add it, and frame it to be looked at."""
         if self._missed() is not None:
-            raise EditError("A nucleus may have been missed here: press G to add it, or D if there is none.")
+            self.add()
+            return
         index, boxes = self._nuclei()
         self.session.decide(ACCEPT, index, united(list(boxes.values())), [(index, nucleus) for nucleus in boxes])
         self._go_on(f"Accepted {_named(boxes)}.")

@@ -30,12 +30,12 @@ from napari_unet_nuclei.gui.finetune.rows import (
     copied,
     correction_of_plane,
     find_plane,
-    image_for,
     row_title,
     suggest_rows,
 )
 from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
 from napari_unet_nuclei.gui.viewer.corrected_layer import correction_name
+from napari_unet_nuclei.gui.viewer.pairing import image_of
 from napari_unet_nuclei.gui.widgets.choice_box import choice_box
 from napari_unet_nuclei.gui.widgets.confirm import is_sure
 from napari_unet_nuclei.gui.widgets.forms import fill, fill_form
@@ -294,7 +294,7 @@ class CorrectionsPanel(QWidget):
         labels = [layer for layer in self._viewer.layers if isinstance(layer, Labels)]
         active = self._viewer.layers.selection.active
         chosen = active if active in labels else next(reversed(labels), None)
-        row = Row(chosen, None if chosen is None else image_for(self._viewer, chosen))
+        row = Row(chosen, None if chosen is None else image_of(self._viewer, chosen))
         with contextlib.suppress(NucleiError):  # the row shows what is missing
             row = replace(row, plane=find_plane(row, self._viewer).index)
         self._put(row)

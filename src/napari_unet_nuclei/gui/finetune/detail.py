@@ -10,8 +10,10 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from napari_unet_nuclei.core.errors import NucleiError
-from napari_unet_nuclei.gui.finetune.rows import Plane, Row, find_plane, image_for
+from napari_unet_nuclei.gui.finetune.rows import Plane, Row, find_plane
+from napari_unet_nuclei.gui.viewer.image_line import ImageLine
 from napari_unet_nuclei.gui.viewer.layer_box import LayerBox, row_in
+from napari_unet_nuclei.gui.viewer.pairing import choose_image, image_of
 from napari_unet_nuclei.gui.viewer.reviewed_layer import add_reviewed_layer, is_plane_reviewed, mark_plane
 from napari_unet_nuclei.gui.widgets.forms import fill, fill_form
 from napari_unet_nuclei.gui.widgets.reviewed_controls import reviewed_controls
@@ -32,7 +34,7 @@ class RowDetail(QWidget):
         self._row = Row(None, None)
         self._plane: Plane | None = None
         self.labels_box = LayerBox("The labels layer with the corrected nuclei.")
-        self.image_box = LayerBox("The image layer that the labels belong to.")
+        self.image_line = ImageLine("The image layer that the labels belong to.")
         self.plane_label = QLabel()
         self.plane_button = QPushButton("Take shown plane")
         self.plane_button.setToolTip(
@@ -45,12 +47,12 @@ class RowDetail(QWidget):
         self._layout = fill_form(
             QFormLayout(self),
             ("Labels", self.labels_box),
-            ("Image", self.image_box),
+            ("Image", self.image_line),
             ("Plane", self._plane_row),
             ("Reviewed", reviewed),
         )
         self.labels_box.currentIndexChanged.connect(self._take_labels)
-        self.image_box.currentIndexChanged.connect(self._take_image)
+        self.image_line.chosen.connect(self._take_image)
         self.plane_button.clicked.connect(self._take_plane)
         self.whole_box.clicked.connect(self._mark)
         self.draw_button.clicked.connect(self._draw)
@@ -58,9 +60,11 @@ class RowDetail(QWidget):
     def show_row(self, row: Row) -> None:
         """Show a row."""
         self._row = row
-        for box, kind, chosen in ((self.labels_box, Labels, row.labels), (self.image_box, Image, row.image)):
-            layers = [layer for layer in reversed(self._viewer.layers) if isinstance(layer, kind)]
-            box.offer(layers, row_in(layers, chosen))
+        labels, images = (
+            [layer for layer in reversed(self._viewer.layers) if isinstance(layer, kind)] for kind in (Labels, Image)
+        )
+        self.labels_box.offer(labels, row_in(labels, row.labels))
+        self.image_line.show_pair(row.labels, row.image, images, asks=row.image is None and row.labels is not None)
         try:
             self._plane = find_plane(row, self._viewer)
         except NucleiError:
@@ -76,10 +80,14 @@ class RowDetail(QWidget):
 
     def _take_labels(self) -> None:
         labels = self.labels_box.layer
-        self.row_changed.emit(Row(labels, image_for(self._viewer, labels) or self._row.image))
+        image = None if labels is None else image_of(self._viewer, labels)
+        self.row_changed.emit(Row(labels, image or self._row.image))
 
     def _take_image(self) -> None:
-        self.row_changed.emit(replace(self._row, image=self.image_box.layer))
+        image = self.image_line.image
+        if self._row.labels is not None and image is not None:
+            choose_image(self._row.labels, image)
+        self.row_changed.emit(replace(self._row, image=image))
 
     def _take_plane(self) -> None:
         """Choose the plane that is shown for good."""

@@ -17,6 +17,7 @@ from napari_unet_nuclei.core.types import Labels as LabelsArray
 from napari_unet_nuclei.gui.viewer.corrected_layer import CorrectedLayer, corrected_layer, correction_of
 from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY
 from napari_unet_nuclei.gui.viewer.nuclei_table import accepted_in
+from napari_unet_nuclei.gui.viewer.pairing import image_of, images_of_size
 from napari_unet_nuclei.gui.viewer.reviewed_layer import PLANES_KEY, matrix, reviewed_layers, reviewed_mask
 from napari_unet_nuclei.gui.viewer.view import units_factors
 from napari_unet_nuclei.gui.widgets.rest_timer import rest_timer
@@ -101,23 +102,22 @@ class Plane:
 
 
 def suggest_rows(viewer: Viewer) -> list[Row]:
-    """Suggest all labels that lie on an image: every reviewed plane of them, or else the one that is shown."""
+    """Suggest all labels that lie on an image: every reviewed plane of them, or else the one that is shown.
+
+    Where only the user can tell which of several images it is, the row has none.
+    """
     rows: list[Row] = []
     for labels in (layer for layer in viewer.layers if isinstance(layer, Labels)):
         # Labels of classes of pixels are no nuclei.
-        image = None if "classes" in provenance(labels) else image_for(viewer, labels)
-        if image is not None:
+        if "classes" in provenance(labels) or not any(_lies_on(labels, one) for one in images_of_size(viewer, labels)):
+            continue
+        image = image_of(viewer, labels)
+        if image is None:
+            rows.append(Row(labels, None))
+        elif _lies_on(labels, image):
             planes = sorted(_recurrent_planes(viewer, corrected_layer(labels, image)))
             rows += [Row(labels, image, plane) for plane in planes] or [Row(labels, image)]
     return rows
-
-
-def image_for(viewer: Viewer, labels: Labels) -> Image | None:
-    """Find the image that labels lie on; of several, the one whose name they begin with, else the lowest."""
-    fitting = [layer for layer in viewer.layers if isinstance(layer, Image) and _lies_on(labels, layer)]
-    # The segmentation names labels after their image, also where images of one size lie over each other.
-    named = [image for image in fitting if labels.name.startswith(image.name)]
-    return max(named, key=lambda image: len(image.name)) if named else next(iter(fitting), None)
 
 
 def find_plane(row: Row, viewer: Viewer) -> Plane:
@@ -125,7 +125,7 @@ def find_plane(row: Row, viewer: Viewer) -> Plane:
     if row.labels is None:
         raise ImageShapeError("Choose a labels layer: segment an image first, or paint nuclei in a new one.")
     if row.image is None:
-        raise ImageShapeError(f"Choose the image that '{row.labels.name}' belongs to.")
+        raise ImageShapeError(f"Choose the image that '{row.labels.name}' belongs to: several have its size.")
     corrected = corrected_layer(row.labels, row.image)
     planes = corrected.plane_indices
     index = row.plane

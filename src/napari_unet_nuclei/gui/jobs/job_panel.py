@@ -1,4 +1,4 @@
-"""Run, Finish and Cancel with a progress bar, the time left and a status line, the same in every dock."""
+"""Run, Finish and Stop with a progress bar, the time left and a status line, the same in every dock."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, 
 from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.core.progress import Advanced, Event, Notice, Progress
 from napari_unet_nuclei.gui.jobs.worker import Job, JobWorker, job_worker
-from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
+from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence, Sentences
 
 T = TypeVar("T")
 
 BAR_STEPS = 1000
+
+MOST_NOTICED = 5
+"""Lines of notices that are seen at once; the others are scrolled to."""
 
 SHORTEST_LOOK = 0.5
 """Seconds of observation before a forecast is made."""
@@ -59,12 +62,12 @@ class JobPanel(QWidget):
         self.finish_button = QPushButton("Finish")
         self.finish_button.setToolTip("End early and keep the best so far.")
         self.finish_button.setVisible(can_finish)
-        self.cancel_button = QPushButton("Cancel")
+        self.cancel_button = QPushButton("Stop")
         self.cancel_button.setToolTip("Stop, and discard what this run has done so far.")
         self.progress_bar = QProgressBar()
         self.progress_bar.setRange(0, BAR_STEPS)
         self.progress_bar.setTextVisible(False)
-        self.status_label, self.notice_label = Sentence(selectable=True), Sentence(selectable=True)
+        self.status_label, self.notice_label = Sentence(selectable=True), Sentences(MOST_NOTICED)
         self._lay_out()
         self.run_button.clicked.connect(self.run_clicked)
         self.finish_button.clicked.connect(self._finish)
@@ -78,9 +81,17 @@ class JobPanel(QWidget):
         buttons.addWidget(self.cancel_button, stretch=1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(buttons)
-        for widget in (self.progress_bar, self.status_label, self.notice_label):
+        # Above the buttons, which are the last in their dock: so sentences that come and go never move them. The
+        # stretch keeps them at the bottom until the dock has given the room of a former sentence back.
+        layout.addStretch(1)
+        for widget in (self.notice_label, self.status_label, self.progress_bar):
             layout.addWidget(widget)
+        layout.addLayout(buttons)
+        self._column = layout
+
+    def put_above_buttons(self, widget: QWidget) -> None:
+        """Put a widget between the messages and the buttons: like these, it is not moved by messages."""
+        self._column.insertWidget(self._column.count() - 1, widget)
 
     @property
     def is_running(self) -> bool:
@@ -93,7 +104,7 @@ class JobPanel(QWidget):
         on_result: Callable[[T], None],
         *,
         title: str,
-        cancelled: str = "Cancelled: nothing was changed.",
+        cancelled: str = "Stopped: nothing was changed.",
     ) -> None:
         """Run a job in a thread; do nothing while another job of this panel runs.
 
@@ -134,7 +145,7 @@ class JobPanel(QWidget):
             return
         self._worker.quit()
         self._worker.signals.is_unwanted = True
-        self.show_status("Cancelling…")
+        self.show_status("Stopping…")
 
     def set_problem(self, problem: str) -> None:
         """Disable Run and show why; an empty text enables it."""
@@ -170,7 +181,6 @@ class JobPanel(QWidget):
         self.status_label.setText(f"⚠ {self._problem}" if blocked else self._status)
         self.status_label.setVisible(bool(self.status_label.text()))
         self.notice_label.setText("\n".join(f"• {notice}" for notice in self._notices))
-        self.notice_label.setVisible(bool(self._notices))
 
     def _show_event(self, event: Event) -> None:
         """Show one event; those still in the queue when the user cancelled are ignored."""

@@ -71,13 +71,13 @@ class MeasureDock(Dock):
         form.addRow("Measure in", self.images)
         layout = QVBoxLayout(self)
         layout.addLayout(form)
-        for widget in (self.hint, self.panel):
-            layout.addWidget(widget)
+        layout.addWidget(self.hint)
         layout.addWidget(self.table_view, stretch=1)
         empty_place = self.table_view.sizePolicy()
         empty_place.setRetainSizeWhenHidden(True)  # otherwise the form is stretched until there is a table
         self.table_view.setSizePolicy(empty_place)
         layout.addWidget(self.save_button)
+        layout.addWidget(self.panel)
 
     def _connect(self) -> None:
         events = self._viewer.layers.events
@@ -89,6 +89,10 @@ class MeasureDock(Dock):
         self.table_view.row_selected.connect(self._go_to_selected)
         self.save_button.clicked.connect(self._choose_file)
         on_click(self._viewer, self._select_clicked)
+
+    def take_labels(self, layer: Labels) -> None:
+        """Measure a layer of the viewer from now on."""
+        self.labels_picker.choose(layer)
 
     def _list_layers(self) -> None:
         """List the layers, the latest labels first; the choice stays."""

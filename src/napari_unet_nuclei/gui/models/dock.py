@@ -81,11 +81,9 @@ class ModelsDock(Dock):
         layout.addWidget(self.models)
         layout.addLayout(buttons)
         layout.addWidget(self.note)
-        layout.addWidget(self.panel)
-        foot = self.panel.layout()
-        assert isinstance(foot, QVBoxLayout), "with the run button first"
-        foot.insertWidget(1, self.drop_hint)
         layout.addWidget(self.card, stretch=1)
+        layout.addWidget(self.panel)
+        layout.addWidget(self.drop_hint)
 
     def _connect(self) -> None:
         self.models.chosen.connect(self._show_chosen)

@@ -3,13 +3,13 @@
 # No `from __future__ import annotations`: napari reads the annotation of the viewer parameter.
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
-from qtpy.QtGui import QGuiApplication, QShowEvent
-from qtpy.QtWidgets import QFileDialog, QVBoxLayout
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QKeySequence, QShowEvent
+from qtpy.QtWidgets import QShortcut, QVBoxLayout
 
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
@@ -19,47 +19,41 @@ from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import Region
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
+from napari_unet_nuclei.gui.segment.actions import Actions
+from napari_unet_nuclei.gui.segment.foot import ResultFoot
 from napari_unet_nuclei.gui.segment.form import SegmentChoices, SegmentForm, not_automatic
-from napari_unet_nuclei.gui.segment.image_panel import ImageChoice
 from napari_unet_nuclei.gui.segment.job import NOTHING_CARRIED, Carried, SegmentAnswer, segment_job
-from napari_unet_nuclei.gui.segment.live_labels import LiveLabels
-from napari_unet_nuclei.gui.segment.reproduce import command_line, python_call, stored_python_call
 from napari_unet_nuclei.gui.segment.result_panel import ResultPanel
-from napari_unet_nuclei.gui.segment.save_labels import labels_path, save_job, suggested_path
-from napari_unet_nuclei.gui.segment.session import SegmentSession
-from napari_unet_nuclei.gui.segment.stored_labels import StoredAnswer, StoreOrder, stored_job
-from napari_unet_nuclei.gui.settings.remembered import PLUGIN, recall, remember
-from napari_unet_nuclei.gui.viewer.dock import Dock
+from napari_unet_nuclei.gui.segment.session import Run, SegmentSession
+from napari_unet_nuclei.gui.segment.stored_labels import StoredAnswer, stored_job
+from napari_unet_nuclei.gui.settings.remembered import recall, remember
+from napari_unet_nuclei.gui.viewer.display import (
+    DISPLAY_KEY,
+    Display,
+    display_labels,
+    display_of,
+    next_display,
+    outline_width,
+)
+from napari_unet_nuclei.gui.viewer.dock import SEGMENT, Dock, open_dock
 from napari_unet_nuclei.gui.viewer.source_file import SourceFile
 from napari_unet_nuclei.gui.viewer.view import current_plane, shows_planes, visible_region
 from napari_unet_nuclei.gui.widgets.banner import ActionLine
 from napari_unet_nuclei.gui.widgets.fixed_call import FixedCall
-from napari_unet_nuclei.gui.widgets.forms import titled
+from napari_unet_nuclei.gui.widgets.forms import fill, titled
 from napari_unet_nuclei.gui.widgets.scroll_column import ScrollColumn
 
 if TYPE_CHECKING:
     import napari
 
-SEGMENT_WIDGET = "Segment nuclei"
-"""Display name of the dock in the manifest."""
-
 CANCEL_TOOLTIP = "Stop, and discard what this run has done so far."
 CANCEL_STORED_TOOLTIP = "Stop. What is done is kept beside the labels, and running again continues from there."
-CANCELLED_STORED = "Cancelled. What is done is kept: Segment nuclei continues from there."
+CANCELLED_STORED = "Stopped. What is done is kept: Find nuclei continues from there."
 PUT_BACK = "The kind of image chosen earlier does not fit this image, so it was reset to automatic."
 BACK = "Back to automatic"
-NEITHER_WAY = "0 nuclei with either kind of image. Lower 'Drop doubtful' and 'Foreground', or choose another channel."
+NEITHER_WAY = "0 nuclei with either kind of image. Lower 'Drop doubtful' and 'Edge', or choose another channel."
+EXCHANGED = "⚠ The image '{}' has changed since: these are nuclei of the pixels before."
 DONE_BEFORE = "The same run was done earlier: its labels are shown."
-
-
-@dataclass(frozen=True)
-class _Run:
-    """The last run: the layer, its file if that contains the same image, and where labels are stored."""
-
-    layer: "Image"
-    choice: ImageChoice
-    file: SourceFile
-    order: StoreOrder | None
 
 
 class SegmentDock(Dock):
@@ -70,29 +64,34 @@ class SegmentDock(Dock):
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
         self._viewer = napari_viewer
-        self._last: _Run | None = None
         self.form = SegmentForm(napari_viewer)
         self._kind_is_for: Image | None = None
+        self._sliders_are_for: Image | None = None
         self._remedy: Remedy | None = None
         self._found_none_as = ""
         self.choices_line = ActionLine("Choose kind of image, model and thresholds automatically again.")
         self.remedy_line = ActionLine("Segment the same image again in this way, in a new labels layer.")
-        self.job_panel = JobPanel("Segment nuclei", "Find the nuclei and show them as a new labels layer.")
-        self.result_panel = ResultPanel()
+        self.job_panel = JobPanel("Find nuclei", "Find the nuclei and show them as a labels layer.")
+        self.result_panel, self.foot = ResultPanel(), ResultFoot()
         self.session = SegmentSession(napari_viewer)
+        self.result_actions = Actions(napari_viewer, self, self.session, self.result_panel.thresholds, self.job_panel)
+        self._display: Display = "Outlines"
+        self._display_key = QShortcut(QKeySequence(DISPLAY_KEY), self)
         self._lay_out()
         self._connect()
         remembered = recall(SegmentChoices)
         self.form.setValue(remembered)
         self.result_panel.thresholds.setValue(remembered.settings)
-        self._refresh()
+        self._show_labels()
 
     def _lay_out(self) -> None:
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        result = titled("Result", self.result_panel)
-        column = (self.form, self.choices_line, self.job_panel, self.remedy_line, result)
-        layout.addWidget(ScrollColumn(*column))
+        self.result_group = titled("Result", self.result_panel)
+        self.column = ScrollColumn(self.form, self.result_group)
+        # Below what scrolls, so that it is always seen; what comes and goes stands above what is pressed.
+        self.job_panel.put_above_buttons(self.foot)
+        layout = fill(QVBoxLayout(self), self.column, self.choices_line, self.remedy_line, self.job_panel)
+        layout.setStretch(0, 1)
+        layout.setContentsMargins(0, 0, 4, 4)
 
     def _connect(self) -> None:
         self.form.changed.connect(self._refresh)
@@ -101,13 +100,23 @@ class SegmentDock(Dock):
         self.remedy_line.clicked.connect(self._try_remedy)
         self.job_panel.run_clicked.connect(self.run)
         self.job_panel.running_changed.connect(self._refresh)
-        result = self.result_panel
+        result, foot, actions = self.result_panel, self.foot, self.result_actions
         result.thresholds.changed.connect(self._apply_thresholds)
         result.thresholds.changed.connect(self._show_choices)
         result.thresholds.apply_to_all.connect(self._apply_to_all)
-        result.save_button.clicked.connect(self._save)
-        result.command_button.clicked.connect(FixedCall(self, self._copy, _command).call)
-        result.python_button.clicked.connect(FixedCall(self, self._copy, _python).call)
+        result.command_button.clicked.connect(FixedCall(self, actions.copy_command, self._asked).call)
+        result.python_button.clicked.connect(FixedCall(self, actions.copy_python, self._asked).call)
+        result.display.chosen.connect(self._choose_display)
+        pressed = (actions.correct, actions.measure, actions.save, actions.do_to_folder)
+        for button, act in zip(foot.buttons, pressed, strict=True):
+            button.clicked.connect(act)
+        # Also from the canvas, and while the dock floats; text fields still get the letter.
+        self._display_key.setContext(Qt.ShortcutContext.ApplicationShortcut)
+        self._display_key.activated.connect(self._next_display)
+        self.front_changed.connect(self._note_front)
+        self._follow_session()
+
+    def _follow_session(self) -> None:
         self.session.answered.connect(self._show_answer)
         self.session.changed.connect(self._show_labels)
         self.session.message.connect(self.job_panel.show_status)
@@ -130,7 +139,8 @@ class SegmentDock(Dock):
         except NucleiError as error:
             self.job_panel.show_error(error)
             return
-        self._last, self._found_none_as = run, ""
+        self.session.run, self._found_none_as = run, ""
+        self._sliders_are_for = run.layer
         remember(SegmentChoices(request.settings, request.model, self.form.image_panel.scope))
         # A function instead of a bound method: the labels are shown even if the dock was closed meanwhile.
         session = self.session
@@ -151,17 +161,20 @@ class SegmentDock(Dock):
 
     def _try_remedy(self) -> None:
         """Segment the last image again with the suggested settings."""
-        live, run, remedy = self.session.live, self._last, self._remedy
+        live, run, remedy = self.session.live, self.session.run, self._remedy
+        if self.session.exchanged:
+            self.run()
+            return
         if live is None or run is None or remedy is None:
             return
         settings = self.result_panel.thresholds.changed_settings(live.request.settings).changed(**remedy.settings)
         if run.order is not None:
             run = replace(run, order=replace(run.order, overwrite=True))
-        self._last, self._kind_is_for = run, run.layer
+        self.session.run, self._kind_is_for = run, run.layer
         self._found_none_as = "" if live.result.count else live.result.kind
         self.form.set_kind(settings.kind)
         session = self.session
-        self._start(run, replace(live.request, settings=settings), lambda answer: session.take_instead(answer))
+        self._start(run, replace(live.request, settings=settings), lambda answer: session.take(answer))
 
     def segment_active_layer(self) -> None:
         """Segment the image layer that is selected in the layer list."""
@@ -173,18 +186,18 @@ class SegmentDock(Dock):
         self.form.image_panel.choose(active)
         self.run()
 
-    def _asked(self) -> tuple[_Run, SegmentRequest]:
+    def _asked(self) -> tuple[Run, SegmentRequest]:
         """Return the run and the request that the controls describe."""
         panel = self.form.image_panel
         choice = panel.choice()
         settings = self.result_panel.thresholds.changed_settings(self.form.settings())
         file = panel.file if panel.is_whole_file(choice.image) else SourceFile(choice.image.file)
         assert panel.layer is not None, "there is a choice"
-        return _Run(panel.layer, choice, file, self.form.order(choice)), self.form.request(choice, settings)
+        return Run(panel.layer, choice, file, self.form.order(choice)), self.form.request(choice, settings)
 
     def _start(
         self,
-        run: _Run,
+        run: Run,
         request: SegmentRequest,
         on_result: Callable[[Any], None],
         carried: Carried = NOTHING_CARRIED,
@@ -217,14 +230,14 @@ class SegmentDock(Dock):
         plane, region = self._view()
         if not self.session.needs_preview(plane, region):
             self.session.apply(self.result_panel.thresholds.thresholds())
-        elif not self.job_panel.is_running and self._last is not None and self.session.live is not None:
+        elif not self.job_panel.is_running and self.session.run is not None and self.session.live is not None:
             settings = self.result_panel.thresholds.changed_settings(self.session.live.request.settings)
             request = self.session.preview_request(plane, region, settings)
-            self._start(replace(self._last, order=None), request, self.session.take_preview)
+            self._start(replace(self.session.run, order=None), request, self.session.take_preview)
 
     def _view(self) -> tuple[tuple[int, ...], Region]:
         """Return the visible plane and rectangle; raise if there is none or it is too large for the sliders."""
-        run, dims = self._last, self._viewer.dims
+        run, dims = self.session.run, self._viewer.dims
         if run is None or run.layer not in self._viewer.layers or not shows_planes(dims, run.choice.image):
             raise ImageShapeError("The sliders act on the visible part of the image: show the segmented image in 2-D.")
         region = visible_region(run.layer, run.choice.image)
@@ -234,7 +247,7 @@ class SegmentDock(Dock):
 
     def _apply_to_all(self) -> None:
         """Segment the whole large image again with the thresholds of the sliders."""
-        live, run = self.session.live, self._last
+        live, run = self.session.live, self.session.run
         if live is None or run is None:
             return
         settings = self.result_panel.thresholds.changed_settings(live.request.settings)
@@ -255,7 +268,9 @@ class SegmentDock(Dock):
             self.form.set_kind("auto")
         self.job_panel.show_status(f"{done} {PUT_BACK}" if answer.kind_put_back else done)
         self.job_panel.drop_notices({remedy.text for remedy in result.remedies})
+        self._choose_display("Outlines" if self._display == "Hidden" else self._display)
         self._show_labels()
+        self.column.show_part(self.result_group)
         live, shown = self.session.live, self.session.shown
         thresholds.show_cost(takes_run=live is not None and not live.has_maps and not live.classes)
         if shown is not None and shown.classes:
@@ -267,13 +282,20 @@ class SegmentDock(Dock):
 
     def _show_labels(self) -> None:
         """Show the number of nuclei, and what is doubtful about it."""
-        shown = self.session.shown
-        if shown is not None:
+        shown, exchanged = self.session.shown, self.session.exchanged
+        self.foot.show_result(shown)
+        self.result_group.setVisible(shown is not None)
+        self.result_panel.thresholds.setEnabled(not exchanged)
+        if shown is None:
+            self._show_remedy(None)
+        else:
             self.result_panel.show_result(shown)
             doubts = [one for one in shown.result.remedies if not one.none_found or not shown.result.count]
             if not shown.result.count and self._found_none_as not in ("", shown.result.kind):
                 doubts = [Remedy(NEITHER_WAY, "")]  # the other kind was just tried
             self._show_remedy(next(iter(doubts), None))
+        if exchanged:
+            self.remedy_line.say(EXCHANGED.format(exchanged), "Segment it again")
         self._refresh()
 
     def _show_remedy(self, remedy: Remedy | None) -> None:
@@ -291,15 +313,16 @@ class SegmentDock(Dock):
 
     def _refresh(self) -> None:
         """Enable what can be done now, and explain what cannot."""
+        self._start_from_model()
         self.job_panel.set_problem(self.form.problem())
-        self.result_panel.set_busy(self.job_panel.is_running)
+        self.foot.set_busy(self.job_panel.is_running)
         self._show_choices()
         for line in (self.choices_line, self.remedy_line):
             line.button.setEnabled(not self.job_panel.is_running)
-        panel = self.form.image_panel
+        panel, run = self.form.image_panel, self.session.run
         layer = panel.layer
-        if self.session.live is not None and self._last is not None:
-            readable, file = bool(self._last.file.axes), self._last.file.path
+        if self.session.live is not None and run is not None:
+            readable, file = bool(run.file.axes), run.file.path
         else:
             file = str(layer.source.path or "") if layer is not None else ""
             readable = not self.form.problem() and panel.is_whole_file(panel.image())
@@ -308,59 +331,33 @@ class SegmentDock(Dock):
             problem = "The layer is not the whole image of a file that the command line can read."
         self.result_panel.set_call_problem(problem)
 
-    def _copy(self, written: Callable[[_Run, SegmentRequest], str]) -> None:
-        """Copy the call that reproduces the labels shown; before the first run, the one that Run would make."""
-        try:
-            run, request = self._asked() if self.session.live is None or self._last is None else self._answered()
-        except NucleiError as error:
-            self.job_panel.show_error(error)
+    def _start_from_model(self) -> None:
+        """Start from the model's thresholds when another image is chosen than the sliders were moved for."""
+        layer, thresholds = self.form.image_panel.layer, self.result_panel.thresholds
+        if layer is None or layer == self._sliders_are_for:
             return
-        clipboard = QGuiApplication.clipboard()
-        assert clipboard is not None, "a window has one"
-        clipboard.setText(written(run, request))
-        self.job_panel.show_status("Copied to the clipboard.")
+        if self._sliders_are_for is not None:
+            thresholds.setValue(SegmentSettings())
+        self._sliders_are_for = layer
 
-    def _answered(self) -> tuple[_Run, SegmentRequest]:
-        """Return the run and request of the result, with the current thresholds."""
-        live = self.session.live
-        assert live is not None, "there is a result"
-        assert self._last is not None, "a result comes from a run"
-        settings = self.result_panel.thresholds.changed_settings(live.request.settings)
-        return self._last, replace(live.request, settings=settings)
-
-    def _save(self) -> None:
-        """Ask for a file, and write labels and table."""
+    def _choose_display(self, display: Display) -> None:
+        """Show the labels in this way, and those of later runs as well."""
+        self._display = display
         shown = self.session.shown
-        if not isinstance(shown, LiveLabels):
-            return
-        title, kinds = "Save labels and table", "TIFF (*.tif);;OME-TIFF (*.ome.tif)"
-        path, _ = QFileDialog.getSaveFileName(self, title, str(suggested_path(shown)), kinds)
-        if not path:
-            return
-        try:
-            job = save_job(shown, labels_path(path))
-        except NucleiError as error:
-            self.job_panel.show_error(error)
-            return
-        self.job_panel.run_job(job, self._show_saved, title="Saving labels")
+        if shown is not None and not shown.classes:
+            width = outline_width(self._viewer, shown.layer, shown.result.diameter)
+            display_labels(shown.layer, display, width)
+            self.result_panel.display.show_display(display)
 
-    def _show_saved(self, paths: tuple[Path, Path]) -> None:
-        self.job_panel.show_status(f"Saved {paths[0]} and {paths[1].name}.")
+    def _next_display(self) -> None:
+        shown = self.session.shown
+        if shown is not None:
+            self._choose_display(next_display(display_of(shown.layer)))
 
-
-def _command(run: _Run, request: SegmentRequest) -> str:
-    """Return the command that repeats a run."""
-    return command_line(request, run.file)
-
-
-def _python(run: _Run, request: SegmentRequest) -> str:
-    """Return the Python code that repeats a run."""
-    if run.order is None:
-        return python_call(request, run.file)
-    return stored_python_call(request, run.file, run.order.path.absolute())
+    def _note_front(self) -> None:
+        self._display_key.setEnabled(self.is_in_front)
 
 
 def segment_with_last_settings(viewer: "napari.viewer.Viewer") -> None:
     """Open the dock and segment the selected image layer with the remembered settings."""
-    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, SEGMENT_WIDGET)
-    dock.segment_active_layer()
+    open_dock(viewer, SEGMENT).segment_active_layer()

@@ -72,13 +72,14 @@ class SegmentForm(QWidget):
         self.kind_form = SettingsForm(SegmentSettings, ["kind"])
         self.size_form = SettingsForm(SegmentSettings, ["diameter"])
         self.advanced_form = SettingsForm(SegmentSettings, ADVANCED)
-        self.advanced_box = folded("More settings", "Settings that rarely need a change.", self.advanced_form)
-        pickers = Rows(("Model", self.model_picker), ("Device", self.device_picker))
+        device = Rows(("Device", self.device_picker))
+        self.advanced_box = folded("More settings", "Settings that rarely need a change.", device, self.advanced_form)
+        model = Rows(("Model", self.model_picker))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(titled("Image", self.image_panel, self.kind_form, self.store_panel))
-        layout.addWidget(titled("Model", pickers, self.size_form, self.advanced_box))
+        layout.addWidget(titled("Image", self.image_panel, self.store_panel))
+        layout.addWidget(titled("Nuclei", self.kind_form, model, self.size_form, self.advanced_box))
         self.image_panel.changed.connect(self._show_store)
         for signal in (
             self.image_panel.changed,
@@ -290,7 +291,7 @@ def not_automatic(settings: SegmentSettings, model: str) -> str:
     Examples
     --------
     >>> not_automatic(SegmentSettings().changed(kind="brightfield", foreground=0.62), "automatic")
-    'Not automatic: dark nuclei on bright, foreground 0.62.'
+    'Not automatic: dark nuclei on bright, edge 0.62.'
     """
     parts = [KIND_NAMES[settings.kind]] if settings.kind != "auto" else []
     parts += [f"model {model}"] if model != AUTOMATIC else []

@@ -18,6 +18,7 @@ from napari_unet_nuclei.core.segment.table import measure_result
 from napari_unet_nuclei.core.types import Labels
 from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
 from napari_unet_nuclei.gui.segment.job import SegmentAnswer
+from napari_unet_nuclei.gui.segment.run_name import is_same_run
 from napari_unet_nuclei.gui.viewer.layers import (
     METADATA_KEY,
     LayerImage,
@@ -66,15 +67,23 @@ class LiveLabels(QObject):
     layer_added = Signal(str)
     """A new layer was added because the labels had been edited; carries a message."""
 
+    work_changed = Signal()
+    """The sliders are being applied, or no longer; or doubtful nuclei were counted."""
+
     failed = Signal(object)
 
-    def __init__(self, viewer: napari.Viewer, answer: SegmentAnswer) -> None:
+    def __init__(self, viewer: napari.Viewer, answer: SegmentAnswer, note: str = "") -> None:
         super().__init__()
         self._viewer = viewer
+        self._note = note
         self.image: LayerImage = answer.image
         self.request: SegmentRequest = answer.request
         self.result: SegmentResult = answer.result
         self.table: pd.DataFrame | None = answer.table
+        self.change_text = ""
+        """Nuclei that the last change of a slider added and took away, e.g. "+12 −3"."""
+        self.doubtful: int | None = None
+        """Number of doubtful nuclei and places; None while they are being counted, and where there are no maps."""
         self._edits = 0
         self._decoding = LatestJob()
         self._decoding.succeeded.connect(self._show)
@@ -89,9 +98,9 @@ class LiveLabels(QObject):
         """Add a layer; napari makes its name unique."""
         table = pd.DataFrame() if self.table is None else self.table
         self._shown: NDArray[np.int32] = shown
-        self.layer: napari.layers.Labels = self._viewer.add_labels(
-            shown, **labels_arguments(self.result, self.image, table)
-        )
+        arguments = labels_arguments(self.result, self.image, table)
+        arguments["name"] += self._note
+        self.layer: napari.layers.Labels = self._viewer.add_labels(shown, **arguments)
         self.layer.events.paint.connect(self._note_edit)
 
     @property
@@ -108,6 +117,11 @@ class LiveLabels(QObject):
     def is_busy(self) -> bool:
         """True while labels or table are being computed."""
         return self._decoding.is_busy or self._measuring.is_busy or self._rest.isActive()
+
+    @property
+    def is_decoding(self) -> bool:
+        """True while sliders are being applied."""
+        return self._decoding.is_busy
 
     @property
     def table_state(self) -> str:
@@ -129,6 +143,11 @@ class LiveLabels(QObject):
             return _Decoded(decoded, image.arrange(decoded.labels).copy(), untouched)
 
         self._decoding.submit(decode)
+        self.work_changed.emit()
+
+    def can_take(self, answer: SegmentAnswer) -> bool:
+        """Return whether an answer differs from these labels in thresholds at most, and nobody painted on them."""
+        return is_same_run(self.request, answer.request) and not self.is_edited()
 
     def take(self, answer: SegmentAnswer) -> None:
         """Replace the result by another run of the same image; edited labels are kept in their layer."""
@@ -177,7 +196,7 @@ class LiveLabels(QObject):
             self.layer.features = pd.DataFrame()
             replace_labels(self.layer, decoded.shown)
             self._shown = decoded.shown
-            self.layer.metadata = {**self.layer.metadata, METADATA_KEY: result_metadata(decoded.result)}
+            self.layer.metadata = {**self.layer.metadata, METADATA_KEY: result_metadata(decoded.result, self.image)}
         self.labels_changed.emit()
 
     def _show_beside(self, shown: Labels) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
 
@@ -11,14 +11,30 @@ from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import Region
-from napari_unet_nuclei.gui.segment.job import SegmentAnswer
+from napari_unet_nuclei.gui.segment.image_panel import ImageChoice
+from napari_unet_nuclei.gui.segment.job import Answer, SegmentAnswer
 from napari_unet_nuclei.gui.segment.live_labels import LiveLabels
-from napari_unet_nuclei.gui.segment.stored_labels import StoredAnswer, StoredLabels
+from napari_unet_nuclei.gui.segment.run_name import what_differs
+from napari_unet_nuclei.gui.segment.stored_labels import StoredAnswer, StoredLabels, StoreOrder
+from napari_unet_nuclei.gui.viewer.pairing import exchanged_image, labels_over
+from napari_unet_nuclei.gui.viewer.source_file import SourceFile
 
 if TYPE_CHECKING:
     import napari
+    from napari.layers import Image
+    from napari.utils.events import EventEmitter
 
 PREVIEW_SUFFIX = " (current view)"
+
+
+@dataclass(frozen=True)
+class Run:
+    """The last run: the layer, its file if that contains the same image, and where labels are stored."""
+
+    layer: Image
+    choice: ImageChoice
+    file: SourceFile
+    order: StoreOrder | None
 
 
 class SegmentSession(QObject):
@@ -38,6 +54,10 @@ class SegmentSession(QObject):
         self._viewer = viewer
         self.live: LiveLabels | StoredLabels | None = None
         self.preview: LiveLabels | None = None
+        self.run: Run | None = None
+        self._watched: EventEmitter | None = None
+        viewer.layers.events.removed.connect(self._note_removed)
+        viewer.layers.events.inserted.connect(self._note_image)
 
     @property
     def shown(self) -> LiveLabels | StoredLabels | None:
@@ -45,11 +65,29 @@ class SegmentSession(QObject):
         return self.preview or self.live
 
     def take(self, answer: SegmentAnswer | StoredAnswer) -> None:
-        """Show a result in a new layer."""
+        """Show a result: in the layer of the last one if only thresholds differ and nobody painted there.
+
+        Else in a new layer, which hides labels of the same part of the image: they would be mistaken for a part of it.
+        """
         self._end_preview()
-        if self.live is not None:
-            self.live.close()
-        self.live = StoredLabels(self._viewer, answer) if isinstance(answer, StoredAnswer) else self._follow(answer)
+        before = self.live
+        if before is not None:
+            if isinstance(answer, SegmentAnswer) and isinstance(before, LiveLabels) and before.can_take(answer):
+                before.take(answer)
+                self.answered.emit(answer)
+                return
+            before.close()
+        same_image = before is not None and before.image.layer_id == answer.image.layer_id
+        note = what_differs(before.request, answer.request) if before is not None and same_image else ""
+        # Removing the layers of an earlier run from the same store would end a session that still had them.
+        self.live = None
+        if isinstance(answer, StoredAnswer):
+            self.live = StoredLabels(self._viewer, answer, note)
+        else:
+            self.live = self._follow(answer, note)
+        for layer in labels_over(self._viewer, self.live.layer):
+            layer.visible = False
+        self._watch(answer)
         self.answered.emit(answer)
 
     def take_again(self, answer: SegmentAnswer | StoredAnswer) -> None:
@@ -60,13 +98,6 @@ class SegmentSession(QObject):
         self._end_preview()
         self.live.take(answer)
         self.answered.emit(answer)
-
-    def take_instead(self, answer: SegmentAnswer | StoredAnswer) -> None:
-        """Show a result in a new layer and hide the last labels, which would be mistaken for a part of it."""
-        before = self.live.layer if self.live is not None else None
-        self.take(answer)
-        if before is not None and before in self._viewer.layers:
-            before.visible = False
 
     def take_preview(self, answer: SegmentAnswer) -> None:
         """Show a result for the current view in addition to the large one."""
@@ -95,13 +126,45 @@ class SegmentSession(QObject):
         if isinstance(shown, LiveLabels) and shown.has_maps:
             shown.apply(thresholds)
 
-    def _follow(self, answer: SegmentAnswer) -> LiveLabels:
-        live = LiveLabels(self._viewer, answer)
+    def _follow(self, answer: SegmentAnswer, note: str = "") -> LiveLabels:
+        live = LiveLabels(self._viewer, answer, note)
         live.labels_changed.connect(self.changed)
         live.table_changed.connect(self.changed)
+        live.work_changed.connect(self.changed)
         live.layer_added.connect(self.message)
         live.failed.connect(self.failed)
         return live
+
+    @property
+    def exchanged(self) -> str:
+        """Name of the image of the result if it holds other pixels now than were segmented; empty if it does not."""
+        image = None if self.live is None else exchanged_image(self._viewer, self.live.layer)
+        return "" if image is None else str(image.name)
+
+    def _watch(self, answer: Answer) -> None:
+        """Notice when the image that was segmented gets other pixels."""
+        if self._watched is not None:
+            self._watched.disconnect(self._note_image)
+        layers = (layer for layer in self._viewer.layers if str(layer.unique_id) == answer.image.layer_id)
+        self._watched = next((layer.events.data for layer in layers), None)
+        if self._watched is not None:
+            self._watched.connect(self._note_image)
+
+    def _note_image(self, _event: object) -> None:
+        if self.live is not None:
+            self.changed.emit()
+
+    def _note_removed(self, event: Any) -> None:
+        """Forget the result whose layer was removed."""
+        if self.preview is not None and event.value == self.preview.layer:
+            self.preview.close()
+            self.preview = None
+            self.changed.emit()
+        if self.live is not None and event.value == self.live.layer:
+            self.live.close()
+            self.live = None
+            self._end_preview()
+            self.changed.emit()
 
     def _end_preview(self) -> None:
         """Remove the preview unless the user has edited it."""

@@ -26,7 +26,13 @@ from napari_unet_nuclei.core.types import AnyArray
 from napari_unet_nuclei.gui.jobs.worker import report_start
 from napari_unet_nuclei.gui.segment.job import NOTHING_CARRIED, Answer, Carried
 from napari_unet_nuclei.gui.segment.save_labels import table_path
-from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY, LayerImage, table_features
+from napari_unet_nuclei.gui.viewer.layers import (
+    METADATA_KEY,
+    SEGMENTED_FROM,
+    LayerImage,
+    segmented_from,
+    table_features,
+)
 from napari_unet_nuclei.gui.viewer.source_file import SourceFile
 
 if TYPE_CHECKING:
@@ -176,7 +182,7 @@ class StoredLabels(QObject):
     classes = ()
     has_maps = False
 
-    def __init__(self, viewer: napari.Viewer, answer: StoredAnswer) -> None:
+    def __init__(self, viewer: napari.Viewer, answer: StoredAnswer, note: str = "") -> None:
         super().__init__()
         self.image: LayerImage = answer.image
         self.request: SegmentRequest = answer.request
@@ -186,7 +192,7 @@ class StoredLabels(QObject):
             viewer.layers.remove(layer)
         several = len(answer.levels) > 1
         self.layer: Labels = viewer.add_labels(
-            list(answer.levels) if several else answer.levels[0], multiscale=several, **_arguments(answer)
+            list(answer.levels) if several else answer.levels[0], multiscale=several, **_arguments(answer, note)
         )
         self.layer.editable = False
 
@@ -211,7 +217,7 @@ def _layers_of(viewer: napari.Viewer, store: Path) -> list[Labels]:
     ]
 
 
-def _arguments(answer: StoredAnswer) -> dict[str, Any]:
+def _arguments(answer: StoredAnswer, note: str) -> dict[str, Any]:
     """Return the arguments of the layer, all except the array; the labels always cover the whole image."""
     result, image = answer.result, answer.image
     axes = image.source.leading_axes + "YX"
@@ -223,9 +229,10 @@ def _arguments(answer: StoredAnswer) -> dict[str, Any]:
         "maps": None,
         "thresholds": result.thresholds,
         STORE_KEY: str(result.path),
+        SEGMENTED_FROM: segmented_from(image),
     }
     return {
-        "name": f"{image.name} labels",
+        "name": f"{image.name} labels{note}",
         "features": table_features(answer.table),
         "metadata": {METADATA_KEY: described},
         **image.spatial(origin),

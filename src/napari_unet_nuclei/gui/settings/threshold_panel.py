@@ -16,7 +16,7 @@ from napari_unet_nuclei.gui.widgets.fixed_call import FixedCall
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
 TITLES = {
-    "foreground": "Foreground",
+    "foreground": "Edge",
     "split": "Split touching",
     "score": "Drop doubtful",
     "min_size": "Smallest (px²)",
@@ -37,7 +37,7 @@ SMALLEST_RANGE = 50
 
 
 class ThresholdPanel(QWidget):
-    """Sliders for the foreground, the depth of notches that split nuclei, the lowest score, and the smallest size.
+    """Sliders for the edge, the depth of notches that split nuclei, the lowest score, and the smallest size.
 
     A threshold is the model's own until its slider is moved, and again after Reset. Values set by hand stay for later
     runs. Results with classes have no thresholds: the panel then says so and is disabled.

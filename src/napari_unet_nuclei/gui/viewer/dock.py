@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from qtpy.QtCore import Signal
-from qtpy.QtGui import QShowEvent
+from qtpy.QtGui import QEnterEvent, QShowEvent
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
+from napari_unet_nuclei.gui import PLUGIN
 from napari_unet_nuclei.gui.widgets.binding import warn_of_binding
+from napari_unet_nuclei.gui.widgets.calm_wheel import CalmWheel
 from napari_unet_nuclei.gui.widgets.rest_timer import call_soon
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+SEGMENT, CORRECT, MEASURE, FINETUNE, BATCH, MODELS = (
+    "Segment nuclei",
+    "Correct nuclei",
+    "Measure nuclei",
+    "Fine-tune",
+    "Batch segment folder",
+    "Models",
+)
+"""Names of the docks in the manifest, in the order of work."""
 
 WidgetType = TypeVar("WidgetType", bound=QWidget)
 
@@ -28,6 +43,7 @@ class Dock(QWidget):
         self._frame: QDockWidget | None = None
         self._is_behind = False
         self._is_placed = False
+        self._wheel = CalmWheel(self)
 
     @property
     def is_in_front(self) -> bool:
@@ -37,6 +53,7 @@ class Dock(QWidget):
     def showEvent(self, event: QShowEvent | None) -> None:
         """Join the other tabs when shown for the first time; later the user decides where it goes."""
         super().showEvent(event)
+        self._wheel.calm(self)
         warn_of_binding()
         frame = ancestor(self, QDockWidget)
         if frame is not None and frame is not self._frame:
@@ -45,6 +62,11 @@ class Dock(QWidget):
             frame.visibilityChanged.connect(self._note_visibility)
             frame.topLevelChanged.connect(self._note_floating)
             call_soon(self, self._share_tabs)  # napari has not placed it yet
+
+    def enterEvent(self, event: QEnterEvent | None) -> None:
+        """Guard controls that were added since: no wheel turns in the dock before the mouse has come into it."""
+        super().enterEvent(event)
+        self._wheel.calm(self)
 
     def _note_visibility(self, visible: bool) -> None:
         self._is_behind = not visible
@@ -67,6 +89,17 @@ class Dock(QWidget):
                 window.tabifyDockWidget(other, frame)
                 frame.raise_()
                 return
+
+
+def open_dock(viewer: Viewer, name: str) -> Any:
+    """Open a dock by its name in the manifest, or bring the one to the front that is open, and return its widget.
+
+    Docks know each other only by name: each is imported by napari when it is opened.
+    """
+    frame, widget = viewer.window.add_plugin_dock_widget(PLUGIN, name)
+    frame.show()
+    frame.raise_()
+    return widget
 
 
 def ancestor(widget: QWidget, kind: type[WidgetType]) -> WidgetType | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,13 @@ if TYPE_CHECKING:
 
 METADATA_KEY = "nuclei"
 """Key in ``layer.metadata`` under which a labels layer keeps ``provenance``, ``origin``, ``axes``, ``maps`` and
-``thresholds`` of its result."""
+``thresholds`` of its result, and the image that it was segmented from."""
+
+SEGMENTED_FROM = "image"
+"""Key below `METADATA_KEY`: ``name``, unique ``id`` and ``checksum`` of the image layer that was segmented."""
+
+SAMPLED = 64
+"""About so many pixels along each axis of an image go into its checksum, which takes less than a millisecond."""
 
 _LETTERS = {
     "t": "T", "time": "T", "frame": "T",
@@ -60,6 +67,8 @@ class LayerImage:
         The layer's further transform to world coordinates.
     units, axis_labels : tuple
         The layer's.
+    layer_id : str
+        The layer's unique id.
     """
 
     name: str
@@ -72,6 +81,7 @@ class LayerImage:
     affine: Affine
     units: tuple[Any, ...]
     axis_labels: tuple[str, ...]
+    layer_id: str = ""
 
     @property
     def letters(self) -> str:
@@ -193,6 +203,7 @@ def describe_layer(layer: Image, axes: str, level: int = 0) -> LayerImage:
         affine=layer.affine,
         units=tuple(layer.units),
         axis_labels=tuple(layer.axis_labels),
+        layer_id=str(layer.unique_id),
     )
 
 
@@ -204,14 +215,28 @@ def labels_arguments(result: SegmentResult, image: LayerImage, table: pd.DataFra
     return {
         "name": f"{image.name} {'classes' if result.classes else 'labels'}",
         "features": table_features(table),
-        "metadata": {METADATA_KEY: result_metadata(result)},
+        "metadata": {METADATA_KEY: result_metadata(result, image)},
         **image.spatial(result.origin),
     }
 
 
-def result_metadata(result: SegmentResult) -> dict[str, Any]:
+def result_metadata(result: SegmentResult, image: LayerImage) -> dict[str, Any]:
     """Return what a labels layer keeps of its result; correcting uses the network's maps."""
-    return {name: getattr(result, name) for name in ("provenance", "origin", "axes", "maps", "thresholds")}
+    kept = {name: getattr(result, name) for name in ("provenance", "origin", "axes", "maps", "thresholds")}
+    return {**kept, SEGMENTED_FROM: segmented_from(image)}
+
+
+def segmented_from(image: LayerImage) -> dict[str, Any]:
+    """Return what labels keep to find the image layer again that they were segmented from."""
+    return {"name": image.name, "id": image.layer_id, "checksum": pixel_checksum(image.source.array)}
+
+
+def pixel_checksum(array: Any) -> int:
+    """Return a checksum of some pixels all over an array in memory; 0 for any other array."""
+    if not isinstance(array, np.ndarray):
+        return 0
+    sample = array[tuple(slice(None, None, max(length // SAMPLED, 1)) for length in array.shape)]
+    return zlib.crc32(np.ascontiguousarray(sample).tobytes()) or 1
 
 
 def table_features(table: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from napari_unet_nuclei.core.labels.measure.measure import measure
+from napari_unet_nuclei.core.labels.measure.measure import axis_columns, measure
 from napari_unet_nuclei.core.labels.regions import grown, slices, united
 from napari_unet_nuclei.core.progress import Progress
 from napari_unet_nuclei.core.segment.table import SegmentedChannel, StoredIds
@@ -166,7 +166,7 @@ def _channels(corrected: CorrectedLayer, columns: Sequence[str]) -> dict[str, Se
 def _leading(corrected: CorrectedLayer) -> tuple[list[str], tuple[int, ...]]:
     """Return the names of the columns with the plane's index, and the index of the labels' first plane."""
     letters = corrected.labels.source.leading_axes
-    names = [f"axis_{axis}" if letter == "Q" else letter.lower() for axis, letter in enumerate(letters)]
+    names = list(axis_columns(letters))
     return names, corrected.labels.place.origin[: len(names)]
 
 

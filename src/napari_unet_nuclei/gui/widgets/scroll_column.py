@@ -6,6 +6,8 @@ from qtpy.QtCore import QEvent, Qt, Signal
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
+from napari_unet_nuclei.gui.widgets.rest_timer import call_soon
+
 
 class ScrollColumn(QScrollArea):
     """Widgets one below the other, never narrower or lower than they need to be.
@@ -32,6 +34,10 @@ class ScrollColumn(QScrollArea):
         """Adapt the height: text wraps differently at another width."""
         super().resizeEvent(event)
         self._make_room()
+
+    def show_part(self, widget: QWidget) -> None:
+        """Scroll to a widget, once it has got its place."""
+        call_soon(self, self.ensureWidgetVisible, widget, 0, 0)
 
     def _make_room(self) -> None:
         bar, viewport = self.verticalScrollBar(), self.viewport()

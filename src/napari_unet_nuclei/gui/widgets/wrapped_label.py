@@ -1,11 +1,12 @@
-"""A label that wraps its text and elides long names, so that none widens a dock."""
+"""Labels that wrap their text, with room of their own, so that none widens a dock or moves what stands below it."""
 
 from __future__ import annotations
 
 import re
 
 from qtpy.QtCore import QEvent, Qt
-from qtpy.QtWidgets import QLabel, QWidget
+from qtpy.QtGui import QResizeEvent
+from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QWidget
 
 WIDEST = 230
 """Pixels; longer pieces that cannot be wrapped are elided. Less than the width of the narrowest dock."""
@@ -48,3 +49,53 @@ class Sentence(QLabel):
 
     def _fitting(self, piece: str) -> str:
         return self.fontMetrics().elidedText(piece, Qt.TextElideMode.ElideMiddle, WIDEST)
+
+
+class RoomySentence(Sentence):
+    """A sentence that always takes the room of so many lines: other texts in it move nothing."""
+
+    def __init__(self, lines: int, parent: QWidget | None = None) -> None:
+        self._lines = lines
+        super().__init__(parent=parent)
+        self.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
+
+    def _shorten(self) -> None:
+        super()._shorten()
+        self.setFixedHeight(self._lines * self.fontMetrics().lineSpacing() + 2)
+        self.setToolTip(self._whole)
+
+
+class Sentences(QScrollArea):
+    """Sentences that scroll rather than take more than so many lines; hidden while there are none."""
+
+    def __init__(self, lines: int, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._lines = lines
+        self.label = Sentence(selectable=True)
+        self.label.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
+        self.setWidget(self.label)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.hide()
+
+    def text(self) -> str:
+        """Return the text."""
+        return self.label.text()
+
+    def setText(self, text: str) -> None:
+        """Show another text."""
+        self.label.setText(text)
+        self.setVisible(bool(text))
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Adapt the height: text wraps differently at another width."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        viewport = self.viewport()
+        assert viewport is not None, "a scroll area has one"
+        needed = self.label.heightForWidth(viewport.width())
+        self.setFixedHeight(min(needed, self._lines * self.fontMetrics().lineSpacing()) + 2)

@@ -25,6 +25,12 @@ def test_files_are_known_by_their_names_without_endings(tmp_path):
     assert names(image_files(tmp_path), tmp_path) == {"a": "a.png", "b": "b.ome.tif", "deep/c.d": "deep/c.d.tif"}
 
 
+def test_letters_composed_or_not_make_the_same_name(tmp_path):
+    composed, apart = (unicodedata.normalize(form, "Zürich") for form in ("NFC", "NFD"))
+    touch(tmp_path, f"in/{composed}.png", f"labels/{apart}_labels.tif")
+    assert set(image_files(tmp_path / "in")) == set(label_files(tmp_path / "labels")) == {composed}
+
+
 def test_labels_are_known_by_the_name_of_their_image(tmp_path):
     touch(tmp_path, "a_labels.tif", "b_labels.ome.tif", "c.png")
     assert set(label_files(tmp_path)) == {"a", "b", "c"}

@@ -37,6 +37,11 @@ class ImageHeader:
         What the file calls the image; empty if nothing.
     aside : str
         What it is, if it is no image to be segmented: a thumbnail, the label of a slide; else empty.
+    consumed : frozenset of Path
+        Files that hold planes of it, and nothing that is no part of it or of the images listed with it; none if it is
+        all in one file.
+    remarks : tuple of str
+        What of it was never taken or is lost, in words.
     frame_times : tuple of float
         Seconds of every frame along T; empty if unknown.
     """
@@ -52,6 +57,8 @@ class ImageHeader:
     series: int = 0
     name: str = ""
     aside: str = ""
+    consumed: frozenset[Path] = frozenset()
+    remarks: tuple[str, ...] = ()
     frame_times: tuple[float, ...] = ()
 
     def source(self, axes: str = "") -> ImageSource:
@@ -67,7 +74,7 @@ class ImageFile:
     ----------
     array : array_like
         Values and dtype as stored; large images may stay on disk (numpy.memmap, zarr) until sliced.
-    path, axes, pixel_size, channel_names, images, channel_colours, series, name, aside, frame_times
+    path, axes, pixel_size, channel_names, images, channel_colours, series, name, aside, consumed, remarks, frame_times
         As in `ImageHeader`.
     """
 
@@ -81,6 +88,8 @@ class ImageFile:
     series: int = 0
     name: str = ""
     aside: str = ""
+    consumed: frozenset[Path] = frozenset()
+    remarks: tuple[str, ...] = ()
     frame_times: tuple[float, ...] = ()
 
     @property
@@ -98,6 +107,8 @@ class ImageFile:
             self.series,
             self.name,
             self.aside,
+            self.consumed,
+            self.remarks,
             self.frame_times,
         )
 

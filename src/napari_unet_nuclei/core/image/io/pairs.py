@@ -8,11 +8,11 @@ such as ``a.geojson`` (QuPath).
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from napari_unet_nuclei.core.errors import ImageFileError
+from napari_unet_nuclei.core.files.text import composed
 from napari_unet_nuclei.core.image.io.find import find_images, nothing_found
 from napari_unet_nuclei.core.image.io.formats import IMAGE_SUFFIXES
 from napari_unet_nuclei.core.image.io.label_file import PICKLED_ENDING
@@ -115,17 +115,6 @@ def outlines_among(paths: Iterable[Path]) -> list[Path]:
 def pair_name(folder: Path, path: Path) -> str:
     """Path of a file below a folder, without its suffix, by which it is matched."""
     return composed((path.parent.relative_to(folder) / plain_stem(path)).as_posix())
-
-
-def composed(name: str) -> str:
-    """Return a name with its accents as part of their letters: systems write the same letter in two ways.
-
-    Examples
-    --------
-    >>> len("Zu\u0308rich"), len(composed("Zu\u0308rich"))
-    (7, 6)
-    """
-    return unicodedata.normalize("NFC", name)
 
 
 def name_some(paths: Sequence[Path | str]) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPageSeries
 
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader, check_series, file_of, one_each
+from napari_unet_nuclei.core.image.io.ome_tiff import OmeFile, OmeImage, read_ome
 from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
 from napari_unet_nuclei.core.image.times import seconds
 from napari_unet_nuclei.core.types import AnyArray
@@ -48,9 +50,9 @@ def read_tiff(path: Path, index: int) -> ImageFile:
     Raise ImageFileError if there is no such series, it is not an image, or the file is truncated. Other errors are
     tifffile's.
     """
-    with _opened(path, index) as (tif, series):
-        header = _header(path, tif, series, index)
-        array = _tiff_array(path, tif, series, index)
+    with _opened(path, index) as opened:
+        series, header = opened.series, opened.header()
+        array = _tiff_array(opened)
         axes = tiff_axes(series)
         if axes != header.axes:
             # Some programs store all reds, then all greens: the samples of a pixel come last everywhere else.
@@ -60,33 +62,71 @@ def read_tiff(path: Path, index: int) -> ImageFile:
 
 def read_tiff_header(path: Path, index: int) -> ImageHeader:
     """Read the header of one series of a TIFF file."""
-    with _opened(path, index) as (tif, series):
-        return _header(path, tif, series, index)
+    with _opened(path, index) as opened:
+        return opened.header()
 
 
 def tiff_headers(path: Path) -> list[ImageHeader]:
-    """Read the headers of all series of a TIFF file."""
-    with TiffFile(path) as tif:
-        return [_header(path, tif, series, index) for index, series in enumerate(tif.series)]
+    """Read the headers of all series of a TIFF file; of an OME-TIFF, of the images that it holds planes of."""
+    ome = read_ome(path)
+    places = {(image.path, image.series): image for image in ome.images} if ome else {}
+    if any(image.path != path for image in places.values()):
+        return [read_tiff_header(*place) for place in places]
+    flags = _flags(path, ome)
+    with TiffFile(path, **flags) as tif:
+        return [
+            _Opened(path, flags, tif, series, index, places.get((path, index))).header()
+            for index, series in enumerate(tif.series)
+        ]
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """One series of an open file, and how tifffile opens it again."""
+
+    path: Path
+    flags: Mapping[str, Any]
+    tif: TiffFile
+    series: TiffPageSeries
+    index: int
+    ome: OmeImage | None = None
+
+    def header(self) -> ImageHeader:
+        """Return the header; of OME-TIFF with what is known of the image's files."""
+        header = _header(self.path, self.tif, self.series, self.index)
+        if self.ome is None:
+            return header
+        return replace(header, consumed=self.ome.consumed, remarks=self.ome.remarks)
 
 
 @contextmanager
-def _opened(path: Path, index: int) -> Iterator[tuple[TiffFile, TiffPageSeries]]:
-    """Open a file and check that the chosen series is an image and complete."""
-    with TiffFile(path, **_flags(path)) as tif:
+def _opened(path: Path, index: int) -> Iterator[_Opened]:
+    """Open a file, or the one that stands for its image, and check that the chosen series is an image and complete."""
+    ome, image = read_ome(path), None
+    if ome is not None:
+        check_series(path, index, len(ome.images))
+        image = ome.images[index]
+        if image.path != path:
+            with _opened(image.path, image.series) as opened:
+                yield opened
+            return
+    flags = _flags(path, ome)
+    with TiffFile(path, **flags) as tif:
         check_series(path, index, len(tif.series))
         series = tif.series[index]
         if not {"Y", "X"} <= set(tiff_axes(series)) or 0 in series.shape:
             raise ImageFileError(f"{path} holds no image: its array has the shape {tuple(series.shape)}.")
         _check_extent(path, series)
-        yield tif, series
+        yield _Opened(path, flags, tif, series, index, image)
 
 
-def _flags(path: Path) -> dict[str, Any]:
-    """Return how tifffile is to open a file.
+def _flags(path: Path, ome: OmeFile | None) -> dict[str, Any]:
+    """Return how tifffile is to open a file: by metadata that say where its planes are now, if it is OME-TIFF.
 
     It takes the suffix ``.ndpi`` to mean offsets of 64 bits, which only files of Hamamatsu's scanners have.
     """
+    if ome is not None:
+        return {"omexml": ome.xml, "is_mmstack": False, "is_shaped": False}
     if path.suffix.lower() != ".ndpi":
         return {}
     with TiffFile(path, is_ndpi=False) as tif:
@@ -111,7 +151,7 @@ def _header(path: Path, tif: TiffFile, series: TiffPageSeries, index: int) -> Im
         index,
         _series_name(tif, series, index),
         "smaller copy" if series.keyframe.is_reduced and len(tif.series) > 1 else "",
-        tiff_frame_times(tif, index, series.shape[axes.index("T")]) if "T" in axes else (),
+        frame_times=tiff_frame_times(tif, index, series.shape[axes.index("T")]) if "T" in axes else (),
     )
 
 
@@ -145,15 +185,16 @@ def _check_extent(path: Path, series: TiffPageSeries) -> None:
         )
 
 
-def _tiff_array(path: Path, tif: TiffFile, series: TiffPageSeries, index: int) -> AnyArray:
+def _tiff_array(opened: _Opened) -> AnyArray:
     """Return the values of a series: in memory if small, else lazily from disk."""
+    path, series, flags = opened.path, opened.series, opened.flags
     if series.keyframe.compression not in tifffile.TIFF.DECOMPRESSORS:
-        return _decoded_by_pillow(path, tif, series)
+        return _decoded_by_pillow(path, opened.tif, series)
     if math.prod(series.shape) > LAZY_ABOVE:
         # Contiguous and uncompressed, it can be mapped into memory as it is.
         if series.dataoffset is not None and series.keyframe.is_memmappable:
-            return tifffile.memmap(path, series=index, mode="r", **_flags(path))
-        lazy = zarr.open_array(tifffile.imread(path, aszarr=True, series=index, level=0, **_flags(path)), mode="r")
+            return tifffile.memmap(path, series=opened.index, mode="r", **flags)
+        lazy = zarr.open_array(tifffile.imread(path, aszarr=True, series=opened.index, level=0, **flags), mode="r")
         # An image in one strip would be decoded as a whole for every part that is read.
         if math.prod(lazy.chunks) <= _LARGEST_CHUNK:
             return lazy

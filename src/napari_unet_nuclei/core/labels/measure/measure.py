@@ -151,6 +151,17 @@ def measure(
     return pd.DataFrame({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
 
+def axis_columns(axes: str) -> tuple[str, ...]:
+    """Return the columns that tell an index along axes: their letters, or ``axis_0`` and so on for unknown ones.
+
+    Examples
+    --------
+    >>> axis_columns("QZ")
+    ('axis_0', 'z')
+    """
+    return tuple(f"axis_{i}" if letter == "Q" else letter.lower() for i, letter in enumerate(axes))
+
+
 @dataclass(frozen=True)
 class _Geometry:
     """Where the labels lie: the arguments of `measure` with defaults filled in; ``pixel_area`` in µm² or NaN."""
@@ -163,7 +174,7 @@ class _Geometry:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the axes in columns."""
-        return tuple(f"axis_{i}" if letter == "Q" else letter.lower() for i, letter in enumerate(self.axes))
+        return axis_columns(self.axes)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from napari_unet_nuclei.core.errors import SettingsError
+from napari_unet_nuclei.core.labels.numbering import as_ids
 from napari_unet_nuclei.core.settings import CellSettings
 from napari_unet_nuclei.core.types import AnyArray
 
@@ -204,6 +205,22 @@ def draw_surroundings(
             ring = np.where(cells == owner_of_pixel, ring, 0)
         regions[RING] = ring
     return Surroundings(ids, owners, regions, match, given)
+
+
+def draw_cells(
+    labels: AnyArray, settings: CellSettings, pixel_sizes: Sequence[float], cells: AnyArray | None = None
+) -> Ids:
+    """Draw the cells of all planes (..., Y, X), by the ids of their nuclei, as `draw_surroundings` draws them.
+
+    Raise SettingsError if they are to be drawn in µm and the pixel size is unknown.
+    """
+    # Cells that were given need no distance.
+    spacing = spacing_in(settings.distance_unit if cells is None else "px", pixel_sizes)
+    drawn = np.zeros(labels.shape, np.int64)
+    for index in np.ndindex(*labels.shape[:-2]):
+        given = None if cells is None else as_ids(cells[index])
+        drawn[index] = draw_surroundings(as_ids(labels[index]), settings, spacing, given).cells_of_nuclei
+    return drawn
 
 
 def spacing_in(unit: str, pixel_sizes: Sequence[float]) -> tuple[float, ...]:

@@ -1,0 +1,78 @@
+"""The foot of the dock: the number of nuclei, and where to go on from it."""
+
+from __future__ import annotations
+
+from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from napari_unet_nuclei.gui.segment.live_labels import LiveLabels
+from napari_unet_nuclei.gui.segment.stored_labels import StoredLabels
+from napari_unet_nuclei.gui.widgets.forms import SPACING, fill
+
+LARGE = 1.5
+"""Size of the number of nuclei, in multiples of other text."""
+
+
+class ResultFoot(QWidget):
+    """The count, what a slider has changed, and buttons to correct, measure, save, and do the same to a folder."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count_label, self.change_label, self.busy_label = QLabel(), QLabel(), QLabel("working…")
+        size = self.count_label.font().pointSizeF() * LARGE
+        self.count_label.setStyleSheet(f"font-size: {size:.0f}pt")  # napari's style sheet fixes the font
+        self.change_label.setToolTip("Nuclei that the last change of a slider added and took away.")
+        self.busy_label.setToolTip("The sliders are being applied.")
+        self.correct_button = QPushButton("Correct…")
+        self.correct_button.setToolTip("Go through the doubtful nuclei one by one, in the dock Correct nuclei.")
+        self.table_button = QPushButton("Table and plot…")
+        self.table_button.setToolTip("Measure the nuclei, in the dock Measure nuclei.")
+        self.save_button = QPushButton("Save…")
+        self.save_button.setToolTip("Write the labels (TIFF) and a table with a row per nucleus (CSV).")
+        self.folder_button = QPushButton("Do this to a folder…")
+        self.folder_button.setToolTip("Segment many files with the same settings, in the dock Batch segment folder.")
+        self._has_result = False
+        self._is_busy = False
+        self._lay_out()
+        self.show_result(None)
+
+    @property
+    def buttons(self) -> tuple[QPushButton, ...]:
+        """Ways on from the result."""
+        return self.correct_button, self.table_button, self.save_button, self.folder_button
+
+    def _lay_out(self) -> None:
+        line = fill(QHBoxLayout(), self.count_label, self.change_label, self.busy_label)
+        line.setStretch(2, 1)
+        grid = QGridLayout()
+        grid.setSpacing(SPACING)
+        for number, button in enumerate(self.buttons):
+            grid.addWidget(button, number // 2, number % 2)
+        fill(QVBoxLayout(self), line, grid)
+
+    def show_result(self, shown: LiveLabels | StoredLabels | None) -> None:
+        """Show the number of nuclei or classes; without a result, hide."""
+        self._has_result = shown is not None
+        self.setVisible(shown is not None)
+        if shown is None:
+            return
+        count, classes = shown.result.count, shown.classes
+        nuclei = "1 nucleus" if count == 1 else f"{count:,} nuclei"
+        self.count_label.setText(f"{len(classes)} classes" if classes else nuclei)
+        live = isinstance(shown, LiveLabels)
+        doubtful = shown.doubtful if isinstance(shown, LiveLabels) else None
+        self.correct_button.setText("Correct…" if not doubtful else f"Correct {doubtful:,} doubtful…")
+        self.change_label.setText(shown.change_text if isinstance(shown, LiveLabels) else "")
+        self.busy_label.setVisible(isinstance(shown, LiveLabels) and shown.is_decoding)
+        self.save_button.setVisible(live)
+        for button in (self.correct_button, self.folder_button):
+            button.setVisible(not classes)
+        self._refresh()
+
+    def set_busy(self, busy: bool) -> None:
+        """Disable all ways on during a run."""
+        self._is_busy = busy
+        self._refresh()
+
+    def _refresh(self) -> None:
+        for button in self.buttons:
+            button.setEnabled(self._has_result and not self._is_busy)
