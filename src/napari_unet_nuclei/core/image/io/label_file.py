@@ -10,15 +10,13 @@ from typing import TypeAlias
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
+from napari_unet_nuclei.core.image.io.pairs import PICKLED_ENDING
 from napari_unet_nuclei.core.image.io.read import read_label_image
 from napari_unet_nuclei.core.image.outlines.read import holds_outlines, read_outlines
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 
 ImageSize: TypeAlias = tuple[str, tuple[int, ...]]
 """Leading axes and "YX", and the length of each."""
-
-PICKLED_ENDING = "_seg.npy"
-"""What Cellpose saves by itself: a pickle, which can run any code when it is opened."""
 
 
 @dataclass(frozen=True, eq=False)

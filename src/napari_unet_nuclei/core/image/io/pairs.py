@@ -15,7 +15,6 @@ from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.files.text import composed
 from napari_unet_nuclei.core.image.io.find import find_images, nothing_found
 from napari_unet_nuclei.core.image.io.formats import IMAGE_SUFFIXES
-from napari_unet_nuclei.core.image.io.label_file import PICKLED_ENDING
 from napari_unet_nuclei.core.image.outlines.geojson import GEOJSON_SUFFIX
 from napari_unet_nuclei.core.image.outlines.imagej_rois import ROI_SUFFIX
 from napari_unet_nuclei.core.image.outlines.read import ARCHIVE_SUFFIX, holds_outlines
@@ -30,6 +29,9 @@ OUTLINES_MARK = re.compile(r"[-_. ](?:rois?|nuclei|cells)$", re.IGNORECASE)
 
 PICTURE_MARK = re.compile(r"_(?:overlay|cp_output|cp_outlines|outlines|flows)$", re.IGNORECASE)
 """End of the name of pictures that this program and Cellpose draw beside an image: neither image nor labels."""
+
+PICKLED_ENDING = "_seg.npy"
+"""What Cellpose saves by itself: a pickle, which can run any code when it is opened."""
 
 OUTLINE_SUFFIXES = (ROI_SUFFIX, ARCHIVE_SUFFIX, GEOJSON_SUFFIX)
 """Of outlines in folders, where .json may be anything."""
