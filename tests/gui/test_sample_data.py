@@ -15,6 +15,7 @@ SAMPLES = [
     sample_data.fluorescent_nuclei,
     sample_data.two_channels,
     sample_data.z_stack,
+    sample_data.packed_tissue,
     sample_data.time_series,
     sample_data.dividing_nuclei,
     sample_data.stained_tissue,

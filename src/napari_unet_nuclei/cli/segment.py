@@ -79,12 +79,6 @@ def segment_command(
             "--plane", metavar="PLANE", help="Segment only this plane of a stack: 3, or T=0,Z=3. All planes by default."
         ),
     ] = "",
-    projection: Annotated[
-        Literal["none", "maximum", "mean"],
-        typer.Option(
-            "--projection", help="For stacks: segment every plane, or the maximum or mean projection along z."
-        ),
-    ] = "none",
     region: Annotated[
         str,
         typer.Option("--region", metavar="Y0:Y1,X0:X1", help="Segment only this rectangle, in pixels, ends excluded."),
@@ -183,9 +177,7 @@ def segment_command(
         gate=gate,
         **parse_cells(cell, ring, gap),
     )
-    template = RequestTemplate(
-        settings, model, axes.upper(), parse_plane(plane), parse_region(region), projection=projection
-    )
+    template = RequestTemplate(settings, model, axes.upper(), parse_plane(plane), parse_region(region))
     if scheduler and workers:
         raise typer.BadParameter("Give either an address or a number of workers.", param_hint="--scheduler, --workers")
     given = [*(paths or []), *(_read_list(listed) if listed else [])]
@@ -261,7 +253,7 @@ class _ShownRun:
 
 def _line(record: FileRecord) -> str:
     """Format the result of one image."""
-    found = f"{record.classes} classes" if record.classes else f"{record.nuclei} nuclei"
+    found = f"{record.classes} classes" if record.classes else record.counted or f"{record.nuclei} nuclei"
     if record.tracks is not None:
         found += f", {record.tracks} tracks and {record.divisions} divisions"
     found += f", {record.positive} positive," if record.positive is not None else ""

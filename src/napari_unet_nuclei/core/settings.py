@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from numbers import Integral
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
@@ -82,6 +82,11 @@ class Settings(BaseModel):
                 raise SettingsError(remedy)
         passed = {one for name in gone for one in (name, f"{name}_auto")}
         return cls.in_present_words({name: value for name, value in values.items() if name not in passed})
+
+    @classmethod
+    def of_file(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Complete settings from a file with what they meant when it was written."""
+        return dict(values)
 
     def changed(self, **values: object) -> Any:
         """Return a copy with some values replaced; giving a number turns its ``_auto`` switch off.
@@ -165,12 +170,19 @@ def read_settings(path: Path | str, kind: type[SettingsType]) -> SettingsType:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SettingsError(f"The settings file {path} cannot be read as JSON: {error}.") from error
-    if isinstance(values, dict):
-        values = values.get("settings", values)  # as nested in run.json
+    if isinstance(values, dict) and isinstance(values.get("settings"), dict):  # as nested in run.json
+        # Runs of earlier versions projected stacks beside their settings.
+        beside = {name: values[name] for name in kind.former if name in values}
+        values = {**beside, **values["settings"]}
     if not isinstance(values, dict):
         raise SettingsError(f"The settings file {path} must hold one JSON object with setting names and values.")
-    return validated(kind, values)
+    return validated(kind, kind.of_file(values))
 
+
+Planes: TypeAlias = Literal["auto", "volume", "joined", "each", "maximum", "mean"]
+
+PROJECTIONS = ("maximum", "mean")
+"""Values of the setting ``planes`` that make one plane of a stack."""
 
 KIND_WORDS = {"automatic": "auto", "bright": "fluorescence", "dark": "brightfield"}
 """Plain words for the values of the setting ``kind``, as commands, files and Python code may give them."""
@@ -184,6 +196,7 @@ class SegmentSettings(Settings):
 
     former: ClassVar[Mapping[str, Former]] = {
         "invert": Former(values=tuple(KIND_OF_INVERT)),
+        "projection": Former(values=("none", *PROJECTIONS)),
         "seed": Former(
             remedy="'seed' is gone: nuclei that touch are now split by how deep the notch between them is. Leave it "
             "out for the depth that was fitted with the model, or set 'split' (0 to 1; lower splits more)."
@@ -196,8 +209,13 @@ class SegmentSettings(Settings):
 
     @classmethod
     def in_present_words(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Translate ``invert`` and plain words into a kind of image, and an empty channel into the automatic choice."""
-        others = {name: value for name, value in values.items() if name != "invert"}
+        """Translate ``invert`` and plain words into a kind, ``projection`` into planes, an empty channel into none."""
+        others = {name: value for name, value in values.items() if name not in ("invert", "projection")}
+        if "projection" in values:
+            meant = "each" if values["projection"] == "none" else values["projection"]
+            if others.setdefault("planes", meant) not in ("auto", meant):
+                raise ValueError(f"'projection' means planes {meant}, which contradicts planes {others['planes']}")
+            others["planes"] = meant
         if isinstance(others.get("kind"), str):
             others["kind"] = KIND_WORDS.get(others["kind"], others["kind"])
         if others.get("channel") == "":
@@ -211,6 +229,11 @@ class SegmentSettings(Settings):
         if "auto" not in (kind, said) and said != kind:
             raise ValueError(f"'invert' {values['invert']} means kind {kind}, which contradicts kind {said}")
         return {**others, "kind": kind if said == "auto" else said}
+
+    @classmethod
+    def of_file(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Complete settings from a file: before there was a choice of planes, each was segmented by itself."""
+        return dict(values) if {"planes", "projection"} & values.keys() else {**values, "planes": "each"}
 
     @field_validator("channel", mode="before")
     @classmethod
@@ -248,6 +271,27 @@ class SegmentSettings(Settings):
     diameter_unit: Literal["px", "µm"] = choice(
         "px", "Unit of the diameter: image pixels, or µm, which needs the pixel size."
     )
+    planes: Planes = choice(
+        "auto",
+        "Stacks: find nuclei in three dimensions (volume, automatic from two planes on), join those that lie on top of "
+        "each other (joined), segment each plane by itself (each), or the maximum or mean of all planes along z.",
+        title="Planes of a stack",
+        values={
+            "auto": "automatic",
+            "volume": "as 3-D nuclei",
+            "joined": "joined plane by plane",
+            "each": "each by itself",
+            "maximum": "maximum along z",
+            "mean": "mean along z",
+        },
+    )
+    z_spacing_auto: bool = choice(
+        True, "Take the distance of the planes from the file; where it is missing, estimate it from round nuclei."
+    )
+    z_spacing: float = number(1.0, "Distance between the planes of a stack.", "px", ge=0.001, le=100_000, step=0.1)
+    z_spacing_unit: Literal["px", "µm"] = choice(
+        "µm", "Unit of the distance between planes: µm, which needs the pixel size, or pixels of a plane."
+    )
     foreground_auto: bool = choice(True, "Use the threshold fitted with the model.")
     foreground: float = number(
         0.5,
@@ -267,7 +311,15 @@ class SegmentSettings(Settings):
         title="Split touching",
     )
     min_size_auto: bool = choice(True, "Use the minimum size fitted with the model, scaled to the image.")
-    min_size: int = number(20, "Drop nuclei with a smaller area.", "px²", ge=0, le=1_000_000, step=1, title="Smallest")
+    min_size: int = number(
+        20,
+        "Drop nuclei with a smaller area; of volumes, those smaller than a ball of this cross-section.",
+        "px²",
+        ge=0,
+        le=1_000_000,
+        step=1,
+        title="Smallest",
+    )
     score_auto: bool = choice(True, "Use the minimum score fitted with the model.")
     score: float = number(
         0.5,

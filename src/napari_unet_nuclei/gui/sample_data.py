@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.samples import packed_tissue as drawn
 from napari_unet_nuclei.core.samples import synthetic, synthetic_movie
 from napari_unet_nuclei.core.samples.synthetic import SampleImage
 
@@ -27,6 +28,11 @@ def two_channels() -> list[LayerData]:
 def z_stack() -> list[LayerData]:
     """Return the confocal stack as one layer."""
     return _layers(synthetic.z_stack())
+
+
+def packed_tissue() -> list[LayerData]:
+    """Return the packed tissue as one layer."""
+    return _layers(drawn.packed_tissue())
 
 
 def time_series() -> list[LayerData]:

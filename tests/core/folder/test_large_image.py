@@ -29,7 +29,7 @@ from napari_unet_nuclei.core.settings import BatchSettings
 from tests.helpers.block_images import IMAGE, SETTINGS, write_image
 from tests.helpers.tiny import tiny_network
 
-TEMPLATE = RequestTemplate(SETTINGS)
+TEMPLATE = RequestTemplate(SETTINGS.changed(planes="each"))
 SMALL_BLOCKS = BlockSettings(block=80)
 
 
@@ -46,12 +46,25 @@ def test_ome_zarr_and_large_planes_take_blocks(tmp_path, monkeypatch):
     store, picture = write_image(tmp_path / "i.ome.zarr", 2), tmp_path / "i.tif"
     tifffile.imwrite(picture, IMAGE)
     assert takes_blocks(planned(store), TEMPLATE)
-    assert not takes_blocks(planned(store), RequestTemplate(projection="maximum"))
+    assert not takes_blocks(planned(store), RequestTemplate(SETTINGS.changed(planes="maximum")))
     assert not takes_blocks(planned(picture), TEMPLATE)
     assert not takes_blocks(planned(tmp_path / "absent.tif"), TEMPLATE)
     monkeypatch.setattr(slides, "LARGEST_WHOLE", IMAGE.size - 1)
     assert takes_blocks(planned(picture), TEMPLATE)
     assert not takes_blocks(planned(picture), RequestTemplate(region=(0, 50, 0, 50)))
+
+
+def test_stacks_that_fit_into_memory_are_volumes_and_larger_ones_take_blocks(tmp_path, monkeypatch):
+    stack = tmp_path / "stack.tif"
+    tifffile.imwrite(stack, np.stack([IMAGE] * 3), metadata={"axes": "ZYX"})
+    monkeypatch.setattr(slides, "LARGEST_WHOLE", IMAGE.size - 1)
+    automatic, volume = RequestTemplate(SETTINGS), RequestTemplate(SETTINGS.changed(planes="volume"))
+    assert not takes_blocks(planned(stack), automatic)
+    assert takes_blocks(planned(stack), TEMPLATE)
+    monkeypatch.setattr(slides, "LARGEST_STACK", 3 * IMAGE.size - 1)
+    assert takes_blocks(planned(stack), automatic)
+    # Refused in words by the engine, which knows how large a volume is.
+    assert not takes_blocks(planned(stack), volume)
 
 
 def test_models_for_classes_do_not(tmp_path):

@@ -153,6 +153,8 @@ def _look(task: Task, inputs: int) -> Prospect:
         source = header.source(axes)
         # Step by step: of an image that fails at one of these, what was found out before is shown.
         seen = _described(seen, header, axes)
+        if header.guessed and axes == header.axes:
+            seen = replace(seen, remarks=(*seen.remarks, header.guessed))
         seen = replace(seen, planes=_count_planes(source, template))
         seen = replace(seen, channel=_channel(source, template, inputs))
         large = takes_blocks(file, template)
@@ -186,7 +188,7 @@ def _hash_once(path: Path, states: tuple[tuple[int, int], ...]) -> str:
 
 def _count_planes(source: ImageSource, template: RequestTemplate) -> int:
     """Count the planes that would be segmented; raise `ImageShapeError` as a run would."""
-    axis = projected_axis(source, template.projection)
+    axis = projected_axis(source, template.settings.planes)
     if axis is not None:
         # Only the header is here: the axis is taken from its shape, as `project` takes it from the pixels.
         header, axes = source.array, source.axes[:axis] + source.axes[axis + 1 :]

@@ -28,9 +28,11 @@ from napari_unet_nuclei.core.image.io.write import write_parquet
 from napari_unet_nuclei.core.image.picture import for_screen, outlined
 from napari_unet_nuclei.core.model.registry import AUTOMATIC, default_registry
 from napari_unet_nuclei.core.progress import Progress
+from napari_unet_nuclei.core.segment.planes import LARGEST_STACK, plane_count, stack_reading
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
-from napari_unet_nuclei.core.segment.template import RequestTemplate
+from napari_unet_nuclei.core.segment.template import RequestTemplate, chosen_plane
+from napari_unet_nuclei.core.settings import PROJECTIONS
 from napari_unet_nuclei.core.types import AnyArray
 
 if TYPE_CHECKING:
@@ -52,19 +54,25 @@ class BlockSettings:
 
 
 def takes_blocks(planned: PlannedFile, template: RequestTemplate) -> bool:
-    """Return True for images that are segmented block by block: OME-Zarr, and planes too large for memory."""
+    """Return True for images that are segmented block by block: OME-Zarr, and planes too large for memory.
+
+    Volumes are segmented in memory, so that stacks take blocks only where each plane stands by itself.
+    """
     # These take the whole image at once.
-    if template.projection != "none" or _tells_classes(template.model):
+    if template.settings.planes in PROJECTIONS or _tells_classes(template.model):
         return False
-    if is_ome_zarr(planned.image):
-        return True
+    store = is_ome_zarr(planned.image)
     try:
-        header = planned_header(planned)
-        height, width = header.source(template.axes).plane_shape
+        source = planned_header(planned).source(template.axes)
+        reading = stack_reading(source, chosen_plane(source, template.plane), template.settings)
     except NucleiError:
-        return False  # what cannot be read fails in words where it is segmented
+        return store  # what cannot be read fails in words where it is segmented
+    height, width = source.plane_shape
     y0, y1, x0, x1 = template.region or (0, height, 0, width)
-    return (y1 - y0) * (x1 - x0) > LARGEST_WHOLE
+    plane = (y1 - y0) * (x1 - x0)
+    if reading != "each" and (template.settings.planes != "auto" or plane * plane_count(source) <= LARGEST_STACK):
+        return False
+    return store or plane > LARGEST_WHOLE
 
 
 def _tells_classes(model: str) -> bool:

@@ -102,7 +102,8 @@ def segment_planned(task: Task, progress: Progress, turn: Turn = nullcontext) ->
         )
         write_note(planned, note)
         result, pixel_size = found.result, found.request.pixel_size
-        area = float(found.table["area_px"].median()) if result.count else None
+        # Volumes have no area.
+        area = float(found.table["area_px"].median()) if result.count and "area_px" in found.table.columns else None
         record = record_of(planned, result, task.outputs, area, pixel_size)
         table, record = gated(found.table, record, task.batch.gate)
         written = replace(found, table=with_plate_columns(table, planned.place))
@@ -229,7 +230,7 @@ def find_nuclei(
             result = run_segment(request, Share(progress, 0.0, SEGMENTING))
         table = measure_result(result, request, Share(progress, SEGMENTING, 1.0), batch)
     names = list(request.source.channel_names)
-    added = {"series": template.series, "projection": template.projection, "channel_names": names}
+    added = {"series": template.series, "channel_names": names}
     return Segmented(request, result, table, {**result.provenance, **added})
 
 
@@ -257,6 +258,7 @@ def record_of(
         labels=str(paths["labels"]),
         table=str(paths["table"]),
         nuclei=result.count,
+        counted="" if result.classes else result.count_text,
         classes=len(result.classes),
         median_area_px=median_area,
         median_area_um2=round((median_area or 0.0) * pixel_size.y * pixel_size.x, 4) if known else None,

@@ -66,6 +66,8 @@ class FileRecord:
         How many are; None where that was not asked, or cannot be told of this image.
     place : PlateField or None
         Where on a plate the image was taken.
+    counted : str
+        What was counted: "8 nuclei in 51 planes".
     tracks, divisions : int or None
         Of nuclei that were followed over time; None where that was not asked, or there is no time.
     """
@@ -99,6 +101,7 @@ class FileRecord:
     series: int = 0
     part: str = ""
     place: PlateField | None = None
+    counted: str = ""
 
     @property
     def title(self) -> str:

@@ -94,7 +94,6 @@ class BatchReport:
             "axes": self.template.axes,
             "plane": dict(self.template.plane),
             "region": self.template.region,
-            "projection": self.template.projection,
             "settings": self.template.settings.model_dump(),
             "outputs": self.batch.model_dump(),
             "number_format": self.template.number_format,
@@ -116,9 +115,10 @@ def write_summary(report: BatchReport) -> None:
 
 
 def read_areas(records: Sequence[FileRecord]) -> pd.DataFrame:
-    """Read ``area_px`` and ``area_um2`` of all nuclei."""
-    tables = [pd.read_csv(record.table, usecols=["area_px", "area_um2"]) for record in records]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["area_px", "area_um2"])
+    """Read ``area_px`` and ``area_um2`` of all nuclei that have areas: volumes have none."""
+    columns = ["area_px", "area_um2"]
+    tables = [pd.read_csv(record.table, usecols=columns) for record in records if record.median_area_px is not None]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
 
 
 def _row(record: FileRecord) -> dict[str, object]:

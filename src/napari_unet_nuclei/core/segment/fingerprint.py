@@ -83,7 +83,6 @@ def hash_request(template: RequestTemplate) -> str:
         "plane": dict(template.plane),
         "region": template.region,
         "series": template.series,
-        "projection": template.projection,
     }
     settings = template.settings.model_dump()
     # What stands beside a ticked "automatic" is left over from before, and has no effect.

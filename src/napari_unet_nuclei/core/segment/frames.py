@@ -10,12 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.model.registry import default_registry
+from napari_unet_nuclei.core.segment.planes import count_in_words, stack_reading
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import Segmentation
 from napari_unet_nuclei.core.types import Index, Labels
-
-FRAME_AXES = "TQ"
-"""Axes along which each plane is an image of its own; of what has no name, planes may be anything."""
 
 
 class FrameFiles(Protocol):
@@ -81,12 +79,18 @@ class FramedResult(Segmentation):
         """Number of nuclei in all frames."""
         return len(self.scores)
 
+    @property
+    def count_text(self) -> str:
+        """What was counted: "120 nuclei in 12 planes, each by itself"."""
+        return count_in_words(self.count, self.axes, self.labels.shape, self.planes)
+
 
 def takes_frames(request: SegmentRequest) -> bool:
-    """Tell whether an image is a movie, whose frames share nothing but their settings, and the model finds nuclei."""
-    if not set(request.source.leading_axes) <= set(FRAME_AXES) or len(frame_requests(request)) < 2:
+    """Tell whether an image is a movie, or a stack of planes each by itself, and the model finds nuclei."""
+    if len(frame_requests(request)) < 2:
         return False
-    return default_registry().find(request.model).card.task == "instances"
+    classes = default_registry().find(request.model).card.task == "semantic"
+    return not classes and stack_reading(request.source, request.plane, request.settings) == "each"
 
 
 def frame_requests(request: SegmentRequest) -> tuple[SegmentRequest, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,11 @@ from napari_unet_nuclei.core.image.plane import PlaneReader
 from napari_unet_nuclei.core.labels.decode import Decoded, DecodeThresholds, decode_plane
 from napari_unet_nuclei.core.progress import Advanced, Progress, Share
 from napari_unet_nuclei.core.segment.automatic_size import predict_sized, scale_for
+from napari_unet_nuclei.core.segment.decoders import Decoder, JoinedDecoder, StackDecoder, joined, stack_planes
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.segment.predict import Prediction, chosen_thresholds, predict_plane, thresholds_at
 from napari_unet_nuclei.core.segment.request import SegmentRequest
-from napari_unet_nuclei.core.segment.result import CACHED_PIXELS, stack_planes
+from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
 from napari_unet_nuclei.core.types import Labels, QuantisedMaps
 
 NETWORK_SHARE = 0.9
@@ -34,6 +35,7 @@ class FoundNuclei:
     thresholds: DecodeThresholds
     model_thresholds: DecodeThresholds
     diameter: float
+    decoder: Decoder | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,15 @@ def find_nuclei(
             yield decode_plane(maps, thresholds)
 
     found = stack_planes(decoded_planes(), shape)
-    return FoundNuclei(found.labels, found.scores, kept, thresholds, own, diameter)
+    decoder = None if kept is None else StackDecoder(kept, thresholds.scale)
+    return FoundNuclei(found.labels, found.scores, kept, thresholds, own, diameter, decoder)
+
+
+def join_stacks(found: FoundNuclei, stacks: Sequence[Sequence[int]]) -> FoundNuclei:
+    """Join the nuclei of planes that lie on top of each other; ``stacks`` as for `joined`."""
+    whole = joined(Decoded(found.labels, found.scores), stacks)
+    decoder = None if found.decoder is None else JoinedDecoder(found.decoder, stacks)
+    return replace(found, labels=whole.labels, scores=whole.scores, decoder=decoder)
 
 
 def _predicted(

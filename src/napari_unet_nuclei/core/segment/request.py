@@ -57,7 +57,7 @@ class SegmentRequest:
     decided : Decided or None
         What another request for the same image has decided; None to find it out.
     remarks : tuple of str
-        What of the image its file lacks, in words; for the result's notices.
+        What of the image its file lacks and what was guessed in reading it, in words; for the result's notices.
     """
 
     source: ImageSource

@@ -21,12 +21,11 @@ from napari_unet_nuclei.core.errors import NucleiError, SettingsError
 from napari_unet_nuclei.core.image.io.formats import IMAGE_SUFFIXES
 from napari_unet_nuclei.core.image.io.path_list import LIST_SUFFIXES
 from napari_unet_nuclei.core.image.io.series import ALL
-from napari_unet_nuclei.core.segment.projection import PROJECTION_HELP
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings, titles_of
 from napari_unet_nuclei.gui.batch.channels_box import ChannelsBox
 from napari_unet_nuclei.gui.batch.choices import SINGLE, STACKS, BatchChoices
 from napari_unet_nuclei.gui.models.picker import DevicePicker, ModelPicker
-from napari_unet_nuclei.gui.settings.settings_form import SettingsForm
+from napari_unet_nuclei.gui.settings.settings_form import SettingsForm, field_tooltip
 from napari_unet_nuclei.gui.widgets.choice_box import choice_box, fill
 from napari_unet_nuclei.gui.widgets.forms import Rows, folded, titled
 from napari_unet_nuclei.gui.widgets.path_edit import PathEdit
@@ -88,7 +87,8 @@ class BatchForm(QWidget):
         self.images.add_button("Files…", "Choose image files.", self._ask_files)
         self.recursive = self._switch("recursive", "Include subfolders")
         self.stacks = choice_box(
-            f"{PROJECTION_HELP}\nOr one plane; for stacks with several axes choose along which.",
+            f"{field_tooltip(SegmentSettings, 'planes')}\n"
+            "Or one plane; for stacks with several axes choose along which.",
             {one: one for one in STACKS},
         )
         self.plane = _number(99_999, "Index of the plane or time point in every stack, from 0.")

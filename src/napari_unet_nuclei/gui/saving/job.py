@@ -30,7 +30,7 @@ from napari_unet_nuclei.gui.viewer.nuclei_table import ACCEPTED
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
 
-KINDS = tuple(ENDINGS)
+KINDS = tuple(kind for kind in ENDINGS if kind in BatchSettings.model_fields)
 """What can be saved, in the order of the dialog: as a run over a folder writes it for each image."""
 
 CELLS_ENDING = "_cells"

@@ -18,7 +18,7 @@ from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import Region
 from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
 from napari_unet_nuclei.gui.viewer.layer_box import LayerBox, row_in
-from napari_unet_nuclei.gui.viewer.layers import LayerImage, describe_layer, guess_layer_axes
+from napari_unet_nuclei.gui.viewer.layers import LayerImage, describe_layer, guess_layer_axes, pictures_in
 from napari_unet_nuclei.gui.viewer.source_file import SourceFile, read_source_file
 from napari_unet_nuclei.gui.viewer.view import current_channel, current_plane, shows_planes, visible_region
 from napari_unet_nuclei.gui.widgets.choice_box import choice_box, fill
@@ -118,7 +118,7 @@ class ImagePanel(QWidget):
 
     def reset_choices(self) -> None:
         """List the layers again."""
-        images = [layer for layer in self._viewer.layers if isinstance(layer, Image)]
+        images = pictures_in(self._viewer)
         self.layer_box.offer(images, max(row_in(images, self.layer), 0) if images else -1)
         if self.layer != self._taken:
             self._take_layer()
@@ -177,7 +177,7 @@ class ImagePanel(QWidget):
         """Choose an image that was just opened, the first of several from one file."""
         self.reset_choices()
         opened = event.value
-        if isinstance(opened, Image) and (self.layer is None or opened.source != self.layer.source):
+        if opened in pictures_in(self._viewer) and (self.layer is None or opened.source != self.layer.source):
             self.layer_box.choose(opened)
 
     def _note_wish(self) -> None:

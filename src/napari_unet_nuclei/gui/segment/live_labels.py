@@ -111,7 +111,7 @@ class LiveLabels(QObject):
     @property
     def has_maps(self) -> bool:
         """True if thresholds act immediately."""
-        return self.result.maps is not None
+        return self.result.decoder is not None
 
     @property
     def is_busy(self) -> bool:
@@ -132,7 +132,7 @@ class LiveLabels(QObject):
 
     def apply(self, thresholds: DecodeThresholds) -> None:
         """Show the labels for other thresholds soon; of calls in quick succession only the last counts."""
-        assert self.result.maps is not None, "without maps the engine has to run again"
+        assert self.result.decoder is not None, "without maps the engine has to run again"
         result, image, shown = self.result, self.image, self._shown
         self._rest.stop()
         self._measuring.cancel()
