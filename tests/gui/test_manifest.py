@@ -31,7 +31,8 @@ import napari
 viewer = napari.Viewer(show=False)
 viewer.open_sample("napari-unet-nuclei", "fluorescent_nuclei")
 for name in (
-    "Segment nuclei", "Measure nuclei", "Correct nuclei", "Models", "Fine-tune", "Batch segment folder"
+    "Segment nuclei", "Measure nuclei", "Correct nuclei", "Follow over time", "Models", "Fine-tune",
+    "Batch segment folder",
 ):
     viewer.window.add_plugin_dock_widget("napari-unet-nuclei", name)
 print(json.dumps(sorted({"torch", "kornia"} & set(sys.modules))))
@@ -79,7 +80,8 @@ def test_the_menus_have_our_entries(make_napari_viewer) -> None:
     assert {"Segment nuclei (Nuclei)", "Segment nuclei with last settings (Nuclei)"} <= set(
         open_menu(window.layers_menu, "Segment", "Nuclei")
     )
-    assert "Measure nuclei (Nuclei)" in open_menu(window.layers_menu, "Measure")
+    measuring = open_menu(window.layers_menu, "Measure")
+    assert {"Measure nuclei (Nuclei)", "Follow over time (Nuclei)"} <= set(measuring)
     assert "Correct nuclei (Nuclei)" in open_menu(window.layers_menu, "Annotate")
     assert "Models (Nuclei)" in open_menu(window.layers_menu, "Segment", "Nuclei")
     docks = {"Segment nuclei (Nuclei)", "Measure nuclei (Nuclei)", "Correct nuclei (Nuclei)", "Models (Nuclei)"}

@@ -150,7 +150,8 @@ def failed_record(planned: PlannedFile, error: Exception) -> FileRecord:
     else:
         logging.getLogger(__name__).error("Segmenting %s failed", planned.title, exc_info=error)
         message = f"This is a bug in the program: {type(error).__name__}: {error}"
-    return FileRecord(str(planned.image), error=message, series=planned.series, part=planned.part)
+    image, part = str(planned.image), planned.part
+    return FileRecord(image, error=message, series=planned.series, part=part, place=planned.place)
 
 
 def finished(task: Task, image_hash: str) -> FileRecord | None:

@@ -41,6 +41,7 @@ RUN = "run.json"
 REPORT = "report.html"
 JOINT_TABLE = "nuclei.csv"
 JOINT_PARQUET = "nuclei.parquet"
+WELLS = "wells.csv"
 """What a run writes of all images together."""
 
 _EARLIER_RESULTS = ("_labels.tif", "_labels.ome.tif", "_labels.ome.zarr", "_overlay.png", "_tracked.tif")
@@ -257,7 +258,7 @@ def _is_earlier_result(image: Path, out: Path) -> bool:
 
 def _is_written_by_runs(path: Path, out: Path) -> bool:
     """True for tables, outlines and reports that lie where this run writes its own."""
-    endings = (*ENDINGS.values(), SUMMARY, RUN, REPORT, JOINT_TABLE, JOINT_PARQUET)
+    endings = (*ENDINGS.values(), SUMMARY, RUN, REPORT, JOINT_TABLE, JOINT_PARQUET, WELLS)
     return path.name.endswith(endings) and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(out))
 
 

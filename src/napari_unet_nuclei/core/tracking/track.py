@@ -95,6 +95,10 @@ class TrackResult:
         """One letter per axis of `labels`."""
         return "TZYX" if len(self.movie.shape) == 4 else "TYX"
 
+    def with_lineages(self, lineages: Lineages) -> TrackResult:
+        """Return the same movie with other tracks, as they are after a correction."""
+        return replace(self, lineages=lineages)
+
     @cached_property
     def nuclei(self) -> pd.DataFrame:
         """A row per nucleus and frame, by track and time.

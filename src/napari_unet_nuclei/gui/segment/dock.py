@@ -107,7 +107,7 @@ class SegmentDock(Dock):
         result.command_button.clicked.connect(FixedCall(self, actions.copy_command, self._asked).call)
         result.python_button.clicked.connect(FixedCall(self, actions.copy_python, self._asked).call)
         result.display.chosen.connect(self._choose_display)
-        pressed = (actions.correct, actions.measure, actions.save, actions.do_to_folder)
+        pressed = (actions.correct, actions.measure, actions.save, actions.do_to_folder, actions.follow_over_time)
         for button, act in zip(foot.buttons, pressed, strict=True):
             button.clicked.connect(act)
         # Also from the canvas, and while the dock floats; text fields still get the letter.

@@ -19,6 +19,7 @@ from napari_unet_nuclei.core.types import Labels
 from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
 from napari_unet_nuclei.gui.segment.job import SegmentAnswer
 from napari_unet_nuclei.gui.segment.run_name import is_same_run
+from napari_unet_nuclei.gui.viewer.followed_layer import is_followed
 from napari_unet_nuclei.gui.viewer.layers import (
     METADATA_KEY,
     LayerImage,
@@ -128,6 +129,8 @@ class LiveLabels(QObject):
         """Where the table is, as text."""
         if self.table is not None:
             return "table in the layer's features"
+        if is_followed(self.layer):
+            return "followed over time: see Layers > Measure for a table"
         return "edited by hand: see Layers > Measure for a table" if self._edits else "table follows…"
 
     def apply(self, thresholds: DecodeThresholds) -> None:
@@ -169,7 +172,9 @@ class LiveLabels(QObject):
         self._measuring.submit(measure)
 
     def is_edited(self) -> bool:
-        """Return whether the labels were painted on, replaced or removed."""
+        """Return whether the labels were painted on, replaced or removed; to be followed over time is no edit."""
+        if self.layer in self._viewer.layers and is_followed(self.layer):
+            return False
         return not self._holds_ours() or not np.array_equal(self._shown, self.image.arrange(self.result.labels))
 
     def _holds_ours(self) -> bool:
@@ -186,7 +191,7 @@ class LiveLabels(QObject):
         """Put new labels into the layer, or into a new one if the user has edited it."""
         self._rest.start()
         touched = not decoded.untouched or self._edits > 0
-        edited = not self._holds_ours() or (touched and self.is_edited())
+        edited = (touched or not self._holds_ours()) and self.is_edited()
         self.result = decoded.result
         self.table = None
         self._edits = 0

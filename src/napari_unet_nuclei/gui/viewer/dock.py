@@ -16,9 +16,10 @@ from napari_unet_nuclei.gui.widgets.rest_timer import call_soon
 if TYPE_CHECKING:
     from napari import Viewer
 
-SEGMENT, CORRECT, MEASURE, FINETUNE, BATCH, MODELS = (
+SEGMENT, CORRECT, FOLLOW, MEASURE, FINETUNE, BATCH, MODELS = (
     "Segment nuclei",
     "Correct nuclei",
+    "Follow over time",
     "Measure nuclei",
     "Fine-tune",
     "Batch segment folder",
@@ -33,7 +34,7 @@ class Dock(QWidget):
     """A dock of this plugin, which opens as a tab with those on the same side of the window."""
 
     tab_title = ""
-    """A short title, so that six tabs fit side by side; the dock's title bar has the full name."""
+    """A short title, so that seven tabs fit side by side; the dock's title bar has the full name."""
 
     front_changed = Signal()
     """It came to the front of its tabs or went behind another one, for which Qt sends no show or hide event."""
