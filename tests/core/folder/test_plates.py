@@ -40,6 +40,9 @@ def test_every_field_of_a_plate_is_done_once_and_tells_its_well(template, tmp_pa
     assert [list(pd.read_csv(record.table).columns[:5]) for record in report.records] == [list(PLATE_COLUMNS)] * 3
     again = segment_files([plate], out, template)
     assert {record.status for record in again.records} == {"skipped"}
+    wells = pd.read_csv(out / "wells.csv")
+    assert wells[["well", "fields"]].values.tolist() == [["A01", 2], ["B02", 1]]
+    assert "Plate p" in (out / "report.html").read_text(encoding="utf-8")
     pd.testing.assert_frame_equal(pd.read_csv(out / "nuclei.csv", dtype=str), joint)
 
 

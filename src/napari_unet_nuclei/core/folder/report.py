@@ -14,6 +14,7 @@ from matplotlib.figure import Figure as Canvas
 from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.folder.record import FileRecord, without_path
+from napari_unet_nuclei.core.folder.report_plates import plate_sections
 from napari_unet_nuclei.core.folder.summary import BatchReport, read_areas
 from napari_unet_nuclei.core.report.page import Figure, Grid, Section, write_page
 from napari_unet_nuclei.core.report.pictures import drawing, stored_picture
@@ -34,7 +35,7 @@ def write_batch_report(path: Path, report: BatchReport) -> None:
     """Write the report of a run."""
     done = report.succeeded
     sections = [_outcome(report), *_failures(report.failed), *_doubts(report.doubtful), *_remarks(report)]
-    sections += [*_distributions(done), *_pictures(done)]
+    sections += [*plate_sections(report.wells), *_distributions(done), *_pictures(done)]
     write_page(path, "Segmented nuclei", [*sections, _run(report)])
 
 

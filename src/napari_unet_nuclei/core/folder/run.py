@@ -39,6 +39,7 @@ from napari_unet_nuclei.core.folder.plan import (
     REPORT,
     RUN,
     SUMMARY,
+    WELLS,
     RunPlan,
     plan_files,
     short_title,
@@ -158,7 +159,7 @@ def _begin(plan: RunPlan, tasks: Sequence[Task], progress: Progress, keep: Calla
     for remark in plan.remarks:
         progress.report(Notice(remark))
     progress.report(Advanced(0.0, "preparing"))
-    remove_remains(plan.out / name for name in (SUMMARY, RUN, REPORT, JOINT_TABLE, JOINT_PARQUET))
+    remove_remains(plan.out / name for name in (SUMMARY, RUN, REPORT, JOINT_TABLE, JOINT_PARQUET, WELLS))
     remove_half_noted(plan.out)
     # A note without a record says that its image was under way when the run ended.
     for task in tasks:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from napari_unet_nuclei.core.files.atomic import atomic
-from napari_unet_nuclei.core.folder.plan import JOINT_PARQUET, JOINT_TABLE, RUN, SUMMARY
+from napari_unet_nuclei.core.folder.plan import JOINT_PARQUET, JOINT_TABLE, RUN, SUMMARY, WELLS
 from napari_unet_nuclei.core.folder.record import FileRecord
+from napari_unet_nuclei.core.folder.wells import wells_table
 from napari_unet_nuclei.core.image.io.write import write_json, write_table
 from napari_unet_nuclei.core.image.plates import PLATE_COLUMNS
 from napari_unet_nuclei.core.segment.template import RequestTemplate
@@ -72,6 +74,11 @@ class BatchReport:
         """Records of the images that have results, by this run or an earlier one."""
         return tuple(record for record in self.records if not record.error)
 
+    @cached_property
+    def wells(self) -> pd.DataFrame:
+        """A table with a row per well, as `wells_table` describes it; no rows where there is no plate."""
+        return wells_table(self.records)
+
     def summary(self) -> pd.DataFrame:
         """Return a table with a row per image; what one that failed does not have is empty.
 
@@ -105,9 +112,11 @@ class BatchReport:
 
 
 def write_summary(report: BatchReport) -> None:
-    """Write ``summary.csv``, ``run.json`` and, where asked for, the table of all nuclei."""
+    """Write ``summary.csv``, ``run.json``, of plates ``wells.csv``, and where asked for the table of all nuclei."""
     write_table(report.out / SUMMARY, report.summary())
     write_json(report.out / RUN, report.description())
+    if len(report.wells):
+        write_table(report.out / WELLS, report.wells)
     if report.batch.joint_table:
         _join_tables(report.out / JOINT_TABLE, report.succeeded)
         if report.batch.parquet:

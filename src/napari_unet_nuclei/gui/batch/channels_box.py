@@ -9,7 +9,7 @@ from napari_unet_nuclei.core.image.layouts.presets import PRESETS
 from napari_unet_nuclei.core.settings import BatchSettings
 from napari_unet_nuclei.gui.widgets.choice_box import fill, keep_narrow
 
-KNOWN = {AUTOMATIC: "joined where the names are known", NONE: "every file by itself"}
+KNOWN = {AUTOMATIC: "automatic, by their names", NONE: "every file by itself"}
 """Choices that need no pattern, in words."""
 
 HOW_TO_TYPE = (
@@ -27,7 +27,15 @@ class ChannelsBox(QComboBox):
         self.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         keep_narrow(self)
         fill(self, {**KNOWN, **{name: pattern.title for name, pattern in PRESETS.items()}})
+        self._show_start()
+        self.currentIndexChanged.connect(self._show_start)
         self.setToolTip(f"{BatchSettings.model_fields['channels'].description}\n{HOW_TO_TYPE}")
+
+    def _show_start(self) -> None:
+        """Show the beginning of a text that is wider than the box."""
+        line = self.lineEdit()
+        assert line is not None, "the box is editable"
+        line.setCursorPosition(0)
 
     def value(self) -> str:
         """Return the choice, or the pattern that was typed."""

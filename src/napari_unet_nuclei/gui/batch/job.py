@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -38,14 +38,22 @@ class RunSignals(QObject):
     """`FileRecord` of an image that is done or failed."""
 
 
-def dry_run_job(choices: BatchChoices) -> Callable[[Progress], list[Prospect]]:
+@dataclass(frozen=True)
+class Outlook:
+    """What a run would do with each image, and what the names of files were taken for."""
+
+    prospects: tuple[Prospect, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+def dry_run_job(choices: BatchChoices) -> Callable[[Progress], Outlook]:
     """Return the job that finds out what a run would do."""
 
-    def job(progress: Progress) -> list[Prospect]:
+    def job(progress: Progress) -> Outlook:
         batch = choices.batch
         paths, out = choices.paths(), choices.folder
         plan = plan_files(paths, out, batch.recursive, batch.labels, batch.series, batch.channels)
-        return look_ahead(plan, choices.template, batch, progress)
+        return Outlook(tuple(look_ahead(plan, choices.template, batch, progress)), plan.remarks)
 
     return job
 

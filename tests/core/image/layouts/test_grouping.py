@@ -101,7 +101,7 @@ def test_thumbnails_are_left_out_and_what_was_done_is_said(tmp_path):
         "Names as of MetaXpress or ImageXpress: 4 files are 2 images of 2 channels (w1, w2).",
         "5 thumbnails are left out.",
         "1 file has another name and is an image of its own: overview.tif.",
-        "To take every file by itself: --channels none.",
+        "Or take every file by itself: --channels none.",
     )
 
 

@@ -18,7 +18,8 @@ from napari_unet_nuclei.core.image.io.tiff import LAZY_ABOVE
 from napari_unet_nuclei.core.image.plates import PlateField
 from napari_unet_nuclei.core.types import AnyArray
 
-BY_THEMSELVES = "To take every file by itself: --channels none."
+BY_THEMSELVES = "Or take every file by itself: --channels none."
+"""The way round, where names were misunderstood."""
 
 _KEPT_FILES = 8
 """Files of a large image whose pixels stay in memory: the channels of a plane are read in turn, several times."""
