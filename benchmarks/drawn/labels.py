@@ -16,7 +16,7 @@ from benchmarks.drawn.case import Case, Found, described, segment_files_of
 from benchmarks.drawn.drawing import bright, field, outlines
 from napari_unet_nuclei import evaluate
 from napari_unet_nuclei.cli.measure import measure_files
-from napari_unet_nuclei.core.image.io.find import read_list
+from napari_unet_nuclei.core.image.io.path_list import read_list
 from napari_unet_nuclei.core.labels.export.export import write_geojson, write_imagej_rois
 from napari_unet_nuclei.core.progress import Silent
 
