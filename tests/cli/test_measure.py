@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from napari_unet_nuclei.cli import app
 from napari_unet_nuclei.core.image.io.write import write_labels
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.labels.export.export import write_geojson, write_imagej_rois
 from napari_unet_nuclei.core.samples import synthetic
 
 LABELS = np.zeros((20, 30), np.int32)
@@ -133,6 +134,15 @@ def test_what_cannot_be_measured_is_named(labels, image, tmp_path, first, second
     assert result.exit_code == 1
     assert told in result.stderr
     assert not (tmp_path / "table.csv").exists()
+
+
+@pytest.mark.parametrize(("name", "write"), [("a_rois.zip", write_imagej_rois), ("a.geojson", write_geojson)])
+def test_outlines_are_measured_as_the_labels_that_they_enclose(name, write, labels, image, tmp_path):
+    write(tmp_path / name, LABELS)
+    tables = [pd.read_csv(io.StringIO(run(path, image).stdout)) for path in (labels, tmp_path / name)]
+    # Outlines have no pixel size.
+    one, other = (table.drop(columns=["area_um2", "diameter_um"]) for table in tables)
+    pd.testing.assert_frame_equal(one, other)
 
 
 def test_an_image_is_required(labels):

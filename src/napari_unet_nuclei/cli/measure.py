@@ -24,7 +24,8 @@ from napari_unet_nuclei.cli.progress import TerminalProgress
 from napari_unet_nuclei.core.errors import SettingsError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
-from napari_unet_nuclei.core.image.io.read import read_image, read_label_image
+from napari_unet_nuclei.core.image.io.label_file import read_labels, size_of
+from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.image.io.region_file import read_areas
 from napari_unet_nuclei.core.image.io.spot_file import read_spots
 from napari_unet_nuclei.core.image.io.write import write_table
@@ -53,7 +54,9 @@ if TYPE_CHECKING:
 def measure_command(
     labels: Annotated[
         Path,
-        typer.Argument(metavar="LABELS", help="Label image: 0 is background, every nucleus has its own number."),
+        typer.Argument(
+            metavar="LABELS", help="Labels: an image where every nucleus has its own number, ImageJ ROIs, or GeoJSON."
+        ),
     ],
     images: Annotated[
         list[Path], typer.Argument(metavar="IMAGE...", help="Images of the same size; all channels are measured.")
@@ -129,7 +132,7 @@ def measure_command(
     around = CellSettings(**parse_cells(cell, ring, gap))
     with TerminalProgress(quiet) as progress:
         wanted = Wanted(around, cells, tuple(spots or ()), dict(parse_spots(text) for text in spots_in or ()))
-        files = opened(labels, images)
+        files = opened(labels, images, progress)
         ids = StoredIds(files.labels)
         if planes == "volume" or (planes == "auto" and hold_volumes(ids, files.axes)):
             if wanted.in_planes or regions is not None:
@@ -192,10 +195,13 @@ class Opened:
         return f"{self.labels.leading_axes}YX"
 
 
-def opened(labels: Path, images: Sequence[Path]) -> Opened:
+def opened(labels: Path, images: Sequence[Path], progress: Progress) -> Opened:
     """Open labels and images, without reading pixels; lengths in µm need a pixel size in one of them."""
-    label_file = read_label_image(labels)
     files = [read_image(image) for image in images]
+    found = read_labels(labels, size_of(files[0].source()) if files else None)
+    for notice in found.notices:
+        progress.report(Notice(notice, warning=True))
+    label_file = found.file
     known = [file.pixel_size for file in (label_file, *files) if file.pixel_size.known]
     return Opened(label_file.source(), files, known[0] if known else PixelSize())
 
@@ -241,7 +247,9 @@ def measure_files(files: Opened, wanted: Wanted, progress: Progress) -> pd.DataF
         pixel_size_y=files.pixel_size.y,
         pixel_size_x=files.pixel_size.x,
         around=wanted.around,
-        cells=None if wanted.cells is None else StoredIds(read_label_image(wanted.cells).source()),
+        cells=None
+        if wanted.cells is None
+        else StoredIds(read_labels(wanted.cells, (files.axes, files.shape)).file.source()),
         spots=spots,
         progress=progress,
     )

@@ -24,16 +24,16 @@ from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.device import Device, choose_device
 from napari_unet_nuclei.core.model.file import Model, read_model
 from napari_unet_nuclei.core.model.registry import AUTOMATIC, default_registry
-from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Silent, with_shares
+from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Share, Silent, with_shares
 from napari_unet_nuclei.core.segment.evidence import ChosenLook, choose_look
 from napari_unet_nuclei.core.segment.inputs import make_request
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner, place_network
-from napari_unet_nuclei.core.segment.nuclei import FoundNuclei, find_nuclei, given_diameter, join_stacks
+from napari_unet_nuclei.core.segment.nuclei import FoundNuclei, choose_size, find_nuclei, given_diameter, join_stacks
 from napari_unet_nuclei.core.segment.planes import stack_reading, stacks_of
 from napari_unet_nuclei.core.segment.predict import predict_classes, thresholds_at
 from napari_unet_nuclei.core.segment.provenance import describe_run
 from napari_unet_nuclei.core.segment.remedy import Remedy, remedies
-from napari_unet_nuclei.core.segment.request import SegmentRequest
+from napari_unet_nuclei.core.segment.request import Decided, SegmentRequest
 from napari_unet_nuclei.core.segment.result import SegmentResult
 from napari_unet_nuclei.core.segment.volumes.nuclei import find_volumes
 from napari_unet_nuclei.core.segment.volumes.stack import open_stacks
@@ -141,10 +141,7 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
     started = time.monotonic()
     progress = Rising(progress)  # parts are repeated where memory runs short or the scale was wrong
     settings, scope = request.settings, find_scope(request)
-    entry = default_registry().find(request.model)
-    device = choose_device(settings.device).using(request.number_format)
-    model, placed = _ready(entry.path, entry.path.stat().st_mtime_ns, device)
-    runner = NetworkRunner(model, device, settings.tile, settings.flips, placed=placed)
+    runner = _runner(request)
     found = _find(request, scope, runner, progress)
     told, nuclei, readers = found.told, found.nuclei, found.readers
     warnings = tuple(remedy.text for remedy in told)
@@ -175,6 +172,26 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
             **found.described,
         },
     )
+
+
+def decide(request: SegmentRequest, progress: Progress) -> Decided:
+    """Let one plane decide how all planes of an image are read, and how large their nuclei are.
+
+    Requests for single planes that are given this find what one request for all of them finds; raise as `segment` does.
+    """
+    scope, runner = find_scope(request), _runner(request)
+    chosen = choose_reading(request, scope, runner, Share(progress, 0.0, 0.5))
+    runner = runner.for_kind(chosen.look.kind)
+    size = choose_size(request, runner, chosen.reader, Share(progress, 0.5, 1.0), chosen.estimate)
+    return Decided(chosen.look, chosen.sure, size.scale, size.diameter)
+
+
+def _runner(request: SegmentRequest) -> NetworkRunner:
+    """Place the model of a request on its device, unless it is there."""
+    settings, entry = request.settings, default_registry().find(request.model)
+    device = choose_device(settings.device).using(request.number_format)
+    model, placed = _ready(entry.path, entry.path.stat().st_mtime_ns, device)
+    return NetworkRunner(model, device, settings.tile, settings.flips, placed=placed)
 
 
 @dataclass(frozen=True)
@@ -256,7 +273,10 @@ def possible_readings(request: SegmentRequest, scope: Scope, card: ModelCard) ->
 
 def choose_reading(request: SegmentRequest, scope: Scope, runner: NetworkRunner, progress: Progress) -> ChosenLook:
     """Choose how an image is read."""
-    card = runner.card
+    card, decided = runner.card, request.decided
+    if decided is not None:
+        percentiles = card.for_kind(decided.look.kind).percentiles
+        return ChosenLook(scope.deciding.open(decided.look, percentiles), decided.sure)
     looks, diameter = possible_readings(request, scope, card), 0.0
     if card.task == "semantic":
         looks = looks[:1]  # classes have no nuclei by which readings could be told apart

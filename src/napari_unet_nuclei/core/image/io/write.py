@@ -84,6 +84,17 @@ def write_labels(
     _write_tiff(path, stored, stored.shape, stored.dtype, described)
 
 
+def write_label_planes(
+    path: Path, labels: AnyArray, *, axes: str, pixel_size: PixelSize, provenance: Mapping[str, object] = {}
+) -> None:
+    """Write labels (..., Y, X), int32, like `write_labels`, but read them plane by plane: they may lie on disk."""
+    shape = tuple(labels.shape)
+    if not shape or 0 in shape:
+        raise ImageShapeError(f"Labels of shape {shape} cannot be written with the axes {axes!r}.")
+    planes = (np.asarray(labels[index], np.int32) for index in np.ndindex(*shape[:-2]))
+    _write_tiff(path, planes, shape, np.dtype(np.int32), _Described(axes, pixel_size, provenance))
+
+
 def write_label_movie(
     path: Path,
     frames: Iterable[Labels],
