@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import zipfile
@@ -9,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import zarr
 from zarr.storage import FsspecStore, ZipStore
@@ -25,11 +25,14 @@ ARCHIVE_SUFFIXES = (".ozx", ".zip")
 LARGEST_ENTRY = 4 * 2**30
 """Bytes of one chunk; archives that claim more for one are damaged or made to harm."""
 
+LARGEST_METADATA = 64 * 2**20
+"""Bytes of a file with metadata that are read; those of the largest plates take a tenth of that."""
+
 _ADDRESS = re.compile(r"^([a-zA-Z][a-zA-Z0-9+]+):/+")
 """Begins an address; a single letter would be a drive of Windows. `Path` leaves one of the two slashes."""
 
-_PACKAGES = {"http": "aiohttp", "https": "aiohttp", "s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}
-"""What fsspec needs for some addresses."""
+_EXTRA = "remote"
+"""Of this package, with what reads from https:// and s3://."""
 
 
 def is_remote(path: Path) -> bool:
@@ -93,6 +96,28 @@ def open_group(path: Path) -> zarr.Group:
     return zarr.open_group(path, mode="r")
 
 
+def read_metadata(group: Path, name: str) -> str:
+    """Read a small file of a group, such as ".zattrs"; raise OSError if there is none, ImageFileError for addresses."""
+    if is_remote(group):
+        with _words(address(group)):
+            fsspec = importlib.import_module("fsspec")  # may not be installed
+            try:
+                return str(fsspec.open(f"{address(group)}/{name}").open().read(LARGEST_METADATA).decode())
+            except FileNotFoundError:
+                raise
+            except Exception as error:  # servers answer in many ways to what they do not have
+                raise FileNotFoundError(str(error)) from error
+    archive = archive_of(group)
+    if archive is not None:
+        with zipfile.ZipFile(archive[0]) as opened:
+            entry = _joined(_archive_root(archive[0]) or "", archive[1], name)
+            if entry not in opened.namelist():
+                raise FileNotFoundError(entry)
+            with opened.open(entry) as file:
+                return file.read(LARGEST_METADATA).decode()
+    return (group / name).read_text(encoding="utf-8")
+
+
 def _joined(*parts: str) -> str:
     return "/".join(part for part in parts if part)
 
@@ -100,13 +125,9 @@ def _joined(*parts: str) -> str:
 @lru_cache(maxsize=1000)
 def _remote_metadata(url: str) -> bool:
     """Ask once for each address: every question is sent over the network."""
-    import_problem = f"{url} is read through fsspec, which is not installed"
-    try:
-        import fsspec
-    except ImportError as error:
-        raise ImageFileError(f"{import_problem}: {_install(url)}") from error
     problems = []
     with _words(url):
+        fsspec = importlib.import_module("fsspec")
         system, place = fsspec.core.url_to_fs(url)
         for name in METADATA:
             try:
@@ -127,10 +148,10 @@ def _words(url: str) -> Iterator[None]:
     """Turn what goes wrong at an address into words."""
     try:
         yield
-    except ImageFileError:
+    except (ImageFileError, FileNotFoundError):
         raise
     except ImportError as error:
-        raise ImageFileError(f"{url} needs a package that is not installed ({error}): {_install(url)}") from error
+        raise ImageFileError(f"{url} needs a package that is not installed ({error}): {_install()}") from error
     except ValueError as error:  # fsspec knows no such kind of address
         raise ImageFileError(f"{url} cannot be opened ({error}): use https:// or s3://, or download it.") from error
     except Exception as error:
@@ -140,9 +161,8 @@ def _words(url: str) -> Iterator[None]:
         ) from error
 
 
-def _install(url: str) -> str:
-    package = _PACKAGES.get(url.partition(":")[0], "the package that is named")
-    return f"install fsspec and {package} (pip install fsspec {package}), or download the store."
+def _install() -> str:
+    return f'install it, or for https:// and s3:// pip install "napari-unet-nuclei[{_EXTRA}]", or download the store.'
 
 
 def _entries(archive: Path) -> frozenset[str]:
@@ -170,8 +190,3 @@ def _archive_root(archive: Path) -> str | None:
     """Return the place of the outermost group in an archive: its root, or a folder that was packed as a whole."""
     groups = [name.rpartition("/")[0] for name in _entries(archive) if name.rpartition("/")[2] in METADATA]
     return min(groups, key=lambda place: (place.count("/") + bool(place), place), default=None)
-
-
-def describe(group: zarr.Group) -> dict[str, Any]:
-    """Return the attributes of a group as plain values."""
-    return dict(group.attrs)
