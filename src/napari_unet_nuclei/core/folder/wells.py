@@ -29,7 +29,7 @@ def wells_table(records: Sequence[FileRecord]) -> pd.DataFrame:
         - ``plate``, ``well``, ``row``, ``column``
         - ``fields`` that were segmented, ``failed`` ones, and ``nuclei`` in all of them
         - ``positive`` nuclei and ``positive_percent``, where a gate told them
-        - ``median_area_px`` and ``median_area_um2`` of the nuclei; of volumes ``median_voxels`` and ``median_volume_um3``
+        - ``median_area_px`` and ``median_area_um2`` of the nuclei; of volumes ``median_voxels``, ``median_volume_um3``
         - the mean over the nuclei of each column of the images' tables that ends in ``_mean``
     """
     wells: dict[tuple[str, ...], list[FileRecord]] = defaultdict(list)
