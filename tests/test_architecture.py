@@ -105,7 +105,9 @@ def test_a_folder_is_segmented_without_a_window_and_without_what_only_training_a
     assert (tmp_path / "results" / "report.html").exists()
 
 
-@pytest.mark.parametrize(("package", "rooms"), [("kornia", ("core.train.",)), ("matplotlib", ("report", "loss_plot"))])
+@pytest.mark.parametrize(
+    ("package", "rooms"), [("kornia", ("core.train.",)), ("matplotlib", ("report", "loss_plot", "measure.plot"))]
+)
 def test_heavy_packages_are_imported_by_training_and_by_drawings_alone(package, rooms):
     importers = {
         ".".join(file.relative_to(SOURCE).with_suffix("").parts)

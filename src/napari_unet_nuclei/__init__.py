@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         Share,
         Silent,
     )
+    from napari_unet_nuclei.core.samples.packed_tissue import packed_tissue
     from napari_unet_nuclei.core.samples.synthetic import (
         SampleImage,
         fluorescent_nuclei,
@@ -152,6 +153,7 @@ __all__ = [
     "keep_freed_memory",
     "load_model",
     "measure",
+    "packed_tissue",
     "read_card",
     "read_image",
     "read_settings",
@@ -238,6 +240,7 @@ _HOMES = {
     "keep_freed_memory": "core.executors.malloc",
     "load_model": "core.model.registry",
     "measure": "core.labels.measure.measure",
+    "packed_tissue": "core.samples.packed_tissue",
     "read_card": "core.model.card",
     "read_image": "core.image.io.read",
     "read_settings": "core.settings",

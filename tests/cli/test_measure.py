@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from napari_unet_nuclei.cli import app
 from napari_unet_nuclei.core.image.io.write import write_labels
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.labels.export.export import write_geojson, write_imagej_rois
 from napari_unet_nuclei.core.samples import synthetic
 
 LABELS = np.zeros((20, 30), np.int32)
@@ -110,7 +111,8 @@ def test_rows_of_a_stack_name_their_plane(tmp_path):
     sample = synthetic.z_stack()
     tifffile.imwrite(tmp_path / "stack.ome.tif", sample.image, metadata={"axes": "ZYX"})
     tifffile.imwrite(tmp_path / "labels.ome.tif", sample.labels, metadata={"axes": "ZYX"})
-    table = pd.read_csv(io.StringIO(run(tmp_path / "labels.ome.tif", tmp_path / "stack.ome.tif").stdout))
+    written = run(tmp_path / "labels.ome.tif", tmp_path / "stack.ome.tif", "--planes", "each").stdout
+    table = pd.read_csv(io.StringIO(written))
     planes = [z for z, plane in enumerate(sample.labels) for _ in np.unique(plane[plane > 0])]
     assert table["z"].tolist() == planes
 
@@ -132,6 +134,15 @@ def test_what_cannot_be_measured_is_named(labels, image, tmp_path, first, second
     assert result.exit_code == 1
     assert told in result.stderr
     assert not (tmp_path / "table.csv").exists()
+
+
+@pytest.mark.parametrize(("name", "write"), [("a_rois.zip", write_imagej_rois), ("a.geojson", write_geojson)])
+def test_outlines_are_measured_as_the_labels_that_they_enclose(name, write, labels, image, tmp_path):
+    write(tmp_path / name, LABELS)
+    tables = [pd.read_csv(io.StringIO(run(path, image).stdout)) for path in (labels, tmp_path / name)]
+    # Outlines have no pixel size.
+    one, other = (table.drop(columns=["area_um2", "diameter_um"]) for table in tables)
+    pd.testing.assert_frame_equal(one, other)
 
 
 def test_an_image_is_required(labels):
@@ -225,3 +236,18 @@ def test_spots_are_found_in_a_channel_by_name_and_size(labels, tmp_path):
     result = run(labels, tmp_path / "gfp.tif", "--spots-in", "Cy5=4px")
     assert result.exit_code == 1
     assert "There is gfp" in result.output
+
+
+def test_nuclei_that_keep_their_number_from_plane_to_plane_are_volumes(tmp_path):
+    sample = synthetic.z_stack()
+    sizes = {"PhysicalSizeX": 0.33, "PhysicalSizeY": 0.33, "PhysicalSizeZ": 1.0}
+    tifffile.imwrite(tmp_path / "stack.ome.tif", sample.image, metadata={"axes": "ZYX", **sizes})
+    tifffile.imwrite(tmp_path / "labels.ome.tif", sample.labels, metadata={"axes": "ZYX", **sizes})
+    table = pd.read_csv(io.StringIO(run(tmp_path / "labels.ome.tif", tmp_path / "stack.ome.tif").stdout))
+    ids, voxels = np.unique(sample.labels[sample.labels > 0], return_counts=True)
+    assert table["label"].tolist() == ids.tolist()
+    assert table["volume_um3"].to_numpy() == pytest.approx(voxels * 0.33**2)
+    assert "stack_mean" in table.columns
+    refused = run(tmp_path / "labels.ome.tif", tmp_path / "stack.ome.tif", "--ring", "2px")
+    assert refused.exit_code == 1
+    assert "plane by plane" in refused.output

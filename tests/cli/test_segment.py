@@ -265,3 +265,16 @@ def test_former_options_are_refused_with_what_to_use_now(tmp_path, former, inste
     assert shown.exit_code == 1
     assert f"set '{instead}'" in shown.stderr
     assert former not in run("segment", "--help").stdout
+
+
+def test_time_series_are_followed_on_request_and_settings_of_tracks_need_that(tmp_path):
+    movie = np.stack([small_image()] * 2)
+    tifffile.imwrite(tmp_path / "movie.tif", movie, imagej=True, metadata={"axes": "TYX"})
+    options = ("--out", tmp_path / "out", "--diameter", 24)
+    refused = run("segment", tmp_path / "movie.tif", *options, "--bridge", 1)
+    assert (refused.exit_code, "--follow" in refused.stderr) == (2, True)
+    shown = run("segment", tmp_path / "movie.tif", *options, "--follow", "--bridge", 1)
+    assert shown.exit_code == 0, shown.output
+    assert "tracks and 0 divisions" in shown.stdout
+    first, second = tifffile.imread(tmp_path / "out" / "movie_tracked.tif")
+    assert np.array_equal(first, second)

@@ -35,7 +35,7 @@ def tissue(seed: int = 0) -> np.ndarray:
     return stained_tissue(seed, shape=(128, 128), count=20).image
 
 
-@pytest.mark.parametrize("option", [("--kind", "brightfield"), ("--invert", "yes")])
+@pytest.mark.parametrize("option", [("--kind", "dark"), ("--kind", "brightfield"), ("--invert", "yes")])
 def test_a_kind_that_is_chosen_is_obeyed_and_written_down(option, tmp_path):
     bright = (4000 - np.minimum(small_image(), 4000)).astype(np.uint16)
     iio.imwrite(tmp_path / "a.png", bright)

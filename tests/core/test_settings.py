@@ -103,7 +103,7 @@ def test_the_settings_in_a_runs_description_are_read(tmp_path):
 def test_former_settings_that_were_automatic_are_passed_over(tmp_path):
     file = tmp_path / "settings.json"
     file.write_text('{"seed_auto": true, "seed": 0.5, "certainty": 0.8, "certainty_auto": true, "foreground": 0.4}')
-    assert read_settings(file, SegmentSettings) == SegmentSettings(foreground=0.4)
+    assert read_settings(file, SegmentSettings) == SegmentSettings(foreground=0.4, planes="each")
 
 
 @pytest.mark.parametrize(("name", "instead"), [("seed", "split"), ("certainty", "score")])
@@ -116,3 +116,28 @@ def test_former_settings_that_were_chosen_are_refused_with_what_to_do(tmp_path, 
     with pytest.raises(SettingsError, match=f"set '{instead}'"):
         SegmentSettings().changed(**{name: 0.5})
     assert FinetuneSettings(seed=3).seed == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "planes"),
+    [
+        ({}, "each"),
+        ({"planes": "auto"}, "auto"),
+        ({"planes": "volume"}, "volume"),
+        ({"projection": "mean"}, "mean"),
+        ({"projection": "none"}, "each"),
+        ({"settings": {"flips": True}, "projection": "maximum"}, "maximum"),
+        ({"settings": {"flips": True}, "projection": "none"}, "each"),
+        ({"settings": {"flips": True, "planes": "joined"}}, "joined"),
+    ],
+)
+def test_settings_of_before_volumes_keep_their_meaning(tmp_path, content, planes):
+    file = tmp_path / "settings.json"
+    file.write_text(json.dumps(content))
+    assert read_settings(file, SegmentSettings).planes == planes
+
+
+def test_a_projection_contradicts_other_planes():
+    assert SegmentSettings().changed(projection="maximum").planes == "maximum"
+    with pytest.raises(SettingsError, match="contradicts"):
+        SegmentSettings().changed(projection="maximum", planes="joined")

@@ -20,7 +20,7 @@ from napari_unet_nuclei.gui.demo import SAMPLE, open_demo
 from napari_unet_nuclei.gui.finetune.form import FinetuneChoices
 from napari_unet_nuclei.gui.segment.form import SegmentChoices
 from napari_unet_nuclei.gui.segment.image_panel import SCOPES
-from napari_unet_nuclei.gui.viewer.dock import BATCH, CORRECT, FINETUNE, MEASURE, MODELS, SEGMENT
+from napari_unet_nuclei.gui.viewer.dock import BATCH, CORRECT, FINETUNE, FOLLOW, MEASURE, MODELS, SEGMENT
 from tests.helpers.menus import open_menu
 
 MANIFEST = files("napari_unet_nuclei") / "napari.yaml"
@@ -32,7 +32,8 @@ import napari
 viewer = napari.Viewer(show=False)
 viewer.open_sample("napari-unet-nuclei", "fluorescent_nuclei")
 for name in (
-    "Segment nuclei", "Measure nuclei", "Correct nuclei", "Models", "Fine-tune", "Batch segment folder"
+    "Segment nuclei", "Measure nuclei", "Correct nuclei", "Follow over time", "Models", "Fine-tune",
+    "Batch segment folder",
 ):
     viewer.window.add_plugin_dock_widget("napari-unet-nuclei", name)
 print(json.dumps(sorted({"torch", "kornia"} & set(sys.modules))))
@@ -75,7 +76,7 @@ def test_what_docks_remember_besides_the_settings_offers_what_the_docks_offer() 
     assert tuple(stored["batch"]["properties"]["stacks"]["enum"]) == tuple(STACKS)
 
 
-IN_ORDER = (SEGMENT, CORRECT, MEASURE, FINETUNE, BATCH, MODELS)
+IN_ORDER = (SEGMENT, CORRECT, FOLLOW, MEASURE, FINETUNE, BATCH, MODELS)
 
 
 def test_the_menus_have_our_entries(make_napari_viewer) -> None:
@@ -83,7 +84,8 @@ def test_the_menus_have_our_entries(make_napari_viewer) -> None:
     assert {"Segment nuclei (Nuclei)", "Segment nuclei with last settings (Nuclei)"} <= set(
         open_menu(window.layers_menu, "Segment", "Nuclei")
     )
-    assert "Measure nuclei (Nuclei)" in open_menu(window.layers_menu, "Measure")
+    measuring = open_menu(window.layers_menu, "Measure")
+    assert {"Measure nuclei (Nuclei)", "Follow over time (Nuclei)"} <= set(measuring)
     assert "Correct nuclei (Nuclei)" in open_menu(window.layers_menu, "Annotate")
     titles = [title.removesuffix(" (Nuclei)") for title in open_menu(window.layers_menu, "Segment", "Nuclei")]
     assert [title for title in titles if title in IN_ORDER] == list(IN_ORDER[:-1]), "Models open from the model box"

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from napari_unet_nuclei.cli.options import Quiet, settings_options
+from napari_unet_nuclei.cli.options import KIND_OPTION, Quiet, settings_options
 from napari_unet_nuclei.cli.progress import FINISH, TerminalProgress
 from napari_unet_nuclei.core.settings import FinetuneSettings
 
@@ -59,7 +59,9 @@ def finetune_command(
         Literal["auto", "fluorescence", "brightfield"],
         typer.Option(
             "--kind",
-            help="Kind of all images: bright nuclei on dark (fluorescence) or dark nuclei on bright (brightfield). "
+            **KIND_OPTION,
+            help="Kind of all images: bright nuclei on dark (fluorescence) or dark nuclei on bright (H&E, IHC, bright "
+            "field). "
             "By default inferred from each image's labels.",
         ),
     ] = "auto",

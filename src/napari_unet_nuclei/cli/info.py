@@ -43,6 +43,7 @@ def computer_facts() -> dict[str, dict[str, str]]:
         },
         "models": {entry.name: str(entry.path) for entry in registry.list()},
         "folders": {
+            "scripts for ImageJ and QuPath": str(Path(__file__).parents[1] / "scripts"),
             "program": str(Path(__file__).parents[1]),
             "bundled models": str(registry.bundled),
             "your models": str(registry.own),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -24,7 +24,8 @@ from napari_unet_nuclei.cli.progress import TerminalProgress
 from napari_unet_nuclei.core.errors import SettingsError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
-from napari_unet_nuclei.core.image.io.read import read_image, read_label_image
+from napari_unet_nuclei.core.image.io.label_file import read_labels, size_of
+from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.image.io.region_file import read_areas
 from napari_unet_nuclei.core.image.io.spot_file import read_spots
 from napari_unet_nuclei.core.image.io.write import write_table
@@ -34,8 +35,10 @@ from napari_unet_nuclei.core.labels.measure.gate import POSITIVE, Gate, share_te
 from napari_unet_nuclei.core.labels.measure.measure import measure
 from napari_unet_nuclei.core.labels.measure.spots import find_in_planes
 from napari_unet_nuclei.core.labels.measure.surroundings import spacing_in
+from napari_unet_nuclei.core.labels.measure.volumes import hold_volumes, measure_volumes
 from napari_unet_nuclei.core.progress import Notice, Progress
 from napari_unet_nuclei.core.segment.table import (
+    ONLY_IN_PLANES,
     SegmentedChannel,
     SeparatedStain,
     StoredIds,
@@ -51,7 +54,9 @@ if TYPE_CHECKING:
 def measure_command(
     labels: Annotated[
         Path,
-        typer.Argument(metavar="LABELS", help="Label image: 0 is background, every nucleus has its own number."),
+        typer.Argument(
+            metavar="LABELS", help="Labels: an image where every nucleus has its own number, ImageJ ROIs, or GeoJSON."
+        ),
     ],
     images: Annotated[
         list[Path], typer.Argument(metavar="IMAGE...", help="Images of the same size; all channels are measured.")
@@ -99,15 +104,23 @@ def measure_command(
             rich_help_panel=AROUND_PANEL,
         ),
     ] = None,
+    planes: Annotated[
+        Literal["auto", "volume", "each"],
+        typer.Option(
+            "--planes",
+            help="Stacks: a row per nucleus (volume), or per nucleus and plane (each); automatic by whether nuclei "
+            "keep their number from plane to plane.",
+        ),
+    ] = "auto",
     gate: GateText = "",
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Measure labelled nuclei in one or more images.
 
-    The table has a row per nucleus (in stacks, per nucleus and plane) with size, position and shape, and the mean,
-    minimum, maximum and total intensity in every channel. For colour images of stained tissue it adds the mean optical
-    density of haematoxylin and DAB.
+    The table has a row per nucleus (where the planes of a stack were labelled each by itself, per nucleus and plane)
+    with size, position and shape, and the mean, minimum, maximum and total intensity in every channel. For colour
+    images of stained tissue it adds the mean optical density of haematoxylin and DAB.
 
     With --regions, the nuclei and their density in each region are printed, and written to FILE_regions.csv as well.
     With --cell, --cells or --ring it also has the intensities of cells, cytoplasm and rings, and their ratios to the
@@ -119,8 +132,14 @@ def measure_command(
     around = CellSettings(**parse_cells(cell, ring, gap))
     with TerminalProgress(quiet) as progress:
         wanted = Wanted(around, cells, tuple(spots or ()), dict(parse_spots(text) for text in spots_in or ()))
-        files = opened(labels, images)
-        table = measure_files(files, wanted, progress)
+        files = opened(labels, images, progress)
+        ids = StoredIds(files.labels)
+        if planes == "volume" or (planes == "auto" and hold_volumes(ids, files.axes)):
+            if wanted.in_planes or regions is not None:
+                raise SettingsError(ONLY_IN_PLANES)
+            table = measure_stacks(files, progress)
+        else:
+            table = measure_files(files, wanted, progress)
         if asked is not None:
             table[POSITIVE] = asked.holds(table)
             progress.say(f"{asked}: {share_text(int(table[POSITIVE].sum()), len(table))}")
@@ -151,6 +170,11 @@ class Wanted:
     spots: Sequence[Path]
     spots_in: Mapping[str, tuple[float, str]]
 
+    @property
+    def in_planes(self) -> bool:
+        """True where something is wanted that is measured plane by plane."""
+        return self.around.wanted or self.cells is not None or bool(self.spots or self.spots_in)
+
 
 @dataclass(frozen=True)
 class Opened:
@@ -171,12 +195,33 @@ class Opened:
         return f"{self.labels.leading_axes}YX"
 
 
-def opened(labels: Path, images: Sequence[Path]) -> Opened:
+def opened(labels: Path, images: Sequence[Path], progress: Progress) -> Opened:
     """Open labels and images, without reading pixels; lengths in µm need a pixel size in one of them."""
-    label_file = read_label_image(labels)
     files = [read_image(image) for image in images]
+    found = read_labels(labels, size_of(files[0].source()) if files else None)
+    for notice in found.notices:
+        progress.report(Notice(notice, warning=True))
+    label_file = found.file
     known = [file.pixel_size for file in (label_file, *files) if file.pixel_size.known]
     return Opened(label_file.source(), files, known[0] if known else PixelSize())
+
+
+def measure_stacks(files: Opened, progress: Progress) -> pd.DataFrame:
+    """Measure nuclei that extend through planes in all channels of image files; raises as `measure_files`."""
+    size = files.pixel_size
+    if "Z" not in files.axes:
+        raise SettingsError(
+            f"The labels have the axes {files.axes}, none of which is depth (Z): leave out planes volume."
+        )
+    return measure_volumes(
+        StoredIds(files.labels),
+        dict(_named_channels(files.files)),
+        axes=files.axes,
+        pixel_size_z=size.z,
+        pixel_size_y=size.y,
+        pixel_size_x=size.x,
+        progress=progress,
+    )
 
 
 def measure_files(files: Opened, wanted: Wanted, progress: Progress) -> pd.DataFrame:
@@ -202,7 +247,9 @@ def measure_files(files: Opened, wanted: Wanted, progress: Progress) -> pd.DataF
         pixel_size_y=files.pixel_size.y,
         pixel_size_x=files.pixel_size.x,
         around=wanted.around,
-        cells=None if wanted.cells is None else StoredIds(read_label_image(wanted.cells).source()),
+        cells=None
+        if wanted.cells is None
+        else StoredIds(read_labels(wanted.cells, (files.axes, files.shape)).file.source()),
         spots=spots,
         progress=progress,
     )

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import typer
 from pydantic import BaseModel
 
-from napari_unet_nuclei.core.settings import Former, Settings, read_settings
+from napari_unet_nuclei.core.settings import KIND_WORDS, Former, Settings, read_settings
 from napari_unet_nuclei.core.types import Region
 
 Command: TypeAlias = Callable[..., None]
@@ -88,20 +88,41 @@ Binary: TypeAlias = Annotated[
 ]
 
 
-def settings_options(kind: type[Settings]) -> Callable[[Command], Command]:
-    """Replace a command's parameter ``settings``, of class ``kind``, by one option per setting and ``--settings FILE``.
+def parse_kind(text: str) -> str:
+    """Parse a kind of image, in plain words or as settings files have it.
+
+    Examples
+    --------
+    >>> parse_kind("dark"), parse_kind("brightfield")
+    ('brightfield', 'brightfield')
+    """
+    kind = KIND_WORDS.get(text, text)
+    if kind not in KIND_WORDS.values():
+        raise typer.BadParameter(f"'{text}' is not one of {', '.join(KIND_WORDS)}.")
+    return kind
+
+
+KIND_OPTION: dict[str, Any] = {"parser": parse_kind, "metavar": "|".join(KIND_WORDS)}
+"""How ``--kind`` is read and shown."""
+
+
+def settings_options(
+    kind: type[Settings], parameter: str = "settings", panel: str = SETTINGS_PANEL
+) -> Callable[[Command], Command]:
+    """Replace a command's parameter, of class ``kind``, by one option per setting, and for ``settings`` a file of them.
 
     A switch ``x_auto`` gets no option: passing ``--x`` turns it off. Options override the values in the file. Options
     of earlier versions are accepted but hidden.
     """
     former = list(kind.former)
     names = [name for name in kind.model_fields if name.removesuffix("_auto") not in kind.model_fields.keys() - {name}]
-    generated = [_parameter(name, field_option(kind, name)) for name in names]
+    generated = [_parameter(name, field_option(kind, name, panel)) for name in names]
     file_option = Annotated[
         Path | None,
         typer.Option("--settings", metavar="FILE.json", help="Settings from a file.", rich_help_panel=SETTINGS_PANEL),
     ]
-    generated.append(_parameter("settings_file", file_option))
+    if parameter == "settings":
+        generated.append(_parameter("settings_file", file_option))
     generated += [_parameter(name, _former_option(one)) for name, one in kind.former.items()]
 
     def decorate(command: Command) -> Command:
@@ -111,18 +132,18 @@ def settings_options(kind: type[Settings]) -> Callable[[Command], Command]:
             given = {name: values.pop(name, None) for name in (*names, *former)}
             start = read_settings(settings_file, kind) if settings_file else kind()
             chosen = start.changed(**{name: value for name, value in given.items() if value is not None})
-            command(**values, settings=chosen)
+            command(**values, **{parameter: chosen})
 
         # typer reads options from a signature; under postponed evaluation its annotations are still text.
         signature = inspect.signature(command, eval_str=True)
-        own = [parameter for name, parameter in signature.parameters.items() if name != "settings"]
+        own = [one for name, one in signature.parameters.items() if name != parameter]
         with_settings.__signature__ = signature.replace(parameters=[*own, *generated])  # type: ignore[attr-defined]  # typer reads it
         return with_settings
 
     return decorate
 
 
-def field_option(kind: type[BaseModel], name: str) -> Any:
+def field_option(kind: type[BaseModel], name: str, panel: str = SETTINGS_PANEL) -> Any:
     """Build an option's annotation from a model field: its description becomes the help, its bounds the range.
 
     The option's value is None if it is not given.
@@ -135,10 +156,11 @@ def field_option(kind: type[BaseModel], name: str) -> Any:
         description += f" ({unit})"
     option = typer.Option(
         help=description,
+        **(KIND_OPTION if name == "kind" else {}),
         min=next((bound.ge for bound in field.metadata if hasattr(bound, "ge")), None),
         max=next((bound.le for bound in field.metadata if hasattr(bound, "le")), None),
         show_default="automatic" if f"{name}_auto" in kind.model_fields else _shown(name, field.default),
-        rich_help_panel=SETTINGS_PANEL,
+        rich_help_panel=panel,
     )
     return Annotated[field.annotation | None, option]  # type: ignore[operator]  # an annotation for typer
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from napari_unet_nuclei.cli.errors import FAILED
+from napari_unet_nuclei.cli.grouping import grouping_lines
 from napari_unet_nuclei.cli.options import (
     CellWidth,
     GateText,
@@ -24,7 +25,7 @@ from napari_unet_nuclei.cli.options import (
 from napari_unet_nuclei.cli.progress import TerminalProgress
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
 from napari_unet_nuclei.core.progress import Cancelled
-from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
+from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings, TrackSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from napari_unet_nuclei.core.segment.template import RequestTemplate
 
 RESULTS_PANEL = "Results"
+FOLLOW_PANEL = "Following over time"
 LARGE_PANEL = "Large images and clusters"
 
 
@@ -50,15 +52,17 @@ def _switch(field: str, flags: str) -> typer.models.OptionInfo:
 
 
 @settings_options(SegmentSettings)
+@settings_options(TrackSettings, "tracking", FOLLOW_PANEL)
 def segment_command(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the results.")],
     settings: SegmentSettings,
+    tracking: TrackSettings,
     paths: Annotated[
         list[Path] | None, typer.Argument(metavar="PATH...", help="Image files, folders, or patterns.")
     ] = None,
     listed: Annotated[
         Path | None,
-        typer.Option("--list", metavar="FILE", help="Text file with further paths or patterns, one per line."),
+        typer.Option("--list", metavar="FILE", help="Text file with further paths or patterns, one a line, or CSV."),
     ] = None,
     model: Annotated[
         str, typer.Option("--model", metavar="NAME_OR_FILE", help="Name of an installed model, or a model file.")
@@ -75,18 +79,13 @@ def segment_command(
             "--plane", metavar="PLANE", help="Segment only this plane of a stack: 3, or T=0,Z=3. All planes by default."
         ),
     ] = "",
-    projection: Annotated[
-        Literal["none", "maximum", "mean"],
-        typer.Option(
-            "--projection", help="For stacks: segment every plane, or the maximum or mean projection along z."
-        ),
-    ] = "none",
     region: Annotated[
         str,
         typer.Option("--region", metavar="Y0:Y1,X0:X1", help="Segment only this rectangle, in pixels, ends excluded."),
     ] = "",
     series: Annotated[str, typer.Option("--series", metavar="N|all|NAME", help=_help("series"))] = "",
     recursive: Annotated[bool, typer.Option("--recursive/--no-recursive", help=_help("recursive"))] = True,
+    channels: Annotated[str, typer.Option("--channels", metavar="PATTERN", help=_help("channels"))] = "automatic",
     labels: Annotated[
         Literal["tif", "ome.tif", "ome.zarr"],
         typer.Option("--labels", help=_help("labels"), rich_help_panel=RESULTS_PANEL),
@@ -97,6 +96,7 @@ def segment_command(
     rois: Annotated[bool, _switch("rois", "--rois/--no-rois")] = False,
     geojson: Annotated[bool, _switch("geojson", "--geojson/--no-geojson")] = False,
     overlay: Annotated[bool, _switch("overlay", "--overlay/--no-overlay")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help=_help("follow"), rich_help_panel=FOLLOW_PANEL)] = False,
     cell: CellWidth = "",
     ring: RingWidth = "",
     gap: RingGap = "",
@@ -144,7 +144,8 @@ def segment_command(
 
     Writes into DIR, for each image, its labels (NAME_labels.tif), a table with a row per nucleus (NAME_table.csv) and
     any other outputs requested; for the whole run, a table of all nuclei (nuclei.csv), summary.csv, run.json and a
-    report (report.html).
+    report (report.html). With --follow also, for time series, labels with one id per nucleus over time
+    (NAME_tracked.tif) and a table of tracks (NAME_tracks.csv).
 
     OME-Zarr images and images larger than memory are segmented block by block into NAME_labels.ome.zarr.
 
@@ -155,11 +156,17 @@ def segment_command(
     from napari_unet_nuclei.core.executors.malloc import keep_freed_memory
     from napari_unet_nuclei.core.folder.large_image import BlockSettings
     from napari_unet_nuclei.core.folder.plan import plan_files  # slow to import
+    from napari_unet_nuclei.core.image.io.zarr_store import absolute
     from napari_unet_nuclei.core.segment.template import RequestTemplate
 
+    if tracking != TrackSettings() and not follow:
+        raise typer.BadParameter("It has an effect only with --follow.", param_hint=FOLLOW_PANEL)
     batch = BatchSettings(
+        follow=follow,
+        **tracking.model_dump(),
         recursive=recursive,
         series=series,
+        channels=channels,
         labels=labels,
         table=table,
         joint_table=joint_table,
@@ -171,17 +178,15 @@ def segment_command(
         gate=gate,
         **parse_cells(cell, ring, gap),
     )
-    template = RequestTemplate(
-        settings, model, axes.upper(), parse_plane(plane), parse_region(region), projection=projection
-    )
+    template = RequestTemplate(settings, model, axes.upper(), parse_plane(plane), parse_region(region))
     if scheduler and workers:
         raise typer.BadParameter("Give either an address or a number of workers.", param_hint="--scheduler, --workers")
     given = [*(paths or []), *(_read_list(listed) if listed else [])]
     if scheduler or workers:  # their working folder is another
-        out, given = out.absolute(), [path.absolute() for path in given]
+        out, given = out.absolute(), [absolute(path) for path in given]
     if not given:
         raise typer.BadParameter("Give image files, folders or patterns, or --list FILE.", param_hint="PATH...")
-    plan = plan_files(given, out, batch.recursive, batch.labels, batch.series)
+    plan = plan_files(given, out, batch.recursive, batch.labels, batch.series, batch.channels)
     if dry_run:
         _look_ahead(plan, template, batch, as_json=as_json, quiet=quiet)
     else:
@@ -201,7 +206,7 @@ def segment_command(
 def _read_list(file: Path) -> list[Path]:
     """Read paths, one per line; empty lines are skipped."""
     from napari_unet_nuclei.core.errors import ImageFileError
-    from napari_unet_nuclei.core.image.io.find import read_list
+    from napari_unet_nuclei.core.image.io.path_list import read_list
 
     try:
         return read_list(file)
@@ -249,7 +254,9 @@ class _ShownRun:
 
 def _line(record: FileRecord) -> str:
     """Format the result of one image."""
-    found = f"{record.classes} classes" if record.classes else f"{record.nuclei} nuclei"
+    found = f"{record.classes} classes" if record.classes else record.counted or f"{record.nuclei} nuclei"
+    if record.tracks is not None:
+        found += f", {record.tracks} tracks and {record.divisions} divisions"
     found += f", {record.positive} positive," if record.positive is not None else ""
     took = "done before" if record.skipped else f"in {record.seconds:.1f} s"
     return f"{record.title}: {found} {took}, {record.labels}"
@@ -263,8 +270,10 @@ def _look_ahead(plan: RunPlan, template: RequestTemplate, batch: BatchSettings, 
     with TerminalProgress(quiet) as progress:
         prospects = look_ahead(plan, template, batch, progress)
     if as_json:
-        typer.echo(json.dumps([asdict(prospect) for prospect in prospects], indent=2, ensure_ascii=False))
+        typer.echo(json.dumps([asdict(prospect) for prospect in prospects], indent=2, ensure_ascii=False, default=str))
     elif not quiet:
+        for line in grouping_lines(prospects):
+            typer.echo(line)
         for prospect in prospects:
             if prospect.intention != "fail":
                 typer.echo(_prospect_line(prospect))
@@ -285,7 +294,8 @@ def _prospect_line(prospect: Prospect) -> str:
     facts += [f"channel {prospect.channel}"] if prospect.channel else []
     facts += [KIND_NAMES[prospect.kind]] if prospect.kind in KIND_NAMES else []
     facts += [f"beside {name_some(prospect.others)} (--series)"] if prospect.others else []
-    return f"{prospect.title}: {', '.join(facts)}: {prospect.intention}, {prospect.labels}"
+    doubt = f" Warning: {prospect.message}" if prospect.message else ""
+    return f"{prospect.title}: {', '.join(facts)}: {prospect.intention}, {prospect.labels}{doubt}"
 
 
 def _end(failed: Sequence[tuple[str, str]], total: int, what: str) -> None:

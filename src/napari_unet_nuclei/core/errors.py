@@ -17,6 +17,10 @@ class SeriesError(ImageFileError):
     """A choice among the images of a file fits none of them, or there is nothing to choose."""
 
 
+class TextFileError(NucleiError):
+    """A list or a table cannot be read."""
+
+
 class OutputFileError(NucleiError):
     """A file cannot be written: the disk is full, permission is missing, a folder has that name."""
 

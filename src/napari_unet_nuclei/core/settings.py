@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from numbers import Integral
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
@@ -92,6 +92,11 @@ class Settings(BaseModel):
                 raise SettingsError(remedy)
         passed = {one for name in gone for one in (name, f"{name}_auto")}
         return cls.in_present_words({name: value for name, value in values.items() if name not in passed})
+
+    @classmethod
+    def of_file(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Complete settings from a file with what they meant when it was written."""
+        return dict(values)
 
     def changed(self, **values: object) -> Any:
         """Return a copy with some values replaced; giving a number turns its ``_auto`` switch off.
@@ -175,12 +180,22 @@ def read_settings(path: Path | str, kind: type[SettingsType]) -> SettingsType:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SettingsError(f"The settings file {path} cannot be read as JSON: {error}.") from error
-    if isinstance(values, dict):
-        values = values.get("settings", values)  # as nested in run.json
+    if isinstance(values, dict) and isinstance(values.get("settings"), dict):  # as nested in run.json
+        # Runs of earlier versions projected stacks beside their settings.
+        beside = {name: values[name] for name in kind.former if name in values}
+        values = {**beside, **values["settings"]}
     if not isinstance(values, dict):
         raise SettingsError(f"The settings file {path} must hold one JSON object with setting names and values.")
-    return validated(kind, values)
+    return validated(kind, kind.of_file(values))
 
+
+Planes: TypeAlias = Literal["auto", "volume", "joined", "each", "maximum", "mean"]
+
+PROJECTIONS = ("maximum", "mean")
+"""Values of the setting ``planes`` that make one plane of a stack."""
+
+KIND_WORDS = {"automatic": "auto", "bright": "fluorescence", "dark": "brightfield"}
+"""Plain words for the values of the setting ``kind``, as commands, files and Python code may give them."""
 
 KIND_OF_INVERT = {"auto": "auto", "yes": "brightfield", "no": "fluorescence"}
 """Values of the setting ``kind`` for those of ``invert``, its predecessor in earlier versions."""
@@ -191,6 +206,7 @@ class SegmentSettings(Settings):
 
     former: ClassVar[Mapping[str, Former]] = {
         "invert": Former(values=tuple(KIND_OF_INVERT)),
+        "projection": Former(values=("none", *PROJECTIONS)),
         "seed": Former(
             remedy="'seed' is gone: nuclei that touch are now split by how deep the notch between them is. Leave it "
             "out for the depth that was fitted with the model, or set 'split' (0 to 1; lower splits more)."
@@ -203,8 +219,15 @@ class SegmentSettings(Settings):
 
     @classmethod
     def in_present_words(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Translate ``invert`` into a kind of image, and an empty channel into the automatic choice."""
-        others = {name: value for name, value in values.items() if name != "invert"}
+        """Translate ``invert`` and plain words into a kind, ``projection`` into planes, an empty channel into none."""
+        others = {name: value for name, value in values.items() if name not in ("invert", "projection")}
+        if "projection" in values:
+            meant = "each" if values["projection"] == "none" else values["projection"]
+            if others.setdefault("planes", meant) not in ("auto", meant):
+                raise ValueError(f"'projection' means planes {meant}, which contradicts planes {others['planes']}")
+            others["planes"] = meant
+        if isinstance(others.get("kind"), str):
+            others["kind"] = KIND_WORDS.get(others["kind"], others["kind"])
         if others.get("channel") == "":
             others["channel_auto"] = True
         if "invert" not in values:
@@ -216,6 +239,11 @@ class SegmentSettings(Settings):
         if "auto" not in (kind, said) and said != kind:
             raise ValueError(f"'invert' {values['invert']} means kind {kind}, which contradicts kind {said}")
         return {**others, "kind": kind if said == "auto" else said}
+
+    @classmethod
+    def of_file(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Complete settings from a file: before there was a choice of planes, each was segmented by itself."""
+        return dict(values) if {"planes", "projection"} & values.keys() else {**values, "planes": "each"}
 
     @field_validator("channel", mode="before")
     @classmethod
@@ -253,6 +281,27 @@ class SegmentSettings(Settings):
     diameter_unit: Literal["px", "µm"] = choice(
         "px", "Unit of the diameter: image pixels, or µm, which needs the pixel size."
     )
+    planes: Planes = choice(
+        "auto",
+        "Stacks: find nuclei in three dimensions (volume, automatic from two planes on), join those that lie on top of "
+        "each other (joined), segment each plane by itself (each), or the maximum or mean of all planes along z.",
+        title="Planes of a stack",
+        values={
+            "auto": "automatic",
+            "volume": "as 3-D nuclei",
+            "joined": "joined plane by plane",
+            "each": "each by itself",
+            "maximum": "maximum along z",
+            "mean": "mean along z",
+        },
+    )
+    z_spacing_auto: bool = choice(
+        True, "Take the distance of the planes from the file; where it is missing, estimate it from round nuclei."
+    )
+    z_spacing: float = number(1.0, "Distance between the planes of a stack.", "px", ge=0.001, le=100_000, step=0.1)
+    z_spacing_unit: Literal["px", "µm"] = choice(
+        "µm", "Unit of the distance between planes: µm, which needs the pixel size, or pixels of a plane."
+    )
     foreground_auto: bool = choice(True, "Use the threshold fitted with the model.")
     foreground: float = number(
         0.5,
@@ -272,7 +321,15 @@ class SegmentSettings(Settings):
         title="Split touching",
     )
     min_size_auto: bool = choice(True, "Use the minimum size fitted with the model, scaled to the image.")
-    min_size: int = number(20, "Drop nuclei with a smaller area.", "px²", ge=0, le=1_000_000, step=1, title="Smallest")
+    min_size: int = number(
+        20,
+        "Drop nuclei with a smaller area; of volumes, those smaller than a ball of this cross-section.",
+        "px²",
+        ge=0,
+        le=1_000_000,
+        step=1,
+        title="Smallest",
+    )
     score_auto: bool = choice(True, "Use the minimum score fitted with the model.")
     score: float = number(
         0.5,
@@ -333,15 +390,26 @@ class CellSettings(Settings):
         ge=0,
         le=10_000,
         step=0.5,
+        title="Grow cells by",
     )
     ring: float = number(
-        0.0, "Measure a ring of this width around each nucleus. 0 for no ring.", ge=0, le=10_000, step=0.5
+        0.0,
+        "Measure a ring of this width around each nucleus. 0 for no ring.",
+        ge=0,
+        le=10_000,
+        step=0.5,
+        title="Ring width",
     )
     gap: float = number(
-        0.0, "Distance between a nucleus and its ring, which blur and the nuclear rim fill.", ge=0, le=10_000, step=0.5
+        0.0,
+        "Distance between a nucleus and its ring, which blur and the nuclear rim fill.",
+        ge=0,
+        le=10_000,
+        step=0.5,
+        title="Gap to the ring",
     )
     distance_unit: Literal["µm", "px"] = choice(
-        "µm", "Unit of cell, ring and gap: µm, which needs the pixel size, or image pixels."
+        "µm", "Unit of cell, ring and gap: µm, which needs the pixel size, or image pixels.", title="Unit"
     )
 
     @model_validator(mode="after")
@@ -357,7 +425,7 @@ class CellSettings(Settings):
         return self.cell > 0 or self.ring > 0
 
 
-class BatchSettings(CellSettings):
+class BatchSettings(CellSettings, TrackSettings):
     """Which images a run over many files takes, and what it writes for them."""
 
     recursive: bool = choice(True, "Include subfolders.")
@@ -365,6 +433,12 @@ class BatchSettings(CellSettings):
         "",
         "Which image to take from files that hold several: its number from 0, its name, or all. "
         "By default all where they are alike, as positions are, and otherwise the first.",
+    )
+    channels: str = choice(
+        "automatic",
+        "How files that hold one channel, plane or time point each make up images: a pattern of their names such as "
+        "{well}_s{field}_w{channel}.tif, the name of a kind of microscope, automatic where the names are those of a "
+        "known one, or none to take every file by itself.",
     )
     labels: Literal["tif", "ome.tif", "ome.zarr"] = choice(
         "tif",
@@ -379,6 +453,12 @@ class BatchSettings(CellSettings):
         "",
         "Which nuclei count as positive, by columns of the table: GFP_mean > 500, or several limits with 'and' between "
         "them. Empty for no gate.",
+        title="Positive if",
+    )
+    follow: bool = choice(
+        False,
+        "Follow the nuclei of time series: write the labels with one id per nucleus over time, and a table of tracks.",
+        title="Follow over time",
     )
     parquet: bool = choice(False, "Also write the tables as Parquet; needs the package pyarrow.", title="Parquet table")
     rois: bool = choice(False, "Write outlines as ImageJ ROIs, one zip file per image.", title="ImageJ ROIs")
@@ -391,6 +471,18 @@ class BatchSettings(CellSettings):
     def _number_or_name(cls, value: Any) -> Any:
         """Take numbers as they are usually written in Python."""
         return str(value) if isinstance(value, Integral) and not isinstance(value, bool) else value
+
+    @model_validator(mode="after")
+    def _tracks_are_followed(self) -> BatchSettings:
+        """Refuse settings of tracks that would have no effect."""
+        if not self.follow and self.tracking != TrackSettings():
+            raise ValueError("these settings are for nuclei that are followed over time: set 'follow' as well")
+        return self
+
+    @property
+    def tracking(self) -> TrackSettings:
+        """How nuclei are followed, where they are."""
+        return TrackSettings(**{name: getattr(self, name) for name in TrackSettings.model_fields})
 
 
 class TrainSettings(Settings):

@@ -62,10 +62,10 @@ def test_labels_are_those_of_the_image_in_one_piece(block, executor, tmp_path):
 
 def test_stacks_are_segmented_plane_by_plane_in_the_order_of_the_format(tmp_path):
     planes = np.stack([IMAGE, IMAGE[::-1], np.full_like(IMAGE, 100), IMAGE[:, ::-1]]).reshape(2, 2, *IMAGE.shape)
-    asked = request(planes, "ZTYX", diameter=22.0, pixel_size=PixelSize(0.3, 0.3, 2.0))
+    asked = request(planes, "ZTYX", planes="each", diameter=22.0, pixel_size=PixelSize(0.3, 0.3, 2.0))
     result = segment_blockwise(asked, tmp_path / "l.ome.zarr", Silent(), block=BLOCK)
     labels = labels_of(result.path)
-    whole = segment(planes, axes="ZTYX", diameter=22.0, device="cpu").labels
+    whole = segment(planes, axes="ZTYX", planes="each", diameter=22.0, device="cpu").labels
     assert same_up_to_numbers(labels, whole.swapaxes(0, 1))
     assert whole_numbers(labels)
     image = read_ome_zarr(result.path)
@@ -97,7 +97,7 @@ def test_the_table_is_that_of_the_image_in_one_piece(axes, tmp_path):
     if axes != "YX":
         image = np.stack([IMAGE, IMAGE[::-1], IMAGE[:, ::-1], IMAGE // 2]).reshape(2, 1, 2, *IMAGE.shape)
         given = {"channel": 1}
-    asked = request(image, axes, diameter=22.0, pixel_size=PixelSize(0.5, 0.5), **given)
+    asked = request(image, axes, planes="each", diameter=22.0, pixel_size=PixelSize(0.5, 0.5), **given)
     table = tmp_path / "table.csv"
     result = segment_blockwise(asked, tmp_path / "l.ome.zarr", Silent(), block=BLOCK, table=table)
     ours, theirs = pd.read_csv(table), measure_result(run_segment(asked, Silent()), asked).drop(columns="confidence")

@@ -51,14 +51,14 @@ def test_every_image_is_told_with_its_size_axes_and_what_will_become_of_it(folde
 def test_planes_and_projections_are_counted_and_checked(folder, tmp_path, recording) -> None:
     settings = SegmentSettings().changed(channel=0)
     for template, planes in (
-        (RequestTemplate(settings, projection="maximum"), 1),
+        (RequestTemplate(settings.changed(planes="maximum")), 1),
         (RequestTemplate(settings, plane={"Z": 2}), 1),
         (RequestTemplate(settings, axes="TCYX"), 4),
     ):
         assert look(folder / "stack.ome.tif", tmp_path, template, recording())["stack.ome.tif"].planes == planes
     for template in (
         RequestTemplate(settings, plane={"Z": 4}),
-        RequestTemplate(settings, axes="TCYX", projection="mean"),
+        RequestTemplate(settings.changed(planes="mean"), axes="TCYX"),
     ):
         assert look(folder / "stack.ome.tif", tmp_path, template, recording())["stack.ome.tif"].intention == "fail"
 

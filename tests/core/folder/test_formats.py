@@ -94,7 +94,6 @@ def test_a_request_is_known_by_the_same_fingerprint(finished_run: tuple[Path, Re
         "plane": {},
         "region": None,
         "series": 0,
-        "projection": "none",
     }
     assert hash_request(template) == sha256(expected)
     assert json.loads((out / ".nuclei" / "a.json").read_text())["request_hash"] == sha256(expected)

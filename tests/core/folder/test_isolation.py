@@ -77,7 +77,7 @@ def write_bad_files(folder: Path) -> dict[str, str]:
         "zero.tif": "zero.tif",
         "channels.ome.tif": "2 channels",
         "waves.tif": "complex64",
-        "both.ome.tif": "both channels and colour",
+        "both.ome.tif": "2 channels",
     }
 
 

@@ -16,7 +16,7 @@ from napari_unet_nuclei.core.folder import large_image as slides
 from napari_unet_nuclei.core.folder.dry_run import Prospect, look_ahead
 from napari_unet_nuclei.core.folder.large_image import BlockSettings, planned_in_blocks, segment_in_blocks, takes_blocks
 from napari_unet_nuclei.core.folder.one_image import Task
-from napari_unet_nuclei.core.folder.plan import plan_files
+from napari_unet_nuclei.core.folder.plan import PlannedFile, plan_files
 from napari_unet_nuclei.core.folder.run import segment_files
 from napari_unet_nuclei.core.image.io import write
 from napari_unet_nuclei.core.image.io.ome_zarr import read_ome_zarr
@@ -29,7 +29,7 @@ from napari_unet_nuclei.core.settings import BatchSettings
 from tests.helpers.block_images import IMAGE, SETTINGS, write_image
 from tests.helpers.tiny import tiny_network
 
-TEMPLATE = RequestTemplate(SETTINGS)
+TEMPLATE = RequestTemplate(SETTINGS.changed(planes="each"))
 SMALL_BLOCKS = BlockSettings(block=80)
 
 
@@ -38,16 +38,33 @@ def task_of(image: Path, out: Path, **wanted: bool) -> Task:
     return Task(planned_in_blocks(planned), TEMPLATE, BatchSettings(**wanted), "")
 
 
+def planned(image: Path) -> PlannedFile:
+    return PlannedFile(image, image.parent, image.stem)
+
+
 def test_ome_zarr_and_large_planes_take_blocks(tmp_path, monkeypatch):
     store, picture = write_image(tmp_path / "i.ome.zarr", 2), tmp_path / "i.tif"
     tifffile.imwrite(picture, IMAGE)
-    assert takes_blocks(store, TEMPLATE)
-    assert not takes_blocks(store, RequestTemplate(projection="maximum"))
-    assert not takes_blocks(picture, TEMPLATE)
-    assert not takes_blocks(tmp_path / "absent.tif", TEMPLATE)
+    assert takes_blocks(planned(store), TEMPLATE)
+    assert not takes_blocks(planned(store), RequestTemplate(SETTINGS.changed(planes="maximum")))
+    assert not takes_blocks(planned(picture), TEMPLATE)
+    assert not takes_blocks(planned(tmp_path / "absent.tif"), TEMPLATE)
     monkeypatch.setattr(slides, "LARGEST_WHOLE", IMAGE.size - 1)
-    assert takes_blocks(picture, TEMPLATE)
-    assert not takes_blocks(picture, RequestTemplate(region=(0, 50, 0, 50)))
+    assert takes_blocks(planned(picture), TEMPLATE)
+    assert not takes_blocks(planned(picture), RequestTemplate(region=(0, 50, 0, 50)))
+
+
+def test_stacks_that_fit_into_memory_are_volumes_and_larger_ones_take_blocks(tmp_path, monkeypatch):
+    stack = tmp_path / "stack.tif"
+    tifffile.imwrite(stack, np.stack([IMAGE] * 3), metadata={"axes": "ZYX"})
+    monkeypatch.setattr(slides, "LARGEST_WHOLE", IMAGE.size - 1)
+    automatic, volume = RequestTemplate(SETTINGS), RequestTemplate(SETTINGS.changed(planes="volume"))
+    assert not takes_blocks(planned(stack), automatic)
+    assert takes_blocks(planned(stack), TEMPLATE)
+    monkeypatch.setattr(slides, "LARGEST_STACK", 3 * IMAGE.size - 1)
+    assert takes_blocks(planned(stack), automatic)
+    # Refused in words by the engine, which knows how large a volume is.
+    assert not takes_blocks(planned(stack), volume)
 
 
 def test_models_for_classes_do_not(tmp_path):
@@ -55,7 +72,7 @@ def test_models_for_classes_do_not(tmp_path):
     card = ModelCard(name="classes", task="semantic", classes=("cell", "gap"), architecture=architecture)
     save_model(tmp_path / "classes.safetensors", Model(card, tiny_network(architecture)))
     store = write_image(tmp_path / "i.ome.zarr", 2)
-    assert not takes_blocks(store, RequestTemplate(model=str(tmp_path / "classes.safetensors")))
+    assert not takes_blocks(planned(store), RequestTemplate(model=str(tmp_path / "classes.safetensors")))
 
 
 @pytest.mark.parametrize("kind", ["store", "tiff"])

@@ -63,7 +63,7 @@ def test_labels_are_those_of_python_for_every_image(folder, tmp_path) -> None:
 
 def test_a_projection_is_segmented_as_the_projected_image(folder, tmp_path) -> None:
     out = tmp_path / "out"
-    template = RequestTemplate(SETTINGS, projection="maximum")
+    template = RequestTemplate(SETTINGS.changed(planes="maximum"))
     report = segment_files([folder / "stack.ome.tif"], out, template, batch=BatchSettings(overlay=True))
     projected = read_image(folder / "stack.ome.tif").array.max(axis=0)
     labels = tifffile.imread(out / "stack_labels.tif")
@@ -71,7 +71,7 @@ def test_a_projection_is_segmented_as_the_projected_image(folder, tmp_path) -> N
     table = pd.read_csv(out / "stack_table.csv")
     assert table.intensity_max[0] == projected[labels == 1].max()
     assert iio.imread(out / "stack_overlay.png").shape == (96, 128, 3)
-    assert report.description()["projection"] == "maximum"
+    assert report.description()["settings"]["planes"] == "maximum"
 
 
 @pytest.mark.parametrize("labels_format", ["tif", "ome.tif", "ome.zarr"])
@@ -102,7 +102,8 @@ def test_images_that_take_blocks_are_rows_like_the_others(folder, tmp_path, monk
     (folder / "bad.tif").write_text("no image")
     (folder / "colours.png").unlink()
     progress = recording()
-    report = segment_files([folder], tmp_path / "out", RequestTemplate(SETTINGS), progress)
+    template = RequestTemplate(SETTINGS.changed(planes="each"))
+    report = segment_files([folder], tmp_path / "out", template, progress)
     rows = by_name(report)
     assert {name: Path(row.labels).name for name, row in rows.items()} == {
         "bad.tif": "",
@@ -117,7 +118,7 @@ def test_images_that_take_blocks_are_rows_like_the_others(folder, tmp_path, monk
     joint = pd.read_csv(tmp_path / "out" / "nuclei.csv")
     assert len(joint) == sum(row.nuclei for row in rows.values())
     assert progress.fractions[-1] == 1
-    again = segment_files([folder], tmp_path / "out", RequestTemplate(SETTINGS))
+    again = segment_files([folder], tmp_path / "out", template)
     assert [record.status for record in again.records] == ["failed", "skipped", "skipped", "skipped"]
 
 
@@ -146,7 +147,11 @@ def test_outlines_and_pictures_belong_to_the_labels(folder, tmp_path) -> None:
     for name, record in by_name(report).items():
         stem = name.split(".")[0]
         features = json.loads((out / f"{stem}_nuclei.geojson").read_text(encoding="utf-8"))["features"]
-        assert len(features) == len(zipfile.ZipFile(out / f"{stem}_rois.zip").namelist()) == record.nuclei
+        # Of a volume, one outline for each of its planes.
+        labels = tifffile.imread(out / f"{stem}_labels.tif").reshape(-1, 96, 128)
+        outlines = sum(len(np.unique(plane[plane > 0])) for plane in labels)
+        assert len(features) == len(zipfile.ZipFile(out / f"{stem}_rois.zip").namelist()) == outlines
+        assert outlines >= record.nuclei
         assert iio.imread(out / f"{stem}_overlay.png").shape == (96, 128, 3)
 
 

@@ -15,6 +15,11 @@ from napari_unet_nuclei.core.image.axes import ImageSource, guess_axes
         ((5, 6, 4), np.uint8, "YXS"),
         ((5, 6, 3), np.uint16, "ZYX"),
         ((5, 6, 2), np.uint8, "ZYX"),
+        ((50, 60, 2), np.uint8, "YXC"),
+        ((50, 60, 3), np.uint16, "YXS"),
+        ((50, 60, 3), np.float32, "YXC"),
+        ((7, 50, 60, 3), np.uint8, "ZYXS"),
+        ((3, 50, 60), np.uint8, "ZYX"),
         ((2, 3, 5, 6), np.uint8, "TZYX"),
         ((2, 3, 2, 5, 6), np.uint8, "TZCYX"),
     ],
@@ -37,7 +42,7 @@ def test_shapes_that_no_guess_covers_ask_for_the_axes(shape):
         ((5, 6), "ZX"),
         ((2, 2, 5, 6), "TTYX"),
         ((5, 6), "yx"),
-        ((2, 5, 6, 3), "CYXS"),
+        ((2, 5, 6, 5), "CYXS"),
         ((5, 6), ""),
         ((5, 6, 1), "YXW"),
     ],
@@ -125,3 +130,29 @@ def test_reading_never_changes_the_image():
     array = np.zeros((4, 4), np.float32)
     array.setflags(write=False)
     assert ImageSource(array, "YX").read((), 0).shape == (4, 4)
+
+
+def test_transparent_pixels_are_no_picture_and_opacity_is_no_channel():
+    picture = np.full((4, 5, 4), 200, np.uint8)
+    picture[0, 0, 3] = 0
+    source = ImageSource(picture, "YXS")
+    assert (source.channels, source.is_colour, source.has_opacity) == (3, True, True)
+    assert np.isnan(source.read((), 1)).nonzero() == ([0], [0])
+    grey = ImageSource(picture[..., 2:], "YXS")
+    assert (grey.channels, grey.is_colour) == (1, False)
+    assert np.isnan(grey.read((), 0)).sum() == 1
+    assert not np.isnan(ImageSource(picture[..., :3], "YXS").read((), 0)).any()
+
+
+def test_channels_that_are_pictures_in_a_colour_are_read_by_their_brightest_sample():
+    coloured = np.zeros((2, 4, 5, 3), np.uint8)
+    coloured[0, ..., 2], coloured[1, ..., :2] = 9, 7
+    source = ImageSource(coloured, "CYXS")
+    assert (source.channels, source.is_colour, source.leading_axes) == (2, False, "")
+    assert [source.read((), channel).max() for channel in (0, 1)] == [9, 7]
+
+
+def test_ids_are_read_in_the_type_of_the_array():
+    ids = np.array([[0, 2**62, 2**62 + 1]], np.uint64)
+    assert np.array_equal(ImageSource(ids, "YX").stored(()), ids)
+    assert np.array_equal(ImageSource(ids, "XY").stored(()), ids.T)

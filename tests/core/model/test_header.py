@@ -66,3 +66,40 @@ def test_a_header_with_other_tensors_than_ours_is_refused(tmp_path, tensors):
     path.write_bytes(len(text).to_bytes(8, "little") + text)
     with pytest.raises(ModelFileError, match="damaged"):
         hash_tensors(path)
+
+
+def with_header(path, change):
+    """Write the header of a model file anew."""
+    content, header = path.read_bytes(), read_header(path)
+    parts = {"__metadata__": header.metadata, **header.tensors}
+    text = json.dumps(change(parts)).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + content[header.start :])
+
+
+def test_tensors_that_share_bytes_are_refused(tiny_model_file):
+    def shared(parts):
+        name, place = next((name, place) for name, place in parts.items() if name != "__metadata__")
+        return {**parts, **{f"{name}.{number}": place for number in range(1000)}}
+
+    with_header(tiny_model_file, shared)
+    with pytest.raises(ModelFileError, match="damaged"):
+        hash_tensors(tiny_model_file)
+
+
+def test_tensors_of_another_size_than_their_shape_are_refused(tiny_model_file):
+    def reshaped(parts):
+        name, place = next((name, place) for name, place in parts.items() if name != "__metadata__")
+        return {**parts, name: {**place, "shape": [10**9]}}
+
+    with_header(tiny_model_file, reshaped)
+    with pytest.raises(ModelFileError, match="damaged"):
+        read_header(tiny_model_file)
+
+
+def test_a_card_cannot_act_on_the_terminal(tiny_model_file):
+    def hostile(parts):
+        card = {**json.loads(parts["__metadata__"]["card"]), "description": "\x1b[2Jgone \ud800\nsecond line"}
+        return {**parts, "__metadata__": {"card": json.dumps(card)}}
+
+    with_header(tiny_model_file, hostile)
+    assert read_card(tiny_model_file).description == "\ufffd[2Jgone \ufffd\nsecond line"

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from safetensors.torch import load_file, save_file
 
 from napari_unet_nuclei.core.errors import ModelFileError, OutputFileError, UnknownModelError
-from napari_unet_nuclei.core.model.card import Architecture, ModelCard
+from napari_unet_nuclei.core.files.lock import LOCK
+from napari_unet_nuclei.core.model.card import Architecture, ModelCard, read_card
 from napari_unet_nuclei.core.model.file import Model, save_model
+from napari_unet_nuclei.core.model.header import hash_tensors
 from napari_unet_nuclei.core.model.registry import (
     AUTOMATIC,
     BUNDLED,
@@ -55,7 +61,8 @@ def test_an_added_model_is_found_and_can_be_removed(registry, tmp_path):
 
 
 def files_in(registry: ModelRegistry) -> list[str]:
-    return sorted(path.name for path in registry.own.iterdir()) if registry.own.exists() else []
+    there = registry.own.iterdir() if registry.own.exists() else ()
+    return sorted(path.name for path in there if path.name != LOCK)
 
 
 def test_a_name_is_given_once_and_a_free_one_is_proposed(registry, tmp_path):
@@ -90,7 +97,7 @@ def test_a_damaged_file_is_not_added(registry, tmp_path):
     with pytest.raises(ModelFileError, match="part of it is missing"):
         registry.add(path)
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    with pytest.raises(ModelFileError, match="have changed since it was saved"):
+    with pytest.raises(ModelFileError, match="were changed after the model was saved"):
         registry.add(path)
     assert files_in(registry) == []
     path.write_bytes(whole)
@@ -242,3 +249,62 @@ def test_models_are_loaded_by_name_and_by_path(registry, tiny_model_file):
     assert load_model(str(tiny_model_file)).card.name == "tiny"
     with pytest.raises(UnknownModelError):
         load_model("two", registry)
+
+
+def test_what_a_killed_import_left_is_removed_by_the_next(registry, tmp_path):
+    write_tiny_model(tmp_path / "new.safetensors", "new")
+    registry.own.mkdir()
+    (registry.own / ".new-0123abcd.part.safetensors").write_bytes(b"half")
+    registry.add(tmp_path / "new.safetensors")
+    assert files_in(registry) == ["new.safetensors"]
+
+
+def test_of_imports_of_one_name_at_the_same_moment_one_is_told_so(registry, tmp_path):
+    paths = [tmp_path / f"{number}.safetensors" for number in range(6)]
+    for number, path in enumerate(paths):
+        write_tiny_model(path, "same", seed=number)
+
+    def imported(path):
+        try:
+            return registry.add(path).name
+        except ModelFileError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(6) as pool:
+        said = list(pool.map(imported, paths))
+    assert said.count("same") == 1
+    assert sum("Another model named 'same' is installed already" in text for text in said) == 5
+    assert files_in(registry) == ["same.safetensors"]
+
+
+def test_weights_that_do_not_fit_the_card_or_are_no_numbers_are_not_imported(registry, tmp_path):
+    foreign, spoiled = tmp_path / "foreign.safetensors", tmp_path / "spoiled.safetensors"
+    write_tiny_model(foreign, architecture=Architecture(base_width=8, depth=2))
+    write_tiny_model(spoiled)
+    card = read_card(write_and_return(tmp_path / "card.safetensors", "foreign"))
+    save_file(load_file(foreign), foreign, {"card": card.model_copy(update=hash_of(foreign)).model_dump_json()})
+    weights = {
+        name: value * float("nan") if value.is_floating_point() else value for name, value in load_file(spoiled).items()
+    }
+    save_file(weights, spoiled, {"card": read_card(spoiled).model_dump_json()})
+    save_file(weights, spoiled, {"card": read_card(spoiled).model_copy(update=hash_of(spoiled)).model_dump_json()})
+    for path, reason in ((foreign, "do not fit"), (spoiled, "not all numbers")):
+        with pytest.raises(ModelFileError, match=reason):
+            registry.add(path)
+    assert files_in(registry) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such pipes in folders")
+def test_a_named_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.safetensors")
+    with pytest.raises(ModelFileError, match="is no file"):
+        read_card(tmp_path / "pipe.safetensors")
+
+
+def write_and_return(path, name):
+    write_tiny_model(path, name)
+    return path
+
+
+def hash_of(path) -> dict[str, str]:
+    return {"weights_hash": hash_tensors(path)}

@@ -99,7 +99,7 @@ def test_the_size_that_the_chosen_reading_showed_is_not_estimated_again(runner, 
     assert 24 < found.estimate < 36
     monkeypatch.setattr(automatic_size, "first_look", lambda *_: pytest.fail("the size was estimated again"))
     assert 24 < predict_sized(found.reader, runner, Silent(), found.estimate).diameter < 36
-    assert find_scale(found.reader, runner, Silent(), found.estimate)[1] > 24
+    assert find_scale([found.reader], runner, Silent(), found.estimate)[1] > 24
 
 
 def test_each_of_two_readings_is_shown_to_the_network_once_in_small_windows(runner, monkeypatch):

@@ -62,7 +62,7 @@ def test_what_cannot_be_read_is_named(tmp_path) -> None:
         {"plane": {"Z": 1}},
         {"region": (0, 1, 0, 1)},
         {"series": 1},
-        {"projection": "mean"},
+        {"settings": SegmentSettings(planes="mean")},
         {"settings": SegmentSettings(invert="yes")},
         {"settings": SegmentSettings(flips=True)},
     ],

@@ -56,7 +56,7 @@ def test_the_size_that_windows_tell_is_that_of_the_plane(bundled_model, monkeypa
     [look] = possible_looks(sampled, kind="fluorescence", inputs=bundled_model.card.network_inputs)
     plane = sampled.open(look, bundled_model.card.percentiles)
     runner = NetworkRunner(bundled_model, choose_device("cpu"), 512)
-    scale, diameter = find_scale(plane, runner, Silent())
+    scale, diameter = find_scale([plane], runner, Silent())
     whole = predict_sized(plane, runner, Silent())
     assert diameter == pytest.approx(whole.diameter, rel=0.15)
     assert scale == pytest.approx(whole.prediction.scale, rel=0.15)
@@ -65,6 +65,6 @@ def test_the_size_that_windows_tell_is_that_of_the_plane(bundled_model, monkeypa
 def test_an_image_without_nuclei_is_left_at_its_scale():
     plane = PlaneSample.whole(ImageSource(np.zeros((200, 200), np.uint8), "YX")).open(GREY, (1.0, 99.8))
     model = tiny_model()
-    scale, diameter = find_scale(plane, NetworkRunner(model, FLOAT32, 128), Silent())
+    scale, diameter = find_scale([plane], NetworkRunner(model, FLOAT32, 128), Silent())
     assert scale > 0
     assert diameter > 0

@@ -86,7 +86,7 @@ def test_ids_of_decoded_stacks_are_unique_and_without_gaps():
 
 def test_planes_that_are_not_kept_decode_alike(monkeypatch, result):
     kept = result.decode(replace(result.thresholds, split=0.1))
-    monkeypatch.setattr("napari_unet_nuclei.core.segment.result.GRAPHED_PIXELS", 120 * 110)
+    monkeypatch.setattr("napari_unet_nuclei.core.segment.decoders.GRAPHED_PIXELS", 120 * 110)
     decoder = StackDecoder(result.maps, result.thresholds.scale)
     for thresholds in (result.thresholds, kept.thresholds):
         assert np.array_equal(decoder.decode(thresholds).labels, result.decode(thresholds).labels)

@@ -207,7 +207,7 @@ def stack() -> np.ndarray:
 
 def test_every_plane_of_a_stack_is_segmented_with_ids_of_its_own():
     progress = RecordingProgress()
-    result = segment(stack(), axes="TZYX", progress=progress, **CPU)
+    result = segment(stack(), axes="TZYX", planes="each", progress=progress, **CPU)
     assert result.labels.shape == (2, 2, *IMAGE.shape)
     assert (result.axes, result.origin) == ("TZYX", (0, 0, 0, 0))
     assert result.maps.shape == (4, 3, *IMAGE.shape)
@@ -219,7 +219,7 @@ def test_every_plane_of_a_stack_is_segmented_with_ids_of_its_own():
 
 
 def test_planes_are_segmented_each_by_itself():
-    whole = segment(stack(), axes="TZYX", diameter=22, **CPU).labels
+    whole = segment(stack(), axes="TZYX", planes="each", diameter=22, **CPU).labels
     alone = segment(IMAGE[:, ::-1], diameter=22, **CPU).labels
     assert np.array_equal(np.where(whole[1, 1] > 0, whole[1, 1] - whole[0].max(), 0), alone)
 
@@ -235,7 +235,7 @@ def test_planes_are_segmented_each_by_itself():
     ],
 )
 def test_chosen_planes_keep_their_axes_and_place(plane, shape, origin, tiny_model_file):
-    result = segment(stack(), str(tiny_model_file), axes="TZYX", plane=plane, diameter=22, **CPU)
+    result = segment(stack(), str(tiny_model_file), axes="TZYX", planes="each", plane=plane, diameter=22, **CPU)
     assert result.labels.shape == (*shape, *IMAGE.shape)
     assert result.origin == origin
     assert_ids_without_gaps(result.labels)
@@ -255,7 +255,14 @@ def test_a_plane_that_is_not_there_is_refused(plane):
 
 def test_a_region_of_a_plane_has_both_in_its_origin(tiny_model_file):
     result = segment(
-        stack(), str(tiny_model_file), axes="TZYX", plane=(1, None), region=(10, 50, 20, 90), diameter=22, **CPU
+        stack(),
+        str(tiny_model_file),
+        axes="TZYX",
+        planes="each",
+        plane=(1, None),
+        region=(10, 50, 20, 90),
+        diameter=22,
+        **CPU,
     )
     assert result.labels.shape == (1, 2, 40, 70)
     assert result.origin == (1, 0, 10, 20)
@@ -343,7 +350,7 @@ def test_maps_too_large_to_keep_are_not_kept_and_said(monkeypatch):
 def test_progress_rises_from_nothing_to_all(settings, planes, tiny_model_file):
     progress = RecordingProgress()  # which refuses fractions that fall
     image = np.stack([IMAGE[:100, :100]] * planes)
-    segment(image, str(tiny_model_file), axes="ZYX", progress=progress, **settings, **CPU)
+    segment(image, str(tiny_model_file), axes="TYX", progress=progress, **settings, **CPU)
     assert progress.fractions[0] == 0
     assert progress.fractions[-1] == 1
     assert len(progress.events) > planes

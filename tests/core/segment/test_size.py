@@ -125,6 +125,6 @@ def test_all_planes_of_a_stack_share_the_size_of_the_middle_one():
     rng = np.random.default_rng(0)
     light, _ = draw_nuclei((200, 200), 36, 12, rng, clumped=0.3)
     image = np.stack([np.full((200, 200), 110), camera(light + 0.03, rng), np.full((200, 200), 110)])
-    stack, plane = segment(image, axes="ZYX", device="cpu"), segment(image[1], device="cpu")
+    stack, plane = segment(image, axes="TYX", device="cpu"), segment(image[1], device="cpu")
     assert stack.diameter == pytest.approx(plane.diameter)
     assert np.array_equal(stack.labels[1], plane.labels)

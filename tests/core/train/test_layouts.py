@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,17 @@ def test_the_folder_of_an_index_stands_for_it(tmp_path):
 
 def test_an_index_may_begin_with_a_byte_order_mark_and_call_fields_groups(tmp_path):
     assert [e.group for e in list_entries(write_index(tmp_path, "\ufeffimage,group\na,7\nb,8\n"))] == ["7", "8"]
+
+
+def test_an_index_of_a_german_spreadsheet_is_read(tmp_path):
+    index = write_index(tmp_path, "")
+    for name in ("images/é.png", "labels/é.tif"):
+        (tmp_path / unicodedata.normalize("NFD" if "labels" in name else "NFC", name)).touch()
+    index.write_bytes(
+        "Image;Split;FIELD;Stain\r\na;train;1;DAPI\r\ndeep\\c.png;val;2;x\r\né;val;3;x\r\n".encode("utf-16")
+    )
+    entries = list_entries(index, [Condition("stain", "x")])
+    assert [(entry.name, entry.split, entry.group) for entry in entries] == [("deep/c", "val", "2"), ("é", "val", "3")]
 
 
 def test_columns_choose_rows(tmp_path):
@@ -105,3 +117,16 @@ def test_only_an_index_has_columns_to_choose_by(tmp_path):
     touch(tmp_path, "images/a.png", "labels/a.png")
     with pytest.raises(DatasetError, match="selected by stain"):
         list_entries(tmp_path, [Condition("stain", "dapi")])
+
+
+def test_labels_may_lie_beside_their_images(tmp_path):
+    touch(tmp_path, "a.tif", "a_masks.png", "b.png", "b.geojson", "a_flows.tif")
+    a, b = list_entries(tmp_path)
+    assert (a.name, a.image.name, a.labels[0].name) == ("a", "a.tif", "a_masks.png")
+    assert (b.name, b.image.name, b.labels[0].name) == ("b", "b.png", "b.geojson")
+
+
+def test_an_image_without_labels_among_others_is_named(tmp_path):
+    touch(tmp_path, "a.tif", "a_masks.png", "b.png")
+    with pytest.raises(DatasetError, match=r"has no labels of the same name for: .*b\.png"):
+        list_entries(tmp_path)

@@ -1,16 +1,16 @@
 from __future__ import annotations
 
 import gc
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from napari.components import ViewerModel
 from qtpy.QtCore import QPoint, Qt
-from qtpy.QtWidgets import QFileDialog, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_unet_nuclei.gui.measure.dock import MeasureDock
+from napari_unet_nuclei.gui.saving.dialog import SaveDialog
 
 SHAPE = (200, 300)
 LABELS = np.zeros(SHAPE, np.int32)
@@ -43,14 +43,14 @@ def press(qtbot, dock: MeasureDock) -> None:
 
 
 def click_row(qtbot, dock: MeasureDock, row: int) -> None:
-    view = dock.table_view
+    view = dock.results.table_view
     qtbot.mouseClick(
         view.viewport(), Qt.MouseButton.LeftButton, pos=view.visualRect(view.model().index(row, 0)).center()
     )
 
 
 def tick(dock: MeasureDock, row: int, on: bool) -> None:
-    dock.images.item(row).setCheckState(Qt.CheckState.Checked if on else Qt.CheckState.Unchecked)
+    dock.form.images.item(row).setCheckState(Qt.CheckState.Checked if on else Qt.CheckState.Unchecked)
 
 
 def status(dock: MeasureDock) -> str:
@@ -68,10 +68,10 @@ def test_measures_the_labels_in_all_ticked_images(viewer, dock, qtbot):
     viewer.add_image(gfp, name="GFP")
     viewer.add_image(other, name="other")
     layer = viewer.add_labels(LABELS)
-    assert [dock.images.item(row).text() for row in range(3)] == ["other", "GFP", "DAPI"]
+    assert [dock.form.images.item(row).text() for row in range(3)] == ["other", "GFP", "DAPI"]
     tick(dock, 0, False)
     press(qtbot, dock)
-    table = dock.table_view.table
+    table = dock.results.table_view.table
     assert table["label"].tolist() == [10, 20, 30, 40]
     assert [name for name in table.columns if name.endswith("_mean")] == ["GFP_mean", "DAPI_mean"]
     np.testing.assert_allclose(table["GFP_mean"], [gfp[label == LABELS].mean() for label in (10, 20, 30, 40)])
@@ -95,7 +95,7 @@ def test_an_image_of_another_size_disables_measure_and_says_why(viewer, dock):
     assert not dock.panel.run_button.isEnabled()
     assert "'small' (50 × 60) and the labels (200 × 300) differ in size" in status(dock)
     viewer.add_image(image(), name="right")
-    assert [layer.name for layer in dock.images.ticked()] == ["right"]
+    assert [layer.name for layer in dock.form.images.ticked()] == ["right"]
     assert dock.panel.run_button.isEnabled()
     tick(dock, 1, True)
     assert not dock.panel.run_button.isEnabled()
@@ -105,30 +105,30 @@ def test_sizes_and_shapes_need_no_image(viewer, dock, qtbot):
     viewer.add_labels(LABELS)
     assert "only sizes and shapes" in dock.hint.text()
     press(qtbot, dock)
-    assert dock.table_view.table["area_px"].tolist() == [60, 70, 80, 90]
+    assert dock.results.table_view.table["area_px"].tolist() == [60, 70, 80, 90]
 
 
 def test_choices_follow_the_layer_list(viewer, dock):
     first, second = viewer.add_labels(LABELS, name="first"), viewer.add_labels(LABELS[:50, :60], name="second")
     viewer.add_image(image(), name="large")
     viewer.add_image(image(shape=(50, 60)), name="small")
-    dock.labels_picker.setCurrentIndex(dock.labels_picker.findText("first"))
-    assert [layer.name for layer in dock.images.ticked()] == ["large"]
-    dock.labels_picker.setCurrentIndex(dock.labels_picker.findText("second"))
-    assert [layer.name for layer in dock.images.ticked()] == ["small"]
+    dock.form.labels_picker.setCurrentIndex(dock.form.labels_picker.findText("first"))
+    assert [layer.name for layer in dock.form.images.ticked()] == ["large"]
+    dock.form.labels_picker.setCurrentIndex(dock.form.labels_picker.findText("second"))
+    assert [layer.name for layer in dock.form.images.ticked()] == ["small"]
     second.name = "renamed"
-    assert dock.labels_picker.currentText() == "renamed"
+    assert dock.form.labels_picker.currentText() == "renamed"
     viewer.layers.remove(second)
-    assert dock.labels_picker.currentText() == "first"
+    assert dock.form.labels_picker.currentText() == "first"
     viewer.layers.remove(first)
-    assert dock.labels_picker.count() == 0
+    assert dock.form.labels_picker.count() == 0
 
 
 def test_a_row_leads_to_its_nucleus(viewer, dock, qtbot):
     layer = viewer.add_labels(LABELS)
     press(qtbot, dock)
     click_row(qtbot, dock, 2)
-    row = dock.table_view.table.iloc[2]
+    row = dock.results.table_view.table.iloc[2]
     assert viewer.scene.camera.center[-2:] == pytest.approx((row["centroid_y"], row["centroid_x"]))
     assert layer.selected_label == 30
 
@@ -144,7 +144,7 @@ def test_a_row_leads_to_its_nucleus_under_any_transform_and_on_its_plane(viewer,
     press(qtbot, dock)
     viewer.dims.set_point(0, 0)
     click_row(qtbot, dock, 0)
-    y, x = (float(dock.table_view.table[f"centroid_{axis}"].iloc[0]) for axis in "yx")
+    y, x = (float(dock.results.table_view.table[f"centroid_{axis}"].iloc[0]) for axis in "yx")
     unit = 1000 if str(viewer.dims.units[-1]) == "nanometer" else 1
     world = np.array(layer.data_to_world((3, y, x))) * unit
     assert unit == 1000, "the finer unit rules where units are mixed"
@@ -158,7 +158,7 @@ def test_a_small_nucleus_is_enlarged(viewer, dock, qtbot):
     press(qtbot, dock)
     viewer.scene.camera.zoom = 0.1
     click_row(qtbot, dock, 0)
-    assert viewer.scene.camera.zoom * dock.table_view.table["diameter_px"].iloc[0] == pytest.approx(40)
+    assert viewer.scene.camera.zoom * dock.results.table_view.table["diameter_px"].iloc[0] == pytest.approx(40)
     zoom = viewer.scene.camera.zoom = 50
     click_row(qtbot, dock, 1)
     assert viewer.scene.camera.zoom == zoom
@@ -171,39 +171,19 @@ def test_a_click_in_the_window_selects_the_row_and_a_drag_does_not(make_napari_v
     viewer.add_image(image(), name="DAPI", scale=(100, 100), units=("nm", "nm"))
     viewer.add_labels(LABELS, scale=(0.5, 0.5), rotate=30, units=("µm", "µm"))
     press(qtbot, dock)
-    assert "DAPI_mean" in dock.table_view.table
+    assert "DAPI_mean" in dock.results.table_view.table
     click_row(qtbot, dock, 3)  # brings nucleus 40 to the middle of the canvas
-    dock.table_view.select_row(0)
+    dock.results.table_view.select_row(0)
     canvas = next(child for child in dock.window().findChildren(QWidget) if "Canvas" in type(child).__name__)
     middle, aside = (QPoint(canvas.width() // 2 + shift, canvas.height() // 2) for shift in (0, 9))
     qtbot.mousePress(canvas, Qt.MouseButton.LeftButton, pos=aside)
     qtbot.mouseMove(canvas, middle)
     qtbot.mouseRelease(canvas, Qt.MouseButton.LeftButton, pos=middle)
-    assert dock.table_view.selected_row == 0
+    assert dock.results.table_view.selected_row == 0
     click_row(qtbot, dock, 3)
-    dock.table_view.select_row(0)
+    dock.results.table_view.select_row(0)
     qtbot.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=middle)
-    assert dock.table_view.selected_row == 3
-
-
-def test_the_table_is_saved_as_csv(viewer, dock, qtbot, tmp_path):
-    viewer.add_labels(LABELS)
-    viewer.add_image(image(), name="GFP")
-    press(qtbot, dock)
-    with qtbot.waitSignal(dock.panel.running_changed, check_params_cb=lambda running: not running):
-        dock.save_table(tmp_path / "table")
-    assert status(dock) == f"Saved to {tmp_path / 'table.csv'}."
-    saved = pd.read_csv(tmp_path / "table.csv")
-    pd.testing.assert_frame_equal(saved, dock.table_view.table, check_exact=False)
-
-
-def test_what_hinders_saving_is_said(viewer, dock, qtbot, tmp_path):
-    viewer.add_labels(LABELS)
-    press(qtbot, dock)
-    (tmp_path / "folder.csv").mkdir()
-    with qtbot.waitSignal(dock.panel.running_changed, check_params_cb=lambda running: not running):
-        dock.save_table(tmp_path / "folder.csv")
-    assert "a folder has that name" in status(dock)
+    assert dock.results.table_view.selected_row == 3
 
 
 def test_edited_labels_make_the_table_outdated(viewer, dock, qtbot):
@@ -227,24 +207,24 @@ def test_looking_around_makes_no_table_outdated(viewer, dock, qtbot):
 def test_a_removed_labels_layer_leaves_the_table(viewer, dock, qtbot):
     viewer.add_labels(LABELS, name="other")
     layer = viewer.add_labels(LABELS, name="measured")
-    dock.labels_picker.setCurrentIndex(0)
+    dock.form.labels_picker.setCurrentIndex(0)
     press(qtbot, dock)
     viewer.layers.remove(layer)
     click_row(qtbot, dock, 1)
     assert "no longer in the viewer" in status(dock)
-    assert len(dock.table_view.table) == 4
+    assert len(dock.results.table_view.table) == 4
 
 
 def test_cancel_leaves_the_former_table(viewer, dock, qtbot):
     layer = viewer.add_labels(LABELS)
     press(qtbot, dock)
     layer.data = np.tile(LABELS, (8, 8))
-    before = dock.table_view.table
+    before = dock.results.table_view.table
     qtbot.mouseClick(dock.panel.run_button, Qt.MouseButton.LeftButton)
     dock.panel.cancel_button.click()
     qtbot.waitUntil(lambda: not dock.panel.is_running)
-    assert dock.table_view.table is before
-    assert "Cancelled" in status(dock)
+    assert dock.results.table_view.table is before
+    assert "Stopped" in status(dock)
 
 
 def test_a_closed_dock_leaves_nothing_behind(viewer, qapp):
@@ -257,17 +237,13 @@ def test_a_closed_dock_leaves_nothing_behind(viewer, qapp):
     viewer.add_labels(LABELS)
 
 
-def test_save_dialog_proposes_the_layers_name(viewer, dock, qtbot, monkeypatch, tmp_path):
-    asked = []
-
-    def choose(_parent, _title, proposal, _kinds):
-        asked.append(proposal)
-        return str(tmp_path / proposal), ""
-
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
+def test_save_opens_the_dialog_of_all_labels(viewer, dock, qtbot, tmp_path):
     viewer.add_labels(LABELS, name="nuclei of cells")
     press(qtbot, dock)
-    with qtbot.waitSignal(dock.panel.running_changed, check_params_cb=lambda running: not running):
-        qtbot.mouseClick(dock.save_button, Qt.MouseButton.LeftButton)
-    assert asked == ["nuclei of cells.csv"]
-    assert Path(tmp_path / "nuclei of cells.csv").exists()
+    qtbot.mouseClick(dock.results.save_button, Qt.MouseButton.LeftButton)
+    [dialog] = dock.findChildren(SaveDialog)
+    dialog.base.setValue(str(tmp_path / "a"))
+    with qtbot.waitSignal(dialog.panel.running_changed, check_params_cb=lambda running: not running):
+        qtbot.mouseClick(dialog.panel.run_button, Qt.MouseButton.LeftButton)
+    saved = pd.read_csv(tmp_path / "a_table.csv")
+    pd.testing.assert_frame_equal(saved, dock.results.table, check_exact=False)

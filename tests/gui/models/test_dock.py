@@ -231,7 +231,7 @@ def test_what_cannot_be_imported_is_said_and_stops_no_other(dock, qtbot, tiny_mo
     assert "Imported 'tiny'." in status
     assert "⚠ weights.pt is not a model file" in status
     assert "half.safetensors is damaged" in status
-    assert [path.name for path in default_registry().own.iterdir()] == ["tiny.safetensors"]
+    assert [path.name for path in default_registry().own.glob("*.safetensors")] == ["tiny.safetensors"]
 
 
 def test_the_very_same_model_is_not_imported_again(dock, qtbot, tiny_model, tiny_model_file):
@@ -253,7 +253,7 @@ def test_giving_up_the_question_imports_nothing(dock, qtbot, tiny_model, other_f
     answer(qtbot, QInputDialog, press_named(qtbot, "Cancel"))
     dock.import_files([other_file])
     assert rest(qtbot, dock) == "Nothing was imported."
-    assert [path.name for path in default_registry().own.iterdir()] == ["tiny.safetensors"]
+    assert [path.name for path in default_registry().own.glob("*.safetensors")] == ["tiny.safetensors"]
 
 
 def test_a_model_is_exported_to_one_file(dock, qtbot, tmp_path, monkeypatch):
@@ -278,7 +278,7 @@ def test_a_model_is_renamed(dock, qtbot, tiny_model):
     press(qtbot, dock.rename_button)
     assert rest(qtbot, dock) == "Renamed to 'liver 20x'."
     assert dock.models.entry().name == "liver 20x"
-    assert [path.name for path in default_registry().own.iterdir()] == ["liver 20x.safetensors"]
+    assert [path.name for path in default_registry().own.glob("*.safetensors")] == ["liver 20x.safetensors"]
 
 
 @pytest.mark.parametrize("name", [BUNDLED, "a/b"])

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from napari.components import ViewerModel
 
@@ -10,7 +11,8 @@ from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 from napari_unet_nuclei.core.segment.table import measure_result
 from napari_unet_nuclei.gui.segment.job import SegmentAnswer
 from napari_unet_nuclei.gui.segment.live_labels import LiveLabels
-from napari_unet_nuclei.gui.viewer.layers import describe_layer
+from napari_unet_nuclei.gui.viewer.followed_layer import mark_followed
+from napari_unet_nuclei.gui.viewer.layers import describe_layer, replace_labels
 
 SMALLER_DROPPED = DecodeThresholds(0.5, 0.5, 50)
 DIM_DROPPED = DecodeThresholds(0.8, 0.5, 10)
@@ -115,3 +117,40 @@ def test_a_removed_layer_comes_back_as_a_new_one(qtbot, viewer, live) -> None:
     with qtbot.waitSignal(live.layer_added):
         live.apply(SMALLER_DROPPED)
     assert live.layer in viewer.layers
+
+
+def follow(live: LiveLabels) -> np.ndarray:
+    """Put other ids into the layer, as following over time does."""
+    tracked = np.where(live.layer.data > 0, live.layer.data + 10, 0)
+    replace_labels(live.layer, tracked)
+    mark_followed(live.layer)
+    return tracked
+
+
+def test_labels_that_were_followed_over_time_still_go_with_the_sliders(qtbot, viewer, live) -> None:
+    layer = live.layer
+    follow(live)
+    assert not live.is_edited()
+    assert "followed over time" in live.table_state or live.table is not None
+    apply(qtbot, live, SMALLER_DROPPED)
+    assert live.layer is layer
+    assert np.array_equal(layer.data, live.result.labels)
+    assert len(viewer.layers) == 2
+
+
+def test_followed_labels_that_a_person_changed_are_kept(qtbot, viewer, live) -> None:
+    tracked = follow(live)
+    tracked[0, 0] = 99
+    assert live.is_edited()
+    apply(qtbot, live, SMALLER_DROPPED)
+    assert len(viewer.layers) == 3
+    assert tracked[0, 0] == 99
+
+
+def test_a_table_of_the_ids_before_does_not_come_over_those_of_tracks(qtbot, live) -> None:
+    apply(qtbot, live, SMALLER_DROPPED)
+    follow(live)
+    live.layer.features = pd.DataFrame({"index": [12]})
+    qtbot.waitUntil(lambda: not live.is_busy)
+    qtbot.wait(50)
+    assert live.layer.features["index"].tolist() == [12]

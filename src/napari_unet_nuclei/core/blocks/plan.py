@@ -11,6 +11,7 @@ from napari_unet_nuclei.core.blocks.grid import BlockGrid
 from napari_unet_nuclei.core.errors import ImageShapeError, SettingsError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.ome_zarr_labels import leading_order
+from napari_unet_nuclei.core.image.io.zarr_store import is_remote
 from napari_unet_nuclei.core.image.kind import ColourLight, colour_light
 from napari_unet_nuclei.core.image.normalise import IntensityRange
 from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader
@@ -22,10 +23,11 @@ from napari_unet_nuclei.core.segment.automatic_size import find_scale, scale_for
 from napari_unet_nuclei.core.segment.fingerprint import fingerprint, hash_image, hash_pixels
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.segment.nuclei import given_diameter
+from napari_unet_nuclei.core.segment.planes import TOO_LARGE, stack_reading
 from napari_unet_nuclei.core.segment.predict import chosen_thresholds, thresholds_at
 from napari_unet_nuclei.core.segment.provenance import describe_run
 from napari_unet_nuclei.core.segment.request import SegmentRequest
-from napari_unet_nuclei.core.segment.run import find_scope, notices_of_look, open_image, possible_readings
+from napari_unet_nuclei.core.segment.run import choose_reading, find_scope, notices_of_look, possible_readings
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import NumberFormat, Region
 
@@ -151,10 +153,20 @@ class Planner:
                 f"The model '{self.entry.name}' predicts classes, which takes the whole image at once: choose a model "
                 "for nuclei."
             )
+        self.notices: tuple[str, ...] = ()
+        if stack_reading(request.source, request.plane, request.settings) != "each":
+            if request.settings.planes != "auto":
+                raise SettingsError(
+                    "Images that are segmented block by block are so plane by plane: let each plane stand by itself "
+                    "(planes each), or segment a region of the image in memory."
+                )
+            self.notices = (TOO_LARGE,)
         store = request.store
         # Of an OME-Zarr image the finest level alone: labels may lie beside it in the same store.
-        pixels_in = store.path / store.levels[0].path if store else request.file
-        self._file_hash = hash_image(Path(pixels_in)) if pixels_in else ""
+        pixels_in = store.finest if store else Path(request.file)
+        # What is behind an address is told by a sample of its pixels: nothing there can be listed.
+        known = bool(request.file) and not is_remote(pixels_in)
+        self._file_hash = hash_image(pixels_in) if known else ""
         self.fingerprint = self._fingerprint()
 
     def _fingerprint(self) -> str:
@@ -180,11 +192,12 @@ class Planner:
         """Measure the image with the model's network, and make the plan."""
         request, scope, settings = self.request, self.scope, self.request.settings
         source = request.source
-        chosen, readers = open_image(request, scope, runner, progress)
+        chosen = choose_reading(request, scope, runner, progress)
         look, runner = chosen.look, runner.for_kind(chosen.look.kind)
         card = runner.card
+        readers = chosen.open_all(scope.indices, card.percentiles)
         if settings.diameter_auto and card.tells_size:
-            scale, diameter = find_scale(chosen.reader, runner, progress, chosen.estimate)
+            scale, diameter = find_scale([chosen.reader], runner, progress, chosen.estimate)
         else:
             diameter = given_diameter(request, card.diameter)
             scale = scale_for(diameter, card.diameter)
@@ -216,7 +229,7 @@ class Planner:
             side=self.side,
             # Not beyond the neighbouring blocks: a wrong diameter must not make every block read the whole slide.
             halo=min(max(round(HALO_DIAMETERS * diameter), SMALLEST_HALO), self.side),
-            notices=tuple(notices_of_look(self.entry.card, look, readers, settings)),
+            notices=(*notices_of_look(self.entry.card, look, readers, settings), *self.notices),
             provenance={
                 **describe_run(request, card, look, runner.device, diameter, readers),
                 "file_hash": self._file_hash,

@@ -7,6 +7,7 @@ that was killed goes on where it stopped, and a worker that is lost costs one pi
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -170,8 +171,8 @@ class BlockWork:
         """The image."""
         with self._opening:
             if self._source is None:
-                array = read_image(Path(self.plan.file), self.plan.series).array
-                self._source = ImageSource(array, self.plan.axes, self.plan.channel_names)
+                file = read_image(Path(self.plan.file), self.plan.series)
+                self._source = replace(file.source(self.plan.axes), channel_names=self.plan.channel_names)
             return self._source
 
     @property

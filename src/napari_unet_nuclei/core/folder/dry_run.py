@@ -12,12 +12,17 @@ from typing import Literal
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
 from napari_unet_nuclei.core.folder.large_image import planned_in_blocks, takes_blocks
 from napari_unet_nuclei.core.folder.one_image import Task, check_ownership, finished, plan_tasks
+from napari_unet_nuclei.core.folder.opened import hash_planned, planned_header
 from napari_unet_nuclei.core.folder.plan import RunPlan, image_title, short_title
 from napari_unet_nuclei.core.folder.record import FileRecord, read_note
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.channels import find_channel, named_channel, open_channel_text
 from napari_unet_nuclei.core.image.io.image_file import ImageHeader
-from napari_unet_nuclei.core.image.io.read import read_header
+from napari_unet_nuclei.core.image.io.ome_tiff import member_files
+from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr
+from napari_unet_nuclei.core.image.layouts.split_image import SplitImage
+from napari_unet_nuclei.core.image.plates import PlateField
+from napari_unet_nuclei.core.image.words import image_in_words
 from napari_unet_nuclei.core.model.registry import default_registry
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress
 from napari_unet_nuclei.core.segment.fingerprint import hash_image
@@ -38,6 +43,10 @@ class Prospect:
         Size of the file, or of the pixels where the image is a folder; 0 where unknown.
     axes : str
         How its axes are read: ``Z 20 · C 2 · Y 512 · X 512``; empty where it cannot be read.
+    words : str
+        The image as it is understood: ``2 channels: DAPI, GFP · 20 planes of 2 µm · 0.325 µm · 512 × 512 px``.
+    stored_axes, shape : str, tuple of int
+        What the file itself says of its axes, one letter each, and their lengths.
     pixel_size : str
         In µm, y × x; empty where unknown.
     channel : str
@@ -50,15 +59,24 @@ class Prospect:
         What the image is called among those of its file or store; empty if it is the only one.
     listed, others : tuple of str
         All images of the file, in words, and those that the run leaves out.
+    remarks : tuple of str
+        What of the image was never taken or is lost, in words.
     intention : {"segment", "skip", "fail"}
         Skipped is what is done with the same request already; ``record`` is what came of it.
     message : str
-        Why it would fail.
+        Why it would fail, or what is missing.
+    split : SplitImage or None
+        The files of an image that lies in several.
+    place : PlateField or None
+        Where on a plate the image was taken.
     """
 
     image: str
     bytes: int = 0
     axes: str = ""
+    words: str = ""
+    stored_axes: str = ""
+    shape: tuple[int, ...] = ()
     dtype: str = ""
     pixel_size: str = ""
     planes: int = 0
@@ -66,12 +84,15 @@ class Prospect:
     part: str = ""
     listed: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     labels: str = ""
     intention: Intention = "segment"
     message: str = ""
     record: FileRecord | None = None
     channel: str = ""
     kind: str = "auto"
+    split: SplitImage | None = None
+    place: PlateField | None = None
 
     @property
     def title(self) -> str:
@@ -130,21 +151,27 @@ def _look(task: Task, inputs: int) -> Prospect:
         part=file.part,
         listed=file.listed,
         others=file.others,
+        split=file.split,
+        place=file.place,
+        message=" ".join(file.split.warnings) if file.split else "",
+        remarks=file.remarks,
     )
     try:
-        header = read_header(file.image, template.series)
+        header = planned_header(file)
         axes = template.axes or header.axes
         source = header.source(axes)
         # Step by step: of an image that fails at one of these, what was found out before is shown.
         seen = _described(seen, header, axes)
+        if header.guessed and axes == header.axes:
+            seen = replace(seen, remarks=(*seen.remarks, header.guessed))
         seen = replace(seen, planes=_count_planes(source, template))
         seen = replace(seen, channel=_channel(source, template, inputs))
-        large = takes_blocks(file.image, template)
+        large = takes_blocks(file, template)
         if large:
             task = replace(task, planned=planned_in_blocks(file))
             seen = replace(seen, labels=str(task.planned.labels))
         # Hashing reads the whole image: only where an earlier run has noted one that it could be.
-        image_hash = "" if read_note(task.planned) is None else _hash(file.image)
+        image_hash = "" if read_note(task.planned) is None else hash_planned(file, _hash)
         done = finished(task, image_hash) if image_hash else None
         if done is not None:
             return replace(seen, intention="skip", record=done, kind=done.kind or seen.kind)
@@ -156,21 +183,21 @@ def _look(task: Task, inputs: int) -> Prospect:
 
 
 def _hash(path: Path) -> str:
-    state = path.stat()
-    if path.is_dir():  # whose date does not change with its contents
+    if is_ome_zarr(path):  # whose date does not change with its contents
         return hash_image(path)
-    return _hash_once(path, state.st_size, state.st_mtime_ns)
+    states = [member.stat() for member in member_files(path)]
+    return _hash_once(path, tuple((state.st_size, state.st_mtime_ns) for state in states))
 
 
 @lru_cache(maxsize=100_000)
-def _hash_once(path: Path, size: int, modified: int) -> str:
+def _hash_once(path: Path, states: tuple[tuple[int, int], ...]) -> str:
     """Hash an image once for many dry runs while settings change; the run itself trusts no date."""
     return hash_image(path)
 
 
 def _count_planes(source: ImageSource, template: RequestTemplate) -> int:
     """Count the planes that would be segmented; raise `ImageShapeError` as a run would."""
-    axis = projected_axis(source, template.projection)
+    axis = projected_axis(source, template.settings.planes)
     if axis is not None:
         # Only the header is here: the axis is taken from its shape, as `project` takes it from the pixels.
         header, axes = source.array, source.axes[:axis] + source.axes[axis + 1 :]
@@ -208,6 +235,9 @@ def _described(seen: Prospect, header: ImageHeader, axes: str) -> Prospect:
         seen,
         bytes=header.path.stat().st_size if header.path.is_file() else math.prod(header.shape) * header.dtype.itemsize,
         axes=axes_text(axes, header.shape),
+        words=image_in_words(header.source(axes), size),
+        stored_axes=header.axes,
+        shape=header.shape,
         dtype=str(header.dtype),
         pixel_size=f"{size.y:.4g} × {size.x:.4g}" if size.known else "",
     )

@@ -18,19 +18,21 @@ from napari_unet_nuclei.core.errors import NucleiError, OutputFileError
 from napari_unet_nuclei.core.executors.executors import Executor, Serial
 from napari_unet_nuclei.core.folder.gating import gated_again
 from napari_unet_nuclei.core.folder.one_image import Task, record_of
+from napari_unet_nuclei.core.folder.opened import hash_planned, open_planned, planned_header
 from napari_unet_nuclei.core.folder.outputs import EXPORTS, read_thinned, write_picture
 from napari_unet_nuclei.core.folder.plan import RECORDS, PlannedFile
+from napari_unet_nuclei.core.folder.plate_columns import add_plate_columns
 from napari_unet_nuclei.core.folder.record import FileRecord, Note, read_note, write_note
 from napari_unet_nuclei.core.image.io.ome_zarr import OmeZarrImage, is_ome_zarr, read_ome_zarr
-from napari_unet_nuclei.core.image.io.read import read_header, read_image
 from napari_unet_nuclei.core.image.io.write import write_parquet
 from napari_unet_nuclei.core.image.picture import for_screen, outlined
 from napari_unet_nuclei.core.model.registry import AUTOMATIC, default_registry
 from napari_unet_nuclei.core.progress import Progress
-from napari_unet_nuclei.core.segment.fingerprint import hash_image
+from napari_unet_nuclei.core.segment.planes import LARGEST_STACK, plane_count, stack_reading
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
-from napari_unet_nuclei.core.segment.template import RequestTemplate
+from napari_unet_nuclei.core.segment.template import RequestTemplate, chosen_plane
+from napari_unet_nuclei.core.settings import PROJECTIONS
 from napari_unet_nuclei.core.types import AnyArray
 
 if TYPE_CHECKING:
@@ -51,20 +53,26 @@ class BlockSettings:
     executor: Executor = field(default_factory=Serial)
 
 
-def takes_blocks(path: Path, template: RequestTemplate) -> bool:
-    """Return True for images that are segmented block by block: OME-Zarr, and planes too large for memory."""
+def takes_blocks(planned: PlannedFile, template: RequestTemplate) -> bool:
+    """Return True for images that are segmented block by block: OME-Zarr, and planes too large for memory.
+
+    Volumes are segmented in memory, so that stacks take blocks only where each plane stands by itself.
+    """
     # These take the whole image at once.
-    if template.projection != "none" or _tells_classes(template.model):
+    if template.settings.planes in PROJECTIONS or _tells_classes(template.model):
         return False
-    if is_ome_zarr(path):
-        return True
+    store = is_ome_zarr(planned.image)
     try:
-        header = read_header(path, template.series)
-        height, width = header.source(template.axes).plane_shape
+        source = planned_header(planned).source(template.axes)
+        reading = stack_reading(source, chosen_plane(source, template.plane), template.settings)
     except NucleiError:
-        return False  # what cannot be read fails in words where it is segmented
+        return store  # what cannot be read fails in words where it is segmented
+    height, width = source.plane_shape
     y0, y1, x0, x1 = template.region or (0, height, 0, width)
-    return (y1 - y0) * (x1 - x0) > LARGEST_WHOLE
+    plane = (y1 - y0) * (x1 - x0)
+    if reading != "each" and (template.settings.planes != "auto" or plane * plane_count(source) <= LARGEST_STACK):
+        return False
+    return store or plane > LARGEST_WHOLE
 
 
 def _tells_classes(model: str) -> bool:
@@ -94,8 +102,11 @@ def segment_in_blocks(task: Task, settings: BlockSettings, progress: Progress) -
     from napari_unet_nuclei.core.blocks.segment import BLOCK, segment_blockwise  # imports PyTorch
 
     planned, outputs = task.planned, task.outputs
-    file = read_image(planned.image, task.template.series)
-    request = task.template.request(file)
+    file = open_planned(planned)
+    request, executor = task.template.request(file), settings.executor
+    if planned.split:
+        # Workers open one file each: the image of several is segmented here, and known by its pixels.
+        request, executor = replace(request, file=""), Serial() if executor.elsewhere else executor
     _make_way(task, request, settings)
     result = segment_blockwise(
         request,
@@ -104,10 +115,12 @@ def segment_in_blocks(task: Task, settings: BlockSettings, progress: Progress) -
         block=settings.block or BLOCK,
         into_image=settings.into_image,
         table=outputs["table"],
-        executor=settings.executor,
+        executor=executor,
         overwrite=task.batch.overwrite,
         series=task.template.series,
     )
+    if planned.place is not None:
+        add_plate_columns(outputs["table"], planned.place)
     labels = read_ome_zarr(result.path)
     for kind, path in outputs.items():
         if kind not in ("labels", "table") and not (result.done_before and path.exists()):
@@ -125,7 +138,8 @@ def segment_in_blocks(task: Task, settings: BlockSettings, progress: Progress) -
         record = replace(record, warnings=(*record.warnings, NOT_AROUND))
     # For those who look before they run; what is done already, the labels themselves tell.
     image, path = os.path.realpath(planned.image), planned.image
-    image_hash = hash_image(path) if path.is_dir() else record.image_hash  # of a store that is of one level alone
+    # The hash in the record of a store is of one level alone, and there is none of an image in several files.
+    image_hash = hash_planned(planned) if is_ome_zarr(path) or planned.split else record.image_hash
     write_note(planned, Note(image, image_hash, task.request_hash, task.relative_outputs, record=record))
     return record
 

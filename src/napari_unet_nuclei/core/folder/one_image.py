@@ -4,35 +4,35 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from napari_unet_nuclei.core.errors import ClusterError, NucleiError, OutputFileError
 from napari_unet_nuclei.core.files.atomic import DISK_FULL
+from napari_unet_nuclei.core.folder.frames import FrameStore, Turn, segment_frames
 from napari_unet_nuclei.core.folder.gating import gated, gated_again
+from napari_unet_nuclei.core.folder.opened import asked_of, hash_planned, open_planned
 from napari_unet_nuclei.core.folder.outputs import Segmented, wanted_outputs, write_outputs
 from napari_unet_nuclei.core.folder.plan import PlannedFile, RunPlan
+from napari_unet_nuclei.core.folder.plate_columns import with_plate_columns
 from napari_unet_nuclei.core.folder.record import FileRecord, Note, all_there, read_note, settle, write_note
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
 from napari_unet_nuclei.core.image.io.pairs import name_some
-from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.measure.surroundings import spacing_in
 from napari_unet_nuclei.core.progress import Advanced, Cancelled, Event, Notice, Progress, Share
 from napari_unet_nuclei.core.segment.fingerprint import hash_image, hash_request
-from napari_unet_nuclei.core.segment.result import Segmentation
+from napari_unet_nuclei.core.segment.frames import FramedResult, takes_frames
+from napari_unet_nuclei.core.segment.result import Segmentation, SegmentResult
 from napari_unet_nuclei.core.segment.table import measure_result
 from napari_unet_nuclei.core.segment.template import RequestTemplate
 from napari_unet_nuclei.core.settings import BatchSettings, CellSettings
 
 SEGMENTING = 0.9
 """Share of a file's time that the network and the decoding take; measuring and writing take the rest."""
-
-Turn = Callable[[int], AbstractContextManager[object]]
-"""Given how many pixels are to be segmented, waits on entering until the processor has room for them."""
 
 
 class DiskFullError(OutputFileError):
@@ -69,7 +69,7 @@ def plan_tasks(plan: RunPlan, template: RequestTemplate, batch: BatchSettings) -
     """Turn planned files into tasks; which image of its file is segmented is part of the request for each."""
     templates = {series: replace(template, series=series) for series in {file.series for file in plan.files}}
     hashes = {series: hash_request(one) for series, one in templates.items()}
-    return [Task(file, templates[file.series], batch, hashes[file.series]) for file in plan.files]
+    return [Task(file, asked_of(file, templates[file.series]), batch, hashes[file.series]) for file in plan.files]
 
 
 def segment_planned(task: Task, progress: Progress, turn: Turn = nullcontext) -> FileRecord:
@@ -85,13 +85,16 @@ def segment_planned(task: Task, progress: Progress, turn: Turn = nullcontext) ->
     try:
         progress.report(Advanced(0.0, "reading"))
         # Before the image is read: of one that is done, hashing is all there is to do.
-        image_hash = hash_image(planned.image)
+        image_hash = hash_planned(planned)
         done = finished(task, image_hash)
         if done is not None:
             return _gated_again(task, done)
         check_ownership(task, image_hash)
-        file = read_image(planned.image, task.template.series)
-        found = find_nuclei(file, task.template, task.batch, WithoutNotices(progress), turn)
+        file = open_planned(planned)
+        owner = {"image_hash": image_hash, "request_hash": task.request_hash, "around": task.around}
+        frames = FrameStore(planned.record(".frames"), owner)
+        found = find_nuclei(file, task.template, task.batch, WithoutNotices(progress), turn, frames)
+        found = with_files(found, planned)
         progress.report(Advanced(1.0, "writing"))
         # Noted before anything is written: the next run then knows whose half-written files these are.
         note = Note(
@@ -99,15 +102,18 @@ def segment_planned(task: Task, progress: Progress, turn: Turn = nullcontext) ->
         )
         write_note(planned, note)
         result, pixel_size = found.result, found.request.pixel_size
-        area = float(found.table["area_px"].median()) if result.count else None
+        # Volumes have no area.
+        area = float(found.table["area_px"].median()) if result.count and "area_px" in found.table.columns else None
         record = record_of(planned, result, task.outputs, area, pixel_size)
         table, record = gated(found.table, record, task.batch.gate)
-        write_outputs(replace(found, table=table), task.outputs)
+        written = replace(found, table=with_plate_columns(table, planned.place))
+        write_outputs(written, task.outputs, task.batch)
         # On the disk before the note says so: after a power cut, a note without its files would be believed.
         settle(task.outputs)
         record = replace(record, image_hash=image_hash, origin=result.origin)
         # With the hash of the labels, by which the next run sees that somebody has corrected them.
         write_note(planned, replace(note, labels_hash=_hash_labels(planned.labels), record=record))
+        frames.remove()
         return record
     except Exception as error:  # noqa: BLE001  # one image in four thousand must not end the night's run
         return failed_record(planned, error)
@@ -144,7 +150,8 @@ def failed_record(planned: PlannedFile, error: Exception) -> FileRecord:
     else:
         logging.getLogger(__name__).error("Segmenting %s failed", planned.title, exc_info=error)
         message = f"This is a bug in the program: {type(error).__name__}: {error}"
-    return FileRecord(str(planned.image), error=message, series=planned.series, part=planned.part)
+    image, part = str(planned.image), planned.part
+    return FileRecord(image, error=message, series=planned.series, part=part, place=planned.place)
 
 
 def finished(task: Task, image_hash: str) -> FileRecord | None:
@@ -160,7 +167,7 @@ def finished(task: Task, image_hash: str) -> FileRecord | None:
     labels, table, thumbnail = (str(task.outputs[kind]) for kind in ("labels", "table", "thumbnail"))
     # Paths as they are now: image and results may have been moved since.
     found = replace(note.record, image=str(task.planned.image), image_hash=image_hash, skipped=True)
-    found = replace(found, series=task.planned.series, part=task.planned.part)
+    found = replace(found, series=task.planned.series, part=task.planned.part, place=task.planned.place)
     return replace(found, labels=labels, table=table, thumbnail=thumbnail)
 
 
@@ -198,21 +205,33 @@ def is_disk_full(error: Exception) -> bool:
 
 
 def find_nuclei(
-    file: ImageFile, template: RequestTemplate, batch: BatchSettings, progress: Progress, turn: Turn = nullcontext
+    file: ImageFile,
+    template: RequestTemplate,
+    batch: BatchSettings,
+    progress: Progress,
+    turn: Turn = nullcontext,
+    frames: FrameStore | None = None,
 ) -> Segmented:
-    """Segment and measure an image; where several are segmented at once, ``turn`` waits for this one's."""
+    """Segment and measure an image; where several are segmented at once, ``turn`` waits for this one's.
+
+    Where there is a store of frames, movies are segmented frame by frame, and their labels stay on disk.
+    """
     from napari_unet_nuclei.core.segment.run import run_segment  # PyTorch is imported when a file is first segmented
 
     request = template.request(file)
     if batch.wanted:  # before the network runs: µm need a pixel size
         spacing_in(batch.distance_unit, (request.pixel_size.y, request.pixel_size.x))
-    height, width = request.source.plane_shape
-    # Only the network and decoding take turns: others read, measure and write meanwhile.
-    with turn(height * width * sum(1 for _ in request.source.plane_indices(request.plane))):
-        result = run_segment(request, Share(progress, 0.0, SEGMENTING))
-    table = measure_result(result, request, Share(progress, SEGMENTING, 1.0), batch)
+    result: SegmentResult | FramedResult
+    if frames is not None and takes_frames(request):
+        result, table = segment_frames(request, frames, batch, progress, turn)
+    else:
+        height, width = request.source.plane_shape
+        # Only the network and decoding take turns: others read, measure and write meanwhile.
+        with turn(height * width * sum(1 for _ in request.source.plane_indices(request.plane))):
+            result = run_segment(request, Share(progress, 0.0, SEGMENTING))
+        table = measure_result(result, request, Share(progress, SEGMENTING, 1.0), batch)
     names = list(request.source.channel_names)
-    added = {"series": template.series, "projection": template.projection, "channel_names": names}
+    added = {"series": template.series, "channel_names": names}
     return Segmented(request, result, table, {**result.provenance, **added})
 
 
@@ -226,16 +245,21 @@ def record_of(
     """Make the record of an image from the run's description of itself."""
     warnings = tuple(remedy.text for remedy in result.remedies)
     notices = tuple(notice for notice in result.notices if notice not in warnings)
+    notices += tuple(remark for remark in planned.remarks if remark not in notices)
     if planned.others:
         notices += (f"Not segmented, of the same file: {name_some(planned.others)}. Choose them by their series.",)
+    if planned.split:
+        warnings += planned.split.warnings
     known = median_area is not None and pixel_size.known
     return FileRecord(
         image=str(planned.image),
         series=planned.series,
         part=planned.part,
+        place=planned.place,
         labels=str(paths["labels"]),
         table=str(paths["table"]),
         nuclei=result.count,
+        counted="" if result.classes else result.count_text,
         classes=len(result.classes),
         median_area_px=median_area,
         median_area_um2=round((median_area or 0.0) * pixel_size.y * pixel_size.x, 4) if known else None,
@@ -251,6 +275,13 @@ def record_of(
         warnings=warnings,
         thumbnail=str(paths.get("thumbnail", "")),
     )
+
+
+def with_files(found: Segmented, planned: PlannedFile) -> Segmented:
+    """Add to the provenance of which files the image was made, where these are several."""
+    if planned.split is None:
+        return found
+    return replace(found, provenance={**found.provenance, "files": [path.name for path in planned.split.files]})
 
 
 def _hash_labels(path: Path) -> str:

@@ -19,6 +19,7 @@ from typing import Any, Literal
 from napari_unet_nuclei.core.errors import OutputFileError
 from napari_unet_nuclei.core.folder.plan import RECORDS, PlannedFile, image_title, short_title
 from napari_unet_nuclei.core.image.io.write import write_json
+from napari_unet_nuclei.core.image.plates import PlateField
 
 Status = Literal["done", "skipped", "failed"]
 
@@ -63,6 +64,12 @@ class FileRecord:
         Which nuclei count as positive; empty for no gate.
     positive : int or None
         How many are; None where that was not asked, or cannot be told of this image.
+    place : PlateField or None
+        Where on a plate the image was taken.
+    counted : str
+        What was counted: "8 nuclei in 51 planes".
+    tracks, divisions : int or None
+        Of nuclei that were followed over time; None where that was not asked, or there is no time.
     """
 
     image: str
@@ -89,8 +96,12 @@ class FileRecord:
     warnings: tuple[str, ...] = ()
     gate: str = ""
     positive: int | None = None
+    tracks: int | None = None
+    divisions: int | None = None
     series: int = 0
     part: str = ""
+    place: PlateField | None = None
+    counted: str = ""
 
     @property
     def title(self) -> str:
@@ -171,7 +182,8 @@ def read_note(planned: PlannedFile) -> Note | None:
         if found is not None:
             # JSON has lists only; a record compares equal to a new one if it has tuples.
             found |= {name: tuple(found[name]) for name in ("notices", "origin", "warnings")}
-            record = FileRecord(**found)
+            place = found.pop("place", None)
+            record = FileRecord(**found, place=None if place is None else PlateField(**place))
         return Note(**values, record=record)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None  # of an earlier version, or damaged: the image is done again, and nothing of it overwritten

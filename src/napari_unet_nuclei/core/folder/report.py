@@ -14,6 +14,7 @@ from matplotlib.figure import Figure as Canvas
 from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.folder.record import FileRecord, without_path
+from napari_unet_nuclei.core.folder.report_plates import plate_sections
 from napari_unet_nuclei.core.folder.summary import BatchReport, read_areas
 from napari_unet_nuclei.core.report.page import Figure, Grid, Section, write_page
 from napari_unet_nuclei.core.report.pictures import drawing, stored_picture
@@ -34,7 +35,7 @@ def write_batch_report(path: Path, report: BatchReport) -> None:
     """Write the report of a run."""
     done = report.succeeded
     sections = [_outcome(report), *_failures(report.failed), *_doubts(report.doubtful), *_remarks(report)]
-    sections += [*_distributions(done), *_pictures(done)]
+    sections += [*plate_sections(report.wells), *_distributions(done), *_pictures(done)]
     write_page(path, "Segmented nuclei", [*sections, _run(report)])
 
 
@@ -134,22 +135,27 @@ def _distributions(done: Sequence[FileRecord]) -> list[Section]:
     counts = np.array([record.nuclei for record in done])
     if not counts.sum():
         return []
-    areas = read_areas([record for record in done if record.nuclei])
-    known = bool(areas["area_um2"].notna().all())
-    values = areas["area_um2" if known else "area_px"].to_numpy(float)
-    unit = "µm²" if known else "px²"
     figures = [
         Figure(
             _histogram(counts, "nuclei in an image", "images"),
             f"Median {np.median(counts):.0f} in an image (the red line).",
         ),
-        Figure(
-            _histogram(values[values <= np.percentile(values, 99.5)], f"area of a nucleus in {unit}", "nuclei"),
-            f"Median {np.median(values):.0f} {unit}; the largest half percent is left out.",
-        ),
+        *_areas([record for record in done if record.nuclei]),
         Figure(_course(done), "Nuclei in every image, in the order of the run: outliers are worth a look."),
     ]
     return [Section("Counts and areas", figures=[figures])]
+
+
+def _areas(done: Sequence[FileRecord]) -> list[Figure]:
+    """Draw the areas of nuclei; none where all are volumes."""
+    areas = read_areas(done)
+    if areas.empty:
+        return []
+    known = bool(areas["area_um2"].notna().all())
+    values = areas["area_um2" if known else "area_px"].to_numpy(float)
+    unit = "µm²" if known else "px²"
+    picture = _histogram(values[values <= np.percentile(values, 99.5)], f"area of a nucleus in {unit}", "nuclei")
+    return [Figure(picture, f"Median {np.median(values):.0f} {unit}; the largest half percent is left out.")]
 
 
 def _histogram(values: NDArray[Any], x_title: str, y_title: str) -> Markup:
@@ -194,7 +200,7 @@ def _pictures(done: Sequence[FileRecord]) -> list[Section]:
 def _figure(record: FileRecord) -> Figure:
     name = record.short_title
     content = Path(record.thumbnail).read_bytes()
-    found = f"{record.classes:,} classes" if record.classes else f"{record.nuclei:,} nuclei"
+    found = f"{record.classes:,} classes" if record.classes else record.counted or f"{record.nuclei:,} nuclei"
     if record.positive_percent is not None:
         found += f", {record.positive_percent:.0f} % positive"
     mark = "⚠ " if record.warnings else ""

@@ -21,6 +21,7 @@ from napari_unet_nuclei.core.executors.executors import (
 )
 from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.files.lock import alone
+from napari_unet_nuclei.core.folder.follow import follow_planned, segment_and_follow
 from napari_unet_nuclei.core.folder.large_image import BlockSettings, planned_in_blocks, segment_in_blocks, takes_blocks
 from napari_unet_nuclei.core.folder.one_image import (
     DiskFullError,
@@ -38,12 +39,14 @@ from napari_unet_nuclei.core.folder.plan import (
     REPORT,
     RUN,
     SUMMARY,
+    WELLS,
     RunPlan,
     plan_files,
     short_title,
 )
 from napari_unet_nuclei.core.folder.record import FileRecord, read_note, remove_half_noted, remove_remains
 from napari_unet_nuclei.core.folder.summary import BatchReport, write_summary
+from napari_unet_nuclei.core.image.io.zarr_store import absolute
 from napari_unet_nuclei.core.image.plane import ImageKind
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Share, Silent, with_shares
 from napari_unet_nuclei.core.segment.fingerprint import hash_request
@@ -89,8 +92,8 @@ def segment_files(
     """
     template, progress, batch = template or RequestTemplate(), progress or Silent(), batch or BatchSettings()
     if blocks is not None and blocks.executor.elsewhere:  # in processes whose current folder is another one
-        given, out = [path.absolute() for path in given], out.absolute()
-    plan = plan_files(given, out, batch.recursive, batch.labels, batch.series)
+        given, out = [absolute(path) for path in given], out.absolute()
+    plan = plan_files(given, out, batch.recursive, batch.labels, batch.series, batch.channels)
     return run_plan(plan, template, batch, progress, on_record, blocks)
 
 
@@ -157,7 +160,7 @@ def _begin(plan: RunPlan, tasks: Sequence[Task], progress: Progress, keep: Calla
     for remark in plan.remarks:
         progress.report(Notice(remark))
     progress.report(Advanced(0.0, "preparing"))
-    remove_remains(plan.out / name for name in (SUMMARY, RUN, REPORT, JOINT_TABLE, JOINT_PARQUET))
+    remove_remains(plan.out / name for name in (SUMMARY, RUN, REPORT, JOINT_TABLE, JOINT_PARQUET, WELLS))
     remove_half_noted(plan.out)
     # A note without a record says that its image was under way when the run ended.
     for task in tasks:
@@ -170,7 +173,7 @@ def _by_size(tasks: Sequence[Task]) -> tuple[list[Task], list[Task]]:
     """Return the tasks of images that fit into memory, and those of images that are segmented block by block."""
     whole, divided = [], []
     for task in tasks:
-        if takes_blocks(task.planned.image, task.template):
+        if takes_blocks(task.planned, task.template):
             divided.append(replace(task, planned=planned_in_blocks(task.planned)))
         else:
             whole.append(task)
@@ -182,8 +185,9 @@ def _lanes(
     tasks: Sequence[Task], executor: Executor
 ) -> Iterator[tuple[Executor, Callable[[Task, Progress], FileRecord]]]:
     """Choose how images that fit into memory are segmented: on a cluster, or here, several at once."""
+    work = segment_and_follow if tasks[0].batch.follow else segment_planned
     if executor.elsewhere:
-        yield executor, segment_planned
+        yield executor, work
         for task in tasks:  # half-written files of workers that were lost
             remove_remains(task.outputs.values())
         return
@@ -193,7 +197,7 @@ def _lanes(
     with shared_processor(device.name, len(tasks)) as lanes:
         # More threads than lanes: they wait for their turn with the next image read already.
         here = Threads(lanes + WAITING_ROOM) if len(tasks) > 1 else Serial()
-        yield here, partial(segment_planned, turn=Turns(lanes))
+        yield here, partial(work, turn=Turns(lanes))
 
 
 def _segment_divided(
@@ -204,7 +208,7 @@ def _segment_divided(
         share = Rising(WithoutNotices(part, True))
         share.report(Advanced(0.0, short_title(str(task.planned.image), task.planned.part)))
         try:
-            keep(segment_in_blocks(task, blocks, share))
+            keep(follow_planned(task, segment_in_blocks(task, blocks, share), share))
         except Exception as error:  # noqa: BLE001  # as in `segment_planned`
             keep(failed_record(task.planned, error))
 

@@ -13,7 +13,6 @@ from napari_unet_nuclei.core.folder.run import segment_files
 from napari_unet_nuclei.core.folder.summary import BatchReport
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
 from napari_unet_nuclei.core.progress import Progress
-from napari_unet_nuclei.core.segment.projection import Projection
 from napari_unet_nuclei.core.segment.template import RequestTemplate
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
 from napari_unet_nuclei.core.types import Region
@@ -28,7 +27,6 @@ def segment_folder(
     plane: Mapping[str, int] = {},
     region: Region | None = None,
     series: int | str = "",
-    projection: Projection = "none",
     block: int = 0,
     into_image: bool = False,
     executor: Executor | None = None,
@@ -58,8 +56,6 @@ def segment_folder(
     series : int or str
         Which image of files that hold several: its number from 0, its name, or ``"all"``; by default all where they are
         alike, as positions are, and otherwise the first.
-    projection : {"none", "maximum", "mean"}
-        Segment stacks plane by plane, or their projection along z.
     block : int
         Side in pixels of a block of images larger than memory; 0 for the default.
     into_image : bool
@@ -71,7 +67,8 @@ def segment_folder(
     progress : Progress, optional
         Receives an event per tile, and can cancel there.
     **settings
-        Fields of `SegmentSettings`, for instance ``diameter=30``, and of `BatchSettings`, for instance ``rois=True``.
+        Fields of `SegmentSettings`, for instance ``diameter=30``, and of `BatchSettings`, for instance ``rois=True``
+        or, for channels in files of their own, ``channels="{well}_s{field}_w{channel}.tif"``.
 
     Returns
     -------
@@ -101,7 +98,6 @@ def segment_folder(
         axes=axes,
         plane=plane,
         region=region,
-        projection=projection,
     )
     return segment_files(
         [Path(path) for path in given],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from napari_unet_nuclei.core.files.atomic import atomic
-from napari_unet_nuclei.core.folder.plan import JOINT_PARQUET, JOINT_TABLE, RUN, SUMMARY
+from napari_unet_nuclei.core.folder.plan import JOINT_PARQUET, JOINT_TABLE, RUN, SUMMARY, WELLS
 from napari_unet_nuclei.core.folder.record import FileRecord
+from napari_unet_nuclei.core.folder.wells import wells_table
 from napari_unet_nuclei.core.image.io.write import write_json, write_table
+from napari_unet_nuclei.core.image.plates import PLATE_COLUMNS
 from napari_unet_nuclei.core.segment.template import RequestTemplate
 from napari_unet_nuclei.core.settings import BatchSettings
 
@@ -71,9 +74,22 @@ class BatchReport:
         """Records of the images that have results, by this run or an earlier one."""
         return tuple(record for record in self.records if not record.error)
 
+    @cached_property
+    def wells(self) -> pd.DataFrame:
+        """A table with a row per well, as `wells_table` describes it; no rows where there is no plate."""
+        return wells_table(self.records)
+
     def summary(self) -> pd.DataFrame:
-        """Return a table with a row per image; what one that failed does not have is empty."""
-        return pd.DataFrame([_row(record) for record in self.records], columns=list(_row(FileRecord(""))))
+        """Return a table with a row per image; what one that failed does not have is empty.
+
+        Where images were taken of plates, it has the columns plate, well, row, column and field.
+        """
+        rows = pd.DataFrame([_row(record) for record in self.records], columns=list(_row(FileRecord(""))))
+        if any(record.place for record in self.records):
+            for number, name in enumerate(PLATE_COLUMNS, start=1):
+                values = [record.place.values[name] if record.place else "" for record in self.records]
+                rows.insert(number, name, values)
+        return rows
 
     def description(self) -> dict[str, Any]:
         """Return the run's provenance as plain JSON values."""
@@ -85,7 +101,6 @@ class BatchReport:
             "axes": self.template.axes,
             "plane": dict(self.template.plane),
             "region": self.template.region,
-            "projection": self.template.projection,
             "settings": self.template.settings.model_dump(),
             "outputs": self.batch.model_dump(),
             "number_format": self.template.number_format,
@@ -97,9 +112,11 @@ class BatchReport:
 
 
 def write_summary(report: BatchReport) -> None:
-    """Write ``summary.csv``, ``run.json`` and, where asked for, the table of all nuclei."""
+    """Write ``summary.csv``, ``run.json``, of plates ``wells.csv``, and where asked for the table of all nuclei."""
     write_table(report.out / SUMMARY, report.summary())
     write_json(report.out / RUN, report.description())
+    if len(report.wells):
+        write_table(report.out / WELLS, report.wells)
     if report.batch.joint_table:
         _join_tables(report.out / JOINT_TABLE, report.succeeded)
         if report.batch.parquet:
@@ -107,9 +124,10 @@ def write_summary(report: BatchReport) -> None:
 
 
 def read_areas(records: Sequence[FileRecord]) -> pd.DataFrame:
-    """Read ``area_px`` and ``area_um2`` of all nuclei."""
-    tables = [pd.read_csv(record.table, usecols=["area_px", "area_um2"]) for record in records]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["area_px", "area_um2"])
+    """Read ``area_px`` and ``area_um2`` of all nuclei that have areas: volumes have none."""
+    columns = ["area_px", "area_um2"]
+    tables = [pd.read_csv(record.table, usecols=columns) for record in records if record.median_area_px is not None]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
 
 
 def _row(record: FileRecord) -> dict[str, object]:
@@ -131,6 +149,8 @@ def _row(record: FileRecord) -> dict[str, object]:
         "message": record.message,
         "warning": record.warning,
         "kind": record.kind,
+        "tracks": record.tracks,
+        "divisions": record.divisions,
         "diameter_px": record.diameter_px,
         "channel": record.channel,
         "model": record.model,
@@ -191,7 +211,8 @@ def _arrow(record: FileRecord) -> pyarrow.Table:
     """Read the table of an image, with a first column that names it."""
     import pyarrow
 
-    table = pd.read_csv(record.table)
+    # What looks like a number in the names of one plate may be none in those of the next.
+    table = pd.read_csv(record.table, dtype=dict.fromkeys(PLATE_COLUMNS, str))
     table.insert(0, IMAGE_COLUMN, record.image)
     if record.part:
         table.insert(1, SERIES_COLUMN, record.part)

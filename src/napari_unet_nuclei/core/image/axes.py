@@ -15,9 +15,36 @@ from napari_unet_nuclei.core.types import AnyArray, Region
 KNOWN_AXES = "TZCYXSQ"
 """Time, depth, channel, rows, columns, colour samples (RGB or RGBA), and unknown (segmented like time)."""
 
+MOST_LAST, NARROWEST = 6, 16
+"""A last axis of at most so many values is channels where the two before it have at least so many pixels."""
+
 COLOUR_NAMES = ("red", "green", "blue")
 
+_COLOURS_OF = {1: 1, 2: 1, 3: 3, 4: 3}
+"""Colours by the number of samples of a pixel: the second of two and the fourth of four are opacity."""
+
 _COLOUR_WORDS = {"r": "red", "g": "green", "b": "blue", "#ff0000": "red", "#00ff00": "green", "#0000ff": "blue"}
+
+
+_LETTERS = {
+    **dict.fromkeys(("t", "time", "frame", "frames", "timepoint"), "T"),
+    **dict.fromkeys(("z", "depth", "slice", "plane"), "Z"),
+    **dict.fromkeys(("c", "ch", "channel", "channels", "band", "bands", "wavelength"), "C"),
+    **dict.fromkeys(("y", "row", "rows", "height"), "Y"),
+    **dict.fromkeys(("x", "column", "columns", "col", "width"), "X"),
+    **dict.fromkeys(("s", "sample", "samples", "rgb", "rgba", "color", "colour"), "S"),
+}
+
+
+def axis_letter(name: str) -> str:
+    """Return the letter of an axis by the name that a program or a person gives it; Q if it is none of these.
+
+    Examples
+    --------
+    >>> axis_letter("Time"), axis_letter("row"), axis_letter("dim_0")
+    ('T', 'Y', 'Q')
+    """
+    return _LETTERS.get(name.lower(), "Q")
 
 
 def guess_axes(shape: tuple[int, ...], dtype: np.dtype[np.generic] | type = np.uint8) -> str:
@@ -30,7 +57,10 @@ def guess_axes(shape: tuple[int, ...], dtype: np.dtype[np.generic] | type = np.u
     >>> guess_axes((512, 512)), guess_axes((512, 512, 3)), guess_axes((20, 512, 512)), guess_axes((5, 20, 512, 512))
     ('YX', 'YXS', 'ZYX', 'TZYX')
     """
-    # Colour pictures have 8 bits; of other types, a stack of very narrow planes cannot be ruled out.
+    if channels_last(shape):
+        # Of other types than those of pictures, only the values tell whether these are colours.
+        colours = shape[-1] in (3, 4) and np.dtype(dtype) in (np.uint8, np.uint16)
+        return guess_axes(shape[:-1]) + ("S" if colours else "C")
     if len(shape) == 3 and shape[-1] in (3, 4) and np.dtype(dtype) == np.uint8:
         return "YXS"
     names = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TZCYX"}
@@ -42,6 +72,17 @@ def guess_axes(shape: tuple[int, ...], dtype: np.dtype[np.generic] | type = np.u
     return names[len(shape)]
 
 
+def channels_last(shape: tuple[int, ...]) -> bool:
+    """Tell whether the last of three or more axes is channels or colours: no plane is so narrow beside its height.
+
+    Examples
+    --------
+    >>> channels_last((512, 640, 4)), channels_last((20, 512, 512)), channels_last((4, 3, 5))
+    (True, False, False)
+    """
+    return len(shape) > 2 and shape[-1] <= MOST_LAST and min(shape[-3:-1]) >= NARROWEST
+
+
 @dataclass(frozen=True)
 class ImageSource:
     """An image of any size with named axes; nothing is read until pixels are requested.
@@ -51,7 +92,8 @@ class ImageSource:
     array : array-like
         numpy, dask, zarr or xarray, any bool, integer or float dtype, any byte order.
     axes : str
-        One letter of `KNOWN_AXES` per axis, Y and X among them, at most one of C and S.
+        One letter of `KNOWN_AXES` per axis, Y and X among them. With both C and S, every channel is a picture in one
+        colour, as microscopes export them, and is read as the brightest of its samples.
     channel_names, channel_colours : tuple of str
         Names and display colours ("red" or "#ff0000") of the channels, from the file; empty if it has none.
     """
@@ -71,8 +113,13 @@ class ImageSource:
             raise ImageShapeError(f"Axes '{axes}' do not describe an image of shape {shape}: one of T Z C Y X S each.")
         if any(axes.count(letter) > 1 for letter in "TZCYXS") or not {"Y", "X"} <= set(axes):
             raise ImageShapeError(f"Axes '{axes}' need exactly one Y and one X, and none of T, Z, C, S twice.")
-        if {"C", "S"} <= set(axes):
-            raise ImageShapeError(f"Axes '{axes}' have both channels and colour samples; choose one channel first.")
+        if "S" in axes and self._samples not in _COLOURS_OF:
+            raise ImageShapeError(
+                f"Axes '{axes}' give an image of shape {shape} {self._samples} colours, but S has 1 to 4: grey or red, "
+                "green and blue, and opacity. Call it C if these are channels."
+            )
+        if not self.channels:
+            raise ImageShapeError(f"The image has the shape {shape} with axes '{axes}': it holds no channel.")
         if np.dtype(self.array.dtype).kind not in "buif":
             raise ImageShapeError(
                 f"Pixels of type {self.array.dtype} cannot be segmented; convert them to real numbers."
@@ -99,14 +146,25 @@ class ImageSource:
     @property
     def is_colour(self) -> bool:
         """True for RGB and RGBA pictures."""
-        return "S" in self.axes
+        return "C" not in self.axes and self._colours == len(COLOUR_NAMES)
 
     @property
     def channels(self) -> int:
-        """Number of channels, without alpha."""
-        if self.is_colour:
-            return min(int(self.array.shape[self.axes.index("S")]), 3)
-        return int(self.array.shape[self.axes.index("C")]) if "C" in self.axes else 1
+        """Number of channels, without opacity."""
+        return int(self.array.shape[self.axes.index("C")]) if "C" in self.axes else self._colours
+
+    @property
+    def has_opacity(self) -> bool:
+        """True if the last sample of every pixel is opacity."""
+        return self._samples > self._colours
+
+    @property
+    def _samples(self) -> int:
+        return int(self.array.shape[self.axes.index("S")]) if "S" in self.axes else 1
+
+    @property
+    def _colours(self) -> int:
+        return _COLOURS_OF[self._samples]
 
     @property
     def rgb_channels(self) -> tuple[int, ...]:
@@ -139,20 +197,31 @@ class ImageSource:
     def read(self, index: tuple[int, ...], channel: int, region: Region | None = None) -> NDArray[np.floating]:
         """Read a rectangle of one channel of one plane (Y, X), or all of it; may contain NaN and infinities.
 
-        float32, or float64 where float32 would lose grey values.
+        float32, or float64 where float32 would lose grey values; NaN where the image is transparent.
         """
         pixels = self.stored(index, channel, region)
         # float32 represents integers up to 24 bits exactly.
         # Integers of up to 16 bits are safe in float32, and so is float32 itself.
         wide = (pixels.dtype.itemsize > 2 and pixels.dtype.kind in "ui") or pixels.dtype.itemsize > 4
-        return np.ascontiguousarray(pixels, np.float64 if wide else np.float32)
+        values: NDArray[np.floating] = np.ascontiguousarray(pixels, np.float64 if wide else np.float32)
+        if not self.has_opacity:
+            return values
+        opacity = self._sample(index, channel, self._samples - 1, region)
+        return np.asarray(np.where(opacity == 0, np.float32(np.nan), values), values.dtype)
 
     def stored(self, index: tuple[int, ...], channel: int = 0, region: Region | None = None) -> NDArray[Any]:
         """Read a rectangle of one channel of one plane (Y, X) in the type of the array, as ids of nuclei need it."""
+        if "C" in self.axes and self._colours > 1:
+            colours = [self._sample(index, channel, colour, region) for colour in range(self._colours)]
+            return np.asarray(np.max(colours, axis=0))
+        return self._sample(index, channel, channel if "C" not in self.axes else 0, region)
+
+    def _sample(self, index: tuple[int, ...], channel: int, sample: int, region: Region | None) -> NDArray[Any]:
+        """Read a rectangle of one sample of one channel of one plane (Y, X)."""
         height, width = self.plane_shape
         y0, y1, x0, x1 = region or (0, height, 0, width)
         leading = iter(index)
-        where = {"Y": slice(y0, y1), "X": slice(x0, x1), "C": channel, "S": channel}
+        where = {"Y": slice(y0, y1), "X": slice(x0, x1), "C": channel, "S": sample}
         key = tuple(where[letter] if letter in where else next(leading) for letter in self.axes)
         pixels = np.asarray(self.array[key])
         return pixels.T if self.axes.index("X") < self.axes.index("Y") else pixels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,6 +22,8 @@ ACCEPTED = "Accepted are .safetensors files that napari-unet-nuclei wrote."
 LARGEST_FILE = 2**30
 LARGEST_HEADER = 2**24
 """Bytes; larger files and headers are rejected unread."""
+
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 Head = Literal["foreground", "border", "distance", "size", "classes"]
 INSTANCE_HEADS: tuple[Head, ...] = ("foreground", "border", "distance", "size")
@@ -366,6 +369,25 @@ def _spell(value: float) -> str:
     return f"{value:,.0f}" if value.is_integer() else f"{value:.4g}"
 
 
+def _printable(value: Any) -> Any:
+    r"""Replace in all texts of a JSON value what neither screen nor file can show: control characters, half characters.
+
+    Escape sequences would act on the terminal that shows a card.
+
+    Examples
+    --------
+    >>> _printable({"text": ["\x1b[2J", "8–120 µm\n"]})
+    {'text': ['�[2J', '8–120 µm\n']}
+    """
+    if isinstance(value, str):
+        return _UNPRINTABLE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_printable(one) for one in value]
+    if isinstance(value, dict):
+        return {_printable(name): _printable(one) for name, one in value.items()}
+    return value
+
+
 def read_card(path: Path) -> ModelCard:
     """Read the card of a model file without reading its weights.
 
@@ -385,6 +407,9 @@ def read_card(path: Path) -> ModelCard:
             "are opened, so they are never loaded."
         )
     try:
+        # A named pipe would be waited for, and the name may be a folder's.
+        if path.exists() and not path.is_file():
+            raise ModelFileError(f"{path} is no file. {ACCEPTED}")
         size = path.stat().st_size
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
@@ -392,7 +417,8 @@ def read_card(path: Path) -> ModelCard:
             if size > LARGEST_FILE or length > min(LARGEST_HEADER, size):
                 raise ModelFileError(f"{path} is damaged or too large for a model file. {ACCEPTED}")
             header = json.loads(file.read(length))
-        return ModelCard.model_validate_json(header["__metadata__"]["card"])
+        card = _printable(json.loads(header["__metadata__"]["card"]))
+        return ModelCard.model_validate_json(json.dumps(card))
     except OSError as error:
         raise ModelFileError(f"The model file {path} cannot be read: {error.strerror}.") from error
     except ValidationError as error:

@@ -12,7 +12,7 @@ from safetensors.torch import save
 from napari_unet_nuclei.core.errors import ModelFileError
 from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.model.card import Architecture, ModelCard, read_card
-from napari_unet_nuclei.core.model.header import hash_tensors
+from napari_unet_nuclei.core.model.header import hash_tensors, read_header
 from napari_unet_nuclei.core.model.unet import UNet
 
 FIRST_WEIGHTS = "encoder.0.first.convolution.weight"
@@ -60,6 +60,7 @@ def read_model(path: Path) -> Model:
     Raise ModelFileError if a check fails; the message says which.
     """
     card = read_card(path)
+    read_header(path)  # which says in words what is damaged
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
@@ -70,6 +71,8 @@ def read_model(path: Path) -> Model:
         expected = {name: value.shape for name, value in UNet(card.architecture).state_dict().items()}
     if {name: value.shape for name, value in tensors.items()} != expected:
         raise ModelFileError(f"The weights in {path} do not fit the network that its card describes.")
+    if not all(torch.isfinite(value).all() for value in tensors.values() if value.is_floating_point()):
+        raise ModelFileError(f"The weights in {path} are not all numbers: its training went wrong. Use another model.")
     if hash_tensors(path) != card.weights_hash:
         raise ModelFileError(f"The weights in {path} were changed after the model was saved. Get the file again.")
     network = UNet(card.architecture)

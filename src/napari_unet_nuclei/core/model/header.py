@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +19,18 @@ ALIGNMENT = 8
 READ_AT_ONCE = 2**20
 
 DTYPES = {
-    "BOOL": "torch.bool",
-    "U8": "torch.uint8",
-    "I8": "torch.int8",
-    "I16": "torch.int16",
-    "I32": "torch.int32",
-    "I64": "torch.int64",
-    "F16": "torch.float16",
-    "BF16": "torch.bfloat16",
-    "F32": "torch.float32",
-    "F64": "torch.float64",
+    "BOOL": ("torch.bool", 1),
+    "U8": ("torch.uint8", 1),
+    "I8": ("torch.int8", 1),
+    "I16": ("torch.int16", 2),
+    "I32": ("torch.int32", 4),
+    "I64": ("torch.int64", 8),
+    "F16": ("torch.float16", 2),
+    "BF16": ("torch.bfloat16", 2),
+    "F32": ("torch.float32", 4),
+    "F64": ("torch.float64", 8),
 }
-"""Names of dtypes in the header, and in the hash: those of PyTorch, which is not loaded here."""
+"""Name in the hash, which is PyTorch's, and bytes of a number, by the name of the dtype in the header."""
 
 
 @dataclass(frozen=True)
@@ -47,22 +49,37 @@ class Header:
 def read_header(path: Path) -> Header:
     """Read the header of a model file whose card has been read (`read_card` checks the length of the header).
 
-    Raise ModelFileError if the file is not as long as its header says, for instance after an aborted download.
+    Raise ModelFileError if the file is not as long as its header says, for instance after an aborted download, or if
+    tensors overlap or leave gaps.
     """
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             parts = json.loads(file.read(length))
         header = Header(parts.pop("__metadata__", {}), parts, 8 + length)
-        # Tensors lie without gaps, so the last one ends where the file does.
-        end = max((place["data_offsets"][1] for place in header.tensors.values()), default=0)
+        end = _end_of_tensors(header.tensors)
         if header.start + end != path.stat().st_size:
             raise ModelFileError(f"{path} is damaged: part of it is missing. Get the file again.")
     except OSError as error:
         raise ModelFileError(f"The model file {path} cannot be read: {error.strerror}.") from error
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
         raise ModelFileError(f"{path} is damaged: its header cannot be read. Get the file again.") from error
     return header
+
+
+def _end_of_tensors(tensors: dict[str, dict[str, Any]]) -> int:
+    """Return where the tensors end; raise ValueError unless they lie one after the other, as large as their shapes.
+
+    Otherwise thousands of tensors could share the same bytes, which take hours to hash.
+    """
+    end = 0
+    for begin, stop, place in sorted(
+        ((*place["data_offsets"], place) for place in tensors.values()), key=itemgetter(0, 1)
+    ):
+        if begin != end or stop - begin != math.prod(place["shape"]) * DTYPES[place["dtype"]][1]:
+            raise ValueError("tensors overlap, leave gaps, or have other sizes than their shapes")
+        end = stop
+    return end
 
 
 def hash_tensors(path: Path) -> str:
@@ -76,7 +93,7 @@ def hash_tensors(path: Path) -> str:
         with path.open("rb") as file:
             for name, place in sorted(header.tensors.items()):
                 # Names, dtypes and shapes too: the same bytes can be another network.
-                digest.update(json.dumps([name, DTYPES[place["dtype"]], place["shape"]]).encode())
+                digest.update(json.dumps([name, DTYPES[place["dtype"]][0], place["shape"]]).encode())
                 begin, end = place["data_offsets"]
                 file.seek(header.start + begin)
                 for position in range(begin, end, READ_AT_ONCE):

@@ -15,8 +15,9 @@ from pydantic import ValidationError
 
 from napari_unet_nuclei.core.errors import ModelFileError, OutputFileError, UnknownModelError
 from napari_unet_nuclei.core.files.atomic import atomic
+from napari_unet_nuclei.core.files.lock import locked
 from napari_unet_nuclei.core.model.card import ModelCard, read_card
-from napari_unet_nuclei.core.model.header import copy_renamed, hash_tensors
+from napari_unet_nuclei.core.model.header import copy_renamed
 
 if TYPE_CHECKING:
     from napari_unet_nuclei.core.model.file import Model
@@ -137,25 +138,28 @@ class ModelRegistry:
         OutputFileError
             If it cannot be written.
         """
-        card = read_card(path)
+        from napari_unet_nuclei.core.model.file import read_model  # imports PyTorch
+
+        card = read_model(path).card  # read whole, so that every model that is listed can be used
         chosen = _checked_name(name or card.name)
-        holder = self.holder(chosen)
-        if holder is not None and holder.card == card:
-            raise ModelFileError(f"'{holder.name}' is installed already: {path.name} is the same model.")
-        if holder is not None:
-            raise ModelFileError(
-                f"Another model named '{holder.name}' is installed already. Import this one under another name, "
-                f"such as '{self.free_name(chosen)}'."
-            )
-        if hash_tensors(path) != card.weights_hash:
-            raise ModelFileError(f"{path} is damaged: its weights have changed since it was saved. Get the file again.")
-        target = self._free_path(chosen)
-        with atomic(target) as temporary:
-            if chosen == card.name:
-                shutil.copyfile(path, temporary)
-            else:
-                copy_renamed(path, temporary, chosen)
-        return ModelEntry(target, read_card(target), bundled=False)
+        # Two imports of one name at the same moment would both find it free.
+        with locked(self.own):
+            self._remove_remains()
+            holder = self.holder(chosen)
+            if holder is not None and holder.card == card:
+                raise ModelFileError(f"'{holder.name}' is installed already: {path.name} is the same model.")
+            if holder is not None:
+                raise ModelFileError(
+                    f"Another model named '{holder.name}' is installed already. Import this one under another name, "
+                    f"such as '{self.free_name(chosen)}'."
+                )
+            target = self._free_path(chosen)
+            with atomic(target) as temporary:
+                if chosen == card.name:
+                    shutil.copyfile(path, temporary)
+                else:
+                    copy_renamed(path, temporary, chosen)
+            return ModelEntry(target, read_card(target), bundled=False)
 
     def export(self, name: str, path: Path) -> None:
         """Copy a model to a file, for sharing.
@@ -190,19 +194,21 @@ class ModelRegistry:
         entry, chosen = self._own_entry(name), _checked_name(new)
         if chosen == entry.name:
             return entry
-        holder = self.holder(chosen)
-        # The same model may get the same name in another case.
-        if holder is not None and holder.path != entry.path:
-            raise ModelFileError(f"A model named '{holder.name}' is installed already: choose another name.")
-        target = self._free_path(chosen)
-        with atomic(target) as temporary:
-            copy_renamed(entry.path, temporary, chosen)
-        try:
-            _delete(entry)
-        except ModelFileError:
-            target.unlink()  # else the model would be there twice
-            raise
-        return ModelEntry(target, read_card(target), bundled=False)
+        with locked(self.own):
+            self._remove_remains()
+            holder = self.holder(chosen)
+            # The same model may get the same name in another case.
+            if holder is not None and holder.path != entry.path:
+                raise ModelFileError(f"A model named '{holder.name}' is installed already: choose another name.")
+            target = self._free_path(chosen)
+            with atomic(target) as temporary:
+                copy_renamed(entry.path, temporary, chosen)
+            try:
+                _delete(entry)
+            except ModelFileError:
+                target.unlink()  # else the model would be there twice
+                raise
+            return ModelEntry(target, read_card(target), bundled=False)
 
     def remove(self, name: str) -> None:
         """Delete one of the user's models.
@@ -223,6 +229,11 @@ class ModelRegistry:
         if entry.path.parent != self.own:
             raise ModelFileError(f"'{name}' is not one of your own models, so it cannot be changed.")
         return entry
+
+    def _remove_remains(self) -> None:
+        """Delete what killed imports left half-written; the folder is locked, so nothing of it is in use."""
+        for path in self.own.glob(f".*.part{SUFFIX}"):
+            path.unlink(missing_ok=True)
 
     def _free_path(self, name: str) -> Path:
         """Return an unused path for a model: no file is ever replaced."""

@@ -238,9 +238,9 @@ def _run(image: Image, runner: NetworkRunner, progress: Progress) -> Maps | None
 
 
 def find_scale(
-    reader: PlaneReader, runner: NetworkRunner, progress: Progress, estimate: float = 0.0
+    planes: Sequence[PlaneReader], runner: NetworkRunner, progress: Progress, estimate: float = 0.0
 ) -> tuple[float, float]:
-    """Find the scale of a plane too large for one pass, from windows that are spread over it.
+    """Find the scale of planes from windows that are spread over them, the middle one first.
 
     Returns
     -------
@@ -250,8 +250,8 @@ def find_scale(
         Of the nuclei in image pixels; the model's own where there are none.
     """
     model_diameter = runner.card.diameter
-    scale = scale_for(estimate or first_look(reader, runner, progress), model_diameter)
-    evidence = _sampled_evidence(reader, runner, scale, progress)
+    scale = scale_for(estimate or first_look(planes[len(planes) // 2], runner, progress), model_diameter)
+    evidence = _evidence_of_all(planes, runner, scale, progress)
     for _ in range(CORRECTIONS):
         if not _contradicts(evidence):
             break
@@ -259,8 +259,15 @@ def find_scale(
         if corrected == scale:
             break
         scale = corrected
-        evidence = _sampled_evidence(reader, runner, scale, progress)
+        evidence = _evidence_of_all(planes, runner, scale, progress)
     return scale, model_diameter * evidence.factor / scale if evidence.nuclei > 0 else model_diameter
+
+
+def _evidence_of_all(
+    planes: Sequence[PlaneReader], runner: NetworkRunner, scale: float, progress: Progress
+) -> SizeEvidence:
+    """Add up what windows of all planes show."""
+    return sum((_sampled_evidence(plane, runner, scale, progress) for plane in planes), NO_NUCLEI)
 
 
 def _sampled_evidence(reader: PlaneReader, runner: NetworkRunner, scale: float, progress: Progress) -> SizeEvidence:

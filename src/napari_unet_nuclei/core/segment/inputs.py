@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from napari_unet_nuclei.core.errors import SettingsError
-from napari_unet_nuclei.core.image.axes import guess_axes
+import numpy as np
+
+from napari_unet_nuclei.core.errors import ImageShapeError, SettingsError
+from napari_unet_nuclei.core.image.arrays import find_axes, take_array
+from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.colour import without_blank_opacity
 from napari_unet_nuclei.core.image.io.image_file import ImageFile, named_source
 from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.segment.projection import project
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import AnyArray, Region
@@ -36,19 +42,40 @@ def make_request(
     if isinstance(image, str | os.PathLike):
         image = read_image(Path(image), series)
     file = ""
+    remarks: tuple[str, ...] = ()
     if isinstance(image, ImageFile):
-        axes, pixel_size = axes or image.axes, pixel_size or image.pixel_size
-        channel_names = channel_names or image.channel_names
-        channel_colours = channel_colours or image.channel_colours
-        image, file = image.array, str(image.path)
-    array: AnyArray = image[level] if isinstance(image, Sequence) else image
-    axes = axes or guess_axes(tuple(array.shape), array.dtype)
+        if level:
+            raise ImageShapeError(f"{image.path} is read at its finest level: there is no level {level} to choose.")
+        source, file, remarks = image.source(axes), str(image.path), image.all_remarks(axes)
+        pixel_size = pixel_size or image.pixel_size
+    else:
+        named = take_array(image, level)
+        array, axes = named.array, axes or named.axes or find_axes(named.array)
+        if isinstance(array, np.ndarray):
+            array = without_blank_opacity(array, axes)
+        source = named_source(array, axes, named.channel_names, ())
+    source = _with_names(source, tuple(channel_names), tuple(channel_colours))
+    chosen = SegmentSettings().changed(**settings)
     return SegmentRequest(
-        source=named_source(array, axes, tuple(channel_names), tuple(channel_colours)),
-        settings=SegmentSettings().changed(**settings),
+        source=project(source, chosen.planes),
+        settings=chosen,
         model=str(model),
         plane=plane,
         region=region,
         pixel_size=pixel_size or PixelSize(),
         file=file,
+        remarks=remarks,
+    )
+
+
+def _with_names(source: ImageSource, names: tuple[str, ...], colours: tuple[str, ...]) -> ImageSource:
+    """Give channels the names and colours that the caller says; raise if there is not one for each."""
+    for said, what in ((names, "names"), (colours, "colours")):
+        if said and (len(said) != source.channels or source.is_colour):
+            kind = "a colour picture, whose channels have names" if source.is_colour else f"{source.channels} channels"
+            raise ImageShapeError(f"{len(said)} {what} of channels were given, but the image has {kind}.")
+    return replace(
+        source,
+        channel_names=names or source.channel_names,
+        channel_colours=colours or source.channel_colours,
     )

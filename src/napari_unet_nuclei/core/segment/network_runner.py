@@ -84,22 +84,29 @@ class NetworkRunner:
         DeviceMemoryError
             If not even the smallest tile fits on the CPU.
         """
-        return np.asarray(self._answer(image, self._activate, progress), np.float32)
+        return np.asarray(self.run_batch(image[None], progress)[0])
+
+    def run_batch(self, images: NDArray[np.float32], progress: Progress) -> NDArray[np.float32]:
+        """Run a network for nuclei on tiles of one size (N, C, Y, X) at once; returns (N, K, Y, X), else as `run`."""
+        return np.asarray(self._answer(images, self._activate, progress), np.float32)
 
     def classify(self, image: Image, progress: Progress) -> NDArray[np.uint8]:
         """Return the most probable class of every pixel of a tile, shape (Y, X); parameters and errors as for `run`."""
-        return np.asarray(self._answer(image, lambda logits: logits.argmax(dim=1).to(torch.uint8), progress))
+        answer = self._answer(image[None], lambda logits: logits.argmax(dim=1).to(torch.uint8), progress)
+        return np.asarray(answer[0], np.uint8)
 
-    def _answer(self, image: Image, finish: Callable[[Tensor], Tensor], progress: Progress) -> NDArray[np.generic]:
-        """Run the network on one tile and finish its logits on the device, or step down where that has no memory."""
+    def _answer(
+        self, images: NDArray[np.float32], finish: Callable[[Tensor], Tensor], progress: Progress
+    ) -> NDArray[np.generic]:
+        """Run the network on a batch and finish its logits on the device, or step down where that has no memory."""
         try:
             with torch.inference_mode():
-                batch = torch.from_numpy(image)[None].to(self.device.name, self.device.precision)
+                batch = torch.from_numpy(images).to(self.device.name, self.device.precision)
                 # Convolutions are faster with a pixel's channels side by side; activations are taken in float32, since
                 # probabilities in 16 bits have steps that a threshold notices.
                 logits = self._forward(batch.to(memory_format=torch.channels_last)).float()
                 # Finished before it is copied: of classes one byte a pixel crosses the bus, not a number for each.
-                answer: NDArray[np.generic] = finish(logits)[0].cpu().numpy()
+                answer: NDArray[np.generic] = finish(logits).cpu().numpy()
                 return answer
         except (RuntimeError, MemoryError) as error:
             if not is_memory_shortage(error):

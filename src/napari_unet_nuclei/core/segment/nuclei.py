@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,11 @@ from napari_unet_nuclei.core.image.plane import PlaneReader
 from napari_unet_nuclei.core.labels.decode import Decoded, DecodeThresholds, decode_plane
 from napari_unet_nuclei.core.progress import Advanced, Progress, Share
 from napari_unet_nuclei.core.segment.automatic_size import predict_sized, scale_for
+from napari_unet_nuclei.core.segment.decoders import Decoder, JoinedDecoder, StackDecoder, joined, stack_planes
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.segment.predict import Prediction, chosen_thresholds, predict_plane, thresholds_at
 from napari_unet_nuclei.core.segment.request import SegmentRequest
-from napari_unet_nuclei.core.segment.result import CACHED_PIXELS, stack_planes
+from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
 from napari_unet_nuclei.core.types import Labels, QuantisedMaps
 
 NETWORK_SHARE = 0.9
@@ -34,6 +35,32 @@ class FoundNuclei:
     thresholds: DecodeThresholds
     model_thresholds: DecodeThresholds
     diameter: float
+    decoder: Decoder | None = None
+
+
+@dataclass(frozen=True)
+class ChosenSize:
+    """Diameter of the nuclei in image pixels, the scale that suits them, and the plane's maps if that took them."""
+
+    diameter: float
+    scale: float
+    prediction: Prediction | None = None
+
+
+def choose_size(
+    request: SegmentRequest, runner: NetworkRunner, reader: PlaneReader, progress: Progress, estimate: float = 0.0
+) -> ChosenSize:
+    """Find out how large nuclei are, unless it is given; ``reader`` and ``estimate`` as for `find_nuclei`."""
+    own_diameter = runner.card.diameter
+    if request.decided is not None:
+        return ChosenSize(request.decided.diameter, request.decided.scale)
+    if 0 in reader.shape:
+        return ChosenSize(own_diameter, 1.0)
+    if request.settings.diameter_auto and runner.card.tells_size:
+        sized = predict_sized(reader, runner, progress, estimate)
+        return ChosenSize(sized.diameter or own_diameter, sized.prediction.scale, sized.prediction)
+    diameter = given_diameter(request, own_diameter)
+    return ChosenSize(diameter, scale_for(diameter, own_diameter))
 
 
 def find_nuclei(
@@ -50,17 +77,10 @@ def find_nuclei(
     a first look at it has found, or 0. All planes have the same shape.
     """
     network = Share(progress, 0.0, NETWORK_SHARE)
-    own_diameter, ready = runner.card.diameter, dict[int, Prediction]()
-    if 0 in readers[decides].shape:
-        diameter, scale = own_diameter, 1.0
-    elif request.settings.diameter_auto and runner.card.tells_size:
-        # Before all others: with one scale for all, a nucleus keeps its size through the stack.
-        sized = predict_sized(readers[decides], runner, Share(network, 0.0, 1 / len(readers)), estimate)
-        ready[decides] = sized.prediction
-        diameter, scale = sized.diameter or own_diameter, sized.prediction.scale
-    else:
-        diameter = given_diameter(request, own_diameter)
-        scale = scale_for(diameter, own_diameter)
+    # Before all others: with one scale for all, a nucleus keeps its size through the stack.
+    size = choose_size(request, runner, readers[decides], Share(network, 0.0, 1 / len(readers)), estimate)
+    ready = {} if size.prediction is None else {decides: size.prediction}
+    diameter, scale = size.diameter, size.scale
     own = thresholds_at(runner.card, scale)
     thresholds = chosen_thresholds(own, request.settings)
     shape = (len(readers), *readers[0].shape)
@@ -74,7 +94,15 @@ def find_nuclei(
             yield decode_plane(maps, thresholds)
 
     found = stack_planes(decoded_planes(), shape)
-    return FoundNuclei(found.labels, found.scores, kept, thresholds, own, diameter)
+    decoder = None if kept is None else StackDecoder(kept, thresholds.scale)
+    return FoundNuclei(found.labels, found.scores, kept, thresholds, own, diameter, decoder)
+
+
+def join_stacks(found: FoundNuclei, stacks: Sequence[Sequence[int]]) -> FoundNuclei:
+    """Join the nuclei of planes that lie on top of each other; ``stacks`` as for `joined`."""
+    whole = joined(Decoded(found.labels, found.scores), stacks)
+    decoder = None if found.decoder is None else JoinedDecoder(found.decoder, stacks)
+    return replace(found, labels=whole.labels, scores=whole.scores, decoder=decoder)
 
 
 def _predicted(

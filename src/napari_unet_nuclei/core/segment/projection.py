@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
-
-Projection = Literal["none", "maximum", "mean"]
-
-PROJECTION_HELP = "Stacks: segment every plane (none), or the maximum or the mean of all planes along z."
+from napari_unet_nuclei.core.segment.planes import stack_axis
+from napari_unet_nuclei.core.settings import PROJECTIONS, Planes
 
 
-def project(source: ImageSource, projection: Projection) -> ImageSource:
-    """Project an image along z: the maximum in the image's dtype, the mean in float32; a single plane stays as it is.
+def project(source: ImageSource, planes: Planes) -> ImageSource:
+    """Project an image along z: the maximum in the image's dtype, the mean in float32.
+
+    A single plane, and an image whose planes are not to be projected, stay as they are.
 
     Raises
     ------
@@ -31,30 +30,24 @@ def project(source: ImageSource, projection: Projection) -> ImageSource:
     >>> project(stack, "maximum").array, project(stack, "mean").array
     (array([[5, 8]]), array([[3., 5.]], dtype=float32))
     """
-    axis = projected_axis(source, projection)
+    axis = projected_axis(source, planes)
     if axis is None:
         return source
     # Sliced one at a time, each with all of its time points and channels.
-    planes = [(slice(None),) * axis + (z,) for z in range(source.array.shape[axis])]
-    read = (np.asarray(source.array[plane]) for plane in planes)
-    projected = _maximum(read) if projection == "maximum" else _mean(read, len(planes))
+    taken = [(slice(None),) * axis + (z,) for z in range(source.array.shape[axis])]
+    read = (np.asarray(source.array[plane]) for plane in taken)
+    projected = _maximum(read) if planes == "maximum" else _mean(read, len(taken))
     return replace(source, array=projected, axes=source.axes[:axis] + source.axes[axis + 1 :])
 
 
-def projected_axis(source: ImageSource, projection: Projection) -> int | None:
+def projected_axis(source: ImageSource, planes: Planes) -> int | None:
     """Return the axis along which an image is projected, None where it stays as it is.
 
-    Where the only stack axis is unknown, it is taken for z; `ImageShapeError` if there are others, but no z.
+    Raises `ImageShapeError` where no axis is depth.
     """
-    if projection == "none" or not source.leading_axes:
+    if planes not in PROJECTIONS or stack_axis(source) is None:
         return None
-    letter = "Z" if "Z" in source.axes else "Q"
-    if source.axes.count(letter) != 1 or (letter == "Q" and source.leading_axes != "Q"):
-        raise ImageShapeError(
-            f"The image has the axes {source.axes}, none of which is depth (Z): say what its axes are, "
-            "or segment it without a projection."
-        )
-    return source.axes.index(letter)
+    return source.axes.index("Z" if "Z" in source.axes else "Q")
 
 
 def _maximum(planes: Iterator[NDArray[Any]]) -> NDArray[Any]:

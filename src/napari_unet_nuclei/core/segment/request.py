@@ -10,12 +10,34 @@ from typing import TYPE_CHECKING
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.channels import find_channel, named_channel
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.image.plane import PlaneLook
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import NumberFormat, Region
 
 if TYPE_CHECKING:
     from napari_unet_nuclei.core.image.io.ome_zarr import OmeZarrImage
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What one plane of an image has decided for all: how they are read, and how large their nuclei are.
+
+    Attributes
+    ----------
+    look : PlaneLook
+    sure : bool
+        False where another reading is nearly as likely.
+    scale : float
+        Model pixels per image pixel.
+    diameter : float
+        Of the nuclei, in image pixels.
+    """
+
+    look: PlaneLook
+    sure: bool
+    scale: float
+    diameter: float
 
 
 @dataclass(frozen=True)
@@ -32,6 +54,10 @@ class SegmentRequest:
         Path the image came from, for provenance; empty where it has none.
     number_format : NumberFormat or None
         Of the network on a processor; None for the one that is fastest on this computer.
+    decided : Decided or None
+        What another request for the same image has decided; None to find it out.
+    remarks : tuple of str
+        What of the image its file lacks and what was guessed in reading it, in words; for the result's notices.
     """
 
     source: ImageSource
@@ -42,6 +68,8 @@ class SegmentRequest:
     pixel_size: PixelSize = field(default_factory=PixelSize)
     file: str = ""
     number_format: NumberFormat | None = None
+    decided: Decided | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def channel(self) -> int | None:

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.image.plane import ImageKind
-from napari_unet_nuclei.core.labels.decode import TUNED, Decoded, DecodeThresholds, PlaneDecoder
+from napari_unet_nuclei.core.labels.decode import TUNED, DecodeThresholds
+from napari_unet_nuclei.core.segment.decoders import Decoder, StackDecoder
+from napari_unet_nuclei.core.segment.planes import StackReading, count_in_words
 from napari_unet_nuclei.core.segment.remedy import Remedy
 from napari_unet_nuclei.core.types import Labels
 
 CACHED_PIXELS = 64 * 2**20
-"""Maps of at most this many pixels (over all planes) are kept with the result: at most 192 MB."""
-
-GRAPHED_PIXELS = 16 * 2**20
-"""What decoding finds on the way is kept, once a slider has moved, of planes of at most this many pixels in all: it
-takes up to 25 bytes a pixel. Planes beyond are decoded from their maps every time."""
+"""Maps of at most this many pixels (over all planes) are kept with the result: at most 192 MB. Of volumes,
+it is so many voxels of the working grid."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +55,11 @@ class Segmentation:
         return int(self.provenance["count"])
 
     @property
+    def count_text(self) -> str:
+        """What was counted: "8 nuclei"; of a stack in memory, "8 nuclei in 51 planes"."""
+        return count_in_words(self.count, "", (), "each")
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, by their ids; empty where the labels are nuclei."""
         return tuple(self.provenance.get("classes", ()))
@@ -84,6 +86,12 @@ class Segmentation:
         return kind
 
     @property
+    def planes(self) -> StackReading:
+        """What became of the planes of a stack: "each" by itself, "joined", or one "volume"."""
+        reading: StackReading = self.provenance.get("planes", "each")
+        return reading
+
+    @property
     def diameter(self) -> float:
         """Nucleus diameter in image pixels that the image was rescaled by; 0 for classes, which are not rescaled."""
         return float(self.provenance["diameter"])
@@ -108,7 +116,9 @@ class SegmentResult(Segmentation):
         Index in the image, along ``axes``, of the first pixel of ``labels``.
     maps : ndarray, shape (planes, 3, Y, X), uint8, or None
         Quantised foreground, border and distance of every plane, planes in C order of the leading axes; None where
-        they are too large to keep, and for classes.
+        they are too large to keep, for volumes, and for classes.
+    decoder : Decoder or None
+        Finds the nuclei again with other thresholds; None where nothing was kept for it.
     thresholds, model_thresholds : DecodeThresholds
         What ``labels`` were decoded with, and the model's own values for this image; without meaning for classes.
     notices : tuple of str
@@ -126,11 +136,21 @@ class SegmentResult(Segmentation):
     axes: str
     origin: tuple[int, ...]
     maps: NDArray[np.uint8] | None
+    decoder: Decoder | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.decoder is None and self.maps is not None:
+            object.__setattr__(self, "decoder", StackDecoder(self.maps, self.thresholds.scale))
 
     @property
     def count(self) -> int:
         """Number of nuclei; 0 where the labels are classes."""
         return 0 if self.classes else int(self.labels.max(initial=0))
+
+    @property
+    def count_text(self) -> str:
+        """What was counted: "8 nuclei in 51 planes"."""
+        return count_in_words(self.count, self.axes, self.labels.shape, self.planes)
 
     def decode(self, thresholds: DecodeThresholds, checkpoint: Callable[[], None] = lambda: None) -> SegmentResult:
         """Return the result with other thresholds, from the cached maps.
@@ -141,17 +161,15 @@ class SegmentResult(Segmentation):
         checkpoint : callable
             Called before each plane; raises `Cancelled` to stop.
         """
-        assert self.maps is not None, "there are no cached maps to decode"
-        found = self._decoder.decode(thresholds, checkpoint)
+        assert self.decoder is not None, "nothing is kept to decode"
+        found = self.decoder.decode(thresholds, checkpoint)
         settings = dict(self.provenance.get("settings", {}))
         for name in TUNED:
             settings.update({name: getattr(thresholds, name), f"{name}_auto": False})
         provenance = {**self.provenance, "settings": settings}
         labels = found.labels.reshape(self.labels.shape)
-        result = replace(self, labels=labels, scores=found.scores, thresholds=thresholds, provenance=provenance)
-        # `replace` drops what is cached; the maps are the same, and a slider that moves on needs their graphs.
-        result.__dict__["_decoder"] = self._decoder
-        return result
+        # The decoder stays: what it has found on the way serves a slider that moves on.
+        return replace(self, labels=labels, scores=found.scores, thresholds=thresholds, provenance=provenance)
 
     def edited(self, labels: Labels) -> SegmentResult:
         """Return the result with edited labels; nuclei that were changed lose their score (NaN)."""
@@ -161,41 +179,3 @@ class SegmentResult(Segmentation):
         touched = np.unique(np.concatenate([labels[differs], self.labels[differs]]))
         scores[touched[(touched > 0) & (touched <= len(scores))] - 1] = np.nan
         return replace(self, labels=labels, scores=scores, provenance={**self.provenance, "edited": True})
-
-    @cached_property
-    def _decoder(self) -> StackDecoder:
-        assert self.maps is not None
-        return StackDecoder(self.maps, self.thresholds.scale)
-
-
-class StackDecoder:
-    """Decodes maps (planes, 3, Y, X) again and again, caching what does not change for as many as memory allows."""
-
-    def __init__(self, maps: NDArray[np.uint8], scale: float) -> None:
-        self._maps = maps
-        self._scale = scale
-        self._kept = [PlaneDecoder(one, scale) for one in maps[: GRAPHED_PIXELS // max(math.prod(maps.shape[2:]), 1)]]
-
-    def decode(self, thresholds: DecodeThresholds, checkpoint: Callable[[], None] = lambda: None) -> Decoded:
-        """Decode all planes into labels (planes, Y, X)."""
-
-        def decoded_planes() -> Iterable[Decoded]:
-            for number, maps in enumerate(self._maps):
-                checkpoint()
-                # A decoder caches in itself: planes beyond the limit are decoded by one that is dropped afterwards.
-                decoder = self._kept[number] if number < len(self._kept) else PlaneDecoder(maps, self._scale)
-                yield decoder.decode(thresholds)
-
-        return stack_planes(decoded_planes(), (self._maps.shape[0], *self._maps.shape[2:]))
-
-
-def stack_planes(planes: Iterable[Decoded], shape: tuple[int, ...]) -> Decoded:
-    """Stack decoded planes into labels (planes, Y, X) whose ids, and scores, go on from plane to plane."""
-    labels = np.zeros(shape, np.int32)
-    count, scores = 0, [np.zeros(0)]
-    for plane, decoded in zip(labels, planes, strict=True):
-        # In place and only where there are nuclei: background stays 0 whatever the ids have come to.
-        np.add(decoded.labels, count, out=plane, where=decoded.labels > 0)
-        count += len(decoded.scores)
-        scores.append(decoded.scores)
-    return Decoded(labels, np.concatenate(scores))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -23,16 +24,19 @@ from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.device import Device, choose_device
 from napari_unet_nuclei.core.model.file import Model, read_model
 from napari_unet_nuclei.core.model.registry import AUTOMATIC, default_registry
-from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Silent, with_shares
+from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Share, Silent, with_shares
 from napari_unet_nuclei.core.segment.evidence import ChosenLook, choose_look
 from napari_unet_nuclei.core.segment.inputs import make_request
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner, place_network
-from napari_unet_nuclei.core.segment.nuclei import FoundNuclei, find_nuclei, given_diameter
+from napari_unet_nuclei.core.segment.nuclei import FoundNuclei, choose_size, find_nuclei, given_diameter, join_stacks
+from napari_unet_nuclei.core.segment.planes import stack_reading, stacks_of
 from napari_unet_nuclei.core.segment.predict import predict_classes, thresholds_at
 from napari_unet_nuclei.core.segment.provenance import describe_run
 from napari_unet_nuclei.core.segment.remedy import Remedy, remedies
-from napari_unet_nuclei.core.segment.request import SegmentRequest
+from napari_unet_nuclei.core.segment.request import Decided, SegmentRequest
 from napari_unet_nuclei.core.segment.result import SegmentResult
+from napari_unet_nuclei.core.segment.volumes.nuclei import find_volumes
+from napari_unet_nuclei.core.segment.volumes.stack import open_stacks
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import AnyArray, Region
 
@@ -41,6 +45,11 @@ TURNED: dict[Transform, str] = {
     "negative": ": the image was inverted",
 }
 """How grey nuclei on a bright background were made bright, after the words that say the kind of image."""
+
+FOCUS_STACK = (
+    "The planes of this stack were segmented each by itself: in transmitted light they differ in focus, and show no "
+    "nuclei above each other. Choose planes volume or joined to change that."
+)
 
 
 def segment(
@@ -62,13 +71,15 @@ def segment(
     Parameters
     ----------
     image : array-like, ImageFile, Path or str
-        numpy, dask, zarr or xarray array of any real dtype; the levels of a multiscale image as a sequence; an image
-        opened with `read_image`; or the path of an image file. Never modified.
+        numpy, dask, zarr or xarray array of any real dtype, PyTorch tensor, list, masked (NaN) or sparse array; equal
+        planes or the levels of a multiscale image as a sequence; an image opened with `read_image`; or the path of an
+        image file. Never modified.
     model : str or Path
         Name of an installed model, path of a model file, or ``"automatic"``.
     axes : str
-        One letter per axis (T, Z, C, Y, X, and S for colour samples). If empty, read from the file or guessed from the
-        shape.
+        One letter per axis (T, Z, C, Y, X, and S for colour samples), of the array as the file stores it. If empty,
+        read from the file or the names of an xarray, or guessed: (Y, X, 3) and (Y, X, 4) are colours if the
+        values are.
     level : int
         Level of a multiscale image to segment; 0 is the finest.
     channel_names, channel_colours : sequence of str
@@ -130,24 +141,12 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
     started = time.monotonic()
     progress = Rising(progress)  # parts are repeated where memory runs short or the scale was wrong
     settings, scope = request.settings, find_scope(request)
-    entry = default_registry().find(request.model)
-    device = choose_device(settings.device).using(request.number_format)
-    model, placed = _ready(entry.path, entry.path.stat().st_mtime_ns, device)
-    runner = NetworkRunner(model, device, settings.tile, settings.flips, placed=placed)
-    # How bright and how large nuclei are is known to a model by kind of image, so that the kind comes first.
-    chosen, readers = open_image(request, scope, runner, progress)
-    look, runner = chosen.look, runner.for_kind(chosen.look.kind)
-    card = runner.card
-    told: tuple[Remedy, ...] = ()
-    if card.task == "semantic":
-        found = _find_classes(runner, readers, progress)
-    else:
-        decides = scope.indices.index(scope.deciding.index)
-        found = find_nuclei(request, runner, readers, progress, decides, chosen.estimate)
-        told = remedies(len(found.scores), look.kind, chosen.sure, settings.kind != "auto")
+    runner = _runner(request)
+    found = _find(request, scope, runner, progress)
+    told, nuclei, readers = found.told, found.nuclei, found.readers
     warnings = tuple(remedy.text for remedy in told)
-    notices = (*runner.notices, *notices_of_look(card, look, readers, settings), *_notices(card, found, settings))
-    notices += warnings
+    notices = (*request.remarks, *runner.notices, *notices_of_look(found.card, found.chosen.look, readers, settings))
+    notices += (*_notices(found.card, nuclei, settings), *found.notices, *warnings)
     for notice in notices:
         progress.report(Notice(notice, warning=notice in warnings))
     progress.report(Advanced(1.0, "done"))
@@ -156,19 +155,86 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
     shape = [size if chosen_planes.get(axis) is None else 1 for axis, size in enumerate(leading)]
     origin = [chosen_planes.get(axis) or 0 for axis in range(len(leading))]
     return SegmentResult(
-        labels=found.labels.reshape(*shape, *readers[0].shape),
-        scores=found.scores,
+        labels=nuclei.labels.reshape(*shape, *readers[0].shape),
+        scores=nuclei.scores,
         axes=request.source.leading_axes + "YX",
         origin=(*origin, scope.region[0], scope.region[2]),
-        maps=found.maps,
-        thresholds=found.thresholds,
-        model_thresholds=found.model_thresholds,
+        maps=nuclei.maps,
+        decoder=nuclei.decoder,
+        thresholds=nuclei.thresholds,
+        model_thresholds=nuclei.model_thresholds,
         remedies=told,
         notices=notices,
         seconds=time.monotonic() - started,
-        # The runner's device: memory may have run short on the one that was asked for.
-        provenance=describe_run(request, card, look, runner.device, found.diameter, readers),
+        provenance={
+            # The runner's device: memory may have run short on the one that was asked for.
+            **describe_run(request, found.card, found.chosen.look, runner.device, nuclei.diameter, readers),
+            **found.described,
+        },
     )
+
+
+def decide(request: SegmentRequest, progress: Progress) -> Decided:
+    """Let one plane decide how all planes of an image are read, and how large their nuclei are.
+
+    Requests for single planes that are given this find what one request for all of them finds; raise as `segment` does.
+    """
+    scope, runner = find_scope(request), _runner(request)
+    chosen = choose_reading(request, scope, runner, Share(progress, 0.0, 0.5))
+    runner = runner.for_kind(chosen.look.kind)
+    size = choose_size(request, runner, chosen.reader, Share(progress, 0.5, 1.0), chosen.estimate)
+    return Decided(chosen.look, chosen.sure, size.scale, size.diameter)
+
+
+def _runner(request: SegmentRequest) -> NetworkRunner:
+    """Place the model of a request on its device, unless it is there."""
+    settings, entry = request.settings, default_registry().find(request.model)
+    device = choose_device(settings.device).using(request.number_format)
+    model, placed = _ready(entry.path, entry.path.stat().st_mtime_ns, device)
+    return NetworkRunner(model, device, settings.tile, settings.flips, placed=placed)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Nuclei, or classes, and how they were found: what `describe_run` lacks, and what the user should know."""
+
+    chosen: ChosenLook
+    card: ModelCard
+    readers: tuple[PlaneReader, ...]
+    nuclei: FoundNuclei
+    told: tuple[Remedy, ...] = ()
+    notices: tuple[str, ...] = ()
+    described: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _find(request: SegmentRequest, scope: Scope, runner: NetworkRunner, progress: Progress) -> _Found:
+    """Choose how the image is read, and find its classes, or its nuclei: in three dimensions or plane by plane."""
+    settings, classes = request.settings, runner.card.task == "semantic"
+    reading = stack_reading(request.source, request.plane, settings, classes=classes)
+    # How bright and how large nuclei are is known to a model by kind of image, so that the kind comes first.
+    chosen = choose_reading(request, scope, runner, progress)
+    runner = runner.for_kind(chosen.look.kind)
+    card, decides = runner.card, scope.indices.index(scope.deciding.index)
+    notices: tuple[str, ...] = ()
+    if reading == "volume" and settings.planes == "auto" and chosen.look.kind == "brightfield":
+        reading, notices = "each", (FOCUS_STACK,)
+    if reading == "volume":
+        stacks = stacks_of(request.source, scope.indices)
+        readers = open_stacks(chosen.reader, scope.indices, stacks, card.percentiles)
+        found = find_volumes(request, runner, readers, stacks, progress, decides, chosen.estimate)
+        told = remedies(len(found.nuclei.scores), chosen.look.kind, chosen.sure, settings.kind != "auto")
+        spacing, planes = found.spacing, len(stacks[0])
+        described = {"planes": reading, "z_spacing": spacing.described(request.pixel_size)}
+        told += found.doubts
+        return _Found(chosen, card, readers, found.nuclei, told, spacing.notices(planes), described)
+    readers = chosen.open_all(scope.indices, card.percentiles)
+    if classes:
+        return _Found(chosen, card, readers, _find_classes(runner, readers, progress))
+    nuclei = find_nuclei(request, runner, readers, progress, decides, chosen.estimate)
+    if reading == "joined":
+        nuclei = join_stacks(nuclei, stacks_of(request.source, scope.indices))
+    told = remedies(len(nuclei.scores), chosen.look.kind, chosen.sure, settings.kind != "auto")
+    return _Found(chosen, card, readers, nuclei, told, notices, {"planes": reading})
 
 
 @dataclass(frozen=True)
@@ -205,18 +271,18 @@ def possible_readings(request: SegmentRequest, scope: Scope, card: ModelCard) ->
     return possible_looks(scope.deciding, request.channel, kind, card.network_inputs)
 
 
-def open_image(
-    request: SegmentRequest, scope: Scope, runner: NetworkRunner, progress: Progress
-) -> tuple[ChosenLook, tuple[PlaneReader, ...]]:
-    """Choose how an image is read, and open all of its planes so."""
-    card = runner.card
+def choose_reading(request: SegmentRequest, scope: Scope, runner: NetworkRunner, progress: Progress) -> ChosenLook:
+    """Choose how an image is read."""
+    card, decided = runner.card, request.decided
+    if decided is not None:
+        percentiles = card.for_kind(decided.look.kind).percentiles
+        return ChosenLook(scope.deciding.open(decided.look, percentiles), decided.sure)
     looks, diameter = possible_readings(request, scope, card), 0.0
     if card.task == "semantic":
         looks = looks[:1]  # classes have no nuclei by which readings could be told apart
     elif not request.settings.diameter_auto:
         diameter = given_diameter(request, card.diameter)
-    chosen = choose_look(looks, scope.deciding, runner, progress, diameter)
-    return chosen, chosen.open_all(scope.indices, card.for_kind(chosen.look.kind).percentiles)
+    return choose_look(looks, scope.deciding, runner, progress, diameter)
 
 
 def evident_kind(request: SegmentRequest) -> ImageKind | None:
@@ -276,7 +342,7 @@ def notices_of_look(
 def _notices(card: ModelCard, found: FoundNuclei, settings: SegmentSettings) -> Iterator[str]:
     """Yield what does not hold for this result, though the user may expect it."""
     if card.task == "instances":
-        if found.maps is None:
+        if found.decoder is None:
             yield "The image is too large to keep the network's maps; thresholds act on the current view."
     elif not all(getattr(settings, f"{name}_auto") for name in ("diameter", *TUNED)):
         yield f"The model '{card.name}' predicts classes: diameter, thresholds and minimum size have no effect on them."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from napari_unet_nuclei.core.errors import ImageShapeError
+from napari_unet_nuclei.core.errors import ImageShapeError, SettingsError
 from napari_unet_nuclei.core.image.axes import COLOUR_NAMES, ImageSource
 from napari_unet_nuclei.core.image.kind import ChosenKind, ColourLight, colour_light
 from napari_unet_nuclei.core.image.sample import PlaneSample
 from napari_unet_nuclei.core.image.stain import DAB, HAEMATOXYLIN, optical_density, stain_density
-from napari_unet_nuclei.core.labels.measure.measure import measure
+from napari_unet_nuclei.core.labels.measure.measure import axis_columns, measure
+from napari_unet_nuclei.core.labels.measure.volumes import measure_volumes
 from napari_unet_nuclei.core.progress import Progress, Silent
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import SegmentResult
@@ -97,6 +98,11 @@ class SeparatedStain:
         return stain_density(np.stack([optical_density(one[index], self.white) for one in self.colours]), self.stain)
 
 
+ONLY_IN_PLANES = (
+    "Cells, rings, regions and spots are measured plane by plane, and these nuclei extend through planes: leave them "
+    "out, or let each plane stand by itself (planes each)."
+)
+
 STAINS = {"haematoxylin_od": HAEMATOXYLIN, "dab_od": DAB}
 """What columns of stains are called, and the stains."""
 
@@ -134,6 +140,12 @@ def measure_result(
 
     Each nucleus has its ``score``, and columns of intensities begin with the channel's name. Colour pictures of
     transmitted light also have ``haematoxylin_od_mean`` and ``dab_od_mean``, mean optical densities of the stains.
+    Nuclei that extend through the planes of a stack are measured as `measure_volumes` describes it.
+
+    Raises
+    ------
+    SettingsError
+        If cells or rings are asked for around volumes.
     """
     if result.classes:
         return measure_classes(
@@ -149,6 +161,8 @@ def measure_result(
         name: SegmentedChannel(source, channel, result.origin, result.labels.shape)
         for channel, name in enumerate(column_names(source))
     }
+    if result.planes != "each":
+        return with_scores(_measure_volumes(result, request, channels, progress or Silent(), around), result)
     table = measure(
         result.labels,
         channels,
@@ -161,8 +175,41 @@ def measure_result(
         around=around,
         progress=progress or Silent(),
     )
+    return with_scores(table, result)
+
+
+def _measure_volumes(
+    result: SegmentResult,
+    request: SegmentRequest,
+    channels: Mapping[str, SegmentedChannel],
+    progress: Progress,
+    around: CellSettings,
+) -> pd.DataFrame:
+    """Measure nuclei that extend through planes; in µm where the spacing of planes is no guess."""
+    if around.wanted:
+        raise SettingsError(ONLY_IN_PLANES)
+    size, spacing = request.pixel_size, result.provenance.get("z_spacing", {})
+    # Joined nuclei need no spacing to be found, so that none was looked for.
+    depth = float(spacing.get("um", size.z))
+    # A stack of unknown axis, which the user said is one, is depth.
+    axes = result.axes if "Z" in result.axes else result.axes.replace("Q", "Z")
+    return measure_volumes(
+        result.labels,
+        channels,
+        axes=axes,
+        pixel_size_z=depth,
+        pixel_size_y=size.y,
+        pixel_size_x=size.x,
+        spacing=float(spacing.get("pixels", 0.0)),
+        origin=result.origin,
+        progress=progress,
+    )
+
+
+def with_scores(table: pd.DataFrame, result: SegmentResult) -> pd.DataFrame:
+    """Add the score of each nucleus of a table; nuclei that a person added have none (NaN)."""
     places = table["label"].to_numpy(np.int64) - 1
-    # Nuclei that a person added have no score: their place is the last of all, where a NaN is appended.
+    # The place of those without is the last of all, where a NaN is appended.
     scored = places < len(result.scores)
     table["score"] = np.where(scored, np.append(result.scores, np.nan)[np.where(scored, places, -1)], np.nan)
     return table
@@ -222,8 +269,7 @@ def measure_classes(
     index = np.stack(np.unravel_index(np.arange(len(planes)), leading or (1,)), axis=-1)[:, : len(leading)]
     first = origin[: len(leading)] or (0,) * len(leading)
     columns: dict[str, Any] = {"label": np.tile(np.arange(count), len(planes))}
-    for axis, letter in enumerate(axes[: len(leading)]):
-        name = f"axis_{axis}" if letter == "Q" else letter.lower()
+    for axis, name in enumerate(axis_columns(axes[: len(leading)])):
         columns[name] = np.repeat(index[:, axis] + first[axis], count)
     columns["class"] = [*names, *[""] * (count - len(names))] * len(planes)
     columns["area_px"] = areas.ravel()

@@ -9,7 +9,7 @@ from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
-from napari_unet_nuclei.core.segment.projection import Projection, project
+from napari_unet_nuclei.core.segment.projection import project
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import NumberFormat, Region
@@ -36,7 +36,6 @@ class RequestTemplate:
     plane: Mapping[str, int] = field(default_factory=dict)
     region: Region | None = None
     series: int = 0
-    projection: Projection = "none"
     number_format: NumberFormat | None = None
 
     def request(self, file: ImageFile) -> SegmentRequest:
@@ -47,7 +46,7 @@ class RequestTemplate:
         ImageShapeError
             If the axes do not fit the image, or if it has no such plane or no depth to project.
         """
-        source = project(file.source(self.axes), self.projection)
+        source = project(file.source(self.axes), self.settings.planes)
         return SegmentRequest(
             source=source,
             settings=self.settings,
@@ -57,6 +56,7 @@ class RequestTemplate:
             pixel_size=file.pixel_size,
             file=str(file.path),
             number_format=self.number_format,
+            remarks=file.all_remarks(self.axes),
         )
 
 

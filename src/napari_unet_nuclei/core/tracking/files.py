@@ -100,6 +100,16 @@ def check_free(paths: dict[str, Path]) -> None:
 
 def write_results(result: TrackResult, paths: dict[str, Path], sources: Sequence[Path], progress: Progress) -> None:
     """Write results to their paths, each whole or not at all; raise OutputFileError where that fails."""
+    write_tracked(result, paths["tracked"], paths["tracks"], sources, progress)
+    write_table(paths["spots"], result.nuclei)
+    if "ctc" in paths:
+        write_ctc(paths["ctc"], result)
+    if "geff" in paths:
+        write_geff(paths["geff"], result)
+
+
+def write_tracked(result: TrackResult, labels: Path, tracks: Path, sources: Sequence[Path], progress: Progress) -> None:
+    """Write the labels with the ids of tracks, and the table of tracks."""
     shape = result.movie.shape
 
     def frames() -> Any:
@@ -109,19 +119,14 @@ def write_results(result: TrackResult, paths: dict[str, Path], sources: Sequence
 
     known = not np.isnan(result.minutes).any()
     write_label_movie(
-        paths["tracked"],
+        labels,
         frames(),
         shape,
         pixel_size=result.pixel_size,
         frame_times=tuple(result.minutes * 60) if known else (),
         provenance=describe_tracks(result, sources),
     )
-    write_table(paths["tracks"], result.tracks)
-    write_table(paths["spots"], result.nuclei)
-    if "ctc" in paths:
-        write_ctc(paths["ctc"], result)
-    if "geff" in paths:
-        write_geff(paths["geff"], result)
+    write_table(tracks, result.tracks)
     progress.report(Advanced(1.0, "written"))
 
 

@@ -1,25 +1,33 @@
-"""Find the images and labels of a data set on disk, in any of three layouts.
+"""Find the images and labels of a data set on disk, in any of four layouts.
 
 - An index: a CSV file with a column ``image``, beside ``images/`` and ``labels/``. Optional columns are ``split``
   (train or val), ``field`` or ``group`` (similar images), and ``dataset`` and ``licence`` (credits); rows can be
   selected by any column.
 - Two folders ``images/`` and ``labels/`` (or ``masks/``) with files of matching names.
+- One folder in which labels lie beside their images, as ``a_labels.tif`` or ``a_rois.zip`` of ``a.tif``.
 - The layout of the 2018 Data Science Bowl: a folder per image, with the image in ``images/`` and one mask per nucleus
   in ``masks/``.
 """
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, NoSamplesError, SettingsError
+from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, NoSamplesError, SettingsError, TextFileError
+from napari_unet_nuclei.core.files.tables import read_table
+from napari_unet_nuclei.core.files.text import composed
 from napari_unet_nuclei.core.image.io.find import image_paths
 from napari_unet_nuclei.core.image.io.formats import IMAGE_SUFFIXES
-from napari_unet_nuclei.core.image.io.pairs import image_files, label_files, name_some, plain_stem
+from napari_unet_nuclei.core.image.io.pairs import (
+    image_files,
+    is_beside_image,
+    label_files,
+    name_some,
+    plain_stem,
+)
 
 IMAGES, LABELS, MASKS = "images", "labels", "masks"
 """Names of the folders."""
@@ -56,7 +64,7 @@ class Condition:
 
     def holds(self, row: Row) -> bool:
         """Tell whether a row meets the condition."""
-        return (row[self.column] == self.value) == self.equal
+        return (row[self.column.casefold()] == self.value) == self.equal
 
 
 @dataclass(frozen=True)
@@ -119,6 +127,8 @@ def _find_entries(dataset: Path, where: Sequence[Condition]) -> tuple[Entry, ...
     for kind in (LABELS, MASKS):
         if (dataset / IMAGES).is_dir() and (dataset / kind).is_dir():
             return folder_entries(dataset / IMAGES, dataset / kind)
+    if any(is_beside_image(path) for path in dataset.iterdir()):
+        return folder_entries(dataset, dataset)
     return bowl_entries(dataset)
 
 
@@ -155,6 +165,8 @@ def folder_entries(images: Path, labels: Path) -> tuple[Entry, ...]:
     """Pair the files of two folders by name: ``a.png`` with ``a.tif`` or ``a_labels.tif``."""
     with _naming_the_dataset():
         image_of, labels_of = image_files(images), label_files(labels)
+    # In a folder of both, an image without labels is no labels of its own.
+    labels_of = {name: path for name, path in labels_of.items() if path != image_of.get(name)}
     for own, others, folder, kind in ((image_of, labels_of, labels, LABELS), (labels_of, image_of, images, "image")):
         alone = [own[name] for name in sorted(own.keys() - others)]
         if alone:
@@ -167,8 +179,8 @@ def bowl_entries(dataset: Path) -> tuple[Entry, ...]:
     folders = [folder for folder in sorted(dataset.iterdir()) if (folder / IMAGES).is_dir()]
     if not folders:
         raise DatasetError(
-            f"{dataset} is not a data set: it needs {INDEX}, or folders {IMAGES}/ and {LABELS}/, or a folder per image "
-            f"with {IMAGES}/ and {MASKS}/."
+            f"{dataset} is not a data set: it needs {INDEX}, or folders {IMAGES}/ and {LABELS}/, or labels beside "
+            f"their images (a_labels.tif for a.tif), or a folder per image with {IMAGES}/ and {MASKS}/."
         )
     return tuple(_bowl_entry(folder) for folder in folders)
 
@@ -191,7 +203,7 @@ def _chooser(index: Path, where: Sequence[Condition]) -> Callable[[Row], bool]:
     """Return a selector of rows; raise if the index lacks a column."""
     if where:
         columns = next(iter(_rows(index)), {}).keys()
-        unknown = [one.column for one in where if one.column not in columns]
+        unknown = [one.column for one in where if one.column.casefold() not in columns]
         if unknown:
             raise DatasetError(f"{index} has no column {', '.join(unknown)}. It has: {', '.join(columns)}.")
     return lambda row: all(one.holds(row) for one in where)
@@ -199,21 +211,19 @@ def _chooser(index: Path, where: Sequence[Condition]) -> Callable[[Row], bool]:
 
 def _rows(index: Path) -> list[Row]:
     try:
-        # Excel begins a CSV file with a byte order mark, which would become part of the first column's name.
-        with index.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"The data set's index {index} cannot be read: {error}.") from error
-    if rows and "image" not in rows[0]:
+        table = read_table(index)
+    except TextFileError as error:
+        raise DatasetError(f"The data set's index cannot be read: {error}") from error
+    if table.rows and "image" not in table.columns:
         raise DatasetError(f"The index {index} has no column 'image' with the names of the images.")
-    return list(rows)
+    return list(table.rows)
 
 
 def _name(row: Row) -> str:
     """Return the name of the image without its extension, which the index may include or omit."""
-    given = Path(row["image"] or "")
+    given = Path(composed(row["image"].replace("\\", "/")))
     known = given.suffix.lower() in IMAGE_SUFFIXES
-    return (given.parent / plain_stem(given)).as_posix() if known else given.as_posix()
+    return composed((given.parent / plain_stem(given) if known else given).as_posix())
 
 
 def _cell(row: Row, column: str) -> str:

@@ -6,30 +6,31 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
-from napari_unet_nuclei.core.image.io.find import read_list
+from napari_unet_nuclei.core.image.io.path_list import LIST_SUFFIXES, read_list
+from napari_unet_nuclei.core.image.io.zarr_store import absolute
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
-from napari_unet_nuclei.core.segment.projection import Projection
 from napari_unet_nuclei.core.segment.template import RequestTemplate
-from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
+from napari_unet_nuclei.core.settings import BatchSettings, Planes, SegmentSettings
 from napari_unet_nuclei.gui.settings.remembered import Choices
 
 SEPARATOR = "; "
 """Between paths in one line."""
 
-EVERY_PLANE, MAXIMUM, MEAN = "every plane", "maximum along z", "mean along z"
+AUTOMATIC_STACKS, EVERY_PLANE = "automatic", "every plane"
 SINGLE: dict[str, str] = {"one plane": "", "one plane along z": "Z", "one time point": "T"}
 """Choices that take an index, with its axis; empty stands for the only axis of a stack."""
 
-STACKS: dict[str, Projection] = {
-    EVERY_PLANE: "none",
-    **dict.fromkeys(SINGLE, "none"),
-    MAXIMUM: "maximum",
-    MEAN: "mean",
+STACKS: dict[str, Planes] = {
+    AUTOMATIC_STACKS: "auto",
+    "as 3-D nuclei": "volume",
+    "joined plane by plane": "joined",
+    EVERY_PLANE: "each",
+    **dict.fromkeys(SINGLE, "auto"),
+    "maximum along z": "maximum",
+    "mean along z": "mean",
 }
-assert set(STACKS.values()) == set(get_args(Projection))
-
-LIST_SUFFIX = ".txt"
-"""Of a file with one path per line."""
+"""Choices, with the setting that they stand for."""
+assert set(STACKS.values()) == set(get_args(Planes))
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class BatchChoices(Choices):
     images: str = ""
     out: str = ""
     model: str = AUTOMATIC
-    stacks: str = EVERY_PLANE
+    stacks: str = AUTOMATIC_STACKS
     plane: int = 0
     axes: str = ""
     scheduler: str = ""
@@ -83,8 +84,8 @@ class BatchChoices(Choices):
         ImageFileError
             If a list cannot be read.
         """
-        parts = [read_list(path) if path.suffix.lower() == LIST_SUFFIX else [path] for path in self.given]
-        return [path.absolute() for part in parts for path in part]
+        parts = [read_list(path) if path.suffix.lower() in LIST_SUFFIXES else [path] for path in self.given]
+        return [absolute(path) for part in parts for path in part]
 
     @property
     def folder(self) -> Path:
@@ -95,4 +96,5 @@ class BatchChoices(Choices):
     def template(self) -> RequestTemplate:
         """The request for every image."""
         plane = {SINGLE[self.stacks]: self.plane} if self.stacks in SINGLE else {}
-        return RequestTemplate(self.settings, self.model, self.axes, plane, projection=STACKS[self.stacks])
+        settings = self.settings.changed(planes=STACKS[self.stacks])
+        return RequestTemplate(settings, self.model, self.axes, plane)

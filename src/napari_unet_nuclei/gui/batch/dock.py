@@ -12,14 +12,15 @@ from qtpy.QtGui import QDesktopServices, QShowEvent
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QTabWidget, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.errors import NucleiError
-from napari_unet_nuclei.core.folder.dry_run import Intention, Prospect
+from napari_unet_nuclei.core.folder.dry_run import Intention
 from napari_unet_nuclei.core.folder.plan import REPORT
 from napari_unet_nuclei.core.folder.record import FileRecord
 from napari_unet_nuclei.core.folder.summary import BatchReport
+from napari_unet_nuclei.core.segment.remedy import in_words
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.gui.batch.choices import BatchChoices
 from napari_unet_nuclei.gui.batch.form import BatchForm
-from napari_unet_nuclei.gui.batch.job import RunSignals, dry_run_job, open_job, preview_job, run_job
+from napari_unet_nuclei.gui.batch.job import Outlook, RunSignals, dry_run_job, open_job, preview_job, run_job
 from napari_unet_nuclei.gui.batch.layers import ShownFile, image_arguments, labels_arguments
 from napari_unet_nuclei.gui.batch.rows import FileRow
 from napari_unet_nuclei.gui.batch.table import BatchTable
@@ -99,7 +100,7 @@ class BatchDock(Dock):
 
     def _connect(self) -> None:
         self.form.changed.connect(self._note_change)
-        self._looking.succeeded.connect(self._show_prospects)
+        self._looking.succeeded.connect(self._show_outlook)
         self._looking.failed.connect(self._show_look_error)
         self._signals.record.connect(self._show_record)
         self.job_panel.run_clicked.connect(self.run)
@@ -151,30 +152,37 @@ class BatchDock(Dock):
         """Find out what a run would do."""
         if self.form.problem():
             self._looking.cancel()
-            self._show_prospects([])
+            self._show_outlook(Outlook())
             return
         self._shown = self.form.choices()
         self.form.facts_label.setText("Examining the images…")
         self._looking.submit(dry_run_job(self._shown))
 
-    def _show_prospects(self, prospects: list[Prospect]) -> None:
+    def _show_outlook(self, outlook: Outlook) -> None:
         """Show what a run would do."""
         self._is_run = False
+        prospects = outlook.prospects
         self.table.show_prospects(prospects)
+        stack = max(prospects, key=lambda prospect: len(prospect.shape), default=None)
+        if stack is not None:
+            self.form.show_axes(stack.stored_axes, stack.shape)
         self.form.show_series(max((prospect.listed for prospect in prospects), key=len, default=()))
         self.detail_label.clear()
         counts = Counter(prospect.intention for prospect in prospects)
         told: dict[Intention, str] = {"segment": "to segment", "skip": "done before", "fail": "cannot be used"}
         parts = [f"{counts[intention]:,} {text}" for intention, text in told.items() if counts[intention]]
         summary = f"{_images(len(prospects))}: {', '.join(parts)}." if prospects else ""
-        why = " See the tab Images." if counts["fail"] else ""
-        self.form.facts_label.setText(f"⚠ {summary}{why}" if why else summary)
-        self.outcome_label.setText(summary or "Choose images first.")
+        remarks = [in_words(remark) for remark in outlook.remarks]
+        grouped = any(prospect.split or prospect.place for prospect in prospects)
+        why = " See the tab Images." if counts["fail"] or grouped else ""
+        mark = "⚠ " if counts["fail"] else ""
+        self.form.facts_label.setText("\n".join((f"{mark}{summary}{why}", *remarks)).strip())
+        self.outcome_label.setText("\n".join((summary or "Choose images first.", *remarks)))
         self._refresh()
 
     def _show_look_error(self, error: Exception) -> None:
         """Show why the images could not be examined; mostly there are none."""
-        self._show_prospects([])
+        self._show_outlook(Outlook())
         if isinstance(error, NucleiError):
             self.form.facts_label.setText(f"⚠ {error}")
             self.outcome_label.setText(f"⚠ {error}")
@@ -222,7 +230,7 @@ class BatchDock(Dock):
         if choices is None:
             return
         if row.result is not None:
-            self._opening.submit(open_job(row.result))  # possible during a run
+            self._opening.submit(open_job(choices, row.prospect, row.result))  # possible during a run
         else:
             title = f"Segmenting {row.prospect.short_title}"
             self.job_panel.run_job(preview_job(choices, row.prospect), self._add_layers, title=title)

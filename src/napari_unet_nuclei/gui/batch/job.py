@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +12,8 @@ from qtpy.QtCore import QObject, Signal
 from napari_unet_nuclei.core.executors.cluster import executor_for
 from napari_unet_nuclei.core.folder.dry_run import Prospect, look_ahead
 from napari_unet_nuclei.core.folder.large_image import BlockSettings, takes_blocks
-from napari_unet_nuclei.core.folder.plan import plan_files
+from napari_unet_nuclei.core.folder.opened import asked_of, open_planned
+from napari_unet_nuclei.core.folder.plan import PlannedFile, plan_files
 from napari_unet_nuclei.core.folder.record import FileRecord
 from napari_unet_nuclei.core.folder.summary import BatchReport
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
@@ -37,13 +38,22 @@ class RunSignals(QObject):
     """`FileRecord` of an image that is done or failed."""
 
 
-def dry_run_job(choices: BatchChoices) -> Callable[[Progress], list[Prospect]]:
+@dataclass(frozen=True)
+class Outlook:
+    """What a run would do with each image, and what the names of files were taken for."""
+
+    prospects: tuple[Prospect, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+def dry_run_job(choices: BatchChoices) -> Callable[[Progress], Outlook]:
     """Return the job that finds out what a run would do."""
 
-    def job(progress: Progress) -> list[Prospect]:
+    def job(progress: Progress) -> Outlook:
         batch = choices.batch
-        plan = plan_files(choices.paths(), choices.folder, batch.recursive, batch.labels, batch.series)
-        return look_ahead(plan, choices.template, batch, progress)
+        paths, out = choices.paths(), choices.folder
+        plan = plan_files(paths, out, batch.recursive, batch.labels, batch.series, batch.channels)
+        return Outlook(tuple(look_ahead(plan, choices.template, batch, progress)), plan.remarks)
 
     return job
 
@@ -76,9 +86,10 @@ def preview_job(choices: BatchChoices, prospect: Prospect) -> Callable[[Progress
         report_start(progress)
         from napari_unet_nuclei.core.folder.one_image import find_nuclei
 
-        file = read_image(Path(prospect.image), prospect.series)
-        template = replace(choices.template, series=prospect.series)
-        template = replace(template, region=_preview_region(file, template))
+        planned = _planned(choices, prospect)
+        file = open_planned(planned)
+        template = asked_of(planned, replace(choices.template, series=prospect.series))
+        template = replace(template, region=_preview_region(planned, file, template))
         found = find_nuclei(file, template, choices.batch, progress)
         result = found.result
         return ShownFile(file, result.labels, result.axes, result.origin, found.table, dict(found.provenance))
@@ -86,21 +97,27 @@ def preview_job(choices: BatchChoices, prospect: Prospect) -> Callable[[Progress
     return job
 
 
-def _preview_region(file: ImageFile, template: RequestTemplate) -> Region | None:
+def _preview_region(planned: PlannedFile, file: ImageFile, template: RequestTemplate) -> Region | None:
     """Return the central rectangle of an image that a run segments block by block; None for the whole plane."""
-    if not takes_blocks(file.path, template):
+    if not takes_blocks(planned, template):
         return None
     height, width = file.source(template.axes).plane_shape
     y, x = (max(size - PREVIEW_SIDE, 0) // 2 for size in (height, width))
     return y, min(y + PREVIEW_SIDE, height), x, min(x + PREVIEW_SIDE, width)
 
 
-def open_job(record: FileRecord) -> Callable[[Progress], ShownFile]:
+def _planned(choices: BatchChoices, prospect: Prospect) -> PlannedFile:
+    """Describe an image of the run by what was found out about it beforehand."""
+    about = {name: getattr(prospect, name) for name in ("series", "part", "split", "place")}
+    return PlannedFile(Path(prospect.image), choices.folder, Path(prospect.image).stem, **about)
+
+
+def open_job(choices: BatchChoices, prospect: Prospect, record: FileRecord) -> Callable[[Progress], ShownFile]:
     """Return the job that reads an image with the labels and table that a run wrote."""
 
     def job(progress: Progress) -> ShownFile:
         progress.report(Advanced(0.0, f"opening {record.short_title}"))
-        file = read_image(Path(record.image), record.series)
+        file = open_planned(_planned(choices, prospect))
         labels = read_image(Path(record.labels))
         table = pd.read_csv(record.table)
         origin = record.origin or (0,) * len(labels.axes)

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from napari_unet_nuclei.core.folder.dry_run import Prospect
 from napari_unet_nuclei.core.folder.record import FileRecord, without_path
 from napari_unet_nuclei.core.image.io.pairs import name_some
+from napari_unet_nuclei.core.image.layouts.split_image import Member
 from napari_unet_nuclei.core.segment.remedy import KIND_NAMES, in_words
+
+MOST_FILES = 8
+"""Files of an image that are named."""
 
 SHOW, PREVIEW = "Show", "Preview"
 """Actions of a click on a row."""
@@ -58,27 +62,41 @@ class FileRow:
             return _record_state(self.record)
         prospect = self.prospect
         if prospect.intention == "fail":
-            return f"✗ {without_path(prospect.message, prospect.image)}"
+            return f"✗ {in_words(without_path(prospect.message, prospect.image))}"
         doubt = f"⚠ {in_words(self.result.warning)} · " if self.result is not None and self.result.warnings else ""
         done = f"{doubt}done before · " if prospect.intention == "skip" else ""
         several = f"one of {len(prospect.listed)} · " if prospect.others else ""
-        return f"{done}{several}{prospect.axes} · {prospect.dtype} · {_size(prospect.bytes)}"
+        missing = f"⚠ {prospect.message} · " if prospect.message else ""
+        return f"{missing}{done}{several}{prospect.words} · {prospect.dtype} · {_size(prospect.bytes)}"
+
+    @property
+    def grouping(self) -> tuple[str, str, str]:
+        """Well, field, and what the files of the image hold; empty where names tell nothing."""
+        place, split = self.prospect.place, self.prospect.split
+        return place.well if place else "", place.field if place else "", split.parts if split else ""
 
     @property
     def tooltip(self) -> str:
         """All that is known about the image, in several lines."""
         prospect = self.prospect
-        size = f"pixel size {prospect.pixel_size} µm" if prospect.pixel_size else ""
-        planes = f"{prospect.planes} planes" if prospect.planes > 1 else ""
         channel = f"channel {prospect.channel}" if prospect.channel else ""
         result = self.result
         kind = result.kind if result is not None else prospect.kind
         several = f"in the same file, left out: {name_some(prospect.others)}" if prospect.others else ""
-        facts = (prospect.axes, prospect.dtype, size, planes, channel, KIND_NAMES.get(kind, ""), several)
+        facts = (prospect.words, prospect.dtype, channel, KIND_NAMES.get(kind, ""), several)
         read = " · ".join(filter(None, facts))
+        place = prospect.place
+        where = f"plate {place.plate} · well {place.well} · field {place.field or 'the only one'}" if place else ""
+        files = "\n".join(f"{one.channel}  {one.path.name}".strip() for one in self._shown_files())
         said = self.record.message if self.record is not None else prospect.message
         warning = f"⚠ {in_words(result.warning)}" if result is not None and result.warnings else ""
-        return "\n".join(filter(None, (prospect.title, read, warning, without_path(said, prospect.image))))
+        return "\n".join(
+            filter(None, (prospect.title, read, where, files, warning, without_path(said, prospect.image)))
+        )
+
+    def _shown_files(self) -> tuple[Member, ...]:
+        """The files of the image, where there are several; of many the first."""
+        return self.prospect.split.members[:MOST_FILES] if self.prospect.split else ()
 
 
 def _record_state(record: FileRecord) -> str:

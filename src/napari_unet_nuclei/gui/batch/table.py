@@ -21,8 +21,11 @@ from napari_unet_nuclei.core.folder.dry_run import Prospect
 from napari_unet_nuclei.core.folder.record import FileRecord
 from napari_unet_nuclei.gui.batch.rows import PREVIEW, SHOW, FileRow
 
-ACTION, IMAGE, NUCLEI, STATE = range(4)
-HEADS = ("", "Image", "Nuclei", "State")
+ACTION, IMAGE, WELL, FIELD, PARTS, NUCLEI, STATE = range(7)
+HEADS = ("", "Image", "Well", "Field", "Channels", "Nuclei", "State")
+GROUPING = (WELL, FIELD, PARTS)
+"""Columns that are shown where the names of files tell something."""
+
 TOOLTIPS = {
     SHOW: "Show this image with its labels in the viewer.",
     PREVIEW: "Segment only this image and show it in the viewer, without writing files.",
@@ -118,7 +121,9 @@ class BatchTableModel(QAbstractTableModel):
                 return self.action(row)
             case 1:
                 return row.prospect.short_title
-            case 2:
+            case 2 | 3 | 4:
+                return row.grouping[column - WELL]
+            case 5:
                 return f"{row.result.nuclei:,}" if row.result is not None else ""
             case _:
                 return row.state
@@ -167,11 +172,13 @@ class BatchTable(QTableView):
         columns.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         # With sizes that follow the contents, Qt would query thousands of cells whenever an image is done.
         rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        for column, widest in {ACTION: PREVIEW, NUCLEI: f"{HEADS[NUCLEI]} ▼"}.items():
+        heads = {column: f"{HEADS[column]} ▼" for column in (*GROUPING, NUCLEI)}
+        for column, widest in {ACTION: PREVIEW, **heads}.items():
             self.setColumnWidth(column, self.fontMetrics().horizontalAdvance(widest) + 16)
         columns.setSectionResizeMode(IMAGE, QHeaderView.ResizeMode.Stretch)
         self.setItemDelegateForColumn(IMAGE, _WithState(self))
-        self.setColumnHidden(NUCLEI, True)
+        for column in (*GROUPING, NUCLEI):
+            self.setColumnHidden(column, True)
         self.setColumnHidden(STATE, True)  # shown below the image's name instead: a dock is narrow
         self.clicked.connect(self._click)
         self.doubleClicked.connect(self._want)
@@ -184,6 +191,8 @@ class BatchTable(QTableView):
         """Show other images; hide the column of nuclei if there are no results."""
         self.images.set_prospects(prospects)
         self.setColumnHidden(NUCLEI, all(row.result is None for row in self.images.rows))
+        for column in GROUPING:
+            self.setColumnHidden(column, not any(row.grouping[column - WELL] for row in self.images.rows))
 
     def show_record(self, record: FileRecord) -> None:
         """Show the result of an image."""

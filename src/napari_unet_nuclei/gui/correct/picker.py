@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 from napari_unet_nuclei.gui.viewer.corrected_layer import is_writable
 from napari_unet_nuclei.gui.viewer.image_line import ImageLine
 from napari_unet_nuclei.gui.viewer.layer_box import LayerBox, row_in
+from napari_unet_nuclei.gui.viewer.layers import pictures_in
 from napari_unet_nuclei.gui.viewer.pairing import choose_image, image_of, images_of_size
 from napari_unet_nuclei.gui.widgets.banner import ActionLine
 from napari_unet_nuclei.gui.widgets.forms import fill, fill_form
@@ -106,7 +107,7 @@ class LayerPicker(QWidget):
     def _pair(self) -> None:
         """Find the image of the labels, and list all others after those of the same size."""
         labels = self.labels
-        images = [layer for layer in reversed(self._viewer.layers) if isinstance(layer, Image)]
+        images = pictures_in(self._viewer)[::-1]
         if labels is None:
             self.image_line.show_pair(None, next(iter(images), None), images, asks=False)
         else:

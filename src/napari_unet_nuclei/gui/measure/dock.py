@@ -1,39 +1,50 @@
-"""The dock *Measure nuclei*: a table of any labels in any images, linked to the nuclei in the viewer."""
+"""The dock *Measure nuclei*: a table and a plot of any labels in any images, linked to the nuclei in the viewer."""
 
 # No `from __future__ import annotations`: napari reads the annotation of the viewer parameter.
 
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Image, Labels
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QFileDialog, QFormLayout, QListWidget, QListWidgetItem, QPushButton, QVBoxLayout
+import pandas as pd
+from napari.layers import Labels
+from napari.utils.theme import get_theme
+from numpy.typing import NDArray
+from qtpy.QtWidgets import QApplication, QVBoxLayout
 
 from napari_unet_nuclei.core.errors import NucleiError
-from napari_unet_nuclei.core.image.io.write import write_table
-from napari_unet_nuclei.core.progress import Progress
+from napari_unet_nuclei.core.labels.measure.gate import POSITIVE, Gate, share_text
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
+from napari_unet_nuclei.gui.measure.colouring import NucleiColours
+from napari_unet_nuclei.gui.measure.features import write_features
+from napari_unet_nuclei.gui.measure.form import MeasureForm
+from napari_unet_nuclei.gui.measure.gate_text import for_folders
+from napari_unet_nuclei.gui.measure.results import AS_THEY_ARE, SELECTED, Results
+from napari_unet_nuclei.gui.measure.wide_table import WideTable
+from napari_unet_nuclei.gui.saving.dialog import open_save_dialog
 from napari_unet_nuclei.gui.viewer.dock import Dock
-from napari_unet_nuclei.gui.viewer.layer_box import LayerBox, row_in
-from napari_unet_nuclei.gui.viewer.layers import table_features
-from napari_unet_nuclei.gui.viewer.measure_request import MeasuredTable, MeasureRequest, ask, measure_layers
+from napari_unet_nuclei.gui.viewer.frame import NucleusFrame, box_of
+from napari_unet_nuclei.gui.viewer.measure_request import MeasuredTable, MeasureRequest, measure_layers
 from napari_unet_nuclei.gui.viewer.view import go_to, label_under, on_click, world_point
-from napari_unet_nuclei.gui.widgets.row_list import TICK_BOX
-from napari_unet_nuclei.gui.widgets.table_view import TableView
+from napari_unet_nuclei.gui.widgets.loss_plot import PlotColours
+from napari_unet_nuclei.gui.widgets.rest_timer import rest_timer
+from napari_unet_nuclei.gui.widgets.scroll_column import ScrollColumn
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
 if TYPE_CHECKING:
     import napari
 
+REACH = 2.0
+"""Diameters around its centre in which a nucleus is looked for, to be framed: far enough for one five times as long as
+wide."""
 
-LISTED = 5
-"""Maximum number of visible layers."""
+SETTLE = 150
+"""Milliseconds after which table and picture follow a gate that is being dragged."""
 
 
 class MeasureDock(Dock):
-    """Measures the chosen labels in the chosen images, and shows the table.
+    """Measures the chosen labels in the chosen images, and shows the table and a plot.
 
     Parameters
     ----------
@@ -47,225 +58,245 @@ class MeasureDock(Dock):
         super().__init__()
         self._viewer = napari_viewer
         self._measured: MeasuredTable | None = None
-        self.labels_picker = LayerBox(
-            "Labels layer with the nuclei: segmented here, corrected by hand, or opened from a file."
-        )
-        self.images = LayerChecklist()
-        self.images.setToolTip("Image layers in which intensities are measured; sizes and shapes are always measured.")
+        self._request: MeasureRequest | None = None
+        self._selected: NDArray[np.bool_] | None = None
+        self._wide: WideTable | None = None
+        self.form = MeasureForm(napari_viewer)
         self.hint = Sentence()
         self.panel = JobPanel(
             "Measure", "Create a table with a row per nucleus; the labels layer keeps it as features."
         )
-        self.table_view = TableView()
-        self.table_view.setToolTip("Click a row to show its nucleus, a heading to sort, or a nucleus to find its row.")
-        self.save_button = QPushButton("Save table…")
-        self.save_button.setToolTip("Write the table to a CSV file.")
+        self.results = Results()
+        self.frame = NucleusFrame(napari_viewer, self)
+        self.colours = NucleiColours(napari_viewer, self)
+        self._rest = rest_timer(self, self._apply_gate, SETTLE)
         self._lay_out()
         self._connect()
-        self._list_layers()
-        self._show_table(None)
+        self.form.list_layers()
+        self._follow_measured(None)
+        self.results.setVisible(False)
 
     def _lay_out(self) -> None:
-        form = QFormLayout()
-        form.setContentsMargins(0, 0, 0, 0)
-        form.addRow("Labels", self.labels_picker)
-        form.addRow("Measure in", self.images)
         layout = QVBoxLayout(self)
-        layout.addLayout(form)
-        layout.addWidget(self.hint)
-        layout.addWidget(self.table_view, stretch=1)
-        empty_place = self.table_view.sizePolicy()
-        empty_place.setRetainSizeWhenHidden(True)  # otherwise the form is stretched until there is a table
-        self.table_view.setSizePolicy(empty_place)
-        layout.addWidget(self.save_button)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.addWidget(ScrollColumn(self.form, self.hint), stretch=1)
+        layout.addWidget(self.results, stretch=6)
         layout.addWidget(self.panel)
 
     def _connect(self) -> None:
-        events = self._viewer.layers.events
-        for event in (events.inserted, events.removed, events.reordered, events.renamed):
-            event.connect(self._list_layers)
-        self.labels_picker.currentIndexChanged.connect(self._choose_labels)
-        self.images.ticks_changed.connect(self._check)
+        self.form.changed.connect(self._check)
         self.panel.run_clicked.connect(self._measure)
-        self.table_view.row_selected.connect(self._go_to_selected)
-        self.save_button.clicked.connect(self._choose_file)
+        results = self.results
+        results.table_view.row_selected.connect(self._go_to_selected)
+        results.save_button.clicked.connect(self._save)
+        results.wide_wanted.connect(self._open_wide)
+        results.coloured.connect(self._colour)
+        results.gated.connect(self._follow_gate)
+        results.picked.connect(self._pick)
+        results.copy_gate.clicked.connect(self._copy_gate)
+        self._viewer.layers.events.removed.connect(self._forget_removed)
+        self._viewer.events.theme.connect(self._follow_theme)
         on_click(self._viewer, self._select_clicked)
 
     def take_labels(self, layer: Labels) -> None:
         """Measure a layer of the viewer from now on."""
-        self.labels_picker.choose(layer)
-
-    def _list_layers(self) -> None:
-        """List the layers, the latest labels first; the choice stays."""
-        chosen = self.labels_picker.layer
-        layers = [layer for layer in reversed(self._viewer.layers) if isinstance(layer, Labels)]
-        kept = row_in(layers, chosen)
-        self.labels_picker.offer(layers, max(kept, 0) if layers else -1)
-        if kept < 0:
-            self.images.forget_ticks()
-        self._list_images()
-
-    def _choose_labels(self) -> None:
-        self.images.forget_ticks()
-        self._list_images()
-
-    def _list_images(self) -> None:
-        images = [layer for layer in reversed(self._viewer.layers) if isinstance(layer, Image)]
-        without_labels = self.labels_picker.count() == 0
-        self.images.set_layers([(image, "" if without_labels else self._problem_of([image])) for image in images])
-        self._check()
-
-    def _problem_of(self, images: list[Image]) -> str:
-        """Return why the labels cannot be measured in these images; empty if they can."""
-        labels = self.labels_picker.layer
-        if labels is None:
-            return "Segment an image, or open labels: there is no labels layer yet."
-        try:
-            ask(labels, images)
-        except NucleiError as error:
-            return str(error)
-        return ""
+        self.form.labels_picker.choose(layer)
 
     def _check(self) -> None:
         """Enable Measure or show why not, and what the table will lack."""
-        ticked = self.images.ticked()
-        problem = self._problem_of(ticked)
-        self.panel.set_problem(problem)
-        self.hint.setText("" if problem else _hints(ask(self.labels_picker.layer, ticked)))
+        try:
+            request = self.form.request()
+        except NucleiError as error:
+            self.panel.set_problem(str(error))
+            self.hint.setVisible(False)
+            return
+        self.panel.set_problem("")
+        self.hint.setText(_hints(request))
         self.hint.setVisible(bool(self.hint.text()))
 
     def _measure(self) -> None:
-        layer = self.labels_picker.layer
-        assert layer is not None, "Measure is disabled without labels"
         try:
-            request = ask(layer, self.images.ticked())  # again: an image may have been replaced meanwhile
+            request = self.form.request_with_copies()  # again: an image may have been replaced meanwhile
         except NucleiError as error:
             self.panel.set_problem(str(error))
             return
+        layer = request.labels.place.layer
+        self._request = request
         job = partial(measure_layers, request, request.labels.copied(), layer.features.copy())
         self.panel.run_job(job, self._show_result, title=f"Measuring {layer.name}")
 
     def _show_result(self, measured: MeasuredTable) -> None:
         layer = measured.labels.place.layer
-        self._show_table(measured)
+        gate = self.results.gate
+        if gate is not None and {limit.column for limit in gate.limits} <= set(measured.table.columns):
+            measured = _gated(measured, gate)
+        self._follow_measured(measured)
+        self.results.setVisible(True)
+        self.results.show_measured(measured.table, measured.regions)
+        self._follow_theme()
         rows, nuclei = len(measured.table), measured.table["label"].nunique()
         self.panel.show_status(f"{nuclei} nuclei measured." if rows == nuclei else f"{nuclei} nuclei in {rows} rows.")
         if layer in self._viewer.layers:
-            layer.features = table_features(measured.table)
+            write_features(layer, measured.table)
+        self._colour(str(self.results.colour_box.currentData() or AS_THEY_ARE))
 
-    def _show_table(self, measured: MeasuredTable | None) -> None:
-        """Show a table, and watch its labels for changes."""
+    def _follow_measured(self, measured: MeasuredTable | None) -> None:
+        """Watch the labels of another table for changes; forget what belonged to the former one."""
         if self._measured is not None:
             for event in _edit_events(self._measured):
                 event.disconnect(self._mark_outdated)
-        self._measured = measured
+        self._measured, self._selected = measured, None
+        self.frame.clear()
+        self.colours.clear()
         if measured is not None:
-            self.table_view.set_table(measured.table)
             for event in _edit_events(measured):
                 event.connect(self._mark_outdated)
-        self.table_view.setVisible(measured is not None)
-        self.save_button.setVisible(measured is not None)
 
     def _mark_outdated(self) -> None:
         self.panel.show_status("⚠ The labels have changed since they were measured: press Measure again.")
 
+    def _forget_removed(self) -> None:
+        """Show no results of labels that are gone."""
+        if self._measured is not None and self._measured.labels.place.layer not in self._viewer.layers:
+            self.panel.show_status("The measured labels were removed; their table stays until something is measured.")
+            self.frame.clear()
+            self.colours.clear()
+
+    @property
+    def _is_shown(self) -> bool:
+        """True if the measured labels are still in the viewer."""
+        return self._measured is not None and self._measured.labels.place.layer in self._viewer.layers
+
     def _go_to_selected(self, label: int) -> None:
         """Show the nucleus of the selected row."""
         assert self._measured is not None, "rows come with a table"
-        place, row = self._measured.labels.place, self.table_view.selected_row
-        if place.layer not in self._viewer.layers:
+        place, row = self._measured.labels.place, self.results.table_view.selected_row
+        if not self._is_shown:
             self.panel.show_status("⚠ The measured labels layer is no longer in the viewer.")
             return
         step = float(np.linalg.norm(place.matrix[:-1, -2]))
         diameter = step * float(self._measured.table["diameter_px"].iloc[row])
         go_to(self._viewer, place.layer, place.world(self._measured.position(row)), diameter)
         place.layer.selected_label = label
+        self._frame_row(row)
+
+    def _frame_row(self, row: int) -> None:
+        """Put the frame around the nucleus of a row."""
+        assert self._measured is not None, "rows come with a table"
+        labels, table = self._measured.labels, self._measured.table
+        position = self._measured.position(row) - np.array(labels.place.origin)
+        index = tuple(int(one) for one in position[:-2])
+        reach = REACH * float(table["diameter_px"].iloc[row]) + 1
+        label = int(table["label"].iloc[row])
+        self.frame.show(labels, index, box_of(labels, index, label, (position[-2], position[-1]), reach))
 
     def _select_clicked(self, event: Any) -> None:
         """Select the row of the nucleus under the mouse."""
-        if self._measured is None or self._measured.labels.place.layer not in self._viewer.layers:
+        if self._measured is None or not self._is_shown:
             return
         place = self._measured.labels.place
         label = label_under(self._viewer, place.layer, event)
         row = self._measured.row_at(label, place.position(world_point(self._viewer, place.layer, event)))
         if row >= 0:
-            self.table_view.select_row(row)
+            self.results.table_view.select_row(row)
+            self.results.show_card()
+            self._frame_row(row)
 
-    def _choose_file(self) -> None:
-        assert self._measured is not None, "the button comes with a table"
-        proposal = f"{self._measured.labels.place.layer.name}.csv"
-        chosen, _ = QFileDialog.getSaveFileName(self, "Save table", proposal, "Tables (*.csv)")
-        if chosen:
-            self.save_table(Path(chosen))
+    def _follow_gate(self, _gate: Gate | None) -> None:
+        """Let table and picture follow when the mouse rests: the sentence with the share follows at once."""
+        self._rest.start()
 
-    def save_table(self, path: Path) -> None:
-        """Write the table in its original order; .csv is appended to a name without a suffix."""
-        table, target = self.table_view.table, path if path.suffix else path.with_suffix(".csv")
+    def _apply_gate(self) -> None:
+        """Write the gate into the table and the layer's features, and colour the nuclei within."""
+        if self._measured is None:
+            return
+        gate = self.results.gate
+        table = self._measured.table.drop(columns=POSITIVE, errors="ignore")
+        self._measured = replace(self._measured, table=table) if gate is None else _gated(self._measured, gate)
+        self.results.replace_table(self._measured.table)
+        if self._is_shown:
+            write_features(self._measured.labels.place.layer, self._measured.table)
+        self._select(None if gate is None else self._measured.table[POSITIVE].to_numpy(bool))
 
-        def write(progress: Progress) -> Path:
-            write_table(target, table)
-            return target
+    def _pick(self, rows: NDArray[np.int64]) -> None:
+        """Select the nuclei in a lasso: in the table and on the picture."""
+        assert self._measured is not None, "a plot comes with a table"
+        inside = np.zeros(len(self._measured.table), bool)
+        inside[rows] = True
+        self.results.table_view.select_rows(rows)
+        self.panel.show_status(share_text(len(rows), len(inside)).replace("positive", "selected"))
+        self._select(inside)
 
-        self.panel.run_job(write, self._show_saved, title=f"Saving {target.name}")
+    def _select(self, selected: NDArray[np.bool_] | None) -> None:
+        """Colour selected nuclei, unless the user chose to colour them by a column."""
+        self._selected = selected
+        box = self.results.colour_box
+        if selected is not None and not box.currentData():
+            box.setCurrentIndex(box.findData(SELECTED))  # which colours them
+        else:
+            self._colour(str(box.currentData() or AS_THEY_ARE))
 
-    def _show_saved(self, path: Path) -> None:
-        self.panel.show_status(f"Saved to {path}.")
+    def _colour(self, by: str) -> None:
+        """Colour the nuclei on the picture."""
+        if self._measured is None or not self._is_shown or by == AS_THEY_ARE:
+            self.colours.clear()
+            return
+        try:
+            if by != SELECTED:
+                self.colours.by_column(self._measured, by)
+            elif self._selected is not None:
+                self.colours.by_state(self._measured, self._selected)
+            else:
+                self.colours.clear()
+        except NucleiError as error:
+            self.panel.show_error(error)
+
+    def _copy_gate(self) -> None:
+        clipboard = QApplication.clipboard()
+        assert clipboard is not None, "an application has one"
+        if self.results.gate is not None and self._request is not None:
+            text = for_folders(self.results.gate, [image.name for image in self.form.images.ticked()])
+            clipboard.setText(text)
+            self.panel.show_status(f"Copied: {text}")
+
+    def _open_wide(self) -> None:
+        """Open the table below the picture, where it is wide; both show the same rows and selection."""
+        if self._wide is None:
+            self._wide = WideTable(self.results.table_view)
+            self._wide.destroyed.connect(self._forget_wide)
+            self._viewer.window.add_dock_widget(self._wide, name="Measured nuclei", area="bottom")
+            self.results.table_view.hide()  # its room goes to the plot
+        else:
+            self._wide.show()
+
+    def _forget_wide(self) -> None:
+        self._wide = None
+        self.results.table_view.show()
+
+    def _save(self) -> None:
+        """Open the dialog for the measured labels, with what was measured around them."""
+        if self._measured is None or self._request is None or not self._is_shown:
+            self.panel.show_status("⚠ The measured labels layer is no longer in the viewer.")
+            return
+        open_save_dialog(
+            self,
+            self._viewer,
+            self._measured.labels.place.layer,
+            self.form.images.ticked(),
+            self._request.around,
+            self.form.cells_box.layer,
+        )
+
+    def _follow_theme(self, _event: Any = None) -> None:
+        # The plot is drawn by us, so that napari's style sheet does not reach it.
+        if self.results.plot is not None:
+            theme = get_theme(self._viewer.theme)
+            self.results.plot.set_colours(PlotColours(theme.background.as_hex("long"), theme.text.as_hex("long")))
 
 
-class LayerChecklist(QListWidget):
-    """Image layers with tick boxes; they are kept in Python for the reason given in `LayerBox`."""
-
-    ticks_changed = Signal()
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._layers: list[Image] = []
-        self._decided: list[tuple[Image, Qt.CheckState]] = []
-        self.itemChanged.connect(self._note_tick)
-        self.setStyleSheet(TICK_BOX)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-
-    def forget_ticks(self) -> None:
-        """Let `set_layers` decide on every layer again."""
-        self._decided = []
-
-    def set_layers(self, layers: list[tuple[Image, str]]) -> None:
-        """List layers, each with the reason why it cannot be measured.
-
-        Layers without a reason are ticked; if every layer has one, all are ticked, which shows the reason. Layers that
-        the user ticked or unticked stay so.
-        """
-        hopeless = all(problem for _, problem in layers)
-        self.blockSignals(True)
-        self.clear()
-        self._layers = [layer for layer, _ in layers]
-        for layer, problem in layers:
-            item = QListWidgetItem(f"{layer.name}  (other size)" if problem else layer.name, self)
-            item.setToolTip(problem or f"Measure the nuclei in '{layer.name}', in all its channels.")
-            item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable)
-            at_first = Qt.CheckState.Checked if hopeless or not problem else Qt.CheckState.Unchecked
-            item.setCheckState(next((state for known, state in self._decided if known == layer), at_first))
-        self.blockSignals(False)
-        self.setFixedHeight(self._height())
-
-    def ticked(self) -> list[Image]:
-        """Return the ticked layers."""
-        listed = zip(self._layers, self._all(), strict=True)
-        return [layer for layer, item in listed if item.checkState() == Qt.CheckState.Checked]
-
-    def _note_tick(self, item: QListWidgetItem) -> None:
-        layer = self._layers[self.row(item)]
-        self._decided = [(known, state) for known, state in self._decided if known != layer]
-        self._decided.append((layer, item.checkState()))
-        self.ticks_changed.emit()
-
-    def _all(self) -> list[QListWidgetItem]:
-        items = (self.item(row) for row in range(self.count()))
-        return [item for item in items if item is not None]
-
-    def _height(self) -> int:
-        rows = min(max(self.count(), 1), LISTED)
-        return rows * max(self.sizeHintForRow(0), self.fontMetrics().height() + 6) + 2 * self.frameWidth() + 4
+def _gated(measured: MeasuredTable, gate: Gate) -> MeasuredTable:
+    table: pd.DataFrame = measured.table.drop(columns=POSITIVE, errors="ignore")
+    return replace(measured, table=table.assign(**{POSITIVE: gate.holds(table)}))
 
 
 def _edit_events(measured: MeasuredTable) -> tuple[Any, ...]:

@@ -16,6 +16,7 @@ from napari_unet_nuclei.core.folder.plan import PlannedFile
 from napari_unet_nuclei.core.settings import BatchSettings, CellSettings, titles_of
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.saving.job import KINDS, paths_of, save_job, take_down
+from napari_unet_nuclei.gui.viewer.layers import pictures_in
 from napari_unet_nuclei.gui.viewer.view import units_factors
 from napari_unet_nuclei.gui.widgets.choice_box import choice_box
 from napari_unet_nuclei.gui.widgets.path_edit import PathEdit
@@ -76,7 +77,7 @@ class SaveDialog(QDialog):
     ) -> None:
         super().__init__(parent)
         self._viewer, self._layer = viewer, layer
-        self._images = list(images) or [one for one in reversed(viewer.layers) if isinstance(one, Image)]
+        self._images = list(images) or pictures_in(viewer)[::-1]
         self._around, self._cells = around, cells
         self.setWindowTitle(f"Save '{layer.name}'")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

@@ -17,12 +17,11 @@ from napari_unet_nuclei.core.folder.outputs import EXPORTS, check_outputs, write
 from napari_unet_nuclei.core.folder.plan import ENDINGS, PlannedFile
 from napari_unet_nuclei.core.image.io.write import write_labels, write_overlay, write_table
 from napari_unet_nuclei.core.labels.export.export import write_geojson
-from napari_unet_nuclei.core.labels.measure.surroundings import draw_surroundings, spacing_in
+from napari_unet_nuclei.core.labels.measure.surroundings import draw_cells
 from napari_unet_nuclei.core.labels.numbering import as_ids
 from napari_unet_nuclei.core.progress import Advanced, Progress, Share
 from napari_unet_nuclei.core.segment.table import SegmentedChannel, StoredIds, measure_classes
 from napari_unet_nuclei.core.settings import BatchSettings, CellSettings
-from napari_unet_nuclei.core.types import AnyArray
 from napari_unet_nuclei.gui.viewer.labels_and_image import image_under
 from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY
 from napari_unet_nuclei.gui.viewer.measure_request import MeasureRequest, ask, measure_layers
@@ -31,7 +30,7 @@ from napari_unet_nuclei.gui.viewer.nuclei_table import ACCEPTED
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
 
-KINDS = tuple(ENDINGS)
+KINDS = tuple(kind for kind in ENDINGS if kind in BatchSettings.model_fields)
 """What can be saved, in the order of the dialog: as a run over a folder writes it for each image."""
 
 CELLS_ENDING = "_cells"
@@ -140,7 +139,10 @@ def save_job(saving: Saving, paths: Mapping[str, Path]) -> Callable[[Progress], 
     def job(progress: Progress) -> list[Path]:
         check_outputs(BatchSettings(parquet="parquet" in paths))
         labels = _stacked(saving.ids)
-        cells = _cells(saving, labels) if saving.has_cells else None
+        cells = None
+        if saving.has_cells:
+            size, given = saving.request.pixel_size, None if saving.cells is None else _stacked(saving.cells)
+            cells = draw_cells(labels, saving.around, (size.y, size.x), given)
         provenance = dict(saving.provenance)
         # Our own labels have their table from the start: one that tells of others shows that they were changed.
         if (
@@ -149,7 +151,11 @@ def save_job(saving: Saving, paths: Mapping[str, Path]) -> Callable[[Progress], 
             and (ACCEPTED in saving.features.columns or not _describes(saving.features, labels))
         ):
             provenance["edited"] = True
-        table = _table(saving, labels, Share(progress, 0.0, MEASURING)) if {"table", "parquet"} & set(paths) else None
+        table = (
+            _table(saving, labels, Share(progress, 0.0, MEASURING))
+            if {"table", "parquet", "geojson"} & set(paths)
+            else None
+        )
         for number, (kind, path) in enumerate(paths.items()):
             done = MEASURING + (1 - MEASURING) * number / len(paths)
             progress.report(Advanced(done, f"writing {path.name}"))
@@ -188,7 +194,7 @@ def _write(
         described: dict[str, Any] = {"axes": place.axes, "origin": place.place.origin}
         described["names"] = dict(enumerate(saving.classes, start=1))
         if kind == "geojson":
-            write_geojson(path, shown, **described, cells=cells)
+            write_geojson(path, shown, **described, cells=cells, table=None if saving.classes else table)
         else:
             EXPORTS[kind](path, shown, **described)
     else:
@@ -230,16 +236,3 @@ def _stacked(stored: StoredIds) -> NDArray[np.int64]:
     """Read all planes."""
     planes = [as_ids(stored[index]) for index in np.ndindex(*stored.shape[:-2])]
     return np.stack(planes).reshape(stored.shape) if planes else np.zeros(stored.shape, np.int64)
-
-
-def _cells(saving: Saving, labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Draw the cells of all planes, by the ids of their nuclei."""
-    size = saving.request.pixel_size
-    unit = saving.around.distance_unit if saving.cells is None else "px"
-    spacing = spacing_in(unit, (size.y, size.x))
-    given: AnyArray | None = None if saving.cells is None else _stacked(saving.cells)
-    cells = np.zeros_like(labels)
-    for index in np.ndindex(*labels.shape[:-2]):
-        drawn = draw_surroundings(labels[index], saving.around, spacing, None if given is None else given[index])
-        cells[index] = drawn.cells_of_nuclei
-    return cells

@@ -18,7 +18,7 @@ from napari_unet_nuclei.gui.segment.live_labels import LiveLabels
 from napari_unet_nuclei.gui.segment.reproduce import command_line, python_call, stored_python_call
 from napari_unet_nuclei.gui.segment.session import Run, SegmentSession
 from napari_unet_nuclei.gui.settings.threshold_panel import ThresholdPanel
-from napari_unet_nuclei.gui.viewer.dock import BATCH, CORRECT, MEASURE, open_dock
+from napari_unet_nuclei.gui.viewer.dock import BATCH, CORRECT, FOLLOW, MEASURE, open_dock
 from napari_unet_nuclei.gui.viewer.pairing import image_of
 
 if TYPE_CHECKING:
@@ -77,6 +77,10 @@ class Actions(QObject):
     def measure(self) -> None:
         """Open the dock *Measure nuclei* on the labels."""
         self._take_to(MEASURE)
+
+    def follow_over_time(self) -> None:
+        """Open the dock *Follow over time* on the labels."""
+        self._take_to(FOLLOW)
 
     def do_to_folder(self) -> None:
         """Open the dock *Batch segment folder* with the settings and the model of the labels."""

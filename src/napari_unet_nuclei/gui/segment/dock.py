@@ -103,7 +103,7 @@ class SegmentDock(Dock):
         result.thresholds.apply_to_all.connect(self._apply_to_all)
         result.command_button.clicked.connect(FixedCall(self, actions.copy_command, self._asked).call)
         result.python_button.clicked.connect(FixedCall(self, actions.copy_python, self._asked).call)
-        pressed = (actions.correct, actions.measure, actions.save, actions.do_to_folder)
+        pressed = (actions.correct, actions.measure, actions.save, actions.do_to_folder, actions.follow_over_time)
         for button, act in zip(foot.buttons, pressed, strict=True):
             button.clicked.connect(act)
         self.early_engine.loaded.connect(self.form.device_picker.show_devices)

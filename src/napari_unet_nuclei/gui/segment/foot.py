@@ -26,6 +26,8 @@ class ResultFoot(QWidget):
         self.correct_button.setToolTip("Go through the doubtful nuclei one by one, in the dock Correct nuclei.")
         self.table_button = QPushButton("Table and plot…")
         self.table_button.setToolTip("Measure the nuclei, in the dock Measure nuclei.")
+        self.follow_button = QPushButton("Follow over time…")
+        self.follow_button.setToolTip("Give every nucleus one id over time, in the dock Follow over time.")
         self.save_button = QPushButton("Save…")
         self.save_button.setToolTip("Write labels, table, ImageJ ROIs, QuPath GeoJSON or a picture.")
         self.folder_button = QPushButton("Do this to a folder…")
@@ -38,7 +40,7 @@ class ResultFoot(QWidget):
     @property
     def buttons(self) -> tuple[QPushButton, ...]:
         """Ways on from the result."""
-        return self.correct_button, self.table_button, self.save_button, self.folder_button
+        return self.correct_button, self.table_button, self.save_button, self.folder_button, self.follow_button
 
     def _lay_out(self) -> None:
         line = fill(QHBoxLayout(), self.count_label, self.change_label, self.busy_label)
@@ -66,6 +68,8 @@ class ResultFoot(QWidget):
         self.save_button.setVisible(live)
         for button in (self.correct_button, self.folder_button):
             button.setVisible(not classes)
+        # Labels in a store are mostly too large for the window, and the command follows them.
+        self.follow_button.setVisible(isinstance(shown, LiveLabels) and not classes and _is_movie(shown))
         self._refresh()
 
     def set_busy(self, busy: bool) -> None:
@@ -76,3 +80,9 @@ class ResultFoot(QWidget):
     def _refresh(self) -> None:
         for button in self.buttons:
             button.setEnabled(self._has_result and not self._is_busy)
+
+
+def _is_movie(live: LiveLabels) -> bool:
+    """Tell whether several times, or planes along an axis that may be time, were segmented."""
+    lengths = zip(live.result.axes, live.result.labels.shape, strict=True)
+    return any(letter in "TQ" and length > 1 for letter, length in lengths)

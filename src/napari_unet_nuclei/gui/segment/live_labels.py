@@ -22,6 +22,7 @@ from napari_unet_nuclei.core.types import Labels
 from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
 from napari_unet_nuclei.gui.segment.job import SegmentAnswer
 from napari_unet_nuclei.gui.segment.run_name import is_same_run
+from napari_unet_nuclei.gui.viewer.followed_layer import is_followed
 from napari_unet_nuclei.gui.viewer.layers import (
     METADATA_KEY,
     LayerImage,
@@ -132,7 +133,7 @@ class LiveLabels(QObject):
     @property
     def has_maps(self) -> bool:
         """True if thresholds act immediately."""
-        return self.result.maps is not None
+        return self.result.decoder is not None
 
     @property
     def is_busy(self) -> bool:
@@ -149,11 +150,13 @@ class LiveLabels(QObject):
         """Where the table is, as text."""
         if self.table is not None:
             return "table in the layer's features"
+        if is_followed(self.layer):
+            return "followed over time: see Layers > Measure for a table"
         return "edited by hand: see Layers > Measure for a table" if self._edits else "table follows…"
 
     def apply(self, thresholds: DecodeThresholds) -> None:
         """Show the labels for other thresholds soon; of calls in quick succession only the last counts."""
-        assert self.result.maps is not None, "without maps the engine has to run again"
+        assert self.result.decoder is not None, "without maps the engine has to run again"
         result, image, shown = self.result, self.image, self._shown
         ids, first, free = self._ids, self._first, self._free
         self._rest.stop()
@@ -203,7 +206,9 @@ class LiveLabels(QObject):
         self._measuring.submit(measure)
 
     def is_edited(self) -> bool:
-        """Return whether the labels were painted on, replaced or removed."""
+        """Return whether the labels were painted on, replaced or removed; to be followed over time is no edit."""
+        if self.layer in self._viewer.layers and is_followed(self.layer):
+            return False
         return not self._holds_ours() or not np.array_equal(self._shown, self._own())
 
     def _holds_ours(self) -> bool:
@@ -220,7 +225,7 @@ class LiveLabels(QObject):
         """Put new labels into the layer, or into a new one if the user has edited it."""
         self._rest.start()
         touched = not decoded.untouched or self._edits > 0
-        edited = not self._holds_ours() or (touched and self.is_edited())
+        edited = (touched or not self._holds_ours()) and self.is_edited()
         self.result, self._ids = decoded.result, decoded.kept.ids
         self._free = max(self._free, int(self._ids.max(initial=0)) + 1)
         self.change_text = _change_text(decoded.kept)
@@ -252,7 +257,7 @@ class LiveLabels(QObject):
         self.table_changed.emit()
 
     def _count_doubtful(self) -> None:
-        if self.result.maps is not None and not self.classes:
+        if self.result.maps is not None and self.result.planes != "volume" and not self.classes:
             self._doubting.submit(partial(_doubtful, self.result))
 
     def _take_doubtful(self, counted: tuple[SegmentResult, int]) -> None:

@@ -19,9 +19,10 @@ from napari_unet_nuclei.gui.widgets.rest_timer import call_soon
 if TYPE_CHECKING:
     from napari import Viewer
 
-SEGMENT, CORRECT, MEASURE, FINETUNE, BATCH, MODELS = (
+SEGMENT, CORRECT, FOLLOW, MEASURE, FINETUNE, BATCH, MODELS = (
     "Segment nuclei",
     "Correct nuclei",
+    "Follow over time",
     "Measure nuclei",
     "Fine-tune",
     "Batch segment folder",
@@ -29,7 +30,7 @@ SEGMENT, CORRECT, MEASURE, FINETUNE, BATCH, MODELS = (
 )
 """Names of the docks in the manifest, in the order of work."""
 
-TAB_ORDER = ("Segment", "Correct", "Measure", "Fine-tune", "Batch", "Models")
+TAB_ORDER = ("Segment", "Correct", "Follow", "Measure", "Fine-tune", "Batch", "Models")
 """Titles of the tabs, in the order of work."""
 
 WidgetType = TypeVar("WidgetType", bound=QWidget)
@@ -39,7 +40,7 @@ class Dock(QWidget):
     """A dock of this plugin, which opens as a tab with those on the same side of the window."""
 
     tab_title = ""
-    """A short title, so that six tabs fit side by side; the dock's title bar has the full name."""
+    """A short title, so that seven tabs fit side by side; the dock's title bar has the full name."""
 
     page = "index"
     """Name of its page in the documentation."""

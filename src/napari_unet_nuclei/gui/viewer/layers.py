@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from napari.layers import Image
 from napari.utils.transforms import Affine, CompositeAffine
 from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.errors import ImageShapeError
-from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.axes import ImageSource, axis_letter
 from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
 from napari_unet_nuclei.core.segment.result import SegmentResult
 from napari_unet_nuclei.core.types import Labels
 
 if TYPE_CHECKING:
-    from napari.layers import Image
+    from napari import Viewer
     from napari.layers import Labels as LabelsLayer
 
 METADATA_KEY = "nuclei"
@@ -31,13 +32,15 @@ SEGMENTED_FROM = "image"
 SAMPLED = 64
 """About so many pixels along each axis of an image go into its checksum, which takes less than a millisecond."""
 
-_LETTERS = {
-    "t": "T", "time": "T", "frame": "T",
-    "z": "Z", "depth": "Z", "slice": "Z",
-    "c": "C", "channel": "C", "channels": "C",
-    "y": "Y", "row": "Y",
-    "x": "X", "column": "X",
-}  # fmt: skip
+OVERLAY_KEY = "shows nuclei"
+"""Key in the metadata of an image layer that shows values of nuclei, and is no picture of them."""
+
+
+def pictures_in(viewer: Viewer) -> list[Image]:
+    """Return the image layers that are pictures, from the bottom up: not those that show values of nuclei."""
+    return [layer for layer in viewer.layers if isinstance(layer, Image) and OVERLAY_KEY not in layer.metadata]
+
+
 _USUAL_AXES = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TZCYX"}
 
 
@@ -152,7 +155,7 @@ def guess_layer_axes(layer: Image, file_axes: str = "") -> str:
         One letter per axis of the array, with S for colour samples last, e.g. "TZYX".
     """
     colours = "S" if layer.rgb else ""
-    named = [_LETTERS.get(label.lower(), "Q") for label in layer.axis_labels]
+    named = [axis_letter(label) for label in layer.axis_labels]
     known = [letter for letter in named if letter != "Q"]
     if {"Y", "X"} <= set(known) and len(known) == len(set(known)):
         return "".join(named) + colours

@@ -11,9 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.labels.measure.areas import measure_areas
 from napari_unet_nuclei.core.labels.measure.measure import measure
+from napari_unet_nuclei.core.labels.measure.spots import find_in_planes
 from napari_unet_nuclei.core.progress import Progress
 from napari_unet_nuclei.core.segment.table import SegmentedChannel, StoredIds, stain_images
+from napari_unet_nuclei.core.settings import CellSettings
+from napari_unet_nuclei.core.types import NamedArea
 from napari_unet_nuclei.gui.viewer.labels_and_image import MeasuredLabels, describe_labels, image_under
 
 if TYPE_CHECKING:
@@ -43,6 +47,18 @@ class MeasureRequest:
         Matrix from positions in the table to world coordinates in the labels layer's units.
     pictures : mapping of str to SegmentedChannel
         One colour of each colour image, which may show stains, by the prefix of its columns.
+    around : CellSettings
+        Cells and rings that are drawn around the nuclei.
+    cells : StoredIds, optional
+        Cells of another origin, a copy.
+    areas : tuple of NamedArea
+        Regions, in pixels of the whole image.
+    spots : mapping of str to ndarray
+        Positions of spots in the whole image, by the prefix of their columns.
+    spots_in : str
+        Channel in which bright spots are looked for; empty for none.
+    spot_diameter : float
+        Their diameter in px.
     """
 
     labels: MeasuredLabels
@@ -51,6 +67,12 @@ class MeasureRequest:
     pixel_size: PixelSize
     world: NDArray[np.float64]
     pictures: Mapping[str, SegmentedChannel] = field(default_factory=dict)
+    around: CellSettings = field(default_factory=CellSettings)
+    cells: StoredIds | None = None
+    areas: tuple[NamedArea, ...] = ()
+    spots: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    spots_in: str = ""
+    spot_diameter: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -62,28 +84,30 @@ class MeasuredTable:
     labels : MeasuredLabels
     table : pandas.DataFrame
         As `measure` describes it, with world coordinates in the layer's units.
+    regions : pandas.DataFrame, optional
+        A row per region, where there are some.
     """
 
     labels: MeasuredLabels
     table: pd.DataFrame
+    regions: pd.DataFrame | None = None
 
     def position(self, row: int) -> NDArray[np.float64]:
         """Return the centroid of a row: leading axes, Y, X."""
-        leading = self._leading.iloc[row].to_list()
-        return np.array([*leading, *self.table[["centroid_y", "centroid_x"]].iloc[row]], float)
+        return np.array([*self.leading[row], *self.table[["centroid_y", "centroid_x"]].iloc[row]], float)
 
     def row_at(self, label: int, position: NDArray[np.float64]) -> int:
         """Return the row of a label, the one nearest to the plane of a position; -1 if there is none."""
         rows = np.flatnonzero(self.table["label"] == label)
         if not rows.size:
             return -1
-        distances = np.abs(self._leading.iloc[rows].to_numpy() - position[:-2]).sum(axis=1)
+        distances = np.abs(self.leading[rows] - position[:-2]).sum(axis=1)
         return int(rows[np.argmin(distances)])
 
     @property
-    def _leading(self) -> pd.DataFrame:
-        """The columns with the plane's index, which follow the label."""
-        return self.table.iloc[:, 1 : len(self.labels.shape) - 1]
+    def leading(self) -> NDArray[np.int64]:
+        """Index of the plane of each row, shape (rows, leading axes): the columns that follow the label."""
+        return self.table.iloc[:, 1 : len(self.labels.shape) - 1].to_numpy(np.int64)
 
 
 def ask(layer: Labels, images: Sequence[Image]) -> MeasureRequest:
@@ -137,9 +161,32 @@ def measure_layers(
         pixel_size_x=request.pixel_size.x,
         origin=request.labels.place.origin,
         world=request.world,
+        around=request.around,
+        cells=request.cells,
+        spots=_spots(request),
         progress=progress,
     )
-    return MeasuredTable(request.labels, with_network_columns(table, features))
+    table = with_network_columns(table, features)
+    if not request.areas:
+        return MeasuredTable(request.labels, table)
+    table, regions = measure_areas(
+        table,
+        request.areas,
+        request.labels.shape,
+        origin=request.labels.place.origin,
+        pixel_size_y=request.pixel_size.y,
+        pixel_size_x=request.pixel_size.x,
+    )
+    return MeasuredTable(request.labels, table, regions)
+
+
+def _spots(request: MeasureRequest) -> dict[str, NDArray[np.float64]]:
+    """Return the spots that are counted, among them those that are found in a channel."""
+    spots = dict(request.spots)
+    if request.spots_in:
+        found = find_in_planes(request.channels[request.spots_in], request.spot_diameter)
+        spots[f"{request.spots_in}_spots"] = found + np.array(request.labels.place.origin)
+    return spots
 
 
 def with_network_columns(table: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from napari.layers import Image, Labels
 
 from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.gui.viewer.labels_and_image import describe_labels, image_under
-from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY, SEGMENTED_FROM, pixel_checksum
+from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY, SEGMENTED_FROM, pictures_in, pixel_checksum
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -20,12 +20,11 @@ CHOSEN_KEY = "image of the nuclei"
 def images_of_size(viewer: Viewer, labels: Labels) -> list[Image]:
     """List the images that have a pixel for every pixel of labels: first those in the same place, the topmost first."""
     places: dict[Image, bool] = {}
-    for layer in reversed(viewer.layers):
-        if isinstance(layer, Image):
-            try:
-                places[layer] = image_under(layer, describe_labels(labels)).displaced
-            except NucleiError:
-                continue
+    for layer in reversed(pictures_in(viewer)):
+        try:
+            places[layer] = image_under(layer, describe_labels(labels)).displaced
+        except NucleiError:
+            continue
     return sorted(places, key=lambda image: places[image])
 
 
@@ -73,7 +72,7 @@ def is_exchanged(labels: Labels, image: Image) -> bool:
 def exchanged_image(viewer: Viewer, labels: Labels) -> Image | None:
     """Find the image that labels were segmented from if it holds other pixels now, also of another size."""
     made = _segmented_from(labels)
-    images = [layer for layer in viewer.layers if isinstance(layer, Image)]
+    images = pictures_in(viewer)
     same = [image for image in images if str(image.unique_id) == made.get("id")]
     named = [image for image in images if image.name == made.get("name")]
     return next((image for image in (same or named)[:1] if is_exchanged(labels, image)), None)

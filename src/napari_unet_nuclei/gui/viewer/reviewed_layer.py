@@ -173,22 +173,26 @@ def _drawn(
 ) -> Iterator[NDArray[np.float64]]:
     """Yield the outlines (corners, (y, x)) of the areas drawn on a plane of labels, in pixels of the labels."""
     owner = labels.place.layer
-    to_viewer, from_viewer = units_factors(layer, viewer.dims), units_factors(owner, viewer.dims)
-    to_index = np.linalg.inv(matrix(owner))
-    count = min(layer.ndim, owner.ndim)
-    axes_drawn = set(range(owner.ndim - count, owner.ndim))
+    axes_drawn = set(range(owner.ndim - min(layer.ndim, owner.ndim), owner.ndim))
     order = labels.place.order
     leading = [(axis, index) for axis, index in zip(order, plane_index, strict=False) if axis in axes_drawn]
     for corners, kind in zip(layer.data, layer.shape_type, strict=True):
-        outline = _outline(np.asarray(corners, float), str(kind))
-        if outline is None:
+        ring = outline(np.asarray(corners, float), str(kind))
+        if ring is None:
             continue
-        world = np.zeros((len(outline), owner.ndim))
-        shared = (_through(matrix(layer), outline) * to_viewer)[:, -count:]
-        world[:, -count:] = shared / from_viewer[-count:]
-        index = _through(to_index, world)
+        index = index_in(viewer, layer, labels, ring)
         if all(np.rint(index[:, axis].mean()) == position for axis, position in leading):
             yield index[:, order[-2:]]
+
+
+def index_in(viewer: Viewer, layer: Layer, labels: MeasuredLabels, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Map points (N, layer.ndim) of a layer to indices (N, ndim) in labels; axes are aligned by the last one."""
+    owner = labels.place.layer
+    to_viewer, from_viewer = units_factors(layer, viewer.dims), units_factors(owner, viewer.dims)
+    count = min(layer.ndim, owner.ndim)
+    world = np.zeros((len(points), owner.ndim))
+    world[:, -count:] = (_through(matrix(layer), points) * to_viewer)[:, -count:] / from_viewer[-count:]
+    return _through(np.linalg.inv(matrix(owner)), world)
 
 
 def _fill(mask: Mask, corners: NDArray[np.float64]) -> None:
@@ -199,7 +203,7 @@ def _fill(mask: Mask, corners: NDArray[np.float64]) -> None:
     mask[window] |= filled(mask[window].shape, corners - low)
 
 
-def _outline(corners: NDArray[np.float64], kind: str) -> NDArray[np.float64] | None:
+def outline(corners: NDArray[np.float64], kind: str) -> NDArray[np.float64] | None:
     """Return the corners of an area; None for lines and paths."""
     if kind == "ellipse":
         middle, half = (corners[0] + corners[2]) / 2, ((corners[1] - corners[0]) / 2, (corners[3] - corners[0]) / 2)

@@ -1,13 +1,19 @@
-"""A table of nuclei that can be sorted by any column and in which a nucleus can be selected."""
+"""A table of nuclei that can be sorted by any column and in which nuclei can be selected."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt, Signal
+from numpy.typing import NDArray
+from qtpy.QtCore import QAbstractTableModel, QItemSelection, QItemSelectionModel, QModelIndex, Qt, Signal
+from qtpy.QtGui import QKeyEvent, QKeySequence
 from qtpy.QtWidgets import QAbstractItemView, QTableView, QWidget
+
+ROWS_MEASURED = 50
+"""Rows on the screen by which the width of a column is chosen."""
 
 
 class TableModel(QAbstractTableModel):
@@ -16,6 +22,7 @@ class TableModel(QAbstractTableModel):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.table = pd.DataFrame()
+        self.titles: dict[str, str] = {}
         self._order = np.arange(0)
 
     def set_table(self, table: pd.DataFrame) -> None:
@@ -25,6 +32,12 @@ class TableModel(QAbstractTableModel):
         self._order = np.arange(len(table))
         self.endResetModel()
 
+    def replace_table(self, table: pd.DataFrame) -> None:
+        """Show a table of the same rows, in the order that they have."""
+        self.beginResetModel()
+        self.table = table
+        self.endResetModel()
+
     def table_row(self, shown_row: int) -> int:
         """Return the row of the table that is shown at a position."""
         return int(self._order[shown_row])
@@ -32,6 +45,10 @@ class TableModel(QAbstractTableModel):
     def shown_row(self, table_row: int) -> int:
         """Return the position at which a row of the table is shown."""
         return int(np.flatnonzero(self._order == table_row)[0])
+
+    def shown_rows(self, table_rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the positions at which rows of the table are shown."""
+        return np.argsort(self._order)[table_rows]
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:
         """Return the number of rows."""
@@ -52,7 +69,10 @@ class TableModel(QAbstractTableModel):
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """Return the name of a column; rows have no header, as the label is a column."""
         if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
-            return str(self.table.columns[section])
+            name = str(self.table.columns[section])
+            return self.titles.get(name, name)
+        if role == Qt.ItemDataRole.ToolTipRole and orientation == Qt.Orientation.Horizontal:
+            return f"{self.table.columns[section]}: click to sort"
         return None
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
@@ -71,27 +91,43 @@ class TableModel(QAbstractTableModel):
 
 
 class TableView(QTableView):
-    """A sortable table with a column ``label``, of which one row can be selected."""
+    """A sortable table with a column ``label``, of which rows can be selected; one of them is the current one."""
 
     row_selected = Signal(object)
-    """The user selected the row of this label (int), by mouse or keyboard; `selected_row` is its number."""
+    """The user made the row of this label (int) the current one, by mouse or keyboard; `selected_row` is its number."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    copy_wanted = Signal()
+    """The user pressed the keys that copy."""
+
+    def __init__(self, parent: QWidget | None = None, shared: TableView | None = None) -> None:
+        """Make a view of a table of its own, or of the table and the selection of another view."""
         super().__init__(parent)
-        self._model = TableModel(self)
-        self._announcing = True
+        self._model = TableModel(self) if shared is None else shared.table_model
+        self._announcing = shared is None
         self.setModel(self._model)
+        if shared is not None:
+            self.setSelectionModel(shared.selectionModel())
+            self._model.modelReset.connect(self._hide_empty)
+            self.copy_wanted.connect(shared.copy_wanted)
+            self._hide_empty()
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setWordWrap(False)
         rows, columns = self.verticalHeader(), self.horizontalHeader()
         assert rows is not None, "Qt makes both headers with the view"
         assert columns is not None
         rows.hide()
         rows.setDefaultSectionSize(self.fontMetrics().height() + 6)
+        # Else Qt asks for the texts of a thousand rows to find the width of a column.
+        columns.setResizeContentsPrecision(ROWS_MEASURED)
         self._columns = columns
         self._columns.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.setSortingEnabled(True)
+
+    @property
+    def table_model(self) -> TableModel:
+        """The model, for a second view."""
+        return self._model
 
     @property
     def table(self) -> pd.DataFrame:
@@ -104,13 +140,68 @@ class TableView(QTableView):
         index = self.currentIndex()
         return self._model.table_row(index.row()) if index.isValid() else -1
 
-    def set_table(self, table: pd.DataFrame) -> None:
+    @property
+    def selected_rows(self) -> NDArray[np.int64]:
+        """Selected rows of `table`, in the order on the screen."""
+        selection = self.selectionModel()
+        shown = sorted({index.row() for index in selection.selectedRows()}) if selection is not None else []
+        return np.array([self._model.table_row(row) for row in shown], np.int64)
+
+    @property
+    def rows_in_order(self) -> NDArray[np.int64]:
+        """All rows of `table`, in the order on the screen."""
+        return np.array([self._model.table_row(row) for row in range(self._model.rowCount())], np.int64)
+
+    def set_table(self, table: pd.DataFrame, titles: dict[str, str] | None = None) -> None:
         """Show another table with a column ``label``; columns without any value are hidden."""
+        self._model.titles = titles or {}
         self._model.set_table(table)
         self._columns.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
-        for column, empty in enumerate(table.isna().all()):
-            self.setColumnHidden(column, bool(empty) and len(table) > 0)
+        self._hide_empty()
+
+    def _hide_empty(self) -> None:
+        for column, empty in enumerate(self.table.isna().all()):
+            self.setColumnHidden(column, bool(empty) and len(self.table) > 0)
         self.resizeColumnsToContents()
+
+    def replace_table(self, table: pd.DataFrame, titles: dict[str, str]) -> None:
+        """Show other values or columns of the same rows, in the order on the screen, with the selection."""
+        rows, current = self.selected_rows, self.selected_row
+        self._model.titles = titles
+        self._model.replace_table(table)
+        if current >= 0:
+            self.select_row(current)
+        if len(rows) > 1:
+            self.select_rows(rows)
+
+    def show_columns(self, names: Collection[str]) -> None:
+        """Show these columns and hide all others."""
+        for column, name in enumerate(self.table.columns):
+            self.setColumnHidden(column, str(name) not in names)
+        self.resizeColumnsToContents()
+
+    def select_rows(self, rows: NDArray[np.int64]) -> None:
+        """Select rows of `table`, without emitting `row_selected`."""
+        shown = np.sort(self._model.shown_rows(rows))
+        # As few ranges as possible: Qt takes seconds for ten thousand single rows.
+        starts = np.flatnonzero(np.diff(shown, prepend=-2) != 1)
+        ends = np.append(starts[1:], len(shown)) - 1
+        selection, last = QItemSelection(), self._model.columnCount() - 1
+        for start, end in zip(starts, ends, strict=True):
+            selection.select(self._model.index(int(shown[start]), 0), self._model.index(int(shown[end]), last))
+        model = self.selectionModel()
+        assert model is not None, "a view with a model has one"
+        model.select(selection, QItemSelectionModel.SelectionFlag.ClearAndSelect)
+        if len(shown):
+            column = next(one for one in range(self._model.columnCount()) if not self.isColumnHidden(one))
+            self.scrollTo(self._model.index(int(shown[0]), column))
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Copy rows rather than one cell."""
+        if event is not None and event.matches(QKeySequence.StandardKey.Copy):
+            self.copy_wanted.emit()
+        else:
+            super().keyPressEvent(event)
 
     def select_row(self, row: int) -> None:
         """Select a row of `table` and scroll to it, without emitting `row_selected`."""

@@ -102,7 +102,9 @@ def test_unknown_axes_of_a_plain_stack_are_q_and_surplus_samples_are_channels(tm
 def test_colours_come_last_however_they_are_stored(tmp_path: Path, planar: bool) -> None:
     picture = np.random.default_rng(0).integers(0, 255, (30, 40, 3), np.uint8)
     stored = np.moveaxis(picture, -1, 0) if planar else picture
-    imwrite(tmp_path / "c.tif", stored, photometric="rgb", planarconfig="separate" if planar else "contig")
+    imwrite(
+        tmp_path / "c.tif", stored, photometric="rgb", planarconfig="separate" if planar else "contig", metadata=None
+    )
     image = read_image(tmp_path / "c.tif")
     assert image.axes == "YXS"
     assert np.array_equal(image.array, picture)

@@ -19,6 +19,7 @@ from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.labels.export import export
 from napari_unet_nuclei.core.labels.export.export import nuclei_in_parts, write_geojson, write_imagej_rois
 from napari_unet_nuclei.core.labels.export.trace import trace_polygons
+from napari_unet_nuclei.core.labels.measure.measure import measure
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 
 RING = np.array(
@@ -194,3 +195,16 @@ def test_every_nucleus_is_seen_once_and_whole(drawn):
         together[top : top + part.shape[0], left : left + part.shape[1]] += part
     assert sorted(seen) == np.unique(labels[labels > 0]).tolist()
     np.testing.assert_array_equal(together, np.maximum(labels, 0))
+
+
+def test_measurements_go_with_their_nucleus_of_their_plane_and_what_is_unknown_is_left_out(tmp_path):
+    labels = np.stack([RING, np.where(RING == 5, 5, 0)])
+    table = measure(labels, {"DAPI": np.stack([RING * 10, RING * 20])}, axes="TYX", origin=(4, 0, 0))
+    path = tmp_path / "nuclei.geojson"
+    write_geojson(path, labels, axes="TYX", origin=(4, 0, 0), table=table)
+    found = {
+        (one["geometry"]["plane"]["t"], one["properties"]["name"]): one["properties"]["measurements"]
+        for one in read_features(path)
+    }
+    assert {key: values["DAPI_mean"] for key, values in found.items()} == {(4, "3"): 30, (4, "5"): 50, (5, "5"): 100}
+    assert all({"label", "area_px"} <= values.keys() and "area_um2" not in values for values in found.values())

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_unet_nuclei.core.errors import ImageFileError
+from napari_unet_nuclei.core.files.text import on_disk
 from napari_unet_nuclei.core.image.io.formats import IMAGE_SUFFIXES, content_format
 from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr
+from napari_unet_nuclei.core.image.io.plate_store import plate_images
+from napari_unet_nuclei.core.image.io.zarr_store import ARCHIVE_SUFFIXES, address, is_remote
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ def find_images(paths: Sequence[Path], recursive: bool = True) -> FoundImages:
     found: dict[str, tuple[Path, Path]] = {}
     refused: list[tuple[str, str]] = []
     passed_over: list[Path] = []
-    for given in paths:
+    for given in map(on_disk, paths):
         root = _root(given)
         for image in sorted(_meant_by(given, recursive, refused, passed_over)):
             # By its real path, an image reached through a link or named twice is taken once.
@@ -56,18 +59,6 @@ def image_paths(paths: Sequence[Path], recursive: bool = True) -> list[Path]:
     return sorted(found.roots)
 
 
-def read_list(file: Path) -> list[Path]:
-    """Read a text file of paths, one per line; skip empty lines.
-
-    Raise ImageFileError if the file cannot be read as text.
-    """
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ImageFileError(f"{file} cannot be read as a list of paths ({error}).") from error
-    return [Path(line.strip()).expanduser() for line in lines if line.strip()]
-
-
 def nothing_found(paths: Sequence[Path]) -> str:
     """Message that no image was found, and what counts as one."""
     places = ", ".join(str(path) for path in paths) or "an empty list"
@@ -87,8 +78,10 @@ def _root(given: Path) -> Path:
 
 def _meant_by(path: Path, recursive: bool, refused: list[tuple[str, str]], passed_over: list[Path]) -> Iterator[Path]:
     """Yield the images that one given path stands for."""
-    if is_ome_zarr(path):
-        yield path
+    if is_remote(path):
+        yield from _images_at(path, refused)
+    elif is_ome_zarr(path):
+        yield from _images_of_store(path, refused)
     elif os.path.isdir(path):  # noqa: PTH112  # Path.is_dir raises where a folder above may not be entered
         yield from _images_in(path, recursive, refused, passed_over)
     elif os.path.lexists(path):
@@ -99,13 +92,42 @@ def _meant_by(path: Path, recursive: bool, refused: list[tuple[str, str]], passe
             refused.append((str(path), f"Nothing matches {path}: check the pattern."))
         for match in matches:
             if is_ome_zarr(match):
-                yield match
+                yield from _images_of_store(match, refused)
             elif match.is_dir():
                 yield from _images_in(match, recursive, refused, passed_over)
             else:
                 yield from _images_among([match], passed_over)
     else:
         refused.append((str(path), f"{path} does not exist: check the name."))
+
+
+def _images_at(path: Path, refused: list[tuple[str, str]]) -> Iterator[Path]:
+    """Yield the image, or the images of a plate, at an address."""
+    try:
+        if is_ome_zarr(path):
+            yield from _images_of_store(path, refused)
+        else:
+            reason = f"There is no OME-Zarr image at {address(path)}: check the address. Download files of other kinds."
+            refused.append((address(path), reason))
+    except ImageFileError as error:
+        refused.append((address(path), str(error)))
+
+
+def _images_of_store(path: Path, refused: list[tuple[str, str]]) -> Iterator[Path]:
+    """Yield an OME-Zarr image, or all fields of a plate or of one of its wells."""
+    try:
+        images = plate_images(path)
+    except ImageFileError as error:
+        refused.append((str(path), str(error)))
+        return
+    if images is None:
+        yield path
+        return
+    for image in images:
+        if is_ome_zarr(image):
+            yield image
+        else:
+            refused.append((str(image), f"{image} is listed in its plate but not there: copy the plate again."))
 
 
 def _matches(pattern: Path, refused: list[tuple[str, str]]) -> list[Path]:
@@ -127,7 +149,8 @@ def _images_in(
 ) -> Iterator[Path]:
     """Yield the images in a folder."""
     for place, stores, names in _folders_in(folder, recursive, refused):
-        yield from (place / name for name in stores)
+        for name in stores:
+            yield from _images_of_store(place / name, refused)
         yield from _images_among((place / name for name in sorted(names)), passed_over)
 
 
@@ -165,7 +188,9 @@ def _folders_in(
             if name not in stores and not name.endswith(".zarr") and target not in entered:
                 entered.add(target)
                 subfolders.append(name)
-        yield Path(place), stores, names
+        archives = [name for name in names if Path(name).suffix.lower() in ARCHIVE_SUFFIXES]
+        stores += [name for name in archives if not name.startswith(".") and is_ome_zarr(Path(place, name))]
+        yield Path(place), stores, [name for name in names if name not in stores]
 
 
 def _is_image(path: Path) -> bool:

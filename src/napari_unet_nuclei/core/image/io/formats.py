@@ -15,6 +15,7 @@ FORMATS: dict[str, FileFormat] = {
     **dict.fromkeys((".tif", ".tiff", ".btf", ".tf2", ".tf8", ".lsm", ".stk", ".flex"), "tiff"),
     **dict.fromkeys((".svs", ".qptiff", ".scn", ".ndpi"), "tiff"),
     **dict.fromkeys((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".jp2"), "picture"),
+    ".ome": "tiff",  # the metadata of a set of OME-TIFF files
     ".npy": "numpy",
     ".nd2": "nd2",
     ".lif": "lif",

@@ -37,8 +37,17 @@ class ImageHeader:
         What the file calls the image; empty if nothing.
     aside : str
         What it is, if it is no image to be segmented: a thumbnail, the label of a slide; else empty.
+    consumed : frozenset of Path
+        Files that hold planes of it, and nothing that is no part of it or of the images listed with it; none if it is
+        all in one file.
+    remarks : tuple of str
+        What of it was never taken or is lost, in words.
     frame_times : tuple of float
         Seconds of every frame along T; empty if unknown.
+    stored_shape, stored_axes : tuple of int and str
+        Of the array as stored, which axes given by hand describe; empty where it is as ``shape`` and ``axes`` say.
+    guessed : str
+        What was guessed in reading, in a sentence; empty where nothing was.
     """
 
     path: Path
@@ -52,11 +61,18 @@ class ImageHeader:
     series: int = 0
     name: str = ""
     aside: str = ""
+    consumed: frozenset[Path] = frozenset()
+    remarks: tuple[str, ...] = ()
     frame_times: tuple[float, ...] = ()
+    stored_shape: tuple[int, ...] = ()
+    stored_axes: str = ""
+    guessed: str = ""
 
     def source(self, axes: str = "") -> ImageSource:
         """Return the image source without pixels; see `ImageFile.source`."""
-        return named_source(self, axes or self.axes, self.channel_names, self.channel_colours)
+        is_stored = bool(self.stored_shape) and axes not in ("", self.axes)
+        array = replace(self, shape=self.stored_shape) if is_stored else self
+        return named_source(array, axes or self.axes, self.channel_names, self.channel_colours)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +83,11 @@ class ImageFile:
     ----------
     array : array_like
         Values and dtype as stored; large images may stay on disk (numpy.memmap, zarr) until sliced.
-    path, axes, pixel_size, channel_names, images, channel_colours, series, name, aside, frame_times
+    path, axes, pixel_size, channel_names, images, channel_colours, series, name, aside, consumed, remarks, frame_times,
+    stored_axes, guessed
         As in `ImageHeader`.
+    stored : array_like or None
+        The array as stored, where ``array`` was made of it: colours of indices, say.
     """
 
     path: Path
@@ -81,7 +100,12 @@ class ImageFile:
     series: int = 0
     name: str = ""
     aside: str = ""
+    consumed: frozenset[Path] = frozenset()
+    remarks: tuple[str, ...] = ()
     frame_times: tuple[float, ...] = ()
+    stored: AnyArray | None = None
+    stored_axes: str = ""
+    guessed: str = ""
 
     @property
     def header(self) -> ImageHeader:
@@ -98,7 +122,12 @@ class ImageFile:
             self.series,
             self.name,
             self.aside,
+            self.consumed,
+            self.remarks,
             self.frame_times,
+            () if self.stored is None else tuple(map(int, self.stored.shape)),
+            self.stored_axes,
+            self.guessed,
         )
 
     def source(self, axes: str = "") -> ImageSource:
@@ -107,20 +136,27 @@ class ImageFile:
         Parameters
         ----------
         axes : str
-            Overrides the axes in the file; empty to use those.
+            Overrides the axes in the file, for the array as stored; empty to use those.
 
         Raises
         ------
         ImageShapeError
             If the axes do not match the image.
         """
-        return named_source(self.array, axes or self.axes, self.channel_names, self.channel_colours)
+        is_stored = self.stored is not None and axes not in ("", self.axes)
+        array = self.stored if is_stored else self.array
+        return named_source(array, axes or self.axes, self.channel_names, self.channel_colours)
+
+    def all_remarks(self, axes: str = "") -> tuple[str, ...]:
+        """Return `remarks` and what was guessed in reading, of which axes given by hand leave nothing."""
+        return (*self.remarks, self.guessed) if self.guessed and axes in ("", self.axes) else self.remarks
 
 
-def file_of(header: ImageHeader, array: AnyArray) -> ImageFile:
-    """Return the image of a header with its pixels."""
-    said = {field.name: getattr(header, field.name) for field in fields(header) if field.name not in ("shape", "dtype")}
-    return ImageFile(array=array, **said)
+def file_of(header: ImageHeader, array: AnyArray, stored: AnyArray | None = None) -> ImageFile:
+    """Return the image of a header with its pixels, as understood and as stored."""
+    of_array = ("shape", "dtype", "stored_shape")
+    said = {field.name: getattr(header, field.name) for field in fields(header) if field.name not in of_array}
+    return ImageFile(array=array, stored=stored, **said)
 
 
 def check_series(path: Path, series: int, count: int) -> None:

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import imageio.v3 as iio
 import numpy as np
 
 from napari_unet_nuclei.core.errors import ImageFileError, ImageShapeError
@@ -21,11 +20,10 @@ from napari_unet_nuclei.core.image.io.optional_formats import (
     plugin_headers,
     read_by_plugin,
 )
+from napari_unet_nuclei.core.image.io.picture_file import read_picture
 from napari_unet_nuclei.core.image.io.tiff import read_tiff, read_tiff_header, tiff_headers
+from napari_unet_nuclei.core.image.io.zarr_store import address, is_remote
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
-
-# Colour models that only printers and codecs use, and grey with opacity, are converted.
-_PICTURE_MODES = {"LA": "L", "La": "L", "PA": "RGBA", "RGBa": "RGBA", "CMYK": "RGB", "YCbCr": "RGB", "LAB": "RGB"}
 
 
 def read_image(path: Path | str, series: int = 0) -> ImageFile:
@@ -34,8 +32,8 @@ def read_image(path: Path | str, series: int = 0) -> ImageFile:
     Parameters
     ----------
     path : Path or str
-        TIFF, OME-TIFF, ImageJ hyperstack, LSM, PNG, JPEG or BMP; the folder of an OME-Zarr image; with the extra
-        ``formats`` also ND2, LIF and CZI; any other format for which a napari reader is installed.
+        TIFF under whatever suffix, PNG, JPEG, BMP, GIF, WebP, JPEG 2000 or ``.npy``; the folder of an OME-Zarr image;
+        with the extra ``formats`` also ND2, LIF and CZI; any other format for which a napari reader is installed.
     series : int
         Which image of a file or store with several; of a pyramid the finest level is read.
 
@@ -71,13 +69,8 @@ def read_header(path: Path, series: int = 0) -> ImageHeader:
     """
     with _errors_in_words(path):
         _check_readable(path)
-        match None if path.is_dir() else format_of(path):
-            case "tiff":
-                header = read_tiff_header(path, series)
-            case "picture":
-                header = _picture_header(path)
-            case _:
-                header = _read(path, series).header
+        is_tiff = not is_ome_zarr(path) and format_of(path) == "tiff"
+        header = read_tiff_header(path, series) if is_tiff else _read(path, series).header
     _check_values(path, header)
     return header
 
@@ -89,7 +82,7 @@ def read_headers(path: Path) -> tuple[ImageHeader, ...]:
     """
     with _errors_in_words(path):
         _check_readable(path)
-        return tuple(_store_headers(path) if path.is_dir() else _file_headers(path))
+        return tuple(_store_headers(path) if is_ome_zarr(path) else _file_headers(path))
 
 
 def _store_headers(path: Path) -> list[ImageHeader]:
@@ -105,7 +98,7 @@ def _file_headers(path: Path) -> list[ImageHeader]:
         case "tiff":
             return tiff_headers(path)
         case "picture":
-            return [_picture_header(path)]
+            return [read_picture(path).header]
         case "numpy":
             return [_read_numpy(path).header]
         case None:
@@ -115,7 +108,7 @@ def _file_headers(path: Path) -> list[ImageHeader]:
 
 
 def _read(path: Path, series: int) -> ImageFile:
-    if path.is_dir():
+    if is_ome_zarr(path):
         groups = image_groups(path)
         check_series(path, series, len(groups))
         return _read_store(groups[series])
@@ -123,7 +116,7 @@ def _read(path: Path, series: int) -> ImageFile:
         case "tiff":
             return read_tiff(path, series)
         case "picture":
-            return _read_picture(path)
+            return read_picture(path)
         case "numpy":
             return _read_numpy(path)
         case None:
@@ -154,6 +147,8 @@ def _check_readable(path: Path) -> None:
     """Raise if a path is not a readable, non-empty file."""
     if is_ome_zarr(path):
         return
+    if is_remote(path):
+        raise ImageFileError(f"There is no OME-Zarr image at {address(path)}. Download files of other kinds.")
     if path.is_dir():
         raise ImageFileError(f"{path} is a folder: give an image file.")
     if not path.exists():
@@ -192,33 +187,14 @@ def _read_numpy(path: Path) -> ImageFile:
     return ImageFile(path, array, guess_axes(array.shape, array.dtype), PixelSize())
 
 
-def _read_picture(path: Path) -> ImageFile:
-    """Read the first frame of a PNG, JPEG or BMP; palettes become colours."""
-    mode = iio.immeta(path, plugin="pillow", index=0)["mode"]
-    array = iio.imread(path, plugin="pillow", index=0, mode=_PICTURE_MODES.get(mode))
-    return ImageFile(path, array, "YX" if array.ndim == 2 else "YXS", PixelSize())
-
-
-def _picture_header(path: Path) -> ImageHeader:
-    """Return the header of what `_read_picture` will read."""
-    mode = _PICTURE_MODES.get(iio.immeta(path, plugin="pillow", index=0)["mode"], "")
-    stored = iio.improps(path, plugin="pillow", index=0)
-    # After conversion the samples are those of the mode, not those stored.
-    samples = {"L": (), "RGB": (3,), "RGBA": (4,)}.get(mode, stored.shape[2:])
-    return ImageHeader(
-        path, (*stored.shape[:2], *samples), np.dtype(stored.dtype), "YXS" if samples else "YX", PixelSize()
-    )
-
-
 def read_class_image(path: Path) -> ImageFile:
     """Read an image of class ids: like `read_image`, but palette indices are ids, not the colours they stand for.
 
     Raise ImageFileError as for `read_image`.
     """
     file = read_image(path)
-    if format_of(path) == "picture" and iio.immeta(path, plugin="pillow", index=0)["mode"] == "P":
-        return replace(file, array=iio.imread(path, plugin="pillow", index=0, mode="P"), axes="YX")
-    return file
+    is_palette = file.stored is not None and "S" in file.axes and "S" not in file.stored_axes
+    return replace(file, array=file.stored, axes=file.stored_axes) if is_palette else file
 
 
 def read_label_image(path: Path) -> ImageFile:

@@ -31,12 +31,15 @@ class ChosenSeries:
         Number, name, size and purpose of every image in the file, in its order.
     others : tuple of str
         The same of those that are not chosen.
+    consumed : frozenset of Path
+        Files that hold nothing but planes of images in this list.
     """
 
     images: tuple[ImageHeader, ...]
     names: tuple[str, ...]
     listed: tuple[str, ...]
     others: tuple[str, ...]
+    consumed: frozenset[Path] = frozenset()
 
 
 def choose_series(path: Path, wanted: str = "") -> ChosenSeries:
@@ -70,7 +73,8 @@ def choose_series(path: Path, wanted: str = "") -> ChosenSeries:
     names = ("",) if alone else tuple(_distinct_name(headers, number) for number in chosen)
     listed = tuple(_described(*one) for one in numbered)
     others = tuple(text for number, text in enumerate(listed) if number not in chosen)
-    return ChosenSeries(tuple(headers[number] for number in chosen), names, listed, others)
+    consumed = frozenset[Path]().union(*(header.consumed for header in headers))
+    return ChosenSeries(tuple(headers[number] for number in chosen), names, listed, others, consumed)
 
 
 def _distinct_name(headers: Sequence[ImageHeader], number: int) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,10 @@ import zarr
 from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPageSeries
 
 from napari_unet_nuclei.core.errors import ImageFileError
+from napari_unet_nuclei.core.image.colour import without_blank_opacity
 from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader, check_series, file_of, one_each
+from napari_unet_nuclei.core.image.io.ome_tiff import OmeFile, OmeImage, read_ome
+from napari_unet_nuclei.core.image.io.tiff_samples import Meaning, find_meaning
 from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
 from napari_unet_nuclei.core.image.times import seconds
 from napari_unet_nuclei.core.types import AnyArray
@@ -38,6 +42,12 @@ LAZY_ABOVE = 64_000_000
 _NDPI_TAG = 65420
 """Version of the format, in every page that Hamamatsu's scanners write."""
 
+_JPEG = (COMPRESSION.JPEG, COMPRESSION.OJPEG, COMPRESSION.ALT_JPEG)
+"""Compressions of which the decoder returns red, green and blue."""
+
+_PILLOW_MODES = {PHOTOMETRIC.PALETTE: "P", PHOTOMETRIC.YCBCR: "RGB"}
+"""Asked of Pillow, which would look up the colours of palettes, and leave brightness and hues as they are."""
+
 _LARGEST_CHUNK = LAZY_ABOVE // 4
 """Values of a chunk on disk up to which that pays: every read decodes whole chunks."""
 
@@ -48,62 +58,97 @@ def read_tiff(path: Path, index: int) -> ImageFile:
     Raise ImageFileError if there is no such series, it is not an image, or the file is truncated. Other errors are
     tifffile's.
     """
-    with _opened(path, index) as (tif, series):
-        header = _header(path, tif, series, index)
-        array = _tiff_array(path, tif, series, index)
-        axes = tiff_axes(series)
-        if axes != header.axes:
-            # Some programs store all reds, then all greens: the samples of a pixel come last everywhere else.
-            array = np.moveaxis(np.asarray(array), axes.index("S"), -1)
-        return file_of(header, array)
+    with _opened(path, index) as opened:
+        stored = _tiff_array(opened)
+        meaning = find_meaning(opened.series, lambda: stored)
+        array = stored if meaning.convert is None else meaning.convert(stored)
+        if isinstance(array, np.ndarray):
+            array = without_blank_opacity(array, meaning.axes)
+        return file_of(opened.header(meaning), array, stored)
 
 
 def read_tiff_header(path: Path, index: int) -> ImageHeader:
     """Read the header of one series of a TIFF file."""
-    with _opened(path, index) as (tif, series):
-        return _header(path, tif, series, index)
+    with _opened(path, index) as opened:
+        return opened.header()
 
 
 def tiff_headers(path: Path) -> list[ImageHeader]:
-    """Read the headers of all series of a TIFF file."""
-    with TiffFile(path) as tif:
-        return [_header(path, tif, series, index) for index, series in enumerate(tif.series)]
+    """Read the headers of all series of a TIFF file; of an OME-TIFF, of the images that it holds planes of."""
+    ome = read_ome(path)
+    places = {(image.path, image.series): image for image in ome.images} if ome else {}
+    if any(image.path != path for image in places.values()):
+        return [read_tiff_header(*place) for place in places]
+    flags = _flags(path, ome)
+    with TiffFile(path, **flags) as tif:
+        return [
+            _Opened(path, flags, tif, series, index, places.get((path, index))).header()
+            for index, series in enumerate(tif.series)
+        ]
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """One series of an open file, and how tifffile opens it again."""
+
+    path: Path
+    flags: Mapping[str, Any]
+    tif: TiffFile
+    series: TiffPageSeries
+    index: int
+    ome: OmeImage | None = None
+
+    def header(self, meaning: Meaning | None = None) -> ImageHeader:
+        """Return the header; of OME-TIFF with what is known of the image's files. ``meaning`` may be known."""
+        meaning = meaning or find_meaning(self.series, lambda: _lazy_array(self))
+        header = _header(self.path, self.tif, self.series, self.index, meaning)
+        if self.ome is None:
+            return header
+        return replace(header, consumed=self.ome.consumed, remarks=self.ome.remarks)
 
 
 @contextmanager
-def _opened(path: Path, index: int) -> Iterator[tuple[TiffFile, TiffPageSeries]]:
-    """Open a file and check that the chosen series is an image and complete."""
-    with TiffFile(path, **_flags(path)) as tif:
+def _opened(path: Path, index: int) -> Iterator[_Opened]:
+    """Open a file, or the one that stands for its image, and check that the chosen series is an image and complete."""
+    ome, image = read_ome(path), None
+    if ome is not None:
+        check_series(path, index, len(ome.images))
+        image = ome.images[index]
+        if image.path != path:
+            with _opened(image.path, image.series) as opened:
+                yield opened
+            return
+    flags = _flags(path, ome)
+    with TiffFile(path, **flags) as tif:
         check_series(path, index, len(tif.series))
         series = tif.series[index]
-        if not {"Y", "X"} <= set(tiff_axes(series)) or 0 in series.shape:
+        if not {"Y", "X"} <= set(series.axes) or 0 in series.shape:
             raise ImageFileError(f"{path} holds no image: its array has the shape {tuple(series.shape)}.")
         _check_extent(path, series)
-        yield tif, series
+        yield _Opened(path, flags, tif, series, index, image)
 
 
-def _flags(path: Path) -> dict[str, Any]:
-    """Return how tifffile is to open a file.
+def _flags(path: Path, ome: OmeFile | None) -> dict[str, Any]:
+    """Return how tifffile is to open a file: by metadata that say where its planes are now, if it is OME-TIFF.
 
     It takes the suffix ``.ndpi`` to mean offsets of 64 bits, which only files of Hamamatsu's scanners have.
     """
+    if ome is not None:
+        return {"omexml": ome.xml, "is_mmstack": False, "is_shaped": False}
     if path.suffix.lower() != ".ndpi":
         return {}
     with TiffFile(path, is_ndpi=False) as tif:
         return {"is_ndpi": not len(tif.pages) or _NDPI_TAG in tif.pages.first.tags}
 
 
-def _header(path: Path, tif: TiffFile, series: TiffPageSeries, index: int) -> ImageHeader:
-    """Return the header of a series, with colour samples as the last axis however they are stored."""
-    axes = tiff_axes(series)
-    shape = dict(enumerate(series.shape))
-    order = sorted(range(len(axes)), key=lambda position: axes[position] == "S")
-    channels = series.shape[axes.index("C")] if "C" in axes else 1
+def _header(path: Path, tif: TiffFile, series: TiffPageSeries, index: int, meaning: Meaning) -> ImageHeader:
+    """Return the header of a series."""
+    channels = meaning.shape[meaning.axes.index("C")] if "C" in meaning.axes else 1
     return ImageHeader(
         path,
-        tuple(int(shape[position]) for position in order),
+        meaning.shape,
         np.dtype(series.dtype),
-        "".join(axes[position] for position in order),
+        meaning.axes,
         tiff_pixel_size(tif, index),
         tiff_channel_names(tif, index, channels),
         len(tif.series),
@@ -111,7 +156,10 @@ def _header(path: Path, tif: TiffFile, series: TiffPageSeries, index: int) -> Im
         index,
         _series_name(tif, series, index),
         "smaller copy" if series.keyframe.is_reduced and len(tif.series) > 1 else "",
-        tiff_frame_times(tif, index, series.shape[axes.index("T")]) if "T" in axes else (),
+        frame_times=tiff_frame_times(tif, index, series.shape[meaning.axes.index("T")]) if "T" in meaning.axes else (),
+        stored_shape=tuple(int(length) for length in series.shape),
+        stored_axes=meaning.stored_axes,
+        guessed=meaning.remark,
     )
 
 
@@ -145,19 +193,32 @@ def _check_extent(path: Path, series: TiffPageSeries) -> None:
         )
 
 
-def _tiff_array(path: Path, tif: TiffFile, series: TiffPageSeries, index: int) -> AnyArray:
+def _tiff_array(opened: _Opened) -> AnyArray:
     """Return the values of a series: in memory if small, else lazily from disk."""
-    if series.keyframe.compression not in tifffile.TIFF.DECOMPRESSORS:
-        return _decoded_by_pillow(path, tif, series)
-    if math.prod(series.shape) > LAZY_ABOVE:
-        # Contiguous and uncompressed, it can be mapped into memory as it is.
-        if series.dataoffset is not None and series.keyframe.is_memmappable:
-            return tifffile.memmap(path, series=index, mode="r", **_flags(path))
-        lazy = zarr.open_array(tifffile.imread(path, aszarr=True, series=index, level=0, **_flags(path)), mode="r")
+    if _needs_pillow(opened.series) or math.prod(opened.series.shape) > LAZY_ABOVE:
+        array = _lazy_array(opened)
         # An image in one strip would be decoded as a whole for every part that is read.
-        if math.prod(lazy.chunks) <= _LARGEST_CHUNK:
-            return lazy
-    return series.asarray()
+        if not isinstance(array, zarr.Array) or math.prod(array.chunks) <= _LARGEST_CHUNK:
+            return array
+    return opened.series.asarray()
+
+
+def _lazy_array(opened: _Opened) -> AnyArray:
+    """Return the values of a series, lazily from disk wherever that can be."""
+    path, series, flags = opened.path, opened.series, opened.flags
+    if _needs_pillow(series):
+        return _decoded_by_pillow(path, opened.tif, series)
+    # Contiguous and uncompressed, it can be mapped into memory as it is.
+    if series.dataoffset is not None and series.keyframe.is_memmappable:
+        return tifffile.memmap(path, series=opened.index, mode="r", **flags)
+    return zarr.open_array(tifffile.imread(path, aszarr=True, series=opened.index, level=0, **flags), mode="r")
+
+
+def _needs_pillow(series: TiffPageSeries) -> bool:
+    """True where tifffile lacks the package that decodes a series, or would leave its colours coded."""
+    page = series.keyframe
+    coded = page.photometric == PHOTOMETRIC.YCBCR and page.compression not in _JPEG
+    return coded or page.compression not in tifffile.TIFF.DECOMPRESSORS
 
 
 def _decoded_by_pillow(path: Path, tif: TiffFile, series: TiffPageSeries) -> AnyArray:
@@ -166,27 +227,14 @@ def _decoded_by_pillow(path: Path, tif: TiffFile, series: TiffPageSeries) -> Any
         pages = [page for page in series.pages if page is not None and page.parent is tif]
         if len(pages) < len(series.pages):
             raise ValueError("planes in several files")
-        with iio.imopen(path, "r", plugin="pillow") as file:
-            planes = np.stack([file.read(index=page.index) for page in pages])
+        mode = _PILLOW_MODES.get(PHOTOMETRIC(series.keyframe.photometric))
+        planes = np.stack([iio.imread(path, plugin="pillow", index=page.index, mode=mode) for page in pages])
         return planes.reshape(series.shape)
     except Exception as error:  # whatever Pillow's problem is, the remedy is the same
         raise ImageFileError(
             f"{path} is compressed by {COMPRESSION(series.keyframe.compression).name}, which cannot be read here "
             f"({error}). Install the package imagecodecs, or save it with deflate or without compression."
         ) from error
-
-
-def tiff_axes(series: TiffPageSeries) -> str:
-    """Name the axes of a series, one letter each: T, Z, C, Y, X, S for colour samples, Q for any other."""
-    colour = series.keyframe.photometric in (PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR)
-    letters = []
-    for letter, length in zip(series.axes, series.shape, strict=True):
-        # tifffile reports several samples per pixel as S even if they are fluorescence channels.
-        if letter == "S" and not (colour and length in (3, 4)):
-            letters.append("Q" if "C" in series.axes else "C")
-        else:
-            letters.append(letter if letter in "TZCYXS" else "Q")
-    return "".join(letters)
 
 
 def tiff_pixel_size(tif: TiffFile, index: int) -> PixelSize:

@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,12 @@ from roifile import ROI_OPTIONS, ROI_TYPE, ImagejRoi
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.labels.export.trace import Polygon, trace_polygons
+from napari_unet_nuclei.core.labels.measure.measure import axis_columns
 from napari_unet_nuclei.core.labels.regions import grown, slices
 from napari_unet_nuclei.core.types import AnyArray, Region
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SIDE = 4096
 """Pixels; side of the parts in which planes on disk are read."""
@@ -80,19 +84,23 @@ def write_geojson(
     origin: Sequence[int] = (),
     names: Mapping[int, str] = {},
     cells: NDArray[np.integer[Any]] | None = None,
+    table: pd.DataFrame | None = None,
 ) -> None:
     """Write a GeoJSON file for QuPath: a detection for each nucleus, or an annotation for each named label.
 
     Arguments and errors as for `write_imagej_rois`; names become classifications. ``cells``, of the shape of the
-    labels, are cells by the id of their nucleus: a nucleus with one becomes a cell object.
+    labels, are cells by the id of their nucleus: a nucleus with one becomes a cell object. The numbers of ``table``, as
+    `measure` returns it, become measurements.
     """
     around = {} if cells is None else {one.key: one for one in _traced(cells, axes, origin)}
+    measured = {} if table is None else _measurements(table, axes)
     with atomic(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
         # Feature by feature, for the outlines of a slide need not fit into memory.
         file.write('{"type": "FeatureCollection", "features": [')
         separator = "\n"
         for traced in _traced(labels, axes, origin):
             feature = _feature(traced, names, around.get(traced.key))
+            feature["properties"]["measurements"] |= measured.get(traced.key, {})
             file.write(separator + json.dumps(feature, separators=(",", ":")))
             separator = ",\n"
         file.write("\n]}\n")
@@ -129,11 +137,16 @@ def _roi(traced: _Traced, name: str) -> ImagejRoi:
     roi.name = name
     # ImageJ counts from 1; 0 means any frame or slice.
     roi.t_position = traced.index.get("T", -1) + 1
-    roi.z_position = traced.index.get("Z", -1) + 1
-    stack = [index for letter, index in traced.index.items() if letter not in "TZ"]
     # A single leading axis that is neither T nor Z is a plain stack.
-    roi.position = stack[0] + 1 if len(traced.index) == len(stack) == 1 else 0
+    plain = list(traced.index) == ["Q"]
+    roi.z_position = 0 if plain else _depth(traced, -1) + 1
+    roi.position = traced.index["Q"] + 1 if plain else 0
     return roi
+
+
+def _depth(traced: _Traced, missing: int) -> int:
+    """Return the index along z, or along the axis without a name that takes its place in other programs."""
+    return traced.index.get("Z", traced.index.get("Q", missing))
 
 
 def _simple_roi(polygon: Polygon) -> ImagejRoi:
@@ -177,6 +190,15 @@ def _feature(traced: _Traced, names: Mapping[int, str], cell: _Traced | None) ->
     return {"type": "Feature", **shapes, "properties": {**properties, "objectType": "cell"}}
 
 
+def _measurements(table: pd.DataFrame, axes: str) -> dict[tuple[int, ...], dict[str, float]]:
+    """Return the finite numbers of each nucleus by column; keys as those of `_Traced`."""
+    keys = [name for name in ("label", *axis_columns(axes[:-2])) if name in table.columns]
+    numbers = table.drop(columns=keys).select_dtypes("number")
+    rows = zip(table[keys].itertuples(index=False, name=None), numbers.to_dict("records"), strict=True)
+    # JSON has neither NaN nor infinity: what is unknown is left out.
+    return {key: {str(name): value for name, value in row.items() if np.isfinite(value)} for key, row in rows}
+
+
 def _geometry(traced: _Traced) -> dict[str, Any]:
     polygons = [[_closed(polygon.exterior), *map(_closed, polygon.holes)] for polygon in traced.polygons]
     geometry: dict[str, Any] = {"type": "Polygon", "coordinates": polygons[0]}
@@ -184,7 +206,7 @@ def _geometry(traced: _Traced) -> dict[str, Any]:
         geometry = {"type": "MultiPolygon", "coordinates": polygons}
     if traced.index:
         # In QuPath, channel -1 stands for all channels.
-        geometry["plane"] = {"c": -1, "z": traced.index.get("Z", 0), "t": traced.index.get("T", 0)}
+        geometry["plane"] = {"c": -1, "z": _depth(traced, 0), "t": traced.index.get("T", 0)}
     return geometry
 
 

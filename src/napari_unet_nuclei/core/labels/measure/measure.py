@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from napari_unet_nuclei.core.arrays import as_array
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.labels.measure.shapes import (
     PlaneNuclei,
@@ -116,6 +117,7 @@ def measure(
     >>> table[["label", "area_px", "centroid_x", "GFP_mean", "GFP_max"]].iloc[0].tolist()
     [7.0, 4.0, 1.5, 2.5, 4.0]
     """
+    labels = as_array(labels)
     geometry = _Geometry(
         axes=axes or "Q" * (len(labels.shape) - 2) + "YX",
         origin=tuple(origin) or (0,) * len(labels.shape),
@@ -151,6 +153,17 @@ def measure(
     return pd.DataFrame({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
 
+def axis_columns(axes: str) -> tuple[str, ...]:
+    """Return the columns that tell an index along axes: their letters, or ``axis_0`` and so on for unknown ones.
+
+    Examples
+    --------
+    >>> axis_columns("QZ")
+    ('axis_0', 'z')
+    """
+    return tuple(f"axis_{i}" if letter == "Q" else letter.lower() for i, letter in enumerate(axes))
+
+
 @dataclass(frozen=True)
 class _Geometry:
     """Where the labels lie: the arguments of `measure` with defaults filled in; ``pixel_area`` in µm² or NaN."""
@@ -163,7 +176,7 @@ class _Geometry:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the axes in columns."""
-        return tuple(f"axis_{i}" if letter == "Q" else letter.lower() for i, letter in enumerate(self.axes))
+        return axis_columns(self.axes)
 
 
 @dataclass(frozen=True)
@@ -238,9 +251,10 @@ def _over(labels: AnyArray, images: Mapping[str, AnyArray]) -> dict[str, AnyArra
     def size(array_shape: tuple[int, ...]) -> list[int]:
         return [length for length in array_shape[:-2] if length != 1] + list(array_shape[-2:])
 
+    taken = {name: as_array(image) for name, image in images.items()}
     return {
         name: _OtherSingles(image, shape) if image.shape != shape and size(image.shape) == size(shape) else image
-        for name, image in images.items()
+        for name, image in taken.items()
     }
 
 

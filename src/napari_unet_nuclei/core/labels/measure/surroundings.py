@@ -5,6 +5,7 @@ Everything here works on one plane (Y, X) or one volume (Z, Y, X) alike: distanc
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from napari_unet_nuclei.core.errors import SettingsError
+from napari_unet_nuclei.core.labels.numbering import as_ids
 from napari_unet_nuclei.core.settings import CellSettings
 from napari_unet_nuclei.core.types import AnyArray
 
@@ -22,6 +24,11 @@ CELL, CYTOPLASM, RING = "cell", "cytoplasm", "ring"
 
 CELL_ID = "cell"
 """Column with the id of the given cell that holds a nucleus; 0 for none."""
+
+_DERIVED = re.compile(
+    r"region|positive|cell|nucleus_to_cell|(cell|cytoplasm|ring)_area_\w+|.+_(mean|sum)_(cell|cytoplasm|ring)|"
+    r".+_nucleus_to_(cytoplasm|ring)|.+_count(_cell)?"
+)
 
 Ids = NDArray[np.int64]
 Columns = dict[str, NDArray[Any]]
@@ -204,6 +211,33 @@ def draw_surroundings(
             ring = np.where(cells == owner_of_pixel, ring, 0)
         regions[RING] = ring
     return Surroundings(ids, owners, regions, match, given)
+
+
+def draw_cells(
+    labels: AnyArray, settings: CellSettings, pixel_sizes: Sequence[float], cells: AnyArray | None = None
+) -> Ids:
+    """Draw the cells of all planes (..., Y, X), by the ids of their nuclei, as `draw_surroundings` draws them.
+
+    Raise SettingsError if they are to be drawn in µm and the pixel size is unknown.
+    """
+    # Cells that were given need no distance.
+    spacing = spacing_in(settings.distance_unit if cells is None else "px", pixel_sizes)
+    drawn = np.zeros(labels.shape, np.int64)
+    for index in np.ndindex(*labels.shape[:-2]):
+        given = None if cells is None else as_ids(cells[index])
+        drawn[index] = draw_surroundings(as_ids(labels[index]), settings, spacing, given).cells_of_nuclei
+    return drawn
+
+
+def depends_on_surroundings(column: str) -> bool:
+    """Tell columns that do not follow from a nucleus and its image alone: of cells, rings, regions, spots and gates.
+
+    Examples
+    --------
+    >>> [depends_on_surroundings(name) for name in ("GFP_mean", "GFP_mean_ring", "foci_count", "region")]
+    [False, True, True, True]
+    """
+    return _DERIVED.fullmatch(column) is not None
 
 
 def spacing_in(unit: str, pixel_sizes: Sequence[float]) -> tuple[float, ...]:

@@ -1,0 +1,75 @@
+"""Read text and names as other systems and programs write them."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import unicodedata
+from pathlib import Path
+
+from napari_unet_nuclei.core.errors import TextFileError
+
+LARGEST_TEXT = 256 * 2**20
+"""Bytes; a larger file is no list and no table that people or programs of this field write."""
+
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",  # begins like the mark of UTF-16, and comes before it
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+_SAMPLED = 1024
+"""Bytes that tell UTF-16 without its mark."""
+
+
+def read_text(path: Path) -> str:
+    """Read a text file: UTF-8 or UTF-16 with or without a byte order mark, else Windows' western European characters.
+
+    Raise TextFileError if it cannot be read, is too large, or is no text.
+    """
+    try:
+        if path.stat().st_size > LARGEST_TEXT:
+            raise TextFileError(f"{path} is too large for a list or a table.")
+        content = path.read_bytes()
+    except OSError as error:
+        raise TextFileError(f"{path} cannot be read ({error.strerror or error}).") from error
+    try:
+        return content.decode(_encoding(content))
+    except UnicodeDecodeError as error:
+        raise TextFileError(f"{path} is no text that can be read: save it as UTF-8.") from error
+
+
+def composed(name: str) -> str:
+    r"""Write a name with composed letters, as Windows and Linux do; macOS takes ü apart into u and two points.
+
+    Examples
+    --------
+    >>> len("Zu\u0308rich"), len(composed("Zu\u0308rich"))
+    (7, 6)
+    """
+    return unicodedata.normalize("NFC", name)
+
+
+def on_disk(path: Path) -> Path:
+    """Return a path as it is on the disk, where letters may be composed or not; unchanged if there is none."""
+    if os.path.lexists(path):
+        return path
+    spelled = (Path(unicodedata.normalize(form, str(path))) for form in ("NFC", "NFD"))
+    return next((other for other in spelled if os.path.lexists(other)), path)
+
+
+def _encoding(content: bytes) -> str:
+    for mark, encoding in _MARKS.items():
+        if content.startswith(mark):
+            return encoding
+    zeros = [content[start:_SAMPLED:2].count(0) for start in (0, 1)]
+    # In western text of UTF-16, every other byte is zero.
+    if max(zeros) > len(content[:_SAMPLED]) / 4:
+        return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8"

@@ -1,0 +1,204 @@
+"""Turn the foreground and border of a volume into labelled nuclei: threshold, distance, basins, notches, filters.
+
+As `decode`, in three dimensions, with other heights: the distance to the outline in all directions instead of the
+network's map, which knows one plane only. The maps lie on a grid of cubes, however far apart the planes are; labels are
+wanted at the image's voxels. Arranged for sliders as well: *split*, *smallest* and *score* are queries to a graph, and
+the basin of every voxel of the image is known, so that another division is one look-up for each.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_unet_nuclei.core.labels.basins import Forest, Heights, Indices, find_basins
+from napari_unet_nuclei.core.labels.decode import Decoded, DecodeThresholds, Holes, label_components
+from napari_unet_nuclei.core.labels.outline_distance import squared_distances
+from napari_unet_nuclei.core.types import Mask
+
+WORKING_DIAMETER = 18
+"""Voxels of the working grid that a nucleus is wide, for a model that takes nuclei of 22 pixels. `benchmarks/volumes.py
+--fit` compares sizes; too fine a grid divides nuclei, too coarse a one costs little."""
+
+SMOOTHING = 1.5
+"""Gaussian sigma of the distance, in working voxels."""
+
+CAP = 36
+"""Distances beyond two diameters are not told apart: no nucleus is so large."""
+
+BORDER_WEIGHT = 0.3
+"""Share of the border that is taken off the foreground: it opens gaps between nuclei that touch broadly."""
+
+SLAB = 32
+"""Planes of the working grid from which the mask is made at a time, for memory's sake."""
+
+
+@dataclass(frozen=True)
+class VolumeThresholds:
+    """What a model says of volumes where the user does not: other values than those of planes.
+
+    Averages of three directions are lower than what one of them says, so that foreground and score are others; the
+    notch is one of distances.
+    """
+
+    foreground: float = 0.55  # foreground less border
+    split: float = 0.5  # depth of the notch between two nuclei, in eighteenths of a diameter
+    smallest: float = 0.02  # share of a ball of the usual diameter
+    score: float = 0.65  # mean foreground
+
+
+def own_thresholds(diameter: float) -> DecodeThresholds:
+    """Return the thresholds of volumes for nuclei of a diameter in pixels of the image's planes.
+
+    Smallest is the cross-section of a ball, as for planes: a volume is compared with the ball that has it.
+    """
+    own = VolumeThresholds()
+    across = diameter * own.smallest ** (1 / 3)
+    least = max(round(math.pi / 4 * across**2), 1)
+    return DecodeThresholds(own.foreground, own.split, least, diameter / WORKING_DIAMETER, own.score)
+
+
+@dataclass(frozen=True, eq=False)
+class VolumeMaps:
+    """What the network sees in a volume, averaged over three directions and quantised.
+
+    Attributes
+    ----------
+    foreground, border : ndarray, shape (Z, Y, X), uint8
+        On a grid of cubes.
+    shape : tuple of int
+        (Z, Y, X) of the image.
+    unit : float
+        Working voxels per eighteenth of a nucleus diameter: 1 for a model that takes nuclei of 22 pixels.
+    """
+
+    foreground: NDArray[np.uint8]
+    border: NDArray[np.uint8]
+    shape: tuple[int, int, int]
+    unit: float = 1.0
+
+    @property
+    def scale(self) -> float:
+        """Working voxels per pixel of the image, within its planes."""
+        (_, *working), (_, *pixels) = self.foreground.shape, self.shape
+        return math.sqrt(math.prod(working) / max(math.prod(pixels), 1))
+
+    def mask(self, foreground: float) -> Mask:
+        """Return the voxels whose foreground less border is above a threshold."""
+        mask = np.empty(self.foreground.shape, bool)
+        taken = np.rint(BORDER_WEIGHT * np.arange(256)).astype(np.int16)
+        for start in range(0, len(mask), SLAB):
+            slab = slice(start, start + SLAB)
+            np.greater(self.foreground[slab] - taken[self.border[slab]], 255 * foreground, out=mask[slab])
+        return mask
+
+
+class VolumeDecoder:
+    """Decode the maps of one volume repeatedly, recomputing only what changed thresholds require."""
+
+    def __init__(self, maps: VolumeMaps) -> None:
+        self.maps = maps
+        self._graph: tuple[float, VolumeGraph] | None = None
+
+    def decode(self, thresholds: DecodeThresholds, checkpoint: Callable[[], None] = lambda: None) -> Decoded:
+        """Find and score the nuclei; ``checkpoint`` is called between steps, and raises to stop."""
+        if 0 in self.maps.foreground.shape or 0 in self.maps.shape:
+            return Decoded(np.zeros(self.maps.shape, np.int32), np.zeros(0))
+        # Read once: another thread may replace the tuple meanwhile, and either graph is complete.
+        known = self._graph
+        if known is None or known[0] != thresholds.foreground:
+            known = thresholds.foreground, VolumeGraph.of(self.maps, thresholds.foreground, checkpoint)
+            self._graph = known
+        checkpoint()
+        return known[1].decode(thresholds)
+
+
+@dataclass(frozen=True, eq=False)
+class VolumeGraph:
+    """All that *split*, *smallest* and *score* need of a volume at one foreground threshold.
+
+    What lies at each voxel of the image is a node: a basin, or a hole. Another division gives nodes other ids, and
+    looks them up.
+    """
+
+    forest: Forest
+    pairs: Indices  # basins that touch, shape (M, 2)
+    voxels: NDArray[np.int64]  # working voxels of each basin, shape (N,)
+    foreground: NDArray[np.float64]  # mean foreground of each basin, 0 to 1, shape (N,)
+    holes: Holes  # without their voxels
+    nodes: NDArray[np.int32]  # basin + 1, or N + 1 + component of a hole, or 0, at the voxels of the image
+    maps: VolumeMaps
+
+    @staticmethod
+    def of(maps: VolumeMaps, foreground: float, checkpoint: Callable[[], None] = lambda: None) -> VolumeGraph:
+        """Find basins and holes at a foreground threshold."""
+        mask = maps.mask(foreground)
+        checkpoint()
+        heights = heights_of(mask, maps.unit)
+        checkpoint()
+        basins = find_basins(heights, mask)
+        del heights
+        checkpoint()
+        holes = Holes.of(basins, mask, *label_components(~mask))
+        count = len(basins.summits)
+        voxels = np.bincount(basins.basin, minlength=count)
+        sums = np.bincount(basins.basin, maps.foreground.ravel()[basins.pixels], count)
+        working = basins.labelled(np.arange(1, count + 1))
+        working.ravel()[holes.pixels] = holes.piece + count + 1
+        none = np.zeros(0, np.int64)
+        return VolumeGraph(
+            basins.forest,
+            basins.pairs,
+            voxels,
+            sums / (255 * np.maximum(voxels, 1)),
+            replace(holes, pixels=none, piece=none),
+            at_pixels(working, maps.shape),
+            maps,
+        )
+
+    @cached_property
+    def seen(self) -> NDArray[np.int64]:
+        """Voxels of the image in each node; none where a nucleus lies between two planes."""
+        nodes = len(self.voxels) + self.holes.count + 1
+        # Plane by plane, since counting converts to 64 bits.
+        return np.asarray(sum(np.bincount(plane.ravel(), minlength=nodes) for plane in self.nodes), np.int64)
+
+    def decode(self, thresholds: DecodeThresholds) -> Decoded:
+        """Join basins into nuclei, drop the too small and too doubtful, and fill holes."""
+        count = len(self.voxels)
+        roots, nucleus = np.unique(self.forest.roots(thresholds.split * self.maps.unit), return_inverse=True)
+        voxels = np.bincount(nucleus, self.voxels, len(roots))
+        scores = np.bincount(nucleus, self.foreground * self.voxels, len(roots)) / np.maximum(voxels, 1)
+        seen = np.bincount(nucleus, self.seen[1 : count + 1], len(roots))
+        kept = (voxels >= self._least(thresholds.min_size)) & (scores >= thresholds.score) & (seen > 0)
+        # The running count numbers what is kept without gaps, in the order of the summits.
+        ids, fillings = self.holes.filled(np.where(kept, np.cumsum(kept), 0)[nucleus], self.pairs)
+        table = np.concatenate([[0], ids, fillings]).astype(np.int32)
+        return Decoded(np.take(table, self.nodes), scores[kept])
+
+    def _least(self, area: float) -> float:
+        """Working voxels of the ball with a cross-section in pixels of the image."""
+        return 4 / 3 * math.sqrt(area**3 / math.pi) * self.maps.scale**3
+
+
+def heights_of(mask: Mask, unit: float) -> Heights:
+    """Smoothed distance to the outline in working voxels, high in the middle of nuclei."""
+    heights = np.sqrt(squared_distances(mask, CAP), dtype=np.float32)
+    ndimage.gaussian_filter(heights, SMOOTHING * unit, output=heights, truncate=3.0)
+    return heights
+
+
+def at_pixels(working: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Sample a working grid at the middles of the image's voxels, shape (Z, Y, X)."""
+    places = [
+        ((np.arange(size) + 0.5) * cubes / size).astype(np.intp)
+        for size, cubes in zip(shape, working.shape, strict=True)
+    ]
+    return working[np.ix_(*places)]

@@ -1,0 +1,284 @@
+"""Measure nuclei in three dimensions: one row for each, whatever number of planes it lies in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from napari_unet_nuclei.core.errors import ImageShapeError
+from napari_unet_nuclei.core.labels.measure.surface import SurfaceCount
+from napari_unet_nuclei.core.labels.numbering import as_ids
+from napari_unet_nuclei.core.progress import Advanced, Progress, Share, Silent, with_shares
+from napari_unet_nuclei.core.types import AnyArray
+
+Columns: TypeAlias = dict[str, NDArray[Any]]
+
+AXES_UM = ("axis_major_um", "axis_middle_um", "axis_minor_um")
+
+
+def measure_volumes(
+    labels: AnyArray,
+    images: Mapping[str, AnyArray] = {},
+    *,
+    axes: str = "ZYX",
+    pixel_size_z: float = 0.0,
+    pixel_size_y: float = 0.0,
+    pixel_size_x: float = 0.0,
+    spacing: float = 0.0,
+    origin: tuple[int, ...] = (),
+    world: NDArray[np.floating] | None = None,
+    progress: Progress = Silent(),  # noqa: B008  # has no state
+) -> pd.DataFrame:
+    """Measure every nucleus of stacks, in any number of images.
+
+    Parameters
+    ----------
+    labels : array_like, shape (..., Y, X)
+        Ids of nuclei: whole numbers of any dtype, gaps allowed; 0 and below is background. Read plane by plane.
+    images : mapping of str to array_like, shape (..., Y, X)
+        Intensities, by the prefix of their columns: the shape of ``labels``, any real dtype.
+    axes : str
+        One letter per axis of ``labels``, "YX" last, and Z among them; each index of the others is a stack of its own.
+    pixel_size_z, pixel_size_y, pixel_size_x : float
+        In µm; 0 if unknown, which leaves the columns in µm empty (NaN).
+    spacing : float
+        Distance of planes over that of pixels, where it is known without being known in µm; 0 for 1.
+    origin : tuple of int
+        Index in the whole image, along ``axes``, of the first pixel of ``labels``; added to all positions.
+    world : ndarray, shape (axes + 1, axes + 1), optional
+        Affine matrix from positions in the whole image, as in the table, to world coordinates.
+    progress : Progress
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per nucleus and stack, sorted by stack, then by id; without nuclei no rows, but all columns:
+
+        - ``label``, and for leading axes other than Z ``t`` and so on, the stack's index
+        - ``voxels``, ``volume_um3``; ``diameter_px`` and ``diameter_um`` of the ball with that volume, in pixels of a
+          plane and in µm
+        - ``surface_um2`` by the Cauchy-Crofton formula; ``sphericity``, the surface of that ball over it, 1 for a ball
+        - ``centroid_z``, ``centroid_y`` and ``centroid_x`` in pixels; with ``world`` also ``world_z`` and so on
+        - ``z_first`` and ``z_last``, the first and the last of its planes, and how many ``planes`` it lies in
+        - ``axis_major_um``, ``axis_middle_um``, ``axis_minor_um`` of the ellipsoid with the same second moments
+        - ``<image>_mean``, ``_min``, ``_max`` and ``_sum`` for every image, over finite pixels (NaN if there are none)
+        - ``touches_edge``, whether it reaches any of the six faces of ``labels``
+
+    Raises
+    ------
+    ImageShapeError
+        If shapes or axes do not match, or if values are not ids or intensities.
+
+    Examples
+    --------
+    >>> labels = np.zeros((3, 4, 4), int)
+    >>> labels[1:, 1:3, 1:3] = 7
+    >>> table = measure_volumes(labels, pixel_size_z=2, pixel_size_y=1, pixel_size_x=1)
+    >>> table[["label", "voxels", "volume_um3", "centroid_z", "planes"]].iloc[0].tolist()
+    [7.0, 8.0, 16.0, 1.5, 2.0]
+    """
+    _check(labels, images, axes)
+    known = min(pixel_size_z, pixel_size_y, pixel_size_x) > 0
+    sizes = (pixel_size_z, pixel_size_y, pixel_size_x)
+    geometry = _Geometry(axes, origin or (0,) * len(axes), sizes if known else (spacing or 1.0, 1.0, 1.0), known, world)
+    others = [size for letter, size in zip(axes[:-2], labels.shape, strict=False) if letter != "Z"]
+    parts = [_Sums(np.zeros(0, np.int64), (1, 1, 1), geometry, tuple(images)).columns((0,) * len(others))]
+    stacks = list(np.ndindex(*others))
+    for index, share in with_shares(stacks, progress):
+        parts.append(_measure_stack(labels, images, index, geometry, share))
+    progress.report(Advanced(1.0, f"{sum(len(part['label']) for part in parts)} nuclei measured"))
+    return pd.DataFrame({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+
+
+def hold_volumes(labels: AnyArray, axes: str) -> bool:
+    """Tell whether ids mean nuclei in three dimensions: most that are in two neighbouring planes overlap there.
+
+    Where every plane was numbered from 1, the same number lies anywhere; where ids go on from plane to plane, none is
+    in two of them. Only the first stack is looked at.
+    """
+    if axes.count("Z") != 1:
+        return False
+    depth = axes.index("Z")
+    others = (0,) * (len(axes) - 3)
+    before, both, touching = np.zeros((0, 0), np.int64), 0, 0
+    for z in range(labels.shape[depth] if 0 not in labels.shape else 0):
+        plane = _ids(labels[(*others[:depth], z, *others[depth:])])
+        if before.size:
+            both += len(np.intersect1d(before[before > 0], plane[plane > 0]))
+            touching += len(np.unique(plane[(plane == before) & (plane > 0)]))
+        before = plane
+    return 2 * touching > both > 0
+
+
+@dataclass(frozen=True)
+class _Geometry:
+    """Where the labels lie; ``sizes`` of voxels along z, y, x are in µm where they are known, else in pixels."""
+
+    axes: str
+    origin: tuple[int, ...]
+    sizes: tuple[float, float, float]
+    known: bool
+    world: NDArray[np.floating] | None
+
+    @property
+    def depth(self) -> int:
+        """Place of Z among the axes."""
+        return self.axes.index("Z")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the axes in columns."""
+        return tuple(f"axis_{i}" if letter == "Q" else letter.lower() for i, letter in enumerate(self.axes))
+
+
+def _check(labels: AnyArray, images: Mapping[str, AnyArray], axes: str) -> None:
+    """Raise if shapes or axes do not match, before any pixels are read."""
+    shape = tuple(labels.shape)
+    if len(axes) != len(shape) or not axes.endswith("YX") or axes.count("Z") != 1:
+        raise ImageShapeError(
+            f"Labels of shape {shape} with the axes '{axes}' are no stack: one letter per axis, Y and X last, one Z."
+        )
+    for name, image in images.items():
+        if tuple(image.shape) != shape:
+            raise ImageShapeError(
+                f"'{name}' has the shape {tuple(image.shape)}, the labels have {shape}: "
+                "choose an image of the same size, or crop it to the part that was labelled."
+            )
+        if np.dtype(image.dtype).kind not in "buif":
+            raise ImageShapeError(f"'{name}' has pixels of type {image.dtype}: convert them to real numbers.")
+
+
+def _measure_stack(
+    labels: AnyArray, images: Mapping[str, AnyArray], index: tuple[int, ...], geometry: _Geometry, progress: Progress
+) -> Columns:
+    """Measure one stack, reading its planes twice: for the ids, and for everything else."""
+    planes = [(*index[: geometry.depth], z, *index[geometry.depth :]) for z in range(labels.shape[geometry.depth])]
+    ids = np.zeros(0, np.int64)
+    for place, share in with_shares(planes, Share(progress, 0.0, 0.2)):
+        share.report(Advanced(0.0, "looking for nuclei"))
+        ids = np.union1d(ids, _ids(labels[place]))
+    ids = ids[ids > 0]
+    sums = _Sums(ids, (len(planes), *labels.shape[-2:]), geometry, tuple(images))
+    for z, (place, share) in enumerate(with_shares(planes, Share(progress, 0.2, 1.0))):
+        share.report(Advanced(0.0, f"plane {z + 1} of {len(planes)}"))
+        plane = _ids(labels[place])
+        numbers = np.where(plane > 0, np.searchsorted(ids, plane) + 1, 0).astype(np.int32)
+        sums.add(z, numbers, {name: np.asarray(image[place]) for name, image in images.items()})
+    return sums.columns(index)
+
+
+def _ids(plane: AnyArray) -> NDArray[np.int64]:
+    """Return a plane's ids; negative ones are background as well."""
+    return as_ids(np.maximum(np.asarray(plane), 0))
+
+
+@dataclass
+class _Sums:
+    """Sums over the voxels of each nucleus of a stack, whose planes are added one after the other."""
+
+    ids: NDArray[np.int64]
+    shape: tuple[int, ...]
+    geometry: _Geometry
+    names: tuple[str, ...]
+    voxels: NDArray[np.float64] = field(init=False)
+    places: NDArray[np.float64] = field(init=False)  # sums of z, y and x, shape (3, n)
+    products: NDArray[np.float64] = field(init=False)  # sums of their products, shape (3, 3, n)
+    ends: NDArray[np.int64] = field(init=False)  # first and last plane, and their number, shape (3, n)
+    edge: NDArray[np.bool_] = field(init=False)
+
+    def __post_init__(self) -> None:
+        count = len(self.ids)
+        self.voxels = np.zeros(count)
+        self.places, self.products = np.zeros((3, count)), np.zeros((3, 3, count))
+        self.ends = np.zeros((3, count), np.int64)
+        self.edge = np.zeros(count, bool)
+        self._surface = SurfaceCount(count, self.geometry.sizes)
+        # Of each image: number of finite pixels, their sum, their minimum and maximum.
+        self._light = {name: np.stack([np.zeros(count)] * 2 + [np.full(count, np.nan)] * 2) for name in self.names}
+
+    def add(self, z: int, plane: NDArray[np.int32], images: Mapping[str, NDArray[Any]]) -> None:
+        """Add a plane (Y, X) of nuclei numbered from 1, and its images."""
+        self._surface.add(plane)
+        pixels = np.flatnonzero(plane)
+        if not pixels.size:
+            return
+        pixels = pixels[np.argsort(plane.ravel()[pixels], kind="stable")]
+        there, starts, areas = np.unique(plane.ravel()[pixels] - 1, return_index=True, return_counts=True)
+        y, x = (along.astype(np.float64) for along in np.divmod(pixels, plane.shape[1]))
+        moments = [np.add.reduceat(values, starts) for values in (y, x, y * y, y * x, x * x)]
+        rows, columns, yy, yx, xx = moments
+        self.voxels[there] += areas
+        self.places[:, there] += (z * areas, rows, columns)
+        products = ((z * z * areas, z * rows, z * columns), (z * rows, yy, yx), (z * columns, yx, xx))
+        self.products[:, :, there] += np.array(products)
+        new = there[self.ends[2, there] == 0]
+        self.ends[0, new] = z
+        self.ends[1, there] = z
+        self.ends[2, there] += 1
+        rim = np.concatenate([plane[0], plane[-1], plane[:, 0], plane[:, -1]])
+        self.edge[np.unique(rim[rim > 0]) - 1] = True
+        if z in (0, self.shape[0] - 1):
+            self.edge[there] = True
+        for name, image in images.items():
+            _add_light(self._light[name], image.ravel()[pixels].astype(np.float64), there, starts)
+
+    def columns(self, index: tuple[int, ...]) -> Columns:
+        """Return the columns of the table for the stack at an index of the other axes."""
+        geometry, depth = self.geometry, self.geometry.depth
+        voxels = np.maximum(self.voxels, 1)
+        middles = self.places / voxels
+        positions = np.empty((len(geometry.axes), len(self.ids)))
+        leading = (*index[:depth], 0, *index[depth:])
+        positions[:-2] = np.reshape(leading, (-1, 1))
+        positions[[depth, -2, -1]] = middles
+        positions += np.reshape(geometry.origin, (-1, 1))
+        columns: Columns = {"label": self.ids}
+        others = [axis for axis in range(len(geometry.axes) - 2) if axis != depth]
+        columns |= {geometry.names[axis]: positions[axis].astype(np.int64) for axis in others}
+        in_um = 1.0 if geometry.known else np.nan
+        volumes, pixel = self.voxels * math.prod(geometry.sizes), math.sqrt(geometry.sizes[1] * geometry.sizes[2])
+        diameters, surfaces = np.cbrt(6 / np.pi * volumes), self._surface.areas()
+        columns |= {"voxels": self.voxels.astype(np.int64), "volume_um3": volumes * in_um}
+        columns |= {"diameter_px": diameters / pixel, "diameter_um": diameters * in_um}
+        columns |= {"surface_um2": surfaces * in_um, "sphericity": np.pi * diameters**2 / np.maximum(surfaces, 1e-12)}
+        columns |= {f"centroid_{name}": positions[axis] for name, axis in zip("zyx", (depth, -2, -1), strict=True)}
+        if geometry.world is not None:
+            world = geometry.world[:-1, :-1] @ positions + geometry.world[:-1, -1:]
+            columns |= {f"world_{name}": values for name, values in zip(geometry.names, world, strict=True)}
+        first = geometry.origin[depth]
+        columns |= {"z_first": self.ends[0] + first, "z_last": self.ends[1] + first, "planes": self.ends[2]}
+        columns |= dict(zip(AXES_UM, self._axes(middles) * in_um, strict=True))
+        for name, (count, total, least, most) in self._light.items():
+            known = np.where(count > 0, count, np.nan)
+            values = (total / known, least, most, total * (known / known))
+            columns |= {f"{name}_{what}": one for what, one in zip(("mean", "min", "max", "sum"), values, strict=True)}
+        return columns | {"touches_edge": self.edge}
+
+    def _axes(self, middles: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Lengths of the three axes of the ellipsoid with the same second moments, longest first, shape (3, n)."""
+        spread = self.products / np.maximum(self.voxels, 1) - middles[:, None] * middles[None]
+        spread[range(3), range(3)] += 1 / 12  # of a voxel itself
+        sizes = np.array(self.geometry.sizes)
+        spread *= (sizes[:, None] * sizes[None])[..., None]
+        variances = np.linalg.eigvalsh(np.moveaxis(spread, -1, 0))[:, ::-1]
+        # The variance along an ellipsoid's axis is a fifth of the square of half of it.
+        return np.asarray(2 * np.sqrt(5 * np.maximum(variances, 0)).T)
+
+
+def _add_light(
+    light: NDArray[np.float64], values: NDArray[np.float64], there: NDArray[np.integer], starts: NDArray[np.integer]
+) -> None:
+    """Add the finite ones of a plane's pixels, sorted by nucleus, to what is known of them."""
+    finite = np.isfinite(values)
+    light[0, there] += np.add.reduceat(finite, starts, dtype=np.float64)
+    light[1, there] += np.add.reduceat(np.where(finite, values, 0.0), starts)
+    values = np.where(finite, values, np.nan)
+    # fmin and fmax skip NaN.
+    light[2, there] = np.fmin(light[2, there], np.fmin.reduceat(values, starts))
+    light[3, there] = np.fmax(light[3, there], np.fmax.reduceat(values, starts))

@@ -1,0 +1,1 @@
+"""Stacks as nuclei in three dimensions, by the network for planes."""

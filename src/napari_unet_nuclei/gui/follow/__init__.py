@@ -1,0 +1,1 @@
+"""The dock *Follow over time*."""

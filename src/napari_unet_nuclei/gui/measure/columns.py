@@ -1,0 +1,85 @@
+"""What columns are called on the screen, and which of them are shown at first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import pandas as pd
+
+_TITLES = {
+    "label": "Nucleus",
+    "t": "Time",
+    "z": "Plane",
+    "area_px": "Area (px²)",
+    "area_um2": "Area (µm²)",
+    "volume_px": "Volume (voxels)",
+    "volume_um3": "Volume (µm³)",
+    "diameter_px": "Diameter (px)",
+    "diameter_um": "Diameter (µm)",
+    "centroid_y": "Y (px)",
+    "centroid_x": "X (px)",
+    "touches_edge": "At the edge",
+    "nucleus_to_cell": "Nucleus / cell area",
+    "cell": "Cell",
+}
+
+_PATTERNS = (
+    (r"(cell|cytoplasm|ring)_area_um2", r"\1 area (µm²)"),
+    (r"(cell|cytoplasm|ring)_area_px", r"\1 area (px²)"),
+    (r"(.+)_(mean|sum)_(cell|cytoplasm|ring)", r"\1 \3 \2"),
+    (r"(.+)_nucleus_to_(cytoplasm|ring)", r"\1 nucleus / \2"),
+    (r"(.+)_count_cell", r"\1 in cell"),
+    (r"(.+)_count", r"\1 in nucleus"),
+    (r"(.+)_od_mean", r"\1 density"),
+    (r"(.+)_(mean|min|max|sum)", r"\1 \2"),
+)
+"""Columns of which a part is the name of an image, and their titles."""
+
+_SHORT = re.compile(
+    r"label|t|z|track|class|region|positive|cell|solidity|score|nucleus_to_cell|"
+    r"(?!.*_(min|max|sum)_).*(_mean|_nucleus_to_(cytoplasm|ring)|_count|_count_cell)"
+)
+"""Columns that are shown at first, besides one size."""
+
+_SIZES = ("volume_um3", "volume_px", "area_um2", "area_px")
+"""Of these the first one that has values is shown."""
+
+
+def title_of(column: str) -> str:
+    """Return what a column is called on the screen, with its unit.
+
+    Examples
+    --------
+    >>> [title_of(name) for name in ("area_um2", "GFP_mean", "GFP_nucleus_to_cytoplasm", "touches_edge", "mine")]
+    ['Area (µm²)', 'GFP mean', 'GFP nucleus / cytoplasm', 'At the edge', 'Mine']
+    """
+    if column in _TITLES:
+        return _TITLES[column]
+    for pattern, title in _PATTERNS:
+        if re.fullmatch(pattern, column):
+            text = re.sub(pattern, title, column)
+            return text[:1].upper() + text[1:] if text.startswith(("cell", "cytoplasm", "ring")) else text
+    return (column[:1].upper() + column[1:]).replace("_", " ")
+
+
+def short_set(table: pd.DataFrame) -> list[str]:
+    """Return the columns that are shown at first: what one reads, in the table's order."""
+    filled = [str(name) for name in table.columns if len(table) == 0 or not table[name].isna().all()]
+    size = next((name for name in _SIZES if name in filled), "")
+    return [name for name in filled if name == size or _SHORT.fullmatch(name)]
+
+
+def numbers_of(table: pd.DataFrame) -> list[str]:
+    """Return the columns that can be plotted and coloured by: numbers, but ids and positions last."""
+    numbers = [str(name) for name in table.select_dtypes("number").columns if not table[name].isna().all()]
+    last = [name for name in numbers if name == "label" or name.startswith(("centroid", "world"))]
+    first = [name for name in numbers if name.endswith("_mean")]
+    middle = [name for name in numbers if name not in first and name not in last]
+    return [*first, *middle, *last]
+
+
+def as_text(table: pd.DataFrame, columns: Sequence[str]) -> str:
+    """Return rows as text that spreadsheets take: heads, then a line for each row, with tabs between."""
+    shown = table[list(columns)]
+    return str(shown.to_csv(index=False, sep="\t", header=[title_of(name) for name in columns], lineterminator="\n"))

@@ -1,0 +1,198 @@
+"""The table of nuclei with its buttons, the values of the selected nucleus, and the plot below."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QApplication, QCheckBox, QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
+
+from napari_unet_nuclei.core.labels.measure.gate import Gate, share_text
+from napari_unet_nuclei.gui.measure.columns import as_text, numbers_of, short_set, title_of
+from napari_unet_nuclei.gui.widgets.choice_box import choice_box, fill
+from napari_unet_nuclei.gui.widgets.forms import Rows
+from napari_unet_nuclei.gui.widgets.forms import fill as fill_layout
+from napari_unet_nuclei.gui.widgets.table_view import TableView, cell_text
+from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
+
+if TYPE_CHECKING:
+    from napari_unet_nuclei.gui.measure.plot import NucleiPlot
+
+AS_THEY_ARE, SELECTED = "", "selected"
+"""Values of the box *Colour by*; any other is a column."""
+
+LEAST_ROWS = 5
+"""Of the table, heads and scroll bar included, in a low window."""
+
+ALIKE = 1000
+"""Height of either part in pixels, which the splitter brings to the room that there is."""
+
+CARD_COLUMNS = 6
+"""Most values of the selected nucleus that are shown below the table."""
+
+
+class Results(QWidget):
+    """Table, card and plot of one measured labels layer."""
+
+    coloured = Signal(str)
+    """The user chose what the nuclei on the canvas are coloured by: a value of the box *Colour by*."""
+
+    gated = Signal(object)
+    """The user changed the gate: a `Gate` or None."""
+
+    picked = Signal(object)
+    """The user selected rows with a lasso: ndarray of their numbers."""
+
+    wide_wanted = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.plot: NucleiPlot | None = None
+        self.table_view = TableView()
+        self.table_view.setToolTip("Click a row to show its nucleus, a heading to sort, or a nucleus to find its row.")
+        self.all_columns = QCheckBox("all columns")
+        self.all_columns.setToolTip("Show every measured column, not only the most common ones.")
+        self.copy_button = _button("Copy", "Copy the selected rows, or all, to paste them into a spreadsheet.")
+        self.wide_button = _button("Wide", "Open the table below the picture, where all columns have room.")
+        self.save_button = _button("Save…", "Save the labels, this table, outlines for ImageJ and QuPath, a picture.")
+        self.table_view.setMinimumHeight(LEAST_ROWS * (self.table_view.fontMetrics().height() + 6))
+        self.card, self.facts, self.regions = (Sentence(selectable=True) for _ in range(3))
+        self.colour_box = choice_box("What the nuclei on the picture are coloured by.")
+        self.copy_gate = _button("Copy gate", "Copy the gate as text, for *Positive if* in Batch, or for --gate.")
+        self._lay_out()
+        self._connect()
+
+    def _lay_out(self) -> None:
+        buttons = fill_layout(QHBoxLayout(), self.all_columns, self.copy_button, self.wide_button, self.save_button)
+        above, below = QWidget(), QWidget()
+        fill_layout(QVBoxLayout(above), buttons, self.table_view, self.card, self.regions)
+        colour = fill_layout(QHBoxLayout(), self.colour_box, self.copy_gate)
+        colour.setStretch(0, 1)
+        self._below = fill_layout(QVBoxLayout(below), self.facts, Rows(("Colour by", colour)))
+        parts = QSplitter(Qt.Orientation.Vertical)
+        parts.setChildrenCollapsible(False)
+        for part in (above, below):
+            parts.addWidget(part)
+        parts.setSizes([ALIKE, ALIKE])
+        fill_layout(QVBoxLayout(self), parts)
+
+    def _connect(self) -> None:
+        self.all_columns.toggled.connect(self._show_columns)
+        self.copy_button.clicked.connect(self.copy_rows)
+        self.table_view.copy_wanted.connect(self.copy_rows)
+        self.table_view.row_selected.connect(self.show_card)
+        self.wide_button.clicked.connect(self.wide_wanted)
+        self.colour_box.currentIndexChanged.connect(self._announce_colour)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The table shown, in its original order."""
+        return self.table_view.table
+
+    @property
+    def gate(self) -> Gate | None:
+        """The gate in the plot."""
+        return self.plot.gate if self.plot is not None else None
+
+    def show_measured(self, table: pd.DataFrame, regions: pd.DataFrame | None) -> None:
+        """Show a new table."""
+        if self.plot is None:
+            # Loads matplotlib, which the window should not wait for before there is something to draw.
+            from napari_unet_nuclei.gui.measure.plot import NucleiPlot
+
+            self.plot = NucleiPlot()
+            self._below.insertWidget(0, self.plot, stretch=1)
+            self.plot.gated.connect(self._show_gate)
+            self.plot.lassoed.connect(self.picked)
+        self.table_view.set_table(table, {str(name): title_of(str(name)) for name in table.columns})
+        self._show_columns()
+        self.plot.set_table(table)
+        names = numbers_of(table)
+        titles = {AS_THEY_ARE: "nothing: labels as they are", SELECTED: "gate or selection"}
+        fill(self.colour_box, titles | {name: title_of(name) for name in names}, self.colour_box.currentData())
+        self.card.setText("")
+        self.regions.setText("" if regions is None else "\n".join(map(_region_text, regions.to_dict("records"))))
+        self.regions.setVisible(regions is not None)
+        self.show_facts()
+
+    def replace_table(self, table: pd.DataFrame) -> None:
+        """Show the same nuclei with another column of positive ones; the order stays."""
+        self.table_view.replace_table(table, {str(name): title_of(str(name)) for name in table.columns})
+        self._show_columns()
+
+    def show_facts(self) -> None:
+        """Say mean and standard deviation of what is plotted, and how many nuclei are positive."""
+        column = self.plot.x_column if self.plot is not None else ""
+        lines = [_summary(self.table, column)] if column else []
+        if self.gate is not None:
+            inside = self.gate.holds(self.table)
+            lines.append(f"{_gate_text(self.gate)}: {share_text(int(inside.sum()), len(inside))}")
+        self.facts.setText("\n".join(lines))
+        self.copy_gate.setEnabled(self.gate is not None)
+
+    def show_card(self, _label: object = None) -> None:
+        """Show the values of the current row."""
+        row = self.table_view.selected_row
+        if row < 0:
+            self.card.setText("")
+            return
+        names = [name for name in short_set(self.table) if name != "label"][:CARD_COLUMNS]
+        values = [(title_of(name), cell_text(self.table[name].iloc[row])) for name in names]
+        texts = [f"{title} {value}" for title, value in values if value]
+        self.card.setText(" · ".join([f"Nucleus {self.table['label'].iloc[row]}", *texts]))
+
+    def copy_rows(self) -> None:
+        """Copy the selected rows, or all if at most one is selected, with the columns that are shown."""
+        rows = self.table_view.selected_rows
+        rows = rows if len(rows) > 1 else self.table_view.rows_in_order
+        clipboard = QApplication.clipboard()
+        assert clipboard is not None, "an application has one"
+        clipboard.setText(as_text(self.table.iloc[rows], self._columns))
+
+    @property
+    def _columns(self) -> list[str]:
+        """The columns that are shown."""
+        if not self.all_columns.isChecked():
+            return short_set(self.table)
+        return [str(name) for name in self.table.columns if len(self.table) == 0 or self.table[name].notna().any()]
+
+    def _show_columns(self) -> None:
+        self.table_view.show_columns(self._columns)
+
+    def _announce_colour(self) -> None:
+        self.coloured.emit(str(self.colour_box.currentData() or AS_THEY_ARE))
+
+    def _show_gate(self, gate: Gate | None) -> None:
+        self.show_facts()
+        self.gated.emit(gate)
+
+
+def _button(text: str, tooltip: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(tooltip)
+    return button
+
+
+def _summary(table: pd.DataFrame, column: str) -> str:
+    values: NDArray[Any] = table[column].to_numpy(np.float64)
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return f"{title_of(column)}: no values."
+    spread = f" ± {cell_text(float(values.std(ddof=1)))}" if len(values) > 1 else ""
+    return f"{title_of(column)}: {cell_text(float(values.mean()))}{spread} (mean ± SD, {len(values):,} nuclei)"
+
+
+def _gate_text(gate: Gate) -> str:
+    signs = {">=": "≥", "<=": "≤"}
+    return " and ".join(f"{title_of(one.column)} {signs.get(one.sign, one.sign)} {one.number:g}" for one in gate.limits)
+
+
+def _region_text(row: dict[Any, Any]) -> str:
+    density = row["nuclei_per_mm2"]
+    per_area = f", {density:,.0f} per mm²" if np.isfinite(density) else f" in {row['area_px']:,} px²"
+    positive = row.get("positive_percent", np.nan)
+    share = f", {positive:.0f} % positive" if np.isfinite(positive) else ""
+    return f"{row['region']}: {row['nuclei']:,} nuclei{per_area}{share}"

@@ -1,0 +1,29 @@
+"""Labels layers whose nuclei were followed over time: known as such, so that sliders may still replace their labels."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
+
+FOLLOWED_KEY = "nuclei_followed"
+"""Key in ``layer.metadata``: checksum of the labels with the ids of tracks."""
+
+
+def mark_followed(layer: Labels) -> None:
+    """Note that the labels are those that were followed."""
+    layer.metadata = {**layer.metadata, FOLLOWED_KEY: _checksum(layer.data)}
+
+
+def is_followed(layer: Labels) -> bool:
+    """Tell whether the labels are as they were followed, and nobody has changed them since."""
+    stored = layer.metadata.get(FOLLOWED_KEY)
+    return stored is not None and isinstance(layer.data, np.ndarray) and stored == _checksum(layer.data)
+
+
+def _checksum(labels: Any) -> int:
+    return zlib.crc32(np.ascontiguousarray(labels).tobytes())

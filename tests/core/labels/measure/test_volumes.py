@@ -1,0 +1,105 @@
+"""Nuclei measured in three dimensions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_unet_nuclei.core.errors import ImageShapeError
+from napari_unet_nuclei.core.labels.measure.volumes import hold_volumes, measure_volumes
+
+RADIUS = 10.0
+
+
+def ball(spacing: float, radius: float = RADIUS) -> np.ndarray:
+    """A ball in a stack whose planes are so many pixels apart, with a rim of background."""
+    z = np.arange(-int(radius // spacing) - 2, int(radius // spacing) + 3) * spacing + 0.2 * spacing
+    y = np.arange(-int(radius) - 2, int(radius) + 3) + 0.3
+    return (z[:, None, None] ** 2 + y[:, None] ** 2 + y**2 < radius**2).astype(np.int32)
+
+
+@pytest.mark.parametrize(("spacing", "within"), [(1, 0.015), (2, 0.02), (4, 0.035)])
+def test_a_ball_has_the_volume_surface_and_shape_of_a_ball(spacing, within):
+    labels = 5 * ball(spacing)
+    row = measure_volumes(labels, pixel_size_z=0.5 * spacing, pixel_size_y=0.5, pixel_size_x=0.5).iloc[0]
+    radius = RADIUS / 2
+    assert row["label"] == 5
+    assert row["volume_um3"] == pytest.approx(4 / 3 * np.pi * radius**3, rel=within)
+    assert row["surface_um2"] == pytest.approx(4 * np.pi * radius**2, rel=within)
+    assert row["diameter_um"] == pytest.approx(2 * radius, rel=within)
+    assert row["diameter_px"] == pytest.approx(2 * RADIUS, rel=within)
+    assert row["sphericity"] == pytest.approx(1, abs=0.03)
+    assert not row["touches_edge"]
+    assert row["planes"] == row["z_last"] - row["z_first"] + 1 == (labels > 0).any(axis=(1, 2)).sum()
+
+
+def test_an_ellipsoid_has_three_axes():
+    z, y, x = np.ogrid[-12:13, -20:21, -30:31]
+    labels = ((z / 8) ** 2 + (y / 15) ** 2 + (x / 25) ** 2 < 1).astype(int)
+    row = measure_volumes(labels, pixel_size_z=1, pixel_size_y=1, pixel_size_x=1).iloc[0]
+    assert row[["axis_major_um", "axis_middle_um", "axis_minor_um"]].tolist() == pytest.approx([50, 30, 16], rel=0.02)
+
+
+def test_intensities_are_those_of_all_planes_and_nan_counts_in_none():
+    labels = np.array([[[1, 1]], [[1, 2]]])
+    light = np.array([[[1.0, 5.0]], [[np.nan, np.inf]]])
+    table = measure_volumes(labels, {"GFP": light})
+    assert table[["GFP_mean", "GFP_min", "GFP_max", "GFP_sum"]].iloc[0].tolist() == [3, 1, 5, 6]
+    assert table[["GFP_mean", "GFP_min", "GFP_max", "GFP_sum"]].iloc[1].isna().all()
+
+
+def test_every_time_point_is_a_stack_of_its_own_wherever_depth_stands():
+    stack = ball(4)
+    film = np.stack([stack, np.zeros_like(stack), 3 * stack])
+    table = measure_volumes(film, axes="TZYX", origin=(10, 100, 0, 7))
+    assert table[["label", "t"]].values.tolist() == [[1, 10], [3, 12]]
+    assert table["centroid_z"].min() > 100
+    turned = measure_volumes(film.swapaxes(0, 1), axes="ZTYX", origin=(100, 10, 0, 7))
+    assert turned.equals(table)
+
+
+def test_positions_in_the_world_and_lengths_without_a_pixel_size():
+    labels = np.zeros((3, 4, 5), int)
+    labels[1, 1:3, 1:3] = 2
+    world = np.diag([2.0, 0.5, 0.5, 1.0])
+    row = measure_volumes(labels, world=world, spacing=3).iloc[0]
+    assert row[["centroid_z", "centroid_y", "world_z", "world_y"]].tolist() == [1, 1.5, 2, 0.75]
+    assert row[["volume_um3", "diameter_um", "surface_um2", "axis_major_um"]].isna().all()
+    assert row["diameter_px"] == pytest.approx((6 / np.pi * 12) ** (1 / 3))
+
+
+@pytest.mark.parametrize("place", [(0, 1, 1), (2, 1, 1), (1, 0, 1), (1, 2, 1), (1, 1, 0), (1, 1, 2)])
+def test_any_of_six_faces_is_an_edge(place):
+    labels = np.zeros((3, 3, 3), int)
+    labels[1, 1, 1] = 1
+    labels[place] = 2
+    assert measure_volumes(labels)["touches_edge"].tolist() == [False, True]
+
+
+def test_nothing_gives_all_columns_and_no_rows():
+    full = measure_volumes(np.ones((2, 3, 3), int), {"a": np.ones((2, 3, 3))})
+    for shape in ((2, 3, 3), (0, 3, 3), (2, 0, 3)):
+        empty = measure_volumes(np.zeros(shape, int), {"a": np.zeros(shape)})
+        assert len(empty) == 0
+        assert empty.columns.tolist() == full.columns.tolist()
+
+
+def test_shapes_and_axes_that_do_not_fit_are_refused():
+    labels = np.zeros((2, 3, 3), int)
+    for axes in ("TYX", "ZZYX", "YXZ"):
+        with pytest.raises(ImageShapeError):
+            measure_volumes(labels, axes=axes)
+    with pytest.raises(ImageShapeError, match="shape"):
+        measure_volumes(labels, {"a": np.zeros((2, 3, 4))})
+
+
+def test_labels_tell_whether_they_are_volumes():
+    stack = ball(4)
+    assert hold_volumes(stack, "ZYX")
+    # Numbered anew in every plane, at other places; or on from plane to plane.
+    assert not hold_volumes(np.array([[[1, 1, 0, 2]], [[2, 0, 1, 1]]]), "ZYX")
+    assert not hold_volumes(np.array([[[1, 1, 0]], [[2, 2, 0]]]), "ZYX")
+    assert not hold_volumes(np.zeros((0, 3, 3), int), "ZYX")
+    assert not hold_volumes(stack, "TYX")
+    assert hold_volumes(np.stack([stack, stack]), "TZYX")
+    assert hold_volumes(np.stack([stack, stack]).swapaxes(0, 1), "ZTYX")

@@ -1,0 +1,105 @@
+"""What can be measured besides nuclei: cells, rings, regions and spots, chosen in the dock."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from qtpy.QtCore import Qt
+from skimage.segmentation import expand_labels
+
+from napari_unet_nuclei.core.errors import NucleiError
+from napari_unet_nuclei.gui.measure.dock import MeasureDock
+
+LABELS = np.zeros((60, 80), np.int32)
+LABELS[10:20, 10:20] = 3
+LABELS[30:40, 40:50] = 8
+IMAGE = np.random.default_rng(0).normal(100, 1, LABELS.shape).astype(np.float32)
+IMAGE[14:16, 14:16] += 60
+
+
+@pytest.fixture
+def dock(qtbot) -> MeasureDock:
+    viewer = ViewerModel()
+    place = {"scale": (0.5, 0.5), "translate": (10, 20), "units": ("µm", "µm")}
+    viewer.add_image(IMAGE, name="GFP", **place)
+    viewer.add_labels(LABELS.copy(), name="nuclei", **place)
+    dock = MeasureDock(viewer)
+    qtbot.addWidget(dock)
+    dock.show()
+    return dock
+
+
+def measure(qtbot, dock: MeasureDock):
+    with qtbot.waitSignal(dock.panel.running_changed, check_params_cb=lambda running: not running):
+        qtbot.mouseClick(dock.panel.run_button, Qt.MouseButton.LeftButton)
+    return dock.results.table.set_index("label")
+
+
+def test_cells_and_rings_in_micrometres(dock, qtbot):
+    dock.form.around.control("cell").value = 1.5
+    dock.form.around.control("ring").value = 1.0
+    table = measure(qtbot, dock)
+    grown = expand_labels(LABELS, 3)
+    assert table["cell_area_px"].tolist() == [(grown == label).sum() for label in (3, 8)]
+    assert table["GFP_mean_cytoplasm"].tolist() == pytest.approx(
+        [IMAGE[(grown == label) & (LABELS == 0)].mean() for label in (3, 8)], abs=1e-3
+    )
+    assert "GFP_nucleus_to_ring" in table
+
+
+def test_cells_of_another_layer_are_matched_and_what_does_not_fit_is_told(dock, qtbot):
+    cells = np.zeros_like(LABELS)
+    cells[5:25, 5:25] = 1
+    layer = dock._viewer.add_labels(cells, name="cells", scale=(0.5, 0.5), translate=(10, 20), units=("µm", "µm"))
+    dock.form.labels_picker.setCurrentIndex(dock.form.labels_picker.findText("nuclei"))
+    dock.form.cells_box.choose(layer)
+    table = measure(qtbot, dock)
+    assert table["cell"].to_dict() == {3: 1, 8: 0}
+    assert "1 nucleus lies in no cell." in dock.panel.notice_label.text()
+
+
+def test_a_gap_without_a_ring_and_a_missing_pixel_size_are_said_at_once(dock):
+    dock.form.around.control("gap").value = 1.0
+    assert not dock.panel.run_button.isEnabled()
+    assert "a gap needs a ring" in dock.panel.status_label.text()
+    dock.form.around.control("gap").value = 0.0
+    dock.form.around.control("cell").value = 1.0
+    assert dock.panel.run_button.isEnabled()
+    dock._viewer.layers["nuclei"].units = dock._viewer.layers["GFP"].units = ("pixel", "pixel")
+    dock.form.around.control("cell").value = 2.0
+    assert "give their width in pixels" in dock.panel.status_label.text()
+
+
+def test_regions_drawn_in_the_viewer_or_opened_from_qupath(dock, qtbot, tmp_path):
+    ring = [[0, 0], [30, 0], [30, 30], [0, 30], [0, 0]]
+    feature = {
+        "type": "Feature",
+        "properties": {"name": "gland"},
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+    }
+    (tmp_path / "r.geojson").write_text(json.dumps(feature))
+    dock.form.show_regions(tmp_path / "r.geojson")
+    table = measure(qtbot, dock)
+    assert table["region"].to_dict() == {3: "gland", 8: ""}
+    assert dock.results.regions.text() == "gland: 1 nuclei, 4,444 per mm²"
+    drawn = dock._viewer.add_shapes(
+        [np.array([(25, 40), (25, 50), (40, 50), (40, 40)])], name="drawn", units=("µm", "µm")
+    )
+    dock.form.regions_box.choose(drawn)
+    assert measure(qtbot, dock)["region"].to_dict() == {3: "", 8: "region 1"}
+    drawn.data = []
+    with pytest.raises(NucleiError, match="no region"):
+        dock.form.request()
+
+
+def test_spots_of_a_points_layer_and_found_ones(dock, qtbot):
+    points = dock._viewer.add_points([(17, 27), (17.5, 27.5), (27, 42), (0, 0)], name="foci", units=("µm", "µm"))
+    dock.form.spots_box.choose(points)
+    dock.form.find_box.setCurrentIndex(dock.form.find_box.findData("GFP"))
+    dock.form.spot_size.setValue(2)
+    table = measure(qtbot, dock)
+    assert table["foci_count"].to_dict() == {3: 2, 8: 1}
+    assert table["GFP_spots_count"].to_dict() == {3: 1, 8: 0}

