@@ -20,6 +20,7 @@ from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPageSeries
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.colour import without_blank_opacity
 from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader, check_series, file_of, one_each
+from napari_unet_nuclei.core.image.io.metaseries import metaseries_channel_name, metaseries_pixel_size
 from napari_unet_nuclei.core.image.io.ome_tiff import OmeFile, OmeImage, read_ome
 from napari_unet_nuclei.core.image.io.tiff_samples import Meaning, find_meaning
 from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
@@ -240,7 +241,8 @@ def _decoded_by_pillow(path: Path, tif: TiffFile, series: TiffPageSeries) -> Any
 def tiff_pixel_size(tif: TiffFile, index: int) -> PixelSize:
     """Find the pixel size of one series; 0.0 if the file does not state it, or states something implausible."""
     # The most explicit source first; resolution tags, which often describe paper, last.
-    sources = (_from_ome, _from_own_description, _from_imagej, _from_zeiss_lsm, _from_resolution_tags)
+    described = (_from_ome, _from_own_description, _from_imagej, _from_zeiss_lsm, metaseries_pixel_size)
+    sources = (*described, _from_resolution_tags)
     sizes = (source(tif, index) for source in sources)
     return next((size for size in sizes if size.known), PixelSize())
 
@@ -250,9 +252,11 @@ def tiff_channel_names(tif: TiffFile, index: int, channels: int) -> tuple[str, .
     pixels = _ome_pixels(tif, index)
     if pixels is not None:
         names = [channel.get("Name", "") for channel in pixels.findall("{*}Channel")]
+    elif channels == 1:
+        names = [metaseries_channel_name(tif)]
     else:
         # ImageJ labels slices, not channels: only a plain channel stack has one label for each.
-        names = [str(label) for label in (tif.imagej_metadata or {}).get("Labels", [])] if channels > 1 else []
+        names = [str(label) for label in (tif.imagej_metadata or {}).get("Labels", [])]
     return one_each(channels, names)
 
 
