@@ -14,6 +14,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from napari_unet_nuclei.core.arrays import as_array
 from napari_unet_nuclei.core.errors import ImageShapeError, OutputFileError
 from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.image.axes import guess_axes
@@ -76,7 +77,7 @@ def write_labels(
     0.325
     """
     path = Path(path)
-    stored = _storable(path, np.asarray(labels))
+    stored = _storable(path, as_array(labels))
     axes = axes or guess_axes(stored.shape, stored.dtype)
     if len(axes) != stored.ndim or stored.size == 0:
         raise ImageShapeError(f"Labels of shape {stored.shape} cannot be written with the axes {axes!r}.")
@@ -206,8 +207,9 @@ def write_overlay(path: Path | str, image_plane: AnyArray, labels_plane: AnyArra
     OutputFileError
         If the file cannot be written.
     """
-    image, labels = np.asarray(image_plane), np.asarray(labels_plane)
-    if image.shape[:2] != labels.shape or labels.size == 0:
+    image, labels = np.asarray(as_array(image_plane)), np.asarray(as_array(labels_plane))
+    colours_fit = image.ndim == 2 or image.shape[2:] in ((3,), (4,))
+    if labels.ndim != 2 or image.shape[:2] != labels.shape or labels.size == 0 or not colours_fit:
         raise ImageShapeError(f"An image of shape {image.shape} does not match labels of shape {labels.shape}.")
     step = math.ceil(math.sqrt(labels.size / LARGEST_OVERLAY))
     # Outlines are drawn after subsampling, which would make them dashed.
@@ -218,7 +220,7 @@ def write_overlay(path: Path | str, image_plane: AnyArray, labels_plane: AnyArra
 
 def _storable(path: Path, labels: NDArray[Any]) -> NDArray[np.int32] | NDArray[np.uint32]:
     """Return labels as int32, or as uint32 if necessary."""
-    lowest, highest = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
+    lowest, highest = (labels.min(), labels.max()) if labels.size else (0, 0)
     if labels.dtype.kind not in "bui" or lowest < 0 or highest > np.iinfo(np.uint32).max:
         raise OutputFileError(
             f"{path} was not written: ids of nuclei must be integers from 0 to {np.iinfo(np.uint32).max}, "

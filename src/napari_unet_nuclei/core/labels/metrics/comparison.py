@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet_nuclei.core.arrays import as_array
 from napari_unet_nuclei.core.labels.metrics.overlaps import (
     IOU_THRESHOLDS,
     MatchCounts,
@@ -16,6 +17,7 @@ from napari_unet_nuclei.core.labels.metrics.overlaps import (
     count_matches,
     find_overlaps,
 )
+from napari_unet_nuclei.core.labels.numbering import as_ids
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ def compare_labels(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -
     >>> float(scores.f1[0]), scores.segmentation_quality, scores.aggregated_jaccard, scores.count_error
     (0.6666666666666666, 1.0, 0.6666666666666666, 0.5)
     """
-    overlaps = find_overlaps(truth, predicted)
+    overlaps = find_overlaps(as_ids(as_array(truth)), as_ids(as_array(predicted)))
     ious = overlaps.ious
     shared, united = _aggregated(overlaps)
     both = int(overlaps.shared.sum())
