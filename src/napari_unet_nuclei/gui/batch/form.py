@@ -22,6 +22,7 @@ from napari_unet_nuclei.core.image.io.formats import IMAGE_SUFFIXES
 from napari_unet_nuclei.core.image.io.path_list import LIST_SUFFIXES
 from napari_unet_nuclei.core.image.io.series import ALL
 from napari_unet_nuclei.core.image.words import axes_in_words, possible_axes
+from napari_unet_nuclei.core.labels.measure.gate import Gate
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings, titles_of
 from napari_unet_nuclei.gui.batch.channels_box import ChannelsBox
 from napari_unet_nuclei.gui.batch.choices import SINGLE, STACKS, BatchChoices
@@ -33,6 +34,9 @@ from napari_unet_nuclei.gui.widgets.path_edit import PathEdit
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
 SIZE = ("kind", "channel", "diameter")
+MEASURED = ("cell", "ring", "gap", "distance_unit", "gate")
+"""Settings of what is measured besides the nuclei."""
+
 ADVANCED = ("foreground", "split", "min_size", "score", "flips", "tile")
 """Settings below *More settings*."""
 
@@ -64,6 +68,7 @@ class BatchForm(QWidget):
         self.device_picker = DevicePicker()
         self.size_form = SettingsForm(SegmentSettings, SIZE)
         self.advanced_form = SettingsForm(SegmentSettings, ADVANCED)
+        self.measured_form = SettingsForm(BatchSettings, MEASURED)
         self.scheduler = _line(
             "none: this computer",
             "Address of a running Dask scheduler, e.g. tcp://host:8786, whose workers segment the images.\n"
@@ -140,7 +145,12 @@ class BatchForm(QWidget):
         self._images_box = images
         layout.addWidget(titled("Images", images, self.facts_label))
         model = Rows(("Model", self.model_picker), ("Device", self.device_picker))
-        layout.addWidget(titled("Nuclei", model, self.size_form, advanced))
+        measured = folded(
+            "Cells, rings and gate",
+            "What is measured around the nuclei, and which of them count as positive.",
+            self.measured_form,
+        )
+        layout.addWidget(titled("Nuclei", model, self.size_form, advanced, measured))
         results = Rows(("Folder", self.out), ("Labels", self.labels), ("", switches), ("", self.overwrite))
         layout.addWidget(titled("Results", results))
 
@@ -160,6 +170,7 @@ class BatchForm(QWidget):
             self.device_picker.valueChanged,
             self.size_form.valueChanged,
             self.advanced_form.valueChanged,
+            self.measured_form.valueChanged,
             self.out.changed,
             self.labels.currentIndexChanged,
         ):
@@ -193,7 +204,7 @@ class BatchForm(QWidget):
         if self.scheduler.text().strip() and self.workers.value():
             raise SettingsError("Give the address of a scheduler, or a number of workers, not both.")
         switches = {name: box.isChecked() for name, box in self.switches.items()}
-        batch = BatchSettings(
+        batch: BatchSettings = self.measured_form.value().changed(
             recursive=self.recursive.isChecked(),
             series=self.series.currentData(),
             channels=self.channels.value(),
@@ -201,6 +212,8 @@ class BatchForm(QWidget):
             overwrite=self.overwrite.isChecked(),
             **switches,
         )
+        if batch.gate:
+            Gate.of(batch.gate)  # whose message says what is wrong with it
         return BatchChoices(
             images=self.images.value(),
             out=self.out.value(),
@@ -228,6 +241,7 @@ class BatchForm(QWidget):
         self.workers.setValue(choices.workers)
         self.size_form.setValue(choices.settings)
         self.advanced_form.setValue(choices.settings)
+        self.measured_form.setValue(choices.batch)
         self.channels.setValue(choices.batch.channels)
         self.labels.setCurrentIndex(max(self.labels.findData(choices.batch.labels), 0))
         for name, box in {**self.switches, "recursive": self.recursive, "overwrite": self.overwrite}.items():

@@ -141,9 +141,10 @@ def _painted(labels: MeasuredLabels, measured: MeasuredTable, values: NDArray[np
 
 def _looked_up(plane: NDArray[Any], known: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float32]:
     """Return the value of the id at every pixel; NaN for ids that are not known."""
-    if known[-1] < LARGEST_LOOKUP and plane.max(initial=0) < LARGEST_LOOKUP:
-        lookup = np.full(LARGEST_LOOKUP, np.nan, np.float32)
+    if known[-1] < LARGEST_LOOKUP:
+        # The last place stands for all ids that are not known.
+        lookup = np.full(int(known[-1]) + 2, np.nan, np.float32)
         lookup[known] = values
-        return np.asarray(lookup[np.maximum(plane, 0)], np.float32)
+        return np.asarray(lookup.take(plane, mode="clip"), np.float32)
     places = np.clip(np.searchsorted(known, plane), 0, len(known) - 1)
     return np.where(known[places] == plane, values[places], np.nan).astype(np.float32)

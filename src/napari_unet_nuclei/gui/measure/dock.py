@@ -264,11 +264,13 @@ class MeasureDock(Dock):
             self._wide = WideTable(self.results.table_view)
             self._wide.destroyed.connect(self._forget_wide)
             self._viewer.window.add_dock_widget(self._wide, name="Measured nuclei", area="bottom")
+            self.results.table_view.hide()  # its room goes to the plot
         else:
             self._wide.show()
 
     def _forget_wide(self) -> None:
         self._wide = None
+        self.results.table_view.show()
 
     def _save(self) -> None:
         """Open the dialog for the measured labels, with what was measured around them."""
