@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from magicgui.widgets import ComboBox
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
@@ -24,9 +25,9 @@ class StackForm(QWidget):
         self.spacing_form = SettingsForm(SegmentSettings, ["z_spacing"])
         # A projection has no place over the stack that it was made of.
         box = self.planes_form.control("planes")
-        box.choices = [
-            (title, value) for value, title in titles_of(SegmentSettings, "planes").items() if value not in PROJECTIONS
-        ]  # type: ignore[attr-defined]  # a combo box
+        assert isinstance(box, ComboBox), "a choice is a combo box"
+        titles = titles_of(SegmentSettings, "planes")
+        box.choices = [(title, value) for value, title in titles.items() if value not in PROJECTIONS]
         fill(QVBoxLayout(self), self.planes_form, self.spacing_form)
         self.planes_form.valueChanged.connect(self._show_spacing)
         self.planes_form.valueChanged.connect(self.changed)
