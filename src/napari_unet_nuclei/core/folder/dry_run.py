@@ -19,6 +19,7 @@ from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.channels import find_channel, named_channel, open_channel_text
 from napari_unet_nuclei.core.image.io.image_file import ImageHeader
 from napari_unet_nuclei.core.image.io.ome_tiff import member_files
+from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr
 from napari_unet_nuclei.core.image.layouts.split_image import SplitImage
 from napari_unet_nuclei.core.image.plates import PlateField
 from napari_unet_nuclei.core.image.words import image_in_words
@@ -182,7 +183,7 @@ def _look(task: Task, inputs: int) -> Prospect:
 
 
 def _hash(path: Path) -> str:
-    if path.is_dir():  # whose date does not change with its contents
+    if is_ome_zarr(path):  # whose date does not change with its contents
         return hash_image(path)
     states = [member.stat() for member in member_files(path)]
     return _hash_once(path, tuple((state.st_size, state.st_mtime_ns) for state in states))

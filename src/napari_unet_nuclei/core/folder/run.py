@@ -46,6 +46,7 @@ from napari_unet_nuclei.core.folder.plan import (
 )
 from napari_unet_nuclei.core.folder.record import FileRecord, read_note, remove_half_noted, remove_remains
 from napari_unet_nuclei.core.folder.summary import BatchReport, write_summary
+from napari_unet_nuclei.core.image.io.zarr_store import absolute
 from napari_unet_nuclei.core.image.plane import ImageKind
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Share, Silent, with_shares
 from napari_unet_nuclei.core.segment.fingerprint import hash_request
@@ -91,7 +92,7 @@ def segment_files(
     """
     template, progress, batch = template or RequestTemplate(), progress or Silent(), batch or BatchSettings()
     if blocks is not None and blocks.executor.elsewhere:  # in processes whose current folder is another one
-        given, out = [path.absolute() for path in given], out.absolute()
+        given, out = [absolute(path) for path in given], out.absolute()
     plan = plan_files(given, out, batch.recursive, batch.labels, batch.series, batch.channels)
     return run_plan(plan, template, batch, progress, on_record, blocks)
 

@@ -39,6 +39,9 @@ _PLAUSIBLE_MICROMETRES = (0.005, 10.0)
 LAZY_ABOVE = 64_000_000
 """Images with more values stay on disk and are read in parts."""
 
+LAZY_STACK_ABOVE = 8_000_000
+"""The same for several planes, which are read one by one: a movie of 512² pixels from its 31st frame on."""
+
 _NDPI_TAG = 65420
 """Version of the format, in every page that Hamamatsu's scanners write."""
 
@@ -195,7 +198,9 @@ def _check_extent(path: Path, series: TiffPageSeries) -> None:
 
 def _tiff_array(opened: _Opened) -> AnyArray:
     """Return the values of a series: in memory if small, else lazily from disk."""
-    if _needs_pillow(opened.series) or math.prod(opened.series.shape) > LAZY_ABOVE:
+    values, plane = math.prod(opened.series.shape), opened.series.keyframe.size
+    large = values > LAZY_ABOVE or (values > LAZY_STACK_ABOVE and values > plane)
+    if _needs_pillow(opened.series) or large:
         array = _lazy_array(opened)
         # An image in one strip would be decoded as a whole for every part that is read.
         if not isinstance(array, zarr.Array) or math.prod(array.chunks) <= _LARGEST_CHUNK:
