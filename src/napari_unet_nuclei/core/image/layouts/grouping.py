@@ -11,6 +11,7 @@ from pathlib import Path
 from napari_unet_nuclei.core.errors import SettingsError
 from napari_unet_nuclei.core.image.channels import NUCLEAR_NAMES
 from napari_unet_nuclei.core.image.io.pairs import name_some
+from napari_unet_nuclei.core.image.layouts.harmony_index import read_harmony_index
 from napari_unet_nuclei.core.image.layouts.pattern import JOINED, NamePattern, matches, read_pattern
 from napari_unet_nuclei.core.image.layouts.presets import PRESETS, without_thumbnail_mark
 from napari_unet_nuclei.core.image.layouts.split_image import BY_THEMSELVES, Member, SplitImage
@@ -219,7 +220,12 @@ def _images(found: _Found) -> list[SplitImage]:
     folders: dict[str, list[list[_Named]]] = defaultdict(list)
     for image, files in found.groups.items():
         folders[image[0]].append(files)
-    images = [image for groups in folders.values() for image in _of_folder(groups)]
+    images = [
+        replace(image, index=index)
+        for folder, groups in folders.items()
+        for index in [read_harmony_index(Path(folder))]
+        for image in _of_folder(groups)
+    ]
     return [replace(image, path=path) for image, path in zip(images, _unique(images), strict=True)]
 
 
