@@ -16,9 +16,10 @@ from napari_unet_nuclei.core.folder.opened import hash_planned, planned_header
 from napari_unet_nuclei.core.folder.plan import RunPlan, image_title, short_title
 from napari_unet_nuclei.core.folder.record import FileRecord, read_note
 from napari_unet_nuclei.core.image.axes import ImageSource
-from napari_unet_nuclei.core.image.channels import find_channel, named_channel, open_channel_text
+from napari_unet_nuclei.core.image.channels import chosen_channel, named_channel, open_channel_text
 from napari_unet_nuclei.core.image.io.image_file import ImageHeader
 from napari_unet_nuclei.core.image.io.ome_tiff import member_files
+from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr
 from napari_unet_nuclei.core.image.layouts.split_image import SplitImage
 from napari_unet_nuclei.core.image.plates import PlateField
 from napari_unet_nuclei.core.image.words import image_in_words
@@ -182,7 +183,7 @@ def _look(task: Task, inputs: int) -> Prospect:
 
 
 def _hash(path: Path) -> str:
-    if path.is_dir():  # whose date does not change with its contents
+    if is_ome_zarr(path):  # whose date does not change with its contents
         return hash_image(path)
     states = [member.stat() for member in member_files(path)]
     return _hash_once(path, tuple((state.st_size, state.st_mtime_ns) for state in states))
@@ -208,7 +209,7 @@ def _channel(source: ImageSource, template: RequestTemplate, inputs: int) -> str
     """Name the channel that would be segmented, where there are several; raise `ImageShapeError` as a run would."""
     settings = template.settings
     if not settings.channel_auto:
-        chosen = find_channel(source, settings.channel)
+        chosen = chosen_channel(source, settings.channel)
         return source.channel_name(chosen) if source.channels > 1 else ""
     if inputs > 1 and source.channels not in (1, inputs):
         raise ImageShapeError(f"The image has {source.channels} channels, and the model takes {inputs} at once.")

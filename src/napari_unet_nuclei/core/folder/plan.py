@@ -14,6 +14,7 @@ from napari_unet_nuclei.core.image.io.find import find_images, nothing_found
 from napari_unet_nuclei.core.image.io.pairs import is_beside_image, name_some, outlines_among
 from napari_unet_nuclei.core.image.io.plate_store import places_in_plates
 from napari_unet_nuclei.core.image.io.series import choose_series
+from napari_unet_nuclei.core.image.io.zarr_store import address, is_remote
 from napari_unet_nuclei.core.image.layouts.grouping import AUTOMATIC, group_files
 from napari_unet_nuclei.core.image.layouts.split_image import SplitImage
 from napari_unet_nuclei.core.image.plates import PlateField
@@ -170,6 +171,7 @@ def image_title(image: str, part: str) -> str:
     >>> image_title("day/a.lif", "Region 1"), image_title("day/a.zarr/2", "2")
     ('day/a.lif [Region 1]', 'day/a.zarr/2')
     """
+    image = address(Path(image)) if is_remote(Path(image)) else image
     return f"{image} [{part}]" if part and not _is_group(image, part) else image
 
 

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 TOO_FAST = 1.0
 """Diameters; where nuclei step farther, the next nucleus is as near as the own one."""
 
+MOSTLY_FLAT = 0.8
+"""Share of the nuclei of a deep movie in one plane each above which they are most likely sections."""
+
 READING = 0.7
 """Share of the time that reading takes; linking takes the rest."""
 
@@ -228,6 +231,11 @@ def _warnings(spots: Spots, reach: Reach) -> list[str]:
         found.append(
             "Nuclei move about one diameter from frame to frame, as far as to their neighbours: links are unsure. "
             "Record faster."
+        )
+    if spots.flat_share > MOSTLY_FLAT:
+        found.append(
+            "Nearly every nucleus lies in one plane only: were planes segmented each by itself? Segment the movie as "
+            "3-D nuclei, or its projection along z, and follow that."
         )
     drift = np.linalg.norm(spots.drift[1:], axis=1) / max(spots.diameter, 1e-9)
     if not spots.corrected and len(drift) and (np.median(drift) > NOTICEABLE or drift.max() > TOO_FAST):

@@ -111,8 +111,10 @@ class FollowDock(Dock):
         on_click(self._viewer, self._pick_clicked)
 
     def take_labels(self, layer: Labels) -> None:
-        """Follow a layer of the viewer from now on."""
+        """Follow a layer of the viewer, unless it cannot be, which is said."""
         self.labels_picker.choose(layer)
+        if self.panel.run_button.isEnabled():
+            self.run()
 
     def _list_layers(self) -> None:
         """List the labels layers, the latest first; the choice stays."""
@@ -236,7 +238,7 @@ class FollowDock(Dock):
             return
         try:
             if verb == "accept" and self.review.current is not None:
-                session.accept(self.review.current)
+                session.edit(TrackEditor.accept, self.review.current.row)
             elif verb in EDITS:
                 session.edit(EDITS[verb], *self._picked[-1 if verb == "cut" else -2 :])
             elif verb == "undo":

@@ -22,6 +22,7 @@ from napari_unet_nuclei.core.image.io.optional_formats import (
 )
 from napari_unet_nuclei.core.image.io.picture_file import read_picture
 from napari_unet_nuclei.core.image.io.tiff import read_tiff, read_tiff_header, tiff_headers
+from napari_unet_nuclei.core.image.io.zarr_store import address, is_remote
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 
 
@@ -68,7 +69,7 @@ def read_header(path: Path, series: int = 0) -> ImageHeader:
     """
     with _errors_in_words(path):
         _check_readable(path)
-        is_tiff = not path.is_dir() and format_of(path) == "tiff"
+        is_tiff = not is_ome_zarr(path) and format_of(path) == "tiff"
         header = read_tiff_header(path, series) if is_tiff else _read(path, series).header
     _check_values(path, header)
     return header
@@ -81,7 +82,7 @@ def read_headers(path: Path) -> tuple[ImageHeader, ...]:
     """
     with _errors_in_words(path):
         _check_readable(path)
-        return tuple(_store_headers(path) if path.is_dir() else _file_headers(path))
+        return tuple(_store_headers(path) if is_ome_zarr(path) else _file_headers(path))
 
 
 def _store_headers(path: Path) -> list[ImageHeader]:
@@ -107,7 +108,7 @@ def _file_headers(path: Path) -> list[ImageHeader]:
 
 
 def _read(path: Path, series: int) -> ImageFile:
-    if path.is_dir():
+    if is_ome_zarr(path):
         groups = image_groups(path)
         check_series(path, series, len(groups))
         return _read_store(groups[series])
@@ -146,6 +147,8 @@ def _check_readable(path: Path) -> None:
     """Raise if a path is not a readable, non-empty file."""
     if is_ome_zarr(path):
         return
+    if is_remote(path):
+        raise ImageFileError(f"There is no OME-Zarr image at {address(path)}. Download files of other kinds.")
     if path.is_dir():
         raise ImageFileError(f"{path} is a folder: give an image file.")
     if not path.exists():

@@ -20,7 +20,6 @@ from napari_unet_nuclei.core.segment.planes import LARGEST_STACK
 from napari_unet_nuclei.core.segment.predict import chosen_thresholds
 from napari_unet_nuclei.core.segment.remedy import Remedy
 from napari_unet_nuclei.core.segment.request import SegmentRequest
-from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
 from napari_unet_nuclei.core.segment.volumes.predict import predict_volume
 from napari_unet_nuclei.core.segment.volumes.spacing import Spacing, doubts, estimated_spacing, known_spacing
 from napari_unet_nuclei.core.segment.volumes.stack import WorkingGrid
@@ -80,8 +79,7 @@ def find_volumes(
     thresholds = chosen_thresholds(own, request.settings)
     progress.report(Advanced(NETWORK_SHARE, "finding the nuclei in the maps"))
     found = decoder.decode(thresholds, lambda: progress.report(Advanced(NETWORK_SHARE, "finding the nuclei")))
-    kept = decoder if voxels <= CACHED_PIXELS else None
-    nuclei = FoundNuclei(found.labels, found.scores, None, thresholds, own, diameter, kept)
+    nuclei = FoundNuclei(found.labels, found.scores, None, thresholds, own, diameter, decoder)
     return FoundVolumes(nuclei, spacing, doubts(spacing, found.labels[list(deciding)], request.pixel_size))
 
 
