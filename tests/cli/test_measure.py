@@ -145,6 +145,32 @@ def test_outlines_are_measured_as_the_labels_that_they_enclose(name, write, labe
     pd.testing.assert_frame_equal(one, other)
 
 
+def test_folders_are_measured_pair_by_pair(tmp_path):
+    for number, name in enumerate(("a", "b", "alone")):
+        (tmp_path / "images").mkdir(exist_ok=True)
+        tifffile.imwrite(tmp_path / "images" / f"{name}.tif", IMAGE + np.uint16(number))
+    (tmp_path / "masks").mkdir()
+    tifffile.imwrite(tmp_path / "masks" / "a_cp_masks.tif", LABELS)
+    write_imagej_rois(tmp_path / "masks" / "b_rois.zip", LABELS)
+    measured = run(tmp_path / "masks", tmp_path / "images")
+    table = pd.read_csv(io.StringIO(measured.stdout))
+    assert table[["image", "label"]].to_numpy().tolist() == [["a", 1], ["a", 5], ["b", 1], ["b", 5]]
+    np.testing.assert_allclose(table["intensity_mean"][2:] - table["intensity_mean"][:2].to_numpy(), 1)
+    assert "not measured" in measured.stderr
+    assert "alone.tif" in measured.stderr
+
+
+def test_masks_beside_their_images_are_measured_in_one_folder(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", IMAGE)
+    tifffile.imwrite(tmp_path / "a_masks.tif", LABELS)
+    table = pd.read_csv(io.StringIO(run(tmp_path, tmp_path).stdout))
+    assert table["label"].tolist() == [1, 5]
+
+
+def test_a_folder_of_labels_wants_the_folder_of_the_images(labels, image, tmp_path):
+    assert "give the one folder with its images" in run(tmp_path, image).stderr
+
+
 def test_an_image_is_required(labels):
     assert run(labels).exit_code == 2
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_unet_nuclei.core.image.axes import ImageSource
-from napari_unet_nuclei.core.image.channels import find_channel, named_channel
+from napari_unet_nuclei.core.image.channels import chosen_channel, named_channel
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.image.plane import PlaneLook
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
@@ -73,8 +73,8 @@ class SegmentRequest:
 
     @property
     def channel(self) -> int | None:
-        """The channel that the user chose, None where it is automatic; `ImageShapeError` if the image lacks it."""
-        return None if self.settings.channel_auto else find_channel(self.source, self.settings.channel)
+        """The channel that the user chose, None where it is automatic; `ImageShapeError` if there is no such choice."""
+        return None if self.settings.channel_auto else chosen_channel(self.source, self.settings.channel)
 
     @cached_property
     def store(self) -> OmeZarrImage | None:
