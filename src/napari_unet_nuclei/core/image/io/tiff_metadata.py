@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 from tifffile import TiffFile
 
 from napari_unet_nuclei.core.image.io.image_file import one_each
+from napari_unet_nuclei.core.image.io.metaseries import metaseries_channel_name, metaseries_pixel_size
 from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
 from napari_unet_nuclei.core.image.times import seconds
 
@@ -31,6 +32,7 @@ def tiff_pixel_size(tif: TiffFile, index: int) -> PixelSize:
         _from_own_description,
         _from_imagej,
         _from_zeiss_lsm,
+        metaseries_pixel_size,
         _from_aperio,
         _from_metamorph,
         _from_resolution_tags,
@@ -46,9 +48,11 @@ def tiff_channel_names(tif: TiffFile, index: int, channels: int) -> tuple[str, .
         names = [channel.get("Name", "") for channel in pixels.findall("{*}Channel")]
     elif tif.is_qpi:
         names = [name for name, _ in _akoya_channels(tif, index)]
+    elif channels == 1:
+        names = [metaseries_channel_name(tif)]
     else:
         # ImageJ labels slices, not channels: only a plain channel stack has one label for each.
-        names = [str(label) for label in (tif.imagej_metadata or {}).get("Labels", [])] if channels > 1 else []
+        names = [str(label) for label in (tif.imagej_metadata or {}).get("Labels", [])]
     return one_each(channels, names)
 
 

@@ -152,10 +152,21 @@ def split_header(image: SplitImage) -> ImageHeader:
             f"{first.path} is itself a series along {' and '.join(sorted(twice))}, and by its name other files go on "
             f"along the same axis. {BY_THEMSELVES}"
         )
-    names = image.channels if all(image.channels) else ()
     axes = "".join(letter for letter, _ in outer) + first.axes
     shape = (*(size for _, size in outer), *first.shape)
-    return ImageHeader(image.path, shape, first.dtype, axes, first.pixel_size, names)
+    return ImageHeader(image.path, shape, first.dtype, axes, first.pixel_size, _channel_names(image, first))
+
+
+def _channel_names(image: SplitImage, first: ImageHeader) -> tuple[str, ...]:
+    """Names of the channels: by the files' names, and what the files call them where they do: "w1 DAPI"."""
+    # The first files are those of all channels; where the first has no name, the others are not opened for one.
+    files = image.members[: len(image.channels)] if first.channel_names else ()
+    inside = [" ".join(_plain_header(one.path).channel_names) for one in files] or [""] * len(image.channels)
+    names = tuple(
+        outside if name.casefold() in outside.casefold() else f"{outside} {name}".strip()
+        for outside, name in zip(image.channels, inside, strict=True)
+    )
+    return names if all(names) else ()
 
 
 def _outer_axes(image: SplitImage) -> list[tuple[str, int]]:
