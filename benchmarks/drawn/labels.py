@@ -10,15 +10,15 @@ from typing import Any
 
 import imageio.v3 as iio
 import numpy as np
+import pandas as pd
 import tifffile
+from typer.testing import CliRunner
 
-from benchmarks.drawn.case import Case, Found, described, segment_files_of
+from benchmarks.drawn.case import Case, Found, described
 from benchmarks.drawn.drawing import bright, field, outlines
 from napari_unet_nuclei import evaluate
-from napari_unet_nuclei.cli.measure import measure_files
-from napari_unet_nuclei.core.image.io.find import read_list
+from napari_unet_nuclei.cli import app
 from napari_unet_nuclei.core.labels.export.export import write_geojson, write_imagej_rois
-from napari_unet_nuclei.core.progress import Silent
 
 LARGE = 2**62
 """Ids of this size, and their neighbours, are one number as floats."""
@@ -35,8 +35,19 @@ def label_cases() -> Iterator[Case]:
 
 def measure_drawn(given: Any, out: Path, options: Mapping[str, Any]) -> Found:
     """Measure the labels ``given`` in the image beside them."""
-    del out, options
-    return described([measure_files(given, [given.parent / "image.tif"], Silent())])
+    del options
+    out.mkdir(parents=True)
+    table = out / "table.csv"
+    failed = ran("measure", given, given.parent / "image.tif", "--out", table)
+    return failed or described([pd.read_csv(table)])
+
+
+def ran(*arguments: object) -> Found | None:
+    """Run the command line; return its message if it fails."""
+    ended = CliRunner().invoke(app, [str(one) for one in arguments])
+    if ended.exception and not isinstance(ended.exception, SystemExit):
+        raise ended.exception
+    return Found(refusals=(" ".join(ended.stderr.split()),)) if ended.exit_code else None
 
 
 def evaluate_drawn(given: Any, out: Path, options: Mapping[str, Any]) -> Found:
@@ -169,7 +180,9 @@ def _listed(folder: Path, content: bytes) -> Path:
 
 
 def _segment_list(given: Any, out: Path, options: Mapping[str, Any]) -> Found:
-    return segment_files_of(read_list(given), out, options)
+    del options
+    failed = ran("segment", "--list", given, "--out", out, "--device", "cpu", "--quiet")
+    return failed or described([pd.read_csv(table) for table in sorted(out.glob("*_table.csv"))])
 
 
 def _odd_name(folder: Path) -> None:

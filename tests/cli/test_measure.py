@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from napari_unet_nuclei.cli import app
 from napari_unet_nuclei.core.image.io.write import write_labels
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.labels.export.export import write_geojson, write_imagej_rois
 from napari_unet_nuclei.core.samples import synthetic
 
 LABELS = np.zeros((20, 30), np.int32)
@@ -133,6 +134,41 @@ def test_what_cannot_be_measured_is_named(labels, image, tmp_path, first, second
     assert result.exit_code == 1
     assert told in result.stderr
     assert not (tmp_path / "table.csv").exists()
+
+
+@pytest.mark.parametrize(("name", "write"), [("a_rois.zip", write_imagej_rois), ("a.geojson", write_geojson)])
+def test_outlines_are_measured_as_the_labels_that_they_enclose(name, write, labels, image, tmp_path):
+    write(tmp_path / name, LABELS)
+    tables = [pd.read_csv(io.StringIO(run(path, image).stdout)) for path in (labels, tmp_path / name)]
+    # Outlines have no pixel size.
+    one, other = (table.drop(columns=["area_um2", "diameter_um"]) for table in tables)
+    pd.testing.assert_frame_equal(one, other)
+
+
+def test_folders_are_measured_pair_by_pair(tmp_path):
+    for number, name in enumerate(("a", "b", "alone")):
+        (tmp_path / "images").mkdir(exist_ok=True)
+        tifffile.imwrite(tmp_path / "images" / f"{name}.tif", IMAGE + np.uint16(number))
+    (tmp_path / "masks").mkdir()
+    tifffile.imwrite(tmp_path / "masks" / "a_cp_masks.tif", LABELS)
+    write_imagej_rois(tmp_path / "masks" / "b_rois.zip", LABELS)
+    measured = run(tmp_path / "masks", tmp_path / "images")
+    table = pd.read_csv(io.StringIO(measured.stdout))
+    assert table[["image", "label"]].to_numpy().tolist() == [["a", 1], ["a", 5], ["b", 1], ["b", 5]]
+    np.testing.assert_allclose(table["intensity_mean"][2:] - table["intensity_mean"][:2].to_numpy(), 1)
+    assert "not measured" in measured.stderr
+    assert "alone.tif" in measured.stderr
+
+
+def test_masks_beside_their_images_are_measured_in_one_folder(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", IMAGE)
+    tifffile.imwrite(tmp_path / "a_masks.tif", LABELS)
+    table = pd.read_csv(io.StringIO(run(tmp_path, tmp_path).stdout))
+    assert table["label"].tolist() == [1, 5]
+
+
+def test_a_folder_of_labels_wants_the_folder_of_the_images(labels, image, tmp_path):
+    assert "give the one folder with its images" in run(tmp_path, image).stderr
 
 
 def test_an_image_is_required(labels):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -10,6 +11,7 @@ import tifffile
 from napari_unet_nuclei.core.classes.coding import ClassCoding
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.evaluate import compare_files, evaluate, evaluate_classes
+from napari_unet_nuclei.core.labels.export.export import write_geojson, write_imagej_rois
 from napari_unet_nuclei.core.labels.metrics.comparison import compare_labels
 from napari_unet_nuclei.core.progress import Cancelled
 
@@ -151,3 +153,23 @@ def test_classes_of_another_shape_and_ids_of_nuclei_are_problems(tmp_path):
     assert [image.name for image in evaluation.images] == ["c"]
     assert "a.tif has the shape (1, 3)" in evaluation.problems[0]
     assert "b.tif: The labels contain the id 1000" in evaluation.problems[1]
+
+
+@pytest.mark.parametrize(("name", "write_outlines"), [("a_rois.zip", write_imagej_rois), ("a.geojson", write_geojson)])
+def test_outlines_are_labels_too(folders, name, write_outlines, recording):
+    found, true = folders
+    (true / "a.png").unlink()
+    write_outlines(true / name, TRUTH)
+    evaluation = evaluate(found, true, recording())
+    assert evaluation.pooled.average_precision[0] == pytest.approx(5 / 7)
+    assert evaluation.problems == ()
+
+
+def test_outlines_that_overlap_are_told(tmp_path, recording):
+    ring = [[0, 0], [6, 0], [6, 6], [0, 6], [0, 0]]
+    shapes = [{"type": "Polygon", "coordinates": [[[x + shift, y] for x, y in ring]]} for shift in (0, 4)]
+    features = [{"type": "Feature", "geometry": shape, "properties": {}} for shape in shapes]
+    (tmp_path / "true.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    progress = recording()
+    evaluate(write(tmp_path / "found.tif", np.ones((8, 12))), tmp_path / "true.geojson", progress)
+    assert "true.geojson: outlines overlap in 12 pixels, which went to the smaller nucleus." in progress.notices

@@ -50,3 +50,9 @@ def test_only_the_tissue_has_colours() -> None:
     assert sample_data.stained_tissue()[0][1]["rgb"]
     assert sample_data.immunohistochemistry()[0][1]["rgb"]
     assert not sample_data.time_series()[0][1]["rgb"]
+
+
+def test_frames_of_a_movie_are_as_far_apart_as_they_were_taken() -> None:
+    [(_, arguments, _)] = sample_data.dividing_nuclei()
+    assert arguments["scale"] == pytest.approx((5.0, 0.5, 0.5))
+    assert arguments["units"][0] == "minute"

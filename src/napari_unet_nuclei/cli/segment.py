@@ -156,6 +156,7 @@ def segment_command(
     from napari_unet_nuclei.core.executors.malloc import keep_freed_memory
     from napari_unet_nuclei.core.folder.large_image import BlockSettings
     from napari_unet_nuclei.core.folder.plan import plan_files  # slow to import
+    from napari_unet_nuclei.core.image.io.zarr_store import absolute
     from napari_unet_nuclei.core.segment.template import RequestTemplate
 
     if tracking != TrackSettings() and not follow:
@@ -182,7 +183,7 @@ def segment_command(
         raise typer.BadParameter("Give either an address or a number of workers.", param_hint="--scheduler, --workers")
     given = [*(paths or []), *(_read_list(listed) if listed else [])]
     if scheduler or workers:  # their working folder is another
-        out, given = out.absolute(), [path.absolute() for path in given]
+        out, given = out.absolute(), [absolute(path) for path in given]
     if not given:
         raise typer.BadParameter("Give image files, folders or patterns, or --list FILE.", param_hint="PATH...")
     plan = plan_files(given, out, batch.recursive, batch.labels, batch.series, batch.channels)

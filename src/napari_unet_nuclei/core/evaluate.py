@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from napari_unet_nuclei.core.classes.coding import ClassCoding, ClassCounts, count_classes, pool_classes
 from napari_unet_nuclei.core.errors import ImageFileError, ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.io.image_file import ImageFile
+from napari_unet_nuclei.core.image.io.label_file import read_label_pair
 from napari_unet_nuclei.core.image.io.pairs import label_files, plain_stem
-from napari_unet_nuclei.core.image.io.read import read_class_image, read_label_image
+from napari_unet_nuclei.core.image.io.read import read_class_image
 from napari_unet_nuclei.core.labels.metrics.comparison import LabelComparison, Scores, compare_labels, mean_scores, pool
 from napari_unet_nuclei.core.labels.numbering import as_ids
-from napari_unet_nuclei.core.progress import Advanced, Progress, Silent
+from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Silent
 
 Result = TypeVar("Result")
 
@@ -113,8 +115,9 @@ def evaluate(predictions: Path | str, labels: Path | str, progress: Progress | N
     Parameters
     ----------
     predictions, labels : Path or str
-        Two label files, or two folders whose files have matching names (``a.tif`` or ``a_labels.tif`` for ``a.png``,
-        subfolders included). Stacks are compared plane by plane.
+        Two files of labels, or two folders whose files have matching names (``a.tif``, ``a_labels.tif`` or
+        ``a_cp_masks.png`` for ``a.png``, subfolders included). ImageJ ROIs and GeoJSON are labels too. Stacks are
+        compared plane by plane.
     progress : Progress, optional
         Receives an event per file.
 
@@ -138,7 +141,12 @@ def evaluate(predictions: Path | str, labels: Path | str, progress: Progress | N
     >>> float(evaluation.pooled.f1[0]) < 1.0, evaluation.problems
     (True, ())
     """
-    compared, problems = _compare_all(Path(predictions), Path(labels), compare_files, progress or Silent())
+    shown = progress or Silent()
+
+    def compare(predicted: Path, true: Path) -> LabelComparison:
+        return compare_files(predicted, true, shown)
+
+    compared, problems = _compare_all(Path(predictions), Path(labels), compare, shown)
     return Evaluation(tuple(ComparedImage(name, comparison) for name, comparison in compared), problems)
 
 
@@ -198,8 +206,8 @@ def _compare_all(
     return compared, tuple(problems)
 
 
-def compare_files(predicted: Path, true: Path) -> LabelComparison:
-    """Compare two label files; stacks plane by plane.
+def compare_files(predicted: Path, true: Path, progress: Progress | None = None) -> LabelComparison:
+    """Compare two label files; stacks plane by plane. What may be wrong about outlines is reported as a warning.
 
     Raises
     ------
@@ -208,7 +216,10 @@ def compare_files(predicted: Path, true: Path) -> LabelComparison:
     ImageShapeError
         If a file holds no labels, or the shapes differ.
     """
-    sources = [_labels_source(path) for path in (predicted, true)]
+    files = read_label_pair(predicted, true)
+    for notice in (notice for one in files for notice in one.notices):
+        (progress or Silent()).report(Notice(notice, warning=True))
+    sources = [_labels_source(one.file) for one in files]
     return pool(
         compare_labels(_ids(true, sources[1], true_index), _ids(predicted, sources[0], predicted_index))
         for predicted_index, true_index in _planes(predicted, true, sources)
@@ -264,12 +275,11 @@ def _pair(predictions: Path, labels: Path) -> tuple[dict[str, tuple[Path, Path]]
 
 
 def _alone(path: Path, folder: Path) -> str:
-    return f"{path} has no partner in {folder}: a file of the same name, with or without _labels."
+    return f"{path} has no partner in {folder}: a file of the same name, with or without _labels, _masks or the like."
 
 
-def _labels_source(path: Path) -> ImageSource:
-    """Open a label file; large ones are not read yet."""
-    file = read_label_image(path)
+def _labels_source(file: ImageFile) -> ImageSource:
+    """Return the labels in a file; large ones are not read yet."""
     return ImageSource(file.array, file.axes)
 
 

@@ -380,15 +380,26 @@ class CellSettings(Settings):
         ge=0,
         le=10_000,
         step=0.5,
+        title="Grow cells by",
     )
     ring: float = number(
-        0.0, "Measure a ring of this width around each nucleus. 0 for no ring.", ge=0, le=10_000, step=0.5
+        0.0,
+        "Measure a ring of this width around each nucleus. 0 for no ring.",
+        ge=0,
+        le=10_000,
+        step=0.5,
+        title="Ring width",
     )
     gap: float = number(
-        0.0, "Distance between a nucleus and its ring, which blur and the nuclear rim fill.", ge=0, le=10_000, step=0.5
+        0.0,
+        "Distance between a nucleus and its ring, which blur and the nuclear rim fill.",
+        ge=0,
+        le=10_000,
+        step=0.5,
+        title="Gap to the ring",
     )
     distance_unit: Literal["µm", "px"] = choice(
-        "µm", "Unit of cell, ring and gap: µm, which needs the pixel size, or image pixels."
+        "µm", "Unit of cell, ring and gap: µm, which needs the pixel size, or image pixels.", title="Unit"
     )
 
     @model_validator(mode="after")
@@ -432,6 +443,7 @@ class BatchSettings(CellSettings, TrackSettings):
         "",
         "Which nuclei count as positive, by columns of the table: GFP_mean > 500, or several limits with 'and' between "
         "them. Empty for no gate.",
+        title="Positive if",
     )
     follow: bool = choice(
         False,

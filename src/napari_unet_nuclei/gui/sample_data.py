@@ -57,7 +57,7 @@ def immunohistochemistry() -> list[LayerData]:
 
 def _layers(sample: SampleImage) -> list[LayerData]:
     """Return one image layer, or one per channel, as napari does when it splits a stack."""
-    spatial = _spatial(sample.axes, sample.pixel_size)
+    spatial = _spatial(sample.axes, sample.pixel_size, sample.minutes)
     if "C" not in sample.axes:
         return [(sample.image, {"name": sample.name, "rgb": "S" in sample.axes, **spatial}, "image")]
     channels = zip(sample.image, sample.channel_names, _CHANNEL_COLORMAPS, strict=True)
@@ -67,12 +67,12 @@ def _layers(sample: SampleImage) -> list[LayerData]:
     ]
 
 
-def _spatial(axes: str, pixel_size: PixelSize) -> dict[str, Any]:
+def _spatial(axes: str, pixel_size: PixelSize, minutes: float) -> dict[str, Any]:
     """Return scale, units and axis labels; napari counts neither split channels nor colours as axes of a layer."""
     kept = [axis.lower() for axis in axes if axis not in "CS"]
     sizes = {"z": pixel_size.z, "y": pixel_size.y, "x": pixel_size.x}
     return {
-        "scale": tuple(sizes.get(axis, 1.0) for axis in kept),
-        "units": tuple("µm" if axis in sizes else "pixel" for axis in kept),
+        "scale": tuple(minutes if axis == "t" and minutes else sizes.get(axis, 1.0) for axis in kept),
+        "units": tuple("µm" if axis in sizes else "minute" if minutes else "pixel" for axis in kept),
         "axis_labels": tuple(kept),
     }

@@ -89,6 +89,13 @@ def test_large_images_are_done_block_by_block(folder, template, tmp_path, monkey
     assert seen.intention == "skip"
 
 
+@pytest.mark.parametrize(("said", "meant"), [("1", "w1"), ("2", "w2"), ("0", "w1"), ("W2", "w2")])
+def test_a_number_is_the_one_in_the_names(folder, template, tmp_path, said, meant):
+    asked = replace(template, settings=template.settings.changed(channel=said))
+    seen = look_ahead(plan_files([folder], tmp_path / "out"), asked, BatchSettings(), Silent())
+    assert [one.channel for one in seen] == [meant, meant]
+
+
 def test_a_missing_channel_is_told_and_a_number_still_means_the_same_channel(folder, template, tmp_path):
     (folder / f"exp1_B02_s2_w1{GUID}.TIF").unlink()
     by_number = replace(template, settings=template.settings.changed(channel="0"))

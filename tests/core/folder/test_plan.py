@@ -1,3 +1,4 @@
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -75,9 +76,30 @@ def test_labels_of_an_earlier_run_are_left_out(make, tmp_path):
     assert plan.left_out == 2
 
 
-def test_labels_elsewhere_are_images_like_any_other(make, tmp_path):
-    make("in/a_labels.tif")
-    assert len(plan_files([tmp_path / "in"], tmp_path / "out").files) == 1
+MASKS = ("a_cp_masks.png", "a_masks.tif", "a_seg.npy", "a_mask.png", "a_labels.tif", "a_rois.zip", "a.geojson")
+
+
+def test_masks_beside_images_are_left_out_and_said_once(make, tmp_path):
+    make("in/a.tif", "in/notes.txt", *(f"in/{name}" for name in MASKS))
+    with zipfile.ZipFile(tmp_path / "in" / "a_rois.zip", "w") as archive:
+        archive.writestr("1.roi", b"")
+    plan = plan_files([tmp_path / "in"], tmp_path / "out")
+    assert labels(plan, tmp_path / "out") == ["a_labels.tif"]
+    assert {path.name for path in plan.masks} == set(MASKS)
+    assert [path.name for path in plan.passed_over] == ["notes.txt"]
+    [said] = [one for one in plan.remarks if "masks" in one]
+    assert said.startswith("7 masks and outlines beside the images are left out")
+    assert "give it by its name" in said
+
+
+def test_what_is_named_like_a_mask_is_an_image_if_it_is_given_by_its_name(make, tmp_path):
+    [image] = make("in/a_mask.tif")
+    assert [file.image for file in plan_files([image], tmp_path / "out").files] == [image]
+    assert len(plan_files([tmp_path / "in" / "*_mask.tif"], tmp_path / "out").files) == 1
+    with pytest.raises(ImageFileError, match=r"no image but, by their names, masks \(a_mask\.tif\)"):
+        plan_files([tmp_path / "in"], tmp_path / "out")
+    with pytest.raises(ImageFileError, match="give it by its name"):
+        plan_files([tmp_path / "in" / "*.tif"], tmp_path / "out")
 
 
 def test_overlays_of_an_earlier_run_are_left_out_too(make, tmp_path):

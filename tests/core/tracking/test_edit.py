@@ -90,6 +90,16 @@ def test_corrections_are_undone_and_redone_without_limit(editor):
     assert not editor.can_redo
 
 
+def test_what_a_person_decided_is_noted_and_undone_with_the_rest(editor):
+    editor.accept(4)
+    editor.cut(row(editor, 1, 0))
+    assert editor.decided == {4, row(editor, 1, 0)}
+    editor.undo()
+    assert editor.decided == {4}
+    editor.undo()
+    assert not editor.decided
+
+
 def test_nuclei_that_were_left_out_come_back_only_if_they_are_linked():
     frames = [{1: (5, 20, 20)} for _ in range(4)]
     frames[1] = {**frames[1], 2: (5, 70, 70)}

@@ -149,6 +149,14 @@ def test_depth_counts_as_much_as_planes_are_apart():
     assert any("between planes" in notice for notice in track(truth).notices)
 
 
+def test_sections_that_were_not_joined_to_nuclei_are_noticed():
+    truth = discs([{1: (5, 10, 20, 20)}] * 3, (20, 40, 40))
+    assert not track(truth, pixel_size=PixelSize(0.5, 0.5, 0.5)).warnings
+    sections = np.where(truth > 0, np.arange(20)[:, None, None] + 1, 0)
+    found = track(sections, pixel_size=PixelSize(0.5, 0.5, 0.5))
+    assert any("one plane only" in warning for warning in found.warnings)
+
+
 def test_a_jump_of_the_whole_field_is_said_and_can_be_corrected():
     rng = np.random.default_rng(1)
     grid = np.stack(np.meshgrid(*[np.arange(25, 120, 22)] * 2), axis=-1).reshape(-1, 2)
@@ -197,7 +205,7 @@ def test_nuclei_may_appear_after_empty_frames():
         (np.zeros((4, 4), int), "", "no movie"),
         (np.zeros((3, 4, 4), int), "ZYX", "no movie"),
         (np.full((2, 4, 4), 0.5), "", "fractions"),
-        (np.full((2, 4, 4), -1), "", "below 0"),
+        (np.full((2, 4, 4), -2), "", "below -1"),
     ],
 )
 def test_what_is_no_movie_of_ids_is_refused(labels, axes, said):

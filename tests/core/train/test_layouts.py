@@ -117,3 +117,16 @@ def test_only_an_index_has_columns_to_choose_by(tmp_path):
     touch(tmp_path, "images/a.png", "labels/a.png")
     with pytest.raises(DatasetError, match="selected by stain"):
         list_entries(tmp_path, [Condition("stain", "dapi")])
+
+
+def test_labels_may_lie_beside_their_images(tmp_path):
+    touch(tmp_path, "a.tif", "a_masks.png", "b.png", "b.geojson", "a_flows.tif")
+    a, b = list_entries(tmp_path)
+    assert (a.name, a.image.name, a.labels[0].name) == ("a", "a.tif", "a_masks.png")
+    assert (b.name, b.image.name, b.labels[0].name) == ("b", "b.png", "b.geojson")
+
+
+def test_an_image_without_labels_among_others_is_named(tmp_path):
+    touch(tmp_path, "a.tif", "a_masks.png", "b.png")
+    with pytest.raises(DatasetError, match=r"has no labels of the same name for: .*b\.png"):
+        list_entries(tmp_path)

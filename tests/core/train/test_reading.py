@@ -11,6 +11,7 @@ from napari_unet_nuclei.core.errors import DatasetError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.kind import NetworkInputs, possible_looks
 from napari_unet_nuclei.core.image.sample import PlaneSample
+from napari_unet_nuclei.core.labels.export.export import write_geojson, write_imagej_rois
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei, stained_tissue, two_channels
 from napari_unet_nuclei.core.train.dataset import read_pair
 from napari_unet_nuclei.core.train.layouts import Entry
@@ -233,3 +234,18 @@ def test_channels_named_after_colours_are_learnt_from_as_the_picture_that_they_a
     picture = write(tmp_path / "picture.png", STAINED.image)
     found, _ = read_pair(entry(channels, labels), InputForm())
     assert np.array_equal(found.image, read_pair(entry(picture, labels), InputForm())[0].image)
+
+
+def test_outlines_of_imagej_and_qupath_are_labels(tmp_path, image, labels):
+    expected, _ = read_pair(entry(image, labels), InputForm())
+    for name, write_outlines in (("a.zip", write_imagej_rois), ("a.geojson", write_geojson)):
+        write_outlines(tmp_path / name, FLUORESCENT.labels)
+        read, found = read_pair(entry(image, tmp_path / name), InputForm())
+        assert np.array_equal(read.labels, expected.labels)
+        assert found.notices == ()
+
+
+def test_outlines_of_another_image_are_refused(tmp_path, image):
+    write_geojson(tmp_path / "a.geojson", np.pad(FLUORESCENT.labels, ((100, 0), (0, 0))))
+    with pytest.raises(DatasetError, match="they belong to another image"):
+        read_pair(entry(image, tmp_path / "a.geojson"), InputForm())

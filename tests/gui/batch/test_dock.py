@@ -33,7 +33,7 @@ def test_before_the_run_the_table_tells_how_images_are_read(qtbot, dock, folder,
     choose(qtbot, dock, folder, tmp_path / "out")
     assert dock.table.model().index(0, IMAGE).data() == "notes.tif"
     assert cell(dock, "notes.tif", STATE).startswith("✗ cannot be read as an image")
-    assert cell(dock, "a.png", STATE).startswith("Y 120 · X 160 · uint16")
+    assert cell(dock, "a.png", STATE).startswith("pixel size unknown · 120 × 160 px · uint16")
     assert [cell(dock, name, ACTION) for name in ("notes.tif", "a.png")] == ["", "Preview"]
     assert dock.form.facts_label.text() == "⚠ 4 images: 3 to segment, 1 cannot be used. See the tab Images."
     assert dock.job_panel.run_button.text() == "Segment 3 images"
@@ -206,15 +206,12 @@ def test_choices_are_remembered(qtbot, viewer, dock, folder, tmp_path) -> None:
     assert choices.batch == BatchSettings(rois=True)
 
 
-def test_without_images_or_with_wrong_axes_the_reason_is_told(qtbot, dock, folder, tmp_path) -> None:
+def test_without_images_the_reason_is_told(qtbot, dock, folder, tmp_path) -> None:
     assert not dock.job_panel.run_button.isEnabled()
     assert "Choose a folder of images" in dock.job_panel.status_label.text()
     (tmp_path / "void").mkdir()
     dock.form.images.setValue(str(tmp_path / "void"))
     qtbot.waitUntil(lambda: "No image found" in dock.form.facts_label.text(), timeout=LONG)
-    dock.form.axes.setText("ZYB")
-    assert "Axes 'ZYB'" in dock.job_panel.status_label.text()
-    assert not dock.job_panel.run_button.isEnabled()
 
 
 def test_folders_and_files_are_chosen_in_dialogs_or_dropped(qtbot, dock, folder, tmp_path, monkeypatch) -> None:

@@ -39,7 +39,7 @@ def test_labels_lie_on_their_image_with_pixel_size_channels_and_plane(qtbot, vie
     dock.form.stacks.setCurrentText("one plane")
     dock.form.plane.setValue(2)
     choose(qtbot, dock, tmp_path / "stack.ome.tif", tmp_path / "out")
-    assert cell(dock, "stack.ome.tif", STATE).startswith("Z 3 · C 2 · Y 100 · X 120")
+    assert cell(dock, "stack.ome.tif", STATE).startswith("2 channels: ")
     press_run(qtbot, dock)
     click(qtbot, dock, "stack.ome.tif")
     qtbot.waitUntil(lambda: len(viewer.layers) == 3, timeout=LONG)
@@ -72,11 +72,26 @@ def test_of_a_stack_with_time_one_plane_along_z_is_segmented_at_all_times(qtbot,
     assert "not one but 2 axes" in cell(dock, "movie.ome.tif", STATE)
     dock.form.stacks.setCurrentText("one plane along z")
     dock.form.plane.setValue(1)
-    qtbot.waitUntil(lambda: cell(dock, "movie.ome.tif", STATE).startswith("T 3"), timeout=LONG)
+    qtbot.waitUntil(lambda: cell(dock, "movie.ome.tif", STATE).startswith("3 time points"), timeout=LONG)
     press_run(qtbot, dock)
     same = segment(pixels[:, 1], "tiny", axes="TYX", diameter=22.0)
     written = tifffile.imread(tmp_path / "out" / "movie_labels.tif")
     np.testing.assert_array_equal(written.squeeze(), same.labels)
+
+
+def test_a_mistaken_axis_is_changed_from_a_list(qtbot, dock, tmp_path) -> None:
+    stack = np.stack([fluorescent_nuclei(seed, (100, 120), 22.0, 8).image for seed in range(3)])
+    tifffile.imwrite(tmp_path / "movie.ome.tif", stack, metadata={"axes": "ZYX"})
+    choose(qtbot, dock, tmp_path / "movie.ome.tif", tmp_path / "out")
+    assert cell(dock, "movie.ome.tif", STATE).startswith("3 planes · pixel size unknown · 100 × 120 px")
+    axes = dock.form.axes
+    assert not axes.isHidden()
+    assert [axes.itemText(place) for place in range(axes.count())] == [
+        "as the files say", "first axis is planes (3)", "first axis is time (3)", "first axis is channels (3)",
+    ]  # fmt: skip
+    axes.setCurrentIndex(2)
+    qtbot.waitUntil(lambda: cell(dock, "movie.ome.tif", STATE).startswith("3 time points"), timeout=LONG)
+    assert axes.currentData() == "TYX"
 
 
 def test_of_a_file_with_several_images_all_or_one_are_done(qtbot, viewer, dock, tmp_path) -> None:
@@ -94,7 +109,7 @@ def test_of_a_file_with_several_images_all_or_one_are_done(qtbot, viewer, dock, 
     ]  # fmt: skip
     series.setCurrentIndex(4)
     qtbot.waitUntil(lambda: dock.table.images.rowCount() == 1, timeout=LONG)
-    assert cell(dock, "three.tif [2]", STATE).startswith("one of 3 · Y 100 · X 140")
+    assert cell(dock, "three.tif [2]", STATE).startswith("one of 3 · pixel size unknown · 100 × 140 px")
     press_run(qtbot, dock)
     same = segment(images[2], "tiny", axes="YX", diameter=22.0)
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "out" / "three_2_labels.tif"), same.labels)

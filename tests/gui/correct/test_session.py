@@ -254,3 +254,17 @@ def test_a_locked_layer_is_not_edited(session):
     with pytest.raises(EditError, match="locked"):
         session.edit((0,), delete(session.corrected.view[0], 1))
     np.testing.assert_array_equal(session.layer.data, squares())
+
+
+def test_what_was_measured_of_cells_is_void_for_nuclei_that_change(qtbot):
+    session = CorrectSession(labels_layer())
+    wait(qtbot, session)
+    layer = session.layer
+    layer.features = layer.features.assign(GFP_mean_ring=1.0, mine=2.0)
+    session = CorrectSession(layer)
+    wait(qtbot, session)
+    session.edit((0,), split_in_two(session.corrected.view[0], 2, session.next_id))
+    changed = layer.features[layer.features["label"] == 2]
+    assert changed["GFP_mean_ring"].isna().all()
+    assert changed["mine"].tolist() == [2.0]
+    assert layer.features["GFP_mean_ring"].notna().sum() == len(layer.features) - 2

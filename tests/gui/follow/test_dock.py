@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -54,6 +56,11 @@ def listed(dock: FollowDock) -> list[list[str]]:
     return [[item.text(column) for column in range(3)] for item in items]
 
 
+def mouse_event(position: tuple[float, ...]) -> SimpleNamespace:
+    """A click at a place of the world, as napari announces it."""
+    return SimpleNamespace(position=position, view_direction=None, dims_displayed=[1, 2])
+
+
 def ids(layer, time: int) -> list[int]:
     return np.unique(layer.data[time])[1:].tolist()
 
@@ -73,7 +80,7 @@ def test_the_same_layer_gets_one_id_per_track_and_a_layer_of_tracks_beside_it(vi
     assert {track: list(mothers) for track, mothers in tracks.graph.items()} == {2: [1], 3: [1]}
     assert tracks.data[tracks.data[:, 0] == 2].round().tolist() == [[2, 3, 50, 42], [2, 4, 50, 41], [2, 5, 50, 40]]
     assert layer.features.set_index("index")["parent"].to_dict() == {1: 0, 2: 1, 3: 1}
-    assert dock.count_label.text() == "3 tracks, 1 divisions; nothing is doubtful."
+    assert dock.count_label.text() == "3 tracks and 1 division; nothing is doubtful."
     assert dock.session.result.minutes.tolist() == [0, 1 / 60, 2 / 60, 3 / 60, 4 / 60, 5 / 60]
 
 
@@ -118,6 +125,34 @@ def test_cut_link_and_undo_change_labels_tracks_and_list_at_once(viewer, dock, q
     assert not dock.review.buttons["undo"].isEnabled()
     answer(qtbot, dock, "redo")
     assert ids(layer, 3) == [1, 3]
+
+
+def test_keys_do_what_the_buttons_do_while_the_dock_is_in_front(viewer, dock, qtbot):
+    layer = viewer.add_labels(GAP)
+    press(qtbot, dock)
+    dock.activateWindow()
+    qtbot.waitUntil(dock.isActiveWindow)
+    click_row(qtbot, dock, 0)
+    qtbot.keyClick(dock, Qt.Key.Key_K)
+    assert ids(layer, 3) == [1, 3]
+    qtbot.keyClick(dock, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert ids(layer, 3) == [1, 2]
+    qtbot.keyClick(dock, Qt.Key.Key_N)
+    assert dock.review.place() == 0
+    qtbot.keyClick(dock, Qt.Key.Key_A)
+    assert listed(dock) == []
+
+
+def test_a_click_on_a_nucleus_chooses_it_with_the_one_clicked_before(viewer, dock, qtbot):
+    layer = viewer.add_labels(GAP)
+    press(qtbot, dock)
+    for frame, place in ((1, (70, 70)), (3, (70, 70)), (3, (30, 30))):
+        viewer.dims.set_point(0, frame)
+        dock._pick_clicked(mouse_event((frame, *place)))
+    assert dock.review.picked.text() == "Chosen: 2 in frame 3, 1 in frame 3."
+    assert layer in viewer.layers
+    dock._pick_clicked(mouse_event((3, 5, 5)))
+    assert "Click a nucleus" in dock.review.picked.text()
 
 
 def test_a_division_is_marked_and_drawn_and_a_click_in_the_picture_leads_to_the_nucleus(viewer, dock, qtbot):

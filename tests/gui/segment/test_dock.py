@@ -206,7 +206,7 @@ def test_only_images_with_channels_ask_for_one(qtbot, viewer, dock, pixels) -> N
 def test_a_stack_is_segmented_plane_by_plane_or_in_one_plane(qtbot, viewer, dock, pixels) -> None:
     panel = dock.form.image_panel
     viewer.add_image(np.stack([pixels, pixels[::-1], pixels[:, ::-1]]), scale=(2, 1, 1))
-    assert "3 planes in Z: each plane is segmented separately." in panel.facts_label.text()
+    assert panel.facts_label.text() == "3 planes · pixel size unknown · 160 × 200 px"
     viewer.dims.set_current_step(0, 1)
     panel.setScope("current plane")
     press_run(qtbot, dock)
@@ -220,14 +220,15 @@ def test_a_stack_is_segmented_plane_by_plane_or_in_one_plane(qtbot, viewer, dock
 def test_the_user_can_say_what_the_axes_are(qtbot, viewer, dock, pixels) -> None:
     panel = dock.form.image_panel
     viewer.add_image(np.stack([pixels, pixels]))
-    assert panel.axes_edit.text() == "ZYX"
-    panel.axes_edit.setText("CYX")
-    panel.axes_edit.editingFinished.emit()
+    box = panel.axes_box
+    assert [box.itemText(place) for place in range(box.count())] == [
+        "first axis is planes (2)", "first axis is time (2)", "first axis is channels (2)",
+    ]  # fmt: skip
+    box.setCurrentIndex(2)
     assert not panel.channel_box.isHidden()
-    panel.axes_edit.setText("CY")
-    panel.axes_edit.editingFinished.emit()
-    assert not dock.job_panel.run_button.isEnabled()
-    assert "do not describe" in dock.job_panel.status_label.text()
+    assert panel.facts_label.text() == "2 channels · pixel size unknown · 160 × 200 px"
+    box.setCurrentIndex(1)
+    assert panel.image().source.axes == "TYX"
 
 
 def test_the_current_view_is_what_is_on_the_screen(qtbot, make_napari_viewer_proxy, pixels) -> None:
@@ -286,7 +287,7 @@ def image_file(tmp_path, pixels) -> Path:
 def test_what_the_reader_left_out_is_read_from_the_file(qtbot, viewer, dock, image_file) -> None:
     viewer.open(image_file, plugin="napari")
     panel = dock.form.image_panel
-    qtbot.waitUntil(lambda: panel.axes_edit.text() == "TYX", timeout=LONG)
+    qtbot.waitUntil(lambda: panel.axes_box.currentData() == "TYX", timeout=LONG)
     assert panel.image().pixel_size.y == pytest.approx(0.5)
 
 

@@ -10,6 +10,7 @@ from napari_unet_nuclei.core.blocks.stages import LABELS
 from napari_unet_nuclei.core.errors import OutputFileError
 from napari_unet_nuclei.core.image.io.ome_zarr import OmeZarrImage
 from napari_unet_nuclei.core.image.io.ome_zarr_labels import labels_place, list_labels, read_provenance
+from napari_unet_nuclei.core.image.io.zarr_store import archive_of, is_remote
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 
 NAME = "nuclei"
@@ -41,6 +42,8 @@ class Destination:
         if into_image:
             if image is None:
                 raise OutputFileError("Only OME-Zarr images can hold their labels: write them beside the image.")
+            if is_remote(image.path) or archive_of(image.path):
+                raise OutputFileError("Labels go only into images that lie in folders: write them beside the image.")
             # Beside the image, on the same disk: moving a folder is one step only there, and viewers list what lies
             # in the image as if it were whole.
             file = Path(request.file).resolve()

@@ -11,6 +11,7 @@ from napari_unet_nuclei.core.blocks.grid import BlockGrid
 from napari_unet_nuclei.core.errors import ImageShapeError, SettingsError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.ome_zarr_labels import leading_order
+from napari_unet_nuclei.core.image.io.zarr_store import is_remote
 from napari_unet_nuclei.core.image.kind import ColourLight, colour_light
 from napari_unet_nuclei.core.image.normalise import IntensityRange
 from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader
@@ -162,8 +163,10 @@ class Planner:
             self.notices = (TOO_LARGE,)
         store = request.store
         # Of an OME-Zarr image the finest level alone: labels may lie beside it in the same store.
-        pixels_in = store.path / store.levels[0].path if store else request.file
-        self._file_hash = hash_image(Path(pixels_in)) if pixels_in else ""
+        pixels_in = store.finest if store else Path(request.file)
+        # What is behind an address is told by a sample of its pixels: nothing there can be listed.
+        known = bool(request.file) and not is_remote(pixels_in)
+        self._file_hash = hash_image(pixels_in) if known else ""
         self.fingerprint = self._fingerprint()
 
     def _fingerprint(self) -> str:

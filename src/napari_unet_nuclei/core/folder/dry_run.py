@@ -16,11 +16,13 @@ from napari_unet_nuclei.core.folder.opened import hash_planned, planned_header
 from napari_unet_nuclei.core.folder.plan import RunPlan, image_title, short_title
 from napari_unet_nuclei.core.folder.record import FileRecord, read_note
 from napari_unet_nuclei.core.image.axes import ImageSource
-from napari_unet_nuclei.core.image.channels import find_channel, named_channel, open_channel_text
+from napari_unet_nuclei.core.image.channels import chosen_channel, named_channel, open_channel_text
 from napari_unet_nuclei.core.image.io.image_file import ImageHeader
 from napari_unet_nuclei.core.image.io.ome_tiff import member_files
+from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr
 from napari_unet_nuclei.core.image.layouts.split_image import SplitImage
 from napari_unet_nuclei.core.image.plates import PlateField
+from napari_unet_nuclei.core.image.words import image_in_words
 from napari_unet_nuclei.core.model.registry import default_registry
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress
 from napari_unet_nuclei.core.segment.fingerprint import hash_image
@@ -41,6 +43,10 @@ class Prospect:
         Size of the file, or of the pixels where the image is a folder; 0 where unknown.
     axes : str
         How its axes are read: ``Z 20 · C 2 · Y 512 · X 512``; empty where it cannot be read.
+    words : str
+        The image as it is understood: ``2 channels: DAPI, GFP · 20 planes of 2 µm · 0.325 µm · 512 × 512 px``.
+    stored_axes, shape : str, tuple of int
+        What the file itself says of its axes, one letter each, and their lengths.
     pixel_size : str
         In µm, y × x; empty where unknown.
     channel : str
@@ -68,6 +74,9 @@ class Prospect:
     image: str
     bytes: int = 0
     axes: str = ""
+    words: str = ""
+    stored_axes: str = ""
+    shape: tuple[int, ...] = ()
     dtype: str = ""
     pixel_size: str = ""
     planes: int = 0
@@ -174,7 +183,7 @@ def _look(task: Task, inputs: int) -> Prospect:
 
 
 def _hash(path: Path) -> str:
-    if path.is_dir():  # whose date does not change with its contents
+    if is_ome_zarr(path):  # whose date does not change with its contents
         return hash_image(path)
     states = [member.stat() for member in member_files(path)]
     return _hash_once(path, tuple((state.st_size, state.st_mtime_ns) for state in states))
@@ -200,7 +209,7 @@ def _channel(source: ImageSource, template: RequestTemplate, inputs: int) -> str
     """Name the channel that would be segmented, where there are several; raise `ImageShapeError` as a run would."""
     settings = template.settings
     if not settings.channel_auto:
-        chosen = find_channel(source, settings.channel)
+        chosen = chosen_channel(source, settings.channel)
         return source.channel_name(chosen) if source.channels > 1 else ""
     if inputs > 1 and source.channels not in (1, inputs):
         raise ImageShapeError(f"The image has {source.channels} channels, and the model takes {inputs} at once.")
@@ -226,6 +235,9 @@ def _described(seen: Prospect, header: ImageHeader, axes: str) -> Prospect:
         seen,
         bytes=header.path.stat().st_size if header.path.is_file() else math.prod(header.shape) * header.dtype.itemsize,
         axes=axes_text(axes, header.shape),
+        words=image_in_words(header.source(axes), size),
+        stored_axes=header.axes,
+        shape=header.shape,
         dtype=str(header.dtype),
         pixel_size=f"{size.y:.4g} × {size.x:.4g}" if size.known else "",
     )

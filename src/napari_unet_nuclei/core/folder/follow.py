@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError, OutputFileError
-from napari_unet_nuclei.core.folder.one_image import Task, Turn, WithoutNotices, failed_record, segment_planned
+from napari_unet_nuclei.core.folder.frames import Turn
+from napari_unet_nuclei.core.folder.one_image import Task, WithoutNotices, failed_record, segment_planned
 from napari_unet_nuclei.core.folder.record import FileRecord, remove_remains, settle
 from napari_unet_nuclei.core.image.io.read import read_header, read_image
 from napari_unet_nuclei.core.image.io.write import write_json, write_parquet, write_table

@@ -139,7 +139,7 @@ def segment_in_blocks(task: Task, settings: BlockSettings, progress: Progress) -
     # For those who look before they run; what is done already, the labels themselves tell.
     image, path = os.path.realpath(planned.image), planned.image
     # The hash in the record of a store is of one level alone, and there is none of an image in several files.
-    image_hash = hash_planned(planned) if path.is_dir() or planned.split else record.image_hash
+    image_hash = hash_planned(planned) if is_ome_zarr(path) or planned.split else record.image_hash
     write_note(planned, Note(image, image_hash, task.request_hash, task.relative_outputs, record=record))
     return record
 

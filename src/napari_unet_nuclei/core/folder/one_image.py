@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from napari_unet_nuclei.core.errors import ClusterError, NucleiError, OutputFileError
 from napari_unet_nuclei.core.files.atomic import DISK_FULL
+from napari_unet_nuclei.core.folder.frames import FrameStore, Turn, segment_frames
 from napari_unet_nuclei.core.folder.gating import gated, gated_again
 from napari_unet_nuclei.core.folder.opened import asked_of, hash_planned, open_planned
 from napari_unet_nuclei.core.folder.outputs import Segmented, wanted_outputs, write_outputs
@@ -24,16 +25,14 @@ from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.measure.surroundings import spacing_in
 from napari_unet_nuclei.core.progress import Advanced, Cancelled, Event, Notice, Progress, Share
 from napari_unet_nuclei.core.segment.fingerprint import hash_image, hash_request
-from napari_unet_nuclei.core.segment.result import Segmentation
+from napari_unet_nuclei.core.segment.frames import FramedResult, takes_frames
+from napari_unet_nuclei.core.segment.result import Segmentation, SegmentResult
 from napari_unet_nuclei.core.segment.table import measure_result
 from napari_unet_nuclei.core.segment.template import RequestTemplate
 from napari_unet_nuclei.core.settings import BatchSettings, CellSettings
 
 SEGMENTING = 0.9
 """Share of a file's time that the network and the decoding take; measuring and writing take the rest."""
-
-Turn = Callable[[int], AbstractContextManager[object]]
-"""Given how many pixels are to be segmented, waits on entering until the processor has room for them."""
 
 
 class DiskFullError(OutputFileError):
@@ -92,7 +91,9 @@ def segment_planned(task: Task, progress: Progress, turn: Turn = nullcontext) ->
             return _gated_again(task, done)
         check_ownership(task, image_hash)
         file = open_planned(planned)
-        found = find_nuclei(file, task.template, task.batch, WithoutNotices(progress), turn)
+        owner = {"image_hash": image_hash, "request_hash": task.request_hash, "around": task.around}
+        frames = FrameStore(planned.record(".frames"), owner)
+        found = find_nuclei(file, task.template, task.batch, WithoutNotices(progress), turn, frames)
         found = with_files(found, planned)
         progress.report(Advanced(1.0, "writing"))
         # Noted before anything is written: the next run then knows whose half-written files these are.
@@ -112,6 +113,7 @@ def segment_planned(task: Task, progress: Progress, turn: Turn = nullcontext) ->
         record = replace(record, image_hash=image_hash, origin=result.origin)
         # With the hash of the labels, by which the next run sees that somebody has corrected them.
         write_note(planned, replace(note, labels_hash=_hash_labels(planned.labels), record=record))
+        frames.remove()
         return record
     except Exception as error:  # noqa: BLE001  # one image in four thousand must not end the night's run
         return failed_record(planned, error)
@@ -203,19 +205,31 @@ def is_disk_full(error: Exception) -> bool:
 
 
 def find_nuclei(
-    file: ImageFile, template: RequestTemplate, batch: BatchSettings, progress: Progress, turn: Turn = nullcontext
+    file: ImageFile,
+    template: RequestTemplate,
+    batch: BatchSettings,
+    progress: Progress,
+    turn: Turn = nullcontext,
+    frames: FrameStore | None = None,
 ) -> Segmented:
-    """Segment and measure an image; where several are segmented at once, ``turn`` waits for this one's."""
+    """Segment and measure an image; where several are segmented at once, ``turn`` waits for this one's.
+
+    Where there is a store of frames, movies are segmented frame by frame, and their labels stay on disk.
+    """
     from napari_unet_nuclei.core.segment.run import run_segment  # PyTorch is imported when a file is first segmented
 
     request = template.request(file)
     if batch.wanted:  # before the network runs: µm need a pixel size
         spacing_in(batch.distance_unit, (request.pixel_size.y, request.pixel_size.x))
-    height, width = request.source.plane_shape
-    # Only the network and decoding take turns: others read, measure and write meanwhile.
-    with turn(height * width * sum(1 for _ in request.source.plane_indices(request.plane))):
-        result = run_segment(request, Share(progress, 0.0, SEGMENTING))
-    table = measure_result(result, request, Share(progress, SEGMENTING, 1.0), batch)
+    result: SegmentResult | FramedResult
+    if frames is not None and takes_frames(request):
+        result, table = segment_frames(request, frames, batch, progress, turn)
+    else:
+        height, width = request.source.plane_shape
+        # Only the network and decoding take turns: others read, measure and write meanwhile.
+        with turn(height * width * sum(1 for _ in request.source.plane_indices(request.plane))):
+            result = run_segment(request, Share(progress, 0.0, SEGMENTING))
+        table = measure_result(result, request, Share(progress, SEGMENTING, 1.0), batch)
     names = list(request.source.channel_names)
     added = {"series": template.series, "channel_names": names}
     return Segmented(request, result, table, {**result.provenance, **added})

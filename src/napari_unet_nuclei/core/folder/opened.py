@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -36,14 +37,23 @@ def hash_planned(planned: PlannedFile, hash_file: Callable[[Path], str] = hash_i
 
 
 def asked_of(planned: PlannedFile, template: RequestTemplate) -> RequestTemplate:
-    """Return the template for one image: a number of a channel counts those of all images of its kind.
+    """Return the template for one image: of files with one channel each, a number is the one in their names.
 
-    Where the files of one channel are missing, the same number would stand for another channel.
+    Where the names have no such number, it counts the channels of all images of the kind, since a file may be missing.
     """
     settings, split = template.settings, planned.split
-    if split is None or settings.channel_auto or len(split.channels) == len(split.known_channels):
+    if split is None or settings.channel_auto or not settings.channel.isdecimal():
         return template
-    number = settings.channel
-    if number in split.known_channels or not number.isdecimal() or int(number) >= len(split.known_channels):
+    number, names = int(settings.channel), split.known_channels
+    called = [name for name in names if _last_number(name) == number]
+    counted = names[number : number + 1]
+    meant = called if len(called) == 1 else counted
+    if settings.channel in names or not all(meant) or not meant:
         return template
-    return replace(template, settings=settings.changed(channel=split.known_channels[int(number)]))
+    return replace(template, settings=settings.changed(channel=meant[0]))
+
+
+def _last_number(name: str) -> int | None:
+    """The number that a name ends with: 2 of w2."""
+    found = re.search(r"\d+$", name)
+    return int(found[0]) if found else None

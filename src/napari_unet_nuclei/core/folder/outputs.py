@@ -26,16 +26,17 @@ from napari_unet_nuclei.core.image.io.ome_zarr_labels import (
     pyramid_shapes,
     write_label_metadata,
 )
-from napari_unet_nuclei.core.image.io.write import LARGEST_OVERLAY, write_labels, write_table
+from napari_unet_nuclei.core.image.io.write import LARGEST_OVERLAY, write_label_planes, write_table
 from napari_unet_nuclei.core.image.picture import Picture, for_screen, outlined
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.export.export import write_geojson, write_imagej_rois
 from napari_unet_nuclei.core.labels.measure.gate import Gate
 from napari_unet_nuclei.core.labels.measure.surroundings import draw_cells
+from napari_unet_nuclei.core.segment.frames import FramedResult
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import SegmentResult
 from napari_unet_nuclei.core.settings import BatchSettings, CellSettings
-from napari_unet_nuclei.core.types import AnyArray, Labels
+from napari_unet_nuclei.core.types import AnyArray
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +56,7 @@ class Segmented:
     """An image that is segmented and measured, not yet written; the provenance has what the run adds."""
 
     request: SegmentRequest
-    result: SegmentResult
+    result: SegmentResult | FramedResult
     table: pd.DataFrame
     provenance: Mapping[str, Any]
 
@@ -88,7 +89,7 @@ def write_outputs(found: Segmented, paths: Mapping[str, Path], around: CellSetti
     request, result = found.request, found.result
     for kind, path in paths.items():
         if kind == "labels":
-            write = write_label_store if path.suffix == ".zarr" else write_labels
+            write = write_label_store if path.suffix == ".zarr" else write_label_planes
             write(path, result.labels, axes=result.axes, pixel_size=request.pixel_size, provenance=found.provenance)
         elif kind == "table":
             write_table(path, found.table)
@@ -101,7 +102,9 @@ def write_outputs(found: Segmented, paths: Mapping[str, Path], around: CellSetti
             write_geojson(path, result.labels, axes=result.axes, origin=result.origin, cells=cells, table=found.table)
         elif kind in EXPORTS:
             # Exports leave out 0, which of nuclei is background, but of classes is one like the others.
-            labels = result.labels + np.int32(1) if result.classes else result.labels
+            labels: AnyArray = result.labels
+            if result.classes:
+                labels = labels + np.int32(1)
             names = dict(enumerate(result.classes, start=1))
             EXPORTS[kind](path, labels, axes=result.axes, origin=result.origin, names=names)
         else:
@@ -116,7 +119,7 @@ def write_picture(kind: str, path: Path, draw: Callable[[int], Picture]) -> None
         iio.imwrite(partial, draw(side), plugin="pillow", extension=".png")
 
 
-def outlined_plane(request: SegmentRequest, result: SegmentResult, side: int) -> Picture:
+def outlined_plane(request: SegmentRequest, result: SegmentResult | FramedResult, side: int) -> Picture:
     """Draw the outlines into the middle plane, thinned out to at most ``side`` pixels a side."""
     index = tuple(length // 2 for length in result.labels.shape[:-2])
     labels = result.labels[index]
@@ -145,9 +148,9 @@ def read_thinned(
 
 
 def write_label_store(
-    path: Path, labels: Labels, *, axes: str, pixel_size: PixelSize, provenance: Mapping[str, object]
+    path: Path, labels: AnyArray, *, axes: str, pixel_size: PixelSize, provenance: Mapping[str, object]
 ) -> None:
-    """Write labels as a store of NGFF 0.5 with a pyramid by nearest neighbour.
+    """Write labels (..., Y, X) as a store of NGFF 0.5 with a pyramid by nearest neighbour, plane by plane.
 
     Raises
     ------
@@ -157,18 +160,20 @@ def write_label_store(
         If the store cannot be written.
     """
     order = leading_order(axes[:-2])
-    level = labels.transpose([*order, labels.ndim - 2, labels.ndim - 1])
     described = label_axes("".join(axes[place] for place in order) + "YX", None, pixel_size)
-    shapes = pyramid_shapes(level.shape)
+    shapes = pyramid_shapes((*(labels.shape[place] for place in order), *labels.shape[-2:]))
     partial = path.with_name(f".{path.stem[:40]}-{secrets.token_hex(4)}.part{path.suffix}")
     try:
-        for number, shape in enumerate(shapes):
-            chunks = (1,) * len(order) + (CHUNK, CHUNK)
-            names = [axis.letter.lower() for axis in described]
-            array = create_array(partial / str(number), shape, np.int32, chunks, names)
-            array[...] = level
-            # Every second pixel, since between two ids lies a third nucleus.
-            level = level[..., ::2, ::2]
+        chunks, names = (1,) * len(order) + (CHUNK, CHUNK), [axis.letter.lower() for axis in described]
+        levels = [
+            create_array(partial / str(number), shape, np.int32, chunks, names) for number, shape in enumerate(shapes)
+        ]
+        for index in np.ndindex(*labels.shape[:-2]):
+            plane, place = labels[index], tuple(index[one] for one in order)
+            for level in levels:
+                level[place] = plane
+                # Every second pixel, since between two ids lies a third nucleus.
+                plane = plane[::2, ::2]
         write_label_metadata(partial, described, len(shapes), name="nuclei", source="", provenance=provenance)
         # A folder that has content cannot be replaced; killed in between, the run does this image again.
         shutil.rmtree(path, ignore_errors=True)

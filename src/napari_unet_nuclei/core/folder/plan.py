@@ -11,9 +11,10 @@ from pathlib import Path
 
 from napari_unet_nuclei.core.errors import ImageFileError, NucleiError, OutputFileError, SeriesError
 from napari_unet_nuclei.core.image.io.find import find_images, nothing_found
-from napari_unet_nuclei.core.image.io.pairs import name_some
+from napari_unet_nuclei.core.image.io.pairs import is_beside_image, name_some, outlines_among
 from napari_unet_nuclei.core.image.io.plate_store import places_in_plates
 from napari_unet_nuclei.core.image.io.series import choose_series
+from napari_unet_nuclei.core.image.io.zarr_store import address, is_remote
 from napari_unet_nuclei.core.image.layouts.grouping import AUTOMATIC, group_files
 from napari_unet_nuclei.core.image.layouts.split_image import SplitImage
 from napari_unet_nuclei.core.image.plates import PlateField
@@ -129,6 +130,8 @@ class RunPlan:
         Results that an earlier run wrote into the same folder, found among the images and not segmented again.
     passed_over : tuple of Path
         Files among the images that cannot be read as such, without what runs write.
+    masks : tuple of Path
+        Labels, outlines and pictures of them that other programs have left beside the images.
     grouped : tuple of str
         What the names of files were taken for, in sentences.
     """
@@ -139,6 +142,7 @@ class RunPlan:
     left_out: int
     passed_over: tuple[Path, ...] = ()
     grouped: tuple[str, ...] = ()
+    masks: tuple[Path, ...] = ()
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -146,6 +150,11 @@ class RunPlan:
         said = list(self.grouped)
         if self.left_out:
             said.append(f"{self.left_out} results of an earlier run are left out.")
+        if self.masks:
+            said.append(
+                f"{len(self.masks)} masks and outlines beside the images are left out, by their names: "
+                f"{name_some([path.name for path in self.masks])}. If one is an image, give it by its name."
+            )
         if self.passed_over:
             said.append(
                 f"{len(self.passed_over)} files were passed over, as nothing here reads them as images: "
@@ -162,6 +171,7 @@ def image_title(image: str, part: str) -> str:
     >>> image_title("day/a.lif", "Region 1"), image_title("day/a.zarr/2", "2")
     ('day/a.lif [Region 1]', 'day/a.zarr/2')
     """
+    image = address(Path(image)) if is_remote(Path(image)) else image
     return f"{image} [{part}]" if part and not _is_group(image, part) else image
 
 
@@ -210,8 +220,15 @@ def plan_files(
     found = find_images(given, recursive)
     # Results among the images are left out, but for those that are given by name.
     kept = {image: root for image, root in found.roots.items() if image in given or not _is_earlier_result(image, out)}
+    masks = [image for image in kept if is_beside_image(image) and not _is_named(image, given)]
     if not found.roots:
         raise ImageFileError(" ".join(reason for _, reason in found.refused) or nothing_found(given))
+    if masks and len(masks) == len(kept):
+        raise ImageFileError(
+            f"{name_some(given)}: no image but, by their names, masks ({name_some([path.name for path in masks])}). "
+            "If one is an image, give it by its name."
+        )
+    kept = {image: root for image, root in kept.items() if image not in masks}
     images, refused, grouped = _images_of(kept, series, channels)
     files = _name_results(images, out, labels_format)
     # Real paths: a link, or a folder given twice under two names, leads to the same file.
@@ -223,9 +240,17 @@ def plan_files(
                     f"The results of {file.image} would overwrite the image {taken}. "
                     "Choose another folder for the results."
                 )
-    others = tuple(path for path in found.passed_over if not _is_written_by_runs(path, out))
+    others = [path for path in found.passed_over if not _is_written_by_runs(path, out)]
+    outlines = outlines_among(others)
+    passed_over = tuple(path for path in others if path not in outlines)
     unusable = (*found.refused, *refused)
-    return RunPlan(out, tuple(files), unusable, len(found.roots) - len(kept), others, grouped)
+    left_out = len(found.roots) - len(kept) - len(masks)
+    return RunPlan(out, tuple(files), unusable, left_out, passed_over, grouped, (*masks, *outlines))
+
+
+def _is_named(image: Path, given: Sequence[Path]) -> bool:
+    """True for a file that is given by its name, or by a pattern that ends like it."""
+    return image in given or any(is_beside_image(path) and image.match(path.name) for path in given)
 
 
 def _is_earlier_result(image: Path, out: Path) -> bool:
@@ -295,7 +320,7 @@ def _images_of(
 def _of_plate(path: Path, root: Path, place: PlateField) -> _Image:
     """Name a field of a plate: below its plate, after its well."""
     plate, field = path.parents[2], f"{place.well}_f{place.field}"
-    folder = plate.with_name(place.plate) if plate.is_relative_to(root) else root
+    folder = plate.with_name(place.plate) if plate.parent.is_relative_to(root) else root
     return _Image(folder / field, root, path, place=place, called=field)
 
 

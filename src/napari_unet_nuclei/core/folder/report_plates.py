@@ -43,7 +43,7 @@ def plate_sections(wells: pd.DataFrame) -> list[Section]:
 def _plate(name: str, wells: pd.DataFrame) -> Section:
     means = [column for column in wells.columns if column.endswith(MEAN)]
     shown = {"nuclei": "nuclei per well", "positive_percent": "positive nuclei in %"}
-    shown |= _areas(wells) | {
+    shown |= _sizes(wells) | {
         column: f"mean {column.removesuffix(MEAN)} of the nuclei" for column in means[:MOST_CHANNELS]
     }
     figures = [
@@ -58,10 +58,16 @@ def _plate(name: str, wells: pd.DataFrame) -> Section:
     return Section(f"Plate {name}".strip(), f"{text} All values stand in wells.csv.", figures=rows)
 
 
-def _areas(wells: pd.DataFrame) -> dict[str, str]:
-    """The area that is known of all wells, in µm² or in pixels."""
-    known = "median_area_um2" in wells and wells["median_area_um2"].notna().any()
-    return {"median_area_um2": "median area in µm²"} if known else {"median_area_px": "median area in px²"}
+def _sizes(wells: pd.DataFrame) -> dict[str, str]:
+    """The size that is known of the wells' nuclei, in µm or else in pixels."""
+    titles = {
+        "median_volume_um3": "median volume in µm³",
+        "median_voxels": "median volume in voxels",
+        "median_area_um2": "median area in µm²",
+        "median_area_px": "median area in px²",
+    }
+    known = [name for name in titles if name in wells and wells[name].notna().any()]
+    return {name: titles[name] for name in known[:1]}
 
 
 def _range(values: pd.Series) -> str:

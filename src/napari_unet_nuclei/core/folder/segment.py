@@ -67,7 +67,8 @@ def segment_folder(
     progress : Progress, optional
         Receives an event per tile, and can cancel there.
     **settings
-        Fields of `SegmentSettings`, for instance ``diameter=30``, and of `BatchSettings`, for instance ``rois=True``.
+        Fields of `SegmentSettings`, for instance ``diameter=30``, and of `BatchSettings`, for instance ``rois=True``
+        or, for channels in files of their own, ``channels="{well}_s{field}_w{channel}.tif"``.
 
     Returns
     -------

@@ -13,6 +13,9 @@ from napari_unet_nuclei.core.folder.record import FileRecord
 WELL_COLUMNS = ("plate", "well", "row", "column")
 """What names a well."""
 
+SIZES = ("area_px", "area_um2", "voxels", "volume_um3")
+"""Columns of which the median is taken; those of volumes are there where stacks were segmented in three dimensions."""
+
 MEAN = "_mean"
 """How the columns end that are averaged."""
 
@@ -26,7 +29,7 @@ def wells_table(records: Sequence[FileRecord]) -> pd.DataFrame:
         - ``plate``, ``well``, ``row``, ``column``
         - ``fields`` that were segmented, ``failed`` ones, and ``nuclei`` in all of them
         - ``positive`` nuclei and ``positive_percent``, where a gate told them
-        - ``median_area_px`` and ``median_area_um2`` of the nuclei
+        - ``median_area_px`` and ``median_area_um2`` of the nuclei; of volumes ``median_voxels``, ``median_volume_um3``
         - the mean over the nuclei of each column of the images' tables that ends in ``_mean``
     """
     wells: dict[tuple[str, ...], list[FileRecord]] = defaultdict(list)
@@ -48,14 +51,14 @@ def _row(fields: Sequence[FileRecord]) -> dict[str, object]:
         row |= {"positive": positive, "positive_percent": round(100 * positive / of, 2) if of else None}
     tables = [_measured(record) for record in done if record.nuclei]
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
-    for name in ("area_px", "area_um2"):
-        row[f"median_{name}"] = table[name].median() if name in table else np.nan
+    row |= {f"median_{name}": table[name].median() if name in table else np.nan for name in SIZES[:2]}
+    row |= {f"median_{name}": table[name].median() for name in SIZES[2:] if name in table}
     return row | {name: round(table[name].mean(), 4) for name in table.columns if name.endswith(MEAN)}
 
 
 def _measured(record: FileRecord) -> pd.DataFrame:
     """Read the columns of an image's table that wells are summed up by."""
-    return pd.read_csv(record.table, usecols=lambda name: name in ("area_px", "area_um2") or name.endswith(MEAN))
+    return pd.read_csv(record.table, usecols=lambda name: name in SIZES or name.endswith(MEAN))
 
 
 def _as_people_count(column: pd.Series) -> pd.Series:

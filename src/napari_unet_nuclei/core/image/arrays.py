@@ -1,4 +1,4 @@
-"""Take what Python callers pass as an image (array, list, tensor, masked array, pyramid), and name its axes."""
+"""Take what Python callers pass as an image, of which levels may be chosen, and name its axes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet_nuclei.core.arrays import as_array, is_array
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.axes import axis_letter, guess_axes
 from napari_unet_nuclei.core.image.colour import has_colour_values
@@ -44,30 +45,6 @@ def take_array(image: Any, level: int = 0) -> NamedArray:
     return take_array(levels[level])
 
 
-def as_array(image: Any) -> AnyArray:
-    """Return what holds pixels as an array with ``shape``, ``dtype`` and slicing; lazy arrays stay lazy."""
-    if isinstance(image, np.ma.MaskedArray):
-        return _unmasked(image)
-    if hasattr(image, "detach"):  # a PyTorch tensor, which NumPy cannot read on a graphics card
-        image = image.detach().cpu()
-        image = image if _is_readable(image) else image.float()
-    elif hasattr(image, "toarray"):  # a sparse matrix
-        image = image.toarray()
-    elif not isinstance(image, np.ndarray) and _is_array(image):
-        return image
-    try:
-        array = np.asarray(image)
-    except Exception as error:  # whatever the object does when it is asked for its values
-        raise ImageShapeError(
-            f"A {type(image).__name__} cannot be read as an image ({error}): give an array of numbers."
-        ) from error
-    if array.dtype.kind not in "buif":
-        raise ImageShapeError(
-            f"Pixels of type {array.dtype} cannot be segmented; convert them to real numbers, all rows as long."
-        )
-    return array
-
-
 def find_axes(array: AnyArray) -> str:
     """Guess the axes of an array from its shape, and where the last axis is short, from the values.
 
@@ -84,7 +61,7 @@ def _levels(image: Any) -> Sequence[Any] | None:
     """Return the levels of a pyramid; None if it is none."""
     if not isinstance(image, Sequence) or isinstance(image, str | bytes) or not image:
         return None
-    if not all(_is_array(one) and len(one.shape) > 1 for one in image):
+    if not all(is_array(one) and len(one.shape) > 1 for one in image):
         return None
     shapes = [tuple(one.shape) for one in image]
     if len(set(shapes)) == 1 and len(shapes) > 1:
@@ -108,34 +85,6 @@ def _own_names(array: AnyArray) -> tuple[str, tuple[str, ...]]:
     coordinates = getattr(array, "coords", {}).get(array.dims[letters.index("C")])
     labels = [] if coordinates is None else np.asarray(coordinates).tolist()
     return letters, tuple(labels) if all(isinstance(label, str) for label in labels) else ()
-
-
-def _is_array(image: Any) -> bool:
-    if not all(hasattr(image, name) for name in ("shape", "dtype", "__getitem__")):
-        return False
-    try:
-        return np.dtype(image.dtype).kind in "buif"
-    except TypeError:  # of another package, as PyTorch's
-        return hasattr(image, "detach")
-
-
-def _is_readable(tensor: Any) -> bool:
-    """False for numbers that NumPy does not know, such as bfloat16."""
-    try:
-        np.asarray(tensor[:0])
-    except (TypeError, IndexError, RuntimeError):
-        return False
-    return True
-
-
-def _unmasked(image: np.ma.MaskedArray[Any, Any]) -> AnyArray:
-    """Return a masked array with NaN for what is masked: no picture."""
-    if not np.ma.is_masked(image) or image.dtype.kind not in "buif":
-        return as_array(np.asarray(image.data))
-    # Integers of 32 bits and more need 64, and narrower ones fit into 32.
-    is_wide = image.dtype.itemsize > 2 and image.dtype.kind in "ui"
-    floating = image.dtype if image.dtype.kind == "f" else np.dtype(np.float64 if is_wide else np.float32)
-    return np.where(np.ma.getmaskarray(image), floating.type(np.nan), image.data.astype(floating))
 
 
 def _window(array: AnyArray, shape: tuple[int, ...]) -> NDArray[Any]:

@@ -118,6 +118,8 @@ class ImageSource:
                 f"Axes '{axes}' give an image of shape {shape} {self._samples} colours, but S has 1 to 4: grey or red, "
                 "green and blue, and opacity. Call it C if these are channels."
             )
+        if not self.channels:
+            raise ImageShapeError(f"The image has the shape {shape} with axes '{axes}': it holds no channel.")
         if np.dtype(self.array.dtype).kind not in "buif":
             raise ImageShapeError(
                 f"Pixels of type {self.array.dtype} cannot be segmented; convert them to real numbers."

@@ -104,6 +104,6 @@ def is_look_up_table(table: NDArray[np.floating], indices: NDArray[np.integer]) 
 def without_blank_opacity(array: NDArray[Any], axes: str) -> NDArray[Any]:
     """Drop an opacity that is 0 everywhere, as some programs write it: such a picture would show nothing."""
     place = axes.find("S")
-    if place < 0 or array.shape[place] not in (2, 4) or array.take(-1, axis=place).any():
+    if place < 0 or len(axes) != array.ndim or array.shape[place] not in (2, 4) or array.take(-1, axis=place).any():
         return array
     return array.take(range(array.shape[place] - 1), axis=place)

@@ -35,7 +35,7 @@ def as_ids(stored: AnyArray) -> NDArray[np.int64]:
     lowest, highest = values.min(initial=0), values.max(initial=0)
     # As Python's integers, which are exact: the largest id of 63 bits is no floating-point number.
     if int(highest) > np.iinfo(np.int64).max:
-        raise ImageShapeError(f"The labels hold {int(highest)}, but ids end at 2**63 - 1: number them anew.")
+        raise ImageShapeError(f"The labels hold {highest:.20g}, but ids end at 2**63 - 1: number them anew.")
     if lowest < BACKGROUND:
         raise ImageShapeError("The labels hold numbers below -1, so they are not ids: is this an image?")
     ids = values.astype(np.int64, copy=False)

@@ -12,11 +12,14 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
+
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.files.regular import open_regular
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.ome_tiff import member_files
-from napari_unet_nuclei.core.image.io.ome_zarr import LABELS_GROUP
+from napari_unet_nuclei.core.image.io.ome_zarr import LABELS_GROUP, read_ome_zarr
+from napari_unet_nuclei.core.image.io.zarr_store import archive_of, is_remote
 from napari_unet_nuclei.core.image.sample import sampled_rows
 from napari_unet_nuclei.core.model.registry import default_registry
 from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
@@ -33,11 +36,17 @@ _ZARR_METADATA = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmet
 def hash_image(path: Path) -> str:
     """SHA-256 of a file, or of all files that hold its image (OME-TIFF sets).
 
-    Of a folder (OME-Zarr) that of its metadata and its chunks' names, sizes and times.
+    Of a folder (OME-Zarr) that of its metadata and its chunks' names, sizes and times; at an address, that of its
+    metadata and its coarsest level.
     """
     try:
+        if is_remote(path):
+            return _hash_remote(path)
         if path.is_dir():
             return _hash_folder(path)
+        archive = archive_of(path)
+        if archive is not None:
+            return hashlib.sha256(f"{_hash_file(archive[0])} {archive[1]}".encode()).hexdigest()
         members = member_files(path)
         return _hash_file(path) if members == (path,) else _hash_files(members)
     except PermissionError as error:
@@ -102,6 +111,14 @@ def _hash_files(paths: Sequence[Path]) -> str:
     for path in paths:
         digest.update(f"{_hash_file(path)}\n".encode())
     return digest.hexdigest()
+
+
+def _hash_remote(path: Path) -> str:
+    image = read_ome_zarr(path)
+    coarsest = image.levels[-1]
+    described = [str(image.axes), *(str(level.metadata.to_dict()) for level in image.levels)]
+    pixels = np.ascontiguousarray(coarsest[...]) if coarsest.size <= CACHED_PIXELS else np.empty(0)
+    return hashlib.sha256("\n".join(described).encode() + pixels.tobytes()).hexdigest()
 
 
 def _hash_folder(folder: Path) -> str:

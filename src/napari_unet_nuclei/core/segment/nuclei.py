@@ -38,6 +38,31 @@ class FoundNuclei:
     decoder: Decoder | None = None
 
 
+@dataclass(frozen=True)
+class ChosenSize:
+    """Diameter of the nuclei in image pixels, the scale that suits them, and the plane's maps if that took them."""
+
+    diameter: float
+    scale: float
+    prediction: Prediction | None = None
+
+
+def choose_size(
+    request: SegmentRequest, runner: NetworkRunner, reader: PlaneReader, progress: Progress, estimate: float = 0.0
+) -> ChosenSize:
+    """Find out how large nuclei are, unless it is given; ``reader`` and ``estimate`` as for `find_nuclei`."""
+    own_diameter = runner.card.diameter
+    if request.decided is not None:
+        return ChosenSize(request.decided.diameter, request.decided.scale)
+    if 0 in reader.shape:
+        return ChosenSize(own_diameter, 1.0)
+    if request.settings.diameter_auto and runner.card.tells_size:
+        sized = predict_sized(reader, runner, progress, estimate)
+        return ChosenSize(sized.diameter or own_diameter, sized.prediction.scale, sized.prediction)
+    diameter = given_diameter(request, own_diameter)
+    return ChosenSize(diameter, scale_for(diameter, own_diameter))
+
+
 def find_nuclei(
     request: SegmentRequest,
     runner: NetworkRunner,
@@ -52,17 +77,10 @@ def find_nuclei(
     a first look at it has found, or 0. All planes have the same shape.
     """
     network = Share(progress, 0.0, NETWORK_SHARE)
-    own_diameter, ready = runner.card.diameter, dict[int, Prediction]()
-    if 0 in readers[decides].shape:
-        diameter, scale = own_diameter, 1.0
-    elif request.settings.diameter_auto and runner.card.tells_size:
-        # Before all others: with one scale for all, a nucleus keeps its size through the stack.
-        sized = predict_sized(readers[decides], runner, Share(network, 0.0, 1 / len(readers)), estimate)
-        ready[decides] = sized.prediction
-        diameter, scale = sized.diameter or own_diameter, sized.prediction.scale
-    else:
-        diameter = given_diameter(request, own_diameter)
-        scale = scale_for(diameter, own_diameter)
+    # Before all others: with one scale for all, a nucleus keeps its size through the stack.
+    size = choose_size(request, runner, readers[decides], Share(network, 0.0, 1 / len(readers)), estimate)
+    ready = {} if size.prediction is None else {decides: size.prediction}
+    diameter, scale = size.diameter, size.scale
     own = thresholds_at(runner.card, scale)
     thresholds = chosen_thresholds(own, request.settings)
     shape = (len(readers), *readers[0].shape)

@@ -8,14 +8,40 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_unet_nuclei.core.image.axes import ImageSource
-from napari_unet_nuclei.core.image.channels import find_channel, named_channel
+from napari_unet_nuclei.core.image.channels import chosen_channel, named_channel
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.image.plane import PlaneLook
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import NumberFormat, Region
 
 if TYPE_CHECKING:
     from napari_unet_nuclei.core.image.io.ome_zarr import OmeZarrImage
+    from napari_unet_nuclei.core.segment.volumes.spacing import Spacing
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What one plane of an image has decided for all: how they are read, and how large their nuclei are.
+
+    Attributes
+    ----------
+    look : PlaneLook
+    sure : bool
+        False where another reading is nearly as likely.
+    scale : float
+        Model pixels per image pixel.
+    diameter : float
+        Of the nuclei, in image pixels.
+    spacing : Spacing or None
+        Of the planes of volumes; None where nuclei are found plane by plane.
+    """
+
+    look: PlaneLook
+    sure: bool
+    scale: float
+    diameter: float
+    spacing: Spacing | None = None
 
 
 @dataclass(frozen=True)
@@ -32,6 +58,8 @@ class SegmentRequest:
         Path the image came from, for provenance; empty where it has none.
     number_format : NumberFormat or None
         Of the network on a processor; None for the one that is fastest on this computer.
+    decided : Decided or None
+        What another request for the same image has decided; None to find it out.
     remarks : tuple of str
         What of the image its file lacks and what was guessed in reading it, in words; for the result's notices.
     """
@@ -44,12 +72,13 @@ class SegmentRequest:
     pixel_size: PixelSize = field(default_factory=PixelSize)
     file: str = ""
     number_format: NumberFormat | None = None
+    decided: Decided | None = None
     remarks: tuple[str, ...] = ()
 
     @property
     def channel(self) -> int | None:
-        """The channel that the user chose, None where it is automatic; `ImageShapeError` if the image lacks it."""
-        return None if self.settings.channel_auto else find_channel(self.source, self.settings.channel)
+        """The channel that the user chose, None where it is automatic; `ImageShapeError` if there is no such choice."""
+        return None if self.settings.channel_auto else chosen_channel(self.source, self.settings.channel)
 
     @cached_property
     def store(self) -> OmeZarrImage | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,17 +12,22 @@ from napari_unet_nuclei.core.errors import EditError
 from napari_unet_nuclei.core.tracking.keep_ids import keep_ids
 from napari_unet_nuclei.core.tracking.lineage import Lineages, number_tracks
 
+_State: TypeAlias = tuple[Lineages, frozenset[int]]
+
 
 class TrackEditor:
     """Tracks that a person corrects; ids of what does not change stay.
 
-    Nuclei are given as rows of the spots. Every correction is one step of undo.
+    Nuclei are given as rows of the spots. Every correction, and every decision that something is right, is one step of
+    undo.
     """
 
     def __init__(self, lineages: Lineages) -> None:
         self.lineages = lineages
-        self._done: list[Lineages] = []
-        self._undone: list[Lineages] = []
+        self.decided: frozenset[int] = frozenset()
+        """Rows that a person has decided about, which are not doubtful any more."""
+        self._done: list[_State] = []
+        self._undone: list[_State] = []
 
     @property
     def can_undo(self) -> bool:
@@ -33,18 +39,22 @@ class TrackEditor:
         """True if there is anything to redo."""
         return bool(self._undone)
 
+    def accept(self, row: int) -> None:
+        """Decide that a nucleus is linked rightly."""
+        self._step(self.lineages, row)
+
     def cut(self, row: int) -> None:
         """Begin a new track with a nucleus."""
         if self.lineages.previous[row] < 0:
             raise EditError("This track begins here already: there is no link to cut. Choose a later frame.")
-        self._change({row: -1})
+        self._change({row: -1}, row)
 
     def link(self, earlier: int, later: int) -> None:
         """Let a nucleus go on as another one, and whatever else it went on as begin anew."""
         earlier, later = self._in_order(earlier, later)
         if self.lineages.previous[later] == earlier and self._successors(earlier) == [later]:
             raise EditError("These two are linked already.")
-        self._change({**dict.fromkeys(self._successors(earlier), -1), later: earlier})
+        self._change({**dict.fromkeys(self._successors(earlier), -1), later: earlier}, earlier, later)
 
     def join(self, one: int, other: int) -> None:
         """Let the track of one nucleus go on as the track of another one, from its end to the other's beginning."""
@@ -63,19 +73,19 @@ class TrackEditor:
             raise EditError("This nucleus comes from that one already.")
         if not self._successors(mother):
             raise EditError("The mother must go on, too: a division has two daughters. Link the first daughter before.")
-        self._change({daughter: mother})
+        self._change({daughter: mother}, mother, daughter)
 
     def undo(self) -> None:
         """Take back the last correction."""
         if self._done:
-            self._undone.append(self.lineages)
-            self.lineages = self._done.pop()
+            self._undone.append((self.lineages, self.decided))
+            self.lineages, self.decided = self._done.pop()
 
     def redo(self) -> None:
         """Repeat what was taken back last."""
         if self._undone:
-            self._done.append(self.lineages)
-            self.lineages = self._undone.pop()
+            self._done.append((self.lineages, self.decided))
+            self.lineages, self.decided = self._undone.pop()
 
     def _successors(self, row: int) -> list[int]:
         return [int(one) for one in np.flatnonzero(self.lineages.previous == row)]
@@ -86,7 +96,12 @@ class TrackEditor:
             raise EditError("Both nuclei are in the same frame. Choose one in an earlier and one in a later frame.")
         return (one, other) if frame[one] < frame[other] else (other, one)
 
-    def _change(self, previous: dict[int, int]) -> None:
+    def _step(self, lineages: Lineages, *rows: int) -> None:
+        self._done.append((self.lineages, self.decided))
+        self._undone.clear()
+        self.lineages, self.decided = lineages, self.decided.union(rows)
+
+    def _change(self, previous: dict[int, int], *rows: int) -> None:
         """Set where some rows come from, and number the tracks anew so that all others keep their ids."""
         changed: NDArray[np.int64] = self.lineages.previous.copy()
         changed[list(previous)] = list(previous.values())
@@ -96,6 +111,4 @@ class TrackEditor:
         # Nuclei that were left out as too short stay so, unless they have been linked to others.
         related = kept.ids[(kept.parent > 0) | (kept.daughters > 0)]
         left_out = ~np.isin(kept.track, np.append(related, kept.track[before > 0]))
-        self._done.append(self.lineages)
-        self._undone.clear()
-        self.lineages = replace(kept, track=np.where(left_out, 0, kept.track))
+        self._step(replace(kept, track=np.where(left_out, 0, kept.track)), *rows)

@@ -31,6 +31,8 @@ class Spots:
         Edges of a pixel relative to their geometric mean in the plane: [z,] y, x.
     drift : ndarray, shape (T, 2)
         How far the whole field has moved (y, x), in pixels, from each frame to the next.
+    flat_share : float
+        Share of the nuclei of a deep movie that lie in a single plane; 0 in a flat one.
     corrected : bool
         Positions are relative to the drifting field.
     """
@@ -42,6 +44,7 @@ class Spots:
     centre: NDArray[np.float64]
     spacing: NDArray[np.float64]
     drift: NDArray[np.float64]
+    flat_share: float = 0.0
     corrected: bool = False
 
     def __len__(self) -> int:
@@ -81,16 +84,18 @@ class Spots:
 
 def find_spots(movie: Movie, pixel_size: PixelSize, progress: Progress) -> Spots:
     """Read a movie once, frame by frame; raise ImageShapeError if it holds no ids."""
-    shape, parts, meter = movie.shape, [], DriftMeter()
+    shape, parts, meter, flat = movie.shape, [], DriftMeter(), 0
     for time in range(shape[0]):
         progress.report(Advanced(time / shape[0], f"reading frame {time + 1} of {shape[0]}"))
         ids = movie.frame(time)
         meter.add(ids)
         label, size, centre = _nuclei(ids)
+        flat += _count_flat(ids, label) if ids.ndim == 3 else 0
         down = np.lexsort(centre.T[::-1])
         parts.append((np.full(len(label), time), label[down], size[down], centre[down]))
     frame, label, size, centre = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Spots(shape, frame, label, size, centre, relative_spacing(pixel_size, len(shape) - 1), meter.shifts)
+    spacing = relative_spacing(pixel_size, len(shape) - 1)
+    return Spots(shape, frame, label, size, centre, spacing, meter.shifts, flat / max(len(frame), 1))
 
 
 def relative_spacing(size: PixelSize, dimensions: int) -> NDArray[np.float64]:
@@ -123,3 +128,9 @@ def _nuclei(ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64
         label, place, size = np.unique(values, return_inverse=True, return_counts=True)
     sums = [np.bincount(place, weights=axis) for axis in np.unravel_index(pixels, ids.shape)]
     return label, size, np.stack(sums, axis=1) / size[:, None]
+
+
+def _count_flat(ids: NDArray[np.int64], label: NDArray[np.int64]) -> int:
+    """Count the nuclei of a deep frame that lie in a single plane."""
+    planes = np.concatenate([np.unique(plane[plane > 0]) for plane in ids])
+    return len(label) - int(np.count_nonzero(np.unique(planes, return_counts=True)[1] > 1))

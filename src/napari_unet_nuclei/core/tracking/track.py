@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 TOO_FAST = 1.0
 """Diameters; where nuclei step farther, the next nucleus is as near as the own one."""
 
+MOSTLY_FLAT = 0.8
+"""Share of the nuclei of a deep movie in one plane each above which they are most likely sections."""
+
 READING = 0.7
 """Share of the time that reading takes; linking takes the rest."""
 
@@ -77,6 +80,12 @@ class TrackResult:
     def divisions(self) -> int:
         """Number of divisions."""
         return int(np.count_nonzero(self.lineages.daughters > 1))
+
+    @property
+    def found(self) -> str:
+        """What was found, in words: "40 tracks and 6 divisions"."""
+        tracks = "1 track" if self.count == 1 else f"{self.count:,} tracks"
+        return f"{tracks} and {'1 division' if self.divisions == 1 else f'{self.divisions:,} divisions'}"
 
     def frame(self, time: int) -> Labels:
         """Labels of one frame (Y, X) or (Z, Y, X), with the ids of tracks."""
@@ -228,6 +237,11 @@ def _warnings(spots: Spots, reach: Reach) -> list[str]:
         found.append(
             "Nuclei move about one diameter from frame to frame, as far as to their neighbours: links are unsure. "
             "Record faster."
+        )
+    if spots.flat_share > MOSTLY_FLAT:
+        found.append(
+            "Nearly every nucleus lies in one plane only: were planes segmented each by itself? Segment the movie as "
+            "3-D nuclei, or its projection along z, and follow that."
         )
     drift = np.linalg.norm(spots.drift[1:], axis=1) / max(spots.diameter, 1e-9)
     if not spots.corrected and len(drift) and (np.median(drift) > NOTICEABLE or drift.max() > TOO_FAST):

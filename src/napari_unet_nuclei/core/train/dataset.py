@@ -78,6 +78,8 @@ def read_entries(entries: Sequence[Entry], form: InputForm, progress: Progress) 
         samples.append(sample)
         if found.from_mask:
             without_ids.append(entry.labels[0])
+        for notice in found.notices:
+            progress.report(Notice(notice, warning=True))
         if found.shared_pixels:
             sharing.append(entry.image)
     if without_ids:

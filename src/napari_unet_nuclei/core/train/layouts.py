@@ -1,9 +1,10 @@
-"""Find the images and labels of a data set on disk, in any of three layouts.
+"""Find the images and labels of a data set on disk, in any of four layouts.
 
 - An index: a CSV file with a column ``image``, beside ``images/`` and ``labels/``. Optional columns are ``split``
   (train or val), ``field`` or ``group`` (similar images), and ``dataset`` and ``licence`` (credits); rows can be
   selected by any column.
 - Two folders ``images/`` and ``labels/`` (or ``masks/``) with files of matching names.
+- One folder in which labels lie beside their images, as ``a_labels.tif`` or ``a_rois.zip`` of ``a.tif``.
 - The layout of the 2018 Data Science Bowl: a folder per image, with the image in ``images/`` and one mask per nucleus
   in ``masks/``.
 """
@@ -20,7 +21,13 @@ from napari_unet_nuclei.core.files.tables import read_table
 from napari_unet_nuclei.core.files.text import composed
 from napari_unet_nuclei.core.image.io.find import image_paths
 from napari_unet_nuclei.core.image.io.formats import IMAGE_SUFFIXES
-from napari_unet_nuclei.core.image.io.pairs import image_files, label_files, name_some, plain_stem
+from napari_unet_nuclei.core.image.io.pairs import (
+    image_files,
+    is_beside_image,
+    label_files,
+    name_some,
+    plain_stem,
+)
 
 IMAGES, LABELS, MASKS = "images", "labels", "masks"
 """Names of the folders."""
@@ -120,6 +127,8 @@ def _find_entries(dataset: Path, where: Sequence[Condition]) -> tuple[Entry, ...
     for kind in (LABELS, MASKS):
         if (dataset / IMAGES).is_dir() and (dataset / kind).is_dir():
             return folder_entries(dataset / IMAGES, dataset / kind)
+    if any(is_beside_image(path) for path in dataset.iterdir()):
+        return folder_entries(dataset, dataset)
     return bowl_entries(dataset)
 
 
@@ -156,6 +165,8 @@ def folder_entries(images: Path, labels: Path) -> tuple[Entry, ...]:
     """Pair the files of two folders by name: ``a.png`` with ``a.tif`` or ``a_labels.tif``."""
     with _naming_the_dataset():
         image_of, labels_of = image_files(images), label_files(labels)
+    # In a folder of both, an image without labels is no labels of its own.
+    labels_of = {name: path for name, path in labels_of.items() if path != image_of.get(name)}
     for own, others, folder, kind in ((image_of, labels_of, labels, LABELS), (labels_of, image_of, images, "image")):
         alone = [own[name] for name in sorted(own.keys() - others)]
         if alone:
@@ -168,8 +179,8 @@ def bowl_entries(dataset: Path) -> tuple[Entry, ...]:
     folders = [folder for folder in sorted(dataset.iterdir()) if (folder / IMAGES).is_dir()]
     if not folders:
         raise DatasetError(
-            f"{dataset} is not a data set: it needs {INDEX}, or folders {IMAGES}/ and {LABELS}/, or a folder per image "
-            f"with {IMAGES}/ and {MASKS}/."
+            f"{dataset} is not a data set: it needs {INDEX}, or folders {IMAGES}/ and {LABELS}/, or labels beside "
+            f"their images (a_labels.tif for a.tif), or a folder per image with {IMAGES}/ and {MASKS}/."
         )
     return tuple(_bowl_entry(folder) for folder in folders)
 
@@ -212,7 +223,7 @@ def _name(row: Row) -> str:
     """Return the name of the image without its extension, which the index may include or omit."""
     given = Path(composed(row["image"].replace("\\", "/")))
     known = given.suffix.lower() in IMAGE_SUFFIXES
-    return (given.parent / plain_stem(given)).as_posix() if known else given.as_posix()
+    return composed((given.parent / plain_stem(given) if known else given).as_posix())
 
 
 def _cell(row: Row, column: str) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from napari_unet_nuclei.core.classes.coding import VOID, ClassCoding
 from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.io import label_file
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
 from napari_unet_nuclei.core.image.io.read import read_class_image, read_image, read_label_image
 from napari_unet_nuclei.core.image.kind import ChosenKind, NetworkInputs, looks_by_labels, possible_looks
@@ -70,6 +71,7 @@ class LabelsRead:
     from_mask: bool = False  # the file held no ids, so connected pieces were taken as nuclei
     shared_pixels: int = 0  # covered by two masks
     reviewed: Mask | None = None  # (Y, X), pixels that have a class; None means all
+    notices: tuple[str, ...] = ()  # what may be wrong about the file
 
 
 def read_by_labels(
@@ -168,7 +170,8 @@ def _classes(entry: Entry, shape: tuple[int, ...], coding: ClassCoding) -> Label
 def _label_image(entry: Entry, shape: tuple[int, ...]) -> LabelsRead:
     """Read one label image, or one mask of all nuclei."""
     [path] = entry.labels
-    ids = _read_plane(path, shape, entry.image)
+    found = label_file.read_labels(path, ("YX", shape))
+    ids = _only_plane(path, found.file, shape, entry.image)
     try:
         labels = whole_labels(as_ids(ids))
     except ImageShapeError as error:
@@ -176,7 +179,7 @@ def _label_image(entry: Entry, shape: tuple[int, ...]) -> LabelsRead:
     # A maximum of 1 is a mask of all nuclei, in which touching ones can no longer be told apart.
     pieces, count = label_components(labels > 0) if labels.max(initial=0) == 1 else (labels, 0)
     # For a single piece a mask says as much as an id, so it needs no warning.
-    return LabelsRead(fill_holes(pieces), from_mask=count > 1)
+    return LabelsRead(fill_holes(pieces), from_mask=count > 1, notices=found.notices)
 
 
 def _stacked_masks(entry: Entry, shape: tuple[int, ...]) -> LabelsRead:
@@ -202,14 +205,14 @@ def _stacked_masks(entry: Entry, shape: tuple[int, ...]) -> LabelsRead:
 
 def _read_mask(path: Path, shape: tuple[int, ...], image: Path) -> Mask:
     """Read the mask of one nucleus, thresholded at half of its maximum."""
-    values = _read_plane(path, shape, image)
+    values = _only_plane(path, read_label_image(path), shape, image)
     # Masks may be stored as 0 and 1, 0 and 255, or with compressed, soft edges.
     return np.asarray(values > values.max(initial=0) / 2)
 
 
-def _read_plane(path: Path, shape: tuple[int, ...], image: Path) -> NDArray[Any]:
-    """Read the only plane of labels or a mask, as stored."""
-    source, index = _partner(path, read_label_image(path), shape, image)
+def _only_plane(path: Path, file: ImageFile, shape: tuple[int, ...], image: Path) -> NDArray[Any]:
+    """Return the only plane of labels or a mask, as stored."""
+    source, index = _partner(path, file, shape, image)
     return source.stored(index)
 
 

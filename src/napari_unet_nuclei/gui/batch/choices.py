@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from napari_unet_nuclei.core.image.io.path_list import LIST_SUFFIXES, read_list
+from napari_unet_nuclei.core.image.io.zarr_store import absolute
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
 from napari_unet_nuclei.core.segment.template import RequestTemplate
 from napari_unet_nuclei.core.settings import BatchSettings, Planes, SegmentSettings
@@ -84,7 +85,7 @@ class BatchChoices(Choices):
             If a list cannot be read.
         """
         parts = [read_list(path) if path.suffix.lower() in LIST_SUFFIXES else [path] for path in self.given]
-        return [path.absolute() for part in parts for path in part]
+        return [absolute(path) for part in parts for path in part]
 
     @property
     def folder(self) -> Path:

@@ -162,6 +162,9 @@ class BatchDock(Dock):
         self._is_run = False
         prospects = outlook.prospects
         self.table.show_prospects(prospects)
+        stack = max(prospects, key=lambda prospect: len(prospect.shape), default=None)
+        if stack is not None:
+            self.form.show_axes(stack.stored_axes, stack.shape)
         self.form.show_series(max((prospect.listed for prospect in prospects), key=len, default=()))
         self.detail_label.clear()
         counts = Counter(prospect.intention for prospect in prospects)

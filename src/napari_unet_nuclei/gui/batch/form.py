@@ -21,6 +21,8 @@ from napari_unet_nuclei.core.errors import NucleiError, SettingsError
 from napari_unet_nuclei.core.image.io.formats import IMAGE_SUFFIXES
 from napari_unet_nuclei.core.image.io.path_list import LIST_SUFFIXES
 from napari_unet_nuclei.core.image.io.series import ALL
+from napari_unet_nuclei.core.image.words import axes_in_words, possible_axes
+from napari_unet_nuclei.core.labels.measure.gate import Gate
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings, titles_of
 from napari_unet_nuclei.gui.batch.channels_box import ChannelsBox
 from napari_unet_nuclei.gui.batch.choices import SINGLE, STACKS, BatchChoices
@@ -32,11 +34,20 @@ from napari_unet_nuclei.gui.widgets.path_edit import PathEdit
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
 SIZE = ("kind", "channel", "diameter")
+MEASURED = ("cell", "ring", "gap", "distance_unit", "gate")
+"""Settings of what is measured besides the nuclei."""
+
 ADVANCED = ("foreground", "split", "min_size", "score", "flips", "tile")
 """Settings below *More settings*."""
 
 SWITCHES = ("table", "joint_table", "rois", "geojson", "overlay", "parquet", "follow")
 """Optional outputs, two per row."""
+
+SINGLE_READING = 2
+"""Entries where the axes can be meant in one way alone: the files', and the same in words."""
+
+AXES_OF_FILES = "as the files say"
+"""Choice of the axes that the files state."""
 
 AUTOMATIC_SERIES = "automatic"
 """Choice among the images of a file: all positions, or the first of unlike images."""
@@ -57,6 +68,7 @@ class BatchForm(QWidget):
         self.device_picker = DevicePicker()
         self.size_form = SettingsForm(SegmentSettings, SIZE)
         self.advanced_form = SettingsForm(SegmentSettings, ADVANCED)
+        self.measured_form = SettingsForm(BatchSettings, MEASURED)
         self.scheduler = _line(
             "none: this computer",
             "Address of a running Dask scheduler, e.g. tcp://host:8786, whose workers segment the images.\n"
@@ -73,6 +85,7 @@ class BatchForm(QWidget):
         self._lay_out()
         self._connect()
         self._show_plane()
+        self.show_axes("", ())
         self.show_series(())
 
     def _make_images(self) -> None:
@@ -94,10 +107,9 @@ class BatchForm(QWidget):
         self.plane = _number(99_999, "Index of the plane or time point in every stack, from 0.")
         self.channels = ChannelsBox()
         self.series = choice_box(_help("series"), {"": AUTOMATIC_SERIES})
-        self.axes = _line(
-            "from the files",
-            "Axes of files whose metadata are wrong, one letter each: "
-            "T time, Z depth, C channel, Y rows, X columns, e.g. TZCYX.",
+        self.axes = choice_box(
+            "What the axes of the images are, if their files say it wrongly: planes, time or channels.",
+            {"": AXES_OF_FILES},
         )
         self.facts_label = Sentence()
 
@@ -112,7 +124,7 @@ class BatchForm(QWidget):
         stacks = QHBoxLayout()
         stacks.addWidget(self.stacks, stretch=1)
         stacks.addWidget(self.plane)
-        others = Rows(("Axes", self.axes), ("Scheduler", self.scheduler), ("Workers", self.workers))
+        others = Rows(("Scheduler", self.scheduler), ("Workers", self.workers))
         advanced = folded(
             "More settings", "Thresholds, and settings that rarely need a change.", self.advanced_form, others
         )
@@ -127,12 +139,18 @@ class BatchForm(QWidget):
             ("", self.recursive),
             ("Channel files", self.channels),
             ("Stacks", stacks),
+            ("Axes", self.axes),
             ("Series", self.series),
         )
         self._images_box = images
         layout.addWidget(titled("Images", images, self.facts_label))
         model = Rows(("Model", self.model_picker), ("Device", self.device_picker))
-        layout.addWidget(titled("Nuclei", model, self.size_form, advanced))
+        measured = folded(
+            "Cells, rings and gate",
+            "What is measured around the nuclei, and which of them count as positive.",
+            self.measured_form,
+        )
+        layout.addWidget(titled("Nuclei", model, self.size_form, advanced, measured))
         results = Rows(("Folder", self.out), ("Labels", self.labels), ("", switches), ("", self.overwrite))
         layout.addWidget(titled("Results", results))
 
@@ -145,13 +163,14 @@ class BatchForm(QWidget):
             self.plane.valueChanged,
             self.channels.editTextChanged,
             self.series.currentIndexChanged,
-            self.axes.textChanged,
+            self.axes.currentIndexChanged,
             self.scheduler.textChanged,
             self.workers.valueChanged,
             self.model_picker.valueChanged,
             self.device_picker.valueChanged,
             self.size_form.valueChanged,
             self.advanced_form.valueChanged,
+            self.measured_form.valueChanged,
             self.out.changed,
             self.labels.currentIndexChanged,
         ):
@@ -182,13 +201,10 @@ class BatchForm(QWidget):
         settings: SegmentSettings = self.advanced_form.value().changed(
             **self.size_form.shown(), device=self.device_picker.value()
         )
-        axes = self.axes.text().strip().upper()
-        if axes and not {"Y", "X"} <= set(axes) <= set("TZCYXSQ"):
-            raise SettingsError(f"Axes '{axes}': give one letter each of T, Z, C, Y, X, with Y and X among them.")
         if self.scheduler.text().strip() and self.workers.value():
             raise SettingsError("Give the address of a scheduler, or a number of workers, not both.")
         switches = {name: box.isChecked() for name, box in self.switches.items()}
-        batch = BatchSettings(
+        batch: BatchSettings = self.measured_form.value().changed(
             recursive=self.recursive.isChecked(),
             series=self.series.currentData(),
             channels=self.channels.value(),
@@ -196,13 +212,15 @@ class BatchForm(QWidget):
             overwrite=self.overwrite.isChecked(),
             **switches,
         )
+        if batch.gate:
+            Gate.of(batch.gate)  # whose message says what is wrong with it
         return BatchChoices(
             images=self.images.value(),
             out=self.out.value(),
             model=self.model_picker.value(),
             stacks=self.stacks.currentData(),
             plane=self.plane.value(),
-            axes=axes,
+            axes=self.axes.currentData(),
             scheduler=self.scheduler.text().strip(),
             workers=self.workers.value(),
             settings=settings,
@@ -218,11 +236,12 @@ class BatchForm(QWidget):
         self.stacks.setCurrentIndex(max(self.stacks.findData(choices.stacks), 0))
         self.plane.setValue(choices.plane)
         self._offer_series((), choices.batch.series)
-        self.axes.setText(choices.axes)
+        self._offer_axes("", (), choices.axes)
         self.scheduler.setText(choices.scheduler)
         self.workers.setValue(choices.workers)
         self.size_form.setValue(choices.settings)
         self.advanced_form.setValue(choices.settings)
+        self.measured_form.setValue(choices.batch)
         self.channels.setValue(choices.batch.channels)
         self.labels.setCurrentIndex(max(self.labels.findData(choices.batch.labels), 0))
         for name, box in {**self.switches, "recursive": self.recursive, "overwrite": self.overwrite}.items():
@@ -239,6 +258,16 @@ class BatchForm(QWidget):
         """Offer a choice among the images of a file, which are listed in words."""
         self._offer_series(listed, self.series.currentData())
         self._images_box.set_visible(self.series, len(listed) > 1 or bool(self.series.currentData()))
+
+    def show_axes(self, axes: str, shape: Sequence[int]) -> None:
+        """Offer what the axes of the images may be, other than their files say."""
+        self._offer_axes(axes, shape, self.axes.currentData())
+        self._images_box.set_visible(self.axes, self.axes.count() > SINGLE_READING or bool(self.axes.currentData()))
+
+    def _offer_axes(self, axes: str, shape: Sequence[int], chosen: str) -> None:
+        offered = {"": AXES_OF_FILES, **{one: axes_in_words(one, shape) for one in possible_axes(axes, shape) if one}}
+        offered.setdefault(chosen, chosen)
+        fill(self.axes, offered, chosen)
 
     def _offer_series(self, listed: Sequence[str], chosen: str) -> None:
         """List images to choose among; what is chosen stays so."""

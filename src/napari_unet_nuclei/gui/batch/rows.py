@@ -67,7 +67,7 @@ class FileRow:
         done = f"{doubt}done before · " if prospect.intention == "skip" else ""
         several = f"one of {len(prospect.listed)} · " if prospect.others else ""
         missing = f"⚠ {prospect.message} · " if prospect.message else ""
-        return f"{missing}{done}{several}{prospect.axes} · {prospect.dtype} · {_size(prospect.bytes)}"
+        return f"{missing}{done}{several}{prospect.words} · {prospect.dtype} · {_size(prospect.bytes)}"
 
     @property
     def grouping(self) -> tuple[str, str, str]:
@@ -79,13 +79,11 @@ class FileRow:
     def tooltip(self) -> str:
         """All that is known about the image, in several lines."""
         prospect = self.prospect
-        size = f"pixel size {prospect.pixel_size} µm" if prospect.pixel_size else ""
-        planes = f"{prospect.planes} planes" if prospect.planes > 1 else ""
         channel = f"channel {prospect.channel}" if prospect.channel else ""
         result = self.result
         kind = result.kind if result is not None else prospect.kind
         several = f"in the same file, left out: {name_some(prospect.others)}" if prospect.others else ""
-        facts = (prospect.axes, prospect.dtype, size, planes, channel, KIND_NAMES.get(kind, ""), several)
+        facts = (prospect.words, prospect.dtype, channel, KIND_NAMES.get(kind, ""), several)
         read = " · ".join(filter(None, facts))
         place = prospect.place
         where = f"plate {place.plate} · well {place.well} · field {place.field or 'the only one'}" if place else ""

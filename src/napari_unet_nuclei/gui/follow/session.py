@@ -44,7 +44,6 @@ class FollowSession(QObject):
         self._axes = answer.request.axes
         self._result = answer.result
         self._editor = TrackEditor(answer.result.lineages)
-        self._right: set[int] = set()
         self._is_writing = False
         self.layer: Labels = answer.request.layer
         self.labels = answer.labels
@@ -63,7 +62,6 @@ class FollowSession(QObject):
         """Show the same layer followed anew."""
         self._place, self._axes, self._result = answer.request.place, answer.request.axes, answer.result
         self._editor, self.labels = TrackEditor(answer.result.lineages), answer.labels
-        self._right.clear()
         self._show_labels()
         self._show_tracks()
         self.changed.emit()
@@ -95,21 +93,12 @@ class FollowSession(QObject):
 
     def doubts(self) -> tuple[Doubt, ...]:
         """Return what is left to look at."""
-        return tuple(doubt for doubt in self.result.doubts if doubt.row not in self._right)
-
-    def accept(self, doubt: Doubt) -> None:
-        """Take a doubt off the list: it is right as it is."""
-        self._right.add(doubt.row)
-        self.changed.emit()
+        return tuple(doubt for doubt in self.result.doubts if doubt.row not in self._editor.decided)
 
     def edit(self, verb: Callable[..., None], *rows: int) -> None:
-        """Carry out a correction, a method of `TrackEditor`, on some nuclei; raise EditError where it is impossible.
-
-        What a person has decided is not doubtful any more.
-        """
+        """Carry out a correction, a method of `TrackEditor`, on some nuclei; raise EditError where it is impossible."""
         before = self.lineages
         verb(self._editor, *rows)
-        self._right.update(rows)
         self._show_change(before)
 
     def undo(self) -> None:
@@ -150,7 +139,8 @@ class FollowSession(QObject):
     def _show_change(self, before: Lineages) -> None:
         """Put new ids into the frames where there are any."""
         after = self.lineages
-        if after is before:
+        if after is before:  # only a decision
+            self.changed.emit()
             return
         self._result = self._result.with_lineages(after)
         movie = self._result.movie

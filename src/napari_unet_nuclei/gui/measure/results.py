@@ -27,6 +27,9 @@ AS_THEY_ARE, SELECTED = "", "selected"
 LEAST_ROWS = 5
 """Of the table, heads and scroll bar included, in a low window."""
 
+ALIKE = 1000
+"""Height of either part in pixels, which the splitter brings to the room that there is."""
+
 CARD_COLUMNS = 6
 """Most values of the selected nucleus that are shown below the table."""
 
@@ -73,6 +76,7 @@ class Results(QWidget):
         parts.setChildrenCollapsible(False)
         for part in (above, below):
             parts.addWidget(part)
+        parts.setSizes([ALIKE, ALIKE])
         fill_layout(QVBoxLayout(self), parts)
 
     def _connect(self) -> None:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QLineEdit, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.channels import find_channel, named_channel
 from napari_unet_nuclei.core.image.io.image_file import named_source
+from napari_unet_nuclei.core.image.words import axes_in_words, image_in_words, possible_axes
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import Region
 from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
@@ -33,8 +34,6 @@ AUTOMATIC_CHANNEL = ""
 WHOLE, PLANE, VIEW = "whole image", "current plane", "current view"
 SCOPES = (WHOLE, PLANE, VIEW)
 """What part of an image is segmented."""
-
-_AXIS_WORDS = {"T": "time points", "Z": "planes in Z", "Q": "planes"}
 
 
 @dataclass(frozen=True)
@@ -71,18 +70,15 @@ class ImagePanel(QWidget):
         self._wanted_scope = WHOLE
         self._wanted_channel = AUTOMATIC_CHANNEL
         self.layer_box = LayerBox("The image layer to segment.")
-        self.axes_edit = QLineEdit()
-        self.axes_edit.setToolTip(
-            "One letter per axis: T time, Z depth, C channel, Y rows, X columns, Q unknown.\n"
-            "Every plane along T, Z and Q is segmented separately."
-        )
+        self._axes = ""
+        self.axes_box = choice_box("What the axes of the image are, if it was read wrongly: planes, time or channels.")
         self.level_box = choice_box("Resolution level; 0 is the finest.")
         self.channel_box = choice_box(SegmentSettings.model_fields["channel"].description or "")
         self.scope_box = choice_box("Segment all planes, the current plane, or only its visible part.")
         self.facts_label = Sentence()
         self._rows = Rows(
             ("Image", self.layer_box),
-            ("Axes", self.axes_edit),
+            ("Axes", self.axes_box),
             ("Level", self.level_box),
             ("Channel", self.channel_box),
             ("Run on", self.scope_box),
@@ -94,7 +90,7 @@ class ImagePanel(QWidget):
         self._looking = LatestJob()
         self._looking.succeeded.connect(self._take_file)
         self.layer_box.currentIndexChanged.connect(self._take_layer)
-        self.axes_edit.editingFinished.connect(self._refresh)
+        self.axes_box.currentIndexChanged.connect(self._note_axes)
         self.level_box.currentIndexChanged.connect(self._refresh)
         for box in (self.channel_box, self.scope_box):
             box.currentIndexChanged.connect(self._note_wish)
@@ -132,7 +128,7 @@ class ImagePanel(QWidget):
         """Describe the chosen layer; raise an `ImageShapeError` that says what to do if it cannot be segmented."""
         if self.layer is None:
             raise ImageShapeError("Open an image first: drag a file into the window, or see File > Open Sample.")
-        image = describe_layer(self.layer, self.axes_edit.text().strip().upper(), max(self.level_box.currentIndex(), 0))
+        image = describe_layer(self.layer, self._axes, max(self.level_box.currentIndex(), 0))
         if self.file.readable and self.file.path == image.file:
             names, colours = self.file.channel_names, self.file.channel_colours
             image = replace(image, source=named_source(image.source.array, image.source.axes, names, colours))
@@ -180,6 +176,18 @@ class ImagePanel(QWidget):
         if opened in pictures_in(self._viewer) and (self.layer is None or opened.source != self.layer.source):
             self.layer_box.choose(opened)
 
+    def setAxes(self, axes: str) -> None:
+        """Say what the axes of the layer's array are, one letter each, and list what else they could be."""
+        self._axes = axes
+        shape = _finest_shape(self.layer) if self.layer is not None else ()
+        readings = possible_axes(axes, shape) if len(shape) == len(axes) else (axes,)
+        fill(self.axes_box, {one: axes_in_words(one, shape) for one in readings}, axes)
+
+    def _note_axes(self) -> None:
+        """Take what the user says of the axes."""
+        self._axes = self.axes_box.currentData()
+        self._refresh()
+
     def _note_wish(self) -> None:
         """Keep the user's choice for the next images."""
         self._wanted_scope = self.scope
@@ -196,7 +204,7 @@ class ImagePanel(QWidget):
             if path:
                 self._looking.submit(lambda _progress: read_source_file(path))
         if layer is not None:
-            self.axes_edit.setText(guess_layer_axes(layer, self._file_axes(layer)))
+            self.setAxes(guess_layer_axes(layer, self._file_axes(layer)))
             shapes = layer.level_shapes if layer.multiscale else []
             levels = {i: f"{i}: {'finest, ' * (i == 0)}{_sides(shape)}" for i, shape in enumerate(shapes)}
             fill(self.level_box, levels, self.level_box.currentData())
@@ -208,12 +216,11 @@ class ImagePanel(QWidget):
             return
         self.file = file
         if self.layer is not None:
-            self.axes_edit.setText(guess_layer_axes(self.layer, self._file_axes(self.layer)))
+            self.setAxes(guess_layer_axes(self.layer, self._file_axes(self.layer)))
         self._refresh()
 
     def _file_axes(self, layer: Image) -> str:
-        finest = layer.data[0] if layer.multiscale else layer.data
-        return self.file.axes if self.file.shape == tuple(finest.shape) else ""
+        return self.file.axes if self.file.shape == _finest_shape(layer) else ""
 
     def _refresh(self) -> None:
         """Show the choices that there are, and how the axes are treated."""
@@ -222,15 +229,14 @@ class ImagePanel(QWidget):
         except NucleiError:
             image = None
         source = image.source if image else None
-        stack = self.layer is not None and len(self.axes_edit.text().replace("S", "")) > 2
         fill(self.channel_box, self._channels(source), self._wanted_value(source))
         leading = source is not None and bool(source.leading_axes)
         scopes = {scope: scope.capitalize() for scope in SCOPES if scope != PLANE or leading}
         fill(self.scope_box, scopes, self._wanted_scope)
-        self._rows.set_visible(self.axes_edit, stack)
+        self._rows.set_visible(self.axes_box, self.layer is not None and self.axes_box.count() > 1)
         self._rows.set_visible(self.level_box, self.level_box.count() > 1)
         self._rows.set_visible(self.channel_box, self.channel_box.count() > 1)
-        self.facts_label.setText(_facts(image) if image else "")
+        self.facts_label.setText(image_in_words(image.source, image.pixel_size) if image else "")
         self.facts_label.setVisible(image is not None)
         self.changed.emit()
 
@@ -262,17 +268,9 @@ def _called(source: ImageSource, channel: int) -> str:
     return names[channel] if names.count(names[channel] if names else "") == 1 else str(channel)
 
 
-def _facts(image: LayerImage) -> str:
-    """Return size, pixel size and planes of an image as text."""
-    source, size = image.source, image.pixel_size
-    per_pixel = f"{size.x:.3g}" if abs(size.x - size.y) < 1e-3 * size.x else f"{size.y:.3g} × {size.x:.3g}"
-    scale = f"{per_pixel} µm per pixel" if size.known else "pixel size unknown"
-    planes = " × ".join(
-        f"{length} {_AXIS_WORDS[letter]}"
-        for letter, length in zip(source.leading_axes, source.leading_shape, strict=True)
-    )
-    stack = f" {planes}: each plane is segmented separately." if planes else ""
-    return f"{_sides(source.plane_shape)} px, {scale}.{stack}"
+def _finest_shape(layer: Image) -> tuple[int, ...]:
+    """Shape of a layer's array, of a pyramid that of its finest level."""
+    return tuple((layer.data[0] if layer.multiscale else layer.data).shape)
 
 
 def _sides(shape: Sequence[int]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from napari_unet_nuclei.core.labels.measure.measure import axis_columns, measure
+from napari_unet_nuclei.core.labels.measure.surroundings import depends_on_surroundings
 from napari_unet_nuclei.core.labels.regions import grown, slices, united
 from napari_unet_nuclei.core.progress import Progress
 from napari_unet_nuclei.core.segment.table import SegmentedChannel, StoredIds
@@ -46,7 +47,8 @@ class KeptTable:
     ) -> KeptTable:
         """Replace the rows of some nuclei of a plane; nuclei without a new row are removed.
 
-        A nucleus that still exists keeps its values in columns of the user's own.
+        A nucleus that still exists keeps its values in columns of the user's own; what was measured of its cell, of
+        regions and spots, or told by a gate is void until it is measured again.
         """
         old = self.table
         touched = old["label"].isin(list(nuclei))
@@ -54,7 +56,7 @@ class KeptTable:
             touched &= old[name] == first + plane
         if "score" in rows.columns:
             rows = rows.assign(score=with_network_columns(rows, self.segmented)["score"])
-        own = [name for name in old.columns if name not in rows.columns]
+        own = [name for name in old.columns if name not in rows.columns and not depends_on_surroundings(str(name))]
         rows = rows.merge(old.loc[touched, ["label", *own]], on="label", how="left") if own else rows
         parts = [part for part in (old[~touched], rows.reindex(columns=old.columns)) if len(part)]
         table = pd.concat(parts, ignore_index=True) if parts else old[~touched]

@@ -12,6 +12,9 @@ from qtpy.QtCore import QAbstractTableModel, QItemSelection, QItemSelectionModel
 from qtpy.QtGui import QKeyEvent, QKeySequence
 from qtpy.QtWidgets import QAbstractItemView, QTableView, QWidget
 
+ROWS_MEASURED = 50
+"""Rows on the screen by which the width of a column is chosen."""
+
 
 class TableModel(QAbstractTableModel):
     """Qt model of a data frame; pandas sorts it, as comparing cell by cell takes seconds for 10,000 rows."""
@@ -115,6 +118,8 @@ class TableView(QTableView):
         assert columns is not None
         rows.hide()
         rows.setDefaultSectionSize(self.fontMetrics().height() + 6)
+        # Else Qt asks for the texts of a thousand rows to find the width of a column.
+        columns.setResizeContentsPrecision(ROWS_MEASURED)
         self._columns = columns
         self._columns.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.setSortingEnabled(True)

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import unicodedata
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from napari_unet_nuclei.core.errors import ImageFileError
-from napari_unet_nuclei.core.image.io.pairs import image_files, label_files
+from napari_unet_nuclei.core.image.io.pairs import image_files, is_beside_image, label_files
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -51,3 +52,80 @@ def test_files_that_differ_only_in_their_ending_are_named(tmp_path, listed):
 def test_an_empty_folder_is_named(tmp_path):
     with pytest.raises(ImageFileError, match=tmp_path.name):
         image_files(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        "a_labels.tif",
+        "a_cp_masks.png",
+        "a_cp_masks.tif",
+        "a_masks.tif",
+        "a_mask.png",
+        "a_seg.tif",
+        "a-labels.tif",
+        "a_label.tif",
+        "a.roi.zip",
+        "a_rois.zip",
+        "a.roi",
+        "a.geojson",
+        "a_nuclei.geojson",
+        "a.tif.geojson",
+        "a.ome.tif.geojson",
+        "a_seg.npy",
+    ],
+)
+def test_masks_of_other_programs_belong_to_the_image_beside_them(mask, tmp_path):
+    touch(tmp_path, "a.tif", "b.tif", mask)
+    if mask.endswith(".zip"):
+        with zipfile.ZipFile(tmp_path / mask, "w") as archive:
+            archive.writestr("1.roi", b"")
+    assert is_beside_image(Path(mask))
+    assert names(image_files(tmp_path), tmp_path) == {"a": "a.tif", "b": "b.tif"}
+    assert names(label_files(tmp_path), tmp_path) == {"a": mask, "b": "b.tif"}
+
+
+@pytest.mark.parametrize(
+    "name", ["mask.tif", "nuclei.tif", "a_nuclei.tif", "masked.tif", "a_segmented cells.png", "_seg.tif"]
+)
+def test_images_are_not_taken_for_masks(name):
+    assert not is_beside_image(Path(name))
+
+
+def test_label_images_come_before_outlines_and_outlines_of_imagej_before_geojson(tmp_path):
+    touch(tmp_path, "a.tif", "a_nuclei.geojson", "a_rois.zip", "a_labels.tif")
+    zipfile.ZipFile(tmp_path / "a_rois.zip", "w").close()
+    assert names(label_files(tmp_path), tmp_path) == {"a": "a_labels.tif"}
+    (tmp_path / "a_labels.tif").unlink()
+    assert names(label_files(tmp_path), tmp_path) == {"a": "a_rois.zip"}
+    (tmp_path / "a_rois.zip").unlink()
+    assert names(label_files(tmp_path), tmp_path) == {"a": "a_nuclei.geojson"}
+
+
+def test_other_json_and_other_archives_are_no_labels(tmp_path):
+    touch(tmp_path, "a.tif", "metadata.json")
+    with zipfile.ZipFile(tmp_path / "raw.zip", "w") as archive:
+        archive.writestr("a.txt", b"x")
+    assert set(label_files(tmp_path)) == {"a"}
+
+
+def test_two_masks_of_one_image_are_named(tmp_path):
+    touch(tmp_path, "a.tif", "a_masks.tif", "a_cp_masks.png")
+    with pytest.raises(ImageFileError, match=r"a_cp_masks\.png and .*a_masks\.tif both belong to 'a'"):
+        label_files(tmp_path)
+
+
+def test_pictures_that_programs_draw_are_neither(tmp_path):
+    touch(tmp_path, "a.tif", "a_cp_output.png", "a_outlines.png", "a_flows.tif", "a_overlay.png")
+    assert names(image_files(tmp_path), tmp_path) == names(label_files(tmp_path), tmp_path) == {"a": "a.tif"}
+
+
+def test_images_in_a_folder_of_their_own_may_be_called_like_masks(tmp_path):
+    touch(tmp_path, "a_mask.tif", "b_mask.tif")
+    assert set(image_files(tmp_path)) == {"a_mask", "b_mask"}
+
+
+def test_composed_and_decomposed_letters_are_the_same_name(tmp_path):
+    touch(tmp_path / "images", unicodedata.normalize("NFD", "Zürich.tif"))
+    touch(tmp_path / "labels", unicodedata.normalize("NFC", "Zürich_masks.tif"))
+    assert set(image_files(tmp_path / "images")) == set(label_files(tmp_path / "labels")) == {"Zürich"}

@@ -201,7 +201,7 @@ def test_a_border_across_the_middle_lowers_confidence_and_one_at_the_outline_har
         (TWO_NUCLEI, {}, {"world": np.eye(4)}, "3 rows"),
         (TWO_NUCLEI, {}, {"maps": np.zeros((1, 3, 4, 4), np.uint8)}, "Maps of shape"),
         (TWO_NUCLEI + 0.5, {}, {}, "fractions"),
-        (TWO_NUCLEI + 0j, {}, {}, "not ids"),
+        (TWO_NUCLEI + 0j, {}, {}, "no real numbers"),
     ],
 )
 def test_what_does_not_fit_is_named(labels, images, arguments, told):

@@ -14,6 +14,7 @@ from napari_unet_nuclei.core.files.text import on_disk
 from napari_unet_nuclei.core.image.io.formats import IMAGE_SUFFIXES, content_format
 from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr
 from napari_unet_nuclei.core.image.io.plate_store import plate_images
+from napari_unet_nuclei.core.image.io.zarr_store import ARCHIVE_SUFFIXES, address, is_remote
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,9 @@ def _root(given: Path) -> Path:
 
 def _meant_by(path: Path, recursive: bool, refused: list[tuple[str, str]], passed_over: list[Path]) -> Iterator[Path]:
     """Yield the images that one given path stands for."""
-    if is_ome_zarr(path):
+    if is_remote(path):
+        yield from _images_at(path, refused)
+    elif is_ome_zarr(path):
         yield from _images_of_store(path, refused)
     elif os.path.isdir(path):  # noqa: PTH112  # Path.is_dir raises where a folder above may not be entered
         yield from _images_in(path, recursive, refused, passed_over)
@@ -96,6 +99,18 @@ def _meant_by(path: Path, recursive: bool, refused: list[tuple[str, str]], passe
                 yield from _images_among([match], passed_over)
     else:
         refused.append((str(path), f"{path} does not exist: check the name."))
+
+
+def _images_at(path: Path, refused: list[tuple[str, str]]) -> Iterator[Path]:
+    """Yield the image, or the images of a plate, at an address."""
+    try:
+        if is_ome_zarr(path):
+            yield from _images_of_store(path, refused)
+        else:
+            reason = f"There is no OME-Zarr image at {address(path)}: check the address. Download files of other kinds."
+            refused.append((address(path), reason))
+    except ImageFileError as error:
+        refused.append((address(path), str(error)))
 
 
 def _images_of_store(path: Path, refused: list[tuple[str, str]]) -> Iterator[Path]:
@@ -173,7 +188,9 @@ def _folders_in(
             if name not in stores and not name.endswith(".zarr") and target not in entered:
                 entered.add(target)
                 subfolders.append(name)
-        yield Path(place), stores, names
+        archives = [name for name in names if Path(name).suffix.lower() in ARCHIVE_SUFFIXES]
+        stores += [name for name in archives if not name.startswith(".") and is_ome_zarr(Path(place, name))]
+        yield Path(place), stores, [name for name in names if name not in stores]
 
 
 def _is_image(path: Path) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from zarr.errors import ContainsArrayError, GroupNotFoundError
 
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.io.image_file import one_each
+from napari_unet_nuclei.core.image.io.zarr_store import has_metadata, open_group
 from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
 from napari_unet_nuclei.core.image.times import seconds
 
@@ -24,7 +24,6 @@ LABELS_GROUP = "labels"
 CONVERTED = "bioformats2raw.layout"
 """Attribute of a store in which a converter wrote every image of a file as a group of its own."""
 
-_METADATA = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
 _OLD_AXES = ("t", "c", "z", "y", "x")  # fixed before NGFF 0.3
 AXIS_TYPES = {"T": "time", "C": "channel", "Z": "space", "Y": "space", "X": "space"}
 
@@ -45,6 +44,7 @@ class OmeZarrImage:
 
     path: Path  # folder of the image's group
     levels: tuple[zarr.Array[Any], ...]  # finest first
+    finest: Path  # of the first level
     axes: tuple[Axis, ...]  # of the finest level
     channel_names: tuple[str, ...]  # one per channel, or empty
     channel_colours: tuple[str, ...]  # one per channel, as "#ff0000", or empty
@@ -73,8 +73,8 @@ class OmeZarrImage:
 
 
 def is_ome_zarr(path: Path) -> bool:
-    """Tell whether a folder is a Zarr group or array, whatever its name; False where reading is not permitted."""
-    return any(os.path.isfile(path / name) for name in _METADATA)  # noqa: PTH113  # Path.is_file raises there
+    """Tell whether a path leads to a Zarr group or array, as `has_metadata` does."""
+    return has_metadata(path)
 
 
 def image_groups(path: Path) -> tuple[Path, ...]:
@@ -83,12 +83,12 @@ def image_groups(path: Path) -> tuple[Path, ...]:
     A folder that is no store, or one of another kind, is returned as it is: opening it says what is wrong.
     """
     try:
-        group = zarr.open_group(path, mode="r")
+        group = open_group(path)
         described = _described(group)
         if CONVERTED not in described:
             return (path,)
         about = path / "OME"
-        listed = _described(zarr.open_group(about, mode="r")).get("series") if is_ome_zarr(about) else None
+        listed = _described(open_group(about)).get("series") if is_ome_zarr(about) else None
         if isinstance(listed, list) and listed:
             return tuple(path / str(name) for name in listed)
         # Where they are not listed, they are numbered.
@@ -103,7 +103,7 @@ def read_ome_zarr(path: Path) -> OmeZarrImage:
     Raise ImageFileError if it is not an image, or is damaged or incomplete.
     """
     try:
-        group = zarr.open_group(path, mode="r")
+        group = open_group(path)
         described = _described(group)
         if CONVERTED in described:
             first = image_groups(path)[0]
@@ -140,7 +140,13 @@ def _opened(path: Path, group: zarr.Group, described: Mapping[str, Any]) -> OmeZ
     # OME writes no '#', but some programs do.
     colours = one_each(channels, [str(channel.get("color", "")).lstrip("#").lower() for channel in shown])
     return OmeZarrImage(
-        path, arrays, axes, names, tuple(f"#{colour}" for colour in colours), group.metadata.zarr_format
+        path,
+        arrays,
+        path / multiscale["datasets"][0]["path"],
+        axes,
+        names,
+        tuple(f"#{colour}" for colour in colours),
+        group.metadata.zarr_format,
     )
 
 

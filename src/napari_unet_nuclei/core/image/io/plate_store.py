@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from napari_unet_nuclei.core.errors import ImageFileError
+from napari_unet_nuclei.core.image.io.zarr_store import read_metadata
 from napari_unet_nuclei.core.image.plates import PlateField
 
 
 def plate_images(path: Path) -> list[Path] | None:
-    """List the images of a plate, or of one of its wells, in the plate's order; None if the group is neither.
+    """List the images of a plate, or of one of its rows or wells, in the plate's order; None if the group is neither.
 
     Raise ImageFileError if the plate does not say where its images are, or they lie outside it.
     """
@@ -21,6 +22,9 @@ def plate_images(path: Path) -> list[Path] | None:
         images = [image for well in _paths(path, described["plate"], "wells") for image in _well_images(path / well)]
     elif "well" in described:
         images = _well_images(path)
+    elif "plate" in (above := _described(path.parent)):
+        wells = [well for well in _paths(path.parent, above["plate"], "wells") if well.startswith(f"{path.name}/")]
+        images = [image for well in wells for image in _well_images(path.parent / well)]
     else:
         return None
     return list(dict.fromkeys(images))
@@ -76,7 +80,7 @@ def _described(group: Path) -> Mapping[str, Any]:
     # Two small files, and not zarr: a plate has hundreds of wells, and opening each would take minutes on a network.
     for name, key in (("zarr.json", "attributes"), (".zattrs", "")):
         try:
-            found = json.loads((group / name).read_text(encoding="utf-8"))
+            found = json.loads(read_metadata(group, name))
             attributes = found.get(key, {}) if key else found
             described = attributes.get("ome", attributes)
         except (OSError, ValueError, AttributeError):

@@ -17,6 +17,7 @@ from napari_unet_nuclei.core.image.io.formats import format_of
 from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader, check_series
 from napari_unet_nuclei.core.image.io.ome_zarr import image_groups, is_ome_zarr, read_ome_zarr
 from napari_unet_nuclei.core.image.io.optional_formats import (
+    microscope_header,
     microscope_headers,
     open_microscope_file,
     plugin_headers,
@@ -24,13 +25,14 @@ from napari_unet_nuclei.core.image.io.optional_formats import (
 )
 from napari_unet_nuclei.core.image.io.picture_file import read_picture
 from napari_unet_nuclei.core.image.io.tiff import read_tiff, read_tiff_header, tiff_headers
+from napari_unet_nuclei.core.image.io.zarr_store import address, is_remote
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 
 LARGEST_PLANE = 2**37
 """Pixels; a whole slide at 0.1 µm has a quarter of it. A damaged header may claim any number."""
 
 
-def read_image(path: Path | str, series: int = 0) -> ImageFile:
+def read_image(path: Path | str, series: int | None = None) -> ImageFile:
     """Read one image.
 
     Parameters
@@ -38,8 +40,9 @@ def read_image(path: Path | str, series: int = 0) -> ImageFile:
     path : Path or str
         TIFF under whatever suffix, PNG, JPEG, BMP, GIF, WebP, JPEG 2000 or ``.npy``; the folder of an OME-Zarr image;
         with the extra ``formats`` also ND2, LIF and CZI; any other format for which a napari reader is installed.
-    series : int
-        Which image of a file or store with several; of a pyramid the finest level is read.
+    series : int, optional
+        Which image of a file or store with several; by default the first that is no thumbnail and no label of a slide,
+        and the file's ``remarks`` say that there are others. Of a pyramid the finest level is read.
 
     Returns
     -------
@@ -61,9 +64,24 @@ def read_image(path: Path | str, series: int = 0) -> ImageFile:
     path = Path(path)
     with _errors_in_words(path):
         _check_readable(path)
-        image = _read(path, series)
+        number, remark = (series, "") if series is not None else _first_picture(path)
+        image = _read(path, number)
     _check_values(path, image.header)
-    return image
+    return replace(image, remarks=(*image.remarks, remark)) if remark else image
+
+
+def _first_picture(path: Path) -> tuple[int, str]:
+    """Choose the first image of a file that is no thumbnail, and say that there are others."""
+    if is_ome_zarr(path):
+        number, count = 0, len(image_groups(path))
+    elif format_of(path) in ("tiff", "nd2", "lif", "czi"):
+        headers = _file_headers(path)
+        pictures = [number for number, header in enumerate(headers) if not header.what] or [0]
+        number, count = pictures[0], len(pictures)
+    else:  # of one image, or only its reader can tell
+        return 0, ""
+    several = f"The file holds {count} images: number {number} was read. Choose another by its number (series)."
+    return number, several if count > 1 else ""
 
 
 def read_header(path: Path, series: int = 0) -> ImageHeader:
@@ -73,8 +91,13 @@ def read_header(path: Path, series: int = 0) -> ImageHeader:
     """
     with _errors_in_words(path):
         _check_readable(path)
-        is_tiff = not path.is_dir() and format_of(path) == "tiff"
-        header = read_tiff_header(path, series) if is_tiff else _read(path, series).header
+        match None if is_ome_zarr(path) else format_of(path):
+            case "tiff":
+                header = read_tiff_header(path, series)
+            case "nd2" | "lif" | "czi" as microscope:
+                header = microscope_header(path, microscope, series)
+            case _:
+                header = _read(path, series).header
     _check_values(path, header)
     return header
 
@@ -86,7 +109,7 @@ def read_headers(path: Path) -> tuple[ImageHeader, ...]:
     """
     with _errors_in_words(path):
         _check_readable(path)
-        return tuple(_store_headers(path) if path.is_dir() else _file_headers(path))
+        return tuple(_store_headers(path) if is_ome_zarr(path) else _file_headers(path))
 
 
 def _store_headers(path: Path) -> list[ImageHeader]:
@@ -112,7 +135,7 @@ def _file_headers(path: Path) -> list[ImageHeader]:
 
 
 def _read(path: Path, series: int) -> ImageFile:
-    if path.is_dir():
+    if is_ome_zarr(path):
         groups = image_groups(path)
         check_series(path, series, len(groups))
         return _read_store(groups[series])
@@ -151,6 +174,8 @@ def _check_readable(path: Path) -> None:
     """Raise if a path is not a readable, non-empty file."""
     if is_ome_zarr(path):
         return
+    if is_remote(path):
+        raise ImageFileError(f"There is no OME-Zarr image at {address(path)}. Download files of other kinds.")
     if path.is_dir():
         raise ImageFileError(f"{path} is a folder: give an image file.")
     if not path.exists():

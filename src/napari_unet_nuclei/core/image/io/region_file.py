@@ -13,11 +13,11 @@ from skimage.draw import polygon2mask
 
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.io.read import read_image
+from napari_unet_nuclei.core.image.outlines.geojson import GEOJSON_SUFFIXES
 from napari_unet_nuclei.core.types import Mask, NamedArea
 
 Found = TypeVar("Found")
 
-GEOJSON_SUFFIXES = (".geojson", ".json")
 LARGEST_GEOJSON = 64 * 2**20
 """Bytes; a larger file was not drawn by hand."""
 

@@ -14,10 +14,11 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from napari_unet_nuclei.core.arrays import as_array
 from napari_unet_nuclei.core.errors import ImageShapeError, OutputFileError
 from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.image.axes import guess_axes
-from napari_unet_nuclei.core.image.io.tiff import FRAME_TIMES_KEY, PIXEL_SIZE_KEY
+from napari_unet_nuclei.core.image.io.tiff_metadata import FRAME_TIMES_KEY, PIXEL_SIZE_KEY
 from napari_unet_nuclei.core.image.picture import for_screen, outlined
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.types import AnyArray, Labels
@@ -76,12 +77,23 @@ def write_labels(
     0.325
     """
     path = Path(path)
-    stored = _storable(path, np.asarray(labels))
+    stored = _storable(path, as_array(labels))
     axes = axes or guess_axes(stored.shape, stored.dtype)
     if len(axes) != stored.ndim or stored.size == 0:
         raise ImageShapeError(f"Labels of shape {stored.shape} cannot be written with the axes {axes!r}.")
     described = _Described(axes, pixel_size or PixelSize(), provenance)
     _write_tiff(path, stored, stored.shape, stored.dtype, described)
+
+
+def write_label_planes(
+    path: Path, labels: AnyArray, *, axes: str, pixel_size: PixelSize, provenance: Mapping[str, object] = {}
+) -> None:
+    """Write labels (..., Y, X), int32, like `write_labels`, but read them plane by plane: they may lie on disk."""
+    shape = tuple(labels.shape)
+    if not shape or 0 in shape:
+        raise ImageShapeError(f"Labels of shape {shape} cannot be written with the axes {axes!r}.")
+    planes = (np.asarray(labels[index], np.int32) for index in np.ndindex(*shape[:-2]))
+    _write_tiff(path, planes, shape, np.dtype(np.int32), _Described(axes, pixel_size, provenance))
 
 
 def write_label_movie(
@@ -195,8 +207,9 @@ def write_overlay(path: Path | str, image_plane: AnyArray, labels_plane: AnyArra
     OutputFileError
         If the file cannot be written.
     """
-    image, labels = np.asarray(image_plane), np.asarray(labels_plane)
-    if image.shape[:2] != labels.shape or labels.size == 0:
+    image, labels = np.asarray(as_array(image_plane)), np.asarray(as_array(labels_plane))
+    colours_fit = image.ndim == 2 or image.shape[2:] in ((3,), (4,))
+    if labels.ndim != 2 or image.shape[:2] != labels.shape or labels.size == 0 or not colours_fit:
         raise ImageShapeError(f"An image of shape {image.shape} does not match labels of shape {labels.shape}.")
     step = math.ceil(math.sqrt(labels.size / LARGEST_OVERLAY))
     # Outlines are drawn after subsampling, which would make them dashed.
@@ -207,7 +220,7 @@ def write_overlay(path: Path | str, image_plane: AnyArray, labels_plane: AnyArra
 
 def _storable(path: Path, labels: NDArray[Any]) -> NDArray[np.int32] | NDArray[np.uint32]:
     """Return labels as int32, or as uint32 if necessary."""
-    lowest, highest = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
+    lowest, highest = (labels.min(), labels.max()) if labels.size else (0, 0)
     if labels.dtype.kind not in "bui" or lowest < 0 or highest > np.iinfo(np.uint32).max:
         raise OutputFileError(
             f"{path} was not written: ids of nuclei must be integers from 0 to {np.iinfo(np.uint32).max}, "

@@ -137,11 +137,16 @@ def _roi(traced: _Traced, name: str) -> ImagejRoi:
     roi.name = name
     # ImageJ counts from 1; 0 means any frame or slice.
     roi.t_position = traced.index.get("T", -1) + 1
-    roi.z_position = traced.index.get("Z", -1) + 1
-    stack = [index for letter, index in traced.index.items() if letter not in "TZ"]
     # A single leading axis that is neither T nor Z is a plain stack.
-    roi.position = stack[0] + 1 if len(traced.index) == len(stack) == 1 else 0
+    plain = list(traced.index) == ["Q"]
+    roi.z_position = 0 if plain else _depth(traced, -1) + 1
+    roi.position = traced.index["Q"] + 1 if plain else 0
     return roi
+
+
+def _depth(traced: _Traced, missing: int) -> int:
+    """Return the index along z, or along the axis without a name that takes its place in other programs."""
+    return traced.index.get("Z", traced.index.get("Q", missing))
 
 
 def _simple_roi(polygon: Polygon) -> ImagejRoi:
@@ -201,7 +206,7 @@ def _geometry(traced: _Traced) -> dict[str, Any]:
         geometry = {"type": "MultiPolygon", "coordinates": polygons}
     if traced.index:
         # In QuPath, channel -1 stands for all channels.
-        geometry["plane"] = {"c": -1, "z": traced.index.get("Z", 0), "t": traced.index.get("T", 0)}
+        geometry["plane"] = {"c": -1, "z": _depth(traced, 0), "t": traced.index.get("T", 0)}
     return geometry
 
 

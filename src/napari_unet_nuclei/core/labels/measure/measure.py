@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from napari_unet_nuclei.core.arrays import as_array
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.labels.measure.shapes import (
     PlaneNuclei,
@@ -116,6 +117,7 @@ def measure(
     >>> table[["label", "area_px", "centroid_x", "GFP_mean", "GFP_max"]].iloc[0].tolist()
     [7.0, 4.0, 1.5, 2.5, 4.0]
     """
+    labels = as_array(labels)
     geometry = _Geometry(
         axes=axes or "Q" * (len(labels.shape) - 2) + "YX",
         origin=tuple(origin) or (0,) * len(labels.shape),
@@ -249,9 +251,10 @@ def _over(labels: AnyArray, images: Mapping[str, AnyArray]) -> dict[str, AnyArra
     def size(array_shape: tuple[int, ...]) -> list[int]:
         return [length for length in array_shape[:-2] if length != 1] + list(array_shape[-2:])
 
+    taken = {name: as_array(image) for name, image in images.items()}
     return {
         name: _OtherSingles(image, shape) if image.shape != shape and size(image.shape) == size(shape) else image
-        for name, image in images.items()
+        for name, image in taken.items()
     }
 
 

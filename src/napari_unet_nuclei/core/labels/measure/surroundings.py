@@ -5,6 +5,7 @@ Everything here works on one plane (Y, X) or one volume (Z, Y, X) alike: distanc
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -23,6 +24,11 @@ CELL, CYTOPLASM, RING = "cell", "cytoplasm", "ring"
 
 CELL_ID = "cell"
 """Column with the id of the given cell that holds a nucleus; 0 for none."""
+
+_DERIVED = re.compile(
+    r"region|positive|cell|nucleus_to_cell|(cell|cytoplasm|ring)_area_\w+|.+_(mean|sum)_(cell|cytoplasm|ring)|"
+    r".+_nucleus_to_(cytoplasm|ring)|.+_count(_cell)?"
+)
 
 Ids = NDArray[np.int64]
 Columns = dict[str, NDArray[Any]]
@@ -221,6 +227,17 @@ def draw_cells(
         given = None if cells is None else as_ids(cells[index])
         drawn[index] = draw_surroundings(as_ids(labels[index]), settings, spacing, given).cells_of_nuclei
     return drawn
+
+
+def depends_on_surroundings(column: str) -> bool:
+    """Tell columns that do not follow from a nucleus and its image alone: of cells, rings, regions, spots and gates.
+
+    Examples
+    --------
+    >>> [depends_on_surroundings(name) for name in ("GFP_mean", "GFP_mean_ring", "foci_count", "region")]
+    [False, True, True, True]
+    """
+    return _DERIVED.fullmatch(column) is not None
 
 
 def spacing_in(unit: str, pixel_sizes: Sequence[float]) -> tuple[float, ...]:

@@ -1,0 +1,118 @@
+"""Read labels from whatever holds them: a label image, or outlines of ImageJ or QuPath drawn at an image's size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from napari_unet_nuclei.core.errors import ImageFileError
+from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.io.image_file import ImageFile
+from napari_unet_nuclei.core.image.io.pairs import PICKLED_ENDING
+from napari_unet_nuclei.core.image.io.read import read_label_image
+from napari_unet_nuclei.core.image.outlines.read import holds_outlines, read_outlines
+from napari_unet_nuclei.core.image.pixel_size import PixelSize
+
+ImageSize: TypeAlias = tuple[str, tuple[int, ...]]
+"""Leading axes and "YX", and the length of each."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelFile:
+    """Labels that were read from a file.
+
+    Attributes
+    ----------
+    file : ImageFile
+        Ids in its array, with its axes; of outlines the pixel size is unknown.
+    notices : tuple of str
+        What may be wrong about outlines: overlaps, what lies outside the image, what is no area.
+    """
+
+    file: ImageFile
+    notices: tuple[str, ...] = ()
+
+
+def read_labels(path: Path | str, size: ImageSize | None = None) -> LabelFile:
+    """Read labels of nuclei: a label image, or outlines drawn at the size of their image.
+
+    Parameters
+    ----------
+    path : Path or str
+        Any file that `read_image` takes, or ImageJ ROIs (``.roi``, ``.zip``) or GeoJSON (``.geojson``, ``.json``).
+    size : tuple of (str, tuple of int), optional
+        Axes and shape of the labels of the image, such as ``("TYX", (5, 512, 512))``, for outlines; without it, the
+        smallest size that holds them.
+
+    Returns
+    -------
+    LabelFile
+
+    Raises
+    ------
+    ImageFileError
+        If the file cannot be read, none of its outlines lies in the image, or it is a pickle, which is never opened.
+    ImageShapeError
+        If a label image has channels or colours.
+
+    Examples
+    --------
+    >>> import json
+    >>> square = [[1, 1], [3, 1], [3, 3], [1, 3], [1, 1]]
+    >>> with open("cells.geojson", "w") as file:
+    ...     json.dump({"type": "Polygon", "coordinates": [square]}, file)
+    >>> read_labels("cells.geojson", ("YX", (4, 5))).file.array
+    array([[0, 0, 0, 0, 0],
+           [0, 1, 1, 0, 0],
+           [0, 1, 1, 0, 0],
+           [0, 0, 0, 0, 0]], dtype=int32)
+    """
+    path = Path(path)
+    if path.name.lower().endswith(PICKLED_ENDING):
+        raise ImageFileError(
+            f"{path} is Cellpose's own file, a pickle: opening it could run any program, so it is never opened. In "
+            "Cellpose, choose File > Save masks as PNG/tif or Save outlines as .zip archive of ROI files; give that."
+        )
+    if not holds_outlines(path):
+        return LabelFile(read_label_image(path))
+    outlines = read_outlines(path)
+    axes, shape = size or outlines.extent()
+    drawn = outlines.draw(axes, shape)
+    return LabelFile(ImageFile(path, drawn.labels, axes, PixelSize()), drawn.notices)
+
+
+def read_label_pair(one: Path, other: Path) -> tuple[LabelFile, LabelFile]:
+    """Read labels of the same image; outlines are drawn at the size of the other labels, if those are an image."""
+    paths = (one, other)
+    drawn = [holds_outlines(path) for path in paths]
+    if all(drawn):
+        size = largest([read_outlines(path).extent() for path in paths])
+        return read_labels(one, size), read_labels(other, size)
+    if not any(drawn):
+        return read_labels(one), read_labels(other)
+    image = read_labels(paths[drawn.index(False)])
+    outlines = read_labels(paths[drawn.index(True)], size_of(image.file.source()))
+    return (outlines, image) if drawn[0] else (image, outlines)
+
+
+def size_of(source: ImageSource) -> ImageSize:
+    """Return the axes and the shape of the labels of an image."""
+    return f"{source.leading_axes}YX", (*source.leading_shape, *source.plane_shape)
+
+
+def largest(sizes: Sequence[ImageSize]) -> ImageSize:
+    """Return the smallest size that holds all of them.
+
+    Examples
+    --------
+    >>> largest([("YX", (9, 5)), ("TYX", (3, 4, 8))])
+    ('TYX', (3, 9, 8))
+    """
+    lengths: dict[str, int] = {}
+    for axes, shape in sizes:
+        for letter, length in zip(axes, shape, strict=True):
+            lengths[letter] = max(length, lengths.get(letter, 1))
+    axes = "".join(letter for letter in "TZQYX" if letter in lengths)
+    return axes, tuple(lengths[letter] for letter in axes)

@@ -1,0 +1,1 @@
+"""Outlines of nuclei as other programs keep them, and labels drawn from them."""

@@ -1,0 +1,167 @@
+"""Read GeoJSON with polygons in pixels, as QuPath and others write it.
+
+QuPath's forms: a FeatureCollection, a bare list of features or one feature; ``properties.objectType`` says what an
+object is, ``nucleusGeometry`` of a cell is its nucleus, ``geometry.plane`` its plane, ``geometry.isEllipse`` that the
+polygon stands for the ellipse in its bounding box, and ``properties.childObjects`` are further features.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_unet_nuclei.core.errors import ImageFileError
+from napari_unet_nuclei.core.image.outlines.outline import MOST_NAMED, Outline, Outlines, Ring, ellipse
+
+GEOJSON_SUFFIX = ".geojson"
+GEOJSON_SUFFIXES = (GEOJSON_SUFFIX, ".json")
+LARGEST_GEOJSON = 2**29
+"""Bytes; outlines of a million nuclei of a slide have about as many."""
+
+LABEL_MEASUREMENT = "label"
+"""Measurement in which this program keeps the id of a nucleus."""
+
+_AROUND = ("annotation", "tile", "tmaCore", "root")
+"""Objects that are no nuclei where a file has others."""
+
+_LEGACY = {
+    "PathDetectionObject": "detection",
+    "PathCellObject": "cell",
+    "PathAnnotationObject": "annotation",
+    "PathTileObject": "tile",
+    "TMACoreObject": "tmaCore",
+    "PathRootObject": "root",
+}
+"""What early versions of QuPath wrote as the id of an object."""
+
+
+@dataclass(frozen=True, eq=False)
+class Feature:
+    """An object of a GeoJSON file: its areas, its kind if it says one, and the types of its other geometries."""
+
+    outline: Outline
+    kind: str = ""
+    nucleus: bool = False  # the outline is that of the cell's nucleus
+    others: tuple[str, ...] = ()
+
+
+def read_geojson(path: Path, content: bytes) -> Outlines:
+    """Read the nuclei of a GeoJSON file.
+
+    Where there are detections or cells, annotations, tiles and cores are left out; of cells the nucleus is taken where
+    there is one. Raise ImageFileError if the file is not GeoJSON, or holds no polygon.
+    """
+    features = tuple(read_features(path, content))
+    areas = [feature for feature in features if feature.outline.polygons]
+    others = [feature for feature in features if feature.others]
+    kinds = " and ".join(sorted({kind for feature in others for kind in feature.others}))
+    if others and not areas:
+        raise ImageFileError(f"{path} holds no polygon, but {kinds}. Export nuclei as objects with an area.")
+    notices = []
+    if others:
+        named = ", ".join(f"'{feature.outline.name or 'without a name'}'" for feature in others[:MOST_NAMED])
+        notices.append(f"{path.name}: left out, since they are no areas: {kinds} ({named}).")
+    nuclei = [feature for feature in areas if feature.kind not in _AROUND]
+    if nuclei and len(nuclei) < len(areas):
+        notices.append(f"{path.name}: annotations around the nuclei are left out ({len(areas) - len(nuclei)}).")
+    chosen, said = _of_cells(nuclei or areas)
+    notices += [f"{path.name}: {one}" for one in said]
+    return Outlines(path, tuple(feature.outline for feature in chosen), tuple(notices))
+
+
+def _of_cells(features: Sequence[Feature]) -> tuple[Sequence[Feature], tuple[str, ...]]:
+    """Leave out cells without a nucleus where others have one; say so."""
+    bare = [feature for feature in features if feature.kind == "cell" and not feature.nucleus]
+    if not bare:
+        return features, ()
+    if not any(feature.nucleus for feature in features):
+        return features, ("its cells have no nuclei, so the outlines of the cells were taken.",)
+    kept = [feature for feature in features if feature not in bare]
+    return kept, (f"cells without a nucleus are left out ({len(bare)}).",)
+
+
+def read_features(path: Path, content: bytes) -> Iterator[Feature]:
+    """Yield the objects of a GeoJSON file; raise ImageFileError if it cannot be understood."""
+    try:
+        yield from _walk(json.loads(content))
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
+        raise ImageFileError(
+            f"{path} cannot be read as GeoJSON ({error}). Export it again, with polygons in pixels."
+        ) from error
+
+
+def _walk(part: Any) -> Iterator[Feature]:
+    """Walk through lists, collections, features, their children, and bare geometries."""
+    if isinstance(part, list):
+        for one in part:
+            yield from _walk(one)
+        return
+    match part["type"]:
+        case "FeatureCollection":
+            yield from _walk(part["features"])
+        case "Feature":
+            yield _feature(part)
+            properties = part.get("properties") or {}
+            yield from _walk(properties.get("childObjects") or properties.get("children") or [])
+        case _:
+            yield _areas(part)
+
+
+def _feature(part: Any) -> Feature:
+    properties = part.get("properties") or {}
+    kind = str(properties.get("objectType") or properties.get("object_type") or _LEGACY.get(str(part.get("id")), ""))
+    nucleus = part.get("nucleusGeometry") or properties.get("nucleusGeometry")
+    geometry = nucleus or part.get("geometry")
+    found = _areas(geometry) if geometry else Feature(Outline("", ()))
+    named = replace(found.outline, name=str(properties.get("name") or ""), number=_number(properties))
+    return replace(found, outline=named, kind=kind, nucleus=bool(nucleus))
+
+
+def _number(properties: Any) -> int:
+    """Return the id that this program has written among the measurements; 0 if there is none."""
+    measured = properties.get("measurements") or {}
+    if isinstance(measured, list):  # as early versions of QuPath list them
+        measured = {one.get("name"): one.get("value") for one in measured}
+    value = measured.get(LABEL_MEASUREMENT, 0)
+    return int(value) if isinstance(value, int | float) and float(value).is_integer() else 0
+
+
+def _areas(geometry: Any) -> Feature:
+    """Return the areas of a geometry and the types of what else is in it."""
+    polygons: list[tuple[Ring, ...]] = []
+    others = []
+    match geometry["type"]:
+        case "Polygon":
+            polygons = [_rings(geometry["coordinates"])]
+        case "MultiPolygon":
+            polygons = [_rings(polygon) for polygon in geometry["coordinates"]]
+        case "GeometryCollection":
+            parts = [_areas(one) for one in geometry["geometries"]]
+            polygons = [rings for part in parts for rings in part.outline.polygons]
+            others = [kind for part in parts for kind in part.others]
+        case other:
+            others = [str(other)]
+    plane = geometry.get("plane") or {}
+    if geometry.get("isEllipse") and polygons:
+        corners = np.concatenate([ring for rings in polygons for ring in rings])
+        low, high = corners.min(axis=0), corners.max(axis=0)
+        polygons = [(ellipse(*low.tolist(), *(high - low).tolist()),)]
+    return Feature(
+        Outline("", tuple(polygons), t=_index(plane.get("t")), z=_index(plane.get("z"))), others=tuple(others)
+    )
+
+
+def _index(stored: Any) -> int | None:
+    return None if stored is None else int(stored)
+
+
+def _rings(coordinates: Any) -> tuple[Ring, ...]:
+    rings = tuple(np.asarray(ring, np.float64)[:, :2] for ring in coordinates)
+    if not rings or any(len(ring) < 3 or not np.isfinite(ring).all() for ring in rings):
+        raise ValueError("a polygon needs three corners or more, with finite coordinates")
+    return rings
