@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BufferedReader:
     """Open a file for reading; raise OSError, as for any other that cannot be read, if it is a pipe or a device.
 
     Those are files by name, and whoever reads them waits for another program, for ever if none comes.

@@ -227,7 +227,7 @@ class ImageSource:
         return pixels.T if self.axes.index("X") < self.axes.index("Y") else pixels
 
 
-def _pixels(array: AnyArray, key: tuple[int | slice, ...]) -> NDArray[Any]:
+def _pixels(array: AnyArray, key: tuple[Any, ...]) -> NDArray[Any]:
     """Read a part of an array; raise ImageFileError where its file turns out to be damaged only now."""
     try:
         return np.asarray(array[key])
