@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from napari_unet_nuclei.core.folder.segment import segment_folder
     from napari_unet_nuclei.core.folder.summary import BatchReport
     from napari_unet_nuclei.core.image.io.image_file import ImageFile
+    from napari_unet_nuclei.core.image.io.label_file import LabelFile, read_labels
     from napari_unet_nuclei.core.image.io.read import read_image
     from napari_unet_nuclei.core.image.io.write import write_labels, write_overlay
     from napari_unet_nuclei.core.image.pixel_size import PixelSize
@@ -112,6 +113,7 @@ __all__ = [
     "ImageFileError",
     "ImageShapeError",
     "LabelComparison",
+    "LabelFile",
     "Model",
     "ModelCard",
     "ModelEntry",
@@ -156,6 +158,7 @@ __all__ = [
     "packed_tissue",
     "read_card",
     "read_image",
+    "read_labels",
     "read_settings",
     "segment",
     "segment_folder",
@@ -198,6 +201,7 @@ _HOMES = {
     "Finetuned": "core.finetune.finetune_model",
     "Gate": "core.labels.measure.gate",
     "ImageFile": "core.image.io.image_file",
+    "LabelFile": "core.image.io.label_file",
     "ImageFileError": "core.errors",
     "ImageShapeError": "core.errors",
     "Model": "core.model.file",
@@ -243,6 +247,7 @@ _HOMES = {
     "packed_tissue": "core.samples.packed_tissue",
     "read_card": "core.model.card",
     "read_image": "core.image.io.read",
+    "read_labels": "core.image.io.label_file",
     "read_settings": "core.settings",
     "segment": "core.segment.run",
     "segment_folder": "core.folder.segment",

@@ -17,8 +17,7 @@ from napari_unet_nuclei.core.segment.remedy import Remedy
 from napari_unet_nuclei.core.types import Labels
 
 CACHED_PIXELS = 64 * 2**20
-"""Maps of at most this many pixels (over all planes) are kept with the result: at most 192 MB. Of volumes,
-it is so many voxels of the working grid."""
+"""Maps of at most this many pixels (over all planes) are kept with the result: at most 192 MB."""
 
 
 @dataclass(frozen=True, kw_only=True)

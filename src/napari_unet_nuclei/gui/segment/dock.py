@@ -172,6 +172,7 @@ class SegmentDock(Dock):
         self.session.run, self._kind_is_for = run, run.layer
         self._found_none_as = "" if live.result.count else live.result.kind
         self.form.set_kind(settings.kind)
+        self.form.stack_form.setValue(settings)
         session = self.session
         self._start(run, replace(live.request, settings=settings), lambda answer: session.take(answer))
 

@@ -57,9 +57,8 @@ class ResultFoot(QWidget):
         self.setVisible(shown is not None)
         if shown is None:
             return
-        count, classes = shown.result.count, shown.classes
-        nuclei = "1 nucleus" if count == 1 else f"{count:,} nuclei"
-        self.count_label.setText(f"{len(classes)} classes" if classes else nuclei)
+        classes = shown.classes
+        self.count_label.setText(f"{len(classes)} classes" if classes else shown.result.count_text)
         live = isinstance(shown, LiveLabels)
         doubtful = shown.doubtful if isinstance(shown, LiveLabels) else None
         self.correct_button.setText("Correct…" if not doubtful else f"Correct {doubtful:,} doubtful…")

@@ -22,6 +22,7 @@ from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.gui.models.picker import DevicePicker, ModelPicker
 from napari_unet_nuclei.gui.segment.image_panel import PLANE, VIEW, WHOLE, ImageChoice, ImagePanel
+from napari_unet_nuclei.gui.segment.stack_form import StackForm
 from napari_unet_nuclei.gui.segment.stored_labels import StoreOrder
 from napari_unet_nuclei.gui.settings.remembered import Choices
 from napari_unet_nuclei.gui.settings.settings_form import SettingsForm
@@ -70,6 +71,7 @@ class SegmentForm(QWidget):
         self.model_picker = ModelPicker()
         self.device_picker = DevicePicker()
         self.kind_form = SettingsForm(SegmentSettings, ["kind"])
+        self.stack_form = StackForm()
         self.size_form = SettingsForm(SegmentSettings, ["diameter"])
         self.advanced_form = SettingsForm(SegmentSettings, ADVANCED)
         device = Rows(("Device", self.device_picker))
@@ -84,10 +86,12 @@ class SegmentForm(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(titled("Image", self.image_panel, self.store_panel))
+        layout.addWidget(titled("Image", self.image_panel, self.stack_form, self.store_panel))
         layout.addWidget(titled("Nuclei", self.kind_form, model, self.size_form, self.advanced_box))
         self.image_panel.changed.connect(self._show_store)
+        self.image_panel.changed.connect(self._show_stack)
         for signal in (
+            self.stack_form.changed,
             self.image_panel.changed,
             self.store_panel.changed,
             self.model_picker.valueChanged,
@@ -119,6 +123,7 @@ class SegmentForm(QWidget):
         settings = self.advanced_form.value().changed(
             **self.kind_form.shown(), **self.size_form.shown(), device=self.device_picker.value()
         )
+        settings = self.stack_form.changed_settings(settings)
         return self.image_panel.changed_settings(settings)
 
     def check(self, image: LayerImage) -> None:
@@ -126,6 +131,8 @@ class SegmentForm(QWidget):
         settings = self.settings()
         if not settings.diameter_auto and settings.diameter_unit == "µm" and not image.pixel_size.known:
             raise SettingsError("This image has no pixel size: give the diameter in px.")
+        if not settings.z_spacing_auto and settings.z_spacing_unit == "µm" and not image.pixel_size.known:
+            raise SettingsError("This image has no pixel size: give the spacing of planes in px.")
         if not self.model_picker.has_models:
             raise SettingsError("No model is installed: install the package again, or import a model file.")
 
@@ -149,6 +156,16 @@ class SegmentForm(QWidget):
             )
         return order
 
+    def _show_stack(self) -> None:
+        """Offer what to do with planes where the image has some above each other, and all of them are segmented."""
+        try:
+            source = self.image_panel.image().source
+        except NucleiError:
+            self.stack_form.setVisible(False)
+            return
+        axes = dict(zip(source.leading_axes, source.leading_shape, strict=True))
+        self.stack_form.setVisible(self.image_panel.scope == WHOLE and axes.get("Z", 1) > 1)
+
     def _show_store(self) -> None:
         """Offer to write labels to disk if the image is lazy."""
         panel = self.image_panel
@@ -171,6 +188,7 @@ class SegmentForm(QWidget):
         self.image_panel.setScope(choices.run_on)
         self.kind_form.setValue(choices.settings)
         self.size_form.setValue(choices.settings)
+        self.stack_form.setValue(choices.settings)
         self.advanced_form.setValue(choices.settings)
         self.model_picker.setValue(choices.model)
         self.device_picker.setValue(choices.settings.device)

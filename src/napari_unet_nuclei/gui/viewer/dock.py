@@ -30,7 +30,7 @@ SEGMENT, CORRECT, FOLLOW, MEASURE, FINETUNE, BATCH, MODELS = (
 )
 """Names of the docks in the manifest, in the order of work."""
 
-TAB_ORDER = ("Segment", "Correct", "Follow", "Measure", "Fine-tune", "Batch", "Models")
+TAB_ORDER = ("Segment", "Correct", "Follow", "Measure", "Evaluate", "Fine-tune", "Batch", "Models")
 """Titles of the tabs, in the order of work."""
 
 WidgetType = TypeVar("WidgetType", bound=QWidget)

@@ -149,6 +149,15 @@ def test_large_images_stay_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert np.array_equal(image.array[2, 3:30, 7:9], GREY[2, 3:30, 7:9])
 
 
+def test_a_movie_stays_on_disk_from_a_few_frames_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiff_file, "LAZY_STACK_ABOVE", 1000)
+    imwrite(tmp_path / "movie.tif", GREY, compression="zlib", photometric="minisblack")
+    imwrite(tmp_path / "plane.tif", GREY[0], compression="zlib", photometric="minisblack")
+    assert type(read_image(tmp_path / "movie.tif").array) is not np.ndarray
+    assert np.array_equal(read_image(tmp_path / "movie.tif").array[1, 3:9], GREY[1, 3:9])
+    assert type(read_image(tmp_path / "plane.tif").array) is np.ndarray
+
+
 def test_a_large_image_in_one_compressed_piece_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tiff_file, "LAZY_ABOVE", 1000)
     monkeypatch.setattr(tiff_file, "_LARGEST_CHUNK", 1000)

@@ -21,17 +21,55 @@ ImageSize: TypeAlias = tuple[str, tuple[int, ...]]
 
 @dataclass(frozen=True, eq=False)
 class LabelFile:
-    """Labels as an image, and what may be wrong about them, in words."""
+    """Labels that were read from a file.
+
+    Attributes
+    ----------
+    file : ImageFile
+        Ids in its array, with its axes; of outlines the pixel size is unknown.
+    notices : tuple of str
+        What may be wrong about outlines: overlaps, what lies outside the image, what is no area.
+    """
 
     file: ImageFile
     notices: tuple[str, ...] = ()
 
 
-def read_labels(path: Path, size: ImageSize | None = None) -> LabelFile:
-    """Read labels; outlines are drawn at the size of their image, or without one in the smallest that holds them.
+def read_labels(path: Path | str, size: ImageSize | None = None) -> LabelFile:
+    """Read labels of nuclei: a label image, or outlines drawn at the size of their image.
 
-    Raise as `read_label_image` and `read_outlines` do; ImageFileError for a pickle, which is never opened.
+    Parameters
+    ----------
+    path : Path or str
+        Any file that `read_image` takes, or ImageJ ROIs (``.roi``, ``.zip``) or GeoJSON (``.geojson``, ``.json``).
+    size : tuple of (str, tuple of int), optional
+        Axes and shape of the labels of the image, such as ``("TYX", (5, 512, 512))``, for outlines; without it, the
+        smallest size that holds them.
+
+    Returns
+    -------
+    LabelFile
+
+    Raises
+    ------
+    ImageFileError
+        If the file cannot be read, none of its outlines lies in the image, or it is a pickle, which is never opened.
+    ImageShapeError
+        If a label image has channels or colours.
+
+    Examples
+    --------
+    >>> import json
+    >>> square = [[1, 1], [3, 1], [3, 3], [1, 3], [1, 1]]
+    >>> with open("cells.geojson", "w") as file:
+    ...     json.dump({"type": "Polygon", "coordinates": [square]}, file)
+    >>> read_labels("cells.geojson", ("YX", (4, 5))).file.array
+    array([[0, 0, 0, 0, 0],
+           [0, 1, 1, 0, 0],
+           [0, 1, 1, 0, 0],
+           [0, 0, 0, 0, 0]], dtype=int32)
     """
+    path = Path(path)
     if path.name.lower().endswith(PICKLED_ENDING):
         raise ImageFileError(
             f"{path} is Cellpose's own file, a pickle: opening it could run any program, so it is never opened. In "

@@ -91,7 +91,7 @@ def read_features(path: Path, content: bytes) -> Iterator[Feature]:
         yield from _walk(json.loads(content))
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise ImageFileError(
-            f"{path} cannot be read as GeoJSON: {error!r}. Export it again, with polygons in pixels."
+            f"{path} cannot be read as GeoJSON ({error}). Export it again, with polygons in pixels."
         ) from error
 
 

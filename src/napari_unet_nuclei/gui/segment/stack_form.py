@@ -1,0 +1,52 @@
+"""What becomes of the planes of a stack, and how far they are apart; shown for stacks alone."""
+
+from __future__ import annotations
+
+from magicgui.widgets import ComboBox
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_unet_nuclei.core.settings import PROJECTIONS, SegmentSettings, titles_of
+from napari_unet_nuclei.gui.settings.settings_form import SettingsForm
+from napari_unet_nuclei.gui.widgets.forms import fill
+
+WITHOUT_SPACING = ("each", "joined")
+"""Choices for which the distance of planes has no effect."""
+
+
+class StackForm(QWidget):
+    """Choices that apply to stacks; while hidden they are automatic, so that none of them acts unseen."""
+
+    changed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.planes_form = SettingsForm(SegmentSettings, ["planes"])
+        self.spacing_form = SettingsForm(SegmentSettings, ["z_spacing"])
+        # A projection has no place over the stack that it was made of.
+        box = self.planes_form.control("planes")
+        assert isinstance(box, ComboBox), "a choice is a combo box"
+        titles = titles_of(SegmentSettings, "planes")
+        box.choices = [(title, value) for value, title in titles.items() if value not in PROJECTIONS]
+        fill(QVBoxLayout(self), self.planes_form, self.spacing_form)
+        self.planes_form.valueChanged.connect(self._show_spacing)
+        self.planes_form.valueChanged.connect(self.changed)
+        self.spacing_form.valueChanged.connect(self.changed)
+        self._show_spacing()
+
+    def changed_settings(self, settings: SegmentSettings) -> SegmentSettings:
+        """Return settings with the choices that are shown."""
+        shown = {} if self.isHidden() else self.planes_form.shown()
+        if not self.isHidden() and not self.spacing_form.isHidden():
+            shown |= self.spacing_form.shown()
+        changed: SegmentSettings = settings.changed(**{"planes": "auto", "z_spacing_auto": True, **shown})
+        return changed
+
+    def setValue(self, settings: SegmentSettings) -> None:
+        """Show settings; a projection, which is for folders, as automatic."""
+        planes = "auto" if settings.planes in PROJECTIONS else settings.planes
+        self.planes_form.setValue(settings.changed(planes=planes))
+        self.spacing_form.setValue(settings)
+
+    def _show_spacing(self) -> None:
+        self.spacing_form.setVisible(self.planes_form.shown()["planes"] not in WITHOUT_SPACING)
