@@ -162,7 +162,10 @@ class CorrectionsPanel(QWidget):
     def refresh(self) -> None:
         """List all layers again, and count their nuclei in the background."""
         self._own = [row for row in self._own if row.is_open(self._viewer)]
-        suggested = [row for row in suggest_rows(self._viewer) if row not in self._left_out]
+        # What the user chose for labels is suggested from then on, too; in a single plane it is the same row.
+        chosen = [replace(row, plane=None) for row in self._own if row.plane == ()]
+        left_out = {*self._left_out, *chosen}
+        suggested = [row for row in suggest_rows(self._viewer) if row not in left_out]
         rows = [*suggested, *(row for row in self._own if row not in suggested)]
         self._drawn = {}
         taken: dict[Row, Plane] = {}
