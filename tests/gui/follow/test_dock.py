@@ -80,7 +80,7 @@ def test_the_same_layer_gets_one_id_per_track_and_a_layer_of_tracks_beside_it(vi
     assert {track: list(mothers) for track, mothers in tracks.graph.items()} == {2: [1], 3: [1]}
     assert tracks.data[tracks.data[:, 0] == 2].round().tolist() == [[2, 3, 50, 42], [2, 4, 50, 41], [2, 5, 50, 40]]
     assert layer.features.set_index("index")["parent"].to_dict() == {1: 0, 2: 1, 3: 1}
-    assert dock.count_label.text() == "3 tracks, 1 divisions; nothing is doubtful."
+    assert dock.count_label.text() == "3 tracks and 1 division; nothing is doubtful."
     assert dock.session.result.minutes.tolist() == [0, 1 / 60, 2 / 60, 3 / 60, 4 / 60, 5 / 60]
 
 

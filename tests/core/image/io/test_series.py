@@ -65,6 +65,10 @@ def test_images_that_are_alike_are_all_taken_whatever_their_sizes(tmp_path: Path
     chosen = choose_series(file)
     assert [header.shape for header in chosen.images] == [(20, 30), (10, 30), (20, 12)]
     assert chosen.names == ("0", "1", "2")
+    assert read_image(file).remarks == (
+        "The file holds 3 images: number 0 was read. Choose another by its number (series).",
+    )
+    assert read_image(file, 0).remarks == ()
 
 
 def test_of_unlike_images_the_first_is_taken_and_the_others_are_named(tmp_path: Path) -> None:
@@ -83,6 +87,8 @@ def test_a_small_copy_is_never_taken_for_the_image(tmp_path: Path, order: int) -
     chosen = choose_series(file)
     assert [header.shape for header in chosen.images] == [(20, 30)]
     assert chosen.names == ("",)
+    assert read_image(file).array.shape == (20, 30)
+    assert read_image(file).remarks == ()
     assert "(4 × 6, a smaller copy)" in chosen.others[0]
 
 

@@ -84,6 +84,7 @@ def test_names_of_microscopes_are_known(tmp_path, files):
         ["a_ch00.tif", "b_ch00.tif"],
         ["GFP-tagged.tif", "wild type.tif"],
         ["B02.tif", "B03.tif"],
+        ["a_Actin.tif", "a_Tubulin.tif"],  # none of which shows nuclei
         ["a_ch00.ome.tif", "a_ch01.ome.tif"],  # which say themselves what belongs together
     ],
 )

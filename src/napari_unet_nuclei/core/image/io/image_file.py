@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -13,6 +14,9 @@ from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.types import AnyArray
+
+_NO_PICTURE = re.compile(r"(label|macro|thumbnail|overview|preview|icon)( image)?", re.IGNORECASE)
+"""Names that scanners and microscopes give to pictures of the slide as a whole, its label, and small copies."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,11 @@ class ImageHeader:
     stored_shape: tuple[int, ...] = ()
     stored_axes: str = ""
     guessed: str = ""
+
+    @property
+    def what(self) -> str:
+        """What it is if it is not to be segmented, by its mark or its name; empty of a picture."""
+        return self.aside or (self.name.lower() if _NO_PICTURE.fullmatch(self.name.strip()) else "")
 
     def source(self, axes: str = "") -> ImageSource:
         """Return the image source without pixels; see `ImageFile.source`."""

@@ -15,6 +15,7 @@ from napari_unet_nuclei.core.image.io.formats import format_of
 from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader, check_series
 from napari_unet_nuclei.core.image.io.ome_zarr import image_groups, is_ome_zarr, read_ome_zarr
 from napari_unet_nuclei.core.image.io.optional_formats import (
+    microscope_header,
     microscope_headers,
     open_microscope_file,
     plugin_headers,
@@ -26,7 +27,7 @@ from napari_unet_nuclei.core.image.io.zarr_store import address, is_remote
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 
 
-def read_image(path: Path | str, series: int = 0) -> ImageFile:
+def read_image(path: Path | str, series: int | None = None) -> ImageFile:
     """Read one image.
 
     Parameters
@@ -34,8 +35,9 @@ def read_image(path: Path | str, series: int = 0) -> ImageFile:
     path : Path or str
         TIFF under whatever suffix, PNG, JPEG, BMP, GIF, WebP, JPEG 2000 or ``.npy``; the folder of an OME-Zarr image;
         with the extra ``formats`` also ND2, LIF and CZI; any other format for which a napari reader is installed.
-    series : int
-        Which image of a file or store with several; of a pyramid the finest level is read.
+    series : int, optional
+        Which image of a file or store with several; by default the first that is no thumbnail and no label of a slide,
+        and the file's ``remarks`` say that there are others. Of a pyramid the finest level is read.
 
     Returns
     -------
@@ -57,9 +59,24 @@ def read_image(path: Path | str, series: int = 0) -> ImageFile:
     path = Path(path)
     with _errors_in_words(path):
         _check_readable(path)
-        image = _read(path, series)
+        number, remark = (series, "") if series is not None else _first_picture(path)
+        image = _read(path, number)
     _check_values(path, image.header)
-    return image
+    return replace(image, remarks=(*image.remarks, remark)) if remark else image
+
+
+def _first_picture(path: Path) -> tuple[int, str]:
+    """Choose the first image of a file that is no thumbnail, and say that there are others."""
+    if is_ome_zarr(path):
+        number, count = 0, len(image_groups(path))
+    elif format_of(path) in ("tiff", "nd2", "lif", "czi"):
+        headers = _file_headers(path)
+        pictures = [number for number, header in enumerate(headers) if not header.what] or [0]
+        number, count = pictures[0], len(pictures)
+    else:  # of one image, or only its reader can tell
+        return 0, ""
+    several = f"The file holds {count} images: number {number} was read. Choose another by its number (series)."
+    return number, several if count > 1 else ""
 
 
 def read_header(path: Path, series: int = 0) -> ImageHeader:
@@ -69,8 +86,13 @@ def read_header(path: Path, series: int = 0) -> ImageHeader:
     """
     with _errors_in_words(path):
         _check_readable(path)
-        is_tiff = not is_ome_zarr(path) and format_of(path) == "tiff"
-        header = read_tiff_header(path, series) if is_tiff else _read(path, series).header
+        match None if is_ome_zarr(path) else format_of(path):
+            case "tiff":
+                header = read_tiff_header(path, series)
+            case "nd2" | "lif" | "czi" as microscope:
+                header = microscope_header(path, microscope, series)
+            case _:
+                header = _read(path, series).header
     _check_values(path, header)
     return header
 

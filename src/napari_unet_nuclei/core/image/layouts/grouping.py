@@ -9,7 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from napari_unet_nuclei.core.errors import SettingsError
+from napari_unet_nuclei.core.image.channels import NUCLEAR_NAMES
 from napari_unet_nuclei.core.image.io.pairs import name_some
+from napari_unet_nuclei.core.image.layouts.harmony_index import read_harmony_index
 from napari_unet_nuclei.core.image.layouts.pattern import JOINED, NamePattern, matches, read_pattern
 from napari_unet_nuclei.core.image.layouts.presets import PRESETS, without_thumbnail_mark
 from napari_unet_nuclei.core.image.layouts.split_image import BY_THEMSELVES, Member, SplitImage
@@ -90,7 +92,7 @@ def _recognise(roots: Mapping[Path, Path]) -> Grouping:
     for pattern in PRESETS.values():
         found = _find(pattern, rest)
         if not pattern.certain:
-            found = _believable(found)
+            found = _believable(found, pattern.nuclear)
         if not found.named:
             continue
         images += _images(found)
@@ -197,16 +199,19 @@ def _place(folder: Path, said: Mapping[str, str]) -> PlateField | None:
     return PlateField(plate, f"W{said['spot']}", "", "", field_name) if "spot" in said else None
 
 
-def _believable(found: _Found) -> _Found:
+def _believable(found: _Found, nuclear: bool) -> _Found:
     """Of names that other files may have as well, those of folders in which several files belong to one image."""
     # An OME-TIFF says itself which files it belongs with.
     found = _Found({path: one for path, one in found.named.items() if not _OME.search(path.name)}, found.thumbnails)
-    folders = {
-        files[0].image[0]
-        for files in found.groups.values()
-        if len({one.member.channel for one in files}) > 1 or len({one.member.plane for one in files}) > 1
-    }
+    folders = {files[0].image[0] for files in found.groups.values() if _belong_together(files, nuclear)}
     return _Found({path: one for path, one in found.named.items() if one.image[0] in folders})
+
+
+def _belong_together(files: Sequence[_Named], nuclear: bool) -> bool:
+    """True for files that differ in channel or plane, one of them of nuclei where that is asked for."""
+    channels, planes = {one.member.channel for one in files}, {one.member.plane for one in files}
+    shown = not nuclear or any(NUCLEAR_NAMES.search(channel) for channel in channels)
+    return shown and max(len(channels), len(planes)) > 1
 
 
 def _images(found: _Found) -> list[SplitImage]:
@@ -215,7 +220,12 @@ def _images(found: _Found) -> list[SplitImage]:
     folders: dict[str, list[list[_Named]]] = defaultdict(list)
     for image, files in found.groups.items():
         folders[image[0]].append(files)
-    images = [image for groups in folders.values() for image in _of_folder(groups)]
+    images = [
+        replace(image, index=index)
+        for folder, groups in folders.items()
+        for index in [read_harmony_index(Path(folder))]
+        for image in _of_folder(groups)
+    ]
     return [replace(image, path=path) for image, path in zip(images, _unique(images), strict=True)]
 
 

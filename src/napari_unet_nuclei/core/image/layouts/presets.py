@@ -18,8 +18,8 @@ _ANY = r"\.(?:ome\.)?(?:tiff?|png|jpe?g|bmp)"
 _WELL = r"(?P<well>[A-P]\d{1,2})"
 
 
-def _pattern(title: str, expression: str, *, certain: bool = True) -> NamePattern:
-    return NamePattern(title, rf"\A{FOLDER}{expression}\Z", certain=certain)
+def _pattern(title: str, expression: str, *, certain: bool = True, nuclear: bool = False) -> NamePattern:
+    return NamePattern(title, rf"\A{FOLDER}{expression}\Z", certain=certain, nuclear=nuclear)
 
 
 PRESETS = {
@@ -72,8 +72,11 @@ PRESETS = {
         "names with the stain",
         rf"(?P<before>(?:[^/]*?[-_. ])?)(?P<channel>{STAINS})(?P<after>(?:[-_. ][^/]*?)?){_ANY}",
         certain=False,
+        nuclear=True,
     ),
-    "folders": _pattern("a folder for each stain", rf"(?P<channel>{STAINS})/(?P<name>[^/]+?){_ANY}", certain=False),
+    "folders": _pattern(
+        "a folder for each stain", rf"(?P<channel>{STAINS})/(?P<name>[^/]+?){_ANY}", certain=False, nuclear=True
+    ),
 }
 """The patterns that are known by heart, by the names that ``--channels`` takes; those with the surest names first."""
 
