@@ -50,6 +50,7 @@ class BatchDock(Dock):
     """Segments files and folders; lists beforehand what a run will do, and shows any result in the viewer."""
 
     tab_title = "Batch"
+    page = "batch"
 
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
         super().__init__()

@@ -25,7 +25,7 @@ from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.types import AnyArray
 from napari_unet_nuclei.gui.jobs.worker import report_start
 from napari_unet_nuclei.gui.segment.job import NOTHING_CARRIED, Answer, Carried
-from napari_unet_nuclei.gui.segment.save_labels import table_path
+from napari_unet_nuclei.gui.segment.table_path import table_path
 from napari_unet_nuclei.gui.viewer.layers import (
     METADATA_KEY,
     SEGMENTED_FROM,
