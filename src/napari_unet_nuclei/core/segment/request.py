@@ -17,6 +17,7 @@ from napari_unet_nuclei.core.types import NumberFormat, Region
 
 if TYPE_CHECKING:
     from napari_unet_nuclei.core.image.io.ome_zarr import OmeZarrImage
+    from napari_unet_nuclei.core.segment.volumes.spacing import Spacing
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,15 @@ class Decided:
         Model pixels per image pixel.
     diameter : float
         Of the nuclei, in image pixels.
+    spacing : Spacing or None
+        Of the planes of volumes; None where nuclei are found plane by plane.
     """
 
     look: PlaneLook
     sure: bool
     scale: float
     diameter: float
+    spacing: Spacing | None = None
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader, 
 from napari_unet_nuclei.core.image.io.ome_tiff import OmeFile, OmeImage, read_ome
 from napari_unet_nuclei.core.image.io.tiff_metadata import (
     ome_image,
+    suffix_flags,
     tiff_channel_colours,
     tiff_channel_names,
     tiff_frame_times,
@@ -34,9 +35,6 @@ LAZY_ABOVE = 64_000_000
 
 LAZY_STACK_ABOVE = 8_000_000
 """The same for several planes, which are read one by one: a movie of 512² pixels from its 31st frame on."""
-
-_NDPI_TAG = 65420
-"""Version of the format, in every page that Hamamatsu's scanners write."""
 
 _JPEG = (COMPRESSION.JPEG, COMPRESSION.OJPEG, COMPRESSION.ALT_JPEG)
 """Compressions of which the decoder returns red, green and blue."""
@@ -131,16 +129,9 @@ def _check_series(path: Path, series: TiffPageSeries) -> None:
 
 
 def _flags(path: Path, ome: OmeFile | None) -> dict[str, Any]:
-    """Return how tifffile is to open a file: by metadata that say where its planes are now, if it is OME-TIFF.
-
-    It takes the suffix ``.ndpi`` to mean offsets of 64 bits, which only files of Hamamatsu's scanners have.
-    """
-    if ome is not None:
-        return {"omexml": ome.xml, "is_mmstack": False, "is_shaped": False}
-    if path.suffix.lower() != ".ndpi":
-        return {}
-    with TiffFile(path, is_ndpi=False) as tif:
-        return {"is_ndpi": not len(tif.pages) or _NDPI_TAG in tif.pages.first.tags}
+    """Return how tifffile is to open a file: by metadata that say where its planes are now, if it is OME-TIFF."""
+    flags = suffix_flags(path)
+    return flags if ome is None else {**flags, "omexml": ome.xml, "is_mmstack": False, "is_shaped": False}
 
 
 def _header(path: Path, tif: TiffFile, series: TiffPageSeries, index: int, meaning: Meaning) -> ImageHeader:
