@@ -22,9 +22,10 @@ from tutorial_pictures import take_tutorial_pictures
 from napari_unet_nuclei.core.corrections.store import FOLDER_VARIABLE as CORRECTIONS_VARIABLE
 from napari_unet_nuclei.core.model.registry import BUNDLED, FOLDER_VARIABLE, default_registry
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei, stained_tissue
+from napari_unet_nuclei.core.samples.synthetic_movie import dividing_nuclei
 from napari_unet_nuclei.gui.demo import open_demo
-from napari_unet_nuclei.gui.segment.dock import SEGMENT_WIDGET
 from napari_unet_nuclei.gui.settings.remembered import PLUGIN
+from napari_unet_nuclei.gui.viewer.dock import SEGMENT
 from napari_unet_nuclei.gui.viewer.reviewed_layer import add_reviewed_layer, alike
 
 IMAGES = Path(__file__).parent / "images"
@@ -51,7 +52,7 @@ def take_pictures(arguments: list[Path]) -> None:
     viewer.window.resize(*SIZE)
     if arguments:
         viewer.open(arguments[0])
-        _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, SEGMENT_WIDGET)
+        _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, SEGMENT)
         dock.segment_active_layer()
     else:
         dock = open_demo(viewer)
@@ -76,6 +77,7 @@ def take_pictures(arguments: list[Path]) -> None:
         wait_until(lambda: True)
         viewer.window.screenshot(folder / "models.png", canvas_only=False)
     viewer.window.remove_dock_widget("all")
+    take_follow_picture(viewer, folder)
     viewer.layers.clear()
     take_tutorial_pictures(viewer, folder, wait_until)
     viewer.close()
@@ -120,6 +122,24 @@ def take_finetune_pictures(viewer: napari.Viewer, folder: Path) -> None:
         viewer.window.screenshot(folder / "finetune-training.png", canvas_only=False)
         dock.job_panel.cancel_button.click()
         wait_until(lambda: not dock.job_panel.is_running)
+
+
+def take_follow_picture(viewer: napari.Viewer, folder: Path) -> None:
+    """Follow the true labels of a drawn movie, show a division with its lineage, and save a picture."""
+    viewer.layers.clear()
+    viewer.open_sample(PLUGIN, "dividing_nuclei")
+    [image] = viewer.layers
+    labels = viewer.add_labels(dividing_nuclei().labels, name=f"{image.name} labels", **alike(image))
+    labels.contour = 1
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Follow over time")
+    dock.take_labels(labels)
+    wait_until(lambda: dock.session is not None and not dock.panel.is_running)
+    mother = int(dock.session.lineages.parent.max())
+    last = int(dock.session.lineages.spots.frame[dock.session.lineages.rows(mother)[-1]])
+    dock.go_to_track(mother, last)
+    wait_until(lambda: True)
+    viewer.window.screenshot(folder / "follow.png", canvas_only=False)
+    viewer.window.remove_dock_widget("all")
 
 
 def take_batch_picture(viewer: napari.Viewer, folder: Path) -> None:

@@ -145,6 +145,32 @@ def test_outlines_are_measured_as_the_labels_that_they_enclose(name, write, labe
     pd.testing.assert_frame_equal(one, other)
 
 
+def test_folders_are_measured_pair_by_pair(tmp_path):
+    for number, name in enumerate(("a", "b", "alone")):
+        (tmp_path / "images").mkdir(exist_ok=True)
+        tifffile.imwrite(tmp_path / "images" / f"{name}.tif", IMAGE + np.uint16(number))
+    (tmp_path / "masks").mkdir()
+    tifffile.imwrite(tmp_path / "masks" / "a_cp_masks.tif", LABELS)
+    write_imagej_rois(tmp_path / "masks" / "b_rois.zip", LABELS)
+    measured = run(tmp_path / "masks", tmp_path / "images")
+    table = pd.read_csv(io.StringIO(measured.stdout))
+    assert table[["image", "label"]].to_numpy().tolist() == [["a", 1], ["a", 5], ["b", 1], ["b", 5]]
+    np.testing.assert_allclose(table["intensity_mean"][2:] - table["intensity_mean"][:2].to_numpy(), 1)
+    assert "not measured" in measured.stderr
+    assert "alone.tif" in measured.stderr
+
+
+def test_masks_beside_their_images_are_measured_in_one_folder(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", IMAGE)
+    tifffile.imwrite(tmp_path / "a_masks.tif", LABELS)
+    table = pd.read_csv(io.StringIO(run(tmp_path, tmp_path).stdout))
+    assert table["label"].tolist() == [1, 5]
+
+
+def test_a_folder_of_labels_wants_the_folder_of_the_images(labels, image, tmp_path):
+    assert "give the one folder with its images" in run(tmp_path, image).stderr
+
+
 def test_an_image_is_required(labels):
     assert run(labels).exit_code == 2
 
@@ -248,6 +274,8 @@ def test_nuclei_that_keep_their_number_from_plane_to_plane_are_volumes(tmp_path)
     assert table["label"].tolist() == ids.tolist()
     assert table["volume_um3"].to_numpy() == pytest.approx(voxels * 0.33**2)
     assert "stack_mean" in table.columns
-    refused = run(tmp_path / "labels.ome.tif", tmp_path / "stack.ome.tif", "--ring", "2px")
+    around = run(tmp_path / "labels.ome.tif", tmp_path / "stack.ome.tif", "--ring", "2px")
+    assert {"ring_voxels", "stack_mean_ring"} <= set(pd.read_csv(io.StringIO(around.stdout)).columns)
+    refused = run(tmp_path / "labels.ome.tif", tmp_path / "stack.ome.tif", "--spots-in", "stack=3px")
     assert refused.exit_code == 1
     assert "plane by plane" in refused.output

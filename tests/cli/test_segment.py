@@ -13,6 +13,7 @@ import tifffile
 from napari_unet_nuclei import segment
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.segment import run as engine_module
+from tests.helpers.channel_files import write_metaxpress
 from tests.helpers.program import run, small_image, write_image
 
 
@@ -278,3 +279,23 @@ def test_time_series_are_followed_on_request_and_settings_of_tracks_need_that(tm
     assert "tracks and 0 divisions" in shown.stdout
     first, second = tifffile.imread(tmp_path / "out" / "movie_tracked.tif")
     assert np.array_equal(first, second)
+
+
+def test_channels_in_separate_files_are_shown_as_a_table_before_they_are_joined(tmp_path):
+    write_metaxpress(tmp_path / "in")
+    asked = ("segment", tmp_path / "in", "--out", tmp_path / "out", "--channel", "w1")
+    shown = run(*asked, "--dry-run")
+    assert shown.exit_code == 0, shown.output
+    head, first, *_ = [line for line in shown.stdout.splitlines() if not line.startswith(("Names", "4 ", "Or "))]
+    assert head.split() == ["image", "plate", "well", "field", "parts", "files"]
+    assert first.split()[:4] == ["exp1_B02_s1", "exp1", "B02", "1"]
+    assert "w1, w2" in first
+    assert "4 files are 2 images of 2 channels (w1, w2)" in shown.output
+    told = json.loads(run(*asked, "--dry-run", "--json").stdout)
+    assert [one["place"]["well"] for one in told] == ["B02", "B02"]
+    assert told[0]["split"]["members"][1]["channel"] == "w2"
+    alone = run(*asked, "--dry-run", "--channels", "none")
+    assert "8 of 8 would fail" in alone.output
+    wrong = run(*asked, "--dry-run", "--channels", "{well}_{nonsense}")
+    assert wrong.exit_code == 1
+    assert "there is no place {nonsense}" in wrong.output

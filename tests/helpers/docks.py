@@ -7,7 +7,7 @@ import inspect
 
 from napari_unet_nuclei.gui.viewer.dock import Dock
 
-DOCKS = ("segment", "measure", "correct", "follow", "models", "finetune", "batch")
+DOCKS = ("segment", "measure", "correct", "follow", "models", "finetune", "batch", "evaluate")
 
 
 def dock_class(name: str) -> type[Dock]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
@@ -21,10 +21,12 @@ from napari_unet_nuclei.cli.options import (
     parse_spots,
 )
 from napari_unet_nuclei.cli.progress import TerminalProgress
-from napari_unet_nuclei.core.errors import SettingsError
+from napari_unet_nuclei.core.errors import ImageFileError, SettingsError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
 from napari_unet_nuclei.core.image.io.label_file import read_labels, size_of
+from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr
+from napari_unet_nuclei.core.image.io.pairs import image_files, label_files, name_some
 from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.image.io.region_file import read_areas
 from napari_unet_nuclei.core.image.io.spot_file import read_spots
@@ -36,7 +38,7 @@ from napari_unet_nuclei.core.labels.measure.measure import measure
 from napari_unet_nuclei.core.labels.measure.spots import find_in_planes
 from napari_unet_nuclei.core.labels.measure.surroundings import spacing_in
 from napari_unet_nuclei.core.labels.measure.volumes import hold_volumes, measure_volumes
-from napari_unet_nuclei.core.progress import Notice, Progress
+from napari_unet_nuclei.core.progress import Notice, Progress, with_shares
 from napari_unet_nuclei.core.segment.table import (
     ONLY_IN_PLANES,
     SegmentedChannel,
@@ -50,16 +52,27 @@ from napari_unet_nuclei.core.settings import CellSettings
 if TYPE_CHECKING:
     import pandas as pd
 
+PlanesChoice: TypeAlias = Literal["auto", "volume", "each"]
+"""How nuclei in stacks are measured."""
+
+IMAGE_COLUMN = "image"
+"""First column of the table of a folder, as of the table of all nuclei of a run."""
+
 
 def measure_command(
     labels: Annotated[
         Path,
         typer.Argument(
-            metavar="LABELS", help="Labels: an image where every nucleus has its own number, ImageJ ROIs, or GeoJSON."
+            metavar="LABELS",
+            help="Labels: an image where every nucleus has its own number, ImageJ ROIs, GeoJSON; or a folder of them.",
         ),
     ],
     images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE...", help="Images of the same size; all channels are measured.")
+        list[Path],
+        typer.Argument(
+            metavar="IMAGE...",
+            help="Images of the same size; all channels are measured. For a folder of labels, that of the images.",
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE.csv", help="Table to write; stdout by default.")
@@ -105,7 +118,7 @@ def measure_command(
         ),
     ] = None,
     planes: Annotated[
-        Literal["auto", "volume", "each"],
+        PlanesChoice,
         typer.Option(
             "--planes",
             help="Stacks: a row per nucleus (volume), or per nucleus and plane (each); automatic by whether nuclei "
@@ -132,22 +145,22 @@ def measure_command(
     around = CellSettings(**parse_cells(cell, ring, gap))
     with TerminalProgress(quiet) as progress:
         wanted = Wanted(around, cells, tuple(spots or ()), dict(parse_spots(text) for text in spots_in or ()))
-        files = opened(labels, images, progress)
-        ids = StoredIds(files.labels)
-        if planes == "volume" or (planes == "auto" and hold_volumes(ids, files.axes)):
-            if wanted.in_planes or regions is not None:
-                raise SettingsError(ONLY_IN_PLANES)
-            table = measure_stacks(files, progress)
+        if _is_folder(labels):
+            if regions is not None or cells is not None or spots:
+                raise SettingsError("Regions, cells and spots in files belong to one image: measure it by itself.")
+            table = measure_folders(labels, images, wanted, planes, progress)
         else:
-            table = measure_files(files, wanted, progress)
+            files = opened(labels, images, progress)
+            table = measure_opened(files, wanted, planes, progress)
         if asked is not None:
             table[POSITIVE] = asked.holds(table)
             progress.say(f"{asked}: {share_text(int(table[POSITIVE].sum()), len(table))}")
         if regions is not None:
             size = files.pixel_size
-            table, counts = measure_areas(
-                table, read_areas(regions), files.shape, pixel_size_y=size.y, pixel_size_x=size.x
-            )
+            # Of volumes, a stack has one row for each nucleus.
+            lengths = zip(files.shape, files.axes, strict=True)
+            shape = [length for length, letter in lengths if letter != "Z" or "voxels" not in table]
+            table, counts = measure_areas(table, read_areas(regions), shape, pixel_size_y=size.y, pixel_size_x=size.x)
             progress.say(counts.to_string(index=False))
             if out is not None:
                 write_table(out.with_name(f"{out.stem}_regions.csv"), counts)
@@ -161,6 +174,50 @@ def measure_command(
         typer.echo(table.to_csv(index=False, lineterminator="\n"), nl=False)
 
 
+def measure_folders(
+    labels: Path, images: Sequence[Path], wanted: Wanted, planes: PlanesChoice, progress: Progress
+) -> pd.DataFrame:
+    """Measure labels in the images of the same names, and return one table whose first column names the image.
+
+    Files without a partner are told. Raise ImageFileError if there is no pair at all.
+    """
+    import pandas as pd
+
+    if len(images) != 1 or not _is_folder(images[0]):
+        raise ImageFileError(f"{labels} is a folder: give the one folder with its images, which may be the same.")
+    labels_of, image_of = label_files(labels), image_files(images[0])
+    # In a folder of both, an image without labels is no labels of its own.
+    labels_of = {name: path for name, path in labels_of.items() if path != image_of.get(name)}
+    alone = [labels_of[name] for name in sorted(labels_of.keys() - image_of)]
+    alone += [image_of[name] for name in sorted(image_of.keys() - labels_of)]
+    pairs = sorted(labels_of.keys() & image_of)
+    if not pairs:
+        raise ImageFileError(f"Nothing could be measured: no labels have a partner. {name_some(alone)}.")
+    if alone:
+        progress.report(Notice(f"Without a partner, and not measured: {name_some(alone)}.", warning=True))
+    tables = []
+    for name, share in with_shares(pairs, progress):
+        files = replace(opened(labels_of[name], [image_of[name]], share), named_after_files=False)
+        table = measure_opened(files, wanted, planes, share)
+        table.insert(0, IMAGE_COLUMN, name)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def measure_opened(files: Opened, wanted: Wanted, planes: PlanesChoice, progress: Progress) -> pd.DataFrame:
+    """Measure nuclei in three dimensions or plane by plane."""
+    ids = StoredIds(files.labels)
+    if planes == "volume" or (planes == "auto" and hold_volumes(ids, files.axes)):
+        if wanted.spots_in:
+            raise SettingsError(ONLY_IN_PLANES)
+        return measure_stacks(files, wanted, progress)
+    return measure_files(files, wanted, progress)
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not is_ome_zarr(path)
+
+
 @dataclass(frozen=True)
 class Wanted:
     """What is measured besides the nuclei: cells, rings, spots in files, and spots to find, by channel."""
@@ -170,19 +227,15 @@ class Wanted:
     spots: Sequence[Path]
     spots_in: Mapping[str, tuple[float, str]]
 
-    @property
-    def in_planes(self) -> bool:
-        """True where something is wanted that is measured plane by plane."""
-        return self.around.wanted or self.cells is not None or bool(self.spots or self.spots_in)
-
 
 @dataclass(frozen=True)
 class Opened:
-    """A label file and the images that it is measured in."""
+    """A label file and the images that it is measured in, after which columns are named where channels are not."""
 
     labels: ImageSource
     files: Sequence[ImageFile]
     pixel_size: PixelSize
+    named_after_files: bool = True
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -206,7 +259,14 @@ def opened(labels: Path, images: Sequence[Path], progress: Progress) -> Opened:
     return Opened(label_file.source(), files, known[0] if known else PixelSize())
 
 
-def measure_stacks(files: Opened, progress: Progress) -> pd.DataFrame:
+def _cells(files: Opened, wanted: Wanted) -> StoredIds | None:
+    """Open the cells of another origin."""
+    if wanted.cells is None:
+        return None
+    return StoredIds(read_labels(wanted.cells, (files.axes, files.shape)).file.source())
+
+
+def measure_stacks(files: Opened, wanted: Wanted, progress: Progress) -> pd.DataFrame:
     """Measure nuclei that extend through planes in all channels of image files; raises as `measure_files`."""
     size = files.pixel_size
     if "Z" not in files.axes:
@@ -215,11 +275,14 @@ def measure_stacks(files: Opened, progress: Progress) -> pd.DataFrame:
         )
     return measure_volumes(
         StoredIds(files.labels),
-        dict(_named_channels(files.files)),
+        dict(_named_channels(files)),
         axes=files.axes,
         pixel_size_z=size.z,
         pixel_size_y=size.y,
         pixel_size_x=size.x,
+        around=wanted.around,
+        cells=_cells(files, wanted),
+        spots={path.stem: read_spots(path, files.axes) for path in wanted.spots},
         progress=progress,
     )
 
@@ -231,7 +294,7 @@ def measure_files(files: Opened, wanted: Wanted, progress: Progress) -> pd.DataF
     `ImageFileError` if a file cannot be read; `ImageShapeError` if the labels are not a label image, or an image
     differs from them in size.
     """
-    channels = dict(_named_channels(files.files))
+    channels = dict(_named_channels(files))
     spots = {path.stem: read_spots(path, files.axes) for path in wanted.spots}
     for name, (diameter, unit) in wanted.spots_in.items():
         if name not in channels:
@@ -242,14 +305,12 @@ def measure_files(files: Opened, wanted: Wanted, progress: Progress) -> pd.DataF
     return measure(
         StoredIds(files.labels),
         channels,
-        means=dict(_named_stains(files.files)),
+        means=dict(_named_stains(files)),
         axes=files.axes,
         pixel_size_y=files.pixel_size.y,
         pixel_size_x=files.pixel_size.x,
         around=wanted.around,
-        cells=None
-        if wanted.cells is None
-        else StoredIds(read_labels(wanted.cells, (files.axes, files.shape)).file.source()),
+        cells=_cells(files, wanted),
         spots=spots,
         progress=progress,
     )
@@ -261,26 +322,27 @@ def _channel(source: ImageSource, channel: int) -> SegmentedChannel:
     return SegmentedChannel(source, channel, (0,) * len(shape), shape)
 
 
-def _named_channels(files: Sequence[ImageFile]) -> Iterator[tuple[str, SegmentedChannel]]:
+def _named_channels(opened: Opened) -> Iterator[tuple[str, SegmentedChannel]]:
     """Yield all channels of all files under unique names."""
     taken: set[str] = set()
-    for file in files:
+    for file in opened.files:
         source = file.source()
-        for channel, name in enumerate(_names(file, source)):
+        names = _names(file, source) if opened.named_after_files else column_names(source)
+        for channel, name in enumerate(names):
             # Two files of one name, as lab/a.tif and clinic/a.tif, are told apart by their folders.
             origin = file.path.parent.name if name.startswith(_stem(file.path)) else _stem(file.path)
             yield _unique((name, f"{origin}_{name}"), taken), _channel(source, channel)
 
 
-def _named_stains(files: Sequence[ImageFile]) -> Iterator[tuple[str, SeparatedStain]]:
+def _named_stains(opened: Opened) -> Iterator[tuple[str, SeparatedStain]]:
     """Yield the stains of all bright-field colour images, named after their files."""
     taken: set[str] = set()
-    for file in files:
+    for file in opened.files:
         source = file.source()
         shape = (*source.leading_shape, *source.plane_shape)
         for name, stain in stain_images(source, (0,) * len(shape), shape).items():
             names = (f"{_stem(file.path)}_{name}", f"{file.path.parent.name}_{_stem(file.path)}_{name}")
-            yield _unique(names, taken), stain
+            yield _unique(names, taken) if opened.named_after_files else name, stain
 
 
 def _unique(names: tuple[str, str], taken: set[str]) -> str:

@@ -99,7 +99,4 @@ def _followed(movie: LabelFiles, axes: str, minutes: float, settings: TrackSetti
 
 def _line(movie: LabelFiles, result: TrackResult, path: Path) -> str:
     """Say what was found in one movie."""
-    return (
-        f"{movie.name}: {result.count} tracks and {result.divisions} divisions in {result.movie.shape[0]} frames, "
-        f"{len(result.doubts)} doubtful, {path}"
-    )
+    return f"{movie.name}: {result.found} in {result.movie.shape[0]} frames, {len(result.doubts)} doubtful, {path}"

@@ -81,6 +81,20 @@ def test_a_run_that_is_killed_while_it_follows_goes_on_from_the_labels(movie, tm
     assert (record.skipped, record.tracks > 0) == (True, True)
 
 
+def test_a_run_that_is_killed_while_it_segments_goes_on_with_the_next_frame(movie, tmp_path):
+    out = tmp_path / "out"
+    reports = RecordingProgress()
+    whole = segment_folder(movie, tmp_path / "other", follow=True, diameter=24, progress=reports).records[0]
+    with pytest.raises(Cancelled):
+        segment_folder(
+            movie, out, follow=True, diameter=24, progress=RecordingProgress(cancel_after=len(reports.events) // 2)
+        )
+    assert not (out / "movie_tracked.tif").exists()
+    record = segment_folder(movie, out, follow=True, diameter=24).records[0]
+    assert (record.tracks, record.nuclei) == (whole.tracks, whole.nuclei)
+    assert np.array_equal(*(read_image(one / "movie_tracked.tif").array for one in (out, tmp_path / "other")))
+
+
 def test_tracked_labels_that_a_person_corrected_are_not_overwritten(movie, tmp_path):
     out = tmp_path / "out"
     segment_folder(movie, out, follow=True, diameter=24)

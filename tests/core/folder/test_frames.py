@@ -17,6 +17,7 @@ from napari_unet_nuclei.core.folder.run import segment_files
 from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.image.outlines.read import read_outlines
 from napari_unet_nuclei.core.progress import Advanced, Cancelled, Event, Silent
+from napari_unet_nuclei.core.samples.packed_tissue import packed_tissue
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.segment.run import run_segment
 from napari_unet_nuclei.core.segment.template import RequestTemplate
@@ -61,6 +62,23 @@ def test_frames_have_the_nuclei_of_the_movie_in_one_piece(settings, movie, tmp_p
     written = pd.read_csv(record.table)
     pd.testing.assert_frame_equal(written, table, check_dtype=False)
     assert written["t"].unique().tolist() == list(range(FRAMES))
+
+
+@pytest.mark.parametrize("planes", ["auto", "joined", "each"])
+def test_stacks_over_time_are_done_one_by_one(planes, tmp_path):
+    sample = packed_tissue(shape=(6, 48, 56))
+    stacks = np.stack([sample.image, np.roll(sample.image, 5, axis=-1), sample.image[:, ::-1]])
+    metadata = {"axes": "TZYX", "PhysicalSizeX": 1.0, "PhysicalSizeY": 1.0, "PhysicalSizeZ": 2.0}
+    tifffile.imwrite(tmp_path / "stacks.ome.tif", stacks, photometric="minisblack", metadata=metadata)
+    asked = template(diameter=16.0, planes=planes)
+    file = read_image(tmp_path / "stacks.ome.tif")
+    whole = run_segment(asked.request(file), Silent())
+    table = find_nuclei(file, asked, BatchSettings(), Silent()).table
+    [record] = segment_files([tmp_path / "stacks.ome.tif"], tmp_path / "out", asked).records
+    assert not record.error
+    np.testing.assert_array_equal(tifffile.imread(record.labels), whole.labels)
+    pd.testing.assert_frame_equal(pd.read_csv(record.table), table, check_dtype=False)
+    assert record.warnings == tuple(remedy.text for remedy in whole.remedies)
 
 
 @pytest.mark.parametrize("labels", ["tif", "ome.tif", "ome.zarr"])

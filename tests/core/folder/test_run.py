@@ -4,7 +4,7 @@ from pathlib import Path
 import imageio.v3 as iio
 import pytest
 
-from napari_unet_nuclei.core.errors import ImageFileError
+from napari_unet_nuclei.core.errors import ImageFileError, SettingsError
 from napari_unet_nuclei.core.executors.executors import Serial
 from napari_unet_nuclei.core.folder.large_image import BlockSettings
 from napari_unet_nuclei.core.folder.run import segment_files
@@ -92,3 +92,8 @@ def test_workers_are_told_where_files_lie_whatever_folder_they_are_in_simulated(
     blocks = BlockSettings(executor=LosingAWorker())
     report = segment_files([folder.relative_to(tmp_path)], Path("out"), TEMPLATE, blocks=blocks)
     assert all(Path(path).is_absolute() for record in report.succeeded for path in (record.image, record.labels))
+
+
+def test_labels_cannot_go_into_images_that_take_none(folder, tmp_path):
+    with pytest.raises(SettingsError, match="None of the images is OME-Zarr"):
+        segment_files([folder], tmp_path / "out", TEMPLATE, blocks=BlockSettings(into_image=True))

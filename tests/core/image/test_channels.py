@@ -8,7 +8,7 @@ import tifffile
 
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
-from napari_unet_nuclei.core.image.channels import find_channel, named_channel
+from napari_unet_nuclei.core.image.channels import chosen_channel, find_channel, named_channel
 from napari_unet_nuclei.core.image.io.read import read_header, read_image
 from napari_unet_nuclei.core.image.kind import colour_light, possible_looks
 from napari_unet_nuclei.core.image.sample import PlaneSample
@@ -136,3 +136,12 @@ def test_names_that_do_not_fit_other_axes_are_left_out(tmp_path):
     tifffile.imwrite(path, np.zeros((2, 8, 8), np.uint8), metadata=described, photometric="minisblack")
     assert read_image(path).source().channel_names == ("DAPI", "GFP")
     assert read_image(path).source("ZYX").channel_names == ()
+
+
+def test_choosing_the_only_channel_has_no_effect_unless_it_is_called_by_its_name():
+    only = ImageSource(np.zeros((8, 8)), "YX", ("DAPI",))
+    assert chosen_channel(only, "dapi") == 0
+    for said in ("0", "DA"):
+        with pytest.raises(ImageShapeError, match=f"only one channel, so choosing {said} has no effect"):
+            chosen_channel(only, said)
+    assert chosen_channel(channels("DAPI", "GFP"), "1") == 1

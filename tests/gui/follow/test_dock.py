@@ -10,8 +10,11 @@ from napari.layers import Tracks
 from qtpy.QtCore import QPoint, Qt
 
 from napari_unet_nuclei.core.image.io.read import read_image
+from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.gui.follow.dock import FollowDock
+from napari_unet_nuclei.gui.viewer import measure_request
 from napari_unet_nuclei.gui.viewer.followed_layer import is_followed
+from napari_unet_nuclei.gui.viewer.layers import table_features
 from tests.helpers.movies import discs, shuffled
 
 MOTHER = {1: (8, 50, 50)}
@@ -80,7 +83,7 @@ def test_the_same_layer_gets_one_id_per_track_and_a_layer_of_tracks_beside_it(vi
     assert {track: list(mothers) for track, mothers in tracks.graph.items()} == {2: [1], 3: [1]}
     assert tracks.data[tracks.data[:, 0] == 2].round().tolist() == [[2, 3, 50, 42], [2, 4, 50, 41], [2, 5, 50, 40]]
     assert layer.features.set_index("index")["parent"].to_dict() == {1: 0, 2: 1, 3: 1}
-    assert dock.count_label.text() == "3 tracks, 1 divisions; nothing is doubtful."
+    assert dock.count_label.text() == "3 tracks and 1 division; nothing is doubtful."
     assert dock.session.result.minutes.tolist() == [0, 1 / 60, 2 / 60, 3 / 60, 4 / 60, 5 / 60]
 
 
@@ -246,3 +249,16 @@ def test_the_dock_is_narrow(viewer, dock, qtbot):
     viewer.add_labels(GAP, name="0a7d30b252359a10fd298b638b90cb9ada3acced4e0c0e5a3692013f432ee4e9")
     press(qtbot, dock)
     assert dock.minimumSizeHint().width() <= 380
+
+
+def test_measuring_takes_the_columns_of_tracks_over(viewer, dock, qtbot):
+    layer = viewer.add_labels(TRUTH, axis_labels=("t", "y", "x"))
+    press(qtbot, dock)
+    request = measure_request.ask(layer, [])
+    for _ in range(2):  # also when it is measured again
+        table = measure_request.measure_layers(request, request.labels.copied(), layer.features, Silent()).table
+        assert table[["t", "track", "parent", "generation", "root"]].to_numpy().tolist() == [
+            *([time, 1, 0, 0, 1] for time in range(3)),
+            *([time, track, 1, 1, 1] for time in range(3, 6) for track in (2, 3)),
+        ]
+        layer.features = table_features(table)

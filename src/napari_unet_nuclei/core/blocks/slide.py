@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from napari_unet_nuclei.core.blocks.segment import BLOCK, BlockwiseResult, segment_blockwise
 from napari_unet_nuclei.core.executors.executors import Executor
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
+from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
 from napari_unet_nuclei.core.progress import Progress, Silent
@@ -21,7 +23,7 @@ def segment_slide(
     model: str | Path = AUTOMATIC,
     *,
     axes: str = "",
-    series: int = 0,
+    series: int | None = None,
     channel_names: Sequence[str] = (),
     channel_colours: Sequence[str] = (),
     pixel_size: PixelSize | None = None,
@@ -49,8 +51,8 @@ def segment_slide(
         Name of an installed model, path of a model file, or ``"automatic"``. Models that predict classes are refused.
     axes : str
         One letter per axis; read from the file if empty.
-    series : int
-        Which image of a file that holds several.
+    series : int, optional
+        Which image of a file that holds several; by default the first, as `read_image` says.
     channel_names, channel_colours : sequence of str
         One per channel, if known and not in the file.
     pixel_size : PixelSize, optional
@@ -93,12 +95,13 @@ def segment_slide(
     >>> result.path.name, result.count > 0
     ('slide_labels.ome.zarr', True)
     """
+    if isinstance(image, str | os.PathLike):
+        image = read_image(Path(image), series)
     request = make_request(
         image,
         model,
         settings,
         axes=axes,
-        series=series,
         channel_names=channel_names,
         channel_colours=channel_colours,
         pixel_size=pixel_size,
@@ -114,5 +117,5 @@ def segment_slide(
         table=None if table is None else Path(table),
         executor=executor,
         overwrite=overwrite,
-        series=series,
+        series=image.series if isinstance(image, ImageFile) else 0,
     )

@@ -16,7 +16,7 @@ from napari_unet_nuclei.core.folder.opened import hash_planned, planned_header
 from napari_unet_nuclei.core.folder.plan import RunPlan, image_title, short_title
 from napari_unet_nuclei.core.folder.record import FileRecord, read_note
 from napari_unet_nuclei.core.image.axes import ImageSource
-from napari_unet_nuclei.core.image.channels import find_channel, named_channel, open_channel_text
+from napari_unet_nuclei.core.image.channels import chosen_channel, named_channel, open_channel_text
 from napari_unet_nuclei.core.image.io.image_file import ImageHeader
 from napari_unet_nuclei.core.image.io.ome_tiff import member_files
 from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr
@@ -166,7 +166,7 @@ def _look(task: Task, inputs: int) -> Prospect:
             seen = replace(seen, remarks=(*seen.remarks, header.guessed))
         seen = replace(seen, planes=_count_planes(source, template))
         seen = replace(seen, channel=_channel(source, template, inputs))
-        large = takes_blocks(file, template)
+        large = takes_blocks(file, template, header)
         if large:
             task = replace(task, planned=planned_in_blocks(file))
             seen = replace(seen, labels=str(task.planned.labels))
@@ -209,7 +209,7 @@ def _channel(source: ImageSource, template: RequestTemplate, inputs: int) -> str
     """Name the channel that would be segmented, where there are several; raise `ImageShapeError` as a run would."""
     settings = template.settings
     if not settings.channel_auto:
-        chosen = find_channel(source, settings.channel)
+        chosen = chosen_channel(source, settings.channel)
         return source.channel_name(chosen) if source.channels > 1 else ""
     if inputs > 1 and source.channels not in (1, inputs):
         raise ImageShapeError(f"The image has {source.channels} channels, and the model takes {inputs} at once.")

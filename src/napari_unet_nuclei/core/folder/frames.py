@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,8 @@ from napari_unet_nuclei.core.image.io.write import write_json
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 from napari_unet_nuclei.core.progress import Advanced, Progress, Share, with_shares
 from napari_unet_nuclei.core.segment.fingerprint import hash_pixels
-from napari_unet_nuclei.core.segment.frames import FramedResult, FrameLabels, frame_requests
-from napari_unet_nuclei.core.segment.remedy import remedies
+from napari_unet_nuclei.core.segment.frames import FramedResult, FrameLabels, frame_axes, frame_requests
+from napari_unet_nuclei.core.segment.remedy import Remedy, remedies
 from napari_unet_nuclei.core.segment.request import Decided, SegmentRequest
 from napari_unet_nuclei.core.segment.result import SegmentResult
 from napari_unet_nuclei.core.segment.table import measure_result
@@ -75,9 +76,10 @@ class FrameStore:
 
     def keep(self, number: int, result: SegmentResult, table: pd.DataFrame) -> None:
         """Write a frame; it is there whole or not at all."""
-        doubts = {remedy.text for remedy in result.remedies}
+        told = {remedy.text for remedy in result.remedies}
         about = {
-            "notices": [notice for notice in result.notices if notice not in doubts],
+            "notices": [notice for notice in result.notices if notice not in told],
+            "remedies": [asdict(remedy) for remedy in result.remedies],
             "seconds": result.seconds,
             "thresholds": _THRESHOLDS.dump_python(result.thresholds, mode="json"),
             "model_thresholds": _THRESHOLDS.dump_python(result.model_thresholds, mode="json"),
@@ -123,18 +125,24 @@ def segment_frames(
     from napari_unet_nuclei.core.segment.run import decide, run_segment  # imports PyTorch
 
     store.begin()
-    height, width = request.source.plane_shape
-    with turn(height * width):
+    asked = frame_requests(request)
+    planes = sum(1 for _ in request.source.plane_indices(asked[0].plane))
+    pixels = math.prod(request.source.plane_shape) * planes
+    with turn(pixels):
         decided = decide(request, Share(progress, 0.0, DECIDING))
-    asked = [replace(one, decided=decided) for one in frame_requests(request)]
+    asked = tuple(replace(one, decided=decided) for one in asked)
     for number, (one, share) in enumerate(with_shares(asked, Share(progress, DECIDING, 1.0))):
         share.report(Advanced(0.0, f"frame {number + 1} of {len(asked)}"))
         if store.holds(number):
             continue
-        with turn(height * width):
+        with turn(pixels):
             result = run_segment(one, Share(share, 0.0, SEGMENTING))
         store.keep(number, result, measure_result(result, one, Share(share, SEGMENTING, 1.0), batch))
     return _gathered(request, store, decided, len(asked))
+
+
+def _remedy(stored: Mapping[str, Any]) -> Remedy:
+    return Remedy(**stored)
 
 
 def _gathered(
@@ -151,7 +159,12 @@ def _gathered(
     ]
     table = pd.concat(tables, ignore_index=True) if tables else frames[0].table
     source, first = request.source, frames[0].about
-    told = remedies(int(ends[-1]), decided.look.kind, decided.sure, request.settings.kind != "auto")
+    kind, kind_chosen = decided.look.kind, request.settings.kind != "auto"
+    told = remedies(int(ends[-1]), kind, decided.sure, kind_chosen)
+    # What is doubtful about stacks, as their spacing, by the frame in the middle; that of counts holds for all.
+    middle = frames[count // 2]
+    counted = remedies(len(middle.scores), kind, decided.sure, kind_chosen)
+    told += tuple(one for one in map(_remedy, middle.about["remedies"]) if one not in counted)
     notices = dict.fromkeys(notice for frame in frames for notice in frame.about["notices"])
     chosen = dict(enumerate(request.plane))
     leading = [size if chosen.get(axis) is None else 1 for axis, size in enumerate(source.leading_shape)]
@@ -159,7 +172,9 @@ def _gathered(
     region = request.region or (0, height, 0, width)
     indices = tuple(source.plane_indices(request.plane))
     result = FramedResult(
-        labels=FrameLabels((*leading, region[1] - region[0], region[3] - region[2]), offsets, store.labels),
+        labels=FrameLabels(
+            (*leading, region[1] - region[0], region[3] - region[2]), frame_axes(request), offsets, store.labels
+        ),
         scores=np.concatenate([frame.scores for frame in frames]),
         axes=f"{source.leading_axes}YX",
         origin=(*(chosen.get(axis) or 0 for axis in range(len(leading))), region[0], region[2]),

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import cast, get_args
 
+from napari_unet_nuclei.core.errors import SettingsError
 from napari_unet_nuclei.core.executors.executors import (
     WAITING_ROOM,
     Executor,
@@ -46,6 +47,7 @@ from napari_unet_nuclei.core.folder.plan import (
 )
 from napari_unet_nuclei.core.folder.record import FileRecord, read_note, remove_half_noted, remove_remains
 from napari_unet_nuclei.core.folder.summary import BatchReport, write_summary
+from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr
 from napari_unet_nuclei.core.image.io.zarr_store import absolute
 from napari_unet_nuclei.core.image.plane import ImageKind
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Share, Silent, with_shares
@@ -126,6 +128,8 @@ def run_plan(
         tasks = plan_tasks(plan, template, batch)
         _begin(plan, tasks, progress, keep)
         whole, divided = _by_size(tasks)
+        if blocks.into_image and not any(is_ome_zarr(task.planned.image) for task in divided):
+            raise SettingsError("None of the images is OME-Zarr: writing labels into the images has no effect.")
         share, part = Share(progress, 0.0, SEGMENTING), len(whole) / max(len(tasks), 1)
         try:
             # Large images last and one at a time: each of them takes all the memory and all the workers there are.

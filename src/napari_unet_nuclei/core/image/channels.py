@@ -53,6 +53,17 @@ def find_channel(source: ImageSource, said: str) -> int:
     raise ImageShapeError(f"{many} {meant}: the image has {channels_text(source)}.")
 
 
+def chosen_channel(source: ImageSource, said: str) -> int:
+    """Find the channel that a user chose, like `find_channel`; raise ImageShapeError too where there is no choice.
+
+    Naming the only channel by its own name is right, and harmless in a run over images of which some have more.
+    """
+    channel = find_channel(source, said)
+    if source.channels == 1 and said.strip().casefold() != source.channel_name(0).casefold():
+        raise ImageShapeError(f"The image has only one channel, so choosing {said} has no effect: leave that out.")
+    return channel
+
+
 def channels_text(source: ImageSource) -> str:
     """List the channels: "2 channels, DAPI (0) and GFP (1)"."""
     if source.channels == 1:

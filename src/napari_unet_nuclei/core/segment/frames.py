@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.model.registry import default_registry
-from napari_unet_nuclei.core.segment.planes import count_in_words, stack_reading
+from napari_unet_nuclei.core.segment.planes import count_in_words, stack_axis, stack_reading
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import Segmentation
 from napari_unet_nuclei.core.types import Index, Labels
@@ -31,6 +31,8 @@ class FrameLabels:
     ----------
     shape : tuple of int
         Leading axes, Y, X.
+    frame_axes : tuple of int
+        Leading axes along which each index is a frame; a frame holds the others.
     offsets : ndarray, shape (frames,)
         Added to the ids of each frame, so that ids go on from frame to frame.
     read : FrameFiles
@@ -38,6 +40,7 @@ class FrameLabels:
     """
 
     shape: tuple[int, ...]
+    frame_axes: tuple[int, ...]
     offsets: NDArray[np.int64]
     read: FrameFiles
 
@@ -60,8 +63,9 @@ class FrameLabels:
         """Read a plane, or a part of it, by its index along the leading axes."""
         index = key if isinstance(key, tuple) else (key,)
         leading, rest = index[: self.ndim - 2], index[self.ndim - 2 :]
-        number = int(np.ravel_multi_index(leading, self.shape[:-2]))
-        plane = self.read(number).reshape(self.shape[-2:])
+        lengths = [self.shape[axis] for axis in self.frame_axes]
+        number = int(np.ravel_multi_index([leading[axis] for axis in self.frame_axes], lengths))
+        plane = self.read(number)[tuple(0 if axis in self.frame_axes else i for axis, i in enumerate(leading))]
         return np.asarray(np.where(plane > 0, plane + np.int32(self.offsets[number]), 0)[rest], np.int32)
 
 
@@ -87,12 +91,23 @@ class FramedResult(Segmentation):
 
 def takes_frames(request: SegmentRequest) -> bool:
     """Tell whether an image is a movie, or a stack of planes each by itself, and the model finds nuclei."""
-    if len(frame_requests(request)) < 2:
+    if default_registry().find(request.model).card.task == "semantic":
         return False
-    classes = default_registry().find(request.model).card.task == "semantic"
-    return not classes and stack_reading(request.source, request.plane, request.settings) == "each"
+    return len(frame_requests(request)) > 1
+
+
+def frame_axes(request: SegmentRequest) -> tuple[int, ...]:
+    """Return the leading axes along which frames follow each other: all but the depth of stacks that are read whole."""
+    reading = stack_reading(request.source, request.plane, request.settings)
+    depth = None if reading == "each" else stack_axis(request.source)
+    return tuple(axis for axis in range(len(request.source.leading_axes)) if axis != depth)
 
 
 def frame_requests(request: SegmentRequest) -> tuple[SegmentRequest, ...]:
     """Return a request for each frame, in order."""
-    return tuple(replace(request, plane=index) for index in request.source.plane_indices(request.plane))
+    axes = frame_axes(request)
+    planes = (
+        tuple(i if axis in axes else None for axis, i in enumerate(index))
+        for index in request.source.plane_indices(request.plane)
+    )
+    return tuple(replace(request, plane=plane) for plane in dict.fromkeys(planes))

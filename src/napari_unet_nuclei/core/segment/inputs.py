@@ -29,7 +29,7 @@ def make_request(
     *,
     axes: str = "",
     level: int = 0,
-    series: int = 0,
+    series: int | None = None,
     channel_names: Sequence[str] = (),
     channel_colours: Sequence[str] = (),
     pixel_size: PixelSize | None = None,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_unet_nuclei.core.image.axes import ImageSource
-from napari_unet_nuclei.core.image.channels import find_channel, named_channel
+from napari_unet_nuclei.core.image.channels import chosen_channel, named_channel
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.image.plane import PlaneLook
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
@@ -17,6 +17,7 @@ from napari_unet_nuclei.core.types import NumberFormat, Region
 
 if TYPE_CHECKING:
     from napari_unet_nuclei.core.image.io.ome_zarr import OmeZarrImage
+    from napari_unet_nuclei.core.segment.volumes.spacing import Spacing
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,15 @@ class Decided:
         Model pixels per image pixel.
     diameter : float
         Of the nuclei, in image pixels.
+    spacing : Spacing or None
+        Of the planes of volumes; None where nuclei are found plane by plane.
     """
 
     look: PlaneLook
     sure: bool
     scale: float
     diameter: float
+    spacing: Spacing | None = None
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,8 @@ class SegmentRequest:
 
     @property
     def channel(self) -> int | None:
-        """The channel that the user chose, None where it is automatic; `ImageShapeError` if the image lacks it."""
-        return None if self.settings.channel_auto else find_channel(self.source, self.settings.channel)
+        """The channel that the user chose, None where it is automatic; `ImageShapeError` if there is no such choice."""
+        return None if self.settings.channel_auto else chosen_channel(self.source, self.settings.channel)
 
     @cached_property
     def store(self) -> OmeZarrImage | None:

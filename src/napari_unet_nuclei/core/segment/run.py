@@ -29,14 +29,14 @@ from napari_unet_nuclei.core.segment.evidence import ChosenLook, choose_look
 from napari_unet_nuclei.core.segment.inputs import make_request
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner, place_network
 from napari_unet_nuclei.core.segment.nuclei import FoundNuclei, choose_size, find_nuclei, given_diameter, join_stacks
-from napari_unet_nuclei.core.segment.planes import stack_reading, stacks_of
+from napari_unet_nuclei.core.segment.planes import StackReading, stack_reading, stacks_of
 from napari_unet_nuclei.core.segment.predict import predict_classes, thresholds_at
 from napari_unet_nuclei.core.segment.provenance import describe_run
 from napari_unet_nuclei.core.segment.remedy import Remedy, remedies
 from napari_unet_nuclei.core.segment.request import Decided, SegmentRequest
 from napari_unet_nuclei.core.segment.result import SegmentResult
-from napari_unet_nuclei.core.segment.volumes.nuclei import find_volumes
-from napari_unet_nuclei.core.segment.volumes.stack import open_stacks
+from napari_unet_nuclei.core.segment.volumes.nuclei import find_volumes, volume_size
+from napari_unet_nuclei.core.segment.volumes.stack import open_stack, open_stacks
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import AnyArray, Region
 
@@ -175,15 +175,22 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
 
 
 def decide(request: SegmentRequest, progress: Progress) -> Decided:
-    """Let one plane decide how all planes of an image are read, and how large their nuclei are.
+    """Let one plane, or one stack, decide how all of an image are read, and how large their nuclei are.
 
-    Requests for single planes that are given this find what one request for all of them finds; raise as `segment` does.
+    Requests for single frames that are given this find what one request for all of them does; raise as `segment`.
     """
     scope, runner = find_scope(request), _runner(request)
     chosen = choose_reading(request, scope, runner, Share(progress, 0.0, 0.5))
-    runner = runner.for_kind(chosen.look.kind)
-    size = choose_size(request, runner, chosen.reader, Share(progress, 0.5, 1.0), chosen.estimate)
-    return Decided(chosen.look, chosen.sure, size.scale, size.diameter)
+    runner, sizing = runner.for_kind(chosen.look.kind), Share(progress, 0.5, 1.0)
+    reading, _ = _stacks_read(request, chosen, classes=runner.card.task == "semantic")
+    if reading != "volume":
+        size = choose_size(request, runner, chosen.reader, sizing, chosen.estimate)
+        return Decided(chosen.look, chosen.sure, size.scale, size.diameter)
+    decides = scope.indices.index(scope.deciding.index)
+    stack = next(one for one in stacks_of(request.source, scope.indices) if decides in one)
+    planes = open_stack(chosen.reader, [scope.indices[number] for number in stack], runner.card.percentiles)
+    diameter, spacing = volume_size(request, runner, planes, stack.index(decides), sizing, chosen.estimate)
+    return Decided(chosen.look, chosen.sure, 1.0, diameter, spacing)
 
 
 def _runner(request: SegmentRequest) -> NetworkRunner:
@@ -207,17 +214,22 @@ class _Found:
     described: Mapping[str, Any] = field(default_factory=dict)
 
 
+def _stacks_read(request: SegmentRequest, chosen: ChosenLook, *, classes: bool) -> tuple[StackReading, tuple[str, ...]]:
+    """Decide how stacks are read, and what to tell of it."""
+    reading = stack_reading(request.source, request.plane, request.settings, classes=classes)
+    if reading == "volume" and request.settings.planes == "auto" and chosen.look.kind == "brightfield":
+        return "each", (FOCUS_STACK,)
+    return reading, ()
+
+
 def _find(request: SegmentRequest, scope: Scope, runner: NetworkRunner, progress: Progress) -> _Found:
     """Choose how the image is read, and find its classes, or its nuclei: in three dimensions or plane by plane."""
     settings, classes = request.settings, runner.card.task == "semantic"
-    reading = stack_reading(request.source, request.plane, settings, classes=classes)
     # How bright and how large nuclei are is known to a model by kind of image, so that the kind comes first.
     chosen = choose_reading(request, scope, runner, progress)
     runner = runner.for_kind(chosen.look.kind)
     card, decides = runner.card, scope.indices.index(scope.deciding.index)
-    notices: tuple[str, ...] = ()
-    if reading == "volume" and settings.planes == "auto" and chosen.look.kind == "brightfield":
-        reading, notices = "each", (FOCUS_STACK,)
+    reading, notices = _stacks_read(request, chosen, classes=classes)
     if reading == "volume":
         stacks = stacks_of(request.source, scope.indices)
         readers = open_stacks(chosen.reader, scope.indices, stacks, card.percentiles)

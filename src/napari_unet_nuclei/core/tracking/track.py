@@ -81,6 +81,12 @@ class TrackResult:
         """Number of divisions."""
         return int(np.count_nonzero(self.lineages.daughters > 1))
 
+    @property
+    def found(self) -> str:
+        """What was found, in words: "40 tracks and 6 divisions"."""
+        tracks = "1 track" if self.count == 1 else f"{self.count:,} tracks"
+        return f"{tracks} and {'1 division' if self.divisions == 1 else f'{self.divisions:,} divisions'}"
+
     def frame(self, time: int) -> Labels:
         """Labels of one frame (Y, X) or (Z, Y, X), with the ids of tracks."""
         return self.lineages.relabelled(time, self.movie.frame(time))

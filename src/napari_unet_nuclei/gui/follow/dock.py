@@ -53,6 +53,7 @@ class FollowDock(Dock):
     """
 
     tab_title = "Follow"
+    page = "time"
 
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
@@ -84,7 +85,7 @@ class FollowDock(Dock):
 
     def _lay_out(self) -> None:
         settings = folded("Settings", "How nuclei are followed; the defaults suit most movies.", self.form)
-        choices = Rows(("Labels", self.labels_picker), ("Every", self.minutes), ("", settings))
+        choices = Rows(("Labels", self.labels_picker), ("Frame every", self.minutes), ("", settings))
         save = fill(QHBoxLayout(), self.save_button, self.ctc, self.geff)
         save.setStretch(0, 1)
         self.result_group = titled("Tracks", self.count_label, self.tree, self.review)
@@ -105,7 +106,7 @@ class FollowDock(Dock):
         self.panel.running_changed.connect(self._note_running)
         self.review.pressed.connect(self.answer)
         self.review.chosen.connect(self._go_to_doubt)
-        self.tree.clicked.connect(self._go_to_track)
+        self.tree.clicked.connect(self.go_to_track)
         self.save_button.clicked.connect(self._choose_folder)
         self.front_changed.connect(self._share_keys)
         on_click(self._viewer, self._pick_clicked)
@@ -198,7 +199,7 @@ class FollowDock(Dock):
             return
         result, doubts = session.result, session.doubts()
         left = f"{len(doubts)} to look at" if doubts else "nothing is doubtful"
-        self.count_label.setText(f"{result.count} tracks, {result.divisions} divisions; {left}.")
+        self.count_label.setText(f"{result.found}; {left}.")
         self.review.show_doubts(doubts, session.lineages)
         self._picked = [row for row in self._picked if row < len(session.lineages.spots)]
         self._show_picked()
@@ -259,7 +260,7 @@ class FollowDock(Dock):
             self._picked = [row for row in (before, doubt.row) if row >= 0]
             self._go_to(doubt.row)
 
-    def _go_to_track(self, track: int, frame: int) -> None:
+    def go_to_track(self, track: int, frame: int) -> None:
         """Show a nucleus that was clicked in the picture, or the last one before a gap."""
         session = self.session
         if session is not None:

@@ -16,7 +16,7 @@ from qtpy.QtWidgets import QApplication, QVBoxLayout
 from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.core.labels.measure.gate import POSITIVE, Gate, share_text
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
-from napari_unet_nuclei.gui.measure.colouring import NucleiColours
+from napari_unet_nuclei.gui.measure.colouring import colour_by_column, colour_selected
 from napari_unet_nuclei.gui.measure.features import write_features
 from napari_unet_nuclei.gui.measure.form import MeasureForm
 from napari_unet_nuclei.gui.measure.gate_text import for_folders
@@ -26,6 +26,7 @@ from napari_unet_nuclei.gui.saving.dialog import open_save_dialog
 from napari_unet_nuclei.gui.viewer.dock import Dock
 from napari_unet_nuclei.gui.viewer.frame import NucleusFrame, box_of
 from napari_unet_nuclei.gui.viewer.measure_request import MeasuredTable, MeasureRequest, measure_layers
+from napari_unet_nuclei.gui.viewer.value_layer import ValueLayer
 from napari_unet_nuclei.gui.viewer.view import go_to, label_under, on_click, world_point
 from napari_unet_nuclei.gui.widgets.loss_plot import PlotColours
 from napari_unet_nuclei.gui.widgets.rest_timer import rest_timer
@@ -52,6 +53,7 @@ class MeasureDock(Dock):
     """
 
     tab_title = "Measure"
+    page = "measure"
 
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
@@ -67,7 +69,7 @@ class MeasureDock(Dock):
         )
         self.results = Results()
         self.frame = NucleusFrame(napari_viewer, self)
-        self.colours = NucleiColours(napari_viewer, self)
+        self.colours = ValueLayer(napari_viewer, self)
         self._rest = rest_timer(self, self._apply_gate, SETTLE)
         self._lay_out()
         self._connect()
@@ -242,9 +244,9 @@ class MeasureDock(Dock):
             return
         try:
             if by != SELECTED:
-                self.colours.by_column(self._measured, by)
+                colour_by_column(self.colours, self._measured, by)
             elif self._selected is not None:
-                self.colours.by_state(self._measured, self._selected)
+                colour_selected(self.colours, self._measured, self._selected)
             else:
                 self.colours.clear()
         except NucleiError as error:

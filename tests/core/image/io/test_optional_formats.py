@@ -45,7 +45,7 @@ def test_images_of_a_lif_file_are_chosen_by_number(tmp_path: Path) -> None:
         assert image.axes == "ZYX"
         assert np.array_equal(image.array, PIXELS[number])
         assert (image.pixel_size.y, image.pixel_size.x, image.pixel_size.z) == pytest.approx((0.5, 0.5, 0.5))
-    assert read_header(path) == read_image(path).header
+    assert read_header(path) == read_image(path, 0).header
     with pytest.raises(ImageFileError, match="2 image series"):
         read_image(path, 2)
 

@@ -35,6 +35,12 @@ def open_microscope_file(path: Path, kind: MicroscopeFormat, series: int) -> Ima
         return read(file, path, series, True)
 
 
+def microscope_header(path: Path, kind: MicroscopeFormat, series: int) -> ImageHeader:
+    """Return the header of one image in a file of `open_microscope_file`, without reading its pixels."""
+    with _opened(path, kind) as (file, read):
+        return read(file, path, series, False).header
+
+
 def microscope_headers(path: Path, kind: MicroscopeFormat) -> list[ImageHeader]:
     """Return the headers of all images in a file of `open_microscope_file`, without reading their pixels."""
     with _opened(path, kind) as (file, read):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,6 @@ from napari_unet_nuclei.core.image.io.read import read_headers
 
 ALL = "all"
 """Choice of every image that is to be segmented."""
-
-_NO_PICTURE = re.compile(r"(label|macro|thumbnail|overview|preview|icon)( image)?", re.IGNORECASE)
-"""Names that scanners and microscopes give to pictures of the slide as a whole, its label, and small copies."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +58,7 @@ def choose_series(path: Path, wanted: str = "") -> ChosenSeries:
     """
     headers = read_headers(path)
     numbered = list(enumerate(headers))
-    pictures = [one for one in numbered if not _what(one[1])] or numbered
+    pictures = [one for one in numbered if not one[1].what] or numbered
     if wanted and wanted.casefold() != ALL:
         chosen = [_named(path, headers, wanted.strip())]
     elif wanted or _are_alike([header for _, header in pictures]):
@@ -109,11 +105,6 @@ def _are_alike(headers: Sequence[ImageHeader]) -> bool:
         lengths = dict(zip(header.axes, header.shape, strict=True))
         kinds.add((header.dtype, "".join(sorted(header.axes)), lengths.get("C"), lengths.get("S")))
     return len(kinds) == 1
-
-
-def _what(header: ImageHeader) -> str:
-    """What an image is that is not to be segmented; empty of one that is."""
-    return header.aside or (header.name.lower() if _NO_PICTURE.fullmatch(header.name.strip()) else "")
 
 
 def _described(number: int, header: ImageHeader) -> str:

@@ -6,10 +6,8 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import imageio.v3 as iio
 import numpy as np
@@ -19,31 +17,24 @@ from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPageSeries
 
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.colour import without_blank_opacity
-from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader, check_series, file_of, one_each
+from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader, check_series, file_of
 from napari_unet_nuclei.core.image.io.ome_tiff import OmeFile, OmeImage, read_ome
+from napari_unet_nuclei.core.image.io.tiff_metadata import (
+    ome_image,
+    suffix_flags,
+    tiff_channel_colours,
+    tiff_channel_names,
+    tiff_frame_times,
+    tiff_pixel_size,
+)
 from napari_unet_nuclei.core.image.io.tiff_samples import Meaning, find_meaning
-from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
-from napari_unet_nuclei.core.image.times import seconds
 from napari_unet_nuclei.core.types import AnyArray
-
-PIXEL_SIZE_KEY = "pixel_size_um"
-"""Key of the pixel size in files written here: an object with y, x and z, in µm."""
-
-FRAME_TIMES_KEY = "frame_times_s"
-"""Key of the times of frames in files written here: a list of seconds."""
-
-_RESOLUTION_UNITS = {2: "inch", 3: "cm"}
-_PLAUSIBLE_MICROMETRES = (0.005, 10.0)
-"""Outside this range a resolution tag means paper or screens (72 to 1200 dots per inch), not a microscope."""
 
 LAZY_ABOVE = 64_000_000
 """Images with more values stay on disk and are read in parts."""
 
 LAZY_STACK_ABOVE = 8_000_000
 """The same for several planes, which are read one by one: a movie of 512² pixels from its 31st frame on."""
-
-_NDPI_TAG = 65420
-"""Version of the format, in every page that Hamamatsu's scanners write."""
 
 _JPEG = (COMPRESSION.JPEG, COMPRESSION.OJPEG, COMPRESSION.ALT_JPEG)
 """Compressions of which the decoder returns red, green and blue."""
@@ -84,6 +75,8 @@ def tiff_headers(path: Path) -> list[ImageHeader]:
         return [read_tiff_header(*place) for place in places]
     flags = _flags(path, ome)
     with TiffFile(path, **flags) as tif:
+        for series in tif.series:
+            _check_series(path, series)
         return [
             _Opened(path, flags, tif, series, index, places.get((path, index))).header()
             for index, series in enumerate(tif.series)
@@ -124,24 +117,21 @@ def _opened(path: Path, index: int) -> Iterator[_Opened]:
     flags = _flags(path, ome)
     with TiffFile(path, **flags) as tif:
         check_series(path, index, len(tif.series))
-        series = tif.series[index]
-        if not {"Y", "X"} <= set(series.axes) or 0 in series.shape:
-            raise ImageFileError(f"{path} holds no image: its array has the shape {tuple(series.shape)}.")
-        _check_extent(path, series)
-        yield _Opened(path, flags, tif, series, index, image)
+        _check_series(path, tif.series[index])
+        yield _Opened(path, flags, tif, tif.series[index], index, image)
+
+
+def _check_series(path: Path, series: TiffPageSeries) -> None:
+    """Raise unless a series is an image, and the file holds all of it."""
+    if not {"Y", "X"} <= set(series.axes) or 0 in series.shape:
+        raise ImageFileError(f"{path} holds no image: its array has the shape {tuple(series.shape)}.")
+    _check_extent(path, series)
 
 
 def _flags(path: Path, ome: OmeFile | None) -> dict[str, Any]:
-    """Return how tifffile is to open a file: by metadata that say where its planes are now, if it is OME-TIFF.
-
-    It takes the suffix ``.ndpi`` to mean offsets of 64 bits, which only files of Hamamatsu's scanners have.
-    """
-    if ome is not None:
-        return {"omexml": ome.xml, "is_mmstack": False, "is_shaped": False}
-    if path.suffix.lower() != ".ndpi":
-        return {}
-    with TiffFile(path, is_ndpi=False) as tif:
-        return {"is_ndpi": not len(tif.pages) or _NDPI_TAG in tif.pages.first.tags}
+    """Return how tifffile is to open a file: by metadata that say where its planes are now, if it is OME-TIFF."""
+    flags = suffix_flags(path)
+    return flags if ome is None else {**flags, "omexml": ome.xml, "is_mmstack": False, "is_shaped": False}
 
 
 def _header(path: Path, tif: TiffFile, series: TiffPageSeries, index: int, meaning: Meaning) -> ImageHeader:
@@ -170,7 +160,7 @@ def _series_name(tif: TiffFile, series: TiffPageSeries, index: int) -> str:
     """Return what the file calls a series; empty if nothing, or if it holds no other."""
     if len(tif.series) == 1:
         return ""
-    image = _ome_image(tif, index)
+    image = ome_image(tif, index)
     return (image.get("Name") or "") if image is not None else str(series.name or "")
 
 
@@ -240,145 +230,3 @@ def _decoded_by_pillow(path: Path, tif: TiffFile, series: TiffPageSeries) -> Any
             f"{path} is compressed by {COMPRESSION(series.keyframe.compression).name}, which cannot be read here "
             f"({error}). Install the package imagecodecs, or save it with deflate or without compression."
         ) from error
-
-
-def tiff_pixel_size(tif: TiffFile, index: int) -> PixelSize:
-    """Find the pixel size of one series; 0.0 if the file does not state it, or states something implausible."""
-    # The most explicit source first; resolution tags, which often describe paper, last.
-    sources = (_from_ome, _from_own_description, _from_imagej, _from_zeiss_lsm, _from_resolution_tags)
-    sizes = (source(tif, index) for source in sources)
-    return next((size for size in sizes if size.known), PixelSize())
-
-
-def tiff_channel_names(tif: TiffFile, index: int, channels: int) -> tuple[str, ...]:
-    """Find the channel names of one series; empty unless the file names each of its ``channels`` channels."""
-    pixels = _ome_pixels(tif, index)
-    if pixels is not None:
-        names = [channel.get("Name", "") for channel in pixels.findall("{*}Channel")]
-    else:
-        # ImageJ labels slices, not channels: only a plain channel stack has one label for each.
-        names = [str(label) for label in (tif.imagej_metadata or {}).get("Labels", [])] if channels > 1 else []
-    return one_each(channels, names)
-
-
-def tiff_channel_colours(tif: TiffFile, index: int, channels: int) -> tuple[str, ...]:
-    """Find the display colours of the channels ("#ff0000"); empty unless the file states one for each channel."""
-    pixels = _ome_pixels(tif, index)
-    stored = [] if pixels is None else [channel.get("Color", "") for channel in pixels.findall("{*}Channel")]
-    # OME packs red, green, blue and opacity, one byte each, into a signed 32-bit integer.
-    colours = [f"#{int(one) % 2**32 >> 8:06x}" for one in stored if one.removeprefix("-").isdecimal()]
-    return one_each(channels, colours)
-
-
-def tiff_frame_times(tif: TiffFile, index: int, frames: int) -> tuple[float, ...]:
-    """Find the time of every frame of one series in seconds; empty if the file does not state it."""
-    sources = (_times_from_ome, _times_from_own_description, _times_from_imagej)
-    return next((times for times in (source(tif, index, frames) for source in sources) if times), ())
-
-
-def _times_from_ome(tif: TiffFile, index: int, frames: int) -> tuple[float, ...]:
-    pixels = _ome_pixels(tif, index)
-    if pixels is None:
-        return ()
-    taken = {
-        int(plane.get("TheT", -1)): seconds(plane.get("DeltaT"), plane.get("DeltaTUnit", "s"))
-        for plane in reversed(pixels.findall("{*}Plane"))  # of a frame, its first plane counts
-    }
-    times = tuple(taken.get(time, -1.0) for time in range(frames))
-    if frames > 1 and all(earlier < later for earlier, later in pairwise((-1.0, *times))):
-        return times
-    return _evenly(seconds(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s")), frames)
-
-
-def _times_from_own_description(tif: TiffFile, index: int, frames: int) -> tuple[float, ...]:
-    described = tif.shaped_metadata or ()
-    stored = described[index].get(FRAME_TIMES_KEY) if index < len(described) else None
-    if not isinstance(stored, list) or len(stored) != frames:
-        return ()
-    return tuple(float(time) for time in stored) if all(isinstance(time, int | float) for time in stored) else ()
-
-
-def _times_from_imagej(tif: TiffFile, index: int, frames: int) -> tuple[float, ...]:
-    described = tif.imagej_metadata or {}
-    return _evenly(seconds(described.get("finterval"), str(described.get("tunit", "s"))), frames)
-
-
-def _evenly(interval: float, frames: int) -> tuple[float, ...]:
-    return tuple(interval * time for time in range(frames)) if interval > 0 else ()
-
-
-def _ome_pixels(tif: TiffFile, index: int) -> ElementTree.Element | None:
-    """Return the OME-XML Pixels element of a series; None without readable OME-XML."""
-    image = _ome_image(tif, index)
-    return None if image is None else image.find("{*}Pixels")
-
-
-def _ome_image(tif: TiffFile, index: int) -> ElementTree.Element | None:
-    """Return the OME-XML Image element of a series; None without readable OME-XML."""
-    if not tif.ome_metadata:
-        return None
-    try:
-        images = ElementTree.fromstring(tif.ome_metadata).findall("{*}Image")
-    except ElementTree.ParseError:
-        return None
-    return images[index] if index < len(images) else None
-
-
-def _from_ome(tif: TiffFile, index: int) -> PixelSize:
-    pixels = _ome_pixels(tif, index)
-    if pixels is None:
-        return PixelSize()
-    y, x, z = (
-        micrometres(pixels.get(f"PhysicalSize{axis}"), pixels.get(f"PhysicalSize{axis}Unit", "µm")) for axis in "YXZ"
-    )
-    return PixelSize(y, x, z)
-
-
-def _from_own_description(tif: TiffFile, index: int) -> PixelSize:
-    described = tif.shaped_metadata or ()
-    sizes = described[index].get(PIXEL_SIZE_KEY) if index < len(described) else None
-    if not isinstance(sizes, dict):
-        return PixelSize()
-    return PixelSize(*(micrometres(sizes.get(axis)) for axis in "yxz"))
-
-
-def _from_imagej(tif: TiffFile, index: int) -> PixelSize:
-    described = tif.imagej_metadata
-    if not described:
-        return PixelSize()
-    unit = str(described.get("unit", ""))
-    y, x = (_inverse_resolution(tif, axis) for axis in "YX")
-    spacing = str(described.get("spacing", "")).lstrip("-")  # negative for flipped stacks
-    # Inches and centimetres often stand for a print resolution: they count only if plausible.
-    size = PixelSize(
-        micrometres(y, str(described.get("yunit", unit))),
-        micrometres(x, unit),
-        micrometres(spacing, str(described.get("zunit", unit))),
-    )
-    return size if unit.lower() not in ("inch", "inches", "cm") or _plausible(size) else PixelSize()
-
-
-def _from_zeiss_lsm(tif: TiffFile, index: int) -> PixelSize:
-    described = tif.lsm_metadata or {}
-    return PixelSize(*(micrometres(described.get(f"VoxelSize{axis}"), "m") for axis in "YXZ"))
-
-
-def _from_resolution_tags(tif: TiffFile, index: int) -> PixelSize:
-    tag = tif.pages.first.tags.get("ResolutionUnit")
-    unit = _RESOLUTION_UNITS.get(int(tag.value)) if tag else None
-    if unit is None:
-        return PixelSize()
-    size = PixelSize(*(micrometres(_inverse_resolution(tif, axis), unit) for axis in "YX"))
-    return size if _plausible(size) else PixelSize()
-
-
-def _inverse_resolution(tif: TiffFile, axis: str) -> float:
-    """Return the units per pixel of a resolution tag; 0.0 without one."""
-    tag = tif.pages.first.tags.get(f"{axis}Resolution")
-    pixels, units = tag.value if tag else (0, 0)
-    return float(units / pixels) if pixels else 0.0
-
-
-def _plausible(size: PixelSize) -> bool:
-    low, high = _PLAUSIBLE_MICROMETRES
-    return low <= size.y <= high and low <= size.x <= high

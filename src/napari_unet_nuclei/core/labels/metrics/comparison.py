@@ -17,6 +17,7 @@ from napari_unet_nuclei.core.labels.metrics.overlaps import (
     count_matches,
     find_overlaps,
 )
+from napari_unet_nuclei.core.labels.metrics.verdicts import Judged
 from napari_unet_nuclei.core.labels.numbering import as_ids
 
 
@@ -209,20 +210,11 @@ def find_mistakes(truth: NDArray[np.integer], predicted: NDArray[np.integer]) ->
     >>> find_mistakes(np.array([[1, 1, 2, 2, 0]]), np.array([[5, 5, 5, 5, 7]]))
     Mistakes(found=0, missed=0, spurious=1, merged=2, split=0)
     """
-    overlaps = find_overlaps(truth, predicted)
-    true_count, predicted_count = len(overlaps.true_areas), len(overlaps.predicted_areas)
-    # By more than half a nucleus can lie in one other at most, so no pair counts twice.
-    in_predicted = 2 * overlaps.shared > overlaps.true_areas[overlaps.true_index]
-    in_true = 2 * overlaps.shared > overlaps.predicted_areas[overlaps.predicted_index]
-    # How many true nuclei each predicted one holds, and how many predicted ones each true one.
-    tenants = np.bincount(overlaps.predicted_index[in_predicted], minlength=predicted_count)
-    fragments = np.bincount(overlaps.true_index[in_true], minlength=true_count)
-    on_true = np.bincount(overlaps.predicted_index, overlaps.shared, predicted_count)
-    covered = np.bincount(overlaps.true_index, overlaps.shared, true_count)
+    judged = Judged.of(find_overlaps(truth, predicted))
     return Mistakes(
-        found=int(np.count_nonzero(overlaps.ious > IOU_THRESHOLDS[0])),
-        missed=int(np.count_nonzero(2 * covered < overlaps.true_areas)),
-        spurious=int(np.count_nonzero(2 * on_true < overlaps.predicted_areas)),
-        merged=int(tenants[tenants > 1].sum()),
-        split=int(np.count_nonzero(fragments > 1)),
+        found=int(judged.found.sum()),
+        missed=int(judged.missed.sum()),
+        spurious=int(judged.invented.sum()),
+        merged=int(judged.merged.sum()),
+        split=int(judged.split.sum()),
     )

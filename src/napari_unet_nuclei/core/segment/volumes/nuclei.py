@@ -33,6 +33,9 @@ LOOKED_AT = (0.2, 0.8)
 LOOKS = 5
 """Planes that are looked at."""
 
+SIZING = 0.1
+"""Share of the network's progress in which size and spacing are found out."""
+
 LARGEST = 256 * 2**20
 """Working voxels of all volumes of an image that are worked on in memory, at up to 20 bytes each."""
 
@@ -62,16 +65,15 @@ def find_volumes(
     deciding = next(stack for stack in stacks if decides in stack)
     planes = [readers[number] for number in deciding]
     network = Share(progress, 0.0, NETWORK_SHARE)
-    diameter = _diameter(request, runner, planes, deciding.index(decides), Share(network, 0.0, 0.0), estimate)
-    known = known_spacing(request.settings, request.pixel_size)
-    spacing = known or estimated_spacing(planes, diameter, runner, Share(network, 0.0, 0.1))
+    sizing = Share(network, 0.0, SIZING)
+    diameter, spacing = volume_size(request, runner, planes, deciding.index(decides), sizing, estimate)
     unit = runner.card.diameter / TAKEN_FOR
     shape = (len(deciding), *planes[0].shape)
     voxels = len(stacks) * math.prod(WorkingGrid.of(shape, spacing.ratio, diameter, unit).shape)
     if voxels > LARGEST or len(stacks) * math.prod(shape) > LARGEST_STACK:
         raise ImageShapeError(too_large(max(voxels, len(stacks) * math.prod(shape))))
     decoders = []
-    for stack, share in with_shares(stacks, Share(network, 0.0 if known else 0.1, 1.0)):
+    for stack, share in with_shares(stacks, Share(network, SIZING, 1.0)):
         maps = predict_volume([readers[number] for number in stack], spacing.ratio, diameter, unit, runner, share)
         decoders.append(VolumeDecoder(maps))
     decoder = VolumesDecoder(decoders, stacks)
@@ -81,6 +83,23 @@ def find_volumes(
     found = decoder.decode(thresholds, lambda: progress.report(Advanced(NETWORK_SHARE, "finding the nuclei")))
     nuclei = FoundNuclei(found.labels, found.scores, None, thresholds, own, diameter, decoder)
     return FoundVolumes(nuclei, spacing, doubts(spacing, found.labels[list(deciding)], request.pixel_size))
+
+
+def volume_size(
+    request: SegmentRequest,
+    runner: NetworkRunner,
+    planes: Sequence[PlaneReader],
+    decides: int,
+    progress: Progress,
+    estimate: float = 0.0,
+) -> tuple[float, Spacing]:
+    """Find out how large nuclei are in pixels, and how far the planes of a stack are apart; as for `find_volumes`."""
+    decided = request.decided
+    if decided is not None and decided.spacing is not None:
+        return decided.diameter, decided.spacing
+    diameter = _diameter(request, runner, planes, decides, Share(progress, 0.0, 0.0), estimate)
+    known = known_spacing(request.settings, request.pixel_size)
+    return diameter, known or estimated_spacing(planes, diameter, runner, progress)
 
 
 def too_large(voxels: int) -> str:
