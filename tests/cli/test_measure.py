@@ -274,6 +274,8 @@ def test_nuclei_that_keep_their_number_from_plane_to_plane_are_volumes(tmp_path)
     assert table["label"].tolist() == ids.tolist()
     assert table["volume_um3"].to_numpy() == pytest.approx(voxels * 0.33**2)
     assert "stack_mean" in table.columns
-    refused = run(tmp_path / "labels.ome.tif", tmp_path / "stack.ome.tif", "--ring", "2px")
+    around = run(tmp_path / "labels.ome.tif", tmp_path / "stack.ome.tif", "--ring", "2px")
+    assert {"ring_voxels", "stack_mean_ring"} <= set(pd.read_csv(io.StringIO(around.stdout)).columns)
+    refused = run(tmp_path / "labels.ome.tif", tmp_path / "stack.ome.tif", "--spots-in", "stack=3px")
     assert refused.exit_code == 1
     assert "plane by plane" in refused.output

@@ -151,15 +151,16 @@ def measure_command(
             table = measure_folders(labels, images, wanted, planes, progress)
         else:
             files = opened(labels, images, progress)
-            table = measure_opened(files, wanted, planes, progress, in_planes=regions is not None)
+            table = measure_opened(files, wanted, planes, progress)
         if asked is not None:
             table[POSITIVE] = asked.holds(table)
             progress.say(f"{asked}: {share_text(int(table[POSITIVE].sum()), len(table))}")
         if regions is not None:
             size = files.pixel_size
-            table, counts = measure_areas(
-                table, read_areas(regions), files.shape, pixel_size_y=size.y, pixel_size_x=size.x
-            )
+            # Of volumes, a stack has one row for each nucleus.
+            lengths = zip(files.shape, files.axes, strict=True)
+            shape = [length for length, letter in lengths if letter != "Z" or "voxels" not in table]
+            table, counts = measure_areas(table, read_areas(regions), shape, pixel_size_y=size.y, pixel_size_x=size.x)
             progress.say(counts.to_string(index=False))
             if out is not None:
                 write_table(out.with_name(f"{out.stem}_regions.csv"), counts)
@@ -203,15 +204,13 @@ def measure_folders(
     return pd.concat(tables, ignore_index=True)
 
 
-def measure_opened(
-    files: Opened, wanted: Wanted, planes: PlanesChoice, progress: Progress, *, in_planes: bool = False
-) -> pd.DataFrame:
-    """Measure nuclei in three dimensions or plane by plane; ``in_planes`` if something else needs them so."""
+def measure_opened(files: Opened, wanted: Wanted, planes: PlanesChoice, progress: Progress) -> pd.DataFrame:
+    """Measure nuclei in three dimensions or plane by plane."""
     ids = StoredIds(files.labels)
     if planes == "volume" or (planes == "auto" and hold_volumes(ids, files.axes)):
-        if wanted.in_planes or in_planes:
+        if wanted.spots_in:
             raise SettingsError(ONLY_IN_PLANES)
-        return measure_stacks(files, progress)
+        return measure_stacks(files, wanted, progress)
     return measure_files(files, wanted, progress)
 
 
@@ -227,11 +226,6 @@ class Wanted:
     cells: Path | None
     spots: Sequence[Path]
     spots_in: Mapping[str, tuple[float, str]]
-
-    @property
-    def in_planes(self) -> bool:
-        """True where something is wanted that is measured plane by plane."""
-        return self.around.wanted or self.cells is not None or bool(self.spots or self.spots_in)
 
 
 @dataclass(frozen=True)
@@ -265,7 +259,14 @@ def opened(labels: Path, images: Sequence[Path], progress: Progress) -> Opened:
     return Opened(label_file.source(), files, known[0] if known else PixelSize())
 
 
-def measure_stacks(files: Opened, progress: Progress) -> pd.DataFrame:
+def _cells(files: Opened, wanted: Wanted) -> StoredIds | None:
+    """Open the cells of another origin."""
+    if wanted.cells is None:
+        return None
+    return StoredIds(read_labels(wanted.cells, (files.axes, files.shape)).file.source())
+
+
+def measure_stacks(files: Opened, wanted: Wanted, progress: Progress) -> pd.DataFrame:
     """Measure nuclei that extend through planes in all channels of image files; raises as `measure_files`."""
     size = files.pixel_size
     if "Z" not in files.axes:
@@ -279,6 +280,9 @@ def measure_stacks(files: Opened, progress: Progress) -> pd.DataFrame:
         pixel_size_z=size.z,
         pixel_size_y=size.y,
         pixel_size_x=size.x,
+        around=wanted.around,
+        cells=_cells(files, wanted),
+        spots={path.stem: read_spots(path, files.axes) for path in wanted.spots},
         progress=progress,
     )
 
@@ -306,9 +310,7 @@ def measure_files(files: Opened, wanted: Wanted, progress: Progress) -> pd.DataF
         pixel_size_y=files.pixel_size.y,
         pixel_size_x=files.pixel_size.x,
         around=wanted.around,
-        cells=None
-        if wanted.cells is None
-        else StoredIds(read_labels(wanted.cells, (files.axes, files.shape)).file.source()),
+        cells=_cells(files, wanted),
         spots=spots,
         progress=progress,
     )

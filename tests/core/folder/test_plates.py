@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from napari_unet_nuclei.core.folder.large_image import BlockSettings
+from napari_unet_nuclei.core.folder.plan import plan_files
 from napari_unet_nuclei.core.folder.run import segment_files
 from napari_unet_nuclei.core.image.io.ome_zarr import read_ome_zarr
 from napari_unet_nuclei.core.image.plates import PLATE_COLUMNS
@@ -65,3 +66,15 @@ def test_labels_of_the_new_format_do_not_go_into_a_plate_of_the_old_one(template
     plate = write_plate(tmp_path / "p.zarr", 2)
     report = segment_files([plate], tmp_path / "out", template, blocks=BlockSettings(into_image=True))
     assert all("must not be mixed" in record.error for record in report.records)
+
+
+@pytest.mark.parametrize(
+    "given", ["in", "in/p.zarr", "in/p.zarr/A", "in/p.zarr/A/1", "in/p.zarr/*/1", "in/p.zarr/A/1/0"]
+)
+def test_results_are_named_after_wells_whatever_is_given_of_a_plate(tmp_path, given):
+    write_plate(tmp_path / "in" / "p.zarr")
+    plan = plan_files([tmp_path / given], tmp_path / "out")
+    names = [file.name for file in plan.files]
+    assert Path(names[0]).name == "A01_f0"
+    assert len(set(names)) == len(names) == {"in": 3, "in/p.zarr": 3, "in/p.zarr/A/1/0": 1}.get(given, 2)
+    assert all(file.place is not None for file in plan.files)

@@ -103,3 +103,33 @@ def test_spots_of_a_points_layer_and_found_ones(dock, qtbot):
     table = measure(qtbot, dock)
     assert table["foci_count"].to_dict() == {3: 2, 8: 1}
     assert table["GFP_spots_count"].to_dict() == {3: 1, 8: 0}
+
+
+def test_nuclei_that_extend_through_planes_have_one_row_each(qtbot):
+    labels = np.zeros((6, 30, 40), np.int32)
+    labels[1:4, 5:15, 5:15] = 3
+    labels[3:6, 15:25, 20:30] = 8
+    viewer = ViewerModel()
+    layer = viewer.add_labels(labels, name="nuclei", scale=(2, 1, 1), units=("µm",) * 3)
+    viewer.add_image(
+        np.arange(labels.size, dtype=np.float32).reshape(labels.shape), name="GFP", scale=(2, 1, 1), units=("µm",) * 3
+    )
+    dock = MeasureDock(viewer)
+    qtbot.addWidget(dock)
+    dock.show()
+    dock.form.around.control("cell").value = 2.0
+    table = measure(qtbot, dock)
+    assert table["volume_um3"].tolist() == [600, 600]
+    assert table["cell_voxels"].tolist() == [(expand_labels(labels, 2, (2, 1, 1)) == label).sum() for label in (3, 8)]
+    assert "2 nuclei measured." in dock.panel.status_label.text()
+    qtbot.mouseClick(
+        dock.results.table_view.viewport(),
+        Qt.MouseButton.LeftButton,
+        pos=dock.results.table_view.visualRect(dock.results.table_view.model().index(1, 0)).center(),
+    )
+    assert viewer.dims.point[0] == pytest.approx(8)
+    box = dock.results.colour_box
+    box.setCurrentIndex(box.findData("voxels"))
+    shown = next(one for one in viewer.layers if one.name == "Volume (voxels)")
+    assert (shown.data[labels == 3] == 300).all(), "in every plane"
+    assert layer.features["label"].tolist() == [3, 8]

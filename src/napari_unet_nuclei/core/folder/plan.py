@@ -320,7 +320,7 @@ def _images_of(
 def _of_plate(path: Path, root: Path, place: PlateField) -> _Image:
     """Name a field of a plate: below its plate, after its well."""
     plate, field = path.parents[2], f"{place.well}_f{place.field}"
-    folder = plate.with_name(place.plate) if plate.is_relative_to(root) else root
+    folder = plate.with_name(place.plate) if plate.parent.is_relative_to(root) else root
     return _Image(folder / field, root, path, place=place, called=field)
 
 

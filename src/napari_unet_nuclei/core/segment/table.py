@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from napari_unet_nuclei.core.errors import ImageShapeError, SettingsError
+from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.axes import COLOUR_NAMES, ImageSource
 from napari_unet_nuclei.core.image.kind import ChosenKind, ColourLight, colour_light
 from napari_unet_nuclei.core.image.sample import PlaneSample
@@ -99,8 +99,8 @@ class SeparatedStain:
 
 
 ONLY_IN_PLANES = (
-    "Cells, rings, regions and spots are measured plane by plane, and these nuclei extend through planes: leave them "
-    "out, or let each plane stand by itself (planes each)."
+    "Spots are looked for plane by plane, and these nuclei extend through planes: give the positions of the spots "
+    "instead, or let each plane stand by itself (planes each)."
 )
 
 STAINS = {"haematoxylin_od": HAEMATOXYLIN, "dab_od": DAB}
@@ -141,11 +141,6 @@ def measure_result(
     Each nucleus has its ``score``, and columns of intensities begin with the channel's name. Colour pictures of
     transmitted light also have ``haematoxylin_od_mean`` and ``dab_od_mean``, mean optical densities of the stains.
     Nuclei that extend through the planes of a stack are measured as `measure_volumes` describes it.
-
-    Raises
-    ------
-    SettingsError
-        If cells or rings are asked for around volumes.
     """
     if result.classes:
         return measure_classes(
@@ -186,8 +181,6 @@ def _measure_volumes(
     around: CellSettings,
 ) -> pd.DataFrame:
     """Measure nuclei that extend through planes; in µm where the spacing of planes is no guess."""
-    if around.wanted:
-        raise SettingsError(ONLY_IN_PLANES)
     size, spacing = request.pixel_size, result.provenance.get("z_spacing", {})
     # Joined nuclei need no spacing to be found, so that none was looked for.
     depth = float(spacing.get("um", size.z))
@@ -202,6 +195,7 @@ def _measure_volumes(
         pixel_size_x=size.x,
         spacing=float(spacing.get("pixels", 0.0)),
         origin=result.origin,
+        around=around,
         progress=progress,
     )
 

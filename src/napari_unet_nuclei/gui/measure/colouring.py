@@ -51,9 +51,9 @@ def _painted(measured: MeasuredTable, values: NDArray[np.float64]) -> NDArray[np
     """Write the value of each row into the pixels of its nucleus, NaN elsewhere."""
     labels = measured.labels
     picture = without_values(labels)
-    ids, leading = measured.table["label"].to_numpy(np.int64), measured.leading
+    ids = measured.table["label"].to_numpy(np.int64)
     for index in np.ndindex(*labels.shape[:-2]):
-        rows = (leading == np.array(index) + labels.place.origin[: len(index)]).all(axis=1)
+        rows = measured.rows_in(tuple(np.add(index, labels.place.origin[: len(index)]).tolist()))
         known, own = np.unique(ids[rows], return_index=True)
         picture[index] = looked_up(labels.source.stored(index), known, values[rows][own])
     return picture

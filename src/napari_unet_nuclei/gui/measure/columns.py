@@ -13,20 +13,27 @@ _TITLES = {
     "z": "Plane",
     "area_px": "Area (px²)",
     "area_um2": "Area (µm²)",
-    "volume_px": "Volume (voxels)",
+    "voxels": "Volume (voxels)",
+    "surface_um2": "Surface (µm²)",
+    "z_first": "First plane",
+    "z_last": "Last plane",
+    "planes": "Planes",
     "volume_um3": "Volume (µm³)",
     "diameter_px": "Diameter (px)",
     "diameter_um": "Diameter (µm)",
     "centroid_y": "Y (px)",
     "centroid_x": "X (px)",
     "touches_edge": "At the edge",
-    "nucleus_to_cell": "Nucleus / cell area",
+    "nucleus_to_cell": "Nucleus / cell size",
     "cell": "Cell",
 }
 
 _PATTERNS = (
     (r"(cell|cytoplasm|ring)_area_um2", r"\1 area (µm²)"),
     (r"(cell|cytoplasm|ring)_area_px", r"\1 area (px²)"),
+    (r"(cell|cytoplasm|ring)_volume_um3", r"\1 volume (µm³)"),
+    (r"(cell|cytoplasm|ring)_voxels", r"\1 volume (voxels)"),
+    (r"axis_(major|middle|minor)_um", r"\1 axis (µm)"),
     (r"(.+)_(mean|sum)_(cell|cytoplasm|ring)", r"\1 \3 \2"),
     (r"(.+)_nucleus_to_(cytoplasm|ring)", r"\1 nucleus / \2"),
     (r"(.+)_count_cell", r"\1 in cell"),
@@ -37,12 +44,12 @@ _PATTERNS = (
 """Columns of which a part is the name of an image, and their titles."""
 
 _SHORT = re.compile(
-    r"label|t|z|track|class|region|positive|cell|solidity|score|nucleus_to_cell|"
+    r"label|t|z|track|class|region|positive|cell|planes|sphericity|solidity|score|nucleus_to_cell|"
     r"(?!.*_(min|max|sum)_).*(_mean|_nucleus_to_(cytoplasm|ring)|_count|_count_cell)"
 )
 """Columns that are shown at first, besides one size."""
 
-_SIZES = ("volume_um3", "volume_px", "area_um2", "area_px")
+_SIZES = ("volume_um3", "voxels", "area_um2", "area_px")
 """Of these the first one that has values is shown."""
 
 

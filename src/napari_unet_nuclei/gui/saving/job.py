@@ -38,7 +38,7 @@ CELLS_ENDING = "_cells"
 MEASURING = 0.7
 """Share of the time that a table takes that has to be measured first."""
 
-SIZES = ("area_px", "volume_px")
+SIZES = ("area_px", "voxels")
 """Columns that tell how many pixels a nucleus has."""
 
 

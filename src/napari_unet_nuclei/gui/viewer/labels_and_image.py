@@ -69,10 +69,15 @@ class Placed:
 
     @property
     def pixel_size(self) -> PixelSize:
-        """Distance of neighbouring pixels of a plane; 0 if the layer's units are not lengths."""
+        """Distance of neighbouring pixels, and of planes; 0 if the layer's units are not lengths."""
         steps = np.linalg.norm(self.matrix[:-1, :-1], axis=0)
         units = [str(self.layer.units[axis]) for axis in self.order]
-        return PixelSize(y=micrometres(steps[-2], units[-2]), x=micrometres(steps[-1], units[-1]))
+        sizes = {"y": micrometres(steps[-2], units[-2]), "x": micrometres(steps[-1], units[-1])}
+        leading = [letter for letter in self.letters if letter not in "CYX"]
+        if "Z" in leading:
+            depth = leading.index("Z")
+            sizes["z"] = micrometres(steps[depth], units[depth])
+        return PixelSize(**sizes)
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from napari_unet_nuclei.core.errors import SettingsError
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.measure.areas import measure_areas
-from napari_unet_nuclei.core.labels.measure.measure import measure
+from napari_unet_nuclei.core.labels.measure.measure import axis_columns, measure
 from napari_unet_nuclei.core.labels.measure.spots import find_in_planes
+from napari_unet_nuclei.core.labels.measure.volumes import hold_volumes, measure_volumes
 from napari_unet_nuclei.core.progress import Progress
-from napari_unet_nuclei.core.segment.table import SegmentedChannel, StoredIds, stain_images
+from napari_unet_nuclei.core.segment.table import ONLY_IN_PLANES, SegmentedChannel, StoredIds, stain_images
 from napari_unet_nuclei.core.settings import CellSettings
 from napari_unet_nuclei.core.types import NamedArea
 from napari_unet_nuclei.gui.viewer.labels_and_image import MeasuredLabels, describe_labels, image_under
@@ -106,8 +108,20 @@ class MeasuredTable:
 
     @property
     def leading(self) -> NDArray[np.int64]:
-        """Index of the plane of each row, shape (rows, leading axes): the columns that follow the label."""
-        return self.table.iloc[:, 1 : len(self.labels.shape) - 1].to_numpy(np.int64)
+        """Index of the plane of each row, shape (rows, leading axes); of one that extends through planes its middle."""
+        names = axis_columns(self.labels.axes[:-2])
+        columns = [self.table[name] if name in self.table.columns else self.table[f"centroid_{name}"] for name in names]
+        leading = np.zeros((len(self.table), len(names)), np.int64)
+        for place, column in enumerate(columns):
+            leading[:, place] = np.rint(column.to_numpy(np.float64))
+        return leading
+
+    def rows_in(self, index: tuple[int, ...]) -> NDArray[np.bool_]:
+        """Return which rows are of nuclei in a plane; its index is that in the whole image."""
+        names = axis_columns(self.labels.axes[:-2])
+        places = [place for place, name in enumerate(names) if name in self.table.columns]
+        rows: NDArray[np.bool_] = (self.leading[:, places] == np.array(index)[places]).all(axis=1)
+        return rows
 
 
 def ask(layer: Labels, images: Sequence[Image]) -> MeasureRequest:
@@ -152,6 +166,8 @@ def measure_layers(
         for prefix, colour in request.pictures.items()
         for name, stain in stain_images(colour.source, colour.origin, colour.shape).items()
     }
+    if hold_volumes(ids, request.labels.axes):
+        return _measured_stacks(request, ids, progress)
     table = measure(
         ids,
         request.channels,
@@ -169,10 +185,39 @@ def measure_layers(
     table = with_network_columns(table, features)
     if not request.areas:
         return MeasuredTable(request.labels, table)
+    return _with_regions(request, table, request.labels.shape)
+
+
+def _measured_stacks(request: MeasureRequest, ids: StoredIds, progress: Progress) -> MeasuredTable:
+    """Measure nuclei that extend through planes; spots are looked for in planes alone."""
+    if request.spots_in:
+        raise SettingsError(ONLY_IN_PLANES)
+    size, depth = request.pixel_size, request.labels.place.pixel_size.z
+    table = measure_volumes(
+        ids,
+        request.channels,
+        axes=request.labels.axes,
+        pixel_size_z=size.z or depth,
+        pixel_size_y=size.y,
+        pixel_size_x=size.x,
+        origin=request.labels.place.origin,
+        world=request.world,
+        around=request.around,
+        cells=request.cells,
+        spots=request.spots,
+        progress=progress,
+    )
+    shape, axes = request.labels.shape, request.labels.axes
+    stacks = tuple(length for length, letter in zip(shape, axes, strict=True) if letter != "Z")
+    return _with_regions(request, table, stacks) if request.areas else MeasuredTable(request.labels, table)
+
+
+def _with_regions(request: MeasureRequest, table: pd.DataFrame, shape: tuple[int, ...]) -> MeasuredTable:
+    """Tell the region of each nucleus; ``shape`` is that of what has rows of its own, and Y and X."""
     table, regions = measure_areas(
         table,
         request.areas,
-        request.labels.shape,
+        shape,
         origin=request.labels.place.origin,
         pixel_size_y=request.pixel_size.y,
         pixel_size_x=request.pixel_size.x,
@@ -192,7 +237,7 @@ def _spots(request: MeasureRequest) -> dict[str, NDArray[np.float64]]:
 def with_network_columns(table: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
     """Copy the network's columns from an earlier table to the same nuclei, matched by label, area and centroid."""
     seen = [name for name in FROM_NETWORK if name in features.columns]
-    if not seen or not set(_IDENTITY) <= set(features.columns):
+    if not seen or not set(_IDENTITY) <= set(features.columns) & set(table.columns):
         return table
     # Centroids are rounded: measured in a window and in the whole plane, they differ in the last digit.
     known = features[seen].set_axis(pd.MultiIndex.from_frame(features[_IDENTITY].round(_DIGITS)))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from skimage.segmentation import expand_labels
 
-from napari_unet_nuclei.core.errors import ImageShapeError
+from napari_unet_nuclei.core.errors import ImageShapeError, SettingsError
 from napari_unet_nuclei.core.labels.measure.volumes import hold_volumes, measure_volumes
+from napari_unet_nuclei.core.settings import CellSettings
+from tests.helpers.recording import RecordingProgress
 
 RADIUS = 10.0
 
@@ -103,3 +106,40 @@ def test_labels_tell_whether_they_are_volumes():
     assert not hold_volumes(stack, "TYX")
     assert hold_volumes(np.stack([stack, stack]), "TZYX")
     assert hold_volumes(np.stack([stack, stack]).swapaxes(0, 1), "ZTYX")
+
+
+def test_cells_and_rings_are_drawn_in_three_dimensions():
+    labels = np.zeros((9, 20, 20), np.int64)
+    labels[3:6, 5:9, 5:9] = 2
+    labels[3:6, 5:9, 14:17] = 5
+    image = np.random.default_rng(0).random(labels.shape).astype(np.float32)
+    sizes = {"pixel_size_z": 1.0, "pixel_size_y": 0.5, "pixel_size_x": 0.5}
+    around = CellSettings(cell=1.5, ring=1.0)
+    spots = {"foci": np.array([(4, 6, 6), (6, 6, 6), (4, 15, 15)], float)}
+    table = measure_volumes(labels, {"GFP": image}, **sizes, around=around, spots=spots).set_index("label")
+    cells = expand_labels(labels, 1.5, (1.0, 0.5, 0.5))
+    for nucleus in (2, 5):
+        own = cells == nucleus
+        assert table.loc[nucleus, "cell_voxels"] == own.sum()
+        assert table.loc[nucleus, "cell_volume_um3"] == pytest.approx(own.sum() * 0.25)
+        outside = own & (labels == 0)
+        assert table.loc[nucleus, "GFP_mean_cytoplasm"] == pytest.approx(image[outside].mean(), abs=1e-6)
+    assert "GFP_nucleus_to_ring" in table
+    assert table["foci_count"].tolist() == [1, 0]
+    assert table["foci_count_cell"].tolist() == [2, 0]
+    empty = measure_volumes(np.zeros_like(labels), {"GFP": image}, **sizes, around=around, spots=spots)
+    assert set(empty.columns) == {"label", *table.columns}
+    with pytest.raises(SettingsError, match="in pixels"):
+        measure_volumes(labels, around=around)
+
+
+def test_cells_of_another_origin_are_matched_in_three_dimensions_and_by_stack():
+    labels = np.zeros((2, 4, 10, 10), np.int64)
+    labels[0, 1:3, 2:5, 2:5] = labels[1, 1:3, 6:9, 6:9] = 3
+    cells = np.zeros_like(labels)
+    cells[0, :, 1:7, 1:7] = 8
+    progress = RecordingProgress()
+    table = measure_volumes(labels, axes="TZYX", cells=cells, progress=progress)
+    assert table["cell"].tolist() == [8, 0]
+    assert table["cell_voxels"].tolist()[0] == 4 * 36
+    assert progress.notices == ["1 nucleus lies in no cell."]

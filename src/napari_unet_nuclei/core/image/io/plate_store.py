@@ -13,7 +13,7 @@ from napari_unet_nuclei.core.image.plates import PlateField
 
 
 def plate_images(path: Path) -> list[Path] | None:
-    """List the images of a plate, or of one of its wells, in the plate's order; None if the group is neither.
+    """List the images of a plate, or of one of its rows or wells, in the plate's order; None if the group is neither.
 
     Raise ImageFileError if the plate does not say where its images are, or they lie outside it.
     """
@@ -22,6 +22,9 @@ def plate_images(path: Path) -> list[Path] | None:
         images = [image for well in _paths(path, described["plate"], "wells") for image in _well_images(path / well)]
     elif "well" in described:
         images = _well_images(path)
+    elif "plate" in (above := _described(path.parent)):
+        wells = [well for well in _paths(path.parent, above["plate"], "wells") if well.startswith(f"{path.name}/")]
+        images = [image for well in wells for image in _well_images(path.parent / well)]
     else:
         return None
     return list(dict.fromkeys(images))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_unet_nuclei.core.errors import ImageFileError, ImageShapeError
+from napari_unet_nuclei.core.files.regular import open_regular
 from napari_unet_nuclei.core.image.axes import ImageSource, guess_axes
 from napari_unet_nuclei.core.image.io.formats import format_of
 from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader, check_series
@@ -25,6 +27,9 @@ from napari_unet_nuclei.core.image.io.picture_file import read_picture
 from napari_unet_nuclei.core.image.io.tiff import read_tiff, read_tiff_header, tiff_headers
 from napari_unet_nuclei.core.image.io.zarr_store import address, is_remote
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
+
+LARGEST_PLANE = 2**37
+"""Pixels; a whole slide at 0.1 µm has a quarter of it. A damaged header may claim any number."""
 
 
 def read_image(path: Path | str, series: int | None = None) -> ImageFile:
@@ -175,7 +180,7 @@ def _check_readable(path: Path) -> None:
         raise ImageFileError(f"{path} is a folder: give an image file.")
     if not path.exists():
         raise ImageFileError(f"{path} does not exist: check the name.")
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         if not file.read(1):
             raise ImageFileError(f"{path} is empty (0 bytes): copy or export it again.")
 
@@ -186,6 +191,10 @@ def _check_values(path: Path, header: ImageHeader) -> None:
         raise ImageFileError(f"{path} holds values of type {header.dtype}: save it with real numbers.")
     if 0 in header.shape:
         raise ImageFileError(f"{path} holds no image: its array has the shape {header.shape}.")
+    if math.prod(header.shape[header.axes.index(letter)] for letter in "YX") > LARGEST_PLANE:
+        raise ImageFileError(
+            f"{path} claims to have the shape {header.shape}, which no microscope makes: it is damaged."
+        )
 
 
 def _read_store(path: Path) -> ImageFile:

@@ -84,12 +84,15 @@ class NamePattern:
     certain : bool
         Nothing else has such names. Names of other patterns are taken for what they seem to say only where files of
         the same image are there that differ in channel, plane or time.
+    nuclear : bool
+        Channels are called by their stain; where none of them shows nuclei, other things may be meant.
     """
 
     title: str
     expression: str
     asked: bool = False
     certain: bool = True
+    nuclear: bool = False
 
 
 def read_pattern(text: str) -> NamePattern:

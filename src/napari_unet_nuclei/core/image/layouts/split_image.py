@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader
 from napari_unet_nuclei.core.image.io.read import read_header, read_image
 from napari_unet_nuclei.core.image.io.tiff import LAZY_ABOVE
+from napari_unet_nuclei.core.image.layouts.harmony_index import HarmonyIndex
 from napari_unet_nuclei.core.image.plates import PlateField
 from napari_unet_nuclei.core.types import AnyArray
 
@@ -54,6 +55,8 @@ class SplitImage:
         Why the files do not make an image; empty where they do.
     warnings : tuple of str
         What is missing that other images of the same kind have.
+    index : HarmonyIndex
+        What a file beside them says of their channels and pixel size.
     """
 
     path: Path
@@ -65,6 +68,7 @@ class SplitImage:
     place: PlateField | None = None
     problem: str = ""
     warnings: tuple[str, ...] = ()
+    index: HarmonyIndex = field(default_factory=HarmonyIndex)
 
     @property
     def parts(self) -> str:
@@ -154,14 +158,16 @@ def split_header(image: SplitImage) -> ImageHeader:
         )
     axes = "".join(letter for letter, _ in outer) + first.axes
     shape = (*(size for _, size in outer), *first.shape)
-    return ImageHeader(image.path, shape, first.dtype, axes, first.pixel_size, _channel_names(image, first))
+    size = first.pixel_size if first.pixel_size.known else image.index.pixel_size
+    return ImageHeader(image.path, shape, first.dtype, axes, size, _channel_names(image, first))
 
 
 def _channel_names(image: SplitImage, first: ImageHeader) -> tuple[str, ...]:
     """Names of the channels: by the files' names, and what the files call them where they do: "w1 DAPI"."""
     # The first files are those of all channels; where the first has no name, the others are not opened for one.
     files = image.members[: len(image.channels)] if first.channel_names else ()
-    inside = [" ".join(_plain_header(one.path).channel_names) for one in files] or [""] * len(image.channels)
+    inside = [" ".join(_plain_header(one.path).channel_names) for one in files]
+    inside = inside or [image.index.channels.get(channel, "") for channel in image.channels]
     names = tuple(
         outside if name.casefold() in outside.casefold() else f"{outside} {name}".strip()
         for outside, name in zip(image.channels, inside, strict=True)

@@ -12,10 +12,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.errors import ImageShapeError
+from napari_unet_nuclei.core.labels.measure.around_volumes import AroundVolumes
 from napari_unet_nuclei.core.labels.measure.surface import SurfaceCount
+from napari_unet_nuclei.core.labels.measure.surroundings import Match
 from napari_unet_nuclei.core.labels.numbering import as_ids
-from napari_unet_nuclei.core.progress import Advanced, Progress, Share, Silent, with_shares
-from napari_unet_nuclei.core.types import AnyArray
+from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Share, Silent, with_shares
+from napari_unet_nuclei.core.settings import CellSettings
+from napari_unet_nuclei.core.types import AnyArray, Index
 
 Columns: TypeAlias = dict[str, NDArray[Any]]
 
@@ -33,6 +36,9 @@ def measure_volumes(
     spacing: float = 0.0,
     origin: tuple[int, ...] = (),
     world: NDArray[np.floating] | None = None,
+    around: CellSettings = CellSettings(),  # noqa: B008  # frozen
+    cells: AnyArray | None = None,
+    spots: Mapping[str, NDArray[np.floating]] = {},
     progress: Progress = Silent(),  # noqa: B008  # has no state
 ) -> pd.DataFrame:
     """Measure every nucleus of stacks, in any number of images.
@@ -53,6 +59,8 @@ def measure_volumes(
         Index in the whole image, along ``axes``, of the first pixel of ``labels``; added to all positions.
     world : ndarray, shape (axes + 1, axes + 1), optional
         Affine matrix from positions in the whole image, as in the table, to world coordinates.
+    around, cells, spots
+        As for `measure`, in three dimensions: columns of cells have ``voxels`` and ``volume_um3`` in place of areas.
     progress : Progress
 
     Returns
@@ -74,6 +82,8 @@ def measure_volumes(
     ------
     ImageShapeError
         If shapes or axes do not match, or if values are not ids or intensities.
+    SettingsError
+        If cells or rings are to be drawn in µm and the size of voxels is unknown, or if a stack is too large for that.
 
     Examples
     --------
@@ -83,15 +93,27 @@ def measure_volumes(
     >>> table[["label", "voxels", "volume_um3", "centroid_z", "planes"]].iloc[0].tolist()
     [7.0, 8.0, 16.0, 1.5, 2.0]
     """
-    _check(labels, images, axes)
+    _check(labels, images if cells is None else {**images, "The cells": cells}, axes)
+    drawn = AroundVolumes(around, cells, spots)
     known = min(pixel_size_z, pixel_size_y, pixel_size_x) > 0
     sizes = (pixel_size_z, pixel_size_y, pixel_size_x)
     geometry = _Geometry(axes, origin or (0,) * len(axes), sizes if known else (spacing or 1.0, 1.0, 1.0), known, world)
     others = [size for letter, size in zip(axes[:-2], labels.shape, strict=False) if letter != "Z"]
     parts = [_Sums(np.zeros(0, np.int64), (1, 1, 1), geometry, tuple(images)).columns((0,) * len(others))]
+    if drawn.wanted:
+        drawn.spacing(geometry.sizes, known)  # raises before anything is read
+        parts[0] |= _around(drawn, labels[..., :0, :0], images, [], (0,) * len(others), geometry, parts[0])[0]
+    match = Match()
     stacks = list(np.ndindex(*others))
     for index, share in with_shares(stacks, progress):
         parts.append(_measure_stack(labels, images, index, geometry, share))
+        if drawn.wanted:
+            planes = _planes_of(labels, index, geometry)
+            columns, fit = _around(drawn, labels, images, planes, index, geometry, parts[-1])
+            parts[-1] |= columns
+            match = match.plus(fit)
+    if match.text():
+        progress.report(Notice(match.text()))
     progress.report(Advanced(1.0, f"{sum(len(part['label']) for part in parts)} nuclei measured"))
     return pd.DataFrame({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
@@ -158,7 +180,7 @@ def _measure_stack(
     labels: AnyArray, images: Mapping[str, AnyArray], index: tuple[int, ...], geometry: _Geometry, progress: Progress
 ) -> Columns:
     """Measure one stack, reading its planes twice: for the ids, and for everything else."""
-    planes = [(*index[: geometry.depth], z, *index[geometry.depth :]) for z in range(labels.shape[geometry.depth])]
+    planes = _planes_of(labels, index, geometry)
     ids = np.zeros(0, np.int64)
     for place, share in with_shares(planes, Share(progress, 0.0, 0.2)):
         share.report(Advanced(0.0, "looking for nuclei"))
@@ -171,6 +193,32 @@ def _measure_stack(
         numbers = np.where(plane > 0, np.searchsorted(ids, plane) + 1, 0).astype(np.int32)
         sums.add(z, numbers, {name: np.asarray(image[place]) for name, image in images.items()})
     return sums.columns(index)
+
+
+def _planes_of(labels: AnyArray, index: Index, geometry: _Geometry) -> list[Index]:
+    """Return the indices of the planes of a stack."""
+    return [(*index[: geometry.depth], z, *index[geometry.depth :]) for z in range(labels.shape[geometry.depth])]
+
+
+def _around(
+    drawn: AroundVolumes,
+    labels: AnyArray,
+    images: Mapping[str, AnyArray],
+    planes: list[Index],
+    index: Index,
+    geometry: _Geometry,
+    nuclei: Columns,
+) -> tuple[Columns, Match]:
+    """Measure what lies around and in the nuclei of one stack."""
+    others = [axis for axis in range(len(geometry.axes) - 2) if axis != geometry.depth]
+    places = {}
+    for name, given in drawn.spots.items():
+        local = np.asarray(given, np.float64).reshape(-1, len(geometry.axes)) - np.array(geometry.origin)
+        here = (np.rint(local[:, others]) == np.array(index)).all(axis=1)
+        places[name] = local[here][:, [geometry.depth, -2, -1]]
+    voxel = math.prod(geometry.sizes) if geometry.known else np.nan
+    spacing = drawn.spacing(geometry.sizes, geometry.known)
+    return drawn.measure(labels, images, planes, spacing, voxel, places, nuclei)
 
 
 def _ids(plane: AnyArray) -> NDArray[np.int64]:
