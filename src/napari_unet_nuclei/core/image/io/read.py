@@ -14,7 +14,7 @@ from napari_unet_nuclei.core.errors import ImageFileError, ImageShapeError
 from napari_unet_nuclei.core.files.regular import open_regular
 from napari_unet_nuclei.core.image.axes import ImageSource, guess_axes
 from napari_unet_nuclei.core.image.io.formats import format_of
-from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader, check_series
+from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader, check_series, with_thumbnails_marked
 from napari_unet_nuclei.core.image.io.ome_zarr import image_groups, is_ome_zarr, read_ome_zarr
 from napari_unet_nuclei.core.image.io.optional_formats import (
     microscope_header,
@@ -75,7 +75,7 @@ def _first_picture(path: Path) -> tuple[int, str]:
     if is_ome_zarr(path):
         number, count = 0, len(image_groups(path))
     elif format_of(path) in ("tiff", "nd2", "lif", "czi"):
-        headers = _file_headers(path)
+        headers = with_thumbnails_marked(_file_headers(path))
         pictures = [number for number, header in enumerate(headers) if not header.what] or [0]
         number, count = pictures[0], len(pictures)
     else:  # of one image, or only its reader can tell
@@ -109,15 +109,15 @@ def read_headers(path: Path) -> tuple[ImageHeader, ...]:
     """
     with _errors_in_words(path):
         _check_readable(path)
-        return tuple(_store_headers(path) if is_ome_zarr(path) else _file_headers(path))
+        return _store_headers(path) if is_ome_zarr(path) else with_thumbnails_marked(_file_headers(path))
 
 
-def _store_headers(path: Path) -> list[ImageHeader]:
+def _store_headers(path: Path) -> tuple[ImageHeader, ...]:
     """Return the header of every image in a store, named by its place there."""
     groups = image_groups(path)
     if len(groups) == 1:
-        return [_read_store(groups[0]).header]
-    return [replace(_read_store(group).header, name=group.relative_to(path).as_posix()) for group in groups]
+        return (_read_store(groups[0]).header,)
+    return tuple(replace(_read_store(group).header, name=group.relative_to(path).as_posix()) for group in groups)
 
 
 def _file_headers(path: Path) -> list[ImageHeader]:

@@ -75,6 +75,8 @@ def tiff_headers(path: Path) -> list[ImageHeader]:
         return [read_tiff_header(*place) for place in places]
     flags = _flags(path, ome)
     with TiffFile(path, **flags) as tif:
+        for series in tif.series:
+            _check_series(path, series)
         return [
             _Opened(path, flags, tif, series, index, places.get((path, index))).header()
             for index, series in enumerate(tif.series)
@@ -115,11 +117,15 @@ def _opened(path: Path, index: int) -> Iterator[_Opened]:
     flags = _flags(path, ome)
     with TiffFile(path, **flags) as tif:
         check_series(path, index, len(tif.series))
-        series = tif.series[index]
-        if not {"Y", "X"} <= set(series.axes) or 0 in series.shape:
-            raise ImageFileError(f"{path} holds no image: its array has the shape {tuple(series.shape)}.")
-        _check_extent(path, series)
-        yield _Opened(path, flags, tif, series, index, image)
+        _check_series(path, tif.series[index])
+        yield _Opened(path, flags, tif, tif.series[index], index, image)
+
+
+def _check_series(path: Path, series: TiffPageSeries) -> None:
+    """Raise unless a series is an image, and the file holds all of it."""
+    if not {"Y", "X"} <= set(series.axes) or 0 in series.shape:
+        raise ImageFileError(f"{path} holds no image: its array has the shape {tuple(series.shape)}.")
+    _check_extent(path, series)
 
 
 def _flags(path: Path, ome: OmeFile | None) -> dict[str, Any]:
