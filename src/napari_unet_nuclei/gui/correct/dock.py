@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from napari.utils.notifications import show_warning
 from qtpy.QtCore import QEvent
 from qtpy.QtGui import QHideEvent, QShowEvent
-from qtpy.QtWidgets import QVBoxLayout
+from qtpy.QtWidgets import QPushButton, QVBoxLayout
 
 from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.gui.correct.canvas_input import CanvasInput
@@ -21,6 +21,7 @@ from napari_unet_nuclei.gui.correct.restoring import Restorer
 from napari_unet_nuclei.gui.correct.saving import CorrectionSaver
 from napari_unet_nuclei.gui.correct.tools import Tools
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
+from napari_unet_nuclei.gui.saving.dialog import open_save_dialog
 from napari_unet_nuclei.gui.viewer.corrected_layer import copy_in_memory
 from napari_unet_nuclei.gui.viewer.dock import Dock
 from napari_unet_nuclei.gui.widgets.forms import fill, titled
@@ -60,6 +61,10 @@ class CorrectDock(Dock):
         self.queue_panel, self.tools_panel = QueuePanel(), ToolsPanel()
         self.reviewed_panel = ReviewedPanel(napari_viewer, self.current)
         self.panel = JobPanel("Save corrections", "Save image, nuclei and reviewed regions, to train models later.")
+        self.files_button = QPushButton("Save…")
+        self.files_button.setToolTip(
+            "Write the corrected labels to files: labels, table, outlines for ImageJ and QuPath, a picture."
+        )
         # Connected before the restorer, whose search may fail at once: its error must not be cleared.
         self.current.changed.connect(self._show_current)
         self.restorer = Restorer(napari_viewer, self.current, self.picker, self)
@@ -82,7 +87,7 @@ class CorrectDock(Dock):
         )
         # Whatever comes and goes stands below the column, which then only shows less: no button moves.
         banners = (self.queue_panel.banner, self.picker.copy_banner, self.picker.restore_banner)
-        fill(QVBoxLayout(self), column, *banners, self.panel).setStretch(0, 1)
+        fill(QVBoxLayout(self), column, *banners, self.panel, self.files_button).setStretch(0, 1)
 
     def _connect_panels(self) -> None:
         self.current.edited.connect(self._refreshing.start)
@@ -98,6 +103,7 @@ class CorrectDock(Dock):
         tools.thresholds_changed.connect(self.tools.change_thresholds)
         self.reviewed_panel.changed.connect(self.saver.note_change)
         self.panel.run_clicked.connect(self.save)
+        self.files_button.clicked.connect(self._save_files)
         for message in (self.tools.status, self.saver.saved, self.restorer.restored, self.reviewed_panel.message):
             message.connect(self.panel.show_status)
         for failed in (self.current.failed, self.tools.failed, self.saver.failed, self.restorer.failed):
@@ -137,6 +143,13 @@ class CorrectDock(Dock):
         if session is not None:
             self.panel.show_status("Saving…")
             self.saver.save(session)
+
+    def _save_files(self) -> None:
+        """Open the dialog that writes the labels to files."""
+        session = self.current.session
+        if session is not None:
+            image = self.picker.image
+            open_save_dialog(self, self._viewer, session.layer, [image] if image is not None else [])
 
     def event(self, event: QEvent | None) -> bool:
         """Clean up when the dock is closed: napari takes it out of the window then, and sends no close event."""
