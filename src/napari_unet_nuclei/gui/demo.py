@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_unet_nuclei.gui import PLUGIN
+from napari_unet_nuclei.gui.segment.start import SAMPLE
 from napari_unet_nuclei.gui.viewer.dock import SEGMENT, open_dock
 
 if TYPE_CHECKING:
     import napari
 
     from napari_unet_nuclei.gui.segment.dock import SegmentDock
-
-SAMPLE = "fluorescent_nuclei"
-"""Key of the sample in the manifest."""
 
 
 def open_demo(viewer: napari.Viewer) -> SegmentDock:

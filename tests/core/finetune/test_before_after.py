@@ -27,7 +27,8 @@ def test_a_model_that_finds_clearly_more_is_better_and_the_sentence_says_by_how_
     assert found.outcome == "better"
     assert found.gain == pytest.approx(0.5)
     assert found.interval[0] > 0.3
-    assert "better on 40 held-out nuclei: AP@0.5 went from 0.40 to 0.90" in found.sentence
+    assert "better on 40 held-out nuclei: it finds " in found.sentence
+    assert "AP@0.5 went from 0.40 to 0.90" in found.sentence
     assert (found.before.mistakes.missed, found.after.mistakes.missed) == (24, 4)
 
 

@@ -104,7 +104,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     with pytest.raises(ModelFileError, match="cannot be read"):
         read_card(tmp_path / "absent.safetensors")
     (tmp_path / "folder.safetensors").mkdir()
-    with pytest.raises(ModelFileError, match="is no file"):
+    with pytest.raises(ModelFileError, match="cannot be read"):
         read_card(tmp_path / "folder.safetensors")
 
 

@@ -65,21 +65,23 @@ def test_rows_of_touched_nuclei_are_as_if_all_had_been_measured_anew(live, bench
 
 
 def test_a_slider_gives_other_nuclei_to_review_until_they_are_corrected(qtbot, live, bench):
-    assert bench.dock.queue_panel.count_label.text() == "0 done · 3 left"
+    tally = bench.session.review.tally(())
+    assert bench.dock.queue_panel.count_label.text() == f"{tally.doubtful} doubtful · {tally.right} look right"
+    assert tally.doubtful + tally.right == 3
     with qtbot.waitSignal(live.labels_changed):
         live.apply(SMALLER_DROPPED)
     bench.settle()
     qtbot.waitUntil(lambda: not live.is_busy)
     bench.settle()
     assert len([one for one in bench.session.review.pending(()) if one.kind == "found"]) == 2
-    bench.dock.navigator.frame_nuclei((), [2])
+    bench.dock.navigator.frame_nuclei((), [3])
     bench.dock.do("delete")
     corrected, kept = live.layer, live.layer.data.copy()
     with qtbot.waitSignal(live.layer_added):
         live.apply(DecodeThresholds(0.5, 0.5, 10))
     assert live.layer != corrected
     np.testing.assert_array_equal(corrected.data, kept)
-    assert corrected.features["label"].tolist() == [1]
+    assert corrected.features["label"].tolist() == [2]
 
 
 @pytest.mark.parametrize(

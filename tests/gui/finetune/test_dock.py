@@ -381,7 +381,7 @@ def test_a_worse_model_is_kept_only_after_a_question(qtbot, viewer, dock):
     train(qtbot, dock)
     asked = answer(qtbot, "Cancel")
     press(qtbot, dock.result.keep_button)
-    assert "'tiny fine-tuned' is worse than 'tiny'" in asked[0]
+    assert "'tiny fine-tuned' is worse on your own images than 'tiny'" in asked[0]
     assert len(waiting(dock)) == 1
     answer(qtbot, "Keep")
     press(qtbot, dock.result.keep_button)

@@ -10,8 +10,11 @@ from napari.layers import Tracks
 from qtpy.QtCore import QPoint, Qt
 
 from napari_unet_nuclei.core.image.io.read import read_image
+from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.gui.follow.dock import FollowDock
+from napari_unet_nuclei.gui.viewer import measure_request
 from napari_unet_nuclei.gui.viewer.followed_layer import is_followed
+from napari_unet_nuclei.gui.viewer.layers import table_features
 from tests.helpers.movies import discs, shuffled
 
 MOTHER = {1: (8, 50, 50)}
@@ -246,3 +249,16 @@ def test_the_dock_is_narrow(viewer, dock, qtbot):
     viewer.add_labels(GAP, name="0a7d30b252359a10fd298b638b90cb9ada3acced4e0c0e5a3692013f432ee4e9")
     press(qtbot, dock)
     assert dock.minimumSizeHint().width() <= 380
+
+
+def test_measuring_takes_the_columns_of_tracks_over(viewer, dock, qtbot):
+    layer = viewer.add_labels(TRUTH, axis_labels=("t", "y", "x"))
+    press(qtbot, dock)
+    request = measure_request.ask(layer, [])
+    for _ in range(2):  # also when it is measured again
+        table = measure_request.measure_layers(request, request.labels.copied(), layer.features, Silent()).table
+        assert table[["t", "track", "parent", "generation", "root"]].to_numpy().tolist() == [
+            *([time, 1, 0, 0, 1] for time in range(3)),
+            *([time, track, 1, 1, 1] for time in range(3, 6) for track in (2, 3)),
+        ]
+        layer.features = table_features(table)

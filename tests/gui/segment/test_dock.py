@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import tifffile
 from napari.layers import Labels
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
     QApplication,
     QComboBox,
-    QFileDialog,
     QLineEdit,
     QPushButton,
     QScrollArea,
@@ -24,6 +24,7 @@ from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.settings import SegmentSettings
+from napari_unet_nuclei.gui.saving.dialog import SaveDialog
 from napari_unet_nuclei.gui.segment.dock import SegmentDock
 from napari_unet_nuclei.gui.segment.form import SegmentChoices
 from napari_unet_nuclei.gui.settings.remembered import recall, remember
@@ -102,7 +103,7 @@ def test_a_run_again_replaces_its_labels_unless_somebody_painted_on_them(qtbot, 
 def test_a_run_with_other_choices_hides_the_last_one_and_says_what_differs(qtbot, viewer, dock, pixels) -> None:
     viewer.add_image(pixels, name="GFP")
     press_run(qtbot, dock)
-    viewer.add_image(pixels[::-1], name="DAPI")
+    dock.form.image_panel.choose(viewer.add_image(pixels[::-1], name="DAPI"))
     press_run(qtbot, dock)
     assert [layer.visible for layer in labels_of(viewer)] == [True, True], "of another image"
     dock.form.size_form.control("diameter").value = 31
@@ -145,7 +146,7 @@ def test_the_sliders_change_the_labels_and_reset_brings_the_models_back(qtbot, v
     assert 0 < live.result.count < before.max()
     assert dock.foot.count_label.text() == f"{live.result.count} nuclei"
     assert len(labels.features) == live.result.count
-    assert np.array_equal(labels.data, live.result.labels)
+    assert np.array_equal(labels.data > 0, live.result.labels > 0)
     assert thresholds.origin_label.text() == "set by you"
     thresholds.reset_button.click()
     rest(qtbot, dock)
@@ -154,12 +155,16 @@ def test_the_sliders_change_the_labels_and_reset_brings_the_models_back(qtbot, v
     assert len(viewer.layers) == 2
 
 
-def test_thresholds_stay_set_for_the_next_run(qtbot, viewer, dock, pixels) -> None:
+def test_thresholds_stay_set_for_the_next_run_but_not_for_another_image(qtbot, viewer, dock, pixels) -> None:
     viewer.add_image(pixels)
+    press_run(qtbot, dock)
     dock.result_panel.thresholds.sliders["foreground"].slider.setValue(62)
     press_run(qtbot, dock)
     assert dock.session.live.result.thresholds.foreground == 0.62
     assert dock.session.live.result.thresholds.split == dock.session.live.result.model_thresholds.split
+    dock.form.image_panel.choose(viewer.add_image(pixels[::-1], name="another"))
+    press_run(qtbot, dock)
+    assert dock.session.live.result.thresholds == dock.session.live.result.model_thresholds
 
 
 def test_without_an_image_run_is_disabled_and_says_why(qtbot, viewer, dock, pixels) -> None:
@@ -303,7 +308,8 @@ def test_the_copied_calls_give_the_same_labels(qtbot, viewer, dock, image_file, 
     press_run(qtbot, dock)
     dock.result_panel.thresholds.sliders["foreground"].slider.setValue(90)
     rest(qtbot, dock)
-    shown = labels_of(viewer)[0].data
+    shown = dock.session.live.result.labels  # the layer keeps the ids of nuclei that the slider left alone
+    assert np.array_equal(shown > 0, labels_of(viewer)[0].data > 0)
     assert shown.max() > 5
 
     dock.result_panel.python_button.click()
@@ -326,19 +332,73 @@ def test_a_layer_without_a_file_has_no_call_to_copy(viewer, dock, pixels) -> Non
         assert button.toolTip() == "This image was not read from a file."
 
 
-def test_save_writes_labels_and_table(qtbot, viewer, dock, pixels, tmp_path, monkeypatch) -> None:
-    viewer.add_image(pixels, scale=(0.5, 0.5), units=("um", "um"))
+def test_save_opens_the_dialog_for_the_labels_as_they_are(qtbot, viewer, dock, pixels, tmp_path) -> None:
+    viewer.add_image(pixels, name="DAPI", scale=(0.5, 0.5), units=("um", "um"))
     press_run(qtbot, dock)
     [labels] = labels_of(viewer)
     labels.data_setitem((np.array([0, 0]), np.array([0, 1])), 900)
-    path = tmp_path / "mine_labels.tif"
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
     dock.foot.save_button.click()
-    qtbot.waitUntil(lambda: not dock.job_panel.is_running, timeout=LONG)
-    saved = read_image(path)
+    [dialog] = dock.findChildren(SaveDialog)
+    dialog.base.setValue(str(tmp_path / "mine"))
+    dialog.panel.run_button.click()
+    qtbot.waitUntil(lambda: (tmp_path / "mine_labels.tif").exists() and not dialog.panel.is_running, timeout=LONG)
+    saved = read_image(tmp_path / "mine_labels.tif")
     assert np.array_equal(saved.array, labels.data)
     assert saved.pixel_size.y == pytest.approx(0.5)
-    assert ",900," in (tmp_path / "mine_table.csv").read_text() or "\n900," in (tmp_path / "mine_table.csv").read_text()
+
+
+def test_the_result_survives_the_dock_with_its_sliders(qtbot, make_napari_viewer_proxy, pixels) -> None:
+    viewer = make_napari_viewer_proxy(show=True)
+    dock = open_dock(viewer)
+    viewer.add_image(pixels, name="DAPI")
+    press_run(qtbot, dock)
+    dock.result_panel.thresholds.sliders["min_size"].slider.setValue(300)
+    rest(qtbot, dock)
+    count = dock.session.live.result.count
+    viewer.window.remove_dock_widget(dock)
+    again = SegmentDock(viewer)
+    viewer.window.add_dock_widget(again, name="Segment nuclei")
+    qtbot.waitUntil(lambda: again.session.live is not None, timeout=LONG)
+    assert again.foot.count_label.text() == f"{count} nuclei"
+    sliders = again.result_panel.thresholds.sliders
+    assert sliders["min_size"].value() == 300
+    assert again.result_panel.thresholds.origin_label.text() == "set by you"
+    again.result_panel.thresholds.reset_button.click()
+    rest(qtbot, again)
+    assert again.session.live.result.count > count
+    assert len(labels_of(viewer)) == 1
+
+
+def test_sliders_keep_the_ids_of_unchanged_nuclei_and_tell_what_came_and_went(qtbot, viewer, dock, pixels) -> None:
+    viewer.add_image(pixels)
+    press_run(qtbot, dock)
+    [labels] = labels_of(viewer)
+    before = labels.data.copy()
+    dock.result_panel.thresholds.sliders["min_size"].slider.setValue(300)
+    rest(qtbot, dock)
+    stayed = labels.data > 0
+    assert np.array_equal(labels.data[stayed], before[stayed])
+    gone = len(np.unique(before)) - len(np.unique(labels.data))
+    assert dock.foot.change_label.text() == f"−{gone}"
+    assert sorted(labels.features["label"]) == sorted(set(np.unique(labels.data)) - {0})
+
+
+def test_labels_are_outlines_until_a_button_or_a_key_says_otherwise(qtbot, make_napari_viewer_proxy, pixels) -> None:
+    viewer = make_napari_viewer_proxy(show=True)
+    dock = open_dock(viewer)
+    viewer.add_image(pixels)
+    press_run(qtbot, dock)
+    [labels] = labels_of(viewer)
+    assert labels.contour > 0
+    qtbot.mouseClick(dock.result_panel.display.buttons["Filled"], Qt.MouseButton.LeftButton)
+    assert (labels.contour, labels.visible) == (0, True)
+    dock.window().activateWindow()
+    qtbot.waitUntil(dock.window().isActiveWindow, timeout=LONG)
+    qtbot.keyClick(dock, Qt.Key.Key_O)
+    assert not labels.visible
+    qtbot.keyClick(dock, Qt.Key.Key_O)
+    assert labels.visible
+    assert labels.contour > 0
 
 
 def test_settings_are_remembered(qtbot, viewer, dock, pixels) -> None:

@@ -108,6 +108,15 @@ class Verdict:
         return self.accepted.isdisjoint(self.verdicts.accepted) and self.dismissed.isdisjoint(self.verdicts.dismissed)
 
 
+@dataclass(frozen=True)
+class Tally:
+    """Numbers of candidates: doubtful ones that are decided, and undecided ones that are doubtful or look right."""
+
+    decided: int = 0
+    doubtful: int = 0
+    right: int = 0
+
+
 @dataclass
 class Review:
     """The queue of one labels layer."""
@@ -168,6 +177,14 @@ class Review:
         skipped = {key: number for number, key in enumerate(self._skipped)}
         left = [candidate for candidate in self._candidates(plane) if self.is_pending(candidate)]
         return sorted(left, key=lambda candidate: (skipped.get(_key(candidate), -1), -candidate.doubt))
+
+    def tally(self, plane: Index | None) -> Tally:
+        """Count what is doubtful and what looks right."""
+        existing = [candidate for candidate in self._candidates(plane) if self._exists(candidate)]
+        doubtful = [candidate for candidate in existing if candidate.is_doubtful]
+        left = sum(map(self.is_pending, doubtful))
+        right = sum(self.is_pending(candidate) for candidate in existing if not candidate.is_doubtful)
+        return Tally(decided=len(doubtful) - left, doubtful=left, right=right)
 
     def count(self, plane: Index | None) -> tuple[int, int]:
         """Return the number of decided and of undecided candidates."""

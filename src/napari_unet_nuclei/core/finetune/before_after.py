@@ -90,9 +90,18 @@ class BeforeAfter:
     outcome: Outcome
 
     @property
+    def _in_nuclei(self) -> str:
+        """What the new model does with the nuclei: "it finds 24 of 130, before 0; 1 false, 25 merged"."""
+        after, before = self.after.mistakes, self.before.mistakes
+        wrong = {"false": after.spurious, "merged": after.merged, "split": after.split}
+        told = ", ".join(f"{count:,} {what}" for what, count in wrong.items() if count)
+        found = f"it finds {after.found:,} of {self.nuclei:,}, before {before.found:,}"
+        return f"{found}; {told}" if told else found
+
+    @property
     def sentence(self) -> str:
         """Which model is better and by how much, in plain words."""
-        change = f"AP@0.5 went from {self.before.ap50:.2f} to {self.after.ap50:.2f}"
+        change = f"{self._in_nuclei}; AP@0.5 went from {self.before.ap50:.2f} to {self.after.ap50:.2f}"
         span = f"with 90 % confidence the change is between {self.interval[0]:+.2f} and {self.interval[1]:+.2f}"
         if self.outcome == "too little to tell":
             return (

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet_nuclei.core.errors import ImageShapeError
+from napari_unet_nuclei.core.errors import ImageFileError, ImageShapeError
 from napari_unet_nuclei.core.types import AnyArray, Region
 
 KNOWN_AXES = "TZCYXSQ"
@@ -223,5 +223,20 @@ class ImageSource:
         leading = iter(index)
         where = {"Y": slice(y0, y1), "X": slice(x0, x1), "C": channel, "S": sample}
         key = tuple(where[letter] if letter in where else next(leading) for letter in self.axes)
-        pixels = np.asarray(self.array[key])
+        pixels = _pixels(self.array, key)
         return pixels.T if self.axes.index("X") < self.axes.index("Y") else pixels
+
+
+def _pixels(array: AnyArray, key: tuple[Any, ...]) -> NDArray[Any]:
+    """Read a part of an array; raise ImageFileError where its file turns out to be damaged only now."""
+    try:
+        return np.asarray(array[key])
+    except (ImageFileError, MemoryError, IndexError):
+        raise
+    except Exception as error:
+        # Whatever a decoder fails with; arrays in memory need none.
+        if isinstance(array, np.ndarray):
+            raise
+        raise ImageFileError(
+            f"Some of the pixels cannot be read ({error}): the file is damaged or incomplete. Copy or export it again."
+        ) from error

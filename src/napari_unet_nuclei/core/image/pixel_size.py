@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 _MICROMETRES = {
@@ -29,6 +28,10 @@ _MICROMETRES = {
 }
 
 
+SMALLEST, LARGEST = 1e-6, 1e6
+"""µm; a pixel smaller than an atom, or larger than a metre, is a damaged number."""
+
+
 @dataclass(frozen=True)
 class PixelSize:
     """Distance between neighbouring pixels.
@@ -50,7 +53,7 @@ class PixelSize:
 
 
 def micrometres(length: object, unit: str = "µm") -> float:
-    r"""Convert a length, which may be a text, to µm; 0.0 if it is not a positive number or the unit is not a length.
+    r"""Convert a length, which may be a text, to µm; 0.0 if it is no sensible number or the unit is not a length.
 
     Units are as spelled in files: "µm" with either Unicode letter or ImageJ's escape sequence, "micron", "inch" and so
     on.
@@ -67,4 +70,4 @@ def micrometres(length: object, unit: str = "µm") -> float:
         value = float(length) * factor  # type: ignore[arg-type]  # whatever a file holds; anything but a number is unknown
     except (TypeError, ValueError, OverflowError):
         return 0.0
-    return value if math.isfinite(value) and value > 0 else 0.0
+    return value if SMALLEST <= value <= LARGEST else 0.0

@@ -138,6 +138,11 @@ class Candidate:
     box: Region  # bounding box
     plane: tuple[int, ...] = ()  # index along the leading axes; empty in a single plane
 
+    @property
+    def is_doubtful(self) -> bool:
+        """True where it deserves a look; what is not looks right."""
+        return self.doubt > PLAUSIBLE
+
 
 def doubt(
     labels: Labels,

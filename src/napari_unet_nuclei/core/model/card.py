@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from napari_unet_nuclei.core.classes.coding import MOST_CLASSES
 from napari_unet_nuclei.core.errors import ModelFileError
+from napari_unet_nuclei.core.files.regular import open_regular
 from napari_unet_nuclei.core.image.kind import InputName, NetworkInputs
 from napari_unet_nuclei.core.image.plane import ImageKind
 from napari_unet_nuclei.core.labels.decode import SPLIT
@@ -407,11 +408,8 @@ def read_card(path: Path) -> ModelCard:
             "are opened, so they are never loaded."
         )
     try:
-        # A named pipe would be waited for, and the name may be a folder's.
-        if path.exists() and not path.is_file():
-            raise ModelFileError(f"{path} is no file. {ACCEPTED}")
         size = path.stat().st_size
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             length = int.from_bytes(file.read(8), "little")
             # Before anything is read: a damaged length could ask for any amount of memory.
             if size > LARGEST_FILE or length > min(LARGEST_HEADER, size):

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_unet_nuclei.core.errors import ImageFileError
+from napari_unet_nuclei.core.files.regular import open_regular
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.ome_tiff import member_files
 from napari_unet_nuclei.core.image.io.ome_zarr import LABELS_GROUP, read_ome_zarr
@@ -101,7 +102,7 @@ def hash_request(template: RequestTemplate) -> str:
 
 
 def _hash_file(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

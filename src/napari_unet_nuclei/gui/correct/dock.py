@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from napari.utils.notifications import show_warning
 from qtpy.QtCore import QEvent
 from qtpy.QtGui import QHideEvent, QShowEvent
-from qtpy.QtWidgets import QPushButton, QVBoxLayout
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from napari_unet_nuclei.core.corrections.review import Tally
 from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.gui.correct.canvas_input import CanvasInput
 from napari_unet_nuclei.gui.correct.current import CurrentCorrection
-from napari_unet_nuclei.gui.correct.keys import Keys
+from napari_unet_nuclei.gui.correct.keys import COMMANDS, MISSED, Keys
 from napari_unet_nuclei.gui.correct.navigator import Navigator
 from napari_unet_nuclei.gui.correct.overlay import Overlay
 from napari_unet_nuclei.gui.correct.panels import QueuePanel, ReviewedPanel, ToolsPanel, described
@@ -22,8 +23,9 @@ from napari_unet_nuclei.gui.correct.saving import CorrectionSaver
 from napari_unet_nuclei.gui.correct.tools import Tools
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.saving.dialog import open_save_dialog
+from napari_unet_nuclei.gui.viewer.canvas_note import CanvasNote
 from napari_unet_nuclei.gui.viewer.corrected_layer import copy_in_memory
-from napari_unet_nuclei.gui.viewer.dock import Dock
+from napari_unet_nuclei.gui.viewer.dock import FINETUNE, Dock, open_dock
 from napari_unet_nuclei.gui.widgets.forms import fill, titled
 from napari_unet_nuclei.gui.widgets.rest_timer import rest_timer
 from napari_unet_nuclei.gui.widgets.scroll_column import ScrollColumn
@@ -44,6 +46,7 @@ class CorrectDock(Dock):
     """Correct the nuclei of a labels layer, and save the corrections."""
 
     tab_title = "Correct"
+    page = "correct"
 
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
@@ -55,6 +58,7 @@ class CorrectDock(Dock):
         self.canvas_input = CanvasInput(napari_viewer, self.current, self.overlay, self)
         self.navigator = Navigator(napari_viewer, self.current, self.overlay, self)
         self.tools = Tools(self.current, self.navigator, self.canvas_input, self)
+        self.note = CanvasNote(napari_viewer, self)
         self.saver = CorrectionSaver(napari_viewer, self.current, self)
         self.keys = Keys(self, self.do)
         self.picker = LayerPicker(napari_viewer)
@@ -79,6 +83,11 @@ class CorrectDock(Dock):
 
     def _lay_out(self) -> None:
         self.panel.cancel_button.hide()
+        self.finetune_button = QPushButton("Fine-tune a model with these…")
+        self.finetune_button.setToolTip("Save the corrections, and open the dock Fine-tune.")
+        foot = QWidget()
+        fill(QHBoxLayout(foot), self.finetune_button, self.files_button).setStretch(0, 1)
+        self.panel.put_above_buttons(foot)
         column = ScrollColumn(
             self.picker,
             titled("Review", self.queue_panel),
@@ -87,25 +96,35 @@ class CorrectDock(Dock):
         )
         # Whatever comes and goes stands below the column, which then only shows less: no button moves.
         banners = (self.queue_panel.banner, self.picker.copy_banner, self.picker.restore_banner)
-        fill(QVBoxLayout(self), column, *banners, self.panel, self.files_button).setStretch(0, 1)
+        fill(QVBoxLayout(self), column, *banners, self.panel).setStretch(0, 1)
 
     def _connect_panels(self) -> None:
         self.current.edited.connect(self._refreshing.start)
         self.picker.changed.connect(self._choose)
         self.picker.copy_banner.clicked.connect(self._work_on_copy)
         queue, tools = self.queue_panel, self.tools_panel
-        for buttons in (queue.next, queue.commands, queue.missed_commands, tools.commands, tools.undo):
+        for buttons in (
+            queue.next,
+            queue.commands,
+            queue.missed_commands,
+            tools.commands,
+            tools.more_commands,
+            tools.undo,
+        ):
             buttons.pressed.connect(self.press)
         queue.scope_changed.connect(self.navigator.choose_scope)
         queue.outlines_box.toggled.connect(self._show_outlines)
-        queue.banner.clicked.connect(self._mark_finished)
+        queue.banner.clicked.connect(self._take_offer)
         tools.by_image.toggled.connect(self.tools.split_by_image)
         tools.thresholds_changed.connect(self.tools.change_thresholds)
         self.reviewed_panel.changed.connect(self.saver.note_change)
         self.panel.run_clicked.connect(self.save)
         self.files_button.clicked.connect(self._save_files)
+        self.finetune_button.clicked.connect(self._fine_tune)
         for message in (self.tools.status, self.saver.saved, self.restorer.restored, self.reviewed_panel.message):
             message.connect(self.panel.show_status)
+        self.tools.expected.connect(self.note.say)
+        self.tools.failed.connect(self._say_error)
         for failed in (self.current.failed, self.tools.failed, self.saver.failed, self.restorer.failed):
             failed.connect(self.panel.show_error)
         self.canvas_input.clicked.connect(self.navigator.take_click)
@@ -121,6 +140,15 @@ class CorrectDock(Dock):
         for event in (viewer.dims.events.point, viewer.dims.events.ndisplay, viewer.dims.events.order):
             event.connect(self._note_plane)
 
+    def keys_told(self) -> list[tuple[str, str]]:
+        """Return the keys of this dock, and what they do."""
+        missed = {one.key: one.text for one in MISSED}
+        return [
+            (one.key, f"{one.text}{f' (where one may be missed: {missed[one.key]})' if one.key in missed else ''}")
+            for one in COMMANDS
+            if one.key
+        ]
+
     def take_labels(self, layer: "Labels") -> None:
         """Correct a layer of the viewer from now on."""
         self.picker.choose(layer)
@@ -135,7 +163,8 @@ class CorrectDock(Dock):
         session = self.current.session
         if session is not None:
             self._viewer.layers.selection.active = session.layer
-            self.do(verb)
+            # The key adds what is under the mouse, which is on the button now.
+            self.do("add_by_click" if verb == "add" else verb)
 
     def save(self) -> None:
         """Save what has changed, in the background."""
@@ -231,13 +260,14 @@ class CorrectDock(Dock):
         session, framed = self.current.session, self.navigator.framed
         self.tools_panel.show_waiting(self.tools.waiting)
         if session is None:
-            self.queue_panel.show_count(0, 0, is_looking=False)
+            self.queue_panel.show_tally(Tally(), is_looking=False)
             self.queue_panel.show_framed("", missed=False)
             return
-        done, left = session.review.count(self.navigator.scope)
-        plane = self.navigator.plane
-        self.queue_panel.show_count(done, left, is_looking=plane is not None and not session.review.is_listed(plane))
-        if left:
+        tally, plane = session.review.tally(self.navigator.scope), self.navigator.plane
+        self.queue_panel.show_tally(tally, is_looking=plane is not None and not session.review.is_listed(plane))
+        if not tally.doubtful and tally.decided and tally.right:
+            self.queue_panel.offer_rest(tally.right)
+        elif tally.doubtful or tally.right:
             self.queue_panel.offer_mark("")
         candidate = framed.candidate if framed is not None else None
         if framed is not None and len(framed.boxes) == 1:
@@ -262,6 +292,23 @@ class CorrectDock(Dock):
             where = "this plane" if len(indices) == 1 else f"these {len(indices)} planes"
             self.queue_panel.offer_mark(f"Nothing is left: all {done:,} places of {where} are checked.")
 
+    def _say_error(self, error: Exception) -> None:
+        """Say on the canvas, too, why a tool did not act."""
+        if isinstance(error, NucleiError):
+            self.note.say(f"⚠ {error}")
+
+    def _fine_tune(self) -> None:
+        """Save, and open the dock *Fine-tune*, which lists these corrections."""
+        self.save()
+        open_dock(self._viewer, FINETUNE)
+
+    def _take_offer(self) -> None:
+        """Do what the banner offers."""
+        if self.queue_panel.offers_rest:
+            self.press("accept_rest")
+        else:
+            self._mark_finished()
+
     def _mark_finished(self) -> None:
         self.reviewed_panel.mark(self.navigator.finished_planes())
         self.queue_panel.offer_mark("")
@@ -276,6 +323,7 @@ class CorrectDock(Dock):
         # First, as removing the overlay and closing sessions changes what the viewer announces.
         self._is_closed = True
         self.canvas_input.cancel()
+        self.note.say("")
         self.keys.set_enabled(False)
         self.overlay.clear()
         for session in self.current.sessions:

@@ -31,7 +31,11 @@ REVIEW = (
         "J", "Join neighbour", "Merge the nucleus with the neighbour that shares the longest border with it.", "join"
     ),
     Command(
-        "G", "Add", "Add the nucleus that was missed here, or one under the mouse, from the network's maps.", "add"
+        "G",
+        "Click to add",
+        "Click where a nucleus was missed: it grows from what the network saw, or else from the image.\n"
+        "The key adds the one under the mouse at once.",
+        "add",
     ),
     Command("", "Accept the rest", "Everything that is left is right, and no nucleus is missing.", "accept_rest"),
 )
@@ -45,6 +49,8 @@ TOOLS = (
     Command("T", "Split by clicks", "Click once in each part of a nucleus, then press T again.", "seeds"),
     Command("U", "Merge two", "Click two nuclei to merge them.", "unite"),
     Command("Q", "Outline", "Draw around a missing nucleus; it gets the background inside the outline.", "outline"),
+)
+MORE_TOOLS = (
     Command("H", "Fill holes", "Fill the holes of the nucleus.", "fill"),
     Command("R", "Smooth", "Smooth the outline of the nucleus; its area stays the same.", "smooth"),
     Command("W", "Redo a box", "Draw a box to segment again, with the thresholds below.", "box"),
@@ -53,7 +59,7 @@ TOOLS = (
 UNDO = Command("Ctrl+Z", "Undo", "Undo the last edit, brush stroke or decision, without limit.", "undo")
 REDO = Command("Ctrl+Shift+Z", "Redo", "Redo what was undone.", "redo")
 
-COMMANDS = (NEXT, *REVIEW, *TOOLS, UNDO, REDO)
+COMMANDS = (NEXT, *REVIEW, *TOOLS, *MORE_TOOLS, UNDO, REDO)
 
 
 class Keys(QObject):

@@ -22,11 +22,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_unet_nuclei.core.corrections.review import Tally
 from napari_unet_nuclei.core.labels.doubt import Candidate
 from napari_unet_nuclei.core.labels.edit.add import USUAL_DIAMETER
 from napari_unet_nuclei.core.types import Index
 from napari_unet_nuclei.gui.correct.current import CurrentCorrection
-from napari_unet_nuclei.gui.correct.keys import MISSED, NEXT, REDO, REVIEW, TOOLS, UNDO, Command
+from napari_unet_nuclei.gui.correct.keys import MISSED, MORE_TOOLS, NEXT, REDO, REVIEW, TOOLS, UNDO, Command
 from napari_unet_nuclei.gui.settings.threshold_panel import ThresholdPanel
 from napari_unet_nuclei.gui.viewer.corrected_layer import CorrectedLayer
 from napari_unet_nuclei.gui.viewer.reviewed_layer import (
@@ -50,6 +51,9 @@ if TYPE_CHECKING:
 RULE = "Keys act on the nucleus in the frame, else on the one under the mouse. Click a nucleus to frame it."
 REASON_LINES = 3
 """Lines of the longest reason in the narrowest dock."""
+MARK, ACCEPT_REST = "Mark the plane as reviewed", "Accept the rest"
+"""Buttons of the banner."""
+
 SCOPES = ("this plane", "all planes")
 
 
@@ -71,6 +75,8 @@ class CommandButtons(QWidget):
             button.clicked.connect(FixedCall(button, self._press, command.verb).call)
             self.buttons[command.verb] = button
             grid.addWidget(button, number // 2, number % 2)
+        for column in range(2):
+            grid.setColumnStretch(column, 1)
         grid.setRowStretch(grid.rowCount(), 1)
 
     def _press(self, verb: str) -> None:
@@ -112,15 +118,25 @@ class QueuePanel(QWidget):
     def _announce_scope(self, row: int) -> None:
         self.scope_changed.emit(row == 1)
 
-    def show_count(self, done: int, left: int, *, is_looking: bool) -> None:
-        """Show the number of candidates that are done and left."""
-        self.count_label.setText("Looking for doubtful nuclei…" if is_looking else f"{done:,} done · {left:,} left")
-        self.bar.setMaximum(max(done + left, 1))
-        self.bar.setValue(done)
+    def show_tally(self, tally: Tally, *, is_looking: bool) -> None:
+        """Show what is left, and how many of the doubtful nuclei are decided."""
+        left = f"{tally.doubtful:,} doubtful · {tally.right:,} look right"
+        self.count_label.setText("Looking for doubtful nuclei…" if is_looking else left)
+        self.bar.setMaximum(max(tally.decided + tally.doubtful, 1))
+        self.bar.setValue(tally.decided)
 
     def offer_mark(self, text: str) -> None:
         """Offer to mark planes as reviewed; an empty text withdraws the offer."""
-        self.banner.say(text, "Mark the plane as reviewed")
+        self.banner.say(text, MARK if text else "")
+
+    def offer_rest(self, right: int) -> None:
+        """Offer to accept nuclei that look right, once no doubtful one is left."""
+        self.banner.say(f"Looks done: the other {right:,} look right.", ACCEPT_REST)
+
+    @property
+    def offers_rest(self) -> bool:
+        """True while the banner offers to accept the rest."""
+        return self.banner.button.text() == ACCEPT_REST
 
     def show_framed(self, text: str, *, missed: bool) -> None:
         """Describe what is in the frame; where a nucleus may be missing, offer only commands that apply."""
@@ -136,7 +152,7 @@ class ToolsPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.commands = CommandButtons(TOOLS)
+        self.commands, self.more_commands = CommandButtons(TOOLS), CommandButtons(MORE_TOOLS)
         self.by_shape, self.by_image = QRadioButton("shape"), QRadioButton("image")
         self.by_shape.setChecked(True)
         self.by_shape.setToolTip("Cut where the outline is narrow between the clicks.")
@@ -149,7 +165,12 @@ class ToolsPanel(QWidget):
         self.undo = CommandButtons((UNDO, REDO))
         split_by = fill(QHBoxLayout(), QLabel("Clicks split by"), self.by_shape, self.by_image)
         split_by.addStretch(1)
-        fill(QVBoxLayout(self), self.undo, self.commands, split_by, self.threshold_box)
+        clicks = QWidget()
+        clicks.setLayout(split_by)
+        self.more_box = folded(
+            "More tools", "Tools that are seldom needed.", self.more_commands, clicks, self.threshold_box
+        )
+        fill(QVBoxLayout(self), self.undo, self.commands, self.more_box)
         self.thresholds.changed.connect(self._announce_thresholds)
 
     def _announce_thresholds(self) -> None:
@@ -164,7 +185,7 @@ class ToolsPanel(QWidget):
 
     def show_waiting(self, verb: str) -> None:
         """Highlight the button of the tool that waits for the mouse."""
-        for name, button in self.commands.buttons.items():
+        for name, button in {**self.commands.buttons, **self.more_commands.buttons}.items():
             button.setStyleSheet("font-weight: bold; border: 1px solid #ffe14d" if name == verb else "")
 
     def show_history(self, undo_title: str, redo_title: str) -> None:

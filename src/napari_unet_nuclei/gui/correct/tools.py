@@ -17,6 +17,7 @@ from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 from napari_unet_nuclei.core.labels.doubt import Candidate
 from napari_unet_nuclei.core.labels.edit.add import add_from_click, add_from_outline, resegment_box
 from napari_unet_nuclei.core.labels.edit.edit import Edit, find_box
+from napari_unet_nuclei.core.labels.edit.grow import add_from_image, usual_diameter
 from napari_unet_nuclei.core.labels.edit.retouch import clear_border, delete, fill_holes, smooth
 from napari_unet_nuclei.core.labels.edit.split_merge import (
     merge,
@@ -46,6 +47,9 @@ class Tools(QObject):
 
     status = Signal(str)
     """What was done, or what to do next."""
+
+    expected = Signal(str)
+    """What the tool that waits for the mouse expects; empty once none waits, and at the next command."""
 
     failed = Signal(object)
 
@@ -127,11 +131,18 @@ class Tools(QObject):
         self._make(index, split_in_two(self._plane(index), nucleus, session.next_id, maps=maps, hints=hints))
 
     def add(self) -> None:
-        """Add the missed nucleus in the frame, or one under the mouse, from the network's maps."""
+        """Add the missed nucleus in the frame, else the one under the mouse, else the one that is clicked next."""
         index, missed = self._navigator.shown_plane(), self._missed()
-        point = self._mouse() if missed is None else missed.centre
-        maps, thresholds = self._seen(index)
-        self._make(index, add_from_click(self._plane(index), point, maps, thresholds, self.session.next_id))
+        point = self._navigator.under_mouse() if missed is None else missed.centre
+        if point is None or self.waiting:
+            self.add_by_click()
+        else:
+            self._add_at(index, point)
+
+    def add_by_click(self) -> None:
+        """Add the nucleus that is clicked next."""
+        how = "Click where a nucleus was missed. Press G again to cancel."
+        self._wait("add_by_click", how, "points", self._add_clicked, 1)
 
     def fill(self) -> None:
         """Fill the holes of the nucleus."""
@@ -191,6 +202,8 @@ class Tools(QObject):
         """Carry out the command of this name, and report its outcome."""
         # Sliders change a box only until the next command: later they would undo work that came after it.
         self._box = None
+        if not self._canvas_input.is_waiting:
+            self.expected.emit("")
         self._attempt(getattr(self, verb))
 
     def split_by_image(self, by_image: bool) -> None:
@@ -216,6 +229,7 @@ class Tools(QObject):
         # Before the name is set: cancelling another tool's gesture clears it.
         self._canvas_input.cancel()
         self.status.emit("Cancelled." if is_again else how)
+        self.expected.emit("" if is_again else how)
         if not is_again:
             self.waiting = verb
             self._canvas_input.wait_for(kind, partial(self._attempt, take), count)
@@ -223,6 +237,26 @@ class Tools(QObject):
     def _note_waiting(self) -> None:
         if not self._canvas_input.is_waiting:
             self.waiting = ""
+            self.expected.emit("")
+
+    def _add_clicked(self, gesture: Gesture) -> None:
+        (y, x) = gesture.points[0].tolist()
+        self._add_at(gesture.index, (y, x))
+
+    def _add_at(self, index: Index, point: tuple[float, float]) -> None:
+        """Grow a nucleus from the network's maps, or where they are not kept, from the image."""
+        session = self.session
+        corrected, plane = session.corrected, self._plane(index)
+        maps, thresholds = corrected.maps(index), corrected.thresholds
+        if maps is not None and thresholds is not None:
+            edit = add_from_click(plane, point, maps, thresholds, session.next_id)
+        else:
+            image = corrected.intensities(index)
+            if image is None:
+                raise EditError("There is neither an image nor what a network saw of one: draw an outline (Q).")
+            diameter = float(corrected.provenance.get("diameter", 0)) or usual_diameter(plane)
+            edit = add_from_image(plane, point, image, diameter, session.next_id, is_dark=corrected.is_bright)
+        self._make(index, edit)
 
     def _cut(self, gesture: Gesture) -> None:
         plane = self._plane(gesture.index)

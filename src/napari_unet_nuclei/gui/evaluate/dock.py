@@ -62,6 +62,7 @@ class EvaluateDock(Dock):
     """
 
     tab_title = "Evaluate"
+    page = "measure"
 
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
         super().__init__()

@@ -23,7 +23,7 @@ from napari_unet_nuclei.gui.finetune.rows import provenance
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.jobs.worker import report_start
 from napari_unet_nuclei.gui.settings.remembered import recall, remember
-from napari_unet_nuclei.gui.viewer.dock import Dock
+from napari_unet_nuclei.gui.viewer.dock import SEGMENT, Dock, open_dock
 from napari_unet_nuclei.gui.widgets.forms import fill, titled
 from napari_unet_nuclei.gui.widgets.loss_plot import LossPlot, PlotColours
 from napari_unet_nuclei.gui.widgets.picture import PictureView
@@ -86,12 +86,14 @@ class FinetuneDock(Dock):
     """Fine-tune a model on corrections, show whether it got better, and keep or discard it."""
 
     tab_title = "Fine-tune"
+    page = "finetune"
 
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
         self._viewer = napari_viewer
         self._folder = corrections_folder()
         self._unsaved: FinetuneOutcome | None = None
+        self._segments_again = False
         self.corrections = CorrectionsPanel(napari_viewer, self._folder)
         self.form = FinetuneForm()
         self.training = TrainingView()
@@ -192,8 +194,9 @@ class FinetuneDock(Dock):
         )
         self.tabs.setCurrentIndex(RESULT)
 
-    def _keep(self) -> None:
+    def _keep(self, segment_again: bool) -> None:
         undecided = self.result.undecided
+        self._segments_again = segment_again
         if undecided is not None:
             job = partial(install, undecided)
             self.job_panel.run_job(job, self._show_kept, title=f"Keeping {undecided.result.name}")
@@ -202,6 +205,8 @@ class FinetuneDock(Dock):
         self.form.propose_name()
         self._show_undecided()
         self.job_panel.show_status(f"Kept: '{entry.name}' is in every list of models now.")
+        if self._segments_again:
+            open_dock(self._viewer, SEGMENT).segment_with(entry.name)
 
     def _discard(self) -> None:
         undecided = self.result.undecided

@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 
 from napari_unet_nuclei.core.finetune.undecided import ComparisonTable, Undecided
 from napari_unet_nuclei.gui.widgets.confirm import is_sure
+from napari_unet_nuclei.gui.widgets.fixed_call import FixedCall
 from napari_unet_nuclei.gui.widgets.forms import fill
 from napari_unet_nuclei.gui.widgets.picture import PictureView
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
@@ -33,8 +34,8 @@ NONE_YET = "No new model is waiting for a decision. Once one is trained, it is c
 class ResultPanel(QWidget):
     """Shows a new model that waits for a decision."""
 
-    keep_clicked = Signal()
-    """The user keeps the model, even if it is worse."""
+    keep_clicked = Signal(bool)
+    """The user keeps the model, even if it is worse; True to segment with it at once."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,6 +45,8 @@ class ResultPanel(QWidget):
         self.keep_button = QPushButton("Keep")
         self.keep_button.setStyleSheet("font-weight: bold")
         self.keep_button.setToolTip("Add the new model to every list of models. The old one stays as it is.")
+        self.again_button = QPushButton("Keep and segment again")
+        self.again_button.setToolTip("Keep the new model, and segment the image of the Segment dock with it.")
         self.discard_button = QPushButton("Discard")
         self.discard_button.setToolTip("Delete the new model. The corrections stay.")
         self.report_button = QPushButton("Full report…")
@@ -52,21 +55,23 @@ class ResultPanel(QWidget):
         self.changes_label = Sentence()
         self._pictures = QVBoxLayout()
         self._lay_out()
-        self.keep_button.clicked.connect(self._keep)
+        self.keep_button.clicked.connect(FixedCall(self, self._keep, False).call)
+        self.again_button.clicked.connect(FixedCall(self, self._keep, True).call)
         self.report_button.clicked.connect(self._open_report)
         self.show_undecided(())
 
     def _lay_out(self) -> None:
         buttons = fill(QHBoxLayout(), self.keep_button, self.discard_button, self.report_button)
+        self._decisions = (self.keep_button, self.again_button, self.discard_button)
         above, below = (self.title_label, self.sentence_label), (self.table, self.facts_label, self.changes_label)
-        fill(QVBoxLayout(self), *above, buttons, *below, self._pictures)
+        fill(QVBoxLayout(self), *above, self.again_button, buttons, *below, self._pictures)
 
     def show_undecided(self, waiting: Iterable[Undecided]) -> None:
         """Show the first of the models that wait for a decision."""
         models = tuple(waiting)
         self.undecided = models[0] if models else None
         shown = (self.sentence_label, self.table, self.facts_label, self.changes_label)
-        for widget in (*shown, self.keep_button, self.discard_button, self.report_button):
+        for widget in (*shown, *self._decisions, self.report_button):
             widget.setVisible(bool(models))
         self._clear_pictures()
         if self.undecided is None:
@@ -82,7 +87,7 @@ class ResultPanel(QWidget):
 
     def set_busy(self, busy: bool) -> None:
         """Disable Keep and Discard while something runs."""
-        for button in (self.keep_button, self.discard_button):
+        for button in self._decisions:
             button.setEnabled(not busy)
 
     def _show_changes(self, undecided: Undecided) -> None:
@@ -107,16 +112,22 @@ class ResultPanel(QWidget):
             if widget is not None:
                 widget.deleteLater()
 
-    def _keep(self) -> None:
+    def _keep(self, segment_again: bool) -> None:
         """Keep the model; ask first if it is worse."""
         if self.undecided is not None and (not self.undecided.result.worse or self._is_sure(self.undecided)):
-            self.keep_clicked.emit()
+            self.keep_clicked.emit(segment_again)
 
     def _is_sure(self, undecided: Undecided) -> bool:
+        """Ask about the user's own images first: what the old model was made for may matter less."""
         result = undecided.result
-        text = f"'{result.name}' is worse than '{result.base}'. Keep it anyway?"
+        own = result.comparisons[0]
         more = f"Worse on: {', '.join(result.worse).lower()}.\n{result.sentence}"
-        return is_sure(self, "Keep a worse model?", text, more, "Keep", warning=True)
+        if own.outcome == "worse":
+            text = f"'{result.name}' is worse on your own images than '{result.base}'. Keep it anyway?"
+            return is_sure(self, "Keep a worse model?", text, more, "Keep", warning=True)
+        better = "Better on your images" if own.outcome == "better" else "Not clearly better on your images"
+        text = f"{better}, worse on others that '{result.base}' can do. Keep it?"
+        return is_sure(self, "Keep the new model?", text, more, "Keep", likely=own.outcome == "better")
 
     def _open_report(self) -> None:
         if self.undecided is not None:

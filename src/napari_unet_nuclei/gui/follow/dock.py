@@ -53,6 +53,7 @@ class FollowDock(Dock):
     """
 
     tab_title = "Follow"
+    page = "time"
 
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
         super().__init__()

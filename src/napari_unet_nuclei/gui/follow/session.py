@@ -16,7 +16,7 @@ from napari_unet_nuclei.core.tracking.lineage import Lineages
 from napari_unet_nuclei.core.tracking.movie import ArrayMovie
 from napari_unet_nuclei.core.tracking.track import TrackResult
 from napari_unet_nuclei.gui.follow.request import FollowAnswer, put_frames
-from napari_unet_nuclei.gui.viewer.followed_layer import mark_followed
+from napari_unet_nuclei.gui.viewer.followed_layer import TRACK_COLUMNS, mark_followed
 from napari_unet_nuclei.gui.viewer.layers import replace_labels
 from napari_unet_nuclei.gui.viewer.view import go_to
 
@@ -163,7 +163,7 @@ class FollowSession(QObject):
     def _show_features(self) -> None:
         """Give the layer the table of tracks: napari shows it in the status bar, and measuring takes it over."""
         table = self.result.tracks
-        columns = ["parent", "generation", "root", "first", "last", "frames"]
+        columns = [*TRACK_COLUMNS, "first", "last", "frames"]
         self.layer.features = table[columns].assign(index=table["track"])[["index", *columns]]
 
     def _show_tracks(self) -> None:

@@ -53,6 +53,7 @@ class MeasureDock(Dock):
     """
 
     tab_title = "Measure"
+    page = "measure"
 
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
         super().__init__()

@@ -53,6 +53,7 @@ class ModelsDock(Dock):
     """Lists the installed models with their cards, and manages the user's own."""
 
     tab_title = "Models"
+    page = "manage-models"
 
     def __init__(self) -> None:
         super().__init__()

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import QFileDialog, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
+from napari_unet_nuclei.gui.saving.dialog import open_save_dialog
 from napari_unet_nuclei.gui.segment.live_labels import LiveLabels
 from napari_unet_nuclei.gui.segment.reproduce import command_line, python_call, stored_python_call
-from napari_unet_nuclei.gui.segment.save_labels import labels_path, save_job, suggested_path
 from napari_unet_nuclei.gui.segment.session import Run, SegmentSession
 from napari_unet_nuclei.gui.settings.threshold_panel import ThresholdPanel
 from napari_unet_nuclei.gui.viewer.dock import BATCH, CORRECT, FOLLOW, MEASURE, open_dock
+from napari_unet_nuclei.gui.viewer.pairing import image_of
 
 if TYPE_CHECKING:
     import napari
@@ -90,20 +90,11 @@ class Actions(QObject):
             open_dock(self._viewer, BATCH).take_settings(settings, live.request.model)
 
     def save(self) -> None:
-        """Ask for a file, and write labels and table."""
+        """Open the dialog that writes labels, table, outlines and picture."""
         shown = self._session.shown
-        if not isinstance(shown, LiveLabels):
-            return
-        title, kinds = "Save labels and table", "TIFF (*.tif);;OME-TIFF (*.ome.tif)"
-        path, _ = QFileDialog.getSaveFileName(self._dock, title, str(suggested_path(shown)), kinds)
-        if not path:
-            return
-        try:
-            job = save_job(shown, labels_path(path))
-        except NucleiError as error:
-            self._panel.show_error(error)
-            return
-        self._panel.run_job(job, self._show_saved, title="Saving labels")
+        if isinstance(shown, LiveLabels):
+            image = image_of(self._viewer, shown.layer)
+            open_save_dialog(self._dock, self._viewer, shown.layer, () if image is None else (image,))
 
     def _take_to(self, dock: str) -> None:
         shown = self._session.shown
@@ -124,9 +115,6 @@ class Actions(QObject):
         assert clipboard is not None, "a window has one"
         clipboard.setText(written(run, request))
         self._panel.show_status("Copied to the clipboard.")
-
-    def _show_saved(self, paths: tuple[Path, Path]) -> None:
-        self._panel.show_status(f"Saved {paths[0]} and {paths[1].name}.")
 
 
 def _command(run: Run, request: SegmentRequest) -> str:

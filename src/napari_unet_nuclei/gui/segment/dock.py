@@ -7,9 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
-from qtpy.QtCore import Qt
-from qtpy.QtGui import QKeySequence, QShowEvent
-from qtpy.QtWidgets import QShortcut, QVBoxLayout
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QMainWindow, QVBoxLayout
 
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
@@ -20,22 +19,18 @@ from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import Region
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.segment.actions import Actions
+from napari_unet_nuclei.gui.segment.display_control import DisplayControl
+from napari_unet_nuclei.gui.segment.early_engine import EarlyEngine
 from napari_unet_nuclei.gui.segment.foot import ResultFoot
 from napari_unet_nuclei.gui.segment.form import SegmentChoices, SegmentForm, not_automatic
 from napari_unet_nuclei.gui.segment.job import NOTHING_CARRIED, Carried, SegmentAnswer, segment_job
 from napari_unet_nuclei.gui.segment.result_panel import ResultPanel
 from napari_unet_nuclei.gui.segment.session import Run, SegmentSession
+from napari_unet_nuclei.gui.segment.start import StartStrip
 from napari_unet_nuclei.gui.segment.stored_labels import StoredAnswer, stored_job
 from napari_unet_nuclei.gui.settings.remembered import recall, remember
-from napari_unet_nuclei.gui.viewer.display import (
-    DISPLAY_KEY,
-    Display,
-    display_labels,
-    display_of,
-    next_display,
-    outline_width,
-)
-from napari_unet_nuclei.gui.viewer.dock import SEGMENT, Dock, open_dock
+from napari_unet_nuclei.gui.viewer.display import DISPLAY_KEY
+from napari_unet_nuclei.gui.viewer.dock import MODELS, SEGMENT, Dock, ancestor, open_dock
 from napari_unet_nuclei.gui.viewer.source_file import SourceFile
 from napari_unet_nuclei.gui.viewer.view import current_plane, shows_planes, visible_region
 from napari_unet_nuclei.gui.widgets.banner import ActionLine
@@ -60,11 +55,12 @@ class SegmentDock(Dock):
     """Segments an image layer and shows nuclei, or classes of pixels, as a labels layer."""
 
     tab_title = "Segment"
+    page = "segment"
 
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
         self._viewer = napari_viewer
-        self.form = SegmentForm(napari_viewer)
+        self.start, self.form = StartStrip(napari_viewer), SegmentForm(napari_viewer)
         self._kind_is_for: Image | None = None
         self._sliders_are_for: Image | None = None
         self._remedy: Remedy | None = None
@@ -75,8 +71,8 @@ class SegmentDock(Dock):
         self.result_panel, self.foot = ResultPanel(), ResultFoot()
         self.session = SegmentSession(napari_viewer)
         self.result_actions = Actions(napari_viewer, self, self.session, self.result_panel.thresholds, self.job_panel)
-        self._display: Display = "Outlines"
-        self._display_key = QShortcut(QKeySequence(DISPLAY_KEY), self)
+        self.display = DisplayControl(napari_viewer, self, self.result_panel.display)
+        self.early_engine = EarlyEngine(self)
         self._lay_out()
         self._connect()
         remembered = recall(SegmentChoices)
@@ -86,7 +82,7 @@ class SegmentDock(Dock):
 
     def _lay_out(self) -> None:
         self.result_group = titled("Result", self.result_panel)
-        self.column = ScrollColumn(self.form, self.result_group)
+        self.column = ScrollColumn(self.start, self.form, self.result_group)
         # Below what scrolls, so that it is always seen; what comes and goes stands above what is pressed.
         self.job_panel.put_above_buttons(self.foot)
         layout = fill(QVBoxLayout(self), self.column, self.choices_line, self.remedy_line, self.job_panel)
@@ -95,6 +91,7 @@ class SegmentDock(Dock):
 
     def _connect(self) -> None:
         self.form.changed.connect(self._refresh)
+        self.form.models_button.clicked.connect(FixedCall(self, open_dock, self._viewer, MODELS).call)
         self.form.kind_form.control("kind").changed.connect(self._note_kind)
         self.choices_line.clicked.connect(self._back_to_automatic)
         self.remedy_line.clicked.connect(self._try_remedy)
@@ -106,14 +103,10 @@ class SegmentDock(Dock):
         result.thresholds.apply_to_all.connect(self._apply_to_all)
         result.command_button.clicked.connect(FixedCall(self, actions.copy_command, self._asked).call)
         result.python_button.clicked.connect(FixedCall(self, actions.copy_python, self._asked).call)
-        result.display.chosen.connect(self._choose_display)
         pressed = (actions.correct, actions.measure, actions.save, actions.do_to_folder, actions.follow_over_time)
         for button, act in zip(foot.buttons, pressed, strict=True):
             button.clicked.connect(act)
-        # Also from the canvas, and while the dock floats; text fields still get the letter.
-        self._display_key.setContext(Qt.ShortcutContext.ApplicationShortcut)
-        self._display_key.activated.connect(self._next_display)
-        self.front_changed.connect(self._note_front)
+        self.early_engine.loaded.connect(self.form.device_picker.show_devices)
         self._follow_session()
 
     def _follow_session(self) -> None:
@@ -122,11 +115,17 @@ class SegmentDock(Dock):
         self.session.message.connect(self.job_panel.show_status)
         self.session.failed.connect(self.job_panel.show_error)
 
+    def keys_told(self) -> list[tuple[str, str]]:
+        """Return the keys of this dock, and what they do."""
+        return [(DISPLAY_KEY, "Outlines, Filled, Hidden: the next of the three")]
+
     def showEvent(self, event: QShowEvent | None) -> None:
         """List the layers and models again."""
         self.reset_choices()
         self.form.model_picker.refresh()
         super().showEvent(event)
+        self._keep_session()
+        self._refresh()
 
     def reset_choices(self) -> None:
         """List the layers again; napari calls this when they change."""
@@ -177,6 +176,12 @@ class SegmentDock(Dock):
         session = self.session
         self._start(run, replace(live.request, settings=settings), lambda answer: session.take(answer))
 
+    def segment_with(self, model: str) -> None:
+        """Segment the chosen image with a model that was just made."""
+        self.form.model_picker.refresh()
+        self.form.model_picker.setValue(model)
+        self.run()
+
     def segment_active_layer(self) -> None:
         """Segment the image layer that is selected in the layer list."""
         active = self._viewer.layers.selection.active
@@ -216,6 +221,7 @@ class SegmentDock(Dock):
     def _apply_thresholds(self) -> None:
         """Apply the sliders to the labels, with the maps in memory or those of the current view."""
         live = self.session.live
+        self.session.moved = self.result_panel.thresholds.changed_settings(SegmentSettings())
         if live is None or live.classes:
             return
         if live.has_maps:
@@ -269,8 +275,8 @@ class SegmentDock(Dock):
             self.form.set_kind("auto")
         self.job_panel.show_status(f"{done} {PUT_BACK}" if answer.kind_put_back else done)
         self.job_panel.drop_notices({remedy.text for remedy in result.remedies})
-        self._choose_display("Outlines" if self._display == "Hidden" else self._display)
         self._show_labels()
+        self.display.show_new()
         self.column.show_part(self.result_group)
         live, shown = self.session.live, self.session.shown
         thresholds.show_cost(takes_run=live is not None and not live.has_maps and not live.classes)
@@ -285,6 +291,10 @@ class SegmentDock(Dock):
         """Show the number of nuclei, and what is doubtful about it."""
         shown, exchanged = self.session.shown, self.session.exchanged
         self.foot.show_result(shown)
+        if shown is None or shown.classes:
+            self.display.follow(None, 0.0)
+        else:
+            self.display.follow(shown.layer, shown.result.diameter)
         self.result_group.setVisible(shown is not None)
         self.result_panel.thresholds.setEnabled(not exchanged)
         if shown is None:
@@ -314,7 +324,10 @@ class SegmentDock(Dock):
 
     def _refresh(self) -> None:
         """Enable what can be done now, and explain what cannot."""
+        self.start.setVisible(self.form.image_panel.layer is None)
         self._start_from_model()
+        if self.isVisible() and self.form.image_panel.layer is not None:
+            self.early_engine.load_soon()
         self.job_panel.set_problem(self.form.problem())
         self.foot.set_busy(self.job_panel.is_running)
         self._show_choices()
@@ -341,22 +354,34 @@ class SegmentDock(Dock):
             thresholds.setValue(SegmentSettings())
         self._sliders_are_for = layer
 
-    def _choose_display(self, display: Display) -> None:
-        """Show the labels in this way, and those of later runs as well."""
-        self._display = display
-        shown = self.session.shown
-        if shown is not None and not shown.classes:
-            width = outline_width(self._viewer, shown.layer, shown.result.diameter)
-            display_labels(shown.layer, display, width)
-            self.result_panel.display.show_display(display)
+    def _keep_session(self) -> None:
+        """Keep the result with the window, and take over the one of a dock that was closed."""
+        window = ancestor(self, QMainWindow)
+        if window is None:
+            return
+        kept = window.findChild(SegmentSession)
+        if kept is None:
+            self.session.setParent(window)
+        elif kept is not self.session and self.session.live is None:
+            self.session = kept
+            self.result_actions.follow(kept)
+            self._follow_session()
+            self._show_kept()
 
-    def _next_display(self) -> None:
-        shown = self.session.shown
-        if shown is not None:
-            self._choose_display(next_display(display_of(shown.layer)))
-
-    def _note_front(self) -> None:
-        self._display_key.setEnabled(self.is_in_front)
+    def _show_kept(self) -> None:
+        """Show the result of a dock that was closed, with its sliders where they were."""
+        live, run = self.session.live, self.session.run
+        if live is None or run is None:
+            return
+        thresholds = self.result_panel.thresholds
+        self._kind_is_for = self._sliders_are_for = run.layer
+        if run.layer in self._viewer.layers:
+            self.form.image_panel.choose(run.layer)
+        thresholds.setValue(self.session.moved)
+        if not live.classes:
+            thresholds.show_result(live.result.model_thresholds, live.result.diameter)
+        thresholds.show_cost(takes_run=not live.has_maps and not live.classes)
+        self._show_labels()
 
 
 def segment_with_last_settings(viewer: "napari.viewer.Viewer") -> None:

@@ -29,7 +29,7 @@ class ResultFoot(QWidget):
         self.follow_button = QPushButton("Follow over time…")
         self.follow_button.setToolTip("Give every nucleus one id over time, in the dock Follow over time.")
         self.save_button = QPushButton("Save…")
-        self.save_button.setToolTip("Write the labels (TIFF) and a table with a row per nucleus (CSV).")
+        self.save_button.setToolTip("Write labels, table, ImageJ ROIs, QuPath GeoJSON or a picture.")
         self.folder_button = QPushButton("Do this to a folder…")
         self.folder_button.setToolTip("Segment many files with the same settings, in the dock Batch segment folder.")
         self._has_result = False

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QVBoxLayout, QWidget
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError, SettingsError
 from napari_unet_nuclei.core.image.channels import named_channel
@@ -28,7 +28,7 @@ from napari_unet_nuclei.gui.settings.remembered import Choices
 from napari_unet_nuclei.gui.settings.settings_form import SettingsForm
 from napari_unet_nuclei.gui.settings.threshold_panel import TITLES
 from napari_unet_nuclei.gui.viewer.layers import LayerImage
-from napari_unet_nuclei.gui.widgets.forms import Rows, folded, titled
+from napari_unet_nuclei.gui.widgets.forms import Rows, fill, folded, titled
 from napari_unet_nuclei.gui.widgets.path_edit import PathEdit
 
 if TYPE_CHECKING:
@@ -76,7 +76,13 @@ class SegmentForm(QWidget):
         self.advanced_form = SettingsForm(SegmentSettings, ADVANCED)
         device = Rows(("Device", self.device_picker))
         self.advanced_box = folded("More settings", "Settings that rarely need a change.", device, self.advanced_form)
-        model = Rows(("Model", self.model_picker))
+        self.models_button = QPushButton("…")
+        self.models_button.setToolTip("Import, export, rename or remove models, in the dock Models.")
+        self.models_button.setStyleSheet("min-width: 20px; max-width: 20px")
+        beside = fill(QHBoxLayout(), self.model_picker, self.models_button)
+        beside.setStretch(0, 1)
+        beside.setAlignment(self.models_button, Qt.AlignmentFlag.AlignTop)
+        model = Rows(("Model", beside))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pandas as pd
+from napari.utils.colormaps import CyclicLabelColormap
 
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.progress import Progress, Share
@@ -14,6 +15,7 @@ from napari_unet_nuclei.core.segment.result import SegmentResult
 from napari_unet_nuclei.core.segment.table import measure_result
 from napari_unet_nuclei.core.types import Labels
 from napari_unet_nuclei.gui.jobs.worker import report_start
+from napari_unet_nuclei.gui.viewer.display import MOST_COLOURS, colours_apart
 from napari_unet_nuclei.gui.viewer.layers import LayerImage
 
 SEGMENTING = 0.9
@@ -51,10 +53,13 @@ class SegmentAnswer(Answer):
     result : SegmentResult
     shown : ndarray
         Copy of the labels with the layer's axes, for a layer that may be painted on.
+    colours : CyclicLabelColormap or None
+        Colours of which no neighbours share one; None for napari's own.
     """
 
     result: SegmentResult
     shown: Labels
+    colours: CyclicLabelColormap | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,15 @@ class Carried:
 NOTHING_CARRIED = Carried()
 
 
+def load_engine(progress: Progress) -> tuple[str, ...]:
+    """Import what a run needs; return the devices of this computer, the preferred one first."""
+    report_start(progress)
+    import napari_unet_nuclei.core.segment.run  # noqa: F401  # imports PyTorch
+    from napari_unet_nuclei.core.model.device import available_devices
+
+    return available_devices()
+
+
 def segment_job(
     image: LayerImage, request: SegmentRequest, carried: Carried = NOTHING_CARRIED
 ) -> Callable[[Progress], SegmentAnswer]:
@@ -115,6 +129,7 @@ def segment_job(
             kind_put_back=asked.settings.kind != request.settings.kind,
             result=result,
             shown=image.arrange(result.labels).copy(),
+            colours=None if result.classes or result.count > MOST_COLOURS else colours_apart(result.labels),
         )
 
     return job

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
+from napari_unet_nuclei.core.labels.doubt import doubt
+from napari_unet_nuclei.core.labels.kept_ids import KeptIds, keep_ids
 from napari_unet_nuclei.core.progress import Advanced, Progress
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import SegmentResult
@@ -54,6 +57,7 @@ class _Decoded:
     result: SegmentResult
     shown: Labels
     untouched: bool
+    kept: KeptIds
 
 
 class LiveLabels(QObject):
@@ -76,7 +80,7 @@ class LiveLabels(QObject):
     def __init__(self, viewer: napari.Viewer, answer: SegmentAnswer, note: str = "") -> None:
         super().__init__()
         self._viewer = viewer
-        self._note = note
+        self._note, self._colours = note, answer.colours
         self.image: LayerImage = answer.image
         self.request: SegmentRequest = answer.request
         self.result: SegmentResult = answer.result
@@ -85,6 +89,7 @@ class LiveLabels(QObject):
         """Nuclei that the last change of a slider added and took away, e.g. "+12 −3"."""
         self.doubtful: int | None = None
         """Number of doubtful nuclei and places; None while they are being counted, and where there are no maps."""
+        self._begin()
         self._edits = 0
         self._decoding = LatestJob()
         self._decoding.succeeded.connect(self._show)
@@ -92,8 +97,22 @@ class LiveLabels(QObject):
         self._measuring = LatestJob()
         self._measuring.succeeded.connect(self._show_table)
         self._measuring.failed.connect(self.failed)
+        self._doubting = LatestJob()
+        self._doubting.succeeded.connect(self._take_doubtful)
+        self._doubting.failed.connect(self.failed)
         self._rest = rest_timer(self, self.measure, REST)
         self._add_layer(answer.shown)
+        self._count_doubtful()
+
+    def _begin(self) -> None:
+        """Start from the ids of the run; sliders then keep those of the nuclei that they leave as they are."""
+        self._first: Labels = self.result.labels
+        self._ids = _plain_ids(self.result)
+        self._free = len(self._ids)
+
+    def _own(self) -> Labels:
+        """Return the result's labels with the ids, and the axes, of the layer."""
+        return self.image.arrange(self._ids[self.result.labels])
 
     def _add_layer(self, shown: Labels) -> None:
         """Add a layer; napari makes its name unique."""
@@ -101,6 +120,8 @@ class LiveLabels(QObject):
         self._shown: NDArray[np.int32] = shown
         arguments = labels_arguments(self.result, self.image, table)
         arguments["name"] += self._note
+        if self._colours is not None:
+            arguments["colormap"] = self._colours
         self.layer: napari.layers.Labels = self._viewer.add_labels(shown, **arguments)
         self.layer.events.paint.connect(self._note_edit)
 
@@ -137,13 +158,21 @@ class LiveLabels(QObject):
         """Show the labels for other thresholds soon; of calls in quick succession only the last counts."""
         assert self.result.decoder is not None, "without maps the engine has to run again"
         result, image, shown = self.result, self.image, self._shown
+        ids, first, free = self._ids, self._first, self._free
         self._rest.stop()
         self._measuring.cancel()
 
         def decode(progress: Progress) -> _Decoded:
             decoded = result.decode(thresholds, lambda: progress.report(Advanced(0.0, "")))
-            untouched = np.array_equal(shown, image.arrange(result.labels))
-            return _Decoded(decoded, image.arrange(decoded.labels).copy(), untouched)
+            before = ids[result.labels]
+            kept = keep_ids(decoded.labels, before, first, free)
+            progress.report(Advanced(0.0, ""))
+            return _Decoded(
+                decoded,
+                shown=np.ascontiguousarray(image.arrange(kept.ids[decoded.labels])),
+                untouched=np.array_equal(shown, image.arrange(before)),
+                kept=kept,
+            )
 
         self._decoding.submit(decode)
         self.work_changed.emit()
@@ -157,17 +186,22 @@ class LiveLabels(QObject):
         self._decoding.cancel()
         self._measuring.cancel()
         self.image, self.request = answer.image, answer.request
-        self._show(_Decoded(answer.result, answer.shown, untouched=not self.is_edited()))
+        untouched = not self.is_edited()
+        self._show(_Decoded(answer.result, answer.shown, untouched, KeptIds(_plain_ids(answer.result), 0, 0)))
+        self._begin()
         self._rest.stop()
         self._show_table(_Measured(answer.result, answer.table, untouched=True))
 
     def measure(self) -> None:
         """Measure the labels shown."""
-        result, request, image, shown = self.result, self.request, self.image, self._shown
+        result, request, image = self.result, self.request, self.image
+        shown, ids = self._shown, self._ids
 
         def measure(progress: Progress) -> _Measured:
             table = measure_result(result, request, progress)
-            return _Measured(result, table, np.array_equal(shown, image.arrange(result.labels)))
+            if not result.classes:
+                table["label"] = ids[table["label"].to_numpy(np.int64)]
+            return _Measured(result, table, np.array_equal(shown, image.arrange(ids[result.labels])))
 
         self._measuring.submit(measure)
 
@@ -175,7 +209,7 @@ class LiveLabels(QObject):
         """Return whether the labels were painted on, replaced or removed; to be followed over time is no edit."""
         if self.layer in self._viewer.layers and is_followed(self.layer):
             return False
-        return not self._holds_ours() or not np.array_equal(self._shown, self.image.arrange(self.result.labels))
+        return not self._holds_ours() or not np.array_equal(self._shown, self._own())
 
     def _holds_ours(self) -> bool:
         return self.layer in self._viewer.layers and self.layer.data is self._shown
@@ -183,8 +217,8 @@ class LiveLabels(QObject):
     def close(self) -> None:
         """Stop following the thresholds; the layer stays."""
         self._rest.stop()
-        self._decoding.cancel()
-        self._measuring.cancel()
+        for job in (self._decoding, self._measuring, self._doubting):
+            job.cancel()
         self.layer.events.paint.disconnect(self._note_edit)
 
     def _show(self, decoded: _Decoded) -> None:
@@ -192,7 +226,10 @@ class LiveLabels(QObject):
         self._rest.start()
         touched = not decoded.untouched or self._edits > 0
         edited = (touched or not self._holds_ours()) and self.is_edited()
-        self.result = decoded.result
+        self.result, self._ids = decoded.result, decoded.kept.ids
+        self._free = max(self._free, int(self._ids.max(initial=0)) + 1)
+        self.change_text = _change_text(decoded.kept)
+        self.doubtful = None
         self.table = None
         self._edits = 0
         if edited:
@@ -215,8 +252,19 @@ class LiveLabels(QObject):
         if measured.result is not self.result or not measured.untouched or not self._holds_ours():
             return
         self.table = measured.table
+        self._count_doubtful()
         self.layer.features = table_features(measured.table)
         self.table_changed.emit()
+
+    def _count_doubtful(self) -> None:
+        if self.result.maps is not None and self.result.planes != "volume" and not self.classes:
+            self._doubting.submit(partial(_doubtful, self.result))
+
+    def _take_doubtful(self, counted: tuple[SegmentResult, int]) -> None:
+        result, doubtful = counted
+        if result is self.result:
+            self.doubtful = doubtful
+            self.work_changed.emit()
 
     def _note_edit(self) -> None:
         """Drop the table: it no longer describes the painted labels."""
@@ -227,3 +275,24 @@ class LiveLabels(QObject):
             self.table = None
             self.layer.features = pd.DataFrame()
             self.table_changed.emit()
+
+
+def _doubtful(result: SegmentResult, progress: Progress) -> tuple[SegmentResult, int]:
+    """Count the nuclei, and the places where one may be missed, that deserve a look."""
+    assert result.maps is not None, "asked for results with maps"
+    count = 0
+    planes = result.labels.reshape(-1, *result.labels.shape[-2:])
+    for plane, maps in zip(planes, result.maps, strict=False):
+        progress.report(Advanced(0.0, ""))
+        count += sum(one.is_doubtful for one in doubt(plane, maps, result.thresholds))
+    return result, count
+
+
+def _plain_ids(result: SegmentResult) -> NDArray[np.int32]:
+    return np.arange(result.labels.max(initial=0) + 1, dtype=np.int32)
+
+
+def _change_text(kept: KeptIds) -> str:
+    """Return how many nuclei came and went, e.g. "+12 −3"; empty if none did."""
+    parts = [f"+{kept.added:,}"] if kept.added else []
+    return " ".join([*parts, f"−{kept.gone:,}"] if kept.gone else parts)

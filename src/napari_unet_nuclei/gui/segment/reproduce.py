@@ -13,7 +13,7 @@ import numpy as np
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.settings import SegmentSettings
-from napari_unet_nuclei.gui.segment.save_labels import table_path
+from napari_unet_nuclei.gui.segment.table_path import table_path
 from napari_unet_nuclei.gui.viewer.source_file import SourceFile
 
 OUTPUT_FOLDER = "nuclei"

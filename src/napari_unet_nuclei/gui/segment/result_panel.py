@@ -8,7 +8,7 @@ from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.gui.segment.live_labels import LiveLabels
 from napari_unet_nuclei.gui.segment.stored_labels import StoredLabels
 from napari_unet_nuclei.gui.settings.threshold_panel import ThresholdPanel
-from napari_unet_nuclei.gui.viewer.display import DisplaySwitch, display_of
+from napari_unet_nuclei.gui.viewer.display import DisplaySwitch
 from napari_unet_nuclei.gui.widgets.forms import fill
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
@@ -35,7 +35,6 @@ class ResultPanel(QWidget):
         found = _class_shares(live) if classes else _typical_size(result.diameter, live.request.pixel_size)
         self.detail_label.setText(f"in '{live.layer.name}'\n{found}\n{live.table_state}")
         self.display.setVisible(not classes)
-        self.display.show_display(display_of(live.layer))
 
     def set_call_problem(self, problem: str) -> None:
         """Disable copying the call and show why; an empty text enables it."""

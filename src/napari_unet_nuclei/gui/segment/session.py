@@ -55,6 +55,8 @@ class SegmentSession(QObject):
         self.live: LiveLabels | StoredLabels | None = None
         self.preview: LiveLabels | None = None
         self.run: Run | None = None
+        self.moved = SegmentSettings()
+        """Thresholds that the user set by hand; all others are automatic."""
         self._watched: EventEmitter | None = None
         viewer.layers.events.removed.connect(self._note_removed)
         viewer.layers.events.inserted.connect(self._note_image)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from annotated_types import Ge, Le
 from magicgui.widgets import FloatSpinBox, create_widget
@@ -21,6 +21,9 @@ SettingsType = TypeVar("SettingsType", bound=Settings)
 AUTOMATIC_SUFFIX = "_auto"
 UNIT_SUFFIX = "_unit"
 FEWEST_DECIMALS = 2
+
+MINUTE = 60
+"""Seconds."""
 
 
 class SettingsForm(QWidget, Generic[SettingsType]):
@@ -73,14 +76,21 @@ class SettingsForm(QWidget, Generic[SettingsType]):
 
     def shown(self) -> dict[str, Any]:
         """Return the values of the fields that have a row, with their switches and units."""
-        return {name: control.value for name, control in self._controls.items()}
+        return {
+            name: control.value * MINUTE if self._is_in_minutes(name) else control.value
+            for name, control in self._controls.items()
+        }
+
+    def _is_in_minutes(self, name: str) -> bool:
+        return _in_minutes(self._kind.model_fields[name])
 
     def setValue(self, settings: SettingsType) -> None:
         """Show settings."""
         self._base = settings
         for name, control in self._controls.items():
             with control.changed.blocked():
-                control.value = getattr(settings, name)
+                value = getattr(settings, name)
+                control.value = value / MINUTE if self._is_in_minutes(name) else value
         self._changed()
 
     def control(self, name: str) -> ValueWidget[Any]:
@@ -125,8 +135,9 @@ def _create_control(field: FieldInfo, name: str, choices: Sequence[str]) -> Valu
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
     options: dict[str, Any] = {"tooltip": _tooltip(field)}
     low, high = _bounds(field)
-    if high is not None:
-        options |= {"min": low, "max": high, "step": extra.get("step") or None}
+    if low is not None and high is not None:
+        scale, step = MINUTE if _in_minutes(field) else 1, cast("float", extra.get("step") or 0)
+        options |= {"min": low / scale, "max": high / scale, "step": step / scale or None}
     titles = extra.get("values")
     if isinstance(titles, dict):
         options["choices"] = [(str(title), value) for value, title in titles.items()]
@@ -144,8 +155,11 @@ def _create_control(field: FieldInfo, name: str, choices: Sequence[str]) -> Valu
         options=options,
     )
     if isinstance(control, FloatSpinBox) and low is not None:
-        control.native.setDecimals(_decimals(low, float(options["step"] or 1)))
-        control.min, control.value = low, field.default  # set again: both were rounded to fewer decimals
+        control.native.setDecimals(_decimals(options["min"], float(options["step"] or 1)))
+        control.min, control.value = (
+            options["min"],
+            field.default / scale,
+        )  # set again: both were rounded to fewer decimals
     if isinstance(titles, dict):
         keep_narrow(control.native)
     assert isinstance(control, ValueWidget), f"the field {name} needs a control with one value"
@@ -173,17 +187,25 @@ def field_tooltip(kind: type[Settings], name: str) -> str:
 def _tooltip(field: FieldInfo) -> str:
     low, high = _bounds(field)
     text = field.description or ""
-    if high is None:
+    if low is None or high is None:
         return text
+    if _in_minutes(field):
+        return f"{text}\n{low:g} s to {high / MINUTE:g} min"
     return f"{text}\n{low:g} to {high:g} {_unit(field)}".rstrip()
 
 
 def field_title(kind: type[Settings], name: str) -> str:
     """Return the label of a row, with the unit unless the name or another control in the row has it."""
     title = kind.model_fields[name].title or name.replace("_", " ").capitalize()
-    unit = _unit(kind.model_fields[name])
+    unit = "min" if _in_minutes(kind.model_fields[name]) else _unit(kind.model_fields[name])
     has_unit = unit in name.split("_") or f"{name}{UNIT_SUFFIX}" in kind.model_fields
     return f"{title} ({unit})" if unit and not has_unit else title
+
+
+def _in_minutes(field: FieldInfo) -> bool:
+    """Return whether a number of seconds is shown in minutes."""
+    extra = field.json_schema_extra
+    return isinstance(extra, dict) and bool(extra.get("in_minutes"))
 
 
 def _unit(field: FieldInfo) -> str:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+from napari.utils.colormaps import CyclicLabelColormap, label_colormap
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QWidget
 
+from napari_unet_nuclei.core.labels.colours import colour_numbers, touching
+from napari_unet_nuclei.core.types import AnyArray
 from napari_unet_nuclei.gui.widgets.fixed_call import FixedCall
 from napari_unet_nuclei.gui.widgets.forms import fill
 
@@ -25,6 +29,19 @@ DISPLAYS: dict[Display, str] = {
 
 DISPLAY_KEY = "O"
 """Goes from one way to the next; napari leaves it free."""
+
+NAPARI_COLOURS = 49
+"""Colours that napari gives to ids in turn."""
+
+ALIKE = 0.2
+"""Distance in red, green and blue (0 to 1) below which two colours side by side look like one: 2 % of the pairs."""
+
+OUTLINED_PIXELS = 6_000_000
+"""Pixels of a plane up to which outlines are shown first: napari finds the outlines of the whole plane at every change,
+which on 16 megapixels takes eight times as long as filling it."""
+
+MOST_COLOURS = 60_000
+"""Ids that a colour table may have; napari draws larger ones with floating-point numbers, which are not exact."""
 
 OUTLINE = 2
 """Width of outlines in canvas pixels: a single one is hardly seen over a picture."""
@@ -64,11 +81,31 @@ class DisplaySwitch(QWidget):
         self.chosen.emit(display)
 
 
+def colours_apart(labels: AnyArray) -> CyclicLabelColormap:
+    """Return napari's colours for the ids of labels, changed where nuclei that touch would look alike; for any thread.
+
+    Ids beyond those of the labels get the same colours in turn.
+    """
+    palette = label_colormap(NAPARI_COLOURS)
+    colours = np.asarray(palette.colors)[1:, :3]
+    alike = np.linalg.norm(colours[:, np.newaxis] - colours, axis=-1) < ALIKE
+    count = int(labels.max(initial=0))
+    numbers = colour_numbers(count, touching(labels), alike)
+    by_id = np.asarray(palette.colors)[1:][numbers[1:]]
+    return CyclicLabelColormap(colors=np.concatenate([np.zeros((1, 4), np.float32), by_id]), background_value=0)
+
+
 def display_of(layer: Labels) -> Display:
     """Return how a layer is shown."""
     if not layer.visible:
         return "Hidden"
     return "Outlines" if layer.contour > 0 else "Filled"
+
+
+def first_display(layer: Labels) -> Display:
+    """Return how a new layer is shown: as outlines, unless that would make changes slow."""
+    shape = layer.data[0].shape if layer.multiscale else layer.data.shape
+    return "Outlines" if shape[-1] * shape[-2] <= OUTLINED_PIXELS else "Filled"
 
 
 def next_display(display: Display) -> Display:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from qtpy.QtCore import Signal
@@ -9,8 +10,10 @@ from qtpy.QtGui import QEnterEvent, QShowEvent
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 from napari_unet_nuclei.gui import PLUGIN
+from napari_unet_nuclei.gui.viewer.help import DockHelp
 from napari_unet_nuclei.gui.widgets.binding import warn_of_binding
 from napari_unet_nuclei.gui.widgets.calm_wheel import CalmWheel
+from napari_unet_nuclei.gui.widgets.key_card import Key
 from napari_unet_nuclei.gui.widgets.rest_timer import call_soon
 
 if TYPE_CHECKING:
@@ -27,6 +30,9 @@ SEGMENT, CORRECT, FOLLOW, MEASURE, FINETUNE, BATCH, MODELS = (
 )
 """Names of the docks in the manifest, in the order of work."""
 
+TAB_ORDER = ("Segment", "Correct", "Follow", "Measure", "Evaluate", "Fine-tune", "Batch", "Models")
+"""Titles of the tabs, in the order of work."""
+
 WidgetType = TypeVar("WidgetType", bound=QWidget)
 
 
@@ -35,6 +41,9 @@ class Dock(QWidget):
 
     tab_title = ""
     """A short title, so that seven tabs fit side by side; the dock's title bar has the full name."""
+
+    page = "index"
+    """Name of its page in the documentation."""
 
     front_changed = Signal()
     """It came to the front of its tabs or went behind another one, for which Qt sends no show or hide event."""
@@ -45,6 +54,11 @@ class Dock(QWidget):
         self._is_behind = False
         self._is_placed = False
         self._wheel = CalmWheel(self)
+        self.help = DockHelp(self, self.page, self.keys_told)
+
+    def keys_told(self) -> Sequence[Key]:
+        """Return the keys of this dock, and what they do."""
+        return ()
 
     @property
     def is_in_front(self) -> bool:
@@ -60,6 +74,7 @@ class Dock(QWidget):
         if frame is not None and frame is not self._frame:
             self._frame = frame
             frame.setWindowTitle(self.tab_title)
+            self.help.follow(frame)
             frame.visibilityChanged.connect(self._note_visibility)
             frame.topLevelChanged.connect(self._note_floating)
             call_soon(self, self._share_tabs)  # napari has not placed it yet
@@ -88,8 +103,17 @@ class Dock(QWidget):
             beside = not other.isHidden() and not other.isFloating() and window.dockWidgetArea(other) == side
             if other is not frame and beside and any(dock._is_placed for dock in other.findChildren(Dock)):
                 window.tabifyDockWidget(other, frame)
+                self._sort_tabs(window, frame)
                 frame.raise_()
                 return
+
+    def _sort_tabs(self, window: QMainWindow, frame: QDockWidget) -> None:
+        """Put the tabs into the order of work; Qt appends each tab at the end."""
+        frames = [frame, *window.tabifiedDockWidgets(frame)]
+        titles = {one: dock.tab_title for one in frames for dock in one.findChildren(Dock)}
+        first, *others = sorted(titles, key=lambda one: TAB_ORDER.index(titles[one]))
+        for one in others:
+            window.tabifyDockWidget(first, one)
 
 
 def open_dock(viewer: Viewer, name: str) -> Any:

@@ -20,6 +20,7 @@ from napari_unet_nuclei.core.progress import Progress
 from napari_unet_nuclei.core.segment.table import ONLY_IN_PLANES, SegmentedChannel, StoredIds, stain_images
 from napari_unet_nuclei.core.settings import CellSettings
 from napari_unet_nuclei.core.types import NamedArea
+from napari_unet_nuclei.gui.viewer.followed_layer import with_track_columns
 from napari_unet_nuclei.gui.viewer.labels_and_image import MeasuredLabels, describe_labels, image_under
 
 if TYPE_CHECKING:
@@ -158,7 +159,8 @@ def measure_layers(
     ids : StoredIds
         A copy of the labels.
     features : pandas.DataFrame
-        Of the labels layer: nuclei that are unchanged since they were segmented keep confidence and score.
+        Of the labels layer: nuclei that are unchanged since they were segmented keep confidence and score, and those
+        that were followed over time their track, parent, generation and root.
     progress : Progress
     """
     stains = {
@@ -182,7 +184,7 @@ def measure_layers(
         spots=_spots(request),
         progress=progress,
     )
-    table = with_network_columns(table, features)
+    table = with_track_columns(with_network_columns(table, features), features)
     if not request.areas:
         return MeasuredTable(request.labels, table)
     return _with_regions(request, table, request.labels.shape)

@@ -92,6 +92,23 @@ def test_a_small_copy_is_never_taken_for_the_image(tmp_path: Path, order: int) -
     assert "(4 × 6, a smaller copy)" in chosen.others[0]
 
 
+@pytest.mark.parametrize(
+    ("steps", "taken"),
+    [((1, 5), 1), ((5, 1), 1), ((1, 1, 6), 2)],
+)
+def test_small_copies_without_a_mark_are_left_out(tmp_path: Path, steps: tuple[int, ...], taken: int) -> None:
+    image = np.random.default_rng(1).integers(0, 60_000, (121, 180), np.uint16)
+    file = tmp_path / "a.tif"
+    with tifffile.TiffWriter(file) as writer:
+        for number, step in enumerate(steps):  # images of one shape, one after the other, would be a stack
+            part = image[::step, ::step]
+            writer.write(part[:-1] if step == steps[0] == 1 and number == 1 else part, metadata=None)
+    chosen = choose_series(file)
+    assert len(chosen.images) == taken
+    assert sum("smaller copy" in other for other in chosen.others) == len(steps) - taken
+    assert read_image(file).array.shape == image.shape
+
+
 @pytest.mark.parametrize("name", ["label image", "Macro Image", "Thumbnail", "overview"])
 def test_the_label_of_a_slide_is_never_taken_for_the_image(tmp_path: Path, name: str) -> None:
     file = tmp_path / "slide.ome.tif"
@@ -124,6 +141,15 @@ def test_images_of_a_lif_file_are_listed_by_name(tmp_path: Path) -> None:
         ("image 1", (2, 20, 30)),
     ]
     assert choose_series(file, "image 1").images == (read_header(file, 1),)
+
+
+def test_scenes_that_lie_far_apart_on_a_slide_take_no_more_memory(tmp_path: Path) -> None:
+    pytest.importorskip("czifile")
+    file = tmp_path / "a.czi"
+    write_czi(file, PLANES[:2, None], 0.325e-6, ["DAPI"], apart=1_000_000)
+    for number in (0, 1):
+        image = read_image(file, number)
+        np.testing.assert_array_equal(image.array, PLANES[number])
 
 
 def test_scenes_of_a_czi_file_are_listed(tmp_path: Path) -> None:

@@ -20,6 +20,15 @@ NAMES = {
         ["exp/TimePoint_1/ZStep_1/exp_A01_w1.tif", "exp/TimePoint_1/ZStep_2/exp_A01_w1.tif"],
         ("exp_A01", ("w1",), "exp", "A01", ""),
     ),
+    "imagexpress, planes": (
+        ["A01_s1_w1_z1.tif", "A01_s1_w1_z2.tif", "A01_s1_w2_z1.tif", "A01_s1_w2_z2.tif"],
+        ("A01_s1", ("w1", "w2"), "in", "A01", "1"),
+    ),
+    "metaxpress, 1536 wells": (["e_AF48_s1_w1.TIF", "e_AF48_s1_w2.TIF"], ("e_AF48_s1", ("w1", "w2"), "e", "AF48", "1")),
+    "cq1": (
+        ["W0002F0001T0001Z001C1.tif", "W0002F0001T0001Z001C2.tif"],
+        ("W0002F0001", ("C1", "C2"), "in", "W0002", "1"),
+    ),
     "harmony": (
         ["plate 7/Images/r01c12f01p01-ch1sk1fk1fl1.tiff", "plate 7/Images/r01c12f01p01-ch2sk1fk1fl1.tiff"],
         ("r01c12f01", ("ch1", "ch2"), "plate 7", "A12", "1"),
@@ -104,6 +113,15 @@ def test_thumbnails_are_left_out_and_what_was_done_is_said(tmp_path):
         "1 file has another name and is an image of its own: overview.tif.",
         "Or take every file by itself: --channels none.",
     )
+
+
+def test_projections_are_no_planes(tmp_path):
+    names = [f"{folder}/exp_A01_w1.tif" for folder in ("T", "T/ZStep_1", "T/ZStep_2")]
+    found = group_files(touched(tmp_path, *names))
+    (image,) = found.images
+    assert image.planes == ("1", "2")
+    assert found.alone == ()
+    assert found.told[1] == "Left out beside their planes: 1 projection."
 
 
 def test_nothing_is_grouped_where_that_is_asked_for(tmp_path):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from napari_unet_nuclei.core.files.regular import open_regular
+
 MicroscopeFormat: TypeAlias = Literal["nd2", "lif", "czi"]
 """Formats of microscope makers, each read by a package of its own."""
 
@@ -59,7 +61,7 @@ def format_of(path: Path) -> FileFormat | None:
 
 def content_format(path: Path) -> FileFormat | None:
     """Tell the format of a file by its content alone."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         start = file.read(_LONGEST)
     if path.suffix.lower() == ".nd2" and start[4:8] == b"jP  ":
         return "nd2"  # before 2010, ND2 was kept in the container of JPEG 2000

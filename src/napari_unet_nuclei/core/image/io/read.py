@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from napari_unet_nuclei.core.errors import ImageFileError, ImageShapeError
+from napari_unet_nuclei.core.files.regular import open_regular
 from napari_unet_nuclei.core.image.axes import ImageSource, guess_axes
 from napari_unet_nuclei.core.image.io.formats import format_of
-from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader, check_series
+from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader, check_series, with_thumbnails_marked
 from napari_unet_nuclei.core.image.io.ome_zarr import image_groups, is_ome_zarr, read_ome_zarr
 from napari_unet_nuclei.core.image.io.optional_formats import (
     microscope_header,
@@ -25,6 +27,9 @@ from napari_unet_nuclei.core.image.io.picture_file import read_picture
 from napari_unet_nuclei.core.image.io.tiff import read_tiff, read_tiff_header, tiff_headers
 from napari_unet_nuclei.core.image.io.zarr_store import address, is_remote
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
+
+LARGEST_PLANE = 2**37
+"""Pixels; a whole slide at 0.1 µm has a quarter of it. A damaged header may claim any number."""
 
 
 def read_image(path: Path | str, series: int | None = None) -> ImageFile:
@@ -70,7 +75,7 @@ def _first_picture(path: Path) -> tuple[int, str]:
     if is_ome_zarr(path):
         number, count = 0, len(image_groups(path))
     elif format_of(path) in ("tiff", "nd2", "lif", "czi"):
-        headers = _file_headers(path)
+        headers = with_thumbnails_marked(_file_headers(path))
         pictures = [number for number, header in enumerate(headers) if not header.what] or [0]
         number, count = pictures[0], len(pictures)
     else:  # of one image, or only its reader can tell
@@ -104,15 +109,15 @@ def read_headers(path: Path) -> tuple[ImageHeader, ...]:
     """
     with _errors_in_words(path):
         _check_readable(path)
-        return tuple(_store_headers(path) if is_ome_zarr(path) else _file_headers(path))
+        return _store_headers(path) if is_ome_zarr(path) else with_thumbnails_marked(_file_headers(path))
 
 
-def _store_headers(path: Path) -> list[ImageHeader]:
+def _store_headers(path: Path) -> tuple[ImageHeader, ...]:
     """Return the header of every image in a store, named by its place there."""
     groups = image_groups(path)
     if len(groups) == 1:
-        return [_read_store(groups[0]).header]
-    return [replace(_read_store(group).header, name=group.relative_to(path).as_posix()) for group in groups]
+        return (_read_store(groups[0]).header,)
+    return tuple(replace(_read_store(group).header, name=group.relative_to(path).as_posix()) for group in groups)
 
 
 def _file_headers(path: Path) -> list[ImageHeader]:
@@ -175,7 +180,7 @@ def _check_readable(path: Path) -> None:
         raise ImageFileError(f"{path} is a folder: give an image file.")
     if not path.exists():
         raise ImageFileError(f"{path} does not exist: check the name.")
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         if not file.read(1):
             raise ImageFileError(f"{path} is empty (0 bytes): copy or export it again.")
 
@@ -186,6 +191,10 @@ def _check_values(path: Path, header: ImageHeader) -> None:
         raise ImageFileError(f"{path} holds values of type {header.dtype}: save it with real numbers.")
     if 0 in header.shape:
         raise ImageFileError(f"{path} holds no image: its array has the shape {header.shape}.")
+    if math.prod(header.shape[header.axes.index(letter)] for letter in "YX") > LARGEST_PLANE:
+        raise ImageFileError(
+            f"{path} claims to have the shape {header.shape}, which no microscope makes: it is damaged."
+        )
 
 
 def _read_store(path: Path) -> ImageFile:

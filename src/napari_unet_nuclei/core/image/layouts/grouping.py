@@ -77,7 +77,7 @@ def group_files(roots: Mapping[Path, Path], channels: str = AUTOMATIC) -> Groupi
             "name, * stands for anything."
         )
     told = _told(pattern, found)
-    rest = [path for path in roots if path not in found.named and path not in found.thumbnails]
+    rest = [path for path in roots if path not in found.taken]
     if rest:
         fits = "name does not fit and is" if len(rest) == 1 else "names do not fit and are"
         told += (f"{len(rest):,} {fits} left out: {_names(rest)}.",)
@@ -97,7 +97,7 @@ def _recognise(roots: Mapping[Path, Path]) -> Grouping:
             continue
         images += _images(found)
         told += _told(pattern, found)
-        rest = {path: root for path, root in rest.items() if path not in found.named and path not in found.thumbnails}
+        rest = {path: root for path, root in rest.items() if path not in found.taken}
     if images and rest:
         are = (
             "file has another name and is an image of its own"
@@ -126,6 +126,12 @@ class _Found:
 
     named: dict[Path, _Named] = field(default_factory=dict)
     thumbnails: tuple[Path, ...] = ()
+    projections: tuple[Path, ...] = ()  # of stacks whose planes are there as well
+
+    @property
+    def taken(self) -> set[Path]:
+        """All files whose names were understood."""
+        return {*self.named, *self.thumbnails, *self.projections}
 
     @property
     def groups(self) -> dict[tuple[str, ...], list[_Named]]:
@@ -151,7 +157,15 @@ def _find(pattern: NamePattern, roots: Mapping[Path, Path]) -> _Found:
             named[path] = _said(path, text, spans)
         else:
             thumbnails.append(path)
-    return _Found(named, tuple(thumbnails))
+    return _without_projections(_Found(named, tuple(thumbnails)))
+
+
+def _without_projections(found: _Found) -> _Found:
+    """Set files aside that are no plane of a stack whose planes have files of their own."""
+    stacks = {image for image, files in found.groups.items() if any(one.member.plane for one in files)}
+    aside = dict.fromkeys(path for path, one in found.named.items() if one.image in stacks and not one.member.plane)
+    named = {path: one for path, one in found.named.items() if path not in aside}
+    return replace(found, named=named, projections=tuple(aside))
 
 
 def _said(path: Path, text: str, spans: Mapping[str, tuple[int, int]]) -> _Named:
@@ -202,7 +216,7 @@ def _place(folder: Path, said: Mapping[str, str]) -> PlateField | None:
 def _believable(found: _Found, nuclear: bool) -> _Found:
     """Of names that other files may have as well, those of folders in which several files belong to one image."""
     # An OME-TIFF says itself which files it belongs with.
-    found = _Found({path: one for path, one in found.named.items() if not _OME.search(path.name)}, found.thumbnails)
+    found = _Found({path: one for path, one in found.named.items() if not _OME.search(path.name)})
     folders = {files[0].image[0] for files in found.groups.values() if _belong_together(files, nuclear)}
     return _Found({path: one for path, one in found.named.items() if one.image[0] in folders})
 
@@ -312,6 +326,8 @@ def _told(pattern: NamePattern, found: _Found) -> tuple[str, ...]:
     if found.thumbnails:
         are = "thumbnail is" if len(found.thumbnails) == 1 else "thumbnails are"
         told.append(f"{len(found.thumbnails):,} {are} left out.")
+    if found.projections:
+        told.append(f"Left out beside their planes: {_count(len(found.projections), 'projection')}.")
     return tuple(told)
 
 

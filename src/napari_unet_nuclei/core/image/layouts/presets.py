@@ -15,7 +15,7 @@ STAINS = (
 _GUID = r"[0-9A-F]{8}-(?:[0-9A-F]{4}-){3}[0-9A-F]{12}"
 _TIFF = r"\.(?:ome\.)?tiff?"
 _ANY = r"\.(?:ome\.)?(?:tiff?|png|jpe?g|bmp)"
-_WELL = r"(?P<well>[A-P]\d{1,2})"
+_WELL = r"(?P<well>(?:[A-P]|A[A-F])\d{1,2})"
 
 
 def _pattern(title: str, expression: str, *, certain: bool = True, nuclear: bool = False) -> NamePattern:
@@ -25,8 +25,13 @@ def _pattern(title: str, expression: str, *, certain: bool = True, nuclear: bool
 PRESETS = {
     "metaxpress": _pattern(
         "MetaXpress or ImageXpress",
-        r"(?:TimePoint_(?P<time>\d+)/)?(?:ZStep_(?P<plane>\d+)/)?(?:(?P<plate>[^/]+?)_)?(?P<well>[A-P]\d{2})"
-        rf"(?:_s(?P<field>\d+))?(?:_w(?P<channel>\d)(?:{_GUID})?|{_GUID}){_TIFF}",
+        r"(?:TimePoint_(?P<time>\d+)/)?(?:ZStep_(?P<plane>\d+)/)?(?:(?P<plate>[^/]+?)_)?"
+        rf"{_WELL}(?:_s(?P<field>\d+))?(?:_w(?P<channel>\d)(?:{_GUID})?|{_GUID}){_TIFF}",
+    ),
+    "imagexpress": _pattern(
+        "ImageXpress, with planes",
+        rf"(?:TimePoint_(?P<time>\d+)/)?(?:(?P<plate>[^/]+?)_)?{_WELL}(?:_s(?P<field>\d+))?_w(?P<channel>\d)"
+        rf"_z(?P<plane>\d+)(?:{_GUID})?{_TIFF}",
     ),
     "harmony": _pattern(
         "Harmony (Opera Phenix, Operetta)",
@@ -37,6 +42,10 @@ PRESETS = {
         "Yokogawa CellVoyager",
         r"(?P<plate>[^/]+?)_(?P<well>[A-P]\d{2})_T(?P<time>\d{4})F(?P<field>\d{3,4})L(?P<timeline>\d{2})A\d{2}"
         rf"Z(?P<plane>\d{{2,3}})C(?P<channel>\d{{2}}){_ANY}",
+    ),
+    "cq1": _pattern(
+        "Yokogawa CQ1",
+        rf"W(?P<spot>\d{{4}})F(?P<field>\d{{4}})T(?P<time>\d{{4}})Z(?P<plane>\d{{3}})C(?P<channel>\d){_ANY}",
     ),
     "incell": _pattern(
         "IN Cell Analyzer",
