@@ -12,7 +12,8 @@ import numpy as np
 
 from napari_unet_nuclei.core.errors import ImageFileError, ImageShapeError
 from napari_unet_nuclei.core.files.regular import open_regular
-from napari_unet_nuclei.core.image.axes import ImageSource, guess_axes
+from napari_unet_nuclei.core.image.arrays import find_axes
+from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.formats import format_of
 from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader, check_series, with_thumbnails_marked
 from napari_unet_nuclei.core.image.io.ome_zarr import converted_names, image_groups, is_ome_zarr, read_ome_zarr
@@ -220,7 +221,7 @@ def _read_store(path: Path) -> ImageFile:
 def _read_numpy(path: Path) -> ImageFile:
     """Open an array that NumPy saved; its pixels stay on disk."""
     array = np.load(path, mmap_mode="r", allow_pickle=False)
-    return ImageFile(path, array, guess_axes(array.shape, array.dtype), PixelSize())
+    return ImageFile(path, array, find_axes(array), PixelSize())
 
 
 def read_class_image(path: Path) -> ImageFile:
