@@ -213,6 +213,21 @@ def test_painting_says_that_tracks_are_out_of_date_and_following_again_keeps_ids
     assert len(viewer.layers) == 2
 
 
+def test_pixels_that_were_corrected_are_never_overwritten_by_corrections_of_tracks(viewer, dock, qtbot, tmp_path):
+    layer = viewer.add_labels(GAP)
+    press(qtbot, dock)
+    click_row(qtbot, dock, 0)
+    answer(qtbot, dock, "cut")
+    layer.data[4, :5, :5] = 77  # as the dock Correct nuclei does, without an event of napari's
+    for verb in ("link", "undo"):
+        answer(qtbot, dock, verb)
+        assert "press Follow again" in dock.panel.status_label.text()
+    dock.save(tmp_path)
+    assert "press Follow again" in dock.panel.status_label.text()
+    assert not list(tmp_path.iterdir())
+    assert (layer.data[4, :5, :5] == 77).all()
+
+
 def test_other_orders_of_axes_are_kept(viewer, dock, qtbot):
     layer = viewer.add_labels(shuffled(TRUTH).transpose(1, 2, 0), axis_labels=("y", "x", "t"))
     press(qtbot, dock)
