@@ -24,7 +24,7 @@ NAMES = (
     "cluster",
     "tracking",
 )
-WITH_DATA = ("accuracy",)
+WITH_DATA = ("accuracy", "volumes")
 """Those that measure data sets of the user's: they take arguments of their own, and are not among "all"."""
 
 RESULTS = Path(__file__).parent / "results"

@@ -26,6 +26,9 @@ TRIED = (
     "ND2",
     "Python: RGBA",
     "labels float32",
+    "evaluate image_rois.zip",
+    "channels by words",
+    "plate, OME-Zarr 0.5",
 )
 """One of each kind: the benchmark tries them all."""
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import tifffile
 
+from napari_unet_nuclei.core.folder.outputs import write_label_store
 from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.image.io.write import write_labels
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
@@ -120,3 +121,14 @@ def test_times_come_from_the_file(tmp_path, path):
     run("track", tmp_path / path, "--out", tmp_path / "out")
     spots = pd.read_csv(tmp_path / "out" / "a_spots.csv")
     assert sorted(set(spots["minutes"])) == [0, 2, 4, 6, 8]
+
+
+def test_labels_in_an_ome_zarr_store_are_followed(tmp_path):
+    write_label_store(
+        tmp_path / "cells_labels.ome.zarr", shuffled(TRUTH), axes="TYX", pixel_size=PixelSize(0.5, 0.5), provenance={}
+    )
+    result = run("track", tmp_path / "cells_labels.ome.zarr", "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    file = read_image(tmp_path / "out" / "cells_tracked.tif")
+    assert np.array_equal(file.array, TRUTH)
+    assert file.pixel_size.x == 0.5

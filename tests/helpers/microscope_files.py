@@ -44,13 +44,16 @@ def write_lif(path: Path, images: list[np.ndarray], axes: str, pixel_size: float
     path.write_bytes(header + b"".join(blocks))
 
 
-def write_czi(path: Path, scenes: np.ndarray, pixel_size: float, channels: list[str]) -> None:
-    """Write scenes of axes (S, C, Y, X), uint16, one uncompressed piece per plane; ``pixel_size`` in m."""
+def write_czi(path: Path, scenes: np.ndarray, pixel_size: float, channels: list[str], apart: int = 0) -> None:
+    """Write scenes of axes (S, C, Y, X), uint16, one uncompressed piece per plane; ``pixel_size`` in m.
+
+    Scenes lie ``apart`` pixels from each other on the slide.
+    """
     entries, pieces = [], []
     position = 32 + 512
     for scene, channel in np.ndindex(*scenes.shape[:2]):
         plane = scenes[scene, channel]
-        sizes = (("X", 0, plane.shape[1]), ("Y", 0, plane.shape[0]), ("C", channel, 1), ("S", scene, 1))
+        sizes = (("X", scene * apart, plane.shape[1]), ("Y", 0, plane.shape[0]), ("C", channel, 1), ("S", scene, 1))
         dimensions = b"".join(struct.pack("<4siifi", name.encode(), at, size, 0.0, size) for name, at, size in sizes)
         entry = struct.pack("<2siqiiBB4si", b"DV", 1, position, 0, 0, 0, 0, bytes(4), len(sizes)) + dimensions
         content = struct.pack("<iiq", 0, 0, plane.nbytes) + entry + bytes(max(240 - len(entry), 0)) + plane.tobytes()

@@ -294,6 +294,7 @@ def _prospect_line(prospect: Prospect) -> str:
     facts += [f"channel {prospect.channel}"] if prospect.channel else []
     facts += [KIND_NAMES[prospect.kind]] if prospect.kind in KIND_NAMES else []
     facts += [f"beside {name_some(prospect.others)} (--series)"] if prospect.others else []
+    facts += [remark.rstrip(".") for remark in prospect.remarks]
     doubt = f" Warning: {prospect.message}" if prospect.message else ""
     return f"{prospect.title}: {', '.join(facts)}: {prospect.intention}, {prospect.labels}{doubt}"
 

@@ -53,3 +53,15 @@ def test_a_store_that_fails_leaves_what_was_there_and_nothing_half_written(tmp_p
         write_label_store(path, LABELS[1, 1], axes="YX", pixel_size=SIZE, provenance={})
     assert np.array_equal(read_image(path).array[...], LABELS[0, 0])
     assert [path.name for path in tmp_path.iterdir()] == ["a.ome.zarr"]
+
+
+def test_stacks_lie_in_chunks_of_many_planes_and_read_back_as_they_were(tmp_path) -> None:
+    labels = np.random.default_rng(0).integers(0, 9, (2, 70, 30, 20)).astype(np.int32)
+    path = tmp_path / "a.ome.zarr"
+    write_label_store(path, labels, axes="TZYX", pixel_size=PixelSize(0.5, 0.5, 2.0), provenance={})
+    level = read_ome_zarr(path).levels[0]
+    assert level.chunks == (1, 64, 30, 20)
+    assert np.array_equal(level[...], labels)
+    # NGFF wants time before depth.
+    write_label_store(path, labels, axes="ZTYX", pixel_size=PixelSize(0.5, 0.5, 2.0), provenance={})
+    assert np.array_equal(read_ome_zarr(path).levels[0][...], labels.swapaxes(0, 1))

@@ -10,8 +10,11 @@ from napari.layers import Tracks
 from qtpy.QtCore import QPoint, Qt
 
 from napari_unet_nuclei.core.image.io.read import read_image
+from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.gui.follow.dock import FollowDock
+from napari_unet_nuclei.gui.viewer import measure_request
 from napari_unet_nuclei.gui.viewer.followed_layer import is_followed
+from napari_unet_nuclei.gui.viewer.layers import table_features
 from tests.helpers.movies import discs, shuffled
 
 MOTHER = {1: (8, 50, 50)}
@@ -210,6 +213,21 @@ def test_painting_says_that_tracks_are_out_of_date_and_following_again_keeps_ids
     assert len(viewer.layers) == 2
 
 
+def test_pixels_that_were_corrected_are_never_overwritten_by_corrections_of_tracks(viewer, dock, qtbot, tmp_path):
+    layer = viewer.add_labels(GAP)
+    press(qtbot, dock)
+    click_row(qtbot, dock, 0)
+    answer(qtbot, dock, "cut")
+    layer.data[4, :5, :5] = 77  # as the dock Correct nuclei does, without an event of napari's
+    for verb in ("link", "undo"):
+        answer(qtbot, dock, verb)
+        assert "press Follow again" in dock.panel.status_label.text()
+    dock.save(tmp_path)
+    assert "press Follow again" in dock.panel.status_label.text()
+    assert not list(tmp_path.iterdir())
+    assert (layer.data[4, :5, :5] == 77).all()
+
+
 def test_other_orders_of_axes_are_kept(viewer, dock, qtbot):
     layer = viewer.add_labels(shuffled(TRUTH).transpose(1, 2, 0), axis_labels=("y", "x", "t"))
     press(qtbot, dock)
@@ -246,3 +264,16 @@ def test_the_dock_is_narrow(viewer, dock, qtbot):
     viewer.add_labels(GAP, name="0a7d30b252359a10fd298b638b90cb9ada3acced4e0c0e5a3692013f432ee4e9")
     press(qtbot, dock)
     assert dock.minimumSizeHint().width() <= 380
+
+
+def test_measuring_takes_the_columns_of_tracks_over(viewer, dock, qtbot):
+    layer = viewer.add_labels(TRUTH, axis_labels=("t", "y", "x"))
+    press(qtbot, dock)
+    request = measure_request.ask(layer, [])
+    for _ in range(2):  # also when it is measured again
+        table = measure_request.measure_layers(request, request.labels.copied(), layer.features, Silent()).table
+        assert table[["t", "track", "parent", "generation", "root"]].to_numpy().tolist() == [
+            *([time, 1, 0, 0, 1] for time in range(3)),
+            *([time, track, 1, 1, 1] for time in range(3, 6) for track in (2, 3)),
+        ]
+        layer.features = table_features(table)

@@ -296,6 +296,23 @@ def test_what_the_reader_left_out_is_read_from_the_file(qtbot, viewer, dock, ima
     assert panel.image().pixel_size.y == pytest.approx(0.5)
 
 
+def test_a_palette_is_segmented_by_its_colours_though_napari_shows_its_indices(
+    qtbot, viewer, dock, tmp_path, pixels
+) -> None:
+    order = np.random.default_rng(0).permutation(256).astype(np.uint8)
+    grey = (pixels / pixels.max() * 255).astype(np.uint8)
+    table = np.zeros((3, 256), np.uint16)
+    table[2, order] = np.arange(256) * 257  # blue, and neighbouring indices far apart
+    tifffile.imwrite(tmp_path / "palette.tif", order[grey], photometric="palette", colormap=table)
+    [layer] = viewer.open(tmp_path / "palette.tif", plugin="napari")
+    panel = dock.form.image_panel
+    qtbot.waitUntil(lambda: panel.file.readable, timeout=LONG)
+    assert not layer.rgb
+    assert np.array_equal(panel.image().source.read((), 2), grey)
+    press_run(qtbot, dock)
+    assert labels_of(viewer)[0].data.shape == grey.shape
+
+
 def test_the_copied_calls_give_the_same_labels(qtbot, viewer, dock, image_file, tmp_path, monkeypatch) -> None:
     from typer.testing import CliRunner
 

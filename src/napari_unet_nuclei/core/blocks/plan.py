@@ -23,7 +23,7 @@ from napari_unet_nuclei.core.segment.automatic_size import find_scale, scale_for
 from napari_unet_nuclei.core.segment.fingerprint import fingerprint, hash_image, hash_pixels
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.segment.nuclei import given_diameter
-from napari_unet_nuclei.core.segment.planes import TOO_LARGE, stack_reading
+from napari_unet_nuclei.core.segment.planes import IN_BLOCKS, stack_reading
 from napari_unet_nuclei.core.segment.predict import chosen_thresholds, thresholds_at
 from napari_unet_nuclei.core.segment.provenance import describe_run
 from napari_unet_nuclei.core.segment.request import SegmentRequest
@@ -160,7 +160,7 @@ class Planner:
                     "Images that are segmented block by block are so plane by plane: let each plane stand by itself "
                     "(planes each), or segment a region of the image in memory."
                 )
-            self.notices = (TOO_LARGE,)
+            self.notices = (IN_BLOCKS,)
         store = request.store
         # Of an OME-Zarr image the finest level alone: labels may lie beside it in the same store.
         pixels_in = store.finest if store else Path(request.file)

@@ -166,7 +166,7 @@ def _look(task: Task, inputs: int) -> Prospect:
             seen = replace(seen, remarks=(*seen.remarks, header.guessed))
         seen = replace(seen, planes=_count_planes(source, template))
         seen = replace(seen, channel=_channel(source, template, inputs))
-        large = takes_blocks(file, template)
+        large = takes_blocks(file, template, header)
         if large:
             task = replace(task, planned=planned_in_blocks(file))
             seen = replace(seen, labels=str(task.planned.labels))

@@ -85,7 +85,7 @@ class FrameStore:
             "model_thresholds": _THRESHOLDS.dump_python(result.model_thresholds, mode="json"),
             "provenance": result.provenance,
         }
-        content: dict[str, Any] = {f"{_COLUMN}{name}": table[name].to_numpy() for name in table}
+        content: dict[str, Any] = {f"{_COLUMN}{name}": _plain(table[name].to_numpy()) for name in table}
         content |= {"labels": result.labels, "scores": result.scores, "about": np.array(json.dumps(about))}
         with atomic(self._path(number)) as partial, partial.open("wb") as file:
             np.savez_compressed(file, **content)
@@ -107,6 +107,11 @@ class FrameStore:
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:06}.npz"
+
+
+def _plain(values: NDArray[Any]) -> NDArray[Any]:
+    """Return texts as NumPy's own, since objects would be written as a pickle."""
+    return values.astype(str) if values.dtype == object else values
 
 
 # One: outlines of a large frame are traced part by part.

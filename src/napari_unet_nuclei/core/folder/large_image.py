@@ -23,6 +23,7 @@ from napari_unet_nuclei.core.folder.outputs import EXPORTS, read_thinned, write_
 from napari_unet_nuclei.core.folder.plan import RECORDS, PlannedFile
 from napari_unet_nuclei.core.folder.plate_columns import add_plate_columns
 from napari_unet_nuclei.core.folder.record import FileRecord, Note, read_note, write_note
+from napari_unet_nuclei.core.image.io.image_file import ImageHeader
 from napari_unet_nuclei.core.image.io.ome_zarr import OmeZarrImage, is_ome_zarr, read_ome_zarr
 from napari_unet_nuclei.core.image.io.write import write_parquet
 from napari_unet_nuclei.core.image.picture import for_screen, outlined
@@ -53,17 +54,18 @@ class BlockSettings:
     executor: Executor = field(default_factory=Serial)
 
 
-def takes_blocks(planned: PlannedFile, template: RequestTemplate) -> bool:
+def takes_blocks(planned: PlannedFile, template: RequestTemplate, header: ImageHeader | None = None) -> bool:
     """Return True for images that are segmented block by block: OME-Zarr, and planes too large for memory.
 
-    Volumes are segmented in memory, so that stacks take blocks only where each plane stands by itself.
+    ``header`` spares reading it again where it is known. Volumes are segmented in memory, so that stacks take blocks
+    only where each plane stands by itself.
     """
     # These take the whole image at once.
     if template.settings.planes in PROJECTIONS or _tells_classes(template.model):
         return False
     store = is_ome_zarr(planned.image)
     try:
-        source = planned_header(planned).source(template.axes)
+        source = (header or planned_header(planned)).source(template.axes)
         reading = stack_reading(source, chosen_plane(source, template.plane), template.settings)
     except NucleiError:
         return store  # what cannot be read fails in words where it is segmented

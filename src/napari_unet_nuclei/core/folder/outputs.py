@@ -7,8 +7,8 @@ import math
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 
 CHUNK = 1024
 """Side of a piece of a plane in pixels."""
+
+CUBE = (64, 256, 256)
+"""Planes, rows and columns of a piece of a stack: viewers cut it in any direction."""
 
 THUMBNAIL_SIDE = 256
 """Pixels; the picture of an image in the report is no larger."""
@@ -87,10 +90,13 @@ def check_outputs(batch: BatchSettings) -> None:
 def write_outputs(found: Segmented, paths: Mapping[str, Path], around: CellSettings = CellSettings()) -> None:  # noqa: B008  # frozen
     """Write results to the paths of `wanted_outputs`, each whole or not at all; ``around`` is what was measured."""
     request, result = found.request, found.result
+    size = request.pixel_size
+    # The spacing that the user gave in place of the file's, or of none.
+    size = replace(size, z=float(result.provenance.get("z_spacing", {}).get("um", 0.0)) or size.z)
     for kind, path in paths.items():
         if kind == "labels":
             write = write_label_store if path.suffix == ".zarr" else write_label_planes
-            write(path, result.labels, axes=result.axes, pixel_size=request.pixel_size, provenance=found.provenance)
+            write(path, result.labels, axes=result.axes, pixel_size=size, provenance=found.provenance)
         elif kind == "table":
             write_table(path, found.table)
         elif kind == "parquet":
@@ -147,6 +153,15 @@ def read_thinned(
     return pixels[..., list(channels)] if "C" in kept else pixels
 
 
+def _pieces(leading: Sequence[int], depth: int) -> Iterator[tuple[int | slice, ...]]:
+    """Yield the indices of planes that are written at once: as many as a chunk is deep."""
+    if not leading:
+        yield ()
+    for index in np.ndindex(*leading[:-1]):
+        for start in range(0, leading[-1] if leading else 0, depth):
+            yield (*index, slice(start, start + depth))
+
+
 def write_label_store(
     path: Path, labels: AnyArray, *, axes: str, pixel_size: PixelSize, provenance: Mapping[str, object]
 ) -> None:
@@ -164,16 +179,20 @@ def write_label_store(
     shapes = pyramid_shapes((*(labels.shape[place] for place in order), *labels.shape[-2:]))
     partial = path.with_name(f".{path.stem[:40]}-{secrets.token_hex(4)}.part{path.suffix}")
     try:
-        chunks, names = (1,) * len(order) + (CHUNK, CHUNK), [axis.letter.lower() for axis in described]
+        names = [axis.letter.lower() for axis in described]
+        # NGFF wants depth last of the leading axes.
+        depth, (rows, columns) = (CUBE[0], CUBE[1:]) if names[-3:-2] == ["z"] else (1, (CHUNK, CHUNK))
+        chunks = (*(1,) * (len(order) - 1), depth, rows, columns) if order else (rows, columns)
         levels = [
             create_array(partial / str(number), shape, np.int32, chunks, names) for number, shape in enumerate(shapes)
         ]
-        for index in np.ndindex(*labels.shape[:-2]):
-            plane, place = labels[index], tuple(index[one] for one in order)
+        ordered = np.moveaxis(labels, order, range(len(order)))
+        for place in _pieces(ordered.shape[:-2], depth):
+            piece = ordered[place]
             for level in levels:
-                level[place] = plane
+                level[place] = piece
                 # Every second pixel, since between two ids lies a third nucleus.
-                plane = plane[::2, ::2]
+                piece = piece[..., ::2, ::2]
         write_label_metadata(partial, described, len(shapes), name="nuclei", source="", provenance=provenance)
         # A folder that has content cannot be replaced; killed in between, the run does this image again.
         shutil.rmtree(path, ignore_errors=True)

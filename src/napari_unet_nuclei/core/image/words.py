@@ -11,7 +11,7 @@ from napari_unet_nuclei.core.image.pixel_size import PixelSize
 _ONE = {"T": "time point", "Z": "plane", "C": "channel", "Q": "plane"}
 _MANY = {letter: f"{noun}s" for letter, noun in _ONE.items()}
 
-_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
+_ORDINALS = ("first", "second", "third", "fourth")
 
 MOST_CHANNELS_LAST = 16
 """A last axis that is longer holds columns, not channels."""
@@ -76,17 +76,16 @@ def axes_in_words(axes: str, shape: Sequence[int]) -> str:
 
     Examples
     --------
-    >>> axes_in_words("TZYX", (5, 12, 512, 640)), axes_in_words("YXC", (512, 640, 4)), axes_in_words("YX", (5, 5))
-    ('first axis is time (5), second is planes (12)', 'third axis is channels (4)', 'rows and columns')
+    >>> axes_in_words("ZYX", (12, 512, 640)), axes_in_words("YXC", (512, 640, 4)), axes_in_words("YX", (5, 5))
+    ('first axis is planes (12)', 'third axis is channels (4)', 'rows and columns')
+    >>> axes_in_words("TZYX", (5, 12, 512, 640))
+    'time (5), planes (12)'
     """
     nouns = {"T": "time", "Z": "planes", "C": "channels", "Q": "unknown"}
-    named = [
-        (_ORDINALS[place] if place < len(_ORDINALS) else f"{place + 1}th", nouns[letter], shape[place])
-        for place, letter in enumerate(axes)
-        if letter in nouns
-    ]
-    texts = [f"{order} is {noun} ({length})" for order, noun, length in named]
-    return ", ".join(texts).replace(" is ", " axis is ", 1) or "rows and columns"
+    named = [(place, f"{nouns[letter]} ({shape[place]})") for place, letter in enumerate(axes) if letter in nouns]
+    if len(named) == 1 and named[0][0] < len(_ORDINALS):
+        return f"{_ORDINALS[named[0][0]]} axis is {named[0][1]}"
+    return ", ".join(text for _, text in named) or "rows and columns"
 
 
 def _spacing(size: PixelSize) -> str:

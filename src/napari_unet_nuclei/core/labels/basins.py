@@ -113,8 +113,8 @@ def find_basins(heights: Heights, mask: Mask, standing: Mask | None = None) -> B
     padded = np.full([size + 2 for size in mask.shape], -np.inf, np.float32)
     inside = tuple(slice(1, -1) for _ in mask.shape)
     np.copyto(padded[inside], heights, where=mask)
-    framed = np.pad(mask, 1)
-    level, places = padded.ravel(), np.flatnonzero(framed)
+    del heights  # of a volume that the caller has let go of, a fifth of all memory
+    level, places = padded.ravel(), np.flatnonzero(np.pad(mask, 1))
     strides = [stride // padded.itemsize for stride in padded.strides]
     target = _uphill(level, places, strides)
     if standing is not None:

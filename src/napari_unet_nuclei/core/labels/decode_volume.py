@@ -141,10 +141,7 @@ class VolumeGraph:
         """Find basins and holes at a foreground threshold."""
         mask = maps.mask(foreground)
         checkpoint()
-        heights = heights_of(mask, maps.unit)
-        checkpoint()
-        basins = find_basins(heights, mask)
-        del heights
+        basins = find_basins(heights_of(mask, maps.unit), mask)
         checkpoint()
         holes = Holes.of(basins, mask, *label_components(~mask))
         count = len(basins.summits)

@@ -69,13 +69,13 @@ class VolumesDecoder:
     """Decodes the maps of volumes: of one, or of one for every time point; ``stacks`` as in `JoinedDecoder`."""
 
     def __init__(self, volumes: Sequence[VolumeDecoder], stacks: Sequence[Sequence[int]]) -> None:
-        self._volumes = volumes
+        self.volumes = volumes
         self._stacks = stacks
 
     def decode(self, thresholds: DecodeThresholds, checkpoint: Callable[[], None] = lambda: None) -> Decoded:
         """Decode all volumes into labels (planes, Y, X)."""
-        decoded = (volume.decode(thresholds, checkpoint) for volume in self._volumes)
-        shape = self._volumes[0].maps.shape
+        decoded = (volume.decode(thresholds, checkpoint) for volume in self.volumes)
+        shape = self.volumes[0].maps.shape
         return into_planes(decoded, self._stacks, (sum(map(len, self._stacks)), *shape[1:]))
 
 

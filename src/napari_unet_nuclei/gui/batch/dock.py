@@ -21,7 +21,7 @@ from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.gui.batch.choices import BatchChoices
 from napari_unet_nuclei.gui.batch.form import BatchForm
 from napari_unet_nuclei.gui.batch.job import Outlook, RunSignals, dry_run_job, open_job, preview_job, run_job
-from napari_unet_nuclei.gui.batch.layers import ShownFile, image_arguments, labels_arguments
+from napari_unet_nuclei.gui.batch.layers import ShownFile, image_arguments, image_array, labels_arguments
 from napari_unet_nuclei.gui.batch.rows import FileRow
 from napari_unet_nuclei.gui.batch.table import BatchTable
 from napari_unet_nuclei.gui.batch.template_bar import TemplateBar
@@ -259,7 +259,7 @@ class BatchDock(Dock):
         assert self._shown is not None, "a row was clicked"
         for layer in self._shown_layers:
             layer.visible = False
-        arrays: tuple[Any, Any] = (shown.file.array, shown.labels)
+        arrays: tuple[Any, Any] = (image_array(shown.file, self._shown.template), shown.labels)
         if shown.levels:
             arrays = (_levels(shown.images), _levels(shown.levels))
         image = self._viewer.add_image(arrays[0], **image_arguments(shown.file, self._shown.template))

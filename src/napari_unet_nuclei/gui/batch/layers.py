@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
@@ -13,6 +14,8 @@ from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.segment.template import RequestTemplate
 from napari_unet_nuclei.core.types import AnyArray
 from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY, table_features
+
+_RGB_SAMPLES = (3, 4)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,15 +45,25 @@ class ShownFile:
     levels: tuple[AnyArray, ...] = ()
 
 
+def image_array(file: ImageFile, template: RequestTemplate) -> AnyArray:
+    """Return the array of the image layers: colours last, and grey without its opacity."""
+    source = file.source(template.axes)
+    if "S" not in source.axes:
+        return source.array
+    array = np.moveaxis(np.asarray(source.array), source.axes.index("S"), -1)
+    return array if array.shape[-1] in _RGB_SAMPLES else array[..., 0]
+
+
 def image_arguments(file: ImageFile, template: RequestTemplate) -> dict[str, Any]:
     """Return the arguments of the image layers, one per channel, all except the array."""
-    axes = template.axes or file.axes
-    spatial = axes.replace("S", "").replace("C", "")
+    source = file.source(template.axes)
+    axes = source.axes.replace("S", "")
+    spatial = axes.replace("C", "")
     arguments: dict[str, Any] = {"name": file.path.name, **_placed(spatial, file.pixel_size, (0,) * len(spatial))}
-    if "S" in axes:
-        return arguments | {"rgb": True}
+    if "S" in source.axes and source.array.shape[source.axes.index("S")] in _RGB_SAMPLES:
+        arguments |= {"rgb": True}
     if "C" in axes:
-        count = file.array.shape[axes.index("C")]
+        count = source.channels
         names = file.channel_names or [str(channel) for channel in range(count)]
         arguments |= {"channel_axis": axes.index("C"), "name": [f"{file.path.name} {name}" for name in names]}
     return arguments

@@ -66,8 +66,9 @@ class FileRow:
         doubt = f"⚠ {in_words(self.result.warning)} · " if self.result is not None and self.result.warnings else ""
         done = f"{doubt}done before · " if prospect.intention == "skip" else ""
         several = f"one of {len(prospect.listed)} · " if prospect.others else ""
+        lacking = "incomplete · " if prospect.remarks else ""
         missing = f"⚠ {prospect.message} · " if prospect.message else ""
-        return f"{missing}{done}{several}{prospect.words} · {prospect.dtype} · {_size(prospect.bytes)}"
+        return f"{missing}{done}{lacking}{several}{prospect.words} · {prospect.dtype} · {_size(prospect.bytes)}"
 
     @property
     def grouping(self) -> tuple[str, str, str]:
@@ -87,11 +88,12 @@ class FileRow:
         read = " · ".join(filter(None, facts))
         place = prospect.place
         where = f"plate {place.plate} · well {place.well} · field {place.field or 'the only one'}" if place else ""
+        lacking = "\n".join(prospect.remarks)
         files = "\n".join(f"{one.channel}  {one.path.name}".strip() for one in self._shown_files())
         said = self.record.message if self.record is not None else prospect.message
         warning = f"⚠ {in_words(result.warning)}" if result is not None and result.warnings else ""
         return "\n".join(
-            filter(None, (prospect.title, read, where, files, warning, without_path(said, prospect.image)))
+            filter(None, (prospect.title, read, lacking, where, files, warning, without_path(said, prospect.image)))
         )
 
     def _shown_files(self) -> tuple[Member, ...]:

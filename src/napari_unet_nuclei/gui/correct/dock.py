@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from napari.utils.notifications import show_warning
 from qtpy.QtCore import QEvent
 from qtpy.QtGui import QHideEvent, QShowEvent
-from qtpy.QtWidgets import QPushButton, QVBoxLayout
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.corrections.review import Tally
 from napari_unet_nuclei.core.errors import NucleiError
@@ -22,6 +22,7 @@ from napari_unet_nuclei.gui.correct.restoring import Restorer
 from napari_unet_nuclei.gui.correct.saving import CorrectionSaver
 from napari_unet_nuclei.gui.correct.tools import Tools
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
+from napari_unet_nuclei.gui.saving.dialog import open_save_dialog
 from napari_unet_nuclei.gui.viewer.canvas_note import CanvasNote
 from napari_unet_nuclei.gui.viewer.corrected_layer import copy_in_memory
 from napari_unet_nuclei.gui.viewer.dock import FINETUNE, Dock, open_dock
@@ -64,6 +65,10 @@ class CorrectDock(Dock):
         self.queue_panel, self.tools_panel = QueuePanel(), ToolsPanel()
         self.reviewed_panel = ReviewedPanel(napari_viewer, self.current)
         self.panel = JobPanel("Save corrections", "Save image, nuclei and reviewed regions, to train models later.")
+        self.files_button = QPushButton("Save…")
+        self.files_button.setToolTip(
+            "Write the corrected labels to files: labels, table, outlines for ImageJ and QuPath, a picture."
+        )
         # Connected before the restorer, whose search may fail at once: its error must not be cleared.
         self.current.changed.connect(self._show_current)
         self.restorer = Restorer(napari_viewer, self.current, self.picker, self)
@@ -80,7 +85,9 @@ class CorrectDock(Dock):
         self.panel.cancel_button.hide()
         self.finetune_button = QPushButton("Fine-tune a model with these…")
         self.finetune_button.setToolTip("Save the corrections, and open the dock Fine-tune.")
-        self.panel.put_above_buttons(self.finetune_button)
+        foot = QWidget()
+        fill(QHBoxLayout(foot), self.finetune_button, self.files_button).setStretch(0, 1)
+        self.panel.put_above_buttons(foot)
         column = ScrollColumn(
             self.picker,
             titled("Review", self.queue_panel),
@@ -112,6 +119,7 @@ class CorrectDock(Dock):
         tools.thresholds_changed.connect(self.tools.change_thresholds)
         self.reviewed_panel.changed.connect(self.saver.note_change)
         self.panel.run_clicked.connect(self.save)
+        self.files_button.clicked.connect(self._save_files)
         self.finetune_button.clicked.connect(self._fine_tune)
         for message in (self.tools.status, self.saver.saved, self.restorer.restored, self.reviewed_panel.message):
             message.connect(self.panel.show_status)
@@ -164,6 +172,13 @@ class CorrectDock(Dock):
         if session is not None:
             self.panel.show_status("Saving…")
             self.saver.save(session)
+
+    def _save_files(self) -> None:
+        """Open the dialog that writes the labels to files."""
+        session = self.current.session
+        if session is not None:
+            image = self.picker.image
+            open_save_dialog(self, self._viewer, session.layer, [image] if image is not None else [])
 
     def event(self, event: QEvent | None) -> bool:
         """Clean up when the dock is closed: napari takes it out of the window then, and sends no close event."""

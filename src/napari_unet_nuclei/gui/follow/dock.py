@@ -19,7 +19,7 @@ from napari_unet_nuclei.core.tracking.files import check_free, result_paths, wri
 from napari_unet_nuclei.core.tracking.tree import family_of
 from napari_unet_nuclei.gui.follow.request import FollowAnswer, ask, follow
 from napari_unet_nuclei.gui.follow.review import ReviewPanel
-from napari_unet_nuclei.gui.follow.session import FollowSession
+from napari_unet_nuclei.gui.follow.session import CHANGED, FollowSession
 from napari_unet_nuclei.gui.follow.tree_view import Colour, TreeView
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.settings.settings_form import SettingsForm
@@ -40,8 +40,6 @@ EDITS: dict[str, Callable[..., None]] = {
     "divide": TrackEditor.divide,
 }
 """Corrections by the verb of their button."""
-
-CHANGED = "⚠ The labels have changed since they were followed: press Follow again. Ids stay where they can."
 
 
 class FollowDock(Dock):
@@ -188,7 +186,7 @@ class FollowDock(Dock):
             self._follow_again()
 
     def _mark_outdated(self) -> None:
-        self.panel.show_status(CHANGED)
+        self.panel.show_status(f"⚠ {CHANGED}")
 
     def _show_session(self) -> None:
         """Show the tracks, and what is left to look at."""
@@ -301,6 +299,11 @@ class FollowDock(Dock):
         """Write labels and tables into a folder."""
         session = self.session
         assert session is not None, "the button comes with a session"
+        try:
+            session.check()
+        except NucleiError as error:
+            self.panel.show_error(error)
+            return
         name = session.layer.name.removesuffix(" labels")
         result = session.result
         paths = result_paths(folder, name, ctc=self.ctc.isChecked(), geff=self.geff.isChecked())

@@ -10,19 +10,23 @@ from napari.layers import Tracks
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
+from napari_unet_nuclei.core.errors import EditError
 from napari_unet_nuclei.core.tracking.doubt import Doubt
 from napari_unet_nuclei.core.tracking.edit import TrackEditor
 from napari_unet_nuclei.core.tracking.lineage import Lineages
 from napari_unet_nuclei.core.tracking.movie import ArrayMovie
 from napari_unet_nuclei.core.tracking.track import TrackResult
 from napari_unet_nuclei.gui.follow.request import FollowAnswer, put_frames
-from napari_unet_nuclei.gui.viewer.followed_layer import mark_followed
+from napari_unet_nuclei.gui.viewer.followed_layer import TRACK_COLUMNS, is_followed, mark_followed
 from napari_unet_nuclei.gui.viewer.layers import replace_labels
 from napari_unet_nuclei.gui.viewer.view import go_to
 
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Labels
+
+
+CHANGED = "The labels have changed since they were followed: press Follow again. Ids stay where they can."
 
 
 class FollowSession(QObject):
@@ -97,21 +101,29 @@ class FollowSession(QObject):
 
     def edit(self, verb: Callable[..., None], *rows: int) -> None:
         """Carry out a correction, a method of `TrackEditor`, on some nuclei; raise EditError where it is impossible."""
+        self.check()
         before = self.lineages
         verb(self._editor, *rows)
         self._show_change(before)
 
     def undo(self) -> None:
         """Take back the last correction."""
+        self.check()
         before = self.lineages
         self._editor.undo()
         self._show_change(before)
 
     def redo(self) -> None:
         """Repeat what was taken back last."""
+        self.check()
         before = self.lineages
         self._editor.redo()
         self._show_change(before)
+
+    def check(self) -> None:
+        """Raise EditError if somebody has changed the labels since: what was painted must not be overwritten."""
+        if self.layer.data is not self.labels or not is_followed(self.layer):
+            raise EditError(CHANGED)
 
     def row_of(self, track: int, frame: int) -> int | None:
         """Return the row of a track in a frame; None where it is not."""
@@ -163,7 +175,7 @@ class FollowSession(QObject):
     def _show_features(self) -> None:
         """Give the layer the table of tracks: napari shows it in the status bar, and measuring takes it over."""
         table = self.result.tracks
-        columns = ["parent", "generation", "root", "first", "last", "frames"]
+        columns = [*TRACK_COLUMNS, "first", "last", "frames"]
         self.layer.features = table[columns].assign(index=table["track"])[["index", *columns]]
 
     def _show_tracks(self) -> None:

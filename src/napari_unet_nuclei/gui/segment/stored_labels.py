@@ -15,7 +15,7 @@ from napari.layers import Labels
 from qtpy.QtCore import QObject
 
 from napari_unet_nuclei.core.blocks.destination import Destination
-from napari_unet_nuclei.core.errors import OutputFileError
+from napari_unet_nuclei.core.errors import ImageShapeError, OutputFileError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.ome_zarr import read_ome_zarr
 from napari_unet_nuclei.core.image.io.ome_zarr_labels import leading_order
@@ -136,8 +136,12 @@ def _of_file(request: SegmentRequest) -> SegmentRequest:
 
     If the layer holds other pixels, it is treated as an image without a file.
     """
-    stored = replace(request.source, array=read_image(Path(request.file)).array)
-    if _look_alike(stored, request.source):
+    try:
+        array = read_image(Path(request.file)).source(request.source.axes).array
+    except ImageShapeError:  # the layer's reader saw other axes in the file
+        return replace(request, file="")
+    stored = replace(request.source, array=array)
+    if tuple(array.shape) == tuple(request.source.array.shape) and _look_alike(stored, request.source):
         return replace(request, source=stored)
     return replace(request, file="")
 

@@ -20,6 +20,7 @@ from napari_unet_nuclei.core.progress import Progress
 from napari_unet_nuclei.core.segment.table import ONLY_IN_PLANES, SegmentedChannel, StoredIds, stain_images
 from napari_unet_nuclei.core.settings import CellSettings
 from napari_unet_nuclei.core.types import NamedArea
+from napari_unet_nuclei.gui.viewer.followed_layer import with_track_columns
 from napari_unet_nuclei.gui.viewer.labels_and_image import MeasuredLabels, describe_labels, image_under
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class MeasureRequest:
         Channel in which bright spots are looked for; empty for none.
     spot_diameter : float
         Their diameter in px.
+    by_plane : bool
+        A row per nucleus and plane, whatever the ids mean: correcting works in planes.
     """
 
     labels: MeasuredLabels
@@ -75,6 +78,7 @@ class MeasureRequest:
     spots: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     spots_in: str = ""
     spot_diameter: float = 0.0
+    by_plane: bool = False
 
 
 @dataclass(frozen=True)
@@ -158,7 +162,8 @@ def measure_layers(
     ids : StoredIds
         A copy of the labels.
     features : pandas.DataFrame
-        Of the labels layer: nuclei that are unchanged since they were segmented keep confidence and score.
+        Of the labels layer: nuclei that are unchanged since they were segmented keep confidence and score, and those
+        that were followed over time their track, parent, generation and root.
     progress : Progress
     """
     stains = {
@@ -166,7 +171,7 @@ def measure_layers(
         for prefix, colour in request.pictures.items()
         for name, stain in stain_images(colour.source, colour.origin, colour.shape).items()
     }
-    if hold_volumes(ids, request.labels.axes):
+    if not request.by_plane and hold_volumes(ids, request.labels.axes):
         return _measured_stacks(request, ids, progress)
     table = measure(
         ids,
@@ -182,7 +187,7 @@ def measure_layers(
         spots=_spots(request),
         progress=progress,
     )
-    table = with_network_columns(table, features)
+    table = with_track_columns(with_network_columns(table, features), features)
     if not request.areas:
         return MeasuredTable(request.labels, table)
     return _with_regions(request, table, request.labels.shape)

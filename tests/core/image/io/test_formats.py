@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 from tifffile import imwrite
 
 from napari_unet_nuclei.core.errors import ImageShapeError
@@ -48,8 +48,10 @@ def test_a_large_tiff_under_a_scanners_suffix_stays_on_disk(tmp_path: Path, monk
     assert type(read_image(tmp_path / "slide.svs").array) is not np.ndarray
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "GIF", "WEBP", "JPEG2000"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "GIF", "WEBP", "JPEG2000", "AVIF"])
 def test_pictures_are_known_by_their_content(tmp_path: Path, kind: str) -> None:
+    if kind == "AVIF" and not features.check("avif"):
+        pytest.skip("this Pillow writes no AVIF")
     path = tmp_path / "picture.tif"
     Image.fromarray(np.full((30, 40, 3), (200, 40, 90), np.uint8)).save(path, kind)
     assert content_format(path) == "picture"
@@ -61,6 +63,9 @@ def test_arrays_that_numpy_saved_are_images(tmp_path: Path) -> None:
     image = read_image(tmp_path / "stack.npy")
     assert (image.axes, isinstance(image.array, np.memmap)) == ("ZYX", True)
     assert np.array_equal(image.array, CHANNELS)
+    colours = np.random.default_rng(0).random((40, 50, 3))
+    np.save(tmp_path / "colours.npy", colours)
+    assert read_image(tmp_path / "colours.npy").axes == "YXS"
     np.save(tmp_path / "six.npy", np.zeros((1,) * 6))
     with pytest.raises(ImageShapeError, match="cannot be guessed"):
         read_image(tmp_path / "six.npy")
@@ -80,6 +85,13 @@ def test_arrays_that_numpy_saved_are_images(tmp_path: Path) -> None:
 def test_other_formats_and_texts(tmp_path: Path, content: bytes, known: str | None) -> None:
     (tmp_path / "a.dat").write_bytes(content)
     assert format_of(tmp_path / "a.dat") == known
+
+
+def test_portable_maps_are_pictures(tmp_path: Path) -> None:
+    Image.fromarray(CHANNELS[0]).save(tmp_path / "a.pgm")
+    Image.fromarray(np.full((30, 40, 3), 9, np.uint8)).save(tmp_path / "a.ppm")
+    assert np.array_equal(read_image(tmp_path / "a.pgm").array, CHANNELS[0])
+    assert read_image(tmp_path / "a.ppm").axes == "YXS"
 
 
 def test_files_that_say_nothing_are_known_by_their_suffix(tmp_path: Path) -> None:

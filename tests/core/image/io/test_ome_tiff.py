@@ -172,3 +172,77 @@ def test_a_change_in_any_file_of_a_set_changes_the_fingerprint(tmp_path: Path) -
         tif.filehandle.seek(position)
         tif.filehandle.write(b"\xff\xff")
     assert hash_image(tmp_path / "v_Z0.ome.tif") != before[tmp_path / "v_Z0.ome.tif"]
+
+
+def write_described(path: Path, pages: np.ndarray, sizes: str, records: str, samples: int = 1) -> Path:
+    """Write pages with metadata that are given as they stand."""
+    namespace = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
+    height, width = pages.shape[1:3]
+    text = (
+        f'<OME xmlns="{namespace}"><Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint8" '
+        f'SizeX="{width}" SizeY="{height}" {sizes}><Channel ID="Channel:0" SamplesPerPixel="{samples}"/>{records}'
+        "</Pixels></Image></OME>"
+    )
+    with tifffile.TiffWriter(path) as writer:
+        for number, page in enumerate(pages):
+            kind = "rgb" if samples == 3 else "minisblack"
+            description = text if number == 0 else None
+            writer.write(page, photometric=kind, contiguous=False, metadata=None, description=description)
+    return path
+
+
+BYTES = RNG.integers(0, 255, (4, 20, 30), np.uint8)
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        "",
+        "<TiffData/>",
+        '<TiffData IFD="0" PlaneCount="4"/>',
+        '<TiffData IFD="0" PlaneCount="4"><UUID FileName="former name.ome.tif">urn:uuid:1</UUID></TiffData>',
+        '<TiffData IFD="2" FirstT="1" PlaneCount="2"/><TiffData IFD="0" PlaneCount="2"/>',
+    ],
+)
+def test_records_of_several_planes_are_counted_in_the_order_of_the_axes(tmp_path: Path, records: str) -> None:
+    file = write_described(tmp_path / "a.ome.tif", BYTES, 'SizeC="1" SizeZ="2" SizeT="2"', records)
+    image = read_image(file)
+    assert (image.axes, image.remarks) == ("TZYX", ())
+    np.testing.assert_array_equal(image.array, BYTES.reshape(2, 2, 20, 30))
+
+
+def test_planes_that_are_promised_and_not_in_the_file_are_left_out(tmp_path: Path) -> None:
+    records = "".join(f'<TiffData IFD="{page}" FirstT="{page}" PlaneCount="1"/>' for page in range(40))
+    file = write_described(tmp_path / "a.ome.tif", BYTES, 'SizeC="1" SizeZ="1" SizeT="40"', records)
+    image = read_image(file)
+    np.testing.assert_array_equal(image.array, BYTES)
+    assert "36 of 40 time points" in image.remarks[0]
+
+
+def test_colours_of_a_page_are_one_channel_of_the_metadata(tmp_path: Path) -> None:
+    pictures = RNG.integers(0, 255, (2, 20, 30, 3), np.uint8)
+    records = '<TiffData IFD="0" PlaneCount="2"/>'
+    file = write_described(tmp_path / "a.ome.tif", pictures, 'SizeC="3" SizeZ="3" SizeT="1"', records, samples=3)
+    image = read_image(file)
+    assert image.axes == "ZYXS"
+    np.testing.assert_array_equal(image.array, pictures)
+    assert "1 of 3 planes" in image.remarks[0]
+
+
+def test_positions_of_a_companion_are_done_once_each(tmp_path: Path) -> None:
+    write_set(tmp_path, positions(STACKS, "p{}.ome.tif"), "scan.companion.ome")
+    for given in (tmp_path, tmp_path / "scan.companion.ome"):
+        files = plan_files([given], tmp_path / "out").files
+        assert [file.image.name for file in files] == ["p0.ome.tif", "p1.ome.tif", "p2.ome.tif"]
+    for number, stack in enumerate(STACKS):
+        np.testing.assert_array_equal(read_image(tmp_path / f"p{number}.ome.tif").array, stack)
+
+
+def test_one_lone_position_among_many_is_read_quickly_and_alone(tmp_path: Path) -> None:
+    write_set(tmp_path, positions(STACKS))
+    (tmp_path / "else").mkdir()
+    file = tmp_path / "scan_MMStack_Pos2.ome.tif"
+    file.rename(tmp_path / "else" / file.name)
+    image = read_image(tmp_path / "else" / file.name)
+    np.testing.assert_array_equal(image.array, STACKS[2])
+    assert image.images == 1

@@ -53,6 +53,19 @@ def test_images_of_a_converted_store_are_read_by_number(tmp_path: Path, names: l
         read_image(store, 3)
 
 
+def test_the_label_of_a_converted_slide_is_left_out(tmp_path: Path) -> None:
+    store = write_converted(tmp_path / "c.zarr", list(PLANES))
+    named = "".join(
+        f'<Image ID="Image:{n}" Name="{name}"/>' for n, name in enumerate(("", "label image", "macro image"))
+    )
+    about = store / "OME" / "METADATA.ome.xml"
+    about.write_text(f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">{named}</OME>')
+    chosen = choose_series(store)
+    assert ([header.path for header in chosen.images], chosen.names) == ([store / "0"], ("",))
+    assert chosen.others == ("1 'label image' (20 × 30)", "2 'macro image' (20 × 30)")
+    assert choose_series(store, "macro image").images[0].path == store / "2"
+
+
 def test_one_image_of_a_converted_store_is_chosen(tmp_path: Path) -> None:
     store = write_converted(tmp_path / "c.zarr", list(PLANES))
     chosen = choose_series(store, "2")
@@ -92,6 +105,23 @@ def test_a_small_copy_is_never_taken_for_the_image(tmp_path: Path, order: int) -
     assert "(4 × 6, a smaller copy)" in chosen.others[0]
 
 
+@pytest.mark.parametrize(
+    ("steps", "taken"),
+    [((1, 5), 1), ((5, 1), 1), ((1, 1, 6), 2)],
+)
+def test_small_copies_without_a_mark_are_left_out(tmp_path: Path, steps: tuple[int, ...], taken: int) -> None:
+    image = np.random.default_rng(1).integers(0, 60_000, (121, 180), np.uint16)
+    file = tmp_path / "a.tif"
+    with tifffile.TiffWriter(file) as writer:
+        for number, step in enumerate(steps):  # images of one shape, one after the other, would be a stack
+            part = image[::step, ::step]
+            writer.write(part[:-1] if step == steps[0] == 1 and number == 1 else part, metadata=None)
+    chosen = choose_series(file)
+    assert len(chosen.images) == taken
+    assert sum("smaller copy" in other for other in chosen.others) == len(steps) - taken
+    assert read_image(file).array.shape == image.shape
+
+
 @pytest.mark.parametrize("name", ["label image", "Macro Image", "Thumbnail", "overview"])
 def test_the_label_of_a_slide_is_never_taken_for_the_image(tmp_path: Path, name: str) -> None:
     file = tmp_path / "slide.ome.tif"
@@ -124,6 +154,15 @@ def test_images_of_a_lif_file_are_listed_by_name(tmp_path: Path) -> None:
         ("image 1", (2, 20, 30)),
     ]
     assert choose_series(file, "image 1").images == (read_header(file, 1),)
+
+
+def test_scenes_that_lie_far_apart_on_a_slide_take_no_more_memory(tmp_path: Path) -> None:
+    pytest.importorskip("czifile")
+    file = tmp_path / "a.czi"
+    write_czi(file, PLANES[:2, None], 0.325e-6, ["DAPI"], apart=1_000_000)
+    for number in (0, 1):
+        image = read_image(file, number)
+        np.testing.assert_array_equal(image.array, PLANES[number])
 
 
 def test_scenes_of_a_czi_file_are_listed(tmp_path: Path) -> None:

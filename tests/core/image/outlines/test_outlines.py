@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -315,3 +316,15 @@ def test_a_region_that_is_absurdly_large_is_not_drawn(tmp_path: Path) -> None:
     outlines = read_outlines(features(tmp_path / "a.geojson", feature(square(1e8, 1e8))))
     with pytest.raises(ImageFileError, match="too large to be drawn"):
         outlines.draw(*outlines.extent())
+
+
+def test_own_cells_give_their_nuclei(tmp_path: Path) -> None:
+    labels = np.zeros((20, 24), np.int32)
+    labels[4:9, 4:9], labels[4:9, 9:14] = 3, 8
+    cells = np.zeros_like(labels)
+    cells[2:12, 2:9], cells[2:12, 9:18] = 3, 8
+    table = pd.DataFrame({"label": [3, 8], "area_px": [25, 25]})
+    write_geojson(tmp_path / "a.geojson", labels, cells=cells, table=table)
+    found = drawn(tmp_path / "a.geojson", labels.shape)
+    np.testing.assert_array_equal(found.labels, labels)
+    assert found.notices == ()

@@ -17,6 +17,7 @@ FORMATS: dict[str, FileFormat] = {
     **dict.fromkeys((".tif", ".tiff", ".btf", ".tf2", ".tf8", ".lsm", ".stk", ".flex"), "tiff"),
     **dict.fromkeys((".svs", ".qptiff", ".scn", ".ndpi"), "tiff"),
     **dict.fromkeys((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".jp2"), "picture"),
+    **dict.fromkeys((".avif", ".pbm", ".pgm", ".ppm", ".pnm"), "picture"),
     ".ome": "tiff",  # the metadata of a set of OME-TIFF files
     ".npy": "numpy",
     ".nd2": "nd2",
@@ -68,7 +69,7 @@ def content_format(path: Path) -> FileFormat | None:
     for signature, known in _SIGNATURES:
         if start.startswith(signature):
             return known
-    if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
+    if (start.startswith(b"RIFF") and start[8:12] == b"WEBP") or start[4:12] == b"ftypavif":
         return "picture"
     is_bitmap = start.startswith(b"BM") and int.from_bytes(start[14:18], "little") in _BITMAP_HEADERS
     return "picture" if is_bitmap else None

@@ -15,6 +15,9 @@ from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.types import AnyArray
 
+_THUMBNAIL_STEP = 4
+"""An image without a name that is so many times smaller than another of the same shape is taken for its thumbnail."""
+
 _NO_PICTURE = re.compile(r"(label|macro|thumbnail|overview|preview|icon)( image)?", re.IGNORECASE)
 """Names that scanners and microscopes give to pictures of the slide as a whole, its label, and small copies."""
 
@@ -159,6 +162,23 @@ class ImageFile:
     def all_remarks(self, axes: str = "") -> tuple[str, ...]:
         """Return `remarks` and what was guessed in reading, of which axes given by hand leave nothing."""
         return (*self.remarks, self.guessed) if self.guessed and axes in ("", self.axes) else self.remarks
+
+
+def with_thumbnails_marked(headers: Sequence[ImageHeader]) -> tuple[ImageHeader, ...]:
+    """Mark those images of a file that have no name and are much smaller copies of another one."""
+    return tuple(
+        replace(one, aside="smaller copy") if not one.name and any(_is_copy(one, other) for other in headers) else one
+        for one in headers
+    )
+
+
+def _is_copy(small: ImageHeader, large: ImageHeader) -> bool:
+    """True for an image that is the same number of times smaller than another in both directions."""
+    if (small.axes, small.dtype) != (large.axes, large.dtype):
+        return False
+    sides = [(small.shape[axis], large.shape[axis]) for axis in map(small.axes.index, "YX")]
+    step = round(sides[0][1] / sides[0][0])
+    return step >= _THUMBNAIL_STEP and all(size // step <= own <= -(-size // step) for own, size in sides)
 
 
 def file_of(header: ImageHeader, array: AnyArray, stored: AnyArray | None = None) -> ImageFile:

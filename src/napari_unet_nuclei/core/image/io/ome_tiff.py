@@ -21,6 +21,7 @@ from tifffile import TiffFile, TiffFileError
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.io.formats import format_of
 from napari_unet_nuclei.core.image.io.pairs import name_some
+from napari_unet_nuclei.core.image.io.tiff_metadata import suffix_flags
 
 COMPANION_SUFFIX = ".ome"
 """Suffix of files that hold metadata alone."""
@@ -152,7 +153,7 @@ def _own_xml(path: Path) -> str | None:
         if path.stat().st_size > LARGEST_COMPANION:
             raise ImageFileError(f"{path} is too large for metadata: it may be damaged.")
         return path.read_text(encoding="utf-8-sig")
-    with TiffFile(path) as tif:
+    with TiffFile(path, **suffix_flags(path)) as tif:
         return tif.ome_metadata
 
 

@@ -12,10 +12,11 @@ import numpy as np
 
 from napari_unet_nuclei.core.errors import ImageFileError, ImageShapeError
 from napari_unet_nuclei.core.files.regular import open_regular
-from napari_unet_nuclei.core.image.axes import ImageSource, guess_axes
+from napari_unet_nuclei.core.image.arrays import find_axes
+from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.formats import format_of
-from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader, check_series
-from napari_unet_nuclei.core.image.io.ome_zarr import image_groups, is_ome_zarr, read_ome_zarr
+from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader, check_series, with_thumbnails_marked
+from napari_unet_nuclei.core.image.io.ome_zarr import converted_names, image_groups, is_ome_zarr, read_ome_zarr
 from napari_unet_nuclei.core.image.io.optional_formats import (
     microscope_header,
     microscope_headers,
@@ -75,7 +76,7 @@ def _first_picture(path: Path) -> tuple[int, str]:
     if is_ome_zarr(path):
         number, count = 0, len(image_groups(path))
     elif format_of(path) in ("tiff", "nd2", "lif", "czi"):
-        headers = _file_headers(path)
+        headers = with_thumbnails_marked(_file_headers(path))
         pictures = [number for number, header in enumerate(headers) if not header.what] or [0]
         number, count = pictures[0], len(pictures)
     else:  # of one image, or only its reader can tell
@@ -109,15 +110,20 @@ def read_headers(path: Path) -> tuple[ImageHeader, ...]:
     """
     with _errors_in_words(path):
         _check_readable(path)
-        return tuple(_store_headers(path) if is_ome_zarr(path) else _file_headers(path))
+        return _store_headers(path) if is_ome_zarr(path) else with_thumbnails_marked(_file_headers(path))
 
 
-def _store_headers(path: Path) -> list[ImageHeader]:
-    """Return the header of every image in a store, named by its place there."""
+def _store_headers(path: Path) -> tuple[ImageHeader, ...]:
+    """Return the header of every image in a store, named as its file was, or by its place in the store."""
     groups = image_groups(path)
     if len(groups) == 1:
-        return [_read_store(groups[0]).header]
-    return [replace(_read_store(group).header, name=group.relative_to(path).as_posix()) for group in groups]
+        return (_read_store(groups[0]).header,)
+    places = [group.relative_to(path).as_posix() for group in groups]
+    names = converted_names(path, len(groups)) or places
+    return tuple(
+        replace(_read_store(group).header, name=name or place)
+        for group, name, place in zip(groups, names, places, strict=True)
+    )
 
 
 def _file_headers(path: Path) -> list[ImageHeader]:
@@ -215,7 +221,7 @@ def _read_store(path: Path) -> ImageFile:
 def _read_numpy(path: Path) -> ImageFile:
     """Open an array that NumPy saved; its pixels stay on disk."""
     array = np.load(path, mmap_mode="r", allow_pickle=False)
-    return ImageFile(path, array, guess_axes(array.shape, array.dtype), PixelSize())
+    return ImageFile(path, array, find_axes(array), PixelSize())
 
 
 def read_class_image(path: Path) -> ImageFile:

@@ -21,6 +21,7 @@ from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader, 
 from napari_unet_nuclei.core.image.io.ome_tiff import OmeFile, OmeImage, read_ome
 from napari_unet_nuclei.core.image.io.tiff_metadata import (
     ome_image,
+    suffix_flags,
     tiff_channel_colours,
     tiff_channel_names,
     tiff_frame_times,
@@ -34,9 +35,6 @@ LAZY_ABOVE = 64_000_000
 
 LAZY_STACK_ABOVE = 8_000_000
 """The same for several planes, which are read one by one: a movie of 512² pixels from its 31st frame on."""
-
-_NDPI_TAG = 65420
-"""Version of the format, in every page that Hamamatsu's scanners write."""
 
 _JPEG = (COMPRESSION.JPEG, COMPRESSION.OJPEG, COMPRESSION.ALT_JPEG)
 """Compressions of which the decoder returns red, green and blue."""
@@ -77,6 +75,8 @@ def tiff_headers(path: Path) -> list[ImageHeader]:
         return [read_tiff_header(*place) for place in places]
     flags = _flags(path, ome)
     with TiffFile(path, **flags) as tif:
+        for series in tif.series:
+            _check_series(path, series)
         return [
             _Opened(path, flags, tif, series, index, places.get((path, index))).header()
             for index, series in enumerate(tif.series)
@@ -117,24 +117,21 @@ def _opened(path: Path, index: int) -> Iterator[_Opened]:
     flags = _flags(path, ome)
     with TiffFile(path, **flags) as tif:
         check_series(path, index, len(tif.series))
-        series = tif.series[index]
-        if not {"Y", "X"} <= set(series.axes) or 0 in series.shape:
-            raise ImageFileError(f"{path} holds no image: its array has the shape {tuple(series.shape)}.")
-        _check_extent(path, series)
-        yield _Opened(path, flags, tif, series, index, image)
+        _check_series(path, tif.series[index])
+        yield _Opened(path, flags, tif, tif.series[index], index, image)
+
+
+def _check_series(path: Path, series: TiffPageSeries) -> None:
+    """Raise unless a series is an image, and the file holds all of it."""
+    if not {"Y", "X"} <= set(series.axes) or 0 in series.shape:
+        raise ImageFileError(f"{path} holds no image: its array has the shape {tuple(series.shape)}.")
+    _check_extent(path, series)
 
 
 def _flags(path: Path, ome: OmeFile | None) -> dict[str, Any]:
-    """Return how tifffile is to open a file: by metadata that say where its planes are now, if it is OME-TIFF.
-
-    It takes the suffix ``.ndpi`` to mean offsets of 64 bits, which only files of Hamamatsu's scanners have.
-    """
-    if ome is not None:
-        return {"omexml": ome.xml, "is_mmstack": False, "is_shaped": False}
-    if path.suffix.lower() != ".ndpi":
-        return {}
-    with TiffFile(path, is_ndpi=False) as tif:
-        return {"is_ndpi": not len(tif.pages) or _NDPI_TAG in tif.pages.first.tags}
+    """Return how tifffile is to open a file: by metadata that say where its planes are now, if it is OME-TIFF."""
+    flags = suffix_flags(path)
+    return flags if ome is None else {**flags, "omexml": ome.xml, "is_mmstack": False, "is_shaped": False}
 
 
 def _header(path: Path, tif: TiffFile, series: TiffPageSeries, index: int, meaning: Meaning) -> ImageHeader:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 from tifffile import TiffFile
@@ -22,6 +24,27 @@ FRAME_TIMES_KEY = "frame_times_s"
 _RESOLUTION_UNITS = {2: "inch", 3: "cm"}
 _PLAUSIBLE_MICROMETRES = (0.005, 10.0)
 """Outside this range a resolution tag means paper or screens (72 to 1200 dots per inch), not a microscope."""
+
+
+_NDPI_TAG = 65420
+"""Version of the format, in every page that Hamamatsu's scanners write."""
+
+
+def suffix_flags(path: Path) -> dict[str, Any]:
+    """Return how tifffile is to open a file whose suffix says nothing.
+
+    It takes ``.ndpi`` to mean offsets of 64 bits, which only files of Hamamatsu's scanners have.
+    """
+    if path.suffix.lower() != ".ndpi":
+        return {}
+    with path.open("rb") as file:
+        first_page = int.from_bytes(file.read(12)[4:], "little")
+    if first_page >= path.stat().st_size:
+        return {"is_ndpi": False}
+    if first_page >= 2**32:
+        return {}
+    with TiffFile(path, is_ndpi=False) as tif:
+        return {"is_ndpi": _NDPI_TAG in tif.pages.first.tags}
 
 
 def tiff_pixel_size(tif: TiffFile, index: int) -> PixelSize:

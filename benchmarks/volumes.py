@@ -1,0 +1,201 @@
+"""How well nuclei of stacks are found in three dimensions, how fast, and what other constants would give.
+
+``python -m benchmarks volumes FOLDER --spacing ovule=2.24 small=2`` takes pairs ``NAME_image.tif`` and
+``NAME_labels.tif`` with the distance of their planes in pixels, and drawn stacks; each whole, and every second and
+fourth plane of it. Without a folder, the drawn ones alone. ``--fit`` decodes the same maps with other constants, and
+``--cost`` measures a volume of 10 million working voxels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from benchmarks.child import in_child
+from benchmarks.table import Table
+
+THRESHOLDS = (0.3, 0.5, 0.7)
+THINNED = (1, 2, 4)
+"""Planes of which one is taken."""
+
+DRAWN = (1.0, 2.0, 4.0, 8.0)
+"""Spacings of drawn stacks."""
+
+CANDIDATES: dict[str, tuple[float, ...]] = {
+    "split": (0.35, 0.5, 0.75, 1.0),
+    "foreground": (0.45, 0.5, 0.55, 0.6),
+    "score": (0.55, 0.6, 0.65, 0.7, 0.75),
+    "BORDER_WEIGHT": (0.0, 0.3, 0.5),
+    "SMOOTHING": (1.0, 1.5, 2.0),
+}
+"""Values that are compared, one at a time: thresholds, and constants of `decode_volume`."""
+
+LARGE = 10e6
+"""Working voxels of the volume whose cost is measured."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack with truth, both (Z, Y, X); ``spacing`` of planes in pixels, ``group`` for the pooled figures."""
+
+    name: str
+    group: str
+    image: np.ndarray
+    truth: np.ndarray
+    spacing: float
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks volumes", description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path)
+    parser.add_argument("--spacing", nargs="*", default=[], metavar="NAME=PIXELS")
+    parser.add_argument("--fit", action="store_true")
+    parser.add_argument("--cost", action="store_true")
+    given = parser.parse_args(arguments)
+    spacings = {name: float(value) for name, value in (pair.split("=") for pair in given.spacing)}
+    stacks = [*(real_stacks(given.folder, spacings) if given.folder else ()), *drawn_stacks()]
+    print((fits(stacks) if given.fit else costs() if given.cost else precision(stacks)).markdown())
+
+
+def real_stacks(folder: Path, spacings: dict[str, float]) -> Iterator[Stack]:
+    """Yield the pairs of a folder whose spacing is given, and parts of their planes."""
+    from napari_unet_nuclei import read_image
+
+    for name, spacing in spacings.items():
+        image, truth = (np.asarray(read_image(folder / f"{name}_{what}.tif").array) for what in ("image", "labels"))
+        for every in THINNED:
+            taken = slice(every // 2, None, every)
+            yield Stack(f"{name} /{every}", f"real /{every}", image[taken], truth[taken], spacing * every)
+
+
+def drawn_stacks() -> Iterator[Stack]:
+    """Yield packed tissue whose planes are near and far."""
+    from napari_unet_nuclei import packed_tissue
+
+    for spacing in DRAWN:
+        sample = packed_tissue(shape=(round(100 / spacing), 160, 160), spacing=spacing)
+        yield Stack(f"drawn {spacing:g}", f"drawn {spacing:g}", sample.image, sample.labels, spacing)
+
+
+def precision(stacks: Sequence[Stack]) -> Table:
+    """Segment every stack, in three dimensions and joined plane by plane; pool the figures of a group."""
+    from napari_unet_nuclei import segment
+
+    segment(stacks[0].image[:2], axes="ZYX")  # loads the model
+    groups: dict[str, list[tuple[np.ndarray, np.ndarray, float, float]]] = {}
+    for stack in stacks:
+        start = time.process_time()
+        volume = segment(stack.image, axes="ZYX", z_spacing=stack.spacing, z_spacing_unit="px")
+        seconds = time.process_time() - start
+        joined = segment(stack.image, axes="ZYX", planes="joined")
+        voxels = sum(one.maps.foreground.size for one in volume.decoder.volumes) / 1e6
+        counts = (matches(stack.truth, volume.labels), matches(stack.truth, joined.labels), seconds, voxels)
+        groups.setdefault(stack.group, []).append(counts)
+    rows = []
+    for group, found in groups.items():
+        ours, others = (np.sum([one[which] for one in found], axis=0) for which in (0, 1))
+        seconds = sum(one[2] for one in found) / sum(one[3] for one in found)
+        true, predicted = ours[0, 0] + ours[0, 2], ours[0, 0] + ours[0, 1]
+        rows.append((group, _spell(ours), f"{predicted}/{true}", _spell(others), f"{seconds:.1f}"))
+    return Table(
+        "Nuclei in three dimensions",
+        ("stacks", "AP .3/.5/.7", "found/true", "joined plane by plane", "processor's s per million working voxels"),
+        tuple(rows),
+        "AP is TP / (TP + FP + FN), pooled over nuclei and matched one to one; /2 and /4 are every second and fourth "
+        "plane. Nothing is set but the spacing.",
+    )
+
+
+def fits(stacks: Sequence[Stack]) -> Table:
+    """Decode the maps of all stacks with other constants, one at a time."""
+    from napari_unet_nuclei import segment
+    from napari_unet_nuclei.core.labels import decode_volume
+    from napari_unet_nuclei.core.labels.decode_volume import VolumeDecoder
+
+    found = [segment(one.image, axes="ZYX", z_spacing=one.spacing, z_spacing_unit="px") for one in stacks]
+    groups = list(dict.fromkeys(stack.group for stack in stacks))
+    rows = []
+    for name, values in CANDIDATES.items():
+        constant = name.isupper()
+        usual = getattr(decode_volume, name) if constant else None
+        for value in values:
+            if constant:
+                setattr(decode_volume, name, value)
+            counts: dict[str, list[np.ndarray]] = {}
+            for stack, result in zip(stacks, found, strict=True):
+                [volume] = result.decoder.volumes
+                thresholds = result.thresholds if constant else replace(result.thresholds, **{name: value})
+                labels = VolumeDecoder(volume.maps).decode(thresholds).labels
+                counts.setdefault(stack.group, []).append(matches(stack.truth, labels))
+            rows.append((f"{name} {value:g}", *(_spell(np.sum(counts[group], axis=0)) for group in groups)))
+        if constant:
+            setattr(decode_volume, name, usual)
+    return Table("Constants of volumes", ("changed", *groups), tuple(rows), "AP at IoU .3/.5/.7, as above.")
+
+
+def costs() -> Table:
+    """Measure decoding and sliders on a large volume."""
+    times = in_child(decoding_seconds, LARGE)
+    rows = tuple((what, f"{value:.3f}") for what, value in times.items())
+    note = "The maps of a drawn stack, repeated. Aim: everything anew in 3 s, Split and Smallest in 0.1 s."
+    return Table(
+        f"{LARGE / 1e6:.0f} million working voxels", ("step", "seconds of a processor, or bytes a voxel"), rows, note
+    )
+
+
+def decoding_seconds(voxels: float) -> dict[str, float]:
+    """Return the processor's seconds for each step, and the peak of memory in bytes a working voxel."""
+    from napari_unet_nuclei import packed_tissue, segment
+    from napari_unet_nuclei.core.labels.decode_volume import VolumeDecoder, VolumeMaps
+
+    sample = packed_tissue(shape=(40, 120, 120), count=45)
+    result = segment(sample.image, pixel_size=sample.pixel_size)
+    [small] = result.decoder.volumes
+    times = 1, *[max(round((voxels / small.maps.foreground.size) ** 0.5), 1)] * 2
+    maps = [np.tile(one, times) for one in (small.maps.foreground, small.maps.border)]
+    shape = tuple(int(size * time) for size, time in zip(small.maps.shape, times, strict=True))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    decoder, own = VolumeDecoder(VolumeMaps(maps[0], maps[1], shape, small.maps.unit)), result.thresholds
+    seconds = {}
+    moves = {
+        "everything": own,
+        "split": replace(own, split=0.7),
+        "smallest": replace(own, min_size=60),
+        "score": replace(own, score=0.7),
+        "foreground": replace(own, foreground=0.6),
+    }
+    for what, thresholds in moves.items():
+        start = time.process_time()
+        decoder.decode(thresholds)
+        seconds[what] = time.process_time() - start
+    peak = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)  # Linux counts kilobytes
+    return {**seconds, "peak of memory beyond the maps": peak / maps[0].size}
+
+
+def matches(truth: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Count found, spurious and missed nuclei at each threshold, shape (thresholds, 3), matched one to one."""
+    from napari_unet_nuclei.core.labels.metrics.overlaps import find_overlaps
+
+    overlaps = find_overlaps(truth.astype(np.int64), found)
+    true, predicted = len(overlaps.true_areas), len(overlaps.predicted_areas)
+    ious = np.zeros((true, predicted))
+    ious[overlaps.true_index, overlaps.predicted_index] = overlaps.ious
+    counts = []
+    for threshold in THRESHOLDS:
+        # Below IoU 0.5 several could match: as many as possible, the better ones first.
+        gain = np.where(ious > threshold, 1 + 1e-3 * ious, 0)
+        hits = int((gain[linear_sum_assignment(-gain)] > 0).sum())
+        counts.append((hits, predicted - hits, true - hits))
+    return np.array(counts)
+
+
+def _spell(counts: np.ndarray) -> str:
+    return "/".join(f"{hits / max(hits + spurious + missed, 1):.2f}" for hits, spurious, missed in counts)

@@ -1,0 +1,73 @@
+"""Stacks in the dock: what becomes of their planes, the count, the table, the sliders and the place in the world."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.layers import Labels
+
+from napari_unet_nuclei.core.model.registry import AUTOMATIC
+from napari_unet_nuclei.core.samples.packed_tissue import packed_tissue
+from napari_unet_nuclei.core.segment.run import segment
+from napari_unet_nuclei.core.settings import SegmentSettings
+from napari_unet_nuclei.gui.segment.dock import SegmentDock
+from napari_unet_nuclei.gui.segment.image_panel import PLANE, WHOLE
+
+LONG = 60_000
+TISSUE = packed_tissue(shape=(8, 64, 64), diameter=22, count=8, spacing=4)
+PLACE = {"scale": (1.0, 0.25, 0.25), "units": ("um",) * 3, "axis_labels": ("z", "y", "x")}
+
+
+@pytest.fixture
+def dock(make_napari_viewer_proxy) -> SegmentDock:
+    viewer = make_napari_viewer_proxy()
+    dock = SegmentDock(viewer)
+    viewer.window.add_dock_widget(dock)
+    viewer.add_image(TISSUE.image, name="tissue", **PLACE)
+    dock.form.model_picker.setValue(AUTOMATIC)
+    dock.form.size_form.setValue(SegmentSettings().changed(diameter=22))
+    return dock
+
+
+def run(qtbot, dock: SegmentDock) -> Labels:
+    with qtbot.waitSignal(dock.session.answered, timeout=LONG):
+        dock.job_panel.run_button.click()
+    qtbot.waitUntil(lambda: not dock.job_panel.is_running)
+    return dock.session.live.layer
+
+
+def test_a_stack_becomes_nuclei_in_three_dimensions_that_sliders_act_on(qtbot, dock) -> None:
+    assert not dock.form.stack_form.isHidden()
+    layer = run(qtbot, dock)
+    expected = segment(TISSUE.image, pixel_size=TISSUE.pixel_size, diameter=22)
+    assert np.array_equal(layer.data, expected.labels)
+    assert layer.scale == pytest.approx(PLACE["scale"])
+    assert dock.foot.count_label.text() == f"{expected.count} nuclei in 8 planes"
+    assert len(layer.features) == expected.count
+    assert layer.features["volume_um3"].notna().all()
+    dock.result_panel.thresholds.sliders["score"].slider.setValue(99)
+    qtbot.waitUntil(lambda: dock.session.live.result.count < expected.count, timeout=LONG)
+    qtbot.waitUntil(lambda: dock.session.live.table is not None, timeout=LONG)
+    assert len(dock.session.live.table) == dock.session.live.result.count
+
+
+def test_each_plane_by_itself_is_a_choice_that_has_no_spacing(qtbot, dock) -> None:
+    form = dock.form.stack_form
+    assert "maximum" not in form.planes_form.control("planes").choices
+    form.spacing_form.control("z_spacing_auto").value = False
+    assert not dock.form.settings().z_spacing_auto
+    form.planes_form.control("planes").value = "each"
+    assert form.spacing_form.isHidden()
+    assert dock.form.settings().z_spacing_auto
+    run(qtbot, dock)
+    assert dock.foot.count_label.text().endswith("in 8 planes, each by itself")
+
+
+def test_choices_for_stacks_act_on_no_other_image(dock) -> None:
+    dock.form.stack_form.planes_form.control("planes").value = "volume"
+    assert dock.form.settings().planes == "volume"
+    dock.form.image_panel.setScope(PLANE)
+    assert dock.form.stack_form.isHidden()
+    assert dock.form.settings().planes == "auto"
+    dock.form.image_panel.setScope(WHOLE)
+    assert dock.form.settings().planes == "volume"
