@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 from PIL import Image
+from typer.testing import CliRunner
 
-from napari_unet_nuclei.cli.measure import measure_files
+from napari_unet_nuclei.cli import app
 from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.core.evaluate import evaluate
 from napari_unet_nuclei.core.labels.metrics.overlaps import match
-from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.core.train.layouts import Entry
 from napari_unet_nuclei.core.train.reading import read_labels
 from tests.helpers.drawn import discs
@@ -58,6 +59,14 @@ def _opaque() -> np.ndarray:
     return np.dstack([LABELS.astype(np.uint8)] * 3 + [np.full(LABELS.shape, 255, np.uint8)])
 
 
+def measured(labels: Path, image: Path) -> pd.DataFrame:
+    """Measure by the command; raise what it says."""
+    result = CliRunner().invoke(app, ["measure", str(labels), str(image), "--out", str(image.with_suffix(".csv"))])
+    if result.exit_code:
+        raise NucleiError(result.stderr)
+    return pd.read_csv(image.with_suffix(".csv"))
+
+
 @pytest.fixture
 def image(tmp_path: Path) -> Path:
     tifffile.imwrite(tmp_path / "cells.tif", IMAGE)
@@ -74,7 +83,7 @@ def test_measure_evaluate_and_training_understand_every_form_alike(form: str, tm
         PICTURES[form](folder / "a.tif")
     [labels] = folder.iterdir()
 
-    table = measure_files(labels, [image], Silent())
+    table = measured(labels, image)
     assert table["cells_mean"].tolist() == [IMAGE[i == LABELS].mean() for i in range(1, 5)]
     assert len(set(table["label"])) == 4
 
@@ -101,7 +110,7 @@ def test_what_are_no_labels_is_refused_by_all_in_the_same_words(values, says, tm
     tifffile.imwrite(tmp_path / "true.tif", LABELS)
     entry = Entry("a", image, (tmp_path / "labels.tif",), False, "a")
     for read in (
-        lambda: measure_files(tmp_path / "labels.tif", [image], Silent()),
+        lambda: measured(tmp_path / "labels.tif", image),
         lambda: evaluate(tmp_path / "labels.tif", tmp_path / "true.tif"),
         lambda: read_labels(entry, LABELS.shape, None),
     ):

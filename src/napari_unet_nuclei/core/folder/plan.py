@@ -180,13 +180,15 @@ def short_title(image: str, part: str) -> str:
 
     Examples
     --------
-    >>> short_title("day/a.lif", "Region 1"), short_title("day/a.zarr/2", "2")
-    ('a.lif [Region 1]', 'a.zarr/2')
+    >>> short_title("day/a.lif", "Region 1"), short_title("day/a.zarr/2", "2"), short_title("day/a.zarr/0", "")
+    ('a.lif [Region 1]', 'a.zarr/2', 'a.zarr/0')
     """
     path = Path(image)
     if part and _is_group(image, part):
         return f"{path.parents[part.count('/')].name}/{part}"
-    return image_title(path.name, part)
+    # The only picture in a store lies in a group of it, beside the label of the slide.
+    name = f"{path.parent.name}/{path.name}" if path.parent.suffix == ".zarr" else path.name
+    return image_title(name, part)
 
 
 def _is_group(image: str, part: str) -> bool:

@@ -53,6 +53,19 @@ def test_images_of_a_converted_store_are_read_by_number(tmp_path: Path, names: l
         read_image(store, 3)
 
 
+def test_the_label_of_a_converted_slide_is_left_out(tmp_path: Path) -> None:
+    store = write_converted(tmp_path / "c.zarr", list(PLANES))
+    named = "".join(
+        f'<Image ID="Image:{n}" Name="{name}"/>' for n, name in enumerate(("", "label image", "macro image"))
+    )
+    about = store / "OME" / "METADATA.ome.xml"
+    about.write_text(f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">{named}</OME>')
+    chosen = choose_series(store)
+    assert ([header.path for header in chosen.images], chosen.names) == ([store / "0"], ("",))
+    assert chosen.others == ("1 'label image' (20 × 30)", "2 'macro image' (20 × 30)")
+    assert choose_series(store, "macro image").images[0].path == store / "2"
+
+
 def test_one_image_of_a_converted_store_is_chosen(tmp_path: Path) -> None:
     store = write_converted(tmp_path / "c.zarr", list(PLANES))
     chosen = choose_series(store, "2")

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import zarr
@@ -14,7 +15,7 @@ from zarr.errors import ContainsArrayError, GroupNotFoundError
 
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.io.image_file import one_each
-from napari_unet_nuclei.core.image.io.zarr_store import has_metadata, open_group
+from napari_unet_nuclei.core.image.io.zarr_store import has_metadata, open_group, read_metadata
 from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
 from napari_unet_nuclei.core.image.times import seconds
 
@@ -95,6 +96,16 @@ def image_groups(path: Path) -> tuple[Path, ...]:
         return tuple(itertools.takewhile(is_ome_zarr, (path / str(number) for number in itertools.count()))) or (path,)
     except Exception:  # noqa: BLE001  # whatever is wrong with the store, opening it says so
         return (path,)
+
+
+def converted_names(path: Path, count: int) -> tuple[str, ...]:
+    """Return what the file that a store was made of called its images; nothing where that is unknown."""
+    try:
+        root = ElementTree.fromstring(read_metadata(path / "OME", "METADATA.ome.xml"))
+    except (OSError, ValueError, ElementTree.ParseError, ImageFileError):
+        return ()
+    names = tuple(image.get("Name", "").strip() for image in root.findall("{*}Image"))
+    return names if len(names) == count else ()
 
 
 def read_ome_zarr(path: Path) -> OmeZarrImage:

@@ -16,7 +16,7 @@ from napari_unet_nuclei.core.image.arrays import find_axes
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.formats import format_of
 from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader, check_series, with_thumbnails_marked
-from napari_unet_nuclei.core.image.io.ome_zarr import image_groups, is_ome_zarr, read_ome_zarr
+from napari_unet_nuclei.core.image.io.ome_zarr import converted_names, image_groups, is_ome_zarr, read_ome_zarr
 from napari_unet_nuclei.core.image.io.optional_formats import (
     microscope_header,
     microscope_headers,
@@ -114,11 +114,16 @@ def read_headers(path: Path) -> tuple[ImageHeader, ...]:
 
 
 def _store_headers(path: Path) -> tuple[ImageHeader, ...]:
-    """Return the header of every image in a store, named by its place there."""
+    """Return the header of every image in a store, named as its file was, or by its place in the store."""
     groups = image_groups(path)
     if len(groups) == 1:
         return (_read_store(groups[0]).header,)
-    return tuple(replace(_read_store(group).header, name=group.relative_to(path).as_posix()) for group in groups)
+    places = [group.relative_to(path).as_posix() for group in groups]
+    names = converted_names(path, len(groups)) or places
+    return tuple(
+        replace(_read_store(group).header, name=name or place)
+        for group, name, place in zip(groups, names, places, strict=True)
+    )
 
 
 def _file_headers(path: Path) -> list[ImageHeader]:
