@@ -19,7 +19,7 @@ from napari_unet_nuclei.gui.finetune.dock import LEARN, RESULT, TRAINING, Finetu
 from napari_unet_nuclei.gui.finetune.form import FinetuneChoices
 from napari_unet_nuclei.gui.models.picker import ModelPicker
 from napari_unet_nuclei.gui.settings.remembered import recall, remember
-from napari_unet_nuclei.gui.viewer.reviewed_layer import REVIEWED, mark_plane
+from napari_unet_nuclei.gui.viewer.reviewed_layer import REVIEWED, is_plane_reviewed, mark_plane
 from tests.helpers.corrections import nuclei_in_a_row
 from tests.helpers.finetune_dock import (
     LONG,
@@ -117,6 +117,22 @@ def test_labels_count_only_once_somebody_has_reviewed_them(qtbot, viewer, dock):
     assert outlook.training > outlook.judging > 0
     assert dock.corrections.sentence_label.text().startswith(f"{outlook.training} nuclei to learn from")
     assert dock.job_panel.run_button.isEnabled()
+
+
+def test_a_row_has_a_picture_and_a_box_of_its_own_for_all_of_it_is_right(qtbot, viewer, dock):
+    add_layers(viewer)
+    _, second = add_layers(viewer, 1, "GFP")
+    rest(qtbot, dock)
+    lines = dock.corrections.list
+    item = lines.topLevelItem(1)
+    assert not item.icon(0).isNull()
+    place = lines.visualItemRect(item)
+    x = lines.columnViewportPosition(1) + 10
+    qtbot.mouseClick(lines.viewport(), Qt.MouseButton.LeftButton, pos=place.center().__class__(x, place.center().y()))
+    rest(qtbot, dock)
+    assert is_plane_reviewed(second)
+    assert listed(dock)[1][1].endswith("nuclei")
+    assert listed(dock)[0][1] == "not reviewed"
 
 
 def test_a_region_is_drawn_in_the_layer_that_the_button_makes_ready(qtbot, viewer, dock):

@@ -188,7 +188,7 @@ def test_cancel_keeps_what_is_done_and_the_same_run_goes_on(qtbot, viewer, dock,
     dock.job_panel.reported.connect(cancel)
     click(qtbot, dock.job_panel.run_button)
     qtbot.waitUntil(lambda: not dock.job_panel.is_running, timeout=LONG)
-    assert "Segment nuclei continues from there" in dock.job_panel.status_label.text()
+    assert "Find nuclei continues from there" in dock.job_panel.status_label.text()
     assert labels_of(viewer) == []
     assert [path.name for path in tmp_path.glob("*slide*")] == [".slide.ome.zarr.part"]
     dock.job_panel.reported.disconnect(cancel)

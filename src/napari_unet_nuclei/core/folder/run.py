@@ -24,6 +24,7 @@ from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.files.lock import alone
 from napari_unet_nuclei.core.folder.follow import follow_planned, segment_and_follow
 from napari_unet_nuclei.core.folder.large_image import BlockSettings, planned_in_blocks, segment_in_blocks, takes_blocks
+from napari_unet_nuclei.core.folder.odd_counts import mark_far_off_counts
 from napari_unet_nuclei.core.folder.one_image import (
     DiskFullError,
     Task,
@@ -149,6 +150,7 @@ def run_plan(
         found = [records[image] for image in images]
         if template.settings.kind == "auto":
             found = mark_odd_kinds(found)
+        found = mark_far_off_counts(found)
         report = BatchReport(plan.out, template, batch, request_hash, started, tuple(found), plan.remarks)
         progress.report(Advanced(SEGMENTING, "writing the summary and the report"))
         write_summary(report)

@@ -24,6 +24,8 @@ from napari_unet_nuclei.gui.batch.job import Outlook, RunSignals, dry_run_job, o
 from napari_unet_nuclei.gui.batch.layers import ShownFile, image_arguments, image_array, labels_arguments
 from napari_unet_nuclei.gui.batch.rows import FileRow
 from napari_unet_nuclei.gui.batch.table import BatchTable
+from napari_unet_nuclei.gui.batch.template_bar import TemplateBar
+from napari_unet_nuclei.gui.batch.templates import read_template, save_template
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
 from napari_unet_nuclei.gui.settings.remembered import recall, remember
@@ -58,7 +60,7 @@ class BatchDock(Dock):
         self._shown: BatchChoices | None = None
         self._is_run = False
         self._shown_layers: list[Layer] = []
-        self.form = BatchForm()
+        self.templates, self.form = TemplateBar(), BatchForm()
         self.table = BatchTable()
         self.outcome_label = Sentence("Choose images first.", selectable=True)
         self.detail_label = Sentence(selectable=True)
@@ -91,7 +93,7 @@ class BatchDock(Dock):
         column.addWidget(self.table, stretch=1)
         column.addWidget(self.detail_label)
         column.addLayout(buttons)
-        self.tabs.addTab(ScrollColumn(self.form), "Settings")
+        self.tabs.addTab(ScrollColumn(self.templates, self.form), "Settings")
         self.tabs.addTab(page, "Images")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
@@ -100,6 +102,8 @@ class BatchDock(Dock):
 
     def _connect(self) -> None:
         self.form.changed.connect(self._note_change)
+        self.templates.chosen.connect(self._take_template)
+        self.templates.saved.connect(self._save_template)
         self._looking.succeeded.connect(self._show_outlook)
         self._looking.failed.connect(self._show_look_error)
         self._signals.record.connect(self._show_record)
@@ -117,6 +121,21 @@ class BatchDock(Dock):
         self.form.model_picker.refresh()
         self._note_change()
         super().showEvent(event)
+
+    def _take_template(self, name: str) -> None:
+        try:
+            self.form.setValue(read_template(name, self.form.choices()))
+        except NucleiError as error:
+            self.job_panel.show_error(error)
+
+    def _save_template(self, name: str) -> None:
+        try:
+            save_template(name, self.form.choices())
+        except NucleiError as error:
+            self.job_panel.show_error(error)
+            return
+        self.templates.refresh(name)
+        self.job_panel.show_status(f"Saved as the template '{name}'.")
 
     def take_settings(self, settings: SegmentSettings, model: str) -> None:
         """Segment files in the same way as an image was; images and results stay as they are."""

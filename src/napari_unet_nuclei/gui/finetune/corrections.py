@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.layers import Labels
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QPushButton, QTreeWidgetItem, QVBoxLayout, QWidget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.corrections.correction import Correction
 from napari_unet_nuclei.core.corrections.store import remove_correction
@@ -21,6 +20,7 @@ from napari_unet_nuclei.core.image.kind import ChosenKind
 from napari_unet_nuclei.core.segment.remedy import KIND_NAMES
 from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.gui.finetune.check import SAME_IMAGE, Asked, Checker, Key, Outlook
+from napari_unet_nuclei.gui.finetune.correction_list import CorrectionList, Listed
 from napari_unet_nuclei.gui.finetune.detail import RowDetail
 from napari_unet_nuclei.gui.finetune.rows import (
     LayerWatch,
@@ -33,13 +33,14 @@ from napari_unet_nuclei.gui.finetune.rows import (
     row_title,
     suggest_rows,
 )
+from napari_unet_nuclei.gui.finetune.thumbnails import Thumbnails
 from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
 from napari_unet_nuclei.gui.viewer.corrected_layer import correction_name
 from napari_unet_nuclei.gui.viewer.pairing import image_of
+from napari_unet_nuclei.gui.viewer.reviewed_layer import is_plane_reviewed, mark_plane
 from napari_unet_nuclei.gui.widgets.choice_box import choice_box
 from napari_unet_nuclei.gui.widgets.confirm import is_sure
 from napari_unet_nuclei.gui.widgets.forms import fill, fill_form
-from napari_unet_nuclei.gui.widgets.row_list import RowList
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
 if TYPE_CHECKING:
@@ -56,72 +57,6 @@ HINT = (
     "Open an image, segment it and correct the labels; mark with 'Reviewed' which of them can be trusted. "
     "The model never learns from anything else."
 )
-
-
-@dataclass(frozen=True)
-class Listed:
-    """One line of the list; `Row` or the name of a saved correction is its key."""
-
-    key: Key
-    title: str
-    state: str
-    tooltip: str
-    ticked: bool
-    reading: str = ""
-
-
-class CorrectionList(RowList):
-    """Lines with tick boxes; one of them is selected."""
-
-    chosen = Signal()
-    """Another line is selected."""
-
-    tick_changed = Signal(object, bool)
-    """The user ticked or unticked the line of this key."""
-
-    def __init__(self) -> None:
-        super().__init__(["Learn from", "Reviewed", "Read as"])
-        self._lines: tuple[Listed, ...] = ()
-        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        self.currentItemChanged.connect(self.chosen)
-        self.itemChanged.connect(self._note_tick)
-
-    def key(self) -> Key | None:
-        """Return the key of the selected line; None where there is none."""
-        item = self.currentItem()
-        return None if item is None else self._lines[self.indexOfTopLevelItem(item)].key
-
-    def choose(self, key: Key) -> None:
-        """Select the line of a key, if there is one."""
-        row = next((row for row, line in enumerate(self._lines) if line.key == key), -1)
-        if row >= 0:
-            self.setCurrentItem(self.topLevelItem(row))
-
-    def set_lines(self, lines: Sequence[Listed]) -> None:
-        """Show other lines; the selected key stays selected, else the first one is."""
-        # Every stroke of a brush leads here: a list that is filled again would scroll to its top each time.
-        if tuple(lines) == self._lines:
-            return
-        before = self.key()
-        self._lines = tuple(lines)
-        # Ticking and selecting here would count as the user's.
-        self.blockSignals(True)
-        self.clear()
-        for line in lines:
-            item = QTreeWidgetItem(self, [line.title, line.state, line.reading])
-            item.setCheckState(0, Qt.CheckState.Checked if line.ticked else Qt.CheckState.Unchecked)
-            for column in range(3):
-                item.setToolTip(column, line.tooltip)
-        row = next((row for row, line in enumerate(lines) if line.key == before), 0)
-        self.setCurrentItem(self.topLevelItem(row))
-        self.blockSignals(False)
-        self.fit_height()
-        if self.key() != before:
-            self.chosen.emit()
-
-    def _note_tick(self, item: QTreeWidgetItem) -> None:
-        key = self._lines[self.indexOfTopLevelItem(item)].key
-        self.tick_changed.emit(key, item.checkState(0) == Qt.CheckState.Checked)
 
 
 class CorrectionsPanel(QWidget):
@@ -145,6 +80,7 @@ class CorrectionsPanel(QWidget):
         self._asked: tuple[InputForm, int, Path | None] = (InputForm(), 0, None)
         self.outlook = Outlook()
         self._pixels = Pixels()
+        self._thumbnails = Thumbnails()
         self._checker = Checker()
         self._checking = LatestJob()
         self._checking.succeeded.connect(self._show_outlook)
@@ -178,6 +114,7 @@ class CorrectionsPanel(QWidget):
         self._watch.rested.connect(self.refresh)
         self.list.chosen.connect(self._show_chosen)
         self.list.tick_changed.connect(self._tick)
+        self.list.whole_changed.connect(self._mark_whole)
         self.detail.row_changed.connect(self._replace)
         self.kind_box.activated.connect(self._choose_kind)
         self.add_button.clicked.connect(self._add)
@@ -225,7 +162,10 @@ class CorrectionsPanel(QWidget):
     def refresh(self) -> None:
         """List all layers again, and count their nuclei in the background."""
         self._own = [row for row in self._own if row.is_open(self._viewer)]
-        suggested = [row for row in suggest_rows(self._viewer) if row not in self._left_out]
+        # What the user chose for labels is suggested from then on, too; in a single plane it is the same row.
+        chosen = [replace(row, plane=None) for row in self._own if row.plane == ()]
+        left_out = {*self._left_out, *chosen}
+        suggested = [row for row in suggest_rows(self._viewer) if row not in left_out]
         rows = [*suggested, *(row for row in self._own if row not in suggested)]
         self._drawn = {}
         taken: dict[Row, Plane] = {}
@@ -265,6 +205,12 @@ class CorrectionsPanel(QWidget):
     def _tick(self, key: Key, ticked: bool) -> None:
         self._ticks[key] = ticked
         self._watch.stir()
+
+    def _mark_whole(self, row: Row, whole: bool) -> None:
+        """Mark the plane of a row as reviewed, or not."""
+        with contextlib.suppress(NucleiError):  # the row says what is wrong with it
+            plane = find_plane(row, self._viewer)
+            mark_plane(plane.corrected.layer, plane.index, reviewed=whole)
 
     def _choose_kind(self) -> None:
         key = self.list.key()
@@ -353,7 +299,13 @@ class CorrectionsPanel(QWidget):
         found = self.outlook.rows.get(key)
         tooltip = (found.sentence if found else "") or title
         text, reading = (found.text, found.reading) if found else (state, "")
-        return Listed(key, title, text, tooltip, self._is_ticked(key), reading)
+        whole, picture = None, None
+        if isinstance(key, Row):
+            with contextlib.suppress(NucleiError):  # a row that does not fit has neither
+                plane = find_plane(key, self._viewer)
+                whole = is_plane_reviewed(plane.corrected.layer, plane.index)
+                picture = self._thumbnails.of(plane)
+        return Listed(key, title, text, tooltip, self._is_ticked(key), reading, whole, picture)
 
     def _show_chosen(self) -> None:
         key = self.list.key()

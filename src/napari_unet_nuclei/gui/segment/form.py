@@ -86,7 +86,9 @@ class SegmentForm(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(titled("Image", self.image_panel, self.stack_form, self.store_panel))
+        layout.addWidget(
+            titled("Image", self.image_panel, self.stack_form, self.stack_form.spacing_form, self.store_panel)
+        )
         layout.addWidget(titled("Nuclei", self.kind_form, model, self.size_form, self.advanced_box))
         self.image_panel.changed.connect(self._show_store)
         self.image_panel.changed.connect(self._show_stack)
@@ -161,10 +163,10 @@ class SegmentForm(QWidget):
         try:
             source = self.image_panel.image().source
         except NucleiError:
-            self.stack_form.setVisible(False)
+            self.stack_form.show_for(stack=False)
             return
         axes = dict(zip(source.leading_axes, source.leading_shape, strict=True))
-        self.stack_form.setVisible(self.image_panel.scope == WHOLE and axes.get("Z", 1) > 1)
+        self.stack_form.show_for(stack=self.image_panel.scope == WHOLE and axes.get("Z", 1) > 1)
 
     def _show_store(self) -> None:
         """Offer to write labels to disk if the image is lazy."""

@@ -129,7 +129,7 @@ def segment_job(
             kind_put_back=asked.settings.kind != request.settings.kind,
             result=result,
             shown=image.arrange(result.labels).copy(),
-            colours=None if result.classes or result.count > MOST_COLOURS else colours_apart(result.labels),
+            colours=None if result.classes or not 0 < result.count <= MOST_COLOURS else colours_apart(result.labels),
         )
 
     return job

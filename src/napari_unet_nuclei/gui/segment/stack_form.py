@@ -15,7 +15,10 @@ WITHOUT_SPACING = ("each", "joined")
 
 
 class StackForm(QWidget):
-    """Choices that apply to stacks; while hidden they are automatic, so that none of them acts unseen."""
+    """Choices that apply to stacks; while hidden they are automatic, so that none of them acts unseen.
+
+    ``spacing_form`` is to be placed below it, and is shown and hidden with it.
+    """
 
     changed = Signal()
 
@@ -28,17 +31,22 @@ class StackForm(QWidget):
         assert isinstance(box, ComboBox), "a choice is a combo box"
         titles = titles_of(SegmentSettings, "planes")
         box.choices = [(title, value) for value, title in titles.items() if value not in PROJECTIONS]
-        fill(QVBoxLayout(self), self.planes_form, self.spacing_form)
+        # The spacing has no place within this widget: only directly in a group do rows that wrap get their height.
+        fill(QVBoxLayout(self), self.planes_form)
         self.planes_form.valueChanged.connect(self._show_spacing)
         self.planes_form.valueChanged.connect(self.changed)
         self.spacing_form.valueChanged.connect(self.changed)
         self._show_spacing()
 
+    def show_for(self, *, stack: bool) -> None:
+        """Show what applies to a stack, or hide it for any other image."""
+        self.setVisible(stack)
+        self._show_spacing()
+
     def changed_settings(self, settings: SegmentSettings) -> SegmentSettings:
         """Return settings with the choices that are shown."""
         shown = {} if self.isHidden() else self.planes_form.shown()
-        if not self.isHidden() and not self.spacing_form.isHidden():
-            shown |= self.spacing_form.shown()
+        shown |= {} if self.spacing_form.isHidden() else self.spacing_form.shown()
         changed: SegmentSettings = settings.changed(**{"planes": "auto", "z_spacing_auto": True, **shown})
         return changed
 
@@ -49,4 +57,5 @@ class StackForm(QWidget):
         self.spacing_form.setValue(settings)
 
     def _show_spacing(self) -> None:
-        self.spacing_form.setVisible(self.planes_form.shown()["planes"] not in WITHOUT_SPACING)
+        has_spacing = self.planes_form.shown()["planes"] not in WITHOUT_SPACING
+        self.spacing_form.setVisible(has_spacing and not self.isHidden())

@@ -37,7 +37,7 @@ def recall(kind: type[ChoicesType]) -> ChoicesType:
     if "model" in values and not _is_installed(values["model"]):
         values["model"] = AUTOMATIC
     try:
-        choices = kind(**{one.name: _part(getattr(defaults, one.name), one.name, values) for one in fields(kind)})
+        choices = choices_of(kind, values)
     except SettingsError:
         return defaults
     if former:
@@ -50,10 +50,27 @@ def remember(choices: Choices) -> None:
     found = _plugin_settings()
     if found is None:
         return
+    getattr(found, choices.dock).update(values_of(choices))
+
+
+def values_of(choices: Choices) -> dict[str, Any]:
+    """Return choices as plain values by name; those in `Settings` objects stand beside the others."""
     values: dict[str, Any] = {}
     for name, value in vars(choices).items():
         values |= value.model_dump() if isinstance(value, Settings) else {name: value}
-    getattr(found, choices.dock).update(values)
+    return values
+
+
+def choices_of(kind: type[ChoicesType], values: Mapping[str, Any]) -> ChoicesType:
+    """Return the choices that plain values stand for: the inverse of `values_of`.
+
+    Raises
+    ------
+    SettingsError
+        If a value is out of bounds.
+    """
+    defaults = kind()
+    return kind(**{one.name: _part(getattr(defaults, one.name), one.name, values) for one in fields(kind)})
 
 
 def _part(default: object, name: str, values: Mapping[str, Any]) -> object:

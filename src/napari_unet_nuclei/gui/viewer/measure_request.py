@@ -62,6 +62,8 @@ class MeasureRequest:
         Channel in which bright spots are looked for; empty for none.
     spot_diameter : float
         Their diameter in px.
+    by_plane : bool
+        A row per nucleus and plane, whatever the ids mean: correcting works in planes.
     """
 
     labels: MeasuredLabels
@@ -76,6 +78,7 @@ class MeasureRequest:
     spots: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     spots_in: str = ""
     spot_diameter: float = 0.0
+    by_plane: bool = False
 
 
 @dataclass(frozen=True)
@@ -168,7 +171,7 @@ def measure_layers(
         for prefix, colour in request.pictures.items()
         for name, stain in stain_images(colour.source, colour.origin, colour.shape).items()
     }
-    if hold_volumes(ids, request.labels.axes):
+    if not request.by_plane and hold_volumes(ids, request.labels.axes):
         return _measured_stacks(request, ids, progress)
     table = measure(
         ids,

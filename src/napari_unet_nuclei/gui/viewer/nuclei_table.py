@@ -91,6 +91,7 @@ def table_job(corrected: CorrectedLayer) -> Callable[[Progress], KeptTable]:
         displaced=(),
         pixel_size=corrected.pixel_size,
         world=corrected.labels.place.matrix,
+        by_plane=True,
     )
     ids, features = corrected.labels.copied(), corrected.layer.features.copy()
 
