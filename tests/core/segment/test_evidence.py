@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from skimage.filters import gaussian
+from skimage.segmentation import expand_labels
 
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.kind import possible_looks
@@ -110,3 +112,24 @@ def test_each_of_two_readings_is_shown_to_the_network_once_in_small_windows(runn
     choose(runner, image, "YX", both_kinds(image, "YX", runner))
     assert len(shown) == 2
     assert sum(shown) < 2.1 * AREA
+
+
+def cells_in_colours(nuclei: int, bodies: int, dim: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Cells whose nuclei show in one colour, and whose bodies, with the nuclei, in another; and the labels."""
+    light, labels = draw_nuclei((256, 256), 22, 20, np.random.default_rng(2), clumped=0.3)
+    image = np.zeros((256, 256, 3))
+    image[..., nuclei] = dim * light / light.max()
+    image[..., bodies] = gaussian(expand_labels(labels, 8) > 0, 1.5)
+    noise = np.random.default_rng(3).normal(0.03, 0.005, image.shape) * (image.max(axis=(0, 1)) > 0)
+    return np.clip((image + noise) * 230, 0, 255).astype(np.uint8), labels
+
+
+@pytest.mark.parametrize(("nuclei", "bodies", "dim"), [(2, 0, 1.0), (2, 0, 0.4), (0, 1, 0.7)])
+def test_of_two_colours_the_one_with_nuclei_is_read_and_not_the_one_with_cell_bodies(runner, nuclei, bodies, dim):
+    image, labels = cells_in_colours(nuclei, bodies, dim)
+    assert choose(runner, image, "YXS").look.channels == (nuclei,)
+    found = segment(image, device="cpu").labels
+    assert found.max() == labels.max()
+    assert np.median(np.bincount(found.ravel())[1:]) == pytest.approx(
+        np.median(np.bincount(labels.ravel())[1:]), rel=0.2
+    )

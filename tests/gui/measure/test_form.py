@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog
 from skimage.segmentation import expand_labels
 
 from napari_unet_nuclei.core.errors import NucleiError
@@ -133,3 +134,31 @@ def test_nuclei_that_extend_through_planes_have_one_row_each(qtbot):
     shown = next(one for one in viewer.layers if one.name == "Volume (voxels)")
     assert (shown.data[labels == 3] == 300).all(), "in every plane"
     assert layer.features["label"].tolist() == [3, 8]
+
+
+def test_regions_that_cannot_be_opened_are_said(dock, qtbot, tmp_path, monkeypatch):
+    (tmp_path / "r.geojson").write_text("{")
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *args: (str(tmp_path / "r.geojson"), ""))
+    dock.form.open_regions.click()
+    assert "cannot be read as GeoJSON" in dock.panel.status_label.text()
+
+
+def test_the_wide_table_shares_rows_and_selection_and_gives_the_room_back(make_napari_viewer_proxy, qtbot):
+    viewer = make_napari_viewer_proxy(show=True)
+    viewer.add_labels(LABELS.copy(), name="nuclei")
+    dock = MeasureDock(viewer)
+    viewer.window.add_dock_widget(dock, name="Measure nuclei", area="right")
+    measure(qtbot, dock)
+    narrow = dock.results.table_view
+    qtbot.mouseClick(dock.results.wide_button, Qt.MouseButton.LeftButton)
+    wide = dock._wide
+    qtbot.waitUntil(wide.isVisible)
+    assert not narrow.isVisible()
+    assert wide.view.table is narrow.table
+    wide.view.setCurrentIndex(wide.view.model().index(1, 0))
+    assert narrow.selected_row == 1
+    assert dock.results.card.text().startswith("Nucleus 8")
+    viewer.window.remove_dock_widget(wide)
+    qtbot.waitUntil(narrow.isVisible)
+    qtbot.mouseClick(dock.results.wide_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: dock._wide is not wide and dock._wide.isVisible())

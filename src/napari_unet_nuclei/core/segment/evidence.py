@@ -11,15 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.image.plane import ImageKind, PlaneLook, PlaneReader
 from napari_unet_nuclei.core.image.sample import PlaneSample
-from napari_unet_nuclei.core.labels.decode import decode_plane, quantise
+from napari_unet_nuclei.core.labels.decode import Decoded, decode_plane, quantise
 from napari_unet_nuclei.core.model.card import DECODED_HEADS
 from napari_unet_nuclei.core.progress import Advanced, Progress, Silent
 from napari_unet_nuclei.core.segment.automatic_size import Glance, brightest_patch, glance, scale_for, shrinkings
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.segment.predict import thresholds_at
+from napari_unet_nuclei.core.types import Labels
 
 CLEAR = 1.5
 """The kind that the picture makes less likely must have this many times the evidence of the other to be taken, and the
@@ -28,6 +30,11 @@ likelier one as many times that of the other not to be called doubtful."""
 AS_GOOD = 0.9
 """Readings of one kind with this share of the best evidence are as good, and the likeliest of them is taken: the same
 nuclei often show in two colours, in one of them brighter."""
+
+WITHIN, FEWER, MORE, SMALLEST, LARGEST = 0.9, 0.5, 1.5, 0.1, 0.7
+"""Nuclei lie in cell bodies that another colour shows: of their pixels `WITHIN` or more do, there are `FEWER` to `MORE`
+times as many, and the typical one has `SMALLEST` to `LARGEST` of the area of a body. Nucleoli and spots are smaller and
+more; nuclei that merely shine through into another colour have about the same area."""
 
 LEAST = 0.5
 """Expected nuclei below which a window is said to show nothing."""
@@ -88,7 +95,7 @@ def choose_look(
     # All readings at one scale: at a coarser one, where more is in view, only while the best shows no nuclei, or nuclei
     # too large for this one.
     for scale in [1 / shrink for shrink in shrinkings(tried[0].reader.shape)] if judges_size else [known]:
-        judged: list[tuple[float, ChosenLook]] = []
+        judged: list[_Judged] = []
         for one, centres in zip(tried, places, strict=True):
             progress.report(Advanced(0.0, "looking at the kind of image"))
             # The same area for every reading, or the one with more windows would show more nuclei.
@@ -96,16 +103,15 @@ def choose_look(
             # Silent: if memory runs short the runner keeps the notice, and the run tells it once.
             seen = glance(one.reader, one.runner, centres, scale, side, Silent())
             estimate = seen.diameter if judges_size and seen.is_judged else 0.0
-            judged.append((one.evidence(seen), ChosenLook(one.reader, estimate=estimate)))
-        most, best = max(judged, key=lambda one: one[0])
-        if most > LEAST and best.estimate:
+            judged.append(_Judged(ChosenLook(one.reader, estimate=estimate), centres, one.nuclei(seen)))
+        best = max(judged, key=lambda one: one.evidence)
+        if best.evidence > LEAST and best.chosen.estimate:
             break
     # First within a kind, where it is about colours, then between the kinds, where a mistake spoils everything.
     found: dict[ImageKind, tuple[float, ChosenLook]] = {}
     for kind in dict.fromkeys(look.kind for look in looks):
-        alike = [one for one in judged if one[1].look.kind == kind]
-        most = max(evidence for evidence, _ in alike)
-        found[kind] = next(one for one in alike if one[0] >= AS_GOOD * most)
+        chosen = _of_one_kind([one for one in judged if one.chosen.look.kind == kind])
+        found[kind] = chosen.evidence, chosen.chosen
     (first, likelier), *others = found.values()
     if not others:
         return likelier
@@ -128,8 +134,8 @@ class _Tried:
         fitted = runner.for_kind(look.kind)
         return _Tried(plane.open(look, fitted.card.percentiles), fitted)
 
-    def evidence(self, seen: Glance) -> float:
-        """Sum the scores of the nuclei that the windows show.
+    def nuclei(self, seen: Glance) -> tuple[Decoded, ...]:
+        """Decode the nuclei that the windows show.
 
         They are not brought to the model's size first, which takes the network twice: nuclei need not be outlined well
         to be counted.
@@ -138,7 +144,51 @@ class _Tried:
         # In pixels of the windows, which is what the maps to be decoded are in.
         thresholds = thresholds_at(card, scale_for(seen.diameter * seen.scale, card.diameter))
         heads = [card.architecture.heads.index(head) for head in DECODED_HEADS]
-        return float(sum(decode_plane(quantise(output[heads]), thresholds).scores.sum() for output in seen.outputs))
+        return tuple(decode_plane(quantise(output[heads]), thresholds) for output in seen.outputs)
+
+
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """A reading, and the nuclei that windows around some places show in it."""
+
+    chosen: ChosenLook
+    centres: tuple[tuple[int, int], ...]
+    nuclei: tuple[Decoded, ...]
+
+    @property
+    def evidence(self) -> float:
+        """How many nuclei are expected to be right: the sum of their scores."""
+        return float(sum(one.scores.sum() for one in self.nuclei))
+
+    def lies_within(self, other: _Judged) -> bool:
+        """Tell whether its objects are the nuclei of cells whose bodies another reading shows."""
+        if self.centres != other.centres or len(self.nuclei) != len(other.nuclei):
+            return False  # seen in other windows
+        own, around = (np.concatenate([part.labels.ravel() for part in one.nuclei]) for one in (self, other))
+        sizes = [np.concatenate([_areas(part.labels) for part in one.nuclei]) for one in (self, other)]
+        if not all(len(areas) for areas in sizes):
+            return False
+        share = np.median(sizes[0]) / np.median(sizes[1])
+        return bool(
+            (around[own > 0] > 0).mean() >= WITHIN
+            and FEWER <= len(sizes[0]) / len(sizes[1]) <= MORE
+            and SMALLEST <= share <= LARGEST
+        )
+
+
+def _areas(labels: Labels) -> NDArray[np.int64]:
+    return np.bincount(labels.ravel())[1:]
+
+
+def _of_one_kind(readings: Sequence[_Judged]) -> _Judged:
+    """Choose among readings of one kind of image, the likeliest first: colours or stains."""
+    most = max(one.evidence for one in readings)
+    best = next(one for one in readings if one.evidence >= AS_GOOD * most)
+    if best.chosen.look.kind == "fluorescence":
+        # Dyes of the whole cell show bodies that look like large nuclei.
+        inner = (one for one in readings if one.evidence >= FEWER * most and one.lies_within(best))
+        best = next(inner, best)
+    return best
 
 
 def _places(tried: Sequence[_Tried]) -> list[tuple[tuple[int, int], ...]]:

@@ -11,7 +11,7 @@ import pandas as pd
 from napari.layers import Labels
 from napari.utils.theme import get_theme
 from numpy.typing import NDArray
-from qtpy.QtWidgets import QApplication, QVBoxLayout
+from qtpy.QtWidgets import QApplication, QDockWidget, QVBoxLayout
 
 from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.core.labels.measure.gate import POSITIVE, Gate, share_text
@@ -23,7 +23,7 @@ from napari_unet_nuclei.gui.measure.gate_text import for_folders
 from napari_unet_nuclei.gui.measure.results import AS_THEY_ARE, SELECTED, Results
 from napari_unet_nuclei.gui.measure.wide_table import WideTable
 from napari_unet_nuclei.gui.saving.dialog import open_save_dialog
-from napari_unet_nuclei.gui.viewer.dock import Dock
+from napari_unet_nuclei.gui.viewer.dock import Dock, ancestor
 from napari_unet_nuclei.gui.viewer.frame import NucleusFrame, box_of
 from napari_unet_nuclei.gui.viewer.measure_request import MeasuredTable, MeasureRequest, measure_layers
 from napari_unet_nuclei.gui.viewer.value_layer import ValueLayer
@@ -86,6 +86,7 @@ class MeasureDock(Dock):
 
     def _connect(self) -> None:
         self.form.changed.connect(self._check)
+        self.form.failed.connect(self.panel.show_error)
         self.panel.run_clicked.connect(self._measure)
         results = self.results
         results.table_view.row_selected.connect(self._go_to_selected)
@@ -262,17 +263,18 @@ class MeasureDock(Dock):
 
     def _open_wide(self) -> None:
         """Open the table below the picture, where it is wide; both show the same rows and selection."""
-        if self._wide is None:
+        # napari takes the widget of a dock that is closed out of the window, and leaves it without a parent.
+        frame = None if self._wide is None else ancestor(self._wide, QDockWidget)
+        if frame is None:
             self._wide = WideTable(self.results.table_view)
-            self._wide.destroyed.connect(self._forget_wide)
+            self._wide.seen.connect(self._share_table)
             self._viewer.window.add_dock_widget(self._wide, name="Measured nuclei", area="bottom")
-            self.results.table_view.hide()  # its room goes to the plot
         else:
-            self._wide.show()
+            frame.show()
 
-    def _forget_wide(self) -> None:
-        self._wide = None
-        self.results.table_view.show()
+    def _share_table(self, wide_is_seen: bool) -> None:
+        """Give the room of the narrow table to the plot while the wide one is in sight."""
+        self.results.table_view.setVisible(not wide_is_seen)
 
     def _save(self) -> None:
         """Open the dialog for the measured labels, with what was measured around them."""

@@ -40,6 +40,9 @@ class MeasureForm(QWidget):
 
     changed = Signal()
 
+    failed = Signal(object)
+    """A file of regions could not be opened: a `NucleiError`."""
+
     def __init__(self, viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._viewer = viewer
@@ -177,7 +180,10 @@ class MeasureForm(QWidget):
     def _ask_regions(self) -> None:
         chosen, _ = QFileDialog.getOpenFileName(self, "Regions", "", "GeoJSON (*.geojson *.json)")
         if chosen:
-            self.show_regions(Path(chosen))
+            try:
+                self.show_regions(Path(chosen))
+            except NucleiError as error:
+                self.failed.emit(error)
 
     def show_regions(self, path: Path) -> None:
         """Show the regions of a file as a shapes layer, and choose it.
