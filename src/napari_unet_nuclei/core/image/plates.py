@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, dataclass
 
+from napari_unet_nuclei.core.files.text import legible
+
 PLATE_COLUMNS = ("plate", "well", "row", "column", "field")
 """Columns that say in a table where its nuclei come from, in their order."""
 
-_WELL = re.compile(r"([A-Za-z]{1,2})[ _-]*0*(\d{1,2})")
+# One leading zero at the most: "W00001" is a well that is only counted, not row W, column 1.
+_WELL = re.compile(r"([A-Za-z]{1,2})[ _-]*0?(\d{1,2})")
 _NUMBERED_WELL = re.compile(r"r0*(\d{1,2})c0*(\d{1,2})", re.IGNORECASE)
 
 
@@ -52,7 +55,7 @@ class PlateField:
     @property
     def values(self) -> dict[str, str]:
         """The values of `PLATE_COLUMNS`."""
-        return asdict(self)
+        return {name: legible(value) for name, value in asdict(self).items()}
 
 
 def row_letters(number: int) -> str:

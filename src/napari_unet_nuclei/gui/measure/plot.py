@@ -33,8 +33,8 @@ DOT_LIMIT = 5000
 
 BLUE, ORANGE = "#56b4e9", "#ff9f1c"
 
-PLACE = (0.14, 0.2, 0.83, 0.75)
-"""Of the axes in the figure; matplotlib's own layout takes longer than drawing."""
+MARGINS = (52, 38, 12, 6)
+"""Pixels left of, below, right of and above the axes; matplotlib's own layout takes longer than drawing."""
 
 
 class NucleiPlot(QWidget):
@@ -59,7 +59,7 @@ class NucleiPlot(QWidget):
         self.lasso_box = QCheckBox("lasso")
         self.lasso_box.setToolTip("Draw round nuclei of a scatter to select them, instead of a gate.")
         self.figure = Figure()
-        self.axes = self.figure.add_axes(PLACE)
+        self.axes = self.figure.add_axes((0.0, 0.0, 1.0, 1.0))
         self.canvas = FigureCanvasQTAgg(self.figure)
         self.canvas.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
         self.canvas.setMinimumHeight(HEIGHT)
@@ -72,6 +72,7 @@ class NucleiPlot(QWidget):
         self.log_box.toggled.connect(self._draw)
         self.lasso_box.toggled.connect(self._draw)
         self.canvas.mpl_connect("key_press_event", self._remove_by_key)
+        self.canvas.mpl_connect("resize_event", self._place)
         self.canvas.setToolTip(
             "Drag to set the gate; drag its edges or its middle to move it; a click removes it.\n"
             "An edge beyond the plot means no limit on that side."
@@ -108,6 +109,12 @@ class NucleiPlot(QWidget):
         self._draw()
         self.gated.emit(None)
 
+    def _place(self, _event: Any = None) -> None:
+        """Keep the room of the texts around the axes, however large the plot is."""
+        left, below, right, above = MARGINS
+        width, height = max(self.canvas.width(), 2 * left), max(self.canvas.height(), 2 * below)
+        self.axes.set_position((left / width, below / height, 1 - (left + right) / width, 1 - (below + above) / height))
+
     def _change_columns(self) -> None:
         had = self.gate
         self.gate = None
@@ -132,6 +139,7 @@ class NucleiPlot(QWidget):
             draw()
             self._add_selector()
         self._dress()
+        self._place()
         self.canvas.draw_idle()
 
     def _draw_histogram(self) -> None:

@@ -18,8 +18,7 @@ class ResultFoot(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.count_label, self.change_label, self.busy_label = QLabel(), QLabel(), QLabel("working…")
-        size = self.count_label.font().pointSizeF() * LARGE
-        self.count_label.setStyleSheet(f"font-size: {size:.0f}pt")  # napari's style sheet fixes the font
+        self._enlarge_count()
         self.change_label.setToolTip("Nuclei that the last change of a slider added and took away.")
         self.busy_label.setToolTip("The sliders are being applied.")
         self.correct_button = QPushButton("Correct…")
@@ -42,6 +41,13 @@ class ResultFoot(QWidget):
         """Ways on from the result."""
         return self.correct_button, self.table_button, self.save_button, self.folder_button, self.follow_button
 
+    def _enlarge_count(self) -> None:
+        """Make the count larger than other text, whose size the user may have changed in napari's settings."""
+        self.change_label.ensurePolished()
+        usual = self.change_label.font().pointSizeF()
+        # By a style sheet, as napari's own fixes the font.
+        self.count_label.setStyleSheet(f"font-size: {usual * LARGE:.0f}pt" if usual > 0 else "")
+
     def _lay_out(self) -> None:
         line = fill(QHBoxLayout(), self.count_label, self.change_label, self.busy_label)
         line.setStretch(2, 1)
@@ -57,6 +63,7 @@ class ResultFoot(QWidget):
         self.setVisible(shown is not None)
         if shown is None:
             return
+        self._enlarge_count()
         classes = shown.classes
         self.count_label.setText(f"{len(classes)} classes" if classes else shown.result.count_text)
         live = isinstance(shown, LiveLabels)
