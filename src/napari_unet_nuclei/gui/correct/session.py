@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from napari_unet_nuclei.core.corrections.stroke import Stroke
 from napari_unet_nuclei.core.errors import EditError, NucleiError
 from napari_unet_nuclei.core.labels.doubt import Candidate, doubt
 from napari_unet_nuclei.core.labels.edit.edit import Edit
+from napari_unet_nuclei.core.labels.edit.volume import StackEdit
 from napari_unet_nuclei.core.labels.regions import united
 from napari_unet_nuclei.core.progress import Advanced, Progress
 from napari_unet_nuclei.core.types import AnyArray, Index, Region
@@ -120,12 +121,27 @@ class CorrectSession(QObject):
         dismissed: Iterable[tuple[Index, Region]] = (),
     ) -> Entry:
         """Apply an edit, and accept the given nuclei, by default those that the edit leaves."""
+        nuclei = edit.boxes() if accepted is None else accepted
+        return self._make([PlaneEdit(index, edit)], edit.title, [(index, one) for one in nuclei], dismissed)
+
+    def edit_stack(self, index: Index, edit: StackEdit, *, dismissed: Iterable[tuple[Index, Region]] = ()) -> Entry:
+        """Apply an edit through the planes of the stack that a plane belongs to, and accept the nuclei it leaves."""
+        changes = [PlaneEdit(self.corrected.along_stack(index, z), one) for z, one in edit.planes.items()]
+        accepted = [(change.index, nucleus) for change in changes for nucleus in change.edit.boxes()]
+        return self._make(changes, edit.title, accepted, dismissed)
+
+    def _make(
+        self,
+        changes: Sequence[PlaneEdit],
+        title: str,
+        accepted: Iterable[tuple[Index, int]],
+        dismissed: Iterable[tuple[Index, Region]],
+    ) -> Entry:
+        """Apply edits of planes and the decisions that go with them, as one step of the history."""
         if not self.layer.editable:
             raise EditError(f"'{self.layer.name}' is locked: unlock it in the layer list to correct it.")
-        change = PlaneEdit(index, edit)
-        nuclei = edit.boxes() if accepted is None else accepted
-        verdict = self.verdicts.verdict(change.box, [(index, nucleus) for nucleus in nuclei], dismissed)
-        entry = Entry([change] if verdict.is_empty else [change, verdict], edit.title)
+        verdict = self.verdicts.verdict(changes[0].box, accepted, dismissed)
+        entry = Entry(changes if verdict.is_empty else [*changes, verdict], title)
         self._write(lambda labels: self.history.make(labels, entry))
         return entry
 

@@ -360,7 +360,7 @@ class Tools(QObject):
         """Return the nucleus at a point of a gesture, and the pixel there."""
         if number >= len(gesture.points):
             raise EditError("Nothing was clicked: press the key again, then click.")
-        plane = self._plane(gesture.index)
+        plane = self._plane(gesture.planes[number])
         y, x = pixel(gesture.points[number], plane.shape)
         nucleus = int(plane[y, x])
         if nucleus <= 0:

@@ -77,6 +77,28 @@ class CorrectedLayer:
         return list(np.ndindex(*self.labels.source.leading_shape))
 
     @property
+    def depth(self) -> int | None:
+        """The leading axis along which nuclei extend through planes; None where every plane has nuclei of its own."""
+        if self.provenance.get("planes", "each") == "each":
+            return None
+        letters = self.labels.source.leading_axes
+        # A single axis without a name was taken for depth when it was segmented.
+        return letters.index("Z") if "Z" in letters else 0 if len(letters) == 1 else None
+
+    def stack(self, index: Index) -> AnyArray:
+        """Return the stack (Z, Y, X) that a plane of volumes belongs to, not copied."""
+        return self.view[(*index[: self.depth], slice(None), *index[self._after_depth :])]
+
+    def along_stack(self, index: Index, z: int) -> Index:
+        """Return the index of another plane of the stack that a plane of volumes belongs to."""
+        return (*index[: self.depth], z, *index[self._after_depth :])
+
+    @property
+    def _after_depth(self) -> int:
+        assert self.depth is not None, "asked of volumes only"
+        return self.depth + 1
+
+    @property
     def pixel_length(self) -> float:
         """Length of a pixel in the world along X, in the layer's units."""
         return float(np.linalg.norm(self.labels.place.matrix[:-1, -2]))
