@@ -89,3 +89,41 @@ def test_labels_of_single_planes_have_no_tools_for_volumes(modest_bench) -> None
     assert not bench.dock.tools_panel.volume_commands.isVisible()
     bench.dock.do("cut_here")
     assert "extend through planes" in bench.status
+
+
+def test_the_queue_walks_nuclei_and_not_their_sections(volume_bench) -> None:
+    bench = volume_bench()
+    assert not bench.dock.queue_panel.scope_box.isVisible()
+    assert bench.session.review.count(None) == (0, 4)
+    places = set()
+    for _ in range(4):
+        bench.key("N")
+        [nucleus] = bench.framed
+        planes = np.unique(np.nonzero(bench.layer.data == nucleus)[0])
+        assert bench.dock.navigator.plane == (planes[len(planes) // 2],)
+        _, yy, xx = np.nonzero(bench.layer.data == nucleus)
+        box = bench.dock.navigator.framed.candidate.box
+        assert box == (yy.min(), yy.max() + 1, xx.min(), xx.max() + 1)
+        places.add(nucleus)
+    assert places == {1, 2, 3, 4}
+    # Accepted in all planes, and asked for again once that is undone.
+    bench.key("A")
+    features = bench.layer.features
+    assert features.loc[features["label"] == nucleus, "accepted"].all()
+    assert features["accepted"].sum() == len(planes)
+    assert bench.session.review.count(None) == (1, 3)
+    bench.undo()
+    assert bench.framed == [nucleus]
+    # One that was edited is right in all planes; undone, it is as doubtful as before.
+    before = bench.session.review.pending(None)
+    show(bench, 4)
+    bench.click(42, 60)
+    bench.key("C")
+    assert bench.session.review.count(None) == (2, 3)
+    bench.undo()
+    assert bench.session.review.pending(None) == before
+    bench.dock.press("accept_rest")
+    bench.settle()
+    assert bench.session.review.count(None) == (4, 0)
+    assert bench.layer.features["accepted"].all()
+    assert "Nothing is left" in bench.dock.queue_panel.banner.sentence.text()

@@ -221,7 +221,9 @@ class CorrectDock(Dock):
             panel.setEnabled(session is not None)
         if session is not None:
             self.queue_panel.outlines_box.setChecked(session.layer.contour > 0)
-            self.queue_panel.scope_box.setVisible(len(session.corrected.plane_indices) > 1)
+            self.queue_panel.scope_box.setVisible(
+                len(session.corrected.plane_indices) > 1 and session.corrected.depth is None
+            )
             self.tools_panel.show_thresholds(session.corrected)
             self.tools_panel.show_volume_tools(session.corrected)
         self._refresh_keys()

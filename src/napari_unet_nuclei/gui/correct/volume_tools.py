@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from napari_unet_nuclei.core.corrections.review import ACCEPT
 from napari_unet_nuclei.core.errors import EditError
+from napari_unet_nuclei.core.labels.doubt import Candidate
 from napari_unet_nuclei.core.labels.edit.volume import (
     StackEdit,
     cut_from,
     delete_volume,
     merge_volumes,
     merge_with_touching,
+    sections,
 )
+from napari_unet_nuclei.core.labels.regions import united
 from napari_unet_nuclei.core.types import AnyArray, Index
 from napari_unet_nuclei.gui.correct.canvas_input import Gesture
-from napari_unet_nuclei.gui.correct.tools import HOW_TO_UNDO, Tools
+from napari_unet_nuclei.gui.correct.tools import HOW_TO_UNDO, Tools, named
 
 
 class VolumeTools(Tools):
@@ -22,6 +28,41 @@ class VolumeTools(Tools):
     def holds_volumes(self) -> bool:
         """True where nuclei extend through planes."""
         return self.session.corrected.depth is not None
+
+    def accept(self) -> None:
+        """Accept the nucleus in all planes, and go on."""
+        if not self.holds_volumes:
+            super().accept()
+            return
+        index, boxes = self._nuclei()
+        accepted = [
+            (self.session.corrected.along_stack(index, z), nucleus)
+            for nucleus in boxes
+            for z in sections(self._stack(index), nucleus)
+        ]
+        whole = [one.box for one in map(self._queued, [index] * len(boxes), boxes) if one is not None]
+        self.session.decide(ACCEPT, index, united(whole or list(boxes.values())), accepted)
+        self._go_on(f"Accepted {named(boxes)}.")
+
+    def accept_rest(self) -> None:
+        """Accept all nuclei that are left, of volumes those of all planes."""
+        if not self.holds_volumes:
+            super().accept_rest()
+            return
+        index, session = self._navigator.shown_plane(), self.session
+        left = {(session.corrected.stack_planes(one.plane)[0], one.id): one for one in session.review.pending(None)}
+        if not left:
+            raise EditError("Nothing is left in this stack.")
+        accepted = [
+            (plane, nucleus)
+            for plane in session.corrected.plane_indices
+            for nucleus in np.unique(session.corrected.view[plane]).tolist()
+            if (session.corrected.stack_planes(plane)[0], nucleus) in left
+        ]
+        session.decide(ACCEPT, index, united([one.box for one in left.values()]), accepted)
+        # Nothing is left, so that this announces the end of the queue.
+        self._navigator.next()
+        self.status.emit(f"Accepted {len(left)} nuclei. {HOW_TO_UNDO}")
 
     def delete(self) -> None:
         """Delete the nucleus from all planes, as in a plane otherwise."""
@@ -62,6 +103,12 @@ class VolumeTools(Tools):
         self.session.edit_stack(index, edit)
         self._navigator.frame_nuclei(index, edit.touched)
         self.status.emit(f"{edit.title}: {_counted(len(edit.planes))} changed. {HOW_TO_UNDO}")
+
+    def _queued(self, index: Index, nucleus: int) -> Candidate | None:
+        """Return the candidate of a nucleus of a stack."""
+        planes = self.session.corrected.stack_planes(index)
+        found = (self.session.review.find(plane, nucleus) for plane in planes)
+        return next((one for one in found if one is not None), None)
 
     def _stack(self, index: Index) -> AnyArray:
         return self.session.corrected.stack(index)

@@ -89,6 +89,12 @@ class CorrectedLayer:
         """Return the stack (Z, Y, X) that a plane of volumes belongs to, not copied."""
         return self.view[(*index[: self.depth], slice(None), *index[self._after_depth :])]
 
+    def stack_planes(self, index: Index) -> list[Index]:
+        """Return the indices of the planes whose nuclei are one: those of its stack, or where there is none, itself."""
+        if self.depth is None:
+            return [index]
+        return [self.along_stack(index, z) for z in range(self.labels.shape[self.depth])]
+
     def along_stack(self, index: Index, z: int) -> Index:
         """Return the index of another plane of the stack that a plane of volumes belongs to."""
         return (*index[: self.depth], z, *index[self._after_depth :])
