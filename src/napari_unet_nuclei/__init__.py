@@ -77,8 +77,8 @@ if TYPE_CHECKING:
         SegmentSettings,
         TrackSettings,
         TrainSettings,
-        read_settings,
     )
+    from napari_unet_nuclei.core.settings_base import read_settings
     from napari_unet_nuclei.core.tracking.export.ctc import write_ctc
     from napari_unet_nuclei.core.tracking.export.geff import write_geff
     from napari_unet_nuclei.core.tracking.track import TrackResult, track
@@ -248,7 +248,7 @@ _HOMES = {
     "read_card": "core.model.card",
     "read_image": "core.image.io.read",
     "read_labels": "core.image.io.label_file",
-    "read_settings": "core.settings",
+    "read_settings": "core.settings_base",
     "segment": "core.segment.run",
     "segment_folder": "core.folder.segment",
     "segment_slide": "core.blocks.slide",

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from napari_unet_nuclei.core.errors import SettingsError
-from napari_unet_nuclei.core.settings import FinetuneSettings, SegmentSettings, TrainSettings, read_settings, validated
+from napari_unet_nuclei.core.settings import FinetuneSettings, SegmentSettings, TrainSettings
+from napari_unet_nuclei.core.settings_base import read_settings, validated
 
 
 def test_giving_a_number_turns_its_switch_off():

@@ -13,7 +13,7 @@ from annotated_types import Ge
 from npe2 import PluginManifest
 from pydantic.fields import FieldInfo
 
-from napari_unet_nuclei.core.settings import Settings
+from napari_unet_nuclei.core.settings_base import Settings
 from napari_unet_nuclei.gui import PLUGIN
 from napari_unet_nuclei.gui.batch.choices import STACKS, BatchChoices
 from napari_unet_nuclei.gui.demo import SAMPLE, open_demo

@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 import typer
 from pydantic import BaseModel
 
-from napari_unet_nuclei.core.settings import KIND_WORDS, Former, Settings, read_settings
+from napari_unet_nuclei.core.settings import KIND_WORDS
+from napari_unet_nuclei.core.settings_base import Former, Settings, read_settings
 from napari_unet_nuclei.core.types import Region
 
 Command: TypeAlias = Callable[..., None]

@@ -11,11 +11,11 @@ import pytest
 import tifffile
 from napari.layers import Labels
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog
 
 from napari_unet_nuclei import segment
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.gui.measure.dock import MeasureDock
+from napari_unet_nuclei.gui.saving.dialog import SaveDialog
 from napari_unet_nuclei.gui.segment.dock import SegmentDock
 from napari_unet_nuclei.gui.settings.threshold_panel import NO_THRESHOLDS
 
@@ -132,17 +132,17 @@ def test_classes_of_a_lazy_layer_are_not_written_to_disk(viewer, dock, pixels) -
     assert not dock.job_panel.run_button.isEnabled()
 
 
-def test_classes_are_saved_with_their_areas_as_they_were_painted(
-    qtbot, viewer, dock, pixels, tmp_path, monkeypatch
-) -> None:
+def test_classes_are_saved_with_their_areas_as_they_were_painted(qtbot, viewer, dock, pixels, tmp_path) -> None:
     viewer.add_image(pixels)
     press_run(qtbot, dock)
     [labels] = labels_of(viewer)
     labels.data_setitem((np.array([0, 0]), np.array([0, 1])), 2)
     path = tmp_path / "mine_labels.tif"
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
     qtbot.mouseClick(dock.foot.save_button, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: not dock.job_panel.is_running and path.exists(), timeout=LONG)
+    [dialog] = dock.findChildren(SaveDialog)
+    dialog.base.setValue(str(tmp_path / "mine"))
+    qtbot.mouseClick(dialog.panel.run_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not dialog.panel.is_running and (tmp_path / "mine_table.csv").exists(), timeout=LONG)
     assert np.array_equal(tifffile.imread(path), labels.data)
     table = pd.read_csv(tmp_path / "mine_table.csv")
     assert table["class"].tolist() == list(NAMES)

@@ -4,7 +4,8 @@ import pytest
 from annotated_types import Ge, Le
 from qtpy.QtWidgets import QLabel
 
-from napari_unet_nuclei.core.settings import SegmentSettings, Settings, TrainSettings
+from napari_unet_nuclei.core.settings import SegmentSettings, TrainSettings
+from napari_unet_nuclei.core.settings_base import Settings
 from napari_unet_nuclei.gui.settings.settings_form import SettingsForm
 
 KINDS = [SegmentSettings, TrainSettings]

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_unet_nuclei.core.errors import DatasetError
 from napari_unet_nuclei.core.image.io.write import write_json
-from napari_unet_nuclei.core.settings import first_problem
+from napari_unet_nuclei.core.settings_base import first_problem
 
 INDEX = "index.json"
 IMAGES, LABELS, REVIEWED = "images", "labels", "reviewed"

@@ -19,7 +19,6 @@ from napari_unet_nuclei.core.image.layouts.grouping import AUTOMATIC, group_file
 from napari_unet_nuclei.core.image.layouts.split_image import SplitImage
 from napari_unet_nuclei.core.image.plates import PlateField
 
-LABELS_ENDING = "_labels.tif"
 TABLE_ENDING = "_table.csv"
 
 ENDINGS = {

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 PLATE_COLUMNS = ("plate", "well", "row", "column", "field")
 """Columns that say in a table where its nuclei come from, in their order."""
 
-_WELL = re.compile(r"([A-Za-z]{1,2})[ _-]*0*(\d{1,2})")
+# One leading zero at the most: "W00001" is a well that is only counted, not row W, column 1.
+_WELL = re.compile(r"([A-Za-z]{1,2})[ _-]*0?(\d{1,2})")
 _NUMBERED_WELL = re.compile(r"r0*(\d{1,2})c0*(\d{1,2})", re.IGNORECASE)
 
 

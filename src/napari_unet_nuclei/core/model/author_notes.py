@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError
 
 from napari_unet_nuclei.core.errors import SettingsError
 from napari_unet_nuclei.core.model.card import CardKind, Credit, Part
-from napari_unet_nuclei.core.settings import first_problem
+from napari_unet_nuclei.core.settings_base import first_problem
 
 
 class AuthorNotes(Part):

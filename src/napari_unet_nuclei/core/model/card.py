@@ -17,7 +17,7 @@ from napari_unet_nuclei.core.image.kind import InputName, NetworkInputs
 from napari_unet_nuclei.core.image.plane import ImageKind
 from napari_unet_nuclei.core.labels.decode import SPLIT
 from napari_unet_nuclei.core.labels.score import Scoring
-from napari_unet_nuclei.core.settings import first_problem
+from napari_unet_nuclei.core.settings_base import first_problem
 
 ACCEPTED = "Accepted are .safetensors files that napari-unet-nuclei wrote."
 LARGEST_FILE = 2**30

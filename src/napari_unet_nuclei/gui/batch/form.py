@@ -23,7 +23,8 @@ from napari_unet_nuclei.core.image.io.path_list import LIST_SUFFIXES
 from napari_unet_nuclei.core.image.io.series import ALL
 from napari_unet_nuclei.core.image.words import axes_in_words, possible_axes
 from napari_unet_nuclei.core.labels.measure.gate import Gate
-from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings, titles_of
+from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
+from napari_unet_nuclei.core.settings_base import titles_of
 from napari_unet_nuclei.gui.batch.channels_box import ChannelsBox
 from napari_unet_nuclei.gui.batch.choices import SINGLE, STACKS, BatchChoices
 from napari_unet_nuclei.gui.models.picker import DevicePicker, ModelPicker

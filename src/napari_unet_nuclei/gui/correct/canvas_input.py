@@ -13,7 +13,8 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_unet_nuclei.core.types import Index
 from napari_unet_nuclei.gui.correct.current import CurrentCorrection
-from napari_unet_nuclei.gui.correct.overlay import Line, Overlay
+from napari_unet_nuclei.gui.correct.overlay import Overlay
+from napari_unet_nuclei.gui.viewer.lines import Line
 from napari_unet_nuclei.gui.viewer.view import CLICK_DISTANCE, world_point
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ class CanvasInput(QObject):
     def _is_far(self, last: NDArray[np.float64], point: NDArray[np.float64]) -> bool:
         # On the canvas, not in the image: far zoomed out a hand moves over many pixels at once.
         distance = float(np.linalg.norm(point - last))
-        return distance * self._current.require().corrected.canvas_pixels(self._viewer) >= STEP
+        return distance * self._current.require().corrected.labels.place.canvas_pixels(self._viewer) >= STEP
 
 
 def _drawn(waiting: _Waiting) -> tuple[list[Line], list[Line]]:

@@ -17,7 +17,8 @@ from napari_unet_nuclei.core.labels.regions import pixel
 from napari_unet_nuclei.core.types import Index, Region
 from napari_unet_nuclei.gui.correct.canvas_input import Gesture
 from napari_unet_nuclei.gui.correct.current import CurrentCorrection
-from napari_unet_nuclei.gui.correct.overlay import MARGIN, Line, Overlay, outlines, rectangle
+from napari_unet_nuclei.gui.correct.overlay import Overlay, outlines
+from napari_unet_nuclei.gui.viewer.lines import MARGIN, Line, rectangle
 from napari_unet_nuclei.gui.viewer.view import go_to, world_point
 
 if TYPE_CHECKING:
@@ -243,9 +244,9 @@ class Navigator(QObject):
         side = max(y1 - y0, x1 - x0)
         # The ends of a region lie behind its last pixels, whose centres are at whole numbers.
         middle = corrected.world(index, ((y0 + y1 - 1) / 2, (x0 + x1 - 1) / 2))
-        go_to(self._viewer, corrected.layer, middle, side * corrected.pixel_length)
+        go_to(self._viewer, corrected.layer, middle, side * corrected.labels.place.pixel_length)
         # After `go_to`, which may have changed the zoom already.
-        on_screen = side * corrected.canvas_pixels(self._viewer)
+        on_screen = side * corrected.labels.place.canvas_pixels(self._viewer)
         if not only_where_hidden and on_screen < LARGE_ENOUGH:
             self._viewer.scene.camera.zoom *= LARGE_ENOUGH / on_screen
 

@@ -190,8 +190,7 @@ class EvaluateDock(Dock):
         labels = self._compared.truth if one.in_truth else self._compared.labels
         place = labels.place
         position = np.array([*one.index, *one.centre], float) + np.array(place.origin)
-        step = float(np.linalg.norm(place.matrix[:-1, -2]))
-        go_to(self._viewer, place.layer, place.world(position), step * one.diameter)
+        go_to(self._viewer, place.layer, place.world(position), place.pixel_length * one.diameter)
         self.frame.show(labels, one.index, box_of(labels, one.index, one.label, one.centre, 2 * one.diameter + 1))
 
     def _step_back(self) -> None:

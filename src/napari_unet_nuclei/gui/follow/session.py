@@ -144,8 +144,8 @@ class FollowSession(QObject):
         at = {"T": float(spots.frame[row]), **dict(zip(names, spots.centre[row].tolist(), strict=True))}
         leading = [letter for letter in self._axes if letter not in "YX"]
         position = np.array([at[letter] for letter in (*leading, "Y", "X")]) + np.array(self._place.origin)
-        step = float(np.linalg.norm(self._place.matrix[:-1, -2]))
-        go_to(self._viewer, self.layer, self._place.world(position), step * max(spots.diameter, 1.0))
+        diameter = self._place.pixel_length * max(spots.diameter, 1.0)
+        go_to(self._viewer, self.layer, self._place.world(position), diameter)
         self.layer.selected_label = int(self.lineages.track[row])
 
     def _show_change(self, before: Lineages) -> None:

@@ -176,8 +176,7 @@ class MeasureDock(Dock):
         if not self._is_shown:
             self.panel.show_status("⚠ The measured labels layer is no longer in the viewer.")
             return
-        step = float(np.linalg.norm(place.matrix[:-1, -2]))
-        diameter = step * float(self._measured.table["diameter_px"].iloc[row])
+        diameter = place.pixel_length * float(self._measured.table["diameter_px"].iloc[row])
         go_to(self._viewer, place.layer, place.world(self._measured.position(row)), diameter)
         place.layer.selected_label = label
         self._frame_row(row)

@@ -13,7 +13,8 @@ from qtpy.QtWidgets import QCheckBox, QDialog, QFileDialog, QGridLayout, QLabel,
 
 from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.core.folder.plan import PlannedFile
-from napari_unet_nuclei.core.settings import BatchSettings, CellSettings, titles_of
+from napari_unet_nuclei.core.settings import BatchSettings, CellSettings
+from napari_unet_nuclei.core.settings_base import titles_of
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.saving.job import KINDS, paths_of, save_job, take_down
 from napari_unet_nuclei.gui.viewer.layers import pictures_in

@@ -164,13 +164,12 @@ class LiveLabels(QObject):
 
         def decode(progress: Progress) -> _Decoded:
             decoded = result.decode(thresholds, lambda: progress.report(Advanced(0.0, "")))
-            before = ids[result.labels]
-            kept = keep_ids(decoded.labels, before, first, free)
+            kept = keep_ids(decoded.labels, result.labels, ids, first, free)
             progress.report(Advanced(0.0, ""))
             return _Decoded(
                 decoded,
                 shown=np.ascontiguousarray(image.arrange(kept.ids[decoded.labels])),
-                untouched=np.array_equal(shown, image.arrange(before)),
+                untouched=np.array_equal(shown, image.arrange(ids[result.labels])),
                 kept=kept,
             )
 

@@ -6,7 +6,8 @@ from magicgui.widgets import ComboBox
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_unet_nuclei.core.settings import PROJECTIONS, SegmentSettings, titles_of
+from napari_unet_nuclei.core.settings import PROJECTIONS, SegmentSettings
+from napari_unet_nuclei.core.settings_base import titles_of
 from napari_unet_nuclei.gui.settings.settings_form import SettingsForm
 from napari_unet_nuclei.gui.widgets.forms import fill
 

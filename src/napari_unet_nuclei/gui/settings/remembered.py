@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeVar
 
 from napari_unet_nuclei.core.errors import NucleiError, SettingsError
 from napari_unet_nuclei.core.model.registry import AUTOMATIC, default_registry
-from napari_unet_nuclei.core.settings import Settings, validated
+from napari_unet_nuclei.core.settings_base import Settings, validated
 from napari_unet_nuclei.gui import PLUGIN
 
 

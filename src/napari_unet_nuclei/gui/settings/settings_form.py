@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QWidget
 
-from napari_unet_nuclei.core.settings import Settings, validated
+from napari_unet_nuclei.core.settings_base import Settings, validated
 from napari_unet_nuclei.gui.widgets.choice_box import keep_narrow
 
 SettingsType = TypeVar("SettingsType", bound=Settings)

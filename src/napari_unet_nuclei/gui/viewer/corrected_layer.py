@@ -16,6 +16,7 @@ from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 from napari_unet_nuclei.core.segment.table import SegmentedChannel
 from napari_unet_nuclei.core.types import AnyArray, Index, Mask, QuantisedMaps, Region
+from napari_unet_nuclei.gui.viewer.companion import alike
 from napari_unet_nuclei.gui.viewer.labels_and_image import (
     ImageUnderLabels,
     MeasuredLabels,
@@ -23,7 +24,6 @@ from napari_unet_nuclei.gui.viewer.labels_and_image import (
     image_under,
 )
 from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY
-from napari_unet_nuclei.gui.viewer.reviewed_layer import alike
 from napari_unet_nuclei.gui.viewer.view import units_factors
 
 if TYPE_CHECKING:
@@ -103,16 +103,6 @@ class CorrectedLayer:
     def _after_depth(self) -> int:
         assert self.depth is not None, "asked of volumes only"
         return self.depth + 1
-
-    @property
-    def pixel_length(self) -> float:
-        """Length of a pixel in the world along X, in the layer's units."""
-        return float(np.linalg.norm(self.labels.place.matrix[:-1, -2]))
-
-    def canvas_pixels(self, viewer: Viewer) -> float:
-        """Return the size of a pixel of the labels along X in canvas pixels."""
-        along_x = self.labels.place.order[-1]
-        return float(viewer.scene.camera.zoom * self.pixel_length * units_factors(self.layer, viewer.dims)[along_x])
 
     def shown_plane(self, viewer: Viewer) -> Index | None:
         """Return the plane that the viewer shows; None in 3-D, from the side, or outside the labels."""

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.types import NamedArea
+from napari_unet_nuclei.gui.viewer.companion import alike
 from napari_unet_nuclei.gui.viewer.labels_and_image import MeasuredLabels
-from napari_unet_nuclei.gui.viewer.reviewed_layer import alike, index_in, outline
+from napari_unet_nuclei.gui.viewer.reviewed_layer import index_in, outline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

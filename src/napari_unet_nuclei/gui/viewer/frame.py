@@ -5,33 +5,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from napari.layers import Vectors
-from numpy.typing import NDArray
 from qtpy.QtCore import QObject
 
 from napari_unet_nuclei.core.types import Region
 from napari_unet_nuclei.gui.viewer.labels_and_image import MeasuredLabels
-from napari_unet_nuclei.gui.viewer.reviewed_layer import alike
-from napari_unet_nuclei.gui.viewer.view import units_factors
+from napari_unet_nuclei.gui.viewer.lines import (
+    MARGIN,
+    ON_BRIGHT,
+    ON_DARK,
+    SETTLE,
+    add_lines,
+    in_layer,
+    rectangle,
+    segments,
+    set_width,
+)
 from napari_unet_nuclei.gui.widgets.rest_timer import rest_timer
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from napari.layers import Vectors
 
 FRAME = "Selected nucleus"
 """Name of the layer."""
-
-YELLOW, BLUE = "#ffe14d", "#0038c8"
-"""On dark pictures and on bright ones, as in *Correct*."""
-
-LINE = 2.0
-"""Width in canvas pixels."""
-
-MARGIN = 3
-"""Pixels between a nucleus and its frame."""
-
-SETTLE = 50
-"""Milliseconds after which the width of the lines follows the zoom."""
 
 
 class NucleusFrame(QObject):
@@ -51,17 +47,11 @@ class NucleusFrame(QObject):
             self.clear()
         self._labels = labels
         if self._layer is None or self._layer not in self._viewer.layers:
-            self._layer = self._added(labels)
+            self._layer = add_lines(self._viewer, labels.place, FRAME)
         place = labels.place
-        y0, y1, x0, x1 = np.array(box, float) - 0.5 + np.array([-MARGIN, MARGIN, -MARGIN, MARGIN])
-        corners = np.array([(y0, x0), (y0, x1), (y1, x1), (y1, x0), (y0, x0)])
-        lines = np.zeros((4, 2, place.layer.ndim))
-        for axis, position in zip(place.order, index, strict=False):
-            lines[:, 0, axis] = position
-        lines[:, :, place.order[-2:]] = np.stack([corners[:-1], np.diff(corners, axis=0)], axis=1)
-        self._layer.data = lines
+        self._layer.data = in_layer(place, index, segments([rectangle(box, MARGIN)]))
         bright = place.layer.metadata.get("nuclei", {}).get("provenance", {}).get("kind") == "brightfield"
-        self._layer.edge_color = BLUE if bright else YELLOW
+        self._layer.edge_color = (ON_BRIGHT if bright else ON_DARK).found
         self._set_width()
 
     def clear(self) -> None:
@@ -70,29 +60,13 @@ class NucleusFrame(QObject):
         if layer is not None and layer in self._viewer.layers:
             self._viewer.layers.remove(layer)
 
-    def _added(self, labels: MeasuredLabels) -> Vectors:
-        """Add the layer above all others, and give the selection back."""
-        selection = self._viewer.layers.selection
-        selected, active = set(selection), selection.active
-        ndim = labels.place.layer.ndim
-        empty: NDArray[np.float64] = np.empty((0, 2, ndim))
-        layer = Vectors(empty, ndim=ndim, name=FRAME, vector_style="line", **alike(labels.place.layer))
-        self._viewer.add_layer(layer)
-        self._viewer.layers.selection = selected
-        self._viewer.layers.selection.active = active
-        return layer
-
     def _follow_zoom(self) -> None:
         if self._layer is not None:
             self._rest.start()
 
     def _set_width(self) -> None:
-        """Keep the lines as wide on the screen: napari counts their width in pixels of the layer."""
-        if self._layer is None or self._labels is None:
-            return
-        place, viewer = self._labels.place, self._viewer
-        step = float(np.linalg.norm(place.matrix[:-1, -2])) * units_factors(place.layer, viewer.dims)[place.order[-1]]
-        self._layer.edge_width = LINE / max(viewer.scene.camera.zoom * step, 1e-9)
+        if self._layer is not None and self._labels is not None:
+            set_width(self._layer, self._viewer, self._labels.place)
 
 
 def box_of(

@@ -15,8 +15,10 @@ from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
 from napari_unet_nuclei.core.segment.table import SegmentedChannel, StoredIds, column_names
 from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY, describe_layer, guess_layer_axes
+from napari_unet_nuclei.gui.viewer.view import units_factors
 
 if TYPE_CHECKING:
+    from napari import Viewer
     from napari.layers import Image, Labels, Layer
 
 _USUAL_AXES = {3: "ZYX", 4: "TZYX"}
@@ -66,6 +68,17 @@ class Placed:
         for axis, direction in enumerate(np.eye(count)):
             matrix[:-1, axis] = (self.world(direction) - start)[self.order]
         return matrix
+
+    @property
+    def pixel_length(self) -> float:
+        """Length of a pixel in the world along X, in the layer's units."""
+        return float(np.linalg.norm(self.matrix[:-1, -2]))
+
+    def canvas_pixels(self, viewer: Viewer) -> float:
+        """Return the size of a pixel along X in canvas pixels."""
+        return float(
+            viewer.scene.camera.zoom * self.pixel_length * units_factors(self.layer, viewer.dims)[self.order[-1]]
+        )
 
     @property
     def pixel_size(self) -> PixelSize:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Shapes
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from napari_unet_nuclei.core.labels.edit.polygon_fill import filled
 from napari_unet_nuclei.core.labels.export.trace import trace_polygons
 from napari_unet_nuclei.core.types import Mask
+from napari_unet_nuclei.gui.viewer.companion import alike
 from napari_unet_nuclei.gui.viewer.labels_and_image import MeasuredLabels, describe_labels
 from napari_unet_nuclei.gui.viewer.view import units_factors
 
@@ -31,8 +32,6 @@ OWNER_KEY = "reviewed labels"
 COLOUR = "#2ec4b6"
 CURVE_POINTS = 64
 """Corners of the polygon that approximates an ellipse."""
-
-_ALIKE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 
 
 def reviewed_mask(viewer: Viewer, labels_layer: Labels, plane_index: tuple[int, ...] = ()) -> Mask | None:
@@ -146,11 +145,6 @@ def show_reviewed(viewer: Viewer, labels_layer: Labels, plane_index: tuple[int, 
         index = np.zeros((len(ring), labels_layer.ndim))
         index[:, labels.place.order] = positions
         layer.add(_through(to_shapes, index), shape_type="polygon", edge_color=COLOUR, face_color="transparent")
-
-
-def alike(layer: Layer) -> dict[str, Any]:
-    """Return the spatial arguments for a layer in the same place as another one."""
-    return {name: getattr(layer, name) for name in _ALIKE}
 
 
 def matrix(layer: Layer) -> NDArray[np.float64]:

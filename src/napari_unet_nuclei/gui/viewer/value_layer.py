@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject
 
 from napari_unet_nuclei.core.errors import ImageShapeError
+from napari_unet_nuclei.gui.viewer.companion import add_unselected, alike
 from napari_unet_nuclei.gui.viewer.labels_and_image import MeasuredLabels
 from napari_unet_nuclei.gui.viewer.layers import OVERLAY_KEY
-from napari_unet_nuclei.gui.viewer.reviewed_layer import alike
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -66,9 +66,7 @@ class ValueLayer(QObject):
             self._viewer.layers.remove(layer)
 
     def _added(self, labels: MeasuredLabels, picture: NDArray[np.float32]) -> Image:
-        """Add the layer right above the labels, and give the selection back."""
-        layers = self._viewer.layers
-        selected, active = set(layers.selection), layers.selection.active
+        """Add the layer right above the labels."""
         layer = Image(
             picture,
             contrast_limits=(0, 1),
@@ -77,9 +75,7 @@ class ValueLayer(QObject):
             metadata={OVERLAY_KEY: True},
             **alike(labels.place.layer),
         )
-        layers.insert(layers.index(labels.place.layer) + 1, layer)
-        layers.selection = selected
-        layers.selection.active = active
+        add_unselected(self._viewer, layer, above=labels.place.layer)
         return layer
 
 

@@ -50,6 +50,16 @@ def test_holes_are_left_out_and_several_polygons_unite(tmp_path):
     np.testing.assert_array_equal(read_region(written(tmp_path, content), SHAPE), mask)
 
 
+def test_an_annotation_of_qupath_is_taken_as_it_was_drawn_round_and_without_what_lies_within(tmp_path):
+    square = [[0, 0], [8, 0], [8, 8], [0, 8]]
+    cell = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [[[0, 0], [2, 0], [2, 2], [0, 2]]]}}
+    drawn = {"type": "Polygon", "coordinates": [square], "isEllipse": True}
+    annotation = {"type": "Feature", "geometry": drawn, "properties": {"childObjects": [cell]}}
+    mask = read_region(written(tmp_path, annotation), (8, 10))
+    y, x = np.mgrid[:8, :10] + 0.5
+    np.testing.assert_array_equal(mask, (y - 4) ** 2 + (x - 4) ** 2 < 16)
+
+
 def test_a_mask_image_is_a_region(tmp_path):
     iio.imwrite(tmp_path / "mask.png", expected().astype(np.uint8) * 255)
     np.testing.assert_array_equal(read_region(tmp_path / "mask.png", SHAPE), expected())

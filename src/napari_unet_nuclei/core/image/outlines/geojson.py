@@ -42,10 +42,11 @@ _LEGACY = {
 
 @dataclass(frozen=True, eq=False)
 class Feature:
-    """An object of a GeoJSON file: its areas, its kind if it says one, and the types of its other geometries."""
+    """An object of a GeoJSON file: its areas, its kind and class if it says them, and the types of other geometries."""
 
     outline: Outline
     kind: str = ""
+    classified: str = ""
     nucleus: bool = False  # the outline is that of the cell's nucleus
     others: tuple[str, ...] = ()
 
@@ -85,41 +86,46 @@ def _of_cells(features: Sequence[Feature]) -> tuple[Sequence[Feature], tuple[str
     return kept, (f"cells without a nucleus are left out ({len(bare)}).",)
 
 
-def read_features(path: Path, content: bytes) -> Iterator[Feature]:
-    """Yield the objects of a GeoJSON file; raise ImageFileError if it cannot be understood."""
+def read_features(path: Path, content: bytes, *, nuclei: bool = True) -> Iterator[Feature]:
+    """Yield the objects of a GeoJSON file; raise ImageFileError if it cannot be understood.
+
+    With ``nuclei`` also those within others, and of a cell its nucleus; else objects as they were drawn.
+    """
     try:
-        yield from _walk(json.loads(content))
+        yield from _walk(json.loads(content), nuclei)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise ImageFileError(
             f"{path} cannot be read as GeoJSON ({error}). Export it again, with polygons in pixels."
         ) from error
 
 
-def _walk(part: Any) -> Iterator[Feature]:
+def _walk(part: Any, nuclei: bool) -> Iterator[Feature]:
     """Walk through lists, collections, features, their children, and bare geometries."""
     if isinstance(part, list):
         for one in part:
-            yield from _walk(one)
+            yield from _walk(one, nuclei)
         return
     match part["type"]:
         case "FeatureCollection":
-            yield from _walk(part["features"])
+            yield from _walk(part["features"], nuclei)
         case "Feature":
-            yield _feature(part)
-            properties = part.get("properties") or {}
-            yield from _walk(properties.get("childObjects") or properties.get("children") or [])
+            yield _feature(part, nuclei)
+            if nuclei:
+                properties = part.get("properties") or {}
+                yield from _walk(properties.get("childObjects") or properties.get("children") or [], nuclei)
         case _:
             yield _areas(part)
 
 
-def _feature(part: Any) -> Feature:
+def _feature(part: Any, nuclei: bool) -> Feature:
     properties = part.get("properties") or {}
     kind = str(properties.get("objectType") or properties.get("object_type") or _LEGACY.get(str(part.get("id")), ""))
-    nucleus = part.get("nucleusGeometry") or properties.get("nucleusGeometry")
+    classified = str((properties.get("classification") or {}).get("name") or "")
+    nucleus = (part.get("nucleusGeometry") or properties.get("nucleusGeometry")) if nuclei else None
     geometry = nucleus or part.get("geometry")
     found = _areas(geometry) if geometry else Feature(Outline("", ()))
     named = replace(found.outline, name=str(properties.get("name") or ""), number=_number(properties))
-    return replace(found, outline=named, kind=kind, nucleus=bool(nucleus))
+    return replace(found, outline=named, kind=kind, classified=classified, nucleus=bool(nucleus))
 
 
 def _number(properties: Any) -> int:

@@ -77,7 +77,7 @@ def measure(
     cells : array_like, shape (..., Y, X), optional
         Ids of cells of another origin, measured instead of grown ones: each nucleus belongs to the cell that holds more
         than half of it. What does not fit is told as a `Notice`.
-    spots : mapping of str to ndarray, shape (spots, axes)
+    spots : mapping of str to ndarray, shape (spots, dimensions)
         Positions in the whole image along ``axes``, in pixels, by the prefix of their columns.
     progress : Progress
 

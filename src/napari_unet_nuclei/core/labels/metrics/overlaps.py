@@ -102,14 +102,15 @@ def find_overlaps(truth: NDArray[np.integer], predicted: NDArray[np.integer]) ->
         raise ImageShapeError(
             f"Labels of shape {truth.shape} cannot be compared with labels of shape {predicted.shape}."
         )
-    (true_areas, true_index), (predicted_areas, predicted_index) = _areas(truth), _areas(predicted)
+    lengths, truth, predicted = _runs(truth, predicted)
+    true_areas, true_index = _areas(truth, lengths)
+    predicted_areas, predicted_index = _areas(predicted, lengths)
     both = (true_index >= 0) & (predicted_index >= 0)
-    # A sparse table of true by predicted ids, with one entry per pixel inside both.
-    pixels = coo_array(
-        (np.ones(np.count_nonzero(both), np.int64), (true_index[both], predicted_index[both])),
-        shape=(len(true_areas), len(predicted_areas)),
+    # A sparse table of true by predicted ids, with one entry per run inside both.
+    runs = coo_array(
+        (lengths[both], (true_index[both], predicted_index[both])), shape=(len(true_areas), len(predicted_areas))
     )
-    table = pixels.tocsr().tocoo()  # conversion sums the pixels of each pair
+    table = runs.tocsr().tocoo()  # conversion sums the runs of each pair
     return Overlaps(true_areas, predicted_areas, table.row.astype(np.int64), table.col.astype(np.int64), table.data)
 
 
@@ -149,11 +150,26 @@ def per_image(counts: Iterable[MatchCounts]) -> NDArray[np.float64]:
     return np.asarray(np.mean([one.average_precision for one in counts], axis=0))
 
 
-def _areas(labels: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Areas of the nuclei that occur, and the index of each pixel's nucleus among them (flat; -1 for background)."""
+def _runs(
+    truth: NDArray[np.integer], predicted: NDArray[np.integer]
+) -> tuple[NDArray[np.int64], NDArray[np.integer], NDArray[np.integer]]:
+    """Return the lengths of runs of pixels that are alike in both images, and the two ids of each run.
+
+    Nuclei are some tens of pixels wide, so there are far fewer runs than pixels.
+    """
+    true_flat, predicted_flat = truth.ravel(), predicted.ravel()
+    begins = np.ones(true_flat.size, bool)
+    np.not_equal(true_flat[1:], true_flat[:-1], out=begins[1:])
+    begins[1:] |= predicted_flat[1:] != predicted_flat[:-1]
+    starts = np.flatnonzero(begins)
+    return np.diff(starts, append=true_flat.size), true_flat[starts], predicted_flat[starts]
+
+
+def _areas(labels: NDArray[np.integer], lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Areas of the nuclei that occur in runs, and the index of each run's nucleus among them; -1 for background."""
     # Files may hold huge ids: a table by id must not be larger than the image.
     ids = small_ids(labels)
-    areas = np.bincount(ids)
+    areas = np.bincount(ids, weights=lengths).astype(np.int64)
     present = areas > 0
     # As a slice, for an empty image has no entry.
     present[:1] = False
