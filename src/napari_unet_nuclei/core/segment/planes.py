@@ -75,7 +75,13 @@ def stack_reading(
     if asked == "each" or asked in PROJECTIONS:
         return "each"
     if asked == "auto":
-        return "volume" if "Z" in source.leading_axes and _planes(source, plane) >= FEWEST_PLANES else "each"
+        if "Z" in source.leading_axes and _planes(source, plane) >= FEWEST_PLANES:
+            return "volume"
+        if not settings.z_spacing_auto:
+            raise SettingsError(
+                "The spacing of planes has no effect on an image that is no stack: leave that out, or name its axes."
+            )
+        return "each"
     if _planes(source, plane) < FEWEST_PLANES:
         raise ImageShapeError(f"There is one plane only, and planes is '{asked}': leave that out, or give a stack.")
     return "volume" if asked == "volume" else "joined"
