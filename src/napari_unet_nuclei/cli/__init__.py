@@ -13,6 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from napari_unet_nuclei.cli.errors import exit_codes
+from napari_unet_nuclei.cli.streams import any_streams
 
 SUBCOMMANDS = {
     "demo": "Segment the bundled sample with the bundled model; opens napari if there is a screen.",
@@ -100,4 +101,5 @@ def program(
 
 def main() -> None:
     """Run the program. Exit codes: 0 success, 1 something failed, 2 wrong usage, 130 cancelled."""
-    app(prog_name="napari-unet-nuclei")
+    with any_streams():
+        app(prog_name="napari-unet-nuclei")

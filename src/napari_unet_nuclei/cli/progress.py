@@ -11,6 +11,7 @@ from typing import Never, assert_never
 import typer
 from tqdm import tqdm
 
+from napari_unet_nuclei.cli.streams import give_up_stdout
 from napari_unet_nuclei.core.progress import Advanced, Cancelled, EpochDone, Event, Notice, Preview
 
 _BAR = "{percentage:3.0f}% |{bar:24}| {elapsed} gone, {remaining} left {postfix}"
@@ -77,9 +78,13 @@ class TerminalProgress:
             tqdm.write(message, file=sys.stderr)
 
     def show_result(self, line: str) -> None:
-        """Write a line to stdout without breaking the bar."""
-        with tqdm.external_write_mode(file=sys.stdout):
-            typer.echo(line)
+        """Write a line to stdout without breaking the bar; where that takes no more, the job goes on."""
+        try:
+            with tqdm.external_write_mode(file=sys.stdout):
+                typer.echo(line)
+        except OSError as error:
+            give_up_stdout()
+            self.say(f"Warning: The list of results cannot be written: {error.strerror}. The run goes on.", always=True)
 
     def _advance(self, fraction: float, message: str) -> None:
         if self._bar is not None:

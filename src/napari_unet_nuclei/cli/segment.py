@@ -23,6 +23,7 @@ from napari_unet_nuclei.cli.options import (
     settings_options,
 )
 from napari_unet_nuclei.cli.progress import TerminalProgress
+from napari_unet_nuclei.core.files.text import legible
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
 from napari_unet_nuclei.core.progress import Cancelled
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings, TrackSettings
@@ -242,7 +243,7 @@ class _ShownRun:
         # A doubtful image comes twice: when it is done, and at the end of the run.
         if record.warnings and record.title not in self._warned:
             self._warned.add(record.title)
-            self.progress.say(f"Warning: {record.title}: {record.warning}", always=True)
+            self.progress.say(f"Warning: {record.title}: {legible(record.warning)}", always=True)
 
     def end(self, report: BatchReport) -> None:
         """Print what is doubtful about images in comparison with the others of the run."""
@@ -259,7 +260,7 @@ def _line(record: FileRecord) -> str:
         found += f", {record.tracks} tracks and {record.divisions} divisions"
     found += f", {record.positive} positive," if record.positive is not None else ""
     took = "done before" if record.skipped else f"in {record.seconds:.1f} s"
-    return f"{record.title}: {found} {took}, {record.labels}"
+    return f"{record.title}: {found} {took}, {legible(record.labels)}"
 
 
 def _look_ahead(plan: RunPlan, template: RequestTemplate, batch: BatchSettings, *, as_json: bool, quiet: bool) -> None:
@@ -305,6 +306,6 @@ def _end(failed: Sequence[tuple[str, str]], total: int, what: str) -> None:
         return
     typer.echo(f"{len(failed)} of {total} {what}:", err=True)
     for image, reason in failed:
-        named = "" if image in reason else f"{image}: "
-        typer.echo(f"  {named}{reason}", err=True)
+        named = "" if image in legible(reason) else f"{image}: "
+        typer.echo(legible(f"  {named}{reason}"), err=True)
     raise typer.Exit(FAILED)

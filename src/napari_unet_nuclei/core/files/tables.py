@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_unet_nuclei.core.errors import TextFileError
-from napari_unet_nuclei.core.files.text import read_text
+from napari_unet_nuclei.core.files.text import legible, read_text
 
 _SEPARATORS = (",", ";", "\t")
+
+_FORMULA = ("=", "+", "-", "@")
+"""How texts begin that spreadsheets compute instead of showing them."""
 
 _DIRECTIVE = "sep="
 """Begins a first line by which Excel is told the separator."""
@@ -62,6 +65,22 @@ def read_table(path: Path) -> TextTable:
     return TextTable(columns, tuple(_row(path, columns, row) for row in cells[1:]))
 
 
+def as_cell(value: object) -> object:
+    """Return what a table of text may hold: names as `legible` writes them, and none that a spreadsheet would compute.
+
+    An apostrophe in front makes a spreadsheet show a text as it is. Numbers, as such or as text, stay as they are.
+
+    Examples
+    --------
+    >>> as_cell("=a.tif"), as_cell("-b.tif"), as_cell("-1.5"), as_cell("a.tif"), as_cell(-2)
+    ("'=a.tif", "'-b.tif", '-1.5', 'a.tif', -2)
+    """
+    if not isinstance(value, str):
+        return value
+    text = legible(value)
+    return f"'{text}" if text.startswith(_FORMULA) and not _is_number(text) else text
+
+
 def as_number(text: str) -> float:
     """Read a number with a point or a comma before its decimals; raise ValueError if it is none.
 
@@ -75,6 +94,14 @@ def as_number(text: str) -> float:
     if decimals >= 0:
         text = f"{text[:decimals].replace('.', '').replace(',', '')}.{text[decimals + 1 :]}"
     return float(text)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _separator(lines: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import re
 import unicodedata
 from pathlib import Path
 
@@ -19,6 +20,12 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+
+_HALVES = re.compile("[\ud800-\udfff]+")
+"""Halves of characters: how Python keeps the bytes of a file's name that it could not read as text."""
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""What moves the cursor or ends a line."""
 
 _SAMPLED = 1024
 """Bytes that tell UTF-16 without its mark."""
@@ -52,12 +59,36 @@ def composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+def legible(name: str) -> str:
+    r"""Write a name so that any file, page and terminal can hold it, on one line; most names stay as they are.
+
+    Bytes that Python could not read as text become letters where they are UTF-8, and escapes where they are not.
+
+    Examples
+    --------
+    >>> legible("na\udcc3\udcafve.tif"), legible("caf\udce9.tif"), legible("a\rb.tif")
+    ('naïve.tif', 'caf\\xe9.tif', 'a\\rb.tif')
+    """
+    return _CONTROL.sub(_escaped, _HALVES.sub(_read_anew, name))
+
+
 def on_disk(path: Path) -> Path:
     """Return a path as it is on the disk, where letters may be composed or not; unchanged if there is none."""
     if os.path.lexists(path):
         return path
     spelled = (Path(unicodedata.normalize(form, str(path))) for form in ("NFC", "NFD"))
     return next((other for other in spelled if os.path.lexists(other)), path)
+
+
+def _read_anew(found: re.Match[str]) -> str:
+    try:
+        return found[0].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # halves of a damaged text, which were no bytes
+        return _escaped(found)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")
 
 
 def _encoding(content: bytes) -> str:

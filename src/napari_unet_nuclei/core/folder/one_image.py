@@ -12,6 +12,7 @@ from typing import Any
 
 from napari_unet_nuclei.core.errors import ClusterError, NucleiError, OutputFileError
 from napari_unet_nuclei.core.files.atomic import DISK_FULL
+from napari_unet_nuclei.core.files.text import legible
 from napari_unet_nuclei.core.folder.frames import FrameStore, Turn, segment_frames
 from napari_unet_nuclei.core.folder.gating import gated, gated_again
 from napari_unet_nuclei.core.folder.opened import asked_of, hash_planned, open_planned
@@ -281,7 +282,9 @@ def with_files(found: Segmented, planned: PlannedFile) -> Segmented:
     """Add to the provenance of which files the image was made, where these are several."""
     if planned.split is None:
         return found
-    return replace(found, provenance={**found.provenance, "files": [path.name for path in planned.split.files]})
+    return replace(
+        found, provenance={**found.provenance, "files": [legible(path.name) for path in planned.split.files]}
+    )
 
 
 def _hash_labels(path: Path) -> str:

@@ -32,7 +32,9 @@ def hash_planned(planned: PlannedFile, hash_file: Callable[[Path], str] = hash_i
         return hash_file(planned.image)
     digest = hashlib.sha256()
     for one in planned.split.members:
-        digest.update(f"{one.channel}\n{one.plane}\n{one.time}\n{hash_file(one.path)}\n".encode())
+        digest.update(
+            f"{one.channel}\n{one.plane}\n{one.time}\n{hash_file(one.path)}\n".encode(errors="surrogateescape")
+        )
     return digest.hexdigest()
 
 

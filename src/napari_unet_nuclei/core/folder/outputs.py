@@ -100,8 +100,9 @@ def write_outputs(found: Segmented, paths: Mapping[str, Path], around: CellSetti
         elif kind == "table":
             write_table(path, found.table)
         elif kind == "parquet":
-            with atomic(path) as partial:
-                found.table.to_parquet(partial, index=False)
+            # As an open file: pyarrow takes no path that is not UTF-8.
+            with atomic(path) as partial, partial.open("wb") as file:
+                found.table.to_parquet(file, index=False)
         elif kind == "geojson" and not result.classes:
             size = request.pixel_size
             cells = draw_cells(result.labels, around, (size.y, size.x)) if around.cell else None

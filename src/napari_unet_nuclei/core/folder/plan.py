@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_unet_nuclei.core.errors import ImageFileError, NucleiError, OutputFileError, SeriesError
+from napari_unet_nuclei.core.files.text import legible
 from napari_unet_nuclei.core.image.io.find import find_images, nothing_found
 from napari_unet_nuclei.core.image.io.pairs import is_beside_image, name_some, outlines_among
 from napari_unet_nuclei.core.image.io.plate_store import places_in_plates
@@ -46,7 +47,6 @@ WELLS = "wells.csv"
 
 _EARLIER_RESULTS = ("_labels.tif", "_labels.ome.tif", "_labels.ome.zarr", "_overlay.png", "_tracked.tif")
 """Endings of results that could be taken for images."""
-
 
 _NOT_IN_NAMES = re.compile(r"[^\w.+-]+")
 """What names of images in a file may hold, and names of files had better not."""
@@ -163,7 +163,7 @@ class RunPlan:
 
 
 def image_title(image: str, part: str) -> str:
-    """Name an image by its path and, where that is not enough, by what it is called in its file.
+    """Name an image for people by its path and, where that is not enough, by what it is called in its file.
 
     Examples
     --------
@@ -171,7 +171,7 @@ def image_title(image: str, part: str) -> str:
     ('day/a.lif [Region 1]', 'day/a.zarr/2')
     """
     image = address(Path(image)) if is_remote(Path(image)) else image
-    return f"{image} [{part}]" if part and not _is_group(image, part) else image
+    return legible(f"{image} [{part}]" if part and not _is_group(image, part) else image)
 
 
 def short_title(image: str, part: str) -> str:
@@ -184,7 +184,7 @@ def short_title(image: str, part: str) -> str:
     """
     path = Path(image)
     if part and _is_group(image, part):
-        return f"{path.parents[part.count('/')].name}/{part}"
+        return legible(f"{path.parents[part.count('/')].name}/{part}")
     # The only picture in a store lies in a group of it, beside the label of the slide.
     name = f"{path.parent.name}/{path.name}" if path.parent.suffix == ".zarr" else path.name
     return image_title(name, part)

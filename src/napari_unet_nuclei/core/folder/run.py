@@ -43,6 +43,7 @@ from napari_unet_nuclei.core.folder.plan import (
     SUMMARY,
     WELLS,
     RunPlan,
+    image_title,
     plan_files,
     short_title,
 )
@@ -146,7 +147,7 @@ def run_plan(
                 "Free some space and start the same run again: it goes on from there."
             ) from error
         # In the order in which they were given, whichever was done first.
-        images = [path for path, _ in plan.unusable] + [file.title for file in plan.files]
+        images = [image_title(path, "") for path, _ in plan.unusable] + [file.title for file in plan.files]
         found = [records[image] for image in images]
         if template.settings.kind == "auto":
             found = mark_odd_kinds(found)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from napari_unet_nuclei.core.files.atomic import atomic
+from napari_unet_nuclei.core.files.tables import as_cell
+from napari_unet_nuclei.core.files.text import legible
 from napari_unet_nuclei.core.folder.plan import JOINT_PARQUET, JOINT_TABLE, RUN, SUMMARY, WELLS
 from napari_unet_nuclei.core.folder.record import FileRecord
 from napari_unet_nuclei.core.folder.wells import wells_table
@@ -84,7 +86,7 @@ class BatchReport:
 
         Where images were taken of plates, it has the columns plate, well, row, column and field.
         """
-        rows = pd.DataFrame([_row(record) for record in self.records], columns=list(_row(FileRecord(""))))
+        rows = pd.DataFrame([_legible(_row(record)) for record in self.records], columns=list(_row(FileRecord(""))))
         if any(record.place for record in self.records):
             for number, name in enumerate(PLATE_COLUMNS, start=1):
                 values = [record.place.values[name] if record.place else "" for record in self.records]
@@ -161,6 +163,10 @@ def _row(record: FileRecord) -> dict[str, object]:
     }
 
 
+def _legible(row: dict[str, object]) -> dict[str, object]:
+    return {name: legible(value) if isinstance(value, str) else value for name, value in row.items()}
+
+
 def _join_tables(path: Path, records: Sequence[FileRecord]) -> None:
     """Write all tables as one, value by value as they stand in theirs; columns that an image lacks are empty."""
     # As text and row by row: a run may have millions of nuclei, and numbers that were read would be rounded anew.
@@ -170,7 +176,7 @@ def _join_tables(path: Path, records: Sequence[FileRecord]) -> None:
         several = any(record.part for record in records)
         writer.writerow([IMAGE_COLUMN, *([SERIES_COLUMN] if several else []), *columns])
         for record in records:
-            about = [record.image, record.part] if several else [record.image]
+            about = [as_cell(record.image), *([as_cell(record.part)] if several else [])]
             for row in _rows(record, columns):
                 writer.writerow([*about, *row])
 
@@ -199,7 +205,8 @@ def _join_parquet(path: Path, records: Sequence[FileRecord]) -> None:
     schemas = [_arrow(record).schema for record in records] or [pyarrow.schema([(IMAGE_COLUMN, pyarrow.string())])]
     # Without nuclei a column has no type, and whole numbers in one image may have fractions in another.
     schema = pyarrow.unify_schemas(schemas, promote_options="permissive").remove_metadata()
-    with atomic(path) as partial, parquet.ParquetWriter(partial, schema) as writer:
+    # As an open file: pyarrow takes no path that is not UTF-8.
+    with atomic(path) as partial, partial.open("wb") as file, parquet.ParquetWriter(file, schema) as writer:
         for table in map(_arrow, records):
             for field in schema:
                 if field.name not in table.schema.names:
@@ -213,7 +220,7 @@ def _arrow(record: FileRecord) -> pyarrow.Table:
 
     # What looks like a number in the names of one plate may be none in those of the next.
     table = pd.read_csv(record.table, dtype=dict.fromkeys(PLATE_COLUMNS, str))
-    table.insert(0, IMAGE_COLUMN, record.image)
+    table.insert(0, IMAGE_COLUMN, legible(record.image))
     if record.part:
-        table.insert(1, SERIES_COLUMN, record.part)
+        table.insert(1, SERIES_COLUMN, legible(record.part))
     return pyarrow.Table.from_pandas(table, preserve_index=False)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, dataclass
 
+from napari_unet_nuclei.core.files.text import legible
+
 PLATE_COLUMNS = ("plate", "well", "row", "column", "field")
 """Columns that say in a table where its nuclei come from, in their order."""
 
@@ -53,7 +55,7 @@ class PlateField:
     @property
     def values(self) -> dict[str, str]:
         """The values of `PLATE_COLUMNS`."""
-        return asdict(self)
+        return {name: legible(value) for name, value in asdict(self).items()}
 
 
 def row_letters(number: int) -> str:

@@ -48,7 +48,7 @@ def write_page(path: Path, title: str, sections: Sequence[Section]) -> None:
     Raise OutputFileError if the file cannot be written.
     """
     with atomic(path) as temporary:
-        temporary.write_text(_template().render(title=title, sections=sections), encoding="utf-8")
+        temporary.write_text(_template().render(title=title, sections=sections), "utf-8", "backslashreplace")
 
 
 @cache

@@ -129,8 +129,8 @@ def _hash_folder(folder: Path) -> str:
         if name.startswith(f"{LABELS_GROUP}/"):  # what is known of the image, and not part of it
             continue
         if path.name in _ZARR_METADATA:
-            digest.update(f"{name}\n{_hash_file(path)}\n".encode())
+            digest.update(f"{name}\n{_hash_file(path)}\n".encode(errors="surrogateescape"))
         else:
             state = path.stat()
-            digest.update(f"{name}\n{state.st_size} {state.st_mtime_ns}\n".encode())
+            digest.update(f"{name}\n{state.st_size} {state.st_mtime_ns}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from napari_unet_nuclei.core.arrays import as_array
 from napari_unet_nuclei.core.errors import ImageShapeError, OutputFileError
 from napari_unet_nuclei.core.files.atomic import atomic
+from napari_unet_nuclei.core.files.tables import as_cell
 from napari_unet_nuclei.core.image.axes import guess_axes
 from napari_unet_nuclei.core.image.io.tiff_metadata import FRAME_TIMES_KEY, PIXEL_SIZE_KEY
 from napari_unet_nuclei.core.image.picture import for_screen, outlined
@@ -152,12 +153,14 @@ def _write_tiff(
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as CSV (UTF-8, comma, decimal point) without the row index.
+    """Write a table as CSV (UTF-8, comma, decimal point) without the row index; texts as `as_cell` takes them.
 
     Raise OutputFileError if the file cannot be written.
     """
+    texts = [name for name, kind in table.dtypes.items() if kind.kind not in "biufc"]
+    shown = table.assign(**{str(name): table[name].map(as_cell) for name in texts}).rename(columns=as_cell)
     with atomic(path) as partial:
-        table.to_csv(partial, index=False, encoding="utf-8", lineterminator="\n")
+        shown.to_csv(partial, index=False, encoding="utf-8", lineterminator="\n")
 
 
 def write_parquet(path: Path, table: Path) -> None:
@@ -171,7 +174,8 @@ def write_parquet(path: Path, table: Path) -> None:
 
     with pd.read_csv(table, chunksize=PARQUET_ROWS) as chunks, atomic(path) as partial:
         first = pyarrow.Table.from_pandas(next(chunks), preserve_index=False)
-        with parquet.ParquetWriter(partial, first.schema) as writer:
+        # As an open file: pyarrow takes no path that is not UTF-8.
+        with partial.open("wb") as file, parquet.ParquetWriter(file, first.schema) as writer:
             writer.write_table(first)
             for chunk in chunks:
                 # The first chunk's schema: a later one without fractions would be read as integers.
@@ -184,7 +188,8 @@ def write_json(path: Path, value: object) -> None:
     Raise OutputFileError if the file cannot be written.
     """
     with atomic(path) as partial:
-        partial.write_text(_json(value, indent=2) + "\n", encoding="utf-8")
+        # Of a name that is no text, the bytes become escapes, which JSON has as well.
+        partial.write_text(_json(value, indent=2) + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def write_overlay(path: Path | str, image_plane: AnyArray, labels_plane: AnyArray) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.errors import ImageFileError
+from napari_unet_nuclei.core.files.text import legible
 from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader
 from napari_unet_nuclei.core.image.io.read import read_header, read_image
 from napari_unet_nuclei.core.image.io.tiff import LAZY_ABOVE
@@ -169,7 +170,7 @@ def _channel_names(image: SplitImage, first: ImageHeader) -> tuple[str, ...]:
     inside = [" ".join(_plain_header(one.path).channel_names) for one in files]
     inside = inside or [image.index.channels.get(channel, "") for channel in image.channels]
     names = tuple(
-        outside if name.casefold() in outside.casefold() else f"{outside} {name}".strip()
+        legible(outside if name.casefold() in outside.casefold() else f"{outside} {name}".strip())
         for outside, name in zip(image.channels, inside, strict=True)
     )
     return names if all(names) else ()
