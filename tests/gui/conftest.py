@@ -107,6 +107,27 @@ def open_bench(make_napari_viewer_proxy, qtbot) -> Callable[..., Any]:
 
 
 @pytest.fixture
+def volume_bench(make_napari_viewer_proxy, qtbot) -> Callable[[], Any]:
+    """Open a window on a segmented volume, with the dock *Correct nuclei*; gives a `Bench`."""
+    from napari_unet_nuclei.gui.correct.dock import CorrectDock
+    from tests.helpers.correcting import Bench, balls
+
+    def open_it() -> Bench:
+        viewer = make_napari_viewer_proxy(show=True)
+        image, labels, metadata = balls()
+        viewer.add_image(image, name="DAPI", scale=(4, 1, 1))
+        viewer.add_labels(labels, name="DAPI labels", metadata=metadata, scale=(4, 1, 1))
+        dock = CorrectDock(viewer)
+        viewer.window.add_dock_widget(dock, name="Correct nuclei", area="right")
+        bench = Bench(viewer, dock, qtbot)
+        bench.settle()
+        bench.activate()
+        return bench
+
+    return open_it
+
+
+@pytest.fixture
 def modest_bench(qtbot) -> Callable[..., Any]:
     """Show the dock *Correct nuclei* alone, beside a viewer without a window, which opens faster; gives a `Bench`."""
     from napari_unet_nuclei.gui.correct.dock import CorrectDock

@@ -59,6 +59,17 @@ def segmented(planes: int = 0) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     return image, labels.astype(np.int32), {METADATA_KEY: kept}
 
 
+def balls() -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+    """Image, labels and what a labels layer keeps of volumes: nuclei 1 and 2 touch in planes, 1 and 3 across them."""
+    labels = np.zeros((9, 60, 80), np.int32)
+    zz, yy, xx = np.mgrid[:9, :60, :80]
+    for nucleus, (z, y, x) in enumerate([(2, 20, 20), (2, 20, 39), (6, 20, 20), (4, 42, 60)], start=1):
+        labels[(((zz - z) * 4) ** 2 + (yy - y) ** 2 + (xx - x) ** 2 < 10**2) & (labels == 0)] = nucleus
+    kept = {"provenance": {"model": "tiny", "diameter": 19.0, "planes": "volume"}, "maps": None, "thresholds": None}
+    kept |= {"origin": (0, 0, 0), "axes": "ZYX"}
+    return ((labels > 0) * 1000).astype(np.uint16), labels, {METADATA_KEY: kept}
+
+
 @dataclass
 class Bench:
     """A viewer with its dock, and hands."""

@@ -39,7 +39,7 @@ def use_every_part(bench: Bench) -> None:
     dock.navigator.frame_nuclei((), [1])
     dock.do("delete")
     dock.do("box")
-    dock.canvas_input.take(Gesture((), np.array([(75.0, 85.0), (105.0, 115.0)])))
+    dock.canvas_input.take(Gesture((), np.array([(75.0, 85.0), (105.0, 115.0)]), ((), ())))
     dock.reviewed_panel.whole_box.click()
     dock.do("next")
     dock.save()

@@ -1,4 +1,4 @@
-"""Nuclei in three dimensions in the dock *Correct nuclei*: a row for each of their planes."""
+"""Nuclei in three dimensions in the dock *Correct nuclei*."""
 
 from __future__ import annotations
 
@@ -19,3 +19,136 @@ def test_nuclei_that_extend_through_planes_have_a_row_for_each(modest_bench) -> 
     bench.qtbot.waitUntil(lambda: "accepted" in layer.features.columns, timeout=30_000)
     assert len(layer.features) == 3 * volumes.max()
     assert set(layer.features["z"]) == {0, 1, 2}
+
+
+def show(bench, plane: int) -> None:
+    bench.viewer.dims.set_current_step(0, plane)
+    bench.settle()
+
+
+def test_deleting_and_joining_act_through_all_planes_and_are_one_step_of_undo(volume_bench) -> None:
+    bench = volume_bench()
+    before = bench.layer.data.copy()
+    show(bench, 2)
+    bench.click(20, 20)
+    bench.key("D")
+    assert np.array_equal(bench.layer.data, np.where(before == 1, 0, before))
+    assert 1 not in set(bench.layer.features["label"])
+    assert bench.status.startswith("Delete nucleus 1 in 5 planes.")
+    bench.undo()
+    assert np.array_equal(bench.layer.data, before)
+    assert 1 in set(bench.layer.features["label"])
+    bench.redo()
+    assert not (bench.layer.data == 1).any()
+    bench.undo()
+    # The neighbour that touches most, here beside it.
+    bench.click(20, 39)
+    bench.key("J")
+    assert np.array_equal(bench.layer.data, np.where(before == 1, 2, before))
+    bench.undo()
+    assert np.array_equal(bench.layer.data, before)
+    # Clicked in different planes, for they lie on top of each other.
+    show(bench, 1)
+    bench.key("U")
+    bench.click(20, 20)
+    show(bench, 7)
+    bench.click(20, 20)
+    assert np.array_equal(bench.layer.data, np.where(before == 3, 1, before))
+    bench.undo()
+    assert np.array_equal(bench.layer.data, before)
+
+
+def test_a_nucleus_is_split_at_its_waist_or_by_clicks_in_several_planes(volume_bench) -> None:
+    bench = volume_bench()
+    before = bench.layer.data.copy()
+    # Nuclei 1 and 3, which lie on top of each other, as one.
+    bench.layer.data = np.where(before == 3, 1, before)
+    bench.settle()
+    show(bench, 1)
+    bench.click(20, 20)
+    bench.key("S")
+    assert bench.layer.data[1, 20, 20] != bench.layer.data[7, 20, 20]
+    assert set(np.unique(bench.layer.data)) == {0, 1, 2, 4, 5}
+    bench.undo()
+    bench.key("T")
+    bench.click(20, 20)
+    show(bench, 7)
+    bench.click(20, 20)
+    bench.key("T")
+    after = bench.layer.data
+    assert set(np.unique(after)) == {0, 1, 2, 4, 6}
+    assert after[1, 20, 20] != after[7, 20, 20]
+    assert np.array_equal(after > 0, before > 0)
+    bench.undo()
+    assert np.array_equal(bench.layer.data, np.where(before == 3, 1, before))
+
+
+def test_from_the_shown_plane_on_a_nucleus_becomes_another(volume_bench) -> None:
+    bench = volume_bench()
+    before = bench.layer.data.copy()
+    show(bench, 4)
+    bench.click(42, 60)
+    bench.dock.tools_panel.more_box.expand(animate=False)
+    bench.settle()
+    bench.press(bench.dock.tools_panel.volume_commands.buttons["cut_here"])
+    after = bench.layer.data.copy()
+    assert np.array_equal(after[:4], before[:4])
+    assert np.array_equal(after[4:], np.where(before[4:] == 4, 5, before[4:]))
+    bench.undo()
+    assert np.array_equal(bench.layer.data, before)
+    bench.activate()
+    bench.click(42, 60)
+    bench.key("C")
+    # An id that was undone is not given again.
+    assert np.array_equal(bench.layer.data[4:], np.where(before[4:] == 4, 6, before[4:]))
+
+
+def test_labels_of_single_planes_have_no_tools_for_volumes(modest_bench) -> None:
+    image, labels, metadata = segmented(3)
+    viewer = ViewerModel()
+    viewer.add_image(image, name="DAPI")
+    viewer.add_labels(labels, name="DAPI labels", metadata=metadata)
+    bench = modest_bench(viewer)
+    bench.dock.tools_panel.more_box.expand(animate=False)
+    assert bench.dock.tools_panel.more_commands.isVisible()
+    assert not bench.dock.tools_panel.volume_commands.isVisible()
+    bench.dock.do("cut_here")
+    assert "extend through planes" in bench.status
+
+
+def test_the_queue_walks_nuclei_and_not_their_sections(volume_bench) -> None:
+    bench = volume_bench()
+    assert not bench.dock.queue_panel.scope_box.isVisible()
+    assert bench.session.review.count(None) == (0, 4)
+    places = set()
+    for _ in range(4):
+        bench.key("N")
+        [nucleus] = bench.framed
+        planes = np.unique(np.nonzero(bench.layer.data == nucleus)[0])
+        assert bench.dock.navigator.plane == (planes[len(planes) // 2],)
+        _, yy, xx = np.nonzero(bench.layer.data == nucleus)
+        box = bench.dock.navigator.framed.candidate.box
+        assert box == (yy.min(), yy.max() + 1, xx.min(), xx.max() + 1)
+        places.add(nucleus)
+    assert places == {1, 2, 3, 4}
+    # Accepted in all planes, and asked for again once that is undone.
+    bench.key("A")
+    features = bench.layer.features
+    assert features.loc[features["label"] == nucleus, "accepted"].all()
+    assert features["accepted"].sum() == len(planes)
+    assert bench.session.review.count(None) == (1, 3)
+    bench.undo()
+    assert bench.framed == [nucleus]
+    # One that was edited is right in all planes; undone, it is as doubtful as before.
+    before = bench.session.review.pending(None)
+    show(bench, 4)
+    bench.click(42, 60)
+    bench.key("C")
+    assert bench.session.review.count(None) == (2, 3)
+    bench.undo()
+    assert bench.session.review.pending(None) == before
+    bench.dock.press("accept_rest")
+    bench.settle()
+    assert bench.session.review.count(None) == (4, 0)
+    assert bench.layer.features["accepted"].all()
+    assert "Nothing is left" in bench.dock.queue_panel.banner.sentence.text()

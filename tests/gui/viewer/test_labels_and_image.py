@@ -179,11 +179,11 @@ def test_labels_that_are_painted_on_meanwhile_are_measured_as_they_were():
     assert len(measure_layers(request, ids, pd.DataFrame(), Silent()).table) == 2
 
 
-def test_of_a_label_on_several_planes_the_row_of_the_nearest_plane_is_found():
-    request = ask(Labels(np.stack([PLANE] * 4)), [])
+def test_of_a_label_in_several_frames_the_row_of_the_nearest_frame_is_found():
+    request = ask(Labels(np.stack([PLANE] * 4), axis_labels=("t", "y", "x")), [])
     measurement = measure_layers(request, request.labels.copied(), pd.DataFrame(), Silent())
     row = measurement.row_at(5, np.array([2.2, 0.0, 0.0]))
-    assert measurement.table.loc[row, ["label", "z"]].to_list() == [5, 2]
+    assert measurement.table.loc[row, ["label", "t"]].to_list() == [5, 2]
     assert measurement.position(row).tolist() == [2, 13.5, 19.5]
     assert measurement.row_at(77, np.zeros(3)) == -1
 

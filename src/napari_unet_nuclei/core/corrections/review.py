@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from napari_unet_nuclei.core.errors import EditError
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
-from napari_unet_nuclei.core.labels.doubt import Candidate, doubt
+from napari_unet_nuclei.core.labels.doubt import JUST_CHANGED, Candidate, doubt
 from napari_unet_nuclei.core.labels.edit.edit import find_box, read_patch
 from napari_unet_nuclei.core.labels.regions import extent, grown, slices, united
 from napari_unet_nuclei.core.types import AnyArray, Index, Labels, QuantisedMaps, Region
@@ -25,8 +25,6 @@ SURROUNDINGS = 128
 LARGEST_WINDOW = 4 * 2**20
 """Pixels of the largest window in which the doubt of edited nuclei is computed at once: in a larger one, the user would
 notice the delay after an edit."""
-
-JUST_CHANGED = "just changed"
 
 
 def _key(candidate: Candidate) -> Key:

@@ -122,6 +122,9 @@ HALO = 2
 FAINT = "may be a missed, faint nucleus"
 CLEAR = "no nucleus is labelled here, and the network sees one"
 
+JUST_CHANGED = "just changed"
+"""Reason of a nucleus that was edited and not compared with others since."""
+
 Suspicions = dict[str, NDArray[np.float64]]
 """From 0 to 1, one value per nucleus, by the keys of `REASONS`."""
 

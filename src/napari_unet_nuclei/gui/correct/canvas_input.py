@@ -33,6 +33,7 @@ class Gesture:
 
     index: Index
     points: NDArray[np.float64]
+    planes: tuple[Index, ...]  # that of every point: clicks on volumes may lie in several planes of a stack
 
 
 @dataclass(eq=False)
@@ -46,6 +47,7 @@ class _Waiting:
     mode: str
     index: Index = ()
     points: list[NDArray[np.float64]] = field(default_factory=list)
+    planes: list[Index] = field(default_factory=list)
 
 
 class CanvasInput(QObject):
@@ -84,7 +86,8 @@ class CanvasInput(QObject):
     def finish(self) -> None:
         """Complete the gesture with the points that were clicked so far."""
         if self._waiting is not None:
-            self.take(Gesture(self._waiting.index, np.array(self._waiting.points).reshape(-1, 2)))
+            waiting = self._waiting
+            self.take(Gesture(waiting.index, np.array(waiting.points).reshape(-1, 2), tuple(waiting.planes)))
 
     def take(self, gesture: Gesture) -> None:
         """Hand a gesture to the tool that waits for one."""
@@ -121,9 +124,9 @@ class CanvasInput(QObject):
 
     def _follow_gesture(self, waiting: _Waiting, index: Index, event: Any) -> Iterator[None]:
         event.handled = True
-        # Points that are clicked one by one belong together only on one plane.
-        if index != waiting.index:
-            waiting.points = []
+        # Points that are clicked one by one belong together only on one plane, or in one stack of volumes.
+        if index != waiting.index and not (waiting.kind == "points" and self._is_one_stack(index, waiting.index)):
+            waiting.points, waiting.planes = [], []
         waiting.index = index
         self._add(waiting, event)
         yield
@@ -148,7 +151,14 @@ class CanvasInput(QObject):
         session = self._current.session
         is_same = session is not None and session.layer == layer
         if is_same and np.abs(np.array(event.pos) - pressed).max() < CLICK_DISTANCE:
-            self.clicked.emit(Gesture(index, self._point(event)[np.newaxis]))
+            self.clicked.emit(Gesture(index, self._point(event)[np.newaxis], (index,)))
+
+    def _is_one_stack(self, one: Index, other: Index) -> bool:
+        depth = self._current.require().corrected.depth
+        # No plane has been clicked before the first one.
+        return (
+            depth is not None and bool(other) and one[:depth] + one[depth + 1 :] == other[:depth] + other[depth + 1 :]
+        )
 
     def _point(self, event: Any) -> NDArray[np.float64]:
         corrected = self._current.require().corrected
@@ -158,8 +168,10 @@ class CanvasInput(QObject):
         point = self._point(event)
         if waiting.kind == "box":
             waiting.points = [*waiting.points[:1], point]
+            waiting.planes = [waiting.index] * len(waiting.points)
         elif not waiting.points or waiting.kind == "points" or self._is_far(waiting.points[-1], point):
             waiting.points.append(point)
+            waiting.planes.append(waiting.index)
         lines, crosses = _drawn(waiting)
         self._overlay.draw(waiting.index, lines, crosses)
 
@@ -172,7 +184,9 @@ class CanvasInput(QObject):
 def _drawn(waiting: _Waiting) -> tuple[list[Line], list[Line]]:
     """Return what is drawn so far, as lines and points to mark."""
     if waiting.kind == "points":
-        return [], list(waiting.points)
+        return [], [
+            point for point, plane in zip(waiting.points, waiting.planes, strict=True) if plane == waiting.index
+        ]
     if waiting.kind == "box":
         (y0, x0), (y1, x1) = waiting.points[0], waiting.points[-1]
         return [np.array([(y0, x0), (y0, x1), (y1, x1), (y1, x0), (y0, x0)])], []

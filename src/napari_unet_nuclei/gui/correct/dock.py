@@ -20,7 +20,7 @@ from napari_unet_nuclei.gui.correct.panels import QueuePanel, ReviewedPanel, Too
 from napari_unet_nuclei.gui.correct.picker import LayerPicker
 from napari_unet_nuclei.gui.correct.restoring import Restorer
 from napari_unet_nuclei.gui.correct.saving import CorrectionSaver
-from napari_unet_nuclei.gui.correct.tools import Tools
+from napari_unet_nuclei.gui.correct.volume_tools import VolumeTools
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.saving.dialog import open_save_dialog
 from napari_unet_nuclei.gui.viewer.canvas_note import CanvasNote
@@ -57,7 +57,7 @@ class CorrectDock(Dock):
         self.overlay = Overlay(napari_viewer, self.current, self)
         self.canvas_input = CanvasInput(napari_viewer, self.current, self.overlay, self)
         self.navigator = Navigator(napari_viewer, self.current, self.overlay, self)
-        self.tools = Tools(self.current, self.navigator, self.canvas_input, self)
+        self.tools = VolumeTools(self.current, self.navigator, self.canvas_input, self)
         self.note = CanvasNote(napari_viewer, self)
         self.saver = CorrectionSaver(napari_viewer, self.current, self)
         self.keys = Keys(self, self.do)
@@ -109,6 +109,7 @@ class CorrectDock(Dock):
             queue.missed_commands,
             tools.commands,
             tools.more_commands,
+            tools.volume_commands,
             tools.undo,
         ):
             buttons.pressed.connect(self.press)
@@ -220,8 +221,11 @@ class CorrectDock(Dock):
             panel.setEnabled(session is not None)
         if session is not None:
             self.queue_panel.outlines_box.setChecked(session.layer.contour > 0)
-            self.queue_panel.scope_box.setVisible(len(session.corrected.plane_indices) > 1)
+            self.queue_panel.scope_box.setVisible(
+                len(session.corrected.plane_indices) > 1 and session.corrected.depth is None
+            )
             self.tools_panel.show_thresholds(session.corrected)
+            self.tools_panel.show_volume_tools(session.corrected)
         self._refresh_keys()
         self._refreshing.start()
 

@@ -56,10 +56,19 @@ MORE_TOOLS = (
     Command("W", "Redo a box", "Draw a box to segment again, with the thresholds below.", "box"),
     Command("", "Clear edge", "Delete all nuclei that touch the edge of the image.", "clear_border"),
 )
+VOLUME_TOOLS = (
+    Command(
+        "C",
+        "Cut here",
+        "From this plane on, the nucleus becomes another one: two lie on top of each other.",
+        "cut_here",
+    ),
+)
+"""For nuclei that extend through planes."""
 UNDO = Command("Ctrl+Z", "Undo", "Undo the last edit, brush stroke or decision, without limit.", "undo")
 REDO = Command("Ctrl+Shift+Z", "Redo", "Redo what was undone.", "redo")
 
-COMMANDS = (NEXT, *REVIEW, *TOOLS, *MORE_TOOLS, UNDO, REDO)
+COMMANDS = (NEXT, *REVIEW, *TOOLS, *MORE_TOOLS, *VOLUME_TOOLS, UNDO, REDO)
 
 
 class Keys(QObject):

@@ -73,8 +73,13 @@ class Navigator(QObject):
 
     @property
     def scope(self) -> Index | None:
-        """The plane that is reviewed; None for all planes."""
-        return None if self.all_planes else self.plane
+        """The plane that is reviewed; None for all planes, among which volumes extend."""
+        return None if self.all_planes or self._are_volumes else self.plane
+
+    @property
+    def _are_volumes(self) -> bool:
+        session = self._current.session
+        return session is not None and session.corrected.depth is not None
 
     def choose_scope(self, all_planes: bool) -> None:
         """Review all planes, or only the one that is shown."""
@@ -98,7 +103,7 @@ class Navigator(QObject):
         self.look()
         candidate = self.candidate
         # The position on a plane that the user has left would lead back to it.
-        if candidate is not None and not self.all_planes and candidate.plane != plane:
+        if candidate is not None and self.scope is not None and candidate.plane != plane:
             candidate = None
         if candidate is not None and session.review.is_pending(candidate):
             if self.framed is None or self.framed.candidate != candidate:
@@ -125,7 +130,7 @@ class Navigator(QObject):
         return [index for index in self._planes(plane) if review.is_listed(index) and not review.count(index)[1]]
 
     def _planes(self, shown: Index) -> list[Index]:
-        return self._current.require().corrected.plane_indices if self.all_planes else [shown]
+        return self._current.require().corrected.plane_indices if self.scope is None else [shown]
 
     def shown_plane(self) -> Index:
         """Return the plane that is shown; raise `EditError` if there is none, or nothing is corrected."""
@@ -207,7 +212,7 @@ class Navigator(QObject):
             self.frame_nuclei(index, touched.ids)
             return
         # A decision changes no nuclei. Undone, its candidate waits in the queue again, known by its box.
-        for candidate in self._current.require().review.pending(index):
+        for candidate in self._current.require().review.pending(None if self._are_volumes else index):
             if candidate.box == touched.region:
                 self.go_to(candidate)
                 return

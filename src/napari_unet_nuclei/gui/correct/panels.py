@@ -27,7 +27,17 @@ from napari_unet_nuclei.core.labels.doubt import Candidate
 from napari_unet_nuclei.core.labels.edit.add import USUAL_DIAMETER
 from napari_unet_nuclei.core.types import Index
 from napari_unet_nuclei.gui.correct.current import CurrentCorrection
-from napari_unet_nuclei.gui.correct.keys import MISSED, MORE_TOOLS, NEXT, REDO, REVIEW, TOOLS, UNDO, Command
+from napari_unet_nuclei.gui.correct.keys import (
+    MISSED,
+    MORE_TOOLS,
+    NEXT,
+    REDO,
+    REVIEW,
+    TOOLS,
+    UNDO,
+    VOLUME_TOOLS,
+    Command,
+)
 from napari_unet_nuclei.gui.settings.threshold_panel import ThresholdPanel
 from napari_unet_nuclei.gui.viewer.corrected_layer import CorrectedLayer
 from napari_unet_nuclei.gui.viewer.reviewed_layer import (
@@ -153,6 +163,7 @@ class ToolsPanel(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.commands, self.more_commands = CommandButtons(TOOLS), CommandButtons(MORE_TOOLS)
+        self.volume_commands = CommandButtons(VOLUME_TOOLS)
         self.by_shape, self.by_image = QRadioButton("shape"), QRadioButton("image")
         self.by_shape.setChecked(True)
         self.by_shape.setToolTip("Cut where the outline is narrow between the clicks.")
@@ -168,13 +179,22 @@ class ToolsPanel(QWidget):
         clicks = QWidget()
         clicks.setLayout(split_by)
         self.more_box = folded(
-            "More tools", "Tools that are seldom needed.", self.more_commands, clicks, self.threshold_box
+            "More tools",
+            "Tools that are seldom needed.",
+            self.more_commands,
+            self.volume_commands,
+            clicks,
+            self.threshold_box,
         )
         fill(QVBoxLayout(self), self.undo, self.commands, self.more_box)
         self.thresholds.changed.connect(self._announce_thresholds)
 
     def _announce_thresholds(self) -> None:
         self.thresholds_changed.emit(self.thresholds.thresholds())
+
+    def show_volume_tools(self, corrected: CorrectedLayer) -> None:
+        """Show the tools for nuclei that extend through planes, where there are such."""
+        self.volume_commands.setVisible(corrected.depth is not None)
 
     def show_thresholds(self, corrected: CorrectedLayer) -> None:
         """Show the thresholds of the labels; hide the sliders where there are none, as no box can be segmented then."""

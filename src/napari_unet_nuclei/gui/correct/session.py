@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtWidgets import QApplication
 
@@ -16,11 +13,15 @@ from napari_unet_nuclei.core.corrections.history import Entry, History, PlaneEdi
 from napari_unet_nuclei.core.corrections.review import Review, Verdicts, boxes_after_edit, candidates_after_edit
 from napari_unet_nuclei.core.corrections.stroke import Stroke
 from napari_unet_nuclei.core.errors import EditError, NucleiError
-from napari_unet_nuclei.core.labels.doubt import Candidate, doubt
+from napari_unet_nuclei.core.labels.doubt import Candidate
+from napari_unet_nuclei.core.labels.doubt_volume import changed_volume
 from napari_unet_nuclei.core.labels.edit.edit import Edit
+from napari_unet_nuclei.core.labels.edit.volume import StackEdit
+from napari_unet_nuclei.core.labels.edit.volume import sections as sections_through
 from napari_unet_nuclei.core.labels.regions import united
-from napari_unet_nuclei.core.progress import Advanced, Progress
-from napari_unet_nuclei.core.types import AnyArray, Index, Region
+from napari_unet_nuclei.core.types import Index, Region
+from napari_unet_nuclei.gui.correct.candidates import candidates_job
+from napari_unet_nuclei.gui.correct.painted_labels import PaintedLabels, painting
 from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
 from napari_unet_nuclei.gui.viewer.corrected_layer import CorrectedLayer, corrected_layer
 from napari_unet_nuclei.gui.viewer.nuclei_table import KeptTable, accepted_in, measured_rows, table_job
@@ -60,6 +61,8 @@ class CorrectSession(QObject):
         self._next_id = 0
         self._is_writing = False
         self._wanted: list[Index] = []
+        self._listed: dict[tuple[Index, int], Candidate] = {}
+        """Candidates of volumes as they were found, by the first plane of their stack and their id."""
         self._touched_since: list[tuple[Index, tuple[int, ...]]] = []
         self._strokes: list[Touched] = []
         self._rest = rest_timer(self, self._examine_again, REST)
@@ -106,7 +109,11 @@ class CorrectSession(QObject):
             job.cancel()
 
     def look(self, index: Index) -> None:
-        """List the candidates of a plane in the background, unless they are known; `changed` announces them."""
+        """List the candidates of a plane in the background, unless they are known; `changed` announces them.
+
+        Those of volumes are listed for the whole stack: each nucleus once, in its middle plane.
+        """
+        index = self.corrected.stack_planes(index)[0]
         if not self.review.is_listed(index) and index not in self._wanted:
             self._wanted.append(index)
             self._look_at_next()
@@ -120,12 +127,32 @@ class CorrectSession(QObject):
         dismissed: Iterable[tuple[Index, Region]] = (),
     ) -> Entry:
         """Apply an edit, and accept the given nuclei, by default those that the edit leaves."""
+        nuclei = edit.boxes() if accepted is None else accepted
+        return self._make([PlaneEdit(index, edit)], edit.title, [(index, one) for one in nuclei], dismissed)
+
+    def edit_stack(self, index: Index, edit: StackEdit, *, dismissed: Iterable[tuple[Index, Region]] = ()) -> Entry:
+        """Apply an edit through the planes of the stack that a plane belongs to, and accept the nuclei it leaves."""
+        changes = [PlaneEdit(self.corrected.along_stack(index, z), one) for z, one in edit.planes.items()]
+        accepted = [(change.index, nucleus) for change in changes for nucleus in change.edit.boxes()]
+        stack = self.corrected.stack(index)
+        for z in set(range(len(stack))) - set(edit.planes):
+            # A nucleus is right in all planes, also in those that the edit leaves as they are.
+            here = [nucleus for nucleus in edit.touched if (stack[z] == nucleus).any()]
+            accepted += [(self.corrected.along_stack(index, z), nucleus) for nucleus in here]
+        return self._make(changes, edit.title, accepted, dismissed)
+
+    def _make(
+        self,
+        changes: Sequence[PlaneEdit],
+        title: str,
+        accepted: Iterable[tuple[Index, int]],
+        dismissed: Iterable[tuple[Index, Region]],
+    ) -> Entry:
+        """Apply edits of planes and the decisions that go with them, as one step of the history."""
         if not self.layer.editable:
             raise EditError(f"'{self.layer.name}' is locked: unlock it in the layer list to correct it.")
-        change = PlaneEdit(index, edit)
-        nuclei = edit.boxes() if accepted is None else accepted
-        verdict = self.verdicts.verdict(change.box, [(index, nucleus) for nucleus in nuclei], dismissed)
-        entry = Entry([change] if verdict.is_empty else [change, verdict], edit.title)
+        verdict = self.verdicts.verdict(changes[0].box, accepted, dismissed)
+        entry = Entry(changes if verdict.is_empty else [*changes, verdict], title)
         self._write(lambda labels: self.history.make(labels, entry))
         return entry
 
@@ -137,9 +164,15 @@ class CorrectSession(QObject):
         accepted: Iterable[tuple[Index, int]] = (),
         dismissed: Iterable[tuple[Index, Region]] = (),
     ) -> None:
-        """Accept nuclei and dismiss places within a region of a plane, as one step of the history."""
+        """Accept nuclei and dismiss places, as one step of the history.
+
+        ``region`` lies around them, ``index`` is their plane, or that of the nuclei of volumes that is shown.
+        """
         y0, y1, x0, x1 = region
-        box = (*(slice(i, i + 1) for i in index), slice(y0, y1), slice(x0, x1))
+        accepted = list(accepted)
+        # Volumes are accepted in all their planes.
+        along = zip(index, *(plane for plane, _ in accepted), strict=True)
+        box = (*(slice(min(places), max(places) + 1) for places in along), slice(y0, y1), slice(x0, x1))
         verdict = self.verdicts.verdict(box, accepted, dismissed)
         if not verdict.is_empty:
             self._write(lambda labels: self.history.make(labels, Entry([verdict], title)))
@@ -152,7 +185,7 @@ class CorrectSession(QObject):
         """Redo the step that was undone last; otherwise as `undo`."""
         return self._step(self.history.redo)
 
-    def _step(self, step: Callable[[_PaintedLabels], Touched | None]) -> Touched | None:
+    def _step(self, step: Callable[[PaintedLabels], Touched | None]) -> Touched | None:
         try:
             return self._write(step)
         except EditError:
@@ -160,10 +193,10 @@ class CorrectSession(QObject):
             self.history.clear()
             raise
 
-    def _write(self, change: Callable[[_PaintedLabels], Touched | None]) -> Touched | None:
+    def _write(self, change: Callable[[PaintedLabels], Touched | None]) -> Touched | None:
         self._is_writing = True
         try:
-            with _painting(self.corrected) as labels:
+            with painting(self.corrected) as labels:
                 touched = change(labels)
         finally:
             self._is_writing = False
@@ -184,33 +217,58 @@ class CorrectSession(QObject):
             # A job works on a copy from before this change, and its result will need it once more.
             if touched.ids and self.is_busy:
                 self._touched_since.append((index, touched.ids))
+        if touched.ids:
+            self._follow_volumes(touched.planes[0], touched.ids)
         self._show_table()
         self.changed.emit()
 
     def _examine(self, index: Index, nuclei: Iterable[int], region: Region) -> None:
         """Update candidates and rows of nuclei that were changed within a region."""
         corrected, plane = self.corrected, self.corrected.view[index]
-        boxes = boxes_after_edit(plane, nuclei, region, self.review.boxes(index, nuclei))
-        if self.review.is_listed(index):
+        # The queue knows where volumes lie, but not in which plane.
+        known = self.review.boxes(index, nuclei) if corrected.depth is None else None
+        boxes = boxes_after_edit(plane, nuclei, region, known)
+        if corrected.depth is None and self.review.is_listed(index):
             found = candidates_after_edit(plane, corrected.maps(index), corrected.thresholds, index, boxes)
             self.review.update(index, nuclei, found)
         if self._table is not None:
             rows = measured_rows(corrected, list(self._table.table.columns), index, boxes)
             self._table = self._table.with_rows(corrected, index, nuclei, rows)
 
+    def _follow_volumes(self, index: Index, nuclei: Iterable[int]) -> None:
+        """Update candidates of volumes that were changed; one that is as it was before gets its former doubt back."""
+        corrected, planes = self.corrected, self.corrected.stack_planes(index)
+        if corrected.depth is None or not self.review.is_listed(planes[0]):
+            return
+        for plane in planes:
+            self.review.update(plane, nuclei, ())
+        for nucleus in nuclei:
+            try:
+                sections = sections_through(corrected.stack(index), nucleus)
+            except EditError:
+                continue
+            now = changed_volume(nucleus, sections)
+            now = replace(now, plane=corrected.along_stack(index, *now.plane))
+            before = self._listed.get((planes[0], nucleus), now)
+            is_same = (before.plane, before.box) == (now.plane, now.box)
+            self.review.update(now.plane, [nucleus], [before if is_same else now])
+
     def _is_background(self, candidate: Candidate) -> bool:
         return bool(self.corrected.view[(*candidate.plane, *map(round, candidate.centre))] <= 0)
 
     def _look_at_next(self) -> None:
         if self._wanted and not self._looking.is_busy and not self._rest.isActive():
-            self._looking.submit(_candidates_job(self.corrected, self._wanted[0]))
+            self._looking.submit(candidates_job(self.corrected, self._wanted[0]))
 
     def _take_candidates(self, found: tuple[Index, tuple[Candidate, ...]]) -> None:
         index, candidates = found
         # Removed only now: until then the plane must not be asked for a second time.
         self._wanted.remove(index)
-        self.review.list_plane(index, candidates)
-        self._catch_up([(plane, nuclei) for plane, nuclei in self._touched_since if plane == index])
+        planes = self.corrected.stack_planes(index)
+        for plane in planes:
+            self.review.list_plane(plane, [one for one in candidates if one.plane == plane])
+        self._listed |= {(index, one.id): one for one in candidates} if len(planes) > 1 else {}
+        self._catch_up([(plane, nuclei) for plane, nuclei in self._touched_since if plane in planes])
         self._look_at_next()
         self.changed.emit()
 
@@ -226,6 +284,7 @@ class CorrectSession(QObject):
         height, width = self.corrected.labels.shape[-2:]
         for index, nuclei in touched:
             self._examine(index, nuclei, (0, height, 0, width))
+            self._follow_volumes(index, nuclei)
         if not self.is_busy:
             self._touched_since.clear()
 
@@ -292,8 +351,10 @@ class CorrectSession(QObject):
     def _start_over(self) -> None:
         """Forget all nuclei, and examine them again once the labels rest."""
         planes, wanted = self.corrected.plane_indices, self._wanted
-        self._wanted = [index for index in planes if self.review.is_listed(index) or index in wanted]
+        again = [index for index in planes if self.review.is_listed(index) or index in wanted]
+        self._wanted = list(dict.fromkeys(self.corrected.stack_planes(index)[0] for index in again))
         self.review.clear()
+        self._listed.clear()
         self._looking.cancel()
         self._touched_since.clear()
         self._table = None
@@ -303,69 +364,3 @@ class CorrectSession(QObject):
     def _examine_again(self) -> None:
         self._measuring.submit(table_job(self.corrected))
         self._look_at_next()
-
-
-def _candidates_job(
-    corrected: CorrectedLayer, index: Index
-) -> Callable[[Progress], tuple[Index, tuple[Candidate, ...]]]:
-    """Return the job that lists all candidates of a plane."""
-    # Copied now, in the window's thread, where nobody is just writing to it.
-    plane, maps, thresholds = corrected.view[index].copy(), corrected.maps(index), corrected.thresholds
-
-    def job(progress: Progress) -> tuple[Index, tuple[Candidate, ...]]:
-        progress.report(Advanced(0.0, "looking for doubtful nuclei"))
-        return index, tuple(replace(candidate, plane=index) for candidate in doubt(plane, maps, thresholds))
-
-    return job
-
-
-class _PaintedLabels:
-    """Labels (leading axes, Y, X) whose assignments go through napari, which then redraws only the changed pixels."""
-
-    def __init__(self, corrected: CorrectedLayer) -> None:
-        self._corrected = corrected
-        self._view: AnyArray = corrected.view
-        self.shape: tuple[int, ...] = self._view.shape
-        self.dtype: np.dtype[Any] = self._view.dtype
-        self.ndim: int = self._view.ndim
-        self.is_changed = False
-
-    def __getitem__(self, key: Any) -> Any:
-        return self._view[key]
-
-    def __setitem__(self, key: tuple[Any, ...], value: Any) -> None:
-        old = self._view[key]
-        new = np.broadcast_to(np.asarray(value, self.dtype), old.shape)
-        # napari takes lists of pixels, and its time grows with them: most of a nucleus's box does not change.
-        changed = old != new
-        if not changed.any():
-            return
-        if all(isinstance(part, np.ndarray) for part in key):
-            indices = tuple(part[changed] for part in key)
-        else:
-            indices = _indices(key, changed)
-        self.is_changed = True
-        self._corrected.layer.data_setitem(self._corrected.layer_indices(indices), new[changed])
-
-
-@contextmanager
-def _painting(corrected: CorrectedLayer) -> Iterator[_PaintedLabels]:
-    """Give labels to write to; other listeners receive all writes as one stroke."""
-    layer, labels = corrected.layer, _PaintedLabels(corrected)
-    try:
-        with layer.block_history():
-            yield labels
-    finally:
-        if labels.is_changed:
-            # napari's own undo would write ids from before the edit. Making a layer uneditable clears its undo steps.
-            mode = layer.mode
-            layer.editable = False
-            layer.editable = True
-            layer.mode = mode
-
-
-def _indices(key: tuple[int | slice, ...], changed: NDArray[np.bool_]) -> tuple[NDArray[np.int64], ...]:
-    """Return indices along all axes of the changed pixels of a box."""
-    places = iter(np.nonzero(changed))
-    count = np.count_nonzero(changed)
-    return tuple(next(places) + part.start if isinstance(part, slice) else np.full(count, part) for part in key)

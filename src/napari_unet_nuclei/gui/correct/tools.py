@@ -90,7 +90,7 @@ class Tools(QObject):
             return
         index, boxes = self._nuclei()
         self.session.decide(ACCEPT, index, united(list(boxes.values())), [(index, nucleus) for nucleus in boxes])
-        self._go_on(f"Accepted {_named(boxes)}.")
+        self._go_on(f"Accepted {named(boxes)}.")
 
     def accept_rest(self) -> None:
         """Accept all nuclei that are left on the plane, and dismiss all places where one may have been missed."""
@@ -360,7 +360,7 @@ class Tools(QObject):
         """Return the nucleus at a point of a gesture, and the pixel there."""
         if number >= len(gesture.points):
             raise EditError("Nothing was clicked: press the key again, then click.")
-        plane = self._plane(gesture.index)
+        plane = self._plane(gesture.planes[number])
         y, x = pixel(gesture.points[number], plane.shape)
         nucleus = int(plane[y, x])
         if nucleus <= 0:
@@ -381,6 +381,7 @@ class Tools(QObject):
         return maps, thresholds
 
 
-def _named(boxes: dict[int, Region]) -> str:
+def named(boxes: dict[int, Region]) -> str:
+    """Name nuclei in a message."""
     numbers = ", ".join(map(str, boxes))
     return f"nucleus {numbers}" if len(boxes) == 1 else f"nuclei {numbers}"

@@ -76,6 +76,42 @@ class CorrectedLayer:
         """Indices of all planes."""
         return list(np.ndindex(*self.labels.source.leading_shape))
 
+    @property
+    def depth(self) -> int | None:
+        """The leading axis along which nuclei extend through planes; None where every plane has nuclei of its own."""
+        if self.provenance.get("planes", "each") == "each":
+            return None
+        letters = self.labels.source.leading_axes
+        # A single axis without a name was taken for depth when it was segmented.
+        return letters.index("Z") if "Z" in letters else 0 if len(letters) == 1 else None
+
+    def stack(self, index: Index) -> AnyArray:
+        """Return the stack (Z, Y, X) that a plane of volumes belongs to, not copied."""
+        return self.view[(*index[: self.depth], slice(None), *index[self._after_depth :])]
+
+    def stack_planes(self, index: Index) -> list[Index]:
+        """Return the indices of the planes whose nuclei are one: those of its stack, or where there is none, itself."""
+        if self.depth is None:
+            return [index]
+        return [self.along_stack(index, z) for z in range(self.labels.shape[self.depth])]
+
+    def along_stack(self, index: Index, z: int) -> Index:
+        """Return the index of another plane of the stack that a plane of volumes belongs to."""
+        return (*index[: self.depth], z, *index[self._after_depth :])
+
+    @property
+    def plane_spacing(self) -> float:
+        """Distance of the planes of volumes in pixels: as they were segmented, else as the layer shows them."""
+        known = float(self.provenance.get("z_spacing", {}).get("pixels", 0.0))
+        place = self.labels.place
+        shown = float(np.linalg.norm(place.matrix[:-1, self.depth])) / place.pixel_length
+        return known or shown
+
+    @property
+    def _after_depth(self) -> int:
+        assert self.depth is not None, "asked of volumes only"
+        return self.depth + 1
+
     def shown_plane(self, viewer: Viewer) -> Index | None:
         """Return the plane that the viewer shows; None in 3-D, from the side, or outside the labels."""
         dims, order = viewer.dims, self.labels.place.order
