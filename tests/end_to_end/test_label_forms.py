@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import tifffile
 from PIL import Image
+from scipy import ndimage
 from typer.testing import CliRunner
 
 from napari_unet_nuclei.cli import app
@@ -116,3 +117,17 @@ def test_what_are_no_labels_is_refused_by_all_in_the_same_words(values, says, tm
     ):
         with pytest.raises(NucleiError, match=says):
             read()
+
+
+@pytest.mark.parametrize("mask", [INSIDE, INSIDE.astype(np.uint8) * 255, np.where(INSIDE, 1, np.nan), INSIDE[None]])
+def test_a_mask_is_numbered_alike_and_said(mask: np.ndarray, tmp_path: Path, image: Path) -> None:
+    labels = tmp_path / "mask.tif"
+    tifffile.imwrite(labels, mask, photometric="minisblack")
+    apart = len(np.unique(ndimage.label(INSIDE)[0])) - 1
+    result = CliRunner().invoke(app, ["measure", str(labels), str(image), "--out", str(tmp_path / "table.csv")])
+    assert f"its {apart} separate pieces were numbered" in result.stderr
+    assert len(pd.read_csv(tmp_path / "table.csv")) == apart
+    tifffile.imwrite(tmp_path / "true.tif", ndimage.label(INSIDE)[0])
+    assert evaluate(labels, tmp_path / "true.tif").pooled.f1[0] == 1
+    read = read_labels(Entry("a", image, (labels,), False, "a"), LABELS.shape, None)
+    assert (read.from_mask, read.labels.max()) == (True, apart)

@@ -108,3 +108,17 @@ def test_an_xarray_names_its_channels() -> None:
 )
 def test_colours_are_told_by_shape_and_values(array, axes) -> None:
     assert find_axes(array) == axes
+
+
+@pytest.mark.parametrize("shape", [(50, 40), (38, 38), (40, 20)])
+def test_images_of_other_sizes_are_no_levels(shape) -> None:
+    with pytest.raises(ImageShapeError, match="neither a stack nor a pyramid"):
+        take_array([np.zeros((40, 50)), np.zeros(shape)])
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [[(101, 75), (51, 38), (26, 19), (13, 10)], [(40, 400), (40, 200)], [(3, 9), (2, 5), (1, 3), (1, 1)]],
+)
+def test_levels_may_be_rounded_or_reduced_along_one_side(shapes) -> None:
+    assert take_array([np.zeros(shape) for shape in shapes], level=1).array.shape == shapes[1]

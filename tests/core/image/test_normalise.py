@@ -70,3 +70,11 @@ def test_a_large_offset_costs_no_grey_value_that_the_image_holds(offset):
     wanted = intensity_range(pixels).normalise(pixels)
     moved = pixels + offset
     assert np.abs(intensity_range(moved).normalise(moved) - wanted).max() < 1e-4
+
+
+@pytest.mark.parametrize(("scale", "kind"), [(1e300, np.float64), (1e-300, np.float64), (1e-40, np.float32)])
+def test_numbers_of_any_size_are_read_alike(scale, kind):
+    pixels = np.linspace(0.1, 1, 10_000).reshape(100, 100)
+    wanted = intensity_range(pixels).normalise(pixels)
+    scaled = (pixels * scale).astype(kind)
+    assert np.abs(intensity_range(scaled).normalise(scaled) - wanted).max() < 1e-3

@@ -63,3 +63,21 @@ def test_an_unknown_setting_is_refused_before_anything_is_read(tmp_path):
 def test_a_model_that_is_neither_name_nor_path_is_refused_in_words():
     with pytest.raises(SettingsError, match="The model is a dict: give its name"):
         make_request(PIXELS, {}, {})
+
+
+def test_guessed_axes_are_said_where_an_array_can_be_read_in_several_ways():
+    (remark,) = make_request(PIXELS[0], "nuclei", {}).remarks
+    assert "taken to be ZYX" in remark
+    assert not make_request(PIXELS[0], "nuclei", {}, axes="ZYX").remarks
+    assert not make_request(PIXELS[0, 0], "nuclei", {}).remarks
+    assert not make_request(np.zeros((16, 16, 3), np.uint8), "nuclei", {}).remarks, "colours are no guess of an axis"
+
+
+def test_axes_may_be_small_letters():
+    assert make_request(PIXELS[0], "nuclei", {}, axes="tyx").source.axes == "TYX"
+
+
+@pytest.mark.parametrize(("wrong", "said"), [({"pixel_size": 0.5}, "PixelSize"), ({"plane": 2}, "a tuple")])
+def test_a_bare_number_in_place_of_several_is_refused_in_words(wrong, said):
+    with pytest.raises(SettingsError, match=said):
+        make_request(PIXELS[0], "nuclei", {}, **wrong)

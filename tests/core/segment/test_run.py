@@ -363,3 +363,16 @@ def test_a_stack_whose_middle_plane_was_never_taken_is_read_by_the_next_one():
     whole, gap = segment(tissue, axes="YXS"), segment(stack, axes="ZYXS")
     assert (gap.kind, gap.diameter) == (whole.kind, whole.diameter)
     assert (gap.count, gap.labels[1].any()) == (2 * whole.count, False)
+
+
+@pytest.mark.parametrize("offset", [1e18, 2**60])
+def test_an_offset_that_swallows_the_picture_is_said(offset):
+    pixels = fluorescent_nuclei(0, (64, 64)).image.astype(type(offset)) + offset
+    result = segment(pixels, **CPU)
+    assert result.count == 0
+    assert any("nothing to see" in notice for notice in result.notices)
+
+
+def test_a_spacing_without_a_stack_is_refused(tiny_model_file):
+    with pytest.raises(SettingsError, match="no stack"):
+        segment(np.zeros((64, 64)), tiny_model_file, z_spacing=3)

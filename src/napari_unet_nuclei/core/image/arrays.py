@@ -20,6 +20,16 @@ SAMPLED_SIDE = 1024
 """Pixels; colours are judged in a window of this size in the middle of the image."""
 
 
+LEAST_STEP = 1.4
+"""Levels of a pyramid are at least so many times coarser along a side; usual are 2 and 4, and some programs use √2."""
+
+UNEVEN = 2.2
+"""A level's sides are reduced alike, or one of them twice as much as the other."""
+
+JUDGED_SIDE = 16
+"""Pixels; rounding makes the sides of smaller levels uneven."""
+
+
 @dataclass(frozen=True, eq=False)
 class NamedArray:
     """An array, and what it says about itself: axes, empty where it says nothing, and names of channels."""
@@ -66,12 +76,22 @@ def _levels(image: Any) -> Sequence[Any] | None:
     shapes = [tuple(one.shape) for one in image]
     if len(set(shapes)) == 1 and len(shapes) > 1:
         return None  # planes of a stack
-    if any(len(coarse) != len(fine) or any(np.greater(coarse, fine)) for fine, coarse in pairwise(shapes)):
+    if not all(_is_level(coarse, fine) for fine, coarse in pairwise(shapes)):
         raise ImageShapeError(
             f"A list of arrays of shapes {', '.join(map(str, shapes))} is neither a stack nor a pyramid, the finest "
             "level first: segment them one by one."
         )
     return image
+
+
+def _is_level(coarse: tuple[int, ...], fine: tuple[int, ...]) -> bool:
+    """Tell whether an array may be the next coarser level of another, by their shapes: other images are not."""
+    if len(coarse) != len(fine) or any(np.greater(coarse, fine)):
+        return False
+    # Colours, the last axis, stay.
+    steps = [big / small for small, big in zip(coarse, fine, strict=True) if small >= JUDGED_SIDE]
+    sides = steps[-2:]
+    return not sides or (max(steps) >= LEAST_STEP and max(sides) <= UNEVEN * min(sides))
 
 
 def _own_names(array: AnyArray) -> tuple[str, tuple[str, ...]]:

@@ -16,6 +16,7 @@ from scipy import ndimage
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.channels import channels_text, find_channel, named_channel, open_channel_text
+from napari_unet_nuclei.core.image.normalise import resolution
 from napari_unet_nuclei.core.image.plane import ImageKind, PlaneLook, Signal, Transform
 from napari_unet_nuclei.core.image.sample import PlaneSample, SampledChannels
 from napari_unet_nuclei.core.image.stain import DARKEST, optical_density
@@ -236,7 +237,7 @@ class _Sample:
         if known.size == 0:
             return ["fluorescence"]
         low, median, high = np.percentile(known, GREY_PERCENTILES)
-        if high - low <= CONTRAST * self.sampled.noise:
+        if high - low <= max(CONTRAST * self.sampled.noise, resolution(low, high, known.dtype)):
             return ["fluorescence"]
         counts, edges = np.histogram(known, bins=BINS, range=(low, high))
         mode = (edges[int(counts.argmax())] - low) / (high - low)

@@ -32,9 +32,12 @@ class IntensityRange:
 
     def normalise(self, pixels: NDArray[np.floating]) -> NDArray[np.float32]:
         """Map ``low`` to 0 and ``high`` to 1 (float32, same shape); values outside are not clipped."""
+        span, limits = self.high - self.low, np.finfo(np.float32)
+        if not 1 / float(limits.max) < span < 1 / float(limits.tiny):  # the reciprocal is no number of 32 bits
+            return ((pixels.astype(np.float64) - self.low) / span).astype(np.float32)
         # One multiplication instead of a division for every pixel; subtracted first, so that large offsets cost no
         # precision.
-        return ((pixels - self.low) * np.float32(1.0 / (self.high - self.low))).astype(np.float32, copy=False)
+        return ((pixels - self.low) * np.float32(1.0 / span)).astype(np.float32, copy=False)
 
 
 def estimate_noise(pixels: NDArray[np.floating]) -> float:
@@ -86,14 +89,14 @@ def intensity_range(
     noise = estimate_noise(pixels) if noise is None else noise
     high = max(high, low + NOISE_MULTIPLE * noise)
     # A drawn or masked image may have no noise, and objects smaller than 0.2 % of it.
-    if high - low <= _resolution(low, high, pixels.dtype):
+    if high - low <= resolution(low, high, pixels.dtype):
         low, high = float(known.min()), float(known.max())
-    if high - low <= _resolution(low, high, pixels.dtype):
+    if high - low <= resolution(low, high, pixels.dtype):
         high = low + max(1.0, abs(low))  # constant: everything becomes 0
     return IntensityRange(low, high)
 
 
-def _resolution(low: float, high: float, kind: np.dtype[np.floating]) -> float:
+def resolution(low: float, high: float, kind: np.dtype[np.floating]) -> float:
     """Difference below which two grey values are equal up to rounding."""
     # A few units in the last place: signals are the result of several operations.
     return 8 * float(np.finfo(kind).eps) * max(abs(low), abs(high))

@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.fill import find_fill, is_fill, near_fill
-from napari_unet_nuclei.core.image.normalise import SAMPLE_PIXELS, IntensityRange, estimate_noise, intensity_range
+from napari_unet_nuclei.core.image.normalise import (
+    SAMPLE_PIXELS,
+    IntensityRange,
+    estimate_noise,
+    intensity_range,
+    resolution,
+)
 from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader, Signal
 from napari_unet_nuclei.core.image.stain import full_scale
 from napari_unet_nuclei.core.types import Region
@@ -41,9 +47,12 @@ class SampledChannels:
 
     @property
     def shows_something(self) -> bool:
-        """False if all pixels are equal, as in a plane that was never acquired."""
+        """False if all pixels are equal up to rounding, as in a plane that was never acquired."""
         known = self.pixels[np.isfinite(self.pixels)]
-        return bool(known.size and known.min() < known.max())
+        if not known.size:
+            return False
+        low, high = float(known.min()), float(known.max())
+        return high - low > resolution(low, high, known.dtype)
 
     @cached_property
     def picture(self) -> NDArray[np.floating]:

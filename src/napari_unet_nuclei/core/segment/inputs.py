@@ -21,6 +21,15 @@ from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import AnyArray, Region
 
+LEAST_AXES = 2
+"""Of a plane, which can be read in one way only."""
+
+GUESSED_AXES = (
+    "The array does not say what its axes are: they were taken to be {axes} (T time, Z planes, C channels). "
+    "Name them where they are others (axes)."
+)
+"""Remark on an array of several planes or channels."""
+
 
 def make_request(
     image: AnyArray | Sequence[AnyArray] | ImageFile | Path | str,
@@ -39,6 +48,11 @@ def make_request(
     """Build a request; whatever is not given is taken from the file, if there is one. Parameters as for `segment`."""
     if not isinstance(model, str | os.PathLike):
         raise SettingsError(f"The model is a {type(model).__name__}: give its name, or the path of its file.")
+    if not isinstance(pixel_size, PixelSize | None):
+        raise SettingsError(f"The pixel size is {pixel_size!r}: give PixelSize(y, x), in µm.")
+    if not isinstance(plane, tuple | list):
+        raise SettingsError(f"The plane is {plane!r}: give a tuple with an index, or None, for each leading axis.")
+    axes = str(axes).upper()
     if isinstance(image, str | os.PathLike):
         image = read_image(Path(image), series)
     file = ""
@@ -50,7 +64,10 @@ def make_request(
         pixel_size = pixel_size or image.pixel_size
     else:
         named = take_array(image, level)
-        array, axes = named.array, axes or named.axes or find_axes(named.array)
+        array, said = named.array, axes or named.axes
+        axes = said or find_axes(array)
+        if not said and len(axes.removesuffix("S")) > LEAST_AXES:
+            remarks = (GUESSED_AXES.format(axes=axes),)
         if isinstance(array, np.ndarray):
             array = without_blank_opacity(array, axes)
         source = named_source(array, axes, named.channel_names, ())

@@ -46,6 +46,9 @@ TURNED: dict[Transform, str] = {
 }
 """How grey nuclei on a bright background were made bright, after the words that say the kind of image."""
 
+NOTHING_SHOWN = "All pixels are equal, up to rounding: there is nothing to see in this image."
+"""Notice of an image without nuclei, whatever else is tried on it."""
+
 FOCUS_STACK = (
     "The planes of this stack were segmented each by itself: in transmitted light they differ in focus, and show no "
     "nuclei above each other. Choose planes volume or joined to change that."
@@ -146,6 +149,12 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
     told, nuclei, readers = found.told, found.nuclei, found.readers
     warnings = tuple(remedy.text for remedy in told)
     notices = (*request.remarks, *runner.notices, *notices_of_look(found.card, found.chosen.look, readers, settings))
+    if (
+        not len(nuclei.scores)
+        and request.decided is None
+        and not scope.deciding.of(found.chosen.look.channels).shows_something
+    ):
+        notices += (NOTHING_SHOWN,)
     notices += (*_notices(found.card, nuclei, settings), *found.notices, *warnings)
     for notice in notices:
         progress.report(Notice(notice, warning=notice in warnings))
@@ -341,7 +350,7 @@ def notices_of_look(
     if any(reader.fill for reader in readers):
         yield "Blank areas, all black or all white, were left out."
     elif not all(reader.complete for reader in readers):
-        yield "Some pixels are NaN or infinite; they were treated as background."
+        yield "Some pixels are transparent, NaN or infinite; they were treated as background."
     if look.kind == "brightfield":
         how = f", stained with {look.name}" if look.stained else TURNED[look.signals[0].transform]
         yield f"Read as dark nuclei on bright{how}."

@@ -76,6 +76,8 @@ def chosen_plane(source: ImageSource, plane: Mapping[str, int]) -> tuple[int | N
     """
     axes = source.leading_axes
     have = f"it has the axes {source.axes} of lengths {tuple(source.array.shape)}"
+    if plane and not axes:
+        raise ImageShapeError("The image is a single plane without further axes, so choosing one has no effect.")
     if "" in plane and len(axes) != 1:
         raise ImageShapeError(f"The image has not one but {len(axes)} axes to choose a plane from: {have}.")
     wanted = {letter or axes: index for letter, index in plane.items()}

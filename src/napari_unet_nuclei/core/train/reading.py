@@ -18,7 +18,7 @@ from napari_unet_nuclei.core.image.io.read import read_class_image, read_image, 
 from napari_unet_nuclei.core.image.kind import ChosenKind, NetworkInputs, looks_by_labels, possible_looks
 from napari_unet_nuclei.core.image.plane import ImageKind, PlaneLook
 from napari_unet_nuclei.core.image.sample import PlaneSample
-from napari_unet_nuclei.core.labels.decode import fill_holes, label_components
+from napari_unet_nuclei.core.labels.decode import fill_holes
 from napari_unet_nuclei.core.labels.numbering import as_ids, whole_labels
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.segment.remedy import KIND_NAMES
@@ -176,10 +176,9 @@ def _label_image(entry: Entry, shape: tuple[int, ...]) -> LabelsRead:
         labels = whole_labels(as_ids(ids))
     except ImageShapeError as error:
         raise ImageShapeError(f"{path}: {error}") from error
-    # A maximum of 1 is a mask of all nuclei, in which touching ones can no longer be told apart.
-    pieces, count = label_components(labels > 0) if labels.max(initial=0) == 1 else (labels, 0)
-    # For a single piece a mask says as much as an id, so it needs no warning.
-    return LabelsRead(fill_holes(pieces), from_mask=count > 1, notices=found.notices)
+    # Masks are told once for all files of a data set.
+    notices = () if found.from_mask else found.notices
+    return LabelsRead(fill_holes(labels), from_mask=found.from_mask, notices=notices)
 
 
 def _stacked_masks(entry: Entry, shape: tuple[int, ...]) -> LabelsRead:

@@ -48,3 +48,10 @@ def test_a_pickle_of_cellpose_is_never_opened(tmp_path: Path) -> None:
     np.save(tmp_path / "a_seg.npy", {"masks": LABELS}, allow_pickle=True)
     with pytest.raises(ImageFileError, match=r"a pickle: .* never opened"):
         read_labels(tmp_path / "a_seg.npy")
+
+
+def test_a_damaged_archive_of_outlines_is_called_so(tmp_path: Path) -> None:
+    write_imagej_rois(tmp_path / "RoiSet.zip", LABELS)
+    (tmp_path / "RoiSet.zip").write_bytes((tmp_path / "RoiSet.zip").read_bytes()[:60])
+    with pytest.raises(ImageFileError, match=r"cannot be opened .* export it again"):
+        read_labels(tmp_path / "RoiSet.zip")

@@ -95,6 +95,14 @@ def test_every_image_has_columns_of_its_own():
     assert (table["GFP_sum"] == 2 * table["DAPI_sum"]).all()
 
 
+def test_a_single_image_needs_no_name():
+    labels, image = np.array([[0, 7, 7]]), np.array([[9, 1, 2]])
+    assert measure(labels, image)["intensity_mean"].tolist() == [1.5]
+    assert measure(labels, image.tolist()).equals(measure(labels, {"intensity": image}))
+    with pytest.raises(ImageShapeError, match="the labels have"):
+        measure(labels, np.stack([image, image]))
+
+
 def test_without_pixel_size_lengths_in_micrometres_are_empty():
     table = measure(TWO_NUCLEI, pixel_size_y=0.5)
     assert table[["area_um2", "diameter_um"]].isna().all(axis=None)

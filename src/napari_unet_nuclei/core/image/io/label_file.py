@@ -10,10 +10,17 @@ from typing import TypeAlias
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
+from napari_unet_nuclei.core.image.io.masks import number_pieces
 from napari_unet_nuclei.core.image.io.pairs import PICKLED_ENDING
 from napari_unet_nuclei.core.image.io.read import read_label_image
 from napari_unet_nuclei.core.image.outlines.read import holds_outlines, read_outlines
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
+
+NUMBERED = (
+    "{path} is a mask, which does not tell nuclei apart: its {pieces:,} separate pieces were numbered, so that "
+    "touching nuclei count as one."
+)
+"""Notice of a file without ids."""
 
 ImageSize: TypeAlias = tuple[str, tuple[int, ...]]
 """Leading axes and "YX", and the length of each."""
@@ -28,15 +35,20 @@ class LabelFile:
     file : ImageFile
         Ids in its array, with its axes; of outlines the pixel size is unknown.
     notices : tuple of str
-        What may be wrong about outlines: overlaps, what lies outside the image, what is no area.
+        What may be wrong about them: outlines that overlap, lie outside the image or are no area; or no ids.
+    from_mask : bool
+        The file held no ids, so that separate pieces were numbered.
     """
 
     file: ImageFile
     notices: tuple[str, ...] = ()
+    from_mask: bool = False
 
 
 def read_labels(path: Path | str, size: ImageSize | None = None) -> LabelFile:
-    """Read labels of nuclei: a label image, or outlines drawn at the size of their image.
+    """Read labels of nuclei: a label image, a mask, or outlines drawn at the size of their image.
+
+    Of a mask, which has one value for all nuclei, separate pieces get ids, and ``notices`` say so.
 
     Parameters
     ----------
@@ -76,7 +88,9 @@ def read_labels(path: Path | str, size: ImageSize | None = None) -> LabelFile:
             "Cellpose, choose File > Save masks as PNG/tif or Save outlines as .zip archive of ROI files; give that."
         )
     if not holds_outlines(path):
-        return LabelFile(read_label_image(path))
+        file, pieces = number_pieces(read_label_image(path))
+        notices = (NUMBERED.format(path=path, pieces=pieces),) if pieces else ()
+        return LabelFile(file, notices, from_mask=bool(pieces))
     outlines = read_outlines(path)
     axes, shape = size or outlines.extent()
     drawn = outlines.draw(axes, shape)

@@ -31,7 +31,9 @@ def holds_outlines(path: Path) -> bool:
         with zipfile.ZipFile(path) as archive:
             # An archive of nothing is what an image without nuclei leaves.
             return bool(_rois(archive) or _geojsons(archive)) or not archive.infolist()
-    except (OSError, zipfile.BadZipFile):
+    except zipfile.BadZipFile:
+        return True  # damaged, as opening it will say
+    except OSError:
         return False
 
 

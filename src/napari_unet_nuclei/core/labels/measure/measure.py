@@ -38,7 +38,7 @@ Columns: TypeAlias = dict[str, NDArray[Any]]
 
 def measure(
     labels: AnyArray,
-    images: Mapping[str, AnyArray] = {},
+    images: Mapping[str, AnyArray] | AnyArray | None = None,
     *,
     means: Mapping[str, AnyArray] = {},
     axes: str = "",
@@ -58,8 +58,9 @@ def measure(
     ----------
     labels : array_like, shape (..., Y, X)
         Ids of nuclei: whole numbers of any dtype, gaps allowed; 0, −1 and NaN are background. Read plane by plane.
-    images : mapping of str to array_like, shape (..., Y, X)
-        Intensities, by the prefix of their columns: the shape of ``labels``, axes of length 1 aside; any real dtype.
+    images : mapping of str to array_like, or array_like, shape (..., Y, X)
+        Intensities, by the prefix of their columns: the shape of ``labels``, axes of length 1 aside; any real dtype. A
+        single image needs no prefix; its columns begin with ``intensity``.
     means : mapping of str to array_like, shape (..., Y, X)
         Like ``images``, but only the mean is measured, for instance of stain densities.
     axes : str
@@ -124,6 +125,8 @@ def measure(
         pixel_area=pixel_size_y * pixel_size_x if min(pixel_size_y, pixel_size_x) > 0 else np.nan,
         world=world,
     )
+    if not isinstance(images, Mapping):
+        images = {} if images is None else {"intensity": images}
     images, means = _over(labels, images), _over(labels, means)
     cells = None if cells is None else _over(labels, {"": cells})[""]
     _check(labels, {**images, **means}, maps, geometry)

@@ -127,8 +127,9 @@ def doubts(spacing: Spacing, labels: Labels, pixel_size: PixelSize) -> tuple[Rem
     if spacing.source == "unknown":
         return (
             Remedy(
-                "The file does not say how far the planes are apart, and too few nuclei lie within the stack to "
-                f"estimate it: they were taken to be {USUAL:g} pixels apart. Give the spacing (z spacing).",
+                "Nuclei were found in three dimensions. The file does not say how far the planes are apart, and too "
+                f"few nuclei lie within the stack to estimate it: they were taken to be {USUAL:g} pixels apart. Give "
+                "the spacing (z spacing), or, if the planes show different nuclei, choose planes each.",
                 "Try planes joined one by one",
                 {"planes": "joined"},
             ),
