@@ -198,9 +198,12 @@ def _pictures(done: Sequence[FileRecord]) -> list[Section]:
 
 def _figure(record: FileRecord) -> Figure:
     name = record.short_title
-    content = Path(record.thumbnail).read_bytes()
+    try:
+        content = stored_picture(Path(record.thumbnail).read_bytes(), f"{name} with outlines")
+    except OSError:  # deleted while the run went on
+        content = Markup("")
     found = f"{record.classes:,} classes" if record.classes else record.counted or f"{record.nuclei:,} nuclei"
     if record.positive_percent is not None:
         found += f", {record.positive_percent:.0f} % positive"
     mark = "⚠ " if record.warnings else ""
-    return Figure(stored_picture(content, f"{name} with outlines"), f"{mark}{name} · {found}")
+    return Figure(content, f"{mark}{name} · {found}")
