@@ -18,6 +18,7 @@ from napari_unet_nuclei.core.classes.coding import ClassCoding, ClassCounts
 from napari_unet_nuclei.core.evaluate import ClassEvaluation, Evaluation, evaluate, evaluate_classes
 from napari_unet_nuclei.core.labels.metrics.comparison import LabelComparison, Scores
 from napari_unet_nuclei.core.labels.metrics.overlaps import IOU_THRESHOLDS
+from napari_unet_nuclei.core.quantity import quantity
 
 TITLES = {
     "mean_average_precision": "mean AP",
@@ -83,7 +84,8 @@ def evaluate_command(
 def _lines(evaluation: Evaluation) -> Iterator[str]:
     """Yield the lines of the printed table."""
     pooled, per_image, matches = evaluation.pooled, evaluation.per_image, evaluation.total.matches
-    yield f"{_images(evaluation)}, {matches.true_count} true and {matches.predicted_count} predicted nuclei"
+    images = quantity(len(evaluation.images), "image")
+    yield f"{images}, {matches.true_count} true and {matches.predicted_count} predicted nuclei"
     yield ""
     yield _row("IoU", "", *(f"{threshold:.2f}" for threshold in IOU_THRESHOLDS))
     for title, name in (("AP", "average_precision"), ("F1", "f1")):
@@ -93,10 +95,6 @@ def _lines(evaluation: Evaluation) -> Iterator[str]:
     yield f"{'':22}{'pooled':>10}{'per image':>11}"
     for name, title in TITLES.items():
         yield f"{title:22}{getattr(pooled, name):>10.3f}{getattr(per_image, name):>11.3f}"
-
-
-def _images(evaluation: Evaluation | ClassEvaluation) -> str:
-    return "1 image" if len(evaluation.images) == 1 else f"{len(evaluation.images)} images"
 
 
 def _row(title: str, way: str, *values: str) -> str:
@@ -129,7 +127,7 @@ def _scores(scores: Scores) -> dict[str, object]:
 def _class_lines(evaluation: ClassEvaluation) -> Iterator[str]:
     """Yield the lines of the printed table of classes; absent classes are omitted."""
     total = evaluation.total
-    yield f"{_images(evaluation)}, {total.pixels:,} pixels with a true class"
+    yield f"{quantity(len(evaluation.images), 'image')}, {total.pixels:,} pixels with a true class"
     yield ""
     yield f"{'class':>14}{'IoU':>8}{'true px':>14}{'predicted px':>14}"
     for number, iou in enumerate(total.iou):

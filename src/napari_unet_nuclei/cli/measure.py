@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -215,7 +216,7 @@ def measure_opened(files: Opened, wanted: Wanted, planes: PlanesChoice, progress
 
 
 def _is_folder(path: Path) -> bool:
-    return path.is_dir() and not is_ome_zarr(path)
+    return os.path.isdir(path) and not is_ome_zarr(path)  # noqa: PTH112  # `Path.is_dir` raises for too long a name
 
 
 @dataclass(frozen=True)

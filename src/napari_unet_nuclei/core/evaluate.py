@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -264,9 +265,10 @@ def _planes(
 
 def _pair(predictions: Path, labels: Path) -> tuple[dict[str, tuple[Path, Path]], list[str]]:
     """Return pairs of files (predicted, true) by name, and the problems of the others."""
-    if predictions.is_dir() != labels.is_dir():
+    # `Path.is_dir` raises for too long a name.
+    if os.path.isdir(predictions) != os.path.isdir(labels):  # noqa: PTH112
         raise ImageFileError(f"{predictions} and {labels}: give two files or two folders.")
-    if not predictions.is_dir():
+    if not os.path.isdir(predictions):  # noqa: PTH112
         return {plain_stem(labels): (predictions, labels)}, []
     predicted, true = label_files(predictions), label_files(labels)
     problems = [_alone(true[name], predictions) for name in sorted(true.keys() - predicted)]

@@ -177,7 +177,7 @@ def read_settings(path: Path | str, kind: type[SettingsType]) -> SettingsType:
     """
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"The settings file {path} cannot be read as JSON: {error}.") from error
     if isinstance(values, dict) and isinstance(values.get("settings"), dict):  # as nested in run.json
         # Runs of earlier versions projected stacks beside their settings.

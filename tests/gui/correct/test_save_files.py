@@ -10,6 +10,7 @@ from qtpy.QtCore import Qt
 
 from napari_unet_nuclei.gui.saving.dialog import SaveDialog
 from tests.helpers.correcting import segmented
+from tests.helpers.docks import job_done
 
 
 def test_save_writes_the_corrected_labels_with_their_table(modest_bench, qtbot, tmp_path):
@@ -23,7 +24,7 @@ def test_save_writes_the_corrected_labels_with_their_table(modest_bench, qtbot, 
     [dialog] = bench.dock.findChildren(SaveDialog)
     dialog.base.setValue(str(tmp_path / "DAPI"))
     dialog.ticks["rois"].setChecked(True)
-    with qtbot.waitSignal(dialog.panel.running_changed, check_params_cb=lambda running: not running):
+    with job_done(qtbot, dialog.panel):
         qtbot.mouseClick(dialog.panel.run_button, Qt.MouseButton.LeftButton)
     assert not (tifffile.imread(tmp_path / "DAPI_labels.tif") == 1).any()
     table = pd.read_csv(tmp_path / "DAPI_table.csv")

@@ -15,8 +15,10 @@ from qtpy.QtWidgets import QMessageBox
 from napari_unet_nuclei.core.corrections.store import corrections_folder, list_corrections, read_correction
 from napari_unet_nuclei.core.finetune.kept import keep_corrections
 from napari_unet_nuclei.gui.finetune.corrections import CorrectionsPanel
+from napari_unet_nuclei.gui.finetune.dock import FinetuneDock
 from napari_unet_nuclei.gui.viewer.reviewed_layer import REVIEWED, reviewed_mask
 from tests.helpers.correcting import Bench, segmented
+from tests.helpers.finetune_dock import LONG, listed
 
 
 @pytest.fixture(autouse=True)
@@ -346,3 +348,18 @@ def test_large_planes_are_saved_where_they_were_worked_on(modest_bench, monkeypa
     again = modest_bench(viewer_on())
     again.press(again.dock.picker.restore_banner.button)
     np.testing.assert_array_equal(again.layer.data, bench.layer.data)
+
+
+def test_fine_tuning_begins_with_the_corrections_saved_and_listed(open_bench):
+    bench = open_bench()
+    bench.dock.do("next")
+    bench.dock.do("accept")
+    bench.settle()
+    bench.press(bench.dock.finetune_button)
+    bench.settle()
+    [entry] = list_corrections(corrections_folder())
+    assert entry.name.startswith("DAPI ")
+    frames = bench.viewer.window.dock_widgets.values()
+    [finetune] = [widget for widget in frames if isinstance(widget, FinetuneDock)]
+    bench.qtbot.waitUntil(lambda: not finetune.corrections.is_checking, timeout=LONG)
+    assert "DAPI labels" in {row[0] for row in listed(finetune)}

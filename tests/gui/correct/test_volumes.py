@@ -58,6 +58,31 @@ def test_deleting_and_joining_act_through_all_planes_and_are_one_step_of_undo(vo
     assert np.array_equal(bench.layer.data, before)
 
 
+def test_a_nucleus_is_split_at_its_waist_or_by_clicks_in_several_planes(volume_bench) -> None:
+    bench = volume_bench()
+    before = bench.layer.data.copy()
+    # Nuclei 1 and 3, which lie on top of each other, as one.
+    bench.layer.data = np.where(before == 3, 1, before)
+    bench.settle()
+    show(bench, 1)
+    bench.click(20, 20)
+    bench.key("S")
+    assert bench.layer.data[1, 20, 20] != bench.layer.data[7, 20, 20]
+    assert set(np.unique(bench.layer.data)) == {0, 1, 2, 4, 5}
+    bench.undo()
+    bench.key("T")
+    bench.click(20, 20)
+    show(bench, 7)
+    bench.click(20, 20)
+    bench.key("T")
+    after = bench.layer.data
+    assert set(np.unique(after)) == {0, 1, 2, 4, 6}
+    assert after[1, 20, 20] != after[7, 20, 20]
+    assert np.array_equal(after > 0, before > 0)
+    bench.undo()
+    assert np.array_equal(bench.layer.data, np.where(before == 3, 1, before))
+
+
 def test_from_the_shown_plane_on_a_nucleus_becomes_another(volume_bench) -> None:
     bench = volume_bench()
     before = bench.layer.data.copy()
@@ -76,6 +101,23 @@ def test_from_the_shown_plane_on_a_nucleus_becomes_another(volume_bench) -> None
     bench.key("C")
     # An id that was undone is not given again.
     assert np.array_equal(bench.layer.data[4:], np.where(before[4:] == 4, 6, before[4:]))
+
+
+def test_planes_between_painted_ones_are_filled(volume_bench) -> None:
+    bench = volume_bench()
+    painted = bench.layer.data.copy()
+    painted[3:6][painted[3:6] == 4] = 0
+    bench.layer.data = painted
+    bench.settle()
+    show(bench, 2)
+    bench.click(42, 60)
+    bench.dock.tools_panel.more_box.expand(animate=False)
+    bench.settle()
+    bench.press(bench.dock.tools_panel.volume_commands.buttons["fill_planes"])
+    assert (bench.layer.data[2:7, 42, 60] == 4).all()
+    assert np.array_equal(bench.layer.data[painted > 0], painted[painted > 0])
+    bench.undo()
+    assert np.array_equal(bench.layer.data, painted)
 
 
 def test_labels_of_single_planes_have_no_tools_for_volumes(modest_bench) -> None:

@@ -11,6 +11,7 @@ from napari_unet_nuclei import compare_labels
 from napari_unet_nuclei.gui.evaluate.dock import COLOURED, EvaluateDock
 from napari_unet_nuclei.gui.evaluate.job import KINDS
 from napari_unet_nuclei.gui.viewer.frame import FRAME
+from tests.helpers.docks import job_done
 
 TRUTH = np.zeros((60, 120), np.int32)
 FOUND = np.zeros_like(TRUTH)
@@ -33,7 +34,7 @@ def dock(qtbot) -> EvaluateDock:
 
 
 def compare(qtbot, dock: EvaluateDock) -> None:
-    with qtbot.waitSignal(dock.panel.running_changed, check_params_cb=lambda running: not running):
+    with job_done(qtbot, dock.panel):
         qtbot.mouseClick(dock.panel.run_button, Qt.MouseButton.LeftButton)
 
 

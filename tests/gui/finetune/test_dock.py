@@ -19,6 +19,8 @@ from napari_unet_nuclei.gui.finetune.dock import LEARN, RESULT, TRAINING, Finetu
 from napari_unet_nuclei.gui.finetune.form import FinetuneChoices
 from napari_unet_nuclei.gui.models.picker import ModelPicker
 from napari_unet_nuclei.gui.settings.remembered import recall, remember
+from napari_unet_nuclei.gui.viewer.dock import SEGMENT
+from napari_unet_nuclei.gui.viewer.dock import open_dock as open_dock_by_name
 from napari_unet_nuclei.gui.viewer.reviewed_layer import REVIEWED, is_plane_reviewed, mark_plane
 from tests.helpers.corrections import nuclei_in_a_row
 from tests.helpers.finetune_dock import (
@@ -304,7 +306,7 @@ def test_cancel_leaves_everything_as_it_was_but_keeps_the_corrections(qtbot, vie
     qtbot.waitUntil(lambda: len(dock.training.plot.history) > 0, timeout=LONG)
     press(qtbot, dock.job_panel.cancel_button)
     wait_for_end(qtbot, dock)
-    assert status(dock) == "Cancelled: nothing was changed."
+    assert status(dock) == "Stopped: nothing was changed."
     assert waiting(dock) == ()
     assert [entry.name for entry in default_registry().list() if not entry.bundled] == ["tiny"]
     assert len(list_corrections(corrections_folder())) == 1
@@ -593,3 +595,20 @@ def test_the_best_of_the_models_on_the_ticked_nuclei_is_started_from(qtbot, view
     best = status(dock).split("'")[1]
     assert dock.form.base_picker.value() == best
     assert dock.form.base_picker.note.text().startswith(f"'{best}' finds")
+
+
+def test_keep_and_segment_again_leads_to_the_labels_of_the_new_model(qtbot, viewer, dock):
+    image, labels = add_layers(viewer)
+    mark_plane(labels)
+    rest(qtbot, dock)
+    train(qtbot, dock)
+    press(qtbot, dock.result.again_button)
+    wait_for_end(qtbot, dock)
+    segment_dock = open_dock_by_name(viewer, SEGMENT)
+    assert segment_dock.form.model_picker.value() == "tiny fine-tuned"
+    qtbot.waitUntil(lambda: not segment_dock.job_panel.is_running, timeout=LONG)
+    assert segment_dock.session.live is not None, segment_dock.job_panel.status_label.text()
+    live = segment_dock.session.live
+    assert live.result.model == "tiny fine-tuned"
+    assert live.image.layer_id == str(image.unique_id)
+    assert waiting(dock) == ()

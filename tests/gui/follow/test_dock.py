@@ -15,6 +15,7 @@ from napari_unet_nuclei.gui.follow.dock import FollowDock
 from napari_unet_nuclei.gui.viewer import measure_request
 from napari_unet_nuclei.gui.viewer.followed_layer import is_followed
 from napari_unet_nuclei.gui.viewer.layers import table_features
+from tests.helpers.docks import job_done
 from tests.helpers.movies import discs, shuffled
 
 MOTHER = {1: (8, 50, 50)}
@@ -40,7 +41,7 @@ def dock(viewer, qtbot) -> FollowDock:
 
 
 def press(qtbot, dock: FollowDock) -> None:
-    with qtbot.waitSignal(dock.panel.running_changed, check_params_cb=lambda running: not running):
+    with job_done(qtbot, dock.panel):
         qtbot.mouseClick(dock.panel.run_button, Qt.MouseButton.LeftButton)
 
 
@@ -195,7 +196,7 @@ def test_labels_that_a_slider_replaces_are_followed_again_and_keep_their_ids(vie
     layer = viewer.add_labels(discs(frames))
     press(qtbot, dock)
     more = [{1: (6, 20, 50), 2: (5, 60, 30), 3: (7, 60, 70)}] * 4
-    with qtbot.waitSignal(dock.panel.running_changed, check_params_cb=lambda running: not running):
+    with job_done(qtbot, dock.panel):
         layer.data = shuffled(discs(more))
     assert [int(layer.data[time, y, x]) for time in (0, 3) for y, x in ((60, 30), (60, 70), (20, 50))] == [1, 2, 3] * 2
 
@@ -250,12 +251,12 @@ def test_tracks_are_saved_with_their_corrections(viewer, dock, qtbot, tmp_path):
     click_row(qtbot, dock, 0)
     answer(qtbot, dock, "cut")
     dock.ctc.setChecked(True)
-    with qtbot.waitSignal(dock.panel.running_changed, check_params_cb=lambda running: not running):
+    with job_done(qtbot, dock.panel):
         dock.save(tmp_path)
     assert len(pd.read_csv(tmp_path / "cells_tracks.csv")) == 3
     assert np.array_equal(read_image(tmp_path / "cells_tracked.tif").array, viewer.layers["cells labels"].data)
     assert (tmp_path / "cells_ctc" / "res_track.txt").read_text().count("\n") == 3
-    with qtbot.waitSignal(dock.panel.running_changed, check_params_cb=lambda running: not running):
+    with job_done(qtbot, dock.panel):
         dock.save(tmp_path)
     assert "exists already" in dock.panel.status_label.text()
 

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QWidget
 
 from napari_unet_nuclei.gui.measure.dock import MeasureDock
 from napari_unet_nuclei.gui.saving.dialog import SaveDialog
+from tests.helpers.docks import job_done
 
 SHAPE = (200, 300)
 LABELS = np.zeros(SHAPE, np.int32)
@@ -38,7 +39,7 @@ def image(seed: int = 0, shape: tuple[int, ...] = SHAPE) -> np.ndarray:
 
 
 def press(qtbot, dock: MeasureDock) -> None:
-    with qtbot.waitSignal(dock.panel.running_changed, check_params_cb=lambda running: not running):
+    with job_done(qtbot, dock.panel):
         qtbot.mouseClick(dock.panel.run_button, Qt.MouseButton.LeftButton)
 
 
@@ -243,7 +244,7 @@ def test_save_opens_the_dialog_of_all_labels(viewer, dock, qtbot, tmp_path):
     qtbot.mouseClick(dock.results.save_button, Qt.MouseButton.LeftButton)
     [dialog] = dock.findChildren(SaveDialog)
     dialog.base.setValue(str(tmp_path / "a"))
-    with qtbot.waitSignal(dialog.panel.running_changed, check_params_cb=lambda running: not running):
+    with job_done(qtbot, dialog.panel):
         qtbot.mouseClick(dialog.panel.run_button, Qt.MouseButton.LeftButton)
     saved = pd.read_csv(tmp_path / "a_table.csv")
     pd.testing.assert_frame_equal(saved, dock.results.table, check_exact=False)

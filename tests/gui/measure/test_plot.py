@@ -17,6 +17,7 @@ from napari_unet_nuclei.gui.measure.dock import MeasureDock
 from napari_unet_nuclei.gui.measure.results import SELECTED
 from napari_unet_nuclei.gui.viewer.frame import FRAME
 from napari_unet_nuclei.gui.viewer.layers import pictures_in
+from tests.helpers.docks import job_done
 
 COUNT = 24
 LABELS = np.zeros((60, 200), np.int32)
@@ -37,7 +38,7 @@ def dock(qtbot) -> MeasureDock:
     qtbot.addWidget(dock)
     dock.resize(420, 900)
     dock.show()
-    with qtbot.waitSignal(dock.panel.running_changed, check_params_cb=lambda running: not running):
+    with job_done(qtbot, dock.panel):
         qtbot.mouseClick(dock.panel.run_button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: dock.results.plot is not None and dock.results.plot.canvas.isVisible())
     return dock
@@ -97,7 +98,7 @@ def test_a_gate_stays_when_nuclei_are_measured_again(dock, qtbot):
     drag(qtbot, dock, (1250, 2), (2000, 2))
     qtbot.waitUntil(lambda: "positive" in dock.results.table)
     before = dock.results.table["positive"].tolist()
-    with qtbot.waitSignal(dock.panel.running_changed, check_params_cb=lambda running: not running):
+    with job_done(qtbot, dock.panel):
         qtbot.mouseClick(dock.panel.run_button, Qt.MouseButton.LeftButton)
     assert dock.results.table["positive"].tolist() == before
     assert dock.results.gate is not None
@@ -183,7 +184,7 @@ def test_other_plugins_find_the_features_they_read_and_their_own_columns_stay(do
     drag(qtbot, dock, (1250, 2), (2000, 2))
     qtbot.waitUntil(lambda: "positive" in layer.features)
     assert layer.features["MANUAL_CLUSTER_ID"].tolist() == (np.arange(COUNT) % 2).tolist()
-    with qtbot.waitSignal(dock.panel.running_changed, check_params_cb=lambda running: not running):
+    with job_done(qtbot, dock.panel):
         qtbot.mouseClick(dock.panel.run_button, Qt.MouseButton.LeftButton)
     assert layer.features["MANUAL_CLUSTER_ID"].tolist() == (np.arange(COUNT) % 2).tolist()
     assert isinstance(layer.features, pd.DataFrame)

@@ -18,6 +18,7 @@ from skimage.segmentation import expand_labels
 
 from napari_unet_nuclei.core.settings import CellSettings
 from napari_unet_nuclei.gui.saving.dialog import SaveDialog, open_save_dialog
+from tests.helpers.docks import job_done
 
 LABELS = np.zeros((60, 80), np.int32)
 LABELS[10:20, 10:22] = 3
@@ -47,7 +48,7 @@ def opened(viewer, qtbot, tmp_path):
 
 
 def save(qtbot, dialog: SaveDialog) -> None:
-    with qtbot.waitSignal(dialog.panel.running_changed, check_params_cb=lambda running: not running):
+    with job_done(qtbot, dialog.panel):
         qtbot.mouseClick(dialog.panel.run_button, Qt.MouseButton.LeftButton)
 
 

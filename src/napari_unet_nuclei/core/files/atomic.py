@@ -37,7 +37,7 @@ def atomic(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise OutputFileError(f"{path} was not written: {remedy(error)}") from error
     finally:
-        if partial.is_dir():
+        if os.path.isdir(partial):  # noqa: PTH112  # `Path.is_dir` raises where the folder may not be entered
             shutil.rmtree(partial, ignore_errors=True)
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from statistics import median
 
 from napari_unet_nuclei.core.folder.record import FileRecord
+from napari_unet_nuclei.core.quantity import quantity
 
 FEWEST_TO_COMPARE = 6
 """Images of a run below which none of them tells what is usual."""
@@ -37,5 +38,4 @@ def _is_far_off(count: int, usual: float) -> bool:
 
 
 def _warning(count: int, usual: float) -> str:
-    nuclei = "1 nucleus" if count == 1 else f"{count:,} nuclei"
-    return f"{nuclei}, where most images of this run have about {usual:,.0f}. Look at it."
+    return f"{quantity(count, 'nucleus', 'nuclei')}, where most images of this run have about {usual:,.0f}. Look at it."

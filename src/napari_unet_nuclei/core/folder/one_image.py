@@ -11,10 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from napari_unet_nuclei.core.errors import ClusterError, NucleiError, OutputFileError
-from napari_unet_nuclei.core.files.atomic import DISK_FULL
+from napari_unet_nuclei.core.files.atomic import DISK_FULL, remedy
 from napari_unet_nuclei.core.files.text import legible
 from napari_unet_nuclei.core.folder.frames import FrameStore, Turn, segment_frames
 from napari_unet_nuclei.core.folder.gating import gated, gated_again
+from napari_unet_nuclei.core.folder.intact import (
+    CHANGED,
+    changed_labels,
+    damaged_labels,
+    damaged_table,
+    set_aside_name,
+    what_is_damaged,
+)
 from napari_unet_nuclei.core.folder.opened import asked_of, hash_planned, open_planned
 from napari_unet_nuclei.core.folder.outputs import Segmented, wanted_outputs, write_outputs
 from napari_unet_nuclei.core.folder.plan import PlannedFile, RunPlan
@@ -91,6 +99,7 @@ def segment_planned(task: Task, progress: Progress, turn: Turn = nullcontext) ->
         if done is not None:
             return _gated_again(task, done)
         check_ownership(task, image_hash)
+        remade = _make_way(task)
         file = open_planned(planned)
         owner = {"image_hash": image_hash, "request_hash": task.request_hash, "around": task.around}
         frames = FrameStore(planned.record(".frames"), owner)
@@ -106,6 +115,8 @@ def segment_planned(task: Task, progress: Progress, turn: Turn = nullcontext) ->
         # Volumes have no area.
         area = float(found.table["area_px"].median()) if result.count and "area_px" in found.table.columns else None
         record = record_of(planned, result, task.outputs, area, pixel_size)
+        if remade:
+            record = replace(record, notices=(*record.notices, remade))
         table, record = gated(found.table, record, task.batch.gate)
         written = replace(found, table=with_plate_columns(table, planned.place))
         write_outputs(written, task.outputs, task.batch)
@@ -146,6 +157,8 @@ def failed_record(planned: PlannedFile, error: Exception) -> FileRecord:
         if is_disk_full(error):
             raise DiskFullError(str(error)) from error
         message = " ".join(str(error).split())
+    elif isinstance(error, OSError):
+        message = f"{error.filename or planned.image}: {remedy(error)}"
     elif isinstance(error, MemoryError):
         message = "There is not enough memory. Close other programs, or segment a region."
     else:
@@ -165,11 +178,26 @@ def finished(task: Task, image_hash: str) -> FileRecord | None:
     wanted = task.relative_outputs
     if not same or not wanted.items() <= note.outputs.items() or not all_there(task.planned, wanted):
         return None
+    if what_is_damaged(note.record, task.outputs["labels"], task.outputs["table"], note):
+        return None
     labels, table, thumbnail = (str(task.outputs[kind]) for kind in ("labels", "table", "thumbnail"))
     # Paths as they are now: image and results may have been moved since.
     found = replace(note.record, image=str(task.planned.image), image_hash=image_hash, skipped=True)
     found = replace(found, series=task.planned.series, part=task.planned.part, place=task.planned.place)
+    # Of a folder the dates count, which change as well where it is copied.
+    if Path(labels).is_file() and changed_labels(Path(labels), note) and CHANGED not in found.notices:
+        found = replace(found, notices=(*found.notices, CHANGED))
     return replace(found, labels=labels, table=table, thumbnail=thumbnail)
+
+
+def _make_way(task: Task) -> str:
+    """Say what of an earlier run is damaged and made again, and keep a table that people can still read."""
+    note, table = read_note(task.planned), task.outputs["table"]
+    remade = what_is_damaged(note.record if note else None, task.outputs["labels"], table, note)
+    kept = set_aside_name(table) if remade and table.exists() and damaged_table(table) else None
+    if kept is not None:
+        table.replace(kept)
+    return remade
 
 
 def _gated_again(task: Task, done: FileRecord) -> FileRecord:
@@ -196,7 +224,7 @@ def check_ownership(task: Task, image_hash: str) -> None:
     if note.image_hash != image_hash and note.image != os.path.realpath(task.planned.image):
         raise OutputFileError(f"{there[0]} holds the nuclei of another image, {note.image}. {way_out}")
     labels = task.planned.labels
-    if note.labels_hash and labels.exists() and _hash_labels(labels) != note.labels_hash:
+    if changed_labels(labels, note) and not damaged_labels(labels, note):
         raise OutputFileError(f"{labels} was changed since it was written, perhaps corrected by hand. {way_out}")
 
 

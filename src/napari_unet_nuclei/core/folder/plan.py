@@ -48,7 +48,6 @@ WELLS = "wells.csv"
 _EARLIER_RESULTS = ("_labels.tif", "_labels.ome.tif", "_labels.ome.zarr", "_overlay.png", "_tracked.tif")
 """Endings of results that could be taken for images."""
 
-
 _NOT_IN_NAMES = re.compile(r"[^\w.+-]+")
 """What names of images in a file may hold, and names of files had better not."""
 

@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from napari_unet_nuclei.core.errors import OutputFileError
 from napari_unet_nuclei.core.folder.plan import RECORDS, PlannedFile, image_title, short_title
@@ -183,15 +183,38 @@ def read_note(planned: PlannedFile) -> Note | None:
             # JSON has lists only; a record compares equal to a new one if it has tuples.
             found |= {name: tuple(found[name]) for name in ("notices", "origin", "warnings")}
             place = found.pop("place", None)
-            record = FileRecord(**found, place=None if place is None else PlateField(**place))
-        return Note(**values, record=record)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            record = _checked(FileRecord(**found, place=None if place is None else PlateField(**place)))
+        note = _checked(Note(**values, record=record))
+        if not all(isinstance(path, str) for path in note.outputs.values()):
+            raise TypeError("outputs")
+        return note
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None  # of an earlier version, or damaged: the image is done again, and nothing of it overwritten
 
 
+_TYPES: dict[str, tuple[type, ...]] = {
+    "float": (int, float),
+    "float | None": (int, float, type(None)),
+    "int | None": (int, type(None)),
+}
+_TYPES |= {"str": (str,), "int": (int,), "bool": (bool,), "Mapping[str, str]": (dict,), "Mapping[str, Any]": (dict,)}
+"""Types that the fields of a note may have, by how they are written here; other fields were made above."""
+
+Described = TypeVar("Described", FileRecord, Note)
+
+
+def _checked(described: Described) -> Described:
+    """Return what a note says; raise TypeError if its fields are of other types."""
+    for one in dataclasses.fields(described):
+        if not isinstance(getattr(described, one.name), _TYPES.get(str(one.type), (object,))):
+            raise TypeError(one.name)
+    return described
+
+
 def write_note(planned: PlannedFile, note: Note) -> None:
-    """Write the note of an image."""
+    """Write the note of an image, and flush it to the disk: cut by a power cut, it would say nothing."""
     write_json(planned.record(".json"), dataclasses.asdict(note))
+    settle({"note": planned.record(".json")})
 
 
 def all_there(planned: PlannedFile, outputs: Mapping[str, str]) -> bool:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from napari_unet_nuclei.core.folder.record import FileRecord, without_path
 from napari_unet_nuclei.core.folder.report_plates import plate_sections
 from napari_unet_nuclei.core.folder.summary import BatchReport, read_areas
+from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.report.page import Figure, Grid, Section, write_page
 from napari_unet_nuclei.core.report.pictures import drawing, stored_picture
 
@@ -90,7 +91,7 @@ def _changed_settings(report: BatchReport) -> dict[str, object]:
 def _failures(failed: Sequence[FileRecord]) -> list[Section]:
     if not failed:
         return []
-    text = f"{_images(len(failed))} could not be segmented; the others are done."
+    text = f"{quantity(len(failed), 'image')} could not be segmented; the others are done."
     rows = [[record.title, _reason(record)] for record in failed]
     return [Section("Failed", text, table=Grid(["image", "reason"], rows))]
 
@@ -99,7 +100,9 @@ def _doubts(doubtful: Sequence[FileRecord]) -> list[Section]:
     """List the images whose results are worth a look, with what to try."""
     if not doubtful:
         return []
-    text = f"The nuclei of {_images(len(doubtful))} may be wrong: look at them, and run them again as proposed."
+    text = (
+        f"The nuclei of {quantity(len(doubtful), 'image')} may be wrong: look at them, and run them again as proposed."
+    )
     rows = [[record.title, f"{record.nuclei:,}", record.warning] for record in doubtful]
     return [Section("Worth a look", text, table=Grid(["image", "nuclei", "what to try"], rows))]
 
@@ -107,10 +110,6 @@ def _doubts(doubtful: Sequence[FileRecord]) -> list[Section]:
 def _reason(record: FileRecord) -> str:
     reason = without_path(record.error, record.image)
     return reason[:1].upper() + reason[1:]
-
-
-def _images(count: int) -> str:
-    return "1 image" if count == 1 else f"{count:,} images"
 
 
 def _remarks(report: BatchReport) -> list[Section]:
@@ -199,9 +198,12 @@ def _pictures(done: Sequence[FileRecord]) -> list[Section]:
 
 def _figure(record: FileRecord) -> Figure:
     name = record.short_title
-    content = Path(record.thumbnail).read_bytes()
+    try:
+        content = stored_picture(Path(record.thumbnail).read_bytes(), f"{name} with outlines")
+    except OSError:  # deleted while the run went on
+        content = Markup("")
     found = f"{record.classes:,} classes" if record.classes else record.counted or f"{record.nuclei:,} nuclei"
     if record.positive_percent is not None:
         found += f", {record.positive_percent:.0f} % positive"
     mark = "⚠ " if record.warnings else ""
-    return Figure(stored_picture(content, f"{name} with outlines"), f"{mark}{name} · {found}")
+    return Figure(content, f"{mark}{name} · {found}")

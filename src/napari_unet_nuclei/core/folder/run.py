@@ -23,6 +23,7 @@ from napari_unet_nuclei.core.executors.executors import (
 from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.files.lock import alone
 from napari_unet_nuclei.core.folder.follow import follow_planned, segment_and_follow
+from napari_unet_nuclei.core.folder.intact import still_whole
 from napari_unet_nuclei.core.folder.large_image import BlockSettings, planned_in_blocks, segment_in_blocks, takes_blocks
 from napari_unet_nuclei.core.folder.odd_counts import mark_far_off_counts
 from napari_unet_nuclei.core.folder.one_image import (
@@ -148,7 +149,7 @@ def run_plan(
             ) from error
         # In the order in which they were given, whichever was done first.
         images = [image_title(path, "") for path, _ in plan.unusable] + [file.title for file in plan.files]
-        found = [records[image] for image in images]
+        found = [still_whole(records[image]) for image in images]
         if template.settings.kind == "auto":
             found = mark_odd_kinds(found)
         found = mark_far_off_counts(found)

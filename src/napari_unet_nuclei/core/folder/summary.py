@@ -128,8 +128,17 @@ def write_summary(report: BatchReport) -> None:
 def read_areas(records: Sequence[FileRecord]) -> pd.DataFrame:
     """Read ``area_px`` and ``area_um2`` of all nuclei that have areas: volumes have none."""
     columns = ["area_px", "area_um2"]
-    tables = [pd.read_csv(record.table, usecols=columns) for record in records if record.median_area_px is not None]
+    # Somebody may have taken columns out of a table, or written words into it.
+    tables = [
+        pd.read_csv(record.table, usecols=columns.__contains__).reindex(columns=columns).apply(_numbers)
+        for record in records
+        if record.median_area_px is not None
+    ]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+
+
+def _numbers(column: pd.Series) -> pd.Series:
+    return pd.to_numeric(column, errors="coerce")
 
 
 def _row(record: FileRecord) -> dict[str, object]:

@@ -58,7 +58,10 @@ def _row(fields: Sequence[FileRecord]) -> dict[str, object]:
 
 def _measured(record: FileRecord) -> pd.DataFrame:
     """Read the columns of an image's table that wells are summed up by."""
-    return pd.read_csv(record.table, usecols=lambda name: name in SIZES or name.endswith(MEAN))
+    measured: pd.DataFrame = pd.read_csv(record.table, usecols=lambda name: name in SIZES or name.endswith(MEAN)).apply(
+        pd.to_numeric, errors="coerce"
+    )
+    return measured
 
 
 def _as_people_count(column: pd.Series) -> pd.Series:

@@ -17,6 +17,7 @@ from napari_unet_nuclei.core.image.kind import InputName, NetworkInputs
 from napari_unet_nuclei.core.image.plane import ImageKind
 from napari_unet_nuclei.core.labels.decode import SPLIT
 from napari_unet_nuclei.core.labels.score import Scoring
+from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.settings_base import first_problem
 
 ACCEPTED = "Accepted are .safetensors files that napari-unet-nuclei wrote."
@@ -200,8 +201,8 @@ class DataSource(Credit):
     def extent(self) -> str:
         """Numbers of images and nuclei, and the model they were used for."""
         parts = (
-            f"{self.images:,} {'image' if self.images == 1 else 'images'}" if self.images else "",
-            f"{self.nuclei:,} {'nucleus' if self.nuclei == 1 else 'nuclei'}" if self.nuclei else "",
+            quantity(self.images, "image") if self.images else "",
+            quantity(self.nuclei, "nucleus", "nuclei") if self.nuclei else "",
             f"through {self.through}" if self.through else "",
         )
         return ", ".join(part for part in parts if part)

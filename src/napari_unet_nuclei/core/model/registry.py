@@ -100,7 +100,7 @@ class ModelRegistry:
             return self._automatic()
         path = Path(name)
         # "model 1.5" is a name although it looks like a file with a suffix: a path must exist or have a separator.
-        if path.suffix and (path.exists() or os.sep in name):
+        if path.suffix and (os.path.exists(path) or os.sep in name):  # noqa: PTH110  # too long a name is none
             return ModelEntry(path, read_card(path), bundled=False)
         entries = self.list()
         # A user's own model with a former name takes precedence over its replacement.

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 from napari_unet_nuclei.core.errors import ImageShapeError, SettingsError
 from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.settings import PROJECTIONS, SegmentSettings
 
 StackReading: TypeAlias = Literal["each", "joined", "volume"]
@@ -16,7 +17,6 @@ StackReading: TypeAlias = Literal["each", "joined", "volume"]
 FEWEST_PLANES = 2
 """From so many planes on, nuclei are found in three dimensions: at two to four planes that is as good as joining them,
 and from five on far better."""
-
 
 LARGEST_STACK = 256 * 2**20
 """Voxels of the stacks of an image whose nuclei are found in memory, at 8 bytes each."""
@@ -117,7 +117,7 @@ def count_in_words(count: int, axes: str, shape: Sequence[int], reading: StackRe
     >>> count_in_words(106, "ZYX", (51, 9, 9), "each")
     '106 nuclei in 51 planes, each by itself'
     """
-    nuclei = "1 nucleus" if count == 1 else f"{count:,} nuclei"
+    nuclei = quantity(count, "nucleus", "nuclei")
     leading = [int(size) for size in shape[:-2]]
     planes = math.prod(leading)
     if planes <= 1:

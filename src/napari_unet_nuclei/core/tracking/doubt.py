@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.tracking.divide import BIRTH_REACH, division_costs
 from napari_unet_nuclei.core.tracking.lineage import Lineages
 from napari_unet_nuclei.core.tracking.link import GAP_REACH, near
@@ -85,7 +86,7 @@ def _divisions(lineages: Lineages, longest_gap: int) -> Iterator[Doubt]:
         apart = np.linalg.norm(spots.position[lost] - spots.position[second], axis=1)
         first_frame = lineages.previous[lineages.rows(int(lineages.track[mother]))[0]] < 0
         if age < YOUNG_MOTHER and not (first_frame and spots.frame[mother] < YOUNG_MOTHER):
-            yield Doubt("division", second, f"the mother was there for only {_frames(age)}", 2.0)
+            yield Doubt("division", second, f"the mother was there for only {quantity(age, 'frame')}", 2.0)
         elif (apart < spots.diameter).any():
             yield Doubt("division", second, "another track ended here just before", 1.5)
         elif cost > UNLIKE_DIVISION:
@@ -111,11 +112,7 @@ def _links(lineages: Lineages, reach: float) -> Iterator[Doubt]:
             change_in_words = "more than twice" if doubling > 0 else "less than half"
             yield Doubt("link", int(row), f"{change_in_words} as large as before", float(abs(doubling)))
         elif gap > 0:
-            yield Doubt("link", int(row), f"not seen for {_frames(int(gap))}", 0.5 + 0.1 * float(gap))
-
-
-def _frames(count: int) -> str:
-    return "1 frame" if count == 1 else f"{count} frames"
+            yield Doubt("link", int(row), f"not seen for {quantity(int(gap), 'frame')}", 0.5 + 0.1 * float(gap))
 
 
 def _rivals(lineages: Lineages, rows: NDArray[np.int64]) -> NDArray[np.float64]:

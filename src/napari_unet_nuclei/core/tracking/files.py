@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +20,7 @@ from napari_unet_nuclei.core.progress import Advanced, Progress
 from napari_unet_nuclei.core.tracking.export.ctc import write_ctc
 from napari_unet_nuclei.core.tracking.export.geff import write_geff
 from napari_unet_nuclei.core.tracking.track import TrackResult
+from napari_unet_nuclei.core.types import Labels
 
 ENDINGS = {"tracked": "_tracked.tif", "tracks": "_tracks.csv", "spots": "_spots.csv", "ctc": "_ctc", "geff": ".geff"}
 """What the names of results end in: labels with the ids of tracks, a row per track, a row per nucleus and frame, and
@@ -112,7 +113,7 @@ def write_tracked(result: TrackResult, labels: Path, tracks: Path, sources: Sequ
     """Write the labels with the ids of tracks, and the table of tracks."""
     shape = result.movie.shape
 
-    def frames() -> Any:
+    def frames() -> Iterator[Labels]:
         for time in range(shape[0]):
             progress.report(Advanced(time / shape[0], f"writing frame {time + 1} of {shape[0]}"))
             yield result.frame(time)

@@ -15,6 +15,7 @@ from napari_unet_nuclei.core.errors import ImageShapeError, SettingsError
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Share, Silent
+from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.settings import TrackSettings
 from napari_unet_nuclei.core.tracking.divide import find_divisions
 from napari_unet_nuclei.core.tracking.doubt import Doubt, find_doubts
@@ -84,8 +85,7 @@ class TrackResult:
     @property
     def found(self) -> str:
         """What was found, in words: "40 tracks and 6 divisions"."""
-        tracks = "1 track" if self.count == 1 else f"{self.count:,} tracks"
-        return f"{tracks} and {'1 division' if self.divisions == 1 else f'{self.divisions:,} divisions'}"
+        return f"{quantity(self.count, 'track')} and {quantity(self.divisions, 'division')}"
 
     def frame(self, time: int) -> Labels:
         """Labels of one frame (Y, X) or (Z, Y, X), with the ids of tracks."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from napari_unet_nuclei.core.errors import ModelFileError
@@ -56,7 +56,9 @@ def write_checkpoint(
     }
     with atomic(path) as temporary:
         # Weights are laid out channels last, and safetensors writes only what lies row by row.
-        save_file({name: value.contiguous() for name, value in tensors.items()}, temporary, {"run": json.dumps(record)})
+        rows = {name: value.contiguous() for name, value in tensors.items()}
+        # Written here, since safetensors reports a full disk as an error of its own.
+        temporary.write_bytes(save(rows, {"run": json.dumps(record)}))
 
 
 def read_checkpoint(

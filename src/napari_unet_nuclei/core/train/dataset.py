@@ -13,6 +13,7 @@ from napari_unet_nuclei.core.image.kind import possible_looks
 from napari_unet_nuclei.core.image.plane import PlaneReader
 from napari_unet_nuclei.core.image.sample import PlaneSample
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Share, Silent
+from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.train.division import Divided, none_left
 from napari_unet_nuclei.core.train.layouts import Condition, Entry, list_entries
 from napari_unet_nuclei.core.train.reading import InputForm, LabelsRead, open_image, read_by_labels, read_labels
@@ -134,14 +135,11 @@ def _notices(divided: Sequence[Divided]) -> Iterator[Notice]:
         return
     drawn = [one.importance * one.variety for one in divided]
     for one, often in zip(divided, drawn, strict=True):
+        training = quantity(len(one.training), "image")
         yield Notice(
-            f"{one.dataset.name}: {_images(one.training)} for training ({often / sum(drawn):.0%} of the crops), "
+            f"{one.dataset.name}: {training} for training ({often / sum(drawn):.0%} of the crops), "
             f"{len(one.validation)} for validation."
         )
-
-
-def _images(entries: Sequence[Entry]) -> str:
-    return "1 image" if len(entries) == 1 else f"{len(entries)} images"
 
 
 def _files(paths: Sequence[Path]) -> str:

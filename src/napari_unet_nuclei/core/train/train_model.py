@@ -27,6 +27,7 @@ from napari_unet_nuclei.core.model.card import (
 from napari_unet_nuclei.core.model.file import Model, save_model, start_from
 from napari_unet_nuclei.core.model.registry import SUFFIX, load_model
 from napari_unet_nuclei.core.progress import Notice, Progress, Share, Silent
+from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.settings import TrainSettings
 from napari_unet_nuclei.core.train.credits import check_credits, data_sources
 from napari_unet_nuclei.core.train.dataset import Samples, read_divided, read_unseen
@@ -330,8 +331,10 @@ def _names(request: TrainRequest, base: Model | None, found: tuple[str, ...]) ->
 
 
 def _count(request: TrainRequest, samples: Samples) -> str:
-    images = "1 image" if len(samples) == 1 else f"{len(samples)} images"
-    return images if request.task == "semantic" else f"{images} with {sum(_nuclei(request, samples))} nuclei"
+    images = quantity(len(samples), "image")
+    if request.task == "semantic":
+        return images
+    return f"{images} with {quantity(sum(_nuclei(request, samples)), 'nucleus', 'nuclei')}"
 
 
 def _nuclei(request: TrainRequest, samples: Sequence[Sample]) -> list[int]:

@@ -16,6 +16,7 @@ from napari_unet_nuclei.core.folder.dry_run import Intention
 from napari_unet_nuclei.core.folder.plan import REPORT
 from napari_unet_nuclei.core.folder.record import FileRecord
 from napari_unet_nuclei.core.folder.summary import BatchReport
+from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.segment.remedy import in_words
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.gui.batch.choices import BatchChoices
@@ -190,7 +191,7 @@ class BatchDock(Dock):
         counts = Counter(prospect.intention for prospect in prospects)
         told: dict[Intention, str] = {"segment": "to segment", "skip": "done before", "fail": "cannot be used"}
         parts = [f"{counts[intention]:,} {text}" for intention, text in told.items() if counts[intention]]
-        summary = f"{_images(len(prospects))}: {', '.join(parts)}." if prospects else ""
+        summary = f"{quantity(len(prospects), 'image')}: {', '.join(parts)}." if prospects else ""
         remarks = [in_words(remark) for remark in outlook.remarks]
         grouped = any(prospect.split or prospect.place for prospect in prospects)
         why = " See the tab Images." if counts["fail"] or grouped else ""
@@ -219,7 +220,7 @@ class BatchDock(Dock):
         failed = sum(bool(record.error) for record in records)
         nuclei = sum(record.nuclei for record in records)
         doubtful = sum(record.urgency == 1 for record in records)
-        parts = [f"{_images(len(records) - failed)} done", f"{nuclei:,} nuclei"]
+        parts = [f"{quantity(len(records) - failed, 'image')} done", f"{nuclei:,} nuclei"]
         parts += [f"{failed:,} failed"] if failed else []
         parts += [f"{doubtful:,} to check (⚠)"] if doubtful else []
         return ", ".join(parts) + "."
@@ -288,7 +289,7 @@ class BatchDock(Dock):
         rows = self.table.images.rows
         self.tabs.setTabText(IMAGES, f"Images ({len(rows):,})" if rows else "Images")
         to_do = sum(row.prospect.intention == "segment" for row in rows) if not self._is_run else 0
-        self.job_panel.run_button.setText(f"Segment {_images(to_do)}" if to_do else "Segment all")
+        self.job_panel.run_button.setText(f"Segment {quantity(to_do, 'image')}" if to_do else "Segment all")
         self.form.setEnabled(not running)
         folder = self._shown.folder if self._shown is not None else None
         self.folder_button.setEnabled(folder is not None and folder.is_dir())
@@ -298,7 +299,3 @@ class BatchDock(Dock):
 def _levels(levels: tuple[Any, ...]) -> Any:
     """Return a pyramid as napari expects it, or the only level."""
     return list(levels) if len(levels) > 1 else levels[0]
-
-
-def _images(count: int) -> str:
-    return "1 image" if count == 1 else f"{count:,} images"

@@ -7,6 +7,8 @@ import numpy as np
 from napari_unet_nuclei.core.corrections.review import ACCEPT
 from napari_unet_nuclei.core.errors import EditError
 from napari_unet_nuclei.core.labels.doubt import Candidate
+from napari_unet_nuclei.core.labels.edit.fill_between import fill_between
+from napari_unet_nuclei.core.labels.edit.split_volume import split_volume, split_volume_by_points
 from napari_unet_nuclei.core.labels.edit.volume import (
     StackEdit,
     cut_from,
@@ -82,6 +84,16 @@ class VolumeTools(Tools):
         index, nucleus, _ = self._nucleus()
         self._make_through(index, merge_with_touching(self._stack(index), nucleus))
 
+    def split(self) -> None:
+        """Split the nucleus in two at its clearest waist, in or across planes."""
+        if not self.holds_volumes:
+            super().split()
+            return
+        index, nucleus, _ = self._nucleus()
+        session = self.session
+        edit = split_volume(self._stack(index), nucleus, session.next_id, session.corrected.plane_spacing)
+        self._make_through(index, edit)
+
     def cut_here(self) -> None:
         """Give the nucleus another id from the shown plane on."""
         if not self.holds_volumes:
@@ -91,12 +103,32 @@ class VolumeTools(Tools):
         assert depth is not None, "told above"
         self._make_through(index, cut_from(self._stack(index), nucleus, index[depth], self.session.next_id))
 
+    def fill_planes(self) -> None:
+        """Fill the planes between those in which the nucleus was painted."""
+        if not self.holds_volumes:
+            raise EditError("Only nuclei that extend through planes can be filled between planes.")
+        index, nucleus, _ = self._nucleus()
+        self._make_through(index, fill_between(self._stack(index), nucleus))
+
     def _unite(self, gesture: Gesture) -> None:
         if not self.holds_volumes:
             super()._unite(gesture)
             return
         (first, _), (second, _) = self._clicked(gesture, 0), self._clicked(gesture, 1)
         self._make_through(gesture.index, merge_volumes(self._stack(gesture.index), first, second))
+
+    def _split_by_seeds(self, gesture: Gesture) -> None:
+        depth = self.session.corrected.depth
+        if depth is None:
+            super()._split_by_seeds(gesture)
+            return
+        if self._splits_by_image:
+            raise EditError("Nuclei that extend through planes are split by shape: choose that under More tools.")
+        nucleus, _ = self._clicked(gesture, 0)
+        points = [(plane[depth], *point) for plane, point in zip(gesture.planes, gesture.points.tolist(), strict=True)]
+        stack, session = self._stack(gesture.index), self.session
+        spacing = session.corrected.plane_spacing
+        self._make_through(gesture.index, split_volume_by_points(stack, nucleus, points, session.next_id, spacing))
 
     def _make_through(self, index: Index, edit: StackEdit) -> None:
         """Apply an edit to all planes, and frame the resulting nuclei in the shown one for inspection."""

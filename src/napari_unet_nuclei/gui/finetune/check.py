@@ -15,6 +15,7 @@ from napari_unet_nuclei.core.finetune.kept import as_kind, open_input, own_label
 from napari_unet_nuclei.core.image.kind import ChosenKind
 from napari_unet_nuclei.core.image.plane import ImageKind
 from napari_unet_nuclei.core.progress import Advanced, Progress
+from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.train.layouts import list_entries
 from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.core.types import Labels, Mask
@@ -81,7 +82,7 @@ class Found:
     def text(self) -> str:
         """Number of nuclei or problem, for the list."""
         if not self.problem:
-            return count_text(self.nuclei)
+            return quantity(self.nuclei, "nucleus", "nuclei")
         return "⚠ cannot be used" if self.reviewed else "not reviewed"
 
 
@@ -102,7 +103,7 @@ class Outlook:
         """Number of nuclei that train and judge, as a sentence."""
         if self.problem:
             return ""
-        text = f"{count_text(self.training)} to learn from, {self.judging:,} held out to judge with."
+        text = f"{quantity(self.training, 'nucleus', 'nuclei')} to learn from, {self.judging:,} held out to judge with."
         if self.judging < FEWEST_NUCLEI:
             text += f" With fewer than {FEWEST_NUCLEI} to judge with, nobody can tell whether the model got better."
         return text
@@ -114,11 +115,6 @@ class _Plane:
 
     labels: Labels
     reviewed: Mask | None
-
-
-def count_text(count: int) -> str:
-    """Return a number of nuclei as text."""
-    return "1 nucleus" if count == 1 else f"{count:,} nuclei"
 
 
 class Checker:

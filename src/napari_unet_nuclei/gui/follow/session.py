@@ -17,6 +17,7 @@ from napari_unet_nuclei.core.tracking.lineage import Lineages
 from napari_unet_nuclei.core.tracking.movie import ArrayMovie
 from napari_unet_nuclei.core.tracking.track import TrackResult
 from napari_unet_nuclei.gui.follow.request import FollowAnswer, put_frames
+from napari_unet_nuclei.gui.viewer.companion import alike
 from napari_unet_nuclei.gui.viewer.followed_layer import TRACK_COLUMNS, is_followed, mark_followed
 from napari_unet_nuclei.gui.viewer.layers import replace_labels
 from napari_unet_nuclei.gui.viewer.view import go_to
@@ -197,16 +198,10 @@ class FollowSession(QObject):
             data,
             graph=graph,
             name=f"{self.layer.name} tracks",
-            scale=self.layer.scale,
-            translate=self.layer.translate,
-            rotate=self.layer.rotate,
-            shear=self.layer.shear,
-            affine=self.layer.affine,
-            units=self.layer.units,
-            axis_labels=self.layer.axis_labels,
             # Tracks in the colours of their nuclei.
             color_by="track_id",
             colormaps_dict={"track_id": self.layer.colormap},
+            **alike(self.layer),
         )
         selected = set(self._viewer.layers.selection)
         self._viewer.add_layer(self.tracks_layer)

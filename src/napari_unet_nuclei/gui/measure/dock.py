@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QApplication, QDockWidget, QVBoxLayout
 
 from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.core.labels.measure.gate import POSITIVE, Gate, share_text
+from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.measure.colouring import colour_by_column, colour_selected
 from napari_unet_nuclei.gui.measure.features import write_features
@@ -137,7 +138,11 @@ class MeasureDock(Dock):
         self.results.show_measured(measured.table, measured.regions)
         self._follow_theme()
         rows, nuclei = len(measured.table), measured.table["label"].nunique()
-        self.panel.show_status(f"{nuclei} nuclei measured." if rows == nuclei else f"{nuclei} nuclei in {rows} rows.")
+        self.panel.show_status(
+            f"{quantity(nuclei, 'nucleus', 'nuclei')} measured."
+            if rows == nuclei
+            else f"{nuclei:,} nuclei in {rows:,} rows."
+        )
         if layer in self._viewer.layers:
             write_features(layer, measured.table)
         self._colour(str(self.results.colour_box.currentData() or AS_THEY_ARE))

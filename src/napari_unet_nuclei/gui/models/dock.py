@@ -74,7 +74,6 @@ class ModelsDock(Dock):
 
     def _lay_out(self) -> None:
         self.drop_hint.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        self.drop_hint.setEnabled(False)
         buttons = QGridLayout()
         for column, button in enumerate((self.export_button, self.rename_button, self.remove_button)):
             buttons.addWidget(button, 0, column)

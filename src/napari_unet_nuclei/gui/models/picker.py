@@ -31,7 +31,6 @@ class NotedPicker(QWidget):
         super().__init__(parent)
         self.box = choice_box(tooltip)
         self.note = Sentence()
-        self.note.setEnabled(False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)

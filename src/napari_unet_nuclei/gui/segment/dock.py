@@ -178,6 +178,7 @@ class SegmentDock(Dock):
 
     def segment_with(self, model: str) -> None:
         """Segment the chosen image with a model that was just made."""
+        self.reset_choices()  # the dock may not have been shown so far
         self.form.model_picker.refresh()
         self.form.model_picker.setValue(model)
         self.run()

@@ -100,6 +100,14 @@ class CorrectedLayer:
         return (*index[: self.depth], z, *index[self._after_depth :])
 
     @property
+    def plane_spacing(self) -> float:
+        """Distance of the planes of volumes in pixels: as they were segmented, else as the layer shows them."""
+        known = float(self.provenance.get("z_spacing", {}).get("pixels", 0.0))
+        place = self.labels.place
+        shown = float(np.linalg.norm(place.matrix[:-1, self.depth])) / place.pixel_length
+        return known or shown
+
+    @property
     def _after_depth(self) -> int:
         assert self.depth is not None, "asked of volumes only"
         return self.depth + 1

@@ -35,7 +35,9 @@ class DockHelp(QObject):
         self._keys = keys
         self._frame: QDockWidget | None = None
         self.shortcut = QShortcut(QKeySequence(HELP_KEY), dock)
-        self.shortcut.activated.connect(self.show_keys)
+        # With two docks side by side both have the key, and Qt asks them in turn.
+        for pressed in (self.shortcut.activated, self.shortcut.activatedAmbiguously):
+            pressed.connect(self.show_keys)
 
     def follow(self, frame: QDockWidget) -> None:
         """Put the button into the title of a dock widget, also after napari has made the title anew."""

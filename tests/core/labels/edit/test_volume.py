@@ -7,12 +7,12 @@ import pytest
 
 from napari_unet_nuclei.core.errors import EditError
 from napari_unet_nuclei.core.labels.edit.volume import (
-    StackEdit,
     cut_from,
     delete_volume,
     merge_volumes,
     merge_with_touching,
 )
+from tests.helpers.stack_edits import applied
 
 
 def stack() -> np.ndarray:
@@ -23,16 +23,6 @@ def stack() -> np.ndarray:
     labels[1, 5:12, 12:18] = 3
     labels[6, 20:25, 30:36] = 4
     return labels
-
-
-def applied(labels: np.ndarray, edit: StackEdit) -> np.ndarray:
-    after = labels.copy()
-    for z, one in edit.planes.items():
-        for patch in one.patches:
-            y0, y1, x0, x1 = patch.region
-            assert np.array_equal(after[z, y0:y1, x0:x1], patch.before)
-            after[z, y0:y1, x0:x1] = patch.after
-    return after
 
 
 def test_a_nucleus_is_deleted_from_all_planes_also_beyond_a_gap():

@@ -16,6 +16,7 @@ from napari_unet_nuclei.core.image.layouts.pattern import JOINED, NamePattern, m
 from napari_unet_nuclei.core.image.layouts.presets import PRESETS, without_thumbnail_mark
 from napari_unet_nuclei.core.image.layouts.split_image import BY_THEMSELVES, Member, SplitImage
 from napari_unet_nuclei.core.image.plates import PlateField, split_well
+from napari_unet_nuclei.core.quantity import quantity
 
 AUTOMATIC, NONE = "automatic", "none"
 """How files are grouped that nobody has said anything about; and not at all."""
@@ -318,21 +319,17 @@ def _told(pattern: NamePattern, found: _Found) -> tuple[str, ...]:
     """Say what was taken for what."""
     images = found.groups
     times, planes, channels = _parts([one.member for one in found.named.values()])
-    parts = f" of {_count(len(channels), 'channel')} ({', '.join(channels)})" if any(channels) else ""
-    parts += f", {_count(len(planes), 'plane')}" if len(planes) > 1 else ""
-    parts += f", {_count(len(times), 'time point')}" if len(times) > 1 else ""
+    parts = f" of {quantity(len(channels), 'channel')} ({', '.join(channels)})" if any(channels) else ""
+    parts += f", {quantity(len(planes), 'plane')}" if len(planes) > 1 else ""
+    parts += f", {quantity(len(times), 'time point')}" if len(times) > 1 else ""
     names = f"like {pattern.title}" if pattern.asked else f"as of {pattern.title}"
-    told = [f"Names {names}: {_count(len(found.named), 'file')} are {_count(len(images), 'image')}{parts}."]
+    told = [f"Names {names}: {quantity(len(found.named), 'file')} are {quantity(len(images), 'image')}{parts}."]
     if found.thumbnails:
         are = "thumbnail is" if len(found.thumbnails) == 1 else "thumbnails are"
         told.append(f"{len(found.thumbnails):,} {are} left out.")
     if found.projections:
-        told.append(f"Left out beside their planes: {_count(len(found.projections), 'projection')}.")
+        told.append(f"Left out beside their planes: {quantity(len(found.projections), 'projection')}.")
     return tuple(told)
-
-
-def _count(number: int, what: str) -> str:
-    return f"1 {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def _names(paths: Sequence[Path]) -> str:

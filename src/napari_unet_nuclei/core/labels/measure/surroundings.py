@@ -16,6 +16,7 @@ from scipy.ndimage import distance_transform_edt
 
 from napari_unet_nuclei.core.errors import SettingsError
 from napari_unet_nuclei.core.labels.numbering import as_ids
+from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.settings import CellSettings
 from napari_unet_nuclei.core.types import AnyArray
 
@@ -27,7 +28,7 @@ CELL_ID = "cell"
 
 _DERIVED = re.compile(
     r"region|positive|cell|nucleus_to_cell|(cell|cytoplasm|ring)_(area_\w+|voxels|volume_um3)|.+_(mean|sum)_(cell|cytoplasm|ring)|"
-    r".+_nucleus_to_(cytoplasm|ring)|.+_count(_cell)?"
+    r".+_nucleus_to_(cytoplasm|ring)|.+quantity(_cell)?"
 )
 
 Ids = NDArray[np.int64]
@@ -51,9 +52,9 @@ class Match(NamedTuple):
     def text(self) -> str:
         """Say what did not fit; empty if everything did."""
         parts = [
-            f"{_count(self.outside, 'nucleus lies', 'nuclei lie')} in no cell" if self.outside else "",
-            f"{_count(self.empty, 'cell holds', 'cells hold')} no nucleus" if self.empty else "",
-            f"{_count(self.shared, 'cell holds', 'cells hold')} several nuclei" if self.shared else "",
+            f"{quantity(self.outside, 'nucleus lies', 'nuclei lie')} in no cell" if self.outside else "",
+            f"{quantity(self.empty, 'cell holds', 'cells hold')} no nucleus" if self.empty else "",
+            f"{quantity(self.shared, 'cell holds', 'cells hold')} several nuclei" if self.shared else "",
         ]
         said = [part for part in parts if part]
         return f"{', '.join(said)}." if said else ""
@@ -290,7 +291,3 @@ def _ratio(over: NDArray[Any], under: NDArray[Any]) -> NDArray[np.float64]:
     ratios = np.full(len(under), np.nan)
     np.divide(over, under, out=ratios, where=np.nan_to_num(under) != 0)
     return ratios
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"1 {one}" if number == 1 else f"{number:,} {many}"
