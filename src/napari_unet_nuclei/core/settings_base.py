@@ -142,6 +142,7 @@ def titles_of(kind: type[Settings], name: str) -> dict[str, str]:
 
     Examples
     --------
+    >>> from napari_unet_nuclei.core.settings import BatchSettings
     >>> titles_of(BatchSettings, "labels")["ome.tif"]
     'OME-TIFF'
     """

@@ -103,6 +103,23 @@ def test_from_the_shown_plane_on_a_nucleus_becomes_another(volume_bench) -> None
     assert np.array_equal(bench.layer.data[4:], np.where(before[4:] == 4, 6, before[4:]))
 
 
+def test_planes_between_painted_ones_are_filled(volume_bench) -> None:
+    bench = volume_bench()
+    painted = bench.layer.data.copy()
+    painted[3:6][painted[3:6] == 4] = 0
+    bench.layer.data = painted
+    bench.settle()
+    show(bench, 2)
+    bench.click(42, 60)
+    bench.dock.tools_panel.more_box.expand(animate=False)
+    bench.settle()
+    bench.press(bench.dock.tools_panel.volume_commands.buttons["fill_planes"])
+    assert (bench.layer.data[2:7, 42, 60] == 4).all()
+    assert np.array_equal(bench.layer.data[painted > 0], painted[painted > 0])
+    bench.undo()
+    assert np.array_equal(bench.layer.data, painted)
+
+
 def test_labels_of_single_planes_have_no_tools_for_volumes(modest_bench) -> None:
     image, labels, metadata = segmented(3)
     viewer = ViewerModel()

@@ -306,7 +306,7 @@ def test_cancel_leaves_everything_as_it_was_but_keeps_the_corrections(qtbot, vie
     qtbot.waitUntil(lambda: len(dock.training.plot.history) > 0, timeout=LONG)
     press(qtbot, dock.job_panel.cancel_button)
     wait_for_end(qtbot, dock)
-    assert status(dock) == "Cancelled: nothing was changed."
+    assert status(dock) == "Stopped: nothing was changed."
     assert waiting(dock) == ()
     assert [entry.name for entry in default_registry().list() if not entry.bundled] == ["tiny"]
     assert len(list_corrections(corrections_folder())) == 1

@@ -46,7 +46,7 @@ def test_cancel_gives_no_result(qtbot, panel) -> None:
     with qtbot.waitSignal(panel.running_changed):
         panel.cancel_button.click()
     assert results == []
-    assert panel.status_label.text() == "Cancelled: nothing was changed."
+    assert panel.status_label.text() == "Stopped: nothing was changed."
 
 
 def test_a_result_that_is_under_way_is_dropped_by_cancel(qtbot, panel) -> None:
@@ -56,7 +56,7 @@ def test_a_result_that_is_under_way_is_dropped_by_cancel(qtbot, panel) -> None:
     with qtbot.waitSignal(panel.running_changed):
         panel.cancel_button.click()
     assert results == []
-    assert panel.status_label.text() == "Cancelled: nothing was changed."
+    assert panel.status_label.text() == "Stopped: nothing was changed."
 
 
 def test_finish_keeps_what_there_is(qtbot, panel) -> None:

@@ -163,6 +163,14 @@ def _pieces(leading: Sequence[int], depth: int) -> Iterator[tuple[int | slice, .
             yield (*index, slice(start, start + depth))
 
 
+def _read(labels: AnyArray, place: tuple[int | slice, ...]) -> AnyArray:
+    """Read a piece; of labels that lie frame by frame on disk, plane by plane."""
+    if isinstance(labels, np.ndarray) or not place or not isinstance(place[-1], slice):
+        return labels[place]
+    planes = range(*place[-1].indices(int(labels.shape[len(place) - 1])))
+    return np.stack([labels[(*place[:-1], plane)] for plane in planes])
+
+
 def write_label_store(
     path: Path, labels: AnyArray, *, axes: str, pixel_size: PixelSize, provenance: Mapping[str, object]
 ) -> None:
@@ -187,9 +195,11 @@ def write_label_store(
         levels = [
             create_array(partial / str(number), shape, np.int32, chunks, names) for number, shape in enumerate(shapes)
         ]
-        ordered = np.moveaxis(labels, order, range(len(order)))
+        in_order = list(order) == sorted(order)
+        # Labels that lie frame by frame on disk stay there.
+        ordered = labels if in_order else np.moveaxis(np.asarray(labels), order, range(len(order)))
         for place in _pieces(ordered.shape[:-2], depth):
-            piece = ordered[place]
+            piece = _read(ordered, place)
             for level in levels:
                 level[place] = piece
                 # Every second pixel, since between two ids lies a third nucleus.

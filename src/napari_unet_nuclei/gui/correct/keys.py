@@ -63,6 +63,12 @@ VOLUME_TOOLS = (
         "From this plane on, the nucleus becomes another one: two lie on top of each other.",
         "cut_here",
     ),
+    Command(
+        "",
+        "Fill between planes",
+        "Paint the nucleus with the same number in some planes: those between them are filled.",
+        "fill_planes",
+    ),
 )
 """For nuclei that extend through planes."""
 UNDO = Command("Ctrl+Z", "Undo", "Undo the last edit, brush stroke or decision, without limit.", "undo")

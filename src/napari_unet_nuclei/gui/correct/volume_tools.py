@@ -7,6 +7,7 @@ import numpy as np
 from napari_unet_nuclei.core.corrections.review import ACCEPT
 from napari_unet_nuclei.core.errors import EditError
 from napari_unet_nuclei.core.labels.doubt import Candidate
+from napari_unet_nuclei.core.labels.edit.fill_between import fill_between
 from napari_unet_nuclei.core.labels.edit.split_volume import split_volume, split_volume_by_points
 from napari_unet_nuclei.core.labels.edit.volume import (
     StackEdit,
@@ -101,6 +102,13 @@ class VolumeTools(Tools):
         depth = self.session.corrected.depth
         assert depth is not None, "told above"
         self._make_through(index, cut_from(self._stack(index), nucleus, index[depth], self.session.next_id))
+
+    def fill_planes(self) -> None:
+        """Fill the planes between those in which the nucleus was painted."""
+        if not self.holds_volumes:
+            raise EditError("Only nuclei that extend through planes can be filled between planes.")
+        index, nucleus, _ = self._nucleus()
+        self._make_through(index, fill_between(self._stack(index), nucleus))
 
     def _unite(self, gesture: Gesture) -> None:
         if not self.holds_volumes:

@@ -39,7 +39,7 @@ class Sentence(QLabel):
     def changeEvent(self, event: QEvent | None) -> None:
         """Follow the font, which napari's style sheet sets only when a dock is shown."""
         super().changeEvent(event)
-        if event is not None and event.type() == QEvent.Type.FontChange:
+        if event is not None and event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
             self._shorten()
 
     def _shorten(self) -> None:
@@ -60,8 +60,10 @@ class RoomySentence(Sentence):
         self.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
 
     def _shorten(self) -> None:
+        # Qt is asked with so many short lines, for style sheets add room above and below.
+        QLabel.setText(self, "\n".join("x" * self._lines))
+        self.setFixedHeight(self.heightForWidth(WIDEST))
         super()._shorten()
-        self.setFixedHeight(self._lines * self.fontMetrics().lineSpacing() + 2)
         self.setToolTip(self._whole)
 
 
