@@ -26,7 +26,8 @@ ARCHITECTURES = st.builds(
 CARDS = st.builds(
     ModelCard,
     name=st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9 ._-]{0,20}\Z"),
-    description=st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
+    # Control characters, which would act on a terminal, do not come back.
+    description=st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=40),
     architecture=ARCHITECTURES,
     diameter=st.floats(1, 1000),
     thresholds=st.builds(Thresholds, foreground=st.floats(0.01, 0.99), min_size=st.floats(0, 1e6)),

@@ -142,7 +142,7 @@ def test_the_best_installed_model_is_started_from(request_of, tmp_path, monkeypa
     progress = RecordingProgress()
     done = finetune_folders(replace(request_of, base=BEST), progress)
     assert done.chosen.model.card.parent.startswith("nuclei (")
-    said = [notice for notice in progress.notices if " finds " in notice]
+    said = [notice for notice in progress.notices if " finds " in notice and "'" in notice]
     assert [notice.split("'")[1] for notice in said] == ["nuclei", "old"]
 
 

@@ -524,7 +524,8 @@ def test_a_long_name_in_a_sentence_does_not_widen_the_dock(qtbot, viewer, dock):
     viewer.add_labels(np.ones((9, 9), np.int32), name=name)
     press(qtbot, dock.corrections.add_button)
     rest(qtbot, dock)
-    assert dock.corrections.reason_label.toolTip() == f"Choose the image that '{name}' belongs to."
+    said = f"Choose the image that '{name}' belongs to: several have its size."
+    assert dock.corrections.reason_label.toolTip() == said
     dock.form.name_edit.setText(f"{name}/")
     assert "cannot be a model's name" in dock.job_panel.status_label.toolTip()
     assert dock.minimumSizeHint().width() <= 340
