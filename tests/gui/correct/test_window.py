@@ -142,7 +142,7 @@ def test_planes_of_a_stack_in_any_place_and_unit(open_bench, place):
     bench.settle()
     place_of = bench.session.corrected
     bench.dock.navigator._bring_into_view((2,), (0, 120, 0, 160))
-    viewer.scene.camera.zoom *= 300 / (160 * place_of.canvas_pixels(viewer))
+    viewer.scene.camera.zoom *= 300 / (160 * place_of.labels.place.canvas_pixels(viewer))
     bench.settle()
     assert bench.dock.navigator.plane == (2,)
     before = bench.layer.data.copy()
