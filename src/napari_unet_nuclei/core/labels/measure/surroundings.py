@@ -28,7 +28,7 @@ CELL_ID = "cell"
 
 _DERIVED = re.compile(
     r"region|positive|cell|nucleus_to_cell|(cell|cytoplasm|ring)_(area_\w+|voxels|volume_um3)|.+_(mean|sum)_(cell|cytoplasm|ring)|"
-    r".+_nucleus_to_(cytoplasm|ring)|.+quantity(_cell)?"
+    r".+_nucleus_to_(cytoplasm|ring)|.+_count(_cell)?"
 )
 
 Ids = NDArray[np.int64]
