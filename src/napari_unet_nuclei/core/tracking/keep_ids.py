@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet_nuclei.core.labels.metrics.overlaps import find_overlaps
 from napari_unet_nuclei.core.tracking.lineage import Lineages
 from napari_unet_nuclei.core.types import AnyArray
 
@@ -45,11 +46,12 @@ def keep_ids_of_labels(lineages: Lineages, former: AnyArray, present: AnyArray) 
     """
     counted = []
     for before, now in zip(former, present, strict=True):
-        both = (before > 0) & (now > 0)
-        pairs, shared = np.unique(np.stack([before[both], now[both]]), axis=1, return_counts=True)
+        overlaps = find_overlaps(before, now)
+        # In ascending order, as the overlaps number them.
+        former_ids, present_ids = (np.unique(labels[labels > 0]).astype(np.int64) for labels in (before, now))
         # The highest of all, which shares nothing here: ids of tracks that are gone must not come back for others.
-        highest = before.max(initial=0)
-        old_new = np.append(pairs, [[highest], [0]], axis=1).astype(np.int64)
-        counted.append((*old_new, np.append(shared, 0)))
+        old = np.append(former_ids[overlaps.true_index], former_ids.max(initial=0))
+        new = np.append(present_ids[overlaps.predicted_index], 0)
+        counted.append((old, new, np.append(overlaps.shared, 0)))
     old, new, shared = (np.concatenate(part) for part in zip(*counted, strict=True))
     return keep_ids(lineages, old, new, shared)
