@@ -158,7 +158,7 @@ def gather(
 
     def total(values: NDArray[np.generic]) -> NDArray[np.float64]:
         # bincount adds up in float64, which is exact for whole numbers up to 2**53.
-        return np.bincount(owner, np.add.reduceat(values, starts, dtype=np.uint32), count)
+        return np.asarray(np.bincount(owner, np.add.reduceat(values, starts, dtype=np.uint32), count), np.float64)
 
     totals = [
         np.bincount(owner, lengths, count),
