@@ -203,9 +203,9 @@ class EvaluateDock(Dock):
         colours = Colormap([COLOURS[kind] for kind in KINDS], name="verdicts", nan_color=CLEAR)
         if self._is_shown:
             both = (compared.truth, compared.labels)
-            for one in both:  # whose own colours would mix with those of the verdicts
-                one.place.layer.contour = one.place.layer.contour or OUTLINE
-            top = max(both, key=lambda one: self._viewer.layers.index(one.place.layer))
+            for shown in both:  # whose own colours would mix with those of the verdicts
+                shown.place.layer.contour = shown.place.layer.contour or OUTLINE
+            top = max(both, key=lambda shown: self._viewer.layers.index(shown.place.layer))
             self.colours.show(top, compared.values, COLOURED, colours, (0.0, len(KINDS) - 1.0))
 
     def _go_to_current(self) -> None:

@@ -149,7 +149,7 @@ class JobPanel(QWidget):
         # Neither where the window is minimised nor where it closes, and napari's activity area with it.
         if event is not None and event.spontaneous():
             return
-        if self._worker is not None and self._activity is None and _main_window(self).isVisible():
+        if self._worker is not None and self._activity is None and _window_is_seen(self):
             self._activity = Activity(self._worker, self._title, self.progress_bar.value() / BAR_STEPS)
 
     def showEvent(self, event: QShowEvent | None) -> None:
@@ -241,12 +241,12 @@ class JobPanel(QWidget):
         self.running_changed.emit(False)
 
 
-def _main_window(widget: QWidget) -> QWidget:
-    """Return the window that a widget belongs to, that of a floating dock too."""
-    window: QWidget = widget.window()
-    while (parent := window.parentWidget()) is not None:
+def _window_is_seen(widget: QWidget) -> bool:
+    """Return whether the window is open that a widget belongs to, which a floating dock has as its parent."""
+    window = widget.window()
+    while window is not None and (parent := window.parentWidget()) is not None:
         window = parent.window()
-    return window
+    return window is not None and window.isVisible()
 
 
 class TimeLeft:

@@ -130,7 +130,7 @@ class NucleiPlot(QWidget):
         self._marks = []
         if not self._marked.size or not self.x_column:
             return
-        style = {"color": ORANGE, "markeredgewidth": 0, "scalex": False, "scaley": False, "gid": MARKED}
+        style: dict[str, Any] = {"color": ORANGE, "markeredgewidth": 0, "scalex": False, "scaley": False, "gid": MARKED}
         x = self._table[self.x_column].to_numpy(np.float64)[self._marked]
         if self.y_column:
             y = self._table[self.y_column].to_numpy(np.float64)[self._marked]
