@@ -158,7 +158,7 @@ def _classes(entry: Entry, shape: tuple[int, ...], coding: ClassCoding) -> Label
         masks = (_read_mask(path, shape, entry.image) for path in entry.labels)
         return LabelsRead(np.any(list(masks), axis=0).astype(np.int32))
     [path] = entry.labels
-    source, index = _partner(path, read_class_image(path), shape, entry.image)
+    source, index = _partner(path, read_class_image(path, exact=not coding.binary), shape, entry.image)
     try:
         ids = coding.ids([source.read(index, channel) for channel in range(source.channels)])
     except ImageShapeError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -166,6 +166,12 @@ class CorrectedLayer:
         segmented = PixelSize(*self.provenance.get("pixel_size_um", ()))
         sizes = [segmented, self.labels.place.pixel_size, *([self.image.pixel_size] if self.image else [])]
         return next((size for size in sizes if size.known), PixelSize())
+
+    @property
+    def voxel_size(self) -> PixelSize:
+        """Pixel size with the distance of planes; that is 0 where it was guessed when volumes were segmented."""
+        shown = self.labels.place.pixel_size.z
+        return replace(self.pixel_size, z=float(self.provenance.get("z_spacing", {}).get("um", shown)))
 
     @property
     def nuclei_channel(self) -> int | None:

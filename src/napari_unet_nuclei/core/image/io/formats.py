@@ -94,3 +94,10 @@ def deltavision_order(start: bytes) -> Literal["<", ">", ""]:
             if min(sides) > 0 and max(sides) < 2**20 and 0 <= mode < 8:
                 return order
     return ""
+
+
+def is_lossy_picture(path: Path) -> bool:
+    """Tell whether a picture is JPEG, or WebP compressed like it, which change values; others need not."""
+    with open_regular(path) as file:
+        start = file.read(_LONGEST)
+    return start.startswith(b"\xff\xd8\xff") or (start[8:12] == b"WEBP" and start[12:16] == b"VP8 ")
