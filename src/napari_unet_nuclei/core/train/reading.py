@@ -147,7 +147,7 @@ def count_channels(path: Path) -> int:
 def _classes(entry: Entry, image: ImageSource, coding: ClassCoding) -> list[LabelsRead]:
     """Read the class of every pixel."""
     [path] = entry.labels
-    source = _partner(path, read_class_image(path), image, entry.image)
+    source = _partner(path, read_class_image(path, exact=not coding.binary), image, entry.image)
     found = []
     for index in source.plane_indices():
         try:

@@ -73,3 +73,10 @@ def content_format(path: Path) -> FileFormat | None:
         return "picture"
     is_bitmap = start.startswith(b"BM") and int.from_bytes(start[14:18], "little") in _BITMAP_HEADERS
     return "picture" if is_bitmap else None
+
+
+def is_lossy_picture(path: Path) -> bool:
+    """Tell whether a picture is JPEG, or WebP compressed like it, which change values; others need not."""
+    with open_regular(path) as file:
+        start = file.read(_LONGEST)
+    return start.startswith(b"\xff\xd8\xff") or (start[8:12] == b"WEBP" and start[12:16] == b"VP8 ")
