@@ -24,6 +24,16 @@ CLASSES_PANEL = "Classes of pixels"
 Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="Show only warnings and errors.")]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
+Series: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--series",
+        metavar="N|all|NAME",
+        help="Which image to take from files that hold several: its number from 0, its name, or all. By default all "
+        "where they are alike, as positions are, and otherwise the first.",
+    ),
+]
+
 AROUND_PANEL = "Around the nuclei"
 
 CellWidth: TypeAlias = Annotated[
