@@ -41,7 +41,8 @@ def metamorph_times(tif: TiffFile, index: int, frames: int) -> tuple[float, ...]
     taken = (tif.stk_metadata or {}).get("DatetimeCreated", ()) if tif.is_stk and not index else ()
     if len(taken) != frames:
         return ()
-    return ascending((np.asarray(taken, "datetime64[ms]") - np.datetime64(taken[0], "ms")) / np.timedelta64(1, "s"))
+    stamps = np.asarray(taken, "datetime64[ms]")
+    return ascending((stamps - stamps[0]) / np.timedelta64(1, "s"))
 
 
 def metaseries_channel_name(tif: TiffFile) -> str:
