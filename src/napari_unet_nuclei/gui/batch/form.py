@@ -24,7 +24,7 @@ from napari_unet_nuclei.core.image.io.series import ALL
 from napari_unet_nuclei.core.image.words import axes_in_words, possible_axes
 from napari_unet_nuclei.core.labels.classify.class_file import read_classes
 from napari_unet_nuclei.core.labels.measure.gate import Gate
-from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
+from napari_unet_nuclei.core.settings import BatchSettings, CellSettings, SegmentSettings
 from napari_unet_nuclei.core.settings_base import titles_of
 from napari_unet_nuclei.gui.batch.channels_box import ChannelsBox
 from napari_unet_nuclei.gui.batch.choices import SINGLE, STACKS, BatchChoices
@@ -149,13 +149,13 @@ class BatchForm(QWidget):
         self._images_box = images
         layout.addWidget(titled("Images", images, self.facts_label))
         model = Rows(("Model", self.model_picker), ("Device", self.device_picker))
-        measured = folded(
+        self.measured_box = folded(
             "Cells, rings, gate and classes",
             "What is measured around the nuclei, which of them count as positive, and what classes they have.",
             self.measured_form,
             Rows((_title("classes"), self.classes)),
         )
-        layout.addWidget(titled("Nuclei", model, self.size_form, advanced, measured))
+        layout.addWidget(titled("Nuclei", model, self.size_form, advanced, self.measured_box))
         results = Rows(("Folder", self.out), ("Labels", self.labels), ("", switches), ("", self.overwrite))
         layout.addWidget(titled("Results", results))
 
@@ -264,6 +264,12 @@ class BatchForm(QWidget):
         self.device_picker.setValue(settings.device)
         for form in (self.size_form, self.advanced_form):
             form.setValue(settings)
+
+    def take_measured(self, around: CellSettings, gate: str) -> None:
+        """Show what is measured around nuclei, and which are positive, as an image was measured; unfold it."""
+        shown: BatchSettings = self.measured_form.value().changed(**around.model_dump(), gate=gate)
+        self.measured_form.setValue(shown)
+        self.measured_box.expand(animate=False)
 
     def show_series(self, listed: Sequence[str]) -> None:
         """Offer a choice among the images of a file, which are listed in words."""
