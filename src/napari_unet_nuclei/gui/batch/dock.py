@@ -201,6 +201,7 @@ class BatchDock(Dock):
         if stack is not None:
             self.form.show_axes(stack.stored_axes, stack.shape)
         self.form.show_series(max((prospect.listed for prospect in prospects), key=len, default=()))
+        self.form.show_zarr(there=outlook.has_zarr)
         self.detail_label.clear()
         counts = Counter(prospect.intention for prospect in prospects)
         told: dict[Intention, str] = {"segment": "to segment", "skip": "done before", "fail": "cannot be used"}
