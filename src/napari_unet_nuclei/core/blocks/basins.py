@@ -21,7 +21,8 @@ from napari_unet_nuclei.core.blocks.grid import Block, BlockGrid, Keys
 from napari_unet_nuclei.core.blocks.join import Aliases, KeyList
 from napari_unet_nuclei.core.image.tiling import Tile
 from napari_unet_nuclei.core.labels.basins import Basins, Forest, find_basins, followed, highest_ways
-from napari_unet_nuclei.core.labels.decode import DecodeThresholds, foreground_mask, heights_of, smoothing_reach
+from napari_unet_nuclei.core.labels.decode import DecodeThresholds, foreground_mask
+from napari_unet_nuclei.core.labels.heights import heights_of, smoothing_reach
 from napari_unet_nuclei.core.types import QuantisedMaps, Region
 
 BEYOND = 1
