@@ -142,7 +142,7 @@ class MeasureDock(Dock):
         self.panel.show_status(
             f"{quantity(nuclei, 'nucleus', 'nuclei')} measured."
             if rows == nuclei
-            else f"{nuclei:,} nuclei in {rows:,} rows."
+            else f"{quantity(nuclei, 'nucleus', 'nuclei')} in {rows:,} rows."
         )
         if layer in self._viewer.layers:
             write_features(layer, measured.table)
