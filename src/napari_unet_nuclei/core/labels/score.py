@@ -7,6 +7,7 @@ segmented in blocks gets the same scores as one segmented whole.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -177,8 +178,10 @@ def _boxes(
     """Return the bounding box of each group, as `Evidence.peaks` holds it; shape (2 per axis, N)."""
     largest = np.full((len(shape), count), -1, np.int64)
     smallest = np.full((len(shape), count), np.iinfo(np.int64).max, np.int64)
-    # Pixels come in reading order, not by group, so each one is put where it belongs.
-    for axis, places in enumerate(np.unravel_index(pixels, shape)):
+    # Pixels come in reading order, not by group, so each one is put where it belongs; one axis at a time, for all of
+    # them at once take more memory than everything else.
+    for axis, size in enumerate(shape):
+        places = pixels // math.prod(shape[axis + 1 :]) % size
         np.maximum.at(largest[axis], group, places)
         np.minimum.at(smallest[axis], group, places)
     return np.concatenate([largest, -smallest])
