@@ -17,6 +17,8 @@ from typer.testing import CliRunner
 from napari_unet_nuclei.cli import app
 from napari_unet_nuclei.core.image.io.write import write_labels
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.labels.classify.class_file import write_classes
+from napari_unet_nuclei.core.labels.classify.nucleus_classes import NucleusClasses
 from napari_unet_nuclei.core.labels.export.export import write_geojson, write_imagej_rois
 from napari_unet_nuclei.core.samples import synthetic
 
@@ -198,6 +200,19 @@ def test_cells_rings_and_a_gate_on_the_command_line(labels, image, tmp_path):
     assert "cells_mean_cell > 200: 1 of 2 (50.0 %) positive" in result.stderr
 
 
+def test_classes_on_the_command_line(labels, image, tmp_path):
+    table = pd.DataFrame({"area_px": [10, 60], "other_mean": [1.0, 2.0]})
+    write_classes(tmp_path / "sizes.json", NucleusClasses.taught(table, ["small", "large"]))
+    result = run(labels, image, "--classes", tmp_path / "sizes.json")
+    assert result.exit_code == 0, result.output
+    found = pd.read_csv(io.StringIO(result.stdout))
+    assert set(found["class"]) <= {"small", "large"}
+    assert found["class_probability"].between(0.5, 1).all()
+    assert "Classes: small" in result.stderr
+    assert "'cells' for 'other'" in result.stderr
+    assert "unlike all examples in other_mean" in result.stderr
+
+
 def test_given_cells_are_matched_and_what_does_not_fit_is_told(labels, image, tmp_path):
     cells = np.zeros_like(LABELS)
     cells[0:9, 0:9] = 3
@@ -279,3 +294,32 @@ def test_nuclei_that_keep_their_number_from_plane_to_plane_are_volumes(tmp_path)
     refused = run(tmp_path / "labels.ome.tif", tmp_path / "stack.ome.tif", "--spots-in", "stack=3px")
     assert refused.exit_code == 1
     assert "plane by plane" in refused.output
+
+
+def test_files_with_several_images_are_measured_in_step_or_one_is_chosen(tmp_path):
+    one, other = LABELS, np.where(LABELS == 5, 9, 0)[:, ::-1].astype(np.int32)
+    for name, pages in (("labels.tif", (one, other)), ("image.tif", (IMAGE, IMAGE * 2))):
+        with tifffile.TiffWriter(tmp_path / name) as writer:
+            for number, page in enumerate(pages):  # two pages of one shape would be a stack
+                writer.write(page[: 20 - number], metadata=None)
+    both = pd.read_csv(io.StringIO(run(tmp_path / "labels.tif", tmp_path / "image.tif").stdout), dtype={"series": str})
+    assert both[["series", "label"]].to_numpy().tolist() == [["0", 1], ["0", 5], ["1", 9]]
+    assert both["image_mean"].iloc[2] == (IMAGE * 2)[other > 0].mean()
+    chosen = run(tmp_path / "labels.tif", tmp_path / "image.tif", "--series", 1)
+    assert pd.read_csv(io.StringIO(chosen.stdout))["label"].tolist() == [9]
+    assert "Left out, of" in chosen.stderr
+
+
+def test_a_choice_among_the_images_of_single_ones_is_refused(labels, image):
+    result = run(labels, image, "--series", "0")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "no effect: leave it out" in result.stderr
+
+
+def test_labels_and_image_in_the_wrong_order_are_noticed(labels, tmp_path):
+    noisy = np.random.default_rng(0).poisson(40, (20, 30)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "cells.tif", noisy)
+    result = run(tmp_path / "cells.tif", labels)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "cells.tif is no label image" in result.stderr
+    assert "in the wrong order?" in result.stderr

@@ -132,3 +132,27 @@ def test_labels_in_an_ome_zarr_store_are_followed(tmp_path):
     file = read_image(tmp_path / "out" / "cells_tracked.tif")
     assert np.array_equal(file.array, TRUTH)
     assert file.pixel_size.x == 0.5
+
+
+def test_movies_of_one_file_are_followed_each_by_its_name_or_one_is_chosen(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "cells_labels.tif") as writer:
+        for movie in (TRUTH, TRUTH[:, :-4]):
+            writer.write(shuffled(movie), metadata={"axes": "TYX"})
+    assert run("track", tmp_path / "cells_labels.tif", "-o", tmp_path / "out").exit_code == 0
+    assert {path.name for path in (tmp_path / "out").glob("*.tif")} == {"cells_0_tracked.tif", "cells_1_tracked.tif"}
+    chosen = run("track", tmp_path / "cells_labels.tif", "-o", tmp_path / "one", "--series", 1)
+    assert read_image(tmp_path / "one" / "cells_1_tracked.tif").array.shape == TRUTH[:, :-4].shape
+    assert "Left out, of" in chosen.stderr
+
+
+def test_a_choice_among_the_movies_of_a_single_one_is_refused(labels, tmp_path):
+    result = run("track", labels, "-o", tmp_path / "out", "--series", 0)
+    assert result.exit_code == 1
+    assert "no effect: leave it out" in result.stderr
+
+
+def test_an_image_is_not_followed_as_labels(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.random.default_rng(0).integers(0, 99, (3, 20, 30), np.uint8))
+    result = run("track", tmp_path / "a.tif", "-o", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "is no label image" in result.stderr

@@ -173,3 +173,32 @@ def test_outlines_that_overlap_are_told(tmp_path, recording):
     progress = recording()
     evaluate(write(tmp_path / "found.tif", np.ones((8, 12))), tmp_path / "true.geojson", progress)
     assert "true.geojson: outlines overlap in 12 pixels, which went to the smaller nucleus." in progress.notices
+
+
+def write_pages(path: Path, pages: list[np.ndarray]) -> Path:
+    """Write images of different shapes into one file, which are not a stack."""
+    with tifffile.TiffWriter(path) as writer:
+        for page in pages:
+            writer.write(page.astype(np.int32), metadata=None)
+    return path
+
+
+def test_images_of_one_file_are_compared_with_those_of_the_other_or_one_is_chosen(tmp_path, recording):
+    found = write_pages(tmp_path / "found.tif", [FOUND, np.vstack([TRUTH, TRUTH])])
+    true = write_pages(tmp_path / "true.tif", [TRUTH, np.vstack([TRUTH, TRUTH])])
+    both = evaluate(found, true)
+    assert [(image.name, image.comparison.scores.f1[0]) for image in both.images][1] == ("true [1]", 1.0)
+    assert [image.name for image in evaluate(found, true, series=0).images] == ["true [0]"]
+    assert [image.name for image in evaluate_classes(found, true, series="1").images] == ["true [1]"]
+    with pytest.raises(ImageFileError, match=r"three.tif holds 3 .* found.tif 2"):
+        evaluate(found, write_pages(tmp_path / "three.tif", [TRUTH, TRUTH[:, 1:], TRUTH[:, 2:]]))
+    with pytest.raises(ImageFileError, match="no effect: leave it out"):
+        evaluate(write(tmp_path / "a.tif", FOUND), write(tmp_path / "b.tif", TRUTH), series="all")
+
+
+def test_class_ids_that_were_saved_with_loss_are_refused_but_not_masks(tmp_path):
+    mask = np.kron(np.eye(4, dtype=np.uint8), np.full((16, 16), 255, np.uint8))
+    iio.imwrite(tmp_path / "a.jpg", mask)
+    assert evaluate_classes(tmp_path / "a.jpg", tmp_path / "a.jpg", ClassCoding(binary=True)).total.mean_iou == 1
+    with pytest.raises(ImageFileError, match="compressed with loss"):
+        evaluate_classes(tmp_path / "a.jpg", tmp_path / "a.jpg")

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from napari_unet_nuclei.cli.errors import FAILED
-from napari_unet_nuclei.cli.options import CLASSES_PANEL, Binary, Json, LabelChannel, Quiet, Void
+from napari_unet_nuclei.cli.options import CLASSES_PANEL, Binary, Json, LabelChannel, Quiet, Series, Void
 from napari_unet_nuclei.cli.progress import TerminalProgress
 from napari_unet_nuclei.core.classes.coding import ClassCoding, ClassCounts
 from napari_unet_nuclei.core.evaluate import ClassEvaluation, Evaluation, evaluate, evaluate_classes
@@ -53,6 +53,7 @@ def evaluate_command(
     void: Void = None,
     label_channel: LabelChannel = None,
     binary: Binary = False,
+    series: Series = "",
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -69,10 +70,10 @@ def evaluate_command(
     evaluation: Evaluation | ClassEvaluation
     with TerminalProgress(quiet) as progress:
         if semantic:
-            evaluation = evaluate_classes(predictions, labels, coding, progress)
+            evaluation = evaluate_classes(predictions, labels, coding, progress, series=series)
             description, lines = _described_classes(evaluation), _class_lines(evaluation)
         else:
-            evaluation = evaluate(predictions, labels, progress)
+            evaluation = evaluate(predictions, labels, progress, series=series)
             description, lines = _described(evaluation), _lines(evaluation)
     typer.echo(json.dumps(description, indent=2, ensure_ascii=False) if as_json else "\n".join(lines))
     for problem in evaluation.problems:

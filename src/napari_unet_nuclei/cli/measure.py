@@ -13,11 +13,13 @@ import typer
 from napari_unet_nuclei.cli.options import (
     AROUND_PANEL,
     CellWidth,
+    ClassesFile,
     GateText,
     Json,
     Quiet,
     RingGap,
     RingWidth,
+    Series,
     parse_cells,
     parse_spots,
 )
@@ -30,9 +32,12 @@ from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr
 from napari_unet_nuclei.core.image.io.pairs import image_files, label_files, name_some
 from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.image.io.region_file import read_areas
+from napari_unet_nuclei.core.image.io.series import Place, choose_in_step
 from napari_unet_nuclei.core.image.io.spot_file import read_spots
 from napari_unet_nuclei.core.image.io.write import write_table
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.labels.classify.class_file import read_classes
+from napari_unet_nuclei.core.labels.classify.nucleus_classes import NucleusClasses, class_counts, counts_text
 from napari_unet_nuclei.core.labels.measure.areas import measure_areas
 from napari_unet_nuclei.core.labels.measure.gate import POSITIVE, Gate, share_text
 from napari_unet_nuclei.core.labels.measure.measure import measure
@@ -56,8 +61,8 @@ if TYPE_CHECKING:
 PlanesChoice: TypeAlias = Literal["auto", "volume", "each"]
 """How nuclei in stacks are measured."""
 
-IMAGE_COLUMN = "image"
-"""First column of the table of a folder, as of the table of all nuclei of a run."""
+IMAGE_COLUMN, SERIES_COLUMN = "image", "series"
+"""First columns of the table of a folder, and of files with several images, as of all nuclei of a run."""
 
 
 def measure_command(
@@ -126,7 +131,9 @@ def measure_command(
             "keep their number from plane to plane.",
         ),
     ] = "auto",
+    series: Series = "",
     gate: GateText = "",
+    classes: ClassesFile = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -142,17 +149,22 @@ def measure_command(
     """
     if cell and cells:
         raise typer.BadParameter("Give a distance to grow cells by, or labels of cells.", param_hint="--cell, --cells")
-    asked = Gate.of(gate) if gate else None
+    asked, taught = Gate.of(gate) if gate else None, read_classes(classes) if classes is not None else None
     around = CellSettings(**parse_cells(cell, ring, gap))
     with TerminalProgress(quiet) as progress:
         wanted = Wanted(around, cells, tuple(spots or ()), dict(parse_spots(text) for text in spots_in or ()))
         if _is_folder(labels):
             if regions is not None or cells is not None or spots:
                 raise SettingsError("Regions, cells and spots in files belong to one image: measure it by itself.")
-            table = measure_folders(labels, images, wanted, planes, progress)
+            table = measure_folders(labels, images, wanted, planes, series, progress)
         else:
-            files = opened(labels, images, progress)
-            table = measure_opened(files, wanted, planes, progress)
+            chosen = opened(labels, images, series, progress)
+            files = next(iter(chosen.values()))
+            if len(chosen) > 1 and (regions is not None or cells is not None or spots):
+                raise SettingsError("Regions, cells and spots in files belong to one image: choose one with --series.")
+            table = measure_series(chosen, wanted, planes, progress)
+        if taught is not None:
+            table = _classified(table, taught, progress)
         if asked is not None:
             table[POSITIVE] = asked.holds(table)
             progress.say(f"{asked}: {share_text(int(table[POSITIVE].sum()), len(table))}")
@@ -175,8 +187,20 @@ def measure_command(
         typer.echo(table.to_csv(index=False, lineterminator="\n"), nl=False)
 
 
+def _classified(table: pd.DataFrame, classes: NucleusClasses, progress: TerminalProgress) -> pd.DataFrame:
+    """Tell the classes of the nuclei, their numbers, and what makes them doubtful."""
+    table = classes.tell(table)
+    taken = classes.renamed_images(table)
+    if taken:
+        progress.report(Notice(taken))
+    for remark in classes.remarks(table):
+        progress.report(Notice(remark, warning=True))
+    progress.say(f"Classes: {counts_text(class_counts(table, classes.names))}")
+    return table
+
+
 def measure_folders(
-    labels: Path, images: Sequence[Path], wanted: Wanted, planes: PlanesChoice, progress: Progress
+    labels: Path, images: Sequence[Path], wanted: Wanted, planes: PlanesChoice, series: str, progress: Progress
 ) -> pd.DataFrame:
     """Measure labels in the images of the same names, and return one table whose first column names the image.
 
@@ -198,9 +222,25 @@ def measure_folders(
         progress.report(Notice(f"Without a partner, and not measured: {name_some(alone)}.", warning=True))
     tables = []
     for name, share in with_shares(pairs, progress):
-        files = replace(opened(labels_of[name], [image_of[name]], share), named_after_files=False)
-        table = measure_opened(files, wanted, planes, share)
+        chosen = opened(labels_of[name], [image_of[name]], series, share)
+        unnamed = {part: replace(files, named_after_files=False) for part, files in chosen.items()}
+        table = measure_series(unnamed, wanted, planes, share)
         table.insert(0, IMAGE_COLUMN, name)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def measure_series(
+    chosen: Mapping[str, Opened], wanted: Wanted, planes: PlanesChoice, progress: Progress
+) -> pd.DataFrame:
+    """Measure the chosen images of files, and return one table; its first column names them if there are several."""
+    import pandas as pd
+
+    tables = []
+    for name, share in with_shares(list(chosen), progress):
+        table = measure_opened(chosen[name], wanted, planes, share)
+        if name:
+            table.insert(0, SERIES_COLUMN, name)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
@@ -249,12 +289,21 @@ class Opened:
         return f"{self.labels.leading_axes}YX"
 
 
-def opened(labels: Path, images: Sequence[Path], progress: Progress) -> Opened:
-    """Open labels and images, without reading pixels; lengths in µm need a pixel size in one of them."""
-    files = [read_image(image) for image in images]
-    found = read_labels(labels, size_of(files[0].source()) if files else None)
+def opened(labels: Path, images: Sequence[Path], series: str, progress: Progress) -> dict[str, Opened]:
+    """Open labels and images, where files hold several each of them by its name; lengths in µm need a pixel size."""
+    chosen, notices = choose_in_step([labels, *images], series)
+    for notice in notices:
+        progress.report(Notice(notice, warning=True))
+    return {one.name: _opened(one.places[0], one.places[1:], progress) for one in chosen}
+
+
+def _opened(labels: Place, images: Sequence[Place], progress: Progress) -> Opened:
+    files = [read_image(*image) for image in images]
+    found = read_labels(labels[0], size_of(files[0].source()) if files else None, labels[1])
     for notice in found.notices:
         progress.report(Notice(notice, warning=True))
+    for remark in (remark for file in files for remark in file.all_remarks()):
+        progress.report(Notice(remark))
     label_file = found.file
     known = [file.pixel_size for file in (label_file, *files) if file.pixel_size.known]
     return Opened(label_file.source(), files, known[0] if known else PixelSize())

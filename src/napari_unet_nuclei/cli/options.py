@@ -24,6 +24,16 @@ CLASSES_PANEL = "Classes of pixels"
 Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="Show only warnings and errors.")]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
+Series: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--series",
+        metavar="N|all|NAME",
+        help="Which image to take from files that hold several: its number from 0, its name, or all. By default all "
+        "where they are alike, as positions are, and otherwise the first.",
+    ),
+]
+
 AROUND_PANEL = "Around the nuclei"
 
 CellWidth: TypeAlias = Annotated[
@@ -60,6 +70,16 @@ GateText: TypeAlias = Annotated[
         metavar="GATE",
         help="Which nuclei count as positive, by columns of the table: 'GFP_mean > 500', or several limits with 'and' "
         "between them. Adds the column 'positive' and tells their share.",
+        rich_help_panel=AROUND_PANEL,
+    ),
+]
+ClassesFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--classes",
+        metavar="FILE.json",
+        help="Classes of nuclei, as the dock Measure saves them. Adds the columns 'class' and 'class_probability' and "
+        "tells the share of each class.",
         rich_help_panel=AROUND_PANEL,
     ),
 ]

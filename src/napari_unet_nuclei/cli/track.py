@@ -9,10 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from napari_unet_nuclei.cli.errors import FAILED
-from napari_unet_nuclei.cli.options import Json, Quiet, settings_options
+from napari_unet_nuclei.cli.options import Json, Quiet, Series, settings_options
 from napari_unet_nuclei.cli.progress import TerminalProgress
 from napari_unet_nuclei.core.errors import NucleiError
-from napari_unet_nuclei.core.progress import Progress, Share, with_shares
+from napari_unet_nuclei.core.image.io.label_file import read_labels
+from napari_unet_nuclei.core.progress import Notice, Progress, Share, with_shares
 from napari_unet_nuclei.core.settings import TrackSettings
 from napari_unet_nuclei.core.tracking.files import (
     LabelFiles,
@@ -52,6 +53,7 @@ def track_command(
     one_movie: Annotated[
         bool, typer.Option("--one-movie", help="All files are frames of one movie, in the order of their names.")
     ] = False,
+    series: Series = "",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that are there already.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -67,8 +69,10 @@ def track_command(
     failed: list[str] = []
     described: list[dict[str, Any]] = []
     with TerminalProgress(quiet) as progress:
-        movies = label_files(labels, one_movie)
+        movies = label_files(labels, one_movie, series)
         for movie, share in with_shares(movies, progress):
+            for notice in movie.notices:
+                progress.report(Notice(notice, warning=True))
             try:
                 paths = result_paths(out, movie.name, ctc=ctc, geff=geff)
                 if not overwrite:
@@ -94,7 +98,8 @@ def track_command(
 
 def _followed(movie: LabelFiles, axes: str, minutes: float, settings: TrackSettings, progress: Progress) -> TrackResult:
     chosen = settings.model_dump()
-    return track(list(movie.paths), axes=axes, minutes=minutes, progress=progress, **chosen)
+    labels = list(movie.paths) if movie.series is None else read_labels(movie.paths[0], series=movie.series)
+    return track(labels, axes=axes, minutes=minutes, progress=progress, **chosen)
 
 
 def _line(movie: LabelFiles, result: TrackResult, path: Path) -> str:

@@ -19,6 +19,7 @@ from napari_unet_nuclei.core.image.io.image_file import ImageFile
 from napari_unet_nuclei.core.image.io.label_file import read_label_pair
 from napari_unet_nuclei.core.image.io.pairs import label_files, plain_stem
 from napari_unet_nuclei.core.image.io.read import read_class_image
+from napari_unet_nuclei.core.image.io.series import Place, choose_in_step
 from napari_unet_nuclei.core.labels.metrics.comparison import LabelComparison, Scores, compare_labels, mean_scores, pool
 from napari_unet_nuclei.core.labels.numbering import as_ids
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Silent
@@ -110,7 +111,9 @@ class ClassEvaluation:
         return pool_classes(image.counts for image in self.images)
 
 
-def evaluate(predictions: Path | str, labels: Path | str, progress: Progress | None = None) -> Evaluation:
+def evaluate(
+    predictions: Path | str, labels: Path | str, progress: Progress | None = None, *, series: int | str = ""
+) -> Evaluation:
     """Compare predicted labels with true ones, file by file.
 
     Parameters
@@ -121,6 +124,9 @@ def evaluate(predictions: Path | str, labels: Path | str, progress: Progress | N
         compared plane by plane.
     progress : Progress, optional
         Receives an event per file.
+    series : int or str
+        Which image to take from files that hold several: its number from 0, its name, or ``"all"``; by default all
+        where they are alike, and otherwise the first.
 
     Returns
     -------
@@ -144,15 +150,20 @@ def evaluate(predictions: Path | str, labels: Path | str, progress: Progress | N
     """
     shown = progress or Silent()
 
-    def compare(predicted: Path, true: Path) -> LabelComparison:
-        return compare_files(predicted, true, shown)
+    def compare(predicted: Place, true: Place) -> LabelComparison:
+        return compare_files(predicted[0], true[0], shown, (predicted[1], true[1]))
 
-    compared, problems = _compare_all(Path(predictions), Path(labels), compare, shown)
+    compared, problems = _compare_all(Path(predictions), Path(labels), compare, str(series), shown)
     return Evaluation(tuple(ComparedImage(name, comparison) for name, comparison in compared), problems)
 
 
 def evaluate_classes(
-    predictions: Path | str, labels: Path | str, coding: ClassCoding | None = None, progress: Progress | None = None
+    predictions: Path | str,
+    labels: Path | str,
+    coding: ClassCoding | None = None,
+    progress: Progress | None = None,
+    *,
+    series: int | str = "",
 ) -> ClassEvaluation:
     """Compare predicted classes of pixels with true ones, file by file.
 
@@ -164,6 +175,8 @@ def evaluate_classes(
         How the true labels store classes. Predictions are read the same way; one of a single channel needs none named.
     progress : Progress, optional
         Receives an event per file.
+    series : int or str
+        As for `evaluate`.
 
     Returns
     -------
@@ -182,15 +195,15 @@ def evaluate_classes(
     1.0
     """
 
-    def compare(predicted: Path, true: Path) -> ClassCounts:
+    def compare(predicted: Place, true: Place) -> ClassCounts:
         return compare_class_files(predicted, true, coding or ClassCoding())
 
-    compared, problems = _compare_all(Path(predictions), Path(labels), compare, progress or Silent())
+    compared, problems = _compare_all(Path(predictions), Path(labels), compare, str(series), progress or Silent())
     return ClassEvaluation(tuple(ComparedClasses(name, counts) for name, counts in compared), problems)
 
 
 def _compare_all(
-    predictions: Path, labels: Path, compare: Callable[[Path, Path], Result], progress: Progress
+    predictions: Path, labels: Path, compare: Callable[[Place, Place], Result], series: str, progress: Progress
 ) -> tuple[list[tuple[str, Result]], tuple[str, ...]]:
     """Compare all pairs of files; return the results with names, and the problems of the other files."""
     pairs, problems = _pair(predictions, labels)
@@ -198,7 +211,10 @@ def _compare_all(
     for number, (name, (predicted, true)) in enumerate(sorted(pairs.items())):
         progress.report(Advanced(number / len(pairs), f"comparing {name}"))
         try:
-            compared.append((name, compare(predicted, true)))
+            chosen, notices = choose_in_step([predicted, true], series)
+            for notice in notices:
+                progress.report(Notice(notice, warning=True))
+            compared += [(f"{name} [{one.name}]" if one.name else name, compare(*one.places)) for one in chosen]
         except (ImageFileError, ImageShapeError) as error:
             problems.append(str(error))
     progress.report(Advanced(1.0, f"{len(compared)} images compared"))
@@ -207,7 +223,9 @@ def _compare_all(
     return compared, tuple(problems)
 
 
-def compare_files(predicted: Path, true: Path, progress: Progress | None = None) -> LabelComparison:
+def compare_files(
+    predicted: Path, true: Path, progress: Progress | None = None, series: tuple[int | None, int | None] = (None, None)
+) -> LabelComparison:
     """Compare two label files; stacks plane by plane. What may be wrong about outlines is reported as a warning.
 
     Raises
@@ -217,7 +235,7 @@ def compare_files(predicted: Path, true: Path, progress: Progress | None = None)
     ImageShapeError
         If a file holds no labels, or the shapes differ.
     """
-    files = read_label_pair(predicted, true)
+    files = read_label_pair(predicted, true, series)
     for notice in (notice for one in files for notice in one.notices):
         (progress or Silent()).report(Notice(notice, warning=True))
     sources = [_labels_source(one.file) for one in files]
@@ -227,7 +245,7 @@ def compare_files(predicted: Path, true: Path, progress: Progress | None = None)
     )
 
 
-def compare_class_files(predicted: Path, true: Path, coding: ClassCoding) -> ClassCounts:
+def compare_class_files(predicted: Place, true: Place, coding: ClassCoding) -> ClassCounts:
     """Compare two files of class ids; stacks plane by plane.
 
     Raises
@@ -237,15 +255,16 @@ def compare_class_files(predicted: Path, true: Path, coding: ClassCoding) -> Cla
     ImageShapeError
         If a file holds no class ids, or the shapes differ.
     """
-    files = [read_class_image(path) for path in (predicted, true)]
+    files = [read_class_image(*place, exact=not coding.binary) for place in (predicted, true)]
     sources = [ImageSource(file.array, file.axes) for file in files]
     # The channel is that of the true labels; predictions written by this program have only one.
     own = coding if sources[0].channels > 1 else replace(coding, channel=None)
     return pool_classes(
         count_classes(
-            _class_ids(true, sources[1], true_index, coding), _class_ids(predicted, sources[0], predicted_index, own)
+            _class_ids(true[0], sources[1], true_index, coding),
+            _class_ids(predicted[0], sources[0], predicted_index, own),
         )
-        for predicted_index, true_index in _planes(predicted, true, sources)
+        for predicted_index, true_index in _planes(predicted[0], true[0], sources)
     )
 
 

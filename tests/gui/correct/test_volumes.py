@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from napari.components import ViewerModel
 
-from tests.helpers.correcting import segmented
+from napari_unet_nuclei.core.corrections.review import ACCEPT
+from napari_unet_nuclei.core.labels.edit.retouch import delete
+from napari_unet_nuclei.core.labels.edit.volume import cut_from
+from napari_unet_nuclei.core.labels.measure.volumes import measure_volumes
+from napari_unet_nuclei.core.progress import Silent
+from napari_unet_nuclei.gui.correct.session import CorrectSession
+from napari_unet_nuclei.gui.viewer.measure_request import ask, measure_layers
+from napari_unet_nuclei.gui.viewer.nuclei_table import accepted_in
+from tests.helpers.correcting import balls, segmented
 
 
-def test_nuclei_that_extend_through_planes_have_a_row_for_each(modest_bench) -> None:
+def test_nuclei_of_single_planes_have_a_row_for_each_plane(modest_bench) -> None:
     image, labels, metadata = segmented(3)
     volumes = np.stack([labels[0]] * 3)
     metadata["nuclei"] |= {"maps": None}
@@ -19,6 +28,50 @@ def test_nuclei_that_extend_through_planes_have_a_row_for_each(modest_bench) -> 
     bench.qtbot.waitUntil(lambda: "accepted" in layer.features.columns, timeout=30_000)
     assert len(layer.features) == 3 * volumes.max()
     assert set(layer.features["z"]) == {0, 1, 2}
+
+
+def test_a_volume_keeps_one_row_through_edits_and_undo(qtbot) -> None:
+    image, labels, metadata = balls()
+    sizes = {"pixel_size_z": 2.0, "pixel_size_y": 0.5, "pixel_size_x": 0.5}
+    table = measure_volumes(labels, {"DAPI": image}, **sizes).assign(score=[0.9, 0.8, 0.7, 0.6])
+    metadata["nuclei"]["provenance"] |= {"pixel_size_um": [0.5, 0.5], "z_spacing": {"pixels": 4.0, "um": 2.0}}
+    viewer = ViewerModel()
+    shown = viewer.add_image(image, name="DAPI", scale=(2, 0.5, 0.5), units="µm")
+    layer = viewer.add_labels(
+        labels.copy(),
+        metadata=metadata,
+        features=table.assign(index=table["label"]),
+        scale=(2, 0.5, 0.5),
+        units="µm",
+    )
+    session = CorrectSession(layer, shown)
+    session.look((4,))
+    qtbot.waitUntil(lambda: not session.is_busy, timeout=20_000)
+
+    def measured() -> pd.DataFrame:
+        return layer.features[list(table.columns)]
+
+    pd.testing.assert_frame_equal(measured(), table)
+    # In the middle of the depth: nucleus 4 from plane 4 on, and a hole through two others.
+    session.edit_stack((4,), cut_from(labels, 4, 4, session.next_id))
+    anew = measure_volumes(layer.data, {"DAPI": image}, **sizes).assign(score=[0.9, 0.8, 0.7, np.nan, np.nan])
+    pd.testing.assert_frame_equal(measured(), anew)
+    assert layer.features["accepted"].tolist() == [False, False, False, True, True]
+    session.edit((2,), delete(session.corrected.view[2], 2))
+    anew = measure_volumes(layer.data, {"DAPI": image}, **sizes).assign(score=[0.9, np.nan, 0.7, np.nan, np.nan])
+    pd.testing.assert_frame_equal(measured(), anew)
+    for _ in range(2):
+        session.undo()
+    pd.testing.assert_frame_equal(measured(), table)
+    session.decide(ACCEPT, (4,), (32, 53, 50, 71), [((z,), 4) for z in (2, 3, 4, 5, 6)])
+    # Decisions are found again in the table, in all planes of the nucleus.
+    assert accepted_in(session.corrected, layer.features) == {((z,), 4) for z in (2, 3, 4, 5, 6)}
+    # And *Measure nuclei* keeps the scores.
+    request = ask(layer, [shown])
+    again = measure_layers(request, request.labels.copied(), layer.features, Silent()).table
+    assert again["score"].tolist() == [0.9, 0.8, 0.7, 0.6]
+    assert again["volume_um3"].tolist() == table["volume_um3"].tolist()
+    session.close()
 
 
 def show(bench, plane: int) -> None:
@@ -151,8 +204,7 @@ def test_the_queue_walks_nuclei_and_not_their_sections(volume_bench) -> None:
     # Accepted in all planes, and asked for again once that is undone.
     bench.key("A")
     features = bench.layer.features
-    assert features.loc[features["label"] == nucleus, "accepted"].all()
-    assert features["accepted"].sum() == len(planes)
+    assert features["label"][features["accepted"]].tolist() == [nucleus]
     assert bench.session.review.count(None) == (1, 3)
     bench.undo()
     assert bench.framed == [nucleus]

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.labels.basins import Heights
-from napari_unet_nuclei.core.labels.decode import DecodeThresholds, foreground_mask, smoothing_reach, stays
-from napari_unet_nuclei.core.labels.decode import heights_of as heights_of_plane
+from napari_unet_nuclei.core.labels.decode import DecodeThresholds, foreground_mask, stays
 from napari_unet_nuclei.core.labels.decode_volume import (
     cubes_at,
     heights_of,
@@ -18,6 +17,8 @@ from napari_unet_nuclei.core.labels.decode_volume import (
     mask_of,
     reach_of_heights,
 )
+from napari_unet_nuclei.core.labels.heights import heights_of as heights_of_plane
+from napari_unet_nuclei.core.labels.heights import smoothing_reach
 from napari_unet_nuclei.core.labels.regions import slices
 from napari_unet_nuclei.core.labels.score import PEAKS, Evidence, scores_of
 from napari_unet_nuclei.core.types import Box, Mask, QuantisedMaps

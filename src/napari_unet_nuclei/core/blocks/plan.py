@@ -21,6 +21,7 @@ from napari_unet_nuclei.core.image.kind import ColourLight, colour_light
 from napari_unet_nuclei.core.image.normalise import IntensityRange
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader
+from napari_unet_nuclei.core.image.steps import FittedSteps
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 from napari_unet_nuclei.core.labels.decode_volume import own_thresholds
 from napari_unet_nuclei.core.model.number_format import cpu_number_format
@@ -112,7 +113,7 @@ class BlockPlan(BaseModel):
     places: tuple[tuple[int, ...], ...]
     region: Region
     look: PlaneLook
-    ranges: tuple[tuple[IntensityRange, ...], ...]
+    ranges: tuple[tuple[IntensityRange | FittedSteps, ...], ...]
     fill: tuple[tuple[float, ...], ...]
     complete: tuple[bool, ...]
     light: ColourLight | None
@@ -313,14 +314,14 @@ class Planner:
         else:
             diameter = given_diameter(request, card.diameter)
             scale = scale_for(diameter, card.diameter)
-        readers = chosen.open_all(self.scope.indices, card.percentiles)
+        readers = chosen.open_all(self.scope.indices, card.scaling)
         return _Sized(readers, diameter, scale, thresholds_at(card, scale))
 
     def _volumes(self, chosen: ChosenLook, runner: NetworkRunner, progress: Progress) -> _Sized:
         """Find out the grid of volumes, as for those in memory."""
         request, card, indices = self.request, runner.card, self.scope.indices
         stacks = stacks_of(request.source, indices)
-        readers = open_stacks(chosen.reader, indices, stacks, card.percentiles)
+        readers = open_stacks(chosen.reader, indices, stacks, card.scaling)
         decides = indices.index(self.scope.deciding.index)
         stack = next(one for one in stacks if decides in one)
         planes = [readers[number] for number in stack]

@@ -30,6 +30,7 @@ from napari_unet_nuclei.core.image.io.ome_zarr_labels import (
 from napari_unet_nuclei.core.image.io.write import LARGEST_OVERLAY, write_label_planes, write_table
 from napari_unet_nuclei.core.image.picture import Picture, for_screen, outlined
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.labels.classify.class_file import read_classes
 from napari_unet_nuclei.core.labels.export.export import write_geojson, write_imagej_rois
 from napari_unet_nuclei.core.labels.measure.gate import Gate
 from napari_unet_nuclei.core.labels.measure.surroundings import draw_cells
@@ -76,9 +77,11 @@ def wanted_outputs(planned: PlannedFile, batch: BatchSettings) -> dict[str, Path
 
 
 def check_outputs(batch: BatchSettings) -> None:
-    """Raise `SettingsError` before the run where an output could not be written, or a gate not asked, after it."""
+    """Raise `SettingsError` before the run where an output could not be written, or something not told, after it."""
     if batch.gate:
         Gate.of(batch.gate)
+    if batch.classes:
+        read_classes(batch.classes)
     if batch.parquet and importlib.util.find_spec("pyarrow") is None:
         raise SettingsError(
             "Writing Parquet requires the package pyarrow: install it (pip install pyarrow), or choose no Parquet."

@@ -27,6 +27,9 @@ Heights: TypeAlias = NDArray[np.float32]
 
 Indices: TypeAlias = NDArray[np.integer[Any]]
 
+PIECE = 1 << 16
+"""Pixels compared with their neighbours at a time: they stay in the processor's cache."""
+
 
 @dataclass(frozen=True)
 class Basins:
@@ -130,31 +133,47 @@ def find_basins(heights: Heights, mask: Mask, standing: Mask | None = None) -> B
     basin = rank[pointer]
     # Reused as a map of basins, still -1 outside the mask, so that neighbours can be looked up by position.
     number[places] = basin
-    pairs, saddles = _saddles(level, number, places, strides, len(own))
+    pairs, saddles = _saddles(level, number, basin, places, strides, len(own))
     pixels = np.flatnonzero(mask)
     return Basins(mask.shape, pixels, basin, pixels[own], level[places[own]], pairs, saddles)
 
 
 def _uphill(level: NDArray[np.float32], places: Indices, strides: list[int]) -> Indices:
-    """Return the highest of each pixel and its neighbours, the first in reading order among equals."""
+    """Return the highest of each pixel and its neighbours, the first in reading order among equals.
+
+    Whole pieces of the array are compared, pixels outside the mask included: looking pixels up one by one takes twice
+    as long.
+    """
     # In reading order, and only a strictly higher pixel replaces the best so far.
-    steps = [*(-stride for stride in strides), 0, *reversed(strides)]
-    target = places + steps[0]
-    best = level[target]
-    for step in steps[1:]:
-        place = places + step
-        value = level[place]
-        higher = value > best
-        np.copyto(best, value, where=higher)
-        np.copyto(target, place, where=higher)
+    steps = np.array([*(-stride for stride in strides), 0, *reversed(strides)], places.dtype)
+    rim = max(strides)
+    target = np.empty_like(places)
+    ends = range(rim, level.size - rim, PIECE)
+    bounds = [*np.searchsorted(places, ends).tolist(), len(places)]
+    for start, first, last in zip(ends, bounds[:-1], bounds[1:], strict=True):
+        stop = min(start + PIECE, level.size - rim)
+        best = level[start + steps[0] : stop + steps[0]].copy()
+        way = np.zeros(stop - start, np.uint8)
+        for number, step in enumerate(steps[1:], 1):
+            there = level[start + step : stop + step]
+            higher = there > best
+            np.maximum(best, there, out=best)
+            # Ways are numbered upwards, so the last higher neighbour has the largest number.
+            np.maximum(way, higher * np.uint8(number), out=way)
+        here = places[first:last]
+        target[first:last] = here + steps[way[here - start]]
     return target
 
 
 def _saddles(
-    level: NDArray[np.float32], number: NDArray[np.int32], places: Indices, strides: list[int], count: int
+    level: NDArray[np.float32],
+    number: NDArray[np.int32],
+    here: NDArray[np.int32],
+    places: Indices,
+    strides: list[int],
+    count: int,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Return the pairs of touching basins and the height of the highest path between each two."""
-    here = number[places]
     keys, ways = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
     # One direction along each axis meets every pair of neighbouring pixels once.
     for stride in strides:

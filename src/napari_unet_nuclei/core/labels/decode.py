@@ -17,22 +17,13 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from napari_unet_nuclei.core.labels.basins import Basins, Heights, Indices, find_basins
+from napari_unet_nuclei.core.labels.heights import THREADS, heights_of
 from napari_unet_nuclei.core.labels.score import Evidence, Scoring, gather, median_area, scores_of
 from napari_unet_nuclei.core.types import Labels, Maps, Mask, QuantisedMaps
-
-SMOOTHING = 1.0
-"""Gaussian sigma of the distance map before summits are taken, in pixels at the model's own scale. The best of 0.6, 1
-and 1.5 on three sets of validation images; the differences are a few thousandths of average precision."""
 
 SPLIT = 0.4
 """Notch depth, in distance minus border, that separates nuclei if a model states none: the best of 0.15, 0.25, 0.4 and
 0.5 on the same images."""
-
-STRIP_ROWS = 512
-"""Rows of a strip in which heights are smoothed."""
-
-THREADS = 2
-"""NumPy and SciPy release the GIL in the slow calls; more than two threads gain little."""
 
 TUNED = ("foreground", "split", "min_size", "score")
 """Thresholds fitted with a model that a user may also set; settings and model cards use the same names."""
@@ -114,34 +105,6 @@ class PlaneDecoder:
             known = foreground, PlaneGraph.of(self.maps, self._heights, foreground)
             self._graph = known
         return known[1]
-
-
-def heights_of(maps: QuantisedMaps, scale: float) -> Heights:
-    """Smoothed distance minus border (float32, -1 to 1): high in the middle of nuclei, low between two of them."""
-    border, distance = maps[1], maps[2]
-    sigma = SMOOTHING * scale
-    margin = smoothing_reach(scale)
-    result = np.empty(distance.shape, np.float32)
-
-    def smooth(start: int) -> None:
-        rows = slice(start, start + STRIP_ROWS)
-        first = max(start - margin, 0)
-        # With a margin, every strip is smoothed as in the whole plane.
-        part = distance[first : rows.stop + margin].astype(np.float32)
-        smoothed = ndimage.gaussian_filter(part, sigma)[start - first :][:STRIP_ROWS]
-        # The border stays sharp: it is a line of few pixels, which smoothing would wash out.
-        result[rows] = (smoothed - border[rows]) * np.float32(1 / 255)
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        # As a list, so that an error in a thread is raised here.
-        list(pool.map(smooth, range(0, len(distance), STRIP_ROWS)))
-    return result
-
-
-def smoothing_reach(scale: float) -> int:
-    """Reach of the smoothing of heights, in pixels on every side."""
-    # SciPy cuts its Gaussian at 4 sigma, rounded to a pixel.
-    return int(4 * SMOOTHING * scale + 1)
 
 
 def foreground_mask(maps: QuantisedMaps, foreground: float) -> Mask:

@@ -7,7 +7,6 @@ segmented in blocks gets the same scores as one segmented whole.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -151,46 +150,71 @@ def gather(
     into one of them, ``group`` their groups from 0 to ``count - 1``, none of them empty. ``origin`` is the index of the
     first pixel of ``maps`` in the whole plane; default: 0.
     """
+    starts = _runs(maps.shape[-1], pixels, group)
+    lengths = np.diff(starts, append=pixels.size)
+    owner = group[starts]
     foreground, border, distance = (head.ravel()[pixels] for head in maps)
-    group = group.astype(np.intp, copy=False)  # NumPy would convert at every step below
-    core = np.flatnonzero(distance > CORE)
-    core_group = group[core]
-    # bincount adds up in float64, which is exact for whole numbers up to 2**53.
+    core = distance > CORE
+
+    def total(values: NDArray[np.generic]) -> NDArray[np.float64]:
+        # bincount adds up in float64, which is exact for whole numbers up to 2**53.
+        return np.asarray(np.bincount(owner, np.add.reduceat(values, starts, dtype=np.uint32), count), np.float64)
+
     totals = [
-        np.bincount(group, minlength=count),
-        *(np.bincount(group, values, count) for values in (foreground, border, distance)),
-        np.bincount(core_group, minlength=count),
-        *(np.bincount(core_group, values[core], count) for values in (foreground, border)),
+        np.bincount(owner, lengths, count),
+        *(total(values) for values in (foreground, border, distance, core, foreground * core, border * core)),
     ]
     highest = np.zeros((len(PEAKS), count), np.uint8)
     for row, values in zip(highest, (foreground, distance), strict=True):
-        np.maximum.at(row, group, values)
-    boxes = _boxes(maps.shape[1:], pixels, group, count)
+        np.maximum.at(row, owner, np.maximum.reduceat(values, starts))
+    boxes = _boxes(maps.shape[1:], pixels[starts], lengths, owner, count)
     # Relative to the whole plane, so that the boxes of blocks can be joined.
     boxes[: maps.ndim - 1] += np.reshape(origin or 0, (-1, 1))
     boxes[maps.ndim - 1 :] -= np.reshape(origin or 0, (-1, 1))
     return Evidence(np.stack(totals).astype(np.int64), np.concatenate([highest.astype(np.int64), boxes]))
 
 
+def _runs(width: int, pixels: NDArray[np.integer], group: NDArray[np.integer]) -> NDArray[np.intp]:
+    """Return where runs of pixels begin that lie side by side in one line and belong to one group.
+
+    There are about as many pixels in a run as a nucleus is wide, and so much less is to be done for each nucleus.
+    """
+    begins = np.ones(pixels.size, bool)
+    np.not_equal(group[1:], group[:-1], out=begins[1:])
+    begins[1:] |= np.diff(pixels) != 1
+    lines = pixels // width
+    begins[1:] |= lines[1:] != lines[:-1]
+    return np.flatnonzero(begins)
+
+
 def _boxes(
-    shape: tuple[int, ...], pixels: NDArray[np.integer], group: NDArray[np.integer], count: int
+    shape: tuple[int, ...],
+    first: NDArray[np.integer],
+    lengths: NDArray[np.integer],
+    owner: NDArray[np.integer],
+    count: int,
 ) -> NDArray[np.int64]:
-    """Return the bounding box of each group, as `Evidence.peaks` holds it; shape (2 per axis, N)."""
+    """Return the bounding box of each group of runs, as `Evidence.peaks` holds it; shape (2 per axis, N)."""
     largest = np.full((len(shape), count), -1, np.int64)
     smallest = np.full((len(shape), count), np.iinfo(np.int64).max, np.int64)
-    # Pixels come in reading order, not by group, so each one is put where it belongs; one axis at a time, for all of
-    # them at once take more memory than everything else.
-    for axis, size in enumerate(shape):
-        places = pixels // math.prod(shape[axis + 1 :]) % size
-        np.maximum.at(largest[axis], group, places)
-        np.minimum.at(smallest[axis], group, places)
+    # Runs come in reading order, not by group, so each one is put where it belongs.
+    for axis, places in enumerate(np.unravel_index(first, shape)):
+        ends = places + lengths - 1 if axis == len(shape) - 1 else places
+        np.maximum.at(largest[axis], owner, ends)
+        np.minimum.at(smallest[axis], owner, places)
     return np.concatenate([largest, -smallest])
 
 
 def evidence_of(labels: NDArray[np.integer], maps: QuantisedMaps) -> tuple[NDArray[np.int64], Evidence]:
     """Collect the evidence of each nucleus; return the ids, ascending, and their evidence."""
     pixels = np.flatnonzero(labels > 0)
-    ids, group = np.unique(labels.ravel()[pixels], return_inverse=True)
+    values = labels.ravel()[pixels]
+    if values.max(initial=0) > labels.size:
+        ids, group = np.unique(values, return_inverse=True)
+    else:  # a table by id, which needs no sorting of pixels
+        counts = np.bincount(values)
+        ids = np.flatnonzero(counts)
+        group = (np.cumsum(counts > 0) - 1)[values]
     return ids.astype(np.int64), gather(maps, pixels, group, len(ids))
 
 

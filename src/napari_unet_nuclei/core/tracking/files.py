@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from napari_unet_nuclei.core.errors import OutputFileError
+from napari_unet_nuclei.core.errors import OutputFileError, SeriesError
 from napari_unet_nuclei.core.image.io.find import image_paths
 from napari_unet_nuclei.core.image.io.read import read_header
+from napari_unet_nuclei.core.image.io.series import choose_in_step
 from napari_unet_nuclei.core.image.io.write import write_label_movie, write_table
 from napari_unet_nuclei.core.progress import Advanced, Progress
 from napari_unet_nuclei.core.tracking.export.ctc import write_ctc
@@ -37,31 +38,48 @@ class LabelFiles:
         One file, or one for each frame.
     name : str
         What the names of its results begin with.
+    series : int or None
+        Which image of a file that holds several.
+    notices : tuple of str
+        What is left out, in sentences.
     """
 
     paths: tuple[Path, ...]
     name: str
+    series: int | None = None
+    notices: tuple[str, ...] = ()
 
 
-def label_files(given: Sequence[Path], one_movie: bool = False) -> list[LabelFiles]:
+def label_files(given: Sequence[Path], one_movie: bool = False, series: str = "") -> list[LabelFiles]:
     """Find the movies that files, folders and patterns stand for.
 
     Files of one plane each are the frames of one movie a folder, in the order of their names; with ``one_movie``, so
-    are stacks. Raise ImageFileError if a path leads nowhere, or a file cannot be read.
+    are stacks. ``series`` chooses among the images of a file, as `choose_in_step` takes it: each of them is a movie.
+    Raise ImageFileError if a path leads nowhere, or a file cannot be read.
     """
     frames: dict[Path, list[Path]] = {}
-    movies: list[tuple[Path, ...]] = []
+    movies: list[LabelFiles] = []
     for path in sorted(image_paths(given), key=_as_counted):
-        if one_movie or all(length == 1 for length in read_header(path, 0).source().leading_shape):
-            frames.setdefault(path.parent, []).append(path)
-        else:
-            movies.append((path,))
-    movies += [tuple(paths) for paths in frames.values()]
-    names = [paths[0].absolute().parent.name if len(paths) > 1 else result_stem(paths[0]) for paths in movies]
-    often = Counter(names)
+        chosen, notices = choose_in_step([path], series)
+        if len(chosen) > 1 and one_movie:
+            raise SeriesError(f"{path} holds {len(chosen)} images, so it is no frame of a movie: leave out one movie.")
+        for one in chosen:
+            [(file, number)] = one.places
+            flat = all(length == 1 for length in read_header(file, number or 0).source().leading_shape)
+            if one_movie or (flat and not one.name):
+                frames.setdefault(path.parent, []).append(path)
+            else:
+                stem = result_stem(path)
+                movies.append(LabelFiles((file,), f"{stem}_{one.name}" if one.name else stem, number, notices))
+    for paths in frames.values():
+        name = paths[0].absolute().parent.name if len(paths) > 1 else result_stem(paths[0])
+        movies.append(LabelFiles(tuple(paths), name))
+    often = Counter(movie.name for movie in movies)
     return [
-        LabelFiles(paths, name if often[name] == 1 else f"{paths[0].absolute().parent.name}_{paths[0].stem}")
-        for paths, name in zip(movies, names, strict=True)
+        movie
+        if often[movie.name] == 1
+        else replace(movie, name=f"{movie.paths[0].absolute().parent.name}_{movie.paths[0].stem}")
+        for movie in movies
     ]
 
 

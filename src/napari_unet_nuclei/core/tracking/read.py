@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
-from napari_unet_nuclei.core.image.io.read import read_image
+from napari_unet_nuclei.core.image.io.label_file import LabelFile, read_labels
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.tracking.movie import ArrayMovie, FramesMovie, Movie
 from napari_unet_nuclei.core.types import AnyArray
@@ -38,23 +38,35 @@ class OpenedMovie:
     notices: tuple[str, ...] = ()
 
 
-def opened_movie(labels: AnyArray | ImageFile | Path | str | Sequence[Path | str], axes: str = "") -> OpenedMovie:
+def opened_movie(
+    labels: AnyArray | ImageFile | LabelFile | Path | str | Sequence[Path | str], axes: str = ""
+) -> OpenedMovie:
     """Open labels given as an array, a file, or one file per frame.
 
     Raise ImageFileError or ImageShapeError where they are no movie of ids.
     """
     if isinstance(labels, list | tuple) and labels and isinstance(labels[0], str | Path):
-        files = [read_image(path) for path in labels]
+        files = [read_labels(path) for path in labels]
         if len(files) > 1:
-            return OpenedMovie(FramesMovie([_only_frame(file) for file in files]), files[0].pixel_size)
+            frames = FramesMovie([_only_frame(one.file) for one in files])
+            return OpenedMovie(frames, files[0].file.pixel_size, notices=_of_many(files))
         labels = files[0]
     if isinstance(labels, str | Path):
-        labels = read_image(labels)
+        labels = read_labels(labels)
+    if isinstance(labels, LabelFile):
+        opened = _of_file(labels.file, axes)
+        return replace(opened, notices=(*labels.notices, *opened.notices))
     if isinstance(labels, ImageFile):
         return _of_file(labels, axes)
     array: AnyArray = labels
     named = axes.upper() or {3: "TYX", 4: "TZYX"}.get(len(array.shape), "")
     return OpenedMovie(ArrayMovie(array, named))
+
+
+def _of_many(files: Sequence[LabelFile]) -> tuple[str, ...]:
+    """Return what may be wrong about one of many files, and how many are like it."""
+    told = [notice for file in files for notice in file.notices]
+    return (*told[:1], *([f"{len(told) - 1} other files are like it."] if len(told) > 1 else []))
 
 
 def _only_frame(file: ImageFile) -> AnyArray:

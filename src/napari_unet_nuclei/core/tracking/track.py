@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.errors import ImageShapeError, SettingsError
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
+from napari_unet_nuclei.core.image.io.label_file import LabelFile
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Share, Silent
 from napari_unet_nuclei.core.quantity import quantity
@@ -134,7 +135,7 @@ class TrackResult:
 
 
 def track(
-    labels: AnyArray | ImageFile | Path | str | Sequence[Path | str],
+    labels: AnyArray | ImageFile | LabelFile | Path | str | Sequence[Path | str],
     *,
     axes: str = "",
     pixel_size: PixelSize | None = None,
@@ -150,7 +151,7 @@ def track(
 
     Parameters
     ----------
-    labels : array-like, ImageFile, Path, str or sequence of paths
+    labels : array-like, LabelFile, ImageFile, Path, str or sequence of paths
         Labels of a movie, (T, Y, X) or (T, Z, Y, X): 0 is background, ids may mean something else in every frame. An
         array, a file, or files of one frame each. Read frame by frame; never modified.
     axes : str

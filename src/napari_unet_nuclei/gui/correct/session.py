@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,13 @@ from napari_unet_nuclei.gui.correct.candidates import candidates_job
 from napari_unet_nuclei.gui.correct.painted_labels import PaintedLabels, painting
 from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
 from napari_unet_nuclei.gui.viewer.corrected_layer import CorrectedLayer, corrected_layer
-from napari_unet_nuclei.gui.viewer.nuclei_table import KeptTable, accepted_in, measured_rows, table_job
+from napari_unet_nuclei.gui.viewer.nuclei_table import (
+    KeptTable,
+    accepted_in,
+    measured_rows,
+    measured_volume_rows,
+    table_job,
+)
 from napari_unet_nuclei.gui.widgets.rest_timer import rest_timer
 
 if TYPE_CHECKING:
@@ -212,46 +219,50 @@ class CorrectSession(QObject):
         for index in touched.planes:
             self.unsaved[index] = self.unsaved.get(index, 0) + 1
             self.edited[index] = united([region, self.edited.get(index, region)])
-            if touched.ids:
-                self._examine(index, touched.ids, region)
+        # Volumes are examined as a whole, whichever of their planes were changed.
+        for index in {self.corrected.stack_planes(index)[0]: None for index in touched.planes if touched.ids}:
+            self._examine(index, touched.ids, region)
             # A job works on a copy from before this change, and its result will need it once more.
-            if touched.ids and self.is_busy:
+            if self.is_busy:
                 self._touched_since.append((index, touched.ids))
-        if touched.ids:
-            self._follow_volumes(touched.planes[0], touched.ids)
         self._show_table()
         self.changed.emit()
 
-    def _examine(self, index: Index, nuclei: Iterable[int], region: Region) -> None:
-        """Update candidates and rows of nuclei that were changed within a region."""
+    def _examine(self, index: Index, nuclei: Sequence[int], region: Region) -> None:
+        """Update candidates and rows of nuclei that were changed within a region of a plane, or in its stack."""
+        if self.corrected.depth is None:
+            self._examine_plane(index, nuclei, region)
+        else:
+            self._examine_volumes(index, nuclei)
+
+    def _examine_plane(self, index: Index, nuclei: Iterable[int], region: Region) -> None:
         corrected, plane = self.corrected, self.corrected.view[index]
-        # The queue knows where volumes lie, but not in which plane.
-        known = self.review.boxes(index, nuclei) if corrected.depth is None else None
-        boxes = boxes_after_edit(plane, nuclei, region, known)
-        if corrected.depth is None and self.review.is_listed(index):
+        boxes = boxes_after_edit(plane, nuclei, region, self.review.boxes(index, nuclei))
+        if self.review.is_listed(index):
             found = candidates_after_edit(plane, corrected.maps(index), corrected.thresholds, index, boxes)
             self.review.update(index, nuclei, found)
         if self._table is not None:
             rows = measured_rows(corrected, list(self._table.table.columns), index, boxes)
             self._table = self._table.with_rows(corrected, index, nuclei, rows)
 
-    def _follow_volumes(self, index: Index, nuclei: Iterable[int]) -> None:
-        """Update candidates of volumes that were changed; one that is as it was before gets its former doubt back."""
-        corrected, planes = self.corrected, self.corrected.stack_planes(index)
-        if corrected.depth is None or not self.review.is_listed(planes[0]):
-            return
-        for plane in planes:
-            self.review.update(plane, nuclei, ())
+    def _examine_volumes(self, index: Index, nuclei: Iterable[int]) -> None:
+        """Update nuclei of the stack that begins with a plane; one that is as it was gets its former doubt back."""
+        corrected, there = self.corrected, {}
         for nucleus in nuclei:
-            try:
-                sections = sections_through(corrected.stack(index), nucleus)
-            except EditError:
-                continue
-            now = changed_volume(nucleus, sections)
-            now = replace(now, plane=corrected.along_stack(index, *now.plane))
-            before = self._listed.get((planes[0], nucleus), now)
-            is_same = (before.plane, before.box) == (now.plane, now.box)
-            self.review.update(now.plane, [nucleus], [before if is_same else now])
+            with contextlib.suppress(EditError):  # it is gone
+                there[nucleus] = sections_through(corrected.stack(index), nucleus)
+        if self.review.is_listed(index):
+            for plane in corrected.stack_planes(index):
+                self.review.update(plane, nuclei, ())
+            for nucleus, sections in there.items():
+                now = changed_volume(nucleus, sections)
+                now = replace(now, plane=corrected.along_stack(index, *now.plane))
+                before = self._listed.get((index, nucleus), now)
+                is_same = (before.plane, before.box) == (now.plane, now.box)
+                self.review.update(now.plane, [nucleus], [before if is_same else now])
+        if self._table is not None:
+            rows = measured_volume_rows(corrected, list(self._table.table.columns), index, there)
+            self._table = self._table.with_rows(corrected, index, nuclei, rows)
 
     def _is_background(self, candidate: Candidate) -> bool:
         return bool(self.corrected.view[(*candidate.plane, *map(round, candidate.centre))] <= 0)
@@ -284,7 +295,6 @@ class CorrectSession(QObject):
         height, width = self.corrected.labels.shape[-2:]
         for index, nuclei in touched:
             self._examine(index, nuclei, (0, height, 0, width))
-            self._follow_volumes(index, nuclei)
         if not self.is_busy:
             self._touched_since.clear()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 FROM_NETWORK = ("confidence", "score")
 """Columns that come from the network and cannot be measured again from labels and images."""
 
-_IDENTITY = ["label", "area_px", "centroid_y", "centroid_x"]
+_IDENTITIES = (["label", "area_px", "centroid_y", "centroid_x"], ["label", "voxels", "centroid_y", "centroid_x"])
+"""Columns that tell an unchanged nucleus of a plane, and of a volume."""
+
 _DIGITS = 6
 
 
@@ -62,8 +64,10 @@ class MeasureRequest:
         Channel in which bright spots are looked for; empty for none.
     spot_diameter : float
         Their diameter in px.
-    by_plane : bool
-        A row per nucleus and plane, whatever the ids mean: correcting works in planes.
+    volumes : bool, optional
+        Whether nuclei extend through planes; None to tell it by the ids.
+    spacing : float
+        Distance of the planes of volumes in pixels, where it is not known in µm; 0 for that of pixels.
     """
 
     labels: MeasuredLabels
@@ -78,7 +82,8 @@ class MeasureRequest:
     spots: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     spots_in: str = ""
     spot_diameter: float = 0.0
-    by_plane: bool = False
+    volumes: bool | None = None
+    spacing: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,7 @@ def ask(layer: Labels, images: Sequence[Image]) -> MeasureRequest:
     labels = describe_labels(layer)
     found = [image_under(image, labels) for image in images]
     sizes = (labels.place.pixel_size, *(image.pixel_size for image in found))
+    size = next((size for size in sizes if size.known), PixelSize())
     return MeasureRequest(
         labels=labels,
         channels={name: channel for image in found for name, channel in image.channels.items()},
@@ -146,7 +152,7 @@ def ask(layer: Labels, images: Sequence[Image]) -> MeasureRequest:
             f"{image.name}_": next(iter(image.channels.values())) for image in found if image.source.rgb_channels
         },
         displaced=tuple(image.name for image in found if image.displaced),
-        pixel_size=next((size for size in sizes if size.known), PixelSize()),
+        pixel_size=replace(size, z=size.z or labels.place.pixel_size.z),
         world=labels.place.matrix,
     )
 
@@ -171,8 +177,8 @@ def measure_layers(
         for prefix, colour in request.pictures.items()
         for name, stain in stain_images(colour.source, colour.origin, colour.shape).items()
     }
-    if not request.by_plane and hold_volumes(ids, request.labels.axes):
-        return _measured_stacks(request, ids, progress)
+    if hold_volumes(ids, request.labels.axes) if request.volumes is None else request.volumes:
+        return _measured_stacks(request, ids, features, progress)
     table = measure(
         ids,
         request.channels,
@@ -193,18 +199,23 @@ def measure_layers(
     return _with_regions(request, table, request.labels.shape)
 
 
-def _measured_stacks(request: MeasureRequest, ids: StoredIds, progress: Progress) -> MeasuredTable:
+def _measured_stacks(
+    request: MeasureRequest, ids: StoredIds, features: pd.DataFrame, progress: Progress
+) -> MeasuredTable:
     """Measure nuclei that extend through planes; spots are looked for in planes alone."""
     if request.spots_in:
         raise SettingsError(ONLY_IN_PLANES)
-    size, depth = request.pixel_size, request.labels.place.pixel_size.z
+    size = request.pixel_size
+    # An axis without a name was taken for depth when it was segmented.
+    axes = request.labels.axes if "Z" in request.labels.axes else request.labels.axes.replace("Q", "Z")
     table = measure_volumes(
         ids,
         request.channels,
-        axes=request.labels.axes,
-        pixel_size_z=size.z or depth,
+        axes=axes,
+        pixel_size_z=size.z,
         pixel_size_y=size.y,
         pixel_size_x=size.x,
+        spacing=request.spacing,
         origin=request.labels.place.origin,
         world=request.world,
         around=request.around,
@@ -212,7 +223,7 @@ def _measured_stacks(request: MeasureRequest, ids: StoredIds, progress: Progress
         spots=request.spots,
         progress=progress,
     )
-    shape, axes = request.labels.shape, request.labels.axes
+    table, shape = with_track_columns(with_network_columns(table, features), features), request.labels.shape
     stacks = tuple(length for length, letter in zip(shape, axes, strict=True) if letter != "Z")
     return _with_regions(request, table, stacks) if request.areas else MeasuredTable(request.labels, table)
 
@@ -242,9 +253,11 @@ def _spots(request: MeasureRequest) -> dict[str, NDArray[np.float64]]:
 def with_network_columns(table: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
     """Copy the network's columns from an earlier table to the same nuclei, matched by label, area and centroid."""
     seen = [name for name in FROM_NETWORK if name in features.columns]
-    if not seen or not set(_IDENTITY) <= set(features.columns) & set(table.columns):
+    shared = set(features.columns) & set(table.columns)
+    identity = next((columns for columns in _IDENTITIES if set(columns) <= shared), None)
+    if not seen or identity is None:
         return table
     # Centroids are rounded: measured in a window and in the whole plane, they differ in the last digit.
-    known = features[seen].set_axis(pd.MultiIndex.from_frame(features[_IDENTITY].round(_DIGITS)))
-    rows = known[~known.index.duplicated()].reindex(pd.MultiIndex.from_frame(table[_IDENTITY].round(_DIGITS)))
+    known = features[seen].set_axis(pd.MultiIndex.from_frame(features[identity].round(_DIGITS)))
+    rows = known[~known.index.duplicated()].reindex(pd.MultiIndex.from_frame(table[identity].round(_DIGITS)))
     return table.assign(**{name: rows[name].to_numpy() for name in seen})

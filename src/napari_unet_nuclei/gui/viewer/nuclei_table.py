@@ -1,15 +1,21 @@
-"""The table of corrected labels, in which only the rows of changed nuclei are measured again."""
+"""The table of corrected labels, in which only the rows of changed nuclei are measured again.
+
+Nuclei that extend through planes have one row each, as `measure_volumes` describes it; others one for each plane.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
 from napari_unet_nuclei.core.labels.measure.measure import axis_columns, measure
 from napari_unet_nuclei.core.labels.measure.surroundings import depends_on_surroundings
+from napari_unet_nuclei.core.labels.measure.volumes import measure_volumes
 from napari_unet_nuclei.core.labels.regions import grown, slices, united
 from napari_unet_nuclei.core.progress import Progress
 from napari_unet_nuclei.core.segment.table import SegmentedChannel, StoredIds
@@ -17,11 +23,16 @@ from napari_unet_nuclei.core.types import Index, Region
 from napari_unet_nuclei.gui.viewer.corrected_layer import CorrectedLayer
 from napari_unet_nuclei.gui.viewer.measure_request import MeasureRequest, measure_layers, with_network_columns
 
+_T = TypeVar("_T")
+
 ACCEPTED = "accepted"
 """Column that marks nuclei that the user accepted or drew."""
 
 MEASURED = {"label", "area_px", "centroid_y", "centroid_x"}
-"""Columns by which our tables are recognised."""
+"""Columns by which our tables of planes are recognised."""
+
+MEASURED_VOLUMES = {"label", "voxels", "centroid_z", "centroid_y", "centroid_x", "z_first", "z_last"}
+"""Columns by which our tables of volumes are recognised."""
 
 ONE_WINDOW = 2**20
 """Pixels; changed nuclei within a smaller rectangle are measured together."""
@@ -45,28 +56,31 @@ class KeptTable:
     def with_rows(
         self, corrected: CorrectedLayer, index: Index, nuclei: Iterable[int], rows: pd.DataFrame
     ) -> KeptTable:
-        """Replace the rows of some nuclei of a plane; nuclei without a new row are removed.
+        """Replace the rows of some nuclei of a plane, or of its stack; nuclei without a new row are removed.
 
         A nucleus that still exists keeps its values in columns of the user's own; what was measured of its cell, of
         regions and spots, or told by a gate is void until it is measured again.
         """
         old = self.table
         touched = old["label"].isin(list(nuclei))
-        for name, first, plane in zip(*_leading(corrected), index, strict=True):
-            touched &= old[name] == first + plane
+        names, origin = _leading(corrected)
+        for name, first, place in zip(names, origin, _own_axes(corrected, index), strict=True):
+            touched &= old[name] == first + place
         if "score" in rows.columns:
             rows = rows.assign(score=with_network_columns(rows, self.segmented)["score"])
         own = [name for name in old.columns if name not in rows.columns and not depends_on_surroundings(str(name))]
         rows = rows.merge(old.loc[touched, ["label", *own]], on="label", how="left") if own else rows
         parts = [part for part in (old[~touched], rows.reindex(columns=old.columns)) if len(part)]
         table = pd.concat(parts, ignore_index=True) if parts else old[~touched]
-        ordered = table.sort_values([*_leading(corrected)[0], "label"], ignore_index=True)
+        ordered = table.sort_values([*names, "label"], ignore_index=True)
         return KeptTable(ordered, self.segmented)
 
     def features(self, corrected: CorrectedLayer, accepted: set[tuple[Index, int]]) -> pd.DataFrame:
         """Return the table as features of a labels layer, with the column `ACCEPTED`."""
         table = self.table.drop(columns=[ACCEPTED, "index"], errors="ignore")
-        state = [row in accepted for row in _rows(corrected, table)]
+        # A nucleus that is right in one of its planes is right in all of them.
+        rows = {(_own_axes(corrected, index), nucleus) for index, nucleus in accepted}
+        state = [row in rows for row in _rows(corrected, table)]
         return table.assign(index=table["label"], **{ACCEPTED: np.array(state, bool)})[
             ["index", *table.columns, ACCEPTED]
         ]
@@ -77,7 +91,16 @@ def accepted_in(corrected: CorrectedLayer, features: pd.DataFrame) -> set[tuple[
     if ACCEPTED not in features.columns or not _is_ours(corrected, features):
         return set()
     marked = features[features[ACCEPTED].fillna(False).astype(bool)]
-    return set(_rows(corrected, marked))
+    rows = _rows(corrected, marked)
+    if corrected.depth is None:
+        return set(rows)
+    first = corrected.labels.place.origin[corrected.depth]
+    spans = zip(marked["z_first"].tolist(), marked["z_last"].tolist(), strict=True)
+    return {
+        ((*place[: corrected.depth], z - first, *place[corrected.depth :]), nucleus)
+        for (place, nucleus), (begin, end) in zip(rows, spans, strict=True)
+        for z in range(begin, end + 1)
+    }
 
 
 def table_job(corrected: CorrectedLayer) -> Callable[[Progress], KeptTable]:
@@ -89,9 +112,10 @@ def table_job(corrected: CorrectedLayer) -> Callable[[Progress], KeptTable]:
         labels=corrected.labels,
         channels=dict(corrected.image.channels) if corrected.image else {},
         displaced=(),
-        pixel_size=corrected.pixel_size,
+        pixel_size=corrected.voxel_size,
         world=corrected.labels.place.matrix,
-        by_plane=True,
+        volumes=corrected.depth is not None,
+        spacing=0.0 if corrected.depth is None else corrected.plane_spacing,
     )
     ids, features = corrected.labels.copied(), corrected.layer.features.copy()
 
@@ -147,8 +171,56 @@ def _window(
         world=corrected.labels.place.matrix if any(name.startswith("world_") for name in columns) else None,
         maps=None if maps is None else maps[np.newaxis, :, *slices(window)],
     )
+    return _without_score(table, columns)
+
+
+def measured_volume_rows(
+    corrected: CorrectedLayer, columns: Sequence[str], index: Index, boxes: Mapping[int, Mapping[int, Region]]
+) -> pd.DataFrame:
+    """Measure some nuclei of the stack that a plane belongs to; ``boxes`` of each in all planes that it lies in."""
+    parts = [_volume_row(corrected, columns, index, nucleus, sections) for nucleus, sections in boxes.items()]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["label"])
+
+
+def _volume_row(
+    corrected: CorrectedLayer, columns: Sequence[str], index: Index, nucleus: int, sections: Mapping[int, Region]
+) -> pd.DataFrame:
+    """Measure a nucleus in a box with a margin of a voxel, so that only the image's faces count as faces."""
+    depth = corrected.depth
+    assert depth is not None, "asked of volumes only"
+    y0, y1, x0, x1 = window = grown(united(list(sections.values())), 1, corrected.labels.shape[-2:])
+    z0, z1 = max(min(sections) - 1, 0), min(max(sections) + 2, corrected.labels.shape[depth])
+    first = (*corrected.along_stack(index, z0), y0, x0)
+    box = np.asarray(corrected.stack(index)[(slice(z0, z1), *slices(window))])
+    leading = [1] * len(index)
+    leading[depth] = z1 - z0
+    ids = np.where(box == nucleus, box, 0).reshape(*leading, y1 - y0, x1 - x0)
+    size = corrected.voxel_size
+    return _without_score(
+        measure_volumes(
+            ids,
+            {name: _cut(channel, first, ids.shape) for name, channel in _channels(corrected, columns).items()},
+            axes=_stack_axes(corrected),
+            pixel_size_z=size.z,
+            pixel_size_y=size.y,
+            pixel_size_x=size.x,
+            spacing=corrected.plane_spacing,
+            origin=tuple(np.add(corrected.labels.place.origin, first).tolist()),
+            world=corrected.labels.place.matrix if any(name.startswith("world_") for name in columns) else None,
+        ),
+        columns,
+    )
+
+
+def _without_score(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     # The score was fitted to the network's nuclei, not to drawn ones; `KeptTable` restores it after an undo.
     return table.assign(score=np.nan) if "score" in columns else table
+
+
+def _stack_axes(corrected: CorrectedLayer) -> str:
+    """Return the axes of the labels; an axis without a name that was taken for depth is depth."""
+    axes = corrected.labels.axes
+    return axes if "Z" in axes else axes.replace("Q", "Z")
 
 
 def _cut(channel: SegmentedChannel, first: tuple[int, ...], shape: tuple[int, ...]) -> SegmentedChannel:
@@ -167,27 +239,36 @@ def _channels(corrected: CorrectedLayer, columns: Sequence[str]) -> dict[str, Se
 
 
 def _leading(corrected: CorrectedLayer) -> tuple[list[str], tuple[int, ...]]:
-    """Return the names of the columns with the plane's index, and the index of the labels' first plane."""
-    letters = corrected.labels.source.leading_axes
-    names = list(axis_columns(letters))
-    return names, corrected.labels.place.origin[: len(names)]
+    """Return the columns that tell which plane, or stack, a row belongs to, and the index of the first one."""
+    names = axis_columns(corrected.labels.source.leading_axes)
+    origin = corrected.labels.place.origin[: len(names)]
+    return list(_own_axes(corrected, names)), _own_axes(corrected, origin)
+
+
+def _own_axes(corrected: CorrectedLayer, along: Sequence[_T]) -> tuple[_T, ...]:
+    """Leave out, of something along all leading axes, the one along which nuclei extend."""
+    depth = corrected.depth
+    return tuple(along) if depth is None else (*along[:depth], *along[depth + 1 :])
 
 
 def _is_ours(corrected: CorrectedLayer, features: pd.DataFrame) -> bool:
-    return {*MEASURED, *_leading(corrected)[0]} <= set(features.columns)
+    measured = MEASURED if corrected.depth is None else MEASURED_VOLUMES
+    return {*measured, *_leading(corrected)[0]} <= set(features.columns)
 
 
 def _describes(corrected: CorrectedLayer, features: pd.DataFrame, ids: StoredIds) -> bool:
-    """Return whether a table has a row with the right area for every nucleus of every plane."""
-    areas: dict[tuple[Index, int], int] = {}
+    """Return whether a table has a row with the right size for every nucleus of every plane, or stack."""
+    sizes: Counter[tuple[Index, int]] = Counter()
     for index in corrected.plane_indices:
         found, counts = np.unique(ids[index], return_counts=True)
-        areas |= {(index, int(one)): count for one, count in zip(found, counts.tolist(), strict=True) if one > 0}
-    return areas == dict(zip(_rows(corrected, features), features["area_px"], strict=True))
+        place = _own_axes(corrected, index)
+        sizes.update({(place, int(one)): count for one, count in zip(found, counts.tolist(), strict=True) if one > 0})
+    own = features["area_px" if corrected.depth is None else "voxels"]
+    return sizes == dict(zip(_rows(corrected, features), own, strict=True))
 
 
 def _rows(corrected: CorrectedLayer, table: pd.DataFrame) -> list[tuple[Index, int]]:
-    """Return plane and id of every row."""
+    """Return plane, or stack, and id of every row."""
     names, origin = _leading(corrected)
     planes = zip(*((table[name] - first).tolist() for name, first in zip(names, origin, strict=True)), strict=True)
     ids = table["label"].tolist()

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
-from napari_unet_nuclei.core.errors import ImageFileError
+from napari_unet_nuclei.core.errors import ImageFileError, ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.label_file import read_label_pair, read_labels, size_of
 from napari_unet_nuclei.core.labels.export.export import write_geojson, write_imagej_rois
@@ -55,3 +56,11 @@ def test_a_damaged_archive_of_outlines_is_called_so(tmp_path: Path) -> None:
     (tmp_path / "RoiSet.zip").write_bytes((tmp_path / "RoiSet.zip").read_bytes()[:60])
     with pytest.raises(ImageFileError, match=r"cannot be opened .* export it again"):
         read_labels(tmp_path / "RoiSet.zip")
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.webp", "a.tif"])
+def test_labels_that_were_saved_with_loss_are_refused(name: str, tmp_path: Path) -> None:
+    labels = np.kron(np.arange(1, 17).reshape(4, 4) % 12, np.ones((11, 11))).astype(np.uint8)
+    Image.fromarray(labels).save(tmp_path / name, **({"compression": "jpeg"} if name == "a.tif" else {}))
+    with pytest.raises(ImageShapeError, match="compressed with loss"):
+        read_labels(tmp_path / name)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import imageio.v3 as imageio
 import numpy as np
 import pytest
 import tifffile
 import zarr
 
 from napari_unet_nuclei.core.errors import ImageFileError, SeriesError
-from napari_unet_nuclei.core.image.io.read import read_header, read_headers, read_image
-from napari_unet_nuclei.core.image.io.series import choose_series
-from tests.helpers.microscope_files import write_czi, write_lif
+from napari_unet_nuclei.core.image.io.read import read_image
+from napari_unet_nuclei.core.image.io.series import choose_in_step, choose_series
 
 PLANES = np.random.default_rng(0).integers(0, 60_000, (3, 20, 30), np.uint16)
 
@@ -145,29 +145,29 @@ def test_choices_without_effect_or_without_image_say_what_there_is(tmp_path: Pat
             choose_series(two, wanted)
 
 
-def test_images_of_a_lif_file_are_listed_by_name(tmp_path: Path) -> None:
-    pytest.importorskip("liffile")
-    file = tmp_path / "a.lif"
-    write_lif(file, [PLANES[:2], PLANES[1:]], "ZYX", 0.5e-6)
-    assert [(header.name, header.shape) for header in read_headers(file)] == [
-        ("image 0", (2, 20, 30)),
-        ("image 1", (2, 20, 30)),
-    ]
-    assert choose_series(file, "image 1").images == (read_header(file, 1),)
+def places(paths: list[Path], wanted: str = "") -> list[tuple[str, list[int | None]]]:
+    chosen, _ = choose_in_step(paths, wanted)
+    return [(one.name, [number for _, number in one.places]) for one in chosen]
 
 
-def test_scenes_that_lie_far_apart_on_a_slide_take_no_more_memory(tmp_path: Path) -> None:
-    pytest.importorskip("czifile")
-    file = tmp_path / "a.czi"
-    write_czi(file, PLANES[:2, None], 0.325e-6, ["DAPI"], apart=1_000_000)
-    for number in (0, 1):
-        image = read_image(file, number)
-        np.testing.assert_array_equal(image.array, PLANES[number])
+def test_images_of_files_that_belong_together_are_chosen_in_step(tmp_path: Path) -> None:
+    one, other = (write_tiff(tmp_path / name, [PLANES[0], PLANES[1, :10]]) for name in ("a.tif", "b.tif"))
+    assert places([one, other]) == places([one, other], "all") == [("0", [0, 0]), ("1", [1, 1])]
+    assert places([one, other], "1") == [("1", [1, 1])]
+    picture = tmp_path / "c.png"
+    imageio.imwrite(picture, PLANES[0])
+    assert places([picture, other], "1") == [("1", [None, 1])]
+    with pytest.raises(SeriesError, match=r"b.tif holds 2 images \(0 .*; 1 .*\), and .*c.png 1: choose"):
+        choose_in_step([picture, other])
+    assert places([picture, picture]) == [("", [None, None])]
+    with pytest.raises(SeriesError, match=r"hold a single image each, .* no effect"):
+        choose_in_step([picture, picture], "0")
 
 
-def test_scenes_of_a_czi_file_are_listed(tmp_path: Path) -> None:
-    pytest.importorskip("czifile")
-    file = tmp_path / "a.czi"
-    write_czi(file, PLANES[:2, None], 0.325e-6, ["DAPI"])
-    assert [header.shape for header in read_headers(file)] == [(20, 30), (20, 30)]
-    assert choose_series(file).names == ("0", "1")
+def test_what_is_left_out_beside_a_chosen_image_is_named(tmp_path: Path) -> None:
+    file = write_tiff(tmp_path / "a.tif", [PLANES[0], PLANES[1, :10]])
+    chosen, left = choose_in_step([file], "0")
+    assert (chosen[0].places, left) == (
+        ((file, 0),),
+        (f"Left out, of {file}: 1 (10 × 30). Choose them by their series.",),
+    )

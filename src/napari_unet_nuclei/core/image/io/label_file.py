@@ -10,9 +10,9 @@ from typing import TypeAlias
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
-from napari_unet_nuclei.core.image.io.masks import number_pieces
+from napari_unet_nuclei.core.image.io.masks import doubt_labels, number_pieces
 from napari_unet_nuclei.core.image.io.pairs import PICKLED_ENDING
-from napari_unet_nuclei.core.image.io.read import read_label_image
+from napari_unet_nuclei.core.image.io.read import is_lossy, read_label_image
 from napari_unet_nuclei.core.image.outlines.read import holds_outlines, read_outlines
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 
@@ -35,7 +35,8 @@ class LabelFile:
     file : ImageFile
         Ids in its array, with its axes; of outlines the pixel size is unknown.
     notices : tuple of str
-        What may be wrong about them: outlines that overlap, lie outside the image or are no area; or no ids.
+        What may be wrong about them: outlines that overlap, lie outside the image or are no area; no ids, or ids in
+        many pieces; other images in the file.
     from_mask : bool
         The file held no ids, so that separate pieces were numbered.
     """
@@ -45,7 +46,7 @@ class LabelFile:
     from_mask: bool = False
 
 
-def read_labels(path: Path | str, size: ImageSize | None = None) -> LabelFile:
+def read_labels(path: Path | str, size: ImageSize | None = None, series: int | None = None) -> LabelFile:
     """Read labels of nuclei: a label image, a mask, or outlines drawn at the size of their image.
 
     Of a mask, which has one value for all nuclei, separate pieces get ids, and ``notices`` say so.
@@ -57,6 +58,8 @@ def read_labels(path: Path | str, size: ImageSize | None = None) -> LabelFile:
     size : tuple of (str, tuple of int), optional
         Axes and shape of the labels of the image, such as ``("TYX", (5, 512, 512))``, for outlines; without it, the
         smallest size that holds them.
+    series : int, optional
+        Which image of a file with several, as `read_image` takes it.
 
     Returns
     -------
@@ -67,7 +70,8 @@ def read_labels(path: Path | str, size: ImageSize | None = None) -> LabelFile:
     ImageFileError
         If the file cannot be read, none of its outlines lies in the image, or it is a pickle, which is never opened.
     ImageShapeError
-        If a label image has channels or colours.
+        If a label image has channels or colours, or is no label image: an image of intensities, or labels whose numbers
+        lossy compression (JPEG) or interpolation has changed.
 
     Examples
     --------
@@ -88,25 +92,30 @@ def read_labels(path: Path | str, size: ImageSize | None = None) -> LabelFile:
             "Cellpose, choose File > Save masks as PNG/tif or Save outlines as .zip archive of ROI files; give that."
         )
     if not holds_outlines(path):
-        file, pieces = number_pieces(read_label_image(path))
-        notices = (NUMBERED.format(path=path, pieces=pieces),) if pieces else ()
-        return LabelFile(file, notices, from_mask=bool(pieces))
+        file, pieces = number_pieces(read_label_image(path, series))
+        doubt = NUMBERED.format(path=path, pieces=pieces) if pieces else doubt_labels(file, lossy=is_lossy(path))
+        return LabelFile(file, (*file.remarks, *([doubt] if doubt else [])), from_mask=bool(pieces))
     outlines = read_outlines(path)
     axes, shape = size or outlines.extent()
     drawn = outlines.draw(axes, shape)
     return LabelFile(ImageFile(path, drawn.labels, axes, PixelSize()), drawn.notices)
 
 
-def read_label_pair(one: Path, other: Path) -> tuple[LabelFile, LabelFile]:
-    """Read labels of the same image; outlines are drawn at the size of the other labels, if those are an image."""
+def read_label_pair(
+    one: Path, other: Path, series: tuple[int | None, int | None] = (None, None)
+) -> tuple[LabelFile, LabelFile]:
+    """Read labels of the same image; outlines are drawn at the size of the other labels, if those are an image.
+
+    ``series`` says which image of either file is read, as `read_labels` takes it.
+    """
     paths = (one, other)
     drawn = [holds_outlines(path) for path in paths]
     if all(drawn):
         size = largest([read_outlines(path).extent() for path in paths])
         return read_labels(one, size), read_labels(other, size)
     if not any(drawn):
-        return read_labels(one), read_labels(other)
-    image = read_labels(paths[drawn.index(False)])
+        return read_labels(one, series=series[0]), read_labels(other, series=series[1])
+    image = read_labels(paths[drawn.index(False)], series=series[drawn.index(False)])
     outlines = read_labels(paths[drawn.index(True)], size_of(image.file.source()))
     return (outlines, image) if drawn[0] else (image, outlines)
 

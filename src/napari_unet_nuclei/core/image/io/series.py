@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from napari_unet_nuclei.core.errors import SeriesError
+from napari_unet_nuclei.core.image.io.formats import format_of
 from napari_unet_nuclei.core.image.io.image_file import ImageHeader
+from napari_unet_nuclei.core.image.io.pairs import name_some
 from napari_unet_nuclei.core.image.io.read import read_headers
+from napari_unet_nuclei.core.image.outlines.read import holds_outlines
+
+Place: TypeAlias = tuple[Path, int | None]
+"""File and number of an image, as `read_image` takes them."""
 
 ALL = "all"
 """Choice of every image that is to be segmented."""
@@ -56,7 +63,85 @@ def choose_series(path: Path, wanted: str = "") -> ChosenSeries:
     ImageFileError
         If the file cannot be read.
     """
-    headers = read_headers(path)
+    return _chosen(path, read_headers(path), wanted)
+
+
+@dataclass(frozen=True)
+class InStep:
+    """Images of several files that belong together.
+
+    Attributes
+    ----------
+    name : str
+        Of the image within its file; empty where no file holds several pictures.
+    places : tuple of Place
+        Of the image in each of the files.
+    """
+
+    name: str
+    places: tuple[Place, ...]
+
+
+def choose_in_step(paths: Sequence[Path], wanted: str = "") -> tuple[tuple[InStep, ...], tuple[str, ...]]:
+    """Choose images of files that belong together: labels and their image, predicted labels and true ones.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Images, labels as images, or outlines.
+    wanted : str
+        As `choose_series` takes it, for every file that holds several images.
+
+    Returns
+    -------
+    tuple of InStep
+        The first of each file, the second of each, ...
+    tuple of str
+        What is left out, in sentences.
+
+    Raises
+    ------
+    SeriesError
+        If none of the files holds several images, so that a choice would have no effect; if one has no such image; or
+        if one holds more of them than another, so that it is open which belong together.
+    ImageFileError
+        If a file cannot be read.
+    """
+    found = [(path, _several(path)) for path in paths]
+    if wanted and all(len(headers) < 2 for _, headers in found):
+        what = "holds a single image" if len(paths) == 1 else "hold a single image each"
+        raise SeriesError(
+            f"{' and '.join(map(str, paths))} {what}, so a choice of series ('{wanted}') has no effect: leave it out."
+        )
+    chosen = [_chosen(path, headers, wanted if len(headers) > 1 else "") for path, headers in found if headers]
+    places: list[tuple[Place, ...]] = [tuple((header.path, header.series) for header in one.images) for one in chosen]
+    single: list[tuple[Place, ...]] = [((path, None),) for path, headers in found if not headers]
+    most, fewest = (pick((*places, *single), key=len) for pick in (max, min))
+    if len(most) != len(fewest):
+        listed = next(one.listed for one in chosen if len(one.images) == len(most))
+        raise SeriesError(
+            f"{most[0][0]} holds {len(most)} images ({'; '.join(listed)}), and {fewest[0][0]} {len(fewest)}: choose "
+            "the one that belongs to it by its number or name (series)."
+        )
+    numbered = iter(places)
+    each = [next(numbered) if headers else ((path, None),) for path, headers in found]
+    names = next((one.names for one in chosen if any(one.names)), ("",) * len(most))
+    left = tuple(
+        f"Left out, of {one.images[0].path}: {name_some(one.others)}. Choose them by their series."
+        for one in chosen
+        if one.others
+    )
+    return tuple(map(InStep, names, zip(*each, strict=True))), left
+
+
+def _several(path: Path) -> tuple[ImageHeader, ...]:
+    """Return the headers of a file that may hold several images; none of a picture, an array or outlines."""
+    is_one = holds_outlines(path) or (path.is_file() and format_of(path) in ("picture", "numpy"))
+    return () if is_one else read_headers(path)
+
+
+def _chosen(path: Path, headers: Sequence[ImageHeader], wanted: str) -> ChosenSeries:
+    """Choose among the images of a file, as `choose_series` says."""
     numbered = list(enumerate(headers))
     pictures = [one for one in numbered if not one[1].what] or numbered
     if wanted and wanted.casefold() != ALL:

@@ -37,7 +37,7 @@ LAZY_STACK_ABOVE = 8_000_000
 """The same for several planes, which are read one by one: a movie of 512² pixels from its 31st frame on."""
 
 _JPEG = (COMPRESSION.JPEG, COMPRESSION.OJPEG, COMPRESSION.ALT_JPEG)
-"""Compressions of which the decoder returns red, green and blue."""
+"""Compressions of which the decoder returns red, green and blue; values are only roughly those that were stored."""
 
 _PILLOW_MODES = {PHOTOMETRIC.PALETTE: "P", PHOTOMETRIC.YCBCR: "RGB"}
 """Asked of Pillow, which would look up the colours of palettes, and leave brightness and hues as they are."""
@@ -81,6 +81,12 @@ def tiff_headers(path: Path) -> list[ImageHeader]:
             _Opened(path, flags, tif, series, index, places.get((path, index))).header()
             for index, series in enumerate(tif.series)
         ]
+
+
+def is_jpeg_tiff(path: Path) -> bool:
+    """Tell whether the first page of a TIFF file is compressed as JPEG is, which changes values."""
+    with TiffFile(path) as tif:
+        return tif.pages.first.compression in _JPEG
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ from scipy import ndimage
 from napari_unet_nuclei.core.errors import EditError
 from napari_unet_nuclei.core.labels.basins import Heights, divided, find_basins
 from napari_unet_nuclei.core.labels.components import FEWEST_PIXELS, largest_piece
-from napari_unet_nuclei.core.labels.decode import DecodeThresholds, decode_maps, heights_of
+from napari_unet_nuclei.core.labels.decode import DecodeThresholds, decode_maps
 from napari_unet_nuclei.core.labels.edit.edit import Change, Edit, check_plane, edit_of, read_patch, trimmed
 from napari_unet_nuclei.core.labels.edit.polygon_fill import filled
+from napari_unet_nuclei.core.labels.heights import heights_of
 from napari_unet_nuclei.core.labels.metrics.overlaps import find_overlaps
 from napari_unet_nuclei.core.labels.regions import clipped, grown, pixel, slices, within
 from napari_unet_nuclei.core.types import AnyArray, Labels, Mask, QuantisedMaps, Region

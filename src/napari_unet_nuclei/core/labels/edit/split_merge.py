@@ -17,7 +17,7 @@ from skimage import draw
 from napari_unet_nuclei.core.errors import EditError
 from napari_unet_nuclei.core.labels.basins import Heights, divided, outline_distance, two_summits
 from napari_unet_nuclei.core.labels.components import largest_piece, tidy
-from napari_unet_nuclei.core.labels.decode import SMOOTHING, label_components
+from napari_unet_nuclei.core.labels.decode import label_components
 from napari_unet_nuclei.core.labels.edit.edit import (
     NO_HINTS,
     Change,
@@ -30,6 +30,7 @@ from napari_unet_nuclei.core.labels.edit.edit import (
     hints_at,
     read_patch,
 )
+from napari_unet_nuclei.core.labels.heights import SMOOTHING
 from napari_unet_nuclei.core.labels.regions import grown, pixel, slices, united
 from napari_unet_nuclei.core.types import AnyArray, Labels, Mask, QuantisedMaps, Region
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet_nuclei.core.image.normalise import SAMPLE_PIXELS, intensity_range
+from napari_unet_nuclei.core.image.normalise import SAMPLE_PIXELS, IntensityRange, intensity_range
 from napari_unet_nuclei.core.image.plane import PlaneReader
 from napari_unet_nuclei.core.image.resample import AxisResampling, resample
-from napari_unet_nuclei.core.image.sample import PlaneSample
+from napari_unet_nuclei.core.image.sample import PlaneSample, Scaling, signals_of
+from napari_unet_nuclei.core.image.steps import FittedSteps, Steps
 from napari_unet_nuclei.core.labels.decode_volume import WORKING_DIAMETER
 from napari_unet_nuclei.core.progress import Advanced, Progress
 from napari_unet_nuclei.core.types import Box
@@ -22,13 +23,12 @@ SAMPLED = 4 * SAMPLE_PIXELS
 ROWS = 64
 """Rows of the grid that are resampled along z at a time."""
 
-Volume = NDArray[np.float16]
-"""Signals on a grid of cubes, axes (C, Z, Y, X): each signal once, though several inputs may read it."""
+Volume = NDArray[np.float16] | NDArray[np.float32]
+"""Signals on a grid of cubes, axes (C, Z, Y, X): each signal once, though several inputs may read it. In 16 bits but
+where a network wants other numbers than those from 0 to 1, which may be too large."""
 
 
-def open_stack(
-    known: PlaneReader, indices: Sequence[tuple[int, ...]], percentiles: tuple[float, float]
-) -> tuple[PlaneReader, ...]:
+def open_stack(known: PlaneReader, indices: Sequence[tuple[int, ...]], scaling: Scaling) -> tuple[PlaneReader, ...]:
     """Open planes to be read as one is known to be, with one range of intensities for all.
 
     With a range for each, noise in planes above and below the nuclei would be as bright as they are.
@@ -43,10 +43,12 @@ def open_stack(
         pictures.append(sampled.picture[:, ::every].copy())
         readers.append(replace(known, index=index, fill=sampled.fill, complete=sampled.complete))
     pooled = dict(zip(look.channels, np.concatenate(pictures, axis=1), strict=True))
-    ranges = tuple(
-        intensity_range(signal.of([pooled[channel] for channel in signal.channels], look.white), percentiles)
-        for signal in look.signals
-    )
+    signals = signals_of(pooled, look)
+    ranges: tuple[IntensityRange | FittedSteps, ...]
+    if isinstance(scaling, Steps):
+        ranges = scaling.fit(signals)
+    else:
+        ranges = tuple(intensity_range(one, scaling) for one in signals)
     return tuple(replace(reader, ranges=ranges) for reader in readers)
 
 
@@ -59,12 +61,12 @@ def open_stacks(
     known: PlaneReader,
     indices: Sequence[tuple[int, ...]],
     stacks: Sequence[Sequence[int]],
-    percentiles: tuple[float, float],
+    scaling: Scaling,
 ) -> tuple[PlaneReader, ...]:
     """Open the planes of all stacks, each stack as `open_stack` does; ``stacks`` are places in ``indices``."""
     readers: dict[int, PlaneReader] = {}
     for stack in stacks:
-        readers |= dict(zip(stack, open_stack(known, [indices[number] for number in stack], percentiles), strict=True))
+        readers |= dict(zip(stack, open_stack(known, [indices[number] for number in stack], scaling), strict=True))
     return tuple(readers[number] for number in range(len(indices)))
 
 
@@ -111,13 +113,15 @@ class WorkingGrid:
         columns, left = self.x.matrix(x0, x1)
         region = (upper, upper + rows.shape[1], left, left + columns.shape[1])
         needed = readers[top : top + along.shape[1]]
-        planes = np.empty((len(first), len(needed), y1 - y0, x1 - x0), np.float16)
+        small = all(isinstance(one, IntensityRange) for one in readers[0].ranges)
+        dtype = np.float16 if small else np.float32
+        planes = np.empty((len(first), len(needed), y1 - y0, x1 - x0), dtype)
         for number, reader in enumerate(needed):
             progress.report(Advanced(number / len(needed), f"reading plane {top + number + 1} of {len(readers)}"))
             pixels = reader.read(region)
             for place, channel in enumerate(first):
                 planes[place, number] = resample(pixels[channel], rows, columns)
-        volume = np.empty((len(first), z1 - z0, y1 - y0, x1 - x0), np.float16)
+        volume = np.empty((len(first), z1 - z0, y1 - y0, x1 - x0), dtype)
         for place, stack in enumerate(planes):
             for start in range(0, y1 - y0, ROWS):
                 piece = stack[:, start : start + ROWS]
