@@ -25,18 +25,13 @@ from napari_unet_nuclei.core.image.io.ome_zarr import read_ome_zarr
 from napari_unet_nuclei.core.labels import decode_volume
 from napari_unet_nuclei.core.labels.decode_volume import VolumeMaps
 from napari_unet_nuclei.core.progress import Cancelled, Silent
-from napari_unet_nuclei.core.samples.packed_tissue import packed_tissue
 from napari_unet_nuclei.core.segment import fingerprint
 from napari_unet_nuclei.core.segment.run import run_segment
 from napari_unet_nuclei.core.segment.table import measure_result
-from tests.helpers.block_images import labels_of, request, request_of, write_image
+from tests.helpers.block_images import labels_of, request
+from tests.helpers.block_stacks import BLOCK, GIVEN, TISSUE, request_of_stack, write_stack
 from tests.helpers.joining import same_up_to_numbers, whole_numbers
 from tests.helpers.recording import RecordingProgress
-
-TISSUE = packed_tissue(shape=(10, 64, 60), diameter=24, count=9, spacing=4)
-GIVEN = {"diameter": 26.0, "pixel_size": TISSUE.pixel_size}
-BLOCK = 24
-"""Cubes: there are 2 x 2 x 2 blocks of them, and 1 x 3 x 3 of voxels."""
 
 
 def rows_by_place(table: pd.DataFrame) -> pd.DataFrame:
@@ -167,7 +162,7 @@ CHILD = """
 import sys
 from pathlib import Path
 from napari_unet_nuclei.core.blocks.segment import segment_blockwise
-from tests.core.blocks.test_volumes_on_disk import BLOCK, asked_of
+from tests.helpers.block_stacks import BLOCK, request_of_stack
 
 class Telling:
     finish_requested = False
@@ -176,17 +171,13 @@ class Telling:
         if sys.argv[3] in str(event):
             sys.stdin.read()  # until it is killed
 
-segment_blockwise(asked_of(Path(sys.argv[1])), Path(sys.argv[2]), Telling(), block=BLOCK)
+segment_blockwise(request_of_stack(Path(sys.argv[1])), Path(sys.argv[2]), Telling(), block=BLOCK)
 """
-
-
-def asked_of(path):
-    return request_of(path, diameter=26.0, z_spacing=4.0, z_spacing_unit="px")
 
 
 def test_a_killed_run_is_gone_on_with_and_gives_the_same(tmp_path):
     word = "writing block 4"
-    image, out = write_image(tmp_path / "i.ome.zarr", 3, TISSUE.image, "ZYX"), tmp_path / "l.ome.zarr"
+    image, out = write_stack(tmp_path / "i.ome.zarr"), tmp_path / "l.ome.zarr"
     command, pipe = [sys.executable, "-c", CHILD, str(image), str(out), word], subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as child:
         assert child.stdout is not None
@@ -194,10 +185,10 @@ def test_a_killed_run_is_gone_on_with_and_gives_the_same(tmp_path):
         child.kill()
     assert not out.exists()
     progress = RecordingProgress()
-    segment_blockwise(asked_of(image), out, progress, block=BLOCK)
+    segment_blockwise(request_of_stack(image), out, progress, block=BLOCK)
     assert any("Going on" in notice for notice in progress.notices)
     assert not any("block 1 of 8" in message and "plane" in message for message in messages(progress))
-    assert same_up_to_numbers(labels_of(out), run_segment(asked_of(image), Silent()).labels)
+    assert same_up_to_numbers(labels_of(out), run_segment(request_of_stack(image), Silent()).labels)
 
 
 class Watched:
