@@ -12,6 +12,7 @@ from napari_unet_nuclei.cli.errors import FAILED
 from napari_unet_nuclei.cli.grouping import grouping_lines
 from napari_unet_nuclei.cli.options import (
     CellWidth,
+    ClassesFile,
     GateText,
     Json,
     Quiet,
@@ -102,6 +103,7 @@ def segment_command(
     ring: RingWidth = "",
     gap: RingGap = "",
     gate: GateText = "",
+    classes: ClassesFile = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help=_help("overwrite"))] = False,
     block: Annotated[
         int,
@@ -177,6 +179,7 @@ def segment_command(
         overlay=overlay,
         overwrite=overwrite,
         gate=gate,
+        classes="" if classes is None else str(absolute(classes)),
         **parse_cells(cell, ring, gap),
     )
     template = RequestTemplate(settings, model, axes.upper(), parse_plane(plane), parse_region(region))
@@ -255,10 +258,13 @@ class _ShownRun:
 
 def _line(record: FileRecord) -> str:
     """Format the result of one image."""
+    from napari_unet_nuclei.core.labels.classify.nucleus_classes import counts_text
+
     found = f"{record.classes} classes" if record.classes else record.counted or f"{record.nuclei} nuclei"
     if record.tracks is not None:
         found += f", {record.tracks} tracks and {record.divisions} divisions"
     found += f", {record.positive} positive," if record.positive is not None else ""
+    found += f", {counts_text(record.class_counts)}," if record.class_counts else ""
     took = "done before" if record.skipped else f"in {record.seconds:.1f} s"
     return f"{record.title}: {found} {took}, {legible(record.labels)}"
 
