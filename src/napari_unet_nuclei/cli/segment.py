@@ -104,11 +104,15 @@ def segment_command(
     gate: GateText = "",
     overwrite: Annotated[bool, typer.Option("--overwrite", help=_help("overwrite"))] = False,
     block: Annotated[
-        int,
+        int | None,
         typer.Option(
-            "--block", min=64, help="Side of a block of large images, in pixels.", rich_help_panel=LARGE_PANEL
+            "--block",
+            min=64,
+            help="Side of a block of large images, in pixels.",
+            show_default="2048",
+            rich_help_panel=LARGE_PANEL,
         ),
-    ] = 2048,
+    ] = None,
     into_image: Annotated[
         bool,
         typer.Option(
@@ -196,7 +200,7 @@ def segment_command(
         # Not on import: it changes the allocator of the whole process.
         keep_freed_memory()
         with executor_for(scheduler, workers) as executor, _ShownRun(len(plan.files), quiet, as_json) as shown:
-            blocks = BlockSettings(block, into_image, executor)
+            blocks = BlockSettings(block or 0, into_image, executor)
             report = run_plan(plan, template, batch, shown.progress, shown.show, blocks)
             shown.end(report)
         if as_json:

@@ -160,6 +160,11 @@ class Planner:
                     "Images that are segmented block by block are so plane by plane: let each plane stand by itself "
                     "(planes each), or segment a region of the image in memory."
                 )
+            if not request.settings.z_spacing_auto:
+                raise SettingsError(
+                    "The spacing of planes has no effect on a stack that is segmented block by block, each plane by "
+                    "itself: leave it out, or segment a region of the image in memory."
+                )
             self.notices = (IN_BLOCKS,)
         store = request.store
         # Of an OME-Zarr image the finest level alone: labels may lie beside it in the same store.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
-from napari_unet_nuclei.core.folder.large_image import planned_in_blocks, takes_blocks
+from napari_unet_nuclei.core.folder.large_image import planned_in_blocks, takes_blocks, tells_classes
 from napari_unet_nuclei.core.folder.one_image import Task, check_ownership, finished, plan_tasks
 from napari_unet_nuclei.core.folder.opened import hash_planned, planned_header
 from napari_unet_nuclei.core.folder.plan import RunPlan, image_title, short_title
@@ -26,6 +26,7 @@ from napari_unet_nuclei.core.image.words import image_in_words
 from napari_unet_nuclei.core.model.registry import default_registry
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress
 from napari_unet_nuclei.core.segment.fingerprint import hash_image
+from napari_unet_nuclei.core.segment.planes import stack_reading
 from napari_unet_nuclei.core.segment.projection import projected_axis
 from napari_unet_nuclei.core.segment.template import RequestTemplate, chosen_plane
 from napari_unet_nuclei.core.settings import BatchSettings
@@ -196,8 +197,10 @@ def _hash_once(path: Path, states: tuple[tuple[int, int], ...]) -> str:
 
 
 def _count_planes(source: ImageSource, template: RequestTemplate) -> int:
-    """Count the planes that would be segmented; raise `ImageShapeError` as a run would."""
+    """Count the planes that would be segmented; raise `ImageShapeError` and `SettingsError` as a run would."""
     axis = projected_axis(source, template.settings.planes)
+    plane = () if axis is not None else chosen_plane(source, template.plane)
+    stack_reading(source, plane, template.settings, classes=tells_classes(template.model))
     if axis is not None:
         # Only the header is here: the axis is taken from its shape, as `project` takes it from the pixels.
         header, axes = source.array, source.axes[:axis] + source.axes[axis + 1 :]

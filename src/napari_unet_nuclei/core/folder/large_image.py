@@ -61,7 +61,7 @@ def takes_blocks(planned: PlannedFile, template: RequestTemplate, header: ImageH
     only where each plane stands by itself.
     """
     # These take the whole image at once.
-    if template.settings.planes in PROJECTIONS or _tells_classes(template.model):
+    if template.settings.planes in PROJECTIONS or tells_classes(template.model):
         return False
     store = is_ome_zarr(planned.image)
     try:
@@ -77,7 +77,8 @@ def takes_blocks(planned: PlannedFile, template: RequestTemplate, header: ImageH
     return store or plane > LARGEST_WHOLE
 
 
-def _tells_classes(model: str) -> bool:
+def tells_classes(model: str) -> bool:
+    """Tell whether a model predicts classes of pixels; False of one that is not there, as choosing it says."""
     try:
         return model != AUTOMATIC and default_registry().find(model).card.task == "semantic"
     except NucleiError:

@@ -77,8 +77,16 @@ def wanted_outputs(planned: PlannedFile, batch: BatchSettings) -> dict[str, Path
     return paths | {kind: planned.path(kind) for kind, wanted in optional.items() if wanted}
 
 
-def check_outputs(batch: BatchSettings) -> None:
-    """Raise `SettingsError` before the run where an output could not be written, or a gate not asked, after it."""
+def check_outputs(batch: BatchSettings, *, classes: bool) -> None:
+    """Raise `SettingsError` before the run where an output could not be written, or a gate not asked, after it.
+
+    ``classes`` says that the model tells classes of pixels, not nuclei.
+    """
+    if classes and (batch.follow or batch.wanted or batch.gate):
+        raise SettingsError(
+            "The model predicts classes of pixels, so there are no nuclei to follow, to gate, or to measure around: "
+            "leave that out, or choose a model for nuclei."
+        )
     if batch.gate:
         Gate.of(batch.gate)
     if batch.parquet and importlib.util.find_spec("pyarrow") is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 from collections import Counter
@@ -9,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_unet_nuclei.core.errors import ImageFileError, NucleiError, OutputFileError, SeriesError
+from napari_unet_nuclei.core.errors import ImageFileError, NucleiError, OutputFileError, SeriesError, SettingsError
 from napari_unet_nuclei.core.files.text import legible
 from napari_unet_nuclei.core.image.io.find import find_images, nothing_found
 from napari_unet_nuclei.core.image.io.pairs import is_beside_image, name_some, outlines_among
@@ -216,8 +217,10 @@ def plan_files(
     OutputFileError
         If a result would overwrite an image of the run.
     SettingsError
-        If ``channels`` cannot be understood, or fits no file.
+        If ``channels`` cannot be understood, or fits no file; or if subfolders are left out where no folder is given.
     """
+    if not recursive and not any(os.path.isdir(path) or glob.has_magic(str(path)) for path in given):  # noqa: PTH112  # Path.is_dir raises for too long a name
+        raise SettingsError("No folder is given, so leaving out subfolders has no effect.")
     found = find_images(given, recursive)
     # Results among the images are left out, but for those that are given by name.
     kept = {image: root for image, root in found.roots.items() if image in given or not _is_earlier_result(image, out)}
