@@ -31,7 +31,7 @@ from napari_unet_nuclei.core.labels.encode import equivalent_diameters
 from napari_unet_nuclei.core.labels.metrics.overlaps import IOU_THRESHOLDS, MatchCounts, match
 from napari_unet_nuclei.core.segment.request import AUTOMATIC
 from napari_unet_nuclei.core.train.breakdown import COUNTS, MEAN_AP, PUBLISHED, accuracy
-from napari_unet_nuclei.core.train.dataset import read_pair
+from napari_unet_nuclei.core.train.dataset import read_planes
 from napari_unet_nuclei.core.train.division import DataSet, named
 from napari_unet_nuclei.core.train.layouts import Condition, Entry, list_entries
 from napari_unet_nuclei.core.train.reading import InputForm
@@ -131,7 +131,7 @@ def chosen_entries(paths: Sequence[Path], split: str, where: Sequence[Condition]
 def judge(entry: Entry, model: str) -> Outcome:
     """Segment an image with nothing set, and compare."""
     file = read_image(entry.image)
-    labels = read_pair(entry, InputForm())[1].labels
+    labels = read_planes(entry, InputForm())[0][1].labels
     start = time.perf_counter()
     result = segment(file.array, model, axes=file.axes)
     seconds = time.perf_counter() - start

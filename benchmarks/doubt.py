@@ -22,7 +22,7 @@ from napari_unet_nuclei import segment
 from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.labels import doubt as module
 from napari_unet_nuclei.core.labels.metrics.overlaps import find_overlaps
-from napari_unet_nuclei.core.train.dataset import read_pair
+from napari_unet_nuclei.core.train.dataset import read_planes
 from napari_unet_nuclei.core.train.layouts import Condition, Entry
 from napari_unet_nuclei.core.train.reading import InputForm
 
@@ -63,7 +63,7 @@ def judged(entries: Sequence[Entry]) -> Iterator[Judged]:
     """Segment images and compare them with their labels; those in which nothing was found are passed over."""
     for entry in entries:
         file = read_image(entry.image)
-        truth = read_pair(entry, InputForm())[1].labels
+        truth = read_planes(entry, InputForm())[0][1].labels
         result = segment(file.array, axes=file.axes)
         labels = result.labels.reshape(truth.shape)
         if result.count and result.maps is not None:

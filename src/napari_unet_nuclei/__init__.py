@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from napari_unet_nuclei.core.image.io.read import read_image
     from napari_unet_nuclei.core.image.io.write import write_labels, write_overlay
     from napari_unet_nuclei.core.image.pixel_size import PixelSize
+    from napari_unet_nuclei.core.labels.classify.class_file import read_classes, write_classes
+    from napari_unet_nuclei.core.labels.classify.nucleus_classes import NucleusClasses
     from napari_unet_nuclei.core.labels.measure.gate import Gate
     from napari_unet_nuclei.core.labels.measure.measure import measure
     from napari_unet_nuclei.core.labels.metrics.comparison import LabelComparison, Scores, compare_labels
@@ -122,6 +124,7 @@ __all__ = [
     "NoSamplesError",
     "Notice",
     "NucleiError",
+    "NucleusClasses",
     "OutputFileError",
     "PixelSize",
     "Preview",
@@ -157,6 +160,7 @@ __all__ = [
     "measure",
     "packed_tissue",
     "read_card",
+    "read_classes",
     "read_image",
     "read_labels",
     "read_settings",
@@ -169,6 +173,7 @@ __all__ = [
     "train",
     "two_channels",
     "write_class_set",
+    "write_classes",
     "write_ctc",
     "write_geff",
     "write_labels",
@@ -212,6 +217,7 @@ _HOMES = {
     "NoSamplesError": "core.errors",
     "Notice": "core.progress",
     "NucleiError": "core.errors",
+    "NucleusClasses": "core.labels.classify.nucleus_classes",
     "OutputFileError": "core.errors",
     "PixelSize": "core.image.pixel_size",
     "Preview": "core.progress",
@@ -246,6 +252,7 @@ _HOMES = {
     "measure": "core.labels.measure.measure",
     "packed_tissue": "core.samples.packed_tissue",
     "read_card": "core.model.card",
+    "read_classes": "core.labels.classify.class_file",
     "read_image": "core.image.io.read",
     "read_labels": "core.image.io.label_file",
     "read_settings": "core.settings_base",
@@ -258,6 +265,7 @@ _HOMES = {
     "train": "core.train.train_model",
     "two_channels": "core.samples.synthetic",
     "write_class_set": "core.samples.synthetic_classes",
+    "write_classes": "core.labels.classify.class_file",
     "write_ctc": "core.tracking.export.ctc",
     "write_geff": "core.tracking.export.geff",
     "write_labels": "core.image.io.write",

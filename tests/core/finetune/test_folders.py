@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
+import tifffile
 
+from napari_unet_nuclei.core.corrections.correction import STACK
+from napari_unet_nuclei.core.corrections.store import save_correction
 from napari_unet_nuclei.core.errors import DatasetError, OutputFileError, WorseModelError
 from napari_unet_nuclei.core.finetune import bases, folders
 from napari_unet_nuclei.core.finetune.finetune_model import finetune_model
@@ -18,6 +22,7 @@ from napari_unet_nuclei.core.progress import Cancelled, Notice, Silent
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.settings import FinetuneSettings
 from napari_unet_nuclei.core.train.reading import InputForm
+from tests.helpers.corrections import nuclei_in_a_row
 from tests.helpers.recording import RecordingProgress
 from tests.helpers.tiny import TINY, tiny_network
 
@@ -173,6 +178,27 @@ def test_regions_are_masks_or_drawings(corrected):
     assert first.reviewed[:, :32].all()
     assert not first.reviewed[:, 32:].any()
     np.testing.assert_array_equal(second.reviewed, np.tri(64) > 0)
+
+
+def test_of_a_stack_the_reviewed_planes_are_learnt_from(corrected):
+    drawn = fluorescent_nuclei(0, (64, 64), 14, 8)
+    for folder, pixels in zip(corrected, (drawn.image, drawn.labels, drawn.labels >= 0), strict=True):
+        shutil.rmtree(folder)
+        folder.mkdir()
+        stack = np.stack([pixels] * 4)
+        if folder == corrected[2]:
+            stack[[0, 3]] = False
+        tifffile.imwrite(folder / "stack.tif", stack.astype(np.uint16), metadata={"axes": "ZYX"})
+    samples = read_corrected(*corrected, InputForm(), Silent())
+    assert [(one.name, one.group) for one in samples] == [("stack [z=1]", "stack"), ("stack [z=2]", "stack")]
+    assert all(one.reviewed.all() for one in samples)
+
+
+def test_planes_of_saved_corrections_know_their_stack(tmp_path):
+    for z in range(2):
+        save_correction(tmp_path, replace(nuclei_in_a_row(z, name=f"z={z}"), provenance={STACK: "one"}))
+    samples = read_corrected(*(tmp_path / name for name in ("images", "labels", "reviewed")), InputForm(), Silent())
+    assert [one.group for one in samples] == ["one", "one"]
 
 
 def test_an_image_without_its_region_is_named(corrected):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -72,6 +73,19 @@ def test_nuclei_cut_by_the_edge_of_the_region_are_in_neither_part():
     assert ids([*division.training, *division.judging]) == {("a", number) for number in range(2, 6)}
 
 
+def test_what_lies_above_each_other_in_a_stack_is_held_out_together():
+    left, right = np.zeros((2, 12, 84), bool)
+    left[:, :42], right[:, 44:] = True, True
+    planes = [replace(sample(8, mask, name=f"{z}"), group="stack") for z, mask in enumerate((left, right, left))]
+    division = hold_out(planes)
+    names = [{one.name for one in part} for part in (division.training, division.judging)]
+    assert sorted(names, key=len) == [{"1"}, {"0", "2"}]
+    # One region through all planes is cut at one line.
+    division = hold_out([replace(sample(8, name=f"{z}"), group="stack") for z in range(3)])
+    assert ids(division.training) == {(f"{z}", number) for z in range(3) for number in range(1, 7)}
+    assert ids(division.judging) == {(f"{z}", number) for z in range(3) for number in (7, 8)}
+
+
 def test_a_region_without_nuclei_is_learnt_from():
     division = hold_out([sample(4), Sample("empty", np.zeros((1, 5, 5), np.float32), np.zeros((5, 5), np.int32), "e")])
     assert "empty" in {one.name for one in division.training}
@@ -108,7 +122,10 @@ def test_only_whole_reviewed_nuclei_count():
 
 
 def test_the_parts_are_counted_without_pixels_or_pytorch():
-    corrected = [SimpleNamespace(labels=one.labels, reviewed=one.reviewed) for one in (sample(4), sample(4))]
+    corrected = [SimpleNamespace(labels=one.labels, reviewed=None, group=one.group) for one in map(sample, (4, 4))]
+    # The same nuclei in two planes of one stack.
+    assert count_parts(corrected) == (6, 2)
+    corrected[1].group = "another stack"
     assert count_parts(corrected) == (4, 4)
     program = "import sys, napari_unet_nuclei.core.finetune.hold_out; print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

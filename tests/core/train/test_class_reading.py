@@ -12,7 +12,7 @@ from napari_unet_nuclei.core.errors import DatasetError
 from napari_unet_nuclei.core.image.kind import NetworkInputs
 from napari_unet_nuclei.core.samples.synthetic import stained_tissue
 from napari_unet_nuclei.core.samples.synthetic_classes import cell_classes
-from napari_unet_nuclei.core.train.dataset import read_dataset, read_pair
+from napari_unet_nuclei.core.train.dataset import read_dataset, read_planes
 from napari_unet_nuclei.core.train.layouts import Entry
 from napari_unet_nuclei.core.train.reading import InputForm, LabelsRead, count_channels
 
@@ -29,7 +29,7 @@ def image(tmp_path: Path) -> Path:
 def read(image: Path, labels: np.ndarray, **coding: object) -> LabelsRead:
     path = image.with_name("labels.png")
     iio.imwrite(path, labels)
-    return read_pair(Entry("a", image, (path,), False, "a"), InputForm(classes=ClassCoding(**coding)))[1]
+    return read_planes(Entry("a", image, (path,), False, "a"), InputForm(classes=ClassCoding(**coding)))[0][1]
 
 
 def test_ids_stay_as_they_are(image):
@@ -53,7 +53,7 @@ def test_ids_may_be_numbers_of_a_palette(image):
     path = image.with_name("palette.png")
     picture.save(path)
     assert iio.imread(path).ndim == 3
-    _, found = read_pair(Entry("a", image, (path,), False, "a"), InputForm(classes=ClassCoding()))
+    [(_, found)] = read_planes(Entry("a", image, (path,), False, "a"), InputForm(classes=ClassCoding()))
     assert np.array_equal(found.labels, CELLS.labels)
 
 
@@ -104,7 +104,7 @@ def test_images_are_not_turned_and_keep_all_their_colours(tmp_path):
     iio.imwrite(tmp_path / "labels.png", (tissue.labels > 0).astype(np.uint8))
     assert count_channels(path) == 3
     entry = Entry("a", path, (tmp_path / "labels.png",), False, "a")
-    read, found = read_pair(entry, InputForm(NetworkInputs((), count_channels(path)), classes=ClassCoding()))
+    [(read, found)] = read_planes(entry, InputForm(NetworkInputs((), count_channels(path)), classes=ClassCoding()))
     pixels = read.image
     assert pixels.shape == (3, 48, 64)
     inside = found.labels > 0

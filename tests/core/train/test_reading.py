@@ -12,10 +12,12 @@ from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.kind import NetworkInputs, possible_looks
 from napari_unet_nuclei.core.image.sample import PlaneSample
 from napari_unet_nuclei.core.labels.export.export import write_geojson, write_imagej_rois
+from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei, stained_tissue, two_channels
-from napari_unet_nuclei.core.train.dataset import read_pair
+from napari_unet_nuclei.core.train.dataset import read_entries, read_planes
 from napari_unet_nuclei.core.train.layouts import Entry
 from napari_unet_nuclei.core.train.reading import InputForm
+from tests.helpers.recording import RecordingProgress
 
 SHAPE = (48, 64)
 WHOLE = (0, 48, 0, 64)
@@ -25,6 +27,11 @@ STAINED = stained_tissue(0, SHAPE, 12.0, 8)
 
 def entry(image: Path, *labels: Path, masks: bool = False) -> Entry:
     return Entry("a", image, labels, masks, "a")
+
+
+def read_pair(entry: Entry, form: InputForm):
+    [pair] = read_planes(entry, form)
+    return pair
 
 
 def write(path: Path, pixels: np.ndarray, **options: object) -> Path:
@@ -131,16 +138,42 @@ def test_the_channel_is_found_by_its_name(tmp_path):
         read_pair(pair, InputForm(channel="RFP"))
 
 
-def test_planes_of_a_stack_are_not_taken_for_the_signals_of_a_network(tmp_path, labels):
+def test_planes_of_a_stack_are_not_taken_for_the_signals_of_a_network(tmp_path):
     image = write(tmp_path / "stack.tif", np.zeros((2, *SHAPE), np.uint8), metadata={"axes": "ZYX"})
-    with pytest.raises(DatasetError, match="Save every plane as a separate image"):
-        read_pair(entry(image, labels), InputForm(NetworkInputs(("nuclei", "density"))))
+    labels = write(tmp_path / "labels.tif", np.ones((2, *SHAPE), np.uint8), metadata={"axes": "ZYX"})
+    assert len(read_planes(entry(image, labels), InputForm(NetworkInputs(("nuclei", "density"))))) == 2
 
 
-def test_a_stack_is_refused(tmp_path, labels):
+def test_a_stack_is_read_plane_by_plane_as_one_group(tmp_path):
+    stack = np.stack([FLUORESCENT.image, FLUORESCENT.image[::-1], FLUORESCENT.image // 2])
+    ids = np.stack([FLUORESCENT.labels, FLUORESCENT.labels[::-1], 0 * FLUORESCENT.labels]).astype(np.uint16)
+    image = write(tmp_path / "stack.tif", stack, metadata={"axes": "ZYX"})
+    labels = write(tmp_path / "labels.tif", ids, metadata={"axes": "ZYX"})
+    planes = read_planes(entry(image, labels), InputForm())
+    assert [one.name for one, _ in planes] == ["a [z=0]", "a [z=1]", "a [z=2]"]
+    assert {one.group for one, _ in planes} == {"a"}
+    for (sample, found), pixels in zip(planes, stack, strict=True):
+        assert np.array_equal(sample.labels, found.labels)
+        plane = PlaneSample.whole(ImageSource(pixels, "YX"))
+        assert np.array_equal(sample.image, plane.open(possible_looks(plane)[0], (1.0, 99.8)).read(WHOLE))
+    assert [len(np.unique(one.labels)) for one, _ in planes] == [7, 7, 1]
+    # A plane without any label has not been labelled, and that is said, unless somebody says that it has been.
+    progress = RecordingProgress()
+    assert len(read_entries([entry(image, labels)], InputForm(), progress)) == 2
+    assert any("Planes without any label are left out" in one for one in progress.notices)
+    assert len(read_entries([entry(image, labels)], InputForm(), Silent(), unlabelled=True)) == 3
+    # ImageJ's outlines tell their planes.
+    write_imagej_rois(tmp_path / "rois.zip", ids.astype(np.int32), axes="ZYX")
+    drawn = read_planes(entry(image, tmp_path / "rois.zip"), InputForm())
+    assert [int(found.labels.max()) for _, found in drawn] == [6, 6, 0]
+
+
+def test_labels_of_other_planes_are_refused(tmp_path, labels):
     image = write(tmp_path / "stack.tif", np.zeros((4, *SHAPE), np.uint8), metadata={"axes": "ZYX"})
-    with pytest.raises(DatasetError, match=r"stack\.tif has \(4,\) planes"):
-        read_pair(entry(image, labels), InputForm())
+    with pytest.raises(DatasetError, match=r"stack\.tif is 4 × 48 × 64 pixels .*but .*labels\.png is 48 × 64\."):
+        read_planes(entry(image, labels), InputForm())
+    with pytest.raises(DatasetError, match="give one label image"):
+        read_planes(entry(image, labels, masks=True), InputForm())
 
 
 def test_labels_are_numbered_without_gaps_and_holes(tmp_path, image):

@@ -8,9 +8,10 @@ from napari.components import ViewerModel
 from qtpy.QtCore import Qt
 
 from napari_unet_nuclei import compare_labels
-from napari_unet_nuclei.gui.evaluate.dock import COLOURED, EvaluateDock
+from napari_unet_nuclei.gui.evaluate.dock import COLOURED, NO_TRUTH, EvaluateDock
 from napari_unet_nuclei.gui.evaluate.job import KINDS
 from napari_unet_nuclei.gui.viewer.frame import FRAME
+from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY
 from tests.helpers.docks import job_done
 
 TRUTH = np.zeros((60, 120), np.int32)
@@ -102,3 +103,26 @@ def test_why_nothing_can_be_compared_is_said(qtbot):
     viewer.add_labels(FOUND[:50], name="small")
     assert "differ in size" in dock.panel.status_label.text()
     assert not dock.panel.run_button.isEnabled()
+
+
+def test_what_was_segmented_here_is_judged_by_what_was_not_and_no_layer_by_itself(qtbot):
+    viewer = ViewerModel()
+    ours = viewer.add_labels(FOUND, name="cells labels", metadata={METADATA_KEY: {}})
+    dock = EvaluateDock(viewer)
+    qtbot.addWidget(dock)
+    dock.show()
+    assert (dock.labels_box.layer, dock.truth_box.layer) == (ours, None)
+    assert dock.truth_box.currentText() == NO_TRUTH
+    truth = viewer.add_labels(TRUTH, name="truth")
+    assert (dock.labels_box.layer, dock.truth_box.layer) == (ours, truth)
+    dock.labels_box.choose(truth)
+    assert (dock.labels_box.layer, dock.truth_box.layer) == (truth, ours)
+    viewer.layers.remove(ours)
+    assert (dock.labels_box.layer, dock.truth_box.layer) == (truth, None)
+
+
+def test_the_colours_lie_above_both_layers_which_are_outlines_meanwhile(dock, qtbot):
+    viewer = dock._viewer
+    compare(qtbot, dock)
+    assert [layer.name for layer in viewer.layers] == ["truth", "found", COLOURED]
+    assert [viewer.layers[name].contour for name in ("truth", "found")] == [1, 1]

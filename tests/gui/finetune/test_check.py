@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_unet_nuclei.core.corrections.correction import STACK
 from napari_unet_nuclei.core.corrections.store import save_correction
 from napari_unet_nuclei.core.errors import ImageShapeError, NoSamplesError
 from napari_unet_nuclei.core.finetune.kept import as_kind
@@ -37,6 +38,10 @@ def test_nuclei_that_teach_and_that_judge_are_counted(check):
     assert (outlook.training, outlook.judging, outlook.problem) == (8, 8, "")
     assert outlook.rows[FIRST].text == "8 nuclei"
     assert outlook.sentence.startswith("8 nuclei to learn from, 8 held out to judge with. With fewer than 10")
+    # In planes of one stack they are the same nuclei.
+    planes = [replace(nuclei_in_a_row(seed), provenance={STACK: "stack"}) for seed in (0, 1)]
+    outlook = check(dict(zip((FIRST, SECOND), planes, strict=True)), [FIRST, SECOND])
+    assert (outlook.training, outlook.judging) == (12, 4)
 
 
 def test_what_is_not_ticked_does_not_count(check):

@@ -107,6 +107,8 @@ def test_of_a_stack_the_shown_plane_is_suggested_until_some_are_reviewed(viewer)
     assert third.name == "stack [z=3]"
     assert np.array_equal(third.image, image.data[3])
     assert 0 < third.reviewed.sum() < third.reviewed.size
+    # Their nuclei may be the same ones, which must not teach and judge; those of a single plane are others.
+    assert third.stack == corrected(viewer, Row(labels, image, (1,))).stack != ""
 
 
 def test_labels_of_a_part_of_an_image_come_with_that_part(viewer):

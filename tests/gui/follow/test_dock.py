@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,8 +12,9 @@ from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.gui.follow.dock import FollowDock
 from napari_unet_nuclei.gui.viewer import measure_request
 from napari_unet_nuclei.gui.viewer.followed_layer import is_followed
+from napari_unet_nuclei.gui.viewer.frame import FRAME
 from napari_unet_nuclei.gui.viewer.layers import table_features
-from tests.helpers.docks import job_done
+from tests.helpers.docks import job_done, mouse_event
 from tests.helpers.movies import discs, shuffled
 
 MOTHER = {1: (8, 50, 50)}
@@ -58,11 +57,6 @@ def click_row(qtbot, dock: FollowDock, row: int) -> None:
 def listed(dock: FollowDock) -> list[list[str]]:
     items = [dock.review.list.topLevelItem(row) for row in range(dock.review.list.topLevelItemCount())]
     return [[item.text(column) for column in range(3)] for item in items]
-
-
-def mouse_event(position: tuple[float, ...]) -> SimpleNamespace:
-    """A click at a place of the world, as napari announces it."""
-    return SimpleNamespace(position=position, view_direction=None, dims_displayed=[1, 2])
 
 
 def ids(layer, time: int) -> list[int]:
@@ -155,7 +149,9 @@ def test_a_click_on_a_nucleus_chooses_it_with_the_one_clicked_before(viewer, doc
         dock._pick_clicked(mouse_event((frame, *place)))
     assert dock.review.picked.text() == "Chosen: 2 in frame 3, 1 in frame 3."
     assert layer in viewer.layers
+    assert viewer.layers[FRAME].data[:, 0].mean(axis=0).tolist() == [3, 30, 30], "the last one is framed"
     dock._pick_clicked(mouse_event((3, 5, 5)))
+    assert FRAME not in viewer.layers
     assert "Click a nucleus" in dock.review.picked.text()
 
 

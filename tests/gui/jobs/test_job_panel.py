@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+from napari._qt.widgets.qt_progress_bar import QtLabeledProgressBar
 from qtpy.QtCore import QThread, QThreadPool
 from qtpy.QtWidgets import QApplication
 
@@ -98,6 +99,28 @@ def test_napari_is_told_what_runs_and_can_cancel_it(qtbot, make_napari_viewer_pr
     qtbot.waitUntil(lambda: panel.progress_bar.value() > 0)
     with qtbot.waitSignal(panel.running_changed):
         panel.cancel()
+
+
+def test_a_job_whose_dock_is_closed_has_progress_and_cancel_in_napari_s_activity_area(
+    qtbot, make_napari_viewer_proxy
+) -> None:
+    panel, window = JobPanel(), make_napari_viewer_proxy(show=True).window
+    window.add_dock_widget(panel)
+    panel.run_job(until_finish, pytest.fail, title="Segmenting DAPI")
+    qtbot.waitUntil(lambda: panel.progress_bar.value() > 0)
+    window.remove_dock_widget(panel)
+    area = window._qt_window._activity_dialog
+    [bar] = area.findChildren(QtLabeledProgressBar)
+    assert bar.description_label.text() == "Segmenting DAPI: "
+    assert bar.qt_progress_bar.value() == 25
+    window.add_dock_widget(panel)
+    qtbot.waitUntil(lambda: not area.findChildren(QtLabeledProgressBar))  # it is seen in the dock again
+    window.remove_dock_widget(panel)
+    [bar] = area.findChildren(QtLabeledProgressBar)
+    with qtbot.waitSignal(panel.running_changed):
+        bar.cancel_button.click()
+    assert panel.status_label.text() == "Stopped: nothing was changed."
+    qtbot.waitUntil(lambda: not area.findChildren(QtLabeledProgressBar))
 
 
 def test_a_failure_in_a_napari_window_is_shown_by_the_panel_alone(qtbot, make_napari_viewer_proxy) -> None:

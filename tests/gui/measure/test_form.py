@@ -7,12 +7,15 @@ import json
 import numpy as np
 import pytest
 from napari.components import ViewerModel
+from napari.layers._source import Source
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog
 from skimage.segmentation import expand_labels
 
 from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.gui.measure.dock import MeasureDock
+from napari_unet_nuclei.gui.viewer.image_line import WHICH
+from napari_unet_nuclei.gui.viewer.pairing import image_of
 
 LABELS = np.zeros((60, 80), np.int32)
 LABELS[10:20, 10:20] = 3
@@ -37,6 +40,40 @@ def measure(qtbot, dock: MeasureDock):
     with qtbot.waitSignal(dock.panel.running_changed, check_params_cb=lambda running: not running):
         qtbot.mouseClick(dock.panel.run_button, Qt.MouseButton.LeftButton)
     return dock.results.table.set_index("label")
+
+
+def test_labels_are_measured_in_the_image_that_they_belong_to_which_is_said_and_can_be_changed(qtbot):
+    viewer = ViewerModel()
+    viewer.add_image(IMAGE, name="plate 1")
+    viewer.add_image(IMAGE + 1, name="plate 2")
+    viewer.layers["plate 1"]._source = Source(path="one.tif")
+    viewer.layers["plate 2"]._source = Source(path="two.tif")
+    labels = viewer.add_labels(LABELS, name="plate 1 labels")
+    dock = MeasureDock(viewer)
+    qtbot.addWidget(dock)
+    dock.show()
+    line = dock.form.image_line
+    assert line.sentence.text() == "of 'plate 1'"
+    assert [image.name for image in dock.form.images.ticked()] == ["plate 1"]
+    qtbot.mouseClick(line.button, Qt.MouseButton.LeftButton)
+    line.box.choose(viewer.layers["plate 2"])
+    assert [image.name for image in dock.form.images.ticked()] == ["plate 2"]
+    assert image_of(viewer, labels) is viewer.layers["plate 2"], "in every dock"
+    labels = viewer.add_labels(LABELS, name="of whom")
+    dock.take_labels(labels)
+    assert line.sentence.text() == WHICH
+    assert len(dock.form.images.ticked()) == 2
+
+
+def test_of_layers_without_files_those_that_are_hidden_are_not_measured(qtbot):
+    viewer = ViewerModel()
+    viewer.add_image(IMAGE, name="before", visible=False)
+    viewer.add_image(IMAGE, name="DAPI")
+    viewer.add_image(IMAGE, name="GFP")
+    viewer.add_labels(LABELS, name="DAPI labels")
+    dock = MeasureDock(viewer)
+    qtbot.addWidget(dock)
+    assert [image.name for image in dock.form.images.ticked()] == ["GFP", "DAPI"]
 
 
 def test_cells_and_rings_in_micrometres(dock, qtbot):

@@ -8,16 +8,21 @@ import numpy as np
 import pandas as pd
 import pytest
 from napari.components import ViewerModel
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import QItemSelectionModel, QPoint, Qt
 from qtpy.QtWidgets import QApplication
 
 from napari_unet_nuclei.core.labels.measure.gate import Gate
+from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.gui.measure.colouring import SELECTED as SELECTED_LAYER
 from napari_unet_nuclei.gui.measure.dock import MeasureDock
+from napari_unet_nuclei.gui.measure.plot import MARKED
 from napari_unet_nuclei.gui.measure.results import SELECTED
+from napari_unet_nuclei.gui.viewer.dock import Dock
 from napari_unet_nuclei.gui.viewer.frame import FRAME
-from napari_unet_nuclei.gui.viewer.layers import pictures_in
-from tests.helpers.docks import job_done
+from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY, pictures_in
+from tests.helpers.docks import job_done, mouse_event
+
+CLEAR, SELECT, ROWS = (getattr(QItemSelectionModel.SelectionFlag, one) for one in ("ClearAndSelect", "Select", "Rows"))
 
 COUNT = 24
 LABELS = np.zeros((60, 200), np.int32)
@@ -188,3 +193,64 @@ def test_other_plugins_find_the_features_they_read_and_their_own_columns_stay(do
         qtbot.mouseClick(dock.panel.run_button, Qt.MouseButton.LeftButton)
     assert layer.features["MANUAL_CLUSTER_ID"].tolist() == (np.arange(COUNT) % 2).tolist()
     assert isinstance(layer.features, pd.DataFrame)
+
+
+def marked(dock: MeasureDock) -> list[float]:
+    """Where the plot marks nuclei, along its axis."""
+    [line] = [one for one in dock.results.plot.axes.lines if one.get_gid() == MARKED]
+    return sorted(line.get_xdata().tolist())
+
+
+def test_selected_rows_are_marked_in_the_plot_and_coloured_on_the_picture(dock, qtbot):
+    view = dock.results.table_view
+    view.setCurrentIndex(view.model().index(2, 0))
+    assert marked(dock) == [300.0]
+    view.selectionModel().select(view.model().index(4, 0), SELECT | ROWS)
+    assert marked(dock) == [300.0, 500.0]
+    assert (layer_named(dock, SELECTED_LAYER).data[LABELS == 5] == 1).all()
+    dock.results.plot.y_box.setCurrentIndex(dock.results.plot.y_box.findData("area_px"))
+    assert marked(dock) == [300.0, 500.0], "in a scatter, too"
+    view.selectionModel().select(view.model().index(4, 0), CLEAR | ROWS)
+    assert marked(dock) == [500.0]
+    assert SELECTED_LAYER not in [layer.name for layer in dock._viewer.layers]
+
+
+def test_clicks_on_the_picture_select_rows_and_mark_them_with_shift_several(dock):
+    for label, keys in ((3, ()), (7, ("Shift",)), (9, ("Shift",)), (7, ("Shift",))):
+        dock._select_clicked(mouse_event(np.argwhere(label == LABELS)[0], *keys))
+    assert sorted(dock.results.table_view.selected_rows) == [2, 8]
+    assert marked(dock) == [300.0, 900.0]
+    shown = layer_named(dock, SELECTED_LAYER).data
+    assert {int(label) for label in np.unique(LABELS[shown == 1])} == {3, 9}
+
+
+def test_a_gate_selects_its_rows(dock, qtbot):
+    _, end = dock.results.plot.axes.get_xlim()
+    drag(qtbot, dock, (2050, 2), (end, 2))
+    qtbot.waitUntil(lambda: "positive" in dock.results.table)
+    assert sorted(dock.results.table_view.selected_rows) == [20, 21, 22, 23]
+    dock.results.table_view.select_rows(np.zeros(0, np.int64))
+    assert not dock.results.table_view.selected_rows.size
+
+
+def test_what_was_measured_and_the_gate_are_taken_to_a_folder(make_napari_viewer_proxy, qtbot):
+    viewer = make_napari_viewer_proxy()
+    viewer.add_image(IMAGE, name="GFP")
+    settings = SegmentSettings().changed(diameter=9.0)
+    made = {"provenance": {"settings": settings.model_dump(), "model": "nuclei"}}
+    viewer.add_labels(LABELS, name="GFP labels", metadata={METADATA_KEY: made})
+    viewer.add_points([(8, 8)], name="spots")
+    dock = MeasureDock(viewer)
+    viewer.window.add_dock_widget(dock)
+    dock.form.around.control("distance_unit").value = "px"
+    dock.form.around.control("ring").value = 2.0
+    dock.form.spots_box.setCurrentIndex(0)
+    with job_done(qtbot, dock.panel):
+        dock.panel.run_button.click()
+    dock.results.plot.gate = Gate.of("GFP_mean >= 900")
+    dock.results.folder_button.click()
+    batch = next(one for one in dock.window().findChildren(Dock) if one.tab_title == "Batch")
+    choices = batch.form.choices()
+    assert (choices.batch.ring, choices.batch.distance_unit, choices.batch.gate) == (2.0, "px", "GFP_mean >= 900")
+    assert choices.settings.diameter == 9.0
+    assert "belong to that image: spots." in batch.taken_label.text()

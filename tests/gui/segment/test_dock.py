@@ -28,6 +28,8 @@ from napari_unet_nuclei.gui.saving.dialog import SaveDialog
 from napari_unet_nuclei.gui.segment.dock import SegmentDock
 from napari_unet_nuclei.gui.segment.form import SegmentChoices
 from napari_unet_nuclei.gui.settings.remembered import recall, remember
+from napari_unet_nuclei.gui.viewer.frame import FRAME
+from tests.helpers.docks import mouse_event
 
 pytestmark = pytest.mark.usefixtures("tiny_model")
 
@@ -398,6 +400,26 @@ def test_sliders_keep_the_ids_of_unchanged_nuclei_and_tell_what_came_and_went(qt
     gone = len(np.unique(before)) - len(np.unique(labels.data))
     assert dock.foot.change_label.text() == f"−{gone}"
     assert sorted(labels.features["label"]) == sorted(set(np.unique(labels.data)) - {0})
+
+
+def test_a_click_frames_a_nucleus_and_shows_its_values(qtbot, make_napari_viewer_proxy, pixels) -> None:
+    viewer = make_napari_viewer_proxy(show=True)
+    dock = open_dock(viewer)
+    viewer.add_image(pixels)
+    press_run(qtbot, dock)
+    [labels] = labels_of(viewer)
+    inside = np.argwhere(labels.data == 5)
+    dock.clicked._show(mouse_event(inside[0]))
+    assert dock.foot.card.text().startswith("Nucleus 5 · Area")
+    starts = viewer.layers[FRAME].data[:, 0]
+    assert (starts.min(axis=0) < inside.min(axis=0)).all()
+    assert (starts.max(axis=0) > inside.max(axis=0)).all()
+    labels.paint(tuple(inside[0]), 5)  # the table is gone with it
+    dock.clicked._show(mouse_event(inside[0]))
+    assert dock.foot.card.text() == "Nucleus 5"
+    dock.clicked._show(mouse_event(np.argwhere(labels.data == 0)[0]))
+    assert FRAME not in viewer.layers
+    assert not dock.foot.card.isVisible()
 
 
 def test_labels_are_outlines_until_a_button_or_a_key_says_otherwise(qtbot, make_napari_viewer_proxy, pixels) -> None:

@@ -15,6 +15,7 @@ from napari_unet_nuclei.core.image.io.zarr_store import is_remote
 from napari_unet_nuclei.core.image.kind import ColourLight, colour_light
 from napari_unet_nuclei.core.image.normalise import IntensityRange
 from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader
+from napari_unet_nuclei.core.image.steps import FittedSteps
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 from napari_unet_nuclei.core.model.number_format import cpu_number_format
 from napari_unet_nuclei.core.model.registry import default_registry
@@ -88,7 +89,7 @@ class BlockPlan(BaseModel):
     places: tuple[tuple[int, ...], ...]
     region: Region
     look: PlaneLook
-    ranges: tuple[tuple[IntensityRange, ...], ...]
+    ranges: tuple[tuple[IntensityRange | FittedSteps, ...], ...]
     fill: tuple[tuple[float, ...], ...]
     complete: tuple[bool, ...]
     light: ColourLight | None
@@ -200,7 +201,7 @@ class Planner:
         chosen = choose_reading(request, scope, runner, progress)
         look, runner = chosen.look, runner.for_kind(chosen.look.kind)
         card = runner.card
-        readers = chosen.open_all(scope.indices, card.percentiles)
+        readers = chosen.open_all(scope.indices, card.scaling)
         if settings.diameter_auto and card.tells_size:
             scale, diameter = find_scale([chosen.reader], runner, progress, chosen.estimate)
         else:

@@ -20,8 +20,9 @@ LARGEST_WHOLE = 4096**2
 """Pixels of the largest plane that is kept whole. Of a larger one, such as a slide, only the parts that were reviewed
 or edited are kept, with their surroundings. Whole planes are better: intensities are normalised over what is kept."""
 
-PLANE, DISMISSED = "plane", "dismissed"
-"""Keys of a correction's provenance: index of the plane in its image, and the places that hold no nucleus."""
+PLANE, DISMISSED, STACK = "plane", "dismissed", "stack"
+"""Keys of a correction's provenance: index of the plane in its image, the places that hold no nucleus, and what all
+planes of one stack share, whose nuclei are the same ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,11 @@ class Correction:
     origin: tuple[int, int] = (0, 0)  # (Y, X) of the first pixel in the original plane
     channel: int | None = None  # channel that shows the nuclei
     provenance: Mapping[str, object] = field(default_factory=dict)  # model, its hash, settings; JSON-compatible
+
+    @property
+    def stack(self) -> str:
+        """Name that all planes of one stack share; empty for a plane of its own."""
+        return str(self.provenance.get(STACK, ""))
 
     def cropped(self, region: Region) -> Correction:
         """Return the part of the plane within a region."""

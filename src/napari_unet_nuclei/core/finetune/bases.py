@@ -51,7 +51,9 @@ def rank_bases(
     have more than `PIXELS` pixels. Raises `NoSamplesError` if no nucleus was reviewed, and `UnknownModelError` if no
     model for nuclei is installed, or none can read all images.
     """
-    entries = [entry for entry in default_registry().list() if entry.card.task == "instances"]
+    entries = [
+        entry for entry in default_registry().list() if entry.card.task == "instances" and entry.card.is_trainable
+    ]
     if not entries:
         raise UnknownModelError("No model for nuclei is installed. Install the package again, or import a model file.")
     drawn: dict[InputForm, tuple[Sample, ...]] = {}

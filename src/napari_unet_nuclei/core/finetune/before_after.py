@@ -259,7 +259,7 @@ def choose(judge: Judge, new: Model, strength: float, progress: Progress) -> Mix
     mixtures = []
     for part, step in with_shares(SHARES, progress):
         share = strength * part
-        mixed = Model(new.card, mix(judge.base.network, new.network, share))
+        mixed = Model(new.card, mix(judge.base.unet, new.unet, share))
         card = _fitted(mixed, judge, Share(step, 0.0, 0.9))
         mixtures.append(judge.judge(Model(card, mixed.network), share))
     return _best(mixtures, judge.judging)

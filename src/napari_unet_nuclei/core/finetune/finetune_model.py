@@ -116,6 +116,7 @@ def finetune_model(
     """
     if base.card.task != "instances":
         raise ModelFileError(f"'{base.card.name}' predicts classes, not nuclei, so it cannot be fine-tuned on nuclei.")
+    network = base.unet  # before any work: there is none that could be trained in a model from elsewhere
     progress = progress or Silent()
     for sample in (one for one in samples if one.doubt):
         progress.report(Notice(f"Trained on all the same: {sample.name}: {sample.doubt}.", warning=True))
@@ -125,7 +126,7 @@ def finetune_model(
     old, other = _rehearsals(base.card, samples) if settings.rehearsal else (Rehearsal(), Rehearsal())
     training = balanced(division.training, old.training, other.training)
     taught = _taught(base.card, division.training, old, other)
-    trainer = Trainer(base.card, _training(settings), base.network)
+    trainer = Trainer(base.card, _training(settings), network)
     progress.report(Advanced(0.0, "timing a training step"))
     # Only now can a step be timed, as it needs the network on its device.
     trainer.settings = with_short_epochs(trainer, training)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from napari_unet_nuclei.core.corrections.correction import STACK
+from napari_unet_nuclei.core.corrections.index import IMAGES, read_index
 from napari_unet_nuclei.core.errors import (
     DatasetError,
     ImageFileError,
@@ -21,7 +23,7 @@ from napari_unet_nuclei.core.finetune.report import comparisons, write_finetune_
 from napari_unet_nuclei.core.image.io.formats import IMAGE_SUFFIXES
 from napari_unet_nuclei.core.image.io.pairs import image_files, name_some, pair_name
 from napari_unet_nuclei.core.image.io.read import read_header
-from napari_unet_nuclei.core.image.io.region_file import read_region
+from napari_unet_nuclei.core.image.io.region_file import read_regions
 from napari_unet_nuclei.core.image.kind import ChosenKind
 from napari_unet_nuclei.core.image.outlines.geojson import GEOJSON_SUFFIXES
 from napari_unet_nuclei.core.model.file import save_model
@@ -229,17 +231,29 @@ def read_corrected(
 
     Raises `DatasetError`, which names the file, if one is missing, unreadable, or does not match its partner.
     """
-    samples = read_entries(folder_entries(images, labels), form, progress)
+    samples = read_entries(folder_entries(images, labels), form, progress, unlabelled=reviewed is not None)
     if reviewed is None:
-        return samples
+        return _with_stacks(samples, images)
     regions = _region_files(reviewed)
-    alone = [images / sample.name for sample in samples if sample.name not in regions]
+    planes: dict[str, list[Sample]] = {}
+    for sample in samples:
+        planes.setdefault(sample.group, []).append(sample)
+    alone = [images / name for name in planes if name not in regions]
     if alone:
         raise DatasetError(
             f"{reviewed} has no region of the same name for: {name_some(alone)}. If a whole image was reviewed, put a "
             "white mask there."
         )
-    return tuple(_with_region(sample, regions[sample.name]) for sample in samples)
+    found = [one for name, stack in planes.items() for one in _with_regions(stack, regions[name])]
+    return _with_stacks(found, images)
+
+
+def _with_stacks(samples: Sequence[Sample], images: Path) -> tuple[Sample, ...]:
+    """Tell which planes are of one stack, where the images are those of saved corrections, a file for each plane."""
+    if images.name != IMAGES:
+        return tuple(samples)
+    stacks = {pair_name(images, images.parent / one.image): one.provenance for one in read_index(images.parent)}
+    return tuple(replace(one, group=str(stacks.get(one.name, {}).get(STACK, "")) or one.group) for one in samples)
 
 
 def _region_files(folder: Path) -> dict[str, Path]:
@@ -251,12 +265,15 @@ def _region_files(folder: Path) -> dict[str, Path]:
     return {pair_name(folder, path): path for path in paths}
 
 
-def _with_region(sample: Sample, path: Path) -> Sample:
-    height, width = sample.labels.shape
+def _with_regions(planes: Sequence[Sample], path: Path) -> list[Sample]:
+    """Give all planes of an image their reviewed regions; planes of a stack without any are left out."""
+    height, width = planes[0].labels.shape
     try:
-        return replace(sample, reviewed=read_region(path, (height, width)))
+        regions = read_regions(path, (height, width), len(planes))
     except ImageFileError as error:
         raise DatasetError(f"The corrections cannot be used: {error}") from error
+    found = [replace(sample, reviewed=region) for sample, region in zip(planes, regions, strict=True)]
+    return [one for one, region in zip(found, regions, strict=True) if len(planes) == 1 or region.any()]
 
 
 def _without_doubtful(

@@ -6,7 +6,7 @@ import contextlib
 import secrets
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -119,7 +119,8 @@ def _saved_before(request: CorrectionsRequest, corrections: tuple[Correction, ..
 def sample_of(correction: Correction, form: InputForm) -> Sample:
     """Return a correction as a sample in the form of a network; raise `ImageShapeError` if it lacks channels."""
     reader, doubt = open_input(correction, form)
-    return sample_of_plane(reader, correction.name, own_labels(correction), correction.reviewed, doubt)
+    sample = sample_of_plane(reader, correction.name, own_labels(correction), correction.reviewed, doubt)
+    return replace(sample, group=correction.stack or sample.group)
 
 
 def write_outcome(done: Finetuned, base: str, folder: Path, progress: Progress) -> FinetuneOutcome:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,10 @@ class Reviewed(Protocol):
     def reviewed(self) -> Mask | None:
         """Where the labels can be trusted (Y, X); None means everywhere."""
 
+    @property
+    def group(self) -> str:
+        """Name of the stack of the plane, where what lies above each other is the same nucleus; empty for none."""
+
 
 @dataclass(frozen=True)
 class Division:
@@ -67,13 +71,17 @@ class Division:
         return sum(count_nuclei(sample) for sample in self.judging)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Region:
     """One connected reviewed region of a sample, with its number of nuclei."""
 
     sample: int
     mask: Mask
     nuclei: int
+
+
+_Unit: TypeAlias = list[_Region]
+"""Regions that lie above each other in the planes of one stack, so that they are held out together, or not."""
 
 
 def count_nuclei(sample: Reviewed) -> int:
@@ -105,7 +113,8 @@ def hold_out(samples: Sequence[Sample], seed: int = 0) -> Division:
 
     Whole regions are held out until they contain a quarter of the nuclei; at least one region is held out, and at least
     one is left for training. A single region is cut in two across its longer side; nuclei on the cut are in neither
-    part. Raises `NoSamplesError` if reviewed nuclei are too few for both parts.
+    part. Regions above each other in planes of one stack count as one, for they hold the same nuclei. Raises
+    `NoSamplesError` if reviewed nuclei are too few for both parts.
     """
     training, judging = _divide(samples, seed)
     return Division(_restricted(samples, training), _restricted(samples, judging))
@@ -120,17 +129,35 @@ def _divide(samples: Sequence[Reviewed], seed: int) -> tuple[list[_Region], list
             "There are too few reviewed nuclei: at least two are needed, one to train on and one to judge with. "
             "Correct more nuclei, or draw the reviewed region around more of them."
         )
-    if len(with_nuclei) == 1:
-        [only] = with_nuclei
-        with_nuclei = _cut(samples[only.sample], only)
-        judging = with_nuclei[1:]
+    units = _units(samples, with_nuclei)
+    if len(units) == 1:
+        before, judging = _cut(samples, units[0])
+        with_nuclei = [*before, *judging]
     else:
-        judging = _chosen(with_nuclei, seed)
-    # By identity: comparing regions would compare their masks, element by element.
-    training = [region for region in with_nuclei if not any(region is other for other in judging)]
+        judging = [region for unit in _chosen(units, seed) for region in unit]
+    training = [region for region in with_nuclei if region not in judging]
     # Reviewed background teaches what is no nucleus, but cannot tell which model finds more.
     training += [region for region in regions if not region.nuclei]
     return training, judging
+
+
+def _units(samples: Sequence[Reviewed], regions: Sequence[_Region]) -> list[_Unit]:
+    """Put together what lies above each other in planes of one stack."""
+    units: list[_Unit] = []
+    for region in regions:
+        here = samples[region.sample].group
+        same = [unit for unit in units if here and samples[unit[0].sample].group == here]
+        above = [unit for unit in same if any(_lie_above(region, other) for other in unit)]
+        units = [unit for unit in units if unit not in above]
+        units.append([*(other for unit in above for other in unit), region])
+    return units
+
+
+def _lie_above(one: _Region, other: _Region) -> bool:
+    """Return whether regions of one stack share pixels; of parts of planes, which begin anywhere, nobody can tell."""
+    if one.sample == other.sample:
+        return False
+    return one.mask.shape != other.mask.shape or bool((one.mask & other.mask).any())
 
 
 def _reviewed(sample: Reviewed) -> Mask:
@@ -155,17 +182,23 @@ def _regions(number: int, sample: Reviewed) -> list[_Region]:
     return [_Region(number, mask, _nuclei(sample.labels, mask)) for mask in masks if mask.any()]
 
 
-def _cut(sample: Reviewed, region: _Region) -> list[_Region]:
-    """Cut a region in two across its longer side; the second part has at least a quarter of the nuclei."""
-    rows, columns = np.nonzero(region.mask)
+def _cut(samples: Sequence[Reviewed], unit: _Unit) -> tuple[_Unit, _Unit]:
+    """Cut a unit in two across its longer side; the second part has at least a quarter of the nuclei."""
+    rows, columns = (np.concatenate(along) for along in zip(*(np.nonzero(one.mask) for one in unit), strict=True))
     # Across the longer side, where the cut hits fewest nuclei.
     axis = int(np.ptp(columns) > np.ptp(rows))
-    line = _line([span[axis] for span in ndimage.find_objects(np.where(region.mask, sample.labels, 0)) if span])
-    position = np.arange(region.mask.shape[axis])
-    side = np.broadcast_to(position[:, None] if axis == 0 else position, region.mask.shape) >= line
-    # `trusted` removes the nuclei that the cut goes through from both halves.
-    halves = (region.mask & trusted(sample.labels, half) for half in (~side, side))
-    return [_Region(region.sample, half, _nuclei(sample.labels, half)) for half in halves]
+    nuclei = (np.where(region.mask, samples[region.sample].labels, 0) for region in unit)
+    line = _line([span[axis] for plane in nuclei for span in ndimage.find_objects(plane) if span])
+    parts: tuple[_Unit, _Unit] = ([], [])
+    for region in unit:
+        labels, position = samples[region.sample].labels, np.arange(region.mask.shape[axis])
+        side = np.broadcast_to(position[:, None] if axis == 0 else position, region.mask.shape) >= line
+        for part, half in zip(parts, (~side, side), strict=True):
+            # `trusted` removes the nuclei that the cut goes through from both halves.
+            mask = region.mask & trusted(labels, half)
+            part.append(_Region(region.sample, mask, _nuclei(labels, mask)))
+    before, beyond = ([region for region in part if region.mask.any()] for part in parts)
+    return before, beyond
 
 
 def _line(spans: Sequence[slice]) -> int:
@@ -185,19 +218,22 @@ def _line(spans: Sequence[slice]) -> int:
     return int(lines[enough.argmax()])
 
 
-def _chosen(regions: Sequence[_Region], seed: int) -> list[_Region]:
-    """Choose regions to hold out, leaving at least one: a quarter of the nuclei, and as few more as possible."""
-    target = HELD_OUT * sum(region.nuclei for region in regions)
-    order = np.random.default_rng(seed).permutation(len(regions))
+def _chosen(units: Sequence[_Unit], seed: int) -> list[_Unit]:
+    """Choose units to hold out, leaving at least one: a quarter of the nuclei, and as few more as possible."""
+    target = HELD_OUT * sum(map(_nuclei_of, units))
+    order = np.random.default_rng(seed).permutation(len(units))
     # Drawn at random, since neighbours in the list are often from one image.
-    drawn = [regions[index] for index in order][:-1]
-    count = int(np.searchsorted(np.cumsum([region.nuclei for region in drawn]), target)) + 1
+    drawn = [units[index] for index in order][:-1]
+    count = int(np.searchsorted(np.cumsum([_nuclei_of(unit) for unit in drawn]), target)) + 1
     *chosen, last = drawn[:count]
-    # Replace the last region drawn by the smallest one that completes the quarter.
-    missing = target - sum(region.nuclei for region in chosen)
-    others = [region for region in regions if not any(region is one for one in chosen)]
-    enough = [region for region in others if region.nuclei >= missing] or [last]
-    return [*chosen, min(enough, key=lambda region: region.nuclei)]
+    # Replace the last unit drawn by the smallest one that completes the quarter.
+    missing = target - sum(map(_nuclei_of, chosen))
+    enough = [unit for unit in units if unit not in chosen and _nuclei_of(unit) >= missing] or [last]
+    return [*chosen, min(enough, key=_nuclei_of)]
+
+
+def _nuclei_of(unit: _Unit) -> int:
+    return sum(region.nuclei for region in unit)
 
 
 def _restricted(samples: Sequence[Sample], regions: Sequence[_Region]) -> tuple[Sample, ...]:

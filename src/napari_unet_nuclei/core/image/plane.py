@@ -13,6 +13,7 @@ from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.fill import is_fill
 from napari_unet_nuclei.core.image.normalise import IntensityRange
 from napari_unet_nuclei.core.image.stain import HAEMATOXYLIN, optical_density, stain_density
+from napari_unet_nuclei.core.image.steps import FittedSteps
 from napari_unet_nuclei.core.types import Image, Mask, Region
 
 ImageKind = Literal["fluorescence", "brightfield"]
@@ -91,7 +92,7 @@ class PlaneReader:
     index: tuple[int, ...]  # which plane
     region: Region  # the part of the plane that is segmented; rectangles are relative to it
     look: PlaneLook
-    ranges: tuple[IntensityRange, ...]  # intensities that become 0 and 1, per signal
+    ranges: tuple[IntensityRange | FittedSteps, ...]  # intensities that become 0 and 1, per signal
     fill: tuple[float, ...] = ()  # values that are fill in this plane
     complete: bool = True  # False if the sample held pixels without a picture: NaN, infinities or fill
 

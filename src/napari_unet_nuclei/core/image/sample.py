@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,11 @@ from napari_unet_nuclei.core.image.normalise import (
 )
 from napari_unet_nuclei.core.image.plane import PlaneLook, PlaneReader, Signal
 from napari_unet_nuclei.core.image.stain import full_scale
+from napari_unet_nuclei.core.image.steps import FittedSteps, Steps
 from napari_unet_nuclei.core.types import Region
+
+Scaling: TypeAlias = tuple[float, float] | Steps
+"""How a network wants intensities: percentiles that become 0 and 1, or steps to be taken."""
 
 BLOCK_ROWS = 4
 """Neighbouring rows read at a time for a sample: fewer reads of storage, which is chunked, than single rows."""
@@ -121,11 +126,20 @@ class PlaneSample:
             self._read[channel] = np.concatenate([self.source.read(self.index, channel, one) for one in rows])
         return self._read[channel]
 
-    def open(self, look: PlaneLook, percentiles: tuple[float, float]) -> PlaneReader:
-        """Return a reader of the plane's signals, of which the percentiles become 0 and 1."""
+    def open(self, look: PlaneLook, scaling: Scaling) -> PlaneReader:
+        """Return a reader of the plane's signals, scaled by what this sample of them shows."""
         sampled = self.of(look.channels)
-        ranges = tuple(sampled.range_of(signal, look.white, percentiles) for signal in look.signals)
+        ranges: tuple[IntensityRange | FittedSteps, ...]
+        if isinstance(scaling, Steps):
+            ranges = scaling.fit(signals_of(dict(zip(look.channels, sampled.picture, strict=True)), look))
+        else:
+            ranges = tuple(sampled.range_of(signal, look.white, scaling) for signal in look.signals)
         return PlaneReader(self.source, self.index, self.region, look, ranges, sampled.fill, sampled.complete)
+
+
+def signals_of(pictures: Mapping[int, NDArray[np.floating]], look: PlaneLook) -> list[NDArray[np.floating]]:
+    """Return the signals of a look in samples of its channels."""
+    return [signal.of([pictures[channel] for channel in signal.channels], look.white) for signal in look.signals]
 
 
 def sampled_rows(region: Region) -> tuple[Region, ...]:

@@ -7,7 +7,8 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from napari_unet_nuclei.core.errors import SettingsError
-from napari_unet_nuclei.core.model.card import CardKind, Credit, Part
+from napari_unet_nuclei.core.model.card import CardKind, Credit
+from napari_unet_nuclei.core.model.part import Part
 from napari_unet_nuclei.core.settings_base import first_problem
 
 

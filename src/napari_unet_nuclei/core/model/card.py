@@ -8,15 +8,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError, model_validator
 
 from napari_unet_nuclei.core.classes.coding import MOST_CLASSES
 from napari_unet_nuclei.core.errors import ModelFileError
 from napari_unet_nuclei.core.files.regular import open_regular
 from napari_unet_nuclei.core.image.kind import InputName, NetworkInputs
 from napari_unet_nuclei.core.image.plane import ImageKind
+from napari_unet_nuclei.core.image.sample import Scaling
 from napari_unet_nuclei.core.labels.decode import SPLIT
 from napari_unet_nuclei.core.labels.score import Scoring
+from napari_unet_nuclei.core.model.onnx_design import OnnxDesign
+from napari_unet_nuclei.core.model.part import Part
 from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.settings_base import first_problem
 
@@ -24,6 +27,11 @@ ACCEPTED = "Accepted are .safetensors files that napari-unet-nuclei wrote."
 LARGEST_FILE = 2**30
 LARGEST_HEADER = 2**24
 """Bytes; larger files and headers are rejected unread."""
+
+NOT_TRAINABLE = (
+    "'{name}' comes from elsewhere as an ONNX graph, which runs but cannot be trained or fine-tuned. Start from a "
+    "model of this program, such as 'nuclei'."
+)
 
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -36,13 +44,6 @@ CLASS_HEADS: tuple[Head, ...] = ("classes",)
 
 TaskName = Literal["instances", "semantic"]
 """What a model predicts: nuclei one by one, or the class of every pixel."""
-
-
-class Part(BaseModel):
-    """Base of the parts of a card: frozen, and closed to unknown names."""
-
-    # Infinities and NaN as text: JSON has no numbers for them, and null would be read back as missing.
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
 class Architecture(Part):
@@ -251,6 +252,16 @@ def _kind_of_earlier_versions(kind: object) -> object:
     return "brightfield" if kind == "stained" else kind
 
 
+def _network_kind(value: object) -> str:
+    """Tell a network from elsewhere by the key that only it has."""
+    return "onnx" if isinstance(value, OnnxDesign) or (isinstance(value, dict) and "runtime" in value) else "unet"
+
+
+Network = Annotated[
+    Annotated[Architecture, Tag("unet")] | Annotated[OnnxDesign, Tag("onnx")], Discriminator(_network_kind)
+]
+"""A U-Net of this program, or a network from elsewhere."""
+
 CardKind = Annotated[ImageKind, BeforeValidator(_kind_of_earlier_versions)]
 
 
@@ -265,7 +276,7 @@ class ModelCard(Part):
         (), max_length=MOST_CLASSES, description="Names of the classes by their ids from 0; empty for nuclei."
     )
     image_kind: CardKind = Field("fluorescence", description="Images the model is for.")
-    architecture: Architecture = Architecture()
+    architecture: Network = Architecture()
     inputs: tuple[InputName, ...] = Field(
         (),
         max_length=64,
@@ -304,6 +315,28 @@ class ModelCard(Part):
     def tells_size(self) -> bool:
         """True if the network predicts the size of nuclei."""
         return "size" in self.architecture.heads
+
+    @property
+    def scaling(self) -> Scaling:
+        """How the network wants intensities."""
+        return self.architecture.preprocessing if isinstance(self.architecture, OnnxDesign) else self.percentiles
+
+    @property
+    def reads_as_it_is(self) -> bool:
+        """True if images are read as they are, bright backgrounds and dark ones, unless the user says otherwise."""
+        return self.task == "semantic" or isinstance(self.architecture, OnnxDesign)
+
+    @property
+    def is_trainable(self) -> bool:
+        """True for networks of this program, which training and fine-tuning can start from."""
+        return isinstance(self.architecture, Architecture)
+
+    @property
+    def trainable(self) -> Architecture:
+        """The network of this program; raise ModelFileError for a network from elsewhere."""
+        if not isinstance(self.architecture, Architecture):
+            raise ModelFileError(NOT_TRAINABLE.format(name=self.name))
+        return self.architecture
 
     @property
     def network_inputs(self) -> NetworkInputs:

@@ -43,10 +43,15 @@ def choose_device(request: str = "auto") -> Device:
     if name not in available:
         raise DeviceError(f"There is no device '{request}' on this computer. Choose one of: {', '.join(available)}.")
     if name == "cpu":
-        return Device(name, platform.processor() or platform.machine(), getattr(torch, cpu_number_format()))
+        return processor(cpu_number_format())
     title = torch.cuda.get_device_name(name) if name.startswith("cuda") else "Apple graphics processor"
     # Not bfloat16, which older graphics cards lack.
     return Device(name, title, torch.float16)
+
+
+def processor(number_format: NumberFormat) -> Device:
+    """Return this computer's processor, with a number format."""
+    return Device("cpu", platform.processor() or platform.machine(), getattr(torch, number_format))
 
 
 def available_devices() -> tuple[str, ...]:

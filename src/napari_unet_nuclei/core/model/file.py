@@ -8,11 +8,14 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor
 
 from napari_unet_nuclei.core.errors import ModelFileError
 from napari_unet_nuclei.core.files.atomic import atomic
-from napari_unet_nuclei.core.model.card import Architecture, ModelCard, read_card
+from napari_unet_nuclei.core.model.card import NOT_TRAINABLE, Architecture, ModelCard, read_card
 from napari_unet_nuclei.core.model.header import hash_tensors, read_header
+from napari_unet_nuclei.core.model.onnx_design import OnnxDesign
+from napari_unet_nuclei.core.model.onnx_network import OnnxNetwork
 from napari_unet_nuclei.core.model.unet import UNet
 
 FIRST_WEIGHTS = "encoder.0.first.convolution.weight"
@@ -26,12 +29,19 @@ class Model:
     Attributes
     ----------
     card : ModelCard
-    network : UNet
-        float32, on the CPU, in evaluation mode; never changed after loading.
+    network : UNet or OnnxNetwork
+        float32, on the CPU, in evaluation mode; never changed after loading. An `OnnxNetwork` comes from elsewhere.
     """
 
     card: ModelCard
-    network: UNet
+    network: UNet | OnnxNetwork
+
+    @property
+    def unet(self) -> UNet:
+        """The network, if it is one of this program; raise ModelFileError for one from elsewhere."""
+        if not isinstance(self.network, UNet):
+            raise ModelFileError(NOT_TRAINABLE.format(name=self.card.name))
+        return self.network
 
 
 def save_model(path: Path, model: Model) -> ModelCard:
@@ -66,6 +76,8 @@ def read_model(path: Path) -> Model:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
     except (OSError, SafetensorError) as error:
         raise ModelFileError(f"The model file {path} is damaged: {error}.") from error
+    if isinstance(card.architecture, OnnxDesign):
+        return _read_onnx(path, card, card.architecture, tensors)
     # On "meta" the expected network takes no memory: shapes are checked before any is allocated.
     with torch.device("meta"):
         expected = {name: value.shape for name, value in UNet(card.architecture).state_dict().items()}
@@ -73,13 +85,25 @@ def read_model(path: Path) -> Model:
         raise ModelFileError(f"The weights in {path} do not fit the network that its card describes.")
     if not all(torch.isfinite(value).all() for value in tensors.values() if value.is_floating_point()):
         raise ModelFileError(f"The weights in {path} are not all numbers: its training went wrong. Use another model.")
-    if hash_tensors(path) != card.weights_hash:
-        raise ModelFileError(f"The weights in {path} were changed after the model was saved. Get the file again.")
+    _check_hash(path, card)
     network = UNet(card.architecture)
     network.load_state_dict(
         {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
     )
     return Model(card, network.eval())
+
+
+def _read_onnx(path: Path, card: ModelCard, design: OnnxDesign, tensors: dict[str, Tensor]) -> Model:
+    """Make a model of the graph in a file."""
+    if {name: (value.dtype, value.ndim) for name, value in tensors.items()} != {"onnx": (torch.uint8, 1)}:
+        raise ModelFileError(f"The weights in {path} do not fit the network that its card describes.")
+    _check_hash(path, card)
+    return Model(card, OnnxNetwork(tensors["onnx"].numpy().tobytes(), design).eval())
+
+
+def _check_hash(path: Path, card: ModelCard) -> None:
+    if hash_tensors(path) != card.weights_hash:
+        raise ModelFileError(f"The weights in {path} were changed after the model was saved. Get the file again.")
 
 
 def start_from(model: Model, architecture: Architecture) -> UNet:
@@ -91,14 +115,14 @@ def start_from(model: Model, architecture: Architecture) -> UNet:
 
     Raise ModelFileError if the architectures differ in anything but ``in_channels``.
     """
-    own = model.card.architecture
+    own = model.card.trainable
     if own.model_copy(update={"in_channels": architecture.in_channels}) != architecture:
         raise ModelFileError(
             f"The network of '{model.card.name}' differs in architecture from the one to be trained, so training "
             "cannot start from it. Leave out the options that change the network, or the model to start from."
         )
     wanted = architecture.in_channels
-    weights = dict(model.network.state_dict())
+    weights = dict(model.unet.state_dict())
     if wanted != own.in_channels:
         # With a space-to-depth stem every channel has several inputs, one after the other.
         of_one = sum(weights[FIRST_WEIGHTS].chunk(own.in_channels, dim=1))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.image.plane import ImageKind, PlaneLook, PlaneReader
-from napari_unet_nuclei.core.image.sample import PlaneSample
+from napari_unet_nuclei.core.image.sample import PlaneSample, Scaling
 from napari_unet_nuclei.core.labels.decode import Decoded, decode_plane, quantise
 from napari_unet_nuclei.core.model.card import DECODED_HEADS
 from napari_unet_nuclei.core.progress import Advanced, Progress, Silent
@@ -66,14 +66,12 @@ class ChosenLook:
         """What is read, and how."""
         return self.reader.look
 
-    def open_all(self, indices: Sequence[tuple[int, ...]], percentiles: tuple[float, float]) -> tuple[PlaneReader, ...]:
+    def open_all(self, indices: Sequence[tuple[int, ...]], scaling: Scaling) -> tuple[PlaneReader, ...]:
         """Return the readers of some planes of the image, which are all read as the one that decided."""
         known = self.reader
         # The plane that decided has been measured already, which took reading all of its pixels.
         return tuple(
-            known
-            if index == known.index
-            else PlaneSample(known.source, index, known.region).open(known.look, percentiles)
+            known if index == known.index else PlaneSample(known.source, index, known.region).open(known.look, scaling)
             for index in indices
         )
 
@@ -132,7 +130,7 @@ class _Tried:
     @staticmethod
     def of(look: PlaneLook, plane: PlaneSample, runner: NetworkRunner) -> _Tried:
         fitted = runner.for_kind(look.kind)
-        return _Tried(plane.open(look, fitted.card.percentiles), fitted)
+        return _Tried(plane.open(look, fitted.card.scaling), fitted)
 
     def nuclei(self, seen: Glance) -> tuple[Decoded, ...]:
         """Decode the nuclei that the windows show.

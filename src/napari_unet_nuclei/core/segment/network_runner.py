@@ -14,13 +14,16 @@ from torch import Tensor, nn
 from napari_unet_nuclei.core.errors import DeviceMemoryError
 from napari_unet_nuclei.core.image.plane import ImageKind
 from napari_unet_nuclei.core.model.card import ModelCard
-from napari_unet_nuclei.core.model.device import Device, choose_device
+from napari_unet_nuclei.core.model.device import Device, choose_device, processor
 from napari_unet_nuclei.core.model.file import Model
+from napari_unet_nuclei.core.model.onnx_network import OnnxNetwork
 from napari_unet_nuclei.core.progress import Notice, Progress
 from napari_unet_nuclei.core.types import Image, Maps
 
 SMALLEST_TILE = 128
 """Pixels; on the CPU nothing smaller is tried."""
+
+ON_PROCESSOR = "The model '{name}' comes from elsewhere and runs on the processor, not on {device}."
 
 _MEMORY_WORDS = ("out of memory", "allocate memory", "not enough memory", "defaultcpuallocator")
 _FLIPS: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))
@@ -56,6 +59,10 @@ class NetworkRunner:
     placed: nn.Module | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.model.network, OnnxNetwork):
+            if self.device.name != "cpu":
+                self.notices.append(ON_PROCESSOR.format(name=self.card.name, device=self.device.name))
+            self.device = processor("float32")
         self._first_tile = self.tile
         self._network = self.placed or place_network(self.model, self.device)
 
@@ -122,7 +129,9 @@ class NetworkRunner:
         return torch.stack([self._network(batch.flip(axes)).flip(axes) for axes in _FLIPS]).float().mean(0)
 
     def _activate(self, logits: Tensor) -> Tensor:
-        """Sigmoid for all heads but the size."""
+        """Sigmoid for all heads but the size; networks from elsewhere give maps already."""
+        if isinstance(self._network, OnnxNetwork):
+            return logits
         heads = self.card.architecture.heads
         return torch.stack(
             [logits[:, k] if head == "size" else logits[:, k].sigmoid() for k, head in enumerate(heads)], dim=1
@@ -152,6 +161,8 @@ class NetworkRunner:
 
 def place_network(model: Model, device: Device) -> nn.Module:
     """Copy a model's network to a device, ready to run; it has no state, so that threads can share it."""
+    if isinstance(model.network, OnnxNetwork):
+        return model.network
     # Of a copy: folding changes the weights, and the model may be saved or trained further.
     return device.place(copy.deepcopy(model.network).fold_normalisation())
 

@@ -201,7 +201,7 @@ def decide(request: SegmentRequest, progress: Progress) -> Decided:
         return Decided(chosen.look, chosen.sure, size.scale, size.diameter)
     decides = scope.indices.index(scope.deciding.index)
     stack = next(one for one in stacks_of(request.source, scope.indices) if decides in one)
-    planes = open_stack(chosen.reader, [scope.indices[number] for number in stack], runner.card.percentiles)
+    planes = open_stack(chosen.reader, [scope.indices[number] for number in stack], runner.card.scaling)
     diameter, spacing = volume_size(request, runner, planes, stack.index(decides), sizing, chosen.estimate)
     return Decided(chosen.look, chosen.sure, 1.0, diameter, spacing)
 
@@ -252,14 +252,14 @@ def _find(request: SegmentRequest, scope: Scope, runner: NetworkRunner, progress
     reading, notices = _stacks_read(request, chosen, classes=classes)
     if reading == "volume":
         stacks = stacks_of(request.source, scope.indices)
-        readers = open_stacks(chosen.reader, scope.indices, stacks, card.percentiles)
+        readers = open_stacks(chosen.reader, scope.indices, stacks, card.scaling)
         found = find_volumes(request, runner, readers, stacks, progress, decides, chosen.estimate)
         told = remedies(len(found.nuclei.scores), chosen.look.kind, chosen.sure, settings.kind != "auto")
         spacing, planes = found.spacing, len(stacks[0])
         described = {"planes": reading, "z_spacing": spacing.described(request.pixel_size)}
         told += found.doubts
         return _Found(chosen, card, readers, found.nuclei, told, spacing.notices(planes), described)
-    readers = chosen.open_all(scope.indices, card.percentiles)
+    readers = chosen.open_all(scope.indices, card.scaling)
     if classes:
         return _Found(chosen, card, readers, _find_classes(runner, readers, progress))
     nuclei = find_nuclei(request, runner, readers, progress, decides, chosen.estimate)
@@ -297,8 +297,7 @@ def possible_readings(request: SegmentRequest, scope: Scope, card: ModelCard) ->
 
     Raises `ImageShapeError` if there is no such channel, or several and none was chosen.
     """
-    # Networks for classes were trained on images as they are, bright backgrounds and dark ones.
-    as_it_is = card.task == "semantic" and request.settings.kind == "auto"
+    as_it_is = card.reads_as_it_is and request.settings.kind == "auto"
     kind = "fluorescence" if as_it_is else request.settings.kind
     return possible_looks(scope.deciding, request.channel, kind, card.network_inputs)
 
@@ -307,8 +306,8 @@ def choose_reading(request: SegmentRequest, scope: Scope, runner: NetworkRunner,
     """Choose how an image is read."""
     card, decided = runner.card, request.decided
     if decided is not None:
-        percentiles = card.for_kind(decided.look.kind).percentiles
-        return ChosenLook(scope.deciding.open(decided.look, percentiles), decided.sure)
+        scaling = card.for_kind(decided.look.kind).scaling
+        return ChosenLook(scope.deciding.open(decided.look, scaling), decided.sure)
     looks, diameter = possible_readings(request, scope, card), 0.0
     if card.task == "semantic":
         looks = looks[:1]  # classes have no nuclei by which readings could be told apart
@@ -367,7 +366,7 @@ def notices_of_look(
         yield f"Read as dark nuclei on bright{how}."
     elif readers[0].source.is_colour:
         yield f"Colour picture: read from the {look.name}."
-    if card.task == "instances" and look.kind not in card.kinds:
+    if card.task == "instances" and not card.reads_as_it_is and look.kind not in card.kinds:
         yield f"The model '{card.name}' was made for {card.image_kind} images; check the result."
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, ImageShapeError
+from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.kind import possible_looks
 from napari_unet_nuclei.core.image.plane import PlaneReader
 from napari_unet_nuclei.core.image.sample import PlaneSample
@@ -18,7 +19,7 @@ from napari_unet_nuclei.core.train.division import Divided, none_left
 from napari_unet_nuclei.core.train.layouts import Condition, Entry, list_entries
 from napari_unet_nuclei.core.train.reading import InputForm, LabelsRead, open_image, read_by_labels, read_labels
 from napari_unet_nuclei.core.train.samples import Sample
-from napari_unet_nuclei.core.types import Labels, Mask
+from napari_unet_nuclei.core.types import Index, Labels, Mask
 
 SHOWN_UNSEEN = 24
 """Images from outside both parts of which the report shows the worst: enough to see what goes wrong on them."""
@@ -70,19 +71,29 @@ def read_unseen(divided: Sequence[Divided], form: InputForm) -> Samples:
     return read_entries(unseen[:: max(-(-len(unseen) // SHOWN_UNSEEN), 1)], form, Silent())
 
 
-def read_entries(entries: Sequence[Entry], form: InputForm, progress: Progress) -> Samples:
-    """Read listed images; masks without ids, and masks that share pixels, give one notice each for all files."""
-    samples, without_ids, sharing = [], [], []
+def read_entries(entries: Sequence[Entry], form: InputForm, progress: Progress, *, unlabelled: bool = False) -> Samples:
+    """Read listed images, of stacks plane by plane.
+
+    Planes of a stack that have no label count as not labelled, and are left out unless they are ``unlabelled`` by
+    intention. Masks without ids, masks that share pixels, and planes left out give one notice each for all files.
+    """
+    samples: list[Sample] = []
+    without_ids, sharing, sparse = [], [], []
     for number, entry in enumerate(entries):
         progress.report(Advanced(number / len(entries), f"reading image {number + 1} of {len(entries)}"))
-        sample, found = read_pair(entry, form)
-        samples.append(sample)
-        if found.from_mask:
+        planes = read_planes(entry, form)
+        kept = [one for one, found in planes if unlabelled or len(planes) == 1 or found.labels.any()]
+        samples += kept
+        if len(kept) < len(planes):
+            sparse.append(entry.image)
+        if any(found.from_mask for _, found in planes):
             without_ids.append(entry.labels[0])
-        for notice in found.notices:
+        for notice in (notice for _, found in planes for notice in found.notices):
             progress.report(Notice(notice, warning=True))
-        if found.shared_pixels:
+        if any(found.shared_pixels for _, found in planes):
             sharing.append(entry.image)
+    if sparse:
+        progress.report(Notice(f"Planes without any label are left out: {_files(sparse)}."))
     if without_ids:
         progress.report(
             Notice(
@@ -96,21 +107,34 @@ def read_entries(entries: Sequence[Entry], form: InputForm, progress: Progress) 
     return tuple(samples)
 
 
-def read_pair(entry: Entry, form: InputForm) -> tuple[Sample, LabelsRead]:
-    """Read an image and its labels; raise `DatasetError` if a file is unreadable, or the two do not match."""
+def read_planes(entry: Entry, form: InputForm) -> list[tuple[Sample, LabelsRead]]:
+    """Read every plane of an image with its labels; planes of one stack are one group.
+
+    Raise `DatasetError` if a file is unreadable, or the two do not match.
+    """
     try:
-        source, index = open_image(entry.image, form)
-        plane = PlaneSample.whole(source, index)
-        found = read_labels(entry, source.plane_shape, form.classes)
-        if form.classes is None:
-            look, doubt = read_by_labels(plane, found.labels, form)
-        else:
-            # Read as it is, never inverted: for classes, brightness itself may tell them apart.
-            look, doubt = possible_looks(plane, form.channel, "fluorescence", form.inputs)[0], ""
-        sample = sample_of_plane(plane.open(look, form.percentiles), entry.name, found.labels, found.reviewed, doubt)
+        source = open_image(entry.image, form)
+        indices = list(source.plane_indices())
+        labels = read_labels(entry, source, form.classes)
+        read = zip(indices, labels, strict=True)
+        return [(_sample_of(entry, source, index, found, form, len(indices)), found) for index, found in read]
     except (ImageFileError, ImageShapeError) as error:
         raise DatasetError(f"The data set cannot be used: {entry.image}: {error}") from error
-    return replace(sample, group=entry.group, dataset=entry.dataset), found
+
+
+def _sample_of(
+    entry: Entry, source: ImageSource, index: Index, found: LabelsRead, form: InputForm, planes: int
+) -> Sample:
+    plane = PlaneSample.whole(source, index)
+    if form.classes is None:
+        look, doubt = read_by_labels(plane, found.labels, form)
+    else:
+        # Read as it is, never inverted: for classes, brightness itself may tell them apart.
+        look, doubt = possible_looks(plane, form.channel, "fluorescence", form.inputs)[0], ""
+    where = ", ".join(f"{letter}={place}" for letter, place in zip(source.leading_axes.lower(), index, strict=True))
+    name = f"{entry.name} [{where}]" if planes > 1 else entry.name
+    sample = sample_of_plane(plane.open(look, form.percentiles), name, found.labels, found.reviewed, doubt)
+    return replace(sample, group=entry.group, dataset=entry.dataset)
 
 
 def sample_of_plane(reader: PlaneReader, name: str, labels: Labels, reviewed: Mask | None, doubt: str) -> Sample:

@@ -94,7 +94,7 @@ def refit(
 
     Everything else on its card is kept, including figures that are not of validation images.
     """
-    again = finish_model(model.network, model.card, validation, device, progress, training)
+    again = finish_model(model.unet, model.card, validation, device, progress, training)
     return Model(again.card.model_copy(update={"metrics": model.card.metrics | again.card.metrics}), model.network)
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.classes.coding import VOID, ClassCoding
 from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, ImageShapeError
@@ -114,22 +113,26 @@ def read_by_labels(
     return taken.look, ""
 
 
-def read_labels(entry: Entry, shape: tuple[int, ...], coding: ClassCoding | None) -> LabelsRead:
-    """Read the labels of an image of a given shape: classes if there is a coding, otherwise nuclei."""
-    if coding is not None:
-        return _classes(entry, shape, coding)
-    return _stacked_masks(entry, shape) if entry.one_mask_per_nucleus else _label_image(entry, shape)
+def read_labels(entry: Entry, source: ImageSource, coding: ClassCoding | None) -> list[LabelsRead]:
+    """Read the labels of every plane of an image: classes if there is a coding, otherwise nuclei."""
+    if entry.one_mask_per_nucleus:
+        if math.prod(source.leading_shape) > 1:
+            raise ImageShapeError(f"{entry.image} has several planes: give one label image, and not masks of nuclei.")
+        return [_united_masks(entry, source) if coding is not None else _stacked_masks(entry, source)]
+    return _label_image(entry, source) if coding is None else _classes(entry, source, coding)
 
 
-def open_image(path: Path, form: InputForm) -> tuple[ImageSource, tuple[int, ...]]:
-    """Open an image, and return it with the index of its only plane.
+def open_image(path: Path, form: InputForm) -> ImageSource:
+    """Open an image; raise `ImageFileError` if it is unreadable.
 
-    Raises `ImageFileError` if it is unreadable, and `ImageShapeError` if it holds several planes.
+    Planes without a name are taken as channels if their number fits.
     """
-    file = read_image(path)
+    source = read_image(path).source()
     # A network of named signals derives them all from one picture: the planes of a stack cannot be its channels.
     channels = 1 if form.inputs.names else form.channels
-    return _single_plane(path, file.source(), channels)
+    if source.channels == 1 and max(source.leading_shape, default=1) > 1 and source.leading_shape == (channels,):
+        return ImageSource(source.array, source.axes.replace(source.leading_axes, "C"))
+    return source
 
 
 def count_channels(path: Path) -> int:
@@ -141,51 +144,51 @@ def count_channels(path: Path) -> int:
         raise DatasetError(f"The data set cannot be used: {error}") from error
 
 
-def _single_plane(path: Path, source: ImageSource, channels: int) -> tuple[ImageSource, tuple[int, ...]]:
-    """Return the image and the index of its only plane; take unlabelled planes as channels if their number fits."""
+def _classes(entry: Entry, image: ImageSource, coding: ClassCoding) -> list[LabelsRead]:
+    """Read the class of every pixel."""
+    [path] = entry.labels
+    source = _partner(path, read_class_image(path, exact=not coding.binary), image, entry.image)
+    found = []
+    for index in source.plane_indices():
+        try:
+            ids = coding.ids([source.read(index, channel) for channel in range(source.channels)])
+        except ImageShapeError as error:
+            raise ImageShapeError(f"{path}: {error}") from error
+        known = ids != VOID
+        found.append(LabelsRead(np.where(known, ids, 0).astype(np.int32), reviewed=None if known.all() else known))
+    return found
+
+
+def _united_masks(entry: Entry, image: ImageSource) -> LabelsRead:
+    """Make class 1 of the masks of single nuclei together; the rest is class 0."""
+    masks = (_read_mask(path, image, entry.image) for path in entry.labels)
+    return LabelsRead(np.any(list(masks), axis=0).astype(np.int32))
+
+
+def _label_image(entry: Entry, image: ImageSource) -> list[LabelsRead]:
+    """Read one label image, or one mask of all nuclei, plane by plane."""
+    [path] = entry.labels
     # Axes of length 1 are how some programs save a single plane.
-    long = [axis for axis, length in enumerate(source.leading_shape) if length > 1]
-    if long and source.channels == 1 and source.leading_shape == (channels,):
-        return ImageSource(source.array, source.axes.replace(source.leading_axes, "C")), ()
-    if long:
-        raise ImageShapeError(f"{path} has {source.leading_shape} planes. Save every plane as a separate image.")
-    return source, (0,) * len(source.leading_shape)
-
-
-def _classes(entry: Entry, shape: tuple[int, ...], coding: ClassCoding) -> LabelsRead:
-    """Read the class of every pixel; masks of single nuclei together make class 1, the rest is class 0."""
-    if entry.one_mask_per_nucleus:
-        masks = (_read_mask(path, shape, entry.image) for path in entry.labels)
-        return LabelsRead(np.any(list(masks), axis=0).astype(np.int32))
-    [path] = entry.labels
-    source, index = _partner(path, read_class_image(path, exact=not coding.binary), shape, entry.image)
-    try:
-        ids = coding.ids([source.read(index, channel) for channel in range(source.channels)])
-    except ImageShapeError as error:
-        raise ImageShapeError(f"{path}: {error}") from error
-    known = ids != VOID
-    return LabelsRead(np.where(known, ids, 0).astype(np.int32), reviewed=None if known.all() else known)
-
-
-def _label_image(entry: Entry, shape: tuple[int, ...]) -> LabelsRead:
-    """Read one label image, or one mask of all nuclei."""
-    [path] = entry.labels
-    found = label_file.read_labels(path, ("YX", shape))
-    ids = _only_plane(path, found.file, shape, entry.image)
-    try:
-        labels = whole_labels(as_ids(ids))
-    except ImageShapeError as error:
-        raise ImageShapeError(f"{path}: {error}") from error
+    is_stack = math.prod(image.leading_shape) > 1
+    found = label_file.read_labels(path, label_file.size_of(image) if is_stack else ("YX", image.plane_shape))
+    source = _partner(path, found.file, image, entry.image)
     # Masks are told once for all files of a data set.
     notices = () if found.from_mask else found.notices
-    return LabelsRead(fill_holes(labels), from_mask=found.from_mask, notices=notices)
+    planes: list[LabelsRead] = []
+    for index in source.plane_indices():
+        try:
+            labels = whole_labels(as_ids(source.stored(index)))
+        except ImageShapeError as error:
+            raise ImageShapeError(f"{path}: {error}") from error
+        planes.append(LabelsRead(fill_holes(labels), from_mask=found.from_mask, notices=() if planes else notices))
+    return planes
 
 
-def _stacked_masks(entry: Entry, shape: tuple[int, ...]) -> LabelsRead:
+def _stacked_masks(entry: Entry, image: ImageSource) -> LabelsRead:
     """Combine the masks of single nuclei into one label image, the largest first, so that smaller ones win seams."""
-    masks = [(path, _read_mask(path, shape, entry.image)) for path in entry.labels]
+    masks = [(path, _read_mask(path, image, entry.image)) for path in entry.labels]
     masks.sort(key=lambda one: -np.count_nonzero(one[1]))
-    labels = np.zeros(shape, np.int32)
+    labels = np.zeros(image.plane_shape, np.int32)
     shared_pixels = 0
     for number, (path, mask) in enumerate(masks, start=1):
         # The nuclei already drawn below this mask, by number; [0] is what is still free.
@@ -202,25 +205,27 @@ def _stacked_masks(entry: Entry, shape: tuple[int, ...]) -> LabelsRead:
     return LabelsRead(fill_holes(whole_labels(labels)), shared_pixels=shared_pixels)
 
 
-def _read_mask(path: Path, shape: tuple[int, ...], image: Path) -> Mask:
+def _read_mask(path: Path, image: ImageSource, image_path: Path) -> Mask:
     """Read the mask of one nucleus, thresholded at half of its maximum."""
-    values = _only_plane(path, read_label_image(path), shape, image)
+    source = _partner(path, read_label_image(path), image, image_path)
+    values = source.stored((0,) * len(source.leading_shape))
     # Masks may be stored as 0 and 1, 0 and 255, or with compressed, soft edges.
     return np.asarray(values > values.max(initial=0) / 2)
 
 
-def _only_plane(path: Path, file: ImageFile, shape: tuple[int, ...], image: Path) -> NDArray[Any]:
-    """Return the only plane of labels or a mask, as stored."""
-    source, index = _partner(path, file, shape, image)
-    return source.stored(index)
-
-
-def _partner(path: Path, file: ImageFile, shape: tuple[int, ...], image: Path) -> tuple[ImageSource, tuple[int, ...]]:
-    """Return labels or a mask with the index of their only plane; raise if its size is not that of the image."""
-    source, index = _single_plane(path, ImageSource(file.array, file.axes), channels=1)
-    if source.plane_shape != shape:
-        raise DatasetError(
-            f"{image} is {shape[0]} × {shape[1]} pixels (rows × columns), but {path} is "
-            f"{source.plane_shape[0]} × {source.plane_shape[1]}. They do not belong together."
+def _partner(path: Path, file: ImageFile, image: ImageSource, image_path: Path) -> ImageSource:
+    """Return labels or a mask; raise if their size is not that of the image."""
+    source = ImageSource(file.array, file.axes)
+    # Axes of length 1 are how some programs save a single plane.
+    planes, wanted = ([n for n in one.leading_shape if n > 1] for one in (source, image))
+    if source.plane_shape != image.plane_shape or planes != wanted:
+        sizes = (
+            " × ".join(str(length) for length in (*leading, *one.plane_shape))
+            for leading, one in ((wanted, image), (planes, source))
         )
-    return source, index
+        of_image, of_labels = sizes
+        kind = "planes × rows × columns" if planes or wanted else "rows × columns"
+        raise DatasetError(
+            f"{image_path} is {of_image} pixels ({kind}), but {path} is {of_labels}. They do not belong together."
+        )
+    return source

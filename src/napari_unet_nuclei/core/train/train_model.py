@@ -252,7 +252,7 @@ def train_model(request: TrainRequest, progress: Progress) -> Model:
     progress.report(Notice(f"{_count(request, training)} for training, {_count(request, validation)} for validation."))
     found = find_class_names([*training, *validation]) if form.classes and not form.classes.classes else ()
     card = request.card(base, form, _names(request, base, found))
-    trainer = Trainer(card, request.settings, start_from(base, card.architecture) if base else None)
+    trainer = Trainer(card, request.settings, start_from(base, card.trainable) if base else None)
     result = trainer.fit(training, validation, Share(progress, READ, TRAINED), files.checkpoint, files.history)
     progress.report(Notice("Measuring the model on the validation images."))
     share = Share(progress, TRAINED, FINISHED)

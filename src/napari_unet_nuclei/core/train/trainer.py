@@ -128,7 +128,7 @@ class Trainer:
         self.device = choose_device(settings.device)
         # Before the network is built: its random weights depend on the seed too.
         torch.manual_seed(settings.seed)
-        start = copy.deepcopy(network) if network else UNet(card.architecture)
+        start = copy.deepcopy(network) if network else UNet(card.trainable)
         self.network = start.to(self.device.name).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.trained = [part for name, part in self.network.named_children() if name in TRAINED[settings.layers]]
         self.network.eval().requires_grad_(False)
@@ -188,7 +188,7 @@ class Trainer:
         state.seconds = time.monotonic() - started
         self._save(state, checkpoint, history)
         progress.report(Advanced(1.0, f"step {state.step}, done"))
-        network = UNet(self.card.architecture)
+        network = UNet(self.card.trainable)
         network.load_state_dict(state.best)
         return TrainResult(network.eval(), tuple(state.history), state.step, state.seconds)
 

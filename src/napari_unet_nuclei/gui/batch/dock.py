@@ -3,6 +3,7 @@
 # No `from __future__ import annotations`: napari reads the annotation of the viewer parameter.
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from napari_unet_nuclei.core.folder.record import FileRecord
 from napari_unet_nuclei.core.folder.summary import BatchReport
 from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.segment.remedy import in_words
-from napari_unet_nuclei.core.settings import SegmentSettings
+from napari_unet_nuclei.core.settings import CellSettings, SegmentSettings
 from napari_unet_nuclei.gui.batch.choices import BatchChoices
 from napari_unet_nuclei.gui.batch.form import BatchForm
 from napari_unet_nuclei.gui.batch.job import Outlook, RunSignals, dry_run_job, open_job, preview_job, run_job
@@ -63,6 +64,7 @@ class BatchDock(Dock):
         self._shown_layers: list[Layer] = []
         self.templates, self.form = TemplateBar(), BatchForm()
         self.table = BatchTable()
+        self.taken_label = Sentence()
         self.outcome_label = Sentence("Choose images first.", selectable=True)
         self.detail_label = Sentence(selectable=True)
         self.folder_button = QPushButton("Open folder")
@@ -78,6 +80,7 @@ class BatchDock(Dock):
         self._settling = rest_timer(self, self._look, SETTLING)
         self._lay_out()
         self._connect()
+        self._say_taken("")
         self.form.setValue(recall(BatchChoices))
         self._note_change()
 
@@ -94,7 +97,7 @@ class BatchDock(Dock):
         column.addWidget(self.table, stretch=1)
         column.addWidget(self.detail_label)
         column.addLayout(buttons)
-        self.tabs.addTab(ScrollColumn(self.templates, self.form), "Settings")
+        self.tabs.addTab(ScrollColumn(self.templates, self.taken_label, self.form), "Settings")
         self.tabs.addTab(page, "Images")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
@@ -141,8 +144,18 @@ class BatchDock(Dock):
     def take_settings(self, settings: SegmentSettings, model: str) -> None:
         """Segment files in the same way as an image was; images and results stay as they are."""
         self.form.take_settings(settings, model)
+        self._say_taken("The settings are those of the image that was segmented.")
+
+    def take_measured(self, around: CellSettings, gate: str, left: Sequence[str] = ()) -> None:
+        """Measure files as an image was measured; ``left`` names what belongs to that image alone."""
+        self.form.take_measured(around, gate)
+        without = f" Not taken over, as they belong to that image: {', '.join(left)}." if left else ""
+        self._say_taken(f"Nuclei are segmented and measured as in that image.{without}")
+
+    def _say_taken(self, text: str) -> None:
+        self.taken_label.setText(text)
+        self.taken_label.setVisible(bool(text))
         self.tabs.setCurrentIndex(SETTINGS)
-        self.job_panel.show_status("The settings are those of the image. Choose a folder of images.")
 
     def run(self) -> None:
         """Segment the chosen images."""
@@ -157,6 +170,7 @@ class BatchDock(Dock):
         self._looking.cancel()
         self._shown = choices
         self._is_run = True
+        self._say_taken("")
         self.tabs.setCurrentIndex(IMAGES)
         self.outcome_label.setText("Segmenting…")
         title = f"Segmenting {Path(choices.given[0]).name}"
@@ -187,6 +201,7 @@ class BatchDock(Dock):
         if stack is not None:
             self.form.show_axes(stack.stored_axes, stack.shape)
         self.form.show_series(max((prospect.listed for prospect in prospects), key=len, default=()))
+        self.form.show_zarr(there=outlook.has_zarr)
         self.detail_label.clear()
         counts = Counter(prospect.intention for prospect in prospects)
         told: dict[Intention, str] = {"segment": "to segment", "skip": "done before", "fail": "cannot be used"}

@@ -136,6 +136,7 @@ class CorrectDock(Dock):
     def _connect_viewer(self) -> None:
         viewer = self._viewer
         self.front_changed.connect(self._refresh_keys)
+        self.front_changed.connect(self._follow_front)
         viewer.layers.selection.events.active.connect(self._refresh_keys)
         viewer.layers.events.removed.connect(self._note_removed)
         for event in (viewer.dims.events.point, viewer.dims.events.ndisplay, viewer.dims.events.order):
@@ -237,6 +238,9 @@ class CorrectDock(Dock):
     def _look_at_plane(self) -> None:
         self.navigator.look()
         self.reviewed_panel.refresh()
+
+    def _follow_front(self) -> None:
+        self.overlay.set_visible(self.is_in_front)
 
     def _note_removed(self) -> None:
         # Not at once: a layer whose corrections could not be saved is added again first.

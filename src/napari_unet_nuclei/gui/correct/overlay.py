@@ -67,6 +67,11 @@ class Overlay(QObject):
         self._drawing = [*lines, *(line for point in points for line in self._cross(point))]
         self._show()
 
+    def set_visible(self, visible: bool) -> None:
+        """Hide the lines while another dock is in front, whose own frame would be taken for theirs."""
+        if self._layer is not None and self._layer in self._viewer.layers:
+            self._layer.visible = visible
+
     def clear(self) -> None:
         """Show nothing, and remove the layer."""
         self._frame, self._drawing = [], []

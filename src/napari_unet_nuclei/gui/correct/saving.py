@@ -166,7 +166,7 @@ class CorrectionSaver(QObject):
         """Copy what has changed in a session since it was saved."""
         image, versions, masks = session.image, dict(session.unsaved), {}
         planes = []
-        for index in self._reviewed(session) | set(versions) if image is not None else ():
+        for index in sorted(self._reviewed(session) | set(versions)) if image is not None else ():
             mask = self._mask(session, index)
             # Changes of regions are not counted as those of nuclei are: compare what they cover with what is on disk.
             masks[index] = mask_checksum(mask)

@@ -18,6 +18,7 @@ from napari_unet_nuclei.gui.viewer.dock import Dock
 from napari_unet_nuclei.gui.viewer.frame import NucleusFrame, box_of
 from napari_unet_nuclei.gui.viewer.labels_and_image import describe_labels
 from napari_unet_nuclei.gui.viewer.layer_box import LayerBox, row_in
+from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY
 from napari_unet_nuclei.gui.viewer.value_layer import CLEAR, ValueLayer
 from napari_unet_nuclei.gui.viewer.view import go_to
 from napari_unet_nuclei.gui.widgets.forms import Rows, fill
@@ -49,6 +50,12 @@ MEANINGS: dict[Verdict, str] = {
 COLOURED = "Found and missed nuclei"
 """Name of the layer."""
 
+NO_TRUTH = "none: open or draw true labels"
+"""Entry while there is one labels layer alone."""
+
+OUTLINE = 1
+"""Width in pixels of the outlines of both layers, between which the verdicts are coloured."""
+
 LISTED = 2000
 """Mistakes that the list has at most; the sentence counts them all."""
 
@@ -68,6 +75,7 @@ class EvaluateDock(Dock):
         super().__init__()
         self._viewer = napari_viewer
         self._compared: Comparison | None = None
+        self._judged: Labels | None = None
         self.labels_box = LayerBox("Labels to be judged.")
         self.truth_box = LayerBox("True labels of the same image: drawn or corrected by a person.")
         self.outcome, self.figures = Sentence(selectable=True), Sentence(selectable=True)
@@ -98,29 +106,46 @@ class EvaluateDock(Dock):
         events = self._viewer.layers.events
         for event in (events.inserted, events.removed, events.reordered, events.renamed):
             event.connect(self._list_layers)
-        for box in (self.labels_box, self.truth_box):
-            box.currentIndexChanged.connect(self._check)
+        self.labels_box.currentIndexChanged.connect(self._choose_labels)
+        self.truth_box.currentIndexChanged.connect(self._check)
         self.panel.run_clicked.connect(self._compare)
         self.mistakes.currentItemChanged.connect(self._go_to_current)
         self.back.clicked.connect(self._step_back)
         self.forward.clicked.connect(self._step_forward)
 
     def _list_layers(self) -> None:
+        """List the labels, the latest first: to be judged is what was segmented here, true is what came from elsewhere.
+
+        What the user chose stays, and no layer is judged by itself.
+        """
         layers = [layer for layer in reversed(self._viewer.layers) if isinstance(layer, Labels)]
-        for place, box in enumerate((self.labels_box, self.truth_box)):
-            kept = row_in(layers, box.layer)
-            box.offer(layers, kept if kept >= 0 else min(place, len(layers) - 1))
-        others = [row for row, layer in enumerate(layers) if layer is not self.truth_box.layer]
-        if others and self.labels_box.layer is self.truth_box.layer:  # when there was one layer alone
-            self.labels_box.offer(layers, others[0])
+        made_here = [layer for layer in layers if METADATA_KEY in layer.metadata]
+        chosen, truth = self.labels_box.layer, self.truth_box.layer
+        if chosen not in layers:
+            others = [layer for layer in layers if layer is not truth]
+            chosen = next(iter([*(one for one in made_here if one is not truth), *others, *layers]), None)
+        self.labels_box.offer(layers, row_in(layers, chosen))
+        offered = [layer for layer in layers if layer is not chosen]
+        elsewhere = [layer for layer in offered if layer not in made_here]
+        row = row_in(offered, truth if truth in offered else next(iter([*elsewhere, *offered]), None))
+        self.truth_box.offer(offered, max(row, 0), "" if offered else NO_TRUTH)
+        self._judged = chosen
         if self._compared is not None and not self._is_shown:
             self._show(None)
         self._check()
 
+    def _choose_labels(self) -> None:
+        """Judge another layer; where it was the true one, the two change places."""
+        before, chosen = self._judged, self.labels_box.layer
+        swapped = chosen is not None and chosen is self.truth_box.layer
+        self._list_layers()
+        if swapped and before is not None and before in self._viewer.layers:
+            self.truth_box.choose(before)
+
     def _check(self) -> None:
         """Enable Compare or show why not."""
         labels, truth = self.labels_box.layer, self.truth_box.layer
-        if labels is None or truth is None or labels is truth:
+        if labels is None or truth is None:
             self.panel.set_problem("Open two labels layers of one image: those to be judged, and true ones.")
             return
         try:
@@ -177,7 +202,11 @@ class EvaluateDock(Dock):
         )
         colours = Colormap([COLOURS[kind] for kind in KINDS], name="verdicts", nan_color=CLEAR)
         if self._is_shown:
-            self.colours.show(compared.truth, compared.values, COLOURED, colours, (0.0, len(KINDS) - 1.0))
+            both = (compared.truth, compared.labels)
+            for shown in both:  # whose own colours would mix with those of the verdicts
+                shown.place.layer.contour = shown.place.layer.contour or OUTLINE
+            top = max(both, key=lambda shown: self._viewer.layers.index(shown.place.layer))
+            self.colours.show(top, compared.values, COLOURED, colours, (0.0, len(KINDS) - 1.0))
 
     def _go_to_current(self) -> None:
         """Show the place of the current row."""

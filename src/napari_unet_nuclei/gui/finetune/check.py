@@ -115,6 +115,7 @@ class _Plane:
 
     labels: Labels
     reviewed: Mask | None
+    group: str
 
 
 class Checker:
@@ -198,7 +199,7 @@ def _with_counts(outlook: Outlook, asked: Asked, planes: Mapping[Key, _Plane]) -
 
 def _examined(correction: Correction, form: InputForm) -> tuple[_Plane, Found]:
     """Count the reviewed nuclei, and determine how a model reads the image, or why it cannot."""
-    plane = _Plane(own_labels(correction), correction.reviewed)
+    plane = _Plane(own_labels(correction), correction.reviewed, correction.stack)
     count = count_nuclei(plane)
     try:
         reader, doubt = open_input(correction, form)

@@ -24,6 +24,7 @@ from napari_unet_nuclei.gui.follow.tree_view import Colour, TreeView
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.settings.settings_form import SettingsForm
 from napari_unet_nuclei.gui.viewer.dock import Dock
+from napari_unet_nuclei.gui.viewer.frame import NucleusFrame
 from napari_unet_nuclei.gui.viewer.layer_box import LayerBox, row_in
 from napari_unet_nuclei.gui.viewer.view import label_under, on_click, world_point
 from napari_unet_nuclei.gui.widgets.forms import Rows, fill, folded, titled
@@ -75,6 +76,7 @@ class FollowDock(Dock):
         self.ctc, self.geff = QCheckBox("CTC"), QCheckBox("GEFF")
         self.ctc.setToolTip("Also write the format of the Cell Tracking Challenge.")
         self.geff.setToolTip("Also write GEFF, which Mastodon reads.")
+        self.frame = NucleusFrame(self._viewer, self)
         self.panel = JobPanel("Follow", "Give every nucleus one id from its birth to its division.")
         self._lay_out()
         self._connect()
@@ -218,8 +220,16 @@ class FollowDock(Dock):
         family = family_of(lineages, track)
         self.tree.setVisible(bool(family))
         self.tree.show_family(family, lineages.spots.frames, self._colours)
+        self._frame_last()
         if picked:
             self.tree.mark(track, int(lineages.spots.frame[picked[-1]]))
+
+    def _frame_last(self) -> None:
+        """Frame the nucleus that was chosen last, in its frame."""
+        if self.session is not None and self._picked and self.session.is_shown:
+            self.session.show_in(self.frame, self._picked[-1])
+        else:
+            self.frame.clear()
 
     def _colours(self) -> dict[int, Colour]:
         """Return the colours of the family that is drawn, as the layer has them."""

@@ -19,6 +19,8 @@ from napari_unet_nuclei.core.tracking.track import TrackResult
 from napari_unet_nuclei.gui.follow.request import FollowAnswer, put_frames
 from napari_unet_nuclei.gui.viewer.companion import alike
 from napari_unet_nuclei.gui.viewer.followed_layer import TRACK_COLUMNS, is_followed, mark_followed
+from napari_unet_nuclei.gui.viewer.frame import REACH, NucleusFrame, box_of
+from napari_unet_nuclei.gui.viewer.labels_and_image import describe_labels
 from napari_unet_nuclei.gui.viewer.layers import replace_labels
 from napari_unet_nuclei.gui.viewer.view import go_to
 
@@ -140,14 +142,25 @@ class FollowSession(QObject):
 
     def go_to(self, row: int) -> None:
         """Show a nucleus in its frame."""
+        position = self._position(row) + np.array(self._place.origin)
+        diameter = self._place.pixel_length * max(self.lineages.spots.diameter, 1.0)
+        go_to(self._viewer, self.layer, self._place.world(position), diameter)
+        self.layer.selected_label = int(self.lineages.track[row])
+
+    def show_in(self, frame: NucleusFrame, row: int) -> None:
+        """Put the frame around a nucleus."""
+        *leading, y, x = self._position(row).tolist()
+        labels, index = describe_labels(self.layer), tuple(round(one) for one in leading)
+        reach = REACH * max(self.lineages.spots.diameter, 1.0) + 1
+        frame.show(labels, index, box_of(labels, index, int(self.lineages.track[row]), (y, x), reach))
+
+    def _position(self, row: int) -> NDArray[np.float64]:
+        """Return the centre of a nucleus in pixels: leading axes, Y, X."""
         spots = self.lineages.spots
         names = "ZYX"[-spots.centre.shape[1] :]
         at = {"T": float(spots.frame[row]), **dict(zip(names, spots.centre[row].tolist(), strict=True))}
         leading = [letter for letter in self._axes if letter not in "YX"]
-        position = np.array([at[letter] for letter in (*leading, "Y", "X")]) + np.array(self._place.origin)
-        diameter = self._place.pixel_length * max(spots.diameter, 1.0)
-        go_to(self._viewer, self.layer, self._place.world(position), diameter)
-        self.layer.selected_label = int(self.lineages.track[row])
+        return np.array([at[letter] for letter in (*leading, "Y", "X")])
 
     def _show_change(self, before: Lineages) -> None:
         """Put new ids into the frames where there are any."""

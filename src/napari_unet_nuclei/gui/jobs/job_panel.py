@@ -9,10 +9,12 @@ from typing import Any, TypeVar
 
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Signal
+from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.core.progress import Advanced, Event, Notice, Progress
+from napari_unet_nuclei.gui.jobs.activity import Activity
 from napari_unet_nuclei.gui.jobs.worker import Job, JobWorker, job_worker
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence, Sentences
 
@@ -51,6 +53,8 @@ class JobPanel(QWidget):
     ) -> None:
         super().__init__(parent)
         self._worker: JobWorker[Any] | None = None
+        self._title = ""
+        self._activity: Activity | None = None
         self._problem = ""
         self._status = ""
         self._cancelled = ""
@@ -123,7 +127,7 @@ class JobPanel(QWidget):
         if self.is_running:
             return
         worker = job_worker(Job(title, job))
-        self._worker = worker
+        self._worker, self._title = worker, title
         self._cancelled = cancelled
         self._time_left = TimeLeft(time.monotonic)
         self._notices = []
@@ -139,12 +143,30 @@ class JobPanel(QWidget):
         self.running_changed.emit(True)
         worker.start()
 
+    def hideEvent(self, event: QHideEvent | None) -> None:
+        """Show a running job in napari's activity area while its dock is closed."""
+        super().hideEvent(event)
+        # Neither where the window is minimised nor where it closes, and napari's activity area with it.
+        if event is not None and event.spontaneous():
+            return
+        if self._worker is not None and self._activity is None and _window_is_seen(self):
+            self._activity = Activity(self._worker, self._title, self.progress_bar.value() / BAR_STEPS)
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Show a running job here again."""
+        super().showEvent(event)
+        self._close_activity()
+
+    def _close_activity(self) -> None:
+        activity, self._activity = self._activity, None
+        if activity is not None:
+            activity.close()
+
     def cancel(self) -> None:
         """Ask the running job to stop; it does so within one step."""
         if self._worker is None or self._worker.abort_requested:
             return
-        self._worker.quit()
-        self._worker.signals.is_unwanted = True
+        self._worker.stop()
         self.show_status("Stopping…")
 
     def set_problem(self, problem: str) -> None:
@@ -211,11 +233,20 @@ class JobPanel(QWidget):
         """Reset the controls; a cancel that came too late for the job to notice still counts as one."""
         late_cancel = self._worker is not None and self._worker.abort_requested
         self._worker = None
+        self._close_activity()
         self.progress_bar.setValue(0)
         self._refresh()
         if late_cancel:
             self._show_cancelled()
         self.running_changed.emit(False)
+
+
+def _window_is_seen(widget: QWidget) -> bool:
+    """Return whether the window is open that a widget belongs to, which a floating dock has as its parent."""
+    window = widget.window()
+    while window is not None and (parent := window.parentWidget()) is not None:
+        window = parent.window()
+    return window is not None and window.isVisible()
 
 
 class TimeLeft:

@@ -82,8 +82,13 @@ class JobWorker(WorkerBase[None], Generic[ResultType]):
         return self._finish_requested
 
     def finish(self) -> None:
-        """Ask the job to end early and keep the best so far; ``quit()`` cancels it."""
+        """Ask the job to end early and keep the best so far; `stop` cancels it."""
         self._finish_requested = True
+
+    def stop(self) -> None:
+        """Ask the job to stop, which it does within one step; a result that is under way is dropped."""
+        self.quit()
+        self.signals.is_unwanted = True
 
     def report(self, event: Event) -> None:
         """Send an event to the window.

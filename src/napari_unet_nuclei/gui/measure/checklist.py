@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from napari.layers import Image
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QListWidget, QListWidgetItem
@@ -29,11 +31,11 @@ class LayerChecklist(QListWidget):
         """Let `set_layers` decide on every layer again."""
         self._decided = []
 
-    def set_layers(self, layers: list[tuple[Image, str]]) -> None:
+    def set_layers(self, layers: list[tuple[Image, str]], likely: Collection[Image]) -> None:
         """List layers, each with the reason why it cannot be measured.
 
-        Layers without a reason are ticked; if every layer has one, all are ticked, which shows the reason. Layers that
-        the user ticked or unticked stay so.
+        Likely ones without a reason are ticked; if every layer has one, all are ticked, which shows the reason. Layers
+        that the user ticked or unticked stay so.
         """
         hopeless = all(problem for _, problem in layers)
         self.blockSignals(True)
@@ -43,7 +45,8 @@ class LayerChecklist(QListWidget):
             item = QListWidgetItem(f"{layer.name}  (other size)" if problem else layer.name, self)
             item.setToolTip(problem or f"Measure the nuclei in '{layer.name}', in all its channels.")
             item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable)
-            at_first = Qt.CheckState.Checked if hopeless or not problem else Qt.CheckState.Unchecked
+            ticked = hopeless or (not problem and layer in likely)
+            at_first = Qt.CheckState.Checked if ticked else Qt.CheckState.Unchecked
             item.setCheckState(next((state for known, state in self._decided if known == layer), at_first))
         self.blockSignals(False)
         self.setFixedHeight(self._height())

@@ -6,7 +6,7 @@ import numpy as np
 from napari.utils.colormaps import Colormap, ensure_colormap
 from numpy.typing import NDArray
 
-from napari_unet_nuclei.gui.measure.columns import title_of
+from napari_unet_nuclei.gui.viewer.columns import title_of
 from napari_unet_nuclei.gui.viewer.measure_request import MeasuredTable
 from napari_unet_nuclei.gui.viewer.value_layer import CLEAR, ValueLayer, looked_up, without_values
 

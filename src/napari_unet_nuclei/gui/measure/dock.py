@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QApplication, QDockWidget, QVBoxLayout
 from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.core.labels.measure.gate import POSITIVE, Gate, share_text
 from napari_unet_nuclei.core.quantity import quantity
+from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.measure.colouring import colour_by_column, colour_selected
 from napari_unet_nuclei.gui.measure.features import write_features
@@ -24,8 +25,9 @@ from napari_unet_nuclei.gui.measure.gate_text import for_folders
 from napari_unet_nuclei.gui.measure.results import AS_THEY_ARE, SELECTED, Results
 from napari_unet_nuclei.gui.measure.wide_table import WideTable
 from napari_unet_nuclei.gui.saving.dialog import open_save_dialog
-from napari_unet_nuclei.gui.viewer.dock import Dock, ancestor
-from napari_unet_nuclei.gui.viewer.frame import NucleusFrame, box_of
+from napari_unet_nuclei.gui.viewer.dock import BATCH, Dock, ancestor, open_dock
+from napari_unet_nuclei.gui.viewer.frame import NucleusFrame
+from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY
 from napari_unet_nuclei.gui.viewer.measure_request import MeasuredTable, MeasureRequest, measure_layers
 from napari_unet_nuclei.gui.viewer.value_layer import ValueLayer
 from napari_unet_nuclei.gui.viewer.view import go_to, label_under, on_click, world_point
@@ -36,10 +38,6 @@ from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
 if TYPE_CHECKING:
     import napari
-
-REACH = 2.0
-"""Diameters around its centre in which a nucleus is looked for, to be framed: far enough for one five times as long as
-wide."""
 
 SETTLE = 150
 """Milliseconds after which table and picture follow a gate that is being dragged."""
@@ -62,6 +60,7 @@ class MeasureDock(Dock):
         self._measured: MeasuredTable | None = None
         self._request: MeasureRequest | None = None
         self._selected: NDArray[np.bool_] | None = None
+        self._has_several = False
         self._wide: WideTable | None = None
         self.form = MeasureForm(napari_viewer)
         self.hint = Sentence()
@@ -91,12 +90,14 @@ class MeasureDock(Dock):
         self.panel.run_clicked.connect(self._measure)
         results = self.results
         results.table_view.row_selected.connect(self._go_to_selected)
+        results.table_view.rows_selected.connect(self._follow_rows)
         results.save_button.clicked.connect(self._save)
         results.wide_wanted.connect(self._open_wide)
         results.coloured.connect(self._colour)
         results.gated.connect(self._follow_gate)
         results.picked.connect(self._pick)
         results.copy_gate.clicked.connect(self._copy_gate)
+        results.folder_button.clicked.connect(self._do_to_folder)
         self._viewer.layers.events.removed.connect(self._forget_removed)
         self._viewer.events.theme.connect(self._follow_theme)
         on_click(self._viewer, self._select_clicked)
@@ -152,7 +153,7 @@ class MeasureDock(Dock):
         if self._measured is not None:
             for event in _edit_events(self._measured):
                 event.disconnect(self._mark_outdated)
-        self._measured, self._selected = measured, None
+        self._measured, self._selected, self._has_several = measured, None, False
         self.frame.clear()
         self.colours.clear()
         if measured is not None:
@@ -184,29 +185,48 @@ class MeasureDock(Dock):
         diameter = place.pixel_length * float(self._measured.table["diameter_px"].iloc[row])
         go_to(self._viewer, place.layer, place.world(self._measured.position(row)), diameter)
         place.layer.selected_label = label
-        self._frame_row(row)
-
-    def _frame_row(self, row: int) -> None:
-        """Put the frame around the nucleus of a row."""
-        assert self._measured is not None, "rows come with a table"
-        labels, table = self._measured.labels, self._measured.table
-        position = self._measured.position(row) - np.array(labels.place.origin)
-        index = tuple(int(one) for one in position[:-2])
-        reach = REACH * float(table["diameter_px"].iloc[row]) + 1
-        label = int(table["label"].iloc[row])
-        self.frame.show(labels, index, box_of(labels, index, label, (position[-2], position[-1]), reach))
+        self.frame.show_row(self._measured, row)
 
     def _select_clicked(self, event: Any) -> None:
-        """Select the row of the nucleus under the mouse."""
-        if self._measured is None or not self._is_shown:
+        """Select the row of the nucleus under the mouse; with Shift, add it to those selected or take it away."""
+        wide = self._wide is not None and self._wide.isVisible()
+        if self._measured is None or not self._is_shown or not (self.is_in_front or wide):
             return
         place = self._measured.labels.place
         label = label_under(self._viewer, place.layer, event)
         row = self._measured.row_at(label, place.position(world_point(self._viewer, place.layer, event)))
-        if row >= 0:
-            self.results.table_view.select_row(row)
-            self.results.show_card()
-            self._frame_row(row)
+        if row < 0:
+            return
+        before, table_view = self.results.table_view.selected_rows, self.results.table_view
+        table_view.select_row(row)
+        if "Shift" in event.modifiers:
+            table_view.select_rows(np.setxor1d(before, [row]))
+        self.results.show_card()
+        self.frame.show_row(self._measured, row)
+        self._follow_rows(table_view.selected_rows)
+
+    def _follow_rows(self, rows: NDArray[np.int64]) -> None:
+        """Mark selected rows in the plot and, where they are several, colour their nuclei."""
+        assert self._measured is not None, "rows come with a table"
+        self.results.mark(rows)
+        several = len(rows) > 1
+        if several:
+            self._select(self._mask(rows))
+        elif self._has_several:
+            self._select(self._in_gate())
+        self._has_several = several
+
+    def _mask(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        assert self._measured is not None, "rows come with a table"
+        inside = np.zeros(len(self._measured.table), bool)
+        inside[rows] = True
+        return inside
+
+    def _in_gate(self) -> NDArray[np.bool_] | None:
+        """Return which rows are positive; None without a gate."""
+        assert self._measured is not None, "rows come with a table"
+        table = self._measured.table
+        return table[POSITIVE].to_numpy(bool) if POSITIVE in table.columns else None
 
     def _follow_gate(self, _gate: Gate | None) -> None:
         """Let table and picture follow when the mouse rests: the sentence with the share follows at once."""
@@ -222,15 +242,18 @@ class MeasureDock(Dock):
         self.results.replace_table(self._measured.table)
         if self._is_shown:
             write_features(self._measured.labels.place.layer, self._measured.table)
-        self._select(None if gate is None else self._measured.table[POSITIVE].to_numpy(bool))
+        inside = self._in_gate()
+        self.results.table_view.select_rows(np.flatnonzero(inside) if inside is not None else np.zeros(0, np.int64))
+        self._has_several = False
+        self._select(inside)
 
     def _pick(self, rows: NDArray[np.int64]) -> None:
         """Select the nuclei in a lasso: in the table and on the picture."""
-        assert self._measured is not None, "a plot comes with a table"
-        inside = np.zeros(len(self._measured.table), bool)
-        inside[rows] = True
+        inside = self._mask(rows)
         self.results.table_view.select_rows(rows)
+        self.results.mark(rows)
         self.panel.show_status(share_text(len(rows), len(inside)).replace("positive", "selected"))
+        self._has_several = True
         self._select(inside)
 
     def _select(self, selected: NDArray[np.bool_] | None) -> None:
@@ -257,13 +280,28 @@ class MeasureDock(Dock):
         except NucleiError as error:
             self.panel.show_error(error)
 
+    def _gate_text(self) -> str:
+        """Return the gate in the words of a run over files; empty if there is none."""
+        gate = self.results.gate
+        return "" if gate is None else for_folders(gate, [image.name for image in self.form.images.ticked()])
+
     def _copy_gate(self) -> None:
         clipboard = QApplication.clipboard()
         assert clipboard is not None, "an application has one"
-        if self.results.gate is not None and self._request is not None:
-            text = for_folders(self.results.gate, [image.name for image in self.form.images.ticked()])
+        text = self._gate_text()
+        if text:
             clipboard.setText(text)
             self.panel.show_status(f"Copied: {text}")
+
+    def _do_to_folder(self) -> None:
+        """Open the dock *Batch segment folder* with cells, rings and gate, and with what the labels were made by."""
+        if self._measured is None or self._request is None:
+            return
+        stored = self._measured.labels.place.layer.metadata.get(METADATA_KEY, {}).get("provenance", {})
+        batch = open_dock(self._viewer, BATCH)
+        if "settings" in stored:
+            batch.take_settings(SegmentSettings.model_validate(stored["settings"]), str(stored["model"]))
+        batch.take_measured(self._request.around, self._gate_text(), left=_left_behind(self._request))
 
     def _open_wide(self) -> None:
         """Open the table below the picture, where it is wide; both show the same rows and selection."""
@@ -310,6 +348,16 @@ def _edit_events(measured: MeasuredTable) -> tuple[Any, ...]:
     """Return the events of a labels layer that mean changed labels; napari's undo has none of its own."""
     events = measured.labels.place.layer.events
     return events.paint, events.data
+
+
+def _left_behind(request: MeasureRequest) -> tuple[str, ...]:
+    """Return what of a measurement belongs to its image, and means nothing for others."""
+    has = {
+        "regions": request.areas,
+        "spots": request.spots or request.spots_in,
+        "cells of another layer": request.cells,
+    }
+    return tuple(name for name, there in has.items() if there)
 
 
 def _hints(request: MeasureRequest) -> str:

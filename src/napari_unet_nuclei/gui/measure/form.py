@@ -18,10 +18,12 @@ from napari_unet_nuclei.core.settings import CellSettings
 from napari_unet_nuclei.gui.measure.checklist import LayerChecklist
 from napari_unet_nuclei.gui.settings.settings_form import SettingsForm
 from napari_unet_nuclei.gui.viewer.drawn import add_areas, areas_of, spots_of
+from napari_unet_nuclei.gui.viewer.image_line import ImageLine
 from napari_unet_nuclei.gui.viewer.labels_and_image import describe_labels
 from napari_unet_nuclei.gui.viewer.layer_box import LayerBox, row_in
 from napari_unet_nuclei.gui.viewer.layers import pictures_in
 from napari_unet_nuclei.gui.viewer.measure_request import MeasureRequest, ask
+from napari_unet_nuclei.gui.viewer.pairing import choose_image, image_of, images_of_size
 from napari_unet_nuclei.gui.widgets.choice_box import choice_box, fill
 from napari_unet_nuclei.gui.widgets.forms import Rows, folded
 
@@ -49,6 +51,9 @@ class MeasureForm(QWidget):
         self.labels_picker = LayerBox(
             "Labels layer with the nuclei: segmented here, corrected by hand, or opened from a file."
         )
+        self.image_line = ImageLine(
+            "Image that the labels belong to. It is measured, with all channels from the same file; tick others below."
+        )
         self.images = LayerChecklist()
         self.images.setToolTip("Image layers in which intensities are measured; sizes and shapes are always measured.")
         self.around = SettingsForm(CellSettings)
@@ -72,7 +77,8 @@ class MeasureForm(QWidget):
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(Rows(("Labels", self.labels_picker), ("Measure in", self.images)))
+        self._pair = Rows(("Labels", self.labels_picker), ("Image", self.image_line), ("Measure in", self.images))
+        layout.addWidget(self._pair)
         cells = Rows(("Cells", self.cells_box))
         layout.addWidget(folded("Cells and rings", "What lies around each nucleus.", cells, self.around))
         regions, found = QHBoxLayout(), QHBoxLayout()
@@ -88,6 +94,7 @@ class MeasureForm(QWidget):
         for event in (events.inserted, events.removed, events.reordered, events.renamed):
             event.connect(self.list_layers)
         self.labels_picker.currentIndexChanged.connect(self._choose_labels)
+        self.image_line.chosen.connect(self._choose_image)
         self.images.ticks_changed.connect(self._list_channels)
         self.around.valueChanged.connect(self.changed)
         self.open_regions.clicked.connect(self._ask_regions)
@@ -119,10 +126,24 @@ class MeasureForm(QWidget):
         self.images.forget_ticks()
         self.list_layers()
 
+    def _choose_image(self) -> None:
+        labels, image = self.labels_picker.layer, self.image_line.image
+        if labels is not None and image is not None:
+            choose_image(labels, image)
+            self.images.forget_ticks()
+            self._list_images()
+
     def _list_images(self) -> None:
+        """Find the image of the labels, and tick it with the other channels of its file; where one has to ask, all."""
         images = pictures_in(self._viewer)[::-1]
         labels = self.labels_picker.layer
-        self.images.set_layers([(image, "" if labels is None else _problem(labels, image)) for image in images])
+        fitting = [] if labels is None else images_of_size(self._viewer, labels)
+        image = None if labels is None else image_of(self._viewer, labels)
+        self.image_line.show_pair(labels, image, fitting, asks=image is None and len(fitting) > 1)
+        self._pair.set_visible(self.image_line, bool(fitting))
+        likely = [one for one in images if image is None or _same_picture(one, image)]
+        problems = [(one, "" if labels is None else _problem(labels, one)) for one in images]
+        self.images.set_layers(problems, likely)
         self._list_channels()
 
     def _list_channels(self) -> None:
@@ -164,6 +185,7 @@ class MeasureForm(QWidget):
 
     def request_with_copies(self) -> MeasureRequest:
         """Return the same for a job: cells are copied, as the user may go on painting. Raises as `request`."""
+        self.image_line.show_doubt()
         request, layer = self.request(), self.cells_box.layer
         return request if layer is None else replace(request, cells=describe_labels(layer).copied())
 
@@ -198,6 +220,14 @@ class MeasureForm(QWidget):
             raise ImageShapeError("Segment an image, or open labels first: regions are placed over them.")
         shapes = add_areas(self._viewer, describe_labels(layer), read_areas(path), path.stem)
         self.regions_box.choose(shapes)
+
+
+def _same_picture(one: Image, image: Image) -> bool:
+    """Return whether a layer is an image or, as far as is known, another channel of it."""
+    if one is image or one.source.path is not None or image.source.path is not None:
+        return one is image or one.source.path == image.source.path
+    # Without files there is only what is seen: images that were shown before are hidden.
+    return bool(one.visible)
 
 
 def _problem(labels: Labels, image: Image) -> str:

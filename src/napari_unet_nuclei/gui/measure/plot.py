@@ -15,7 +15,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.labels.measure.gate import Gate, Limit
-from napari_unet_nuclei.gui.measure.columns import numbers_of, title_of
+from napari_unet_nuclei.gui.viewer.columns import numbers_of, title_of
 from napari_unet_nuclei.gui.widgets.choice_box import choice_box, fill
 from napari_unet_nuclei.gui.widgets.forms import SPACING
 from napari_unet_nuclei.gui.widgets.forms import fill as fill_layout
@@ -30,6 +30,12 @@ COUNT = ""
 MOST_BINS = 60
 DOT_LIMIT = 5000
 """Rows up to which a scatter has dots; more are single pixels, of which 100,000 are drawn in a quarter of a second."""
+
+FEW = 20
+"""Marked rows up to which each has a mark of its own in a histogram: their part of a bar may be too low to be seen."""
+
+MARKED = "marked rows"
+"""Name of the dots of marked rows, among all that is drawn."""
 
 BLUE, ORANGE = "#56b4e9", "#ff9f1c"
 
@@ -51,6 +57,9 @@ class NucleiPlot(QWidget):
         self._table = pd.DataFrame()
         self._colours = PlotColours()
         self._selector: Any = None
+        self._marked: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._marks: list[Any] = []
+        self._edges: NDArray[np.float64] = np.zeros(0)
         self.gate: Gate | None = None
         self.x_box = choice_box("Column along the axis.")
         self.y_box = choice_box("Second column, for a scatter of the two; none draws a histogram.")
@@ -90,7 +99,7 @@ class NucleiPlot(QWidget):
 
     def set_table(self, table: pd.DataFrame) -> None:
         """Draw another table; columns and gate stay where the table has them."""
-        self._table = table
+        self._table, self._marked = table, np.zeros(0, np.int64)
         names = numbers_of(table)
         fill(self.x_box, {name: title_of(name) for name in names}, self.x_column)
         fill(self.y_box, {COUNT: "how many", **{name: title_of(name) for name in names}}, self.y_column)
@@ -108,6 +117,30 @@ class NucleiPlot(QWidget):
         self.gate = None
         self._draw()
         self.gated.emit(None)
+
+    def mark(self, rows: NDArray[np.int64]) -> None:
+        """Mark rows: their dots in a scatter; their part of the bars, and the places of few, in a histogram."""
+        self._marked = rows
+        self._draw_marks()
+        self.canvas.draw_idle()
+
+    def _draw_marks(self) -> None:
+        for artist in self._marks:
+            artist.remove()
+        self._marks = []
+        if not self._marked.size or not self.x_column:
+            return
+        style: dict[str, Any] = {"color": ORANGE, "markeredgewidth": 0, "scalex": False, "scaley": False, "gid": MARKED}
+        x = self._table[self.x_column].to_numpy(np.float64)[self._marked]
+        if self.y_column:
+            y = self._table[self.y_column].to_numpy(np.float64)[self._marked]
+            self._marks += self.axes.plot(x, y, "o", markersize=4, **style)
+            return
+        if self._edges.size:
+            counts, _ = np.histogram(x[np.isfinite(x)], self._edges)
+            self._marks.append(self.axes.stairs(counts, self._edges, fill=True, color=ORANGE))
+        if len(x) <= FEW:
+            self._marks += self.axes.plot(x, np.zeros(len(x)), "^", clip_on=False, **style)
 
     def _place(self, _event: Any = None) -> None:
         """Keep the room of the texts around the axes, however large the plot is."""
@@ -133,10 +166,12 @@ class NucleiPlot(QWidget):
             self._selector.disconnect_events()
             self._selector = None
         self.axes.clear()
+        self._marks, self._edges = [], np.zeros(0)  # gone with what was drawn
         self.lasso_box.setEnabled(bool(self.y_column))
         if self.x_column:
             draw = self._draw_scatter if self.y_column else self._draw_histogram
             draw()
+            self._draw_marks()
             self._add_selector()
         self._dress()
         self._place()
@@ -152,6 +187,7 @@ class NucleiPlot(QWidget):
         bins = int(np.clip(np.sqrt(len(values)), 8, MOST_BINS)) + 1
         edges = np.geomspace(low, high, bins) if self.log_box.isChecked() else np.linspace(low, high, bins)
         counts, edges = np.histogram(values, edges)
+        self._edges = edges
         self.axes.stairs(counts, edges, fill=True, color=BLUE)
         self.axes.set_xscale("log" if self.log_box.isChecked() else "linear")
         self.axes.set_xlim(edges[0], edges[-1])

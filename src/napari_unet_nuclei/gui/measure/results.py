@@ -11,7 +11,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QApplication, QCheckBox, QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.labels.measure.gate import Gate, share_text
-from napari_unet_nuclei.gui.measure.columns import as_text, numbers_of, short_set, title_of
+from napari_unet_nuclei.gui.viewer.columns import as_text, card_text, numbers_of, short_set, title_of
 from napari_unet_nuclei.gui.widgets.choice_box import choice_box, fill
 from napari_unet_nuclei.gui.widgets.forms import Rows
 from napari_unet_nuclei.gui.widgets.forms import fill as fill_layout
@@ -29,9 +29,6 @@ LEAST_ROWS = 5
 
 ALIKE = 1000
 """Height of either part in pixels, which the splitter brings to the room that there is."""
-
-CARD_COLUMNS = 6
-"""Most values of the selected nucleus that are shown below the table."""
 
 
 class Results(QWidget):
@@ -62,6 +59,9 @@ class Results(QWidget):
         self.card, self.facts, self.regions = (Sentence(selectable=True) for _ in range(3))
         self.colour_box = choice_box("What the nuclei on the picture are coloured by.")
         self.copy_gate = _button("Copy gate", "Copy the gate as text, for *Positive if* in Batch, or for --gate.")
+        self.folder_button = _button(
+            "Do this to a folder…", "Measure and gate the nuclei of many files, in the dock Batch."
+        )
         self._lay_out()
         self._connect()
 
@@ -69,9 +69,9 @@ class Results(QWidget):
         buttons = fill_layout(QHBoxLayout(), self.all_columns, self.copy_button, self.wide_button, self.save_button)
         above, below = QWidget(), QWidget()
         fill_layout(QVBoxLayout(above), buttons, self.table_view, self.card, self.regions)
-        colour = fill_layout(QHBoxLayout(), self.colour_box, self.copy_gate)
-        colour.setStretch(0, 1)
-        self._below = fill_layout(QVBoxLayout(below), self.facts, Rows(("Colour by", colour)))
+        further = fill_layout(QHBoxLayout(), self.copy_gate, self.folder_button)
+        further.setStretch(1, 1)
+        self._below = fill_layout(QVBoxLayout(below), self.facts, Rows(("Colour by", self.colour_box)), further)
         parts = QSplitter(Qt.Orientation.Vertical)
         parts.setChildrenCollapsible(False)
         for part in (above, below):
@@ -119,7 +119,7 @@ class Results(QWidget):
         self.show_facts()
 
     def replace_table(self, table: pd.DataFrame) -> None:
-        """Show the same nuclei with another column of positive ones; the order stays."""
+        """Show the same nuclei with another column of positive ones; order and selection stay."""
         self.table_view.replace_table(table, {str(name): title_of(str(name)) for name in table.columns})
         self._show_columns()
 
@@ -136,13 +136,12 @@ class Results(QWidget):
     def show_card(self, _label: object = None) -> None:
         """Show the values of the current row."""
         row = self.table_view.selected_row
-        if row < 0:
-            self.card.setText("")
-            return
-        names = [name for name in short_set(self.table) if name != "label"][:CARD_COLUMNS]
-        values = [(title_of(name), cell_text(self.table[name].iloc[row])) for name in names]
-        texts = [f"{title} {value}" for title, value in values if value]
-        self.card.setText(" · ".join([f"Nucleus {self.table['label'].iloc[row]}", *texts]))
+        self.card.setText("" if row < 0 else card_text(self.table, row))
+
+    def mark(self, rows: NDArray[np.int64]) -> None:
+        """Mark rows in the plot."""
+        if self.plot is not None:
+            self.plot.mark(rows)
 
     def copy_rows(self) -> None:
         """Copy the selected rows, or all if at most one is selected, with the columns that are shown."""

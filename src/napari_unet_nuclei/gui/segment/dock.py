@@ -19,6 +19,7 @@ from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import Region
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.segment.actions import Actions
+from napari_unet_nuclei.gui.segment.clicked import ClickedNucleus
 from napari_unet_nuclei.gui.segment.display_control import DisplayControl
 from napari_unet_nuclei.gui.segment.early_engine import EarlyEngine
 from napari_unet_nuclei.gui.segment.foot import ResultFoot
@@ -71,6 +72,7 @@ class SegmentDock(Dock):
         self.result_panel, self.foot = ResultPanel(), ResultFoot()
         self.session = SegmentSession(napari_viewer)
         self.result_actions = Actions(napari_viewer, self, self.session, self.result_panel.thresholds, self.job_panel)
+        self.clicked = ClickedNucleus(napari_viewer, self, self.session)
         self.display = DisplayControl(napari_viewer, self, self.result_panel.display)
         self.early_engine = EarlyEngine(self)
         self._lay_out()
@@ -106,6 +108,7 @@ class SegmentDock(Dock):
         pressed = (actions.correct, actions.measure, actions.save, actions.do_to_folder, actions.follow_over_time)
         for button, act in zip(foot.buttons, pressed, strict=True):
             button.clicked.connect(act)
+        self.clicked.said.connect(foot.show_card)
         self.early_engine.loaded.connect(self.form.device_picker.show_devices)
         self._follow_session()
 
@@ -290,6 +293,7 @@ class SegmentDock(Dock):
 
     def _show_labels(self) -> None:
         """Show the number of nuclei, and what is doubtful about it."""
+        self.clicked.forget()
         shown, exchanged = self.session.shown, self.session.exchanged
         self.foot.show_result(shown)
         if shown is None or shown.classes:
@@ -366,6 +370,7 @@ class SegmentDock(Dock):
         elif kept is not self.session and self.session.live is None:
             self.session = kept
             self.result_actions.follow(kept)
+            self.clicked.follow(kept)
             self._follow_session()
             self._show_kept()
 

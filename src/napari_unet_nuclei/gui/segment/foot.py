@@ -7,6 +7,7 @@ from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxL
 from napari_unet_nuclei.gui.segment.live_labels import LiveLabels
 from napari_unet_nuclei.gui.segment.stored_labels import StoredLabels
 from napari_unet_nuclei.gui.widgets.forms import SPACING, fill
+from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
 LARGE = 1.5
 """Size of the number of nuclei, in multiples of other text."""
@@ -31,6 +32,8 @@ class ResultFoot(QWidget):
         self.save_button.setToolTip("Write labels, table, ImageJ ROIs, QuPath GeoJSON or a picture.")
         self.folder_button = QPushButton("Do this to a folder…")
         self.folder_button.setToolTip("Segment many files with the same settings, in the dock Batch segment folder.")
+        self.card = Sentence(selectable=True)
+        self.card.setToolTip("The nucleus that was clicked on the picture.")
         self._has_result = False
         self._is_busy = False
         self._lay_out()
@@ -55,7 +58,13 @@ class ResultFoot(QWidget):
         grid.setSpacing(SPACING)
         for number, button in enumerate(self.buttons):
             grid.addWidget(button, number // 2, number % 2)
-        fill(QVBoxLayout(self), line, grid)
+        fill(QVBoxLayout(self), self.card, line, grid)
+        self.show_card("")
+
+    def show_card(self, text: str) -> None:
+        """Say what is known of the nucleus that was clicked; an empty text says nothing."""
+        self.card.setText(text)
+        self.card.setVisible(bool(text))
 
     def show_result(self, shown: LiveLabels | StoredLabels | None) -> None:
         """Show the number of nuclei or classes; without a result, hide."""

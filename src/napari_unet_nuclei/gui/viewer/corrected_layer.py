@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet_nuclei.core.corrections.correction import DISMISSED, PLANE, Correction, checked
+from napari_unet_nuclei.core.corrections.correction import DISMISSED, PLANE, STACK, Correction, checked
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
@@ -23,7 +23,7 @@ from napari_unet_nuclei.gui.viewer.labels_and_image import (
     describe_labels,
     image_under,
 )
-from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY
+from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY, pixel_checksum
 from napari_unet_nuclei.gui.viewer.view import units_factors
 
 if TYPE_CHECKING:
@@ -98,6 +98,14 @@ class CorrectedLayer:
     def along_stack(self, index: Index, z: int) -> Index:
         """Return the index of another plane of the stack that a plane of volumes belongs to."""
         return (*index[: self.depth], z, *index[self._after_depth :])
+
+    def stack_name(self, index: Index) -> str:
+        """Name the stack of a plane of an image with depth, alike in every session; there must be an image."""
+        letters, image = self.labels.source.leading_axes, self.image
+        assert image is not None, "asked of labels with an image"
+        places = zip(letters.lower(), self.image_index(index), strict=True)
+        where = ", ".join(f"{letter}={place}" for letter, place in places if letter != "z")
+        return f"{image.name} {pixel_checksum(image.source.array):08x} {where}".strip()
 
     @property
     def plane_spacing(self) -> float:
@@ -321,6 +329,8 @@ def correction_of(
     """
     y, x = corrected.first_pixel[-2:]
     provenance = {**corrected.provenance, PLANE: list(corrected.image_index(index))}
+    if "Z" in corrected.labels.source.leading_axes:
+        provenance[STACK] = corrected.stack_name(index)
     if dismissed is not None:
         provenance[DISMISSED] = [[y0 + y, y1 + y, x0 + x, x1 + x] for y0, y1, x0, x1 in dismissed]
     return checked(

@@ -8,6 +8,7 @@ import numpy as np
 from qtpy.QtCore import QObject
 
 from napari_unet_nuclei.core.types import Region
+from napari_unet_nuclei.gui.viewer.dock import Dock
 from napari_unet_nuclei.gui.viewer.labels_and_image import MeasuredLabels
 from napari_unet_nuclei.gui.viewer.lines import (
     MARGIN,
@@ -20,6 +21,7 @@ from napari_unet_nuclei.gui.viewer.lines import (
     segments,
     set_width,
 )
+from napari_unet_nuclei.gui.viewer.measure_request import MeasuredTable
 from napari_unet_nuclei.gui.widgets.rest_timer import rest_timer
 
 if TYPE_CHECKING:
@@ -30,11 +32,20 @@ FRAME = "Selected nucleus"
 """Name of the layer."""
 
 
-class NucleusFrame(QObject):
-    """A layer with one rectangle, added when there is something to frame; it is never the active layer."""
+REACH = 2.0
+"""Diameters around its centre in which a nucleus is looked for: far enough for one five times as long as wide."""
 
-    def __init__(self, viewer: Viewer, parent: QObject) -> None:
-        super().__init__(parent)
+
+class NucleusFrame(QObject):
+    """A layer with one rectangle, added when there is something to frame; it is never the active layer.
+
+    It is hidden while its dock is behind another tab, whose own frame would be taken for it.
+    """
+
+    def __init__(self, viewer: Viewer, dock: Dock) -> None:
+        super().__init__(dock)
+        self._dock = dock
+        dock.front_changed.connect(self._follow_dock)
         self._viewer = viewer
         self._layer: Vectors | None = None
         self._labels: MeasuredLabels | None = None
@@ -50,9 +61,23 @@ class NucleusFrame(QObject):
             self._layer = add_lines(self._viewer, labels.place, FRAME)
         place = labels.place
         self._layer.data = in_layer(place, index, segments([rectangle(box, MARGIN)]))
+        self._layer.visible = True
         bright = place.layer.metadata.get("nuclei", {}).get("provenance", {}).get("kind") == "brightfield"
         self._layer.edge_color = (ON_BRIGHT if bright else ON_DARK).found
         self._set_width()
+
+    def show_row(self, measured: MeasuredTable, row: int) -> None:
+        """Frame the nucleus of a row of a table."""
+        labels, table = measured.labels, measured.table
+        position = measured.position(row) - np.array(labels.place.origin)
+        index = tuple(int(one) for one in position[:-2])
+        reach = REACH * float(table["diameter_px"].iloc[row]) + 1
+        label = int(table["label"].iloc[row])
+        self.show(labels, index, box_of(labels, index, label, (position[-2], position[-1]), reach))
+
+    def _follow_dock(self) -> None:
+        if self._layer is not None and self._layer in self._viewer.layers:
+            self._layer.visible = self._dock.is_in_front
 
     def clear(self) -> None:
         """Frame nothing, and remove the layer."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,9 @@ class TableView(QTableView):
     row_selected = Signal(object)
     """The user made the row of this label (int) the current one, by mouse or keyboard; `selected_row` is its number."""
 
+    rows_selected = Signal(object)
+    """The user selected other rows, one or several: ndarray of their numbers, in the order on the screen."""
+
     copy_wanted = Signal()
     """The user pressed the keys that copy."""
 
@@ -181,17 +185,18 @@ class TableView(QTableView):
         self.resizeColumnsToContents()
 
     def select_rows(self, rows: NDArray[np.int64]) -> None:
-        """Select rows of `table`, without emitting `row_selected`."""
+        """Select rows of `table`, without emitting a signal."""
         shown = np.sort(self._model.shown_rows(rows))
         # As few ranges as possible: Qt takes seconds for ten thousand single rows.
         starts = np.flatnonzero(np.diff(shown, prepend=-2) != 1)
-        ends = np.append(starts[1:], len(shown)) - 1
+        ends = np.append(starts[1:], len(shown))[: len(starts)] - 1
         selection, last = QItemSelection(), self._model.columnCount() - 1
         for start, end in zip(starts, ends, strict=True):
             selection.select(self._model.index(int(shown[start]), 0), self._model.index(int(shown[end]), last))
         model = self.selectionModel()
         assert model is not None, "a view with a model has one"
-        model.select(selection, QItemSelectionModel.SelectionFlag.ClearAndSelect)
+        with self._silence():
+            model.select(selection, QItemSelectionModel.SelectionFlag.ClearAndSelect)
         if len(shown):
             column = next(one for one in range(self._model.columnCount()) if not self.isColumnHidden(one))
             self.scrollTo(self._model.index(int(shown[0]), column))
@@ -204,13 +209,24 @@ class TableView(QTableView):
             super().keyPressEvent(event)
 
     def select_row(self, row: int) -> None:
-        """Select a row of `table` and scroll to it, without emitting `row_selected`."""
+        """Select a row of `table` and scroll to it, without emitting a signal."""
         shown = next(column for column in range(self._model.columnCount()) if not self.isColumnHidden(column))
         index = self._model.index(self._model.shown_row(row), shown)
-        self._announcing = False
-        self.setCurrentIndex(index)
-        self._announcing = True
+        with self._silence():
+            self.setCurrentIndex(index)
         self.scrollTo(index, QAbstractItemView.ScrollHint.PositionAtCenter)
+
+    @contextmanager
+    def _silence(self) -> Iterator[None]:
+        announcing, self._announcing = self._announcing, False
+        yield
+        self._announcing = announcing
+
+    def selectionChanged(self, selected: QItemSelection, deselected: QItemSelection) -> None:
+        """Emit `rows_selected` if the user selected other rows."""
+        super().selectionChanged(selected, deselected)
+        if self._announcing:
+            self.rows_selected.emit(self.selected_rows)
 
     def currentChanged(self, current: QModelIndex, previous: QModelIndex) -> None:
         """Emit `row_selected` if the user selected another row."""

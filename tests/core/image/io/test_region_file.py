@@ -5,9 +5,10 @@ import json
 import imageio.v3 as iio
 import numpy as np
 import pytest
+import tifffile
 
 from napari_unet_nuclei.core.errors import ImageFileError
-from napari_unet_nuclei.core.image.io.region_file import read_region
+from napari_unet_nuclei.core.image.io.region_file import read_region, read_regions
 
 SQUARE = [[2, 1], [6, 1], [6, 5], [2, 5], [2, 1]]
 HOLE = [[3, 2], [4, 2], [4, 3], [3, 3], [3, 2]]
@@ -63,6 +64,16 @@ def test_an_annotation_of_qupath_is_taken_as_it_was_drawn_round_and_without_what
 def test_a_mask_image_is_a_region(tmp_path):
     iio.imwrite(tmp_path / "mask.png", expected().astype(np.uint8) * 255)
     np.testing.assert_array_equal(read_region(tmp_path / "mask.png", SHAPE), expected())
+
+
+def test_a_stack_has_a_region_for_each_plane_or_one_for_all(tmp_path):
+    stack = np.stack([expected(), ~expected()]).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "mask.tif", stack, metadata={"axes": "ZYX"})
+    assert np.array_equal(read_regions(tmp_path / "mask.tif", SHAPE, 2), stack > 0)
+    iio.imwrite(tmp_path / "mask.png", stack[0])
+    assert np.array_equal(read_regions(tmp_path / "mask.png", SHAPE, 2), stack[[0, 0]] > 0)
+    with pytest.raises(ImageFileError, match=r"mask\.tif is 2 planes of .* and its image 3 planes"):
+        read_regions(tmp_path / "mask.tif", SHAPE, 3)
 
 
 def test_a_mask_of_another_size_is_refused(tmp_path):

@@ -26,17 +26,27 @@ def read_region(path: Path, shape: tuple[int, int]) -> Mask:
     whose pixels above 0 are in the region. Raise ImageFileError if the file cannot be read, holds no polygons, or
     differs from the image in size.
     """
+    [region] = read_regions(path, shape, 1)
+    return region
+
+
+def read_regions(path: Path, shape: tuple[int, int], planes: int) -> list[Mask]:
+    """Read a region of every plane of a stack; one that is drawn once is that of all planes. Raise as `read_region`."""
     if path.suffix.lower() in GEOJSON_SUFFIXES:
-        return _filled(path, shape)
+        return [_filled(path, shape)] * planes
     file = read_image(path)
     source = file.source()
-    if source.plane_shape != shape or any(length > 1 for length in source.leading_shape):
-        raise ImageFileError(f"{path} is {source.plane_shape} pixels, and its image {shape}. {_WANTED}")
-    region = np.zeros(shape, bool)
-    for channel in range(source.channels):
-        # In a colour mask, anything but black.
-        region |= source.read((0,) * len(source.leading_shape), channel) > 0
-    return region
+    indices = list(source.plane_indices())
+    if source.plane_shape != shape or len(indices) not in (1, planes):
+        own, image = (
+            f"{size} pixels" if count == 1 else f"{count} planes of {size} pixels"
+            for size, count in ((source.plane_shape, len(indices)), (shape, planes))
+        )
+        raise ImageFileError(f"{path} is {own}, and its image {image}. {_WANTED}")
+    # In a colour mask, anything but black.
+    channels = range(source.channels)
+    regions = [np.any([source.read(index, channel) > 0 for channel in channels], axis=0) for index in indices]
+    return regions if len(regions) == planes else regions * planes
 
 
 def read_areas(path: Path) -> list[NamedArea]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -13,7 +12,7 @@ from tifffile import TiffFile
 from napari_unet_nuclei.core.image.io.image_file import one_each
 from napari_unet_nuclei.core.image.io.metaseries import metaseries_channel_name, metaseries_pixel_size
 from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
-from napari_unet_nuclei.core.image.times import seconds
+from napari_unet_nuclei.core.image.times import ascending, evenly, seconds
 
 PIXEL_SIZE_KEY = "pixel_size_um"
 """Key of the pixel size in files written here: an object with y, x and z, in µm."""
@@ -104,10 +103,8 @@ def _times_from_ome(tif: TiffFile, index: int, frames: int) -> tuple[float, ...]
         int(plane.get("TheT", -1)): seconds(plane.get("DeltaT"), plane.get("DeltaTUnit", "s"))
         for plane in reversed(pixels.findall("{*}Plane"))  # of a frame, its first plane counts
     }
-    times = tuple(taken.get(time, -1.0) for time in range(frames))
-    if frames > 1 and all(earlier < later for earlier, later in pairwise((-1.0, *times))):
-        return times
-    return _evenly(seconds(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s")), frames)
+    times = ascending(taken[time] for time in range(frames)) if taken.keys() >= set(range(frames)) else ()
+    return times or evenly(seconds(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s")), frames)
 
 
 def _times_from_own_description(tif: TiffFile, index: int, frames: int) -> tuple[float, ...]:
@@ -120,11 +117,7 @@ def _times_from_own_description(tif: TiffFile, index: int, frames: int) -> tuple
 
 def _times_from_imagej(tif: TiffFile, index: int, frames: int) -> tuple[float, ...]:
     described = tif.imagej_metadata or {}
-    return _evenly(seconds(described.get("finterval"), str(described.get("tunit", "s"))), frames)
-
-
-def _evenly(interval: float, frames: int) -> tuple[float, ...]:
-    return tuple(interval * time for time in range(frames)) if interval > 0 else ()
+    return evenly(seconds(described.get("finterval"), str(described.get("tunit", "s"))), frames)
 
 
 def _ome_pixels(tif: TiffFile, index: int) -> ElementTree.Element | None:

@@ -27,7 +27,7 @@ CELL_ID = "cell"
 """Column with the id of the given cell that holds a nucleus; 0 for none."""
 
 _DERIVED = re.compile(
-    r"region|positive|cell|nucleus_to_cell|(cell|cytoplasm|ring)_(area_\w+|voxels|volume_um3)|.+_(mean|sum)_(cell|cytoplasm|ring)|"
+    r"region|positive|class|class_probability|cell|nucleus_to_cell|(cell|cytoplasm|ring)_(area_\w+|voxels|volume_um3)|.+_(mean|sum)_(cell|cytoplasm|ring)|"
     r".+_nucleus_to_(cytoplasm|ring)|.+_count(_cell)?"
 )
 

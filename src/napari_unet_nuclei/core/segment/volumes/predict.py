@@ -122,8 +122,8 @@ def _images(planes: Volume, tile: Tile, places: Sequence[int]) -> NDArray[np.flo
     cut = planes[:, :, y0:y1, x0:x1]
     beyond = (0, y1 - y0 - cut.shape[2]), (0, x1 - x0 - cut.shape[3])
     # Mirrored: a stack may be a few cubes deep, and its last plane repeated would look like columns.
-    cut = np.pad(cut, ((0, 0), (0, 0), *beyond), mode="symmetric")
-    return np.ascontiguousarray(np.moveaxis(cut, 1, 0)[:, list(places)], np.float32)
+    padded = np.pad(cut, ((0, 0), (0, 0), *beyond), mode="symmetric")
+    return np.ascontiguousarray(np.moveaxis(padded, 1, 0)[:, list(places)], np.float32)
 
 
 def _leave_out_fill(maps: VolumeMaps, readers: Sequence[PlaneReader]) -> None:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet_nuclei.core.image.normalise import SAMPLE_PIXELS, intensity_range
+from napari_unet_nuclei.core.image.normalise import SAMPLE_PIXELS, IntensityRange, intensity_range
 from napari_unet_nuclei.core.image.plane import PlaneReader
 from napari_unet_nuclei.core.image.resample import AxisResampling, resample
-from napari_unet_nuclei.core.image.sample import PlaneSample
+from napari_unet_nuclei.core.image.sample import PlaneSample, Scaling, signals_of
+from napari_unet_nuclei.core.image.steps import FittedSteps, Steps
 from napari_unet_nuclei.core.labels.decode_volume import WORKING_DIAMETER
 from napari_unet_nuclei.core.progress import Advanced, Progress
 
@@ -21,13 +22,12 @@ SAMPLED = 4 * SAMPLE_PIXELS
 ROWS = 64
 """Rows of the grid that are resampled along z at a time."""
 
-Volume = NDArray[np.float16]
-"""Signals on a grid of cubes, axes (C, Z, Y, X): each signal once, though several inputs may read it."""
+Volume = NDArray[np.float16] | NDArray[np.float32]
+"""Signals on a grid of cubes, axes (C, Z, Y, X): each signal once, though several inputs may read it. In 16 bits but
+where a network wants other numbers than those from 0 to 1, which may be too large."""
 
 
-def open_stack(
-    known: PlaneReader, indices: Sequence[tuple[int, ...]], percentiles: tuple[float, float]
-) -> tuple[PlaneReader, ...]:
+def open_stack(known: PlaneReader, indices: Sequence[tuple[int, ...]], scaling: Scaling) -> tuple[PlaneReader, ...]:
     """Open planes to be read as one is known to be, with one range of intensities for all.
 
     With a range for each, noise in planes above and below the nuclei would be as bright as they are.
@@ -42,10 +42,12 @@ def open_stack(
         pictures.append(sampled.picture[:, ::every])
         readers.append(replace(known, index=index, fill=sampled.fill, complete=sampled.complete))
     pooled = dict(zip(look.channels, np.concatenate(pictures, axis=1), strict=True))
-    ranges = tuple(
-        intensity_range(signal.of([pooled[channel] for channel in signal.channels], look.white), percentiles)
-        for signal in look.signals
-    )
+    signals = signals_of(pooled, look)
+    ranges: tuple[IntensityRange | FittedSteps, ...]
+    if isinstance(scaling, Steps):
+        ranges = scaling.fit(signals)
+    else:
+        ranges = tuple(intensity_range(one, scaling) for one in signals)
     return tuple(replace(reader, ranges=ranges) for reader in readers)
 
 
@@ -58,12 +60,12 @@ def open_stacks(
     known: PlaneReader,
     indices: Sequence[tuple[int, ...]],
     stacks: Sequence[Sequence[int]],
-    percentiles: tuple[float, float],
+    scaling: Scaling,
 ) -> tuple[PlaneReader, ...]:
     """Open the planes of all stacks, each stack as `open_stack` does; ``stacks`` are places in ``indices``."""
     readers: dict[int, PlaneReader] = {}
     for stack in stacks:
-        readers |= dict(zip(stack, open_stack(known, [indices[number] for number in stack], percentiles), strict=True))
+        readers |= dict(zip(stack, open_stack(known, [indices[number] for number in stack], scaling), strict=True))
     return tuple(readers[number] for number in range(len(indices)))
 
 
@@ -104,14 +106,16 @@ class WorkingGrid:
         places = signal_places(readers[0])
         first = [places.index(place) for place in range(max(places) + 1)]
         rows, columns = self.y.matrix(0, self.y.new)[0], self.x.matrix(0, self.x.new)[0]
-        planes = np.empty((len(first), len(readers), self.y.new, self.x.new), np.float16)
+        small = all(isinstance(one, IntensityRange) for one in readers[0].ranges)
+        dtype = np.float16 if small else np.float32
+        planes = np.empty((len(first), len(readers), self.y.new, self.x.new), dtype)
         for number, reader in enumerate(readers):
             progress.report(Advanced(number / len(readers), f"reading plane {number + 1} of {len(readers)}"))
             pixels = reader.read((0, reader.shape[0], 0, reader.shape[1]))
             for place, channel in enumerate(first):
                 planes[place, number] = resample(pixels[channel], rows, columns)
         along, _ = self.z.matrix(0, self.z.new)
-        volume = np.empty((len(first), *self.shape), np.float16)
+        volume = np.empty((len(first), *self.shape), dtype)
         for place, stack in enumerate(planes):
             for start in range(0, self.y.new, ROWS):
                 piece = stack[:, start : start + ROWS]

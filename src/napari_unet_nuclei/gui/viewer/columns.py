@@ -7,6 +7,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from napari_unet_nuclei.gui.widgets.table_view import cell_text
+
+CARD_COLUMNS = 6
+"""Most values of one nucleus that are said in a line."""
+
 _TITLES = {
     "label": "Nucleus",
     "t": "Time",
@@ -75,6 +80,21 @@ def short_set(table: pd.DataFrame) -> list[str]:
     filled = [str(name) for name in table.columns if len(table) == 0 or not table[name].isna().all()]
     size = next((name for name in _SIZES if name in filled), "")
     return [name for name in filled if name == size or _SHORT.fullmatch(name)]
+
+
+def card_text(table: pd.DataFrame, row: int) -> str:
+    """Return what one reads first of a nucleus, in a line.
+
+    Examples
+    --------
+    >>> card_text(pd.DataFrame({"label": [7], "area_um2": [67.18], "score": [0.96], "world_y": [3.0]}), 0)
+    'Nucleus 7 · Area (µm²) 67.18 · Score 0.96'
+    """
+    names = [name for name in short_set(table) if name != "label"][:CARD_COLUMNS]
+    values = [(title_of(name), cell_text(table[name].iloc[row])) for name in names]
+    return " · ".join(
+        [f"Nucleus {table['label'].iloc[row]}", *(f"{title} {value}" for title, value in values if value)]
+    )
 
 
 def numbers_of(table: pd.DataFrame) -> list[str]:
