@@ -12,6 +12,7 @@ from napari_unet_nuclei.cli.errors import FAILED
 from napari_unet_nuclei.cli.grouping import grouping_lines
 from napari_unet_nuclei.cli.options import (
     CellWidth,
+    ClassesFile,
     GateText,
     Json,
     Quiet,
@@ -102,6 +103,7 @@ def segment_command(
     ring: RingWidth = "",
     gap: RingGap = "",
     gate: GateText = "",
+    classes: ClassesFile = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help=_help("overwrite"))] = False,
     block: Annotated[
         int | None,
@@ -160,7 +162,7 @@ def segment_command(
     from napari_unet_nuclei.core.executors.cluster import executor_for
     from napari_unet_nuclei.core.executors.malloc import keep_freed_memory
     from napari_unet_nuclei.core.folder.large_image import BlockSettings
-    from napari_unet_nuclei.core.folder.plan import plan_files  # slow to import
+    from napari_unet_nuclei.core.folder.plan import check_subfolders, plan_files  # slow to import
     from napari_unet_nuclei.core.image.io.zarr_store import absolute
     from napari_unet_nuclei.core.segment.template import RequestTemplate
 
@@ -181,6 +183,7 @@ def segment_command(
         overlay=overlay,
         overwrite=overwrite,
         gate=gate,
+        classes="" if classes is None else str(absolute(classes)),
         **parse_cells(cell, ring, gap),
     )
     template = RequestTemplate(settings, model, axes.upper(), parse_plane(plane), parse_region(region))
@@ -191,6 +194,7 @@ def segment_command(
         out, given = out.absolute(), [absolute(path) for path in given]
     if not given:
         raise typer.BadParameter("Give image files, folders or patterns, or --list FILE.", param_hint="PATH...")
+    check_subfolders(given, recursive=recursive)
     plan = plan_files(given, out, batch.recursive, batch.labels, batch.series, batch.channels)
     if dry_run:
         _look_ahead(plan, template, batch, as_json=as_json, quiet=quiet)
@@ -259,10 +263,13 @@ class _ShownRun:
 
 def _line(record: FileRecord) -> str:
     """Format the result of one image."""
+    from napari_unet_nuclei.core.labels.classify.nucleus_classes import counts_text
+
     found = f"{record.classes} classes" if record.classes else record.counted or f"{record.nuclei} nuclei"
     if record.tracks is not None:
         found += f", {record.tracks} tracks and {record.divisions} divisions"
     found += f", {record.positive} positive," if record.positive is not None else ""
+    found += f", {counts_text(record.class_counts)}," if record.class_counts else ""
     took = "done before" if record.skipped else f"in {record.seconds:.1f} s"
     return f"{record.title}: {found} {took}, {legible(record.labels)}"
 

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from napari_unet_nuclei.core.blocks.destination import Destination
 from napari_unet_nuclei.core.errors import NucleiError, OutputFileError
 from napari_unet_nuclei.core.executors.executors import Executor, Serial
-from napari_unet_nuclei.core.folder.gating import gated_again
 from napari_unet_nuclei.core.folder.one_image import Task, record_of
 from napari_unet_nuclei.core.folder.opened import hash_planned, open_planned, planned_header
 from napari_unet_nuclei.core.folder.outputs import EXPORTS, read_thinned, write_picture
 from napari_unet_nuclei.core.folder.plan import RECORDS, PlannedFile
 from napari_unet_nuclei.core.folder.plate_columns import add_plate_columns
 from napari_unet_nuclei.core.folder.record import FileRecord, Note, read_note, write_note
+from napari_unet_nuclei.core.folder.told import told_again
 from napari_unet_nuclei.core.image.io.image_file import ImageHeader
 from napari_unet_nuclei.core.image.io.ome_zarr import OmeZarrImage, is_ome_zarr, read_ome_zarr
 from napari_unet_nuclei.core.image.io.write import write_parquet
@@ -134,9 +134,11 @@ def segment_in_blocks(task: Task, settings: BlockSettings, progress: Progress) -
     file_hash = str(result.provenance.get("file_hash", ""))
     record = replace(record, image_hash=file_hash, skipped=result.done_before)
     earlier = read_note(planned)
-    if result.done_before and earlier is not None and earlier.record is not None:  # whose gate the table has
-        record = replace(record, gate=earlier.record.gate, positive=earlier.record.positive)
-    record = gated_again(record, task.batch, outputs.get("parquet"))
+    if result.done_before and earlier is not None and earlier.record is not None:  # by which the table was told
+        known = earlier.record
+        record = replace(record, gate=known.gate, positive=known.positive)
+        record = replace(record, told_by=known.told_by, class_counts=known.class_counts)
+    record = told_again(record, task.batch, outputs)
     if task.batch.wanted:
         record = replace(record, warnings=(*record.warnings, NOT_AROUND))
     # For those who look before they run; what is done already, the labels themselves tell.

@@ -14,7 +14,6 @@ from napari_unet_nuclei.core.errors import ClusterError, NucleiError, OutputFile
 from napari_unet_nuclei.core.files.atomic import DISK_FULL, remedy
 from napari_unet_nuclei.core.files.text import legible
 from napari_unet_nuclei.core.folder.frames import FrameStore, Turn, segment_frames
-from napari_unet_nuclei.core.folder.gating import gated, gated_again
 from napari_unet_nuclei.core.folder.intact import (
     CHANGED,
     changed_labels,
@@ -28,6 +27,7 @@ from napari_unet_nuclei.core.folder.outputs import Segmented, wanted_outputs, wr
 from napari_unet_nuclei.core.folder.plan import PlannedFile, RunPlan
 from napari_unet_nuclei.core.folder.plate_columns import with_plate_columns
 from napari_unet_nuclei.core.folder.record import FileRecord, Note, all_there, read_note, settle, write_note
+from napari_unet_nuclei.core.folder.told import told, told_again
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
 from napari_unet_nuclei.core.image.io.pairs import name_some
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
@@ -113,7 +113,7 @@ def segment_planned(task: Task, progress: Progress, turn: Turn = nullcontext) ->
         image_hash = hash_planned(planned)
         done = finished(task, image_hash)
         if done is not None:
-            return _gated_again(task, done)
+            return _told_again(task, done)
         check_ownership(task, image_hash)
         remade = _make_way(task)
         file = open_planned(planned)
@@ -133,7 +133,7 @@ def segment_planned(task: Task, progress: Progress, turn: Turn = nullcontext) ->
         record = record_of(planned, result, task.outputs, area, pixel_size)
         if remade:
             record = replace(record, notices=(*record.notices, remade))
-        table, record = gated(found.table, record, task.batch.gate)
+        table, record = told(found.table, record, task.batch)
         written = replace(found, table=with_plate_columns(table, planned.place))
         write_outputs(written, task.outputs, task.batch)
         # On the disk before the note says so: after a power cut, a note without its files would be believed.
@@ -216,9 +216,9 @@ def _make_way(task: Task) -> str:
     return remade
 
 
-def _gated_again(task: Task, done: FileRecord) -> FileRecord:
-    """Gate an image that is done anew where the gate has changed, and note it."""
-    record, note = gated_again(done, task.batch, task.outputs.get("parquet")), read_note(task.planned)
+def _told_again(task: Task, done: FileRecord) -> FileRecord:
+    """Tell an image anew that is done where the gate or the classes have changed, and note it."""
+    record, note = told_again(done, task.batch, task.outputs), read_note(task.planned)
     if record is not done and note is not None:
         write_note(task.planned, replace(note, record=replace(record, skipped=False)))
     return record

@@ -29,6 +29,7 @@ from napari_unet_nuclei.core.image.io.ome_zarr_labels import (
 from napari_unet_nuclei.core.image.io.write import LARGEST_OVERLAY, write_label_planes, write_table
 from napari_unet_nuclei.core.image.picture import Picture, for_screen, outlined
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.labels.classify.class_file import read_classes
 from napari_unet_nuclei.core.labels.export.export import write_geojson, write_imagej_rois
 from napari_unet_nuclei.core.labels.measure.gate import Gate
 from napari_unet_nuclei.core.labels.measure.surroundings import draw_cells
@@ -78,17 +79,19 @@ def wanted_outputs(planned: PlannedFile, batch: BatchSettings) -> dict[str, Path
 
 
 def check_outputs(batch: BatchSettings, *, classes: bool) -> None:
-    """Raise `SettingsError` before the run where an output could not be written, or a gate not asked, after it.
+    """Raise `SettingsError` before the run where an output could not be written, or something not told, after it.
 
     ``classes`` says that the model tells classes of pixels, not nuclei.
     """
-    if classes and (batch.follow or batch.wanted or batch.gate):
+    if classes and (batch.follow or batch.wanted or batch.gate or batch.classes):
         raise SettingsError(
-            "The model predicts classes of pixels, so there are no nuclei to follow, to gate, or to measure around: "
-            "leave that out, or choose a model for nuclei."
+            "The model predicts classes of pixels, so there are no nuclei to follow, to tell apart, or to measure "
+            "around: leave that out, or choose a model for nuclei."
         )
     if batch.gate:
         Gate.of(batch.gate)
+    if batch.classes:
+        read_classes(batch.classes)
     if batch.parquet and importlib.util.find_spec("pyarrow") is None:
         raise SettingsError(
             "Writing Parquet requires the package pyarrow: install it (pip install pyarrow), or choose no Parquet."

@@ -217,10 +217,8 @@ def plan_files(
     OutputFileError
         If a result would overwrite an image of the run.
     SettingsError
-        If ``channels`` cannot be understood, or fits no file; or if subfolders are left out where no folder is given.
+        If ``channels`` cannot be understood, or fits no file.
     """
-    if not recursive and not any(os.path.isdir(path) or glob.has_magic(str(path)) for path in given):  # noqa: PTH112  # Path.is_dir raises for too long a name
-        raise SettingsError("No folder is given, so leaving out subfolders has no effect.")
     found = find_images(given, recursive)
     # Results among the images are left out, but for those that are given by name.
     kept = {image: root for image, root in found.roots.items() if image in given or not _is_earlier_result(image, out)}
@@ -250,6 +248,12 @@ def plan_files(
     unusable = (*found.refused, *refused)
     left_out = len(found.roots) - len(kept) - len(masks)
     return RunPlan(out, tuple(files), unusable, left_out, passed_over, grouped, (*masks, *outlines))
+
+
+def check_subfolders(given: Sequence[Path], *, recursive: bool) -> None:
+    """Raise SettingsError if subfolders are left out where no folder is given: in a form the switch just stands so."""
+    if not recursive and not any(os.path.isdir(path) or glob.has_magic(str(path)) for path in given):  # noqa: PTH112  # Path.is_dir raises for too long a name
+        raise SettingsError("No folder is given, so leaving out subfolders has no effect.")
 
 
 def _is_named(image: Path, given: Sequence[Path]) -> bool:

@@ -22,6 +22,7 @@ from napari_unet_nuclei.core.image.io.formats import IMAGE_SUFFIXES
 from napari_unet_nuclei.core.image.io.path_list import LIST_SUFFIXES
 from napari_unet_nuclei.core.image.io.series import ALL
 from napari_unet_nuclei.core.image.words import axes_in_words, possible_axes
+from napari_unet_nuclei.core.labels.classify.class_file import read_classes
 from napari_unet_nuclei.core.labels.measure.gate import Gate
 from napari_unet_nuclei.core.settings import BatchSettings, CellSettings, SegmentSettings, TrackSettings
 from napari_unet_nuclei.core.settings_base import titles_of
@@ -72,6 +73,8 @@ class BatchForm(QWidget):
         self.size_form = SettingsForm(SegmentSettings, SIZE)
         self.advanced_form = SettingsForm(SegmentSettings, ADVANCED)
         self.measured_form = SettingsForm(BatchSettings, MEASURED)
+        self.classes = PathEdit("none: or a file that Measure has saved", _help("classes"))
+        self.classes.add_button("File…", "Choose a file of classes of nuclei.", self._ask_classes)
         self.tracks_form = SettingsForm(TrackSettings)
         self.scheduler = _line(
             "none: this computer",
@@ -155,9 +158,10 @@ class BatchForm(QWidget):
         layout.addWidget(titled("Images", images, self.facts_label))
         model = Rows(("Model", self.model_picker), ("Device", self.device_picker))
         self.measured_box = folded(
-            "Cells, rings and gate",
-            "What is measured around the nuclei, and which of them count as positive.",
+            "Cells, rings, gate and classes",
+            "What is measured around the nuclei, which of them count as positive, and what classes they have.",
             self.measured_form,
+            Rows((_title("classes"), self.classes)),
         )
         layout.addWidget(titled("Nuclei", model, self.size_form, advanced, self.measured_box))
         self.tracks_box = folded(
@@ -193,6 +197,7 @@ class BatchForm(QWidget):
             self.size_form.valueChanged,
             self.advanced_form.valueChanged,
             self.measured_form.valueChanged,
+            self.classes.changed,
             self.tracks_form.valueChanged,
             self.into_image.toggled,
             self.out.changed,
@@ -232,14 +237,18 @@ class BatchForm(QWidget):
         batch: BatchSettings = self.measured_form.value().changed(
             recursive=self.recursive.isChecked(),
             series=self.series.currentData(),
+            classes=self.classes.value(),
             channels=self.channels.value(),
             labels=self.labels.currentData(),
             overwrite=self.overwrite.isChecked(),
             **switches,
             **tracks,
         )
+        # Whose messages say what is wrong with them.
         if batch.gate:
-            Gate.of(batch.gate)  # whose message says what is wrong with it
+            Gate.of(batch.gate)
+        if batch.classes:
+            read_classes(batch.classes)
         return BatchChoices(
             images=self.images.value(),
             out=self.out.value(),
@@ -269,6 +278,7 @@ class BatchForm(QWidget):
         self.size_form.setValue(choices.settings)
         self.advanced_form.setValue(choices.settings)
         self.measured_form.setValue(choices.batch)
+        self.classes.setValue(choices.batch.classes)
         self.tracks_form.setValue(choices.batch.tracking)
         self.into_image.setChecked(choices.into_image)
         self.channels.setValue(choices.batch.channels)
@@ -337,6 +347,10 @@ class BatchForm(QWidget):
         kinds += f";;Lists of paths ({' '.join(f'*{suffix}' for suffix in LIST_SUFFIXES)});;All files (*)"
         chosen, _ = QFileDialog.getOpenFileNames(self, "Images", self._start(), kinds)
         return list(chosen)
+
+    def _ask_classes(self) -> list[str]:
+        chosen, _ = QFileDialog.getOpenFileName(self, "Classes of nuclei", self.classes.value(), "Classes (*.json)")
+        return [chosen]
 
     def _ask_out(self) -> list[str]:
         return [QFileDialog.getExistingDirectory(self, "Folder for the results", self.out.value() or self._start())]

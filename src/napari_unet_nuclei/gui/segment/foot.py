@@ -74,8 +74,10 @@ class ResultFoot(QWidget):
             return
         self._enlarge_count()
         classes = shown.classes
-        self.count_label.setText(f"{len(classes)} classes" if classes else shown.result.count_text)
         live = isinstance(shown, LiveLabels)
+        in_view = shown.in_view if isinstance(shown, LiveLabels) else ""
+        self.count_label.setText(in_view or (f"{len(classes)} classes" if classes else shown.result.count_text))
+        self.busy_label.setText("the rest follows…" if in_view else "working…")
         doubtful = shown.doubtful if isinstance(shown, LiveLabels) else None
         self.correct_button.setText("Correct…" if not doubtful else f"Correct {doubtful:,} doubtful…")
         self.change_label.setText(shown.change_text if isinstance(shown, LiveLabels) else "")

@@ -182,9 +182,9 @@ class NucleusClasses:
 
     def remarks(self, table: pd.DataFrame) -> tuple[str, ...]:
         """Return what makes the classes of a table doubtful: columns that it lacks, values unlike the examples'."""
-        same, renamed = matched(self.columns, table)
+        same, _ = matched(self.columns, table)
         missing = [name for name in self.columns if name not in same or table[same[name]].isna().all()]
-        said = [renamed] if renamed else []
+        said = []
         if missing and len(table):
             said.append(f"The classes were taught by {_some(missing)}, too, which are not measured here.")
         off = self.scale.far_off(self._values(table))
@@ -197,6 +197,10 @@ class NucleusClasses:
                 "image, too.".replace("%", " %", 1)
             )
         return tuple(said)
+
+    def renamed_images(self, table: pd.DataFrame) -> str:
+        """Say which images of a table were taken for those of the examples; empty where they have the same names."""
+        return matched(self.columns, table)[1]
 
     def check(self) -> Check:
         """Tell every example by the others, which takes up to a second."""
