@@ -31,6 +31,7 @@ from napari_unet_nuclei.core.folder.told import told, told_again
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
 from napari_unet_nuclei.core.image.io.pairs import name_some
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.image.words import image_in_words
 from napari_unet_nuclei.core.labels.measure.surroundings import spacing_in
 from napari_unet_nuclei.core.progress import Advanced, Cancelled, Event, Notice, Progress, Share
 from napari_unet_nuclei.core.segment.fingerprint import hash_image, hash_request
@@ -131,6 +132,7 @@ def segment_planned(task: Task, progress: Progress, turn: Turn = nullcontext) ->
         # Volumes have no area.
         area = float(found.table["area_px"].median()) if result.count and "area_px" in found.table.columns else None
         record = record_of(planned, result, task.outputs, area, pixel_size)
+        record = replace(record, words=image_in_words(file.source(task.template.axes), file.pixel_size))
         if remade:
             record = replace(record, notices=(*record.notices, remade))
         table, record = told(found.table, record, task.batch)

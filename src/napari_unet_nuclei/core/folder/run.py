@@ -27,6 +27,7 @@ from napari_unet_nuclei.core.folder.intact import still_whole
 from napari_unet_nuclei.core.folder.large_image import (
     BlockSettings,
     planned_in_blocks,
+    planned_whole,
     segment_in_blocks,
     takes_blocks,
     tells_classes,
@@ -136,7 +137,7 @@ def run_plan(
         template = replace(template, number_format=number_format)
         tasks = plan_tasks(plan, template, batch)
         _begin(plan, tasks, progress, keep)
-        whole, divided = _by_size(tasks)
+        whole, divided = _by_size(tasks, stores=blocks.stores)
         if blocks.into_image and not any(is_ome_zarr(task.planned.image) for task in divided):
             raise SettingsError("None of the images is OME-Zarr: writing labels into the images has no effect.")
         if batch.labels == "ome.tif" and not whole:
@@ -192,14 +193,14 @@ def _begin(plan: RunPlan, tasks: Sequence[Task], progress: Progress, keep: Calla
             remove_remains(plan.out / path for path in note.outputs.values())
 
 
-def _by_size(tasks: Sequence[Task]) -> tuple[list[Task], list[Task]]:
+def _by_size(tasks: Sequence[Task], *, stores: bool) -> tuple[list[Task], list[Task]]:
     """Return the tasks of images that fit into memory, and those of images that are segmented block by block."""
     whole, divided = [], []
     for task in tasks:
-        if takes_blocks(task.planned, task.template):
+        if takes_blocks(task.planned, task.template, stores=stores):
             divided.append(replace(task, planned=planned_in_blocks(task.planned)))
         else:
-            whole.append(task)
+            whole.append(replace(task, planned=planned_whole(task.planned)))
     return whole, divided
 
 
