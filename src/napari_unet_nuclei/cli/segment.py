@@ -154,7 +154,8 @@ def segment_command(
     report (report.html). With --follow also, for time series, labels with one id per nucleus over time
     (NAME_tracked.tif) and a table of tracks (NAME_tracks.csv).
 
-    OME-Zarr images and images larger than memory are segmented block by block into NAME_labels.ome.zarr.
+    Images larger than memory are segmented block by block; their labels, and those of OME-Zarr images, are
+    NAME_labels.ome.zarr.
 
     Files that cannot be read are listed at the end; the others are processed. Run the same command again to resume an
     interrupted run: images already done with the same model and settings are skipped.
