@@ -217,21 +217,6 @@ class Planner:
                 f"The model '{self.entry.name}' predicts classes, which takes the whole image at once: choose a model "
                 "for nuclei."
             )
-<<<<<<< HEAD
-        self.notices: tuple[str, ...] = ()
-        if stack_reading(request.source, request.plane, request.settings) != "each":
-            if request.settings.planes != "auto":
-                raise SettingsError(
-                    "Images that are segmented block by block are so plane by plane: let each plane stand by itself "
-                    "(planes each), or segment a region of the image in memory."
-                )
-            if not request.settings.z_spacing_auto:
-                raise SettingsError(
-                    "The spacing of planes has no effect on a stack that is segmented block by block, each plane by "
-                    "itself: leave it out, or segment a region of the image in memory."
-                )
-            self.notices = (IN_BLOCKS,)
-=======
         self.reading = stack_reading(request.source, request.plane, request.settings)
         if self.reading == "joined":
             raise SettingsError(
@@ -240,7 +225,6 @@ class Planner:
                 "image in memory."
             )
         self.block = block
->>>>>>> bc9ff8631deca3544b89cb9a53a8bf415c21f66e
         store = request.store
         # Of an OME-Zarr image the finest level alone: labels may lie beside it in the same store.
         pixels_in = store.finest if store else Path(request.file)
