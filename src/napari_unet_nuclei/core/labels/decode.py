@@ -6,6 +6,7 @@ Arranged for sliders. The smoothed heights are computed once; the foreground thr
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -283,8 +284,9 @@ def fill_holes(labels: Labels) -> Labels:
     """
     background, count = label_components(labels == 0)
     enclosed = np.ones(count + 1, bool)
-    for edge in (background[0], background[-1], background[:, 0], background[:, -1]):
-        enclosed[edge] = False
+    for axis in range(labels.ndim):
+        for end in (0, -1):
+            enclosed[np.take(background, end, axis)] = False
     enclosed[0] = False
     pixels = np.flatnonzero(enclosed[background])
     if not pixels.size:
@@ -295,7 +297,8 @@ def fill_holes(labels: Labels) -> Labels:
     smallest = np.full(count + 1, absent, np.int32)
     largest = np.zeros(count + 1, np.int32)
     # Never beyond the plane: what touches its edge is no hole.
-    for step in (-labels.shape[1], -1, 1, labels.shape[1]):
+    strides = [math.prod(labels.shape[axis + 1 :]) for axis in range(labels.ndim)]
+    for step in (*strides, *(-stride for stride in strides)):
         neighbour = labels.ravel()[pixels + step]
         np.maximum.at(largest, hole, neighbour)
         np.minimum.at(smallest, hole, np.where(neighbour > 0, neighbour, absent))
