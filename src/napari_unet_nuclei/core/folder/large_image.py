@@ -101,7 +101,7 @@ def segment_in_blocks(task: Task, settings: BlockSettings, progress: Progress) -
 
     The task's results are named by `planned_in_blocks`.
     """
-    from napari_unet_nuclei.core.blocks.segment import BLOCK, segment_blockwise  # imports PyTorch
+    from napari_unet_nuclei.core.blocks.segment import segment_blockwise  # imports PyTorch
 
     planned, outputs = task.planned, task.outputs
     file = open_planned(planned)
@@ -114,7 +114,7 @@ def segment_in_blocks(task: Task, settings: BlockSettings, progress: Progress) -
         request,
         planned.labels,
         progress,
-        block=settings.block or BLOCK,
+        block=settings.block,
         into_image=settings.into_image,
         table=outputs["table"],
         executor=executor,

@@ -21,12 +21,6 @@ and from five on far better."""
 LARGEST_STACK = 256 * 2**20
 """Voxels of the stacks of an image whose nuclei are found in memory, at 8 bytes each."""
 
-IN_BLOCKS = (
-    "The planes of this stack were segmented each by itself, since it was segmented block by block: nuclei in three "
-    "dimensions are found in memory. Segment a region of it for them."
-)
-"""Notice of a stack that would be a volume, were it smaller."""
-
 
 def plane_count(source: ImageSource) -> int:
     """Count the planes of an image, those of all its stacks."""

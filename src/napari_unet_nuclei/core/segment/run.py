@@ -191,7 +191,7 @@ def decide(request: SegmentRequest, progress: Progress) -> Decided:
     scope, runner = find_scope(request), _runner(request)
     chosen = choose_reading(request, scope, runner, Share(progress, 0.0, 0.5))
     runner, sizing = runner.for_kind(chosen.look.kind), Share(progress, 0.5, 1.0)
-    reading, _ = _stacks_read(request, chosen, classes=runner.card.task == "semantic")
+    reading, _ = stacks_read(request, chosen, classes=runner.card.task == "semantic")
     if reading != "volume":
         size = choose_size(request, runner, chosen.reader, sizing, chosen.estimate)
         return Decided(chosen.look, chosen.sure, size.scale, size.diameter)
@@ -223,7 +223,7 @@ class _Found:
     described: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _stacks_read(request: SegmentRequest, chosen: ChosenLook, *, classes: bool) -> tuple[StackReading, tuple[str, ...]]:
+def stacks_read(request: SegmentRequest, chosen: ChosenLook, *, classes: bool) -> tuple[StackReading, tuple[str, ...]]:
     """Decide how stacks are read, and what to tell of it."""
     reading = stack_reading(request.source, request.plane, request.settings, classes=classes)
     if reading == "volume" and request.settings.planes == "auto" and chosen.look.kind == "brightfield":
@@ -238,7 +238,7 @@ def _find(request: SegmentRequest, scope: Scope, runner: NetworkRunner, progress
     chosen = choose_reading(request, scope, runner, progress)
     runner = runner.for_kind(chosen.look.kind)
     card, decides = runner.card, scope.indices.index(scope.deciding.index)
-    reading, notices = _stacks_read(request, chosen, classes=classes)
+    reading, notices = stacks_read(request, chosen, classes=classes)
     if reading == "volume":
         stacks = stacks_of(request.source, scope.indices)
         readers = open_stacks(chosen.reader, scope.indices, stacks, card.scaling)
