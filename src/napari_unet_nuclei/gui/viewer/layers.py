@@ -282,14 +282,18 @@ def table_features(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def replace_labels(layer: LabelsLayer, labels: Labels) -> None:
-    """Replace the labels of a layer and clear its undo history.
+    """Replace the labels of a layer and clear its undo history."""
+    layer.data = labels
+    forget_undo(layer)
 
-    napari keeps the history when the array is replaced, so Ctrl+Z would write old ids into new labels; making the layer
-    uneditable clears it.
+
+def forget_undo(layer: LabelsLayer) -> None:
+    """Clear the undo history of a layer whose labels were replaced.
+
+    napari keeps the history, so Ctrl+Z would write old ids into new labels; making the layer uneditable clears it.
     """
     mode = layer.mode
     layer.editable = False
-    layer.data = labels
     layer.editable = True
     layer.mode = mode
 
