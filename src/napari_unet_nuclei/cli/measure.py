@@ -163,6 +163,8 @@ def measure_command(
             files = next(iter(chosen.values()))
             if len(chosen) > 1 and (regions is not None or cells is not None or spots):
                 raise SettingsError("Regions, cells and spots in files belong to one image: choose one with --series.")
+            if planes != "auto" and not any(one.labels.leading_shape for one in chosen.values()):
+                raise SettingsError(f"{labels} is no stack, so a choice of planes has no effect: leave it out.")
             table = measure_series(chosen, wanted, planes, progress)
         if taught is not None:
             table = _classified(table, taught, progress)

@@ -146,9 +146,11 @@ class BatchDock(Dock):
         self.form.take_settings(settings, model)
         self._say_taken("The settings are those of the image that was segmented.")
 
-    def take_measured(self, around: CellSettings, gate: str, left: Sequence[str] = ()) -> None:
+    def take_measured(
+        self, around: CellSettings, gate: str, classes: Path | None = None, left: Sequence[str] = ()
+    ) -> None:
         """Measure files as an image was measured; ``left`` names what belongs to that image alone."""
-        self.form.take_measured(around, gate)
+        self.form.take_measured(around, gate, classes)
         without = f" Not taken over, as they belong to that image: {', '.join(left)}." if left else ""
         self._say_taken(f"Nuclei are segmented and measured as in that image.{without}")
 
