@@ -69,6 +69,7 @@ def take_pictures(arguments: list[Path]) -> None:
     take_classes_picture(viewer, folder, measure_dock)
     viewer.window.remove_dock_widget("all")
     take_correct_picture(viewer, folder)
+    take_evaluate_picture(viewer, folder)
     take_batch_picture(viewer, folder)
     viewer.window.remove_dock_widget("all")
     take_finetune_pictures(viewer, folder)
