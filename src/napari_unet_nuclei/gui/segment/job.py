@@ -10,6 +10,7 @@ from napari.utils.colormaps import CyclicLabelColormap
 
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.progress import Progress, Share
+from napari_unet_nuclei.core.segment.projection import projected
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import SegmentResult
 from napari_unet_nuclei.core.segment.table import measure_result
@@ -55,11 +56,14 @@ class SegmentAnswer(Answer):
         Copy of the labels with the layer's axes, for a layer that may be painted on.
     colours : CyclicLabelColormap or None
         Colours of which no neighbours share one; None for napari's own.
+    stack : LayerImage or None
+        The image of which ``image`` is a projection that is to be shown; None where it is the layer that was chosen.
     """
 
     result: SegmentResult
     shown: Labels
     colours: CyclicLabelColormap | None = None
+    stack: LayerImage | None = None
 
 
 @dataclass(frozen=True)
@@ -119,16 +123,19 @@ def segment_job(
         from napari_unet_nuclei.core.model.device import available_devices
         from napari_unet_nuclei.core.segment.run import run_segment
 
-        asked = carried.fitted(request)
+        asked = projected(carried.fitted(request))
+        is_new = asked.projected is not None and request.projected is None
+        shown = image.projected(asked.source, asked.settings.planes) if is_new else image
         result = run_segment(asked, Share(progress, 0.0, SEGMENTING))
         return SegmentAnswer(
-            image=image,
+            image=shown,
+            stack=image if is_new else None,
             request=asked,
             table=measure_result(result, asked, Share(progress, SEGMENTING, 1.0)),
             devices=available_devices(),
             kind_put_back=asked.settings.kind != request.settings.kind,
             result=result,
-            shown=image.arrange(result.labels).copy(),
+            shown=shown.arrange(result.labels).copy(),
             colours=None if result.classes or not 0 < result.count <= MOST_COLOURS else colours_apart(result.labels),
         )
 
