@@ -78,6 +78,13 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_runtest_setup() -> None:
+    """Give PyTorch back its one thread: Numba, with which napari colours labels, sets one per core for both."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
@@ -108,6 +115,7 @@ def own_folders(
     monkeypatch.setenv("NAPARI_UNET_NUCLEI_MODELS", str(tmp_path / "user-models"))
     monkeypatch.setenv("NAPARI_UNET_NUCLEI_CORRECTIONS", str(tmp_path / "user-corrections"))
     monkeypatch.setenv("NAPARI_UNET_NUCLEI_TEMPLATES", str(tmp_path / "user-templates"))
+    monkeypatch.setenv("NAPARI_UNET_NUCLEI_CLASSES", str(tmp_path / "user-classes.json"))
     # Elsewhere, since the first run in a process writes into it: tests look at what is left in tmp_path.
     monkeypatch.setenv("NAPARI_UNET_NUCLEI_CACHE", str(tmp_path_factory.mktemp("user-cache")))
     if request.node.get_closest_marker("gui"):

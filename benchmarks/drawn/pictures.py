@@ -18,7 +18,7 @@ from benchmarks.drawn.case import Case, segment_array
 from benchmarks.drawn.drawing import LEVEL, bright, field, stack, stained, write_zarr
 from benchmarks.drawn.tiffs import COUNTS, STAINED, UM, options, two
 from napari_unet_nuclei import read_image
-from tests.helpers.microscope_files import write_czi, write_lif, write_nd2
+from tests.helpers.microscope_files import write_czi, write_dv, write_lif, write_nd2, write_oif
 
 
 def picture_cases() -> Iterator[Case]:
@@ -121,6 +121,10 @@ def _microscopes() -> Iterator[Case]:
     yield Case("CZI scene 1", czi, (8,), UM, two("DAPI", "GFP"), options={"series": 1})
     yield Case("CZI of one scene", partial(_czi, scenes=scenes[1:]), (8,), UM, two("DAPI", "GFP"))
     yield Case("ND2", _nd2, (8,), UM, two("DAPI", "GFP"))
+    yield Case("ND2 of two positions", _nd2_positions, (4, 8), UM, {"DAPI": bright()})
+    for suffix in ("oib", "oif"):
+        yield Case(f"Olympus {suffix}", partial(_oif, suffix=suffix), (8,), UM, two("DAPI", "GFP"))
+    yield Case("DeltaVision", _dv, (4, 8), UM, {"intensity": bright()})
 
 
 def _lif(folder: Path, images: list[Any], axes: str) -> None:
@@ -133,6 +137,19 @@ def _czi(folder: Path, scenes: Any) -> None:
 
 def _nd2(folder: Path) -> None:
     write_nd2(folder / "a.nd2", stack("CYX"), UM, ["DAPI", "GFP"])
+
+
+def _nd2_positions(folder: Path) -> None:
+    frames = np.stack([field(n)[None] for n in (4, 8)])
+    write_nd2(folder / "a.nd2", frames, UM, ["DAPI"], loops="P")
+
+
+def _oif(folder: Path, suffix: str) -> None:
+    write_oif(folder / f"a.{suffix}", stack("CYX"), "CYX", UM, ["DAPI", "GFP"], 0)
+
+
+def _dv(folder: Path) -> None:
+    write_dv(folder / "a.dv", stack("TYX")[:, None, None], 0, (UM, UM, 0))
 
 
 def _arrays() -> Iterator[Case]:

@@ -17,6 +17,8 @@ from typer.testing import CliRunner
 from napari_unet_nuclei.cli import app
 from napari_unet_nuclei.core.image.io.write import write_labels
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.labels.classify.class_file import write_classes
+from napari_unet_nuclei.core.labels.classify.nucleus_classes import NucleusClasses
 from napari_unet_nuclei.core.labels.export.export import write_geojson, write_imagej_rois
 from napari_unet_nuclei.core.samples import synthetic
 
@@ -196,6 +198,19 @@ def test_cells_rings_and_a_gate_on_the_command_line(labels, image, tmp_path):
     assert table["cells_mean_cell"].tolist() == pytest.approx([IMAGE[grown == label].mean() for label in (1, 5)])
     assert table["positive"].tolist() == [False, True]
     assert "cells_mean_cell > 200: 1 of 2 (50.0 %) positive" in result.stderr
+
+
+def test_classes_on_the_command_line(labels, image, tmp_path):
+    table = pd.DataFrame({"area_px": [10, 60], "other_mean": [1.0, 2.0]})
+    write_classes(tmp_path / "sizes.json", NucleusClasses.taught(table, ["small", "large"]))
+    result = run(labels, image, "--classes", tmp_path / "sizes.json")
+    assert result.exit_code == 0, result.output
+    found = pd.read_csv(io.StringIO(result.stdout))
+    assert set(found["class"]) <= {"small", "large"}
+    assert found["class_probability"].between(0.5, 1).all()
+    assert "Classes: small" in result.stderr
+    assert "'cells' for 'other'" in result.stderr
+    assert "unlike all examples in other_mean" in result.stderr
 
 
 def test_given_cells_are_matched_and_what_does_not_fit_is_told(labels, image, tmp_path):

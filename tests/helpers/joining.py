@@ -4,46 +4,49 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_unet_nuclei.core.blocks.basins import divide_block, join_basins, region_to_read
+from napari_unet_nuclei.core.blocks.basins import box_to_read, divide_block, join_basins
+from napari_unet_nuclei.core.blocks.decoding import Decoding, PlaneDecoding
 from napari_unet_nuclei.core.blocks.grid import Block, BlockGrid
 from napari_unet_nuclei.core.blocks.holes import crossing_holes, fill_pieces, open_pieces
 from napari_unet_nuclei.core.blocks.join import Aliases, number_nuclei, numbered, tally
 from napari_unet_nuclei.core.labels.decode import Decoded, DecodeThresholds
+from napari_unet_nuclei.core.labels.regions import slices
 
 
 def decode_in_blocks(
     maps: np.ndarray, thresholds: DecodeThresholds, side: int, offset: tuple[int, int] = (0, 0)
 ) -> Decoded:
     """Labels (Y, X) of maps (3, Y, X), and the scores of the nuclei."""
-    grid = BlockGrid(1, maps.shape[1:], side, offset)
+    return decode_grid(BlockGrid(1, maps.shape[1:], (side, side), offset), maps, PlaneDecoding(thresholds))
+
+
+def decode_grid(grid: BlockGrid, maps: np.ndarray, decoding: Decoding) -> Decoded:
+    """Labels of the maps of one plane or volume, and the scores of the nuclei."""
     keys = np.zeros(grid.shape, np.int64)
-    left_open = []
+    left_open = {}
     for block in grid:
-        y0, y1, x0, x1 = region_to_read(grid, block, thresholds)
-        core(keys, block)[...], one = divide_block(grid, block, maps[:, y0:y1, x0:x1], thresholds)
-        left_open.append(one)
-    return _label(grid, keys, maps, join_basins(left_open, thresholds.split), thresholds)
+        read = slices(box_to_read(grid, block, decoding))
+        core(keys, block)[...], left_open[block.number] = divide_block(grid, block, maps[:, *read], decoding)
+    return _label(grid, keys, maps, join_basins(grid, left_open, decoding.split), decoding)
 
 
 def core(array: np.ndarray, block: Block) -> np.ndarray:
     """The part of an array (..., Y, X) that a block decides."""
-    y0, y1, x0, x1 = block.core
-    return array[..., y0:y1, x0:x1]
+    return array[(..., *slices(block.core))]
 
 
-def _label(
-    grid: BlockGrid, keys: np.ndarray, maps: np.ndarray, aliases: Aliases, thresholds: DecodeThresholds
-) -> Decoded:
-    tallies = {block.number: tally(grid, block, core(keys, block), core(maps, block)) for block in grid}
-    numbers = number_nuclei(grid, tallies, aliases, thresholds)
+def _label(grid: BlockGrid, keys: np.ndarray, maps: np.ndarray, aliases: Aliases, decoding: Decoding) -> Decoded:
+    shown = {block.number: decoding.shown(core(maps, block), block.core) for block in grid}
+    tallies = {block.number: tally(grid, block, core(keys, block), shown[block.number]) for block in grid}
+    numbers = number_nuclei(grid, tallies, aliases, decoding)
     labels = np.zeros(grid.shape, np.int64)
     background, scores = {}, []
     for block in grid:
-        ids, own = numbered(grid, block, core(keys, block), core(maps, block), numbers, thresholds)
+        ids, own = numbered(grid, block, core(keys, block), shown[block.number], numbers, decoding)
         core(labels, block)[...] = ids
         scores.append(own)
         background[block.number] = open_pieces(grid, block, ids)
-    seams = [(first.number, second.number, where) for first, second, where in grid.seams()]
+    seams = [(first.number, second.number, axis) for first, second, axis in grid.seams()]
     for number, fillings in crossing_holes(background, seams).items():
         piece = core(labels, grid.block(number))
         piece[...] = fill_pieces(piece, fillings)

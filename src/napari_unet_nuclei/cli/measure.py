@@ -13,6 +13,7 @@ import typer
 from napari_unet_nuclei.cli.options import (
     AROUND_PANEL,
     CellWidth,
+    ClassesFile,
     GateText,
     Json,
     Quiet,
@@ -35,6 +36,8 @@ from napari_unet_nuclei.core.image.io.series import Place, choose_in_step
 from napari_unet_nuclei.core.image.io.spot_file import read_spots
 from napari_unet_nuclei.core.image.io.write import write_table
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.labels.classify.class_file import read_classes
+from napari_unet_nuclei.core.labels.classify.nucleus_classes import NucleusClasses, class_counts, counts_text
 from napari_unet_nuclei.core.labels.measure.areas import measure_areas
 from napari_unet_nuclei.core.labels.measure.gate import POSITIVE, Gate, share_text
 from napari_unet_nuclei.core.labels.measure.measure import measure
@@ -130,6 +133,7 @@ def measure_command(
     ] = "auto",
     series: Series = "",
     gate: GateText = "",
+    classes: ClassesFile = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -145,7 +149,7 @@ def measure_command(
     """
     if cell and cells:
         raise typer.BadParameter("Give a distance to grow cells by, or labels of cells.", param_hint="--cell, --cells")
-    asked = Gate.of(gate) if gate else None
+    asked, taught = Gate.of(gate) if gate else None, read_classes(classes) if classes is not None else None
     around = CellSettings(**parse_cells(cell, ring, gap))
     with TerminalProgress(quiet) as progress:
         wanted = Wanted(around, cells, tuple(spots or ()), dict(parse_spots(text) for text in spots_in or ()))
@@ -158,7 +162,11 @@ def measure_command(
             files = next(iter(chosen.values()))
             if len(chosen) > 1 and (regions is not None or cells is not None or spots):
                 raise SettingsError("Regions, cells and spots in files belong to one image: choose one with --series.")
+            if planes != "auto" and not any(one.labels.leading_shape for one in chosen.values()):
+                raise SettingsError(f"{labels} is no stack, so a choice of planes has no effect: leave it out.")
             table = measure_series(chosen, wanted, planes, progress)
+        if taught is not None:
+            table = _classified(table, taught, progress)
         if asked is not None:
             table[POSITIVE] = asked.holds(table)
             progress.say(f"{asked}: {share_text(int(table[POSITIVE].sum()), len(table))}")
@@ -179,6 +187,18 @@ def measure_command(
         typer.echo(table.to_json(orient="records", indent=2, force_ascii=False, double_precision=15))
     elif out is None:
         typer.echo(table.to_csv(index=False, lineterminator="\n"), nl=False)
+
+
+def _classified(table: pd.DataFrame, classes: NucleusClasses, progress: TerminalProgress) -> pd.DataFrame:
+    """Tell the classes of the nuclei, their numbers, and what makes them doubtful."""
+    table = classes.tell(table)
+    taken = classes.renamed_images(table)
+    if taken:
+        progress.report(Notice(taken))
+    for remark in classes.remarks(table):
+        progress.report(Notice(remark, warning=True))
+    progress.say(f"Classes: {counts_text(class_counts(table, classes.names))}")
+    return table
 
 
 def measure_folders(

@@ -73,6 +73,16 @@ GateText: TypeAlias = Annotated[
         rich_help_panel=AROUND_PANEL,
     ),
 ]
+ClassesFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--classes",
+        metavar="FILE.json",
+        help="Classes of nuclei, as the dock Measure saves them. Adds the columns 'class' and 'class_probability' and "
+        "tells the share of each class.",
+        rich_help_panel=AROUND_PANEL,
+    ),
+]
 
 Void: TypeAlias = Annotated[
     int | None,

@@ -277,6 +277,12 @@ class BatchSettings(CellSettings, TrackSettings):
         "them. Empty for no gate.",
         title="Positive if",
     )
+    classes: str = choice(
+        "",
+        "File of classes of nuclei, as the dock Measure saves them: tells the class of each nucleus by the columns of "
+        "the table. Empty for no classes.",
+        title="Classes",
+    )
     follow: bool = choice(
         False,
         "Follow the nuclei of time series: write the labels with one id per nucleus over time, and a table of tracks.",

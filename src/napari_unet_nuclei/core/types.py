@@ -29,6 +29,9 @@ AnyArray: TypeAlias = Any
 Region: TypeAlias = tuple[int, int, int, int]
 """A rectangle of pixels (y0, y1, x0, x1), end-exclusive."""
 
+Box: TypeAlias = tuple[int, ...]
+"""A part of an array, in any dimension: first and end along each axis, end-exclusive; in two it is a `Region`."""
+
 Index: TypeAlias = tuple[int, ...]
 """Of a plane, along the leading axes of an array; empty for a single plane."""
 

@@ -3,9 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_unet_nuclei.core.blocks.basins import divide_block, join_basins, region_to_read
+from napari_unet_nuclei.core.blocks.basins import box_to_read, divide_block, join_basins
+from napari_unet_nuclei.core.blocks.decoding import PlaneDecoding
 from napari_unet_nuclei.core.blocks.grid import BlockGrid
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds, decode_maps
+from napari_unet_nuclei.core.labels.regions import slices
 from tests.helpers.joining import decode_in_blocks
 
 PLAIN = DecodeThresholds(0.5, 0.4, 1)
@@ -45,17 +47,16 @@ def test_a_speck_on_the_edge_of_a_block_splits_nothing():
 
 def test_nuclei_within_a_block_are_decided_there():
     """Else a slide would be one graph in memory."""
-    grid = BlockGrid(1, (20, 300), side=150)
+    grid, plain = BlockGrid(1, (20, 300), (150, 150)), PlaneDecoding(PLAIN)
     maps = np.zeros((3, *grid.shape), np.uint8)
     for x in (10, 40, 70, 145, 200):
         maps[0, 5:15, x : x + 10] = maps[2, 8:12, x + 3 : x + 7] = 255
-    block = grid.block(0)
-    y0, y1, x0, x1 = region_to_read(grid, block, PLAIN)
-    keys, left_open = divide_block(grid, block, maps[:, y0:y1, x0:x1], PLAIN)
+    (keys, left_open), beside = (
+        divide_block(grid, block, maps[:, *slices(box_to_read(grid, block, plain))], plain) for block in grid
+    )
     assert len(np.unique(keys)) == 5
     assert len(left_open.summits) == 1
-    y0, y1, x0, x1 = region_to_read(grid, grid.block(1), PLAIN)
-    aliases = join_basins([left_open, divide_block(grid, grid.block(1), maps[:, y0:y1, x0:x1], PLAIN)[1]], 0.4)
+    aliases = join_basins(grid, {0: left_open, 1: beside[1]}, 0.4)
     assert len(np.unique(aliases.meant)) == 1
 
 

@@ -4,23 +4,24 @@ import numpy as np
 import pytest
 
 from napari_unet_nuclei.core.blocks.grid import BlockGrid
-from napari_unet_nuclei.core.blocks.holes import crossing_holes, fill_pieces, open_pieces
+from napari_unet_nuclei.core.blocks.holes import OpenPieces, crossing_holes, fill_pieces, open_pieces
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds, decode_maps, fill_holes
-from tests.helpers.joining import decode_in_blocks
+from tests.helpers.joining import core, decode_in_blocks
 
 
 def filled_in_blocks(labels: np.ndarray, side: int) -> np.ndarray:
-    grid = BlockGrid(1, labels.shape, side)
+    grid = BlockGrid(1, labels.shape, (side,) * labels.ndim)
     result = labels.astype(np.int64)
     pieces = {}
     for block in grid:
-        y0, y1, x0, x1 = block.core
-        result[y0:y1, x0:x1] = fill_holes(labels[y0:y1, x0:x1])
-        pieces[block.number] = open_pieces(grid, block, result[y0:y1, x0:x1])
-    seams = [(first.number, second.number, where) for first, second, where in grid.seams()]
+        part = core(result, block)
+        part[...] = fill_holes(core(labels, block))
+        # As from the files that blocks leave.
+        pieces[block.number] = OpenPieces.from_arrays(open_pieces(grid, block, part).arrays())
+    seams = [(first.number, second.number, axis) for first, second, axis in grid.seams()]
     for number, fillings in crossing_holes(pieces, seams).items():
-        y0, y1, x0, x1 = grid.block(number).core
-        result[y0:y1, x0:x1] = fill_pieces(result[y0:y1, x0:x1], fillings)
+        part = core(result, grid.block(number))
+        part[...] = fill_pieces(part, fillings)
     return result
 
 
@@ -52,11 +53,27 @@ def test_a_notch_at_the_edge_of_the_plane_stays(side):
     assert np.array_equal(filled_in_blocks(labels, side), labels)
 
 
-@pytest.mark.parametrize("side", [5, 8, 13])
-def test_any_labels_are_filled_as_in_the_whole_plane(side):
+@pytest.mark.parametrize(("shape", "side"), [((12, 15), 5), ((12, 15), 8), ((12, 15), 13), ((5, 7, 6), 5)])
+def test_any_labels_are_filled_as_in_the_whole(shape, side):
     rng = np.random.default_rng(side)
-    labels = np.repeat(np.repeat(rng.integers(0, 3, (12, 15), np.int32), 3, axis=0), 3, axis=1)
-    assert np.array_equal(filled_in_blocks(labels, side), fill_holes(labels))
+    labels = rng.choice(np.arange(3, dtype=np.int32), shape, p=[0.15, 0.75, 0.1])
+    for axis in range(len(shape)):
+        labels = np.repeat(labels, 3, axis=axis)
+    whole = fill_holes(labels)
+    assert not np.array_equal(whole, labels), "there was nothing to fill"
+    assert np.array_equal(filled_in_blocks(labels, side), whole)
+
+
+@pytest.mark.parametrize("side", [3, 4, 5, 12])
+def test_a_hollow_is_filled_in_three_dimensions_and_a_tunnel_stays_open(side):
+    hollow = np.zeros((12, 12, 12), np.int32)
+    hollow[1:-1, 1:-1, 1:-1] = 7
+    hollow[3:9, 3:9, 3:9] = 0
+    filled = filled_in_blocks(hollow, side)
+    assert np.array_equal(filled, fill_holes(hollow))
+    assert filled[6, 6, 6] == 7
+    hollow[:6, 5, 5] = 0
+    assert np.array_equal(filled_in_blocks(hollow, side), hollow)
 
 
 @pytest.mark.parametrize("min_size", [1, 30])

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from napari_unet_nuclei.core.blocks.decoding import PlaneDecoding
 from napari_unet_nuclei.core.blocks.grid import BlockGrid
 from napari_unet_nuclei.core.blocks.join import Aliases, Numbers, Tally, number_nuclei, numbered, tally
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 
-GRID = BlockGrid(1, (4, 8), side=4)
+GRID = BlockGrid(1, (4, 8), (4, 4))
 SURE = np.full((3, 4, 4), 255, np.uint8)
 NOTHING = Aliases(np.zeros(0, np.int64), np.zeros(0, np.int64))
 
@@ -26,10 +27,10 @@ TWO_BLOCKS = blocks_of(
 
 
 def labels_of(cores: list[np.ndarray], min_size: int, aliases=NOTHING) -> np.ndarray:
-    thresholds = DecodeThresholds(0.5, 0.5, min_size)
+    decoding = PlaneDecoding(DecodeThresholds(0.5, 0.5, min_size))
     tallies = {block.number: tally(GRID, block, keys, SURE) for block, keys in zip(GRID, cores, strict=True)}
-    numbers = number_nuclei(GRID, tallies, aliases, thresholds)
-    parts = [numbered(GRID, block, keys, SURE, numbers, thresholds)[0] for block, keys in zip(GRID, cores, strict=True)]
+    numbers = number_nuclei(GRID, tallies, aliases, decoding)
+    parts = [numbered(GRID, block, keys, SURE, numbers, decoding)[0] for block, keys in zip(GRID, cores, strict=True)]
     assert numbers.count == max(part.max() for part in parts)
     return np.hstack(parts)
 
@@ -49,7 +50,7 @@ def test_tallies_and_numbers_come_back_from_files():
     again = Tally.from_arrays(one.arrays())
     assert again.foreign.tolist() == one.foreign.tolist()
     assert np.array_equal(again.evidence.peaks, one.evidence.peaks)
-    numbers = number_nuclei(GRID, {0: one, 1: one}, NOTHING, DecodeThresholds(0.5, 0.5, 1))
+    numbers = number_nuclei(GRID, {0: one, 1: one}, NOTHING, PlaneDecoding(DecodeThresholds(0.5, 0.5, 1)))
     assert Numbers.from_arrays(numbers.arrays()).count == numbers.count
 
 
@@ -72,10 +73,10 @@ def test_a_nucleus_is_as_large_as_all_its_parts():
 def test_a_nucleus_is_as_certain_as_all_its_parts():
     maps = (SURE, np.full((3, 4, 4), 150, np.uint8))
     for score, kept in ((0.55, [1, 2, 3, 4, 5]), (0.65, [1, 2, 3]), (0.85, [1, 2])):
-        thresholds = DecodeThresholds(0.5, 0.5, 1, score=score)
+        decoding = PlaneDecoding(DecodeThresholds(0.5, 0.5, 1, score=score))
         cores = list(zip(GRID, TWO_BLOCKS, maps, strict=True))
-        numbers = number_nuclei(GRID, {one[0].number: tally(GRID, *one) for one in cores}, NOTHING, thresholds)
-        parts = [numbered(GRID, *one, numbers, thresholds) for one in cores]
+        numbers = number_nuclei(GRID, {one[0].number: tally(GRID, *one) for one in cores}, NOTHING, decoding)
+        parts = [numbered(GRID, *one, numbers, decoding) for one in cores]
         ids = np.hstack([part for part, _ in parts])
         assert np.unique(ids[ids > 0]).tolist() == kept
         assert sum(len(scores) for _, scores in parts) + len(numbers.scores) == len(kept)

@@ -28,8 +28,8 @@ def field_of(tmp_path: Path):
 
 def test_wells_sum_up_their_fields(field_of):
     records = [
-        field_of("B10", "1", [10, 20, 30], [1, 2, 3], gate="GFP_mean > 1", positive=2),
-        field_of("B10", "2", [40], [10], gate="GFP_mean > 1", positive=1),
+        field_of("B10", "1", [10, 20, 30], [1, 2, 3], gate="GFP_mean > 1", positive=2, class_counts={"a": 2, "b": 1}),
+        field_of("B10", "2", [40], [10], gate="GFP_mean > 1", positive=1, class_counts={"a": 0, "b": 1}),
         field_of("B2", "1", [], [], gate="GFP_mean > 1", positive=0),
         FileRecord("B2_2", error="gone", place=PlateField.at("p", "B", "2", "2")),
         FileRecord("alone"),
@@ -42,6 +42,11 @@ def test_wells_sum_up_their_fields(field_of):
     assert second["well"] == "B10"
     assert (second["nuclei"], second["median_area_px"], second["GFP_mean"]) == (4, 25.0, 4.0)
     assert (second["positive"], second["positive_percent"]) == (3, 75.0)
+    assert (second["class_a"], second["class_b_percent"]) == (2, 50.0)
+    captions = [
+        one.caption for section in plate_sections(wells_table(records)) for row in section.figures for one in row
+    ]
+    assert "A in % of the nuclei: 50." in captions
 
 
 def test_without_a_plate_there_are_no_wells():

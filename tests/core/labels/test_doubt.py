@@ -7,7 +7,7 @@ import pytest
 
 from napari_unet_nuclei.core.errors import EditError, ImageShapeError
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
-from napari_unet_nuclei.core.labels.doubt import REASONS, doubt
+from napari_unet_nuclei.core.labels.doubt import REASONS, count_doubtful, doubt
 from napari_unet_nuclei.core.labels.edit.add import add_from_click
 from napari_unet_nuclei.core.labels.edit.split_merge import split_in_two
 from napari_unet_nuclei.core.labels.score import FEATURES, Scoring
@@ -129,3 +129,14 @@ def test_doubt_is_what_the_models_score_leaves():
     assert "faint" in found[0].reason
     assert {one.reason for one in found if one.id not in (1, 4, 30, 900)} >= {REASONS["score"]}
     assert [one.doubt for one in found] == sorted((one.doubt for one in found), reverse=True)
+
+
+@pytest.mark.parametrize("is_scored", [True, False])
+def test_doubtful_ones_are_counted_without_being_listed(is_scored):
+    labels, maps, _ = spoilt()
+    count = len(FEATURES)
+    scoring = Scoring(FEATURES, (0.0,) * count, (1.0,) * count, (4.0, *(0.0,) * (count - 1)), -1.7)
+    thresholds = replace(THRESHOLDS, scoring=scoring if is_scored else None)
+    expected = sum(one.is_doubtful for one in doubt(labels, maps, thresholds))
+    assert 0 < expected < labels.max()
+    assert count_doubtful(labels, maps, thresholds) == expected

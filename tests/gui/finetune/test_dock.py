@@ -595,7 +595,23 @@ def test_the_best_of_the_models_on_the_ticked_nuclei_is_started_from(qtbot, view
     assert "'nuclei' finds" in status(dock)
     best = status(dock).split("'")[1]
     assert dock.form.base_picker.value() == best
-    assert dock.form.base_picker.note.text().startswith(f"'{best}' finds")
+    assert dock.form.base_picker.note.text().startswith(f"Best of your models on these nuclei. '{best}' finds")
+
+
+def test_the_best_model_on_the_ticked_nuclei_is_proposed_until_the_user_chooses_one(qtbot, make_napari_viewer_proxy):
+    remember(FinetuneChoices(QUICK))
+    viewer = make_napari_viewer_proxy(show=True)
+    dock = open_dock(qtbot, viewer)
+    _, labels = add_layers(viewer)
+    mark_plane(labels)
+    rest(qtbot, dock)
+    note = dock.form.base_picker.note
+    qtbot.waitUntil(lambda: note.text().startswith("Best of your models"), timeout=LONG)
+    assert note.text().split("'")[1] == dock.form.base_picker.value()
+    assert dock.form.to_remember().base == "", "the next images may need another one"
+    qtbot.keyClicks(dock.form.base_picker.box, "tiny")
+    assert dock.form.to_remember().base == "tiny"
+    assert not dock.form.awaits_proposal
 
 
 def test_keep_and_segment_again_leads_to_the_labels_of_the_new_model(qtbot, viewer, dock):

@@ -9,6 +9,7 @@ from napari.components import ViewerModel
 
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 from napari_unet_nuclei.core.segment.table import measure_result
+from napari_unet_nuclei.gui.segment.foot import ResultFoot
 from napari_unet_nuclei.gui.segment.job import SegmentAnswer
 from napari_unet_nuclei.gui.segment.live_labels import LiveLabels
 from napari_unet_nuclei.gui.viewer.followed_layer import mark_followed
@@ -154,3 +155,65 @@ def test_a_table_of_the_ids_before_does_not_come_over_those_of_tracks(qtbot, liv
     qtbot.waitUntil(lambda: not live.is_busy)
     qtbot.wait(50)
     assert live.layer.features["index"].tolist() == [12]
+
+
+@pytest.fixture
+def large(monkeypatch, live) -> LiveLabels:
+    """The labels of a plane that counts as large, of which about half is in view."""
+    monkeypatch.setattr("napari_unet_nuclei.gui.segment.written_labels.LARGE", 1)
+    monkeypatch.setattr("napari_unet_nuclei.gui.segment.written_labels.PIECE", 16)
+    monkeypatch.setattr("napari_unet_nuclei.gui.segment.view_first.IN_VIEW", 1200)
+    monkeypatch.setattr("napari_unet_nuclei.gui.segment.written_labels.TURN", 0.0)
+    return live
+
+
+def test_what_is_in_view_of_a_large_plane_comes_first(qtbot, viewer, large) -> None:
+    layer, array, told = large.layer, large.layer.data, []
+    layer.contour = 1
+    layer.events.data.connect(lambda: told.append(layer.data.max()))
+    large.apply(SMALLER_DROPPED)
+    qtbot.waitUntil(lambda: bool(large.in_view))
+    foot = ResultFoot()
+    qtbot.addWidget(foot)
+    foot.show_result(large)
+    assert (foot.count_label.text(), foot.busy_label.text()) == ("2 in the middle of the view", "the rest follows…")
+    assert large.result.count == 3
+    assert large.is_decoding
+    with qtbot.waitSignal(large.labels_changed):
+        pass
+    assert (large.in_view, large.result.count, large.change_text) == ("", 2, "−1")
+    qtbot.waitUntil(lambda: not large.is_busy)
+    assert layer.data is array
+    assert np.unique(array).tolist() == [0, 2, 3]
+    assert np.array_equal(array > 0, large.result.labels > 0)
+    assert told == [3]
+    assert large.table["label"].tolist() == [2, 3]
+    assert not large.is_edited()
+    layer.undo()
+    assert array.max() == 3
+    assert len(viewer.layers) == 2
+
+
+def test_another_move_stops_what_follows_the_one_before(qtbot, large) -> None:
+    large.apply(SMALLER_DROPPED)
+    qtbot.waitUntil(lambda: bool(large.in_view))
+    counts = []
+    large.labels_changed.connect(lambda: counts.append(large.result.thresholds.foreground))
+    large.apply(DIM_DROPPED)
+    qtbot.waitUntil(lambda: not large.is_busy)
+    assert counts == [0.8]
+    assert np.array_equal(large.layer.data > 0, large.result.labels > 0)
+
+
+def test_painting_while_pieces_are_written_counts(qtbot, viewer, large) -> None:
+    painted = large.layer
+    with qtbot.waitSignal(large.labels_changed):
+        large.apply(SMALLER_DROPPED)
+    assert large.is_decoding
+    painted.data_setitem((np.array([1]), np.array([1])), 9)
+    with qtbot.waitSignal(large.layer_added):
+        pass
+    qtbot.waitUntil(lambda: not large.is_busy)
+    assert painted.data[1, 1] == 9
+    assert large.layer is not painted
+    assert np.array_equal(large.layer.data > 0, large.result.labels > 0)

@@ -4,7 +4,7 @@ import pytest
 from annotated_types import Ge, Le
 from qtpy.QtWidgets import QLabel
 
-from napari_unet_nuclei.core.settings import SegmentSettings, TrainSettings
+from napari_unet_nuclei.core.settings import FinetuneSettings, SegmentSettings, TrainSettings
 from napari_unet_nuclei.core.settings_base import Settings
 from napari_unet_nuclei.gui.settings.settings_form import SettingsForm
 
@@ -68,3 +68,14 @@ def test_a_text_field_can_be_a_choice(qtbot) -> None:
     qtbot.addWidget(form)
     form.control("device").value = "cpu"
     assert form.value().device == "cpu"
+
+
+def test_a_time_is_shown_in_whole_minutes(qtbot) -> None:
+    form = SettingsForm(FinetuneSettings, ["time"])
+    qtbot.addWidget(form)
+    form.setValue(FinetuneSettings().changed(time=300))
+    assert form.control("time").native.text() == "5 min"
+    form.control("time").native.stepUp()
+    assert form.value() == FinetuneSettings().changed(time=360)
+    form.setValue(FinetuneSettings().changed(time=5))
+    assert form.control("time").native.text() == "1 min"

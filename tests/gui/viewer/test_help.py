@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt, QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtTest import QTest
@@ -29,11 +30,18 @@ def title_button(dock) -> QPushButton | None:
 @pytest.mark.parametrize(("name", "page"), [(MEASURE, "measure"), (CORRECT, "correct")])
 def test_the_button_in_the_title_opens_the_page_of_the_dock(qtbot, viewer, monkeypatch, name, page):
     opened: list[QUrl] = []
-    monkeypatch.setattr(QDesktopServices, "openUrl", opened.append)
+    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: opened.append(url) or page == "measure")
     dock = open_dock(viewer, name)
     qtbot.waitUntil(lambda: title_button(dock) is not None)
     qtbot.mouseClick(title_button(dock), Qt.MouseButton.LeftButton)
-    assert [url.toString() for url in opened] == [f"{PAGES}{page}.html"]
+    address = f"{PAGES}{page}.html"
+    assert [url.toString() for url in opened] == [address]
+    said = notification_manager.records[-1].message
+    assert said == (
+        f"Opened in the browser: {address}"
+        if page == "measure"
+        else f"No browser could be opened. The page of this dock is {address}"
+    )
 
 
 def test_the_question_mark_shows_the_keys_of_the_dock(qtbot, viewer):
@@ -47,6 +55,7 @@ def test_the_question_mark_shows_the_keys_of_the_dock(qtbot, viewer):
     card = dock.findChild(KeyCard)
     texts = {label.text() for label in card.findChildren(QLabel)}
     assert {key for key, _ in dock.keys_told()} <= texts
+    assert f"{PAGES}correct.html" in texts
     card.close()
 
 

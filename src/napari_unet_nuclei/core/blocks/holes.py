@@ -1,4 +1,4 @@
-"""Fill the holes of nuclei, also those that the edge of a block runs through.
+"""Fill the holes of nuclei, also those that the side of a block runs through.
 
 A hole is background that one nucleus encloses. Holes within one block are found there; of every other piece of
 background a block knows only which nuclei it touches, and the pieces are joined here.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,15 +19,16 @@ from napari_unet_nuclei.core.blocks.grid import Block, BlockGrid
 from napari_unet_nuclei.core.labels.decode import label_components
 
 Ids = NDArray[np.int64]
-Side = Literal["top", "bottom", "left", "right"]
-SIDES: tuple[Side, ...] = ("top", "bottom", "left", "right")
+
+Side = tuple[int, int]
+"""Of a core: the axis across it, and 0 for its first or -1 for its last pixels."""
 
 _ABSENT = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True)
 class OpenPieces:
-    """Background of a block's core that reaches its edges.
+    """Background of a block's core that reaches its sides.
 
     Attributes
     ----------
@@ -35,9 +36,10 @@ class OpenPieces:
         By piece, from 1: smallest and largest id of the nuclei that it touches within the core; the largest integer
         and 0 where there are none.
     outside : ndarray, shape (N + 1,), bool
-        By piece: it reaches the edge of the plane, so that nothing encloses it.
-    edge_pieces, edge_ids : mapping of str to ndarray, int64
-        By side of the core: the pieces along it, 0 elsewhere, and the ids of the nuclei along it.
+        By piece: it reaches the edge of the plane or volume, so that nothing encloses it.
+    edge_pieces, edge_ids : mapping to ndarray, int64
+        By side of the core beyond which there is another block: the pieces along it, 0 elsewhere, and the ids of the
+        nuclei along it.
     """
 
     lowest: Ids
@@ -48,43 +50,43 @@ class OpenPieces:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All of it as arrays by name, to be kept in a file."""
-        edges = {f"{side} pieces": line for side, line in self.edge_pieces.items()}
-        ids = {f"{side} ids": line for side, line in self.edge_ids.items()}
+        edges = {f"pieces {axis} {end}": line for (axis, end), line in self.edge_pieces.items()}
+        ids = {f"ids {axis} {end}": line for (axis, end), line in self.edge_ids.items()}
         return {"lowest": self.lowest, "highest": self.highest, "outside": self.outside, **edges, **ids}
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> OpenPieces:
         """Undo `arrays`."""
-        pieces, ids = ({side: arrays[f"{side} {kind}"] for side in SIDES} for kind in ("pieces", "ids"))
-        return OpenPieces(arrays["lowest"], arrays["highest"], arrays["outside"], pieces, ids)
+        found: dict[str, dict[Side, Ids]] = {"pieces": {}, "ids": {}}
+        for name, line in arrays.items():
+            kind, *side = name.split()
+            if kind in found:
+                axis, end = map(int, side)
+                found[kind][axis, end] = line
+        return OpenPieces(arrays["lowest"], arrays["highest"], arrays["outside"], found["pieces"], found["ids"])
 
 
 def open_pieces(grid: BlockGrid, block: Block, ids: Ids) -> OpenPieces:
-    """Look at the background of a core (Y, X) whose own holes are filled."""
+    """Look at the background of a core whose own holes are filled."""
     pieces, numbers = _numbered_from_edges(ids)
     # Of all nuclei along a piece only the lowest and the highest id: that they are equal is all there is to know.
     lowest = np.full(numbers + 1, _ABSENT)
     highest = np.zeros(numbers + 1, np.int64)
-    for background, nuclei in (
-        (pieces[:-1], ids[1:]),
-        (pieces[1:], ids[:-1]),
-        (pieces[:, :-1], ids[:, 1:]),
-        (pieces[:, 1:], ids[:, :-1]),
-    ):
-        beside = (background > 0) & (nuclei > 0)
-        # `.at`, because a piece occurs many times: plain indexing would keep its last pixel only.
-        np.minimum.at(lowest, background[beside], nuclei[beside])
-        np.maximum.at(highest, background[beside], nuclei[beside])
-    edge_pieces = {side: along(pieces, side) for side in SIDES}
+    for axis in range(ids.ndim):
+        background, nuclei = (np.moveaxis(array, axis, 0) for array in (pieces, ids))
+        for one, other in ((slice(None, -1), slice(1, None)), (slice(1, None), slice(None, -1))):
+            beside = (background[one] > 0) & (nuclei[other] > 0)
+            # `.at`, because a piece occurs many times: plain indexing would keep its last pixel only.
+            np.minimum.at(lowest, background[one][beside], nuclei[other][beside])
+            np.maximum.at(highest, background[one][beside], nuclei[other][beside])
+    within = list(grid.sides_within(block))
     outside = np.zeros(numbers + 1, bool)
-    y0, y1, x0, x1 = block.core
-    height, width = grid.shape
-    at_plane_edge = {"top": y0 == 0, "bottom": y1 == height, "left": x0 == 0, "right": x1 == width}
-    for side in SIDES:
-        if at_plane_edge[side]:
-            outside[edge_pieces[side]] = True
+    for side in _sides(ids):
+        if side not in within:
+            outside[along(pieces, side)] = True
     outside[0] = False  # which stands for the nuclei along the edge
-    return OpenPieces(lowest, highest, outside, edge_pieces, {side: along(ids, side) for side in SIDES})
+    edge_pieces, edge_ids = ({side: along(array, side) for side in within} for array in (pieces, ids))
+    return OpenPieces(lowest, highest, outside, edge_pieces, edge_ids)
 
 
 def fill_pieces(ids: Ids, fillings: Ids) -> Ids:
@@ -93,44 +95,45 @@ def fill_pieces(ids: Ids, fillings: Ids) -> Ids:
     return np.where(pieces > 0, fillings[pieces], ids)
 
 
-def _numbered_from_edges(ids: Ids) -> tuple[Ids, int]:
-    """Number the pieces of background that reach the edge of a core."""
+def _numbered_from_edges(ids: Ids) -> tuple[NDArray[np.int32], int]:
+    """Number the pieces of background that reach the sides of a core."""
     # By sides of pixels alone: background across a corner is another piece, here as at the seams.
-    labelled, count = label_components(ids == 0)
-    pieces = labelled.astype(np.int64)
+    pieces, count = label_components(ids == 0)
     reaching = np.zeros(count + 1, bool)
-    for side in SIDES:
+    for side in _sides(ids):
         reaching[along(pieces, side)] = True
     reaching[0] = False
-    numbers = np.where(reaching, np.cumsum(reaching), 0)
+    numbers = np.where(reaching, np.cumsum(reaching), 0).astype(np.int32)
     return numbers[pieces], int(reaching.sum())
 
 
-def along(array: Ids, side: Side) -> Ids:
-    """One line of pixels along a side of a core."""
-    sides: dict[Side, Ids] = {"top": array[0], "bottom": array[-1], "left": array[:, 0], "right": array[:, -1]}
-    return sides[side]
+def _sides(array: NDArray[Any]) -> list[Side]:
+    return [(axis, end) for axis in range(array.ndim) for end in (0, -1)]
 
 
-def crossing_holes(
-    blocks: Mapping[int, OpenPieces], seams: Iterable[tuple[int, int, Literal["below", "right"]]]
-) -> dict[int, Ids]:
+def along(array: NDArray[Any], side: Side) -> NDArray[Any]:
+    """Pixels along a side of a core."""
+    axis, end = side
+    return np.asarray(np.take(array, end, axis))
+
+
+def crossing_holes(blocks: Mapping[int, OpenPieces], seams: Iterable[tuple[int, int, int]]) -> dict[int, Ids]:
     """Tell which pieces of background lie in a hole, and which nucleus fills each.
 
-    ``seams`` are numbers of blocks that share an edge, and where the second lies. Returns by number of the block, for
-    blocks with something to fill, by piece (N + 1,) the id that fills it, or 0.
+    ``seams`` are numbers of blocks that share a side, and the axis along which the second follows. Returns by number of
+    the block, for blocks with something to fill, by piece (N + 1,) the id that fills it, or 0.
     """
     # One graph of the pieces of all blocks: those of a block follow on those of the blocks before it.
-    starts = dict(zip(blocks, np.cumsum([0, *(one.lowest.size for one in blocks.values())]), strict=False))
-    lowest = np.concatenate([one.lowest for one in blocks.values()])
-    highest = np.concatenate([one.highest for one in blocks.values()])
-    outside = np.concatenate([one.outside for one in blocks.values()])
+    known = [(one.lowest, one.highest, one.outside) for one in blocks.values()]
+    lengths = [one.size for one, _, _ in known]
+    starts = dict(zip(blocks, np.cumsum([0, *lengths]), strict=False))
+    lowest, highest, outside = (np.concatenate(parts) for parts in zip(*known, strict=True))
     pairs = [np.zeros((0, 2), np.int64)]
-    for first, second, where in seams:
-        sides: tuple[Side, Side] = ("bottom", "top") if where == "below" else ("right", "left")
-        pieces = [blocks[n].edge_pieces[side] for n, side in zip((first, second), sides, strict=True)]
-        ids = [blocks[n].edge_ids[side] for n, side in zip((first, second), sides, strict=True)]
-        nodes = [piece + starts[n] for piece, n in zip(pieces, (first, second), strict=True)]
+    for first, second, axis in seams:
+        numbers, sides = (first, second), ((axis, -1), (axis, 0))
+        pieces = [blocks[n].edge_pieces[side] for n, side in zip(numbers, sides, strict=True)]
+        ids = [blocks[n].edge_ids[side] for n, side in zip(numbers, sides, strict=True)]
+        nodes = [piece + starts[n] for piece, n in zip(pieces, numbers, strict=True)]
         # Background beside background is one piece; background beside a nucleus has it along its rim. Each pair once:
         # a seam of 2048 pixels mostly lies between the same two pieces.
         both = (pieces[0] > 0) & (pieces[1] > 0)
@@ -148,5 +151,5 @@ def crossing_holes(
     np.logical_or.at(open_, hole, outside)
     # A hole touches one nucleus alone: the smallest and the largest id along its rim are the same.
     fillings = np.where(~open_ & (smallest == largest), largest, 0)[hole]
-    split = np.split(fillings, np.cumsum([one.lowest.size for one in blocks.values()])[:-1])
+    split = np.split(fillings, np.cumsum(lengths)[:-1])
     return {number: one for number, one in zip(blocks, split, strict=True) if one.any()}

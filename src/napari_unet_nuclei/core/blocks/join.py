@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet_nuclei.core.blocks.decoding import Decoding, Judged
 from napari_unet_nuclei.core.blocks.grid import Block, BlockGrid, Keys
-from napari_unet_nuclei.core.labels.decode import DecodeThresholds, fill_holes, stays
-from napari_unet_nuclei.core.labels.score import Evidence, gather, scores_of
+from napari_unet_nuclei.core.labels.decode import fill_holes
+from napari_unet_nuclei.core.labels.score import Evidence, gather
 from napari_unet_nuclei.core.types import Labels, QuantisedMaps
 
 KeyList = NDArray[np.int64]
@@ -49,11 +50,9 @@ class Tally:
     foreign: KeyList
     evidence: Evidence
 
-    def judged(
-        self, grid: BlockGrid, usual: float, thresholds: DecodeThresholds
-    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    def judged(self, grid: BlockGrid, usual: float, decoding: Decoding) -> Judged:
         """Score the own ones, and tell which are kept."""
-        return _judged(self.evidence.chosen(np.arange(self.own.size)), grid, usual, thresholds)
+        return decoding.judged(self.evidence.chosen(np.arange(self.own.size)), grid.shape, usual)
 
     def arrays(self) -> dict[str, NDArray[np.int64]]:
         """All of it as arrays by name, to be kept in a file."""
@@ -66,31 +65,32 @@ class Tally:
 
 
 def tally(grid: BlockGrid, block: Block, keys: Keys, maps: QuantisedMaps) -> Tally:
-    """Sum the maps (3, Y, X) of a block's core over every nucleus there, given its keys."""
-    place, inside = _places(grid, block, keys)
+    """Sum three maps of a block's core over every nucleus there, given its keys."""
+    pixels = np.flatnonzero(keys)
+    named = keys.ravel()[pixels]
+    place, inside = _places(grid, block, named)
     # Marked in a table as large as the core, in place of sorting millions of keys; only those that name a pixel
     # elsewhere, which are few, are sorted.
-    own_places = np.flatnonzero(np.bincount(place[inside], minlength=1))
-    others = (keys > 0) & ~inside
-    foreign, number = np.unique(keys[others], return_inverse=True)
-    rank = np.zeros(keys.size, np.int64)
+    rank = np.zeros(keys.size, np.int32)
+    rank[place[inside]] = 1
+    own_places = np.flatnonzero(rank)
     rank[own_places] = np.arange(own_places.size)
-    group = np.zeros(keys.shape, np.int64)
+    foreign, number = np.unique(named[~inside], return_inverse=True)
+    group = np.empty(pixels.size, np.intp)
     group[inside] = rank[place[inside]]
-    group[others] = own_places.size + number
-    pixels = np.flatnonzero(keys > 0)
-    y0, _, x0, x1 = block.core
-    evidence = gather(maps, pixels, group.ravel()[pixels], own_places.size + foreign.size, (y0, x0))
-    y, x = np.divmod(own_places, x1 - x0)
-    return Tally(grid.keys_of(block.plane, y + y0, x + x0), foreign, evidence)
+    group[~inside] = own_places.size + number
+    evidence = gather(maps, pixels, group, own_places.size + foreign.size, block.core[::2])
+    return Tally(grid.keys_in(block.part, block.core, own_places), foreign, evidence)
 
 
-def _places(grid: BlockGrid, block: Block, keys: Keys) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Flat index in the core of the pixel that the nucleus of each pixel is named after, and whether it lies there."""
-    y0, y1, x0, x1 = block.core
-    y, x = grid.pixels_of(keys)
-    inside = (keys > 0) & (y >= y0) & (y < y1) & (x >= x0) & (x < x1)
-    return (y - y0) * (x1 - x0) + x - x0, inside
+def _places(grid: BlockGrid, block: Block, named: KeyList) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Flat index in the core of the pixels that keys above 0 name, and whether they lie there."""
+    inside, place = np.ones(named.size, bool), np.zeros(named.size, np.int64)
+    for along, first, end in zip(grid.pixels_of(named), block.core[::2], block.core[1::2], strict=True):
+        inside &= (along >= first) & (along < end)
+        place *= end - first
+        place += along - first
+    return place, inside
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,8 @@ class Numbers:
         Sorted names, and their ids; 0 for nuclei that are left out.
     scores : ndarray, shape (shared nuclei that are kept,), float64
         Scores of the nuclei that several blocks share, in the order of their ids.
-    usual : ndarray, shape (planes,), float64
-        Median area of the nuclei of each plane, as `median_area` has it.
+    usual : ndarray, shape (parts,), float64
+        Median size of the nuclei of each plane or volume, as `median_area` has it.
     count : int
         Number of nuclei.
     """
@@ -132,9 +132,7 @@ class Numbers:
         return Numbers(**values)
 
 
-def number_nuclei(
-    grid: BlockGrid, tallies: Mapping[int, Tally], aliases: Aliases, thresholds: DecodeThresholds
-) -> Numbers:
+def number_nuclei(grid: BlockGrid, tallies: Mapping[int, Tally], aliases: Aliases, decoding: Decoding) -> Numbers:
     """Leave out nuclei that are too small or too doubtful and give ids 1..n without gaps to the others.
 
     Each tally is looked at three times, so that a mapping which reads them from disk keeps memory small.
@@ -143,30 +141,30 @@ def number_nuclei(
     shared = np.unique(np.concatenate([aliases.names, aliases.meant, *(one.foreign for one in tallies.values())]))
     meant = np.searchsorted(shared, aliases.of(shared))
     whole = Evidence.none(shared.size, len(grid.shape))
-    sizes: list[Counter[int]] = [Counter() for _ in range(grid.planes)]
+    sizes: list[Counter[int]] = [Counter() for _ in range(grid.parts)]
     for number, one in tallies.items():
         names = np.concatenate([one.own, one.foreign])
         known = np.isin(names, shared, assume_unique=True)
         # Sums and peaks add up over blocks, so that the score is that of the nucleus in one piece.
         whole.add(meant[np.searchsorted(shared, names[known])], one.evidence.chosen(known))
-        _count(sizes[grid.block(number).plane], one.evidence.areas[~known])
-    planes = grid.planes_of(np.maximum(shared, 1))
+        _count(sizes[grid.block(number).part], one.evidence.areas[~known])
+    parts = grid.parts_of(np.maximum(shared, 1))
     # Aliases of others have no area of their own: all of theirs went to the name that is meant.
     there = whole.areas > 0
-    for plane, counter in enumerate(sizes):
-        _count(counter, whole.areas[there & (planes == plane)])
+    for part, counter in enumerate(sizes):
+        _count(counter, whole.areas[there & (parts == part)])
     # Scores depend on the median area of the plane: all tallies are read once for it, then again to judge.
-    usual = np.array([_median(counter, thresholds) for counter in sizes])
+    usual = np.array([_median(counter, decoding.usual_from) for counter in sizes])
     within = np.zeros(len(tallies) + 1, np.int64)
     for number, one in tallies.items():
         alone = ~np.isin(one.own, shared, assume_unique=True)
-        _, kept = one.judged(grid, usual[grid.block(number).plane], thresholds)
+        _, kept = one.judged(grid, usual[grid.block(number).part], decoding)
         within[number + 1] = np.count_nonzero(alone & kept)
     starts = np.cumsum(within)
     scores, kept = np.zeros(shared.size), np.zeros(shared.size, bool)
-    for plane in np.unique(planes[there]):
-        places = np.flatnonzero(there & (planes == plane))
-        scores[places], kept[places] = _judged(whole.chosen(places), grid, usual[plane], thresholds)
+    for part in np.unique(parts[there]):
+        places = np.flatnonzero(there & (parts == part))
+        scores[places], kept[places] = decoding.judged(whole.chosen(places), grid.shape, usual[part])
     # After all others, so that the ids of a block need nothing but its start.
     ids = np.where(kept, starts[-1] + np.cumsum(kept), 0)
     return Numbers(starts, shared, ids[meant], scores[kept], usual, int(starts[-1] + kept.sum()))
@@ -178,9 +176,9 @@ def _count(counter: Counter[int], areas: NDArray[np.int64]) -> None:
     counter.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
 
 
-def _median(counter: Counter[int], thresholds: DecodeThresholds) -> float:
+def _median(counter: Counter[int], usual_from: int) -> float:
     """Median of areas that were counted, as `median_area` has it of a list of them."""
-    values = np.array(sorted(area for area in counter if area >= max(thresholds.min_size, 1)), np.int64)
+    values = np.array(sorted(area for area in counter if area >= max(usual_from, 1)), np.int64)
     if not values.size:
         return 0.0
     ends = np.cumsum([counter[area] for area in values.tolist()])
@@ -189,21 +187,13 @@ def _median(counter: Counter[int], thresholds: DecodeThresholds) -> float:
     return float(values[middle].mean())
 
 
-def _judged(
-    evidence: Evidence, grid: BlockGrid, usual: float, thresholds: DecodeThresholds
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Score nuclei of one plane, and tell which of them are kept."""
-    scores = scores_of(evidence, grid.shape, thresholds.scale, usual, thresholds.scoring)
-    return scores, stays(evidence.areas, scores, thresholds)
-
-
 def numbered(
     grid: BlockGrid,
     block: Block,
     keys: Keys,
     maps: QuantisedMaps,
     numbers: Numbers,
-    thresholds: DecodeThresholds,
+    decoding: Decoding,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Turn the keys of a block's core into ids, and fill the holes that lie within the core.
 
@@ -212,7 +202,7 @@ def numbered(
     # Judged once more, as by `number_nuclei`, which notes how many nuclei of a block are kept, and not which.
     one = tally(grid, block, keys, maps)
     alone = ~np.isin(one.own, numbers.shared, assume_unique=True)
-    scores, kept = one.judged(grid, numbers.usual[block.plane], thresholds)
+    scores, kept = one.judged(grid, numbers.usual[block.part], decoding)
     kept &= alone
     own_ids = np.where(kept, numbers.starts[block.number] + np.cumsum(kept), 0)
     names = np.concatenate([one.own, one.foreign])
@@ -227,14 +217,15 @@ def numbered(
 
 def _looked_up(grid: BlockGrid, block: Block, keys: Keys, one: Tally, values: Labels) -> Labels:
     """Give every pixel the value of its key; ``values`` are those of the own and then of the foreign keys."""
-    place, inside = _places(grid, block, keys)
-    y0, y1, x0, x1 = block.core
+    pixels = np.flatnonzero(keys)
+    named = keys.ravel()[pixels]
+    place, inside = _places(grid, block, named)
     # Own keys by a table that has a place for every pixel of the core; for the few foreign ones a search is enough.
-    table = np.zeros((y1 - y0) * (x1 - x0), np.int32)
-    y, x = grid.pixels_of(one.own)
-    table[(y - y0) * (x1 - x0) + x - x0] = values[: one.own.size]
+    table = np.zeros(keys.size, np.int32)
+    table[_places(grid, block, one.own)[0]] = values[: one.own.size]
+    found = np.empty(pixels.size, np.int32)
+    found[inside] = table[place[inside]]
+    found[~inside] = values[one.own.size :][np.searchsorted(one.foreign, named[~inside])]
     result = np.zeros(keys.shape, np.int32)
-    result[inside] = table[place[inside]]
-    others = (keys > 0) & ~inside
-    result[others] = values[one.own.size :][np.searchsorted(one.foreign, keys[others])]
+    result.ravel()[pixels] = found
     return result

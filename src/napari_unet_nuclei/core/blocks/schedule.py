@@ -12,21 +12,26 @@ from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.blocks.basins import OpenBasins, join_basins
 from napari_unet_nuclei.core.blocks.holes import OpenPieces, crossing_holes
-from napari_unet_nuclei.core.blocks.join import Tally, number_nuclei
+from napari_unet_nuclei.core.blocks.join import Numbers, Tally, number_nuclei
 from napari_unet_nuclei.core.blocks.stages import (
+    CUBES,
     FILLINGS,
     KEYS,
     LABELS,
     MAPS,
     NUMBERS,
+    SCORES,
     BlockTask,
     Stage,
+    load_arrays,
     save_arrays,
 )
 from napari_unet_nuclei.core.blocks.table import write_block_tables
+from napari_unet_nuclei.core.blocks.volume import MAPS as VOLUME_MAPS
+from napari_unet_nuclei.core.blocks.volume_table import write_volume_table
 from napari_unet_nuclei.core.blocks.worker import BlockWork, do_block_task
 from napari_unet_nuclei.core.executors.executors import Executor
-from napari_unet_nuclei.core.image.io.ome_zarr_labels import create_array, pyramid_shapes
+from napari_unet_nuclei.core.image.io.ome_zarr_labels import create_array
 from napari_unet_nuclei.core.model.card import DECODED_HEADS
 from napari_unet_nuclei.core.progress import Advanced, Progress, Share
 
@@ -35,17 +40,17 @@ OutcomeType = TypeVar("OutcomeType")
 # Where each part of the work ends, as a share of all of it.
 _PREDICTED, _FOUND, _LABELLED = 0.8, 0.92, 0.98
 
-_KEPT_OUTCOMES = 256
-"""Tables that are held in memory; others are read again."""
+_KEPT_OUTCOMES, _KEPT_OF_VOLUMES = 256, 16
+"""Tables that are held in memory; others are read again. Those of volumes hold faces, not edges."""
 
 
 class _Outcomes(Mapping[int, OutcomeType]):
     """Outcomes of a stage by number of the block, read on access."""
 
-    def __init__(self, blocks: int, read: Callable[[int], OutcomeType]) -> None:
+    def __init__(self, blocks: int, read: Callable[[int], OutcomeType], kept: int) -> None:
         self._blocks = blocks
         # A slide has thousands of blocks, whose tables are looked at several times, most often one after the other.
-        self._read = lru_cache(_KEPT_OUTCOMES)(read)
+        self._read = lru_cache(kept)(read)
 
     def __getitem__(self, number: int) -> OutcomeType:
         return self._read(number)
@@ -63,32 +68,45 @@ class BlockRun:
     def __init__(self, work: BlockWork, executor: Executor) -> None:
         self._work = work
         self._executor = executor
-        self._blocks = tuple(range(len(work.grid)))
+        self._blocks, self._label_blocks = (tuple(range(len(one))) for one in (work.grid, work.plan.label_grid))
 
     def run(self, progress: Progress) -> int:
         """Segment the image; returns the number of nuclei, whose labels lie in the work's folder then."""
-        work, thresholds = self._work, self._work.plan.thresholds
+        work, decoding = self._work, self._work.decoding
         self._create_scratch()
         self._all("maps", self._blocks, "block", Share(progress, 0.0, _PREDICTED))
         # Which nuclei reach into which blocks is known when all basins are; which of them are kept, and their numbers,
         # when all areas are; only then can ids be written.
         self._all("basins", self._blocks, "finding nuclei in block", Share(progress, _PREDICTED, _FOUND))
-        aliases = join_basins(self._outcomes("basins", OpenBasins.from_arrays).values(), thresholds.split)
+        aliases = join_basins(work.grid, self._outcomes("basins", OpenBasins.from_arrays), decoding.split)
         share = Share(progress, _FOUND, _LABELLED)
         self._all("tally", self._blocks, "counting in block", Share(share, 0.0, 0.3))
-        numbers = number_nuclei(work.grid, self._outcomes("tally", Tally.from_arrays), aliases, thresholds)
+        numbers = number_nuclei(work.grid, self._outcomes("tally", Tally.from_arrays), aliases, decoding)
         # On disk, where workers in other processes find it.
         save_arrays(work.folder / NUMBERS, numbers.arrays())
         self._create_labels(numbers.count)
-        self._all("label", self._blocks, "writing block", Share(share, 0.3, 1.0))
-        self._fill(share)
+        if work.plan.volume is None:
+            self._all("label", self._blocks, "writing block", Share(share, 0.3, 1.0))
+            self._fill(share)
+        else:
+            self._all("label", self._blocks, "numbering block", Share(share, 0.3, 0.7))
+            self._fill(Share(share, 0.0, 0.7))
+            self._all("voxels", self._label_blocks, "writing block", Share(share, 0.7, 1.0))
         self._shrink(Share(progress, _LABELLED, 1.0))
         return numbers.count
 
     def measure(self, path: Path, progress: Progress) -> float | None:
-        """Write the table of the nuclei; returns their median area in px², None where there are none."""
-        self._all("measure", self._blocks, "measuring block", progress)
-        return write_block_tables(path, (self._work.outcome(BlockTask("measure", number)) for number in self._blocks))
+        """Write the table of the nuclei; returns their median area in px², None where there are none, or volumes."""
+        work = self._work
+        self._all("measure", self._label_blocks, "measuring block", progress)
+        parts = (work.outcome(BlockTask("measure", number)) for number in self._label_blocks)
+        if work.plan.volume is None:
+            return write_block_tables(path, parts)
+        numbers = Numbers.from_arrays(load_arrays(work.folder / NUMBERS))
+        # Of nuclei within one block in the order of the blocks, then of those that blocks share: by their ids.
+        alone = (work.outcome(BlockTask("label", number))[SCORES] for number in self._blocks)
+        write_volume_table(path, work.plan, work.source, parts, np.concatenate([*alone, numbers.scores]))
+        return None
 
     def _all(self, stage: Stage, numbers: Iterable[int], title: str, progress: Progress, turn: int = 0) -> None:
         """Run a stage for those of some blocks that are not done yet."""
@@ -103,12 +121,13 @@ class BlockRun:
         progress.report(Advanced(1.0, title))
 
     def _outcomes(self, stage: Stage, make: Callable[[dict[str, NDArray[Any]]], OutcomeType]) -> _Outcomes[OutcomeType]:
-        return _Outcomes(len(self._blocks), lambda number: make(self._work.outcome(BlockTask(stage, number))))
+        kept = _KEPT_OUTCOMES if self._work.plan.volume is None else _KEPT_OF_VOLUMES
+        return _Outcomes(len(self._blocks), lambda number: make(self._work.outcome(BlockTask(stage, number))), kept)
 
     def _fill(self, progress: Progress) -> None:
         """Fill holes that the edge of a block runs through."""
         background = self._outcomes("label", OpenPieces.from_arrays)
-        seams = ((first.number, second.number, where) for first, second, where in self._work.grid.seams())
+        seams = ((first.number, second.number, axis) for first, second, axis in self._work.grid.seams())
         fillings = crossing_holes(background, seams)
         for number, ids in fillings.items():
             save_arrays(self._work.folder / FILLINGS / f"{number}.npz", {"ids": ids})
@@ -117,31 +136,36 @@ class BlockRun:
     def _shrink(self, progress: Progress) -> None:
         """Write the levels of the pyramid, each from the one before."""
         plan = self._work.plan
-        shapes = pyramid_shapes(plan.label_shape)
-        for level, shape in enumerate(shapes[1:], start=1):
+        levels = plan.levels
+        for number, level in enumerate(levels[1:], start=1):
             # Of a region's labels, which are as large as the image, only the blocks that the region reaches.
-            y0, y1, x0, x1 = (edge / 2**level for edge in plan.region)
+            edges = zip(plan.labelled[::2], plan.labelled[1::2], level.steps[-len(plan.labelled) // 2 :], strict=True)
+            part = [(first / step, end / step) for first, end, step in edges]
             inside = [
                 block.number
-                for block in plan.level_grid((shape[-2], shape[-1]))
-                if block.core[0] < y1 and block.core[1] > y0 and block.core[2] < x1 and block.core[3] > x0
+                for block in plan.level_grid(number)
+                if all(
+                    start < end and stop > first
+                    for start, stop, (first, end) in zip(block.core[::2], block.core[1::2], part, strict=True)
+                )
             ]
-            share = Share(progress, (level - 1) / len(shapes), level / len(shapes))
-            self._all("level", inside, f"pyramid level {level}, block", share, level)
+            share = Share(progress, (number - 1) / len(levels), number / len(levels))
+            self._all("level", inside, f"pyramid level {number}, block", share, number)
 
     def _create_scratch(self) -> None:
-        plan, grid = self._work.plan, self._work.grid
+        plan, grid, folder = self._work.plan, self._work.grid, self._work.folder
         # With the offset of the first blocks, so that blocks keep to the chunks here as they do in the labels.
-        height, width = (size + first for size, first in zip(grid.shape, grid.offset, strict=True))
-        chunk = plan.chunk
-        maps = (grid.planes, len(DECODED_HEADS), height, width)
-        create_array(self._work.folder / MAPS, maps, np.uint8, (1, len(DECODED_HEADS), chunk, chunk))
-        create_array(self._work.folder / KEYS, (grid.planes, height, width), np.int64, (1, chunk, chunk))
+        sizes = tuple(size + first for size, first in zip(grid.shape, grid.first, strict=True))
+        maps = len(DECODED_HEADS) if plan.volume is None else VOLUME_MAPS
+        create_array(folder / MAPS, (grid.parts, maps, *sizes), np.uint8, (1, maps, *plan.map_chunk))
+        create_array(folder / KEYS, (grid.parts, *sizes), np.int64, (1, *plan.map_chunk))
 
     def _create_labels(self, count: int) -> None:
         """Create the arrays of all levels, uint32 only where ids exceed int32."""
-        plan = self._work.plan
+        plan, grid = self._work.plan, self._work.grid
         dtype = np.int32 if count <= np.iinfo(np.int32).max else np.uint32
-        chunks = (*(1 for _ in plan.label_axes[:-2]), plan.chunk, plan.chunk)
-        for level, shape in enumerate(pyramid_shapes(plan.label_shape)):
-            create_array(self._work.folder / LABELS / str(level), shape, dtype, chunks, plan.label_axes.lower())
+        if plan.volume is not None:
+            create_array(self._work.folder / CUBES, (grid.parts, *grid.shape), dtype, (1, *plan.map_chunk))
+        chunks = (*(1 for _ in plan.label_axes[: -len(plan.label_chunk)]), *plan.label_chunk)
+        for number, level in enumerate(plan.levels):
+            create_array(self._work.folder / LABELS / str(number), level.shape, dtype, chunks, plan.label_axes.lower())

@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from napari_unet_nuclei.core.blocks.destination import NAME, Destination
 from napari_unet_nuclei.core.blocks.plan import BlockPlan, Planner, read_plan
 from napari_unet_nuclei.core.blocks.schedule import BlockRun
 from napari_unet_nuclei.core.blocks.stages import MODEL, PLAN, WorkPlace
+from napari_unet_nuclei.core.blocks.volume import sample_of_labels
 from napari_unet_nuclei.core.blocks.worker import BlockWork
 from napari_unet_nuclei.core.errors import ClusterError, OutputFileError
 from napari_unet_nuclei.core.executors.executors import Executor, Serial
@@ -29,7 +30,6 @@ from napari_unet_nuclei.core.files.atomic import atomic, remedy
 from napari_unet_nuclei.core.files.lock import alone
 from napari_unet_nuclei.core.image.io.ome_zarr_labels import (
     label_axes,
-    pyramid_shapes,
     read_provenance,
     write_label_metadata,
 )
@@ -38,12 +38,11 @@ from napari_unet_nuclei.core.model.device import choose_device
 from napari_unet_nuclei.core.model.file import Model, read_model
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Share
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
-from napari_unet_nuclei.core.segment.remedy import remedies
+from napari_unet_nuclei.core.segment.planes import count_in_words
+from napari_unet_nuclei.core.segment.remedy import Remedy, remedies
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import Segmentation
-
-BLOCK = 2048
-"""Side of a block in pixels where nothing else is asked for."""
+from napari_unet_nuclei.core.segment.volumes.spacing import doubts
 
 # Where planning ends, and labels where there is a table to be made, as shares of the progress bar.
 _PLANNED, _LABELLED = 0.03, 0.9
@@ -76,8 +75,16 @@ class BlockwiseResult(Segmentation):
     done_before: bool
 
     @property
+    def count_text(self) -> str:
+        """What was counted: "8 nuclei"; of volumes "8 nuclei in 51 planes"."""
+        if self.planes != "volume":
+            return super().count_text
+        stacks, planes = self.provenance["stacks"]
+        return count_in_words(self.count, "TZYX", (stacks, planes, 1, 1), self.planes)
+
+    @property
     def median_area(self) -> float | None:
-        """Of the nuclei in px²; None where there are none, or no table."""
+        """Of the nuclei in px²; None where there are none, where they are volumes, or without a table."""
         area = self.provenance["median_area"]
         return None if area is None else float(area)
 
@@ -87,7 +94,7 @@ def segment_blockwise(
     out: Path,
     progress: Progress,
     *,
-    block: int = BLOCK,
+    block: int = 0,
     into_image: bool = False,
     table: Path | None = None,
     executor: Executor | None = None,
@@ -96,7 +103,7 @@ def segment_blockwise(
 ) -> BlockwiseResult:
     """Segment an image of any size and write its labels as OME-Zarr; parameters and result as for `segment_slide`.
 
-    Stacks are segmented plane by plane. Where a region or a plane is chosen, the labels are nevertheless as large as
+    Where a region or a plane is chosen, the labels are nevertheless as large as
     the image, and 0 elsewhere, so that they lie where the image does. What is under way lies in a hidden folder beside
     ``out``, and stays there when the run ends early, so that the next one goes on from it.
     """
@@ -142,14 +149,13 @@ def _make(
     """Make the labels, move them into place, and return their provenance."""
     plan, found = _work(request, planner, place, executor, table, progress)
     image = request.store
-    axes = label_axes(plan.label_axes, image, request.pixel_size)
+    axes = label_axes(plan.label_axes, image, plan.spaced(request.pixel_size))
     told = {"notices": list(plan.notices), "sure": plan.sure or request.settings.kind != "auto"}
     provenance = {**plan.provenance, **found, **told, "fingerprint": plan.fingerprint}
-    levels = len(pyramid_shapes(plan.label_shape))
     # Relative to where the labels will lie: image and labels can then be moved together.
     source = os.path.relpath(image.path, place.labels) if image else ""
     # Metadata last: until they are there, no reader takes the folder for an image.
-    write_label_metadata(place.made, axes, levels, name=NAME, source=source, provenance=provenance)
+    write_label_metadata(place.made, axes, plan.levels, name=NAME, source=source, provenance=provenance)
     place.move()
     place.finish()
     return provenance
@@ -185,7 +191,12 @@ def _work(
     run = BlockRun(work, executor)
     count = run.run(Share(progress, _PLANNED, 1.0 if table is None else _LABELLED))
     median = None if table is None else run.measure(table, Share(progress, _LABELLED, 1.0))
-    found = {"count": count, "median_area": median}
+    found: dict[str, Any] = {"count": count, "median_area": median}
+    if plan.volume is not None:
+        grid = plan.label_grid
+        sample = sample_of_labels(grid, grid.parts // 2, work.labels_of(grid.parts // 2))
+        told = doubts(plan.volume.spacing, sample, request.pixel_size, otherwise="each")
+        found["doubts"] = [asdict(one) for one in told]
     for name in ("thresholds", "model_thresholds"):
         found[name] = _THRESHOLDS.dump_python(getattr(plan, name), mode="json")
     return plan, found
@@ -209,6 +220,7 @@ def _result(
     path: Path, table: Path | None, provenance: dict[str, Any], started: float, *, done_before: bool = False
 ) -> BlockwiseResult:
     told = remedies(int(provenance["count"]), provenance["kind"], provenance["sure"], chosen=False)
+    told += tuple(Remedy(**one) for one in provenance.get("doubts", ()))
     return BlockwiseResult(
         path=path,
         table=table,

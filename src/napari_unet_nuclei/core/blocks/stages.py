@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.files.atomic import atomic
 
-Stage = Literal["maps", "basins", "tally", "label", "fill", "level", "measure"]
+Stage = Literal["maps", "basins", "tally", "label", "fill", "voxels", "level", "measure"]
 """
 maps
     Run the network.
@@ -24,6 +24,8 @@ label
     Write the ids, holes within the block filled.
 fill
     Write them again, with holes that cross the block's edge filled as well.
+voxels
+    Of volumes, write the ids of the working grid at the image's voxels; blocks are those of the labels from here on.
 level
     Shrink the labels to the next level of the pyramid.
 measure
@@ -34,7 +36,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 # What the folder holds, beside the tables:
 PLAN, MODEL = "plan.json", "model.safetensors"
-MAPS, KEYS = "maps.zarr", "keys.zarr"
+MAPS, KEYS, CUBES = "maps.zarr", "keys.zarr", "cubes.zarr"
 NUMBERS, FILLINGS = "numbers.npz", "fillings"
 LABELS = "labels.ome.zarr"
 

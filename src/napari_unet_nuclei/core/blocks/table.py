@@ -17,7 +17,7 @@ from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.labels.measure.measure import measure
 from napari_unet_nuclei.core.segment.table import SegmentedChannel, column_names, stain_images
-from napari_unet_nuclei.core.types import Region
+from napari_unet_nuclei.core.types import Box
 
 _WIDENINGS = 3
 """The view is doubled so many times for nuclei that reach beyond it; one that is larger still is measured as seen."""
@@ -31,7 +31,7 @@ def measure_block(
     source: ImageSource,
     numbers: Numbers,
     scores: NDArray[np.float64],
-    read_labels: Callable[[Region], NDArray[np.integer[Any]]],
+    read_labels: Callable[[Box], NDArray[np.integer[Any]]],
 ) -> dict[str, NDArray[Any]]:
     """Measure the nuclei that are numbered in a block, wherever they reach.
 
@@ -42,7 +42,7 @@ def measure_block(
     shared = _shared_of(plan, block, numbers)
     margin = plan.halo
     for _ in range(_WIDENINGS + 1):
-        view = plan.grid.grown(block.core, margin)
+        view = plan.label_grid.grown(block.core, margin)
         ids = np.asarray(read_labels(view), np.int64)
         # Without the nuclei of other blocks: each is measured once, and one that the view cuts would widen it in vain.
         ids[~((ids > start) & (ids <= stop) | np.isin(ids, shared))] = 0
@@ -50,7 +50,7 @@ def measure_block(
             break
         margin *= 2
     top, left = plan.region[0], plan.region[2]
-    leading = dict(zip(source.leading_axes, plan.indices[block.plane], strict=True))
+    leading = dict(zip(source.leading_axes, plan.indices[block.part], strict=True))
     axes = source.leading_axes + "YX"
     origin = (*leading.values(), top + view[0], left + view[2])
     shape = (*(1 for _ in leading), *ids.shape)
@@ -80,13 +80,11 @@ def _shared_of(plan: BlockPlan, block: Block, numbers: Numbers) -> NDArray[np.in
     """Ids of nuclei that lie in several blocks and are named after a pixel of this one."""
     ids, first = np.unique(numbers.shared_ids, return_index=True)  # of several names the first one counts
     names = numbers.shared[first]
-    y0, y1, x0, x1 = block.core
-    y, x = plan.grid.pixels_of(names)
-    here = (plan.grid.planes_of(names) == block.plane) & (y >= y0) & (y < y1) & (x >= x0) & (x < x1)
+    here = plan.grid.inside(block, np.maximum(names, 1))
     return np.asarray(ids[here & (ids > 0)], np.int64)
 
 
-def _reach_beyond(plan: BlockPlan, view: Region, ids: NDArray[np.int64]) -> bool:
+def _reach_beyond(plan: BlockPlan, view: Box, ids: NDArray[np.int64]) -> bool:
     """Tell whether a nucleus touches an edge of the view beyond which the plane goes on."""
     (y0, y1, x0, x1), (height, width) = view, plan.grid.shape
     edges = ((y0 > 0, ids[0]), (y1 < height, ids[-1]), (x0 > 0, ids[:, 0]), (x1 < width, ids[:, -1]))

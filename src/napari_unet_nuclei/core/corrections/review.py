@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import TypeAlias
 
 from napari_unet_nuclei.core.errors import EditError
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
-from napari_unet_nuclei.core.labels.doubt import JUST_CHANGED, Candidate, doubt
+from napari_unet_nuclei.core.labels.doubt import JUST_CHANGED, PLAUSIBLE, Candidate, doubt
 from napari_unet_nuclei.core.labels.edit.edit import find_box, read_patch
 from napari_unet_nuclei.core.labels.regions import extent, grown, slices, united
 from napari_unet_nuclei.core.types import AnyArray, Index, Labels, QuantisedMaps, Region
@@ -172,31 +173,45 @@ class Review:
 
     def pending(self, plane: Index | None) -> list[Candidate]:
         """List the undecided candidates of a plane, or of all planes: most doubtful first, skipped ones last."""
-        skipped = {key: number for number, key in enumerate(self._skipped)}
-        left = [candidate for candidate in self._candidates(plane) if self.is_pending(candidate)]
-        return sorted(left, key=lambda candidate: (skipped.get(_key(candidate), -1), -candidate.doubt))
+        left = self._undecided(plane)
+        skipped = set(self._skipped)
+        waiting = [candidate for key, candidate in left.items() if key not in skipped]
+        waiting.sort(key=attrgetter("doubt"), reverse=True)
+        return [*waiting, *(left[key] for key in self._skipped if key in left)]
 
     def tally(self, plane: Index | None) -> Tally:
         """Count what is doubtful and what looks right."""
-        existing = [candidate for candidate in self._candidates(plane) if self._exists(candidate)]
-        doubtful = [candidate for candidate in existing if candidate.is_doubtful]
-        left = sum(map(self.is_pending, doubtful))
-        right = sum(self.is_pending(candidate) for candidate in existing if not candidate.is_doubtful)
-        return Tally(decided=len(doubtful) - left, doubtful=left, right=right)
+        left = self._undecided(plane).values()
+        doubtful = sum(candidate.doubt > PLAUSIBLE for candidate in left)
+        existing = sum(
+            candidate.doubt > PLAUSIBLE and self._exists(candidate) for candidate in self._candidates(plane).values()
+        )
+        return Tally(decided=existing - doubtful, doubtful=doubtful, right=len(left) - doubtful)
 
     def count(self, plane: Index | None) -> tuple[int, int]:
         """Return the number of decided and of undecided candidates."""
-        existing = [candidate for candidate in self._candidates(plane) if self._exists(candidate)]
-        left = sum(map(self.is_pending, existing))
-        return len(existing) - left, left
+        existing = sum(map(self._exists, self._candidates(plane).values()))
+        left = len(self._undecided(plane))
+        return existing - left, left
 
     def _exists(self, candidate: Candidate) -> bool:
         """Return False where a nucleus seemed to be missed and has been added since."""
         return candidate.kind == "found" or self.is_background(candidate)
 
-    def _candidates(self, plane: Index | None) -> list[Candidate]:
-        planes = self._planes.values() if plane is None else [self._planes.get(plane, {})]
-        return [candidate for listed in planes for candidate in listed.values()]
+    def _undecided(self, plane: Index | None) -> dict[Key, Candidate]:
+        """Return what `is_pending` of a plane, or of all planes."""
+        # The key of a nucleus is what is accepted: one look for each, as there may be tens of thousands.
+        accepted = self.verdicts.accepted
+        return {
+            key: candidate
+            for key, candidate in self._candidates(plane).items()
+            if (key not in accepted if candidate.kind == "found" else self.is_pending(candidate))
+        }
+
+    def _candidates(self, plane: Index | None) -> Mapping[Key, Candidate]:
+        if plane is not None:
+            return self._planes.get(plane, {})
+        return {key: candidate for listed in self._planes.values() for key, candidate in listed.items()}
 
 
 def boxes_after_edit(

@@ -20,15 +20,17 @@ from napari_unet_nuclei.core.errors import OutputFileError, SettingsError
 from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.folder.plan import PlannedFile
 from napari_unet_nuclei.core.image.io.ome_zarr_labels import (
+    CUBE,
     create_array,
     label_axes,
     leading_order,
-    pyramid_shapes,
+    pyramid,
     write_label_metadata,
 )
 from napari_unet_nuclei.core.image.io.write import LARGEST_OVERLAY, write_label_planes, write_table
 from napari_unet_nuclei.core.image.picture import Picture, for_screen, outlined
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.labels.classify.class_file import read_classes
 from napari_unet_nuclei.core.labels.export.export import write_geojson, write_imagej_rois
 from napari_unet_nuclei.core.labels.measure.gate import Gate
 from napari_unet_nuclei.core.labels.measure.surroundings import draw_cells
@@ -43,9 +45,6 @@ if TYPE_CHECKING:
 
 CHUNK = 1024
 """Side of a piece of a plane in pixels."""
-
-CUBE = (64, 256, 256)
-"""Planes, rows and columns of a piece of a stack: viewers cut it in any direction."""
 
 THUMBNAIL_SIDE = 256
 """Pixels; the picture of an image in the report is no larger."""
@@ -77,10 +76,20 @@ def wanted_outputs(planned: PlannedFile, batch: BatchSettings) -> dict[str, Path
     return paths | {kind: planned.path(kind) for kind, wanted in optional.items() if wanted}
 
 
-def check_outputs(batch: BatchSettings) -> None:
-    """Raise `SettingsError` before the run where an output could not be written, or a gate not asked, after it."""
+def check_outputs(batch: BatchSettings, *, classes: bool) -> None:
+    """Raise `SettingsError` before the run where an output could not be written, or something not told, after it.
+
+    ``classes`` says that the model tells classes of pixels, not nuclei.
+    """
+    if classes and (batch.follow or batch.wanted or batch.gate or batch.classes):
+        raise SettingsError(
+            "The model predicts classes of pixels, so there are no nuclei to follow, to tell apart, or to measure "
+            "around: leave that out, or choose a model for nuclei."
+        )
     if batch.gate:
         Gate.of(batch.gate)
+    if batch.classes:
+        read_classes(batch.classes)
     if batch.parquet and importlib.util.find_spec("pyarrow") is None:
         raise SettingsError(
             "Writing Parquet requires the package pyarrow: install it (pip install pyarrow), or choose no Parquet."
@@ -185,7 +194,7 @@ def write_label_store(
     """
     order = leading_order(axes[:-2])
     described = label_axes("".join(axes[place] for place in order) + "YX", None, pixel_size)
-    shapes = pyramid_shapes((*(labels.shape[place] for place in order), *labels.shape[-2:]))
+    described_levels = pyramid((*(labels.shape[place] for place in order), *labels.shape[-2:]))
     partial = path.with_name(f".{path.stem[:40]}-{secrets.token_hex(4)}.part{path.suffix}")
     try:
         names = [axis.letter.lower() for axis in described]
@@ -193,7 +202,8 @@ def write_label_store(
         depth, (rows, columns) = (CUBE[0], CUBE[1:]) if names[-3:-2] == ["z"] else (1, (CHUNK, CHUNK))
         chunks = (*(1,) * (len(order) - 1), depth, rows, columns) if order else (rows, columns)
         levels = [
-            create_array(partial / str(number), shape, np.int32, chunks, names) for number, shape in enumerate(shapes)
+            create_array(partial / str(number), level.shape, np.int32, chunks, names)
+            for number, level in enumerate(described_levels)
         ]
         in_order = list(order) == sorted(order)
         # Labels that lie frame by frame on disk stay there.
@@ -204,7 +214,7 @@ def write_label_store(
                 level[place] = piece
                 # Every second pixel, since between two ids lies a third nucleus.
                 piece = piece[..., ::2, ::2]
-        write_label_metadata(partial, described, len(shapes), name="nuclei", source="", provenance=provenance)
+        write_label_metadata(partial, described, described_levels, name="nuclei", source="", provenance=provenance)
         # A folder that has content cannot be replaced; killed in between, the run does this image again.
         shutil.rmtree(path, ignore_errors=True)
         os.replace(partial, path)  # noqa: PTH105  # replaces in one step, on Windows too

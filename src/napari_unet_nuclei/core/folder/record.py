@@ -64,10 +64,16 @@ class FileRecord:
         Which nuclei count as positive; empty for no gate.
     positive : int or None
         How many are; None where that was not asked, or cannot be told of this image.
+    told_by : str
+        SHA-256 of the file of classes of nuclei; empty for none.
+    class_counts : mapping of str to int, or None
+        How many nuclei each class has; None where that was not asked, or cannot be told of this image.
     place : PlateField or None
         Where on a plate the image was taken.
     counted : str
         What was counted: "8 nuclei in 51 planes".
+    words : str
+        The image as it was understood: "2 channels: DAPI, GFP · 0.325 µm · 512 × 512 px".
     tracks, divisions : int or None
         Of nuclei that were followed over time; None where that was not asked, or there is no time.
     """
@@ -102,6 +108,9 @@ class FileRecord:
     part: str = ""
     place: PlateField | None = None
     counted: str = ""
+    words: str = ""
+    told_by: str = ""
+    class_counts: Mapping[str, int] | None = None
 
     @property
     def title(self) -> str:
@@ -135,12 +144,36 @@ class FileRecord:
         """Share of the nuclei that are positive, in percent; None where that is not known, or there is no nucleus."""
         if self.positive is None or not self.nuclei:
             return None
-        return round(100 * self.positive / self.nuclei, 2)
+        return _percent(self.positive, self.nuclei)
+
+    @property
+    def class_columns(self) -> dict[str, int | float | None]:
+        """Number and share in percent of each class of nuclei, by the names of their columns; none where untold."""
+        return class_columns(self.class_counts or {})
 
     @property
     def urgency(self) -> int:
         """0 where all is well, 1 where the result is doubtful, 2 where there is none."""
         return 2 if self.error else int(bool(self.warnings))
+
+
+def class_columns(counts: Mapping[str, int]) -> dict[str, int | float | None]:
+    """Return number and share in percent of each class of nuclei, by the names of their columns.
+
+    Examples
+    --------
+    >>> class_columns({"round": 1, "long": 3})
+    {'class_round': 1, 'class_round_percent': 25.0, 'class_long': 3, 'class_long_percent': 75.0}
+    """
+    nuclei = sum(counts.values())
+    columns: dict[str, int | float | None] = {}
+    for name, number in counts.items():
+        columns |= {f"class_{name}": number, f"class_{name}_percent": _percent(number, nuclei)}
+    return columns
+
+
+def _percent(number: int, nuclei: int) -> float | None:
+    return round(100 * number / nuclei, 2) if nuclei else None
 
 
 def without_path(message: str, image: str) -> str:
@@ -198,6 +231,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "int | None": (int, type(None)),
 }
 _TYPES |= {"str": (str,), "int": (int,), "bool": (bool,), "Mapping[str, str]": (dict,), "Mapping[str, Any]": (dict,)}
+_TYPES |= {"Mapping[str, int] | None": (dict, type(None))}
 """Types that the fields of a note may have, by how they are written here; other fields were made above."""
 
 Described = TypeVar("Described", FileRecord, Note)

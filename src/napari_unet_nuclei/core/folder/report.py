@@ -54,6 +54,10 @@ def _outcome(report: BatchReport) -> Section:
         if gated:
             positive, nuclei = (sum(getattr(record, name) or 0 for record in gated) for name in ("positive", "nuclei"))
             numbers[f"positive: {gated[0].gate}"] = f"{positive / max(nuclei, 1):.1%}".replace("%", " %")
+        told = [record.class_counts for record in done if record.class_counts is not None]
+        for name in dict.fromkeys(name for one in told for name in one):
+            share = sum(one.get(name, 0) for one in told) / max(sum(sum(one.values()) for one in told), 1)
+            numbers[f"class: {name}"] = f"{share:.1%}".replace("%", " %")
         if done:
             numbers["nuclei in an image (median)"] = f"{np.median([record.nuclei for record in done]):,.0f}"
     return Section("Outcome", numbers=numbers)
@@ -85,7 +89,7 @@ def _changed_settings(report: BatchReport) -> dict[str, object]:
     }
     around = {name: f"{getattr(batch, name):g} {batch.distance_unit}" for name in ("cell", "ring", "gap")}
     changed |= {name: text for name, text in around.items() if getattr(batch, name)}
-    return changed | ({"gate": batch.gate} if batch.gate else {})
+    return changed | {name: value for name in ("gate", "classes") if (value := getattr(batch, name))}
 
 
 def _failures(failed: Sequence[FileRecord]) -> list[Section]:
@@ -205,5 +209,9 @@ def _figure(record: FileRecord) -> Figure:
     found = f"{record.classes:,} classes" if record.classes else record.counted or f"{record.nuclei:,} nuclei"
     if record.positive_percent is not None:
         found += f", {record.positive_percent:.0f} % positive"
+    if record.class_counts and record.nuclei:
+        counts = record.class_counts
+        shares = [f"{100 * n / max(sum(counts.values()), 1):.0f} % {name}" for name, n in counts.items()]
+        found += f", {', '.join(shares)}"
     mark = "⚠ " if record.warnings else ""
     return Figure(content, f"{mark}{name} · {found}")

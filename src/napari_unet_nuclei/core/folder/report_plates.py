@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -43,6 +44,7 @@ def plate_sections(wells: pd.DataFrame) -> list[Section]:
 def _plate(name: str, wells: pd.DataFrame) -> Section:
     means = [column for column in wells.columns if column.endswith(MEAN)]
     shown = {"nuclei": "nuclei per well", "positive_percent": "positive nuclei in %"}
+    shown |= {column: f"{name} in % of the nuclei" for name, column in _classes(wells).items()}
     shown |= _sizes(wells) | {
         column: f"mean {column.removesuffix(MEAN)} of the nuclei" for column in means[:MOST_CHANNELS]
     }
@@ -56,6 +58,13 @@ def _plate(name: str, wells: pd.DataFrame) -> Section:
     text = f"{len(wells):,} wells with {int(wells['fields'].sum()):,} fields; grey wells were not imaged."
     text += f" {failed:,} fields failed and are left out." if failed else ""
     return Section(f"Plate {name}".strip(), f"{text} All values stand in wells.csv.", figures=rows)
+
+
+def _classes(wells: pd.DataFrame) -> dict[str, str]:
+    """The columns with the shares of classes of nuclei, by the names of these."""
+    shares = re.compile(r"class_(.+)_percent")
+    found = (shares.fullmatch(str(column)) for column in wells.columns)
+    return {one[1]: one[0] for one in found if one is not None}
 
 
 def _sizes(wells: pd.DataFrame) -> dict[str, str]:

@@ -84,13 +84,19 @@ class BatchReport:
     def summary(self) -> pd.DataFrame:
         """Return a table with a row per image; what one that failed does not have is empty.
 
-        Where images were taken of plates, it has the columns plate, well, row, column and field.
+        Where images were taken of plates, it has the columns plate, well, row, column and field; where classes of
+        nuclei were told, the number and the share of each.
         """
         rows = pd.DataFrame([_legible(_row(record)) for record in self.records], columns=list(_row(FileRecord(""))))
         if any(record.place for record in self.records):
             for number, name in enumerate(PLATE_COLUMNS, start=1):
                 values = [record.place.values[name] if record.place else "" for record in self.records]
                 rows.insert(number, name, values)
+        told = [record.class_columns for record in self.records]
+        place = rows.columns.get_loc("positive_percent")
+        assert isinstance(place, int), "there is one such column"
+        for number, name in enumerate(dict.fromkeys(name for one in told for name in one), start=place + 1):
+            rows.insert(number, legible(name), [one.get(name) for one in told])
         return rows
 
     def description(self) -> dict[str, Any]:
@@ -164,6 +170,7 @@ def _row(record: FileRecord) -> dict[str, object]:
         "divisions": record.divisions,
         "diameter_px": record.diameter_px,
         "channel": record.channel,
+        "read_as": record.words,
         "model": record.model,
         "device": record.device,
         "precision": record.precision,

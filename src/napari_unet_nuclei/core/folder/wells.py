@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from napari_unet_nuclei.core.folder.record import FileRecord
+from napari_unet_nuclei.core.folder.record import FileRecord, class_columns
 
 WELL_COLUMNS = ("plate", "well", "row", "column")
 """What names a well."""
@@ -29,6 +29,7 @@ def wells_table(records: Sequence[FileRecord]) -> pd.DataFrame:
         - ``plate``, ``well``, ``row``, ``column``
         - ``fields`` that were segmented, ``failed`` ones, and ``nuclei`` in all of them
         - ``positive`` nuclei and ``positive_percent``, where a gate told them
+        - ``class_<name>`` and ``class_<name>_percent`` of each class of nuclei, where they were told
         - ``median_area_px`` and ``median_area_um2`` of the nuclei; of volumes ``median_voxels``, ``median_volume_um3``
         - the mean over the nuclei of each column of the images' tables that ends in ``_mean``
     """
@@ -49,11 +50,18 @@ def _row(fields: Sequence[FileRecord]) -> dict[str, object]:
     if told:
         positive, of = sum(record.positive or 0 for record in told), sum(record.nuclei for record in told)
         row |= {"positive": positive, "positive_percent": round(100 * positive / of, 2) if of else None}
+    row |= class_columns(_summed([record.class_counts for record in done if record.class_counts is not None]))
     tables = [_measured(record) for record in done if record.nuclei]
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
     row |= {f"median_{name}": table[name].median() if name in table else np.nan for name in SIZES[:2]}
     row |= {f"median_{name}": table[name].median() for name in SIZES[2:] if name in table}
     return row | {name: round(table[name].mean(), 4) for name in table.columns if name.endswith(MEAN)}
+
+
+def _summed(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    """Add up what was counted in several images."""
+    names = dict.fromkeys(name for one in counts for name in one)
+    return {name: sum(one.get(name, 0) for one in counts) for name in names}
 
 
 def _measured(record: FileRecord) -> pd.DataFrame:

@@ -59,6 +59,22 @@ def plan_tiles(shape: tuple[int, int], tiling: Tiling) -> tuple[Tile, ...]:
     )
 
 
+def placed_tiles(region: Region, shape: tuple[int, int], tiling: Tiling) -> tuple[Tile, ...]:
+    """Partition a rectangle, whose edges are multiples of the stride, of a plane (Y, X) that goes on beyond it.
+
+    The halo of `plan_tiles` ends with the rectangle; here it ends with the plane.
+    """
+    top, bottom, left, right = region
+    height, width = shape
+    tiles = []
+    for tile in plan_tiles((bottom - top, right - left), tiling):
+        y0, y1, x0, x1 = tile.inner[0] + top, tile.inner[1] + top, tile.inner[2] + left, tile.inner[3] + left
+        halo = tiling.halo
+        outer = (max(y0 - halo, 0), min(y1 + halo, height), max(x0 - halo, 0), min(x1 + halo, width))
+        tiles.append(Tile((y0, y1, x0, x1), outer))
+    return tuple(tiles)
+
+
 def _intervals(size: int, tiling: Tiling) -> list[tuple[tuple[int, int], tuple[int, int]]]:
     """Inner and outer intervals along one axis."""
     assert size % tiling.stride == 0, "the plane must be padded to the stride"

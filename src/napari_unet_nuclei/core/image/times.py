@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from itertools import pairwise
 
 _SECONDS = {
     "ms": 1e-3,
@@ -36,3 +38,27 @@ def seconds(duration: object, unit: str = "s") -> float:
     except (TypeError, ValueError, OverflowError):
         return 0.0
     return value if math.isfinite(value) and value > 0 else 0.0
+
+
+def ascending(times: Iterable[float]) -> tuple[float, ...]:
+    """Return the times of two or more frames if each is later than the one before; else nothing, as they say nothing.
+
+    Examples
+    --------
+    >>> ascending([0, 2.5, 4]), ascending([0, 0, 0])
+    ((0.0, 2.5, 4.0), ())
+    """
+    found = tuple(float(time) for time in times)
+    good = len(found) > 1 and all(map(math.isfinite, found)) and all(one < other for one, other in pairwise(found))
+    return found if good else ()
+
+
+def evenly(interval: float, frames: int) -> tuple[float, ...]:
+    """Return the times of frames taken at an interval, in its unit; nothing where that is unknown.
+
+    Examples
+    --------
+    >>> evenly(5, 3), evenly(0, 3)
+    ((0, 5, 10), ())
+    """
+    return tuple(interval * time for time in range(frames)) if math.isfinite(interval) and interval > 0 else ()

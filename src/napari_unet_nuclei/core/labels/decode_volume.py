@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_unet_nuclei.core.labels.basins import Forest, Heights, Indices, find_basins
-from napari_unet_nuclei.core.labels.decode import Decoded, DecodeThresholds, Holes, label_components
+from napari_unet_nuclei.core.labels.decode import Decoded, DecodeThresholds, Enclosed, Holes
 from napari_unet_nuclei.core.labels.outline_distance import squared_distances
 from napari_unet_nuclei.core.types import Mask
 
@@ -29,6 +29,9 @@ WORKING_DIAMETER = 18
 
 SMOOTHING = 1.5
 """Gaussian sigma of the distance, in working voxels."""
+
+TRUNCATED = 3.0
+"""Sigmas at which the Gaussian is cut."""
 
 CAP = 36
 """Distances beyond two diameters are not told apart: no nucleus is so large."""
@@ -92,12 +95,17 @@ class VolumeMaps:
 
     def mask(self, foreground: float) -> Mask:
         """Return the voxels whose foreground less border is above a threshold."""
-        mask = np.empty(self.foreground.shape, bool)
-        taken = np.rint(BORDER_WEIGHT * np.arange(256)).astype(np.int16)
-        for start in range(0, len(mask), SLAB):
-            slab = slice(start, start + SLAB)
-            np.greater(self.foreground[slab] - taken[self.border[slab]], 255 * foreground, out=mask[slab])
-        return mask
+        return mask_of(self.foreground, self.border, foreground)
+
+
+def mask_of(foreground: NDArray[np.uint8], border: NDArray[np.uint8], threshold: float) -> Mask:
+    """Return the voxels whose foreground less border is above a threshold."""
+    mask = np.empty(foreground.shape, bool)
+    taken = np.rint(BORDER_WEIGHT * np.arange(256)).astype(np.int16)
+    for start in range(0, len(mask), SLAB):
+        slab = slice(start, start + SLAB)
+        np.greater(foreground[slab] - taken[border[slab]], 255 * threshold, out=mask[slab])
+    return mask
 
 
 class VolumeDecoder:
@@ -131,7 +139,7 @@ class VolumeGraph:
     forest: Forest
     pairs: Indices  # basins that touch, shape (M, 2)
     voxels: NDArray[np.int64]  # working voxels of each basin, shape (N,)
-    foreground: NDArray[np.float64]  # mean foreground of each basin, 0 to 1, shape (N,)
+    foreground: NDArray[np.float64]  # sum of the foreground of each basin, 0 to 255 a voxel, shape (N,)
     holes: Holes  # without their voxels
     nodes: NDArray[np.int32]  # basin + 1, or N + 1 + component of a hole, or 0, at the voxels of the image
     maps: VolumeMaps
@@ -143,10 +151,10 @@ class VolumeGraph:
         checkpoint()
         basins = find_basins(heights_of(mask, maps.unit), mask)
         checkpoint()
-        holes = Holes.of(basins, mask, *label_components(~mask))
+        holes = Holes.of(basins, Enclosed.of(mask))
         count = len(basins.summits)
         voxels = np.bincount(basins.basin, minlength=count)
-        sums = np.bincount(basins.basin, maps.foreground.ravel()[basins.pixels], count)
+        sums = np.bincount(basins.basin, maps.foreground.ravel()[basins.pixels], count).astype(np.float64)
         working = basins.labelled(np.arange(1, count + 1))
         working.ravel()[holes.pixels] = holes.piece + count + 1
         none = np.zeros(0, np.int64)
@@ -154,7 +162,7 @@ class VolumeGraph:
             basins.forest,
             basins.pairs,
             voxels,
-            sums / (255 * np.maximum(voxels, 1)),
+            sums,
             replace(holes, pixels=none, piece=none),
             at_pixels(working, maps.shape),
             maps,
@@ -172,30 +180,38 @@ class VolumeGraph:
         count = len(self.voxels)
         roots, nucleus = np.unique(self.forest.roots(thresholds.split * self.maps.unit), return_inverse=True)
         voxels = np.bincount(nucleus, self.voxels, len(roots))
-        scores = np.bincount(nucleus, self.foreground * self.voxels, len(roots)) / np.maximum(voxels, 1)
+        scores = np.bincount(nucleus, self.foreground, len(roots)) / (255 * np.maximum(voxels, 1))
         seen = np.bincount(nucleus, self.seen[1 : count + 1], len(roots))
-        kept = (voxels >= self._least(thresholds.min_size)) & (scores >= thresholds.score) & (seen > 0)
+        least = least_voxels(thresholds.min_size, self.maps.scale)
+        kept = (voxels >= least) & (scores >= thresholds.score) & (seen > 0)
         # The running count numbers what is kept without gaps, in the order of the summits.
         ids, fillings = self.holes.filled(np.where(kept, np.cumsum(kept), 0)[nucleus], self.pairs)
         table = np.concatenate([[0], ids, fillings]).astype(np.int32)
         return Decoded(np.take(table, self.nodes), scores[kept])
 
-    def _least(self, area: float) -> float:
-        """Working voxels of the ball with a cross-section in pixels of the image."""
-        return 4 / 3 * math.sqrt(area**3 / math.pi) * self.maps.scale**3
+
+def least_voxels(area: float, scale: float) -> float:
+    """Working voxels of the ball with a cross-section in pixels of the image; ``scale`` as in `VolumeMaps`."""
+    return 4 / 3 * math.sqrt(area**3 / math.pi) * scale**3
 
 
 def heights_of(mask: Mask, unit: float) -> Heights:
     """Smoothed distance to the outline in working voxels, high in the middle of nuclei."""
     heights = np.sqrt(squared_distances(mask, CAP), dtype=np.float32)
-    ndimage.gaussian_filter(heights, SMOOTHING * unit, output=heights, truncate=3.0)
+    ndimage.gaussian_filter(heights, SMOOTHING * unit, output=heights, truncate=TRUNCATED)
     return heights
+
+
+def reach_of_heights(unit: float) -> int:
+    """Working voxels, on every side, that a height depends on."""
+    return CAP + int(TRUNCATED * SMOOTHING * unit + 0.5)  # as SciPy rounds
 
 
 def at_pixels(working: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     """Sample a working grid at the middles of the image's voxels, shape (Z, Y, X)."""
-    places = [
-        ((np.arange(size) + 0.5) * cubes / size).astype(np.intp)
-        for size, cubes in zip(shape, working.shape, strict=True)
-    ]
-    return working[np.ix_(*places)]
+    return working[np.ix_(*(cubes_at(*sizes) for sizes in zip(shape, working.shape, strict=True)))]
+
+
+def cubes_at(size: int, cubes: int) -> NDArray[np.intp]:
+    """Return in which of an axis' cubes the middle of each of its pixels lies, shape (size,)."""
+    return ((np.arange(size) + 0.5) * cubes / size).astype(np.intp)

@@ -7,6 +7,7 @@ a nucleus are combined as independent chances that it is wrong. Either way the s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,7 +27,7 @@ from napari_unet_nuclei.core.labels.measure.shapes import (
     squared_radii,
     touching_edge,
 )
-from napari_unet_nuclei.core.labels.score import evidence_of, median_area, scores_of
+from napari_unet_nuclei.core.labels.score import Evidence, evidence_of, median_area, scores_of
 from napari_unet_nuclei.core.types import Labels, QuantisedMaps, Region
 
 REASONS = {
@@ -172,15 +173,36 @@ def doubt(
     return tuple(sorted(found, key=lambda candidate: -candidate.doubt))
 
 
+def count_doubtful(
+    labels: Labels, maps: QuantisedMaps, thresholds: DecodeThresholds, checkpoint: Callable[[], None] = lambda: None
+) -> int:
+    """Count what `doubt` calls doubtful in a decoded plane; ``checkpoint`` is called now and then, and may raise.
+
+    With a score no reason is looked for, which takes a fifth of the time.
+    """
+    checkpoint()
+    if thresholds.scoring is None:
+        return sum(one.is_doubtful for one in doubt(labels, maps, thresholds))
+    _, evidence = evidence_of(labels, maps)
+    checkpoint()
+    found = np.count_nonzero(_by_evidence(evidence, labels.shape, thresholds) > PLAUSIBLE)
+    usual_area = float(np.median(evidence.areas)) if evidence.areas.size else 0.0
+    return int(found) + sum(one.is_doubtful for one in _missed(labels, maps, thresholds, usual_area))
+
+
 def _by_score(
     labels: Labels, maps: QuantisedMaps | None, thresholds: DecodeThresholds | None
 ) -> NDArray[np.float64] | None:
     """Doubt of each nucleus by the model's score, in the order of the ids; None where there is no score."""
     if maps is None or thresholds is None or thresholds.scoring is None:
         return None
-    _, evidence = evidence_of(labels, maps)
+    return _by_evidence(evidence_of(labels, maps)[1], labels.shape, thresholds)
+
+
+def _by_evidence(evidence: Evidence, shape: tuple[int, ...], thresholds: DecodeThresholds) -> NDArray[np.float64]:
+    """Doubt of each nucleus by the model's score."""
     usual = median_area(evidence.areas, thresholds.min_size)
-    return 1 - scores_of(evidence, labels.shape, thresholds.scale, usual, thresholds.scoring)
+    return np.asarray(1 - scores_of(evidence, shape, thresholds.scale, usual, thresholds.scoring), np.float64)
 
 
 def _found(nuclei: PlaneNuclei, maps: QuantisedMaps | None, by_score: NDArray[np.float64] | None) -> list[Candidate]:

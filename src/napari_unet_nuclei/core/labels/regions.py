@@ -1,4 +1,4 @@
-"""Rectangles of pixels: grow, clip, intersect, and bound masks."""
+"""Rectangles of pixels, and boxes of voxels: grow, clip, intersect, and bound masks."""
 
 from __future__ import annotations
 
@@ -7,13 +7,28 @@ from collections.abc import Sequence
 import numpy as np
 
 from napari_unet_nuclei.core.errors import EditError
-from napari_unet_nuclei.core.types import Mask, Region
+from napari_unet_nuclei.core.types import Box, Mask, Region
 
 
-def slices(region: Region) -> tuple[slice, slice]:
-    """Return a region as a pair of slices."""
-    y0, y1, x0, x1 = region
-    return slice(y0, y1), slice(x0, x1)
+def slices(region: Box) -> tuple[slice, ...]:
+    """Return a region, or a box of more axes, as a slice for each axis."""
+    return tuple(slice(first, end) for first, end in zip(region[::2], region[1::2], strict=True))
+
+
+def moved(box: Box, steps: Sequence[int]) -> Box:
+    """Move a box by so many pixels along each axis.
+
+    Examples
+    --------
+    >>> moved((1, 4, 5, 9), (10, -5))
+    (11, 14, 0, 4)
+    """
+    return tuple(edge + int(step) for edge, step in zip(box, np.repeat(steps, 2), strict=True))
+
+
+def within(box: Box, outer: Box) -> tuple[slice, ...]:
+    """Return where a box lies in an array that holds an outer box."""
+    return slices(moved(box, [-first for first in outer[::2]]))
 
 
 def grown(region: Region, margin: int, shape: Sequence[int]) -> Region:
@@ -47,7 +62,7 @@ def pixel(point: Sequence[float], shape: Sequence[int]) -> tuple[int, int]:
     return int(np.floor(y + 0.5)), int(np.floor(x + 0.5))
 
 
-def shared(one: Region, other: Region) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+def shared(one: Region, other: Region) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
     """Return the intersection of two overlapping regions, as slices into either."""
     y0, y1, x0, x1 = (
         max(one[0], other[0]),

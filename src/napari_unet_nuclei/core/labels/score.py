@@ -208,7 +208,13 @@ def _boxes(
 def evidence_of(labels: NDArray[np.integer], maps: QuantisedMaps) -> tuple[NDArray[np.int64], Evidence]:
     """Collect the evidence of each nucleus; return the ids, ascending, and their evidence."""
     pixels = np.flatnonzero(labels > 0)
-    ids, group = np.unique(labels.ravel()[pixels], return_inverse=True)
+    values = labels.ravel()[pixels]
+    if values.max(initial=0) > labels.size:
+        ids, group = np.unique(values, return_inverse=True)
+    else:  # a table by id, which needs no sorting of pixels
+        counts = np.bincount(values)
+        ids = np.flatnonzero(counts)
+        group = (np.cumsum(counts > 0) - 1)[values]
     return ids.astype(np.int64), gather(maps, pixels, group, len(ids))
 
 

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from napari_unet_nuclei.core.labels.decode import Decoded, DecodeThresholds, PlaneDecoder
 from napari_unet_nuclei.core.labels.decode_volume import VolumeDecoder
 from napari_unet_nuclei.core.labels.join_planes import join_planes
+from napari_unet_nuclei.core.labels.numbering import whole_labels
+from napari_unet_nuclei.core.labels.regions import grown, slices
+from napari_unet_nuclei.core.types import Labels, QuantisedMaps, Region
 
 GRAPHED_PIXELS = 16 * 2**20
 """What decoding finds on the way is kept, once a slider has moved, of planes of at most this many pixels in all: it
@@ -44,6 +47,35 @@ class StackDecoder:
                 yield decoder.decode(thresholds)
 
         return stack_planes(decoded_planes(), (self._maps.shape[0], *self._maps.shape[2:]))
+
+
+class PartDecoder:
+    """Decodes a rectangle of a plane with what lies around it, again and again: what is in view before all the rest.
+
+    Of a whole plane only the usual size of its nuclei has a say in a part of it, so that a few labels may differ.
+
+    Parameters
+    ----------
+    maps : ndarray, shape (3, Y, X), uint8
+        Of the whole plane.
+    region : Region
+    margin : int
+        Pixels around it that are decoded as well: nuclei cut by the end of what is decoded are not told well.
+    scale : float
+        As for `PlaneDecoder`.
+    """
+
+    def __init__(self, maps: QuantisedMaps, region: Region, margin: int, scale: float) -> None:
+        self.region = region
+        window = grown(region, margin, maps.shape[1:])
+        self._decoder = PlaneDecoder(np.ascontiguousarray(maps[:, *slices(window)]), scale)
+        self._inside = slices((
+            region[0] - window[0], region[1] - window[0], region[2] - window[2], region[3] - window[2]
+        ))  # fmt: skip
+
+    def decode(self, thresholds: DecodeThresholds) -> Labels:
+        """Return the labels of the rectangle, ids 1..n without gaps."""
+        return whole_labels(self._decoder.decode(thresholds).labels[self._inside])
 
 
 class JoinedDecoder:

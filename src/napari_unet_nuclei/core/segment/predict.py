@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.image.plane import PlaneReader
 from napari_unet_nuclei.core.image.resample import AxisResampling, resample
-from napari_unet_nuclei.core.image.tiling import Tile, Tiling, plan_tiles, round_up
+from napari_unet_nuclei.core.image.tiling import Tile, Tiling, placed_tiles, round_up
 from napari_unet_nuclei.core.labels.decode import TUNED, DecodeThresholds, quantise
 from napari_unet_nuclei.core.model.card import DECODED_HEADS, ModelCard
 from napari_unet_nuclei.core.progress import Advanced, Progress
@@ -108,13 +108,7 @@ def plan_region(grid: Grid, runner: NetworkRunner, region: Region) -> tuple[Tile
     # On multiples of the stride of the whole plane, so that poolings fall on the same pixels in every block.
     top, bottom = _in_model_pixels(region[:2], grid.rows, stride)
     left, right = _in_model_pixels(region[2:], grid.columns, stride)
-    tiles = []
-    for tile in plan_tiles((bottom - top, right - left), Tiling(runner.tile, halo, stride)):
-        y0, y1, x0, x1 = tile.inner[0] + top, tile.inner[1] + top, tile.inner[2] + left, tile.inner[3] + left
-        # The halo of `plan_tiles` ends with the rectangle; here the plane goes on beyond it.
-        outer = (max(y0 - halo, 0), min(y1 + halo, height), max(x0 - halo, 0), min(x1 + halo, width))
-        tiles.append(Tile((y0, y1, x0, x1), outer))
-    return tuple(tiles)
+    return placed_tiles((top, bottom, left, right), (height, width), Tiling(runner.tile, halo, stride))
 
 
 def _in_model_pixels(interval: tuple[int, int], axis: AxisResampling, stride: int) -> tuple[int, int]:

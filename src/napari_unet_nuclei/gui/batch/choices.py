@@ -54,6 +54,8 @@ class BatchChoices(Choices):
         Address of a Dask scheduler; empty for this computer.
     workers : int
         Number of processes to start on this computer; 0 to run in napari's own.
+    into_image : bool
+        Write labels into OME-Zarr images themselves.
     settings : SegmentSettings
     batch : BatchSettings
     """
@@ -68,6 +70,7 @@ class BatchChoices(Choices):
     axes: str = ""
     scheduler: str = ""
     workers: int = 0
+    into_image: bool = False
     settings: SegmentSettings = field(default_factory=SegmentSettings)
     batch: BatchSettings = field(default_factory=BatchSettings)
 

@@ -146,9 +146,11 @@ class BatchDock(Dock):
         self.form.take_settings(settings, model)
         self._say_taken("The settings are those of the image that was segmented.")
 
-    def take_measured(self, around: CellSettings, gate: str, left: Sequence[str] = ()) -> None:
+    def take_measured(
+        self, around: CellSettings, gate: str, classes: Path | None = None, left: Sequence[str] = ()
+    ) -> None:
         """Measure files as an image was measured; ``left`` names what belongs to that image alone."""
-        self.form.take_measured(around, gate)
+        self.form.take_measured(around, gate, classes)
         without = f" Not taken over, as they belong to that image: {', '.join(left)}." if left else ""
         self._say_taken(f"Nuclei are segmented and measured as in that image.{without}")
 
@@ -201,6 +203,7 @@ class BatchDock(Dock):
         if stack is not None:
             self.form.show_axes(stack.stored_axes, stack.shape)
         self.form.show_series(max((prospect.listed for prospect in prospects), key=len, default=()))
+        self.form.show_zarr(there=outlook.has_zarr)
         self.detail_label.clear()
         counts = Counter(prospect.intention for prospect in prospects)
         told: dict[Intention, str] = {"segment": "to segment", "skip": "done before", "fail": "cannot be used"}

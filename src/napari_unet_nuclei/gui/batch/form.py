@@ -22,8 +22,9 @@ from napari_unet_nuclei.core.image.io.formats import IMAGE_SUFFIXES
 from napari_unet_nuclei.core.image.io.path_list import LIST_SUFFIXES
 from napari_unet_nuclei.core.image.io.series import ALL
 from napari_unet_nuclei.core.image.words import axes_in_words, possible_axes
+from napari_unet_nuclei.core.labels.classify.class_file import read_classes
 from napari_unet_nuclei.core.labels.measure.gate import Gate
-from napari_unet_nuclei.core.settings import BatchSettings, CellSettings, SegmentSettings
+from napari_unet_nuclei.core.settings import BatchSettings, CellSettings, SegmentSettings, TrackSettings
 from napari_unet_nuclei.core.settings_base import titles_of
 from napari_unet_nuclei.gui.batch.channels_box import ChannelsBox
 from napari_unet_nuclei.gui.batch.choices import SINGLE, STACKS, BatchChoices
@@ -37,6 +38,8 @@ from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 SIZE = ("kind", "channel", "diameter")
 MEASURED = ("cell", "ring", "gap", "distance_unit", "gate")
 """Settings of what is measured besides the nuclei."""
+
+TRACKS = tuple(TrackSettings.model_fields)
 
 ADVANCED = ("foreground", "split", "min_size", "score", "flips", "tile")
 """Settings below *More settings*."""
@@ -70,6 +73,9 @@ class BatchForm(QWidget):
         self.size_form = SettingsForm(SegmentSettings, SIZE)
         self.advanced_form = SettingsForm(SegmentSettings, ADVANCED)
         self.measured_form = SettingsForm(BatchSettings, MEASURED)
+        self.classes = PathEdit("none: or a file that Measure has saved", _help("classes"))
+        self.classes.add_button("File…", "Choose a file of classes of nuclei.", self._ask_classes)
+        self.tracks_form = SettingsForm(TrackSettings)
         self.scheduler = _line(
             "none: this computer",
             "Address of a running Dask scheduler, e.g. tcp://host:8786, whose workers segment the images.\n"
@@ -82,6 +88,11 @@ class BatchForm(QWidget):
         self.labels = choice_box(_help("labels"), titles_of(BatchSettings, "labels"))
         self.switches = {name: self._switch(name, _title(name)) for name in SWITCHES}
         self.overwrite = self._switch("overwrite", "Redo images that are done")
+        self.into_image = QCheckBox("Labels into the OME-Zarr images")
+        self.into_image.setToolTip(
+            "Write labels into the images and plates themselves, as the label image 'nuclei' of each.\n"
+            "Possible in NGFF 0.5; labels of others under that name are not replaced."
+        )
         self._proposed = ""
         self._lay_out()
         self._connect()
@@ -147,17 +158,31 @@ class BatchForm(QWidget):
         layout.addWidget(titled("Images", images, self.facts_label))
         model = Rows(("Model", self.model_picker), ("Device", self.device_picker))
         self.measured_box = folded(
-            "Cells, rings and gate",
-            "What is measured around the nuclei, and which of them count as positive.",
+            "Cells, rings, gate and classes",
+            "What is measured around the nuclei, which of them count as positive, and what classes they have.",
             self.measured_form,
+            Rows((_title("classes"), self.classes)),
         )
         layout.addWidget(titled("Nuclei", model, self.size_form, advanced, self.measured_box))
-        results = Rows(("Folder", self.out), ("Labels", self.labels), ("", switches), ("", self.overwrite))
-        layout.addWidget(titled("Results", results))
+        self.tracks_box = folded(
+            "How nuclei are followed", "The defaults suit most movies; see the dock Follow over time.", self.tracks_form
+        )
+        self._results_box = Rows(
+            ("Folder", self.out),
+            ("Labels", self.labels),
+            ("", self.into_image),
+            ("", switches),
+            ("", self.tracks_box),
+            ("", self.overwrite),
+        )
+        layout.addWidget(titled("Results", self._results_box))
+        self._show_tracks()
+        self.show_zarr(there=False)
 
     def _connect(self) -> None:
         self.images.changed.connect(self._propose_out)
         self.stacks.currentIndexChanged.connect(self._show_plane)
+        self.switches["follow"].toggled.connect(self._show_tracks)
         for signal in (
             self.images.changed,
             self.stacks.currentIndexChanged,
@@ -172,6 +197,9 @@ class BatchForm(QWidget):
             self.size_form.valueChanged,
             self.advanced_form.valueChanged,
             self.measured_form.valueChanged,
+            self.classes.changed,
+            self.tracks_form.valueChanged,
+            self.into_image.toggled,
             self.out.changed,
             self.labels.currentIndexChanged,
         ):
@@ -205,16 +233,22 @@ class BatchForm(QWidget):
         if self.scheduler.text().strip() and self.workers.value():
             raise SettingsError("Give the address of a scheduler, or a number of workers, not both.")
         switches = {name: box.isChecked() for name, box in self.switches.items()}
+        tracks = self.tracks_form.shown() if switches["follow"] else TrackSettings().model_dump()
         batch: BatchSettings = self.measured_form.value().changed(
             recursive=self.recursive.isChecked(),
             series=self.series.currentData(),
+            classes=self.classes.value(),
             channels=self.channels.value(),
             labels=self.labels.currentData(),
             overwrite=self.overwrite.isChecked(),
             **switches,
+            **tracks,
         )
+        # Whose messages say what is wrong with them.
         if batch.gate:
-            Gate.of(batch.gate)  # whose message says what is wrong with it
+            Gate.of(batch.gate)
+        if batch.classes:
+            read_classes(batch.classes)
         return BatchChoices(
             images=self.images.value(),
             out=self.out.value(),
@@ -224,6 +258,7 @@ class BatchForm(QWidget):
             axes=self.axes.currentData(),
             scheduler=self.scheduler.text().strip(),
             workers=self.workers.value(),
+            into_image=self.into_image.isChecked(),
             settings=settings,
             batch=batch,
         )
@@ -243,6 +278,9 @@ class BatchForm(QWidget):
         self.size_form.setValue(choices.settings)
         self.advanced_form.setValue(choices.settings)
         self.measured_form.setValue(choices.batch)
+        self.classes.setValue(choices.batch.classes)
+        self.tracks_form.setValue(choices.batch.tracking)
+        self.into_image.setChecked(choices.into_image)
         self.channels.setValue(choices.batch.channels)
         self.labels.setCurrentIndex(max(self.labels.findData(choices.batch.labels), 0))
         for name, box in {**self.switches, "recursive": self.recursive, "overwrite": self.overwrite}.items():
@@ -255,10 +293,11 @@ class BatchForm(QWidget):
         for form in (self.size_form, self.advanced_form):
             form.setValue(settings)
 
-    def take_measured(self, around: CellSettings, gate: str) -> None:
-        """Show what is measured around nuclei, and which are positive, as an image was measured; unfold it."""
+    def take_measured(self, around: CellSettings, gate: str, classes: Path | None = None) -> None:
+        """Show what is measured around nuclei, and what is told of them, as an image was measured; unfold it."""
         shown: BatchSettings = self.measured_form.value().changed(**around.model_dump(), gate=gate)
         self.measured_form.setValue(shown)
+        self.classes.setValue("" if classes is None else str(classes))
         self.measured_box.expand(animate=False)
 
     def show_series(self, listed: Sequence[str]) -> None:
@@ -282,6 +321,13 @@ class BatchForm(QWidget):
         offered.setdefault(chosen, chosen)
         fill(self.series, offered, chosen)
 
+    def show_zarr(self, *, there: bool) -> None:
+        """Offer to write labels into images where some are OME-Zarr; what is chosen can always be taken back."""
+        self._results_box.set_visible(self.into_image, there or self.into_image.isChecked())
+
+    def _show_tracks(self) -> None:
+        self._results_box.set_visible(self.tracks_box, self.switches["follow"].isChecked())
+
     def _show_plane(self) -> None:
         self.plane.setVisible(self.stacks.currentData() in SINGLE)
 
@@ -302,6 +348,10 @@ class BatchForm(QWidget):
         kinds += f";;Lists of paths ({' '.join(f'*{suffix}' for suffix in LIST_SUFFIXES)});;All files (*)"
         chosen, _ = QFileDialog.getOpenFileNames(self, "Images", self._start(), kinds)
         return list(chosen)
+
+    def _ask_classes(self) -> list[str]:
+        chosen, _ = QFileDialog.getOpenFileName(self, "Classes of nuclei", self.classes.value(), "Classes (*.json)")
+        return [chosen]
 
     def _ask_out(self) -> list[str]:
         return [QFileDialog.getExistingDirectory(self, "Folder for the results", self.out.value() or self._start())]

@@ -44,6 +44,8 @@ class Outlook:
 
     prospects: tuple[Prospect, ...] = ()
     remarks: tuple[str, ...] = ()
+    has_zarr: bool = False
+    """Some images are OME-Zarr, into which labels can be written."""
 
 
 def dry_run_job(choices: BatchChoices) -> Callable[[Progress], Outlook]:
@@ -53,7 +55,9 @@ def dry_run_job(choices: BatchChoices) -> Callable[[Progress], Outlook]:
         batch = choices.batch
         paths, out = choices.paths(), choices.folder
         plan = plan_files(paths, out, batch.recursive, batch.labels, batch.series, batch.channels)
-        return Outlook(tuple(look_ahead(plan, choices.template, batch, progress)), plan.remarks)
+        prospects = tuple(look_ahead(plan, choices.template, batch, progress, stores=choices.into_image))
+        has_zarr = any(is_ome_zarr(path) for path in {Path(prospect.image) for prospect in prospects})
+        return Outlook(prospects, plan.remarks, has_zarr)
 
     return job
 
@@ -72,7 +76,7 @@ def run_job(choices: BatchChoices, signals: RunSignals) -> Callable[[Progress], 
                 choices.template,
                 progress,
                 batch=choices.batch,
-                blocks=BlockSettings(executor=executor),
+                blocks=BlockSettings(into_image=choices.into_image, executor=executor),
                 on_record=signals.record.emit,
             )
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.types import AnyArray
 from napari_unet_nuclei.gui.viewer.corrected_layer import CorrectedLayer
+from napari_unet_nuclei.gui.viewer.layers import forget_undo
 
 
 class PaintedLabels:
@@ -51,11 +52,8 @@ def painting(corrected: CorrectedLayer) -> Iterator[PaintedLabels]:
             yield labels
     finally:
         if labels.is_changed:
-            # napari's own undo would write ids from before the edit. Making a layer uneditable clears its undo steps.
-            mode = layer.mode
-            layer.editable = False
-            layer.editable = True
-            layer.mode = mode
+            # napari's own undo would write ids from before the edit.
+            forget_undo(layer)
 
 
 def _indices(key: tuple[int | slice, ...], changed: NDArray[np.bool_]) -> tuple[NDArray[np.int64], ...]:

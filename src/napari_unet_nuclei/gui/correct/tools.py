@@ -343,6 +343,11 @@ class Tools(QObject):
         [(nucleus, box)] = boxes.items()
         return index, nucleus, box
 
+    def pointed(self) -> tuple[Index, int]:
+        """Return plane and id of the framed nucleus, else of the one under the mouse; raise `EditError` for none."""
+        index, nucleus, _ = self._nucleus()
+        return index, nucleus
+
     def _missed(self) -> Candidate | None:
         """Return the framed place where a nucleus may have been missed; None where the frame shows something else."""
         framed = self._navigator.framed

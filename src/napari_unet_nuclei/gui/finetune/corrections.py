@@ -147,6 +147,11 @@ class CorrectionsPanel(QWidget):
         """Return the names of the saved corrections that are ticked."""
         return tuple(entry.name for entry in self.outlook.entries if self._is_ticked(entry.name))
 
+    def ticked(self) -> tuple[str, ...]:
+        """Return the titles of all ticked lines."""
+        rows = (row_title(row, self._viewer) for row in self._drawn if self._is_ticked(row))
+        return (*rows, *self.kept())
+
     def kinds(self) -> dict[str, ChosenKind]:
         """Return the kinds of image that were chosen for saved corrections, by name."""
         return {key: kind for key, kind in self._kinds.items() if isinstance(key, str)}

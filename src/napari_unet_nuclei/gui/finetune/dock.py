@@ -21,6 +21,7 @@ from napari_unet_nuclei.gui.finetune.form import FinetuneChoices, FinetuneForm
 from napari_unet_nuclei.gui.finetune.result import ResultPanel
 from napari_unet_nuclei.gui.finetune.rows import provenance
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
+from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
 from napari_unet_nuclei.gui.jobs.worker import report_start
 from napari_unet_nuclei.gui.settings.remembered import recall, remember
 from napari_unet_nuclei.gui.viewer.dock import SEGMENT, Dock, open_dock
@@ -94,6 +95,8 @@ class FinetuneDock(Dock):
         self._folder = corrections_folder()
         self._unsaved: FinetuneOutcome | None = None
         self._segments_again = False
+        self._ranked: tuple[str, ...] = ()
+        self._ranking = LatestJob()
         self.corrections = CorrectionsPanel(napari_viewer, self._folder)
         self.form = FinetuneForm()
         self.training = TrainingView()
@@ -120,6 +123,8 @@ class FinetuneDock(Dock):
         self.corrections.changed.connect(self._refresh)
         self.corrections.failed.connect(self.job_panel.show_error)
         self.form.changed.connect(self._refresh)
+        self._ranking.succeeded.connect(self._take_proposal)
+        self._ranking.failed.connect(self.job_panel.show_error)
         self.form.best_button.clicked.connect(self.find_best_base)
         self.job_panel.run_clicked.connect(self.run)
         self.job_panel.reported.connect(self.training.take)
@@ -128,8 +133,26 @@ class FinetuneDock(Dock):
         self.result.discard_button.clicked.connect(self._discard)
         self._viewer.events.theme.connect(self._follow_theme)
 
+    def _propose_base(self) -> None:
+        """Find the best model on the ticked nuclei in the background, once for each choice of them."""
+        chosen = (*self.corrections.ticked(), *self.form.bases)
+        if not self.form.awaits_proposal or chosen == self._ranked or not self.isVisible():
+            return
+        try:
+            lesson = self._lesson(self.form.choices())
+        except NucleiError:  # the rows say what is wrong
+            return
+        self._ranked = chosen
+        self.form.base_picker.note.setText("Trying your models on these nuclei…")
+        self._ranking.submit(partial(rank, lesson))
+
+    def _take_proposal(self, ranked: tuple["RankedBase", ...]) -> None:
+        if self.form.awaits_proposal:
+            self.form.show_best(ranked[0].name, ranked[0].sentence, wanted=False)
+
     def find_best_base(self) -> None:
         """Score the installed models on the ticked nuclei, and start from the best one."""
+        self._ranking.cancel()
         try:
             lesson = self._lesson(self.form.choices())
         except NucleiError as error:
@@ -139,7 +162,7 @@ class FinetuneDock(Dock):
 
     def _take_ranking(self, ranked: tuple["RankedBase", ...]) -> None:
         best = ranked[0]
-        self.form.show_best(best.name, best.sentence)
+        self.form.show_best(best.name, best.sentence, wanted=True)
         others = " ".join(one.sentence for one in ranked[1:])
         self.job_panel.show_status(f"Best of your models on these: {best.sentence} {others}".rstrip())
 
@@ -155,8 +178,9 @@ class FinetuneDock(Dock):
         except NucleiError as error:
             self.job_panel.show_error(error)
             return
+        self._ranking.cancel()
         # Only what a run began with is remembered, not what was tried out on the way.
-        remember(choices)
+        remember(self.form.to_remember())
         self.training.begin()
         self.tabs.setCurrentIndex(TRAINING)
         self.job_panel.run_job(partial(finetune, lesson), self._take_answer, title=f"Fine-tuning {choices.base}")
@@ -242,7 +266,10 @@ class FinetuneDock(Dock):
             # Possibly a moment old, but a run checks everything itself.
             problem = corrections.outlook.problem
         self.job_panel.set_problem(problem)
-        self.form.best_button.setEnabled(not problem and not self.job_panel.is_running)
+        ready = not problem and not self.job_panel.is_running
+        self.form.best_button.setEnabled(ready)
+        if ready and not corrections.is_checking:
+            self._propose_base()
 
     def _maker(self) -> str:
         """Return the model of the topmost labels that were segmented by this plugin."""

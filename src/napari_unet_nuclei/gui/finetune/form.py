@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import ValidationError
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QFileDialog,
-    QHBoxLayout,
     QLineEdit,
     QPushButton,
     QVBoxLayout,
@@ -75,7 +74,8 @@ class BasePicker(NotedPicker):
     def refresh(self) -> None:
         """List the models again; the chosen one stays chosen even if it was renamed."""
         before = self.entry
-        self._entries = tuple(entry for entry in default_registry().list() if entry.card.task == "instances")
+        listed = default_registry().list()
+        self._entries = tuple(one for one in listed if one.card.task == "instances" and one.card.is_trainable)
         names = [entry.name for entry in self._entries]
         same = [entry.name for entry in self._entries if before and before.card.weights_hash == entry.card.weights_hash]
         kept = before.name if before and before.name in names else next(iter([*same, *names]), "")
@@ -96,7 +96,7 @@ class FinetuneForm(QWidget):
         super().__init__()
         self._proposed = ""
         self._suggested = ""
-        self._base_chosen = False
+        self._base_chosen = self._remembered = False
         self.base_picker = BasePicker()
         self.best_button = QPushButton("Best on these")
         self.best_button.setToolTip("Score every installed model on the ticked nuclei, and start from the best one.")
@@ -117,13 +117,9 @@ class FinetuneForm(QWidget):
         self._propose_name()
 
     def _lay_out(self) -> None:
-        start = QWidget()
-        beside = fill(QHBoxLayout(start), self.base_picker, self.best_button)
-        beside.setStretch(0, 1)
-        # Beside the list, not in the middle of list and note.
-        beside.setAlignment(self.best_button, Qt.AlignmentFlag.AlignTop)
-        start.setToolTip(self.base_picker.box.toolTip())
-        shown = Rows(("Start from", start), ("New model", self.name_edit))
+        self.base_picker.put_beside(self.best_button)
+        self.base_picker.setToolTip(self.base_picker.box.toolTip())
+        shown = Rows(("Start from", self.base_picker), ("New model", self.name_edit))
         rare = Rows(("Reference", self.reference_edit), ("Device", self.device_picker))
         self.folded_box = folded("More settings", "Settings that rarely need a change.", rare, self.folded_form)
         fill(QVBoxLayout(self), shown, self.shown_form, self.folded_box)
@@ -168,8 +164,13 @@ class FinetuneForm(QWidget):
         return settings
 
     def choices(self) -> FinetuneChoices:
-        """Return the choices to remember; raise as `settings`."""
+        """Return the choices; raise as `settings`."""
         return FinetuneChoices(self.settings(), self.base_picker.value(), str(self.reference or ""))
+
+    def to_remember(self) -> FinetuneChoices:
+        """Return the choices without a model that was only proposed, so that the next one is proposed, too."""
+        choices = self.choices()
+        return choices if self._base_chosen or self._remembered else replace(choices, base="")
 
     def setValue(self, choices: FinetuneChoices) -> None:
         """Show choices."""
@@ -177,19 +178,30 @@ class FinetuneForm(QWidget):
         self.folded_form.setValue(choices.settings)
         self.device_picker.setValue(choices.settings.device)
         self.reference_edit.setValue(choices.reference)
-        self.base_picker.choose(choices.base)
+        self._remembered = self.base_picker.choose(choices.base)
         self._propose_name()
+
+    @property
+    def bases(self) -> tuple[str, ...]:
+        """Names of the models to start from."""
+        box = self.base_picker.box
+        return tuple(box.itemText(row) for row in range(box.count()))
+
+    @property
+    def awaits_proposal(self) -> bool:
+        """True while there are several models to start from, and the user has chosen none, now or in an earlier run."""
+        return not (self._base_chosen or self._remembered) and len(self.bases) > 1
 
     def suggest_base(self, name: str) -> None:
         """Start from the model that made the labels, unless the user chose another one."""
         if name and name != self._suggested and not self._base_chosen and self.base_picker.choose(name):
             self._suggested = name
 
-    def show_best(self, name: str, sentence: str) -> None:
-        """Start from the best model, and show its score."""
+    def show_best(self, name: str, sentence: str, *, wanted: bool) -> None:
+        """Start from the best model, and show its score; ``wanted`` if the user asked for it."""
+        self._base_chosen |= wanted
         if self.base_picker.choose(name):
-            self._base_chosen = True
-            self.base_picker.note.setText(sentence)
+            self.base_picker.note.setText(f"Best of your models on these nuclei. {sentence}")
 
     def propose_name(self) -> None:
         """Propose a free name, unless the user typed one that is still free."""

@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 from napari_unet_nuclei.core.finetune.undecided import ComparisonTable, Undecided
 from napari_unet_nuclei.gui.widgets.confirm import is_sure
 from napari_unet_nuclei.gui.widgets.fixed_call import FixedCall
-from napari_unet_nuclei.gui.widgets.forms import fill
+from napari_unet_nuclei.gui.widgets.forms import fill, folded
 from napari_unet_nuclei.gui.widgets.picture import PictureView
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
@@ -63,14 +63,17 @@ class ResultPanel(QWidget):
     def _lay_out(self) -> None:
         buttons = fill(QHBoxLayout(), self.keep_button, self.discard_button, self.report_button)
         self._decisions = (self.keep_button, self.again_button, self.discard_button)
-        above, below = (self.title_label, self.sentence_label), (self.table, self.facts_label, self.changes_label)
-        fill(QVBoxLayout(self), *above, self.again_button, buttons, *below, self._pictures)
+        self.figures = folded(
+            "Figures", "Scores of the old and the new model, and how it was taught.", self.table, self.facts_label
+        )
+        above = (self.title_label, self.sentence_label, self.again_button, buttons)
+        fill(QVBoxLayout(self), *above, self.changes_label, self._pictures, self.figures)
 
     def show_undecided(self, waiting: Iterable[Undecided]) -> None:
         """Show the first of the models that wait for a decision."""
         models = tuple(waiting)
         self.undecided = models[0] if models else None
-        shown = (self.sentence_label, self.table, self.facts_label, self.changes_label)
+        shown = (self.sentence_label, self.changes_label, self.figures)
         for widget in (*shown, *self._decisions, self.report_button):
             widget.setVisible(bool(models))
         self._clear_pictures()

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.model.registry import AUTOMATIC, default_registry
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.gui.models.watch import ModelWatch
 from napari_unet_nuclei.gui.widgets.choice_box import choice_box, fill
+from napari_unet_nuclei.gui.widgets.forms import fill as fill_layout
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
 if TYPE_CHECKING:
@@ -34,9 +35,15 @@ class NotedPicker(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
-        layout.addWidget(self.box)
+        self._row = fill_layout(QHBoxLayout(), self.box)
+        self._row.setStretch(0, 1)
+        layout.addLayout(self._row)
         layout.addWidget(self.note)
         self.box.currentIndexChanged.connect(self.valueChanged)
+
+    def put_beside(self, widget: QWidget) -> None:
+        """Put a widget beside the list, above the note."""
+        self._row.addWidget(widget)
 
     def value(self) -> str:
         """Return the chosen value."""

@@ -74,12 +74,14 @@ class ResultFoot(QWidget):
             return
         self._enlarge_count()
         classes = shown.classes
-        self.count_label.setText(f"{len(classes)} classes" if classes else shown.result.count_text)
         live = isinstance(shown, LiveLabels)
+        in_view = shown.in_view if isinstance(shown, LiveLabels) else ""
+        self.count_label.setText(in_view or (f"{len(classes)} classes" if classes else shown.result.count_text))
+        self.busy_label.setText("the rest follows…" if in_view else "working…")
         doubtful = shown.doubtful if isinstance(shown, LiveLabels) else None
         self.correct_button.setText("Correct…" if not doubtful else f"Correct {doubtful:,} doubtful…")
         self.change_label.setText(shown.change_text if isinstance(shown, LiveLabels) else "")
-        self.busy_label.setVisible(isinstance(shown, LiveLabels) and shown.is_decoding)
+        self.busy_label.setVisible(isinstance(shown, LiveLabels) and (shown.is_decoding or bool(in_view)))
         self.save_button.setVisible(live)
         for button in (self.correct_button, self.folder_button):
             button.setVisible(not classes)

@@ -16,11 +16,15 @@ from napari_unet_nuclei.core.segment.result import SegmentResult
 from napari_unet_nuclei.core.segment.table import measure_result
 from napari_unet_nuclei.core.types import Labels
 from napari_unet_nuclei.gui.jobs.worker import report_start
+from napari_unet_nuclei.gui.segment.view_first import ViewFirst
 from napari_unet_nuclei.gui.viewer.display import MOST_COLOURS, colours_apart
 from napari_unet_nuclei.gui.viewer.layers import LayerImage
 
 SEGMENTING = 0.9
 """Share of the progress bar; measuring takes the rest."""
+
+FIRST = 0.1
+"""Share of the progress bar of what is segmented before the whole."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,12 +62,15 @@ class SegmentAnswer(Answer):
         Colours of which no neighbours share one; None for napari's own.
     stack : LayerImage or None
         The image of which ``image`` is a projection that is to be shown; None where it is the layer that was chosen.
+    where : str
+        "in view" where the rest follows; empty for a whole result.
     """
 
     result: SegmentResult
     shown: Labels
     colours: CyclicLabelColormap | None = None
     stack: LayerImage | None = None
+    where: str = ""
 
 
 @dataclass(frozen=True)
@@ -114,9 +121,13 @@ def load_engine(progress: Progress) -> tuple[str, ...]:
 
 
 def segment_job(
-    image: LayerImage, request: SegmentRequest, carried: Carried = NOTHING_CARRIED
+    image: LayerImage,
+    request: SegmentRequest,
+    carried: Carried = NOTHING_CARRIED,
+    first: ViewFirst | None = None,
+    show_first: Callable[[SegmentAnswer], object] = lambda _: None,
 ) -> Callable[[Progress], SegmentAnswer]:
-    """Return the job that segments and measures an image."""
+    """Return the job that segments and measures an image, a part of it ``first``, which is shown from its thread."""
 
     def job(progress: Progress) -> SegmentAnswer:
         report_start(progress)
@@ -125,18 +136,29 @@ def segment_job(
 
         asked = projected(carried.fitted(request))
         is_new = asked.projected is not None and request.projected is None
-        shown = image.projected(asked.source, asked.settings.planes) if is_new else image
-        result = run_segment(asked, Share(progress, 0.0, SEGMENTING))
-        return SegmentAnswer(
-            image=shown,
-            stack=image if is_new else None,
-            request=asked,
-            table=measure_result(result, asked, Share(progress, SEGMENTING, 1.0)),
-            devices=available_devices(),
-            kind_put_back=asked.settings.kind != request.settings.kind,
-            result=result,
-            shown=shown.arrange(result.labels).copy(),
-            colours=None if result.classes or not 0 < result.count <= MOST_COLOURS else colours_apart(result.labels),
-        )
+        picture = image.projected(asked.source, asked.settings.planes) if is_new else image
+
+        def answer(asked: SegmentRequest, progress: Progress, where: str = "") -> SegmentAnswer:
+            result = run_segment(asked, Share(progress, 0.0, SEGMENTING))
+            named = not result.classes and 0 < result.count <= MOST_COLOURS
+            return SegmentAnswer(
+                image=picture,
+                stack=image if is_new else None,
+                request=asked,
+                table=measure_result(result, asked, Share(progress, SEGMENTING, 1.0)),
+                devices=available_devices(),
+                kind_put_back=asked.settings.kind != request.settings.kind,
+                result=result,
+                shown=picture.arrange(result.labels).copy(),
+                colours=colours_apart(result.labels) if named else None,
+                where=where,
+            )
+
+        # What was in view of a stack is no part of its projection.
+        if first is None or is_new:
+            return answer(asked, progress)
+        part = replace(asked, plane=first.plane, region=first.region)
+        show_first(answer(part, Share(progress, 0.0, FIRST), first.where))
+        return answer(asked, Share(progress, FIRST, 1.0))
 
     return job

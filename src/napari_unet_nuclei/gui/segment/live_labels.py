@@ -12,25 +12,27 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
-from napari_unet_nuclei.core.labels.doubt import doubt
+from napari_unet_nuclei.core.labels.doubt import count_doubtful
 from napari_unet_nuclei.core.labels.kept_ids import KeptIds, keep_ids
 from napari_unet_nuclei.core.progress import Advanced, Progress
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import SegmentResult
 from napari_unet_nuclei.core.segment.table import measure_result
-from napari_unet_nuclei.core.types import Labels
+from napari_unet_nuclei.core.types import Labels, Region
 from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
 from napari_unet_nuclei.gui.segment.job import SegmentAnswer
 from napari_unet_nuclei.gui.segment.run_name import is_same_run
+from napari_unet_nuclei.gui.segment.view_first import IN_VIEW, Part, ViewDecoder
+from napari_unet_nuclei.gui.segment.written_labels import WrittenLabels
 from napari_unet_nuclei.gui.viewer.followed_layer import is_followed
 from napari_unet_nuclei.gui.viewer.layers import (
     METADATA_KEY,
     LayerImage,
     labels_arguments,
-    replace_labels,
     result_metadata,
     table_features,
 )
+from napari_unet_nuclei.gui.viewer.view import part_in_view
 from napari_unet_nuclei.gui.widgets.rest_timer import rest_timer
 
 if TYPE_CHECKING:
@@ -39,6 +41,9 @@ if TYPE_CHECKING:
 
 REST = 300
 """Milliseconds without a new result before the table is measured."""
+
+FOLLOW = 150
+"""Milliseconds without another move before sliders are applied to the rest of a large plane."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ class _Decoded:
     shown: Labels
     untouched: bool
     kept: KeptIds
+    copy: Labels | None = None  # as `WrittenLabels.write` needs it for large planes
 
 
 class LiveLabels(QObject):
@@ -87,10 +93,16 @@ class LiveLabels(QObject):
         self.table: pd.DataFrame | None = answer.table
         self.change_text = ""
         """Nuclei that the last change of a slider added and took away, e.g. "+12 −3"."""
+        self._seen, self._where = "", answer.where
         self.doubtful: int | None = None
         """Number of doubtful nuclei and places; None while they are being counted, and where there are no maps."""
         self._begin()
         self._edits = 0
+        self._view = ViewDecoder()
+        self._wanted: DecodeThresholds = self.result.thresholds
+        self._viewing = LatestJob()
+        self._viewing.succeeded.connect(self._show_part)
+        self._viewing.failed.connect(self.failed)
         self._decoding = LatestJob()
         self._decoding.succeeded.connect(self._show)
         self._decoding.failed.connect(self.failed)
@@ -101,7 +113,8 @@ class LiveLabels(QObject):
         self._doubting.succeeded.connect(self._take_doubtful)
         self._doubting.failed.connect(self.failed)
         self._rest = rest_timer(self, self.measure, REST)
-        self._add_layer(answer.shown)
+        self._following = rest_timer(self, self._decode_all, FOLLOW)
+        self._add_layer(answer.shown, self.image.arrange(self.result.labels))
         self._count_doubtful()
 
     def _begin(self) -> None:
@@ -110,25 +123,27 @@ class LiveLabels(QObject):
         self._ids = _plain_ids(self.result)
         self._free = len(self._ids)
 
-    def _own(self) -> Labels:
-        """Return the result's labels with the ids, and the axes, of the layer."""
-        return self.image.arrange(self._ids[self.result.labels])
-
-    def _add_layer(self, shown: Labels) -> None:
-        """Add a layer; napari makes its name unique."""
+    def _add_layer(self, shown: Labels, copy: Labels) -> None:
+        """Add a layer with labels that people may paint on, of which there is a copy; napari makes its name unique."""
         table = pd.DataFrame() if self.table is None else self.table
-        self._shown: NDArray[np.int32] = shown
         arguments = labels_arguments(self.result, self.image, table)
         arguments["name"] += self._note
         if self._colours is not None:
             arguments["colormap"] = self._colours
         self.layer: napari.layers.Labels = self._viewer.add_labels(shown, **arguments)
         self.layer.events.paint.connect(self._note_edit)
+        self._written = WrittenLabels(self.layer, copy, self)
+        self._written.ended.connect(self._note_written)
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes; empty if the labels are nuclei."""
         return self.result.classes
+
+    @property
+    def in_view(self) -> str:
+        """Number of nuclei in view as long as the rest is not known, e.g. "112 in view"; else empty."""
+        return self._seen or (f"{self.result.count:,} {self._where}" if self._where else "")
 
     @property
     def has_maps(self) -> bool:
@@ -138,12 +153,13 @@ class LiveLabels(QObject):
     @property
     def is_busy(self) -> bool:
         """True while labels or table are being computed."""
-        return self._decoding.is_busy or self._measuring.is_busy or self._rest.isActive()
+        return self.is_decoding or self._measuring.is_busy or self._rest.isActive()
 
     @property
     def is_decoding(self) -> bool:
         """True while sliders are being applied."""
-        return self._decoding.is_busy
+        waits = self._following.isActive() or self._written.is_writing
+        return waits or self._viewing.is_busy or self._decoding.is_busy
 
     @property
     def table_state(self) -> str:
@@ -155,26 +171,61 @@ class LiveLabels(QObject):
         return "edited by hand: see Layers > Measure for a table" if self._edits else "table follows…"
 
     def apply(self, thresholds: DecodeThresholds) -> None:
-        """Show the labels for other thresholds soon; of calls in quick succession only the last counts."""
+        """Show the labels for other thresholds soon; of calls in quick succession only the last counts.
+
+        In a large plane they are applied to what is in view first, and to the rest once the slider rests.
+        """
         assert self.result.decoder is not None, "without maps the engine has to run again"
-        result, image, shown = self.result, self.image, self._shown
-        ids, first, free = self._ids, self._first, self._free
+        self._wanted = thresholds
         self._rest.stop()
-        self._measuring.cancel()
+        for job in (self._measuring, self._doubting):
+            job.cancel()
+        if self._comes_in_parts():
+            self._decoding.cancel()
+            self._following.start()
+            known = self._ids, self._free
+            self._viewing.submit(self._view.job(self.layer, self.result, thresholds, known, self._written.own_copy))
+        else:
+            self._decode_all()
+        self.work_changed.emit()
+
+    def _comes_in_parts(self) -> bool:
+        """Tell whether what is in view is decoded before the rest: in large planes, seen from above as they are."""
+        plain = self.result.labels.ndim == 2 and self.image.letters.replace("C", "") == "YX"
+        dims = self._viewer.dims
+        above = dims.ndisplay == 2 and set(dims.displayed) == {dims.ndim - 2, dims.ndim - 1}
+        return plain and above and self.result.maps is not None and self._written.is_large and self._written.holds()
+
+    def _show_part(self, part: Part) -> None:
+        """Show what is in view, unless the labels were edited: then all of it goes to another layer."""
+        if part.result is not self.result or self._edits or not self._written.holds():
+            return
+        self._seen, self.change_text = part.count, ""
+        self._written.write(part.shown, part.region, _middle_of(part.region), part.copy)
+        self.work_changed.emit()
+
+    def _decode_all(self) -> None:
+        """Decode everything."""
+        thresholds, result, image, written = self._wanted, self.result, self.image, self._written
+        ids, first, free = self._ids, self._first, self._free
+        array, copy, comes_in_parts = written.array, written.copy, self._comes_in_parts()
 
         def decode(progress: Progress) -> _Decoded:
-            decoded = result.decode(thresholds, lambda: progress.report(Advanced(0.0, "")))
+            def checkpoint() -> None:
+                progress.report(Advanced(0.0, ""))
+
+            decoded = result.decode(thresholds, checkpoint)
             kept = keep_ids(decoded.labels, result.labels, ids, first, free)
-            progress.report(Advanced(0.0, ""))
+            checkpoint()
             return _Decoded(
                 decoded,
                 shown=np.ascontiguousarray(image.arrange(kept.ids[decoded.labels])),
-                untouched=np.array_equal(shown, image.arrange(ids[result.labels])),
+                untouched=np.array_equal(array, copy),
                 kept=kept,
+                copy=written.own_copy() if comes_in_parts else None,
             )
 
         self._decoding.submit(decode)
-        self.work_changed.emit()
 
     def can_take(self, answer: SegmentAnswer) -> bool:
         """Return whether an answer differs from these labels in thresholds at most, and nobody painted on them."""
@@ -182,8 +233,8 @@ class LiveLabels(QObject):
 
     def take(self, answer: SegmentAnswer) -> None:
         """Replace the result by another run of the same image; edited labels are kept in their layer."""
-        self._decoding.cancel()
-        self._measuring.cancel()
+        self._stop()
+        self._wanted = answer.result.thresholds
         self.image, self.request = answer.image, answer.request
         untouched = not self.is_edited()
         self._show(_Decoded(answer.result, answer.shown, untouched, KeptIds(_plain_ids(answer.result), 0, 0)))
@@ -193,14 +244,14 @@ class LiveLabels(QObject):
 
     def measure(self) -> None:
         """Measure the labels shown."""
-        result, request, image = self.result, self.request, self.image
-        shown, ids = self._shown, self._ids
+        result, request = self.result, self.request
+        array, copy, ids = self._written.array, self._written.copy, self._ids
 
         def measure(progress: Progress) -> _Measured:
             table = measure_result(result, request, progress)
             if not result.classes:
                 table["label"] = ids[table["label"].to_numpy(np.int64)]
-            return _Measured(result, table, np.array_equal(shown, image.arrange(ids[result.labels])))
+            return _Measured(result, table, np.array_equal(array, copy))
 
         self._measuring.submit(measure)
 
@@ -208,42 +259,63 @@ class LiveLabels(QObject):
         """Return whether the labels were painted on, replaced or removed; to be followed over time is no edit."""
         if self.layer in self._viewer.layers and is_followed(self.layer):
             return False
-        return not self._holds_ours() or not np.array_equal(self._shown, self._own())
+        return not self._holds_ours() or not self._written.is_as_written()
 
     def _holds_ours(self) -> bool:
-        return self.layer in self._viewer.layers and self.layer.data is self._shown
+        return self.layer in self._viewer.layers and self._written.holds()
 
     def close(self) -> None:
         """Stop following the thresholds; the layer stays."""
-        self._rest.stop()
-        for job in (self._decoding, self._measuring, self._doubting):
-            job.cancel()
+        self._stop()
+        self._doubting.cancel()
         self.layer.events.paint.disconnect(self._note_edit)
+
+    def _stop(self) -> None:
+        """Let nothing come any more of what was asked for."""
+        for timer in (self._rest, self._following):
+            timer.stop()
+        for job in (self._viewing, self._decoding, self._measuring):
+            job.cancel()
+        self._written.stop()
 
     def _show(self, decoded: _Decoded) -> None:
         """Put new labels into the layer, or into a new one if the user has edited it."""
-        self._rest.start()
         touched = not decoded.untouched or self._edits > 0
         edited = (touched or not self._holds_ours()) and self.is_edited()
         self.result, self._ids = decoded.result, decoded.kept.ids
         self._free = max(self._free, int(self._ids.max(initial=0)) + 1)
         self.change_text = _change_text(decoded.kept)
-        self.doubtful = None
+        self.doubtful, self._seen = None, ""
         self.table = None
         self._edits = 0
         if edited:
             self._show_beside(decoded.shown)
         else:
             self.layer.features = pd.DataFrame()
-            replace_labels(self.layer, decoded.shown)
-            self._shown = decoded.shown
+            if decoded.copy is not None and self._comes_in_parts():
+                height, width = decoded.shown.shape
+                middle = _middle_of(part_in_view(self.layer, IN_VIEW))
+                self._written.write(decoded.shown, (0, height, 0, width), middle, decoded.copy)
+            else:
+                self._written.replace(decoded.shown)
             self.layer.metadata = {**self.layer.metadata, METADATA_KEY: result_metadata(decoded.result, self.image)}
+        if not self._written.is_writing:
+            self._rest.start()
         self.labels_changed.emit()
+
+    def _note_written(self) -> None:
+        """Tell others that the labels are all there, and measure them soon."""
+        if not self._seen:
+            self.layer.events.data(value=self.layer.data)
+            if self.table is None:
+                self._rest.start()
+        self.work_changed.emit()
 
     def _show_beside(self, shown: Labels) -> None:
         edited = self.layer.name
         self.layer.events.paint.disconnect(self._note_edit)
-        self._add_layer(shown)
+        self._written.stop()
+        self._add_layer(shown.copy(), shown)
         self.layer_added.emit(f"You changed '{edited}', so the sliders now write to '{self.layer.name}'.")
 
     def _show_table(self, measured: _Measured) -> None:
@@ -270,6 +342,10 @@ class LiveLabels(QObject):
         self._edits += 1
         self._rest.stop()
         self._measuring.cancel()
+        if self._written.is_writing:
+            # What the layer shows now is a person's: all of the labels go to another one.
+            self._written.stop()
+            self._following.start()
         if self.table is not None:
             self.table = None
             self.layer.features = pd.DataFrame()
@@ -279,12 +355,18 @@ class LiveLabels(QObject):
 def _doubtful(result: SegmentResult, progress: Progress) -> tuple[SegmentResult, int]:
     """Count the nuclei, and the places where one may be missed, that deserve a look."""
     assert result.maps is not None, "asked for results with maps"
-    count = 0
     planes = result.labels.reshape(-1, *result.labels.shape[-2:])
-    for plane, maps in zip(planes, result.maps, strict=False):
-        progress.report(Advanced(0.0, ""))
-        count += sum(one.is_doubtful for one in doubt(plane, maps, result.thresholds))
-    return result, count
+    checkpoint = partial(progress.report, Advanced(0.0, ""))
+    counts = [
+        count_doubtful(plane, maps, result.thresholds, checkpoint)
+        for plane, maps in zip(planes, result.maps, strict=False)
+    ]
+    return result, sum(counts)
+
+
+def _middle_of(region: Region) -> tuple[float, float]:
+    y0, y1, x0, x1 = region
+    return (y0 + y1) / 2, (x0 + x1) / 2
 
 
 def _plain_ids(result: SegmentResult) -> NDArray[np.int32]:

@@ -77,7 +77,7 @@ class SettingsForm(QWidget, Generic[SettingsType]):
     def shown(self) -> dict[str, Any]:
         """Return the values of the fields that have a row, with their switches and units."""
         return {
-            name: control.value * MINUTE if self._is_in_minutes(name) else control.value
+            name: float(control.value * MINUTE) if self._is_in_minutes(name) else control.value
             for name, control in self._controls.items()
         }
 
@@ -90,7 +90,7 @@ class SettingsForm(QWidget, Generic[SettingsType]):
         for name, control in self._controls.items():
             with control.changed.blocked():
                 value = getattr(settings, name)
-                control.value = value / MINUTE if self._is_in_minutes(name) else value
+                control.value = _minutes(value) if self._is_in_minutes(name) else value
         self._changed()
 
     def control(self, name: str) -> ValueWidget[Any]:
@@ -135,9 +135,10 @@ def _create_control(field: FieldInfo, name: str, choices: Sequence[str]) -> Valu
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
     options: dict[str, Any] = {"tooltip": _tooltip(field)}
     low, high = _bounds(field)
+    if low is not None and high is not None and _in_minutes(field):
+        return _minutes_box(field, name, {**options, "min": _minutes(low), "max": int(high / MINUTE)})
     if low is not None and high is not None:
-        scale, step = MINUTE if _in_minutes(field) else 1, cast("float", extra.get("step") or 0)
-        options |= {"min": low / scale, "max": high / scale, "step": step / scale or None}
+        options |= {"min": low, "max": high, "step": extra.get("step")}
     titles = extra.get("values")
     if isinstance(titles, dict):
         options["choices"] = [(str(title), value) for value, title in titles.items()]
@@ -156,14 +157,22 @@ def _create_control(field: FieldInfo, name: str, choices: Sequence[str]) -> Valu
     )
     if isinstance(control, FloatSpinBox) and low is not None:
         control.native.setDecimals(_decimals(options["min"], float(options["step"] or 1)))
-        control.min, control.value = (
-            options["min"],
-            field.default / scale,
-        )  # set again: both were rounded to fewer decimals
+        control.min, control.value = options["min"], field.default  # set again: both were rounded to fewer decimals
     if isinstance(titles, dict):
         keep_narrow(control.native)
     assert isinstance(control, ValueWidget), f"the field {name} needs a control with one value"
     return control
+
+
+def _minutes_box(field: FieldInfo, name: str, options: dict[str, Any]) -> ValueWidget[Any]:
+    """Return a control of whole minutes, with the unit in it."""
+    # Not a box of integers: magicgui's has no room for a unit.
+    control: Any = create_widget(
+        value=float(_minutes(field.default)), annotation=float, name=name, options={**options, "step": 1}
+    )
+    control.native.setDecimals(0)
+    control.native.setSuffix(" min")
+    return cast("ValueWidget[Any]", control)
 
 
 def _bounds(field: FieldInfo) -> tuple[float | None, float | None]:
@@ -190,14 +199,14 @@ def _tooltip(field: FieldInfo) -> str:
     if low is None or high is None:
         return text
     if _in_minutes(field):
-        return f"{text}\n{low:g} s to {high / MINUTE:g} min"
+        return f"{text}\n{_minutes(low)} to {high / MINUTE:g} min"
     return f"{text}\n{low:g} to {high:g} {_unit(field)}".rstrip()
 
 
 def field_title(kind: type[Settings], name: str) -> str:
     """Return the label of a row, with the unit unless the name or another control in the row has it."""
     title = kind.model_fields[name].title or name.replace("_", " ").capitalize()
-    unit = "min" if _in_minutes(kind.model_fields[name]) else _unit(kind.model_fields[name])
+    unit = "" if _in_minutes(kind.model_fields[name]) else _unit(kind.model_fields[name])  # stands in its control
     has_unit = unit in name.split("_") or f"{name}{UNIT_SUFFIX}" in kind.model_fields
     return f"{title} ({unit})" if unit and not has_unit else title
 
@@ -206,6 +215,11 @@ def _in_minutes(field: FieldInfo) -> bool:
     """Return whether a number of seconds is shown in minutes."""
     extra = field.json_schema_extra
     return isinstance(extra, dict) and bool(extra.get("in_minutes"))
+
+
+def _minutes(seconds: float) -> int:
+    """Return whole minutes, at least one."""
+    return max(round(seconds / MINUTE), 1)
 
 
 def _unit(field: FieldInfo) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from napari.utils.notifications import show_info, show_warning
 from qtpy.QtCore import QObject, QUrl
 from qtpy.QtGui import QDesktopServices, QKeySequence
 from qtpy.QtWidgets import QBoxLayout, QDockWidget, QPushButton, QShortcut, QWidget
@@ -46,13 +47,22 @@ class DockHelp(QObject):
             signal.connect(self._add_button)
         self._add_button()
 
+    @property
+    def address(self) -> str:
+        """Where the page is."""
+        return f"{PAGES}{self._page}.html"
+
     def open_page(self) -> None:
-        """Open the page in the browser."""
-        QDesktopServices.openUrl(QUrl(f"{PAGES}{self._page}.html"))
+        """Open the page in the browser, and say where it is: without internet or browser it can be read elsewhere."""
+        if QDesktopServices.openUrl(QUrl(self.address)):
+            show_info(f"Opened in the browser: {self.address}")
+        else:
+            show_warning(f"No browser could be opened. The page of this dock is {self.address}")
 
     def show_keys(self) -> None:
-        """List the keys."""
-        KeyCard("Keys", [*self._keys(), (HELP_KEY, "shows these keys")], self._dock).show()
+        """List the keys, and say where the page is."""
+        keys = [*self._keys(), (HELP_KEY, "shows these keys"), ("Page", self.address)]
+        KeyCard("Keys", keys, self._dock).show()
 
     def _add_button(self, _place: object = None) -> None:
         bar = self._frame.titleBarWidget() if self._frame is not None else None

@@ -58,6 +58,31 @@ def visible_region(layer: Image, image: LayerImage) -> Region:
     return max(int(y0), 0), min(int(y1), height), max(int(x0), 0), min(int(x1), width)
 
 
+def part_in_view(layer: Layer, pixels: int) -> Region:
+    """Return the rectangle of a 2-D layer that is in view, or so many pixels in the middle of it if it is larger."""
+    height, width = layer.data.shape[-2:]
+    (y0, x0), (y1, x1) = np.array(layer.corner_pixels)[:, -2:].tolist()
+    is_drawn = (y0, x0) != (y1, x1)
+    y0, y1, x0, x1 = max(y0, 0), min(y1 + 1, height), max(x0, 0), min(x1 + 1, width)
+    if not is_drawn or y0 >= y1 or x0 >= x1:  # or it lies beside the canvas
+        y0, y1, x0, x1 = 0, height, 0, width
+    return middle_part((y0, y1, x0, x1), pixels)
+
+
+def middle_part(region: Region, pixels: int) -> Region:
+    """Return a rectangle, or so many pixels in the middle of it if it is larger."""
+    y0, y1, x0, x1 = region
+    share = min((pixels / max((y1 - y0) * (x1 - x0), 1)) ** 0.5, 1.0)
+    return *_middle(y0, y1, share), *_middle(x0, x1, share)
+
+
+def _middle(start: int, stop: int, share: float) -> tuple[int, int]:
+    """Return the middle part of a stretch that has a share of its length."""
+    length = max(int((stop - start) * share), 1)
+    first = start + (stop - start - length) // 2
+    return first, first + length
+
+
 def shows_planes(dims: Dims, image: LayerImage) -> bool:
     """Return whether the canvas shows planes of the image: in 2-D, along Y and X."""
     offset = dims.ndim - len(image.letters)

@@ -24,4 +24,6 @@ class KeyCard(QDialog):
             label = QLabel(key)
             label.setStyleSheet("font-weight: bold")
             grid.addWidget(label, row, 0, Qt.AlignmentFlag.AlignTop)
-            grid.addWidget(QLabel(text), row, 1)
+            told = QLabel(text)
+            told.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            grid.addWidget(told, row, 1)

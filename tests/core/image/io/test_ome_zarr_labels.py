@@ -11,11 +11,12 @@ import zarr
 from napari_unet_nuclei.core.errors import ImageShapeError, OutputFileError
 from napari_unet_nuclei.core.image.io.ome_zarr import Axis, read_ome_zarr
 from napari_unet_nuclei.core.image.io.ome_zarr_labels import (
+    Level,
     create_array,
     label_axes,
     labels_place,
     list_labels,
-    pyramid_shapes,
+    pyramid,
     read_provenance,
     write_label_metadata,
 )
@@ -26,11 +27,10 @@ AXES = (Axis("Z", 2.0, "micrometer", 4.0), Axis("Y", 0.25, "micrometer"), Axis("
 
 
 def write_labels(folder: Path, levels: int = 2, source: str = "") -> Path:
-    for level in range(levels):
-        step = 2**level
-        array = create_array(folder / str(level), (2, 8 // step, 8 // step), np.int32, (1, 4, 4), "zyx")
-        array[:] = level + 1
-    write_label_metadata(folder, AXES, levels, name="nuclei", source=source, provenance={"model": "m"})
+    described = [Level((2, 8 // step, 8 // step), (1, step, step)) for step in (2**level for level in range(levels))]
+    for number, level in enumerate(described):
+        create_array(folder / str(number), level.shape, np.int32, (1, 4, 4), "zyx")[:] = number + 1
+    write_label_metadata(folder, AXES, described, name="nuclei", source=source, provenance={"model": "m"})
     return folder
 
 
@@ -76,8 +76,14 @@ def test_an_array_of_an_earlier_run_is_gone_on_with(tmp_path):
 
 
 def test_a_pyramid_ends_where_a_screen_shows_all_of_it():
-    assert pyramid_shapes((20, 30)) == [(20, 30)]
-    assert pyramid_shapes((3, 1024, 1025)) == [(3, 1024, 1025), (3, 512, 513)]
+    assert [level.shape for level in pyramid((20, 30))] == [(20, 30)]
+    assert [level.shape for level in pyramid((3, 1024, 1025))] == [(3, 1024, 1025), (3, 512, 513)]
+
+
+def test_the_coarsest_level_of_a_volume_is_one_that_is_shown_in_three_dimensions():
+    *_, coarsest = levels = pyramid((2, 40, 3001, 600), volume=True)
+    assert coarsest == Level((2, 40, 188, 150), (1, 1, 16, 4))
+    assert len(levels) == 5
 
 
 def test_axes_of_labels_are_those_of_the_image(tmp_path):

@@ -11,9 +11,8 @@ import tifffile
 import zarr
 
 from napari_unet_nuclei.core.errors import ImageFileError, SeriesError
-from napari_unet_nuclei.core.image.io.read import read_header, read_headers, read_image
+from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.image.io.series import choose_in_step, choose_series
-from tests.helpers.microscope_files import write_czi, write_lif
 
 PLANES = np.random.default_rng(0).integers(0, 60_000, (3, 20, 30), np.uint16)
 
@@ -144,34 +143,6 @@ def test_choices_without_effect_or_without_image_say_what_there_is(tmp_path: Pat
     for wanted in ("2", "left", "-1"):
         with pytest.raises(SeriesError, match=r"no image .*It holds 0 \(20 × 30\); 1 \(19 × 30\)"):
             choose_series(two, wanted)
-
-
-def test_images_of_a_lif_file_are_listed_by_name(tmp_path: Path) -> None:
-    pytest.importorskip("liffile")
-    file = tmp_path / "a.lif"
-    write_lif(file, [PLANES[:2], PLANES[1:]], "ZYX", 0.5e-6)
-    assert [(header.name, header.shape) for header in read_headers(file)] == [
-        ("image 0", (2, 20, 30)),
-        ("image 1", (2, 20, 30)),
-    ]
-    assert choose_series(file, "image 1").images == (read_header(file, 1),)
-
-
-def test_scenes_that_lie_far_apart_on_a_slide_take_no_more_memory(tmp_path: Path) -> None:
-    pytest.importorskip("czifile")
-    file = tmp_path / "a.czi"
-    write_czi(file, PLANES[:2, None], 0.325e-6, ["DAPI"], apart=1_000_000)
-    for number in (0, 1):
-        image = read_image(file, number)
-        np.testing.assert_array_equal(image.array, PLANES[number])
-
-
-def test_scenes_of_a_czi_file_are_listed(tmp_path: Path) -> None:
-    pytest.importorskip("czifile")
-    file = tmp_path / "a.czi"
-    write_czi(file, PLANES[:2, None], 0.325e-6, ["DAPI"])
-    assert [header.shape for header in read_headers(file)] == [(20, 30), (20, 30)]
-    assert choose_series(file).names == ("0", "1")
 
 
 def places(paths: list[Path], wanted: str = "") -> list[tuple[str, list[int | None]]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from napari_unet_nuclei.core.files.regular import open_regular
 
-MicroscopeFormat: TypeAlias = Literal["nd2", "lif", "czi"]
-"""Formats of microscope makers, each read by a package of its own."""
+MicroscopeFormat: TypeAlias = Literal["nd2", "lif", "czi", "oif", "dv"]
+"""Formats of microscope makers, most read by a package of its own."""
 
 FileFormat: TypeAlias = Literal["tiff", "picture", "numpy"] | MicroscopeFormat
 """How a file is read: by tifffile, by Pillow, by NumPy, or by the package for a microscope."""
@@ -23,6 +24,9 @@ FORMATS: dict[str, FileFormat] = {
     ".nd2": "nd2",
     ".lif": "lif",
     ".czi": "czi",
+    **dict.fromkeys((".lof", ".xlif", ".xlef"), "lif"),
+    **dict.fromkeys((".oib", ".oif"), "oif"),
+    **dict.fromkeys((".dv", ".r3d", ".d3d"), "dv"),
 }  # fmt: skip
 """By suffix, for files whose content says nothing: empty, damaged or cut short, they are then refused by name."""
 
@@ -48,8 +52,11 @@ _SIGNATURES: tuple[tuple[bytes, FileFormat], ...] = (
 _BITMAP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
 """Lengths of the header that follows "BM", which many a text begins with."""
 
-_LONGEST = 18
+_LONGEST = 98
 """Bytes that tell all formats."""
+
+_DELTAVISION = -16224
+"""Number at byte 96 of DeltaVision files, in the byte order of all other numbers."""
 
 
 def format_of(path: Path) -> FileFormat | None:
@@ -71,8 +78,22 @@ def content_format(path: Path) -> FileFormat | None:
             return known
     if (start.startswith(b"RIFF") and start[8:12] == b"WEBP") or start[4:12] == b"ftypavif":
         return "picture"
+    if deltavision_order(start):
+        return "dv"
     is_bitmap = start.startswith(b"BM") and int.from_bytes(start[14:18], "little") in _BITMAP_HEADERS
     return "picture" if is_bitmap else None
+
+
+def deltavision_order(start: bytes) -> Literal["<", ">", ""]:
+    """Tell the byte order of a DeltaVision file by its first bytes; empty if it is none."""
+    orders: tuple[Literal["<"], Literal[">"]] = ("<", ">")
+    for order in orders:
+        if len(start) >= _LONGEST and struct.unpack_from(f"{order}h", start, 96) == (_DELTAVISION,):
+            *sides, mode = struct.unpack_from(f"{order}4i", start)
+            # Two bytes are soon alike by chance.
+            if min(sides) > 0 and max(sides) < 2**20 and 0 <= mode < 8:
+                return order
+    return ""
 
 
 def is_lossy_picture(path: Path) -> bool:

@@ -20,6 +20,7 @@ from tifffile import TiffFile, TiffFileError
 
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.io.formats import format_of
+from napari_unet_nuclei.core.image.io.missing import missing_planes
 from napari_unet_nuclei.core.image.io.pairs import name_some
 from napari_unet_nuclei.core.image.io.tiff_metadata import suffix_flags
 
@@ -124,7 +125,7 @@ def _image(
     number = next(at for at, (other, _) in enumerate(_touching(described, first)) if other is element)
     members = tuple(dict.fromkeys(file for _, (file, _) in sorted(planes.items())))
     consumed = frozenset(members) - elsewhere if len(members) > 1 else frozenset()
-    return OmeImage(first, number, members, consumed, tuple(_remarks(_declared(element), planes)))
+    return OmeImage(first, number, members, consumed, tuple(missing_planes(_declared(element), planes)))
 
 
 def _metadata(path: Path) -> tuple[ElementTree.Element, Path] | None:
@@ -208,32 +209,6 @@ def _following(start: Sequence[int], order: Sequence[str], sizes: dict[str, int]
         for axis in range(len(order) - 1, 0, -1):
             if index[axis] >= sizes[order[axis]]:
                 index[axis], index[axis - 1] = 0, index[axis - 1] + 1
-
-
-def _remarks(sizes: dict[str, int], planes: _Planes) -> Iterator[str]:
-    """Say what an image was to have and has not."""
-    taken = {letter: {place[axis] for place in planes} for axis, letter in enumerate(_LETTERS)}
-    nouns = {"T": "time points", "C": "channels", "Z": "planes"}
-    for letter, noun in nouns.items():
-        missing = sizes[letter] - len(taken[letter])
-        if missing:
-            which = _ranges(sizes[letter], taken[letter])
-            were = "were never taken or are lost" if missing > 1 else "was never taken or is lost"
-            yield f"{missing} of {sizes[letter]} {noun} {were}, and left out: {which} (counted from 0)."
-    whole = len(taken["T"]) * len(taken["C"]) * len(taken["Z"])
-    if len(planes) < whole:
-        missing = whole - len(planes)
-        are = "s are" if missing > 1 else " is"
-        yield f"{missing} single plane{are} missing among the others: nothing is found there."
-
-
-def _ranges(size: int, taken: set[int]) -> str:
-    """Write down which numbers below ``size`` are not taken: "2, 5-9"."""
-    starts = sorted(one for one in ({0} | {one + 1 for one in taken}) - taken if one < size)
-    stops = [next((stop for stop in sorted(taken) if stop > start), size) - 1 for start in starts]
-    return ", ".join(
-        f"{start}" if start == stop else f"{start}-{stop}" for start, stop in zip(starts, stops, strict=True)
-    )
 
 
 def _rewritten(root: ElementTree.Element, images: Sequence[_Described], path: Path) -> str:

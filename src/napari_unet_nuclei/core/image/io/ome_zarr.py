@@ -17,7 +17,7 @@ from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.io.image_file import one_each
 from napari_unet_nuclei.core.image.io.zarr_store import has_metadata, open_group, read_metadata
 from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
-from napari_unet_nuclei.core.image.times import seconds
+from napari_unet_nuclei.core.image.times import evenly, seconds
 
 LABELS_GROUP = "labels"
 """Group of an image's label images."""
@@ -69,8 +69,7 @@ class OmeZarrImage:
             return ()
         place = self.letters.index("T")
         axis, frames = self.axes[place], self.levels[0].shape[place]
-        interval = seconds(axis.scale, axis.unit) if axis.unit else 0.0
-        return tuple(interval * time for time in range(frames)) if interval else ()
+        return evenly(seconds(axis.scale, axis.unit) if axis.unit else 0.0, frames)
 
 
 def is_ome_zarr(path: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,12 @@ LEADING_AXES = "TQZ"
 
 SMALLEST_LEVEL = 1024
 """Pixels; the coarsest level of a pyramid is at most this high and wide."""
+
+SMALLEST_VOLUME = 256
+"""Voxels; the same of volumes, along all three axes."""
+
+CUBE = (64, 256, 256)
+"""Sides of a chunk of a volume's labels, in voxels."""
 
 
 def leading_order(axes: str) -> list[int]:
@@ -56,20 +63,40 @@ def label_axes(axes: str, image: OmeZarrImage | None, pixel_size: PixelSize) -> 
     return tuple(known.get(letter) or measured.get(letter) or Axis(letter) for letter in axes)
 
 
-def pyramid_shapes(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Shapes of a pyramid's levels: rows and columns are halved until neither exceeds `SMALLEST_LEVEL`.
+@dataclass(frozen=True)
+class Level:
+    """A level of a pyramid: its shape, and of how many pixels of the finest level it takes one, along each axis."""
+
+    shape: tuple[int, ...]
+    steps: tuple[int, ...]
+
+
+def pyramid(shape: tuple[int, ...], *, volume: bool = False) -> list[Level]:
+    """Levels of a pyramid: rows and columns are halved until neither exceeds `SMALLEST_LEVEL`.
+
+    Of volumes, each of the last three axes is halved as long as it exceeds `SMALLEST_VOLUME`: viewers show the coarsest
+    level in three dimensions, for which the finest one is too large.
 
     Examples
     --------
-    >>> pyramid_shapes((7, 5000, 900))
+    >>> [level.shape for level in pyramid((7, 5000, 900))]
     [(7, 5000, 900), (7, 2500, 450), (7, 1250, 225), (7, 625, 113)]
+    >>> [level.shape for level in pyramid((300, 1000, 200), volume=True)]
+    [(300, 1000, 200), (150, 500, 200), (150, 250, 200)]
     """
-    shapes = [tuple(shape)]
-    while max(shapes[-1][-2:]) > SMALLEST_LEVEL:
-        *leading, height, width = shapes[-1]
+    levels = [Level(tuple(shape), (1,) * len(shape))]
+    while True:
+        last = levels[-1]
+        if volume:
+            large = [axis for axis in range(len(shape))[-3:] if last.shape[axis] > SMALLEST_VOLUME]
+        else:
+            large = list(range(len(shape))[-2:]) if max(last.shape[-2:]) > SMALLEST_LEVEL else []
+        if not large:
+            return levels
         # Rounded up: a level takes the first of every two pixels.
-        shapes.append((*leading, -(-height // 2), -(-width // 2)))
-    return shapes
+        halved = tuple(-(-size // 2) if axis in large else size for axis, size in enumerate(last.shape))
+        steps = tuple(2 * step if axis in large else step for axis, step in enumerate(last.steps))
+        levels.append(Level(halved, steps))
 
 
 def create_array(
@@ -92,17 +119,23 @@ def create_array(
 
 
 def write_label_metadata(
-    folder: Path, axes: Sequence[Axis], levels: int, *, name: str, source: str, provenance: Mapping[str, object]
+    folder: Path,
+    axes: Sequence[Axis],
+    levels: Sequence[Level],
+    *,
+    name: str,
+    source: str,
+    provenance: Mapping[str, object],
 ) -> None:
     """Turn arrays ``0``, ``1``, ... in a folder into a label image; call this last.
 
-    ``axes`` are those of the finest level; each further level has half the rows and columns. ``source`` is the path
+    ``axes`` are those of the finest level. ``source`` is the path
     from the folder to the segmented image; empty if that is not an OME-Zarr image. ``provenance`` holds plain JSON
     values.
     """
     datasets = [
-        v05.Dataset(path=str(level), coordinateTransformations=_transformations(axes, 2**level))
-        for level in range(levels)
+        v05.Dataset(path=str(number), coordinateTransformations=_transformations(axes, level))
+        for number, level in enumerate(levels)
     ]
     described_axes = [_described_axis(axis) for axis in axes]
     multiscale = v05.Multiscale(name=name, axes=described_axes, datasets=datasets, type="nearest")
@@ -126,9 +159,9 @@ def _described_axis(axis: Axis) -> dict[str, str]:
     return {key: value for key, value in described.items() if value}
 
 
-def _transformations(axes: Sequence[Axis], factor: int) -> list[dict[str, Any]]:
+def _transformations(axes: Sequence[Axis], level: Level) -> list[dict[str, Any]]:
     """Scale and, unless 0, position: a level takes every second pixel of the finer one, so the first pixel stays."""
-    scale = [axis.scale * (factor if axis.letter in "YX" else 1) for axis in axes]
+    scale = [axis.scale * step for axis, step in zip(axes, level.steps, strict=True)]
     transformations: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
     if any(axis.origin for axis in axes):
         transformations.append({"type": "translation", "translation": [axis.origin for axis in axes]})

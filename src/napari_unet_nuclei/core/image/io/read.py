@@ -16,15 +16,10 @@ from napari_unet_nuclei.core.image.arrays import find_axes
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.formats import format_of, is_lossy_picture
 from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader, check_series, with_thumbnails_marked
+from napari_unet_nuclei.core.image.io.microscopes.read import microscope_headers, open_microscope_file
 from napari_unet_nuclei.core.image.io.ome_zarr import converted_names, image_groups, is_ome_zarr, read_ome_zarr
-from napari_unet_nuclei.core.image.io.optional_formats import (
-    microscope_header,
-    microscope_headers,
-    open_microscope_file,
-    plugin_headers,
-    read_by_plugin,
-)
 from napari_unet_nuclei.core.image.io.picture_file import read_picture
+from napari_unet_nuclei.core.image.io.plugin_file import plugin_headers, read_by_plugin
 from napari_unet_nuclei.core.image.io.tiff import is_jpeg_tiff, read_tiff, read_tiff_header, tiff_headers
 from napari_unet_nuclei.core.image.io.zarr_store import address, is_remote
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
@@ -40,7 +35,8 @@ def read_image(path: Path | str, series: int | None = None) -> ImageFile:
     ----------
     path : Path or str
         TIFF under whatever suffix, PNG, JPEG, BMP, GIF, WebP, JPEG 2000 or ``.npy``; the folder of an OME-Zarr image;
-        with the extra ``formats`` also ND2, LIF and CZI; any other format for which a napari reader is installed.
+        DeltaVision; with the extra ``formats`` also ND2, LIF, CZI, OIB and OIF; any other format for which a napari
+        reader is installed.
     series : int, optional
         Which image of a file or store with several; by default the first that is no thumbnail and no label of a slide,
         and the file's ``remarks`` say that there are others. Of a pyramid the finest level is read.
@@ -75,7 +71,7 @@ def _first_picture(path: Path) -> tuple[int, str]:
     """Choose the first image of a file that is no thumbnail, and say that there are others."""
     if is_ome_zarr(path):
         number, count = 0, len(image_groups(path))
-    elif format_of(path) in ("tiff", "nd2", "lif", "czi"):
+    elif format_of(path) in ("tiff", "nd2", "lif", "czi", "oif", "dv"):
         headers = with_thumbnails_marked(_file_headers(path))
         pictures = [number for number, header in enumerate(headers) if not header.what] or [0]
         number, count = pictures[0], len(pictures)
@@ -95,8 +91,10 @@ def read_header(path: Path, series: int = 0) -> ImageHeader:
         match None if is_ome_zarr(path) else format_of(path):
             case "tiff":
                 header = read_tiff_header(path, series)
-            case "nd2" | "lif" | "czi" as microscope:
-                header = microscope_header(path, microscope, series)
+            case "nd2" | "lif" | "czi" | "oif" | "dv" as microscope:
+                headers = microscope_headers(path, microscope)
+                check_series(path, series, len(headers))
+                header = headers[series]
             case _:
                 header = _read(path, series).header
     _check_values(path, header)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -11,9 +10,9 @@ from xml.etree import ElementTree
 from tifffile import TiffFile
 
 from napari_unet_nuclei.core.image.io.image_file import one_each
-from napari_unet_nuclei.core.image.io.metaseries import metaseries_channel_name, metaseries_pixel_size
+from napari_unet_nuclei.core.image.io.metaseries import metamorph_times, metaseries_channel_name, metaseries_pixel_size
 from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
-from napari_unet_nuclei.core.image.times import seconds
+from napari_unet_nuclei.core.image.times import ascending, evenly, seconds
 
 PIXEL_SIZE_KEY = "pixel_size_um"
 """Key of the pixel size in files written here: an object with y, x and z, in µm."""
@@ -28,6 +27,10 @@ _PLAUSIBLE_MICROMETRES = (0.005, 10.0)
 
 _NDPI_TAG = 65420
 """Version of the format, in every page that Hamamatsu's scanners write."""
+
+
+_FLEX_TAG = 65200
+"""Description, in XML, in the files of Opera."""
 
 
 def suffix_flags(path: Path) -> dict[str, Any]:
@@ -57,7 +60,7 @@ def tiff_pixel_size(tif: TiffFile, index: int) -> PixelSize:
         _from_zeiss_lsm,
         metaseries_pixel_size,
         _from_aperio,
-        _from_metamorph,
+        _from_flex,
         _from_resolution_tags,
     )
     sizes = (source(tif, index) for source in sources)
@@ -92,7 +95,7 @@ def tiff_channel_colours(tif: TiffFile, index: int, channels: int) -> tuple[str,
 
 def tiff_frame_times(tif: TiffFile, index: int, frames: int) -> tuple[float, ...]:
     """Find the time of every frame of one series in seconds; empty if the file does not state it."""
-    sources = (_times_from_ome, _times_from_own_description, _times_from_imagej)
+    sources = (_times_from_ome, _times_from_own_description, _times_from_imagej, metamorph_times)
     return next((times for times in (source(tif, index, frames) for source in sources) if times), ())
 
 
@@ -104,10 +107,8 @@ def _times_from_ome(tif: TiffFile, index: int, frames: int) -> tuple[float, ...]
         int(plane.get("TheT", -1)): seconds(plane.get("DeltaT"), plane.get("DeltaTUnit", "s"))
         for plane in reversed(pixels.findall("{*}Plane"))  # of a frame, its first plane counts
     }
-    times = tuple(taken.get(time, -1.0) for time in range(frames))
-    if frames > 1 and all(earlier < later for earlier, later in pairwise((-1.0, *times))):
-        return times
-    return _evenly(seconds(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s")), frames)
+    times = ascending(taken[time] for time in range(frames)) if taken.keys() >= set(range(frames)) else ()
+    return times or evenly(seconds(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s")), frames)
 
 
 def _times_from_own_description(tif: TiffFile, index: int, frames: int) -> tuple[float, ...]:
@@ -120,11 +121,7 @@ def _times_from_own_description(tif: TiffFile, index: int, frames: int) -> tuple
 
 def _times_from_imagej(tif: TiffFile, index: int, frames: int) -> tuple[float, ...]:
     described = tif.imagej_metadata or {}
-    return _evenly(seconds(described.get("finterval"), str(described.get("tunit", "s"))), frames)
-
-
-def _evenly(interval: float, frames: int) -> tuple[float, ...]:
-    return tuple(interval * time for time in range(frames)) if interval > 0 else ()
+    return evenly(seconds(described.get("finterval"), str(described.get("tunit", "s"))), frames)
 
 
 def _ome_pixels(tif: TiffFile, index: int) -> ElementTree.Element | None:
@@ -189,13 +186,14 @@ def _from_aperio(tif: TiffFile, index: int) -> PixelSize:
     return PixelSize(*(micrometres(found.group(1)),) * 2) if found else PixelSize()
 
 
-def _from_metamorph(tif: TiffFile, index: int) -> PixelSize:
-    """Read what MetaMorph and MetaXpress write, beside resolution tags that mean paper."""
-    plane = (tif.metaseries_metadata or {}).get("PlaneInfo", {})
-    if not plane.get("spatial-calibration-state"):
+def _from_flex(tif: TiffFile, index: int) -> PixelSize:
+    """Read what Opera writes of its images, in metres."""
+    text = tif.pages.first.tags.valueof(_FLEX_TAG, "")
+    try:
+        described = ElementTree.fromstring(text.rstrip(b"\0") if isinstance(text, bytes) else str(text).rstrip("\0"))
+    except ElementTree.ParseError:
         return PixelSize()
-    unit = str(plane.get("spatial-calibration-units", ""))
-    return PixelSize(*(micrometres(plane.get(f"spatial-calibration-{axis}"), unit) for axis in "yx"))
+    return PixelSize(*(micrometres(described.findtext(f".//{{*}}ImageResolution{axis}"), "m") for axis in "YX"))
 
 
 def _akoya_channels(tif: TiffFile, index: int) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -182,9 +183,9 @@ class NucleusClasses:
 
     def remarks(self, table: pd.DataFrame) -> tuple[str, ...]:
         """Return what makes the classes of a table doubtful: columns that it lacks, values unlike the examples'."""
-        same, renamed = matched(self.columns, table)
+        same, _ = matched(self.columns, table)
         missing = [name for name in self.columns if name not in same or table[same[name]].isna().all()]
-        said = [renamed] if renamed else []
+        said = []
         if missing and len(table):
             said.append(f"The classes were taught by {_some(missing)}, too, which are not measured here.")
         off = self.scale.far_off(self._values(table))
@@ -197,6 +198,10 @@ class NucleusClasses:
                 "image, too.".replace("%", " %", 1)
             )
         return tuple(said)
+
+    def renamed_images(self, table: pd.DataFrame) -> str:
+        """Say which images of a table were taken for those of the examples; empty where they have the same names."""
+        return matched(self.columns, table)[1]
 
     def check(self) -> Check:
         """Tell every example by the others, which takes up to a second."""
@@ -245,8 +250,12 @@ def _joined(
     values: NDArray[np.float64], classes: NDArray[np.int64], also: NucleusClasses, names: Sequence[str]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Join earlier examples, but those that are among the new ones: the newer answer counts."""
-    new = {row.tobytes() for row in values}
-    kept = np.array([row.tobytes() not in new for row in also.values], bool)
+    new = Counter(row.tobytes() for row in values)
+    kept = np.ones(len(also.values), bool)
+    for place, row in enumerate(also.values):
+        if new[row.tobytes()]:  # one for one: of small nuclei, several may have the same values
+            new[row.tobytes()] -= 1
+            kept[place] = False
     places = np.array([names.index(name) for name in also.names], np.int64)[also.given]
     return np.concatenate([also.values[kept], values]), np.concatenate([places[kept], classes])
 

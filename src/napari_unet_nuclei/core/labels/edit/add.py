@@ -14,7 +14,7 @@ from napari_unet_nuclei.core.labels.edit.edit import Change, Edit, check_plane, 
 from napari_unet_nuclei.core.labels.edit.polygon_fill import filled
 from napari_unet_nuclei.core.labels.heights import heights_of
 from napari_unet_nuclei.core.labels.metrics.overlaps import find_overlaps
-from napari_unet_nuclei.core.labels.regions import clipped, grown, pixel, slices
+from napari_unet_nuclei.core.labels.regions import clipped, grown, pixel, slices, within
 from napari_unet_nuclei.core.types import AnyArray, Labels, Mask, QuantisedMaps, Region
 
 USUAL_DIAMETER = 22.0
@@ -117,7 +117,7 @@ def resegment_box(
     # Decoded with a margin, so that the box leaves no trace: its edge must neither cut basins nor shift the smoothing.
     outer = grown(region, round(2 * USUAL_DIAMETER * thresholds.scale), labels.shape)
     decoded = decode_maps(maps[:, *slices(outer)], thresholds)
-    found = decoded[_within(region, outer)]
+    found = decoded[within(region, outer)]
     # What reaches beyond the box belongs to the surroundings, which were not to be changed.
     found = np.where(np.isin(found, _crossing(decoded, region, outer)), 0, found)
     found = _beside(found, staying)
@@ -150,13 +150,8 @@ def _other_summits(
 def _crossing(ids: NDArray[np.integer], region: Region, outer: Region) -> NDArray[np.integer]:
     """List the ids that occur both inside and outside a region, in a patch of ``outer``."""
     outside = np.ones(ids.shape, bool)
-    outside[_within(region, outer)] = False
+    outside[within(region, outer)] = False
     return np.setdiff1d(np.intersect1d(ids[~outside], ids[outside]), [0])
-
-
-def _within(region: Region, outer: Region) -> tuple[slice, slice]:
-    """Index of a region in a patch of ``outer``."""
-    return slices((region[0] - outer[0], region[1] - outer[0], region[2] - outer[2], region[3] - outer[2]))
 
 
 def _beside(found: Labels, staying: Mask) -> Labels:

@@ -19,6 +19,7 @@ from roifile import ROI_OPTIONS, ROI_TYPE, ImagejRoi
 
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.files.atomic import atomic
+from napari_unet_nuclei.core.labels.export.classified import classes_by_nucleus, classify
 from napari_unet_nuclei.core.labels.export.trace import Polygon, trace_polygons
 from napari_unet_nuclei.core.labels.measure.measure import axis_columns
 from napari_unet_nuclei.core.labels.regions import grown, slices
@@ -90,10 +91,11 @@ def write_geojson(
 
     Arguments and errors as for `write_imagej_rois`; names become classifications. ``cells``, of the shape of the
     labels, are cells by the id of their nucleus: a nucleus with one becomes a cell object. The numbers of ``table``, as
-    `measure` returns it, become measurements.
+    `measure` returns it, become measurements, and its classes of nuclei classifications.
     """
     around = {} if cells is None else {one.key: one for one in _traced(cells, axes, origin)}
     measured = {} if table is None else _measurements(table, axes)
+    classes = {} if table is None else classes_by_nucleus(table)
     with atomic(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
         # Feature by feature, for the outlines of a slide need not fit into memory.
         file.write('{"type": "FeatureCollection", "features": [')
@@ -101,6 +103,7 @@ def write_geojson(
         for traced in _traced(labels, axes, origin):
             feature = _feature(traced, names, around.get(traced.key))
             feature["properties"]["measurements"] |= measured.get(traced.key, {})
+            feature = classify(feature, classes) if classes else feature
             file.write(separator + json.dumps(feature, separators=(",", ":")))
             separator = ",\n"
         file.write("\n]}\n")

@@ -51,10 +51,18 @@ class PlaneNuclei:
     def __init__(self, plane: NDArray[np.int64]) -> None:
         pixels = np.flatnonzero(plane > 0)
         ids = plane.ravel()[pixels]
-        order = np.argsort(ids, kind="stable")
+        if ids.max(initial=0) > plane.size:
+            self.ids, numbers, self.areas = np.unique(ids, return_inverse=True, return_counts=True)
+        else:  # a table by id, which needs no sorting
+            counts = np.bincount(ids)
+            self.ids = np.flatnonzero(counts)
+            self.areas = counts[self.ids]
+            numbers = (np.cumsum(counts > 0) - 1)[ids]
+        self.starts = np.cumsum(self.areas) - self.areas
         self.shape = plane.shape
-        self.pixels = pixels[order]
-        self.ids, self.starts, self.areas = np.unique(ids[order], return_index=True, return_counts=True)
+        # Numbers of 16 bits are sorted several times faster than larger ones.
+        small = np.min_scalar_type(max(len(self.ids) - 1, 0))
+        self.pixels = pixels[np.argsort(numbers.astype(small), kind="stable")]
 
     @property
     def stops(self) -> NDArray[np.int64]:
@@ -67,9 +75,27 @@ class PlaneNuclei:
         return np.asarray(np.divmod(self.pixels, max(self.shape[1], 1)), np.float64)
 
     @cached_property
+    def _runs(self) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+        """Row and middle column, length, and the first one of each nucleus, of runs of pixels side by side in a row.
+
+        Sums over runs are as many times faster as a nucleus is wide.
+        """
+        rows = self.pixels // max(self.shape[1], 1)
+        begins = np.ones(self.pixels.size, bool)
+        np.not_equal(np.diff(self.pixels), 1, out=begins[1:])
+        begins[1:] |= rows[1:] != rows[:-1]
+        begins[self.starts] = True
+        first = np.flatnonzero(begins)
+        lengths = np.diff(first, append=self.pixels.size)
+        middles = self.pixels[first] - rows[first] * self.shape[1] + (lengths - 1) / 2
+        return np.stack([rows[first], middles]), lengths, np.searchsorted(first, self.starts)
+
+    @cached_property
     def centroids(self) -> NDArray[np.float64]:
         """Mean row and column, shape (2, nuclei)."""
-        return self.mean(self.rows_columns)
+        middles, lengths, starts = self._runs
+        totals: NDArray[np.float64] = np.add.reduceat(middles * lengths, starts, axis=-1)
+        return totals / self.areas
 
     @cached_property
     def offsets(self) -> NDArray[np.float64]:
@@ -79,8 +105,13 @@ class PlaneNuclei:
     @cached_property
     def moments(self) -> NDArray[np.float64]:
         """Variances of row and column and their covariance, in px², shape (3, nuclei)."""
-        y, x = self.offsets
-        return self.mean(np.stack([y * y, x * x, y * x]))
+        middles, lengths, starts = self._runs
+        counts = np.diff(starts, append=len(lengths))
+        y, x = middles - np.repeat(self.centroids, counts, axis=-1)
+        # A run of n pixels adds (n² - 1) / 12 to the variance along it.
+        sums = lengths * np.stack([y * y, x * x + (lengths**2 - 1) / 12, y * x])
+        totals: NDArray[np.float64] = np.add.reduceat(sums, starts, axis=-1)
+        return totals / self.areas
 
     def mean(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Mean over each nucleus of values (..., pixels)."""

@@ -8,6 +8,7 @@ to 15 pixels it is within 2 % where planes are up to 4 pixels apart; faces of vo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -22,53 +23,72 @@ SHIFTS: tuple[tuple[int, int, int], ...] = (
 )
 """Steps (z, y, x) to half of the 26 neighbours; the other half is opposite."""
 
+PADDED = 2
+"""Voxels at the side of a padded plane that are not of its part, where the volume goes on."""
+
 _POINTS = 20_000
 """Of a sphere, evenly spread, by which solid angles are measured."""
 
 
 class SurfaceCount:
-    """Surface areas of nuclei 1..n, whose planes are added one after the other.
+    """Surfaces of nuclei 1..n, whose planes are added one after the other; of parts of a volume, counts add up.
 
     Parameters
     ----------
     count : int
         Number of nuclei.
-    spacing : tuple of float
-        Distances of voxels along z, y and x.
+    part : tuple of tuple of bool, shape (3, 2)
+        Along z, y and x, whether the planes begin and end with the volume. Where it goes on, they hold one voxel more
+        there, which belongs to the next part: only of steps that begin in this part are crossings counted.
+
+    Attributes
+    ----------
+    crossings : ndarray, shape (13, n + 1), int64
+        Of each direction and nucleus.
     """
 
-    def __init__(self, count: int, spacing: tuple[float, float, float]) -> None:
-        self._weights = crossing_areas(spacing)
-        self._areas = np.zeros(count + 1)
+    def __init__(self, count: int, part: Sequence[tuple[bool, bool]] = ((True, True),) * 3) -> None:
+        self.crossings = np.zeros((len(SHIFTS), count + 1), np.int64)
+        self._part = part
         self._before: NDArray[np.int32] | None = None
 
     def add(self, plane: NDArray[np.int32]) -> None:
         """Count the crossings within the next plane (Y, X), and between it and the one before."""
         # A rim of background: a nucleus cut by the edge ends there.
         plane = np.pad(plane, 1)
-        before = np.zeros_like(plane) if self._before is None else self._before
-        for shift, area in zip(SHIFTS, self._weights, strict=True):
-            self._count(plane if shift[0] == 0 else before, plane, shift[1:], area)
+        (begins, _), *_ = self._part
+        if self._before is not None or begins:
+            self._count(self._before if self._before is not None else np.zeros_like(plane), plane, across=True)
+        self._count(plane, plane, across=False)
         self._before = plane
 
-    def areas(self) -> NDArray[np.float64]:
-        """Return the area of each nucleus, shape (n,); no plane may be added afterwards."""
+    def end(self, beyond: NDArray[np.int32] | None = None) -> None:
+        """Count the crossings between the last plane and the one beyond it, which is empty where the volume ends."""
         if self._before is not None:
-            empty = np.zeros_like(self._before)
-            for shift, area in zip(SHIFTS, self._weights, strict=True):
-                if shift[0]:
-                    self._count(self._before, empty, shift[1:], area)
-        return self._areas[1:]
+            last = self._before
+            self._count(last, np.zeros_like(last) if beyond is None else np.pad(beyond, 1), across=True)
 
-    def _count(self, one: NDArray[np.int32], other: NDArray[np.int32], shift: tuple[int, ...], area: float) -> None:
-        """Add the area of every crossing from a plane to another one, shifted within it."""
-        y, x = shift
-        rows, columns = one.shape
-        here = one[max(-y, 0) : rows - max(y, 0), max(-x, 0) : columns - max(x, 0)]
-        there = other[max(y, 0) : rows - max(-y, 0), max(x, 0) : columns - max(-x, 0)]
-        crossing = here != there
-        for side in (here, there):
-            self._areas += area * np.bincount(side[crossing], minlength=len(self._areas))
+    def _count(self, one: NDArray[np.int32], other: NDArray[np.int32], *, across: bool) -> None:
+        """Count the crossings from a plane to another one, or to itself."""
+        for number, (z, *shift) in enumerate(SHIFTS):
+            if bool(z) != across:
+                continue
+            here, there = [], []
+            for step, size, (begins, ends) in zip(shift, one.shape, self._part[1:], strict=True):
+                # The padding belongs to the part at the edge of the volume; elsewhere the voxel within it to the next.
+                first = max(0 if begins else PADDED, -step)
+                end = min(size if ends else size - PADDED, size - step)
+                here.append(slice(first, end))
+                there.append(slice(first + step, end + step))
+            from_, to = one[tuple(here)], other[tuple(there)]
+            crossing = from_ != to
+            for side in (from_, to):
+                self.crossings[number] += np.bincount(side[crossing], minlength=self.crossings.shape[1])
+
+
+def areas_of(crossings: NDArray[np.int64], spacing: tuple[float, float, float]) -> NDArray[np.float64]:
+    """Return the surface areas (n,) of nuclei, given their crossings (13, n) and the distances of voxels."""
+    return np.asarray(np.array(crossing_areas(spacing)) @ crossings)
 
 
 @lru_cache(maxsize=16)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,16 +12,12 @@ from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.labels.measure.around_volumes import AroundVolumes
-from napari_unet_nuclei.core.labels.measure.surface import SurfaceCount
 from napari_unet_nuclei.core.labels.measure.surroundings import Match
+from napari_unet_nuclei.core.labels.measure.volume_sums import Columns, VolumeGeometry, VolumeSums, sum_part
 from napari_unet_nuclei.core.labels.numbering import as_ids
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Share, Silent, with_shares
 from napari_unet_nuclei.core.settings import CellSettings
 from napari_unet_nuclei.core.types import AnyArray, Index
-
-Columns: TypeAlias = dict[str, NDArray[Any]]
-
-AXES_UM = ("axis_major_um", "axis_middle_um", "axis_minor_um")
 
 
 def measure_volumes(
@@ -97,9 +92,12 @@ def measure_volumes(
     drawn = AroundVolumes(around, cells, spots)
     known = min(pixel_size_z, pixel_size_y, pixel_size_x) > 0
     sizes = (pixel_size_z, pixel_size_y, pixel_size_x)
-    geometry = _Geometry(axes, origin or (0,) * len(axes), sizes if known else (spacing or 1.0, 1.0, 1.0), known, world)
+    geometry = VolumeGeometry(
+        axes, origin or (0,) * len(axes), sizes if known else (spacing or 1.0, 1.0, 1.0), known, world
+    )
     others = [size for letter, size in zip(axes[:-2], labels.shape, strict=False) if letter != "Z"]
-    parts = [_Sums(np.zeros(0, np.int64), (1, 1, 1), geometry, tuple(images)).columns((0,) * len(others))]
+    none = VolumeSums.none(0, len(images))
+    parts = [none.columns(np.zeros(0, np.int64), tuple(images), geometry, (0,) * len(others))]
     if drawn.wanted:
         drawn.spacing(geometry.sizes, known)  # raises before anything is read
         parts[0] |= _around(drawn, labels[..., :0, :0], images, [], (0,) * len(others), geometry, parts[0])[0]
@@ -138,27 +136,6 @@ def hold_volumes(labels: AnyArray, axes: str) -> bool:
     return 2 * touching > both > 0
 
 
-@dataclass(frozen=True)
-class _Geometry:
-    """Where the labels lie; ``sizes`` of voxels along z, y, x are in µm where they are known, else in pixels."""
-
-    axes: str
-    origin: tuple[int, ...]
-    sizes: tuple[float, float, float]
-    known: bool
-    world: NDArray[np.floating] | None
-
-    @property
-    def depth(self) -> int:
-        """Place of Z among the axes."""
-        return self.axes.index("Z")
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the axes in columns."""
-        return tuple(f"axis_{i}" if letter == "Q" else letter.lower() for i, letter in enumerate(self.axes))
-
-
 def _check(labels: AnyArray, images: Mapping[str, AnyArray], axes: str) -> None:
     """Raise if shapes or axes do not match, before any pixels are read."""
     shape = tuple(labels.shape)
@@ -177,7 +154,11 @@ def _check(labels: AnyArray, images: Mapping[str, AnyArray], axes: str) -> None:
 
 
 def _measure_stack(
-    labels: AnyArray, images: Mapping[str, AnyArray], index: tuple[int, ...], geometry: _Geometry, progress: Progress
+    labels: AnyArray,
+    images: Mapping[str, AnyArray],
+    index: tuple[int, ...],
+    geometry: VolumeGeometry,
+    progress: Progress,
 ) -> Columns:
     """Measure one stack, reading its planes twice: for the ids, and for everything else."""
     planes = _planes_of(labels, index, geometry)
@@ -186,16 +167,20 @@ def _measure_stack(
         share.report(Advanced(0.0, "looking for nuclei"))
         ids = np.union1d(ids, _ids(labels[place]))
     ids = ids[ids > 0]
-    sums = _Sums(ids, (len(planes), *labels.shape[-2:]), geometry, tuple(images))
-    for z, (place, share) in enumerate(with_shares(planes, Share(progress, 0.2, 1.0))):
-        share.report(Advanced(0.0, f"plane {z + 1} of {len(planes)}"))
-        plane = _ids(labels[place])
-        numbers = np.where(plane > 0, np.searchsorted(ids, plane) + 1, 0).astype(np.int32)
-        sums.add(z, numbers, {name: np.asarray(image[place]) for name, image in images.items()})
-    return sums.columns(index)
+    shape = (len(planes), int(labels.shape[-2]), int(labels.shape[-1]))
+
+    def numbered() -> Iterator[tuple[NDArray[np.int32], dict[str, NDArray[Any]]]]:
+        for z, (place, share) in enumerate(with_shares(planes, Share(progress, 0.2, 1.0))):
+            share.report(Advanced(0.0, f"plane {z + 1} of {len(planes)}"))
+            plane = _ids(labels[place])
+            numbers = np.where(plane > 0, np.searchsorted(ids, plane) + 1, 0).astype(np.int32)
+            yield numbers, {name: np.asarray(image[place]) for name, image in images.items()}
+
+    box = tuple(edge for size in shape for edge in (0, size))
+    return sum_part(numbered(), len(ids), tuple(images), box, shape).columns(ids, tuple(images), geometry, index)
 
 
-def _planes_of(labels: AnyArray, index: Index, geometry: _Geometry) -> list[Index]:
+def _planes_of(labels: AnyArray, index: Index, geometry: VolumeGeometry) -> list[Index]:
     """Return the indices of the planes of a stack."""
     return [(*index[: geometry.depth], z, *index[geometry.depth :]) for z in range(labels.shape[geometry.depth])]
 
@@ -206,7 +191,7 @@ def _around(
     images: Mapping[str, AnyArray],
     planes: list[Index],
     index: Index,
-    geometry: _Geometry,
+    geometry: VolumeGeometry,
     nuclei: Columns,
 ) -> tuple[Columns, Match]:
     """Measure what lies around and in the nuclei of one stack."""
@@ -224,109 +209,3 @@ def _around(
 def _ids(plane: AnyArray) -> NDArray[np.int64]:
     """Return a plane's ids; negative ones are background as well."""
     return as_ids(np.maximum(np.asarray(plane), 0))
-
-
-@dataclass
-class _Sums:
-    """Sums over the voxels of each nucleus of a stack, whose planes are added one after the other."""
-
-    ids: NDArray[np.int64]
-    shape: tuple[int, ...]
-    geometry: _Geometry
-    names: tuple[str, ...]
-    voxels: NDArray[np.float64] = field(init=False)
-    places: NDArray[np.float64] = field(init=False)  # sums of z, y and x, shape (3, n)
-    products: NDArray[np.float64] = field(init=False)  # sums of their products, shape (3, 3, n)
-    ends: NDArray[np.int64] = field(init=False)  # first and last plane, and their number, shape (3, n)
-    edge: NDArray[np.bool_] = field(init=False)
-
-    def __post_init__(self) -> None:
-        count = len(self.ids)
-        self.voxels = np.zeros(count)
-        self.places, self.products = np.zeros((3, count)), np.zeros((3, 3, count))
-        self.ends = np.zeros((3, count), np.int64)
-        self.edge = np.zeros(count, bool)
-        self._surface = SurfaceCount(count, self.geometry.sizes)
-        # Of each image: number of finite pixels, their sum, their minimum and maximum.
-        self._light = {name: np.stack([np.zeros(count)] * 2 + [np.full(count, np.nan)] * 2) for name in self.names}
-
-    def add(self, z: int, plane: NDArray[np.int32], images: Mapping[str, NDArray[Any]]) -> None:
-        """Add a plane (Y, X) of nuclei numbered from 1, and its images."""
-        self._surface.add(plane)
-        pixels = np.flatnonzero(plane)
-        if not pixels.size:
-            return
-        pixels = pixels[np.argsort(plane.ravel()[pixels], kind="stable")]
-        there, starts, areas = np.unique(plane.ravel()[pixels] - 1, return_index=True, return_counts=True)
-        y, x = (along.astype(np.float64) for along in np.divmod(pixels, plane.shape[1]))
-        moments = [np.add.reduceat(values, starts) for values in (y, x, y * y, y * x, x * x)]
-        rows, columns, yy, yx, xx = moments
-        self.voxels[there] += areas
-        self.places[:, there] += (z * areas, rows, columns)
-        products = ((z * z * areas, z * rows, z * columns), (z * rows, yy, yx), (z * columns, yx, xx))
-        self.products[:, :, there] += np.array(products)
-        new = there[self.ends[2, there] == 0]
-        self.ends[0, new] = z
-        self.ends[1, there] = z
-        self.ends[2, there] += 1
-        rim = np.concatenate([plane[0], plane[-1], plane[:, 0], plane[:, -1]])
-        self.edge[np.unique(rim[rim > 0]) - 1] = True
-        if z in (0, self.shape[0] - 1):
-            self.edge[there] = True
-        for name, image in images.items():
-            _add_light(self._light[name], image.ravel()[pixels].astype(np.float64), there, starts)
-
-    def columns(self, index: tuple[int, ...]) -> Columns:
-        """Return the columns of the table for the stack at an index of the other axes."""
-        geometry, depth = self.geometry, self.geometry.depth
-        voxels = np.maximum(self.voxels, 1)
-        middles = self.places / voxels
-        positions = np.empty((len(geometry.axes), len(self.ids)))
-        leading = (*index[:depth], 0, *index[depth:])
-        positions[:-2] = np.reshape(leading, (-1, 1))
-        positions[[depth, -2, -1]] = middles
-        positions += np.reshape(geometry.origin, (-1, 1))
-        columns: Columns = {"label": self.ids}
-        others = [axis for axis in range(len(geometry.axes) - 2) if axis != depth]
-        columns |= {geometry.names[axis]: positions[axis].astype(np.int64) for axis in others}
-        in_um = 1.0 if geometry.known else np.nan
-        volumes, pixel = self.voxels * math.prod(geometry.sizes), math.sqrt(geometry.sizes[1] * geometry.sizes[2])
-        diameters, surfaces = np.cbrt(6 / np.pi * volumes), self._surface.areas()
-        columns |= {"voxels": self.voxels.astype(np.int64), "volume_um3": volumes * in_um}
-        columns |= {"diameter_px": diameters / pixel, "diameter_um": diameters * in_um}
-        columns |= {"surface_um2": surfaces * in_um, "sphericity": np.pi * diameters**2 / np.maximum(surfaces, 1e-12)}
-        columns |= {f"centroid_{name}": positions[axis] for name, axis in zip("zyx", (depth, -2, -1), strict=True)}
-        if geometry.world is not None:
-            world = geometry.world[:-1, :-1] @ positions + geometry.world[:-1, -1:]
-            columns |= {f"world_{name}": values for name, values in zip(geometry.names, world, strict=True)}
-        first = geometry.origin[depth]
-        columns |= {"z_first": self.ends[0] + first, "z_last": self.ends[1] + first, "planes": self.ends[2]}
-        columns |= dict(zip(AXES_UM, self._axes(middles) * in_um, strict=True))
-        for name, (count, total, least, most) in self._light.items():
-            known = np.where(count > 0, count, np.nan)
-            values = (total / known, least, most, total * (known / known))
-            columns |= {f"{name}_{what}": one for what, one in zip(("mean", "min", "max", "sum"), values, strict=True)}
-        return columns | {"touches_edge": self.edge}
-
-    def _axes(self, middles: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Lengths of the three axes of the ellipsoid with the same second moments, longest first, shape (3, n)."""
-        spread = self.products / np.maximum(self.voxels, 1) - middles[:, None] * middles[None]
-        spread[range(3), range(3)] += 1 / 12  # of a voxel itself
-        sizes = np.array(self.geometry.sizes)
-        spread *= (sizes[:, None] * sizes[None])[..., None]
-        variances = np.linalg.eigvalsh(np.moveaxis(spread, -1, 0))[:, ::-1]
-        # The variance along an ellipsoid's axis is a fifth of the square of half of it.
-        return np.asarray(2 * np.sqrt(5 * np.maximum(variances, 0)).T)
-
-
-def _add_light(
-    light: NDArray[np.float64], values: NDArray[np.float64], there: NDArray[np.integer], starts: NDArray[np.integer]
-) -> None:
-    """Add the finite ones of a plane's pixels, sorted by nucleus, to what is known of them."""
-    finite = np.isfinite(values)
-    light[0, there] += np.add.reduceat(finite, starts, dtype=np.float64)
-    light[1, there] += np.add.reduceat(np.where(finite, values, 0.0), starts)
-    values = np.where(finite, values, np.nan)
-    # fmin and fmax skip NaN.
-    light[2, there] = np.fmin(light[2, there], np.fmin.reduceat(values, starts))
-    light[3, there] = np.fmax(light[3, there], np.fmax.reduceat(values, starts))

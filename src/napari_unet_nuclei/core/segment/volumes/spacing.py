@@ -43,6 +43,9 @@ are between 1.5 times as tall as wide, in plant tissue, and 1.4 times as flat, i
 WINDOW = 512
 """Side of the window in which sections are looked at, in pixels of the model's scale."""
 
+PLANES = 256
+"""Planes that are looked at, at most."""
+
 
 @dataclass(frozen=True)
 class Spacing:
@@ -109,7 +112,9 @@ def estimated_spacing(
     y, x = max((height - side) // 2, 0), max((width - side) // 2, 0)
     top, left = readers[0].region[0], readers[0].region[2]
     region = (top + y, top + min(y + side, height), left + x, left + min(x + side, width))
-    windows = [replace(reader, region=region) for reader in readers]
+    # As many planes in the middle of a deep stack as hold nuclei from end to end.
+    first = max(len(readers) - PLANES, 0) // 2
+    windows = [replace(reader, region=region) for reader in readers[first : first + PLANES]]
     thresholds = thresholds_at(card, scale)
     decoded = (
         decode_plane(predict_plane(window, scale, runner, share).maps, thresholds)
@@ -122,16 +127,21 @@ def estimated_spacing(
     return Spacing(float(np.median(found)), "estimated")
 
 
-def doubts(spacing: Spacing, labels: Labels, pixel_size: PixelSize) -> tuple[Remedy, ...]:
-    """Say what is doubtful about a spacing, given the nuclei (Z, Y, X) that were found with it."""
+def doubts(
+    spacing: Spacing, labels: Labels, pixel_size: PixelSize, otherwise: Literal["joined", "each"] = "joined"
+) -> tuple[Remedy, ...]:
+    """Say what is doubtful about a spacing, given the nuclei (Z, Y, X) that were found with it.
+
+    ``otherwise`` is how planes can be read which are no volume.
+    """
     if spacing.source == "unknown":
         return (
             Remedy(
                 "Nuclei were found in three dimensions. The file does not say how far the planes are apart, and too "
                 f"few nuclei lie within the stack to estimate it: they were taken to be {USUAL:g} pixels apart. Give "
                 "the spacing (z spacing), or, if the planes show different nuclei, choose planes each.",
-                "Try planes joined one by one",
-                {"planes": "joined"},
+                "Try planes joined one by one" if otherwise == "joined" else "Try each plane by itself",
+                {"planes": otherwise},
             ),
         )
     found = flatness(labels)

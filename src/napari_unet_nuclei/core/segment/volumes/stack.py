@@ -15,6 +15,7 @@ from napari_unet_nuclei.core.image.sample import PlaneSample, Scaling, signals_o
 from napari_unet_nuclei.core.image.steps import FittedSteps, Steps
 from napari_unet_nuclei.core.labels.decode_volume import WORKING_DIAMETER
 from napari_unet_nuclei.core.progress import Advanced, Progress
+from napari_unet_nuclei.core.types import Box
 
 SAMPLED = 4 * SAMPLE_PIXELS
 """Pixels of a whole stack whose intensities are measured."""
@@ -38,8 +39,8 @@ def open_stack(known: PlaneReader, indices: Sequence[tuple[int, ...]], scaling: 
     for index in indices:
         sample = PlaneSample(known.source, index, known.region)
         sampled = sample.of(look.channels)
-        # Whole rows, because noise is told from neighbours within them.
-        pictures.append(sampled.picture[:, ::every])
+        # Whole rows, because noise is told from neighbours within them; a copy, so that the others are let go.
+        pictures.append(sampled.picture[:, ::every].copy())
         readers.append(replace(known, index=index, fill=sampled.fill, complete=sampled.complete))
     pooled = dict(zip(look.channels, np.concatenate(pictures, axis=1), strict=True))
     signals = signals_of(pooled, look)
@@ -101,23 +102,28 @@ class WorkingGrid:
         """(Z, Y, X) in cubes."""
         return self.z.new, self.y.new, self.x.new
 
-    def read(self, readers: Sequence[PlaneReader], progress: Progress) -> Volume:
-        """Read a stack; equal signals once, in the order of `signal_places`."""
+    def read(self, readers: Sequence[PlaneReader], progress: Progress, box: Box = ()) -> Volume:
+        """Read a stack, or a box of it in cubes; equal signals once, in the order of `signal_places`."""
         places = signal_places(readers[0])
         first = [places.index(place) for place in range(max(places) + 1)]
-        rows, columns = self.y.matrix(0, self.y.new)[0], self.x.matrix(0, self.x.new)[0]
+        z0, z1, y0, y1, x0, x1 = box or (0, self.z.new, 0, self.y.new, 0, self.x.new)
+        # What these cubes are made of and no more: as in the whole stack, to the last bit.
+        along, top = self.z.matrix(z0, z1)
+        rows, upper = self.y.matrix(y0, y1)
+        columns, left = self.x.matrix(x0, x1)
+        region = (upper, upper + rows.shape[1], left, left + columns.shape[1])
+        needed = readers[top : top + along.shape[1]]
         small = all(isinstance(one, IntensityRange) for one in readers[0].ranges)
         dtype = np.float16 if small else np.float32
-        planes = np.empty((len(first), len(readers), self.y.new, self.x.new), dtype)
-        for number, reader in enumerate(readers):
-            progress.report(Advanced(number / len(readers), f"reading plane {number + 1} of {len(readers)}"))
-            pixels = reader.read((0, reader.shape[0], 0, reader.shape[1]))
+        planes = np.empty((len(first), len(needed), y1 - y0, x1 - x0), dtype)
+        for number, reader in enumerate(needed):
+            progress.report(Advanced(number / len(needed), f"reading plane {top + number + 1} of {len(readers)}"))
+            pixels = reader.read(region)
             for place, channel in enumerate(first):
                 planes[place, number] = resample(pixels[channel], rows, columns)
-        along, _ = self.z.matrix(0, self.z.new)
-        volume = np.empty((len(first), *self.shape), dtype)
+        volume = np.empty((len(first), z1 - z0, y1 - y0, x1 - x0), dtype)
         for place, stack in enumerate(planes):
-            for start in range(0, self.y.new, ROWS):
+            for start in range(0, y1 - y0, ROWS):
                 piece = stack[:, start : start + ROWS]
                 lines = piece.reshape(len(piece), -1).astype(np.float32)
                 volume[place, :, start : start + ROWS] = (along @ lines).reshape(-1, *piece.shape[1:])

@@ -1,7 +1,8 @@
-"""Cells, rings and gates in runs over files: in tables, records, summary and report; told anew where they change."""
+"""Cells, rings, gates and classes in runs over files: in tables, records, summary and report; told anew."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -10,6 +11,8 @@ import pytest
 
 from napari_unet_nuclei.core.errors import SettingsError
 from napari_unet_nuclei.core.folder.run import segment_files
+from napari_unet_nuclei.core.labels.classify.class_file import write_classes
+from napari_unet_nuclei.core.labels.classify.nucleus_classes import NucleusClasses
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.segment.template import RequestTemplate
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
@@ -70,6 +73,61 @@ def test_cells_and_rings_are_measured_and_another_width_is_measured_anew(image):
     report = run(image, **{**around, "cell": 5.0})
     assert not report.records[0].skipped
     assert (table_of(report)["cell_area_px"] > table["cell_area_px"]).all()
+
+
+def taught(path: Path, table: pd.DataFrame, column: str = "intensity_mean") -> Path:
+    """Write classes by the size of the nuclei of a table: halves."""
+    table = table.rename(columns={"intensity_mean": column})
+    size = table["area_px"] > table["area_px"].median()
+    write_classes(
+        path, NucleusClasses.taught(table, size.map({True: "large", False: "small"}), columns=["area_px", column])
+    )
+    return path
+
+
+def test_classes_stand_in_table_outlines_summary_and_report_and_are_told_anew(image, tmp_path):
+    before = table_of(run(image, geojson=True))
+    outlines = image.parent / "out" / "a_nuclei.geojson"
+    assert "classification" not in outlines.read_text(encoding="utf-8")
+    file = taught(tmp_path / "sizes.json", before, "DAPI_mean")
+    report = run(image, classes=str(file), geojson=True, gate="class_probability > 0.5")
+    [record], table = report.records, table_of(report)
+    assert record.skipped
+    assert record.positive == record.nuclei
+    assert record.class_counts == table["class"].value_counts().to_dict()
+    assert table["class_probability"].between(0.5, 1).all()
+    assert "'intensity' for 'DAPI'" in record.message
+    assert not record.warnings
+    summary = pd.read_csv(image.parent / "out" / "summary.csv")
+    assert summary["class_large"].tolist() == [record.class_counts["large"]]
+    assert summary["class_large_percent"].tolist() == [record.class_columns["class_large_percent"]]
+    features = json.loads(outlines.read_text(encoding="utf-8"))["features"]
+    found = {
+        one["properties"]["measurements"]["label"]: one["properties"]["classification"]["name"] for one in features
+    }
+    assert found == dict(zip(table["label"], table["class"], strict=True))
+    page = (image.parent / "out" / "report.html").read_text(encoding="utf-8")
+    assert "class: large" in page
+    assert f"{record.class_columns['class_large_percent']:.0f} % large" in page
+    report = run(image, geojson=True)
+    assert report.records[0].class_counts is None
+    assert "class" not in table_of(report)
+    assert "classification" not in outlines.read_text(encoding="utf-8")
+
+
+def test_classes_that_cannot_be_told_of_an_image_are_a_warning_and_a_bad_file_ends_the_run_before(image, tmp_path):
+    table = table_of(run(image))
+    far = taught(tmp_path / "far.json", table.assign(intensity_mean=table["intensity_mean"] * 1e5))
+    [record] = run(image, classes=str(far)).records
+    assert "unlike all examples in intensity_mean" in record.warning
+    other = taught(tmp_path / "other.json", table.assign(area_px=range(len(table))))
+    other.write_text(other.read_text("utf-8").replace("area_px", "x_od_mean_ring").replace("intensity_mean", "y_count"))
+    [record] = run(image, classes=str(other)).records
+    assert "No classes were told" in record.warning
+    assert record.nuclei > 0
+    other.write_text("no classes")
+    with pytest.raises(SettingsError, match="cannot be read as classes"):
+        run(image, classes=str(other))
 
 
 def test_what_cannot_be_asked_or_drawn_is_refused_before_the_network_runs(image):

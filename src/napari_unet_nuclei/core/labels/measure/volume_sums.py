@@ -1,0 +1,251 @@
+"""What is summed over the voxels of nuclei to measure them: sums of the parts of a volume add up to those of it all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet_nuclei.core.labels.measure.surface import SHIFTS, SurfaceCount, areas_of
+from napari_unet_nuclei.core.types import Box
+
+Columns: TypeAlias = dict[str, NDArray[Any]]
+
+AXES_UM = ("axis_major_um", "axis_middle_um", "axis_minor_um")
+
+_PRODUCTS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
+"""Pairs of axes whose products are summed."""
+
+
+@dataclass(frozen=True)
+class VolumeGeometry:
+    """Where the labels lie; ``sizes`` of voxels along z, y, x are in µm where they are known, else in pixels."""
+
+    axes: str
+    origin: tuple[int, ...]
+    sizes: tuple[float, float, float]
+    known: bool
+    world: NDArray[np.floating] | None = None
+
+    @property
+    def depth(self) -> int:
+        """Place of Z among the axes."""
+        return self.axes.index("Z")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the axes in columns."""
+        return tuple(f"axis_{i}" if letter == "Q" else letter.lower() for i, letter in enumerate(self.axes))
+
+
+@dataclass(frozen=True, eq=False)
+class VolumeSums:
+    """Sums over the voxels of each of n nuclei.
+
+    Attributes
+    ----------
+    totals : ndarray, shape (10, n), float64
+        Voxels; sums of z, y and x; sums of their products.
+    crossings : ndarray, shape (13, n), int64
+        As `SurfaceCount` counts them.
+    sections : ndarray, shape (2, M), int64
+        In which planes nuclei lie: index of the nucleus, and plane.
+    edge : ndarray, shape (n,), bool
+        Whether they reach any of the six faces of the volume.
+    light : ndarray, shape (images, 4, n), float64
+        Of each image: number of finite pixels, their sum, minimum and maximum, NaN where there are none.
+    """
+
+    totals: NDArray[np.float64]
+    crossings: NDArray[np.int64]
+    sections: NDArray[np.int64]
+    edge: NDArray[np.bool_]
+    light: NDArray[np.float64]
+
+    @staticmethod
+    def none(count: int, images: int) -> VolumeSums:
+        """Return the sums of nuclei that have no voxels yet."""
+        light = np.zeros((images, 4, count))
+        light[:, 2:] = np.nan
+        return VolumeSums(
+            np.zeros((4 + len(_PRODUCTS), count)),
+            np.zeros((len(SHIFTS), count), np.int64),
+            np.zeros((2, 0), np.int64),
+            np.zeros(count, bool),
+            light,
+        )
+
+    def with_part(self, places: NDArray[np.integer], part: VolumeSums) -> VolumeSums:
+        """Add the sums of a part, whose nuclei are at ``places`` among these; all arrays but one change in place."""
+        self.totals[:, places] += part.totals
+        self.crossings[:, places] += part.crossings
+        self.edge[places] |= part.edge
+        self.light[:, :2, places] += part.light[:, :2]
+        # fmin and fmax skip NaN.
+        self.light[:, 2, places] = np.fmin(self.light[:, 2, places], part.light[:, 2])
+        self.light[:, 3, places] = np.fmax(self.light[:, 3, places], part.light[:, 3])
+        sections = np.concatenate([self.sections, np.stack([places[part.sections[0]], part.sections[1]])], axis=1)
+        return VolumeSums(self.totals, self.crossings, sections, self.edge, self.light)
+
+    def chosen(self, places: NDArray[np.integer]) -> VolumeSums:
+        """Select some of the nuclei, by their indices, ascending."""
+        number = np.full(self.edge.size, -1)
+        number[places] = np.arange(len(places))
+        sections = np.stack([number[self.sections[0]], self.sections[1]])[:, number[self.sections[0]] >= 0]
+        return VolumeSums(
+            self.totals[:, places], self.crossings[:, places], sections, self.edge[places], self.light[:, :, places]
+        )
+
+    def columns(
+        self, ids: NDArray[np.int64], names: tuple[str, ...], geometry: VolumeGeometry, index: tuple[int, ...]
+    ) -> Columns:
+        """Return the columns of the table for nuclei of one stack: ``names`` of the images, ``index`` of the stack."""
+        depth = geometry.depth
+        counts = self.totals[0]
+        voxels = np.maximum(counts, 1)
+        middles = self.totals[1:4] / voxels
+        positions = np.empty((len(geometry.axes), len(ids)))
+        leading = (*index[:depth], 0, *index[depth:])
+        positions[:-2] = np.reshape(leading, (-1, 1))
+        positions[[depth, -2, -1]] = middles
+        positions += np.reshape(geometry.origin, (-1, 1))
+        columns: Columns = {"label": ids}
+        others = [axis for axis in range(len(geometry.axes) - 2) if axis != depth]
+        columns |= {geometry.names[axis]: positions[axis].astype(np.int64) for axis in others}
+        in_um = 1.0 if geometry.known else np.nan
+        volumes, pixel = counts * math.prod(geometry.sizes), math.sqrt(geometry.sizes[1] * geometry.sizes[2])
+        diameters, surfaces = np.cbrt(6 / np.pi * volumes), areas_of(self.crossings, geometry.sizes)
+        columns |= {"voxels": counts.astype(np.int64), "volume_um3": volumes * in_um}
+        columns |= {"diameter_px": diameters / pixel, "diameter_um": diameters * in_um}
+        columns |= {"surface_um2": surfaces * in_um, "sphericity": np.pi * diameters**2 / np.maximum(surfaces, 1e-12)}
+        columns |= {f"centroid_{name}": positions[axis] for name, axis in zip("zyx", (depth, -2, -1), strict=True)}
+        if geometry.world is not None:
+            world = geometry.world[:-1, :-1] @ positions + geometry.world[:-1, -1:]
+            columns |= {f"world_{name}": values for name, values in zip(geometry.names, world, strict=True)}
+        first, last, planes = self._extents()
+        begin = geometry.origin[depth]
+        columns |= {"z_first": first + begin, "z_last": last + begin, "planes": planes}
+        columns |= dict(zip(AXES_UM, self._axes(middles, geometry) * in_um, strict=True))
+        for name, (finite, total, least, most) in zip(names, self.light, strict=True):
+            known = np.where(finite > 0, finite, np.nan)
+            values = (total / known, least, most, total * (known / known))
+            columns |= {f"{name}_{what}": one for what, one in zip(("mean", "min", "max", "sum"), values, strict=True)}
+        return columns | {"touches_edge": self.edge}
+
+    def _extents(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Return the first and the last plane of each nucleus, and in how many planes it lies."""
+        # Once each: parts beside each other have both seen a nucleus in the same plane.
+        nuclei, planes = np.unique(self.sections, axis=1)
+        count = self.edge.size
+        first, last = np.full(count, np.iinfo(np.int64).max), np.zeros(count, np.int64)
+        np.minimum.at(first, nuclei, planes)
+        np.maximum.at(last, nuclei, planes)
+        return np.minimum(first, last), last, np.bincount(nuclei, minlength=count)
+
+    def _axes(self, middles: NDArray[np.float64], geometry: VolumeGeometry) -> NDArray[np.float64]:
+        """Lengths of the three axes of the ellipsoid with the same second moments, longest first, shape (3, n)."""
+        products = np.empty((3, 3, middles.shape[1]))
+        for (one, other), sums in zip(_PRODUCTS, self.totals[4:], strict=True):
+            products[one, other] = products[other, one] = sums
+        spread = products / np.maximum(self.totals[0], 1) - middles[:, None] * middles[None]
+        spread[range(3), range(3)] += 1 / 12  # of a voxel itself
+        sizes = np.array(geometry.sizes)
+        spread *= (sizes[:, None] * sizes[None])[..., None]
+        variances = np.linalg.eigvalsh(np.moveaxis(spread, -1, 0))[:, ::-1]
+        # The variance along an ellipsoid's axis is a fifth of the square of half of it.
+        return np.asarray(2 * np.sqrt(5 * np.maximum(variances, 0)).T)
+
+
+def sum_part(
+    planes: Iterable[tuple[NDArray[np.int32], Mapping[str, NDArray[Any]]]],
+    count: int,
+    names: tuple[str, ...],
+    box: Box,
+    shape: tuple[int, int, int],
+) -> VolumeSums:
+    """Sum up a part of a volume, plane by plane.
+
+    Parameters
+    ----------
+    planes : iterable of tuple
+        For each plane of the part, the numbers (Y, X) of the nuclei, from 1, 0 for background, and the images (Y, X) by
+        name. Where the volume goes on, numbers have one voxel more on that side, also beyond the last plane, which
+        needs no images.
+    count : int
+        Number of nuclei.
+    names : tuple of str
+        Of the images.
+    box : tuple of int
+        Where in the volume of ``shape`` the part lies.
+    """
+    sums, sections = VolumeSums.none(count, len(names)), []
+    z0, z1, y0, y1, x0, x1 = box
+    ends = tuple((first == 0, end == size) for first, end, size in zip(box[::2], box[1::2], shape, strict=True))
+    surface = SurfaceCount(count, ends)
+    rows, columns = (slice(int(first > 0), int(first > 0) + end - first) for first, end in ((y0, y1), (x0, x1)))
+    beyond = None
+    for z, (view, images) in enumerate(planes, start=z0):
+        if z == z1:
+            beyond = view
+            break
+        surface.add(view)
+        there = _add(sums, (z, y0, x0), view[rows, columns], [images[name] for name in names])
+        sections.append(np.stack([there, np.full(there.size, z)]))
+        _mark_edge(sums.edge, view[rows, columns], ends[1:], everything=z in (0, shape[0] - 1))
+    surface.end(beyond)
+    sums.crossings[...] = surface.crossings[:, 1:]
+    together = np.concatenate([sums.sections, *sections], axis=1)
+    return VolumeSums(sums.totals, sums.crossings, together, sums.edge, sums.light)
+
+
+def _add(
+    sums: VolumeSums, first: tuple[int, int, int], plane: NDArray[np.int32], images: list[NDArray[Any]]
+) -> NDArray[np.int64]:
+    """Add a plane (Y, X), given where its first pixel lies; return the indices of the nuclei in it."""
+    pixels = np.flatnonzero(plane)
+    pixels = pixels[np.argsort(plane.ravel()[pixels], kind="stable")]
+    there, starts, areas = np.unique(plane.ravel()[pixels] - 1, return_index=True, return_counts=True)
+    if not there.size:
+        return there.astype(np.int64)
+    z = first[0]
+    y, x = (along.astype(np.float64) for along in np.divmod(pixels, plane.shape[1]))
+    y += first[1]
+    x += first[2]
+    rows, columns, yy, yx, xx = (np.add.reduceat(values, starts) for values in (y, x, y * y, y * x, x * x))
+    sums.totals[:, there] += np.array(
+        [areas, z * areas, rows, columns, z * z * areas, z * rows, z * columns, yy, yx, xx]
+    )
+    for light, image in zip(sums.light, images, strict=True):
+        _add_light(light, image.ravel()[pixels].astype(np.float64), there, starts)
+    return there.astype(np.int64)
+
+
+def _mark_edge(
+    edge: NDArray[np.bool_], plane: NDArray[np.int32], ends: tuple[tuple[bool, bool], ...], *, everything: bool
+) -> None:
+    """Mark the nuclei of a plane that touch the edges of it at which the volume ends, or all of them."""
+    if everything:
+        edge[np.unique(plane[plane > 0]) - 1] = True
+        return
+    for axis, (begins, stops) in enumerate(ends):
+        for place, is_end in ((0, begins), (-1, stops)):
+            if is_end:
+                line = np.take(plane, place, axis)
+                edge[line[line > 0] - 1] = True
+
+
+def _add_light(
+    light: NDArray[np.float64], values: NDArray[np.float64], there: NDArray[np.integer], starts: NDArray[np.integer]
+) -> None:
+    """Add the finite ones of a plane's pixels, sorted by nucleus, to what is known of them."""
+    finite = np.isfinite(values)
+    light[0, there] += np.add.reduceat(finite, starts, dtype=np.float64)
+    light[1, there] += np.add.reduceat(np.where(finite, values, 0.0), starts)
+    values = np.where(finite, values, np.nan)
+    # fmin and fmax skip NaN.
+    light[2, there] = np.fmin(light[2, there], np.fmin.reduceat(values, starts))
+    light[3, there] = np.fmax(light[3, there], np.fmax.reduceat(values, starts))
