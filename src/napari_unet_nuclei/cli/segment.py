@@ -27,6 +27,7 @@ from napari_unet_nuclei.cli.progress import TerminalProgress
 from napari_unet_nuclei.core.files.text import legible
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
 from napari_unet_nuclei.core.progress import Cancelled
+from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings, TrackSettings
 
 if TYPE_CHECKING:
@@ -106,11 +107,15 @@ def segment_command(
     classes: ClassesFile = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help=_help("overwrite"))] = False,
     block: Annotated[
-        int,
+        int | None,
         typer.Option(
-            "--block", min=64, help="Side of a block of large images, in pixels.", rich_help_panel=LARGE_PANEL
+            "--block",
+            min=64,
+            help="Side of a block of large images, in pixels.",
+            show_default="2048",
+            rich_help_panel=LARGE_PANEL,
         ),
-    ] = 2048,
+    ] = None,
     into_image: Annotated[
         bool,
         typer.Option(
@@ -150,7 +155,8 @@ def segment_command(
     report (report.html). With --follow also, for time series, labels with one id per nucleus over time
     (NAME_tracked.tif) and a table of tracks (NAME_tracks.csv).
 
-    OME-Zarr images and images larger than memory are segmented block by block into NAME_labels.ome.zarr.
+    Images larger than memory are segmented block by block; their labels, and those of OME-Zarr images, are
+    NAME_labels.ome.zarr.
 
     Files that cannot be read are listed at the end; the others are processed. Run the same command again to resume an
     interrupted run: images already done with the same model and settings are skipped.
@@ -158,7 +164,7 @@ def segment_command(
     from napari_unet_nuclei.core.executors.cluster import executor_for
     from napari_unet_nuclei.core.executors.malloc import keep_freed_memory
     from napari_unet_nuclei.core.folder.large_image import BlockSettings
-    from napari_unet_nuclei.core.folder.plan import plan_files  # slow to import
+    from napari_unet_nuclei.core.folder.plan import check_subfolders, plan_files  # slow to import
     from napari_unet_nuclei.core.image.io.zarr_store import absolute
     from napari_unet_nuclei.core.segment.template import RequestTemplate
 
@@ -190,16 +196,17 @@ def segment_command(
         out, given = out.absolute(), [absolute(path) for path in given]
     if not given:
         raise typer.BadParameter("Give image files, folders or patterns, or --list FILE.", param_hint="PATH...")
+    check_subfolders(given, recursive=recursive)
     plan = plan_files(given, out, batch.recursive, batch.labels, batch.series, batch.channels)
     if dry_run:
-        _look_ahead(plan, template, batch, as_json=as_json, quiet=quiet)
+        _look_ahead(plan, template, batch, bool(block) or into_image, as_json=as_json, quiet=quiet)
     else:
         from napari_unet_nuclei.core.folder.run import run_plan  # imports what draws the report
 
         # Not on import: it changes the allocator of the whole process.
         keep_freed_memory()
         with executor_for(scheduler, workers) as executor, _ShownRun(len(plan.files), quiet, as_json) as shown:
-            blocks = BlockSettings(block, into_image, executor)
+            blocks = BlockSettings(block or 0, into_image, executor)
             report = run_plan(plan, template, batch, shown.progress, shown.show, blocks)
             shown.end(report)
         if as_json:
@@ -226,6 +233,7 @@ class _ShownRun:
         self._images, self._done = images, 0
         self._lines = not (quiet or as_json)
         self._warned: set[str] = set()
+        self._explained: set[tuple[str, str]] = set()
 
     def __enter__(self) -> _ShownRun:
         self.progress.__enter__()
@@ -242,11 +250,21 @@ class _ShownRun:
         """Print an image that is done, and at once what is doubtful about it."""
         self._done += not record.error
         if self._lines and not record.error:
+            self._explain(record)
             self.progress.show_result(_line(record))
         # A doubtful image comes twice: when it is done, and at the end of the run.
         if record.warnings and record.title not in self._warned:
             self._warned.add(record.title)
             self.progress.say(f"Warning: {record.title}: {legible(record.warning)}", always=True)
+
+    def _explain(self, record: FileRecord) -> None:
+        """Print how an image was understood, unless one before was understood alike."""
+        from napari_unet_nuclei.core.image.words import reading_in_words, without_size
+
+        understood = without_size(record.words), record.channel
+        if record.words and understood not in self._explained:
+            self._explained.add(understood)
+            self.progress.say(f"{record.title}: {reading_in_words(record.words, record.channel)}")
 
     def end(self, report: BatchReport) -> None:
         """Print what is doubtful about images in comparison with the others of the run."""
@@ -260,7 +278,11 @@ def _line(record: FileRecord) -> str:
     """Format the result of one image."""
     from napari_unet_nuclei.core.labels.classify.nucleus_classes import counts_text
 
-    found = f"{record.classes} classes" if record.classes else record.counted or f"{record.nuclei} nuclei"
+    found = (
+        f"{record.classes} classes"
+        if record.classes
+        else record.counted or quantity(record.nuclei, "nucleus", "nuclei")
+    )
     if record.tracks is not None:
         found += f", {record.tracks} tracks and {record.divisions} divisions"
     found += f", {record.positive} positive," if record.positive is not None else ""
@@ -269,13 +291,15 @@ def _line(record: FileRecord) -> str:
     return f"{record.title}: {found} {took}, {legible(record.labels)}"
 
 
-def _look_ahead(plan: RunPlan, template: RequestTemplate, batch: BatchSettings, *, as_json: bool, quiet: bool) -> None:
+def _look_ahead(
+    plan: RunPlan, template: RequestTemplate, batch: BatchSettings, stores: bool, *, as_json: bool, quiet: bool
+) -> None:
     from dataclasses import asdict
 
     from napari_unet_nuclei.core.folder.dry_run import look_ahead
 
     with TerminalProgress(quiet) as progress:
-        prospects = look_ahead(plan, template, batch, progress)
+        prospects = look_ahead(plan, template, batch, progress, stores=stores)
     if as_json:
         typer.echo(json.dumps([asdict(prospect) for prospect in prospects], indent=2, ensure_ascii=False, default=str))
     elif not quiet:
@@ -293,12 +317,10 @@ def _look_ahead(plan: RunPlan, template: RequestTemplate, batch: BatchSettings, 
 
 def _prospect_line(prospect: Prospect) -> str:
     from napari_unet_nuclei.core.image.io.pairs import name_some
+    from napari_unet_nuclei.core.image.words import reading_in_words
     from napari_unet_nuclei.core.segment.remedy import KIND_NAMES
 
-    facts = [prospect.axes, prospect.dtype, f"{prospect.bytes / 1e6:.1f} MB"]
-    facts += [f"{prospect.pixel_size} µm"] if prospect.pixel_size else []
-    facts += [f"{prospect.planes} planes"] if prospect.planes > 1 else []
-    facts += [f"channel {prospect.channel}"] if prospect.channel else []
+    facts = [reading_in_words(prospect.words, prospect.channel), prospect.dtype, f"{prospect.bytes / 1e6:.1f} MB"]
     facts += [KIND_NAMES[prospect.kind]] if prospect.kind in KIND_NAMES else []
     facts += [f"beside {name_some(prospect.others)} (--series)"] if prospect.others else []
     facts += [remark.rstrip(".") for remark in prospect.remarks]

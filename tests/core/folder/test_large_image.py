@@ -45,8 +45,9 @@ def planned(image: Path) -> PlannedFile:
 def test_ome_zarr_and_large_planes_take_blocks(tmp_path, monkeypatch):
     store, picture = write_image(tmp_path / "i.ome.zarr", 2), tmp_path / "i.tif"
     tifffile.imwrite(picture, IMAGE)
-    assert takes_blocks(planned(store), TEMPLATE)
-    assert not takes_blocks(planned(store), RequestTemplate(SETTINGS.changed(planes="maximum")))
+    assert takes_blocks(planned(store), TEMPLATE, stores=True)
+    assert not takes_blocks(planned(store), TEMPLATE)
+    assert not takes_blocks(planned(store), RequestTemplate(SETTINGS.changed(planes="maximum")), stores=True)
     assert not takes_blocks(planned(picture), TEMPLATE)
     assert not takes_blocks(planned(tmp_path / "absent.tif"), TEMPLATE)
     monkeypatch.setattr(slides, "LARGEST_WHOLE", IMAGE.size - 1)
@@ -72,7 +73,7 @@ def test_models_for_classes_do_not(tmp_path):
     card = ModelCard(name="classes", task="semantic", classes=("cell", "gap"), architecture=architecture)
     save_model(tmp_path / "classes.safetensors", Model(card, tiny_network(architecture)))
     store = write_image(tmp_path / "i.ome.zarr", 2)
-    assert not takes_blocks(planned(store), RequestTemplate(model=str(tmp_path / "classes.safetensors")))
+    assert not takes_blocks(planned(store), RequestTemplate(model=str(tmp_path / "classes.safetensors")), stores=True)
 
 
 @pytest.mark.parametrize("kind", ["store", "tiff"])

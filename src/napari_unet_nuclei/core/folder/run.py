@@ -24,7 +24,14 @@ from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.files.lock import alone
 from napari_unet_nuclei.core.folder.follow import follow_planned, segment_and_follow
 from napari_unet_nuclei.core.folder.intact import still_whole
-from napari_unet_nuclei.core.folder.large_image import BlockSettings, planned_in_blocks, segment_in_blocks, takes_blocks
+from napari_unet_nuclei.core.folder.large_image import (
+    BlockSettings,
+    planned_in_blocks,
+    planned_whole,
+    segment_in_blocks,
+    takes_blocks,
+    tells_classes,
+)
 from napari_unet_nuclei.core.folder.odd_counts import mark_far_off_counts
 from napari_unet_nuclei.core.folder.one_image import (
     DiskFullError,
@@ -115,7 +122,7 @@ def run_plan(
     # Drawing loads matplotlib, which a dry run and an unusable request should not wait for.
     from napari_unet_nuclei.core.folder.report import write_batch_report
 
-    check_outputs(batch)
+    check_outputs(batch, classes=tells_classes(template.model))
     request_hash = hash_request(template)  # fails for an unknown model, before anything is written
     records: dict[str, FileRecord] = {}
 
@@ -130,9 +137,18 @@ def run_plan(
         template = replace(template, number_format=number_format)
         tasks = plan_tasks(plan, template, batch)
         _begin(plan, tasks, progress, keep)
-        whole, divided = _by_size(tasks)
+        whole, divided = _by_size(tasks, stores=blocks.stores)
         if blocks.into_image and not any(is_ome_zarr(task.planned.image) for task in divided):
             raise SettingsError("None of the images is OME-Zarr: writing labels into the images has no effect.")
+        if batch.labels == "ome.tif" and not whole:
+            raise SettingsError(
+                "Labels of images that are segmented block by block are OME-Zarr: leave the format out."
+            )
+        if blocks.block and not divided:
+            raise SettingsError(
+                "None of the images is segmented block by block, as OME-Zarr and images larger than memory are: the "
+                "size of a block has no effect."
+            )
         share, part = Share(progress, 0.0, SEGMENTING), len(whole) / max(len(tasks), 1)
         try:
             # Large images last and one at a time: each of them takes all the memory and all the workers there are.
@@ -177,14 +193,14 @@ def _begin(plan: RunPlan, tasks: Sequence[Task], progress: Progress, keep: Calla
             remove_remains(plan.out / path for path in note.outputs.values())
 
 
-def _by_size(tasks: Sequence[Task]) -> tuple[list[Task], list[Task]]:
+def _by_size(tasks: Sequence[Task], *, stores: bool) -> tuple[list[Task], list[Task]]:
     """Return the tasks of images that fit into memory, and those of images that are segmented block by block."""
     whole, divided = [], []
     for task in tasks:
-        if takes_blocks(task.planned, task.template):
+        if takes_blocks(task.planned, task.template, stores=stores):
             divided.append(replace(task, planned=planned_in_blocks(task.planned)))
         else:
-            whole.append(task)
+            whole.append(replace(task, planned=planned_whole(task.planned)))
     return whole, divided
 
 

@@ -22,6 +22,12 @@ LARGEST_STACK = 256 * 2**20
 """Voxels of the stacks of an image whose nuclei are found in memory, at 8 bytes each."""
 
 
+ONE_PLANE = "There is one plane only, and planes is '{planes}': leave that out, or give a stack."
+
+NOT_A_STACK = "This is no stack: it was segmented as it is, and what was asked of stacks (planes, spacing) left out."
+"""Notice of an image among stacks."""
+
+
 def plane_count(source: ImageSource) -> int:
     """Count the planes of an image, those of all its stacks."""
     return math.prod(source.leading_shape)
@@ -77,8 +83,18 @@ def stack_reading(
             )
         return "each"
     if _planes(source, plane) < FEWEST_PLANES:
-        raise ImageShapeError(f"There is one plane only, and planes is '{asked}': leave that out, or give a stack.")
+        raise ImageShapeError(ONE_PLANE.format(planes=asked))
     return "volume" if asked == "volume" else "joined"
+
+
+def asks_of_stacks(settings: SegmentSettings) -> bool:
+    """Tell whether there is a setting that only stacks can obey."""
+    return settings.planes not in ("auto", "each") or not settings.z_spacing_auto
+
+
+def is_stack(source: ImageSource, plane: Sequence[int | None]) -> bool:
+    """Tell whether several planes lie above each other, so far as the axes say it."""
+    return ("Z" in source.leading_axes or source.leading_axes == "Q") and _planes(source, plane) >= FEWEST_PLANES
 
 
 def _planes(source: ImageSource, plane: Sequence[int | None]) -> int:
@@ -99,8 +115,12 @@ def stacks_of(source: ImageSource, indices: Sequence[tuple[int, ...]]) -> tuple[
     return tuple(tuple(sorted(stack, key=lambda number: indices[number][axis])) for stack in stacks.values())
 
 
-def count_in_words(count: int, axes: str, shape: Sequence[int], reading: StackReading) -> str:
+def count_in_words(
+    count: int, axes: str, shape: Sequence[int], reading: StackReading, projected: tuple[str, int] = ("", 0)
+) -> str:
     """Say how many nuclei there are in what; ``axes`` and ``shape`` are those of the labels.
+
+    ``projected`` says how the planes were made of others, "maximum" or "mean", and of how many each.
 
     Examples
     --------
@@ -110,10 +130,16 @@ def count_in_words(count: int, axes: str, shape: Sequence[int], reading: StackRe
     '40 nuclei in 5 stacks of 51 planes'
     >>> count_in_words(106, "ZYX", (51, 9, 9), "each")
     '106 nuclei in 51 planes, each by itself'
+    >>> count_in_words(9, "YX", (9, 9), "each", ("maximum", 51))
+    '9 nuclei in the maximum of 51 planes'
     """
     nuclei = quantity(count, "nucleus", "nuclei")
     leading = [int(size) for size in shape[:-2]]
     planes = math.prod(leading)
+    how, of = projected
+    if of:
+        where = f"{planes:,} planes, each the" if planes > 1 else "the"
+        return f"{nuclei} in {where} {how} of {of:,} planes"
     if planes <= 1:
         return nuclei
     if reading == "each":

@@ -55,7 +55,7 @@ def dry_run_job(choices: BatchChoices) -> Callable[[Progress], Outlook]:
         batch = choices.batch
         paths, out = choices.paths(), choices.folder
         plan = plan_files(paths, out, batch.recursive, batch.labels, batch.series, batch.channels)
-        prospects = tuple(look_ahead(plan, choices.template, batch, progress))
+        prospects = tuple(look_ahead(plan, choices.template, batch, progress, stores=choices.into_image))
         has_zarr = any(is_ome_zarr(path) for path in {Path(prospect.image) for prospect in prospects})
         return Outlook(prospects, plan.remarks, has_zarr)
 
