@@ -255,7 +255,7 @@ def _possible_axes(layer: Image, labels: MeasuredLabels) -> Iterator[str]:
     if len(stored) == len(guess) and stored.endswith("S") == guess.endswith("S"):
         yield stored
     yield guess
-    if "C" in guess:
+    if "C" in guess[: layer.ndim]:
         yield guess.replace("C", "Q")
     elif not layer.rgb and layer.ndim == len(labels.shape) + 1:
         leading = [axis for axis, letter in enumerate(guess) if letter not in "YX"]
