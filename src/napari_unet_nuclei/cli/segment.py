@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_unet_nuclei.core.folder.dry_run import Prospect
+    from napari_unet_nuclei.core.folder.large_image import BlockSettings
     from napari_unet_nuclei.core.folder.plan import RunPlan
     from napari_unet_nuclei.core.folder.record import FileRecord
     from napari_unet_nuclei.core.folder.summary import BatchReport
@@ -106,11 +107,15 @@ def segment_command(
     classes: ClassesFile = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help=_help("overwrite"))] = False,
     block: Annotated[
-        int,
+        int | None,
         typer.Option(
-            "--block", min=64, help="Side of a block of large images, in pixels.", rich_help_panel=LARGE_PANEL
+            "--block",
+            min=64,
+            help="Side of a block of large images, in pixels (2048 by default); of volumes, in cubes of which 18 lie "
+            "across a nucleus (320). Where it is given, stacks of any size go block by block.",
+            rich_help_panel=LARGE_PANEL,
         ),
-    ] = 2048,
+    ] = None,
     into_image: Annotated[
         bool,
         typer.Option(
@@ -150,7 +155,7 @@ def segment_command(
     report (report.html). With --follow also, for time series, labels with one id per nucleus over time
     (NAME_tracked.tif) and a table of tracks (NAME_tracks.csv).
 
-    OME-Zarr images and images larger than memory are segmented block by block into NAME_labels.ome.zarr.
+    OME-Zarr images, and planes and stacks larger than memory, are segmented block by block into NAME_labels.ome.zarr.
 
     Files that cannot be read are listed at the end; the others are processed. Run the same command again to resume an
     interrupted run: images already done with the same model and settings are skipped.
@@ -192,14 +197,14 @@ def segment_command(
         raise typer.BadParameter("Give image files, folders or patterns, or --list FILE.", param_hint="PATH...")
     plan = plan_files(given, out, batch.recursive, batch.labels, batch.series, batch.channels)
     if dry_run:
-        _look_ahead(plan, template, batch, as_json=as_json, quiet=quiet)
+        _look_ahead(plan, template, batch, BlockSettings(block or 0, into_image), as_json=as_json, quiet=quiet)
     else:
         from napari_unet_nuclei.core.folder.run import run_plan  # imports what draws the report
 
         # Not on import: it changes the allocator of the whole process.
         keep_freed_memory()
         with executor_for(scheduler, workers) as executor, _ShownRun(len(plan.files), quiet, as_json) as shown:
-            blocks = BlockSettings(block, into_image, executor)
+            blocks = BlockSettings(block or 0, into_image, executor)
             report = run_plan(plan, template, batch, shown.progress, shown.show, blocks)
             shown.end(report)
         if as_json:
@@ -269,13 +274,15 @@ def _line(record: FileRecord) -> str:
     return f"{record.title}: {found} {took}, {legible(record.labels)}"
 
 
-def _look_ahead(plan: RunPlan, template: RequestTemplate, batch: BatchSettings, *, as_json: bool, quiet: bool) -> None:
+def _look_ahead(
+    plan: RunPlan, template: RequestTemplate, batch: BatchSettings, blocks: BlockSettings, *, as_json: bool, quiet: bool
+) -> None:
     from dataclasses import asdict
 
     from napari_unet_nuclei.core.folder.dry_run import look_ahead
 
     with TerminalProgress(quiet) as progress:
-        prospects = look_ahead(plan, template, batch, progress)
+        prospects = look_ahead(plan, template, batch, progress, blocks=blocks)
     if as_json:
         typer.echo(json.dumps([asdict(prospect) for prospect in prospects], indent=2, ensure_ascii=False, default=str))
     elif not quiet:

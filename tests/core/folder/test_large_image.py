@@ -11,13 +11,14 @@ import roifile
 import tifffile
 import zarr
 
-from napari_unet_nuclei.core.errors import OutputFileError
+from napari_unet_nuclei.core.errors import OutputFileError, SettingsError
 from napari_unet_nuclei.core.folder import large_image as slides
 from napari_unet_nuclei.core.folder.dry_run import Prospect, look_ahead
 from napari_unet_nuclei.core.folder.large_image import BlockSettings, planned_in_blocks, segment_in_blocks, takes_blocks
 from napari_unet_nuclei.core.folder.one_image import Task
 from napari_unet_nuclei.core.folder.plan import PlannedFile, plan_files
 from napari_unet_nuclei.core.folder.run import segment_files
+from napari_unet_nuclei.core.folder.summary import BatchReport
 from napari_unet_nuclei.core.image.io import write
 from napari_unet_nuclei.core.image.io.ome_zarr import read_ome_zarr
 from napari_unet_nuclei.core.labels.export.export import write_geojson
@@ -25,8 +26,11 @@ from napari_unet_nuclei.core.model.card import CLASS_HEADS, Architecture, ModelC
 from napari_unet_nuclei.core.model.file import Model, save_model
 from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.core.segment.template import RequestTemplate
+from napari_unet_nuclei.core.segment.volumes import nuclei as volumes
 from napari_unet_nuclei.core.settings import BatchSettings
 from tests.helpers.block_images import IMAGE, SETTINGS, write_image
+from tests.helpers.block_stacks import TISSUE
+from tests.helpers.joining import same_up_to_numbers
 from tests.helpers.tiny import tiny_network
 
 TEMPLATE = RequestTemplate(SETTINGS.changed(planes="each"))
@@ -61,10 +65,55 @@ def test_stacks_that_fit_into_memory_are_volumes_and_larger_ones_take_blocks(tmp
     automatic, volume = RequestTemplate(SETTINGS), RequestTemplate(SETTINGS.changed(planes="volume"))
     assert not takes_blocks(planned(stack), automatic)
     assert takes_blocks(planned(stack), TEMPLATE)
+    # Of any size where blocks are asked for, by their side or by where their labels go.
+    assert takes_blocks(planned(stack), automatic, SMALL_BLOCKS)
+    assert not takes_blocks(planned(stack), automatic, BlockSettings(into_image=True))
+    store = planned(write_image(tmp_path / "i.ome.zarr", 3, np.stack([IMAGE] * 3), "ZYX"))
+    assert not takes_blocks(store, automatic)
+    assert takes_blocks(store, automatic, BlockSettings(into_image=True))
     monkeypatch.setattr(slides, "LARGEST_STACK", 3 * IMAGE.size - 1)
     assert takes_blocks(planned(stack), automatic)
-    # Refused in words by the engine, which knows how large a volume is.
-    assert not takes_blocks(planned(stack), volume)
+    assert takes_blocks(planned(stack), volume)
+    # Planes are joined in memory: that they are too many is said there.
+    assert not takes_blocks(planned(stack), RequestTemplate(SETTINGS.changed(planes="joined")))
+    # Of a movie there is one volume in memory at a time.
+    tifffile.imwrite(tmp_path / "movie.tif", np.zeros((4, 2, *IMAGE.shape), np.uint8), metadata={"axes": "TZYX"})
+    assert not takes_blocks(planned(tmp_path / "movie.tif"), automatic)
+
+
+def of_stacks(folder: Path, out: Path, **blocks: int) -> BatchReport:
+    template = RequestTemplate(SETTINGS.changed(diameter=26.0, z_spacing=4.0, z_spacing_unit="px"))
+    batch = BatchSettings(rois=True, overlay=True)
+    return segment_files([folder], out, template, batch=batch, blocks=BlockSettings(**blocks))
+
+
+def test_stacks_in_a_folder_are_volumes_in_blocks_where_they_are_asked_for_or_too_large(tmp_path, monkeypatch):
+    (tmp_path / "in").mkdir()
+    tifffile.imwrite(tmp_path / "in" / "stack.tif", TISSUE.image, metadata={"axes": "ZYX"})
+    whole = of_stacks(tmp_path / "in", tmp_path / "whole").records[0]
+    asked = of_stacks(tmp_path / "in", tmp_path / "asked", block=64).records[0]
+    # Small nuclei make a volume of many cubes, which only the look at them tells.
+    monkeypatch.setattr(volumes, "LARGEST", 1000)
+    too_large = of_stacks(tmp_path / "in", tmp_path / "large").records[0]
+    assert whole.labels.endswith("stack_labels.tif")
+    for record in (asked, too_large):
+        assert record.labels.endswith("stack_labels.ome.zarr")
+        assert (record.counted, record.median_area_px) == (whole.counted, None)
+        assert same_up_to_numbers(read_ome_zarr(Path(record.labels)).levels[0][...], tifffile.imread(whole.labels))
+        assert len(pd.read_csv(record.table)) == whole.nuclei
+        assert iio.imread(record.thumbnail).shape == (*TISSUE.image.shape[1:], 3)
+        folder = Path(record.labels).parent
+        assert len(roifile.roiread(folder / "stack_rois.zip")) == len(
+            roifile.roiread(tmp_path / "whole" / "stack_rois.zip")
+        )
+    assert of_stacks(tmp_path / "in", tmp_path / "large").records[0].status == "skipped"
+    assert of_stacks(tmp_path / "in", tmp_path / "asked", block=64).records[0].status == "skipped"
+
+
+def test_a_side_of_blocks_without_effect_is_an_error(tmp_path):
+    tifffile.imwrite(tmp_path / "cells.tif", IMAGE)
+    with pytest.raises(SettingsError, match="side of a block has no effect"):
+        of_stacks(tmp_path / "cells.tif", tmp_path / "out", block=64)
 
 
 def test_models_for_classes_do_not(tmp_path):

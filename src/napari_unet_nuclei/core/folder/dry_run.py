@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
-from napari_unet_nuclei.core.folder.large_image import planned_in_blocks, takes_blocks
+from napari_unet_nuclei.core.folder.large_image import BlockSettings, planned_in_blocks, takes_blocks
 from napari_unet_nuclei.core.folder.one_image import Task, check_ownership, finished, plan_tasks
 from napari_unet_nuclei.core.folder.opened import hash_planned, planned_header
 from napari_unet_nuclei.core.folder.plan import RunPlan, image_title, short_title
@@ -111,6 +111,7 @@ def look_ahead(
     batch: BatchSettings,
     progress: Progress,
     on_prospect: Callable[[Prospect], None] = lambda prospect: None,
+    blocks: BlockSettings = BlockSettings(),  # noqa: B008  # frozen
 ) -> list[Prospect]:
     """Look at all images of a plan, for most formats without reading pixels; nothing is written."""
     tasks = plan_tasks(plan, template, batch)
@@ -122,7 +123,7 @@ def look_ahead(
         progress.report(Notice(remark))
     for number, task in enumerate(tasks):
         progress.report(Advanced(number / len(tasks), f"looking at {task.planned.image.name}"))
-        prospects.append(_look(task, inputs))
+        prospects.append(_look(task, inputs, blocks))
         on_prospect(prospects[-1])
     progress.report(Advanced(1.0, "done"))
     return prospects
@@ -140,7 +141,7 @@ def axes_text(axes: str, shape: Sequence[int]) -> str:
     return " · ".join(f"{names.get(letter, letter)} {length}" for letter, length in zip(axes, shape, strict=True))
 
 
-def _look(task: Task, inputs: int) -> Prospect:
+def _look(task: Task, inputs: int, blocks: BlockSettings) -> Prospect:
     """Look at one image."""
     file, template = task.planned, task.template
     seen = Prospect(
@@ -166,7 +167,7 @@ def _look(task: Task, inputs: int) -> Prospect:
             seen = replace(seen, remarks=(*seen.remarks, header.guessed))
         seen = replace(seen, planes=_count_planes(source, template))
         seen = replace(seen, channel=_channel(source, template, inputs))
-        large = takes_blocks(file, template, header)
+        large = takes_blocks(file, template, blocks, header)
         if large:
             task = replace(task, planned=planned_in_blocks(file))
             seen = replace(seen, labels=str(task.planned.labels))
