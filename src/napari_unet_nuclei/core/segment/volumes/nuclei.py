@@ -106,8 +106,8 @@ def too_large(voxels: int) -> str:
     """Say that an image is too large for memory, and what to do."""
     return (
         f"In three dimensions, this image takes {voxels / 1e6:,.0f} million voxels, more than the "
-        f"{LARGEST / 1e6:,.0f} million that are worked on in memory. Segment it block by block, which writes its labels to disk (block), or a "
-        "region of it."
+        f"{LARGEST / 1e6:,.0f} million that are worked on in memory. Have its labels written to disk, block by block "
+        "(in a terminal --block 320, in Python segment_slide), or segment a region of it."
     )
 
 
