@@ -24,6 +24,8 @@ from napari_unet_nuclei.core.model.registry import BUNDLED, FOLDER_VARIABLE, def
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei, stained_tissue
 from napari_unet_nuclei.core.samples.synthetic_movie import dividing_nuclei
 from napari_unet_nuclei.gui.demo import open_demo
+from napari_unet_nuclei.gui.measure.dock import MeasureDock
+from napari_unet_nuclei.gui.measure.teaching import FILE_VARIABLE as CLASSES_VARIABLE
 from napari_unet_nuclei.gui.settings.remembered import PLUGIN
 from napari_unet_nuclei.gui.viewer.dock import SEGMENT
 from napari_unet_nuclei.gui.viewer.reviewed_layer import add_reviewed_layer, alike
@@ -64,6 +66,7 @@ def take_pictures(arguments: list[Path]) -> None:
     measure_dock.panel.run_button.click()
     wait_until(lambda: not measure_dock.panel.is_running)
     viewer.window.screenshot(folder / "measure.png", canvas_only=False)
+    take_classes_picture(viewer, folder, measure_dock)
     viewer.window.remove_dock_widget("all")
     take_correct_picture(viewer, folder)
     take_batch_picture(viewer, folder)
@@ -81,6 +84,24 @@ def take_pictures(arguments: list[Path]) -> None:
     viewer.layers.clear()
     take_tutorial_pictures(viewer, folder, wait_until)
     viewer.close()
+
+
+def take_classes_picture(viewer: napari.Viewer, folder: Path, dock: MeasureDock) -> None:
+    """Teach two classes by the largest and smallest nuclei, and save a picture of what is told of all others."""
+    with tempfile.TemporaryDirectory() as own:
+        os.environ[CLASSES_VARIABLE] = str(Path(own) / "classes.json")
+        panel = dock.results.classes_panel
+        dock.results.tabs.setCurrentWidget(panel)
+        for name, new in (("class 1", "large"), ("class 2", "small")):
+            panel.renamed.emit(name, new)
+            wait_until(lambda new=new: new in panel.rows)
+        order = dock.results.table["area_px"].argsort().tolist()
+        for place, rows in enumerate((order[-6:], order[:6])):
+            for row in rows:
+                dock.teaching.give(row, place)
+        wait_until(lambda: bool(panel.outcome.text()) and not dock.teaching.is_busy)
+        viewer.window.screenshot(folder / "classes.png", canvas_only=False)
+        dock.results.colour_box.setCurrentIndex(0)
 
 
 def take_correct_picture(viewer: napari.Viewer, folder: Path) -> None:

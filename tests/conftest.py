@@ -115,6 +115,7 @@ def own_folders(
     monkeypatch.setenv("NAPARI_UNET_NUCLEI_MODELS", str(tmp_path / "user-models"))
     monkeypatch.setenv("NAPARI_UNET_NUCLEI_CORRECTIONS", str(tmp_path / "user-corrections"))
     monkeypatch.setenv("NAPARI_UNET_NUCLEI_TEMPLATES", str(tmp_path / "user-templates"))
+    monkeypatch.setenv("NAPARI_UNET_NUCLEI_CLASSES", str(tmp_path / "user-classes.json"))
     # Elsewhere, since the first run in a process writes into it: tests look at what is left in tmp_path.
     monkeypatch.setenv("NAPARI_UNET_NUCLEI_CACHE", str(tmp_path_factory.mktemp("user-cache")))
     if request.node.get_closest_marker("gui"):

@@ -152,11 +152,27 @@ def test_a_dry_run_lists_how_images_are_read_and_writes_nothing(tmp_path):
     out = tmp_path / "out"
     shown = run("segment", folder, "--out", out, "--dry-run")
     assert shown.exit_code == 1
-    assert f"{folder / 'stack.tif'}: Z 3 · Y 96 · X 96, uint16, 0.1 MB, 0.5 × 0.5 µm, 3 planes: segment" in shown.stdout
+    assert f"{folder / 'stack.tif'}: 3 planes · 0.5 µm · 96 × 96 px, uint16, 0.1 MB: segment" in shown.stdout
     assert "2 to segment, 0 done before" in shown.stdout
     assert "1 of 3 would fail" in shown.stderr
     assert "notes.tif" in shown.stderr
     assert not out.exists()
+
+
+def test_how_images_are_understood_is_said_once_for_all_that_are_alike(tmp_path):
+    folder, dyes = tmp_path / "in", np.stack([small_image(0), small_image(1)])
+    for name, side in (("a", 96), ("b", 90)):
+        metadata = {"axes": "CYX", "Channel": {"Name": ["GFP", "DAPI"]}, "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
+        folder.mkdir(exist_ok=True)
+        tifffile.imwrite(folder / f"{name}.ome.tif", dyes[:, :side], metadata=metadata)
+    shown = run("segment", folder, "--out", tmp_path / "out", "--diameter", 24)
+    assert shown.exit_code == 0, shown.output
+    assert shown.stderr.count("2 channels: GFP, DAPI · 0.5 µm · ") == 1
+    assert "× 96 px; nuclei read from DAPI" in shown.stderr
+    read = pd.read_csv(tmp_path / "out" / "summary.csv")["read_as"].tolist()
+    assert read == [f"2 channels: GFP, DAPI · 0.5 µm · {side} × 96 px" for side in (96, 90)]
+    assert "channels" not in run("segment", folder, "--out", tmp_path / "out", "--diameter", 24, "--quiet").stderr
+    assert "nuclei read from DAPI, uint16" in run("segment", folder, "--out", tmp_path / "dry", "--dry-run").stdout
 
 
 def test_positions_of_a_file_are_all_done_or_one_by_number_or_name(tmp_path):
@@ -165,8 +181,8 @@ def test_positions_of_a_file_are_all_done_or_one_by_number_or_name(tmp_path):
         for name, image in {"left": first, "right side": second}.items():
             writer.write(image, metadata={"axes": "YX", "Name": name})
     shown = run("segment", file, "--out", tmp_path, "--dry-run").stdout
-    assert f"{file} [left]: Y 96 · X 96" in shown
-    assert f"{file} [right side]: Y 64 · X 96" in shown
+    assert f"{file} [left]: pixel size unknown · 96 × 96 px" in shown
+    assert f"{file} [right side]: pixel size unknown · 64 × 96 px" in shown
     assert "beside 0 'left' (96 × 96)" in run("segment", file, "--out", tmp_path, "--series", 1, "--dry-run").stdout
     assert run("segment", file, "--out", tmp_path, "--series", "Right side", "--diameter", 24).exit_code == 0
     same = segment(second, axes="YX", diameter=24.0).labels

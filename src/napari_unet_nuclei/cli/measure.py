@@ -45,6 +45,7 @@ from napari_unet_nuclei.core.labels.measure.spots import find_in_planes
 from napari_unet_nuclei.core.labels.measure.surroundings import spacing_in
 from napari_unet_nuclei.core.labels.measure.volumes import hold_volumes, measure_volumes
 from napari_unet_nuclei.core.progress import Notice, Progress, with_shares
+from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.segment.table import (
     ONLY_IN_PLANES,
     SegmentedChannel,
@@ -162,6 +163,8 @@ def measure_command(
             files = next(iter(chosen.values()))
             if len(chosen) > 1 and (regions is not None or cells is not None or spots):
                 raise SettingsError("Regions, cells and spots in files belong to one image: choose one with --series.")
+            if planes != "auto" and not any(one.labels.leading_shape for one in chosen.values()):
+                raise SettingsError(f"{labels} is no stack, so a choice of planes has no effect: leave it out.")
             table = measure_series(chosen, wanted, planes, progress)
         if taught is not None:
             table = _classified(table, taught, progress)
@@ -180,7 +183,7 @@ def measure_command(
         if out is not None:
             write_table(out, table)
             if not as_json:
-                progress.say(f"{out}: {len(table)} nuclei")
+                progress.say(f"{out}: {quantity(len(table), 'nucleus', 'nuclei')}")
     if as_json:
         typer.echo(table.to_json(orient="records", indent=2, force_ascii=False, double_precision=15))
     elif out is None:

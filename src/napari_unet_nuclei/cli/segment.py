@@ -27,6 +27,7 @@ from napari_unet_nuclei.cli.progress import TerminalProgress
 from napari_unet_nuclei.core.files.text import legible
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
 from napari_unet_nuclei.core.progress import Cancelled
+from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings, TrackSettings
 
 if TYPE_CHECKING:
@@ -111,8 +112,9 @@ def segment_command(
         typer.Option(
             "--block",
             min=64,
-            help="Side of a block of large images, in pixels (2048 by default); of volumes, in cubes of which 18 lie "
-            "across a nucleus (320). Where it is given, stacks of any size go block by block.",
+            help="Side of a block of large images, in pixels; of volumes, in cubes of which 18 lie across a nucleus. "
+            "Where it is given, OME-Zarr and stacks of any size go block by block.",
+            show_default="2048, of volumes 320",
             rich_help_panel=LARGE_PANEL,
         ),
     ] = None,
@@ -155,7 +157,8 @@ def segment_command(
     report (report.html). With --follow also, for time series, labels with one id per nucleus over time
     (NAME_tracked.tif) and a table of tracks (NAME_tracks.csv).
 
-    OME-Zarr images, and planes and stacks larger than memory, are segmented block by block into NAME_labels.ome.zarr.
+    Images larger than memory are segmented block by block; their labels, and those of OME-Zarr images, are
+    NAME_labels.ome.zarr.
 
     Files that cannot be read are listed at the end; the others are processed. Run the same command again to resume an
     interrupted run: images already done with the same model and settings are skipped.
@@ -163,7 +166,7 @@ def segment_command(
     from napari_unet_nuclei.core.executors.cluster import executor_for
     from napari_unet_nuclei.core.executors.malloc import keep_freed_memory
     from napari_unet_nuclei.core.folder.large_image import BlockSettings
-    from napari_unet_nuclei.core.folder.plan import plan_files  # slow to import
+    from napari_unet_nuclei.core.folder.plan import check_subfolders, plan_files  # slow to import
     from napari_unet_nuclei.core.image.io.zarr_store import absolute
     from napari_unet_nuclei.core.segment.template import RequestTemplate
 
@@ -195,6 +198,7 @@ def segment_command(
         out, given = out.absolute(), [absolute(path) for path in given]
     if not given:
         raise typer.BadParameter("Give image files, folders or patterns, or --list FILE.", param_hint="PATH...")
+    check_subfolders(given, recursive=recursive)
     plan = plan_files(given, out, batch.recursive, batch.labels, batch.series, batch.channels)
     if dry_run:
         _look_ahead(plan, template, batch, BlockSettings(block or 0, into_image), as_json=as_json, quiet=quiet)
@@ -231,6 +235,7 @@ class _ShownRun:
         self._images, self._done = images, 0
         self._lines = not (quiet or as_json)
         self._warned: set[str] = set()
+        self._explained: set[tuple[str, str]] = set()
 
     def __enter__(self) -> _ShownRun:
         self.progress.__enter__()
@@ -247,11 +252,21 @@ class _ShownRun:
         """Print an image that is done, and at once what is doubtful about it."""
         self._done += not record.error
         if self._lines and not record.error:
+            self._explain(record)
             self.progress.show_result(_line(record))
         # A doubtful image comes twice: when it is done, and at the end of the run.
         if record.warnings and record.title not in self._warned:
             self._warned.add(record.title)
             self.progress.say(f"Warning: {record.title}: {legible(record.warning)}", always=True)
+
+    def _explain(self, record: FileRecord) -> None:
+        """Print how an image was understood, unless one before was understood alike."""
+        from napari_unet_nuclei.core.image.words import reading_in_words, without_size
+
+        understood = without_size(record.words), record.channel
+        if record.words and understood not in self._explained:
+            self._explained.add(understood)
+            self.progress.say(f"{record.title}: {reading_in_words(record.words, record.channel)}")
 
     def end(self, report: BatchReport) -> None:
         """Print what is doubtful about images in comparison with the others of the run."""
@@ -265,7 +280,11 @@ def _line(record: FileRecord) -> str:
     """Format the result of one image."""
     from napari_unet_nuclei.core.labels.classify.nucleus_classes import counts_text
 
-    found = f"{record.classes} classes" if record.classes else record.counted or f"{record.nuclei} nuclei"
+    found = (
+        f"{record.classes} classes"
+        if record.classes
+        else record.counted or quantity(record.nuclei, "nucleus", "nuclei")
+    )
     if record.tracks is not None:
         found += f", {record.tracks} tracks and {record.divisions} divisions"
     found += f", {record.positive} positive," if record.positive is not None else ""
@@ -300,12 +319,10 @@ def _look_ahead(
 
 def _prospect_line(prospect: Prospect) -> str:
     from napari_unet_nuclei.core.image.io.pairs import name_some
+    from napari_unet_nuclei.core.image.words import reading_in_words
     from napari_unet_nuclei.core.segment.remedy import KIND_NAMES
 
-    facts = [prospect.axes, prospect.dtype, f"{prospect.bytes / 1e6:.1f} MB"]
-    facts += [f"{prospect.pixel_size} µm"] if prospect.pixel_size else []
-    facts += [f"{prospect.planes} planes"] if prospect.planes > 1 else []
-    facts += [f"channel {prospect.channel}"] if prospect.channel else []
+    facts = [reading_in_words(prospect.words, prospect.channel), prospect.dtype, f"{prospect.bytes / 1e6:.1f} MB"]
     facts += [KIND_NAMES[prospect.kind]] if prospect.kind in KIND_NAMES else []
     facts += [f"beside {name_some(prospect.others)} (--series)"] if prospect.others else []
     facts += [remark.rstrip(".") for remark in prospect.remarks]

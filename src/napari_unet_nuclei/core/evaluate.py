@@ -257,6 +257,10 @@ def compare_class_files(predicted: Place, true: Place, coding: ClassCoding) -> C
     """
     files = [read_class_image(*place, exact=not coding.binary) for place in (predicted, true)]
     sources = [ImageSource(file.array, file.axes) for file in files]
+    if coding.channel is not None and all(source.channels == 1 for source in sources):
+        raise ImageShapeError(
+            f"{true[0]} has one channel only, so choosing {coding.channel} has no effect: leave the label channel out."
+        )
     # The channel is that of the true labels; predictions written by this program have only one.
     own = coding if sources[0].channels > 1 else replace(coding, channel=None)
     return pool_classes(

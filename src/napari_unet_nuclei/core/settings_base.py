@@ -102,12 +102,17 @@ class Settings(BaseModel):
         Raises
         ------
         SettingsError
-            If a name is unknown or a value is out of bounds.
+            If a name is unknown, a value is out of bounds, or a unit comes without its number.
         """
         try:
             values = self.in_present_words(values)
         except ValueError as error:
             raise SettingsError(f"A setting cannot be used: {error}.") from error
+        for unit in (name for name in values if name.endswith("_unit")):
+            number = unit.removesuffix("_unit")
+            is_auto = values.get(f"{number}_auto", getattr(self, f"{number}_auto", False))
+            if is_auto and number not in values and f"{number}_auto" not in values:
+                raise SettingsError(f"'{unit}' has no effect while '{number}' is automatic: give '{number}' as well.")
         switches = {
             f"{name}_auto": False
             for name in values

@@ -11,7 +11,7 @@ import roifile
 import tifffile
 import zarr
 
-from napari_unet_nuclei.core.errors import OutputFileError, SettingsError
+from napari_unet_nuclei.core.errors import OutputFileError
 from napari_unet_nuclei.core.folder import large_image as slides
 from napari_unet_nuclei.core.folder.dry_run import Prospect, look_ahead
 from napari_unet_nuclei.core.folder.large_image import BlockSettings, planned_in_blocks, segment_in_blocks, takes_blocks
@@ -49,8 +49,9 @@ def planned(image: Path) -> PlannedFile:
 def test_ome_zarr_and_large_planes_take_blocks(tmp_path, monkeypatch):
     store, picture = write_image(tmp_path / "i.ome.zarr", 2), tmp_path / "i.tif"
     tifffile.imwrite(picture, IMAGE)
-    assert takes_blocks(planned(store), TEMPLATE)
-    assert not takes_blocks(planned(store), RequestTemplate(SETTINGS.changed(planes="maximum")))
+    assert takes_blocks(planned(store), TEMPLATE, blocks=SMALL_BLOCKS)
+    assert not takes_blocks(planned(store), TEMPLATE)
+    assert not takes_blocks(planned(store), RequestTemplate(SETTINGS.changed(planes="maximum")), blocks=SMALL_BLOCKS)
     assert not takes_blocks(planned(picture), TEMPLATE)
     assert not takes_blocks(planned(tmp_path / "absent.tif"), TEMPLATE)
     monkeypatch.setattr(slides, "LARGEST_WHOLE", IMAGE.size - 1)
@@ -66,11 +67,11 @@ def test_stacks_that_fit_into_memory_are_volumes_and_larger_ones_take_blocks(tmp
     assert not takes_blocks(planned(stack), automatic)
     assert takes_blocks(planned(stack), TEMPLATE)
     # Of any size where blocks are asked for, by their side or by where their labels go.
-    assert takes_blocks(planned(stack), automatic, SMALL_BLOCKS)
-    assert not takes_blocks(planned(stack), automatic, BlockSettings(into_image=True))
+    assert takes_blocks(planned(stack), automatic, blocks=SMALL_BLOCKS)
+    assert not takes_blocks(planned(stack), automatic, blocks=BlockSettings(into_image=True))
     store = planned(write_image(tmp_path / "i.ome.zarr", 3, np.stack([IMAGE] * 3), "ZYX"))
     assert not takes_blocks(store, automatic)
-    assert takes_blocks(store, automatic, BlockSettings(into_image=True))
+    assert takes_blocks(store, automatic, blocks=BlockSettings(into_image=True))
     monkeypatch.setattr(slides, "LARGEST_STACK", 3 * IMAGE.size - 1)
     assert takes_blocks(planned(stack), automatic)
     assert takes_blocks(planned(stack), volume)
@@ -110,18 +111,14 @@ def test_stacks_in_a_folder_are_volumes_in_blocks_where_they_are_asked_for_or_to
     assert of_stacks(tmp_path / "in", tmp_path / "asked", block=64).records[0].status == "skipped"
 
 
-def test_a_side_of_blocks_without_effect_is_an_error(tmp_path):
-    tifffile.imwrite(tmp_path / "cells.tif", IMAGE)
-    with pytest.raises(SettingsError, match="side of a block has no effect"):
-        of_stacks(tmp_path / "cells.tif", tmp_path / "out", block=64)
-
-
 def test_models_for_classes_do_not(tmp_path):
     architecture = Architecture(base_width=4, depth=2, heads=CLASS_HEADS, classes=2)
     card = ModelCard(name="classes", task="semantic", classes=("cell", "gap"), architecture=architecture)
     save_model(tmp_path / "classes.safetensors", Model(card, tiny_network(architecture)))
     store = write_image(tmp_path / "i.ome.zarr", 2)
-    assert not takes_blocks(planned(store), RequestTemplate(model=str(tmp_path / "classes.safetensors")))
+    assert not takes_blocks(
+        planned(store), RequestTemplate(model=str(tmp_path / "classes.safetensors")), blocks=SMALL_BLOCKS
+    )
 
 
 @pytest.mark.parametrize("kind", ["store", "tiff"])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_unet_nuclei.core.errors import SettingsError
 from napari_unet_nuclei.core.model.card import CLASS_HEADS, CLASSIC
 from napari_unet_nuclei.core.model.file import save_model
 from napari_unet_nuclei.core.progress import Cancelled
@@ -95,8 +96,9 @@ def test_bright_images_are_not_turned_unless_asked(model):
     assert np.array_equal(turned.labels, segment(IMAGE, model).labels)
 
 
-def test_settings_that_do_not_act_are_named(model):
-    assert any("no effect" in notice for notice in segment(IMAGE, model, foreground=0.3).notices)
+def test_settings_that_do_not_act_are_refused(model):
+    with pytest.raises(SettingsError, match="classes of pixels, on which foreground has no effect"):
+        segment(IMAGE, model, foreground=0.3)
 
 
 def test_progress_rises_and_cancelling_stops_within_a_tile(model):

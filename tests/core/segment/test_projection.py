@@ -18,10 +18,12 @@ def test_a_stack_becomes_its_maximum_or_mean_along_z_alone(projection, along, ax
     np.testing.assert_allclose(projected.array, along(PIXELS, axis=axis), rtol=1e-6)
 
 
-def test_a_plane_and_whole_stacks_stay_as_they_are() -> None:
-    plane, stack = ImageSource(PIXELS[0, 0], "CYX"), ImageSource(PIXELS[0], "ZCYX")
-    assert project(plane, "maximum") is plane
-    assert project(stack, "none") is stack
+def test_whole_stacks_stay_as_they_are_and_a_single_plane_is_refused() -> None:
+    stack = ImageSource(PIXELS[0], "ZCYX")
+    assert project(stack, "each") is stack
+    for single in (ImageSource(PIXELS[0, 0], "CYX"), ImageSource(PIXELS[0, :1], "ZCYX")):
+        with pytest.raises(ImageShapeError, match="one plane only, and planes is 'maximum'"):
+            project(single, "maximum")
 
 
 def test_the_only_axis_of_a_plain_stack_is_taken_for_depth() -> None:

@@ -277,8 +277,9 @@ def test_a_diameter_in_micrometres_needs_a_pixel_size():
     assert np.array_equal(in_um.labels, in_px.labels)
 
 
-def test_a_unit_without_a_diameter_asks_for_nothing():
-    assert segment(IMAGE, diameter_unit="µm", **CPU).count > 5
+def test_a_unit_without_a_diameter_has_no_effect_and_is_refused():
+    with pytest.raises(SettingsError, match="'diameter_unit' has no effect while 'diameter' is automatic"):
+        segment(IMAGE, diameter_unit="µm", **CPU)
 
 
 @pytest.mark.parametrize("diameter", [0.01, 1, 5000])

@@ -255,6 +255,41 @@ def test_the_current_view_is_what_is_on_the_screen(qtbot, make_napari_viewer_pro
     assert y0 < 60 < y1
 
 
+def test_what_is_in_view_of_a_large_image_comes_before_the_whole(
+    qtbot, make_napari_viewer_proxy, pixels, monkeypatch
+) -> None:
+    monkeypatch.setattr("napari_unet_nuclei.gui.segment.view_first.LARGE", 1)
+    monkeypatch.setattr("napari_unet_nuclei.gui.segment.view_first.IN_VIEW", 8000)
+    viewer = make_napari_viewer_proxy(show=True)
+    dock = open_dock(viewer)
+    layer = viewer.add_image(pixels, name="DAPI")
+    qtbot.waitUntil(lambda: layer.corner_pixels[1, 0] > 0)
+    shown = []
+
+    def note(answer) -> None:
+        names = [(one.name, one.data.size) for one in labels_of(viewer)]
+        shown.append((dock.foot.count_label.text(), dock.foot.busy_label.text(), names, answer.result.count))
+
+    dock.session.came_first.connect(note)
+    press_run(qtbot, dock)
+    [(count, busy, [(name, size)], found)] = shown
+    assert count == f"{found} in the middle of the view"
+    assert (busy, name) == ("the rest follows…", "DAPI (current view) labels")
+    assert 7000 < size <= 8000
+    assert found > 0
+    [labels] = labels_of(viewer)
+    assert np.array_equal(labels.data, segment(pixels, "tiny", diameter=22).labels)
+    assert dock.foot.count_label.text() == f"{labels.data.max()} nuclei"
+    assert dock.foot.busy_label.isHidden()
+    viewer.layers.remove(labels)
+    dock.session.came_first.connect(dock.job_panel.cancel)
+    dock.job_panel.run_button.click()
+    qtbot.waitUntil(lambda: not dock.job_panel.is_running, timeout=LONG)
+    assert len(shown) == 2
+    assert labels_of(viewer) == []
+    assert not dock.foot.isVisible()
+
+
 def test_sliders_act_on_the_view_of_an_image_that_is_too_large(
     qtbot, make_napari_viewer_proxy, pixels, monkeypatch
 ) -> None:
@@ -313,6 +348,24 @@ def test_a_palette_is_segmented_by_its_colours_though_napari_shows_its_indices(
     assert np.array_equal(panel.image().source.read((), 2), grey)
     press_run(qtbot, dock)
     assert labels_of(viewer)[0].data.shape == grey.shape
+
+
+def test_four_stains_are_channels_though_napari_shows_them_as_colours(qtbot, viewer, dock, pixels) -> None:
+    stains = np.stack([pixels[::-1] // 2, pixels, pixels // 3, pixels // 5 + 7], -1)
+    layer = viewer.add_image(stains)
+    panel = dock.form.image_panel
+    panel.choose(layer)
+    assert layer.rgb
+    assert panel.facts_label.text().startswith("4 channels")
+    assert panel.axes_box.currentText() == "third axis is channels (4)"
+    panel.channel_box.setCurrentIndex(panel.channel_box.findData("1"))
+    press_run(qtbot, dock)
+    [labels] = labels_of(viewer)
+    assert labels.data.shape == pixels.shape
+    expected = segment(stains, "tiny", axes="YXC", channel="1", diameter=22)
+    np.testing.assert_array_equal(labels.data, expected.labels)
+    panel.axes_box.setCurrentIndex(panel.axes_box.findData("YXS"))
+    assert panel.facts_label.text().startswith("colour picture")
 
 
 def test_the_copied_calls_give_the_same_labels(qtbot, viewer, dock, image_file, tmp_path, monkeypatch) -> None:

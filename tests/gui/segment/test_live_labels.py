@@ -162,7 +162,7 @@ def large(monkeypatch, live) -> LiveLabels:
     """The labels of a plane that counts as large, of which about half is in view."""
     monkeypatch.setattr("napari_unet_nuclei.gui.segment.written_labels.LARGE", 1)
     monkeypatch.setattr("napari_unet_nuclei.gui.segment.written_labels.PIECE", 16)
-    monkeypatch.setattr("napari_unet_nuclei.gui.segment.live_labels.IN_VIEW", 1200)
+    monkeypatch.setattr("napari_unet_nuclei.gui.segment.view_first.IN_VIEW", 1200)
     monkeypatch.setattr("napari_unet_nuclei.gui.segment.written_labels.TURN", 0.0)
     return live
 

@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import Literal
 
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
-from napari_unet_nuclei.core.folder.large_image import BlockSettings, planned_in_blocks, takes_blocks
+from napari_unet_nuclei.core.folder.large_image import (
+    BlockSettings,
+    planned_in_blocks,
+    planned_whole,
+    takes_blocks,
+    tells_classes,
+)
 from napari_unet_nuclei.core.folder.one_image import Task, check_ownership, finished, plan_tasks
 from napari_unet_nuclei.core.folder.opened import hash_planned, planned_header
 from napari_unet_nuclei.core.folder.plan import RunPlan, image_title, short_title
@@ -26,6 +32,7 @@ from napari_unet_nuclei.core.image.words import image_in_words
 from napari_unet_nuclei.core.model.registry import default_registry
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress
 from napari_unet_nuclei.core.segment.fingerprint import hash_image
+from napari_unet_nuclei.core.segment.planes import stack_reading
 from napari_unet_nuclei.core.segment.projection import projected_axis
 from napari_unet_nuclei.core.segment.template import RequestTemplate, chosen_plane
 from napari_unet_nuclei.core.settings import BatchSettings
@@ -111,9 +118,13 @@ def look_ahead(
     batch: BatchSettings,
     progress: Progress,
     on_prospect: Callable[[Prospect], None] = lambda prospect: None,
+    *,
     blocks: BlockSettings = BlockSettings(),  # noqa: B008  # frozen
 ) -> list[Prospect]:
-    """Look at all images of a plan, for most formats without reading pixels; nothing is written."""
+    """Look at all images of a plan, for most formats without reading pixels; nothing is written.
+
+    ``blocks`` as `takes_blocks` takes it.
+    """
     tasks = plan_tasks(plan, template, batch)
     inputs = _channels_at_once(template)
     prospects = [Prospect(path, intention="fail", message=" ".join(reason.split())) for path, reason in plan.unusable]
@@ -167,10 +178,9 @@ def _look(task: Task, inputs: int, blocks: BlockSettings) -> Prospect:
             seen = replace(seen, remarks=(*seen.remarks, header.guessed))
         seen = replace(seen, planes=_count_planes(source, template))
         seen = replace(seen, channel=_channel(source, template, inputs))
-        large = takes_blocks(file, template, blocks, header)
-        if large:
-            task = replace(task, planned=planned_in_blocks(file))
-            seen = replace(seen, labels=str(task.planned.labels))
+        large = takes_blocks(file, template, header, blocks=blocks)
+        task = replace(task, planned=planned_in_blocks(file) if large else planned_whole(file))
+        seen = replace(seen, labels=str(task.planned.labels))
         # Hashing reads the whole image: only where an earlier run has noted one that it could be.
         image_hash = "" if read_note(task.planned) is None else hash_planned(file, _hash)
         done = finished(task, image_hash) if image_hash else None
@@ -197,8 +207,10 @@ def _hash_once(path: Path, states: tuple[tuple[int, int], ...]) -> str:
 
 
 def _count_planes(source: ImageSource, template: RequestTemplate) -> int:
-    """Count the planes that would be segmented; raise `ImageShapeError` as a run would."""
+    """Count the planes that would be segmented; raise `ImageShapeError` and `SettingsError` as a run would."""
     axis = projected_axis(source, template.settings.planes)
+    plane = () if axis is not None else chosen_plane(source, template.plane)
+    stack_reading(source, plane, template.settings, classes=tells_classes(template.model))
     if axis is not None:
         # Only the header is here: the axis is taken from its shape, as `project` takes it from the pixels.
         header, axes = source.array, source.axes[:axis] + source.axes[axis + 1 :]

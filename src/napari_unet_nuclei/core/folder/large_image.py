@@ -29,6 +29,7 @@ from napari_unet_nuclei.core.image.io.image_file import ImageHeader
 from napari_unet_nuclei.core.image.io.ome_zarr import OmeZarrImage, is_ome_zarr, read_ome_zarr
 from napari_unet_nuclei.core.image.io.write import write_parquet
 from napari_unet_nuclei.core.image.picture import for_screen, outlined
+from napari_unet_nuclei.core.image.words import image_in_words
 from napari_unet_nuclei.core.model.registry import AUTOMATIC, default_registry
 from napari_unet_nuclei.core.progress import Progress
 from napari_unet_nuclei.core.segment.planes import LARGEST_STACK, stack_axis, stack_reading
@@ -65,27 +66,33 @@ class BlockSettings:
     into_image: bool = False
     executor: Executor = field(default_factory=Serial)
 
+    @property
+    def stores(self) -> bool:
+        """True if OME-Zarr is segmented block by block though it fits into memory: by what was asked for."""
+        return self.block > 0 or self.into_image
+
 
 def takes_blocks(
     planned: PlannedFile,
     template: RequestTemplate,
-    blocks: BlockSettings = BlockSettings(),  # frozen
     header: ImageHeader | None = None,
+    *,
+    blocks: BlockSettings = BlockSettings(),  # frozen
 ) -> bool:
-    """Return True for images that are segmented block by block: OME-Zarr, and planes and volumes too large for memory.
+    """Return True for images that are segmented block by block: planes and volumes too large for memory.
 
-    Volumes in OME-Zarr that fit into memory are done there, unless blocks are asked for. ``header`` spares reading it
-    again where it is known.
+    Where ``blocks`` ask for it, so is OME-Zarr of any size: smaller images lose time by it, and what is measured around
+    nuclei, but labels can be written into them. ``header`` spares reading it again where it is known.
     """
     # These take the whole image at once.
-    if template.settings.planes in PROJECTIONS or _tells_classes(template.model):
+    if template.settings.planes in PROJECTIONS or tells_classes(template.model):
         return False
-    store = is_ome_zarr(planned.image)
+    asked = blocks.stores and is_ome_zarr(planned.image)
     try:
         source = (header or planned_header(planned)).source(template.axes)
         reading = stack_reading(source, chosen_plane(source, template.plane), template.settings)
     except NucleiError:
-        return store  # what cannot be read fails in words where it is segmented
+        return asked  # what cannot be read fails in words where it is segmented
     height, width = source.plane_shape
     y0, y1, x0, x1 = template.region or (0, height, 0, width)
     plane = (y1 - y0) * (x1 - x0)
@@ -95,11 +102,12 @@ def takes_blocks(
         axis = stack_axis(source)
         depth = 1 if axis is None else source.leading_shape[axis]
         # Of a movie, there is one volume in memory at a time.
-        return blocks.block > 0 or (store and blocks.into_image) or plane * depth > LARGEST_STACK
-    return store or plane > LARGEST_WHOLE
+        return blocks.block > 0 or asked or plane * depth > LARGEST_STACK
+    return asked or plane > LARGEST_WHOLE
 
 
-def _tells_classes(model: str) -> bool:
+def tells_classes(model: str) -> bool:
+    """Tell whether a model predicts classes of pixels; False of one that is not there, as choosing it says."""
     try:
         return model != AUTOMATIC and default_registry().find(model).card.task == "semantic"
     except NucleiError:
@@ -116,19 +124,24 @@ def segment_any(task: Task, progress: Progress, turn: Turn = nullcontext) -> Fil
 
     Small nuclei make a volume of many cubes. Raises as `segment_planned` does.
     """
-    note = read_note(task.planned)
-    if note is None or not note.outputs.get("labels", "").endswith(LABELS_FORMAT) or task.batch.overwrite:
+    divided = replace(task, planned=planned_in_blocks(task.planned))
+    note = None if task.batch.overwrite else read_note(task.planned)
+    # An earlier run has found out: the results tell, unless they would have been called the same.
+    known = divided != task and note is not None and note.outputs.get("labels", "").endswith(LABELS_FORMAT)
+    if not known:
         try:
             return segment_planned(task, progress, turn)
         except VolumeTooLargeError:
             pass
-    divided = replace(task, planned=planned_in_blocks(task.planned))
-    if divided == task:
-        return segment_planned(task, progress, turn)
     try:
         return segment_in_blocks(divided, BlockSettings(), progress)
     except Exception as error:  # noqa: BLE001  # as in `segment_planned`
         return failed_record(divided.planned, error)
+
+
+def planned_whole(planned: PlannedFile) -> PlannedFile:
+    """Name the results of an image that is segmented in memory: the labels of OME-Zarr are OME-Zarr, too."""
+    return planned_in_blocks(planned) if is_ome_zarr(planned.image) else planned
 
 
 NOT_AROUND = (
@@ -172,6 +185,7 @@ def segment_in_blocks(task: Task, settings: BlockSettings, progress: Progress) -
     # Not where they were planned: they may have gone into the image.
     paths, pixel_size = {**outputs, "labels": result.path}, request.pixel_size
     record = record_of(planned, result, paths, result.median_area, pixel_size)
+    record = replace(record, words=image_in_words(file.source(task.template.axes), file.pixel_size))
     file_hash = str(result.provenance.get("file_hash", ""))
     record = replace(record, image_hash=file_hash, skipped=result.done_before)
     earlier = read_note(planned)

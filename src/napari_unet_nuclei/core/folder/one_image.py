@@ -22,7 +22,7 @@ from napari_unet_nuclei.core.folder.intact import (
     set_aside_name,
     what_is_damaged,
 )
-from napari_unet_nuclei.core.folder.opened import asked_of, hash_planned, open_planned
+from napari_unet_nuclei.core.folder.opened import asked_of, hash_planned, holds_stack, open_planned
 from napari_unet_nuclei.core.folder.outputs import Segmented, wanted_outputs, write_outputs
 from napari_unet_nuclei.core.folder.plan import PlannedFile, RunPlan
 from napari_unet_nuclei.core.folder.plate_columns import with_plate_columns
@@ -31,10 +31,12 @@ from napari_unet_nuclei.core.folder.told import told, told_again
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
 from napari_unet_nuclei.core.image.io.pairs import name_some
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.image.words import image_in_words
 from napari_unet_nuclei.core.labels.measure.surroundings import spacing_in
 from napari_unet_nuclei.core.progress import Advanced, Cancelled, Event, Notice, Progress, Share
 from napari_unet_nuclei.core.segment.fingerprint import hash_image, hash_request
 from napari_unet_nuclei.core.segment.frames import FramedResult, takes_frames
+from napari_unet_nuclei.core.segment.planes import NOT_A_STACK, asks_of_stacks
 from napari_unet_nuclei.core.segment.result import Segmentation, SegmentResult
 from napari_unet_nuclei.core.segment.table import measure_result
 from napari_unet_nuclei.core.segment.template import RequestTemplate
@@ -78,7 +80,22 @@ def plan_tasks(plan: RunPlan, template: RequestTemplate, batch: BatchSettings) -
     """Turn planned files into tasks; which image of its file is segmented is part of the request for each."""
     templates = {series: replace(template, series=series) for series in {file.series for file in plan.files}}
     hashes = {series: hash_request(one) for series, one in templates.items()}
-    return [Task(file, asked_of(file, templates[file.series]), batch, hashes[file.series]) for file in plan.files]
+    tasks = [Task(file, asked_of(file, templates[file.series]), batch, hashes[file.series]) for file in plan.files]
+    if not asks_of_stacks(template.settings):
+        return tasks
+    stacks = [holds_stack(file, template) for file in plan.files]
+    # Where there is no stack at all, each image says that it is none.
+    return [
+        _as_it_is(task) if stack is False and True in stacks else task
+        for task, stack in zip(tasks, stacks, strict=True)
+    ]
+
+
+def _as_it_is(task: Task) -> Task:
+    """Leave out what was asked of stacks, of an image among them that is none."""
+    settings = task.template.settings.changed(planes="auto", z_spacing_auto=True)
+    planned = replace(task.planned, remarks=(*task.planned.remarks, NOT_A_STACK))
+    return replace(task, planned=planned, template=replace(task.template, settings=settings))
 
 
 def segment_planned(task: Task, progress: Progress, turn: Turn = nullcontext) -> FileRecord:
@@ -117,6 +134,7 @@ def segment_planned(task: Task, progress: Progress, turn: Turn = nullcontext) ->
         # Volumes have no area.
         area = float(found.table["area_px"].median()) if result.count and "area_px" in found.table.columns else None
         record = record_of(planned, result, task.outputs, area, pixel_size)
+        record = replace(record, words=image_in_words(file.source(task.template.axes), file.pixel_size))
         if remade:
             record = replace(record, notices=(*record.notices, remade))
         table, record = told(found.table, record, task.batch)

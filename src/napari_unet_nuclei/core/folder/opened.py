@@ -8,12 +8,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.core.folder.plan import PlannedFile
 from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader
 from napari_unet_nuclei.core.image.io.read import read_header, read_image
 from napari_unet_nuclei.core.image.layouts.split_image import read_split, split_header
 from napari_unet_nuclei.core.segment.fingerprint import hash_image
-from napari_unet_nuclei.core.segment.template import RequestTemplate
+from napari_unet_nuclei.core.segment.planes import is_stack
+from napari_unet_nuclei.core.segment.template import RequestTemplate, chosen_plane
 
 
 def open_planned(planned: PlannedFile) -> ImageFile:
@@ -24,6 +26,15 @@ def open_planned(planned: PlannedFile) -> ImageFile:
 def planned_header(planned: PlannedFile) -> ImageHeader:
     """Read what is said of the image; raise ImageFileError as `read_header` does."""
     return split_header(planned.split) if planned.split else read_header(planned.image, planned.series)
+
+
+def holds_stack(planned: PlannedFile, template: RequestTemplate) -> bool | None:
+    """Tell whether an image is a stack; None of one that cannot be read, or not as the template says."""
+    try:
+        source = planned_header(planned).source(template.axes)
+        return is_stack(source, chosen_plane(source, template.plane))
+    except NucleiError:
+        return None
 
 
 def hash_planned(planned: PlannedFile, hash_file: Callable[[Path], str] = hash_image) -> str:

@@ -76,8 +76,16 @@ def wanted_outputs(planned: PlannedFile, batch: BatchSettings) -> dict[str, Path
     return paths | {kind: planned.path(kind) for kind, wanted in optional.items() if wanted}
 
 
-def check_outputs(batch: BatchSettings) -> None:
-    """Raise `SettingsError` before the run where an output could not be written, or something not told, after it."""
+def check_outputs(batch: BatchSettings, *, classes: bool) -> None:
+    """Raise `SettingsError` before the run where an output could not be written, or something not told, after it.
+
+    ``classes`` says that the model tells classes of pixels, not nuclei.
+    """
+    if classes and (batch.follow or batch.wanted or batch.gate or batch.classes):
+        raise SettingsError(
+            "The model predicts classes of pixels, so there are no nuclei to follow, to tell apart, or to measure "
+            "around: leave that out, or choose a model for nuclei."
+        )
     if batch.gate:
         Gate.of(batch.gate)
     if batch.classes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 from collections import Counter
@@ -9,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_unet_nuclei.core.errors import ImageFileError, NucleiError, OutputFileError, SeriesError
+from napari_unet_nuclei.core.errors import ImageFileError, NucleiError, OutputFileError, SeriesError, SettingsError
 from napari_unet_nuclei.core.files.text import legible
 from napari_unet_nuclei.core.image.io.find import find_images, nothing_found
 from napari_unet_nuclei.core.image.io.pairs import is_beside_image, name_some, outlines_among
@@ -247,6 +248,12 @@ def plan_files(
     unusable = (*found.refused, *refused)
     left_out = len(found.roots) - len(kept) - len(masks)
     return RunPlan(out, tuple(files), unusable, left_out, passed_over, grouped, (*masks, *outlines))
+
+
+def check_subfolders(given: Sequence[Path], *, recursive: bool) -> None:
+    """Raise SettingsError if subfolders are left out where no folder is given: in a form the switch just stands so."""
+    if not recursive and not any(os.path.isdir(path) or glob.has_magic(str(path)) for path in given):  # noqa: PTH112  # Path.is_dir raises for too long a name
+        raise SettingsError("No folder is given, so leaving out subfolders has no effect.")
 
 
 def _is_named(image: Path, given: Sequence[Path]) -> bool:

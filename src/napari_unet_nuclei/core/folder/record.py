@@ -72,6 +72,8 @@ class FileRecord:
         Where on a plate the image was taken.
     counted : str
         What was counted: "8 nuclei in 51 planes".
+    words : str
+        The image as it was understood: "2 channels: DAPI, GFP · 0.325 µm · 512 × 512 px".
     tracks, divisions : int or None
         Of nuclei that were followed over time; None where that was not asked, or there is no time.
     """
@@ -106,6 +108,7 @@ class FileRecord:
     part: str = ""
     place: PlateField | None = None
     counted: str = ""
+    words: str = ""
     told_by: str = ""
     class_counts: Mapping[str, int] | None = None
 

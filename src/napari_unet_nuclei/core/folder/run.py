@@ -27,9 +27,11 @@ from napari_unet_nuclei.core.folder.intact import still_whole
 from napari_unet_nuclei.core.folder.large_image import (
     BlockSettings,
     planned_in_blocks,
+    planned_whole,
     segment_any,
     segment_in_blocks,
     takes_blocks,
+    tells_classes,
 )
 from napari_unet_nuclei.core.folder.odd_counts import mark_far_off_counts
 from napari_unet_nuclei.core.folder.one_image import (
@@ -120,7 +122,7 @@ def run_plan(
     # Drawing loads matplotlib, which a dry run and an unusable request should not wait for.
     from napari_unet_nuclei.core.folder.report import write_batch_report
 
-    check_outputs(batch)
+    check_outputs(batch, classes=tells_classes(template.model))
     request_hash = hash_request(template)  # fails for an unknown model, before anything is written
     records: dict[str, FileRecord] = {}
 
@@ -138,8 +140,15 @@ def run_plan(
         whole, divided = _by_size(tasks, blocks)
         if blocks.into_image and not any(is_ome_zarr(task.planned.image) for task in divided):
             raise SettingsError("None of the images is OME-Zarr: writing labels into the images has no effect.")
+        if batch.labels == "ome.tif" and not whole:
+            raise SettingsError(
+                "Labels of images that are segmented block by block are OME-Zarr: leave the format out."
+            )
         if blocks.block and not divided:
-            raise SettingsError("None of the images is segmented block by block: the side of a block has no effect.")
+            raise SettingsError(
+                "None of the images is segmented block by block, as OME-Zarr, stacks and images larger than memory "
+                "are: the size of a block has no effect."
+            )
         share, part = Share(progress, 0.0, SEGMENTING), len(whole) / max(len(tasks), 1)
         try:
             # Large images last and one at a time: each of them takes all the memory and all the workers there are.
@@ -188,10 +197,10 @@ def _by_size(tasks: Sequence[Task], blocks: BlockSettings) -> tuple[list[Task], 
     """Return the tasks of images that fit into memory, and those of images that are segmented block by block."""
     whole, divided = [], []
     for task in tasks:
-        if takes_blocks(task.planned, task.template, blocks):
+        if takes_blocks(task.planned, task.template, blocks=blocks):
             divided.append(replace(task, planned=planned_in_blocks(task.planned)))
         else:
-            whole.append(task)
+            whole.append(replace(task, planned=planned_whole(task.planned)))
     return whole, divided
 
 

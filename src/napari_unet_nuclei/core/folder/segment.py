@@ -8,6 +8,7 @@ from pathlib import Path
 
 from napari_unet_nuclei.core.executors.executors import Executor, Serial
 from napari_unet_nuclei.core.folder.large_image import BlockSettings
+from napari_unet_nuclei.core.folder.plan import check_subfolders
 from napari_unet_nuclei.core.folder.record import FileRecord
 from napari_unet_nuclei.core.folder.run import segment_files
 from napari_unet_nuclei.core.folder.summary import BatchReport
@@ -91,7 +92,7 @@ def segment_folder(
     >>> report.summary()["status"].tolist()
     ['done', 'done']
     """
-    given = [images] if isinstance(images, str | os.PathLike) else images
+    given = [Path(path) for path in ([images] if isinstance(images, str | os.PathLike) else images)]
     outputs = {name: settings.pop(name) for name in list(settings) if name in BatchSettings.model_fields}
     template = RequestTemplate(
         settings=SegmentSettings().changed(**settings),
@@ -100,12 +101,14 @@ def segment_folder(
         plane=plane,
         region=region,
     )
+    batch: BatchSettings = BatchSettings().changed(series=series, **outputs)
+    check_subfolders(given, recursive=batch.recursive)
     return segment_files(
-        [Path(path) for path in given],
+        given,
         Path(out),
         template,
         progress,
-        batch=BatchSettings().changed(series=series, **outputs),
+        batch=batch,
         blocks=BlockSettings(block, into_image, executor or Serial()),
         on_record=on_record,
     )

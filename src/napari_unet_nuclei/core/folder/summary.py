@@ -170,6 +170,7 @@ def _row(record: FileRecord) -> dict[str, object]:
         "divisions": record.divisions,
         "diameter_px": record.diameter_px,
         "channel": record.channel,
+        "read_as": record.words,
         "model": record.model,
         "device": record.device,
         "precision": record.precision,

@@ -11,6 +11,9 @@ from napari_unet_nuclei.core.image.pixel_size import PixelSize
 _ONE = {"T": "time point", "Z": "plane", "C": "channel", "Q": "plane"}
 _MANY = {letter: f"{noun}s" for letter, noun in _ONE.items()}
 
+_BETWEEN = " · "
+"""Stands between what is said of an image."""
+
 _ORDINALS = ("first", "second", "third", "fourth")
 
 MOST_CHANNELS_LAST = 16
@@ -41,7 +44,26 @@ def image_in_words(source: ImageSource, pixel_size: PixelSize) -> str:
         parts.append(f"{length} {_ONE[letter] if length == 1 else _MANY[letter]}{depth}")
     parts.append(_spacing(pixel_size))
     parts.append(" × ".join(map(str, source.plane_shape)) + " px")
-    return " · ".join(parts)
+    return _BETWEEN.join(parts)
+
+
+def reading_in_words(words: str, channel: str) -> str:
+    """Add to an image in words where its nuclei are read from; of an image with one channel that says nothing.
+
+    Examples
+    --------
+    >>> reading_in_words("3 channels: DAPI, GFP, Cy5 · 0.325 µm · 512 × 512 px", "DAPI")
+    '3 channels: DAPI, GFP, Cy5 · 0.325 µm · 512 × 512 px; nuclei read from DAPI'
+    >>> reading_in_words("0.325 µm · 512 × 512 px", "the only channel")
+    '0.325 µm · 512 × 512 px'
+    """
+    several = words.startswith("colour picture") or " channels" in words.partition(_BETWEEN)[0]
+    return f"{words}; nuclei read from {channel}" if several and channel else words
+
+
+def without_size(words: str) -> str:
+    """Return what `image_in_words` says without rows and columns, in which the images of a run may differ."""
+    return words.rpartition(_BETWEEN)[0]
 
 
 def possible_axes(axes: str, shape: Sequence[int]) -> tuple[str, ...]:
@@ -83,6 +105,8 @@ def axes_in_words(axes: str, shape: Sequence[int]) -> str:
     """
     nouns = {"T": "time", "Z": "planes", "C": "channels", "Q": "unknown"}
     named = [(place, f"{nouns[letter]} ({shape[place]})") for place, letter in enumerate(axes) if letter in nouns]
+    if axes == "YXS":
+        return f"{_ORDINALS[2]} axis is colours ({shape[2]})"
     if len(named) == 1 and named[0][0] < len(_ORDINALS):
         return f"{_ORDINALS[named[0][0]]} axis is {named[0][1]}"
     return ", ".join(text for _, text in named) or "rows and columns"

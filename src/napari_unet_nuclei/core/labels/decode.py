@@ -126,11 +126,11 @@ class PlaneGraph:
         """Find basins and holes at a foreground threshold."""
         mask = foreground_mask(maps, foreground)
         with ThreadPoolExecutor(THREADS) as pool:
-            # Components of the background and evidence of basins do not depend on one another: two threads.
-            background = pool.submit(label_components, ~mask)
+            # The background and the basins, then holes and evidence, do not depend on one another: two threads.
+            enclosed = pool.submit(Enclosed.of, mask)
             basins = find_basins(heights, mask)
             evidence = pool.submit(gather, maps, basins.pixels, basins.basin, len(basins.summits))
-            holes = Holes.of(basins, mask, *background.result())
+            holes = Holes.of(basins, enclosed.result())
             return PlaneGraph(basins, evidence.result(), holes)
 
     def decode(self, thresholds: DecodeThresholds) -> Decoded:
@@ -167,18 +167,18 @@ def stays(areas: NDArray[np.integer], scores: NDArray[np.float64], thresholds: D
 
 
 @dataclass(frozen=True)
-class Holes:
-    """Components of the background that do not reach the edge of the plane, and the basins they touch."""
+class Enclosed:
+    """What a mask says of holes: components of its background that do not reach the edge of the plane."""
 
     pixels: Indices  # flat index of every pixel, shape (P,)
     piece: Indices  # component of each of these pixels, from 0, shape (P,)
     count: int  # number of components
-    touching: Indices  # components and basins that touch by a side of a pixel, each pair once, shape (M, 2)
-    outer: NDArray[np.bool_]  # for each basin, whether it touches the edge of the plane, or background that does
+    beside: Mask  # pixels at the edge of the plane, or next to background that reaches it
 
     @staticmethod
-    def of(basins: Basins, mask: Mask, background: Labels, pieces: int) -> Holes:
-        """Find the holes of a mask, given the numbered components of its background."""
+    def of(mask: Mask) -> Enclosed:
+        """Find what is enclosed."""
+        background, pieces = label_components(~mask)
         # A component of the background is a hole unless it reaches the edge of the plane.
         inner = np.ones(pieces + 1, bool)
         for axis in range(mask.ndim):
@@ -186,13 +186,29 @@ class Holes:
                 inner[np.take(background, end, axis)] = False
         inner[0] = False
         enclosed = inner[background] if inner.any() else np.zeros(mask.shape, bool)
-        # What touches the outside cannot be enclosed by a nucleus, even if it is dropped.
-        beside = _neighbours_of(~(mask | enclosed))
-        outer = np.zeros(len(basins.summits), bool)
-        outer[basins.basin[beside.ravel()[basins.pixels]]] = True
         pixels = np.flatnonzero(enclosed)
         # Numbered anew, for only some components of the background are holes.
         piece = (np.cumsum(inner) - 1)[background.ravel()[pixels]]
+        return Enclosed(pixels, piece, int(inner.sum()), _neighbours_of(~(mask | enclosed)))
+
+
+@dataclass(frozen=True)
+class Holes:
+    """Components of the background that do not reach the edge of the plane, and the basins they touch."""
+
+    pixels: Indices  # as in `Enclosed`
+    piece: Indices  # likewise
+    count: int  # likewise
+    touching: Indices  # components and basins that touch by a side of a pixel, each pair once, shape (M, 2)
+    outer: NDArray[np.bool_]  # for each basin, whether it touches the edge of the plane, or background that does
+
+    @staticmethod
+    def of(basins: Basins, enclosed: Enclosed) -> Holes:
+        """Find the holes of the mask that was divided into basins."""
+        pixels, piece = enclosed.pixels, enclosed.piece
+        # What touches the outside cannot be enclosed by a nucleus, even if it is dropped.
+        outer = np.zeros(len(basins.summits), bool)
+        outer[basins.basin[enclosed.beside.ravel()[basins.pixels]]] = True
         if not pixels.size:
             return Holes(pixels, piece, 0, np.zeros((0, 2), np.int64), outer)
         numbers = basins.labelled(np.arange(1, len(outer) + 1))
@@ -203,7 +219,7 @@ class Holes:
             # Reduced from pixels to pairs in every direction, before all directions are joined.
             pairs.append(np.unique(piece[basin > 0] * np.int64(len(outer)) + basin[basin > 0] - 1))
         keys = np.unique(np.concatenate(pairs))
-        return Holes(pixels, piece, int(inner.sum()), np.stack(np.divmod(keys, len(outer)), axis=1), outer)
+        return Holes(pixels, piece, enclosed.count, np.stack(np.divmod(keys, len(outer)), axis=1), outer)
 
     def filled(self, ids: NDArray[np.integer], pairs: Indices) -> tuple[Indices, Indices]:
         """Give each nucleus what it encloses: holes, and dropped nuclei inside it.

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_unet_nuclei.core.labels.basins import Forest, Heights, Indices, find_basins
-from napari_unet_nuclei.core.labels.decode import Decoded, DecodeThresholds, Holes, label_components
+from napari_unet_nuclei.core.labels.decode import Decoded, DecodeThresholds, Enclosed, Holes
 from napari_unet_nuclei.core.labels.outline_distance import squared_distances
 from napari_unet_nuclei.core.types import Mask
 
@@ -151,7 +151,7 @@ class VolumeGraph:
         checkpoint()
         basins = find_basins(heights_of(mask, maps.unit), mask)
         checkpoint()
-        holes = Holes.of(basins, mask, *label_components(~mask))
+        holes = Holes.of(basins, Enclosed.of(mask))
         count = len(basins.summits)
         voxels = np.bincount(basins.basin, minlength=count)
         sums = np.bincount(basins.basin, maps.foreground.ravel()[basins.pixels], count).astype(np.float64)

@@ -22,6 +22,12 @@ LARGEST_STACK = 256 * 2**20
 """Voxels of the stacks of an image whose nuclei are found in memory, at 8 bytes each."""
 
 
+ONE_PLANE = "There is one plane only, and planes is '{planes}': leave that out, or give a stack."
+
+NOT_A_STACK = "This is no stack: it was segmented as it is, and what was asked of stacks (planes, spacing) left out."
+"""Notice of an image among stacks."""
+
+
 def plane_count(source: ImageSource) -> int:
     """Count the planes of an image, those of all its stacks."""
     return math.prod(source.leading_shape)
@@ -77,8 +83,18 @@ def stack_reading(
             )
         return "each"
     if _planes(source, plane) < FEWEST_PLANES:
-        raise ImageShapeError(f"There is one plane only, and planes is '{asked}': leave that out, or give a stack.")
+        raise ImageShapeError(ONE_PLANE.format(planes=asked))
     return "volume" if asked == "volume" else "joined"
+
+
+def asks_of_stacks(settings: SegmentSettings) -> bool:
+    """Tell whether there is a setting that only stacks can obey."""
+    return settings.planes not in ("auto", "each") or not settings.z_spacing_auto
+
+
+def is_stack(source: ImageSource, plane: Sequence[int | None]) -> bool:
+    """Tell whether several planes lie above each other, so far as the axes say it."""
+    return ("Z" in source.leading_axes or source.leading_axes == "Q") and _planes(source, plane) >= FEWEST_PLANES
 
 
 def _planes(source: ImageSource, plane: Sequence[int | None]) -> int:

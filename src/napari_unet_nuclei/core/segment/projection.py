@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
-from napari_unet_nuclei.core.segment.planes import stack_axis
+from napari_unet_nuclei.core.segment.planes import FEWEST_PLANES, ONE_PLANE, stack_axis
 from napari_unet_nuclei.core.settings import PROJECTIONS, Planes
 
 
 def project(source: ImageSource, planes: Planes) -> ImageSource:
     """Project an image along z: the maximum in the image's dtype, the mean in float32.
 
-    A single plane, and an image whose planes are not to be projected, stay as they are.
+    An image whose planes are not to be projected stays as it is.
 
     Raises
     ------
@@ -43,10 +44,13 @@ def project(source: ImageSource, planes: Planes) -> ImageSource:
 def projected_axis(source: ImageSource, planes: Planes) -> int | None:
     """Return the axis along which an image is projected, None where it stays as it is.
 
-    Raises `ImageShapeError` where no axis is depth.
+    Raises `ImageShapeError` where no axis is depth, or there is one plane only.
     """
-    if planes not in PROJECTIONS or stack_axis(source) is None:
+    if planes not in PROJECTIONS:
         return None
+    depth = stack_axis(source)
+    if depth is None or source.leading_shape[depth] < FEWEST_PLANES:
+        raise ImageShapeError(ONE_PLANE.format(planes=planes))
     return source.axes.index("Z" if "Z" in source.axes else "Q")
 
 

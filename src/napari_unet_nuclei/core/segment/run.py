@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from napari_unet_nuclei.core.errors import ImageShapeError
+from napari_unet_nuclei.core.errors import ImageShapeError, SettingsError
 from napari_unet_nuclei.core.image.channels import named_channel
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
 from napari_unet_nuclei.core.image.kind import possible_looks
@@ -48,6 +48,8 @@ TURNED: dict[Transform, str] = {
 
 NOTHING_SHOWN = "All pixels are equal, up to rounding: there is nothing to see in this image."
 """Notice of an image without nuclei, whatever else is tried on it."""
+
+NO_MAPS = "The image is too large to keep the network's maps; thresholds act on the current view."
 
 FOCUS_STACK = (
     "The planes of this stack were segmented each by itself: in transmitted light they differ in focus, and show no "
@@ -155,7 +157,9 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
         and not scope.deciding.of(found.chosen.look.channels).shows_something
     ):
         notices += (NOTHING_SHOWN,)
-    notices += (*_notices(found.card, nuclei, settings), *found.notices, *warnings)
+    if found.card.task == "instances" and nuclei.decoder is None:
+        notices += (NO_MAPS,)
+    notices += (*found.notices, *warnings)
     for notice in notices:
         progress.report(Notice(notice, warning=notice in warnings))
     progress.report(Advanced(1.0, "done"))
@@ -227,6 +231,11 @@ def stacks_read(request: SegmentRequest, chosen: ChosenLook, *, classes: bool) -
     """Decide how stacks are read, and what to tell of it."""
     reading = stack_reading(request.source, request.plane, request.settings, classes=classes)
     if reading == "volume" and request.settings.planes == "auto" and chosen.look.kind == "brightfield":
+        if not request.settings.z_spacing_auto:
+            raise SettingsError(
+                "The spacing of planes has no effect on this stack, which shows dark nuclei on bright and is segmented "
+                "plane by plane: leave it out, or choose planes volume."
+            )
         return "each", (FOCUS_STACK,)
     return reading, ()
 
@@ -234,6 +243,8 @@ def stacks_read(request: SegmentRequest, chosen: ChosenLook, *, classes: bool) -
 def _find(request: SegmentRequest, scope: Scope, runner: NetworkRunner, progress: Progress) -> _Found:
     """Choose how the image is read, and find its classes, or its nuclei: in three dimensions or plane by plane."""
     settings, classes = request.settings, runner.card.task == "semantic"
+    if classes:
+        _refuse_thresholds(runner.card, settings)
     # How bright and how large nuclei are is known to a model by kind of image, so that the kind comes first.
     chosen = choose_reading(request, scope, runner, progress)
     runner = runner.for_kind(chosen.look.kind)
@@ -359,10 +370,11 @@ def notices_of_look(
         yield f"The model '{card.name}' was made for {card.image_kind} images; check the result."
 
 
-def _notices(card: ModelCard, found: FoundNuclei, settings: SegmentSettings) -> Iterator[str]:
-    """Yield what does not hold for this result, though the user may expect it."""
-    if card.task == "instances":
-        if found.decoder is None:
-            yield "The image is too large to keep the network's maps; thresholds act on the current view."
-    elif not all(getattr(settings, f"{name}_auto") for name in ("diameter", *TUNED)):
-        yield f"The model '{card.name}' predicts classes: diameter, thresholds and minimum size have no effect on them."
+def _refuse_thresholds(card: ModelCard, settings: SegmentSettings) -> None:
+    """Raise SettingsError if there are settings that only nuclei obey."""
+    chosen = [name for name in ("diameter", *TUNED) if not getattr(settings, f"{name}_auto")]
+    if chosen:
+        raise SettingsError(
+            f"The model '{card.name}' predicts classes of pixels, on which {', '.join(chosen)} has no effect: leave "
+            "that out, or choose a model for nuclei."
+        )

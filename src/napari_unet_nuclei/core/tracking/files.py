@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_unet_nuclei.core.errors import OutputFileError, SeriesError
+from napari_unet_nuclei.core.errors import OutputFileError, SeriesError, SettingsError
 from napari_unet_nuclei.core.image.io.find import image_paths
 from napari_unet_nuclei.core.image.io.read import read_header
 from napari_unet_nuclei.core.image.io.series import choose_in_step
@@ -57,9 +57,12 @@ def label_files(given: Sequence[Path], one_movie: bool = False, series: str = ""
     are stacks. ``series`` chooses among the images of a file, as `choose_in_step` takes it: each of them is a movie.
     Raise ImageFileError if a path leads nowhere, or a file cannot be read.
     """
+    paths = sorted(image_paths(given), key=_as_counted)
+    if one_movie and len(paths) == 1:
+        raise SettingsError(f"{paths[0]} is one file, which is one movie anyway: leave out that all are frames of one.")
     frames: dict[Path, list[Path]] = {}
     movies: list[LabelFiles] = []
-    for path in sorted(image_paths(given), key=_as_counted):
+    for path in paths:
         chosen, notices = choose_in_step([path], series)
         if len(chosen) > 1 and one_movie:
             raise SeriesError(f"{path} holds {len(chosen)} images, so it is no frame of a movie: leave out one movie.")

@@ -239,6 +239,7 @@ def train_model(request: TrainRequest, progress: Progress) -> Model:
     """
     files = request.files
     _check_outputs(files, request.resume)
+    _check_effects(request)
     base = load_model(request.base) if request.base else None
     named = InputForm(NetworkInputs((), request.in_channels or 1))
     request.card(base, named, _names(request, base, ("a", "b")))  # reject invalid names before reading anything
@@ -286,6 +287,21 @@ def _commit() -> str:
     if tracked.returncode:
         return ""
     return subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True).stdout.strip()
+
+
+def _check_effects(request: TrainRequest) -> None:
+    """Raise SettingsError before anything is read if something that was asked for would have no effect."""
+    if request.settings.layers != "all" and not request.base:
+        raise SettingsError(
+            f"Layers '{request.settings.layers}' alone are trained of a model that was trained before: give that as "
+            "base, or leave the layers out."
+        )
+    if request.task == "instances" and (request.class_names or request.coding != ClassCoding()):
+        raise SettingsError("Class names, and how labels encode classes, have an effect on the task semantic alone.")
+    if request.inputs and (request.task == "semantic" or request.in_channels):
+        raise SettingsError("Inputs are chosen for a network for nuclei, and say how many channels it has.")
+    if len(request.datasets) == 1 and request.datasets[0].weight != 1:
+        raise SettingsError("A weight says how often a data set is drawn beside others, and there is only one.")
 
 
 def _check_outputs(files: TrainingFiles, resume: bool) -> None:

@@ -146,9 +146,11 @@ class BatchDock(Dock):
         self.form.take_settings(settings, model)
         self._say_taken("The settings are those of the image that was segmented.")
 
-    def take_measured(self, around: CellSettings, gate: str, left: Sequence[str] = ()) -> None:
+    def take_measured(
+        self, around: CellSettings, gate: str, classes: Path | None = None, left: Sequence[str] = ()
+    ) -> None:
         """Measure files as an image was measured; ``left`` names what belongs to that image alone."""
-        self.form.take_measured(around, gate)
+        self.form.take_measured(around, gate, classes)
         without = f" Not taken over, as they belong to that image: {', '.join(left)}." if left else ""
         self._say_taken(f"Nuclei are segmented and measured as in that image.{without}")
 
@@ -235,7 +237,7 @@ class BatchDock(Dock):
         failed = sum(bool(record.error) for record in records)
         nuclei = sum(record.nuclei for record in records)
         doubtful = sum(record.urgency == 1 for record in records)
-        parts = [f"{quantity(len(records) - failed, 'image')} done", f"{nuclei:,} nuclei"]
+        parts = [f"{quantity(len(records) - failed, 'image')} done", quantity(nuclei, "nucleus", "nuclei")]
         parts += [f"{failed:,} failed"] if failed else []
         parts += [f"{doubtful:,} to check (⚠)"] if doubtful else []
         return ", ".join(parts) + "."

@@ -293,10 +293,11 @@ class BatchForm(QWidget):
         for form in (self.size_form, self.advanced_form):
             form.setValue(settings)
 
-    def take_measured(self, around: CellSettings, gate: str) -> None:
-        """Show what is measured around nuclei, and which are positive, as an image was measured; unfold it."""
+    def take_measured(self, around: CellSettings, gate: str, classes: Path | None = None) -> None:
+        """Show what is measured around nuclei, and what is told of them, as an image was measured; unfold it."""
         shown: BatchSettings = self.measured_form.value().changed(**around.model_dump(), gate=gate)
         self.measured_form.setValue(shown)
+        self.classes.setValue("" if classes is None else str(classes))
         self.measured_box.expand(animate=False)
 
     def show_series(self, listed: Sequence[str]) -> None:

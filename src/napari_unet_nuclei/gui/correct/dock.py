@@ -12,11 +12,12 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 from napari_unet_nuclei.core.corrections.review import Tally
 from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.gui.correct.canvas_input import CanvasInput
+from napari_unet_nuclei.gui.correct.class_walk import ClassWalk
 from napari_unet_nuclei.gui.correct.current import CurrentCorrection
-from napari_unet_nuclei.gui.correct.keys import COMMANDS, MISSED, Keys
+from napari_unet_nuclei.gui.correct.keys import COMMANDS, MISSED, NEXT, NEXT_CLASS, REDO, UNDO
 from napari_unet_nuclei.gui.correct.navigator import Navigator
 from napari_unet_nuclei.gui.correct.overlay import Overlay
-from napari_unet_nuclei.gui.correct.panels import QueuePanel, ReviewedPanel, ToolsPanel, described
+from napari_unet_nuclei.gui.correct.panels import ClassPanel, QueuePanel, ReviewedPanel, ToolsPanel, described
 from napari_unet_nuclei.gui.correct.picker import LayerPicker
 from napari_unet_nuclei.gui.correct.restoring import Restorer
 from napari_unet_nuclei.gui.correct.saving import CorrectionSaver
@@ -26,6 +27,7 @@ from napari_unet_nuclei.gui.saving.dialog import open_save_dialog
 from napari_unet_nuclei.gui.viewer.canvas_note import CanvasNote
 from napari_unet_nuclei.gui.viewer.corrected_layer import copy_in_memory
 from napari_unet_nuclei.gui.viewer.dock import FINETUNE, Dock, open_dock
+from napari_unet_nuclei.gui.widgets.dock_keys import DockKeys
 from napari_unet_nuclei.gui.widgets.forms import fill, titled
 from napari_unet_nuclei.gui.widgets.rest_timer import rest_timer
 from napari_unet_nuclei.gui.widgets.scroll_column import ScrollColumn
@@ -58,11 +60,17 @@ class CorrectDock(Dock):
         self.canvas_input = CanvasInput(napari_viewer, self.current, self.overlay, self)
         self.navigator = Navigator(napari_viewer, self.current, self.overlay, self)
         self.tools = VolumeTools(self.current, self.navigator, self.canvas_input, self)
+        self.class_walk = ClassWalk(self.current, self.navigator, self.tools.pointed, self)
+        class_verbs = {str(number): str(number) for number in range(10)} | {NEXT_CLASS.key: NEXT_CLASS.verb}
+        self.class_keys = DockKeys(self, class_verbs, self.class_walk.do)
         self.note = CanvasNote(napari_viewer, self)
         self.saver = CorrectionSaver(napari_viewer, self.current, self)
-        self.keys = Keys(self, self.do)
+        verbs = {one.key: one.verb for one in COMMANDS if one.key}
+        self.keys = DockKeys(self, verbs, self.do, repeating=(UNDO.key, REDO.key))
         self.picker = LayerPicker(napari_viewer)
         self.queue_panel, self.tools_panel = QueuePanel(), ToolsPanel()
+        self.class_panel = ClassPanel()
+        self.class_box = titled("Classes", self.class_panel)
         self.reviewed_panel = ReviewedPanel(napari_viewer, self.current)
         self.panel = JobPanel("Save corrections", "Save image, nuclei and reviewed regions, to train models later.")
         self.files_button = QPushButton("Save…")
@@ -91,6 +99,7 @@ class CorrectDock(Dock):
         column = ScrollColumn(
             self.picker,
             titled("Review", self.queue_panel),
+            self.class_box,
             titled("Tools", self.tools_panel),
             titled("Reviewed region", self.reviewed_panel),
         )
@@ -113,6 +122,10 @@ class CorrectDock(Dock):
             tools.undo,
         ):
             buttons.pressed.connect(self.press)
+        self.class_panel.next.pressed.connect(self._press_class)
+        self.class_walk.said.connect(self.panel.show_status)
+        self.class_walk.failed.connect(self.panel.show_error)
+        self.class_walk.changed.connect(self._refreshing.start)
         queue.scope_changed.connect(self.navigator.choose_scope)
         queue.outlines_box.toggled.connect(self._show_outlines)
         queue.banner.clicked.connect(self._take_offer)
@@ -157,8 +170,23 @@ class CorrectDock(Dock):
 
     def do(self, verb: str) -> None:
         """Carry out the command of a key."""
+        if verb == UNDO.verb and self.class_walk.can_undo:
+            self.class_walk.undo()
+            return
+        if verb not in (NEXT.verb, UNDO.verb, REDO.verb):
+            self.class_walk.forget_steps()
         self.tools.do(verb)
         self._refreshing.start()
+
+    def next_class(self) -> None:
+        """Go to the nucleus whose class is most doubtful, with the keys at hand."""
+        session = self.current.session
+        if session is not None:
+            self._viewer.layers.selection.active = session.layer
+        self.class_walk.do(NEXT_CLASS.verb)
+
+    def _press_class(self, _verb: str) -> None:
+        self.next_class()
 
     def press(self, verb: str) -> None:
         """Carry out the command of a button, and make the labels the active layer, so that keys work as well."""
@@ -259,6 +287,7 @@ class CorrectDock(Dock):
         session, active = self.current.session, self._viewer.layers.selection.active
         ours = self.is_in_front and session is not None and active == session.layer
         self.keys.set_enabled(ours)
+        self.class_keys.set_enabled(ours and self.class_walk.table is not None)
         if not ours:
             self.canvas_input.cancel()
 
@@ -266,6 +295,7 @@ class CorrectDock(Dock):
         """Show the progress of the review, and what is framed."""
         # By a timer, once per turn of the event loop: a key sets off many of the signals that lead here.
         session, framed = self.current.session, self.navigator.framed
+        self._refresh_classes()
         self.tools_panel.show_waiting(self.tools.waiting)
         if session is None:
             self.queue_panel.show_tally(Tally(), is_looking=False)
@@ -285,7 +315,16 @@ class CorrectDock(Dock):
         self.queue_panel.show_framed(
             described(candidate, nuclei, accepted=accepted), missed=framed is not None and framed.is_missed
         )
-        self.tools_panel.show_history(session.history.undo_title, session.history.redo_title)
+        undo_title = "class given" if self.class_walk.can_undo else session.history.undo_title
+        self.tools_panel.show_history(undo_title, session.history.redo_title)
+
+    def _refresh_classes(self) -> None:
+        """Show the classes where they were told, and take their keys."""
+        text = self.class_walk.text()
+        if self.class_box.isHidden() == bool(text):
+            self.class_box.setVisible(bool(text))
+            self._refresh_keys()
+        self.class_panel.text.setText(text)
 
     def _show_outlines(self, outlines: bool) -> None:
         session = self.current.session
@@ -333,6 +372,7 @@ class CorrectDock(Dock):
         self.canvas_input.cancel()
         self.note.say("")
         self.keys.set_enabled(False)
+        self.class_keys.set_enabled(False)
         self.overlay.clear()
         for session in self.current.sessions:
             error = self.saver.save_now(session)

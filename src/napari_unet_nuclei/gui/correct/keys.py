@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-
-from qtpy.QtCore import QObject, Qt
-from qtpy.QtGui import QGuiApplication, QKeySequence
-from qtpy.QtWidgets import QApplication, QShortcut, QWidget
-
-from napari_unet_nuclei.gui.widgets.fixed_call import FixedCall
 
 
 @dataclass(frozen=True)
@@ -71,57 +64,9 @@ VOLUME_TOOLS = (
     ),
 )
 """For nuclei that extend through planes."""
+NEXT_CLASS = Command("Y", "Next doubtful class", "Go to the nucleus whose class is most doubtful.", "next")
+"""Where classes of nuclei were told."""
 UNDO = Command("Ctrl+Z", "Undo", "Undo the last edit, brush stroke or decision, without limit.", "undo")
 REDO = Command("Ctrl+Shift+Z", "Redo", "Redo what was undone.", "redo")
 
 COMMANDS = (NEXT, *REVIEW, *TOOLS, *MORE_TOOLS, *VOLUME_TOOLS, UNDO, REDO)
-
-
-class Keys(QObject):
-    """Shortcuts that call ``do`` with a verb wherever the focus is, while enabled and while their window is active."""
-
-    def __init__(self, dock: QWidget, do: Callable[[str], None]) -> None:
-        super().__init__(dock)
-        self._dock = dock
-        self._do = do
-        self._is_wanted = False
-        self.shortcuts: dict[str, QShortcut] = {}
-        for command in COMMANDS:
-            if not command.key:
-                continue
-            shortcut = QShortcut(QKeySequence(command.key), dock)
-            # Shortcuts of a floating dock's window do not reach the canvas. Text fields still get their letters.
-            shortcut.setContext(Qt.ShortcutContext.ApplicationShortcut)
-            # A key that is held must not delete one nucleus after the other.
-            shortcut.setAutoRepeat(command in (UNDO, REDO))
-            shortcut.setEnabled(False)
-            shortcut.activated.connect(FixedCall(shortcut, self._act, command.verb).call)
-            self.shortcuts[command.key] = shortcut
-
-        application = QGuiApplication.instance()
-        assert isinstance(application, QGuiApplication), "a window needs one"
-        application.focusWindowChanged.connect(self._refresh)
-
-    def set_enabled(self, enabled: bool) -> None:
-        """Take the keys, or leave them to napari."""
-        self._is_wanted = enabled
-        self._refresh()
-
-    def _refresh(self) -> None:
-        # Only while the active window is the dock's own or a floating dock of it: otherwise two viewers would react to
-        # the same key, or Qt would find it ambiguous and neither would.
-        active = QApplication.activeWindow()
-        is_ours = active is not None and _topmost(active) is _topmost(self._dock)
-        for shortcut in self.shortcuts.values():
-            shortcut.setEnabled(self._is_wanted and is_ours)
-
-    def _act(self, verb: str) -> None:
-        """Carry out a command, unless a mouse button is down: a stroke must not be interrupted."""
-        if QApplication.mouseButtons() == Qt.MouseButton.NoButton:
-            self._do(verb)
-
-
-def _topmost(widget: QWidget) -> QWidget:
-    """Return the main window of a widget, even if its dock floats."""
-    parent = widget.parentWidget()
-    return widget if parent is None else _topmost(parent)

@@ -158,6 +158,14 @@ class Navigator(QObject):
         self._overlay.frame(framed.index, lines, missed=framed.is_missed)
         self.changed.emit()
 
+    def visit(self, index: Index, nucleus: int) -> None:
+        """Bring a nucleus into the middle of the view and frame it; raise `EditError` if it does not exist."""
+        session = self._current.require()
+        known = session.review.find(index, nucleus)
+        box = find_box(session.corrected.view[index], nucleus, known.box if known else None)
+        self._bring_into_view(index, box)
+        self.frame(Framed(index, {nucleus: box}))
+
     def frame_nuclei(self, index: Index, nuclei: Sequence[int]) -> None:
         """Frame those of some nuclei that exist; remove the frame where none does."""
         session = self._current.require()

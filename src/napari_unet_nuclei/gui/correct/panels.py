@@ -31,6 +31,7 @@ from napari_unet_nuclei.gui.correct.keys import (
     MISSED,
     MORE_TOOLS,
     NEXT,
+    NEXT_CLASS,
     REDO,
     REVIEW,
     TOOLS,
@@ -152,6 +153,15 @@ class QueuePanel(QWidget):
         """Describe what is in the frame; where a nucleus may be missing, offer only commands that apply."""
         self.reason_label.setText(text or RULE)
         self.answers.setCurrentWidget(self.missed_commands if missed else self.commands)
+
+
+class ClassPanel(QWidget):
+    """Classes of nuclei that *Measure* has told: how many are doubtful, and the way to them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text, self.next = Sentence(), CommandButtons((NEXT_CLASS,))
+        fill(QVBoxLayout(self), self.text, self.next)
 
 
 class ToolsPanel(QWidget):

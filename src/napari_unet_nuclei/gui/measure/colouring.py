@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from napari.utils.colormaps import Colormap, ensure_colormap
 from numpy.typing import NDArray
 
+from napari_unet_nuclei.core.labels.classify.nucleus_classes import CLASS
 from napari_unet_nuclei.gui.viewer.columns import title_of
 from napari_unet_nuclei.gui.viewer.measure_request import MeasuredTable
 from napari_unet_nuclei.gui.viewer.value_layer import CLEAR, ValueLayer, looked_up, without_values
 
 SELECTED = "Selected nuclei"
 """Name of the layer while it shows a gate or a selection."""
+
+CLASSES = "Classes of nuclei"
+"""Name of the layer while it shows classes."""
 
 EXTREMES = (1, 99)
 """Percentiles of a column that the scale reaches from and to, so that single nuclei do not take all of it."""
@@ -33,6 +39,22 @@ def colour_by_column(layer: ValueLayer, measured: MeasuredTable, column: str) ->
     colours = Colormap(ensure_colormap("viridis").colors, name="values of nuclei", nan_color=CLEAR)
     limits = (low, high) if high > low else (low, low + max(abs(low), 1.0))
     layer.show(measured.labels, _painted(measured, values), title_of(column), colours, limits, scale=True)
+
+
+def colour_by_class(layer: ValueLayer, measured: MeasuredTable, colours: Mapping[str, str]) -> None:
+    """Colour every nucleus by its class.
+
+    Raises
+    ------
+    ImageShapeError
+        If the labels are too large.
+    """
+    places = {name: place for place, name in enumerate(colours)}
+    values = np.asarray(measured.table[CLASS].map(places), np.float64)
+    # Colour by colour, without blends between them; a scale from 0 to 1 must not be empty for a single class.
+    edges = np.linspace(0, 1, len(colours) + 1)
+    steps = Colormap(list(colours.values()), controls=edges, interpolation="zero", name="classes", nan_color=CLEAR)
+    layer.show(measured.labels, _painted(measured, values), CLASSES, steps, (-0.5, len(colours) - 0.5))
 
 
 def colour_selected(layer: ValueLayer, measured: MeasuredTable, selected: NDArray[np.bool_]) -> None:

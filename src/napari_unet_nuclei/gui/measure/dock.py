@@ -11,26 +11,30 @@ import pandas as pd
 from napari.layers import Labels
 from napari.utils.theme import get_theme
 from numpy.typing import NDArray
+from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import QApplication, QDockWidget, QVBoxLayout
 
 from napari_unet_nuclei.core.errors import NucleiError
+from napari_unet_nuclei.core.labels.classify.nucleus_classes import CLASS
 from napari_unet_nuclei.core.labels.measure.gate import POSITIVE, Gate, share_text
 from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
-from napari_unet_nuclei.gui.measure.colouring import colour_by_column, colour_selected
+from napari_unet_nuclei.gui.measure.colouring import colour_by_class, colour_by_column, colour_selected
 from napari_unet_nuclei.gui.measure.features import write_features
 from napari_unet_nuclei.gui.measure.form import MeasureForm
 from napari_unet_nuclei.gui.measure.gate_text import for_folders
 from napari_unet_nuclei.gui.measure.results import AS_THEY_ARE, SELECTED, Results
+from napari_unet_nuclei.gui.measure.teaching import Teaching
 from napari_unet_nuclei.gui.measure.wide_table import WideTable
 from napari_unet_nuclei.gui.saving.dialog import open_save_dialog
-from napari_unet_nuclei.gui.viewer.dock import BATCH, Dock, ancestor, open_dock
+from napari_unet_nuclei.gui.viewer.dock import BATCH, CORRECT, Dock, ancestor, open_dock
 from napari_unet_nuclei.gui.viewer.frame import NucleusFrame
 from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY
 from napari_unet_nuclei.gui.viewer.measure_request import MeasuredTable, MeasureRequest, measure_layers
 from napari_unet_nuclei.gui.viewer.value_layer import ValueLayer
 from napari_unet_nuclei.gui.viewer.view import go_to, label_under, on_click, world_point
+from napari_unet_nuclei.gui.widgets.dock_keys import DockKeys
 from napari_unet_nuclei.gui.widgets.loss_plot import PlotColours
 from napari_unet_nuclei.gui.widgets.rest_timer import rest_timer
 from napari_unet_nuclei.gui.widgets.scroll_column import ScrollColumn
@@ -71,6 +75,8 @@ class MeasureDock(Dock):
         self.frame = NucleusFrame(napari_viewer, self)
         self.colours = ValueLayer(napari_viewer, self)
         self._rest = rest_timer(self, self._apply_gate, SETTLE)
+        self.teaching = Teaching(self.results.classes_panel, self)
+        self.keys = DockKeys(self, {str(number): str(number) for number in range(10)}, self._give)
         self._lay_out()
         self._connect()
         self.form.list_layers()
@@ -98,6 +104,12 @@ class MeasureDock(Dock):
         results.picked.connect(self._pick)
         results.copy_gate.clicked.connect(self._copy_gate)
         results.folder_button.clicked.connect(self._do_to_folder)
+        self.teaching.changed.connect(self._take_classes)
+        self.teaching.said.connect(self.panel.show_status)
+        self.teaching.failed.connect(self.panel.show_error)
+        self.teaching.correct_wanted.connect(self._correct_classes)
+        results.tabs.currentChanged.connect(self._refresh_keys)
+        self.front_changed.connect(self._refresh_keys)
         self._viewer.layers.events.removed.connect(self._forget_removed)
         self._viewer.events.theme.connect(self._follow_theme)
         on_click(self._viewer, self._select_clicked)
@@ -131,6 +143,9 @@ class MeasureDock(Dock):
 
     def _show_result(self, measured: MeasuredTable) -> None:
         layer = measured.labels.place.layer
+        self.panel.show_status("")
+        measured = self.teaching.measured(measured)
+        gone = self.panel.status_label.text()
         gate = self.results.gate
         if gate is not None and {limit.column for limit in gate.limits} <= set(measured.table.columns):
             measured = _gated(measured, gate)
@@ -139,13 +154,12 @@ class MeasureDock(Dock):
         self.results.show_measured(measured.table, measured.regions)
         self._follow_theme()
         rows, nuclei = len(measured.table), measured.table["label"].nunique()
-        self.panel.show_status(
-            f"{quantity(nuclei, 'nucleus', 'nuclei')} measured."
-            if rows == nuclei
-            else f"{nuclei:,} nuclei in {rows:,} rows."
-        )
+        told = f"{quantity(nuclei, 'nucleus', 'nuclei')} measured."
+        told = told if rows == nuclei else f"{quantity(nuclei, 'nucleus', 'nuclei')} in {rows:,} rows."
+        self.panel.show_status(f"{told} {gone}".strip())
         if layer in self._viewer.layers:
             write_features(layer, measured.table)
+        self._refresh_keys()
         self._colour(str(self.results.colour_box.currentData() or AS_THEY_ARE))
 
     def _follow_measured(self, measured: MeasuredTable | None) -> None:
@@ -271,7 +285,9 @@ class MeasureDock(Dock):
             self.colours.clear()
             return
         try:
-            if by != SELECTED:
+            if by == CLASS:
+                colour_by_class(self.colours, self._measured, self.teaching.classes.colours)
+            elif by != SELECTED:
                 colour_by_column(self.colours, self._measured, by)
             elif self._selected is not None:
                 colour_selected(self.colours, self._measured, self._selected)
@@ -279,6 +295,73 @@ class MeasureDock(Dock):
                 self.colours.clear()
         except NucleiError as error:
             self.panel.show_error(error)
+
+    def _take_classes(self, table: pd.DataFrame) -> None:
+        """Show the classes that were told anew: in the table, the layer's features, and on the picture."""
+        if self._measured is None:
+            return
+        gate, first = self.results.gate, CLASS not in self._measured.table.columns
+        self._measured = replace(self._measured, table=table)
+        self._measured = self._measured if gate is None else _gated(self._measured, gate)
+        self.results.replace_table(self._measured.table)
+        if self._is_shown:
+            write_features(self._measured.labels.place.layer, self._measured.table)
+        self.results.show_card()
+        box = self.results.colour_box
+        if first and CLASS in table.columns and not box.currentData():
+            box.setCurrentIndex(box.findData(CLASS))  # which colours them
+        else:
+            self._colour(str(box.currentData() or AS_THEY_ARE))
+
+    def _give(self, key: str) -> None:
+        """Give a class to the nucleus under the mouse, else to the one that was clicked; 0 takes it away."""
+        if self._measured is None:
+            return
+        row = self._row_under_mouse()
+        row = row if row >= 0 else self.results.table_view.selected_row
+        if row < 0:
+            self.panel.show_status("Point at a nucleus, or click it, and press the key of its class.")
+            return
+        self.frame.show_row(self._measured, row)
+        self.teaching.give(row, int(key) - 1)
+
+    def _row_under_mouse(self) -> int:
+        """Return the row of the nucleus that the mouse points at; -1 if there is none."""
+        if self._measured is None or not self._viewer.mouse_over_canvas:
+            return -1
+        place = self._measured.labels.place
+        position = place.position(world_point(self._viewer, place.layer, self._viewer.cursor))
+        label = self._measured.labels.label_at(position)
+        return self._measured.row_at(label, position) if label > 0 else -1
+
+    def _refresh_keys(self, _tab: int = 0) -> None:
+        """Take the keys of classes while these are in sight."""
+        shown = self.results.tabs.currentWidget() is self.results.classes_panel and self._is_shown
+        self.keys.set_enabled(shown and self.is_in_front)
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Take the keys again."""
+        super().showEvent(event)
+        self._refresh_keys()
+
+    def hideEvent(self, event: QHideEvent | None) -> None:
+        """Leave the keys to napari."""
+        super().hideEvent(event)
+        self._refresh_keys()
+
+    def keys_told(self) -> list[tuple[str, str]]:
+        """Return the keys of this dock, and what they do."""
+        return [
+            ("1 to 9", "Give the nucleus that the mouse points at, else the one that was clicked, this class."),
+            ("0", "Take its class away."),
+        ]
+
+    def _correct_classes(self) -> None:
+        """Walk through the nuclei whose class is doubtful, in the dock *Correct nuclei*."""
+        if self._measured is not None and self._is_shown:
+            correct = open_dock(self._viewer, CORRECT)
+            correct.take_labels(self._measured.labels.place.layer)
+            correct.next_class()
 
     def _gate_text(self) -> str:
         """Return the gate in the words of a run over files; empty if there is none."""
@@ -294,14 +377,15 @@ class MeasureDock(Dock):
             self.panel.show_status(f"Copied: {text}")
 
     def _do_to_folder(self) -> None:
-        """Open the dock *Batch segment folder* with cells, rings and gate, and with what the labels were made by."""
+        """Open the dock *Batch segment folder* with what was measured and told, and what the labels were made by."""
         if self._measured is None or self._request is None:
             return
+        classes = self.teaching.file_for_folders()
         stored = self._measured.labels.place.layer.metadata.get(METADATA_KEY, {}).get("provenance", {})
         batch = open_dock(self._viewer, BATCH)
         if "settings" in stored:
             batch.take_settings(SegmentSettings.model_validate(stored["settings"]), str(stored["model"]))
-        batch.take_measured(self._request.around, self._gate_text(), left=_left_behind(self._request))
+        batch.take_measured(self._request.around, self._gate_text(), classes, left=_left_behind(self._request))
 
     def _open_wide(self) -> None:
         """Open the table below the picture, where it is wide; both show the same rows and selection."""

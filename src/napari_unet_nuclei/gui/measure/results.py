@@ -8,9 +8,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QApplication, QCheckBox, QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QApplication,
+    QCheckBox,
+    QHBoxLayout,
+    QPushButton,
+    QSplitter,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
+from napari_unet_nuclei.core.labels.classify.nucleus_classes import CLASS, PROBABILITY
 from napari_unet_nuclei.core.labels.measure.gate import Gate, share_text
+from napari_unet_nuclei.core.quantity import quantity
+from napari_unet_nuclei.gui.measure.classes_panel import ClassesPanel
 from napari_unet_nuclei.gui.viewer.columns import as_text, card_text, numbers_of, short_set, title_of
 from napari_unet_nuclei.gui.widgets.choice_box import choice_box, fill
 from napari_unet_nuclei.gui.widgets.forms import Rows
@@ -62,16 +74,21 @@ class Results(QWidget):
         self.folder_button = _button(
             "Do this to a folder…", "Measure and gate the nuclei of many files, in the dock Batch."
         )
+        self.classes_panel, self.tabs = ClassesPanel(), QTabWidget()
         self._lay_out()
         self._connect()
 
     def _lay_out(self) -> None:
         buttons = fill_layout(QHBoxLayout(), self.all_columns, self.copy_button, self.wide_button, self.save_button)
-        above, below = QWidget(), QWidget()
+        above, below, plotted = QWidget(), QWidget(), QWidget()
+        self._plotted = fill_layout(QVBoxLayout(plotted), self.facts)
+        self.tabs.addTab(plotted, "Plot")
+        self.tabs.addTab(self.classes_panel, "Classes")
+        self.tabs.setTabToolTip(1, "Give a few nuclei of each class: the measured columns tell the rest.")
         fill_layout(QVBoxLayout(above), buttons, self.table_view, self.card, self.regions)
         further = fill_layout(QHBoxLayout(), self.copy_gate, self.folder_button)
         further.setStretch(1, 1)
-        self._below = fill_layout(QVBoxLayout(below), self.facts, Rows(("Colour by", self.colour_box)), further)
+        fill_layout(QVBoxLayout(below), self.tabs, Rows(("Colour by", self.colour_box)), further).setStretch(0, 1)
         parts = QSplitter(Qt.Orientation.Vertical)
         parts.setChildrenCollapsible(False)
         for part in (above, below):
@@ -104,24 +121,35 @@ class Results(QWidget):
             from napari_unet_nuclei.gui.measure.plot import NucleiPlot
 
             self.plot = NucleiPlot()
-            self._below.insertWidget(0, self.plot, stretch=1)
+            self._plotted.insertWidget(0, self.plot, stretch=1)
             self.plot.gated.connect(self._show_gate)
             self.plot.lassoed.connect(self.picked)
         self.table_view.set_table(table, {str(name): title_of(str(name)) for name in table.columns})
         self._show_columns()
         self.plot.set_table(table)
-        names = numbers_of(table)
-        titles = {AS_THEY_ARE: "nothing: labels as they are", SELECTED: "gate or selection"}
-        fill(self.colour_box, titles | {name: title_of(name) for name in names}, self.colour_box.currentData())
+        self._list_colours(table)
         self.card.setText("")
         self.regions.setText("" if regions is None else "\n".join(map(_region_text, regions.to_dict("records"))))
         self.regions.setVisible(regions is not None)
         self.show_facts()
 
     def replace_table(self, table: pd.DataFrame) -> None:
-        """Show the same nuclei with another column of positive ones; order and selection stay."""
+        """Show the same nuclei with other columns of positive ones and of classes; order and selection stay."""
+        before = self.table
         self.table_view.replace_table(table, {str(name): title_of(str(name)) for name in table.columns})
         self._show_columns()
+
+        self._list_colours(table)
+        # Drawing takes long: only where the plot offers or shows other values.
+        told = self.plot is not None and PROBABILITY in (self.plot.x_column, self.plot.y_column)
+        if self.plot is not None and (told or numbers_of(before) != numbers_of(table)):
+            self.plot.set_table(table)
+
+    def _list_colours(self, table: pd.DataFrame) -> None:
+        titles = {AS_THEY_ARE: "nothing: labels as they are", SELECTED: "gate or selection"}
+        titles |= {CLASS: "class"} if CLASS in table.columns else {}
+        names = {name: title_of(name) for name in numbers_of(table)}
+        fill(self.colour_box, titles | names, self.colour_box.currentData())
 
     def show_facts(self) -> None:
         """Say mean and standard deviation of what is plotted, and how many nuclei are positive."""
@@ -181,7 +209,8 @@ def _summary(table: pd.DataFrame, column: str) -> str:
     if not values.size:
         return f"{title_of(column)}: no values."
     spread = f" ± {cell_text(float(values.std(ddof=1)))}" if len(values) > 1 else ""
-    return f"{title_of(column)}: {cell_text(float(values.mean()))}{spread} (mean ± SD, {len(values):,} nuclei)"
+    counted = quantity(len(values), "nucleus", "nuclei")
+    return f"{title_of(column)}: {cell_text(float(values.mean()))}{spread} (mean ± SD, {counted})"
 
 
 def _gate_text(gate: Gate) -> str:
@@ -194,4 +223,4 @@ def _region_text(row: dict[Any, Any]) -> str:
     per_area = f", {density:,.0f} per mm²" if np.isfinite(density) else f" in {row['area_px']:,} px²"
     positive = row.get("positive_percent", np.nan)
     share = f", {positive:.0f} % positive" if np.isfinite(positive) else ""
-    return f"{row['region']}: {row['nuclei']:,} nuclei{per_area}{share}"
+    return f"{row['region']}: {quantity(row['nuclei'], 'nucleus', 'nuclei')}{per_area}{share}"

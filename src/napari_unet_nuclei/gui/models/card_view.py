@@ -9,6 +9,7 @@ from qtpy.QtGui import QTextOption
 from qtpy.QtWidgets import QTextBrowser, QWidget
 
 from napari_unet_nuclei.core.model.card import ModelCard, Thresholds
+from napari_unet_nuclei.core.model.onnx_design import OnnxDesign
 from napari_unet_nuclei.core.model.registry import ModelEntry
 
 ORIGINS = {True: "Bundled with the program.", False: "Your own model."}
@@ -119,6 +120,8 @@ def _training(card: ModelCard) -> Rows:
 
 def _network(card: ModelCard) -> Rows:
     """Return the rows on the architecture, named as in the card."""
+    if isinstance(card.architecture, OnnxDesign):
+        return list(card.architecture.described.items())
     parts: dict[str, Any] = {**card.architecture.model_dump(mode="json"), "percentiles": card.percentiles}
     return [(name.replace("_", " "), _text(value)) for name, value in parts.items()]
 

@@ -137,7 +137,7 @@ def save_job(saving: Saving, paths: Mapping[str, Path]) -> Callable[[Progress], 
     """Return the job that writes files, each whole or not at all."""
 
     def job(progress: Progress) -> list[Path]:
-        check_outputs(BatchSettings(parquet="parquet" in paths))
+        check_outputs(BatchSettings(parquet="parquet" in paths), classes=False)
         labels = _stacked(saving.ids)
         cells = None
         if saving.has_cells:

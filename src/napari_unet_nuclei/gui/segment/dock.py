@@ -29,6 +29,7 @@ from napari_unet_nuclei.gui.segment.result_panel import ResultPanel
 from napari_unet_nuclei.gui.segment.session import Run, SegmentSession
 from napari_unet_nuclei.gui.segment.start import StartStrip
 from napari_unet_nuclei.gui.segment.stored_labels import StoredAnswer, stored_job
+from napari_unet_nuclei.gui.segment.view_first import view_first
 from napari_unet_nuclei.gui.settings.remembered import recall, remember
 from napari_unet_nuclei.gui.viewer.display import DISPLAY_KEY
 from napari_unet_nuclei.gui.viewer.dock import MODELS, SEGMENT, Dock, ancestor, open_dock
@@ -99,6 +100,7 @@ class SegmentDock(Dock):
         self.remedy_line.clicked.connect(self._try_remedy)
         self.job_panel.run_clicked.connect(self.run)
         self.job_panel.running_changed.connect(self._refresh)
+        self.job_panel.running_changed.connect(self._end_first)
         result, foot, actions = self.result_panel, self.foot, self.result_actions
         result.thresholds.changed.connect(self._apply_thresholds)
         result.thresholds.changed.connect(self._show_choices)
@@ -115,6 +117,7 @@ class SegmentDock(Dock):
     def _follow_session(self) -> None:
         self.session.answered.connect(self._show_answer)
         self.session.changed.connect(self._show_labels)
+        self.session.came_first.connect(self._show_first)
         self.session.message.connect(self.job_panel.show_status)
         self.session.failed.connect(self.job_panel.show_error)
 
@@ -216,15 +219,29 @@ class SegmentDock(Dock):
         image, title = run.choice.image, f"Segmenting {run.choice.image.name}"
         self.job_panel.cancel_button.setToolTip(CANCEL_TOOLTIP if run.order is None else CANCEL_STORED_TOOLTIP)
         if run.order is None:
-            whole = segment_job(image, request, carried)
+            first = None
+            if self.session.live is None and request.region is None and not self.form.model_picker.tells_classes:
+                first = view_first(self._viewer, run.layer, image)
+            whole = segment_job(image, request, carried, first, self.session.came_first.emit)
             self.job_panel.run_job(whole, on_result, title=title)
             return
         job = stored_job(image, request, run.order, run.file, carried)
         self.job_panel.run_job(job, on_result, title=title, cancelled=CANCELLED_STORED)
 
+    def _show_first(self, answer: SegmentAnswer) -> None:
+        """Show what was segmented before the whole, and let the sliders act on it."""
+        self.result_panel.thresholds.show_cost(takes_run=False)
+        self.result_panel.thresholds.show_result(answer.result.model_thresholds, answer.result.diameter)
+        self.display.show_new()
+        self.column.show_part(self.result_group)
+
+    def _end_first(self, is_running: bool) -> None:
+        if not is_running:
+            self.session.end_first()
+
     def _apply_thresholds(self) -> None:
         """Apply the sliders to the labels, with the maps in memory or those of the current view."""
-        live = self.session.live
+        live = self.session.live or self.session.preview
         self.session.moved = self.result_panel.thresholds.changed_settings(SegmentSettings())
         if live is None or live.classes:
             return

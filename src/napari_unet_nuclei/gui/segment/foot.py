@@ -81,7 +81,7 @@ class ResultFoot(QWidget):
         doubtful = shown.doubtful if isinstance(shown, LiveLabels) else None
         self.correct_button.setText("Correct…" if not doubtful else f"Correct {doubtful:,} doubtful…")
         self.change_label.setText(shown.change_text if isinstance(shown, LiveLabels) else "")
-        self.busy_label.setVisible(isinstance(shown, LiveLabels) and shown.is_decoding)
+        self.busy_label.setVisible(isinstance(shown, LiveLabels) and (shown.is_decoding or bool(in_view)))
         self.save_button.setVisible(live)
         for button in (self.correct_button, self.folder_button):
             button.setVisible(not classes)

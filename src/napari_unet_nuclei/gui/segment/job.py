@@ -15,11 +15,15 @@ from napari_unet_nuclei.core.segment.result import SegmentResult
 from napari_unet_nuclei.core.segment.table import measure_result
 from napari_unet_nuclei.core.types import Labels
 from napari_unet_nuclei.gui.jobs.worker import report_start
+from napari_unet_nuclei.gui.segment.view_first import ViewFirst
 from napari_unet_nuclei.gui.viewer.display import MOST_COLOURS, colours_apart
 from napari_unet_nuclei.gui.viewer.layers import LayerImage
 
 SEGMENTING = 0.9
 """Share of the progress bar; measuring takes the rest."""
+
+FIRST = 0.1
+"""Share of the progress bar of what is segmented before the whole."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +59,14 @@ class SegmentAnswer(Answer):
         Copy of the labels with the layer's axes, for a layer that may be painted on.
     colours : CyclicLabelColormap or None
         Colours of which no neighbours share one; None for napari's own.
+    where : str
+        "in view" where the rest follows; empty for a whole result.
     """
 
     result: SegmentResult
     shown: Labels
     colours: CyclicLabelColormap | None = None
+    where: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,9 +117,13 @@ def load_engine(progress: Progress) -> tuple[str, ...]:
 
 
 def segment_job(
-    image: LayerImage, request: SegmentRequest, carried: Carried = NOTHING_CARRIED
+    image: LayerImage,
+    request: SegmentRequest,
+    carried: Carried = NOTHING_CARRIED,
+    first: ViewFirst | None = None,
+    show_first: Callable[[SegmentAnswer], object] = lambda _: None,
 ) -> Callable[[Progress], SegmentAnswer]:
-    """Return the job that segments and measures an image."""
+    """Return the job that segments and measures an image, a part of it ``first``, which is shown from its thread."""
 
     def job(progress: Progress) -> SegmentAnswer:
         report_start(progress)
@@ -120,16 +131,26 @@ def segment_job(
         from napari_unet_nuclei.core.segment.run import run_segment
 
         asked = carried.fitted(request)
-        result = run_segment(asked, Share(progress, 0.0, SEGMENTING))
-        return SegmentAnswer(
-            image=image,
-            request=asked,
-            table=measure_result(result, asked, Share(progress, SEGMENTING, 1.0)),
-            devices=available_devices(),
-            kind_put_back=asked.settings.kind != request.settings.kind,
-            result=result,
-            shown=image.arrange(result.labels).copy(),
-            colours=None if result.classes or not 0 < result.count <= MOST_COLOURS else colours_apart(result.labels),
-        )
+
+        def answer(asked: SegmentRequest, progress: Progress, where: str = "") -> SegmentAnswer:
+            result = run_segment(asked, Share(progress, 0.0, SEGMENTING))
+            named = not result.classes and 0 < result.count <= MOST_COLOURS
+            return SegmentAnswer(
+                image=image,
+                request=asked,
+                table=measure_result(result, asked, Share(progress, SEGMENTING, 1.0)),
+                devices=available_devices(),
+                kind_put_back=asked.settings.kind != request.settings.kind,
+                result=result,
+                shown=image.arrange(result.labels).copy(),
+                colours=colours_apart(result.labels) if named else None,
+                where=where,
+            )
+
+        if first is None:
+            return answer(asked, progress)
+        part = replace(asked, plane=first.plane, region=first.region)
+        show_first(answer(part, Share(progress, 0.0, FIRST), first.where))
+        return answer(asked, Share(progress, FIRST, 1.0))
 
     return job

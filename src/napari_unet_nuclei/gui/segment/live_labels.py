@@ -14,10 +14,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 from napari_unet_nuclei.core.labels.doubt import count_doubtful
 from napari_unet_nuclei.core.labels.kept_ids import KeptIds, keep_ids
-from napari_unet_nuclei.core.labels.numbering import whole_labels
-from napari_unet_nuclei.core.labels.regions import slices
 from napari_unet_nuclei.core.progress import Advanced, Progress
-from napari_unet_nuclei.core.segment.decoders import PartDecoder
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import SegmentResult
 from napari_unet_nuclei.core.segment.table import measure_result
@@ -25,6 +22,7 @@ from napari_unet_nuclei.core.types import Labels, Region
 from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
 from napari_unet_nuclei.gui.segment.job import SegmentAnswer
 from napari_unet_nuclei.gui.segment.run_name import is_same_run
+from napari_unet_nuclei.gui.segment.view_first import IN_VIEW, Part, ViewDecoder
 from napari_unet_nuclei.gui.segment.written_labels import WrittenLabels
 from napari_unet_nuclei.gui.viewer.followed_layer import is_followed
 from napari_unet_nuclei.gui.viewer.layers import (
@@ -44,14 +42,8 @@ if TYPE_CHECKING:
 REST = 300
 """Milliseconds without a new result before the table is measured."""
 
-IN_VIEW = 1 << 20
-"""Pixels of a large plane to which sliders are applied at once."""
-
 FOLLOW = 150
 """Milliseconds without another move before sliders are applied to the rest of a large plane."""
-
-AROUND = 2.0
-"""Typical diameters around what is in view that are decoded with it."""
 
 
 @dataclass(frozen=True)
@@ -72,17 +64,6 @@ class _Decoded:
     untouched: bool
     kept: KeptIds
     copy: Labels | None = None  # as `WrittenLabels.write` needs it for large planes
-
-
-@dataclass(frozen=True)
-class _Part:
-    """What is in view from other thresholds than those of the result, and how many nuclei that are."""
-
-    result: SegmentResult
-    region: Region
-    shown: Labels
-    count: str
-    copy: Labels  # as `WrittenLabels.write` needs it
 
 
 class LiveLabels(QObject):
@@ -112,13 +93,12 @@ class LiveLabels(QObject):
         self.table: pd.DataFrame | None = answer.table
         self.change_text = ""
         """Nuclei that the last change of a slider added and took away, e.g. "+12 −3"."""
-        self.in_view = ""
-        """Number of nuclei in view as long as the rest is not known, e.g. "112 in view"."""
+        self._seen, self._where = "", answer.where
         self.doubtful: int | None = None
         """Number of doubtful nuclei and places; None while they are being counted, and where there are no maps."""
         self._begin()
         self._edits = 0
-        self._part: PartDecoder | None = None
+        self._view = ViewDecoder()
         self._wanted: DecodeThresholds = self.result.thresholds
         self._viewing = LatestJob()
         self._viewing.succeeded.connect(self._show_part)
@@ -161,6 +141,11 @@ class LiveLabels(QObject):
         return self.result.classes
 
     @property
+    def in_view(self) -> str:
+        """Number of nuclei in view as long as the rest is not known, e.g. "112 in view"; else empty."""
+        return self._seen or (f"{self.result.count:,} {self._where}" if self._where else "")
+
+    @property
     def has_maps(self) -> bool:
         """True if thresholds act immediately."""
         return self.result.decoder is not None
@@ -198,7 +183,8 @@ class LiveLabels(QObject):
         if self._comes_in_parts():
             self._decoding.cancel()
             self._following.start()
-            self._decode_part()
+            known = self._ids, self._free
+            self._viewing.submit(self._view.job(self.layer, self.result, thresholds, known, self._written.own_copy))
         else:
             self._decode_all()
         self.work_changed.emit()
@@ -210,34 +196,11 @@ class LiveLabels(QObject):
         above = dims.ndisplay == 2 and set(dims.displayed) == {dims.ndim - 2, dims.ndim - 1}
         return plain and above and self.result.maps is not None and self._written.is_large and self._written.holds()
 
-    def _decode_part(self) -> None:
-        """Decode what is in view."""
-        thresholds, result, ids, free = self._wanted, self.result, self._ids, self._free
-        assert result.maps is not None, "asked for results with maps"
-        region = part_in_view(self.layer, IN_VIEW)
-        if self._part is None or self._part.region != region:
-            margin = round(AROUND * result.diameter)
-            self._part = PartDecoder(result.maps[0], region, margin, thresholds.scale)
-        part, written, is_all = self._part, self._written, region == part_in_view(self.layer, result.labels.size)
-
-        def decode(progress: Progress) -> _Part:
-            labels = part.decode(thresholds)
-            progress.report(Advanced(0.0, ""))
-            before = result.labels[slices(region)]
-            occurs = np.bincount(before.ravel(), minlength=1) > 0
-            occurs[0] = True
-            known = whole_labels(before)
-            kept = keep_ids(labels, known, ids[np.flatnonzero(occurs)], known, free)
-            count = f"{len(kept.ids) - 1:,} in {'view' if is_all else 'the middle of the view'}"
-            return _Part(result, region, kept.ids[labels], count, written.own_copy())
-
-        self._viewing.submit(decode)
-
-    def _show_part(self, part: _Part) -> None:
+    def _show_part(self, part: Part) -> None:
         """Show what is in view, unless the labels were edited: then all of it goes to another layer."""
         if part.result is not self.result or self._edits or not self._written.holds():
             return
-        self.in_view, self.change_text = part.count, ""
+        self._seen, self.change_text = part.count, ""
         self._written.write(part.shown, part.region, _middle_of(part.region), part.copy)
         self.work_changed.emit()
 
@@ -271,7 +234,7 @@ class LiveLabels(QObject):
     def take(self, answer: SegmentAnswer) -> None:
         """Replace the result by another run of the same image; edited labels are kept in their layer."""
         self._stop()
-        self._part, self._wanted = None, answer.result.thresholds
+        self._wanted = answer.result.thresholds
         self.image, self.request = answer.image, answer.request
         untouched = not self.is_edited()
         self._show(_Decoded(answer.result, answer.shown, untouched, KeptIds(_plain_ids(answer.result), 0, 0)))
@@ -322,7 +285,7 @@ class LiveLabels(QObject):
         self.result, self._ids = decoded.result, decoded.kept.ids
         self._free = max(self._free, int(self._ids.max(initial=0)) + 1)
         self.change_text = _change_text(decoded.kept)
-        self.doubtful, self.in_view = None, ""
+        self.doubtful, self._seen = None, ""
         self.table = None
         self._edits = 0
         if edited:
@@ -342,7 +305,7 @@ class LiveLabels(QObject):
 
     def _note_written(self) -> None:
         """Tell others that the labels are all there, and measure them soon."""
-        if not self.in_view:
+        if not self._seen:
             self.layer.events.data(value=self.layer.data)
             if self.table is None:
                 self._rest.start()

@@ -43,6 +43,9 @@ class SegmentSession(QObject):
     answered = Signal(object)
     """A run has ended; carries its `Answer`."""
 
+    came_first = Signal(object)
+    """What is in view of a large image was segmented before the whole; carries its `SegmentAnswer`. For any thread."""
+
     changed = Signal()
     """Other labels or another table are shown."""
 
@@ -58,6 +61,7 @@ class SegmentSession(QObject):
         self.moved = SegmentSettings()
         """Thresholds that the user set by hand; all others are automatic."""
         self._watched: EventEmitter | None = None
+        self.came_first.connect(self._take_first)
         viewer.layers.events.removed.connect(self._note_removed)
         viewer.layers.events.inserted.connect(self._note_image)
 
@@ -103,10 +107,24 @@ class SegmentSession(QObject):
 
     def take_preview(self, answer: SegmentAnswer) -> None:
         """Show a result for the current view in addition to the large one."""
+        self._preview(answer)
+        self.answered.emit(answer)
+
+    def _take_first(self, answer: SegmentAnswer) -> None:
+        """Show what is in view until the whole is there."""
+        self._preview(answer)
+        self.changed.emit()
+
+    def end_first(self) -> None:
+        """Remove what was shown first of a run that has ended without a result."""
+        if self.live is None and self.preview is not None:
+            self._end_preview()
+            self.changed.emit()
+
+    def _preview(self, answer: SegmentAnswer) -> None:
         self._end_preview()
         image = replace(answer.image, name=f"{answer.image.name}{PREVIEW_SUFFIX}")
         self.preview = self._follow(replace(answer, image=image))
-        self.answered.emit(answer)
 
     def needs_preview(self, plane: tuple[int, ...], region: Region) -> bool:
         """Return whether the sliders first need the network's maps of the current view."""

@@ -31,6 +31,7 @@ _TITLES = {
     "touches_edge": "At the edge",
     "nucleus_to_cell": "Nucleus / cell size",
     "cell": "Cell",
+    "class_probability": "Class probability",
 }
 
 _PATTERNS = (
@@ -49,7 +50,7 @@ _PATTERNS = (
 """Columns of which a part is the name of an image, and their titles."""
 
 _SHORT = re.compile(
-    r"label|t|z|track|class|region|positive|cell|planes|sphericity|solidity|score|nucleus_to_cell|"
+    r"label|t|z|track|class|region|positive|cell|planes|sphericity|solidity|score|nucleus_to_cell|class_probability|"
     r"(?!.*_(min|max|sum)_).*(_mean|_nucleus_to_(cytoplasm|ring)|_count|_count_cell)"
 )
 """Columns that are shown at first, besides one size."""

@@ -123,6 +123,14 @@ class MeasuredLabels:
         """One letter per axis of `shape`."""
         return f"{self.source.leading_axes}YX"
 
+    def label_at(self, position: NDArray[np.float64]) -> int:
+        """Return the id at a position in the whole image (leading axes, Y, X); 0 for none, and beside the labels."""
+        index = np.rint(position - np.array(self.place.origin)).astype(int)
+        if (index < 0).any() or (index >= self.shape).any():
+            return 0
+        y, x = index[-2:].tolist()
+        return max(int(self.source.read(tuple(index[:-2].tolist()), 0, (y, y + 1, x, x + 1))[0, 0]), 0)
+
     def copied(self) -> StoredIds:
         """Return the ids as `measure` reads them; arrays in memory are copied, as the user may go on painting."""
         array = self.source.array
@@ -247,7 +255,7 @@ def _possible_axes(layer: Image, labels: MeasuredLabels) -> Iterator[str]:
     if len(stored) == len(guess) and stored.endswith("S") == guess.endswith("S"):
         yield stored
     yield guess
-    if "C" in guess:
+    if "C" in guess[: layer.ndim]:
         yield guess.replace("C", "Q")
     elif not layer.rgb and layer.ndim == len(labels.shape) + 1:
         leading = [axis for axis, letter in enumerate(guess) if letter not in "YX"]

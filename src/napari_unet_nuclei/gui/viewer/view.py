@@ -66,10 +66,14 @@ def part_in_view(layer: Layer, pixels: int) -> Region:
     y0, y1, x0, x1 = max(y0, 0), min(y1 + 1, height), max(x0, 0), min(x1 + 1, width)
     if not is_drawn or y0 >= y1 or x0 >= x1:  # or it lies beside the canvas
         y0, y1, x0, x1 = 0, height, 0, width
-    share = min((pixels / ((y1 - y0) * (x1 - x0))) ** 0.5, 1.0)
-    sides = (y0, y1), (x0, x1)
-    (y0, y1), (x0, x1) = (_middle(start, stop, share) for start, stop in sides)
-    return y0, y1, x0, x1
+    return middle_part((y0, y1, x0, x1), pixels)
+
+
+def middle_part(region: Region, pixels: int) -> Region:
+    """Return a rectangle, or so many pixels in the middle of it if it is larger."""
+    y0, y1, x0, x1 = region
+    share = min((pixels / max((y1 - y0) * (x1 - x0), 1)) ** 0.5, 1.0)
+    return *_middle(y0, y1, share), *_middle(x0, x1, share)
 
 
 def _middle(start: int, stop: int, share: float) -> tuple[int, int]:

@@ -52,6 +52,17 @@ def test_a_table_of_a_german_spreadsheet_lists_images(folder: Path, column: str)
     assert read_list(folder / "index.csv") == [folder / name for name in NAMES]
 
 
+@pytest.mark.parametrize("separator", [";", "\t", ",", " ; "])
+@pytest.mark.parametrize("head", ["well{0}File{0}dose\n", ""])
+def test_columns_in_a_text_are_told_from_names(folder: Path, separator: str, head: str) -> None:
+    (folder / "A1").mkdir()
+    (folder / "a, b; c.tif").touch()
+    names = NAMES if head else [*NAMES, "a, b; c.tif"]
+    rows = [separator.join(("A1", f'"{name}"', "0.5")) for name in NAMES] + names[len(NAMES) :]
+    (folder / "l.txt").write_text(head.format(separator) + "\n".join(rows))
+    assert read_list(folder / "l.txt") == [folder / name for name in names]
+
+
 def test_a_table_of_paths_alone_needs_no_head(folder: Path) -> None:
     (folder / "index.csv").write_text("\n".join(NAMES))
     assert read_list(folder / "index.csv") == [folder / name for name in NAMES]

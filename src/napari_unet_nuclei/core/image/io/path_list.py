@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from napari_unet_nuclei.core.errors import ImageFileError, TextFileError
 from napari_unet_nuclei.core.files.tables import read_table
 from napari_unet_nuclei.core.files.text import on_disk, read_text
+from napari_unet_nuclei.core.image.io.formats import IMAGE_SUFFIXES
 
 LIST_SUFFIXES = (".txt", ".csv", ".tsv")
 """Of files that list images."""
@@ -19,15 +20,19 @@ _TABLES = (".csv", ".tsv")
 _COLUMNS = ("image", "images", "path", "file", "filename", "file name")
 """Columns that hold paths, the likeliest first."""
 
+_SEPARATORS = (";", "\t", ",")
+"""Of cells in a line that is no path as a whole."""
+
 _COMMENT = "#"
 _FILE_URL = "file://"
 
 
 def read_list(file: Path) -> list[Path]:
-    """Read paths and patterns from a text file, one a line, or from a table (CSV) with a column "image" or "path".
+    """Read paths and patterns from a text file, one a line, or from a table with a column "image" or "path".
 
-    Quotes around a path, empty lines and comments (#) are left out. Names are those beside the list, or else in the
-    current folder.
+    A table ends in .csv or .tsv, or its head names such a column, separated by semicolons, tabs or commas. Where there
+    is no head and a line has several cells, the one that leads to a file counts. Quotes around a path, empty lines and
+    comments (#) are left out. Names are those beside the list, or else in the current folder.
 
     Raises
     ------
@@ -35,11 +40,19 @@ def read_list(file: Path) -> list[Path]:
         If the file cannot be read as text, or is a table without such a column.
     """
     try:
-        lines = _column(file) if file.suffix.lower() in _TABLES else read_text(file).splitlines()
+        is_table = file.suffix.lower() in _TABLES or _has_head(file)
+        lines = _column(file) if is_table else read_text(file).splitlines()
     except TextFileError as error:
         raise ImageFileError(f"{file} cannot be read as a list of paths: {error}") from error
     paths = (_path(file.parent, line.strip()) for line in lines)
     return [path for path in paths if path is not None]
+
+
+def _has_head(file: Path) -> bool:
+    """Tell whether the first line of a text names a column of paths among others."""
+    first = next((line for line in read_text(file).splitlines() if line.strip()), "")
+    cells = [[_unquoted(cell.strip()).casefold() for cell in first.split(separator)] for separator in _SEPARATORS]
+    return any(len(row) > 1 and set(row) & set(_COLUMNS) for row in cells)
 
 
 def _column(file: Path) -> list[str]:
@@ -60,6 +73,13 @@ def _path(folder: Path, line: str) -> Path | None:
     found = _found(folder, said)
     if found is None and f" {_COMMENT}" in said:
         found = _found(folder, _unquoted(said.partition(f" {_COMMENT}")[0].strip()))
+    if found is None:
+        cells = [
+            _unquoted(cell.strip()) for separator in _SEPARATORS if separator in said for cell in said.split(separator)
+        ]
+        # Names of folders may stand there as well, such as those of a treatment.
+        ranked = sorted(filter(None, cells), key=lambda cell: Path(cell).suffix.lower() not in IMAGE_SUFFIXES)
+        found = next((path for cell in ranked if (path := _found(folder, cell)) is not None), None)
     return found or folder / Path(said).expanduser()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -249,8 +250,12 @@ def _joined(
     values: NDArray[np.float64], classes: NDArray[np.int64], also: NucleusClasses, names: Sequence[str]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Join earlier examples, but those that are among the new ones: the newer answer counts."""
-    new = {row.tobytes() for row in values}
-    kept = np.array([row.tobytes() not in new for row in also.values], bool)
+    new = Counter(row.tobytes() for row in values)
+    kept = np.ones(len(also.values), bool)
+    for place, row in enumerate(also.values):
+        if new[row.tobytes()]:  # one for one: of small nuclei, several may have the same values
+            new[row.tobytes()] -= 1
+            kept[place] = False
     places = np.array([names.index(name) for name in also.names], np.int64)[also.given]
     return np.concatenate([also.values[kept], values]), np.concatenate([places[kept], classes])
 

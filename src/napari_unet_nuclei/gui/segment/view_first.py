@@ -1,0 +1,109 @@
+"""What is in view of a large image comes before the rest of it, in a run and when a slider moves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet_nuclei.core.labels.decode import DecodeThresholds
+from napari_unet_nuclei.core.labels.kept_ids import keep_ids
+from napari_unet_nuclei.core.labels.numbering import whole_labels
+from napari_unet_nuclei.core.labels.regions import slices
+from napari_unet_nuclei.core.progress import Advanced, Progress
+from napari_unet_nuclei.core.segment.decoders import PartDecoder
+from napari_unet_nuclei.core.segment.result import SegmentResult
+from napari_unet_nuclei.core.types import Labels, Region
+from napari_unet_nuclei.gui.viewer.layers import LayerImage
+from napari_unet_nuclei.gui.viewer.view import current_plane, middle_part, part_in_view, shows_planes, visible_region
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Image
+    from napari.layers import Labels as LabelsLayer
+
+LARGE = 1 << 22
+"""Pixels of a plane from which on what is in view is segmented before the whole."""
+
+IN_VIEW = 1 << 20
+"""Pixels of a large plane that come first."""
+
+AROUND = 2.0
+"""Typical diameters around what is in view that are decoded with it."""
+
+
+@dataclass(frozen=True)
+class ViewFirst:
+    """A part of a large image that is segmented before the whole."""
+
+    plane: tuple[int, ...]  # index along the leading axes
+    region: Region
+    where: str  # "in view", or what of it
+
+
+def view_first(viewer: Viewer, layer: Image, image: LayerImage) -> ViewFirst | None:
+    """Return what of an image is segmented before the whole; None for small ones, several planes, and out of view."""
+    is_large = math.prod(image.source.plane_shape) >= LARGE and math.prod(image.source.leading_shape) == 1
+    if not is_large or layer not in viewer.layers or not shows_planes(viewer.dims, image):
+        return None
+    seen = visible_region(layer, image)
+    if seen[0] >= seen[1] or seen[2] >= seen[3]:
+        return None
+    region = middle_part(seen, IN_VIEW)
+    return ViewFirst(current_plane(viewer.dims, layer, image), region, _where(is_all=region == seen))
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is in view from other thresholds than those of the result, and how many nuclei that are."""
+
+    result: SegmentResult
+    region: Region
+    shown: Labels
+    count: str
+    copy: Labels  # as `WrittenLabels.write` needs it
+
+
+class ViewDecoder:
+    """Decodes what is in view of the labels of a large plane, and keeps what serves the next move of a slider."""
+
+    def __init__(self) -> None:
+        self._part: PartDecoder | None = None
+        self._maps: NDArray[np.uint8] | None = None
+
+    def job(
+        self,
+        layer: LabelsLayer,
+        result: SegmentResult,
+        thresholds: DecodeThresholds,
+        known: tuple[NDArray[np.int32], int],
+        own_copy: Callable[[], Labels],
+    ) -> Callable[[Progress], Part]:
+        """Return the job; ``known`` are the ids of the nuclei in the layer, by those in the result, and a free id."""
+        assert result.maps is not None, "asked for results with maps"
+        ids, free = known
+        region = part_in_view(layer, IN_VIEW)
+        if self._part is None or self._part.region != region or self._maps is not result.maps:
+            margin = round(AROUND * result.diameter)
+            self._part, self._maps = PartDecoder(result.maps[0], region, margin, thresholds.scale), result.maps
+        part, where = self._part, _where(is_all=region == part_in_view(layer, result.labels.size))
+
+        def decode(progress: Progress) -> Part:
+            labels = part.decode(thresholds)
+            progress.report(Advanced(0.0, ""))
+            before = result.labels[slices(region)]
+            occurs = np.bincount(before.ravel(), minlength=1) > 0
+            occurs[0] = True
+            former = whole_labels(before)
+            kept = keep_ids(labels, former, ids[np.flatnonzero(occurs)], former, free)
+            return Part(result, region, kept.ids[labels], f"{len(kept.ids) - 1:,} {where}", own_copy())
+
+        return decode
+
+
+def _where(*, is_all: bool) -> str:
+    return "in view" if is_all else "in the middle of the view"
