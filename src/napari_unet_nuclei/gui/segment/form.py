@@ -20,7 +20,7 @@ from napari_unet_nuclei.core.segment.planes import LARGEST_STACK
 from napari_unet_nuclei.core.segment.remedy import KIND_NAMES
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
-from napari_unet_nuclei.core.settings import SegmentSettings
+from napari_unet_nuclei.core.settings import PROJECTIONS, SegmentSettings
 from napari_unet_nuclei.gui.models.picker import DevicePicker, ModelPicker
 from napari_unet_nuclei.gui.segment.image_panel import PLANE, VIEW, WHOLE, ImageChoice, ImagePanel
 from napari_unet_nuclei.gui.segment.stack_form import StackForm
@@ -113,8 +113,10 @@ class SegmentForm(QWidget):
             return str(error)
         if self.store_panel.is_on and self.model_picker.tells_classes:
             return "This model assigns classes, which requires the whole image in memory: do not write labels to disk."
-        if self.store_panel.is_on and self.settings().planes == "joined":
+        if self.store_panel.is_on and self.stack_form.planes == "joined":
             return "Planes are joined in memory: choose 3-D nuclei or each by itself, or do not write labels to disk."
+        if self.store_panel.is_on and self.stack_form.planes in PROJECTIONS:
+            return "A projection along z is made in memory: do not write its labels to disk."
         return self.store_panel.problem()
 
     def settings(self) -> SegmentSettings:
