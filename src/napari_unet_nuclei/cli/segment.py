@@ -27,6 +27,7 @@ from napari_unet_nuclei.cli.progress import TerminalProgress
 from napari_unet_nuclei.core.files.text import legible
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
 from napari_unet_nuclei.core.progress import Cancelled
+from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings, TrackSettings
 
 if TYPE_CHECKING:
@@ -277,7 +278,11 @@ def _line(record: FileRecord) -> str:
     """Format the result of one image."""
     from napari_unet_nuclei.core.labels.classify.nucleus_classes import counts_text
 
-    found = f"{record.classes} classes" if record.classes else record.counted or f"{record.nuclei} nuclei"
+    found = (
+        f"{record.classes} classes"
+        if record.classes
+        else record.counted or quantity(record.nuclei, "nucleus", "nuclei")
+    )
     if record.tracks is not None:
         found += f", {record.tracks} tracks and {record.divisions} divisions"
     found += f", {record.positive} positive," if record.positive is not None else ""

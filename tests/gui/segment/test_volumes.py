@@ -12,6 +12,9 @@ from napari_unet_nuclei.core.segment.run import segment
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.gui.segment.dock import SegmentDock
 from napari_unet_nuclei.gui.segment.image_panel import PLANE, WHOLE
+from napari_unet_nuclei.gui.segment.reproduce import command_line
+from napari_unet_nuclei.gui.viewer.pairing import image_of
+from napari_unet_nuclei.gui.viewer.source_file import SourceFile
 
 LONG = 60_000
 TISSUE = packed_tissue(shape=(8, 64, 64), diameter=22, count=8, spacing=4)
@@ -53,7 +56,6 @@ def test_a_stack_becomes_nuclei_in_three_dimensions_that_sliders_act_on(qtbot, d
 
 def test_each_plane_by_itself_is_a_choice_that_has_no_spacing(qtbot, dock) -> None:
     form = dock.form.stack_form
-    assert "maximum" not in form.planes_form.control("planes").choices
     form.spacing_form.control("z_spacing_auto").value = False
     assert not dock.form.settings().z_spacing_auto
     form.planes_form.control("planes").value = "each"
@@ -61,6 +63,30 @@ def test_each_plane_by_itself_is_a_choice_that_has_no_spacing(qtbot, dock) -> No
     assert dock.form.settings().z_spacing_auto
     run(qtbot, dock)
     assert dock.foot.count_label.text().endswith("in 8 planes, each by itself")
+
+
+def test_a_projection_is_shown_as_an_image_and_segmented(qtbot, dock) -> None:
+    form, layers = dock.form.stack_form, dock._viewer.layers
+    form.planes_form.control("planes").value = "maximum"
+    assert form.spacing_form.isHidden()
+    layer = run(qtbot, dock)
+    expected = segment(TISSUE.image, planes="maximum", diameter=22)
+    assert np.array_equal(layer.data, expected.labels)
+    assert dock.foot.count_label.text() == expected.count_text == f"{expected.count} nuclei in the maximum of 8 planes"
+    image = layers["tissue maximum along z"]
+    assert np.array_equal(image.data, TISSUE.image.max(axis=0))
+    assert tuple(image.scale) == tuple(layer.scale) == PLACE["scale"][1:]
+    # Every dock takes it as the image that the labels belong to.
+    assert image_of(dock._viewer, layer) == image
+    # Again: the same picture, and the same labels layer.
+    assert run(qtbot, dock) == layer
+    assert len(layers) == 3
+    command = command_line(dock.session.live.request, SourceFile("tissue.tif", True, TISSUE.image.shape, "ZYX"))
+    assert "--planes maximum" in command
+    assert "--axes" not in command
+    form.planes_form.control("planes").value = "mean"
+    run(qtbot, dock)
+    assert "tissue mean along z" in layers
 
 
 def test_choices_for_stacks_act_on_no_other_image(dock) -> None:

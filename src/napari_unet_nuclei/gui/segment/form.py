@@ -19,7 +19,7 @@ from napari_unet_nuclei.core.model.registry import AUTOMATIC
 from napari_unet_nuclei.core.segment.remedy import KIND_NAMES
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
-from napari_unet_nuclei.core.settings import SegmentSettings
+from napari_unet_nuclei.core.settings import PROJECTIONS, SegmentSettings
 from napari_unet_nuclei.gui.models.picker import DevicePicker, ModelPicker
 from napari_unet_nuclei.gui.segment.image_panel import PLANE, VIEW, WHOLE, ImageChoice, ImagePanel
 from napari_unet_nuclei.gui.segment.stack_form import StackForm
@@ -112,6 +112,8 @@ class SegmentForm(QWidget):
             return str(error)
         if self.store_panel.is_on and self.model_picker.tells_classes:
             return "This model assigns classes, which requires the whole image in memory: do not write labels to disk."
+        if self.store_panel.is_on and self.stack_form.planes in PROJECTIONS:
+            return "A projection along z is made in memory: do not write its labels to disk."
         return self.store_panel.problem()
 
     def settings(self) -> SegmentSettings:
