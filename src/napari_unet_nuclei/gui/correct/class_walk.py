@@ -75,10 +75,11 @@ class ClassWalk(QObject):
             return text
         [label] = framed.boxes
         row = self._row(framed.index, label)
-        if row < 0 or not table.table[CLASS].iloc[row]:
+        name = table.table[CLASS].iloc[row] if row >= 0 else ""
+        if not isinstance(name, str) or not name:  # changed since it was told
             return text
         share = f"{table.table[PROBABILITY].iloc[row]:.0%}".replace("%", " %")
-        return f"{text}\nNucleus {label}: {table.table[CLASS].iloc[row]}, {share}."
+        return f"{text}\nNucleus {label}: {name}, {share}."
 
     def do(self, verb: str) -> None:
         """Go to the next doubtful class ("next"), or give a class by its number."""
