@@ -309,6 +309,8 @@ class ModelCard(Part):
         """Purpose of the model in a few words."""
         if self.classes:
             return f"tells {len(self.classes)} classes"
+        if isinstance(self.architecture, OnnxDesign):
+            return "from elsewhere, reads images as they are"
         return f"for {' and '.join(self.kinds)} images"
 
     @property
