@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from napari_unet_nuclei.core.model.author_notes import AuthorNotes
     from napari_unet_nuclei.core.model.card import Architecture, ModelCard, read_card
     from napari_unet_nuclei.core.model.file import Model
+    from napari_unet_nuclei.core.model.packages.notes import PackageNotes
     from napari_unet_nuclei.core.model.registry import ModelEntry, ModelRegistry, default_registry, load_model
     from napari_unet_nuclei.core.progress import (
         Advanced,
@@ -126,6 +127,7 @@ __all__ = [
     "NucleiError",
     "NucleusClasses",
     "OutputFileError",
+    "PackageNotes",
     "PixelSize",
     "Preview",
     "Progress",
@@ -219,6 +221,7 @@ _HOMES = {
     "NucleiError": "core.errors",
     "NucleusClasses": "core.labels.classify.nucleus_classes",
     "OutputFileError": "core.errors",
+    "PackageNotes": "core.model.packages.notes",
     "PixelSize": "core.image.pixel_size",
     "Preview": "core.progress",
     "Progress": "core.progress",

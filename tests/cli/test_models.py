@@ -5,6 +5,7 @@ import pytest
 from napari_unet_nuclei.core.model.card import Architecture, DataSource, ModelCard, TrainingRecord
 from napari_unet_nuclei.core.model.file import Model, save_model
 from napari_unet_nuclei.core.model.unet import UNet
+from tests.helpers.packages import older_described, write_package
 from tests.helpers.program import run
 
 
@@ -126,3 +127,27 @@ def test_the_bundled_model_stays():
     assert bundled
     assert run("models", "remove", bundled[0]["name"]).exit_code == 1
     assert run("models", "rename", bundled[0]["name"], "mine").exit_code == 1
+
+
+def test_packages_of_bioimage_io_go_out_and_come_back(model_file, tmp_path):
+    run("models", "import", model_file)
+    package = tmp_path / "tiny.zip"
+    refused = run("models", "export", "tiny", package)
+    assert refused.exit_code == 1
+    assert "Say who made the model (--author)" in refused.stderr
+    done = run("models", "export", "tiny", package, "--author", "Ada", "--author", "Mary", "--licence", "MIT")
+    assert done.exit_code == 0, done.stderr
+    run("models", "remove", "tiny")
+    assert run("models", "import", package).exit_code == 0
+    assert "tiny" in names()
+    assert run("models", "export", "tiny", tmp_path / "a.safetensors", "--author", "Ada").exit_code == 1
+
+
+def test_what_was_guessed_of_a_package_is_said(tmp_path):
+    package = write_package(tmp_path / "a.zip", older_described())
+    done = run("models", "import", package, "--name", "glow")
+    assert done.exit_code == 0, done.stderr
+    assert "taken to be foreground and border, in this order" in done.stderr
+    shown = run("models", "show", "glow").stdout
+    assert "licence: CC-BY-4.0" in shown
+    assert "halo: 8 px" in shown

@@ -13,6 +13,7 @@ import typer
 
 from napari_unet_nuclei.cli.options import Quiet
 from napari_unet_nuclei.cli.progress import TerminalProgress
+from napari_unet_nuclei.core.quantity import quantity
 
 FOLDER = Path("nuclei-demo")
 STEM = "fluorescent_nuclei"
@@ -78,7 +79,7 @@ def write_demo(folder: Path, quiet: bool) -> None:
         result, overlay = found.result, folder / f"{STEM}_overlay.png"
         write_outputs(found, {"labels": planned.labels, "table": planned.table})
         write_overlay(overlay, sample.image, result.labels)
-    typer.echo(f"{result.count} nuclei found ({int(sample.labels.max())} were drawn)")
+    typer.echo(f"{quantity(result.count, 'nucleus', 'nuclei')} found ({int(sample.labels.max())} were drawn)")
     typer.echo(f"{result.seconds:.1f} s on {result.device}")
     for path in (planned.labels, planned.table, overlay):
         typer.echo(str(path))

@@ -45,6 +45,7 @@ from napari_unet_nuclei.core.labels.measure.spots import find_in_planes
 from napari_unet_nuclei.core.labels.measure.surroundings import spacing_in
 from napari_unet_nuclei.core.labels.measure.volumes import hold_volumes, measure_volumes
 from napari_unet_nuclei.core.progress import Notice, Progress, with_shares
+from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.segment.table import (
     ONLY_IN_PLANES,
     SegmentedChannel,
@@ -182,7 +183,7 @@ def measure_command(
         if out is not None:
             write_table(out, table)
             if not as_json:
-                progress.say(f"{out}: {len(table)} nuclei")
+                progress.say(f"{out}: {quantity(len(table), 'nucleus', 'nuclei')}")
     if as_json:
         typer.echo(table.to_json(orient="records", indent=2, force_ascii=False, double_precision=15))
     elif out is None:

@@ -9,7 +9,10 @@ from typing import Annotated
 import typer
 
 from napari_unet_nuclei.cli.options import Json
+from napari_unet_nuclei.cli.progress import TerminalProgress
 from napari_unet_nuclei.core.errors import OutputFileError
+from napari_unet_nuclei.core.model.onnx_design import OnnxDesign
+from napari_unet_nuclei.core.model.packages.notes import PackageNotes
 from napari_unet_nuclei.core.model.registry import ModelEntry, default_registry
 
 models_command = typer.Typer(
@@ -45,6 +48,9 @@ def show_model(model: NameOrFile, as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps(description, indent=2, ensure_ascii=False))
         return
+    network = entry.card.architecture
+    if isinstance(network, OnnxDesign):
+        description["architecture"] = network.described
     record = entry.card.training
     training = record.model_dump(mode="json") | {"datasets": record.datasets}
     for name, value in (description | {"training": training, "metrics": entry.card.measured}).items():
@@ -60,25 +66,42 @@ def show_model(model: NameOrFile, as_json: Json = False) -> None:
 
 @models_command.command("import")
 def import_model(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .safetensors file that this program wrote.")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="A .safetensors file of this program, or a BioImage.IO package (.zip)."),
+    ],
     name: Annotated[
         str, typer.Option("--name", metavar="NAME", help="Name to install it under; by default the name on its card.")
     ] = "",
 ) -> None:
     """Install a model file, so that commands can refer to it by name."""
-    entry = default_registry().add(file, name)
+    with TerminalProgress() as progress:
+        entry = default_registry().add(file, name, progress)
     typer.echo(f"Imported '{entry.name}' to {entry.path}.")
 
 
 @models_command.command("export")
 def export_model(
     model: Name,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="File to write, ending in .safetensors.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="File to write, ending in .safetensors, or in .zip for a BioImage.IO package."
+        ),
+    ],
+    authors: Annotated[
+        list[str] | None,
+        typer.Option("--author", metavar="NAME", help="Who made it; of a package. Repeat for several."),
+    ] = None,
+    licence: Annotated[
+        str, typer.Option("--licence", metavar="ID", help="Its licence, such as CC-BY-4.0; of a package.")
+    ] = "",
 ) -> None:
-    """Copy an installed model to a file, to share it."""
+    """Copy an installed model to a file, or write it as a BioImage.IO package for other programs, to share it."""
     if file.exists():
         raise OutputFileError(f"{file} exists already: choose another name.")
-    default_registry().export(model, file)
+    said = PackageNotes(authors=tuple(authors or ()), licence=licence) if authors or licence else None
+    default_registry().export(model, file, said)
     typer.echo(f"Exported '{model}' to {file}.")
 
 

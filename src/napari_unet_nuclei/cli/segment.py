@@ -27,12 +27,14 @@ from napari_unet_nuclei.cli.progress import TerminalProgress
 from napari_unet_nuclei.core.files.text import legible
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
 from napari_unet_nuclei.core.progress import Cancelled
+from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings, TrackSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_unet_nuclei.core.folder.dry_run import Prospect
+    from napari_unet_nuclei.core.folder.large_image import BlockSettings
     from napari_unet_nuclei.core.folder.plan import RunPlan
     from napari_unet_nuclei.core.folder.record import FileRecord
     from napari_unet_nuclei.core.folder.summary import BatchReport
@@ -110,8 +112,9 @@ def segment_command(
         typer.Option(
             "--block",
             min=64,
-            help="Side of a block of large images, in pixels.",
-            show_default="2048",
+            help="Side of a block of large images, in pixels; of volumes, in cubes of which 18 lie across a nucleus. "
+            "Where it is given, OME-Zarr and stacks of any size go block by block.",
+            show_default="2048, of volumes 320",
             rich_help_panel=LARGE_PANEL,
         ),
     ] = None,
@@ -198,7 +201,7 @@ def segment_command(
     check_subfolders(given, recursive=recursive)
     plan = plan_files(given, out, batch.recursive, batch.labels, batch.series, batch.channels)
     if dry_run:
-        _look_ahead(plan, template, batch, bool(block) or into_image, as_json=as_json, quiet=quiet)
+        _look_ahead(plan, template, batch, BlockSettings(block or 0, into_image), as_json=as_json, quiet=quiet)
     else:
         from napari_unet_nuclei.core.folder.run import run_plan  # imports what draws the report
 
@@ -277,7 +280,11 @@ def _line(record: FileRecord) -> str:
     """Format the result of one image."""
     from napari_unet_nuclei.core.labels.classify.nucleus_classes import counts_text
 
-    found = f"{record.classes} classes" if record.classes else record.counted or f"{record.nuclei} nuclei"
+    found = (
+        f"{record.classes} classes"
+        if record.classes
+        else record.counted or quantity(record.nuclei, "nucleus", "nuclei")
+    )
     if record.tracks is not None:
         found += f", {record.tracks} tracks and {record.divisions} divisions"
     found += f", {record.positive} positive," if record.positive is not None else ""
@@ -287,14 +294,14 @@ def _line(record: FileRecord) -> str:
 
 
 def _look_ahead(
-    plan: RunPlan, template: RequestTemplate, batch: BatchSettings, stores: bool, *, as_json: bool, quiet: bool
+    plan: RunPlan, template: RequestTemplate, batch: BatchSettings, blocks: BlockSettings, *, as_json: bool, quiet: bool
 ) -> None:
     from dataclasses import asdict
 
     from napari_unet_nuclei.core.folder.dry_run import look_ahead
 
     with TerminalProgress(quiet) as progress:
-        prospects = look_ahead(plan, template, batch, progress, stores=stores)
+        prospects = look_ahead(plan, template, batch, progress, blocks=blocks)
     if as_json:
         typer.echo(json.dumps([asdict(prospect) for prospect in prospects], indent=2, ensure_ascii=False, default=str))
     elif not quiet:

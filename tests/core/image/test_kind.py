@@ -103,6 +103,18 @@ def test_stained_tissue_in_channels_named_after_colours_is_a_colour_picture():
         assert only_look(channels, "CYX", names).signals == (Signal("haematoxylin", (0, 1, 2)),)
 
 
+def test_a_channel_of_a_colour_picture_is_of_the_pictures_kind():
+    stained = np.empty((100, 100, 3), np.uint8)
+    stained[:] = 230, 110, 200  # dense eosin, and in green hardly any background
+    stained[:8] = 245
+    stained[20:90:14, 10:90] = 100, 60, 140
+    assert only_look(stained[..., 1], "YX").kind == "fluorescence"
+    assert only_look(stained, "YXS", channel="green").kind == "brightfield"
+    channels = np.moveaxis(tissue(), -1, 0)
+    assert only_look(channels, "CYX", ("red", "green", "blue"), channel="green").kind == "brightfield"
+    assert only_look(picture(0.1, 1, 0.1), "YXS", channel="red").kind == "fluorescence"
+
+
 def test_pixels_that_are_no_numbers_do_not_choose_the_colour():
     array = picture(0.05, 1.0, 0.0, dtype=np.float32)
     array[3, 3, 0] = np.nan

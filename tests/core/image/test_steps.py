@@ -42,7 +42,7 @@ def test_the_mean_becomes_0_and_the_deviation_1(together):
 
 
 def test_each_step_is_fitted_to_what_the_ones_before_it_leave():
-    found = taken((Linear(subtracted=(10.0, 20.0), divisor=(2.0,)), Clip(low=0, high=100), Standard(), Sigmoid()))
+    found = taken((Linear(subtracted=(10.0, 20.0), divisor=(2.0,)), Clip(low=(0,), high=(100,)), Standard(), Sigmoid()))
     left = np.clip((IMAGE - np.array([10, 20])[:, None, None]) / 2, 0, 100)
     scaled = (left - left.mean(axis=(1, 2), keepdims=True)) / left.std(axis=(1, 2), keepdims=True)
     np.testing.assert_allclose(found, 1 / (1 + np.exp(-scaled)), rtol=1e-3)
@@ -50,8 +50,9 @@ def test_each_step_is_fitted_to_what_the_ones_before_it_leave():
 
 def test_thresholds_percentile_limits_and_whole_numbers():
     assert set(np.unique(taken((Threshold(values=(300.0,)),)))) == {0, 1}
-    limited = taken((ClipRange(low=5, high=95),))
-    assert limited.min() == pytest.approx(np.percentile(IMAGE, 5, method="inverted_cdf"))
+    for together, measured in ((True, IMAGE), (False, IMAGE[1])):
+        limited = taken((ClipRange(low=5, high=95, together=together),))[1]
+        assert limited.min() == pytest.approx(np.percentile(measured, 5, method="inverted_cdf"))
     np.testing.assert_array_equal(taken((Whole(dtype="uint8"),)), np.minimum(np.trunc(IMAGE), 255))
 
 
@@ -72,5 +73,5 @@ def test_a_plane_is_read_through_the_steps():
 
 
 def test_fitted_steps_survive_a_file():
-    fitted = Steps((Range(high=99), Clip(low=0))).fit(IMAGE)[1]
+    fitted = Steps((Range(high=99), Clip(low=(0,)))).fit(IMAGE)[1]
     assert FittedSteps.model_validate_json(fitted.model_dump_json()) == fitted

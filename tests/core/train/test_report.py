@@ -71,4 +71,6 @@ def test_three_channels_are_shown_as_colours():
     image = np.zeros((3, 2, 2), np.float32)
     image[0] = 1.0
     assert as_seen(image)[0, 0].tolist() == [255, 0, 0]
+    stained = np.stack([np.full((2, 2), value, np.uint8) for value in (150, 90, 160)])
+    assert as_seen(image, stained)[0, 0].tolist() == [150, 90, 160], "in its own colours, not as a network reads it"
     assert np.ptp(as_seen(np.random.default_rng(0).random((2, 5, 5), np.float32)), axis=-1).max() == 0

@@ -82,6 +82,21 @@ def test_what_is_saved_comes_back_with_the_same_image(modest_bench):
     assert not again.session.verdicts.accepted, "bringing back can be taken back"
 
 
+@pytest.mark.parametrize(("first", "background"), [(2**40, 0), (0, -1)])
+def test_ids_as_other_programs_write_them_are_corrected_and_saved(modest_bench, first, background):
+    viewer = viewer_on()
+    [layer] = [layer for layer in viewer.layers if isinstance(layer, Labels)]
+    layer.data = np.where(layer.data > 0, layer.data.astype(np.int64) + first, background)
+    bench = modest_bench(viewer)
+    bench.dock.press("next")
+    bench.dock.press("delete")
+    bench.press(bench.dock.panel.run_button)
+    assert "Saved" in bench.status
+    [entry] = list_corrections(corrections_folder())
+    saved = read_correction(corrections_folder(), entry.name)
+    np.testing.assert_array_equal(saved.labels, np.maximum(bench.layer.data, 0))
+
+
 def test_labels_that_are_as_saved_get_their_decisions_without_a_question(modest_bench):
     bench = modest_bench(viewer_on())
     correct_a_little(bench)

@@ -87,7 +87,7 @@ def test_deleting_and_joining_act_through_all_planes_and_are_one_step_of_undo(vo
     bench.key("D")
     assert np.array_equal(bench.layer.data, np.where(before == 1, 0, before))
     assert 1 not in set(bench.layer.features["label"])
-    assert bench.status.startswith("Delete nucleus 1 in 5 planes.")
+    assert bench.status.startswith("Deleted nucleus 1 in 5 planes.")
     bench.undo()
     assert np.array_equal(bench.layer.data, before)
     assert 1 in set(bench.layer.features["label"])

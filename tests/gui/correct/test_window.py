@@ -207,7 +207,7 @@ def test_labels_from_elsewhere_are_corrected_by_their_shapes(modest_bench, dtype
     viewer.mouse_over_canvas, viewer.cursor.position = True, FAINT
     bench.dock.navigator.release()
     bench.dock.do("add")
-    assert bench.status.startswith("Add nucleus"), "grown from the image, as there is nothing that a network saw"
+    assert bench.status.startswith("Added nucleus"), "grown from the image, as there is nothing that a network saw"
     bench.dock.do("box")
     assert "not kept" in bench.status
 
@@ -241,7 +241,7 @@ def test_labels_that_are_read_piece_by_piece_are_copied_first(modest_bench):
     np.testing.assert_array_equal(bench.layer.translate, (5, 6))
     bench.dock.do("next")
     bench.dock.do("delete")
-    assert bench.status.startswith("Delete nucleus")
+    assert bench.status.startswith("Deleted nucleus")
 
 
 def test_an_image_of_another_size_is_named(modest_bench):

@@ -8,15 +8,17 @@ from pathlib import Path
 import pytest
 from qtpy.QtCore import QEvent, QMimeData, QPointF, Qt, QTimer, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
-from qtpy.QtWidgets import QApplication, QFileDialog, QInputDialog, QLineEdit, QMessageBox, QPushButton, QWidget
+from qtpy.QtWidgets import QApplication, QFileDialog, QInputDialog, QLabel, QLineEdit, QMessageBox, QPushButton, QWidget
 
 from napari_unet_nuclei.core.model.card import Architecture, DataSource, ModelCard, TrainingRecord
 from napari_unet_nuclei.core.model.header import copy_renamed, read_header
+from napari_unet_nuclei.core.model.packages.content import look_into
 from napari_unet_nuclei.core.model.registry import ModelEntry, default_registry
 from napari_unet_nuclei.gui import PLUGIN
 from napari_unet_nuclei.gui.models.card_view import card_page
 from napari_unet_nuclei.gui.models.dock import ModelsDock
 from napari_unet_nuclei.gui.models.picker import ModelPicker
+from tests.helpers.packages import older_described, write_package
 
 BUNDLED = "nuclei"
 
@@ -270,6 +272,49 @@ def test_a_model_is_exported_to_one_file(dock, qtbot, tmp_path, monkeypatch):
     assert (tmp_path / "share.safetensors").read_bytes() == default_registry().find(BUNDLED).path.read_bytes()
     press(qtbot, dock.export_button)
     assert "exists already" in rest(qtbot, dock)
+
+
+def test_a_package_for_other_programs_is_exported_with_its_authors(dock, tiny_model, qtbot, tmp_path, monkeypatch):
+    def choose_target(_parent, _title, proposal, kinds):
+        return str(tmp_path / proposal), kinds.split(";;")[1]
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", choose_target)
+    dock.refresh()
+    choose(qtbot, dock, tiny_model)
+    replies = iter(("Ada Lovelace, Mary Somerville", "MIT"))
+    asked: list[str] = []
+
+    def reply_to_both() -> None:
+        dialog = QApplication.activeModalWidget()
+        if not isinstance(dialog, QInputDialog):
+            QTimer.singleShot(20, reply_to_both)
+            return
+        asked.append(dialog.labelText())
+        if len(asked) == 1:
+            QTimer.singleShot(20, reply_to_both)
+        type_name(qtbot, next(replies))(dialog)
+
+    QTimer.singleShot(0, reply_to_both)
+    press(qtbot, dock.export_button)
+    assert "accepted by the format's own checker" in rest(qtbot, dock)
+    assert [text.split(" of ")[0] for text in asked] == ["Authors", "Licence"]
+    assert look_into(tmp_path / f"{tiny_model}.zip").name == tiny_model
+
+
+def test_a_package_of_another_program_is_imported_and_what_was_guessed_is_said(dock, qtbot, tmp_path, monkeypatch):
+    package = write_package(tmp_path / "a.zip", older_described())
+    choose_files(monkeypatch, package)
+    press(qtbot, dock.panel.run_button)
+    assert "Imported 'Glowing things'" in rest(qtbot, dock)
+    assert "Glowing things" in listed(dock)
+    assert any("taken to be foreground and border" in label.text() for label in dock.panel.findChildren(QLabel))
+    card = dock.card.toPlainText()
+    assert "ONNX Runtime, on the processor; cannot be fine-tuned" in card
+    asked = answer(qtbot, QInputDialog, type_name(qtbot, "second"))
+    choose_files(monkeypatch, write_package(tmp_path / "b.zip"))
+    press(qtbot, dock.panel.run_button)
+    assert "Imported 'second'" in rest(qtbot, dock)
+    assert "is installed already" in asked[0]
 
 
 def test_a_model_is_renamed(dock, qtbot, tiny_model):

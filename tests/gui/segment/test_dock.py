@@ -350,6 +350,24 @@ def test_a_palette_is_segmented_by_its_colours_though_napari_shows_its_indices(
     assert labels_of(viewer)[0].data.shape == grey.shape
 
 
+def test_four_stains_are_channels_though_napari_shows_them_as_colours(qtbot, viewer, dock, pixels) -> None:
+    stains = np.stack([pixels[::-1] // 2, pixels, pixels // 3, pixels // 5 + 7], -1)
+    layer = viewer.add_image(stains)
+    panel = dock.form.image_panel
+    panel.choose(layer)
+    assert layer.rgb
+    assert panel.facts_label.text().startswith("4 channels")
+    assert panel.axes_box.currentText() == "third axis is channels (4)"
+    panel.channel_box.setCurrentIndex(panel.channel_box.findData("1"))
+    press_run(qtbot, dock)
+    [labels] = labels_of(viewer)
+    assert labels.data.shape == pixels.shape
+    expected = segment(stains, "tiny", axes="YXC", channel="1", diameter=22)
+    np.testing.assert_array_equal(labels.data, expected.labels)
+    panel.axes_box.setCurrentIndex(panel.axes_box.findData("YXS"))
+    assert panel.facts_label.text().startswith("colour picture")
+
+
 def test_the_copied_calls_give_the_same_labels(qtbot, viewer, dock, image_file, tmp_path, monkeypatch) -> None:
     from typer.testing import CliRunner
 

@@ -6,12 +6,15 @@ import dask.array
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 from napari.layers import Image, Labels
 
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.gui.viewer.labels_and_image import describe_labels, image_under
+from napari_unet_nuclei.gui.viewer.layers import describe_layer, segmented_from
 from napari_unet_nuclei.gui.viewer.measure_request import ask, measure_layers, with_network_columns
+from napari_unet_nuclei.gui.viewer.pairing import is_exchanged
 
 PLANE = np.zeros((20, 30), np.int32)
 PLANE[2:8, 3:9] = 1
@@ -44,6 +47,7 @@ def test_every_ticked_layer_is_measured_under_its_name():
 
 def test_colours_are_measured_one_by_one():
     picture = np.random.default_rng(0).integers(0, 255, (20, 30, 4)).astype(np.uint8)
+    picture[..., 3] = 255
     table = measured(Labels(PLANE), Image(picture, rgb=True, name="H&E"))
     assert [name for name in table.columns if name.endswith("_mean")] == [
         "H&E_red_mean",
@@ -53,6 +57,44 @@ def test_colours_are_measured_one_by_one():
         "H&E_dab_od_mean",
     ]
     np.testing.assert_allclose(table["H&E_blue_max"], [picture[..., 2][label == PLANE].max() for label in (1, 5)])
+
+
+@pytest.mark.parametrize(("lead", "image_lead"), [(1, 0), (0, 1), (1, 2)])
+@pytest.mark.parametrize("rgb", [False, True])
+def test_axes_of_a_single_plane_do_not_keep_labels_from_their_image(lead, image_lead, rgb):
+    image = noise(20, 30)
+    shown = np.stack([image // 4] * 3, -1).astype(np.uint8) if rgb else image
+    layer = Image(shown[(None,) * image_lead], rgb=rgb, name="DAPI")
+    table = measured(Labels(PLANE[(None,) * lead]), layer)
+    of = shown[..., 0] if rgb else image
+    np.testing.assert_allclose(
+        table.filter(regex="(DAPI|red)_mean").iloc[:, 0], [of[label == PLANE].mean() for label in (1, 5)]
+    )
+    with pytest.raises(ImageShapeError, match="differ in size"):
+        measured(Labels(STACK), layer)
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_four_stains_that_napari_shows_as_a_colour_and_its_opacity_are_channels(times):
+    stains = np.random.default_rng(0).integers(0, 255, (times, 20, 30, 4)).astype(np.uint8)
+    layer = Image(stains if times > 1 else stains[0], rgb=True, name="stained")
+    table = measured(Labels(STACK[:times] if times > 1 else PLANE), layer)
+    names = [f"stained_channel_{number}_mean" for number in range(4)]
+    assert [name for name in table.columns if name.endswith("_mean")] == names
+    np.testing.assert_allclose(table[names].iloc[0], stains[0][PLANE == 1].mean(axis=0))
+
+
+def test_a_palette_is_measured_by_its_colours_though_napari_shows_its_indices(make_napari_viewer_proxy, tmp_path):
+    indices = np.random.default_rng(0).integers(0, 4, (20, 30)).astype(np.uint8)
+    table = np.zeros((3, 256), np.uint16)
+    table[:, :4] = np.array([[200, 10, 90], [20, 180, 40], [7, 8, 150], [99, 98, 3]]).T * 257
+    tifffile.imwrite(tmp_path / "a.tif", indices, photometric="palette", colormap=table)
+    [layer] = make_napari_viewer_proxy().open(tmp_path / "a.tif", plugin="napari")
+    assert layer.data.shape == (20, 30)
+    means = measured(Labels(PLANE), layer)[["a_red_mean", "a_green_mean", "a_blue_mean"]].iloc[0]
+    np.testing.assert_allclose(means, (table[:, :4].T // 257)[indices[PLANE == 1]].mean(axis=0))
+    labels = Labels(PLANE, metadata={"nuclei": {"image": segmented_from(describe_layer(layer, "YX"))}})
+    assert not is_exchanged(labels, layer)
 
 
 def test_a_colour_picture_of_fluorescence_has_no_stains():

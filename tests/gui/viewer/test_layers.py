@@ -145,10 +145,11 @@ def test_lazy_arrays_are_not_read() -> None:
         ((3, 8, 8), {"axis_labels": ("angle", "y", "x")}, "", "QYX"),
         ((8, 8, 3), {"rgb": True}, "", "YXS"),
         ((2, 8, 8, 4), {"rgb": True}, "", "ZYXS"),
+        ((8, 8, 4), {"rgb": True}, "YXC", "YXC"),
     ],
 )
 def test_axes_are_named_by_labels_then_file_then_custom(shape, arguments, file_axes, axes) -> None:
-    layer = Image(np.zeros(shape, np.uint8), **arguments)
+    layer = Image(np.full(shape, 255, np.uint8), **arguments)
     assert guess_layer_axes(layer, file_axes) == axes
 
 

@@ -23,6 +23,7 @@ def curves(axes) -> dict[str, list[float]]:
 
 def test_every_epoch_is_a_point_of_three_curves(plot):
     plot.add(EpochDone(1, 0.9, 0.8, {"AP@0.5": 0.2, "foreground IoU": 0.5}))
+    assert plot.accuracy_axes.get_xlim() == (0.5, 5.5), "a single epoch is no axis of thousandths"
     plot.add(EpochDone(2, 0.7, 0.75, {"AP@0.5": 0.4, "foreground IoU": 0.6}))
     assert curves(plot.loss_axes) == {"training": [0.9, 0.7], "held out": [0.8, 0.75]}
     assert curves(plot.accuracy_axes) == {"held out": [0.2, 0.4]}

@@ -4,7 +4,7 @@
 
     index.json            all corrections; see `CorrectionEntry` for the fields
     images/<file>.tif     one plane as it was shown: (Y, X), (C, Y, X) or (Y, X, S), in its own dtype
-    labels/<file>.tif     ids of nuclei (Y, X), int32 or uint32, 0 is background
+    labels/<file>.tif     ids of nuclei (Y, X), int32, or uint32 or int64 where ids need it, 0 is background
     reviewed/<file>.tif   255 where the labels can be trusted, 0 elsewhere (Y, X), uint8
 
 Files of one correction have the same name, so the folders also train models without the index. The name contains a hash
@@ -113,7 +113,7 @@ def read_correction(folder: Path, name: str) -> Correction:
         image, labels, reviewed = (read_image(folder / file) for file in entry.files)
         ids = as_ids(labels.array)
         # int32 wherever it suffices: the dtype that napari and the decoder use.
-        kind = np.int32 if ids.max(initial=0) <= np.iinfo(np.int32).max else np.uint32
+        kind = next(kind for kind in (np.int32, np.uint32, np.int64) if ids.max(initial=0) <= np.iinfo(kind).max)
         return checked(
             Correction(
                 name=entry.name,

@@ -15,6 +15,7 @@ from napari_unet_nuclei.core.model.device import choose_device
 from napari_unet_nuclei.core.model.file import read_model
 from napari_unet_nuclei.core.model.registry import ModelEntry, default_registry
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, with_shares
+from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.core.train.samples import Sample
 from napari_unet_nuclei.core.train.validate import compare, predict_samples
@@ -39,7 +40,8 @@ class RankedBase:
     @property
     def sentence(self) -> str:
         """What the model finds, in plain words."""
-        return f"'{self.name}' finds {self.found:,} of {self.nuclei:,} nuclei, and {self.spurious:,} spurious ones."
+        true = quantity(self.nuclei, "nucleus", "nuclei")
+        return f"'{self.name}' finds {self.found:,} of {true}, and {self.spurious:,} spurious ones."
 
 
 def rank_bases(

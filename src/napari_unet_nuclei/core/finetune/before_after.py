@@ -24,6 +24,7 @@ from napari_unet_nuclei.core.model.device import Device
 from napari_unet_nuclei.core.model.file import Model
 from napari_unet_nuclei.core.model.unet import UNet
 from napari_unet_nuclei.core.progress import Progress, Share, Silent, with_shares
+from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.train.fit_thresholds import fit_thresholds
 from napari_unet_nuclei.core.train.fitting import fit_score
 from napari_unet_nuclei.core.train.samples import Sample
@@ -104,8 +105,9 @@ class BeforeAfter:
         change = f"{self._in_nuclei}; AP@0.5 went from {self.before.ap50:.2f} to {self.after.ap50:.2f}"
         span = f"with 90 % confidence the change is between {self.interval[0]:+.2f} and {self.interval[1]:+.2f}"
         if self.outcome == "too little to tell":
+            held_out = f"{quantity(self.nuclei, 'nucleus', 'nuclei')} {'was' if self.nuclei == 1 else 'were'} held out"
             return (
-                f"Only {self.nuclei} nuclei were held out, too few to tell which model is better ({change}). "
+                f"Only {held_out}, too few to tell which model is better ({change}). "
                 "Correct more nuclei, or compare the two on images that you know."
             )
         if self.outcome == "no clear difference":

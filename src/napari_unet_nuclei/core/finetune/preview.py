@@ -66,7 +66,7 @@ class Previewing:
     def show(self, epoch: int) -> None:
         """Report what the network finds now."""
         window = self._window
-        image = as_seen(window.sample.image)
+        image = as_seen(window.sample.image, window.sample.picture)
         if window.sample.reviewed is not None:
             image[~window.sample.reviewed] //= 2  # dim what has no reviewed truth to compare with
         truth, found = (

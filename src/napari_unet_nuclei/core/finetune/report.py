@@ -12,6 +12,7 @@ from napari_unet_nuclei.core.finetune.before_after import COUNT_ERROR, BeforeAft
 from napari_unet_nuclei.core.finetune.finetune_model import Finetuned
 from napari_unet_nuclei.core.image.picture import Picture, outlined
 from napari_unet_nuclei.core.labels.metrics.overlaps import IOU_THRESHOLDS, find_overlaps
+from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.report.page import Figure, Grid, Section, write_page
 from napari_unet_nuclei.core.report.pictures import curves, picture
 from napari_unet_nuclei.core.train.report import as_seen
@@ -47,8 +48,10 @@ def changed_nuclei(samples: Sequence[Sample], before: Sequence[Labels], after: S
         for number in sorted(found[0] ^ found[1]):
             # Of one nucleus only: `find_objects` would list every id up to the largest, which may be huge.
             [window] = ndimage.find_objects((truth == number).astype(np.uint8))
-            part = tuple(_widened(side, size) for side, size in zip(window, truth.shape, strict=True))
-            image = as_seen(sample.image[:, *part])
+            y, x = (_widened(side, size) for side, size in zip(window, truth.shape, strict=True))
+            part = (y, x)
+            shown = sample.cut(part, None)
+            image = as_seen(shown.image, shown.picture)
             became = "found now" if number in found[1] else "no longer found"
             corrected, was, is_now = (outlined(image, labels[part]) for labels in (sample.labels, old, new))
             yield became, corrected, was, is_now
@@ -93,7 +96,11 @@ def comparisons(done: Finetuned) -> dict[str, BeforeAfter]:
 
 
 def _comparison(title: str, report: BeforeAfter) -> Section:
-    return Section(title, f"{report.nuclei} nuclei.", table=Grid(("", "old model", "new model"), figures(report)))
+    return Section(
+        title,
+        f"{quantity(report.nuclei, 'nucleus', 'nuclei')}.",
+        table=Grid(("", "old model", "new model"), figures(report)),
+    )
 
 
 def figures(report: BeforeAfter) -> list[tuple[str, str, str]]:

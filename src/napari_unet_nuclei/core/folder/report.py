@@ -206,7 +206,11 @@ def _figure(record: FileRecord) -> Figure:
         content = stored_picture(Path(record.thumbnail).read_bytes(), f"{name} with outlines")
     except OSError:  # deleted while the run went on
         content = Markup("")
-    found = f"{record.classes:,} classes" if record.classes else record.counted or f"{record.nuclei:,} nuclei"
+    found = (
+        f"{record.classes:,} classes"
+        if record.classes
+        else record.counted or quantity(record.nuclei, "nucleus", "nuclei")
+    )
     if record.positive_percent is not None:
         found += f", {record.positive_percent:.0f} % positive"
     if record.class_counts and record.nuclei:

@@ -60,7 +60,8 @@ def segment_folder(
         Which image of files that hold several: its number from 0, its name, or ``"all"``; by default all where they are
         alike, as positions are, and otherwise the first.
     block : int
-        Side in pixels of a block of images larger than memory; 0 for the default.
+        Side of a block of images larger than memory, in pixels or, of volumes, in cubes of which 18 lie across a
+        nucleus; 0 for the default. Where it is given, stacks of any size are segmented block by block.
     into_image : bool
         Write labels of OME-Zarr images into the images themselves.
     executor : Executor, optional

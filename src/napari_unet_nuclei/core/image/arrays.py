@@ -62,9 +62,12 @@ def find_axes(array: AnyArray) -> str:
     """
     shape = tuple(int(length) for length in array.shape)
     axes = guess_axes(shape, array.dtype)
-    if axes[-1] not in "CS" or shape[-1] not in (3, 4):
-        return axes
-    return axes[:-1] + ("S" if has_colour_values(_window(array, shape)) else "C")
+    return axes if axes[-1] not in "CS" or shape[-1] not in (3, 4) else axes[:-1] + last_axis(array)
+
+
+def last_axis(array: AnyArray) -> str:
+    """Tell by the values whether the last axis of an array, of 3 or 4, is colours (S) or channels (C)."""
+    return "S" if has_colour_values(_window(array, tuple(int(length) for length in array.shape))) else "C"
 
 
 def _levels(image: Any) -> Sequence[Any] | None:

@@ -127,7 +127,7 @@ def possible_looks(
         channel = named_channel(source)
     if channel is not None or source.channels == 1:
         sample = _Sample(plane.of((channel or 0,)))
-        kinds = [kind] if kind != "auto" else sample.grey_kinds()
+        kinds = [kind] if kind != "auto" else _kinds_of_channel(plane, sample)
         return tuple(sample.grey_look(one, inputs, source.channel_name(channel or 0)) for one in kinds)
     if source.is_colour or source.rgb_channels:
         sample = _Sample(plane.of(source.rgb_channels or tuple(range(source.channels))))
@@ -135,6 +135,21 @@ def possible_looks(
         if source.is_colour or sample.is_light(kind):
             return sample.colour_looks(kind, inputs, source)
     raise ImageShapeError(open_channel_text(source))
+
+
+def _kinds_of_channel(plane: PlaneSample, sample: _Sample) -> list[ImageKind]:
+    """Return the possible kinds of one channel, the likelier one first.
+
+    One of a colour picture is of the picture's kind, which its colours together tell better: in one of them, dense
+    stain may leave hardly any background.
+    """
+    colours = plane.source.rgb_channels
+    if not set(sample.sampled.channels) <= set(colours):
+        return sample.grey_kinds()
+    whole = _Sample(plane.of(colours))
+    if plane.source.is_colour and not whole.is_colourless:
+        return whole.colour_kinds()
+    return ["brightfield"] if not plane.source.is_colour and whole.is_light("auto") else sample.grey_kinds()
 
 
 @dataclass(frozen=True)

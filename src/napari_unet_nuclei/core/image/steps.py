@@ -41,12 +41,13 @@ class Clip(_Step):
     """Limit values."""
 
     step: Literal["clip"] = "clip"
-    low: Finite | None = None
-    high: Finite | None = None
+    low: PerChannel | None = None
+    high: PerChannel | None = None
 
     def apply(self, pixels: Pixels, channel: int = 0) -> Pixels:
-        """Return the pixels, none below or above the limits."""
-        return pixels if self.low is None and self.high is None else np.clip(pixels, self.low, self.high)
+        """Return the pixels of a channel, none below or above its limits."""
+        low, high = (None if limits is None else _of(limits, channel) for limits in (self.low, self.high))
+        return pixels if low is None and high is None else np.clip(pixels, low, high)
 
 
 class Threshold(_Step):
@@ -122,11 +123,12 @@ class ClipRange(_Step):
     step: Literal["clip range"] = "clip range"
     low: Percentile = 0.0
     high: Percentile = 100.0
+    together: bool = Field(True, description="Measure all channels as one.")
 
     def fit(self, sample: Pixels) -> Clip:
         """Measure a sample (C, pixels); NaN is left out."""
-        low, high = _percentiles(sample, (self.low, self.high), "inverted_cdf", together=True)
-        return Clip(low=float(low[0]), high=float(high[0]))
+        low, high = _percentiles(sample, (self.low, self.high), "inverted_cdf", self.together)
+        return Clip(low=tuple(low), high=tuple(high))
 
 
 Step = Annotated[

@@ -105,6 +105,8 @@ def axes_in_words(axes: str, shape: Sequence[int]) -> str:
     """
     nouns = {"T": "time", "Z": "planes", "C": "channels", "Q": "unknown"}
     named = [(place, f"{nouns[letter]} ({shape[place]})") for place, letter in enumerate(axes) if letter in nouns]
+    if axes == "YXS":
+        return f"{_ORDINALS[2]} axis is colours ({shape[2]})"
     if len(named) == 1 and named[0][0] < len(_ORDINALS):
         return f"{_ORDINALS[named[0][0]]} axis is {named[0][1]}"
     return ", ".join(text for _, text in named) or "rows and columns"

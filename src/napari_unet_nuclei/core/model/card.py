@@ -310,6 +310,8 @@ class ModelCard(Part):
         """Purpose of the model in a few words."""
         if self.classes:
             return f"tells {len(self.classes)} classes"
+        if isinstance(self.architecture, OnnxDesign):
+            return "from elsewhere, reads images as they are"
         return f"for {' and '.join(self.kinds)} images"
 
     @property
@@ -452,13 +454,21 @@ def read_card(path: Path | str) -> ModelCard:
             if size > LARGEST_FILE or length > min(LARGEST_HEADER, size):
                 raise ModelFileError(f"{path} is damaged or too large for a model file. {ACCEPTED}")
             header = json.loads(file.read(length))
-        card = _printable(json.loads(header["__metadata__"]["card"]))
-        return ModelCard.model_validate_json(json.dumps(card))
+        text = header["__metadata__"]["card"]
     except OSError as error:
         raise ModelFileError(f"The model file {path} cannot be read: {error.strerror}.") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ModelFileError(f"{path} has no model card, so it cannot be used. {ACCEPTED}") from error
+    return card_of(text, path)
+
+
+def card_of(text: str, path: Path) -> ModelCard:
+    """Read a card from its JSON text, which ``path`` holds; raise ModelFileError if it is none, or not understood."""
+    try:
+        return ModelCard.model_validate_json(json.dumps(_printable(json.loads(text))))
     except ValidationError as error:
         raise ModelFileError(
             f"The model card in {path} cannot be used ({first_problem(error)}). It may need a newer version."
         ) from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise ModelFileError(f"{path} has no model card, so it cannot be used. {ACCEPTED}") from error

@@ -93,6 +93,23 @@ class OnnxDesign(Part):
         return self
 
     @property
+    def described(self) -> dict[str, str]:
+        """What people may want to know of it, by title."""
+        sizes = [
+            f"{one.least} + n × {one.step}" if one.step else f"{one.least} exactly" for one in (self.rows, self.columns)
+        ]
+        given = [one.name for output in self.outputs for one in output.maps if one.name]
+        return {
+            "runs with": "ONNX Runtime, on the processor; cannot be fine-tuned",
+            "prepared by": ", then ".join(one.step for one in self.preprocessing.root)
+            or "nothing: intensities as they are",
+            "input channels": str(self.in_channels),
+            "input sizes": f"{sizes[0]} high, {sizes[1]} wide",
+            "halo": f"{self.halo} px",
+            "maps": ", ".join(given),
+        }
+
+    @property
     def heads(self) -> tuple[MapName, ...]:
         """Maps that come of it; where no distance is given, the foreground stands for it."""
         return DECODED_MAPS

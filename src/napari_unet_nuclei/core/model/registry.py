@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from platformdirs import user_data_path
@@ -19,6 +20,8 @@ from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.files.lock import locked
 from napari_unet_nuclei.core.model.card import ModelCard, read_card
 from napari_unet_nuclei.core.model.header import copy_renamed
+from napari_unet_nuclei.core.model.packages.notes import PackageNotes
+from napari_unet_nuclei.core.progress import Progress, Silent
 
 if TYPE_CHECKING:
     from napari_unet_nuclei.core.model.file import Model
@@ -26,12 +29,17 @@ if TYPE_CHECKING:
 BUNDLED = Path(__file__).parent / "weights"
 FOLDER_VARIABLE = "NAPARI_UNET_NUCLEI_MODELS"
 SUFFIX = ".safetensors"
+PACKAGE_SUFFIX = ".zip"
+"""Of BioImage.IO packages."""
 
 DEFAULT = "nuclei"
 """The bundled model."""
 
 FORMER_NAMES = {"nuclei-fluorescence": DEFAULT, "nuclei-stained": DEFAULT}
 """Replacements of bundled models of earlier versions, which settings, commands and cards may still name."""
+
+AUTHORS = ("The napari-unet-nuclei developers",)
+"""Of the bundled models."""
 
 LONGEST_NAME = 80
 AUTOMATIC = "automatic"
@@ -129,8 +137,17 @@ class ModelRegistry:
         """Return the name if it is free, else the name with the first number that makes it free."""
         return next(proposal for proposal in _numbered(name) if self.holder(proposal) is None)
 
-    def add(self, path: Path, name: str = "") -> ModelEntry:
-        """Copy a model file into the user's folder, under the name in its card or another one.
+    def add(self, path: Path, name: str = "", progress: Progress | None = None) -> ModelEntry:
+        """Copy a model into the user's folder, under its own name or another one.
+
+        Parameters
+        ----------
+        path : Path
+            A model file (``.safetensors``), or a BioImage.IO package (``.zip``), which needs the extra ``bioimageio``.
+        name : str
+            By default the name on its card, or in the package.
+        progress : Progress, optional
+            Receives, as notices, what was guessed about a package.
 
         Raises
         ------
@@ -139,6 +156,18 @@ class ModelRegistry:
         OutputFileError
             If it cannot be written.
         """
+        if path.suffix.lower() != PACKAGE_SUFFIX:
+            return self._add(path, name)
+        # Both import PyTorch.
+        from napari_unet_nuclei.core.model.file import save_model
+        from napari_unet_nuclei.core.model.packages.read import read_package
+
+        with TemporaryDirectory() as folder:
+            made = Path(folder) / f"{path.name}{SUFFIX}"
+            save_model(made, read_package(path, progress or Silent()))
+            return self._add(made, name)
+
+    def _add(self, path: Path, name: str) -> ModelEntry:
         from napari_unet_nuclei.core.model.file import read_model  # imports PyTorch
 
         card = read_model(path).card  # read whole, so that every model that is listed can be used
@@ -162,23 +191,49 @@ class ModelRegistry:
                     copy_renamed(path, temporary, chosen)
             return ModelEntry(target, read_card(target), bundled=False)
 
-    def export(self, name: str, path: Path) -> None:
-        """Copy a model to a file, for sharing.
+    def export(self, name: str, path: Path, notes: PackageNotes | None = None) -> None:
+        """Copy a model to a file, for sharing, or write it as a BioImage.IO package for other programs.
+
+        Parameters
+        ----------
+        name : str
+            Of an installed model.
+        path : Path
+            Ends in ``.safetensors``, or in ``.zip`` for a package, which needs the extra ``bioimageio``.
+        notes : PackageNotes, optional
+            Authors and licence of a package.
 
         Raises
         ------
         UnknownModelError
             If there is no such model.
+        ModelFileError
+            If it cannot be written as a package: no authors or licence are said, or it came from elsewhere.
         OutputFileError
-            If the path does not end in .safetensors, lies in a folder of installed models, or cannot be written.
+            If the path has another suffix, lies in a folder of installed models, or cannot be written.
         """
-        source = self.find(name).path
-        if path.suffix != SUFFIX:
-            raise OutputFileError(f"{path} does not end in {SUFFIX}: choose another name.")
+        entry = self.find(name)
+        package = path.suffix.lower() == PACKAGE_SUFFIX
+        if path.suffix != SUFFIX and not package:
+            raise OutputFileError(
+                f"{path} ends neither in {SUFFIX} nor in {PACKAGE_SUFFIX} (BioImage.IO): choose another name."
+            )
+        if notes is not None and not package:
+            raise OutputFileError(f"Authors and licence are said in BioImage.IO packages only ({PACKAGE_SUFFIX}).")
         if path.parent.resolve() in (self.own.resolve(), self.bundled.resolve()):
             raise OutputFileError(f"{path.parent} is the folder of the installed models: choose another folder.")
+        if package:
+            # Both import PyTorch.
+            from napari_unet_nuclei.core.model.file import read_model
+            from napari_unet_nuclei.core.model.packages.write import write_package
+
+            said = notes or PackageNotes()
+            if entry.bundled and not said.authors:
+                said = said.model_copy(update={"authors": AUTHORS})
+            write_package(path, read_model(entry.path), said)
+            return
         with atomic(path) as temporary:
-            shutil.copyfile(source, temporary)
+            shutil.copyfile(entry.path, temporary)
 
     def rename(self, name: str, new: str) -> ModelEntry:
         """Rename one of the user's models; its weights and their hash do not change.

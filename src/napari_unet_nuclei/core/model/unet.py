@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from napari_unet_nuclei.core.model.card import Architecture
+if TYPE_CHECKING:  # this file goes into packages for other programs, which have no more of this one than it
+    from napari_unet_nuclei.core.model.card import Architecture
 
 
 class DoubleConvolution(nn.Module):

@@ -209,7 +209,7 @@ def run_track(
     previous = link_frames(spots, reach.diameters, linking)
     previous = bridge_gaps(spots, previous, reach.diameters, settings.bridge)
     if settings.divisions:
-        previous = find_divisions(spots, previous)
+        previous = find_divisions(spots, previous, settings.bridge)
     lineages = number_tracks(spots, previous, settings.shortest_track)
     warnings = tuple(_warnings(spots, reach))
     told = (*notices, *_notices(spots, settings, pixel_size))

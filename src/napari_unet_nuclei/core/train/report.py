@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.classes.coding import VOID, ClassCounts
 from napari_unet_nuclei.core.image.picture import Picture, filled, for_screen, outlined
@@ -81,7 +82,7 @@ def nuclei_examples(model: Model, samples: Sequence[Sample], device: Device, pro
         counts = match(sample.labels, labels)
         found, spurious, missed = (int(each[0]) for each in (counts.found, counts.spurious, counts.missed))
         score = float(counts.average_precision[0])
-        image = as_seen(sample.image)
+        image = as_seen(sample.image, sample.picture)
         caption = f"AP@0.5 {score:.2f}: {found} found, {missed} missed, {spurious} spurious"
         truth, predicted = outlined(image, sample.labels), outlined(image, labels)
         examples.append(Example(sample.name, image, truth, predicted, score, caption))
@@ -94,7 +95,7 @@ def class_examples(model: Model, samples: Sequence[Sample], device: Device, prog
     for sample, predicted, counts in predicted_classes(model, samples, device, progress):
         truth = true_classes(sample)
         known = np.where(truth == VOID, 0, predicted)
-        pictures = as_seen(sample.image), filled(truth), filled(known)
+        pictures = as_seen(sample.image, sample.picture), filled(truth), filled(known)
         examples.append(Example(sample.name, *pictures, counts.mean_iou, _class_caption(counts, model.card.classes)))
     return examples
 
@@ -109,8 +110,10 @@ def _class_caption(counts: ClassCounts, names: Sequence[str]) -> str:
     return f"{caption}, lowest {counts.iou[worst]:.2f} ({names[worst]})"
 
 
-def as_seen(image: Image) -> Picture:
-    """Show a network input (C, Y, X): three channels as RGB, otherwise the first in grey."""
+def as_seen(image: Image, picture: NDArray[np.uint8] | None = None) -> Picture:
+    """Show a picture (3, Y, X) in its own colours; else a network's input (C, Y, X), three channels as RGB, or grey."""
+    if picture is not None:
+        return np.ascontiguousarray(np.moveaxis(picture, 0, -1))
     if len(image) == 3:
         return for_screen((255 * np.clip(np.moveaxis(image, 0, -1), 0, 1)).astype(np.uint8))
     return for_screen(image[0])

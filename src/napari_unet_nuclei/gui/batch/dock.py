@@ -237,7 +237,7 @@ class BatchDock(Dock):
         failed = sum(bool(record.error) for record in records)
         nuclei = sum(record.nuclei for record in records)
         doubtful = sum(record.urgency == 1 for record in records)
-        parts = [f"{quantity(len(records) - failed, 'image')} done", f"{nuclei:,} nuclei"]
+        parts = [f"{quantity(len(records) - failed, 'image')} done", quantity(nuclei, "nucleus", "nuclei")]
         parts += [f"{failed:,} failed"] if failed else []
         parts += [f"{doubtful:,} to check (⚠)"] if doubtful else []
         return ", ".join(parts) + "."

@@ -27,6 +27,7 @@ from napari_unet_nuclei.core.labels.edit.split_merge import (
     split_in_two,
 )
 from napari_unet_nuclei.core.labels.regions import pixel, united
+from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.types import AnyArray, Index, QuantisedMaps, Region
 from napari_unet_nuclei.gui.correct.canvas_input import CanvasInput, Gesture, Kind
 from napari_unet_nuclei.gui.correct.current import CurrentCorrection
@@ -103,7 +104,7 @@ class Tools(QObject):
         self.session.decide(ACCEPT, index, united([one.box for one in left]), found, missed)
         # Nothing is left, so that this announces the end of the queue.
         self._navigator.next()
-        self.status.emit(f"Accepted {len(found)} nuclei. {HOW_TO_UNDO}")
+        self.status.emit(f"Accepted {quantity(len(found), 'nucleus', 'nuclei')}. {HOW_TO_UNDO}")
 
     def delete(self) -> None:
         """Delete the nucleus, or dismiss a place where one may have been missed. Then go on."""
@@ -116,7 +117,7 @@ class Tools(QObject):
         edit = delete(self._plane(index), nucleus, hints={nucleus: box})
         # The place is dismissed with it, or the network's maps would soon offer it as a missed nucleus.
         self.session.edit(index, edit, dismissed=[(index, box)])
-        self._go_on(f"{edit.title}. {HOW_TO_UNDO}")
+        self._go_on(f"{told(edit.title)}. {HOW_TO_UNDO}")
 
     def join(self) -> None:
         """Merge the nucleus with the neighbour that shares the longest border with it."""
@@ -294,9 +295,8 @@ class Tools(QObject):
         # The network's answer again: nothing that a person has confirmed.
         entry = self.session.edit(index, replace(edit, title="Segment the box again"), accepted=())
         self._box = (index, region, entry)
-        self.status.emit(
-            f"{len(edit.boxes())} nuclei changed in the box. Move the sliders to try other thresholds. {HOW_TO_UNDO}"
-        )
+        changed = quantity(len(edit.boxes()), "nucleus", "nuclei")
+        self.status.emit(f"{changed} changed in the box. Move the sliders to try other thresholds. {HOW_TO_UNDO}")
 
     def _add_outlined(self, gesture: Gesture) -> None:
         self._make(gesture.index, add_from_outline(self._plane(gesture.index), gesture.points, self.session.next_id))
@@ -305,7 +305,7 @@ class Tools(QObject):
         """Apply an edit, and frame the resulting nuclei for inspection."""
         self.session.edit(index, edit, dismissed=dismissed)
         self._navigator.frame_nuclei(index, edit.touched if edit.boxes() and len(edit.touched) <= MOST_FRAMED else ())
-        self.status.emit(f"{edit.title}. {HOW_TO_UNDO}")
+        self.status.emit(f"{told(edit.title)}. {HOW_TO_UNDO}")
 
     def _go_on(self, done: str) -> None:
         """Go to the next nucleus of the queue, or back to the position in the queue."""
@@ -390,3 +390,25 @@ def named(boxes: dict[int, Region]) -> str:
     """Name nuclei in a message."""
     numbers = ", ".join(map(str, boxes))
     return f"nucleus {numbers}" if len(boxes) == 1 else f"nuclei {numbers}"
+
+
+_PAST = {
+    "Add": "Added",
+    "Clear": "Cleared",
+    "Delete": "Deleted",
+    "Fill": "Filled",
+    "Merge": "Merged",
+    "Smooth": "Smoothed",
+}
+
+
+def told(title: str) -> str:
+    """Return the title of an edit, as *Undo* has it, as a report of what was done.
+
+    Examples
+    --------
+    >>> told("Add nucleus 63"), told("Split nucleus 5")
+    ('Added nucleus 63', 'Split nucleus 5')
+    """
+    verb, _, rest = title.partition(" ")
+    return f"{_PAST.get(verb, verb)} {rest}"

@@ -18,9 +18,10 @@ from napari_unet_nuclei.core.labels.edit.volume import (
     sections,
 )
 from napari_unet_nuclei.core.labels.regions import united
+from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.types import AnyArray, Index
 from napari_unet_nuclei.gui.correct.canvas_input import Gesture
-from napari_unet_nuclei.gui.correct.tools import HOW_TO_UNDO, Tools, named
+from napari_unet_nuclei.gui.correct.tools import HOW_TO_UNDO, Tools, named, told
 
 
 class VolumeTools(Tools):
@@ -64,7 +65,7 @@ class VolumeTools(Tools):
         session.decide(ACCEPT, index, united([one.box for one in left.values()]), accepted)
         # Nothing is left, so that this announces the end of the queue.
         self._navigator.next()
-        self.status.emit(f"Accepted {len(left)} nuclei. {HOW_TO_UNDO}")
+        self.status.emit(f"Accepted {quantity(len(left), 'nucleus', 'nuclei')}. {HOW_TO_UNDO}")
 
     def delete(self) -> None:
         """Delete the nucleus from all planes, as in a plane otherwise."""
@@ -74,7 +75,7 @@ class VolumeTools(Tools):
         index, nucleus, _ = self._nucleus()
         edit = delete_volume(self._stack(index), nucleus)
         self.session.edit_stack(index, edit)
-        self._go_on(f"{edit.title} in {_counted(len(edit.planes))}. {HOW_TO_UNDO}")
+        self._go_on(f"{told(edit.title)} in {_counted(len(edit.planes))}. {HOW_TO_UNDO}")
 
     def join(self) -> None:
         """Merge the nucleus with the neighbour that touches most of its surface, in all planes."""
@@ -134,7 +135,7 @@ class VolumeTools(Tools):
         """Apply an edit to all planes, and frame the resulting nuclei in the shown one for inspection."""
         self.session.edit_stack(index, edit)
         self._navigator.frame_nuclei(index, edit.touched)
-        self.status.emit(f"{edit.title}: {_counted(len(edit.planes))} changed. {HOW_TO_UNDO}")
+        self.status.emit(f"{told(edit.title)}: {_counted(len(edit.planes))} changed. {HOW_TO_UNDO}")
 
     def _queued(self, index: Index, nucleus: int) -> Candidate | None:
         """Return the candidate of a nucleus of a stack."""

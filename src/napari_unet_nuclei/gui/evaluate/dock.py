@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QTreeWidgetItem, QV
 
 from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.core.labels.metrics.verdicts import Verdict
+from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.gui.evaluate.job import KINDS, Comparison, Judgement, check_sizes, compare_job
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.viewer.dock import Dock
@@ -242,7 +243,8 @@ def _outcome(compared: Comparison) -> str:
     true = sum(number for verdict, number in counts.items() if verdict != "invented")
     others = [f"{counts[kind]:,} {kind}" for kind in ("missed", "merged", "split", "invented") if counts[kind]]
     off = [f"{counts['off']:,} with the outline too far off"] if counts["off"] else []
-    return f"{counts['found']:,} of {true:,} nuclei found; {', '.join([*others, *off]) or 'no mistakes'}."
+    mistakes = ", ".join([*others, *off]) or "no mistakes"
+    return f"{counts['found']:,} of {quantity(true, 'nucleus', 'nuclei')} found; {mistakes}."
 
 
 def _figures(compared: Comparison) -> str:

@@ -74,7 +74,8 @@ class BasePicker(NotedPicker):
     def refresh(self) -> None:
         """List the models again; the chosen one stays chosen even if it was renamed."""
         before = self.entry
-        self._entries = tuple(entry for entry in default_registry().list() if entry.card.task == "instances")
+        listed = default_registry().list()
+        self._entries = tuple(one for one in listed if one.card.task == "instances" and one.card.is_trainable)
         names = [entry.name for entry in self._entries]
         same = [entry.name for entry in self._entries if before and before.card.weights_hash == entry.card.weights_hash]
         kept = before.name if before and before.name in names else next(iter([*same, *names]), "")

@@ -155,7 +155,7 @@ class MeasureDock(Dock):
         self._follow_theme()
         rows, nuclei = len(measured.table), measured.table["label"].nunique()
         told = f"{quantity(nuclei, 'nucleus', 'nuclei')} measured."
-        told = told if rows == nuclei else f"{nuclei:,} nuclei in {rows:,} rows."
+        told = told if rows == nuclei else f"{quantity(nuclei, 'nucleus', 'nuclei')} in {rows:,} rows."
         self.panel.show_status(f"{told} {gone}".strip())
         if layer in self._viewer.layers:
             write_features(layer, measured.table)

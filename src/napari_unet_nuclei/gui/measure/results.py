@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 
 from napari_unet_nuclei.core.labels.classify.nucleus_classes import CLASS, PROBABILITY
 from napari_unet_nuclei.core.labels.measure.gate import Gate, share_text
+from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.gui.measure.classes_panel import ClassesPanel
 from napari_unet_nuclei.gui.viewer.columns import as_text, card_text, numbers_of, short_set, title_of
 from napari_unet_nuclei.gui.widgets.choice_box import choice_box, fill
@@ -208,7 +209,8 @@ def _summary(table: pd.DataFrame, column: str) -> str:
     if not values.size:
         return f"{title_of(column)}: no values."
     spread = f" ± {cell_text(float(values.std(ddof=1)))}" if len(values) > 1 else ""
-    return f"{title_of(column)}: {cell_text(float(values.mean()))}{spread} (mean ± SD, {len(values):,} nuclei)"
+    counted = quantity(len(values), "nucleus", "nuclei")
+    return f"{title_of(column)}: {cell_text(float(values.mean()))}{spread} (mean ± SD, {counted})"
 
 
 def _gate_text(gate: Gate) -> str:
@@ -221,4 +223,4 @@ def _region_text(row: dict[Any, Any]) -> str:
     per_area = f", {density:,.0f} per mm²" if np.isfinite(density) else f" in {row['area_px']:,} px²"
     positive = row.get("positive_percent", np.nan)
     share = f", {positive:.0f} % positive" if np.isfinite(positive) else ""
-    return f"{row['region']}: {row['nuclei']:,} nuclei{per_area}{share}"
+    return f"{row['region']}: {quantity(row['nuclei'], 'nucleus', 'nuclei')}{per_area}{share}"

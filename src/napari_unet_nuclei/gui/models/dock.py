@@ -22,8 +22,10 @@ from qtpy.QtWidgets import (
 )
 
 from napari_unet_nuclei.core.errors import ModelFileError, NucleiError, OutputFileError
-from napari_unet_nuclei.core.model.card import read_card
-from napari_unet_nuclei.core.model.registry import SUFFIX, ModelEntry, ModelRegistry, default_registry
+from napari_unet_nuclei.core.model.card import ModelCard, read_card
+from napari_unet_nuclei.core.model.packages.content import look_into
+from napari_unet_nuclei.core.model.packages.notes import PackageNotes
+from napari_unet_nuclei.core.model.registry import PACKAGE_SUFFIX, SUFFIX, ModelEntry, ModelRegistry, default_registry
 from napari_unet_nuclei.core.progress import Progress
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.models.card_view import CardView
@@ -37,8 +39,16 @@ from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
 T = TypeVar("T")
 
-KINDS = f"Models (*{SUFFIX});;All files (*)"
-DROP_HINT = f"or drop model files ({SUFFIX}) here"
+KINDS = f"Models and BioImage.IO packages (*{SUFFIX} *{PACKAGE_SUFFIX});;All files (*)"
+DROP_HINT = f"or drop model files ({SUFFIX}, {PACKAGE_SUFFIX}) here"
+EXPORTED = {
+    f"Model file (*{SUFFIX})": SUFFIX,
+    f"BioImage.IO package for other programs (*{PACKAGE_SUFFIX})": PACKAGE_SUFFIX,
+}
+"""Kinds of files that a model is exported as."""
+
+LICENCE = "CC-BY-4.0"
+"""Proposed where a card states none."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +73,9 @@ class ModelsDock(Dock):
         self.rename_button = QPushButton("Rename…")
         self.remove_button = QPushButton("Remove…")
         self.note = Sentence()
-        self.panel = JobPanel("Import a model…", "Copy a model file to your models, so that every dock offers it.")
+        self.panel = JobPanel(
+            "Import a model…", "Copy a model file, or a BioImage.IO package, to your models: every dock then offers it."
+        )
         self.panel.cancel_button.hide()  # nothing here takes long enough to be cancelled
         self.drop_hint = QLabel(DROP_HINT)
         self.card = CardView()
@@ -106,21 +118,22 @@ class ModelsDock(Dock):
             self.panel.show_status("Nothing was imported.")
             return
         title = asked[0][0].name if len(asked) == 1 else f"{len(asked)} models"
-        self._run(f"Importing {title}", partial(_import_files, self._registry, asked), self._show_imported)
+        job = partial(_import_files, self._registry, asked)
+        self.panel.run_job(job, self._show_imported, title=f"Importing {title}")
 
     def _name_for(self, path: Path) -> str | None:
         """Return the name to import a file under; empty for the name in its card, None if the user cancels."""
         try:
-            card = read_card(path)
+            name, card = _named(path)
         except ModelFileError:
             return ""  # importing it reports the error
-        holder = self._registry.holder(card.name)
+        holder = self._registry.holder(name)
         if holder is None or holder.card == card:
             return ""
         text = f"Another model named '{holder.name}' is installed already.\nImport '{path.name}' under the name:"
-        return self._ask_name("Import model", text, self._registry.free_name(card.name))
+        return self._ask("Import model", text, self._registry.free_name(name))
 
-    def _ask_name(self, title: str, text: str, proposal: str) -> str | None:
+    def _ask(self, title: str, text: str, proposal: str) -> str | None:
         name, accepted = QInputDialog.getText(self, title, text, text=proposal)
         return name if accepted else None
 
@@ -132,19 +145,44 @@ class ModelsDock(Dock):
     def _export(self) -> None:
         """Ask for a file and export the chosen model to it."""
         entry = self._chosen()
-        chosen, _ = QFileDialog.getSaveFileName(self, "Export model", f"{entry.name}{SUFFIX}", KINDS)
+        name = f"{entry.name}{SUFFIX}"
+        chosen, kind = QFileDialog.getSaveFileName(self, "Export model", name, ";;".join(EXPORTED))
         if not chosen:
             return
-        target = Path(chosen if chosen.endswith(SUFFIX) else f"{chosen}{SUFFIX}")
+        wanted = EXPORTED.get(kind, SUFFIX)
+        said = Path(chosen).suffix in EXPORTED.values()
+        # A name is proposed with the first suffix; the kind that was chosen counts where that is all that was changed.
+        target = Path(chosen if said else f"{chosen}{wanted}")
+        if target.name == name:
+            target = target.with_suffix(wanted)
         if target != Path(chosen) and target.exists():
             self.panel.show_error(OutputFileError(f"{target} exists already: choose another name."))
             return
-        self._run(f"Exporting {entry.name}", partial(_export, self._registry, entry.name, target), self._show_exported)
+        notes = None
+        if target.suffix == PACKAGE_SUFFIX and entry.card.is_trainable:
+            notes = self._ask_notes(entry)
+            if notes is None:
+                return
+        change = partial(_export, self._registry, entry.name, target, notes)
+        self._run(f"Exporting {entry.name}", change, self._show_exported)
+
+    def _ask_notes(self, entry: ModelEntry) -> PackageNotes | None:
+        """Ask for what a package says and a card does not; None if the user cancels."""
+        authors: str | None = ""
+        licence: str | None = ""
+        if not entry.bundled:
+            authors = self._ask("Export model", "Authors of the model, separated by commas:", "")
+        if authors is not None and not entry.card.licence:
+            licence = self._ask("Export model", "Licence of the model, by its identifier (SPDX):", LICENCE)
+        if authors is None or licence is None:
+            return None
+        names = (name.strip() for name in authors.replace("/", " ").split(","))
+        return PackageNotes(authors=tuple(name for name in names if name), licence=licence.strip())
 
     def _rename(self) -> None:
         """Ask for a new name and rename the chosen model."""
         entry = self._chosen()
-        name = self._ask_name("Rename model", f"New name of '{entry.name}':", entry.name)
+        name = self._ask("Rename model", f"New name of '{entry.name}':", entry.name)
         if name is not None:
             self._run(f"Renaming {entry.name}", partial(self._registry.rename, entry.name, name), self._show_renamed)
 
@@ -178,7 +216,8 @@ class ModelsDock(Dock):
         self.refresh(names[-1] if names else "")
 
     def _show_exported(self, path: Path) -> None:
-        self.panel.show_status(f"Exported to {path}. The file contains the whole model.")
+        package = " and was accepted by the format's own checker" if path.suffix == PACKAGE_SUFFIX else ""
+        self.panel.show_status(f"Exported to {path}. The file contains the whole model{package}.")
 
     def _show_renamed(self, entry: ModelEntry) -> None:
         self.panel.show_status(f"Renamed to '{entry.name}'.")
@@ -194,7 +233,7 @@ class ModelsDock(Dock):
         problem = _change_problem(entry)
         self.card.show_entry(entry)
         self.export_button.setEnabled(entry is not None and not running)
-        self.export_button.setToolTip("Save the chosen model, weights and card, as one file to share.")
+        self.export_button.setToolTip("Save the chosen model as one file to share, or as a BioImage.IO package.")
         tooltips = {
             self.rename_button: "Rename the chosen model; its weights and their hash stay the same.",
             self.remove_button: "Delete the chosen model from this computer, after confirmation.",
@@ -266,19 +305,28 @@ def _change_problem(entry: ModelEntry | None) -> str:
     return "A bundled model can be exported, but not renamed or removed." if entry.bundled else ""
 
 
-def _import_files(registry: ModelRegistry, asked: Sequence[tuple[Path, str]]) -> Imported:
+def _named(path: Path) -> tuple[str, ModelCard | None]:
+    """Return the name of the model in a file, and its card where the file has one; raise ModelFileError otherwise."""
+    if path.suffix.lower() != PACKAGE_SUFFIX:
+        card = read_card(path)
+        return card.name, card
+    found = look_into(path)
+    return (found, None) if isinstance(found, str) else (found.name, found)
+
+
+def _import_files(registry: ModelRegistry, asked: Sequence[tuple[Path, str]], progress: Progress) -> Imported:
     """Import files under the given names; a failure does not stop the others."""
     names, problems = [], []
     for path, name in asked:
         try:
-            names.append(registry.add(path, name).name)
+            names.append(registry.add(path, name, progress).name)
         except NucleiError as error:
             problems.append(str(error))
     return Imported(tuple(names), tuple(problems))
 
 
-def _export(registry: ModelRegistry, name: str, path: Path) -> Path:
-    registry.export(name, path)
+def _export(registry: ModelRegistry, name: str, path: Path, notes: PackageNotes | None) -> Path:
+    registry.export(name, path, notes)
     return path
 
 

@@ -16,7 +16,7 @@ from napari_unet_nuclei.core.image.channels import find_channel, named_channel
 from napari_unet_nuclei.core.image.io.image_file import named_source
 from napari_unet_nuclei.core.image.words import axes_in_words, image_in_words, possible_axes
 from napari_unet_nuclei.core.settings import SegmentSettings
-from napari_unet_nuclei.core.types import AnyArray, Region
+from napari_unet_nuclei.core.types import Region
 from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
 from napari_unet_nuclei.gui.viewer.layer_box import LayerBox, row_in
 from napari_unet_nuclei.gui.viewer.layers import LayerImage, describe_layer, guess_layer_axes, pictures_in
@@ -131,10 +131,7 @@ class ImagePanel(QWidget):
         image = describe_layer(self.layer, self._axes, max(self.level_box.currentIndex(), 0))
         if self.file.readable and self.file.path == image.file:
             names, colours = self.file.channel_names, self.file.channel_colours
-            array, axes = image.source.array, image.source.axes
-            if self._shows_less(array, axes):
-                array, axes = self.file.picture, self.file.axes
-            image = replace(image, source=named_source(array, axes, names, colours))
+            image = replace(image, source=named_source(image.source.array, image.source.axes, names, colours))
         if not image.pixel_size.known and self.is_whole_file(image):
             image = replace(image, pixel_size=self.file.pixel_size)
         return image
@@ -155,14 +152,6 @@ class ImagePanel(QWidget):
         if region[0] >= region[1] or region[2] >= region[3]:
             raise ImageShapeError("This image is not in view: move it into view, or run on the whole image.")
         return ImageChoice(image, plane, region, channel)
-
-    def _shows_less(self, array: AnyArray, axes: str) -> bool:
-        """Return whether the file holds a picture of the layer's size of which the layer shows less."""
-        file = self.file
-        if file.picture is None or file.axes.replace("S", "") != axes.replace("S", ""):
-            return False
-        shown = len(axes.replace("S", ""))
-        return tuple(file.shape[:shown]) == tuple(array.shape[:shown])
 
     def is_whole_file(self, image: LayerImage) -> bool:
         """Return whether an image is the whole content of its file, at full resolution."""
@@ -192,6 +181,8 @@ class ImagePanel(QWidget):
         self._axes = axes
         shape = _finest_shape(self.layer) if self.layer is not None else ()
         readings = possible_axes(axes, shape) if len(shape) == len(axes) else (axes,)
+        if self.layer is not None and self.layer.rgb:
+            readings = (axes, axes[:-1] + "S") if axes.endswith("C") else possible_axes(axes, shape)
         fill(self.axes_box, {one: axes_in_words(one, shape) for one in readings}, axes)
 
     def _note_axes(self) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
@@ -13,10 +14,13 @@ from napari.utils.transforms import Affine, CompositeAffine
 from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.errors import ImageShapeError
+from napari_unet_nuclei.core.image.arrays import last_axis
 from napari_unet_nuclei.core.image.axes import ImageSource, axis_letter
 from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
 from napari_unet_nuclei.core.segment.result import SegmentResult
 from napari_unet_nuclei.core.types import Labels
+from napari_unet_nuclei.gui.viewer.companion import add_unselected
+from napari_unet_nuclei.gui.viewer.source_file import picture_of
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -31,6 +35,9 @@ SEGMENTED_FROM = "image"
 
 SAMPLED = 64
 """About so many pixels along each axis of an image go into its checksum, which takes less than a millisecond."""
+
+PROJECTION_KEY = "projection"
+"""Key in the metadata of an image layer that shows a projection: unique id and checksum of its stack, and how."""
 
 OVERLAY_KEY = "shows nuclei"
 """Key in the metadata of an image layer that shows values of nuclei, and is no picture of them."""
@@ -72,6 +79,8 @@ class LayerImage:
         The layer's.
     layer_id : str
         The layer's unique id.
+    checksum : int
+        Of the layer's array, which may show less than ``source``.
     """
 
     name: str
@@ -85,11 +94,39 @@ class LayerImage:
     units: tuple[Any, ...]
     axis_labels: tuple[str, ...]
     layer_id: str = ""
+    checksum: int = 0
 
     @property
     def letters(self) -> str:
-        """One letter per axis of the layer, which does not count colour samples."""
-        return self.source.axes.replace("S", "")
+        """One letter per axis of the layer, which does not count the samples of a pixel."""
+        return self.source.axes[: len(self.units)]
+
+    def projected(self, source: ImageSource, how: str) -> LayerImage:
+        """Describe the layer that shows a projection of this one along z; it has no unique id before it is added."""
+        rest = [axis for axis, letter in enumerate(self.letters) if letter != "Z"]
+        channels = source.axes.find("C")
+        coarseness = np.array([
+            1.0 if letter == "C" else factor for letter, factor in zip(self.letters, self.factors, strict=True)
+        ])  # fmt: skip
+        placement = CompositeAffine(
+            scale=self.placement.scale * coarseness,
+            translate=self.placement((coarseness - 1) / 2),
+            rotate=self.placement.rotate,
+            shear=self.placement.shear,
+            ndim=len(coarseness),
+        )
+        return replace(
+            self,
+            name=f"{self.name} {how} along z",
+            source=source,
+            kept=tuple(axis for axis in range(len(rest)) if not axis == channels == 0),
+            factors=tuple(source.channels if axis == channels else 1.0 for axis in range(len(rest))),
+            placement=placement.set_slice(rest),
+            affine=self.affine.set_slice(rest),
+            units=tuple(self.units[axis] for axis in rest),
+            axis_labels=tuple(self.axis_labels[axis] for axis in rest),
+            layer_id="",
+        )
 
     def arrange(self, labels: Labels) -> Labels:
         """Return labels (leading axes, Y, X) with their axes in the order of `kept`, as a view."""
@@ -152,18 +189,41 @@ def guess_layer_axes(layer: Image, file_axes: str = "") -> str:
     Returns
     -------
     str
-        One letter per axis of the array, with S for colour samples last, e.g. "TZYX".
+        One letter per axis of the array, e.g. "TZYX"; of what napari shows in colour, the last is S for colours, or C
+        where the values are those of stains.
     """
-    colours = "S" if layer.rgb else ""
+    samples = _samples(layer)
     named = [axis_letter(label) for label in layer.axis_labels]
     known = [letter for letter in named if letter != "Q"]
     if {"Y", "X"} <= set(known) and len(known) == len(set(known)):
-        return "".join(named) + colours
-    if len(file_axes.replace("S", "")) == layer.ndim and ("S" in file_axes) == layer.rgb:
-        return file_axes
+        return "".join(named) + (samples if "C" not in known else samples.replace("C", "S"))
     ndim: int = layer.ndim
+    if len(file_axes) == ndim + len(samples) and _are_samples(layer, file_axes[ndim:]):
+        return file_axes
     usual = _USUAL_AXES.get(ndim, "Q" * (ndim - 2) + "YX")
-    return (usual.replace("C", "Q") if layer.rgb else usual) + colours
+    return (usual.replace("C", "Q") if layer.rgb else usual) + samples
+
+
+_judged: WeakKeyDictionary[Image, tuple[int, str]] = WeakKeyDictionary()
+"""By layer, the id of its array and the letter of its samples, which all docks ask for all the time."""
+
+
+def _samples(layer: Image) -> str:
+    """Letter of the samples of a pixel: S for colours, C for stains, which napari shows as colours; empty without."""
+    array = layer.data[0] if layer.multiscale else layer.data
+    if not layer.rgb:
+        return ""
+    if not isinstance(array, np.ndarray):
+        return "S"  # reading values here would block the window
+    known = _judged.get(layer)
+    if known is None or known[0] != id(array):
+        known = _judged[layer] = (id(array), last_axis(array))
+    return known[1]
+
+
+def _are_samples(layer: Image, letters: str) -> bool:
+    """Return whether letters beyond the axes of a layer are those of its samples: colours, stains or nothing."""
+    return letters in ("S", "C") if layer.rgb else letters == ""
 
 
 def describe_layer(layer: Image, axes: str, level: int = 0) -> LayerImage:
@@ -182,12 +242,14 @@ def describe_layer(layer: Image, axes: str, level: int = 0) -> LayerImage:
     ImageShapeError
         If the axes do not fit the array, or its pixels are not real numbers.
     """
-    if layer.rgb != axes.endswith("S"):
+    if not _are_samples(layer, axes[layer.ndim :]):
         has = "has" if layer.rgb else "has no"
         raise ImageShapeError(f"'{layer.name}' {has} colour samples: a colour image ends in S, no other image does.")
-    array = layer.data[level] if layer.multiscale else layer.data
-    source = ImageSource(array, axes)
-    letters = axes.replace("S", "")
+    shown = layer.data[level] if layer.multiscale else layer.data
+    source, picture = ImageSource(shown, axes), picture_of(layer)
+    letters = axes[: layer.ndim]
+    if picture is not None and picture.axes[: layer.ndim] == letters:
+        source = ImageSource(picture.array, picture.axes)
     coarseness = layer.downsample_factors[level][: layer.ndim]
     channels = letters.find("C")
     kept = tuple(axis for axis in range(layer.ndim) if not axis == channels == 0)
@@ -207,7 +269,33 @@ def describe_layer(layer: Image, axes: str, level: int = 0) -> LayerImage:
         units=tuple(layer.units),
         axis_labels=tuple(layer.axis_labels),
         layer_id=str(layer.unique_id),
+        checksum=pixel_checksum(shown),
     )
+
+
+def shown_projection(viewer: Viewer, image: LayerImage, stack: LayerImage, how: str) -> LayerImage:
+    """Show a projection of a layer, unless it is shown already; return the image of the layer that shows it."""
+    made_of = {"id": stack.layer_id, "how": how, "checksum": pixel_checksum(stack.source.array)}
+    for layer in pictures_in(viewer):
+        if layer.metadata.get(PROJECTION_KEY) == made_of and layer.data.shape == image.source.array.shape:
+            return describe_layer(layer, image.source.axes)
+    under = next((layer for layer in viewer.layers if str(layer.unique_id) == stack.layer_id), None)
+    layer = Image(
+        image.source.array,
+        name=image.name,
+        rgb=image.source.axes.endswith("S"),
+        metadata={PROJECTION_KEY: made_of},
+        scale=image.placement.scale,
+        translate=image.placement.translate,
+        rotate=image.placement.rotate,
+        shear=image.placement.shear,
+        affine=image.affine,
+        units=image.units,
+        axis_labels=image.axis_labels,
+        **({} if under is None or image.source.axes.endswith("S") else {"colormap": under.colormap}),
+    )
+    add_unselected(viewer, layer, above=under)
+    return replace(describe_layer(layer, image.source.axes), file=image.file)
 
 
 def labels_arguments(result: SegmentResult, image: LayerImage, table: pd.DataFrame) -> dict[str, Any]:
@@ -231,7 +319,7 @@ def result_metadata(result: SegmentResult, image: LayerImage) -> dict[str, Any]:
 
 def segmented_from(image: LayerImage) -> dict[str, Any]:
     """Return what labels keep to find the image layer again that they were segmented from."""
-    return {"name": image.name, "id": image.layer_id, "checksum": pixel_checksum(image.source.array)}
+    return {"name": image.name, "id": image.layer_id, "checksum": image.checksum}
 
 
 def pixel_checksum(array: Any) -> int:

@@ -21,6 +21,9 @@ TRAINING, HELD_OUT, ACCURACY = "#e69f00", "#56b4e9", "#2ca085"
 HEIGHT = 230
 """Pixels."""
 
+FEWEST_EPOCHS = 5
+"""For which there is room from the beginning."""
+
 
 @dataclass(frozen=True)
 class PlotColours:
@@ -94,8 +97,7 @@ class LossPlot(QWidget):
         self.accuracy_axes.set_xlabel("epoch")
         self.accuracy_axes.set_ylim(0, 1.02)
         self.accuracy_axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if not self._history:
-            self.accuracy_axes.set_xlim(0.5, 5.5)
+        self.accuracy_axes.set_xlim(0.5, max(len(self._history), FEWEST_EPOCHS) + 0.5)
         above = {"loc": "lower right", "bbox_to_anchor": (1.0, 0.98), "ncols": 2, "borderaxespad": 0.0}
         self.loss_axes.legend(frameon=False, fontsize=8, labelcolor=colours.text, **above)
         for axes in (self.loss_axes, self.accuracy_axes):

@@ -67,9 +67,13 @@ def test_ids_beyond_int32_are_kept_and_impossible_ones_refused(tmp_path: Path) -
 
     assert written(np.array([[0, 2**32 - 1]], np.uint64)).dtype == np.uint32
     assert written(np.array([[0, 70_000]], ">i4")).tolist() == [[0, 70_000]]
-    for impossible in (np.array([[2**32]]), np.array([[-1]]), np.array([[0.5]])):
+    assert written(np.array([[0, 2**40]])).tolist() == [[0, 2**40]]
+    assert written(np.array([[-1, 7]])).tolist() == [[0, 7]]  # what some programs store for background
+    for impossible in (np.array([[2**63]], np.uint64), np.array([[-2]]), np.array([[0.5]])):
         with pytest.raises(OutputFileError, match="Relabel"):
             written(impossible)
+    with pytest.raises(OutputFileError, match="from 0 to 4294967295"):
+        write_labels(tmp_path / "a.ome.tif", np.array([[0, 2**40]]), axes="YX")
 
 
 @pytest.mark.parametrize(("shape", "axes"), [((5, 5), "ZYX"), ((0, 5), "YX")])

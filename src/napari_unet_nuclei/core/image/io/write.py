@@ -37,6 +37,8 @@ LARGEST_OVERLAY = 16_000_000
 PARQUET_ROWS = 100_000
 """Rows of a table that are in memory at once while it is converted."""
 
+_OME_SUFFIXES = (".ome.tif", ".ome.tiff")
+
 _CLASSIC_TIFF_BYTES = 2**32 - 2**25  # reach of 32-bit offsets, minus room for tags
 
 
@@ -56,7 +58,7 @@ def write_labels(
     path : Path or str
         Written as OME-TIFF if it ends in ``.ome.tif`` or ``.ome.tiff``.
     labels : array_like
-        Ids from 0, any integer dtype; stored as int32, or uint32 if ids need it.
+        Ids from 0, any integer dtype; stored as int32, or as uint32 or int64 if ids need it; −1 is background.
     axes : str
         One letter per axis: T, Z, Y, X, Q. Guessed from the shape if empty.
     pixel_size : PixelSize, optional
@@ -69,7 +71,7 @@ def write_labels(
     ImageShapeError
         If the axes do not match the array, or it is empty.
     OutputFileError
-        If ids are not integers from 0 to 4,294,967,295, or the file cannot be written.
+        If ids are not integers from 0 to 2**63 − 1 (of OME-TIFF 4,294,967,295), or the file cannot be written.
 
     Examples
     --------
@@ -132,7 +134,7 @@ def _write_tiff(
     path: Path, data: AnyArray | Iterator[Labels], shape: tuple[int, ...], dtype: np.dtype[Any], described: _Described
 ) -> None:
     """Write an array, or planes as they come."""
-    ome = path.name.lower().endswith((".ome.tif", ".ome.tiff"))
+    ome = path.name.lower().endswith(_OME_SUFFIXES)
     describe = _ome_description if ome else _plain_description
     size = described.pixel_size
     with atomic(path) as partial:
@@ -226,17 +228,18 @@ def write_overlay(path: Path | str, image_plane: AnyArray, labels_plane: AnyArra
         iio.imwrite(partial, drawn, plugin="pillow", extension=".png")
 
 
-def _storable(path: Path, labels: NDArray[Any]) -> NDArray[np.int32] | NDArray[np.uint32]:
-    """Return labels as int32, or as uint32 if necessary."""
+def _storable(path: Path, labels: NDArray[Any]) -> NDArray[np.integer]:
+    """Return labels as int32, or as uint32 or int64 if necessary; −1, which stands for background, becomes 0."""
     lowest, highest = (labels.min(), labels.max()) if labels.size else (0, 0)
-    if labels.dtype.kind not in "bui" or lowest < 0 or highest > np.iinfo(np.uint32).max:
+    # OME knows no integers of 64 bits.
+    kinds = ("int32", "uint32") if path.name.lower().endswith(_OME_SUFFIXES) else ("int32", "uint32", "int64")
+    kind = next((kind for kind in kinds if highest <= np.iinfo(np.dtype(kind)).max), "")
+    if labels.dtype.kind not in "bui" or lowest < -1 or not kind:
         raise OutputFileError(
-            f"{path} was not written: ids of nuclei must be integers from 0 to {np.iinfo(np.uint32).max}, "
+            f"{path} was not written: ids of nuclei must be integers from 0 to {np.iinfo(np.dtype(kinds[-1])).max}, "
             f"but these are {labels.dtype} from {lowest} to {highest}. Relabel them first."
         )
-    if highest > np.iinfo(np.int32).max:
-        return labels.astype(np.uint32, copy=False)
-    return labels.astype(np.int32, copy=False)
+    return (np.maximum(labels, 0) if lowest < 0 else labels).astype(kind, copy=False)
 
 
 def _plain_description(said: _Described) -> dict[str, object]:

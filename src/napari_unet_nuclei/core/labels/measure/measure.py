@@ -30,6 +30,7 @@ from napari_unet_nuclei.core.labels.measure.surroundings import (
 )
 from napari_unet_nuclei.core.labels.numbering import as_ids
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Silent, with_shares
+from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.settings import CellSettings
 from napari_unet_nuclei.core.types import AnyArray
 
@@ -154,7 +155,9 @@ def measure(
         parts.append(_columns(plane, geometry, share))
     if match.text():
         progress.report(Notice(match.text()))
-    progress.report(Advanced(1.0, f"{sum(len(part['label']) for part in parts)} nuclei measured"))
+    progress.report(
+        Advanced(1.0, f"{quantity(sum(len(part['label']) for part in parts), 'nucleus', 'nuclei')} measured")
+    )
     return pd.DataFrame({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
 

@@ -16,6 +16,7 @@ from napari_unet_nuclei.core.labels.measure.surroundings import Match
 from napari_unet_nuclei.core.labels.measure.volume_sums import Columns, VolumeGeometry, VolumeSums, sum_part
 from napari_unet_nuclei.core.labels.numbering import as_ids
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Share, Silent, with_shares
+from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.settings import CellSettings
 from napari_unet_nuclei.core.types import AnyArray, Index
 
@@ -112,7 +113,9 @@ def measure_volumes(
             match = match.plus(fit)
     if match.text():
         progress.report(Notice(match.text()))
-    progress.report(Advanced(1.0, f"{sum(len(part['label']) for part in parts)} nuclei measured"))
+    progress.report(
+        Advanced(1.0, f"{quantity(sum(len(part['label']) for part in parts), 'nucleus', 'nuclei')} measured")
+    )
     return pd.DataFrame({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
 

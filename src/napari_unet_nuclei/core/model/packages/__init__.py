@@ -1,0 +1,1 @@
+"""BioImage.IO packages: models of other programs in, models of this one out."""
