@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from napari_unet_nuclei.core.arguments import checked
 from napari_unet_nuclei.core.errors import ImageShapeError, SettingsError
 from napari_unet_nuclei.core.image.channels import named_channel
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
@@ -57,6 +58,7 @@ FOCUS_STACK = (
 )
 
 
+@checked
 def segment(
     image: AnyArray | Sequence[AnyArray] | ImageFile | Path | str,
     model: str | Path = AUTOMATIC,

@@ -17,7 +17,7 @@ from napari_unet_nuclei.core.segment.table import measure_result
 from napari_unet_nuclei.core.types import Labels
 from napari_unet_nuclei.gui.jobs.worker import report_start
 from napari_unet_nuclei.gui.segment.view_first import ViewFirst
-from napari_unet_nuclei.gui.viewer.display import MOST_COLOURS, colours_apart
+from napari_unet_nuclei.gui.viewer.display import MOST_COLOURS, colours_apart, prepare_colours
 from napari_unet_nuclei.gui.viewer.layers import LayerImage
 
 SEGMENTING = 0.9
@@ -112,8 +112,9 @@ NOTHING_CARRIED = Carried()
 
 
 def load_engine(progress: Progress) -> tuple[str, ...]:
-    """Import what a run needs; return the devices of this computer, the preferred one first."""
+    """Import what a run and its labels need; return the devices of this computer, the preferred one first."""
     report_start(progress)
+    prepare_colours()
     import napari_unet_nuclei.core.segment.run  # noqa: F401  # imports PyTorch
     from napari_unet_nuclei.core.model.device import available_devices
 

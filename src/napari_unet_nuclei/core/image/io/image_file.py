@@ -190,6 +190,8 @@ def file_of(header: ImageHeader, array: AnyArray, stored: AnyArray | None = None
 
 def check_series(path: Path, series: int, count: int) -> None:
     """Raise ImageFileError unless a file with ``count`` image series has this one."""
+    if not count:
+        raise ImageFileError(f"{path} holds no image: it may be damaged or incomplete. Copy or export it again.")
     if count == 1 and series:
         raise ImageFileError(f"{path} holds a single image: there is no number {series} to choose (series).")
     if not 0 <= series < count:

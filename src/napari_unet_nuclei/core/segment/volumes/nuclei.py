@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_unet_nuclei.core.errors import ImageShapeError
+from napari_unet_nuclei.core.errors import VolumeTooLargeError
 from napari_unet_nuclei.core.image.normalise import NOISE_MULTIPLE, estimate_noise
 from napari_unet_nuclei.core.image.plane import PlaneReader
 from napari_unet_nuclei.core.labels.decode_volume import VolumeDecoder, own_thresholds
@@ -83,7 +83,7 @@ def find_volumes(
     shape = (len(deciding), *planes[0].shape)
     voxels = len(stacks) * math.prod(WorkingGrid.of(shape, spacing.ratio, diameter, unit).shape)
     if voxels > LARGEST or len(stacks) * math.prod(shape) > LARGEST_STACK:
-        raise ImageShapeError(too_large(max(voxels, len(stacks) * math.prod(shape))))
+        raise VolumeTooLargeError(too_large(max(voxels, len(stacks) * math.prod(shape))))
     decoders = []
     for stack, share in with_shares(stacks, Share(network, SIZING, 1.0)):
         maps = predict_volume([readers[number] for number in stack], spacing.ratio, diameter, unit, runner, share)
@@ -126,8 +126,8 @@ def too_large(voxels: int) -> str:
     """Say that an image is too large for memory, and what to do."""
     return (
         f"In three dimensions, this image takes {voxels / 1e6:,.0f} million voxels, more than the "
-        f"{LARGEST / 1e6:,.0f} million that are worked on in memory. Segment a region of it, or one time point, or let "
-        "each plane stand by itself (planes each)."
+        f"{LARGEST / 1e6:,.0f} million that are worked on in memory. Have its labels written to disk, block by block "
+        "(in a terminal --block 320, in Python segment_slide), or segment a region of it."
     )
 
 
