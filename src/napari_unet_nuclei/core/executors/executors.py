@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypeVar, runtime_checkable, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from napari_unet_nuclei.core.progress import Advanced, Cancelled, Event, Progress, with_shares
 
