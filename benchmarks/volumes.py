@@ -3,8 +3,8 @@
 ``python -m benchmarks volumes FOLDER --spacing ovule=2.24 small=2`` takes pairs ``NAME_image.tif`` and
 ``NAME_labels.tif`` with the distance of their planes in pixels, and drawn stacks; each whole, and every second and
 fourth plane of it. Without a folder, the drawn ones alone. ``--fit`` decodes the same maps with other constants,
-``--cost`` measures a volume of 10 million working voxels, and ``--blocks`` compares blocks with the undivided volume, in
-labels and in memory.
+``--cost`` measures a volume of 10 million working voxels, and ``--blocks`` compares blocks with the undivided volume,
+in labels and in memory.
 """
 
 from __future__ import annotations
@@ -236,7 +236,7 @@ def peak_of(repeats: Sequence[int], block: int) -> tuple[int, int, int]:
     import zarr
 
     from benchmarks.memory import highest_resident
-    from napari_unet_nuclei import load_model, packed_tissue, read_image, segment, segment_slide
+    from napari_unet_nuclei import load_model, packed_tissue, segment, segment_slide
 
     piece = packed_tissue(shape=(32, 128, 128), diameter=18, count=150, spacing=2)
     settings = {"axes": "ZYX", "z_spacing": 2.0, "z_spacing_unit": "px", "diameter": 18.0, "device": "cpu"}
