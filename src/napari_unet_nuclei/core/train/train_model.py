@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from napari_unet_nuclei.core.arguments import checked
 from napari_unet_nuclei.core.classes.coding import ClassCoding
 from napari_unet_nuclei.core.errors import OutputFileError, SettingsError
 from napari_unet_nuclei.core.image.kind import InputName, NetworkInputs
@@ -132,6 +133,7 @@ class TrainRequest:
             raise SettingsError(f"{what}: {problem['msg']}.") from error
 
 
+@checked
 def train(
     datasets: Path | str | DataSet | Sequence[Path | str | DataSet],
     out: Path | str,
