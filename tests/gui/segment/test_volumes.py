@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import dask.array as da
 import numpy as np
 import pytest
 from napari.layers import Labels
 
+from napari_unet_nuclei.core.image.io import ome_zarr_labels
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
 from napari_unet_nuclei.core.samples.packed_tissue import packed_tissue
 from napari_unet_nuclei.core.segment.run import segment
 from napari_unet_nuclei.core.settings import SegmentSettings
+from napari_unet_nuclei.gui.segment import form as form_module
 from napari_unet_nuclei.gui.segment.dock import SegmentDock
 from napari_unet_nuclei.gui.segment.image_panel import PLANE, WHOLE
 from napari_unet_nuclei.gui.segment.reproduce import command_line
 from napari_unet_nuclei.gui.viewer.pairing import image_of
 from napari_unet_nuclei.gui.viewer.source_file import SourceFile
+from tests.helpers.joining import same_up_to_numbers
 
 LONG = 60_000
 TISSUE = packed_tissue(shape=(8, 64, 64), diameter=22, count=8, spacing=4)
@@ -22,8 +26,12 @@ PLACE = {"scale": (1.0, 0.25, 0.25), "units": ("um",) * 3, "axis_labels": ("z", 
 
 
 @pytest.fixture
-def dock(make_napari_viewer_proxy) -> SegmentDock:
-    viewer = make_napari_viewer_proxy()
+def viewer(make_napari_viewer_proxy):
+    return make_napari_viewer_proxy()
+
+
+@pytest.fixture
+def dock(viewer) -> SegmentDock:
     dock = SegmentDock(viewer)
     viewer.window.add_dock_widget(dock)
     viewer.add_image(TISSUE.image, name="tissue", **PLACE)
@@ -97,3 +105,44 @@ def test_choices_for_stacks_act_on_no_other_image(dock) -> None:
     assert dock.form.settings().planes == "auto"
     dock.form.image_panel.setScope(WHOLE)
     assert dock.form.settings().planes == "volume"
+
+
+def test_a_large_stack_in_memory_is_offered_labels_on_disk_and_they_open_lazily_in_its_place(
+    qtbot, viewer, dock, tmp_path, monkeypatch
+) -> None:
+    panel = dock.form.store_panel
+    assert panel.isHidden(), "a small one is not"
+    monkeypatch.setattr(form_module, "OFFERED", 1000)
+    dock.form.image_panel.setScope(PLANE)
+    dock.form.image_panel.setScope(WHOLE)
+    assert not panel.isHidden()
+    assert not panel.box.isChecked()
+    monkeypatch.setattr(form_module, "LARGEST_STACK", 2000)
+    dock.form.image_panel.setScope(PLANE)
+    dock.form.image_panel.setScope(WHOLE)
+    assert panel.box.isChecked(), "one that is too large for memory goes there by itself"
+    dock.form.stack_form.planes_form.control("planes").value = "joined"
+    assert "joined in memory" in dock.form.problem()
+    dock.form.stack_form.planes_form.control("planes").value = "auto"
+    assert not dock.form.problem()
+    panel.path_edit.setValue(str(tmp_path / "stack_labels.ome.zarr"))
+    monkeypatch.setattr(ome_zarr_labels, "SMALLEST_VOLUME", 32)
+    layer = run(qtbot, dock)
+    expected = segment(TISSUE.image, pixel_size=TISSUE.pixel_size, diameter=22)
+    assert layer.multiscale
+    assert [level.shape for level in layer.data] == [(8, 64, 64), (8, 32, 32)]
+    assert all(isinstance(level, da.Array) for level in layer.data)
+    assert same_up_to_numbers(layer.data[0].compute(), expected.labels)
+    assert layer.scale == pytest.approx(PLACE["scale"])
+    assert dock.foot.count_label.text() == f"{expected.count} nuclei in 8 planes"
+    assert len(layer.features) == expected.count
+    assert layer.features["volume_um3"].notna().all()
+    # A slider tries the nuclei in view, in all planes.
+    dock.result_panel.thresholds.sliders["score"].slider.setValue(99)
+    qtbot.waitUntil(lambda: dock.session.preview is not None and not dock.job_panel.is_running, timeout=LONG)
+    tried = dock.session.preview.result
+    assert (tried.planes, tried.labels.shape[0]) == ("volume", 8)
+    assert tried.provenance["z_spacing"]["pixels"] == 4
+    assert tried.count < expected.count
+    viewer.dims.ndisplay = 3
+    assert layer.data_level == 1, "the coarsest level is shown in three dimensions"

@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import Literal
 
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
-from napari_unet_nuclei.core.folder.large_image import planned_in_blocks, planned_whole, takes_blocks, tells_classes
+from napari_unet_nuclei.core.folder.large_image import (
+    BlockSettings,
+    planned_in_blocks,
+    planned_whole,
+    takes_blocks,
+    tells_classes,
+)
 from napari_unet_nuclei.core.folder.one_image import Task, check_ownership, finished, plan_tasks
 from napari_unet_nuclei.core.folder.opened import hash_planned, planned_header
 from napari_unet_nuclei.core.folder.plan import RunPlan, image_title, short_title
@@ -114,11 +120,11 @@ def look_ahead(
     progress: Progress,
     on_prospect: Callable[[Prospect], None] = lambda prospect: None,
     *,
-    stores: bool = False,
+    blocks: BlockSettings = BlockSettings(),  # noqa: B008  # frozen
 ) -> list[Prospect]:
     """Look at all images of a plan, for most formats without reading pixels; nothing is written.
 
-    ``stores`` as `takes_blocks` takes it.
+    ``blocks`` as `takes_blocks` takes it.
     """
     tasks = plan_tasks(plan, template, batch)
     inputs = _channels_at_once(template)
@@ -129,7 +135,7 @@ def look_ahead(
         progress.report(Notice(remark))
     for number, task in enumerate(tasks):
         progress.report(Advanced(number / len(tasks), f"looking at {task.planned.image.name}"))
-        prospects.append(_look(task, inputs, stores=stores))
+        prospects.append(_look(task, inputs, blocks))
         on_prospect(prospects[-1])
     progress.report(Advanced(1.0, "done"))
     return prospects
@@ -147,7 +153,7 @@ def axes_text(axes: str, shape: Sequence[int]) -> str:
     return " · ".join(f"{names.get(letter, letter)} {length}" for letter, length in zip(axes, shape, strict=True))
 
 
-def _look(task: Task, inputs: int, *, stores: bool) -> Prospect:
+def _look(task: Task, inputs: int, blocks: BlockSettings) -> Prospect:
     """Look at one image."""
     file, template = task.planned, task.template
     seen = Prospect(
@@ -173,7 +179,7 @@ def _look(task: Task, inputs: int, *, stores: bool) -> Prospect:
             seen = replace(seen, remarks=(*seen.remarks, header.guessed))
         seen = replace(seen, planes=_count_planes(source, template))
         seen = replace(seen, channel=_channel(source, template, inputs))
-        large = takes_blocks(file, template, header, stores=stores)
+        large = takes_blocks(file, template, header, blocks=blocks)
         task = replace(task, planned=planned_in_blocks(file) if large else planned_whole(file))
         seen = replace(seen, labels=str(task.planned.labels))
         # Hashing reads the whole image: only where an earlier run has noted one that it could be.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from napari_unet_nuclei.core.errors import ClusterError, NucleiError, OutputFileError
+from napari_unet_nuclei.core.errors import ClusterError, NucleiError, OutputFileError, VolumeTooLargeError
 from napari_unet_nuclei.core.files.atomic import DISK_FULL, remedy
 from napari_unet_nuclei.core.files.text import legible
 from napari_unet_nuclei.core.folder.frames import FrameStore, Turn, segment_frames
@@ -106,6 +106,8 @@ def segment_planned(task: Task, progress: Progress, turn: Turn = nullcontext) ->
     ------
     DiskFullError, ClusterError
         Every further image would fail as well.
+    VolumeTooLargeError
+        The image is one for blocks.
     Cancelled
     """
     planned = task.planned
@@ -146,6 +148,8 @@ def segment_planned(task: Task, progress: Progress, turn: Turn = nullcontext) ->
         write_note(planned, replace(note, labels_hash=_hash_labels(planned.labels), record=record))
         frames.remove()
         return record
+    except VolumeTooLargeError:
+        raise
     except Exception as error:  # noqa: BLE001  # one image in four thousand must not end the night's run
         return failed_record(planned, error)
 
