@@ -256,6 +256,9 @@ class _ShownRun:
         if self._lines and not record.error:
             self._explain(record)
             self.progress.show_result(_line(record))
+            # In a folder they stand in the report.
+            for notice in record.notices if self._images == 1 else ():
+                self.progress.say(f"{record.title}: {legible(notice)}")
         # A doubtful image comes twice: when it is done, and at the end of the run.
         if record.warnings and record.title not in self._warned:
             self._warned.add(record.title)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from napari_unet_nuclei.core.arguments import checked
 from napari_unet_nuclei.core.executors.executors import Executor, Serial
 from napari_unet_nuclei.core.folder.large_image import BlockSettings
 from napari_unet_nuclei.core.folder.plan import check_subfolders
@@ -19,6 +20,7 @@ from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
 from napari_unet_nuclei.core.types import Region
 
 
+@checked
 def segment_folder(
     images: Path | str | Sequence[Path | str],
     out: Path | str,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_unet_nuclei.core.errors import VolumeTooLargeError
+from napari_unet_nuclei.core.image.normalise import NOISE_MULTIPLE, estimate_noise
 from napari_unet_nuclei.core.image.plane import PlaneReader
 from napari_unet_nuclei.core.labels.decode_volume import VolumeDecoder, own_thresholds
 from napari_unet_nuclei.core.progress import Advanced, Progress, Share, with_shares
@@ -38,6 +39,17 @@ SIZING = 0.1
 
 LARGEST = 256 * 2**20
 """Working voxels of all volumes of an image that are worked on in memory, at up to 20 bytes each."""
+
+
+MOSTLY_NOISE = 0.9
+"""Share of the range of intensities, in multiples of the noise, from which a plane shows little else."""
+
+LOST_IN_NOISE = Remedy(
+    "No nuclei: nothing in this stack can be told from its noise. Record it with more light, or average several scans.",
+    "Try the mean of all planes",
+    {"planes": "mean"},
+    none_found=True,
+)
 
 
 @dataclass(frozen=True)
@@ -82,7 +94,15 @@ def find_volumes(
     progress.report(Advanced(NETWORK_SHARE, "finding the nuclei in the maps"))
     found = decoder.decode(thresholds, lambda: progress.report(Advanced(NETWORK_SHARE, "finding the nuclei")))
     nuclei = FoundNuclei(found.labels, found.scores, None, thresholds, own, diameter, decoder)
+    if not len(found.scores) and _is_lost_in_noise(planes[deciding.index(decides)]):
+        return FoundVolumes(nuclei, spacing, (LOST_IN_NOISE,))
     return FoundVolumes(nuclei, spacing, doubts(spacing, found.labels[list(deciding)], request.pixel_size))
+
+
+def _is_lost_in_noise(plane: PlaneReader) -> bool:
+    """Tell whether the range of intensities had to be widened for the noise of a plane."""
+    height, width = plane.shape
+    return estimate_noise(plane.read((0, height, 0, width))[0]) * NOISE_MULTIPLE > MOSTLY_NOISE
 
 
 def volume_size(
