@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_unet_nuclei import FinetuneSettings, default_registry, load_model, segment, segment_folder, segment_slide
+from napari_unet_nuclei import (
+    DataSet,
+    FinetuneSettings,
+    default_registry,
+    finetune,
+    load_model,
+    segment,
+    segment_folder,
+    segment_slide,
+    train,
+)
 from napari_unet_nuclei.core.errors import ModelFileError
 from napari_unet_nuclei.core.finetune.finetune_model import finetune_model
 from tests.helpers.block_images import labels_of, write_image
@@ -72,6 +82,12 @@ def test_files_and_blocks_give_the_same_nuclei(glow, tmp_path):
     np.testing.assert_array_equal(found > 0, whole.labels > 0)
 
 
-def test_it_cannot_be_fine_tuned(glow):
-    with pytest.raises(ModelFileError, match="cannot be trained or fine-tuned"):
-        finetune_model(load_model(glow), (), FinetuneSettings(), "tuned")
+def test_it_cannot_be_trained_and_says_so_before_anything_is_read(glow, tmp_path):
+    nowhere = tmp_path / "none"
+    for start in (
+        lambda: finetune_model(load_model(glow), (), FinetuneSettings(), "tuned"),
+        lambda: finetune(glow, nowhere, nowhere, tmp_path / "tuned.safetensors"),
+        lambda: train([DataSet(nowhere)], tmp_path / "taught.safetensors", base=glow),
+    ):
+        with pytest.raises(ModelFileError, match="cannot be trained or fine-tuned"):
+            start()

@@ -137,5 +137,12 @@ def test_a_large_stack_in_memory_is_offered_labels_on_disk_and_they_open_lazily_
     assert dock.foot.count_label.text() == f"{expected.count} nuclei in 8 planes"
     assert len(layer.features) == expected.count
     assert layer.features["volume_um3"].notna().all()
+    # A slider tries the nuclei in view, in all planes.
+    dock.result_panel.thresholds.sliders["score"].slider.setValue(99)
+    qtbot.waitUntil(lambda: dock.session.preview is not None and not dock.job_panel.is_running, timeout=LONG)
+    tried = dock.session.preview.result
+    assert (tried.planes, tried.labels.shape[0]) == ("volume", 8)
+    assert tried.provenance["z_spacing"]["pixels"] == 4
+    assert tried.count < expected.count
     viewer.dims.ndisplay = 3
     assert layer.data_level == 1, "the coarsest level is shown in three dimensions"

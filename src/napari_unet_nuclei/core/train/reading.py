@@ -53,7 +53,8 @@ class InputForm:
 
     @staticmethod
     def of_model(card: ModelCard, channel: int | str | None = None) -> InputForm:
-        """Return the form that the model of a card reads."""
+        """Return the form that the model of a card reads; raise ModelFileError for one that cannot be trained."""
+        _ = card.trainable  # before anything is read
         return InputForm(card.network_inputs, channel, card.percentiles)
 
     @property

@@ -138,7 +138,7 @@ class SegmentSession(QObject):
         image = replace(answer.image, name=f"{answer.image.name}{PREVIEW_SUFFIX}")
         self.preview = self._follow(replace(answer, image=image))
 
-    def needs_preview(self, plane: tuple[int, ...], region: Region) -> bool:
+    def needs_preview(self, plane: tuple[int | None, ...], region: Region) -> bool:
         """Return whether the sliders first need the network's maps of the current view."""
         if self.live is None or self.live.has_maps:
             return False
@@ -146,10 +146,15 @@ class SegmentSession(QObject):
             return True
         return (self.preview.request.plane, self.preview.request.region) != (plane, region)
 
-    def preview_request(self, plane: tuple[int, ...], region: Region, settings: SegmentSettings) -> SegmentRequest:
+    def preview_request(
+        self, plane: tuple[int | None, ...], region: Region, settings: SegmentSettings
+    ) -> SegmentRequest:
         """Return the request for the current view, at the scale of the large result."""
         assert self.live is not None, "a preview belongs to a result"
-        fixed = settings.changed(diameter=self.live.result.diameter, diameter_unit="px")
+        result = self.live.result
+        fixed = settings.changed(diameter=result.diameter, diameter_unit="px")
+        if result.planes == "volume":
+            fixed = fixed.changed(z_spacing=result.provenance["z_spacing"]["pixels"], z_spacing_unit="px")
         return replace(self.live.request, settings=fixed, plane=plane, region=region)
 
     def apply(self, thresholds: DecodeThresholds) -> None:
