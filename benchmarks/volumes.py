@@ -2,14 +2,16 @@
 
 ``python -m benchmarks volumes FOLDER --spacing ovule=2.24 small=2`` takes pairs ``NAME_image.tif`` and
 ``NAME_labels.tif`` with the distance of their planes in pixels, and drawn stacks; each whole, and every second and
-fourth plane of it. Without a folder, the drawn ones alone. ``--fit`` decodes the same maps with other constants, and
-``--cost`` measures a volume of 10 million working voxels.
+fourth plane of it. Without a folder, the drawn ones alone. ``--fit`` decodes the same maps with other constants,
+``--cost`` measures a volume of 10 million working voxels, and ``--blocks`` compares blocks with the undivided volume,
+in labels and in memory.
 """
 
 from __future__ import annotations
 
 import argparse
 import resource
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -37,6 +39,12 @@ CANDIDATES: dict[str, tuple[float, ...]] = {
 }
 """Values that are compared, one at a time: thresholds, and constants of `decode_volume`."""
 
+BLOCK = 128
+"""Side of a block in cubes: smaller than usual, so that small stacks have several."""
+
+GROWING = ((2, 2, 1), (2, 3, 2))
+"""How often a drawn stack of a million working voxels is repeated along each axis."""
+
 LARGE = 10e6
 """Working voxels of the volume whose cost is measured."""
 
@@ -59,9 +67,14 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--spacing", nargs="*", default=[], metavar="NAME=PIXELS")
     parser.add_argument("--fit", action="store_true")
     parser.add_argument("--cost", action="store_true")
+    parser.add_argument("--blocks", action="store_true")
     given = parser.parse_args(arguments)
     spacings = {name: float(value) for name, value in (pair.split("=") for pair in given.spacing)}
     stacks = [*(real_stacks(given.folder, spacings) if given.folder else ()), *drawn_stacks()]
+    if given.blocks:
+        print(divided([stack for stack in stacks if not stack.name.endswith(("/2", "/4"))]).markdown())
+        print(peaks().markdown())
+        return
     print((fits(stacks) if given.fit else costs() if given.cost else precision(stacks)).markdown())
 
 
@@ -178,6 +191,74 @@ def decoding_seconds(voxels: float) -> dict[str, float]:
         seconds[what] = time.process_time() - start
     peak = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)  # Linux counts kilobytes
     return {**seconds, "peak of memory beyond the maps": peak / maps[0].size}
+
+
+def divided(stacks: Sequence[Stack]) -> Table:
+    """Compare the labels of blocks with those of the undivided stack."""
+    from napari_unet_nuclei import read_image, segment, segment_slide
+    from napari_unet_nuclei.core.labels.metrics.overlaps import match
+
+    rows = []
+    for stack in stacks:
+        settings = {"axes": "ZYX", "z_spacing": stack.spacing, "z_spacing_unit": "px", "device": "cpu"}
+        whole = segment(stack.image, **settings).labels
+        with tempfile.TemporaryDirectory() as folder:
+            result = segment_slide(stack.image, Path(folder, "labels.ome.zarr"), block=BLOCK, **settings)
+            labels = np.asarray(read_image(result.path).array[...])
+        precision = match(whole, labels, (0.9,)).average_precision[0]
+        differing = np.count_nonzero((whole > 0) != (labels > 0)) / max(np.count_nonzero(whole), 1)
+        rows.append((stack.name, f"{whole.max()}", f"{result.count}", f"{precision:.3f}", f"{differing:.1e}"))
+    return Table(
+        f"Volumes in blocks of {BLOCK} cubes",
+        ("stack", "nuclei undivided", "in blocks", "AP at IoU .9", "voxels that differ"),
+        tuple(rows),
+        "Aim: equal, or AP at least .99.",
+    )
+
+
+def peaks() -> Table:
+    """Measure the memory of growing stacks, undivided and in blocks."""
+    rows = []
+    for repeats in GROWING:
+        whole, blocks = (in_child(peak_of, repeats, block) for block in (0, BLOCK))
+        rows.append((f"{blocks[0] / 1e6:.1f}", f"{blocks[1]}", f"{whole[2] / 1e9:.2f}", f"{blocks[2] / 1e9:.2f}"))
+    return Table(
+        "Memory of volumes",
+        ("million working voxels", "nuclei", "undivided GB", f"in blocks of {BLOCK} cubes GB"),
+        tuple(rows),
+        "Resident memory at its highest, less what it was when PyTorch and the model were there. An OME-Zarr image is "
+        "segmented with its table.",
+    )
+
+
+def peak_of(repeats: Sequence[int], block: int) -> tuple[int, int, int]:
+    """Return (working voxels, nuclei, bytes at the peak) of a drawn stack, repeated; undivided where block is 0."""
+    import zarr
+
+    from benchmarks.memory import highest_resident
+    from napari_unet_nuclei import load_model, packed_tissue, segment, segment_slide
+
+    piece = packed_tissue(shape=(32, 128, 128), diameter=18, count=150, spacing=2)
+    settings = {"axes": "ZYX", "z_spacing": 2.0, "z_spacing_unit": "px", "diameter": 18.0, "device": "cpu"}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "stack.ome.zarr")
+        array = zarr.create_array(
+            path / "0",
+            shape=[size * times for size, times in zip(piece.image.shape, repeats, strict=True)],
+            dtype=piece.image.dtype,
+            chunks=piece.image.shape,
+        )
+        for place in np.ndindex(*repeats):
+            array[tuple(slice(i * n, (i + 1) * n) for i, n in zip(place, piece.image.shape, strict=True))] = piece.image
+        load_model()
+        segment(piece.image[:4], **settings)
+        before = highest_resident()
+        if block:
+            labels, table = Path(folder, "labels.ome.zarr"), Path(folder, "table.csv")
+            count = segment_slide(array, labels, block=block, table=table, **settings).count
+        else:
+            count = segment(array, **settings).count
+        return 2 * array.size, count, highest_resident() - before
 
 
 def matches(truth: np.ndarray, found: np.ndarray) -> np.ndarray:

@@ -177,9 +177,15 @@ def first_runs(viewer: Any, dock: Any) -> list[Figure]:
     heart, loaded = Heart(), []
     dock.early_engine.loaded.connect(loaded.append)
     viewer.add_image(field(1), name="1")
+    added = heart.figure("napari adds the first image, and loads its units")
     wait(lambda: bool(loaded))
     imported = heart.figure("PyTorch is imported in the background")
-    return [imported, *run_figures(dock, "first run, 1024 x 1024"), *run_figures(dock, "second run, 1024 x 1024")]
+    return [
+        added,
+        imported,
+        *run_figures(dock, "first run, 1024 x 1024"),
+        *run_figures(dock, "second run, 1024 x 1024"),
+    ]
 
 
 def run_figures(dock: Any, what: str) -> list[Figure]:

@@ -80,9 +80,10 @@ def pytest_collection_finish() -> None:
 
 def pytest_runtest_setup() -> None:
     """Give PyTorch back its one thread: Numba, with which napari colours labels, sets one per core for both."""
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    # A thread of the test before may be importing it still.
+    set_threads = getattr(sys.modules.get("torch"), "set_num_threads", None)
+    if set_threads is not None:
+        set_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 
 @pytest.hookimpl(wrapper=True)

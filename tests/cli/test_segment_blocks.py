@@ -8,10 +8,12 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 
 from napari_unet_nuclei import segment
 from napari_unet_nuclei.core.image.io.read import read_image
 from tests.helpers.block_images import write_image as write_store
+from tests.helpers.block_stacks import TISSUE
 from tests.helpers.program import run, small_image, write_image
 
 
@@ -60,7 +62,8 @@ def test_workers_on_this_computer_do_files_and_blocks(tmp_path):
     for seed, name in enumerate("ab"):
         write_image(tmp_path / "images" / f"{name}.png", seed)
     (tmp_path / "images" / "bad.tif").write_text("no image")
-    given = ["segment", str(tmp_path / "images"), "--diameter", "24", "--device", "cpu", "--out"]
+    tifffile.imwrite(tmp_path / "images" / "stack.tif", TISSUE.image, metadata={"axes": "ZYX"})
+    given = ["segment", str(tmp_path / "images"), "--diameter", "24", "--block", "64", "--device", "cpu", "--out"]
     alone = run(*given, tmp_path / "alone")
     assert alone.exit_code == 1, alone.output
     # As a program of its own, since every worker starts as another one.
@@ -68,11 +71,11 @@ def test_workers_on_this_computer_do_files_and_blocks(tmp_path):
     done = subprocess.run(program, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
     for messages in (alone.stderr, done.stderr):
-        assert "1 of 4 failed" in messages
+        assert "1 of 5 failed" in messages
     summaries = [pd.read_csv(tmp_path / out / "summary.csv").set_index("image") for out in ("alone", "workers")]
-    assert summaries[1].status.tolist() == ["done", "done", "failed", "done"]
+    assert summaries[1].status.tolist() == ["done", "done", "failed", "done", "done"]
     assert summaries[1].nuclei.equals(summaries[0].nuclei)
-    for name in ("a_labels.tif", "b_labels.tif", "slide_labels.ome.zarr"):
+    for name in ("a_labels.tif", "b_labels.tif", "slide_labels.ome.zarr", "stack_labels.ome.zarr"):
         labels = [read_image(tmp_path / out / name).array[:] for out in ("alone", "workers")]
         assert labels[0].any()
         np.testing.assert_array_equal(*labels)

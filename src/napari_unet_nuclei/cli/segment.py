@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_unet_nuclei.core.folder.dry_run import Prospect
+    from napari_unet_nuclei.core.folder.large_image import BlockSettings
     from napari_unet_nuclei.core.folder.plan import RunPlan
     from napari_unet_nuclei.core.folder.record import FileRecord
     from napari_unet_nuclei.core.folder.summary import BatchReport
@@ -96,6 +97,7 @@ def segment_command(
     table: Annotated[bool, _switch("table", "--table/--no-table")] = True,
     joint_table: Annotated[bool, _switch("joint_table", "--joint-table/--no-joint-table")] = True,
     parquet: Annotated[bool, _switch("parquet", "--parquet/--no-parquet")] = False,
+    h5ad: Annotated[bool, _switch("h5ad", "--h5ad/--no-h5ad")] = False,
     rois: Annotated[bool, _switch("rois", "--rois/--no-rois")] = False,
     geojson: Annotated[bool, _switch("geojson", "--geojson/--no-geojson")] = False,
     overlay: Annotated[bool, _switch("overlay", "--overlay/--no-overlay")] = False,
@@ -111,8 +113,9 @@ def segment_command(
         typer.Option(
             "--block",
             min=64,
-            help="Side of a block of large images, in pixels.",
-            show_default="2048",
+            help="Side of a block of large images, in pixels; of volumes, in cubes of which 18 lie across a nucleus. "
+            "Where it is given, OME-Zarr and stacks of any size go block by block.",
+            show_default="2048, of volumes 320",
             rich_help_panel=LARGE_PANEL,
         ),
     ] = None,
@@ -180,6 +183,7 @@ def segment_command(
         table=table,
         joint_table=joint_table,
         parquet=parquet,
+        h5ad=h5ad,
         rois=rois,
         geojson=geojson,
         overlay=overlay,
@@ -199,7 +203,7 @@ def segment_command(
     check_subfolders(given, recursive=recursive)
     plan = plan_files(given, out, batch.recursive, batch.labels, batch.series, batch.channels)
     if dry_run:
-        _look_ahead(plan, template, batch, bool(block) or into_image, as_json=as_json, quiet=quiet)
+        _look_ahead(plan, template, batch, BlockSettings(block or 0, into_image), as_json=as_json, quiet=quiet)
     else:
         from napari_unet_nuclei.core.folder.run import run_plan  # imports what draws the report
 
@@ -252,6 +256,9 @@ class _ShownRun:
         if self._lines and not record.error:
             self._explain(record)
             self.progress.show_result(_line(record))
+            # In a folder they stand in the report.
+            for notice in record.notices if self._images == 1 else ():
+                self.progress.say(f"{record.title}: {legible(notice)}")
         # A doubtful image comes twice: when it is done, and at the end of the run.
         if record.warnings and record.title not in self._warned:
             self._warned.add(record.title)
@@ -292,14 +299,14 @@ def _line(record: FileRecord) -> str:
 
 
 def _look_ahead(
-    plan: RunPlan, template: RequestTemplate, batch: BatchSettings, stores: bool, *, as_json: bool, quiet: bool
+    plan: RunPlan, template: RequestTemplate, batch: BatchSettings, blocks: BlockSettings, *, as_json: bool, quiet: bool
 ) -> None:
     from dataclasses import asdict
 
     from napari_unet_nuclei.core.folder.dry_run import look_ahead
 
     with TerminalProgress(quiet) as progress:
-        prospects = look_ahead(plan, template, batch, progress, stores=stores)
+        prospects = look_ahead(plan, template, batch, progress, blocks=blocks)
     if as_json:
         typer.echo(json.dumps([asdict(prospect) for prospect in prospects], indent=2, ensure_ascii=False, default=str))
     elif not quiet:

@@ -34,6 +34,11 @@ def as_array(image: Any) -> AnyArray:
     return array
 
 
+def as_label_array(labels: Any) -> AnyArray:
+    """Return labels as `as_array` does; masked ids, which no floating-point number would keep, become background."""
+    return np.ma.filled(labels, 0) if isinstance(labels, np.ma.MaskedArray) else as_array(labels)
+
+
 def is_array(image: Any) -> bool:
     """Tell whether something has the shape, numbers and slicing of an array."""
     if not all(hasattr(image, name) for name in ("shape", "dtype", "__getitem__")):

@@ -9,6 +9,10 @@ class ImageShapeError(NucleiError):
     """An image, or a pair of image and labels, has unusable axes, shape or values."""
 
 
+class VolumeTooLargeError(ImageShapeError):
+    """A stack takes more memory in three dimensions than it may: block by block it takes less."""
+
+
 class ImageFileError(NucleiError):
     """A file cannot be read as an image."""
 

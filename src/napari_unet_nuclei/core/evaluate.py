@@ -12,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet_nuclei.core.arguments import checked
 from napari_unet_nuclei.core.classes.coding import ClassCoding, ClassCounts, count_classes, pool_classes
 from napari_unet_nuclei.core.errors import ImageFileError, ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
@@ -111,6 +112,7 @@ class ClassEvaluation:
         return pool_classes(image.counts for image in self.images)
 
 
+@checked
 def evaluate(
     predictions: Path | str, labels: Path | str, progress: Progress | None = None, *, series: int | str = ""
 ) -> Evaluation:
@@ -157,6 +159,7 @@ def evaluate(
     return Evaluation(tuple(ComparedImage(name, comparison) for name, comparison in compared), problems)
 
 
+@checked
 def evaluate_classes(
     predictions: Path | str,
     labels: Path | str,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:  # the program's --help answers before NumPy would be there
     import numpy as np
@@ -90,6 +90,7 @@ class Preview:
 Event = Advanced | Notice | EpochDone | Preview
 
 
+@runtime_checkable
 class Progress(Protocol):
     """Receives the reports of a verb, and tells it that the user wants to stop."""
 

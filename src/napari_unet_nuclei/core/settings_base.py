@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from napari_unet_nuclei.core.arguments import checked
 from napari_unet_nuclei.core.errors import SettingsError
 
 Unit = Literal["", "px", "px²", "µm", "s", "steps", "epochs"]
@@ -166,6 +167,7 @@ def _message(problem: ErrorDetails) -> str:
     return problem["msg"].removeprefix("Value error, ")
 
 
+@checked
 def read_settings(path: Path | str, kind: type[SettingsType]) -> SettingsType:
     """Read settings from a JSON file: one that a dock saved, or the ``run.json`` of a folder of results.
 

@@ -112,7 +112,9 @@ def test_what_is_guessed_is_said_of_labels_that_are_done_already_too(tmp_path):
     assert (again.done_before, again.remedies) == (True, result.remedies)
 
 
-def test_the_pyramid_is_halved_along_long_axes(tmp_path, monkeypatch):
+def test_the_pyramid_is_halved_along_long_axes_and_opens_lazily(tmp_path, monkeypatch):
+    from napari_ome_zarr._reader import napari_get_reader
+
     monkeypatch.setattr(ome_zarr_labels, "SMALLEST_VOLUME", 16)
     segment_blockwise(request(TISSUE.image, "ZYX", **GIVEN), tmp_path / "l.ome.zarr", Silent(), block=BLOCK)
     levels = read_ome_zarr(tmp_path / "l.ome.zarr").levels
@@ -120,6 +122,10 @@ def test_the_pyramid_is_halved_along_long_axes(tmp_path, monkeypatch):
     for one, other in itertools.pairwise(levels):
         assert other[:].any()
         assert np.array_equal(one[:][:, ::2, ::2], other[:])
+    (data, metadata, kind), *_ = napari_get_reader(str(tmp_path / "l.ome.zarr"))("")
+    assert (kind, metadata["scale"]) == ("labels", [1.0, 0.25, 0.25])
+    assert [level.shape for level in data] == [level.shape for level in levels]
+    assert not any(isinstance(level, np.ndarray) for level in data), "read piece by piece"
 
 
 def test_an_image_without_nuclei_has_a_table_without_rows(tmp_path):

@@ -18,6 +18,7 @@ from napari_unet_nuclei.core.folder.large_image import BlockSettings, planned_in
 from napari_unet_nuclei.core.folder.one_image import Task
 from napari_unet_nuclei.core.folder.plan import PlannedFile, plan_files
 from napari_unet_nuclei.core.folder.run import segment_files
+from napari_unet_nuclei.core.folder.summary import BatchReport
 from napari_unet_nuclei.core.image.io import write
 from napari_unet_nuclei.core.image.io.ome_zarr import read_ome_zarr
 from napari_unet_nuclei.core.labels.export.export import write_geojson
@@ -25,8 +26,11 @@ from napari_unet_nuclei.core.model.card import CLASS_HEADS, Architecture, ModelC
 from napari_unet_nuclei.core.model.file import Model, save_model
 from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.core.segment.template import RequestTemplate
+from napari_unet_nuclei.core.segment.volumes import nuclei as volumes
 from napari_unet_nuclei.core.settings import BatchSettings
 from tests.helpers.block_images import IMAGE, SETTINGS, write_image
+from tests.helpers.block_stacks import TISSUE
+from tests.helpers.joining import same_up_to_numbers
 from tests.helpers.tiny import tiny_network
 
 TEMPLATE = RequestTemplate(SETTINGS.changed(planes="each"))
@@ -45,9 +49,9 @@ def planned(image: Path) -> PlannedFile:
 def test_ome_zarr_and_large_planes_take_blocks(tmp_path, monkeypatch):
     store, picture = write_image(tmp_path / "i.ome.zarr", 2), tmp_path / "i.tif"
     tifffile.imwrite(picture, IMAGE)
-    assert takes_blocks(planned(store), TEMPLATE, stores=True)
+    assert takes_blocks(planned(store), TEMPLATE, blocks=SMALL_BLOCKS)
     assert not takes_blocks(planned(store), TEMPLATE)
-    assert not takes_blocks(planned(store), RequestTemplate(SETTINGS.changed(planes="maximum")), stores=True)
+    assert not takes_blocks(planned(store), RequestTemplate(SETTINGS.changed(planes="maximum")), blocks=SMALL_BLOCKS)
     assert not takes_blocks(planned(picture), TEMPLATE)
     assert not takes_blocks(planned(tmp_path / "absent.tif"), TEMPLATE)
     monkeypatch.setattr(slides, "LARGEST_WHOLE", IMAGE.size - 1)
@@ -62,10 +66,49 @@ def test_stacks_that_fit_into_memory_are_volumes_and_larger_ones_take_blocks(tmp
     automatic, volume = RequestTemplate(SETTINGS), RequestTemplate(SETTINGS.changed(planes="volume"))
     assert not takes_blocks(planned(stack), automatic)
     assert takes_blocks(planned(stack), TEMPLATE)
+    # Of any size where blocks are asked for, by their side or by where their labels go.
+    assert takes_blocks(planned(stack), automatic, blocks=SMALL_BLOCKS)
+    assert not takes_blocks(planned(stack), automatic, blocks=BlockSettings(into_image=True))
+    store = planned(write_image(tmp_path / "i.ome.zarr", 3, np.stack([IMAGE] * 3), "ZYX"))
+    assert not takes_blocks(store, automatic)
+    assert takes_blocks(store, automatic, blocks=BlockSettings(into_image=True))
     monkeypatch.setattr(slides, "LARGEST_STACK", 3 * IMAGE.size - 1)
     assert takes_blocks(planned(stack), automatic)
-    # Refused in words by the engine, which knows how large a volume is.
-    assert not takes_blocks(planned(stack), volume)
+    assert takes_blocks(planned(stack), volume)
+    # Planes are joined in memory: that they are too many is said there.
+    assert not takes_blocks(planned(stack), RequestTemplate(SETTINGS.changed(planes="joined")))
+    # Of a movie there is one volume in memory at a time.
+    tifffile.imwrite(tmp_path / "movie.tif", np.zeros((4, 2, *IMAGE.shape), np.uint8), metadata={"axes": "TZYX"})
+    assert not takes_blocks(planned(tmp_path / "movie.tif"), automatic)
+
+
+def of_stacks(folder: Path, out: Path, **blocks: int) -> BatchReport:
+    template = RequestTemplate(SETTINGS.changed(diameter=26.0, z_spacing=4.0, z_spacing_unit="px"))
+    batch = BatchSettings(rois=True, overlay=True)
+    return segment_files([folder], out, template, batch=batch, blocks=BlockSettings(**blocks))
+
+
+def test_stacks_in_a_folder_are_volumes_in_blocks_where_they_are_asked_for_or_too_large(tmp_path, monkeypatch):
+    (tmp_path / "in").mkdir()
+    tifffile.imwrite(tmp_path / "in" / "stack.tif", TISSUE.image, metadata={"axes": "ZYX"})
+    whole = of_stacks(tmp_path / "in", tmp_path / "whole").records[0]
+    asked = of_stacks(tmp_path / "in", tmp_path / "asked", block=64).records[0]
+    # Small nuclei make a volume of many cubes, which only the look at them tells.
+    monkeypatch.setattr(volumes, "LARGEST", 1000)
+    too_large = of_stacks(tmp_path / "in", tmp_path / "large").records[0]
+    assert whole.labels.endswith("stack_labels.tif")
+    for record in (asked, too_large):
+        assert record.labels.endswith("stack_labels.ome.zarr")
+        assert (record.counted, record.median_area_px) == (whole.counted, None)
+        assert same_up_to_numbers(read_ome_zarr(Path(record.labels)).levels[0][...], tifffile.imread(whole.labels))
+        assert len(pd.read_csv(record.table)) == whole.nuclei
+        assert iio.imread(record.thumbnail).shape == (*TISSUE.image.shape[1:], 3)
+        folder = Path(record.labels).parent
+        assert len(roifile.roiread(folder / "stack_rois.zip")) == len(
+            roifile.roiread(tmp_path / "whole" / "stack_rois.zip")
+        )
+    assert of_stacks(tmp_path / "in", tmp_path / "large").records[0].status == "skipped"
+    assert of_stacks(tmp_path / "in", tmp_path / "asked", block=64).records[0].status == "skipped"
 
 
 def test_models_for_classes_do_not(tmp_path):
@@ -73,7 +116,9 @@ def test_models_for_classes_do_not(tmp_path):
     card = ModelCard(name="classes", task="semantic", classes=("cell", "gap"), architecture=architecture)
     save_model(tmp_path / "classes.safetensors", Model(card, tiny_network(architecture)))
     store = write_image(tmp_path / "i.ome.zarr", 2)
-    assert not takes_blocks(planned(store), RequestTemplate(model=str(tmp_path / "classes.safetensors")), stores=True)
+    assert not takes_blocks(
+        planned(store), RequestTemplate(model=str(tmp_path / "classes.safetensors")), blocks=SMALL_BLOCKS
+    )
 
 
 @pytest.mark.parametrize("kind", ["store", "tiff"])

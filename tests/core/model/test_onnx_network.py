@@ -219,6 +219,6 @@ def test_a_graph_that_wants_all_memory_fails_and_nothing_else_does():
         helper.make_node("Concat", ["more", "x"], ["maps"], axis=1),
     ]
     network = OnnxNetwork(model_of(nodes, {"size": np.array([300_000, 300_000])}), design_of())
-    with pytest.raises(MemoryError):
+    with pytest.raises(MemoryError, match="not enough memory"):
         maps(network)
     np.testing.assert_array_equal(maps(OnnxNetwork(blurring_graph(), design_of(ANY))), WHOLE)

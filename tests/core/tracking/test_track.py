@@ -76,6 +76,20 @@ def test_a_nucleus_that_was_swallowed_and_comes_back_is_no_daughter():
     assert sorted(found.tracks["gaps"]) == [0, 1]
 
 
+def test_a_daughter_that_is_missed_at_first_still_has_her_mother():
+    late = dividing()
+    late[4][late[4] == 3] = 0
+    found = track(shuffled(late))
+    assert found.tracks.set_index("track")["parent"].to_dict() == {1: 0, 2: 1, 3: 1}
+    assert track(late, bridge=0).divisions == 0
+
+
+def test_a_nucleus_that_appears_beside_one_that_keeps_its_size_is_no_daughter():
+    steady = {1: (7, 50, 50)}
+    found = track(discs([steady] * 4 + [{**steady, 2: (6, 50, 64)}] * 4))
+    assert (found.divisions, found.count) == (0, 2)
+
+
 def test_doubling_time_is_that_from_birth_to_division():
     first = dividing(2, 5)
     last = discs([{2: (6, 50, 36), 4: (5, 43, 66), 5: (5, 57, 66)}] * 3)

@@ -6,10 +6,13 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 import pytest
+import tifffile
 
 from napari_unet_nuclei.core.errors import DatasetError, NoSamplesError
-from napari_unet_nuclei.core.train.dataset import read_dataset
-from napari_unet_nuclei.core.train.layouts import Condition
+from napari_unet_nuclei.core.train.dataset import read_dataset, read_entries
+from napari_unet_nuclei.core.train.layouts import Condition, list_entries
+from napari_unet_nuclei.core.train.reading import InputForm
+from tests.helpers.recording import RecordingProgress
 
 
 def make(folder: Path, rows: list[dict[str, str]]) -> Path:
@@ -96,3 +99,17 @@ def test_an_index_that_cannot_be_used_is_named(tmp_path, content):
 def test_a_missing_index_is_named(tmp_path):
     with pytest.raises(DatasetError, match=r"absent\.csv"):
         read_dataset(tmp_path / "absent.csv", split="train")
+
+
+def test_of_several_images_in_a_file_it_is_said_which_one_is_learnt_from(tmp_path):
+    for kind in ("images", "labels"):
+        (tmp_path / kind).mkdir()
+    labels = np.zeros((20, 30), np.uint8)
+    labels[4:12, 5:15] = 1
+    with tifffile.TiffWriter(tmp_path / "images" / "a.tif") as writer:
+        for rows in (20, 19):
+            writer.write(labels[:rows] * 200 + 10)
+    tifffile.imwrite(tmp_path / "labels" / "a.tif", labels)
+    progress = RecordingProgress()
+    read_entries(list_entries(tmp_path), InputForm(), progress)
+    assert any("a.tif: The file holds 2 images: number 0 was read." in notice for notice in progress.notices)

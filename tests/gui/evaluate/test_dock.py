@@ -53,6 +53,15 @@ def test_figures_are_those_of_python_and_the_list_names_every_mistake(dock, qtbo
     assert rows(dock) == [("merged", "2"), ("merged", "3"), ("split", "4"), ("missed", "5"), ("invented", "11")]
 
 
+def test_an_axis_of_one_plane_makes_no_difference(dock, qtbot):
+    deep = dock._viewer.add_labels(TRUTH[None], name="deep")
+    dock.truth_box.choose(deep)
+    dock.labels_box.choose(dock._viewer.layers["found"])
+    compare(qtbot, dock)
+    assert dock.outcome.text() == "1 of 5 nuclei found; 1 missed, 2 merged, 1 split, 1 invented."
+    assert dock._viewer.layers[COLOURED].data.shape == (1, 60, 120)
+
+
 def test_nuclei_are_coloured_by_what_became_of_them(dock, qtbot):
     compare(qtbot, dock)
     shown = dock._viewer.layers[COLOURED].data

@@ -178,6 +178,7 @@ def test_what_is_in_view_of_a_large_plane_comes_first(qtbot, viewer, large) -> N
     foot.show_result(large)
     assert (foot.count_label.text(), foot.busy_label.text()) == ("2 in the middle of the view", "the rest follows…")
     assert large.result.count == 3
+    assert large.table is None
     assert large.is_decoding
     with qtbot.waitSignal(large.labels_changed):
         pass

@@ -120,6 +120,7 @@ def test_a_large_image_gives_a_pyramid_and_its_axes_lie_as_in_the_layer(qtbot, v
     stack[0, 0, :200] = PIXELS.T
     stack[1, 0, 900:] = PIXELS.T
     add_lazy(viewer, stack, axis_labels=("z", "t", "x", "y"))
+    dock.form.stack_form.planes_form.control("planes").value = "each"
     to_disk(qtbot, dock, tmp_path / "stack.ome.zarr")
     press_run(qtbot, dock)
     [labels] = labels_of(viewer)

@@ -59,6 +59,21 @@ def test_colours_are_measured_one_by_one():
     np.testing.assert_allclose(table["H&E_blue_max"], [picture[..., 2][label == PLANE].max() for label in (1, 5)])
 
 
+@pytest.mark.parametrize(("lead", "image_lead"), [(1, 0), (0, 1), (1, 2)])
+@pytest.mark.parametrize("rgb", [False, True])
+def test_axes_of_a_single_plane_do_not_keep_labels_from_their_image(lead, image_lead, rgb):
+    image = noise(20, 30)
+    shown = np.stack([image // 4] * 3, -1).astype(np.uint8) if rgb else image
+    layer = Image(shown[(None,) * image_lead], rgb=rgb, name="DAPI")
+    table = measured(Labels(PLANE[(None,) * lead]), layer)
+    of = shown[..., 0] if rgb else image
+    np.testing.assert_allclose(
+        table.filter(regex="(DAPI|red)_mean").iloc[:, 0], [of[label == PLANE].mean() for label in (1, 5)]
+    )
+    with pytest.raises(ImageShapeError, match="differ in size"):
+        measured(Labels(STACK), layer)
+
+
 @pytest.mark.parametrize("times", [1, 3])
 def test_four_stains_that_napari_shows_as_a_colour_and_its_opacity_are_channels(times):
     stains = np.random.default_rng(0).integers(0, 255, (times, 20, 30, 4)).astype(np.uint8)

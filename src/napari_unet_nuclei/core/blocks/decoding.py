@@ -16,11 +16,12 @@ from napari_unet_nuclei.core.labels.decode_volume import (
     least_voxels,
     mask_of,
     reach_of_heights,
+    volume_scores,
 )
 from napari_unet_nuclei.core.labels.heights import heights_of as heights_of_plane
 from napari_unet_nuclei.core.labels.heights import smoothing_reach
 from napari_unet_nuclei.core.labels.regions import slices
-from napari_unet_nuclei.core.labels.score import PEAKS, Evidence, scores_of
+from napari_unet_nuclei.core.labels.score import PEAKS, TOTALS, Evidence, scores_of
 from napari_unet_nuclei.core.types import Box, Mask, QuantisedMaps
 
 Judged = tuple[NDArray[np.float64], NDArray[np.bool_]]
@@ -138,8 +139,9 @@ class VolumeDecoding:
         return shown
 
     def judged(self, evidence: Evidence, shape: tuple[int, ...], usual: float) -> Judged:
-        """Judge by mean foreground and by volume, and leave out what lies between the planes."""
-        scores = evidence.certainty
+        """Judge by foreground less border and by volume, and leave out what lies between the planes."""
+        foreground, border = (evidence.totals[TOTALS.index(name)] for name in ("foreground", "border"))
+        scores = volume_scores(evidence.areas, foreground, border)
         large = evidence.areas >= least_voxels(self.thresholds.min_size, self.scale)
         seen = evidence.peaks[PEAKS.index("distance")] > 0
         return scores, large & (scores >= self.thresholds.score) & seen

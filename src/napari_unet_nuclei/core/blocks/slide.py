@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from napari_unet_nuclei.core.arguments import checked
 from napari_unet_nuclei.core.blocks.segment import BlockwiseResult, segment_blockwise
 from napari_unet_nuclei.core.executors.executors import Executor
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
@@ -17,6 +18,7 @@ from napari_unet_nuclei.core.segment.inputs import make_request
 from napari_unet_nuclei.core.types import AnyArray, Region
 
 
+@checked
 def segment_slide(
     image: Path | str | ImageFile | AnyArray,
     out: Path | str,

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from napari_unet_nuclei.core.progress import Advanced, Cancelled, Event, Progress, with_shares
 
@@ -33,6 +33,7 @@ GRAPHICS_LANES = 8
 """The same on a graphics card, where decoding takes many times as long as the network; no more than there are cores."""
 
 
+@runtime_checkable
 class Executor(Protocol):
     """Runs tasks that are independent of each other."""
 

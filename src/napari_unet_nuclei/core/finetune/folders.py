@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from napari_unet_nuclei.core.arguments import checked
 from napari_unet_nuclei.core.corrections.correction import STACK
 from napari_unet_nuclei.core.corrections.index import IMAGES, read_index
 from napari_unet_nuclei.core.errors import (
@@ -65,6 +66,7 @@ class FinetuneRequest:
         return self.out.with_suffix(".report.html")
 
 
+@checked
 def finetune(
     base: str | Path,
     images: Path | str,

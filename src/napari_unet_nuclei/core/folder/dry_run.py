@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import Literal
 
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
-from napari_unet_nuclei.core.folder.large_image import planned_in_blocks, planned_whole, takes_blocks, tells_classes
+from napari_unet_nuclei.core.folder.large_image import (
+    BlockSettings,
+    planned_in_blocks,
+    planned_whole,
+    takes_blocks,
+    tells_classes,
+)
 from napari_unet_nuclei.core.folder.one_image import Task, check_ownership, finished, plan_tasks
 from napari_unet_nuclei.core.folder.opened import hash_planned, planned_header
 from napari_unet_nuclei.core.folder.plan import RunPlan, image_title, short_title
@@ -20,6 +26,7 @@ from napari_unet_nuclei.core.image.channels import chosen_channel, named_channel
 from napari_unet_nuclei.core.image.io.image_file import ImageHeader
 from napari_unet_nuclei.core.image.io.ome_tiff import member_files
 from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr
+from napari_unet_nuclei.core.image.io.zarr_store import as_given
 from napari_unet_nuclei.core.image.layouts.split_image import SplitImage
 from napari_unet_nuclei.core.image.plates import PlateField
 from napari_unet_nuclei.core.image.words import image_in_words
@@ -113,11 +120,11 @@ def look_ahead(
     progress: Progress,
     on_prospect: Callable[[Prospect], None] = lambda prospect: None,
     *,
-    stores: bool = False,
+    blocks: BlockSettings = BlockSettings(),  # noqa: B008  # frozen
 ) -> list[Prospect]:
     """Look at all images of a plan, for most formats without reading pixels; nothing is written.
 
-    ``stores`` as `takes_blocks` takes it.
+    ``blocks`` as `takes_blocks` takes it.
     """
     tasks = plan_tasks(plan, template, batch)
     inputs = _channels_at_once(template)
@@ -128,7 +135,7 @@ def look_ahead(
         progress.report(Notice(remark))
     for number, task in enumerate(tasks):
         progress.report(Advanced(number / len(tasks), f"looking at {task.planned.image.name}"))
-        prospects.append(_look(task, inputs, stores=stores))
+        prospects.append(_look(task, inputs, blocks))
         on_prospect(prospects[-1])
     progress.report(Advanced(1.0, "done"))
     return prospects
@@ -146,11 +153,11 @@ def axes_text(axes: str, shape: Sequence[int]) -> str:
     return " · ".join(f"{names.get(letter, letter)} {length}" for letter, length in zip(axes, shape, strict=True))
 
 
-def _look(task: Task, inputs: int, *, stores: bool) -> Prospect:
+def _look(task: Task, inputs: int, blocks: BlockSettings) -> Prospect:
     """Look at one image."""
     file, template = task.planned, task.template
     seen = Prospect(
-        str(file.image),
+        as_given(file.image),
         labels=str(file.labels),
         kind=template.settings.kind,
         series=file.series,
@@ -172,7 +179,7 @@ def _look(task: Task, inputs: int, *, stores: bool) -> Prospect:
             seen = replace(seen, remarks=(*seen.remarks, header.guessed))
         seen = replace(seen, planes=_count_planes(source, template))
         seen = replace(seen, channel=_channel(source, template, inputs))
-        large = takes_blocks(file, template, header, stores=stores)
+        large = takes_blocks(file, template, header, blocks=blocks)
         task = replace(task, planned=planned_in_blocks(file) if large else planned_whole(file))
         seen = replace(seen, labels=str(task.planned.labels))
         # Hashing reads the whole image: only where an earlier run has noted one that it could be.

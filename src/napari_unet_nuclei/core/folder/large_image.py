@@ -6,6 +6,7 @@ import itertools
 import math
 import os
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.blocks.destination import Destination
-from napari_unet_nuclei.core.errors import NucleiError, OutputFileError
+from napari_unet_nuclei.core.errors import NucleiError, OutputFileError, VolumeTooLargeError
 from napari_unet_nuclei.core.executors.executors import Executor, Serial
-from napari_unet_nuclei.core.folder.one_image import Task, record_of
+from napari_unet_nuclei.core.folder.frames import Turn
+from napari_unet_nuclei.core.folder.one_image import Task, failed_record, record_of, segment_planned
 from napari_unet_nuclei.core.folder.opened import hash_planned, open_planned, planned_header
 from napari_unet_nuclei.core.folder.outputs import EXPORTS, read_thinned, write_picture
 from napari_unet_nuclei.core.folder.plan import RECORDS, PlannedFile
@@ -30,7 +32,7 @@ from napari_unet_nuclei.core.image.picture import for_screen, outlined
 from napari_unet_nuclei.core.image.words import image_in_words
 from napari_unet_nuclei.core.model.registry import AUTOMATIC, default_registry
 from napari_unet_nuclei.core.progress import Progress
-from napari_unet_nuclei.core.segment.planes import LARGEST_STACK, plane_count, stack_reading
+from napari_unet_nuclei.core.segment.planes import LARGEST_STACK, stack_axis, stack_reading
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
 from napari_unet_nuclei.core.segment.template import RequestTemplate, chosen_plane
@@ -48,7 +50,17 @@ LARGEST_WHOLE = CACHED_PIXELS
 
 @dataclass(frozen=True)
 class BlockSettings:
-    """How large images are segmented; ``block`` is the side of a block in pixels, 0 for the usual one."""
+    """How large images are segmented.
+
+    Attributes
+    ----------
+    block : int
+        Side of a block, in pixels or, of volumes, in cubes of which 18 lie across a nucleus; 0 for the usual one. Where
+        it is given, stacks of any size are segmented block by block in three dimensions.
+    into_image : bool
+        Labels of OME-Zarr images go into the images.
+    executor : Executor
+    """
 
     block: int = 0
     into_image: bool = False
@@ -61,18 +73,21 @@ class BlockSettings:
 
 
 def takes_blocks(
-    planned: PlannedFile, template: RequestTemplate, header: ImageHeader | None = None, *, stores: bool = False
+    planned: PlannedFile,
+    template: RequestTemplate,
+    header: ImageHeader | None = None,
+    *,
+    blocks: BlockSettings = BlockSettings(),  # frozen
 ) -> bool:
-    """Return True for images that are segmented block by block: planes too large for memory.
+    """Return True for images that are segmented block by block: planes and volumes too large for memory.
 
-    With ``stores``, so is OME-Zarr of any size: smaller images lose time by it, and what is measured around nuclei, but
-    labels can be written into them. ``header`` spares reading it again where it is known. Volumes are segmented in
-    memory, so that stacks take blocks only where each plane stands by itself.
+    Where ``blocks`` ask for it, so is OME-Zarr of any size: smaller images lose time by it, and what is measured around
+    nuclei, but labels can be written into them. ``header`` spares reading it again where it is known.
     """
     # These take the whole image at once.
     if template.settings.planes in PROJECTIONS or tells_classes(template.model):
         return False
-    asked = stores and is_ome_zarr(planned.image)
+    asked = blocks.stores and is_ome_zarr(planned.image)
     try:
         source = (header or planned_header(planned)).source(template.axes)
         reading = stack_reading(source, chosen_plane(source, template.plane), template.settings)
@@ -81,8 +96,13 @@ def takes_blocks(
     height, width = source.plane_shape
     y0, y1, x0, x1 = template.region or (0, height, 0, width)
     plane = (y1 - y0) * (x1 - x0)
-    if reading != "each" and (template.settings.planes != "auto" or plane * plane_count(source) <= LARGEST_STACK):
+    if reading == "joined":  # which takes all planes at once
         return False
+    if reading == "volume":
+        axis = stack_axis(source)
+        depth = 1 if axis is None else source.leading_shape[axis]
+        # Of a movie, there is one volume in memory at a time.
+        return blocks.block > 0 or asked or plane * depth > LARGEST_STACK
     return asked or plane > LARGEST_WHOLE
 
 
@@ -97,6 +117,26 @@ def tells_classes(model: str) -> bool:
 def planned_in_blocks(planned: PlannedFile) -> PlannedFile:
     """Name the results of an image that is segmented block by block."""
     return replace(planned, labels_format=LABELS_FORMAT)
+
+
+def segment_any(task: Task, progress: Progress, turn: Turn = nullcontext) -> FileRecord:
+    """Segment an image in memory, or block by block where only looking at its nuclei tells that it is too large.
+
+    Small nuclei make a volume of many cubes. Raises as `segment_planned` does.
+    """
+    divided = replace(task, planned=planned_in_blocks(task.planned))
+    note = None if task.batch.overwrite else read_note(task.planned)
+    # An earlier run has found out: the results tell, unless they would have been called the same.
+    known = divided != task and note is not None and note.outputs.get("labels", "").endswith(LABELS_FORMAT)
+    if not known:
+        try:
+            return segment_planned(task, progress, turn)
+        except VolumeTooLargeError:
+            pass
+    try:
+        return segment_in_blocks(divided, BlockSettings(), progress)
+    except Exception as error:  # noqa: BLE001  # as in `segment_planned`
+        return failed_record(divided.planned, error)
 
 
 def planned_whole(planned: PlannedFile) -> PlannedFile:

@@ -28,6 +28,7 @@ from napari_unet_nuclei.core.folder.large_image import (
     BlockSettings,
     planned_in_blocks,
     planned_whole,
+    segment_any,
     segment_in_blocks,
     takes_blocks,
     tells_classes,
@@ -39,10 +40,10 @@ from napari_unet_nuclei.core.folder.one_image import (
     WithoutNotices,
     failed_record,
     plan_tasks,
-    segment_planned,
 )
 from napari_unet_nuclei.core.folder.outputs import check_outputs
 from napari_unet_nuclei.core.folder.plan import (
+    JOINT_ANNDATA,
     JOINT_PARQUET,
     JOINT_TABLE,
     RECORDS,
@@ -137,7 +138,7 @@ def run_plan(
         template = replace(template, number_format=number_format)
         tasks = plan_tasks(plan, template, batch)
         _begin(plan, tasks, progress, keep)
-        whole, divided = _by_size(tasks, stores=blocks.stores)
+        whole, divided = _by_size(tasks, blocks)
         if blocks.into_image and not any(is_ome_zarr(task.planned.image) for task in divided):
             raise SettingsError("None of the images is OME-Zarr: writing labels into the images has no effect.")
         if batch.labels == "ome.tif" and not whole:
@@ -146,8 +147,8 @@ def run_plan(
             )
         if blocks.block and not divided:
             raise SettingsError(
-                "None of the images is segmented block by block, as OME-Zarr and images larger than memory are: the "
-                "size of a block has no effect."
+                "None of the images is segmented block by block, as OME-Zarr, stacks and images larger than memory "
+                "are: the size of a block has no effect."
             )
         share, part = Share(progress, 0.0, SEGMENTING), len(whole) / max(len(tasks), 1)
         try:
@@ -184,7 +185,7 @@ def _begin(plan: RunPlan, tasks: Sequence[Task], progress: Progress, keep: Calla
     for remark in plan.remarks:
         progress.report(Notice(remark))
     progress.report(Advanced(0.0, "preparing"))
-    remove_remains(plan.out / name for name in (SUMMARY, RUN, REPORT, JOINT_TABLE, JOINT_PARQUET, WELLS))
+    remove_remains(plan.out / name for name in (SUMMARY, RUN, REPORT, JOINT_TABLE, JOINT_PARQUET, JOINT_ANNDATA, WELLS))
     remove_half_noted(plan.out)
     # A note without a record says that its image was under way when the run ended.
     for task in tasks:
@@ -193,11 +194,11 @@ def _begin(plan: RunPlan, tasks: Sequence[Task], progress: Progress, keep: Calla
             remove_remains(plan.out / path for path in note.outputs.values())
 
 
-def _by_size(tasks: Sequence[Task], *, stores: bool) -> tuple[list[Task], list[Task]]:
+def _by_size(tasks: Sequence[Task], blocks: BlockSettings) -> tuple[list[Task], list[Task]]:
     """Return the tasks of images that fit into memory, and those of images that are segmented block by block."""
     whole, divided = [], []
     for task in tasks:
-        if takes_blocks(task.planned, task.template, stores=stores):
+        if takes_blocks(task.planned, task.template, blocks=blocks):
             divided.append(replace(task, planned=planned_in_blocks(task.planned)))
         else:
             whole.append(replace(task, planned=planned_whole(task.planned)))
@@ -209,7 +210,7 @@ def _lanes(
     tasks: Sequence[Task], executor: Executor
 ) -> Iterator[tuple[Executor, Callable[[Task, Progress], FileRecord]]]:
     """Choose how images that fit into memory are segmented: on a cluster, or here, several at once."""
-    work = segment_and_follow if tasks[0].batch.follow else segment_planned
+    work = segment_and_follow if tasks[0].batch.follow else segment_any
     if executor.elsewhere:
         yield executor, work
         for task in tasks:  # half-written files of workers that were lost

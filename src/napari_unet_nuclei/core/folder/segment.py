@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from napari_unet_nuclei.core.arguments import checked
 from napari_unet_nuclei.core.executors.executors import Executor, Serial
 from napari_unet_nuclei.core.folder.large_image import BlockSettings
 from napari_unet_nuclei.core.folder.plan import check_subfolders
@@ -19,6 +20,7 @@ from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
 from napari_unet_nuclei.core.types import Region
 
 
+@checked
 def segment_folder(
     images: Path | str | Sequence[Path | str],
     out: Path | str,
@@ -58,7 +60,8 @@ def segment_folder(
         Which image of files that hold several: its number from 0, its name, or ``"all"``; by default all where they are
         alike, as positions are, and otherwise the first.
     block : int
-        Side in pixels of a block of images larger than memory; 0 for the default.
+        Side of a block of images larger than memory, in pixels or, of volumes, in cubes of which 18 lie across a
+        nucleus; 0 for the default. Where it is given, stacks of any size are segmented block by block.
     into_image : bool
         Write labels of OME-Zarr images into the images themselves.
     executor : Executor, optional

@@ -180,13 +180,16 @@ class Enclosed:
         """Find what is enclosed."""
         background, pieces = label_components(~mask)
         # A component of the background is a hole unless it reaches the edge of the plane.
-        inner = np.ones(pieces + 1, bool)
-        for axis in range(mask.ndim):
-            for end in (0, -1):
-                inner[np.take(background, end, axis)] = False
+        ends = [np.take(background, end, axis).ravel() for axis in range(mask.ndim) for end in (0, -1)]
+        outermost = np.bincount(np.concatenate(ends), minlength=pieces + 1)
+        inner = outermost == 0
         inner[0] = False
-        enclosed = inner[background] if inner.any() else np.zeros(mask.shape, bool)
-        pixels = np.flatnonzero(enclosed)
+        outermost[0] = 0
+        # Most of the background is one component, which needs no look at every pixel.
+        pixels = np.flatnonzero((background != outermost.argmax()) & ~mask)
+        pixels = pixels[inner[background.ravel()[pixels]]]
+        enclosed = np.zeros(mask.shape, bool)
+        enclosed.ravel()[pixels] = True
         # Numbered anew, for only some components of the background are holes.
         piece = (np.cumsum(inner) - 1)[background.ravel()[pixels]]
         return Enclosed(pixels, piece, int(inner.sum()), _neighbours_of(~(mask | enclosed)))

@@ -54,7 +54,7 @@ class VolumeThresholds:
     foreground: float = 0.55  # foreground less border
     split: float = 0.5  # depth of the notch between two nuclei, in eighteenths of a diameter
     smallest: float = 0.02  # share of a ball of the usual diameter
-    score: float = 0.65  # mean foreground
+    score: float = 0.65  # mean foreground less border
 
 
 def own_thresholds(diameter: float) -> DecodeThresholds:
@@ -140,6 +140,7 @@ class VolumeGraph:
     pairs: Indices  # basins that touch, shape (M, 2)
     voxels: NDArray[np.int64]  # working voxels of each basin, shape (N,)
     foreground: NDArray[np.float64]  # sum of the foreground of each basin, 0 to 255 a voxel, shape (N,)
+    border: NDArray[np.float64]  # that of the border
     holes: Holes  # without their voxels
     nodes: NDArray[np.int32]  # basin + 1, or N + 1 + component of a hole, or 0, at the voxels of the image
     maps: VolumeMaps
@@ -154,7 +155,10 @@ class VolumeGraph:
         holes = Holes.of(basins, Enclosed.of(mask))
         count = len(basins.summits)
         voxels = np.bincount(basins.basin, minlength=count)
-        sums = np.bincount(basins.basin, maps.foreground.ravel()[basins.pixels], count).astype(np.float64)
+        foregrounds, borders = (
+            np.bincount(basins.basin, one.ravel()[basins.pixels], count).astype(np.float64)
+            for one in (maps.foreground, maps.border)
+        )
         working = basins.labelled(np.arange(1, count + 1))
         working.ravel()[holes.pixels] = holes.piece + count + 1
         none = np.zeros(0, np.int64)
@@ -162,7 +166,8 @@ class VolumeGraph:
             basins.forest,
             basins.pairs,
             voxels,
-            sums,
+            foregrounds,
+            borders,
             replace(holes, pixels=none, piece=none),
             at_pixels(working, maps.shape),
             maps,
@@ -180,7 +185,8 @@ class VolumeGraph:
         count = len(self.voxels)
         roots, nucleus = np.unique(self.forest.roots(thresholds.split * self.maps.unit), return_inverse=True)
         voxels = np.bincount(nucleus, self.voxels, len(roots))
-        scores = np.bincount(nucleus, self.foreground, len(roots)) / (255 * np.maximum(voxels, 1))
+        foreground, border = (np.bincount(nucleus, one, len(roots)) for one in (self.foreground, self.border))
+        scores = volume_scores(voxels, foreground, border)
         seen = np.bincount(nucleus, self.seen[1 : count + 1], len(roots))
         least = least_voxels(thresholds.min_size, self.maps.scale)
         kept = (voxels >= least) & (scores >= thresholds.score) & (seen > 0)
@@ -188,6 +194,15 @@ class VolumeGraph:
         ids, fillings = self.holes.filled(np.where(kept, np.cumsum(kept), 0)[nucleus], self.pairs)
         table = np.concatenate([[0], ids, fillings]).astype(np.int32)
         return Decoded(np.take(table, self.nodes), scores[kept])
+
+
+def volume_scores(voxels: NDArray[Any], foreground: NDArray[Any], border: NDArray[Any]) -> NDArray[np.float64]:
+    """Score nuclei by the mean of foreground less border, which their mask was made of; both are sums of 0 to 255.
+
+    It tells right from wrong better than the foreground alone; regressions on more features, fitted to one of two real
+    stacks and drawn ones, did not do so on the other (docs/volumes.md).
+    """
+    return np.asarray((foreground - BORDER_WEIGHT * border) / (255.0 * np.maximum(voxels, 1)), np.float64)
 
 
 def least_voxels(area: float, scale: float) -> float:

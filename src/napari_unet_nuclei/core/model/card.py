@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError, model_validator
 
+from napari_unet_nuclei.core.arguments import checked
 from napari_unet_nuclei.core.classes.coding import MOST_CLASSES
 from napari_unet_nuclei.core.errors import ModelFileError
 from napari_unet_nuclei.core.files.regular import open_regular
@@ -309,6 +310,8 @@ class ModelCard(Part):
         """Purpose of the model in a few words."""
         if self.classes:
             return f"tells {len(self.classes)} classes"
+        if isinstance(self.architecture, OnnxDesign):
+            return "from elsewhere, reads images as they are"
         return f"for {' and '.join(self.kinds)} images"
 
     @property
@@ -423,7 +426,8 @@ def _printable(value: Any) -> Any:
     return value
 
 
-def read_card(path: Path) -> ModelCard:
+@checked
+def read_card(path: Path | str) -> ModelCard:
     """Read the card of a model file without reading its weights.
 
     Parameters
@@ -436,6 +440,7 @@ def read_card(path: Path) -> ModelCard:
     ModelFileError
         If the file is missing, not a model file, too large, damaged, or has no card that this version understands.
     """
+    path = Path(path)
     if path.suffix.lower() != ".safetensors":
         raise ModelFileError(
             f"{path.name} is not a model file. {ACCEPTED} Files such as .pt, .pth and .h5 can run code when they "

@@ -165,7 +165,14 @@ def _session(graph: bytes) -> Any:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4  # errors come as exceptions
     try:
-        return runtime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        return runtime.InferenceSession(
+            graph,
+            options,
+            providers=["CPUExecutionProvider"],
+            # Constants would be folded as it is loaded, by an allocator that knows no limit.
+            disabled_optimizers=["ConstantFolding"],
+            enable_fallback=0,  # which prints, and tries the same again
+        )
     except Exception as error:  # its exceptions are of private types, which share no base of their own
         raise ModelFileError(f"ONNX Runtime cannot run the network: {_first_line(error)}") from error
 

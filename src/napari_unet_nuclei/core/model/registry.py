@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from platformdirs import user_data_path
 from pydantic import ValidationError
 
+from napari_unet_nuclei.core.arguments import checked
 from napari_unet_nuclei.core.errors import ModelFileError, OutputFileError, UnknownModelError
 from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.files.lock import locked
@@ -335,6 +336,7 @@ def default_registry() -> ModelRegistry:
     return ModelRegistry(Path(own) if own else user_data_path("napari-unet-nuclei", appauthor=False) / "models")
 
 
+@checked
 def load_model(name: str | Path = DEFAULT, registry: ModelRegistry | None = None) -> Model:
     """Load a model by name or path.
 

@@ -86,7 +86,7 @@ class FramedResult(Segmentation):
     @property
     def count_text(self) -> str:
         """What was counted: "120 nuclei in 12 planes, each by itself"."""
-        return count_in_words(self.count, self.axes, self.labels.shape, self.planes)
+        return count_in_words(self.count, self.axes, self.labels.shape, self.planes, self.projected)
 
 
 def takes_frames(request: SegmentRequest) -> bool:

@@ -16,7 +16,7 @@ from napari_unet_nuclei.core.image.colour import without_blank_opacity
 from napari_unet_nuclei.core.image.io.image_file import ImageFile, named_source
 from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
-from napari_unet_nuclei.core.segment.projection import project
+from napari_unet_nuclei.core.segment.projection import projected
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import AnyArray, Region
@@ -73,8 +73,8 @@ def make_request(
         source = named_source(array, axes, named.channel_names, ())
     source = _with_names(source, tuple(channel_names), tuple(channel_colours))
     chosen = SegmentSettings().changed(**settings)
-    return SegmentRequest(
-        source=project(source, chosen.planes),
+    request = SegmentRequest(
+        source=source,
         settings=chosen,
         model=str(model),
         plane=plane,
@@ -83,6 +83,7 @@ def make_request(
         file=file,
         remarks=remarks,
     )
+    return projected(request)
 
 
 def _with_names(source: ImageSource, names: tuple[str, ...], colours: tuple[str, ...]) -> ImageSource:

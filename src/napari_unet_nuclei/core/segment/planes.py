@@ -115,8 +115,12 @@ def stacks_of(source: ImageSource, indices: Sequence[tuple[int, ...]]) -> tuple[
     return tuple(tuple(sorted(stack, key=lambda number: indices[number][axis])) for stack in stacks.values())
 
 
-def count_in_words(count: int, axes: str, shape: Sequence[int], reading: StackReading) -> str:
+def count_in_words(
+    count: int, axes: str, shape: Sequence[int], reading: StackReading, projected: tuple[str, int] = ("", 0)
+) -> str:
     """Say how many nuclei there are in what; ``axes`` and ``shape`` are those of the labels.
+
+    ``projected`` says how the planes were made of others, "maximum" or "mean", and of how many each.
 
     Examples
     --------
@@ -126,10 +130,16 @@ def count_in_words(count: int, axes: str, shape: Sequence[int], reading: StackRe
     '40 nuclei in 5 stacks of 51 planes'
     >>> count_in_words(106, "ZYX", (51, 9, 9), "each")
     '106 nuclei in 51 planes, each by itself'
+    >>> count_in_words(9, "YX", (9, 9), "each", ("maximum", 51))
+    '9 nuclei in the maximum of 51 planes'
     """
     nuclei = quantity(count, "nucleus", "nuclei")
     leading = [int(size) for size in shape[:-2]]
     planes = math.prod(leading)
+    how, of = projected
+    if of:
+        where = f"{planes:,} planes, each the" if planes > 1 else "the"
+        return f"{nuclei} in {where} {how} of {of:,} planes"
     if planes <= 1:
         return nuclei
     if reading == "each":

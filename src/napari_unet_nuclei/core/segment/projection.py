@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.segment.planes import FEWEST_PLANES, ONE_PLANE, stack_axis
+from napari_unet_nuclei.core.segment.request import Projected, SegmentRequest
 from napari_unet_nuclei.core.settings import PROJECTIONS, Planes
 
 
@@ -39,6 +40,19 @@ def project(source: ImageSource, planes: Planes) -> ImageSource:
     read = (np.asarray(source.array[plane]) for plane in taken)
     projected = _maximum(read) if planes == "maximum" else _mean(read, len(taken))
     return replace(source, array=projected, axes=source.axes[:axis] + source.axes[axis + 1 :])
+
+
+def projected(request: SegmentRequest) -> SegmentRequest:
+    """Return the request for the projection of its stack, where its settings ask for one; raise as `project`."""
+    axis = None if request.projected else projected_axis(request.source, request.settings.planes)
+    if axis is None:
+        return request
+    stack = request.source
+    return replace(
+        request,
+        source=project(stack, request.settings.planes),
+        projected=Projected(stack.axes, int(stack.array.shape[axis])),
+    )
 
 
 def projected_axis(source: ImageSource, planes: Planes) -> int | None:

@@ -41,6 +41,7 @@ def describe_run(
         "plane": list(request.plane),
         "region": list(request.region) if request.region else None,
         "axes": request.source.axes,
+        **({"projected": request.projected.planes} if request.projected else {}),
         "pixel_size_um": [request.pixel_size.y, request.pixel_size.x],
         "file": request.file,
         "image_hash": hash_pixels(

@@ -45,6 +45,14 @@ class Decided:
 
 
 @dataclass(frozen=True)
+class Projected:
+    """What an image is a projection of: the axes of the stack, and the number of its planes."""
+
+    axes: str
+    planes: int
+
+
+@dataclass(frozen=True)
 class SegmentRequest:
     """Everything that a segmentation needs, copied before it starts, so that a viewer may change meanwhile.
 
@@ -62,6 +70,8 @@ class SegmentRequest:
         What another request for the same image has decided; None to find it out.
     remarks : tuple of str
         What of the image its file lacks and what was guessed in reading it, in words; for the result's notices.
+    projected : Projected or None
+        The stack that ``source`` is a projection of; None where it is none.
     """
 
     source: ImageSource
@@ -74,6 +84,12 @@ class SegmentRequest:
     number_format: NumberFormat | None = None
     decided: Decided | None = None
     remarks: tuple[str, ...] = ()
+    projected: Projected | None = None
+
+    @property
+    def given_axes(self) -> str:
+        """Axes of the image as it was given: of a projection, those of its stack."""
+        return self.projected.axes if self.projected else self.source.axes
 
     @property
     def channel(self) -> int | None:

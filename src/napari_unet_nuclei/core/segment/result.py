@@ -91,6 +91,12 @@ class Segmentation:
         return reading
 
     @property
+    def projected(self) -> tuple[str, int]:
+        """How the image was made of the planes of a stack, "maximum" or "mean", and of how many; ("", 0) if not."""
+        planes = int(self.provenance.get("projected", 0))
+        return (str(self.provenance["settings"]["planes"]), planes) if planes else ("", 0)
+
+    @property
     def diameter(self) -> float:
         """Nucleus diameter in image pixels that the image was rescaled by; 0 for classes, which are not rescaled."""
         return float(self.provenance["diameter"])
@@ -149,7 +155,7 @@ class SegmentResult(Segmentation):
     @property
     def count_text(self) -> str:
         """What was counted: "8 nuclei in 51 planes"."""
-        return count_in_words(self.count, self.axes, self.labels.shape, self.planes)
+        return count_in_words(self.count, self.axes, self.labels.shape, self.planes, self.projected)
 
     def decode(self, thresholds: DecodeThresholds, checkpoint: Callable[[], None] = lambda: None) -> SegmentResult:
         """Return the result with other thresholds, from the cached maps.

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from napari_unet_nuclei.core.arguments import checked
 from napari_unet_nuclei.core.errors import ImageShapeError, SettingsError
 from napari_unet_nuclei.core.image.channels import named_channel
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
@@ -57,6 +58,7 @@ FOCUS_STACK = (
 )
 
 
+@checked
 def segment(
     image: AnyArray | Sequence[AnyArray] | ImageFile | Path | str,
     model: str | Path = AUTOMATIC,
@@ -255,6 +257,8 @@ def _find(request: SegmentRequest, scope: Scope, runner: NetworkRunner, progress
         readers = open_stacks(chosen.reader, scope.indices, stacks, card.scaling)
         found = find_volumes(request, runner, readers, stacks, progress, decides, chosen.estimate)
         told = remedies(len(found.nuclei.scores), chosen.look.kind, chosen.sure, settings.kind != "auto")
+        if any(doubt.none_found for doubt in found.doubts):
+            told = ()  # what is said of volumes tells more
         spacing, planes = found.spacing, len(stacks[0])
         described = {"planes": reading, "z_spacing": spacing.described(request.pixel_size)}
         told += found.doubts

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
-from napari_unet_nuclei.core.segment.projection import project
+from napari_unet_nuclei.core.segment.projection import projected
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import NumberFormat, Region
@@ -46,18 +46,18 @@ class RequestTemplate:
         ImageShapeError
             If the axes do not fit the image, or if it has no such plane or no depth to project.
         """
-        source = project(file.source(self.axes), self.settings.planes)
-        return SegmentRequest(
-            source=source,
+        request = SegmentRequest(
+            source=file.source(self.axes),
             settings=self.settings,
             model=self.model,
-            plane=chosen_plane(source, self.plane),
             region=self.region,
             pixel_size=file.pixel_size,
             file=str(file.path),
             number_format=self.number_format,
             remarks=file.all_remarks(self.axes),
         )
+        request = projected(request)
+        return replace(request, plane=chosen_plane(request.source, self.plane))
 
 
 def chosen_plane(source: ImageSource, plane: Mapping[str, int]) -> tuple[int | None, ...]:

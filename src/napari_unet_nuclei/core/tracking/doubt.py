@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.quantity import quantity
-from napari_unet_nuclei.core.tracking.divide import BIRTH_REACH, division_costs
+from napari_unet_nuclei.core.tracking.divide import BIRTH_REACH, division_costs, usual_sizes
 from napari_unet_nuclei.core.tracking.lineage import Lineages
 from napari_unet_nuclei.core.tracking.link import GAP_REACH, near
 
@@ -67,7 +67,7 @@ def find_doubts(lineages: Lineages, reach: float, longest_gap: int) -> tuple[Dou
 
 def _divisions(lineages: Lineages, longest_gap: int) -> Iterator[Doubt]:
     spots, previous = lineages.spots, lineages.previous
-    ends = lineages.last[lineages.daughters == 0]
+    ends, sizes = lineages.last[lineages.daughters == 0], usual_sizes(spots, previous)
     born: dict[int, list[int]] = {}
     for row in np.flatnonzero(previous >= 0):
         born.setdefault(int(previous[row]), []).append(int(row))
@@ -79,7 +79,7 @@ def _divisions(lineages: Lineages, longest_gap: int) -> Iterator[Doubt]:
         first, second = (daughters[place] for place in np.argsort(away, kind="stable")[:2])
         age = len(lineages.rows(int(lineages.track[mother])))
         distance = np.array([away.max()])
-        costs = division_costs(spots, np.array([mother]), np.array([first]), np.array([second]), distance)
+        costs = division_costs(spots, np.array([mother]), np.array([first]), np.array([second]), distance, sizes)
         cost = float(costs[0])
         before = spots.frame[second] - spots.frame[ends]
         lost = ends[(before > 0) & (before <= longest_gap + 1)]

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet_nuclei.core.arrays import as_label_array
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
 from napari_unet_nuclei.core.image.io.label_file import LabelFile, read_labels
@@ -58,7 +59,7 @@ def opened_movie(
         return replace(opened, notices=(*labels.notices, *opened.notices))
     if isinstance(labels, ImageFile):
         return _of_file(labels, axes)
-    array: AnyArray = labels
+    array = as_label_array(labels)
     named = axes.upper() or {3: "TYX", 4: "TZYX"}.get(len(array.shape), "")
     return OpenedMovie(ArrayMovie(array, named))
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet_nuclei.core.arguments import checked
 from napari_unet_nuclei.core.errors import ImageShapeError, SettingsError
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
 from napari_unet_nuclei.core.image.io.label_file import LabelFile
@@ -134,6 +135,7 @@ class TrackResult:
         return find_doubts(self.lineages, self.reach, self.settings.bridge)
 
 
+@checked
 def track(
     labels: AnyArray | ImageFile | LabelFile | Path | str | Sequence[Path | str],
     *,
@@ -207,7 +209,7 @@ def run_track(
     previous = link_frames(spots, reach.diameters, linking)
     previous = bridge_gaps(spots, previous, reach.diameters, settings.bridge)
     if settings.divisions:
-        previous = find_divisions(spots, previous)
+        previous = find_divisions(spots, previous, settings.bridge)
     lineages = number_tracks(spots, previous, settings.shortest_track)
     warnings = tuple(_warnings(spots, reach))
     told = (*notices, *_notices(spots, settings, pixel_size))

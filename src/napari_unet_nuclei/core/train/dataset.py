@@ -113,13 +113,15 @@ def read_planes(entry: Entry, form: InputForm) -> list[tuple[Sample, LabelsRead]
     Raise `DatasetError` if a file is unreadable, or the two do not match.
     """
     try:
-        source = open_image(entry.image, form)
+        source, told = open_image(entry.image, form)
         indices = list(source.plane_indices())
-        labels = read_labels(entry, source, form.classes)
+        first, *others = read_labels(entry, source, form.classes)
+        labels = [replace(first, notices=(*told, *first.notices)), *others]
         read = zip(indices, labels, strict=True)
         return [(_sample_of(entry, source, index, found, form, len(indices)), found) for index, found in read]
     except (ImageFileError, ImageShapeError) as error:
-        raise DatasetError(f"The data set cannot be used: {entry.image}: {error}") from error
+        where = "" if str(entry.image) in str(error) else f"{entry.image}: "
+        raise DatasetError(f"The data set cannot be used: {where}{error}") from error
 
 
 def _sample_of(

@@ -53,7 +53,8 @@ class InputForm:
 
     @staticmethod
     def of_model(card: ModelCard, channel: int | str | None = None) -> InputForm:
-        """Return the form that the model of a card reads."""
+        """Return the form that the model of a card reads; raise ModelFileError for one that cannot be trained."""
+        _ = card.trainable  # before anything is read
         return InputForm(card.network_inputs, channel, card.percentiles)
 
     @property
@@ -122,17 +123,18 @@ def read_labels(entry: Entry, source: ImageSource, coding: ClassCoding | None) -
     return _label_image(entry, source) if coding is None else _classes(entry, source, coding)
 
 
-def open_image(path: Path, form: InputForm) -> ImageSource:
-    """Open an image; raise `ImageFileError` if it is unreadable.
+def open_image(path: Path, form: InputForm) -> tuple[ImageSource, tuple[str, ...]]:
+    """Open an image, and say what of its file is not read; raise `ImageFileError` if it is unreadable.
 
     Planes without a name are taken as channels if their number fits.
     """
-    source = read_image(path).source()
+    file = read_image(path)
+    source, told = file.source(), tuple(f"{path}: {remark}" for remark in file.remarks)
     # A network of named signals derives them all from one picture: the planes of a stack cannot be its channels.
     channels = 1 if form.inputs.names else form.channels
     if source.channels == 1 and max(source.leading_shape, default=1) > 1 and source.leading_shape == (channels,):
-        return ImageSource(source.array, source.axes.replace(source.leading_axes, "C"))
-    return source
+        return ImageSource(source.array, source.axes.replace(source.leading_axes, "C")), told
+    return source, told
 
 
 def count_channels(path: Path) -> int:

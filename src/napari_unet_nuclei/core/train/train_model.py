@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from napari_unet_nuclei.core.arguments import checked
 from napari_unet_nuclei.core.classes.coding import ClassCoding
 from napari_unet_nuclei.core.errors import OutputFileError, SettingsError
 from napari_unet_nuclei.core.image.kind import InputName, NetworkInputs
@@ -132,6 +133,7 @@ class TrainRequest:
             raise SettingsError(f"{what}: {problem['msg']}.") from error
 
 
+@checked
 def train(
     datasets: Path | str | DataSet | Sequence[Path | str | DataSet],
     out: Path | str,
@@ -241,6 +243,8 @@ def train_model(request: TrainRequest, progress: Progress) -> Model:
     _check_outputs(files, request.resume)
     _check_effects(request)
     base = load_model(request.base) if request.base else None
+    if base is not None:
+        _ = base.unet  # before anything is read: raises where there is none that could be trained
     named = InputForm(NetworkInputs((), request.in_channels or 1))
     request.card(base, named, _names(request, base, ("a", "b")))  # reject invalid names before reading anything
     divided = divide(request.datasets, request.where, seed=request.settings.seed)

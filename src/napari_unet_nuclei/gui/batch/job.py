@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +31,9 @@ from napari_unet_nuclei.gui.jobs.worker import report_start
 PREVIEW_SIDE = 2048
 """Side in pixels of the part of a large image that a preview segments."""
 
+PREVIEW_VOXELS = 2**26
+"""Voxels of a stack that are segmented at most: fewer rows and columns of a deep one."""
+
 
 class RunSignals(QObject):
     """Signals from a run to the window's thread."""
@@ -55,7 +59,7 @@ def dry_run_job(choices: BatchChoices) -> Callable[[Progress], Outlook]:
         batch = choices.batch
         paths, out = choices.paths(), choices.folder
         plan = plan_files(paths, out, batch.recursive, batch.labels, batch.series, batch.channels)
-        prospects = tuple(look_ahead(plan, choices.template, batch, progress, stores=choices.into_image))
+        prospects = tuple(look_ahead(plan, choices.template, batch, progress, blocks=_blocks(choices)))
         has_zarr = any(is_ome_zarr(path) for path in {Path(prospect.image) for prospect in prospects})
         return Outlook(prospects, plan.remarks, has_zarr)
 
@@ -76,7 +80,7 @@ def run_job(choices: BatchChoices, signals: RunSignals) -> Callable[[Progress], 
                 choices.template,
                 progress,
                 batch=choices.batch,
-                blocks=BlockSettings(into_image=choices.into_image, executor=executor),
+                blocks=replace(_blocks(choices), executor=executor),
                 on_record=signals.record.emit,
             )
 
@@ -105,9 +109,15 @@ def _preview_region(planned: PlannedFile, file: ImageFile, template: RequestTemp
     """Return the central rectangle of an image that a run segments block by block; None for the whole plane."""
     if not takes_blocks(planned, template):
         return None
-    height, width = file.source(template.axes).plane_shape
-    y, x = (max(size - PREVIEW_SIDE, 0) // 2 for size in (height, width))
-    return y, min(y + PREVIEW_SIDE, height), x, min(x + PREVIEW_SIDE, width)
+    source = file.source(template.axes)
+    height, width = source.plane_shape
+    side = min(PREVIEW_SIDE, math.isqrt(PREVIEW_VOXELS // max(math.prod(source.leading_shape), 1)))
+    y, x = (max(size - side, 0) // 2 for size in (height, width))
+    return y, min(y + side, height), x, min(x + side, width)
+
+
+def _blocks(choices: BatchChoices) -> BlockSettings:
+    return BlockSettings(into_image=choices.into_image)
 
 
 def _planned(choices: BatchChoices, prospect: Prospect) -> PlannedFile:

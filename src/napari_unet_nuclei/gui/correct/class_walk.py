@@ -62,23 +62,27 @@ class ClassWalk(QObject):
         """Leave undo to the edits that come now."""
         self._before = []
 
-    def text(self) -> str:
-        """Say which key is which class, and how many are doubtful."""
+    def keys_text(self) -> str:
+        """Say which key is which class, and how many classes are doubtful; empty where none were told."""
         table = self.table
         if table is None:
             return ""
         keys = " · ".join(f"{place} {name}" for place, name in enumerate(self.classes.names, start=1))
         left = len(doubtful(table.table))
-        text = f"{quantity(left, 'doubtful class', 'doubtful classes')}. Keys: {keys} · 0 none"
-        framed = self._navigator.framed
-        if framed is None or len(framed.boxes) != 1:
-            return text
+        return f"{quantity(left, 'doubtful class', 'doubtful classes')}. Keys: {keys} · 0 none"
+
+    def framed_text(self) -> str:
+        """Say the class of the framed nucleus, and how probable it is."""
+        table, framed = self.table, self._navigator.framed
+        if table is None or framed is None or len(framed.boxes) != 1:
+            return ""
         [label] = framed.boxes
         row = self._row(framed.index, label)
-        if row < 0 or not table.table[CLASS].iloc[row]:
-            return text
+        name = table.table[CLASS].iloc[row] if row >= 0 else ""
+        if not isinstance(name, str) or not name:  # changed since it was told
+            return f"Nucleus {label}: no class."
         share = f"{table.table[PROBABILITY].iloc[row]:.0%}".replace("%", " %")
-        return f"{text}\nNucleus {label}: {table.table[CLASS].iloc[row]}, {share}."
+        return f"Nucleus {label}: {name}, {share}."
 
     def do(self, verb: str) -> None:
         """Go to the next doubtful class ("next"), or give a class by its number."""
@@ -99,8 +103,8 @@ class ClassWalk(QObject):
         framed = self._navigator.framed
         if framed is not None:
             self._skipped += [(framed.index, label) for label in framed.boxes]
-        places = [self._place(table, row) for row in doubtful(table.table).tolist()]
-        left = [place for place in places if place not in self._skipped]
+        places, skipped = self._doubtful(table), set(self._skipped)
+        left = [place for place in places if place not in skipped]
         if not left and places:
             self._skipped, left = [], places
         if not left:
@@ -119,7 +123,7 @@ class ClassWalk(QObject):
         if row < 0:
             raise EditError("This nucleus has not been measured since it was changed: press Measure again.")
         name = classes.names[place] if place >= 0 else ""
-        walking = (index, label) in [self._place(table, one) for one in doubtful(table.table).tolist()]
+        walking = (index, label) in self._doubtful(table)
         self._before.append((classes, (index, label)))
         self._keep(classes.with_example(Example(label, tuple(table.position(row).tolist()), name)))
         if walking:
@@ -148,11 +152,12 @@ class ClassWalk(QObject):
         origin = table.labels.place.origin
         return table.row_at(label, np.array([*index, 0, 0], float) + np.array(origin))
 
-    def _place(self, table: MeasuredTable, row: int) -> tuple[Index, int]:
-        """Return plane and id of a row."""
-        origin = table.labels.place.origin
-        index = tuple((table.leading[row] - np.array(origin[: len(table.leading[row])])).tolist())
-        return index, int(table.table["label"].iloc[row])
+    def _doubtful(self, table: MeasuredTable) -> list[tuple[Index, int]]:
+        """Return plane and id of the nuclei whose class is doubtful, the most doubtful first."""
+        rows, leading = doubtful(table.table), table.leading
+        planes = leading[rows] - np.array(table.labels.place.origin[: leading.shape[1]], np.int64)
+        labels = table.table["label"].to_numpy(np.int64)[rows]
+        return list(zip(map(tuple, planes.tolist()), labels.tolist(), strict=True))
 
     def _forget(self) -> None:
         self._skipped, self._before = [], []

@@ -158,11 +158,12 @@ class CorrectDock(Dock):
     def keys_told(self) -> list[tuple[str, str]]:
         """Return the keys of this dock, and what they do."""
         missed = {one.key: one.text for one in MISSED}
+        classes = [(NEXT_CLASS.key, NEXT_CLASS.text), ("1 to 9", "Give the nucleus this class; 0 takes it away.")]
         return [
             (one.key, f"{one.text}{f' (where one may be missed: {missed[one.key]})' if one.key in missed else ''}")
             for one in COMMANDS
             if one.key
-        ]
+        ] + (classes if self.class_walk.table is not None else [])
 
     def take_labels(self, layer: "Labels") -> None:
         """Correct a layer of the viewer from now on."""
@@ -320,11 +321,12 @@ class CorrectDock(Dock):
 
     def _refresh_classes(self) -> None:
         """Show the classes where they were told, and take their keys."""
-        text = self.class_walk.text()
+        text = self.class_walk.keys_text()
         if self.class_box.isHidden() == bool(text):
             self.class_box.setVisible(bool(text))
             self._refresh_keys()
         self.class_panel.text.setText(text)
+        self.class_panel.framed.setText(self.class_walk.framed_text())
 
     def _show_outlines(self, outlines: bool) -> None:
         session = self.current.session

@@ -160,8 +160,9 @@ class ClassPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.text, self.next = Sentence(), CommandButtons((NEXT_CLASS,))
-        fill(QVBoxLayout(self), self.text, self.next)
+        # The second with room of its own, so that it moves no button.
+        self.text, self.framed, self.next = Sentence(), RoomySentence(1), CommandButtons((NEXT_CLASS,))
+        fill(QVBoxLayout(self), self.text, self.next, self.framed)
 
 
 class ToolsPanel(QWidget):

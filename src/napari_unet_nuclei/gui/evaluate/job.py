@@ -74,11 +74,16 @@ class Comparison:
 
 def check_sizes(labels: MeasuredLabels, truth: MeasuredLabels) -> None:
     """Raise `ImageShapeError` if two layers differ in size."""
-    if labels.shape != truth.shape:
+    if _planes(labels) != _planes(truth):
         raise ImageShapeError(
             f"'{labels.place.layer.name}' and '{truth.place.layer.name}' differ in size: "
             "choose labels of the same image."
         )
+
+
+def _planes(labels: MeasuredLabels) -> tuple[int, ...]:
+    """Return the shape without axes of one plane, which some programs write and others do not."""
+    return (*(length for length in labels.shape[:-2] if length > 1), *labels.shape[-2:])
 
 
 def compare_job(labels: MeasuredLabels, truth: MeasuredLabels) -> Callable[[Progress], Comparison]:
@@ -95,10 +100,11 @@ def compare_job(labels: MeasuredLabels, truth: MeasuredLabels) -> Callable[[Prog
     def job(progress: Progress) -> Comparison:
         values = without_values(truth)
         comparisons, judgements = [], []
-        indices = list(np.ndindex(*truth.shape[:-2]))
-        for number, (index, share) in enumerate(with_shares(indices, progress), start=1):
+        indices = list(zip(np.ndindex(*labels.shape[:-2]), np.ndindex(*truth.shape[:-2]), strict=True))
+        for number, (pair, share) in enumerate(with_shares(indices, progress), start=1):
             share.report(Advanced(0.0, f"plane {number} of {len(indices)}"))
-            found, true = (as_ids(np.maximum(copy[index], 0)) for copy in copies)
+            found, true = (as_ids(np.maximum(copy[index], 0)) for copy, index in zip(copies, pair, strict=True))
+            index = pair[1]
             comparisons.append(compare_labels(true, found))
             told, invented = verdicts(true, found)
             made: dict[int, Verdict] = dict.fromkeys(invented, "invented")

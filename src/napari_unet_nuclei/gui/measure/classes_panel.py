@@ -29,7 +29,7 @@ from napari_unet_nuclei.gui.widgets.row_list import TICK_BOX
 from napari_unet_nuclei.gui.widgets.scroll_column import ScrollColumn
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
-HOW = "Click a nucleus and press its key, or point at it: 1 to 9 give it a class, 0 takes it away. The rest is told."
+HOW = "Point at a nucleus, or click it, and press a key: 1 to 9 give it a class, 0 takes it away. The rest is told."
 
 
 class ClassesPanel(QWidget):
@@ -77,7 +77,7 @@ class ClassesPanel(QWidget):
         fill(QHBoxLayout(buttons), self.add_button, self.undo_button)
         fill(QHBoxLayout(files), self.open_button, self.save_button)
         box = folded("Told by", "Measured columns by which the classes are told.", self.columns)
-        parts = (self.how, grid, buttons, self.former_button, self.outcome, self.warnings, self.doubtful_button)
+        parts = (self.how, grid, buttons, self.former_button, self.doubtful_button, self.outcome, self.warnings)
         fill(QVBoxLayout(self), ScrollColumn(*parts, files, box))
 
     def _connect(self) -> None:
@@ -115,11 +115,15 @@ class ClassesPanel(QWidget):
             item.setCheckState(Qt.CheckState.Checked if on else Qt.CheckState.Unchecked)
         self.columns.blockSignals(False)
 
-    def show_outcome(self, outcome: str, warnings: str, doubtful: int) -> None:
-        """Say how well the examples are told, what is doubtful, and how many nuclei are."""
-        for sentence, text in ((self.outcome, outcome), (self.warnings, warnings)):
-            sentence.setText(text)
-            sentence.setVisible(bool(text))
+    def show_check(self, text: str) -> None:
+        """Say how well the examples are told."""
+        self.outcome.setText(text)
+        self.outcome.setVisible(bool(text))
+
+    def show_doubts(self, warnings: str, doubtful: int) -> None:
+        """Say what makes the classes doubtful, and of how many nuclei they are."""
+        self.warnings.setText(warnings)
+        self.warnings.setVisible(bool(warnings))
         self.doubtful_button.setText(f"Correct {doubtful:,} doubtful classes…" if doubtful else "No class is doubtful")
         self.doubtful_button.setEnabled(doubtful > 0)
 

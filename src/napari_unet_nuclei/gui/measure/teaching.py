@@ -208,17 +208,17 @@ class Teaching(QObject):
         self.panel.save_button.setEnabled(found.by is not None)
         if found.by is None:
             self._checking.cancel()
-            self.panel.show_outcome("", "", 0)
+            self.panel.show_check("")
+            self.panel.show_doubts("", 0)
             return found
         taken, remarks = found.by.renamed_images(self._measured.table), found.by.remarks(self._measured.table)
         warnings = "\n".join([*([taken] if taken else []), *(f"⚠ {one}" for one in remarks)])
-        self.panel.show_outcome("", warnings, len(doubtful(found.table)))
+        self.panel.show_doubts(warnings, len(doubtful(found.table)))
         self._checking.submit(_check_job(found.by))
         return found
 
     def _show_check(self, check: Check) -> None:
-        self.panel.outcome.setText(check.text())
-        self.panel.outcome.setVisible(True)
+        self.panel.show_check(check.text())
 
     def _keep_for_next_time(self, by: NucleusClasses) -> None:
         """Keep the classes where the next session finds them, whether or not the user saves them."""

@@ -17,6 +17,8 @@ NARROWEST = 290
 """Pixels; a narrower page would break the rows of a card into syllables."""
 
 NOT_STATED = "not stated"
+RESCALED = "images are rescaled so that nuclei have this diameter"
+NOT_RESCALED = "images are taken to show this, and rescaled where you give another diameter"
 TASKS = {"instances": "individual nuclei", "semantic": "the class of every pixel"}
 
 Rows = list[tuple[str, str]]
@@ -70,11 +72,11 @@ def card_page(entry: ModelEntry) -> str:
 def _purpose(card: ModelCard) -> Rows:
     """Return the rows that users look for first."""
     classes = ", ".join(f"{number} {name}" for number, name in enumerate(card.classes))
-    nuclei = f"{card.diameter:g} px: images are rescaled so that nuclei have this diameter"
+    nuclei = f"{card.diameter:g} px: {RESCALED if card.tells_size else NOT_RESCALED}"
     rows = [
         ("Finds", TASKS[card.task]),
         ("Classes", classes) if classes else ("Diameter", nuclei),
-        ("Images", card.image_kind),
+        ("Images", "read as they are" if isinstance(card.architecture, OnnxDesign) else card.image_kind),
         ("Taught", _taught(card)),
         ("Channels", str(card.architecture.in_channels)),
         ("Licence", card.licence or NOT_STATED),

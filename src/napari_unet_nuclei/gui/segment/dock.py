@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QMainWindow, QVBoxLayout
 
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
+from napari_unet_nuclei.core.segment.planes import stack_axis
 from napari_unet_nuclei.core.segment.remedy import Remedy
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
@@ -263,15 +264,26 @@ class SegmentDock(Dock):
             request = self.session.preview_request(plane, region, settings)
             self._start(replace(self.session.run, order=None), request, self.session.take_preview)
 
-    def _view(self) -> tuple[tuple[int, ...], Region]:
-        """Return the visible plane and rectangle; raise if there is none or it is too large for the sliders."""
+    def _view(self) -> tuple[tuple[int | None, ...], Region]:
+        """Return the visible plane and rectangle; raise if there is none or it is too large for the sliders.
+
+        Nuclei of volumes are decided by all planes of the rectangle.
+        """
         run, dims = self.session.run, self._viewer.dims
         if run is None or run.layer not in self._viewer.layers or not shows_planes(dims, run.choice.image):
             raise ImageShapeError("The sliders act on the visible part of the image: show the segmented image in 2-D.")
         region = visible_region(run.layer, run.choice.image)
-        if (region[1] - region[0]) * (region[3] - region[2]) > CACHED_PIXELS:
-            raise ImageShapeError("The sliders can act on at most 64 megapixels of this large image: zoom in.")
-        return current_plane(dims, run.layer, run.choice.image), region
+        plane: tuple[int | None, ...] = current_plane(dims, run.layer, run.choice.image)
+        depth, live = 1, self.session.live
+        if live is not None and live.result.planes == "volume":
+            source = run.choice.image.source
+            axis = stack_axis(source)
+            assert axis is not None, "a volume has a depth"
+            plane, depth = (*plane[:axis], None, *plane[axis + 1 :]), source.leading_shape[axis]
+        if (region[1] - region[0]) * (region[3] - region[2]) * depth > CACHED_PIXELS:
+            what = "megapixels" if depth == 1 else "million voxels"
+            raise ImageShapeError(f"The sliders can act on at most 64 {what} of this large image: zoom in.")
+        return plane, region
 
     def _apply_to_all(self) -> None:
         """Segment the whole large image again with the thresholds of the sliders."""

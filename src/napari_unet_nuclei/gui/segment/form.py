@@ -16,10 +16,11 @@ from qtpy.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QPushButton, QVB
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError, SettingsError
 from napari_unet_nuclei.core.image.channels import named_channel
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
+from napari_unet_nuclei.core.segment.planes import LARGEST_STACK
 from napari_unet_nuclei.core.segment.remedy import KIND_NAMES
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
-from napari_unet_nuclei.core.settings import SegmentSettings
+from napari_unet_nuclei.core.settings import PROJECTIONS, SegmentSettings
 from napari_unet_nuclei.gui.models.picker import DevicePicker, ModelPicker
 from napari_unet_nuclei.gui.segment.image_panel import PLANE, VIEW, WHOLE, ImageChoice, ImagePanel
 from napari_unet_nuclei.gui.segment.stack_form import StackForm
@@ -112,6 +113,10 @@ class SegmentForm(QWidget):
             return str(error)
         if self.store_panel.is_on and self.model_picker.tells_classes:
             return "This model assigns classes, which requires the whole image in memory: do not write labels to disk."
+        if self.store_panel.is_on and self.stack_form.planes == "joined":
+            return "Planes are joined in memory: choose 3-D nuclei or each by itself, or do not write labels to disk."
+        if self.store_panel.is_on and self.stack_form.planes in PROJECTIONS:
+            return "A projection along z is made in memory: do not write its labels to disk."
         return self.store_panel.problem()
 
     def settings(self) -> SegmentSettings:
@@ -196,14 +201,19 @@ class SegmentForm(QWidget):
         self.device_picker.setValue(choices.settings.device)
 
 
+OFFERED = 2**24
+"""Voxels of a stack in memory for which labels on disk are offered: small nuclei make many cubes of them."""
+
+
 class StorePanel(QWidget):
-    """Chooses between labels in memory and on disk for lazy images; hidden for all others."""
+    """Chooses between labels in memory and on disk for lazy images and large stacks; hidden for all others."""
 
     changed = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._image: tuple[object, ...] = ()
+        self._offered = False
         self._pixels = -1
         self._proposed = ""
         self.box = QCheckBox("Write labels to disk, block by block")
@@ -240,14 +250,17 @@ class StorePanel(QWidget):
         is_whole : bool
             Whether the image is the whole content of its file.
         """
-        self.setVisible(image is not None and is_lazy(image))
+        self._offered = image is not None and (is_lazy(image) or (_is_stack(image) and pixels > OFFERED))
+        self.setVisible(self._offered)
         if image is None:
             return
         same = (image.name, image.file, tuple(image.source.array.shape))
         is_other = same != self._image
         if is_other or pixels != self._pixels:
             blocker = QSignalBlocker(self.box)
-            self.box.setChecked(is_lazy(image) and pixels > CACHED_PIXELS)
+            # What lies in memory is segmented there as far as that goes.
+            largest = CACHED_PIXELS if is_lazy(image) else LARGEST_STACK
+            self.box.setChecked(self._offered and pixels > largest)
             blocker.unblock()
         self._image, self._pixels = same, pixels
         proposed = str(proposed_store(image, is_whole=is_whole))
@@ -264,8 +277,8 @@ class StorePanel(QWidget):
         return not self.isHidden() and self.box.isChecked()
 
     def order(self, image: LayerImage) -> StoreOrder | None:
-        """Return where on disk the labels of an image go; None for memory."""
-        if not is_lazy(image) or not self.box.isChecked():
+        """Return where on disk the labels of the image shown go; None for memory."""
+        if not self._offered or not self.box.isChecked():
             return None
         return StoreOrder(Path(self.path_edit.value()).expanduser(), self.overwrite_box.isChecked())
 
@@ -287,6 +300,12 @@ class StorePanel(QWidget):
         title = "Labels on disk"
         path, _ = QFileDialog.getSaveFileName(self, title, self.path_edit.value(), "OME-Zarr (*.ome.zarr)")
         return [path if not path or path.lower().endswith(".zarr") else f"{path}.ome.zarr"]
+
+
+def _is_stack(image: LayerImage) -> bool:
+    """Tell whether an image has planes above each other, whose nuclei take much more memory than its pixels."""
+    source = image.source
+    return dict(zip(source.leading_axes, source.leading_shape, strict=True)).get("Z", 1) > 1
 
 
 def is_lazy(image: LayerImage) -> bool:

@@ -10,13 +10,14 @@ from napari.utils.colormaps import CyclicLabelColormap
 
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.progress import Progress, Share
+from napari_unet_nuclei.core.segment.projection import projected
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import SegmentResult
 from napari_unet_nuclei.core.segment.table import measure_result
 from napari_unet_nuclei.core.types import Labels
 from napari_unet_nuclei.gui.jobs.worker import report_start
 from napari_unet_nuclei.gui.segment.view_first import ViewFirst
-from napari_unet_nuclei.gui.viewer.display import MOST_COLOURS, colours_apart
+from napari_unet_nuclei.gui.viewer.display import MOST_COLOURS, colours_apart, prepare_colours
 from napari_unet_nuclei.gui.viewer.layers import LayerImage
 
 SEGMENTING = 0.9
@@ -59,6 +60,8 @@ class SegmentAnswer(Answer):
         Copy of the labels with the layer's axes, for a layer that may be painted on.
     colours : CyclicLabelColormap or None
         Colours of which no neighbours share one; None for napari's own.
+    stack : LayerImage or None
+        The image of which ``image`` is a projection that is to be shown; None where it is the layer that was chosen.
     where : str
         "in view" where the rest follows; empty for a whole result.
     """
@@ -66,6 +69,7 @@ class SegmentAnswer(Answer):
     result: SegmentResult
     shown: Labels
     colours: CyclicLabelColormap | None = None
+    stack: LayerImage | None = None
     where: str = ""
 
 
@@ -108,8 +112,9 @@ NOTHING_CARRIED = Carried()
 
 
 def load_engine(progress: Progress) -> tuple[str, ...]:
-    """Import what a run needs; return the devices of this computer, the preferred one first."""
+    """Import what a run and its labels need; return the devices of this computer, the preferred one first."""
     report_start(progress)
+    prepare_colours()
     import napari_unet_nuclei.core.segment.run  # noqa: F401  # imports PyTorch
     from napari_unet_nuclei.core.model.device import available_devices
 
@@ -130,24 +135,28 @@ def segment_job(
         from napari_unet_nuclei.core.model.device import available_devices
         from napari_unet_nuclei.core.segment.run import run_segment
 
-        asked = carried.fitted(request)
+        asked = projected(carried.fitted(request))
+        is_new = asked.projected is not None and request.projected is None
+        picture = image.projected(asked.source, asked.settings.planes) if is_new else image
 
         def answer(asked: SegmentRequest, progress: Progress, where: str = "") -> SegmentAnswer:
             result = run_segment(asked, Share(progress, 0.0, SEGMENTING))
             named = not result.classes and 0 < result.count <= MOST_COLOURS
             return SegmentAnswer(
-                image=image,
+                image=picture,
+                stack=image if is_new else None,
                 request=asked,
                 table=measure_result(result, asked, Share(progress, SEGMENTING, 1.0)),
                 devices=available_devices(),
                 kind_put_back=asked.settings.kind != request.settings.kind,
                 result=result,
-                shown=image.arrange(result.labels).copy(),
+                shown=picture.arrange(result.labels).copy(),
                 colours=colours_apart(result.labels) if named else None,
                 where=where,
             )
 
-        if first is None:
+        # What was in view of a stack is no part of its projection.
+        if first is None or is_new:
             return answer(asked, progress)
         part = replace(asked, plane=first.plane, region=first.region)
         show_first(answer(part, Share(progress, 0.0, FIRST), first.where))

@@ -200,7 +200,8 @@ class LiveLabels(QObject):
         """Show what is in view, unless the labels were edited: then all of it goes to another layer."""
         if part.result is not self.result or self._edits or not self._written.holds():
             return
-        self._seen, self.change_text = part.count, ""
+        self._seen, self.change_text, self.doubtful = part.count, "", None
+        self._drop_table()
         self._written.write(part.shown, part.region, _middle_of(part.region), part.copy)
         self.work_changed.emit()
 
@@ -346,6 +347,9 @@ class LiveLabels(QObject):
             # What the layer shows now is a person's: all of the labels go to another one.
             self._written.stop()
             self._following.start()
+        self._drop_table()
+
+    def _drop_table(self) -> None:
         if self.table is not None:
             self.table = None
             self.layer.features = pd.DataFrame()

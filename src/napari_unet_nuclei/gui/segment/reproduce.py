@@ -33,8 +33,8 @@ def command_line(request: SegmentRequest, file: SourceFile) -> str:
     words = ["napari-unet-nuclei", "segment", file.path, "--out", OUTPUT_FOLDER]
     if request.model != AUTOMATIC:
         words += ["--model", request.model]
-    if request.source.axes != file.axes:
-        words += ["--axes", request.source.axes]
+    if request.given_axes != file.axes:
+        words += ["--axes", request.given_axes]
     if request.plane:
         pairs = zip(request.source.leading_axes, request.plane, strict=True)
         words += ["--plane", ",".join(f"{letter}={index}" for letter, index in pairs if index is not None)]
@@ -60,7 +60,7 @@ def stored_python_call(request: SegmentRequest, file: SourceFile, store: Path) -
 def _python(verb: str, request: SegmentRequest, file: SourceFile, outputs: dict[str, str]) -> str:
     """Return a call of a public function, which reads everything else from the file."""
     arguments: dict[str, object] = {**outputs, "model": request.model}
-    arguments |= {"axes": request.source.axes} if request.source.axes != file.axes else {}
+    arguments |= {"axes": request.given_axes} if request.given_axes != file.axes else {}
     arguments |= {"plane": request.plane} if request.plane else {}
     arguments |= {"region": request.region} if request.region else {}
     arguments |= given_settings(request, file)

@@ -16,6 +16,7 @@ from napari_unet_nuclei.gui.segment.job import Answer, SegmentAnswer
 from napari_unet_nuclei.gui.segment.live_labels import LiveLabels
 from napari_unet_nuclei.gui.segment.run_name import what_differs
 from napari_unet_nuclei.gui.segment.stored_labels import StoredAnswer, StoredLabels, StoreOrder
+from napari_unet_nuclei.gui.viewer.layers import LayerImage, pictures_in, shown_projection
 from napari_unet_nuclei.gui.viewer.pairing import exchanged_image, labels_over
 from napari_unet_nuclei.gui.viewer.source_file import SourceFile
 
@@ -76,6 +77,8 @@ class SegmentSession(QObject):
         Else in a new layer, which hides labels of the same part of the image: they would be mistaken for a part of it.
         """
         self._end_preview()
+        if isinstance(answer, SegmentAnswer) and answer.stack is not None:
+            answer = self._on_projection(answer, answer.stack)
         before = self.live
         if before is not None:
             if isinstance(answer, SegmentAnswer) and isinstance(before, LiveLabels) and before.can_take(answer):
@@ -95,6 +98,15 @@ class SegmentSession(QObject):
             layer.visible = False
         self._watch(answer)
         self.answered.emit(answer)
+
+    def _on_projection(self, answer: SegmentAnswer, stack: LayerImage) -> SegmentAnswer:
+        """Show the projection that was segmented; from then on the run is one of its layer."""
+        image = shown_projection(self._viewer, answer.image, stack, answer.request.settings.planes)
+        layer = next(one for one in pictures_in(self._viewer) if str(one.unique_id) == image.layer_id)
+        if self.run is not None:
+            choice = replace(self.run.choice, image=image, plane=answer.request.plane)
+            self.run = replace(self.run, layer=layer, choice=choice)
+        return replace(answer, image=image, request=replace(answer.request, source=image.source), stack=None)
 
     def take_again(self, answer: SegmentAnswer | StoredAnswer) -> None:
         """Replace the last labels by a run of the same image with other thresholds."""
@@ -126,7 +138,7 @@ class SegmentSession(QObject):
         image = replace(answer.image, name=f"{answer.image.name}{PREVIEW_SUFFIX}")
         self.preview = self._follow(replace(answer, image=image))
 
-    def needs_preview(self, plane: tuple[int, ...], region: Region) -> bool:
+    def needs_preview(self, plane: tuple[int | None, ...], region: Region) -> bool:
         """Return whether the sliders first need the network's maps of the current view."""
         if self.live is None or self.live.has_maps:
             return False
@@ -134,10 +146,15 @@ class SegmentSession(QObject):
             return True
         return (self.preview.request.plane, self.preview.request.region) != (plane, region)
 
-    def preview_request(self, plane: tuple[int, ...], region: Region, settings: SegmentSettings) -> SegmentRequest:
+    def preview_request(
+        self, plane: tuple[int | None, ...], region: Region, settings: SegmentSettings
+    ) -> SegmentRequest:
         """Return the request for the current view, at the scale of the large result."""
         assert self.live is not None, "a preview belongs to a result"
-        fixed = settings.changed(diameter=self.live.result.diameter, diameter_unit="px")
+        result = self.live.result
+        fixed = settings.changed(diameter=result.diameter, diameter_unit="px")
+        if result.planes == "volume":
+            fixed = fixed.changed(z_spacing=result.provenance["z_spacing"]["pixels"], z_spacing_unit="px")
         return replace(self.live.request, settings=fixed, plane=plane, region=region)
 
     def apply(self, thresholds: DecodeThresholds) -> None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from magicgui.widgets import ComboBox
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.settings import PROJECTIONS, SegmentSettings
-from napari_unet_nuclei.core.settings_base import titles_of
 from napari_unet_nuclei.gui.settings.settings_form import SettingsForm
 from napari_unet_nuclei.gui.widgets.forms import fill
 
-WITHOUT_SPACING = ("each", "joined")
+WITHOUT_SPACING = ("each", "joined", *PROJECTIONS)
 """Choices for which the distance of planes has no effect."""
 
 
@@ -27,17 +25,17 @@ class StackForm(QWidget):
         super().__init__(parent)
         self.planes_form = SettingsForm(SegmentSettings, ["planes"])
         self.spacing_form = SettingsForm(SegmentSettings, ["z_spacing"])
-        # A projection has no place over the stack that it was made of.
-        box = self.planes_form.control("planes")
-        assert isinstance(box, ComboBox), "a choice is a combo box"
-        titles = titles_of(SegmentSettings, "planes")
-        box.choices = [(title, value) for value, title in titles.items() if value not in PROJECTIONS]
         # The spacing has no place within this widget: only directly in a group do rows that wrap get their height.
         fill(QVBoxLayout(self), self.planes_form)
         self.planes_form.valueChanged.connect(self._show_spacing)
         self.planes_form.valueChanged.connect(self.changed)
         self.spacing_form.valueChanged.connect(self.changed)
         self._show_spacing()
+
+    @property
+    def planes(self) -> str:
+        """What is chosen; automatic while it is hidden."""
+        return "auto" if self.isHidden() else str(self.planes_form.shown()["planes"])
 
     def show_for(self, *, stack: bool) -> None:
         """Show what applies to a stack, or hide it for any other image."""
@@ -52,9 +50,8 @@ class StackForm(QWidget):
         return changed
 
     def setValue(self, settings: SegmentSettings) -> None:
-        """Show settings; a projection, which is for folders, as automatic."""
-        planes = "auto" if settings.planes in PROJECTIONS else settings.planes
-        self.planes_form.setValue(settings.changed(planes=planes))
+        """Show settings."""
+        self.planes_form.setValue(settings)
         self.spacing_form.setValue(settings)
 
     def _show_spacing(self) -> None:

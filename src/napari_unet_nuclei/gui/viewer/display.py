@@ -95,6 +95,15 @@ def colours_apart(labels: AnyArray) -> CyclicLabelColormap:
     return CyclicLabelColormap(colors=np.concatenate([np.zeros((1, 4), np.float32), by_id]), background_value=0)
 
 
+def prepare_colours() -> None:
+    """Let napari prepare how it colours labels, for any thread: the first layer would hold the window up for that."""
+    from napari.layers import Labels
+
+    # What it compiles depends on the number type of the texture, and that on the number of colours.
+    for colours in (NAPARI_COLOURS, NAPARI_COLOURS**2):
+        Labels(np.zeros((1, 1), np.int32), colormap=label_colormap(colours))
+
+
 def display_of(layer: Labels) -> Display:
     """Return how a layer is shown."""
     if not layer.visible:

@@ -196,24 +196,36 @@ def image_under(layer: Image, labels: MeasuredLabels) -> ImageUnderLabels:
     for axes in _possible_axes(layer, labels):
         for level in range(len(layer.data) if layer.multiscale else 1):
             image = describe_layer(layer, axes, level)
-            origin = _origin_in(image.source, labels)
+            source = _like_single_plane(image.source, labels)
+            origin = _origin_in(source, labels)
             if origin is not None:
-                one = image.source.channels == 1
-                heads = [layer.name if one else f"{layer.name}_{name}" for name in column_names(image.source)]
-                channels = [
-                    SegmentedChannel(image.source, number, origin, labels.shape) for number in range(len(heads))
-                ]
-                place = Placed(layer, image.letters, (0,) * len(origin))
+                one = source.channels == 1
+                heads = [layer.name if one else f"{layer.name}_{name}" for name in column_names(source)]
+                channels = [SegmentedChannel(source, number, origin, labels.shape) for number in range(len(heads))]
                 # Labels of a coarser level were placed by its downsampling, which a labels layer does not record.
-                displaced = level == 0 and not _same_place(place, origin, labels)
+                displaced = False
+                if level == 0 and source is image.source:
+                    place = Placed(layer, image.letters, (0,) * len(origin))
+                    displaced = not _same_place(place, origin, labels)
                 return ImageUnderLabels(
-                    layer.name, image.source, dict(zip(heads, channels, strict=True)), image.pixel_size, displaced
+                    layer.name, source, dict(zip(heads, channels, strict=True)), image.pixel_size, displaced
                 )
     size = tuple(layer.data[0].shape if layer.multiscale else layer.data.shape)
     raise ImageShapeError(
         f"'{layer.name}' ({_size_text(size[:-1] if layer.rgb else size)}) and the labels "
         f"({_size_text(labels.shape)}) differ in size. Choose an image of the same size."
     )
+
+
+def _like_single_plane(source: ImageSource, labels: MeasuredLabels) -> ImageSource:
+    """Return an image of one plane with as many leading axes as labels of one plane have; any other as it is."""
+    leading = labels.axes[:-2]
+    alone = all(length == 1 for length in (*source.leading_shape, *labels.shape[:-2]))
+    if len(source.leading_axes) == len(leading) or not alone or not isinstance(source.array, np.ndarray):
+        return source
+    plane = source.array[tuple(slice(None) if letter in "CYXS" else 0 for letter in source.axes)]
+    rest = "".join(letter for letter in source.axes if letter in "CYXS")
+    return replace(source, array=plane[(None,) * len(leading)], axes=leading + rest)
 
 
 def _same_place(image: Placed, origin: tuple[int, ...], labels: MeasuredLabels) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -19,6 +19,7 @@ from napari_unet_nuclei.core.image.axes import ImageSource, axis_letter
 from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
 from napari_unet_nuclei.core.segment.result import SegmentResult
 from napari_unet_nuclei.core.types import Labels
+from napari_unet_nuclei.gui.viewer.companion import add_unselected
 from napari_unet_nuclei.gui.viewer.source_file import picture_of
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ SEGMENTED_FROM = "image"
 
 SAMPLED = 64
 """About so many pixels along each axis of an image go into its checksum, which takes less than a millisecond."""
+
+PROJECTION_KEY = "projection"
+"""Key in the metadata of an image layer that shows a projection: unique id and checksum of its stack, and how."""
 
 OVERLAY_KEY = "shows nuclei"
 """Key in the metadata of an image layer that shows values of nuclei, and is no picture of them."""
@@ -96,6 +100,33 @@ class LayerImage:
     def letters(self) -> str:
         """One letter per axis of the layer, which does not count the samples of a pixel."""
         return self.source.axes[: len(self.units)]
+
+    def projected(self, source: ImageSource, how: str) -> LayerImage:
+        """Describe the layer that shows a projection of this one along z; it has no unique id before it is added."""
+        rest = [axis for axis, letter in enumerate(self.letters) if letter != "Z"]
+        channels = source.axes.find("C")
+        coarseness = np.array([
+            1.0 if letter == "C" else factor for letter, factor in zip(self.letters, self.factors, strict=True)
+        ])  # fmt: skip
+        placement = CompositeAffine(
+            scale=self.placement.scale * coarseness,
+            translate=self.placement((coarseness - 1) / 2),
+            rotate=self.placement.rotate,
+            shear=self.placement.shear,
+            ndim=len(coarseness),
+        )
+        return replace(
+            self,
+            name=f"{self.name} {how} along z",
+            source=source,
+            kept=tuple(axis for axis in range(len(rest)) if not axis == channels == 0),
+            factors=tuple(source.channels if axis == channels else 1.0 for axis in range(len(rest))),
+            placement=placement.set_slice(rest),
+            affine=self.affine.set_slice(rest),
+            units=tuple(self.units[axis] for axis in rest),
+            axis_labels=tuple(self.axis_labels[axis] for axis in rest),
+            layer_id="",
+        )
 
     def arrange(self, labels: Labels) -> Labels:
         """Return labels (leading axes, Y, X) with their axes in the order of `kept`, as a view."""
@@ -240,6 +271,31 @@ def describe_layer(layer: Image, axes: str, level: int = 0) -> LayerImage:
         layer_id=str(layer.unique_id),
         checksum=pixel_checksum(shown),
     )
+
+
+def shown_projection(viewer: Viewer, image: LayerImage, stack: LayerImage, how: str) -> LayerImage:
+    """Show a projection of a layer, unless it is shown already; return the image of the layer that shows it."""
+    made_of = {"id": stack.layer_id, "how": how, "checksum": pixel_checksum(stack.source.array)}
+    for layer in pictures_in(viewer):
+        if layer.metadata.get(PROJECTION_KEY) == made_of and layer.data.shape == image.source.array.shape:
+            return describe_layer(layer, image.source.axes)
+    under = next((layer for layer in viewer.layers if str(layer.unique_id) == stack.layer_id), None)
+    layer = Image(
+        image.source.array,
+        name=image.name,
+        rgb=image.source.axes.endswith("S"),
+        metadata={PROJECTION_KEY: made_of},
+        scale=image.placement.scale,
+        translate=image.placement.translate,
+        rotate=image.placement.rotate,
+        shear=image.placement.shear,
+        affine=image.affine,
+        units=image.units,
+        axis_labels=image.axis_labels,
+        **({} if under is None or image.source.axes.endswith("S") else {"colormap": under.colormap}),
+    )
+    add_unselected(viewer, layer, above=under)
+    return replace(describe_layer(layer, image.source.axes), file=image.file)
 
 
 def labels_arguments(result: SegmentResult, image: LayerImage, table: pd.DataFrame) -> dict[str, Any]:

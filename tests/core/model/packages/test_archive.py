@@ -72,6 +72,10 @@ def test_odd_zip_files_are_refused_in_words(tmp_path):
     (tmp_path / "text.zip").write_bytes(b"no zip file")
     refused(tmp_path / "text.zip", "no zip file")
     refused(tmp_path / "none.zip", "cannot be read")
+    unnamed = bytearray(archive(tmp_path / "unnamed.zip", ("é.yaml", b"a")).read_bytes())
+    unnamed[unnamed.find(b"PK\x01\x02") + 46] = 0xFF
+    (tmp_path / "unnamed.zip").write_bytes(unnamed)
+    refused(tmp_path / "unnamed.zip", "no zip file")
     os.mkfifo(tmp_path / "pipe.zip")
     refused(tmp_path / "pipe.zip", "a pipe or a device")
 

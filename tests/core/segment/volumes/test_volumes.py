@@ -62,7 +62,7 @@ def test_projections_are_one_plane():
     for planes in ("maximum", "mean"):
         result = segment(TISSUE.image, planes=planes, **CPU)
         assert (result.axes, result.labels.shape) == ("YX", (80, 80))
-        assert result.count_text == f"{result.count} nuclei"
+        assert result.count_text == f"{result.count} nuclei in the {planes} of 12 planes"
 
 
 def test_two_planes_are_a_volume_and_one_is_none():
@@ -105,7 +105,9 @@ def test_a_given_spacing_wins_over_the_file():
 def test_noise_ends_with_no_nuclei_and_a_notice():
     result = segment(NOISE, device="cpu", z_spacing=2, z_spacing_unit="px")
     assert result.count == 0
-    assert any(notice.startswith("0 nuclei") for notice in result.notices)
+    [remedy] = result.remedies
+    assert "told from its noise" in remedy.problem
+    assert remedy.settings == {"planes": "mean"}
 
 
 @pytest.mark.parametrize("shape", [(3, 0, 10), (2, 1, 1), (5, 3, 200)])

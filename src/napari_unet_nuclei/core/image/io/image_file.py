@@ -18,7 +18,7 @@ from napari_unet_nuclei.core.types import AnyArray
 _THUMBNAIL_STEP = 4
 """An image without a name that is so many times smaller than another of the same shape is taken for its thumbnail."""
 
-_NO_PICTURE = re.compile(r"(label|macro|thumbnail|overview|preview|icon)( image)?", re.IGNORECASE)
+_NO_PICTURE = re.compile(r"(label|macro|map|thumbnail|overview|preview|icon)( image)?", re.IGNORECASE)
 """Names that scanners and microscopes give to pictures of the slide as a whole, its label, and small copies."""
 
 
@@ -190,6 +190,8 @@ def file_of(header: ImageHeader, array: AnyArray, stored: AnyArray | None = None
 
 def check_series(path: Path, series: int, count: int) -> None:
     """Raise ImageFileError unless a file with ``count`` image series has this one."""
+    if not count:
+        raise ImageFileError(f"{path} holds no image: it may be damaged or incomplete. Copy or export it again.")
     if count == 1 and series:
         raise ImageFileError(f"{path} holds a single image: there is no number {series} to choose (series).")
     if not 0 <= series < count:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from napari_unet_nuclei.core.arguments import checked
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
@@ -46,6 +47,7 @@ class LabelFile:
     from_mask: bool = False
 
 
+@checked
 def read_labels(path: Path | str, size: ImageSize | None = None, series: int | None = None) -> LabelFile:
     """Read labels of nuclei: a label image, a mask, or outlines drawn at the size of their image.
 

@@ -133,6 +133,8 @@ def name_some(paths: Sequence[Path | str]) -> str:
 
 def _found_in(folder: Path) -> tuple[list[Path], list[Path]]:
     """List images, and files of outlines; raise if there are neither, or the folder cannot be opened."""
+    if folder.is_file():
+        raise ImageFileError(f"{folder} is a file: give the folder that it lies in.")
     found = find_images([folder])
     for _, reason in found.refused:
         raise ImageFileError(reason)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_unet_nuclei.core.arguments import checked
 from napari_unet_nuclei.core.errors import ImageFileError, ImageShapeError
 from napari_unet_nuclei.core.files.regular import open_regular
 from napari_unet_nuclei.core.image.arrays import find_axes
@@ -28,6 +29,7 @@ LARGEST_PLANE = 2**37
 """Pixels; a whole slide at 0.1 µm has a quarter of it. A damaged header may claim any number."""
 
 
+@checked
 def read_image(path: Path | str, series: int | None = None) -> ImageFile:
     """Read one image.
 

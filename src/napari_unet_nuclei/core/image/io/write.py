@@ -14,7 +14,8 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from napari_unet_nuclei.core.arrays import as_array
+from napari_unet_nuclei.core.arguments import checked
+from napari_unet_nuclei.core.arrays import as_array, as_label_array
 from napari_unet_nuclei.core.errors import ImageShapeError, OutputFileError
 from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.files.tables import as_cell
@@ -41,6 +42,7 @@ _OME_SUFFIXES = (".ome.tif", ".ome.tiff")
 _CLASSIC_TIFF_BYTES = 2**32 - 2**25  # reach of 32-bit offsets, minus room for tags
 
 
+@checked
 def write_labels(
     path: Path | str,
     labels: AnyArray,
@@ -80,7 +82,7 @@ def write_labels(
     0.325
     """
     path = Path(path)
-    stored = _storable(path, as_array(labels))
+    stored = _storable(path, as_label_array(labels))
     axes = axes or guess_axes(stored.shape, stored.dtype)
     if len(axes) != stored.ndim or stored.size == 0:
         raise ImageShapeError(f"Labels of shape {stored.shape} cannot be written with the axes {axes!r}.")
@@ -194,6 +196,7 @@ def write_json(path: Path, value: object) -> None:
         partial.write_text(_json(value, indent=2) + "\n", encoding="utf-8", errors="backslashreplace")
 
 
+@checked
 def write_overlay(path: Path | str, image_plane: AnyArray, labels_plane: AnyArray) -> None:
     """Write a PNG of one plane with the outline of every nucleus in a colour of its own.
 
@@ -214,7 +217,7 @@ def write_overlay(path: Path | str, image_plane: AnyArray, labels_plane: AnyArra
     OutputFileError
         If the file cannot be written.
     """
-    image, labels = np.asarray(as_array(image_plane)), np.asarray(as_array(labels_plane))
+    image, labels = np.asarray(as_array(image_plane)), np.asarray(as_label_array(labels_plane))
     colours_fit = image.ndim == 2 or image.shape[2:] in ((3,), (4,))
     if labels.ndim != 2 or image.shape[:2] != labels.shape or labels.size == 0 or not colours_fit:
         raise ImageShapeError(f"An image of shape {image.shape} does not match labels of shape {labels.shape}.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet_nuclei.core.arguments import checked
 from napari_unet_nuclei.core.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Gate:
     limits: tuple[Limit, ...]
 
     @staticmethod
+    @checked
     def of(text: str) -> Gate:
         """Read a gate, e.g. ``GFP_mean > 500`` or ``GFP_mean > 500 and area_um2 < 200``.
 

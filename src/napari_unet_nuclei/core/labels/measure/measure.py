@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from napari_unet_nuclei.core.arrays import as_array
+from napari_unet_nuclei.core.arguments import checked
+from napari_unet_nuclei.core.arrays import as_array, as_label_array
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.labels.measure.shapes import (
     PlaneNuclei,
@@ -37,6 +38,7 @@ Columns: TypeAlias = dict[str, NDArray[Any]]
 """Columns of a table by name, one value per nucleus."""
 
 
+@checked
 def measure(
     labels: AnyArray,
     images: Mapping[str, AnyArray] | AnyArray | None = None,
@@ -119,7 +121,7 @@ def measure(
     >>> table[["label", "area_px", "centroid_x", "GFP_mean", "GFP_max"]].iloc[0].tolist()
     [7.0, 4.0, 1.5, 2.5, 4.0]
     """
-    labels = as_array(labels)
+    labels = as_label_array(labels)
     geometry = _Geometry(
         axes=axes or "Q" * (len(labels.shape) - 2) + "YX",
         origin=tuple(origin) or (0,) * len(labels.shape),
@@ -129,7 +131,7 @@ def measure(
     if not isinstance(images, Mapping):
         images = {} if images is None else {"intensity": images}
     images, means = _over(labels, images), _over(labels, means)
-    cells = None if cells is None else _over(labels, {"": cells})[""]
+    cells = None if cells is None else _over(labels, {"": as_label_array(cells)})[""]
     _check(labels, {**images, **means}, maps, geometry)
     neighbourhood = _Around.of(around, cells, labels, geometry, (pixel_size_y, pixel_size_x))
     indices = list(np.ndindex(*labels.shape[:-2]))
@@ -343,7 +345,10 @@ def _columns(plane: _Plane, geometry: _Geometry, progress: Progress) -> Columns:
 
 def _in_plane(positions: NDArray[np.floating], index: tuple[int, ...], origin: tuple[int, ...]) -> NDArray[np.float64]:
     """Return row and column, in the labels, of the spots that lie in a plane."""
-    local = np.asarray(positions, np.float64).reshape(-1, len(origin)) - np.array(origin)
+    try:
+        local = np.asarray(positions, np.float64).reshape(-1, len(origin)) - np.array(origin)
+    except (TypeError, ValueError) as error:
+        raise ImageShapeError(f"Positions of spots are {len(origin)} numbers each, as the labels have axes.") from error
     return np.asarray(local[(np.rint(local[:, :-2]) == np.array(index)).all(axis=1), -2:])
 
 

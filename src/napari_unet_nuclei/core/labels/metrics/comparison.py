@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet_nuclei.core.arrays import as_array
+from napari_unet_nuclei.core.arguments import checked
+from napari_unet_nuclei.core.arrays import as_label_array
 from napari_unet_nuclei.core.labels.metrics.overlaps import (
     IOU_THRESHOLDS,
     MatchCounts,
@@ -19,6 +20,7 @@ from napari_unet_nuclei.core.labels.metrics.overlaps import (
 )
 from napari_unet_nuclei.core.labels.metrics.verdicts import Judged
 from napari_unet_nuclei.core.labels.numbering import as_ids
+from napari_unet_nuclei.core.types import AnyArray
 
 
 @dataclass(frozen=True)
@@ -114,12 +116,13 @@ class LabelComparison:
         )
 
 
-def compare_labels(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -> LabelComparison:
+@checked
+def compare_labels(truth: AnyArray, predicted: AnyArray) -> LabelComparison:
     """Compare two label images.
 
     Parameters
     ----------
-    truth, predicted : ndarray, shape (Y, X), int
+    truth, predicted : array-like, shape (Y, X) or (1, Y, X), int
         0 is background; ids may have gaps and need not correspond.
 
     Returns
@@ -137,7 +140,7 @@ def compare_labels(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -
     >>> float(scores.f1[0]), scores.segmentation_quality, scores.aggregated_jaccard, scores.count_error
     (0.6666666666666666, 1.0, 0.6666666666666666, 0.5)
     """
-    overlaps = find_overlaps(as_ids(as_array(truth)), as_ids(as_array(predicted)))
+    overlaps = find_overlaps(_plane(truth), _plane(predicted))
     ious = overlaps.ious
     shared, united = _aggregated(overlaps)
     both = int(overlaps.shared.sum())
@@ -152,6 +155,14 @@ def compare_labels(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -
         foreground_united=int(overlaps.true_areas.sum() + overlaps.predicted_areas.sum()) - both,
         miscounted=abs(predicted_count - true_count),
     )
+
+
+def _plane(labels: AnyArray) -> NDArray[np.int64]:
+    """Return labels as ids (Y, X), without axes of length 1 in front."""
+    ids = as_ids(as_label_array(labels))
+    while ids.ndim > 2 and len(ids) == 1:
+        ids = ids[0]
+    return ids
 
 
 def pool(comparisons: Iterable[LabelComparison]) -> LabelComparison:

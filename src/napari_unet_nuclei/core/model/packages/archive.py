@@ -88,7 +88,7 @@ def open_archive(path: Path) -> Iterator[Archive]:
         with open_regular(path) as file, zipfile.ZipFile(file) as opened:
             _check_members(path, opened.infolist())
             yield Archive(path, opened)
-    except (zipfile.BadZipFile, NotImplementedError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:  # ValueError: names that are no text
         raise ModelFileError(f"{path.name} is no zip file, or a damaged one. Get the package again.") from error
     except OSError as error:
         raise ModelFileError(f"{path} cannot be read: {error.strerror or error}.") from error

@@ -19,6 +19,7 @@ from napari_unet_nuclei.core.model.onnx_design import (
 )
 from napari_unet_nuclei.core.model.packages.steps import postprocessing_of, preprocessing_of
 from napari_unet_nuclei.core.model.packages.tensors import Tensor, Tensors
+from napari_unet_nuclei.core.progress import Notice
 from napari_unet_nuclei.core.settings_base import first_problem
 
 LEAST_HALO = 32
@@ -46,10 +47,10 @@ WANTED = (
 
 @dataclass(frozen=True)
 class Understood:
-    """A design, and what was guessed on the way."""
+    """A design, and what was guessed on the way; a warning where that may be wrong."""
 
     design: OnnxDesign
-    remarks: tuple[str, ...]
+    remarks: tuple[Notice, ...]
 
 
 def understand(tensors: Tensors) -> Understood:
@@ -67,7 +68,7 @@ def understand(tensors: Tensors) -> Understood:
     if not halo:
         sides = [rule.least for rule in (rows, columns) if not rule.step]
         halo = min(LEAST_HALO, *(side // SHARE_OF_FIXED for side in sides)) if sides else LEAST_HALO
-        remarks = (*remarks, f"The package states no halo: tiles overlap by {halo} pixels at each side.")
+        remarks = (*remarks, Notice(f"The package states no halo: tiles overlap by {halo} pixels at each side."))
     outputs, left = [], list(names)
     for output in tensors.outputs:
         channels = postprocessing_of(output)
@@ -106,7 +107,7 @@ def _plane(source: Tensor) -> tuple[SideRule, SideRule]:
     return y.rule, x.rule
 
 
-def _names(outputs: tuple[Tensor, ...]) -> tuple[tuple[MapName | None, ...], tuple[str, ...]]:
+def _names(outputs: tuple[Tensor, ...]) -> tuple[tuple[MapName | None, ...], tuple[Notice, ...]]:
     """Find out which channel of the outputs is which map: by name, else by order where their number leaves no doubt."""
     said: list[str] = []
     for output in outputs:
@@ -118,13 +119,14 @@ def _names(outputs: tuple[Tensor, ...]) -> tuple[tuple[MapName | None, ...], tup
             raise ModelFileError(f"The model gives {len(found)} maps, none of which says what it is. {WANTED}")
         guessed = DECODED_MAPS[: len(found)]
         listed = f"{', '.join(guessed[:-1])} and {guessed[-1]}"
-        return tuple(guessed), (f"The maps have no names: they were taken to be {listed}, in this order.",)
+        order = f"The maps have no names: they were taken to be {listed}, in this order. Check the first result."
+        return tuple(guessed), (Notice(order, warning=True),)
     known = [name for name in found if name]
     if len(set(known)) < len(known) or not {"foreground", "border"} <= set(known):
         listed = ", ".join(f"'{name}'" for name in said)
         raise ModelFileError(f"The model gives the maps {listed}, of which nuclei cannot be told apart. {WANTED}")
     unused = [name for name, one in zip(said, found, strict=True) if one is None]
-    return tuple(found), (f"Maps that are not used: {', '.join(unused)}.",) if unused else ()
+    return tuple(found), (Notice(f"Maps that are not used: {', '.join(unused)}."),) if unused else ()
 
 
 def _title(name: str, tensor: str) -> str:

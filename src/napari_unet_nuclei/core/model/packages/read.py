@@ -6,6 +6,7 @@ import copy
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,16 +93,17 @@ def _foreign_model(archive: Archive, content: dict[str, Any], progress: Progress
     graph = archive.read(member.name, LARGEST_FILE, member.sha256)
     network = OnnxNetwork(graph, understood.design).eval()
     trial = _trial(archive, tensors, network)
-    for remark in (*understood.remarks, trial.remark):
-        progress.report(Notice(f"{archive.path.name}: {remark}"))
+    remarks = (*understood.remarks, Notice(trial.remark))
     if not member.sha256:
-        progress.report(Notice(f"{archive.path.name} states no hash of its weights: they were taken as they are."))
+        remarks = (*remarks, Notice("No hash of the weights is stated: they were taken as they are."))
+    for remark in remarks:
+        progress.report(replace(remark, message=f"{archive.path.name}: {remark.message}"))
     card = ModelCard(
         name=model_name(content, archive.path),
         description=_about(content),
         architecture=understood.design,
         diameter=trial.diameter or DIAMETER,
-        limits=" ".join(understood.remarks),
+        limits=" ".join(one.message for one in understood.remarks),
         licence=str(content.get("license") or ""),
         parent=f"BioImage.IO package {content.get('id') or archive.path.name}"[:200],
     )

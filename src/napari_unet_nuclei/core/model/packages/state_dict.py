@@ -31,7 +31,7 @@ def read_state_dict(content: bytes) -> dict[str, Tensor]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as opened:
             members = opened.infolist()
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:  # ValueError: names that are no text
         # The older form is one long pickle.
         raise ModelFileError(
             "The weights are not in the present form of PyTorch's files: save them again with torch.save."

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_unet_nuclei.core.errors import ImageShapeError
+from napari_unet_nuclei.core.errors import VolumeTooLargeError
+from napari_unet_nuclei.core.image.normalise import NOISE_MULTIPLE, estimate_noise
 from napari_unet_nuclei.core.image.plane import PlaneReader
 from napari_unet_nuclei.core.labels.decode_volume import VolumeDecoder, own_thresholds
 from napari_unet_nuclei.core.progress import Advanced, Progress, Share, with_shares
@@ -38,6 +39,17 @@ SIZING = 0.1
 
 LARGEST = 256 * 2**20
 """Working voxels of all volumes of an image that are worked on in memory, at up to 20 bytes each."""
+
+
+MOSTLY_NOISE = 0.9
+"""Share of the range of intensities, in multiples of the noise, from which a plane shows little else."""
+
+LOST_IN_NOISE = Remedy(
+    "No nuclei: nothing in this stack can be told from its noise. Record it with more light, or average several scans.",
+    "Try the mean of all planes",
+    {"planes": "mean"},
+    none_found=True,
+)
 
 
 @dataclass(frozen=True)
@@ -71,7 +83,7 @@ def find_volumes(
     shape = (len(deciding), *planes[0].shape)
     voxels = len(stacks) * math.prod(WorkingGrid.of(shape, spacing.ratio, diameter, unit).shape)
     if voxels > LARGEST or len(stacks) * math.prod(shape) > LARGEST_STACK:
-        raise ImageShapeError(too_large(max(voxels, len(stacks) * math.prod(shape))))
+        raise VolumeTooLargeError(too_large(max(voxels, len(stacks) * math.prod(shape))))
     decoders = []
     for stack, share in with_shares(stacks, Share(network, SIZING, 1.0)):
         maps = predict_volume([readers[number] for number in stack], spacing.ratio, diameter, unit, runner, share)
@@ -82,7 +94,15 @@ def find_volumes(
     progress.report(Advanced(NETWORK_SHARE, "finding the nuclei in the maps"))
     found = decoder.decode(thresholds, lambda: progress.report(Advanced(NETWORK_SHARE, "finding the nuclei")))
     nuclei = FoundNuclei(found.labels, found.scores, None, thresholds, own, diameter, decoder)
+    if not len(found.scores) and _is_lost_in_noise(planes[deciding.index(decides)]):
+        return FoundVolumes(nuclei, spacing, (LOST_IN_NOISE,))
     return FoundVolumes(nuclei, spacing, doubts(spacing, found.labels[list(deciding)], request.pixel_size))
+
+
+def _is_lost_in_noise(plane: PlaneReader) -> bool:
+    """Tell whether the range of intensities had to be widened for the noise of a plane."""
+    height, width = plane.shape
+    return estimate_noise(plane.read((0, height, 0, width))[0]) * NOISE_MULTIPLE > MOSTLY_NOISE
 
 
 def volume_size(
@@ -106,8 +126,8 @@ def too_large(voxels: int) -> str:
     """Say that an image is too large for memory, and what to do."""
     return (
         f"In three dimensions, this image takes {voxels / 1e6:,.0f} million voxels, more than the "
-        f"{LARGEST / 1e6:,.0f} million that are worked on in memory. Segment a region of it, or one time point, or let "
-        "each plane stand by itself (planes each)."
+        f"{LARGEST / 1e6:,.0f} million that are worked on in memory. Have its labels written to disk, block by block "
+        "(in a terminal --block 320, in Python segment_slide), or segment a region of it."
     )
 
 
