@@ -80,6 +80,7 @@ def take_pictures(arguments: list[Path]) -> None:
         wait_until(lambda: True)
         viewer.window.screenshot(folder / "models.png", canvas_only=False)
     viewer.window.remove_dock_widget("all")
+    take_volumes_picture(viewer, folder)
     take_follow_picture(viewer, folder)
     viewer.layers.clear()
     take_tutorial_pictures(viewer, folder, wait_until)
@@ -143,6 +144,24 @@ def take_finetune_pictures(viewer: napari.Viewer, folder: Path) -> None:
         viewer.window.screenshot(folder / "finetune-training.png", canvas_only=False)
         dock.job_panel.cancel_button.click()
         wait_until(lambda: not dock.job_panel.is_running)
+
+
+def take_volumes_picture(viewer: napari.Viewer, folder: Path) -> None:
+    """Find the nuclei of the drawn stack, show them in three dimensions, and save a picture."""
+    viewer.layers.clear()
+    viewer.open_sample(PLUGIN, "packed_tissue")
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, SEGMENT)
+    dock.segment_active_layer()
+    wait_until(lambda: dock.session.live is not None and not dock.job_panel.is_running)
+    viewer.layers[0].visible = False
+    viewer.dims.ndisplay = 3
+    viewer.scene.camera.angles = (-20.0, 30.0, 15.0)
+    viewer.scale_bar.visible = True
+    wait_until(lambda: True)
+    viewer.window.screenshot(folder / "volumes.png", canvas_only=False)
+    viewer.dims.ndisplay = 2
+    viewer.scale_bar.visible = False
+    viewer.window.remove_dock_widget("all")
 
 
 def take_follow_picture(viewer: napari.Viewer, folder: Path) -> None:
