@@ -69,6 +69,7 @@ def take_pictures(arguments: list[Path]) -> None:
     take_classes_picture(viewer, folder, measure_dock)
     viewer.window.remove_dock_widget("all")
     take_correct_picture(viewer, folder)
+    take_evaluate_picture(viewer, folder)
     take_batch_picture(viewer, folder)
     viewer.window.remove_dock_widget("all")
     take_finetune_pictures(viewer, folder)
@@ -80,6 +81,7 @@ def take_pictures(arguments: list[Path]) -> None:
         wait_until(lambda: True)
         viewer.window.screenshot(folder / "models.png", canvas_only=False)
     viewer.window.remove_dock_widget("all")
+    take_volumes_picture(viewer, folder)
     take_follow_picture(viewer, folder)
     viewer.layers.clear()
     take_tutorial_pictures(viewer, folder, wait_until)
@@ -118,6 +120,29 @@ def take_correct_picture(viewer: napari.Viewer, folder: Path) -> None:
         viewer.window.remove_dock_widget("all")
 
 
+def take_evaluate_picture(viewer: napari.Viewer, folder: Path) -> None:
+    """Judge labels that lack and merge some nuclei, go to a mistake, and save a picture."""
+    viewer.layers.clear()
+    sample = fluorescent_nuclei(3, (300, 360), 26.0, 45)
+    image = viewer.add_image(sample.image, name="cells")
+    viewer.add_labels(sample.labels, name="drawn by hand", **alike(image))
+    found = sample.labels.copy()
+    found[np.isin(found, (5, 12))] = 0
+    touching = next((a, b) for a, b in zip(found[:, :-2].flat, found[:, 2:].flat, strict=True) if a and b and a != b)
+    found[found == touching[1]] = touching[0]
+    found[20:32, 20:32][found[20:32, 20:32] == 0] = found.max() + 1
+    viewer.add_labels(found, name="cells labels", **alike(image))
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Evaluate labels")
+    dock.labels_box.choose(viewer.layers["cells labels"])
+    wait_until(dock.panel.run_button.isEnabled)
+    dock.panel.run_button.click()
+    wait_until(lambda: not dock.panel.is_running)
+    dock.forward.click()
+    wait_until(lambda: True)
+    viewer.window.screenshot(folder / "evaluate.png", canvas_only=False)
+    viewer.window.remove_dock_widget("all")
+
+
 def take_finetune_pictures(viewer: napari.Viewer, folder: Path) -> None:
     """Review two regions of a stained sample, teach a model their nuclei, and save a picture before and during it."""
     viewer.layers.clear()
@@ -143,6 +168,24 @@ def take_finetune_pictures(viewer: napari.Viewer, folder: Path) -> None:
         viewer.window.screenshot(folder / "finetune-training.png", canvas_only=False)
         dock.job_panel.cancel_button.click()
         wait_until(lambda: not dock.job_panel.is_running)
+
+
+def take_volumes_picture(viewer: napari.Viewer, folder: Path) -> None:
+    """Find the nuclei of the drawn stack, show them in three dimensions, and save a picture."""
+    viewer.layers.clear()
+    viewer.open_sample(PLUGIN, "packed_tissue")
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, SEGMENT)
+    dock.segment_active_layer()
+    wait_until(lambda: dock.session.live is not None and not dock.job_panel.is_running)
+    viewer.layers[0].visible = False
+    viewer.dims.ndisplay = 3
+    viewer.scene.camera.angles = (-20.0, 30.0, 15.0)
+    viewer.scale_bar.visible = True
+    wait_until(lambda: True)
+    viewer.window.screenshot(folder / "volumes.png", canvas_only=False)
+    viewer.dims.ndisplay = 2
+    viewer.scale_bar.visible = False
+    viewer.window.remove_dock_widget("all")
 
 
 def take_follow_picture(viewer: napari.Viewer, folder: Path) -> None:

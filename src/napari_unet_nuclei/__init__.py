@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from napari_unet_nuclei.core.image.pixel_size import PixelSize
     from napari_unet_nuclei.core.labels.classify.class_file import read_classes, write_classes
     from napari_unet_nuclei.core.labels.classify.nucleus_classes import NucleusClasses
+    from napari_unet_nuclei.core.labels.export.annotated import to_anndata
     from napari_unet_nuclei.core.labels.measure.gate import Gate
     from napari_unet_nuclei.core.labels.measure.measure import measure
     from napari_unet_nuclei.core.labels.metrics.comparison import LabelComparison, Scores, compare_labels
@@ -171,6 +172,7 @@ __all__ = [
     "segment_slide",
     "stained_tissue",
     "time_series",
+    "to_anndata",
     "track",
     "train",
     "two_channels",
@@ -264,6 +266,7 @@ _HOMES = {
     "segment_slide": "core.blocks.slide",
     "stained_tissue": "core.samples.synthetic",
     "time_series": "core.samples.synthetic",
+    "to_anndata": "core.labels.export.annotated",
     "track": "core.tracking.track",
     "train": "core.train.train_model",
     "two_channels": "core.samples.synthetic",

@@ -38,6 +38,7 @@ from napari_unet_nuclei.core.image.io.write import write_table
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.classify.class_file import read_classes
 from napari_unet_nuclei.core.labels.classify.nucleus_classes import NucleusClasses, class_counts, counts_text
+from napari_unet_nuclei.core.labels.export.annotated import check_anndata, write_h5ad
 from napari_unet_nuclei.core.labels.measure.areas import measure_areas
 from napari_unet_nuclei.core.labels.measure.gate import POSITIVE, Gate, share_text
 from napari_unet_nuclei.core.labels.measure.measure import measure
@@ -83,6 +84,10 @@ def measure_command(
     ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE.csv", help="Table to write; stdout by default.")
+    ] = None,
+    h5ad: Annotated[
+        Path | None,
+        typer.Option("--h5ad", metavar="FILE.h5ad", help="Also write the table as AnnData, for scanpy and squidpy."),
     ] = None,
     cell: CellWidth = "",
     ring: RingWidth = "",
@@ -150,6 +155,8 @@ def measure_command(
     """
     if cell and cells:
         raise typer.BadParameter("Give a distance to grow cells by, or labels of cells.", param_hint="--cell, --cells")
+    if h5ad is not None:
+        check_anndata()
     asked, taught = Gate.of(gate) if gate else None, read_classes(classes) if classes is not None else None
     around = CellSettings(**parse_cells(cell, ring, gap))
     with TerminalProgress(quiet) as progress:
@@ -180,6 +187,8 @@ def measure_command(
             progress.say(counts.to_string(index=False))
             if out is not None:
                 write_table(out.with_name(f"{out.stem}_regions.csv"), counts)
+        if h5ad is not None:
+            write_h5ad(h5ad, table)
         if out is not None:
             write_table(out, table)
             if not as_json:

@@ -289,6 +289,12 @@ class BatchSettings(CellSettings, TrackSettings):
         title="Follow over time",
     )
     parquet: bool = choice(False, "Also write the tables as Parquet; needs the package pyarrow.", title="Parquet table")
+    h5ad: bool = choice(
+        False,
+        "Also write the table of the nuclei of all images as AnnData (nuclei.h5ad), for scanpy, squidpy and scimap; "
+        "needs the package anndata.",
+        title="AnnData",
+    )
     rois: bool = choice(False, "Write outlines as ImageJ ROIs, one zip file per image.", title="ImageJ ROIs")
     geojson: bool = choice(False, "Write outlines as GeoJSON for QuPath, one file per image.", title="QuPath GeoJSON")
     overlay: bool = choice(False, "Write a picture of each image with its outlines (PNG).", title="Picture")
@@ -299,6 +305,13 @@ class BatchSettings(CellSettings, TrackSettings):
     def _number_or_name(cls, value: Any) -> Any:
         """Take numbers as they are usually written in Python."""
         return str(value) if isinstance(value, Integral) and not isinstance(value, bool) else value
+
+    @model_validator(mode="after")
+    def _anndata_is_of_all(self) -> BatchSettings:
+        """Refuse AnnData where there is no table to make it of."""
+        if self.h5ad and not self.joint_table:
+            raise ValueError("AnnData is made of the table of all nuclei: set 'joint_table' as well")
+        return self
 
     @model_validator(mode="after")
     def _tracks_are_followed(self) -> BatchSettings:

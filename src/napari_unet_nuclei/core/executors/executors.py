@@ -34,7 +34,6 @@ GRAPHICS_LANES = 8
 
 
 @runtime_checkable
-@runtime_checkable
 class Executor(Protocol):
     """Runs tasks that are independent of each other."""
 

@@ -26,6 +26,7 @@ from napari_unet_nuclei.core.image.channels import chosen_channel, named_channel
 from napari_unet_nuclei.core.image.io.image_file import ImageHeader
 from napari_unet_nuclei.core.image.io.ome_tiff import member_files
 from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr
+from napari_unet_nuclei.core.image.io.zarr_store import as_given
 from napari_unet_nuclei.core.image.layouts.split_image import SplitImage
 from napari_unet_nuclei.core.image.plates import PlateField
 from napari_unet_nuclei.core.image.words import image_in_words
@@ -156,7 +157,7 @@ def _look(task: Task, inputs: int, blocks: BlockSettings) -> Prospect:
     """Look at one image."""
     file, template = task.planned, task.template
     seen = Prospect(
-        str(file.image),
+        as_given(file.image),
         labels=str(file.labels),
         kind=template.settings.kind,
         series=file.series,

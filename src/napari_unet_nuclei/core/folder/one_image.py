@@ -30,6 +30,7 @@ from napari_unet_nuclei.core.folder.record import FileRecord, Note, all_there, r
 from napari_unet_nuclei.core.folder.told import told, told_again
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
 from napari_unet_nuclei.core.image.io.pairs import name_some
+from napari_unet_nuclei.core.image.io.zarr_store import as_given
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.image.words import image_in_words
 from napari_unet_nuclei.core.labels.measure.surroundings import spacing_in
@@ -186,7 +187,7 @@ def failed_record(planned: PlannedFile, error: Exception) -> FileRecord:
     else:
         logging.getLogger(__name__).error("Segmenting %s failed", planned.title, exc_info=error)
         message = f"This is a bug in the program: {type(error).__name__}: {error}"
-    image, part = str(planned.image), planned.part
+    image, part = as_given(planned.image), planned.part
     return FileRecord(image, error=message, series=planned.series, part=part, place=planned.place)
 
 
@@ -204,7 +205,7 @@ def finished(task: Task, image_hash: str) -> FileRecord | None:
         return None
     labels, table, thumbnail = (str(task.outputs[kind]) for kind in ("labels", "table", "thumbnail"))
     # Paths as they are now: image and results may have been moved since.
-    found = replace(note.record, image=str(task.planned.image), image_hash=image_hash, skipped=True)
+    found = replace(note.record, image=as_given(task.planned.image), image_hash=image_hash, skipped=True)
     found = replace(found, series=task.planned.series, part=task.planned.part, place=task.planned.place)
     # Of a folder the dates count, which change as well where it is copied.
     if Path(labels).is_file() and changed_labels(Path(labels), note) and CHANGED not in found.notices:
@@ -303,7 +304,7 @@ def record_of(
         warnings += planned.split.warnings
     known = median_area is not None and pixel_size.known
     return FileRecord(
-        image=str(planned.image),
+        image=as_given(planned.image),
         series=planned.series,
         part=planned.part,
         place=planned.place,

@@ -31,6 +31,7 @@ from napari_unet_nuclei.core.image.io.write import LARGEST_OVERLAY, write_label_
 from napari_unet_nuclei.core.image.picture import Picture, for_screen, outlined
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.classify.class_file import read_classes
+from napari_unet_nuclei.core.labels.export.annotated import check_anndata
 from napari_unet_nuclei.core.labels.export.export import write_geojson, write_imagej_rois
 from napari_unet_nuclei.core.labels.measure.gate import Gate
 from napari_unet_nuclei.core.labels.measure.surroundings import draw_cells
@@ -90,6 +91,8 @@ def check_outputs(batch: BatchSettings, *, classes: bool) -> None:
         Gate.of(batch.gate)
     if batch.classes:
         read_classes(batch.classes)
+    if batch.h5ad:
+        check_anndata()
     if batch.parquet and importlib.util.find_spec("pyarrow") is None:
         raise SettingsError(
             "Writing Parquet requires the package pyarrow: install it (pip install pyarrow), or choose no Parquet."

@@ -43,6 +43,7 @@ RUN = "run.json"
 REPORT = "report.html"
 JOINT_TABLE = "nuclei.csv"
 JOINT_PARQUET = "nuclei.parquet"
+JOINT_ANNDATA = "nuclei.h5ad"
 WELLS = "wells.csv"
 """What a run writes of all images together."""
 

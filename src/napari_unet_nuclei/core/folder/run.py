@@ -43,6 +43,7 @@ from napari_unet_nuclei.core.folder.one_image import (
 )
 from napari_unet_nuclei.core.folder.outputs import check_outputs
 from napari_unet_nuclei.core.folder.plan import (
+    JOINT_ANNDATA,
     JOINT_PARQUET,
     JOINT_TABLE,
     RECORDS,
@@ -184,7 +185,7 @@ def _begin(plan: RunPlan, tasks: Sequence[Task], progress: Progress, keep: Calla
     for remark in plan.remarks:
         progress.report(Notice(remark))
     progress.report(Advanced(0.0, "preparing"))
-    remove_remains(plan.out / name for name in (SUMMARY, RUN, REPORT, JOINT_TABLE, JOINT_PARQUET, WELLS))
+    remove_remains(plan.out / name for name in (SUMMARY, RUN, REPORT, JOINT_TABLE, JOINT_PARQUET, JOINT_ANNDATA, WELLS))
     remove_half_noted(plan.out)
     # A note without a record says that its image was under way when the run ended.
     for task in tasks:

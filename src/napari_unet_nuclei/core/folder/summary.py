@@ -15,11 +15,12 @@ import pandas as pd
 from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.files.tables import as_cell
 from napari_unet_nuclei.core.files.text import legible
-from napari_unet_nuclei.core.folder.plan import JOINT_PARQUET, JOINT_TABLE, RUN, SUMMARY, WELLS
+from napari_unet_nuclei.core.folder.plan import JOINT_ANNDATA, JOINT_PARQUET, JOINT_TABLE, RUN, SUMMARY, WELLS
 from napari_unet_nuclei.core.folder.record import FileRecord
 from napari_unet_nuclei.core.folder.wells import wells_table
 from napari_unet_nuclei.core.image.io.write import write_json, write_table
 from napari_unet_nuclei.core.image.plates import PLATE_COLUMNS
+from napari_unet_nuclei.core.labels.export.annotated import write_h5ad
 from napari_unet_nuclei.core.segment.template import RequestTemplate
 from napari_unet_nuclei.core.settings import BatchSettings
 
@@ -129,6 +130,10 @@ def write_summary(report: BatchReport) -> None:
         _join_tables(report.out / JOINT_TABLE, report.succeeded)
         if report.batch.parquet:
             _join_parquet(report.out / JOINT_PARQUET, report.succeeded)
+        if report.batch.h5ad:
+            # What looks like a number in the names of one plate may be none in those of the next.
+            table = pd.read_csv(report.out / JOINT_TABLE, dtype=dict.fromkeys(PLATE_COLUMNS, str))
+            write_h5ad(report.out / JOINT_ANNDATA, table)
 
 
 def read_areas(records: Sequence[FileRecord]) -> pd.DataFrame:

@@ -44,7 +44,7 @@ TRACKS = tuple(TrackSettings.model_fields)
 ADVANCED = ("foreground", "split", "min_size", "score", "flips", "tile")
 """Settings below *More settings*."""
 
-SWITCHES = ("table", "joint_table", "rois", "geojson", "overlay", "parquet", "follow")
+SWITCHES = ("table", "joint_table", "rois", "geojson", "overlay", "parquet", "h5ad", "follow")
 """Optional outputs, two per row."""
 
 SINGLE_READING = 2

@@ -139,6 +139,15 @@ def test_a_compression_that_nothing_here_reads_is_named(tmp_path: Path) -> None:
         read_image(tmp_path / "j.tif")
 
 
+def test_what_only_pillow_can_decode_is_not_decoded_where_it_would_fill_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.fromarray(GREY[0]).save(tmp_path / "c.tif", compression="tiff_lzw")
+    monkeypatch.setattr(tiff_file, "LARGEST_DECODED", 10)
+    with pytest.raises(ImageFileError, match=r"LZW.*too large.*imagecodecs"):
+        read_image(tmp_path / "c.tif")
+
+
 @pytest.mark.parametrize("layout", [{}, {"tile": (16, 16), "compression": "zlib"}, {"tile": (16, 16)}])
 def test_large_images_stay_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: dict[str, Any]) -> None:
     monkeypatch.setattr(tiff_file, "LAZY_ABOVE", 1000)

@@ -122,7 +122,7 @@ def test_small_copies_without_a_mark_are_left_out(tmp_path: Path, steps: tuple[i
     assert read_image(file).array.shape == image.shape
 
 
-@pytest.mark.parametrize("name", ["label image", "Macro Image", "Thumbnail", "overview"])
+@pytest.mark.parametrize("name", ["label image", "Macro Image", "Thumbnail", "overview", "Map"])
 def test_the_label_of_a_slide_is_never_taken_for_the_image(tmp_path: Path, name: str) -> None:
     file = tmp_path / "slide.ome.tif"
     with tifffile.TiffWriter(file, ome=True) as writer:

@@ -114,6 +114,7 @@ def test_nuclei_of_a_store_elsewhere_are_those_of_the_store_here(tmp_path: Path,
         [again] = segment_files([there], tmp_path / "there", template).records
         [refused] = segment_files([there], tmp_path / "into", template, blocks=BlockSettings(into_image=True)).records
     assert (first.status, again.status) == ("done", "skipped"), first.error
+    assert first.image == again.image == (f"{url}/a.zarr" if kind == "address" else str(there))
     np.testing.assert_array_equal(read_image(first.labels).array[...], read_image(here.labels).array[...])
     assert "write them beside the image" in refused.error
 

@@ -18,7 +18,7 @@ from napari_unet_nuclei.core.types import AnyArray
 _THUMBNAIL_STEP = 4
 """An image without a name that is so many times smaller than another of the same shape is taken for its thumbnail."""
 
-_NO_PICTURE = re.compile(r"(label|macro|thumbnail|overview|preview|icon)( image)?", re.IGNORECASE)
+_NO_PICTURE = re.compile(r"(label|macro|map|thumbnail|overview|preview|icon)( image)?", re.IGNORECASE)
 """Names that scanners and microscopes give to pictures of the slide as a whole, its label, and small copies."""
 
 

@@ -42,6 +42,9 @@ _JPEG = (COMPRESSION.JPEG, COMPRESSION.OJPEG, COMPRESSION.ALT_JPEG)
 _PILLOW_MODES = {PHOTOMETRIC.PALETTE: "P", PHOTOMETRIC.YCBCR: "RGB"}
 """Asked of Pillow, which would look up the colours of palettes, and leave brightness and hues as they are."""
 
+LARGEST_DECODED = 8 * LAZY_ABOVE
+"""Values that Pillow may decode, which does so at once: a slide would fill the memory."""
+
 _LARGEST_CHUNK = LAZY_ABOVE // 4
 """Values of a chunk on disk up to which that pays: every read decodes whole chunks."""
 
@@ -225,6 +228,8 @@ def _needs_pillow(series: TiffPageSeries) -> bool:
 def _decoded_by_pillow(path: Path, tif: TiffFile, series: TiffPageSeries) -> AnyArray:
     """Decode a compression (LZW, JPEG) that Pillow supports and tifffile only with a further package."""
     try:
+        if math.prod(series.shape) > LARGEST_DECODED:
+            raise ValueError("it is too large to be decoded as a whole")
         pages = [page for page in series.pages if page is not None and page.parent is tif]
         if len(pages) < len(series.pages):
             raise ValueError("planes in several files")

@@ -57,6 +57,11 @@ def address(path: Path) -> str:
     return _ADDRESS.sub(lambda found: f"{found[1].lower()}://", path.as_posix())
 
 
+def as_given(path: Path) -> str:
+    """Write a path as people give it, which of an address has both slashes."""
+    return address(path) if is_remote(path) else str(path)
+
+
 def absolute(path: Path) -> Path:
     """Return a path that holds in any working folder; an address does so already."""
     return path if is_remote(path) else path.absolute()
