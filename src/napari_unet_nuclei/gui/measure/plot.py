@@ -31,6 +31,9 @@ MOST_BINS = 60
 DOT_LIMIT = 5000
 """Rows up to which a scatter has dots; more are single pixels, of which 100,000 are drawn in a quarter of a second."""
 
+NEAR = 0.005
+"""Share of the axis within which its end is meant."""
+
 FEW = 20
 """Marked rows up to which each has a mark of its own in a histogram: their part of a bar may be too low to be seen."""
 
@@ -274,7 +277,8 @@ def _limits(column: str, chosen: tuple[float, float], shown: tuple[float, float]
     """
     (low, high), (start, stop) = chosen, shown
     limits = [Limit(column, ">=", _rounded(low))] if low > start else []
-    return [*limits, Limit(column, "<=", _rounded(high))] if high < stop else limits
+    # A mouse does not reach the end to the last digit.
+    return [*limits, Limit(column, "<=", _rounded(high))] if high < stop - NEAR * (stop - start) else limits
 
 
 def _rounded(value: float) -> float:
