@@ -122,7 +122,7 @@ def test_regions_drawn_in_the_viewer_or_opened_from_qupath(dock, qtbot, tmp_path
     dock.form.show_regions(tmp_path / "r.geojson")
     table = measure(qtbot, dock)
     assert table["region"].to_dict() == {3: "gland", 8: ""}
-    assert dock.results.regions.text() == "gland: 1 nuclei, 4,444 per mm²"
+    assert dock.results.regions.text() == "gland: 1 nucleus, 4,444 per mm²"
     drawn = dock._viewer.add_shapes(
         [np.array([(25, 40), (25, 50), (40, 50), (40, 40)])], name="drawn", units=("µm", "µm")
     )
