@@ -69,6 +69,7 @@ def take_pictures(arguments: list[Path]) -> None:
     take_classes_picture(viewer, folder, measure_dock)
     viewer.window.remove_dock_widget("all")
     take_correct_picture(viewer, folder)
+    take_evaluate_picture(viewer, folder)
     take_batch_picture(viewer, folder)
     viewer.window.remove_dock_widget("all")
     take_finetune_pictures(viewer, folder)
@@ -117,6 +118,29 @@ def take_correct_picture(viewer: napari.Viewer, folder: Path) -> None:
         viewer.window.screenshot(folder / "correct.png", canvas_only=False)
         dock.queue_panel.outlines_box.click()
         viewer.window.remove_dock_widget("all")
+
+
+def take_evaluate_picture(viewer: napari.Viewer, folder: Path) -> None:
+    """Judge labels that lack and merge some nuclei, go to a mistake, and save a picture."""
+    viewer.layers.clear()
+    sample = fluorescent_nuclei(3, (300, 360), 26.0, 45)
+    image = viewer.add_image(sample.image, name="cells")
+    viewer.add_labels(sample.labels, name="drawn by hand", **alike(image))
+    found = sample.labels.copy()
+    found[np.isin(found, (5, 12))] = 0
+    touching = next((a, b) for a, b in zip(found[:, :-2].flat, found[:, 2:].flat, strict=True) if a and b and a != b)
+    found[found == touching[1]] = touching[0]
+    found[20:32, 20:32][found[20:32, 20:32] == 0] = found.max() + 1
+    viewer.add_labels(found, name="cells labels", **alike(image))
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Evaluate labels")
+    dock.labels_box.choose(viewer.layers["cells labels"])
+    wait_until(dock.panel.run_button.isEnabled)
+    dock.panel.run_button.click()
+    wait_until(lambda: not dock.panel.is_running)
+    dock.forward.click()
+    wait_until(lambda: True)
+    viewer.window.screenshot(folder / "evaluate.png", canvas_only=False)
+    viewer.window.remove_dock_widget("all")
 
 
 def take_finetune_pictures(viewer: napari.Viewer, folder: Path) -> None:

@@ -254,3 +254,13 @@ def test_what_was_measured_and_the_gate_are_taken_to_a_folder(make_napari_viewer
     assert (choices.batch.ring, choices.batch.distance_unit, choices.batch.gate) == (2.0, "px", "GFP_mean >= 900")
     assert choices.settings.diameter == 9.0
     assert "belong to that image: spots." in batch.taken_label.text()
+
+
+def test_nothing_is_drawn_over_the_table_in_a_low_dock_with_large_letters(dock):
+    dock.setStyleSheet("* { font-size: 15pt }")
+    dock.resize(360, 420)
+    dock.results.table_view.setCurrentIndex(dock.results.table_view.model().index(2, 0))
+    QApplication.processEvents()
+    assert dock.results.card.height() >= dock.results.card.heightForWidth(dock.results.card.width()) > 20
+    assert not dock.results.card.geometry().intersects(dock.results.table_view.geometry())
+    assert dock.height() == 420

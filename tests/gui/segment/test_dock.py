@@ -358,6 +358,7 @@ def test_four_stains_are_channels_though_napari_shows_them_as_colours(qtbot, vie
     assert layer.rgb
     assert panel.facts_label.text().startswith("4 channels")
     assert panel.axes_box.currentText() == "third axis is channels (4)"
+    assert panel.channel_box.currentText() == "automatic", "no slider goes through them"
     panel.channel_box.setCurrentIndex(panel.channel_box.findData("1"))
     press_run(qtbot, dock)
     [labels] = labels_of(viewer)

@@ -36,6 +36,19 @@ def test_a_second_dock_is_a_tab_before_the_first_until_the_user_moves_it(qtbot, 
     assert window.tabifiedDockWidgets(frame) == []
 
 
+def test_the_window_stays_as_large_as_it_is_when_a_dock_is_added(qtbot, make_napari_viewer_proxy):
+    viewer = make_napari_viewer_proxy(show=True)
+    first = open_dock(viewer, "Measure nuclei")
+    first.setMinimumHeight(450)  # as with a table and a plot
+    window = ancestor(first, QMainWindow)
+    window.resize(1000, 650)
+    let_it_turn(qtbot)
+    second = open_dock(viewer, "Batch segment folder")
+    second.setMinimumHeight(350)
+    qtbot.waitUntil(lambda: second.is_in_front and not first.is_in_front, timeout=LONG)
+    qtbot.waitUntil(lambda: (window.width(), window.height()) == (1000, 650), timeout=LONG)
+
+
 def test_tabs_have_short_titles_of_which_six_fit_beside_each_other(qtbot, make_napari_viewer_proxy):
     viewer = make_napari_viewer_proxy(show=True)
     first, second = open_dock(viewer, "Segment nuclei"), open_dock(viewer, "Batch segment folder")

@@ -178,7 +178,7 @@ def count_doubtful(
 ) -> int:
     """Count what `doubt` calls doubtful in a decoded plane; ``checkpoint`` is called now and then, and may raise.
 
-    With a score no reason is looked for, which takes a fifth of the time.
+    With a score no reason is looked for, which takes a sixth of the time.
     """
     checkpoint()
     if thresholds.scoring is None:

@@ -81,13 +81,14 @@ class MeasureDock(Dock):
         self._connect()
         self.form.list_layers()
         self._follow_measured(None)
-        self.results.setVisible(False)
+        self.results_column.setVisible(False)
 
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(ScrollColumn(self.form, self.hint), stretch=1)
-        layout.addWidget(self.results, stretch=6)
+        self.results_column = ScrollColumn(self.results, filled=True)
+        layout.addWidget(self.results_column, stretch=6)
         layout.addWidget(self.panel)
 
     def _connect(self) -> None:
@@ -150,7 +151,7 @@ class MeasureDock(Dock):
         if gate is not None and {limit.column for limit in gate.limits} <= set(measured.table.columns):
             measured = _gated(measured, gate)
         self._follow_measured(measured)
-        self.results.setVisible(True)
+        self.results_column.setVisible(True)
         self.results.show_measured(measured.table, measured.regions)
         self._follow_theme()
         rows, nuclei = len(measured.table), measured.table["label"].nunique()

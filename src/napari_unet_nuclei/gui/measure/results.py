@@ -159,12 +159,14 @@ class Results(QWidget):
             inside = self.gate.holds(self.table)
             lines.append(f"{_gate_text(self.gate)}: {share_text(int(inside.sum()), len(inside))}")
         self.facts.setText("\n".join(lines))
+        _give_room(self.facts)
         self.copy_gate.setEnabled(self.gate is not None)
 
     def show_card(self, _label: object = None) -> None:
         """Show the values of the current row."""
         row = self.table_view.selected_row
         self.card.setText("" if row < 0 else card_text(self.table, row))
+        _give_room(self.card)
 
     def mark(self, rows: NDArray[np.int64]) -> None:
         """Mark rows in the plot."""
@@ -201,6 +203,11 @@ def _button(text: str, tooltip: str) -> QPushButton:
     button = QPushButton(text)
     button.setToolTip(tooltip)
     return button
+
+
+def _give_room(sentence: Sentence) -> None:
+    """Let a sentence have all of its lines: a splitter counts one line for it, and would draw it over the table."""
+    sentence.setMinimumHeight(max(sentence.heightForWidth(sentence.width()), 0) if sentence.text() else 0)
 
 
 def _summary(table: pd.DataFrame, column: str) -> str:

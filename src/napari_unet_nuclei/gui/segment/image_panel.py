@@ -256,7 +256,9 @@ class ImagePanel(QWidget):
             return {}
         titles = [source.channel_name(channel) for channel in range(source.channels)]
         named = named_channel(source)
-        found = titles[named] if named is not None else "" if source.rgb_channels else "on screen"
+        # No slider goes through stains that napari shows as colours.
+        has_slider = self.layer is not None and not self.layer.rgb and not source.rgb_channels
+        found = titles[named] if named is not None else "on screen" if has_slider else ""
         return {
             AUTOMATIC_CHANNEL: f"automatic: {found}" if found and not source.is_colour else "automatic",
             **{_called(source, channel): title for channel, title in enumerate(titles)},

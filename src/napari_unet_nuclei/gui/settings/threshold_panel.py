@@ -195,7 +195,7 @@ class NumberSlider(QWidget):
         self.box.setSingleStep(1 / self._steps)
         self.box.setKeyboardTracking(False)
         self.box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
-        self.box.setStyleSheet("min-width: 40px; max-width: 40px")  # napari's style sheet would make it twice as wide
+        self.box.setStyleSheet("min-width: 3.4em; max-width: 3.4em")  # napari's style sheet would make it twice as wide
         self.setMaximum(high)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QEnterEvent, QShowEvent
-from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
+from qtpy.QtWidgets import QApplication, QDockWidget, QMainWindow, QWidget
 
 from napari_unet_nuclei.gui import PLUGIN
 from napari_unet_nuclei.gui.viewer.help import DockHelp
@@ -53,6 +53,8 @@ class Dock(QWidget):
         self._frame: QDockWidget | None = None
         self._is_behind = False
         self._is_placed = False
+        # Before it is added: napari puts docks one below the other, which makes the window taller than the screen.
+        self._rooms = {id(one): one.size() for one in QApplication.topLevelWidgets() if isinstance(one, QMainWindow)}
         self._wheel = CalmWheel(self)
         self.help = DockHelp(self, self.page, self.keys_told)
 
@@ -105,7 +107,15 @@ class Dock(QWidget):
                 window.tabifyDockWidget(other, frame)
                 self._sort_tabs(window, frame)
                 frame.raise_()
+                call_soon(self, self._give_back)
                 return
+
+    def _give_back(self) -> None:
+        """Let the window be as large as before."""
+        window = ancestor(self, QMainWindow)
+        room = self._rooms.get(id(window))
+        if window is not None and room is not None and not (window.isMaximized() or window.isFullScreen()):
+            window.resize(room)
 
     def _sort_tabs(self, window: QMainWindow, frame: QDockWidget) -> None:
         """Put the tabs into the order of work; Qt appends each tab at the end."""

@@ -13,16 +13,23 @@ class ScrollColumn(QScrollArea):
     """Widgets one below the other, never narrower or lower than they need to be.
 
     QScrollArea alone ignores that wrapped text is taller in a narrow dock.
+
+    Parameters
+    ----------
+    *widgets : QWidget
+    filled : bool
+        Let the widgets take the room that is left below them.
     """
 
-    def __init__(self, *widgets: QWidget, parent: QWidget | None = None) -> None:
+    def __init__(self, *widgets: QWidget, filled: bool = False, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._column = _Column()
         self._layout = QVBoxLayout(self._column)
         self._layout.setContentsMargins(4, 8, 4, 4)
         for widget in widgets:
             self._layout.addWidget(widget)
-        self._layout.addStretch(1)
+        if not filled:
+            self._layout.addStretch(1)
         self.setWidget(self._column)
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
