@@ -39,8 +39,8 @@ CANDIDATES: dict[str, tuple[float, ...]] = {
 }
 """Values that are compared, one at a time: thresholds, and constants of `decode_volume`."""
 
-BLOCK = 128
-"""Side of a block in cubes: smaller than usual, so that small stacks have several."""
+SMALL_BLOCK, BLOCK = 48, 128
+"""Sides of blocks in cubes, for labels and for memory: smaller than usual, so that small stacks have several."""
 
 GROWING = ((2, 2, 1), (2, 3, 2))
 """How often a drawn stack of a million working voxels is repeated along each axis."""
@@ -203,13 +203,13 @@ def divided(stacks: Sequence[Stack]) -> Table:
         settings = {"axes": "ZYX", "z_spacing": stack.spacing, "z_spacing_unit": "px", "device": "cpu"}
         whole = segment(stack.image, **settings).labels
         with tempfile.TemporaryDirectory() as folder:
-            result = segment_slide(stack.image, Path(folder, "labels.ome.zarr"), block=BLOCK, **settings)
+            result = segment_slide(stack.image, Path(folder, "labels.ome.zarr"), block=SMALL_BLOCK, **settings)
             labels = np.asarray(read_image(result.path).array[...])
         precision = match(whole, labels, (0.9,)).average_precision[0]
         differing = np.count_nonzero((whole > 0) != (labels > 0)) / max(np.count_nonzero(whole), 1)
         rows.append((stack.name, f"{whole.max()}", f"{result.count}", f"{precision:.3f}", f"{differing:.1e}"))
     return Table(
-        f"Volumes in blocks of {BLOCK} cubes",
+        f"Volumes in blocks of {SMALL_BLOCK} cubes",
         ("stack", "nuclei undivided", "in blocks", "AP at IoU .9", "voxels that differ"),
         tuple(rows),
         "Aim: equal, or AP at least .99.",
