@@ -6,6 +6,7 @@ import dask.array as da
 import numpy as np
 import pytest
 from napari.layers import Labels
+from napari.layers._source import layer_source
 
 from napari_unet_nuclei.core.image.io import ome_zarr_labels
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
@@ -75,12 +76,16 @@ def test_each_plane_by_itself_is_a_choice_that_has_no_spacing(qtbot, dock) -> No
 
 def test_a_projection_is_shown_as_an_image_and_segmented(qtbot, dock) -> None:
     form, layers = dock.form.stack_form, dock._viewer.layers
+    layers.clear()
+    with layer_source(path="tissue.tif"):  # as a reader opens it
+        dock._viewer.add_image(TISSUE.image, name="tissue", **PLACE)
     form.planes_form.control("planes").value = "maximum"
     assert form.spacing_form.isHidden()
     layer = run(qtbot, dock)
     expected = segment(TISSUE.image, planes="maximum", diameter=22)
     assert np.array_equal(layer.data, expected.labels)
     assert dock.foot.count_label.text() == expected.count_text == f"{expected.count} nuclei in the maximum of 8 planes"
+    assert dock.form.image_panel.layer == layers["tissue"]  # for another projection
     image = layers["tissue maximum along z"]
     assert np.array_equal(image.data, TISSUE.image.max(axis=0))
     assert tuple(image.scale) == tuple(layer.scale) == PLACE["scale"][1:]

@@ -28,11 +28,6 @@ NOT_A_STACK = "This is no stack: it was segmented as it is, and what was asked o
 """Notice of an image among stacks."""
 
 
-def plane_count(source: ImageSource) -> int:
-    """Count the planes of an image, those of all its stacks."""
-    return math.prod(source.leading_shape)
-
-
 def stack_axis(source: ImageSource) -> int | None:
     """Return which leading axis is depth, None where there are no leading axes.
 

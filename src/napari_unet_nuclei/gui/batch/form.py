@@ -39,8 +39,6 @@ SIZE = ("kind", "channel", "diameter")
 MEASURED = ("cell", "ring", "gap", "distance_unit", "gate")
 """Settings of what is measured besides the nuclei."""
 
-TRACKS = tuple(TrackSettings.model_fields)
-
 ADVANCED = ("foreground", "split", "min_size", "score", "flips", "tile")
 """Settings below *More settings*."""
 

@@ -19,7 +19,13 @@ from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import Region
 from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
 from napari_unet_nuclei.gui.viewer.layer_box import LayerBox, row_in
-from napari_unet_nuclei.gui.viewer.layers import LayerImage, describe_layer, guess_layer_axes, pictures_in
+from napari_unet_nuclei.gui.viewer.layers import (
+    PROJECTION_KEY,
+    LayerImage,
+    describe_layer,
+    guess_layer_axes,
+    pictures_in,
+)
 from napari_unet_nuclei.gui.viewer.source_file import SourceFile, read_source_file
 from napari_unet_nuclei.gui.viewer.view import current_channel, current_plane, shows_planes, visible_region
 from napari_unet_nuclei.gui.widgets.choice_box import choice_box, fill
@@ -173,6 +179,8 @@ class ImagePanel(QWidget):
         """Choose an image that was just opened, the first of several from one file."""
         self.reset_choices()
         opened = event.value
+        if PROJECTION_KEY in opened.metadata:
+            return  # made of the chosen one
         if opened in pictures_in(self._viewer) and (self.layer is None or opened.source != self.layer.source):
             self.layer_box.choose(opened)
 

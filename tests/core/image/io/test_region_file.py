@@ -8,7 +8,7 @@ import pytest
 import tifffile
 
 from napari_unet_nuclei.core.errors import ImageFileError
-from napari_unet_nuclei.core.image.io.region_file import read_region, read_regions
+from napari_unet_nuclei.core.image.io.region_file import read_regions
 
 SQUARE = [[2, 1], [6, 1], [6, 5], [2, 5], [2, 1]]
 HOLE = [[3, 2], [4, 2], [4, 3], [3, 3], [3, 2]]
@@ -39,7 +39,7 @@ def expected() -> np.ndarray:
 )
 def test_polygons_are_read_from_every_wrapping(tmp_path, wrap):
     polygon = {"type": "Polygon", "coordinates": [SQUARE]}
-    np.testing.assert_array_equal(read_region(written(tmp_path, wrap(polygon)), SHAPE), expected())
+    np.testing.assert_array_equal(read_regions(written(tmp_path, wrap(polygon)), SHAPE, 1)[0], expected())
 
 
 def test_holes_are_left_out_and_several_polygons_unite(tmp_path):
@@ -48,7 +48,7 @@ def test_holes_are_left_out_and_several_polygons_unite(tmp_path):
     mask = expected()
     mask[2, 3] = False
     mask[3:7, 6:10] = True
-    np.testing.assert_array_equal(read_region(written(tmp_path, content), SHAPE), mask)
+    np.testing.assert_array_equal(read_regions(written(tmp_path, content), SHAPE, 1)[0], mask)
 
 
 def test_an_annotation_of_qupath_is_taken_as_it_was_drawn_round_and_without_what_lies_within(tmp_path):
@@ -56,14 +56,14 @@ def test_an_annotation_of_qupath_is_taken_as_it_was_drawn_round_and_without_what
     cell = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [[[0, 0], [2, 0], [2, 2], [0, 2]]]}}
     drawn = {"type": "Polygon", "coordinates": [square], "isEllipse": True}
     annotation = {"type": "Feature", "geometry": drawn, "properties": {"childObjects": [cell]}}
-    mask = read_region(written(tmp_path, annotation), (8, 10))
+    mask = read_regions(written(tmp_path, annotation), (8, 10), 1)[0]
     y, x = np.mgrid[:8, :10] + 0.5
     np.testing.assert_array_equal(mask, (y - 4) ** 2 + (x - 4) ** 2 < 16)
 
 
 def test_a_mask_image_is_a_region(tmp_path):
     iio.imwrite(tmp_path / "mask.png", expected().astype(np.uint8) * 255)
-    np.testing.assert_array_equal(read_region(tmp_path / "mask.png", SHAPE), expected())
+    np.testing.assert_array_equal(read_regions(tmp_path / "mask.png", SHAPE, 1)[0], expected())
 
 
 def test_a_stack_has_a_region_for_each_plane_or_one_for_all(tmp_path):
@@ -79,7 +79,7 @@ def test_a_stack_has_a_region_for_each_plane_or_one_for_all(tmp_path):
 def test_a_mask_of_another_size_is_refused(tmp_path):
     iio.imwrite(tmp_path / "mask.png", np.ones((4, 4), np.uint8))
     with pytest.raises(ImageFileError, match=r"mask\.png is \(4, 4\) pixels, and its image \(8, 10\)"):
-        read_region(tmp_path / "mask.png", SHAPE)
+        read_regions(tmp_path / "mask.png", SHAPE, 1)
 
 
 @pytest.mark.parametrize(
@@ -96,11 +96,11 @@ def test_a_mask_of_another_size_is_refused(tmp_path):
 )
 def test_what_is_no_polygon_is_refused_and_named(tmp_path, content):
     with pytest.raises(ImageFileError, match=r"region\.geojson"):
-        read_region(written(tmp_path, content), SHAPE)
+        read_regions(written(tmp_path, content), SHAPE, 1)
 
 
 def test_a_file_that_is_no_json_or_missing_is_refused(tmp_path):
     (tmp_path / "a.geojson").write_text("{")
     for name in ("a.geojson", "missing.geojson"):
         with pytest.raises(ImageFileError, match=name):
-            read_region(tmp_path / name, SHAPE)
+            read_regions(tmp_path / name, SHAPE, 1)

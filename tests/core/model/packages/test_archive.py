@@ -86,6 +86,6 @@ def test_what_is_missing_or_another_file_is_said(tmp_path):
         opened.description()
     refused(path, "lacks 'network.onnx'", "network.onnx")
     refused(path, "its hash .* differs", "other.txt", sha256="0" * 64)
-    content = path.read_bytes().replace(b"abc", b"abd") if b"abc" in path.read_bytes() else path.read_bytes()
+    content = path.read_bytes().replace(b"abc", b"abx") if b"abc" in path.read_bytes() else path.read_bytes()
     (tmp_path / "cut.zip").write_bytes(content[:40] + b"\xff\xff" + content[42:])
     refused(tmp_path / "cut.zip", "damaged", "other.txt")

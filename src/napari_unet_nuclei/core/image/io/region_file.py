@@ -19,19 +19,13 @@ LARGEST_REGIONS = 64 * 2**20
 _WANTED = "Save polygons as GeoJSON, or a mask image of the same size."
 
 
-def read_region(path: Path, shape: tuple[int, int]) -> Mask:
-    """Read a region of an image (Y, X).
+def read_regions(path: Path, shape: tuple[int, int], planes: int) -> list[Mask]:
+    """Read a region of every plane of a stack (Y, X); one that is drawn once is that of all planes.
 
     From GeoJSON with polygons in pixels, x to the right and y down from the image's upper left corner; or from an image
     whose pixels above 0 are in the region. Raise ImageFileError if the file cannot be read, holds no polygons, or
     differs from the image in size.
     """
-    [region] = read_regions(path, shape, 1)
-    return region
-
-
-def read_regions(path: Path, shape: tuple[int, int], planes: int) -> list[Mask]:
-    """Read a region of every plane of a stack; one that is drawn once is that of all planes. Raise as `read_region`."""
     if path.suffix.lower() in GEOJSON_SUFFIXES:
         return [_filled(path, shape)] * planes
     file = read_image(path)
