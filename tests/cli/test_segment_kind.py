@@ -83,7 +83,7 @@ def test_an_image_of_another_kind_than_the_others_is_said(tmp_path):
 
 def test_a_channel_is_taken_by_its_name_and_said(tmp_path):
     image = write_channels(tmp_path / "a.ome.tif", "GFP", "DAPI", "Cy5")
-    assert "channel DAPI" in run("segment", image, "--out", tmp_path / "out", "--dry-run").stdout
+    assert "nuclei read from DAPI" in run("segment", image, "--out", tmp_path / "out", "--dry-run").stdout
     shown = run("segment", image, "--out", tmp_path / "out")
     assert shown.exit_code == 0, shown.output
     summary = pd.read_csv(tmp_path / "out" / "summary.csv")

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from napari_unet_nuclei.cli import app
 from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.core.evaluate import evaluate
+from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.labels.metrics.overlaps import match
 from napari_unet_nuclei.core.train.layouts import Entry
 from napari_unet_nuclei.core.train.reading import read_labels
@@ -91,7 +92,7 @@ def test_measure_evaluate_and_training_understand_every_form_alike(form: str, tm
     tifffile.imwrite(tmp_path / "true.tif", LABELS)
     assert evaluate(labels, tmp_path / "true.tif").pooled.f1[0] == 1
 
-    read = read_labels(Entry("a", image, (labels,), False, "a"), LABELS.shape, None)
+    [read] = read_labels(Entry("a", image, (labels,), False, "a"), read_image(image).source(), None)
     assert not read.from_mask
     assert match(read.labels, LABELS, (0.99,)).average_precision[0] == 1
 
@@ -113,7 +114,7 @@ def test_what_are_no_labels_is_refused_by_all_in_the_same_words(values, says, tm
     for read in (
         lambda: measured(tmp_path / "labels.tif", image),
         lambda: evaluate(tmp_path / "labels.tif", tmp_path / "true.tif"),
-        lambda: read_labels(entry, LABELS.shape, None),
+        lambda: read_labels(entry, read_image(image).source(), None),
     ):
         with pytest.raises(NucleiError, match=says):
             read()
@@ -129,5 +130,5 @@ def test_a_mask_is_numbered_alike_and_said(mask: np.ndarray, tmp_path: Path, ima
     assert len(pd.read_csv(tmp_path / "table.csv")) == apart
     tifffile.imwrite(tmp_path / "true.tif", ndimage.label(INSIDE)[0])
     assert evaluate(labels, tmp_path / "true.tif").pooled.f1[0] == 1
-    read = read_labels(Entry("a", image, (labels,), False, "a"), LABELS.shape, None)
+    [read] = read_labels(Entry("a", image, (labels,), False, "a"), read_image(image).source(), None)
     assert (read.from_mask, read.labels.max()) == (True, apart)

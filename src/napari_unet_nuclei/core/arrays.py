@@ -36,7 +36,7 @@ def as_array(image: Any) -> AnyArray:
 
 def as_label_array(labels: Any) -> AnyArray:
     """Return labels as `as_array` does; masked ids, which no floating-point number would keep, become background."""
-    return np.ma.filled(labels, 0) if isinstance(labels, np.ma.MaskedArray) else as_array(labels)
+    return as_array(np.ma.filled(labels, 0) if isinstance(labels, np.ma.MaskedArray) else labels)
 
 
 def is_array(image: Any) -> bool:

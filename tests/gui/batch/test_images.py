@@ -11,6 +11,7 @@ import zarr
 from napari.layers import Image, Labels
 
 from napari_unet_nuclei import segment
+from napari_unet_nuclei.core.folder import large_image
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.gui.batch import job as batch_job
 from napari_unet_nuclei.gui.batch.table import ACTION, STATE
@@ -120,6 +121,7 @@ def test_of_a_file_with_several_images_all_or_one_are_done(qtbot, viewer, dock, 
 
 def test_of_a_large_image_a_preview_shows_the_middle(qtbot, viewer, dock, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(batch_job, "PREVIEW_SIDE", 100)
+    monkeypatch.setattr(large_image, "LARGEST_WHOLE", 10_000)
     group = zarr.create_group(tmp_path / "slide.ome.zarr")
     group.create_array("0", data=fluorescent_nuclei(0, (240, 300), 22.0, 40).image)
     axes = [{"name": name, "type": "space"} for name in "yx"]

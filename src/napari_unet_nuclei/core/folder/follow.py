@@ -17,8 +17,8 @@ import pandas as pd
 
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError, OutputFileError
 from napari_unet_nuclei.core.folder.frames import Turn
-from napari_unet_nuclei.core.folder.large_image import segment_any
-from napari_unet_nuclei.core.folder.one_image import Task, WithoutNotices, failed_record
+from napari_unet_nuclei.core.folder.large_image import segment_too_large
+from napari_unet_nuclei.core.folder.one_image import Task, WithoutNotices, failed_record, segment_planned
 from napari_unet_nuclei.core.folder.record import FileRecord, remove_remains, settle
 from napari_unet_nuclei.core.image.io.read import read_header, read_image
 from napari_unet_nuclei.core.image.io.write import write_json, write_parquet, write_table
@@ -61,7 +61,7 @@ class FollowNote:
 
 def segment_and_follow(task: Task, progress: Progress, turn: Turn = nullcontext) -> FileRecord:
     """Segment an image, then follow its nuclei; raise as `segment_planned` does."""
-    record = segment_any(task, Share(progress, 0.0, SEGMENTING), turn)
+    record = segment_planned(task, Share(progress, 0.0, SEGMENTING), turn, segment_too_large)
     return follow_planned(task, record, Share(progress, SEGMENTING, 1.0))
 
 

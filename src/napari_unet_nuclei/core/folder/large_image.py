@@ -6,7 +6,6 @@ import itertools
 import math
 import os
 from collections.abc import Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.blocks.destination import Destination
-from napari_unet_nuclei.core.errors import NucleiError, OutputFileError, VolumeTooLargeError
+from napari_unet_nuclei.core.errors import NucleiError, OutputFileError
 from napari_unet_nuclei.core.executors.executors import Executor, Serial
-from napari_unet_nuclei.core.folder.frames import Turn
-from napari_unet_nuclei.core.folder.one_image import Task, failed_record, record_of, segment_planned
+from napari_unet_nuclei.core.folder.one_image import Task, failed_record, record_of
 from napari_unet_nuclei.core.folder.opened import hash_planned, open_planned, planned_header
 from napari_unet_nuclei.core.folder.outputs import EXPORTS, read_thinned, write_picture
 from napari_unet_nuclei.core.folder.plan import RECORDS, PlannedFile
@@ -119,24 +117,24 @@ def planned_in_blocks(planned: PlannedFile) -> PlannedFile:
     return replace(planned, labels_format=LABELS_FORMAT)
 
 
-def segment_any(task: Task, progress: Progress, turn: Turn = nullcontext) -> FileRecord:
-    """Segment an image in memory, or block by block where only looking at its nuclei tells that it is too large.
+def segment_too_large(task: Task, progress: Progress) -> FileRecord:
+    """Segment a volume block by block of which only its nuclei told that it is too large: small ones make many cubes.
 
-    Small nuclei make a volume of many cubes. Raises as `segment_planned` does.
+    Raises as `segment_planned` does.
     """
     divided = replace(task, planned=planned_in_blocks(task.planned))
-    note = None if task.batch.overwrite else read_note(task.planned)
-    # An earlier run has found out: the results tell, unless they would have been called the same.
-    known = divided != task and note is not None and note.outputs.get("labels", "").endswith(LABELS_FORMAT)
-    if not known:
-        try:
-            return segment_planned(task, progress, turn)
-        except VolumeTooLargeError:
-            pass
     try:
         return segment_in_blocks(divided, BlockSettings(), progress)
     except Exception as error:  # noqa: BLE001  # as in `segment_planned`
         return failed_record(divided.planned, error)
+
+
+def was_too_large(task: Task) -> bool:
+    """Tell whether an earlier run had to segment an image of this size block by block."""
+    divided = replace(task, planned=planned_in_blocks(task.planned))
+    note = None if task.batch.overwrite else read_note(task.planned)
+    # The results tell, unless they would have been called the same.
+    return divided != task and note is not None and note.outputs.get("labels", "").endswith(LABELS_FORMAT)
 
 
 def planned_whole(planned: PlannedFile) -> PlannedFile:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -99,15 +99,20 @@ def _as_it_is(task: Task) -> Task:
     return replace(task, planned=planned, template=replace(task.template, settings=settings))
 
 
-def segment_planned(task: Task, progress: Progress, turn: Turn = nullcontext) -> FileRecord:
+def segment_planned(
+    task: Task,
+    progress: Progress,
+    turn: Turn = nullcontext,
+    too_large: Callable[[Task, Progress], FileRecord] | None = None,
+) -> FileRecord:
     """Segment an image unless that is done; whatever is wrong with it becomes a failed record.
+
+    ``too_large`` takes over a volume of which only its nuclei tell that it does not fit into memory.
 
     Raises
     ------
     DiskFullError, ClusterError
         Every further image would fail as well.
-    VolumeTooLargeError
-        The image is one for blocks.
     Cancelled
     """
     planned = task.planned
@@ -148,8 +153,8 @@ def segment_planned(task: Task, progress: Progress, turn: Turn = nullcontext) ->
         write_note(planned, replace(note, labels_hash=_hash_labels(planned.labels), record=record))
         frames.remove()
         return record
-    except VolumeTooLargeError:
-        raise
+    except VolumeTooLargeError as error:
+        return too_large(task, progress) if too_large is not None else failed_record(planned, error)
     except Exception as error:  # noqa: BLE001  # one image in four thousand must not end the night's run
         return failed_record(planned, error)
 

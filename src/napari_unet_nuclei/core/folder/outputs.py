@@ -27,7 +27,7 @@ from napari_unet_nuclei.core.image.io.ome_zarr_labels import (
     pyramid,
     write_label_metadata,
 )
-from napari_unet_nuclei.core.image.io.write import LARGEST_OVERLAY, write_label_planes, write_table
+from napari_unet_nuclei.core.image.io.write import LARGEST_OVERLAY, write_label_planes, write_parquet_table, write_table
 from napari_unet_nuclei.core.image.picture import Picture, for_screen, outlined
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.classify.class_file import read_classes
@@ -112,9 +112,7 @@ def write_outputs(found: Segmented, paths: Mapping[str, Path], around: CellSetti
         elif kind == "table":
             write_table(path, found.table)
         elif kind == "parquet":
-            # As an open file: pyarrow takes no path that is not UTF-8.
-            with atomic(path) as partial, partial.open("wb") as file:
-                found.table.to_parquet(file, index=False)
+            write_parquet_table(path, found.table)
         elif kind == "geojson" and not result.classes:
             size = request.pixel_size
             cells = draw_cells(result.labels, around, (size.y, size.x)) if around.cell else None

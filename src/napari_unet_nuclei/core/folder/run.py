@@ -28,10 +28,11 @@ from napari_unet_nuclei.core.folder.large_image import (
     BlockSettings,
     planned_in_blocks,
     planned_whole,
-    segment_any,
     segment_in_blocks,
+    segment_too_large,
     takes_blocks,
     tells_classes,
+    was_too_large,
 )
 from napari_unet_nuclei.core.folder.odd_counts import mark_far_off_counts
 from napari_unet_nuclei.core.folder.one_image import (
@@ -40,6 +41,7 @@ from napari_unet_nuclei.core.folder.one_image import (
     WithoutNotices,
     failed_record,
     plan_tasks,
+    segment_planned,
 )
 from napari_unet_nuclei.core.folder.outputs import check_outputs
 from napari_unet_nuclei.core.folder.plan import (
@@ -198,7 +200,7 @@ def _by_size(tasks: Sequence[Task], blocks: BlockSettings) -> tuple[list[Task], 
     """Return the tasks of images that fit into memory, and those of images that are segmented block by block."""
     whole, divided = [], []
     for task in tasks:
-        if takes_blocks(task.planned, task.template, blocks=blocks):
+        if takes_blocks(task.planned, task.template, blocks=blocks) or was_too_large(task):
             divided.append(replace(task, planned=planned_in_blocks(task.planned)))
         else:
             whole.append(replace(task, planned=planned_whole(task.planned)))
@@ -210,7 +212,7 @@ def _lanes(
     tasks: Sequence[Task], executor: Executor
 ) -> Iterator[tuple[Executor, Callable[[Task, Progress], FileRecord]]]:
     """Choose how images that fit into memory are segmented: on a cluster, or here, several at once."""
-    work = segment_and_follow if tasks[0].batch.follow else segment_any
+    work = segment_and_follow if tasks[0].batch.follow else partial(segment_planned, too_large=segment_too_large)
     if executor.elsewhere:
         yield executor, work
         for task in tasks:  # half-written files of workers that were lost

@@ -184,7 +184,7 @@ def track(
     >>> movie = time_series()
     >>> found = track(movie.labels, axes="TYX", pixel_size=movie.pixel_size, minutes=5)
     >>> found.labels.shape == movie.labels.shape, found.divisions
-    (True, 7)
+    (True, 6)
     """
     chosen: TrackSettings = TrackSettings().changed(**settings)
     opened = opened_movie(labels, axes)

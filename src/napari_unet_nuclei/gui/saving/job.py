@@ -12,10 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.errors import ImageShapeError
-from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.folder.outputs import EXPORTS, check_outputs, write_label_store
 from napari_unet_nuclei.core.folder.plan import ENDINGS, PlannedFile
-from napari_unet_nuclei.core.image.io.write import write_labels, write_overlay, write_table
+from napari_unet_nuclei.core.image.io.write import write_labels, write_overlay, write_parquet_table, write_table
 from napari_unet_nuclei.core.labels.export.export import write_geojson
 from napari_unet_nuclei.core.labels.measure.surroundings import draw_cells
 from napari_unet_nuclei.core.labels.numbering import as_ids
@@ -186,8 +185,7 @@ def _write(
         write_table(path, table)
     elif kind == "parquet":
         assert table is not None, "made where it is wanted"
-        with atomic(path) as partial:
-            table.to_parquet(partial, index=False)
+        write_parquet_table(path, table)
     elif kind in EXPORTS:
         # Exports leave out 0, which of nuclei is background, but of classes is one like the others.
         shown = labels + 1 if saving.classes else labels

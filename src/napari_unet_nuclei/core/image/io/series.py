@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,7 +137,7 @@ def choose_in_step(paths: Sequence[Path], wanted: str = "") -> tuple[tuple[InSte
 
 def _several(path: Path) -> tuple[ImageHeader, ...]:
     """Return the headers of a file that may hold several images; none of a picture, an array or outlines."""
-    is_one = holds_outlines(path) or (path.is_file() and format_of(path) in ("picture", "numpy"))
+    is_one = holds_outlines(path) or (os.path.isfile(path) and format_of(path) in ("picture", "numpy"))  # noqa: PTH113  # `Path.is_file` raises for too long a name
     return () if is_one else read_headers(path)
 
 

@@ -167,6 +167,19 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
         shown.to_csv(partial, index=False, encoding="utf-8", lineterminator="\n")
 
 
+def write_parquet_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as Parquet without the row index; needs the package pyarrow.
+
+    Raise OutputFileError if the file cannot be written.
+    """
+    import pyarrow
+    from pyarrow import parquet
+
+    # As an open file: pyarrow takes no path that is not UTF-8, and pandas 2 hands on the path of a file.
+    with atomic(path) as partial, partial.open("wb") as file:
+        parquet.write_table(pyarrow.Table.from_pandas(table, preserve_index=False), file)
+
+
 def write_parquet(path: Path, table: Path) -> None:
     """Convert a CSV table to Parquet, chunk by chunk; needs the package pyarrow.
 
