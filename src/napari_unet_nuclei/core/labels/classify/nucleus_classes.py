@@ -87,8 +87,8 @@ class NucleusClasses:
         Of the examples; NaN where unknown.
     given : ndarray of int, shape (examples,)
         Place of each example's class among the names.
-    coefficients : ndarray, shape (classes, 2 × columns + 1)
-        Of the regression: of the values, of their squares, and the intercept.
+    coefficients : ndarray
+        Shape (classes, 2 × columns + 1). Of the regression: of the values, of their squares, and the intercept.
 
     Examples
     --------
