@@ -200,10 +200,11 @@ def _by_size(tasks: Sequence[Task], blocks: BlockSettings) -> tuple[list[Task], 
     """Return the tasks of images that fit into memory, and those of images that are segmented block by block."""
     whole, divided = [], []
     for task in tasks:
-        if takes_blocks(task.planned, task.template, blocks=blocks) or was_too_large(task):
+        in_memory = replace(task, planned=planned_whole(task.planned))
+        if takes_blocks(task.planned, task.template, blocks=blocks) or was_too_large(in_memory):
             divided.append(replace(task, planned=planned_in_blocks(task.planned)))
         else:
-            whole.append(replace(task, planned=planned_whole(task.planned)))
+            whole.append(in_memory)
     return whole, divided
 
 
