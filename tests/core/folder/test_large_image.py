@@ -88,6 +88,15 @@ def of_stacks(folder: Path, out: Path, **blocks: int) -> BatchReport:
     return segment_files([folder], out, template, batch=batch, blocks=BlockSettings(**blocks))
 
 
+def test_an_image_whose_labels_were_ome_zarr_on_request_is_still_segmented_whole(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", IMAGE[:64, :64])
+    for labels in ("ome.zarr", "tif", "tif"):
+        report = segment_files([tmp_path / "a.tif"], tmp_path / "out", TEMPLATE, batch=BatchSettings(labels=labels))
+        assert [record.error for record in report.records] == [""]
+        assert report.records[0].labels.endswith(labels)
+    assert report.records[0].skipped
+
+
 def test_stacks_in_a_folder_are_volumes_in_blocks_where_they_are_asked_for_or_too_large(tmp_path, monkeypatch):
     (tmp_path / "in").mkdir()
     tifffile.imwrite(tmp_path / "in" / "stack.tif", TISSUE.image, metadata={"axes": "ZYX"})

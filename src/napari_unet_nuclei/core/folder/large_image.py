@@ -131,10 +131,13 @@ def segment_too_large(task: Task, progress: Progress) -> FileRecord:
 
 def was_too_large(task: Task) -> bool:
     """Tell whether an earlier run had to segment an image of this size block by block."""
-    divided = replace(task, planned=planned_in_blocks(task.planned))
-    note = None if task.batch.overwrite else read_note(task.planned)
-    # The results tell, unless they would have been called the same.
-    return divided != task and note is not None and note.outputs.get("labels", "").endswith(LABELS_FORMAT)
+    if task.batch.overwrite or planned_in_blocks(task.planned) == task.planned:  # results would have the same names
+        return False
+    note = read_note(task.planned)
+    if note is None or note.record is None:
+        return False
+    # Of labels that were written whole, the note has the hash: that they are OME-Zarr may have been asked for.
+    return not note.labels_hash and note.outputs.get("labels", "").endswith(LABELS_FORMAT)
 
 
 def planned_whole(planned: PlannedFile) -> PlannedFile:
