@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from napari_unet_nuclei.cli.options import (
 )
 from napari_unet_nuclei.cli.progress import TerminalProgress
 from napari_unet_nuclei.core.errors import ImageFileError, SettingsError
+from napari_unet_nuclei.core.files.regular import is_folder
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
 from napari_unet_nuclei.core.image.io.label_file import read_labels, size_of
@@ -161,7 +161,7 @@ def measure_command(
     around = CellSettings(**parse_cells(cell, ring, gap))
     with TerminalProgress(quiet) as progress:
         wanted = Wanted(around, cells, tuple(spots or ()), dict(parse_spots(text) for text in spots_in or ()))
-        if _is_folder(labels):
+        if _is_plain_folder(labels):
             if regions is not None or cells is not None or spots:
                 raise SettingsError("Regions, cells and spots in files belong to one image: measure it by itself.")
             table = measure_folders(labels, images, wanted, planes, series, progress)
@@ -220,7 +220,7 @@ def measure_folders(
     """
     import pandas as pd
 
-    if len(images) != 1 or not _is_folder(images[0]):
+    if len(images) != 1 or not _is_plain_folder(images[0]):
         raise ImageFileError(f"{labels} is a folder: give the one folder with its images, which may be the same.")
     labels_of, image_of = label_files(labels), image_files(images[0])
     # In a folder of both, an image without labels is no labels of its own.
@@ -267,8 +267,8 @@ def measure_opened(files: Opened, wanted: Wanted, planes: PlanesChoice, progress
     return measure_files(files, wanted, progress)
 
 
-def _is_folder(path: Path) -> bool:
-    return os.path.isdir(path) and not is_ome_zarr(path)  # noqa: PTH112  # `Path.is_dir` raises for too long a name
+def _is_plain_folder(path: Path) -> bool:
+    return is_folder(path) and not is_ome_zarr(path)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from napari_unet_nuclei.core.arguments import checked
 from napari_unet_nuclei.core.classes.coding import ClassCoding, ClassCounts, count_classes, pool_classes
 from napari_unet_nuclei.core.errors import ImageFileError, ImageShapeError
+from napari_unet_nuclei.core.files.regular import is_folder
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
 from napari_unet_nuclei.core.image.io.label_file import read_label_pair
@@ -291,10 +291,9 @@ def _planes(
 
 def _pair(predictions: Path, labels: Path) -> tuple[dict[str, tuple[Path, Path]], list[str]]:
     """Return pairs of files (predicted, true) by name, and the problems of the others."""
-    # `Path.is_dir` raises for too long a name.
-    if os.path.isdir(predictions) != os.path.isdir(labels):  # noqa: PTH112
+    if is_folder(predictions) != is_folder(labels):
         raise ImageFileError(f"{predictions} and {labels}: give two files or two folders.")
-    if not os.path.isdir(predictions):  # noqa: PTH112
+    if not is_folder(predictions):
         return {plain_stem(labels): (predictions, labels)}, []
     predicted, true = label_files(predictions), label_files(labels)
     problems = [_alone(true[name], predictions) for name in sorted(true.keys() - predicted)]

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from napari_unet_nuclei.core.errors import OutputFileError
+from napari_unet_nuclei.core.files.regular import is_folder
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """Errors of a disk, or a share of it, that is full."""
@@ -37,7 +38,7 @@ def atomic(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise OutputFileError(f"{path} was not written: {remedy(error)}") from error
     finally:
-        if os.path.isdir(partial):  # noqa: PTH112  # `Path.is_dir` raises where the folder may not be entered
+        if is_folder(partial):
             shutil.rmtree(partial, ignore_errors=True)
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)

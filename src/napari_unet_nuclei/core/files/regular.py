@@ -1,4 +1,4 @@
-"""Open files that other people give us."""
+"""Look at files that other people give us, and open them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,16 @@ import errno
 import os
 from io import BufferedReader
 from pathlib import Path
+
+
+def is_folder(path: Path) -> bool:
+    """Tell whether there is a folder; False, where `Path.is_dir` raises, of too long a name and where none may look."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether there is a file; False, where `Path.is_file` raises, of too long a name and where none may look."""
+    return os.path.isfile(path)  # noqa: PTH113
 
 
 def open_regular(path: Path) -> BufferedReader:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_unet_nuclei.core.errors import ImageFileError, NucleiError, OutputFileError, SeriesError, SettingsError
+from napari_unet_nuclei.core.files.regular import is_folder
 from napari_unet_nuclei.core.files.text import legible
 from napari_unet_nuclei.core.image.io.find import find_images, nothing_found
 from napari_unet_nuclei.core.image.io.pairs import is_beside_image, name_some, outlines_among
@@ -253,7 +254,7 @@ def plan_files(
 
 def check_subfolders(given: Sequence[Path], *, recursive: bool) -> None:
     """Raise SettingsError if subfolders are left out where no folder is given: in a form the switch just stands so."""
-    if not recursive and not any(os.path.isdir(path) or glob.has_magic(str(path)) for path in given):  # noqa: PTH112  # Path.is_dir raises for too long a name
+    if not recursive and not any(is_folder(path) or glob.has_magic(str(path)) for path in given):
         raise SettingsError("No folder is given, so leaving out subfolders has no effect.")
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_unet_nuclei.core.errors import ImageFileError
+from napari_unet_nuclei.core.files.regular import is_folder
 from napari_unet_nuclei.core.files.text import on_disk
 from napari_unet_nuclei.core.image.io.formats import IMAGE_SUFFIXES, content_format
 from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr
@@ -67,7 +68,7 @@ def nothing_found(paths: Sequence[Path]) -> str:
 
 def _root(given: Path) -> Path:
     """Folder in which the images of a given path are searched."""
-    if os.path.isdir(given) and not is_ome_zarr(given):  # noqa: PTH112  # as in _meant_by
+    if is_folder(given) and not is_ome_zarr(given):
         return given
     root = given.parent
     # The last real folder before the wildcards: results mirror the folders below it.
@@ -82,7 +83,7 @@ def _meant_by(path: Path, recursive: bool, refused: list[tuple[str, str]], passe
         yield from _images_at(path, refused)
     elif is_ome_zarr(path):
         yield from _images_of_store(path, refused)
-    elif os.path.isdir(path):  # noqa: PTH112  # Path.is_dir raises where a folder above may not be entered
+    elif is_folder(path):
         yield from _images_in(path, recursive, refused, passed_over)
     elif os.path.lexists(path):
         yield path

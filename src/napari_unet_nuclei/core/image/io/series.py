@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 from napari_unet_nuclei.core.errors import SeriesError
+from napari_unet_nuclei.core.files.regular import is_file
 from napari_unet_nuclei.core.image.io.formats import format_of
 from napari_unet_nuclei.core.image.io.image_file import ImageHeader
 from napari_unet_nuclei.core.image.io.pairs import name_some
@@ -137,7 +137,7 @@ def choose_in_step(paths: Sequence[Path], wanted: str = "") -> tuple[tuple[InSte
 
 def _several(path: Path) -> tuple[ImageHeader, ...]:
     """Return the headers of a file that may hold several images; none of a picture, an array or outlines."""
-    is_one = holds_outlines(path) or (os.path.isfile(path) and format_of(path) in ("picture", "numpy"))  # noqa: PTH113  # `Path.is_file` raises for too long a name
+    is_one = holds_outlines(path) or (is_file(path) and format_of(path) in ("picture", "numpy"))
     return () if is_one else read_headers(path)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import re
 import zipfile
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import zarr
 from zarr.storage import FsspecStore, ZipStore
 
 from napari_unet_nuclei.core.errors import ImageFileError
+from napari_unet_nuclei.core.files.regular import is_file
 
 METADATA = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
 """Files of which every group and every array of Zarr has one."""
@@ -70,7 +70,7 @@ def absolute(path: Path) -> Path:
 def archive_of(path: Path) -> tuple[Path, str] | None:
     """Return the archive that a path leads into, and the place in it; None if it leads into none."""
     for folder in (path, *path.parents):
-        if folder.suffix.lower() in ARCHIVE_SUFFIXES and os.path.isfile(folder):  # noqa: PTH113  # as in has_metadata
+        if folder.suffix.lower() in ARCHIVE_SUFFIXES and is_file(folder):
             return folder, path.relative_to(folder).as_posix().removeprefix(".")
     return None
 
@@ -86,7 +86,7 @@ def has_metadata(path: Path) -> bool:
     if archive is not None:
         root = _archive_root(archive[0])
         return root is not None and bool(_entries(archive[0]) & {_joined(root, archive[1], name) for name in METADATA})
-    return any(os.path.isfile(path / name) for name in METADATA)  # noqa: PTH113  # Path.is_file raises there
+    return any(is_file(path / name) for name in METADATA)
 
 
 def open_group(path: Path) -> zarr.Group:
