@@ -61,8 +61,7 @@ def finetune_command(
             "--kind",
             **KIND_OPTION,
             help="Kind of all images: bright nuclei on dark (fluorescence) or dark nuclei on bright (H&E, IHC, bright "
-            "field). "
-            "By default inferred from each image's labels.",
+            "field). By default inferred from each image's labels.",
         ),
     ] = "auto",
     keep_doubtful: Annotated[

@@ -28,8 +28,7 @@ def read_content(archive: Archive) -> dict[str, Any]:
     if kind != "model" or not version.startswith(VERSIONS):
         raise ModelFileError(
             f"{archive.path.name} is not a model in version 0.4 or 0.5 of the BioImage.IO format, but a {kind} in "
-            "version "
-            f"{version or 'unknown'}. Convert it with bioimageio.spec."
+            f"version {version or 'unknown'}. Convert it with bioimageio.spec."
         )
     return content
 

@@ -98,8 +98,7 @@ def _plane(source: Tensor) -> tuple[SideRule, SideRule]:
             what = "volumes" if letter == "z" else "movies"
             raise ModelFileError(
                 f"The model takes {what}. Only models for planes can be imported; they find nuclei in stacks as "
-                "well, in "
-                "three directions."
+                "well, in three directions."
             )
     y, x = source.axis("y"), source.axis("x")
     if y is None or x is None or y.rule is None or x.rule is None:

@@ -124,8 +124,7 @@ def _onnx_member(content: Given, path: Path) -> Member:
     if isinstance(entry, Mapping) and entry.get("external_data"):
         raise ModelFileError(
             f"{path.name} keeps the weights of its ONNX network in another file, which is never opened. Export it as "
-            "one "
-            "ONNX file."
+            "one ONNX file."
         )
     return member
 
@@ -144,8 +143,7 @@ def _checked(content: dict[str, Any], path: Path) -> dict[str, Any]:
     if isinstance(described, spec.InvalidDescr):
         raise ModelFileError(
             f"The description in {path.name} does not keep to the BioImage.IO format: {_reason(described)}. Its "
-            "authors "
-            "can check it with bioimageio.spec."
+            "authors can check it with bioimageio.spec."
         )
     return dict(described.model_dump(mode="json"))
 

@@ -50,8 +50,7 @@ def postprocessing_of(tensor: Tensor) -> tuple[tuple[Pointwise, ...], ...]:
             if isinstance(step, Range | Standard | ClipRange):
                 raise ModelFileError(
                     f"The output's step '{name}' measures the whole map, which is never there at once: large images "
-                    "are "
-                    "worked on in tiles. Export the model without it; maps from 0 to 1 need none."
+                    "are worked on in tiles. Export the model without it; maps from 0 to 1 need none."
                 )
             taken.append(step)
     return tuple(tuple(_of_channel(step, channel) for step in taken) for channel in range(len(tensor.channels)))
@@ -161,8 +160,7 @@ def _together(name: str, given: Given, tensor: Tensor) -> bool:
     if not {"y", "x"} <= letters:
         raise ModelFileError(
             f"The step '{name}' of '{tensor.name}' measures rows or columns by themselves. Only steps that measure "
-            "whole "
-            "planes (y and x) can be imported."
+            "whole planes (y and x) can be imported."
         )
     return "c" in letters
 

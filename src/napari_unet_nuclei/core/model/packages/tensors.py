@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,8 +94,7 @@ def member_of(value: object) -> Member | None:
     if "://" in source or source.startswith(("//", "www.")):
         raise ModelFileError(
             f"The package names {source} in place of a file. Nothing is downloaded: get the package as one zip file "
-            "that "
-            "holds all of its parts."
+            "that holds all of its parts."
         )
     return Member(source.removeprefix("./"), str(given.get("sha256") or ""))
 
@@ -107,8 +106,7 @@ def read_tensors(content: Given) -> Tensors:
     if len(inputs) != 1:
         raise ModelFileError(
             f"The model takes {len(inputs)} images at once. Only models of one input image, of one or several "
-            "channels, "
-            "can be imported."
+            "channels, can be imported."
         )
     if older:
         tests = list(content.get("test_inputs") or [])
@@ -126,13 +124,13 @@ def _letter(axis: Given) -> str:
     if letter not in tuple("bctzyx"):
         raise ModelFileError(
             f"The model has an axis '{name or kind}', which images of nuclei do not have. Batch, channel, time, z, y "
-            "and x "
-            "are understood."
+            "and x are understood."
         )
     return letter
 
 
-def _input(given: Given) -> Tensor:
+def _axes(given: Given, along: Callable[[Given, str, str], Axis]) -> tuple[Axis, ...]:
+    """Read the axes of a tensor; ``along`` makes those along which pixels lie, of an axis, its letter and its name."""
     axes = []
     for axis in given["axes"]:
         letter = _letter(axis)
@@ -142,10 +140,13 @@ def _input(given: Given) -> Tensor:
         elif letter == "c":
             axes.append(Axis("c", name, channels=tuple(str(one) for one in axis["channel_names"])))
         else:
-            axes.append(Axis(letter, name, _rule(axis["size"], name)))
-    return Tensor(
-        str(given["id"]), tuple(axes), _steps(given, "preprocessing"), _test(given), _dtype(given.get("data"))
-    )
+            axes.append(along(axis, letter, name))
+    return tuple(axes)
+
+
+def _input(given: Given) -> Tensor:
+    axes = _axes(given, lambda axis, letter, name: Axis(letter, name, _rule(axis["size"], name)))
+    return Tensor(str(given["id"]), axes, _steps(given, "preprocessing"), _test(given), _dtype(given.get("data")))
 
 
 def _dtype(data: object) -> str:
@@ -171,23 +172,15 @@ def _rule(size: object, name: str) -> SideRule:
         return SideRule(least=int(size["min"]), step=int(size["step"]))
     raise ModelFileError(
         f"The size of the input's axis '{name}' follows that of another axis. Only sizes that are fixed, or of the "
-        "form "
-        "min and step, can be imported."
+        "form min and step, can be imported."
     )
 
 
 def _output(given: Given, source: Given) -> Tensor:
-    axes = []
-    for axis in given["axes"]:
-        letter = _letter(axis)
-        name = str(axis.get("id") or axis["type"])
-        if letter == "b":
-            axes.append(Axis("b", name))
-        elif letter == "c":
-            axes.append(Axis("c", name, channels=tuple(str(one) for one in axis["channel_names"])))
-        else:
-            axes.append(Axis(letter, name, lost=_lost(axis, letter, source), halo=int(axis.get("halo") or 0)))
-    return Tensor(str(given["id"]), tuple(axes), _steps(given, "postprocessing"), _test(given))
+    def along(axis: Given, letter: str, name: str) -> Axis:
+        return Axis(letter, name, lost=_lost(axis, letter, source), halo=int(axis.get("halo") or 0))
+
+    return Tensor(str(given["id"]), _axes(given, along), _steps(given, "postprocessing"), _test(given))
 
 
 def _lost(axis: Given, letter: str, source: Given) -> int:
@@ -210,15 +203,13 @@ def _lost(axis: Given, letter: str, source: Given) -> int:
         return _half(of_input["size"] - size)
     raise ModelFileError(
         f"The output's axis '{letter}' has a size that does not follow from the input's, so that maps cannot be laid "
-        "over "
-        "the image."
+        "over the image."
     )
 
 
 OTHER_SCALE = (
     "The model gives maps of another resolution than the image, so that they cannot be laid over it. Export it with "
-    "maps "
-    "of the image's resolution."
+    "maps of the image's resolution."
 )
 
 
@@ -227,8 +218,7 @@ def _half(difference: int) -> int:
     if difference < 0 or difference % 2:
         raise ModelFileError(
             f"The model's maps are {abs(difference)} pixels {'larger' if difference < 0 else 'smaller'} than the "
-            "image, "
-            "which leaves open where they belong. Export it with maps of the image's size."
+            "image, which leaves open where they belong. Export it with maps of the image's size."
         )
     return difference // 2
 
@@ -302,7 +292,6 @@ def _older_axis(letter: str, place: int, shape: Any, source: Tensor, halo: int) 
             return Axis(letter, letter)
         raise ModelFileError(
             f"The output's axis '{letter}' has a size that does not follow from the input's, so that maps cannot be "
-            "laid "
-            "over the image."
+            "laid over the image."
         )
     return Axis(letter, letter, lost=0 if size == 1 and letter in "tz" else _half(rule.least - size), halo=halo)

@@ -184,10 +184,6 @@ def _describe(
     """Return the description of a package."""
     sides = _Sides.of(architecture)
     low, high = card.percentiles
-
-    def member(name: str) -> dict[str, str]:
-        return {"source": name, "sha256": hashlib.sha256(files[name]).hexdigest()}
-
     space = [{"type": "space", "id": name, "size": {"min": sides.least, "step": sides.step}} for name in "yx"]
     followed = [
         {"type": "space", "id": name, "size": {"tensor_id": "input", "axis_id": name, "offset": 0}, "halo": sides.halo}
@@ -210,7 +206,7 @@ def _describe(
                 "id": "input",
                 "description": "The signals in which nuclei are bright, as the README says.",
                 "axes": [{"type": "batch"}, {"type": "channel", "channel_names": _inputs(card, architecture)}, *space],
-                "test_tensor": member(INPUT),
+                "test_tensor": _member(INPUT, files),
                 "data": {"type": "float32"},
                 "preprocessing": [
                     {
@@ -225,25 +221,32 @@ def _describe(
                 "id": "maps",
                 "description": "What the network predicts for every pixel, as the README says.",
                 "axes": [{"type": "batch"}, {"type": "channel", "channel_names": _outputs(card)}, *followed],
-                "test_tensor": member(OUTPUT),
+                "test_tensor": _member(OUTPUT, files),
                 "data": {"type": "float32"},
             }
         ],
-        "weights": {
-            "pytorch_state_dict": {
-                **member(WEIGHTS),
-                "architecture": {
-                    **member(SOURCE),
-                    "callable": PublishedUNet.__name__,
-                    "kwargs": architecture.model_dump(mode="json"),
-                },
-                "pytorch_version": torch.__version__.partition("+")[0],
-            },
-            "onnx": {**member(GRAPH), "opset_version": OPSET, "parent": "pytorch_state_dict"},
-        },
+        "weights": _weights(architecture, files),
         # The whole card: this program reads the package back without loss.
         "config": {OURS: {"card": card.model_dump_json()}},
     }
+
+
+def _weights(architecture: Architecture, files: Mapping[str, bytes]) -> dict[str, Any]:
+    """Return the entries of both forms of the weights."""
+    built = {"callable": PublishedUNet.__name__, "kwargs": architecture.model_dump(mode="json")}
+    return {
+        "pytorch_state_dict": {
+            **_member(WEIGHTS, files),
+            "architecture": {**_member(SOURCE, files), **built},
+            "pytorch_version": torch.__version__.partition("+")[0],
+        },
+        "onnx": {**_member(GRAPH, files), "opset_version": OPSET, "parent": "pytorch_state_dict"},
+    }
+
+
+def _member(name: str, files: Mapping[str, bytes]) -> dict[str, str]:
+    """Return a reference to a file in the package."""
+    return {"source": name, "sha256": hashlib.sha256(files[name]).hexdigest()}
 
 
 def _name(name: str) -> str:
