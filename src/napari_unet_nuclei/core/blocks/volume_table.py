@@ -6,6 +6,7 @@ Whatever the blocks, a nucleus has the same row as in the undivided volume. What
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +62,15 @@ def write_volume_table(
     volume = plan.volume
     assert volume is not None, "planes have a table of their own"
     names, count = column_names(source), len(scores)
-    sums, of_part = VolumeSums.none(count, len(names)), np.zeros(count, np.int64)
-    for one in parts:
-        places = one["ids"] - 1
-        sums = sums.with_part(places, VolumeSums(**{name: one[name] for name in vars(sums)}))
-        of_part[places] = one["part"]
+    of_part = np.zeros(count, np.int64)
+
+    def placed() -> Iterator[tuple[NDArray[np.int64], VolumeSums]]:
+        for one in parts:
+            places = one["ids"] - 1
+            of_part[places] = one["part"]
+            yield places, VolumeSums(**{field.name: one[field.name] for field in fields(VolumeSums)})
+
+    sums = VolumeSums.of_parts(placed(), count, len(names))
     geometry = _geometry(plan, source)
     tables = []
     for number, stack in enumerate(volume.stacks):

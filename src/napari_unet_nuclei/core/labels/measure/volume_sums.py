@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -79,17 +79,21 @@ class VolumeSums:
             light,
         )
 
-    def with_part(self, places: NDArray[np.integer], part: VolumeSums) -> VolumeSums:
-        """Add the sums of a part, whose nuclei are at ``places`` among these; all arrays but one change in place."""
-        self.totals[:, places] += part.totals
-        self.crossings[:, places] += part.crossings
-        self.edge[places] |= part.edge
-        self.light[:, :2, places] += part.light[:, :2]
-        # fmin and fmax skip NaN.
-        self.light[:, 2, places] = np.fmin(self.light[:, 2, places], part.light[:, 2])
-        self.light[:, 3, places] = np.fmax(self.light[:, 3, places], part.light[:, 3])
-        sections = np.concatenate([self.sections, np.stack([places[part.sections[0]], part.sections[1]])], axis=1)
-        return VolumeSums(self.totals, self.crossings, sections, self.edge, self.light)
+    @staticmethod
+    def of_parts(parts: Iterable[tuple[NDArray[np.integer], VolumeSums]], count: int, images: int) -> VolumeSums:
+        """Add up the sums of parts, each with the indices of its nuclei among all."""
+        sums = VolumeSums.none(count, images)
+        sections = [sums.sections]
+        for places, part in parts:
+            sums.totals[:, places] += part.totals
+            sums.crossings[:, places] += part.crossings
+            sums.edge[places] |= part.edge
+            sums.light[:, :2, places] += part.light[:, :2]
+            # fmin and fmax skip NaN.
+            sums.light[:, 2, places] = np.fmin(sums.light[:, 2, places], part.light[:, 2])
+            sums.light[:, 3, places] = np.fmax(sums.light[:, 3, places], part.light[:, 3])
+            sections.append(np.stack([places[part.sections[0]], part.sections[1]]))
+        return replace(sums, sections=np.concatenate(sections, axis=1))
 
     def chosen(self, places: NDArray[np.integer]) -> VolumeSums:
         """Select some of the nuclei, by their indices, ascending."""
@@ -182,7 +186,8 @@ def sum_part(
     box : tuple of int
         Where in the volume of ``shape`` the part lies.
     """
-    sums, sections = VolumeSums.none(count, len(names)), []
+    sums = VolumeSums.none(count, len(names))
+    sections = [sums.sections]
     z0, z1, y0, y1, x0, x1 = box
     ends = tuple((first == 0, end == size) for first, end, size in zip(box[::2], box[1::2], shape, strict=True))
     surface = SurfaceCount(count, ends)
@@ -198,8 +203,7 @@ def sum_part(
         _mark_edge(sums.edge, view[rows, columns], ends[1:], everything=z in (0, shape[0] - 1))
     surface.end(beyond)
     sums.crossings[...] = surface.crossings[:, 1:]
-    together = np.concatenate([sums.sections, *sections], axis=1)
-    return VolumeSums(sums.totals, sums.crossings, together, sums.edge, sums.light)
+    return replace(sums, sections=np.concatenate(sections, axis=1))
 
 
 def _add(
