@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -17,6 +14,7 @@ from napari_unet_nuclei.core.image.io.ome_zarr_labels import read_provenance
 from napari_unet_nuclei.core.progress import Cancelled, Silent
 from tests.helpers.block_images import BLOCK, IMAGE, labels_of, request, request_of, write_image
 from tests.helpers.joining import same_up_to_numbers
+from tests.helpers.killed_blocks import run_until_killed
 from tests.helpers.recording import RecordingProgress
 
 pytestmark = pytest.mark.usefixtures("small_halo")
@@ -90,33 +88,10 @@ def test_what_is_not_of_this_program_is_never_replaced(tmp_path):
     assert np.array_equal(read_ome_zarr(out).levels[0][:], IMAGE)
 
 
-CHILD = """
-import sys
-from pathlib import Path
-from napari_unet_nuclei.core.blocks import plan as block_plan
-from napari_unet_nuclei.core.blocks.segment import segment_blockwise
-from tests.helpers.block_images import BLOCK, request_of
-
-class Telling:
-    finish_requested = False
-    def report(self, event):
-        print(event, flush=True)
-        if sys.argv[3] in str(event):
-            sys.stdin.read()  # until it is killed
-
-block_plan.SMALLEST_HALO, block_plan.HALO_DIAMETERS = 64, 3
-segment_blockwise(request_of(Path(sys.argv[1])), Path(sys.argv[2]), Telling(), block=BLOCK)
-"""
-
-
 @pytest.mark.parametrize("word", ["block 5", "writing block 4"])
 def test_a_killed_run_is_gone_on_with_and_gives_the_same(word, tmp_path):
     image, out = write_image(tmp_path / "i.ome.zarr", 3), tmp_path / "l.ome.zarr"
-    command, pipe = [sys.executable, "-c", CHILD, str(image), str(out), word], subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as child:
-        assert child.stdout is not None
-        assert any(word in line for line in child.stdout), "the run ended before it could be killed"
-        child.kill()
+    run_until_killed("planes", image, out, word)
     assert not out.exists()
     progress = RecordingProgress()
     segment_blockwise(request_of(image), out, progress, block=BLOCK)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gc
 import itertools
-import subprocess
-import sys
 import tracemalloc
 from dataclasses import replace
 
@@ -31,6 +29,7 @@ from napari_unet_nuclei.core.segment.table import measure_result
 from tests.helpers.block_images import labels_of, request
 from tests.helpers.block_stacks import BLOCK, GIVEN, TISSUE, request_of_stack, write_stack
 from tests.helpers.joining import same_up_to_numbers, whole_numbers
+from tests.helpers.killed_blocks import run_until_killed
 from tests.helpers.recording import RecordingProgress
 
 
@@ -164,31 +163,9 @@ def test_what_is_done_is_not_done_again_and_other_work_is_done_anew(tmp_path, mo
             segment_blockwise(other, out, Silent(), block=BLOCK)
 
 
-CHILD = """
-import sys
-from pathlib import Path
-from napari_unet_nuclei.core.blocks.segment import segment_blockwise
-from tests.helpers.block_stacks import BLOCK, request_of_stack
-
-class Telling:
-    finish_requested = False
-    def report(self, event):
-        print(event, flush=True)
-        if sys.argv[3] in str(event):
-            sys.stdin.read()  # until it is killed
-
-segment_blockwise(request_of_stack(Path(sys.argv[1])), Path(sys.argv[2]), Telling(), block=BLOCK)
-"""
-
-
 def test_a_killed_run_is_gone_on_with_and_gives_the_same(tmp_path):
-    word = "writing block 4"
     image, out = write_stack(tmp_path / "i.ome.zarr"), tmp_path / "l.ome.zarr"
-    command, pipe = [sys.executable, "-c", CHILD, str(image), str(out), word], subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as child:
-        assert child.stdout is not None
-        assert any(word in line for line in child.stdout), "the run ended before it could be killed"
-        child.kill()
+    run_until_killed("stack", image, out, "writing block 4")
     assert not out.exists()
     progress = RecordingProgress()
     segment_blockwise(request_of_stack(image), out, progress, block=BLOCK)
