@@ -13,7 +13,8 @@ from pathlib import Path
 from benchmarks.child import in_child
 from benchmarks.network_costs import costs
 from benchmarks.table import Table
-from napari_unet_nuclei.core.model.card import Architecture, ModelCard
+from napari_unet_nuclei.core.model.architecture import Architecture
+from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.file import save_model
 from napari_unet_nuclei.core.model.registry import load_model
 from napari_unet_nuclei.core.progress import Silent

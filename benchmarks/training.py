@@ -38,7 +38,8 @@ def measure() -> Table:
 
 def step_times(channels: int) -> tuple[float, float]:
     """Median seconds of a step, and of the waiting in it."""
-    from napari_unet_nuclei.core.model.card import Architecture, ModelCard
+    from napari_unet_nuclei.core.model.architecture import Architecture
+    from napari_unet_nuclei.core.model.card import ModelCard
     from napari_unet_nuclei.core.progress import Silent
     from napari_unet_nuclei.core.settings import TrainSettings
     from napari_unet_nuclei.core.train import trainer

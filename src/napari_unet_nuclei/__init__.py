@@ -45,8 +45,9 @@ if TYPE_CHECKING:
     from napari_unet_nuclei.core.labels.measure.gate import Gate
     from napari_unet_nuclei.core.labels.measure.measure import measure
     from napari_unet_nuclei.core.labels.metrics.comparison import LabelComparison, Scores, compare_labels
+    from napari_unet_nuclei.core.model.architecture import Architecture
     from napari_unet_nuclei.core.model.author_notes import AuthorNotes
-    from napari_unet_nuclei.core.model.card import Architecture, ModelCard, read_card
+    from napari_unet_nuclei.core.model.card import ModelCard, read_card
     from napari_unet_nuclei.core.model.file import Model
     from napari_unet_nuclei.core.model.packages.notes import PackageNotes
     from napari_unet_nuclei.core.model.registry import ModelEntry, ModelRegistry, default_registry, load_model
@@ -188,7 +189,7 @@ __all__ = [
 _HOMES = {
     "AuthorNotes": "core.model.author_notes",
     "Advanced": "core.progress",
-    "Architecture": "core.model.card",
+    "Architecture": "core.model.architecture",
     "BatchReport": "core.folder.summary",
     "BatchSettings": "core.settings",
     "BlockwiseResult": "core.blocks.segment",

@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from napari_unet_nuclei.core.model.card import Architecture, DataSource, ModelCard, TrainingRecord
+from napari_unet_nuclei.core.model.architecture import Architecture
+from napari_unet_nuclei.core.model.card import DataSource, ModelCard, TrainingRecord
 from napari_unet_nuclei.core.model.file import Model, save_model
 from napari_unet_nuclei.core.model.unet import UNet
 from tests.helpers.packages import older_described, write_package

@@ -12,7 +12,7 @@ import pytest
 import tifffile
 
 from napari_unet_nuclei import segment
-from napari_unet_nuclei.core.model.card import ARCHITECTURES
+from napari_unet_nuclei.core.model.architecture import ARCHITECTURES
 from napari_unet_nuclei.core.samples.synthetic_classes import CLASSES, write_class_set
 from tests.helpers.program import run
 

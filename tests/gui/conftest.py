@@ -26,7 +26,8 @@ def tiny_model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model file with about the smallest network there is; its weights make it a threshold of the intensity."""
     import torch
 
-    from napari_unet_nuclei.core.model.card import Architecture, ModelCard
+    from napari_unet_nuclei.core.model.architecture import Architecture
+    from napari_unet_nuclei.core.model.card import ModelCard
     from napari_unet_nuclei.core.model.file import Model, save_model
     from napari_unet_nuclei.core.model.unet import UNet
 

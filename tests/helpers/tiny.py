@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from napari_unet_nuclei.core.image.plane import PlaneLook, Signal
-from napari_unet_nuclei.core.model.card import Architecture, ModelCard
+from napari_unet_nuclei.core.model.architecture import Architecture
+from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.device import Device
 from napari_unet_nuclei.core.model.file import Model, save_model
 from napari_unet_nuclei.core.model.unet import UNet

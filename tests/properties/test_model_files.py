@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_unet_nuclei.core.model.card import INSTANCE_HEADS, Architecture, ModelCard, Thresholds, read_card
+from napari_unet_nuclei.core.model.architecture import INSTANCE_HEADS, Architecture
+from napari_unet_nuclei.core.model.card import ModelCard, Thresholds, read_card
 from napari_unet_nuclei.core.model.file import Model, read_model, save_model
 from tests.helpers.effort import some_examples
 from tests.helpers.tiny import tiny_network

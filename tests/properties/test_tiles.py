@@ -13,7 +13,7 @@ from napari_unet_nuclei.core.image.normalise import IntensityRange
 from napari_unet_nuclei.core.image.plane import PlaneReader
 from napari_unet_nuclei.core.image.tiling import Tiling, plan_tiles, round_up
 from napari_unet_nuclei.core.labels.metrics.overlaps import match
-from napari_unet_nuclei.core.model.card import Architecture
+from napari_unet_nuclei.core.model.architecture import Architecture
 from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner

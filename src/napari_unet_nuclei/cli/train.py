@@ -24,8 +24,9 @@ from napari_unet_nuclei.cli.progress import FINISH, TerminalProgress
 from napari_unet_nuclei.core.classes.coding import ClassCoding
 from napari_unet_nuclei.core.errors import SettingsError
 from napari_unet_nuclei.core.image.kind import InputName
+from napari_unet_nuclei.core.model.architecture import ARCHITECTURES, Architecture
 from napari_unet_nuclei.core.model.author_notes import AuthorNotes, read_author_notes
-from napari_unet_nuclei.core.model.card import ARCHITECTURES, Architecture, ModelCard, TaskName
+from napari_unet_nuclei.core.model.card import ModelCard, TaskName
 from napari_unet_nuclei.core.model.registry import SUFFIX
 from napari_unet_nuclei.core.settings import TrainSettings
 

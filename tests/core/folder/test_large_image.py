@@ -22,7 +22,8 @@ from napari_unet_nuclei.core.folder.summary import BatchReport
 from napari_unet_nuclei.core.image.io import write
 from napari_unet_nuclei.core.image.io.ome_zarr import read_ome_zarr
 from napari_unet_nuclei.core.labels.export.export import write_geojson
-from napari_unet_nuclei.core.model.card import CLASS_HEADS, Architecture, ModelCard
+from napari_unet_nuclei.core.model.architecture import CLASS_HEADS, Architecture
+from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.file import Model, save_model
 from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.core.segment.template import RequestTemplate

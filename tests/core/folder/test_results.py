@@ -18,7 +18,8 @@ from napari_unet_nuclei.core.folder.run import segment_files
 from napari_unet_nuclei.core.image.io.ome_zarr_labels import read_provenance
 from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.image.io.write import PROVENANCE_KEY
-from napari_unet_nuclei.core.model.card import CLASS_HEADS, Architecture, ModelCard
+from napari_unet_nuclei.core.model.architecture import CLASS_HEADS, Architecture
+from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei, stained_tissue
 from napari_unet_nuclei.core.segment.template import RequestTemplate
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings

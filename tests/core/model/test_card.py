@@ -8,14 +8,8 @@ from pydantic import ValidationError
 
 from napari_unet_nuclei.core.errors import ModelFileError
 from napari_unet_nuclei.core.labels.score import Scoring
-from napari_unet_nuclei.core.model.card import (
-    Architecture,
-    DataSource,
-    ModelCard,
-    Thresholds,
-    TrainingRecord,
-    read_card,
-)
+from napari_unet_nuclei.core.model.architecture import Architecture
+from napari_unet_nuclei.core.model.card import DataSource, ModelCard, Thresholds, TrainingRecord, read_card
 
 
 def write_header(path: Path, header: bytes, length: int | None = None) -> Path:

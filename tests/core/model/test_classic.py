@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from napari_unet_nuclei.core.model.card import CLASSIC, Architecture
+from napari_unet_nuclei.core.model.architecture import CLASSIC, Architecture
 from napari_unet_nuclei.core.model.unet import UNet, input_size
 
 SMALL = CLASSIC.model_copy(update={"base_width": 2})

@@ -8,7 +8,8 @@ from safetensors.torch import load_file, save_file
 
 from napari_unet_nuclei.core.errors import ModelFileError, OutputFileError, UnknownModelError
 from napari_unet_nuclei.core.files.lock import LOCK
-from napari_unet_nuclei.core.model.card import Architecture, ModelCard, read_card
+from napari_unet_nuclei.core.model.architecture import Architecture
+from napari_unet_nuclei.core.model.card import ModelCard, read_card
 from napari_unet_nuclei.core.model.file import Model, save_model
 from napari_unet_nuclei.core.model.header import hash_tensors
 from napari_unet_nuclei.core.model.registry import (

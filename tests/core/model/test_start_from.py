@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from napari_unet_nuclei.core.errors import ModelFileError
-from napari_unet_nuclei.core.model.card import Architecture, ModelCard
+from napari_unet_nuclei.core.model.architecture import Architecture
+from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.file import Model, start_from
 from napari_unet_nuclei.core.model.unet import UNet
 

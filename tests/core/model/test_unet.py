@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from napari_unet_nuclei.core.model.card import Architecture
+from napari_unet_nuclei.core.model.architecture import Architecture
 from napari_unet_nuclei.core.model.unet import limit_intensity
 from tests.helpers.tiny import tiny_network
 

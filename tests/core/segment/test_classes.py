@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from napari_unet_nuclei.core.errors import SettingsError
-from napari_unet_nuclei.core.model.card import CLASS_HEADS, CLASSIC
+from napari_unet_nuclei.core.model.architecture import CLASS_HEADS, CLASSIC
 from napari_unet_nuclei.core.model.file import save_model
 from napari_unet_nuclei.core.progress import Cancelled
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei, stained_tissue

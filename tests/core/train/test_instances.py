@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from napari_unet_nuclei.core.labels.encode import encode_labels
-from napari_unet_nuclei.core.model.card import INSTANCE_HEADS
+from napari_unet_nuclei.core.model.architecture import INSTANCE_HEADS
 from napari_unet_nuclei.core.samples.drawing import draw_nuclei
 from napari_unet_nuclei.core.train.instances import InstanceTask, Targets, instance_loss
 from napari_unet_nuclei.core.train.samples import Sample

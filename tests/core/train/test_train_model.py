@@ -9,7 +9,7 @@ import pytest
 
 from napari_unet_nuclei.core.classes.coding import ClassCoding
 from napari_unet_nuclei.core.errors import DatasetError, ModelFileError, OutputFileError, SettingsError
-from napari_unet_nuclei.core.model.card import Architecture
+from napari_unet_nuclei.core.model.architecture import Architecture
 from napari_unet_nuclei.core.model.registry import load_model
 from napari_unet_nuclei.core.progress import Cancelled, Silent
 from napari_unet_nuclei.core.samples.synthetic_classes import write_class_set

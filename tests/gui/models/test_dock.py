@@ -10,7 +10,8 @@ from qtpy.QtCore import QEvent, QMimeData, QPointF, Qt, QTimer, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication, QFileDialog, QInputDialog, QLabel, QLineEdit, QMessageBox, QPushButton, QWidget
 
-from napari_unet_nuclei.core.model.card import Architecture, DataSource, ModelCard, TrainingRecord
+from napari_unet_nuclei.core.model.architecture import Architecture
+from napari_unet_nuclei.core.model.card import DataSource, ModelCard, TrainingRecord
 from napari_unet_nuclei.core.model.header import copy_renamed, read_header
 from napari_unet_nuclei.core.model.packages.content import look_into
 from napari_unet_nuclei.core.model.registry import ModelEntry, default_registry

@@ -30,7 +30,8 @@ def class_model(tmp_path: Path) -> None:
     """A model installed as "brightness": it divides the normalised intensity at 0.3 and at 0.7."""
     import torch
 
-    from napari_unet_nuclei.core.model.card import CLASS_HEADS, Architecture, ModelCard
+    from napari_unet_nuclei.core.model.architecture import CLASS_HEADS, Architecture
+    from napari_unet_nuclei.core.model.card import ModelCard
     from napari_unet_nuclei.core.model.file import Model, save_model
     from napari_unet_nuclei.core.model.unet import UNet
 

@@ -32,7 +32,7 @@ from napari_unet_nuclei.core.blocks.volume_table import write_volume_table
 from napari_unet_nuclei.core.blocks.worker import BlockWork, do_block_task
 from napari_unet_nuclei.core.executors.executors import Executor
 from napari_unet_nuclei.core.image.io.ome_zarr_labels import create_array
-from napari_unet_nuclei.core.model.card import DECODED_HEADS
+from napari_unet_nuclei.core.model.architecture import DECODED_HEADS
 from napari_unet_nuclei.core.progress import Advanced, Progress, Share
 
 OutcomeType = TypeVar("OutcomeType")

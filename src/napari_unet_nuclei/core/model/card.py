@@ -19,6 +19,7 @@ from napari_unet_nuclei.core.image.plane import ImageKind
 from napari_unet_nuclei.core.image.sample import Scaling
 from napari_unet_nuclei.core.labels.decode import SPLIT
 from napari_unet_nuclei.core.labels.score import Scoring
+from napari_unet_nuclei.core.model.architecture import CLASS_HEADS, DECODED_HEADS, Architecture
 from napari_unet_nuclei.core.model.onnx_design import OnnxDesign
 from napari_unet_nuclei.core.model.part import Part
 from napari_unet_nuclei.core.quantity import quantity
@@ -36,112 +37,10 @@ NOT_TRAINABLE = (
 
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
-Head = Literal["foreground", "border", "distance", "size", "classes"]
-INSTANCE_HEADS: tuple[Head, ...] = ("foreground", "border", "distance", "size")
-DECODED_HEADS: tuple[Head, ...] = ("foreground", "border", "distance")
 INSTANCE_INPUTS: tuple[InputName, ...] = ("nuclei", "density")
 """Default inputs of networks for nuclei."""
-CLASS_HEADS: tuple[Head, ...] = ("classes",)
-
 TaskName = Literal["instances", "semantic"]
 """What a model predicts: nuclei one by one, or the class of every pixel."""
-
-
-class Architecture(Part):
-    """Architecture of a U-Net; with the weights, it is the complete network.
-
-    The bounds keep a damaged or hostile card from requesting more memory than a model may use.
-    """
-
-    in_channels: int = Field(1, ge=1, le=64, description="Channels of the normalised input.")
-    base_width: int = Field(24, ge=1, le=256, description="Channels of the first level; doubled at every level.")
-    max_width: int = Field(512, ge=1, le=2048, description="Most channels of a level.")
-    depth: int = Field(3, ge=1, le=6, description="Number of poolings.")
-    normalisation: Literal["batch", "none"] = Field(
-        "batch", description="Normalisation after each convolution. Instance and group norm depend on the tile."
-    )
-    upsampling: Literal["nearest", "transposed"] = Field(
-        "nearest", description="Nearest neighbour with a 1x1 convolution, or a 2x2 transposed convolution."
-    )
-    stem: Literal["full", "space-to-depth"] = Field(
-        "space-to-depth",
-        description="First level at full resolution, or at half resolution by space-to-depth with pixel-shuffle heads.",
-    )
-    padding: Literal["same", "none"] = Field(
-        "same",
-        description="3x3 convolutions keep height and width, or, as first published, lose their rim, which a mirrored "
-        "input makes up for and by which skip connections are cropped.",
-    )
-    head_kernel: Literal[1, 3] = Field(3, description="Side of the last convolution.")
-    heads: tuple[Head, ...] = Field(INSTANCE_HEADS, min_length=1, max_length=8, description="Output maps, in order.")
-    classes: int = Field(
-        0, ge=0, le=MOST_CLASSES, description="Maps of the head 'classes', one per class; 0 without that head."
-    )
-
-    @model_validator(mode="after")
-    def _classes_fit_heads(self) -> Architecture:
-        if ("classes" in self.heads) != (self.classes > 0) or self.classes == 1:
-            raise ValueError("the head 'classes' needs two classes or more, and no other head has any")
-        return self
-
-    @property
-    def outputs(self) -> int:
-        """Number of output maps."""
-        return sum(self.classes if head == "classes" else 1 for head in self.heads)
-
-    @property
-    def stem_stride(self) -> int:
-        """Factor by which the first level is coarser than the image."""
-        return 2 if self.stem == "space-to-depth" else 1
-
-    @property
-    def stride(self) -> int:
-        """Total stride in pixels: input sides and tile origins must be multiples of it."""
-        return int(self.stem_stride * 2**self.depth)
-
-    def width(self, level: int) -> int:
-        """Channels of a level, 0 being the finest."""
-        return int(min(self.base_width * 2**level, self.max_width))
-
-    @property
-    def receptive_radius(self) -> int:
-        """Largest distance, in pixels, from an output pixel to an input pixel that it depends on.
-
-        Traces the interval of pixels that an output depends on backwards through the network, for every position of
-        the output relative to the poolings.
-        """
-        return max(self._reach(position) for position in range(self.stride))
-
-    def _reach(self, position: int) -> int:
-        """Distance from an output pixel to the farthest input pixel that it depends on, along the deepest path."""
-        # On the grid of the first level.
-        low = high = position // self.stem_stride
-        low, high = low - 1, high + 1  # the heads
-        for _ in range(self.depth):
-            low, high = (low - 2) // 2, (high + 2) // 2  # two convolutions, then the up-sampling before them
-        low, high = low - 2, high + 2
-        for _ in range(self.depth):
-            low, high = 2 * low - 2, 2 * high + 1 + 2  # the pooling, then two convolutions
-        # Back to the image's own pixels: a pixel of the first level holds several.
-        low, high = low * self.stem_stride, (high + 1) * self.stem_stride - 1
-        return max(position - low, high - position)
-
-
-CLASSIC = Architecture(
-    base_width=64,
-    max_width=1024,
-    depth=4,
-    normalisation="none",
-    upsampling="transposed",
-    stem="full",
-    padding="none",
-    head_kernel=1,
-)
-"""The network of Ronneberger, Fischer and Brox 2015 (*U-Net*, MICCAI, Lecture Notes in Computer Science 9351, 234-241):
-23 convolutional layers, unpadded."""
-
-ARCHITECTURES: dict[str, Architecture] = {"compact": Architecture(), "classic": CLASSIC}
-"""Architectures by name."""
 
 
 class Thresholds(Part):

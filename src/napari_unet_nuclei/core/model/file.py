@@ -12,7 +12,8 @@ from torch import Tensor
 
 from napari_unet_nuclei.core.errors import ModelFileError
 from napari_unet_nuclei.core.files.atomic import atomic
-from napari_unet_nuclei.core.model.card import NOT_TRAINABLE, Architecture, ModelCard, read_card
+from napari_unet_nuclei.core.model.architecture import Architecture
+from napari_unet_nuclei.core.model.card import NOT_TRAINABLE, ModelCard, read_card
 from napari_unet_nuclei.core.model.header import hash_tensors, read_header
 from napari_unet_nuclei.core.model.onnx_design import OnnxDesign
 from napari_unet_nuclei.core.model.onnx_network import OnnxNetwork

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 if TYPE_CHECKING:  # this file goes into packages for other programs, which have no more of this one than it
-    from napari_unet_nuclei.core.model.card import Architecture
+    from napari_unet_nuclei.core.model.architecture import Architecture
 
 
 class DoubleConvolution(nn.Module):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from napari_unet_nuclei.core.image.plane import ImageKind, PlaneLook, PlaneReader
 from napari_unet_nuclei.core.image.sample import PlaneSample, Scaling
 from napari_unet_nuclei.core.labels.decode import Decoded, decode_plane, quantise
-from napari_unet_nuclei.core.model.card import DECODED_HEADS
+from napari_unet_nuclei.core.model.architecture import DECODED_HEADS
 from napari_unet_nuclei.core.progress import Advanced, Progress, Silent
 from napari_unet_nuclei.core.segment.automatic_size import Glance, brightest_patch, glance, scale_for, shrinkings
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner

@@ -14,7 +14,8 @@ from napari_unet_nuclei.core.image.plane import PlaneReader
 from napari_unet_nuclei.core.image.resample import AxisResampling, resample
 from napari_unet_nuclei.core.image.tiling import Tile, Tiling, placed_tiles, round_up
 from napari_unet_nuclei.core.labels.decode import TUNED, DecodeThresholds, quantise
-from napari_unet_nuclei.core.model.card import DECODED_HEADS, ModelCard
+from napari_unet_nuclei.core.model.architecture import DECODED_HEADS
+from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.progress import Advanced, Progress
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner, TileTooLarge
 from napari_unet_nuclei.core.segment.size import NO_NUCLEI, SizeEvidence

@@ -14,7 +14,8 @@ from torch import Tensor
 from napari_unet_nuclei.core.labels.decode import PlaneDecoder
 from napari_unet_nuclei.core.labels.encode import OUTLINE_WEIGHTS, TargetMaps, encode_labels
 from napari_unet_nuclei.core.labels.metrics.comparison import LabelComparison, compare_labels, mean_scores
-from napari_unet_nuclei.core.model.card import Head, ModelCard
+from napari_unet_nuclei.core.model.architecture import Head
+from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.device import Device
 from napari_unet_nuclei.core.model.file import Model
 from napari_unet_nuclei.core.model.unet import UNet

@@ -15,16 +15,9 @@ from napari_unet_nuclei.core.arguments import checked
 from napari_unet_nuclei.core.classes.coding import ClassCoding
 from napari_unet_nuclei.core.errors import OutputFileError, SettingsError
 from napari_unet_nuclei.core.image.kind import InputName, NetworkInputs
+from napari_unet_nuclei.core.model.architecture import CLASS_HEADS, INSTANCE_HEADS, Architecture
 from napari_unet_nuclei.core.model.author_notes import AuthorNotes
-from napari_unet_nuclei.core.model.card import (
-    CLASS_HEADS,
-    INSTANCE_HEADS,
-    INSTANCE_INPUTS,
-    Architecture,
-    ModelCard,
-    TaskName,
-    TrainingRecord,
-)
+from napari_unet_nuclei.core.model.card import INSTANCE_INPUTS, ModelCard, TaskName, TrainingRecord
 from napari_unet_nuclei.core.model.file import Model, save_model, start_from
 from napari_unet_nuclei.core.model.registry import SUFFIX, load_model
 from napari_unet_nuclei.core.progress import Notice, Progress, Share, Silent

@@ -17,7 +17,8 @@ import torch
 from napari_unet_nuclei.core.errors import ModelFileError, OutputFileError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.sample import PlaneSample
-from napari_unet_nuclei.core.model.card import CLASSIC, Architecture, DataSource, ModelCard, TrainingRecord
+from napari_unet_nuclei.core.model.architecture import CLASSIC, Architecture
+from napari_unet_nuclei.core.model.card import DataSource, ModelCard, TrainingRecord
 from napari_unet_nuclei.core.model.file import Model, read_model, save_model
 from napari_unet_nuclei.core.model.header import hash_tensors
 from napari_unet_nuclei.core.model.packages.content import look_into

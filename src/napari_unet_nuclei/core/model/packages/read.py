@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from napari_unet_nuclei.core.errors import ModelFileError
-from napari_unet_nuclei.core.model.card import LARGEST_FILE, Architecture, ModelCard, card_of
+from napari_unet_nuclei.core.model.architecture import Architecture
+from napari_unet_nuclei.core.model.card import LARGEST_FILE, ModelCard, card_of
 from napari_unet_nuclei.core.model.extra import extra_module
 from napari_unet_nuclei.core.model.file import Model, save_model
 from napari_unet_nuclei.core.model.onnx_network import OnnxNetwork

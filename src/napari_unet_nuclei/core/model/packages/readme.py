@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from napari_unet_nuclei.core.model.card import Architecture, ModelCard
+from napari_unet_nuclei.core.model.architecture import Architecture
+from napari_unet_nuclei.core.model.card import ModelCard
 
 INPUTS = {
     "nuclei": "the nuclear signal, bright on dark: a fluorescence channel as it is; of stained tissue the density of "

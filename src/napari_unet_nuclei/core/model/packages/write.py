@@ -23,7 +23,8 @@ from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.image.steps import Range, Steps
 from napari_unet_nuclei.core.image.tiling import round_up
 from napari_unet_nuclei.core.model import unet
-from napari_unet_nuclei.core.model.card import Architecture, ModelCard
+from napari_unet_nuclei.core.model.architecture import Architecture
+from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.extra import extra_module
 from napari_unet_nuclei.core.model.file import Model
 from napari_unet_nuclei.core.model.packages import published
