@@ -42,7 +42,7 @@ from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, ImageSh
 from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.files.lock import locked
 from napari_unet_nuclei.core.image.io.read import read_image
-from napari_unet_nuclei.core.image.io.tiff_metadata import PIXEL_SIZE_KEY
+from napari_unet_nuclei.core.image.io.tiff.metadata import PIXEL_SIZE_KEY
 from napari_unet_nuclei.core.image.io.write import write_labels
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.numbering import as_ids

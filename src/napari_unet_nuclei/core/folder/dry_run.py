@@ -24,8 +24,8 @@ from napari_unet_nuclei.core.folder.record import FileRecord, read_note
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.channels import chosen_channel, named_channel, open_channel_text
 from napari_unet_nuclei.core.image.io.image_file import ImageHeader
-from napari_unet_nuclei.core.image.io.ome_tiff import member_files
 from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr
+from napari_unet_nuclei.core.image.io.tiff.ome import member_files
 from napari_unet_nuclei.core.image.io.zarr_store import as_given
 from napari_unet_nuclei.core.image.layouts.split_image import SplitImage
 from napari_unet_nuclei.core.image.plates import PlateField

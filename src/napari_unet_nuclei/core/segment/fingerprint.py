@@ -17,8 +17,8 @@ import numpy as np
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.files.regular import open_regular
 from napari_unet_nuclei.core.image.axes import ImageSource
-from napari_unet_nuclei.core.image.io.ome_tiff import member_files
 from napari_unet_nuclei.core.image.io.ome_zarr import LABELS_GROUP, read_ome_zarr
+from napari_unet_nuclei.core.image.io.tiff.ome import member_files
 from napari_unet_nuclei.core.image.io.zarr_store import archive_of, is_remote
 from napari_unet_nuclei.core.image.sample import sampled_rows
 from napari_unet_nuclei.core.model.registry import default_registry

@@ -8,10 +8,10 @@ from PIL import Image, features
 from tifffile import imwrite
 
 from napari_unet_nuclei.core.errors import ImageShapeError
-from napari_unet_nuclei.core.image.io import tiff as tiff_file
 from napari_unet_nuclei.core.image.io.find import find_images
 from napari_unet_nuclei.core.image.io.formats import content_format, format_of
 from napari_unet_nuclei.core.image.io.read import read_header, read_image
+from napari_unet_nuclei.core.image.io.tiff import read as tiff_file
 
 CHANNELS = np.arange(2 * 40 * 50, dtype=np.uint16).reshape(2, 40, 50)
 

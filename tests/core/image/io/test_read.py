@@ -13,8 +13,8 @@ from PIL import Image
 from tifffile import TiffFile, imwrite
 
 from napari_unet_nuclei.core.errors import ImageFileError
-from napari_unet_nuclei.core.image.io import tiff as tiff_file
 from napari_unet_nuclei.core.image.io.read import read_header, read_image
+from napari_unet_nuclei.core.image.io.tiff import read as tiff_file
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 
 GREY = np.arange(6 * 40 * 50, dtype=np.uint16).reshape(6, 40, 50)

@@ -21,7 +21,7 @@ from napari_unet_nuclei.core.image.io.microscopes.read import microscope_headers
 from napari_unet_nuclei.core.image.io.ome_zarr import converted_names, image_groups, is_ome_zarr, read_ome_zarr
 from napari_unet_nuclei.core.image.io.picture_file import read_picture
 from napari_unet_nuclei.core.image.io.plugin_file import plugin_headers, read_by_plugin
-from napari_unet_nuclei.core.image.io.tiff import is_jpeg_tiff, read_tiff, read_tiff_header, tiff_headers
+from napari_unet_nuclei.core.image.io.tiff.read import is_jpeg_tiff, read_tiff, read_tiff_header, tiff_headers
 from napari_unet_nuclei.core.image.io.zarr_store import address, is_remote
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 

@@ -20,7 +20,7 @@ from napari_unet_nuclei.core.errors import ImageShapeError, OutputFileError
 from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.files.tables import as_cell
 from napari_unet_nuclei.core.image.axes import guess_axes
-from napari_unet_nuclei.core.image.io.tiff_metadata import FRAME_TIMES_KEY, PIXEL_SIZE_KEY
+from napari_unet_nuclei.core.image.io.tiff.metadata import FRAME_TIMES_KEY, PIXEL_SIZE_KEY
 from napari_unet_nuclei.core.image.picture import for_screen, outlined
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.types import AnyArray, Labels

@@ -15,7 +15,7 @@ from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.files.text import legible
 from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader
 from napari_unet_nuclei.core.image.io.read import read_header, read_image
-from napari_unet_nuclei.core.image.io.tiff import LAZY_ABOVE
+from napari_unet_nuclei.core.image.io.tiff.read import LAZY_ABOVE
 from napari_unet_nuclei.core.image.layouts.harmony_index import HarmonyIndex
 from napari_unet_nuclei.core.image.plates import PlateField
 from napari_unet_nuclei.core.types import AnyArray

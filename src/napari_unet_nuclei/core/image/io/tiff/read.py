@@ -18,8 +18,7 @@ from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPageSeries
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.colour import without_blank_opacity
 from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader, check_series, file_of
-from napari_unet_nuclei.core.image.io.ome_tiff import OmeFile, OmeImage, read_ome
-from napari_unet_nuclei.core.image.io.tiff_metadata import (
+from napari_unet_nuclei.core.image.io.tiff.metadata import (
     ome_image,
     suffix_flags,
     tiff_channel_colours,
@@ -27,7 +26,8 @@ from napari_unet_nuclei.core.image.io.tiff_metadata import (
     tiff_frame_times,
     tiff_pixel_size,
 )
-from napari_unet_nuclei.core.image.io.tiff_samples import Meaning, find_meaning
+from napari_unet_nuclei.core.image.io.tiff.ome import OmeFile, OmeImage, read_ome
+from napari_unet_nuclei.core.image.io.tiff.samples import Meaning, find_meaning
 from napari_unet_nuclei.core.types import AnyArray
 
 LAZY_ABOVE = 64_000_000

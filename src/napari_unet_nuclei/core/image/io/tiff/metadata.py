@@ -10,7 +10,11 @@ from xml.etree import ElementTree
 from tifffile import TiffFile
 
 from napari_unet_nuclei.core.image.io.image_file import one_each
-from napari_unet_nuclei.core.image.io.metaseries import metamorph_times, metaseries_channel_name, metaseries_pixel_size
+from napari_unet_nuclei.core.image.io.tiff.metaseries import (
+    metamorph_times,
+    metaseries_channel_name,
+    metaseries_pixel_size,
+)
 from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
 from napari_unet_nuclei.core.image.times import ascending, evenly, seconds
 

@@ -12,9 +12,9 @@ import tifffile
 
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.folder.plan import plan_files
-from napari_unet_nuclei.core.image.io import tiff
-from napari_unet_nuclei.core.image.io.ome_tiff import member_files
 from napari_unet_nuclei.core.image.io.read import read_header, read_headers, read_image
+from napari_unet_nuclei.core.image.io.tiff import read as tiff
+from napari_unet_nuclei.core.image.io.tiff.ome import member_files
 from napari_unet_nuclei.core.segment.fingerprint import hash_image
 from tests.helpers.ome_sets import DrawnImage, positions, write_set
 

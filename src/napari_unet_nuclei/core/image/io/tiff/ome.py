@@ -22,7 +22,7 @@ from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.io.formats import format_of
 from napari_unet_nuclei.core.image.io.missing import missing_planes
 from napari_unet_nuclei.core.image.io.pairs import name_some
-from napari_unet_nuclei.core.image.io.tiff_metadata import suffix_flags
+from napari_unet_nuclei.core.image.io.tiff.metadata import suffix_flags
 
 COMPANION_SUFFIX = ".ome"
 """Suffix of files that hold metadata alone."""

@@ -1,0 +1,1 @@
+"""Read TIFF: whose it is, what its samples are, and what it says about them."""
