@@ -88,7 +88,7 @@ def test_lowest(session: nox.Session) -> None:
     """Run all tests with the oldest packages that pyproject.toml allows, on the oldest Python."""
     prepare_windows(session)
     # In place of constraints.txt, which names a newer PyTorch. On Linux the oldest one comes with gigabytes of CUDA.
-    install(session, "-e", ".[test]", constraints=lowest_constraints(session))
+    install(session, "-e", ".[test,anndata]", constraints=lowest_constraints(session))
     session.run("pytest", *session.posargs)
 
 

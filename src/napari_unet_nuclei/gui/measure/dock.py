@@ -161,7 +161,7 @@ class MeasureDock(Dock):
         if layer in self._viewer.layers:
             write_features(layer, measured.table)
         self._refresh_keys()
-        self._colour(str(self.results.colour_box.currentData() or AS_THEY_ARE))
+        self._colour_unless_chosen("")
 
     def _follow_measured(self, measured: MeasuredTable | None) -> None:
         """Watch the labels of another table for changes; forget what belonged to the former one."""
@@ -251,16 +251,21 @@ class MeasureDock(Dock):
         """Write the gate into the table and the layer's features, and colour the nuclei within."""
         if self._measured is None:
             return
-        gate = self.results.gate
-        table = self._measured.table.drop(columns=POSITIVE, errors="ignore")
-        self._measured = replace(self._measured, table=table) if gate is None else _gated(self._measured, gate)
-        self.results.replace_table(self._measured.table)
-        if self._is_shown:
-            write_features(self._measured.labels.place.layer, self._measured.table)
+        self._show_told(self._measured.table)
         inside = self._in_gate()
         self.results.table_view.select_rows(np.flatnonzero(inside) if inside is not None else np.zeros(0, np.int64))
         self._has_several = False
         self._select(inside)
+
+    def _show_told(self, table: pd.DataFrame) -> None:
+        """Show the same nuclei with columns that were told anew, and by the gate: in the table and the features."""
+        assert self._measured is not None, "told of measured nuclei"
+        gate = self.results.gate
+        measured = replace(self._measured, table=table.drop(columns=POSITIVE, errors="ignore"))
+        self._measured = measured if gate is None else _gated(measured, gate)
+        self.results.replace_table(self._measured.table)
+        if self._is_shown:
+            write_features(self._measured.labels.place.layer, self._measured.table)
 
     def _pick(self, rows: NDArray[np.int64]) -> None:
         """Select the nuclei in a lasso: in the table and on the picture."""
@@ -274,9 +279,13 @@ class MeasureDock(Dock):
     def _select(self, selected: NDArray[np.bool_] | None) -> None:
         """Colour selected nuclei, unless the user chose to colour them by a column."""
         self._selected = selected
+        self._colour_unless_chosen(SELECTED if selected is not None else "")
+
+    def _colour_unless_chosen(self, by: str) -> None:
+        """Colour the nuclei as the user chose, else, where it says something, as proposed."""
         box = self.results.colour_box
-        if selected is not None and not box.currentData():
-            box.setCurrentIndex(box.findData(SELECTED))  # which colours them
+        if by and not box.currentData():
+            box.setCurrentIndex(box.findData(by))  # which colours them
         else:
             self._colour(str(box.currentData() or AS_THEY_ARE))
 
@@ -301,18 +310,10 @@ class MeasureDock(Dock):
         """Show the classes that were told anew: in the table, the layer's features, and on the picture."""
         if self._measured is None:
             return
-        gate, first = self.results.gate, CLASS not in self._measured.table.columns
-        self._measured = replace(self._measured, table=table)
-        self._measured = self._measured if gate is None else _gated(self._measured, gate)
-        self.results.replace_table(self._measured.table)
-        if self._is_shown:
-            write_features(self._measured.labels.place.layer, self._measured.table)
+        is_first = CLASS not in self._measured.table.columns and CLASS in table.columns
+        self._show_told(table)
         self.results.show_card()
-        box = self.results.colour_box
-        if first and CLASS in table.columns and not box.currentData():
-            box.setCurrentIndex(box.findData(CLASS))  # which colours them
-        else:
-            self._colour(str(box.currentData() or AS_THEY_ARE))
+        self._colour_unless_chosen(CLASS if is_first else "")
 
     def _give(self, key: str) -> None:
         """Give a class to the nucleus under the mouse, else to the one that was clicked; 0 takes it away."""
