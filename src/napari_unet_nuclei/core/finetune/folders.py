@@ -18,6 +18,7 @@ from napari_unet_nuclei.core.errors import (
     SettingsError,
     WorseModelError,
 )
+from napari_unet_nuclei.core.files.atomic import remove_remains
 from napari_unet_nuclei.core.finetune.bases import rank_bases
 from napari_unet_nuclei.core.finetune.finetune_model import Finetuned, finetune_model
 from napari_unet_nuclei.core.finetune.report import comparisons, write_finetune_report
@@ -168,6 +169,7 @@ def finetune_folders(request: FinetuneRequest, progress: Progress) -> Finetuned:
         raise OutputFileError(f"{request.out} must end in {SUFFIX}.")
     if request.out.exists():
         raise OutputFileError(f"{request.out} exists already. Choose another name.")
+    remove_remains((request.out, request.report))
     if request.channel and not any(_has_channels(path) for path in image_files(request.images).values()):
         raise SettingsError(
             f"All images in {request.images} have one channel only, so choosing {request.channel} has no effect: leave "
