@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,7 +152,7 @@ def _reader(frames: _Frames, position: tuple[int, ...], axes: str, lock: RLock) 
 
 def _without_missing(frames: _Frames, taken: set[tuple[int, ...]]) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """Return the lengths of the loops without time points and planes at the end that were never taken, and remarks."""
-    if not taken or len(taken) == int(np.prod(frames.lengths)):
+    if not taken or len(taken) == math.prod(frames.lengths):
         return frames.lengths, ()
     lengths = tuple(max(index[axis] for index in taken) + 1 for axis in range(len(frames.lengths)))
     sizes = dict.fromkeys("TCZ", 1) | dict(zip(frames.axes, frames.lengths, strict=True))
