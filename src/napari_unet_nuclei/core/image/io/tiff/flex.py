@@ -54,13 +54,13 @@ def flex_as_ome(tif: TiffFile) -> str | None:
     depth = depth if repeats % depth == 0 else 1
     page, size = tif.pages.first, flex_pixel_size(tif, 0)
     lengths = {"X": page.imagewidth, "Y": page.imagelength, "C": len(channels), "Z": depth, "T": repeats // depth}
-    about = {f"Size{axis}": length for axis, length in lengths.items()}
+    about: dict[str, object] = {f"Size{axis}": length for axis, length in lengths.items()}
     about |= {"PhysicalSizeX": size.x, "PhysicalSizeY": size.y} if size.known else {}
     root = ElementTree.Element("OME")
     for number, field in enumerate(fields):
         image = ElementTree.SubElement(root, "Image", _texts({"ID": f"Image:{number}", "Name": f"field {field}"}))
-        kind = {"ID": f"Pixels:{number}", "DimensionOrder": "XYCZT", "Type": page.dtype}
-        pixels = ElementTree.SubElement(image, "Pixels", _texts(about | kind))
+        about |= {"ID": f"Pixels:{number}", "DimensionOrder": "XYCZT", "Type": page.dtype}
+        pixels = ElementTree.SubElement(image, "Pixels", _texts(about))
         for at, channel in enumerate(channels):
             ElementTree.SubElement(pixels, "Channel", _texts({"ID": f"Channel:{number}:{at}", "Name": channel}))
         seen = Counter[str]()
