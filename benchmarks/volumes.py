@@ -190,10 +190,10 @@ def decoding_seconds(voxels: float) -> dict[str, float]:
         start = time.process_time()
         decoder.decode(thresholds)
         seconds[what] = time.process_time() - start
+    peak = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)  # Linux counts kilobytes
     start = time.process_time()
     decode_section(large, shape[0] // 2, (0, shape[1], 0, shape[2]), replace(own, foreground=0.6))
     seconds["foreground, of one plane"] = time.process_time() - start
-    peak = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)  # Linux counts kilobytes
     return {**seconds, "peak of memory beyond the maps": peak / maps[0].size}
 
 

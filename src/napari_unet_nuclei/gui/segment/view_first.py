@@ -111,7 +111,7 @@ class ViewDecoder:
 
 @dataclass(frozen=True)
 class ShownSection:
-    """What is in view of a large volume from other thresholds than those of the result, and how many nuclei there are."""
+    """What is in view of a large volume from other thresholds than those of the result, with its number of nuclei."""
 
     result: SegmentResult
     section: Section
