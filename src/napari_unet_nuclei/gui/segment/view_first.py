@@ -146,8 +146,8 @@ def section_job(
     def decode(progress: Progress) -> ShownSection:
         labels = decoder.decode_section(number, region, thresholds)
         progress.report(Advanced(0.0, ""))
-        kept = _kept_here(labels, result.labels[(*plane, *slices(region))], ids, free)
-        section = Section((*plane, *slices(region)), kept.ids[labels])
+        kept = _kept_here(labels, result.labels[plane][slices(region)], ids, free)
+        section = Section(plane, region, kept.ids[labels])
         return ShownSection(result, section, f"{len(kept.ids) - 1:,} in this plane", is_untouched())
 
     return decode

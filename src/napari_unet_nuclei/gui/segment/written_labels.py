@@ -37,10 +37,16 @@ TURN = 0.04
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """Labels of a rectangle of one plane of a stack, ``key`` in its array, that are shown before those of the rest."""
+    """Labels of a region of one plane of a stack that are shown before those of the rest."""
 
-    key: tuple[int | slice, ...]
+    plane: tuple[int, ...]  # index along the leading axes
+    region: Region
     labels: Labels
+
+    @property
+    def key(self) -> tuple[int | slice, ...]:
+        """Where it lies in the array of the stack."""
+        return (*self.plane, *slices(self.region))
 
 
 class WrittenLabels(QObject):
@@ -91,16 +97,12 @@ class WrittenLabels(QObject):
         def is_same() -> bool:
             if section is None:
                 return bool(np.array_equal(array, copy))
-            *index, _, _ = section.key
-            place, planes = tuple(index), range(int(np.prod(array.shape[:-2])))
-            expected = copy[place].copy()
-            expected[section.key[-2:]] = section.labels
-            return bool(np.array_equal(array[place], expected)) and all(
-                np.array_equal(one, other)
-                for number, one, other in zip(
-                    planes, array.reshape(-1, *array.shape[-2:]), copy.reshape(-1, *copy.shape[-2:]), strict=True
-                )
-                if number != np.ravel_multi_index(place, array.shape[:-2])
+            expected = copy[section.plane].copy()
+            expected[slices(section.region)] = section.labels
+            return bool(np.array_equal(array[section.plane], expected)) and all(
+                np.array_equal(array[plane], copy[plane])
+                for plane in np.ndindex(*array.shape[:-2])
+                if plane != section.plane
             )
 
         return is_same
