@@ -23,7 +23,7 @@ from napari_unet_nuclei.core.image.io.formats import IMAGE_SUFFIXES
 from napari_unet_nuclei.core.image.io.pairs import image_files, name_some, pair_name
 from napari_unet_nuclei.core.image.io.region_file import read_regions
 from napari_unet_nuclei.core.image.kind import ChosenKind
-from napari_unet_nuclei.core.image.outlines.geojson import GEOJSON_SUFFIXES
+from napari_unet_nuclei.core.image.outlines.geojson import is_geojson
 from napari_unet_nuclei.core.model.file import save_model
 from napari_unet_nuclei.core.model.registry import BEST, SUFFIX, load_model
 from napari_unet_nuclei.core.progress import Notice, Progress, Share, Silent
@@ -246,8 +246,8 @@ def _with_stacks(samples: Sequence[Sample], images: Path) -> tuple[Sample, ...]:
 
 def _region_files(folder: Path) -> dict[str, Path]:
     """List region files by their path below the folder without extension, as images are named."""
-    suffixes = (*IMAGE_SUFFIXES, *GEOJSON_SUFFIXES)
-    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix.lower() in suffixes]
+    found = sorted(path for path in folder.rglob("*") if path.is_file())
+    paths = [path for path in found if path.suffix.lower() in IMAGE_SUFFIXES or is_geojson(path)]
     if not paths:
         raise DatasetError(f"{folder} holds no mask image and no GeoJSON file.")
     return {pair_name(folder, path): path for path in paths}

@@ -19,7 +19,7 @@ from roifile import ROI_OPTIONS, ROI_TYPE, ImagejRoi
 
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.files.atomic import atomic
-from napari_unet_nuclei.core.labels.export.classified import classes_by_nucleus, classify
+from napari_unet_nuclei.core.labels.export.classified import classes_by_nucleus, classification, classify
 from napari_unet_nuclei.core.labels.export.trace import Polygon, trace_polygons
 from napari_unet_nuclei.core.labels.measure.measure import axis_columns
 from napari_unet_nuclei.core.labels.regions import grown, slices
@@ -210,7 +210,7 @@ def _feature(traced: _Traced, names: Mapping[int, str], cell: _Traced | None) ->
     properties: dict[str, Any] = {"objectType": "detection", "name": str(traced.number)}
     if traced.number in names:
         name = names[traced.number]
-        properties = {"objectType": "annotation", "name": name, "classification": {"name": name}}
+        properties = {"objectType": "annotation", "name": name, "classification": classification(name)}
     properties["measurements"] = {"label": traced.number}
     if cell is None:
         return {"type": "Feature", "geometry": _geometry(traced), "properties": properties}
