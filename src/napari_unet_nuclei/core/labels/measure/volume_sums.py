@@ -152,7 +152,7 @@ class VolumeSums:
         return np.minimum(first, last), last, np.bincount(nuclei, minlength=count)
 
     def _spreads(self, middles: NDArray[np.float64], geometry: VolumeGeometry) -> NDArray[np.float64]:
-        """Return the covariance of the voxels of each nucleus along z, y and x in the unit of sizes, shape (n, 3, 3)."""
+        """Return the covariance of the voxels of each nucleus along z, y and x, in the unit of sizes; (n, 3, 3)."""
         products = np.empty((3, 3, middles.shape[1]))
         for (one, other), sums in zip(_PRODUCTS, self.totals[4:], strict=True):
             products[one, other] = products[other, one] = sums
