@@ -16,6 +16,7 @@ from napari_unet_nuclei.cli.options import (
     Binary,
     LabelChannel,
     Quiet,
+    TrainingChannel,
     Void,
     field_option,
     settings_options,
@@ -104,6 +105,7 @@ def train_command(
             show_default="nuclei,density, or those of --base",
         ),
     ] = "",
+    channel: TrainingChannel = "",
     base_width: field_option(Architecture, "base_width") = None,  # type: ignore[valid-type]  # typer reads it
     depth: field_option(Architecture, "depth") = None,  # type: ignore[valid-type]
     class_names: Annotated[
@@ -156,6 +158,7 @@ def train_command(
         base=base,
         in_channels=in_channels or 0,
         inputs=_inputs(inputs, task, in_channels),
+        channel=channel,
         coding=coding,
         class_names=names,
         where=_conditions(where or []),

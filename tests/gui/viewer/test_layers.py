@@ -153,6 +153,22 @@ def test_axes_are_named_by_labels_then_file_then_custom(shape, arguments, file_a
     assert guess_layer_axes(layer, file_axes) == axes
 
 
+@pytest.mark.parametrize("frames", [1, 2])
+def test_stains_of_a_lazy_array_are_told_by_what_is_on_the_screen(frames) -> None:
+    stains = np.random.default_rng(0).integers(0, 200, (frames, 40, 50, 4)).astype(np.uint8)
+    colours = stains.copy()
+    colours[..., 3] = 255
+    viewer, usual = ViewerModel(), "ZYX" if frames > 1 else "YX"
+    for pixels, samples in ((stains, "C"), (colours, "S"), (colours * np.uint8([1, 1, 1, 0]), "S")):
+        layer = viewer.add_image(
+            da.from_array(pixels if frames > 1 else pixels[0], chunks=(1, 20, 20, 4)[-len(usual) - 1 :])
+        )
+        assert layer.rgb
+        assert guess_layer_axes(layer) == usual + samples
+    levels = [da.from_array(stains[0][:: 2**level, :: 2**level]) for level in (0, 1)]
+    assert guess_layer_axes(viewer.add_image(levels, rgb=True)) == "YXC"
+
+
 def test_axes_that_do_not_fit_are_refused_in_words() -> None:
     with pytest.raises(ImageShapeError, match="do not describe"):
         describe_layer(Image(np.zeros((3, 8, 8))), "YX")

@@ -34,7 +34,7 @@ from napari_unet_nuclei.core.labels.classify.class_file import read_classes
 from napari_unet_nuclei.core.labels.export.annotated import check_anndata
 from napari_unet_nuclei.core.labels.export.export import write_geojson, write_imagej_rois
 from napari_unet_nuclei.core.labels.measure.gate import Gate
-from napari_unet_nuclei.core.labels.measure.surroundings import draw_cells
+from napari_unet_nuclei.core.labels.measure.surroundings import DrawnCells
 from napari_unet_nuclei.core.segment.frames import FramedResult
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import SegmentResult
@@ -115,7 +115,7 @@ def write_outputs(found: Segmented, paths: Mapping[str, Path], around: CellSetti
             write_parquet_table(path, found.table)
         elif kind == "geojson" and not result.classes:
             size = request.pixel_size
-            cells = draw_cells(result.labels, around, (size.y, size.x)) if around.cell else None
+            cells = DrawnCells.of(result.labels, around, (size.y, size.x)) if around.cell else None
             write_geojson(path, result.labels, axes=result.axes, origin=result.origin, cells=cells, table=found.table)
         elif kind in EXPORTS:
             # Exports leave out 0, which of nuclei is background, but of classes is one like the others.

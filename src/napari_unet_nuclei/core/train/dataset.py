@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, ImageShapeError
+from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, ImageShapeError, NucleiError, SettingsError
 from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.io.read import read_header
 from napari_unet_nuclei.core.image.kind import possible_looks
 from napari_unet_nuclei.core.image.plane import PlaneReader
 from napari_unet_nuclei.core.image.sample import PlaneSample
@@ -107,6 +108,20 @@ def read_entries(entries: Sequence[Entry], form: InputForm, progress: Progress, 
     return tuple(samples)
 
 
+def check_choice_of_channel(images: Iterable[Path], channel: str) -> None:
+    """Raise SettingsError if choosing a channel has no effect, since all images have one only."""
+    if not any(_has_channels(path) for path in images):
+        raise SettingsError(f"All images have one channel only, so choosing {channel} has no effect: leave that out.")
+
+
+def _has_channels(path: Path) -> bool:
+    """Tell whether there is a choice of channels in an image; True of one that cannot be read, as reading it says."""
+    try:
+        return read_header(path).source().channels > 1
+    except NucleiError:
+        return True
+
+
 def read_planes(entry: Entry, form: InputForm) -> list[tuple[Sample, LabelsRead]]:
     """Read every plane of an image with its labels; planes of one stack are one group.
 
@@ -114,6 +129,9 @@ def read_planes(entry: Entry, form: InputForm) -> list[tuple[Sample, LabelsRead]
     """
     try:
         source, told = open_image(entry.image, form)
+        if source.channels == 1:
+            # There is nothing to choose here, while other images of the data set have the channel.
+            form = replace(form, channel=None)
         indices = list(source.plane_indices())
         first, *others = read_labels(entry, source, form.classes)
         labels = [replace(first, notices=(*told, *first.notices)), *others]
