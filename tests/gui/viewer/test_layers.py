@@ -99,6 +99,21 @@ def test_labels_are_seen_beside_every_channel_between_other_axes() -> None:
             assert labels.get_value((time, channel, 2, 3), world=True) == labels.data[time, 0, 2, 3]
 
 
+@pytest.mark.parametrize("planes", [(1, 1), (2, 3)])
+def test_labels_of_an_image_from_omero_have_the_four_axes_that_napari_omero_uploads(planes) -> None:
+    """It uploads a mask for each id and plane of labels (T, Z, Y, X), axes of a single plane included."""
+    viewer = ViewerModel()
+    channels = viewer.add_image(
+        da.zeros((planes[0], 2, planes[1], 40, 50)), channel_axis=1, name=["7: GFP", "7: DAPI"],
+        scale=(1, 2, 0.5, 0.5), axis_labels=("t", "z", "y", "x"), metadata={"omero": {"@id": 7}},
+    )  # fmt: skip
+    image = described(channels[1])
+    labels = add_result(viewer, image, result_of(image, (0, 0, 0, 0), (*planes, 40, 50)))
+    assert labels.data.shape == (*planes, 40, 50)
+    assert labels.axis_labels == ("t", "z", "y", "x")
+    assert np.array_equal(labels.scale, channels[1].scale)
+
+
 def test_planes_that_are_not_last_come_back_in_the_layers_order() -> None:
     layer = Image(np.zeros((50, 40, 6)), axis_labels=("x", "y", "z"))
     image = described(layer)

@@ -107,7 +107,7 @@ def test_kinds_classes_and_measurements(tmp_path: Path) -> None:
         assert np.count_nonzero(labels(path)) == 25
     for stored, name in CLASSES.values():
         content = json.dumps(feature(properties={"classification": stored})).encode()
-        assert [one.classified for one in read_features(tmp_path, content)] == [name]
+        assert [one.outline.classified for one in read_features(tmp_path, content)] == [name]
     for stored, number in MEASUREMENTS.values():
         content = json.dumps(feature(properties={"measurements": stored})).encode()
         assert [one.outline.number for one in read_features(tmp_path, content)] == [number]

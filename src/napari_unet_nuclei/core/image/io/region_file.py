@@ -50,7 +50,7 @@ def read_areas(path: Path) -> list[NamedArea]:
     """
     named: dict[str, list[tuple[Ring, ...]]] = {}
     for number, feature in enumerate(_drawn(path), start=1):
-        name = feature.outline.name or feature.classified or f"region {number}"
+        name = feature.outline.name or feature.outline.classified or f"region {number}"
         drawn = (tuple(ring[:, ::-1] - 0.5 for ring in rings) for rings in feature.outline.polygons)
         named.setdefault(name, []).extend(drawn)
     return [NamedArea(name, tuple(polygons)) for name, polygons in named.items()]

@@ -45,12 +45,11 @@ _LEGACY = {
 
 @dataclass(frozen=True, eq=False)
 class Feature:
-    """An object of a GeoJSON file: its areas, its kind and class if it says them, and the types of other geometries."""
+    """An object of a GeoJSON file: its areas, its kind if it says it, and the types of other geometries."""
 
     outline: Outline
     kind: str = ""
-    classified: str = ""
-    nucleus: bool = False  # the outline is that of the cell's nucleus
+    cell: Outline | None = None  # where the outline is that of its nucleus
     others: tuple[str, ...] = ()
 
 
@@ -100,15 +99,18 @@ def read_geojson(path: Path, content: bytes) -> Outlines:
         notices.append(f"{path.name}: annotations around the nuclei are left out ({len(areas) - len(nuclei)}).")
     chosen, said = _of_cells(nuclei or areas)
     notices += [f"{path.name}: {one}" for one in said]
-    return Outlines(path, tuple(feature.outline for feature in chosen), tuple(notices))
+    cells = tuple(feature.cell for feature in chosen if feature.cell and feature.cell.polygons)
+    # Of some nuclei alone, ids that count up would be others.
+    cells = cells if len(cells) == len(chosen) else ()
+    return Outlines(path, tuple(feature.outline for feature in chosen), tuple(notices), cells)
 
 
 def _of_cells(features: Sequence[Feature]) -> tuple[Sequence[Feature], tuple[str, ...]]:
     """Leave out cells without a nucleus where others have one; say so."""
-    bare = [feature for feature in features if feature.kind == "cell" and not feature.nucleus]
+    bare = [feature for feature in features if feature.kind == "cell" and not feature.cell]
     if not bare:
         return features, ()
-    if not any(feature.nucleus for feature in features):
+    if not any(feature.cell for feature in features):
         return features, ("its cells have no nuclei, so the outlines of the cells were taken.",)
     kept = [feature for feature in features if feature not in bare]
     return kept, (f"cells without a nucleus are left out ({len(bare)}).",)
@@ -147,15 +149,22 @@ def _walk(part: Any, nuclei: bool) -> Iterator[Feature]:
 
 def _feature(part: Any, nuclei: bool) -> Feature:
     properties = part.get("properties") or {}
-    said = (properties.get(name) for name in ("objectType", "object_type", "type"))
-    kind = str(next(filter(None, said), "") or _LEGACY.get(str(part.get("id")), ""))
+    kinds = (properties.get(name) for name in ("objectType", "object_type", "type"))
+    kind = str(next(filter(None, kinds), "") or _LEGACY.get(str(part.get("id")), ""))
     kind = _LEGACY.get(kind, kind)
-    classified = _class_name(properties.get("classification"))
+    said: dict[str, Any] = {
+        "name": str(properties.get("name") or ""),
+        "number": _number(properties),
+        "classified": _class_name(properties.get("classification")),
+    }
+    drawn = part.get("geometry")
     nucleus = (part.get("nucleusGeometry") or properties.get("nucleusGeometry")) if nuclei else None
-    geometry = nucleus or part.get("geometry")
-    found = _areas(geometry) if geometry else Feature(Outline("", ()))
-    named = replace(found.outline, name=str(properties.get("name") or ""), number=_number(properties))
-    return replace(found, outline=named, kind=kind, classified=classified, nucleus=bool(nucleus))
+    around = _areas(drawn) if drawn else Feature(Outline("", ()))
+    if not nucleus:
+        return replace(around, outline=replace(around.outline, **said), kind=kind)
+    found = _areas(nucleus)
+    cell = replace(around.outline, **said)
+    return replace(found, outline=replace(found.outline, **said), kind=kind, cell=cell)
 
 
 def _class_name(stored: Any) -> str:
