@@ -25,9 +25,9 @@ from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.settings import TrainSettings
 from napari_unet_nuclei.core.train.credits import check_credits, data_sources
 from napari_unet_nuclei.core.train.dataset import Samples, check_choice_of_channel, read_divided, read_unseen
-from napari_unet_nuclei.core.train.division import TRAIN, DataSet, Divided, divide
+from napari_unet_nuclei.core.train.division import DataSet, Divided, divide
 from napari_unet_nuclei.core.train.fitting import finish_model
-from napari_unet_nuclei.core.train.layouts import Condition
+from napari_unet_nuclei.core.train.layouts import TRAIN, Condition
 from napari_unet_nuclei.core.train.reading import InputForm, count_channels
 from napari_unet_nuclei.core.train.report import TRAINING, UNSEEN, VALIDATION, report_training
 from napari_unet_nuclei.core.train.samples import Sample
@@ -246,8 +246,7 @@ def train_model(request: TrainRequest, progress: Progress) -> Model:
     divided = divide(request.datasets, request.where, seed=request.settings.seed)
     check_credits(divided, request.about)
     if request.channel:
-        entries = [entry for one in divided for entry in (*one.training, *one.validation, *one.unseen)]
-        check_choice_of_channel([entry.image for entry in entries], request.channel)
+        check_choice_of_channel([entry.image for one in divided for entry in one.entries], request.channel)
     form = _input_form(request, base, divided)
     training, validation = read_divided(divided, form, Share(progress, 0.0, READ))
     # Images for the report are read now, so that a bad file does not end a long run.
