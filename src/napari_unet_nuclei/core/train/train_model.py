@@ -17,7 +17,7 @@ from napari_unet_nuclei.core.errors import OutputFileError, SettingsError
 from napari_unet_nuclei.core.image.kind import InputName, NetworkInputs
 from napari_unet_nuclei.core.model.architecture import CLASS_HEADS, INSTANCE_HEADS, Architecture
 from napari_unet_nuclei.core.model.author_notes import AuthorNotes
-from napari_unet_nuclei.core.model.card import INSTANCE_INPUTS, ModelCard, TaskName, TrainingRecord
+from napari_unet_nuclei.core.model.card import INSTANCE_INPUTS, ModelCard, TaskName, TrainingRecord, check_model_name
 from napari_unet_nuclei.core.model.file import Model, save_model, start_from
 from napari_unet_nuclei.core.model.registry import SUFFIX, load_model
 from napari_unet_nuclei.core.progress import Notice, Progress, Share, Silent
@@ -121,10 +121,7 @@ class TrainRequest:
                 **kept,
             )
         except ValidationError as error:
-            problem = error.errors()[0]
-            named = problem["loc"] == ("name",)
-            what = f"'{self.out.stem}' cannot be a model's name" if named else "The model is not valid"
-            raise SettingsError(f"{what}: {problem['msg']}.") from error
+            raise SettingsError(f"The model is not valid: {error.errors()[0]['msg']}.") from error
 
 
 @checked
@@ -239,6 +236,7 @@ def train_model(request: TrainRequest, progress: Progress) -> Model:
     """
     files = request.files
     _check_outputs(files, request.resume)
+    check_model_name(request.out.stem)
     _check_effects(request)
     base = load_model(request.base) if request.base else None
     if base is not None:
