@@ -12,13 +12,12 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from platformdirs import user_data_path
-from pydantic import ValidationError
 
 from napari_unet_nuclei.core.arguments import checked
-from napari_unet_nuclei.core.errors import ModelFileError, OutputFileError, UnknownModelError
+from napari_unet_nuclei.core.errors import ModelFileError, OutputFileError, SettingsError, UnknownModelError
 from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.files.lock import locked
-from napari_unet_nuclei.core.model.card import ModelCard, read_card
+from napari_unet_nuclei.core.model.card import LONGEST_NAME, ModelCard, check_model_name, read_card
 from napari_unet_nuclei.core.model.header import copy_renamed
 from napari_unet_nuclei.core.model.packages.notes import PackageNotes
 from napari_unet_nuclei.core.progress import Progress, Silent
@@ -41,7 +40,6 @@ FORMER_NAMES = {"nuclei-fluorescence": DEFAULT, "nuclei-stained": DEFAULT}
 AUTHORS = ("The napari-unet-nuclei developers",)
 """Of the bundled models."""
 
-LONGEST_NAME = 80
 AUTOMATIC = "automatic"
 BEST = "best"
 """Stands for the base model of a fine-tuning that does best on the corrected nuclei."""
@@ -309,12 +307,9 @@ def _checked_name(name: str) -> str:
     """Return a name without surrounding blanks; raise ModelFileError if it is not valid."""
     stripped = name.strip()
     try:
-        ModelCard(name=stripped)
-    except ValidationError as error:
-        raise ModelFileError(
-            f"'{stripped}' is not a valid model name. It must start with a letter (A to Z) or a digit and may contain "
-            f"letters, digits, blanks, '.', '_' and '-': at most {LONGEST_NAME} characters."
-        ) from error
+        check_model_name(stripped)
+    except SettingsError as error:
+        raise ModelFileError(str(error)) from error
     if stripped.casefold() in RESERVED_NAMES:
         raise ModelFileError(f"'{stripped}' is a reserved name: choose another one.")
     return stripped

@@ -7,8 +7,8 @@ to an outline if its centre does, so that outlines along the sides of pixels giv
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +49,8 @@ class Outline:
         Pieces, each of rings: what lies within an odd number of its rings belongs to it.
     number : int
         Its id, as this program writes it; 0 if the file gives none.
+    classified : str
+        Its class; empty if the file gives none.
     t, z : int or None
         Index of the plane along time and depth; None if the file does not say.
     position : int or None
@@ -61,6 +63,7 @@ class Outline:
     t: int | None = None
     z: int | None = None
     position: int | None = None
+    classified: str = ""
 
     @property
     def bounds(self) -> Region:
@@ -78,11 +81,18 @@ class Outlines:
     ----------
     notices : tuple of str
         What in the file is not used, and why.
+    cells : tuple of Outline
+        The cells around the outlines, one for each, where the file has them; else none.
     """
 
     path: Path
     outlines: tuple[Outline, ...]
     notices: tuple[str, ...] = ()
+    cells: tuple[Outline, ...] = ()
+
+    def around(self) -> Outlines:
+        """Return the cells in place of their nuclei; they get the same ids."""
+        return replace(self, outlines=self.cells, notices=(), cells=())
 
     def extent(self) -> tuple[str, tuple[int, ...]]:
         """Return the axes and the shape of the smallest image that holds them all."""
@@ -132,7 +142,11 @@ class Outlines:
                 f"{self.path}: none of its {len(self.outlines)} outlines lies in the image of "
                 f"{' × '.join(map(str, shape))} pixels: they belong to another image."
             )
-        return DrawnLabels(labels, (*self.notices, *self._doubts(labels, numbers, outside, everywhere, shared)))
+        named = zip(numbers.tolist(), self.outlines, strict=True)
+        classes = {number: outline.classified for number, outline in named if outline.classified}
+        return DrawnLabels(
+            labels, (*self.notices, *self._doubts(labels, numbers, outside, everywhere, shared)), classes
+        )
 
     def _doubts(
         self, labels: Labels, numbers: NDArray[np.int32], outside: Sequence[str], everywhere: int, shared: int
@@ -153,10 +167,11 @@ class Outlines:
 
 @dataclass(frozen=True, eq=False)
 class DrawnLabels:
-    """Labels (..., Y, X), and what may be wrong about them."""
+    """Labels (..., Y, X), what may be wrong about them, and the class of each id that has one."""
 
     labels: Labels
     notices: tuple[str, ...]
+    classes: Mapping[int, str]
 
 
 def ellipse(left: float, top: float, width: float, height: float) -> Ring:

@@ -7,7 +7,13 @@ import zlib
 from pathlib import Path
 
 from napari_unet_nuclei.core.errors import ImageFileError
-from napari_unet_nuclei.core.image.outlines.geojson import GEOJSON_SUFFIXES, LARGEST_GEOJSON, read_geojson
+from napari_unet_nuclei.core.image.outlines.geojson import (
+    GEOJSON_SUFFIX,
+    LARGEST_GEOJSON,
+    geojson_content,
+    is_geojson,
+    read_geojson,
+)
 from napari_unet_nuclei.core.image.outlines.imagej_rois import (
     LARGEST_ROI,
     ROI_SUFFIX,
@@ -29,7 +35,7 @@ def holds_outlines(path: Path) -> bool:
     """Tell whether a file is one of outlines: by its suffix, and an archive by the names of what is in it."""
     suffix = path.suffix.lower()
     if suffix != ARCHIVE_SUFFIX or not path.is_file():
-        return suffix in (ROI_SUFFIX, *GEOJSON_SUFFIXES)
+        return suffix == ROI_SUFFIX or is_geojson(path)
     try:
         with zipfile.ZipFile(path) as archive:
             # An archive of nothing is what an image without nuclei leaves.
@@ -49,9 +55,7 @@ def read_outlines(path: Path) -> Outlines:
         if path.suffix.lower() == ARCHIVE_SUFFIX:
             return _from_archive(path)
         largest = LARGEST_ROI if path.suffix.lower() == ROI_SUFFIX else LARGEST_GEOJSON
-        if path.stat().st_size > largest:
-            raise ImageFileError(f"{path} is larger than {largest:,} bytes: export it in parts.")
-        content = path.read_bytes()
+        content = geojson_content(path, largest)
     except FileNotFoundError as error:
         raise ImageFileError(f"{path} does not exist: check the name.") from error
     except (OSError, *_DAMAGED) as error:
@@ -106,7 +110,7 @@ def _geojsons(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     return [
         entry
         for entry in archive.infolist()
-        if entry.filename.lower().endswith(GEOJSON_SUFFIXES) and "__MACOSX" not in entry.filename
+        if entry.filename.lower().endswith((GEOJSON_SUFFIX, ".json")) and "__MACOSX" not in entry.filename
     ]
 
 
