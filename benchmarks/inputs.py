@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks.drawn.case import Case, Outcome
 from benchmarks.drawn.labels import label_cases
 from benchmarks.drawn.layouts import layout_cases
+from benchmarks.drawn.microscopes import microscope_cases
 from benchmarks.drawn.pictures import picture_cases
 from benchmarks.drawn.tiffs import tiff_cases
 from benchmarks.table import Table
@@ -18,7 +19,7 @@ from benchmarks.table import Table
 
 def all_cases() -> tuple[Case, ...]:
     """Return all drawn inputs; no two have the same name."""
-    return (*tiff_cases(), *picture_cases(), *label_cases(), *layout_cases())
+    return (*tiff_cases(), *picture_cases(), *microscope_cases(), *label_cases(), *layout_cases())
 
 
 def try_all(words: Sequence[str] = ()) -> tuple[Outcome, ...]:

@@ -167,7 +167,7 @@ def costs() -> Table:
 def decoding_seconds(voxels: float) -> dict[str, float]:
     """Return the processor's seconds for each step, and the peak of memory in bytes a working voxel."""
     from napari_unet_nuclei import packed_tissue, segment
-    from napari_unet_nuclei.core.labels.decode_volume import VolumeDecoder, VolumeMaps
+    from napari_unet_nuclei.core.labels.decode_volume import VolumeDecoder, VolumeMaps, decode_section
 
     sample = packed_tissue(shape=(40, 120, 120), count=45)
     result = segment(sample.image, pixel_size=sample.pixel_size)
@@ -176,7 +176,8 @@ def decoding_seconds(voxels: float) -> dict[str, float]:
     maps = [np.tile(one, times) for one in (small.maps.foreground, small.maps.border)]
     shape = tuple(int(size * time) for size, time in zip(small.maps.shape, times, strict=True))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    decoder, own = VolumeDecoder(VolumeMaps(maps[0], maps[1], shape, small.maps.unit)), result.thresholds
+    large = VolumeMaps(maps[0], maps[1], shape, small.maps.unit)
+    decoder, own = VolumeDecoder(large), result.thresholds
     seconds = {}
     moves = {
         "everything": own,
@@ -190,6 +191,9 @@ def decoding_seconds(voxels: float) -> dict[str, float]:
         decoder.decode(thresholds)
         seconds[what] = time.process_time() - start
     peak = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)  # Linux counts kilobytes
+    start = time.process_time()
+    decode_section(large, shape[0] // 2, (0, shape[1], 0, shape[2]), replace(own, foreground=0.6))
+    seconds["foreground, of one plane"] = time.process_time() - start
     return {**seconds, "peak of memory beyond the maps": peak / maps[0].size}
 
 

@@ -14,11 +14,13 @@ from pathlib import Path
 
 import napari
 import numpy as np
+import pandas as pd
 from pyvirtualdisplay.display import Display
 from qtpy.QtWidgets import QApplication
 from tifffile import imwrite
 from tutorial_pictures import take_tutorial_pictures
 
+from napari_unet_nuclei import NucleusClasses, segment_folder, write_classes
 from napari_unet_nuclei.core.corrections.store import FOLDER_VARIABLE as CORRECTIONS_VARIABLE
 from napari_unet_nuclei.core.model.registry import BUNDLED, FOLDER_VARIABLE, default_registry
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei, stained_tissue
@@ -83,6 +85,7 @@ def take_pictures(arguments: list[Path]) -> None:
     viewer.window.remove_dock_widget("all")
     take_volumes_picture(viewer, folder)
     take_follow_picture(viewer, folder)
+    take_qupath_pictures(viewer, folder)
     viewer.layers.clear()
     take_tutorial_pictures(viewer, folder, wait_until)
     viewer.close()
@@ -226,6 +229,30 @@ def take_batch_picture(viewer: napari.Viewer, folder: Path) -> None:
         wait_until(lambda: len(viewer.layers) > 0)
         viewer.window.screenshot(folder / "batch.png", canvas_only=False)
     viewer.layers.clear()
+
+
+def take_qupath_pictures(viewer: napari.Viewer, folder: Path) -> None:
+    """Segment an image for QuPath, as nuclei and as cells with classes, and save a picture of each opened again."""
+    with tempfile.TemporaryDirectory() as made:
+        images, nuclei, cells = (Path(made) / name for name in ("images", "nuclei", "cells"))
+        images.mkdir()
+        imwrite(images / "cells.tif", fluorescent_nuclei(3, (300, 360), 26.0, 45).image)
+        segment_folder(images, nuclei, geojson=True)
+        table = pd.read_csv(nuclei / "cells_table.csv")
+        order = table["area_px"].rank(pct=True)
+        examples = np.select([order > 0.8, order < 0.2], ["large", "small"], "").tolist()
+        write_classes(Path(made) / "sizes.json", NucleusClasses.taught(table, examples, columns=("area_px",)))
+        how = {"cell": 6, "distance_unit": "px", "classes": str(Path(made) / "sizes.json")}
+        segment_folder(images, cells, geojson=True, **how)
+        for results, name in ((nuclei, "qupath-nuclei.png"), (cells, "qupath-cells.png")):
+            viewer.layers.clear()
+            viewer.open(images / "cells.tif")
+            viewer.open(results / "cells_nuclei.geojson", plugin=PLUGIN)
+            labels, clicked = viewer.layers[-1], order.idxmax() + 1
+            viewer.mouse_over_canvas = True
+            viewer.cursor.position = tuple(np.argwhere(labels.data == clicked).mean(axis=0))
+            wait_until(lambda: True)
+            viewer.window.screenshot(folder / name, canvas_only=False)
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

@@ -72,14 +72,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=real_images_problem()))
 
 
+def pytest_collection() -> None:
+    """Look for no garbage while tests are imported and made: hardly any of it is garbage."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
-    """Leave out of every further look for garbage what was imported: napari looks before and after each viewer."""
-    gc.collect()
-    gc.freeze()
+    gc.enable()
+
+
+MANY_OBJECTS = 50_000
+"""Objects that looks for garbage may pass over: napari looks whenever a layer goes, and keeps 5,000 of each window."""
 
 
 def pytest_runtest_setup() -> None:
-    """Give PyTorch back its one thread: Numba, with which napari colours labels, sets one per core for both."""
+    """Leave what has stayed out of looks for garbage, and give PyTorch back its one thread.
+
+    Numba, with which napari colours labels, sets a thread per core for both.
+    """
+    if len(gc.get_objects()) > MANY_OBJECTS:
+        gc.collect()
+        gc.freeze()
     # A thread of the test before may be importing it still.
     set_threads = getattr(sys.modules.get("torch"), "set_num_threads", None)
     if set_threads is not None:

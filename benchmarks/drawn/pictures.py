@@ -1,8 +1,9 @@
-"""PNG, JPEG, BMP and GIF; OME-Zarr; files of microscope makers; arrays in Python."""
+"""PNG, JPEG, BMP and GIF; OME-Zarr; arrays in Python."""
 
 from __future__ import annotations
 
 import struct
+import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -18,14 +19,12 @@ from benchmarks.drawn.case import Case, segment_array
 from benchmarks.drawn.drawing import LEVEL, bright, field, stack, stained, write_zarr
 from benchmarks.drawn.tiffs import COUNTS, STAINED, UM, options, two
 from napari_unet_nuclei import read_image
-from tests.helpers.microscope_files import write_czi, write_dv, write_lif, write_nd2, write_oif
 
 
 def picture_cases() -> Iterator[Case]:
     """Yield all cases of this module."""
     yield from _pictures()
     yield from _stores()
-    yield from _microscopes()
     yield from _arrays()
 
 
@@ -43,6 +42,8 @@ def _pictures() -> Iterator[Case]:
     yield Case("PNG of a palette", _palette_png, (8,), means=STAINED)
     yield Case("PNG 1 bit", _one_bit_png, (8,))
     yield Case("PNG grey with alpha", partial(_picture, image=np.dstack([grey, alpha[..., 3]]), ending="png"), (8,))
+    stains = np.dstack([field(n, "uint8") for n in (2, 3, 5, 8)])
+    yield Case("PNG of four stains", partial(_picture, image=stains, ending="png"), (8,), options={"channel": 3})
     yield Case("PNG damaged", _damaged_png, refused="damaged")
 
 
@@ -110,48 +111,6 @@ def _bare(folder: Path, zarr_format: int) -> None:
     zarr.create_array(folder / "a.zarr", data=field(8), zarr_format=zarr_format)
 
 
-def _microscopes() -> Iterator[Case]:
-    yield Case("LIF YX", partial(_lif, images=[field(8)], axes="YX"), (8,), UM)
-    movie = [stack("TYX")]
-    yield Case("LIF TYX", partial(_lif, images=movie, axes="TYX"), (4, 8), UM, {"intensity": bright()})
-    several = partial(_lif, images=[field(n) for n in (4, 8)], axes="YX")
-    yield Case("LIF image 1", several, (8,), UM, options={"series": 1})
-    scenes = np.stack([stack("CYX", counts=(n,)) for n in (4, 8)])
-    czi = partial(_czi, scenes=scenes)
-    yield Case("CZI scene 1", czi, (8,), UM, two("DAPI", "GFP"), options={"series": 1})
-    yield Case("CZI of one scene", partial(_czi, scenes=scenes[1:]), (8,), UM, two("DAPI", "GFP"))
-    yield Case("ND2", _nd2, (8,), UM, two("DAPI", "GFP"))
-    yield Case("ND2 of two positions", _nd2_positions, (4, 8), UM, {"DAPI": bright()})
-    for suffix in ("oib", "oif"):
-        yield Case(f"Olympus {suffix}", partial(_oif, suffix=suffix), (8,), UM, two("DAPI", "GFP"))
-    yield Case("DeltaVision", _dv, (4, 8), UM, {"intensity": bright()})
-
-
-def _lif(folder: Path, images: list[Any], axes: str) -> None:
-    write_lif(folder / "a.lif", images, axes, UM * 1e-6)
-
-
-def _czi(folder: Path, scenes: Any) -> None:
-    write_czi(folder / "a.czi", scenes, UM * 1e-6, ["DAPI", "GFP"])
-
-
-def _nd2(folder: Path) -> None:
-    write_nd2(folder / "a.nd2", stack("CYX"), UM, ["DAPI", "GFP"])
-
-
-def _nd2_positions(folder: Path) -> None:
-    frames = np.stack([field(n)[None] for n in (4, 8)])
-    write_nd2(folder / "a.nd2", frames, UM, ["DAPI"], loops="P")
-
-
-def _oif(folder: Path, suffix: str) -> None:
-    write_oif(folder / f"a.{suffix}", stack("CYX"), "CYX", UM, ["DAPI", "GFP"], 0)
-
-
-def _dv(folder: Path) -> None:
-    write_dv(folder / "a.dv", stack("TYX")[:, None, None], 0, (UM, UM, 0))
-
-
 def _arrays() -> Iterator[Case]:
     """Arrays of other packages and shapes, which either give the nuclei or a message."""
     image, colour = field(8), stained()
@@ -168,6 +127,11 @@ def _arrays() -> Iterator[Case]:
         "RGB floats": lambda: colour / 255.0,
         "RGB uint16": lambda: stained(dtype="uint16"),
         "RGBA": lambda: np.dstack([colour, np.full(colour.shape[:2], 255, np.uint8)]),
+        "RGB, big-endian": lambda: stained(dtype="uint16").astype(">u2"),
+        "nested lists of planes": lambda: [image.tolist()],
+        "memory map": lambda: _mapped(image),
+        "Dask array": lambda: _dask(image),
+        "Zarr array": lambda: zarr.array(image),
         "PyTorch tensor": lambda: _tensor(image.astype("float32")),
         "xarray with names of axes": lambda: _xarray(image),
     }
@@ -178,6 +142,8 @@ def _arrays() -> Iterator[Case]:
     channels = {"axes": "CYX", "channel": 1}
     other = _making(lambda: np.stack([field(4), field(8)]))
     yield Case("Python: second channel", other, (8,), options=channels, run=segment_array)
+    four = _making(lambda: np.dstack([field(2), field(3), field(5), field(8)]))
+    yield Case("Python: four stains as samples", four, (8,), options={"channel": 3}, run=segment_array)
     yield Case("Python: complex", _making(lambda: image * 1j), refused="real", run=segment_array)
     yield Case("Python: text", _making(lambda: np.array([["a", "b"]])), refused="real", run=segment_array)
     line = _making(lambda: image[0])
@@ -201,6 +167,19 @@ def _tensor(image: Any) -> Any:
     import torch
 
     return torch.from_numpy(image)
+
+
+def _mapped(image: Any) -> Any:
+    with tempfile.TemporaryFile() as file:
+        mapped = np.memmap(file, image.dtype, "w+", shape=image.shape)
+        mapped[:] = image
+        return mapped
+
+
+def _dask(image: Any) -> Any:
+    import dask.array
+
+    return dask.array.from_array(image, chunks=50)
 
 
 def _xarray(image: Any) -> Any:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from napari_unet_nuclei.core.labels.classify.class_file import read_classes, write_classes
     from napari_unet_nuclei.core.labels.classify.nucleus_classes import NucleusClasses
     from napari_unet_nuclei.core.labels.export.annotated import to_anndata
+    from napari_unet_nuclei.core.labels.export.meshes import write_meshes
     from napari_unet_nuclei.core.labels.measure.gate import Gate
     from napari_unet_nuclei.core.labels.measure.measure import measure
     from napari_unet_nuclei.core.labels.metrics.comparison import LabelComparison, Scores, compare_labels
@@ -182,6 +183,7 @@ __all__ = [
     "write_ctc",
     "write_geff",
     "write_labels",
+    "write_meshes",
     "write_overlay",
     "z_stack",
 ]
@@ -276,6 +278,7 @@ _HOMES = {
     "write_ctc": "core.tracking.export.ctc",
     "write_geff": "core.tracking.export.geff",
     "write_labels": "core.image.io.write",
+    "write_meshes": "core.labels.export.meshes",
     "write_overlay": "core.image.io.write",
     "z_stack": "core.samples.synthetic",
 }

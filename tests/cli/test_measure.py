@@ -323,3 +323,19 @@ def test_labels_and_image_in_the_wrong_order_are_noticed(labels, tmp_path):
     assert (result.exit_code, result.stdout) == (1, "")
     assert "cells.tif is no label image" in result.stderr
     assert "in the wrong order?" in result.stderr
+
+
+def test_surfaces_of_nuclei_in_stacks_go_into_a_file_and_those_of_planes_are_refused(labels, image, tmp_path):
+    stack = np.zeros((8, 20, 30), np.int32)
+    stack[2:6, 4:14, 6:20] = 3
+    write_labels(tmp_path / "stack.tif", stack, axes="ZYX", pixel_size=PixelSize(0.5, 0.5, 1.0), provenance={})
+    tifffile.imwrite(tmp_path / "image.tif", stack.astype(np.uint16), metadata={"axes": "ZYX"}, imagej=True)
+    meshes = tmp_path / "surfaces.obj"
+    result = run(tmp_path / "stack.tif", tmp_path / "image.tif", "--out", tmp_path / "t.csv", "--meshes", meshes)
+    assert result.exit_code == 0, result.output
+    assert f"{meshes}: 1 surface" in result.stderr
+    assert meshes.read_text().startswith("# nuclei, x y z in micrometres\no nucleus_3\nv ")
+    refused = run(labels, image, "--meshes", tmp_path / "none.obj")
+    assert refused.exit_code == 1
+    assert "single planes" in refused.stderr
+    assert not (tmp_path / "none.obj").exists()

@@ -100,12 +100,24 @@ def test_track(tmp_path: Path) -> None:
         ({"coding": ClassCoding(void=255)}, "task semantic alone"),
         ({"inputs": ("nuclei",), "task": "semantic"}, "for a network for nuclei"),
         ({"inputs": ("nuclei",), "in_channels": 3}, "for a network for nuclei"),
+        ({"channel": "DAPI", "in_channels": 3}, "reads all channels"),
+        ({"channel": "DAPI", "task": "semantic"}, "reads all channels"),
         ({"datasets": DataSet(Path("a"), weight=2.0)}, "there is only one"),
     ],
 )
 def test_training(given: dict[str, object], reason: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=reason):
         train(**{"datasets": tmp_path, "out": tmp_path / "m.safetensors", **given})
+
+
+def test_training_on_images_of_one_channel(image: Path, tmp_path: Path) -> None:
+    for name in ("images", "labels"):
+        (tmp_path / name).mkdir()
+        for number in range(2):
+            (tmp_path / name / f"{number}.tif").write_bytes(image.read_bytes())
+    result = run("train", tmp_path, "-o", tmp_path / "m.safetensors", "--channel", 0)
+    assert result.exit_code == 1
+    assert "have one channel only, so choosing 0 has no effect" in " ".join(result.stderr.split())
 
 
 def test_finetuning_on_images_of_one_channel(image: Path, tmp_path: Path) -> None:

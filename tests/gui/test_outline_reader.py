@@ -4,6 +4,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from napari.utils.notifications import notification_manager
 
@@ -32,6 +33,21 @@ def test_without_an_image_the_labels_are_as_large_as_the_outlines(make_napari_vi
     [layer] = viewer.open(tmp_path / "a.geojson", plugin="napari-unet-nuclei")
     assert "Open the image first" in notification_manager.records[-1].message
     np.testing.assert_array_equal(layer.data, LABELS[1, :9, :12])
+
+
+def test_cells_come_with_their_nuclei_and_classes_as_features(make_napari_viewer, tmp_path: Path) -> None:
+    viewer, cells = make_napari_viewer(), np.zeros((20, 30), np.int32)
+    cells[2:10, 3:14], cells[11:19, 3:14] = 7, 9
+    nuclei = np.where(LABELS[1] + LABELS[2], cells, 0)
+    table = pd.DataFrame({"label": [7, 9], "class": ["tumour", ""], "area_px": [35, 35]})
+    write_geojson(tmp_path / "a.geojson", nuclei, cells=cells, table=table)
+    viewer.add_image(np.zeros(cells.shape))
+    outer, inner = viewer.open(tmp_path / "a.geojson", plugin="napari-unet-nuclei")
+    np.testing.assert_array_equal(inner.data, nuclei)
+    np.testing.assert_array_equal(outer.data, cells)
+    assert [layer.name for layer in (outer, inner)] == ["a cells", "a"]
+    assert inner.features[["index", "class"]].to_numpy().tolist() == [[7, "tumour"]]
+    assert not np.allclose(outer.get_color(7), outer.get_color(9))
 
 
 def test_other_archives_are_left_to_other_readers(tmp_path: Path) -> None:

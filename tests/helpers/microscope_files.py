@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -195,11 +195,13 @@ def write_nd2(
     loops: str = "",
     times: list[float] | None = None,
     taken: int | None = None,
+    lost: Collection[int] = (),
 ) -> None:
     """Write frames of axes (``loops``, C, Y, X), or (``loops``, C, Y, X, 3) in colour; ``pixel_size`` in µm.
 
     Channels are written with or without their stain; ``loops`` are T, P and Z, the slowest first; ``times`` in seconds,
-    one per frame, are left out if None; of an acquisition that was stopped, ``taken`` frames are written.
+    one per frame, are left out if None; of an acquisition that was stopped, ``taken`` frames are written, and of those
+    none that are ``lost``.
     """
     samples = frames.shape[-1] if frames.ndim == len(loops) + 4 else 1
     count, height, width = frames.shape[len(loops) :][:3]
@@ -234,6 +236,8 @@ def write_nd2(
     if times is not None:
         chunks[b"CustomData|AcqTimesCache!"] = (1000 * np.array(times, "<f8")).tobytes()
     for number, frame in enumerate(sequence):
+        if number in lost:
+            continue
         stored = np.moveaxis(frame[..., ::-1] if samples == 3 else frame, 0, 2)  # blue, green, red
         chunks[b"ImageDataSeq|%d!" % number] = struct.pack("<d", 0.0) + stored.tobytes()
     content, places = b"", b""

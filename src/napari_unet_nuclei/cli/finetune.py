@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from napari_unet_nuclei.cli.options import KIND_OPTION, Quiet, settings_options
+from napari_unet_nuclei.cli.options import KIND_OPTION, Quiet, TrainingChannel, settings_options
 from napari_unet_nuclei.cli.progress import FINISH, TerminalProgress
 from napari_unet_nuclei.core.settings import FinetuneSettings
 
@@ -37,15 +37,7 @@ def finetune_command(
             "Without it, whole images count as reviewed.",
         ),
     ] = None,
-    channel: Annotated[
-        str,
-        typer.Option(
-            "--channel",
-            metavar="NAME_OR_NUMBER",
-            help="Channel with the nuclei, by name or by number from 0.",
-            show_default="automatic",
-        ),
-    ] = "",
+    channel: TrainingChannel = "",
     reference: Annotated[
         Path | None,
         typer.Option(

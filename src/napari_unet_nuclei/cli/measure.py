@@ -39,6 +39,7 @@ from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.classify.class_file import read_classes
 from napari_unet_nuclei.core.labels.classify.nucleus_classes import NucleusClasses, class_counts, counts_text
 from napari_unet_nuclei.core.labels.export.annotated import check_anndata, write_h5ad
+from napari_unet_nuclei.core.labels.export.meshes import write_meshes
 from napari_unet_nuclei.core.labels.measure.areas import measure_areas
 from napari_unet_nuclei.core.labels.measure.gate import POSITIVE, Gate, share_text
 from napari_unet_nuclei.core.labels.measure.measure import measure
@@ -88,6 +89,14 @@ def measure_command(
     h5ad: Annotated[
         Path | None,
         typer.Option("--h5ad", metavar="FILE.h5ad", help="Also write the table as AnnData, for scanpy and squidpy."),
+    ] = None,
+    meshes: Annotated[
+        Path | None,
+        typer.Option(
+            "--meshes",
+            metavar="FILE.obj",
+            help="Also write the surfaces of nuclei in three dimensions, for Blender, ParaView and Fiji.",
+        ),
     ] = None,
     cell: CellWidth = "",
     ring: RingWidth = "",
@@ -162,17 +171,23 @@ def measure_command(
     with TerminalProgress(quiet) as progress:
         wanted = Wanted(around, cells, tuple(spots or ()), dict(parse_spots(text) for text in spots_in or ()))
         if _is_plain_folder(labels):
-            if regions is not None or cells is not None or spots:
-                raise SettingsError("Regions, cells and spots in files belong to one image: measure it by itself.")
+            if regions is not None or cells is not None or spots or meshes is not None:
+                raise SettingsError(
+                    "Regions, cells, spots and surfaces in files belong to one image: measure it by itself."
+                )
             table = measure_folders(labels, images, wanted, planes, series, progress)
         else:
             chosen = opened(labels, images, series, progress)
             files = next(iter(chosen.values()))
-            if len(chosen) > 1 and (regions is not None or cells is not None or spots):
-                raise SettingsError("Regions, cells and spots in files belong to one image: choose one with --series.")
+            if len(chosen) > 1 and (regions is not None or cells is not None or spots or meshes is not None):
+                raise SettingsError(
+                    "Regions, cells, spots and surfaces in files belong to one image: choose one with --series."
+                )
             if planes != "auto" and not any(one.labels.leading_shape for one in chosen.values()):
                 raise SettingsError(f"{labels} is no stack, so a choice of planes has no effect: leave it out.")
             table = measure_series(chosen, wanted, planes, progress)
+            if meshes is not None:
+                _write_surfaces(meshes, files, table, progress)
         if taught is not None:
             table = _classified(table, taught, progress)
         if asked is not None:
@@ -197,6 +212,17 @@ def measure_command(
         typer.echo(table.to_json(orient="records", indent=2, force_ascii=False, double_precision=15))
     elif out is None:
         typer.echo(table.to_csv(index=False, lineterminator="\n"), nl=False)
+
+
+def _write_surfaces(path: Path, files: Opened, table: pd.DataFrame, progress: TerminalProgress) -> None:
+    """Write the surfaces of nuclei that were measured as volumes."""
+    if "voxels" not in table:
+        raise SettingsError("Surfaces are of nuclei in three dimensions, and these lie in single planes: no --meshes.")
+    z, y, x = files.pixel_size.z, files.pixel_size.y, files.pixel_size.x
+    count = write_meshes(path, StoredIds(files.labels), axes=files.axes, pixel_size_z=z, pixel_size_y=y, pixel_size_x=x)
+    if min(z, y, x) <= 0:
+        progress.report(Notice(f"{path} is in voxels: the files do not say how far planes and pixels are apart."))
+    progress.say(f"{path}: {quantity(count, 'surface')}")
 
 
 def _classified(table: pd.DataFrame, classes: NucleusClasses, progress: TerminalProgress) -> pd.DataFrame:

@@ -34,6 +34,16 @@ Series: TypeAlias = Annotated[
     ),
 ]
 
+TrainingChannel: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--channel",
+        metavar="NAME_OR_NUMBER",
+        help="Channel with the nuclei in images that have several, by name or by number from 0.",
+        show_default="automatic",
+    ),
+]
+
 AROUND_PANEL = "Around the nuclei"
 
 CellWidth: TypeAlias = Annotated[

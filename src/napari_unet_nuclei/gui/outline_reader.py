@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import napari
+import pandas as pd
+from napari.utils.colormaps import DirectLabelColormap
 from napari.utils.notifications import show_warning
 
-from napari_unet_nuclei.core.image.io.label_file import read_labels, size_of
-from napari_unet_nuclei.core.image.outlines.read import holds_outlines
+from napari_unet_nuclei.core.image.io.label_file import size_of
+from napari_unet_nuclei.core.image.outlines.outline import DrawnLabels
+from napari_unet_nuclei.core.image.outlines.read import holds_outlines, read_outlines
+from napari_unet_nuclei.core.labels.classify.nucleus_classes import CLASS, COLOURS
 from napari_unet_nuclei.gui.sample_data import LayerData
-from napari_unet_nuclei.gui.viewer.layers import LayerImage, describe_layer, guess_layer_axes, pictures_in
+from napari_unet_nuclei.gui.viewer.layers import (
+    LayerImage,
+    describe_layer,
+    guess_layer_axes,
+    pictures_in,
+    table_features,
+)
+
+CELL_OPACITY = 0.4
+"""Of cells, beneath their nuclei."""
+
+UNCLASSIFIED = "grey"
+"""Colour of cells without a class, beside those that have one."""
 
 
 def outline_reader(path: str | Sequence[str]) -> Callable[[str | Sequence[str]], list[LayerData]] | None:
@@ -21,16 +39,43 @@ def outline_reader(path: str | Sequence[str]) -> Callable[[str | Sequence[str]],
 
 
 def read_outline_labels(path: str | Sequence[str]) -> list[LayerData]:
-    """Draw the outlines of a file as a labels layer: over the chosen image, or the only one, if there is one."""
+    """Draw the outlines of a file as a labels layer: over the chosen image, or the only one, if there is one.
+
+    Classes become features of the layer. Of cells, a layer below that of their nuclei is drawn, with the same ids, and
+    in the colours of the classes.
+    """
     file, image = Path(path if isinstance(path, str) else path[0]), _image_at_hand()
-    found = read_labels(file, None if image is None else size_of(image.source))
-    for notice in found.notices:
-        show_warning(notice)
-    labels = found.file.array
+    outlines = read_outlines(file)
+    around = outlines.around()
+    size = (around if around.outlines else outlines).extent() if image is None else size_of(image.source)
     if image is None:
         show_warning(f"{file.name}: without its image, the labels are as large as the outlines. Open the image first.")
-        return [(labels, {"name": file.stem, "axis_labels": tuple(found.file.axes.lower())}, "labels")]
-    return [(image.arrange(labels), {"name": file.stem, **image.spatial((0,) * labels.ndim)}, "labels")]
+    nuclei = _layer(outlines.draw(*size), file.stem, size[0], image)
+    if not around.outlines:
+        return [nuclei]
+    cells, arguments, kind = _layer(around.draw(*size), f"{file.stem} cells", size[0], image)
+    return [(cells, {**arguments, "opacity": CELL_OPACITY, **_class_colours(arguments)}, kind), nuclei]
+
+
+def _layer(drawn: DrawnLabels, name: str, axes: str, image: LayerImage | None) -> LayerData:
+    """Describe the layer of drawn labels, and say what may be wrong about them."""
+    for notice in drawn.notices:
+        show_warning(notice)
+    named = {"label": list(drawn.classes), CLASS: list(drawn.classes.values())}
+    arguments = {"name": name, "features": table_features(pd.DataFrame(named))}
+    if image is None:
+        return drawn.labels, {**arguments, "axis_labels": tuple(axes.lower())}, "labels"
+    return image.arrange(drawn.labels), {**arguments, **image.spatial((0,) * drawn.labels.ndim)}, "labels"
+
+
+def _class_colours(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the colours of labels by their classes; nothing where they have none."""
+    features = arguments["features"]
+    if features.empty:
+        return {}
+    colours = dict(zip(sorted(set(features[CLASS])), cycle(COLOURS), strict=False))
+    by_id = {label: colours[name] for label, name in zip(features["label"], features[CLASS], strict=True)}
+    return {"colormap": DirectLabelColormap(color_dict={None: UNCLASSIFIED, 0: "transparent", **by_id})}
 
 
 def _image_at_hand() -> LayerImage | None:

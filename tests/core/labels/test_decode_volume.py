@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_unet_nuclei.core.labels.decode_volume import VolumeDecoder, VolumeMaps, own_thresholds
+from napari_unet_nuclei.core.labels.decode_volume import VolumeDecoder, VolumeMaps, decode_section, own_thresholds
+from napari_unet_nuclei.core.labels.numbering import whole_labels
 from napari_unet_nuclei.core.progress import Cancelled
 
 DIAMETER = 18.0
@@ -98,3 +99,14 @@ def test_decoding_is_cancelled_between_its_steps():
 
     with pytest.raises(Cancelled):
         VolumeDecoder(maps_of(TOUCHING)).decode(OWN, cancel)
+
+
+@pytest.mark.parametrize("shape", [SHAPE, (10, 60, 120)])
+def test_a_section_alone_has_the_nuclei_that_the_whole_volume_has_there(shape):
+    maps = maps_of(TOUCHING | ball(15, 15, 50, 3), shape)
+    for thresholds in (OWN, replace(OWN, min_size=2000)):
+        whole = VolumeDecoder(maps).decode(thresholds).labels
+        z, region = shape[0] // 2, (shape[1] // 4, shape[1], 0, shape[2] * 9 // 10)
+        y0, y1, x0, x1 = region
+        section = decode_section(maps, z, region, thresholds)
+        assert np.array_equal(section, whole_labels(whole[z, y0:y1, x0:x1]))

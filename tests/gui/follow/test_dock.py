@@ -131,7 +131,7 @@ def test_keys_do_what_the_buttons_do_while_the_dock_is_in_front(viewer, dock, qt
     dock.activateWindow()
     qtbot.waitUntil(dock.isActiveWindow)
     click_row(qtbot, dock, 0)
-    qtbot.keyClick(dock, Qt.Key.Key_K)
+    qtbot.keyClick(dock, Qt.Key.Key_K, Qt.KeyboardModifier.ShiftModifier)
     assert ids(layer, 3) == [1, 3]
     qtbot.keyClick(dock, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert ids(layer, 3) == [1, 2]

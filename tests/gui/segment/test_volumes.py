@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import dask.array as da
 import numpy as np
 import pytest
@@ -61,6 +63,31 @@ def test_a_stack_becomes_nuclei_in_three_dimensions_that_sliders_act_on(qtbot, d
     qtbot.waitUntil(lambda: dock.session.live.result.count < expected.count, timeout=LONG)
     qtbot.waitUntil(lambda: dock.session.live.table is not None, timeout=LONG)
     assert len(dock.session.live.table) == dock.session.live.result.count
+
+
+def test_a_large_volume_shows_the_plane_in_view_first_and_keeps_what_was_painted(qtbot, dock, monkeypatch) -> None:
+    layer = run(qtbot, dock)
+    live, before = dock.session.live, layer.data.copy()
+    monkeypatch.setattr("napari_unet_nuclei.core.segment.decoders.QUICK_VOXELS", 0)
+    dock._viewer.dims.set_current_step(0, 4)
+    own = live.result.thresholds
+    live.apply(replace(own, foreground=0.95))
+    qtbot.waitUntil(lambda: bool(live.in_view), timeout=LONG)
+    assert live.in_view.endswith("in this plane")
+    assert np.array_equal(np.delete(layer.data, 4, 0), np.delete(before, 4, 0)), "the other planes follow"
+    assert (layer.data[4] > 0).sum() < (before[4] > 0).sum()
+    assert not live.is_edited()
+    qtbot.waitUntil(lambda: not live.is_busy, timeout=LONG)
+    assert np.array_equal(layer.data > 0, live.result.labels > 0)
+    assert live.result.thresholds.foreground == 0.95
+    # Painted while only the plane in view is new: all of the new labels go to another layer.
+    live.apply(replace(own, foreground=0.5))
+    qtbot.waitUntil(lambda: bool(live.in_view), timeout=LONG)
+    layer.data_setitem((np.array([1]), np.array([1]), np.array([1])), 99)
+    with qtbot.waitSignal(live.layer_added, timeout=LONG):
+        pass
+    assert layer.data[1, 1, 1] == 99
+    assert np.array_equal(live.layer.data > 0, live.result.labels > 0)
 
 
 def test_each_plane_by_itself_is_a_choice_that_has_no_spacing(qtbot, dock) -> None:

@@ -99,6 +99,21 @@ def test_labels_are_seen_beside_every_channel_between_other_axes() -> None:
             assert labels.get_value((time, channel, 2, 3), world=True) == labels.data[time, 0, 2, 3]
 
 
+@pytest.mark.parametrize("planes", [(1, 1), (2, 3)])
+def test_labels_of_an_image_from_omero_have_the_four_axes_that_napari_omero_uploads(planes) -> None:
+    """It uploads a mask for each id and plane of labels (T, Z, Y, X), axes of a single plane included."""
+    viewer = ViewerModel()
+    channels = viewer.add_image(
+        da.zeros((planes[0], 2, planes[1], 40, 50)), channel_axis=1, name=["7: GFP", "7: DAPI"],
+        scale=(1, 2, 0.5, 0.5), axis_labels=("t", "z", "y", "x"), metadata={"omero": {"@id": 7}},
+    )  # fmt: skip
+    image = described(channels[1])
+    labels = add_result(viewer, image, result_of(image, (0, 0, 0, 0), (*planes, 40, 50)))
+    assert labels.data.shape == (*planes, 40, 50)
+    assert labels.axis_labels == ("t", "z", "y", "x")
+    assert np.array_equal(labels.scale, channels[1].scale)
+
+
 def test_planes_that_are_not_last_come_back_in_the_layers_order() -> None:
     layer = Image(np.zeros((50, 40, 6)), axis_labels=("x", "y", "z"))
     image = described(layer)
@@ -151,6 +166,22 @@ def test_lazy_arrays_are_not_read() -> None:
 def test_axes_are_named_by_labels_then_file_then_custom(shape, arguments, file_axes, axes) -> None:
     layer = Image(np.full(shape, 255, np.uint8), **arguments)
     assert guess_layer_axes(layer, file_axes) == axes
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_stains_of_a_lazy_array_are_told_by_what_is_on_the_screen(frames) -> None:
+    stains = np.random.default_rng(0).integers(0, 200, (frames, 40, 50, 4)).astype(np.uint8)
+    colours = stains.copy()
+    colours[..., 3] = 255
+    viewer, usual = ViewerModel(), "ZYX" if frames > 1 else "YX"
+    for pixels, samples in ((stains, "C"), (colours, "S"), (colours * np.uint8([1, 1, 1, 0]), "S")):
+        layer = viewer.add_image(
+            da.from_array(pixels if frames > 1 else pixels[0], chunks=(1, 20, 20, 4)[-len(usual) - 1 :])
+        )
+        assert layer.rgb
+        assert guess_layer_axes(layer) == usual + samples
+    levels = [da.from_array(stains[0][:: 2**level, :: 2**level]) for level in (0, 1)]
+    assert guess_layer_axes(viewer.add_image(levels, rgb=True)) == "YXC"
 
 
 def test_axes_that_do_not_fit_are_refused_in_words() -> None:

@@ -117,3 +117,11 @@ def test_a_new_table_comes_in_its_own_order_without_selection(view, qtbot):
     view.set_table(TABLE)
     assert shown(view, 0) == ["3", "10", "2", "7000000000"]
     assert view.selected_row == -1
+
+
+def test_heads_say_what_a_column_means_where_that_is_not_plain(view):
+    view.table_model.helps = {"GFP_mean": "Empty where it was not measured."}
+    heads = [
+        view.table_model.headerData(column, Qt.Orientation.Horizontal, Qt.ItemDataRole.ToolTipRole) for column in (0, 3)
+    ]
+    assert heads == ["label: click to sort", "Empty where it was not measured.\nGFP_mean: click to sort"]

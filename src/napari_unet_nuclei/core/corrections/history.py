@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
+from napari_unet_nuclei.core.corrections.track_step import TrackStep
 from napari_unet_nuclei.core.errors import EditError
 from napari_unet_nuclei.core.labels.edit.edit import Edit, Patch
 from napari_unet_nuclei.core.labels.regions import slices
@@ -20,7 +21,7 @@ from napari_unet_nuclei.core.types import AnyArray, Index, Region
 
 
 class Change(Protocol):
-    """Part of an entry: `PlaneEdit`, `Stroke` or `Verdict`."""
+    """Part of an entry: `PlaneEdit`, `Stroke`, `Verdict` or `TrackStep`."""
 
     @property
     def box(self) -> tuple[slice, ...]:
@@ -91,8 +92,8 @@ class Entry:
 
     @property
     def is_decision(self) -> bool:
-        """True where no pixel changes."""
-        return not any(change.touched for change in self.changes)
+        """True where neither pixels nor tracks change."""
+        return not any(change.touched or isinstance(change, TrackStep) for change in self.changes)
 
 
 @dataclass(frozen=True)
@@ -195,10 +196,30 @@ class History:
         moved = _move(self._made, self._undone, labels, applied=False)
         return -moved if moved else _move(self._undone, self._made, labels, applied=True)
 
+    def follow_tracks(self, labels: AnyArray) -> bool:
+        """Catch up with tracks that were changed elsewhere; return whether that took back or repeated a step of them.
+
+        Where it took back a step that is not the last entry, all entries are forgotten, as their order is no longer
+        that of what was done.
+        """
+        for source, target, applied in ((self._made, self._undone, False), (self._undone, self._made, True)):
+            if source and _is_step(source[-1], labels, applied=applied):
+                target.append(source.pop())
+                return True
+        is_out_of_order = any(_is_step(entry, labels, applied=False) for entry in self._made)
+        if is_out_of_order:
+            self.clear()
+        return is_out_of_order
+
     def clear(self) -> None:
         """Forget all entries."""
         self._made.clear()
         self._undone.clear()
+
+
+def _is_step(entry: Entry, labels: AnyArray, *, applied: bool) -> bool:
+    """Return whether an entry is a step of tracks that are as they are after it (``applied``) or before it."""
+    return any(isinstance(change, TrackStep) and change.fits(labels, applied=applied) for change in entry.changes)
 
 
 def _apply(entry: Entry, labels: AnyArray) -> None:

@@ -14,6 +14,9 @@ from napari_unet_nuclei.core.labels.edit.edit import find_box, read_patch
 from napari_unet_nuclei.core.labels.regions import extent, grown, slices, united
 from napari_unet_nuclei.core.types import AnyArray, Index, Labels, QuantisedMaps, Region
 
+Rename: TypeAlias = Callable[[Index, int], int]
+"""Returns the new id of a nucleus of a plane."""
+
 Key: TypeAlias = tuple[Index, int | tuple[float, float]]
 """Identifies a candidate: its plane, and its id or the centre of a nucleus that may have been missed."""
 
@@ -47,6 +50,10 @@ class Verdicts:
     ) -> Verdict:
         """Return the change that adds those decisions that are new."""
         return Verdict(self, box, frozenset(accepted) - self.accepted, frozenset(dismissed) - self.dismissed)
+
+    def rename(self, new_id: Rename) -> None:
+        """Give nuclei other ids: decisions on them stay."""
+        self.accepted = {(plane, new_id(plane, nucleus)) for plane, nucleus in self.accepted}
 
     def accepts(self, plane: Index, nuclei: Iterable[int]) -> bool:
         """Return whether all given nuclei were accepted."""
@@ -122,6 +129,8 @@ class Review:
 
     verdicts: Verdicts
     is_background: Callable[[Candidate], bool]  # tells whether the centre of a candidate is background now
+    with_link: Callable[[Candidate], Candidate] | None = None
+    """Given nuclei that are followed over time: returns the candidate with the doubt of its link, if it is doubtful."""
     _planes: dict[Index, dict[Key, Candidate]] = field(default_factory=dict)
     _skipped: list[Key] = field(default_factory=list)
 
@@ -141,6 +150,13 @@ class Review:
             self._planes[plane].pop((plane, nucleus), None)
         self._planes[plane].update({_key(candidate): candidate for candidate in candidates})
 
+    def rename(self, new_id: Rename) -> None:
+        """Give nuclei other ids; their order in the queue stays."""
+        self._skipped = [(plane, new_id(plane, one) if isinstance(one, int) else one) for plane, one in self._skipped]
+        for plane, listed in self._planes.items():
+            renamed = [replace(one, id=new_id(plane, one.id)) if one.id else one for one in listed.values()]
+            self._planes[plane] = {_key(candidate): candidate for candidate in renamed}
+
     def clear(self) -> None:
         """Forget all candidates."""
         self._planes.clear()
@@ -148,7 +164,8 @@ class Review:
 
     def find(self, plane: Index, nucleus: int) -> Candidate | None:
         """Return the candidate of a nucleus; None where its plane is not listed or the nucleus does not exist."""
-        return self._planes.get(plane, {}).get((plane, nucleus))
+        candidate = self._planes.get(plane, {}).get((plane, nucleus))
+        return candidate if candidate is None or self.with_link is None else self.with_link(candidate)
 
     def boxes(self, plane: Index, nuclei: Iterable[int]) -> dict[int, Region] | None:
         """Return the known boxes of nuclei; None where the plane is not listed."""
@@ -168,7 +185,8 @@ class Review:
         if _key(candidate) not in self._planes.get(candidate.plane, {}) or not self._exists(candidate):
             return False
         if candidate.kind == "found":
-            return (candidate.plane, candidate.id) not in self.verdicts.accepted
+            is_accepted = (candidate.plane, candidate.id) in self.verdicts.accepted
+            return not is_accepted or self._has_doubtful_link(candidate)
         return not self.verdicts.dismisses(candidate)
 
     def pending(self, plane: Index | None) -> list[Candidate]:
@@ -205,13 +223,22 @@ class Review:
         return {
             key: candidate
             for key, candidate in self._candidates(plane).items()
-            if (key not in accepted if candidate.kind == "found" else self.is_pending(candidate))
+            if (candidate.kind == "found" and key not in accepted) or self.is_pending(candidate)
         }
 
+    def _has_doubtful_link(self, candidate: Candidate) -> bool:
+        found = self.find(candidate.plane, candidate.id)
+        return found is not None and found.link >= 0
+
     def _candidates(self, plane: Index | None) -> Mapping[Key, Candidate]:
+        listed: Mapping[Key, Candidate]
         if plane is not None:
-            return self._planes.get(plane, {})
-        return {key: candidate for listed in self._planes.values() for key, candidate in listed.items()}
+            listed = self._planes.get(plane, {})
+        else:
+            listed = {key: candidate for of_plane in self._planes.values() for key, candidate in of_plane.items()}
+        if self.with_link is None:
+            return listed
+        return {key: self.with_link(candidate) for key, candidate in listed.items()}
 
 
 def boxes_after_edit(

@@ -13,26 +13,25 @@ from napari_unet_nuclei.core.corrections.index import IMAGES, read_index
 from napari_unet_nuclei.core.errors import (
     DatasetError,
     ImageFileError,
-    NucleiError,
     OutputFileError,
-    SettingsError,
     WorseModelError,
 )
+from napari_unet_nuclei.core.files.atomic import remove_remains
 from napari_unet_nuclei.core.finetune.bases import rank_bases
 from napari_unet_nuclei.core.finetune.finetune_model import Finetuned, finetune_model
 from napari_unet_nuclei.core.finetune.report import comparisons, write_finetune_report
 from napari_unet_nuclei.core.image.io.formats import IMAGE_SUFFIXES
 from napari_unet_nuclei.core.image.io.pairs import image_files, name_some, pair_name
-from napari_unet_nuclei.core.image.io.read import read_header
 from napari_unet_nuclei.core.image.io.region_file import read_regions
 from napari_unet_nuclei.core.image.kind import ChosenKind
-from napari_unet_nuclei.core.image.outlines.geojson import GEOJSON_SUFFIXES
+from napari_unet_nuclei.core.image.outlines.geojson import is_geojson
+from napari_unet_nuclei.core.model.card import check_model_name
 from napari_unet_nuclei.core.model.file import save_model
 from napari_unet_nuclei.core.model.registry import BEST, SUFFIX, load_model
 from napari_unet_nuclei.core.progress import Notice, Progress, Share, Silent
 from napari_unet_nuclei.core.segment.remedy import KIND_NAMES
 from napari_unet_nuclei.core.settings import FinetuneSettings
-from napari_unet_nuclei.core.train.dataset import read_dataset, read_entries
+from napari_unet_nuclei.core.train.dataset import check_choice_of_channel, read_dataset, read_entries
 from napari_unet_nuclei.core.train.layouts import folder_entries
 from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.core.train.samples import Sample
@@ -126,7 +125,7 @@ def finetune(
     UnknownModelError, ModelFileError
         If there is no such model to start from.
     SettingsError
-        If a setting is unknown or out of bounds.
+        If a setting is unknown or out of bounds, or ``out`` would give a model no valid name.
 
     Examples
     --------
@@ -166,13 +165,12 @@ def finetune_folders(request: FinetuneRequest, progress: Progress) -> Finetuned:
     """
     if request.out.suffix != SUFFIX:
         raise OutputFileError(f"{request.out} must end in {SUFFIX}.")
+    check_model_name(request.out.stem)
     if request.out.exists():
         raise OutputFileError(f"{request.out} exists already. Choose another name.")
-    if request.channel and not any(_has_channels(path) for path in image_files(request.images).values()):
-        raise SettingsError(
-            f"All images in {request.images} have one channel only, so choosing {request.channel} has no effect: leave "
-            "that out."
-        )
+    remove_remains((request.out, request.report))
+    if request.channel:
+        check_choice_of_channel(image_files(request.images).values(), request.channel)
     name = request.base
     if name == BEST:
         name = best_base(request, Share(progress, 0.0, RANKED))
@@ -202,14 +200,6 @@ def finetune_folders(request: FinetuneRequest, progress: Progress) -> Finetuned:
         )
     save_model(request.out, done.chosen.model)
     return done
-
-
-def _has_channels(path: Path) -> bool:
-    """Tell whether there is a choice of channels in an image; True of one that cannot be read, as reading it says."""
-    try:
-        return read_header(path).source().channels > 1
-    except NucleiError:
-        return True
 
 
 def best_base(request: FinetuneRequest, progress: Progress) -> str:
@@ -260,8 +250,8 @@ def _with_stacks(samples: Sequence[Sample], images: Path) -> tuple[Sample, ...]:
 
 def _region_files(folder: Path) -> dict[str, Path]:
     """List region files by their path below the folder without extension, as images are named."""
-    suffixes = (*IMAGE_SUFFIXES, *GEOJSON_SUFFIXES)
-    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix.lower() in suffixes]
+    found = sorted(path for path in folder.rglob("*") if path.is_file())
+    paths = [path for path in found if path.suffix.lower() in IMAGE_SUFFIXES or is_geojson(path)]
     if not paths:
         raise DatasetError(f"{folder} holds no mask image and no GeoJSON file.")
     return {pair_name(folder, path): path for path in paths}

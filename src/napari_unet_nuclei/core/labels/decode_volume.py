@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,8 +19,9 @@ from scipy import ndimage
 
 from napari_unet_nuclei.core.labels.basins import Forest, Heights, Indices, find_basins
 from napari_unet_nuclei.core.labels.decode import Decoded, DecodeThresholds, Enclosed, Holes
+from napari_unet_nuclei.core.labels.numbering import whole_labels
 from napari_unet_nuclei.core.labels.outline_distance import squared_distances
-from napari_unet_nuclei.core.types import Mask
+from napari_unet_nuclei.core.types import Labels, Mask, Region
 
 WORKING_DIAMETER = 18
 """Voxels of the working grid that a nucleus is wide, for a model that takes nuclei of 22 pixels. `benchmarks/volumes.py
@@ -115,6 +115,10 @@ class VolumeDecoder:
         self.maps = maps
         self._graph: tuple[float, VolumeGraph] | None = None
 
+    def has_graph(self, foreground: float) -> bool:
+        """Return whether only a graph has to be asked, since basins are known at a foreground threshold."""
+        return self._graph is not None and self._graph[0] == foreground
+
     def decode(self, thresholds: DecodeThresholds, checkpoint: Callable[[], None] = lambda: None) -> Decoded:
         """Find and score the nuclei; ``checkpoint`` is called between steps, and raises to stop."""
         if 0 in self.maps.foreground.shape or 0 in self.maps.shape:
@@ -143,6 +147,7 @@ class VolumeGraph:
     border: NDArray[np.float64]  # that of the border
     holes: Holes  # without their voxels
     nodes: NDArray[np.int32]  # basin + 1, or N + 1 + component of a hole, or 0, at the voxels of the image
+    seen: NDArray[np.int64]  # voxels of the image in each basin, shape (N,): none where it lies between two planes
     maps: VolumeMaps
 
     @staticmethod
@@ -161,7 +166,10 @@ class VolumeGraph:
         )
         working = basins.labelled(np.arange(1, count + 1))
         working.ravel()[holes.pixels] = holes.piece + count + 1
-        none = np.zeros(0, np.int64)
+        nodes, none = at_pixels(working, maps.shape), np.zeros(0, np.int64)
+        seen = np.zeros(count, np.int64)
+        for plane in nodes:  # since counting converts to 64 bits
+            seen += np.bincount(plane.ravel(), minlength=count + 1)[1 : count + 1]
         return VolumeGraph(
             basins.forest,
             basins.pairs,
@@ -169,31 +177,44 @@ class VolumeGraph:
             foregrounds,
             borders,
             replace(holes, pixels=none, piece=none),
-            at_pixels(working, maps.shape),
+            nodes,
+            seen,
             maps,
         )
 
-    @cached_property
-    def seen(self) -> NDArray[np.int64]:
-        """Voxels of the image in each node; none where a nucleus lies between two planes."""
-        nodes = len(self.voxels) + self.holes.count + 1
-        # Plane by plane, since counting converts to 64 bits.
-        return np.asarray(sum(np.bincount(plane.ravel(), minlength=nodes) for plane in self.nodes), np.int64)
-
     def decode(self, thresholds: DecodeThresholds) -> Decoded:
         """Join basins into nuclei, drop the too small and too doubtful, and fill holes."""
-        count = len(self.voxels)
         roots, nucleus = np.unique(self.forest.roots(thresholds.split * self.maps.unit), return_inverse=True)
         voxels = np.bincount(nucleus, self.voxels, len(roots))
         foreground, border = (np.bincount(nucleus, one, len(roots)) for one in (self.foreground, self.border))
         scores = volume_scores(voxels, foreground, border)
-        seen = np.bincount(nucleus, self.seen[1 : count + 1], len(roots))
+        seen = np.bincount(nucleus, self.seen, len(roots))
         least = least_voxels(thresholds.min_size, self.maps.scale)
         kept = (voxels >= least) & (scores >= thresholds.score) & (seen > 0)
         # The running count numbers what is kept without gaps, in the order of the summits.
         ids, fillings = self.holes.filled(np.where(kept, np.cumsum(kept), 0)[nucleus], self.pairs)
         table = np.concatenate([[0], ids, fillings]).astype(np.int32)
         return Decoded(np.take(table, self.nodes), scores[kept])
+
+
+def decode_section(maps: VolumeMaps, z: int, region: Region, thresholds: DecodeThresholds) -> Labels:
+    """Find the nuclei of a rectangle of one plane alone, with a diameter of what lies around it in all directions.
+
+    Nuclei that reach farther may be divided otherwise than in the whole volume. Ids are 1..n without gaps.
+    """
+    y0, y1, x0, x1 = region
+    cubes = [cubes_at(*sizes) for sizes in zip(maps.shape, maps.foreground.shape, strict=True)]
+    places = cubes[0][z : z + 1], cubes[1][y0:y1], cubes[2][x0:x1]
+    around = round(WORKING_DIAMETER * maps.unit)
+    first = [max(int(along[0]) - around, 0) for along in places]
+    window = tuple(slice(start, int(along[-1]) + 1 + around) for start, along in zip(first, places, strict=True))
+    foreground, border = maps.foreground[window], maps.border[window]
+    part = VolumeMaps(foreground, border, foreground.shape, maps.unit)
+    # In cubes, of which the part's voxels are made.
+    least = round(thresholds.min_size * maps.scale**2)
+    found = VolumeGraph.of(part, thresholds.foreground).decode(replace(thresholds, min_size=least))
+    inside = np.ix_(*(along - start for along, start in zip(places, first, strict=True)))
+    return whole_labels(found.labels[inside][0])
 
 
 def volume_scores(voxels: NDArray[Any], foreground: NDArray[Any], border: NDArray[Any]) -> NDArray[np.float64]:

@@ -141,6 +141,7 @@ class Candidate:
     centre: tuple[float, float]  # (y, x) in pixels: the middle of a nucleus, or the pixel to pass to `add_from_click`
     box: Region  # bounding box
     plane: tuple[int, ...] = ()  # index along the leading axes; empty in a single plane
+    link: int = -1  # row among tracked nuclei, where doubt is that of its link or division; -1 for a doubtful shape
 
     @property
     def is_doubtful(self) -> bool:

@@ -67,9 +67,14 @@ class StoredIds:
         dtype: np.dtype[Any] = np.dtype(self.source.array.dtype)
         return dtype
 
-    def __getitem__(self, index: tuple[int, ...]) -> NDArray[Any]:
-        """Read the plane (Y, X) of a leading index."""
-        return self.source.stored(index)
+    def __getitem__(self, place: tuple[Any, ...]) -> NDArray[Any]:
+        """Read the plane (Y, X) of a leading index, or a window of it by slices of rows and columns."""
+        count, (height, width) = len(self.source.leading_shape), self.source.plane_shape
+        index, window = place[:count], place[count:]
+        if not window:
+            return self.source.stored(index)
+        (y0, y1, _), (x0, x1, _) = window[0].indices(height), window[1].indices(width)
+        return self.source.stored(index, region=(y0, y1, x0, x1))
 
 
 @dataclass(frozen=True)

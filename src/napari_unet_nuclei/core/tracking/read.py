@@ -14,6 +14,7 @@ from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
 from napari_unet_nuclei.core.image.io.label_file import LabelFile, read_labels
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.pieces import check_ids
 from napari_unet_nuclei.core.tracking.movie import ArrayMovie, FramesMovie, Movie
 from napari_unet_nuclei.core.types import AnyArray
 
@@ -60,6 +61,7 @@ def opened_movie(
     if isinstance(labels, ImageFile):
         return _of_file(labels, axes)
     array = as_label_array(labels)
+    check_ids(array)
     named = axes.upper() or {3: "TYX", 4: "TZYX"}.get(len(array.shape), "")
     return OpenedMovie(ArrayMovie(array, named))
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, ImageShapeError
+from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, ImageShapeError, NucleiError, SettingsError
 from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.io.pairs import name_some
+from napari_unet_nuclei.core.image.io.read import read_header
 from napari_unet_nuclei.core.image.kind import possible_looks
 from napari_unet_nuclei.core.image.plane import PlaneReader
 from napari_unet_nuclei.core.image.sample import PlaneSample
@@ -61,7 +63,10 @@ def read_divided(divided: Sequence[Divided], form: InputForm, progress: Progress
     if len(divided) > 1:
         importance = [one.importance for one in divided for _ in one.training]
         samples = tuple(replace(sample, importance=value) for sample, value in zip(samples, importance, strict=True))
-    return samples, read_entries(validation, form, Share(progress, middle, 1.0))
+    others = read_entries(validation, form, Share(progress, middle, 1.0))
+    for notice in _doubts((*samples, *others)):
+        progress.report(notice)
+    return samples, others
 
 
 def read_unseen(divided: Sequence[Divided], form: InputForm) -> Samples:
@@ -107,6 +112,20 @@ def read_entries(entries: Sequence[Entry], form: InputForm, progress: Progress, 
     return tuple(samples)
 
 
+def check_choice_of_channel(images: Iterable[Path], channel: str) -> None:
+    """Raise SettingsError if choosing a channel has no effect, since all images have one only."""
+    if not any(_has_channels(path) for path in images):
+        raise SettingsError(f"All images have one channel only, so choosing {channel} has no effect: leave that out.")
+
+
+def _has_channels(path: Path) -> bool:
+    """Tell whether there is a choice of channels in an image; True of one that cannot be read, as reading it says."""
+    try:
+        return read_header(path).source().channels > 1
+    except NucleiError:
+        return True
+
+
 def read_planes(entry: Entry, form: InputForm) -> list[tuple[Sample, LabelsRead]]:
     """Read every plane of an image with its labels; planes of one stack are one group.
 
@@ -114,6 +133,9 @@ def read_planes(entry: Entry, form: InputForm) -> list[tuple[Sample, LabelsRead]
     """
     try:
         source, told = open_image(entry.image, form)
+        if source.channels == 1:
+            # There is nothing to choose here, while other images of the data set have the channel.
+            form = replace(form, channel=None)
         indices = list(source.plane_indices())
         first, *others = read_labels(entry, source, form.classes)
         labels = [replace(first, notices=(*told, *first.notices)), *others]
@@ -165,6 +187,18 @@ def _notices(divided: Sequence[Divided]) -> Iterator[Notice]:
         yield Notice(
             f"{one.dataset.name}: {training} for training ({often / sum(drawn):.0%} of the crops), "
             f"{len(one.validation)} for validation."
+        )
+
+
+def _doubts(samples: Samples) -> Iterator[Notice]:
+    """Warn of images that may not belong to their labels, or be misread, once for each reason."""
+    reasons: dict[str, list[str]] = {}
+    for sample in samples:
+        if sample.doubt:
+            reasons.setdefault(sample.doubt, []).append(sample.name)
+    for reason, names in reasons.items():
+        yield Notice(
+            f"Trained on all the same: {name_some(names)}: {reason}. Check them, or leave them out.", warning=True
         )
 
 

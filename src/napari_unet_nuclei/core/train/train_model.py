@@ -14,20 +14,21 @@ from pydantic import ValidationError
 from napari_unet_nuclei.core.arguments import checked
 from napari_unet_nuclei.core.classes.coding import ClassCoding
 from napari_unet_nuclei.core.errors import OutputFileError, SettingsError
+from napari_unet_nuclei.core.files.atomic import remove_remains
 from napari_unet_nuclei.core.image.kind import InputName, NetworkInputs
 from napari_unet_nuclei.core.model.architecture import CLASS_HEADS, INSTANCE_HEADS, Architecture
 from napari_unet_nuclei.core.model.author_notes import AuthorNotes
-from napari_unet_nuclei.core.model.card import INSTANCE_INPUTS, ModelCard, TaskName, TrainingRecord
+from napari_unet_nuclei.core.model.card import INSTANCE_INPUTS, ModelCard, TaskName, TrainingRecord, check_model_name
 from napari_unet_nuclei.core.model.file import Model, save_model, start_from
 from napari_unet_nuclei.core.model.registry import SUFFIX, load_model
 from napari_unet_nuclei.core.progress import Notice, Progress, Share, Silent
 from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.settings import TrainSettings
 from napari_unet_nuclei.core.train.credits import check_credits, data_sources
-from napari_unet_nuclei.core.train.dataset import Samples, read_divided, read_unseen
-from napari_unet_nuclei.core.train.division import TRAIN, DataSet, Divided, divide
+from napari_unet_nuclei.core.train.dataset import Samples, check_choice_of_channel, read_divided, read_unseen
+from napari_unet_nuclei.core.train.division import DataSet, Divided, divide
 from napari_unet_nuclei.core.train.fitting import finish_model
-from napari_unet_nuclei.core.train.layouts import Condition
+from napari_unet_nuclei.core.train.layouts import TRAIN, Condition
 from napari_unet_nuclei.core.train.reading import InputForm, count_channels
 from napari_unet_nuclei.core.train.report import TRAINING, UNSEEN, VALIDATION, report_training
 from napari_unet_nuclei.core.train.samples import Sample
@@ -88,6 +89,7 @@ class TrainRequest:
     in_channels: int = 0  # 0: for nuclei as ``inputs`` say; for classes as ``base`` or else the first image has
     # Signals that a network for nuclei reads; if empty, those of ``base`` or the default.
     inputs: tuple[InputName, ...] = ()
+    channel: str = ""  # with the nuclei, by name or number from 0; if empty, found by name
     coding: ClassCoding = field(default_factory=ClassCoding)  # how labels encode classes
     class_names: tuple[str, ...] = ()  # by id; if empty, derived from the labels
     where: tuple[Condition, ...] = ()  # on columns of an index; data sets without the column are used whole
@@ -120,10 +122,7 @@ class TrainRequest:
                 **kept,
             )
         except ValidationError as error:
-            problem = error.errors()[0]
-            named = problem["loc"] == ("name",)
-            what = f"'{self.out.stem}' cannot be a model's name" if named else "The model is not valid"
-            raise SettingsError(f"{what}: {problem['msg']}.") from error
+            raise SettingsError(f"The model is not valid: {error.errors()[0]['msg']}.") from error
 
 
 @checked
@@ -136,6 +135,7 @@ def train(
     architecture: Architecture | None = None,
     in_channels: int = 0,
     inputs: Sequence[InputName] = (),
+    channel: str = "",
     coding: ClassCoding | None = None,
     class_names: Sequence[str] = (),
     where: Sequence[str] = (),
@@ -162,6 +162,8 @@ def train(
         Input channels; 0 to follow ``inputs``, ``base`` or the first image.
     inputs : sequence of {"nuclei", "density"}
         Signals that a network for nuclei reads; those of ``base``, or both, if empty.
+    channel : str
+        Channel with the nuclei in images that have several, by name or number from 0; found by its name if empty.
     coding : ClassCoding, optional
         How label images store classes.
     class_names : sequence of str
@@ -215,6 +217,7 @@ def train(
         base=str(base),
         in_channels=in_channels,
         inputs=tuple(inputs),
+        channel=channel,
         coding=coding or ClassCoding(),
         class_names=tuple(class_names),
         where=tuple(Condition.read(text) for text in where),
@@ -234,6 +237,8 @@ def train_model(request: TrainRequest, progress: Progress) -> Model:
     """
     files = request.files
     _check_outputs(files, request.resume)
+    check_model_name(request.out.stem)
+    remove_remains((files.model, files.history, files.report, files.checkpoint))
     _check_effects(request)
     base = load_model(request.base) if request.base else None
     if base is not None:
@@ -242,6 +247,8 @@ def train_model(request: TrainRequest, progress: Progress) -> Model:
     request.card(base, named, _names(request, base, ("a", "b")))  # reject invalid names before reading anything
     divided = divide(request.datasets, request.where, seed=request.settings.seed)
     check_credits(divided, request.about)
+    if request.channel:
+        check_choice_of_channel([entry.image for one in divided for entry in one.entries], request.channel)
     form = _input_form(request, base, divided)
     training, validation = read_divided(divided, form, Share(progress, 0.0, READ))
     # Images for the report are read now, so that a bad file does not end a long run.
@@ -268,9 +275,9 @@ def train_model(request: TrainRequest, progress: Progress) -> Model:
     )
     model = replace(model, card=model.card.model_copy(update={"training": record}))
     model = replace(model, card=save_model(request.out, model))
-    # Not before the model is safe on disk.
-    files.checkpoint.unlink(missing_ok=True)
     report_training(files.report, model, result.history, parts, trainer.device, Share(progress, FINISHED, 1.0))
+    # Not before all is safe on disk.
+    files.checkpoint.unlink(missing_ok=True)
     return model
 
 
@@ -295,6 +302,10 @@ def _check_effects(request: TrainRequest) -> None:
         )
     if request.task == "instances" and (request.class_names or request.coding != ClassCoding()):
         raise SettingsError("Class names, and how labels encode classes, have an effect on the task semantic alone.")
+    if request.channel and (request.task == "semantic" or request.in_channels > 1):
+        raise SettingsError(
+            f"The network reads all channels, so choosing {request.channel} has no effect: leave that out."
+        )
     if request.inputs and (request.task == "semantic" or request.in_channels):
         raise SettingsError("Inputs are chosen for a network for nuclei, and say how many channels it has.")
     if len(request.datasets) == 1 and request.datasets[0].weight != 1:
@@ -305,7 +316,8 @@ def _check_outputs(files: TrainingFiles, resume: bool) -> None:
     """Raise before anything is computed if files would be overwritten, or there is nothing to resume."""
     if files.model.suffix != SUFFIX:
         raise OutputFileError(f"{files.model} must end in {SUFFIX}.")
-    if files.model.exists():
+    # Where both are there, the run was interrupted after its model was written: the report is missing.
+    if files.model.exists() and not (resume and files.checkpoint.exists()):
         raise OutputFileError(f"{files.model} exists already. Choose another name.")
     if files.checkpoint.exists() and not resume:
         raise OutputFileError(
@@ -320,7 +332,8 @@ def _input_form(request: TrainRequest, base: Model | None, divided: Sequence[Div
     channels = request.in_channels or (base.card.architecture.in_channels if base else 0)
     percentiles = (base.card if base else ModelCard(name="any")).percentiles
     if request.task == "instances":
-        return InputForm(NetworkInputs(_signals(request, base), channels or 1), percentiles=percentiles)
+        inputs = NetworkInputs(_signals(request, base), channels or 1)
+        return InputForm(inputs, request.channel or None, percentiles)
     channels = channels or count_channels(next(entry.image for one in divided for entry in one.training))
     classes = len(_names(request, base, ()))
     inputs = NetworkInputs((), channels)

@@ -45,6 +45,7 @@ class _Waiting:
     count: int
     layer: Labels
     mode: str
+    through_frames: bool
     index: Index = ()
     points: list[NDArray[np.float64]] = field(default_factory=list)
     planes: list[Index] = field(default_factory=list)
@@ -72,11 +73,16 @@ class CanvasInput(QObject):
         """True while a gesture is expected or under way."""
         return self._waiting is not None
 
-    def wait_for(self, kind: Kind, take: Callable[[Gesture], None], count: int = 0) -> None:
-        """Expect a gesture in place of an earlier one; ``count`` points complete it, or 0 any number until `finish`."""
+    def wait_for(
+        self, kind: Kind, take: Callable[[Gesture], None], count: int = 0, *, through_frames: bool = False
+    ) -> None:
+        """Expect a gesture in place of an earlier one; ``count`` points complete it, or 0 any number until `finish`.
+
+        Points may lie in several frames of a movie where ``through_frames`` says so.
+        """
         self.cancel()
         layer = self._current.require().layer
-        self._waiting = _Waiting(kind, take, count, layer, str(layer.mode))
+        self._waiting = _Waiting(kind, take, count, layer, str(layer.mode), through_frames)
         # In this order: choosing a mode makes napari set panning and cursor to those of the mode.
         layer.mode = "pan_zoom"
         layer.mouse_pan = False
@@ -125,7 +131,8 @@ class CanvasInput(QObject):
     def _follow_gesture(self, waiting: _Waiting, index: Index, event: Any) -> Iterator[None]:
         event.handled = True
         # Points that are clicked one by one belong together only on one plane, or in one stack of volumes.
-        if index != waiting.index and not (waiting.kind == "points" and self._is_one_stack(index, waiting.index)):
+        together = waiting.through_frames or (waiting.kind == "points" and self._is_one_stack(index, waiting.index))
+        if index != waiting.index and not together:
             waiting.points, waiting.planes = [], []
         waiting.index = index
         self._add(waiting, event)

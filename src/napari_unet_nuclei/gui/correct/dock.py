@@ -21,7 +21,7 @@ from napari_unet_nuclei.gui.correct.panels import ClassPanel, QueuePanel, Review
 from napari_unet_nuclei.gui.correct.picker import LayerPicker
 from napari_unet_nuclei.gui.correct.restoring import Restorer
 from napari_unet_nuclei.gui.correct.saving import CorrectionSaver
-from napari_unet_nuclei.gui.correct.volume_tools import VolumeTools
+from napari_unet_nuclei.gui.correct.track_tools import TrackTools
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.saving.dialog import open_save_dialog
 from napari_unet_nuclei.gui.viewer.canvas_note import CanvasNote
@@ -59,7 +59,7 @@ class CorrectDock(Dock):
         self.overlay = Overlay(napari_viewer, self.current, self)
         self.canvas_input = CanvasInput(napari_viewer, self.current, self.overlay, self)
         self.navigator = Navigator(napari_viewer, self.current, self.overlay, self)
-        self.tools = VolumeTools(self.current, self.navigator, self.canvas_input, self)
+        self.tools = TrackTools(self.current, self.navigator, self.canvas_input, self)
         self.class_walk = ClassWalk(self.current, self.navigator, self.tools.pointed, self)
         class_verbs = {str(number): str(number) for number in range(10)} | {NEXT_CLASS.key: NEXT_CLASS.verb}
         self.class_keys = DockKeys(self, class_verbs, self.class_walk.do)
@@ -119,6 +119,7 @@ class CorrectDock(Dock):
             tools.commands,
             tools.more_commands,
             tools.volume_commands,
+            tools.track_commands,
             tools.undo,
         ):
             buttons.pressed.connect(self.press)
@@ -251,9 +252,6 @@ class CorrectDock(Dock):
             panel.setEnabled(session is not None)
         if session is not None:
             self.queue_panel.outlines_box.setChecked(session.layer.contour > 0)
-            self.queue_panel.scope_box.setVisible(
-                len(session.corrected.plane_indices) > 1 and session.corrected.depth is None
-            )
             self.tools_panel.show_thresholds(session.corrected)
             self.tools_panel.show_volume_tools(session.corrected)
         self._refresh_keys()
@@ -302,6 +300,10 @@ class CorrectDock(Dock):
             self.queue_panel.show_tally(Tally(), is_looking=False)
             self.queue_panel.show_framed("", missed=False)
             return
+        self.tools_panel.track_commands.setVisible(session.tracks is not None)
+        self.queue_panel.scope_box.setVisible(
+            len(session.corrected.plane_indices) > 1 and not self.navigator.extend_through_planes
+        )
         tally, plane = session.review.tally(self.navigator.scope), self.navigator.plane
         self.queue_panel.show_tally(tally, is_looking=plane is not None and not session.review.is_listed(plane))
         if not tally.doubtful and tally.decided and tally.right:

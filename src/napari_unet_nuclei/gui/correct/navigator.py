@@ -73,13 +73,14 @@ class Navigator(QObject):
 
     @property
     def scope(self) -> Index | None:
-        """The plane that is reviewed; None for all planes, among which volumes extend."""
-        return None if self.all_planes or self._are_volumes else self.plane
+        """The plane that is reviewed; None for all planes, among which volumes and tracks extend."""
+        return None if self.all_planes or self.extend_through_planes else self.plane
 
     @property
-    def _are_volumes(self) -> bool:
+    def extend_through_planes(self) -> bool:
+        """True where nuclei are volumes, or were followed over time: there is one queue for all planes then."""
         session = self._current.session
-        return session is not None and session.corrected.depth is not None
+        return session is not None and (session.corrected.depth is not None or session.tracks is not None)
 
     def choose_scope(self, all_planes: bool) -> None:
         """Review all planes, or only the one that is shown."""
@@ -220,8 +221,8 @@ class Navigator(QObject):
             self.frame_nuclei(index, touched.ids)
             return
         # A decision changes no nuclei. Undone, its candidate waits in the queue again, known by its box.
-        for candidate in self._current.require().review.pending(None if self._are_volumes else index):
-            if candidate.box == touched.region:
+        for candidate in self._current.require().review.pending(None if self.extend_through_planes else index):
+            if candidate.box == touched.region and candidate.plane in planes:
                 self.go_to(candidate)
                 return
 

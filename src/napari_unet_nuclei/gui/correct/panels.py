@@ -35,6 +35,7 @@ from napari_unet_nuclei.gui.correct.keys import (
     REDO,
     REVIEW,
     TOOLS,
+    TRACK_TOOLS,
     UNDO,
     VOLUME_TOOLS,
     Command,
@@ -174,7 +175,7 @@ class ToolsPanel(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.commands, self.more_commands = CommandButtons(TOOLS), CommandButtons(MORE_TOOLS)
-        self.volume_commands = CommandButtons(VOLUME_TOOLS)
+        self.volume_commands, self.track_commands = CommandButtons(VOLUME_TOOLS), CommandButtons(TRACK_TOOLS)
         self.by_shape, self.by_image = QRadioButton("shape"), QRadioButton("image")
         self.by_shape.setChecked(True)
         self.by_shape.setToolTip("Cut where the outline is narrow between the clicks.")
@@ -197,7 +198,7 @@ class ToolsPanel(QWidget):
             clicks,
             self.threshold_box,
         )
-        fill(QVBoxLayout(self), self.undo, self.commands, self.more_box)
+        fill(QVBoxLayout(self), self.undo, self.commands, self.track_commands, self.more_box)
         self.thresholds.changed.connect(self._announce_thresholds)
 
     def _announce_thresholds(self) -> None:
@@ -216,7 +217,8 @@ class ToolsPanel(QWidget):
 
     def show_waiting(self, verb: str) -> None:
         """Highlight the button of the tool that waits for the mouse."""
-        for name, button in {**self.commands.buttons, **self.more_commands.buttons}.items():
+        waiting = (self.commands, self.more_commands, self.track_commands)
+        for name, button in [item for commands in waiting for item in commands.buttons.items()]:
             button.setStyleSheet("font-weight: bold; border: 1px solid #ffe14d" if name == verb else "")
 
     def show_history(self, undo_title: str, redo_title: str) -> None:
@@ -326,6 +328,8 @@ def described(candidate: Candidate | None, nuclei: Sequence[int], *, accepted: b
         return f"Missed? {_sentence(candidate.reason)}"
     if not nuclei:
         return ""
+    if candidate is not None and candidate.link >= 0 and len(nuclei) == 1:
+        return f"Nucleus {nuclei[0]}: {candidate.reason}. Right (A)? Else link (L), divide (V), cut (Shift+K)."
     if len(nuclei) > 1 or accepted:
         kind = "Nucleus" if len(nuclei) == 1 else "Nuclei"
         return f"{kind} {', '.join(map(str, nuclei))}{', accepted' if accepted else ''}."

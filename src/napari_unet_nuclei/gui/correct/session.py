@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QApplication
 from napari_unet_nuclei.core.corrections.history import Entry, History, PlaneEdit, Touched
 from napari_unet_nuclei.core.corrections.review import Review, Verdicts, boxes_after_edit, candidates_after_edit
 from napari_unet_nuclei.core.corrections.stroke import Stroke
+from napari_unet_nuclei.core.corrections.track_step import TrackStep
 from napari_unet_nuclei.core.errors import EditError, NucleiError
 from napari_unet_nuclei.core.labels.doubt import Candidate
 from napari_unet_nuclei.core.labels.doubt_volume import changed_volume
@@ -20,10 +21,13 @@ from napari_unet_nuclei.core.labels.edit.edit import Edit
 from napari_unet_nuclei.core.labels.edit.volume import StackEdit
 from napari_unet_nuclei.core.labels.edit.volume import sections as sections_through
 from napari_unet_nuclei.core.labels.regions import united
+from napari_unet_nuclei.core.tracking.doubt import Doubt
+from napari_unet_nuclei.core.tracking.edit import TrackState
 from napari_unet_nuclei.core.types import Index, Region
 from napari_unet_nuclei.gui.correct.candidates import candidates_job
 from napari_unet_nuclei.gui.correct.painted_labels import PaintedLabels, painting
 from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
+from napari_unet_nuclei.gui.tracks.session import FollowSession, tracks_of
 from napari_unet_nuclei.gui.viewer.corrected_layer import CorrectedLayer, corrected_layer
 from napari_unet_nuclei.gui.viewer.nuclei_table import (
     KeptTable,
@@ -40,6 +44,11 @@ if TYPE_CHECKING:
 
 REST = 300
 """Milliseconds without new labels after which they are examined: a slider that is dragged replaces them repeatedly."""
+
+LINK_DOUBT = {"division": 0.95, "link": 0.9, "begin": 0.6, "end": 0.5}
+"""Doubt of links and divisions in the queue: before most shapes, in the order in which they are listed."""
+
+LINK_KINDS = {"division": "division", "link": "link", "begin": "track begins", "end": "track ends"}
 
 
 class CorrectSession(QObject):
@@ -84,6 +93,11 @@ class CorrectSession(QObject):
         self._looking.failed.connect(self._measure)
         for event, method in self._listeners():
             event.connect(method)
+        self.tracks: FollowSession | None = None
+        """Where the nuclei were followed over time: their tracks, whose doubts are in the queue, too."""
+        self._track_state: TrackState | None = None
+        self._link_doubts: dict[tuple[int, int], Doubt] = {}
+        self._find_tracks()
         self._measure_soon()
 
     @property
@@ -114,10 +128,23 @@ class CorrectSession(QObject):
         """Stop listening to the layer, which stays as it is."""
         for event, method in self._listeners():
             event.disconnect(method)
+        if self.tracks is not None:
+            self.tracks.changed.disconnect(self._note_tracks)
         for timer in (self._rest, self._taking, self._showing, self._to_measure):
             timer.stop()
         for job in (self._looking, self._measuring):
             job.cancel()
+
+    def require_tracks(self) -> FollowSession:
+        """Return the tracks; raise `EditError` where nuclei were not followed."""
+        if self.tracks is None:
+            raise EditError("These nuclei were not followed over time: open the dock Follow over time first.")
+        return self.tracks
+
+    def frame_of(self, index: Index) -> int:
+        """Return the frame of a movie that a plane belongs to."""
+        letters = self.corrected.labels.source.leading_axes
+        return index[letters.index("T") if "T" in letters else 0]
 
     def look(self, index: Index) -> None:
         """List the candidates of a plane in the background, unless they are known; `changed` announces them.
@@ -334,8 +361,78 @@ class CorrectSession(QObject):
         for touched in strokes:
             self._take(touched)
 
+    def _find_tracks(self) -> None:
+        """Take the doubts of tracks into the queue, where the nuclei were followed."""
+        tracks = tracks_of(self.layer)
+        if tracks is not self.tracks:
+            if self.tracks is not None:
+                self.tracks.changed.disconnect(self._note_tracks)
+            if tracks is not None:
+                tracks.changed.connect(self._note_tracks)
+        self.tracks = tracks
+        self._track_state = None if tracks is None else tracks.state
+        self.review.with_link = None if tracks is None else self._with_link
+        self._list_links()
+        for index in self.corrected.plane_indices if tracks is not None else []:
+            self.look(index)
+
+    def _list_links(self) -> None:
+        """List the most doubtful link of each nucleus, by its frame and id."""
+        tracks = self.tracks
+        self._link_doubts = {}
+        if tracks is not None:
+            track, frame = tracks.lineages.track, tracks.lineages.spots.frame
+            for doubt in reversed(tracks.doubts()):
+                self._link_doubts[int(frame[doubt.row]), int(track[doubt.row])] = doubt
+
+    def _with_link(self, candidate: Candidate) -> Candidate:
+        doubt = self._link_doubts.get((self.frame_of(candidate.plane), candidate.id))
+        if doubt is None:
+            return candidate
+        reason = f"{LINK_KINDS[doubt.kind]}: {doubt.reason}"
+        return replace(candidate, doubt=LINK_DOUBT[doubt.kind], reason=reason, link=doubt.row)
+
+    def _note_tracks(self) -> None:
+        """Follow a step of the tracks, whoever made it: nuclei have other ids, and undo takes it back in its order."""
+        tracks, before = self.tracks, self._track_state
+        if tracks is None or before is None or tracks.state is before:
+            return
+        now = self._track_state = tracks.state
+        old, new, frames = before.lineages.track, now.lineages.track, now.lineages.spots.frame
+        changed = {
+            (int(frames[row]), int(old[row])): int(new[row]) for row in (old != new).nonzero()[0] if old[row] > 0
+        }
+        for ids in (self.verdicts, self.review):
+            ids.rename(lambda plane, nucleus: changed.get((self.frame_of(plane), nucleus), nucleus))
+        self._list_links()
+        # The dock Follow over time may have undone a step that is in the history here.
+        if not self._is_writing and not self.history.follow_tracks(self.corrected.view):
+            self.history.push(Entry([TrackStep(tracks, before, now, self._box_of(now))], now.title))
+        if changed:
+            self._table = None
+            self._rest.start()  # then it is measured anew
+        self.changed.emit()
+
+    def _box_of(self, state: TrackState) -> tuple[slice, ...]:
+        """Return the box, over all axes of the labels, of the nucleus that a step of the tracks concerns."""
+        spots, nucleus = state.lineages.spots, int(state.lineages.track[state.row])
+        frame = int(spots.frame[state.row])
+        for index in self.corrected.plane_indices:
+            candidate = self.review.find(index, nucleus) if self.frame_of(index) == frame else None
+            if candidate is not None:
+                y0, y1, x0, x1 = candidate.box
+                return (*(slice(place, place + 1) for place in index), slice(y0, y1), slice(x0, x1))
+        place = {"T": frame, "Z": round(float(spots.centre[state.row][0]))}  # not listed yet
+        leading = self.corrected.labels.source.leading_axes
+        index = tuple(place["Z" if letter == "Z" else "T"] for letter in leading)
+        y, x = (round(float(middle)) for middle in spots.centre[state.row][-2:])
+        return (*(slice(one, one + 1) for one in index), slice(y, y + 1), slice(x, x + 1))
+
     def _note_refresh(self, _event: object) -> None:
         """Notice napari's own undo, which the user can reach while the dock does not take the key."""
+        if self.tracks is not None and self.tracks.state is not self._track_state:
+            self._note_tracks()  # it has written ids
+            return
         # It emits the same event as each move of a brush, whose stroke is recorded at its end.
         is_drawing = QApplication.mouseButtons() != Qt.MouseButton.NoButton
         if not self._is_writing and not is_drawing and self.history.follow(self.corrected.view):
@@ -347,6 +444,7 @@ class CorrectSession(QObject):
         except NucleiError as error:
             self.failed.emit(error)
             return
+        self._find_tracks()
         self.history.clear()
         self.verdicts.accepted.clear()
         self.verdicts.dismissed.clear()

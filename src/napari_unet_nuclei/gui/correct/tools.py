@@ -223,7 +223,16 @@ class Tools(QObject):
         except NucleiError as error:
             self.failed.emit(error)
 
-    def _wait(self, verb: str, how: str, kind: Kind, take: Callable[[Gesture], None], count: int = 0) -> None:
+    def _wait(
+        self,
+        verb: str,
+        how: str,
+        kind: Kind,
+        take: Callable[[Gesture], None],
+        count: int = 0,
+        *,
+        through_frames: bool = False,
+    ) -> None:
         """Wait for a gesture; the same key pressed again cancels."""
         self._navigator.shown_plane()
         is_again = self.waiting == verb
@@ -233,7 +242,7 @@ class Tools(QObject):
         self.expected.emit("" if is_again else how)
         if not is_again:
             self.waiting = verb
-            self._canvas_input.wait_for(kind, partial(self._attempt, take), count)
+            self._canvas_input.wait_for(kind, partial(self._attempt, take), count, through_frames=through_frames)
 
     def _note_waiting(self) -> None:
         if not self._canvas_input.is_waiting:

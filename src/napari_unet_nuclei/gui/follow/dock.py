@@ -17,12 +17,12 @@ from napari_unet_nuclei.core.tracking.doubt import Doubt
 from napari_unet_nuclei.core.tracking.edit import TrackEditor
 from napari_unet_nuclei.core.tracking.files import check_free, result_paths, write_results
 from napari_unet_nuclei.core.tracking.tree import family_of
-from napari_unet_nuclei.gui.follow.request import FollowAnswer, ask, follow
 from napari_unet_nuclei.gui.follow.review import ReviewPanel
-from napari_unet_nuclei.gui.follow.session import CHANGED, FollowSession
 from napari_unet_nuclei.gui.follow.tree_view import Colour, TreeView
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.settings.settings_form import SettingsForm
+from napari_unet_nuclei.gui.tracks.request import FollowAnswer, ask, follow
+from napari_unet_nuclei.gui.tracks.session import CHANGED, FollowSession
 from napari_unet_nuclei.gui.viewer.dock import Dock
 from napari_unet_nuclei.gui.viewer.frame import NucleusFrame
 from napari_unet_nuclei.gui.viewer.layer_box import LayerBox, row_in
@@ -167,8 +167,7 @@ class FollowDock(Dock):
         """Follow another layer."""
         if self.session is not None:
             self.session.close()
-            self.session.deleteLater()
-        session = FollowSession(self._viewer, answer, self)
+        session = FollowSession(self._viewer, answer)
         self.session, self._picked = session, []
         session.changed.connect(self._show_session)
         session.relabelled.connect(self._follow_again)

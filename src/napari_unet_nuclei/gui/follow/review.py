@@ -35,9 +35,9 @@ class Answer:
 ANSWERS = (
     Answer("accept", "Right", "A", "It is right as it is: take it off the list, and go on to the next one."),
     Answer("next", "Next", "N", "Leave it, and go on to the next one."),
-    Answer("cut", "Cut", "K", "The nucleus clicked last is another one than before: begin a new track with it."),
+    Answer("cut", "Cut track", "Shift+K", "The nucleus clicked last is another one than before: a new track."),
     Answer("link", "Link", "L", "The two nuclei clicked last are the same one: link them."),
-    Answer("join", "Join tracks", "J", "Of the two tracks clicked last, one goes on as the other: join their ends."),
+    Answer("join", "Join tracks", "Shift+J", "Of the two tracks clicked last, one goes on as the other."),
     Answer("divide", "Division", "V", "Of the two nuclei clicked last, the later is a daughter of the earlier."),
     Answer("undo", "Undo", "Ctrl+Z", "Take back the last correction, without limit."),
     Answer("redo", "Redo", "Ctrl+Shift+Z", "Repeat what was taken back last."),

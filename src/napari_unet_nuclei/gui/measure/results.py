@@ -23,7 +23,7 @@ from napari_unet_nuclei.core.labels.classify.nucleus_classes import CLASS, PROBA
 from napari_unet_nuclei.core.labels.measure.gate import Gate, share_text
 from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.gui.measure.classes_panel import ClassesPanel
-from napari_unet_nuclei.gui.viewer.columns import as_text, card_text, numbers_of, short_set, title_of
+from napari_unet_nuclei.gui.viewer.columns import COLUMN_HELP, as_text, card_text, numbers_of, short_set, title_of
 from napari_unet_nuclei.gui.widgets.choice_box import choice_box, fill
 from napari_unet_nuclei.gui.widgets.forms import Rows
 from napari_unet_nuclei.gui.widgets.forms import fill as fill_layout
@@ -61,6 +61,7 @@ class Results(QWidget):
         super().__init__(parent)
         self.plot: NucleiPlot | None = None
         self.table_view = TableView()
+        self.table_view.table_model.helps = COLUMN_HELP
         self.table_view.setToolTip("Click a row to show its nucleus, a heading to sort, or a nucleus to find its row.")
         self.all_columns = QCheckBox("all columns")
         self.all_columns.setToolTip("Show every measured column, not only the most common ones.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +16,12 @@ from napari_unet_nuclei.core.folder.outputs import EXPORTS, check_outputs, write
 from napari_unet_nuclei.core.folder.plan import ENDINGS, PlannedFile
 from napari_unet_nuclei.core.image.io.write import write_labels, write_overlay, write_parquet_table, write_table
 from napari_unet_nuclei.core.labels.export.export import write_geojson
-from napari_unet_nuclei.core.labels.measure.surroundings import draw_cells
+from napari_unet_nuclei.core.labels.measure.surroundings import DrawnCells
 from napari_unet_nuclei.core.labels.numbering import as_ids
 from napari_unet_nuclei.core.progress import Advanced, Progress, Share
 from napari_unet_nuclei.core.segment.table import SegmentedChannel, StoredIds, measure_classes
 from napari_unet_nuclei.core.settings import BatchSettings, CellSettings
+from napari_unet_nuclei.core.types import AnyArray
 from napari_unet_nuclei.gui.viewer.labels_and_image import image_under
 from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY
 from napari_unet_nuclei.gui.viewer.measure_request import MeasureRequest, ask, measure_layers
@@ -36,6 +37,9 @@ CELLS_ENDING = "_cells"
 
 MEASURING = 0.7
 """Share of the time that a table takes that has to be measured first."""
+
+ROWS = 4096
+"""Read at once of labels on disk."""
 
 SIZES = ("area_px", "voxels")
 """Columns that tell how many pixels a nucleus has."""
@@ -137,11 +141,13 @@ def save_job(saving: Saving, paths: Mapping[str, Path]) -> Callable[[Progress], 
 
     def job(progress: Progress) -> list[Path]:
         check_outputs(BatchSettings(parquet="parquet" in paths), classes=False)
-        labels = _stacked(saving.ids)
+        # Labels that lie on disk stay there; given cells are told by whole nuclei.
+        on_disk = not isinstance(saving.ids.source.array, np.ndarray) and saving.cells is None
+        labels: AnyArray = saving.ids if on_disk else _stacked(saving.ids)
         cells = None
         if saving.has_cells:
             size, given = saving.request.pixel_size, None if saving.cells is None else _stacked(saving.cells)
-            cells = draw_cells(labels, saving.around, (size.y, size.x), given)
+            cells = DrawnCells.of(labels, saving.around, (size.y, size.x), given)
         provenance = dict(saving.provenance)
         # Our own labels have their table from the start: one that tells of others shows that they were changed.
         if (
@@ -169,17 +175,20 @@ def _write(
     kind: str,
     path: Path,
     saving: Saving,
-    labels: NDArray[np.int64],
-    cells: NDArray[np.int64] | None,
+    labels: AnyArray,
+    cells: AnyArray | None,
     table: pd.DataFrame | None,
 ) -> None:
     """Write one file."""
     place = saving.request.labels
     if kind in ("labels", "cells"):
-        write: Callable[..., None] = write_label_store if path.suffix == ".zarr" else write_labels
         ids = labels if kind == "labels" else cells
-        size, provenance = saving.request.pixel_size, saving.provenance
-        write(path, ids, axes=place.axes, pixel_size=size, provenance=provenance)
+        described: dict[str, Any] = {"pixel_size": saving.request.pixel_size, "provenance": saving.provenance}
+        assert ids is not None, "drawn where they are wanted"
+        if path.suffix == ".zarr":
+            write_label_store(path, ids, axes=place.axes, **described)
+        else:
+            write_labels(path, _stacked(ids), axes=place.axes, **described)
     elif kind == "table":
         assert table is not None, "made where it is wanted"
         write_table(path, table)
@@ -188,27 +197,27 @@ def _write(
         write_parquet_table(path, table)
     elif kind in EXPORTS:
         # Exports leave out 0, which of nuclei is background, but of classes is one like the others.
-        shown = labels + 1 if saving.classes else labels
-        described: dict[str, Any] = {"axes": place.axes, "origin": place.place.origin}
+        shown = _stacked(labels) + 1 if saving.classes else labels
+        described = {"axes": place.axes, "origin": place.place.origin}
         described["names"] = dict(enumerate(saving.classes, start=1))
         if kind == "geojson":
             write_geojson(path, shown, **described, cells=cells, table=None if saving.classes else table)
         else:
             EXPORTS[kind](path, shown, **described)
     else:
-        shown = labels[saving.plane]
-        channels = [np.asarray(channel[saving.plane]) for channel in saving.picture] or [np.zeros(shown.shape)]
+        plane = as_ids(labels[saving.plane])
+        channels = [np.asarray(channel[saving.plane]) for channel in saving.picture] or [np.zeros(plane.shape)]
         picture = channels[0] if len(channels) == 1 else np.stack(channels, axis=-1).astype(saving.picture[0].dtype)
-        write_overlay(path, picture, shown)
+        write_overlay(path, picture, plane)
 
 
-def _table(saving: Saving, labels: NDArray[np.int64], progress: Progress) -> pd.DataFrame:
+def _table(saving: Saving, labels: AnyArray, progress: Progress) -> pd.DataFrame:
     """Return the layer's own table if it describes the labels, else measure them."""
     request, features = saving.request, saving.features
     if saving.classes:
         size = request.pixel_size
         return measure_classes(
-            labels.astype(np.int32),
+            _stacked(labels).astype(np.int32),
             saving.classes,
             axes=request.labels.axes,
             pixel_size_y=size.y,
@@ -220,17 +229,29 @@ def _table(saving: Saving, labels: NDArray[np.int64], progress: Progress) -> pd.
     return measure_layers(request, saving.ids, features, progress).table
 
 
-def _describes(features: pd.DataFrame, labels: NDArray[np.int64]) -> bool:
+def _describes(features: pd.DataFrame, labels: AnyArray) -> bool:
     """Return whether a table has every nucleus, with the pixels that it has now."""
     size = next((name for name in SIZES if name in features.columns), "")
     if not size or "label" not in features.columns:
         return False
-    ids, counts = np.unique(labels[labels > 0], return_counts=True)
+    counts = pd.Series(dtype=np.int64)
+    for rows in _rows(labels):
+        ids, pixels = np.unique(rows[rows > 0], return_counts=True)
+        counts = counts.add(pd.Series(pixels, ids), fill_value=0)
     told = features.groupby("label")[size].sum()
-    return told.index.tolist() == ids.tolist() and bool(np.array_equal(told.to_numpy(), counts))
+    return told.index.tolist() == counts.index.tolist() and bool(np.array_equal(told.to_numpy(), counts.to_numpy()))
 
 
-def _stacked(stored: StoredIds) -> NDArray[np.int64]:
+def _rows(labels: AnyArray) -> Iterator[NDArray[np.int64]]:
+    """Read all planes, some rows at a time."""
+    for index in np.ndindex(*labels.shape[:-2]):
+        for top in range(0, labels.shape[-2], ROWS):
+            yield as_ids(labels[(*index, slice(top, top + ROWS), slice(0, labels.shape[-1]))])
+
+
+def _stacked(stored: AnyArray) -> NDArray[np.int64]:
     """Read all planes."""
+    if isinstance(stored, np.ndarray):
+        return stored
     planes = [as_ids(stored[index]) for index in np.ndindex(*stored.shape[:-2])]
     return np.stack(planes).reshape(stored.shape) if planes else np.zeros(stored.shape, np.int64)

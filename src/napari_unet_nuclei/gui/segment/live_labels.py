@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ from napari_unet_nuclei.core.types import Labels, Region
 from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
 from napari_unet_nuclei.gui.segment.job import SegmentAnswer
 from napari_unet_nuclei.gui.segment.run_name import is_same_run
-from napari_unet_nuclei.gui.segment.view_first import IN_VIEW, Part, ViewDecoder
+from napari_unet_nuclei.gui.segment.view_first import IN_VIEW, Part, ShownSection, ViewDecoder, section_job
 from napari_unet_nuclei.gui.segment.written_labels import WrittenLabels
 from napari_unet_nuclei.gui.viewer.followed_layer import is_followed
 from napari_unet_nuclei.gui.viewer.layers import (
@@ -171,14 +172,20 @@ class LiveLabels(QObject):
     def apply(self, thresholds: DecodeThresholds) -> None:
         """Show the labels for other thresholds soon; of calls in quick succession only the last counts.
 
-        In a large plane they are applied to what is in view first, and to the rest once the slider rests.
+        In a large plane or volume they are applied to what is in view first, and to the rest once the slider rests.
         """
         assert self.result.decoder is not None, "without maps the engine has to run again"
         self._wanted = thresholds
         self._rest.stop()
         for job in (self._measuring, self._doubting):
             job.cancel()
-        if self._comes_in_parts():
+        section = self._section_job(thresholds)
+        if section is not None:
+            # The rest begins once the section is there: both at once would make it wait.
+            self._decoding.cancel()
+            self._following.stop()
+            self._viewing.submit(section)
+        elif self._comes_in_parts():
             self._decoding.cancel()
             self._following.start()
             known = self._ids, self._free
@@ -194,20 +201,34 @@ class LiveLabels(QObject):
         above = dims.ndisplay == 2 and set(dims.displayed) == {dims.ndim - 2, dims.ndim - 1}
         return plain and above and self.result.maps is not None and self._written.is_large and self._written.holds()
 
-    def _show_part(self, part: Part) -> None:
+    def _section_job(self, thresholds: DecodeThresholds) -> Callable[[Progress], ShownSection] | None:
+        """Return the job for what is in view of a large volume; None for anything else, and where it would not help."""
+        if self.layer not in self._viewer.layers or not self._written.holds() or self._edits:
+            return None
+        known = self._ids, self._free
+        return section_job(self._viewer, self.layer, self.result, thresholds, known, self._written.comparison())
+
+    def _show_part(self, part: Part | ShownSection) -> None:
         """Show what is in view, unless the labels were edited: then all of it goes to another layer."""
+        if isinstance(part, ShownSection):
+            self._following.start()
         if part.result is not self.result or self._edits or not self._written.holds():
+            return
+        if isinstance(part, ShownSection) and not part.untouched:
             return
         self._seen, self.change_text, self.doubtful = part.count, "", None
         self._drop_table()
-        self._written.write(part.shown, part.region, _middle_of(part.region), part.copy)
+        if isinstance(part, ShownSection):
+            self._written.show_section(part.section)
+        else:
+            self._written.write(part.shown, part.region, _middle_of(part.region), part.copy)
         self.work_changed.emit()
 
     def _decode_all(self) -> None:
         """Decode everything."""
         thresholds, result, image, written = self._wanted, self.result, self.image, self._written
         ids, first, free = self._ids, self._first, self._free
-        array, copy, comes_in_parts = written.array, written.copy, self._comes_in_parts()
+        is_untouched, comes_in_parts = written.comparison(), self._comes_in_parts()
 
         def decode(progress: Progress) -> _Decoded:
             def checkpoint() -> None:
@@ -219,7 +240,7 @@ class LiveLabels(QObject):
             return _Decoded(
                 decoded,
                 shown=np.ascontiguousarray(image.arrange(kept.ids[decoded.labels])),
-                untouched=np.array_equal(array, copy),
+                untouched=is_untouched(),
                 kept=kept,
                 copy=written.own_copy() if comes_in_parts else None,
             )
@@ -244,13 +265,13 @@ class LiveLabels(QObject):
     def measure(self) -> None:
         """Measure the labels shown."""
         result, request = self.result, self.request
-        array, copy, ids = self._written.array, self._written.copy, self._ids
+        is_untouched, ids = self._written.comparison(), self._ids
 
         def measure(progress: Progress) -> _Measured:
             table = measure_result(result, request, progress)
             if not result.classes:
                 table["label"] = ids[table["label"].to_numpy(np.int64)]
-            return _Measured(result, table, np.array_equal(array, copy))
+            return _Measured(result, table, is_untouched())
 
         self._measuring.submit(measure)
 

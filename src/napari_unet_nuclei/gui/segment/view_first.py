@@ -11,15 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
-from napari_unet_nuclei.core.labels.kept_ids import keep_ids
+from napari_unet_nuclei.core.labels.kept_ids import KeptIds, keep_ids
 from napari_unet_nuclei.core.labels.numbering import whole_labels
 from napari_unet_nuclei.core.labels.regions import slices
 from napari_unet_nuclei.core.progress import Advanced, Progress
-from napari_unet_nuclei.core.segment.decoders import PartDecoder
+from napari_unet_nuclei.core.segment.decoders import PartDecoder, VolumesDecoder
 from napari_unet_nuclei.core.segment.result import SegmentResult
 from napari_unet_nuclei.core.types import Labels, Region
+from napari_unet_nuclei.gui.segment.written_labels import Section
 from napari_unet_nuclei.gui.viewer.layers import LayerImage
-from napari_unet_nuclei.gui.viewer.view import current_plane, middle_part, part_in_view, shows_planes, visible_region
+from napari_unet_nuclei.gui.viewer.view import (
+    current_plane,
+    middle_part,
+    part_in_view,
+    shows_planes,
+    units_factors,
+    visible_region,
+)
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -95,14 +103,62 @@ class ViewDecoder:
         def decode(progress: Progress) -> Part:
             labels = part.decode(thresholds)
             progress.report(Advanced(0.0, ""))
-            before = result.labels[slices(region)]
-            occurs = np.bincount(before.ravel(), minlength=1) > 0
-            occurs[0] = True
-            former = whole_labels(before)
-            kept = keep_ids(labels, former, ids[np.flatnonzero(occurs)], former, free)
+            kept = _kept_here(labels, result.labels[slices(region)], ids, free)
             return Part(result, region, kept.ids[labels], f"{len(kept.ids) - 1:,} {where}", own_copy())
 
         return decode
+
+
+@dataclass(frozen=True)
+class ShownSection:
+    """What is in view of a large volume from other thresholds than those of the result, with its number of nuclei."""
+
+    result: SegmentResult
+    section: Section
+    count: str
+    untouched: bool  # nobody had edited the labels that it replaces
+
+
+def section_job(
+    viewer: Viewer,
+    layer: LabelsLayer,
+    result: SegmentResult,
+    thresholds: DecodeThresholds,
+    known: tuple[NDArray[np.int32], int],
+    is_untouched: Callable[[], bool],
+) -> Callable[[Progress], ShownSection] | None:
+    """Return the job that decodes the plane of a volume that is in view; None where all is decoded as soon.
+
+    ``known`` as for `ViewDecoder.job`, ``is_untouched`` as `WrittenLabels.comparison` gives it.
+    """
+    decoder, dims = result.decoder, viewer.dims
+    above = dims.ndisplay == 2 and list(dims.displayed) == [dims.ndim - 2, dims.ndim - 1]
+    as_decoded = layer.data.shape == result.labels.shape and layer.visible
+    if not isinstance(decoder, VolumesDecoder) or not (above and as_decoded) or decoder.is_quick(thresholds):
+        return None
+    leading = result.labels.shape[:-2]
+    point = np.array(dims.point[-layer.ndim :], float) / units_factors(layer, dims)
+    index = np.rint(np.array(layer.world_to_data(point))[:-2]).astype(int)
+    plane = tuple(int(np.clip(place, 0, length - 1)) for place, length in zip(index, leading, strict=True))
+    region, number = part_in_view(layer, IN_VIEW), int(np.ravel_multi_index(plane, leading))
+    ids, free = known
+
+    def decode(progress: Progress) -> ShownSection:
+        labels = decoder.decode_section(number, region, thresholds)
+        progress.report(Advanced(0.0, ""))
+        kept = _kept_here(labels, result.labels[plane][slices(region)], ids, free)
+        section = Section(plane, region, kept.ids[labels])
+        return ShownSection(result, section, f"{len(kept.ids) - 1:,} in this plane", is_untouched())
+
+    return decode
+
+
+def _kept_here(labels: Labels, before: Labels, ids: NDArray[np.int32], free: int) -> KeptIds:
+    """Give the nuclei of a part of a plane the ids that they had; ``ids`` are those shown, by those in ``before``."""
+    occurs = np.bincount(before.ravel(), minlength=1) > 0
+    occurs[0] = True
+    former = whole_labels(before)
+    return keep_ids(labels, former, ids[np.flatnonzero(occurs)], former, free)
 
 
 def _where(*, is_all: bool) -> str:

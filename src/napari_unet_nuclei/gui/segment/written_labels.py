@@ -6,6 +6,8 @@ So the window is never held up, and what is in view comes first.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +35,20 @@ TURN = 0.04
 """Seconds of a processor after which the window gets its turn. It then draws all anew, so that turns are not short."""
 
 
+@dataclass(frozen=True, eq=False)
+class Section:
+    """Labels of a region of one plane of a stack that are shown before those of the rest."""
+
+    plane: tuple[int, ...]  # index along the leading axes
+    region: Region
+    labels: Labels
+
+    @property
+    def key(self) -> tuple[int | slice, ...]:
+        """Where it lies in the array of the stack."""
+        return (*self.plane, *slices(self.region))
+
+
 class WrittenLabels(QObject):
     """A labels layer with a copy of what was written to it, which tells whether anybody has changed it since.
 
@@ -48,6 +64,7 @@ class WrittenLabels(QObject):
         self.array: Labels = layer.data
         """The array that the layer got, which people may paint on."""
         self.copy = copy
+        self._section: Section | None = None
         self._is_ours = False
         self._labels, self._corner = copy, (0, 0)
         self._pieces: list[Region] = []
@@ -71,12 +88,37 @@ class WrittenLabels(QObject):
 
     def is_as_written(self) -> bool:
         """Return whether the layer still shows what was written."""
-        return self.holds() and bool(np.array_equal(self.array, self.copy))
+        return self.holds() and self.comparison()()
+
+    def comparison(self) -> Callable[[], bool]:
+        """Return what compares, in any thread, the layer's labels with what was written to it until now."""
+        array, copy, section = self.array, self.copy, self._section
+
+        def is_same() -> bool:
+            if section is None:
+                return bool(np.array_equal(array, copy))
+            expected = copy[section.plane].copy()
+            expected[slices(section.region)] = section.labels
+            return bool(np.array_equal(array[section.plane], expected)) and all(
+                np.array_equal(array[plane], copy[plane])
+                for plane in np.ndindex(*array.shape[:-2])
+                if plane != section.plane
+            )
+
+        return is_same
+
+    def show_section(self, section: Section) -> None:
+        """Show labels of a section in place of what was written there, until all are replaced; the one before goes."""
+        before, self._section = self._section, section
+        if before is not None:
+            self.array[before.key] = self.copy[before.key]
+        self.array[section.key] = section.labels
+        self.layer.refresh()
 
     def replace(self, labels: Labels) -> None:
         """Give the layer a new array at once."""
         self.stop()
-        self.copy, self._is_ours = labels, False
+        self.copy, self._is_ours, self._section = labels, False, None
         self.array = labels.copy()
         replace_labels(self.layer, self.array)
 

@@ -34,6 +34,14 @@ _TITLES = {
     "class_probability": "Class probability",
 }
 
+_BY_NETWORK = "Empty for nuclei that were changed by hand: the network has not seen them so."
+
+COLUMN_HELP = {
+    "score": f"How likely it is right, 0 to 1, by what the network saw of it. {_BY_NETWORK}",
+    "confidence": f"How sure the network was, 0 to 1. {_BY_NETWORK}",
+}
+"""What is said over the heads of columns that are not plain, by their names."""
+
 _PATTERNS = (
     (r"(cell|cytoplasm|ring)_area_um2", r"\1 area (µm²)"),
     (r"(cell|cytoplasm|ring)_area_px", r"\1 area (px²)"),

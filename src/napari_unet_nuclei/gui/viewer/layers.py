@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.arrays import last_axis
 from napari_unet_nuclei.core.image.axes import ImageSource, axis_letter
+from napari_unet_nuclei.core.image.colour import has_colour_values
 from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
 from napari_unet_nuclei.core.segment.result import SegmentResult
 from napari_unet_nuclei.core.types import Labels
@@ -35,6 +36,9 @@ SEGMENTED_FROM = "image"
 
 SAMPLED = 64
 """About so many pixels along each axis of an image go into its checksum, which takes less than a millisecond."""
+
+SHOWN_SAMPLED = 16
+"""Pixels along each axis by which colours of a lazy array are told from stains."""
 
 PROJECTION_KEY = "projection"
 """Key in the metadata of an image layer that shows a projection: unique id and checksum of its stack, and how."""
@@ -213,12 +217,28 @@ def _samples(layer: Image) -> str:
     array = layer.data[0] if layer.multiscale else layer.data
     if not layer.rgb:
         return ""
-    if not isinstance(array, np.ndarray):
-        return "S"  # reading values here would block the window
     known = _judged.get(layer)
-    if known is None or known[0] != id(array):
-        known = _judged[layer] = (id(array), last_axis(array))
-    return known[1]
+    if known is not None and known[0] == id(array):
+        return known[1]
+    if isinstance(array, np.ndarray):
+        letter = last_axis(array)
+    else:
+        shown = _shown_samples(layer)
+        if not len(shown) or not shown[:, -1].any():
+            return "S"  # nothing is shown yet, or what would be opacity is blank
+        letter = "S" if has_colour_values(shown) else "C"
+    _judged[layer] = (id(array), letter)
+    return letter
+
+
+def _shown_samples(layer: Image) -> NDArray[Any]:
+    """Return some pixels (N, S) of those that are on the screen: to read others of a lazy array blocks the window."""
+    low, high = layer.extent.data
+    grid = np.linspace(low, high, SHOWN_SAMPLED + 2)[1:-1]
+    places = [np.append(grid[0, :-2], (y, x)) for y in grid[:, -2] for x in grid[:, -1]]
+    values = [layer.get_value(place) for place in places]
+    pixels = [value[1] if layer.multiscale else value for value in values if value is not None]
+    return np.array([pixel for pixel in pixels if pixel is not None])
 
 
 def _are_samples(layer: Image, letters: str) -> bool:

@@ -24,6 +24,8 @@ class TableModel(QAbstractTableModel):
         super().__init__(parent)
         self.table = pd.DataFrame()
         self.titles: dict[str, str] = {}
+        self.helps: dict[str, str] = {}
+        """What a column means, by its name, above the hint that a click sorts."""
         self._order = np.arange(0)
 
     def set_table(self, table: pd.DataFrame) -> None:
@@ -73,7 +75,8 @@ class TableModel(QAbstractTableModel):
             name = str(self.table.columns[section])
             return self.titles.get(name, name)
         if role == Qt.ItemDataRole.ToolTipRole and orientation == Qt.Orientation.Horizontal:
-            return f"{self.table.columns[section]}: click to sort"
+            name = str(self.table.columns[section])
+            return "\n".join([*filter(None, [self.helps.get(name)]), f"{name}: click to sort"])
         return None
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:

@@ -14,13 +14,16 @@ from hypothesis.extra import numpy as hnp
 from hypothesis.extra.numpy import arrays
 from roifile import ROI_TYPE, ImagejRoi, roiread
 from skimage.measure import label
+from skimage.segmentation import expand_labels
 
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.labels.export import export
 from napari_unet_nuclei.core.labels.export.export import nuclei_in_parts, write_geojson, write_imagej_rois
 from napari_unet_nuclei.core.labels.export.trace import trace_polygons
 from napari_unet_nuclei.core.labels.measure.measure import measure
+from napari_unet_nuclei.core.labels.measure.surroundings import DrawnCells
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
+from napari_unet_nuclei.core.settings import CellSettings
 
 RING = np.array(
     [
@@ -208,3 +211,27 @@ def test_measurements_go_with_their_nucleus_of_their_plane_and_what_is_unknown_i
     }
     assert {key: values["DAPI_mean"] for key, values in found.items()} == {(4, "3"): 30, (4, "5"): 50, (5, "5"): 100}
     assert all({"label", "area_px"} <= values.keys() and "area_um2" not in values for values in found.values())
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_cells_are_written_part_by_part_as_they_are_all_at_once(tmp_path, given):
+    labels = fluorescent_nuclei(0, (40, 50), 8.0, 9).labels
+    cells = expand_labels(labels, 3) if given else None
+    at_once, by_parts = tmp_path / "a.geojson", tmp_path / "b.geojson"
+    write_geojson(at_once, labels, cells=expand_labels(labels, 3))
+    stored = zarr.array(labels)
+    write_geojson(
+        by_parts, stored, cells=DrawnCells.of(stored, CellSettings(cell=3.0, distance_unit="px"), (1, 1), cells)
+    )
+    features = [{one["properties"]["name"]: one for one in read_features(path)} for path in (at_once, by_parts)]
+    assert features[0] == features[1]
+    assert all(one["properties"]["objectType"] == "cell" for one in features[0].values())
+
+
+def test_cells_are_drawn_in_the_window_that_is_read_alone():
+    labels = zarr.zeros((3, 40, 50), dtype=int)
+    labels[1] = fluorescent_nuclei(0, (40, 50), 8.0, 9).labels
+    drawn = DrawnCells.of(labels, CellSettings(cell=2.5, distance_unit="µm"), (0.5, 0.5))
+    whole = expand_labels(labels[1], 5)
+    np.testing.assert_array_equal(drawn[1,], whole)
+    np.testing.assert_array_equal(drawn[1, 7:23, 30:44], whole[7:23, 30:44])

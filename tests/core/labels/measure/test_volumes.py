@@ -36,6 +36,28 @@ def test_a_ball_has_the_volume_surface_and_shape_of_a_ball(spacing, within):
     assert row["planes"] == row["z_last"] - row["z_first"] + 1 == (labels > 0).any(axis=(1, 2)).sum()
 
 
+def ellipsoids(spacing: float, halves: tuple[float, float, float], count: int) -> np.ndarray:
+    """Ellipsoids side by side, each turned and placed at random."""
+    rng, side = np.random.default_rng(3), 2 * int(max(halves)) + 6
+    z, y, x = np.indices((int(side / spacing) + 3, side, side), dtype=float)
+    drawn = []
+    for number in range(1, count + 1):
+        turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+        shift = rng.random(3) - 0.5
+        places = [(z - len(z) / 2 + shift[0]) * spacing, y - side / 2 + shift[1], x - side / 2 + shift[2]]
+        inside = ((np.stack(places, axis=-1) @ turn / halves) ** 2).sum(axis=-1) < 1
+        drawn.append(np.where(inside, number, 0))
+    return np.concatenate(drawn, axis=2)
+
+
+@pytest.mark.parametrize(("halves", "surface"), [((8, 8, 8), 804.2), ((12, 7, 6.5), 885.5), ((10, 10, 6), 938.9)])
+@pytest.mark.parametrize("spacing", [1, 2, 4, 8])
+def test_surfaces_of_ellipsoids_are_right_on_average_however_far_apart_planes_are(spacing, halves, surface):
+    labels = ellipsoids(spacing, halves, 24)
+    table = measure_volumes(labels, pixel_size_z=spacing, pixel_size_y=1, pixel_size_x=1)
+    assert table["surface_um2"].mean() == pytest.approx(surface, rel=0.01 if spacing < 4 else 0.03)
+
+
 def test_an_ellipsoid_has_three_axes():
     z, y, x = np.ogrid[-12:13, -20:21, -30:31]
     labels = ((z / 8) ** 2 + (y / 15) ** 2 + (x / 25) ** 2 < 1).astype(int)

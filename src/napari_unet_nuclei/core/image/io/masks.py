@@ -8,26 +8,15 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.measure import label
 
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
-from napari_unet_nuclei.core.quantity import quantity
+from napari_unet_nuclei.core.pieces import NO_LABELS, middle, pieces_of
 from napari_unet_nuclei.core.types import AnyArray
 
 LARGEST = 2**26
 """Values; larger files are read plane by plane and taken as they are."""
-
-SAMPLED_SIDE = 1024
-"""Pixels; a window of this side in the middle of the middle plane tells labels from images."""
-
-MOST_PIECES = 8
-"""Pieces that a nucleus has on average. In four data sets no label image had more than 1.3, no image fewer than 100,
-and labels that were saved as JPEG or enlarged with interpolation had 25 and more."""
-
-FEWEST_SHADES, LARGEST_GRAIN = 16, 3
-"""Numbers of an image, and pixels of most of its pieces: fewer numbers, or larger pieces, may be classes."""
 
 SMEARED = (
     "{path} holds no labels any more: it is compressed with loss, as JPEG is, which changes the numbers of nuclei. "
@@ -35,15 +24,8 @@ SMEARED = (
 )
 """Error of labels that were saved as pictures are."""
 
-NO_LABELS = (
-    "{path} is no label image: its {numbers} lie in {pieces:,} separate pieces, most of a pixel or few. Is this "
-    "the image, and are the two in the wrong order? Or were the labels saved as JPEG, or resized with interpolation? "
-    "They need PNG or TIFF, and resizing by the nearest pixel."
-)
-"""Error of an image that is given as labels."""
-
 IN_PIECES = (
-    "{path} may be no label image: its {numbers} lie in {pieces:,} separate pieces. If these are classes of "
+    "{path} may be no label image: its {pieces}. If these are classes of "
     "pixels, number the pieces first: each number counts as one nucleus."
 )
 """Notice of a file whose numbers seem to be none of nuclei."""
@@ -69,33 +51,14 @@ def doubt_labels(file: ImageFile, *, lossy: bool) -> str:
     Raise ImageShapeError where they surely are not: of an image, or of labels that compression or interpolation has
     smeared. ``lossy`` says that the file keeps values only roughly.
     """
-    values = _sample(file)
-    shades, numbered = np.unique(np.append(0, values), return_inverse=True)
-    ids = len(shades) - 1
-    if lossy and ids > 1:
-        raise ImageShapeError(SMEARED.format(path=file.path))
-    areas = np.bincount(label(numbered[1:].reshape(values.shape), connectivity=1).ravel())[1:]
-    # Where hardly any value occurs twice, as in pictures of 16 bits, there are no more pieces than numbers.
-    grains = 2 * areas.sum() > values.size and areas.sum() < 2 * len(areas)
-    if not grains and len(areas) <= MOST_PIECES * ids:
-        return ""
-    said = {"path": file.path, "numbers": quantity(ids, "number"), "pieces": len(areas)}
-    if ids >= FEWEST_SHADES and np.median(areas) <= LARGEST_GRAIN:
-        raise ImageShapeError(NO_LABELS.format(**said))
-    return IN_PIECES.format(**said)
-
-
-def _sample(file: ImageFile) -> NDArray[np.int64]:
-    """Read a window of the middle plane: ids above 0; none where values are no whole numbers, which others refuse."""
     source = ImageSource(file.array, file.axes)
-    middle = tuple(length // 2 for length in source.leading_shape)
-    (y0, height), (x0, width) = ((max(side - SAMPLED_SIDE, 0) // 2, side) for side in source.plane_shape)
-    region = (y0, min(y0 + SAMPLED_SIDE, height), x0, min(x0 + SAMPLED_SIDE, width))
-    values = source.stored(middle, region=region)
-    ids = np.where(np.isfinite(values) & (values > 0), values, 0)
-    if ids.dtype.kind == "f" and (ids != np.trunc(ids)).any():
-        return np.zeros(values.shape, np.int64)
-    return ids
+    index, region = middle((*source.leading_shape, *source.plane_shape))
+    found = pieces_of(source.stored(index, region=region))
+    if lossy and found.numbers > 1:
+        raise ImageShapeError(SMEARED.format(path=file.path))
+    if found.of_an_image:
+        raise ImageShapeError(NO_LABELS.format(what=file.path, pieces=found.text))
+    return IN_PIECES.format(path=file.path, pieces=found.text) if found.doubtful else ""
 
 
 def _only_value(values: AnyArray) -> NDArray[np.bool_] | None:

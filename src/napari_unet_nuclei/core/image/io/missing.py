@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-_NOUNS = {"T": "time points", "C": "channels", "Z": "planes"}
+_NOUNS = {"T": "time points", "C": "channels", "Z": "planes", "Q": "steps"}
 
 
 def missing_planes(sizes: Mapping[str, int], taken: Collection[tuple[int, ...]]) -> Iterator[str]:
@@ -13,7 +13,7 @@ def missing_planes(sizes: Mapping[str, int], taken: Collection[tuple[int, ...]])
     Parameters
     ----------
     sizes : mapping of str to int
-        Time points, channels and planes that it was to have, by T, C and Z.
+        Time points, channels, planes and steps of another kind that it was to have, by T, C, Z and Q.
     taken : collection of tuple of int
         Indices of the planes that it has, in the order of ``sizes``.
 

@@ -15,7 +15,7 @@ from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.files.text import composed
 from napari_unet_nuclei.core.image.io.find import find_images, nothing_found
 from napari_unet_nuclei.core.image.io.formats import IMAGE_SUFFIXES
-from napari_unet_nuclei.core.image.outlines.geojson import GEOJSON_SUFFIX
+from napari_unet_nuclei.core.image.outlines.geojson import GEOJSON_SUFFIX, PACKED_SUFFIX
 from napari_unet_nuclei.core.image.outlines.imagej_rois import ROI_SUFFIX
 from napari_unet_nuclei.core.image.outlines.read import ARCHIVE_SUFFIX, holds_outlines
 
@@ -33,7 +33,8 @@ PICTURE_MARK = re.compile(r"_(?:overlay|cp_output|cp_outlines|outlines|flows)$",
 PICKLED_ENDING = "_seg.npy"
 """What Cellpose saves by itself: a pickle, which can run any code when it is opened."""
 
-OUTLINE_SUFFIXES = (ROI_SUFFIX, ARCHIVE_SUFFIX, GEOJSON_SUFFIX)
+GEOJSON_IN_FOLDERS = (GEOJSON_SUFFIX, f"{GEOJSON_SUFFIX}{PACKED_SUFFIX}")
+OUTLINE_ENDINGS = (ROI_SUFFIX, ARCHIVE_SUFFIX, *GEOJSON_IN_FOLDERS)
 """Of outlines in folders, where .json may be anything."""
 
 MOST_NAMED = 5
@@ -41,14 +42,15 @@ MOST_NAMED = 5
 
 
 def plain_stem(path: Path) -> str:
-    """Stem of a file, without ``.ome`` too.
+    """Stem of a file, without ``.ome``, or ``.geojson`` before ``.gz``, too.
 
     Examples
     --------
     >>> plain_stem(Path("a.ome.tif")), plain_stem(Path("b.c.png"))
     ('a', 'b.c')
     """
-    return path.stem[:-4] if path.stem.lower().endswith(".ome") else path.stem
+    first = GEOJSON_SUFFIX if path.suffix.lower() == PACKED_SUFFIX else ".ome"
+    return path.stem[: -len(first)] if path.stem.lower().endswith(first) else path.stem
 
 
 def labels_stem(path: Path) -> str:
@@ -56,8 +58,9 @@ def labels_stem(path: Path) -> str:
 
     Examples
     --------
-    >>> [labels_stem(Path(name)) for name in ("a_cp_masks.png", "a.tif.geojson", "a_rois.zip", "a_nuclei.tif")]
-    ['a', 'a', 'a', '']
+    >>> names = ("a_cp_masks.png", "a.tif.geojson", "a.geojson.gz", "a_rois.zip", "a_nuclei.tif")
+    >>> [labels_stem(Path(name)) for name in names]
+    ['a', 'a', 'a', 'a', '']
     """
     stem = plain_stem(path)
     if _is_pickle(path):
@@ -161,7 +164,7 @@ def _by_name(folder: Path, named: Iterable[tuple[str, Path]]) -> dict[str, Path]
 def _rank(path: Path) -> int:
     """Which of several labels of an image is taken: the one with the lowest rank."""
     if _outlines(path):
-        return 2 if path.suffix.lower() == GEOJSON_SUFFIX else 1
+        return 2 if path.name.lower().endswith(GEOJSON_IN_FOLDERS) else 1
     if _is_pickle(path):  # refused when it is read, which is better than to take the image itself for labels
         return 3
     return 0 if labels_stem(path) else 4
@@ -173,7 +176,7 @@ def _is_pickle(path: Path) -> bool:
 
 def _outlines(path: Path) -> bool:
     """Tell by its name whether a file may be one of outlines."""
-    return path.suffix.lower() in OUTLINE_SUFFIXES
+    return path.name.lower().endswith(OUTLINE_ENDINGS)
 
 
 def _without(mark: re.Pattern[str], stem: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,19 @@ from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 from PIL.ImageFile import ImageFile as OpenPicture
 
-from napari_unet_nuclei.core.image.colour import is_look_up_table, without_blank_opacity
+from napari_unet_nuclei.core.image.colour import is_look_up_table, is_opacity, without_blank_opacity
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.types import AnyArray
 
 _MODES = {"La": "LA", "RGBa": "RGBA", "RGBX": "RGB", "CMYK": "RGB", "YCbCr": "RGB", "LAB": "RGB", "HSV": "RGB"}
 """Colour models that only printers and codecs use, and what they are converted to."""
+
+FOUR_STAINS = (
+    "Its fourth sample is called opacity, but has other values: the four were read as channels (with the axes {axes} "
+    "they are a colour and its opacity)."
+)
+"""What was guessed of four samples."""
 
 _LOW_BYTES = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L"}
 """Pillow keeps the high byte of 16 bits a colour, which come first in PNG; read as if they came last, it keeps the low
@@ -33,18 +40,22 @@ def read_picture(path: Path) -> ImageFile:
             return _file(path, deep)
         if picture.mode in ("P", "PA") and not _is_animated(picture):
             indices = np.asarray(picture) if picture.mode == "P" else None
-            return _file(path, _looked_up(picture), indices)
+            return _file(path, _looked_up(picture), indices, made=True)
         # Frames of a stereo camera, or previews in a JPEG, are no series in time.
         frames = ImageSequence.Iterator(picture) if _is_animated(picture) else [picture]
-        return _file(path, _alike([_values(frame) for frame in frames]))
+        made = picture.mode not in ("RGBA", "RGBa") or _is_animated(picture)
+        return _file(path, _alike([_values(frame) for frame in frames]), made=made)
 
 
 def _is_animated(picture: Image.Image) -> bool:
     return picture.format in ("GIF", "PNG", "WEBP") and getattr(picture, "n_frames", 1) > 1
 
 
-def _file(path: Path, array: NDArray[np.generic], indices: AnyArray | None = None) -> ImageFile:
-    """Return a picture or several, (Y, X), (Y, X, S), (T, Y, X) or (T, Y, X, S), without opacity that means nothing."""
+def _file(path: Path, array: NDArray[np.generic], indices: AnyArray | None = None, *, made: bool = False) -> ImageFile:
+    """Return a picture or several, (Y, X), (Y, X, S), (T, Y, X) or (T, Y, X, S), without opacity that means nothing.
+
+    ``made`` says that the opacity is not stored as such, but was made of a palette or a colour.
+    """
     colours = array.shape[-1] in (2, 3, 4) and array.ndim > 2
     axes = "YXS" if colours else "YX"
     axes = "T" + axes if array.ndim > len(axes) else axes
@@ -54,7 +65,12 @@ def _file(path: Path, array: NDArray[np.generic], indices: AnyArray | None = Non
     if axes.endswith("S") and array.ndim < len(axes):
         axes = axes[:-1]
     stored_axes = "" if indices is None else "YX"
-    return ImageFile(path, array, axes, PixelSize(), stored=indices, stored_axes=stored_axes)
+    file = ImageFile(path, array, axes, PixelSize(), stored=indices, stored_axes=stored_axes)
+    # Programs that save four stains leave no other way to store them. Palettes and colours that stand for nothing
+    # give an opacity of any strength.
+    if axes.endswith("S") and array.shape[-1] == 4 and not made and not is_opacity(array[..., 3]):
+        return replace(file, axes=f"{axes[:-1]}C", guessed=FOUR_STAINS.format(axes=axes))
+    return file
 
 
 def _values(picture: Image.Image) -> NDArray[np.generic]:

@@ -9,7 +9,7 @@ from skimage.draw import polygon2mask
 
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.io.read import read_image
-from napari_unet_nuclei.core.image.outlines.geojson import GEOJSON_SUFFIXES, Feature, read_features
+from napari_unet_nuclei.core.image.outlines.geojson import Feature, geojson_content, is_geojson, read_features
 from napari_unet_nuclei.core.image.outlines.outline import Ring
 from napari_unet_nuclei.core.types import Mask, NamedArea
 
@@ -26,7 +26,7 @@ def read_regions(path: Path, shape: tuple[int, int], planes: int) -> list[Mask]:
     whose pixels above 0 are in the region. Raise ImageFileError if the file cannot be read, holds no polygons, or
     differs from the image in size.
     """
-    if path.suffix.lower() in GEOJSON_SUFFIXES:
+    if is_geojson(path):
         return [_filled(path, shape)] * planes
     file = read_image(path)
     source = file.source()
@@ -50,7 +50,7 @@ def read_areas(path: Path) -> list[NamedArea]:
     """
     named: dict[str, list[tuple[Ring, ...]]] = {}
     for number, feature in enumerate(_drawn(path), start=1):
-        name = feature.outline.name or feature.classified or f"region {number}"
+        name = feature.outline.name or feature.outline.classified or f"region {number}"
         drawn = (tuple(ring[:, ::-1] - 0.5 for ring in rings) for rings in feature.outline.polygons)
         named.setdefault(name, []).extend(drawn)
     return [NamedArea(name, tuple(polygons)) for name, polygons in named.items()]
@@ -76,9 +76,7 @@ def _enclosed(ring: Ring, shape: tuple[int, int]) -> Mask:
 def _drawn(path: Path) -> list[Feature]:
     """Return what has an area in a GeoJSON file; raise ImageFileError if nothing has."""
     try:
-        if path.stat().st_size > LARGEST_REGIONS:
-            raise ImageFileError(f"{path} is too large for drawn regions. {_WANTED}")
-        content = path.read_bytes()
+        content = geojson_content(path, LARGEST_REGIONS)
     except OSError as error:
         raise ImageFileError(f"{path} cannot be read ({error}). {_WANTED}") from error
     found = [feature for feature in read_features(path, content, nuclei=False) if feature.outline.polygons]

@@ -7,7 +7,9 @@ polygon stands for the ellipse in its bounding box, and ``properties.childObject
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,14 +21,15 @@ from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.outlines.outline import MOST_NAMED, Outline, Outlines, Ring, ellipse
 
 GEOJSON_SUFFIX = ".geojson"
-GEOJSON_SUFFIXES = (GEOJSON_SUFFIX, ".json")
+PACKED_SUFFIX = ".gz"
+GEOJSON_ENDINGS = (GEOJSON_SUFFIX, ".json", ".geojson.gz", ".json.gz")
 LARGEST_GEOJSON = 2**29
 """Bytes; outlines of a million nuclei of a slide have about as many."""
 
 LABEL_MEASUREMENT = "label"
 """Measurement in which this program keeps the id of a nucleus."""
 
-_AROUND = ("annotation", "tile", "tmaCore", "root")
+_AROUND = ("annotation", "tile", "tmaCore", "tma_core", "root")
 """Objects that are no nuclei where a file has others."""
 
 _LEGACY = {
@@ -42,13 +45,37 @@ _LEGACY = {
 
 @dataclass(frozen=True, eq=False)
 class Feature:
-    """An object of a GeoJSON file: its areas, its kind and class if it says them, and the types of other geometries."""
+    """An object of a GeoJSON file: its areas, its kind if it says it, and the types of other geometries."""
 
     outline: Outline
     kind: str = ""
-    classified: str = ""
-    nucleus: bool = False  # the outline is that of the cell's nucleus
+    cell: Outline | None = None  # where the outline is that of its nucleus
     others: tuple[str, ...] = ()
+
+
+def is_geojson(path: Path) -> bool:
+    """Tell by its name whether a file is GeoJSON, packed or not."""
+    return path.name.lower().endswith(GEOJSON_ENDINGS)
+
+
+def geojson_content(path: Path, largest: int) -> bytes:
+    """Return what is in a file, unpacked.
+
+    Raise ImageFileError if that is more than ``largest`` bytes, or the file is no gzip archive although it is called
+    so. Other errors are those of the system.
+    """
+    if not path.name.lower().endswith(PACKED_SUFFIX):
+        if path.stat().st_size > largest:
+            raise ImageFileError(f"{path} is larger than {largest:,} bytes: export it in parts.")
+        return path.read_bytes()
+    try:
+        with gzip.open(path) as file:
+            content = file.read(largest + 1)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ImageFileError(f"{path} cannot be unpacked ({error}): copy or export it again.") from error
+    if len(content) > largest:
+        raise ImageFileError(f"{path} would unpack to more than {largest:,} bytes: export it in parts.")
+    return content
 
 
 def read_geojson(path: Path, content: bytes) -> Outlines:
@@ -72,15 +99,18 @@ def read_geojson(path: Path, content: bytes) -> Outlines:
         notices.append(f"{path.name}: annotations around the nuclei are left out ({len(areas) - len(nuclei)}).")
     chosen, said = _of_cells(nuclei or areas)
     notices += [f"{path.name}: {one}" for one in said]
-    return Outlines(path, tuple(feature.outline for feature in chosen), tuple(notices))
+    cells = tuple(feature.cell for feature in chosen if feature.cell and feature.cell.polygons)
+    # Of some nuclei alone, ids that count up would be others.
+    cells = cells if len(cells) == len(chosen) else ()
+    return Outlines(path, tuple(feature.outline for feature in chosen), tuple(notices), cells)
 
 
 def _of_cells(features: Sequence[Feature]) -> tuple[Sequence[Feature], tuple[str, ...]]:
     """Leave out cells without a nucleus where others have one; say so."""
-    bare = [feature for feature in features if feature.kind == "cell" and not feature.nucleus]
+    bare = [feature for feature in features if feature.kind == "cell" and not feature.cell]
     if not bare:
         return features, ()
-    if not any(feature.nucleus for feature in features):
+    if not any(feature.cell for feature in features):
         return features, ("its cells have no nuclei, so the outlines of the cells were taken.",)
     kept = [feature for feature in features if feature not in bare]
     return kept, (f"cells without a nucleus are left out ({len(bare)}).",)
@@ -119,13 +149,29 @@ def _walk(part: Any, nuclei: bool) -> Iterator[Feature]:
 
 def _feature(part: Any, nuclei: bool) -> Feature:
     properties = part.get("properties") or {}
-    kind = str(properties.get("objectType") or properties.get("object_type") or _LEGACY.get(str(part.get("id")), ""))
-    classified = str((properties.get("classification") or {}).get("name") or "")
+    kinds = (properties.get(name) for name in ("objectType", "object_type", "type"))
+    kind = str(next(filter(None, kinds), "") or _LEGACY.get(str(part.get("id")), ""))
+    kind = _LEGACY.get(kind, kind)
+    said: dict[str, Any] = {
+        "name": str(properties.get("name") or ""),
+        "number": _number(properties),
+        "classified": _class_name(properties.get("classification")),
+    }
+    drawn = part.get("geometry")
     nucleus = (part.get("nucleusGeometry") or properties.get("nucleusGeometry")) if nuclei else None
-    geometry = nucleus or part.get("geometry")
-    found = _areas(geometry) if geometry else Feature(Outline("", ()))
-    named = replace(found.outline, name=str(properties.get("name") or ""), number=_number(properties))
-    return replace(found, outline=named, kind=kind, classified=classified, nucleus=bool(nucleus))
+    around = _areas(drawn) if drawn else Feature(Outline("", ()))
+    if not nucleus:
+        return replace(around, outline=replace(around.outline, **said), kind=kind)
+    found = _areas(nucleus)
+    cell = replace(around.outline, **said)
+    return replace(found, outline=replace(found.outline, **said), kind=kind, cell=cell)
+
+
+def _class_name(stored: Any) -> str:
+    """Return the name of a class: a text, or an object with ``name``, or from QuPath 0.4 on with several ``names``."""
+    if not isinstance(stored, dict):
+        return str(stored or "")
+    return str(stored.get("name") or ": ".join(map(str, stored.get("names") or ())))
 
 
 def _number(properties: Any) -> int:
@@ -142,14 +188,15 @@ def _areas(geometry: Any) -> Feature:
     polygons: list[tuple[Ring, ...]] = []
     others = []
     match geometry["type"]:
-        case "Polygon":
-            polygons = [_rings(geometry["coordinates"])]
-        case "MultiPolygon":
-            polygons = [_rings(polygon) for polygon in geometry["coordinates"]]
+        case "Polygon" | "MultiPolygon" as kind:
+            parts = [geometry["coordinates"]] if kind == "Polygon" else geometry["coordinates"]
+            # QuPath writes what is left of an object that was cut away.
+            polygons = [_rings(rings) for rings in parts if rings and rings[0]]
+            others = [] if polygons else [f"empty {kind}"]
         case "GeometryCollection":
-            parts = [_areas(one) for one in geometry["geometries"]]
-            polygons = [rings for part in parts for rings in part.outline.polygons]
-            others = [kind for part in parts for kind in part.others]
+            inner = [_areas(one) for one in geometry["geometries"]]
+            polygons = [rings for part in inner for rings in part.outline.polygons]
+            others = [kind for part in inner for kind in part.others]
         case other:
             others = [str(other)]
     plane = geometry.get("plane") or {}

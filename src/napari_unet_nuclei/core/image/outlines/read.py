@@ -7,7 +7,13 @@ import zlib
 from pathlib import Path
 
 from napari_unet_nuclei.core.errors import ImageFileError
-from napari_unet_nuclei.core.image.outlines.geojson import GEOJSON_SUFFIXES, LARGEST_GEOJSON, read_geojson
+from napari_unet_nuclei.core.image.outlines.geojson import (
+    GEOJSON_SUFFIX,
+    LARGEST_GEOJSON,
+    geojson_content,
+    is_geojson,
+    read_geojson,
+)
 from napari_unet_nuclei.core.image.outlines.imagej_rois import (
     LARGEST_ROI,
     ROI_SUFFIX,
@@ -18,6 +24,9 @@ from napari_unet_nuclei.core.image.outlines.outline import MOST_OUTLINES, Outlin
 
 ARCHIVE_SUFFIX = ".zip"
 
+_DAMAGED = (zipfile.BadZipFile, NotImplementedError, ValueError)
+"""Errors of an archive that is damaged or packed in an unusual way; ValueError of names that are no text."""
+
 LARGEST_ARCHIVE = 2**30
 """Bytes of all entries together, unpacked: a small archive can unpack to more than any memory holds."""
 
@@ -26,12 +35,12 @@ def holds_outlines(path: Path) -> bool:
     """Tell whether a file is one of outlines: by its suffix, and an archive by the names of what is in it."""
     suffix = path.suffix.lower()
     if suffix != ARCHIVE_SUFFIX or not path.is_file():
-        return suffix in (ROI_SUFFIX, *GEOJSON_SUFFIXES)
+        return suffix == ROI_SUFFIX or is_geojson(path)
     try:
         with zipfile.ZipFile(path) as archive:
             # An archive of nothing is what an image without nuclei leaves.
             return bool(_rois(archive) or _geojsons(archive)) or not archive.infolist()
-    except zipfile.BadZipFile:
+    except _DAMAGED:
         return True  # damaged, as opening it will say
     except OSError:
         return False
@@ -46,12 +55,10 @@ def read_outlines(path: Path) -> Outlines:
         if path.suffix.lower() == ARCHIVE_SUFFIX:
             return _from_archive(path)
         largest = LARGEST_ROI if path.suffix.lower() == ROI_SUFFIX else LARGEST_GEOJSON
-        if path.stat().st_size > largest:
-            raise ImageFileError(f"{path} is larger than {largest:,} bytes: export it in parts.")
-        content = path.read_bytes()
+        content = geojson_content(path, largest)
     except FileNotFoundError as error:
         raise ImageFileError(f"{path} does not exist: check the name.") from error
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, *_DAMAGED) as error:
         raise ImageFileError(f"{path} cannot be opened ({error}): copy or export it again.") from error
     if path.suffix.lower() == ROI_SUFFIX:
         return read_rois(path, [(path.name, content)])
@@ -87,7 +94,7 @@ def _unpacked(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> b
     try:
         with archive.open(entry) as file:
             return file.read(entry.file_size)
-    except (RuntimeError, NotImplementedError, EOFError, zlib.error) as error:  # encrypted, or packed in an unusual way
+    except (RuntimeError, EOFError, zlib.error, *_DAMAGED) as error:  # RuntimeError: encrypted
         raise ImageFileError(f"{path}: '{entry.filename}' cannot be unpacked ({error}): save it again.") from error
 
 
@@ -103,7 +110,7 @@ def _geojsons(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     return [
         entry
         for entry in archive.infolist()
-        if entry.filename.lower().endswith(GEOJSON_SUFFIXES) and "__MACOSX" not in entry.filename
+        if entry.filename.lower().endswith((GEOJSON_SUFFIX, ".json")) and "__MACOSX" not in entry.filename
     ]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import colorsys
 import json
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,9 @@ from napari_unet_nuclei.core.labels.classify.nucleus_classes import CLASS
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_SATURATION_AND_VALUE = 0.75, 0.9
+"""Of the colours of classes."""
 
 Key = tuple[int, int, int]
 """Of a nucleus in a file: its label, and its plane along z and t."""
@@ -27,12 +32,24 @@ def classes_by_nucleus(table: pd.DataFrame) -> dict[Key, str]:
     return {(int(label), int(z), int(t)): str(name) for label, z, t, name in rows if isinstance(name, str) and name}
 
 
+def classification(name: str) -> dict[str, Any]:
+    """Return a class as QuPath reads it, which refuses files whose classes have no colour: a name has always the same.
+
+    Examples
+    --------
+    >>> classification("tumour")
+    {'name': 'tumour', 'color': [57, 230, 192]}
+    """
+    share = zlib.crc32(name.encode()) / 2**32
+    return {"name": name, "color": [round(255 * part) for part in colorsys.hsv_to_rgb(share, *_SATURATION_AND_VALUE)]}
+
+
 def classify(feature: dict[str, Any], classes: dict[Key, str]) -> dict[str, Any]:
     """Write the class of a nucleus into its feature, or take it out where it has none."""
     plane = feature.get("nucleusGeometry", feature["geometry"]).get("plane", {})
     key = (int(feature["properties"]["measurements"]["label"]), int(plane.get("z", 0)), int(plane.get("t", 0)))
     if key in classes:
-        feature["properties"]["classification"] = {"name": classes[key]}
+        feature["properties"]["classification"] = classification(classes[key])
     else:
         feature["properties"].pop("classification", None)
     return feature

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from roifile import ROI_OPTIONS, ROI_TYPE, ImagejRoi
 
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.files.atomic import atomic
-from napari_unet_nuclei.core.labels.export.classified import classes_by_nucleus, classify
+from napari_unet_nuclei.core.labels.export.classified import classes_by_nucleus, classification, classify
 from napari_unet_nuclei.core.labels.export.trace import Polygon, trace_polygons
 from napari_unet_nuclei.core.labels.measure.measure import axis_columns
 from napari_unet_nuclei.core.labels.regions import grown, slices
@@ -36,6 +36,9 @@ MARGIN = 128
 
 Part = tuple[NDArray[np.integer[Any]], tuple[int, int]]
 """Labels (Y, X) of some nuclei, 0 elsewhere, and row and column of the first pixel."""
+
+Wanted = Callable[[NDArray[np.integer[Any]]], NDArray[np.integer[Any]]]
+"""Says, by the labels of a part, which of them are wanted."""
 
 _LARGEST_INTEGER = 32767
 """ImageJ's integer coordinates have 16 bits; beyond that it reads floating-point ones."""
@@ -84,7 +87,7 @@ def write_geojson(
     axes: str = "YX",
     origin: Sequence[int] = (),
     names: Mapping[int, str] = {},
-    cells: NDArray[np.integer[Any]] | None = None,
+    cells: AnyArray | None = None,
     table: pd.DataFrame | None = None,
 ) -> None:
     """Write a GeoJSON file for QuPath: a detection for each nucleus, or an annotation for each named label.
@@ -93,16 +96,15 @@ def write_geojson(
     labels, are cells by the id of their nucleus: a nucleus with one becomes a cell object. The numbers of ``table``, as
     `measure` returns it, become measurements, and its classes of nuclei classifications.
     """
-    around = {} if cells is None else {one.key: one for one in _traced(cells, axes, origin)}
-    measured = {} if table is None else _measurements(table, axes)
+    measured = None if table is None else _Measurements.of(table, axes)
     classes = {} if table is None else classes_by_nucleus(table)
     with atomic(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
         # Feature by feature, for the outlines of a slide need not fit into memory.
         file.write('{"type": "FeatureCollection", "features": [')
         separator = "\n"
-        for traced in _traced(labels, axes, origin):
-            feature = _feature(traced, names, around.get(traced.key))
-            feature["properties"]["measurements"] |= measured.get(traced.key, {})
+        for traced, cell in _with_cells(labels, cells, axes, origin):
+            feature = _feature(traced, names, cell)
+            feature["properties"]["measurements"] |= {} if measured is None else measured.of_nucleus(traced.key)
             feature = classify(feature, classes) if classes else feature
             file.write(separator + json.dumps(feature, separators=(",", ":")))
             separator = ",\n"
@@ -111,6 +113,13 @@ def write_geojson(
 
 def _traced(labels: AnyArray, axes: str, origin: Sequence[int]) -> Iterator[_Traced]:
     """Trace the labels of all planes, in the coordinates of the whole image."""
+    return (traced for traced, _ in _with_cells(labels, None, axes, origin))
+
+
+def _with_cells(
+    labels: AnyArray, cells: AnyArray | None, axes: str, origin: Sequence[int]
+) -> Iterator[tuple[_Traced, _Traced | None]]:
+    """Trace the labels of all planes, each with its cell if there is one, in the coordinates of the whole image."""
     shape = tuple(labels.shape)
     first = tuple(origin) or (0,) * len(shape)
     if len(axes) != len(shape) or len(first) != len(shape) or not axes.endswith("YX"):
@@ -119,11 +128,28 @@ def _traced(labels: AnyArray, axes: str, origin: Sequence[int]) -> Iterator[_Tra
         )
     for index in np.ndindex(*shape[:-2]):
         where = {letter: start + i for letter, start, i in zip(axes, first, index, strict=False)}
-        for part, (top, left) in nuclei_in_parts(labels, index):
-            offset = np.array([first[-1] + left, first[-2] + top])
-            for number, polygons in trace_polygons(part):
-                moved = (Polygon(one.exterior + offset, tuple(hole + offset for hole in one.holes)) for one in polygons)
-                yield _Traced(number, tuple(moved), where)
+        for part in nuclei_in_parts(labels, index):
+            around = _cells_of(part, cells, index)
+            of_nuclei = {one.number: one for one in _traced_part(around, where, first)} if around else {}
+            for traced in _traced_part(part, where, first):
+                yield traced, of_nuclei.get(traced.number)
+
+
+def _traced_part(part: Part, where: Mapping[str, int], first: tuple[int, ...]) -> Iterator[_Traced]:
+    view, (top, left) = part
+    offset = np.array([first[-1] + left, first[-2] + top])
+    for number, polygons in trace_polygons(view):
+        moved = (Polygon(one.exterior + offset, tuple(hole + offset for hole in one.holes)) for one in polygons)
+        yield _Traced(number, tuple(moved), where)
+
+
+def _cells_of(part: Part, cells: AnyArray | None, index: tuple[int, ...]) -> Part | None:
+    """Read the cells of the nuclei of a part, which reach beyond it."""
+    if cells is None:
+        return None
+    view, (top, left) = part
+    ids = np.unique(view[view > 0])
+    return _whole(cells, index, (top, top + view.shape[0], left, left + view.shape[1]), lambda inside: ids)
 
 
 def _roi(traced: _Traced, name: str) -> ImagejRoi:
@@ -184,7 +210,7 @@ def _feature(traced: _Traced, names: Mapping[int, str], cell: _Traced | None) ->
     properties: dict[str, Any] = {"objectType": "detection", "name": str(traced.number)}
     if traced.number in names:
         name = names[traced.number]
-        properties = {"objectType": "annotation", "name": name, "classification": {"name": name}}
+        properties = {"objectType": "annotation", "name": name, "classification": classification(name)}
     properties["measurements"] = {"label": traced.number}
     if cell is None:
         return {"type": "Feature", "geometry": _geometry(traced), "properties": properties}
@@ -193,13 +219,25 @@ def _feature(traced: _Traced, names: Mapping[int, str], cell: _Traced | None) ->
     return {"type": "Feature", **shapes, "properties": {**properties, "objectType": "cell"}}
 
 
-def _measurements(table: pd.DataFrame, axes: str) -> dict[tuple[int, ...], dict[str, float]]:
-    """Return the finite numbers of each nucleus by column; keys as those of `_Traced`."""
-    keys = [name for name in ("label", *axis_columns(axes[:-2])) if name in table.columns]
-    numbers = table.drop(columns=keys).select_dtypes("number")
-    rows = zip(table[keys].itertuples(index=False, name=None), numbers.to_dict("records"), strict=True)
-    # JSON has neither NaN nor infinity: what is unknown is left out.
-    return {key: {str(name): value for name, value in row.items() if np.isfinite(value)} for key, row in rows}
+@dataclass(frozen=True, eq=False)
+class _Measurements:
+    """The numbers of nuclei by column, and the row of each nucleus; keys as those of `_Traced`."""
+
+    columns: Mapping[str, NDArray[Any]]
+    rows: Mapping[tuple[int, ...], int]
+
+    @staticmethod
+    def of(table: pd.DataFrame, axes: str) -> _Measurements:
+        keys = [name for name in ("label", *axis_columns(axes[:-2])) if name in table.columns]
+        numbers = table.drop(columns=keys).select_dtypes("number")
+        rows = {key: row for row, key in enumerate(table[keys].itertuples(index=False, name=None))}
+        return _Measurements({str(name): numbers[name].to_numpy() for name in numbers}, rows)
+
+    def of_nucleus(self, key: tuple[int, ...]) -> dict[str, float]:
+        """Return the finite numbers of a nucleus: JSON has neither NaN nor infinity, so what is unknown is left out."""
+        row = self.rows.get(key)
+        values = {} if row is None else {name: column[row].item() for name, column in self.columns.items()}
+        return {name: value for name, value in values.items() if np.isfinite(value)}
 
 
 def _geometry(traced: _Traced) -> dict[str, Any]:
@@ -235,6 +273,18 @@ def nuclei_in_parts(labels: AnyArray, index: tuple[int, ...]) -> Iterator[Part]:
 
 def _part(labels: AnyArray, index: tuple[int, ...], core: Region) -> Part:
     """Read a part with as much margin as its nuclei need, and erase the nuclei of other parts."""
+    y0, y1, x0, x1 = core
+    view, (top, left) = _whole(labels, index, core, lambda inside: np.unique(inside[inside > 0]))
+    # Whose first pixel in reading order lies elsewhere belongs to another part.
+    ids, first = np.unique(view, return_index=True)
+    rows, columns = np.divmod(first, max(view.shape[1], 1))
+    own = (rows >= y0 - top) & (rows < y1 - top) & (columns >= x0 - left) & (columns < x1 - left)
+    view[~np.isin(view, ids[own])] = 0
+    return view, (top, left)
+
+
+def _whole(labels: AnyArray, index: tuple[int, ...], core: Region, wanted: Wanted) -> Part:
+    """Read a part with as much margin as the labels need that are ``wanted`` of it; all others are erased."""
     height, width = labels.shape[-2:]
     y0, y1, x0, x1 = core
     margin = MARGIN
@@ -242,8 +292,7 @@ def _part(labels: AnyArray, index: tuple[int, ...], core: Region) -> Part:
         window = grown(core, margin, (height, width))
         top, bottom, left, right = window
         view = np.array(labels[(*index, *slices(window))])
-        inside = view[y0 - top : y1 - top, x0 - left : x1 - left]
-        view[~np.isin(view, np.unique(inside[inside > 0]))] = 0
+        view[~np.isin(view, wanted(view[y0 - top : y1 - top, x0 - left : x1 - left]))] = 0
         beyond = (
             (top > 0, view[:1]),
             (bottom < height, view[-1:]),
@@ -251,11 +300,5 @@ def _part(labels: AnyArray, index: tuple[int, ...], core: Region) -> Part:
             (right < width, view[:, -1:]),
         )
         if not any(goes_on and edge.any() for goes_on, edge in beyond):
-            break
+            return view, (top, left)
         margin *= 2
-    # Whose first pixel in reading order lies elsewhere belongs to another part.
-    ids, first = np.unique(view, return_index=True)
-    rows, columns = np.divmod(first, max(view.shape[1], 1))
-    own = (rows >= y0 - top) & (rows < y1 - top) & (columns >= x0 - left) & (columns < x1 - left)
-    view[~np.isin(view, ids[own])] = 0
-    return view, (top, left)

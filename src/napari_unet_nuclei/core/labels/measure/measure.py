@@ -29,6 +29,7 @@ from napari_unet_nuclei.core.labels.measure.surroundings import (
     spacing_in,
 )
 from napari_unet_nuclei.core.labels.numbering import as_ids
+from napari_unet_nuclei.core.pieces import check_ids
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Silent, with_shares
 from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.settings import CellSettings
@@ -111,7 +112,7 @@ def measure(
     Raises
     ------
     ImageShapeError
-        If shapes or axes do not match, or if values are not ids or intensities.
+        If shapes or axes do not match, or if values are not ids or intensities: labels and images may be swapped.
     SettingsError
         If cells or rings are to be drawn in µm and the pixel size is unknown.
 
@@ -135,6 +136,7 @@ def measure(
     _check(labels, {**images, **means}, maps, geometry)
     neighbourhood = _Around.of(around, cells, labels, geometry, (pixel_size_y, pixel_size_x))
     indices = list(np.ndindex(*labels.shape[:-2]))
+    middle = tuple(length // 2 for length in labels.shape[:-2])
     empty = replace(_empty_plane(images, means, maps, geometry), spots=dict.fromkeys(spots, np.empty((0, 2))))
     parts = [_columns(replace(empty, around=neighbourhood.empty(empty.ids)), geometry, Silent())]
     match = Match()
@@ -142,6 +144,8 @@ def measure(
         share.report(Advanced(0.0, f"plane {number + 1} of {len(indices)}"))
         plane_maps = None if maps is None else maps[number]
         ids = as_ids(labels[index])
+        if index == middle:
+            check_ids(ids)
         plane = _Plane(
             index,
             ids,

@@ -5,6 +5,7 @@ Everything here works on one plane (Y, X) or one volume (Z, Y, X) alike: distanc
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -214,20 +215,55 @@ def draw_surroundings(
     return Surroundings(ids, owners, regions, match, given)
 
 
-def draw_cells(
-    labels: AnyArray, settings: CellSettings, pixel_sizes: Sequence[float], cells: AnyArray | None = None
-) -> Ids:
-    """Draw the cells of all planes (..., Y, X), by the ids of their nuclei, as `draw_surroundings` draws them.
+@dataclass(frozen=True, eq=False)
+class DrawnCells:
+    """Cells (..., Y, X) by the ids of their nuclei, drawn plane by plane, or window by window, when they are read.
 
-    Raise SettingsError if they are to be drawn in µm and the pixel size is unknown.
+    Read with an index along the leading axes, and slices of rows and columns where a window is wanted.
     """
-    # Cells that were given need no distance.
-    spacing = spacing_in(settings.distance_unit if cells is None else "px", pixel_sizes)
-    drawn = np.zeros(labels.shape, np.int64)
-    for index in np.ndindex(*labels.shape[:-2]):
-        given = None if cells is None else as_ids(cells[index])
-        drawn[index] = draw_surroundings(as_ids(labels[index]), settings, spacing, given).cells_of_nuclei
-    return drawn
+
+    labels: AnyArray
+    settings: CellSettings
+    spacing: tuple[float, ...]
+    given: AnyArray | None
+
+    @staticmethod
+    def of(
+        labels: AnyArray, settings: CellSettings, pixel_sizes: Sequence[float], given: AnyArray | None = None
+    ) -> DrawnCells:
+        """Draw cells around labels, or take those that are ``given``, as `draw_surroundings` does.
+
+        Raise SettingsError if they are to be drawn in µm and the pixel size is unknown.
+        """
+        # Cells that were given need no distance.
+        unit = settings.distance_unit if given is None else "px"
+        return DrawnCells(labels, settings, spacing_in(unit, pixel_sizes), given)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of the labels."""
+        return tuple(self.labels.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of ids."""
+        return np.dtype(np.int64)
+
+    def __getitem__(self, place: tuple[Any, ...]) -> Ids:
+        """Draw the cells of a plane, or of a window in it."""
+        index, window = place[: len(self.shape) - 2], place[len(self.shape) - 2 :]
+        if self.given is not None:
+            # Which cell holds most of a nucleus shows in whole nuclei alone.
+            ids, given = as_ids(self.labels[index]), as_ids(self.given[index])
+            cells: Ids = draw_surroundings(ids, self.settings, self.spacing, given).cells_of_nuclei[window]
+            return cells
+        rows, columns = window or (slice(None), slice(None))
+        spans = [span.indices(side)[:2] for span, side in zip((rows, columns), self.shape[-2:], strict=True)]
+        reach = [math.ceil(self.settings.cell / step) + 1 for step in self.spacing]
+        read = [(max(start - far, 0), stop + far) for (start, stop), far in zip(spans, reach, strict=True)]
+        ids = as_ids(self.labels[(*index, *(slice(*span) for span in read))])
+        own = tuple(slice(a - first, b - first) for (a, b), (first, _) in zip(spans, read, strict=True))
+        return draw_surroundings(ids, self.settings, self.spacing).cells_of_nuclei[own]
 
 
 def depends_on_surroundings(column: str) -> bool:

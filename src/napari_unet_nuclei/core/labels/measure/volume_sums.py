@@ -122,7 +122,8 @@ class VolumeSums:
         columns |= {geometry.names[axis]: positions[axis].astype(np.int64) for axis in others}
         in_um = 1.0 if geometry.known else np.nan
         volumes, pixel = counts * math.prod(geometry.sizes), math.sqrt(geometry.sizes[1] * geometry.sizes[2])
-        diameters, surfaces = np.cbrt(6 / np.pi * volumes), areas_of(self.crossings, geometry.sizes)
+        spreads = self._spreads(middles, geometry)
+        diameters, surfaces = np.cbrt(6 / np.pi * volumes), areas_of(self.crossings, spreads, geometry.sizes)
         columns |= {"voxels": counts.astype(np.int64), "volume_um3": volumes * in_um}
         columns |= {"diameter_px": diameters / pixel, "diameter_um": diameters * in_um}
         columns |= {"surface_um2": surfaces * in_um, "sphericity": np.pi * diameters**2 / np.maximum(surfaces, 1e-12)}
@@ -133,7 +134,7 @@ class VolumeSums:
         first, last, planes = self._extents()
         begin = geometry.origin[depth]
         columns |= {"z_first": first + begin, "z_last": last + begin, "planes": planes}
-        columns |= dict(zip(AXES_UM, self._axes(middles, geometry) * in_um, strict=True))
+        columns |= dict(zip(AXES_UM, _axes(spreads) * in_um, strict=True))
         for name, (finite, total, least, most) in zip(names, self.light, strict=True):
             known = np.where(finite > 0, finite, np.nan)
             values = (total / known, least, most, total * (known / known))
@@ -150,18 +151,22 @@ class VolumeSums:
         np.maximum.at(last, nuclei, planes)
         return np.minimum(first, last), last, np.bincount(nuclei, minlength=count)
 
-    def _axes(self, middles: NDArray[np.float64], geometry: VolumeGeometry) -> NDArray[np.float64]:
-        """Lengths of the three axes of the ellipsoid with the same second moments, longest first, shape (3, n)."""
+    def _spreads(self, middles: NDArray[np.float64], geometry: VolumeGeometry) -> NDArray[np.float64]:
+        """Return the covariance of the voxels of each nucleus along z, y and x, in the unit of sizes; (n, 3, 3)."""
         products = np.empty((3, 3, middles.shape[1]))
         for (one, other), sums in zip(_PRODUCTS, self.totals[4:], strict=True):
             products[one, other] = products[other, one] = sums
         spread = products / np.maximum(self.totals[0], 1) - middles[:, None] * middles[None]
         spread[range(3), range(3)] += 1 / 12  # of a voxel itself
         sizes = np.array(geometry.sizes)
-        spread *= (sizes[:, None] * sizes[None])[..., None]
-        variances = np.linalg.eigvalsh(np.moveaxis(spread, -1, 0))[:, ::-1]
-        # The variance along an ellipsoid's axis is a fifth of the square of half of it.
-        return np.asarray(2 * np.sqrt(5 * np.maximum(variances, 0)).T)
+        return np.moveaxis(spread * (sizes[:, None] * sizes[None])[..., None], -1, 0)
+
+
+def _axes(spreads: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Lengths of the three axes of the ellipsoid with the same second moments, longest first, shape (3, n)."""
+    variances = np.linalg.eigvalsh(spreads)[:, ::-1]
+    # The variance along an ellipsoid's axis is a fifth of the square of half of it.
+    return np.asarray(2 * np.sqrt(5 * np.maximum(variances, 0)).T)
 
 
 def sum_part(

@@ -15,6 +15,7 @@ from napari_unet_nuclei.core.labels.measure.around_volumes import AroundVolumes
 from napari_unet_nuclei.core.labels.measure.surroundings import Match
 from napari_unet_nuclei.core.labels.measure.volume_sums import Columns, VolumeGeometry, VolumeSums, sum_part
 from napari_unet_nuclei.core.labels.numbering import as_ids
+from napari_unet_nuclei.core.pieces import check_ids
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Share, Silent, with_shares
 from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.settings import CellSettings
@@ -168,7 +169,10 @@ def _measure_stack(
     ids = np.zeros(0, np.int64)
     for place, share in with_shares(planes, Share(progress, 0.0, 0.2)):
         share.report(Advanced(0.0, "looking for nuclei"))
-        ids = np.union1d(ids, _ids(labels[place]))
+        plane = _ids(labels[place])
+        if place == planes[len(planes) // 2]:
+            check_ids(plane)
+        ids = np.union1d(ids, plane)
     ids = ids[ids > 0]
     shape = (len(planes), int(labels.shape[-2]), int(labels.shape[-1]))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,32 @@ def test_what_was_never_taken_is_left_out_and_said(tmp_path: Path) -> None:
     assert (first.shape, second.shape) == ((2, 2, 20, 30), (1, 2, 20, 30))
     assert first.remarks == ("1 of 3 time points was never taken or is lost, and left out: 2 (counted from 0).",)
     assert second.remarks[0].startswith("2 of 3 time points were never taken")
+
+
+def test_frames_that_are_lost_are_left_out_and_said_as_those_of_no_time_point(tmp_path: Path) -> None:
+    path = tmp_path / "a.nd2"
+    write_nd2(path, FRAMES[:, 0], 0.65, NAMES, loops="TZ", times=TIMES[:12], lost=[4, 5, 6, 7, 9])
+    image = read_image(path)
+    stored = FRAMES[[0, 2], 0]
+    stored[1, 1] = 0
+    np.testing.assert_array_equal(image.array, stored)
+    assert image.frame_times == pytest.approx((TIMES[0], TIMES[8]))
+    assert image.remarks == (
+        "1 of 3 time points was never taken or is lost, and left out: 1 (counted from 0).",
+        "1 single plane is missing among the others: nothing is found there.",
+    )
+
+
+def test_frames_beyond_the_end_of_a_file_are_lost(tmp_path: Path) -> None:
+    path, size = tmp_path / "a.nd2", FRAMES[0, 0, 0].nbytes
+    write_nd2(path, FRAMES[:, 0, 0], 0.65, NAMES, loops="T")
+    content = path.read_bytes()
+    name = b"ImageDataSeq|2!"
+    place = content.rindex(name) + len(name)
+    path.write_bytes(content[:place] + struct.pack("<QQ", len(content) - size // 2, size) + content[place + 16 :])
+    header = read_header(path)
+    assert header.shape == (2, 2, 20, 30)
+    assert "left out: 2 " in header.remarks[0]
 
 
 def test_positions_that_were_never_taken_are_not_segmented(tmp_path: Path) -> None:

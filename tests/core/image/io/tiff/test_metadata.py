@@ -54,11 +54,3 @@ def test_metaxpress_tells_its_micrometres_beside_a_resolution_for_paper(
     how = {"resolution": (72, 72), "resolutionunit": "INCH", "metadata": None, "software": "MetaSeries"}
     tifffile.imwrite(tmp_path / "A01_s1_w1.TIF", PLANES[0], description=described, **how)
     assert read_image(tmp_path / "A01_s1_w1.TIF").pixel_size.y == expected
-
-
-@pytest.mark.parametrize(("text", "expected"), [("3.2E-07", 0.32), ("much", 0.0)])
-def test_opera_tells_its_micrometres_in_xml(tmp_path: Path, text: str, expected: float) -> None:
-    image = f"<Image><ImageResolutionX>{text}</ImageResolutionX><ImageResolutionY>{text}</ImageResolutionY></Image>"
-    described = f'<Root xmlns="http://evotec"><FLEX><Images>{image}</Images></FLEX></Root>'
-    tifffile.imwrite(tmp_path / "a.flex", PLANES[0], metadata=None, extratags=[(65200, "s", 0, described, True)])
-    assert read_image(tmp_path / "a.flex").pixel_size.y == pytest.approx(expected)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-
 import numpy as np
 import pytest
 import tifffile
@@ -11,6 +9,7 @@ import tifffile
 from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.image.layouts.grouping import group_files
 from napari_unet_nuclei.core.image.layouts.split_image import split_header
+from tests.helpers.metamorph_files import write_stk
 
 PLANE = """<MetaData><PlaneInfo>
 <prop id="spatial-calibration-state" type="bool" value="{state}"/>
@@ -36,26 +35,6 @@ def test_pixel_size_and_wavelength_are_read(tmp_path):
 @pytest.mark.parametrize("about", [{"state": "off"}, {"unit": "pixel"}])
 def test_pixels_that_were_not_calibrated_have_no_size(tmp_path, about):
     assert not read_image(write(tmp_path / "a.tif", **about)).pixel_size.known
-
-
-def write_stk(path, planes, unit, apart, times, calibrated=1):
-    """Write planes (N, Y, X) of 16 bits; ``apart`` in µm, ``times`` in s; all planes follow one set of tags."""
-    count, height, width = planes.shape
-    text = unit.encode() + b"\0"
-    place = 8 + 2 + 12 * 11 + 4
-    uic1 = [(3, calibrated), (4, place), (5, place), (6, place + 8)]
-    extra = struct.pack("<IIi", 645, 1000, len(text)) + text
-    places = [place + len(extra)]
-    extra += b"".join(struct.pack("<II", *pair) for pair in uic1)
-    places.append(place + len(extra))
-    for time in times:
-        extra += struct.pack("<IIIIII", round(apart * 1000), 1000, 2_459_000, round(time * 1000), 2_459_000, 0)
-    pixels = place + len(extra)
-    tags = [(256, 3, 1, width), (257, 3, 1, height), (258, 3, 1, 16), (259, 3, 1, 1), (262, 3, 1, 1),
-            (273, 4, 1, pixels), (277, 3, 1, 1), (278, 3, 1, height), (279, 4, 1, planes[0].nbytes),
-            (33628, 4, len(uic1), places[0]), (33629, 5, count, places[1])]  # fmt: skip
-    listed = b"".join(struct.pack("<HHII", *tag) for tag in tags)
-    path.write_bytes(struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + listed + bytes(4) + extra + planes.tobytes())
 
 
 @pytest.mark.parametrize(("unit", "calibrated", "known"), [("um", 1, True), ("pixel", 1, False), ("um", 0, False)])

@@ -39,7 +39,7 @@ def test_stacks_of_three_and_four_planes_are_stacks_though_tifffile_and_napari_m
     image = read_image(written(tmp_path / "stack.tif", stack, photometric="rgb", planarconfig="separate"))
     assert image.axes == "QYX"
     assert np.array_equal(image.array, stack)
-    assert "--axes SYX" in image.guessed
+    assert "with the axes SYX" in image.guessed
     assert read_header(image.path) == image.header
     assert image.source("ZYX").leading_shape == (planes,)
     assert image.source("SYX").is_colour
@@ -151,7 +151,7 @@ def test_indices_of_colours_become_colours_but_labels_stay_indices(tmp_path: Pat
     image = read_image(path)
     assert image.axes == "YXS"
     assert np.array_equal(image.array, (SHUFFLED.T // 257)[INDICES])
-    assert "--axes YX" in image.guessed
+    assert "with the axes YX" in image.guessed
     assert read_header(path) == image.header
     assert np.array_equal(image.source("YX").read((), 0), INDICES)
     assert np.array_equal(read_label_image(path).array, INDICES)

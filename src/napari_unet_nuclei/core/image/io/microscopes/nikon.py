@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +19,16 @@ from napari_unet_nuclei.core.image.io.image_file import ImageFile, one_each
 from napari_unet_nuclei.core.image.io.microscopes.planes import OpenedFile, StoredPlanes, whole_planes
 from napari_unet_nuclei.core.image.io.missing import missing_planes
 from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
-from napari_unet_nuclei.core.image.times import ascending, evenly
+from napari_unet_nuclei.core.image.times import ascending
 
 _LETTERS = {"TimeLoop": "T", "NETimeLoop": "T", "XYPosLoop": "P", "ZStackLoop": "Z"}
 """Axes by the kind of a loop of the experiment."""
+
+_FRAME = b"ImageDataSeq|"
+"""Start of the names of frames in a file's table of contents."""
+
+_Kept: TypeAlias = tuple[Sequence[int], ...]
+"""Numbers of the time points, planes and so on that are there, for every loop but that over positions."""
 
 
 def open_nd2(path: Path, nd2: ModuleType) -> OpenedFile:
@@ -46,6 +53,7 @@ class _Frames:
     file: Any
     letters: tuple[str, ...]  # one per loop, the slowest first
     counts: tuple[int, ...]
+    stored: frozenset[int] | None  # numbers of the frames that the file holds; None if it does not say
 
     @classmethod
     def of(cls, file: Any) -> _Frames:
@@ -55,7 +63,7 @@ class _Frames:
         for loop in loops:
             letter = _LETTERS.get(loop.type, "Q")
             letters.append("Q" if letter in letters and letter != "P" else letter)
-        return cls(file, tuple(letters), tuple(int(loop.count) for loop in loops))
+        return cls(file, tuple(letters), tuple(int(loop.count) for loop in loops), _stored(file))
 
     @property
     def positions(self) -> list[tuple[int, ...]]:
@@ -81,10 +89,24 @@ class _Frames:
         return int(np.ravel_multi_index(place, self.counts)) if place else 0
 
     def taken(self, position: tuple[int, ...]) -> set[tuple[int, ...]]:
-        """Find the frames of a position that were taken before the acquisition ended, by their index."""
+        """Find the frames of a position that were taken and are there, by their index."""
         last = self.file.attributes.sequenceCount
         last = np.inf if last is None else last
-        return {index for index in np.ndindex(*self.lengths) if self.number(position, index) < last}
+        numbers = {index: self.number(position, index) for index in np.ndindex(*self.lengths)}
+        there = self.stored
+        return {index for index, at in numbers.items() if at < last and (there is None or at in there)}
+
+
+def _stored(file: Any) -> frozenset[int] | None:
+    """Return the numbers of the frames that a file holds: the package gives zeros for others, without a word.
+
+    Its table of contents is the only place that says so; the first version of the format has none like it.
+    """
+    contents = getattr(getattr(file, "_rdr", None), "chunkmap", {})
+    size = Path(file.path).stat().st_size
+    names = (name for name in contents if isinstance(name, bytes) and name.startswith(_FRAME))
+    places = {int(name[len(_FRAME) : -1]): sum(contents[name]) for name in names}
+    return frozenset(number for number, end in places.items() if end <= size) if places else None
 
 
 def _images(path: Path, file: Any) -> list[ImageFile]:
@@ -95,9 +117,9 @@ def _images(path: Path, file: Any) -> list[ImageFile]:
     images = []
     for series, position in enumerate(frames.positions):
         taken = frames.taken(position)
-        lengths, remarks = _without_missing(frames, taken)
-        read = whole_planes(_reader(frames, position, inner_axes, lock))
-        array = StoredPlanes((*lengths, *inner_shape), file.dtype, len(inner_shape), read, lock)
+        kept, remarks = _without_missing(frames, taken)
+        read = whole_planes(_reader(frames, position, kept, inner_axes, lock))
+        array = StoredPlanes((*map(len, kept), *inner_shape), file.dtype, len(inner_shape), read, lock)
         axes = frames.axes + inner_axes
         channels = array.shape[axes.index("C")] if "C" in axes else 1
         images.append(
@@ -112,7 +134,7 @@ def _images(path: Path, file: Any) -> list[ImageFile]:
                 name=called[series],
                 aside="" if taken else "position that was never taken",
                 remarks=remarks,
-                frame_times=_times(frames, position, lengths),
+                frame_times=_times(frames, position, kept),
             )
         )
     return images
@@ -129,14 +151,15 @@ def _plane(file: Any) -> tuple[str, tuple[int, ...]]:
     return ("CYX", (channels, height, width)) if channels > 1 else ("YX", (height, width))
 
 
-def _reader(frames: _Frames, position: tuple[int, ...], axes: str, lock: RLock) -> Any:
+def _reader(frames: _Frames, position: tuple[int, ...], kept: _Kept, axes: str, lock: RLock) -> Any:
     file = frames.file
     height, width = int(file.attributes.heightPx), int(file.attributes.widthPx or 1)
     channels, samples = int(file.attributes.channelCount or 1), int(file.components_per_channel)
 
     def read(index: tuple[int, ...]) -> NDArray[Any]:
+        place = tuple(numbers[at] for numbers, at in zip(kept, index, strict=True))
         with lock:
-            frame = file.read_frame(frames.number(position, index))
+            frame = file.read_frame(frames.number(position, place))
         # The package gives (C, Y, X, samples) without axes of length 1.
         plane: NDArray[Any] = frame.reshape(channels, height, width, samples)
         if axes.endswith("S"):
@@ -149,16 +172,12 @@ def _reader(frames: _Frames, position: tuple[int, ...], axes: str, lock: RLock) 
     return read
 
 
-def _without_missing(frames: _Frames, taken: set[tuple[int, ...]]) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """Return the lengths of the loops without time points and planes at the end that were never taken, and remarks."""
-    if not taken or len(taken) == int(np.prod(frames.lengths)):
-        return frames.lengths, ()
-    lengths = tuple(max(index[axis] for index in taken) + 1 for axis in range(len(frames.lengths)))
-    sizes = dict.fromkeys("TCZ", 1) | dict(zip(frames.axes, frames.lengths, strict=True))
-    named = {
-        tuple(index[frames.axes.index(letter)] if letter in frames.axes else 0 for letter in "TCZ") for index in taken
-    }
-    return lengths, tuple(missing_planes({letter: sizes[letter] for letter in "TCZ"}, named))
+def _without_missing(frames: _Frames, taken: set[tuple[int, ...]]) -> tuple[_Kept, tuple[str, ...]]:
+    """Leave out time points and planes of which nothing is there; return the others of every loop, and remarks."""
+    if not taken or len(taken) == math.prod(frames.lengths):
+        return tuple(range(length) for length in frames.lengths), ()
+    kept = tuple(sorted({index[axis] for index in taken}) for axis in range(len(frames.lengths)))
+    return kept, tuple(missing_planes(dict(zip(frames.axes, frames.lengths, strict=True)), taken))
 
 
 def _metadata(file: Any) -> tuple[list[str], PixelSize]:
@@ -184,21 +203,20 @@ def _position_names(file: Any, count: int) -> Sequence[str]:
     return [str(points[number].name or "") if number < len(points) else "" for number in range(count)]
 
 
-def _times(frames: _Frames, position: tuple[int, ...], lengths: tuple[int, ...]) -> tuple[float, ...]:
-    """Seconds of every time point of a position: as they were taken, else as they were planned."""
+def _times(frames: _Frames, position: tuple[int, ...], kept: _Kept) -> tuple[float, ...]:
+    """Seconds of every time point of a position that is there: as they were taken, else as they were planned."""
     if "T" not in frames.axes:
         return ()
     axis = frames.axes.index("T")
-    numbers = [
-        frames.number(position, tuple(time if at == axis else 0 for at in range(len(lengths))))
-        for time in range(lengths[axis])
-    ]
+    first = [numbers[0] for numbers in kept]
+    numbers = [frames.number(position, (*first[:axis], time, *first[axis + 1 :])) for time in kept[axis]]
     try:
         taken = ascending(_taken_at(frames.file.frame_metadata(number)) for number in numbers)
     except Exception:  # noqa: BLE001  # files without times of frames, or with metadata that the package cannot read
         taken = ()
     planned = [loop for loop in frames.file.experiment if _LETTERS.get(loop.type) == "T" and loop.count > 1]
-    return taken or evenly(float(getattr(planned[0].parameters, "periodMs", 0) or 0) / 1000, lengths[axis])
+    period = float(getattr(planned[0].parameters, "periodMs", 0) or 0) / 1000
+    return taken or ascending(period * time for time in kept[axis])
 
 
 def _taken_at(described: Any) -> float:

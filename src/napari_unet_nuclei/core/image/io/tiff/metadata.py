@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 from tifffile import TiffFile
 
 from napari_unet_nuclei.core.image.io.image_file import one_each
+from napari_unet_nuclei.core.image.io.tiff.flex import flex_pixel_size
 from napari_unet_nuclei.core.image.io.tiff.metaseries import (
     metamorph_times,
     metaseries_channel_name,
@@ -31,10 +32,6 @@ _PLAUSIBLE_MICROMETRES = (0.005, 10.0)
 
 _NDPI_TAG = 65420
 """Version of the format, in every page that Hamamatsu's scanners write."""
-
-
-_FLEX_TAG = 65200
-"""Description, in XML, in the files of Opera."""
 
 
 def suffix_flags(path: Path) -> dict[str, Any]:
@@ -64,7 +61,7 @@ def tiff_pixel_size(tif: TiffFile, index: int) -> PixelSize:
         _from_zeiss_lsm,
         metaseries_pixel_size,
         _from_aperio,
-        _from_flex,
+        flex_pixel_size,
         _from_resolution_tags,
     )
     sizes = (source(tif, index) for source in sources)
@@ -188,16 +185,6 @@ def _from_aperio(tif: TiffFile, index: int) -> PixelSize:
     """Read the µm that Aperio's scanners write among the facts of a slide."""
     found = re.search(r"\|\s*MPP\s*=\s*([\d.]+)", tif.pages.first.description) if tif.is_svs else None
     return PixelSize(*(micrometres(found.group(1)),) * 2) if found else PixelSize()
-
-
-def _from_flex(tif: TiffFile, index: int) -> PixelSize:
-    """Read what Opera writes of its images, in metres."""
-    text = tif.pages.first.tags.valueof(_FLEX_TAG, "")
-    try:
-        described = ElementTree.fromstring(text.rstrip(b"\0") if isinstance(text, bytes) else str(text).rstrip("\0"))
-    except ElementTree.ParseError:
-        return PixelSize()
-    return PixelSize(*(micrometres(described.findtext(f".//{{*}}ImageResolution{axis}"), "m") for axis in "YX"))
 
 
 def _akoya_channels(tif: TiffFile, index: int) -> list[tuple[str, str]]:

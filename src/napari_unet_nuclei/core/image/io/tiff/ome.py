@@ -22,6 +22,7 @@ from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.io.formats import format_of
 from napari_unet_nuclei.core.image.io.missing import missing_planes
 from napari_unet_nuclei.core.image.io.pairs import name_some
+from napari_unet_nuclei.core.image.io.tiff.flex import flex_as_ome
 from napari_unet_nuclei.core.image.io.tiff.metadata import suffix_flags
 
 COMPANION_SUFFIX = ".ome"
@@ -149,13 +150,13 @@ def _metadata(path: Path) -> tuple[ElementTree.Element, Path] | None:
 
 
 def _own_xml(path: Path) -> str | None:
-    """Return the OME-XML in a file."""
+    """Return the OME-XML in a file, or what Opera says of its pages in OME's words."""
     if path.suffix.lower() == COMPANION_SUFFIX:
         if path.stat().st_size > LARGEST_COMPANION:
             raise ImageFileError(f"{path} is too large for metadata: it may be damaged.")
         return path.read_text(encoding="utf-8-sig")
     with TiffFile(path, **suffix_flags(path)) as tif:
-        return tif.ome_metadata
+        return tif.ome_metadata or flex_as_ome(tif)
 
 
 def _parsed(text: str) -> ElementTree.Element | None:

@@ -18,6 +18,7 @@ from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPageSeries
 from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.colour import without_blank_opacity
 from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader, check_series, file_of
+from napari_unet_nuclei.core.image.io.tiff.flex import flex_remarks
 from napari_unet_nuclei.core.image.io.tiff.metadata import (
     ome_image,
     suffix_flags,
@@ -107,9 +108,10 @@ class _Opened:
         """Return the header; of OME-TIFF with what is known of the image's files. ``meaning`` may be known."""
         meaning = meaning or find_meaning(self.series, lambda: _lazy_array(self))
         header = _header(self.path, self.tif, self.series, self.index, meaning)
+        remarks = flex_remarks(self.tif)
         if self.ome is None:
-            return header
-        return replace(header, consumed=self.ome.consumed, remarks=self.ome.remarks)
+            return replace(header, remarks=remarks)
+        return replace(header, consumed=self.ome.consumed, remarks=(*self.ome.remarks, *remarks))
 
 
 @contextmanager

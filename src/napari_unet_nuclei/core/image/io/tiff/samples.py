@@ -152,7 +152,7 @@ def _plane_kind(series: TiffPageSeries, sampled: _Sampled, count: int) -> tuple[
             return "S", ""
     return "Q", (
         f"Its {count} planes are marked as colours, as tifffile and napari mark every stack of {count}: they were read "
-        f"as planes (--axes {sampled.letters} reads them as colours)."
+        f"as planes (with the axes {sampled.letters} they are colours)."
     )
 
 
@@ -169,7 +169,8 @@ def _of_indices(series: TiffPageSeries, sampled: _Sampled, shape: tuple[int, ...
     if (colours[:, in_use] == colours[:, in_use, :1]).all():
         return Meaning(letters, letters, shape, lambda array: _looked_up(array, colours[..., 0], letters))
     remark = (
-        f"Its values are indices of a table of colours, which were looked up (--axes {letters} takes them as they are)."
+        "Its values are indices of a table of colours, which were looked up (with the axes "
+        f"{letters} they are taken as they are)."
     )
     return Meaning(letters, f"{letters}S", (*shape, 3), lambda array: _looked_up(array, colours, letters), remark)
 

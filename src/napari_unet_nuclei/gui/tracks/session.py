@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+from uuid import UUID
+from weakref import WeakValueDictionary
 
 import numpy as np
 from napari.layers import Tracks
@@ -12,11 +14,11 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_unet_nuclei.core.errors import EditError
 from napari_unet_nuclei.core.tracking.doubt import Doubt
-from napari_unet_nuclei.core.tracking.edit import TrackEditor
+from napari_unet_nuclei.core.tracking.edit import TrackEditor, TrackState
 from napari_unet_nuclei.core.tracking.lineage import Lineages
 from napari_unet_nuclei.core.tracking.movie import ArrayMovie
 from napari_unet_nuclei.core.tracking.track import TrackResult
-from napari_unet_nuclei.gui.follow.request import FollowAnswer, put_frames
+from napari_unet_nuclei.gui.tracks.request import FollowAnswer, put_frames
 from napari_unet_nuclei.gui.viewer.companion import alike
 from napari_unet_nuclei.gui.viewer.followed_layer import TRACK_COLUMNS, is_followed, mark_followed
 from napari_unet_nuclei.gui.viewer.frame import REACH, NucleusFrame, box_of
@@ -32,6 +34,16 @@ if TYPE_CHECKING:
 CHANGED = "The labels have changed since they were followed: press Follow again. Ids stay where they can."
 
 
+_SESSIONS: WeakValueDictionary[UUID, FollowSession] = WeakValueDictionary()
+"""By the unique id of the layer; the dock *Follow over time* keeps them."""
+
+
+def tracks_of(layer: Labels) -> FollowSession | None:
+    """Return the tracks of a labels layer; None where it was not followed, or its labels were replaced since."""
+    session = _SESSIONS.get(layer.unique_id)
+    return session if session is not None and layer.data is session.labels else None
+
+
 class FollowSession(QObject):
     """Shows the tracks of one labels layer, and carries out corrections of them."""
 
@@ -44,8 +56,8 @@ class FollowSession(QObject):
     painted = Signal()
     """Somebody has changed pixels of the layer."""
 
-    def __init__(self, viewer: Viewer, answer: FollowAnswer, parent: QObject) -> None:
-        super().__init__(parent)
+    def __init__(self, viewer: Viewer, answer: FollowAnswer) -> None:
+        super().__init__()
         self._viewer = viewer
         self._place = answer.request.place
         self._axes = answer.request.axes
@@ -55,6 +67,7 @@ class FollowSession(QObject):
         self.layer: Labels = answer.request.layer
         self.labels = answer.labels
         self.tracks_layer: Tracks | None = None
+        _SESSIONS[self.layer.unique_id] = self  # first, as whoever hears of the new labels asks for their tracks
         self._show_labels()
         self._show_tracks()
         self.layer.events.data.connect(self._note_data)
@@ -62,6 +75,7 @@ class FollowSession(QObject):
 
     def close(self) -> None:
         """Stop watching the layer; what is shown stays."""
+        _SESSIONS.pop(self.layer.unique_id, None)
         self.layer.events.data.disconnect(self._note_data)
         self.layer.events.paint.disconnect(self._note_paint)
 
@@ -82,6 +96,11 @@ class FollowSession(QObject):
     def lineages(self) -> Lineages:
         """The tracks with all corrections."""
         return self._editor.lineages
+
+    @property
+    def state(self) -> TrackState:
+        """The tracks with all corrections and decisions; another object after every step."""
+        return self._editor.state
 
     @property
     def is_shown(self) -> bool:
