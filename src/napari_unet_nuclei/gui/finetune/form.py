@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pydantic import ValidationError
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QFileDialog,
@@ -17,8 +16,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_unet_nuclei.core.errors import SettingsError
-from napari_unet_nuclei.core.model.card import ModelCard
-from napari_unet_nuclei.core.model.registry import LONGEST_NAME, RESERVED_NAMES, ModelEntry, default_registry
+from napari_unet_nuclei.core.model.card import LONGEST_NAME, check_model_name
+from napari_unet_nuclei.core.model.registry import RESERVED_NAMES, ModelEntry, default_registry
 from napari_unet_nuclei.core.settings import FinetuneSettings
 from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.gui.models.picker import DevicePicker, NotedPicker
@@ -222,14 +221,7 @@ class FinetuneForm(QWidget):
 
     def _check_name(self) -> None:
         """Raise if the name is invalid or taken."""
-        # A model's card knows what may be a name; it is made only to ask it.
-        try:
-            ModelCard(name=self.name)
-        except ValidationError as error:
-            raise SettingsError(
-                f"'{self.name}' cannot be a model's name: start with a letter or a digit, followed by letters, digits, "
-                f"blanks, '.', '_' and '-', at most {LONGEST_NAME} in all."
-            ) from error
+        check_model_name(self.name)
         if self.name.casefold() in RESERVED_NAMES or default_registry().holder(self.name) is not None:
             raise SettingsError(f"A model named '{self.name}' already exists: choose another name.")
 
