@@ -16,6 +16,7 @@ from napari_unet_nuclei.core.errors import (
     OutputFileError,
     WorseModelError,
 )
+from napari_unet_nuclei.core.files.atomic import remove_remains
 from napari_unet_nuclei.core.finetune.bases import rank_bases
 from napari_unet_nuclei.core.finetune.finetune_model import Finetuned, finetune_model
 from napari_unet_nuclei.core.finetune.report import comparisons, write_finetune_report
@@ -167,6 +168,7 @@ def finetune_folders(request: FinetuneRequest, progress: Progress) -> Finetuned:
     check_model_name(request.out.stem)
     if request.out.exists():
         raise OutputFileError(f"{request.out} exists already. Choose another name.")
+    remove_remains((request.out, request.report))
     if request.channel:
         check_choice_of_channel(image_files(request.images).values(), request.channel)
     name = request.base

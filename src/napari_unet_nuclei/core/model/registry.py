@@ -254,14 +254,14 @@ class ModelRegistry:
             # The same model may get the same name in another case.
             if holder is not None and holder.path != entry.path:
                 raise ModelFileError(f"A model named '{holder.name}' is installed already: choose another name.")
-            target = self._free_path(chosen)
-            with atomic(target) as temporary:
+            # In its own place first: were there two files for a moment, a kill would leave the model there twice.
+            with atomic(entry.path) as temporary:
                 copy_renamed(entry.path, temporary, chosen)
+            target = self._free_path(chosen)
             try:
-                _delete(entry)
-            except ModelFileError:
-                target.unlink()  # else the model would be there twice
-                raise
+                entry.path.rename(target)
+            except OSError:  # open in another program: the card has the new name, which is what counts
+                target = entry.path
             return ModelEntry(target, read_card(target), bundled=False)
 
     def remove(self, name: str) -> None:

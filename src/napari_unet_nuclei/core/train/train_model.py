@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from napari_unet_nuclei.core.arguments import checked
 from napari_unet_nuclei.core.classes.coding import ClassCoding
 from napari_unet_nuclei.core.errors import OutputFileError, SettingsError
+from napari_unet_nuclei.core.files.atomic import remove_remains
 from napari_unet_nuclei.core.image.kind import InputName, NetworkInputs
 from napari_unet_nuclei.core.model.architecture import CLASS_HEADS, INSTANCE_HEADS, Architecture
 from napari_unet_nuclei.core.model.author_notes import AuthorNotes
@@ -237,6 +238,7 @@ def train_model(request: TrainRequest, progress: Progress) -> Model:
     files = request.files
     _check_outputs(files, request.resume)
     check_model_name(request.out.stem)
+    remove_remains((files.model, files.history, files.report, files.checkpoint))
     _check_effects(request)
     base = load_model(request.base) if request.base else None
     if base is not None:
@@ -273,9 +275,9 @@ def train_model(request: TrainRequest, progress: Progress) -> Model:
     )
     model = replace(model, card=model.card.model_copy(update={"training": record}))
     model = replace(model, card=save_model(request.out, model))
-    # Not before the model is safe on disk.
-    files.checkpoint.unlink(missing_ok=True)
     report_training(files.report, model, result.history, parts, trainer.device, Share(progress, FINISHED, 1.0))
+    # Not before all is safe on disk.
+    files.checkpoint.unlink(missing_ok=True)
     return model
 
 
@@ -314,7 +316,8 @@ def _check_outputs(files: TrainingFiles, resume: bool) -> None:
     """Raise before anything is computed if files would be overwritten, or there is nothing to resume."""
     if files.model.suffix != SUFFIX:
         raise OutputFileError(f"{files.model} must end in {SUFFIX}.")
-    if files.model.exists():
+    # Where both are there, the run was interrupted after its model was written: the report is missing.
+    if files.model.exists() and not (resume and files.checkpoint.exists()):
         raise OutputFileError(f"{files.model} exists already. Choose another name.")
     if files.checkpoint.exists() and not resume:
         raise OutputFileError(

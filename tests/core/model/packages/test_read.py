@@ -367,6 +367,7 @@ def torch_weights(**more: object) -> dict[str, object]:
         (set_weights(onnx={"source": "network.onnx", "opset_version": 17, "sha256": "0" * 64}), "its hash .* differs"),
         (changed(lambda one: one.update(format_version="0.3.6")), "not a model in version 0.4 or 0.5"),
         (changed(lambda one: one.update(type="dataset")), "but a dataset in version"),
+        (changed(lambda one: one.update(inputs=1.5)), "does not keep to the BioImage.IO format: .*inputs"),
         (changed(lambda one: one.pop("outputs")), "does not keep to the BioImage.IO format: .*outputs"),
         (changed(lambda one: one["inputs"][0].update(output_of="other-model")), "takes the output of another model"),
         (
