@@ -188,6 +188,14 @@ def benchmarks(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks", *session.posargs)
 
 
+@nox.session(default=False)
+def endurance(session: nox.Session) -> None:
+    """Spoil files, kill work, fill disks, use a window for long. ``-- CAMPAIGN`` for one; before a release, all."""
+    prepare_windows(session)
+    install(session, "-e", ".[test]")
+    session.run("python", "-m", "endurance", *session.posargs)
+
+
 def install(
     session: nox.Session, *requirements: str, of_project: bool = True, constraints: Path = ROOT / "constraints.txt"
 ) -> None:

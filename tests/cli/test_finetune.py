@@ -42,6 +42,14 @@ def test_a_model_is_fine_tuned_from_folders(corrected):
     assert {"new.safetensors", "new.report.html"} <= {path.name for path in corrected.iterdir()}
 
 
+def test_a_name_that_no_model_can_have_is_refused_before_anything_is_read(corrected):
+    for name in ("-new.safetensors", "Zürich.safetensors"):
+        result = run(*arguments(corrected, "--out", str(corrected / name)))
+        assert result.exit_code == 1
+        assert "cannot be a model's name" in " ".join(result.stderr.split())
+        assert not (corrected / name).exists()
+
+
 def test_a_channel_is_chosen_by_its_name(corrected):
     drawn = two_channels()
     for number in range(2):

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import ValidationError
 
 from napari_unet_nuclei.cli.options import (
     CLASSES_PANEL,
@@ -27,7 +26,7 @@ from napari_unet_nuclei.core.errors import SettingsError
 from napari_unet_nuclei.core.image.kind import InputName
 from napari_unet_nuclei.core.model.architecture import ARCHITECTURES, Architecture
 from napari_unet_nuclei.core.model.author_notes import AuthorNotes, read_author_notes
-from napari_unet_nuclei.core.model.card import ModelCard, TaskName
+from napari_unet_nuclei.core.model.card import TaskName, check_model_name
 from napari_unet_nuclei.core.model.registry import SUFFIX
 from napari_unet_nuclei.core.settings import TrainSettings
 
@@ -200,12 +199,9 @@ def _check_name(out: Path) -> None:
     if out.suffix != SUFFIX:
         raise typer.BadParameter(f"'{out}' must end in {SUFFIX}.", param_hint="--out")
     try:
-        ModelCard(name=out.stem)
-    except ValidationError as error:
-        raise typer.BadParameter(
-            f"'{out.stem}' cannot be a model's name: letters, digits, '.', '_', '-' and spaces only, 80 at most.",
-            param_hint="--out",
-        ) from error
+        check_model_name(out.stem)
+    except SettingsError as error:
+        raise typer.BadParameter(str(error), param_hint="--out") from error
 
 
 def _datasets(paths: Sequence[Path], weights: Sequence[str]) -> tuple[DataSet, ...]:

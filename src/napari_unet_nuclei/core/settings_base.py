@@ -6,7 +6,6 @@ option parsers then need no special case, and giving the number on the command l
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
@@ -16,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from napari_unet_nuclei.core.arguments import checked
 from napari_unet_nuclei.core.errors import SettingsError
+from napari_unet_nuclei.core.files.text import read_json
 
 Unit = Literal["", "px", "px²", "µm", "s", "steps", "epochs"]
 
@@ -183,8 +183,8 @@ def read_settings(path: Path | str, kind: type[SettingsType]) -> SettingsType:
         If the file is unreadable or not JSON, or has invalid values.
     """
     try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        values = read_json(Path(path))
+    except (OSError, ValueError) as error:
         raise SettingsError(f"The settings file {path} cannot be read as JSON: {error}.") from error
     if isinstance(values, dict) and isinstance(values.get("settings"), dict):  # as nested in run.json
         # Runs of earlier versions projected stacks beside their settings.

@@ -15,7 +15,8 @@ from filelock import FileLock
 from napari_unet_nuclei.core.corrections import correction as correction_module
 from napari_unet_nuclei.core.corrections import store as corrections
 from napari_unet_nuclei.core.corrections.correction import Correction, hash_image, region_to_keep
-from napari_unet_nuclei.core.corrections.index import INDEX, own_files
+from napari_unet_nuclei.core.corrections.index import INDEX
+from napari_unet_nuclei.core.corrections.pending import PENDING
 from napari_unet_nuclei.core.corrections.store import (
     corrections_folder,
     list_corrections,
@@ -87,9 +88,9 @@ def test_corrections_are_samples_for_fine_tuning(tmp_path):
 def test_saving_the_same_again_writes_no_file_and_saving_anew_leaves_no_old_one(tmp_path):
     save_correction(tmp_path, full_correction())
     first = files(tmp_path)
-    written = {path: path.stat().st_mtime_ns for path in own_files(tmp_path)}
+    written = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.tif")}
     save_correction(tmp_path, full_correction(accepted=(5, 10, 5)))
-    assert {path: path.stat().st_mtime_ns for path in own_files(tmp_path)} == written
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.tif")} == written
     assert read_correction(tmp_path, "cells").accepted == (5, 10)
     save_correction(tmp_path, full_correction(labels=np.where(LABELS == 5, 0, LABELS)))
     assert len(files(tmp_path)) == len(first) == 4
@@ -143,16 +144,34 @@ def test_a_kill_while_saving_costs_nothing_and_its_remains_go(tmp_path):
     run = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], cwd=Path(__file__).parents[3], check=False)
     assert run.returncode == 9
     assert_same(read_correction(tmp_path, "cells"), full_correction())
-    remains = [tmp_path / name for name in files(tmp_path) - whole] + [tmp_path / "images" / ".a-01234567.part.tif"]
-    foreign = tmp_path / "images" / "mine.tif"
-    for path in (remains[-1], foreign):
+    half_written = [tmp_path / "images" / ".a-01234567.part.tif", tmp_path / ".index-01234567.part.json"]
+    for path in half_written:
         path.write_bytes(b"II")
-    for path in (*remains, foreign):
-        os.utime(path, (time.time() - 7200,) * 2)
     save_correction(tmp_path, full_correction("other"))
-    assert len(remains) == 4
-    assert not any(path.exists() for path in remains)
-    assert foreign.exists()
+    assert len(files(tmp_path)) == len(whole) + 3
+    assert [entry.name for entry in list_corrections(tmp_path)] == ["cells", "other"]
+
+
+def test_files_of_an_index_that_was_moved_away_are_never_deleted(tmp_path):
+    save_correction(tmp_path, full_correction("long ago"))
+    before = files(tmp_path)
+    for name in before:
+        os.utime(tmp_path / name, (time.time() - 7200,) * 2)
+    (tmp_path / INDEX).rename(tmp_path / "damaged.json")
+    save_correction(tmp_path, full_correction("now"))
+    save_correction(tmp_path, full_correction("now", labels=LABELS * 2))
+    assert before - {INDEX} < files(tmp_path)
+    assert len(files(tmp_path)) == len(before) + 4
+
+
+def test_a_foreign_note_deletes_nothing_outside_its_folder(tmp_path):
+    save_correction(tmp_path / "store", full_correction())
+    mine = tmp_path / "mine.tif"
+    mine.touch()
+    for file in ("../mine.tif", "images/../../mine.tif", str(mine)):
+        (tmp_path / "store" / PENDING).write_text(json.dumps({"files": [file]}), encoding="utf-8")
+        save_correction(tmp_path / "store", full_correction("other"))
+        assert mine.exists()
 
 
 def test_an_index_that_cannot_be_read_is_left_as_it_is(tmp_path):
@@ -163,7 +182,7 @@ def test_an_index_that_cannot_be_read_is_left_as_it_is(tmp_path):
         with pytest.raises(DatasetError, match="cannot be used"):
             save_correction(tmp_path, full_correction())
         assert (tmp_path / INDEX).read_text(encoding="utf-8") == text
-    assert len(list(own_files(tmp_path))) == 3
+    assert len(list(tmp_path.rglob("*.tif"))) == 3
 
 
 @pytest.mark.parametrize(

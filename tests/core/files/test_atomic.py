@@ -6,7 +6,7 @@ import os
 import pytest
 
 from napari_unet_nuclei.core.errors import OutputFileError
-from napari_unet_nuclei.core.files.atomic import atomic
+from napari_unet_nuclei.core.files.atomic import atomic, remove_remains
 from napari_unet_nuclei.core.progress import Cancelled
 
 
@@ -79,3 +79,17 @@ def test_a_folder_that_cannot_be_moved_in_place_leaves_nothing(tmp_path, monkeyp
         partial.mkdir()
         (partial / "file").write_text("complete")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("stem", ["table", "[a] {b} " + "long" * 12])
+def test_remains_of_a_killed_writer_are_removed_and_those_of_other_files_stay(tmp_path, stem):
+    path, other = tmp_path / f"{stem}.csv", tmp_path / f"{stem} of another slide.csv"
+    for one in (path, other):
+        with pytest.raises(KeyboardInterrupt), atomic(one) as partial:
+            name = partial.name
+            raise KeyboardInterrupt
+        (tmp_path / name).touch()
+    remove_remains([path])
+    assert [left.name for left in tmp_path.iterdir()] == [name]
+    remove_remains([other])
+    assert not list(tmp_path.iterdir())

@@ -60,6 +60,8 @@ def as_worse(monkeypatch):
 
 def test_the_new_model_and_its_report_are_written(request_of):
     progress = RecordingProgress()
+    request_of.out.parent.mkdir(exist_ok=True)
+    request_of.out.with_name(".new-0123abcd.part.safetensors").touch()  # by a run that was killed
     done = finetune_folders(request_of, progress)
     assert load_model(str(request_of.out)).card.parent.startswith("old (")
     page = request_of.report.read_text(encoding="utf-8")

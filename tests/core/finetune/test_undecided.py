@@ -11,6 +11,7 @@ import pytest
 
 from napari_unet_nuclei.core.errors import OutputFileError
 from napari_unet_nuclei.core.finetune import from_layers as writer
+from napari_unet_nuclei.core.finetune import undecided as undecided_module
 from napari_unet_nuclei.core.finetune.finetune_model import Finetuned, finetune_model
 from napari_unet_nuclei.core.finetune.from_layers import side_by_side, write_undecided
 from napari_unet_nuclei.core.finetune.undecided import MODEL, Undecided, discard, keep, list_undecided
@@ -94,6 +95,17 @@ def test_a_full_disk_leaves_nothing_half_written(done, tmp_path, monkeypatch):
     with pytest.raises(OutputFileError, match="disk is full"):
         write_undecided(tmp_path / "undecided", done, "old")
     assert list((tmp_path / "undecided").iterdir()) == []
+
+
+def test_a_keeping_that_was_interrupted_does_not_install_the_model_twice(undecided, registry, monkeypatch):
+    def end(*paths):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(undecided_module, "discard", end)
+        keep(undecided, registry)
+    assert keep(undecided, registry).name == "new"
+    assert [entry.name for entry in registry.list() if not entry.bundled] == ["new"]
 
 
 def test_what_a_killed_writing_left_is_swept_away(done, tmp_path):

@@ -106,6 +106,28 @@ def test_a_region_of_a_movie_and_a_single_frame(movie, tmp_path):
     assert pd.read_csv(record.table)["t"].unique().tolist() == [2]
 
 
+def test_frames_that_a_killed_run_left_of_a_movie_that_is_done_are_removed(movie, tmp_path):
+    segment_files([movie], tmp_path / "out", template(diameter=18.0))
+    left = tmp_path / "out" / ".nuclei" / "movie.frames"
+    left.mkdir()
+    (left / "000000.npz").touch()
+    [record] = segment_files([movie], tmp_path / "out", template(diameter=18.0)).records
+    assert record.skipped
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\3\4 cut"])
+def test_a_frame_that_a_power_cut_left_empty_is_done_again(content, movie, tmp_path):
+    whole = segment_files([movie], tmp_path / "whole", template(diameter=18.0)).records[0]
+    with pytest.raises(Cancelled):
+        segment_files([movie], tmp_path / "out", template(diameter=18.0), CancelledAtFrame(3))
+    kept = sorted((tmp_path / "out" / ".nuclei" / "movie.frames").glob("*.npz"))
+    kept[-1].write_bytes(content)
+    [record] = segment_files([movie], tmp_path / "out", template(diameter=18.0)).records
+    assert not record.error
+    np.testing.assert_array_equal(tifffile.imread(record.labels), tifffile.imread(whole.labels))
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system cannot kill a process at once")
 def test_a_killed_run_goes_on_at_the_frame_where_it_was(movie, tiny_model_file, tmp_path):
     asked = RequestTemplate(SegmentSettings().changed(diameter=24.0, device="cpu"), str(tiny_model_file))

@@ -65,3 +65,19 @@ def test_stacks_lie_in_chunks_of_many_planes_and_read_back_as_they_were(tmp_path
     # NGFF wants time before depth.
     write_label_store(path, labels, axes="ZTYX", pixel_size=PixelSize(0.5, 0.5, 2.0), provenance={})
     assert np.array_equal(read_ome_zarr(path).levels[0][...], labels.swapaxes(0, 1))
+
+
+@pytest.mark.parametrize(("highest", "kind"), [(7, "int32"), (3_000_000_000, "uint32"), (2**40, "int64")])
+def test_ids_of_any_size_stay_what_they_are_and_minus_one_is_background(highest, kind, tmp_path):
+    labels = np.zeros((3, 8, 9), np.int64)
+    labels[1, 2:4, 2:4], labels[0, 0, 0] = highest, -1
+    write_label_store(tmp_path / "a.ome.zarr", labels, axes="ZYX", pixel_size=PixelSize(), provenance={})
+    stored = np.asarray(read_image(tmp_path / "a.ome.zarr").array)
+    assert stored.dtype == kind
+    np.testing.assert_array_equal(stored, np.maximum(labels, 0))
+
+
+def test_ids_that_are_no_integers_are_refused(tmp_path):
+    with pytest.raises(OutputFileError, match="must be integers"):
+        write_label_store(tmp_path / "a.ome.zarr", np.full((8, 9), 0.5), axes="YX", pixel_size=SIZE, provenance={})
+    assert list(tmp_path.iterdir()) == []

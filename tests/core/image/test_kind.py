@@ -204,6 +204,15 @@ def test_labels_tell_which_colour_shows_the_nuclei():
     assert found.look.name == "red channel"
 
 
+@pytest.mark.parametrize("colour", [0, 1, 2])
+def test_labels_do_not_turn_a_picture_of_one_fluorescent_dye_into_stained_tissue(colour):
+    light, labels = draw_nuclei((120, 120), 22, 12, np.random.default_rng(0))
+    image = np.zeros((120, 120, 3), np.uint8)
+    image[..., colour] = 40 + 120 * light
+    for found in looks_by_labels(PlaneSample.whole(ImageSource(image, "YXS")), labels):
+        assert (found.look.kind, found.look.signals[0].channels) == ("fluorescence", (colour,))
+
+
 def test_a_chosen_kind_holds_against_the_labels():
     light, labels = draw_nuclei((100, 100), 22, 8, np.random.default_rng(0))
     source = ImageSource(light, "YX")

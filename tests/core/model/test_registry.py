@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file, save_file
@@ -146,6 +147,21 @@ def test_a_name_that_is_taken_or_none_is_refused(registry, tmp_path, new):
         registry.rename("two", new)
     assert files_in(registry) == ["two.safetensors"]
     assert registry.find("two").name == "two"
+
+
+def test_a_model_is_never_there_twice_while_it_is_renamed(registry, tmp_path, monkeypatch):
+    write_tiny_model(tmp_path / "two.safetensors", "two")
+    registry.add(tmp_path / "two.safetensors")
+
+    def refuse(path, target):
+        assert [entry.name for entry in registry.list()] == ["one", "renamed"]
+        raise OSError("another program has it open")
+
+    with monkeypatch.context() as simulated:
+        simulated.setattr(Path, "rename", refuse)
+        assert registry.rename("two", "renamed").path.name == "two.safetensors"
+    assert registry.rename("renamed", "three").path.name == "three.safetensors"
+    assert files_in(registry) == ["three.safetensors"]
 
 
 def test_bundled_and_foreign_models_cannot_be_renamed(registry, tmp_path):

@@ -95,6 +95,34 @@ def test_a_checkpoint_that_does_not_fit_says_what_to_do(tmp_path):
         read_checkpoint(path, *started(0, 1))
 
 
+@pytest.mark.parametrize(
+    ("record", "tensors"),
+    [
+        ({"step": "many"}, {}),
+        ({"history": [{"epoch": 1}]}, {}),
+        ({"history": [[]] * 5000}, {}),
+        ({}, {"optimiser.0.exp_avg": torch.zeros(3)}),
+        ({}, {"optimiser.999.exp_avg": torch.zeros(())}),
+        ({}, {"optimiser.first": torch.zeros(())}),
+    ],
+)
+def test_what_is_damaged_within_a_checkpoint_is_said(tmp_path, record, tensors):
+    path, run = tmp_path / "run.safetensors", started(0, 1)
+    write_checkpoint(path, Checkpoint(), *run)
+    with safe_open(path, framework="pt") as file:
+        written = json.loads(file.metadata()["run"])
+    save_file({**load_file(path), **tensors}, path, {"run": json.dumps({**written, **record})})
+    with pytest.raises(ModelFileError, match=r"run\.safetensors is damaged"):
+        read_checkpoint(path, *run)
+
+
+def test_best_weights_of_another_network_are_noticed_at_once(tmp_path):
+    path, run = tmp_path / "run.safetensors", started(0, 1)
+    write_checkpoint(path, Checkpoint(best={"weight": torch.zeros(3)}), *run)
+    with pytest.raises(ModelFileError, match="different network"):
+        read_checkpoint(path, *run)
+
+
 def test_a_checkpoint_replaces_the_one_before_and_leaves_nothing_else(tmp_path):
     run = started(0, 1)
     for step in (1, 2):

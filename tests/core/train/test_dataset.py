@@ -9,7 +9,8 @@ import pytest
 import tifffile
 
 from napari_unet_nuclei.core.errors import DatasetError, NoSamplesError, SettingsError
-from napari_unet_nuclei.core.train.dataset import check_choice_of_channel, read_dataset, read_entries
+from napari_unet_nuclei.core.train.dataset import check_choice_of_channel, read_dataset, read_divided, read_entries
+from napari_unet_nuclei.core.train.division import DataSet, divide
 from napari_unet_nuclei.core.train.layouts import Condition, list_entries
 from napari_unet_nuclei.core.train.reading import InputForm
 from tests.helpers.recording import RecordingProgress
@@ -130,3 +131,18 @@ def test_choosing_a_channel_of_images_with_one_is_refused(tmp_path):
     make(tmp_path, [{"image": "a"}])
     with pytest.raises(SettingsError, match="choosing DAPI has no effect"):
         check_choice_of_channel([tmp_path / "images" / "a.png"], "DAPI")
+
+
+def test_images_that_do_not_seem_to_belong_to_their_labels_are_named(tmp_path):
+    make(
+        tmp_path,
+        [{"image": name, "split": split} for name, split in zip("abc", ("train", "train", "val"), strict=True)],
+    )
+    for name in "ac":
+        shown = np.zeros((6, 8), np.uint8)
+        shown[1:3, 5:7] = 200  # where no label is
+        iio.imwrite(tmp_path / "images" / f"{name}.png", shown + np.arange(8, dtype=np.uint8))
+    progress = RecordingProgress()
+    read_divided(divide([DataSet(tmp_path)]), InputForm(), progress)
+    [said] = [notice for notice in progress.notices if "all the same" in notice]
+    assert "a, c: its labelled nuclei are no brighter than their surroundings" in said

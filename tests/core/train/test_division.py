@@ -180,3 +180,9 @@ def test_how_a_weight_is_written_is_shown():
 def test_two_weights_of_a_set_are_refused():
     with pytest.raises(SettingsError, match="two weights"):
         weighted(named([DataSet(Path("x"))]), ["x=1", "x=2"])
+
+
+def test_parts_that_an_index_calls_otherwise_are_named(tmp_path):
+    index = write_index(tmp_path, "image,split", "a,fold 1", "b,fold 2")
+    with pytest.raises(NoSamplesError, match=r"no image of split 'train' .* of split 'fold 1', 'fold 2'"):
+        divide([DataSet(index)])

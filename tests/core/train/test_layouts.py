@@ -53,6 +53,29 @@ def test_an_index_of_a_german_spreadsheet_is_read(tmp_path):
     assert [(entry.name, entry.split, entry.group) for entry in entries] == [("deep/c", "val", "2"), ("é", "val", "3")]
 
 
+def test_an_index_calls_parts_and_files_as_people_do(tmp_path):
+    index = write_index(
+        tmp_path, "image,split\nimages/a.png,Training\nimages\\b.tif,VALIDATION\nImages/deep/c, Test \n"
+    )
+    found = list_entries(index)
+    assert [(entry.name, entry.split) for entry in found] == [("a", "train"), ("b", "val"), ("deep/c", "Test")]
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_folders_may_be_written_in_capitals(tmp_path, indexed):
+    touch(tmp_path, "Images/a.png", "LABELS/a.tif")
+    if indexed:
+        (tmp_path / "index.csv").write_text("image\na\n")
+    [entry] = list_entries(tmp_path)
+    assert (entry.image, entry.labels) == (tmp_path / "Images" / "a.png", (tmp_path / "LABELS" / "a.tif",))
+
+
+@pytest.mark.parametrize("text", ["", "image,split\n"])
+def test_an_index_without_images_says_so(tmp_path, text):
+    with pytest.raises(NoSamplesError, match="lists no image"):
+        list_entries(write_index(tmp_path, text))
+
+
 def test_columns_choose_rows(tmp_path):
     index = write_index(tmp_path, INDEX)
     assert [entry.name for entry in list_entries(index, [Condition("stain", "dapi"), Condition("split", "train")])] == [

@@ -14,6 +14,7 @@ from napari_unet_nuclei.core.model.registry import load_model
 from napari_unet_nuclei.core.progress import Cancelled, Silent
 from napari_unet_nuclei.core.samples.synthetic_classes import write_class_set
 from napari_unet_nuclei.core.settings import TrainSettings
+from napari_unet_nuclei.core.train import train_model as module
 from napari_unet_nuclei.core.train.division import DataSet
 from napari_unet_nuclei.core.train.train_model import TrainRequest, train_model
 from tests.helpers.recording import RecordingProgress
@@ -50,6 +51,27 @@ def test_classes_are_learnt_from_a_folder(dataset):
     assert progress.fractions[-1] == 1
     assert any("2 images for training, 1 image for validation" in notice for notice in progress.notices)
     assert not asked.files.checkpoint.exists()
+
+
+def test_a_run_that_ended_at_its_report_is_gone_on_with_to_the_report(dataset, monkeypatch):
+    asked = request(dataset)
+
+    def end(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(module, "report_training", end)
+        train_model(asked, Silent())
+    before = load_model(str(asked.out)).card
+    remains = asked.out.with_name(".mine.report-0123abcd.part.html")  # of a run that was killed
+    remains.touch()
+    with pytest.raises(OutputFileError, match="exists already"):
+        train_model(asked, Silent())
+    train_model(replace(asked, resume=True), Silent())
+    assert load_model(str(asked.out)).card.weights_hash == before.weights_hash
+    assert asked.files.report.exists()
+    assert not asked.files.checkpoint.exists()
+    assert not remains.exists()
 
 
 def test_the_report_shows_images_of_every_part(dataset):

@@ -58,3 +58,11 @@ def test_the_dock_saves_and_takes_templates(qtbot, dock, monkeypatch) -> None:
     assert dock.form.switches["rois"].isChecked()
     assert dock.form.size_form.value().diameter == 31
     assert dock.form.choices().images == "kept"
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "[" * 100_000])
+def test_a_damaged_template_is_refused_in_words(text: str) -> None:
+    save_template("mine", BatchChoices())
+    (templates_folder() / "mine.json").write_text(text, encoding="utf-8")
+    with pytest.raises(SettingsError, match="The template"):
+        read_template("mine", BatchChoices())

@@ -26,7 +26,7 @@ from napari_unet_nuclei.core.blocks.volume import sample_of_labels
 from napari_unet_nuclei.core.blocks.worker import BlockWork
 from napari_unet_nuclei.core.errors import ClusterError, OutputFileError
 from napari_unet_nuclei.core.executors.executors import Executor, Serial
-from napari_unet_nuclei.core.files.atomic import atomic, remedy
+from napari_unet_nuclei.core.files.atomic import atomic, remedy, remove_remains
 from napari_unet_nuclei.core.files.lock import alone
 from napari_unet_nuclei.core.image.io.ome_zarr_labels import (
     label_axes,
@@ -116,6 +116,8 @@ def segment_blockwise(
     progress.report(Advanced(0.0, "looking at the image as a whole"))
     planner = Planner(request, block, series)
     with alone(place.lock, place.labels):
+        if table is not None:
+            remove_remains([table])
         # Looked at inside the lock: another run may have finished these very labels while this one waited.
         written = read_provenance(place.labels)
         if not overwrite and written is not None and written.get("fingerprint") == planner.fingerprint:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_unet_nuclei.core.errors import DatasetError
+from napari_unet_nuclei.core.files.text import read_json
 from napari_unet_nuclei.core.image.io.write import write_json
 from napari_unet_nuclei.core.settings_base import first_problem
 
@@ -19,8 +19,6 @@ IMAGES, LABELS, REVIEWED = "images", "labels", "reviewed"
 """Folders next to the index."""
 
 VERSION = 1
-LARGEST_INDEX = 64 * 2**20
-"""Bytes; larger files are rejected unread."""
 
 ABOUT = (
     "Corrected nuclei. Every correction is one plane: image, labels (ids of nuclei, 0 is background) and reviewed "
@@ -29,12 +27,14 @@ ABOUT = (
 )
 
 _HASH_LETTERS = 12
-_OWN_FILE = re.compile(rf".+-[0-9a-f]{{{_HASH_LETTERS}}}\.tif|\..+-[0-9a-f]{{8}}\.part\.tif")
+
+FILE = r"[^./\\:][^/\\:]*\.tif"
+"""Pattern of the name of a correction's file."""
 
 
 def _file(folder: str) -> Any:
     """Return the field of a file path; the pattern keeps a foreign index from pointing outside its folder."""
-    return Field(pattern=rf"^{folder}/[^./\\:][^/\\:]*\.tif$", max_length=255)
+    return Field(pattern=rf"^{folder}/{FILE}$", max_length=255)
 
 
 class CorrectionEntry(BaseModel):
@@ -71,15 +71,13 @@ def read_index(folder: Path) -> list[CorrectionEntry]:
     try:
         if not path.exists():
             return []
-        if path.stat().st_size > LARGEST_INDEX:
-            raise ValueError(f"it is larger than {LARGEST_INDEX} bytes")
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = read_json(path)
         if not isinstance(stored, dict) or not isinstance(stored.get("corrections"), list):
             raise ValueError("it has no list of corrections")
         if stored.get("version") != VERSION:
             raise ValueError(f"it has version {stored.get('version')}, but this program reads version {VERSION}")
         return [CorrectionEntry.model_validate(one) for one in stored["corrections"]]
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         reason = first_problem(error) if isinstance(error, ValidationError) else str(error)
         raise DatasetError(
             f"The list of corrections {path} cannot be used: {reason}. The file was left as it is: update the program, "
@@ -108,9 +106,3 @@ def file_stem(name: str, digest: str) -> str:
     # Shortened, since file systems limit the length of names, and `atomic` adds to it.
     plain = re.sub(r"[^0-9A-Za-z-]+", "_", name).strip("_-")[:60] or "image"
     return f"{plain}-{digest[:_HASH_LETTERS]}"
-
-
-def own_files(folder: Path) -> Iterator[Path]:
-    """Yield files that `file_stem` may have named, including unfinished ones of a save that was killed."""
-    for kind in (IMAGES, LABELS, REVIEWED):
-        yield from (path for path in (folder / kind).glob("*.tif") if _OWN_FILE.fullmatch(path.name))

@@ -9,15 +9,14 @@
 
 Files of one correction have the same name, so the folders also train models without the index. The name contains a hash
 of the contents: saving a changed correction writes new files, then points the index to them, and only then deletes the
-old ones. If saving is interrupted at any moment, the index still points to complete files that belong together. A lock
+old ones. If saving is interrupted at any moment, the index still points to complete files that belong together, and the
+next save deletes what was left (`pending`). A lock
 (``index.lock``) makes windows and programs that save at the same time wait for each other.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
-import time
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -34,10 +33,10 @@ from napari_unet_nuclei.core.corrections.index import (
     REVIEWED,
     CorrectionEntry,
     file_stem,
-    own_files,
     read_index,
     write_index,
 )
+from napari_unet_nuclei.core.corrections.pending import forget_pending, note_pending, settle_pending
 from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, ImageShapeError
 from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.files.lock import locked
@@ -48,9 +47,6 @@ from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.numbering import as_ids
 
 FOLDER_VARIABLE = "NAPARI_UNET_NUCLEI_CORRECTIONS"
-
-LEFT_OVER = 3600.0
-"""Seconds after which a file without an entry counts as left over from a save that was killed."""
 
 
 def corrections_folder() -> Path:
@@ -84,13 +80,19 @@ def save_correction(folder: Path, correction: Correction) -> CorrectionEntry:
         saved=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     with locked(folder):
-        # Names contain a hash of the contents: a file that exists is this one.
-        if not all((folder / name).is_file() for name in entry.files):
+        try:
+            settle_pending(folder)
+            before = read_index(folder)
+        except DatasetError:
+            # An unreadable index does not cost the user the files.
+            forget_pending(folder)
             _write_files(folder, entry, correction)
-        # Only now, so that an unreadable index does not cost the user the files.
-        before = read_index(folder)
+            raise
+        replaced = [file for other in before if other.name == entry.name for file in other.files]
+        note_pending(folder, [*entry.files, *replaced])
+        _write_files(folder, entry, correction)
         write_index(folder, [*(other for other in before if other.name != entry.name), entry])
-        _sweep(folder, before)
+        settle_pending(folder)
     return entry
 
 
@@ -138,9 +140,11 @@ def remove_correction(folder: Path, name: str) -> None:
     Raise DatasetError if there is no such correction; OutputFileError if the index cannot be written.
     """
     with locked(folder):
+        settle_pending(folder)
         entry = _find(folder, name)
+        note_pending(folder, entry.files)
         write_index(folder, [other for other in read_index(folder) if other.name != entry.name])
-        _delete([folder / file for file in entry.files])
+        settle_pending(folder)
 
 
 def _find(folder: Path, name: str) -> CorrectionEntry:
@@ -153,6 +157,9 @@ def _find(folder: Path, name: str) -> CorrectionEntry:
 
 def _write_files(folder: Path, entry: CorrectionEntry, correction: Correction) -> None:
     """Write all three files under hidden names, and rename them once all are complete."""
+    # Names contain a hash of the contents: a file that exists is this one.
+    if all((folder / name).is_file() for name in entry.files):
+        return
     sizes = asdict(correction.pixel_size)
     with ExitStack() as stack:
         image, labels, reviewed = (stack.enter_context(atomic(folder / name)) for name in entry.files)
@@ -174,21 +181,3 @@ def _write_files(folder: Path, entry: CorrectionEntry, correction: Correction) -
         )
         mask = np.where(correction.reviewed, np.uint8(255), np.uint8(0))
         tifffile.imwrite(reviewed, mask, photometric="minisblack", compression="zlib", metadata={"axes": "YX"})
-
-
-def _sweep(folder: Path, before: list[CorrectionEntry]) -> None:
-    """Delete files that are no longer indexed and leftovers of killed saves, but never the user's own files."""
-    kept = {folder / file for entry in read_index(folder) for file in entry.files}
-    replaced = {folder / file for entry in before for file in entry.files} - kept
-    oldest = time.time() - LEFT_OVER
-    for path in own_files(folder):
-        with contextlib.suppress(OSError):
-            if path not in kept and path.stat().st_mtime < oldest:
-                replaced.add(path)
-    _delete(sorted(replaced))
-
-
-def _delete(paths: list[Path]) -> None:
-    for path in paths:
-        with contextlib.suppress(OSError):  # open in another program; the leftover does no harm
-            path.unlink(missing_ok=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from napari_unet_nuclei.core.errors import OutputFileError
@@ -15,6 +17,8 @@ from napari_unet_nuclei.core.files.regular import is_folder
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """Errors of a disk, or a share of it, that is full."""
+
+_LONGEST_STEM = 40
 
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
@@ -30,7 +34,7 @@ def atomic(path: Path) -> Iterator[Path]:
     """
     # In the same folder, for renaming is atomic only within a file system; with the same suffix, for writers choose the
     # format by it.
-    partial = path.with_name(f".{path.stem[:40]}-{secrets.token_hex(4)}.part{path.suffix}")
+    partial = path.with_name(secrets.token_hex(4).join(_half_written(path)))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
@@ -42,6 +46,25 @@ def atomic(path: Path) -> Iterator[Path]:
             shutil.rmtree(partial, ignore_errors=True)
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def remove_remains(paths: Iterable[Path]) -> None:
+    """Remove what a killed program left of files that it was writing; call it while nothing else writes them."""
+    for path in paths:
+        before, after = map(glob.escape, _half_written(path))
+        for remains in path.parent.glob(f"{before}{'[0-9a-f]' * 8}{after}"):
+            if is_folder(remains):
+                shutil.rmtree(remains)
+            else:
+                remains.unlink(missing_ok=True)
+
+
+def _half_written(path: Path) -> tuple[str, str]:
+    """Return the hidden name that a file has until it is complete: what stands before and after a random number."""
+    stem = path.stem
+    if len(stem) > _LONGEST_STEM:  # the name must not become too long for the file system
+        stem = f"{stem[:_LONGEST_STEM]}-{zlib.crc32(os.fsencode(stem)):08x}"
+    return f".{stem}-", f".part{path.suffix}"
 
 
 def remedy(error: OSError) -> str:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import codecs
+import json
 import os
 import re
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 from napari_unet_nuclei.core.errors import TextFileError
+from napari_unet_nuclei.core.files.regular import open_regular
 
 LARGEST_TEXT = 256 * 2**20
 """Bytes; a larger file is no list and no table that people or programs of this field write."""
+
+LARGEST_JSON = 64 * 2**20
+"""Bytes of what this program keeps as JSON, at most."""
 
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -46,6 +52,23 @@ def read_text(path: Path) -> str:
         return content.decode(_encoding(content))
     except UnicodeDecodeError as error:
         raise TextFileError(f"{path} is no text that can be read: save it as UTF-8.") from error
+
+
+def read_json(path: Path, largest: int = LARGEST_JSON) -> Any:
+    """Read a JSON file of at most so many bytes; raise OSError if that cannot be read, ValueError if it is none."""
+    with open_regular(path) as file:
+        content = file.read(largest + 1)
+    if len(content) > largest:
+        raise ValueError(f"it is larger than {largest:,} bytes")
+    return parse_json(content.decode("utf-8"))
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text; raise ValueError if it is none, or nested more deeply than Python can follow."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def composed(name: str) -> str:

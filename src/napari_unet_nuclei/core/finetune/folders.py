@@ -16,6 +16,7 @@ from napari_unet_nuclei.core.errors import (
     OutputFileError,
     WorseModelError,
 )
+from napari_unet_nuclei.core.files.atomic import remove_remains
 from napari_unet_nuclei.core.finetune.bases import rank_bases
 from napari_unet_nuclei.core.finetune.finetune_model import Finetuned, finetune_model
 from napari_unet_nuclei.core.finetune.report import comparisons, write_finetune_report
@@ -24,6 +25,7 @@ from napari_unet_nuclei.core.image.io.pairs import image_files, name_some, pair_
 from napari_unet_nuclei.core.image.io.region_file import read_regions
 from napari_unet_nuclei.core.image.kind import ChosenKind
 from napari_unet_nuclei.core.image.outlines.geojson import is_geojson
+from napari_unet_nuclei.core.model.card import check_model_name
 from napari_unet_nuclei.core.model.file import save_model
 from napari_unet_nuclei.core.model.registry import BEST, SUFFIX, load_model
 from napari_unet_nuclei.core.progress import Notice, Progress, Share, Silent
@@ -123,7 +125,7 @@ def finetune(
     UnknownModelError, ModelFileError
         If there is no such model to start from.
     SettingsError
-        If a setting is unknown or out of bounds.
+        If a setting is unknown or out of bounds, or ``out`` would give a model no valid name.
 
     Examples
     --------
@@ -163,8 +165,10 @@ def finetune_folders(request: FinetuneRequest, progress: Progress) -> Finetuned:
     """
     if request.out.suffix != SUFFIX:
         raise OutputFileError(f"{request.out} must end in {SUFFIX}.")
+    check_model_name(request.out.stem)
     if request.out.exists():
         raise OutputFileError(f"{request.out} exists already. Choose another name.")
+    remove_remains((request.out, request.report))
     if request.channel:
         check_choice_of_channel(image_files(request.images).values(), request.channel)
     name = request.base

@@ -16,8 +16,8 @@ from napari_unet_nuclei.core.model.card import DataSource
 from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.core.train.credits import data_sources
 from napari_unet_nuclei.core.train.dataset import read_entries
-from napari_unet_nuclei.core.train.division import TRAIN, VALIDATION, DataSet, Divided
-from napari_unet_nuclei.core.train.layouts import Condition, list_entries
+from napari_unet_nuclei.core.train.division import DataSet, Divided
+from napari_unet_nuclei.core.train.layouts import TRAIN, VALIDATION, Condition, list_entries
 from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.core.train.samples import Sample, sampling_weights
 

@@ -11,15 +11,15 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from napari_unet_nuclei.core.errors import OutputFileError
-from napari_unet_nuclei.core.files.atomic import atomic
+from napari_unet_nuclei.core.files.atomic import atomic, remove_remains
+from napari_unet_nuclei.core.files.text import read_json
+from napari_unet_nuclei.core.model.card import read_card
 from napari_unet_nuclei.core.model.registry import ModelEntry, ModelRegistry
 
 MODEL, REPORT, RESULT = "model.safetensors", "report.html", "result.json"
@@ -89,9 +89,9 @@ def list_undecided(folder: Path) -> tuple[Undecided, ...]:
     found = []
     for path in folder.glob(f"[!.]*/{RESULT}"):  # folders with a leading dot are still being written
         try:
-            result = Result.model_validate(json.loads(path.read_text(encoding="utf-8")))
+            result = Result.model_validate(read_json(path))
         # One damaged result, as after a full disk, must not hide the others.
-        except (OSError, ValueError, RecursionError, ValidationError):
+        except (OSError, ValueError):
             continue
         if (path.parent / MODEL).is_file():
             found.append(Undecided(path.parent, result))
@@ -101,17 +101,18 @@ def list_undecided(folder: Path) -> tuple[Undecided, ...]:
 def keep(undecided: Undecided, registry: ModelRegistry) -> ModelEntry:
     """Install a new model and its report among the user's models; append a number if its name is taken.
 
-    Raises `ModelFileError` or `OutputFileError` if that fails; the model stays undecided.
+    Raises `ModelFileError` or `OutputFileError` if that fails; the model stays undecided, and can be kept once more.
     """
     model = undecided.folder / MODEL
-    entry = registry.add(model, registry.free_name(undecided.result.name))
-    try:
-        if undecided.report.is_file():
-            with atomic(entry.path.with_suffix(".report.html")) as partial:
-                shutil.copyfile(undecided.report, partial)
-    except OutputFileError:
-        registry.remove(entry.name)  # else a second attempt would install it twice
-        raise
+    # An attempt before may have been interrupted when the model was installed.
+    weights = read_card(model).weights_hash
+    installed = (one for one in registry.list() if not one.bundled and one.card.weights_hash == weights)
+    entry = next(installed, None) or registry.add(model, registry.free_name(undecided.result.name))
+    if undecided.report.is_file():
+        report = entry.path.with_suffix(".report.html")
+        remove_remains([report])
+        with atomic(report) as partial:
+            shutil.copyfile(undecided.report, partial)
     discard(undecided)
     return entry
 

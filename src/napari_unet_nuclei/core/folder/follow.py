@@ -16,10 +16,12 @@ import numpy as np
 import pandas as pd
 
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError, OutputFileError
+from napari_unet_nuclei.core.files.atomic import remove_remains
+from napari_unet_nuclei.core.files.text import read_json
 from napari_unet_nuclei.core.folder.frames import Turn
 from napari_unet_nuclei.core.folder.large_image import segment_too_large
 from napari_unet_nuclei.core.folder.one_image import Task, WithoutNotices, failed_record, segment_planned
-from napari_unet_nuclei.core.folder.record import FileRecord, remove_remains, settle
+from napari_unet_nuclei.core.folder.record import FileRecord, settle
 from napari_unet_nuclei.core.image.io.read import read_header, read_image
 from napari_unet_nuclei.core.image.io.write import write_json, write_parquet, write_table
 from napari_unet_nuclei.core.progress import Progress, Share
@@ -159,7 +161,7 @@ def _note_path(task: Task) -> Path:
 def _read_note(task: Task) -> FollowNote | None:
     """Read the note of a movie; None where there is none, or none that can be understood."""
     try:
-        values = json.loads(_note_path(task).read_text(encoding="utf-8"))
+        values = read_json(_note_path(task))
         return FollowNote(**{**values, **{name: tuple(values[name]) for name in ("notices", "warnings")}})
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from napari_unet_nuclei.core.files.atomic import atomic
+from napari_unet_nuclei.core.files.text import read_json
 from napari_unet_nuclei.core.image.io.write import write_json
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 from napari_unet_nuclei.core.progress import Advanced, Progress, Share, with_shares
@@ -63,7 +66,7 @@ class FrameStore:
     def begin(self) -> None:
         """Forget frames of another image or request."""
         try:
-            known = json.loads((self.folder / _OWNER).read_text(encoding="utf-8"))
+            known = read_json(self.folder / _OWNER)
         except (OSError, ValueError):
             known = None
         if known != json.loads(json.dumps(self.owner)):
@@ -71,8 +74,13 @@ class FrameStore:
             write_json(self.folder / _OWNER, self.owner)
 
     def holds(self, number: int) -> bool:
-        """Tell whether a frame is done."""
-        return self._path(number).is_file()
+        """Tell whether a frame is done, and whole: a power cut may have left it empty."""
+        try:
+            self.read(number)
+            self.labels(number)
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+            return False
+        return True
 
     def keep(self, number: int, result: SegmentResult, table: pd.DataFrame) -> None:
         """Write a frame; it is there whole or not at all."""

@@ -120,14 +120,15 @@ def segment_planned(
         progress.report(Advanced(0.0, "reading"))
         # Before the image is read: of one that is done, hashing is all there is to do.
         image_hash = hash_planned(planned)
+        owner = {"image_hash": image_hash, "request_hash": task.request_hash, "around": task.around}
+        frames = FrameStore(planned.record(".frames"), owner)
         done = finished(task, image_hash)
         if done is not None:
+            frames.remove()  # left by a run that was killed when all was noted
             return _told_again(task, done)
         check_ownership(task, image_hash)
         remade = _make_way(task)
         file = open_planned(planned)
-        owner = {"image_hash": image_hash, "request_hash": task.request_hash, "around": task.around}
-        frames = FrameStore(planned.record(".frames"), owner)
         found = find_nuclei(file, task.template, task.batch, WithoutNotices(progress), turn, frames)
         found = with_files(found, planned)
         progress.report(Advanced(1.0, "writing"))

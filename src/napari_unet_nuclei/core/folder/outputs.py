@@ -27,7 +27,13 @@ from napari_unet_nuclei.core.image.io.ome_zarr_labels import (
     pyramid,
     write_label_metadata,
 )
-from napari_unet_nuclei.core.image.io.write import LARGEST_OVERLAY, write_label_planes, write_parquet_table, write_table
+from napari_unet_nuclei.core.image.io.write import (
+    LARGEST_OVERLAY,
+    label_kind,
+    write_label_planes,
+    write_parquet_table,
+    write_table,
+)
 from napari_unet_nuclei.core.image.picture import Picture, for_screen, outlined
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.classify.class_file import read_classes
@@ -181,6 +187,15 @@ def _read(labels: AnyArray, place: tuple[int | slice, ...]) -> AnyArray:
     return np.stack([labels[(*place[:-1], plane)] for plane in planes])
 
 
+def _range(labels: AnyArray, depth: int) -> tuple[int, int]:
+    """Return the lowest and the highest id, read in pieces only where the type leaves it open how they are stored."""
+    if np.dtype(labels.dtype) == np.int32:
+        return 0, 0
+    pieces = (_read(labels, place) for place in _pieces(labels.shape[:-2], depth))
+    lowest, highest = zip(*((piece.min(), piece.max()) for piece in pieces), strict=True)
+    return min(lowest), max(highest)
+
+
 def write_label_store(
     path: Path, labels: AnyArray, *, axes: str, pixel_size: PixelSize, provenance: Mapping[str, object]
 ) -> None:
@@ -191,7 +206,7 @@ def write_label_store(
     ImageShapeError
         If OME-Zarr cannot describe the axes.
     OutputFileError
-        If the store cannot be written.
+        If the store cannot be written, or ids are no integers from 0 to 2**63 − 1; −1 is background.
     """
     order = leading_order(axes[:-2])
     described = label_axes("".join(axes[place] for place in order) + "YX", None, pixel_size)
@@ -202,15 +217,16 @@ def write_label_store(
         # NGFF wants depth last of the leading axes.
         depth, (rows, columns) = (CUBE[0], CUBE[1:]) if names[-3:-2] == ["z"] else (1, (CHUNK, CHUNK))
         chunks = (*(1,) * (len(order) - 1), depth, rows, columns) if order else (rows, columns)
-        levels = [
-            create_array(partial / str(number), level.shape, np.int32, chunks, names)
-            for number, level in enumerate(described_levels)
-        ]
         in_order = list(order) == sorted(order)
         # Labels that lie frame by frame on disk stay there.
         ordered = labels if in_order else np.moveaxis(np.asarray(labels), order, range(len(order)))
+        kind = label_kind(path, np.dtype(labels.dtype), *_range(ordered, depth))
+        levels = [
+            create_array(partial / str(number), level.shape, kind, chunks, names)
+            for number, level in enumerate(described_levels)
+        ]
         for place in _pieces(ordered.shape[:-2], depth):
-            piece = _read(ordered, place)
+            piece = np.maximum(_read(ordered, place), 0)
             for level in levels:
                 level[place] = piece
                 # Every second pixel, since between two ids lies a third nucleus.

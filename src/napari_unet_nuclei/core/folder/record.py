@@ -7,16 +7,14 @@ without a note is somebody else's and is never overwritten by mistake.
 from __future__ import annotations
 
 import dataclasses
-import glob
-import json
 import os
-import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from napari_unet_nuclei.core.errors import OutputFileError
+from napari_unet_nuclei.core.files.text import read_json
 from napari_unet_nuclei.core.folder.plan import RECORDS, PlannedFile, image_title, short_title
 from napari_unet_nuclei.core.image.io.write import write_json
 from napari_unet_nuclei.core.image.plates import PlateField
@@ -209,7 +207,7 @@ class Note:
 def read_note(planned: PlannedFile) -> Note | None:
     """Read the note of an image; None where there is none, or none that can be understood."""
     try:
-        values = json.loads(planned.record(".json").read_text(encoding="utf-8"))
+        values = read_json(planned.record(".json"))
         found = values.pop("record")
         record = None
         if found is not None:
@@ -221,7 +219,7 @@ def read_note(planned: PlannedFile) -> Note | None:
         if not all(isinstance(path, str) for path in note.outputs.values()):
             raise TypeError("outputs")
         return note
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None  # of an earlier version, or damaged: the image is done again, and nothing of it overwritten
 
 
@@ -268,17 +266,6 @@ def settle(paths: Mapping[str, Path]) -> None:
                         os.fsync(file.fileno())
                 except OSError as error:
                     raise OutputFileError(f"{part} was not written: {error.strerror or error}.") from error
-
-
-def remove_remains(paths: Iterable[Path]) -> None:
-    """Remove what a killed run left of files that it was writing; call it while nothing else writes them."""
-    for path in paths:
-        half_written = f".{glob.escape(path.stem[:40])}-{'[0-9a-f]' * 8}.part{path.suffix}"  # as `atomic` names them
-        for remains in path.parent.glob(half_written):
-            if remains.is_dir():
-                shutil.rmtree(remains)
-            else:
-                remains.unlink(missing_ok=True)
 
 
 def remove_half_noted(out: Path) -> None:

@@ -20,7 +20,7 @@ from napari_unet_nuclei.core.executors.executors import (
     Turns,
     shared_processor,
 )
-from napari_unet_nuclei.core.files.atomic import atomic
+from napari_unet_nuclei.core.files.atomic import atomic, remove_remains
 from napari_unet_nuclei.core.files.lock import alone
 from napari_unet_nuclei.core.folder.follow import follow_planned, segment_and_follow
 from napari_unet_nuclei.core.folder.intact import still_whole
@@ -58,7 +58,7 @@ from napari_unet_nuclei.core.folder.plan import (
     plan_files,
     short_title,
 )
-from napari_unet_nuclei.core.folder.record import FileRecord, read_note, remove_half_noted, remove_remains
+from napari_unet_nuclei.core.folder.record import FileRecord, read_note, remove_half_noted
 from napari_unet_nuclei.core.folder.summary import BatchReport, write_summary
 from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr
 from napari_unet_nuclei.core.image.io.zarr_store import absolute

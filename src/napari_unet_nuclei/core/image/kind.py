@@ -210,8 +210,8 @@ def looks_by_labels(
         return tuple(LabelledLook(look) for look in likeliest)
     # The background of a colour picture is better evidence of its kind than a few vague nuclei; a histogram of grey
     # values is not.
-    is_stained = any(look.stained for look in likeliest)
-    plausible = {look.kind for look in likeliest} if is_stained else set(get_args(ImageKind))
+    by_colour = any(look.stained for look in likeliest) or _in_colour(plane)
+    plausible = {look.kind for look in likeliest} if by_colour else set(get_args(ImageKind))
     kinds = sorted(plausible) if kind == "auto" else [kind]
     looks = [look for one in kinds for look in possible_looks(plane, channel, one, inputs)]
     ring = ndimage.binary_dilation(inside, iterations=RING) & ~inside
@@ -220,6 +220,11 @@ def looks_by_labels(
         signal = look.signals_of(look.read(plane.source, plane.index, window or plane.region))[0]
         measured.append(LabelledLook(look, _contrast(signal, inside, ring)))
     return tuple(sorted(measured, key=lambda one: -(one.contrast or 0.0)))
+
+
+def _in_colour(plane: PlaneSample) -> bool:
+    """Tell whether the plane is a colour picture whose colours differ."""
+    return plane.source.is_colour and not _Sample(plane.of(plane.source.rgb_channels)).is_colourless
 
 
 def _contrast(signal: NDArray[np.floating], inside: Mask, outside: Mask) -> float:

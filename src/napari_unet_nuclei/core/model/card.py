@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError
 
 from napari_unet_nuclei.core.arguments import checked
 from napari_unet_nuclei.core.classes.coding import MOST_CLASSES
-from napari_unet_nuclei.core.errors import ModelFileError
+from napari_unet_nuclei.core.errors import ModelFileError, SettingsError
 from napari_unet_nuclei.core.files.regular import open_regular
 from napari_unet_nuclei.core.image.kind import InputName, NetworkInputs
 from napari_unet_nuclei.core.image.plane import ImageKind
@@ -30,6 +30,10 @@ LARGEST_FILE = 2**30
 LARGEST_HEADER = 2**24
 """Bytes; larger files and headers are rejected unread."""
 
+LONGEST_NAME = 80
+
+_NAME = rf"^[A-Za-z0-9][A-Za-z0-9 ._-]{{0,{LONGEST_NAME - 1}}}$"
+
 NOT_TRAINABLE = (
     "'{name}' comes from elsewhere as an ONNX graph, which runs but cannot be trained or fine-tuned. Start from a "
     "model of this program, such as 'nuclei'."
@@ -41,6 +45,15 @@ INSTANCE_INPUTS: tuple[InputName, ...] = ("nuclei", "density")
 """Default inputs of networks for nuclei."""
 TaskName = Literal["instances", "semantic"]
 """What a model predicts: nuclei one by one, or the class of every pixel."""
+
+
+def check_model_name(name: str) -> None:
+    """Raise SettingsError if a text cannot be the name of a model, before anything is computed for it."""
+    if not re.fullmatch(_NAME, name):
+        raise SettingsError(
+            f"'{name}' cannot be a model's name: it starts with a letter (A to Z) or a digit, followed by letters, "
+            f"digits, blanks, '.', '_' and '-', {LONGEST_NAME} characters at most."
+        )
 
 
 class Thresholds(Part):
@@ -169,7 +182,7 @@ class ModelCard(Part):
     """The card in the header of a model file."""
 
     schema_version: Literal[1] = 1
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,79}$", description="Name in the pickers.")
+    name: str = Field(pattern=_NAME, description="Name in the pickers.")
     description: str = ""
     task: TaskName = Field("instances", description="Nuclei one by one, or the class of every pixel.")
     classes: tuple[Annotated[str, Field(min_length=1, max_length=80)], ...] = Field(

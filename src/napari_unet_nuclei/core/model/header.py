@@ -109,9 +109,10 @@ def copy_renamed(source: Path, target: Path, name: str) -> None:
     Raise ModelFileError if the file is damaged; OSError if the copy cannot be written.
     """
     header = read_header(source)
-    card = json.dumps({**json.loads(header.metadata["card"]), "name": name}, ensure_ascii=False)
+    card = json.dumps({**json.loads(header.metadata["card"]), "name": name})
     parts = {"__metadata__": {**header.metadata, "card": card}, **header.tensors}
-    text = json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode()
+    # Escaped, for a damaged text may hold half a character, which no encoding has.
+    text = json.dumps(parts, separators=(",", ":")).encode()
     # Readers map the tensors into memory, where they must be aligned; JSON ignores the blanks.
     text += b" " * (-len(text) % ALIGNMENT)
     with source.open("rb") as whole, target.open("wb") as copy:

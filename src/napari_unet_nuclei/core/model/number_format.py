@@ -21,6 +21,7 @@ import torch.nn.functional as F
 
 from napari_unet_nuclei.core.errors import OutputFileError
 from napari_unet_nuclei.core.files.atomic import atomic
+from napari_unet_nuclei.core.files.text import read_json
 from napari_unet_nuclei.core.types import NumberFormat
 
 FOLDER_VARIABLE = "NAPARI_UNET_NUCLEI_CACHE"
@@ -119,7 +120,7 @@ def _processor() -> str:
 def _read(path: Path, computer: dict[str, str]) -> NumberFormat | None:
     """Read the answer stored for this computer; None if there is none."""
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        kept = read_json(path)
         known = kept["computer"] == computer and kept["number format"] in get_args(NumberFormat)
     except (OSError, ValueError, TypeError, KeyError):
         return None

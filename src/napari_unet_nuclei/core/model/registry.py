@@ -12,13 +12,12 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from platformdirs import user_data_path
-from pydantic import ValidationError
 
 from napari_unet_nuclei.core.arguments import checked
-from napari_unet_nuclei.core.errors import ModelFileError, OutputFileError, UnknownModelError
+from napari_unet_nuclei.core.errors import ModelFileError, OutputFileError, SettingsError, UnknownModelError
 from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.files.lock import locked
-from napari_unet_nuclei.core.model.card import ModelCard, read_card
+from napari_unet_nuclei.core.model.card import LONGEST_NAME, ModelCard, check_model_name, read_card
 from napari_unet_nuclei.core.model.header import copy_renamed
 from napari_unet_nuclei.core.model.packages.notes import PackageNotes
 from napari_unet_nuclei.core.progress import Progress, Silent
@@ -41,7 +40,6 @@ FORMER_NAMES = {"nuclei-fluorescence": DEFAULT, "nuclei-stained": DEFAULT}
 AUTHORS = ("The napari-unet-nuclei developers",)
 """Of the bundled models."""
 
-LONGEST_NAME = 80
 AUTOMATIC = "automatic"
 BEST = "best"
 """Stands for the base model of a fine-tuning that does best on the corrected nuclei."""
@@ -256,14 +254,14 @@ class ModelRegistry:
             # The same model may get the same name in another case.
             if holder is not None and holder.path != entry.path:
                 raise ModelFileError(f"A model named '{holder.name}' is installed already: choose another name.")
-            target = self._free_path(chosen)
-            with atomic(target) as temporary:
+            # In its own place first: were there two files for a moment, a kill would leave the model there twice.
+            with atomic(entry.path) as temporary:
                 copy_renamed(entry.path, temporary, chosen)
+            target = self._free_path(chosen)
             try:
-                _delete(entry)
-            except ModelFileError:
-                target.unlink()  # else the model would be there twice
-                raise
+                entry.path.rename(target)
+            except OSError:  # open in another program: the card has the new name, which is what counts
+                target = entry.path
             return ModelEntry(target, read_card(target), bundled=False)
 
     def remove(self, name: str) -> None:
@@ -309,12 +307,9 @@ def _checked_name(name: str) -> str:
     """Return a name without surrounding blanks; raise ModelFileError if it is not valid."""
     stripped = name.strip()
     try:
-        ModelCard(name=stripped)
-    except ValidationError as error:
-        raise ModelFileError(
-            f"'{stripped}' is not a valid model name. It must start with a letter (A to Z) or a digit and may contain "
-            f"letters, digits, blanks, '.', '_' and '-': at most {LONGEST_NAME} characters."
-        ) from error
+        check_model_name(stripped)
+    except SettingsError as error:
+        raise ModelFileError(str(error)) from error
     if stripped.casefold() in RESERVED_NAMES:
         raise ModelFileError(f"'{stripped}' is a reserved name: choose another one.")
     return stripped

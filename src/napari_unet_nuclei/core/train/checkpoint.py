@@ -14,13 +14,25 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel, Field
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from napari_unet_nuclei.core.errors import ModelFileError
 from napari_unet_nuclei.core.files.atomic import atomic
+from napari_unet_nuclei.core.files.text import parse_json
 from napari_unet_nuclei.core.progress import EpochDone
+
+
+class _Record(BaseModel):
+    """What a checkpoint holds beside tensors."""
+
+    step: int = Field(ge=0)
+    seconds: float = Field(ge=0)
+    best_score: float
+    epochs_since_best: int = Field(ge=0)
+    history: list[dict[str, Any]]
 
 
 @dataclass
@@ -68,13 +80,18 @@ def read_checkpoint(
 
     Raises `ModelFileError` if the file is damaged, or belongs to a run with a different network.
     """
+    damaged = f"The checkpoint {path} is damaged: {{}}. Delete it and start again."
     try:
         with safe_open(path, framework="pt") as file:
-            record = json.loads(file.metadata()["run"])
+            record = _Record.model_validate(parse_json(file.metadata()["run"]))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
+        history = [_epoch(**event) for event in record.history]
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ModelFileError(f"The checkpoint {path} is damaged: {error}. Delete it and start again.") from error
+        raise ModelFileError(damaged.format(error)) from error
+    best = _part(tensors, "best")
     try:
+        if best:  # a trial: they are needed only at the end of the run
+            network.load_state_dict(best)
         network.load_state_dict(_part(tensors, "network"))
         averaged.load_state_dict(_part(tensors, "averaged"))
     except RuntimeError as error:  # whose message lists every tensor
@@ -82,14 +99,25 @@ def read_checkpoint(
             f"The checkpoint {path} is from a run with a different network. Resume with the options of that run, or "
             "delete it."
         ) from error
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, value in _part(tensors, "optimiser").items():
-        index, moment = name.split(".", 1)
-        moments.setdefault(int(index), {})[moment] = value
+    try:
+        moments = _moments(_part(tensors, "optimiser"), optimiser)
+    except (ValueError, IndexError) as error:
+        raise ModelFileError(damaged.format(error)) from error
     # Only the moments: learning rate and decay follow the present settings.
     optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
-    history = [_epoch(**event) for event in record.pop("history")]
-    return Checkpoint(best=_part(tensors, "best"), history=history, **record)
+    return Checkpoint(record.step, record.seconds, best, record.best_score, record.epochs_since_best, history)
+
+
+def _moments(tensors: dict[str, Tensor], optimiser: torch.optim.Optimizer) -> dict[int, dict[str, Tensor]]:
+    """Return the moments of every parameter by its number; raise ValueError if they do not fit the parameters."""
+    parameters = [one for group in optimiser.param_groups for one in group["params"]]
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        number, moment = name.split(".", 1)
+        if value.shape not in ((), parameters[int(number)].shape):
+            raise ValueError(f"{name} has the shape {tuple(value.shape)}")
+        moments.setdefault(int(number), {})[moment] = value
+    return moments
 
 
 def write_history(path: Path, history: Sequence[EpochDone]) -> None:

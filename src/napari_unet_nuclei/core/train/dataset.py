@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, ImageShapeError, NucleiError, SettingsError
 from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.io.pairs import name_some
 from napari_unet_nuclei.core.image.io.read import read_header
 from napari_unet_nuclei.core.image.kind import possible_looks
 from napari_unet_nuclei.core.image.plane import PlaneReader
@@ -62,7 +63,10 @@ def read_divided(divided: Sequence[Divided], form: InputForm, progress: Progress
     if len(divided) > 1:
         importance = [one.importance for one in divided for _ in one.training]
         samples = tuple(replace(sample, importance=value) for sample, value in zip(samples, importance, strict=True))
-    return samples, read_entries(validation, form, Share(progress, middle, 1.0))
+    others = read_entries(validation, form, Share(progress, middle, 1.0))
+    for notice in _doubts((*samples, *others)):
+        progress.report(notice)
+    return samples, others
 
 
 def read_unseen(divided: Sequence[Divided], form: InputForm) -> Samples:
@@ -183,6 +187,18 @@ def _notices(divided: Sequence[Divided]) -> Iterator[Notice]:
         yield Notice(
             f"{one.dataset.name}: {training} for training ({often / sum(drawn):.0%} of the crops), "
             f"{len(one.validation)} for validation."
+        )
+
+
+def _doubts(samples: Samples) -> Iterator[Notice]:
+    """Warn of images that may not belong to their labels, or be misread, once for each reason."""
+    reasons: dict[str, list[str]] = {}
+    for sample in samples:
+        if sample.doubt:
+            reasons.setdefault(sample.doubt, []).append(sample.name)
+    for reason, names in reasons.items():
+        yield Notice(
+            f"Trained on all the same: {name_some(names)}: {reason}. Check them, or leave them out.", warning=True
         )
 
 

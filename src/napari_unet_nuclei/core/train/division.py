@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -14,6 +14,8 @@ import numpy as np
 from napari_unet_nuclei.core.errors import DatasetError, NoSamplesError, SettingsError
 from napari_unet_nuclei.core.train.layouts import (
     INDEX,
+    TRAIN,
+    VALIDATION,
     Condition,
     Entry,
     data_folder,
@@ -21,9 +23,6 @@ from napari_unet_nuclei.core.train.layouts import (
     is_index,
     list_entries,
 )
-
-TRAIN, VALIDATION = "train", "val"
-"""Names of the parts in an index."""
 
 VALIDATION_SHARE = 0.15
 """Share of the images set aside for validation if the data set does not say which."""
@@ -68,6 +67,11 @@ class Divided:
     validation: tuple[Entry, ...]
     unseen: tuple[Entry, ...]  # assigned by the index to other parts
     unfiltered: tuple[str, ...] = ()  # columns that conditions name and that this data set lacks
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """All of them."""
+        return (*self.training, *self.validation, *self.unseen)
 
     @property
     def variety(self) -> float:
@@ -157,10 +161,9 @@ def divide(
         missing = tuple(dict.fromkeys(one.column for one in where if one not in own))
         divided.append(replace(_divide(dataset, own, share, seed, several), unfiltered=missing))
     paths = ", ".join(str(dataset.path) for dataset in datasets)
-    if not any(one.training for one in divided):
-        raise none_left(paths, TRAIN)
-    if not any(one.validation for one in divided):
-        raise none_left(paths, VALIDATION)
+    for part in (TRAIN, VALIDATION):
+        if not any(one.training if part == TRAIN else one.validation for one in divided):
+            raise none_left(paths, part, [entry.split for one in divided for entry in one.entries])
     return tuple(divided)
 
 
@@ -203,9 +206,11 @@ def split_by_group(
     )
 
 
-def none_left(dataset: Path | str, split: str) -> NoSamplesError:
-    """Build the error for a part without images."""
-    return NoSamplesError(f"{dataset} has no image of split '{split}' that meets the conditions.")
+def none_left(dataset: Path | str, split: str, found: Iterable[str] = ()) -> NoSamplesError:
+    """Build the error for a part without images; ``found`` are the parts of the images that there are."""
+    named = ", ".join(f"'{one}'" for one in sorted(set(found)) if one)
+    others = f" Its images are of split {named}." if named else ""
+    return NoSamplesError(f"{dataset} has no image of split '{split}' that meets the conditions.{others}")
 
 
 def _divide(dataset: DataSet, where: Sequence[Condition], share: float, seed: int, several: bool) -> Divided:

@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,6 +34,12 @@ IMAGES, LABELS, MASKS = "images", "labels", "masks"
 
 INDEX = "index.csv"
 """Name of the index that is looked for in a folder."""
+
+TRAIN, VALIDATION = "train", "val"
+"""Names of the parts of a data set."""
+
+SPLITS = dict.fromkeys(("train", "training"), TRAIN) | dict.fromkeys(("val", "valid", "validation", "dev"), VALIDATION)
+"""What the parts are called in an index, in capitals or not."""
 
 GROUP_COLUMNS = ("field", "group")
 
@@ -124,9 +130,10 @@ def _find_entries(dataset: Path, where: Sequence[Condition]) -> tuple[Entry, ...
         )
     if not dataset.is_dir():
         raise DatasetError(f"{dataset} is neither a folder nor a CSV file. Check the name.")
-    for kind in (LABELS, MASKS):
-        if (dataset / IMAGES).is_dir() and (dataset / kind).is_dir():
-            return folder_entries(dataset / IMAGES, dataset / kind)
+    images = _subfolder(dataset, IMAGES)
+    for labels in (_subfolder(dataset, LABELS), _subfolder(dataset, MASKS)):
+        if images.is_dir() and labels.is_dir():
+            return folder_entries(images, labels)
     if any(is_beside_image(path) for path in dataset.iterdir()):
         return folder_entries(dataset, dataset)
     return bowl_entries(dataset)
@@ -134,13 +141,16 @@ def _find_entries(dataset: Path, where: Sequence[Condition]) -> tuple[Entry, ...
 
 def index_entries(index: Path, keep: Callable[[Row], bool]) -> tuple[Entry, ...]:
     """List the selected images of an index; files beside it may have any extension."""
-    rows = [row for row in _rows(index) if keep(row)]
+    listed = _rows(index)
+    rows = [row for row in listed if keep(row)]
     if not rows:
-        raise NoSamplesError(f"The index {index} has no image that meets the conditions.")
-    folders = [index.parent / IMAGES, index.parent / LABELS]
+        raise NoSamplesError(
+            f"The index {index} has no image that meets the conditions." if listed else f"{index} lists no image."
+        )
+    folders = [_subfolder(index.parent, IMAGES), _subfolder(index.parent, LABELS)]
     with _naming_the_dataset():
         images, labels = image_files(folders[0]), label_files(folders[1])
-    names = [_name(row) for row in rows]
+    names = [_name(row, images) for row in rows]
     for folder, found in zip(folders, (images, labels), strict=True):
         missing = [folder / f"{name}.png" for name in names if name not in found]
         if missing:
@@ -152,7 +162,7 @@ def index_entries(index: Path, keep: Callable[[Row], bool]) -> tuple[Entry, ...]
             (labels[name],),
             False,
             _group(row) or name,
-            split=_cell(row, "split"),
+            split=_split(row),
             source=_cell(row, "dataset"),
             licence=_cell(row, "licence"),
             modality=_cell(row, "modality"),
@@ -219,11 +229,25 @@ def _rows(index: Path) -> list[Row]:
     return list(table.rows)
 
 
-def _name(row: Row) -> str:
-    """Return the name of the image without its extension, which the index may include or omit."""
+def _name(row: Row, images: Collection[str]) -> str:
+    """Return the name of the image without its extension and its folder, which the index may include or omit."""
     given = Path(composed(row["image"].replace("\\", "/")))
     known = given.suffix.lower() in IMAGE_SUFFIXES
-    return composed((given.parent / plain_stem(given) if known else given).as_posix())
+    name = composed((given.parent / plain_stem(given) if known else given).as_posix())
+    below = name.partition("/")[2] if name.casefold().startswith(f"{IMAGES}/") else name
+    return below if below in images and name not in images else name
+
+
+def _split(row: Row) -> str:
+    """Return the part of the data set that an image is in, by the name that it has here."""
+    said = _cell(row, "split")
+    return SPLITS.get(said.casefold(), said)
+
+
+def _subfolder(dataset: Path, name: str) -> Path:
+    """Return a folder of a data set, in capitals or not."""
+    alike = [one for one in dataset.iterdir() if one.name.casefold() == name] if dataset.is_dir() else []
+    return dataset / name if (dataset / name) in alike or len(alike) != 1 else alike[0]
 
 
 def _cell(row: Row, column: str) -> str:

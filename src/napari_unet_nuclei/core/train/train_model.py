@@ -14,10 +14,11 @@ from pydantic import ValidationError
 from napari_unet_nuclei.core.arguments import checked
 from napari_unet_nuclei.core.classes.coding import ClassCoding
 from napari_unet_nuclei.core.errors import OutputFileError, SettingsError
+from napari_unet_nuclei.core.files.atomic import remove_remains
 from napari_unet_nuclei.core.image.kind import InputName, NetworkInputs
 from napari_unet_nuclei.core.model.architecture import CLASS_HEADS, INSTANCE_HEADS, Architecture
 from napari_unet_nuclei.core.model.author_notes import AuthorNotes
-from napari_unet_nuclei.core.model.card import INSTANCE_INPUTS, ModelCard, TaskName, TrainingRecord
+from napari_unet_nuclei.core.model.card import INSTANCE_INPUTS, ModelCard, TaskName, TrainingRecord, check_model_name
 from napari_unet_nuclei.core.model.file import Model, save_model, start_from
 from napari_unet_nuclei.core.model.registry import SUFFIX, load_model
 from napari_unet_nuclei.core.progress import Notice, Progress, Share, Silent
@@ -25,9 +26,9 @@ from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.settings import TrainSettings
 from napari_unet_nuclei.core.train.credits import check_credits, data_sources
 from napari_unet_nuclei.core.train.dataset import Samples, check_choice_of_channel, read_divided, read_unseen
-from napari_unet_nuclei.core.train.division import TRAIN, DataSet, Divided, divide
+from napari_unet_nuclei.core.train.division import DataSet, Divided, divide
 from napari_unet_nuclei.core.train.fitting import finish_model
-from napari_unet_nuclei.core.train.layouts import Condition
+from napari_unet_nuclei.core.train.layouts import TRAIN, Condition
 from napari_unet_nuclei.core.train.reading import InputForm, count_channels
 from napari_unet_nuclei.core.train.report import TRAINING, UNSEEN, VALIDATION, report_training
 from napari_unet_nuclei.core.train.samples import Sample
@@ -121,10 +122,7 @@ class TrainRequest:
                 **kept,
             )
         except ValidationError as error:
-            problem = error.errors()[0]
-            named = problem["loc"] == ("name",)
-            what = f"'{self.out.stem}' cannot be a model's name" if named else "The model is not valid"
-            raise SettingsError(f"{what}: {problem['msg']}.") from error
+            raise SettingsError(f"The model is not valid: {error.errors()[0]['msg']}.") from error
 
 
 @checked
@@ -239,6 +237,8 @@ def train_model(request: TrainRequest, progress: Progress) -> Model:
     """
     files = request.files
     _check_outputs(files, request.resume)
+    check_model_name(request.out.stem)
+    remove_remains((files.model, files.history, files.report, files.checkpoint))
     _check_effects(request)
     base = load_model(request.base) if request.base else None
     if base is not None:
@@ -248,8 +248,7 @@ def train_model(request: TrainRequest, progress: Progress) -> Model:
     divided = divide(request.datasets, request.where, seed=request.settings.seed)
     check_credits(divided, request.about)
     if request.channel:
-        entries = [entry for one in divided for entry in (*one.training, *one.validation, *one.unseen)]
-        check_choice_of_channel([entry.image for entry in entries], request.channel)
+        check_choice_of_channel([entry.image for one in divided for entry in one.entries], request.channel)
     form = _input_form(request, base, divided)
     training, validation = read_divided(divided, form, Share(progress, 0.0, READ))
     # Images for the report are read now, so that a bad file does not end a long run.
@@ -276,9 +275,9 @@ def train_model(request: TrainRequest, progress: Progress) -> Model:
     )
     model = replace(model, card=model.card.model_copy(update={"training": record}))
     model = replace(model, card=save_model(request.out, model))
-    # Not before the model is safe on disk.
-    files.checkpoint.unlink(missing_ok=True)
     report_training(files.report, model, result.history, parts, trainer.device, Share(progress, FINISHED, 1.0))
+    # Not before all is safe on disk.
+    files.checkpoint.unlink(missing_ok=True)
     return model
 
 
@@ -317,7 +316,8 @@ def _check_outputs(files: TrainingFiles, resume: bool) -> None:
     """Raise before anything is computed if files would be overwritten, or there is nothing to resume."""
     if files.model.suffix != SUFFIX:
         raise OutputFileError(f"{files.model} must end in {SUFFIX}.")
-    if files.model.exists():
+    # Where both are there, the run was interrupted after its model was written: the report is missing.
+    if files.model.exists() and not (resume and files.checkpoint.exists()):
         raise OutputFileError(f"{files.model} exists already. Choose another name.")
     if files.checkpoint.exists() and not resume:
         raise OutputFileError(

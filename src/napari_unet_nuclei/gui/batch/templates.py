@@ -11,6 +11,7 @@ from platformdirs import user_data_path
 
 from napari_unet_nuclei.core.errors import OutputFileError, SettingsError
 from napari_unet_nuclei.core.files.atomic import atomic, remedy
+from napari_unet_nuclei.core.files.text import read_json
 from napari_unet_nuclei.gui.batch.choices import BatchChoices
 from napari_unet_nuclei.gui.settings.remembered import choices_of, values_of
 
@@ -65,7 +66,7 @@ def read_template(name: str, choices: BatchChoices) -> BatchChoices:
     """
     path = _path(name)
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = read_json(path)
     except (OSError, ValueError) as error:
         raise SettingsError(f"The template {path} cannot be read: {error}.") from error
     if not isinstance(stored, dict):

@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pydantic import ValidationError
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QFileDialog,
@@ -17,15 +16,15 @@ from qtpy.QtWidgets import (
 )
 
 from napari_unet_nuclei.core.errors import SettingsError
-from napari_unet_nuclei.core.model.card import ModelCard
-from napari_unet_nuclei.core.model.registry import LONGEST_NAME, RESERVED_NAMES, ModelEntry, default_registry
+from napari_unet_nuclei.core.model.card import LONGEST_NAME, check_model_name
+from napari_unet_nuclei.core.model.registry import RESERVED_NAMES, ModelEntry, default_registry
 from napari_unet_nuclei.core.settings import FinetuneSettings
 from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.gui.models.picker import DevicePicker, NotedPicker
 from napari_unet_nuclei.gui.models.watch import ModelWatch
 from napari_unet_nuclei.gui.settings.remembered import Choices
 from napari_unet_nuclei.gui.settings.settings_form import SettingsForm
-from napari_unet_nuclei.gui.widgets.forms import Rows, fill, folded
+from napari_unet_nuclei.gui.widgets.forms import Folded, Rows, fill
 from napari_unet_nuclei.gui.widgets.path_edit import PathEdit
 
 SHOWN = ("time", "strength")
@@ -121,7 +120,7 @@ class FinetuneForm(QWidget):
         self.base_picker.setToolTip(self.base_picker.box.toolTip())
         shown = Rows(("Start from", self.base_picker), ("New model", self.name_edit))
         rare = Rows(("Reference", self.reference_edit), ("Device", self.device_picker))
-        self.folded_box = folded("More settings", "Settings that rarely need a change.", rare, self.folded_form)
+        self.folded_box = Folded("More settings", "Settings that rarely need a change.", rare, self.folded_form)
         fill(QVBoxLayout(self), shown, self.shown_form, self.folded_box)
 
     def _connect(self) -> None:
@@ -222,14 +221,7 @@ class FinetuneForm(QWidget):
 
     def _check_name(self) -> None:
         """Raise if the name is invalid or taken."""
-        # A model's card knows what may be a name; it is made only to ask it.
-        try:
-            ModelCard(name=self.name)
-        except ValidationError as error:
-            raise SettingsError(
-                f"'{self.name}' cannot be a model's name: start with a letter or a digit, followed by letters, digits, "
-                f"blanks, '.', '_' and '-', at most {LONGEST_NAME} in all."
-            ) from error
+        check_model_name(self.name)
         if self.name.casefold() in RESERVED_NAMES or default_registry().holder(self.name) is not None:
             raise SettingsError(f"A model named '{self.name}' already exists: choose another name.")
 

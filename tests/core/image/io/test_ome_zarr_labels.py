@@ -75,6 +75,14 @@ def test_an_array_of_an_earlier_run_is_gone_on_with(tmp_path):
     assert create_array(tmp_path / "a", (8, 8), np.int32, (4, 4))[0, 0] == 3
 
 
+def test_chunks_that_a_killed_program_was_writing_do_not_stay(tmp_path):
+    remains = tmp_path / "l.ome.zarr" / "0" / "c" / "0" / "0" / f"1.{'0f' * 16}.partial"  # as zarr names them
+    remains.parent.mkdir(parents=True)
+    remains.touch()
+    write_labels(tmp_path / "l.ome.zarr")
+    assert not remains.exists()
+
+
 def test_a_pyramid_ends_where_a_screen_shows_all_of_it():
     assert [level.shape for level in pyramid((20, 30))] == [(20, 30)]
     assert [level.shape for level in pyramid((3, 1024, 1025))] == [(3, 1024, 1025), (3, 512, 513)]

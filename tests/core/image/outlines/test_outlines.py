@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as hnp
 from roifile import ROI_OPTIONS, ROI_SUBTYPE, ROI_TYPE, ImagejRoi
 
 from napari_unet_nuclei.core.errors import ImageFileError
+from napari_unet_nuclei.core.image.outlines import outline as outline_module
 from napari_unet_nuclei.core.image.outlines import read as reading
 from napari_unet_nuclei.core.image.outlines.outline import DrawnLabels, enclosed
 from napari_unet_nuclei.core.image.outlines.read import holds_outlines, read_outlines
@@ -275,6 +276,43 @@ def test_coordinates_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     one.subpixel_coordinates[2, 1] = np.nan
     with pytest.raises(ImageFileError, match="finite"):
         read_outlines(zipped(tmp_path / "a.zip", {"a.roi": one.tobytes()}))
+
+
+def test_a_polygon_without_corners_is_refused(tmp_path: Path) -> None:
+    content = bytearray(polygon([(0, 0), (4, 0), (4, 4)], "a"))
+    content[16:18] = struct.pack(">H", 0)
+    with pytest.raises(ImageFileError, match=r"'a\.roi' cannot be read as an ImageJ ROI \(it has no corners\)"):
+        read_outlines(zipped(tmp_path / "a.zip", {"a.roi": bytes(content)}))
+
+
+def test_outlines_farther_away_than_numbers_reach_are_refused(tmp_path: Path) -> None:
+    far = {"type": "Polygon", "coordinates": [[[0, 0], [1e40, 0], [1e40, 9], [0, 0]]]}
+    outlines = read_outlines(features(tmp_path / "a.geojson", feature(far)))
+    with pytest.raises(ImageFileError, match="too large to be drawn at once"):
+        outlines.draw(*outlines.extent())
+
+
+@pytest.mark.parametrize(
+    ("header", "changes"),
+    [(b"PK\1\2", {6: 127}), (b"PK\3\4", {7: 8, 30: 0xAC})],
+    ids=["version 12.7", "a name that is no UTF-8"],
+)
+def test_an_archive_of_an_unusual_kind_is_refused_in_words(header, changes, tmp_path: Path) -> None:
+    path = zipped(tmp_path / "a.zip", {"a.roi": polygon([(0, 0), (4, 0), (4, 4)], "a")})
+    content = bytearray(path.read_bytes())
+    for place, byte in changes.items():
+        content[content.find(header) + place] = byte
+    path.write_bytes(content)
+    assert holds_outlines(path)
+    with pytest.raises(ImageFileError, match=r"cannot be (opened|unpacked)"):
+        read_outlines(path)
+
+
+def test_large_outlines_are_drawn_strip_by_strip(tmp_path: Path, monkeypatch) -> None:
+    path = features(tmp_path / "a.geojson", feature(square(1, 1)), feature(square(3, 2)))
+    whole = drawn(path, (9, 9)).labels
+    monkeypatch.setattr(outline_module, "_FILLED_AT_ONCE", 1)
+    np.testing.assert_array_equal(drawn(path, (9, 9)).labels, whole)
 
 
 def test_an_archive_that_unpacks_to_too_much_is_not_unpacked(tmp_path: Path, monkeypatch) -> None:

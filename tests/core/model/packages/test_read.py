@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from bioimageio.spec import save_bioimageio_package
 
 from napari_unet_nuclei.core.errors import ModelFileError
 from napari_unet_nuclei.core.model.file import Model
@@ -79,6 +80,20 @@ def test_a_package_becomes_a_model_that_gives_its_maps(tmp_path, older):
     assert (design.axes, design.halo, design.lost, design.stride) == ("bcyx", 8, 0, 16)
     assert any("finds 4 nuclei" in notice for notice in progress.notices)
     assert older == any("no names" in notice for notice in progress.notices)
+
+
+@pytest.mark.parametrize("version", ["0.4.0", "0.4.10", "0.5.0", "0.5.10", "0.5.14"])
+def test_first_and_latest_of_each_version_and_what_its_own_library_writes_are_read_alike(tmp_path, version):
+    def dated(one: Description) -> None:
+        one["format_version"] = version
+        if version == "0.5.14":  # since 0.5.11
+            one["documentation"] = {"source": "README.md"}
+
+    description = changed(dated, older=version.startswith("0.4"))
+    given = write_package(tmp_path / "given.zip", description)
+    written = save_bioimageio_package(given, output_path=tmp_path / "written.zip")
+    maps = [maps_of(read_package(path, RecordingProgress())) for path in (given, written)]
+    np.testing.assert_array_equal(*maps)
 
 
 @pytest.mark.parametrize("older", BOTH)
@@ -352,6 +367,7 @@ def torch_weights(**more: object) -> dict[str, object]:
         (set_weights(onnx={"source": "network.onnx", "opset_version": 17, "sha256": "0" * 64}), "its hash .* differs"),
         (changed(lambda one: one.update(format_version="0.3.6")), "not a model in version 0.4 or 0.5"),
         (changed(lambda one: one.update(type="dataset")), "but a dataset in version"),
+        (changed(lambda one: one.update(inputs=1.5)), "does not keep to the BioImage.IO format: .*inputs"),
         (changed(lambda one: one.pop("outputs")), "does not keep to the BioImage.IO format: .*outputs"),
         (changed(lambda one: one["inputs"][0].update(output_of="other-model")), "takes the output of another model"),
         (

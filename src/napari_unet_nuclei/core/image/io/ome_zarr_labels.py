@@ -17,6 +17,7 @@ from zarr.storage import LocalStore
 
 from napari_unet_nuclei.core.errors import ImageShapeError, OutputFileError
 from napari_unet_nuclei.core.files.atomic import atomic
+from napari_unet_nuclei.core.files.text import read_json
 from napari_unet_nuclei.core.image.io.ome_zarr import AXIS_TYPES, LABELS_GROUP, Axis, OmeZarrImage
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 
@@ -34,6 +35,9 @@ SMALLEST_VOLUME = 256
 
 CUBE = (64, 256, 256)
 """Sides of a chunk of a volume's labels, in voxels."""
+
+_HALF_WRITTEN = "*.partial"
+"""Names of chunks that a program was writing when it was killed, as zarr makes them."""
 
 
 def leading_order(axes: str) -> list[int]:
@@ -127,12 +131,14 @@ def write_label_metadata(
     source: str,
     provenance: Mapping[str, object],
 ) -> None:
-    """Turn arrays ``0``, ``1``, ... in a folder into a label image; call this last.
+    """Turn arrays ``0``, ``1``, ... in a folder into a label image; call this last, when nothing else writes there.
 
     ``axes`` are those of the finest level. ``source`` is the path
     from the folder to the segmented image; empty if that is not an OME-Zarr image. ``provenance`` holds plain JSON
     values.
     """
+    for remains in folder.rglob(_HALF_WRITTEN):
+        remains.unlink()
     datasets = [
         v05.Dataset(path=str(number), coordinateTransformations=_transformations(axes, level))
         for number, level in enumerate(levels)
@@ -171,10 +177,10 @@ def _transformations(axes: Sequence[Axis], level: Level) -> list[dict[str, Any]]
 def read_provenance(folder: Path) -> dict[str, Any] | None:
     """Return the provenance of a complete label image of this program, else None."""
     try:
-        attributes = json.loads((folder / "zarr.json").read_text(encoding="utf-8")).get("attributes", {})
-    except (OSError, ValueError):
+        attributes = read_json(folder / "zarr.json").get("attributes", {})
+        written = attributes.get(PROGRAM)
+    except (OSError, ValueError, AttributeError):
         return None
-    written = attributes.get(PROGRAM)
     return written if isinstance(written, dict) else None
 
 
@@ -196,7 +202,13 @@ def list_labels(image: OmeZarrImage, name: str) -> None:
     file = folder / "zarr.json"
     metadata: dict[str, Any] = {"zarr_format": 3, "node_type": "group", "attributes": {}}
     if file.exists():
-        metadata = json.loads(file.read_text(encoding="utf-8"))
+        try:
+            metadata = read_json(file)
+        except ValueError as error:
+            raise OutputFileError(
+                f"The labels are in {folder / name}, but {file}, which lists them, is damaged: {error}. Move that file "
+                "away, and start the same run again."
+            ) from error
     ome = metadata.setdefault("attributes", {}).setdefault("ome", {"version": "0.5"})
     listed = ome.setdefault("labels", [])
     if name not in listed:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from napari_unet_nuclei.core.errors import ImageFileError
+from napari_unet_nuclei.core.files.text import parse_json
 from napari_unet_nuclei.core.image.io.zarr_store import read_metadata
 from napari_unet_nuclei.core.image.plates import PlateField
 
@@ -80,7 +80,7 @@ def _described(group: Path) -> Mapping[str, Any]:
     # Two small files, and not zarr: a plate has hundreds of wells, and opening each would take minutes on a network.
     for name, key in (("zarr.json", "attributes"), (".zattrs", "")):
         try:
-            found = json.loads(read_metadata(group, name))
+            found = parse_json(read_metadata(group, name))
             attributes = found.get(key, {}) if key else found
             described = attributes.get("ome", attributes)
         except (OSError, ValueError, AttributeError):

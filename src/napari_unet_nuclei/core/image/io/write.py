@@ -241,17 +241,26 @@ def write_overlay(path: Path | str, image_plane: AnyArray, labels_plane: AnyArra
         iio.imwrite(partial, drawn, plugin="pillow", extension=".png")
 
 
-def _storable(path: Path, labels: NDArray[Any]) -> NDArray[np.integer]:
-    """Return labels as int32, or as uint32 or int64 if necessary; −1, which stands for background, becomes 0."""
-    lowest, highest = (labels.min(), labels.max()) if labels.size else (0, 0)
+def label_kind(path: Path, dtype: np.dtype[Any], lowest: int, highest: int) -> np.dtype[Any]:
+    """Choose the type that labels are stored with: int32, or uint32 or int64 if ids need it.
+
+    Raise OutputFileError if ids are no integers, or none of these holds them; −1 stands for background.
+    """
     # OME knows no integers of 64 bits.
     kinds = ("int32", "uint32") if path.name.lower().endswith(_OME_SUFFIXES) else ("int32", "uint32", "int64")
     kind = next((kind for kind in kinds if highest <= np.iinfo(np.dtype(kind)).max), "")
-    if labels.dtype.kind not in "bui" or lowest < -1 or not kind:
+    if dtype.kind not in "bui" or lowest < -1 or not kind:
         raise OutputFileError(
             f"{path} was not written: ids of nuclei must be integers from 0 to {np.iinfo(np.dtype(kinds[-1])).max}, "
-            f"but these are {labels.dtype} from {lowest} to {highest}. Relabel them first."
+            f"but these are {dtype} from {lowest} to {highest}. Relabel them first."
         )
+    return np.dtype(kind)
+
+
+def _storable(path: Path, labels: NDArray[Any]) -> NDArray[np.integer]:
+    """Return labels in the type of `label_kind`; −1, which stands for background, becomes 0."""
+    lowest, highest = (labels.min(), labels.max()) if labels.size else (0, 0)
+    kind = label_kind(path, labels.dtype, lowest, highest)
     return (np.maximum(labels, 0) if lowest < 0 else labels).astype(kind, copy=False)
 
 

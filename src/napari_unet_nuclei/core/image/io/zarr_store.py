@@ -181,7 +181,7 @@ def _entries_once(archive: Path, size: int, modified: int) -> frozenset[str]:
     try:
         with zipfile.ZipFile(archive) as opened:
             infos = opened.infolist()
-    except (zipfile.BadZipFile, OSError):
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError):
         return frozenset()
     largest = max(infos, key=lambda info: info.file_size, default=None)
     if largest is not None and largest.file_size > LARGEST_ENTRY:

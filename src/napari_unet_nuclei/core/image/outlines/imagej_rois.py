@@ -82,7 +82,7 @@ def is_roi_entry(entry: zipfile.ZipInfo) -> bool:
 
 def _outline(roi: ImagejRoi, name: str) -> Outline:
     rings = tuple(_checked(ring) for ring in _rings(roi))
-    if not rings:
+    if not rings or not all(map(len, rings)):
         raise ValueError("it has no corners")
     own = OWN_NAME.fullmatch(name)
     # ImageJ counts from 1; 0 means that the ROI belongs to no plane in particular.

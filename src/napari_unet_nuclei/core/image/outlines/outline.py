@@ -6,7 +6,8 @@ to an outline if its centre does, so that outlines along the sides of pixels giv
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,8 +29,11 @@ MOST_OUTLINES = 2_000_000
 MOST_PIXELS = 2**29
 """Of labels drawn at once: 2 GB."""
 
-MOST_CROSSINGS = 2**26
-"""Rows that the sides of one outline may cross together; a nucleus of 1,000 pixels across crosses some thousands."""
+MOST_CROSSINGS = 2**22
+"""Rows that the sides of one outline may cross together where it is filled; those of a nucleus cross some thousands."""
+
+_FILLED_AT_ONCE = 2**23
+"""Pixels; filling takes some twenty bytes for each."""
 
 MOST_NAMED = 3
 """Outlines named in one message."""
@@ -110,7 +114,7 @@ class Outlines:
         Where outlines overlap, pixels go to the smaller one. Raise ImageFileError if none lies in the image, or the
         image is too large to be drawn at once.
         """
-        if int(np.prod(shape, dtype=np.int64)) > MOST_PIXELS:
+        if math.prod(shape) > MOST_PIXELS:
             raise ImageFileError(
                 f"{self.path}: labels of {' × '.join(map(str, shape))} pixels are too large to be drawn at once. "
                 "Crop the image, or export its parts."
@@ -128,11 +132,11 @@ class Outlines:
                 outside.append(outline.name)
                 continue
             everywhere += any(one == slice(None) for one in index)
-            y0, y1, x0, x1 = window
-            inside = enclosed(outline.polygons, window)
-            part = labels[(*index, slice(y0, y1), slice(x0, x1))]
-            shared += int(np.count_nonzero(part[..., inside]))
-            part[..., inside] = numbers[place]
+            for y0, y1, x0, x1 in _strips(window):
+                inside = enclosed(outline.polygons, (y0, y1, x0, x1))
+                part = labels[(*index, slice(y0, y1), slice(x0, x1))]
+                shared += int(np.count_nonzero(part[..., inside]))
+                part[..., inside] = numbers[place]
         if outside and len(outside) == len(self.outlines):
             raise ImageFileError(
                 f"{self.path}: none of its {len(self.outlines)} outlines lies in the image of "
@@ -250,6 +254,14 @@ def _within(bounds: Region, size: tuple[int, int]) -> Region | None:
     return (y0, y1, x0, x1) if y0 < y1 and x0 < x1 else None
 
 
+def _strips(window: Region) -> Iterator[Region]:
+    """Divide a rectangle into strips of rows that take little memory to fill."""
+    y0, y1, x0, x1 = window
+    rows = max(_FILLED_AT_ONCE // (x1 - x0), 1)
+    for start in range(y0, y1, rows):
+        yield start, min(start + rows, y1), x0, x1
+
+
 def _plane(outline: Outline, leading: str, shape: Sequence[int]) -> tuple[int | slice, ...] | None:
     """Return the index of an outline's plane, with a slice where the file does not say; None if there is no such."""
     said = {"T": outline.t, "Z": outline.z}
@@ -257,7 +269,7 @@ def _plane(outline: Outline, leading: str, shape: Sequence[int]) -> tuple[int | 
         # Depth is what other programs call an axis that has no name here.
         said["Q"] = said.pop("Z")
     if all(index is None for index in said.values()) and outline.position is not None:
-        if outline.position >= np.prod(shape, dtype=np.int64):
+        if outline.position >= math.prod(shape):
             return None
         return tuple(int(one) for one in np.unravel_index(outline.position, tuple(shape)))
     if len(leading) == 1 and said.get(leading) is None:

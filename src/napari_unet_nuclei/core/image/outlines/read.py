@@ -24,6 +24,9 @@ from napari_unet_nuclei.core.image.outlines.outline import MOST_OUTLINES, Outlin
 
 ARCHIVE_SUFFIX = ".zip"
 
+_DAMAGED = (zipfile.BadZipFile, NotImplementedError, ValueError)
+"""Errors of an archive that is damaged or packed in an unusual way; ValueError of names that are no text."""
+
 LARGEST_ARCHIVE = 2**30
 """Bytes of all entries together, unpacked: a small archive can unpack to more than any memory holds."""
 
@@ -37,7 +40,7 @@ def holds_outlines(path: Path) -> bool:
         with zipfile.ZipFile(path) as archive:
             # An archive of nothing is what an image without nuclei leaves.
             return bool(_rois(archive) or _geojsons(archive)) or not archive.infolist()
-    except zipfile.BadZipFile:
+    except _DAMAGED:
         return True  # damaged, as opening it will say
     except OSError:
         return False
@@ -55,7 +58,7 @@ def read_outlines(path: Path) -> Outlines:
         content = geojson_content(path, largest)
     except FileNotFoundError as error:
         raise ImageFileError(f"{path} does not exist: check the name.") from error
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, *_DAMAGED) as error:
         raise ImageFileError(f"{path} cannot be opened ({error}): copy or export it again.") from error
     if path.suffix.lower() == ROI_SUFFIX:
         return read_rois(path, [(path.name, content)])
@@ -91,7 +94,7 @@ def _unpacked(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> b
     try:
         with archive.open(entry) as file:
             return file.read(entry.file_size)
-    except (RuntimeError, NotImplementedError, EOFError, zlib.error) as error:  # encrypted, or packed in an unusual way
+    except (RuntimeError, EOFError, zlib.error, *_DAMAGED) as error:  # RuntimeError: encrypted
         raise ImageFileError(f"{path}: '{entry.filename}' cannot be unpacked ({error}): save it again.") from error
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from napari_unet_nuclei.core.errors import SettingsError
 from napari_unet_nuclei.core.files.atomic import atomic
+from napari_unet_nuclei.core.files.text import read_json
 from napari_unet_nuclei.core.labels.classify.nucleus_classes import MOST_CLASSES, NucleusClasses
 from napari_unet_nuclei.core.settings_base import first_problem
 
@@ -97,10 +98,8 @@ def read_classes(path: Path | str) -> NucleusClasses:
     """
     path = Path(path)
     try:
-        if path.stat().st_size > LARGEST:
-            raise ValueError(f"it is larger than {LARGEST // 2**20} MiB")
-        stored = _Stored.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, RecursionError) as error:
+        stored = _Stored.model_validate(read_json(path, LARGEST))
+    except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else _reason(error)
         raise SettingsError(
             f"{path} cannot be read as classes of nuclei: {reason}. Save them in the dock Measure, or by write_classes."

@@ -132,11 +132,8 @@ def _onnx_member(content: Given, path: Path) -> Member:
 
 def _checked(content: dict[str, Any], path: Path) -> dict[str, Any]:
     """Let the specification's own checker look at a description, without a network; return it with all defaults."""
-    for given in content.get("inputs") or ():
-        if isinstance(given, Mapping) and given.get("output_of"):
-            raise ModelFileError(
-                f"The model in {path.name} takes the output of another model, which cannot be imported."
-            )
+    if any(given.get("output_of") for given in _mappings(content.get("inputs"))):
+        raise ModelFileError(f"The model in {path.name} takes the output of another model, which cannot be imported.")
     spec = extra_module("bioimageio.spec", PURPOSE)
     context = spec.ValidationContext(perform_io_checks=False, log_warnings=False, disable_cache=True)
     logging.getLogger("bioimageio").setLevel(logging.ERROR)

@@ -59,6 +59,21 @@ def test_planes_that_are_missing_are_said(tmp_path: Path) -> None:
     assert not image.array[2, 1].any()
 
 
+def test_time_points_and_depths_that_are_lost_are_said_and_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "a.oif"
+    write_oif(path, np.concatenate([PIXELS, PIXELS])[:, :, 0], "TZYX", 0.25, ["DAPI"], 1000)
+    for file in (tmp_path / "a.oif.files").iterdir():
+        if "T002" in file.name or "Z003" in file.name:
+            file.unlink()
+    image = read_image(path)
+    np.testing.assert_array_equal(image.array, PIXELS[[0, 0, 1]][:, :2, 0])
+    assert image.frame_times == (0, 2, 3)
+    assert image.remarks == (
+        "1 of 4 time points was never taken or is lost, and left out: 1 (counted from 0).",
+        "1 of 3 planes was never taken or is lost, and left out: 2 (counted from 0).",
+    )
+
+
 def test_a_file_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.oib"
     write_oif(path, PIXELS[0, 0], "CYX", 0.25, ["DAPI", "GFP"], 0)

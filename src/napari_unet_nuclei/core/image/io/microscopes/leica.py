@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from threading import RLock
@@ -41,7 +42,7 @@ def _image(path: Path, image: Any, series: int, count: int, lock: RLock) -> Imag
     name = _name(image) if count > 1 else ""
     try:
         shape, dtype, dims = tuple(image.shape), image.dtype, tuple(image.dims)
-        members = _members(path, image, int(np.prod(shape)) * dtype.itemsize)
+        members = _members(path, image, math.prod(shape) * dtype.itemsize)
         inner, read = _reader(image, dims)
     except Exception as error:  # noqa: BLE001  # one recording that cannot be read must not keep others from it
         array = StoredPlanes((1, 1), np.uint8, 2, _refusal(f"{path}, {name or 'its image'}: {error}"), lock)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,7 +174,7 @@ def _reader(frames: _Frames, position: tuple[int, ...], kept: _Kept, axes: str, 
 
 def _without_missing(frames: _Frames, taken: set[tuple[int, ...]]) -> tuple[_Kept, tuple[str, ...]]:
     """Leave out time points and planes of which nothing is there; return the others of every loop, and remarks."""
-    if not taken or len(taken) == int(np.prod(frames.lengths)):
+    if not taken or len(taken) == math.prod(frames.lengths):
         return tuple(range(length) for length in frames.lengths), ()
     kept = tuple(sorted({index[axis] for index in taken}) for axis in range(len(frames.lengths)))
     return kept, tuple(missing_planes(dict(zip(frames.axes, frames.lengths, strict=True)), taken))

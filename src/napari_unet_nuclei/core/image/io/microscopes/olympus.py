@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import RLock
 from types import ModuleType
@@ -17,7 +17,7 @@ from napari_unet_nuclei.core.image.io.image_file import ImageFile, one_each
 from napari_unet_nuclei.core.image.io.microscopes.planes import OpenedFile, StoredPlanes, whole_planes
 from napari_unet_nuclei.core.image.io.missing import missing_planes
 from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
-from napari_unet_nuclei.core.image.times import evenly, seconds
+from napari_unet_nuclei.core.image.times import ascending, seconds
 
 _PLANE = re.compile(r"_((?:[A-Z]\d+)+)\.tif$")
 """Ends the name of the file of a plane: s_C001Z003T002.tif."""
@@ -61,7 +61,7 @@ def _image(path: Path, file: Any) -> ImageFile:
     letters = "".join("Q" if letter == "L" else letter for letter in leading) + inner + ("S" if first.ndim == 3 else "")
     shape = (*(len(values[letter]) for letter in leading), *first.shape)
     channels, names = values["C"], _channel_names(file.mainfile)
-    taken = {tuple(values[letter].index(place.get(letter, 1)) for letter in "TCZ") for place in map(dict, planes)}
+    step = seconds(*_step(file.mainfile, axes, "T"))
     return ImageFile(
         path,
         StoredPlanes(shape, first.dtype, first.ndim, whole_planes(read), lock),
@@ -69,9 +69,24 @@ def _image(path: Path, file: Any) -> ImageFile:
         _pixel_size(file.mainfile, axes),
         one_each(len(channels), [names[channel - 1] if channel <= len(names) else "" for channel in channels]),
         consumed=_members(path),
-        remarks=tuple(missing_planes({letter: len(values[letter]) for letter in "TCZ"}, taken)),
-        frame_times=evenly(seconds(*_step(file.mainfile, axes, "T")), len(values["T"])) if "T" in leading else (),
+        remarks=tuple(_missing(file.mainfile, values, planes)),
+        frame_times=ascending(step * (time - values["T"][0]) for time in values["T"]) if "T" in leading else (),
     )
+
+
+def _missing(
+    described: Mapping[str, Any], values: Mapping[str, Sequence[int]], planes: Iterable[tuple[tuple[str, int], ...]]
+) -> Iterator[str]:
+    """Say which planes were to be there and are not; parts of a file keep the numbers that they had in it."""
+    sizes, numbers = {}, {}
+    for letter in "TCZ":
+        there = values[letter]
+        planned = 0 if letter == "C" else int(_about(described, letter).get("MaxSize", 0) or 0)
+        whole = len(there) < planned and there[-1] <= planned
+        sizes[letter] = planned if whole else len(there)
+        numbers[letter] = {value: value - 1 if whole else at for at, value in enumerate(there)}
+    taken = {tuple(numbers[letter][place.get(letter, 1)] for letter in "TCZ") for place in map(dict, planes)}
+    yield from missing_planes(sizes, taken)
 
 
 def _members(path: Path) -> frozenset[Path]:
