@@ -76,5 +76,6 @@ def channels_text(source: ImageSource) -> str:
 
 def open_channel_text(source: ImageSource) -> str:
     """Ask for a channel, and say how to choose it."""
-    how = "--channel NAME" if any(source.channel_names) else "--channel NUMBER"
+    names = source.channel_names
+    how = "--channel NAME" if any(names) and len(set(names)) == len(names) else "--channel NUMBER"
     return f"The image has {channels_text(source)}. Choose the one that shows the nuclei ({how})."
