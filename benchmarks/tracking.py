@@ -17,7 +17,7 @@ from napari_unet_nuclei.core.samples.synthetic_movie import dividing_nuclei
 from napari_unet_nuclei.core.settings import TrackSettings
 from napari_unet_nuclei.core.tracking.divide import find_divisions
 from napari_unet_nuclei.core.tracking.lineage import number_tracks
-from napari_unet_nuclei.core.tracking.link import automatic_reach, bridge_gaps, link_frames
+from napari_unet_nuclei.core.tracking.link import automatic_reach, bridge_gaps, link_again, link_frames
 from napari_unet_nuclei.core.tracking.movie import ArrayMovie
 from napari_unet_nuclei.core.tracking.spots import Spots, find_spots
 
@@ -62,7 +62,8 @@ def follow_here(spots: Spots) -> Links:
     """Link as `track` does by default."""
     settings, silent = TrackSettings(), Silent()
     reach = automatic_reach(spots, silent).diameters
-    previous = bridge_gaps(spots, link_frames(spots, reach, silent), reach, settings.bridge)
+    linked = link_again(spots, link_frames(spots, reach, silent), reach)
+    previous = bridge_gaps(spots, linked, reach, settings.bridge)
     return number_tracks(spots, find_divisions(spots, previous, settings.bridge)).previous
 
 

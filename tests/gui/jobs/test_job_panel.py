@@ -97,6 +97,11 @@ def test_a_problem_disables_run_and_says_why(panel) -> None:
     assert panel.status_label.text() == "12 nuclei"
 
 
+def test_options_of_the_command_line_are_left_out(panel) -> None:
+    panel.set_problem("The image has 2 channels. Choose the one that shows the nuclei (--channel NAME).")
+    assert panel.status_label.text() == "⚠ The image has 2 channels. Choose the one that shows the nuclei."
+
+
 def test_napari_is_told_what_runs_and_can_cancel_it(qtbot, make_napari_viewer_proxy) -> None:
     panel = JobPanel()
     make_napari_viewer_proxy().window.add_dock_widget(panel)

@@ -19,8 +19,13 @@ from napari_unet_nuclei.core.tracking.spots import Spots
 AREA_WEIGHT = 0.25
 """Cost of a doubling or halving of the area, as a share of that of the largest step."""
 
-PERSISTENCE = 0.5
-"""Share of the last step by which the next position is predicted: it helps fast nuclei, and slow ones do not mind."""
+PERSISTENCE, KNOWN_PERSISTENCE = 0.5, 0.8
+"""Share of the usual step by which a position is predicted: from what came before alone, and once it is known what
+comes after as well. It helps fast nuclei, and slow ones do not mind."""
+
+LATEST = 0.5
+"""Share of the latest step in the usual one; the rest is what was known before: a jitter of the centroid is no
+direction."""
 
 GAP_REACH = 0.8
 """Over a gap of g frames a nucleus may go this share of the largest step, times the root of g + 1: as in diffusion."""
@@ -63,20 +68,56 @@ def link_frames(spots: Spots, reach: float, progress: Progress) -> NDArray[np.in
     Return for every row the row that it comes from, or -1.
     """
     previous = np.full(len(spots), -1)
-    velocity = np.zeros_like(spots.position)
-    position, radius = spots.position, reach * spots.diameter
+    ahead = np.zeros_like(spots.position)
     for time in range(spots.frames - 1):
         progress.report(Advanced(time / spots.frames, f"linking frame {time + 1} of {spots.frames}"))
-        now, then = spots.rows(time), spots.rows(time + 1)
-        predicted = position[now] + PERSISTENCE * velocity[now]
-        i, j, distance = near(predicted, position[then], radius)
-        costs = (distance / radius) ** 2 + AREA_WEIGHT * _doublings(spots, now[i], then[j])
-        chosen = cheapest(i, j, costs, alone=1 + AREA_WEIGHT / 2)
-        old, new = now[i[chosen]], then[j[chosen]]
+        old, new = _linked(spots, time, reach, PERSISTENCE * ahead, np.zeros_like(ahead))
         previous[new] = old
-        # Half of the step, and half of what was known: a jitter of the centroid is no direction.
-        velocity[new] = 0.5 * (position[new] - position[old]) + 0.5 * velocity[old]
+        ahead[new] = LATEST * (spots.position[new] - spots.position[old]) + (1 - LATEST) * ahead[old]
     return previous
+
+
+def link_again(spots: Spots, previous: NDArray[np.int64], reach: float) -> NDArray[np.int64]:
+    """Link as `link_frames`, now that it is known where nuclei come from and where they go."""
+    half = KNOWN_PERSISTENCE / 2
+    ahead, back = half * _usual_steps(spots, previous), half * _usual_steps(spots, previous, back=True)
+    again = np.full(len(spots), -1)
+    for time in range(spots.frames - 1):
+        old, new = _linked(spots, time, reach, ahead, back)
+        again[new] = old
+    return again
+
+
+def _linked(
+    spots: Spots, time: int, reach: float, ahead: NDArray[np.float64], back: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Link a frame to the next one, given how far nuclei are expected to go, and to have come; return rows of both."""
+    now, then = spots.rows(time), spots.rows(time + 1)
+    radius = reach * spots.diameter
+    i, j, distance = near(spots.position[now] + ahead[now], spots.position[then] + back[then], radius)
+    costs = (distance / radius) ** 2 + AREA_WEIGHT * _doublings(spots, now[i], then[j])
+    chosen = cheapest(i, j, costs, alone=1 + AREA_WEIGHT / 2)
+    return now[i[chosen]], then[j[chosen]]
+
+
+def _usual_steps(spots: Spots, previous: NDArray[np.int64], *, back: bool = False) -> NDArray[np.float64]:
+    """Average, a frame long, the steps by which each nucleus came to where it is, the latest ones counting most.
+
+    With ``back`` they are those from where it goes, back in time.
+    """
+    beside, times = previous, range(spots.frames)
+    if back:
+        linked = np.flatnonzero(previous >= 0)
+        beside, times = np.full(len(spots), -1), range(spots.frames - 1, -1, -1)
+        beside[previous[linked]] = linked
+    steps = np.zeros_like(spots.position)
+    for time in times:
+        rows = spots.rows(time)
+        rows = rows[beside[rows] >= 0]
+        others = beside[rows]
+        frames = np.abs(spots.frame[rows] - spots.frame[others])[:, None]
+        steps[rows] = LATEST * (spots.position[rows] - spots.position[others]) / frames + (1 - LATEST) * steps[others]
+    return steps
 
 
 def bridge_gaps(spots: Spots, previous: NDArray[np.int64], reach: float, longest: int) -> NDArray[np.int64]:
@@ -84,12 +125,15 @@ def bridge_gaps(spots: Spots, previous: NDArray[np.int64], reach: float, longest
     previous = previous.copy()
     for gap in range(1, longest + 1):
         radius = reach * spots.diameter * GAP_REACH * np.sqrt(gap + 1)
+        half = KNOWN_PERSISTENCE * (gap + 1) / 2
+        ahead = spots.position + half * _usual_steps(spots, previous)
+        back = spots.position + half * _usual_steps(spots, previous, back=True)
         ends = np.setdiff1d(np.arange(len(spots)), previous)
         begins = np.flatnonzero(previous < 0)
         found = []
         for time in range(spots.frames - gap - 1):
             old, new = _of_frame(spots, ends, time), _of_frame(spots, begins, time + gap + 1)
-            i, j, distance = near(spots.position[old], spots.position[new], radius)
+            i, j, distance = near(ahead[old], back[new], radius)
             found.append((old[i], new[j], distance))
         if found:
             old, new, distance = (np.concatenate(part) for part in zip(*found, strict=True))

@@ -23,7 +23,7 @@ from napari_unet_nuclei.core.tracking.divide import find_divisions
 from napari_unet_nuclei.core.tracking.doubt import Doubt, find_doubts
 from napari_unet_nuclei.core.tracking.drift import NOTICEABLE
 from napari_unet_nuclei.core.tracking.lineage import Lineages, number_tracks
-from napari_unet_nuclei.core.tracking.link import Reach, automatic_reach, bridge_gaps, link_frames
+from napari_unet_nuclei.core.tracking.link import Reach, automatic_reach, bridge_gaps, link_again, link_frames
 from napari_unet_nuclei.core.tracking.movie import Movie
 from napari_unet_nuclei.core.tracking.read import opened_movie
 from napari_unet_nuclei.core.tracking.spots import Spots, find_spots
@@ -206,7 +206,7 @@ def run_track(
     reading, linking = Share(progress, 0.0, READING), Share(progress, READING, 1.0)
     spots = replace(find_spots(movie, pixel_size, reading), corrected=settings.correct_drift)
     reach = _reach(spots, pixel_size, settings, linking)
-    previous = link_frames(spots, reach.diameters, linking)
+    previous = link_again(spots, link_frames(spots, reach.diameters, linking), reach.diameters)
     previous = bridge_gaps(spots, previous, reach.diameters, settings.bridge)
     if settings.divisions:
         previous = find_divisions(spots, previous, settings.bridge)
