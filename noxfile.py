@@ -196,6 +196,13 @@ def endurance(session: nox.Session) -> None:
     session.run("python", "-m", "endurance", *session.posargs)
 
 
+@nox.session(default=False, python="3.11")
+def peers(session: nox.Session) -> None:
+    """Measure the time of StarDist and Cellpose beside ours, on this machine."""
+    install(session, "-e", ".", "stardist", "tensorflow-cpu", "cellpose>=3,<4")
+    session.run("python", "-m", "benchmarks", "peers")
+
+
 def install(
     session: nox.Session, *requirements: str, of_project: bool = True, constraints: Path = ROOT / "constraints.txt"
 ) -> None:

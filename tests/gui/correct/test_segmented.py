@@ -9,7 +9,7 @@ from napari.layers import Image, Labels
 
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 from napari_unet_nuclei.core.segment.table import measure_result
-from napari_unet_nuclei.gui.segment.job import SegmentAnswer
+from napari_unet_nuclei.gui.segment.job import SegmentAnswer, labels_layer
 from napari_unet_nuclei.gui.segment.live_labels import LiveLabels
 from napari_unet_nuclei.gui.viewer.corrected_layer import corrected_layer
 from napari_unet_nuclei.gui.viewer.layers import describe_layer
@@ -25,17 +25,10 @@ def live(qtbot, squares) -> LiveLabels:
     image = describe_layer(
         viewer.add_image(request.source.array, name="DAPI", scale=(0.5, 0.5), units=("µm",) * 2), "YX"
     )
-    shown = image.arrange(result.labels).copy()
+    table = measure_result(result, request)
+    layer = labels_layer(result, image, table)
     return LiveLabels(
-        viewer,
-        SegmentAnswer(
-            image=image,
-            request=request,
-            result=result,
-            shown=shown,
-            table=measure_result(result, request),
-            devices=("cpu",),
-        ),
+        viewer, SegmentAnswer(image=image, request=request, result=result, layer=layer, table=table, devices=("cpu",))
     )
 
 

@@ -268,3 +268,14 @@ def test_what_was_measured_of_cells_is_void_for_nuclei_that_change(qtbot):
     assert changed["GFP_mean_ring"].isna().all()
     assert changed["mine"].tolist() == [2.0]
     assert layer.features["GFP_mean_ring"].notna().sum() == len(layer.features) - 2
+
+
+def test_doubtful_nuclei_are_listed_before_the_table_is_measured(qtbot):
+    session = CorrectSession(labels_layer())
+    measured: list[bool] = []
+    session.changed.connect(lambda: measured.append(not session.layer.features.empty))
+    index = session.corrected.plane_indices[0]
+    session.look(index)
+    wait(qtbot, session)
+    assert session.review.is_listed(index)
+    assert measured == [False, True]

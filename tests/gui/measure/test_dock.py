@@ -63,6 +63,20 @@ def test_a_long_name_does_not_widen_the_dock(viewer, dock):
     assert dock.minimumSizeHint().width() <= 330
 
 
+@pytest.mark.parametrize(("height", "has_room"), [(550, False), (950, True)])
+def test_in_a_low_window_choices_fold_away_when_results_come_and_open_again(viewer, dock, qtbot, height, has_room):
+    viewer.add_labels(LABELS)
+    dock.resize(400, height)
+    assert dock.choices.isVisible()
+    assert not dock.choices_fold.isVisible()
+    press(qtbot, dock)
+    assert dock.choices.isVisible() == has_room
+    qtbot.mouseClick(dock.choices_fold.toggleButton(), Qt.MouseButton.LeftButton)
+    assert dock.choices.isVisible() != has_room
+    press(qtbot, dock)
+    assert dock.choices.isVisible() != has_room
+
+
 def test_measures_the_labels_in_all_ticked_images(viewer, dock, qtbot):
     dapi, gfp, other = image(0), image(1), image(2)
     viewer.add_image(dapi, name="DAPI")

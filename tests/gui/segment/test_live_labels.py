@@ -10,7 +10,7 @@ from napari.components import ViewerModel
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 from napari_unet_nuclei.core.segment.table import measure_result
 from napari_unet_nuclei.gui.segment.foot import ResultFoot
-from napari_unet_nuclei.gui.segment.job import SegmentAnswer
+from napari_unet_nuclei.gui.segment.job import SegmentAnswer, labels_layer
 from napari_unet_nuclei.gui.segment.live_labels import LiveLabels
 from napari_unet_nuclei.gui.viewer.followed_layer import mark_followed
 from napari_unet_nuclei.gui.viewer.layers import describe_layer, replace_labels
@@ -28,10 +28,10 @@ def viewer() -> ViewerModel:
 def live(qtbot, viewer, squares) -> LiveLabels:
     request, result = squares
     image = describe_layer(viewer.add_image(request.source.array, name="DAPI"), "YX")
-    shown = image.arrange(result.labels).copy()
     table = measure_result(result, request)
+    layer = labels_layer(result, image, table)
     return LiveLabels(
-        viewer, SegmentAnswer(image=image, request=request, result=result, shown=shown, table=table, devices=("cpu",))
+        viewer, SegmentAnswer(image=image, request=request, result=result, layer=layer, table=table, devices=("cpu",))
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from napari.settings import get_settings
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QDockWidget, QLabel, QMainWindow, QTabBar
 
@@ -84,3 +85,15 @@ def test_keys_are_napari_s_while_the_dock_is_behind_another_tab(qtbot, open_benc
     qtbot.waitUntil(lambda: bench.dock.is_in_front, timeout=LONG)
     bench.key("D")
     assert bench.plane[20, 20] == 0
+
+
+def test_tables_and_text_fields_have_the_letter_size_of_napari_s_preferences(
+    qtbot, make_napari_viewer_proxy, monkeypatch
+):
+    viewer = make_napari_viewer_proxy(show=True)
+    dock = open_dock(viewer, "Measure nuclei")
+    table, appearance = dock.results.table_view, get_settings().appearance
+    high = table.verticalHeader().defaultSectionSize()
+    monkeypatch.setattr(appearance, "font_size", 2 * appearance.font_size)
+    qtbot.waitUntil(lambda: table.font().pointSize() == appearance.font_size, timeout=LONG)
+    assert table.verticalHeader().defaultSectionSize() > 1.5 * high

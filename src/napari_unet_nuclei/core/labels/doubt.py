@@ -166,7 +166,7 @@ def doubt(
     check_plane(labels)
     if maps is not None and maps.shape != (3, *labels.shape):
         raise ImageShapeError(f"Maps of shape {maps.shape} do not belong to labels of shape {labels.shape}.")
-    nuclei = PlaneNuclei(labels.astype(np.int64))
+    nuclei = PlaneNuclei(labels)
     found = _found(nuclei, maps, _by_score(labels, maps, thresholds)) if len(nuclei.ids) else []
     if maps is not None and thresholds is not None and with_missed:
         usual_area = float(np.median(nuclei.areas)) if len(nuclei.ids) else 0.0

@@ -78,7 +78,7 @@ def sections_of(stack: AnyArray) -> Mapping[int, Sections]:
     """Return where every nucleus of a stack (Z, Y, X) lies, by id."""
     found: dict[int, Sections] = {}
     for z in range(stack.shape[0]):
-        nuclei = PlaneNuclei(np.asarray(stack[z]).astype(np.int64))
+        nuclei = PlaneNuclei(np.asarray(stack[z]))
         if not len(nuclei.ids):
             continue
         sides = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -147,7 +148,7 @@ class SegmentResult(Segmentation):
         if self.decoder is None and self.maps is not None:
             object.__setattr__(self, "decoder", StackDecoder(self.maps, self.thresholds.scale))
 
-    @property
+    @cached_property
     def count(self) -> int:
         """Number of nuclei; 0 where the labels are classes."""
         return 0 if self.classes else int(self.labels.max(initial=0))

@@ -31,7 +31,7 @@ from napari_unet_nuclei.gui.batch.choices import SINGLE, STACKS, BatchChoices
 from napari_unet_nuclei.gui.models.picker import DevicePicker, ModelPicker
 from napari_unet_nuclei.gui.settings.settings_form import SettingsForm, field_tooltip
 from napari_unet_nuclei.gui.widgets.choice_box import choice_box, fill
-from napari_unet_nuclei.gui.widgets.forms import Rows, folded, titled
+from napari_unet_nuclei.gui.widgets.forms import Folded, Rows, titled
 from napari_unet_nuclei.gui.widgets.path_edit import PathEdit
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
@@ -135,7 +135,7 @@ class BatchForm(QWidget):
         stacks.addWidget(self.stacks, stretch=1)
         stacks.addWidget(self.plane)
         others = Rows(("Scheduler", self.scheduler), ("Workers", self.workers))
-        advanced = folded(
+        advanced = Folded(
             "More settings", "Thresholds, and settings that rarely need a change.", self.advanced_form, others
         )
         switches = QGridLayout()
@@ -155,14 +155,14 @@ class BatchForm(QWidget):
         self._images_box = images
         layout.addWidget(titled("Images", images, self.facts_label))
         model = Rows(("Model", self.model_picker), ("Device", self.device_picker))
-        self.measured_box = folded(
+        self.measured_box = Folded(
             "Cells, rings, gate and classes",
             "What is measured around the nuclei, which of them count as positive, and what classes they have.",
             self.measured_form,
             Rows((_title("classes"), self.classes)),
         )
         layout.addWidget(titled("Nuclei", model, self.size_form, advanced, self.measured_box))
-        self.tracks_box = folded(
+        self.tracks_box = Folded(
             "How nuclei are followed", "The defaults suit most movies; see the dock Follow over time.", self.tracks_form
         )
         self._results_box = Rows(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel, Qt, Signal
+from qtpy.QtCore import QAbstractTableModel, QEvent, QModelIndex, QSortFilterProxyModel, Qt, Signal
 from qtpy.QtGui import QFont, QMouseEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
@@ -168,13 +168,11 @@ class BatchTable(QTableView):
         assert rows is not None, "Qt makes both headers with the view"
         assert columns is not None
         rows.hide()
-        rows.setDefaultSectionSize(2 * self.fontMetrics().height() + 8)
         columns.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         # With sizes that follow the contents, Qt would query thousands of cells whenever an image is done.
         rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        heads = {column: f"{HEADS[column]} ▼" for column in (*GROUPING, NUCLEI)}
-        for column, widest in {ACTION: PREVIEW, **heads}.items():
-            self.setColumnWidth(column, self.fontMetrics().horizontalAdvance(widest) + 16)
+        self._rows = rows
+        self._fit_letters()
         columns.setSectionResizeMode(IMAGE, QHeaderView.ResizeMode.Stretch)
         self.setItemDelegateForColumn(IMAGE, _WithState(self))
         for column in (*GROUPING, NUCLEI):
@@ -182,6 +180,18 @@ class BatchTable(QTableView):
         self.setColumnHidden(STATE, True)  # shown below the image's name instead: a dock is narrow
         self.clicked.connect(self._click)
         self.doubleClicked.connect(self._want)
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Give letters of another size the room that they need."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.FontChange:
+            self._fit_letters()
+
+    def _fit_letters(self) -> None:
+        self._rows.setDefaultSectionSize(2 * self.fontMetrics().height() + 8)
+        heads = {column: f"{HEADS[column]} ▼" for column in (*GROUPING, NUCLEI)}
+        for column, widest in {ACTION: PREVIEW, **heads}.items():
+            self.setColumnWidth(column, self.fontMetrics().horizontalAdvance(widest) + 16)
 
     def row(self, index: QModelIndex) -> FileRow:
         """Return the image at an index."""

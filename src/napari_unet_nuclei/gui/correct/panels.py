@@ -51,7 +51,7 @@ from napari_unet_nuclei.gui.viewer.reviewed_layer import (
 )
 from napari_unet_nuclei.gui.widgets.banner import ActionLine
 from napari_unet_nuclei.gui.widgets.fixed_call import FixedCall
-from napari_unet_nuclei.gui.widgets.forms import SPACING, fill, folded
+from napari_unet_nuclei.gui.widgets.forms import SPACING, Folded, fill
 from napari_unet_nuclei.gui.widgets.rest_timer import rest_timer
 from napari_unet_nuclei.gui.widgets.reviewed_controls import reviewed_controls
 from napari_unet_nuclei.gui.widgets.wrapped_label import RoomySentence, Sentence
@@ -184,13 +184,13 @@ class ToolsPanel(QWidget):
         for choice in (self.by_shape, self.by_image):
             self._choice.addButton(choice)
         self.thresholds = ThresholdPanel()
-        self.threshold_box = folded("Thresholds for a box", "For a box that is segmented again.", self.thresholds)
+        self.threshold_box = Folded("Thresholds for a box", "For a box that is segmented again.", self.thresholds)
         self.undo = CommandButtons((UNDO, REDO))
         split_by = fill(QHBoxLayout(), QLabel("Clicks split by"), self.by_shape, self.by_image)
         split_by.addStretch(1)
         clicks = QWidget()
         clicks.setLayout(split_by)
-        self.more_box = folded(
+        self.more_box = Folded(
             "More tools",
             "Tools that are seldom needed.",
             self.more_commands,

@@ -84,11 +84,14 @@ class CorrectSession(QObject):
         self._strokes: list[Touched] = []
         self._rest = rest_timer(self, self._examine_again, REST)
         self._taking, self._showing = rest_timer(self, self._take_strokes), rest_timer(self, self._show_table)
+        self._to_measure = rest_timer(self, self._measure)
+        self._is_to_measure = False
         self._looking, self._measuring = LatestJob(), LatestJob()
         self._looking.succeeded.connect(self._take_candidates)
         self._measuring.succeeded.connect(self._take_table)
         for job in (self._looking, self._measuring):
             job.failed.connect(self.failed)
+        self._looking.failed.connect(self._measure)
         for event, method in self._listeners():
             event.connect(method)
         self.tracks: FollowSession | None = None
@@ -96,7 +99,7 @@ class CorrectSession(QObject):
         self._track_state: TrackState | None = None
         self._link_doubts: dict[tuple[int, int], Doubt] = {}
         self._find_tracks()
-        self._measuring.submit(table_job(self.corrected))
+        self._measure_soon()
 
     @property
     def layer(self) -> Labels:
@@ -106,7 +109,8 @@ class CorrectSession(QObject):
     @property
     def is_busy(self) -> bool:
         """True while candidates are searched or the table is measured."""
-        return self._looking.is_busy or self._measuring.is_busy or self._rest.isActive()
+        waits = self._is_to_measure or self._rest.isActive()
+        return waits or self._looking.is_busy or self._measuring.is_busy
 
     @property
     def next_id(self) -> int:
@@ -130,7 +134,7 @@ class CorrectSession(QObject):
             event.disconnect(method)
         if self.tracks is not None:
             self.tracks.changed.disconnect(self._note_tracks)
-        for timer in (self._rest, self._taking, self._showing):
+        for timer in (self._rest, self._taking, self._showing, self._to_measure):
             timer.stop()
         for job in (self._looking, self._measuring):
             job.cancel()
@@ -312,6 +316,7 @@ class CorrectSession(QObject):
         self._listed |= {(index, one.id): one for one in candidates} if len(planes) > 1 else {}
         self._catch_up([(plane, nuclei) for plane, nuclei in self._touched_since if plane in planes])
         self._look_at_next()
+        self._measure()
         self.changed.emit()
 
     def _take_table(self, table: KeptTable) -> None:
@@ -458,6 +463,16 @@ class CorrectSession(QObject):
         if self.layer.features.empty:
             self._showing.start()
         else:
+            self._measure_soon()
+
+    def _measure_soon(self) -> None:
+        """Measure the table, but not before the candidates are found that somebody waits for."""
+        self._is_to_measure = True
+        self._to_measure.start()
+
+    def _measure(self) -> None:
+        if self._is_to_measure and not self._looking.is_busy:
+            self._is_to_measure = False
             self._measuring.submit(table_job(self.corrected))
 
     def _start_over(self) -> None:
@@ -469,10 +484,10 @@ class CorrectSession(QObject):
         self._listed.clear()
         self._looking.cancel()
         self._touched_since.clear()
-        self._table = None
+        self._table, self._is_to_measure = None, False
         self._rest.start()
         self.changed.emit()
 
     def _examine_again(self) -> None:
-        self._measuring.submit(table_job(self.corrected))
         self._look_at_next()
+        self._measure_soon()

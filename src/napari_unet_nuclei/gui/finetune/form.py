@@ -24,7 +24,7 @@ from napari_unet_nuclei.gui.models.picker import DevicePicker, NotedPicker
 from napari_unet_nuclei.gui.models.watch import ModelWatch
 from napari_unet_nuclei.gui.settings.remembered import Choices
 from napari_unet_nuclei.gui.settings.settings_form import SettingsForm
-from napari_unet_nuclei.gui.widgets.forms import Rows, fill, folded
+from napari_unet_nuclei.gui.widgets.forms import Folded, Rows, fill
 from napari_unet_nuclei.gui.widgets.path_edit import PathEdit
 
 SHOWN = ("time", "strength")
@@ -120,7 +120,7 @@ class FinetuneForm(QWidget):
         self.base_picker.setToolTip(self.base_picker.box.toolTip())
         shown = Rows(("Start from", self.base_picker), ("New model", self.name_edit))
         rare = Rows(("Reference", self.reference_edit), ("Device", self.device_picker))
-        self.folded_box = folded("More settings", "Settings that rarely need a change.", rare, self.folded_form)
+        self.folded_box = Folded("More settings", "Settings that rarely need a change.", rare, self.folded_form)
         fill(QVBoxLayout(self), shown, self.shown_form, self.folded_box)
 
     def _connect(self) -> None:

@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 from napari_unet_nuclei.core.finetune.undecided import ComparisonTable, Undecided
 from napari_unet_nuclei.gui.widgets.confirm import is_sure
 from napari_unet_nuclei.gui.widgets.fixed_call import FixedCall
-from napari_unet_nuclei.gui.widgets.forms import fill, folded
+from napari_unet_nuclei.gui.widgets.forms import Folded, fill
 from napari_unet_nuclei.gui.widgets.picture import PictureView
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
@@ -63,7 +63,7 @@ class ResultPanel(QWidget):
     def _lay_out(self) -> None:
         buttons = fill(QHBoxLayout(), self.keep_button, self.discard_button, self.report_button)
         self._decisions = (self.keep_button, self.again_button, self.discard_button)
-        self.figures = folded(
+        self.figures = Folded(
             "Figures", "Scores of the old and the new model, and how it was taught.", self.table, self.facts_label
         )
         above = (self.title_label, self.sentence_label, self.again_button, buttons)
@@ -153,7 +153,6 @@ class _FiguresTable(QTableWidget):
         assert rows is not None, "Qt makes both headers with the table"
         assert columns is not None
         rows.hide()
-        rows.setDefaultSectionSize(self.fontMetrics().height() + 4)
         columns.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         columns.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self._rows, self._columns = rows, columns
@@ -162,6 +161,7 @@ class _FiguresTable(QTableWidget):
         """Show figures."""
         self.setRowCount(0)
         self.clearSpans()
+        self._rows.setDefaultSectionSize(self.fontMetrics().height() + 4)
         for number, comparison in enumerate(comparisons):
             self._head(f"{comparison.title} ({comparison.nuclei})", bold=True)
             # The sentence above the table states the outcome of the first one.

@@ -27,7 +27,7 @@ from napari_unet_nuclei.gui.viewer.dock import Dock
 from napari_unet_nuclei.gui.viewer.frame import NucleusFrame
 from napari_unet_nuclei.gui.viewer.layer_box import LayerBox, row_in
 from napari_unet_nuclei.gui.viewer.view import label_under, on_click, world_point
-from napari_unet_nuclei.gui.widgets.forms import Rows, fill, folded, titled
+from napari_unet_nuclei.gui.widgets.forms import Folded, Rows, fill, titled
 from napari_unet_nuclei.gui.widgets.scroll_column import ScrollColumn
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
@@ -84,7 +84,7 @@ class FollowDock(Dock):
         self._show_session()
 
     def _lay_out(self) -> None:
-        settings = folded("Settings", "How nuclei are followed; the defaults suit most movies.", self.form)
+        settings = Folded("Settings", "How nuclei are followed; the defaults suit most movies.", self.form)
         choices = Rows(("Labels", self.labels_picker), ("Frame every", self.minutes), ("", settings))
         save = fill(QHBoxLayout(), self.save_button, self.ctc, self.geff)
         save.setStretch(0, 1)

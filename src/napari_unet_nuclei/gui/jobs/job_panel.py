@@ -115,7 +115,7 @@ class JobPanel(QWidget):
         Parameters
         ----------
         job : callable
-            Takes a `Progress`; touches no viewer, layer or widget.
+            Takes a `Progress`; touches no viewer, no widget, and no layer that is in the viewer.
         on_result : callable
             Called in the window's thread with the job's result, unless it was cancelled or failed. A method of a widget
             is forgotten when the widget is deleted; a function is called even if the dock was closed.

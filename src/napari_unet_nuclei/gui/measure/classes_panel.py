@@ -24,7 +24,7 @@ from napari_unet_nuclei.core.labels.classify.nucleus_classes import MOST_CLASSES
 from napari_unet_nuclei.gui.viewer.columns import title_of
 from napari_unet_nuclei.gui.viewer.layer_classes import LayerClasses
 from napari_unet_nuclei.gui.widgets.fixed_call import FixedCall
-from napari_unet_nuclei.gui.widgets.forms import SPACING, fill, folded
+from napari_unet_nuclei.gui.widgets.forms import SPACING, Folded, fill
 from napari_unet_nuclei.gui.widgets.row_list import TICK_BOX
 from napari_unet_nuclei.gui.widgets.scroll_column import ScrollColumn
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
@@ -76,7 +76,7 @@ class ClassesPanel(QWidget):
         buttons, files = QWidget(), QWidget()
         fill(QHBoxLayout(buttons), self.add_button, self.undo_button)
         fill(QHBoxLayout(files), self.open_button, self.save_button)
-        box = folded("Told by", "Measured columns by which the classes are told.", self.columns)
+        box = Folded("Told by", "Measured columns by which the classes are told.", self.columns)
         parts = (self.how, grid, buttons, self.former_button, self.doubtful_button, self.outcome, self.warnings)
         fill(QVBoxLayout(self), ScrollColumn(*parts, files, box))
 

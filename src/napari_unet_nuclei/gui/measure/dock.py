@@ -35,6 +35,7 @@ from napari_unet_nuclei.gui.viewer.measure_request import MeasuredTable, Measure
 from napari_unet_nuclei.gui.viewer.value_layer import ValueLayer
 from napari_unet_nuclei.gui.viewer.view import go_to, label_under, on_click, world_point
 from napari_unet_nuclei.gui.widgets.dock_keys import DockKeys
+from napari_unet_nuclei.gui.widgets.forms import Folded
 from napari_unet_nuclei.gui.widgets.loss_plot import PlotColours
 from napari_unet_nuclei.gui.widgets.rest_timer import rest_timer
 from napari_unet_nuclei.gui.widgets.scroll_column import ScrollColumn
@@ -79,19 +80,26 @@ class MeasureDock(Dock):
         self.keys = DockKeys(self, {str(number): str(number) for number in range(10)}, self._give)
         self._lay_out()
         self._connect()
+        self.choices_fold.expand(animate=False)
         self.form.list_layers()
         self._follow_measured(None)
         self.results_column.setVisible(False)
+        self.choices_fold.setVisible(False)
 
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
-        layout.addWidget(ScrollColumn(self.form, self.hint), stretch=1)
+        # With a result, what was measured can be folded away: in a low window there is no room for both.
+        self.choices_fold = Folded("Labels and images", "What is measured, and around the nuclei.")
+        self.choices = ScrollColumn(self.form, self.hint)
         self.results_column = ScrollColumn(self.results, filled=True)
-        layout.addWidget(self.results_column, stretch=6)
+        layout.addWidget(self.choices_fold)
+        layout.addWidget(self.choices, stretch=1)
+        layout.addWidget(self.results_column, stretch=2)
         layout.addWidget(self.panel)
 
     def _connect(self) -> None:
+        self.choices_fold.toggled.connect(self.choices.setVisible)
         self.form.changed.connect(self._check)
         self.form.failed.connect(self.panel.show_error)
         self.panel.run_clicked.connect(self._measure)
@@ -151,7 +159,7 @@ class MeasureDock(Dock):
         if gate is not None and {limit.column for limit in gate.limits} <= set(measured.table.columns):
             measured = _gated(measured, gate)
         self._follow_measured(measured)
-        self.results_column.setVisible(True)
+        self._make_room_for_results()
         self.results.show_measured(measured.table, measured.regions)
         self._follow_theme()
         rows, nuclei = len(measured.table), measured.table["label"].nunique()
@@ -162,6 +170,15 @@ class MeasureDock(Dock):
             write_features(layer, measured.table)
         self._refresh_keys()
         self._colour_unless_chosen("")
+
+    def _make_room_for_results(self) -> None:
+        """Fold away what was measured when the first results come, unless there is room for both."""
+        if self.results_column.isHidden():
+            needed = sum(one.sizeHint().height() for one in (self.form, self.results, self.panel))
+            if needed > self.height():
+                self.choices_fold.collapse(animate=False)
+            self.results_column.setVisible(True)
+            self.choices_fold.setVisible(True)
 
     def _follow_measured(self, measured: MeasuredTable | None) -> None:
         """Watch the labels of another table for changes; forget what belonged to the former one."""

@@ -25,7 +25,7 @@ from napari_unet_nuclei.gui.viewer.layers import pictures_in
 from napari_unet_nuclei.gui.viewer.measure_request import MeasureRequest, ask
 from napari_unet_nuclei.gui.viewer.pairing import choose_image, image_of, images_of_size
 from napari_unet_nuclei.gui.widgets.choice_box import choice_box, fill
-from napari_unet_nuclei.gui.widgets.forms import Rows, folded
+from napari_unet_nuclei.gui.widgets.forms import Folded, Rows
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -80,14 +80,14 @@ class MeasureForm(QWidget):
         self._pair = Rows(("Labels", self.labels_picker), ("Image", self.image_line), ("Measure in", self.images))
         layout.addWidget(self._pair)
         cells = Rows(("Cells", self.cells_box))
-        layout.addWidget(folded("Cells and rings", "What lies around each nucleus.", cells, self.around))
+        layout.addWidget(Folded("Cells and rings", "What lies around each nucleus.", cells, self.around))
         regions, found = QHBoxLayout(), QHBoxLayout()
         regions.addWidget(self.regions_box, stretch=1)
         regions.addWidget(self.open_regions)
         found.addWidget(self.find_box, stretch=1)
         found.addWidget(self.spot_size)
         rows = Rows(("Regions", regions), ("Spots", self.spots_box), ("Find spots in", found))
-        layout.addWidget(folded("Regions and spots", "Counted per region, per nucleus and per cell.", rows))
+        layout.addWidget(Folded("Regions and spots", "Counted per region, per nucleus and per cell.", rows))
 
     def _connect(self) -> None:
         events = self._viewer.layers.events

@@ -6,6 +6,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from napari_unet_nuclei.gui.viewer.letters import LetterSize
 from napari_unet_nuclei.gui.widgets.forms import fill
 from napari_unet_nuclei.gui.widgets.table_view import TableView
 
@@ -20,6 +21,7 @@ class WideTable(QWidget):
         super().__init__()
         self.view = TableView(shared=narrow)
         fill(QVBoxLayout(self), self.view)
+        self._letters = LetterSize(self)
 
     def showEvent(self, event: QShowEvent | None) -> None:
         """Announce that it can be seen."""

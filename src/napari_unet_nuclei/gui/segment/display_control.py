@@ -19,6 +19,7 @@ from napari_unet_nuclei.gui.viewer.display import (
     outline_width,
 )
 from napari_unet_nuclei.gui.viewer.dock import Dock
+from napari_unet_nuclei.gui.viewer.staging import Stage
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -51,11 +52,18 @@ class DisplayControl(QObject):
             self._switch.show_display(display_of(layer))
         self._refresh()
 
+    def stage(self) -> Stage:
+        """Return where a job makes new labels ready to be shown as by `show_new`."""
+        return Stage(self._viewer, self._for_new)
+
     def show_new(self) -> None:
         """Show a new layer as the user chose before; never hide it."""
         if self._layer is not None:
-            chosen = self._chosen if self._chosen != "Hidden" else None
-            self._show(chosen or first_display(self._layer))
+            self._show(self._for_new or first_display(self._layer))
+
+    @property
+    def _for_new(self) -> Display | None:
+        return self._chosen if self._chosen != "Hidden" else None
 
     def choose(self, display: Display) -> None:
         """Show the labels in this way, and those of later runs as well."""
@@ -64,7 +72,8 @@ class DisplayControl(QObject):
 
     def _show(self, display: Display) -> None:
         if self._layer is not None:
-            display_labels(self._layer, display, outline_width(self._viewer, self._layer, self._diameter))
+            width = outline_width(float(self._viewer.scene.camera.zoom), self._layer, self._diameter)
+            display_labels(self._layer, display, width)
             self._switch.show_display(display)
 
     def _next(self) -> None:

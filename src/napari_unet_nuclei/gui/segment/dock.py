@@ -223,7 +223,7 @@ class SegmentDock(Dock):
             first = None
             if self.session.live is None and request.region is None and not self.form.model_picker.tells_classes:
                 first = view_first(self._viewer, run.layer, image)
-            whole = segment_job(image, request, carried, first, self.session.came_first.emit)
+            whole = segment_job(image, request, self.display.stage(), carried, first, self.session.came_first.emit)
             self.job_panel.run_job(whole, on_result, title=title)
             return
         job = stored_job(image, request, run.order, run.file, carried)

@@ -29,7 +29,7 @@ from napari_unet_nuclei.gui.settings.remembered import Choices
 from napari_unet_nuclei.gui.settings.settings_form import SettingsForm
 from napari_unet_nuclei.gui.settings.threshold_panel import TITLES
 from napari_unet_nuclei.gui.viewer.layers import LayerImage
-from napari_unet_nuclei.gui.widgets.forms import Rows, fill, folded, titled
+from napari_unet_nuclei.gui.widgets.forms import Folded, Rows, fill, titled
 from napari_unet_nuclei.gui.widgets.path_edit import PathEdit
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class SegmentForm(QWidget):
         self.size_form = SettingsForm(SegmentSettings, ["diameter"])
         self.advanced_form = SettingsForm(SegmentSettings, ADVANCED)
         device = Rows(("Device", self.device_picker))
-        self.advanced_box = folded("More settings", "Settings that rarely need a change.", device, self.advanced_form)
+        self.advanced_box = Folded("More settings", "Settings that rarely need a change.", device, self.advanced_form)
         self.models_button = QPushButton("…")
         self.models_button.setToolTip("Import, export, rename or remove models, in the dock Models.")
         self.models_button.setStyleSheet("min-width: 20px; max-width: 20px")

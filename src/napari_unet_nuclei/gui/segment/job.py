@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pandas as pd
-from napari.utils.colormaps import CyclicLabelColormap
+from napari.layers import Labels
 
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.progress import Progress, Share
@@ -14,11 +14,11 @@ from napari_unet_nuclei.core.segment.projection import projected
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import SegmentResult
 from napari_unet_nuclei.core.segment.table import measure_result
-from napari_unet_nuclei.core.types import Labels
 from napari_unet_nuclei.gui.jobs.worker import report_start
 from napari_unet_nuclei.gui.segment.view_first import ViewFirst
-from napari_unet_nuclei.gui.viewer.display import MOST_COLOURS, colours_apart, prepare_colours
-from napari_unet_nuclei.gui.viewer.layers import LayerImage
+from napari_unet_nuclei.gui.viewer.display import MOST_COLOURS, colours_apart, prepare_drawing
+from napari_unet_nuclei.gui.viewer.layers import LayerImage, labels_arguments
+from napari_unet_nuclei.gui.viewer.staging import Stage
 
 SEGMENTING = 0.9
 """Share of the progress bar; measuring takes the rest."""
@@ -56,10 +56,8 @@ class SegmentAnswer(Answer):
     Attributes
     ----------
     result : SegmentResult
-    shown : ndarray
-        Copy of the labels with the layer's axes, for a layer that may be painted on.
-    colours : CyclicLabelColormap or None
-        Colours of which no neighbours share one; None for napari's own.
+    layer : napari.layers.Labels
+        Shows a copy of the labels, which may be painted on; in no viewer so far.
     stack : LayerImage or None
         The image of which ``image`` is a projection that is to be shown; None where it is the layer that was chosen.
     where : str
@@ -67,8 +65,7 @@ class SegmentAnswer(Answer):
     """
 
     result: SegmentResult
-    shown: Labels
-    colours: CyclicLabelColormap | None = None
+    layer: Labels
     stack: LayerImage | None = None
     where: str = ""
 
@@ -114,7 +111,7 @@ NOTHING_CARRIED = Carried()
 def load_engine(progress: Progress) -> tuple[str, ...]:
     """Import what a run and its labels need; return the devices of this computer, the preferred one first."""
     report_start(progress)
-    prepare_colours()
+    prepare_drawing()
     import napari_unet_nuclei.core.segment.run  # noqa: F401  # imports PyTorch
     from napari_unet_nuclei.core.model.device import available_devices
 
@@ -124,6 +121,7 @@ def load_engine(progress: Progress) -> tuple[str, ...]:
 def segment_job(
     image: LayerImage,
     request: SegmentRequest,
+    stage: Stage,
     carried: Carried = NOTHING_CARRIED,
     first: ViewFirst | None = None,
     show_first: Callable[[SegmentAnswer], object] = lambda _: None,
@@ -141,17 +139,18 @@ def segment_job(
 
         def answer(asked: SegmentRequest, progress: Progress, where: str = "") -> SegmentAnswer:
             result = run_segment(asked, Share(progress, 0.0, SEGMENTING))
-            named = not result.classes and 0 < result.count <= MOST_COLOURS
+            table = measure_result(result, asked, Share(progress, SEGMENTING, 1.0))
+            layer = labels_layer(result, picture, table)
+            stage.make_ready(layer, result.diameter)
             return SegmentAnswer(
                 image=picture,
                 stack=image if is_new else None,
                 request=asked,
-                table=measure_result(result, asked, Share(progress, SEGMENTING, 1.0)),
+                table=table,
                 devices=available_devices(),
                 kind_put_back=asked.settings.kind != request.settings.kind,
                 result=result,
-                shown=picture.arrange(result.labels).copy(),
-                colours=colours_apart(result.labels) if named else None,
+                layer=layer,
                 where=where,
             )
 
@@ -163,3 +162,13 @@ def segment_job(
         return answer(asked, Share(progress, FIRST, 1.0))
 
     return job
+
+
+def labels_layer(result: SegmentResult, image: LayerImage, table: pd.DataFrame) -> Labels:
+    """Return a layer with a copy of the labels of a result, of which no neighbours share a colour."""
+    named = not result.classes and 0 < result.count <= MOST_COLOURS
+    return Labels(
+        image.arrange(result.labels).copy(),
+        colormap=colours_apart(result.labels) if named else None,
+        **labels_arguments(result, image, table),
+    )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from napari.layers import Labels as LabelsLayer
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
@@ -30,6 +31,7 @@ from napari_unet_nuclei.gui.viewer.layers import (
     METADATA_KEY,
     LayerImage,
     labels_arguments,
+    labels_name,
     result_metadata,
     table_features,
 )
@@ -38,7 +40,6 @@ from napari_unet_nuclei.gui.widgets.rest_timer import rest_timer
 
 if TYPE_CHECKING:
     import napari
-    import napari.layers
 
 REST = 300
 """Milliseconds without a new result before the table is measured."""
@@ -87,7 +88,7 @@ class LiveLabels(QObject):
     def __init__(self, viewer: napari.Viewer, answer: SegmentAnswer, note: str = "") -> None:
         super().__init__()
         self._viewer = viewer
-        self._note, self._colours = note, answer.colours
+        self._note = note
         self.image: LayerImage = answer.image
         self.request: SegmentRequest = answer.request
         self.result: SegmentResult = answer.result
@@ -115,7 +116,7 @@ class LiveLabels(QObject):
         self._doubting.failed.connect(self.failed)
         self._rest = rest_timer(self, self.measure, REST)
         self._following = rest_timer(self, self._decode_all, FOLLOW)
-        self._add_layer(answer.shown, self.image.arrange(self.result.labels))
+        self._add_layer(answer.layer, self.image.arrange(self.result.labels))
         self._count_doubtful()
 
     def _begin(self) -> None:
@@ -124,14 +125,11 @@ class LiveLabels(QObject):
         self._ids = _plain_ids(self.result)
         self._free = len(self._ids)
 
-    def _add_layer(self, shown: Labels, copy: Labels) -> None:
+    def _add_layer(self, layer: LabelsLayer, copy: Labels) -> None:
         """Add a layer with labels that people may paint on, of which there is a copy; napari makes its name unique."""
-        table = pd.DataFrame() if self.table is None else self.table
-        arguments = labels_arguments(self.result, self.image, table)
-        arguments["name"] += self._note
-        if self._colours is not None:
-            arguments["colormap"] = self._colours
-        self.layer: napari.layers.Labels = self._viewer.add_labels(shown, **arguments)
+        layer.name = labels_name(self.result, self.image) + self._note
+        layer.metadata = {METADATA_KEY: result_metadata(self.result, self.image)}
+        self.layer = self._viewer.add_layer(layer)
         self.layer.events.paint.connect(self._note_edit)
         self._written = WrittenLabels(self.layer, copy, self)
         self._written.ended.connect(self._note_written)
@@ -259,7 +257,7 @@ class LiveLabels(QObject):
         self._wanted = answer.result.thresholds
         self.image, self.request = answer.image, answer.request
         untouched = not self.is_edited()
-        self._show(_Decoded(answer.result, answer.shown, untouched, KeptIds(_plain_ids(answer.result), 0, 0)))
+        self._show(_Decoded(answer.result, answer.layer.data, untouched, KeptIds(_plain_ids(answer.result), 0, 0)))
         self._begin()
         self._rest.stop()
         self._show_table(_Measured(answer.result, answer.table, untouched=True))
@@ -337,7 +335,10 @@ class LiveLabels(QObject):
         edited = self.layer.name
         self.layer.events.paint.disconnect(self._note_edit)
         self._written.stop()
-        self._add_layer(shown.copy(), shown)
+        arguments = labels_arguments(self.result, self.image, pd.DataFrame())
+        layer = LabelsLayer(shown.copy(), visible=False, colormap=self.layer.colormap, **arguments)
+        layer.contour, layer.visible = self.layer.contour, True
+        self._add_layer(layer, shown)
         self.layer_added.emit(f"You changed '{edited}', so the sliders now write to '{self.layer.name}'.")
 
     def _show_table(self, measured: _Measured) -> None:
@@ -395,7 +396,7 @@ def _middle_of(region: Region) -> tuple[float, float]:
 
 
 def _plain_ids(result: SegmentResult) -> NDArray[np.int32]:
-    return np.arange(result.labels.max(initial=0) + 1, dtype=np.int32)
+    return np.arange(result.count + 1, dtype=np.int32)
 
 
 def _change_text(kept: KeptIds) -> str:

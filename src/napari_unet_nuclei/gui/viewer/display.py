@@ -15,7 +15,6 @@ from napari_unet_nuclei.gui.widgets.fixed_call import FixedCall
 from napari_unet_nuclei.gui.widgets.forms import fill
 
 if TYPE_CHECKING:
-    from napari import Viewer
     from napari.layers import Labels
 
 Display = Literal["Outlines", "Filled", "Hidden"]
@@ -95,9 +94,12 @@ def colours_apart(labels: AnyArray) -> CyclicLabelColormap:
     return CyclicLabelColormap(colors=np.concatenate([np.zeros((1, 4), np.float32), by_id]), background_value=0)
 
 
-def prepare_colours() -> None:
-    """Let napari prepare how it colours labels, for any thread: the first layer would hold the window up for that."""
+def prepare_drawing() -> None:
+    """Let napari prepare how it draws labels, for any thread: the first layer would hold the window up for that."""
     from napari.layers import Labels
+    from vispy.visuals import LineVisual
+
+    LineVisual(method="agg")  # of the polygon tool, which every labels layer has; reads the shaders
 
     # What it compiles depends on the number type of the texture, and that on the number of colours.
     for colours in (NAPARI_COLOURS, NAPARI_COLOURS**2):
@@ -125,13 +127,16 @@ def next_display(display: Display) -> Display:
 
 def display_labels(layer: Labels, display: Display, width: int = 1) -> None:
     """Show a layer in this way; ``width`` of outlines in pixels."""
-    layer.visible = display != "Hidden"
-    if display != "Hidden":
-        layer.contour = width if display == "Outlines" else 0
+    visible, contour = display != "Hidden", width if display == "Outlines" else 0
+    # napari finds all outlines anew whenever one of these is set, to the same value or while the layer is visible.
+    if visible and layer.contour != contour:
+        layer.contour = contour
+    if layer.visible != visible:
+        layer.visible = visible
 
 
-def outline_width(viewer: Viewer, layer: Labels, diameter: float) -> int:
-    """Return the width of outlines, in pixels of a layer, that can be seen at the present zoom."""
-    zoom = float(viewer.scene.camera.zoom) * float(layer.scale[-1])
+def outline_width(zoom: float, layer: Labels, diameter: float) -> int:
+    """Return the width of outlines, in pixels of a layer, that can be seen at a zoom of the camera."""
+    pixel = zoom * float(layer.scale[-1])
     widest = max(int(diameter * WIDEST_OUTLINE), 1)
-    return min(max(round(OUTLINE / max(zoom, 1e-6)), 1), widest)
+    return min(max(round(OUTLINE / max(pixel, 1e-6)), 1), widest)

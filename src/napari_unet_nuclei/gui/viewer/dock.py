@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QApplication, QDockWidget, QMainWindow, QWidget
 
 from napari_unet_nuclei.gui import PLUGIN
 from napari_unet_nuclei.gui.viewer.help import DockHelp
+from napari_unet_nuclei.gui.viewer.letters import LetterSize
 from napari_unet_nuclei.gui.widgets.binding import warn_of_binding
 from napari_unet_nuclei.gui.widgets.calm_wheel import CalmWheel
 from napari_unet_nuclei.gui.widgets.key_card import Key
@@ -55,7 +56,7 @@ class Dock(QWidget):
         self._is_placed = False
         # Before it is added: napari puts docks one below the other, which makes the window taller than the screen.
         self._rooms = {id(one): one.size() for one in QApplication.topLevelWidgets() if isinstance(one, QMainWindow)}
-        self._wheel = CalmWheel(self)
+        self._wheel, self._letters = CalmWheel(self), LetterSize(self)
         self.help = DockHelp(self, self.page, self.keys_told)
 
     def keys_told(self) -> Sequence[Key]:

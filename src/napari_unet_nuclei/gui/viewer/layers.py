@@ -324,11 +324,16 @@ def labels_arguments(result: SegmentResult, image: LayerImage, table: pd.DataFra
     Class names are in its features, which napari shows in the status bar, and in the provenance.
     """
     return {
-        "name": f"{image.name} {'classes' if result.classes else 'labels'}",
+        "name": labels_name(result, image),
         "features": table_features(table),
         "metadata": {METADATA_KEY: result_metadata(result, image)},
         **image.spatial(result.origin),
     }
+
+
+def labels_name(result: SegmentResult, image: LayerImage) -> str:
+    """Return the name of the labels layer of a result."""
+    return f"{image.name} {'classes' if result.classes else 'labels'}"
 
 
 def result_metadata(result: SegmentResult, image: LayerImage) -> dict[str, Any]:

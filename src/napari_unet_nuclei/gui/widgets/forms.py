@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QBoxLayout, QFormLayout, QGroupBox, QLabel, QLayout, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
@@ -60,13 +61,21 @@ def titled(title: str, *widgets: QWidget) -> QGroupBox:
     return group
 
 
-def folded(title: str, tooltip: str, *widgets: QWidget) -> QCollapsible:
-    """Return widgets below a button that shows and hides them."""
-    box = QCollapsible(title, expandedIcon="▾", collapsedIcon="▸")
-    box.toggleButton().setToolTip(tooltip)
-    for widget in widgets:
-        box.addWidget(widget)
-    layout = box.layout()
-    assert layout is not None, "a collapsible has one"
-    layout.setContentsMargins(0, 0, 0, 0)
-    return box
+class Folded(QCollapsible):
+    """Widgets below a button that shows and hides them; they are hidden at first."""
+
+    def __init__(self, title: str, tooltip: str, *widgets: QWidget) -> None:
+        # The arrow is a part of the text, which has the colour of napari's theme; an icon would be black in all.
+        super().__init__(expandedIcon=QIcon(), collapsedIcon=QIcon())
+        self._title = title
+        self.toggleButton().setToolTip(tooltip)
+        for widget in widgets:
+            self.addWidget(widget)
+        layout = self.layout()
+        assert layout is not None, "a collapsible has one"
+        layout.setContentsMargins(0, 0, 0, 0)
+        self.toggled.connect(self._show_arrow)
+        self._show_arrow()
+
+    def _show_arrow(self, _open: object = None) -> None:
+        self.setText(f"{'▾' if self.isExpanded() else '▸'} {self._title}")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from qtpy.QtCore import QAbstractTableModel, QItemSelection, QItemSelectionModel, QModelIndex, Qt, Signal
+from qtpy.QtCore import QAbstractTableModel, QEvent, QItemSelection, QItemSelectionModel, QModelIndex, Qt, Signal
 from qtpy.QtGui import QKeyEvent, QKeySequence
 from qtpy.QtWidgets import QAbstractItemView, QTableView, QWidget
 
@@ -124,12 +124,21 @@ class TableView(QTableView):
         assert rows is not None, "Qt makes both headers with the view"
         assert columns is not None
         rows.hide()
-        rows.setDefaultSectionSize(self.fontMetrics().height() + 6)
         # Else Qt asks for the texts of a thousand rows to find the width of a column.
         columns.setResizeContentsPrecision(ROWS_MEASURED)
-        self._columns = columns
+        self._rows, self._columns = rows, columns
+        self._fit_rows()
         self._columns.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.setSortingEnabled(True)
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Make rows as high as letters of another size need."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.FontChange:
+            self._fit_rows()
+
+    def _fit_rows(self) -> None:
+        self._rows.setDefaultSectionSize(self.fontMetrics().height() + 6)
 
     @property
     def table_model(self) -> TableModel:

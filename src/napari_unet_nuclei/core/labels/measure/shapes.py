@@ -48,9 +48,9 @@ class PlaneNuclei:
         Ids in ascending order, pixel counts, and where each nucleus starts in ``pixels``.
     """
 
-    def __init__(self, plane: NDArray[np.int64]) -> None:
+    def __init__(self, plane: NDArray[np.integer]) -> None:
         pixels = np.flatnonzero(plane > 0)
-        ids = plane.ravel()[pixels]
+        ids = plane.ravel()[pixels].astype(np.int64)
         if ids.max(initial=0) > plane.size:
             self.ids, numbers, self.areas = np.unique(ids, return_inverse=True, return_counts=True)
         else:  # a table by id, which needs no sorting
