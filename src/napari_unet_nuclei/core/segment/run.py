@@ -59,7 +59,7 @@ FOCUS_STACK = (
 )
 
 UNNAMED_PLANES = (
-    "Nothing says whether the {planes:,} planes are a stack or a movie: each was segmented by itself. For nuclei in 3-D "
+    "Nothing says whether the {planes:,} planes are a stack or a movie: each was segmented by itself. For 3-D nuclei "
     "choose planes volume; for a movie name the axes, one letter each, as in TYX."
 )
 
