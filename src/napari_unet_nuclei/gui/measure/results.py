@@ -60,7 +60,7 @@ class Results(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.plot: NucleiPlot | None = None
-        self.table_view = TableView()
+        self.table_view = TableView(least_rows=LEAST_ROWS)
         self.table_view.table_model.helps = COLUMN_HELP
         self.table_view.setToolTip("Click a row to show its nucleus, a heading to sort, or a nucleus to find its row.")
         self.all_columns = QCheckBox("all columns")
@@ -68,7 +68,6 @@ class Results(QWidget):
         self.copy_button = _button("Copy", "Copy the selected rows, or all, to paste them into a spreadsheet.")
         self.wide_button = _button("Wide", "Open the table below the picture, where all columns have room.")
         self.save_button = _button("Save…", "Save the labels, this table, outlines for ImageJ and QuPath, a picture.")
-        self.table_view.setMinimumHeight(LEAST_ROWS * (self.table_view.fontMetrics().height() + 6))
         self.card, self.facts, self.regions = (Sentence(selectable=True) for _ in range(3))
         self.colour_box = choice_box("What the nuclei on the picture are coloured by.")
         self.copy_gate = _button("Copy gate", "Copy the gate as text, for *Positive if* in Batch, or for --gate.")
