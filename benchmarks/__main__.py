@@ -27,6 +27,9 @@ NAMES = (
 WITH_DATA = ("accuracy", "volumes")
 """Those that measure data sets of the user's: they take arguments of their own, and are not among "all"."""
 
+WITH_PEERS = ("peers",)
+"""Those that need other programs, which ``nox -s peers`` installs; not among "all"."""
+
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -39,7 +42,9 @@ def main() -> None:
         description=__doc__,
         epilog=f"On data sets: {', '.join(f'python -m benchmarks {name} --help' for name in WITH_DATA)}",
     )
-    parser.add_argument("names", nargs="*", choices=[*NAMES, []], help="which to run; all, and kept, if none is named")
+    parser.add_argument(
+        "names", nargs="*", choices=[*NAMES, *WITH_PEERS, []], help="which to run; all, and kept, if none is named"
+    )
     names = parser.parse_args().names
     description = machine.describe()
     print(description, "\n")

@@ -23,7 +23,9 @@ TRIED = (
     "OME-Zarr 0.5 CZYX",
     "LIF TYX",
     "CZI scene 1",
-    "ND2",
+    "ND2 PTZ",
+    "FLEX of three fields",
+    "files of CellVoyager",
     "Python: RGBA",
     "labels float32",
     "evaluate image_rois.zip",
@@ -40,7 +42,7 @@ def test_what_is_found_is_what_was_drawn(name: str, tmp_path: Path) -> None:
 
 def test_there_are_enough_inputs_and_each_has_a_name_of_its_own() -> None:
     names = Counter(case.name for case in inputs.all_cases())
-    assert len(names) >= 120
+    assert len(names) >= 300
     assert set(names.values()) == {1}
 
 

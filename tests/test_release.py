@@ -54,7 +54,7 @@ def test_every_requirement_of_a_user_has_a_floor_and_no_cap():
     extras = project["optional-dependencies"]
     declared = [*project["dependencies"], *extras["all"], *extras["napari"], *extras["formats"], *extras["distributed"]]
     bare = [text for text in declared if not re.fullmatch(r"[\w-]+(\[\w+\])?>=\d+(\.\d+)*(; .*)?", text)]
-    assert bare == ["napari-unet-nuclei[napari]"]
+    assert bare == ["napari-unet-nuclei[formats,napari]"]
 
 
 def test_what_may_stand_unused_is_still_there():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import unicodedata
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -12,6 +13,7 @@ import imageio.v3 as iio
 import numpy as np
 import pandas as pd
 import tifffile
+from skimage.segmentation import expand_labels
 from typer.testing import CliRunner
 
 from benchmarks.drawn.case import Case, Found, described
@@ -97,7 +99,15 @@ def _outlines() -> Iterator[Case]:
         yield Case(f"outlines {name}", draw, (8,), means=means, run=measure_drawn)
         compared = partial(_compared, name=name, write=write)
         yield Case(f"evaluate {name}", compared, (8,), run=evaluate_drawn)
+    means = {"image": bright()}
+    packed = partial(_outlined, name="image.geojson.gz", write=_write_packed)
+    yield Case("outlines image.geojson.gz", packed, (8,), means=means, run=measure_drawn)
+    cells = partial(_outlined, name="image.geojson", write=_write_cells)
+    yield Case("outlines of cells with nuclei", cells, (8,), means=means, run=measure_drawn)
+    several = partial(_outlined, name="image.geojson", write=_write_pieces)
+    yield Case("outlines in pieces", several, (2,), means=means, run=measure_drawn)
     yield Case("outlines that are text", _no_outlines, refused="GeoJSON", run=measure_drawn)
+    yield Case("outlines that are JSON of another kind", _other_json, refused="GeoJSON", run=measure_drawn)
 
 
 def _outlined(folder: Path, name: str, write: Any) -> Path:
@@ -111,6 +121,28 @@ def _compared(folder: Path, name: str, write: Any) -> None:
         (folder / kind).mkdir()
     tifffile.imwrite(folder / "predicted" / "image_labels.tif", outlines(8))
     write(folder / "true" / name, outlines(8))
+
+
+def _write_packed(path: Path, labels: Any) -> None:
+    plain = path.with_suffix("")
+    write_geojson(plain, labels)
+    path.write_bytes(gzip.compress(plain.read_bytes()))
+    plain.unlink()
+
+
+def _write_cells(path: Path, labels: Any) -> None:
+    write_geojson(path, labels, cells=expand_labels(labels, 3))
+
+
+def _write_pieces(path: Path, labels: Any) -> None:
+    """Write nuclei of several pieces each, as after a cut."""
+    write_geojson(path, np.where(labels > 0, labels % 2 + 1, 0))
+
+
+def _other_json(folder: Path) -> Path:
+    tifffile.imwrite(folder / "image.tif", field(8))
+    (folder / "image.json").write_text('{"shapes": [{"points": [[1, 1], [9, 1], [9, 9]]}]}')
+    return folder / "image.json"
 
 
 def _no_outlines(folder: Path) -> Path:

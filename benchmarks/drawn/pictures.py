@@ -35,6 +35,14 @@ def _pictures() -> Iterator[Case]:
         yield Case(f"{ending.upper()} grey", partial(_picture, image=grey, ending=ending), (8,))
     for ending in ("png", "bmp", "jpg"):
         yield Case(f"{ending.upper()} RGB", partial(_picture, image=colour, ending=ending), (8,), means=STAINED)
+    frames = [Image.fromarray(field(count, "uint8")) for count in (4, 8)]
+    for ending in ("gif", "png", "webp"):
+        yield Case(f"{ending.upper()} of two frames", partial(_animation, frames=frames, ending=ending), (4, 8))
+    arrays = {"columns first": np.asfortranarray(grey16), "big-endian": grey16.astype(">u2"), "bool": field(8, "bool")}
+    for name, array in arrays.items():
+        yield Case(f"npy, {name}", partial(_saved, array=array), (8,))
+    pickled = np.array([{"image": grey}], object)
+    yield Case("npy of Python objects", partial(_saved, array=pickled), refused="Python objects")
     yield Case("PNG 16 bits", partial(_picture, image=grey16, ending="png"), (8,), means={"intensity": bright()})
     yield Case("PNG RGBA", partial(_picture, image=alpha, ending="png"), (8,), means=STAINED)
     sixteen = {name: value * 257 for name, value in STAINED.items()}
@@ -50,6 +58,15 @@ def _pictures() -> Iterator[Case]:
 def _picture(folder: Path, image: Any, ending: str) -> None:
     quality = {"quality": 95} if ending == "jpg" else {}
     iio.imwrite(folder / f"a.{ending}", image, plugin="pillow", **quality)
+
+
+def _animation(folder: Path, frames: list[Image.Image], ending: str) -> None:
+    more = {"lossless": True} if ending == "webp" else {}
+    frames[0].save(folder / f"a.{ending}", save_all=True, append_images=frames[1:], **more)
+
+
+def _saved(folder: Path, array: Any) -> None:
+    np.save(folder / "a.npy", array, allow_pickle=True)
 
 
 def _deep_png(folder: Path, picture: Any) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tifffile
+from PIL import Image
 
 from benchmarks.drawn.case import Case
 from benchmarks.drawn.drawing import (
@@ -92,6 +93,12 @@ def _stored() -> Iterator[Case]:
     yield Case("TIFF inches as paper has them", partial(_plain_file, image=field(8), resolution=(300, 300)), (8,))
     yield Case("TIFF centimetres", partial(_resolution, unit="CENTIMETER", per_um=1e4), (8,), um=UM)
     yield Case("TIFF inverted (0 is white)", partial(_photometric, photometric="miniswhite"), (8,))
+    for way, image in {"tiff_lzw": field(8), "packbits": field(8, "uint8"), "group4": field(8, "bool")}.items():
+        yield Case(f"TIFF of Pillow, {way}", partial(_by_pillow, image=image, way=way), (8,))
+    sizes = [field(8)[: 120 - 10 * number] for number in range(3)]
+    yield Case("TIFF of pages of three sizes", partial(_pages, pages=sizes), (8, 8, 8))
+    deep = [field(8), field(8, "uint8")]
+    yield Case("TIFF of pages of two types, the first", partial(_pages, pages=deep), (8,))
     yield Case("TIFF truncated", _truncated, refused="truncated")
     yield Case("TIFF empty", partial(_bytes, content=b""), refused="empty")
     yield Case("TIFF that is text", partial(_bytes, content=b"no"), refused="not an image")
@@ -110,6 +117,16 @@ def _photometric(folder: Path, photometric: str) -> None:
 
 def _bytes(folder: Path, content: bytes) -> None:
     (folder / "a.tif").write_bytes(content)
+
+
+def _by_pillow(folder: Path, image: Any, way: str) -> None:
+    Image.fromarray(image).save(folder / "a.tif", compression=way)
+
+
+def _pages(folder: Path, pages: Sequence[Any]) -> None:
+    with tifffile.TiffWriter(folder / "a.tif") as file:
+        for page in pages:
+            file.write(page, contiguous=False)
 
 
 def _truncated(folder: Path) -> None:
@@ -137,12 +154,21 @@ def _programs() -> Iterator[Case]:
     for dtype in ("uint8", "int16", "uint32", "float32", "float64"):
         draw = partial(_ome, image=stack("CYX", dtype), axes="CYX", names=("DAPI", "GFP"))
         yield Case(f"OME-TIFF CYX {dtype}", draw, (8,), UM, {"DAPI": bright(dtype)})
+    for unit, length in {"nm": UM * 1000, "mm": UM / 1000, "cm": UM / 10_000}.items():
+        yield Case(f"OME-TIFF in {unit}", partial(_in_unit, length=length, unit=unit), (8,), UM)
+    twice = partial(_ome, image=stack("CYX"), axes="CYX", names=("DAPI", "DAPI"))
+    yield Case("OME-TIFF of two channels of one name", twice, (8,), UM, two("DAPI_0", "DAPI_1"), options={"channel": 0})
     tiled = partial(_ome, image=stack("CYX"), axes="CYX", names=("DAPI", "GFP"), tile=(64, 64), compression="zlib")
     yield Case("OME-TIFF tiles, deflate", tiled, (8,), UM, two("DAPI", "GFP"))
 
 
 def _imagej(folder: Path, image: Any, axes: str) -> None:
     write_imagej(folder / "a.tif", image, axes, UM)
+
+
+def _in_unit(folder: Path, length: float, unit: str) -> None:
+    size = {f"PhysicalSize{axis}{end}": value for axis in "XY" for end, value in (("", length), ("Unit", unit))}
+    tifffile.imwrite(folder / "a.ome.tif", field(8), ome=True, metadata={"axes": "YX", **size})
 
 
 def _ome(folder: Path, image: Any, axes: str, names: tuple[str, ...], ending: str = ".ome.tif", **more: Any) -> None:

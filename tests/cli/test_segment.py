@@ -139,6 +139,8 @@ def test_a_list_of_files_is_read_from_a_file(tmp_path):
 def test_without_any_path_the_usage_is_wrong(tmp_path):
     assert run("segment", "--out", tmp_path).exit_code == 2
     assert run("segment", "--out", tmp_path, "--list", tmp_path / "gone.txt").exit_code == 2
+    (tmp_path / "list.txt").write_text("# nothing\n")
+    assert "lists no image" in run("segment", "--out", tmp_path, "--list", tmp_path / "list.txt").stderr
 
 
 def test_a_dry_run_lists_how_images_are_read_and_writes_nothing(tmp_path):

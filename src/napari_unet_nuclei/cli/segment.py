@@ -224,9 +224,12 @@ def _read_list(file: Path) -> list[Path]:
     from napari_unet_nuclei.core.image.io.path_list import read_list
 
     try:
-        return read_list(file)
+        paths = read_list(file)
     except ImageFileError as error:
         raise typer.BadParameter(str(error), param_hint="--list") from error
+    if not paths:
+        raise typer.BadParameter(f"{file} lists no image.", param_hint="--list")
+    return paths
 
 
 class _ShownRun:

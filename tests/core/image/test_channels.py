@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import numpy as np
 import pytest
 import tifffile
@@ -145,3 +147,9 @@ def test_choosing_the_only_channel_has_no_effect_unless_it_is_called_by_its_name
         with pytest.raises(ImageShapeError, match=f"only one channel, so choosing {said} has no effect"):
             chosen_channel(only, said)
     assert chosen_channel(channels("DAPI", "GFP"), "1") == 1
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
+def test_letters_are_the_same_however_a_system_writes_them(form):
+    source = ImageSource(np.zeros((2, 4, 4)), "CYX", ("Höchst (5 µM)", "GFP"))
+    assert find_channel(source, unicodedata.normalize(form, "höchst (5 µm)")) == 0

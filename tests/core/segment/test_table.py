@@ -18,7 +18,8 @@ def test_a_channel_shows_the_part_that_was_segmented():
         ("YX", (8, 8), ("DAPI",), ("DAPI",)),
         ("CYX", (2, 8, 8), ("DAPI", "GFP"), ("DAPI", "GFP")),
         ("CYX", (2, 8, 8), (), ("channel_0", "channel_1")),
-        ("CYX", (2, 8, 8), ("same", "same"), ("channel_0", "channel_1")),
+        ("CYX", (3, 8, 8), ("same", "same", "other"), ("same_0", "same_1", "other")),
+        ("CYX", (3, 8, 8), ("same", "same", "same_1"), ("channel_0", "channel_1", "channel_2")),
         ("YXS", (8, 8, 4), (), ("red", "green", "blue")),
     ],
 )

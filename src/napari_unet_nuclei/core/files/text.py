@@ -82,6 +82,17 @@ def composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+def comparable(name: str) -> str:
+    r"""Return a name as it is compared with another: without blanks around it, whatever its letters are written as.
+
+    Examples
+    --------
+    >>> comparable(" 5 \u00b5M") == comparable("5 \u03bcm"), comparable("Zu\u0308rich") == comparable("Z\u00dcRICH")
+    (True, True)
+    """
+    return unicodedata.normalize("NFKC", name.strip()).casefold()
+
+
 def legible(name: str) -> str:
     r"""Write a name so that any file, page and terminal can hold it, on one line; most names stay as they are.
 

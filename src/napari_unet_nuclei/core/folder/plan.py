@@ -21,6 +21,7 @@ from napari_unet_nuclei.core.image.io.zarr_store import address, is_remote
 from napari_unet_nuclei.core.image.layouts.grouping import AUTOMATIC, group_files
 from napari_unet_nuclei.core.image.layouts.split_image import SplitImage
 from napari_unet_nuclei.core.image.plates import PlateField
+from napari_unet_nuclei.core.quantity import quantity
 
 TABLE_ENDING = "_table.csv"
 
@@ -151,18 +152,23 @@ class RunPlan:
         """What was taken for what, and what was not taken for an image and why, in sentences."""
         said = list(self.grouped)
         if self.left_out:
-            said.append(f"{self.left_out} results of an earlier run are left out.")
+            said.append(f"{quantity(self.left_out, 'result')} of an earlier run {_are(self.left_out)} left out.")
         if self.masks:
             said.append(
-                f"{len(self.masks)} masks and outlines beside the images are left out, by their names: "
-                f"{name_some([path.name for path in self.masks])}. If one is an image, give it by its name."
+                f"{quantity(len(self.masks), 'mask or outline', 'masks and outlines')} beside the images "
+                f"{_are(len(self.masks))} left out, by name: {name_some([path.name for path in self.masks])}. "
+                "If one is an image, give it by its name."
             )
         if self.passed_over:
             said.append(
-                f"{len(self.passed_over)} files were passed over, as nothing here reads them as images: "
-                f"{name_some([path.name for path in self.passed_over])}. If one is an image, save it as OME-TIFF."
+                f"Passed over, as nothing here reads it as an image: {quantity(len(self.passed_over), 'file')} "
+                f"({name_some([path.name for path in self.passed_over])}). If one is an image, save it as OME-TIFF."
             )
         return tuple(said)
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
 
 
 def image_title(image: str, part: str) -> str:

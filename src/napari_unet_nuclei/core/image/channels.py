@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from napari_unet_nuclei.core.errors import ImageShapeError
+from napari_unet_nuclei.core.files.text import comparable
 from napari_unet_nuclei.core.image.axes import ImageSource
 
 NUCLEAR_NAMES = re.compile(
@@ -36,8 +37,8 @@ def find_channel(source: ImageSource, said: str) -> int:
     >>> find_channel(image, "dapi"), find_channel(image, "488"), find_channel(image, "2")
     (0, 1, 2)
     """
-    wanted = said.strip().casefold()
-    names = [source.channel_name(channel).casefold() for channel in range(source.channels)]
+    wanted = comparable(said)
+    names = [comparable(source.channel_name(channel)) for channel in range(source.channels)]
     # Names first, for a channel may be called 2 or 488.
     if wanted in names:
         return names.index(wanted)
@@ -59,7 +60,7 @@ def chosen_channel(source: ImageSource, said: str) -> int:
     Naming the only channel by its own name is right, and harmless in a run over images of which some have more.
     """
     channel = find_channel(source, said)
-    if source.channels == 1 and said.strip().casefold() != source.channel_name(0).casefold():
+    if source.channels == 1 and comparable(said) != comparable(source.channel_name(0)):
         raise ImageShapeError(f"The image has only one channel, so choosing {said} has no effect: leave that out.")
     return channel
 
@@ -76,5 +77,6 @@ def channels_text(source: ImageSource) -> str:
 
 def open_channel_text(source: ImageSource) -> str:
     """Ask for a channel, and say how to choose it."""
-    how = "--channel NAME" if any(source.channel_names) else "--channel NUMBER"
+    names = source.channel_names
+    how = "--channel NAME" if any(names) and len(set(names)) == len(names) else "--channel NUMBER"
     return f"The image has {channels_text(source)}. Choose the one that shows the nuclei ({how})."

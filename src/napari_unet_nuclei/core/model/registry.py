@@ -155,7 +155,7 @@ class ModelRegistry:
             If it cannot be written.
         """
         if path.suffix.lower() != PACKAGE_SUFFIX:
-            return self._add(path, name)
+            return self._add(path, name, path.name)
         # Both import PyTorch.
         from napari_unet_nuclei.core.model.file import save_model
         from napari_unet_nuclei.core.model.packages.read import read_package
@@ -163,9 +163,10 @@ class ModelRegistry:
         with TemporaryDirectory() as folder:
             made = Path(folder) / f"{path.name}{SUFFIX}"
             save_model(made, read_package(path, progress or Silent()))
-            return self._add(made, name)
+            return self._add(made, name, path.name)
 
-    def _add(self, path: Path, name: str) -> ModelEntry:
+    def _add(self, path: Path, name: str, given: str) -> ModelEntry:
+        """Copy a model file; ``given`` is what its user calls it."""
         from napari_unet_nuclei.core.model.file import read_model  # imports PyTorch
 
         card = read_model(path).card  # read whole, so that every model that is listed can be used
@@ -175,7 +176,7 @@ class ModelRegistry:
             self._remove_remains()
             holder = self.holder(chosen)
             if holder is not None and holder.card == card:
-                raise ModelFileError(f"'{holder.name}' is installed already: {path.name} is the same model.")
+                raise ModelFileError(f"'{holder.name}' is installed already: {given} is the same model.")
             if holder is not None:
                 raise ModelFileError(
                     f"Another model named '{holder.name}' is installed already. Import this one under another name, "

@@ -45,14 +45,16 @@ class Remedy:
 
 
 def in_words(text: str) -> str:
-    """Remove command-line options from a remedy's text, for windows.
+    """Remove command-line options from a message, for windows.
 
     Examples
     --------
     >>> in_words("0 nuclei. Try dark nuclei on bright: --kind brightfield.")
     '0 nuclei. Try dark nuclei on bright.'
+    >>> in_words("Choose the one that shows the nuclei (--channel NAME).")
+    'Choose the one that shows the nuclei.'
     """
-    return re.sub(r":( --[a-z-]+ [^ ]+?)+\.", ".", text)
+    return re.sub(r" \(--[a-z-]+[^()]*\)", "", re.sub(r":( --[a-z-]+ [^ ]+?)+\.", ".", text))
 
 
 def remedies(count: int, kind: ImageKind, sure: bool, chosen: bool) -> tuple[Remedy, ...]:

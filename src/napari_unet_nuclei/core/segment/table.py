@@ -223,9 +223,11 @@ def column_names(source: ImageSource) -> tuple[str, ...]:
     (('channel_0', 'channel_1'), ('intensity',))
     """
     names = source.channel_names
-    # Two channels of the same name, or one without, would end in one column.
-    if len(names) == len(set(names)) == source.channels and all(names):
-        return names
+    if len(names) == source.channels and all(names):
+        # Two channels of the same name would end in one column.
+        told = tuple(f"{name}_{at}" if names.count(name) > 1 else name for at, name in enumerate(names))
+        if len(set(told)) == len(told):
+            return told
     if source.channels == 1:
         return ("intensity",)
     if source.is_colour and source.channels == len(COLOUR_NAMES):

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, 
 
 from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.core.progress import Advanced, Event, Notice, Progress
+from napari_unet_nuclei.core.segment.remedy import in_words
 from napari_unet_nuclei.gui.jobs.activity import Activity
 from napari_unet_nuclei.gui.jobs.worker import Job, JobWorker, job_worker
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence, Sentences
@@ -200,9 +201,9 @@ class JobPanel(QWidget):
         self.finish_button.setEnabled(running and not (self._worker and self._worker.finish_requested))
         self.cancel_button.setEnabled(running and not (self._worker and self._worker.abort_requested))
         self.progress_bar.setVisible(running)
-        self.status_label.setText(f"⚠ {self._problem}" if blocked else self._status)
+        self.status_label.setText(in_words(f"⚠ {self._problem}" if blocked else self._status))
         self.status_label.setVisible(bool(self.status_label.text()))
-        self.notice_label.setText("\n".join(f"• {notice}" for notice in self._notices))
+        self.notice_label.setText("\n".join(f"• {in_words(notice)}" for notice in self._notices))
 
     def _show_event(self, event: Event) -> None:
         """Show one event; those still in the queue when the user cancelled are ignored."""

@@ -46,7 +46,7 @@ def test_a_png_keeps_16_bits_of_every_sample(tmp_path: Path, samples: int, paeth
     image = read_image(tmp_path / "a.png")
     assert image.array.dtype == np.uint16
     assert np.array_equal(image.array.reshape(values.shape), values)
-    assert image.source().channels == {1: 1, 2: 1, 3: 3, 4: 4}[samples]
+    assert image.source().channels == {1: 1, 2: 2, 3: 3, 4: 4}[samples]
     assert read_header(image.path) == image.header
 
 
@@ -66,14 +66,15 @@ def test_transparent_pixels_are_no_picture(tmp_path: Path) -> None:
         assert np.isnan(read_image(tmp_path / f"{name}.png").source().read((), 0)).sum() == missing
 
 
-def test_four_stains_are_channels_unless_the_axes_say_colours(tmp_path: Path) -> None:
-    stains = np.dstack([COLOURS, GREY])
+@pytest.mark.parametrize("colours", [COLOURS, COLOURS[..., :1]])
+def test_stains_are_channels_unless_the_axes_say_colours(tmp_path: Path, colours: np.ndarray) -> None:
+    stains = np.dstack([colours, GREY])
     Image.fromarray(stains).save(tmp_path / "a.png")
     image = read_image(tmp_path / "a.png")
     assert image.axes == "YXC"
     assert np.array_equal(image.array, stains)
     assert "read as channels" in image.guessed
-    assert image.source("YXS").is_colour
+    assert image.source("YXS").channels == colours.shape[2]
     assert not image.all_remarks("YXS")
     assert read_header(image.path) == image.header
 

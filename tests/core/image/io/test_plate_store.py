@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -50,6 +51,14 @@ def test_a_field_that_is_listed_but_not_there_is_named(tmp_path):
     ((path, reason),) = find_images([plate]).refused
     assert path.endswith("7")
     assert "listed in its plate but not there" in reason
+
+
+def test_a_well_that_is_lost_does_not_keep_others_from_being_found(tmp_path):
+    plate = write_plate(tmp_path / "p.zarr")
+    shutil.rmtree(plate / "A" / "1")
+    found = find_images([plate])
+    assert [image.relative_to(plate).as_posix() for image in found.roots] == ["B/2/0"]
+    assert [path for path, _ in found.refused] == [str(plate / "A" / "1")]
 
 
 @pytest.mark.parametrize("wells", [[{"path": "../../secret"}], [{"path": "/etc"}], [{}], None, 3])

@@ -339,3 +339,17 @@ def test_an_ome_zarr_image_is_its_finest_level_and_stays_on_disk(tmp_path: Path)
     assert not isinstance(read.array, np.ndarray)
     assert np.array_equal(read.array[:], GREY[:2])
     assert read_header(tmp_path / "cells.ome.zarr") == read.header
+
+
+@pytest.mark.parametrize(
+    ("array", "reason"),
+    [
+        (np.array([{"mask": 1}], object), "holds Python objects"),
+        (np.zeros((0, 5)), "no image: its array has the shape"),
+        (np.zeros((4, 4), [("a", "i4")]), "real numbers"),
+    ],
+)
+def test_arrays_that_are_no_images_are_refused_in_words(tmp_path: Path, array: np.ndarray, reason: str) -> None:
+    np.save(tmp_path / "a.npy", array, allow_pickle=True)
+    with pytest.raises(ImageFileError, match=reason):
+        read_image(tmp_path / "a.npy")

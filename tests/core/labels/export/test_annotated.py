@@ -15,6 +15,7 @@ from napari_unet_nuclei.core.labels.measure.measure import measure
 from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.segment.template import RequestTemplate
 from napari_unet_nuclei.core.settings import BatchSettings, CellSettings, SegmentSettings
+from tests.helpers.program import run
 
 anndata = pytest.importorskip("anndata")
 LABELS = np.zeros((12, 16), np.int32)
@@ -60,6 +61,14 @@ def test_a_folder_run_writes_all_nuclei(tmp_path):
     assert list(read.var_names) == ["DAPI"]
     np.testing.assert_array_equal(read.X[:, 0], table["DAPI_mean"])
     assert read.obs["image"].tolist() == table["image"].tolist()
+
+
+def test_the_command_measure_writes_it_beside_its_table(tmp_path):
+    labels, image, out = (tmp_path / name for name in ("a_labels.tif", "DAPI.tif", "nuclei.h5ad"))
+    tifffile.imwrite(labels, LABELS)
+    tifffile.imwrite(image, IMAGES["DAPI"])
+    assert run("measure", labels, image, "--out", tmp_path / "a.csv", "--h5ad", out).exit_code == 0
+    assert anndata.read_h5ad(out).obs["label"].tolist() == [3, 7]
 
 
 def test_without_a_table_or_the_package_it_is_refused_before_the_run(tmp_path, monkeypatch):

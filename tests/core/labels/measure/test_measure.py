@@ -201,6 +201,7 @@ def test_a_border_across_the_middle_lowers_confidence_and_one_at_the_outline_har
     ("labels", "images", "arguments", "told"),
     [
         (TWO_NUCLEI, {"GFP": np.zeros((5, 6))}, {}, r"'GFP' has the shape \(5, 6\)"),
+        (TWO_NUCLEI, {"RGB": np.zeros((*TWO_NUCLEI.shape, 3))}, {}, "colours or channels one by one"),
         (TWO_NUCLEI, {"GFP": np.zeros((5, 5), complex)}, {}, "real numbers"),
         (TWO_NUCLEI, {}, {"axes": "ZYX"}, "axes 'ZYX'"),
         (TWO_NUCLEI, {}, {"axes": "XY"}, "Y and X last"),

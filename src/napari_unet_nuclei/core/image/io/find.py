@@ -128,7 +128,8 @@ def _images_of_store(path: Path, refused: list[tuple[str, str]]) -> Iterator[Pat
         if is_ome_zarr(image):
             yield image
         else:
-            refused.append((str(image), f"{image} is listed in its plate but not there: copy the plate again."))
+            reason = f"{image} is listed in its plate but not there, or not whole: copy the plate again."
+            refused.append((str(image), reason))
 
 
 def _matches(pattern: Path, refused: list[tuple[str, str]]) -> list[Path]:

@@ -18,11 +18,11 @@ from napari_unet_nuclei.core.types import AnyArray
 _MODES = {"La": "LA", "RGBa": "RGBA", "RGBX": "RGB", "CMYK": "RGB", "YCbCr": "RGB", "LAB": "RGB", "HSV": "RGB"}
 """Colour models that only printers and codecs use, and what they are converted to."""
 
-FOUR_STAINS = (
-    "Its fourth sample is called opacity, but has other values: the four were read as channels (with the axes {axes} "
-    "they are a colour and its opacity)."
+STAINS = (
+    "Its last sample is called opacity, but has other values: all {count} were read as channels (with the axes {axes} "
+    "they are a picture and its opacity)."
 )
-"""What was guessed of four samples."""
+"""What was guessed of two or four samples."""
 
 _LOW_BYTES = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L"}
 """Pillow keeps the high byte of 16 bits a colour, which come first in PNG; read as if they came last, it keeps the low
@@ -43,7 +43,7 @@ def read_picture(path: Path) -> ImageFile:
             return _file(path, _looked_up(picture), indices, made=True)
         # Frames of a stereo camera, or previews in a JPEG, are no series in time.
         frames = ImageSequence.Iterator(picture) if _is_animated(picture) else [picture]
-        made = picture.mode not in ("RGBA", "RGBa") or _is_animated(picture)
+        made = picture.mode not in ("LA", "RGBA", "RGBa") or _is_animated(picture)
         return _file(path, _alike([_values(frame) for frame in frames]), made=made)
 
 
@@ -60,16 +60,16 @@ def _file(path: Path, array: NDArray[np.generic], indices: AnyArray | None = Non
     axes = "YXS" if colours else "YX"
     axes = "T" + axes if array.ndim > len(axes) else axes
     array = without_blank_opacity(array, axes)
-    if array.shape[-1] == 2 and axes.endswith("S") and array[..., 1].all():
+    if array.shape[-1] == 2 and axes.endswith("S") and is_opacity(array[..., 1]) and array[..., 1].all():
         array = array[..., 0]  # opaque everywhere
     if axes.endswith("S") and array.ndim < len(axes):
         axes = axes[:-1]
     stored_axes = "" if indices is None else "YX"
     file = ImageFile(path, array, axes, PixelSize(), stored=indices, stored_axes=stored_axes)
-    # Programs that save four stains leave no other way to store them. Palettes and colours that stand for nothing
+    # Programs that save two or four stains have no other way to store them. Palettes and colours that stand for nothing
     # give an opacity of any strength.
-    if axes.endswith("S") and array.shape[-1] == 4 and not made and not is_opacity(array[..., 3]):
-        return replace(file, axes=f"{axes[:-1]}C", guessed=FOUR_STAINS.format(axes=axes))
+    if axes.endswith("S") and array.shape[-1] in (2, 4) and not made and not is_opacity(array[..., -1]):
+        return replace(file, axes=f"{axes[:-1]}C", guessed=STAINS.format(count=array.shape[-1], axes=axes))
     return file
 
 

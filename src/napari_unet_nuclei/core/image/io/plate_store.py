@@ -58,7 +58,9 @@ def plate_name(path: Path) -> str:
 
 
 def _well_images(well: Path) -> list[Path]:
-    return [well / name for name in _paths(well, _described(well).get("well", {}), "images")]
+    """List the images of a well; one that is not there stands for its images, which others find to be lost."""
+    described = _described(well)
+    return [well / name for name in _paths(well, described["well"], "images")] if "well" in described else [well]
 
 
 def _paths(group: Path, described: Any, what: str) -> Iterator[str]:

@@ -220,7 +220,16 @@ def _read_store(path: Path) -> ImageFile:
 
 def _read_numpy(path: Path) -> ImageFile:
     """Open an array that NumPy saved; its pixels stay on disk."""
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        if "Python objects" not in str(error):
+            raise
+        raise ImageFileError(
+            f"{path} holds Python objects, which could run any program, so it is never opened: save numbers."
+        ) from error
+    if 0 in array.shape:
+        raise ImageFileError(f"{path} holds no image: its array has the shape {array.shape}.")
     return ImageFile(path, array, find_axes(array), PixelSize())
 
 

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from napari_unet_nuclei.core.errors import SeriesError
 from napari_unet_nuclei.core.files.regular import is_file
+from napari_unet_nuclei.core.files.text import comparable
 from napari_unet_nuclei.core.image.io.formats import format_of
 from napari_unet_nuclei.core.image.io.image_file import ImageHeader
 from napari_unet_nuclei.core.image.io.pairs import name_some
@@ -170,11 +171,11 @@ def _distinct_name(headers: Sequence[ImageHeader], number: int) -> str:
 
 def _named(path: Path, headers: Sequence[ImageHeader], wanted: str) -> int:
     """Find an image by number or name."""
-    if len(headers) == 1 and wanted.casefold() != headers[0].name.casefold():
+    if len(headers) == 1 and comparable(wanted) != comparable(headers[0].name):
         raise SeriesError(
             f"{path} holds a single image, so a choice of series ('{wanted}') has no effect on it: leave it out."
         )
-    named = [number for number, header in enumerate(headers) if header.name.casefold() == wanted.casefold()]
+    named = [number for number, header in enumerate(headers) if comparable(header.name) == comparable(wanted)]
     if len(named) == 1:
         return named[0]
     if wanted.isdecimal() and int(wanted) < len(headers):

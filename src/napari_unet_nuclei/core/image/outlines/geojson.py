@@ -135,6 +135,8 @@ def _walk(part: Any, nuclei: bool) -> Iterator[Feature]:
         for one in part:
             yield from _walk(one, nuclei)
         return
+    if "type" not in part:
+        raise ValueError("it has no type, which every part of GeoJSON has")
     match part["type"]:
         case "FeatureCollection":
             yield from _walk(part["features"], nuclei)

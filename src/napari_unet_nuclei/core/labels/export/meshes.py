@@ -58,7 +58,7 @@ def write_meshes(
 
     Parameters
     ----------
-    path : path
+    path : Path or str
         Objects of the file are called ``nucleus_7``, with other axes than Z ``t0_nucleus_7``.
     labels : array_like, shape (..., Y, X)
         Ids of nuclei: whole numbers; 0 and below is background. Read plane by plane, twice.

@@ -284,6 +284,11 @@ def _check(
     if geometry.world is not None and np.shape(geometry.world) != (len(shape) + 1, len(shape) + 1):
         raise ImageShapeError(f"The matrix to world coordinates must have {len(shape) + 1} rows and columns.")
     for name, image in images.items():
+        if tuple(image.shape[:-1]) == shape:
+            raise ImageShapeError(
+                f"'{name}' has the shape {tuple(image.shape)}, the labels have {shape}: give colours or channels one "
+                "by one, as in {'red': image[..., 0]}."
+            )
         if tuple(image.shape) != shape:
             raise ImageShapeError(
                 f"'{name}' has the shape {tuple(image.shape)}, the labels have {shape}: "

@@ -246,3 +246,13 @@ def test_one_lone_position_among_many_is_read_quickly_and_alone(tmp_path: Path) 
     image = read_image(tmp_path / "else" / file.name)
     np.testing.assert_array_equal(image.array, STACKS[2])
     assert image.images == 1
+
+
+def test_what_is_missing_is_said_under_the_suffix_of_a_scanner_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pages = RNG.integers(0, 60_000, (2, 20, 30), np.uint16)
+    records = '<TiffData IFD="0" PlaneCount="2"/>'
+    file = write_described(tmp_path / "a.ndpi", pages, 'SizeC="1" SizeZ="3" SizeT="1"', records)
+    assert "1 of 3 planes" in read_image(file).remarks[0]
+    assert not caplog.records

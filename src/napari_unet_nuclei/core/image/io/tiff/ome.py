@@ -317,7 +317,7 @@ def _about(path: Path) -> _About:
 def _about_once(path: Path, size: int, modified: int) -> _About:
     """Open a file of a set once, for every other file of the set that asks."""
     try:
-        with TiffFile(path) as tif:
+        with TiffFile(path, **suffix_flags(path)) as tif:
             root = _parsed(tif.ome_metadata or "")
             return _About(root.get("UUID", "") if root is not None else "", len(tif.pages))
     except (TiffFileError, OSError, ValueError):

@@ -89,7 +89,7 @@ def tiff_headers(path: Path) -> list[ImageHeader]:
 
 def is_jpeg_tiff(path: Path) -> bool:
     """Tell whether the first page of a TIFF file is compressed as JPEG is, which changes values."""
-    with TiffFile(path) as tif:
+    with TiffFile(path, **suffix_flags(path)) as tif:
         return tif.pages.first.compression in _JPEG
 
 
