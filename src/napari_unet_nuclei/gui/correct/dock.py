@@ -346,7 +346,7 @@ class CorrectDock(Dock):
     def _say_error(self, error: Exception) -> None:
         """Say on the canvas, too, why a tool did not act."""
         if isinstance(error, NucleiError):
-            self.note.say(f"⚠ {error}")
+            self.note.warn(str(error))
 
     def _fine_tune(self) -> None:
         """Save, and open the dock *Fine-tune*, which lists these corrections."""
