@@ -26,10 +26,10 @@ LONGEST = 10.0
 PATIENCE = 90.0
 """Seconds by the clock after which a trial counts as hung; other programs may have the processor meanwhile."""
 
-MOST_MEMORY = 2**30
+MOST_MEMORY = 5 * 2**29
 """Bytes that a trial may take beyond what the program had before it."""
 
-MOST_ADDRESSES = 4 * MOST_MEMORY
+MOST_ADDRESSES = 2 * MOST_MEMORY
 """Bytes that it may ask for, which end it before it takes the computer's."""
 
 RUNS_CODE = frozenset({

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
+from functools import partial
 
+import numpy as np
 import pytest
 from napari._qt.widgets.qt_progress_bar import QtLabeledProgressBar
+from napari.utils.progress import progress
 from qtpy.QtCore import QThread, QThreadPool
 from qtpy.QtWidgets import QApplication
 
@@ -126,6 +131,32 @@ def test_a_job_whose_dock_is_closed_has_progress_and_cancel_in_napari_s_activity
         bar.cancel_button.click()
     assert panel.status_label.text() == "Stopped: nothing was changed."
     qtbot.waitUntil(lambda: not area.findChildren(QtLabeledProgressBar))
+
+
+def test_a_job_that_ends_while_its_dock_is_closed_leaves_no_bar(qtbot, make_napari_viewer_proxy) -> None:
+    window = make_napari_viewer_proxy(show=True).window
+    panel = JobPanel("Run")
+    window.add_dock_widget(panel)
+    qtbot.waitUntil(panel.isVisible)
+    panel.run_job(lambda progress: 1, lambda result: None, title="Hurrying")
+    QThreadPool.globalInstance().waitForDone()
+    window.remove_dock_widget(panel)
+    assert not progress._all_instances
+
+
+def test_what_a_job_refers_to_is_let_go_of_when_it_is_done(qtbot, make_napari_viewer_proxy) -> None:
+    panel = JobPanel()
+    make_napari_viewer_proxy().window.add_dock_widget(panel)
+
+    def look() -> weakref.ref[np.ndarray]:
+        image = np.zeros((4, 4))
+        panel.run_job(partial(lambda image, progress: None, image), lambda result: None, title="Looking")
+        return weakref.ref(image)
+
+    kept = look()
+    qtbot.waitUntil(lambda: not panel.is_running)
+    gc.collect()
+    assert kept() is None
 
 
 def test_a_failure_in_a_napari_window_is_shown_by_the_panel_alone(qtbot, make_napari_viewer_proxy) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from napari_unet_nuclei.core.errors import OutputFileError
 from napari_unet_nuclei.core.files.atomic import atomic, remove_remains
 from napari_unet_nuclei.core.files.text import read_json
 from napari_unet_nuclei.core.model.card import read_card
@@ -108,11 +109,15 @@ def keep(undecided: Undecided, registry: ModelRegistry) -> ModelEntry:
     weights = read_card(model).weights_hash
     installed = (one for one in registry.list() if not one.bundled and one.card.weights_hash == weights)
     entry = next(installed, None) or registry.add(model, registry.free_name(undecided.result.name))
-    if undecided.report.is_file():
-        report = entry.path.with_suffix(".report.html")
-        remove_remains([report])
-        with atomic(report) as partial:
-            shutil.copyfile(undecided.report, partial)
+    try:
+        if undecided.report.is_file():
+            report = entry.path.with_suffix(".report.html")
+            remove_remains([report])
+            with atomic(report) as partial:
+                shutil.copyfile(undecided.report, partial)
+    except OutputFileError:
+        registry.remove(entry.name)  # else its name would be taken when it is kept once more
+        raise
     discard(undecided)
     return entry
 

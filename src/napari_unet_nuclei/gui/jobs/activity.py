@@ -34,6 +34,8 @@ class Activity(QObject):
         worker.reported.connect(self._follow)
         worker.finished.connect(self.close)
         self._show(fraction)
+        if worker.is_over:
+            self.close()
 
     def close(self) -> None:
         """Take the bar out of the activity area."""

@@ -15,7 +15,7 @@ from napari_unet_nuclei.core.progress import Advanced, Cancelled, Event, Progres
 ResultType = TypeVar("ResultType")
 
 
-@dataclass(frozen=True)
+@dataclass(repr=False)
 class Job(Generic[ResultType]):
     """A function with its arguments bound, and the title that napari shows when it asks before closing.
 
@@ -31,8 +31,11 @@ class Job(Generic[ResultType]):
     run: Callable[[Progress], ResultType]
 
     def __call__(self, progress: Progress) -> ResultType:
-        """Run the job."""
-        return self.run(progress)
+        """Run the job, once."""
+        # napari keeps each job for as long as its window lives, but need not keep the images that this one refers to.
+        run = self.run
+        del self.run
+        return run(progress)
 
     def __str__(self) -> str:
         return self.title
@@ -75,6 +78,8 @@ class JobWorker(WorkerBase[None], Generic[ResultType]):
         super().__init__(SignalsClass=JobSignals)
         self._job = job
         self._finish_requested = False
+        self.is_over = False
+        """Set before ``finished``, which whoever connects to it later does not hear."""
 
     @property
     def finish_requested(self) -> bool:
@@ -115,6 +120,7 @@ class JobWorker(WorkerBase[None], Generic[ResultType]):
                 self.aborted.emit()
             else:
                 self._done.emit(result)
+        self.is_over = True
 
 
 def report_start(progress: Progress) -> None:
