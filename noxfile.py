@@ -226,7 +226,8 @@ def lowest_constraints(session: nox.Session) -> Path:
     """Write constraints that pin what the project and its extras need to the oldest releases that they allow."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    declared = [*project["dependencies"], *extras["napari"], *extras["distributed"], *extras["formats"]]
+    of_extras = ("anndata", "bioimageio", "distributed", "formats", "napari", "remote")
+    declared = [*project["dependencies"], *(requirement for name in of_extras for requirement in extras[name])]
     # A constraint may not name extras.
     pins = [re.sub(r"\[.*\]", "", requirement).replace(">=", "==") for requirement in declared]
     file = Path(session.virtualenv.location) / "lowest.txt"

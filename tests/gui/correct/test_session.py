@@ -279,3 +279,14 @@ def test_doubtful_nuclei_are_listed_before_the_table_is_measured(qtbot):
     wait(qtbot, session)
     assert session.review.is_listed(index)
     assert measured == [False, True]
+
+
+def test_hidden_labels_are_shown_when_they_are_corrected(qtbot):
+    viewer = ViewerModel()
+    layer = viewer.add_labels(squares())
+    layer.visible = False
+    viewer.dims.set_point(0, 0)  # napari then has no picture of the layer
+    session = CorrectSession(layer)
+    session.edit((0,), delete(layer.data[0], 1))
+    assert layer.visible
+    assert not (layer.data[0] == 1).any()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 from napari.components import ViewerModel
 
 from napari_unet_nuclei.core.corrections.review import ACCEPT
@@ -221,3 +222,47 @@ def test_the_queue_walks_nuclei_and_not_their_sections(volume_bench) -> None:
     assert bench.session.review.count(None) == (4, 0)
     assert bench.layer.features["accepted"].all()
     assert "Nothing is left" in bench.dock.queue_panel.banner.sentence.text()
+
+
+def foreign(labels: np.ndarray, modest_bench, **place: object):
+    """The dock on labels of another program."""
+    viewer = ViewerModel()
+    viewer.add_labels(labels.copy(), name="theirs", **place)
+    return modest_bench(viewer)
+
+
+@pytest.mark.parametrize("place", [{"scale": (4, 1, 1)}, {"axis_labels": ("z", "y", "x")}])
+def test_volumes_of_another_program_are_corrected_through_all_planes(modest_bench, place) -> None:
+    _, labels, _ = balls()
+    bench = foreign(labels, modest_bench, **place)
+    assert bench.session.corrected.depth == 0
+    assert "through all planes" in bench.status
+    bench.qtbot.waitUntil(lambda: "accepted" in bench.layer.features.columns, timeout=30_000)
+    assert bench.layer.features["label"].tolist() == [1, 2, 3, 4]
+    bench.dock.navigator.visit((3,), 1)
+    bench.dock.do("delete")
+    bench.settle()
+    assert np.array_equal(bench.layer.data, np.where(labels == 1, 0, labels))
+    bench.dock.do("undo")
+    assert np.array_equal(bench.layer.data, labels)
+
+
+def test_planes_that_may_be_frames_say_what_would_make_them_a_stack(modest_bench) -> None:
+    _, labels, _ = balls()
+    bench = foreign(labels, modest_bench)
+    assert bench.session.corrected.depth is None
+    assert "scale along z" in bench.status
+    bench.layer.scale = (4, 1, 1)
+    bench.dock._choose()
+    bench.settle()
+    assert bench.session.corrected.depth == 0
+    assert {one.id for one in bench.session.review.pending(None)} == {1, 2, 3, 4}
+
+
+def test_movies_and_planes_that_were_numbered_each_from_one_stay_planes(modest_bench) -> None:
+    _, labels, _ = balls()
+    assert foreign(labels, modest_bench, axis_labels=("t", "y", "x")).session.corrected.depth is None
+    numbered = np.stack([np.where(plane > 0, 5 - plane, 0) if z % 2 else plane for z, plane in enumerate(labels)])
+    bench = foreign(numbered, modest_bench, scale=(4, 1, 1))
+    assert bench.session.corrected.depth is None
+    assert bench.status == ""

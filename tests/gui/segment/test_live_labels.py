@@ -218,3 +218,15 @@ def test_painting_while_pieces_are_written_counts(qtbot, viewer, large) -> None:
     assert painted.data[1, 1] == 9
     assert large.layer is not painted
     assert np.array_equal(large.layer.data > 0, large.result.labels > 0)
+
+
+def test_labels_that_are_hidden_while_pieces_are_written_are_all_there_when_they_are_shown(qtbot, viewer, large):
+    with qtbot.waitSignal(large.labels_changed):
+        large.apply(SMALLER_DROPPED)
+    assert large.is_decoding
+    large.layer.visible = False
+    viewer.dims.ndisplay = 3  # napari then has no picture of the layer
+    viewer.dims.ndisplay = 2
+    qtbot.waitUntil(lambda: not large.is_busy)
+    assert np.array_equal(large.layer.data > 0, large.result.labels > 0)
+    assert not large.is_edited()

@@ -90,10 +90,13 @@ def test_keys_are_napari_s_while_the_dock_is_behind_another_tab(qtbot, open_benc
 def test_tables_and_text_fields_have_the_letter_size_of_napari_s_preferences(
     qtbot, make_napari_viewer_proxy, monkeypatch
 ):
+    appearance = get_settings().appearance
+    usual = appearance.font_size
+    monkeypatch.setattr(appearance, "font_size", 2 * usual)
     viewer = make_napari_viewer_proxy(show=True)
-    dock = open_dock(viewer, "Measure nuclei")
-    table, appearance = dock.results.table_view, get_settings().appearance
+    table = open_dock(viewer, "Batch segment folder").table
+    qtbot.waitUntil(lambda: table.font().pointSize() == 2 * usual, timeout=LONG)
     high = table.verticalHeader().defaultSectionSize()
-    monkeypatch.setattr(appearance, "font_size", 2 * appearance.font_size)
-    qtbot.waitUntil(lambda: table.font().pointSize() == appearance.font_size, timeout=LONG)
-    assert table.verticalHeader().defaultSectionSize() > 1.5 * high
+    appearance.font_size = usual
+    qtbot.waitUntil(lambda: table.font().pointSize() == usual, timeout=LONG)
+    assert table.verticalHeader().defaultSectionSize() < 0.7 * high

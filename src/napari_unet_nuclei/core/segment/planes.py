@@ -125,6 +125,8 @@ def count_in_words(
     '40 nuclei in 5 stacks of 51 planes'
     >>> count_in_words(106, "ZYX", (51, 9, 9), "each")
     '106 nuclei in 51 planes, each by itself'
+    >>> count_in_words(78, "TYX", (8, 9, 9), "each")
+    '78 nuclei in 8 time points'
     >>> count_in_words(9, "YX", (9, 9), "each", ("maximum", 51))
     '9 nuclei in the maximum of 51 planes'
     """
@@ -137,6 +139,8 @@ def count_in_words(
         return f"{nuclei} in {where} {how} of {of:,} planes"
     if planes <= 1:
         return nuclei
+    if axes[: len(leading)] == "T":
+        return f"{nuclei} in {planes:,} time points"
     if reading == "each":
         return f"{nuclei} in {planes:,} planes, each by itself"
     depth = leading[axes.index("Z") if "Z" in axes else -1]

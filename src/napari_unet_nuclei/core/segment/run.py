@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -55,6 +56,11 @@ NO_MAPS = "The image is too large to keep the network's maps; thresholds act on 
 FOCUS_STACK = (
     "The planes of this stack were segmented each by itself: in transmitted light they differ in focus, and show no "
     "nuclei above each other. Choose planes volume or joined to change that."
+)
+
+UNNAMED_PLANES = (
+    "Nothing says whether the {planes:,} planes are a stack or a movie: each was segmented by itself. For 3-D nuclei "
+    "choose planes volume; for a movie name the axes, one letter each, as in TYX."
 )
 
 
@@ -239,6 +245,9 @@ def stacks_read(request: SegmentRequest, chosen: ChosenLook, *, classes: bool) -
                 "plane by plane: leave it out, or choose planes volume."
             )
         return "each", (FOCUS_STACK,)
+    planes = math.prod(request.source.leading_shape)
+    if request.settings.planes == "auto" and request.source.leading_axes == "Q" and planes > 1 and not request.plane:
+        return reading, (UNNAMED_PLANES.format(planes=planes),)
     return reading, ()
 
 

@@ -25,7 +25,7 @@ from napari_unet_nuclei.gui.correct.track_tools import TrackTools
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.saving.dialog import open_save_dialog
 from napari_unet_nuclei.gui.viewer.canvas_note import CanvasNote
-from napari_unet_nuclei.gui.viewer.corrected_layer import copy_in_memory
+from napari_unet_nuclei.gui.viewer.corrected_layer import CorrectedLayer, copy_in_memory
 from napari_unet_nuclei.gui.viewer.dock import FINETUNE, Dock, open_dock
 from napari_unet_nuclei.gui.widgets.dock_keys import DockKeys
 from napari_unet_nuclei.gui.widgets.forms import fill, titled
@@ -247,7 +247,7 @@ class CorrectDock(Dock):
     def _show_current(self) -> None:
         session = self.current.session
         self.queue_panel.offer_mark("")
-        self.panel.show_status("")
+        self.panel.show_status("" if session is None else _depth_text(session.corrected))
         for panel in (self.queue_panel, self.tools_panel, self.panel):
             panel.setEnabled(session is not None)
         if session is not None:
@@ -346,7 +346,7 @@ class CorrectDock(Dock):
     def _say_error(self, error: Exception) -> None:
         """Say on the canvas, too, why a tool did not act."""
         if isinstance(error, NucleiError):
-            self.note.say(f"⚠ {error}")
+            self.note.warn(str(error))
 
     def _fine_tune(self) -> None:
         """Save, and open the dock *Fine-tune*, which lists these corrections."""
@@ -383,3 +383,13 @@ class CorrectDock(Dock):
             if error is not None:
                 show_warning(f"Corrections of '{session.layer.name}' are not saved: {error}")
             self.current.close(session)
+
+
+def _depth_text(corrected: CorrectedLayer) -> str:
+    """Say how labels of another origin were read, whose ids go on from plane to plane; empty for all others."""
+    if corrected.lacks_scale:
+        return (
+            "Ids go on from plane to plane, but nothing says that the planes are a stack, so that nuclei are corrected "
+            "plane by plane. For a stack, name the layer's axis z or give it a scale along z, and choose it again."
+        )
+    return "Ids go on from plane to plane: nuclei are corrected through all planes." if corrected.ids_go_on else ""

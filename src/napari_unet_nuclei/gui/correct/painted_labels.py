@@ -40,7 +40,11 @@ class PaintedLabels:
         else:
             indices = _indices(key, changed)
         self.is_changed = True
-        self._corrected.layer.data_setitem(self._corrected.layer_indices(indices), new[changed])
+        layer = self._corrected.layer
+        if not layer.visible:
+            # Nobody corrects what is hidden unseen, and napari has no picture of it that it could write to.
+            layer.visible = True
+        layer.data_setitem(self._corrected.layer_indices(indices), new[changed])
 
 
 @contextmanager

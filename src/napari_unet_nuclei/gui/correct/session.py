@@ -64,6 +64,7 @@ class CorrectSession(QObject):
         self.image = image
         """The image layer that the labels belong to."""
         self.corrected: CorrectedLayer = corrected_layer(layer, image)
+        self._depth = self.corrected.depth
         self.history = History()
         self.verdicts = Verdicts(accepted_in(self.corrected, layer.features))
         self.review = Review(self.verdicts, self._is_background)
@@ -123,6 +124,9 @@ class CorrectSession(QObject):
         """Set the image that the labels belong to; if it has another size, the session stays unchanged."""
         self.corrected = corrected_layer(self.layer, image)
         self.image = image
+        if self.corrected.depth != self._depth:  # the layer has got a scale along z
+            self._depth = self.corrected.depth
+            self._start_over()
 
     def close(self) -> None:
         """Stop listening to the layer, which stays as it is."""

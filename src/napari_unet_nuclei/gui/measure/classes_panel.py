@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_unet_nuclei.core.labels.classify.nucleus_classes import MOST_CLASSES
-from napari_unet_nuclei.gui.viewer.columns import title_of
+from napari_unet_nuclei.gui.viewer.columns import titles_of
 from napari_unet_nuclei.gui.viewer.layer_classes import LayerClasses
 from napari_unet_nuclei.gui.widgets.fixed_call import FixedCall
 from napari_unet_nuclei.gui.widgets.forms import SPACING, Folded, fill
@@ -107,8 +107,9 @@ class ClassesPanel(QWidget):
         """List the columns that can tell classes; those of a file are fixed."""
         self.columns.blockSignals(True)
         self.columns.clear()
+        titles = titles_of(names)
         for name in names:
-            item = QListWidgetItem(title_of(name), self.columns)
+            item = QListWidgetItem(titles[name], self.columns)
             item.setData(Qt.ItemDataRole.UserRole, name)
             item.setFlags(Qt.ItemFlag.ItemIsUserCheckable | (Qt.ItemFlag(0) if fixed else Qt.ItemFlag.ItemIsEnabled))
             on = not chosen or name in chosen

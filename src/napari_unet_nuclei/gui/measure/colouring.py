@@ -9,7 +9,7 @@ from napari.utils.colormaps import Colormap, ensure_colormap
 from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.labels.classify.nucleus_classes import CLASS
-from napari_unet_nuclei.gui.viewer.columns import title_of
+from napari_unet_nuclei.gui.viewer.columns import titles_of
 from napari_unet_nuclei.gui.viewer.measure_request import MeasuredTable
 from napari_unet_nuclei.gui.viewer.value_layer import CLEAR, ValueLayer, looked_up, without_values
 
@@ -38,7 +38,14 @@ def colour_by_column(layer: ValueLayer, measured: MeasuredTable, column: str) ->
     low, high = np.percentile(finite, EXTREMES).tolist() if finite.size else (0.0, 1.0)
     colours = Colormap(ensure_colormap("viridis").colors, name="values of nuclei", nan_color=CLEAR)
     limits = (low, high) if high > low else (low, low + max(abs(low), 1.0))
-    layer.show(measured.labels, _painted(measured, values), title_of(column), colours, limits, scale=True)
+    layer.show(
+        measured.labels,
+        _painted(measured, values),
+        titles_of(measured.table.columns)[column],
+        colours,
+        limits,
+        scale=True,
+    )
 
 
 def colour_by_class(layer: ValueLayer, measured: MeasuredTable, colours: Mapping[str, str]) -> None:

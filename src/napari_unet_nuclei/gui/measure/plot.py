@@ -15,7 +15,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.labels.measure.gate import Gate, Limit
-from napari_unet_nuclei.gui.viewer.columns import numbers_of, title_of
+from napari_unet_nuclei.gui.viewer.columns import numbers_of, titles_of
 from napari_unet_nuclei.gui.widgets.choice_box import choice_box, fill
 from napari_unet_nuclei.gui.widgets.forms import SPACING
 from napari_unet_nuclei.gui.widgets.forms import fill as fill_layout
@@ -103,9 +103,9 @@ class NucleiPlot(QWidget):
     def set_table(self, table: pd.DataFrame) -> None:
         """Draw another table; columns and gate stay where the table has them."""
         self._table, self._marked = table, np.zeros(0, np.int64)
-        names = numbers_of(table)
-        fill(self.x_box, {name: title_of(name) for name in names}, self.x_column)
-        fill(self.y_box, {COUNT: "how many", **{name: title_of(name) for name in names}}, self.y_column)
+        titles, names = titles_of(table.columns), numbers_of(table)
+        fill(self.x_box, {name: titles[name] for name in names}, self.x_column)
+        fill(self.y_box, {COUNT: "how many", **{name: titles[name] for name in names}}, self.y_column)
         if self.gate is not None and not {limit.column for limit in self.gate.limits} <= set(names):
             self.gate = None
         self._draw()
@@ -259,8 +259,8 @@ class NucleiPlot(QWidget):
         self.figure.set_facecolor(colours.background)
         self.axes.set_facecolor(colours.background)
         self.axes.tick_params(colors=colours.text, labelsize=8)
-        self.axes.set_xlabel(title_of(self.x_column) if self.x_column else "")
-        self.axes.set_ylabel(title_of(self.y_column) if self.y_column else "nuclei")
+        self.axes.set_xlabel(self.x_box.currentText())
+        self.axes.set_ylabel(self.y_box.currentText() if self.y_column else "nuclei")
         for label in (self.axes.xaxis.label, self.axes.yaxis.label):
             label.set(color=colours.text, fontsize=8)
         for name, spine in self.axes.spines.items():

@@ -23,7 +23,7 @@ from napari_unet_nuclei.core.labels.classify.nucleus_classes import CLASS, PROBA
 from napari_unet_nuclei.core.labels.measure.gate import Gate, share_text
 from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.gui.measure.classes_panel import ClassesPanel
-from napari_unet_nuclei.gui.viewer.columns import COLUMN_HELP, as_text, card_text, numbers_of, short_set, title_of
+from napari_unet_nuclei.gui.viewer.columns import COLUMN_HELP, as_text, card_text, numbers_of, short_set, titles_of
 from napari_unet_nuclei.gui.widgets.choice_box import choice_box, fill
 from napari_unet_nuclei.gui.widgets.forms import Rows
 from napari_unet_nuclei.gui.widgets.forms import fill as fill_layout
@@ -60,7 +60,7 @@ class Results(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.plot: NucleiPlot | None = None
-        self.table_view = TableView()
+        self.table_view = TableView(least_rows=LEAST_ROWS)
         self.table_view.table_model.helps = COLUMN_HELP
         self.table_view.setToolTip("Click a row to show its nucleus, a heading to sort, or a nucleus to find its row.")
         self.all_columns = QCheckBox("all columns")
@@ -68,7 +68,6 @@ class Results(QWidget):
         self.copy_button = _button("Copy", "Copy the selected rows, or all, to paste them into a spreadsheet.")
         self.wide_button = _button("Wide", "Open the table below the picture, where all columns have room.")
         self.save_button = _button("Save…", "Save the labels, this table, outlines for ImageJ and QuPath, a picture.")
-        self.table_view.setMinimumHeight(LEAST_ROWS * (self.table_view.fontMetrics().height() + 6))
         self.card, self.facts, self.regions = (Sentence(selectable=True) for _ in range(3))
         self.colour_box = choice_box("What the nuclei on the picture are coloured by.")
         self.copy_gate = _button("Copy gate", "Copy the gate as text, for *Positive if* in Batch, or for --gate.")
@@ -125,7 +124,7 @@ class Results(QWidget):
             self._plotted.insertWidget(0, self.plot, stretch=1)
             self.plot.gated.connect(self._show_gate)
             self.plot.lassoed.connect(self.picked)
-        self.table_view.set_table(table, {str(name): title_of(str(name)) for name in table.columns})
+        self.table_view.set_table(table, titles_of(table.columns))
         self._show_columns()
         self.plot.set_table(table)
         self._list_colours(table)
@@ -137,7 +136,7 @@ class Results(QWidget):
     def replace_table(self, table: pd.DataFrame) -> None:
         """Show the same nuclei with other columns of positive ones and of classes; order and selection stay."""
         before = self.table
-        self.table_view.replace_table(table, {str(name): title_of(str(name)) for name in table.columns})
+        self.table_view.replace_table(table, titles_of(table.columns))
         self._show_columns()
 
         self._list_colours(table)
@@ -149,7 +148,8 @@ class Results(QWidget):
     def _list_colours(self, table: pd.DataFrame) -> None:
         titles = {AS_THEY_ARE: "nothing: labels as they are", SELECTED: "gate or selection"}
         titles |= {CLASS: "class"} if CLASS in table.columns else {}
-        names = {name: title_of(name) for name in numbers_of(table)}
+        of_columns = titles_of(table.columns)
+        names = {name: of_columns[name] for name in numbers_of(table)}
         fill(self.colour_box, titles | names, self.colour_box.currentData())
 
     def show_facts(self) -> None:
@@ -158,7 +158,7 @@ class Results(QWidget):
         lines = [_summary(self.table, column)] if column else []
         if self.gate is not None:
             inside = self.gate.holds(self.table)
-            lines.append(f"{_gate_text(self.gate)}: {share_text(int(inside.sum()), len(inside))}")
+            lines.append(f"{_gate_text(self.gate, self.table)}: {share_text(int(inside.sum()), len(inside))}")
         self.facts.setText("\n".join(lines))
         _give_room(self.facts)
         self.copy_gate.setEnabled(self.gate is not None)
@@ -212,18 +212,18 @@ def _give_room(sentence: Sentence) -> None:
 
 
 def _summary(table: pd.DataFrame, column: str) -> str:
-    values: NDArray[Any] = table[column].to_numpy(np.float64)
+    title, values = titles_of(table.columns)[column], table[column].to_numpy(np.float64)
     values = values[np.isfinite(values)]
     if not values.size:
-        return f"{title_of(column)}: no values."
+        return f"{title}: no values."
     spread = f" ± {cell_text(float(values.std(ddof=1)))}" if len(values) > 1 else ""
     counted = quantity(len(values), "nucleus", "nuclei")
-    return f"{title_of(column)}: {cell_text(float(values.mean()))}{spread} (mean ± SD, {counted})"
+    return f"{title}: {cell_text(float(values.mean()))}{spread} (mean ± SD, {counted})"
 
 
-def _gate_text(gate: Gate) -> str:
-    signs = {">=": "≥", "<=": "≤"}
-    return " and ".join(f"{title_of(one.column)} {signs.get(one.sign, one.sign)} {one.number:g}" for one in gate.limits)
+def _gate_text(gate: Gate, table: pd.DataFrame) -> str:
+    signs, titles = {">=": "≥", "<=": "≤"}, titles_of(table.columns)
+    return " and ".join(f"{titles[one.column]} {signs.get(one.sign, one.sign)} {one.number:g}" for one in gate.limits)
 
 
 def _region_text(row: dict[Any, Any]) -> str:

@@ -26,6 +26,7 @@ class WideTable(QWidget):
     def showEvent(self, event: QShowEvent | None) -> None:
         """Announce that it can be seen."""
         super().showEvent(event)
+        self._letters.follow()
         self.seen.emit(True)
 
     def hideEvent(self, event: QHideEvent | None) -> None:

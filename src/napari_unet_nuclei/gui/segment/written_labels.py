@@ -170,10 +170,13 @@ class WrittenLabels(QObject):
         changed = new != self.array[here]
         if not changed.any():
             return False
-        rows, columns = np.nonzero(changed)
-        # No stroke of a person: whoever listens hears of it once, when all is written.
-        with self.layer.events.paint.blocker():
-            self.layer.data_setitem((rows + y0, columns + x0), new[changed])
+        if self.layer.visible:
+            rows, columns = np.nonzero(changed)
+            # No stroke of a person: whoever listens hears of it once, when all is written.
+            with self.layer.events.paint.blocker():
+                self.layer.data_setitem((rows + y0, columns + x0), new[changed])
+        else:  # hidden meanwhile: napari has no picture of it to write to, and makes one when it is shown
+            self.array[here] = new
         self.copy[here] = new
         return True
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import takewhile
 
 import pandas as pd
 
@@ -57,6 +58,12 @@ _PATTERNS = (
 )
 """Columns of which a part is the name of an image, and their titles."""
 
+_OF_IMAGE = re.compile(
+    r"(?!(?:cell|cytoplasm|ring)_)(.+?)_(?:(?:od_)?(?:mean|min|max|sum)(?:_(?:cell|cytoplasm|ring))?|"
+    r"nucleus_to_(?:cytoplasm|ring))"
+)
+"""Columns that begin with the name of an image."""
+
 _SHORT = re.compile(
     r"label|t|z|track|class|region|positive|cell|planes|sphericity|solidity|score|nucleus_to_cell|class_probability|"
     r"(?!.*_(min|max|sum)_).*(_mean|_nucleus_to_(cytoplasm|ring)|_count|_count_cell)"
@@ -67,14 +74,32 @@ _SIZES = ("volume_um3", "voxels", "area_um2", "area_px")
 """Of these the first one that has values is shown."""
 
 
-def title_of(column: str) -> str:
-    """Return what a column is called on the screen, with its unit.
+def titles_of(columns: Iterable[object]) -> dict[str, str]:
+    """Return what the columns of a table are called on the screen, with their units.
+
+    What the names of all images begin with is left out: mostly the name of the one picture of which they are colours.
 
     Examples
     --------
-    >>> [title_of(name) for name in ("area_um2", "GFP_mean", "GFP_nucleus_to_cytoplasm", "touches_edge", "mine")]
+    >>> list(titles_of(["area_um2", "GFP_mean", "GFP_nucleus_to_cytoplasm", "touches_edge", "mine"]).values())
     ['Area (µm²)', 'GFP mean', 'GFP nucleus / cytoplasm', 'At the edge', 'Mine']
+    >>> list(titles_of(["slide_07_red_mean", "slide_07_blue_mean", "slide_07_haematoxylin_od_mean"]).values())
+    ['red mean', 'blue mean', 'haematoxylin density']
     """
+    names = [str(column) for column in columns]
+    images = {found[1] for name in names if name not in _TITLES and (found := _OF_IMAGE.fullmatch(name))}
+    words = zip(*(re.split("(?<=[_ ])", image) for image in images), strict=False)
+    same = takewhile(lambda heads: len(set(heads)) == 1, words) if len(images) > 1 else ()
+    left_out = sum(len(heads[0]) for heads in same)
+    return {name: _title_of(name[left_out:] if _is_of(name, images) else name) for name in names}
+
+
+def _is_of(column: str, images: Collection[str]) -> bool:
+    found = _OF_IMAGE.fullmatch(column)
+    return found is not None and found[1] in images
+
+
+def _title_of(column: str) -> str:
     if column in _TITLES:
         return _TITLES[column]
     for pattern, title in _PATTERNS:
@@ -99,23 +124,24 @@ def card_text(table: pd.DataFrame, row: int) -> str:
     >>> card_text(pd.DataFrame({"label": [7], "area_um2": [67.18], "score": [0.96], "world_y": [3.0]}), 0)
     'Nucleus 7 · Area (µm²) 67.18 · Score 0.96'
     """
-    names = [name for name in short_set(table) if name != "label"][:CARD_COLUMNS]
-    values = [(title_of(name), cell_text(table[name].iloc[row])) for name in names]
+    titles, names = titles_of(table.columns), [name for name in short_set(table) if name != "label"][:CARD_COLUMNS]
+    values = [(titles[name], cell_text(table[name].iloc[row])) for name in names]
     return " · ".join(
         [f"Nucleus {table['label'].iloc[row]}", *(f"{title} {value}" for title, value in values if value)]
     )
 
 
 def numbers_of(table: pd.DataFrame) -> list[str]:
-    """Return the columns that can be plotted and coloured by: numbers, but ids and positions last."""
+    """Return the columns that can be plotted and coloured by: stains, intensities, other numbers, ids and positions."""
     numbers = [str(name) for name in table.select_dtypes("number").columns if not table[name].isna().all()]
     last = [name for name in numbers if name == "label" or name.startswith(("centroid", "world"))]
     first = [name for name in numbers if name.endswith("_mean")]
+    first.sort(key=lambda name: not name.endswith("_od_mean"))
     middle = [name for name in numbers if name not in first and name not in last]
     return [*first, *middle, *last]
 
 
 def as_text(table: pd.DataFrame, columns: Sequence[str]) -> str:
     """Return rows as text that spreadsheets take: heads, then a line for each row, with tabs between."""
-    shown = table[list(columns)]
-    return str(shown.to_csv(index=False, sep="\t", header=[title_of(name) for name in columns], lineterminator="\n"))
+    shown, titles = table[list(columns)], titles_of(table.columns)
+    return str(shown.to_csv(index=False, sep="\t", header=[titles[name] for name in columns], lineterminator="\n"))

@@ -5,15 +5,19 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.corrections.correction import DISMISSED, PLANE, STACK, Correction, checked
 from napari_unet_nuclei.core.errors import ImageShapeError
-from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.image.pixel_size import PixelSize, micrometres
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
+from napari_unet_nuclei.core.labels.measure.volumes import hold_volumes
+from napari_unet_nuclei.core.segment.planes import FEWEST_PLANES
 from napari_unet_nuclei.core.segment.table import SegmentedChannel
 from napari_unet_nuclei.core.types import AnyArray, Index, Mask, QuantisedMaps, Region
 from napari_unet_nuclei.gui.viewer.companion import alike
@@ -33,6 +37,9 @@ if TYPE_CHECKING:
 NAMES_KEY = "corrections"
 """Key in a labels layer's metadata: the name under which each plane is saved, by the unique id of the layer (copies
 do not share it), that of the image, and the index of the plane."""
+
+LOOKED_AT, LOOKED_AT_SIDE = 12, 512
+"""Planes, and rows and columns of them, by which labels of another origin are known to be volumes."""
 
 
 @dataclass(frozen=True)
@@ -79,11 +86,41 @@ class CorrectedLayer:
     @property
     def depth(self) -> int | None:
         """The leading axis along which nuclei extend through planes; None where every plane has nuclei of its own."""
+        letters = self.labels.source.leading_axes
+        if not self.provenance:
+            return letters.index("Z") if self._is_stack and self.ids_go_on else None
         if self.provenance.get("planes", "each") == "each":
             return None
-        letters = self.labels.source.leading_axes
         # A single axis without a name was taken for depth when it was segmented.
         return letters.index("Z") if "Z" in letters else 0 if len(letters) == 1 else None
+
+    @property
+    def _is_stack(self) -> bool:
+        """True for labels of another origin of which it is known that their planes lie above each other."""
+        letters, order = self.labels.place.letters, self.labels.place.order
+        if "Z" not in self.labels.source.leading_axes:
+            return False
+        layer, steps = self.layer, np.linalg.norm(self.labels.place.matrix[:-1, :-1], axis=0)
+        axis = letters.index("Z")
+        is_named = str(layer.axis_labels[axis])[:1].upper() == "Z"
+        is_length = micrometres(1.0, str(layer.units[axis])) > 0
+        return is_named or is_length or not np.isclose(steps[order.index(axis)], steps[-1])
+
+    @cached_property
+    def ids_go_on(self) -> bool:
+        """True for labels of another origin whose ids go on from plane to plane, as those of volumes do."""
+        letters, array = self.labels.source.leading_axes, self.layer.data
+        if self.provenance or "Z" not in letters or self.labels.shape[letters.index("Z")] < FEWEST_PLANES:
+            return False
+        known = _judged.get(self.layer)
+        if known is None or known[0] != id(array):  # kept, whatever is deleted later
+            _judged[self.layer] = known = id(array), hold_volumes(_thinned(self.view, letters), self.labels.axes)
+        return known[1]
+
+    @property
+    def lacks_scale(self) -> bool:
+        """True if nuclei seem to be volumes, but may be those of a movie: only a scale along z would tell."""
+        return self.depth is None and self.ids_go_on
 
     def stack(self, index: Index) -> AnyArray:
         """Return the stack (Z, Y, X) that a plane of volumes belongs to, not copied."""
@@ -109,11 +146,8 @@ class CorrectedLayer:
 
     @property
     def plane_spacing(self) -> float:
-        """Distance of the planes of volumes in pixels: as they were segmented, else as the layer shows them."""
-        known = float(self.provenance.get("z_spacing", {}).get("pixels", 0.0))
-        place = self.labels.place
-        shown = float(np.linalg.norm(place.matrix[:-1, self.depth])) / place.pixel_length
-        return known or shown
+        """Distance of the planes of volumes in pixels."""
+        return self.labels.plane_spacing
 
     @property
     def _after_depth(self) -> int:
@@ -157,8 +191,7 @@ class CorrectedLayer:
     @property
     def provenance(self) -> Mapping[str, Any]:
         """Model and settings that the labels were made with."""
-        provenance: Mapping[str, Any] = self._stored.get("provenance", {})
-        return provenance
+        return self.labels.provenance
 
     @property
     def is_bright(self) -> bool:
@@ -171,15 +204,17 @@ class CorrectedLayer:
     @property
     def pixel_size(self) -> PixelSize:
         """Pixel size of the segmentation, else of the labels, else of the image; 0 where unknown."""
-        segmented = PixelSize(*self.provenance.get("pixel_size_um", ()))
-        sizes = [segmented, self.labels.place.pixel_size, *([self.image.pixel_size] if self.image else [])]
+        sizes = [
+            self.labels.segmented_size,
+            self.labels.place.pixel_size,
+            *([self.image.pixel_size] if self.image else []),
+        ]
         return next((size for size in sizes if size.known), PixelSize())
 
     @property
     def voxel_size(self) -> PixelSize:
         """Pixel size with the distance of planes; that is 0 where it was guessed when volumes were segmented."""
-        shown = self.labels.place.pixel_size.z
-        return replace(self.pixel_size, z=float(self.provenance.get("z_spacing", {}).get("um", shown)))
+        return replace(self.pixel_size, z=self.labels.plane_distance)
 
     @property
     def nuclei_channel(self) -> int | None:
@@ -236,6 +271,24 @@ class CorrectedLayer:
     def _stored(self) -> Mapping[str, Any]:
         stored: Mapping[str, Any] = self.layer.metadata.get(METADATA_KEY, {})
         return stored
+
+
+_judged: WeakKeyDictionary[Labels, tuple[int, bool]] = WeakKeyDictionary()
+"""By layer, the id of its array and whether its ids go on from plane to plane."""
+
+
+def _thinned(view: AnyArray, letters: str) -> AnyArray:
+    """Return some planes from the middle of the depth, with as many pixels as are looked at in an instant."""
+    depth = letters.index("Z")
+    first = max(view.shape[depth] - LOOKED_AT, 0) // 2
+    step = max(round((view.shape[-2] * view.shape[-1]) ** 0.5 / LOOKED_AT_SIDE), 1)
+    along = [slice(None)] * view.ndim
+    along[depth], along[-2], along[-1] = (
+        slice(first, first + LOOKED_AT),
+        slice(None, None, step),
+        slice(None, None, step),
+    )
+    return view[tuple(along)]
 
 
 def corrected_layer(layer: Labels, image: Image | None) -> CorrectedLayer:

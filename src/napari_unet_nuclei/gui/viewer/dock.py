@@ -72,6 +72,7 @@ class Dock(QWidget):
         """Join the other tabs when shown for the first time; later the user decides where it goes."""
         super().showEvent(event)
         self._wheel.calm(self)
+        self._letters.follow()
         warn_of_binding()
         frame = ancestor(self, QDockWidget)
         if frame is not None and frame is not self._frame:

@@ -106,9 +106,13 @@ class TableView(QTableView):
     copy_wanted = Signal()
     """The user pressed the keys that copy."""
 
-    def __init__(self, parent: QWidget | None = None, shared: TableView | None = None) -> None:
-        """Make a view of a table of its own, or of the table and the selection of another view."""
+    def __init__(self, parent: QWidget | None = None, shared: TableView | None = None, least_rows: int = 0) -> None:
+        """Make a view of a table of its own, or of the table and the selection of another view.
+
+        ``least_rows`` have room in a low window, head and scroll bar included.
+        """
         super().__init__(parent)
+        self._least_rows = least_rows
         self._model = TableModel(self) if shared is None else shared.table_model
         self._announcing = shared is None
         self.setModel(self._model)
@@ -138,7 +142,9 @@ class TableView(QTableView):
             self._fit_rows()
 
     def _fit_rows(self) -> None:
-        self._rows.setDefaultSectionSize(self.fontMetrics().height() + 6)
+        high = self.fontMetrics().height() + 6
+        self._rows.setDefaultSectionSize(high)
+        self.setMinimumHeight(self._least_rows * high)
 
     @property
     def table_model(self) -> TableModel:

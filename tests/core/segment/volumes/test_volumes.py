@@ -71,6 +71,17 @@ def test_two_planes_are_a_volume_and_one_is_none():
     assert segment(TISSUE.image, plane=(3,), **CPU).labels.shape == (1, 80, 80)
 
 
+def test_planes_without_a_name_are_segmented_each_and_that_is_said():
+    result = segment(TISSUE.image[4:6], axes="QYX", **CPU)
+    assert result.planes == "each"
+    [told] = [notice for notice in result.notices if "stack or a movie" in notice]
+    assert "the 2 planes" in told
+    film = segment(TISSUE.image[4:6], axes="TYX", **CPU)
+    assert film.count_text == f"{film.count} nuclei in 2 time points"
+    chosen = segment(TISSUE.image[4:6], axes="QYX", planes="each", **CPU)
+    assert not any("stack or a movie" in notice for notice in (*film.notices, *chosen.notices))
+
+
 def test_every_time_point_is_a_volume_of_its_own(volume):
     film = np.stack([TISSUE.image, TISSUE.image])
     result = segment(film, axes="TZYX", **CPU)

@@ -75,9 +75,10 @@ def to_anndata(table: pd.DataFrame) -> AnnData:
     of_channels = {f"{channel}_{ending}" for channel in channels for ending in ("mean", *layers)}
     placed = [name for name in COORDINATES if name in table.columns]
     about = table.drop(columns=[name for name in table.columns if name in of_channels or name in placed])
-    # HDF5 has one type for a column: texts with gaps are categories, which may be missing.
+    # HDF5 has one type for a column: texts with gaps are categories, which may be missing. As objects, since nullable
+    # strings are read by the latest versions of anndata alone.
     for name in about.select_dtypes(exclude=["number", "bool"]):
-        about[name] = about[name].astype("string").astype("category")
+        about[name] = about[name].astype("string").astype(object).astype("category")
     return AnnData(
         X=values("mean"),
         obs=about.set_axis([str(row) for row in range(len(table))]),

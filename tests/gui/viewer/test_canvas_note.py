@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import pytest
+from napari.components import ViewerModel
+from qtpy.QtCore import QObject
+
+from napari_unet_nuclei.gui.viewer.canvas_note import CanvasNote
+
+HINT = "Point at a nucleus with the mouse, or press N for the next doubtful one."
+
+
+@pytest.fixture
+def parent(qtbot):
+    return QObject()
+
+
+def test_long_texts_are_broken_into_lines_that_a_narrow_canvas_shows(parent):
+    viewer = ViewerModel()
+    CanvasNote(viewer, parent).say(HINT)
+    lines = viewer.canvas.overlays.text.text.splitlines()
+    assert max(map(len, lines)) <= 40
+    assert " ".join(lines) == HINT
+
+
+def test_a_warning_goes_by_itself_and_what_a_tool_waits_for_comes_back(qtbot, parent, monkeypatch):
+    monkeypatch.setattr("napari_unet_nuclei.gui.viewer.canvas_note.READ", 20)
+    viewer = ViewerModel()
+    overlay, note = viewer.canvas.overlays.text, CanvasNote(viewer, parent)
+    overlay.text = "mine"
+    note.say("Click a nucleus.")
+    note.warn("Nothing there.")
+    assert overlay.text == "⚠ Nothing there."
+    qtbot.waitUntil(lambda: overlay.text == "Click a nucleus.")
+    note.warn("Nothing there.")
+    note.say("")
+    assert (overlay.text, overlay.visible) == ("mine", False)
