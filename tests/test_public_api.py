@@ -83,5 +83,5 @@ def test_the_examples_of_the_reference_run_in_one_session(tmp_path, monkeypatch)
     session: dict[str, object] = {"__name__": "__main__"}
     for code in API_SNIPPETS:
         if "to_anndata" in code and importlib.util.find_spec("anndata") is None:
-            continue  # an extra that the tests go without: it holds pandas back
+            continue  # an extra that the tests go without on Python 3.11: it holds pandas back there
         exec(compile(code, "docs/api.md", "exec"), session)

@@ -35,3 +35,14 @@ def test_pieces_are_counted_whatever_their_numbers() -> None:
     found = pieces_of(np.array([[7, 7, 0], [0, 2**62, 7], [np.iinfo(np.uint64).max, 0, 0]], np.uint64))
     assert (found.numbers, sorted(found.areas.tolist())) == (3, [1, 1, 1, 2])
     assert pieces_of(np.array([[0.5, 1.0]])).numbers == 0
+
+
+def test_a_mask_of_several_nuclei_is_refused_and_one_nucleus_is_not() -> None:
+    with pytest.raises(ImageShapeError, match=r"number its pieces first"):
+        measure(SAMPLE.labels > 0)
+    assert len(measure(SAMPLE.labels == 2)) == 1
+
+
+def test_the_name_of_a_file_is_no_array() -> None:
+    with pytest.raises(ImageShapeError, match=r"'labels\.tif' is the name of a file"):
+        measure("labels.tif")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,10 @@ from napari_unet_nuclei.core.types import AnyArray
 
 def as_array(image: Any) -> AnyArray:
     """Return what holds pixels as an array with ``shape``, ``dtype`` and slicing; lazy arrays stay lazy."""
+    if isinstance(image, str | os.PathLike):
+        raise ImageShapeError(
+            f"'{image}' is the name of a file, where an array is asked for: read_image and read_labels open files."
+        )
     if isinstance(image, np.ma.MaskedArray):
         return _unmasked(image)
     if hasattr(image, "detach"):  # a PyTorch tensor, which NumPy cannot read on a graphics card

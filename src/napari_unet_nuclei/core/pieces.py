@@ -95,3 +95,12 @@ def check_ids(labels: AnyArray) -> None:
     found = pieces_of(np.asarray(labels[index])[y0:y1, x0:x1])
     if found.of_an_image:
         raise ImageShapeError(NO_LABELS.format(what="What is given as labels", pieces=found.text))
+
+
+def check_no_mask(plane: AnyArray) -> None:
+    """Raise ImageShapeError if a plane (Y, X) is of type bool, which has one value for all, and in several pieces."""
+    if plane.dtype.kind == "b" and label(plane, connectivity=1, return_num=True)[1] > 1:
+        raise ImageShapeError(
+            "The labels are a mask, which does not tell nuclei apart: number its pieces first, for instance by "
+            "skimage.measure.label(mask, connectivity=1)."
+        )

@@ -164,6 +164,8 @@ def first_problem(error: ValidationError) -> str:
 
 
 def _message(problem: ErrorDetails) -> str:
+    if problem["type"] == "extra_forbidden":
+        return "there is no setting of this name"
     return problem["msg"].removeprefix("Value error, ")
 
 

@@ -12,7 +12,7 @@ from napari.layers import Image, Labels
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.gui.viewer.labels_and_image import describe_labels, image_under
-from napari_unet_nuclei.gui.viewer.layers import describe_layer, segmented_from
+from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY, describe_layer, segmented_from
 from napari_unet_nuclei.gui.viewer.measure_request import ask, measure_layers, with_network_columns
 from napari_unet_nuclei.gui.viewer.pairing import is_exchanged
 
@@ -252,3 +252,15 @@ def test_a_layer_is_described_without_reading_pixels():
     reads.clear()
     assert list(image_under(image, describe_labels(Labels(STACK))).channels) == ["i"]
     assert reads == []
+
+
+@pytest.mark.parametrize("um", [1.0, 0.0])
+def test_stacks_that_the_layer_shows_without_a_scale_are_measured_as_they_were_segmented(um):
+    z, y, x = np.ogrid[-5:6, -12:13, -12:13]
+    ball = ((2 * z) ** 2 + y**2 + x**2 < 100).astype(np.int32)
+    made = {"planes": "volume", "pixel_size_um": [0.5, 0.5], "z_spacing": {"pixels": 2.0, "um": um}}
+    layer = Labels(ball, metadata={METADATA_KEY: {"provenance": made, "axes": "ZYX", "origin": (0, 0, 0)}})
+    request = ask(layer, [])
+    row = measure_layers(request, request.labels.copied(), layer.features, Silent()).table.iloc[0]
+    assert row["sphericity"] == pytest.approx(1, abs=0.02)
+    assert row["volume_um3"] == pytest.approx(ball.sum() * 0.25, nan_ok=True) if um else np.isnan(row["volume_um3"])

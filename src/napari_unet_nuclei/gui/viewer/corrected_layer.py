@@ -146,11 +146,8 @@ class CorrectedLayer:
 
     @property
     def plane_spacing(self) -> float:
-        """Distance of the planes of volumes in pixels: as they were segmented, else as the layer shows them."""
-        known = float(self.provenance.get("z_spacing", {}).get("pixels", 0.0))
-        place = self.labels.place
-        shown = float(np.linalg.norm(place.matrix[:-1, self.depth])) / place.pixel_length
-        return known or shown
+        """Distance of the planes of volumes in pixels."""
+        return self.labels.plane_spacing
 
     @property
     def _after_depth(self) -> int:
@@ -194,8 +191,7 @@ class CorrectedLayer:
     @property
     def provenance(self) -> Mapping[str, Any]:
         """Model and settings that the labels were made with."""
-        provenance: Mapping[str, Any] = self._stored.get("provenance", {})
-        return provenance
+        return self.labels.provenance
 
     @property
     def is_bright(self) -> bool:
@@ -208,15 +204,17 @@ class CorrectedLayer:
     @property
     def pixel_size(self) -> PixelSize:
         """Pixel size of the segmentation, else of the labels, else of the image; 0 where unknown."""
-        segmented = PixelSize(*self.provenance.get("pixel_size_um", ()))
-        sizes = [segmented, self.labels.place.pixel_size, *([self.image.pixel_size] if self.image else [])]
+        sizes = [
+            self.labels.segmented_size,
+            self.labels.place.pixel_size,
+            *([self.image.pixel_size] if self.image else []),
+        ]
         return next((size for size in sizes if size.known), PixelSize())
 
     @property
     def voxel_size(self) -> PixelSize:
         """Pixel size with the distance of planes; that is 0 where it was guessed when volumes were segmented."""
-        shown = self.labels.place.pixel_size.z
-        return replace(self.pixel_size, z=float(self.provenance.get("z_spacing", {}).get("um", shown)))
+        return replace(self.pixel_size, z=self.labels.plane_distance)
 
     @property
     def nuclei_channel(self) -> int | None:

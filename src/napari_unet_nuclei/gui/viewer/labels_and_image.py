@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -122,6 +122,38 @@ class MeasuredLabels:
     def axes(self) -> str:
         """One letter per axis of `shape`."""
         return f"{self.source.leading_axes}YX"
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """Model and settings that the labels were made with; empty for those of another origin."""
+        provenance: Mapping[str, Any] = self.place.layer.metadata.get(METADATA_KEY, {}).get("provenance", {})
+        return provenance
+
+    @property
+    def segmented_size(self) -> PixelSize:
+        """Pixel size that the labels were segmented with, which the layer may not show; 0 where it was unknown."""
+        return PixelSize(*self.provenance.get("pixel_size_um", ()))
+
+    @property
+    def is_spacing_told(self) -> bool:
+        """True if the labels were segmented as volumes, with planes so far apart as their record says."""
+        return "z_spacing" in self.provenance
+
+    @property
+    def plane_distance(self) -> float:
+        """Distance of planes in µm: as segmented, which is 0 if it was guessed, else as the layer shows."""
+        return float(self.provenance.get("z_spacing", {}).get("um", self.place.pixel_size.z))
+
+    @property
+    def plane_spacing(self) -> float:
+        """Distance of planes in pixels: as they were segmented, else as the layer shows it; 0 for single planes."""
+        known = float(self.provenance.get("z_spacing", {}).get("pixels", 0.0))
+        leading = self.source.leading_axes
+        if known or not leading:
+            return known
+        # A single axis without a name is taken for depth.
+        depth = leading.index("Z") if "Z" in leading else 0
+        return float(np.linalg.norm(self.place.matrix[:-1, depth])) / self.place.pixel_length
 
     def label_at(self, position: NDArray[np.float64]) -> int:
         """Return the id at a position in the whole image (leading axes, Y, X); 0 for none, and beside the labels."""

@@ -143,7 +143,8 @@ def ask(layer: Labels, images: Sequence[Image]) -> MeasureRequest:
     """
     labels = describe_labels(layer)
     found = [image_under(image, labels) for image in images]
-    sizes = (labels.place.pixel_size, *(image.pixel_size for image in found))
+    # Last, as segmented: napari shows many files without their pixel size, which the dock that segmented them has read.
+    sizes = (labels.place.pixel_size, *(image.pixel_size for image in found), labels.segmented_size)
     size = next((size for size in sizes if size.known), PixelSize())
     return MeasureRequest(
         labels=labels,
@@ -152,7 +153,8 @@ def ask(layer: Labels, images: Sequence[Image]) -> MeasureRequest:
             f"{image.name}_": next(iter(image.channels.values())) for image in found if image.source.rgb_channels
         },
         displaced=tuple(image.name for image in found if image.displaced),
-        pixel_size=replace(size, z=size.z or labels.place.pixel_size.z),
+        pixel_size=replace(size, z=labels.plane_distance or (0.0 if labels.is_spacing_told else size.z)),
+        spacing=labels.plane_spacing,
         world=labels.place.matrix,
     )
 

@@ -6,6 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
 from napari_unet_nuclei.core.errors import SettingsError
@@ -267,7 +268,12 @@ def _of_folder(groups: Sequence[Sequence[_Named]]) -> list[SplitImage]:
             for what, all_parts, parts in zip(("time", "plane", "channel"), known, there, strict=True)
             if len(parts) < len(all_parts)
         ]
-        warnings = (f"Missing, but there in other images: {'; '.join(gone)}.",) if gone else ()
+        warnings: tuple[str, ...] = (f"Missing, but there in other images: {'; '.join(gone)}.",) if gone else ()
+        warnings += tuple(
+            f"The files skip {what} {skipped}: those beside it are taken as neighbours."
+            for what, parts in (("time point", there[0]), ("plane", there[1]))
+            for skipped in _skipped(parts)
+        )
         members.sort(key=lambda one: tuple(_natural(part) for part in (one.time, one.plane, one.channel)))
         image = SplitImage(files[0].name, tuple(members), *there, known[2], files[0].place, "", warnings)
         images.append(replace(image, problem=_problem(image)))
@@ -280,6 +286,24 @@ def _parts(members: Sequence[Member]) -> tuple[tuple[str, ...], tuple[str, ...],
         tuple(sorted({getattr(one, what) for one in members}, key=_natural)) for what in ("time", "plane", "channel")
     )
     return times, planes, channels
+
+
+def _skipped(parts: Sequence[str]) -> Iterator[str]:
+    """Yield the gaps in numbers that otherwise follow one another by the same step; by 1 where there are only two.
+
+    Examples
+    --------
+    >>> list(_skipped(["1", "2", "5"])), list(_skipped(["00", "10", "20"])), list(_skipped(["1", "3"]))
+    (['3 to 4'], [], ['2'])
+    """
+    if not all(part.isdecimal() for part in parts):
+        return
+    numbers = [int(part) for part in parts]
+    step = min((other - one for one, other in pairwise(numbers)), default=1) if len(numbers) > 2 else 1
+    for one, other in pairwise(numbers):
+        first, last = one + step, other - step
+        if first <= last:
+            yield str(first) if first == last else f"{first} to {last}"
 
 
 def _natural(text: str) -> list[tuple[int, str]]:

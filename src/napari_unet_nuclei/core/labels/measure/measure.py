@@ -29,7 +29,7 @@ from napari_unet_nuclei.core.labels.measure.surroundings import (
     spacing_in,
 )
 from napari_unet_nuclei.core.labels.numbering import as_ids
-from napari_unet_nuclei.core.pieces import check_ids
+from napari_unet_nuclei.core.pieces import check_ids, check_no_mask
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Silent, with_shares
 from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.settings import CellSettings
@@ -143,7 +143,9 @@ def measure(
     for number, (index, share) in enumerate(with_shares(indices, progress)):
         share.report(Advanced(0.0, f"plane {number + 1} of {len(indices)}"))
         plane_maps = None if maps is None else maps[number]
-        ids = as_ids(labels[index])
+        stored = np.asarray(labels[index])
+        check_no_mask(stored)
+        ids = as_ids(stored)
         if index == middle:
             check_ids(ids)
         plane = _Plane(

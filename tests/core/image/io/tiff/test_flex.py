@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_unet_nuclei.core.errors import ImageFileError
 from napari_unet_nuclei.core.image.io.read import read_headers, read_image
 from napari_unet_nuclei.core.image.io.series import choose_series
+from napari_unet_nuclei.core.image.io.tiff.ome import member_files
 from tests.helpers.flex_files import write_flex
 
 PAGES = np.random.default_rng(0).integers(0, 4000, (4, 8, 6), np.uint16)
@@ -49,3 +51,10 @@ def test_pages_that_are_not_named_stay_one_stack(tmp_path: Path) -> None:
 def test_intensities_that_were_divided_are_said(tmp_path: Path) -> None:
     write_flex(tmp_path / "a.flex", PAGES[:2], ["1_Cam1", "1_Cam2"], factor="2.5")
     assert "divided by 2.5" in " ".join(read_image(tmp_path / "a.flex").remarks)
+
+
+def test_a_file_without_a_page_is_damaged_whoever_asks(tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_bytes(b"II*\0" + bytes(60))
+    with pytest.raises(ImageFileError, match="holds no image"):
+        read_image(tmp_path / "a.tif")
+    assert member_files(tmp_path / "a.tif") == (tmp_path / "a.tif",)

@@ -74,7 +74,7 @@ def flex_as_ome(tif: TiffFile) -> str | None:
 
 def _described(tif: TiffFile) -> ElementTree.Element | None:
     """Return Opera's description; None if there is none."""
-    text = tif.pages.first.tags.valueof(_TAG, "")
+    text = tif.pages.first.tags.valueof(_TAG, "") if len(tif.pages) else ""  # a damaged file has no page
     text = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
     try:
         # Some files have a sign too many at the end.
